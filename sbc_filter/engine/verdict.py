@@ -1,0 +1,57 @@
+"""What the engine answers: a verdict, or that it needs something which is not in memory."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from sbc_filter.engine.record import Record
+from sbc_filter.errors import Detail
+from sbc_filter.packet.datagram import Datagram
+
+
+class Action(StrEnum):
+    """What is done with the packet."""
+
+    ACCEPT = "accept"
+    MODIFY = "modify"
+    REJECT = "reject"
+    REDIRECT = "redirect"
+    DROP = "drop"
+
+
+class Verdict(NamedTuple):
+    """The one decision about one packet.
+
+    `payload` is None when nothing changes; else, from `Engine.process`, the whole new IP packet,
+    and from `Engine.decide` the new SIP message. `emit` are complete answers to send;
+    `monitored` are the records of rules in monitor mode, which change nothing.
+    """
+
+    action: Action
+    payload: bytes | None = None
+    emit: tuple[Datagram, ...] = ()
+    record: Record | None = None
+    monitored: tuple[Record, ...] = ()
+
+
+class NeedKind(StrEnum):
+    """Which kind of thing the engine waits for."""
+
+    CERTIFICATE = "certificate"
+
+
+class Need(NamedTuple):
+    """The decision waits for something: `request` is the URL; at `deadline` (POSIX seconds) the
+    shell calls `Engine.resume` with a failure, whether or not anything came."""
+
+    id: int
+    kind: NeedKind
+    request: str
+    deadline: float
+
+
+class Answer(NamedTuple):
+    """What was needed, or why it could not be had; it holds until `expires` (POSIX seconds)."""
+
+    pem: bytes | None
+    detail: Detail | None
+    expires: float

@@ -1,0 +1,205 @@
+"""The closed lists of what can become of a packet, and the errors that carry them.
+
+`Outcome` is what an operator counts and writes rules about; `Detail` is the exact cause.
+Both are closed: a new way to fail is a new member here, in the documentation and in a test.
+
+Two blames are kept apart: `MessageError` and its kin say that the *sender* is at fault and
+never leave the engine; `ConfigurationError` says that the *operator's files* are, and is
+shown to them whole, every problem at once.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Outcome(StrEnum):
+    """What became of a message (DESIGN §6)."""
+
+    # verification
+    PASSED = "passed"
+    NO_IDENTITY = "no-identity"
+    ANONYMOUS = "anonymous"
+    STALE = "stale"
+    UNFETCHABLE = "unfetchable"
+    UNTRUSTED = "untrusted"
+    INVALID = "invalid"
+    REPLAYED = "replayed"
+    # signing
+    SIGNED = "signed"
+    ALREADY_SIGNED = "already-signed"
+    UNSIGNED = "unsigned"
+    # neither
+    PASSED_BY = "passed-by"
+    UNPARSEABLE = "unparseable"
+
+
+VERIFICATION_OUTCOMES = frozenset(
+    {
+        Outcome.PASSED,
+        Outcome.NO_IDENTITY,
+        Outcome.ANONYMOUS,
+        Outcome.STALE,
+        Outcome.UNFETCHABLE,
+        Outcome.UNTRUSTED,
+        Outcome.INVALID,
+        Outcome.REPLAYED,
+    }
+)
+SIGNING_OUTCOMES = frozenset({Outcome.SIGNED, Outcome.ALREADY_SIGNED, Outcome.UNSIGNED})
+
+
+class Detail(StrEnum):
+    """The exact cause behind an `Outcome`."""
+
+    # no-identity
+    ABSENT = "absent"
+    UNSUPPORTED_PPT = "unsupported-ppt"
+    # anonymous; unsigned
+    NO_CALLER = "no-caller"
+    # stale; unsigned
+    STALE_DATE = "stale-date"
+    FUTURE_DATE = "future-date"
+    # unfetchable
+    X5U_POLICY = "x5u-policy"
+    FETCH_REFUSED = "fetch-refused"
+    FETCH_TIMEOUT = "fetch-timeout"
+    FETCH_DNS = "fetch-dns"
+    FETCH_ADDRESS = "fetch-address"
+    FETCH_CONNECT = "fetch-connect"
+    FETCH_TLS = "fetch-tls"
+    FETCH_STATUS = "fetch-status"
+    FETCH_TOO_LARGE = "fetch-too-large"
+    HOLD_LIMIT = "hold-limit"
+    # untrusted
+    ALG = "alg"
+    CERTIFICATE_UNREADABLE = "certificate-unreadable"
+    CERTIFICATE_KEY = "certificate-key"
+    CERTIFICATE_PROFILE = "certificate-profile"
+    CRITICAL_EXTENSION = "critical-extension"
+    TNAUTHLIST = "tnauthlist"
+    UNTRUSTED_CHAIN = "untrusted-chain"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not-yet-valid"
+    REVOKED = "revoked"
+    CRL_UNAVAILABLE = "crl-unavailable"
+    # invalid
+    IDENTITY_SYNTAX = "identity-syntax"
+    TOO_MANY_IDENTITIES = "too-many-identities"
+    TOO_LARGE = "too-large"
+    COMPACT_FORM = "compact-form"
+    BASE64 = "base64"
+    JSON = "json"
+    DUPLICATE_KEY = "duplicate-key"
+    TYP = "typ"
+    CRIT = "crit"
+    X5U_MISSING = "x5u-missing"
+    PPT_MISMATCH = "ppt-mismatch"
+    ALG_MISMATCH = "alg-mismatch"
+    INFO_MISMATCH = "info-mismatch"
+    CLAIM_ORIG = "claim-orig"
+    CLAIM_DEST = "claim-dest"
+    CLAIM_IAT = "claim-iat"
+    CLAIM_ATTEST = "claim-attest"
+    CLAIM_ORIGID = "claim-origid"
+    ORIG_MISMATCH = "orig-mismatch"
+    DEST_MISMATCH = "dest-mismatch"
+    SIGNATURE_LENGTH = "signature-length"
+    BAD_SIGNATURE = "bad-signature"
+    NUMBER_NOT_AUTHORIZED = "number-not-authorized"
+    CLAIM_CONSTRAINTS = "claim-constraints"
+    # replayed
+    TOKEN_SEEN = "token-seen"
+    # already-signed, unsigned
+    SHAKEN_PRESENT = "shaken-present"
+    NO_CALLED = "no-called"
+    CREDENTIAL_EXPIRED = "credential-expired"
+    NO_ROOM = "no-room"
+    CRYPTO = "crypto"
+    # passed-by
+    NO_RULE = "no-rule"
+    PASS_RULE = "pass-rule"
+    STRIP_RULE = "strip-rule"
+    DROP_RULE = "drop-rule"
+    REJECT_RULE = "reject-rule"
+    IN_DIALOG = "in-dialog"
+    EMERGENCY = "emergency"
+    HELD = "held"
+    CANCELLED = "cancelled"
+    INTERNAL_ERROR = "internal-error"
+    # unparseable
+    START_LINE = "start-line"
+    NO_BLANK_LINE = "no-blank-line"
+    HEADER_SYNTAX = "header-syntax"
+    HEADER_MISSING = "header-missing"
+    HEADER_REPEATED = "header-repeated"
+    ADDRESS_SYNTAX = "address-syntax"
+    CSEQ = "cseq"
+    CONTENT_LENGTH = "content-length"
+    # packets, only counted
+    PACKET_TRUNCATED = "packet-truncated"
+    PACKET_SYNTAX = "packet-syntax"
+    PACKET_FRAGMENT = "packet-fragment"
+    PACKET_PROTOCOL = "packet-protocol"
+
+
+class FilterError(Exception):
+    """Root of all errors of this program."""
+
+
+class DetailedError(FilterError):
+    """An error whose cause is a `Detail`; `str()` adds a sentence where there is more to say."""
+
+    def __init__(self, detail: Detail, sentence: str = "") -> None:
+        super().__init__(sentence or str(detail))
+        self.detail = detail
+
+
+class PacketError(DetailedError):
+    """The bytes are no datagram that can be worked on."""
+
+
+class MessageError(DetailedError):
+    """The bytes are no SIP message that can be worked on: outcome `unparseable`."""
+
+
+class VerificationError(DetailedError):
+    """A PASSporT does not verify; `outcome` says which of the failures it is."""
+
+    def __init__(self, outcome: Outcome, detail: Detail, sentence: str = "") -> None:
+        super().__init__(detail, sentence)
+        self.outcome = outcome
+
+
+class CertificateError(VerificationError):
+    """A certificate (chain, list, extension) cannot be used: outcome `untrusted` (437)."""
+
+    def __init__(self, detail: Detail, sentence: str = "") -> None:
+        super().__init__(Outcome.UNTRUSTED, detail, sentence)
+
+
+class SigningError(DetailedError):
+    """The authentication service cannot sign this INVITE: outcome `unsigned`."""
+
+
+class Problem(NamedTuple):
+    """One thing wrong in an operator's file: where (file, key path) and what to do."""
+
+    file: str
+    key: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.key}: {self.sentence}" if self.key else f"{self.file}: {self.sentence}"
+
+
+class ConfigurationError(FilterError):
+    """Everything that is wrong with the operator's files, at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+class EnvironmentFault(FilterError):
+    """The machine lacks something (privilege, kernel feature, program): exit code 3."""

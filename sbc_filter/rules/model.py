@@ -1,0 +1,151 @@
+"""What an operator's rule files say, as values: one class a table of the rule language (DESIGN §5).
+
+Made by `rules.loader`, consumed by `rules.compiler` (matching) and by the engine (deciding).
+Everything is immutable: a reload makes a new `RuleSet` and swaps it whole.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sbc_filter.errors import Detail, Outcome
+
+
+class Direction(StrEnum):
+    """Seen from the SBC: `inbound` to one of its addresses, `outbound` from one."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class Mode(StrEnum):
+    """`monitor` decides and records, changes nothing, and matching goes on."""
+
+    ENFORCE = "enforce"
+    MONITOR = "monitor"
+
+
+class RuleAction(StrEnum):
+    """What a rule does with the calls it matches."""
+
+    SIGN = "sign"
+    VERIFY = "verify"
+    STRIP = "strip"
+    PASS = "pass"
+    DROP = "drop"
+    REJECT = "reject"
+
+
+class Insertion(StrEnum):
+    """Rewrite the INVITE in flight, or answer it with a 302 that carries the result."""
+
+    INLINE = "inline"
+    REDIRECT = "redirect"
+
+
+class TreatmentAction(StrEnum):
+    """What happens to the call once the outcome is known."""
+
+    CONTINUE = "continue"
+    REJECT = "reject"
+    DROP = "drop"
+    REDIRECT = "redirect"
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """`code` and `phrase` are None where the outcome's own are meant (STANDARDS §20)."""
+
+    action: TreatmentAction
+    code: int | None = None
+    phrase: str | None = None
+
+
+CONTINUE = Treatment(TreatmentAction.CONTINUE)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """`[rule.verify]`: how the verification service judges and marks a call."""
+
+    max_age: float = 60.0
+    max_skew: float = 60.0
+    caller_from: tuple[str, ...] = ("pai", "from")
+    called_from: tuple[str, ...] = ("to",)
+    check_called: bool = True
+    identity_keep: bool = True
+    verstat: bool = True
+    hold_ms: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class SignOptions:
+    """`[rule.sign]`: with which credential and attestation the authentication service signs.
+
+    `listed(canonical_number)` tells whether the caller is on the `numbers` list.
+    """
+
+    credential: str = ""
+    listed: Callable[[str], bool] | None = None
+    attest_listed: str = "A"
+    attest_unlisted: str = "B"
+    origid: str = ""
+    caller_from: tuple[str, ...] = ("pai", "from")
+    called_from: tuple[str, ...] = ("to",)
+    remove: tuple[str, ...] = ()
+    preserve: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StripOptions:
+    """`[rule.strip]`: header names that are removed."""
+
+    headers: tuple[str, ...] = ("Identity",)
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """`[[rule.when]]`: after verification; every condition given has to hold, None is not given."""
+
+    treatment: Treatment
+    outcome: frozenset[Outcome] | None = None
+    detail: frozenset[Detail] | None = None
+    attest: frozenset[str] | None = None
+    spc: frozenset[str] | None = None
+    not_spc: frozenset[str] | None = None
+    issuer: frozenset[str] | None = None
+    x5u_host: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One `[[rule]]`. Its conditions are compiled to `matches` (see `rules.compiler`)."""
+
+    name: str
+    action: RuleAction
+    mode: Mode = Mode.ENFORCE
+    insertion: Insertion = Insertion.INLINE
+    answer: Treatment | None = None
+    verify: VerifyOptions = field(default_factory=VerifyOptions)
+    sign: SignOptions = field(default_factory=SignOptions)
+    strip: StripOptions = field(default_factory=StripOptions)
+    when: tuple[When, ...] = ()
+    on: Mapping[str, Treatment] = field(default_factory=dict)
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The matching half of a `[[rule]]`, as written; None is not given."""
+
+    enforce_percent: float = 100.0
+    direction: Direction | None = None
+    trunk: frozenset[str] | None = None
+    method: frozenset[str] = frozenset({"INVITE"})
+    caller: Callable[[str], bool] | None = None
+    not_caller: Callable[[str], bool] | None = None
+    called: Callable[[str], bool] | None = None
+    not_called: Callable[[str], bool] | None = None
+    header: Mapping[str, "re.Pattern[str] | bool"] = field(default_factory=dict)
+    has_identity: bool | None = None
