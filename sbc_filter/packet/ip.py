@@ -1,0 +1,110 @@
+"""IPv4 (RFC 791) and IPv6 (RFC 8200) headers: where the UDP datagram lies, and how to write them anew."""
+
+import zlib
+from functools import lru_cache
+from ipaddress import ip_address
+from struct import Struct
+
+from sbc_filter.errors import Detail, PacketError
+from sbc_filter.packet.checksum import internet_checksum
+
+UDP = 17
+_V4 = Struct(">BBHHHBBH4s4s")
+_V6 = Struct(">IHBB16s16s")
+_DONT_FRAGMENT = 0x4000
+_FRAGMENTED = 0x3FFF  # more fragments, or an offset
+
+_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
+_MAX_EXTENSIONS = 8
+
+
+@lru_cache(maxsize=4096)
+def address_text(address: bytes) -> str:
+    """Text of a 4 or 16 byte address, in the one canonical form (RFC 5952)."""
+    return str(ip_address(address))
+
+
+@lru_cache(maxsize=4096)
+def address_bytes(text: str) -> bytes:
+    """4 or 16 bytes of an address in text; `ValueError` when it is none."""
+    return ip_address(text).packed
+
+
+def locate_v4(raw: bytes) -> tuple[int, int]:
+    """(start, end) of the UDP datagram in an IPv4 packet; bytes behind `end` are padding."""
+    if len(raw) < 20:
+        raise PacketError(Detail.PACKET_TRUNCATED)
+    first, _, total, _, fragment, _, protocol, _, _, _ = _V4.unpack_from(raw)
+    start = (first & 15) * 4
+    if start < 20 or total < start:
+        raise PacketError(Detail.PACKET_SYNTAX)
+    if protocol != UDP:
+        raise PacketError(Detail.PACKET_PROTOCOL)
+    if fragment & _FRAGMENTED:
+        raise PacketError(Detail.PACKET_FRAGMENT)
+    if total > len(raw):
+        raise PacketError(Detail.PACKET_TRUNCATED)
+    return start, total
+
+
+def locate_v6(raw: bytes) -> tuple[int, int]:
+    """(start, end) of the UDP datagram in an IPv6 packet, extension headers skipped (S-154)."""
+    if len(raw) < 40:
+        raise PacketError(Detail.PACKET_TRUNCATED)
+    _, length, following, _, _, _ = _V6.unpack_from(raw)
+    start, end = 40, 40 + length
+    for _ in range(_MAX_EXTENSIONS):
+        if following == UDP:
+            if end > len(raw):
+                raise PacketError(Detail.PACKET_TRUNCATED)
+            return start, end
+        if following == _FRAGMENT:
+            raise PacketError(Detail.PACKET_FRAGMENT)
+        if following not in (_HOP_BY_HOP, _ROUTING, _AUTHENTICATION, _DESTINATION):
+            raise PacketError(Detail.PACKET_PROTOCOL)
+        if start + 8 > min(end, len(raw)):
+            raise PacketError(Detail.PACKET_TRUNCATED)
+        if following == _ROUTING and raw[start + 3]:
+            raise PacketError(Detail.PACKET_PROTOCOL)  # not yet at its destination: the checksum is over another
+        words = (raw[start + 1] + 2) * 4 if following == _AUTHENTICATION else (raw[start + 1] + 1) * 8
+        following = raw[start]
+        start += words
+    raise PacketError(Detail.PACKET_SYNTAX)
+
+
+def rewrite_v4(header: bytes, payload: bytes, grown: bool) -> bytes:
+    """The packet with `payload` in place of what followed `header` (options kept).
+
+    A packet that `grown` may exceed the path MTU: it must be allowed to fragment, and then needs
+    an ID of its own (RFC 6864), derived from the payload so that the same input gives the same bytes.
+    """
+    first, tos, _, identification, fragment, ttl, protocol, _, src, dst = _V4.unpack_from(header)
+    if grown:
+        fragment &= ~_DONT_FRAGMENT
+        identification = zlib.crc32(payload) & 0xFFFF or 1
+    total = len(header) + len(payload)
+    if total > 0xFFFF:
+        raise PacketError(Detail.NO_ROOM, "the datagram would exceed 65535 bytes")
+    fixed = _V4.pack(first, tos, total, identification, fragment, ttl, protocol, 0, src, dst)
+    options = header[20:]
+    checksum = internet_checksum(fixed + options)
+    return fixed[:10] + checksum.to_bytes(2, "big") + fixed[12:] + options + payload
+
+
+def rewrite_v6(header: bytes, payload: bytes) -> bytes:
+    """The packet with `payload` in place of what followed `header` (extension headers kept)."""
+    length = len(header) - 40 + len(payload)
+    if length > 0xFFFF:
+        raise PacketError(Detail.NO_ROOM, "the datagram would exceed 65535 bytes")
+    return header[:4] + length.to_bytes(2, "big") + header[6:] + payload
+
+
+def build_v4(src: bytes, dst: bytes, payload: bytes, ttl: int = 64) -> bytes:
+    """A new IPv4 packet that carries UDP; its ID is derived from the payload."""
+    header = _V4.pack(0x45, 0, 0, 0, 0, ttl, UDP, 0, src, dst)
+    return rewrite_v4(header, payload, grown=True)
+
+
+def build_v6(src: bytes, dst: bytes, payload: bytes, ttl: int = 64) -> bytes:
+    """A new IPv6 packet that carries UDP."""
+    return rewrite_v6(_V6.pack(0x60000000, 0, UDP, ttl, src, dst), payload)
