@@ -1,0 +1,57 @@
+"""Addresses in header fields: From, To, P-Asserted-Identity, Contact (RFC 3261 §20.10, §25.1)."""
+
+from typing import NamedTuple
+
+from sbc_filter.errors import Detail, MessageError
+from sbc_filter.sip import grammar
+
+
+class Address(NamedTuple):
+    """One address; `start` and `end` are the offsets of the URI in the buffer it was parsed from."""
+
+    display: bytes
+    uri: bytes
+    start: int
+    end: int
+    parameters: bytes  # the header parameters: what follows ">" or the first ";" of a bare URI
+
+    def has_tag(self) -> bool:
+        """Whether there is a `tag` header parameter; never one inside the URI or in quotes (S-147)."""
+        return self.parameter(b"tag") is not None
+
+    def parameter(self, name: bytes) -> bytes | None:
+        """Value of a header parameter (empty when it has none), or None. Names ignore case."""
+        if not self.parameters:
+            return None
+        for found in grammar.PARAMETER.finditer(self.parameters):
+            if found[1].lower() == name:
+                return found[2] or b""
+        return None
+
+
+def parse_address(buffer: bytes, start: int, end: int) -> Address:
+    """The one address that `buffer[start:end]` holds; anything else is a `MessageError`."""
+    found = parse_addresses(buffer, start, end)
+    if len(found) != 1:
+        raise MessageError(Detail.ADDRESS_SYNTAX, "more than one address")
+    return found[0]
+
+
+def parse_addresses(buffer: bytes, start: int, end: int) -> list[Address]:
+    """The comma-separated addresses of one header field (one or more)."""
+    found: list[Address] = []
+    while True:
+        match = grammar.NAME_ADDR.match(buffer, start, end) or grammar.ADDR_SPEC.match(buffer, start, end)
+        if match is None:
+            raise MessageError(Detail.ADDRESS_SYNTAX)
+        parameters = match[3].strip()
+        if parameters and not parameters.startswith(b";"):
+            raise MessageError(Detail.ADDRESS_SYNTAX)
+        found.append(Address(match[1].strip(), match[2], match.start(2), match.end(2), parameters))
+        start = match.end()
+        if start == end:
+            return found
+        comma = grammar.COMMA.match(buffer, start, end)
+        if comma is None:
+            raise MessageError(Detail.ADDRESS_SYNTAX)
+        start = comma.end()

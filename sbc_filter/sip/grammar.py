@@ -1,0 +1,52 @@
+"""The SIP grammar (RFC 3261 §25) that this program reads, in one place.
+
+Every pattern is unrolled: no alternation inside a starred group and no two adjacent
+stars over overlapping sets, so matching is linear in the input whatever an attacker writes.
+"""
+
+import re
+
+TOKEN = rb"[A-Za-z0-9.!%*_+`'~-]+"
+LWS = rb"[ \t\r\n]*"
+QUOTED = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+
+# INVITE sip:bob@example.com SIP/2.0  -- exactly one space twice: RFC 4475 `lwsstart`, `lwsruri` are refused.
+REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([A-Za-z][A-Za-z0-9+.-]*:[^ \t\r\n<>]+) SIP/2\.0\r?\n")
+STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9][0-9]) ([^\r\n]*)\r?\n")
+
+# The empty line, and the line end before it.
+END_OF_HEADERS = re.compile(rb"\n(\r?\n)")
+FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
+HEADER_NAME = re.compile(TOKEN)
+
+# name-addr: an optional display name, a URI in angle brackets, header parameters behind.
+NAME_ADDR = re.compile(
+    LWS + rb"(" + QUOTED + LWS + rb"|[^\"<>,;:@]*)<([A-Za-z][A-Za-z0-9+.-]*:[^<>\"\s]+)>([^\",<>]*(?:" + QUOTED + rb"[^\",<>]*)*)",
+    re.DOTALL,
+)
+# addr-spec: a bare URI; what follows ";" are header parameters (RFC 3261 §20.10).
+ADDR_SPEC = re.compile(LWS + rb"()([A-Za-z][A-Za-z0-9+.-]*:[^<>\"\s;,?]+)([^\",<>]*(?:" + QUOTED + rb"[^\",<>]*)*)", re.DOTALL)
+COMMA = re.compile(LWS + rb"," + LWS)
+
+# ;name, ;name=token, ;name="quoted", ;name=<uri>, ;name=[ipv6]
+PARAMETER = re.compile(
+    LWS + rb";" + LWS + rb"(" + TOKEN + rb")(?:" + LWS + rb"=" + LWS + rb"(<[^<>\"\s]*>|" + QUOTED + rb"|[^\s;,\"<>]+))?"
+)
+
+# Via: SIP/2.0/UDP host:port;parameters   (RFC 3261 §20.42), the first value of the line.
+VIA = re.compile(
+    LWS + rb"SIP" + LWS + rb"/" + LWS + rb"2\.0" + LWS + rb"/" + LWS + rb"(" + TOKEN + rb")[ \t\r\n]+"
+    rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?:" + LWS + rb":" + LWS + rb"([0-9]{1,5}))?"
+    rb"([^\",]*(?:" + QUOTED + rb"[^\",]*)*)"
+)
+CSEQ = re.compile(LWS + rb"([0-9]{1,10})[ \t\r\n]+(" + TOKEN + rb")" + LWS)
+CONTENT_LENGTH = re.compile(LWS + rb"([0-9]{1,10})" + LWS)
+CALL_ID = re.compile(LWS + rb"([^\s]+)" + LWS)
+
+# A full-form or compact PASSporT (RFC 8224 §4, errata 6499): base64url, dots; padding is tolerated and cut.
+PASSPORT = re.compile(rb"([A-Za-z0-9_-]*)=*\.([A-Za-z0-9_-]*)=*\.([A-Za-z0-9_-]+)=*")
+
+# Request-URI, and what stands between the brackets of an address (RFC 3261 §19.1, RFC 3966).
+SIP_URI = re.compile(rb"([Ss][Ii][Pp][Ss]?):(?:([^@\s]*)@)?(\[[0-9A-Fa-f:.]+\]|[^\s@:;?\[\]]+)(?::([0-9]{1,5}))?((?:;[^?\s]*)?)(?:\?\S*)?")
+TEL_URI = re.compile(rb"[Tt][Ee][Ll]:([^;\s]+)((?:;\S*)?)")
+URN = re.compile(rb"[Uu][Rr][Nn]:\S+")

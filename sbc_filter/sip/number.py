@@ -1,0 +1,120 @@
+"""Telephone numbers and identities: one canonical form for signing, verifying and rules (RFC 8224 §8).
+
+A canonical number is digits, `#` and `*` without "+" (`12155551212`); an identity that is no
+number is a canonical URI (`sip:alice@example.com`). Both are plain strings, told apart by the colon.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+from sbc_filter.sip import grammar
+
+_NUMBER = frozenset("0123456789*#")
+_VISUAL_SEPARATORS = b"-.() "  # RFC 3966 §3; the space once percent-decoded
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a country writes numbers that are not in international form (S-042)."""
+
+    name: str
+    country: str = ""
+    international: tuple[str, ...] = ()  # prefixes that mean "+"
+    trunk: str = ""  # prefix of a national number
+    trunk_optional: bool = False  # a national number may come without it
+    national: frozenset[int] = frozenset()  # lengths of a national number, trunk prefix cut
+
+    def normalise(self, digits: str) -> str:
+        """International form of digits dialled without "+"; unchanged when they cannot be converted."""
+        for prefix in self.international:
+            if digits.startswith(prefix) and len(digits) > len(prefix) + 6:
+                return digits[len(prefix) :]
+        national = digits.removeprefix(self.trunk)
+        if len(national) in self.national and (self.trunk_optional or national != digits):
+            return self.country + national
+        return digits
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("e164", international=("00",)),
+        Profile("nanp", country="1", international=("011",), trunk="1", trunk_optional=True, national=frozenset({10})),
+        Profile("france", country="33", international=("00",), trunk="0", national=frozenset({9})),
+    )
+}
+NANP = PROFILES["nanp"]
+_AS_WRITTEN = Profile("as-written")
+
+Canonicaliser = Callable[[bytes], str | None]
+
+
+def canonicaliser(profile: Profile = NANP) -> Canonicaliser:
+    """The function that maps a URI in a header field to its identity, for numbers of one country.
+
+    None for what names nobody: no user part, the anonymous URI of RFC 3323, an unknown scheme.
+    """
+
+    @lru_cache(maxsize=4096)
+    def identity(uri: bytes) -> str | None:
+        tel = grammar.TEL_URI.fullmatch(uri)
+        if tel is not None:
+            return _telephone(tel[1], tel[2], profile)
+        sip = grammar.SIP_URI.fullmatch(uri)
+        if sip is None:
+            return uri.decode("ascii", "replace").lower() if grammar.URN.fullmatch(uri) else None
+        scheme, user, host, _, parameters = sip.groups()
+        if not user or host.lower() == b"anonymous.invalid":
+            return None
+        # Parameters of a telephone-subscriber go first: they may hold digits of another number (S-041).
+        subscriber, semicolon, rest = user.partition(b":")[0].partition(b";")
+        subscriber = unquote_to_bytes(subscriber)
+        if subscriber.lower() == b"anonymous":
+            return None
+        if _means_number(subscriber, parameters):
+            number = _telephone(subscriber, semicolon + rest, profile)
+            if number is not None:
+                return number
+        return f"{_lower(scheme)}:{_lower(unquote_to_bytes(user.partition(b':')[0]))}@{_lower(host)}"
+
+    return identity
+
+
+def canonical_number(text: str) -> str | None:
+    """Canonical form of an international number in a token or a rule file, None if it is no number.
+
+    "+" and visual separators go (`+1 215-555-1212`); nothing is converted.
+    """
+    return _digits(text.encode("utf-8", "replace"), _AS_WRITTEN)
+
+
+def _means_number(user: bytes, parameters: bytes) -> bool:
+    """RFC 8224 §8.1 and our policy (S-040): user=phone, a leading "+", or 10 to 15 digits."""
+    if user.startswith(b"+") or b"user=phone" in parameters.lower():
+        return True
+    return user.isdigit() and (10 <= len(user) <= 15 or len(user) == 3)  # three digits: a service code
+
+
+def _telephone(subscriber: bytes, parameters: bytes, profile: Profile) -> str | None:
+    if not subscriber.startswith(b"+"):
+        lowered = parameters.lower()
+        at = lowered.find(b";phone-context=+")
+        if at >= 0:  # a local number within a global prefix (RFC 3966 §5.1.5)
+            context = lowered[at + 16 :].partition(b";")[0]
+            return _digits(b"+" + context + subscriber, profile)
+    return _digits(subscriber, profile)
+
+
+def _digits(text: bytes, profile: Profile) -> str | None:
+    digits = text.translate(None, _VISUAL_SEPARATORS)
+    plus = digits.startswith(b"+")
+    number = digits[plus:].decode("ascii", "replace")
+    if not number or not _NUMBER.issuperset(number):
+        return None
+    return number if plus or not number.isdigit() else profile.normalise(number)
+
+
+def _lower(text: bytes) -> str:
+    return text.decode("utf-8", "replace").lower()

@@ -1,0 +1,110 @@
+"""Answers of a stateless UAS (RFC 3261 §8.2.6, §8.2.7, §18.2; RFC 3581): S-140 to S-145."""
+
+import hmac
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sbc_filter.errors import Detail, MessageError
+from sbc_filter.sip import grammar
+from sbc_filter.sip.address import parse_address
+from sbc_filter.sip.message import SipMessage
+
+_DEFAULT_PORT = 5060
+
+
+class Via(NamedTuple):
+    """The first value of the top Via; `end` is its end in the buffer, behind its parameters."""
+
+    transport: str
+    host: str
+    port: int
+    branch: bytes
+    parameters: tuple[tuple[bytes, bytes | None, int, int], ...]  # name in lower case, value, span in the buffer
+    end: int
+
+
+def top_via(message: SipMessage) -> Via:
+    """The Via of the hop that sent us this request; `MessageError` when it cannot be read."""
+    _, value, end = message.require(b"via")[0]
+    match = grammar.VIA.match(message.buffer, value, end)
+    if match is None:
+        raise MessageError(Detail.HEADER_SYNTAX, "via")
+    start = match.start(4)
+    parameters = tuple(
+        (found[1].lower(), found[2], *found.span()) for found in grammar.PARAMETER.finditer(message.buffer, start, match.end(4))
+    )
+    branch = next((text or b"" for name, text, _, _ in parameters if name == b"branch"), b"")
+    port = int(match[3]) if match[3] else _DEFAULT_PORT
+    stop = parameters[-1][3] if parameters else match.start(4)
+    return Via(match[1].decode().upper(), match[2].decode(), port, branch, parameters, stop)
+
+
+def to_tag(secret: bytes, message: SipMessage, via: Via) -> str:
+    """Our To tag: an HMAC over what an INVITE, its retransmissions, its ACK and its CANCEL share (S-140).
+
+    So a retransmission gets the same answer and an ACK is known to be for us, without a table.
+    """
+    return hmac.digest(secret, b"\0".join(transaction(message, via)), "sha256")[:12].hex()
+
+
+def transaction(message: SipMessage, via: Via) -> tuple[bytes, bytes, bytes, bytes]:
+    """(Call-ID, From tag, CSeq number, top branch): what an INVITE shares with its ACK and CANCEL (RFC 3261 §17.2.3)."""
+    _, value, end = message.require(b"from")[0]
+    number = (message.first(b"cseq") or b"").split(maxsplit=1)[:1]
+    tag = parse_address(message.buffer, value, end).parameter(b"tag") or b""
+    return message.first(b"call-id") or b"", tag, b"".join(number), via.branch
+
+
+def build_response(
+    message: SipMessage,
+    via: Via,
+    status: tuple[int, str],
+    tag: str | None,
+    source: tuple[str, int],
+    headers: Sequence[str] = (),
+) -> tuple[bytes, int]:
+    """(response, port to send it to) for a request that came from `source` (address, port).
+
+    All Via, From, To (+ `tag`), Call-ID and CSeq are copied as received (S-141); `received` and
+    `rport` are filled in (S-142). It goes to the source address always: maddr would let anyone
+    point our answers at a third party (S-143).
+    """
+    address, source_port = source
+    buffer = message.buffer
+    code, phrase = status
+    lines = [f"SIP/2.0 {code} {phrase}\r\n".encode()]
+    vias = message.headers(b"via")
+    _, value, end = vias[0]
+    lines.append(b"Via: " + _received(buffer[value:end], value, via, address, source_port) + b"\r\n")
+    lines += (b"Via: " + message.value(header) + b"\r\n" for header in vias[1:])
+    lines.append(b"From: " + message.value(message.require(b"from")[0]) + b"\r\n")
+    lines.append(b"To: " + _tagged(message, tag) + b"\r\n")
+    lines += (b"%s: %s\r\n" % (name, message.first(key) or b"") for name, key in ((b"Call-ID", b"call-id"), (b"CSeq", b"cseq")))
+    lines += (f"{line}\r\n".encode() for line in headers)
+    lines.append(b"Content-Length: 0\r\n\r\n")
+    rport = any(name == b"rport" for name, *_ in via.parameters)
+    return b"".join(lines), source_port if rport else via.port
+
+
+def _received(text: bytes, offset: int, via: Via, address: str, port: int) -> bytes:
+    """The top Via line with `rport` filled in and `received` added where RFC 3261 §18.2.1 and RFC 3581 §4 ask for it."""
+    rport = next((parameter for parameter in via.parameters if parameter[0] == b"rport"), None)
+    spoofed = [parameter for parameter in via.parameters if parameter[0] == b"received"]
+    edits = [(via.end, via.end, b";received=" + address.encode())] if rport or via.host.strip("[]") != address else []
+    if rport:
+        edits.append((rport[2], rport[3], b";rport=%d" % port))
+    edits += ((start, end, b"") for _, _, start, end in spoofed if edits)
+    position, parts = offset, []
+    for start, end, data in sorted(edits, key=lambda edit: (edit[0], edit[1])):
+        parts += (text[position - offset : start - offset], data)
+        position = end
+    parts.append(text[position - offset :])
+    return grammar.FOLD.sub(b" ", b"".join(parts).strip())
+
+
+def _tagged(message: SipMessage, tag: str | None) -> bytes:
+    _, value, end = message.require(b"to")[0]
+    text = message.value((value, value, end))
+    if tag is None or parse_address(message.buffer, value, end).has_tag():
+        return text
+    return text + b";tag=" + tag.encode()
