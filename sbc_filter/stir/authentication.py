@@ -1,0 +1,59 @@
+"""The authentication service (RFC 8224 §6.1, RFC 8588): an Identity header for one call."""
+
+import json
+from collections.abc import Sequence
+
+from sbc_filter.errors import Detail, SigningError
+from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.passport import encode_segment
+from sbc_filter.stir.signature import sign_es256
+
+MAX_DATE_OFFSET = 60.0  # seconds between Date and our clock (RFC 8224 §6.1 step 3; S-051)
+_quote = json.encoder.encode_basestring
+
+
+def issue_time(date: int | None, now: float) -> int:
+    """iat of the new token: the INVITE's Date, or our clock when it has none (A12, A13; S-052).
+
+    Raises `SigningError(STALE_DATE)` for a Date more than 60 s from our clock (A14).
+    """
+    if date is None:
+        return int(now)
+    if abs(date - now) > MAX_DATE_OFFSET:
+        raise SigningError(Detail.STALE_DATE)
+    return date
+
+
+def sign_shaken(
+    credential: Credential, orig: str, dest: Sequence[str], attest: str, origid: str, iat: int, now: float
+) -> bytes:
+    """Value of the Identity header field: always the full form (S-071).
+
+    `orig` and `dest` are canonical identities. The claims are written by hand in the order that
+    RFC 8225 §9 prescribes (S-005); a test compares them with `passport.canonical_json`.
+    """
+    if min(iat, now) < credential.not_before or max(iat, now) > credential.not_after:
+        raise SigningError(Detail.CREDENTIAL_EXPIRED)
+    claims = (
+        f'{{"attest":{_quote(attest)},"dest":{_dest(dest)},"iat":{iat},"orig":{_orig(orig)},"origid":{_quote(origid)}}}'
+    )
+    signed = credential.jose + b"." + encode_segment(claims.encode())
+    signature = sign_es256(credential.key, signed)
+    return b"%s.%s;info=<%s>;alg=ES256;ppt=shaken" % (signed, signature, credential.x5u.encode())
+
+
+def _orig(identity: str) -> str:
+    return f'{{"{_kind(identity)}":{_quote(identity)}}}'
+
+
+def _dest(identities: Sequence[str]) -> str:
+    members = []
+    for kind in ("tn", "uri"):
+        of_kind = sorted({identity for identity in identities if _kind(identity) == kind})
+        if of_kind:
+            members.append(f'"{kind}":[{",".join(map(_quote, of_kind))}]')
+    return "{" + ",".join(members) + "}"
+
+
+def _kind(identity: str) -> str:
+    return "uri" if ":" in identity else "tn"

@@ -1,0 +1,188 @@
+"""PASSporTs (RFC 8225, RFC 8588): from base64url to believed-in-form, and back.
+
+Parsing says only that a token is well-formed; whether it is true is `stir.verification`'s matter.
+"""
+
+import json
+from binascii import Error as BinasciiError
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sbc_filter.errors import Detail, Outcome, VerificationError
+from sbc_filter.sip.number import canonical_number, canonicaliser
+
+_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
+_URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
+_PADDING = (b"", b"", b"==", b"=")
+_MAX_DEPTH = 16  # of brackets (S-016); counted before parsing, since the parser recurses
+_MAX_NUMBERS = 64  # in one dest
+_canonical_uri = canonicaliser()
+
+
+class Jose(NamedTuple):
+    """The protected header: `typ` and `x5u` are checked to be there (S-001)."""
+
+    alg: str
+    ppt: str | None
+    x5u: str
+
+
+class Claims(NamedTuple):
+    """The claims of one token. `orig` and `dest` are canonical identities (see `sip.number`)."""
+
+    orig: str
+    dest: tuple[str, ...]
+    iat: int
+    attest: str | None
+    origid: str | None
+    all: Mapping[str, Any]
+
+
+def decode_segment(segment: bytes) -> bytes:
+    """Bytes of a base64url segment without padding (RFC 7515 §2); strict: no stray bits, no other alphabet."""
+    missing = len(segment) & 3
+    if missing == 1:
+        raise invalid(Detail.BASE64)
+    try:
+        return a2b_base64(segment.translate(_STANDARD_ALPHABET) + _PADDING[missing], strict_mode=True)
+    except (BinasciiError, ValueError):
+        raise invalid(Detail.BASE64) from None
+
+
+def encode_segment(data: bytes) -> bytes:
+    """base64url without padding."""
+    return b2a_base64(data, newline=False).translate(_URL_ALPHABET).rstrip(b"=")
+
+
+@lru_cache(maxsize=2048)
+def parse_jose(segment: bytes) -> Jose:
+    """The first segment. It is the same on every call of a carrier, hence the cache."""
+    header = _object(segment)
+    if header.get("typ") != "passport":
+        raise invalid(Detail.TYP)
+    if "crit" in header:
+        raise invalid(Detail.CRIT)
+    alg, ppt, x5u = header.get("alg"), header.get("ppt"), header.get("x5u")
+    if alg != "ES256":  # an allow-list of one, never "whatever alg says" (S-002)
+        if not isinstance(alg, str):
+            raise invalid(Detail.ALG_MISMATCH)
+        raise VerificationError(Outcome.UNTRUSTED, Detail.ALG)
+    if not isinstance(x5u, str) or not x5u:
+        raise invalid(Detail.X5U_MISSING)
+    if ppt is not None and not isinstance(ppt, str):
+        raise invalid(Detail.PPT_MISMATCH)
+    return Jose(alg, ppt, x5u)
+
+
+def parse_claims(segment: bytes) -> Claims:
+    """The second segment of a base PASSporT or of any extension: orig, dest, iat checked for their form.
+
+    Tolerated (STANDARDS §19): "+" and separators in numbers, `dest.tn` as a bare string, `orig.tn` as an
+    array of one, an integral iat written as a float.
+    """
+    claims = _object(segment)
+    attest, origid = claims.get("attest"), claims.get("origid")
+    return Claims(
+        _orig(claims.get("orig")),
+        _dest(claims.get("dest")),
+        _iat(claims.get("iat")),
+        attest if isinstance(attest, str) else None,
+        origid if isinstance(origid, str) else None,
+        claims,
+    )
+
+
+def canonical_json(value: Mapping[str, Any]) -> bytes:
+    """The deterministic serialisation of RFC 8225 §9: keys sorted, no white space (S-005)."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+
+
+def invalid(detail: Detail, sentence: str = "") -> VerificationError:
+    """A token that is not well-formed, or does not fit its call: 438."""
+    return VerificationError(Outcome.INVALID, detail, sentence)
+
+
+def _object(segment: bytes) -> dict[str, Any]:
+    data = decode_segment(segment)
+    if data.count(b"[") + data.count(b"{") > _MAX_DEPTH and _depth(data) > _MAX_DEPTH:
+        raise invalid(Detail.JSON, "nested too deeply")
+    try:
+        value = _DECODE(data.decode())
+    except ValueError:  # not UTF-8, not JSON, or NaN
+        raise invalid(Detail.JSON) from None
+    if not isinstance(value, dict):
+        raise invalid(Detail.JSON)
+    return value
+
+
+def _depth(data: bytes) -> int:
+    """An upper bound of the nesting: brackets inside strings count too, which only makes it stricter."""
+    depth = deepest = 0
+    for byte in data:
+        if byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Duplicate keys make a token ambiguous: two readers could see two callers (S-007)."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise invalid(Detail.DUPLICATE_KEY)
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)  # NaN and Infinity are no JSON
+
+
+_DECODE = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).decode
+
+
+def _orig(value: object) -> str:
+    if not isinstance(value, dict) or len(value) != 1:
+        raise invalid(Detail.CLAIM_ORIG)
+    kind, identity = next(iter(value.items()))
+    if isinstance(identity, list) and len(identity) == 1:
+        identity = identity[0]
+    return _identity(kind, identity, Detail.CLAIM_ORIG)
+
+
+def _dest(value: object) -> tuple[str, ...]:
+    if not isinstance(value, dict) or not value:
+        raise invalid(Detail.CLAIM_DEST)
+    found: list[str] = []
+    for kind, identities in value.items():
+        for identity in [identities] if isinstance(identities, str) else identities or ():
+            found.append(_identity(kind, identity, Detail.CLAIM_DEST))
+            if len(found) > _MAX_NUMBERS:
+                raise invalid(Detail.CLAIM_DEST)
+    if not found:
+        raise invalid(Detail.CLAIM_DEST)
+    return tuple(found)
+
+
+def _identity(kind: str, identity: object, detail: Detail) -> str:
+    if not isinstance(identity, str):
+        raise invalid(detail)
+    if kind == "tn":
+        number = canonical_number(identity)
+        if number is None:
+            raise invalid(detail)
+        return number
+    if kind == "uri":
+        return _canonical_uri(identity.encode()) or identity
+    raise invalid(detail)
+
+
+def _iat(value: object) -> int:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e12:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**12:
+        raise invalid(Detail.CLAIM_IAT)
+    return value

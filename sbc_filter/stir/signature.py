@@ -1,0 +1,30 @@
+"""ES256 (RFC 7518 §3.4): raw r||s outside, ECDSA with P-256 and SHA-256 inside (S-003, S-004)."""
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+from sbc_filter.errors import Detail
+from sbc_filter.stir.passport import decode_segment, encode_segment, invalid
+
+_VERIFY = ec.ECDSA(hashes.SHA256())
+_SIGN = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)  # RFC 6979: same input, same token
+
+
+def verify_es256(key: ec.EllipticCurvePublicKey, signed: bytes, signature: bytes) -> None:
+    """Raise `VerificationError` unless `signature` (base64url) is one by `key` over the octets `signed`."""
+    raw = decode_segment(signature)
+    if len(raw) != 64:
+        raise invalid(Detail.SIGNATURE_LENGTH)
+    der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+    try:
+        key.verify(der, signed, _VERIFY)
+    except InvalidSignature:
+        raise invalid(Detail.BAD_SIGNATURE) from None
+
+
+def sign_es256(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
+    """base64url of r||s over the octets `signed`; deterministic."""
+    r, s = decode_dss_signature(key.sign(signed, _SIGN))
+    return encode_segment(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
