@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from sbc_filter.errors import Detail, MessageError
 from sbc_filter.sip import grammar
+from sbc_filter.sip.address import parse_address
 from sbc_filter.sip.names import KNOWN, canonical
 
 _ONCE = (b"from", b"to", b"call-id", b"cseq")  # exactly one of each (RFC 3261 §8.1.1)
@@ -40,7 +41,8 @@ class SipMessage:
     @classmethod
     def parse(cls, buffer: bytes) -> "SipMessage":
         """Parse a request. The body is opaque; its bytes are never looked at."""
-        line = grammar.REQUEST_LINE.match(buffer)
+        leading = len(buffer) - len(buffer.lstrip(b"\r\n"))  # line ends before it are legal (RFC 3261 §7.5)
+        line = grammar.REQUEST_LINE.match(buffer, leading)
         if line is None:
             raise MessageError(Detail.START_LINE)
         start = line.end()
@@ -72,6 +74,12 @@ class SipMessage:
             value = grammar.CONTENT_LENGTH.fullmatch(self.value(length[0]))
             if value is None or int(value[1]) > len(self.buffer) - self.body:
                 raise MessageError(Detail.CONTENT_LENGTH)
+
+    @property
+    def in_dialog(self) -> bool:
+        """Whether To carries a tag: the request belongs to a dialog (S-147). `MessageError` for a broken To."""
+        _, value, end = self.require(b"to")[0]
+        return parse_address(self.buffer, value, end).has_tag()
 
     def headers(self, name: bytes) -> Sequence[Header]:
         """All header fields of this canonical name, in order."""

@@ -1,0 +1,91 @@
+"""One INVITE on its way through the engine: what is known of it, and what was decided."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sbc_filter.engine.flow import Flow
+from sbc_filter.engine.network import Place
+from sbc_filter.engine.outcomes import verstat
+from sbc_filter.engine.parties import Parties
+from sbc_filter.engine.record import Record
+from sbc_filter.engine.verdict import Action
+from sbc_filter.errors import Detail, Outcome
+from sbc_filter.rules.model import CONTINUE, Rule, RuleAction, Treatment
+from sbc_filter.sip.message import SipMessage
+
+
+@dataclass(slots=True)
+class Case:
+    """An INVITE that could be read. `arrived` is in POSIX seconds: freshness counts from there."""
+
+    message: SipMessage
+    flow: Flow
+    place: Place
+    parties: Parties
+    arrived: float
+    in_dialog: bool
+    emergency: bool
+
+
+class Decision(NamedTuple):
+    """What a rule decided about a case. `identity` and `date` are header values to add."""
+
+    outcome: Outcome
+    detail: Detail | None
+    treatment: Treatment = CONTINUE
+    attest: str | None = None
+    origid: str | None = None
+    x5u: str | None = None
+    spc: str | None = None
+    identity: bytes | None = None
+    date: bytes | None = None
+
+
+def record(case: Case, rule: Rule | None, decision: Decision, action: Action, code: int | None) -> Record:
+    """The record of a decided case."""
+    message, place = case.message, case.place
+    made = blank_record(case.flow, place, case.arrived)
+    made.method = message.method
+    made.call_id = _text(message.first(b"call-id"))
+    made.cseq = _text(message.first(b"cseq"))
+    made.action = action
+    made.outcome = decision.outcome
+    made.detail = decision.detail
+    made.code = code
+    made.identities = len(message.headers(b"identity"))
+    made.attest, made.origid, made.x5u = decision.attest, decision.origid, decision.x5u
+    made.spc = decision.spc
+    caller_from, called_from = _SOURCES
+    if rule is not None:
+        made.rule, made.mode = rule.name, rule.mode
+        options = rule.sign if rule.action is RuleAction.SIGN else rule.verify
+        caller_from, called_from = options.caller_from, options.called_from
+        if rule.action is RuleAction.VERIFY and rule.verify.verstat:
+            made.verstat = verstat(decision.outcome, decision.detail)
+    made.orig = case.parties.identity(caller_from)
+    called = case.parties.identity(called_from)
+    made.dest = (called,) if called else ()
+    return made
+
+
+def blank_record(flow: Flow, place: Place, arrived: float) -> Record:
+    """What a record says of a message that nothing else is known of."""
+    return Record(
+        arrived,
+        _endpoint(flow.src, flow.sport),
+        _endpoint(flow.dst, flow.dport),
+        flow.transport,
+        place.direction,
+        trunk=place.trunk,
+    )
+
+
+_SOURCES = (("pai", "from"), ("to",))
+
+
+def _endpoint(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")

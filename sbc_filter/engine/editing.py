@@ -1,0 +1,74 @@
+"""A decision carried out on the message: the edits of a call that continues, the answer to one that does not."""
+
+from sbc_filter.engine import marking, outcomes
+from sbc_filter.engine.case import Case, Decision
+from sbc_filter.engine.flow import Flow
+from sbc_filter.errors import Outcome
+from sbc_filter.packet.datagram import Datagram
+from sbc_filter.rules.model import Rule, RuleAction, TreatmentAction
+from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip.names import canonical
+from sbc_filter.sip.response import Via, build_response
+
+_FROM = ("from",)
+
+
+def continue_call(rule: Rule, case: Case, decision: Decision) -> None:
+    """Edit the INVITE of a call that goes on."""
+    if rule.action is RuleAction.VERIFY:
+        _mark(rule, case, decision)
+    elif rule.action is RuleAction.SIGN:
+        _sign(rule, case.message, decision)
+    elif rule.action is RuleAction.STRIP:
+        _remove(case.message, rule.strip.headers)
+
+
+def status_of(decision: Decision) -> tuple[int, str]:
+    """Status code and phrase of the answer: the treatment's own where given, else the outcome's (S-065)."""
+    treatment = decision.treatment
+    if treatment.action is TreatmentAction.REDIRECT:
+        return treatment.code or 302, treatment.phrase or "Moved Temporarily"
+    code, phrase = outcomes.answer(decision.outcome, decision.detail)
+    if treatment.code is not None and treatment.code != code:
+        code, phrase = treatment.code, outcomes.phrase(treatment.code)
+    return code, treatment.phrase or phrase
+
+
+def refuse_call(case: Case, decision: Decision, via: Via, tag: str) -> Datagram:
+    """The final answer to an INVITE that does not go on."""
+    headers = []
+    if decision.treatment.action is TreatmentAction.REDIRECT:
+        headers.append(f"Contact: <{case.message.uri.decode('ascii', 'replace')}>")
+    return respond(case.message, case.flow, via, status_of(decision), tag, headers)
+
+
+def respond(
+    message: SipMessage, flow: Flow, via: Via, status: tuple[int, str], tag: str | None, headers: list[str] | None = None
+) -> Datagram:
+    """An answer on its way back: from the address and port that the request was sent to (S-143)."""
+    payload, port = build_response(message, via, status, tag, (flow.src, flow.sport), headers or [])
+    return Datagram(flow.dst, flow.dport, flow.src, port, payload)
+
+
+def _mark(rule: Rule, case: Case, decision: Decision) -> None:
+    verstat = outcomes.verstat(decision.outcome, decision.detail)
+    if rule.verify.verstat and verstat is not None:
+        party = case.parties.first(rule.verify.caller_from)
+        if party is not None:
+            marking.mark(case.message, party, case.parties.first(_FROM), verstat)
+    if decision.outcome is Outcome.PASSED and not rule.verify.identity_keep:
+        _remove(case.message, ("Identity",))
+
+
+def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
+    _remove(message, rule.sign.remove)
+    if decision.date is not None:
+        message.add_header(b"Date: " + decision.date + b"\r\n")
+    if decision.identity is not None:
+        message.add_header(b"Identity: " + decision.identity + b"\r\n")
+
+
+def _remove(message: SipMessage, names: tuple[str, ...]) -> None:
+    for name in names:
+        for header in message.headers(canonical(name.encode())):
+            message.remove(header)

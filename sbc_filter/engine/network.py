@@ -1,0 +1,72 @@
+"""Where a message stands in the operator's network: direction, trunk, trust, emergency (DESIGN §5)."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import NamedTuple
+
+from sbc_filter.engine.flow import Flow
+from sbc_filter.rules.model import Direction
+
+Networks = Sequence[IPv4Network | IPv6Network]
+
+
+class Place(NamedTuple):
+    """What the addresses alone say of a message; the same for all messages of a flow."""
+
+    direction: Direction | None
+    peer: str  # the address at the other end, seen from the SBC
+    trunk: str | None
+    trusted: bool
+
+
+# (peer address, our address, our port, transport) -> (trunk name, trusted), or None
+TrunkLookup = Callable[[str, str, int, str], tuple[str, bool] | None]
+
+
+class Network:
+    """The SBC's addresses, its SIP ports and its trunks.
+
+    Without SBC addresses (a replay without configuration) there is no direction: both ends of a
+    flow are then tried for a trunk, the source first, and nobody is called untrusted.
+    """
+
+    def __init__(
+        self,
+        sbc: Sequence[str] = (),
+        ports: Sequence[int] = (5060,),
+        trusted_peers: Networks = (),
+        emergency: Sequence[str] = (),
+        trunk_of: TrunkLookup = lambda *_: None,
+    ) -> None:
+        self.ports = frozenset(ports)
+        self._sbc = frozenset(str(ip_address(address)) for address in sbc)
+        self._trusted_peers = trusted_peers
+        self._exact = frozenset(pattern.lower() for pattern in emergency if not pattern.endswith("*"))
+        self._prefixes = tuple(pattern[:-1].lower() for pattern in emergency if pattern.endswith("*"))
+        self._trunk_of = trunk_of
+        self.place = lru_cache(maxsize=16384)(self._place)
+
+    def is_emergency(self, identity: str | None) -> bool:
+        """Whether the identity in a Request-URI is an emergency service (S-137)."""
+        if identity is None:
+            return False
+        return identity in self._exact or (bool(self._prefixes) and identity.startswith(self._prefixes))
+
+    def _place(self, flow: Flow) -> Place:
+        if flow.dst in self._sbc:
+            return self._seen(Direction.INBOUND, flow.src, flow.dst, flow.dport, flow.transport)
+        if flow.src in self._sbc:
+            return self._seen(Direction.OUTBOUND, flow.dst, flow.src, flow.sport, flow.transport)
+        if self._sbc:
+            return Place(None, flow.src, None, True)
+        place = self._seen(None, flow.src, flow.dst, flow.dport, flow.transport)
+        return place if place.trunk else self._seen(None, flow.dst, flow.src, flow.sport, flow.transport)
+
+    def _seen(self, direction: Direction | None, peer: str, local: str, port: int, transport: str) -> Place:
+        trunk = self._trunk_of(peer, local, port, transport)
+        if trunk is not None:
+            return Place(direction, peer, *trunk)
+        address = ip_address(peer)
+        trusted = direction is None or any(address in network for network in self._trusted_peers)
+        return Place(direction, peer, None, trusted)

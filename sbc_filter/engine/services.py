@@ -1,0 +1,104 @@
+"""A rule applied to a case: the verification service and the authentication service decide, nothing is edited yet."""
+
+from collections.abc import Mapping
+
+from sbc_filter.engine.case import Case, Decision
+from sbc_filter.errors import Detail, Outcome, SigningError, VerificationError
+from sbc_filter.rules.model import CONTINUE, Rule, RuleAction, Treatment, TreatmentAction
+from sbc_filter.rules.ruleset import treatment
+from sbc_filter.sip.date import format_date, parse_date
+from sbc_filter.stir.authentication import issue_time, sign_shaken
+from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.verification import Call, CertificateLookup, Missing, read_token, verify
+
+_REJECT = Treatment(TreatmentAction.REJECT)
+_DROP = Treatment(TreatmentAction.DROP)
+_FIXED = {
+    RuleAction.PASS: Decision(Outcome.PASSED_BY, Detail.PASS_RULE),
+    RuleAction.STRIP: Decision(Outcome.PASSED_BY, Detail.STRIP_RULE),
+    RuleAction.DROP: Decision(Outcome.PASSED_BY, Detail.DROP_RULE, _DROP),
+}
+
+
+def apply(
+    rule: Rule, case: Case, credentials: Mapping[str, Credential], certificates: CertificateLookup
+) -> Decision | Missing:
+    """Decide the case by this rule. An emergency call is continued whatever the outcome (S-137)."""
+    if rule.action is RuleAction.VERIFY:
+        decision = _verify(rule, case, certificates)
+    elif rule.action is RuleAction.SIGN:
+        decision = _sign(rule, case, credentials)
+    elif rule.action is RuleAction.REJECT:
+        decision = Decision(Outcome.PASSED_BY, Detail.REJECT_RULE, rule.answer or _REJECT)
+    else:
+        decision = _FIXED[rule.action]
+    if case.emergency and isinstance(decision, Decision):
+        return decision._replace(treatment=CONTINUE)
+    return decision
+
+
+def _verify(rule: Rule, case: Case, certificates: CertificateLookup) -> Decision | Missing:
+    options, message = rule.verify, case.message
+    call = Call(
+        case.parties.identity(options.caller_from), case.parties.identity(options.called_from), case.arrived
+    )
+    values = [message.value(header) for header in message.headers(b"identity")]
+    result = verify(values, call, options, certificates)
+    if isinstance(result, Missing):
+        return result
+    token, certificate = result.token, result.certificate
+    attest = token.claims.attest if token else None
+    x5u = token.jose.x5u if token else None
+    spc = certificate.spc if certificate else None
+    issuer = certificate.issuer if certificate else None
+    chosen = treatment(rule, result.outcome, result.detail, attest=attest, spc=spc, issuer=issuer, x5u=x5u)
+    origid = token.claims.origid if token else None
+    return Decision(result.outcome, result.detail, chosen, attest, origid, x5u, spc)
+
+
+def _sign(rule: Rule, case: Case, credentials: Mapping[str, Credential]) -> Decision:
+    try:
+        return _signed(rule, case, credentials[rule.sign.credential])
+    except SigningError as error:
+        return Decision(Outcome.UNSIGNED, error.detail, treatment(rule, Outcome.UNSIGNED, error.detail))
+
+
+def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
+    options, message = rule.sign, case.message
+    if _has_shaken(case):
+        outcome, detail = Outcome.ALREADY_SIGNED, Detail.SHAKEN_PRESENT
+        return Decision(outcome, detail, treatment(rule, outcome, detail))
+    caller = case.parties.identity(options.caller_from)
+    if caller is None or ":" in caller:
+        raise SigningError(Detail.NO_CALLER)
+    called = case.parties.identity(options.called_from)
+    if called is None:
+        raise SigningError(Detail.NO_CALLED)
+    date = message.first(b"date")
+    signed_date = parse_date(date) if date is not None else None
+    iat = issue_time(signed_date, case.arrived)
+    listed = options.listed is not None and options.listed(caller)
+    attest = options.attest_listed if listed else options.attest_unlisted
+    identity = sign_shaken(credential, caller, (called,), attest, options.origid, iat, case.arrived)
+    return Decision(
+        Outcome.SIGNED,
+        None,
+        treatment(rule, Outcome.SIGNED, None),
+        attest,
+        options.origid,
+        credential.x5u,
+        identity=identity,
+        date=format_date(iat).encode() if date is None else None,
+    )
+
+
+def _has_shaken(case: Case) -> bool:
+    """Whether another's shaken token is there already: a second one would contradict it (A3, S-076)."""
+    for header in case.message.headers(b"identity"):
+        try:
+            token = read_token(case.message.value(header))
+        except VerificationError:
+            return True  # nobody's to judge on the way out, and not to be doubled
+        if token is not None and token.jose.ppt == "shaken":
+            return True
+    return False

@@ -1,0 +1,155 @@
+"""Messages: what is read, and that nothing but what was edited changes (S-147 to S-149)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sbc_filter.errors import Detail, MessageError
+from sbc_filter.sip.message import SipMessage
+
+INVITE = (
+    b"INVITE sip:+12155551213@203.0.113.10;user=phone SIP/2.0\r\n"
+    b"v: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK1\r\n"
+    b"Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK2\r\n"
+    b"FROM  : \"a, <b>\" <sip:+12155551212@198.51.100.7>;tag=1\r\n"
+    b"To:\r\n <sip:+12155551213@203.0.113.10>\r\n"
+    b"i: 1@198.51.100.7\r\n"
+    b"CSeq: 1\tINVITE\r\n"
+    b"y: first\r\n"
+    b"iDeNtItY: second;\r\n\tfolded\r\n"
+    b"Content-Length: 4\r\n"
+    b"\r\n"
+    b"body"
+)
+
+
+def test_headers_are_found_by_their_full_name() -> None:
+    message = SipMessage.parse(INVITE)
+    message.check()
+    values = {name: [message.value(header) for header in message.headers(name)] for name in message.names()}
+    assert values == {
+        b"via": [b"SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK1", b"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK2"],
+        b"from": [b'"a, <b>" <sip:+12155551212@198.51.100.7>;tag=1'],
+        b"to": [b"<sip:+12155551213@203.0.113.10>"],
+        b"call-id": [b"1@198.51.100.7"],
+        b"cseq": [b"1\tINVITE"],
+        b"identity": [b"first", b"second; folded"],
+        b"content-length": [b"4"],
+    }
+    assert (message.method, message.uri) == ("INVITE", b"sip:+12155551213@203.0.113.10;user=phone")
+    assert message.buffer[message.body :] == b"body"
+
+
+def test_no_edit_is_the_same_object() -> None:
+    assert SipMessage.parse(INVITE).to_bytes() is INVITE
+
+
+def test_edits() -> None:
+    message = SipMessage.parse(INVITE)
+    for header in message.headers(b"identity"):
+        message.remove(header)
+    message.add_header(b"Date: now\r\n")
+    message.add_header(b"Identity: ours\r\n")
+    position = INVITE.index(b"@203.0.113.10>")
+    message.replace(position, position, b";verstat=No-TN-Validation")
+    assert message.to_bytes() == (
+        b"INVITE sip:+12155551213@203.0.113.10;user=phone SIP/2.0\r\n"
+        b"v: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK1\r\n"
+        b"Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK2\r\n"
+        b"Date: now\r\n"
+        b"Identity: ours\r\n"
+        b"FROM  : \"a, <b>\" <sip:+12155551212@198.51.100.7>;tag=1\r\n"
+        b"To:\r\n <sip:+12155551213;verstat=No-TN-Validation@203.0.113.10>\r\n"
+        b"i: 1@198.51.100.7\r\n"
+        b"CSeq: 1\tINVITE\r\n"
+        b"Content-Length: 4\r\n"
+        b"\r\n"
+        b"body"
+    )
+
+
+def test_an_edit_inside_a_removed_header_is_moot() -> None:
+    message = SipMessage.parse(INVITE)
+    start, value, end = message.headers(b"identity")[0]
+    message.replace(value, end - 2, b"changed")
+    message.remove((start, value, end))
+    assert message.to_bytes() == INVITE.replace(b"y: first\r\n", b"")
+
+
+@given(st.data())
+def test_an_edit_leaves_every_other_byte_identical(data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(INVITE)))
+    end = data.draw(st.integers(start, len(INVITE)))
+    new = data.draw(st.binary(max_size=20))
+    message = SipMessage.parse(INVITE)
+    message.replace(start, end, new)
+    assert message.to_bytes() == INVITE[:start] + new + INVITE[end:]
+
+
+@pytest.mark.parametrize("to", [b"<sip:a@b>;tag=x", b"sip:a@b;TAG=x", b'"x" <sip:a@b>;p="q" ; tag = x', b"<sip:a@b>\r\n ;  tag  = x"])
+def test_in_dialog(to: bytes) -> None:
+    assert SipMessage.parse(INVITE.replace(b"\r\n <sip:+12155551213@203.0.113.10>", to)).in_dialog
+
+
+@pytest.mark.parametrize("to", [b"<sip:a@b;tag=x>", b'"a;tag=x" <sip:a@b>', b'<sip:a@b>;p=";tag=x"', b"sip:a@b"])
+def test_not_in_dialog(to: bytes) -> None:
+    assert not SipMessage.parse(INVITE.replace(b"\r\n <sip:+12155551213@203.0.113.10>", to)).in_dialog
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "detail"),
+    [
+        (b"INVITE sip", b"INVITE  sip", Detail.START_LINE),  # RFC 4475 lwsstart
+        (b"SIP/2.0\r\nv", b"SIP/7.0\r\nv", Detail.START_LINE),
+        (b"\r\n\r\nbody", b"", Detail.NO_BLANK_LINE),
+        (b"i: 1@198.51.100.7", b"i 1@198.51.100.7", Detail.HEADER_SYNTAX),
+        (b"i: 1@198.51.100.7", b"(i): 1@198.51.100.7", Detail.HEADER_SYNTAX),
+        (b"i: 1@198.51.100.7", b"x: 1@198.51.100.7", Detail.HEADER_MISSING),
+        (b"y: first", b"t: <sip:a@b>", Detail.HEADER_REPEATED),  # RFC 4475 multi01
+        (b"1\tINVITE", b"1 OPTIONS", Detail.CSEQ),
+        (b"1\tINVITE", b"99999999999 INVITE", Detail.CSEQ),
+        (b"Content-Length: 4", b"Content-Length: 5", Detail.CONTENT_LENGTH),  # RFC 4475 clerr
+        (b"Content-Length: 4", b"Content-Length: -4", Detail.CONTENT_LENGTH),  # RFC 4475 ncl
+        (b"Content-Length: 4", b"Content-Length: 4\r\nl: 4", Detail.HEADER_REPEATED),
+    ],
+)
+def test_broken(old: bytes, new: bytes, detail: Detail) -> None:
+    assert old in INVITE
+    with pytest.raises(MessageError) as caught:
+        SipMessage.parse(INVITE.replace(old, new)).check()
+    assert caught.value.detail is detail
+
+
+@pytest.mark.parametrize("change", [lambda m: m.replace(b"\r\n", b"\n"), lambda m: b"\r\n\r\n" + m, lambda m: m[: m.index(b"\r\nbody")].replace(b"Content-Length: 4\r\n", b"")])
+def test_tolerated_for_reading(change) -> None:  # type: ignore[no-untyped-def]
+    message = SipMessage.parse(change(INVITE))
+    message.check()
+    assert message.first(b"call-id") == b"1@198.51.100.7"
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_parse_or_raise_the_one_error(data: bytes) -> None:
+    for raw in (data, INVITE[:70] + data, INVITE[:200] + data + INVITE[200:]):
+        try:
+            message = SipMessage.parse(raw)
+            message.check()
+            _ = message.in_dialog
+        except MessageError:
+            continue
+        assert message.to_bytes() is raw
+
+
+@pytest.mark.parametrize("filler", [b" ", b"\t\r\n ", b'"', b"<", b";", b",", b"\\", b"=", b";a", b'"\\'])
+def test_time_is_linear_in_the_length(filler: bytes) -> None:
+    """60 kB of anything in any place is read in far less time than a call may wait: no quadratic pattern."""
+    many = filler * (60000 // len(filler))
+    for place in (b"first", b"second", b"z9hG4bK2", b"1@198.51.100.7", b"+12155551213@203.0.113.10>", b"a, <b>"):
+        try:
+            message = SipMessage.parse(INVITE.replace(place, many))
+            message.check()
+            _ = message.in_dialog
+            for name in message.names():
+                for header in message.headers(name):
+                    message.value(header)
+        except MessageError:
+            pass
