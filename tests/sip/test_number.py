@@ -1,0 +1,61 @@
+"""Canonical identities: RFC 8224 §8 and the traps of STANDARDS §4."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sbc_filter.sip.number import PROFILES, canonical_number, canonicaliser
+
+
+@pytest.mark.parametrize(
+    ("uri", "identity"),
+    [
+        (b"tel:+12155551212", "12155551212"),
+        (b"sip:+1-(215)-555-1212@x;user=phone", "12155551212"),  # S-041
+        (b"sip:+12155551212;npdi;rn=+16095550000@h;user=phone", "12155551212"),  # S-041 TRAP
+        (b"sip:+12155551212;tgrp=a;trunk-context=1@h", "12155551212"),
+        (b"tel:+12155551212;ext=5", "12155551212"),
+        (b"tel:+12155551212;verstat=TN-Validation-Passed", "12155551212"),
+        (b"sip:+12155551212:password@h", "12155551212"),
+        (b"sip:%2B12155551212@h", "12155551212"),
+        (b"tel:5551212;phone-context=+1215", "12155551212"),  # S-042
+        (b"sip:2155551212@h", "12155551212"),
+        (b"sip:12155551212@h", "12155551212"),
+        (b"sip:01133123456789@h", "33123456789"),
+        (b"sip:+1234567890123456@h", "1234567890123456"),  # S-043: no cap at 15 digits
+        (b"sip:911@h", "911"),
+        (b"tel:*67", "*67"),
+        (b"SIP:Al%69ce:secret@EXAMPLE.com:5060;transport=tcp?Subject=x", "sip:alice@example.com"),  # S-044
+        (b"sip:1001@pbx", "sip:1001@pbx"),
+        (b"urn:service:sos.fire", "urn:service:sos.fire"),
+        (b"sip:anonymous@anonymous.invalid", None),  # S-045, S-121
+        (b"sip:Anonymous@x", None),
+        (b"sip:example.com", None),
+        (b"mailto:a@b", None),
+    ],
+)
+def test_identity_of_a_uri(uri: bytes, identity: str | None) -> None:
+    assert canonicaliser()(uri) == identity
+
+
+@pytest.mark.parametrize(
+    ("uri", "identity"),
+    [(b"sip:0123456789@h", "33123456789"), (b"sip:0033123456789@h", "33123456789"), (b"tel:+33123456789", "33123456789")],
+)
+def test_france(uri: bytes, identity: str) -> None:
+    assert canonicaliser(PROFILES["france"])(uri) == identity
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("+1 215-555-1212", "12155551212"), ("12155551212", "12155551212"), ("*67", "*67"), ("", None), ("+", None), ("1a", None), ("१", None)],
+)
+def test_number_of_a_token(text: str, number: str | None) -> None:
+    assert canonical_number(text) == number
+
+
+@given(st.binary(max_size=80))
+def test_any_uri_has_an_identity_or_none(uri: bytes) -> None:
+    for prefix in (b"", b"sip:", b"tel:", b"sip:+1"):
+        identity = canonicaliser()(prefix + uri)
+        assert identity is None or identity
