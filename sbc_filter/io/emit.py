@@ -1,0 +1,140 @@
+"""Datagrams of our own: answers to a peer, and rewritten packets that the kernel must fragment.
+
+One raw UDP socket for each family. The kernel writes the IP header, finds the route and fragments;
+the source may be any address (IP_TRANSPARENT), since an answer comes from where the INVITE was sent
+to (S-143). All carry a mark, by which the firewall lets them pass unfiltered and untracked (S-157).
+"""
+
+import ctypes
+import socket
+from collections.abc import Mapping
+from struct import Struct
+
+from sbc_filter.errors import EnvironmentFault, PacketError
+from sbc_filter.packet.datagram import Datagram
+from sbc_filter.packet.packet import Packet, datagram_to_ip, parse
+
+# Constants of linux/in.h, linux/in6.h and asm-generic/socket.h that Python does not name.
+_IP_TRANSPARENT, _IP_MTU_DISCOVER, _IP_PKTINFO = 19, 10, 8
+_IPV6_TRANSPARENT, _IPV6_MTU_DISCOVER = 75, 23
+_PMTUDISC_DONT = 0
+_SO_MARK, _SO_ATTACH_FILTER = 36, 26
+
+_INT = Struct("=i")
+_U32 = Struct("=I")
+_PKTINFO_V4 = Struct("=i4s4s")  # interface, source, (received: destination)
+_PKTINFO_V6 = Struct("=16sI")
+_INSTRUCTION = Struct("=HBBI")  # sock_filter
+_PROGRAM = Struct("@HP")  # sock_fprog
+_REJECT_ALL = ctypes.create_string_buffer(_INSTRUCTION.pack(0x06, 0, 0, 0), _INSTRUCTION.size)  # RET 0
+
+_Ancillary = list[tuple[int, int, bytes]]
+
+
+class Emitter:
+    """Sends datagrams with any source address, marked `mark`; an error is counted, never raised.
+
+    Needs CAP_NET_ADMIN (the mark) and CAP_NET_RAW; raises `EnvironmentFault` without them.
+    """
+
+    def __init__(self, mark: int) -> None:
+        self._mark = mark
+        self._count = {"emitted": 0, "reemitted": 0, "emit_errors": 0}
+        self._v4 = _open_v4()
+        self._v6 = _open_v6()
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Datagrams sent, rewritten packets sent, and both that could not be sent."""
+        return self._count
+
+    def send(self, datagram: Datagram) -> bool:
+        """Send one datagram; false when that failed."""
+        try:
+            packet = parse(datagram_to_ip(datagram))
+        except (PacketError, ValueError):
+            return self._note("emit_errors")
+        return self._transmit(packet, self._mark, "emitted")
+
+    def resend(self, raw: bytes, mark: int = 0) -> bool:
+        """Send a whole IP packet again, which may exceed the MTU; its addresses, ports, DSCP, hop
+        limit and `mark` stay, options and extension headers do not. False when that failed."""
+        try:
+            packet = parse(raw)
+        except PacketError:
+            return self._note("emit_errors")
+        return self._transmit(packet, self._mark | mark, "reemitted")
+
+    def close(self) -> None:
+        """Close both sockets."""
+        self._v4.close()
+        if self._v6 is not None:
+            self._v6.close()
+
+    def _transmit(self, packet: Packet, mark: int, counter: str) -> bool:
+        ancillary = _header_v4(packet) if packet.version == 4 else _header_v6(packet)
+        ancillary.append((socket.SOL_SOCKET, _SO_MARK, _U32.pack(mark)))
+        udp = memoryview(packet.raw)[packet.start : packet.end]
+        try:
+            if packet.version == 4:
+                self._v4.sendmsg([udp], ancillary, 0, (packet.dst, 0))
+            elif self._v6 is not None:
+                self._v6.sendmsg([udp], ancillary, 0, (packet.dst, 0, 0, 0))
+            else:
+                return self._note("emit_errors")
+        except OSError:
+            return self._note("emit_errors")
+        return not self._note(counter)
+
+    def _note(self, counter: str) -> bool:
+        self._count[counter] += 1
+        return False
+
+
+def _header_v4(packet: Packet) -> _Ancillary:
+    return [
+        (socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO_V4.pack(0, packet.src_bytes, b"")),
+        (socket.IPPROTO_IP, socket.IP_TOS, _INT.pack(packet.raw[1])),
+        (socket.IPPROTO_IP, socket.IP_TTL, _INT.pack(packet.raw[8] or 1)),
+    ]
+
+
+def _header_v6(packet: Packet) -> _Ancillary:
+    traffic_class = (packet.raw[0] & 15) << 4 | packet.raw[1] >> 4
+    return [
+        (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, _PKTINFO_V6.pack(packet.src_bytes, 0)),
+        (socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _INT.pack(traffic_class)),
+        (socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT, _INT.pack(packet.raw[7] or 1)),
+    ]
+
+
+def _open_v4() -> socket.socket:
+    opened = _open(socket.AF_INET)
+    opened.setsockopt(socket.IPPROTO_IP, _IP_TRANSPARENT, 1)
+    # DF is never set, so that routers may fragment too.
+    opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
+    return opened
+
+
+def _open_v6() -> socket.socket | None:
+    try:
+        opened = _open(socket.AF_INET6)
+    except OSError:  # a kernel without IPv6
+        return None
+    opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_TRANSPARENT, 1)
+    opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_DONT)
+    return opened
+
+
+def _open(family: int) -> socket.socket:
+    try:
+        opened = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_UDP)
+    except PermissionError:
+        raise EnvironmentFault(
+            "raw sockets are not permitted: run as root, or grant CAP_NET_RAW and CAP_NET_ADMIN"
+        ) from None
+    opened.setblocking(False)
+    # Receives nothing: otherwise it would get a copy of all UDP of the host.
+    program = _PROGRAM.pack(1, ctypes.addressof(_REJECT_ALL))
+    opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    return opened

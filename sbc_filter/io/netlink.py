@@ -1,0 +1,154 @@
+"""What NetfilterQueue leaves out of the netlink dialogue with the kernel's packet queue.
+
+The library caps the copied part of a packet at 4016 bytes and sets no flags. The kernel accepts both
+in a further configuration message through the same descriptor (linux/netfilter/nfnetlink_queue.h);
+another descriptor would be refused, for the queue belongs to the one that bound it.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+from collections import deque
+from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
+
+from sbc_filter.errors import EnvironmentFault
+
+MAX_COPY = 0xFFFF - 4
+"""Bytes of a packet that fit into one netlink attribute: what the kernel can hand over or take back."""
+STATISTICS = Path("/proc/thread-self/net/netfilter/nfnetlink_queue")
+
+_SO_RCVBUFFORCE = 33
+_NETFILTER = 12  # NETLINK_NETFILTER
+_QUEUE_CONFIG = 3 << 8 | 2  # NFNL_SUBSYS_QUEUE, NFQNL_MSG_CONFIG
+_ERROR = 2  # NLMSG_ERROR; with error 0 an acknowledgement
+_REQUEST_ACK = 1 | 4  # NLM_F_REQUEST | NLM_F_ACK
+_PARAMS, _MAXLEN, _MASK, _FLAGS = 2, 3, 4, 5  # NFQA_CFG_*
+_FAIL_OPEN = 1  # NFQA_CFG_F_FAIL_OPEN
+_COPY_PACKET = 2  # NFQNL_COPY_PACKET
+
+_HEADER = Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port id
+_GENERIC = Struct(">BBH")  # nfgenmsg: family, version, queue number
+_ATTRIBUTE = Struct("=HH")
+_U32 = Struct(">I")
+_ERRNO = Struct("=i")
+_COPY = Struct(">IB")  # nfqnl_msg_config_params
+_RECEIVE = 0x11000  # the largest packet message: 64 KiB and its metadata
+_PATIENCE = 4096  # packets that may lie in front of an acknowledgement
+
+
+class QueueStatistics(NamedTuple):
+    """One line of nfnetlink_queue: packets waiting, and lost because the queue or the socket was full."""
+
+    waiting: int
+    copy_range: int
+    queue_dropped: int
+    socket_dropped: int
+
+
+class QueueChannel:
+    """The descriptor of a bound queue, to configure it and to read from it; `recv` is what
+    `NetfilterQueue.run_socket` calls."""
+
+    def __init__(self, descriptor: int, number: int, batch: int = 64) -> None:
+        own = os.dup(descriptor)
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER, fileno=own)
+        self._number = number
+        self._sequence = 0
+        self._early: deque[bytes] = deque()
+        self._batch = batch
+        self._left = batch
+        self.overruns = 0
+
+    def configure(self, max_length: int, fail_open: bool) -> None:
+        """Copy whole packets; queue at most `max_length` of them; with `fail_open` the kernel accepts
+        what exceeds it, else it drops it. Raises `EnvironmentFault` when the kernel refuses."""
+        self._request(
+            _attribute(_PARAMS, _COPY.pack(MAX_COPY, _COPY_PACKET))
+            + _attribute(_MAXLEN, _U32.pack(max_length))
+            + _attribute(_MASK, _U32.pack(_FAIL_OPEN))
+            + _attribute(_FLAGS, _U32.pack(_FAIL_OPEN if fail_open else 0))
+        )
+
+    def enlarge_buffer(self, size: int) -> int:
+        """Ask for a receive buffer of `size` bytes; returns what was granted (without privilege at most
+        net.core.rmem_max)."""
+        for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
+            try:
+                self._socket.setsockopt(socket.SOL_SOCKET, option, size)
+                break
+            except PermissionError:
+                continue
+        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+
+    def recv(self, _size: int) -> bytes:
+        """The next message, whole whatever its size; `BlockingIOError` when there is none, and after
+        a batch of them, so that under load other work gets its turn."""
+        if not self._left:
+            self._left = self._batch
+            raise BlockingIOError(errno.EAGAIN, "end of the batch")
+        self._left -= 1
+        if self._early:
+            return self._early.popleft()
+        try:
+            return self._receive()
+        except BlockingIOError:
+            self._left = self._batch
+            raise
+
+    def pending(self) -> bool:
+        """True when a message waits."""
+        if not self._early:
+            with contextlib.suppress(BlockingIOError):
+                self._early.append(self._receive())
+        return bool(self._early)
+
+    def close(self) -> None:
+        """Close this duplicate of the descriptor; the library closes its own."""
+        self._socket.close()
+
+    def _receive(self) -> bytes:
+        while True:
+            try:
+                return self._socket.recv(_RECEIVE, socket.MSG_DONTWAIT)
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                self.overruns += 1  # said once per loss; the kernel counts the packets
+
+    def _request(self, attributes: bytes) -> None:
+        self._sequence += 1
+        length = _HEADER.size + _GENERIC.size + len(attributes)
+        header = _HEADER.pack(length, _QUEUE_CONFIG, _REQUEST_ACK, self._sequence, 0)
+        self._socket.send(header + _GENERIC.pack(socket.AF_UNSPEC, 0, self._number) + attributes)
+        for _ in range(_PATIENCE):
+            message = self._receive()  # the kernel has answered before `send` returns: this never waits
+            _, kind, _, sequence, _ = _HEADER.unpack_from(message)
+            if kind != _ERROR:
+                self._early.append(message)
+            elif sequence == self._sequence:
+                return self._judge(-_ERRNO.unpack_from(message, _HEADER.size)[0])
+        raise EnvironmentFault(f"netfilter queue {self._number}: the kernel did not answer its configuration")
+
+    def _judge(self, error: int) -> None:
+        if error:
+            raise EnvironmentFault(
+                f"netfilter queue {self._number}: the kernel refused full packets or fail-open"
+                f" ({os.strerror(error)}); needs Linux 3.6 and CAP_NET_ADMIN"
+            )
+
+
+def queue_statistics(table: Path = STATISTICS) -> dict[int, QueueStatistics]:
+    """The kernel's counters by queue number, in the calling thread's network; empty without the module."""
+    try:
+        lines = table.read_text().splitlines()
+    except OSError:
+        return {}
+    rows = [[int(field) for field in line.split()] for line in lines]
+    return {row[0]: QueueStatistics(row[2], row[4], row[5], row[6]) for row in rows if len(row) >= 7}
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + b"\0" * (-len(value) % 4)

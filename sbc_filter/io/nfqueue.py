@@ -1,0 +1,209 @@
+"""The live shell: packets from the kernel's queues to the engine, its verdicts back to the kernel.
+
+One thread waits for packets, for answers that packets wait for, and for deadlines. Whatever happens
+every packet gets one verdict: an error of ours is counted, and the packet goes the way the operator
+chose for overload. A packet that waits delays no other.
+"""
+
+import logging
+import selectors
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+from netfilterqueue import Packet
+
+from sbc_filter.engine.record import Record
+from sbc_filter.engine.verdict import Answer, Need, Verdict
+from sbc_filter.errors import Detail
+from sbc_filter.io.emit import Emitter
+from sbc_filter.io.kernelqueue import KernelQueue, QueuedPacket, QueueSettings, blame, is_truncated
+from sbc_filter.io.mailbox import Mailbox
+from sbc_filter.io.parking import Parked, Parking, Ticket
+
+_LOG = logging.getLogger(__name__)
+_MAX_WAIT = 1.0  # seconds; a clock that was set is noticed after this at the latest
+
+
+class Core(Protocol):
+    """The engine, as the shell sees it."""
+
+    def process(self, raw: bytes, now: float, /) -> Verdict | Need:
+        """Decide about an IP packet."""
+
+    def resume(self, need_id: int, answer: Answer, now: float, /) -> Verdict | Need:
+        """Decide with what was needed."""
+
+    def release(self, now: float, /) -> list[tuple[int, Verdict]]:
+        """Give up on everything that is waited for."""
+
+
+class Source(Protocol):
+    """Where certificates come from; `done` is called once, from any thread."""
+
+    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+        """Begin to get the certificate; returns at once."""
+
+
+class QueueShell:
+    """Runs `engine` on the packets of `queues` until `stop`.
+
+    Construct it in the network namespace it is to work in; raises `EnvironmentFault` when a queue cannot
+    be bound. At most `max_held` packets wait at a time, the next one is decided without what it needs.
+    """
+
+    def __init__(
+        self,
+        engine: Core,
+        source: Source,
+        emitter: Emitter,
+        sink: Callable[[Record], None],
+        *,
+        queues: Sequence[QueueSettings] = (QueueSettings(50),),
+        clock: Callable[[], float] = time.time,
+        max_held: int = 1024,
+    ) -> None:
+        self._engine = engine
+        self._source = source
+        self._emitter = emitter
+        self._sink = sink
+        self._clock = clock
+        self._count: Counter[str] = Counter()
+        self._parking: Parking[QueuedPacket] = Parking(max_held)
+        self._mailbox: Mailbox[tuple[Ticket, Answer]] = Mailbox()
+        self._stop = False
+        self._closing = False
+        self._queues: list[KernelQueue] = []
+        try:
+            for settings in queues:
+                self._queues.append(KernelQueue(settings, partial(self._arrive, settings.fail_open)))
+        except BaseException:
+            self._close_queues()
+            raise
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What happened so far, by name; names that never happened are absent."""
+        held = {"held_now": len(self._parking), "overruns": sum(queue.overruns for queue in self._queues)}
+        return {**self._count, **self._emitter.counters, **held}
+
+    def run(self) -> None:
+        """Work until `stop`; then release what is held, and unbind the queues with nothing left in them."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._mailbox, selectors.EVENT_READ, self._collect)
+            for queue in self._queues:
+                selector.register(queue, selectors.EVENT_READ, queue.read)
+            try:
+                while not self._stop:
+                    for key, _ in selector.select(self._patience()):
+                        key.data()
+                    self._expire()
+            finally:
+                self._shut_down()
+
+    def stop(self) -> None:
+        """Make `run` return; from any thread or signal handler."""
+        self._stop = True
+        self._mailbox.wake()
+
+    def _patience(self) -> float:
+        deadline = self._parking.next_deadline()
+        return _MAX_WAIT if deadline is None else min(max(deadline - self._clock(), 0.0), _MAX_WAIT)
+
+    # Three things happen: a packet arrives, an answer arrives, a deadline passes.
+
+    def _arrive(self, fail_open: bool, kernel: Packet) -> None:
+        packet = QueuedPacket(kernel, fail_open, self._count)
+        self._count["packets"] += 1
+        with packet:
+            raw = kernel.get_payload()
+            if is_truncated(raw):
+                self._count["truncated"] += 1
+                packet.give_up()
+            else:
+                self._follow(packet, self._engine.process(raw, self._clock()))
+
+    def _collect(self) -> None:
+        for ticket, answer in self._mailbox.collect():
+            parked = self._parking.take(ticket)
+            if parked is None:
+                self._count["late_answers"] += 1
+            else:
+                self._resume(parked, answer)
+
+    def _expire(self) -> None:
+        now = self._clock()
+        for parked in self._parking.take_due(now):
+            self._count["deadlines"] += 1
+            self._resume(parked, Answer(None, Detail.FETCH_TIMEOUT, now))
+
+    def _resume(self, parked: Parked[QueuedPacket], answer: Answer) -> None:
+        with parked.packet as packet:
+            self._follow(packet, self._engine.resume(parked.need.id, answer, self._clock()))
+
+    # And each of them leads to a verdict, or to (another) wait.
+
+    def _follow(self, packet: QueuedPacket, decision: Verdict | Need) -> None:
+        if isinstance(decision, Need) and (self._parking.full or self._closing):
+            self._count["hold_limit"] += 1
+            now = self._clock()
+            decision = self._engine.resume(decision.id, Answer(None, Detail.HOLD_LIMIT, now), now)
+        if isinstance(decision, Need):
+            self._hold(packet, decision)
+        else:
+            self._settle(packet, decision)
+
+    def _hold(self, packet: QueuedPacket, need: Need) -> None:
+        ticket = self._parking.park(need, packet)
+        packet.held = True
+        self._count["held"] += 1
+
+        def done(answer: Answer) -> None:
+            self._mailbox.post((ticket, answer))
+
+        try:
+            self._source.request(need.request, done)
+        except Exception:
+            self._blame("source_errors")
+            done(Answer(None, Detail.FETCH_REFUSED, self._clock()))
+
+    def _settle(self, packet: QueuedPacket, verdict: Verdict) -> None:
+        packet.settle(verdict, self._emitter)
+        for datagram in verdict.emit:
+            self._emitter.send(datagram)
+        for record in (*verdict.monitored, *((verdict.record,) if verdict.record else ())):
+            try:
+                self._sink(record)
+            except Exception:
+                self._blame("record_errors")
+
+    def _blame(self, counter: str) -> None:
+        self._count[counter] += 1
+        blame(_LOG, counter, self._count[counter])
+
+    # The end: no packet may stay behind, for the kernel drops what an unbound queue still holds.
+
+    def _shut_down(self) -> None:
+        self._closing = True
+        for queue in self._queues:
+            queue.refuse()
+        for queue in self._queues:
+            queue.drain()
+        try:
+            for need_id, verdict in self._engine.release(self._clock()):
+                parked = self._parking.take_need(need_id)
+                if parked is not None:
+                    with parked.packet as packet:
+                        self._settle(packet, verdict)
+        except Exception:
+            self._blame("engine_errors")
+        for parked in self._parking.take_all():
+            with parked.packet as packet:
+                packet.give_up()
+        self._close_queues()
+
+    def _close_queues(self) -> None:
+        for queue in self._queues:
+            queue.close()

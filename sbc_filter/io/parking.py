@@ -1,0 +1,89 @@
+"""Packets that wait for an answer, each until its deadline; the number of them is bounded."""
+
+import heapq
+import itertools
+from typing import Generic, NamedTuple, TypeVar
+
+from sbc_filter.engine.verdict import Need
+
+T = TypeVar("T")
+
+
+class Ticket(NamedTuple):
+    """Names one wait of one packet: an answer to an earlier wait of the same need does not fit."""
+
+    need_id: int
+    serial: int
+
+
+class Parked(NamedTuple, Generic[T]):
+    """A packet that waits, and for what."""
+
+    ticket: Ticket
+    need: Need
+    packet: T
+
+
+class Parking(Generic[T]):
+    """At most `capacity` packets at a time, found by their need and by their deadline."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._parked: dict[int, Parked[T]] = {}
+        self._deadlines: list[tuple[float, Ticket]] = []
+        self._serial = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._parked)
+
+    @property
+    def full(self) -> bool:
+        """True when there is no place for another."""
+        return len(self._parked) >= self._capacity
+
+    def park(self, need: Need, packet: T) -> Ticket:
+        """Keep `packet` until `take` or its deadline; `ValueError` when full or the need already waits."""
+        if self.full or need.id in self._parked:
+            raise ValueError("parking is full" if self.full else f"need {need.id} is already waited for")
+        ticket = Ticket(need.id, next(self._serial))
+        self._parked[need.id] = Parked(ticket, need, packet)
+        heapq.heappush(self._deadlines, (need.deadline, ticket))
+        self._sweep()
+        return ticket
+
+    def take(self, ticket: Ticket) -> Parked[T] | None:
+        """The packet of this ticket, no longer kept; None when it has left before."""
+        parked = self._parked.get(ticket.need_id)
+        if parked is None or parked.ticket != ticket:
+            return None
+        return self._parked.pop(ticket.need_id)
+
+    def take_need(self, need_id: int) -> Parked[T] | None:
+        """The packet of this need, no longer kept."""
+        return self._parked.pop(need_id, None)
+
+    def take_due(self, now: float) -> list[Parked[T]]:
+        """The packets whose deadline has come, no longer kept, earliest first."""
+        due = []
+        while self._deadlines and self._deadlines[0][0] <= now:
+            parked = self.take(heapq.heappop(self._deadlines)[1])
+            if parked is not None:
+                due.append(parked)
+        return due
+
+    def take_all(self) -> list[Parked[T]]:
+        """Every packet, in the order of arrival."""
+        parked = list(self._parked.values())
+        self._parked.clear()
+        self._deadlines.clear()
+        return parked
+
+    def next_deadline(self) -> float | None:
+        """The earliest deadline there is (perhaps of a packet that has left), None when there is none."""
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def _sweep(self) -> None:
+        if len(self._deadlines) > 2 * len(self._parked) + 64:  # most have left before their deadline
+            waiting = {parked.ticket for parked in self._parked.values()}
+            self._deadlines = [entry for entry in self._deadlines if entry[1] in waiting]
+            heapq.heapify(self._deadlines)
