@@ -94,7 +94,7 @@ def parse_claims(segment: bytes) -> Claims:
     )
 
 
-def canonical_json(value: Mapping[str, Any]) -> bytes:
+def canonical_json(value: object) -> bytes:
     """The deterministic serialisation of RFC 8225 §9: keys sorted, no white space (S-005)."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
 
