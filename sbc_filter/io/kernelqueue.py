@@ -5,8 +5,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from socket import socket
+from types import TracebackType
 from typing import Self, cast
 
 from netfilterqueue import NetfilterQueue, Packet

@@ -1,0 +1,168 @@
+"""Which packets the kernel hands to the filter, as iptables rules; `iptables.py` puts them in force.
+
+A packet passes exactly one of the hooks INPUT, FORWARD and OUTPUT, so it is queued once; what a host
+sends to itself over `lo` would pass two, and is queued as it leaves. Addresses are there as the SBC
+knows them: behind DNAT, before SNAT. In front of the queue u32 lets by what cannot be an INVITE, ACK
+or CANCEL, so that media and other SIP never leave the kernel.
+
+The calls stand behind the rules that are there: a queued packet goes on to the next table, and would
+miss the operator's own (DSCP, say) if they came later.
+"""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Literal, NamedTuple
+
+from sbc_filter.io.kernelqueue import QueueSettings
+
+MAIN, SIP, QUEUE, DEFRAGMENT = "SBC-FILTER", "SBC-FILTER-SIP", "SBC-FILTER-QUEUE", "SBC-FILTER-DEFRAG"
+FRAGMENT_COMMENT = "fragments not put together"
+DEFAULT_MARK = 0x2000_0000
+
+Overload = Literal["accept", "drop"]
+_PORTS_PER_RULE = 15  # of the multiport match
+
+
+class Family(StrEnum):
+    """The program that manages the rules of a family; with `-restore` and `-save` behind it, its kin."""
+
+    V4 = "iptables"
+    V6 = "ip6tables"
+
+
+class Hook(NamedTuple):
+    """A place in the packet's path from which a chain of ours is called, and for which packets."""
+
+    name: str
+    match: str
+    chain: str
+
+
+class Table(NamedTuple):
+    """One table of one family: our chains with their rules, and the calls of them."""
+
+    name: str
+    chains: dict[str, list[str]]
+    hooks: tuple[Hook, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to queue, and what happens to it while the filter is overloaded or not running.
+
+    `ports` are SIP ports at either end; `mark` is the bit that our own packets carry; `sbc` are the
+    addresses by which a packet is inbound; `responses`: queue SIP responses too. Different policies
+    for the two directions take two queues, `queue` for inbound and `queue + 1` for outbound.
+    """
+
+    ports: Sequence[int] = (5060,)
+    queue: int = 50
+    mark: int = DEFAULT_MARK
+    sbc: Sequence[str] = ()
+    on_overload_inbound: Overload = "accept"
+    on_overload_outbound: Overload = "accept"
+    responses: bool = False
+
+    @property
+    def queues(self) -> tuple[QueueSettings, ...]:
+        """The queues that the filter has to bind for this plan."""
+        inbound, outbound = self.on_overload_inbound == "accept", self.on_overload_outbound == "accept"
+        if inbound == outbound:
+            return (QueueSettings(self.queue, inbound),)
+        if not self.sbc:  # nothing tells the directions apart: the stricter policy for both
+            return (QueueSettings(self.queue, False),)
+        return QueueSettings(self.queue, inbound), QueueSettings(self.queue + 1, outbound)
+
+    def tables(self, family: Family) -> tuple[Table, ...]:
+        """The whole of the rules for one family."""
+        own = f"-m mark --mark {self.mark:#x}/{self.mark:#x}"
+        mangle = Table(
+            "mangle",
+            {
+                DEFRAGMENT: [f"-p udp {own} -m socket -j RETURN"],
+                MAIN: [f"{own} -j RETURN", _count_fragments(family), *self._ports()],
+                SIP: [f"-p udp {match} -j {QUEUE}" for match in _wanted(family, self.responses)],
+                QUEUE: list(self._queue(family)),
+            },
+            (
+                Hook("PREROUTING", "", DEFRAGMENT),
+                Hook("INPUT", "! -i lo", MAIN),
+                Hook("FORWARD", "", MAIN),
+                Hook("OUTPUT", "", MAIN),
+            ),
+        )
+        raw = Table("raw", {MAIN: [f"{own} -j CT --notrack"]}, (Hook("OUTPUT", "", MAIN),))
+        return mangle, raw
+
+    def show(self) -> str:
+        """The commands that put the plan in force, as an engineer would type them."""
+        return "\n".join(_show(self, family) for family in Family)
+
+    def _ports(self) -> Iterator[str]:
+        for first in range(0, len(self.ports), _PORTS_PER_RULE):
+            ports = ",".join(map(str, self.ports[first : first + _PORTS_PER_RULE]))
+            yield f"-p udp -m multiport --ports {ports} -j {SIP}"
+
+    def _queue(self, family: Family) -> Iterator[str]:
+        inbound, outbound = self.queues[0], self.queues[-1]
+        if inbound != outbound:
+            version = 4 if family is Family.V4 else 6
+            for address in self.sbc:
+                if ip_address(address).version == version:
+                    yield f"-d {address} {_target(inbound)}"
+        yield _target(outbound)
+
+
+def _target(queue: QueueSettings) -> str:
+    # Without bypass the kernel drops what nobody listens for.
+    return f"-j NFQUEUE --queue-num {queue.number}" + (" --queue-bypass" if queue.fail_open else "")
+
+
+def _count_fragments(family: Family) -> str:
+    """Never matches while defragmentation is on; its counter says so (S-153)."""
+    match = (
+        '-m u32 --u32 "4&0x3FFF=1:0x3FFF"' if family is Family.V4 else "-m ipv6header --header frag --soft"
+    )
+    return f'-p udp {match} -m comment --comment "{FRAGMENT_COMMENT}" -j RETURN'
+
+
+def _wanted(family: Family, responses: bool) -> Iterator[str]:
+    """Matches of UDP payloads that may be an INVITE, ACK or CANCEL (or a response).
+
+    Wide on purpose, for what passes here is never filtered: SIP stacks are known to take methods in
+    lower case and white space in front of the start line. Keep-alives are shorter than a request.
+    """
+    at = "0>>22&0x3C@{}".format if family is Family.V4 else (lambda offset: str(40 + offset))
+    upper = "0xDFDFDFDF"  # clears the bit that makes letters small
+    yield f'-m u32 --u32 "{at(8)}&{upper}=0x494E5649&&{at(12)}>>16&0xDFDF=0x5445"'  # INVI TE
+    yield f'-m u32 --u32 "{at(8)}>>8&0xDFDFDF=0x41434B"'  # ACK
+    yield f'-m u32 --u32 "{at(8)}&{upper}=0x43414E43&&{at(12)}>>16&0xDFDF=0x454C"'  # CANC EL
+    yield f'-m length --length 100:65535 -m u32 --u32 "{at(8)}>>24=9:13,32"'  # white space first
+    if responses:
+        yield f'-m u32 --u32 "{at(8)}&0xDFDFDFFF=0x5349502F"'  # SIP/
+    if family is Family.V6:
+        yield '-m u32 ! --u32 "3&0xFF=17"'  # extension headers: UDP lies elsewhere, the filter looks for it
+
+
+def _show(plan: Plan, family: Family) -> str:
+    lines = []
+    for table in plan.tables(family):
+        command = f"{family} -w -t {table.name}"
+        lines += [f"{command} -N {chain}" for chain in table.chains]
+        lines += [
+            f"{command} -A {chain} {_quote(rule)}" for chain, rules in table.chains.items() for rule in rules
+        ]
+        lines += [f"{command} -A {' '.join(call_of(hook))}" for hook in table.hooks]
+    return "\n".join(lines)
+
+
+def call_of(hook: Hook) -> list[str]:
+    """Hook, match and target, as the words behind `-A`."""
+    return [hook.name, *hook.match.split(), "-j", hook.chain]
+
+
+def _quote(rule: str) -> str:
+    return shlex.join(shlex.split(rule))
