@@ -16,13 +16,13 @@ _MARKED = (
     b"diversion",
     b"remote-party-id",
 )
-_ASSERTIONS = (b"p-attestation-indicator", b"p-origination-id", b"attestation-info", b"origination-id")
+_ASSERTIONS = frozenset((b"p-attestation-indicator", b"p-origination-id", b"attestation-info", b"origination-id"))
 _VERSTAT = re.compile(rb";[ \t\r\n]*+verstat[ \t\r\n]*+(?:=[^;@>,\s\"?:]*)?(?![A-Za-z0-9_-])", re.IGNORECASE)
 
 
 def scrub(message: SipMessage) -> None:
     """Edit: remove every verstat parameter and attestation header of a peer that is not trusted (S-114)."""
-    for name in _ASSERTIONS:
+    for name in message.names() & _ASSERTIONS:
         for header in message.headers(name):
             message.remove(header)
     if b"verstat" not in message.buffer[: message.headers_end].lower():
@@ -42,7 +42,8 @@ def mark(message: SipMessage, party: Party, caller_from: Party | None, verstat: 
     """
     address = party.address
     if party.source == "pai" and address is not None:
-        _cut(message, address.start, address.end)
+        if b"verstat" in address.uri.lower():
+            _cut(message, address.start, address.end)
         position = _position(message.buffer, address)
         message.replace(position, position, b";verstat=" + verstat.encode())
     elif caller_from is not None and caller_from.address is not None:

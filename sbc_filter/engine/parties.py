@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from sbc_filter.errors import MessageError
-from sbc_filter.sip.address import Address, parse_addresses
+from sbc_filter.sip.address import Address
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.number import Canonicaliser
 
@@ -51,16 +51,15 @@ class Parties:
         if source == "ruri":
             identity = canonicalise(message.uri)
             return Party(identity, source, None) if identity else None
-        for _, start, end in message.headers(_HEADERS.get(source) or source.lower().encode()):
-            try:
-                addresses = parse_addresses(message.buffer, start, end)
-            except MessageError:
-                identity = canonicalise(b"tel:" + message.buffer[start:end].strip())
-                if identity and source not in _HEADERS:
-                    return Party(identity, source, None)  # a private header with a bare number
-                continue
-            for address in addresses:
+        name = _HEADERS.get(source) or source.lower().encode()
+        try:
+            for address in message.addresses(name):
                 identity = canonicalise(address.uri)
                 if identity:
                     return Party(identity, source, address)
+        except MessageError:
+            if source in _HEADERS:
+                return None
+            identity = canonicalise(b"tel:" + (message.first(name) or b""))  # a private header with a bare number
+            return Party(identity, source, None) if identity else None
         return None

@@ -16,6 +16,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -58,6 +59,7 @@ class Lab:
         _ip("netns", "add", self.namespace(name))
         self._hosts.append(name)
         self.run(name, "ip", "link", "set", "lo", "up")
+        self.sysctl(name, "net/ipv6/conf/default/accept_dad", "0")  # addresses are usable at once
         if forwarding:
             self.sysctl(name, "net/ipv4/ip_forward", "1")
             self.sysctl(name, "net/ipv6/conf/all/forwarding", "1")
@@ -83,6 +85,16 @@ class Lab:
         """Set a kernel parameter of one host, named by its path below /proc/sys."""
         with self.inside(host):
             Path("/proc/sys", key).write_text(value)
+
+    def wait_until_up(self, seconds: float = 5.0) -> None:
+        """Wait until the kernel has noticed that all cables are plugged in, which takes it up to a second:
+        before that, IPv6 neighbours do not find each other."""
+        end = time.monotonic() + seconds
+        for host in self._hosts:
+            while "NO-CARRIER" in self.run(host, "ip", "-o", "link"):
+                if time.monotonic() > end:
+                    raise EnvironmentFault(f"an interface of {host} has not come up within {seconds:g} s")
+                time.sleep(0.02)
 
     @contextlib.contextmanager
     def inside(self, host: str) -> Iterator[None]:

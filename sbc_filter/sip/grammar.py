@@ -15,8 +15,6 @@ QUOTED = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([A-Za-z][A-Za-z0-9+.-]*:[^ \t\r\n<>]+) SIP/2\.0\r?\n")
 STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9][0-9]) ([^\r\n]*)\r?\n")
 
-# The empty line, and the line end before it.
-END_OF_HEADERS = re.compile(rb"\n(\r?\n)")
 FOLD = re.compile(rb"\r?\n[ \t]+")
 HEADER_NAME = re.compile(TOKEN)
 
@@ -49,4 +47,6 @@ PASSPORT = re.compile(rb"([A-Za-z0-9_-]*)=*\.([A-Za-z0-9_-]*)=*\.([A-Za-z0-9_-]+
 # Request-URI, and what stands between the brackets of an address (RFC 3261 §19.1, RFC 3966).
 SIP_URI = re.compile(rb"([Ss][Ii][Pp][Ss]?):(?:([^@\s]*)@)?(\[[0-9A-Fa-f:.]+\]|[^\s@:;?\[\]]+)(?::([0-9]{1,5}))?((?:;[^?\s]*)?)(?:\?\S*)?")
 TEL_URI = re.compile(rb"[Tt][Ee][Ll]:([^;\s]+)((?:;\S*)?)")
+# The common case of both at once: sip:+12155551212@host;parameters
+PLAIN_NUMBER = re.compile(rb"sips?:\+([0-9]{1,32})@[A-Za-z0-9.:\[\]-]++(?:;[^?@\s]*)?")
 URN = re.compile(rb"[Uu][Rr][Nn]:\S+")

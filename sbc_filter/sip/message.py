@@ -5,12 +5,12 @@ Reading is tolerant (bare LF, folding, any case, white space before the colon: S
 what we refuse to read the SBC might still obey; writing adds CRLF lines and nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import KeysView, Sequence
 from typing import TypeAlias
 
 from sbc_filter.errors import Detail, MessageError
 from sbc_filter.sip import grammar
-from sbc_filter.sip.address import parse_address
+from sbc_filter.sip.address import Address, parse_addresses
 from sbc_filter.sip.names import KNOWN, canonical
 
 _ONCE = (b"from", b"to", b"call-id", b"cseq")  # exactly one of each (RFC 3261 §8.1.1)
@@ -25,7 +25,7 @@ Header: TypeAlias = tuple[int, int, int]
 class SipMessage:
     """A parsed message. `parse` raises `MessageError`; nothing else does on account of the bytes."""
 
-    __slots__ = ("_edits", "_index", "body", "buffer", "headers_end", "method", "uri")
+    __slots__ = ("_addresses", "_edits", "_index", "body", "buffer", "headers_end", "method", "uri")
 
     def __init__(
         self, buffer: bytes, method: str, uri: bytes, index: dict[bytes, list[Header]], headers_end: int, body: int
@@ -36,6 +36,7 @@ class SipMessage:
         self.headers_end = headers_end  # where the empty line begins
         self.body = body
         self._index = index
+        self._addresses: dict[bytes, list[Address]] = {}
         self._edits: list[tuple[int, int, bytes]] = []
 
     @classmethod
@@ -46,13 +47,7 @@ class SipMessage:
         if line is None:
             raise MessageError(Detail.START_LINE)
         start = line.end()
-        blank = grammar.END_OF_HEADERS.search(buffer, start - 1)
-        if blank is not None:
-            headers_end, body = blank.span(1)
-        elif buffer.endswith(b"\n"):
-            headers_end = body = len(buffer)
-        else:
-            raise MessageError(Detail.NO_BLANK_LINE)
+        headers_end, body = _blank_line(buffer, start)
         index = _index(buffer, start, headers_end)
         return cls(buffer, line[1].decode("ascii"), line[2], index, headers_end, body)
 
@@ -78,8 +73,22 @@ class SipMessage:
     @property
     def in_dialog(self) -> bool:
         """Whether To carries a tag: the request belongs to a dialog (S-147). `MessageError` for a broken To."""
-        _, value, end = self.require(b"to")[0]
-        return parse_address(self.buffer, value, end).has_tag()
+        to = self.addresses(b"to")
+        if len(to) != 1:
+            raise MessageError(Detail.ADDRESS_SYNTAX, "to")
+        return to[0].has_tag()
+
+    def addresses(self, name: bytes) -> Sequence[Address]:
+        """All addresses in the header fields of this name, in order; `MessageError` when one is broken."""
+        found = self._addresses.get(name)
+        if found is None:
+            found = [
+                address
+                for _, value, end in self._index.get(name, ())
+                for address in parse_addresses(self.buffer, value, end)
+            ]
+            self._addresses[name] = found
+        return found
 
     def headers(self, name: bytes) -> Sequence[Header]:
         """All header fields of this canonical name, in order."""
@@ -92,9 +101,9 @@ class SipMessage:
             raise MessageError(Detail.HEADER_MISSING, name.decode())
         return found
 
-    def names(self) -> Sequence[bytes]:
+    def names(self) -> KeysView[bytes]:
         """The canonical names that occur."""
-        return tuple(self._index)
+        return self._index.keys()
 
     def value(self, header: Header) -> bytes:
         """The value of one header field: unfolded to one space (RFC 3261 §7.3.1), white space around it cut."""
@@ -146,6 +155,19 @@ class SipMessage:
         return b"".join(parts)
 
 
+def _blank_line(buffer: bytes, start: int) -> tuple[int, int]:
+    """(where the first empty line begins, where the body begins); the line may end with a bare LF."""
+    crlf = buffer.find(b"\n\r\n", start - 1)
+    lf = buffer.find(b"\n\n", start - 1, crlf if crlf >= 0 else len(buffer))
+    if lf >= 0:
+        return lf + 1, lf + 2
+    if crlf >= 0:
+        return crlf + 1, crlf + 3
+    if buffer.endswith(b"\n"):
+        return len(buffer), len(buffer)
+    raise MessageError(Detail.NO_BLANK_LINE)
+
+
 def _by_place(edit: tuple[int, int, bytes]) -> tuple[int, int, int]:
     start, end, _ = edit
     return start, end > start, -end  # at one start: insertions first, then the longest removal
@@ -154,22 +176,23 @@ def _by_place(edit: tuple[int, int, bytes]) -> tuple[int, int, int]:
 def _index(buffer: bytes, start: int, end: int) -> dict[bytes, list[Header]]:
     """Canonical name -> header fields in order. One pass over the lines."""
     index: dict[bytes, list[Header]] = {}
-    fields: list[Header] = []
     section = buffer[start:end]
-    folded = b"\n " in section or b"\n\t" in section or section.startswith((b" ", b"\t"))
+    if b"\n " in section or b"\n\t" in section or section.startswith((b" ", b"\t")):
+        # Folded lines keep their place in the buffer but lose their line ends for this pass.
+        section = grammar.FOLD.sub(lambda fold: b" " * len(fold[0]), section)
+        if section.startswith((b" ", b"\t")):
+            raise MessageError(Detail.HEADER_SYNTAX, "the first header line is a continuation")
     position = start
     for line in section.split(b"\n")[:-1]:
+        name, colon, _ = line.partition(b":")
+        key = KNOWN.get(name) or canonical(name)
+        if not (colon and key):
+            raise MessageError(Detail.HEADER_SYNTAX)
         following = position + len(line) + 1
-        if folded and line.startswith((b" ", b"\t")):
-            if not fields:
-                raise MessageError(Detail.HEADER_SYNTAX, "the first header line is a continuation")
-            fields[-1] = (*fields[-1][:2], following)
+        field = (position, position + len(name) + 1, following)
+        if key in index:
+            index[key].append(field)
         else:
-            name, colon, _ = line.partition(b":")
-            key = KNOWN.get(name) or canonical(name)
-            if not (colon and key):
-                raise MessageError(Detail.HEADER_SYNTAX)
-            fields = index.setdefault(key, [])
-            fields.append((position, position + len(name) + 1, following))
+            index[key] = [field]
         position = following
     return index

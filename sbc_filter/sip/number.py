@@ -57,8 +57,12 @@ def canonicaliser(profile: Profile = NANP) -> Canonicaliser:
     None for what names nobody: no user part, the anonymous URI of RFC 3323, an unknown scheme.
     """
 
-    @lru_cache(maxsize=4096)
     def identity(uri: bytes) -> str | None:
+        plain = grammar.PLAIN_NUMBER.fullmatch(uri)
+        return plain[1].decode("ascii") if plain else any_form(uri)
+
+    @lru_cache(maxsize=4096)
+    def any_form(uri: bytes) -> str | None:
         tel = grammar.TEL_URI.fullmatch(uri)
         if tel is not None:
             return _telephone(tel[1], tel[2], profile)
@@ -87,6 +91,8 @@ def canonical_number(text: str) -> str | None:
 
     "+" and visual separators go (`+1 215-555-1212`); nothing is converted.
     """
+    if text.isdecimal() and text.isascii():
+        return text
     return _digits(text.encode("utf-8", "replace"), _AS_WRITTEN)
 
 

@@ -109,10 +109,11 @@ def _object(segment: bytes) -> dict[str, Any]:
     if data.count(b"[") + data.count(b"{") > _MAX_DEPTH and _depth(data) > _MAX_DEPTH:
         raise invalid(Detail.JSON, "nested too deeply")
     try:
-        value = _DECODE(data.decode())
+        text = data.decode().strip(_JSON_SPACE)
+        value, end = _DECODE(text)
     except ValueError:  # not UTF-8, not JSON, or NaN
         raise invalid(Detail.JSON) from None
-    if not isinstance(value, dict):
+    if end != len(text) or not isinstance(value, dict):
         raise invalid(Detail.JSON)
     return value
 
@@ -141,7 +142,8 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(name)  # NaN and Infinity are no JSON
 
 
-_DECODE = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).decode
+_DECODE = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).raw_decode
+_JSON_SPACE = " \t\r\n"
 
 
 def _orig(value: object) -> str:
