@@ -9,6 +9,7 @@ import ctypes
 import socket
 from collections.abc import Mapping
 from struct import Struct
+from struct import error as StructError  # noqa: N812
 
 from sbc_filter.errors import EnvironmentFault, PacketError
 from sbc_filter.packet.datagram import Datagram
@@ -52,7 +53,7 @@ class Emitter:
         """Send one datagram; false when that failed."""
         try:
             packet = parse(datagram_to_ip(datagram))
-        except (PacketError, ValueError):
+        except (PacketError, ValueError, StructError):
             return self._note("emit_errors")
         return self._transmit(packet, self._mark, "emitted")
 

@@ -1,0 +1,99 @@
+"""Datagrams of our own, as the far end's socket sees them."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from support.netns import ADDRESSES, LIVE, PATHS, endpoint, three_hosts
+
+from sbc_filter.io.emit import Emitter
+from sbc_filter.io.firewall import DEFAULT_MARK
+from sbc_filter.ops.lab import Lab
+from sbc_filter.packet.datagram import Datagram
+from sbc_filter.packet.packet import datagram_to_ip
+
+pytestmark = LIVE
+DSCP_CS3 = 0x60
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with three_hosts() as made:
+        yield made
+
+
+@pytest.fixture
+def emitter(lab: Lab) -> Iterator[Emitter]:
+    with lab.inside("sbc"):
+        made = Emitter(DEFAULT_MARK)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(("start", "end", "version"), PATHS)
+@pytest.mark.parametrize("size", [1, 1473, 9000, 65000])
+def test_from_any_source_in_any_size(
+    lab: Lab, emitter: Emitter, start: str, end: str, version: int, size: int
+) -> None:
+    """S-143: from the address and port that was asked, though it is another host's."""
+    source, destination = ADDRESSES[start][version], ADDRESSES[end][version]
+    with endpoint(lab, end, version, 5062) as receiver:
+        assert emitter.send(Datagram(source, 5060, destination, 5062, b"r" * size))
+        message, address = receiver.recvfrom(70000)
+        assert (message, address[:2]) == (b"r" * size, (source, 5060))
+    assert emitter.counters == {"emitted": 1, "reemitted": 0, "emit_errors": 0}
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_packet_sent_again_keeps_dscp_and_hop_limit(lab: Lab, emitter: Emitter, version: int) -> None:
+    """S-154."""
+    raw = bytearray(
+        datagram_to_ip(
+            Datagram(ADDRESSES["core"][version], 5060, ADDRESSES["carrier"][version], 5062, b"x" * 3000)
+        )
+    )
+    if version == 4:
+        raw[1], raw[8] = DSCP_CS3, 17
+    else:
+        raw[0:2], raw[7] = (0x60000000 | DSCP_CS3 << 20).to_bytes(4, "big")[:2], 17
+    level, traffic_class, hops = (
+        (socket.IPPROTO_IP, socket.IP_RECVTOS, 12)  # IP_RECVTTL
+        if version == 4
+        else (socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, socket.IPV6_RECVHOPLIMIT)
+    )
+    with endpoint(lab, "carrier", version, 5062) as receiver:
+        receiver.setsockopt(level, traffic_class, 1)
+        receiver.setsockopt(level, hops, 1)
+        assert emitter.resend(bytes(raw))
+        message, ancillary, _, _ = receiver.recvmsg(70000, 200)
+        assert message == b"x" * 3000
+        assert sorted(data[0] for _, _, data in ancillary) == [17, DSCP_CS3]
+
+
+def test_it_receives_nothing(lab: Lab, emitter: Emitter) -> None:
+    with endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
+        carrier.sendto(b"to the SBC", (ADDRESSES["sbc"][4], 5060))
+        assert sbc.recv(100) == b"to the SBC"
+        with pytest.raises(BlockingIOError):
+            emitter._v4.recv(100)
+
+
+@pytest.mark.parametrize(
+    "datagram",
+    [
+        Datagram("192.0.2.1", 5060, "203.0.113.9", 5060, b"no route"),
+        Datagram("192.0.2.1", 5060, "192.0.2.7", 5060, b"x" * 65508),
+        Datagram("192.0.2.1", 5060, "2001:db8:1::7", 5060, b"two families"),
+        Datagram("nowhere", 5060, "192.0.2.7", 5060, b"no address"),
+        Datagram("192.0.2.1", 70000, "192.0.2.7", 5060, b"no port"),
+        Datagram("192.0.2.1", 5060, "255.255.255.255", 5060, b"broadcast"),
+    ],
+)
+def test_errors_are_counted_never_raised(emitter: Emitter, datagram: Datagram) -> None:
+    assert not emitter.send(datagram)
+    assert emitter.counters["emit_errors"] == 1
+
+
+def test_what_is_no_packet_is_not_sent_again(emitter: Emitter) -> None:
+    assert not emitter.resend(b"\x45nonsense")
+    assert emitter.counters["emit_errors"] == 1

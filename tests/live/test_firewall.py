@@ -1,0 +1,279 @@
+"""The rules in a kernel: what reaches the queue, how often, and that applying and removing is clean."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from scapy.layers.inet import IP, UDP, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, fragment6
+from scapy.packet import Packet
+from support.netns import ADDRESSES, LIVE, PATHS, endpoint, eventually, running, silent, three_hosts
+from support.tiny import TinyEngine, TinySource, filtered, invite
+
+from sbc_filter.io import iptables
+from sbc_filter.io.emit import Emitter
+from sbc_filter.io.firewall import DEFAULT_MARK, Family, Plan
+from sbc_filter.ops.lab import Lab
+from sbc_filter.packet.datagram import Datagram
+
+pytestmark = LIVE
+BOTH = Plan(sbc=("192.0.2.1", "2001:db8:1::1"))
+PADDING = "p" * 100
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with three_hosts() as made:
+        yield made
+
+
+@pytest.fixture
+def applied(lab: Lab) -> Iterator[Lab]:
+    with lab.inside("sbc"):
+        iptables.apply(BOTH)
+    yield lab
+    with lab.inside("sbc"):
+        iptables.remove()
+
+
+def rules(lab: Lab) -> list[str]:
+    """All rules and chains but the empty tables, which stay once they were looked at."""
+    saved = "".join(lab.run("sbc", f"{family}-save") for family in Family)
+    return [line for line in saved.splitlines() if line.startswith("-A") or " - [" in line]
+
+
+def transmit(lab: Lab, packets: list[Packet]) -> None:
+    """Packets from the carrier, byte for byte."""
+    family = socket.AF_INET if packets[0].version == 4 else socket.AF_INET6
+    with lab.inside("carrier"), socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+        for packet in packets:
+            raw.sendto(bytes(packet), (packet.dst, 0))
+
+
+def test_apply_twice_is_apply_once_and_remove_takes_its_own_only(lab: Lab) -> None:
+    lab.run(
+        "sbc",
+        "iptables",
+        "-t",
+        "mangle",
+        "-A",
+        "OUTPUT",
+        "-p",
+        "udp",
+        "-j",
+        "DSCP",
+        "--set-dscp-class",
+        "cs3",
+    )
+    before = rules(lab)
+    with lab.inside("sbc"):
+        iptables.apply(BOTH)
+        once = rules(lab)
+        iptables.apply(Plan(ports=(5060, 5080), queue=7, on_overload_inbound="drop", responses=True))
+        assert rules(lab) != once
+        iptables.apply(BOTH)
+        assert rules(lab) == once
+        assert iptables.faults() == []
+        iptables.remove()
+        assert rules(lab) == before
+        iptables.remove()
+        assert iptables.faults()[0] == (
+            "iptables: the rules are not in force: run `sbc-filter firewall apply`"
+        )
+    lab.run(
+        "sbc",
+        "iptables",
+        "-t",
+        "mangle",
+        "-D",
+        "OUTPUT",
+        "-p",
+        "udp",
+        "-j",
+        "DSCP",
+        "--set-dscp-class",
+        "cs3",
+    )
+
+
+def test_the_commands_shown_do_the_same(lab: Lab) -> None:
+    with lab.inside("sbc"):
+        iptables.apply(BOTH)
+        applied = rules(lab)
+        iptables.remove()
+        lab.run("sbc", "sh", "-e", stdin=BOTH.show().encode())
+        assert rules(lab) == applied
+        iptables.remove()
+
+
+@pytest.mark.parametrize(("start", "end", "version"), PATHS)
+def test_what_reaches_the_queue(applied: Lab, start: str, end: str, version: int) -> None:
+    """INVITE, ACK and CANCEL on a SIP port, once each; all else stays in the kernel."""
+    ours = [
+        f"INVITE sip:a@b SIP/2.0 {PADDING}",
+        "ACK sip:a@b SIP/2.0",
+        "CANCEL sip:a@b SIP/2.0",
+        "invite sip:a@b SIP/2.0",
+        f"\r\n\r\nINVITE sip:a@b SIP/2.0 {PADDING}",
+    ]
+    others = [
+        "OPTIONS sip:a@b SIP/2.0",
+        f"SIP/2.0 200 OK {PADDING}",
+        f"INFO sip:a@b SIP/2.0 {PADDING}",
+        "\r\n\r\n",
+        "",
+        "\0\0\0\0",
+        "\x80\x08RTP",
+    ]
+    engine = TinyEngine()
+    target = ADDRESSES[end][version]
+    with (
+        running(applied, engine, TinySource()),
+        endpoint(applied, start, version, 5062) as sender,
+        endpoint(applied, start, version, 5060) as sender_on_port,
+        endpoint(applied, end, version, 5060) as sip,
+        endpoint(applied, end, version, 10000) as media,
+    ):
+        for text in others:
+            sender.sendto(text.encode(), (target, 5060))
+            assert sip.recv(70000) == text.encode()
+        sender.sendto(invite(1), (target, 10000))
+        assert media.recv(70000) == invite(1)
+        assert engine.seen == []
+
+        for count, text in enumerate(ours, 1):
+            sender.sendto(text.encode(), (target, 5060))
+            assert sip.recv(70000)
+            assert len(engine.seen) == count
+        sender_on_port.sendto(invite(2), (target, 10000))  # from a SIP port
+        assert media.recv(70000) == filtered(invite(2))
+
+
+def test_loopback_is_queued_once(applied: Lab) -> None:
+    engine = TinyEngine()
+    with (
+        running(applied, engine, TinySource()),
+        endpoint(applied, "sbc", 4, 5062) as sender,
+        endpoint(applied, "sbc") as sip,
+    ):
+        sender.sendto(invite(1), (ADDRESSES["sbc"][4], 5060))
+        assert sip.recv(70000) == filtered(invite(1))
+        assert len(engine.seen) == 1
+
+
+@pytest.mark.parametrize("end", ["sbc", "core"])
+@pytest.mark.parametrize("version", [4, 6])
+def test_fragments_out_of_order_are_one_message(applied: Lab, version: int, end: str) -> None:
+    """S-153: the kernel puts them together before the rules see them, for both families."""
+    message = invite(1, size=2800)
+    source, target = ADDRESSES["carrier"][version], ADDRESSES[end][version]
+    if version == 4:
+        packets = fragment(IP(src=source, dst=target, id=7) / UDP(sport=5062, dport=5060) / message, 1000)  # type: ignore[no-untyped-call]
+    else:
+        whole = (
+            IPv6(src=source, dst=target) / IPv6ExtHdrFragment(id=7) / UDP(sport=5062, dport=5060) / message
+        )
+        packets = fragment6(whole, 1000)  # type: ignore[no-untyped-call]
+    assert len(packets) >= 3
+    engine = TinyEngine()
+    with running(applied, engine, TinySource()), endpoint(applied, end, version) as sip:
+        transmit(applied, [packets[2], packets[0], *packets[3:], packets[1]])
+        assert sip.recv(70000) == filtered(message)
+        assert engine.seen == [message]
+        with applied.inside("sbc"):
+            assert iptables.faults() == []
+
+
+def test_fragments_that_slip_through_are_reported() -> None:
+    """Were defragmentation off, a counter would tell. On hosts of its own, for once on it stays on."""
+    source, target = ADDRESSES["carrier"], ADDRESSES["core"]
+    with three_hosts() as fresh, endpoint(fresh, "core") as core, fresh.inside("sbc"):
+        for line in Plan().show().splitlines():
+            if "-DEFRAG" not in line and "-t raw" not in line:
+                fresh.run("sbc", "sh", "-c", line)
+        whole = IP(src=source[4], dst=target[4], id=7) / UDP(sport=5062, dport=5060) / invite(1, size=1800)
+        transmit(fresh, fragment(whole, 1000))  # type: ignore[no-untyped-call]
+        assert core.recv(70000) == invite(1, size=1800)
+        assert iptables.faults() == [
+            "iptables: 2 UDP fragments passed unfiltered: defragmentation is off;"
+            " run `sbc-filter firewall apply`, and load nf_defrag_ipv4 and nf_defrag_ipv6"
+        ]
+
+
+def test_extension_headers_do_not_hide_an_invite(applied: Lab) -> None:
+    source, target = ADDRESSES["carrier"][6], ADDRESSES["sbc"][6]
+    packet = IPv6(src=source, dst=target) / IPv6ExtHdrDestOpt() / UDP(sport=5062, dport=5060) / invite(1)
+    with running(applied, TinyEngine(), TinySource()), endpoint(applied, "sbc", 6) as sip:
+        transmit(applied, [packet])
+        assert sip.recv(70000) == filtered(invite(1))
+
+
+def test_our_own_packets_are_exempt_and_untracked(applied: Lab) -> None:
+    """S-157; tracked, a NAT on the host would take the next INVITE for an answer to ours."""
+    engine = TinyEngine()
+    applied.run("sbc", "iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID", "-j", "ACCEPT")
+    with (
+        running(applied, engine, TinySource()),
+        applied.inside("sbc"),
+        endpoint(applied, "carrier") as carrier,
+    ):
+        emitter = Emitter(DEFAULT_MARK)
+        emitter.send(Datagram(ADDRESSES["sbc"][4], 5060, ADDRESSES["carrier"][4], 5060, invite(1)))
+        emitter.close()
+        assert carrier.recv(70000) == invite(1)
+        assert engine.seen == []
+        assert "dport=5060" not in applied.run("sbc", "cat", "/proc/thread-self/net/nf_conntrack")
+        assert silent(carrier)
+    applied.run("sbc", "iptables", "-F", "INPUT")
+
+
+@pytest.mark.parametrize(("policy", "arrives"), [("accept", True), ("drop", False)])
+def test_while_the_filter_does_not_run(lab: Lab, policy: str, arrives: bool) -> None:
+    """Per direction: the other one is set to the opposite."""
+    other = "drop" if arrives else "accept"
+    plan = Plan(sbc=BOTH.sbc, on_overload_inbound=policy, on_overload_outbound=other)  # type: ignore[arg-type]
+    with (
+        lab.inside("sbc"),
+        endpoint(lab, "carrier") as carrier,
+        endpoint(lab, "sbc") as sbc,
+    ):
+        iptables.apply(plan)
+        carrier.sendto(invite(1), (ADDRESSES["sbc"][4], 5060))
+        sbc.sendto(invite(2), (ADDRESSES["carrier"][4], 5060))
+        assert silent(carrier) is arrives
+        assert silent(sbc) is not arrives
+        iptables.remove()
+
+
+def test_both_queues_of_two_policies_are_served(lab: Lab) -> None:
+    plan = Plan(sbc=BOTH.sbc, on_overload_inbound="drop", on_overload_outbound="accept")
+    with lab.inside("sbc"):
+        iptables.apply(plan)
+    with (
+        running(lab, TinyEngine(), TinySource(), queues=plan.queues) as shell,
+        endpoint(lab, "carrier") as carrier,
+        endpoint(lab, "sbc") as sbc,
+    ):
+        carrier.sendto(invite(1), (ADDRESSES["sbc"][4], 5060))
+        assert sbc.recv(70000) == filtered(invite(1))
+        sbc.sendto(invite(2), (ADDRESSES["carrier"][4], 5060))
+        assert carrier.recv(70000) == filtered(invite(2))
+        assert eventually(lambda: shell.counters["modified"] == 2)
+    with lab.inside("sbc"):
+        iptables.remove()
+
+
+def test_without_privilege_one_sentence_says_so(lab: Lab) -> None:
+    code = "from sbc_filter.io import iptables\ntry: iptables.probe()\nexcept Exception as e: print(repr(e))"
+    with lab.inside("sbc"):
+        done = subprocess.run(
+            ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert done.stdout.startswith(
+        "EnvironmentFault('iptables-restore: no permission: run as root, or grant CAP_NET_ADMIN"
+    )

@@ -1,0 +1,246 @@
+"""The live shell on a real kernel queue: every packet gets one verdict, whatever happens to it."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from support.netns import ADDRESSES, LIVE, PATHS, endpoint, eventually, running, silent, three_hosts
+from support.tiny import TinyEngine, TinySource, filtered, invite
+
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import Detail, EnvironmentFault
+from sbc_filter.io import iptables
+from sbc_filter.io.firewall import Plan
+from sbc_filter.io.kernelqueue import QueueSettings
+from sbc_filter.io.netlink import MAX_COPY, QueueStatistics, queue_statistics
+from sbc_filter.ops.lab import Lab
+
+pytestmark = LIVE
+SBC = (ADDRESSES["sbc"][4], 5060)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with three_hosts() as made:
+        with made.inside("sbc"):
+            iptables.apply(Plan())
+        yield made
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[Lab]:
+    """The same with the smallest MTU that IPv6 allows."""
+    with three_hosts(mtu=1280) as made:
+        with made.inside("sbc"):
+            iptables.apply(Plan())
+        yield made
+
+
+@pytest.fixture
+def peers(lab: Lab) -> Iterator[tuple[socket.socket, socket.socket]]:
+    with endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
+        yield carrier, sbc
+
+
+def statistics(lab: Lab, number: int = 50) -> QueueStatistics:
+    with lab.inside("sbc"):
+        return queue_statistics()[number]
+
+
+def receive(receiver: socket.socket, count: int) -> list[bytes]:
+    return [receiver.recv(70000) for _ in range(count)]
+
+
+def test_no_packet_is_lost_none_comes_twice(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
+    carrier, sbc = peers
+    engine = TinyEngine()
+    with running(lab, engine, TinySource()) as shell:
+        for number in range(1000):
+            carrier.sendto(invite(number), SBC)
+        assert sorted(receive(sbc, 1000)) == sorted(filtered(invite(number)) for number in range(1000))
+        assert silent(sbc)
+        assert statistics(lab) == QueueStatistics(0, MAX_COPY, 0, 0)
+        assert shell.counters["packets"] == shell.counters["modified"] == len(engine.seen) == 1000
+
+
+@pytest.mark.parametrize("mtu", ["lab", "narrow"])
+@pytest.mark.parametrize(("start", "end", "version"), PATHS)
+def test_messages_of_any_size_grow_and_arrive_whole(
+    start: str, end: str, version: int, mtu: str, request: pytest.FixtureRequest
+) -> None:
+    """S-152, S-153: arriving in fragments or not, leaving beyond the MTU; once each."""
+    lab: Lab = request.getfixturevalue(mtu)
+    engine = TinyEngine(growth=900)
+    with (
+        running(lab, engine, TinySource()),
+        endpoint(lab, start, version, 5062) as sender,
+        endpoint(lab, end, version) as receiver,
+    ):
+        for size in (400, 1200, 1400, 9000, 60000):
+            sender.sendto(invite(size, size=size), (ADDRESSES[end][version], 5060))
+            assert receiver.recvfrom(70000)[0] == filtered(invite(size, size=size), 900)
+        assert len(engine.seen) == 5
+        assert silent(receiver, 0.05)
+
+
+@pytest.mark.parametrize(("start", "end", "version"), PATHS)
+def test_a_sender_that_forbids_fragments(lab: Lab, start: str, end: str, version: int) -> None:
+    with (
+        running(lab, TinyEngine(growth=900), TinySource()) as shell,
+        endpoint(lab, start, version, 5062, dont_fragment=True) as sender,
+        endpoint(lab, end, version) as receiver,
+    ):
+        sender.sendto(invite(1, size=1200), (ADDRESSES[end][version], 5060))
+        message, address = receiver.recvfrom(70000)
+        assert message == filtered(invite(1, size=1200), 900)
+        assert address[:2] == (ADDRESSES[start][version], 5062)
+        resent = version == 6 and end != "sbc"
+        assert eventually(lambda: shell.counters.get("dropped", 0) == shell.counters["reemitted"] == resent)
+
+
+def test_more_than_the_kernel_copies_is_never_rewritten(
+    lab: Lab, peers: tuple[socket.socket, socket.socket]
+) -> None:
+    carrier, sbc = peers
+    engine = TinyEngine()
+    with running(lab, engine, TinySource()) as shell:
+        largest = invite(1, size=65507)
+        carrier.sendto(largest, SBC)
+        assert sbc.recv(70000) == largest
+        assert (shell.counters["truncated"], engine.seen) == (1, [])
+
+
+def test_an_exception_in_the_engine_lets_the_packet_pass(
+    lab: Lab, peers: tuple[socket.socket, socket.socket]
+) -> None:
+    carrier, sbc = peers
+    with running(lab, TinyEngine(), TinySource()) as shell:
+        carrier.sendto(invite(1, "X-Boom: 1\r\n"), SBC)
+        assert sbc.recv(70000) == invite(1, "X-Boom: 1\r\n")
+        carrier.sendto(invite(2), SBC)
+        assert sbc.recv(70000) == filtered(invite(2))
+        assert shell.counters["engine_errors"] == 1
+        assert statistics(lab).waiting == 0
+
+
+def test_or_drops_it_where_the_operator_says_so(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
+    carrier, sbc = peers
+    with running(lab, TinyEngine(), TinySource(), queues=[QueueSettings(50, fail_open=False)]) as shell:
+        carrier.sendto(invite(1, "X-Boom: 1\r\n"), SBC)
+        assert silent(sbc)
+        assert (shell.counters["dropped"], statistics(lab).waiting) == (1, 0)
+
+
+def test_a_held_packet_delays_no_other(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
+    carrier, sbc = peers
+    source = TinySource()
+    with running(lab, TinyEngine(), source) as shell:
+        carrier.sendto(invite(1, "X-Hold: 1\r\n"), SBC)
+        assert eventually(lambda: len(source.asked) == 1)
+        begin = time.monotonic()
+        for number in range(50):
+            carrier.sendto(invite(number), SBC)
+        assert receive(sbc, 50) == [filtered(invite(number)) for number in range(50)]
+        assert time.monotonic() - begin < 0.5
+        assert (shell.counters["held_now"], statistics(lab).waiting) == (1, 1)
+
+        source.asked[0](Answer(b"pem", None, time.time() + 60))
+        assert sbc.recv(70000) == filtered(invite(1, "X-Hold: 1\r\n"))
+        source.asked[0](Answer(b"pem", None, time.time() + 60))  # a source that answers twice does no harm
+        assert eventually(lambda: shell.counters.get("late_answers") == 1)
+        assert silent(sbc)
+
+
+def test_a_held_packet_goes_on_at_its_deadline(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
+    carrier, sbc = peers
+    engine = TinyEngine(hold=0.1)
+    with running(lab, engine, TinySource()):
+        begin = time.monotonic()
+        carrier.sendto(invite(1, "X-Hold: 1\r\n"), SBC)
+        assert sbc.recv(70000) == filtered(invite(1, "X-Hold: 1\r\n"))
+        assert 0.09 < time.monotonic() - begin < 0.5
+        assert engine.resumed == [Detail.FETCH_TIMEOUT]
+
+
+def test_what_exceeds_the_hold_limit_is_not_held(
+    lab: Lab, peers: tuple[socket.socket, socket.socket]
+) -> None:
+    carrier, sbc = peers
+    engine = TinyEngine()
+    with running(lab, engine, TinySource(), max_held=2) as shell:
+        for number in range(3):
+            carrier.sendto(invite(number, "X-Hold: 1\r\n"), SBC)
+        assert sbc.recv(70000) == filtered(invite(2, "X-Hold: 1\r\n"))
+        assert engine.resumed == [Detail.HOLD_LIMIT]
+        assert (shell.counters["held_now"], shell.counters["hold_limit"]) == (2, 1)
+
+
+def test_stopping_releases_what_is_held(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
+    carrier, sbc = peers
+    with running(lab, TinyEngine(), TinySource()) as shell:
+        for number in range(3):
+            carrier.sendto(invite(number, "X-Hold: 1\r\n"), SBC)
+        assert eventually(lambda: shell.counters["held_now"] == 3)
+    assert receive(sbc, 3) == [filtered(invite(number, "X-Hold: 1\r\n")) for number in range(3)]
+
+
+def test_stopping_and_starting_under_load_loses_nothing(
+    lab: Lab, peers: tuple[socket.socket, socket.socket]
+) -> None:
+    """The queue is closed to new packets, then emptied, then unbound; nobody listening means bypass."""
+    carrier, sbc = peers
+    sent = 0
+    for _ in range(5):
+        with running(lab, TinyEngine(), TinySource()):
+            for _ in range(200):
+                carrier.sendto(invite(sent), SBC)
+                sent += 1
+    arrived = receive(sbc, sent)
+    assert silent(sbc)
+    whole = [message.replace(b"X-Filtered: yes\r\nX-Growth: \r\n", b"") for message in arrived]
+    assert sorted(whole) == sorted(invite(number) for number in range(sent))
+
+
+@pytest.mark.parametrize("fail_open", [True, False])
+def test_overload(lab: Lab, peers: tuple[socket.socket, socket.socket], fail_open: bool) -> None:
+    """With the queue full the kernel passes the rest on, or drops and counts it."""
+    carrier, sbc = peers
+    source = TinySource()
+    queues = [QueueSettings(50, fail_open=fail_open, max_length=4)]
+    with running(lab, TinyEngine(), source, queues=queues) as shell:
+        for number in range(4):
+            carrier.sendto(invite(number, "X-Hold: 1\r\n"), SBC)
+        assert eventually(lambda: shell.counters["held_now"] == 4)
+        carrier.sendto(invite(9), SBC)
+        if fail_open:
+            assert sbc.recv(70000) == invite(9)
+        else:
+            assert silent(sbc)
+        assert statistics(lab).queue_dropped == (0 if fail_open else 1)
+        assert shell.counters["packets"] == 4
+
+
+def test_faults_of_source_and_sink_are_counted_only(
+    lab: Lab, peers: tuple[socket.socket, socket.socket]
+) -> None:
+    class Broken:
+        def request(self, url: str, done: object) -> None:
+            raise OSError("no route")
+
+    carrier, sbc = peers
+    engine = TinyEngine()
+    with running(lab, engine, Broken()) as shell:
+        carrier.sendto(invite(1, "X-Hold: 1\r\n"), SBC)
+        assert sbc.recv(70000) == filtered(invite(1, "X-Hold: 1\r\n"))
+        assert engine.resumed == [Detail.FETCH_REFUSED]
+        assert shell.counters["source_errors"] == 1
+
+
+def test_a_queue_that_another_has_bound(lab: Lab) -> None:
+    with (
+        running(lab, TinyEngine(), TinySource()),
+        pytest.raises(EnvironmentFault, match="queue 50 cannot be bound: another program has it"),
+        running(lab, TinyEngine(), TinySource()),
+    ):
+        pass

@@ -1,0 +1,126 @@
+"""Three hosts on two cables for live tests: carrier (192.0.2.7) - sbc (.1) - core (198.51.100.7)."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sbc_filter.io.emit import Emitter
+from sbc_filter.io.firewall import DEFAULT_MARK
+from sbc_filter.io.nfqueue import Core, QueueShell, Source
+from sbc_filter.ops.lab import Lab
+
+ADDRESSES = {
+    "carrier": {4: "192.0.2.7", 6: "2001:db8:1::7"},
+    "sbc": {4: "192.0.2.1", 6: "2001:db8:1::1"},
+    "core": {4: "198.51.100.7", 6: "2001:db8:2::7"},
+}
+PATHS = [  # from, to: delivered to this host, sent by this host, forwarded
+    pytest.param(start, end, version, id=f"{start}-{end}-v{version}")
+    for start, end in (("carrier", "sbc"), ("sbc", "carrier"), ("carrier", "core"))
+    for version in (4, 6)
+]
+
+
+def _missing() -> str | None:
+    if os.geteuid() != 0:
+        return "needs root"
+    for program in ("ip", "iptables-restore", "ip6tables-restore"):
+        if shutil.which(program) is None:
+            return f"needs {program}"
+    tried = subprocess.run(["ip", "netns", "list"], capture_output=True, check=False)
+    if tried.returncode or not Path("/proc/self/net/netfilter/nfnetlink_queue").exists():
+        return "needs network namespaces and nfnetlink_queue"
+    return None
+
+
+_REASON = _missing()
+LIVE = [pytest.mark.live, pytest.mark.skipif(_REASON is not None, reason=str(_REASON))]
+
+
+@contextlib.contextmanager
+def three_hosts(mtu: int = 1500) -> Iterator[Lab]:
+    with Lab("sbct") as lab:
+        lab.host("carrier")
+        lab.host("sbc", forwarding=True)
+        lab.host("core")
+        lab.cable(
+            ("carrier", "192.0.2.7/24", "2001:db8:1::7/64"), ("sbc", "192.0.2.1/24", "2001:db8:1::1/64"), mtu
+        )
+        lab.cable(
+            ("core", "198.51.100.7/24", "2001:db8:2::7/64"),
+            ("sbc", "198.51.100.1/24", "2001:db8:2::1/64"),
+            mtu,
+        )
+        for host, v4, v6 in (
+            ("carrier", "192.0.2.1", "2001:db8:1::1"),
+            ("core", "198.51.100.1", "2001:db8:2::1"),
+        ):
+            lab.route(host, "default", v4)
+            lab.route(host, "default", v6)
+        lab.wait_until_up()
+        yield lab
+
+
+@contextlib.contextmanager
+def endpoint(
+    lab: Lab, host: str, version: int = 4, port: int = 5060, dont_fragment: bool = False
+) -> Iterator[socket.socket]:
+    """A UDP socket of `host`; `recv` waits 1 s. With `dont_fragment` it forbids fragments (PMTUDISC_DO)."""
+    with lab.inside(host):
+        opened = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+    with opened:
+        opened.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
+        if dont_fragment:
+            level, option = (socket.IPPROTO_IP, 10) if version == 4 else (socket.IPPROTO_IPV6, 23)
+            opened.setsockopt(level, option, 2)
+        opened.settimeout(1)
+        opened.bind((ADDRESSES[host][version], port))
+        yield opened
+
+
+def silent(receiver: socket.socket, seconds: float = 0.15) -> bool:
+    """True when nothing arrives for a while."""
+    receiver.settimeout(seconds)
+    try:
+        receiver.recv(70000)
+    except TimeoutError:
+        return True
+    finally:
+        receiver.settimeout(1)
+    return False
+
+
+@contextlib.contextmanager
+def running(lab: Lab, engine: Core, source: Source, **options: Any) -> Iterator[QueueShell]:
+    """The shell at work in a thread, on the queues of the host `sbc`."""
+    with lab.inside("sbc"):
+        emitter = Emitter(DEFAULT_MARK)
+        shell = QueueShell(engine, source, emitter, options.pop("sink", lambda record: None), **options)
+    thread = threading.Thread(target=shell.run)
+    thread.start()
+    try:
+        yield shell
+    finally:
+        shell.stop()
+        thread.join(10)
+        emitter.close()
+        assert not thread.is_alive()
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 2.0) -> bool:
+    """True as soon as `condition` is, false when it is not in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
