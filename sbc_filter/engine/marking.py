@@ -22,7 +22,7 @@ _VERSTAT = re.compile(rb";[ \t\r\n]*+verstat[ \t\r\n]*+(?:=[^;@>,\s\"?:]*)?(?![A
 
 def scrub(message: SipMessage) -> None:
     """Edit: remove every verstat parameter and attestation header of a peer that is not trusted (S-114)."""
-    for name in message.names() & _ASSERTIONS:
+    for name in _ASSERTIONS.intersection(message.names()):
         for header in message.headers(name):
             message.remove(header)
     if b"verstat" not in message.buffer[: message.headers_end].lower():

@@ -39,7 +39,6 @@ VIA = re.compile(
     rb"([^\",]*(?:" + QUOTED + rb"[^\",]*)*)"
 )
 CSEQ = re.compile(LWS + rb"([0-9]{1,10})[ \t\r\n]+(" + TOKEN + rb")" + LWS)
-CONTENT_LENGTH = re.compile(LWS + rb"([0-9]{1,10})" + LWS)
 
 # A full-form or compact PASSporT (RFC 8224 §4, errata 6499): base64url, dots; padding is tolerated and cut.
 PASSPORT = re.compile(rb"([A-Za-z0-9_-]*)=*\.([A-Za-z0-9_-]*)=*\.([A-Za-z0-9_-]+)=*")

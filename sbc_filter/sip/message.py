@@ -6,6 +6,7 @@ what we refuse to read the SBC might still obey; writing adds CRLF lines and not
 """
 
 from collections.abc import KeysView, Sequence
+from itertools import accumulate
 from typing import TypeAlias
 
 from sbc_filter.errors import Detail, MessageError
@@ -13,9 +14,9 @@ from sbc_filter.sip import grammar
 from sbc_filter.sip.address import Address, parse_addresses
 from sbc_filter.sip.names import KNOWN, canonical
 
-_ONCE = (b"from", b"to", b"call-id", b"cseq")  # exactly one of each (RFC 3261 §8.1.1)
-_AT_MOST_ONCE = (b"content-length", b"max-forwards")
-
+_MANDATORY = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))  # RFC 3261 §8.1.1
+_AT_MOST_ONCE = (b"from", b"to", b"call-id", b"cseq", b"content-length", b"max-forwards")
+_ROUTING = frozenset((b"via", b"route", b"record-route"))
 
 # Where one header field stands: (start, value, end); `buffer[start:end]` are its lines,
 # `buffer[value:end]` its value. A plain tuple: one is made for every line of every INVITE.
@@ -23,19 +24,29 @@ Header: TypeAlias = tuple[int, int, int]
 
 
 class SipMessage:
-    """A parsed message. `parse` raises `MessageError`; nothing else does on account of the bytes."""
+    """A parsed message. `parse` raises `MessageError`; nothing else does on account of the bytes.
 
-    __slots__ = ("_addresses", "_edits", "_index", "body", "buffer", "headers_end", "method", "uri")
+    The passes over the header lines are left to C (`split`, `map`, `zip`): a Python loop over
+    the lines of an INVITE would cost more than all that is done with them afterwards.
+    """
 
-    def __init__(
-        self, buffer: bytes, method: str, uri: bytes, index: dict[bytes, list[Header]], headers_end: int, body: int
-    ) -> None:
+    __slots__ = ("_addresses", "_edits", "_first", "_keys", "_lengths", "_starts", "body", "buffer", "method", "uri")
+
+    def __init__(self, buffer: bytes, start: int, lines: list[bytes], body: int, method: str, uri: bytes) -> None:
         self.buffer = buffer
         self.method = method  # as written: methods are case-sensitive (RFC 3261 §7.1)
         self.uri = uri
-        self.headers_end = headers_end  # where the empty line begins
         self.body = body
-        self._index = index
+        names = [line.partition(b":")[0] for line in lines]
+        keys = list(map(KNOWN.get, names))
+        if None in keys:
+            lines = _unfold(lines)
+            names = [line.partition(b":")[0] for line in lines]
+            keys = list(map(canonical, names))
+        self._keys = keys
+        self._lengths = list(map(len, names))
+        self._starts = list(accumulate(map(len, lines), initial=start))  # line ends not counted: see _header
+        self._first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
         self._addresses: dict[bytes, list[Address]] = {}
         self._edits: list[tuple[int, int, bytes]] = []
 
@@ -43,32 +54,35 @@ class SipMessage:
     def parse(cls, buffer: bytes) -> "SipMessage":
         """Parse a request. The body is opaque; its bytes are never looked at."""
         leading = len(buffer) - len(buffer.lstrip(b"\r\n"))  # line ends before it are legal (RFC 3261 §7.5)
-        line = grammar.REQUEST_LINE.match(buffer, leading)
-        if line is None:
+        request = grammar.REQUEST_LINE.match(buffer, leading)
+        if request is None:
             raise MessageError(Detail.START_LINE)
-        start = line.end()
-        headers_end, body = _blank_line(buffer, start)
-        index = _index(buffer, start, headers_end)
-        return cls(buffer, line[1].decode("ascii"), line[2], index, headers_end, body)
+        start = request.end()
+        lines, body = _header_lines(buffer, start)
+        message = cls(buffer, start, lines, body, request[1].decode("ascii"), request[2])
+        if b"" in message._first:
+            raise MessageError(Detail.HEADER_SYNTAX)
+        return message
+
+    @property
+    def headers_end(self) -> int:
+        """Where the empty line begins."""
+        return self._starts[-1] + len(self._keys)
 
     def check(self) -> None:
         """Raise `MessageError` unless what every request must carry is there, once and well-formed."""
-        index = self._index
-        for name in _ONCE:
-            if len(self.require(name)) > 1:
-                raise MessageError(Detail.HEADER_REPEATED, name.decode())
-        for name in _AT_MOST_ONCE:
-            if len(index.get(name, ())) > 1:
-                raise MessageError(Detail.HEADER_REPEATED, name.decode())
-        self.require(b"via")
-        cseq = grammar.CSEQ.fullmatch(self.value(index[b"cseq"][0]))
+        if not _MANDATORY <= self._first.keys():
+            raise MessageError(Detail.HEADER_MISSING)
+        if len(self._first) < len(self._keys):
+            for name in _AT_MOST_ONCE:
+                if self._keys.count(name) > 1:
+                    raise MessageError(Detail.HEADER_REPEATED, name.decode())
+        cseq = grammar.CSEQ.fullmatch(self.first(b"cseq") or b"")
         if cseq is None or cseq[2].decode("ascii") != self.method or int(cseq[1]) > 0xFFFFFFFF:
             raise MessageError(Detail.CSEQ)
-        length = index.get(b"content-length")
-        if length:
-            value = grammar.CONTENT_LENGTH.fullmatch(self.value(length[0]))
-            if value is None or int(value[1]) > len(self.buffer) - self.body:
-                raise MessageError(Detail.CONTENT_LENGTH)
+        length = self.first(b"content-length")
+        if length is not None and not (length.isdigit() and int(length[:11]) <= len(self.buffer) - self.body):
+            raise MessageError(Detail.CONTENT_LENGTH)
 
     @property
     def in_dialog(self) -> bool:
@@ -84,7 +98,7 @@ class SipMessage:
         if found is None:
             found = [
                 address
-                for _, value, end in self._index.get(name, ())
+                for _, value, end in self.headers(name)
                 for address in parse_addresses(self.buffer, value, end)
             ]
             self._addresses[name] = found
@@ -92,18 +106,24 @@ class SipMessage:
 
     def headers(self, name: bytes) -> Sequence[Header]:
         """All header fields of this canonical name, in order."""
-        return self._index.get(name, ())
+        first = self._first.get(name)
+        if first is None:
+            return ()
+        keys = self._keys
+        if len(keys) == len(self._first):
+            return (self._header(first),)
+        return [self._header(at) for at in range(first, len(keys)) if keys[at] == name]
 
     def require(self, name: bytes) -> Sequence[Header]:
         """Like `headers`, but none is a `MessageError`."""
-        found = self._index.get(name)
+        found = self.headers(name)
         if not found:
             raise MessageError(Detail.HEADER_MISSING, name.decode())
         return found
 
     def names(self) -> KeysView[bytes]:
         """The canonical names that occur."""
-        return self._index.keys()
+        return self._first.keys()
 
     def value(self, header: Header) -> bytes:
         """The value of one header field: unfolded to one space (RFC 3261 §7.3.1), white space around it cut."""
@@ -113,8 +133,12 @@ class SipMessage:
 
     def first(self, name: bytes) -> bytes | None:
         """The value of the first header field of this name, or None."""
-        found = self._index.get(name)
-        return self.value(found[0]) if found else None
+        at = self._first.get(name)
+        return None if at is None else self.value(self._header(at))
+
+    def _header(self, at: int) -> Header:
+        start = self._starts[at] + at
+        return start, start + self._lengths[at] + 1, self._starts[at + 1] + at + 1
 
     def replace(self, start: int, end: int, data: bytes) -> None:
         """Edit: `data` in place of `buffer[start:end]`; `start == end` inserts."""
@@ -126,10 +150,8 @@ class SipMessage:
 
     def add_header(self, line: bytes) -> None:
         """Edit: add one header line (with its CRLF) behind the last Via, Route or Record-Route (S-156)."""
-        position = max(
-            (self._index[name][-1][2] for name in (b"via", b"route", b"record-route") if name in self._index),
-            default=self.headers_end,
-        )
+        last = max((at for at, key in enumerate(self._keys) if key in _ROUTING), default=-1)
+        position = self._starts[last + 1] + last + 1
         self._edits.append((position, position, line))
 
     @property
@@ -155,44 +177,34 @@ class SipMessage:
         return b"".join(parts)
 
 
-def _blank_line(buffer: bytes, start: int) -> tuple[int, int]:
-    """(where the first empty line begins, where the body begins); the line may end with a bare LF."""
-    crlf = buffer.find(b"\n\r\n", start - 1)
-    lf = buffer.find(b"\n\n", start - 1, crlf if crlf >= 0 else len(buffer))
-    if lf >= 0:
-        return lf + 1, lf + 2
-    if crlf >= 0:
-        return crlf + 1, crlf + 3
-    if buffer.endswith(b"\n"):
-        return len(buffer), len(buffer)
-    raise MessageError(Detail.NO_BLANK_LINE)
-
-
 def _by_place(edit: tuple[int, int, bytes]) -> tuple[int, int, int]:
     start, end, _ = edit
     return start, end > start, -end  # at one start: insertions first, then the longest removal
 
 
-def _index(buffer: bytes, start: int, end: int) -> dict[bytes, list[Header]]:
-    """Canonical name -> header fields in order. One pass over the lines."""
-    index: dict[bytes, list[Header]] = {}
-    section = buffer[start:end]
-    if b"\n " in section or b"\n\t" in section or section.startswith((b" ", b"\t")):
-        # Folded lines keep their place in the buffer but lose their line ends for this pass.
-        section = grammar.FOLD.sub(lambda fold: b" " * len(fold[0]), section)
-        if section.startswith((b" ", b"\t")):
-            raise MessageError(Detail.HEADER_SYNTAX, "the first header line is a continuation")
-    position = start
-    for line in section.split(b"\n")[:-1]:
-        name, colon, _ = line.partition(b":")
-        key = KNOWN.get(name) or canonical(name)
-        if not (colon and key):
-            raise MessageError(Detail.HEADER_SYNTAX)
-        following = position + len(line) + 1
-        field = (position, position + len(name) + 1, following)
-        if key in index:
-            index[key].append(field)
+def _header_lines(buffer: bytes, start: int) -> tuple[list[bytes], int]:
+    """The lines up to the first empty one, without their LF, and where the body begins."""
+    lines = buffer[start:].split(b"\n")
+    count = len(lines) - 1
+    if b"\r" in lines:
+        count = lines.index(b"\r")
+    if b"" in lines:
+        count = min(count, lines.index(b""))
+    elif count == len(lines) - 1:
+        raise MessageError(Detail.NO_BLANK_LINE)
+    head = lines[:count]
+    end = start + sum(map(len, head)) + count
+    return head, min(end + len(lines[count]) + 1, len(buffer))
+
+
+def _unfold(lines: list[bytes]) -> list[bytes]:
+    """Lines of a folded field put together again (RFC 3261 §7.3.1), so that each is one field."""
+    fields: list[bytes] = []
+    for line in lines:
+        if not line.startswith((b" ", b"\t")):
+            fields.append(line)
+        elif fields:
+            fields[-1] += b"\n" + line
         else:
-            index[key] = [field]
-        position = following
-    return index
+            raise MessageError(Detail.HEADER_SYNTAX, "the first header line is a continuation")
+    return fields
