@@ -1,0 +1,58 @@
+"""Certificates as they come from a repository, and what is left of one once it was validated."""
+
+import re
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.stir.constraints import ClaimConstraints
+from sbc_filter.stir.tnauthlist import TnAuthList
+
+MAX_BODY = 64 * 1024  # octets (S-089)
+MAX_CERTIFICATES = 12  # in one body; real chains have two to four
+
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
+
+
+@dataclass(frozen=True, slots=True)
+class SigningCertificate:
+    """A leaf with a valid path to a trust anchor: all that verification needs of it.
+
+    `not_before` and `not_after` are POSIX seconds, the intersection over the whole path.
+    """
+
+    public_key: ec.EllipticCurvePublicKey
+    tnauthlist: TnAuthList
+    subject: str
+    issuer: str
+    serial: int
+    not_before: float
+    not_after: float
+    constraints: tuple[ClaimConstraints, ...] = ()
+
+    @property
+    def spc(self) -> str | None:
+        """The service provider code, None for a certificate for numbers."""
+        return self.tnauthlist.spcs[0] if self.tnauthlist.spcs else None
+
+
+def parse_certificates(body: bytes) -> tuple[x509.Certificate, ...]:
+    """The certificates of a fetched body in the order given: PEM with whatever around it (S-090).
+
+    Raises `CertificateError(CERTIFICATE_UNREADABLE)` when there is none, one is broken, or there are too many.
+    """
+    if len(body) > MAX_BODY:
+        raise _unreadable("the body is too large")
+    blocks = _PEM.findall(body)
+    if not 1 <= len(blocks) <= MAX_CERTIFICATES:
+        raise _unreadable(f"{len(blocks)} certificates in PEM form")
+    try:
+        return tuple(x509.load_pem_x509_certificate(block + b"\n") for block in blocks)
+    except ValueError as error:
+        raise _unreadable(str(error)) from None
+
+
+def _unreadable(why: str) -> CertificateError:
+    return CertificateError(Detail.CERTIFICATE_UNREADABLE, why)

@@ -1,0 +1,59 @@
+"""Just enough DER (X.690) for the extensions that no library reads: bounded, iterative, strict."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Element(NamedTuple):
+    """One TLV: the tag octet, its content, and all its octets."""
+
+    tag: int
+    content: bytes
+    encoded: bytes
+
+
+def elements(data: bytes) -> Iterator[Element]:
+    """The elements that follow one another in `data`; `ValueError` unless they fill it exactly."""
+    position = 0
+    while position < len(data):
+        element = first(data, position)
+        position += len(element.encoded)
+        yield element
+
+
+def first(data: bytes, position: int = 0) -> Element:
+    """The element that begins at `position`."""
+    if position + 2 > len(data):
+        raise ValueError("truncated")
+    tag, length = data[position], data[position + 1]
+    start = position + 2
+    if tag & 0x1F == 0x1F:
+        raise ValueError("a tag of more than one octet")
+    if length & 0x80:
+        size = length & 0x7F
+        if not 1 <= size <= 4 or start + size > len(data):
+            raise ValueError("a length out of bounds")
+        length = int.from_bytes(data[start : start + size], "big")
+        start += size
+        if length < 0x80 or length >> (8 * (size - 1)) == 0:
+            raise ValueError("a length that is not minimal")
+    if start + length > len(data):
+        raise ValueError("truncated")
+    return Element(tag, data[start : start + length], data[position : start + length])
+
+
+def only(data: bytes, tag: int) -> bytes:
+    """Content of the one element that `data` is, which has to have this tag."""
+    element = first(data)
+    if element.tag != tag or len(element.encoded) != len(data):
+        raise ValueError(f"not one element with the tag {tag:#04x}")
+    return element.content
+
+
+def encode(tag: int, content: bytes) -> bytes:
+    """One element."""
+    length = len(content)
+    if length < 0x80:
+        return bytes((tag, length)) + content
+    size = (length.bit_length() + 7) // 8
+    return bytes((tag, 0x80 | size)) + length.to_bytes(size, "big") + content

@@ -1,0 +1,102 @@
+"""The TN Authorization List extension (RFC 8226 §9; S-080, S-081): for what numbers a certificate speaks."""
+
+from typing import NamedTuple
+
+from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.stir import der
+
+OID = "1.3.6.1.5.5.7.1.26"
+MAX_ENTRIES = 10_000
+
+_SEQUENCE, _INTEGER, _PRINTABLE, _IA5 = 0x30, 0x02, 0x13, 0x16
+_SPC, _RANGE, _ONE = 0xA0, 0xA1, 0xA2  # explicit tags [0] [1] [2]
+_IMPLICIT_SPC, _IMPLICIT_ONE = 0x80, 0x82
+_NUMBER = frozenset("0123456789#*")
+
+
+class TnAuthList(NamedTuple):
+    """Service provider codes, ranges as (first number, count), and single numbers."""
+
+    spcs: tuple[str, ...] = ()
+    ranges: tuple[tuple[str, int], ...] = ()
+    numbers: frozenset[str] = frozenset()
+
+    def covers(self, number: str) -> bool:
+        """Whether the list names this number; ranges are decimal over numbers of equal length (S-085)."""
+        if number in self.numbers:
+            return True
+        if not number.isdecimal():
+            return False
+        return any(
+            len(start) == len(number) and 0 <= int(number) - int(start) < count for start, count in self.ranges
+        )
+
+
+def parse_tnauthlist(data: bytes, *, lenient: bool = False) -> TnAuthList:
+    """Read the extension value; `CertificateError(TNAUTHLIST)` for anything but what RFC 8226 §9 says.
+
+    `lenient` also reads the two wrong encodings seen in production: implicit tags, and an SPC
+    as an untagged PrintableString.
+    """
+    try:
+        found = list(der.elements(der.only(data, _SEQUENCE)))
+        if not 1 <= len(found) <= MAX_ENTRIES:
+            raise ValueError(f"{len(found)} entries")
+        return _collect(found, lenient)
+    except ValueError as error:
+        raise CertificateError(Detail.TNAUTHLIST, f"TNAuthList cannot be read: {error}") from None
+
+
+def encode_tnauthlist(value: TnAuthList) -> bytes:
+    """DER of the extension value."""
+    entries = [der.encode(_SPC, der.encode(_IA5, spc.encode("ascii"))) for spc in value.spcs]
+    for start, count in value.ranges:
+        size = count.to_bytes(count.bit_length() // 8 + 1, "big")
+        body = der.encode(_IA5, start.encode("ascii")) + der.encode(_INTEGER, size)
+        entries.append(der.encode(_RANGE, der.encode(_SEQUENCE, body)))
+    entries += (der.encode(_ONE, der.encode(_IA5, number.encode("ascii"))) for number in sorted(value.numbers))
+    return der.encode(_SEQUENCE, b"".join(entries))
+
+
+def _collect(found: list[der.Element], lenient: bool) -> TnAuthList:
+    spcs: list[str] = []
+    ranges: list[tuple[str, int]] = []
+    numbers: set[str] = set()
+    for tag, content, _ in found:
+        if tag == _SPC:
+            spcs.append(_spc(der.only(content, _IA5)))
+        elif tag == _ONE:
+            numbers.add(_number(der.only(content, _IA5)))
+        elif tag == _RANGE:
+            ranges.append(_range(der.only(content, _SEQUENCE)))
+        elif lenient and tag in (_PRINTABLE, _IMPLICIT_SPC):
+            spcs.append(_spc(content))
+        elif lenient and tag == _IMPLICIT_ONE:
+            numbers.add(_number(content))
+        else:
+            raise ValueError(f"an entry with the tag {tag:#04x}")
+    return TnAuthList(tuple(spcs), tuple(ranges), frozenset(numbers))
+
+
+def _spc(content: bytes) -> str:
+    text = content.decode("ascii")
+    if not (1 <= len(text) <= 16 and text.isalnum() and text == text.upper()):
+        raise ValueError("an SPC that is not digits and upper-case letters")
+    return text
+
+
+def _number(content: bytes) -> str:
+    text = content.decode("ascii")
+    if not 1 <= len(text) <= 15 or not _NUMBER.issuperset(text):
+        raise ValueError("a number that is not 1 to 15 of 0-9, # and *")
+    return text
+
+
+def _range(content: bytes) -> tuple[str, int]:
+    parts = list(der.elements(content))
+    if [part.tag for part in parts] != [_IA5, _INTEGER] or not 1 <= len(parts[1].content) <= 8:
+        raise ValueError("a range that is not a number and a count")
+    start, count = _number(parts[0].content), int.from_bytes(parts[1].content, "big", signed=True)
+    if not start.isdecimal() or count < 2:
+        raise ValueError("a range that starts with no digit or counts less than 2")
+    return start, count
