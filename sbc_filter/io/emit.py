@@ -5,6 +5,7 @@ the source may be any address (IP_TRANSPARENT), since an answer comes from where
 to (S-143). All carry a mark, by which the firewall lets them pass unfiltered and untracked (S-157).
 """
 
+import contextlib
 import ctypes
 import socket
 from collections.abc import Mapping
@@ -19,8 +20,9 @@ from sbc_filter.packet.packet import Packet, datagram_to_ip, parse
 _IP_TRANSPARENT, _IP_MTU_DISCOVER, _IP_PKTINFO = 19, 10, 8
 _IPV6_TRANSPARENT, _IPV6_MTU_DISCOVER = 75, 23
 _PMTUDISC_DONT = 0
-_SO_MARK, _SO_ATTACH_FILTER = 36, 26
+_SO_MARK, _SO_ATTACH_FILTER, _SO_SNDBUFFORCE = 36, 26, 32
 
+_SEND_BUFFER = 4 << 20  # bytes on their way to the interfaces, before sending fails
 _INT = Struct("=i")
 _U32 = Struct("=I")
 _PKTINFO_V4 = Struct("=i4s4s")  # interface, source, (received: destination)
@@ -135,6 +137,8 @@ def _open(family: int) -> socket.socket:
             "raw sockets are not permitted: run as root, or grant CAP_NET_RAW and CAP_NET_ADMIN"
         ) from None
     opened.setblocking(False)
+    with contextlib.suppress(PermissionError):
+        opened.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER)
     # Receives nothing: otherwise it would get a copy of all UDP of the host.
     program = _PROGRAM.pack(1, ctypes.addressof(_REJECT_ALL))
     opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)

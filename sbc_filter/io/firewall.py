@@ -16,7 +16,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 from typing import Literal, NamedTuple
 
-from sbc_filter.io.kernelqueue import QueueSettings
+from sbc_filter.io.netlink import QueueSettings
 
 MAIN, SIP, QUEUE, DEFRAGMENT = "SBC-FILTER", "SBC-FILTER-SIP", "SBC-FILTER-QUEUE", "SBC-FILTER-DEFRAG"
 FRAGMENT_COMMENT = "fragments not put together"

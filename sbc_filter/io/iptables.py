@@ -121,6 +121,8 @@ def _explain(command: str, said: str) -> str:
     line = next((line.strip() for line in said.splitlines() if line.strip()), "failed without a message")
     if "Permission denied" in said or "you must be root" in said:
         return f"{command}: no permission: run as root, or grant CAP_NET_ADMIN ({line})"
+    if "unable to initialize table" in said:
+        return f"{command}: no permission, or no such table: run as root, load iptable_mangle ({line})"
     if "NFQUEUE" in said:
         return f"{command}: this kernel has no NFQUEUE target: load xt_NFQUEUE and nfnetlink_queue ({line})"
     return f"{command}: {line}"

@@ -4,7 +4,6 @@ import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from socket import socket
 from types import TracebackType
 from typing import Self, cast
@@ -14,22 +13,12 @@ from netfilterqueue import NetfilterQueue, Packet
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io.emit import Emitter
-from sbc_filter.io.netlink import MAX_COPY, QueueChannel
+from sbc_filter.io.netlink import MAX_COPY, QueueChannel, QueueSettings
 
 _LOG = logging.getLogger(__name__)
 _LOCAL_IN = 1  # NF_INET_LOCAL_IN
 _V6_MIN_MTU = 1280  # RFC 8200 §5
 _FORWARDING = frozenset({Action.ACCEPT, Action.MODIFY})
-
-
-@dataclass(frozen=True, slots=True)
-class QueueSettings:
-    """Number of a queue, packets and bytes it may hold, and whether what exceeds it passes or is dropped."""
-
-    number: int
-    fail_open: bool = True
-    max_length: int = 4096
-    buffer: int = 32 << 20
 
 
 class KernelQueue:
@@ -128,10 +117,14 @@ class QueuedPacket:
             self._drop()
         elif verdict.payload is None:
             self._accept(None)
-        elif self._wants_resending(verdict.payload) and emitter.resend(verdict.payload, self._kernel.mark):
-            self._drop()
-        else:
+        elif not self._wants_resending(verdict.payload):
             self._accept(verdict.payload)
+        elif emitter.resend(verdict.payload, self._kernel.mark):
+            self._drop()
+        elif len(verdict.payload) <= MAX_COPY:
+            self._accept(verdict.payload)  # it fits, if the path is wider than feared
+        else:
+            self.give_up()
 
     def _wants_resending(self, payload: bytes) -> bool:
         """What trials showed (DESIGN §4, S-152): the kernel fragments a rewritten IPv4 packet with DF

@@ -19,8 +19,9 @@ from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import Detail
 from sbc_filter.io.emit import Emitter
-from sbc_filter.io.kernelqueue import KernelQueue, QueuedPacket, QueueSettings, blame, is_truncated
+from sbc_filter.io.kernelqueue import KernelQueue, QueuedPacket, blame, is_truncated
 from sbc_filter.io.mailbox import Mailbox
+from sbc_filter.io.netlink import QueueSettings
 from sbc_filter.io.parking import Parked, Parking, Ticket
 
 _LOG = logging.getLogger(__name__)

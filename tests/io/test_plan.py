@@ -1,7 +1,7 @@
 """The firewall plan as rules, without a kernel; tests/live/test_firewall.py puts them in force."""
 
 from sbc_filter.io.firewall import Family, Plan
-from sbc_filter.io.kernelqueue import QueueSettings
+from sbc_filter.io.netlink import QueueSettings
 
 
 def queue_rules(plan: Plan, family: Family = Family.V4) -> list[str]:
