@@ -55,7 +55,7 @@ def record(case: Case, rule: Rule | None, decision: Decision, action: Action, co
     made.identities = len(message.headers(b"identity"))
     made.attest, made.origid, made.x5u = decision.attest, decision.origid, decision.x5u
     made.spc = decision.spc
-    caller_from, called_from = _SOURCES
+    caller_from, called_from = _CALLER, _CALLED
     if rule is not None:
         made.rule, made.mode = rule.name, rule.mode
         options = rule.sign if rule.action is RuleAction.SIGN else rule.verify
@@ -80,7 +80,8 @@ def blank_record(flow: Flow, place: Place, arrived: float) -> Record:
     )
 
 
-_SOURCES = (("pai", "from"), ("to",))
+_CALLER: tuple[str, ...] = ("pai", "from")
+_CALLED: tuple[str, ...] = ("to",)
 
 
 def _endpoint(address: str, port: int) -> str:

@@ -1,1 +1,1 @@
-
+"""The shells: kernel queue, capture files, certificates, firewall, sockets."""

@@ -1,1 +1,1 @@
-
+"""Commands, configuration and everything else that an operator meets."""

@@ -87,7 +87,7 @@ class SignOptions:
     """
 
     credential: str = ""
-    listed: Callable[[str], bool] | None = None
+    listed: Callable[[str | None], bool] | None = None
     attest_listed: str = "A"
     attest_unlisted: str = "B"
     origid: str = ""
@@ -136,16 +136,26 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """`rate`: more than `over` calls in `seconds`, counted by `by`."""
+
+    over: float
+    seconds: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Conditions:
-    """The matching half of a `[[rule]]`, as written; None is not given."""
+    """The matching half of a `[[rule]]`; None is not given. Numbers are None for a party without a number."""
 
     enforce_percent: float = 100.0
     direction: Direction | None = None
     trunk: frozenset[str] | None = None
-    method: frozenset[str] = frozenset({"INVITE"})
-    caller: Callable[[str], bool] | None = None
-    not_caller: Callable[[str], bool] | None = None
-    called: Callable[[str], bool] | None = None
-    not_called: Callable[[str], bool] | None = None
+    caller: Callable[[str | None], bool] | None = None
+    not_caller: Callable[[str | None], bool] | None = None
+    called: Callable[[str | None], bool] | None = None
+    not_called: Callable[[str | None], bool] | None = None
     header: Mapping[str, "re.Pattern[str] | bool"] = field(default_factory=dict)
     has_identity: bool | None = None
+    time: Callable[[float], bool] | None = None
+    rate: RateLimit | None = None

@@ -1,1 +1,1 @@
-
+"""SIP messages: read by spans, edited by a list, answered. Knows no STIR."""

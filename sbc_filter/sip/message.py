@@ -38,7 +38,7 @@ class SipMessage:
         self.uri = uri
         self.body = body
         names = [line.partition(b":")[0] for line in lines]
-        keys = list(map(KNOWN.get, names))
+        keys: list[bytes] = list(map(KNOWN.get, names))  # type: ignore[arg-type]
         if None in keys:
             lines = _unfold(lines)
             names = [line.partition(b":")[0] for line in lines]

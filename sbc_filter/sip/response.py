@@ -94,7 +94,8 @@ def _received(text: bytes, offset: int, via: Via, address: str, port: int) -> by
     if rport:
         edits.append((rport[2], rport[3], b";rport=%d" % port))
     edits += ((start, end, b"") for _, _, start, end in spoofed if edits)
-    position, parts = offset, []
+    position = offset
+    parts: list[bytes] = []
     for start, end, data in sorted(edits, key=lambda edit: (edit[0], edit[1])):
         parts += (text[position - offset : start - offset], data)
         position = end

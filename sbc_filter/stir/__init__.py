@@ -1,1 +1,1 @@
-
+"""PASSporTs and certificates: the authentication service and the verification service."""

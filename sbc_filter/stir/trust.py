@@ -7,6 +7,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID
 
 from sbc_filter.errors import CertificateError, Detail
 from sbc_filter.stir import constraints, tnauthlist
@@ -17,12 +18,12 @@ MAX_PATH = 6  # certificates, leaf and anchor included
 _MAX_SIGNATURES = 32  # checked in one search: cross-signed certificates must not make it explode
 _KNOWN_CRITICAL = frozenset(
     {
-        x509.ExtensionOID.BASIC_CONSTRAINTS.dotted_string,
-        x509.ExtensionOID.KEY_USAGE.dotted_string,
-        x509.ExtensionOID.CERTIFICATE_POLICIES.dotted_string,
-        x509.ExtensionOID.CRL_DISTRIBUTION_POINTS.dotted_string,
-        x509.ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string,
-        x509.ExtensionOID.AUTHORITY_KEY_IDENTIFIER.dotted_string,
+        ExtensionOID.BASIC_CONSTRAINTS.dotted_string,
+        ExtensionOID.KEY_USAGE.dotted_string,
+        ExtensionOID.CERTIFICATE_POLICIES.dotted_string,
+        ExtensionOID.CRL_DISTRIBUTION_POINTS.dotted_string,
+        ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string,
+        ExtensionOID.AUTHORITY_KEY_IDENTIFIER.dotted_string,
         tnauthlist.OID,
         constraints.JWT_CLAIM_CONSTRAINTS,
         constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS,

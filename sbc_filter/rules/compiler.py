@@ -1,0 +1,78 @@
+"""Conditions compiled to a few predicates: only what a rule asks for is looked at, the cheap things first."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from sbc_filter.rules.facts import Facts
+from sbc_filter.rules.model import Conditions, RateLimit
+from sbc_filter.rules.schedule import Rate
+from sbc_filter.sip.names import canonical
+
+Predicate = Callable[[Facts], bool]
+Sources = tuple[str, ...]
+RATE_KEYS = ("peer", "trunk", "caller", "called")
+
+
+def compile_conditions(conditions: Conditions, caller_from: Sources, called_from: Sources) -> tuple[Predicate, ...]:
+    """The predicates that all have to hold. The rate comes last: it counts only what all others match."""
+    return tuple(_predicates(conditions, caller_from, called_from))
+
+
+def _predicates(conditions: Conditions, caller_from: Sources, called_from: Sources) -> Iterator[Predicate]:
+    if conditions.direction is not None:
+        direction = conditions.direction
+        yield lambda facts: facts.direction is direction
+    if conditions.trunk is not None:
+        trunk = conditions.trunk
+        yield lambda facts: facts.trunk in trunk
+    if conditions.has_identity is not None:
+        yield _present(b"identity", conditions.has_identity)
+    if conditions.time is not None:
+        time = conditions.time
+        yield lambda facts: time(facts.now)
+    for listed, wanted, sources in (
+        (conditions.caller, True, caller_from),
+        (conditions.not_caller, False, caller_from),
+        (conditions.called, True, called_from),
+        (conditions.not_called, False, called_from),
+    ):
+        if listed is not None:
+            yield _on_list(listed, wanted, sources)
+    for name, wanted_value in conditions.header.items():
+        key = canonical(name.encode())
+        if isinstance(wanted_value, bool):
+            yield _present(key, wanted_value)
+        else:
+            yield _value(key, wanted_value)
+    if conditions.rate is not None:
+        yield _rate(conditions.rate, caller_from, called_from)
+
+
+def _present(name: bytes, wanted: bool) -> Predicate:
+    return lambda facts: (name in facts.message.names()) is wanted
+
+
+def _on_list(listed: Callable[[str | None], bool], wanted: bool, sources: Sources) -> Predicate:
+    return lambda facts: listed(facts.identity(sources)) is wanted
+
+
+def _value(name: bytes, pattern: "re.Pattern[str]") -> Predicate:
+    def matches(facts: Facts) -> bool:
+        message = facts.message
+        return any(
+            pattern.search(message.value(header).decode("utf-8", "replace")) for header in message.headers(name)
+        )
+
+    return matches
+
+
+def _rate(limit: RateLimit, caller_from: Sources, called_from: Sources) -> Predicate:
+    rate = Rate(limit.over, limit.seconds)
+    keys: dict[str, Callable[[Facts], str | None]] = {
+        "peer": lambda facts: facts.peer,
+        "trunk": lambda facts: facts.trunk,
+        "caller": lambda facts: facts.identity(caller_from),
+        "called": lambda facts: facts.identity(called_from),
+    }
+    key = keys[limit.by]
+    return lambda facts: rate(key(facts) or "", facts.now)

@@ -1,0 +1,261 @@
+"""Rule files to a `RuleSet`: everything that is wrong in any of them is reported at once (DESIGN §5)."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from zoneinfo import ZoneInfo
+
+from sbc_filter.errors import (
+    SIGNING_OUTCOMES,
+    VERIFICATION_OUTCOMES,
+    ConfigurationError,
+    Outcome,
+    Problem,
+)
+from sbc_filter.rules import treatments
+from sbc_filter.rules.compiler import RATE_KEYS
+from sbc_filter.rules.model import (
+    Conditions,
+    Direction,
+    Insertion,
+    Mode,
+    RateLimit,
+    Rule,
+    RuleAction,
+    SignOptions,
+    StripOptions,
+    VerifyOptions,
+)
+from sbc_filter.rules.numberlist import NumberList, ReadList, read_entries
+from sbc_filter.rules.ruleset import RuleSet
+from sbc_filter.rules.schedule import DAYS, Schedule, parse_days, parse_hours, parse_period
+from sbc_filter.rules.schema import Table, parse_toml
+from sbc_filter.rules.trunk import Trunk, read_trunks
+from sbc_filter.sip.names import canonical
+
+SOURCES = ("pai", "from", "to", "ruri")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NEEDED = frozenset((b"via", b"from", b"to", b"call-id", b"cseq", b"contact", b"content-length", b"max-forwards"))
+
+
+def load_rules(
+    files: Mapping[str, str],
+    read_list: ReadList,
+    credentials: Collection[str] = (),
+    trunks: Iterable[Trunk] = (),
+) -> tuple[RuleSet, list[Trunk]]:
+    """The rules of all `files` (name to text, in order), and all trunks, those of the configuration included.
+
+    Raises `ConfigurationError` with every problem there is.
+    """
+    problems: list[Problem] = []
+    tops = [Table(parse_toml(name, text, problems), name, "", problems) for name, text in files.items()]
+    known = {trunk.name: trunk for trunk in trunks}
+    for top in tops:
+        table = top.table("trunks")
+        for trunk in read_trunks(table):
+            if trunk.name in known:
+                table.problem(trunk.name, "is the name of another trunk already")
+            known[trunk.name] = trunk
+    reader = _Reader(read_list, credentials, known)
+    rules = [reader.rule(table) for top in tops for table in top.tables("rule")]
+    for top in tops:
+        top.close()
+    if problems:
+        raise ConfigurationError(problems)
+    return RuleSet(rules), list(known.values())
+
+
+class _Reader:
+    """Reads `[[rule]]` tables; what they refer to is known."""
+
+    def __init__(self, read_list: ReadList, credentials: Collection[str], trunks: Mapping[str, Trunk]) -> None:
+        self._read_list = read_list
+        self._credentials = credentials
+        self._trunks = trunks
+        self._names: dict[str, str] = {}
+
+    def rule(self, table: Table) -> tuple[Rule, Conditions]:
+        name = table.text("name", required=True)
+        if name and name in self._names:
+            table.problem("name", f"{name!r} is the name of a rule in {self._names[name]} already")
+        self._names.setdefault(name, table.file)
+        action = RuleAction(table.choice("action", list(RuleAction), RuleAction.PASS, required=True))
+        conditions = self._conditions(table)
+        insertion = Insertion(table.choice("insertion", list(Insertion), Insertion.INLINE))
+        answer = treatments.read_answer(table) if "answer" in table else None
+        if answer is not None and action is not RuleAction.REJECT:
+            table.problem("answer", 'belongs to action = "reject" only')
+        self._only(table, "verify", action, RuleAction.VERIFY)
+        self._only(table, "when", action, RuleAction.VERIFY)
+        self._only(table, "sign", action, RuleAction.SIGN)
+        self._only(table, "strip", action, RuleAction.STRIP)
+        rule = Rule(
+            name,
+            action,
+            Mode(table.choice("mode", list(Mode), Mode.ENFORCE)),
+            insertion,
+            answer,
+            _verify(table.table("verify")),
+            self._sign(table.table("sign"), action is RuleAction.SIGN),
+            StripOptions(_removable(table.table("strip"), "headers", ("Identity",), close=True)),
+            tuple(treatments.read_when(when, self._entries) for when in table.tables("when")),
+            treatments.read_on(table.table("on"), _outcomes(action)),
+            table.file,
+        )
+        self._check_redirect(table, rule, conditions)
+        table.close()
+        return rule, conditions
+
+    def _only(self, table: Table, key: str, action: RuleAction, owner: RuleAction) -> None:
+        if key in table and action is not owner:
+            table.problem(key, f'belongs to action = "{owner}" only')
+
+    def _conditions(self, table: Table) -> Conditions:
+        direction = table.choice("direction", list(Direction))
+        trunk = table.choices("trunk", self._trunks)
+        methods = table.texts("method", ("INVITE",))
+        if methods != ("INVITE",):
+            table.problem("method", 'only "INVITE" can be filtered: nothing else carries an Identity here')
+        return Conditions(
+            table.number("enforce_percent", 100, 0, 100),
+            Direction(direction) if direction else None,
+            trunk,
+            self._numbers(table, "caller"),
+            self._numbers(table, "not_caller"),
+            self._numbers(table, "called"),
+            self._numbers(table, "not_called"),
+            _headers(table.table("header")),
+            table.flag("has_identity", False) if "has_identity" in table else None,
+            _time(table.table("time")) if "time" in table else None,
+            _rate(table.table("rate")) if "rate" in table else None,
+        )
+
+    def _numbers(self, table: Table, key: str) -> Callable[[str | None], bool] | None:
+        if key not in table:
+            return None
+        try:
+            return NumberList(self._entries(table.texts(key)))
+        except ValueError as error:
+            table.problem(key, str(error))
+            return None
+
+    def _entries(self, entries: Iterable[str]) -> list[str]:
+        return list(read_entries(entries, self._read_list))
+
+    def _sign(self, table: Table, wanted: bool) -> SignOptions:
+        credential = table.text("credential", required=wanted)
+        if wanted and credential and credential not in self._credentials:
+            known = ", ".join(map(repr, sorted(self._credentials))) or "none: add [credentials.NAME] to the configuration"
+            table.problem("credential", f"{credential!r} is no credential of the configuration; there are {known}")
+        listed = self._numbers(table, "numbers")
+        unlisted = table.choice("attest_unlisted", "ABC", "B")
+        if unlisted == "A":
+            table.problem("attest_unlisted", "is never better than B: A vouches for numbers that are on a list (S-073)")
+        origid = table.text("origid", required=wanted)
+        if origid and _UUID.fullmatch(origid) is None:
+            table.problem("origid", f"{origid!r} is no UUID in lower case; make one with `uuidgen`")
+        return SignOptions(
+            credential,
+            listed,
+            table.choice("attest_listed", "ABC", "A"),
+            unlisted,
+            origid,
+            _sources(table, "caller_from", ("pai", "from")),
+            _sources(table, "called_from", ("to",)),
+            _removable(table, "remove", (), close=True),
+        )
+
+    def _check_redirect(self, table: Table, rule: Rule, conditions: Conditions) -> None:
+        """A 302 hands our result, or our signature, to whoever asked: only a trusted trunk may ask."""
+        asked = rule.insertion is Insertion.REDIRECT or treatments.redirects(rule)
+        if not asked:
+            return
+        if rule.insertion is Insertion.REDIRECT and rule.action not in (RuleAction.SIGN, RuleAction.VERIFY):
+            table.problem("insertion", 'redirect belongs to action = "sign" or "verify"')
+        trunks = [self._trunks[name] for name in conditions.trunk or ()]
+        if not trunks or not all(trunk.trusted for trunk in trunks):
+            table.problem("trunk", "a redirect needs `trunk`, and only trunks with `trusted = true`")
+
+
+def _outcomes(action: RuleAction) -> Collection[Outcome]:
+    if action is RuleAction.VERIFY:
+        return VERIFICATION_OUTCOMES
+    return SIGNING_OUTCOMES if action is RuleAction.SIGN else ()
+
+
+def _verify(table: Table) -> VerifyOptions:
+    options = VerifyOptions(
+        table.number("max_age", 60, 0, 86400),
+        table.number("max_skew", 60, 0, 86400),
+        _sources(table, "caller_from", ("pai", "from")),
+        _sources(table, "called_from", ("to",)),
+        table.flag("check_called", True),
+        table.choice("identity", ("keep", "strip"), "keep") == "keep",
+        table.flag("verstat", True),
+        table.integer("hold_ms", 400, 0, 4000),
+    )
+    table.close()
+    return options
+
+
+def _sources(table: Table, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    sources = table.texts(key, default)
+    for source in sources:
+        if source not in SOURCES and not canonical(source.encode()):
+            table.problem(key, f"{source!r} is neither one of {', '.join(SOURCES)} nor the name of a header field")
+    return sources
+
+
+def _removable(table: Table, key: str, default: tuple[str, ...], *, close: bool) -> tuple[str, ...]:
+    names = table.texts(key, default)
+    for name in names:
+        known = canonical(name.encode())
+        if not known or known in _NEEDED:
+            table.problem(key, f"{name!r} " + ("cannot be removed from a call" if known else "is no header name"))
+    if close:
+        table.close()
+    return names
+
+
+def _headers(table: Table) -> dict[str, "re.Pattern[str] | bool"]:
+    found: dict[str, re.Pattern[str] | bool] = {}
+    for name in table:
+        value = table.raw(name)
+        if not canonical(name.encode()):
+            table.problem(name, "is no header name")
+        elif isinstance(value, bool):
+            found[name] = value
+        elif isinstance(value, str):
+            try:
+                found[name] = re.compile(value)
+            except re.error as error:
+                table.problem(name, f"{value!r} is no regular expression: {error}")
+        else:
+            table.problem(name, "has to be a regular expression, or true or false for present or absent")
+    return found
+
+
+def _time(table: Table) -> Callable[[float], bool] | None:
+    zone = table.text("zone", "UTC")
+    days, hours = table.texts("days", DAYS), table.text("hours", "00:00-24:00")
+    table.close()
+    try:
+        return Schedule(parse_days(days), *parse_hours(hours), ZoneInfo(zone))
+    except (ValueError, KeyError, OSError) as error:
+        unknown = isinstance(error, KeyError | OSError)
+        sentence = f"the zone {zone!r} is unknown: write America/New_York" if unknown else str(error)
+        table.problem("zone" if unknown else "", sentence)
+        return None
+
+
+def _rate(table: Table) -> RateLimit | None:
+    over, per = table.number("over", 1, 1, 1e6), table.text("per", "1s")
+    by = table.choice("by", RATE_KEYS, "trunk", required=True)
+    if "over" not in table:
+        table.problem("over", "is missing")
+    table.close()
+    try:
+        return RateLimit(over, parse_period(per), by)
+    except ValueError as error:
+        table.problem("per", str(error))
+        return None

@@ -1,0 +1,89 @@
+"""The rules in force: an immutable list, in order; and what a rule says about an outcome."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from sbc_filter.errors import Detail, Outcome
+from sbc_filter.rules.compiler import Predicate, compile_conditions
+from sbc_filter.rules.facts import Facts
+from sbc_filter.rules.model import CONTINUE, Conditions, Mode, Rule, RuleAction, Treatment, When
+from sbc_filter.stir.x5u import host_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    rule: Rule
+    watching: Rule  # the same in monitor mode, for the calls outside `enforce_percent`
+    share: int  # of 10000
+    predicates: tuple[Predicate, ...]
+
+
+class RuleSet:
+    """Rules with their conditions, in the order in which they are tried."""
+
+    def __init__(self, rules: Sequence[tuple[Rule, Conditions]] = ()) -> None:
+        self.rules = tuple(rule for rule, _ in rules)
+        self._compiled = tuple(_compile(rule, conditions) for rule, conditions in rules)
+
+    def matching(self, facts: Facts) -> Iterator[Rule]:
+        """The rules that match, one after the other: the caller stops at the first that it enforces."""
+        for compiled in self._compiled:
+            for predicate in compiled.predicates:
+                if not predicate(facts):
+                    break
+            else:
+                enforced = compiled.share == 10000 or _lot(facts) < compiled.share
+                yield compiled.rule if enforced else compiled.watching
+
+
+def treatment(
+    rule: Rule,
+    outcome: Outcome,
+    detail: Detail | None,
+    *,
+    attest: str | None = None,
+    spc: str | None = None,
+    issuer: str | None = None,
+    x5u: str | None = None,
+) -> Treatment:
+    """What the rule does with a call of this outcome: `when`, then `on` by detail, then by outcome, else continue."""
+    for when in rule.when:
+        if _holds(when, outcome, detail, attest, spc, issuer, x5u):
+            return when.treatment
+    if not rule.on:
+        return CONTINUE
+    exact = rule.on.get(f"{outcome}.{detail}") if detail else None
+    return exact or rule.on.get(outcome) or CONTINUE
+
+
+def _compile(rule: Rule, conditions: Conditions) -> _Compiled:
+    options = rule.sign if rule.action is RuleAction.SIGN else rule.verify
+    predicates = compile_conditions(conditions, options.caller_from, options.called_from)
+    share = round(conditions.enforce_percent * 100)
+    return _Compiled(rule, replace(rule, mode=Mode.MONITOR), share, predicates)
+
+
+def _lot(facts: Facts) -> int:
+    """0 to 9999 by the Call-ID: all messages of a call draw the same, on every host."""
+    return zlib.crc32(facts.message.first(b"call-id") or b"") % 10000
+
+
+def _holds(
+    when: When,
+    outcome: Outcome,
+    detail: Detail | None,
+    attest: str | None,
+    spc: str | None,
+    issuer: str | None,
+    x5u: str | None,
+) -> bool:
+    return (
+        (when.outcome is None or outcome in when.outcome)
+        and (when.detail is None or detail in when.detail)
+        and (when.attest is None or attest in when.attest)
+        and (when.spc is None or spc in when.spc)
+        and (when.not_spc is None or spc not in when.not_spc)
+        and (when.issuer is None or issuer in when.issuer)
+        and (when.x5u_host is None or (host_of(x5u) if x5u else None) in when.x5u_host)
+    )

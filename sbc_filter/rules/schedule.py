@@ -1,0 +1,88 @@
+"""Conditions on time: hours of the week, and rates."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])")
+_PERIOD = re.compile(r"([0-9]{1,5})(s|m|h)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+MAX_KEYS = 100_000  # peers, callers … that one rate tells apart
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Days (0 is Monday) and the minutes of the day from `start` to before `end`, which may lie behind midnight."""
+
+    days: frozenset[int]
+    start: int
+    end: int
+    zone: tzinfo
+
+    def __call__(self, now: float) -> bool:
+        """Whether the moment (POSIX seconds) lies within; hours behind midnight belong to the day they began on."""
+        local = datetime.fromtimestamp(now, self.zone)
+        minute, day = local.hour * 60 + local.minute, local.weekday()
+        if self.start < self.end:
+            return day in self.days and self.start <= minute < self.end
+        return (day in self.days and minute >= self.start) or ((day - 1) % 7 in self.days and minute < self.end)
+
+
+def parse_days(entries: Iterable[str]) -> frozenset[int]:
+    """`["mon-fri", "sun"]` as day numbers; `ValueError` for anything else."""
+    found: set[int] = set()
+    for entry in entries:
+        first, dash, last = entry.lower().partition("-")
+        if first not in DAYS or (dash and last not in DAYS):
+            raise ValueError(f"{entry!r} is no day or range of days: write mon, or mon-fri")
+        begin, end = DAYS.index(first), DAYS.index(last or first)
+        found.update(day % 7 for day in range(begin, (end if end >= begin else end + 7) + 1))
+    return frozenset(found)
+
+
+def parse_hours(text: str) -> tuple[int, int]:
+    """`08:00-18:00` as minutes of the day; `ValueError` for anything else."""
+    match = _HOURS.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} are no hours: write 08:00-18:00")
+    start, end = int(match[1]) * 60 + int(match[2]), int(match[3]) * 60 + int(match[4])
+    if max(start, end) > 1440 or start == end:
+        raise ValueError(f"{text!r} is no span of time within a day")
+    return start, end
+
+
+def parse_period(text: str) -> int:
+    """`10s`, `1m`, `1h` in seconds; `ValueError` for anything else."""
+    match = _PERIOD.fullmatch(text)
+    if match is None or not int(match[1]):
+        raise ValueError(f"{text!r} is no period: write 1s, 10s, 1m or 1h")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+class Rate:
+    """Matches what exceeds `over` calls in `seconds`, for each key by itself (a bucket of `over` that refills).
+
+    The bucket is the state of this rule: a reload begins anew.
+    """
+
+    def __init__(self, over: float, seconds: float, maximum: int = MAX_KEYS) -> None:
+        self._over = over
+        self._per_second = over / seconds
+        self._maximum = maximum
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def __call__(self, key: str, now: float) -> bool:
+        """Count one call; true when it is one too many."""
+        left, at = self._buckets.get(key, (self._over, now))
+        left = min(self._over, left + max(now - at, 0.0) * self._per_second)
+        exceeded = left < 1
+        self._buckets[key] = (left if exceeded else left - 1, now)
+        self._buckets.move_to_end(key)
+        if len(self._buckets) > self._maximum:
+            self._buckets.popitem(last=False)
+        return exceeded
+
+

@@ -1,0 +1,159 @@
+"""Reading an operator's TOML: every key is taken with its type, everything wrong is collected, nothing is guessed."""
+
+import difflib
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from sbc_filter.errors import Problem
+
+
+def parse_toml(file: str, text: str, problems: list[Problem]) -> dict[str, Any]:
+    """The top table of a file; empty, and a problem, when it is no TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        problems.append(Problem(file, "", f"this is no TOML: {error}"))
+        return {}
+
+
+class Table:
+    """One TOML table. Each method takes one key, with a default for what is absent or wrong.
+
+    `close` reports what nobody took: a misspelt key must never be a setting silently ignored.
+    """
+
+    def __init__(self, data: Mapping[str, Any], file: str, path: str, problems: list[Problem]) -> None:
+        self.file = file
+        self.path = path
+        self._data = data
+        self._problems = problems
+        self._taken: set[str] = set()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._data
+
+    def __iter__(self) -> Iterator[str]:
+        """All keys there are."""
+        return iter(self._data)
+
+    def problem(self, key: str, sentence: str) -> None:
+        """Report something wrong with a key (empty: with the table itself)."""
+        self._problems.append(Problem(self.file, self._where(key), sentence))
+
+    def raw(self, key: str) -> Any:
+        """The value as TOML has it, None when absent."""
+        self._taken.add(key)
+        return self._data.get(key)
+
+    def text(self, key: str, default: str = "", *, required: bool = False) -> str:
+        """A string."""
+        value = self.raw(key)
+        if value is None:
+            if required:
+                self.problem(key, "is missing")
+            return default
+        if not isinstance(value, str) or (required and not value):
+            self.problem(key, f"has to be a string, not {_show(value)}")
+            return default
+        return value
+
+    def choice(self, key: str, allowed: Collection[str], default: str = "", *, required: bool = False) -> str:
+        """A string out of a closed list."""
+        value = self.text(key, default, required=required)
+        if key in self._data and value not in allowed and isinstance(self._data[key], str):
+            self.problem(key, f"is {_show(value)}; allowed are {_list(allowed)}")
+            return default
+        return value
+
+    def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """A list of strings; one string alone is a list of one."""
+        value = self.raw(key)
+        if value is None:
+            return default
+        if isinstance(value, str):
+            return (value,)
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            self.problem(key, f"has to be a list of strings, not {_show(value)}")
+            return default
+        return tuple(value)
+
+    def choices(self, key: str, allowed: Collection[str]) -> frozenset[str] | None:
+        """A list of strings out of a closed list; None when absent."""
+        if key not in self._data:
+            return None
+        values = self.texts(key)
+        for value in values:
+            if value not in allowed:
+                self.problem(key, f"has {_show(value)}; allowed are {_list(allowed)}")
+        return frozenset(values) & frozenset(allowed)
+
+    def flag(self, key: str, default: bool) -> bool:
+        """true or false."""
+        value = self.raw(key)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            self.problem(key, f"has to be true or false, not {_show(value)}")
+            return default
+        return value
+
+    def number(self, key: str, default: float, low: float, high: float) -> float:
+        """A number from `low` to `high`."""
+        value = self.raw(key)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            self.problem(key, f"has to be a number from {low:g} to {high:g}, not {_show(value)}")
+            return default
+        return value
+
+    def integer(self, key: str, default: int, low: int, high: int) -> int:
+        """A whole number from `low` to `high`."""
+        value = self.raw(key)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            self.problem(key, f"has to be a whole number from {low} to {high}, not {_show(value)}")
+            return default
+        return value
+
+    def table(self, key: str) -> "Table":
+        """A table inside this one; an empty one when it is absent."""
+        value = self.raw(key)
+        if value is not None and not isinstance(value, dict):
+            self.problem(key, f"has to be a table, not {_show(value)}")
+            value = None
+        return Table(value or {}, self.file, self._where(key), self._problems)
+
+    def tables(self, key: str) -> list["Table"]:
+        """An array of tables, written `[[key]]`."""
+        value = self.raw(key)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            self.problem(key, f"has to be written as [[{self._where(key)}]]")
+            return []
+        return [
+            Table(item, self.file, f"{self._where(key)}[{at}]", self._problems) for at, item in enumerate(value, 1)
+        ]
+
+    def close(self) -> None:
+        """Report the keys that nobody took, each with the nearest that exists."""
+        for key in self._data:
+            if key not in self._taken:
+                near = difflib.get_close_matches(key, self._taken, 1)
+                meant = f"did you mean {near[0]!r}?" if near else f"known here are {_list(self._taken)}"
+                self.problem(key, f"is unknown; {meant}")
+
+    def _where(self, key: str) -> str:
+        return f"{self.path}.{key}" if self.path and key else self.path or key
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _list(values: Collection[str]) -> str:
+    return ", ".join(map(repr, sorted(values)))

@@ -1,0 +1,96 @@
+"""Reading what a rule does once the outcome is known: `[rule.on]`, `[[rule.when]]`, `answer`."""
+
+from collections.abc import Callable, Collection, Iterable
+
+from sbc_filter.errors import Detail, Outcome
+from sbc_filter.rules.model import Rule, Treatment, TreatmentAction, When
+from sbc_filter.rules.schema import Table
+
+_OWN_CODES = {TreatmentAction.REJECT: (400, 699), TreatmentAction.REDIRECT: (300, 399)}
+_PHRASE = frozenset(map(chr, range(32, 127)))
+ReadEntries = Callable[[Iterable[str]], list[str]]
+
+
+def read_on(table: Table, outcomes: Collection[Outcome]) -> dict[str, Treatment]:
+    """`[rule.on]`: by `outcome` or `outcome.detail`."""
+    found = {}
+    for key in table:
+        outcome, dot, detail = key.partition(".")
+        value = table.raw(key)
+        if outcome not in outcomes:
+            allowed = ", ".join(sorted(outcomes)) or "none for this action"
+            table.problem(key, f"{outcome!r} is no outcome of this rule; allowed are {allowed}")
+        elif dot and detail not in set(Detail):
+            table.problem(key, f"{detail!r} is no detail; allowed are {', '.join(sorted(Detail))}")
+        elif isinstance(value, str):
+            found[key] = _treatment(table, key, value)
+        else:
+            inner = table.table(key)
+            found[key] = _read(inner)
+            inner.close()
+    return found
+
+
+def read_when(table: Table, entries: ReadEntries) -> When:
+    """One `[[rule.when]]`."""
+
+    def listed(key: str) -> frozenset[str] | None:
+        try:
+            return frozenset(entries(table.texts(key))) if key in table else None
+        except ValueError as error:
+            table.problem(key, str(error))
+            return None
+
+    outcome = table.choices("outcome", list(Outcome))
+    detail = table.choices("detail", list(Detail))
+    when = When(
+        _read(table),
+        frozenset(map(Outcome, outcome)) if outcome is not None else None,
+        frozenset(map(Detail, detail)) if detail is not None else None,
+        table.choices("attest", "ABC"),
+        listed("spc"),
+        listed("not_spc"),
+        listed("issuer"),
+        listed("x5u_host"),
+    )
+    table.close()
+    return when
+
+
+def read_answer(table: Table) -> Treatment:
+    """`answer = { code = 603, phrase = "…" }` of a rule that rejects."""
+    inner = table.table("answer")
+    treatment = Treatment(TreatmentAction.REJECT, *_code_and_phrase(inner, TreatmentAction.REJECT))
+    inner.close()
+    return treatment
+
+
+def redirects(rule: Rule) -> bool:
+    """Whether any outcome of the rule leads to a 302."""
+    every = [*rule.on.values(), *(when.treatment for when in rule.when)]
+    return any(treatment.action is TreatmentAction.REDIRECT for treatment in every)
+
+
+def _read(table: Table) -> Treatment:
+    action = TreatmentAction(
+        table.choice("action", list(TreatmentAction), TreatmentAction.CONTINUE, required=True)
+    )
+    return Treatment(action, *_code_and_phrase(table, action))
+
+
+def _treatment(table: Table, key: str, value: str) -> Treatment:
+    if value not in set(TreatmentAction):
+        table.problem(key, f"is {value!r}; allowed are {', '.join(TreatmentAction)}")
+        return Treatment(TreatmentAction.CONTINUE)
+    return Treatment(TreatmentAction(value))
+
+
+def _code_and_phrase(table: Table, action: TreatmentAction) -> tuple[int | None, str | None]:
+    low, high = _OWN_CODES.get(action, (0, 0))
+    if not low and ("code" in table or "phrase" in table):
+        table.problem("code", f"belongs to reject and redirect, not to {action}")
+    code = table.integer("code", low, low, high) if "code" in table else None
+    phrase = table.text("phrase") if "phrase" in table else None
+    if phrase is not None and not _PHRASE.issuperset(phrase):
+        table.problem("phrase", "has to be printable ASCII on one line")
+    return code, phrase

@@ -1,0 +1,62 @@
+"""Which URLs a certificate may be fetched from (S-088): an attacker writes every one of them.
+
+Only the text is judged here. What the host name resolves to is checked where the connection is made.
+"""
+
+import re
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+
+from sbc_filter.errors import Detail, Outcome, VerificationError
+
+MAX_LENGTH = 2048  # octets
+_PORTS = ("", "443", "8443")
+_URL = re.compile(r"https://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]*))?(?:/[!$%&'()*+,./0-9:;=@A-Z_a-z~-]*)?")
+
+
+@lru_cache(maxsize=4096)
+def check_x5u(url: str) -> None:
+    """Raise `VerificationError(unfetchable, x5u-policy)` with the reason unless the URL may be fetched.
+
+    https; no port, 443 or 8443; no user information, query or fragment, not even an empty one; no
+    literal address that is not a public one.
+    """
+    if len(url) > MAX_LENGTH:
+        raise _refused(f"it is longer than {MAX_LENGTH} octets")
+    if not url.startswith("https://"):
+        raise _refused("the scheme is not https")
+    for mark, meaning in (("?", "query"), ("#", "fragment"), ("\\", "backslash")):
+        if mark in url:
+            raise _refused(f"it has a {meaning}")
+    if "@" in url[8:].partition("/")[0]:
+        raise _refused("it has user information")
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise _refused("it is no well-formed URL")
+    host, port = match.groups(default="")
+    if port not in _PORTS:
+        raise _refused("the port is neither 443 nor 8443")
+    if not _may_be_public(host):
+        raise _refused("the address is not a public one")
+
+
+def host_of(url: str) -> str | None:
+    """The host of a URL in lower case, None when it is no URL that `check_x5u` could pass."""
+    match = _URL.fullmatch(url)
+    return match[1].strip("[]").lower() if match else None
+
+
+def _may_be_public(host: str) -> bool:
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        # A resolver takes "2130706433", "0x7f.1" or "127.1" for addresses; no top-level domain is a number.
+        last = host.rstrip(".").rpartition(".")[2].lower()
+        return not (host.startswith("[") or last.isdigit() or last.startswith("0x")) and last != "localhost"
+    if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.sixtofour or address.teredo):
+        return False
+    return address.is_global and not address.is_multicast
+
+
+def _refused(why: str) -> VerificationError:
+    return VerificationError(Outcome.UNFETCHABLE, Detail.X5U_POLICY, why)
