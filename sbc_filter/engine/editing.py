@@ -1,5 +1,7 @@
 """A decision carried out on the message: the edits of a call that continues, the answer to one that does not."""
 
+from collections.abc import Iterator
+
 from sbc_filter.engine import marking, outcomes
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.flow import Flow
@@ -34,11 +36,11 @@ def status_of(decision: Decision) -> tuple[int, str]:
     return code, treatment.phrase or phrase
 
 
-def refuse_call(case: Case, decision: Decision, via: Via, tag: str) -> Datagram:
+def refuse_call(rule: Rule, case: Case, decision: Decision, via: Via, tag: str) -> Datagram:
     """The final answer to an INVITE that does not go on."""
     headers = []
     if decision.treatment.action is TreatmentAction.REDIRECT:
-        headers.append(f"Contact: <{case.message.uri.decode('ascii', 'replace')}>")
+        headers = [f"Contact: <{case.message.uri.decode('ascii', 'replace')}>", *_results(rule, case, decision)]
     return respond(case.message, case.flow, via, status_of(decision), tag, headers)
 
 
@@ -58,6 +60,19 @@ def _mark(rule: Rule, case: Case, decision: Decision) -> None:
             marking.mark(case.message, party, case.parties.first(_FROM), verstat)
     if decision.outcome is Outcome.PASSED and not rule.verify.identity_keep:
         _remove(case.message, ("Identity",))
+
+
+def _results(rule: Rule, case: Case, decision: Decision) -> Iterator[str]:
+    """What a 302 carries: the new Identity, or the caller with the result of verification (S-122)."""
+    if decision.date is not None:
+        yield f"Date: {decision.date.decode()}"
+    if decision.identity is not None:
+        yield f"Identity: {decision.identity.decode()}"
+    verstat = outcomes.verstat(decision.outcome, decision.detail)
+    party = case.parties.first(rule.verify.caller_from)
+    if rule.action is RuleAction.VERIFY and verstat is not None and party is not None and party.address is not None:
+        uri = marking.marked_uri(party.address.uri, verstat)
+        yield f"P-Asserted-Identity: <{uri.decode('utf-8', 'replace')}>"
 
 
 def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:

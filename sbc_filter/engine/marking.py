@@ -3,7 +3,6 @@
 import re
 
 from sbc_filter.engine.parties import Party
-from sbc_filter.sip.address import Address
 from sbc_filter.sip.message import SipMessage
 
 # Where a peer could plant a verstat that the SBC would believe, and the headers that assert attestation.
@@ -44,13 +43,18 @@ def mark(message: SipMessage, party: Party, caller_from: Party | None, verstat: 
     if party.source == "pai" and address is not None:
         if b"verstat" in address.uri.lower():
             _cut(message, address.start, address.end)
-        position = _position(message.buffer, address)
+        position = _position(message.buffer, address.start, address.end)
         message.replace(position, position, b";verstat=" + verstat.encode())
     elif caller_from is not None and caller_from.address is not None:
-        uri = _VERSTAT.sub(b"", caller_from.address.uri)
-        at = _position(uri, Address(b"", uri, 0, len(uri), b""))
-        line = b"P-Asserted-Identity: <%s;verstat=%s%s>\r\n" % (uri[:at], verstat.encode(), uri[at:])
-        message.add_header(line)
+        uri = marked_uri(caller_from.address.uri, verstat)
+        message.add_header(b"P-Asserted-Identity: <%s>\r\n" % uri)
+
+
+def marked_uri(uri: bytes, verstat: str) -> bytes:
+    """A URI that carries this result and no other."""
+    uri = _VERSTAT.sub(b"", uri)
+    at = _position(uri, 0, len(uri))
+    return b"%s;verstat=%s%s" % (uri[:at], verstat.encode(), uri[at:])
 
 
 def _cut(message: SipMessage, start: int, end: int) -> None:
@@ -58,11 +62,11 @@ def _cut(message: SipMessage, start: int, end: int) -> None:
         message.replace(*found.span(), b"")
 
 
-def _position(buffer: bytes, address: Address) -> int:
+def _position(buffer: bytes, start: int, end: int) -> int:
     """Where a parameter of the telephone number goes: inside the user part of a SIP URI, else at the end."""
-    at = buffer.find(b"@", address.start, address.end)
+    at = buffer.find(b"@", start, end)
     if at < 0:
-        return address.end
-    colon = buffer.find(b":", address.start, at)
+        return end
+    colon = buffer.find(b":", start, at)
     password = buffer.find(b":", colon + 1, at)
     return password if password >= 0 else at

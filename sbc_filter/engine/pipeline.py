@@ -24,9 +24,10 @@ from sbc_filter.errors import Detail, MessageError, Outcome, PacketError, Verifi
 from sbc_filter.packet.datagram import Datagram
 from sbc_filter.packet.packet import Packet, parse
 from sbc_filter.rules.facts import Facts
-from sbc_filter.rules.model import Direction, Mode, Rule, TreatmentAction
+from sbc_filter.rules.model import REDIRECT, Direction, Insertion, Mode, Rule, TreatmentAction
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.address import parse_address
+from sbc_filter.sip.grammar import OURS
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.number import Canonicaliser, canonicaliser
 from sbc_filter.sip.response import to_tag, top_via
@@ -34,7 +35,6 @@ from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.verification import CertificateLookup, Missing
 
-_REQUESTS = (b"INVITE", b"ACK", b"CANCEL", b"\r", b"\n")  # line ends before a request are legal (RFC 3261 §7.5)
 _ACCEPT = Verdict(Action.ACCEPT)
 _DROP = Verdict(Action.DROP)
 _ACTIONS = {
@@ -76,7 +76,7 @@ class Engine:
         except PacketError as error:
             self.counters[error.detail] += 1
             return _ACCEPT
-        if not packet.payload.startswith(_REQUESTS):
+        if OURS.match(packet.payload) is None:
             return _ACCEPT
         ports = self._network.ports
         if packet.dport not in ports and packet.sport not in ports:
@@ -115,10 +115,11 @@ class Engine:
 
     def _decide(self, message: bytes, flow: Flow, now: float, packet: Packet | None) -> Verdict | Need:
         self._transactions.at(now)
-        if message.startswith((b"ACK", b"CANCEL")):
-            return self._ack_or_cancel(message, flow)
-        if not message.lstrip(b"\r\n").startswith(b"INVITE"):
+        ours = OURS.match(message)
+        if ours is None:
             return _ACCEPT
+        if ours[1].upper() != b"INVITE":
+            return self._ack_or_cancel(message, flow)
         key = message_key(message, flow)
         verdict = self._transactions.decided(key)
         if verdict is not None:
@@ -212,6 +213,9 @@ class Engine:
     def _carry_out(self, rule: Rule, case: Case, decision: Decision) -> Verdict:
         """Edit, or answer, as the treatment says."""
         treatment, message = decision.treatment, case.message
+        if treatment.action is TreatmentAction.CONTINUE and rule.insertion is Insertion.REDIRECT and not case.emergency:
+            treatment = REDIRECT
+            decision = decision._replace(treatment=treatment)
         if treatment.action is TreatmentAction.CONTINUE:
             continue_call(rule, case, decision)
             action = Action.MODIFY if message.edited else Action.ACCEPT
@@ -224,7 +228,7 @@ class Engine:
         answers: tuple[Datagram, ...] = ()
         try:
             via = top_via(message)
-            answers = (refuse_call(case, decision, via, to_tag(self._secret, message, via)),)
+            answers = (refuse_call(rule, case, decision, via, to_tag(self._secret, message, via)),)
             self._transactions.reject(transaction_key(message, via, case.flow))
         except MessageError:
             self.counters["unanswerable"] += 1  # no Via to send it to: the call ends all the same

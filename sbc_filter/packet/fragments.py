@@ -267,8 +267,8 @@ def _extensions(raw: bytes) -> Iterator[tuple[int, int, int]]:
 
 def _fragment_header(raw: bytes) -> tuple[int, int] | None:
     """(link, start) of the IPv6 fragment header."""
-    if len(raw) < 48 or raw[6] not in _BEFORE_FRAGMENT and raw[6] != _FRAGMENT:
-        return None
+    if len(raw) < 48 or (raw[6] != _FRAGMENT and raw[6] not in _BEFORE_FRAGMENT):
+        return None  # nearly every packet
     return next(((link, start) for kind, link, start in _extensions(raw) if kind == _FRAGMENT), None)
 
 

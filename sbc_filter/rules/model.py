@@ -63,6 +63,7 @@ class Treatment:
 
 
 CONTINUE = Treatment(TreatmentAction.CONTINUE)
+REDIRECT = Treatment(TreatmentAction.REDIRECT)
 
 
 @dataclass(frozen=True, slots=True)

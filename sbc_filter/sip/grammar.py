@@ -12,7 +12,9 @@ LWS = rb"[ \t\r\n]*+"
 QUOTED = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 
 # INVITE sip:bob@example.com SIP/2.0  -- exactly one space twice: RFC 4475 `lwsstart`, `lwsruri` are refused.
-REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([A-Za-z][A-Za-z0-9+.-]*:[^ \t\r\n<>]+) SIP/2\.0\r?\n")
+REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([A-Za-z][A-Za-z0-9+.-]*:[^ \t\r\n<>]+) [Ss][Ii][Pp]/2\.0\r?\n")
+# What may be one of the requests that matter, however sloppily its sender begins: an SBC may be as lenient.
+OURS = re.compile(LWS + rb"(INVITE|ACK|CANCEL)[ \t]", re.IGNORECASE)
 STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9][0-9]) ([^\r\n]*)\r?\n")
 
 FOLD = re.compile(rb"\r?\n[ \t]+")

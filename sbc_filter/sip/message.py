@@ -34,7 +34,7 @@ class SipMessage:
 
     def __init__(self, buffer: bytes, start: int, lines: list[bytes], body: int, method: str, uri: bytes) -> None:
         self.buffer = buffer
-        self.method = method  # as written: methods are case-sensitive (RFC 3261 §7.1)
+        self.method = method  # in upper case: "invite" is no INVITE (RFC 3261 §7.1), but some SBCs take it for one
         self.uri = uri
         self.body = body
         names = [line.partition(b":")[0] for line in lines]
@@ -53,13 +53,13 @@ class SipMessage:
     @classmethod
     def parse(cls, buffer: bytes) -> "SipMessage":
         """Parse a request. The body is opaque; its bytes are never looked at."""
-        leading = len(buffer) - len(buffer.lstrip(b"\r\n"))  # line ends before it are legal (RFC 3261 §7.5)
+        leading = len(buffer) - len(buffer.lstrip(b" \t\r\n"))  # line ends before it are legal (RFC 3261 §7.5)
         request = grammar.REQUEST_LINE.match(buffer, leading)
         if request is None:
             raise MessageError(Detail.START_LINE)
         start = request.end()
         lines, body = _header_lines(buffer, start)
-        message = cls(buffer, start, lines, body, request[1].decode("ascii"), request[2])
+        message = cls(buffer, start, lines, body, request[1].decode("ascii").upper(), request[2])
         if b"" in message._first:
             raise MessageError(Detail.HEADER_SYNTAX)
         return message
@@ -78,7 +78,7 @@ class SipMessage:
                 if self._keys.count(name) > 1:
                     raise MessageError(Detail.HEADER_REPEATED, name.decode())
         cseq = grammar.CSEQ.fullmatch(self.first(b"cseq") or b"")
-        if cseq is None or cseq[2].decode("ascii") != self.method or int(cseq[1]) > 0xFFFFFFFF:
+        if cseq is None or cseq[2].decode("ascii").upper() != self.method or int(cseq[1]) > 0xFFFFFFFF:
             raise MessageError(Detail.CSEQ)
         length = self.first(b"content-length")
         if length is not None and not (length.isdigit() and int(length[:11]) <= len(self.buffer) - self.body):

@@ -1,0 +1,155 @@
+"""Connections to hosts that strangers name: only to addresses that were checked, only until a deadline.
+
+Checking a name and then handing it to a library that resolves it again invites DNS rebinding; so
+the name is resolved here, every address of it is checked, and one of these very addresses is connected to.
+TLS and the Host header go on using the name.
+"""
+
+import math
+import socket
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+
+from sbc_filter.errors import Detail
+from sbc_filter.io.addresses import Network, is_permitted
+from sbc_filter.io.single import Single
+from sbc_filter.io.store import FetchError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_MAX_ADDRESSES = 4  # that are tried; all are checked
+
+Resolver = Callable[[str], Sequence[str]]
+
+
+def system_addresses(host: str) -> Sequence[str]:
+    """The numeric addresses of `host`, as the system resolves it; raises `OSError`."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]) for *_, sockaddr in found]
+
+
+class Dialer:
+    """Resolves, checks, connects. `close` ends its look-ups."""
+
+    def __init__(self, resolve: Resolver, allowed: Sequence[Network], connect_timeout: float, workers: int) -> None:
+        self._resolve = resolve
+        self._allowed = tuple(allowed)
+        self._connect_timeout = connect_timeout
+        # In threads of their own: nothing can interrupt a look-up, but one need not wait for it.
+        self._lookups: Single[Sequence[str] | Detail] = Single(
+            self._look_up, lambda detail: detail, name="certificate-dns", workers=workers
+        )
+
+    def dial(self, host: str, port: int, deadline: float) -> socket.socket:
+        """A connection to `host`, its timeout what is left until `deadline` (on the monotonic clock).
+
+        Raises `FetchError`: FETCH_DNS, FETCH_ADDRESS when any address of the host is not permitted,
+        FETCH_CONNECT, FETCH_TIMEOUT.
+        """
+        addresses = self._checked(host, deadline)[:_MAX_ADDRESSES]
+        failure: OSError = OSError("no address")
+        for number, address in enumerate(addresses):
+            left = deadline - time.monotonic()
+            if left <= 0.0:
+                raise FetchError(Detail.FETCH_TIMEOUT, passing=True)
+            # A dead address must leave time for the others, and for the answer.
+            share = left / (len(addresses) - number + 1)
+            connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+            try:
+                connection.settimeout(min(self._connect_timeout, share))
+                connection.connect((address, port))
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.settimeout(max(deadline - time.monotonic(), 0.001))
+                return connection
+            except OSError as error:
+                connection.close()
+                failure = error
+        detail = Detail.FETCH_TIMEOUT if isinstance(failure, TimeoutError) else Detail.FETCH_CONNECT
+        raise FetchError(detail, f"{host}: {failure}", passing=True) from failure
+
+    def close(self) -> None:
+        """Let go of the look-ups."""
+        self._lookups.close()
+
+    def _checked(self, host: str, deadline: float) -> Sequence[str]:
+        found: SimpleQueue[Sequence[str] | Detail] = SimpleQueue()
+        self._lookups.request(host, found.put)
+        try:
+            addresses = found.get(timeout=max(deadline - time.monotonic(), 0.0))
+        except Empty:
+            addresses = Detail.FETCH_DNS
+        if isinstance(addresses, Detail):
+            raise FetchError(addresses, f"{host} does not resolve", passing=True)
+        for address in addresses:
+            if not is_permitted(address, self._allowed):
+                raise FetchError(Detail.FETCH_ADDRESS, f"{host} is {address}")
+        return addresses
+
+    def _look_up(self, host: str) -> Sequence[str] | Detail:
+        try:
+            return tuple(dict.fromkeys(self._resolve(host))) or Detail.FETCH_DNS
+        except (OSError, ValueError):  # ValueError: no name at all, such as a label of 64 characters
+            return Detail.FETCH_DNS
+
+
+class _DeadlineSocket(ssl.SSLSocket):
+    """Each read may take what is left until `deadline`; a timeout alone lets bytes drip in for ever.
+
+    Writes are left alone: a request is far smaller than what the kernel takes without waiting.
+    """
+
+    deadline = math.inf
+
+    def read(self, len: int = 1024, buffer: "Buffer | None" = None) -> bytes:
+        left = self.deadline - time.monotonic()
+        if left <= 0.0:
+            raise TimeoutError("the deadline has passed")
+        if left < math.inf:
+            self.settimeout(left)
+        return super().read(len, buffer)
+
+
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """TLS 1.2 or later with the certificate authorities of `ca_file`; for `PinnedAdapter` only."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False  # RFC 9525 §2: the subjectAltName is what counts
+    context.sslsocket_class = _DeadlineSocket
+    return context
+
+
+class PinnedAdapter(HTTPAdapter):
+    """What `requests` needs to connect through a `Dialer`; one per request, for the deadline's sake."""
+
+    def __init__(self, dialer: Dialer, context: ssl.SSLContext, deadline: float) -> None:
+        class Connection(HTTPSConnection):
+            def _new_conn(self) -> socket.socket:
+                return dialer.dial(self.host, self.port, deadline)
+
+            def connect(self) -> None:
+                super().connect()
+                assert isinstance(self.sock, _DeadlineSocket), "the context makes nothing else"
+                self.sock.deadline = deadline
+
+        class Pool(HTTPSConnectionPool):
+            ConnectionCls = Connection
+
+        self._context = context
+        self._pool = Pool
+        super().__init__(pool_connections=1, pool_maxsize=1)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: object) -> None:
+        """Give `requests` connections of ours."""
+        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **options)
+        self.poolmanager.pool_classes_by_scheme = {"https": self._pool}
+
+    def cert_verify(self, conn: object, url: object, verify: object, cert: object) -> None:
+        """Nothing: the context verifies, and has its authorities loaded once and for all."""

@@ -1,0 +1,131 @@
+"""Fetches certificates over HTTPS (RFC 8224 §6.2 step 3; S-066, S-088, S-089).
+
+The URL comes out of a message from anybody, and so may whatever answers there: addresses are
+checked (`dial`), and time, size and encoding of the answer are bounded.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import requests
+import urllib3
+from requests.certs import where
+
+from sbc_filter import __version__
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import Detail
+from sbc_filter.io.addresses import Network
+from sbc_filter.io.dial import Dialer, PinnedAdapter, Resolver, system_addresses, tls_context
+from sbc_filter.io.freshness import expires
+from sbc_filter.io.single import Single
+from sbc_filter.io.store import MAX_PEM, PASSING, FetchError
+
+_LOG = logging.getLogger(__name__)
+_LASTING = 300.0  # seconds for which a failure is remembered that will still be there
+_HEADERS = {
+    "User-Agent": f"sbc-filter/{__version__}",
+    "Accept": "application/pem-certificate-chain, */*;q=0.5",
+    "Accept-Encoding": "identity",  # what is not compressed cannot be a bomb
+    "Connection": "close",
+}
+
+
+class Fetcher:
+    """A `CertificateSource` that asks the web, with one GET a URL at a time and `workers` in all.
+
+    `ca_file` replaces the certificate authorities that `requests` comes with. `connect_timeout` is
+    for TCP; `total_timeout` covers look-up, connection, TLS, headers and body (seconds; a look-up that
+    takes all of it is FETCH_DNS). `allowed_networks` are exempt from the check of addresses: for
+    laboratories. `resolve` takes the place of the system's resolver.
+
+    A certificate holds for as long as HTTP says, a day at least; a failure for 30 seconds, or for 300
+    when it is of a kind that stays. Raises `OSError` when `ca_file` cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        ca_file: Path | None = None,
+        allowed_networks: Sequence[Network] = (),
+        connect_timeout: float = 2.0,
+        total_timeout: float = 4.0,
+        workers: int = 16,
+        backlog: int = 1000,
+        resolve: Resolver = system_addresses,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._context = tls_context(str(ca_file or where()))
+        self._total_timeout = total_timeout
+        self._clock = clock
+        self._dialer = Dialer(resolve, allowed_networks, connect_timeout, workers)
+        self._single: Single[Answer] = Single(
+            self._answer,
+            lambda detail: Answer(None, detail, clock()),  # the URL is not to blame: nothing to remember
+            name="certificate-fetch",
+            workers=workers,
+            backlog=backlog,
+            patience=total_timeout,
+        )
+
+    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+        """Have `url` fetched."""
+        self._single.request(url, done)
+
+    def close(self) -> None:
+        """Refuse what is under way; its connections end by themselves, at their deadlines."""
+        self._single.close()
+        self._dialer.close()
+
+    def _answer(self, url: str) -> Answer:
+        try:
+            pem, headers = self._get(url)
+        except FetchError as error:
+            _LOG.info("%s: %s: %s", url, error.detail, error)
+            return Answer(None, error.detail, self._clock() + (PASSING if error.passing else _LASTING))
+        now = self._clock()
+        return Answer(pem, None, expires(headers, now))
+
+    def _get(self, url: str) -> tuple[bytes, Mapping[str, str]]:
+        """The body of a 200 and its headers; raises `FetchError` for everything else."""
+        if not url.lower().startswith("https://"):
+            raise FetchError(Detail.X5U_POLICY, "not https")
+        adapter = PinnedAdapter(self._dialer, self._context, time.monotonic() + self._total_timeout)
+        try:
+            # Without a `requests.Session`, which brings proxies, .netrc and cookies, and reads the body
+            # of a redirect, all of it, even where it does not follow.
+            request = requests.Request("GET", url, headers=_HEADERS).prepare()
+            with adapter.send(request, stream=True, timeout=self._total_timeout) as response:
+                return _body(response), response.headers
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise _told(error) from error
+        finally:
+            adapter.close()
+
+
+def _body(response: requests.Response) -> bytes:
+    status = response.status_code
+    if status != 200:
+        raise FetchError(Detail.FETCH_STATUS, f"status {status}", passing=status >= 500 or status == 429)
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding.strip().lower() not in ("", "identity"):
+        raise FetchError(Detail.FETCH_STATUS, f"Content-Encoding {encoding}")
+    body = b""
+    while chunk := response.raw.read(MAX_PEM + 1 - len(body), decode_content=False):
+        body += chunk
+        if len(body) > MAX_PEM:
+            raise FetchError(Detail.FETCH_TOO_LARGE)
+    return body
+
+
+def _told(error: Exception) -> FetchError:
+    """The detail in an error of the libraries."""
+    sentence = str(error)
+    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+        return FetchError(Detail.FETCH_TLS, sentence)
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+        return FetchError(Detail.FETCH_TIMEOUT, sentence, passing=True)
+    if isinstance(error, requests.exceptions.InvalidURL | urllib3.exceptions.LocationParseError):
+        return FetchError(Detail.X5U_POLICY, sentence)
+    return FetchError(Detail.FETCH_CONNECT, sentence, passing=True)

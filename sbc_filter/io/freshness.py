@@ -1,0 +1,48 @@
+"""How long a fetched certificate is good for (RFC 9111 §4.2.1, with the floor of S-089)."""
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+SHORTEST = 24 * 3600.0  # seconds; certificates change seldom and calls do not wait for fetches
+LONGEST = 30 * 24 * 3600.0  # seconds
+
+_UNCACHED = re.compile(r"(?:^|[,\s])(?:no-store|no-cache|private)(?:$|[,\s=])", re.IGNORECASE)
+_SHARED = re.compile(r'(?:^|[,\s])s-maxage\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
+_MAX_AGE = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
+
+
+def expires(headers: Mapping[str, str], now: float) -> float:
+    """Until when (POSIX seconds) a response with these headers is good, received at `now`.
+
+    `headers` finds its names in any case. No directive, one that forbids caching, or less than
+    `SHORTEST` all mean `SHORTEST`; never more than `LONGEST`.
+    """
+    return now + min(max(_lifetime(headers, now), SHORTEST), LONGEST)
+
+
+def _lifetime(headers: Mapping[str, str], now: float) -> float:
+    control = headers.get("Cache-Control", "")
+    if _UNCACHED.search(control):
+        return 0.0
+    told = _SHARED.search(control) or _MAX_AGE.search(control)
+    if told:
+        return int(told[1]) - _age(headers)
+    end = _date(headers, "Expires")
+    if end is None:
+        return 0.0
+    begin = _date(headers, "Date")
+    # The server's clock may be off: what counts is the difference it states.
+    return end - (now if begin is None else begin) - _age(headers)
+
+
+def _age(headers: Mapping[str, str]) -> int:
+    text = headers.get("Age", "").strip()
+    return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else 0
+
+
+def _date(headers: Mapping[str, str], name: str) -> float | None:
+    try:
+        return parsedate_to_datetime(headers[name]).timestamp()
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError):  # "0" is common, and means the past
+        return None

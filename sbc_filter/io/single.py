@@ -1,0 +1,119 @@
+"""One job per key in worker threads; whoever asks for the same key meanwhile shares the answer."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from sbc_filter.errors import Detail
+
+_LOG = logging.getLogger(__name__)
+
+A = TypeVar("A")
+
+
+class Single(Generic[A]):
+    """Runs `work(key)` in up to `workers` threads and hands what it returns to all who asked for the key.
+
+    Every `done` is called exactly once. `failure(detail)` makes the answer where there was no work:
+    FETCH_REFUSED when `backlog` jobs wait already, when `work` raises and after `close`; FETCH_TIMEOUT
+    for a job that waited longer than `patience` seconds, so that a burst of slow jobs delays the
+    ones behind it by no more than that.
+
+    Threads start when they are needed, so an object made before a fork works after it. They are
+    daemons: a job that hangs in the C library does not keep the program from ending.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[str], A],
+        failure: Callable[[Detail], A],
+        *,
+        name: str,
+        workers: int,
+        backlog: int = 1000,
+        patience: float = 5.0,
+    ) -> None:
+        self._job = work
+        self._failure = failure
+        self._name = name
+        self._workers = workers
+        self._backlog = backlog
+        self._patience = patience
+        self._change = threading.Condition()
+        self._callers: dict[str, list[Callable[[A], None]]] = {}  # of jobs that wait or run
+        self._queue: deque[tuple[str, float]] = deque()
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._closed = False
+
+    def request(self, key: str, done: Callable[[A], None]) -> None:
+        """Have `done` called with the answer for `key`; returns at once."""
+        with self._change:
+            callers = self._callers.get(key)
+            if callers is not None:
+                callers.append(done)
+                return
+            if not self._closed and len(self._queue) < self._backlog and self._staffed():
+                self._callers[key] = [done]
+                self._queue.append((key, time.monotonic()))
+                self._change.notify()
+                return
+        done(self._failure(Detail.FETCH_REFUSED))
+
+    def close(self, wait: float = 0.0) -> None:
+        """Refuse all who still wait, and everything later; give running jobs `wait` seconds to end."""
+        with self._change:
+            self._closed = True
+            abandoned = list(self._callers)
+            self._queue.clear()
+            self._change.notify_all()
+        for key in abandoned:
+            self._answer(key, self._failure(Detail.FETCH_REFUSED))
+        end = time.monotonic() + wait
+        for thread in self._threads:
+            if thread is not threading.current_thread():  # a caller may close from its `done`
+                thread.join(max(end - time.monotonic(), 0.0))
+
+    def _staffed(self) -> bool:
+        """Is there a thread to take one more job, sooner or later?"""
+        if self._idle <= len(self._queue) and len(self._threads) < self._workers:
+            thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system's limit; those that run take turns
+                _LOG.warning("%s: no further thread can be started", self._name)
+            else:
+                self._threads.append(thread)
+        return bool(self._threads)
+
+    def _work(self) -> None:
+        while (taken := self._take()) is not None:
+            key, since = taken
+            if time.monotonic() - since > self._patience:
+                self._answer(key, self._failure(Detail.FETCH_TIMEOUT))
+                continue
+            try:
+                answer = self._job(key)
+            except Exception:
+                _LOG.exception("%s: %r", self._name, key)
+                answer = self._failure(Detail.FETCH_REFUSED)
+            self._answer(key, answer)
+
+    def _take(self) -> tuple[str, float] | None:
+        with self._change:
+            self._idle += 1
+            self._change.wait_for(lambda: self._queue or self._closed)
+            self._idle -= 1
+            return self._queue.popleft() if self._queue else None
+
+    def _answer(self, key: str, answer: A) -> None:
+        with self._change:
+            callers = self._callers.pop(key, [])
+        for done in callers:
+            try:
+                done(answer)
+            except Exception:  # one caller's error must not cost the others their answer
+                _LOG.exception("%s: the caller failed on the answer for %r", self._name, key)

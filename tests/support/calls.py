@@ -1,0 +1,135 @@
+"""Calls for tests: a laboratory, INVITEs with and without Identity, an engine with given rules.
+
+All of it is a function of constants, so that a test is a transcript: these bytes in, those bytes out.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sbc_filter.engine.certificates import CertificateMemory
+from sbc_filter.engine.network import Network
+from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.verdict import Answer, Verdict
+from sbc_filter.ops.pki import X5U, Maker, key_pem
+from sbc_filter.packet.datagram import Datagram
+from sbc_filter.packet.packet import datagram_to_ip, parse
+from sbc_filter.rules.loader import load_rules
+from sbc_filter.rules.trunk import TrunkTable
+from sbc_filter.stir.credentials import Credential, load_credential
+from sbc_filter.stir.passport import canonical_json, encode_segment
+from sbc_filter.stir.signature import sign_es256
+from sbc_filter.stir.trust import TrustStore
+
+NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
+MAKER = Maker(NOW, "tests")
+LAB = MAKER.laboratory()
+TRUST = TrustStore([LAB.root.certificate])
+CREDENTIAL: Credential = load_credential("ours", key_pem(LAB.leaf.key), LAB.chain, X5U)
+ORIGID = "4437c7eb-8f7a-4f0e-a863-f53a0e60251a"
+
+CALLER, CALLED = "12155550100", "12155550199"
+CARRIER, SBC, CORE = "192.0.2.7", "192.0.2.1", "198.51.100.7"
+VERIFY = '[[rule]]\nname = "verify"\ndirection = "inbound"\naction = "verify"\n'
+SIGN = (
+    f'[[rule]]\nname = "sign"\ndirection = "outbound"\naction = "sign"\n'
+    f'[rule.sign]\ncredential = "ours"\norigid = "{ORIGID}"\nnumbers = ["{CALLER}"]\n'
+)
+
+
+def invite(
+    *headers: str,
+    caller: str = CALLER,
+    called: str = CALLED,
+    number: int = 1,
+    to_tag: str = "",
+    body: str = "",
+) -> bytes:
+    """An INVITE with `headers` behind Call-ID; `number` tells one call from another."""
+    lines = [
+        f"INVITE sip:+{called}@{SBC} SIP/2.0",
+        f"Via: SIP/2.0/UDP {CARRIER}:5060;branch=z9hG4bK-{number}",
+        "Max-Forwards: 70",
+        f"From: <sip:+{caller}@carrier.example>;tag=f{number}",
+        f"To: <sip:+{called}@sbc.example>{to_tag}",
+        f"Call-ID: call-{number}@carrier.example",
+        *headers,
+        "CSeq: 1 INVITE",
+        f"Contact: <sip:+{caller}@{CARRIER}>",
+        f"Content-Length: {len(body)}",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    """Claims of a true shaken token for `invite()` at `NOW`; None takes one out."""
+    made: dict[str, Any] = {
+        "attest": "A",
+        "dest": {"tn": [CALLED]},
+        "iat": int(NOW),
+        "orig": {"tn": CALLER},
+        "origid": ORIGID,
+        **changes,
+    }
+    return {key: value for key, value in made.items() if value is not None}
+
+
+def identity(
+    payload: Mapping[str, Any] | bytes | None = None,
+    *,
+    jose: Mapping[str, Any] | None = None,
+    parameters: str | None = None,
+    key: Any = LAB.leaf.key,
+    name: str = "Identity",
+) -> str:
+    """An Identity header line over these claims (default: true ones), signed with `key`."""
+    header = {"alg": "ES256", "ppt": "shaken", "typ": "passport", "x5u": X5U, **(jose or {})}
+    header = {key: value for key, value in header.items() if value is not None}
+    body = payload if isinstance(payload, bytes) else canonical_json(claims() if payload is None else payload)
+    signed = encode_segment(canonical_json(header)) + b"." + encode_segment(body)
+    token = (signed + b"." + sign_es256(key, signed)).decode()
+    if parameters is None:
+        parameters = f"info=<{header.get('x5u', '')}>;alg=ES256;ppt={header.get('ppt', '')}"
+    return f"{name}: {token};{parameters}"
+
+
+def make_engine(
+    rules: str = VERIFY + SIGN,
+    *,
+    sbc: Sequence[str] = (SBC, "2001:db8:1::1"),
+    emergency: Sequence[str] = ("911", "urn:service:sos*"),
+    lists: Mapping[str, str] | None = None,
+    known: bool = True,
+    trust: TrustStore = TRUST,
+    held_limit: int = 1000,
+) -> Engine:
+    """An engine with these rules. With `known` it has the laboratory's certificate in memory already."""
+    ruleset, trunks = load_rules({"rules.toml": rules}, lambda name: (lists or {})[name], ["ours"])
+    network = Network(sbc, (5060,), (), emergency, TrunkTable(trunks))
+    made = Engine(
+        ruleset, network, CertificateMemory(trust), {"ours": CREDENTIAL}, b"secret", held_limit=held_limit
+    )
+    if known:
+        made.learn(X5U, Answer(LAB.chain, None, NOW + 86400), NOW)
+    return made
+
+
+def arriving(message: bytes, src: str = CARRIER, dst: str = SBC) -> bytes:
+    """The packet in which a message comes to the SBC."""
+    return datagram_to_ip(Datagram(src, 5060, dst, 5060, message))
+
+
+def leaving(message: bytes, src: str = SBC, dst: str = CARRIER) -> bytes:
+    """The packet in which a message leaves the SBC."""
+    return datagram_to_ip(Datagram(src, 5060, dst, 5060, message))
+
+
+def result(engine: Engine, raw: bytes, now: float = NOW) -> tuple[str, bytes, dict[str, Any]]:
+    """(action, the SIP message that goes on or is answered with, the record) of a packet that needs nothing."""
+    verdict = engine.process(raw, now)
+    assert isinstance(verdict, Verdict)
+    message = parse(verdict.payload or raw).payload
+    if verdict.emit:
+        message = verdict.emit[0].payload
+    record = json.loads(verdict.record.to_json()) if verdict.record else {}
+    return str(verdict.action), message, record
