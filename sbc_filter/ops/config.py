@@ -1,0 +1,215 @@
+"""The configuration file (DESIGN §5): read once, checked whole, frozen. Relative paths are relative to the file."""
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal, cast
+
+from sbc_filter.errors import ConfigurationError, Problem
+from sbc_filter.rules.schema import Table, parse_toml
+from sbc_filter.rules.trunk import IpNetwork, Trunk, read_networks, read_trunks
+from sbc_filter.sip.number import PROFILES
+
+NAME = "sbc-filter.toml"
+SYSTEM = Path("/etc/sbc-filter") / NAME
+CACHE = Path("/var/cache/sbc-filter")
+
+Overload = Literal["accept", "drop"]
+Policy = Literal["soft", "hard"]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """`[network]`: where the SBC is, and whom it trusts."""
+
+    sbc: tuple[str, ...] = ()
+    ports: tuple[int, ...] = (5060,)
+    trusted_peers: tuple[IpNetwork, ...] = ()
+    emergency: tuple[str, ...] = ("911", "112", "933", "urn:service:sos*")
+    numbering: str = "nanp"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueConfiguration:
+    """`[queue]`: the kernel's queue, and what passes when the filter cannot keep up or does not run."""
+
+    number: int = 50
+    inbound: Overload = "accept"
+    outbound: Overload = "accept"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustSettings:
+    """`[trust]`: whose certificates are believed."""
+
+    anchors: tuple[Path, ...] = ()
+    crls: tuple[Path, ...] = ()
+    crl_policy: Policy = "soft"
+    lenient_tnauthlist: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSettings:
+    """`[certificates]`: where the certificates of others come from."""
+
+    directory: Path | None = None
+    fetch: bool = False
+    cache: Path = CACHE
+    command: tuple[str, ...] = ()
+    allowed_networks: tuple[IpNetwork, ...] = ()
+    web_ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialSettings:
+    """`[credentials.NAME]`: files of our own key and certificate, and where others fetch the latter."""
+
+    key: Path
+    certificate: Path
+    x5u: str
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that the configuration file says."""
+
+    file: str = ""
+    folder: Path = Path()
+    rules: Path | None = None
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    queue: QueueConfiguration = field(default_factory=QueueConfiguration)
+    trust: TrustSettings = field(default_factory=TrustSettings)
+    certificates: CertificateSettings = field(default_factory=CertificateSettings)
+    credentials: dict[str, CredentialSettings] = field(default_factory=dict)
+    trunks: tuple[Trunk, ...] = ()
+    records: str = "journal"
+
+
+def find(given: Path | None, beside: Path | None = None) -> Path | None:
+    """The configuration file: as given, else beside a capture, in the working folder, or the system's; None."""
+    if given is not None:
+        return given
+    folders = [beside.parent] if beside is not None else []
+    candidates = [*(folder / NAME for folder in (*folders, Path()))]
+    if beside is None:
+        candidates.append(SYSTEM)
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def load(path: Path | None) -> Configuration:
+    """Read a configuration file; without one, the defaults. `ConfigurationError` with every problem."""
+    if path is None:
+        return Configuration()
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([Problem(str(path), "", f"cannot be read: {reason(error)}")]) from None
+    return parse(str(path), text, path.resolve().parent)
+
+
+def parse(file: str, text: str, folder: Path) -> Configuration:
+    """A configuration from its text; `folder` is what relative paths are relative to."""
+    problems: list[Problem] = []
+    top = Table(parse_toml(file, text, problems), file, "", problems)
+    rules = top.table("rules")
+    log = top.table("log")
+    configuration = Configuration(
+        file,
+        folder,
+        _path(rules, "directory", folder) or (folder / "rules" if (folder / "rules").is_dir() else None),
+        _network(top.table("network")),
+        _queue(top.table("queue")),
+        _trust(top.table("trust"), folder),
+        _certificates(top.table("certificates"), folder),
+        _credentials(top.table("credentials"), folder),
+        tuple(read_trunks(top.table("trunks"))),
+        log.text("records", "journal"),
+    )
+    for table in (rules, log, top):
+        table.close()
+    if problems:
+        raise ConfigurationError(problems)
+    return configuration
+
+
+def reason(error: Exception) -> str:
+    """Why a file cannot be read, without the path that stands before it already."""
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def _network(table: Table) -> NetworkSettings:
+    sbc = []
+    for text in table.texts("sbc"):
+        try:
+            sbc.append(str(ip_address(text)))
+        except ValueError:
+            table.problem("sbc", f"{text!r} is no address")
+    ports = table.raw("ports")
+    if ports is not None and not (
+        isinstance(ports, list) and ports and all(isinstance(port, int) and 0 < port < 65536 for port in ports)
+    ):
+        table.problem("ports", "has to be a list of port numbers such as [5060]")
+        ports = None
+    settings = NetworkSettings(
+        tuple(sbc),
+        tuple(ports or (5060,)),
+        read_networks(table, "trusted_peers"),
+        table.texts("emergency", NetworkSettings().emergency),
+        table.choice("numbering", PROFILES, "nanp"),
+    )
+    table.close()
+    return settings
+
+
+def _queue(table: Table) -> QueueConfiguration:
+    overload = table.table("on_overload")
+    allowed = ("accept", "drop")
+    number = table.integer("number", 50, 0, 65534)
+    table.integer("workers", 1, 1, 1)
+    inbound, outbound = (cast(Overload, overload.choice(key, allowed, "accept")) for key in ("inbound", "outbound"))
+    overload.close()
+    table.close()
+    return QueueConfiguration(number, inbound, outbound)
+
+
+def _trust(table: Table, folder: Path) -> TrustSettings:
+    settings = TrustSettings(
+        _paths(table, "anchors", folder),
+        _paths(table, "crls", folder),
+        cast(Policy, table.choice("crl_policy", ("soft", "hard"), "soft")),
+        table.flag("lenient_tnauthlist", False),
+    )
+    table.close()
+    return settings
+
+
+def _certificates(table: Table, folder: Path) -> CertificateSettings:
+    settings = CertificateSettings(
+        _path(table, "directory", folder),
+        table.flag("fetch", False),
+        _path(table, "cache", folder) or CACHE,
+        table.texts("command"),
+        read_networks(table, "allowed_networks"),
+        _path(table, "web_ca", folder),
+    )
+    table.close()
+    return settings
+
+
+def _credentials(table: Table, folder: Path) -> dict[str, CredentialSettings]:
+    found = {}
+    for name in table:
+        entry = table.table(name)
+        key, certificate = (entry.text(key, required=True) for key in ("key", "certificate"))
+        found[name] = CredentialSettings(folder / key, folder / certificate, entry.text("x5u", required=True))
+        entry.close()
+    return found
+
+
+def _path(table: Table, key: str, folder: Path) -> Path | None:
+    text = table.text(key)
+    return folder / text if text else None
+
+
+def _paths(table: Table, key: str, folder: Path) -> tuple[Path, ...]:
+    return tuple(folder / text for text in table.texts(key))
