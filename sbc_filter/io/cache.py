@@ -65,7 +65,7 @@ class CachingSource:
                 if answer.pem is not None:
                     self._keep(url, _Entry(answer.pem, answer.expires))
             except OSError as error:
-                _LOG.warning("the certificate of %s cannot be kept in %s: %s", url, self._directory, error)
+                _LOG.warning("the certificate of %r cannot be kept in %s: %s", url, self._directory, error)
             finally:
                 done(answer)
 

@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from struct import Struct
-from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn, Self
+from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 from sbc_filter.errors import FilterError
 
@@ -57,7 +57,7 @@ class Frame(NamedTuple):
 
 
 class _Interface(NamedTuple):
-    index: int
+    number: int
     linktype: int
     snaplen: int  # 0: unlimited
     unit: tuple[int, int]  # nanoseconds per unit of its time stamps, as a fraction
@@ -117,17 +117,17 @@ class CaptureReader:
         if magic == _SECTION:
             order = self._section()
             if not order:
-                self._fail("ends within its header")
+                raise self._error("ends within its header")
             return self._pcapng(order)
-        self._fail("is not a capture (pcap or pcapng, gzip or not)" if self._at else "is empty")
+        raise self._error("is not a capture (pcap or pcapng, gzip or not)" if self._at else "is empty")
 
     def _open_pcap(self, order: str, unit: int) -> Iterator[Frame]:
         header = self._take(20)
         if header is None:
-            self._fail("ends within its header")
+            raise self._error("ends within its header")
         major, minor, _, _, _, linktype = struct.unpack(order + "HHIIII", header)
         if (major, minor) != (2, 4):
-            self._fail(f"is a pcap file of version {major}.{minor}; only 2.4 can be read")
+            raise self._error(f"is a pcap file of version {major}.{minor}; only 2.4 can be read")
         return self._pcap(Struct(order + "IIII"), unit, linktype & 0x03FFFFFF)  # above: FCS length
 
     def _pcap(self, record: Struct, unit: int, linktype: int) -> Iterator[Frame]:
@@ -135,7 +135,7 @@ class CaptureReader:
         while header := self._take(16, start=True):
             seconds, fraction, captured, original = record.unpack(header)
             if captured > _MAX_DATA:
-                self._fail(f"says at byte {self._at - 16} that a frame has {captured} bytes: it is damaged")
+                raise self._error(f"has a frame of {captured} bytes at byte {self._at - 16}: it is damaged")
             data = self._take(captured)
             if data is None:
                 return
@@ -167,10 +167,10 @@ class CaptureReader:
             if body is None:
                 return
             if trailer.unpack_from(body, len(body) - 4)[0] != length:
-                self._fail(f"has a block that ends at byte {self._at} with another length than it began with")
+                raise self._error(f"has a block with two lengths before byte {self._at}: it is damaged")
             if kind == _IDB:
                 if len(interfaces) >= _MAX_INTERFACES:
-                    self._fail(f"has more than {_MAX_INTERFACES} interfaces in one section")
+                    raise self._error(f"has more than {_MAX_INTERFACES} interfaces in one section")
                 interfaces.append(self._interface(order, body, base + len(interfaces)))
             elif kind in _READ:
                 number += 1
@@ -185,16 +185,16 @@ class CaptureReader:
         head = rest + head
         order = _ORDERS.get(head[4:8])
         if order is None:
-            self._fail(f"has no pcapng section header at byte {begin}")
+            raise self._error(f"has no pcapng section header at byte {begin}")
         length, major = struct.unpack(order + "I4xH", head)
         if major != 1:
-            self._fail(f"is a pcapng file of version {major}; only 1 can be read")
+            raise self._error(f"is a pcapng file of version {major}; only 1 can be read")
         self._check_length(length, 28, False)
         return order if self._skip(length - 14) else ""
 
-    def _interface(self, order: str, body: bytes, index: int) -> _Interface:
+    def _interface(self, order: str, body: bytes, number: int) -> _Interface:
         if len(body) < 12:
-            self._fail(f"has a damaged interface description before byte {self._at}")
+            raise self._error(f"has a damaged interface description before byte {self._at}")
         linktype, snaplen = struct.unpack_from(order + "HxxI", body)
         unit, offset, at = (1000, 1), 0, 8
         while at + 4 <= len(body) - 4:
@@ -207,14 +207,14 @@ class CaptureReader:
             elif option == _IF_TSOFFSET and len(value) == 8:
                 offset = struct.unpack(order + "q", value)[0] * _SECOND
             at += 4 + length + -length % 4
-        return _Interface(index, linktype, snaplen, unit, offset)
+        return _Interface(number, linktype, snaplen, unit, offset)
 
     def _frame(self, number: int, kind: int, order: str, body: bytes, interfaces: list[_Interface]) -> Frame:
         data_at = 4 if kind == _SPB else 20
         room = len(body) - 4 - data_at
         which = high = low = 0
         if room < 0:
-            self._fail(f"has a block without a frame before byte {self._at}: it is damaged")
+            raise self._error(f"has a block without a frame before byte {self._at}: it is damaged")
         if kind == _SPB:
             original = captured = struct.unpack_from(order + "I", body)[0]
         else:
@@ -222,28 +222,28 @@ class CaptureReader:
             if kind == _PB:
                 which = struct.unpack_from(order + "H", body)[0]
         if which >= len(interfaces):
-            self._fail(f"has a frame of interface {which}, not described, before byte {self._at}")
-        index, linktype, snaplen, (numerator, denominator), offset = interfaces[which]
+            raise self._error(f"has a frame of interface {which}, not described, before byte {self._at}")
+        interface, linktype, snaplen, (numerator, denominator), offset = interfaces[which]
         if kind == _SPB:
             captured = min(captured, snaplen or captured, room)
         if captured > min(room, _MAX_DATA):
-            self._fail(f"says before byte {self._at} that a frame has {captured} bytes: it is damaged")
+            raise self._error(f"has a frame of {captured} bytes before byte {self._at}: it is damaged")
         timestamp = 0
         if kind != _SPB:
             timestamp = ((high << 32) | low) * numerator // denominator + offset
         data = body[data_at : data_at + captured]
-        return Frame(number, timestamp / _SECOND, timestamp, linktype, index, data, original)
+        return Frame(number, timestamp / _SECOND, timestamp, linktype, interface, data, original)
 
     def _check_length(self, length: int, least: int, whole: bool) -> None:
         if length < least or length % 4 or (whole and length > _MAX_BLOCK):
-            self._fail(f"has a block of {length} bytes before byte {self._at}: it is damaged")
+            raise self._error(f"has a block of {length} bytes before byte {self._at}: it is damaged")
 
     def _take(self, count: int, start: bool = False) -> bytes | None:
-        """The next `count` bytes, None if there are fewer: the file is truncated, unless it ends at a `start`."""
+        """The next `count` bytes, or None: the file is truncated unless it ends where a record may `start`."""
         try:
             data = self._file.read(count)
         except (OSError, zlib.error) as error:
-            self._fail(f"cannot be read at byte {self.position}: {_reason(error)}")
+            raise self._error(f"cannot be read at byte {self.position}: {_reason(error)}") from error
         self._at += len(data)
         if len(data) == count:
             return data
@@ -255,8 +255,8 @@ class CaptureReader:
             count -= min(count, _CHUNK)
         return not count
 
-    def _fail(self, what: str) -> NoReturn:
-        raise CaptureError(f"{self._path} {what}")
+    def _error(self, what: str) -> CaptureError:
+        return CaptureError(f"{self._path} {what}")
 
 
 class CaptureWriter:
@@ -320,30 +320,29 @@ class CaptureWriter:
             self._remove()
 
     def _record(self, frame: Frame) -> bytes:
-        start = b""
+        seconds, nanoseconds = divmod(frame.timestamp, _SECOND)
+        head = struct.pack("<IIII", seconds, nanoseconds, len(frame.data), frame.original_length)
         if not self._interfaces:
-            start = _pcap_header(frame.linktype)
+            head = _pcap_header(frame.linktype) + head
             self._interfaces[frame.linktype, 0] = 0
         elif (frame.linktype, 0) not in self._interfaces:
             raise CaptureError(
-                f"{self._path}: frame {frame.number} has another link type than those before it, which a pcap "
-                "file cannot hold: use a name that ends in .pcapng"
+                f"{self._path}: frame {frame.number} has another link type than those before it, which a "
+                "pcap file cannot hold: use a name that ends in .pcapng"
             )
-        seconds, nanoseconds = divmod(frame.timestamp, _SECOND)
-        lengths = len(frame.data), frame.original_length
-        return start + struct.pack("<IIII", seconds, nanoseconds, *lengths) + frame.data
+        return head + frame.data
 
     def _blocks(self, frame: Frame) -> bytes:
         key = frame.linktype, frame.interface
-        start = b""
-        number = self._interfaces.get(key)
-        if number is None:
-            number = self._interfaces[key] = len(self._interfaces)
-            resolution = struct.pack("<HHB3xHH", _IF_TSRESOL, 1, 9, 0, 0)
-            start = _block(_IDB, struct.pack("<HHI", frame.linktype, 0, 0) + resolution)
+        number = self._interfaces.get(key, len(self._interfaces))
         high, low = divmod(frame.timestamp, 1 << 32)
-        fixed = struct.pack("<IIIII", number, high, low, len(frame.data), frame.original_length)
-        return start + _block(_EPB, fixed + frame.data)
+        head = struct.pack("<IIIII", number, high, low, len(frame.data), frame.original_length)
+        block = _block(_EPB, head + frame.data)
+        if key not in self._interfaces:
+            resolution = struct.pack("<HHB3xHH", _IF_TSRESOL, 1, 9, 0, 0)
+            block = _block(_IDB, struct.pack("<HHI", frame.linktype, 0, 0) + resolution) + block
+            self._interfaces[key] = number
+        return block
 
     def _put(self, data: bytes) -> None:
         with self._errors():

@@ -64,7 +64,7 @@ class CommandSource:
         try:
             return Answer(self._run(url), None, self._clock() + self._valid)
         except FetchError as error:
-            _LOG.info("%s %s: %s", self._command[0], url, error)
+            _LOG.info("%s %r: %s", self._command[0], url, error)
             return Answer(None, error.detail, self._clock() + PASSING)
 
     def _run(self, url: str) -> bytes:

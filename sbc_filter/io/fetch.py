@@ -11,7 +11,7 @@ from pathlib import Path
 
 import requests
 import urllib3
-from requests.certs import where
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from sbc_filter import __version__
 from sbc_filter.engine.verdict import Answer
@@ -56,7 +56,7 @@ class Fetcher:
         resolve: Resolver = system_addresses,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._context = tls_context(str(ca_file or where()))
+        self._context = tls_context(str(ca_file or DEFAULT_CA_BUNDLE_PATH))
         self._total_timeout = total_timeout
         self._clock = clock
         self._dialer = Dialer(resolve, allowed_networks, connect_timeout, workers)
@@ -82,7 +82,7 @@ class Fetcher:
         try:
             pem, headers = self._get(url)
         except FetchError as error:
-            _LOG.info("%s: %s: %s", url, error.detail, error)
+            _LOG.info("%r: %s: %s", url, error.detail, error)
             return Answer(None, error.detail, self._clock() + (PASSING if error.passing else _LASTING))
         now = self._clock()
         return Answer(pem, None, expires(headers, now))

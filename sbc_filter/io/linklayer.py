@@ -84,8 +84,8 @@ def _skip_tags(frame: bytes, start: int, protocol_at: int) -> tuple[int, int]:
 
 def _family(header: bytes) -> int:
     """IP version of an address family, in the byte order of whoever captured it; 0 for others."""
-    order = "big" if header[:2] == b"\0\0" else "little"
-    return _FAMILIES.get(int.from_bytes(header, order), 0)
+    swapped = header[:2] != b"\0\0"
+    return _FAMILIES.get(int.from_bytes(header, "little" if swapped else "big"), 0)
 
 
 def _end(frame: bytes, start: int, version: int) -> int | None:

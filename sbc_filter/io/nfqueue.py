@@ -37,6 +37,9 @@ class Core(Protocol):
     def resume(self, need_id: int, answer: Answer, now: float, /) -> Verdict | Need:
         """Decide with what was needed."""
 
+    def learn(self, request: str, answer: Answer, now: float, /) -> None:
+        """Take in what came too late for the packet that needed it."""
+
     def release(self, now: float, /) -> list[tuple[int, Verdict]]:
         """Give up on everything that is waited for."""
 
@@ -73,7 +76,7 @@ class QueueShell:
         self._clock = clock
         self._count: Counter[str] = Counter()
         self._parking: Parking[QueuedPacket] = Parking(max_held)
-        self._mailbox: Mailbox[tuple[Ticket, Answer]] = Mailbox()
+        self._mailbox: Mailbox[tuple[Ticket, str, Answer]] = Mailbox()
         self._stop = False
         self._closing = False
         self._queues: list[KernelQueue] = []
@@ -127,12 +130,19 @@ class QueueShell:
                 self._follow(packet, self._engine.process(raw, self._clock()))
 
     def _collect(self) -> None:
-        for ticket, answer in self._mailbox.collect():
+        for ticket, request, answer in self._mailbox.collect():
             parked = self._parking.take(ticket)
             if parked is None:
                 self._count["late_answers"] += 1
+                self._learn(request, answer)
             else:
                 self._resume(parked, answer)
+
+    def _learn(self, request: str, answer: Answer) -> None:
+        try:
+            self._engine.learn(request, answer, self._clock())
+        except Exception:
+            self._blame("engine_errors")
 
     def _expire(self) -> None:
         now = self._clock()
@@ -162,7 +172,7 @@ class QueueShell:
         self._count["held"] += 1
 
         def done(answer: Answer) -> None:
-            self._mailbox.post((ticket, answer))
+            self._mailbox.post((ticket, need.request, answer))
 
         try:
             self._source.request(need.request, done)

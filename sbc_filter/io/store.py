@@ -86,7 +86,7 @@ class DirectorySource:
             if isinstance(error, FetchError):
                 detail = error.detail
             if not isinstance(error, FileNotFoundError):
-                _LOG.warning("%s for %s: %s", path, url, error)
+                _LOG.warning("%s for %r: %s", path, url, error)
             answer = Answer(None, detail, self._clock() + _ABSENT)
         done(answer)
 

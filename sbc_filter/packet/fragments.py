@@ -43,7 +43,9 @@ class _Piece(NamedTuple):
 class _Datagram(Generic[T]):
     """The pieces of one datagram: no two overlap, none lies behind the last."""
 
-    __slots__ = ("cost", "header", "largest", "offsets", "payloads", "received", "spoiled", "started", "tags", "total")
+    __slots__ = (
+        "cost", "header", "largest", "offsets", "payloads", "received", "spoiled", "started", "tags", "total",
+    )  # fmt: skip
 
     def __init__(self, started: float) -> None:
         self.started = started
@@ -86,7 +88,7 @@ class Reassembler(Generic[T]):
     """
 
     def __init__(self, timeout: float = 30.0, max_datagrams: int = 1024, max_bytes: int = 64 << 20) -> None:
-        """`timeout` in seconds since the first fragment; beyond the maxima the oldest datagram is given up."""
+        """`timeout` in seconds from the first fragment; beyond a maximum the oldest datagram is given up."""
         self._timeout = timeout
         self._max_datagrams = max_datagrams
         self._max_bytes = max_bytes
@@ -121,7 +123,7 @@ class Reassembler(Generic[T]):
         return None
 
     def expire(self, now: float) -> list[list[T]]:
-        """The tags of each datagram given up since the last call: too old, too much, contradictory, malformed."""
+        """The tags of each datagram given up: too old, too much, contradictory, malformed."""
         self._age(now)
         given_up, self._given_up = self._given_up, []
         return given_up
@@ -203,14 +205,14 @@ def fragment(raw: bytes, size: int) -> list[bytes]:
 
 def _cut_v4(raw: bytes, size: int) -> Iterator[bytes]:
     start = (raw[0] & 15) * 4
-    payload = raw[start:]
+    options, payload = raw[20:start], raw[start:]
+    copied = _copied_options(options)
     identification = int.from_bytes(raw[4:6], "big") or zlib.crc32(payload) & 0xFFFF or 1
-    options = _copied_options(raw[20:start])
-    fixed = bytes((raw[0] & 0xF0 | 5 + len(options) // 4,)) + raw[1:4] + identification.to_bytes(2, "big")
-    first = raw[:4] + fixed[4:]
-    for begin, end in _spans(len(payload), size - start, size - 20 - len(options)):
-        bits = (_MORE_V4 if end < len(payload) else 0) | begin // 8 | (raw[6] & 0x80) << 8
-        header = (fixed if begin else first) + bits.to_bytes(2, "big") + raw[8:20] + (options if begin else raw[20:start])
+    common = raw[1:4] + identification.to_bytes(2, "big")
+    for begin, end in _spans(len(payload), size - start, size - 20 - len(copied)):
+        bits = (raw[6] & 0x80) << 8 | (_MORE_V4 if end < len(payload) else 0) | begin // 8
+        first, own = (0x45 + len(copied) // 4, copied) if begin else (raw[0], options)
+        header = bytes((first,)) + common + bits.to_bytes(2, "big") + raw[8:20] + own
         yield ip.rewrite_v4(header, payload[begin:end], grown=False)
 
 
@@ -226,7 +228,7 @@ def _cut_v6(raw: bytes, size: int) -> Iterator[bytes]:
 
 
 def _spans(length: int, first: int, later: int) -> Iterator[tuple[int, int]]:
-    """(begin, end) of the pieces of `length` bytes where the first fragment has room for `first`, others `later`."""
+    """(begin, end) of the pieces of `length` bytes; the fragments have room for `first`, then for `later`."""
     if first < 8:
         raise PacketError(Detail.NO_ROOM, "the fragments are too small for the headers")
     begin, room = 0, first

@@ -28,6 +28,7 @@ class TinyEngine:
         self.seen: list[bytes] = []
         self.resumed: list[Detail | None] = []
         self.waiting: dict[int, Packet] = {}
+        self.learnt: list[str] = []
 
     def process(self, raw: bytes, now: float) -> Verdict | Need:
         packet = parse(raw)
@@ -45,6 +46,9 @@ class TinyEngine:
     def resume(self, need_id: int, answer: Answer, now: float) -> Verdict | Need:
         self.resumed.append(answer.detail)
         return self._modified(self.waiting.pop(need_id))
+
+    def learn(self, request: str, answer: Answer, now: float) -> None:
+        self.learnt.append(request)
 
     def release(self, now: float) -> list[tuple[int, Verdict]]:
         released = [(need_id, self._modified(packet)) for need_id, packet in self.waiting.items()]

@@ -1,0 +1,7 @@
+"""`python -m sbc_filter`."""
+
+import sys
+
+from sbc_filter.ops.cli import main
+
+sys.exit(main())

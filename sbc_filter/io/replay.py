@@ -1,0 +1,137 @@
+"""The capture shell: frames of a capture to the engine, its verdicts to another capture.
+
+The same engine and the same stages as live: what the kernel does there is done here, fragments put
+together in front, cut again behind. What is not modified leaves as it was captured, in its order.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from sbc_filter.engine.record import Record
+from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
+from sbc_filter.io.capture import Frame
+from sbc_filter.io.linklayer import answer_frame, locate_ip, replace_ip
+from sbc_filter.packet.fragments import Reassembler, fragment, is_fragment
+from sbc_filter.packet.packet import datagram_to_ip
+
+_MAX_WAITING = 4096  # frames behind an incomplete datagram; then it is given up
+_REASSEMBLY = 5.0  # seconds of the capture, to put a datagram together
+
+
+class Core(Protocol):
+    """The engine, as this shell sees it."""
+
+    def process(self, raw: bytes, now: float, /) -> Verdict | Need:
+        """Decide about an IP packet."""
+
+    def resume(self, need_id: int, answer: Answer, now: float, /) -> Verdict | Need:
+        """Decide with what was needed."""
+
+
+class _Slot:
+    """A place in the output: the frame that came, until what leaves in its place is known."""
+
+    __slots__ = ("frame", "known", "leaving", "span")
+
+    def __init__(self, frame: Frame, span: tuple[int, int], known: bool) -> None:
+        self.frame = frame
+        self.span = span
+        self.known = known
+        self.leaving: list[Frame] = [frame] if known else []
+
+    def settle(self, leaving: list[Frame]) -> None:
+        self.known, self.leaving = True, leaving
+
+    def with_packet(self, raw: bytes) -> Frame:
+        """The frame with another IP packet in it."""
+        data = replace_ip(self.frame.data, *self.span, raw)
+        return self.frame._replace(data=data, original_length=len(data))
+
+
+class Replay:
+    """Feeds frames to `engine`; `ask(url)` answers what it needs, `time_of(frame)` is the time it is told."""
+
+    def __init__(
+        self,
+        engine: Core,
+        ask: Callable[[str], Answer],
+        sink: Callable[[Record], None],
+        time_of: Callable[[Frame], float] = lambda frame: frame.time,
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        self._engine = engine
+        self._ask = ask
+        self._sink = sink
+        self._time_of = time_of
+        self._slots: deque[_Slot] = deque()
+        self._reassembler: Reassembler[_Slot] = Reassembler(timeout=_REASSEMBLY)
+
+    def feed(self, frame: Frame) -> Iterator[Frame]:
+        """Take one frame; yields the frames that leave by now, in order."""
+        self.counters["frames"] += 1
+        span = locate_ip(frame.linktype, frame.data)
+        if span is None:
+            self._slots.append(_Slot(frame, (0, 0), known=True))
+        else:
+            self._packet(_Slot(frame, span, known=False))
+        for slots in self._reassembler.expire(frame.time):
+            self._give_up(slots)
+        if len(self._slots) > _MAX_WAITING:
+            yield from self.finish()
+        yield from self._leave()
+
+    def finish(self) -> Iterator[Frame]:
+        """No more frames: what waits for missing fragments leaves as it came."""
+        for slots in self._reassembler.flush():
+            self._give_up(slots)
+        yield from self._leave()
+
+    def _packet(self, slot: _Slot) -> None:
+        start, end = slot.span
+        raw = slot.frame.data[start:end]
+        self._slots.append(slot)
+        if not is_fragment(raw):
+            self._settle([slot], len(raw), self._decide(raw, slot.frame))
+            return
+        whole = self._reassembler.add(raw, slot.frame.time, slot)
+        if whole is not None:
+            self.counters["reassembled"] += 1
+            self._settle([*whole.tags], whole.largest, self._decide(whole.raw, slot.frame), slot)
+
+    def _decide(self, raw: bytes, frame: Frame) -> Verdict:
+        now = self._time_of(frame)
+        decision = self._engine.process(raw, now)
+        while isinstance(decision, Need):
+            decision = self._engine.resume(decision.id, self._ask(decision.request), now)
+        for record in (*decision.monitored, *((decision.record,) if decision.record else ())):
+            record.packet = frame.number
+            self._sink(record)
+        self.counters[decision.action] += 1
+        return decision
+
+    def _settle(self, slots: list[_Slot], size: int, verdict: Verdict, last: _Slot | None = None) -> None:
+        """What leaves in place of these frames, all of one datagram; the new stands where the `last` one was."""
+        last = last or slots[-1]
+        for slot in slots:
+            slot.settle([slot.frame] if verdict.action is Action.ACCEPT else [])
+        if verdict.action is Action.MODIFY and verdict.payload is not None:
+            # What arrived whole may have grown past the MTU; that is the kernel's matter, and a capture's it is not.
+            packets = fragment(verdict.payload, size) if len(slots) > 1 else [verdict.payload]
+            last.settle([last.with_packet(packet) for packet in packets])
+        for datagram in verdict.emit:
+            self.counters["emitted"] += 1
+            last.leaving.append(self._answer(last, datagram_to_ip(datagram)))
+
+    def _answer(self, slot: _Slot, raw: bytes) -> Frame:
+        data = answer_frame(slot.frame.linktype, slot.frame.data, slot.span[0], raw)
+        return slot.frame._replace(data=data, original_length=len(data))
+
+    def _give_up(self, slots: list[_Slot]) -> None:
+        self.counters["incomplete"] += len(slots)
+        for slot in slots:
+            slot.settle([slot.frame])
+
+    def _leave(self) -> Iterator[Frame]:
+        while self._slots and self._slots[0].known:
+            yield from self._slots.popleft().leaving

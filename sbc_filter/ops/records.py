@@ -1,0 +1,72 @@
+"""Records on their way out: one JSON object a line, and the counts that a person wants to see."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from sbc_filter.engine.record import Record
+
+Sink = Callable[[Record], None]
+
+
+class Kind(NamedTuple):
+    """Calls that met with the same fate."""
+
+    rule: str
+    mode: str
+    action: str
+    outcome: str
+    detail: str
+    code: str
+
+
+class Tally:
+    """Counts records by what became of them."""
+
+    def __init__(self) -> None:
+        self.kinds: Counter[Kind] = Counter()
+
+    def __call__(self, record: Record) -> None:
+        """Count one record."""
+        self.kinds[
+            Kind(
+                record.rule or "-",
+                record.mode or "-",
+                record.action,
+                record.outcome,
+                record.detail or "-",
+                str(record.code or "-"),
+            )
+        ] += 1
+
+    @property
+    def total(self) -> int:
+        """Records so far, those of rules in monitor mode not counted."""
+        return sum(count for kind, count in self.kinds.items() if kind.mode != "monitor")
+
+    def print(self, console: Console) -> None:
+        """A table, the most frequent first."""
+        table = Table(*(name.capitalize() for name in Kind._fields), box=None, pad_edge=False)
+        table.add_column("Calls", justify="right")
+        for kind, count in sorted(self.kinds.items(), key=lambda entry: (-entry[1], entry[0])):
+            table.add_row(*kind, str(count))
+        console.print(table)
+
+
+def to_lines(file: IO[str]) -> Sink:
+    """A sink that writes each record as one line of JSON, at once."""
+
+    def write(record: Record) -> None:
+        file.write(record.to_json() + "\n")
+        file.flush()
+
+    return write
+
+
+def to_file(path: Path) -> Sink:
+    """The same, appended to a file; `OSError` when it cannot be opened."""
+    return to_lines(path.open("a", encoding="utf-8"))

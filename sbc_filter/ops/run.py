@@ -1,0 +1,109 @@
+"""`sbc-filter run`: the engine on the kernel's queue, until a signal ends it."""
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from sbc_filter.engine.record import Record
+from sbc_filter.errors import EnvironmentFault
+from sbc_filter.io import iptables
+from sbc_filter.io.emit import Emitter
+from sbc_filter.io.nfqueue import QueueShell
+from sbc_filter.ops import config
+from sbc_filter.ops.records import Sink, Tally, to_file, to_lines
+from sbc_filter.ops.setup import Setup, prepare
+from sbc_filter.ops.sources import certificate_source
+
+_EVERY = 1.0  # seconds between two states of the status line
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Filter live traffic."""
+    configuration = config.load(config.find(arguments.config))
+    setup = prepare(configuration, arguments.rules)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    logging.basicConfig(level=logging.WARNING, format="sbc-filter: %(message)s", stream=sys.stderr)
+    tally = Tally()
+    write = _sink(configuration.records)
+
+    def sink(record: Record) -> None:
+        tally(record)
+        write(record)
+
+    source = certificate_source(configuration.certificates, fetch=configuration.certificates.fetch)
+    with contextlib.ExitStack() as stack:
+        stack.callback(source.close)
+        plan = setup.plan()
+        emitter = Emitter(plan.mark)
+        stack.callback(emitter.close)
+        shell = QueueShell(setup.engine(os.urandom(32)), source, emitter, sink, queues=plan.queues)
+        if arguments.firewall:
+            stack.callback(iptables.remove)
+            iptables.apply(plan)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: shell.stop())
+        _say_what_runs(console, setup, arguments.firewall)
+        stack.enter_context(_status_line(console, shell, tally))
+        shell.run()
+    console.print(f"stopped; {_state(shell, tally)}")
+    return 0
+
+
+def _sink(where: str) -> Sink:
+    if where == "journal":
+        return to_lines(sys.stdout)
+    try:
+        return to_file(Path(where))
+    except OSError as error:
+        raise EnvironmentFault(f"{where}: records cannot be written: {config.reason(error)}") from None
+
+
+def _say_what_runs(console: Console, setup: Setup, own_firewall: bool) -> None:
+    rules = setup.rules.rules
+    queues = " and ".join(str(queue.number) for queue in setup.plan().queues)
+    console.print(f"listening on queue {queues} with {len(rules)} rules: {', '.join(rule.name for rule in rules)}")
+    if not own_firewall:
+        for fault in iptables.faults():
+            console.print(f"warning: {fault}")
+
+
+def _state(shell: QueueShell, tally: Tally) -> str:
+    count = shell.counters
+    outcomes: dict[str, int] = {}
+    for kind, calls in tally.kinds.items():
+        if kind.mode != "monitor":
+            outcomes[kind.outcome] = outcomes.get(kind.outcome, 0) + calls
+    parts = [f"{count.get('packets', 0)} packets", f"{tally.total} INVITEs"]
+    parts += [f"{outcome} {calls}" for outcome, calls in sorted(outcomes.items())]
+    parts += [f"{name} {count[name]}" for name in ("held_now", "overruns", "engine_errors") if count.get(name)]
+    return ", ".join(parts)
+
+
+@contextlib.contextmanager
+def _status_line(console: Console, shell: QueueShell, tally: Tally) -> Iterator[None]:
+    """One line that says how it goes, for a person at a terminal."""
+    if not console.is_terminal:
+        yield
+        return
+    over = threading.Event()
+
+    def keep_showing() -> None:
+        with console.status("waiting for packets") as status:
+            while not over.wait(_EVERY):
+                status.update(_state(shell, tally))
+
+    thread = threading.Thread(target=keep_showing)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,469 @@
+import contextlib
+import gzip
+import socket
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address, IPv4Network, ip_network
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import Detail
+from sbc_filter.io.fetch import Fetcher
+from sbc_filter.io.store import MAX_PEM
+
+NAME = "certs.example.org"
+PEM = b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+LOOPBACK = (IPv4Network("127.0.0.0/8"),)
+NOW = 1_700_000_000.0
+DAY = 24 * 3600.0
+TOTAL = 0.6  # seconds
+
+# A certificate authority, a server certificate, and a web server on the loopback interface
+
+
+class Authority:
+    def __init__(self, folder: Path) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Test CA {folder.name}")])
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+        certificate = (
+            self._builder(self.name, self.key)
+            .add_extension(x509.BasicConstraints(True, None), True)
+            .add_extension(usage, True)
+            .sign(self.key, hashes.SHA256())
+        )
+        self.file = folder / "ca.pem"
+        self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+    def server(self, file: Path) -> Path:
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = [x509.DNSName(NAME), x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
+        certificate = (
+            self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "only.in.cn")]), key)
+            .add_extension(x509.BasicConstraints(False, None), True)
+            .add_extension(x509.SubjectAlternativeName(names), False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False)
+            .sign(self.key, hashes.SHA256())
+        )
+        file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            + certificate.public_bytes(serialization.Encoding.PEM)
+        )
+        return file
+
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self.name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+        )
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: "Server"
+
+    def do_GET(self) -> None:
+        self.server.seen[self.path] += 1
+        self.server.headers = dict(self.headers)
+        with contextlib.suppress(OSError):  # the other side may have had enough
+            ROUTES[self.path](self)
+        self.close_connection = True
+
+    def answer(self, body: bytes, status: int = 200, *, after: float = 0.0, **headers: str) -> None:
+        time.sleep(after)
+        self.send_response(status)
+        headers = {"Content_Length": str(len(body)), **headers}
+        for name, value in headers.items():
+            if value:
+                self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def drip(self, *, head: bool) -> None:
+        """A byte every 50 ms: each alone is well within any timeout of a read."""
+        begin = b"HTTP/1.1 200 OK\r\n" + (b"X: " if head else b"Content-Length: 1000\r\n\r\n")
+        self.wfile.write(begin)
+        while not self.server.stopped.wait(0.05):
+            self.wfile.write(b"x")
+            self.wfile.flush()
+
+    def pour(self, head: bytes) -> None:
+        self.wfile.write(head)
+        while not self.server.stopped.is_set():
+            self.server.poured += 1
+            self.wfile.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+ROUTES: Mapping[str, Callable[[Handler], object]] = {
+    "/good.pem": lambda h: h.answer(PEM, Cache_Control="public, max-age=172800"),
+    "/plain.pem": lambda h: h.answer(PEM),
+    "/slow.pem": lambda h: h.answer(PEM, after=0.3),
+    "/chunked.pem": lambda h: h.wfile.write(CHUNKED + b"3b\r\n" + PEM + b"\r\n0\r\n\r\n"),
+    "/until-closed.pem": lambda h: h.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + PEM),
+    "/largest": lambda h: h.answer(bytes(MAX_PEM)),
+    "/too-large": lambda h: h.answer(bytes(MAX_PEM + 1)),
+    "/endless": lambda h: h.pour(CHUNKED),
+    "/short": lambda h: h.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + PEM),
+    "/301": lambda h: h.answer(b"", 301, Location="/good.pem"),
+    "/302": lambda h: h.answer(b"", 302, Location=f"https://{NAME}:{h.server.server_port}/good.pem"),
+    "/302-endless": lambda h: h.pour(CHUNKED.replace(b"200 OK", b"302 Found\r\nLocation: /good.pem")),
+    "/204": lambda h: h.answer(b"", 204, Content_Length=""),
+    "/206": lambda h: h.answer(PEM, 206),
+    "/404": lambda h: h.answer(PEM, 404),
+    "/429": lambda h: h.answer(PEM, 429),
+    "/500": lambda h: h.answer(PEM, 500),
+    "/bomb": lambda h: h.answer(gzip.compress(bytes(10_000_000)), Content_Encoding="gzip"),
+    "/identity": lambda h: h.answer(PEM, Content_Encoding="Identity"),
+    "/drip-head": lambda h: h.drip(head=True),
+    "/drip-body": lambda h: h.drip(head=False),
+    "/continue": lambda h: [h.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n") for _ in range(1_000_000)],
+    "/hang": lambda h: h.server.stopped.wait(5),
+    "/nothing": lambda h: None,
+    "/garbage": lambda h: h.wfile.write(b"SIP/2.0 200 OK\r\n\r\n"),
+    "/headers": lambda h: h.wfile.write(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"\r\n"),
+}
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 64
+
+    def __init__(self, certificate: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate)
+        self.context.sni_callback = self._named
+        self.seen: Counter[str] = Counter()
+        self.names: list[str | None] = []
+        self.headers: dict[str, str] = {}
+        self.poured = 0
+        self.stopped: threading.Event = threading.Event()
+
+    def _named(self, _socket: object, name: str | None, _context: object) -> None:
+        self.names.append(name)
+
+    def finish_request(self, request: object, client_address: object) -> None:
+        assert isinstance(request, socket.socket)
+        with self.context.wrap_socket(request, server_side=True) as secured:
+            Handler(secured, client_address, self)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass  # many of these connections are meant to fail
+
+    def url(self, path: str, host: str = NAME) -> str:
+        return f"https://{host}:{self.server_port}{path}"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("trusted"))
+
+
+@pytest.fixture
+def server(authority: Authority, tmp_path: Path) -> Iterator[Server]:
+    with Server(authority.server(tmp_path / "server.pem")) as made:
+        thread = threading.Thread(target=made.serve_forever, args=(0.01,))
+        thread.start()
+        yield made
+        made.stopped.set()
+        made.shutdown()
+        thread.join()
+
+
+def resolve(host: str) -> Sequence[str]:
+    known = {NAME: ["127.0.0.1"], "only.in.cn": ["127.0.0.1"], "other.example.org": ["127.0.0.1"]}
+    if host not in known:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+    return known[host]
+
+
+@pytest.fixture
+def fetcher(authority: Authority) -> Iterator[Fetcher]:
+    made = Fetcher(
+        ca_file=authority.file,
+        allowed_networks=LOOPBACK,
+        total_timeout=TOTAL,
+        resolve=resolve,
+        clock=lambda: NOW,
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def strict(authority: Authority) -> Iterator[Fetcher]:
+    """As in production, but for the certificate authority."""
+    made = Fetcher(ca_file=authority.file, clock=lambda: NOW)
+    yield made
+    made.close()
+
+
+def ask(fetcher: Fetcher, url: str) -> Answer:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    fetcher.request(url, answers.put)
+    return answers.get(timeout=5)
+
+
+# What goes well
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "valid"),
+    [
+        ("/good.pem", PEM, 2 * DAY),
+        ("/plain.pem", PEM, DAY),
+        ("/slow.pem", PEM, DAY),
+        ("/chunked.pem", PEM, DAY),
+        ("/until-closed.pem", PEM, DAY),
+        ("/identity", PEM, DAY),
+        ("/largest", bytes(MAX_PEM), DAY),
+    ],
+)
+def test_good(fetcher: Fetcher, server: Server, path: str, body: bytes, valid: float) -> None:
+    assert ask(fetcher, server.url(path)) == Answer(body, None, NOW + valid)
+
+
+def test_the_name_is_kept_for_tls_and_host(fetcher: Fetcher, server: Server) -> None:
+    assert ask(fetcher, server.url("/good.pem")).pem == PEM
+    assert server.names == [NAME]
+    assert server.headers["Host"] == f"{NAME}:{server.server_port}"
+    assert server.headers["Accept-Encoding"] == "identity"
+    assert server.headers["User-Agent"].startswith("sbc-filter/")
+    assert "Cookie" not in server.headers
+
+
+def test_nothing_is_taken_from_the_environment(
+    fetcher: Fetcher, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text(f"machine {NAME} login user password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert ask(fetcher, server.url("/good.pem")).pem == PEM
+    assert "Authorization" not in server.headers
+
+
+def test_twenty_ask_and_the_server_is_asked_once(fetcher: Fetcher, server: Server) -> None:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    url = server.url("/slow.pem")
+    threads = [threading.Thread(target=fetcher.request, args=(url, answers.put)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    assert {answers.get(timeout=5).pem for _ in threads} == {PEM}
+    assert server.seen == {"/slow.pem": 1}
+
+
+def test_different_urls_do_not_wait_for_each_other(fetcher: Fetcher, server: Server) -> None:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    for path in ("/hang", "/drip-body", "/hang", "/slow.pem", "/good.pem"):
+        fetcher.request(server.url(path), answers.put)
+    assert answers.get(timeout=0.25).pem == PEM
+
+
+# What the server does wrong
+
+
+@pytest.mark.parametrize(
+    ("path", "detail", "remembered"),
+    [
+        ("/301", Detail.FETCH_STATUS, 300),
+        ("/302", Detail.FETCH_STATUS, 300),
+        ("/302-endless", Detail.FETCH_STATUS, 300),
+        ("/204", Detail.FETCH_STATUS, 300),
+        ("/206", Detail.FETCH_STATUS, 300),
+        ("/404", Detail.FETCH_STATUS, 300),
+        ("/429", Detail.FETCH_STATUS, 30),
+        ("/500", Detail.FETCH_STATUS, 30),
+        ("/bomb", Detail.FETCH_STATUS, 300),
+        ("/too-large", Detail.FETCH_TOO_LARGE, 300),
+        ("/endless", Detail.FETCH_TOO_LARGE, 300),
+        ("/short", Detail.FETCH_CONNECT, 30),
+        ("/nothing", Detail.FETCH_CONNECT, 30),
+        ("/garbage", Detail.FETCH_CONNECT, 30),
+        ("/headers", Detail.FETCH_CONNECT, 30),
+        ("/hang", Detail.FETCH_TIMEOUT, 30),
+        ("/drip-head", Detail.FETCH_TIMEOUT, 30),
+        ("/drip-body", Detail.FETCH_TIMEOUT, 30),
+        ("/continue", Detail.FETCH_TIMEOUT, 30),
+    ],
+)
+def test_bad(fetcher: Fetcher, server: Server, path: str, detail: Detail, remembered: float) -> None:
+    begin = time.monotonic()
+    assert ask(fetcher, server.url(path)) == Answer(None, detail, NOW + remembered)
+    assert time.monotonic() - begin < TOTAL + 0.3
+    assert server.seen == {path: 1}
+    assert server.poured < 100  # a few times 64 KiB, for the buffers of the kernel
+
+
+# TLS
+
+
+@pytest.mark.parametrize("host", ["other.example.org", "only.in.cn"])
+def test_a_certificate_for_another_name(fetcher: Fetcher, server: Server, host: str) -> None:
+    assert ask(fetcher, server.url("/good.pem", host)) == Answer(None, Detail.FETCH_TLS, NOW + 300)
+    assert server.seen == {}
+
+
+@pytest.mark.parametrize("other", [True, False], ids=["another", "default"])
+def test_an_authority_that_is_not_trusted(server: Server, tmp_path: Path, other: bool) -> None:
+    ca_file = Authority(tmp_path).file if other else None
+    fetcher = Fetcher(ca_file=ca_file, allowed_networks=LOOPBACK, resolve=resolve)
+    assert ask(fetcher, server.url("/good.pem")).detail == Detail.FETCH_TLS
+    assert server.seen == {}
+    fetcher.close()
+
+
+@pytest.fixture
+def raw() -> Iterator[socket.socket]:
+    """A listening socket that says nothing of itself."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+def test_no_tls_at_all(fetcher: Fetcher, raw: socket.socket) -> None:
+    def speak() -> None:
+        connection, _ = raw.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            connection.recv(4096)
+
+    thread = threading.Thread(target=speak)
+    thread.start()
+    assert ask(fetcher, f"https://{NAME}:{raw.getsockname()[1]}/").detail == Detail.FETCH_TLS
+    thread.join()
+
+
+def test_tls_that_never_begins(fetcher: Fetcher, raw: socket.socket) -> None:
+    begin = time.monotonic()
+    url = f"https://{NAME}:{raw.getsockname()[1]}/"
+    assert ask(fetcher, url) == Answer(None, Detail.FETCH_TIMEOUT, NOW + 30)
+    assert TOTAL - 0.1 < time.monotonic() - begin < TOTAL + 0.3
+
+
+def test_an_authority_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        Fetcher(ca_file=tmp_path / "absent.pem")
+
+
+# Names and addresses
+
+
+def test_connection_refused(fetcher: Fetcher, raw: socket.socket) -> None:
+    port = raw.getsockname()[1]
+    raw.close()
+    assert ask(fetcher, f"https://{NAME}:{port}/") == Answer(None, Detail.FETCH_CONNECT, NOW + 30)
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "x" * 64 + ".example.org"])
+def test_a_name_that_does_not_resolve(strict: Fetcher, host: str) -> None:
+    assert ask(strict, f"https://{host}/c.pem") == Answer(None, Detail.FETCH_DNS, NOW + 30)
+
+
+def test_a_look_up_that_hangs(authority: Authority) -> None:
+    release = threading.Event()
+
+    def hang(_host: str) -> Sequence[str]:
+        release.wait(5)
+        return ["127.0.0.1"]
+
+    fetcher = Fetcher(ca_file=authority.file, total_timeout=0.3, resolve=hang, clock=lambda: NOW)
+    begin = time.monotonic()
+    assert ask(fetcher, f"https://{NAME}/") == Answer(None, Detail.FETCH_DNS, NOW + 30)
+    assert time.monotonic() - begin < 1
+    release.set()
+    fetcher.close()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0", "[::1]"])
+def test_this_machine_is_out_of_reach(strict: Fetcher, server: Server, host: str) -> None:
+    assert ask(strict, server.url("/good.pem", host)) == Answer(None, Detail.FETCH_ADDRESS, NOW + 300)
+    assert server.names == []
+
+
+def test_the_resolver_of_the_system(authority: Authority, server: Server) -> None:
+    fetcher = Fetcher(ca_file=authority.file, allowed_networks=[*LOOPBACK, ip_network("::1/128")])
+    assert ask(fetcher, server.url("/good.pem", "localhost")).pem == PEM  # ::1, if it is there, refuses
+    assert ask(fetcher, server.url("/plain.pem", "127.0.0.1")).pem == PEM
+    fetcher.close()
+
+
+def test_one_bad_address_is_too_many(authority: Authority, server: Server) -> None:
+    fetcher = Fetcher(ca_file=authority.file, allowed_networks=LOOPBACK, resolve=lambda host: ["127.0.0.1", "10.0.0.1"])
+    assert ask(fetcher, server.url("/good.pem")).detail == Detail.FETCH_ADDRESS
+    assert server.names == []
+    fetcher.close()
+
+
+def test_a_name_that_changes_its_mind(authority: Authority, server: Server) -> None:
+    """DNS rebinding: what was checked is what is connected to, since nobody asks twice."""
+    asked: list[str] = []
+
+    def rebind(host: str) -> Sequence[str]:
+        asked.append(host)
+        return ["127.0.0.2"] if len(asked) == 1 else ["127.0.0.1"]  # nothing listens on the first
+
+    fetcher = Fetcher(ca_file=authority.file, allowed_networks=[ip_network("127.0.0.2/32")], resolve=rebind)
+    assert ask(fetcher, server.url("/good.pem")).detail == Detail.FETCH_CONNECT
+    assert asked == [NAME]
+    assert ask(fetcher, server.url("/good.pem")).detail == Detail.FETCH_ADDRESS
+    assert server.names == []
+    fetcher.close()
+
+
+def test_the_next_address_is_tried(authority: Authority, server: Server) -> None:
+    fetcher = Fetcher(
+        ca_file=authority.file, allowed_networks=LOOPBACK, resolve=lambda host: ["127.0.0.2", "127.0.0.1"]
+    )
+    assert ask(fetcher, server.url("/good.pem")).pem == PEM
+    fetcher.close()
+
+
+@pytest.mark.parametrize("url", ["http://certs.example.org/", "file:///etc/passwd", "", "https://", "https://[/"])
+def test_only_https(strict: Fetcher, url: str) -> None:
+    assert ask(strict, url).detail == Detail.X5U_POLICY
+
+
+# The queue
+
+
+def test_a_full_queue_refuses_and_so_does_a_closed_one(authority: Authority, server: Server) -> None:
+    fetcher = Fetcher(
+        ca_file=authority.file, allowed_networks=LOOPBACK, resolve=resolve, workers=1, backlog=1, clock=lambda: NOW
+    )
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    fetcher.request(server.url("/slow.pem"), answers.put)
+    time.sleep(0.1)
+    fetcher.request(server.url("/hang"), answers.put)
+    fetcher.request(server.url("/good.pem"), answers.put)
+    refused = Answer(None, Detail.FETCH_REFUSED, NOW)
+    assert answers.get(timeout=0.1) == refused
+    assert answers.get(timeout=2).pem == PEM
+    fetcher.close()
+    assert answers.get(timeout=0.1) == refused
+    assert ask(fetcher, server.url("/good.pem")) == refused

@@ -1,0 +1,299 @@
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import Detail
+from sbc_filter.io.command import CommandSource
+from sbc_filter.io.single import Single
+from sbc_filter.io.store import (
+    MAX_PEM,
+    CertificateSource,
+    DirectorySource,
+    FirstOf,
+    RefusingSource,
+    certificate_path,
+)
+
+URL = "https://certs.example.org/acme.pem"
+PEM = b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+NOW = 1_700_000_000.0
+
+
+def clock() -> float:
+    return NOW
+
+
+def ask(source: CertificateSource, url: str = URL) -> Answer:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    source.request(url, answers.put)
+    answer = answers.get(timeout=5)
+    assert answers.empty()
+    return answer
+
+
+# A folder
+
+
+def test_the_file_name_is_the_digest_of_the_url(tmp_path: Path) -> None:
+    name = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad.pem"  # FIPS 180-4, "abc"
+    assert certificate_path(tmp_path, "abc") == tmp_path / name
+
+
+def test_directory(tmp_path: Path) -> None:
+    certificate_path(tmp_path, URL).write_bytes(PEM)
+    source = DirectorySource(tmp_path, clock, valid=100.0)
+    assert ask(source) == Answer(PEM, None, NOW + 100)
+    assert ask(source, URL + "x") == Answer(None, Detail.FETCH_REFUSED, NOW + 60)
+    certificate_path(tmp_path, URL).unlink()
+    assert ask(source).detail == Detail.FETCH_REFUSED
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "detail"), [(MAX_PEM, None), (MAX_PEM + 1, Detail.FETCH_TOO_LARGE), (1 << 20, Detail.FETCH_TOO_LARGE)]
+)
+def test_directory_is_bounded(tmp_path: Path, size: int, detail: Detail | None) -> None:
+    certificate_path(tmp_path, URL).write_bytes(b"x" * size)
+    assert ask(DirectorySource(tmp_path, clock)).detail == detail
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    certificate_path(tmp_path, URL).mkdir()
+    assert ask(DirectorySource(tmp_path, clock)).detail == Detail.FETCH_REFUSED
+
+
+# Nowhere, and one after the other
+
+
+def test_refusing() -> None:
+    answer = ask(RefusingSource(clock))
+    assert (answer.pem, answer.detail) == (None, Detail.FETCH_REFUSED)
+
+
+class Fixed:
+    """A source that knows one answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.asked = 0
+        self.closed = False
+
+    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+        self.asked += 1
+        threading.Thread(target=done, args=(self.answer,)).start()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_first_of() -> None:
+    absent = Fixed(Answer(None, Detail.FETCH_REFUSED, 60.0))
+    slow = Fixed(Answer(None, Detail.FETCH_TIMEOUT, 300.0))
+    good = Fixed(Answer(PEM, None, 1000.0))
+    unasked = Fixed(Answer(b"other", None, 1000.0))
+    assert ask(FirstOf([absent, slow, good, unasked])) == good.answer
+    assert (absent.asked, slow.asked, good.asked, unasked.asked) == (1, 1, 1, 0)
+    assert ask(FirstOf([absent, slow])) == Answer(None, Detail.FETCH_TIMEOUT, 60.0)
+    FirstOf([absent, slow]).close()
+    assert absent.closed
+    assert slow.closed
+    with pytest.raises(ValueError, match="source"):
+        FirstOf([])
+
+
+# A command
+
+Commands = Callable[..., CommandSource]
+
+
+@pytest.fixture
+def commands() -> Iterator[Commands]:
+    made: list[CommandSource] = []
+
+    def make(script: str, timeout: float = 5.0, **options: int) -> CommandSource:
+        made.append(CommandSource(["/bin/sh", "-c", script, "sh"], timeout, clock=clock, **options))
+        return made[-1]
+
+    yield make
+    for source in made:
+        source.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "answer"),
+    [
+        ('printf %s "$1"', Answer(URL.encode(), None, NOW + 3600)),
+        ("test $# = 1 && cat", Answer(b"", None, NOW + 3600)),  # its input is closed
+        ("echo $1; exit 3", Answer(None, Detail.FETCH_REFUSED, NOW + 30)),
+        ("kill -9 $$", Answer(None, Detail.FETCH_REFUSED, NOW + 30)),
+        (f"head -c {MAX_PEM} /dev/zero", Answer(bytes(MAX_PEM), None, NOW + 3600)),
+        (f"head -c {MAX_PEM + 1} /dev/zero", Answer(None, Detail.FETCH_TOO_LARGE, NOW + 30)),
+        ("cat /dev/zero", Answer(None, Detail.FETCH_TOO_LARGE, NOW + 30)),
+    ],
+)
+def test_command(commands: Commands, script: str, answer: Answer) -> None:
+    assert ask(commands(script)) == answer
+
+
+def test_no_shell_reads_the_url() -> None:
+    source = CommandSource(["/bin/echo"])
+    assert ask(source, "https://x/$(id);`id`").pem == b"https://x/$(id);`id`\n"
+    assert ask(source, "-n").detail == Detail.FETCH_REFUSED
+    source.close()
+
+
+def test_a_command_that_does_not_exist() -> None:
+    source = CommandSource(["/nonexistent/program"])
+    assert ask(source).detail == Detail.FETCH_REFUSED
+    source.close()
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def soon(condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 3
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "sleep 60 & echo $! > {}; wait",  # before it answers
+        "exec 3>&1; (exec sleep 60) & echo $! > {}; exit 0",  # its child holds on to the output
+        "(exec sleep 60) >&- & echo $! > {}; exec >&-; wait",  # after it answered
+    ],
+)
+def test_a_slow_command_is_killed_with_its_children(commands: Commands, tmp_path: Path, script: str) -> None:
+    child = tmp_path / "child"
+    begin = time.monotonic()
+    assert ask(commands(script.format(child), timeout=0.3)) == Answer(None, Detail.FETCH_TIMEOUT, NOW + 30)
+    assert time.monotonic() - begin < 2
+    assert soon(lambda: not alive(int(child.read_text())))
+
+
+def test_close_kills_what_runs(commands: Commands, tmp_path: Path) -> None:
+    mark = tmp_path / "pid"
+    source = commands(f"echo $$ > {mark}; exec sleep 60")
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    source.request(URL, answers.put)
+    assert soon(lambda: mark.exists() and mark.read_text() != "")
+    source.close()
+    assert answers.get(timeout=1).detail == Detail.FETCH_REFUSED
+    assert not alive(int(mark.read_text()))
+    assert ask(source).detail == Detail.FETCH_REFUSED
+    assert answers.empty()
+
+
+def test_one_run_for_all_who_ask(commands: Commands, tmp_path: Path) -> None:
+    source = commands(f"echo run >> {tmp_path}/runs; sleep 0.3; echo $1")
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    for _ in range(20):
+        source.request(URL, answers.put)
+    assert {answers.get(timeout=5).pem for _ in range(20)} == {URL.encode() + b"\n"}
+    assert (tmp_path / "runs").read_text() == "run\n"
+    ask(source)
+    assert (tmp_path / "runs").read_text() == "run\nrun\n"
+
+
+def test_a_full_queue_refuses(commands: Commands) -> None:
+    source = commands("sleep 0.3; echo $1", workers=1, backlog=1)
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    source.request(URL + "1", answers.put)
+    time.sleep(0.1)
+    source.request(URL + "2", answers.put)
+    source.request(URL + "3", answers.put)
+    assert answers.get(timeout=0.1) == Answer(None, Detail.FETCH_REFUSED, NOW)
+    assert answers.get(timeout=2).pem == URL.encode() + b"1\n"
+    assert answers.get(timeout=2).pem == URL.encode() + b"2\n"
+
+
+# One job per key
+
+
+def singles(work: Callable[[str], str], workers: int = 2, patience: float = 5.0) -> Single[str]:
+    return Single(work, lambda detail: f"failed: {detail}", name="test", workers=workers, patience=patience)
+
+
+def test_a_job_that_waited_too_long_is_not_begun() -> None:
+    worked: list[str] = []
+
+    def work(key: str) -> str:
+        worked.append(key)
+        time.sleep(0.2)
+        return key
+
+    single = singles(work, workers=1, patience=0.1)
+    answers: SimpleQueue[str] = SimpleQueue()
+    for key in "abc":
+        single.request(key, answers.put)
+    assert [answers.get(timeout=2) for _ in "abc"] == ["a", "failed: fetch-timeout", "failed: fetch-timeout"]
+    assert worked == ["a"]
+    single.close()
+
+
+def test_errors_stay_with_those_who_made_them() -> None:
+    def work(key: str) -> str:
+        if key == "bad":
+            raise RuntimeError("job")
+        return key
+
+    def fail(_answer: str) -> None:
+        raise RuntimeError("caller")
+
+    single = singles(work, workers=1)
+    answers: SimpleQueue[str] = SimpleQueue()
+    single.request("bad", answers.put)
+    assert answers.get(timeout=2) == "failed: fetch-refused"
+    single.request("good", fail)
+    single.request("good", answers.put)
+    assert answers.get(timeout=2) == "good"
+    single.close(wait=1.0)
+
+
+def test_everybody_is_answered_once_whatever_happens() -> None:
+    single = singles(lambda key: key, workers=4)
+    answers: SimpleQueue[tuple[int, str]] = SimpleQueue()
+
+    def caller(number: int) -> None:
+        for turn in range(200):
+            single.request(str(turn % 7), lambda answer, n=number * 200 + turn: answers.put((n, answer)))  # type: ignore[misc]
+
+    threads = [threading.Thread(target=caller, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.01)
+    single.close()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers.get(timeout=2)[0] for _ in range(1600)) == list(range(1600))
+    time.sleep(0.05)
+    assert answers.empty()
+
+
+def test_a_hanging_job_does_not_keep_the_program() -> None:
+    program = (
+        "import time\n"
+        "from sbc_filter.io.single import Single\n"
+        "single = Single(lambda key: time.sleep(60), str, name='test', workers=1)\n"
+        "single.request('x', print)\n"
+        "time.sleep(0.1)\n"
+        "single.close()\n"
+    )
+    process = subprocess.run([sys.executable, "-c", program], timeout=5, capture_output=True, text=True, check=True)
+    assert process.stdout == "fetch-refused\n"
