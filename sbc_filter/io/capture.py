@@ -239,7 +239,7 @@ class CaptureReader:
             raise self._error(f"has a block of {length} bytes before byte {self._at}: it is damaged")
 
     def _take(self, count: int, start: bool = False) -> bytes | None:
-        """The next `count` bytes, or None: the file is truncated unless it ends where a record may `start`."""
+        """The next `count` bytes, or None: the file is truncated unless it ends where records `start`."""
         try:
             data = self._file.read(count)
         except (OSError, zlib.error) as error:

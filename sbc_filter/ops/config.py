@@ -82,7 +82,7 @@ class Configuration:
     certificates: CertificateSettings = field(default_factory=CertificateSettings)
     credentials: dict[str, CredentialSettings] = field(default_factory=dict)
     trunks: tuple[Trunk, ...] = ()
-    records: str = "journal"
+    records: Path | None = None  # None: the journal, by way of standard output
 
 
 def find(given: Path | None, beside: Path | None = None) -> Path | None:
@@ -123,7 +123,7 @@ def parse(file: str, text: str, folder: Path) -> Configuration:
         _certificates(top.table("certificates"), folder),
         _credentials(top.table("credentials"), folder),
         tuple(read_trunks(top.table("trunks"))),
-        log.text("records", "journal"),
+        _records(log, folder),
     )
     for table in (rules, log, top):
         table.close()
@@ -204,6 +204,11 @@ def _credentials(table: Table, folder: Path) -> dict[str, CredentialSettings]:
         found[name] = CredentialSettings(folder / key, folder / certificate, entry.text("x5u", required=True))
         entry.close()
     return found
+
+
+def _records(table: Table, folder: Path) -> Path | None:
+    text = table.text("records", "journal")
+    return None if text == "journal" else folder / text
 
 
 def _path(table: Table, key: str, folder: Path) -> Path | None:

@@ -57,11 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _sink(where: str) -> Sink:
-    if where == "journal":
+def _sink(where: Path | None) -> Sink:
+    if where is None:
         return to_lines(sys.stdout)
     try:
-        return to_file(Path(where))
+        return to_file(where)
     except OSError as error:
         raise EnvironmentFault(f"{where}: records cannot be written: {config.reason(error)}") from None
 

@@ -25,6 +25,7 @@ from sbc_filter.packet.fragments import fragment
 
 UDP4 = IP(src="198.51.100.7", dst="203.0.113.10") / UDP(sport=40000, dport=40001)
 UDP6 = IPv6(src="2001:db8::7", dst="2001:db8::10") / UDP(sport=40000, dport=40001)
+LINK = Ether(src="02:00:00:00:00:0a", dst="02:00:00:00:00:0b")  # else scapy asks the network
 SECOND = 10**9
 T0 = 1_700_000_000 * SECOND + 123_456_789
 STRANGE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -36,9 +37,9 @@ def frame(number: int, data: bytes, linktype: int = 1, interface: int = 0, cut: 
 
 
 FRAMES = [
-    frame(1, bytes(Ether() / UDP4 / b"one")),
-    frame(2, bytes(Ether() / Dot1Q(vlan=7) / UDP6 / b"two")),
-    frame(3, bytes(Ether() / UDP4 / bytes(99))[:60], cut=81),
+    frame(1, bytes(LINK / UDP4 / b"one")),
+    frame(2, bytes(LINK / Dot1Q(vlan=7) / UDP6 / b"two")),
+    frame(3, bytes(LINK / UDP4 / bytes(99))[:60], cut=81),
     frame(4, b""),
 ]
 MIXED = [
@@ -126,7 +127,7 @@ def test_others_read_what_we_write(tmp_path: Path, suffix: str) -> None:
 def test_tshark_puts_our_fragments_together(tmp_path: Path) -> None:
     """And reads the link headers of our answers."""
     frames: list[Frame] = []
-    links: list[tuple[int, Packet]] = [(1, Ether()), (1, Ether() / Dot1Q(vlan=3)), (113, CookedLinux())]
+    links: list[tuple[int, Packet]] = [(1, LINK), (1, LINK / Dot1Q(vlan=3)), (113, CookedLinux())]
     for linktype, link in links:
         for packet in (UDP4 / random.Random(1).randbytes(3000), UDP6 / random.Random(2).randbytes(3000)):
             for piece in fragment(bytes(packet), 1300):
@@ -323,7 +324,8 @@ def test_damaged(tmp_path: Path, content: bytes, sentence: str) -> None:
 def test_cut_anywhere(tmp_path: Path, suffix: str) -> None:
     between = {write(tmp_path / f"{count}.{suffix}", FRAMES[:count]).stat().st_size for count in range(5)}
     content = (tmp_path / f"4.{suffix}").read_bytes()
-    between.add(28 + 32)  # pcapng: behind the interface
+    if suffix == "pcapng":
+        between.add(28 + 32)  # behind the interface
     for cut in range(28, len(content) + 1):
         part = tmp_path / "part"
         part.write_bytes(content[:cut])
@@ -333,7 +335,7 @@ def test_cut_anywhere(tmp_path: Path, suffix: str) -> None:
             assert reader.truncated == (cut not in between)
     for cut in range(24):
         part.write_bytes(content[:cut])
-        with pytest.raises(CaptureError, match="is empty|is not a capture|ends within its header"):
+        with pytest.raises(CaptureError, match=r"is empty|is not a capture|ends within its header"):
             CaptureReader(part)
 
 
@@ -422,7 +424,7 @@ def test_where_it_is_written(tmp_path: Path) -> None:
 def test_wrpcap(tmp_path: Path) -> None:
     """The plain way in and out of scapy."""
     path = tmp_path / "in.pcap"
-    packets = [Ether() / UDP4 / bytes((number,)) for number in range(5)]
+    packets = [LINK / UDP4 / bytes((number,)) for number in range(5)]
     wrpcap(str(path), packets)
     out = write(tmp_path / "out.pcap", read(path))
     with RawPcapReader(str(out)) as reader:

@@ -107,12 +107,15 @@ def test_raw(linktype: int) -> None:
 @pytest.mark.parametrize(
     ("linktype", "frame"),
     [
-        (ETHERNET, bytes(Ether() / ARP())),
-        (ETHERNET, bytes(Ether(type=0x0800)) + V6),  # what is announced is not what comes
-        (ETHERNET, bytes(Ether(type=0x0800)) + V4[:19]),
-        (ETHERNET, bytes(Ether(type=0x86DD)) + V6[:39]),
-        (ETHERNET, bytes(Ether(type=0x0800)) + b"\x44" + V4[1:]),
-        (ETHERNET, bytes(Ether(type=0x0800)) + V4[:2] + b"\0\x13" + V4[4:]),  # shorter than its header
+        (ETHERNET, bytes(Ether(src=A, dst=B) / ARP(psrc="192.0.2.1", hwsrc=A))),
+        (ETHERNET, bytes(Ether(src=A, dst=B, type=0x0800)) + V6),  # what is announced is not what comes
+        (ETHERNET, bytes(Ether(src=A, dst=B, type=0x0800)) + V4[:19]),
+        (ETHERNET, bytes(Ether(src=A, dst=B, type=0x86DD)) + V6[:39]),
+        (ETHERNET, bytes(Ether(src=A, dst=B, type=0x0800)) + b"\x44" + V4[1:]),
+        (
+            ETHERNET,
+            bytes(Ether(src=A, dst=B, type=0x0800)) + V4[:2] + b"\0\x13" + V4[4:],
+        ),  # shorter than its header
         (ETHERNET, bytes(12) + b"\x81\0\0\1" * 50),
         (NULL, b"\7\0\0\0" + V4),
         (SLL, CookedLinux(proto=0x0806) / bytes(28)),

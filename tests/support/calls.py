@@ -100,17 +100,18 @@ def make_engine(
     emergency: Sequence[str] = ("911", "urn:service:sos*"),
     lists: Mapping[str, str] | None = None,
     known: bool = True,
+    chain: bytes = LAB.chain,
     trust: TrustStore = TRUST,
     held_limit: int = 1000,
 ) -> Engine:
-    """An engine with these rules. With `known` it has the laboratory's certificate in memory already."""
+    """An engine with these rules. With `known` it has `chain`, the laboratory's, in memory already."""
     ruleset, trunks = load_rules({"rules.toml": rules}, lambda name: (lists or {})[name], ["ours"])
     network = Network(sbc, (5060,), (), emergency, TrunkTable(trunks))
     made = Engine(
         ruleset, network, CertificateMemory(trust), {"ours": CREDENTIAL}, b"secret", held_limit=held_limit
     )
     if known:
-        made.learn(X5U, Answer(LAB.chain, None, NOW + 86400), NOW)
+        made.learn(X5U, Answer(chain, None, NOW + 86400), NOW)
     return made
 
 
@@ -133,3 +134,30 @@ def result(engine: Engine, raw: bytes, now: float = NOW) -> tuple[str, bytes, di
         message = verdict.emit[0].payload
     record = json.loads(verdict.record.to_json()) if verdict.record else {}
     return str(verdict.action), message, record
+
+
+def added(message: bytes, *lines: str) -> bytes:
+    """The message of `invite()` with these lines where the engine adds its own: behind the last Via (S-156)."""
+    at = message.index(b"Max-Forwards")
+    return message[:at] + "".join(f"{line}\r\n" for line in lines).encode() + message[at:]
+
+
+def pai(verstat: str, caller: str = CALLER) -> str:
+    """The line that tells the trusted side the result for a caller who is named by From only (S-113)."""
+    return f"P-Asserted-Identity: <sip:+{caller};verstat={verstat}@carrier.example>"
+
+
+def status(message: bytes) -> str:
+    """Status code and phrase on the wire."""
+    version, _, rest = message.partition(b"\r\n")[0].decode().partition(" ")
+    assert version == "SIP/2.0"
+    return rest
+
+
+def follow_up(message: bytes, method: str, to_tag: str = "") -> bytes:
+    """The CANCEL of an INVITE, or the ACK of a failure answer to it: same top Via, Call-ID, From and CSeq number."""
+    lines = message.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    kept = [line for line in lines if line.startswith(("Via:", "From:", "To:", "Call-ID:", "Max-Forwards:"))]
+    kept = [line + (f";tag={to_tag}" if line.startswith("To:") and to_tag else "") for line in kept]
+    first = lines[0].replace("INVITE", method, 1)
+    return "\r\n".join([first, *kept, f"CSeq: 1 {method}", "Content-Length: 0", "", ""]).encode()

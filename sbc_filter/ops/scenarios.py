@@ -1,0 +1,154 @@
+"""What the hosts of the demonstration run: SIPp scenarios for user agents, a Kamailio that is an ordinary SBC."""
+
+from string import Template
+
+_CALLER_HEAD = """\
+<?xml version="1.0" encoding="ISO-8859-1" ?>
+<scenario name="caller">
+  <send retrans="500"><![CDATA[
+    INVITE sip:+[field1]@[remote_ip]:[remote_port] SIP/2.0
+    Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+    Max-Forwards: 70
+    From: <sip:+[field0]@[local_ip]:[local_port]>;tag=[call_number]
+    To: <sip:+[field1]@[remote_ip]:[remote_port]>
+    Call-ID: [call_id]
+    CSeq: 1 INVITE
+    Contact: <sip:+[field0]@[local_ip]:[local_port]>
+    $identity
+    Content-Type: application/sdp
+    Content-Length: [len]
+
+    v=0
+    o=caller 1 1 IN IP[local_ip_type] [local_ip]
+    s=-
+    c=IN IP[media_ip_type] [media_ip]
+    t=0 0
+    m=audio [media_port] RTP/AVP 0
+  ]]></send>
+  <recv response="100" optional="true"/>
+  <recv response="180" optional="true"/>
+"""
+_ACK = """\
+  <send><![CDATA[
+    ACK sip:+[field1]@[remote_ip]:[remote_port] SIP/2.0
+    Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch$shift]
+    Max-Forwards: 70
+    From: <sip:+[field0]@[local_ip]:[local_port]>;tag=[call_number]
+    To: <sip:+[field1]@[remote_ip]:[remote_port]>[peer_tag_param]
+    Call-ID: [call_id]
+    CSeq: 1 ACK
+    Content-Length: 0
+
+  ]]></send>
+"""
+_ANSWERED = (
+    '  <recv response="200"/>\n'
+    + Template(_ACK).substitute(shift="")
+    + """\
+  <send retrans="500"><![CDATA[
+    BYE sip:+[field1]@[remote_ip]:[remote_port] SIP/2.0
+    Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+    Max-Forwards: 70
+    From: <sip:+[field0]@[local_ip]:[local_port]>;tag=[call_number]
+    To: <sip:+[field1]@[remote_ip]:[remote_port]>[peer_tag_param]
+    Call-ID: [call_id]
+    CSeq: 2 BYE
+    Content-Length: 0
+
+  ]]></send>
+  <recv response="200"/>
+</scenario>
+"""
+)
+# The ACK of a refusal is of the INVITE's transaction and has its branch (RFC 3261 §17.1.1.3).
+_REFUSED = '  <recv response="$code"/>\n' + Template(_ACK).safe_substitute(shift="-4") + "</scenario>\n"
+
+CALLED = """\
+<?xml version="1.0" encoding="ISO-8859-1" ?>
+<scenario name="called">
+  <recv request="INVITE"/>
+  <send><![CDATA[
+    SIP/2.0 180 Ringing
+    [last_Via:]
+    [last_From:]
+    [last_To:];tag=[pid]-[call_number]
+    [last_Call-ID:]
+    [last_CSeq:]
+    Contact: <sip:[local_ip]:[local_port]>
+    Content-Length: 0
+
+  ]]></send>
+  <send retrans="500"><![CDATA[
+    SIP/2.0 200 OK
+    [last_Via:]
+    [last_From:]
+    [last_To:];tag=[pid]-[call_number]
+    [last_Call-ID:]
+    [last_CSeq:]
+    Contact: <sip:[local_ip]:[local_port]>
+    Content-Type: application/sdp
+    Content-Length: [len]
+
+    v=0
+    o=called 1 1 IN IP[local_ip_type] [local_ip]
+    s=-
+    c=IN IP[media_ip_type] [media_ip]
+    t=0 0
+    m=audio [media_port] RTP/AVP 0
+  ]]></send>
+  <recv request="ACK"/>
+  <recv request="BYE"/>
+  <send><![CDATA[
+    SIP/2.0 200 OK
+    [last_Via:]
+    [last_From:]
+    [last_To:]
+    [last_Call-ID:]
+    [last_CSeq:]
+    Content-Length: 0
+
+  ]]></send>
+</scenario>
+"""
+
+# Relays whatever comes from one side to the other; of STIR it has never heard.
+SBC = Template("""\
+debug=0
+log_stderror=yes
+children=2
+auto_aliases=no
+dns=no
+rev_dns=no
+mhomed=1
+$listen
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+request_route {
+    if (is_method("OPTIONS")) {
+        sl_send_reply("200", "OK");
+        exit;
+    }
+    if (is_method("CANCEL") && !t_check_trans()) exit;
+$relay
+    t_relay();
+}
+""")
+
+
+def caller(identity: str | None, refusal: int | None = None) -> str:
+    """A user agent that calls: fields 0 and 1 of each line are caller and called, field 2 is the token that stands
+    before the parameters `identity`. It expects an answer, or this `refusal`, which it acknowledges."""
+    header = f"Identity: [field2];{identity}" if identity else "User-Agent: SIPp"
+    end = _ANSWERED if refusal is None else Template(_REFUSED).substitute(code=refusal)
+    return Template(_CALLER_HEAD).substitute(identity=header) + end
+
+
+def sbc(listen: list[str], relay: dict[str, str]) -> str:
+    """Kamailio's configuration: its addresses, and where to relay what comes from an address."""
+    lines = [f'    if (src_ip == {source}) $du = "sip:{target}:5060";' for source, target in relay.items()]
+    return SBC.substitute(
+        listen="\n".join(f"listen=udp:{address}:5060" for address in listen), relay="\n".join(lines)
+    )
