@@ -10,6 +10,7 @@ from typing import Protocol
 
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
+from sbc_filter.errors import PacketError
 from sbc_filter.io.capture import Frame
 from sbc_filter.io.linklayer import answer_frame, locate_ip, replace_ip
 from sbc_filter.packet.fragments import Reassembler, fragment, is_fragment
@@ -116,9 +117,7 @@ class Replay:
         for slot in slots:
             slot.settle([slot.frame] if verdict.action is Action.ACCEPT else [])
         if verdict.action is Action.MODIFY and verdict.payload is not None:
-            # What arrived whole may have grown past the MTU; that is the kernel's matter, and a capture's it is not.
-            packets = fragment(verdict.payload, size) if len(slots) > 1 else [verdict.payload]
-            last.settle([last.with_packet(packet) for packet in packets])
+            last.settle([last.with_packet(packet) for packet in _cut(verdict.payload, size, len(slots))])
         for datagram in verdict.emit:
             self.counters["emitted"] += 1
             last.leaving.append(self._answer(last, datagram_to_ip(datagram)))
@@ -135,3 +134,13 @@ class Replay:
     def _leave(self) -> Iterator[Frame]:
         while self._slots and self._slots[0].known:
             yield from self._slots.popleft().leaving
+
+
+def _cut(raw: bytes, size: int, pieces: int) -> list[bytes]:
+    """In fragments again what came in fragments. What came whole and grew is cut by the kernel, not in a capture."""
+    if pieces == 1:
+        return [raw]
+    try:
+        return fragment(raw, size)
+    except PacketError:  # they were too small to hold anything of it
+        return [raw]
