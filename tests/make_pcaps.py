@@ -127,7 +127,7 @@ def _flip_signature(message: bytes) -> bytes:
 
 
 def _fragments(frame: Any) -> list[Any]:
-    pieces = [_link(False) / piece for piece in fragment(frame.payload, fragsize=1400)]
+    pieces = [_link(False) / piece for piece in fragment(frame.payload, fragsize=1400)]  # type: ignore[no-untyped-call]
     return [pieces[2], udp(b"between the fragments", dport=9), pieces[0], pieces[1]]
 
 

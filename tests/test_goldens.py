@@ -38,7 +38,8 @@ def test_replay_gives_what_is_expected(folder: Path, name: str, capsys: pytest.C
     assert out.read_bytes() == expected.with_suffix("").with_suffix(".expected.pcap").read_bytes()
 
 
-@pytest.mark.parametrize("name", CASES)
+# An ACK with our tag is ours without a table, also where nothing was rejected: see S-140.
+@pytest.mark.parametrize("name", sorted(CASES.keys() - {"rejected-transaction"}))
 def test_without_a_rule_nothing_changes(folder: Path, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """But a peer that is not trusted does not get its verstat through (S-114)."""
     (tmp_path / "none.toml").write_text("")

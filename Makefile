@@ -1,0 +1,38 @@
+# make demo   installs what is missing, then shows the filter at work
+# make test   installs what is missing, then passes the tests
+# make bench  what the engine spends, as multiples of one signature
+# make pcaps  makes the golden captures anew, and accepts what a replay of them gives
+
+BIN := .venv/bin
+.PHONY: demo test lint bench pcaps conformance clean
+
+demo:
+	@scripts/bootstrap.sh demo
+	@$(BIN)/sbc-filter demo
+
+test:
+	@scripts/bootstrap.sh test
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/pytest
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench:
+	@scripts/bootstrap.sh test
+	@$(BIN)/python tests/bench/engine.py
+	@$(BIN)/python tests/bench/waiting.py
+
+pcaps:
+	@scripts/bootstrap.sh test
+	$(BIN)/python tests/make_pcaps.py --accept
+
+# DATA=FOLDER: captures in FOLDER/pcaps, messages in FOLDER/torture
+conformance:
+	@scripts/bootstrap.sh test
+	@$(BIN)/python tests/conformance.py $(DATA)
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Installs what is missing on a Debian or Ubuntu machine: system packages, then a virtual environment in .venv.
+#   bootstrap.sh demo | test
+set -eu
+cd "$(dirname "$0")/.."
+
+build="python3 python3-venv python3-dev gcc libc6-dev libnetfilter-queue-dev libnfnetlink-dev"
+run="iptables iproute2 openssl ca-certificates"
+demo="sip-tester kamailio"
+test="tshark procps util-linux"
+
+case "${1:-}" in
+demo) packages="$build $run $demo" extra="" ;;
+test) packages="$build $run $demo $test" extra="[test]" ;;
+*) echo "usage: $0 demo|test" >&2; exit 2 ;;
+esac
+
+missing=""
+for package in $packages; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing="$missing $package"
+done
+
+if [ -n "$missing" ]; then
+    echo "Installing:$missing"
+    root=""
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || { echo "bootstrap: run as root to install:$missing" >&2; exit 3; }
+        root=sudo
+    fi
+    # A SIP server that is installed for a demonstration must not begin to listen on this machine.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap '$root rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | $root tee "$policy" >/dev/null
+        $root chmod +x "$policy"
+    fi
+    $root apt-get update -q
+    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+fi
+
+wanted="$(cat pyproject.toml "$0" | cksum) $extra"
+if [ ! -x .venv/bin/sbc-filter ] || [ "$(cat .venv/wanted 2>/dev/null)" != "$wanted" ]; then
+    [ -x .venv/bin/python ] || python3 -m venv .venv
+    echo "Installing Python packages into .venv"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".$extra"
+    echo "$wanted" > .venv/wanted
+fi
