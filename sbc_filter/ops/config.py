@@ -104,7 +104,7 @@ def load(path: Path | None) -> Configuration:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError([Problem(str(path), "", f"cannot be read: {reason(error)}")]) from None
-    return parse(str(path), text, path.resolve().parent)
+    return parse(str(path), text, path.parent)
 
 
 def parse(file: str, text: str, folder: Path) -> Configuration:
