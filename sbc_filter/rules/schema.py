@@ -156,4 +156,4 @@ def _show(value: object) -> str:
 
 
 def _list(values: Collection[str]) -> str:
-    return ", ".join(map(repr, sorted(values)))
+    return ", ".join(repr(str(value)) for value in sorted(values))
