@@ -1,0 +1,119 @@
+"""Tries the engine on outside material: `make conformance DATA=FOLDER`.
+
+FOLDER/pcaps are captures of others: every packet has to pass, unchanged without rules, and with a rule that
+verifies everything nothing may differ but the mark. FOLDER/torture are messages (RFC 4475, RFC 5118, one a file):
+as sent, and made an INVITE with an Identity, each has to give one verdict and no exception.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support.calls import LAB, VERIFY, arriving, identity, make_engine
+
+from sbc_filter.engine.verdict import Verdict
+from sbc_filter.io.capture import CaptureReader, Frame
+from sbc_filter.io.linklayer import locate_ip
+from sbc_filter.ops.pki import pem
+from sbc_filter.packet.packet import parse
+
+CHECKS = ("-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE")
+WRONG = "ip.checksum.status == 0 || udp.checksum.status == 0"
+_EVERYTHING = '[[rule]]\nname = "everything"\naction = "verify"\n'
+_MARK = re.compile(rb"P-Asserted-Identity: <[^>\r\n]*;verstat=[A-Za-z-]+[^>\r\n]*>\r\n|;verstat=[A-Za-z-]+")
+
+
+def main(folder: Path) -> int:
+    """Try all of it; the number of faults."""
+    faults = 0
+    for path in sorted((folder / "pcaps").iterdir()):
+        if path.suffix in (".pcap", ".pcapng", ".cap", ".gz"):
+            faults += _capture(path)
+    outcomes: Counter[str] = Counter()
+    messages = list(_messages(folder / "torture"))
+    for name, message in messages:
+        for variant in (message, _as_invite(message)):
+            try:
+                outcomes[_try(variant)] += 1
+            except Exception as error:
+                print(f"torture/{name}: {error!r}")
+                faults += 1
+    print(f"torture: {len(messages)} messages, each in two variants: {dict(sorted(outcomes.items()))}")
+    print(f"{faults} faults")
+    return min(faults, 1)
+
+
+def _capture(path: Path) -> int:
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "none.toml").write_text("")
+        (folder / "everything.toml").write_text(_EVERYTHING)
+        (folder / "root.pem").write_bytes(pem(LAB.root.certificate))
+        (folder / "sbc-filter.toml").write_text('[trust]\nanchors = ["root.pem"]\n')
+        before = list(CaptureReader(path))
+        counts = []
+        faults = 0
+        for rules in ("none", "everything"):
+            out, records = folder / f"{rules}.pcapng", folder / f"{rules}.jsonl"
+            with records.open("w") as file:
+                done = subprocess.run(
+                    [sys.executable, "-m", "sbc_filter", "replay", path, "--config", folder / "sbc-filter.toml"]
+                    + ["--rules", folder / f"{rules}.toml", "--json", "--out", out],
+                    stdout=file,
+                    check=False,
+                )
+            after = list(CaptureReader(out))
+            changed = [pair for pair in zip(before, after, strict=True) if pair[0].data != pair[1].data]
+            strange = [new.number for old, new in changed if rules == "none" or not _only_marked(old, new)]
+            new_errors = _errors(out) - _errors(path)
+            faults += bool(done.returncode) + len(strange) + max(new_errors, 0)
+            counts.append(f"{rules}: {len(records.read_text().splitlines())} records, {len(changed)} changed, {len(strange)} wrongly")
+        print(f"{path.name}: {len(before)} packets; {'; '.join(counts)}; tshark: {'no new error' if not faults else 'ERRORS'}")
+        return faults
+
+
+def _only_marked(old: Frame, new: Frame) -> bool:
+    first, second = (locate_ip(frame.linktype, frame.data) for frame in (old, new))
+    if first is None or second is None or old.data[: first[0]] != new.data[: second[0]]:
+        return False
+    one, other = parse(old.data[slice(*first)]), parse(new.data[slice(*second)])
+    ends = [(packet.src, packet.sport, packet.dst, packet.dport) for packet in (one, other)]
+    return ends[0] == ends[1] and _MARK.sub(b"", other.payload) == _MARK.sub(b"", one.payload)
+
+
+def _errors(capture: Path) -> int:
+    done = subprocess.run(["tshark", "-r", capture, *CHECKS, "-Y", WRONG], capture_output=True, text=True, check=True)
+    return len(done.stdout.splitlines())
+
+
+def _messages(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix not in (".md", ".txt", ".json"):
+            yield path.name, path.read_bytes()
+
+
+def _as_invite(message: bytes) -> bytes:
+    line, end, rest = message.partition(b"\r\n" if b"\r\n" in message else b"\n")
+    method = line.split(b" ")[0]
+    rest = re.sub(rb"(?mi)^(cseq\s*:\s*\d+\s+)\S+", rb"\1INVITE", rest)
+    return line.replace(method, b"INVITE", 1) + end + identity().encode() + end + rest
+
+
+def _try(message: bytes) -> str:
+    engine = make_engine(VERIFY + '[rule.on]\ninvalid = "reject"\n')
+    verdict = engine.process(arriving(message[:65000]), 1_800_000_000.0)
+    if not isinstance(verdict, Verdict):
+        raise TypeError("no verdict")
+    return f"{verdict.action}/{verdict.record.outcome if verdict.record else 'no record'}"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: make conformance DATA=FOLDER")
+    sys.exit(main(Path(sys.argv[1])))
