@@ -1,6 +1,7 @@
 """One INVITE on its way through the engine: what is known of it, and what was decided."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from sbc_filter.engine.flow import Flow
@@ -43,41 +44,53 @@ class Decision(NamedTuple):
 
 def record(case: Case, rule: Rule | None, decision: Decision, action: Action, code: int | None) -> Record:
     """The record of a decided case."""
-    message, place = case.message, case.place
-    made = blank_record(case.flow, place, case.arrived)
-    made.method = message.method
-    made.call_id = _text(message.first(b"call-id"))
-    made.cseq = _text(message.first(b"cseq"))
-    made.action = action
-    made.outcome = decision.outcome
-    made.detail = decision.detail
-    made.code = code
-    made.identities = len(message.headers(b"identity"))
-    made.attest, made.origid, made.x5u = decision.attest, decision.origid, decision.x5u
-    made.spc = decision.spc
+    message, place, parties = case.message, case.place, case.parties
+    src, dst = endpoints(case.flow)
+    name = mode = marked = None
     caller_from, called_from = _CALLER, _CALLED
     if rule is not None:
-        made.rule, made.mode = rule.name, rule.mode
+        name, mode = rule.name, rule.mode
         options = rule.sign if rule.action is RuleAction.SIGN else rule.verify
         caller_from, called_from = options.caller_from, options.called_from
-        if rule.action is RuleAction.VERIFY and rule.verify.verstat:
-            made.verstat = verstat(decision.outcome, decision.detail)
-    made.orig = case.parties.identity(caller_from)
-    called = case.parties.identity(called_from)
-    made.dest = (called,) if called else ()
-    return made
+    caller, called = parties.identity(caller_from), parties.identity(called_from)
+    if rule is not None and rule.action is RuleAction.VERIFY and rule.verify.verstat and caller is not None:
+        marked = verstat(decision.outcome, decision.detail)
+    return Record(
+        case.arrived,
+        src,
+        dst,
+        case.flow.transport,
+        place.direction,
+        message.method,
+        _text(message.first(b"call-id")),
+        _text(message.first(b"cseq")),
+        name,
+        mode,
+        action,
+        decision.outcome,
+        decision.detail,
+        code,
+        caller,
+        (called,) if called else (),
+        place.trunk,
+        decision.spc,
+        decision.attest,
+        decision.origid,
+        decision.x5u,
+        marked,
+        len(message.headers(b"identity")),
+    )
 
 
 def blank_record(flow: Flow, place: Place, arrived: float) -> Record:
     """What a record says of a message that nothing else is known of."""
-    return Record(
-        arrived,
-        _endpoint(flow.src, flow.sport),
-        _endpoint(flow.dst, flow.dport),
-        flow.transport,
-        place.direction,
-        trunk=place.trunk,
-    )
+    return Record(arrived, *endpoints(flow), flow.transport, place.direction, trunk=place.trunk)
+
+
+@lru_cache(maxsize=4096)
+def endpoints(flow: Flow) -> tuple[str, str]:
+    """Both ends of a flow as records write them."""
+    return _endpoint(flow.src, flow.sport), _endpoint(flow.dst, flow.dport)
 
 
 _CALLER: tuple[str, ...] = ("pai", "from")

@@ -57,7 +57,8 @@ def _mark(rule: Rule, case: Case, decision: Decision) -> None:
     if rule.verify.verstat and verstat is not None:
         party = case.parties.first(rule.verify.caller_from)
         if party is not None:
-            marking.mark(case.message, party, case.parties.first(_FROM), verstat)
+            caller_from = None if party.source == "pai" else case.parties.first(_FROM)
+            marking.mark(case.message, party, caller_from, verstat)
     if decision.outcome is Outcome.PASSED and not rule.verify.identity_keep:
         _remove(case.message, ("Identity",))
 

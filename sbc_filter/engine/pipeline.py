@@ -93,7 +93,6 @@ class Engine:
         held = self._transactions.free(need_id)
         if held is None:
             return _ACCEPT
-        self._transactions.at(now)
         held.answers[held.waits_for] = self._certificates.learn(held.waits_for, answer, now)
         if held.cancelled:
             return _DROP
@@ -114,17 +113,16 @@ class Engine:
         return released
 
     def _decide(self, message: bytes, flow: Flow, now: float, packet: Packet | None) -> Verdict | Need:
-        self._transactions.at(now)
         ours = OURS.match(message)
         if ours is None:
             return _ACCEPT
         if ours[1].upper() != b"INVITE":
-            return self._ack_or_cancel(message, flow)
+            return self._ack_or_cancel(message, flow, now)
         key = message_key(message, flow)
-        verdict = self._transactions.decided(key)
+        verdict = self._transactions.decided(key, now)
         if verdict is not None:
             self.counters["retransmission"] += 1
-            return _wrap(verdict._replace(record=None, monitored=()), packet)
+            return _wrap(verdict, packet)
         if self._transactions.is_held(key):
             self.counters["held-duplicate"] += 1
             return _DROP
@@ -143,7 +141,7 @@ class Engine:
         if isinstance(verdict, Need):
             return verdict
         if verdict.record is not None and verdict.record.rule is not None:
-            self._transactions.decide(invite.key, verdict)
+            self._transactions.decide(invite.key, Verdict(verdict.action, verdict.payload, verdict.emit), now)
         return _wrap(verdict, invite.packet)
 
     def _read(self, invite: Invite, place: Place) -> Case:
@@ -181,9 +179,11 @@ class Engine:
                 decision = apply(rule, case, self._credentials, self._lookup(invite, case, now))
                 assert isinstance(decision, Decision), "what could not be held for has an answer now"
             if rule.mode is Mode.ENFORCE:
-                return self._carry_out(rule, case, decision)._replace(monitored=monitored)
+                verdict = self._carry_out(rule, case, decision, now)
+                return verdict._replace(monitored=monitored) if monitored else verdict
             monitored += (_monitored(rule, case, decision),)
-        return _pass(case, Detail.NO_RULE)._replace(monitored=monitored)
+        verdict = _pass(case, Detail.NO_RULE)
+        return verdict._replace(monitored=monitored) if monitored else verdict
 
     def _lookup(self, invite: Invite, case: Case, now: float) -> CertificateLookup:
         def lookup(x5u: str) -> SigningCertificate | VerificationError | None:
@@ -210,7 +210,7 @@ class Engine:
         self._transactions.hold(invite)
         return Need(invite.need, NeedKind.CERTIFICATE, x5u, invite.deadline)
 
-    def _carry_out(self, rule: Rule, case: Case, decision: Decision) -> Verdict:
+    def _carry_out(self, rule: Rule, case: Case, decision: Decision, now: float) -> Verdict:
         """Edit, or answer, as the treatment says."""
         treatment, message = decision.treatment, case.message
         if treatment.action is TreatmentAction.CONTINUE and rule.insertion is Insertion.REDIRECT and not case.emergency:
@@ -229,12 +229,12 @@ class Engine:
         try:
             via = top_via(message)
             answers = (refuse_call(rule, case, decision, via, to_tag(self._secret, message, via)),)
-            self._transactions.reject(transaction_key(message, via, case.flow))
+            self._transactions.reject(transaction_key(message, via, case.flow), now)
         except MessageError:
             self.counters["unanswerable"] += 1  # no Via to send it to: the call ends all the same
         return Verdict(action, None, answers, record(case, rule, decision, action, code))
 
-    def _ack_or_cancel(self, buffer: bytes, flow: Flow) -> Verdict:
+    def _ack_or_cancel(self, buffer: bytes, flow: Flow, now: float) -> Verdict:
         """Absorb the ACK of our own answers, answer the CANCEL of what we hold or have answered (S-144, S-145)."""
         try:
             message = SipMessage.parse(buffer)
@@ -252,23 +252,23 @@ class Engine:
             self.counters["ack-absorbed"] += 1
             return _DROP
         accepted = respond(message, flow, via, (200, "OK"), ours)
-        if self._transactions.is_rejected(key):
+        if self._transactions.is_rejected(key, now):
             self.counters["cancel-answered"] += 1
             return Verdict(Action.DROP, emit=(accepted,))
         held = self._transactions.held_by(key)
         if held is None or message.method != "CANCEL":
             return _ACCEPT
-        return self._cancel(held, accepted, ours)
+        return self._cancel(held, accepted, ours, now)
 
-    def _cancel(self, held: Invite, accepted: Datagram, tag: str) -> Verdict:
+    def _cancel(self, held: Invite, accepted: Datagram, tag: str, now: float) -> Verdict:
         """200 for the CANCEL, 487 for the INVITE that was held: the SBC sees neither."""
         self.counters["cancel-answered"] += 1
         invite = SipMessage.parse(held.message)
         terminated = respond(invite, held.flow, top_via(invite), (487, "Request Terminated"), tag)
         held.cancelled = True
         assert held.transaction is not None, "it was found by this key"
-        self._transactions.reject(held.transaction)
-        self._transactions.decide(held.key, Verdict(Action.REJECT, emit=(terminated,)))
+        self._transactions.reject(held.transaction, now)
+        self._transactions.decide(held.key, Verdict(Action.REJECT, emit=(terminated,)), now)
         return Verdict(Action.DROP, emit=(accepted, terminated))
 
 
@@ -292,8 +292,9 @@ def _wrap(verdict: Verdict, packet: Packet | None) -> Verdict:
     if packet is None or verdict.payload is None:
         return verdict
     try:
-        return verdict._replace(payload=packet.replace_payload(verdict.payload))
+        payload = packet.replace_payload(verdict.payload)
     except PacketError as error:
         if verdict.record is not None:
             verdict.record.action, verdict.record.detail = Action.ACCEPT, error.detail
         return verdict._replace(action=Action.ACCEPT, payload=None)
+    return Verdict(verdict.action, payload, verdict.emit, verdict.record, verdict.monitored)

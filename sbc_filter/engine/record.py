@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from operator import attrgetter
 
 
 @dataclass(slots=True)
@@ -35,11 +36,10 @@ class Record:
 
     def to_json(self) -> str:
         """One line of JSON; `packet` only in replay."""
-        fields = {name: getattr(self, name) for name in _FIELDS}
-        if self.packet is not None:
-            fields = {"packet": self.packet, **fields}
-        return _ENCODE(fields)
+        line = _encode(dict(zip(_FIELDS, _VALUES(self), strict=True)))
+        return line if self.packet is None else f'{{"packet":{self.packet},{line[1:]}'
 
 
 _FIELDS = tuple(name for name in Record.__dataclass_fields__ if name != "packet")
-_ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, check_circular=False).encode
+_VALUES = attrgetter(*_FIELDS)
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode

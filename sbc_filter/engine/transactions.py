@@ -3,12 +3,10 @@
 All of it is bounded, and forgotten after the 32 s that a transaction can last (RFC 3261 §17.1.1.2, Timer B).
 """
 
-import hashlib
 from dataclasses import dataclass, field
 
-from cachetools import TTLCache
-
 from sbc_filter.engine.flow import Flow
+from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.errors import VerificationError
 from sbc_filter.packet.packet import Packet
@@ -19,9 +17,10 @@ from sbc_filter.stir.certificate import SigningCertificate
 LIFETIME = 32.0  # seconds
 REMEMBERED_BYTES = 64 << 20  # of decisions for retransmissions
 REJECTED = 100_000  # transactions
+_OVERHEAD = 2048  # bytes of objects, answers and records around a remembered message
 
 # An INVITE and its retransmissions: the very same bytes over the very same flow. Anything less would
-# let one message ride on the verdict of another.
+# let one message ride on the verdict of another. (As a dictionary key: Python's hash of bytes is keyed.)
 MessageKey = tuple[bytes, Flow]
 # What an INVITE shares with its ACK and CANCEL, and between whom.
 TransactionKey = tuple[bytes, bytes, bytes, bytes, str, str]
@@ -29,7 +28,7 @@ TransactionKey = tuple[bytes, bytes, bytes, bytes, str, str]
 
 def message_key(message: bytes, flow: Flow) -> MessageKey:
     """The key under which a decision is remembered."""
-    return hashlib.sha256(message).digest(), flow
+    return message, flow
 
 
 def transaction_key(message: SipMessage, via: Via, flow: Flow) -> TransactionKey:
@@ -55,37 +54,31 @@ class Invite:
 
 
 class Transactions:
-    """The engine's memory of transactions; the time is set by `at` before each use."""
+    """The engine's memory of transactions."""
 
     def __init__(self) -> None:
-        self._now = 0.0
-        self._decided: TTLCache[MessageKey, Verdict] = TTLCache(
-            REMEMBERED_BYTES, LIFETIME, timer=lambda: self._now, getsizeof=_size
-        )
-        self._rejected: TTLCache[TransactionKey, None] = TTLCache(REJECTED, LIFETIME, timer=lambda: self._now)
+        self._decided: Memory[MessageKey, Verdict] = Memory(REMEMBERED_BYTES, LIFETIME)
+        self._rejected: Memory[TransactionKey, bool] = Memory(REJECTED, LIFETIME)
         self.held: dict[int, Invite] = {}
         self._held_messages: dict[MessageKey, int] = {}
         self._held_transactions: dict[TransactionKey, int] = {}
 
-    def at(self, now: float) -> None:
-        """Set the time; everything older than `LIFETIME` is forgotten."""
-        self._now = now
-
-    def decided(self, key: MessageKey) -> Verdict | None:
+    def decided(self, key: MessageKey, now: float) -> Verdict | None:
         """The verdict of the first copy of this message."""
-        return self._decided.get(key)
+        return self._decided.get(key, now)
 
-    def decide(self, key: MessageKey, verdict: Verdict) -> None:
+    def decide(self, key: MessageKey, verdict: Verdict, now: float) -> None:
         """Remember a verdict for the retransmissions to come."""
-        self._decided[key] = verdict
+        weight = len(key[0]) + len(verdict.payload or b"") + _OVERHEAD
+        self._decided.put(key, verdict, now + LIFETIME, now, weight)
 
-    def is_rejected(self, key: TransactionKey) -> bool:
+    def is_rejected(self, key: TransactionKey, now: float) -> bool:
         """Whether we answered this transaction ourselves."""
-        return key in self._rejected
+        return self._rejected.get(key, now) is not None
 
-    def reject(self, key: TransactionKey) -> None:
+    def reject(self, key: TransactionKey, now: float) -> None:
         """Remember that we answered this transaction ourselves."""
-        self._rejected[key] = None
+        self._rejected.put(key, True, now + LIFETIME, now)
 
     def hold(self, held: Invite) -> None:
         """Begin, or go on, to hold an INVITE."""
@@ -111,7 +104,3 @@ class Transactions:
             if held.transaction is not None:
                 self._held_transactions.pop(held.transaction, None)
         return held
-
-
-def _size(verdict: Verdict) -> int:
-    return 1024 + len(verdict.payload or b"") + sum(len(datagram.payload) for datagram in verdict.emit)

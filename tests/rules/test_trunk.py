@@ -52,9 +52,7 @@ def read(text: str) -> tuple[list[Trunk], list[str]]:
         ("198.51.100.8", "203.0.113.10", 5060, "tcp", ("acme-tcp", False)),
     ],
 )
-def test_the_trunk_of_a_flow(
-    peer: str, local: str, port: int, transport: str, found: tuple[str, bool]
-) -> None:
+def test_the_trunk_of_a_flow(peer: str, local: str, port: int, transport: str, found: tuple[str, bool]) -> None:
     trunks, problems = read(TRUNKS)
     assert problems == []
     assert TrunkTable(trunks)(peer, local, port, transport) == found
@@ -83,10 +81,20 @@ def test_an_endpoint(text: str, endpoint: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":5060", "5060", "h.example:5060", "203.0.113.10:", "203.0.113.10:0", "203.0.113.10:65536", "203.0.113.10:sip"]
+    "text",
+    [
+        "",
+        ":5060",
+        "5060",
+        "h.example:5060",
+        "203.0.113.10:",
+        "203.0.113.10:0",
+        "203.0.113.10:65536",
+        "203.0.113.10:sip",
+    ],
 )
 def test_what_is_no_endpoint(text: str) -> None:
-    with pytest.raises(ValueError, match="is no address with a port|does not appear to be an IPv4 or IPv6 address"):
+    with pytest.raises(ValueError, match=r"is no address with a port|does not appear to be an IPv4 or IPv6 address"):
         parse_endpoint(text, 5060)
 
 

@@ -6,11 +6,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
-from support.calls import LAB, NOW
 
 from sbc_filter.ops.pki import Authority, pem
 from sbc_filter.stir import der, tnauthlist
 from sbc_filter.stir.tnauthlist import TnAuthList, encode_tnauthlist
+from support.calls import LAB, NOW
 
 SPC_1234 = encode_tnauthlist(TnAuthList(("1234",)))
 _USAGES = (
@@ -30,7 +30,9 @@ def numbers(*ranges: tuple[str, int], ones: tuple[str, ...] = ()) -> bytes:
 
 
 def constraints(
-    include: tuple[str, ...] = (), permitted: tuple[tuple[str, tuple[str, ...]], ...] = (), exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = (),
+    permitted: tuple[tuple[str, tuple[str, ...]], ...] = (),
+    exclude: tuple[str, ...] = (),
 ) -> bytes:
     """The octets of (Enhanced)JWTClaimConstraints, explicitly tagged (RFC 8226 §8, RFC 9118 §4)."""
 
@@ -41,7 +43,9 @@ def constraints(
     if include:
         members += der.encode(0xA0, strings(0x16, include))
     if permitted:
-        claims = [der.encode(0x30, der.encode(0x16, name.encode()) + strings(0x0C, values)) for name, values in permitted]
+        claims = [
+            der.encode(0x30, der.encode(0x16, name.encode()) + strings(0x0C, values)) for name, values in permitted
+        ]
         members += der.encode(0xA1, der.encode(0x30, b"".join(claims)))
     if exclude:
         members += der.encode(0xA2, strings(0x16, exclude))

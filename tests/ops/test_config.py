@@ -1,0 +1,259 @@
+"""The configuration file (DESIGN §5): every key, every problem at once, paths relative to the file."""
+
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sbc_filter.errors import ConfigurationError
+from sbc_filter.ops import config
+from sbc_filter.ops.config import (
+    CertificateSettings,
+    Configuration,
+    CredentialSettings,
+    NetworkSettings,
+    QueueConfiguration,
+    TrustSettings,
+    find,
+    load,
+    parse,
+)
+from sbc_filter.rules.trunk import Trunk
+
+FOLDER = Path("/etc/sbc-filter")
+
+# The configuration of DESIGN §5 without what is not supported: trust.fetch, trust.trust_list, [metrics].
+EXAMPLE = """
+[network]
+sbc   = ["203.0.113.10", "2001:DB8::10"]
+ports = [5060, 5080]
+trusted_peers = ["192.0.2.0/24"]
+emergency = ["911", "urn:service:sos*"]
+numbering = "france"
+[queue]
+number = 60
+workers = 1
+on_overload = { inbound = "accept", outbound = "drop" }
+[trust]
+anchors = ["anchors", "/srv/root.pem"]
+crls = ["crl.pem"]
+crl_policy = "hard"
+lenient_tnauthlist = true
+[certificates]
+directory = "certificates"
+fetch = true
+cache = "/var/cache/elsewhere"
+command = ["/usr/local/bin/certificate-for", "--pem"]
+allowed_networks = ["10.9.0.0/16"]
+web_ca = "web.pem"
+[credentials.acme]
+key = "keys/acme.pem"
+certificate = "/srv/acme-chain.pem"
+x5u = "https://certificates.example.org/acme.pem"
+[trunks.core]
+addresses = ["10.0.0.0/8"]
+trusted = true
+[rules]
+directory = "our-rules"
+[log]
+records = "records.jsonl"
+"""
+
+
+def broken(*values: Any, reason: str) -> Any:
+    return pytest.param(*values, marks=pytest.mark.xfail(strict=True, reason=reason))
+
+
+def test_every_key() -> None:
+    assert parse("c.toml", EXAMPLE, FOLDER) == Configuration(
+        "c.toml",
+        FOLDER,
+        FOLDER / "our-rules",
+        NetworkSettings(
+            ("203.0.113.10", "2001:db8::10"),
+            (5060, 5080),
+            (ip_network("192.0.2.0/24"),),
+            ("911", "urn:service:sos*"),
+            "france",
+        ),
+        QueueConfiguration(60, "accept", "drop"),
+        TrustSettings((FOLDER / "anchors", Path("/srv/root.pem")), (FOLDER / "crl.pem",), "hard", True),
+        CertificateSettings(
+            FOLDER / "certificates",
+            True,
+            Path("/var/cache/elsewhere"),
+            ("/usr/local/bin/certificate-for", "--pem"),
+            (ip_network("10.9.0.0/16"),),
+            FOLDER / "web.pem",
+        ),
+        {
+            "acme": CredentialSettings(
+                FOLDER / "keys/acme.pem",
+                Path("/srv/acme-chain.pem"),
+                "https://certificates.example.org/acme.pem",
+            )
+        },
+        (Trunk("core", (ip_network("10.0.0.0/8"),), trusted=True),),
+        FOLDER / "records.jsonl",
+    )
+
+
+def test_the_defaults() -> None:
+    for made in (load(None), parse("", "", Path())):
+        assert made.network == NetworkSettings((), (5060,), (), ("911", "112", "933", "urn:service:sos*"), "nanp")
+        assert made.queue == QueueConfiguration(50, "accept", "accept")  # fail-open unless told otherwise
+        assert made.trust == TrustSettings((), (), "soft", False)
+        assert made.certificates == CertificateSettings(None, False, Path("/var/cache/sbc-filter"), ())
+        assert (made.credentials, made.trunks, made.records) == ({}, (), None)
+
+
+NETWORKS = "write an address or a network such as 198.51.100.0/24"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("x =", "this is no TOML: Invalid value (at end of document)"),
+        ("network = 5", "network: has to be a table, not 5"),
+        ("[netwrk]", "netwrk: is unknown; did you mean 'network'?"),
+        ('[network]\nsbc = ["sbc.example"]', "network.sbc: 'sbc.example' is no address"),
+        ("[network]\nsbc = [5]", "network.sbc: has to be a list of strings, not [5]"),
+        ("[network]\nports = [0]", "network.ports: has to be a list of port numbers such as [5060]"),
+        ("[network]\nports = [65536]", "network.ports: has to be a list of port numbers such as [5060]"),
+        ("[network]\nports = 5060", "network.ports: has to be a list of port numbers such as [5060]"),
+        ("[network]\nports = []", "network.ports: has to be a list of port numbers such as [5060]"),
+        broken(
+            "[network]\nports = [true]",
+            "network.ports: has to be a list of port numbers such as [5060]",
+            reason="ops/config.py: true is an int, and so port 1",
+        ),
+        (
+            '[network]\ntrusted_peers = ["10.0.0.1/8"]',
+            f"network.trusted_peers: 10.0.0.1/8 has host bits set: {NETWORKS}",
+        ),
+        ("[network]\nemergency = 911", "network.emergency: has to be a list of strings, not 911"),
+        ('[network]\nnumbering = "us"', "network.numbering: is 'us'; allowed are 'e164', 'france', 'nanp'"),
+        ("[network]\nport = 5060", "network.port: is unknown; did you mean 'ports'?"),
+        ("[queue]\nnumber = 65535", "queue.number: has to be a whole number from 0 to 65534, not 65535"),
+        ("[queue]\nnumber = true", "queue.number: has to be a whole number from 0 to 65534, not True"),
+        ('[queue]\non_overload = "accept"', "queue.on_overload: has to be a table, not 'accept'"),
+        (
+            '[queue]\non_overload = { inbound = "pass" }',
+            "queue.on_overload.inbound: is 'pass'; allowed are 'accept', 'drop'",
+        ),
+        ('[trust]\ncrl_policy = "firm"', "trust.crl_policy: is 'firm'; allowed are 'hard', 'soft'"),
+        ("[trust]\nanchors = 5", "trust.anchors: has to be a list of strings, not 5"),
+        ("[trust]\nlenient_tnauthlist = 1", "trust.lenient_tnauthlist: has to be true or false, not 1"),
+        ('[certificates]\nfetch = "yes"', "certificates.fetch: has to be true or false, not 'yes'"),
+        ("[certificates]\ncommand = [5]", "certificates.command: has to be a list of strings, not [5]"),
+        ("[certificates]\ncache = 5", "certificates.cache: has to be a string, not 5"),
+        (
+            '[certificates]\nallowed_networks = ["x"]',
+            f"certificates.allowed_networks: 'x' does not appear to be an IPv4 or IPv6 network: {NETWORKS}",
+        ),
+        ("[certificates]\nfetchs = true", "certificates.fetchs: is unknown; did you mean 'fetch'?"),
+        (
+            '[credentials.a]\nkey = "k"\ncertificate = "c"',
+            "credentials.a.x5u: is missing",
+        ),
+        (
+            '[credentials.a]\nkey = "k"\ncertificate = "c"\nx5u = "u"\nkeys = "k"',
+            "credentials.a.keys: is unknown; did you mean 'key'?",
+        ),
+        broken(
+            "[credentials]\na = 5",
+            "credentials.a: has to be a table, not 5",
+            reason="ops/config.py: what is no table is read as an empty one, and all its keys are missing",
+        ),
+        ("[trunks.a]", "trunks.a.addresses: is missing: the addresses or networks of the other end"),
+        ('[rules]\ndirectry = "x"', "rules.directry: is unknown; did you mean 'directory'?"),
+        ("[log]\nrecords = 5", "log.records: has to be a string, not 5"),
+        ('[log]\nlevel = "x"', "log.level: is unknown; known here are 'records'"),
+    ],
+)
+def test_one_problem(text: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse("c.toml", text, FOLDER)
+    assert [str(each) for each in caught.value.problems] == [f"c.toml: {problem}"]
+
+
+def test_all_problems_at_once() -> None:
+    text = """
+[network]
+sbc = ["a", "203.0.113.10", "b"]
+ports = [99999]
+[queue]
+number = -1
+on_overload = { inbound = "x", outbound = "y", sideways = "z" }
+[trust]
+crl_policy = "none"
+[credentials.a]
+key = "k"
+[lgo]
+"""
+    with pytest.raises(ConfigurationError) as caught:
+        parse("c.toml", text, FOLDER)
+    assert [str(each) for each in caught.value.problems] == [
+        "c.toml: network.sbc: 'a' is no address",
+        "c.toml: network.sbc: 'b' is no address",
+        "c.toml: network.ports: has to be a list of port numbers such as [5060]",
+        "c.toml: queue.number: has to be a whole number from 0 to 65534, not -1",
+        "c.toml: queue.on_overload.inbound: is 'x'; allowed are 'accept', 'drop'",
+        "c.toml: queue.on_overload.outbound: is 'y'; allowed are 'accept', 'drop'",
+        "c.toml: queue.on_overload.sideways: is unknown; known here are 'inbound', 'outbound'",
+        "c.toml: trust.crl_policy: is 'none'; allowed are 'hard', 'soft'",
+        "c.toml: credentials.a.certificate: is missing",
+        "c.toml: credentials.a.x5u: is missing",
+        "c.toml: lgo: is unknown; did you mean 'log'?",
+    ]
+
+
+def test_relative_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "c.toml").write_text('[trust]\nanchors = ["anchors", "../root.pem"]\n')
+    monkeypatch.chdir(tmp_path)
+    made = load(Path("deep/c.toml"))
+    assert [path.resolve() for path in made.trust.anchors] == [tmp_path / "deep/anchors", tmp_path / "root.pem"]
+    assert made.file == "deep/c.toml"
+
+
+def test_records_go_to_the_journal_or_to_a_file() -> None:
+    assert parse("c.toml", '[log]\nrecords = "journal"', FOLDER).records is None
+    assert parse("c.toml", '[log]\nrecords = "r.jsonl"', FOLDER).records == FOLDER / "r.jsonl"
+
+
+def test_a_folder_of_rules_beside_the_file_is_taken(tmp_path: Path) -> None:
+    assert parse("c.toml", "", tmp_path).rules is None
+    (tmp_path / "rules").mkdir()
+    assert parse("c.toml", "", tmp_path).rules == tmp_path / "rules"
+    assert parse("c.toml", '[rules]\ndirectory = "other"', tmp_path).rules == tmp_path / "other"
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "latin.toml").write_bytes(b"# \xe9\n")
+    for path, why in (
+        (tmp_path / "none.toml", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "latin.toml", "'utf-8' codec can't decode byte 0xe9 in position 2: invalid continuation byte"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            load(path)
+        assert str(caught.value) == f"{path}: cannot be read: {why}"
+
+
+def test_where_the_configuration_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system, work, captures = tmp_path / "etc.toml", tmp_path / "work", tmp_path / "captures"
+    work.mkdir()
+    captures.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setattr(config, "SYSTEM", system)
+    given, capture, here = Path("mine.toml"), captures / "a.pcap", Path("sbc-filter.toml")
+    assert [find(given), find(None), find(None, capture)] == [given, None, None]  # given: even if it is not there
+    system.touch()
+    assert [find(given), find(None), find(None, capture)] == [given, system, None]  # no replay takes the live one
+    here.touch()
+    assert [find(given), find(None), find(None, capture)] == [given, here, here]
+    beside = captures / "sbc-filter.toml"
+    beside.touch()
+    assert [find(given, capture), find(None), find(None, capture)] == [given, here, beside]

@@ -1,0 +1,291 @@
+"""Matching: every condition by itself, their order, shares; and what a rule does with an outcome (DESIGN §5)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from support.calls import CALLED, CALLER, CARRIER, NOW, identity, invite
+
+from sbc_filter.engine.parties import Parties
+from sbc_filter.errors import Detail, Outcome
+from sbc_filter.rules.facts import Facts
+from sbc_filter.rules.loader import load_rules
+from sbc_filter.rules.model import CONTINUE, Direction, Mode, Rule, RuleAction, Treatment, TreatmentAction, When
+from sbc_filter.rules.ruleset import RuleSet, treatment
+from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip.number import canonicaliser
+
+TRUNKS = '[trunks.acme]\naddresses = ["192.0.2.0/24"]\n[trunks.core]\naddresses = ["10.0.0.0/8"]\n'
+LISTS = {"callers.txt": f"{CALLER}\n"}
+
+
+def broken(*values: Any, reason: str) -> Any:
+    return pytest.param(*values, marks=pytest.mark.xfail(strict=True, reason=reason))
+
+
+def rules(text: str) -> RuleSet:
+    return load_rules({"r.toml": TRUNKS + text}, LISTS.__getitem__, ["ours"])[0]
+
+
+def rule(name: str, *lines: str, action: str = "pass") -> str:
+    return "\n".join(["[[rule]]", f'name = "{name}"', f'action = "{action}"', *lines, ""])
+
+
+def facts(message: bytes | None = None, **changes: Any) -> Facts:
+    """An inbound INVITE of trunk acme, seen on Friday at 08:00 UTC."""
+    parsed = SipMessage.parse(invite() if message is None else message)
+    identity_of = Parties(parsed, canonicaliser()).identity
+    made = Facts(parsed.method, Direction.INBOUND, "acme", CARRIER, "udp", NOW, parsed, identity_of)
+    return made._replace(**changes)
+
+
+def names(ruleset: RuleSet, given: Facts) -> list[str]:
+    return [found.name for found in ruleset.matching(given)]
+
+
+ANONYMOUS = invite(caller="x").replace(b"sip:+x@carrier.example", b"sip:anonymous@anonymous.invalid")
+PAI = f"P-Asserted-Identity: <sip:+{CALLED}@carrier.example>"
+FROM_PRIVATE = 'action = "verify"\n[rule.verify]\ncaller_from = ["X-Orig-TN", "from"]\ncalled_from = ["ruri"]'
+
+
+@pytest.mark.parametrize(
+    ("condition", "given", "matches"),
+    [
+        ("", facts(), True),
+        ('direction = "inbound"', facts(), True),
+        ('direction = "outbound"', facts(), False),
+        ('direction = "inbound"', facts(direction=None), False),
+        ('trunk = ["core", "acme"]', facts(), True),
+        ('trunk = ["core"]', facts(), False),
+        ('trunk = ["acme"]', facts(trunk=None), False),
+        ('method = ["INVITE"]', facts(), True),
+        ("has_identity = true", facts(), False),
+        ("has_identity = false", facts(), True),
+        ("has_identity = true", facts(invite(identity())), True),
+        ("has_identity = true", facts(invite(identity(name="y"))), True),  # S-031
+        ("has_identity = false", facts(invite(identity(name="y"))), False),
+        ('caller = ["1215*"]', facts(), True),
+        ('caller = ["@callers.txt"]', facts(), True),
+        ('caller = ["1216*"]', facts(), False),
+        ('caller = ["anonymous"]', facts(), False),
+        ('caller = ["anonymous"]', facts(ANONYMOUS), True),
+        ('caller = ["*"]', facts(ANONYMOUS), False),
+        ('not_caller = ["1215*"]', facts(), False),
+        ('not_caller = ["1216*"]', facts(), True),
+        ('not_caller = ["1216*"]', facts(ANONYMOUS), True),
+        ('not_caller = ["anonymous"]', facts(ANONYMOUS), False),
+        (f'caller = ["{CALLED}"]', facts(invite(PAI)), True),  # S-072: PAI before From
+        (f'caller = ["{CALLER}"]', facts(invite(PAI)), False),
+        (f'called = ["{CALLED}"]', facts(), True),
+        (f'called = ["{CALLER}"]', facts(), False),
+        (f'not_called = ["{CALLED}"]', facts(), False),
+        (f'not_called = ["{CALLER}"]', facts(), True),
+        (f'caller = ["1215*"]\nnot_caller = ["{CALLER}"]', facts(), False),
+        ('caller = ["1215*"]\nnot_caller = ["12155559999"]', facts(), True),
+        ('header = { "X-Customer" = "^42$" }', facts(invite("X-Customer: 42")), True),
+        ('header = { "X-Customer" = "^42$" }', facts(invite("X-Customer: 421")), False),
+        ('header = { "X-Customer" = "2" }', facts(invite("X-Customer: 421")), True),
+        ('header = { "x-CUSTOMER" = "^42$" }', facts(invite("X-Customer:   42")), True),
+        ('header = { "X-Customer" = "^42$" }', facts(invite("X-Customer: 41", "X-Customer: 42")), True),
+        ('header = { "X-Customer" = "^42$" }', facts(), False),
+        ('header = { "X-Customer" = "^$" }', facts(invite("X-Customer:")), True),
+        ('header = { "X-Customer" = true }', facts(invite("X-Customer: 7")), True),
+        ('header = { "X-Customer" = true }', facts(), False),
+        ('header = { "X-Customer" = false }', facts(), True),
+        ('header = { "X-Customer" = false }', facts(invite("X-Customer: 7")), False),
+        ('header = { "Subject" = "lunch" }', facts(invite("s: lunch")), True),  # S-148: compact forms
+        ('header = { "s" = "lunch" }', facts(invite("Subject: lunch")), True),
+        ('header = { "X-A" = true, "X-B" = "b" }', facts(invite("X-A: a", "X-B: b")), True),
+        ('header = { "X-A" = true, "X-B" = "b" }', facts(invite("X-A: a")), False),
+        ('header = { "X-A" = "\ufffd" }', facts(invite("X-A: #").replace(b"#", b"\xff")), True),
+        ('time = { days = ["fri"], hours = "08:00-09:00" }', facts(), True),
+        ('time = { days = ["fri"], hours = "08:00-09:00" }', facts(now=NOW - 1), False),
+        ('time = { days = ["fri"], hours = "03:00-04:00", zone = "America/New_York" }', facts(), True),
+    ],
+)
+def test_a_condition(condition: str, given: Facts, matches: bool) -> None:
+    assert names(rules(rule("r", condition)), given) == ["r"] * matches
+
+
+@pytest.mark.parametrize(
+    ("condition", "given", "matches"),
+    [
+        (f'caller = ["{CALLED}"]', facts(invite(f"X-Orig-TN: +{CALLED}")), True),
+        (f'caller = ["{CALLER}"]', facts(), True),  # no such header: From
+        (
+            'called = ["12155550123"]',
+            facts(invite().replace(b"INVITE sip:+12155550199", b"INVITE sip:+12155550123")),
+            True,
+        ),
+        (
+            f'called = ["{CALLED}"]',
+            facts(invite().replace(b"INVITE sip:+12155550199", b"INVITE sip:+12155550123")),
+            False,
+        ),
+    ],
+)
+def test_the_parties_come_from_where_the_rule_says(condition: str, given: Facts, matches: bool) -> None:
+    text = f'[[rule]]\nname = "r"\n{condition}\n{FROM_PRIVATE}\n'
+    assert names(rules(text), given) == ["r"] * matches
+
+
+@pytest.mark.parametrize(
+    ("by", "calls", "passed_on"),
+    [
+        ("trunk", [{}, {}, {"trunk": "core"}, {"trunk": None}, {"trunk": None}], [1, 4]),
+        ("peer", [{}, {}, {"peer": "192.0.2.8"}, {"peer": "192.0.2.8"}], [1, 3]),
+        ("caller", [{}, {"message": "12155550101"}, {}, {"message": "12155550101"}], [2, 3]),
+        ("called", [{}, {"message": "12155550101"}, {}], [1, 2]),
+    ],
+)
+def test_a_rate_matches_what_exceeds_it(by: str, calls: list[dict[str, Any]], passed_on: list[int]) -> None:
+    ruleset = rules(rule("r", f'rate = {{ over = 1, per = "1m", by = "{by}" }}'))
+    made = [facts(invite(caller=call["message"])) if "message" in call else facts(**call) for call in calls]
+    assert [number for number, given in enumerate(made) if names(ruleset, given)] == passed_on
+
+
+def test_a_rate_counts_only_what_all_other_conditions_match() -> None:
+    ruleset = rules(rule("r", 'called = ["999*"]', 'rate = { over = 1, per = "1m", by = "trunk" }'))
+    other, meant = facts(), facts(invite(called="99955550100"))
+    assert [names(ruleset, given) for given in (other, other, meant, other, meant)] == [[], [], [], [], ["r"]]
+
+
+def test_rules_match_in_their_order() -> None:
+    ruleset = rules(
+        rule("one", 'caller = ["1216*"]')
+        + rule("two", 'mode = "monitor"')
+        + rule("three", 'caller = ["1215*"]', action="drop")
+        + rule("four")
+    )
+    found = list(ruleset.matching(facts()))
+    assert [(each.name, each.mode, each.action) for each in found] == [
+        ("two", Mode.MONITOR, RuleAction.PASS),
+        ("three", Mode.ENFORCE, RuleAction.DROP),
+        ("four", Mode.ENFORCE, RuleAction.PASS),
+    ]
+    assert [each.name for each in ruleset.rules] == ["one", "two", "three", "four"]
+
+
+def test_rules_behind_the_one_enforced_are_not_even_tried() -> None:
+    """The caller takes no more from the iterator, so a rate behind it counts nothing."""
+    ruleset = rules(rule("one") + rule("two", 'rate = { over = 1, per = "1m", by = "trunk" }'))
+    for _ in range(5):
+        assert next(ruleset.matching(facts())).name == "one"
+    assert names(ruleset, facts()) == ["one"]
+
+
+def test_no_rules_match_nothing() -> None:
+    assert names(RuleSet(), facts()) == []
+
+
+def modes(percent: float, ids: range) -> Mapping[int, Mode]:
+    ruleset = rules(rule("r", f"enforce_percent = {percent}"))
+    return {number: next(ruleset.matching(facts(invite(number=number)))).mode for number in ids}
+
+
+@pytest.mark.parametrize("percent", [10, 50, 99])
+def test_a_share_of_the_calls_is_enforced_and_the_rest_only_watched(percent: int) -> None:
+    enforced = sum(mode is Mode.ENFORCE for mode in modes(percent, range(10_000)).values())
+    assert abs(enforced - 100 * percent) < 200  # four standard deviations at the worst
+
+
+def test_the_share_is_stable_by_call_id_and_grows_with_the_percentage() -> None:
+    few, again, more = modes(10, range(500)), modes(10, range(500)), modes(40, range(500))
+    assert few == again
+    assert {number for number, mode in few.items() if mode is Mode.ENFORCE} <= {
+        number for number, mode in more.items() if mode is Mode.ENFORCE
+    }
+    retransmitted = invite("Subject: a later INVITE of the same call", number=3)
+    ruleset = rules(rule("r", "enforce_percent = 10"))
+    assert next(ruleset.matching(facts(retransmitted))).mode is few[3]
+
+
+@pytest.mark.parametrize(("percent", "mode"), [(0, Mode.MONITOR), (100, Mode.ENFORCE)])
+def test_all_and_none(percent: int, mode: Mode) -> None:
+    assert set(modes(percent, range(200)).values()) == {mode}
+
+
+def test_a_rule_in_monitor_mode_stays_so_whatever_the_share() -> None:
+    ruleset = rules(rule("r", 'mode = "monitor"', "enforce_percent = 50"))
+    assert {next(ruleset.matching(facts(invite(number=n)))).mode for n in range(100)} == {Mode.MONITOR}
+
+
+REJECT, DROP, REDIRECT = map(Treatment, (TreatmentAction.REJECT, TreatmentAction.DROP, TreatmentAction.REDIRECT))
+FORBIDDEN = Treatment(TreatmentAction.REJECT, 403, "No")
+LAYERED = Rule(
+    "r",
+    RuleAction.VERIFY,
+    when=(
+        When(FORBIDDEN, outcome=frozenset({Outcome.PASSED}), attest=frozenset("C")),
+        When(REDIRECT, outcome=frozenset({Outcome.PASSED})),
+        When(DROP, detail=frozenset({Detail.REVOKED})),
+    ),
+    on={"passed": REJECT, "untrusted": REJECT, "untrusted.expired": CONTINUE, "invalid": DROP},
+)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "detail", "attest", "chosen"),
+    [
+        (Outcome.PASSED, None, "C", FORBIDDEN),  # the first `when` that holds
+        (Outcome.PASSED, None, "A", REDIRECT),  # the next one, before `on`
+        (Outcome.UNTRUSTED, Detail.REVOKED, None, DROP),  # `when` by detail, before `on`
+        (Outcome.UNTRUSTED, Detail.EXPIRED, None, CONTINUE),  # `on` by detail, before the outcome
+        (Outcome.UNTRUSTED, Detail.TNAUTHLIST, None, REJECT),  # `on` by outcome
+        (Outcome.INVALID, Detail.BAD_SIGNATURE, "A", DROP),
+        (Outcome.STALE, Detail.STALE_DATE, "A", CONTINUE),  # nothing said
+    ],
+)
+def test_the_treatment_of_an_outcome(
+    outcome: Outcome, detail: Detail | None, attest: str | None, chosen: Treatment
+) -> None:
+    assert treatment(LAYERED, outcome, detail, attest=attest) == chosen
+
+
+def test_a_rule_without_a_word_on_outcomes_continues() -> None:
+    for outcome in Outcome:
+        assert treatment(Rule("r", RuleAction.VERIFY), outcome, None) is CONTINUE
+
+
+X5U = "https://certificates.example.org/shaken.pem"
+PASSED: dict[str, Any] = {"attest": "A", "spc": "1234", "issuer": "CN=CA,O=Laboratory,C=US", "x5u": X5U}
+
+
+@pytest.mark.parametrize(
+    ("condition", "changes", "holds"),
+    [
+        ("", {}, True),
+        ('outcome = ["passed", "stale"]', {}, True),
+        ('outcome = ["stale"]', {}, False),
+        ('detail = ["expired"]', {}, False),
+        ('attest = ["A", "B"]', {}, True),
+        ('attest = ["B"]', {}, False),
+        ('attest = ["A"]', {"attest": None}, False),
+        ('spc = ["1234"]', {}, True),
+        ('spc = ["@spcs.txt"]', {}, True),
+        ('spc = ["755J"]', {}, False),
+        ('spc = ["1234"]', {"spc": None}, False),
+        ('not_spc = ["1234"]', {}, False),
+        ('not_spc = ["755J"]', {}, True),
+        ('not_spc = ["755J"]', {"spc": None}, True),
+        ('issuer = ["CN=CA,O=Laboratory,C=US"]', {}, True),
+        ('issuer = ["CN=CA"]', {}, False),
+        ('x5u_host = ["certificates.example.org"]', {}, True),
+        ('x5u_host = ["certificates.example.org"]', {"x5u": X5U.replace("certificates", "CERTIFICATES")}, True),
+        ('x5u_host = ["certificates.example.org"]', {"x5u": X5U.replace(".org", ".org:8443")}, True),
+        ('x5u_host = ["example.org"]', {}, False),
+        ('x5u_host = ["certificates.example.org"]', {"x5u": None}, False),
+        broken(
+            'x5u_host = ["Certificates.Example.ORG"]',
+            {},
+            True,
+            reason="rules/treatments.py: x5u_host is compared with a host in lower case, but not put in lower case",
+        ),
+        ('attest = ["A"]\nspc = ["755J"]', {}, False),
+        ('attest = ["A"]\nspc = ["1234"]', {}, True),
+    ],
+)
+def test_a_condition_of_when(condition: str, changes: dict[str, Any], holds: bool) -> None:
+    text = rule("r", "[[rule.when]]", condition, 'action = "drop"', action="verify")
+    made = load_rules({"r.toml": text}, {"spcs.txt": "# ours\n1234\n755J\n"}.__getitem__)[0].rules[0]
+    assert treatment(made, Outcome.PASSED, None, **(PASSED | changes)) == (DROP if holds else CONTINUE)

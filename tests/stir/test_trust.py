@@ -1,0 +1,636 @@
+"""S-082 to S-093: paths to an anchor, what each certificate of one has to be, and revocation.
+
+`openssl verify` judges the same chains where it can: it knows nothing of SHAKEN, but of RFC 5280.
+"""
+
+import base64
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sbc_filter.errors import CertificateError, Detail, Outcome
+from sbc_filter.ops.pki import Authority, Maker, pem
+from sbc_filter.stir import constraints, der, tnauthlist
+from sbc_filter.stir.certificate import SigningCertificate, parse_certificates
+from sbc_filter.stir.crl import RevocationList
+from sbc_filter.stir.tnauthlist import TnAuthList, encode_tnauthlist
+from sbc_filter.stir.trust import TrustStore
+
+NOW = 1_800_000_000.0
+BEGIN = datetime.fromtimestamp(NOW - 3600, UTC)
+MAKER = Maker(NOW, "trust")
+LAB = MAKER.laboratory()
+ROOT, ISSUING, LEAF = LAB.root, LAB.issuing, LAB.leaf
+OTHER = Maker(NOW, "other").laboratory()  # the same names, other keys
+DAY = 86400.0
+USAGES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+    "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+)  # fmt: skip
+SPC = TnAuthList(("1234",))
+
+
+def broken(*values: Any, reason: str) -> Any:
+    return pytest.param(*values, marks=pytest.mark.xfail(strict=True, reason=reason))
+
+
+def name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def make(
+    parent: Any = ROOT,
+    common: str = "made",
+    *,
+    ca: bool | None = False,
+    limit: int | None = None,
+    usage: str | None = "",
+    numbers: bytes | None = b"spc",
+    key: Any = None,
+    signer: Any = None,
+    digest: Any = hashes.SHA256,
+    issuer: x509.Name | None = None,
+    days: tuple[float, float] = (0, 100),
+    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
+) -> Any:
+    """A certificate that departs from the profile in exactly what is said; `parent` None signs itself."""
+    key = key or MAKER.key()
+    subject = name(common)
+    above = issuer or (parent.certificate.subject if parent else subject)
+    begin, end = (BEGIN + timedelta(days=day) for day in days)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(above).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(begin).not_valid_after(end)
+    if ca is not None:
+        builder = builder.add_extension(x509.BasicConstraints(ca, limit if ca else None), True)
+    if usage is not None:
+        allowed = usage.split() or (["key_cert_sign"] if ca else ["digital_signature"])
+        builder = builder.add_extension(x509.KeyUsage(**{each: each in allowed for each in USAGES}), True)
+    if numbers is not None and not ca:
+        value = encode_tnauthlist(SPC) if numbers == b"spc" else numbers
+        builder = builder.add_extension(unknown(tnauthlist.OID, value), False)
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    signer = signer or (parent.key if parent else key)
+    plain = isinstance(signer, ed25519.Ed25519PrivateKey)
+    return Authority(builder.sign(signer, None if plain else digest()), key)
+
+
+def unknown(oid: str, value: bytes) -> x509.UnrecognizedExtension:
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
+
+
+def judged(
+    *chain: Any,
+    anchors: Sequence[Any] = (ROOT,),
+    at: float = NOW,
+    crls: Sequence[Any] = (),
+    policy: str = "soft",
+    lenient: bool = False,
+) -> SigningCertificate | Detail | None:
+    """What becomes of a chain, as it comes out of a file."""
+    store = TrustStore(
+        [anchor.certificate for anchor in anchors], [RevocationList(crl) for crl in crls], policy, lenient
+    )
+    try:
+        return store.validate(parse_certificates(b"".join(pem(each.certificate) for each in chain)), at)
+    except CertificateError as error:
+        return error.detail if error.outcome is Outcome.UNTRUSTED else None
+
+
+def trusted(*chain: Any, **how: Any) -> bool:
+    return isinstance(judged(*chain, **how), SigningCertificate)
+
+
+def openssl(folder: Path, anchor: Any, leaf: Any, *between: Any) -> bool:
+    """The verdict of `openssl verify` on the same chain."""
+    (folder / "anchor.pem").write_bytes(pem(anchor.certificate))
+    (folder / "leaf.pem").write_bytes(pem(leaf.certificate))
+    (folder / "between.pem").write_bytes(b"".join(pem(each.certificate) for each in between))
+    command = ["openssl", "verify", "-attime", str(int(NOW)), "-partial_chain", "-CAfile", "anchor.pem"]
+    command += ["-untrusted", "between.pem"] if between else []
+    done = subprocess.run([*command, "leaf.pem"], cwd=folder, capture_output=True, text=True, check=False)
+    assert "Unable to load" not in done.stderr
+    assert "Could not read" not in done.stderr
+    return done.returncode == 0
+
+
+# --- the good path
+
+
+def test_what_is_left_of_a_good_chain() -> None:
+    found = judged(LEAF, ISSUING)
+    assert isinstance(found, SigningCertificate)
+    assert found.public_key == LEAF.key.public_key()
+    assert (found.spc, found.tnauthlist) == ("1234", SPC)
+    assert found.subject == "CN=SHAKEN 1234,O=Laboratory,C=US"
+    assert found.issuer == "CN=Laboratory Issuing CA,O=Laboratory,C=US"
+    assert found.serial == LEAF.certificate.serial_number
+    assert (found.not_before, found.not_after) == (NOW - 3600, NOW - 3600 + 365 * DAY)
+    assert found.constraints == ()
+
+
+@pytest.mark.parametrize("chain", list(permutations((LEAF, ISSUING, ROOT))))
+def test_s090_any_order_with_the_root(chain: tuple[Authority, ...]) -> None:
+    found = judged(*chain)
+    assert isinstance(found, SigningCertificate)
+    assert found.serial == LEAF.certificate.serial_number
+
+
+def test_s090_the_set_is_what_counts() -> None:
+    assert trusted(ISSUING, LEAF)
+    assert trusted(LEAF, OTHER.issuing, OTHER.root, ISSUING)  # strangers of the same names among them
+    assert trusted(LEAF, ISSUING, ISSUING, LEAF)
+    assert judged(LEAF) is Detail.UNTRUSTED_CHAIN  # the intermediate is missing
+    assert trusted(LEAF, anchors=[ISSUING])
+    assert trusted(LEAF, anchors=[ROOT, ISSUING])
+
+
+def test_s090_pem_as_it_comes() -> None:
+    text = b"subject=x\n" + LAB.chain.rstrip() + b"\ntrailing words"
+    for body in (text, text.replace(b"\n", b"\r\n"), LAB.chain.rstrip()):
+        assert TrustStore([ROOT.certificate]).validate(parse_certificates(body), NOW).spc == "1234"
+
+
+PUBLIC_KEY = LEAF.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+BROKEN_PEM = pem(LEAF.certificate).replace(b"\nMII", b"\nMIX")
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "0 certificates in PEM form"),
+        (PUBLIC_KEY, "0 certificates in PEM form"),  # S-090: seen in the wild
+        (LEAF.certificate.public_bytes(Encoding.DER), "0 certificates in PEM form"),
+        (b"<html>404</html>", "0 certificates in PEM form"),
+        (pem(LEAF.certificate) * 13, "13 certificates in PEM form"),
+        (b" " * (64 * 1024 + 1), "the body is too large"),
+        (BROKEN_PEM, None),
+        (b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", None),
+        (b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n", None),
+    ],
+)
+def test_s090_no_certificate(body: bytes, why: str | None) -> None:
+    with pytest.raises(CertificateError) as caught:
+        parse_certificates(body)
+    assert caught.value.detail is Detail.CERTIFICATE_UNREADABLE
+    assert why is None or str(caught.value) == why
+
+
+# --- anchors
+
+
+def test_an_anchor_need_not_be_self_signed() -> None:
+    cross = make(OTHER.root, "Cross", ca=True)
+    assert trusted(make(cross), anchors=[cross])
+    assert trusted(make(cross), cross, OTHER.root, anchors=[cross])
+    assert judged(make(cross), cross, anchors=[ROOT]) is Detail.UNTRUSTED_CHAIN
+
+
+def test_no_anchor_no_trust() -> None:
+    assert judged(LEAF, ISSUING, ROOT, anchors=[]) is Detail.UNTRUSTED_CHAIN
+
+
+def test_a_root_that_comes_along_is_no_anchor() -> None:
+    assert judged(OTHER.leaf, OTHER.issuing, OTHER.root) is Detail.UNTRUSTED_CHAIN
+
+
+def test_a_leaf_that_signs_itself_is_nobody() -> None:
+    assert judged(make(None, "SHAKEN 1234")) is Detail.UNTRUSTED_CHAIN
+
+
+FIRST_PATH = "stir/trust.py: _path() returns one path, and an expired certificate on it outweighs a good path beside it"
+
+
+@pytest.mark.parametrize("order", [1, broken(-1, reason=FIRST_PATH)])
+def test_s090_an_anchor_renewed_with_its_key(order: int) -> None:
+    """Two certificates for one name and one key, one of them over: both are in the folder for a while."""
+    key = MAKER.key()
+    old = make(None, "Root", ca=True, key=key, days=(-10, -1))
+    new = make(None, "Root", ca=True, key=key)
+    assert trusted(make(new), anchors=[old, new][::order])
+
+
+@pytest.mark.xfail(strict=True, reason=FIRST_PATH)
+def test_s090_a_good_path_beside_one_that_is_over() -> None:
+    key = MAKER.key()
+    good = make(ROOT, "Issuing", ca=True, key=key)
+    over = make(ROOT, "Issuing", ca=True, key=key, days=(-10, -1))
+    leaf = make(good)
+    assert [trusted(leaf, good, over), trusted(leaf, over, good)] == [True, True]
+
+
+# --- signatures and names: openssl as the oracle
+
+LEAF_OCTETS = LEAF.certificate.public_bytes(Encoding.DER)
+FORGED = Authority(x509.load_der_x509_certificate(LEAF_OCTETS[:-1] + bytes((LEAF_OCTETS[-1] ^ 1,))), LEAF.key)
+SUB = make(ROOT, "Sub", ca=True)
+SUB_SUB = make(SUB, "Sub Sub", ca=True)
+
+
+@pytest.mark.parametrize(
+    ("chain", "anchor", "good"),
+    [
+        ((LEAF, ISSUING), ROOT, True),
+        ((LEAF,), ISSUING, True),
+        ((make(ROOT),), ROOT, True),
+        ((make(SUB_SUB), SUB_SUB, SUB), ROOT, True),
+        ((make(SUB_SUB), SUB, SUB_SUB), SUB, True),
+        ((FORGED, ISSUING), ROOT, False),  # a bit of the signature
+        ((make(ROOT, signer=OTHER.root.key),), ROOT, False),  # the name is right, the key is not
+        ((LEAF, OTHER.issuing), ROOT, False),
+        ((OTHER.leaf, OTHER.issuing), ROOT, False),
+        ((OTHER.leaf, ISSUING), ROOT, False),
+        ((LEAF, ISSUING), OTHER.root, False),
+        ((make(ROOT, issuer=name("Somebody")),), ROOT, False),  # the key is right, the name is not
+        ((LEAF,), ROOT, False),
+    ],
+)
+def test_s093_names_and_signatures(chain: tuple[Authority, ...], anchor: Authority, good: bool, tmp_path: Path) -> None:
+    assert openssl(tmp_path, anchor, *chain) is good
+    found = judged(*chain, anchors=[anchor])
+    assert (isinstance(found, SigningCertificate), found is Detail.UNTRUSTED_CHAIN) == (good, not good)
+
+
+FLAT = make(ROOT, "Flat", ca=True, limit=0)
+NO_CA = make(ROOT, "No CA", ca=False)
+NO_FLAG = make(ROOT, "No flag", ca=None)
+NO_SIGNER = make(ROOT, "No signer", ca=True, usage="digital_signature crl_sign")
+OVER = make(ROOT, "Over", ca=True, days=(-10, -1))
+LATER = make(ROOT, "Later", ca=True, days=(1, 100))
+BELOW_FLAT = make(FLAT, "Below", ca=True)
+ONE = make(ROOT, "One", ca=True, limit=1)
+BELOW_ONE = make(ONE, "Below", ca=True)
+FLAT_ROOT = make(None, "Flat root", ca=True, limit=0)
+BELOW_FLAT_ROOT = make(FLAT_ROOT, "Below", ca=True)
+
+
+@pytest.mark.parametrize(
+    ("chain", "anchor", "detail"),
+    [
+        ((make(FLAT), FLAT), ROOT, None),
+        ((make(BELOW_FLAT), BELOW_FLAT, FLAT), ROOT, Detail.UNTRUSTED_CHAIN),  # pathLen 0
+        ((make(BELOW_ONE), BELOW_ONE, ONE), ROOT, None),
+        ((make(FLAT_ROOT),), FLAT_ROOT, None),
+        ((make(BELOW_FLAT_ROOT), BELOW_FLAT_ROOT), FLAT_ROOT, Detail.UNTRUSTED_CHAIN),  # of the anchor, too
+        ((make(NO_CA), NO_CA), ROOT, Detail.CERTIFICATE_PROFILE),
+        ((make(NO_FLAG), NO_FLAG), ROOT, Detail.CERTIFICATE_PROFILE),
+        ((make(NO_SIGNER), NO_SIGNER), ROOT, Detail.CERTIFICATE_PROFILE),
+        ((make(OVER), OVER), ROOT, Detail.EXPIRED),
+        ((make(LATER), LATER), ROOT, Detail.NOT_YET_VALID),
+        ((make(ROOT, days=(-10, -1)),), ROOT, Detail.EXPIRED),
+        ((make(ROOT, days=(1, 100)),), ROOT, Detail.NOT_YET_VALID),
+        ((make(ROOT, extensions=[(unknown("1.2.3.4", b"\x05\x00"), True)]),), ROOT, Detail.CRITICAL_EXTENSION),
+        ((make(ROOT, extensions=[(unknown("1.2.3.4", b"\x05\x00"), False)]),), ROOT, None),
+    ],
+)
+def test_s082_s093_what_rfc_5280_asks_for(
+    chain: tuple[Authority, ...], anchor: Authority, detail: Detail | None, tmp_path: Path
+) -> None:
+    assert openssl(tmp_path, anchor, *chain) is (detail is None)
+    found = judged(*chain, anchors=[anchor])
+    assert found is detail if detail else isinstance(found, SigningCertificate)
+
+
+@pytest.mark.parametrize(
+    ("at", "found"),
+    [
+        (NOW - 3600, None),
+        (NOW - 3601, Detail.NOT_YET_VALID),
+        (NOW - 3600 + 100 * DAY, None),
+        (NOW - 3600 + 100 * DAY + 1, Detail.EXPIRED),
+    ],
+)
+def test_s093_the_moment_counts(at: float, found: Detail | None) -> None:
+    assert (judged(make(SUB), SUB, at=at) if found else None) is found
+    assert trusted(make(SUB), SUB, at=at) is (found is None)
+
+
+def test_s093_the_whole_path_has_to_be_valid_for_the_whole_time() -> None:
+    short = make(ROOT, "Short", ca=True, days=(-5, 7))
+    found = judged(make(short, days=(-2, 50)), short)
+    assert isinstance(found, SigningCertificate)
+    assert (found.not_before, found.not_after) == (NOW - 3600, NOW - 3600 + 7 * DAY)
+
+
+def chain_below(count: int) -> list[Any]:
+    chain = [ROOT]
+    for number in range(count):
+        chain.insert(0, make(chain[0], f"CA {number}", ca=True))
+    return [make(chain[0]), *chain]
+
+
+@pytest.mark.parametrize(("count", "good"), [(0, True), (4, True), (5, False)])
+def test_paths_are_bounded(count: int, good: bool) -> None:
+    assert trusted(*chain_below(count)) is good
+
+
+def test_cross_signed_certificates_do_not_make_the_search_explode() -> None:
+    """Twelve CAs of one name, each signed by the same key: every one could be above every other."""
+    key = MAKER.key()
+    start = make(None, "Loop", ca=True, key=key)
+    loop = [make(start, "Loop", ca=True, key=key) for _ in range(11)]
+    assert judged(make(start), *loop) is Detail.UNTRUSTED_CHAIN
+
+
+# --- the profile of SHAKEN
+
+P384 = ec.generate_private_key(ec.SECP384R1())
+RSA = rsa.generate_private_key(65537, 2048)
+ED25519 = ed25519.Ed25519PrivateKey.generate()
+RSA_CA = make(ROOT, "RSA CA", ca=True, key=RSA)
+RSA_ROOT = make(None, "RSA root", ca=True, key=RSA)
+P384_CA = make(ROOT, "P-384 CA", ca=True, key=P384)
+P384_ROOT = make(None, "P-384 root", ca=True, key=P384)
+WEB = make(ROOT, extensions=[(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), True)])
+
+
+@pytest.mark.parametrize(
+    ("chain", "anchor", "detail"),
+    [
+        # S-084: P-256 and SHA-256, all the way up.
+        ((make(ROOT, key=RSA),), ROOT, Detail.CERTIFICATE_KEY),
+        ((make(ROOT, key=P384),), ROOT, Detail.CERTIFICATE_KEY),
+        ((make(ROOT, key=ED25519),), ROOT, Detail.CERTIFICATE_KEY),
+        ((make(RSA_CA), RSA_CA), ROOT, Detail.CERTIFICATE_KEY),
+        ((make(P384_CA), P384_CA), ROOT, Detail.CERTIFICATE_KEY),
+        ((make(RSA_ROOT),), RSA_ROOT, Detail.CERTIFICATE_KEY),
+        ((make(P384_ROOT),), P384_ROOT, Detail.CERTIFICATE_KEY),
+        ((make(ROOT, digest=hashes.SHA384),), ROOT, Detail.CERTIFICATE_KEY),
+        ((make(ROOT, signer=ED25519),), ROOT, Detail.CERTIFICATE_KEY),
+        ((make(ROOT, signer=RSA),), ROOT, Detail.UNTRUSTED_CHAIN),  # an RSA signature below an EC issuer
+        # S-082: flags
+        ((make(ROOT, ca=True),), ROOT, Detail.CERTIFICATE_PROFILE),  # a CA signs no calls
+        ((make(ROOT, usage="key_encipherment"),), ROOT, Detail.CERTIFICATE_PROFILE),
+        ((WEB,), ROOT, Detail.CRITICAL_EXTENSION),
+        # S-081: the list of numbers
+        ((make(ROOT, numbers=None),), ROOT, Detail.TNAUTHLIST),
+        ((make(ROOT, numbers=b""),), ROOT, Detail.TNAUTHLIST),
+        ((make(ROOT, numbers=b"\x30\x00"),), ROOT, Detail.TNAUTHLIST),
+        ((make(ROOT, numbers=encode_tnauthlist(TnAuthList(("1234", "5678")))),), ROOT, Detail.TNAUTHLIST),
+        ((make(ROOT, numbers=encode_tnauthlist(TnAuthList(("1234",), (), frozenset("1")))),), ROOT, Detail.TNAUTHLIST),
+        ((make(ROOT, numbers=encode_tnauthlist(TnAuthList(("1234",), (("1", 2),)))),), ROOT, Detail.TNAUTHLIST),
+        ((make(ROOT, numbers=bytes.fromhex("30061304373535 4a")),), ROOT, Detail.TNAUTHLIST),
+    ],
+)  # fmt: skip
+def test_s081_s084_the_profile(chain: tuple[Any, ...], anchor: Any, detail: Detail) -> None:
+    assert judged(*chain, anchors=[anchor]) is detail
+
+
+def test_s084_a_signature_with_sha_1(tmp_path: Path) -> None:
+    """The library does not sign with SHA-1 any more, so the algorithm is written into a good certificate."""
+    sha256, sha1 = bytes.fromhex("06082a8648ce3d040302"), bytes.fromhex("06072a8648ce3d0401")
+    octets = make(ROOT).certificate.public_bytes(Encoding.DER)
+    assert octets.count(sha256) == 2
+    signed, algorithm, signature = (part.encoded for part in der.elements(der.only(octets, 0x30)))
+    inner = b"".join(
+        der.encode(0x30, sha1) if part.content == sha256 else part.encoded
+        for part in der.elements(der.only(signed, 0x30))
+    )
+    weak = der.encode(0x30, der.encode(0x30, inner) + der.encode(0x30, sha1) + signature)
+    assert judged(Authority(x509.load_der_x509_certificate(weak), ROOT.key)) is Detail.CERTIFICATE_KEY
+    assert algorithm == der.encode(0x30, sha256)
+
+
+def test_s081_lenient_takes_the_certificates_of_2023() -> None:
+    leaf = make(ROOT, numbers=bytes.fromhex("3006 1304 3735354a"))
+    found = judged(leaf, lenient=True)
+    assert isinstance(found, SigningCertificate)
+    assert found.spc == "755J"
+
+
+def test_s085_a_certificate_for_numbers_has_no_spc() -> None:
+    found = judged(make(ROOT, numbers=encode_tnauthlist(TnAuthList((), (("12155551000", 1000),)))))
+    assert isinstance(found, SigningCertificate)
+    assert found.spc is None
+    assert found.tnauthlist.covers("12155551999")
+
+
+@pytest.mark.parametrize("oid", ["2.16.840.1.114569.1.1.3", "2.16.840.1.114569.1.1.1"])
+def test_s083_policies_seen_in_the_field(oid: str) -> None:
+    policy = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier(oid), None)])
+    assert trusted(make(ROOT, extensions=[(policy, True)]))
+
+
+def test_s086_constraints_of_every_certificate_of_the_path() -> None:
+    forbid = unknown(constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS, bytes.fromhex("3009 a207 3005 1603 726364"))
+    only_b = bytes.fromhex("3013 a111 300f 300d 1606 617474657374 3003 0c01 42")
+    permit = unknown(constraints.JWT_CLAIM_CONSTRAINTS, only_b)
+    above = make(ROOT, "Limited", ca=True, extensions=[(forbid, True)])
+    found = judged(make(above, extensions=[(permit, False)]), above)
+    assert isinstance(found, SigningCertificate)
+    violations = [[each.violated_by(claims) for each in found.constraints] for claims in ({"attest": "A"}, {"rcd": 1})]
+    assert violations == [
+        ["the certificate does not permit this value of the claim attest", None],
+        [None, "the certificate forbids the claim rcd"],
+    ]
+    garbled = unknown(constraints.JWT_CLAIM_CONSTRAINTS, b"\x04\x00")
+    assert judged(make(ROOT, extensions=[(garbled, False)])) is Detail.CERTIFICATE_PROFILE
+
+
+# --- revocation
+
+
+def crl(
+    signer: Any,
+    *entries: tuple[int, x509.Name | None],
+    issuer: x509.Name | None = None,
+    indirect: bool = True,
+    key: Any = None,
+    days: tuple[float, float] = (0, 100),
+) -> Any:
+    begin, end = (BEGIN + timedelta(days=day) for day in days)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer or signer.certificate.subject)
+    builder = builder.last_update(begin).next_update(end)
+    if indirect:
+        where = x509.RelativeDistinguishedName(name("d").rdns[0])
+        builder = builder.add_extension(
+            x509.IssuingDistributionPoint(None, where, False, False, None, True, False), True
+        )
+    for serial, of in entries:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(begin)
+        if of is not None:
+            entry = entry.add_extension(x509.CertificateIssuer([x509.DirectoryName(of)]), True)
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(key or signer.key, hashes.SHA256())
+
+
+def entry(authority: Any) -> tuple[int, x509.Name]:
+    return authority.certificate.serial_number, authority.certificate.issuer
+
+
+LEAF_SERIAL, ISSUING_NAME = entry(LEAF)
+ISSUING_SERIAL, ROOT_NAME = entry(ISSUING)
+SPEAKS_FOR_ITSELF = "stir/trust.py: _check_revocation() lets any list that is signed count for every issuer"
+
+
+@pytest.mark.parametrize(
+    ("lists", "found"),
+    [
+        ([], None),
+        ([LAB.crl], None),
+        ([MAKER.crl(ROOT, (LEAF.certificate,))], Detail.REVOKED),
+        ([MAKER.crl(ROOT, (ISSUING.certificate,))], Detail.REVOKED),  # R: a revoked intermediate fails the leaf
+        ([MAKER.crl(ROOT, (OTHER.leaf.certificate, LEAF.certificate))], Detail.REVOKED),
+        ([LAB.crl, MAKER.crl(ROOT, (LEAF.certificate,))], Detail.REVOKED),  # any of several lists
+        ([crl(ROOT, (LEAF_SERIAL, ROOT_NAME))], None),  # R: the serial number under another issuer
+        ([crl(ROOT, (LEAF_SERIAL, None))], None),  # no issuer named: that of the list
+        ([crl(ROOT, (5, ISSUING_NAME), (LEAF_SERIAL, None))], Detail.REVOKED),  # RFC 5280 §5.3.3: the last one named
+        ([crl(ROOT, (5, ISSUING_NAME), (6, None), (LEAF_SERIAL, None))], Detail.REVOKED),
+        ([crl(ROOT, (5, ISSUING_NAME), (6, ROOT_NAME), (LEAF_SERIAL, None))], None),
+        ([crl(ROOT, (ISSUING_SERIAL, None))], Detail.REVOKED),
+        ([crl(ROOT, (ISSUING_SERIAL, None), indirect=False)], Detail.REVOKED),  # a plain list of the root's own
+        ([crl(ISSUING, (LEAF_SERIAL, None), indirect=False)], Detail.REVOKED),  # and one of the issuing CA
+        ([crl(OTHER.root, (LEAF_SERIAL, ISSUING_NAME))], None),  # signed by nobody we know
+        ([crl(ROOT, (LEAF_SERIAL, ISSUING_NAME), key=OTHER.root.key)], None),
+        ([crl(ROOT, (ROOT.certificate.serial_number, None))], None),  # an anchor is believed, not looked up
+    ],
+)
+def test_s092_an_indirect_list(lists: list[Any], found: Detail | None) -> None:
+    assert judged(LEAF, ISSUING, crls=lists) is found if found else trusted(LEAF, ISSUING, crls=lists)
+
+
+def test_s092_a_list_of_another_anchor() -> None:
+    """One list of the STI-PA speaks for all CAs: its signer is an anchor, and on no path of theirs."""
+    authority = make(None, "STI-PA", ca=True)
+    lists = [crl(authority, (LEAF_SERIAL, ISSUING_NAME))]
+    assert judged(LEAF, ISSUING, anchors=[ROOT, authority], crls=lists) is Detail.REVOKED
+    assert trusted(LEAF, ISSUING, anchors=[ROOT], crls=lists)
+    assert judged(LEAF, ISSUING, anchors=[ROOT], crls=lists, policy="hard") is Detail.CRL_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("lists", "hard"),
+    [
+        ([], Detail.CRL_UNAVAILABLE),
+        ([LAB.crl], None),
+        ([crl(OTHER.root)], Detail.CRL_UNAVAILABLE),
+        ([MAKER.crl(ROOT, (LEAF.certificate,))], Detail.REVOKED),
+        broken([crl(ROOT, indirect=False)], Detail.CRL_UNAVAILABLE, reason=SPEAKS_FOR_ITSELF),
+        broken([crl(ISSUING, indirect=False)], Detail.CRL_UNAVAILABLE, reason=SPEAKS_FOR_ITSELF),
+        ([crl(ROOT, indirect=False), crl(ISSUING, indirect=False)], None),
+        broken(
+            [crl(ROOT, days=(-10, -1))],
+            Detail.CRL_UNAVAILABLE,
+            reason="stir/crl.py: next_update is used nowhere: a list that is over still counts as one to be had",
+        ),
+    ],
+)
+def test_s092_v21_soft_and_hard(lists: list[Any], hard: Detail | None) -> None:
+    found = judged(LEAF, ISSUING, crls=lists, policy="hard")
+    assert found is hard if hard else isinstance(found, SigningCertificate)
+    assert trusted(LEAF, ISSUING, crls=lists) is (hard is not Detail.REVOKED)
+
+
+def test_s092_what_is_revoked_stays_so_when_the_list_is_over() -> None:
+    over = crl(ROOT, (LEAF_SERIAL, ISSUING_NAME), days=(-10, -1))
+    assert judged(LEAF, ISSUING, crls=[over]) is Detail.REVOKED
+
+
+@pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+def test_a_list_in_pem_and_der(encoding: Encoding) -> None:
+    made = MAKER.crl(ROOT, (LEAF.certificate,))
+    read = RevocationList.parse(made.public_bytes(encoding))
+    assert (read.issuer, read.next_update) == (ROOT.certificate.subject, NOW - 3600 + 365 * DAY)
+    assert [read.revokes(each.certificate) for each in (LEAF, ISSUING, ROOT)] == [True, False, False]
+    assert [read.signed_by_one_of([each.certificate]) for each in (ROOT, ISSUING)] == [True, False]
+    assert not read.signed_by_one_of([])
+
+
+VERSION = bytes.fromhex("a003020102")
+CRASHES = "exceptions of cryptography that are no ValueError (InvalidVersion, UnsupportedGeneralNameType, TypeError)"
+CRL_OCTETS = LAB.crl.public_bytes(Encoding.DER)
+NO_NAME = x509.CertificateIssuer([x509.UniformResourceIdentifier("https://c.example/")])
+ODD_ENTRY = x509.RevokedCertificateBuilder().serial_number(1).revocation_date(BEGIN).add_extension(NO_NAME, True)
+ODD_LIST = (
+    x509.CertificateRevocationListBuilder().issuer_name(ROOT_NAME).last_update(BEGIN).next_update(BEGIN + timedelta(1))
+).add_revoked_certificate(ODD_ENTRY.build()).sign(ROOT.key, hashes.SHA256())  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"x", pem(LEAF.certificate), CRL_OCTETS[:-1], b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
+        ODD_LIST.public_bytes(Encoding.DER),
+        broken(CRL_OCTETS.replace(b"\x02\x01\x01\x30", b"\x02\x01\x09\x30", 1), reason=f"stir/crl.py: {CRASHES}"),
+    ],
+)  # fmt: skip
+def test_what_is_no_list(data: bytes) -> None:
+    with pytest.raises(CertificateError) as caught:
+        RevocationList.parse(data)
+    assert caught.value.detail is Detail.CRL_UNAVAILABLE
+    assert str(caught.value).startswith("the CRL cannot be read: ")
+
+
+# --- certificates of an attacker: every one is judged, none gets another exception out
+
+
+def judge_octets(octets: bytes) -> Detail | None:
+    body = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(octets) + b"-----END CERTIFICATE-----\n"
+    store = TrustStore([ROOT.certificate], [RevocationList(LAB.crl)])
+    try:
+        store.validate(parse_certificates(body + pem(ISSUING.certificate)), NOW)
+    except CertificateError as error:
+        return error.detail
+    return None
+
+
+def odd_name() -> bytes:
+    """The subject's country as a BIT STRING."""
+    at = LEAF_OCTETS.rindex(bytes.fromhex("0603550406 1302"))
+    return LEAF_OCTETS[: at + 5] + b"\x03" + LEAF_OCTETS[at + 6 :]
+
+
+def octets_with(oid: str, value: str) -> bytes:
+    odd = make(ROOT, extensions=[(unknown(oid, bytes.fromhex(value)), False)]).certificate
+    return bytes(odd.public_bytes(Encoding.DER))
+
+
+@pytest.mark.xfail(strict=True, reason=f"stir/certificate.py, stir/trust.py: {CRASHES} escape")
+@pytest.mark.parametrize(
+    "octets",
+    [
+        LEAF_OCTETS.replace(VERSION, VERSION[:-1] + b"\x04", 1),
+        octets_with("2.5.29.17", "3002a300"),
+        octets_with("2.5.29.18", "3002a500"),
+        odd_name(),
+    ],
+    ids=["version 5", "x400Address", "ediPartyName", "BIT STRING in a name"],
+)
+def test_v13_odd_certificates_are_unreadable(octets: bytes) -> None:
+    assert judge_octets(octets) is Detail.CERTIFICATE_UNREADABLE
+
+
+def test_an_extension_twice() -> None:
+    twice = der.only(LEAF_OCTETS, 0x30)
+    signed = next(der.elements(twice))
+    parts = [part.encoded for part in der.elements(signed.content)]
+    extensions = der.only(der.only(parts[-1], 0xA3), 0x30)
+    again = next(der.elements(extensions)).encoded
+    parts[-1] = der.encode(0xA3, der.encode(0x30, extensions + again))
+    octets = der.encode(0x30, der.encode(0x30, b"".join(parts)) + twice[len(signed.encoded) :])
+    assert judge_octets(octets) in (Detail.CERTIFICATE_UNREADABLE, Detail.UNTRUSTED_CHAIN)
+
+
+@given(st.integers(0, len(LEAF_OCTETS) - 1), st.integers(1, 255))
+def test_one_octet_changed_is_never_trusted(at: int, change: int) -> None:
+    if at in range(LEAF_OCTETS.index(VERSION), LEAF_OCTETS.index(VERSION) + len(VERSION)):
+        return  # see above
+    octets = LEAF_OCTETS[:at] + bytes((LEAF_OCTETS[at] ^ change,)) + LEAF_OCTETS[at + 1 :]
+    assert judge_octets(octets) is not None
+
+
+@given(st.binary(max_size=200))
+def test_any_octets_are_unreadable(octets: bytes) -> None:
+    assert judge_octets(octets) in (Detail.CERTIFICATE_UNREADABLE, Detail.UNTRUSTED_CHAIN)
