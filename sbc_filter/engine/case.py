@@ -26,6 +26,7 @@ class Case:
     arrived: float
     in_dialog: bool
     emergency: bool
+    scrubbed: int = 0  # edits that removed what an untrusted peer may not claim
 
 
 class Decision(NamedTuple):

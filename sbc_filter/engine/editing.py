@@ -13,6 +13,7 @@ from sbc_filter.sip.names import canonical
 from sbc_filter.sip.response import Via, build_response
 
 _FROM = ("from",)
+_DATE = ("Date",)
 
 
 def continue_call(rule: Rule, case: Case, decision: Decision) -> None:
@@ -71,14 +72,15 @@ def _results(rule: Rule, case: Case, decision: Decision) -> Iterator[str]:
         yield f"Identity: {decision.identity.decode()}"
     verstat = outcomes.verstat(decision.outcome, decision.detail)
     party = case.parties.first(rule.verify.caller_from)
-    if rule.action is RuleAction.VERIFY and verstat is not None and party is not None and party.address is not None:
-        uri = marking.marked_uri(party.address.uri, verstat)
+    if rule.action is RuleAction.VERIFY and rule.verify.verstat and verstat and party is not None and party.start >= 0:
+        uri = marking.marked_uri(case.message.buffer[party.start : party.end], verstat)
         yield f"P-Asserted-Identity: <{uri.decode('utf-8', 'replace')}>"
 
 
 def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
     _remove(message, rule.sign.remove)
     if decision.date is not None:
+        _remove(message, _DATE)  # only one that says nothing: A12, A14 and S-056 are decided by now
         message.add_header(b"Date: " + decision.date + b"\r\n")
     if decision.identity is not None:
         message.add_header(b"Identity: " + decision.identity + b"\r\n")

@@ -16,21 +16,36 @@ _MARKED = (
     b"remote-party-id",
 )
 _ASSERTIONS = frozenset((b"p-attestation-indicator", b"p-origination-id", b"attestation-info", b"origination-id"))
-_VERSTAT = re.compile(rb";[ \t\r\n]*+verstat[ \t\r\n]*+(?:=[^;@>,\s\"?:]*)?(?![A-Za-z0-9_-])", re.IGNORECASE)
+# The parameter with whatever value, spelt with escapes or not: %76 is v (RFC 3261 §19.1.4).
+_NAME = "".join(f"(?:{letter}|%{ord(letter):02x}|%{ord(letter.upper()):02x})" for letter in "verstat").encode()
+_LWS = rb"(?:[ \t]|\r?\n[ \t])*+"
+_ASSERTION_LINES = re.compile(rb"(?im)^(?:" + b"|".join(sorted(_ASSERTIONS)) + rb")[ \t]*:.*\n(?:[ \t].*\n)*")
+_VERSTAT = re.compile(
+    rb";" + _LWS + _NAME + rb"(?:" + _LWS + rb"=" + _LWS + rb'(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^;@>,\s"?:]*+)|(?![A-Za-z0-9_.!%*+`\'~-]))',
+    re.IGNORECASE,
+)
 
 
 def scrub(message: SipMessage) -> None:
     """Edit: remove every verstat parameter and attestation header of a peer that is not trusted (S-114)."""
-    for name in _ASSERTIONS.intersection(message.names()):
-        for header in message.headers(name):
-            message.remove(header)
-    if b"verstat" not in message.buffer[: message.headers_end].lower():
+    if not _ASSERTIONS.isdisjoint(message.names()):
+        for name in _ASSERTIONS:
+            for header in message.headers(name):
+                message.remove(header)
+    buffer = message.buffer
+    if b"%" not in buffer and b"verstat" not in buffer.lower():
         return
-    start = message.buffer.index(message.uri)
+    start = buffer.index(message.uri)
     _cut(message, start, start + len(message.uri))
     for name in _MARKED:
         for _, value, end in message.headers(name):
             _cut(message, value, end)
+
+
+def scrub_unreadable(buffer: bytes) -> bytes:
+    """The same for a message that cannot be parsed: what refuses it here may be read by a more lenient SBC."""
+    head, blank, body = buffer.partition(b"\r\n\r\n" if b"\r\n\r\n" in buffer else b"\n\n")
+    return _ASSERTION_LINES.sub(b"", _VERSTAT.sub(b"", head + blank[:2])) + blank[2:] + body
 
 
 def mark(message: SipMessage, party: Party, caller_from: Party | None, verstat: str) -> None:
@@ -39,14 +54,14 @@ def mark(message: SipMessage, party: Party, caller_from: Party | None, verstat: 
     Without such a PAI a new one is made of From. From itself is never touched: it comes back in
     every response and later request, where the mark would leak (S-113).
     """
-    address = party.address
-    if party.source == "pai" and address is not None:
-        if b"verstat" in address.uri.lower():
-            _cut(message, address.start, address.end)
-        position = _position(message.buffer, address.start, address.end)
+    buffer = message.buffer
+    if party.source == "pai":
+        if b"%" in buffer[party.start : party.end] or b"verstat" in buffer[party.start : party.end].lower():
+            _cut(message, party.start, party.end)
+        position = _position(buffer, party.start, party.end)
         message.replace(position, position, b";verstat=" + verstat.encode())
-    elif caller_from is not None and caller_from.address is not None:
-        uri = marked_uri(caller_from.address.uri, verstat)
+    elif caller_from is not None:
+        uri = marked_uri(buffer[caller_from.start : caller_from.end], verstat)
         message.add_header(b"P-Asserted-Identity: <%s>\r\n" % uri)
 
 

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from sbc_filter.errors import MessageError
-from sbc_filter.sip.address import Address
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.number import Canonicaliser
 
@@ -11,11 +10,13 @@ _HEADERS = {"pai": b"p-asserted-identity", "from": b"from", "to": b"to"}
 
 
 class Party(NamedTuple):
-    """An identity (see `sip.number`) and the address it was read from; None for the Request-URI and bare values."""
+    """An identity (see `sip.number`), its source, and where in the buffer its URI stands; `start` is -1 for the
+    Request-URI and bare values, which are never edited."""
 
     identity: str
     source: str
-    address: Address | None
+    start: int = -1
+    end: int = -1
 
 
 class Parties:
@@ -35,31 +36,45 @@ class Parties:
         """The party of the first source that has one."""
         found = self._found
         for source in sources:
-            if source not in found:
-                found[source] = self._read(source)
-            if found[source] is not None:
-                return found[source]
+            party = found[source] if source in found else self._read(source)
+            if party is not None:
+                return party
         return None
 
     def identity(self, sources: tuple[str, ...]) -> str | None:
         """The identity of that party."""
         party = self.first(sources)
-        return party.identity if party else None
+        return party.identity if party is not None else None
 
     def _read(self, source: str) -> Party | None:
-        message, canonicalise = self._message, self._canonicalise
+        party: Party | None
         if source == "ruri":
-            identity = canonicalise(message.uri)
-            return Party(identity, source, None) if identity else None
-        name = _HEADERS.get(source) or source.lower().encode()
+            identity = self._canonicalise(self._message.uri)
+            party = Party(identity, source) if identity else None
+        else:
+            name = _HEADERS.get(source)
+            party = self._address(source, name) if name else self._private(source, source.lower().encode())
+        self._found[source] = party
+        return party
+
+    def _address(self, source: str, name: bytes) -> Party | None:
+        plain = self._message.plain(name)
+        if plain is not None:
+            return Party((plain[2] or plain[3]).decode("ascii"), source, plain.start(1), plain.end(1))
         try:
-            for address in message.addresses(name):
-                identity = canonicalise(address.uri)
+            for address in self._message.addresses(name):
+                identity = self._canonicalise(address.uri)
                 if identity:
-                    return Party(identity, source, address)
+                    return Party(identity, source, address.start, address.end)
         except MessageError:
-            if source in _HEADERS:
-                return None
-            identity = canonicalise(b"tel:" + (message.first(name) or b""))  # a private header with a bare number
-            return Party(identity, source, None) if identity else None
+            return None
         return None
+
+    def _private(self, source: str, name: bytes) -> Party | None:
+        """A header of the operator's own: an address, or a bare number as people write it."""
+        found = self._address(source, name)
+        if found is None:
+            bare = b"".join((self._message.first(name) or b"").split())
+            identity = self._canonicalise(b"tel:" + bare)
+            found = Party(identity, source) if identity else None
+        return found

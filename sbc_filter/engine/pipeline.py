@@ -8,6 +8,7 @@ Nothing here raises on account of a packet: every packet gets one `Verdict`, or 
 from collections import Counter
 from collections.abc import Mapping
 from hmac import compare_digest
+from itertools import chain
 
 from sbc_filter.engine import marking
 from sbc_filter.engine.case import Case, Decision, blank_record, record
@@ -17,8 +18,8 @@ from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.network import Network, Place
 from sbc_filter.engine.parties import Parties
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.services import apply
-from sbc_filter.engine.transactions import Invite, Transactions, message_key, transaction_key
+from sbc_filter.engine.services import apply, unsigned
+from sbc_filter.engine.transactions import Held, Progress, TransactionKey, Transactions, message_key, transaction_key
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.errors import Detail, MessageError, Outcome, PacketError, VerificationError
 from sbc_filter.packet.datagram import Datagram
@@ -27,13 +28,14 @@ from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.model import REDIRECT, Direction, Insertion, Mode, Rule, TreatmentAction
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.address import parse_address
-from sbc_filter.sip.grammar import OURS
+from sbc_filter.sip.grammar import OURS, SIP_URI
+from sbc_filter.sip.layout import Reader
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.number import Canonicaliser, canonicaliser
 from sbc_filter.sip.response import to_tag, top_via
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.credentials import Credential
-from sbc_filter.stir.verification import CertificateLookup, Missing
+from sbc_filter.stir.verification import Missing
 
 _ACCEPT = Verdict(Action.ACCEPT)
 _DROP = Verdict(Action.DROP)
@@ -66,6 +68,7 @@ class Engine:
         self._secret = secret
         self._canonicalise = canonicalise or canonicaliser()
         self._held_limit = held_limit
+        self._reader = Reader()
         self._transactions = Transactions()
         self._needs = 0
 
@@ -93,10 +96,9 @@ class Engine:
         held = self._transactions.free(need_id)
         if held is None:
             return _ACCEPT
-        held.answers[held.waits_for] = self._certificates.learn(held.waits_for, answer, now)
-        if held.cancelled:
-            return _DROP
-        return self._judge(held, now)
+        progress = held.progress
+        progress.answers[held.waits_for] = self._certificates.learn(held.waits_for, answer, now)
+        return _DROP if held.cancelled else self._walk(progress, now)
 
     def learn(self, x5u: str, answer: Answer, now: float) -> None:
         """Take in a certificate that nobody waits for (any more)."""
@@ -126,113 +128,121 @@ class Engine:
         if self._transactions.is_held(key):
             self.counters["held-duplicate"] += 1
             return _DROP
-        return self._judge(Invite(message, flow, packet, now, key), now)
-
-    def _judge(self, invite: Invite, now: float) -> Verdict | Need:
-        """Decide an INVITE, or hold it."""
-        place = self._network.place(invite.flow)
+        place = self._network.place(flow)
         try:
-            case = self._read(invite, place)
+            case = self._read(message, flow, place, now)
         except MessageError as error:
-            unreadable = blank_record(invite.flow, place, invite.arrived)
-            unreadable.method, unreadable.outcome, unreadable.detail = "INVITE", Outcome.UNPARSEABLE, error.detail
-            return Verdict(Action.ACCEPT, record=unreadable)
-        verdict = self._by_rule(invite, case, now)
-        if isinstance(verdict, Need):
-            return verdict
-        if verdict.record is not None and verdict.record.rule is not None:
-            self._transactions.decide(invite.key, Verdict(verdict.action, verdict.payload, verdict.emit), now)
-        return _wrap(verdict, invite.packet)
-
-    def _read(self, invite: Invite, place: Place) -> Case:
-        """Parse and check an INVITE and remove what an untrusted peer may not claim; `MessageError` if it is broken."""
-        message = SipMessage.parse(invite.message)
-        message.check()
-        if place.direction is Direction.INBOUND and not place.trusted:
-            marking.scrub(message)
-        emergency = self._network.is_emergency(self._canonicalise(message.uri))
-        parties = Parties(message, self._canonicalise)
-        return Case(message, invite.flow, place, parties, invite.arrived, message.in_dialog, emergency)
-
-    def _by_rule(self, invite: Invite, case: Case, now: float) -> Verdict | Need:
-        """The first enforced rule that matches decides; rules in monitor mode are only recorded."""
-        message, place = case.message, case.place
+            return _wrap(_unreadable("INVITE", message, flow, place, now, error), packet)
         if case.in_dialog:
-            return _pass(case, Detail.IN_DIALOG)
+            return _wrap(_pass(case, Detail.IN_DIALOG), packet)
         facts = Facts(
-            message.method,
-            place.direction,
-            place.trunk,
-            place.peer,
-            invite.flow.transport,
-            case.arrived,
-            message,
-            case.parties.identity,
+            message=case.message,
+            method="INVITE",
+            direction=place.direction,
+            trunk=place.trunk,
+            peer=place.peer,
+            transport=flow.transport,
+            now=now,
+            identity=case.parties.identity,
         )
-        monitored: tuple[Record, ...] = ()
-        for rule in self._rules.matching(facts):
-            decision = apply(rule, case, self._credentials, self._lookup(invite, case, now))
-            if isinstance(decision, Missing):
-                need = self._hold(invite, case, decision.x5u, rule.verify.hold_ms / 1000)
+        return self._walk(Progress(key, case, packet, self._rules.matching(facts)), now)
+
+    def _read(self, buffer: bytes, flow: Flow, place: Place, now: float) -> Case:
+        """Parse and check an INVITE and remove what an untrusted peer may not claim; `MessageError` if it is broken."""
+        message = self._reader.read(buffer, flow.src)
+        called = self._canonicalise(message.uri)
+        if called is None and message.uri[:3].lower() == b"sip" and SIP_URI.fullmatch(message.uri) is None:
+            raise MessageError(Detail.START_LINE, "the Request-URI is broken")
+        if message.plain(b"from") is None and len(message.addresses(b"from")) != 1:
+            raise MessageError(Detail.ADDRESS_SYNTAX, "from")
+        in_dialog = message.in_dialog
+        if _is_stranger(place):
+            marking.scrub(message)
+        emergency = self._network.is_emergency(called) or (place.trusted and _is_priority(message))
+        return Case(message, flow, place, Parties(message, self._canonicalise), now, in_dialog, emergency, message.edited)
+
+    def _walk(self, progress: Progress, now: float) -> Verdict | Need:
+        """Try the rules that match, from where `progress` stands: the first enforced one decides, those in monitor
+        mode are only recorded."""
+        case = progress.case
+        for rule in progress.rules:
+            decision = self._apply(rule, progress, now)
+            while isinstance(decision, Missing):
+                need = self._hold(rule, progress, decision.x5u)
                 if need is not None:
                     return need
-                decision = apply(rule, case, self._credentials, self._lookup(invite, case, now))
-                assert isinstance(decision, Decision), "what could not be held for has an answer now"
+                decision = self._apply(rule, progress, now)
             if rule.mode is Mode.ENFORCE:
-                verdict = self._carry_out(rule, case, decision, now)
-                return verdict._replace(monitored=monitored) if monitored else verdict
-            monitored += (_monitored(rule, case, decision),)
-        verdict = _pass(case, Detail.NO_RULE)
-        return verdict._replace(monitored=monitored) if monitored else verdict
+                return self._finish(progress, self._carry_out(rule, case, decision, progress.packet, now), now)
+            progress.monitored += (_monitored(rule, case, decision),)
+        return self._finish(progress, _pass(case, Detail.NO_RULE), now)
 
-    def _lookup(self, invite: Invite, case: Case, now: float) -> CertificateLookup:
+    def _apply(self, rule: Rule, progress: Progress, now: float) -> Decision | Missing:
         def lookup(x5u: str) -> SigningCertificate | VerificationError | None:
-            known = invite.answers.get(x5u) or self._certificates.lookup(x5u, now)
-            if known is None and case.emergency:
+            known = (progress.answers.get(x5u) if progress.answers else None) or self._certificates.lookup(x5u, now)
+            if known is None and progress.case.emergency:
                 return VerificationError(Outcome.UNFETCHABLE, Detail.FETCH_REFUSED)  # never waits (S-137)
             return known
 
-        return lookup
+        return apply(rule, progress.case, self._credentials, lookup)
 
-    def _hold(self, invite: Invite, case: Case, x5u: str, seconds: float) -> Need | None:
+    def _finish(self, progress: Progress, verdict: Verdict, now: float) -> Verdict:
+        """Remember the verdict, if anything was decided, and make it one about the packet."""
+        if progress.monitored:
+            verdict = verdict._replace(monitored=progress.monitored)
+        if progress.monitored or (verdict.record is not None and verdict.record.rule is not None):
+            self._transactions.decide(progress.key, Verdict(verdict.action, verdict.payload, verdict.emit), now)
+        return _wrap(verdict, progress.packet)
+
+    def _hold(self, rule: Rule, progress: Progress, x5u: str) -> Need | None:
         """Hold an INVITE until `x5u` is answered; None, and a failure noted, when too many are held."""
         if len(self._transactions.held) >= self._held_limit:
             self.counters["held-limit"] += 1
-            invite.answers[x5u] = VerificationError(Outcome.UNFETCHABLE, Detail.HOLD_LIMIT)
+            progress.answers[x5u] = VerificationError(Outcome.UNFETCHABLE, Detail.HOLD_LIMIT)
             return None
         self._needs += 1
-        invite.need, invite.waits_for = self._needs, x5u
-        invite.deadline = invite.arrived + seconds
+        case = progress.case
+        deadline = case.arrived + rule.verify.hold_ms / 1000
+        progress.rules = chain((rule,), progress.rules)
         try:
-            invite.transaction = transaction_key(case.message, top_via(case.message), invite.flow)
+            transaction = transaction_key(case.message, top_via(case.message), case.flow)
         except MessageError:
-            invite.transaction = None  # no CANCEL can name it either
-        self._transactions.hold(invite)
-        return Need(invite.need, NeedKind.CERTIFICATE, x5u, invite.deadline)
+            transaction = None  # no CANCEL can name it either
+        self._transactions.hold(Held(self._needs, x5u, progress, transaction))
+        return Need(self._needs, NeedKind.CERTIFICATE, x5u, deadline)
 
-    def _carry_out(self, rule: Rule, case: Case, decision: Decision, now: float) -> Verdict:
+    def _carry_out(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:
         """Edit, or answer, as the treatment says."""
         treatment, message = decision.treatment, case.message
         if treatment.action is TreatmentAction.CONTINUE and rule.insertion is Insertion.REDIRECT and not case.emergency:
+            decision = decision._replace(treatment=REDIRECT)
             treatment = REDIRECT
-            decision = decision._replace(treatment=treatment)
         if treatment.action is TreatmentAction.CONTINUE:
-            continue_call(rule, case, decision)
-            action = Action.MODIFY if message.edited else Action.ACCEPT
-            payload = message.to_bytes() if message.edited else None
-            return Verdict(action, payload, record=record(case, rule, decision, action, None))
+            return self._continue(rule, case, decision, packet, now)
         action = _ACTIONS[treatment.action]
         if action is Action.DROP:
             return Verdict(action, record=record(case, rule, decision, action, None))
-        code, _ = status_of(decision)
-        answers: tuple[Datagram, ...] = ()
         try:
             via = top_via(message)
-            answers = (refuse_call(rule, case, decision, via, to_tag(self._secret, message, via)),)
+            answer = refuse_call(rule, case, decision, via, to_tag(self._secret, message, via))
             self._transactions.reject(transaction_key(message, via, case.flow), now)
+            answers: tuple[Datagram, ...] = (answer,)
         except MessageError:
             self.counters["unanswerable"] += 1  # no Via to send it to: the call ends all the same
-        return Verdict(action, None, answers, record(case, rule, decision, action, code))
+            answers = ()
+        return Verdict(action, None, answers, record(case, rule, decision, action, status_of(decision)[0]))
+
+    def _continue(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:
+        message = case.message
+        continue_call(rule, case, decision)
+        payload = message.to_bytes() if message.edited else None
+        if payload is not None and packet is not None and len(payload) > packet.room:
+            message.undo(case.scrubbed)  # what was removed stays removed
+            if decision.identity is not None:
+                return self._carry_out(rule, case, unsigned(rule, case, Detail.NO_ROOM), packet, now)
+            payload = message.to_bytes() if message.edited else None
+        action = Action.MODIFY if payload is not None else Action.ACCEPT
+        return Verdict(action, payload, record=record(case, rule, decision, action, None))
 
     def _ack_or_cancel(self, buffer: bytes, flow: Flow, now: float) -> Verdict:
         """Absorb the ACK of our own answers, answer the CANCEL of what we hold or have answered (S-144, S-145)."""
@@ -244,8 +254,9 @@ class Engine:
             tag = parse_address(buffer, start, end).parameter(b"tag")
             key = transaction_key(message, via, flow)
             ours = to_tag(self._secret, message, via)
-        except MessageError:
-            return _ACCEPT
+        except MessageError as error:
+            method = "ACK" if buffer.lstrip()[:1] in b"Aa" else "CANCEL"
+            return _unreadable(method, buffer, flow, self._network.place(flow), now, error)
         if message.method == "ACK":
             if tag is None or not compare_digest(tag, ours.encode()):
                 return _ACCEPT
@@ -258,18 +269,19 @@ class Engine:
         held = self._transactions.held_by(key)
         if held is None or message.method != "CANCEL":
             return _ACCEPT
-        return self._cancel(held, accepted, ours, now)
+        return self._cancel(held, key, accepted, ours, now)
 
-    def _cancel(self, held: Invite, accepted: Datagram, tag: str, now: float) -> Verdict:
+    def _cancel(self, held: Held, key: TransactionKey, accepted: Datagram, tag: str, now: float) -> Verdict:
         """200 for the CANCEL, 487 for the INVITE that was held: the SBC sees neither."""
         self.counters["cancel-answered"] += 1
-        invite = SipMessage.parse(held.message)
-        terminated = respond(invite, held.flow, top_via(invite), (487, "Request Terminated"), tag)
+        case = held.progress.case
+        terminated = respond(case.message, case.flow, top_via(case.message), (487, "Request Terminated"), tag)
         held.cancelled = True
-        assert held.transaction is not None, "it was found by this key"
-        self._transactions.reject(held.transaction, now)
-        self._transactions.decide(held.key, Verdict(Action.REJECT, emit=(terminated,)), now)
-        return Verdict(Action.DROP, emit=(accepted, terminated))
+        self._transactions.reject(key, now)
+        self._transactions.decide(held.progress.key, Verdict(Action.REJECT, emit=(terminated,)), now)
+        cancelled = Decision(Outcome.PASSED_BY, Detail.CANCELLED)
+        made = record(case, None, cancelled, Action.REJECT, 487)
+        return Verdict(Action.DROP, emit=(accepted, terminated), record=made)
 
 
 def _pass(case: Case, detail: Detail) -> Verdict:
@@ -287,14 +299,33 @@ def _monitored(rule: Rule, case: Case, decision: Decision) -> Record:
     return record(case, rule, decision, action, code)
 
 
+def _unreadable(method: str, buffer: bytes, flow: Flow, place: Place, now: float, error: MessageError) -> Verdict:
+    """What cannot be read is the SBC's to refuse; but nobody's verstat goes with it."""
+    made = blank_record(flow, place, now)
+    made.method, made.outcome, made.detail = method, Outcome.UNPARSEABLE, error.detail
+    if _is_stranger(place):
+        scrubbed = marking.scrub_unreadable(buffer)
+        if scrubbed != buffer:
+            made.action = Action.MODIFY
+            return Verdict(Action.MODIFY, scrubbed, record=made)
+    return Verdict(Action.ACCEPT, record=made)
+
+
+def _is_stranger(place: Place) -> bool:
+    return place.direction is Direction.INBOUND and not place.trusted
+
+
+def _is_priority(message: SipMessage) -> bool:
+    """Whether a trusted peer marks an emergency call, or the call back from one (RFC 7135, RFC 9027)."""
+    if b"resource-priority" not in message.names():
+        return False
+    values = (message.value(header).lower() for header in message.headers(b"resource-priority"))
+    return any(value.strip().startswith(b"esnet.") for line in values for value in line.split(b","))
+
+
 def _wrap(verdict: Verdict, packet: Packet | None) -> Verdict:
-    """A verdict about a message made one about the packet that carried it."""
+    """A verdict about a message made one about the packet that carried it, in which there is room for it."""
     if packet is None or verdict.payload is None:
         return verdict
-    try:
-        payload = packet.replace_payload(verdict.payload)
-    except PacketError as error:
-        if verdict.record is not None:
-            verdict.record.action, verdict.record.detail = Action.ACCEPT, error.detail
-        return verdict._replace(action=Action.ACCEPT, payload=None)
+    payload = packet.replace_payload(verdict.payload)
     return Verdict(verdict.action, payload, verdict.emit, verdict.record, verdict.monitored)

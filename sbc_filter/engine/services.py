@@ -11,6 +11,7 @@ from sbc_filter.stir.authentication import issue_time, sign_shaken
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.verification import Call, CertificateLookup, Missing, read_token, verify
 
+_SHORTEST = 7  # digits of a number in international form; an extension is nobody's to sign (A7)
 _REJECT = Treatment(TreatmentAction.REJECT)
 _DROP = Treatment(TreatmentAction.DROP)
 _FIXED = {
@@ -60,7 +61,13 @@ def _sign(rule: Rule, case: Case, credentials: Mapping[str, Credential]) -> Deci
     try:
         return _signed(rule, case, credentials[rule.sign.credential])
     except SigningError as error:
-        return Decision(Outcome.UNSIGNED, error.detail, treatment(rule, Outcome.UNSIGNED, error.detail))
+        return unsigned(rule, case, error.detail)
+
+
+def unsigned(rule: Rule, case: Case, detail: Detail) -> Decision:
+    """The decision about a call that cannot be signed."""
+    chosen = CONTINUE if case.emergency else treatment(rule, Outcome.UNSIGNED, detail)
+    return Decision(Outcome.UNSIGNED, detail, chosen)
 
 
 def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
@@ -69,7 +76,7 @@ def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
         outcome, detail = Outcome.ALREADY_SIGNED, Detail.SHAKEN_PRESENT
         return Decision(outcome, detail, treatment(rule, outcome, detail))
     caller = case.parties.identity(options.caller_from)
-    if caller is None or ":" in caller:
+    if caller is None or ":" in caller or len(caller) < _SHORTEST:
         raise SigningError(Detail.NO_CALLER)
     called = case.parties.identity(options.called_from)
     if called is None:
@@ -88,7 +95,7 @@ def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
         options.origid,
         credential.x5u,
         identity=identity,
-        date=format_date(iat).encode() if date is None else None,
+        date=format_date(iat).encode() if signed_date is None else None,
     )
 
 

@@ -3,13 +3,17 @@
 All of it is bounded, and forgotten after the 32 s that a transaction can last (RFC 3261 §17.1.1.2, Timer B).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from sbc_filter.engine.case import Case
 from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.memory import Memory
+from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.errors import VerificationError
 from sbc_filter.packet.packet import Packet
+from sbc_filter.rules.model import Rule
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import Via, transaction
 from sbc_filter.stir.certificate import SigningCertificate
@@ -37,20 +41,26 @@ def transaction_key(message: SipMessage, via: Via, flow: Flow) -> TransactionKey
 
 
 @dataclass(slots=True)
-class Invite:
-    """An INVITE that arrived, and, while its decision waits for something, what it waits for."""
+class Progress:
+    """How far an INVITE has come: the rules still to be tried, what rules in monitor mode said, what was answered."""
 
-    message: bytes
-    flow: Flow
-    packet: Packet | None
-    arrived: float
     key: MessageKey
-    need: int = 0
-    waits_for: str = ""
-    deadline: float = 0.0
-    transaction: TransactionKey | None = None
-    cancelled: bool = False
+    case: Case
+    packet: Packet | None
+    rules: Iterator[Rule]
+    monitored: tuple[Record, ...] = ()
     answers: dict[str, SigningCertificate | VerificationError] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Held:
+    """An INVITE that waits for something: `need` is its number, `waits_for` a URL."""
+
+    need: int
+    waits_for: str
+    progress: Progress
+    transaction: TransactionKey | None
+    cancelled: bool = False
 
 
 class Transactions:
@@ -59,7 +69,7 @@ class Transactions:
     def __init__(self) -> None:
         self._decided: Memory[MessageKey, Verdict] = Memory(REMEMBERED_BYTES, LIFETIME)
         self._rejected: Memory[TransactionKey, bool] = Memory(REJECTED, LIFETIME)
-        self.held: dict[int, Invite] = {}
+        self.held: dict[int, Held] = {}
         self._held_messages: dict[MessageKey, int] = {}
         self._held_transactions: dict[TransactionKey, int] = {}
 
@@ -80,10 +90,10 @@ class Transactions:
         """Remember that we answered this transaction ourselves."""
         self._rejected.put(key, True, now + LIFETIME, now)
 
-    def hold(self, held: Invite) -> None:
+    def hold(self, held: Held) -> None:
         """Begin, or go on, to hold an INVITE."""
         self.held[held.need] = held
-        self._held_messages[held.key] = held.need
+        self._held_messages[held.progress.key] = held.need
         if held.transaction is not None:
             self._held_transactions[held.transaction] = held.need
 
@@ -91,16 +101,16 @@ class Transactions:
         """Whether another copy of this message is held."""
         return key in self._held_messages
 
-    def held_by(self, key: TransactionKey) -> Invite | None:
+    def held_by(self, key: TransactionKey) -> Held | None:
         """The held INVITE of this transaction."""
         need = self._held_transactions.get(key)
         return None if need is None else self.held[need]
 
-    def free(self, need: int) -> Invite | None:
+    def free(self, need: int) -> Held | None:
         """End the holding; None when this need is unknown (answered already)."""
         held = self.held.pop(need, None)
         if held is not None:
-            del self._held_messages[held.key]
-            if held.transaction is not None:
-                self._held_transactions.pop(held.transaction, None)
+            del self._held_messages[held.progress.key]
+            if held.transaction is not None and self._held_transactions.get(held.transaction) == need:
+                del self._held_transactions[held.transaction]
         return held

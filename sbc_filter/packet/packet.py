@@ -48,6 +48,11 @@ class Packet:
         """Destination address as text."""
         return ip.address_text(self.dst_bytes)
 
+    @property
+    def room(self) -> int:
+        """Bytes that a payload may have: the IP length field ends at 65535, in IPv6 without the first 40."""
+        return (0xFFFF if self.version == 4 else 0xFFFF + 40) - self.start - 8
+
     def replace_payload(self, payload: bytes) -> bytes:
         """The same packet with another payload: lengths and checksums right, every other field kept.
 

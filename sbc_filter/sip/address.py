@@ -45,7 +45,7 @@ def parse_addresses(buffer: bytes, start: int, end: int) -> list[Address]:
         if match is None:
             raise MessageError(Detail.ADDRESS_SYNTAX)
         parameters = match[3].strip()
-        if parameters and not parameters.startswith(b";"):
+        if parameters and grammar.PARAMETERS.fullmatch(parameters) is None:
             raise MessageError(Detail.ADDRESS_SYNTAX)
         found.append(Address(match[1].strip(), match[2], match.start(2), match.end(2), parameters))
         start = match.end()

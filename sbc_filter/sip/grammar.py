@@ -12,7 +12,8 @@ LWS = rb"[ \t\r\n]*+"
 QUOTED = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 
 # INVITE sip:bob@example.com SIP/2.0  -- exactly one space twice: RFC 4475 `lwsstart`, `lwsruri` are refused.
-REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([A-Za-z][A-Za-z0-9+.-]*:[^ \t\r\n<>]+) [Ss][Ii][Pp]/2\.0\r?\n")
+REQUEST_URI = rb"[A-Za-z][A-Za-z0-9+.-]*:[^ \t\r\n<>]+"
+REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") (" + REQUEST_URI + rb") [Ss][Ii][Pp]/2\.0\r?\n")
 # What may be one of the requests that matter, however sloppily its sender begins: an SBC may be as lenient.
 OURS = re.compile(LWS + rb"(INVITE|ACK|CANCEL)[ \t]", re.IGNORECASE)
 STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9][0-9]) ([^\r\n]*)\r?\n")
@@ -27,12 +28,20 @@ NAME_ADDR = re.compile(
 )
 # addr-spec: a bare URI; what follows ";" are header parameters (RFC 3261 §20.10).
 ADDR_SPEC = re.compile(LWS + rb"()([A-Za-z][A-Za-z0-9+.-]*:[^<>\"\s;,?]+)([^\",<>]*(?:" + QUOTED + rb"[^\",<>]*)*)", re.DOTALL)
+# The common case of a whole header field: one number as SIP or tel URI, perhaps a name in front, plain parameters
+# behind. Groups: URI, number (SIP), number (tel), parameters.
+PLAIN_ADDRESS = re.compile(
+    rb"[ \t]*+(?:\"[^\"\\\n]*\"|[A-Za-z0-9 .!%*_+`'~-]*+)[ \t]*+"
+    rb"<(sips?:\+([0-9]{1,32})@[A-Za-z0-9.:\[\]-]++(?:;[^?@<>\",\s]*+)?|tel:\+([0-9]{1,32})(?:;[^?@<>\",\s]*+)?)>"
+    rb"((?:;[A-Za-z0-9.!%*_+`'~-]+(?:=[A-Za-z0-9.!%*_+`'~:\[\]@/-]+)?)*+)[ \t]*+\r?\n"
+)
 COMMA = re.compile(LWS + rb"," + LWS)
 
 # ;name, ;name=token, ;name="quoted", ;name=<uri>, ;name=[ipv6]
 PARAMETER = re.compile(
     LWS + rb";" + LWS + rb"(" + TOKEN + rb")(?:" + LWS + rb"=" + LWS + rb"(<[^<>\"\s]*>|" + QUOTED + rb"|[^\s;,\"<>]+))?"
 )
+PARAMETERS = re.compile(rb"(?:" + PARAMETER.pattern + rb")*+" + LWS)
 
 # Via: SIP/2.0/UDP host:port;parameters   (RFC 3261 §20.42), the first value of the line.
 VIA = re.compile(

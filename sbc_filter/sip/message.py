@@ -5,8 +5,8 @@ Reading is tolerant (bare LF, folding, any case, white space before the colon: S
 what we refuse to read the SBC might still obey; writing adds CRLF lines and nothing else.
 """
 
-from collections.abc import KeysView, Sequence
-from itertools import accumulate
+import re
+from collections.abc import Callable, KeysView, Sequence
 from typing import TypeAlias
 
 from sbc_filter.errors import Detail, MessageError
@@ -19,36 +19,42 @@ _AT_MOST_ONCE = (b"from", b"to", b"call-id", b"cseq", b"content-length", b"max-f
 _ROUTING = frozenset((b"via", b"route", b"record-route"))
 
 # Where one header field stands: (start, value, end); `buffer[start:end]` are its lines,
-# `buffer[value:end]` its value. A plain tuple: one is made for every line of every INVITE.
+# `buffer[value:end]` its value. A plain tuple: several are made for every INVITE.
 Header: TypeAlias = tuple[int, int, int]
+Edit: TypeAlias = tuple[int, int, bytes]
 
 
 class SipMessage:
-    """A parsed message. `parse` raises `MessageError`; nothing else does on account of the bytes.
+    """A parsed request. `parse` raises `MessageError`; nothing else does on account of the bytes.
 
-    The passes over the header lines are left to C (`split`, `map`, `zip`): a Python loop over
-    the lines of an INVITE would cost more than all that is done with them afterwards.
+    `keys` are the canonical names of the header fields in order, `first` where each name occurs first,
+    `span(at + 2)` the (start, end) of the value of the header field `at`, its line end included: so
+    that a match of `sip.layout` serves as it is.
     """
 
-    __slots__ = ("_addresses", "_edits", "_first", "_keys", "_lengths", "_starts", "body", "buffer", "method", "uri")
+    __slots__ = ("_addresses", "_edits", "_first", "_keys", "_span", "_start", "body", "buffer", "method", "uri")
 
-    def __init__(self, buffer: bytes, start: int, lines: list[bytes], body: int, method: str, uri: bytes) -> None:
+    def __init__(
+        self,
+        buffer: bytes,
+        method: str,
+        uri: bytes,
+        start: int,
+        body: int,
+        keys: Sequence[bytes],
+        first: dict[bytes, int],
+        span: Callable[[int], tuple[int, int]],
+    ) -> None:
         self.buffer = buffer
         self.method = method  # in upper case: "invite" is no INVITE (RFC 3261 §7.1), but some SBCs take it for one
         self.uri = uri
-        self.body = body
-        names = [line.partition(b":")[0] for line in lines]
-        keys: list[bytes] = list(map(KNOWN.get, names))  # type: ignore[arg-type]
-        if None in keys:
-            lines = _unfold(lines)
-            names = [line.partition(b":")[0] for line in lines]
-            keys = list(map(canonical, names))
+        self.body = body  # where it begins
+        self._start = start  # of the first header line
         self._keys = keys
-        self._lengths = list(map(len, names))
-        self._starts = list(accumulate(map(len, lines), initial=start))  # line ends not counted: see _header
-        self._first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
-        self._addresses: dict[bytes, list[Address]] = {}
-        self._edits: list[tuple[int, int, bytes]] = []
+        self._first = first
+        self._span = span
+        self._addresses: dict[bytes, list[Address]] | None = None
+        self._edits: list[Edit] = []
 
     @classmethod
     def parse(cls, buffer: bytes) -> "SipMessage":
@@ -59,15 +65,26 @@ class SipMessage:
             raise MessageError(Detail.START_LINE)
         start = request.end()
         lines, body = _header_lines(buffer, start)
-        message = cls(buffer, start, lines, body, request[1].decode("ascii").upper(), request[2])
-        if b"" in message._first:
+        names = [line.partition(b":")[0] for line in lines]
+        keys: list[bytes] = list(map(KNOWN.get, names))  # type: ignore[arg-type]
+        if None in keys:
+            lines = _unfold(lines)
+            names = [line.partition(b":")[0] for line in lines]
+            keys = list(map(canonical, names))
+        first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+        if b"" in first:
             raise MessageError(Detail.HEADER_SYNTAX)
-        return message
+        spans, end = [(0, 0), (0, 0)], start
+        for line, name in zip(lines, names, strict=True):
+            value = end + len(name) + 1
+            end += len(line) + 1
+            spans.append((value, end))
+        return cls(buffer, request[1].decode("ascii").upper(), request[2], start, body, keys, first, spans.__getitem__)
 
     @property
     def headers_end(self) -> int:
         """Where the empty line begins."""
-        return self._starts[-1] + len(self._keys)
+        return self._line_start(len(self._keys))
 
     def check(self) -> None:
         """Raise `MessageError` unless what every request must carry is there, once and well-formed."""
@@ -80,6 +97,10 @@ class SipMessage:
         cseq = grammar.CSEQ.fullmatch(self.first(b"cseq") or b"")
         if cseq is None or cseq[2].decode("ascii").upper() != self.method or int(cseq[1]) > 0xFFFFFFFF:
             raise MessageError(Detail.CSEQ)
+        self.check_length()
+
+    def check_length(self) -> None:
+        """Raise `MessageError` when Content-Length is no number, or more than there is (S-149)."""
         length = self.first(b"content-length")
         if length is not None and not (length.isdigit() and int(length[:11]) <= len(self.buffer) - self.body):
             raise MessageError(Detail.CONTENT_LENGTH)
@@ -87,13 +108,30 @@ class SipMessage:
     @property
     def in_dialog(self) -> bool:
         """Whether To carries a tag: the request belongs to a dialog (S-147). `MessageError` for a broken To."""
+        plain = self.plain(b"to")
+        if plain is not None and not plain[4]:
+            return False
         to = self.addresses(b"to")
         if len(to) != 1:
             raise MessageError(Detail.ADDRESS_SYNTAX, "to")
         return to[0].has_tag()
 
+    def plain(self, name: bytes) -> "re.Match[bytes] | None":
+        """The match of `grammar.PLAIN_ADDRESS` on the only header field of this name, else None.
+
+        What nearly every From, To and P-Asserted-Identity looks like; all others take the long way of `addresses`.
+        """
+        at = self._first.get(name)
+        if at is None or (len(self._keys) > len(self._first) and self._keys.count(name) > 1):
+            return None
+        value, end = self._span(at + 2)
+        match = grammar.PLAIN_ADDRESS.match(self.buffer, value)
+        return match if match is not None and match.end() == end else None
+
     def addresses(self, name: bytes) -> Sequence[Address]:
         """All addresses in the header fields of this name, in order; `MessageError` when one is broken."""
+        if self._addresses is None:
+            self._addresses = {}
         found = self._addresses.get(name)
         if found is None:
             found = [
@@ -111,8 +149,8 @@ class SipMessage:
             return ()
         keys = self._keys
         if len(keys) == len(self._first):
-            return (self._header(first),)
-        return [self._header(at) for at in range(first, len(keys)) if keys[at] == name]
+            return ((self._line_start(first), *self._span(first + 2)),)
+        return [(self._line_start(at), *self._span(at + 2)) for at in range(first, len(keys)) if keys[at] == name]
 
     def require(self, name: bytes) -> Sequence[Header]:
         """Like `headers`, but none is a `MessageError`."""
@@ -125,20 +163,26 @@ class SipMessage:
         """The canonical names that occur."""
         return self._first.keys()
 
+    def names_as_written(self) -> list[bytes]:
+        """The names of all header fields, in order, as they stand in front of the colon."""
+        return [self.buffer[self._line_start(at) : self._span(at + 2)[0] - 1] for at in range(len(self._keys))]
+
     def value(self, header: Header) -> bytes:
         """The value of one header field: unfolded to one space (RFC 3261 §7.3.1), white space around it cut."""
-        _, value, end = header
-        text = self.buffer[value:end].strip()
+        text = self.buffer[header[1] : header[2]].strip()
         return grammar.FOLD.sub(b" ", text) if b"\n" in text else text
 
     def first(self, name: bytes) -> bytes | None:
         """The value of the first header field of this name, or None."""
         at = self._first.get(name)
-        return None if at is None else self.value(self._header(at))
+        if at is None:
+            return None
+        start, end = self._span(at + 2)
+        text = self.buffer[start:end].strip()
+        return grammar.FOLD.sub(b" ", text) if b"\n" in text else text
 
-    def _header(self, at: int) -> Header:
-        start = self._starts[at] + at
-        return start, start + self._lengths[at] + 1, self._starts[at + 1] + at + 1
+    def _line_start(self, at: int) -> int:
+        return self._span(at + 1)[1] if at else self._start
 
     def replace(self, start: int, end: int, data: bytes) -> None:
         """Edit: `data` in place of `buffer[start:end]`; `start == end` inserts."""
@@ -151,13 +195,17 @@ class SipMessage:
     def add_header(self, line: bytes) -> None:
         """Edit: add one header line (with its CRLF) behind the last Via, Route or Record-Route (S-156)."""
         last = max((at for at, key in enumerate(self._keys) if key in _ROUTING), default=-1)
-        position = self._starts[last + 1] + last + 1
+        position = self._line_start(last + 1)
         self._edits.append((position, position, line))
 
     @property
-    def edited(self) -> bool:
-        """Whether there is any edit."""
-        return bool(self._edits)
+    def edited(self) -> int:
+        """How many edits there are."""
+        return len(self._edits)
+
+    def undo(self, edits: int) -> None:
+        """Forget all but the first so many edits."""
+        del self._edits[edits:]
 
     def to_bytes(self) -> bytes:
         """The message with all edits applied, in buffer order, insertions at one place in the order made.
@@ -166,6 +214,9 @@ class SipMessage:
         """
         if not self._edits:
             return self.buffer
+        if len(self._edits) == 1:
+            ((start, end, data),) = self._edits
+            return b"%b%b%b" % (self.buffer[:start], data, self.buffer[end:])
         parts: list[bytes] = []
         position = 0
         for start, end, data in sorted(self._edits, key=_by_place):
@@ -177,7 +228,7 @@ class SipMessage:
         return b"".join(parts)
 
 
-def _by_place(edit: tuple[int, int, bytes]) -> tuple[int, int, int]:
+def _by_place(edit: Edit) -> tuple[int, int, int]:
     start, end, _ = edit
     return start, end > start, -end  # at one start: insertions first, then the longest removal
 

@@ -107,7 +107,7 @@ def _telephone(subscriber: bytes, parameters: bytes, profile: Profile) -> str | 
     if not subscriber.startswith(b"+"):
         lowered = parameters.lower()
         at = lowered.find(b";phone-context=+")
-        if at >= 0:  # a local number within a global prefix (RFC 3966 §5.1.5)
+        if at >= 0 and len(subscriber) > 3:  # a local number, no service code, within a global prefix (RFC 3966 §5.1.5)
             context = lowered[at + 16 :].partition(b";")[0]
             return _digits(b"+" + context + subscriber, profile)
     return _digits(subscriber, profile)

@@ -35,6 +35,8 @@ def top_via(message: SipMessage) -> Via:
     )
     branch = next((text or b"" for name, text, _, _ in parameters if name == b"branch"), b"")
     port = int(match[3]) if match[3] else _DEFAULT_PORT
+    if not 0 < port < 65536:
+        raise MessageError(Detail.HEADER_SYNTAX, "via")
     stop = parameters[-1][3] if parameters else match.start(4)
     return Via(match[1].decode().upper(), match[2].decode(), port, branch, parameters, stop)
 

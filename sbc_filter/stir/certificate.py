@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sbc_filter.errors import CertificateError, Detail
@@ -12,6 +13,15 @@ from sbc_filter.stir.tnauthlist import TnAuthList
 
 MAX_BODY = 64 * 1024  # octets (S-089)
 MAX_CERTIFICATES = 12  # in one body; real chains have two to four
+# What the library raises over a certificate or a CRL that is none: on loading it, or only when a part is asked for.
+HOSTILE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 
@@ -38,19 +48,22 @@ class SigningCertificate:
         return self.tnauthlist.spcs[0] if self.tnauthlist.spcs else None
 
 
-def parse_certificates(body: bytes) -> tuple[x509.Certificate, ...]:
-    """The certificates of a fetched body in the order given: PEM with whatever around it (S-090).
+def parse_certificates(
+    body: bytes, max_body: int = MAX_BODY, max_certificates: int = MAX_CERTIFICATES
+) -> tuple[x509.Certificate, ...]:
+    """The certificates of a body in the order given: PEM with whatever around it (S-090).
 
-    Raises `CertificateError(CERTIFICATE_UNREADABLE)` when there is none, one is broken, or there are too many.
+    The limits are those for what strangers send. Raises `CertificateError(CERTIFICATE_UNREADABLE)` when
+    there is no certificate, one is broken, or there are too many.
     """
-    if len(body) > MAX_BODY:
+    if len(body) > max_body:
         raise _unreadable("the body is too large")
     blocks = _PEM.findall(body)
-    if not 1 <= len(blocks) <= MAX_CERTIFICATES:
+    if not 1 <= len(blocks) <= max_certificates:
         raise _unreadable(f"{len(blocks)} certificates in PEM form")
     try:
         return tuple(x509.load_pem_x509_certificate(block + b"\n") for block in blocks)
-    except ValueError as error:
+    except HOSTILE as error:
         raise _unreadable(str(error)) from None
 
 

@@ -45,11 +45,11 @@ def parse_constraints(data: bytes, *, enhanced: bool) -> ClaimConstraints:
     try:
         for tag, content, _ in der.elements(der.only(data, _SEQUENCE)):
             if tag == _MUST_INCLUDE:
-                include = _names(_unwrapped(content))
+                include = _names(_unwrapped(content, _IA5))
             elif tag == _MUST_EXCLUDE and enhanced:
-                exclude = _names(_unwrapped(content))
+                exclude = _names(_unwrapped(content, _IA5))
             elif tag == _PERMITTED_VALUES:
-                permitted += map(_permitted, der.elements(_unwrapped(content)))
+                permitted += map(_permitted, der.elements(_unwrapped(content, _SEQUENCE)))
             else:
                 raise ValueError(f"a member with the tag {tag:#04x}")
     except ValueError as error:
@@ -57,15 +57,13 @@ def parse_constraints(data: bytes, *, enhanced: bool) -> ClaimConstraints:
     return ClaimConstraints(include, tuple(permitted), exclude)
 
 
-def _unwrapped(content: bytes) -> bytes:
-    """Both taggings are in use: an explicit tag holds a SEQUENCE, an implicit one its members."""
-    return der.only(content, _SEQUENCE) if content[:1] == b"\x30" and _is_one(content) else content
-
-
-def _is_one(content: bytes) -> bool:
+def _unwrapped(content: bytes, member: int) -> bytes:
+    """Both taggings are in use: an explicit tag holds a SEQUENCE of members (of this tag), an implicit one them."""
+    if content[:1] != b"\x30":
+        return content
     element = der.first(content)
-    inner = der.first(element.content) if element.content else None
-    return len(element.encoded) == len(content) and (inner is None or inner.tag in (_SEQUENCE, _IA5))
+    alone = len(element.encoded) == len(content)
+    return element.content if alone and element.content[:1] in (b"", bytes((member,))) else content
 
 
 def _names(content: bytes) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from sbc_filter.errors import CertificateError, VerificationError
-from sbc_filter.stir.certificate import parse_certificates
+from sbc_filter.stir.certificate import HOSTILE, parse_certificates
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.x5u import check_x5u
 
@@ -38,9 +38,10 @@ def load_credential(name: str, key_pem: bytes, certificate_pem: bytes, x5u: str)
         raise ValueError("the key is not on the curve P-256, the only one that SHAKEN uses")
     try:
         certificate = parse_certificates(certificate_pem)[0]
-    except CertificateError as error:
+        public_key = certificate.public_key()
+    except (CertificateError, *HOSTILE) as error:
         raise ValueError(f"the certificate cannot be read: {error}") from None
-    if certificate.public_key() != key.public_key():
+    if public_key != key.public_key():
         raise ValueError("the key does not belong to the first certificate of the chain")
     try:
         check_x5u(x5u)

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.stir.certificate import HOSTILE
 
 
 class RevocationList:
@@ -20,6 +21,7 @@ class RevocationList:
         self.issuer = crl.issuer
         self.next_update = crl.next_update_utc.timestamp() if crl.next_update_utc else None
         self._crl = crl
+        self._indirect = _is_indirect(crl)
         self._revoked = frozenset(_revoked(crl))
 
     @classmethod
@@ -28,23 +30,39 @@ class RevocationList:
         try:
             load = x509.load_pem_x509_crl if data.lstrip().startswith(b"-----BEGIN") else x509.load_der_x509_crl
             return cls(load(data))
-        except (ValueError, x509.ExtensionNotFound, UnsupportedAlgorithm) as error:
+        except HOSTILE as error:
             raise CertificateError(Detail.CRL_UNAVAILABLE, f"the CRL cannot be read: {error}") from None
 
     def signed_by_one_of(self, certificates: Iterable[x509.Certificate]) -> bool:
         """Whether one of these certificates signed the list."""
         for certificate in certificates:
-            key = certificate.public_key()
             try:
+                key = certificate.public_key()
                 if isinstance(key, ec.EllipticCurvePublicKey) and self._crl.is_signature_valid(key):
                     return True
-            except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):
+            except (InvalidSignature, *HOSTILE):
                 continue
         return False
+
+    def speaks_for(self, certificate: x509.Certificate, at: float) -> bool:
+        """Whether its silence means that the certificate is good `at` (POSIX seconds).
+
+        It has to be indirect or of the same issuer, and not over: what it revokes stays revoked, but
+        what was revoked since is not on it.
+        """
+        over = self.next_update is not None and at > self.next_update
+        return not over and (self._indirect or self.issuer == certificate.issuer)
 
     def revokes(self, certificate: x509.Certificate) -> bool:
         """Whether this very certificate is on the list."""
         return (certificate.issuer.public_bytes(), certificate.serial_number) in self._revoked
+
+
+def _is_indirect(crl: x509.CertificateRevocationList) -> bool:
+    try:
+        return crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value.indirect_crl
+    except x509.ExtensionNotFound:
+        return False
 
 
 def _revoked(crl: x509.CertificateRevocationList) -> Iterable[tuple[bytes, int]]:

@@ -3,7 +3,7 @@
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from sbc_filter.errors import Detail
 from sbc_filter.stir.passport import decode_segment, encode_segment, invalid
@@ -17,11 +17,19 @@ def verify_es256(key: ec.EllipticCurvePublicKey, signed: bytes, signature: bytes
     raw = decode_segment(signature)
     if len(raw) != 64:
         raise invalid(Detail.SIGNATURE_LENGTH)
-    der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+    r, s = _integer(raw[:32]), _integer(raw[32:])
     try:
-        key.verify(der, signed, _VERIFY)
+        key.verify(b"\x30%c%b%b" % (len(r) + len(s), r, s), signed, _VERIFY)
     except InvalidSignature:
         raise invalid(Detail.BAD_SIGNATURE) from None
+
+
+def _integer(big_endian: bytes) -> bytes:
+    """DER of an unsigned integer of at most 32 octets: no leading zeros but one where the top bit is set."""
+    digits = big_endian.lstrip(b"\0")
+    if not digits or digits[0] & 0x80:
+        digits = b"\0" + digits
+    return b"\x02%c%b" % (len(digits), digits)
 
 
 def sign_es256(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:

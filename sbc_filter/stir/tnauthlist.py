@@ -25,7 +25,7 @@ class TnAuthList(NamedTuple):
         """Whether the list names this number; ranges are decimal over numbers of equal length (S-085)."""
         if number in self.numbers:
             return True
-        if not number.isdecimal():
+        if not (number.isascii() and number.isdecimal()):
             return False
         return any(
             len(start) == len(number) and 0 <= int(number) - int(start) < count for start, count in self.ranges

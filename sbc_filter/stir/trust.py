@@ -1,9 +1,10 @@
 """Trust anchors, and the path from a leaf to one of them (RFC 5280 §6; S-082 to S-093)."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -11,7 +12,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from sbc_filter.errors import CertificateError, Detail
 from sbc_filter.stir import constraints, tnauthlist
-from sbc_filter.stir.certificate import SigningCertificate
+from sbc_filter.stir.certificate import HOSTILE, SigningCertificate
 from sbc_filter.stir.crl import RevocationList
 
 MAX_PATH = 6  # certificates, leaf and anchor included
@@ -55,25 +56,30 @@ class TrustStore:
     def validate(self, certificates: Sequence[x509.Certificate], at: float) -> SigningCertificate:
         """The leaf among `certificates` with a path to an anchor, all valid `at` (POSIX seconds).
 
-        The set may hold the chain in any order, with or without its root (S-090). Raises
-        `CertificateError` with the detail of the first thing that is wrong.
+        The set may hold the chain in any order, with or without its root (S-090). One good path is enough:
+        a CA renewed with its name and key has two certificates, and one of them may be over. Raises
+        `CertificateError` with the detail of the first thing that is wrong when there is none.
         """
-        try:
-            leaf = _leaf(certificates)
-            path = self._path(leaf, certificates)
-            return self._judge(path, at)
-        except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
-            raise CertificateError(Detail.CERTIFICATE_UNREADABLE, str(error)) from None
+        faults: list[CertificateError] = []
+        with _noted(faults):
+            for path in self._paths(_leaf(certificates), certificates, faults):
+                with _noted(faults):
+                    return self._judge(path, at)
+        raise faults[0]
 
-    def _path(self, leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> Path:
-        candidates = (*self.anchors, *others)
+    def _paths(
+        self, leaf: x509.Certificate, others: Sequence[x509.Certificate], faults: list[CertificateError]
+    ) -> Iterator[Path]:
+        """The paths from the leaf to an anchor; `CertificateError` behind the last one, or when there are too many."""
+        candidates = dict.fromkeys((*self.anchors, *others))
         checked = 0
         paths: list[Path] = [(leaf,)]
         while paths:
             path = paths.pop()
             last = path[-1]
             if last.public_bytes(_DER) in self._anchor_bytes:
-                return path
+                yield path
+                continue
             if len(path) == MAX_PATH:
                 continue
             for issuer in candidates:
@@ -82,8 +88,9 @@ class TrustStore:
                 checked += 1
                 if checked > _MAX_SIGNATURES:
                     raise CertificateError(Detail.UNTRUSTED_CHAIN, "too many possible paths")
-                if _issued(issuer, last):
-                    paths.append((*path, issuer))
+                with _noted(faults):
+                    if _issued(issuer, last):
+                        paths.append((*path, issuer))
         raise CertificateError(Detail.UNTRUSTED_CHAIN, f"no path from {leaf.subject.rfc4514_string()} to a trust anchor")
 
     def _judge(self, path: Path, at: float) -> SigningCertificate:
@@ -97,7 +104,7 @@ class TrustStore:
         for height, certificate in enumerate(path):
             _check_profile(certificate, height)
         for certificate in path[:-1]:
-            self._check_revocation(certificate, path)
+            self._check_revocation(certificate, path, at)
         key = leaf.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise CertificateError(Detail.CERTIFICATE_KEY)
@@ -112,12 +119,12 @@ class TrustStore:
             tuple(_constraints(path)),
         )
 
-    def _check_revocation(self, certificate: x509.Certificate, path: Path) -> None:
+    def _check_revocation(self, certificate: x509.Certificate, path: Path, at: float) -> None:
         """A list counts when an anchor or a certificate of the path signed it: the indirect one included."""
         lists = [crl for crl in self.crls if crl.signed_by_one_of((*path[1:], *self.anchors))]
         if any(crl.revokes(certificate) for crl in lists):
             raise CertificateError(Detail.REVOKED, certificate.subject.rfc4514_string())
-        if not lists and self.crl_policy == "hard":
+        if self.crl_policy == "hard" and not any(crl.speaks_for(certificate, at) for crl in lists):
             raise CertificateError(Detail.CRL_UNAVAILABLE)
 
     def _tnauthlist(self, leaf: x509.Certificate) -> tnauthlist.TnAuthList:
@@ -131,6 +138,17 @@ class TrustStore:
 
 
 _DER = Encoding.DER
+
+
+@contextmanager
+def _noted(faults: list[CertificateError]) -> Iterator[None]:
+    """Note what is wrong with one way, so that the others are still tried."""
+    try:
+        yield
+    except CertificateError as error:
+        faults.append(error)
+    except HOSTILE as error:
+        faults.append(CertificateError(Detail.CERTIFICATE_UNREADABLE, str(error)))
 
 
 def _leaf(certificates: Sequence[x509.Certificate]) -> x509.Certificate:

@@ -71,7 +71,7 @@ CertificateLookup = Callable[[str], SigningCertificate | VerificationError | Non
 
 # Where no token verifies, the failure that names the call: 436 only if *all* certificates were out of
 # reach, 437 if one was had and not trusted (S-064). A token that contradicts its call outranks both.
-_PRECEDENCE = (Outcome.INVALID, Outcome.STALE, Outcome.UNTRUSTED, Outcome.UNFETCHABLE)
+_PRECEDENCE = (Outcome.ANONYMOUS, Outcome.INVALID, Outcome.STALE, Outcome.UNTRUSTED, Outcome.UNFETCHABLE)
 
 
 def verify(values: Sequence[bytes], call: Call, policy: Policy, certificates: CertificateLookup) -> Verification | Missing:
@@ -140,7 +140,7 @@ def _judge(token: Token, call: Call, policy: Policy, certificates: CertificateLo
         return Missing(jose.x5u)
     if isinstance(certificate, VerificationError):
         raise certificate
-    _check_certificate(certificate, claims)
+    _check_certificate(certificate, claims, call.arrived)
     verify_es256(certificate.public_key, token.signed, token.signature)
     return Verification(Outcome.PASSED, None, token, certificate)
 
@@ -160,9 +160,9 @@ def _check_call(claims: Claims, call: Call, policy: Policy) -> None:
         raise VerificationError(Outcome.STALE, Detail.FUTURE_DATE)
 
 
-def _check_certificate(certificate: SigningCertificate, claims: Claims) -> None:
-    """V13, V14: valid when the token was made, and entitled to say what it says."""
-    if claims.iat > certificate.not_after:
+def _check_certificate(certificate: SigningCertificate, claims: Claims, arrived: float) -> None:
+    """V13, V14: valid when the token was made and when it arrived (S-093), and entitled to say what it says."""
+    if claims.iat > certificate.not_after or arrived > certificate.not_after:
         raise VerificationError(Outcome.UNTRUSTED, Detail.EXPIRED)
     if claims.iat < certificate.not_before:
         raise VerificationError(Outcome.UNTRUSTED, Detail.NOT_YET_VALID)

@@ -5,9 +5,10 @@ Only the text is judged here. What the host name resolves to is checked where th
 
 import re
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 
 from sbc_filter.errors import Detail, Outcome, VerificationError
+from sbc_filter.stir.addresses import is_ordinary
 
 MAX_LENGTH = 2048  # octets
 _PORTS = ("", "443", "8443")
@@ -53,9 +54,7 @@ def _may_be_public(host: str) -> bool:
         # A resolver takes "2130706433", "0x7f.1" or "127.1" for addresses; no top-level domain is a number.
         last = host.rstrip(".").rpartition(".")[2].lower()
         return not (host.startswith("[") or last.isdigit() or last.startswith("0x")) and last != "localhost"
-    if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.sixtofour or address.teredo):
-        return False
-    return address.is_global and not address.is_multicast
+    return is_ordinary(address)
 
 
 def _refused(why: str) -> VerificationError:

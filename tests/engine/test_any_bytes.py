@@ -199,7 +199,6 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="stir.passport._dest iterates over what is no array")
 @settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from(("attest", "dest", "iat", "orig", "origid")), JSON, max_size=2))
 def test_any_claims(changes: dict[str, object]) -> None:
@@ -227,12 +226,8 @@ def test_any_body_of_a_certificate(data: bytes) -> None:
         assert isinstance(learn(body), SigningCertificate | VerificationError)
 
 
-BUG_LIBRARY = pytest.mark.xfail(
-    strict=True, reason="certificate.parse_certificates, TrustStore.validate: two errors of x509 are no ValueError"
-)
 
 
-@BUG_LIBRARY
 @given(st.integers(0, len(LEAF) - 1), st.integers(0, 255))
 def test_any_certificate(at: int, byte: int) -> None:
     """One octet of a real leaf exchanged: only the leaf itself is trusted."""
@@ -252,7 +247,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == "version 128" else BUG_LIBRARY) for name in HOSTILE]
+    "name", list(HOSTILE)
 )
 def test_certificates_that_the_library_refuses_in_its_own_way(name: str) -> None:
     assert isinstance(learn(HOSTILE[name]), VerificationError)
@@ -310,12 +305,10 @@ def test_readable_torture_is_signed_and_nothing_else_changes(name: str) -> None:
         return
     assert record["outcome"] == "signed"
     (found,) = ADDED.finditer(out)
-    assert out[: found.start()] + out[found.end() :] == message
+    stale = re.compile(rb"Date: .* EST\r\n")  # STANDARDS §17, baddate: replaced
+    assert out[: found.start()] + out[found.end() :] == stale.sub(b"", message)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="SipMessage.check looks neither at From nor at the Request-URI nor at stray separators"
-)
 @pytest.mark.parametrize("name", OVERLOOKED)
 def test_torture_that_is_overlooked(name: str) -> None:
     """STANDARDS §17, §18: broken new INVITEs pass untouched, are not signed, and count as unparseable."""
@@ -328,7 +321,9 @@ def test_torture_that_is_overlooked(name: str) -> None:
 def test_torture_that_is_no_invite(name: str) -> None:
     for rules in ENGINES.values():
         for packet in (arriving(OTHERS[name]), leaving(OTHERS[name])):
-            assert decided(make_engine(rules), packet) == Verdict(Action.ACCEPT)
+            verdict = decided(make_engine(rules), packet)
+            assert verdict._replace(record=None) == Verdict(Action.ACCEPT)
+            assert verdict.record is None or verdict.record.outcome == "unparseable"
 
 
 @pytest.mark.parametrize(

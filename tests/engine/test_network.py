@@ -187,7 +187,6 @@ def test_rate() -> None:
     assert result(engine, arriving(invite(number=6)), NOW + 0.5)[0] == "drop"
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="NumberList: int() of more than 4300 digits raises")
 def test_a_range_and_a_number_without_end() -> None:
     """DESIGN §3: no exception on account of a message; a number of 5000 digits is simply in no range."""
     engine: Engine = make_engine(rule('caller = ["12155550000-12155559999"]'))

@@ -244,8 +244,7 @@ BROKEN_ROWS = {  # what the engine does not do yet: each entry says so in the re
 ALL_ROWS = [pytest.param(row, id=name) for name, row in ROWS.items()] + [
     pytest.param(
         row,
-        id=name,
-        marks=pytest.mark.xfail(strict=True, reason="stir.passport._dest/_identity: not every JSON is read"),
+        id=name
     )
     for name, row in BROKEN_ROWS.items()
 ]
@@ -302,12 +301,8 @@ def anonymous(*headers: str) -> bytes:
     return invite(*headers).replace(b"sip:+12155550100@carrier.example", b"sip:anonymous@anonymous.invalid")
 
 
-BUG_ANONYMOUS = pytest.mark.xfail(
-    strict=True, raises=ValueError, reason="stir.verification._PRECEDENCE does not know Outcome.ANONYMOUS"
-)
 
 
-@BUG_ANONYMOUS
 def test_v5_by_default() -> None:
     message = anonymous(GOOD)
     action, out, record = result(make_engine(VERIFY), arriving(message))
@@ -315,7 +310,6 @@ def test_v5_by_default() -> None:
     assert (record["outcome"], record["detail"], record["orig"]) == ("anonymous", "no-caller", None)
 
 
-@BUG_ANONYMOUS
 def test_v5_rejected() -> None:
     engine = make_engine(f'{VERIFY}[rule.on]\nanonymous = "reject"\n')
     assert status(result(engine, arriving(anonymous(GOOD)))[1]) == "433 Anonymity Disallowed"
@@ -737,7 +731,6 @@ def test_s093_valid_when_the_token_was_made(begin: float, end: float, iat: float
     assert result(engine, arriving(says(iat=int(iat))))[2]["detail"] == detail
 
 
-@pytest.mark.xfail(strict=True, reason="stir.verification._check_certificate compares iat only, not the arrival")
 def test_s093_and_valid_now() -> None:
     """In memory since before it expired; the token was made before, too."""
     engine = make_engine(VERIFY, chain=chain(end=NOW + 9))
@@ -871,45 +864,30 @@ SPOOFED = [
         ["P-Asserted-Identity: <tel:+1;verstatus=x>", "Subject: ;verstat=x"],
     ),
 ]
-BUG_VALUELESS = pytest.mark.xfail(
-    strict=True, reason="marking._VERSTAT takes the line end behind a verstat without value"
-)
-BUG_VALUE = pytest.mark.xfail(
-    strict=True, reason="marking._VERSTAT leaves a quoted or spaced value behind, and the header broken"
-)
-BUG_ESCAPED = pytest.mark.xfail(
-    strict=True, reason="marking.scrub does not see through escapes: %76 is v (RFC 3261 §19.1.4)"
-)
 STILL_SPOOFED = [
     pytest.param(
         ["P-Asserted-Identity: <tel:+1>;verstat", "X: 1"],
-        ["P-Asserted-Identity: <tel:+1>", "X: 1"],
-        marks=BUG_VALUELESS,
+        ["P-Asserted-Identity: <tel:+1>", "X: 1"]
     ),
     pytest.param(
         ["P-Asserted-Identity: <tel:+1>;verstat \t", "X: 1"],
-        ["P-Asserted-Identity: <tel:+1> \t", "X: 1"],
-        marks=BUG_VALUELESS,
+        ["P-Asserted-Identity: <tel:+1> \t", "X: 1"]
     ),
     pytest.param(
         ['P-Asserted-Identity: <tel:+1>;verstat="TN-Validation-Passed";a=b'],
-        ["P-Asserted-Identity: <tel:+1>;a=b"],
-        marks=BUG_VALUE,
+        ["P-Asserted-Identity: <tel:+1>;a=b"]
     ),
     pytest.param(
         ["P-Asserted-Identity: <tel:+1>;verstat = TN-Validation-Passed;a=b"],
-        ["P-Asserted-Identity: <tel:+1>;a=b"],
-        marks=BUG_VALUE,
+        ["P-Asserted-Identity: <tel:+1>;a=b"]
     ),
     pytest.param(
         ["P-Asserted-Identity: <sip:+1;%76erstat=TN-Validation-Passed@h>"],
-        ["P-Asserted-Identity: <sip:+1@h>"],
-        marks=BUG_ESCAPED,
+        ["P-Asserted-Identity: <sip:+1@h>"]
     ),
     pytest.param(
         ["P-Asserted-Identity: <tel:+1;%56ERST%41T=TN-Validation-Passed>"],
-        ["P-Asserted-Identity: <tel:+1>"],
-        marks=BUG_ESCAPED,
+        ["P-Asserted-Identity: <tel:+1>"]
     ),
 ]
 PASS = '[[rule]]\nname = "pass"\naction = "pass"\n'
@@ -962,7 +940,6 @@ def test_s114_what_the_trusted_claim_is_left_alone(rules: str, src: str, dst: st
     assert (verdict.action, verdict.payload) == ("accept", None)
 
 
-@pytest.mark.xfail(strict=True, reason="pipeline._wrap: NO_ROOM for the mark gives up the scrub, too")
 def test_s114_no_room_for_the_mark_is_no_way_around_the_scrub() -> None:
     """The largest datagram there is: our new PAI does not fit into it, the removal does."""
     spoofed = "Contact: <sip:+12155550100;verstat=TN-Validation-Passed@h>"
@@ -1110,9 +1087,6 @@ def test_v1_s137_nor_by_a_rule_that_asks_nothing(rule: str) -> None:
     assert result(make_engine(f'[[rule]]\nname = "r"\n{rule}\n'), arriving(message))[:2] == ("accept", message)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="number._telephone puts the context before a service code: 1911 is no emergency (S-042)"
-)
 def test_v1_s137_with_a_phone_context() -> None:
     """RFC 3966 §5.1.5, TS 24.229: a local number of the network."""
     message = invite().replace(b"sip:+12155550199@192.0.2.1 ", b"tel:911;phone-context=+1 ")
@@ -1124,8 +1098,7 @@ def test_v1_s137_with_a_phone_context() -> None:
     [
         pytest.param(
             "true",
-            "modify",
-            marks=pytest.mark.xfail(strict=True, reason="pipeline._read looks at the Request-URI only"),
+            "modify"
         ),
         ("false", "reject"),
     ],
@@ -1212,7 +1185,6 @@ def test_enforce_percent_by_call_id(percent: int, enforced: int) -> None:
     assert sum(dropped) == enforced
 
 
-@pytest.mark.xfail(strict=True, reason="RuleSet.matching runs again after Need: rates count a held call twice")
 def test_a_call_that_was_held_counts_once() -> None:
     """DESIGN §5 `rate`: matches what exceeds it, and one call does not exceed one a second."""
     rate = '[[rule]]\nname = "rate"\naction = "reject"\nrate = { over = 1, per = "1s", by = "peer" }\n'
