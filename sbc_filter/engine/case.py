@@ -79,7 +79,7 @@ def record(case: Case, rule: Rule | None, decision: Decision, action: Action, co
         decision.origid,
         decision.x5u,
         marked,
-        len(message.headers(b"identity")),
+        message.count(b"identity"),
     )
 
 

@@ -7,6 +7,7 @@ Nothing here raises on account of a packet: every packet gets one `Verdict`, or 
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from hmac import compare_digest
 from itertools import chain
 
@@ -19,10 +20,11 @@ from sbc_filter.engine.network import Network, Place
 from sbc_filter.engine.parties import Parties
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.services import apply, unsigned
-from sbc_filter.engine.transactions import Held, Progress, TransactionKey, Transactions, message_key, transaction_key
+from sbc_filter.engine.transactions import Held, Progress, Remembered, TransactionKey, Transactions, message_key, transaction_key
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.errors import Detail, MessageError, Outcome, PacketError, VerificationError
 from sbc_filter.packet.datagram import Datagram
+from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.packet import Packet, parse
 from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.model import REDIRECT, Direction, Insertion, Mode, Rule, TreatmentAction
@@ -30,7 +32,7 @@ from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.address import parse_address
 from sbc_filter.sip.grammar import OURS, SIP_URI
 from sbc_filter.sip.layout import Reader
-from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip.message import SipMessage, apply_edits
 from sbc_filter.sip.number import Canonicaliser, canonicaliser
 from sbc_filter.sip.response import to_tag, top_via
 from sbc_filter.stir.certificate import SigningCertificate
@@ -79,17 +81,19 @@ class Engine:
         except PacketError as error:
             self.counters[error.detail] += 1
             return _ACCEPT
-        if OURS.match(packet.payload) is None:
+        ours = OURS.match(packet.payload)
+        if ours is None:
             return _ACCEPT
         ports = self._network.ports
         if packet.dport not in ports and packet.sport not in ports:
             return _ACCEPT
-        flow = Flow(packet.src, packet.sport, packet.dst, packet.dport, "udp")
-        return self._decide(packet.payload, flow, now, packet)
+        flow = _flow(packet.src_bytes, packet.sport, packet.dst_bytes, packet.dport)
+        return self._decide(packet.payload, ours[1], flow, now, packet)
 
     def decide(self, message: bytes, flow: Flow, now: float) -> Verdict | Need:
         """One SIP message in. A verdict's `payload` is the whole new message."""
-        return self._decide(message, flow, now, None)
+        ours = OURS.match(message)
+        return _ACCEPT if ours is None else self._decide(message, ours[1], flow, now, None)
 
     def resume(self, need_id: int, answer: Answer, now: float) -> Verdict | Need:
         """The awaited thing, or why it is not to be had. May end in another `Need`."""
@@ -114,17 +118,17 @@ class Engine:
             released.append((need_id, verdict))
         return released
 
-    def _decide(self, message: bytes, flow: Flow, now: float, packet: Packet | None) -> Verdict | Need:
-        ours = OURS.match(message)
-        if ours is None:
-            return _ACCEPT
-        if ours[1].upper() != b"INVITE":
+    def _decide(
+        self, message: bytes, method: bytes, flow: Flow, now: float, packet: Packet | None
+    ) -> Verdict | Need:
+        if method != b"INVITE" and method.upper() != b"INVITE":
             return self._ack_or_cancel(message, flow, now)
         key = message_key(message, flow)
-        verdict = self._transactions.decided(key, now)
-        if verdict is not None:
+        known = self._transactions.decided(key, now)
+        if known is not None:
             self.counters["retransmission"] += 1
-            return _wrap(verdict, packet)
+            payload = apply_edits(message, known.edits) if known.edits else None
+            return _wrap(Verdict(known.action, payload, known.emit), packet)
         if self._transactions.is_held(key):
             self.counters["held-duplicate"] += 1
             return _DROP
@@ -135,16 +139,8 @@ class Engine:
             return _wrap(_unreadable("INVITE", message, flow, place, now, error), packet)
         if case.in_dialog:
             return _wrap(_pass(case, Detail.IN_DIALOG), packet)
-        facts = Facts(
-            message=case.message,
-            method="INVITE",
-            direction=place.direction,
-            trunk=place.trunk,
-            peer=place.peer,
-            transport=flow.transport,
-            now=now,
-            identity=case.parties.identity,
-        )
+        direction, peer, trunk, _ = place
+        facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, case.message, case.parties.identity)
         return self._walk(Progress(key, case, packet, self._rules.matching(facts)), now)
 
     def _read(self, buffer: bytes, flow: Flow, place: Place, now: float) -> Case:
@@ -191,7 +187,8 @@ class Engine:
         if progress.monitored:
             verdict = verdict._replace(monitored=progress.monitored)
         if progress.monitored or (verdict.record is not None and verdict.record.rule is not None):
-            self._transactions.decide(progress.key, Verdict(verdict.action, verdict.payload, verdict.emit), now)
+            edits = progress.case.message.edits if verdict.payload is not None else ()
+            self._transactions.decide(progress.key, Remembered(verdict.action, edits, verdict.emit), now)
         return _wrap(verdict, progress.packet)
 
     def _hold(self, rule: Rule, progress: Progress, x5u: str) -> Need | None:
@@ -278,7 +275,7 @@ class Engine:
         terminated = respond(case.message, case.flow, top_via(case.message), (487, "Request Terminated"), tag)
         held.cancelled = True
         self._transactions.reject(key, now)
-        self._transactions.decide(held.progress.key, Verdict(Action.REJECT, emit=(terminated,)), now)
+        self._transactions.decide(held.progress.key, Remembered(Action.REJECT, emit=(terminated,)), now)
         cancelled = Decision(Outcome.PASSED_BY, Detail.CANCELLED)
         made = record(case, None, cancelled, Action.REJECT, 487)
         return Verdict(Action.DROP, emit=(accepted, terminated), record=made)
@@ -297,6 +294,11 @@ def _monitored(rule: Rule, case: Case, decision: Decision) -> Record:
     action = _ACTIONS.get(decision.treatment.action, Action.ACCEPT)
     code = status_of(decision)[0] if action in (Action.REJECT, Action.REDIRECT) else None
     return record(case, rule, decision, action, code)
+
+
+@lru_cache(maxsize=16384)
+def _flow(src: bytes, sport: int, dst: bytes, dport: int) -> Flow:
+    return Flow(address_text(src), sport, address_text(dst), dport, "udp")
 
 
 def _unreadable(method: str, buffer: bytes, flow: Flow, place: Place, now: float, error: MessageError) -> Verdict:

@@ -43,7 +43,7 @@ def _verify(rule: Rule, case: Case, certificates: CertificateLookup) -> Decision
     call = Call(
         case.parties.identity(options.caller_from), case.parties.identity(options.called_from), case.arrived
     )
-    values = [message.value(header) for header in message.headers(b"identity")]
+    values = message.values(b"identity")
     result = verify(values, call, options, certificates)
     if isinstance(result, Missing):
         return result

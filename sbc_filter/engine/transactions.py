@@ -5,26 +5,28 @@ All of it is bounded, and forgotten after the 32 s that a transaction can last (
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import NamedTuple
 
 from sbc_filter.engine.case import Case
 from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Verdict
+from sbc_filter.engine.verdict import Action
 from sbc_filter.errors import VerificationError
+from sbc_filter.packet.datagram import Datagram
 from sbc_filter.packet.packet import Packet
 from sbc_filter.rules.model import Rule
-from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip.message import Edit, SipMessage
 from sbc_filter.sip.response import Via, transaction
 from sbc_filter.stir.certificate import SigningCertificate
 
 LIFETIME = 32.0  # seconds
-REMEMBERED_BYTES = 64 << 20  # of decisions for retransmissions
+REMEMBERED = 100_000  # messages, for their retransmissions
 REJECTED = 100_000  # transactions
-_OVERHEAD = 2048  # bytes of objects, answers and records around a remembered message
 
 # An INVITE and its retransmissions: the very same bytes over the very same flow. Anything less would
-# let one message ride on the verdict of another. (As a dictionary key: Python's hash of bytes is keyed.)
+# let one message ride on the verdict of another.
 MessageKey = tuple[bytes, Flow]
 # What an INVITE shares with its ACK and CANCEL, and between whom.
 TransactionKey = tuple[bytes, bytes, bytes, bytes, str, str]
@@ -32,12 +34,20 @@ TransactionKey = tuple[bytes, bytes, bytes, bytes, str, str]
 
 def message_key(message: bytes, flow: Flow) -> MessageKey:
     """The key under which a decision is remembered."""
-    return message, flow
+    return sha256(message).digest(), flow
 
 
 def transaction_key(message: SipMessage, via: Via, flow: Flow) -> TransactionKey:
     """The key that an INVITE shares with its CANCEL (RFC 3261 §9.2)."""
     return (*transaction(message, via), flow.src, flow.dst)
+
+
+class Remembered(NamedTuple):
+    """What became of a message: the edits, not their result, for that would be a kilobyte for each call."""
+
+    action: Action
+    edits: tuple[Edit, ...] = ()
+    emit: tuple[Datagram, ...] = ()
 
 
 @dataclass(slots=True)
@@ -67,20 +77,19 @@ class Transactions:
     """The engine's memory of transactions."""
 
     def __init__(self) -> None:
-        self._decided: Memory[MessageKey, Verdict] = Memory(REMEMBERED_BYTES, LIFETIME)
+        self._decided: Memory[MessageKey, Remembered] = Memory(REMEMBERED, LIFETIME)
         self._rejected: Memory[TransactionKey, bool] = Memory(REJECTED, LIFETIME)
         self.held: dict[int, Held] = {}
         self._held_messages: dict[MessageKey, int] = {}
         self._held_transactions: dict[TransactionKey, int] = {}
 
-    def decided(self, key: MessageKey, now: float) -> Verdict | None:
-        """The verdict of the first copy of this message."""
+    def decided(self, key: MessageKey, now: float) -> Remembered | None:
+        """What became of the first copy of this message."""
         return self._decided.get(key, now)
 
-    def decide(self, key: MessageKey, verdict: Verdict, now: float) -> None:
-        """Remember a verdict for the retransmissions to come."""
-        weight = len(key[0]) + len(verdict.payload or b"") + _OVERHEAD
-        self._decided.put(key, verdict, now + LIFETIME, now, weight)
+    def decide(self, key: MessageKey, outcome: Remembered, now: float) -> None:
+        """Remember an outcome for the retransmissions to come."""
+        self._decided.put(key, outcome, now + LIFETIME, now)
 
     def is_rejected(self, key: TransactionKey, now: float) -> bool:
         """Whether we answered this transaction ourselves."""

@@ -6,10 +6,8 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from sbc_filter.errors import CertificateError
 from sbc_filter.ops import config
 from sbc_filter.ops.setup import Setup, prepare
-from sbc_filter.stir.certificate import parse_certificates
 
 _DAY = 86400.0
 _SOON = 30.0  # days before the end of a certificate
@@ -22,7 +20,9 @@ def check(arguments: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{path or 'no configuration file: the defaults'}: good", soft_wrap=True)
     network = setup.configuration.network
-    console.print(f"SBC      {', '.join(network.sbc) or 'no address: no call has a direction'}; ports {list(network.ports)}")
+    console.print(
+        f"SBC      {', '.join(network.sbc) or 'no address: no call has a direction'}; ports {list(network.ports)}"
+    )
     for anchor in setup.trust.anchors:
         console.print(f"anchor   {anchor.subject.rfc4514_string()}, until {anchor.not_valid_after_utc:%Y-%m-%d}")
     for trunk in setup.trunks:
@@ -41,12 +41,6 @@ def _credentials(console: Console, setup: Setup) -> None:
         console.print(f"sign as  {name}: the key fits the certificate, {days:.0f} days left; x5u {credential.x5u}")
         if days < _SOON:
             console.print(f"         warning: the certificate of {name} ends soon")
-        if setup.trust.anchors:
-            pem = setup.configuration.credentials[name].certificate.read_bytes()
-            try:
-                setup.trust.validate(parse_certificates(pem), now)
-            except CertificateError as error:
-                console.print(f"         warning: by your own trust anchors it would not verify: {error.detail}: {error}")
 
 
 def _rules(console: Console, setup: Setup) -> None:

@@ -68,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
     )
     replay.add_argument("--out", type=Path, metavar="PCAP", help="write the packets as they would have left")
     replay.add_argument("--json", action="store_true", help="print one JSON record a line instead of a summary")
-    replay.add_argument("--fetch", action="store_true", help="fetch certificates from the network; never done otherwise")
+    replay.add_argument(
+        "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
+    )
     _files(replay)
 
     check = _command(commands, "check", "check configuration and rules; report every mistake at once", _check)
@@ -85,7 +87,9 @@ def parser() -> argparse.ArgumentParser:
     pki.add_argument("--x5u", default=X5U, help="URL of the certificate (default %(default)s)")
 
     firewall = _command(commands, "firewall", "the rules by which the kernel feeds the filter", _firewall)
-    firewall.add_argument("action", choices=("show", "apply", "remove"), help="print them, put them in force, take them back")
+    firewall.add_argument(
+        "action", choices=("show", "apply", "remove"), help="print them, put them in force, take them back"
+    )
     _files(firewall, rules=False)
 
     _command(commands, "demo", "carrier, SBC and core on this machine, real calls, live filter", _demo)
@@ -105,11 +109,17 @@ def _command(
 
 def _files(command: argparse.ArgumentParser, *, rules: bool = True) -> None:
     command.add_argument(
-        "--config", type=Path, metavar="FILE", help="configuration (default: sbc-filter.toml here, then in /etc/sbc-filter)"
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="configuration (default: sbc-filter.toml here, then in /etc/sbc-filter)",
     )
     if rules:
         command.add_argument(
-            "--rules", type=Path, metavar="DIR", help="rule files (default: as configured, or rules/ beside the configuration)"
+            "--rules",
+            type=Path,
+            metavar="DIR",
+            help="rule files (default: as configured, or rules/ beside the configuration)",
         )
 
 

@@ -146,7 +146,7 @@ def _network(table: Table) -> NetworkSettings:
             table.problem("sbc", f"{text!r} is no address")
     ports = table.raw("ports")
     if ports is not None and not (
-        isinstance(ports, list) and ports and all(isinstance(port, int) and 0 < port < 65536 for port in ports)
+        isinstance(ports, list) and ports and all(type(port) is int and 0 < port < 65536 for port in ports)
     ):
         table.problem("ports", "has to be a list of port numbers such as [5060]")
         ports = None

@@ -68,11 +68,15 @@ def demo(_: argparse.Namespace) -> int:
 def signed_call_arrives(stage: Stage, version: int) -> Seen:
     """A call with a true signature continues, and the core is told by verstat."""
     before = len(stage.heard("core", version))
-    answered = stage.call("carrier", version, [(_OUTSIDER, _CUSTOMER, token(stage.carrier, _OUTSIDER, _CUSTOMER))], _info(stage))
+    answered = stage.call(
+        "carrier", version, [(_OUTSIDER, _CUSTOMER, token(stage.carrier, _OUTSIDER, _CUSTOMER))], _info(stage)
+    )
     heard = stage.heard("core", version)[before:]
     asserted = _value(heard[0], b"p-asserted-identity") if len(heard) == 1 else "no INVITE"
     good = answered == 1 and "verstat=TN-Validation-Passed" in asserted
-    return Seen(good, f"INVITE from +{_OUTSIDER}, signed by the carrier", f"at the core, P-Asserted-Identity: {asserted}")
+    return Seen(
+        good, f"INVITE from +{_OUTSIDER}, signed by the carrier", f"at the core, P-Asserted-Identity: {asserted}"
+    )
 
 
 def spoofed_call_arrives(stage: Stage, version: int) -> Seen:
@@ -83,7 +87,11 @@ def spoofed_call_arrives(stage: Stage, version: int) -> Seen:
     heard = _requests(stage, version)[before:]
     good = refused == 1 and not heard
     arrived = "at the carrier, 438 Invalid Identity Header, its ACK absorbed; at the core, nothing"
-    return Seen(good, f"INVITE from +{_FOREIGNER}, with the signature of a call from +{_OUTSIDER}", arrived if good else str(heard))
+    return Seen(
+        good,
+        f"INVITE from +{_FOREIGNER}, with the signature of a call from +{_OUTSIDER}",
+        arrived if good else str(heard),
+    )
 
 
 def call_leaves(stage: Stage, version: int) -> Seen:
@@ -106,7 +114,8 @@ def ordinary_traffic(stage: Stage, version: int) -> Seen:
     arrived = _through(stage, version, packets)
     same = hashlib.sha256(b"".join(packets)).digest() == hashlib.sha256(b"".join(arrived)).digest()
     handed = stage.handed_over() - queued
-    said = f"at the core, {len(arrived)} packets, {'byte for byte the same' if same else 'CHANGED'}; {handed} handed to the filter"
+    how = "byte for byte the same" if same else "CHANGED"
+    said = f"at the core, {len(arrived)} packets, {how}; {handed} handed to the filter"
     return Seen(same and handed == 0, f"{len(packets)} packets: OPTIONS, BYE, responses, RTP, STUN, noise", said)
 
 
@@ -125,7 +134,7 @@ def token(credential: Credential, caller: str, called: str) -> str:
 
 
 def independent_claims(invite: bytes, key: Any) -> dict[str, Any]:
-    """The claims of an INVITE's one Identity, verified by PyJWT; raises when there is not exactly one, or it is false."""
+    """The claims of an INVITE's one Identity, verified by PyJWT; raises unless there is exactly one, a true one."""
     (found,) = _IDENTITY.findall(invite)
     return jwt.decode(found[0], key, algorithms=["ES256"])
 

@@ -118,14 +118,10 @@ class Lab:
         with self.inside(host):
             return _run(command, stdin, timeout)
 
-    def start(
-        self, host: str, *command: str, log: IO[bytes] | int = subprocess.DEVNULL
-    ) -> subprocess.Popen[bytes]:
+    def start(self, host: str, *command: str, log: IO[bytes] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """Start a command that runs on; it is ended with the laboratory at the latest."""
         with self.inside(host):
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-            )
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         self._processes.append(process)
         return process
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops import config
-from sbc_filter.ops.pki import SPC, X5U, Laboratory, Maker, key_pem, pem
+from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
 
 _CONFIGURATION = """\
 # A laboratory of sbc-filter. Relative paths are relative to this file.

@@ -73,14 +73,18 @@ class Maker:
         key = self.key()
         subject = _name(name)
         builder = self._builder(subject, subject, key.public_key(), days)
-        builder = builder.add_extension(x509.BasicConstraints(True, None), True).add_extension(_usage("key_cert_sign", "crl_sign"), True)
+        builder = builder.add_extension(x509.BasicConstraints(True, None), True).add_extension(
+            _usage("key_cert_sign", "crl_sign"), True
+        )
         return Authority(self._sign(builder, key), key)
 
     def issuing(self, parent: Authority, name: str = "Laboratory Issuing CA", days: int = 1825) -> Authority:
         """A CA below another."""
         key = self.key()
         builder = self._builder(_name(name), parent.certificate.subject, key.public_key(), days)
-        builder = builder.add_extension(x509.BasicConstraints(True, 0), True).add_extension(_usage("key_cert_sign"), True)
+        builder = builder.add_extension(x509.BasicConstraints(True, 0), True).add_extension(
+            _usage("key_cert_sign"), True
+        )
         return Authority(self._sign(_issued(builder, parent), parent.key), key)
 
     def leaf(
@@ -94,15 +98,21 @@ class Maker:
         """A certificate that signs calls; `extensions` are further (value, critical) pairs."""
         key = key or self.key()
         numbers = numbers or TnAuthList((SPC,))
-        builder = self._builder(_name(f"SHAKEN {''.join(numbers.spcs[:1])}".strip()), parent.certificate.subject, key.public_key(), days)
-        builder = builder.add_extension(x509.BasicConstraints(False, None), True).add_extension(_usage("digital_signature"), True)
+        builder = self._builder(
+            _name(f"SHAKEN {''.join(numbers.spcs[:1])}".strip()), parent.certificate.subject, key.public_key(), days
+        )
+        builder = builder.add_extension(x509.BasicConstraints(False, None), True).add_extension(
+            _usage("digital_signature"), True
+        )
         listed = x509.UnrecognizedExtension(x509.ObjectIdentifier(tnauthlist.OID), encode_tnauthlist(numbers))
         builder = _issued(builder.add_extension(listed, False), parent)
         for value, critical in extensions:
             builder = builder.add_extension(value, critical)
         return Authority(self._sign(builder, parent.key), key)
 
-    def crl(self, issuer: Authority, revoked: tuple[x509.Certificate, ...] = (), days: int = 365) -> x509.CertificateRevocationList:
+    def crl(
+        self, issuer: Authority, revoked: tuple[x509.Certificate, ...] = (), days: int = 365
+    ) -> x509.CertificateRevocationList:
         """An indirect CRL: one list for the certificates of all issuers (S-092)."""
         builder = (
             x509.CertificateRevocationListBuilder()

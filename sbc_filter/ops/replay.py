@@ -27,7 +27,7 @@ def replay(arguments: argparse.Namespace) -> int:
     """Replay a capture through the engine."""
     capture: Path = arguments.capture
     configuration = config.load(config.find(arguments.config, beside=capture))
-    setup = prepare(configuration, arguments.rules)
+    setup = prepare(configuration, arguments.rules, live=False)
     tally = Tally()
     sinks: list[Callable[[Record], None]] = [tally]
     if arguments.json:
@@ -113,4 +113,10 @@ def _report(console: Console, capture: Path, reader: CaptureReader, run: Replay,
     console.print(changed or "Nothing would change.")
 
 
-_WORDS = {"modify": "modified", "reject": "rejected", "redirect": "redirected", "drop": "dropped", "emitted": "answers sent"}
+_WORDS = {
+    "modify": "modified",
+    "reject": "rejected",
+    "redirect": "redirected",
+    "drop": "dropped",
+    "emitted": "answers sent",
+}

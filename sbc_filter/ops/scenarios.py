@@ -149,6 +149,4 @@ def caller(identity: str | None, refusal: int | None = None) -> str:
 def sbc(listen: list[str], relay: dict[str, str]) -> str:
     """Kamailio's configuration: its addresses, and where to relay what comes from an address."""
     lines = [f'    if (src_ip == {source}) $du = "sip:{target}:5060";' for source, target in relay.items()]
-    return SBC.substitute(
-        listen="\n".join(f"listen=udp:{address}:5060" for address in listen), relay="\n".join(lines)
-    )
+    return SBC.substitute(listen="\n".join(f"listen=udp:{address}:5060" for address in listen), relay="\n".join(lines))

@@ -4,6 +4,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -14,7 +15,7 @@ from sbc_filter.engine.pipeline import Engine
 from sbc_filter.errors import CertificateError, ConfigurationError, Problem
 from sbc_filter.io.firewall import Plan
 from sbc_filter.ops.config import Configuration, reason
-from sbc_filter.rules.loader import load_rules
+from sbc_filter.rules.loader import read_rules
 from sbc_filter.rules.model import RuleAction
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.rules.trunk import Trunk, TrunkTable
@@ -24,7 +25,8 @@ from sbc_filter.stir.credentials import Credential, load_credential
 from sbc_filter.stir.crl import RevocationList
 from sbc_filter.stir.trust import TrustStore
 
-MAX_FILE = 64 << 20  # bytes; number lists are the largest
+MAX_FILE = 64 << 20  # bytes
+MAX_ANCHORS = 10_000  # in one file
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,7 @@ class Setup:
     def engine(self, secret: bytes) -> Engine:
         """A new engine; `secret` makes our To tags (the same for all that share the traffic)."""
         network = self.configuration.network
-        place = Network(
-            network.sbc, network.ports, network.trusted_peers, network.emergency, TrunkTable(self.trunks)
-        )
+        place = Network(network.sbc, network.ports, network.trusted_peers, network.emergency, TrunkTable(self.trunks))
         canonicalise = canonicaliser(PROFILES[network.numbering])
         return Engine(self.rules, place, CertificateMemory(self.trust), self.credentials, secret, canonicalise)
 
@@ -58,18 +58,22 @@ class Setup:
         )
 
 
-def prepare(configuration: Configuration, rules: Path | None = None) -> Setup:
-    """Read all files that the configuration names; `ConfigurationError` with every problem of all of them."""
+def prepare(configuration: Configuration, rules: Path | None = None, *, live: bool = True) -> Setup:
+    """Read all files that the configuration names; `ConfigurationError` with every problem of all of them.
+
+    `live`: our own certificates have to be good now. The calls of a replay have times of their own.
+    """
     problems: list[Problem] = []
     trust = _trust(configuration, problems)
-    credentials = dict(_credentials(configuration, problems))
+    credentials = dict(_credentials(configuration, trust if live else None, problems))
     ruleset, trunks = RuleSet(), list(configuration.trunks)
     try:
         directory = rules or configuration.rules
         if directory is not None:
             files, base = rule_files(directory)
-            read_list = _reader(base)
-            ruleset, trunks = load_rules(files, read_list, configuration.credentials, configuration.trunks)
+            ruleset, trunks = read_rules(
+                files, _reader(base), problems, configuration.credentials, configuration.trunks
+            )
     except ConfigurationError as error:
         problems += error.problems
     verifies = any(rule.action is RuleAction.VERIFY for rule in ruleset.rules)
@@ -84,7 +88,8 @@ def prepare(configuration: Configuration, rules: Path | None = None) -> Setup:
 def rule_files(path: Path) -> tuple[dict[str, str], Path]:
     """(text by name, folder) of the rule files in a folder, in the order of their names, or of one file."""
     try:
-        paths = sorted(path.glob("*.toml")) if path.is_dir() else [path]
+        # `glob` says nothing of a folder that it may not read.
+        paths = sorted(each for each in path.iterdir() if each.suffix == ".toml") if path.is_dir() else [path]
         return {str(each): each.read_text("utf-8") for each in paths}, path if path.is_dir() else path.parent
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError([Problem(str(path), "", f"cannot be read: {reason(error)}")]) from None
@@ -103,7 +108,7 @@ def _trust(configuration: Configuration, problems: list[Problem]) -> TrustStore:
     crls: list[RevocationList] = []
     for path, data in _contents(configuration, "trust.anchors", settings.anchors, problems):
         try:
-            anchors += parse_certificates(data)
+            anchors += parse_certificates(data, MAX_FILE, MAX_ANCHORS)
         except CertificateError as error:
             problems.append(Problem(configuration.file, "trust.anchors", f"{path}: {error}"))
     for path, data in _contents(configuration, "trust.crls", settings.crls, problems):
@@ -117,16 +122,26 @@ def _trust(configuration: Configuration, problems: list[Problem]) -> TrustStore:
 def _contents(
     configuration: Configuration, key: str, paths: tuple[Path, ...], problems: list[Problem]
 ) -> Iterator[tuple[Path, bytes]]:
+    def unreadable(path: Path, error: OSError) -> None:
+        problems.append(Problem(configuration.file, key, f"{path} cannot be read: {reason(error)}"))
+
     for path in paths:
-        files = sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+        try:
+            files = sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+        except OSError as error:
+            unreadable(path, error)
+            continue
         for each in files:
             try:
                 yield each, _read(each)
             except OSError as error:
-                problems.append(Problem(configuration.file, key, f"{each} cannot be read: {reason(error)}"))
+                unreadable(each, error)
 
 
-def _credentials(configuration: Configuration, problems: list[Problem]) -> Iterator[tuple[str, Credential]]:
+def _credentials(
+    configuration: Configuration, trust: TrustStore | None, problems: list[Problem]
+) -> Iterator[tuple[str, Credential]]:
+    """Our credentials; with `trust` what keeps others from believing them is a problem (S-094)."""
     for name, settings in configuration.credentials.items():
         where = f"credentials.{name}"
         try:
@@ -138,16 +153,27 @@ def _credentials(configuration: Configuration, problems: list[Problem]) -> Itera
         except ValueError as error:
             problems.append(Problem(configuration.file, where, str(error)))
         else:
-            problems += _doubts(configuration.file, where, settings.key, credential)
+            if settings.key.stat().st_mode & stat.S_IROTH:
+                sentence = f"{settings.key} can be read by everybody: run `chmod 600 {settings.key}`"
+                problems.append(Problem(configuration.file, f"{where}.key", sentence))
+            doubt = _doubt(credential, certificate, trust, time.time()) if trust is not None else None
+            if doubt is not None:
+                problems.append(Problem(configuration.file, f"{where}.certificate", doubt))
             yield name, credential
 
 
-def _doubts(file: str, where: str, key: Path, credential: Credential) -> Iterator[Problem]:
-    """S-094: a key that others can read, a certificate that is over."""
-    if key.stat().st_mode & stat.S_IROTH:
-        yield Problem(file, f"{where}.key", f"{key} can be read by everybody: run `chmod 600 {key}`")
-    if credential.not_after < time.time():
-        yield Problem(file, f"{where}.certificate", "has expired: put a new one in its place")
+def _doubt(credential: Credential, chain: bytes, trust: TrustStore, now: float) -> str | None:
+    """Why nobody would believe our certificate, as far as can be told from here: without anchors only by its dates."""
+    if now > credential.not_after:
+        return "has expired: put a new one in its place"
+    if now < credential.not_before:
+        return f"is not valid before {datetime.fromtimestamp(credential.not_before, UTC):%Y-%m-%d %H:%M} UTC"
+    if trust.anchors:
+        try:
+            trust.validate(parse_certificates(chain), now)
+        except CertificateError as error:
+            return f"would not verify by your own trust anchors: {error}"
+    return None
 
 
 def _read(path: Path) -> bytes:

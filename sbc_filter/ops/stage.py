@@ -208,7 +208,11 @@ class Stage:
         certificate_path(self._folder / "certificates", CARRIER_X5U).write_bytes(self.carrier_chain)
 
     def _start_sbc(self) -> None:
-        listen = [address if version == 4 else f"[{address}]" for side in (OUTSIDE, INSIDE) for version, address in side.items()]
+        listen = [
+            address if version == 4 else f"[{address}]"
+            for side in (OUTSIDE, INSIDE)
+            for version, address in side.items()
+        ]
         relay = {}
         for version in (4, 6):
             relay[CARRIER[version]] = _bracketed(CORE[version])
@@ -217,7 +221,9 @@ class Stage:
         file.write_text(scenarios.sbc(listen, relay))
         run = self._folder / "kamailio"
         run.mkdir()
-        self._start("sbc", "kamailio", "-f", str(file), "-DD", "-E", "-m", "32", "-M", "4", "-Y", str(run), "-w", str(run))
+        self._start(
+            "sbc", "kamailio", "-f", str(file), "-DD", "-E", "-m", "32", "-M", "4", "-Y", str(run), "-w", str(run)
+        )
         self._until(lambda: ":5060" in self.lab.run("sbc", "ss", "-lun"), "kamailio")
 
     def _start_called(self, host: str, version: int, address: str) -> None:
@@ -232,7 +238,14 @@ class Stage:
 
     def _start_filter(self) -> None:
         log = self._start(
-            "sbc", sys.executable, "-m", "sbc_filter", "run", "--firewall", "--config", str(self._folder / "sbc-filter.toml")
+            "sbc",
+            sys.executable,
+            "-m",
+            "sbc_filter",
+            "run",
+            "--firewall",
+            "--config",
+            str(self._folder / "sbc-filter.toml"),
         )
         self._until(lambda: b"listening" in log.read_bytes(), "sbc-filter")
 
@@ -247,7 +260,9 @@ class Stage:
         end = time.monotonic() + _PATIENCE
         while not condition():
             if time.monotonic() > end:
-                said = "\n".join(path.read_text(errors="replace")[-800:] for path in self._folder.glob(f"{program}*.log"))
+                said = "\n".join(
+                    path.read_text(errors="replace")[-800:] for path in self._folder.glob(f"{program}*.log")
+                )
                 raise EnvironmentFault(f"{program} did not start within {_PATIENCE:g} s: {said}")
             time.sleep(0.05)
 

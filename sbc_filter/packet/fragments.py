@@ -213,7 +213,7 @@ def _cut_v4(raw: bytes, size: int) -> Iterator[bytes]:
         bits = (raw[6] & 0x80) << 8 | (_MORE_V4 if end < len(payload) else 0) | begin // 8
         first, own = (0x45 + len(copied) // 4, copied) if begin else (raw[0], options)
         header = bytes((first,)) + common + bits.to_bytes(2, "big") + raw[8:20] + own
-        yield ip.rewrite_v4(header, payload[begin:end], grown=False)
+        yield ip.rewrite_v4(header, payload[begin:end])
 
 
 def _cut_v6(raw: bytes, size: int) -> Iterator[bytes]:
@@ -315,4 +315,4 @@ def _piece_v6(raw: bytes) -> _Piece | None:
 
 
 def _rewrite_v4(header: bytes, payload: bytes) -> bytes:
-    return ip.rewrite_v4(header, payload, grown=False)
+    return ip.rewrite_v4(header, payload)

@@ -6,11 +6,11 @@ from ipaddress import ip_address
 from struct import Struct
 
 from sbc_filter.errors import Detail, PacketError
-from sbc_filter.packet.checksum import internet_checksum
 
 UDP = 17
 _V4 = Struct(">BBHHHBBH4s4s")
 _V6 = Struct(">IHBB16s16s")
+_V4_WORDS = tuple(Struct(f">{words * 2}H") for words in range(16))  # by the header length in 32-bit words
 _DONT_FRAGMENT = 0x4000
 _FRAGMENTED = 0x3FFF  # more fragments, or an offset
 
@@ -72,37 +72,46 @@ def locate_v6(raw: bytes) -> tuple[int, int]:
     raise PacketError(Detail.PACKET_SYNTAX)
 
 
-def rewrite_v4(header: bytes, payload: bytes, grown: bool) -> bytes:
-    """The packet with `payload` in place of what followed `header` (options kept).
+def header_v4(header: bytes, size: int, identification: int | None = None) -> bytes:
+    """The header (options kept) for another payload of `size` bytes.
 
-    A packet that `grown` may exceed the path MTU: it must be allowed to fragment, and then needs
-    an ID of its own (RFC 6864), derived from the payload so that the same input gives the same bytes.
+    A packet that grew may exceed the path MTU: it must be allowed to fragment, and then needs an
+    `identification` of its own (RFC 6864).
     """
-    first, tos, _, identification, fragment, ttl, protocol, _, src, dst = _V4.unpack_from(header)
-    if grown:
-        fragment &= ~_DONT_FRAGMENT
-        identification = zlib.crc32(payload) & 0xFFFF or 1
-    total = len(header) + len(payload)
-    if total > 0xFFFF:
+    words = list(_V4_WORDS[len(header) >> 2].unpack(header))
+    words[1] = len(header) + size
+    if words[1] > 0xFFFF:
         raise PacketError(Detail.NO_ROOM, "the datagram would exceed 65535 bytes")
-    fixed = _V4.pack(first, tos, total, identification, fragment, ttl, protocol, 0, src, dst)
-    options = header[20:]
-    checksum = internet_checksum(fixed + options)
-    return fixed[:10] + checksum.to_bytes(2, "big") + fixed[12:] + options + payload
+    if identification is not None:
+        words[2] = identification & 0xFFFF or 1
+        words[3] &= ~_DONT_FRAGMENT
+    words[5] = 0
+    words[5] = (65535 - sum(words) % 65535) % 65535
+    return _V4_WORDS[len(header) >> 2].pack(*words)
+
+
+def header_v6(header: bytes, size: int) -> bytes:
+    """The header (extension headers kept) for another payload of `size` bytes."""
+    length = len(header) - 40 + size
+    if length > 0xFFFF:
+        raise PacketError(Detail.NO_ROOM, "the datagram would exceed 65535 bytes")
+    return header[:4] + length.to_bytes(2, "big") + header[6:]
+
+
+def rewrite_v4(header: bytes, payload: bytes) -> bytes:
+    """The packet with `payload` in place of what followed `header`."""
+    return header_v4(header, len(payload)) + payload
 
 
 def rewrite_v6(header: bytes, payload: bytes) -> bytes:
-    """The packet with `payload` in place of what followed `header` (extension headers kept)."""
-    length = len(header) - 40 + len(payload)
-    if length > 0xFFFF:
-        raise PacketError(Detail.NO_ROOM, "the datagram would exceed 65535 bytes")
-    return header[:4] + length.to_bytes(2, "big") + header[6:] + payload
+    """The packet with `payload` in place of what followed `header`."""
+    return header_v6(header, len(payload)) + payload
 
 
 def build_v4(src: bytes, dst: bytes, payload: bytes, ttl: int = 64) -> bytes:
-    """A new IPv4 packet that carries UDP; its ID is derived from the payload."""
+    """A new IPv4 packet that carries UDP; its ID is derived from the payload: the same input gives the same bytes."""
     header = _V4.pack(0x45, 0, 0, 0, 0, ttl, UDP, 0, src, dst)
-    return rewrite_v4(header, payload, grown=True)
+    return header_v4(header, len(payload), zlib.crc32(payload)) + payload
 
 
 def build_v6(src: bytes, dst: bytes, payload: bytes, ttl: int = 64) -> bytes:

@@ -1,5 +1,6 @@
 """One UDP datagram in one IP packet: parse, exchange its payload, write it again with right checksums."""
 
+import zlib
 from struct import Struct
 
 from sbc_filter.errors import Detail, PacketError
@@ -8,8 +9,7 @@ from sbc_filter.packet.checksum import udp_checksum
 from sbc_filter.packet.datagram import Datagram
 
 _UDP = Struct(">HHHH")
-_PSEUDO_V4 = Struct(">4s4sxBH")
-_PSEUDO_V6 = Struct(">16s16sI3xB")
+_COVERED = Struct(">HHHHH")
 
 
 class Packet:
@@ -58,11 +58,16 @@ class Packet:
 
         Raises `PacketError(NO_ROOM)` when it would not fit into one IP datagram.
         """
-        udp = _udp(self.version, self.src_bytes, self.dst_bytes, self.sport, self.dport, payload)
-        header = self.raw[: self.start]
+        raw, start = self.raw, self.start
         if self.version == 4:
-            return ip.rewrite_v4(header, udp, grown=self.start + len(udp) > self.end)
-        return ip.rewrite_v6(header, udp)
+            udp = _udp_header(raw[12:20], self.sport, self.dport, payload)
+            grown = start + 8 + len(payload) > self.end
+            identification = zlib.crc32(payload, zlib.crc32(udp)) if grown else None
+            header = ip.header_v4(raw[:start], 8 + len(payload), identification)
+        else:
+            udp = _udp_header(raw[8:40], self.sport, self.dport, payload)
+            header = ip.header_v6(raw[:start], 8 + len(payload))
+        return b"%b%b%b" % (header, udp, payload)
 
 
 def parse(raw: bytes) -> Packet:
@@ -85,19 +90,17 @@ def parse(raw: bytes) -> Packet:
 def datagram_to_ip(datagram: Datagram) -> bytes:
     """A complete IP packet for one of our own datagrams; both addresses are of one family."""
     src, dst = ip.address_bytes(datagram.src), ip.address_bytes(datagram.dst)
-    version = 4 if len(src) == 4 else 6
-    udp = _udp(version, src, dst, datagram.sport, datagram.dport, datagram.payload)
-    return ip.build_v4(src, dst, udp) if version == 4 else ip.build_v6(src, dst, udp)
+    udp = _udp_header(src + dst, datagram.sport, datagram.dport, datagram.payload) + datagram.payload
+    return ip.build_v4(src, dst, udp) if len(src) == 4 else ip.build_v6(src, dst, udp)
 
 
-def _udp(version: int, src: bytes, dst: bytes, sport: int, dport: int, payload: bytes) -> bytes:
+def _udp_header(addresses: bytes, sport: int, dport: int, payload: bytes) -> bytes:
+    """The header with its checksum over pseudo header, ports, length and payload (RFC 768, RFC 8200 §8.1).
+
+    The pseudo headers of both families sum up alike: the addresses, the protocol, the length.
+    """
     length = 8 + len(payload)
     if length > 0xFFFF:
         raise PacketError(Detail.NO_ROOM, "the datagram would exceed 65535 bytes")
-    pseudo = (_PSEUDO_V4 if version == 4 else _PSEUDO_V6).pack(src, dst, *_tail(version, length))
-    checksum = udp_checksum(pseudo, _UDP.pack(sport, dport, length, 0) + payload)
-    return _UDP.pack(sport, dport, length, checksum) + payload
-
-
-def _tail(version: int, length: int) -> tuple[int, int]:
-    return (ip.UDP, length) if version == 4 else (length, ip.UDP)
+    covered = b"%b%b%b" % (addresses, _COVERED.pack(ip.UDP, length, sport, dport, length), payload)
+    return _UDP.pack(sport, dport, length, udp_checksum(covered))

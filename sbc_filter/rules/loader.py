@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from zoneinfo import ZoneInfo
+from functools import partial
+from typing import TypeVar
 
 from sbc_filter.errors import (
     SIGNING_OUTCOMES,
@@ -25,13 +26,15 @@ from sbc_filter.rules.model import (
     StripOptions,
     VerifyOptions,
 )
-from sbc_filter.rules.numberlist import NumberList, ReadList, read_entries
+from sbc_filter.rules.numberlist import Entries, NumberList, ReadList
 from sbc_filter.rules.ruleset import RuleSet
-from sbc_filter.rules.schedule import DAYS, Schedule, parse_days, parse_hours, parse_period
+from sbc_filter.rules.schedule import DAYS, Schedule, parse_days, parse_hours, parse_period, parse_zone
 from sbc_filter.rules.schema import Table, parse_toml
 from sbc_filter.rules.trunk import Trunk, read_trunks
 from sbc_filter.sip.names import canonical
 
+T = TypeVar("T")
+V = TypeVar("V")
 SOURCES = ("pai", "from", "to", "ruri")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NEEDED = frozenset((b"via", b"from", b"to", b"call-id", b"cseq", b"contact", b"content-length", b"max-forwards"))
@@ -43,11 +46,25 @@ def load_rules(
     credentials: Collection[str] = (),
     trunks: Iterable[Trunk] = (),
 ) -> tuple[RuleSet, list[Trunk]]:
+    """What `read_rules` reads; raises `ConfigurationError` with every problem there is."""
+    problems: list[Problem] = []
+    read = read_rules(files, read_list, problems, credentials, trunks)
+    if problems:
+        raise ConfigurationError(problems)
+    return read
+
+
+def read_rules(
+    files: Mapping[str, str],
+    read_list: ReadList,
+    problems: list[Problem],
+    credentials: Collection[str] = (),
+    trunks: Iterable[Trunk] = (),
+) -> tuple[RuleSet, list[Trunk]]:
     """The rules of all `files` (name to text, in order), and all trunks, those of the configuration included.
 
-    Raises `ConfigurationError` with every problem there is.
+    What is wrong is added to `problems`; then the rules are what could be read of them, and not to be used.
     """
-    problems: list[Problem] = []
     tops = [Table(parse_toml(name, text, problems), name, "", problems) for name, text in files.items()]
     known = {trunk.name: trunk for trunk in trunks}
     for top in tops:
@@ -60,8 +77,6 @@ def load_rules(
     rules = [reader.rule(table) for top in tops for table in top.tables("rule")]
     for top in tops:
         top.close()
-    if problems:
-        raise ConfigurationError(problems)
     return RuleSet(rules), list(known.values())
 
 
@@ -112,7 +127,7 @@ class _Reader:
 
     def _conditions(self, table: Table) -> Conditions:
         direction = table.choice("direction", list(Direction))
-        trunk = table.choices("trunk", self._trunks)
+        trunk = table.choices("trunk", self._trunks, "there are none: add [trunks.NAME]")
         methods = table.texts("method", ("INVITE",))
         if methods != ("INVITE",):
             table.problem("method", 'only "INVITE" can be filtered: nothing else carries an Identity here')
@@ -131,21 +146,20 @@ class _Reader:
         )
 
     def _numbers(self, table: Table, key: str) -> Callable[[str | None], bool] | None:
+        entries = self._entries(table, key)
+        return None if entries is None else NumberList(entries, entries.report)
+
+    def _entries(self, table: Table, key: str) -> Entries | None:
         if key not in table:
             return None
-        try:
-            return NumberList(self._entries(table.texts(key)))
-        except ValueError as error:
-            table.problem(key, str(error))
-            return None
-
-    def _entries(self, entries: Iterable[str]) -> list[str]:
-        return list(read_entries(entries, self._read_list))
+        return Entries(table.texts(key), self._read_list, partial(table.problem, key))
 
     def _sign(self, table: Table, wanted: bool) -> SignOptions:
         credential = table.text("credential", required=wanted)
         if wanted and credential and credential not in self._credentials:
-            known = ", ".join(map(repr, sorted(self._credentials))) or "none: add [credentials.NAME] to the configuration"
+            known = (
+                ", ".join(map(repr, sorted(self._credentials))) or "none: add [credentials.NAME] to the configuration"
+            )
             table.problem("credential", f"{credential!r} is no credential of the configuration; there are {known}")
         listed = self._numbers(table, "numbers")
         unlisted = table.choice("attest_unlisted", "ABC", "B")
@@ -236,26 +250,27 @@ def _headers(table: Table) -> dict[str, "re.Pattern[str] | bool"]:
 
 
 def _time(table: Table) -> Callable[[float], bool] | None:
-    zone = table.text("zone", "UTC")
-    days, hours = table.texts("days", DAYS), table.text("hours", "00:00-24:00")
+    days = _parsed(table, "days", parse_days, table.texts("days", DAYS))
+    hours = _parsed(table, "hours", parse_hours, table.text("hours", "00:00-24:00"))
+    zone = _parsed(table, "zone", parse_zone, table.text("zone", "UTC"))
     table.close()
-    try:
-        return Schedule(parse_days(days), *parse_hours(hours), ZoneInfo(zone))
-    except (ValueError, KeyError, OSError) as error:
-        unknown = isinstance(error, KeyError | OSError)
-        sentence = f"the zone {zone!r} is unknown: write America/New_York" if unknown else str(error)
-        table.problem("zone" if unknown else "", sentence)
-        return None
+    return None if days is None or hours is None or zone is None else Schedule(days, *hours, zone)
 
 
 def _rate(table: Table) -> RateLimit | None:
-    over, per = table.number("over", 1, 1, 1e6), table.text("per", "1s")
+    over = table.number("over", 1, 1, 1e6)
+    seconds = _parsed(table, "per", parse_period, table.text("per", "1s"))
     by = table.choice("by", RATE_KEYS, "trunk", required=True)
     if "over" not in table:
         table.problem("over", "is missing")
     table.close()
+    return None if seconds is None else RateLimit(over, seconds, by)
+
+
+def _parsed(table: Table, key: str, parse: Callable[[V], T], value: V) -> T | None:
+    """What `parse` makes of the value of a key; None, and a problem, when it refuses it."""
     try:
-        return RateLimit(over, parse_period(per), by)
+        return parse(value)
     except ValueError as error:
-        table.problem("per", str(error))
+        table.problem(key, str(error))
         return None

@@ -1,15 +1,64 @@
 """Lists of numbers in rules: `12155550100`, `1215*`, `12155550000-12155559999`, `@file`, `anonymous`, `sip:a@b`."""
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 
 from sbc_filter.sip.number import canonical_number, canonicaliser
 
 ANONYMOUS = "anonymous"
+_RANGE = re.compile(r"([0-9]*)-([0-9]*)")
 _canonical_uri = canonicaliser()
 
 ReadList = Callable[[str], str]
 """Text of a list file by the name that stands behind `@`; raises `OSError`."""
+Report = Callable[[str], None]
+"""Takes a sentence about what is wrong; when it returns, reading goes on."""
+# Length, first and last number. As text: numbers of one length compare alike, and `int` refuses a caller of
+# thousands of digits, which fits into a datagram.
+_Range = tuple[int, str, str]
+
+
+def refuse(sentence: str) -> None:
+    """Report by raising `ValueError`: the first thing wrong is the last one looked at."""
+    raise ValueError(sentence)
+
+
+class Entries:
+    """The entries of a rule with every `@file` replaced by its lines; `#` begins a comment that a space precedes.
+
+    While they are read, `report` says of what is wrong with the last one where it stands.
+    """
+
+    def __init__(self, entries: Iterable[str], read_list: ReadList, report: Report = refuse) -> None:
+        self._entries = entries
+        self._read_list = read_list
+        self._report = report
+        self._place = ""
+
+    def __iter__(self) -> Iterator[str]:
+        for entry in self._entries:
+            if entry.startswith("@"):
+                yield from self._lines(entry[1:])
+            else:
+                yield entry
+
+    def report(self, sentence: str) -> None:
+        """Report something wrong with the entry given last."""
+        self._report(self._place + sentence)
+
+    def _lines(self, name: str) -> Iterator[str]:
+        try:
+            text = self._read_list(name)
+        except (OSError, UnicodeDecodeError) as error:
+            self._report(f"the list {name!r} cannot be read: {error}")
+            return
+        for number, line in enumerate(text.splitlines(), 1):
+            entry = line.strip()
+            if entry and not entry.startswith("#"):
+                self._place = f"{name}, line {number}: "
+                yield entry.partition(" #")[0].strip()
+        self._place = ""
 
 
 class NumberList:
@@ -20,23 +69,26 @@ class NumberList:
 
     __slots__ = ("_anonymous", "_ends", "_exact", "_prefixes", "_starts")
 
-    def __init__(self, entries: Iterable[str]) -> None:
+    def __init__(self, entries: Iterable[str], report: Report = refuse) -> None:
         exact: set[str] = set()
         prefixes: dict[int, set[str]] = {}
-        ranges: list[tuple[int, int, int]] = []
+        ranges: list[_Range] = []
         self._anonymous = False
         for entry in entries:
-            if entry == ANONYMOUS:
-                self._anonymous = True
-            elif ":" in entry:
-                exact.add(_uri(entry))
-            elif entry.endswith("*"):
-                prefix = _digits(entry[:-1], entry) if entry != "*" else ""
-                prefixes.setdefault(len(prefix), set()).add(prefix)
-            elif "-" in entry and entry.replace("-", "").isdigit() and entry.count("-") == 1:
-                ranges.append(_range(entry))
-            else:
-                exact.add(_digits(entry, entry))
+            try:
+                if entry == ANONYMOUS:
+                    self._anonymous = True
+                elif ":" in entry:
+                    exact.add(_uri(entry))
+                elif entry.endswith("*"):
+                    prefix = _digits(entry[:-1], entry) if entry != "*" else ""
+                    prefixes.setdefault(len(prefix), set()).add(prefix)
+                elif match := _RANGE.fullmatch(entry):
+                    ranges.append(_range(match[1], match[2], entry))
+                else:
+                    exact.add(_digits(entry, entry))
+            except ValueError as error:
+                report(str(error))
         self._exact = frozenset(exact)
         self._prefixes = tuple((length, frozenset(of_length)) for length, of_length in sorted(prefixes.items()))
         merged = _merge(sorted(ranges))
@@ -51,26 +103,10 @@ class NumberList:
             return True
         if any(identity[:length] in prefixes for length, prefixes in self._prefixes):
             return ":" not in identity
-        if self._starts and identity.isdecimal():
-            at = bisect_right(self._starts, (len(identity), int(identity))) - 1
-            return at >= 0 and self._starts[at][0] == len(identity) and int(identity) <= self._ends[at]
+        if self._starts and identity.isascii() and identity.isdecimal():
+            at = bisect_right(self._starts, (len(identity), identity)) - 1
+            return at >= 0 and self._starts[at][0] == len(identity) and identity <= self._ends[at]
         return False
-
-
-def read_entries(entries: Iterable[str], read_list: ReadList) -> Iterator[str]:
-    """The entries with every `@file` replaced by its lines; `#` begins a comment that a space precedes."""
-    for entry in entries:
-        if not entry.startswith("@"):
-            yield entry
-            continue
-        try:
-            text = read_list(entry[1:])
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"the list {entry[1:]!r} cannot be read: {error}") from None
-        for line in text.splitlines():
-            line = line.strip()
-            if line and not line.startswith("#"):
-                yield line.partition(" #")[0].strip()
 
 
 def _digits(text: str, entry: str) -> str:
@@ -90,17 +126,16 @@ def _uri(entry: str) -> str:
     return identity
 
 
-def _range(entry: str) -> tuple[int, int, int]:
-    start, _, end = entry.partition("-")
-    if len(start) != len(end) or int(start) > int(end):
+def _range(start: str, end: str, entry: str) -> _Range:
+    if not start or len(start) != len(end) or start > end:
         raise ValueError(f"{entry!r} is no range: both ends have as many digits, and the first is the smaller one")
-    return len(start), int(start), int(end)
+    return len(start), start, end
 
 
-def _merge(ranges: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    merged: list[tuple[int, int, int]] = []
+def _merge(ranges: list[_Range]) -> list[_Range]:
+    merged: list[_Range] = []
     for length, start, end in ranges:
-        if merged and merged[-1][0] == length and start <= merged[-1][2] + 1:
+        if merged and merged[-1][0] == length and start <= merged[-1][2]:
             merged[-1] = (length, merged[-1][1], max(end, merged[-1][2]))
         else:
             merged.append((length, start, end))

@@ -1,10 +1,12 @@
 """Conditions on time: hours of the week, and rates."""
 
 import re
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo
+
+from cachetools import LRUCache
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])")
@@ -54,6 +56,14 @@ def parse_hours(text: str) -> tuple[int, int]:
     return start, end
 
 
+def parse_zone(name: str) -> tzinfo:
+    """`America/New_York`; `ValueError` for what is no zone."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, KeyError, OSError):
+        raise ValueError(f"the zone {name!r} is unknown: write America/New_York") from None
+
+
 def parse_period(text: str) -> int:
     """`10s`, `1m`, `1h` in seconds; `ValueError` for anything else."""
     match = _PERIOD.fullmatch(text)
@@ -71,8 +81,7 @@ class Rate:
     def __init__(self, over: float, seconds: float, maximum: int = MAX_KEYS) -> None:
         self._over = over
         self._per_second = over / seconds
-        self._maximum = maximum
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(maximum)
 
     def __call__(self, key: str, now: float) -> bool:
         """Count one call; true when it is one too many."""
@@ -80,9 +89,4 @@ class Rate:
         left = min(self._over, left + max(now - at, 0.0) * self._per_second)
         exceeded = left < 1
         self._buckets[key] = (left if exceeded else left - 1, now)
-        self._buckets.move_to_end(key)
-        if len(self._buckets) > self._maximum:
-            self._buckets.popitem(last=False)
         return exceeded
-
-

@@ -28,9 +28,10 @@ class Table:
         self.path = path
         self._data = data
         self._problems = problems
-        self._taken: set[str] = set()
+        self._known: set[str] = set()  # that anybody asked for
 
     def __contains__(self, key: str) -> bool:
+        self._known.add(key)
         return key in self._data
 
     def __iter__(self) -> Iterator[str]:
@@ -43,7 +44,7 @@ class Table:
 
     def raw(self, key: str) -> Any:
         """The value as TOML has it, None when absent."""
-        self._taken.add(key)
+        self._known.add(key)
         return self._data.get(key)
 
     def text(self, key: str, default: str = "", *, required: bool = False) -> str:
@@ -78,14 +79,14 @@ class Table:
             return default
         return tuple(value)
 
-    def choices(self, key: str, allowed: Collection[str]) -> frozenset[str] | None:
-        """A list of strings out of a closed list; None when absent."""
-        if key not in self._data:
+    def choices(self, key: str, allowed: Collection[str], empty: str = "none is allowed here") -> frozenset[str] | None:
+        """A list of strings out of a closed list; None when absent. `empty` is said where that list is."""
+        if key not in self:
             return None
         values = self.texts(key)
         for value in values:
             if value not in allowed:
-                self.problem(key, f"has {_show(value)}; allowed are {_list(allowed)}")
+                self.problem(key, f"has {_show(value)}; " + (f"allowed are {_list(allowed)}" if allowed else empty))
         return frozenset(values) & frozenset(allowed)
 
     def flag(self, key: str, default: bool) -> bool:
@@ -123,7 +124,7 @@ class Table:
         value = self.raw(key)
         if value is not None and not isinstance(value, dict):
             self.problem(key, f"has to be a table, not {_show(value)}")
-            value = None
+            return Table({}, self.file, self._where(key), [])  # what is missing in it is no second problem
         return Table(value or {}, self.file, self._where(key), self._problems)
 
     def tables(self, key: str) -> list["Table"]:
@@ -134,16 +135,14 @@ class Table:
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             self.problem(key, f"has to be written as [[{self._where(key)}]]")
             return []
-        return [
-            Table(item, self.file, f"{self._where(key)}[{at}]", self._problems) for at, item in enumerate(value, 1)
-        ]
+        return [Table(item, self.file, f"{self._where(key)}[{at}]", self._problems) for at, item in enumerate(value, 1)]
 
     def close(self) -> None:
-        """Report the keys that nobody took, each with the nearest that exists."""
+        """Report the keys that nobody asked for, each with the nearest that exists."""
         for key in self._data:
-            if key not in self._taken:
-                near = difflib.get_close_matches(key, self._taken, 1)
-                meant = f"did you mean {near[0]!r}?" if near else f"known here are {_list(self._taken)}"
+            if key not in self._known:
+                near = difflib.get_close_matches(key, self._known, 1)
+                meant = f"did you mean {near[0]!r}?" if near else f"known here are {_list(self._known)}"
                 self.problem(key, f"is unknown; {meant}")
 
     def _where(self, key: str) -> str:

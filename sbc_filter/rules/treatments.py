@@ -1,14 +1,15 @@
 """Reading what a rule does once the outcome is known: `[rule.on]`, `[[rule.when]]`, `answer`."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 
 from sbc_filter.errors import Detail, Outcome
 from sbc_filter.rules.model import Rule, Treatment, TreatmentAction, When
+from sbc_filter.rules.numberlist import Entries
 from sbc_filter.rules.schema import Table
 
 _OWN_CODES = {TreatmentAction.REJECT: (400, 699), TreatmentAction.REDIRECT: (300, 399)}
 _PHRASE = frozenset(map(chr, range(32, 127)))
-ReadEntries = Callable[[Iterable[str]], list[str]]
+ReadEntries = Callable[[Table, str], Entries | None]
 
 
 def read_on(table: Table, outcomes: Collection[Outcome]) -> dict[str, Treatment]:
@@ -34,12 +35,9 @@ def read_on(table: Table, outcomes: Collection[Outcome]) -> dict[str, Treatment]
 def read_when(table: Table, entries: ReadEntries) -> When:
     """One `[[rule.when]]`."""
 
-    def listed(key: str) -> frozenset[str] | None:
-        try:
-            return frozenset(entries(table.texts(key))) if key in table else None
-        except ValueError as error:
-            table.problem(key, str(error))
-            return None
+    def listed(key: str, form: Callable[[str], str] = str) -> frozenset[str] | None:
+        found = entries(table, key)
+        return None if found is None else frozenset(map(form, found))
 
     outcome = table.choices("outcome", list(Outcome))
     detail = table.choices("detail", list(Detail))
@@ -51,7 +49,7 @@ def read_when(table: Table, entries: ReadEntries) -> When:
         listed("spc"),
         listed("not_spc"),
         listed("issuer"),
-        listed("x5u_host"),
+        listed("x5u_host", str.lower),
     )
     table.close()
     return when
@@ -72,9 +70,7 @@ def redirects(rule: Rule) -> bool:
 
 
 def _read(table: Table) -> Treatment:
-    action = TreatmentAction(
-        table.choice("action", list(TreatmentAction), TreatmentAction.CONTINUE, required=True)
-    )
+    action = TreatmentAction(table.choice("action", list(TreatmentAction), TreatmentAction.CONTINUE, required=True))
     return Treatment(action, *_code_and_phrase(table, action))
 
 
@@ -86,11 +82,14 @@ def _treatment(table: Table, key: str, value: str) -> Treatment:
 
 
 def _code_and_phrase(table: Table, action: TreatmentAction) -> tuple[int | None, str | None]:
-    low, high = _OWN_CODES.get(action, (0, 0))
-    if not low and ("code" in table or "phrase" in table):
-        table.problem("code", f"belongs to reject and redirect, not to {action}")
-    code = table.integer("code", low, low, high) if "code" in table else None
-    phrase = table.text("phrase") if "phrase" in table else None
+    given = [key for key in ("code", "phrase") if key in table]
+    if action not in _OWN_CODES:
+        for key in given:
+            table.problem(key, f"belongs to reject and redirect, not to {action}")
+        return None, None
+    low, high = _OWN_CODES[action]
+    code = table.integer("code", low, low, high) if "code" in given else None
+    phrase = table.text("phrase") if "phrase" in given else None
     if phrase is not None and not _PHRASE.issuperset(phrase):
         table.problem("phrase", "has to be printable ASCII on one line")
     return code, phrase

@@ -2,6 +2,7 @@
 
 import calendar
 import re
+from functools import lru_cache
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -13,6 +14,7 @@ _SECONDS_A_DAY = 86400
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
 
 
+@lru_cache(maxsize=16)
 def format_date(at: int) -> str:
     """`1471375418` -> `Tue, 16 Aug 2016 19:23:38 GMT`."""
     days, second = divmod(at, _SECONDS_A_DAY)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sbc_filter.errors import Detail, Outcome, VerificationError
 from sbc_filter.sip import grammar
 
+_BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 MAX_LENGTH = 8192  # octets of one value (S-016)
 
 
@@ -35,11 +36,14 @@ def parse_identity(value: bytes) -> IdentityHeader:
     if len(value) > MAX_LENGTH:
         raise _invalid(Detail.TOO_LARGE)
     digest, semicolon, parameters = value.partition(b";")
-    token = grammar.PASSPORT.fullmatch(digest) or grammar.PASSPORT.fullmatch(b"".join(digest.split()))
-    if token is None:
-        raise _invalid(Detail.IDENTITY_SYNTAX)
-    header, payload, signature = token.groups()
-    if bool(header) != bool(payload):
+    if digest.translate(None, _BASE64URL) == b"..":
+        header, payload, signature = digest.split(b".")
+    else:
+        token = grammar.PASSPORT.fullmatch(b"".join(digest.split()))
+        if token is None:
+            raise _invalid(Detail.IDENTITY_SYNTAX)
+        header, payload, signature = token.groups()
+    if not signature or bool(header) != bool(payload):
         raise _invalid(Detail.IDENTITY_SYNTAX)
     info, alg, ppt = _parameters(semicolon + parameters)
     return IdentityHeader(header, payload, signature, info, alg, ppt)

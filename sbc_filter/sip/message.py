@@ -32,7 +32,7 @@ class SipMessage:
     that a match of `sip.layout` serves as it is.
     """
 
-    __slots__ = ("_addresses", "_edits", "_first", "_keys", "_span", "_start", "body", "buffer", "method", "uri")
+    __slots__ = ("_addresses", "_edits", "_first", "_keys", "_plain", "_span", "_start", "body", "buffer", "method", "uri")
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class SipMessage:
         self._first = first
         self._span = span
         self._addresses: dict[bytes, list[Address]] | None = None
+        self._plain: dict[bytes, re.Match[bytes] | None] = {}
         self._edits: list[Edit] = []
 
     @classmethod
@@ -121,12 +122,18 @@ class SipMessage:
 
         What nearly every From, To and P-Asserted-Identity looks like; all others take the long way of `addresses`.
         """
+        known = self._plain
+        if name in known:
+            return known[name]
+        match = None
         at = self._first.get(name)
-        if at is None or (len(self._keys) > len(self._first) and self._keys.count(name) > 1):
-            return None
-        value, end = self._span(at + 2)
-        match = grammar.PLAIN_ADDRESS.match(self.buffer, value)
-        return match if match is not None and match.end() == end else None
+        if at is not None and (len(self._keys) == len(self._first) or self._keys.count(name) == 1):
+            value, end = self._span(at + 2)
+            match = grammar.PLAIN_ADDRESS.match(self.buffer, value)
+            if match is not None and match.end() != end:
+                match = None
+        known[name] = match
+        return match
 
     def addresses(self, name: bytes) -> Sequence[Address]:
         """All addresses in the header fields of this name, in order; `MessageError` when one is broken."""
@@ -158,6 +165,16 @@ class SipMessage:
         if not found:
             raise MessageError(Detail.HEADER_MISSING, name.decode())
         return found
+
+    def count(self, name: bytes) -> int:
+        """How many header fields of this name there are."""
+        if len(self._keys) == len(self._first):
+            return 1 if name in self._first else 0
+        return self._keys.count(name)
+
+    def values(self, name: bytes) -> list[bytes]:
+        """The values of all header fields of this name, in order (see `value`)."""
+        return [self.value(header) for header in self.headers(name)]
 
     def names(self) -> KeysView[bytes]:
         """The canonical names that occur."""
@@ -194,8 +211,10 @@ class SipMessage:
 
     def add_header(self, line: bytes) -> None:
         """Edit: add one header line (with its CRLF) behind the last Via, Route or Record-Route (S-156)."""
-        last = max((at for at, key in enumerate(self._keys) if key in _ROUTING), default=-1)
-        position = self._line_start(last + 1)
+        behind = len(self._keys)
+        while behind and self._keys[behind - 1] not in _ROUTING:
+            behind -= 1
+        position = self._line_start(behind)
         self._edits.append((position, position, line))
 
     @property
@@ -203,29 +222,37 @@ class SipMessage:
         """How many edits there are."""
         return len(self._edits)
 
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """All edits, for `apply_edits` to another copy of the same message."""
+        return tuple(self._edits)
+
     def undo(self, edits: int) -> None:
         """Forget all but the first so many edits."""
         del self._edits[edits:]
 
     def to_bytes(self) -> bytes:
-        """The message with all edits applied, in buffer order, insertions at one place in the order made.
+        """The message with all edits applied; without any, the buffer itself."""
+        return apply_edits(self.buffer, self._edits) if self._edits else self.buffer
 
-        An edit inside a removed header is moot: the removal stands.
-        """
-        if not self._edits:
-            return self.buffer
-        if len(self._edits) == 1:
-            ((start, end, data),) = self._edits
-            return b"%b%b%b" % (self.buffer[:start], data, self.buffer[end:])
-        parts: list[bytes] = []
-        position = 0
-        for start, end, data in sorted(self._edits, key=_by_place):
-            if start < position:
-                continue
-            parts += (self.buffer[position:start], data)
-            position = end
-        parts.append(self.buffer[position:])
-        return b"".join(parts)
+
+def apply_edits(buffer: bytes, edits: Sequence[Edit]) -> bytes:
+    """The buffer with all edits applied, in buffer order, insertions at one place in the order made.
+
+    An edit inside a removed header is moot: the removal stands.
+    """
+    if len(edits) == 1:
+        ((start, end, data),) = edits
+        return b"%b%b%b" % (buffer[:start], data, buffer[end:])
+    parts: list[bytes] = []
+    position = 0
+    for start, end, data in sorted(edits, key=_by_place):
+        if start < position:
+            continue
+        parts += (buffer[position:start], data)
+        position = end
+    parts.append(buffer[position:])
+    return b"".join(parts)
 
 
 def _by_place(edit: Edit) -> tuple[int, int, int]:

@@ -35,7 +35,7 @@ def sign_shaken(
     if min(iat, now) < credential.not_before or max(iat, now) > credential.not_after:
         raise SigningError(Detail.CREDENTIAL_EXPIRED)
     claims = (
-        f'{{"attest":{_quote(attest)},"dest":{_dest(dest)},"iat":{iat},"orig":{_orig(orig)},"origid":{_quote(origid)}}}'
+        f'{{"attest":"{attest}","dest":{_dest(dest)},"iat":{iat},"orig":{_orig(orig)},"origid":{_quote(origid)}}}'
     )
     signed = credential.jose + b"." + encode_segment(claims.encode())
     signature = sign_es256(credential.key, signed)
@@ -47,6 +47,8 @@ def _orig(identity: str) -> str:
 
 
 def _dest(identities: Sequence[str]) -> str:
+    if len(identities) == 1:
+        return f'{{"{_kind(identities[0])}":[{_quote(identities[0])}]}}'
     members = []
     for kind in ("tn", "uri"):
         of_kind = sorted({identity for identity in identities if _kind(identity) == kind})

@@ -3,7 +3,6 @@
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from sbc_filter.errors import Detail
 from sbc_filter.stir.passport import decode_segment, encode_segment, invalid
@@ -34,5 +33,7 @@ def _integer(big_endian: bytes) -> bytes:
 
 def sign_es256(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
     """base64url of r||s over the octets `signed`; deterministic."""
-    r, s = decode_dss_signature(key.sign(signed, _SIGN))
-    return encode_segment(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+    der = key.sign(signed, _SIGN)
+    middle = 4 + der[3]  # a sequence of two integers, all lengths below 128: 30 n 02 n r 02 n s
+    r, s = der[4:middle], der[middle + 2 :]
+    return encode_segment(r[-32:].rjust(32, b"\0") + s[-32:].rjust(32, b"\0"))

@@ -27,9 +27,7 @@ class TnAuthList(NamedTuple):
             return True
         if not (number.isascii() and number.isdecimal()):
             return False
-        return any(
-            len(start) == len(number) and 0 <= int(number) - int(start) < count for start, count in self.ranges
-        )
+        return any(len(start) == len(number) and 0 <= int(number) - int(start) < count for start, count in self.ranges)
 
 
 def parse_tnauthlist(data: bytes, *, lenient: bool = False) -> TnAuthList:

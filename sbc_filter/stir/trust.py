@@ -91,7 +91,9 @@ class TrustStore:
                 with _noted(faults):
                     if _issued(issuer, last):
                         paths.append((*path, issuer))
-        raise CertificateError(Detail.UNTRUSTED_CHAIN, f"no path from {leaf.subject.rfc4514_string()} to a trust anchor")
+        raise CertificateError(
+            Detail.UNTRUSTED_CHAIN, f"no path from {leaf.subject.rfc4514_string()} to a trust anchor"
+        )
 
     def _judge(self, path: Path, at: float) -> SigningCertificate:
         leaf = path[0]

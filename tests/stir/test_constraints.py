@@ -52,14 +52,7 @@ BC_AND_X = (*BC, ("origid", frozenset("x")))
         (sequence(IMPLICIT_INCLUDE), ClaimConstraints(("attest", "origid"))),
         (sequence(IMPLICIT_EXCLUDE), ClaimConstraints((), (), ("rcd",))),
         (sequence(IMPLICIT_PERMIT_TWO), ClaimConstraints((), BC_AND_X)),
-        pytest.param(
-            sequence(IMPLICIT_PERMIT),
-            ClaimConstraints((), BC),
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="stir/constraints.py: _unwrapped() takes the only member of an implicit list for a wrapping",
-            ),
-        ),
+        (sequence(IMPLICIT_PERMIT), ClaimConstraints((), BC)),
     ],
 )
 def test_s086_read(data: bytes, read: ClaimConstraints) -> None:

@@ -82,10 +82,6 @@ def test_s094_what_cannot_sign_calls(key: bytes, certificate: bytes, x5u: str, s
     assert str(caught.value) == sentence
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="stir/credentials.py: public_key() of an unknown curve raises UnsupportedAlgorithm, which is no ValueError",
-)
 def test_s094_a_certificate_on_a_curve_unknown_here(tmp_path: Path) -> None:
     command = [
         "openssl",

@@ -32,12 +32,13 @@ def split(token: str) -> tuple[bytes, bytes, bytes]:
 
 def verifies(key: ec.EllipticCurvePublicKey, token: str) -> bool:
     header, payload, signature = split(token)
+    found: Detail | None = None
     try:
         verify_es256(key, header + b"." + payload, signature)
     except VerificationError as error:
-        assert error.detail is Detail.BAD_SIGNATURE
-        return False
-    return True
+        found = error.detail
+    assert found in (None, Detail.BAD_SIGNATURE)
+    return found is None
 
 
 APPENDIX_A = f"{vectors.APPENDIX_A_HEADER}.{vectors.APPENDIX_A_PAYLOAD}"
@@ -80,7 +81,8 @@ def test_s022_rfc_8946_verifies() -> None:
 
 def test_s022_its_numbers_do_not_link() -> None:
     """S-105: the signed `div` has a digit too many; `dest.tn` of the div-o is a bare string."""
-    base, div, div_o = (parse_claims(split(token)[1]) for token in (vectors.RFC8946_BASE, vectors.RFC8946_DIV, vectors.RFC8946_DIV_O))
+    tokens = (vectors.RFC8946_BASE, vectors.RFC8946_DIV, vectors.RFC8946_DIV_O)
+    base, div, div_o = (parse_claims(split(token)[1]) for token in tokens)
     assert base.dest == ("12155551213",)
     assert div.all["div"] == {"tn": "121555551213"}
     assert div_o.all["dest"] == {"tn": "12155551214"}
@@ -97,15 +99,23 @@ def test_s023_a_shaken_token_made_deterministically() -> None:
 
 def test_s024_the_digest_of_a_jcard() -> None:
     """RFC 9795 §6.1.3: SHA-256 over the deterministic JSON of the value."""
-    jcard = ["vcard", [["version", {}, "text", "4.0"], ["fn", {}, "text", "Q Branch"], ["org", {}, "text", "MI6;Q Branch Spy Gadgets"],
-        ["photo", {}, "uri", "https://example.com/photos/quartermaster-256x256.png"], ["logo", {}, "uri", "https://example.com/logos/mi6-256x256.jpg"],
-        ["logo", {}, "uri", "https://example.com/logos/mi6-64x64.jpg"]]]  # fmt: skip
+    properties = [
+        ["version", {}, "text", "4.0"],
+        ["fn", {}, "text", "Q Branch"],
+        ["org", {}, "text", "MI6;Q Branch Spy Gadgets"],
+        ["photo", {}, "uri", "https://example.com/photos/quartermaster-256x256.png"],
+        ["logo", {}, "uri", "https://example.com/logos/mi6-256x256.jpg"],
+        ["logo", {}, "uri", "https://example.com/logos/mi6-64x64.jpg"],
+    ]
+    jcard = ["vcard", properties]
     digest = hashlib.sha256(canonical_json(jcard)).digest()
     assert base64.b64encode(digest).rstrip(b"=") == b"7kdCBZqH0nqMSPsmABvsKlHPhZEStgjojhdSJGRr3rk"
 
 
 def test_s025_rfc_7515() -> None:
-    numbers = (int.from_bytes(base64.urlsafe_b64decode(text + "="), "big") for text in (vectors.RFC7515_X, vectors.RFC7515_Y))
-    key = ec.EllipticCurvePublicNumbers(*numbers, ec.SECP256R1()).public_key()
+    x, y = (
+        int.from_bytes(base64.urlsafe_b64decode(text + "="), "big") for text in (vectors.RFC7515_X, vectors.RFC7515_Y)
+    )
+    key = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
     assert verifies(key, vectors.RFC7515_TOKEN)
     assert not verifies(key, vectors.RFC7515_TOKEN.replace("eyJpc3Mi", "eyJpc3Mj"))
