@@ -60,7 +60,8 @@ class Parties:
     def _address(self, source: str, name: bytes) -> Party | None:
         plain = self._message.plain(name)
         if plain is not None:
-            return Party((plain[2] or plain[3]).decode("ascii"), source, plain.start(1), plain.end(1))
+            number, start, end, _ = plain
+            return Party(number.decode("ascii"), source, start, end)
         try:
             for address in self._message.addresses(name):
                 identity = self._canonicalise(address.uri)

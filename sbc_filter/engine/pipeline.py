@@ -129,7 +129,7 @@ class Engine:
             self.counters["retransmission"] += 1
             payload = apply_edits(message, known.edits) if known.edits else None
             return _wrap(Verdict(known.action, payload, known.emit), packet)
-        if self._transactions.is_held(key):
+        if self._transactions.held and self._transactions.is_held(key):
             self.counters["held-duplicate"] += 1
             return _DROP
         place = self._network.place(flow)

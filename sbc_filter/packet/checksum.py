@@ -10,7 +10,6 @@ def udp_checksum(data: bytes) -> int:
 
     Of the two representations of zero it is the one that UDP wants: 0 means "no checksum" there (S-154).
     """
-    number = int.from_bytes(data, "big") << ((len(data) & 1) << 3)
-    # Halves may be added for the same reason, and shifting is cheaper than dividing.
-    half = len(data) >> 2 << 4
-    return 65535 - ((number >> half) + (number & ((1 << half) - 1))) % 65535
+    if len(data) & 1:
+        data += b"\0"
+    return 65535 - int.from_bytes(data, "big") % 65535

@@ -1,6 +1,5 @@
 """IPv4 (RFC 791) and IPv6 (RFC 8200) headers: where the UDP datagram lies, and how to write them anew."""
 
-import zlib
 from functools import lru_cache
 from ipaddress import ip_address
 from struct import Struct
@@ -109,9 +108,9 @@ def rewrite_v6(header: bytes, payload: bytes) -> bytes:
 
 
 def build_v4(src: bytes, dst: bytes, payload: bytes, ttl: int = 64) -> bytes:
-    """A new IPv4 packet that carries UDP; its ID is derived from the payload: the same input gives the same bytes."""
+    """A new IPv4 packet that carries UDP; its ID is the checksum of that: the same input gives the same bytes."""
     header = _V4.pack(0x45, 0, 0, 0, 0, ttl, UDP, 0, src, dst)
-    return header_v4(header, len(payload), zlib.crc32(payload)) + payload
+    return header_v4(header, len(payload), int.from_bytes(payload[6:8], "big")) + payload
 
 
 def build_v6(src: bytes, dst: bytes, payload: bytes, ttl: int = 64) -> bytes:

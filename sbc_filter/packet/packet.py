@@ -1,6 +1,5 @@
 """One UDP datagram in one IP packet: parse, exchange its payload, write it again with right checksums."""
 
-import zlib
 from struct import Struct
 
 from sbc_filter.errors import Detail, PacketError
@@ -62,7 +61,7 @@ class Packet:
         if self.version == 4:
             udp = _udp_header(raw[12:20], self.sport, self.dport, payload)
             grown = start + 8 + len(payload) > self.end
-            identification = zlib.crc32(payload, zlib.crc32(udp)) if grown else None
+            identification = int.from_bytes(udp[6:], "big") if grown else None  # its checksum: a function of the packet
             header = ip.header_v4(raw[:start], 8 + len(payload), identification)
         else:
             udp = _udp_header(raw[8:40], self.sport, self.dport, payload)

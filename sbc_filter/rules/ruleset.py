@@ -48,11 +48,11 @@ def treatment(
     x5u: str | None = None,
 ) -> Treatment:
     """What the rule does with a call of this outcome: `when`, then `on` by detail, then by outcome, else continue."""
+    if not rule.when and not rule.on:
+        return CONTINUE
     for when in rule.when:
         if _holds(when, outcome, detail, attest, spc, issuer, x5u):
             return when.treatment
-    if not rule.on:
-        return CONTINUE
     exact = rule.on.get(f"{outcome}.{detail}") if detail else None
     return exact or rule.on.get(outcome) or CONTINUE
 

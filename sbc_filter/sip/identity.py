@@ -1,6 +1,5 @@
 """The Identity header field (RFC 8224 §4, errata 6499): one value, taken apart but not yet believed."""
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from sbc_filter.errors import Detail, Outcome, VerificationError
@@ -11,7 +10,8 @@ MAX_LENGTH = 8192  # octets of one value (S-016)
 
 
 class IdentityHeader(NamedTuple):
-    """The parts of one Identity value. `header`, `payload`, `signature` are base64url without padding."""
+    """The parts of one Identity value. `header`, `payload`, `signature` are base64url without padding; in the
+    compact form (RFC 8225 §7) only the signature is there."""
 
     header: bytes
     payload: bytes
@@ -20,14 +20,15 @@ class IdentityHeader(NamedTuple):
     alg: str | None
     ppt: str | None
 
-    @property
-    def is_compact(self) -> bool:
-        """The compact form (RFC 8225 §7): only the signature was sent."""
-        return not self.header and not self.payload
-
 
 def parse_identity(value: bytes) -> IdentityHeader:
-    """Take one unfolded Identity value apart.
+    """Take one unfolded Identity value apart, with its parameters: see `split_identity` and `parse_parameters`."""
+    header, payload, signature, parameters = split_identity(value)
+    return IdentityHeader(header, payload, signature, *parse_parameters(parameters))
+
+
+def split_identity(value: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """(header, payload, signature, parameters) of one unfolded Identity value.
 
     Tolerated (STANDARDS §19): any parameter order, quoted values, `info` without brackets, spaces
     around `;` and `=`, padding, white space inside a folded digest. Everything else that departs from
@@ -45,13 +46,11 @@ def parse_identity(value: bytes) -> IdentityHeader:
         header, payload, signature = token.groups()
     if not signature or bool(header) != bool(payload):
         raise _invalid(Detail.IDENTITY_SYNTAX)
-    info, alg, ppt = _parameters(semicolon + parameters)
-    return IdentityHeader(header, payload, signature, info, alg, ppt)
+    return header, payload, signature, semicolon + parameters
 
 
-@lru_cache(maxsize=2048)
-def _parameters(text: bytes) -> tuple[str, str | None, str | None]:
-    """(info, alg, ppt) of the parameters behind a token: the same few strings on every call of a carrier."""
+def parse_parameters(text: bytes) -> tuple[str, str | None, str | None]:
+    """(info, alg, ppt) of the parameters behind a token."""
     found: dict[bytes, str] = {}
     position = 0
     while position < len(text):

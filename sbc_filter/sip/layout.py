@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sbc_filter.errors import Detail, MessageError
 from sbc_filter.sip import grammar
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.names import canonical
@@ -16,34 +17,62 @@ from sbc_filter.sip.names import canonical
 PEERS = 1024  # whose layouts are kept
 _HABIT = 4  # misses after which a peer's layout is learnt (anew)
 _PATIENCE = 512  # messages between two lessons: a regular expression costs as much to make as a hundred calls
-_CSEQ = rb"([ \t]*[0-9]{1,9}[ \t]+INVITE[ \t]*\r?\n)"
+_CSEQ = rb"[ \t]*[0-9]{1,9}[ \t]+INVITE[ \t]*\r?\n"
+_LENGTH = rb"[ \t]*([0-9]{1,9})[ \t]*\r?\n"
+_OTHER = rb".*\n"
+_ADDRESSES = (b"from", b"to", b"p-asserted-identity")
 
 
 class Layout(NamedTuple):
-    """A regular expression for INVITEs with the header fields `keys`: group 1 is the Request-URI, group n + 2 the
-    value of the n-th field up to the next line. `lead` is the length of the first name with its colon."""
+    """A regular expression for INVITEs with the header fields `keys`: group 1 is the Request-URI, group `groups[n]`
+    the value of the n-th field up to the next line; `plain` are the groups of addresses as `grammar.PLAIN_ADDRESS`
+    has them, `length` is the group of the digits of Content-Length, `lead` the length of the first name with its
+    colon."""
 
     pattern: "re.Pattern[bytes]"
     keys: Sequence[bytes]
     first: dict[bytes, int]
+    groups: Sequence[int]
+    plain: dict[bytes, int]
+    length: int
     lead: int
 
     @classmethod
-    def of(cls, names: Sequence[bytes]) -> "Layout":
-        """The layout of these header names, as written."""
+    def of(cls, message: SipMessage) -> "Layout":
+        """The layout of a message that was read the long way."""
+        names = message.names_as_written()
         keys = tuple(map(canonical, names))
-        fields = [re.escape(name) + b":" + (_CSEQ if key == b"cseq" else rb"(.*\n)") for name, key in zip(names, keys, strict=True)]
-        pattern = rb"INVITE (" + grammar.REQUEST_URI + rb") SIP/2\.0\r?\n" + b"".join(fields) + rb"\r?\n"
         first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
-        return cls(re.compile(pattern), keys, first, len(names[0]) + 1)
+        pattern = rb"INVITE (" + grammar.REQUEST_URI + rb") SIP/2\.0\r?\n"
+        groups: list[int] = []
+        plain: dict[bytes, int] = {}
+        group, length = 2, 0
+        for name, key in zip(names, keys, strict=True):
+            value, inner = _OTHER, 0
+            if key == b"cseq":
+                value = _CSEQ
+            elif key == b"content-length":
+                value, inner, length = _LENGTH, 1, group + 1
+            elif key in _ADDRESSES and message.plain(key) is not None:
+                value, inner = grammar.PLAIN_ADDRESS.pattern, grammar.PLAIN_ADDRESS.groups
+                plain[key] = group
+            pattern += re.escape(name) + b":(" + value + b")"
+            groups.append(group)
+            group += 1 + inner
+        return cls(re.compile(pattern + rb"\r?\n"), keys, first, groups, plain, length, len(names[0]) + 1)
 
     def read(self, buffer: bytes) -> SipMessage | None:
-        """The message, checked but for its length; None when this is not its layout."""
+        """The message, checked; None when this is not its layout."""
         match = self.pattern.match(buffer)
         if match is None:
             return None
-        start = match.start(2) - self.lead
-        return SipMessage(buffer, "INVITE", match[1], start, match.end(), self.keys, self.first, match.span)
+        _, keys, first, groups, plain, length, lead = self
+        if length and int(match[length]) > len(buffer) - match.end():
+            raise MessageError(Detail.CONTENT_LENGTH)
+        start = match.start(2) - lead
+        return SipMessage(
+            buffer, "INVITE", match[1], start, match.end(), keys, first, match.span, groups, match, plain
+        )
 
 
 class Reader:
@@ -59,7 +88,6 @@ class Reader:
         layout = self._layouts.get(peer)
         message = layout.read(buffer) if layout is not None else None
         if message is not None:
-            message.check_length()
             return message
         message = SipMessage.parse(buffer)
         message.check()
@@ -79,7 +107,5 @@ class Reader:
         self._rest = _PATIENCE
         if len(self._layouts) >= PEERS and peer not in self._layouts:
             del self._layouts[next(iter(self._layouts))]
-        names = message.names_as_written()
-        if all(b"\n" not in name for name in names):
-            self._layouts[peer] = Layout.of(names)
+        self._layouts[peer] = Layout.of(message)
 

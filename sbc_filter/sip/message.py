@@ -6,7 +6,7 @@ what we refuse to read the SBC might still obey; writing adds CRLF lines and not
 """
 
 import re
-from collections.abc import Callable, KeysView, Sequence
+from collections.abc import Callable, KeysView, Mapping, Sequence
 from typing import TypeAlias
 
 from sbc_filter.errors import Detail, MessageError
@@ -22,17 +22,23 @@ _ROUTING = frozenset((b"via", b"route", b"record-route"))
 # `buffer[value:end]` its value. A plain tuple: several are made for every INVITE.
 Header: TypeAlias = tuple[int, int, int]
 Edit: TypeAlias = tuple[int, int, bytes]
+# The digits of a number, where its URI stands (start, end), and the header parameters behind.
+Plain: TypeAlias = tuple[bytes, int, int, bytes]
+_NOTHING: Mapping[bytes, int] = {}
 
 
 class SipMessage:
     """A parsed request. `parse` raises `MessageError`; nothing else does on account of the bytes.
 
     `keys` are the canonical names of the header fields in order, `first` where each name occurs first,
-    `span(at + 2)` the (start, end) of the value of the header field `at`, its line end included: so
-    that a match of `sip.layout` serves as it is.
+    `span(groups[at])` the (start, end) of the value of the header field `at`, its line end included; a
+    `match` of `sip.layout` has found the addresses `learnt` as well.
     """
 
-    __slots__ = ("_addresses", "_edits", "_first", "_keys", "_plain", "_span", "_start", "body", "buffer", "method", "uri")
+    __slots__ = (
+        "_addresses", "_edits", "_first", "_groups", "_keys", "_learnt", "_match", "_plain", "_span", "_start",
+        "body", "buffer", "method", "uri",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -44,6 +50,9 @@ class SipMessage:
         keys: Sequence[bytes],
         first: dict[bytes, int],
         span: Callable[[int], tuple[int, int]],
+        groups: Sequence[int],
+        match: "re.Match[bytes] | None" = None,
+        learnt: Mapping[bytes, int] = _NOTHING,
     ) -> None:
         self.buffer = buffer
         self.method = method  # in upper case: "invite" is no INVITE (RFC 3261 §7.1), but some SBCs take it for one
@@ -53,8 +62,11 @@ class SipMessage:
         self._keys = keys
         self._first = first
         self._span = span
+        self._groups = groups
+        self._match = match
+        self._learnt = learnt
         self._addresses: dict[bytes, list[Address]] | None = None
-        self._plain: dict[bytes, re.Match[bytes] | None] = {}
+        self._plain: dict[bytes, Plain | None] = {}
         self._edits: list[Edit] = []
 
     @classmethod
@@ -75,12 +87,14 @@ class SipMessage:
         first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
         if b"" in first:
             raise MessageError(Detail.HEADER_SYNTAX)
-        spans, end = [(0, 0), (0, 0)], start
+        spans: list[tuple[int, int]] = []
+        end = start
         for line, name in zip(lines, names, strict=True):
             value = end + len(name) + 1
             end += len(line) + 1
             spans.append((value, end))
-        return cls(buffer, request[1].decode("ascii").upper(), request[2], start, body, keys, first, spans.__getitem__)
+        method = request[1].decode("ascii").upper()
+        return cls(buffer, method, request[2], start, body, keys, first, spans.__getitem__, range(len(keys)))
 
     @property
     def headers_end(self) -> int:
@@ -98,11 +112,7 @@ class SipMessage:
         cseq = grammar.CSEQ.fullmatch(self.first(b"cseq") or b"")
         if cseq is None or cseq[2].decode("ascii").upper() != self.method or int(cseq[1]) > 0xFFFFFFFF:
             raise MessageError(Detail.CSEQ)
-        self.check_length()
-
-    def check_length(self) -> None:
-        """Raise `MessageError` when Content-Length is no number, or more than there is (S-149)."""
-        length = self.first(b"content-length")
+        length = self.first(b"content-length")  # S-149
         if length is not None and not (length.isdigit() and int(length[:11]) <= len(self.buffer) - self.body):
             raise MessageError(Detail.CONTENT_LENGTH)
 
@@ -110,30 +120,32 @@ class SipMessage:
     def in_dialog(self) -> bool:
         """Whether To carries a tag: the request belongs to a dialog (S-147). `MessageError` for a broken To."""
         plain = self.plain(b"to")
-        if plain is not None and not plain[4]:
+        if plain is not None and not plain[3]:
             return False
         to = self.addresses(b"to")
         if len(to) != 1:
             raise MessageError(Detail.ADDRESS_SYNTAX, "to")
         return to[0].has_tag()
 
-    def plain(self, name: bytes) -> "re.Match[bytes] | None":
-        """The match of `grammar.PLAIN_ADDRESS` on the only header field of this name, else None.
+    def plain(self, name: bytes) -> Plain | None:
+        """The one number in the only header field of this name, where it is as plain as `grammar.PLAIN_ADDRESS`.
 
-        What nearly every From, To and P-Asserted-Identity looks like; all others take the long way of `addresses`.
+        Nearly every From, To and P-Asserted-Identity is; all others take the long way of `addresses`.
         """
         known = self._plain
         if name in known:
             return known[name]
-        match = None
-        at = self._first.get(name)
-        if at is not None and (len(self._keys) == len(self._first) or self._keys.count(name) == 1):
-            value, end = self._span(at + 2)
+        plain = None
+        group = self._learnt.get(name)
+        if group is not None and self._match is not None:
+            plain = _plain(self._match, group)
+        elif self.count(name) == 1:
+            value, end = self._span(self._groups[self._first[name]])
             match = grammar.PLAIN_ADDRESS.match(self.buffer, value)
-            if match is not None and match.end() != end:
-                match = None
-        known[name] = match
-        return match
+            if match is not None and match.end() == end:
+                plain = _plain(match, 0)
+        known[name] = plain
+        return plain
 
     def addresses(self, name: bytes) -> Sequence[Address]:
         """All addresses in the header fields of this name, in order; `MessageError` when one is broken."""
@@ -156,8 +168,8 @@ class SipMessage:
             return ()
         keys = self._keys
         if len(keys) == len(self._first):
-            return ((self._line_start(first), *self._span(first + 2)),)
-        return [(self._line_start(at), *self._span(at + 2)) for at in range(first, len(keys)) if keys[at] == name]
+            return ((self._line_start(first), *self._span(self._groups[first])),)
+        return [(self._line_start(at), *self._span(self._groups[at])) for at in range(first, len(keys)) if keys[at] == name]
 
     def require(self, name: bytes) -> Sequence[Header]:
         """Like `headers`, but none is a `MessageError`."""
@@ -174,6 +186,9 @@ class SipMessage:
 
     def values(self, name: bytes) -> list[bytes]:
         """The values of all header fields of this name, in order (see `value`)."""
+        if len(self._keys) == len(self._first):
+            value = self.first(name)
+            return [] if value is None else [value]
         return [self.value(header) for header in self.headers(name)]
 
     def names(self) -> KeysView[bytes]:
@@ -182,7 +197,7 @@ class SipMessage:
 
     def names_as_written(self) -> list[bytes]:
         """The names of all header fields, in order, as they stand in front of the colon."""
-        return [self.buffer[self._line_start(at) : self._span(at + 2)[0] - 1] for at in range(len(self._keys))]
+        return [self.buffer[self._line_start(at) : self._span(self._groups[at])[0] - 1] for at in range(len(self._keys))]
 
     def value(self, header: Header) -> bytes:
         """The value of one header field: unfolded to one space (RFC 3261 §7.3.1), white space around it cut."""
@@ -194,12 +209,12 @@ class SipMessage:
         at = self._first.get(name)
         if at is None:
             return None
-        start, end = self._span(at + 2)
+        start, end = self._span(self._groups[at])
         text = self.buffer[start:end].strip()
         return grammar.FOLD.sub(b" ", text) if b"\n" in text else text
 
     def _line_start(self, at: int) -> int:
-        return self._span(at + 1)[1] if at else self._start
+        return self._span(self._groups[at - 1])[1] if at else self._start
 
     def replace(self, start: int, end: int, data: bytes) -> None:
         """Edit: `data` in place of `buffer[start:end]`; `start == end` inserts."""
@@ -234,6 +249,11 @@ class SipMessage:
     def to_bytes(self) -> bytes:
         """The message with all edits applied; without any, the buffer itself."""
         return apply_edits(self.buffer, self._edits) if self._edits else self.buffer
+
+
+def _plain(match: "re.Match[bytes]", group: int) -> Plain:
+    number = match[group + 2] or match[group + 3]
+    return number, *match.span(group + 1), match[group + 4]
 
 
 def apply_edits(buffer: bytes, edits: Sequence[Edit]) -> bytes:

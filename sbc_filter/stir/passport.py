@@ -8,7 +8,6 @@ import re
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sbc_filter.errors import Detail, Outcome, VerificationError
@@ -70,9 +69,8 @@ def encode_segment(data: bytes) -> bytes:
     return b2a_base64(data, newline=False).translate(_URL_ALPHABET).rstrip(b"=")
 
 
-@lru_cache(maxsize=2048)
 def parse_jose(segment: bytes) -> Jose:
-    """The first segment. It is the same on every call of a carrier, hence the cache."""
+    """The first segment."""
     header = _parse_object(decode_segment(segment))
     if header.get("typ") != "passport":
         raise invalid(Detail.TYP)

@@ -10,17 +10,27 @@ from sbc_filter.stir.passport import decode_segment, encode_segment, invalid
 _VERIFY = ec.ECDSA(hashes.SHA256())
 _SIGN = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)  # RFC 6979: same input, same token
 
+_FULL = (b"\x02\x20%b", b"\x02\x21\x00%b")
+_TEMPLATES = {(r, s): b"\x30%c" % (0x44 + r + s) + _FULL[r] + _FULL[s] for r in (0, 1) for s in (0, 1)}
+
 
 def verify_es256(key: ec.EllipticCurvePublicKey, signed: bytes, signature: bytes) -> None:
     """Raise `VerificationError` unless `signature` (base64url) is one by `key` over the octets `signed`."""
     raw = decode_segment(signature)
     if len(raw) != 64:
         raise invalid(Detail.SIGNATURE_LENGTH)
-    r, s = _integer(raw[:32]), _integer(raw[32:])
     try:
-        key.verify(b"\x30%c%b%b" % (len(r) + len(s), r, s), signed, _VERIFY)
+        key.verify(_der(raw), signed, _VERIFY)
     except InvalidSignature:
         raise invalid(Detail.BAD_SIGNATURE) from None
+
+
+def _der(raw: bytes) -> bytes:
+    """The DER form of r||s: a sequence of two integers."""
+    if raw[0] and raw[32]:  # nearly always: full length, and a zero in front where the top bit is set
+        return _TEMPLATES[raw[0] >> 7, raw[32] >> 7] % (raw[:32], raw[32:])
+    r, s = _integer(raw[:32]), _integer(raw[32:])
+    return b"\x30%c%b%b" % (len(r) + len(s), r, s)
 
 
 def _integer(big_endian: bytes) -> bytes:

@@ -5,10 +5,11 @@ so that nobody makes us fetch with a token that could not verify anyway (S-067).
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from sbc_filter.errors import Detail, Outcome, VerificationError
-from sbc_filter.sip.identity import parse_identity
+from sbc_filter.sip.identity import parse_parameters, split_identity
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.passport import Claims, Jose, invalid, parse_claims, parse_jose
 from sbc_filter.stir.signature import verify_es256
@@ -16,6 +17,7 @@ from sbc_filter.stir.x5u import check_x5u
 
 MAX_IDENTITIES = 16  # header fields in one INVITE (S-016)
 ATTESTATIONS = frozenset("ABC")
+_UNDERSTOOD = (None, "shaken")  # values of ppt
 
 
 class Policy(Protocol):
@@ -110,25 +112,36 @@ def read_token(value: bytes) -> Token | None:
 
     Raises `VerificationError(invalid)` when it is malformed or contradicts itself (V6).
     """
-    identity = parse_identity(value)
-    if identity.is_compact:
-        raise invalid(Detail.COMPACT_FORM)
-    jose = parse_jose(identity.header)
-    if (identity.ppt.lower() if identity.ppt else None) != (jose.ppt.lower() if jose.ppt else None):
-        raise invalid(Detail.PPT_MISMATCH)
-    if identity.alg is not None and identity.alg.upper() != jose.alg:
-        raise invalid(Detail.ALG_MISMATCH)
-    if identity.info != jose.x5u:
-        raise invalid(Detail.INFO_MISMATCH)
-    if jose.ppt not in (None, "shaken"):
+    header, payload, signature, parameters = split_identity(value)
+    jose = _protected(header, parameters)
+    if jose.ppt not in _UNDERSTOOD:
         return None
-    claims = parse_claims(identity.payload)
+    claims = parse_claims(payload)
     if jose.ppt == "shaken":
         if claims.attest not in ATTESTATIONS:
             raise invalid(Detail.CLAIM_ATTEST)
         if not claims.origid:
             raise invalid(Detail.CLAIM_ORIGID)
-    return Token(jose, claims, identity.header + b"." + identity.payload, identity.signature)
+    return Token(jose, claims, b"%b.%b" % (header, payload), signature)
+
+
+@lru_cache(maxsize=2048)
+def _protected(header: bytes, parameters: bytes) -> Jose:
+    """The protected header, with which the parameters beside the token have to agree (S-033, S-034).
+
+    Both are the same on every call of a carrier, hence the cache.
+    """
+    info, alg, ppt = parse_parameters(parameters)
+    if not header:
+        raise invalid(Detail.COMPACT_FORM)
+    jose = parse_jose(header)
+    if (ppt or "").lower() != (jose.ppt or "").lower():
+        raise invalid(Detail.PPT_MISMATCH)
+    if alg is not None and alg.upper() != jose.alg:
+        raise invalid(Detail.ALG_MISMATCH)
+    if info != jose.x5u:
+        raise invalid(Detail.INFO_MISMATCH)
+    return jose
 
 
 def _judge(token: Token, call: Call, policy: Policy, certificates: CertificateLookup) -> Verification | Missing:

@@ -28,7 +28,7 @@ def test_accepted(value: bytes) -> None:
 
 def test_alg_and_ppt_are_optional_and_the_compact_form_is_known() -> None:
     identity = parse_identity(b"..cc;info=<https://c.example/p.cer>")  # S-013, S-033
-    assert (identity.alg, identity.ppt, identity.is_compact) == (None, None, True)
+    assert identity == (b"", b"", b"cc", "https://c.example/p.cer", None, None)
 
 
 @pytest.mark.parametrize(
