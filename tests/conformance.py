@@ -63,8 +63,10 @@ def _capture(path: Path) -> int:
             out, records = folder / f"{rules}.pcapng", folder / f"{rules}.jsonl"
             with records.open("w") as file:
                 done = subprocess.run(
-                    [sys.executable, "-m", "sbc_filter", "replay", path, "--config", folder / "sbc-filter.toml"]
-                    + ["--rules", folder / f"{rules}.toml", "--json", "--out", out],
+                    [
+                        *(sys.executable, "-m", "sbc_filter", "replay", str(path), "--json", "--out", str(out)),
+                        *("--config", str(folder / "sbc-filter.toml"), "--rules", str(folder / f"{rules}.toml")),
+                    ],
                     stdout=file,
                     check=False,
                 )
@@ -73,8 +75,13 @@ def _capture(path: Path) -> int:
             strange = [new.number for old, new in changed if rules == "none" or not _only_marked(old, new)]
             new_errors = _errors(out) - _errors(path)
             faults += bool(done.returncode) + len(strange) + max(new_errors, 0)
-            counts.append(f"{rules}: {len(records.read_text().splitlines())} records, {len(changed)} changed, {len(strange)} wrongly")
-        print(f"{path.name}: {len(before)} packets; {'; '.join(counts)}; tshark: {'no new error' if not faults else 'ERRORS'}")
+            counts.append(
+                f"{rules}: {len(records.read_text().splitlines())} records,"
+                f" {len(changed)} changed, {len(strange)} wrongly"
+            )
+        print(
+            f"{path.name}: {len(before)} packets; {'; '.join(counts)}; tshark: {'ERRORS' if faults else 'no new error'}"
+        )
         return faults
 
 

@@ -17,7 +17,7 @@ from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import CookedLinux, Dot1Q, Ether
 from scapy.utils import PcapWriter
-from support.calls import CALLED, CALLER, CARRIER, LAB, NOW, SBC, SIGN, VERIFY, claims, identity, invite
+from support.calls import CALLER, CARRIER, LAB, NOW, SBC, SIGN, VERIFY, claims, identity, invite
 
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.pki import X5U, key_pem, pem
@@ -54,7 +54,11 @@ class Case(NamedTuple):
 
 def udp(payload: bytes, *, out: bool = False, sport: int = 5060, dport: int = 5060) -> Any:
     """An Ethernet frame from the carrier to the SBC, or with `out` the other way."""
-    return _link(out) / (IP(src=SBC, dst=CARRIER, id=7) if out else IP(src=CARRIER, dst=SBC, id=7)) / _udp(payload, sport, dport)
+    return (
+        _link(out)
+        / (IP(src=SBC, dst=CARRIER, id=7) if out else IP(src=CARRIER, dst=SBC, id=7))
+        / _udp(payload, sport, dport)
+    )
 
 
 def udp_v6(payload: bytes) -> Any:
@@ -74,8 +78,20 @@ def cases() -> Iterator[tuple[str, Case]]:
     big = invite(identity(), "X-Padding: " + "p" * 3000)
     yield "good-call", Case("A true signature: verstat says passed.", [udp(good)])
     yield "tampered-signature", Case("One character of the signature changed: 438.", [udp(tampered)], REJECT)
-    yield "wrong-caller", Case("A signature cut from another caller's call: 438.", [udp(invite(identity(), caller="13125550123"))], REJECT)
-    yield "wrong-called", Case("A signature cut from a call to another number: 438.", [udp(invite(identity(), called="13125550123"))], REJECT)
+    yield (
+        "wrong-caller",
+        Case(
+            "A signature cut from another caller's call: 438.", [udp(invite(identity(), caller="13125550123"))], REJECT
+        ),
+    )
+    yield (
+        "wrong-called",
+        Case(
+            "A signature cut from a call to another number: 438.",
+            [udp(invite(identity(), called="13125550123"))],
+            REJECT,
+        ),
+    )
     yield "stale", Case("Signed 61 seconds ago: 403 Stale Date.", [udp(invite(stale))], REJECT)
     yield "no-identity", Case("Nothing signed: continues, verstat says so.", [udp(invite())])
     yield "compact-name", Case("Identity under its compact name y.", [udp(invite(identity(name="y")))])
@@ -83,19 +99,44 @@ def cases() -> Iterator[tuple[str, Case]]:
     folded = identity().replace(";info=", "\r\n ;info=").replace(";ppt=", "\r\n\t;ppt=")
     yield "folded", Case("Identity on three lines.", [udp(invite(folded))])
     yield "ipv6", Case("The same in IPv6.", [udp_v6(good)])
-    yield "fragmented", Case("3 kB in three fragments, out of order; the answer to it in fragments too.", _fragments(udp(big)))
-    yield "call-to-sign", Case("A call that leaves: Date and Identity are added; its copy gets the same.", [udp(invite(), out=True)] * 2, SIGN)
+    yield (
+        "fragmented",
+        Case("3 kB in three fragments, out of order; the answer to it in fragments too.", _fragments(udp(big))),
+    )
+    yield (
+        "call-to-sign",
+        Case(
+            "A call that leaves: Date and Identity are added; its copy gets the same.",
+            [udp(invite(), out=True)] * 2,
+            SIGN,
+        ),
+    )
     yield "re-invite", Case("A call that is up already is left alone.", [udp(invite(identity(), to_tag=";tag=t1"))])
-    yield "not-sip", Case("STUN, RTP, keep-alives, noise, truncated SIP on the port.", [udp(payload) for payload in NOISE])
+    yield (
+        "not-sip",
+        Case("STUN, RTP, keep-alives, noise, truncated SIP on the port.", [udp(payload) for payload in NOISE]),
+    )
     yield "spoofed-verstat", Case("A peer claims verification and attestation: both are removed.", [udp(spoofed)])
-    yield "rejected-transaction", Case("A rejected INVITE, its copy, CANCEL and ACK; another's ACK.", _transaction(), REJECT)
-    yield "monitor", Case(
-        "A rule in monitor mode decides and records; the next one acts.",
-        [udp(invite(identity(), caller="13125550123"))],
-        REJECT.replace('"verify"\ndirection', '"watch"\nmode = "monitor"\ndirection') + "\n" + VERIFY,
+    yield (
+        "rejected-transaction",
+        Case("A rejected INVITE, its copy, CANCEL and ACK; another's ACK.", _transaction(), REJECT),
+    )
+    yield (
+        "monitor",
+        Case(
+            "A rule in monitor mode decides and records; the next one acts.",
+            [udp(invite(identity(), caller="13125550123"))],
+            REJECT.replace('"verify"\ndirection', '"watch"\nmode = "monitor"\ndirection') + "\n" + VERIFY,
+        ),
     )
     yield "vlan", Case("In a VLAN.", [Ether(src=_MAC[0], dst=_MAC[1]) / Dot1Q(vlan=7) / udp(good).payload])
-    yield "cooked", Case("As captured on any interface of Linux.", [CookedLinux(src=b"\2\0\0\0\0\1", lladdrlen=6, proto=0x800) / udp(good).payload])
+    yield (
+        "cooked",
+        Case(
+            "As captured on any interface of Linux.",
+            [CookedLinux(src=b"\2\0\0\0\0\1", lladdrlen=6, proto=0x800) / udp(good).payload],
+        ),
+    )
 
 
 NOISE = (

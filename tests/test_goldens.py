@@ -40,7 +40,9 @@ def test_replay_gives_what_is_expected(folder: Path, name: str, capsys: pytest.C
 
 # An ACK with our tag is ours without a table, also where nothing was rejected: see S-140.
 @pytest.mark.parametrize("name", sorted(CASES.keys() - {"rejected-transaction"}))
-def test_without_a_rule_nothing_changes(folder: Path, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_rule_nothing_changes(
+    folder: Path, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """But a peer that is not trusted does not get its verstat through (S-114)."""
     (tmp_path / "none.toml").write_text("")
     out = tmp_path / "out.pcap"
@@ -58,7 +60,14 @@ def test_wireshark_finds_no_wrong_checksum(name: str) -> None:
     wrong = "ip.checksum.status == 0 || udp.checksum.status == 0 || _ws.malformed"
     try:
         done = subprocess.run(
-            ["tshark", "-r", make_pcaps.FOLDER / f"{name}.expected.pcap", *checks, "-Y", f"({wrong}) && !(udp.length <= 100)"],
+            [
+                "tshark",
+                "-r",
+                make_pcaps.FOLDER / f"{name}.expected.pcap",
+                *checks,
+                "-Y",
+                f"({wrong}) && !(udp.length <= 100)",
+            ],
             capture_output=True,
             text=True,
             check=True,

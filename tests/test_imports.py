@@ -65,7 +65,9 @@ def test_no_effects_below_the_line(path: Path) -> None:
         assert name.split(".")[0] not in EFFECTS, f"{path}:{line}: {name} below the line"
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in ("open", "print", "input"), f"{path}:{node.lineno}: {node.func.id}() below the line"
+            assert node.func.id not in ("open", "print", "input"), (
+                f"{path}:{node.lineno}: {node.func.id}() below the line"
+            )
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if _part(path) == "io"], ids=_ids)

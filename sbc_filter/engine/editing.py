@@ -46,7 +46,12 @@ def refuse_call(rule: Rule, case: Case, decision: Decision, via: Via, tag: str) 
 
 
 def respond(
-    message: SipMessage, flow: Flow, via: Via, status: tuple[int, str], tag: str | None, headers: list[str] | None = None
+    message: SipMessage,
+    flow: Flow,
+    via: Via,
+    status: tuple[int, str],
+    tag: str | None,
+    headers: list[str] | None = None,
 ) -> Datagram:
     """An answer on its way back: from the address and port that the request was sent to (S-143)."""
     payload, port = build_response(message, via, status, tag, (flow.src, flow.sport), headers or [])

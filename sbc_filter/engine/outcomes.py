@@ -17,7 +17,7 @@ _ANSWERS: dict[Outcome, tuple[int, str]] = {
     Outcome.REPLAYED: (438, "Invalid Identity Header"),
     Outcome.UNSIGNED: (500, "Server Internal Error"),
 }
-_PHRASES = {code: phrase for code, phrase in _ANSWERS.values()} | {
+_PHRASES = dict(_ANSWERS.values()) | {
     403: "Forbidden",
     404: "Not Found",
     480: "Temporarily Unavailable",

@@ -20,7 +20,15 @@ from sbc_filter.engine.network import Network, Place
 from sbc_filter.engine.parties import Parties
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.services import apply, unsigned
-from sbc_filter.engine.transactions import Held, Progress, Remembered, TransactionKey, Transactions, message_key, transaction_key
+from sbc_filter.engine.transactions import (
+    Held,
+    Progress,
+    Remembered,
+    TransactionKey,
+    Transactions,
+    message_key,
+    transaction_key,
+)
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.errors import Detail, MessageError, Outcome, PacketError, VerificationError
 from sbc_filter.packet.datagram import Datagram
@@ -118,9 +126,7 @@ class Engine:
             released.append((need_id, verdict))
         return released
 
-    def _decide(
-        self, message: bytes, method: bytes, flow: Flow, now: float, packet: Packet | None
-    ) -> Verdict | Need:
+    def _decide(self, message: bytes, method: bytes, flow: Flow, now: float, packet: Packet | None) -> Verdict | Need:
         if method != b"INVITE" and method.upper() != b"INVITE":
             return self._ack_or_cancel(message, flow, now)
         key = message_key(message, flow)
@@ -149,13 +155,15 @@ class Engine:
         called = self._canonicalise(message.uri)
         if called is None and message.uri[:3].lower() == b"sip" and SIP_URI.fullmatch(message.uri) is None:
             raise MessageError(Detail.START_LINE, "the Request-URI is broken")
-        if message.plain(b"from") is None and len(message.addresses(b"from")) != 1:
+        if not message.has_address(b"from"):
             raise MessageError(Detail.ADDRESS_SYNTAX, "from")
         in_dialog = message.in_dialog
         if _is_stranger(place):
             marking.scrub(message)
         emergency = self._network.is_emergency(called) or (place.trusted and _is_priority(message))
-        return Case(message, flow, place, Parties(message, self._canonicalise), now, in_dialog, emergency, message.edited)
+        return Case(
+            message, flow, place, Parties(message, self._canonicalise), now, in_dialog, emergency, message.edited
+        )
 
     def _walk(self, progress: Progress, now: float) -> Verdict | Need:
         """Try the rules that match, from where `progress` stands: the first enforced one decides, those in monitor

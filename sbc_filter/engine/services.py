@@ -40,9 +40,7 @@ def apply(
 
 def _verify(rule: Rule, case: Case, certificates: CertificateLookup) -> Decision | Missing:
     options, message = rule.verify, case.message
-    call = Call(
-        case.parties.identity(options.caller_from), case.parties.identity(options.called_from), case.arrived
-    )
+    call = Call(case.parties.identity(options.caller_from), case.parties.identity(options.called_from), case.arrived)
     values = message.values(b"identity")
     result = verify(values, call, options, certificates)
     if isinstance(result, Missing):

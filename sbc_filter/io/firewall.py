@@ -123,9 +123,7 @@ def _target(queue: QueueSettings) -> str:
 
 def _count_fragments(family: Family) -> str:
     """Never matches while defragmentation is on; its counter says so (S-153)."""
-    match = (
-        '-m u32 --u32 "4&0x3FFF=1:0x3FFF"' if family is Family.V4 else "-m ipv6header --header frag --soft"
-    )
+    match = '-m u32 --u32 "4&0x3FFF=1:0x3FFF"' if family is Family.V4 else "-m ipv6header --header frag --soft"
     return f'-p udp {match} -m comment --comment "{FRAGMENT_COMMENT}" -j RETURN'
 
 
@@ -152,9 +150,7 @@ def _show(plan: Plan, family: Family) -> str:
     for table in plan.tables(family):
         command = f"{family} -w -t {table.name}"
         lines += [f"{command} -N {chain}" for chain in table.chains]
-        lines += [
-            f"{command} -A {chain} {_quote(rule)}" for chain, rules in table.chains.items() for rule in rules
-        ]
+        lines += [f"{command} -A {chain} {_quote(rule)}" for chain, rules in table.chains.items() for rule in rules]
         lines += [f"{command} -A {' '.join(call_of(hook))}" for hook in table.hooks]
     return "\n".join(lines)
 

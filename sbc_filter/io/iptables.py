@@ -109,9 +109,7 @@ def _run(command: list[str], text: str = "") -> str:
     except FileNotFoundError:
         raise EnvironmentFault(f"{command[0]} is not installed: install the package iptables") from None
     except subprocess.TimeoutExpired:
-        raise EnvironmentFault(
-            f"{command[0]} did not finish within 30 s: another program holds its lock"
-        ) from None
+        raise EnvironmentFault(f"{command[0]} did not finish within 30 s: another program holds its lock") from None
     if done.returncode:
         raise EnvironmentFault(_explain(command[0], done.stderr))
     return done.stdout

@@ -16,9 +16,7 @@ class Packet:
 
     __slots__ = ("dport", "end", "payload", "raw", "sport", "start", "version")
 
-    def __init__(
-        self, raw: bytes, version: int, start: int, end: int, sport: int, dport: int, payload: bytes
-    ) -> None:
+    def __init__(self, raw: bytes, version: int, start: int, end: int, sport: int, dport: int, payload: bytes) -> None:
         self.raw = raw
         self.version = version
         self.start = start  # of the UDP header

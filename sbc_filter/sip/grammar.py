@@ -23,11 +23,19 @@ HEADER_NAME = re.compile(TOKEN)
 
 # name-addr: an optional display name, a URI in angle brackets, header parameters behind.
 NAME_ADDR = re.compile(
-    LWS + rb"(" + QUOTED + LWS + rb"|[^\"<>,;:@]*+)<([A-Za-z][A-Za-z0-9+.-]*:[^<>\"\s]+)>([^\",<>]*(?:" + QUOTED + rb"[^\",<>]*)*)",
+    LWS
+    + rb"("
+    + QUOTED
+    + LWS
+    + rb"|[^\"<>,;:@]*+)<([A-Za-z][A-Za-z0-9+.-]*:[^<>\"\s]+)>([^\",<>]*(?:"
+    + QUOTED
+    + rb"[^\",<>]*)*)",
     re.DOTALL,
 )
 # addr-spec: a bare URI; what follows ";" are header parameters (RFC 3261 §20.10).
-ADDR_SPEC = re.compile(LWS + rb"()([A-Za-z][A-Za-z0-9+.-]*:[^<>\"\s;,?]+)([^\",<>]*(?:" + QUOTED + rb"[^\",<>]*)*)", re.DOTALL)
+ADDR_SPEC = re.compile(
+    LWS + rb"()([A-Za-z][A-Za-z0-9+.-]*:[^<>\"\s;,?]+)([^\",<>]*(?:" + QUOTED + rb"[^\",<>]*)*)", re.DOTALL
+)
 # The common case of a whole header field: one number as SIP or tel URI, perhaps a name in front, plain parameters
 # behind. Groups: URI, number (SIP), number (tel), parameters.
 PLAIN_ADDRESS = re.compile(
@@ -39,7 +47,18 @@ COMMA = re.compile(LWS + rb"," + LWS)
 
 # ;name, ;name=token, ;name="quoted", ;name=<uri>, ;name=[ipv6]
 PARAMETER = re.compile(
-    LWS + rb";" + LWS + rb"(" + TOKEN + rb")(?:" + LWS + rb"=" + LWS + rb"(<[^<>\"\s]*>|" + QUOTED + rb"|[^\s;,\"<>]+))?"
+    LWS
+    + rb";"
+    + LWS
+    + rb"("
+    + TOKEN
+    + rb")(?:"
+    + LWS
+    + rb"="
+    + LWS
+    + rb"(<[^<>\"\s]*>|"
+    + QUOTED
+    + rb"|[^\s;,\"<>]+))?"
 )
 PARAMETERS = re.compile(rb"(?:" + PARAMETER.pattern + rb")*+" + LWS)
 
@@ -55,7 +74,9 @@ CSEQ = re.compile(LWS + rb"([0-9]{1,10})[ \t\r\n]+(" + TOKEN + rb")" + LWS)
 PASSPORT = re.compile(rb"([A-Za-z0-9_-]*)=*\.([A-Za-z0-9_-]*)=*\.([A-Za-z0-9_-]+)=*")
 
 # Request-URI, and what stands between the brackets of an address (RFC 3261 §19.1, RFC 3966).
-SIP_URI = re.compile(rb"([Ss][Ii][Pp][Ss]?):(?:([^@\s]*)@)?(\[[0-9A-Fa-f:.]+\]|[^\s@:;?\[\]]+)(?::([0-9]{1,5}))?((?:;[^?\s]*)?)(?:\?\S*)?")
+SIP_URI = re.compile(
+    rb"([Ss][Ii][Pp][Ss]?):(?:([^@\s]*)@)?(\[[0-9A-Fa-f:.]+\]|[^\s@:;?\[\]]+)(?::([0-9]{1,5}))?((?:;[^?\s]*)?)(?:\?\S*)?"
+)
 TEL_URI = re.compile(rb"[Tt][Ee][Ll]:([^;\s]+)((?:;\S*)?)")
 # The common case of both at once: sip:+12155551212@host;parameters
 PLAIN_NUMBER = re.compile(rb"sips?:\+([0-9]{1,32})@[A-Za-z0-9.:\[\]-]++(?:;[^?@\s]*)?")

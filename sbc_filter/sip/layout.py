@@ -70,9 +70,7 @@ class Layout(NamedTuple):
         if length and int(match[length]) > len(buffer) - match.end():
             raise MessageError(Detail.CONTENT_LENGTH)
         start = match.start(2) - lead
-        return SipMessage(
-            buffer, "INVITE", match[1], start, match.end(), keys, first, match.span, groups, match, plain
-        )
+        return SipMessage(buffer, "INVITE", match[1], start, match.end(), keys, first, match.span, groups, match, plain)
 
 
 class Reader:
@@ -108,4 +106,3 @@ class Reader:
         if len(self._layouts) >= PEERS and peer not in self._layouts:
             del self._layouts[next(iter(self._layouts))]
         self._layouts[peer] = Layout.of(message)
-

@@ -103,7 +103,7 @@ class SipMessage:
 
     def check(self) -> None:
         """Raise `MessageError` unless what every request must carry is there, once and well-formed."""
-        if not _MANDATORY <= self._first.keys():
+        if not self._first.keys() >= _MANDATORY:
             raise MessageError(Detail.HEADER_MISSING)
         if len(self._first) < len(self._keys):
             for name in _AT_MOST_ONCE:
@@ -147,6 +147,10 @@ class SipMessage:
         known[name] = plain
         return plain
 
+    def has_address(self, name: bytes) -> bool:
+        """Whether there is exactly one address in the header fields of this name; `MessageError` for a broken one."""
+        return name in self._learnt or self.plain(name) is not None or len(self.addresses(name)) == 1
+
     def addresses(self, name: bytes) -> Sequence[Address]:
         """All addresses in the header fields of this name, in order; `MessageError` when one is broken."""
         if self._addresses is None:
@@ -154,9 +158,7 @@ class SipMessage:
         found = self._addresses.get(name)
         if found is None:
             found = [
-                address
-                for _, value, end in self.headers(name)
-                for address in parse_addresses(self.buffer, value, end)
+                address for _, value, end in self.headers(name) for address in parse_addresses(self.buffer, value, end)
             ]
             self._addresses[name] = found
         return found
@@ -169,7 +171,9 @@ class SipMessage:
         keys = self._keys
         if len(keys) == len(self._first):
             return ((self._line_start(first), *self._span(self._groups[first])),)
-        return [(self._line_start(at), *self._span(self._groups[at])) for at in range(first, len(keys)) if keys[at] == name]
+        return [
+            (self._line_start(at), *self._span(self._groups[at])) for at in range(first, len(keys)) if keys[at] == name
+        ]
 
     def require(self, name: bytes) -> Sequence[Header]:
         """Like `headers`, but none is a `MessageError`."""
@@ -197,7 +201,9 @@ class SipMessage:
 
     def names_as_written(self) -> list[bytes]:
         """The names of all header fields, in order, as they stand in front of the colon."""
-        return [self.buffer[self._line_start(at) : self._span(self._groups[at])[0] - 1] for at in range(len(self._keys))]
+        return [
+            self.buffer[self._line_start(at) : self._span(self._groups[at])[0] - 1] for at in range(len(self._keys))
+        ]
 
     def value(self, header: Header) -> bytes:
         """The value of one header field: unfolded to one space (RFC 3261 §7.3.1), white space around it cut."""

@@ -31,7 +31,8 @@ def top_via(message: SipMessage) -> Via:
         raise MessageError(Detail.HEADER_SYNTAX, "via")
     start = match.start(4)
     parameters = tuple(
-        (found[1].lower(), found[2], *found.span()) for found in grammar.PARAMETER.finditer(message.buffer, start, match.end(4))
+        (found[1].lower(), found[2], *found.span())
+        for found in grammar.PARAMETER.finditer(message.buffer, start, match.end(4))
     )
     branch = next((text or b"" for name, text, _, _ in parameters if name == b"branch"), b"")
     port = int(match[3]) if match[3] else _DEFAULT_PORT
@@ -50,7 +51,7 @@ def to_tag(secret: bytes, message: SipMessage, via: Via) -> str:
 
 
 def transaction(message: SipMessage, via: Via) -> tuple[bytes, bytes, bytes, bytes]:
-    """(Call-ID, From tag, CSeq number, top branch): what an INVITE shares with its ACK and CANCEL (RFC 3261 §17.2.3)."""
+    """(Call-ID, From tag, CSeq number, top branch): shared by INVITE, ACK and CANCEL (RFC 3261 §17.2.3)."""
     _, value, end = message.require(b"from")[0]
     number = (message.first(b"cseq") or b"").split(maxsplit=1)[:1]
     tag = parse_address(message.buffer, value, end).parameter(b"tag") or b""
@@ -81,7 +82,10 @@ def build_response(
     lines += (b"Via: " + message.value(header) + b"\r\n" for header in vias[1:])
     lines.append(b"From: " + message.value(message.require(b"from")[0]) + b"\r\n")
     lines.append(b"To: " + _tagged(message, tag) + b"\r\n")
-    lines += (b"%s: %s\r\n" % (name, message.first(key) or b"") for name, key in ((b"Call-ID", b"call-id"), (b"CSeq", b"cseq")))
+    lines += (
+        b"%s: %s\r\n" % (name, message.first(key) or b"")
+        for name, key in ((b"Call-ID", b"call-id"), (b"CSeq", b"cseq"))
+    )
     lines += (f"{line}\r\n".encode() for line in headers)
     lines.append(b"Content-Length: 0\r\n\r\n")
     rport = any(name == b"rport" for name, *_ in via.parameters)
@@ -89,7 +93,7 @@ def build_response(
 
 
 def _received(text: bytes, offset: int, via: Via, address: str, port: int) -> bytes:
-    """The top Via line with `rport` filled in and `received` added where RFC 3261 §18.2.1 and RFC 3581 §4 ask for it."""
+    """The top Via line with `rport` filled in and `received` added where RFC 3261 §18.2.1, RFC 3581 §4 say so."""
     rport = next((parameter for parameter in via.parameters if parameter[0] == b"rport"), None)
     spoofed = [parameter for parameter in via.parameters if parameter[0] == b"received"]
     edits = [(via.end, via.end, b";received=" + address.encode())] if rport or via.host.strip("[]") != address else []

@@ -34,9 +34,7 @@ def sign_shaken(
     """
     if min(iat, now) < credential.not_before or max(iat, now) > credential.not_after:
         raise SigningError(Detail.CREDENTIAL_EXPIRED)
-    claims = (
-        f'{{"attest":"{attest}","dest":{_dest(dest)},"iat":{iat},"orig":{_orig(orig)},"origid":{_quote(origid)}}}'
-    )
+    claims = f'{{"attest":"{attest}","dest":{_dest(dest)},"iat":{iat},"orig":{_orig(orig)},"origid":{_quote(origid)}}}'
     signed = credential.jose + b"." + encode_segment(claims.encode())
     signature = sign_es256(credential.key, signed)
     return b"%s.%s;info=<%s>;alg=ES256;ppt=shaken" % (signed, signature, credential.x5u.encode())

@@ -98,9 +98,7 @@ def parse_claims(segment: bytes) -> Claims:
     match = _CANONICAL.fullmatch(data)
     if match is not None:
         attested, called, iat, caller, origin = match.groups()
-        return Claims(
-            caller.decode(), (called.decode(),), int(iat), attested.decode(), origin.decode(), data
-        )
+        return Claims(caller.decode(), (called.decode(),), int(iat), attested.decode(), origin.decode(), data)
     claims = _parse_object(data)
     attest, origid = claims.get("attest"), claims.get("origid")
     return Claims(

@@ -76,7 +76,9 @@ CertificateLookup = Callable[[str], SigningCertificate | VerificationError | Non
 _PRECEDENCE = (Outcome.ANONYMOUS, Outcome.INVALID, Outcome.STALE, Outcome.UNTRUSTED, Outcome.UNFETCHABLE)
 
 
-def verify(values: Sequence[bytes], call: Call, policy: Policy, certificates: CertificateLookup) -> Verification | Missing:
+def verify(
+    values: Sequence[bytes], call: Call, policy: Policy, certificates: CertificateLookup
+) -> Verification | Missing:
     """Judge the unfolded Identity `values` of one INVITE (S-061, S-063).
 
     One valid token is enough. A certificate is waited for only when no token verifies without it.

@@ -26,7 +26,10 @@ from sbc_filter.stir.passport import decode_segment
 ROUNDS, PACKETS = 15, 400
 _VERIFY = ec.ECDSA(hashes.SHA256())
 _SIGN = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
-SDP = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\n"
+SDP = (
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n"
+    "m=audio 6000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\n"
+)
 HEADERS = (
     "Record-Route: <sip:192.0.2.7;lr>",
     "User-Agent: softswitch/7.1",

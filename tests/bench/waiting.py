@@ -87,7 +87,11 @@ def _measure(lab: Lab) -> None:
         alone, _ = _calls(carrier, sbc, 100_000, slow=False)
         beside, slow = _calls(carrier, sbc, 200_000, slow=True)
     print("                                   calls     median        p99")
-    for name, latencies in (("known certificates, alone", alone), ("known, beside the slow server", beside), ("fetched from the slow server", slow)):
+    for name, latencies in (
+        ("known certificates, alone", alone),
+        ("known, beside the slow server", beside),
+        ("fetched from the slow server", slow),
+    ):
         ordered = sorted(latencies)
         p99 = ordered[int(len(ordered) * 0.99)]
         print(f"{name:32} {len(ordered):6}  {statistics.median(ordered) * 1e3:6.2f} ms  {p99 * 1e3:6.2f} ms")
@@ -102,7 +106,10 @@ def _calls(carrier: socket.socket, sbc: socket.socket, first: int, *, slow: bool
         schedule += [(number / SLOW_RATE, first + 50_000 + number, True) for number in range(SECONDS * SLOW_RATE)]
     schedule.sort()
     fresh = claims(iat=int(time.time()))
-    messages = [(at, number, invite(identity(fresh, jose=_jose(number, fetch), key=LAB.leaf.key), number=number)) for at, number, fetch in schedule]
+    messages = [
+        (at, number, invite(identity(fresh, jose=_jose(number, fetch), key=LAB.leaf.key), number=number))
+        for at, number, fetch in schedule
+    ]
     fetched = {number for _, number, fetch in schedule if fetch}
     sent: dict[int, float] = {}
     latencies: dict[int, float] = {}

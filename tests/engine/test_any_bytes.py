@@ -226,8 +226,6 @@ def test_any_body_of_a_certificate(data: bytes) -> None:
         assert isinstance(learn(body), SigningCertificate | VerificationError)
 
 
-
-
 @given(st.integers(0, len(LEAF) - 1), st.integers(0, 255))
 def test_any_certificate(at: int, byte: int) -> None:
     """One octet of a real leaf exchanged: only the leaf itself is trusted."""
@@ -246,9 +244,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", list(HOSTILE)
-)
+@pytest.mark.parametrize("name", list(HOSTILE))
 def test_certificates_that_the_library_refuses_in_its_own_way(name: str) -> None:
     assert isinstance(learn(HOSTILE[name]), VerificationError)
 
@@ -322,6 +318,7 @@ def test_torture_that_is_no_invite(name: str) -> None:
     for rules in ENGINES.values():
         for packet in (arriving(OTHERS[name]), leaving(OTHERS[name])):
             verdict = decided(make_engine(rules), packet)
+            assert isinstance(verdict, Verdict)
             assert verdict._replace(record=None) == Verdict(Action.ACCEPT)
             assert verdict.record is None or verdict.record.outcome == "unparseable"
 

@@ -217,12 +217,8 @@ def test_an_invite_without_a_via_to_answer_to_ends_all_the_same() -> None:
         "1",
         "65535",
         pytest.param("0"),
-        pytest.param(
-            "65536"
-        ),
-        pytest.param(
-            "99999"
-        ),
+        pytest.param("65536"),
+        pytest.param("99999"),
     ],
 )
 def test_every_answer_is_a_packet(port: str) -> None:

@@ -84,10 +84,7 @@ def tshark(path: Path) -> list[Seen]:
     command += ["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
     rows = [line.split("\t") for line in done.stdout.splitlines()]
-    return [
-        Seen(int(a), int(b.replace(".", "") or 0), int(c), int(d), int(e or 0), f)
-        for a, b, c, d, e, f in rows
-    ]
+    return [Seen(int(a), int(b.replace(".", "") or 0), int(c), int(d), int(e or 0), f) for a, b, c, d, e, f in rows]
 
 
 def test_transcript(tmp_path: Path) -> None:
@@ -231,12 +228,8 @@ def test_pcapng_by_hand(tmp_path: Path, order: str) -> None:
         (0, 1, 3, b"simp", 7),
         (6_000, 1, 3, b"dddd", 13),
     ]
-    expected = [
-        Seen(f.number, f.timestamp, len(f.data), f.original_length, f.interface, "") for f in read(path)
-    ]
-    assert [*expected[:4], *(seen._replace(interface=0) for seen in expected[4:])] == tshark(
-        path
-    )  # begins anew
+    expected = [Seen(f.number, f.timestamp, len(f.data), f.original_length, f.interface, "") for f in read(path)]
+    assert [*expected[:4], *(seen._replace(interface=0) for seen in expected[4:])] == tshark(path)  # begins anew
 
 
 def test_numbers_are_those_of_wireshark(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ from sbc_filter.packet.packet import datagram_to_ip
 def test_statistics_of_the_kernel(tmp_path: Path) -> None:
     table = tmp_path / "nfnetlink_queue"
     table.write_text(
-        "   50  17483     3 2 65531     7     9     4711  1\n"
-        "   51  17484     0 2 65531     0     0        0  1\n"
+        "   50  17483     3 2 65531     7     9     4711  1\n   51  17484     0 2 65531     0     0        0  1\n"
     )
     assert queue_statistics(table) == {
         50: QueueStatistics(waiting=3, copy_range=65531, queue_dropped=7, socket_dropped=9),

@@ -32,9 +32,7 @@ def emitter(lab: Lab) -> Iterator[Emitter]:
 
 @pytest.mark.parametrize(("start", "end", "version"), PATHS)
 @pytest.mark.parametrize("size", [1, 1473, 9000, 65000])
-def test_from_any_source_in_any_size(
-    lab: Lab, emitter: Emitter, start: str, end: str, version: int, size: int
-) -> None:
+def test_from_any_source_in_any_size(lab: Lab, emitter: Emitter, start: str, end: str, version: int, size: int) -> None:
     """S-143: from the address and port that was asked, though it is another host's."""
     source, destination = ADDRESSES[start][version], ADDRESSES[end][version]
     with endpoint(lab, end, version, 5062) as receiver:
@@ -48,9 +46,7 @@ def test_from_any_source_in_any_size(
 def test_a_packet_sent_again_keeps_dscp_and_hop_limit(lab: Lab, emitter: Emitter, version: int) -> None:
     """S-154."""
     raw = bytearray(
-        datagram_to_ip(
-            Datagram(ADDRESSES["core"][version], 5060, ADDRESSES["carrier"][version], 5062, b"x" * 3000)
-        )
+        datagram_to_ip(Datagram(ADDRESSES["core"][version], 5060, ADDRESSES["carrier"][version], 5062, b"x" * 3000))
     )
     if version == 4:
         raw[1], raw[8] = DSCP_CS3, 17

@@ -79,9 +79,7 @@ def test_apply_twice_is_apply_once_and_remove_takes_its_own_only(lab: Lab) -> No
         iptables.remove()
         assert rules(lab) == before
         iptables.remove()
-        assert iptables.faults()[0] == (
-            "iptables: the rules are not in force: run `sbc-filter firewall apply`"
-        )
+        assert iptables.faults()[0] == ("iptables: the rules are not in force: run `sbc-filter firewall apply`")
     lab.run(
         "sbc",
         "iptables",
@@ -172,9 +170,7 @@ def test_fragments_out_of_order_are_one_message(applied: Lab, version: int, end:
     if version == 4:
         packets = fragment(IP(src=source, dst=target, id=7) / UDP(sport=5062, dport=5060) / message, 1000)  # type: ignore[no-untyped-call]
     else:
-        whole = (
-            IPv6(src=source, dst=target) / IPv6ExtHdrFragment(id=7) / UDP(sport=5062, dport=5060) / message
-        )
+        whole = IPv6(src=source, dst=target) / IPv6ExtHdrFragment(id=7) / UDP(sport=5062, dport=5060) / message
         packets = fragment6(whole, 1000)  # type: ignore[no-untyped-call]
     assert len(packets) >= 3
     engine = TinyEngine()

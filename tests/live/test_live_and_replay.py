@@ -1,4 +1,5 @@
-"""One engine: the same packets live and in a replay leave as the same bytes, between the same ports, with the same records."""
+"""One engine: the same packets live and in a replay leave as the same bytes, between the same ports,
+with the same records."""
 
 import json
 import socket
@@ -73,7 +74,9 @@ def test_live_is_as_replayed(lab: Lab, name: str, tmp_path: Path) -> None:
     sent = [entry for entry in datagrams(make_pcaps.FOLDER / f"{name}.pcap") if entry[1].dst[1] == 5060]
     version = 6 if ":" in sent[0][1].src[0] else 4
     with (
-        running(lab, prepare(settings, rules, live=False).engine(SECRET), source, sink=records.append, clock=lambda: now[0]),
+        running(
+            lab, prepare(settings, rules, live=False).engine(SECRET), source, sink=records.append, clock=lambda: now[0]
+        ),
         endpoint(lab, "carrier", version) as carrier,
         endpoint(lab, "sbc", version) as sbc,
     ):

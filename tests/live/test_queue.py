@@ -101,9 +101,7 @@ def test_a_sender_that_forbids_fragments(lab: Lab, start: str, end: str, version
         assert eventually(lambda: shell.counters.get("dropped", 0) == shell.counters["reemitted"] == resent)
 
 
-def test_more_than_the_kernel_copies_is_never_rewritten(
-    lab: Lab, peers: tuple[socket.socket, socket.socket]
-) -> None:
+def test_more_than_the_kernel_copies_is_never_rewritten(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     carrier, sbc = peers
     engine = TinyEngine()
     with running(lab, engine, TinySource()) as shell:
@@ -114,9 +112,7 @@ def test_more_than_the_kernel_copies_is_never_rewritten(
 
 
 @pytest.mark.parametrize(("start", "end", "version"), PATHS)
-def test_a_message_that_grows_beyond_what_the_kernel_takes_back(
-    lab: Lab, start: str, end: str, version: int
-) -> None:
+def test_a_message_that_grows_beyond_what_the_kernel_takes_back(lab: Lab, start: str, end: str, version: int) -> None:
     """The largest datagram there is; one attribute of netlink is a few bytes too short for it."""
     largest = 65507 if version == 4 else 65527
     message = invite(1, size=60000)
@@ -131,9 +127,7 @@ def test_a_message_that_grows_beyond_what_the_kernel_takes_back(
         assert eventually(lambda: shell.counters["reemitted"] == 1)
 
 
-def test_an_exception_in_the_engine_lets_the_packet_pass(
-    lab: Lab, peers: tuple[socket.socket, socket.socket]
-) -> None:
+def test_an_exception_in_the_engine_lets_the_packet_pass(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     carrier, sbc = peers
     with running(lab, TinyEngine(), TinySource()) as shell:
         carrier.sendto(invite(1, "X-Boom: 1\r\n"), SBC)
@@ -183,9 +177,7 @@ def test_a_held_packet_goes_on_at_its_deadline(lab: Lab, peers: tuple[socket.soc
         assert engine.resumed == [Detail.FETCH_TIMEOUT]
 
 
-def test_what_exceeds_the_hold_limit_is_not_held(
-    lab: Lab, peers: tuple[socket.socket, socket.socket]
-) -> None:
+def test_what_exceeds_the_hold_limit_is_not_held(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     carrier, sbc = peers
     engine = TinyEngine()
     with running(lab, engine, TinySource(), max_held=2) as shell:
@@ -205,9 +197,7 @@ def test_stopping_releases_what_is_held(lab: Lab, peers: tuple[socket.socket, so
     assert receive(sbc, 3) == [filtered(invite(number, "X-Hold: 1\r\n")) for number in range(3)]
 
 
-def test_stopping_and_starting_under_load_loses_nothing(
-    lab: Lab, peers: tuple[socket.socket, socket.socket]
-) -> None:
+def test_stopping_and_starting_under_load_loses_nothing(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     """The queue is closed to new packets, then emptied, then unbound; nobody listening means bypass."""
     carrier, sbc = peers
     sent = 0
@@ -242,9 +232,7 @@ def test_overload(lab: Lab, peers: tuple[socket.socket, socket.socket], fail_ope
 
 
 @pytest.mark.parametrize("fail_open", [True, False])
-def test_a_receive_buffer_that_overflows(
-    lab: Lab, peers: tuple[socket.socket, socket.socket], fail_open: bool
-) -> None:
+def test_a_receive_buffer_that_overflows(lab: Lab, peers: tuple[socket.socket, socket.socket], fail_open: bool) -> None:
     """The kernel says ENOBUFS; what did not fit passes or drops as set, and the rest gets its verdict."""
 
     class Slow(TinyEngine):
@@ -285,9 +273,7 @@ def test_a_signal_stops_it(lab: Lab) -> None:
         emitter.close()
 
 
-def test_faults_of_source_and_sink_are_counted_only(
-    lab: Lab, peers: tuple[socket.socket, socket.socket]
-) -> None:
+def test_faults_of_source_and_sink_are_counted_only(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     class Broken:
         def request(self, url: str, done: object) -> None:
             raise OSError("no route")

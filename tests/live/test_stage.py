@@ -14,8 +14,8 @@ from support.netns import LIVE
 from sbc_filter.ops.demo import SCENES, Scene
 from sbc_filter.ops.pki import pem
 from sbc_filter.ops.stage import CARRIER_X5U, OUR_X5U, PROGRAMS, Stage
-from sbc_filter.stir.passport import canonical_json, decode_segment, encode_segment
 from sbc_filter.sip.message import SipMessage
+from sbc_filter.stir.passport import canonical_json, decode_segment, encode_segment
 
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
 pytestmark = [*LIVE, pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")]
@@ -93,10 +93,16 @@ def _check_with_openssl(signed: Iterable[tuple[bytes, bytes]], certificate: byte
 
     (folder / "leaf.pem").write_bytes(certificate)
     key = folder / "key.pem"
-    key.write_bytes(subprocess.run(["openssl", "x509", "-in", folder / "leaf.pem", "-pubkey", "-noout"], capture_output=True, check=True).stdout)
+    key.write_bytes(
+        subprocess.run(
+            ["openssl", "x509", "-in", folder / "leaf.pem", "-pubkey", "-noout"], capture_output=True, check=True
+        ).stdout
+    )
     for octets, signature in signed:
         raw = decode_segment(signature)
-        (folder / "signature").write_bytes(encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")))
+        (folder / "signature").write_bytes(
+            encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+        )
         done = subprocess.run(
             ["openssl", "dgst", "-sha256", "-verify", key, "-signature", folder / "signature"],
             input=octets, capture_output=True, check=False,

@@ -74,9 +74,7 @@ def test_transcript() -> None:
     st.integers(min_value=0, max_value=3),
     st.randoms(use_true_random=False),
 )
-def test_cut_and_put_together_is_the_same(
-    payload: bytes, size: int, kind: int, chance: random.Random
-) -> None:
+def test_cut_and_put_together_is_the_same(payload: bytes, size: int, kind: int, chance: random.Random) -> None:
     raw = (
         v4(payload),
         v4(payload, options=OPTIONS),
@@ -122,9 +120,7 @@ def test_scapy_cuts_the_same(size: int) -> None:
     raw = v4(PAYLOAD)
     room = (size - 20) // 8 * 8  # scapy fills the last fragment otherwise when `size` is not a multiple of 8
     assert fragment(raw, 20 + room) == [bytes(piece) for piece in SCAPY4.fragment(IP(raw), fragsize=room)]
-    assert [bytes(whole) for whole in SCAPY4.defragment([IP(piece) for piece in fragment(raw, size)])] == [
-        raw
-    ]
+    assert [bytes(whole) for whole in SCAPY4.defragment([IP(piece) for piece in fragment(raw, size)])] == [raw]
     six = v6(PAYLOAD)
     assert bytes(SCAPY6.defragment6([IPv6(piece) for piece in fragment(six, size)])) == six
 
@@ -143,9 +139,7 @@ def test_what_scapy_cuts(before: tuple[Any, ...]) -> None:
     packet = IPv6(src="2001:db8::7", dst="2001:db8::10")
     for extension in (*before, IPv6ExtHdrFragment(id=9)):
         packet /= extension
-    pieces = [
-        bytes(piece) for piece in SCAPY6.fragment6(packet / UDP(sport=5061, dport=5060) / PAYLOAD, 1280)
-    ]
+    pieces = [bytes(piece) for piece in SCAPY6.fragment6(packet / UDP(sport=5061, dport=5060) / PAYLOAD, 1280)]
     assert len(pieces) == 3
     assert all(is_fragment(piece) for piece in pieces)
     whole = together(pieces[::-1])
@@ -156,12 +150,7 @@ def test_what_scapy_cuts(before: tuple[Any, ...]) -> None:
 
 def test_an_atomic_fragment_is_whole() -> None:
     """RFC 6946: it neither waits for others nor spoils what is there under the same ID."""
-    packet = (
-        IPv6(src="2001:db8::7", dst="2001:db8::10")
-        / IPv6ExtHdrFragment(id=9)
-        / UDP(sport=5061, dport=5060)
-        / b"x"
-    )
+    packet = IPv6(src="2001:db8::7", dst="2001:db8::10") / IPv6ExtHdrFragment(id=9) / UDP(sport=5061, dport=5060) / b"x"
     reassembler: Reassembler[int] = Reassembler()
     assert is_fragment(bytes(packet))
     assert reassembler.add(bytes(packet), 0.0, 1) == (v6(b"x"), [1], len(packet))
@@ -170,8 +159,7 @@ def test_an_atomic_fragment_is_whole() -> None:
 
 def piece(begin: int, payload: bytes, more: bool) -> bytes:
     return bytes(
-        IP(src="192.0.2.1", dst="192.0.2.2", proto=17, id=3, frag=begin // 8, flags="MF" if more else "")
-        / payload
+        IP(src="192.0.2.1", dst="192.0.2.2", proto=17, id=3, frag=begin // 8, flags="MF" if more else "") / payload
     )
 
 
@@ -277,11 +265,7 @@ def test_any_bytes_and_every_tag_comes_back_once(packets: list[tuple[bytes, floa
     assert sorted(back) == list(range(len(packets)))
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 6), st.integers(1, 4), st.booleans(), st.sampled_from(b"xy")), max_size=14
-    )
-)
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 4), st.booleans(), st.sampled_from(b"xy")), max_size=14))
 def test_what_is_put_together_was_never_ambiguous(pieces: list[tuple[int, int, bool, int]]) -> None:
     """Against a slow model: every byte of every piece seen says the same, and together they fill it."""
     reassembler: Reassembler[int] = Reassembler()

@@ -11,7 +11,9 @@ from sbc_filter.errors import Detail, PacketError
 from sbc_filter.packet.datagram import Datagram
 from sbc_filter.packet.packet import datagram_to_ip, parse
 
-V4 = bytes(IP(src="198.51.100.7", dst="203.0.113.10", flags="DF", id=0, tos=0xB8) / UDP(sport=5061, dport=5060) / b"hello")
+V4 = bytes(
+    IP(src="198.51.100.7", dst="203.0.113.10", flags="DF", id=0, tos=0xB8) / UDP(sport=5061, dport=5060) / b"hello"
+)
 V6 = bytes(IPv6(src="2001:db8::7", dst="2001:db8::10") / UDP(sport=5061, dport=5060) / b"hello")
 
 
@@ -48,7 +50,9 @@ def _checksums_hold(raw: bytes) -> bool:
 
 @given(st.binary(max_size=200), st.binary(max_size=300))
 def test_checksums_agree_with_scapy(before: bytes, after: bytes) -> None:
-    option = IP(src="192.0.2.1", dst="192.0.2.2", options=[IPOption_Router_Alert()]) / UDP(sport=1, dport=2) / Raw(before)
+    option = (
+        IP(src="192.0.2.1", dst="192.0.2.2", options=[IPOption_Router_Alert()]) / UDP(sport=1, dport=2) / Raw(before)
+    )
     extended = IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrDestOpt() / UDP(sport=1, dport=2) / Raw(before)
     for raw in (bytes(option), bytes(extended)):
         assert parse(raw).payload == before

@@ -14,10 +14,10 @@ GOOD = IdentityHeader(b"aa", b"bb", b"cc", "https://c.example/p.cer", "ES256", "
     "value",
     [
         b"aa.bb.cc;info=<https://c.example/p.cer>;alg=ES256;ppt=shaken",  # S-030
-        b"aa.bb.cc;ppt=\"shaken\";alg=ES256;info=<https://c.example/p.cer>",  # S-036
-        b"aa.bb.cc ; INFO = <https://c.example/p.cer> ;Alg=\"ES256\"; ppt=shaken",
+        b'aa.bb.cc;ppt="shaken";alg=ES256;info=<https://c.example/p.cer>',  # S-036
+        b'aa.bb.cc ; INFO = <https://c.example/p.cer> ;Alg="ES256"; ppt=shaken',
         b"aa.bb.cc;info=https://c.example/p.cer;alg=ES256;ppt=shaken",
-        b"aa.bb.cc;info=\"https://c.example/p.cer\";alg=ES256;ppt=shaken",
+        b'aa.bb.cc;info="https://c.example/p.cer";alg=ES256;ppt=shaken',
         b"aa=.bb==.cc=;info=<https://c.example/p.cer>;alg=ES256;ppt=shaken",
         b"a a.b b.cc;info=<https://c.example/p.cer>;alg=ES256;ppt=shaken;x;y=1",  # S-037
     ],

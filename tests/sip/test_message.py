@@ -11,7 +11,7 @@ INVITE = (
     b"INVITE sip:+12155551213@203.0.113.10;user=phone SIP/2.0\r\n"
     b"v: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK1\r\n"
     b"Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK2\r\n"
-    b"FROM  : \"a, <b>\" <sip:+12155551212@198.51.100.7>;tag=1\r\n"
+    b'FROM  : "a, <b>" <sip:+12155551212@198.51.100.7>;tag=1\r\n'
     b"To:\r\n <sip:+12155551213@203.0.113.10>\r\n"
     b"i: 1@198.51.100.7\r\n"
     b"CSeq: 1\tINVITE\r\n"
@@ -58,7 +58,7 @@ def test_edits() -> None:
         b"Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK2\r\n"
         b"Date: now\r\n"
         b"Identity: ours\r\n"
-        b"FROM  : \"a, <b>\" <sip:+12155551212@198.51.100.7>;tag=1\r\n"
+        b'FROM  : "a, <b>" <sip:+12155551212@198.51.100.7>;tag=1\r\n'
         b"To:\r\n <sip:+12155551213;verstat=No-TN-Validation@203.0.113.10>\r\n"
         b"i: 1@198.51.100.7\r\n"
         b"CSeq: 1\tINVITE\r\n"
@@ -86,7 +86,9 @@ def test_an_edit_leaves_every_other_byte_identical(data: st.DataObject) -> None:
     assert message.to_bytes() == INVITE[:start] + new + INVITE[end:]
 
 
-@pytest.mark.parametrize("to", [b"<sip:a@b>;tag=x", b"sip:a@b;TAG=x", b'"x" <sip:a@b>;p="q" ; tag = x', b"<sip:a@b>\r\n ;  tag  = x"])
+@pytest.mark.parametrize(
+    "to", [b"<sip:a@b>;tag=x", b"sip:a@b;TAG=x", b'"x" <sip:a@b>;p="q" ; tag = x', b"<sip:a@b>\r\n ;  tag  = x"]
+)
 def test_in_dialog(to: bytes) -> None:
     assert SipMessage.parse(INVITE.replace(b"\r\n <sip:+12155551213@203.0.113.10>", to)).in_dialog
 
@@ -120,7 +122,14 @@ def test_broken(old: bytes, new: bytes, detail: Detail) -> None:
     assert caught.value.detail is detail
 
 
-@pytest.mark.parametrize("change", [lambda m: m.replace(b"\r\n", b"\n"), lambda m: b"\r\n\r\n" + m, lambda m: m[: m.index(b"\r\nbody")].replace(b"Content-Length: 4\r\n", b"")])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.replace(b"\r\n", b"\n"),
+        lambda m: b"\r\n\r\n" + m,
+        lambda m: m[: m.index(b"\r\nbody")].replace(b"Content-Length: 4\r\n", b""),
+    ],
+)
 def test_tolerated_for_reading(change) -> None:  # type: ignore[no-untyped-def]
     message = SipMessage.parse(change(INVITE))
     message.check()

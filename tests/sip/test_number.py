@@ -40,7 +40,11 @@ def test_identity_of_a_uri(uri: bytes, identity: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("uri", "identity"),
-    [(b"sip:0123456789@h", "33123456789"), (b"sip:0033123456789@h", "33123456789"), (b"tel:+33123456789", "33123456789")],
+    [
+        (b"sip:0123456789@h", "33123456789"),
+        (b"sip:0033123456789@h", "33123456789"),
+        (b"tel:+33123456789", "33123456789"),
+    ],
 )
 def test_france(uri: bytes, identity: str) -> None:
     assert canonicaliser(PROFILES["france"])(uri) == identity
@@ -48,7 +52,15 @@ def test_france(uri: bytes, identity: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("+1 215-555-1212", "12155551212"), ("12155551212", "12155551212"), ("*67", "*67"), ("", None), ("+", None), ("1a", None), ("१", None)],
+    [
+        ("+1 215-555-1212", "12155551212"),
+        ("12155551212", "12155551212"),
+        ("*67", "*67"),
+        ("", None),
+        ("+", None),
+        ("1a", None),
+        ("१", None),
+    ],
 )
 def test_number_of_a_token(text: str, number: str | None) -> None:
     assert canonical_number(text) == number

@@ -20,7 +20,9 @@ INVITE = (
 
 def test_answer() -> None:
     message = SipMessage.parse(INVITE)
-    answer, port = build_response(message, top_via(message), (438, "Invalid Identity Header"), "ours", ("198.51.100.7", 40000))
+    answer, port = build_response(
+        message, top_via(message), (438, "Invalid Identity Header"), "ours", ("198.51.100.7", 40000)
+    )
     assert answer == (
         b"SIP/2.0 438 Invalid Identity Header\r\n"
         b"Via: SIP/2.0/UDP 10.0.0.5:5062;rport=40000;branch=z9hG4bK9;received=198.51.100.7, SIP/2.0/UDP 10.0.0.4\r\n"
@@ -41,7 +43,12 @@ def test_answer() -> None:
         # S-143: without rport to the sent-by port at the source address
         (b"10.0.0.5:5062;branch=b", ("198.51.100.7", 40000), b"10.0.0.5:5062;branch=b;received=198.51.100.7", 5062),
         (b"198.51.100.7;branch=b", ("198.51.100.7", 5060), b"198.51.100.7;branch=b", 5060),
-        (b"198.51.100.7;rport;branch=b", ("198.51.100.7", 5060), b"198.51.100.7;rport=5060;branch=b;received=198.51.100.7", 5060),
+        (
+            b"198.51.100.7;rport;branch=b",
+            ("198.51.100.7", 5060),
+            b"198.51.100.7;rport=5060;branch=b;received=198.51.100.7",
+            5060,
+        ),
         # a received of the peer's own making is replaced, and maddr is not followed
         (
             b"10.0.0.5;received=192.0.2.66;maddr=192.0.2.67;branch=b",
@@ -50,7 +57,12 @@ def test_answer() -> None:
             5060,
         ),
         (b"[2001:db8::7]:5070;branch=b", ("2001:db8::7", 5070), b"[2001:db8::7]:5070;branch=b", 5070),
-        (b"[2001:db8::8];rport;branch=b", ("2001:db8::7", 9), b"[2001:db8::8];rport=9;branch=b;received=2001:db8::7", 9),
+        (
+            b"[2001:db8::8];rport;branch=b",
+            ("2001:db8::7", 9),
+            b"[2001:db8::8];rport=9;branch=b;received=2001:db8::7",
+            9,
+        ),
     ],
 )
 def test_received_and_rport(via: bytes, source: tuple[str, int], expected: bytes, port: int) -> None:
@@ -70,5 +82,18 @@ def test_the_tag_is_the_same_for_the_invite_its_ack_and_its_cancel_only() -> Non
     ours = tag(INVITE)
     assert tag(INVITE) == ours
     assert tag(INVITE.replace(b"INVITE", b"ACK").replace(b"10>\r\n", b"10>;tag=" + ours.encode() + b"\r\n")) == ours
-    assert tag(INVITE.replace(b"INVITE", b"CANCEL").replace(b"Alice <sip:alice@10.0.0.5>", b"<sip:alice@10.0.0.5>")) == ours
-    assert len({ours, tag(INVITE, b"other"), tag(INVITE.replace(b"z9hG4bK9", b"z9")), tag(INVITE.replace(b"7 INVITE", b"8 INVITE"))}) == 4
+    assert (
+        tag(INVITE.replace(b"INVITE", b"CANCEL").replace(b"Alice <sip:alice@10.0.0.5>", b"<sip:alice@10.0.0.5>"))
+        == ours
+    )
+    assert (
+        len(
+            {
+                ours,
+                tag(INVITE, b"other"),
+                tag(INVITE.replace(b"z9hG4bK9", b"z9")),
+                tag(INVITE.replace(b"7 INVITE", b"8 INVITE")),
+            }
+        )
+        == 4
+    )

@@ -107,9 +107,7 @@ def make_engine(
     """An engine with these rules. With `known` it has `chain`, the laboratory's, in memory already."""
     ruleset, trunks = load_rules({"rules.toml": rules}, lambda name: (lists or {})[name], ["ours"])
     network = Network(sbc, (5060,), (), emergency, TrunkTable(trunks))
-    made = Engine(
-        ruleset, network, CertificateMemory(trust), {"ours": CREDENTIAL}, b"secret", held_limit=held_limit
-    )
+    made = Engine(ruleset, network, CertificateMemory(trust), {"ours": CREDENTIAL}, b"secret", held_limit=held_limit)
     if known:
         made.learn(X5U, Answer(chain, None, NOW + 86400), NOW)
     return made

@@ -52,9 +52,7 @@ def three_hosts(mtu: int = 1500) -> Iterator[Lab]:
         lab.host("carrier")
         lab.host("sbc", forwarding=True)
         lab.host("core")
-        lab.cable(
-            ("carrier", "192.0.2.7/24", "2001:db8:1::7/64"), ("sbc", "192.0.2.1/24", "2001:db8:1::1/64"), mtu
-        )
+        lab.cable(("carrier", "192.0.2.7/24", "2001:db8:1::7/64"), ("sbc", "192.0.2.1/24", "2001:db8:1::1/64"), mtu)
         lab.cable(
             ("core", "198.51.100.7/24", "2001:db8:2::7/64"),
             ("sbc", "198.51.100.1/24", "2001:db8:2::1/64"),

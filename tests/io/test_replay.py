@@ -1,0 +1,108 @@
+"""The capture shell: order, fragments, answers; with an engine small enough to read at a glance."""
+
+from collections.abc import Iterator
+
+import pytest
+from support.tiny import TinyEngine, filtered, invite
+
+from sbc_filter.engine.record import Record
+from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
+from sbc_filter.io.capture import Frame
+from sbc_filter.io.replay import Replay
+from sbc_filter.packet.datagram import Datagram
+from sbc_filter.packet.fragments import fragment
+from sbc_filter.packet.packet import datagram_to_ip, parse
+
+RAW = 101  # link type: nothing but the IP packet
+NOBODY = b"\x00" * 8
+
+
+def packet(payload: bytes) -> bytes:
+    return datagram_to_ip(Datagram("192.0.2.7", 5060, "192.0.2.1", 5060, payload))
+
+
+def frames(*packets: bytes, gap: float = 0.1) -> list[Frame]:
+    return [
+        Frame(number, number * gap, round(number * gap * 1e9), RAW, 0, data, len(data))
+        for number, data in enumerate(packets, 1)
+    ]
+
+
+def replayed(engine: object, given: list[Frame]) -> list[bytes]:
+    run = Replay(engine, lambda url: Answer(b"pem", None, 1e9), lambda record: None)  # type: ignore[arg-type]
+    return [frame.data for frame in leaving(run, given)]
+
+
+def leaving(run: Replay, given: list[Frame]) -> Iterator[Frame]:
+    for frame in given:
+        yield from run.feed(frame)
+    yield from run.finish()
+
+
+def test_packets_leave_in_order_modified_in_their_place() -> None:
+    out = replayed(TinyEngine(), frames(NOBODY, packet(invite(1)), packet(invite(2, "X-Drop: 1\r\n")), NOBODY))
+    assert (out[0], out[2]) == (NOBODY, NOBODY)
+    assert parse(out[1]).payload == filtered(invite(1))
+    assert len(out) == 3
+
+
+def test_what_waits_for_fragments_waits_in_order_and_leaves_in_fragments() -> None:
+    pieces = fragment(packet(invite(1, size=3000)), 1500)
+    assert len(pieces) == 3
+    other = packet(invite(2))
+    out = replayed(TinyEngine(), frames(pieces[2], other, pieces[0], pieces[1]))
+    assert parse(out[0]).payload == filtered(
+        invite(2)
+    )  # it came behind the first, but that one leaves later, rewritten
+    assert [len(piece) <= 1500 for piece in out[1:]] == [True, True, True]
+    assert len(out) == 4
+
+
+def test_fragments_that_never_become_whole_leave_as_they_came() -> None:
+    pieces = fragment(packet(invite(1, size=3000)), 1500)
+    given = [pieces[0], NOBODY, pieces[2]]
+    assert replayed(TinyEngine(), frames(*given)) == given
+    late = frames(*given, NOBODY, gap=6.0)
+    run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None)
+    assert [frame.number for frame in run.feed(late[0])] == []
+    assert [frame.number for frame in run.feed(late[1])] == [1, 2]  # given up after five seconds of the capture
+
+
+def test_a_lone_fragment_does_not_hold_up_the_rest_for_ever() -> None:
+    run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None)
+    first = fragment(packet(invite(1, size=3000)), 1500)[0]
+    given = frames(first, *[NOBODY] * 5000, gap=1e-6)
+    out = []
+    for frame in given[:4200]:
+        out += [left.number for left in run.feed(frame)]
+    assert out == list(range(1, 4201))
+
+
+@pytest.mark.parametrize("size", [600, 1500])
+def test_the_fragments_of_an_untouched_datagram_are_the_captured_ones(size: int) -> None:
+    pieces = fragment(packet(b"OPTIONS sip:a@b SIP/2.0\r\n\r\n" + bytes(3000)), size)
+
+    class Idle:
+        def process(self, raw: bytes, now: float) -> Verdict:
+            return Verdict(Action.ACCEPT)
+
+    assert replayed(Idle(), frames(*pieces)) == pieces
+
+
+def test_an_answer_follows_its_cause_with_its_time_and_numbers_are_recorded() -> None:
+    records: list[Record] = []
+
+    class Refusing:
+        def process(self, raw: bytes, now: float) -> Verdict | Need:
+            return Need(7, NeedKind.CERTIFICATE, "https://c.example/a.pem", now + 1)
+
+        def resume(self, need_id: int, answer: Answer, now: float) -> Verdict | Need:
+            assert (need_id, answer.pem) == (7, b"pem")
+            answered = Datagram("192.0.2.1", 5060, "192.0.2.7", 5060, b"SIP/2.0 438 No\r\n\r\n")
+            return Verdict(Action.REJECT, None, (answered,), Record(now, "a", "b", "udp"))
+
+    run = Replay(Refusing(), lambda url: Answer(b"pem", None, 1e9), records.append)
+    out = list(leaving(run, frames(packet(invite(1)), packet(invite(2)))))
+    assert [(frame.number, frame.time) for frame in out] == [(1, 0.1), (2, 0.2)]
+    assert parse(out[1].data).payload == b"SIP/2.0 438 No\r\n\r\n"
+    assert [(record.packet, record.time) for record in records] == [(1, 0.1), (2, 0.2)]
