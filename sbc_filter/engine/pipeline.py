@@ -8,41 +8,36 @@ Nothing here raises on account of a packet: every packet gets one `Verdict`, or 
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
-from hmac import compare_digest
 from itertools import chain
 
-from sbc_filter.engine import marking
-from sbc_filter.engine.case import Case, Decision, blank_record, record
+from sbc_filter.engine.case import Case, Decision, record
 from sbc_filter.engine.certificates import CertificateMemory
-from sbc_filter.engine.editing import continue_call, refuse_call, respond, status_of
+from sbc_filter.engine.editing import continue_call, status_of
 from sbc_filter.engine.flow import Flow
-from sbc_filter.engine.network import Network, Place
-from sbc_filter.engine.parties import Parties
+from sbc_filter.engine.intake import Intake
+from sbc_filter.engine.network import Network
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.services import apply, unsigned
 from sbc_filter.engine.transactions import (
     Held,
     Progress,
     Remembered,
-    TransactionKey,
     Transactions,
     message_key,
     transaction_key,
 )
+from sbc_filter.engine.uas import Uas
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.errors import Detail, MessageError, Outcome, PacketError, VerificationError
-from sbc_filter.packet.datagram import Datagram
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.packet import Packet, parse
 from sbc_filter.rules.facts import Facts
-from sbc_filter.rules.model import REDIRECT, Direction, Insertion, Mode, Rule, TreatmentAction
+from sbc_filter.rules.model import REDIRECT, Insertion, Mode, Rule, TreatmentAction
 from sbc_filter.rules.ruleset import RuleSet
-from sbc_filter.sip.address import parse_address
-from sbc_filter.sip.grammar import OURS, SIP_URI
-from sbc_filter.sip.layout import Reader
-from sbc_filter.sip.message import SipMessage, apply_edits
+from sbc_filter.sip.grammar import OURS
+from sbc_filter.sip.message import apply_edits
 from sbc_filter.sip.number import Canonicaliser, canonicaliser
-from sbc_filter.sip.response import to_tag, top_via
+from sbc_filter.sip.response import top_via
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.verification import Missing
@@ -72,14 +67,13 @@ class Engine:
     ) -> None:
         self.counters: Counter[str] = Counter()
         self._rules = rules
-        self._network = network
+        self._ports = network.ports
         self._certificates = certificates
         self._credentials = credentials
-        self._secret = secret
-        self._canonicalise = canonicalise or canonicaliser()
         self._held_limit = held_limit
-        self._reader = Reader()
         self._transactions = Transactions()
+        self._intake = Intake(network, canonicalise or canonicaliser())
+        self._uas = Uas(secret, self._transactions, self.counters)
         self._needs = 0
 
     def process(self, raw: bytes, now: float) -> Verdict | Need:
@@ -92,7 +86,7 @@ class Engine:
         ours = OURS.match(packet.payload)
         if ours is None:
             return _ACCEPT
-        ports = self._network.ports
+        ports = self._ports
         if packet.dport not in ports and packet.sport not in ports:
             return _ACCEPT
         flow = _flow(packet.src_bytes, packet.sport, packet.dst_bytes, packet.dport)
@@ -128,7 +122,11 @@ class Engine:
 
     def _decide(self, message: bytes, method: bytes, flow: Flow, now: float, packet: Packet | None) -> Verdict | Need:
         if method != b"INVITE" and method.upper() != b"INVITE":
-            return self._ack_or_cancel(message, flow, now)
+            try:
+                return self._uas.ack_or_cancel(message, flow, now)
+            except MessageError as error:
+                unreadable = self._intake.unreadable(method.decode().upper(), message, flow, now, error)
+                return _wrap(unreadable, packet)
         key = message_key(message, flow)
         known = self._transactions.decided(key, now)
         if known is not None:
@@ -138,32 +136,15 @@ class Engine:
         if self._transactions.held and self._transactions.is_held(key):
             self.counters["held-duplicate"] += 1
             return _DROP
-        place = self._network.place(flow)
         try:
-            case = self._read(message, flow, place, now)
+            case = self._intake.read(message, flow, now)
         except MessageError as error:
-            return _wrap(_unreadable("INVITE", message, flow, place, now, error), packet)
+            return _wrap(self._intake.unreadable("INVITE", message, flow, now, error), packet)
         if case.in_dialog:
             return _wrap(_pass(case, Detail.IN_DIALOG), packet)
-        direction, peer, trunk, _ = place
+        direction, peer, trunk, _ = case.place
         facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, case.message, case.parties.identity)
         return self._walk(Progress(key, case, packet, self._rules.matching(facts)), now)
-
-    def _read(self, buffer: bytes, flow: Flow, place: Place, now: float) -> Case:
-        """Parse and check an INVITE and remove what an untrusted peer may not claim; `MessageError` if it is broken."""
-        message = self._reader.read(buffer, flow.src)
-        called = self._canonicalise(message.uri)
-        if called is None and message.uri[:3].lower() == b"sip" and SIP_URI.fullmatch(message.uri) is None:
-            raise MessageError(Detail.START_LINE, "the Request-URI is broken")
-        if not message.has_address(b"from"):
-            raise MessageError(Detail.ADDRESS_SYNTAX, "from")
-        in_dialog = message.in_dialog
-        if _is_stranger(place):
-            marking.scrub(message)
-        emergency = self._network.is_emergency(called) or (place.trusted and _is_priority(message))
-        return Case(
-            message, flow, place, Parties(message, self._canonicalise), now, in_dialog, emergency, message.edited
-        )
 
     def _walk(self, progress: Progress, now: float) -> Verdict | Need:
         """Try the rules that match, from where `progress` stands: the first enforced one decides, those in monitor
@@ -218,7 +199,7 @@ class Engine:
 
     def _carry_out(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:
         """Edit, or answer, as the treatment says."""
-        treatment, message = decision.treatment, case.message
+        treatment = decision.treatment
         if treatment.action is TreatmentAction.CONTINUE and rule.insertion is Insertion.REDIRECT and not case.emergency:
             decision = decision._replace(treatment=REDIRECT)
             treatment = REDIRECT
@@ -227,14 +208,7 @@ class Engine:
         action = _ACTIONS[treatment.action]
         if action is Action.DROP:
             return Verdict(action, record=record(case, rule, decision, action, None))
-        try:
-            via = top_via(message)
-            answer = refuse_call(rule, case, decision, via, to_tag(self._secret, message, via))
-            self._transactions.reject(transaction_key(message, via, case.flow), now)
-            answers: tuple[Datagram, ...] = (answer,)
-        except MessageError:
-            self.counters["unanswerable"] += 1  # no Via to send it to: the call ends all the same
-            answers = ()
+        answers = self._uas.refuse(rule, case, decision, now)
         return Verdict(action, None, answers, record(case, rule, decision, action, status_of(decision)[0]))
 
     def _continue(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:
@@ -248,45 +222,6 @@ class Engine:
             payload = message.to_bytes() if message.edited else None
         action = Action.MODIFY if payload is not None else Action.ACCEPT
         return Verdict(action, payload, record=record(case, rule, decision, action, None))
-
-    def _ack_or_cancel(self, buffer: bytes, flow: Flow, now: float) -> Verdict:
-        """Absorb the ACK of our own answers, answer the CANCEL of what we hold or have answered (S-144, S-145)."""
-        try:
-            message = SipMessage.parse(buffer)
-            message.check()
-            via = top_via(message)
-            _, start, end = message.require(b"to")[0]
-            tag = parse_address(buffer, start, end).parameter(b"tag")
-            key = transaction_key(message, via, flow)
-            ours = to_tag(self._secret, message, via)
-        except MessageError as error:
-            method = "ACK" if buffer.lstrip()[:1] in b"Aa" else "CANCEL"
-            return _unreadable(method, buffer, flow, self._network.place(flow), now, error)
-        if message.method == "ACK":
-            if tag is None or not compare_digest(tag, ours.encode()):
-                return _ACCEPT
-            self.counters["ack-absorbed"] += 1
-            return _DROP
-        accepted = respond(message, flow, via, (200, "OK"), ours)
-        if self._transactions.is_rejected(key, now):
-            self.counters["cancel-answered"] += 1
-            return Verdict(Action.DROP, emit=(accepted,))
-        held = self._transactions.held_by(key)
-        if held is None or message.method != "CANCEL":
-            return _ACCEPT
-        return self._cancel(held, key, accepted, ours, now)
-
-    def _cancel(self, held: Held, key: TransactionKey, accepted: Datagram, tag: str, now: float) -> Verdict:
-        """200 for the CANCEL, 487 for the INVITE that was held: the SBC sees neither."""
-        self.counters["cancel-answered"] += 1
-        case = held.progress.case
-        terminated = respond(case.message, case.flow, top_via(case.message), (487, "Request Terminated"), tag)
-        held.cancelled = True
-        self._transactions.reject(key, now)
-        self._transactions.decide(held.progress.key, Remembered(Action.REJECT, emit=(terminated,)), now)
-        cancelled = Decision(Outcome.PASSED_BY, Detail.CANCELLED)
-        made = record(case, None, cancelled, Action.REJECT, 487)
-        return Verdict(Action.DROP, emit=(accepted, terminated), record=made)
 
 
 def _pass(case: Case, detail: Detail) -> Verdict:
@@ -307,30 +242,6 @@ def _monitored(rule: Rule, case: Case, decision: Decision) -> Record:
 @lru_cache(maxsize=16384)
 def _flow(src: bytes, sport: int, dst: bytes, dport: int) -> Flow:
     return Flow(address_text(src), sport, address_text(dst), dport, "udp")
-
-
-def _unreadable(method: str, buffer: bytes, flow: Flow, place: Place, now: float, error: MessageError) -> Verdict:
-    """What cannot be read is the SBC's to refuse; but nobody's verstat goes with it."""
-    made = blank_record(flow, place, now)
-    made.method, made.outcome, made.detail = method, Outcome.UNPARSEABLE, error.detail
-    if _is_stranger(place):
-        scrubbed = marking.scrub_unreadable(buffer)
-        if scrubbed != buffer:
-            made.action = Action.MODIFY
-            return Verdict(Action.MODIFY, scrubbed, record=made)
-    return Verdict(Action.ACCEPT, record=made)
-
-
-def _is_stranger(place: Place) -> bool:
-    return place.direction is Direction.INBOUND and not place.trusted
-
-
-def _is_priority(message: SipMessage) -> bool:
-    """Whether a trusted peer marks an emergency call, or the call back from one (RFC 7135, RFC 9027)."""
-    if b"resource-priority" not in message.names():
-        return False
-    values = (message.value(header).lower() for header in message.headers(b"resource-priority"))
-    return any(value.strip().startswith(b"esnet.") for line in values for value in line.split(b","))
 
 
 def _wrap(verdict: Verdict, packet: Packet | None) -> Verdict:

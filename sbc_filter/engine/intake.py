@@ -1,0 +1,63 @@
+"""From the bytes of an INVITE to a case: read, checked, placed, and freed of what a stranger may not claim."""
+
+from sbc_filter.engine import marking
+from sbc_filter.engine.case import Case, blank_record
+from sbc_filter.engine.flow import Flow
+from sbc_filter.engine.network import Network, Place
+from sbc_filter.engine.parties import Parties
+from sbc_filter.engine.verdict import Action, Verdict
+from sbc_filter.errors import Detail, MessageError, Outcome
+from sbc_filter.rules.model import Direction
+from sbc_filter.sip.grammar import SIP_URI
+from sbc_filter.sip.layout import Reader
+from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip.number import Canonicaliser
+
+
+class Intake:
+    """Makes cases. One instance serves one thread: it learns how the INVITEs of each peer look."""
+
+    def __init__(self, network: Network, canonicalise: Canonicaliser) -> None:
+        self._network = network
+        self._canonicalise = canonicalise
+        self._reader = Reader()
+
+    def read(self, buffer: bytes, flow: Flow, now: float) -> Case:
+        """Parse and check an INVITE and remove what an untrusted peer may not claim; `MessageError` if it is broken."""
+        message = self._reader.read(buffer, flow.src)
+        place = self._network.place(flow)
+        called = self._canonicalise(message.uri)
+        if called is None and message.uri[:3].lower() == b"sip" and SIP_URI.fullmatch(message.uri) is None:
+            raise MessageError(Detail.START_LINE, "the Request-URI is broken")
+        if not message.has_address(b"from"):
+            raise MessageError(Detail.ADDRESS_SYNTAX, "from")
+        in_dialog = message.in_dialog
+        if _is_stranger(place):
+            marking.scrub(message)
+        emergency = self._network.is_emergency(called) or (place.trusted and _is_priority(message))
+        parties = Parties(message, self._canonicalise)
+        return Case(message, flow, place, parties, now, in_dialog, emergency, message.edited)
+
+    def unreadable(self, method: str, buffer: bytes, flow: Flow, now: float, error: MessageError) -> Verdict:
+        """What cannot be read is the SBC's to refuse; but nobody's verstat goes with it."""
+        place = self._network.place(flow)
+        made = blank_record(flow, place, now)
+        made.method, made.outcome, made.detail = method, Outcome.UNPARSEABLE, error.detail
+        if _is_stranger(place):
+            scrubbed = marking.scrub_unreadable(buffer)
+            if scrubbed != buffer:
+                made.action = Action.MODIFY
+                return Verdict(Action.MODIFY, scrubbed, record=made)
+        return Verdict(Action.ACCEPT, record=made)
+
+
+def _is_stranger(place: Place) -> bool:
+    return place.direction is Direction.INBOUND and not place.trusted
+
+
+def _is_priority(message: SipMessage) -> bool:
+    """Whether a trusted peer marks an emergency call, or the call back from one (RFC 7135, RFC 9027)."""
+    if b"resource-priority" not in message.names():
+        return False
+    values = (value.lower().split(b",") for value in message.values(b"resource-priority"))
+    return any(value.strip().startswith(b"esnet.") for line in values for value in line)

@@ -1,0 +1,76 @@
+"""The engine as a stateless UAS (RFC 3261 §8.2.7; S-140 to S-145): its own answers, and what comes back on them."""
+
+from collections import Counter
+from hmac import compare_digest
+
+from sbc_filter.engine.case import Case, Decision, record
+from sbc_filter.engine.editing import refuse_call, respond
+from sbc_filter.engine.flow import Flow
+from sbc_filter.engine.transactions import Held, Remembered, TransactionKey, Transactions, transaction_key
+from sbc_filter.engine.verdict import Action, Verdict
+from sbc_filter.errors import Detail, MessageError, Outcome
+from sbc_filter.packet.datagram import Datagram
+from sbc_filter.rules.model import Rule
+from sbc_filter.sip.address import parse_address
+from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip.response import to_tag, top_via
+
+_ACCEPT = Verdict(Action.ACCEPT)
+_DROP = Verdict(Action.DROP)
+
+
+class Uas:
+    """Answers INVITEs, and knows the ACKs and CANCELs that belong to them: ACKs by the tag, which is an HMAC with
+    `secret`, CANCELs by what `transactions` remembers."""
+
+    def __init__(self, secret: bytes, transactions: Transactions, counters: Counter[str]) -> None:
+        self._secret = secret
+        self._transactions = transactions
+        self._counters = counters
+
+    def refuse(self, rule: Rule, case: Case, decision: Decision, now: float) -> tuple[Datagram, ...]:
+        """The final answer to an INVITE that does not go on; none when its Via names nobody to send it to."""
+        try:
+            via = top_via(case.message)
+            answer = refuse_call(rule, case, decision, via, to_tag(self._secret, case.message, via))
+            self._transactions.reject(transaction_key(case.message, via, case.flow), now)
+        except MessageError:
+            self._counters["unanswerable"] += 1
+            return ()
+        return (answer,)
+
+    def ack_or_cancel(self, buffer: bytes, flow: Flow, now: float) -> Verdict:
+        """Absorb the ACK of our own answer, answer the CANCEL of what we hold or have answered, pass all others.
+
+        Raises `MessageError` for what cannot be read.
+        """
+        message = SipMessage.parse(buffer)
+        message.check()
+        via = top_via(message)
+        _, start, end = message.require(b"to")[0]
+        tag = parse_address(buffer, start, end).parameter(b"tag")
+        key = transaction_key(message, via, flow)
+        ours = to_tag(self._secret, message, via)
+        if message.method == "ACK":
+            if tag is None or not compare_digest(tag, ours.encode()):
+                return _ACCEPT
+            self._counters["ack-absorbed"] += 1
+            return _DROP
+        accepted = respond(message, flow, via, (200, "OK"), ours)
+        if self._transactions.is_rejected(key, now):
+            self._counters["cancel-answered"] += 1
+            return Verdict(Action.DROP, emit=(accepted,))
+        held = self._transactions.held_by(key)
+        return _ACCEPT if held is None else self._cancel(held, key, accepted, ours, now)
+
+    def _cancel(self, held: Held, key: TransactionKey, accepted: Datagram, tag: str, now: float) -> Verdict:
+        """200 for the CANCEL, 487 for the INVITE that was held: the SBC sees neither (S-145)."""
+        self._counters["cancel-answered"] += 1
+        case = held.progress.case
+        terminated = respond(case.message, case.flow, top_via(case.message), (487, "Request Terminated"), tag)
+        held.cancelled = True
+        self._transactions.reject(key, now)
+        self._transactions.decide(held.progress.key, Remembered(Action.REJECT, emit=(terminated,)), now)
+        cancelled = Decision(Outcome.PASSED_BY, Detail.CANCELLED)
+        made = record(case, None, cancelled, Action.REJECT, 487)
+        return Verdict(Action.DROP, emit=(accepted, terminated), record=made)
