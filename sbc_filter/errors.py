@@ -13,7 +13,13 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Outcome(StrEnum):
+class _Key(StrEnum):
+    """Strings from a closed list that are often keys: hashed by str, since Enum does it in Python."""
+
+    __hash__ = str.__hash__
+
+
+class Outcome(_Key):
     """What became of a message (DESIGN §6)."""
 
     # verification
@@ -49,7 +55,7 @@ VERIFICATION_OUTCOMES = frozenset(
 SIGNING_OUTCOMES = frozenset({Outcome.SIGNED, Outcome.ALREADY_SIGNED, Outcome.UNSIGNED})
 
 
-class Detail(StrEnum):
+class Detail(_Key):
     """The exact cause behind an `Outcome`."""
 
     # no-identity

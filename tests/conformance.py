@@ -18,7 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from support.calls import LAB, VERIFY, arriving, identity, make_engine
 
 from sbc_filter.engine.verdict import Verdict
-from sbc_filter.io.capture import CaptureReader, Frame
+from sbc_filter.io.capture import Frame
+from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.linklayer import locate_ip
 from sbc_filter.ops.pki import pem
 from sbc_filter.packet.packet import parse

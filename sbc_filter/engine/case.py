@@ -11,7 +11,7 @@ from sbc_filter.engine.parties import Parties
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action
 from sbc_filter.errors import Detail, Outcome
-from sbc_filter.rules.model import CONTINUE, Rule, RuleAction, Treatment
+from sbc_filter.rules.model import CONTINUE, SIGN, VERIFY, Rule, Treatment
 from sbc_filter.sip.message import SipMessage
 
 
@@ -51,10 +51,10 @@ def record(case: Case, rule: Rule | None, decision: Decision, action: Action, co
     caller_from, called_from = _CALLER, _CALLED
     if rule is not None:
         name, mode = rule.name, rule.mode
-        options = rule.sign if rule.action is RuleAction.SIGN else rule.verify
+        options = rule.sign if rule.action is SIGN else rule.verify
         caller_from, called_from = options.caller_from, options.called_from
     caller, called = parties.identity(caller_from), parties.identity(called_from)
-    if rule is not None and rule.action is RuleAction.VERIFY and rule.verify.verstat and caller is not None:
+    if rule is not None and rule.action is VERIFY and rule.verify.verstat and caller is not None:
         marked = verstat(decision.outcome, decision.detail)
     return Record(
         case.arrived,

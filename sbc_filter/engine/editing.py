@@ -7,7 +7,7 @@ from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.flow import Flow
 from sbc_filter.errors import Outcome
 from sbc_filter.packet.datagram import Datagram
-from sbc_filter.rules.model import Rule, RuleAction, TreatmentAction
+from sbc_filter.rules.model import SIGN, VERIFY, Rule, RuleAction, TreatmentAction
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.names import canonical
 from sbc_filter.sip.response import Via, build_response
@@ -18,9 +18,9 @@ _DATE = ("Date",)
 
 def continue_call(rule: Rule, case: Case, decision: Decision) -> None:
     """Edit the INVITE of a call that goes on."""
-    if rule.action is RuleAction.VERIFY:
+    if rule.action is VERIFY:
         _mark(rule, case, decision)
-    elif rule.action is RuleAction.SIGN:
+    elif rule.action is SIGN:
         _sign(rule, case.message, decision)
     elif rule.action is RuleAction.STRIP:
         _remove(case.message, rule.strip.headers)
@@ -65,7 +65,7 @@ def _mark(rule: Rule, case: Case, decision: Decision) -> None:
         if party is not None:
             caller_from = None if party.source == "pai" else case.parties.first(_FROM)
             marking.mark(case.message, party, caller_from, verstat)
-    if decision.outcome is Outcome.PASSED and not rule.verify.identity_keep:
+    if not rule.verify.identity_keep and decision.outcome is Outcome.PASSED:
         _remove(case.message, ("Identity",))
 
 
@@ -77,7 +77,7 @@ def _results(rule: Rule, case: Case, decision: Decision) -> Iterator[str]:
         yield f"Identity: {decision.identity.decode()}"
     verstat = outcomes.verstat(decision.outcome, decision.detail)
     party = case.parties.first(rule.verify.caller_from)
-    if rule.action is RuleAction.VERIFY and rule.verify.verstat and verstat and party is not None and party.start >= 0:
+    if rule.action is VERIFY and rule.verify.verstat and verstat and party is not None and party.start >= 0:
         uri = marking.marked_uri(case.message.buffer[party.start : party.end], verstat)
         yield f"P-Asserted-Identity: <{uri.decode('utf-8', 'replace')}>"
 

@@ -33,7 +33,7 @@ _SPECIAL: dict[tuple[Outcome, Detail], tuple[int, str]] = {
     (Outcome.NO_IDENTITY, Detail.UNSUPPORTED_PPT): (428, "Use Supported PASSporT Format"),
     (Outcome.UNSIGNED, Detail.STALE_DATE): (403, "Stale Date"),
 }
-_VERSTAT = {
+_VERSTAT = dict.fromkeys(VERIFICATION_OUTCOMES, FAILED) | {
     Outcome.PASSED: PASSED,
     Outcome.NO_IDENTITY: NOT_VALIDATED,
     Outcome.ANONYMOUS: NOT_VALIDATED,
@@ -49,11 +49,9 @@ def answer(outcome: Outcome, detail: Detail | None) -> tuple[int, str]:
 
 def verstat(outcome: Outcome, detail: Detail | None) -> str | None:
     """The verstat value that a verification outcome is marked with, None for other outcomes (S-110)."""
-    if outcome not in VERIFICATION_OUTCOMES:
-        return None
-    if detail is Detail.X5U_POLICY:
+    if detail is not None and detail is Detail.X5U_POLICY:
         return FAILED
-    return _VERSTAT.get(outcome, FAILED)
+    return _VERSTAT.get(outcome)
 
 
 def phrase(code: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.errors import Detail, Outcome, SigningError, VerificationError
-from sbc_filter.rules.model import CONTINUE, Rule, RuleAction, Treatment, TreatmentAction
+from sbc_filter.rules.model import CONTINUE, SIGN, VERIFY, Rule, RuleAction, Treatment, TreatmentAction
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import format_date, parse_date
 from sbc_filter.stir.authentication import issue_time, sign_shaken
@@ -25,9 +25,9 @@ def apply(
     rule: Rule, case: Case, credentials: Mapping[str, Credential], certificates: CertificateLookup
 ) -> Decision | Missing:
     """Decide the case by this rule. An emergency call is continued whatever the outcome (S-137)."""
-    if rule.action is RuleAction.VERIFY:
+    if rule.action is VERIFY:
         decision = _verify(rule, case, certificates)
-    elif rule.action is RuleAction.SIGN:
+    elif rule.action is SIGN:
         decision = _sign(rule, case, credentials)
     elif rule.action is RuleAction.REJECT:
         decision = Decision(Outcome.PASSED_BY, Detail.REJECT_RULE, rule.answer or _REJECT)

@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sbc_filter.engine.record import Record
-from sbc_filter.io.capture import CaptureReader, CaptureWriter, Frame
+from sbc_filter.io.capture import Frame
+from sbc_filter.io.capturereader import CaptureReader
+from sbc_filter.io.capturewriter import CaptureWriter
 from sbc_filter.io.replay import Replay
 from sbc_filter.ops import config
 from sbc_filter.ops.records import Tally, to_lines

@@ -14,7 +14,7 @@ from support.netns import ADDRESSES, LIVE, endpoint, running, three_hosts
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import PacketError
 from sbc_filter.io import iptables
-from sbc_filter.io.capture import CaptureReader
+from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.firewall import Plan
 from sbc_filter.io.linklayer import locate_ip
 from sbc_filter.ops import config
@@ -22,8 +22,9 @@ from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.replay import SECRET
 from sbc_filter.ops.setup import prepare
 from sbc_filter.ops.sources import certificate_source
-from sbc_filter.packet.fragments import Reassembler, is_fragment
+from sbc_filter.packet.fragments import is_fragment
 from sbc_filter.packet.packet import parse
+from sbc_filter.packet.reassembly import Reassembler
 
 pytestmark = LIVE
 

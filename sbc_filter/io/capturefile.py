@@ -1,0 +1,71 @@
+"""The bytes of a capture file from front to back, gzip or not; memory does not grow with the file."""
+
+import io
+import os
+import zlib
+from typing import IO
+
+from sbc_filter.io.capture import MAX_DATA, CaptureError, reason
+from sbc_filter.io.gunzip import MAGIC, Gunzip
+
+_CHUNK = 64 << 10
+
+
+class CaptureFile:
+    """Read once; what is wrong with it becomes a `CaptureError` with its name."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+        self._gunzip: Gunzip | None = None
+        self.at = 0  # bytes read, of the uncompressed data
+        self.truncated = False
+        try:
+            self._file: IO[bytes] = open(path, "rb", buffering=MAX_DATA)  # noqa: SIM115 (closed by `close`)
+        except (OSError, ValueError) as error:
+            raise CaptureError(f"{self._path}: {reason(error)}") from error
+        try:
+            self.size = os.fstat(self._file.fileno()).st_size
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def position(self) -> int:
+        """Bytes of the file consumed; of a compressed file: the compressed bytes."""
+        return self._gunzip.consumed if self._gunzip else self.at
+
+    def close(self) -> None:
+        """Close the file; nothing can be read any more."""
+        self._file.close()
+
+    def magic(self) -> bytes:
+        """The first 4 bytes, fewer at its end; looks whether it is compressed, so call this before all else."""
+        magic = self.take(4) or b""
+        if magic[:2] == MAGIC:
+            self._gunzip = Gunzip(self._file, magic)
+            self._file = io.BufferedReader(self._gunzip, MAX_DATA)
+            self.at = 0
+            magic = self.take(4) or b""
+        return magic
+
+    def take(self, count: int, start: bool = False) -> bytes | None:
+        """The next `count` bytes, or None: the file is truncated unless it ends where records `start`."""
+        try:
+            data = self._file.read(count)
+        except (OSError, zlib.error) as error:
+            raise self.error(f"cannot be read at byte {self.position}: {reason(error)}") from error
+        self.at += len(data)
+        if len(data) == count:
+            return data
+        self.truncated = bool(data) or not start or (self._gunzip is not None and self._gunzip.truncated)
+        return None
+
+    def skip(self, count: int) -> bool:
+        """Pass over `count` bytes; false when the file ends before."""
+        while count and self.take(min(count, _CHUNK)) is not None:
+            count -= min(count, _CHUNK)
+        return not count
+
+    def error(self, what: str) -> CaptureError:
+        """The file's name, and `what` is wrong with it."""
+        return CaptureError(f"{self._path} {what}")

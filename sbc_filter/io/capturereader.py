@@ -1,0 +1,57 @@
+"""Capture files as streams of frames: pcap and pcapng, gzip or not."""
+
+import os
+from collections.abc import Iterator
+from typing import Self
+
+from sbc_filter.io import pcap, pcapng
+from sbc_filter.io.capture import Frame
+from sbc_filter.io.capturefile import CaptureFile
+
+
+class CaptureReader:
+    """Iterates over the frames of a capture file, once; a context manager.
+
+    Raises `CaptureError` at construction for a file that is no capture, while iterating for one that is
+    damaged. A file that just ends within a record yields all before it, then `truncated` is true.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._file = CaptureFile(path)
+        self.size = self._file.size
+        try:
+            self._frames = self._open()
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def position(self) -> int:
+        """Bytes of the file consumed; of a compressed file: the compressed bytes."""
+        return self._file.position
+
+    @property
+    def truncated(self) -> bool:
+        """The file ended within a record."""
+        return self._file.truncated
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self._frames
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; nothing can be read any more."""
+        self._file.close()
+
+    def _open(self) -> Iterator[Frame]:
+        magic = self._file.magic()
+        if magic in pcap.MAGICS:
+            return pcap.frames(self._file, *pcap.MAGICS[magic])
+        if magic == pcapng.SECTION:
+            return pcapng.frames(self._file)
+        raise self._file.error("is not a capture (pcap or pcapng, gzip or not)" if self._file.at else "is empty")

@@ -1,0 +1,122 @@
+"""Capture files written: pcapng or classic pcap, in place of what was there only once they are complete."""
+
+import contextlib
+import os
+import secrets
+import struct
+from collections.abc import Iterator
+from typing import Self
+
+from sbc_filter.io.capture import MAX_DATA, SECOND, CaptureError, Frame, reason
+from sbc_filter.io.pcapng import EPB, IDB, IF_TSRESOL, SHB
+
+
+class CaptureWriter:
+    """Writes a capture, whole or not at all; a context manager, which an exception makes leave nothing.
+
+    pcapng with nanoseconds, or classic pcap with nanoseconds for a name in `.pcap`; that has room for
+    one link type only. The same frames give the same bytes. Raises `CaptureError`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+        self._classic = self._path.endswith(".pcap")
+        self._interfaces: dict[tuple[int, int], int] = {}  # (link type, interface) -> number in the output
+        self._target = os.path.realpath(self._path)
+        # A device or pipe cannot be replaced, and must not be.
+        self._direct = os.path.exists(self._target) and not os.path.isfile(self._target)
+        folder, name = os.path.split(self._target)
+        self._partial = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.part")
+        with self._errors():
+            self._file = open(self._target, "wb") if self._direct else open(self._partial, "xb")  # noqa: SIM115
+        if not self._classic:
+            self._put(_block(SHB, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    def write(self, frame: Frame) -> None:
+        """Append a frame; its number is not written, its interface only tells it from others."""
+        try:
+            record = self._record(frame) if self._classic else self._blocks(frame)
+        except struct.error as error:
+            raise CaptureError(f"{self._path}: frame {frame.number} has values beyond the format") from error
+        self._put(record)
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        if self._file.closed:
+            return
+        if self._classic and not self._interfaces:
+            self._put(_pcap_header(1))  # no frame, no link type: any will do
+        try:
+            with self._errors():
+                self._file.close()
+                if not self._direct:
+                    os.replace(self._partial, self._target)
+        except CaptureError:
+            self._remove()
+            raise
+
+    def discard(self) -> None:
+        """Leave what was there before."""
+        if not self._file.closed:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._remove()
+
+    def _record(self, frame: Frame) -> bytes:
+        seconds, nanoseconds = divmod(frame.timestamp, SECOND)
+        head = struct.pack("<IIII", seconds, nanoseconds, len(frame.data), frame.original_length)
+        if not self._interfaces:
+            head = _pcap_header(frame.linktype) + head
+            self._interfaces[frame.linktype, 0] = 0
+        elif (frame.linktype, 0) not in self._interfaces:
+            raise CaptureError(
+                f"{self._path}: frame {frame.number} has another link type than those before it, which a "
+                "pcap file cannot hold: use a name that ends in .pcapng"
+            )
+        return head + frame.data
+
+    def _blocks(self, frame: Frame) -> bytes:
+        key = frame.linktype, frame.interface
+        number = self._interfaces.get(key, len(self._interfaces))
+        high, low = divmod(frame.timestamp, 1 << 32)
+        head = struct.pack("<IIIII", number, high, low, len(frame.data), frame.original_length)
+        block = _block(EPB, head + frame.data)
+        if key not in self._interfaces:
+            resolution = struct.pack("<HHB3xHH", IF_TSRESOL, 1, 9, 0, 0)
+            block = _block(IDB, struct.pack("<HHI", frame.linktype, 0, 0) + resolution) + block
+            self._interfaces[key] = number
+        return block
+
+    def _put(self, data: bytes) -> None:
+        with self._errors():
+            self._file.write(data)
+
+    def _remove(self) -> None:
+        if not self._direct:
+            with contextlib.suppress(OSError):
+                os.unlink(self._partial)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            raise CaptureError(f"{self._path} cannot be written: {reason(error)}") from error
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    length = struct.pack("<I", 12 + len(body) + -len(body) % 4)
+    return struct.pack("<I", kind) + length + body + bytes(-len(body) % 4) + length
+
+
+def _pcap_header(linktype: int) -> bytes:
+    return struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, MAX_DATA, linktype)

@@ -1,0 +1,64 @@
+"""pcapng captures written by scapy and by hand, read by us and by tshark."""
+
+import struct
+from pathlib import Path
+
+import pytest
+from scapy.layers.l2 import Ether
+from scapy.utils import PcapNgWriter, RawPcapNgReader
+from support.captures import FRAMES, Seen, block, enhanced, interface, read, section, tshark
+
+
+def test_pcapng_of_scapy(tmp_path: Path) -> None:
+    path = tmp_path / "in.pcapng"
+    packets = [Ether(each.data) for each in FRAMES if each.data]
+    for number, packet in enumerate(packets):
+        packet.time = 1_700_000_000.25 + number
+    writer = PcapNgWriter(str(path))
+    writer.write(packets)
+    writer.close()
+    assert [(f.data, f.time) for f in read(path)] == [(bytes(p), float(p.time)) for p in packets]
+    assert [f.data for f in read(path)] == [data for data, _ in RawPcapNgReader(str(path))]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_pcapng_by_hand(tmp_path: Path, order: str) -> None:
+    other = "<" if order == ">" else ">"
+    parts = [
+        section(order),
+        interface(order, 1),  # microseconds
+        interface(order, 101, resolution=9, offset=-100),
+        interface(order, 113, resolution=0x80 | 10),
+        block(order, 4, bytes(8)),  # name resolution: skipped
+        enhanced(order, 0, 1_700_000_000_000_001, b"a"),
+        enhanced(order, 1, 1_700_000_000_000_000_001, b"bb"),
+        enhanced(order, 2, 1_700_000_000 * 1024 + 512, b"ccc"),
+        block(order, 0x12345678, b"whatever"),
+        enhanced(order, 0, 5, b"old", kind=2),
+        section(other),
+        interface(other, 1, snaplen=4),
+        block(other, 3, struct.pack(other + "I", 7) + b"simp"),
+        enhanced(other, 0, 6, b"dddd"),
+    ]
+    path = tmp_path / "in.pcapng"
+    path.write_bytes(b"".join(parts))
+    assert [tuple(each)[2:] for each in read(path)] == [
+        (1_700_000_000_000_001_000, 1, 0, b"a", 10),
+        (1_699_999_900_000_000_001, 101, 1, b"bb", 11),
+        (1_700_000_000_500_000_000, 113, 2, b"ccc", 12),
+        (5_000, 1, 0, b"old", 12),
+        (0, 1, 3, b"simp", 7),
+        (6_000, 1, 3, b"dddd", 13),
+    ]
+    expected = [Seen(f.number, f.timestamp, len(f.data), f.original_length, f.interface, "") for f in read(path)]
+    assert [*expected[:4], *(seen._replace(interface=0) for seen in expected[4:])] == tshark(path)  # begins anew
+
+
+def test_numbers_are_those_of_wireshark(tmp_path: Path) -> None:
+    """A journal entry has a number there, though it is no frame to us."""
+    path = tmp_path / "in.pcapng"
+    journal = block("<", 9, b"__REALTIME_TIMESTAMP=1\nMESSAGE=x\n")
+    parts = [section("<"), interface("<", 1), enhanced("<", 0, 1, b"a"), journal, enhanced("<", 0, 2, b"b")]
+    path.write_bytes(b"".join(parts))
+    assert [each.number for each in read(path)] == [1, 3]
+    assert [each.number for each in tshark(path)] == [1, 2, 3]
