@@ -43,19 +43,21 @@ class Decision(NamedTuple):
     date: bytes | None = None
 
 
-def record(case: Case, rule: Rule | None, decision: Decision, action: Action, code: int | None) -> Record:
-    """The record of a decided case."""
+def record(
+    case: Case, rule: Rule | None, decision: Decision, action: Action, code: int | None, *, marked: bool = True
+) -> Record:
+    """The record of a decided case; not `marked`: there was no room for the verstat."""
     message, place, parties = case.message, case.place, case.parties
     src, dst = endpoints(case.flow)
-    name = mode = marked = None
+    name = mode = mark = None
     caller_from, called_from = _CALLER, _CALLED
     if rule is not None:
         name, mode = rule.name, rule.mode
         options = rule.sign if rule.action is SIGN else rule.verify
         caller_from, called_from = options.caller_from, options.called_from
     caller, called = parties.identity(caller_from), parties.identity(called_from)
-    if rule is not None and rule.action is VERIFY and rule.verify.verstat and caller is not None:
-        marked = verstat(decision.outcome, decision.detail)
+    if marked and rule is not None and rule.action is VERIFY and rule.verify.verstat and caller is not None:
+        mark = verstat(decision.outcome, decision.detail)
     return Record(
         case.arrived,
         src,
@@ -78,7 +80,7 @@ def record(case: Case, rule: Rule | None, decision: Decision, action: Action, co
         decision.attest,
         decision.origid,
         decision.x5u,
-        marked,
+        mark,
         message.count(b"identity"),
     )
 

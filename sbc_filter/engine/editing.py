@@ -12,7 +12,6 @@ from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.names import canonical
 from sbc_filter.sip.response import Via, build_response
 
-_FROM = ("from",)
 _DATE = ("Date",)
 
 
@@ -63,8 +62,7 @@ def _mark(rule: Rule, case: Case, decision: Decision) -> None:
     if rule.verify.verstat and verstat is not None:
         party = case.parties.first(rule.verify.caller_from)
         if party is not None:
-            caller_from = None if party.source == "pai" else case.parties.first(_FROM)
-            marking.mark(case.message, party, caller_from, verstat)
+            marking.mark(case.message, party, verstat, trusted=not case.place.is_stranger)
     if not rule.verify.identity_keep and decision.outcome is Outcome.PASSED:
         _remove(case.message, ("Identity",))
 

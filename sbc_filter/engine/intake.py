@@ -1,5 +1,7 @@
 """From the bytes of an INVITE to a case: read, checked, placed, and freed of what a stranger may not claim."""
 
+from itertools import islice
+
 from sbc_filter.engine import marking
 from sbc_filter.engine.case import Case, blank_record
 from sbc_filter.engine.flow import Flow
@@ -7,11 +9,13 @@ from sbc_filter.engine.network import Network, Place
 from sbc_filter.engine.parties import Parties
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.errors import Detail, MessageError, Outcome
-from sbc_filter.rules.model import Direction
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.layout import Reader
-from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip.message import SipMessage, apply_edits
 from sbc_filter.sip.number import Canonicaliser
+
+
+MAX_UNCLEAN = 64  # octets made harmless in one message
 
 
 class Intake:
@@ -24,35 +28,44 @@ class Intake:
 
     def read(self, buffer: bytes, flow: Flow, now: float) -> Case:
         """Parse and check an INVITE and remove what an untrusted peer may not claim; `MessageError` if it is broken."""
-        message = self._reader.read(buffer, flow.src)
         place = self._network.place(flow)
+        message = self._read(buffer, flow, place)
         called = self._canonicalise(message.uri)
         if called is None and message.uri[:3].lower() == b"sip" and SIP_URI.fullmatch(message.uri) is None:
             raise MessageError(Detail.START_LINE, "the Request-URI is broken")
         if not message.has_address(b"from"):
             raise MessageError(Detail.ADDRESS_SYNTAX, "from")
         in_dialog = message.in_dialog
-        if _is_stranger(place):
+        if place.is_stranger:
             marking.scrub(message)
         emergency = self._network.is_emergency(called) or (place.trusted and _is_priority(message))
         parties = Parties(message, self._canonicalise)
         return Case(message, flow, place, parties, now, in_dialog, emergency, message.edited)
+
+    def _read(self, buffer: bytes, flow: Flow, place: Place) -> SipMessage:
+        """A stranger's NULs and bare CRs are made spaces, so that nobody behind us sees another message in it."""
+        try:
+            return self._reader.read(buffer, flow.src)
+        except MessageError:
+            edits = list(islice(marking.unclean(buffer), MAX_UNCLEAN + 1)) if place.is_stranger else []
+            if not 0 < len(edits) <= MAX_UNCLEAN:
+                raise
+        message = self._reader.read(apply_edits(buffer, edits), flow.src)
+        for edit in edits:
+            message.replace(*edit)
+        return message
 
     def unreadable(self, method: str, buffer: bytes, flow: Flow, now: float, error: MessageError) -> Verdict:
         """What cannot be read is the SBC's to refuse; but nobody's verstat goes with it."""
         place = self._network.place(flow)
         made = blank_record(flow, place, now)
         made.method, made.outcome, made.detail = method, Outcome.UNPARSEABLE, error.detail
-        if _is_stranger(place):
+        if place.is_stranger:
             scrubbed = marking.scrub_unreadable(buffer)
             if scrubbed != buffer:
                 made.action = Action.MODIFY
                 return Verdict(Action.MODIFY, scrubbed, record=made)
         return Verdict(Action.ACCEPT, record=made)
-
-
-def _is_stranger(place: Place) -> bool:
-    return place.direction is Direction.INBOUND and not place.trusted
 
 
 def _is_priority(message: SipMessage) -> bool:

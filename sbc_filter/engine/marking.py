@@ -1,9 +1,13 @@
-"""The trust boundary: what untrusted peers claim is removed, what we found is written (S-110 to S-115)."""
+"""The trust boundary: what untrusted peers claim is removed, what we found is written (S-110 to S-115).
+
+Removing must never make what it removes: a cut that would join two names leaves another parameter in its place.
+"""
 
 import re
+from collections.abc import Iterator
 
 from sbc_filter.engine.parties import Party
-from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip.message import Edit, SipMessage
 
 # Where a peer could plant a verstat that the SBC would believe, and the headers that assert attestation.
 _MARKED = (
@@ -15,22 +19,20 @@ _MARKED = (
     b"diversion",
     b"remote-party-id",
 )
-_ASSERTIONS = frozenset((b"p-attestation-indicator", b"p-origination-id", b"attestation-info", b"origination-id"))
-# The parameter with whatever value, spelt with escapes or not: %76 is v (RFC 3261 §19.1.4).
+_PAI = b"p-asserted-identity"
+_ASSERTIONS = (b"p-attestation-indicator", b"p-origination-id", b"attestation-info", b"origination-id")
+_FOLD = rb"(?:[ \t]|\r?\n[ \t])*+"
+_ASSERTION_LINES = re.compile(rb"(?im)^(?:" + b"|".join(_ASSERTIONS) + rb")" + _FOLD + rb":.*(?:\n[ \t].*)*(?:\n|\Z)")
+# The parameter with whatever value, spelt with escapes or not: %76 is v, %3b is ; (RFC 3261 §19.1.4).
+_LWS = rb"(?:[\0-\t\x0b\x0c\x0e-\x20]|\r?\n[ \t])*+"
 _NAME = "".join(f"(?:{letter}|%{ord(letter):02x}|%{ord(letter.upper()):02x})" for letter in "verstat").encode()
-_LWS = rb"(?:[ \t]|\r?\n[ \t])*+"
-_ASSERTION_LINES = re.compile(rb"(?im)^(?:" + b"|".join(sorted(_ASSERTIONS)) + rb")[ \t]*:.*\n(?:[ \t].*\n)*")
-_VERSTAT = re.compile(
-    rb";"
-    + _LWS
-    + _NAME
-    + rb"(?:"
-    + _LWS
-    + rb"="
-    + _LWS
-    + rb'(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^;@>,\s"?:]*+)|(?![A-Za-z0-9_.!%*+`\'~-]))',
-    re.IGNORECASE,
-)
+_VALUE = rb'(?:"[^"<>@]*"|[^;@>,\s"?:]*+)'
+_VERSTAT = rb"(?:;|%3b)" + _LWS + _NAME + rb"(?:" + _LWS + rb"=" + _LWS + _VALUE + rb"|(?![A-Za-z0-9_.!%*+`'~-]))"
+_ANYWHERE = re.compile(_VERSTAT, re.IGNORECASE)
+_OUTSIDE_QUOTES = re.compile(rb'"[^"]*"|' + _VERSTAT, re.IGNORECASE)
+_DELIMITERS = (b"", *(bytes((code,)) for code in b";@>,? \t\r\n"))
+_UNCLEAN = re.compile(rb"\r(?!\n)|\0")  # where other readers end a line, or everything
+_BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
 def scrub(message: SipMessage) -> None:
@@ -48,43 +50,84 @@ def scrub(message: SipMessage) -> None:
             _cut(message, value, end)
 
 
+def unclean(buffer: bytes) -> Iterator[Edit]:
+    """Edits that make spaces of every NUL, and every CR without LF, before the body: the same length, no other
+    reading left."""
+    for found in _UNCLEAN.finditer(buffer, 0, _head_end(buffer)):
+        yield *found.span(), b" "
+
+
 def scrub_unreadable(buffer: bytes) -> bytes:
     """The same for a message that cannot be parsed: what refuses it here may be read by a more lenient SBC."""
-    head, blank, body = buffer.partition(b"\r\n\r\n" if b"\r\n\r\n" in buffer else b"\n\n")
-    return _ASSERTION_LINES.sub(b"", _VERSTAT.sub(b"", head + blank[:2])) + blank[2:] + body
+    end = _head_end(buffer)
+    head = _UNCLEAN.sub(b" ", buffer[:end])
+    kept = _ASSERTION_LINES.sub(b"", head)
+    kept = _ANYWHERE.sub(lambda found: _instead(found.string, found.end()), kept)
+    return buffer if kept == head else kept + buffer[end:]
 
 
-def mark(message: SipMessage, party: Party, caller_from: Party | None, verstat: str) -> None:
+def mark(message: SipMessage, party: Party, verstat: str, *, trusted: bool) -> None:
     """Edit: write the result into the P-Asserted-Identity that named the caller (S-111, S-112).
 
-    Without such a PAI a new one is made of From. From itself is never touched: it comes back in
-    every response and later request, where the mark would leak (S-113).
+    Where that is not the only one a new one is made of what was verified, in front of those of a trusted peer
+    and in place of those of a stranger (S-160): an SBC takes the first. From is never touched: it comes back
+    in every response and later request, where the mark would leak (S-113).
     """
     buffer = message.buffer
-    if party.source == "pai":
+    if party.source == "pai" and party.alone:
         if b"%" in buffer[party.start : party.end] or b"verstat" in buffer[party.start : party.end].lower():
             _cut(message, party.start, party.end)
         position = _position(buffer, party.start, party.end)
         message.replace(position, position, b";verstat=" + verstat.encode())
-    elif caller_from is not None:
-        uri = marked_uri(buffer[caller_from.start : caller_from.end], verstat)
-        message.add_header(b"P-Asserted-Identity: <%s>\r\n" % uri)
+        return
+    line = b"P-Asserted-Identity: <%s>\r\n" % marked_uri(_uri(buffer, party), verstat)
+    asserted = message.headers(_PAI)
+    if asserted and trusted:
+        message.replace(asserted[0][0], asserted[0][0], line)
+        return
+    for header in asserted:
+        message.remove(header)
+    message.add_header(line)
 
 
 def marked_uri(uri: bytes, verstat: str) -> bytes:
     """A URI that carries this result and no other."""
-    uri = _VERSTAT.sub(b"", uri)
+    uri = _ANYWHERE.sub(lambda found: _instead(found.string, found.end()), uri)
     at = _position(uri, 0, len(uri))
     return b"%s;verstat=%s%s" % (uri[:at], verstat.encode(), uri[at:])
 
 
+def _uri(buffer: bytes, party: Party) -> bytes:
+    """The URI to assert for a party: as it stands in the headers that are meant for it, else made of its identity."""
+    if party.source in ("pai", "from"):
+        return buffer[party.start : party.end]
+    return party.identity.encode() if ":" in party.identity else b"tel:+" + party.identity.encode()
+
+
 def _cut(message: SipMessage, start: int, end: int) -> None:
-    for found in _VERSTAT.finditer(message.buffer, start, end):
-        message.replace(*found.span(), b"")
+    """Quoted strings are display names and may say what they like; but who escapes quotes could mislead us there."""
+    buffer = message.buffer
+    pattern = _ANYWHERE if buffer.find(b"\\", start, end) >= 0 else _OUTSIDE_QUOTES
+    for found in pattern.finditer(buffer, start, end):
+        if not found[0].startswith(b'"'):
+            message.replace(*found.span(), _instead(buffer, found.end()))
+
+
+def _instead(text: bytes, at: int) -> bytes:
+    """What stands in place of a removed parameter: nothing, unless what follows would continue what precedes."""
+    return b"" if text[at : at + 1] in _DELIMITERS else b";x"
+
+
+def _head_end(buffer: bytes) -> int:
+    start = len(buffer) - len(buffer.lstrip(b" \t\r\n"))
+    blank = _BLANK_LINE.search(buffer, start)
+    return blank.end() if blank else len(buffer)
 
 
 def _position(buffer: bytes, start: int, end: int) -> int:
     """Where a parameter of the telephone number goes: inside the user part of a SIP URI, else at the end."""
+    if buffer[start : start + 4].lower() == b"tel:":
+        return end
     at = buffer.find(b"@", start, end)
     if at < 0:
         return end

@@ -19,8 +19,8 @@ class Memory(Generic[K, V]):
         """`lifetime` is the longest time for which anything is kept: after it, memory is given back."""
         self._half = capacity // 2
         self._lifetime = lifetime
-        self._young: dict[K, tuple[float, V]] = {}
-        self._old: dict[K, tuple[float, V]] = {}
+        self._young: dict[K, tuple[float, V, int]] = {}
+        self._old: dict[K, tuple[float, V, int]] = {}
         self._weight = 0
         self._turn = 0.0
 
@@ -29,8 +29,9 @@ class Memory(Generic[K, V]):
         entry = self._young.get(key)
         if entry is None:
             entry = self._old.pop(key, None)
-            if entry is None:
+            if entry is None or now >= entry[0]:
                 return None
+            self._weight += entry[2]
             self._young[key] = entry
         return entry[1] if now < entry[0] else None
 
@@ -41,7 +42,7 @@ class Memory(Generic[K, V]):
             self._old, self._young = self._young, {}
             self._weight = weight
             self._turn = now + self._lifetime
-        self._young[key] = (expires, value)
+        self._young[key] = (expires, value, weight)
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

@@ -19,6 +19,11 @@ class Place(NamedTuple):
     trunk: str | None
     trusted: bool
 
+    @property
+    def is_stranger(self) -> bool:
+        """Whether the message comes to the SBC from a peer whose claims are not believed (S-114)."""
+        return not self.trusted and self.direction is Direction.INBOUND
+
 
 # (peer address, our address, our port, transport) -> (trunk name, trusted), or None
 TrunkLookup = Callable[[str, str, int, str], tuple[str, bool] | None]

@@ -11,12 +11,13 @@ _HEADERS = {"pai": b"p-asserted-identity", "from": b"from", "to": b"to"}
 
 class Party(NamedTuple):
     """An identity (see `sip.number`), its source, and where in the buffer its URI stands; `start` is -1 for the
-    Request-URI and bare values, which are never edited."""
+    Request-URI and bare values, which are never edited. `alone`: its source names nobody else."""
 
     identity: str
     source: str
     start: int = -1
     end: int = -1
+    alone: bool = True
 
 
 class Parties:
@@ -63,12 +64,14 @@ class Parties:
             number, start, end, _ = plain
             return Party(number.decode("ascii"), source, start, end)
         try:
-            for address in self._message.addresses(name):
-                identity = self._canonicalise(address.uri)
-                if identity:
-                    return Party(identity, source, address.start, address.end)
+            addresses = self._message.addresses(name)
         except MessageError:
             return None
+        identities = [self._canonicalise(address.uri) for address in addresses]
+        for address, identity in zip(addresses, identities, strict=True):
+            if identity:
+                alone = identities.count(identity) == len(identities)
+                return Party(identity, source, address.start, address.end, alone)
         return None
 
     def _private(self, source: str, name: bytes) -> Party | None:

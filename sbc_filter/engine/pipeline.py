@@ -134,6 +134,8 @@ class Engine:
         if known is not None:
             self.counters["retransmission"] += 1
             payload = apply_edits(message, known.edits) if known.edits else None
+            if payload is not None and packet is not None and len(payload) > packet.room:
+                return _DROP  # the first copy, which had room, has gone on
             return _wrap(Verdict(known.action, payload, known.emit), packet)
         if self._transactions.held and self._transactions.is_held(key):
             self.counters["held-duplicate"] += 1
@@ -215,6 +217,7 @@ class Engine:
 
     def _continue(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:
         message = case.message
+        marked = True
         continue_call(rule, case, decision)
         payload = message.to_bytes() if message.edited else None
         if payload is not None and packet is not None and len(payload) > packet.room:
@@ -222,8 +225,9 @@ class Engine:
             if decision.identity is not None:
                 return self._carry_out(rule, case, unsigned(rule, case, Detail.NO_ROOM), packet, now)
             payload = message.to_bytes() if message.edited else None
+            marked = False
         action = _MODIFY if payload is not None else Action.ACCEPT
-        return Verdict(action, payload, record=record(case, rule, decision, action, None))
+        return Verdict(action, payload, record=record(case, rule, decision, action, None, marked=marked))
 
 
 def _pass(case: Case, detail: Detail) -> Verdict:

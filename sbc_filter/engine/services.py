@@ -11,7 +11,7 @@ from sbc_filter.stir.authentication import issue_time, sign_shaken
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.verification import Call, CertificateLookup, Missing, read_token, verify
 
-_SHORTEST = 7  # digits of a number in international form; an extension is nobody's to sign (A7)
+_LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)
 _REJECT = Treatment(TreatmentAction.REJECT)
 _DROP = Treatment(TreatmentAction.DROP)
 _FIXED = {
@@ -33,8 +33,9 @@ def apply(
         decision = Decision(Outcome.PASSED_BY, Detail.REJECT_RULE, rule.answer or _REJECT)
     else:
         decision = _FIXED[rule.action]
-    if case.emergency and isinstance(decision, Decision):
-        return decision._replace(treatment=CONTINUE)
+    if case.emergency and isinstance(decision, Decision) and decision.treatment is not CONTINUE:
+        detail = Detail.EMERGENCY if decision.outcome is Outcome.PASSED_BY else decision.detail
+        return decision._replace(treatment=CONTINUE, detail=detail)
     return decision
 
 
@@ -74,7 +75,7 @@ def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
         outcome, detail = Outcome.ALREADY_SIGNED, Detail.SHAKEN_PRESENT
         return Decision(outcome, detail, treatment(rule, outcome, detail))
     caller = case.parties.identity(options.caller_from)
-    if caller is None or ":" in caller or len(caller) < _SHORTEST:
+    if caller is None or not caller.isdigit() or len(caller) not in _LENGTHS:
         raise SigningError(Detail.NO_CALLER)
     called = case.parties.identity(options.called_from)
     if called is None:

@@ -22,14 +22,15 @@ from sbc_filter.sip.response import Via, transaction
 from sbc_filter.stir.certificate import SigningCertificate
 
 LIFETIME = 32.0  # seconds
-REMEMBERED = 100_000  # messages, for their retransmissions
+REMEMBERED = 64 << 20  # bytes of what became of messages, for their retransmissions
+_OVERHEAD = 512  # bytes of objects around each
 REJECTED = 100_000  # transactions
 
 # An INVITE and its retransmissions: the very same bytes over the very same flow. Anything less would
 # let one message ride on the verdict of another.
 MessageKey = tuple[bytes, Flow]
 # What an INVITE shares with its ACK and CANCEL, and between whom.
-TransactionKey = tuple[bytes, bytes, bytes, bytes, str, str]
+TransactionKey = tuple[bytes, str, str]
 
 
 def message_key(message: bytes, flow: Flow) -> MessageKey:
@@ -39,7 +40,7 @@ def message_key(message: bytes, flow: Flow) -> MessageKey:
 
 def transaction_key(message: SipMessage, via: Via, flow: Flow) -> TransactionKey:
     """The key that an INVITE shares with its CANCEL (RFC 3261 §9.2)."""
-    return (*transaction(message, via), flow.src, flow.dst)
+    return sha256(b"\0".join(transaction(message, via))).digest(), flow.src, flow.dst
 
 
 class Remembered(NamedTuple):
@@ -81,7 +82,7 @@ class Transactions:
         self._rejected: Memory[TransactionKey, bool] = Memory(REJECTED, LIFETIME)
         self.held: dict[int, Held] = {}
         self._held_messages: dict[MessageKey, int] = {}
-        self._held_transactions: dict[TransactionKey, int] = {}
+        self._held_transactions: dict[TransactionKey, set[int]] = {}
 
     def decided(self, key: MessageKey, now: float) -> Remembered | None:
         """What became of the first copy of this message."""
@@ -89,7 +90,8 @@ class Transactions:
 
     def decide(self, key: MessageKey, outcome: Remembered, now: float) -> None:
         """Remember an outcome for the retransmissions to come."""
-        self._decided.put(key, outcome, now + LIFETIME, now)
+        size = _OVERHEAD + sum(len(edit[2]) for edit in outcome.edits) + sum(len(sent.payload) for sent in outcome.emit)
+        self._decided.put(key, outcome, now + LIFETIME, now, size)
 
     def is_rejected(self, key: TransactionKey, now: float) -> bool:
         """Whether we answered this transaction ourselves."""
@@ -104,22 +106,24 @@ class Transactions:
         self.held[held.need] = held
         self._held_messages[held.progress.key] = held.need
         if held.transaction is not None:
-            self._held_transactions[held.transaction] = held.need
+            self._held_transactions.setdefault(held.transaction, set()).add(held.need)
 
     def is_held(self, key: MessageKey) -> bool:
         """Whether another copy of this message is held."""
         return key in self._held_messages
 
-    def held_by(self, key: TransactionKey) -> Held | None:
-        """The held INVITE of this transaction."""
-        need = self._held_transactions.get(key)
-        return None if need is None else self.held[need]
+    def held_by(self, key: TransactionKey) -> list[Held]:
+        """The held INVITEs of this transaction: copies that differ are held each by itself."""
+        return [self.held[need] for need in sorted(self._held_transactions.get(key, ()))]
 
     def free(self, need: int) -> Held | None:
         """End the holding; None when this need is unknown (answered already)."""
         held = self.held.pop(need, None)
         if held is not None:
             del self._held_messages[held.progress.key]
-            if held.transaction is not None and self._held_transactions.get(held.transaction) == need:
-                del self._held_transactions[held.transaction]
+            if held.transaction is not None:
+                needs = self._held_transactions[held.transaction]
+                needs.discard(need)
+                if not needs:
+                    del self._held_transactions[held.transaction]
         return held

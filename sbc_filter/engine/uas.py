@@ -61,16 +61,17 @@ class Uas:
             self._counters["cancel-answered"] += 1
             return Verdict(Action.DROP, emit=(accepted,))
         held = self._transactions.held_by(key)
-        return _ACCEPT if held is None else self._cancel(held, key, accepted, ours, now)
+        return self._cancel(held, key, accepted, ours, now) if held else _ACCEPT
 
-    def _cancel(self, held: Held, key: TransactionKey, accepted: Datagram, tag: str, now: float) -> Verdict:
+    def _cancel(self, held: list[Held], key: TransactionKey, accepted: Datagram, tag: str, now: float) -> Verdict:
         """200 for the CANCEL, 487 for the INVITE that was held: the SBC sees neither (S-145)."""
         self._counters["cancel-answered"] += 1
-        case = held.progress.case
+        case = held[0].progress.case
         terminated = respond(case.message, case.flow, top_via(case.message), (487, "Request Terminated"), tag)
-        held.cancelled = True
         self._transactions.reject(key, now)
-        self._transactions.decide(held.progress.key, Remembered(Action.REJECT, emit=(terminated,)), now)
+        for each in held:
+            each.cancelled = True
+            self._transactions.decide(each.progress.key, Remembered(Action.REJECT, emit=(terminated,)), now)
         cancelled = Decision(Outcome.PASSED_BY, Detail.CANCELLED)
         made = record(case, None, cancelled, Action.REJECT, 487)
         return Verdict(Action.DROP, emit=(accepted, terminated), record=made)

@@ -6,6 +6,9 @@ from sbc_filter.errors import Detail, MessageError
 from sbc_filter.sip import grammar
 
 
+MAX_ADDRESSES = 32  # in one header field
+
+
 class Address(NamedTuple):
     """One address; `start` and `end` are the offsets of the URI in the buffer it was parsed from."""
 
@@ -16,8 +19,9 @@ class Address(NamedTuple):
     parameters: bytes  # the header parameters: what follows ">" or the first ";" of a bare URI
 
     def has_tag(self) -> bool:
-        """Whether there is a `tag` header parameter; never one inside the URI or in quotes (S-147)."""
-        return self.parameter(b"tag") is not None
+        """Whether there is a `tag` header parameter; never one inside the URI or in quotes (S-147), nor an empty one:
+        for others that is none, and the INVITE would begin a dialog unseen."""
+        return bool((self.parameter(b"tag") or b"").strip(b'"'))
 
     def parameter(self, name: bytes) -> bytes | None:
         """Value of a header parameter (empty when it has none), or None. Names ignore case."""
@@ -47,6 +51,8 @@ def parse_addresses(buffer: bytes, start: int, end: int) -> list[Address]:
         parameters = match[3].strip()
         if parameters and grammar.PARAMETERS.fullmatch(parameters) is None:
             raise MessageError(Detail.ADDRESS_SYNTAX)
+        if len(found) == MAX_ADDRESSES:
+            raise MessageError(Detail.ADDRESS_SYNTAX, f"more than {MAX_ADDRESSES} addresses")
         found.append(Address(match[1].strip(), match[2], match.start(2), match.end(2), parameters))
         start = match.end()
         if start == end:

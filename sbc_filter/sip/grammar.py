@@ -47,19 +47,8 @@ COMMA = re.compile(LWS + rb"," + LWS)
 
 # ;name, ;name=token, ;name="quoted", ;name=<uri>, ;name=[ipv6]
 PARAMETER = re.compile(
-    LWS
-    + rb";"
-    + LWS
-    + rb"("
-    + TOKEN
-    + rb")(?:"
-    + LWS
-    + rb"="
-    + LWS
-    + rb"(<[^<>\"\s]*>|"
-    + QUOTED
-    + rb"|[^\s;,\"<>]+))?"
-)
+    LWS + rb";" + LWS + rb"(" + TOKEN + rb")(?:" + LWS + rb"=" + LWS + rb"(<[^<>\"\s]*>|" + QUOTED + rb"|[^\s;,\"<>]+)?)?"
+)  # fmt: skip
 PARAMETERS = re.compile(rb"(?:" + PARAMETER.pattern + rb")*+" + LWS)
 
 # Via: SIP/2.0/UDP host:port;parameters   (RFC 3261 §20.42), the first value of the line.

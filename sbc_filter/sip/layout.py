@@ -15,11 +15,13 @@ from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.names import canonical
 
 PEERS = 1024  # whose layouts are kept
+_MOST = 64  # header fields of a layout: what it costs to make and to keep grows with them
 _HABIT = 4  # misses after which a peer's layout is learnt (anew)
 _PATIENCE = 512  # messages between two lessons: a regular expression costs as much to make as a hundred calls
-_CSEQ = rb"[ \t]*[0-9]{1,9}[ \t]+INVITE[ \t]*\r?\n"
-_LENGTH = rb"[ \t]*([0-9]{1,9})[ \t]*\r?\n"
-_OTHER = rb".*\n"
+_CSEQ = rb"[ \t]*[0-9]{1,9}[ \t]+INVITE[ \t]*\r\n"
+_LENGTH = rb"[ \t]*([0-9]{1,9})[ \t]*\r\n"
+_OTHER = rb".*\r\n"
+_PLAIN = grammar.PLAIN_ADDRESS.pattern.removesuffix(rb"\r?\n") + rb"\r\n"
 _ADDRESSES = (b"from", b"to", b"p-asserted-identity")
 
 
@@ -27,7 +29,7 @@ class Layout(NamedTuple):
     """A regular expression for INVITEs with the header fields `keys`: group 1 is the Request-URI, group `groups[n]`
     the value of the n-th field up to the next line; `plain` are the groups of addresses as `grammar.PLAIN_ADDRESS`
     has them, `length` is the group of the digits of Content-Length, `lead` the length of the first name with its
-    colon."""
+    colon, `lines` their number from the first to the empty one."""
 
     pattern: "re.Pattern[bytes]"
     keys: Sequence[bytes]
@@ -36,6 +38,7 @@ class Layout(NamedTuple):
     plain: dict[bytes, int]
     length: int
     lead: int
+    lines: int
 
     @classmethod
     def of(cls, message: SipMessage) -> "Layout":
@@ -43,7 +46,7 @@ class Layout(NamedTuple):
         names = message.names_as_written()
         keys = tuple(map(canonical, names))
         first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
-        pattern = rb"INVITE (" + grammar.REQUEST_URI + rb") SIP/2\.0\r?\n"
+        pattern = rb"INVITE (" + grammar.REQUEST_URI + rb") SIP/2\.0\r\n"
         groups: list[int] = []
         plain: dict[bytes, int] = {}
         group, length = 2, 0
@@ -54,19 +57,26 @@ class Layout(NamedTuple):
             elif key == b"content-length":
                 value, inner, length = _LENGTH, 1, group + 1
             elif key in _ADDRESSES and message.plain(key) is not None:
-                value, inner = grammar.PLAIN_ADDRESS.pattern, grammar.PLAIN_ADDRESS.groups
+                value, inner = _PLAIN, grammar.PLAIN_ADDRESS.groups
                 plain[key] = group
             pattern += re.escape(name) + b":(" + value + b")"
             groups.append(group)
             group += 1 + inner
-        return cls(re.compile(pattern + rb"\r?\n"), keys, first, groups, plain, length, len(names[0]) + 1)
+        return cls(
+            re.compile(pattern + rb"\r\n"), keys, first, groups, plain, length, len(names[0]) + 1, len(names) + 2
+        )
 
     def read(self, buffer: bytes) -> SipMessage | None:
         """The message, checked; None when this is not its layout."""
         match = self.pattern.match(buffer)
-        if match is None:
+        # As many CR as lines, each of which ends with one: so there is none elsewhere (see `is_clean`).
+        if (
+            match is None
+            or buffer.count(b"\r", 0, match.end()) != self.lines
+            or buffer.find(b"\0", 0, match.end()) >= 0
+        ):
             return None
-        _, keys, first, groups, plain, length, lead = self
+        _, keys, first, groups, plain, length, lead, _ = self
         if length and int(match[length]) > len(buffer) - match.end():
             raise MessageError(Detail.CONTENT_LENGTH)
         start = match.start(2) - lead
@@ -105,4 +115,5 @@ class Reader:
         self._rest = _PATIENCE
         if len(self._layouts) >= PEERS and peer not in self._layouts:
             del self._layouts[next(iter(self._layouts))]
-        self._layouts[peer] = Layout.of(message)
+        if len(message.names_as_written()) <= _MOST:
+            self._layouts[peer] = Layout.of(message)

@@ -16,6 +16,7 @@ from sbc_filter.sip.names import KNOWN, canonical
 
 _MANDATORY = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))  # RFC 3261 §8.1.1
 _AT_MOST_ONCE = (b"from", b"to", b"call-id", b"cseq", b"content-length", b"max-forwards")
+MAX_HEADERS = 256  # fields of one message; real ones have a tenth of that
 _ROUTING = frozenset((b"via", b"route", b"record-route"))
 
 # Where one header field stands: (start, value, end); `buffer[start:end]` are its lines,
@@ -78,6 +79,8 @@ class SipMessage:
             raise MessageError(Detail.START_LINE)
         start = request.end()
         lines, body = _header_lines(buffer, start)
+        if not is_clean(buffer, body):
+            raise MessageError(Detail.HEADER_SYNTAX, "a bare CR, or NUL")
         names = [line.partition(b":")[0] for line in lines]
         keys: list[bytes] = list(map(KNOWN.get, names))  # type: ignore[arg-type]
         if None in keys:
@@ -85,7 +88,7 @@ class SipMessage:
             names = [line.partition(b":")[0] for line in lines]
             keys = list(map(canonical, names))
         first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
-        if b"" in first:
+        if b"" in first or len(keys) > MAX_HEADERS:
             raise MessageError(Detail.HEADER_SYNTAX)
         spans: list[tuple[int, int]] = []
         end = start
@@ -257,6 +260,12 @@ class SipMessage:
         return apply_edits(self.buffer, self._edits) if self._edits else self.buffer
 
 
+def is_clean(buffer: bytes, body: int) -> bool:
+    """Whether what stands before the body has no NUL, and CR only in front of LF: other readers end lines, or
+    everything, at those, and would see another message than we do."""
+    return buffer.count(b"\r", 0, body) == buffer.count(b"\r\n", 0, body) and buffer.find(b"\0", 0, body) < 0
+
+
 def _plain(match: "re.Match[bytes]", group: int) -> Plain:
     number = match[group + 2] or match[group + 3]
     return number, *match.span(group + 1), match[group + 4]
@@ -303,12 +312,12 @@ def _header_lines(buffer: bytes, start: int) -> tuple[list[bytes], int]:
 
 def _unfold(lines: list[bytes]) -> list[bytes]:
     """Lines of a folded field put together again (RFC 3261 §7.3.1), so that each is one field."""
-    fields: list[bytes] = []
+    fields: list[list[bytes]] = []
     for line in lines:
         if not line.startswith((b" ", b"\t")):
-            fields.append(line)
+            fields.append([line])
         elif fields:
-            fields[-1] += b"\n" + line
+            fields[-1].append(line)
         else:
             raise MessageError(Detail.HEADER_SYNTAX, "the first header line is a continuation")
-    return fields
+    return [b"\n".join(field) for field in fields]

@@ -4,6 +4,7 @@ A canonical number is digits, `#` and `*` without "+" (`12155551212`); an identi
 number is a canonical URI (`sip:alice@example.com`). Both are plain strings, told apart by the colon.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +13,9 @@ from urllib.parse import unquote_to_bytes
 from sbc_filter.sip import grammar
 
 _NUMBER = frozenset("0123456789*#")
+MAX_DIGITS = 32  # of any number; the longest are French ones with a portability prefix (S-043)
+_CACHED = 256  # octets of a URI worth remembering
+_CONTROL = re.compile("[\0-\x1f\x7f]")
 _VISUAL_SEPARATORS = b"-.() "  # RFC 3966 §3; the space once percent-decoded
 
 
@@ -59,9 +63,10 @@ def canonicaliser(profile: Profile = NANP) -> Canonicaliser:
 
     def identity(uri: bytes) -> str | None:
         plain = grammar.PLAIN_NUMBER.fullmatch(uri)
-        return plain[1].decode("ascii") if plain else any_form(uri)
+        if plain:
+            return plain[1].decode("ascii")
+        return remembered(uri) if len(uri) <= _CACHED else any_form(uri)
 
-    @lru_cache(maxsize=4096)
     def any_form(uri: bytes) -> str | None:
         tel = grammar.TEL_URI.fullmatch(uri)
         if tel is not None:
@@ -81,8 +86,10 @@ def canonicaliser(profile: Profile = NANP) -> Canonicaliser:
             number = _telephone(subscriber, semicolon + rest, profile)
             if number is not None:
                 return number
-        return f"{_lower(scheme)}:{_lower(unquote_to_bytes(user.partition(b':')[0]))}@{_lower(host)}"
+        name = _lower(unquote_to_bytes(user.partition(b":")[0]))
+        return None if _CONTROL.search(name) else f"{_lower(scheme)}:{name}@{_lower(host)}"
 
+    remembered = lru_cache(maxsize=4096)(any_form)
     return identity
 
 
@@ -117,7 +124,7 @@ def _digits(text: bytes, profile: Profile) -> str | None:
     digits = text.translate(None, _VISUAL_SEPARATORS)
     plus = digits.startswith(b"+")
     number = digits[plus:].decode("ascii", "replace")
-    if not number or not _NUMBER.issuperset(number):
+    if not 0 < len(number) <= MAX_DIGITS or not _NUMBER.issuperset(number):
         return None
     return number if plus or not number.isdigit() else profile.normalise(number)
 

@@ -1,8 +1,8 @@
 """Answers of a stateless UAS (RFC 3261 §8.2.6, §8.2.7, §18.2; RFC 3581): S-140 to S-145."""
 
 import hmac
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 from sbc_filter.errors import Detail, MessageError
 from sbc_filter.sip import grammar
@@ -12,6 +12,11 @@ from sbc_filter.sip.message import SipMessage
 _DEFAULT_PORT = 5060
 
 
+_MAX_PARAMETERS = 64  # of one Via
+# Name in lower case, value, and where both stand in the buffer.
+ViaParameter: TypeAlias = tuple[bytes, bytes | None, int, int]
+
+
 class Via(NamedTuple):
     """The first value of the top Via; `end` is its end in the buffer, behind its parameters."""
 
@@ -19,7 +24,7 @@ class Via(NamedTuple):
     host: str
     port: int
     branch: bytes
-    parameters: tuple[tuple[bytes, bytes | None, int, int], ...]  # name in lower case, value, span in the buffer
+    parameters: tuple[ViaParameter, ...]
     end: int
 
 
@@ -29,17 +34,23 @@ def top_via(message: SipMessage) -> Via:
     match = grammar.VIA.match(message.buffer, value, end)
     if match is None:
         raise MessageError(Detail.HEADER_SYNTAX, "via")
-    start = match.start(4)
-    parameters = tuple(
-        (found[1].lower(), found[2], *found.span())
-        for found in grammar.PARAMETER.finditer(message.buffer, start, match.end(4))
-    )
+    parameters = tuple(_parameters(message.buffer, *match.span(4)))
     branch = next((text or b"" for name, text, _, _ in parameters if name == b"branch"), b"")
     port = int(match[3]) if match[3] else _DEFAULT_PORT
     if not 0 < port < 65536:
         raise MessageError(Detail.HEADER_SYNTAX, "via")
     stop = parameters[-1][3] if parameters else match.start(4)
     return Via(match[1].decode().upper(), match[2].decode(), port, branch, parameters, stop)
+
+
+def _parameters(buffer: bytes, start: int, end: int) -> Iterator[ViaParameter]:
+    for _ in range(_MAX_PARAMETERS):
+        found = grammar.PARAMETER.match(buffer, start, end)
+        if found is None:
+            return
+        yield found[1].lower(), found[2], *found.span()
+        start = found.end()
+    raise MessageError(Detail.HEADER_SYNTAX, "via")
 
 
 def to_tag(secret: bytes, message: SipMessage, via: Via) -> str:

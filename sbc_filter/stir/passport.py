@@ -19,7 +19,7 @@ _PADDING = (b"", b"", b"==", b"=")
 _LAST = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
 _MAX_DEPTH = 16  # of brackets (S-016); counted before parsing, since the parser recurses
 _MAX_NUMBERS = 64  # in one dest
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_TOKENS = re.compile(rb'\\.|["\[\]{}]', re.DOTALL)
 _canonical_uri = canonicaliser()
 # The claims of a shaken token as RFC 8225 §9 has them written: what nearly all are. Any other form takes the long way.
 _CANONICAL = re.compile(
@@ -137,11 +137,16 @@ def _parse_object(data: bytes) -> dict[str, Any]:
 def _depth(data: bytes) -> int:
     """How deeply brackets nest; those inside strings do not count. A string without an end hides none."""
     depth = deepest = 0
-    for byte in _STRING.sub(b"", data):
-        if byte in b"[{":
+    inside = False
+    for token in _TOKENS.findall(data):
+        if token == b'"':
+            inside = not inside
+        elif inside:
+            continue
+        elif token in (b"[", b"{"):
             depth += 1
             deepest = max(deepest, depth)
-        elif byte in b"]}":
+        elif token in (b"]", b"}"):
             depth -= 1
     return deepest
 

@@ -154,7 +154,8 @@ def _judge(token: Token, call: Call, policy: Policy, certificates: CertificateLo
     if certificate is None:
         return Missing(jose.x5u)
     if isinstance(certificate, VerificationError):
-        raise certificate
+        # A new one: the remembered one would keep the stack of every call that it ended.
+        raise VerificationError(certificate.outcome, certificate.detail, str(certificate))
     _check_certificate(certificate, claims, call.arrived)
     verify_es256(certificate.public_key, token.signed, token.signature)
     return Verification(Outcome.PASSED, None, token, certificate)

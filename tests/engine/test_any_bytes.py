@@ -6,7 +6,7 @@ import time
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.calls import (
     CARRIER,
@@ -150,6 +150,7 @@ def test_mutated_invites_that_arrive(rules: str, headers: tuple[str, ...], data:
         assert (other.action, other.payload, other.emit) == (first.action, first.payload, first.emit)
 
 
+UNCLEAN = re.compile(rb"\r(?!\n)|\0")
 ADDED = re.compile(rb"(?:Date: [^\r\n]{29}\r\n)?Identity: [A-Za-z0-9_.-]+;info=<[^>]+>;alg=ES256;ppt=shaken\r\n")
 
 
@@ -167,6 +168,7 @@ def test_what_is_added_is_whole_lines_and_without_them_it_is_the_original(messag
 
 @given(mutated(invite("P-Asserted-Identity: <sip:+12155550100@h>", "Via: SIP/2.0/UDP 192.0.2.9")))
 def test_what_is_marked_is_the_original_without_the_mark(message: bytes) -> None:
+    assume(UNCLEAN.search(message) is None)  # see test_boundary
     verdict = decided(make_engine(VERIFY), arriving(message))
     assert isinstance(verdict, Verdict)
     if verdict.payload is not None:
@@ -179,6 +181,7 @@ def test_what_is_marked_is_the_original_without_the_mark(message: bytes) -> None
 @given(st.data())
 def test_what_no_rule_matches_is_the_same_object(data: st.DataObject) -> None:
     message = data.draw(mutated(invite(GOOD)))
+    assume(UNCLEAN.search(message) is None)  # see test_boundary
     for packet in (arriving(message), leaving(message)):
         verdict = decided(make_engine(""), packet)
         assert isinstance(verdict, Verdict)
@@ -288,7 +291,7 @@ def test_torture(name: str, rules: str) -> None:
 SIGNABLE = [
     name
     for name, (detail, message) in MESSAGES.items()
-    if detail is None and b"<sip:+12155550100@" in message and name != "unknown-scheme"
+    if detail is None and b"<sip:+12155550100@" in message and name not in ("unknown-scheme", "nul-escaped")
 ]
 
 

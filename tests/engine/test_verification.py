@@ -750,11 +750,6 @@ def test_s093_and_valid_now() -> None:
         (["p-asserted-identity :\r\n <sips:+12155550100;npdi@foo.com>"], "npdi@", "npdi;verstat=TN-Validation-Passed@"),
         # S-112: of two, the one that named the caller
         (
-            ["P-Asserted-Identity: <sip:anonymous@anonymous.invalid>, <tel:+12155550100>"],
-            "0100>",
-            "0100;verstat=TN-Validation-Passed>",
-        ),
-        (
             ["P-Asserted-Identity: <sip:+12155550100@h>", "P-Asserted-Identity: <tel:+12155550100>"],
             "0100@h",
             "0100;verstat=TN-Validation-Passed@h",

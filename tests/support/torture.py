@@ -55,12 +55,11 @@ MESSAGES: dict[str, tuple[str | None, bytes]] = {
             )
         ),
     ),
-    "many-headers": (None, _but(("Max-Forwards", "\n".join(f"X-{number}: {number}" for number in range(900))))),
+    "many-headers": ("header-syntax", _but(("Max-Forwards", "\n".join(f"X-{number}: {number}" for number in range(900))))),
     "bare-lf": (None, _but().replace(b"\r\n", b"\n")),
     "mixed-line-ends": (None, _but().replace(b"\r\nTo", b"\nTo").replace(b"\r\n\r\n", b"\n\n")),
     "leading-line-ends": (None, b"\r\n\r\n" + _but()),
     "utf-8-and-worse": (None, _but(("Max-Forwards", "Subject: \u0434\u0430 \U0001f4de \udcff\udcfe\x01\x7f"))),
-    "nul-in-a-value": (None, _but(("Max-Forwards", "Subject: a\0b"))),
     "unknown-scheme": (
         None,
         _but(("INVITE", "INVITE nobodyKnowsThis:totallyopaquecontent SIP/2.0"), ("To", "To: <isbn:2983792873>")),

@@ -1,0 +1,210 @@
+"""The trust boundary under attack: what a stranger writes so that the SBC reads something else than we did.
+
+VICTIM is a number that the peer may not use; the tokens are true, and for another number.
+"""
+
+import pytest
+from support.calls import (
+    CALLER,
+    CARRIER,
+    LAB,
+    NOW,
+    SIGN,
+    VERIFY,
+    X5U,
+    arriving,
+    identity,
+    invite,
+    leaving,
+    make_engine,
+    result,
+)
+
+from sbc_filter.engine.verdict import Answer, Need, Verdict
+from sbc_filter.errors import Detail
+from sbc_filter.sip.message import SipMessage
+
+GOOD = identity()
+VICTIM = "19995550000"
+SPOOFED = f"P-Asserted-Identity: <sip:+{VICTIM};verstat=TN-Validation-Passed@h>"
+OURS = f"P-Asserted-Identity: <sip:+{CALLER};verstat=TN-Validation-Passed@carrier.example>"
+RULES = pytest.mark.parametrize("rules", ["", VERIFY], ids=["no rule", "verify"])
+
+
+def asserted(message: bytes) -> list[bytes]:
+    """The P-Asserted-Identity values that an SBC would see."""
+    return SipMessage.parse(message).values(b"p-asserted-identity")
+
+
+@RULES
+@pytest.mark.parametrize("hidden", [f"X-A: 1\r{SPOOFED}", f"X-A: 1\r\r{SPOOFED}", f"X-A: 1\0\r{SPOOFED}\r\r"])
+def test_a_bare_cr_hides_nothing(rules: str, hidden: str) -> None:
+    """Some stacks end lines, or all headers, at a CR alone: what goes on has none, and NUL neither."""
+    message = invite(hidden, GOOD)
+    out = result(make_engine(rules), arriving(message))[1]
+    assert b"\0" not in out
+    assert out.count(b"\r") == out.count(b"\r\n")
+    assert out.replace(f"{OURS}\r\n".encode(), b"") == message.replace(
+        hidden.encode(), hidden.replace("\r", " ").replace("\0", " ").encode()
+    )
+
+
+def test_our_own_messages_pass_as_they_are() -> None:
+    message = invite("X-A: 1\rX-B: 2")
+    assert result(make_engine(SIGN), leaving(message))[:2] == ("accept", message)
+
+
+def test_a_copy_is_made_harmless_as_well() -> None:
+    message = invite("X-A: 1\rX-B: 2", GOOD)
+    engine = make_engine()
+    first, second = (result(engine, arriving(message))[1] for _ in range(2))
+    assert first == second
+    assert b"X-A: 1 X-B: 2\r\n" in first
+
+
+@RULES
+@pytest.mark.parametrize(
+    ("uri", "left"),
+    [
+        (';ver;verstat="x"stat=TN-Validation-Passed@h', ";ver;xstat=TN-Validation-Passed@h"),
+        (';verstat="x"verstat=TN-Validation-Passed@h', ";xverstat=TN-Validation-Passed@h"),
+        ("%3bverstat=TN-Validation-Passed@h", "@h"),
+        (";\x0bverstat=TN-Validation-Passed@h", "@h"),
+    ],
+)
+def test_a_cut_makes_no_new_verstat(rules: str, uri: str, left: str) -> None:
+    message = invite(f"P-Preferred-Identity: <sip:+{VICTIM}{uri}>")
+    out = result(make_engine(rules), arriving(message))[1]
+    assert f"P-Preferred-Identity: <sip:+{VICTIM}{left}>\r\n".encode() in out
+
+
+@pytest.mark.parametrize("to_tag", [";tag", ";tag=", ';tag=""', ";x;tag"])
+def test_an_empty_tag_is_none(to_tag: str) -> None:
+    """S-147: for others the call is new, so it is verified."""
+    record = result(make_engine(VERIFY + '[rule.on]\nno-identity = "reject"\n'), arriving(invite(to_tag=to_tag)))[2]
+    assert (record["action"], record["outcome"]) == ("reject", "no-identity")
+
+
+@pytest.mark.parametrize("leading", ["", "\r\n\r\n", " \r\n"])
+@pytest.mark.parametrize(
+    "claim",
+    [SPOOFED, "P-Attestation-Indicator: A", "p-attestation-indicator\r\n : A", "Origination-Id:\r\n A"],
+)
+def test_what_cannot_be_read_claims_nothing(leading: str, claim: str) -> None:
+    """S-114: a lenient SBC may read it; of the rest not a byte changes."""
+    broken = leading.encode() + invite(claim).replace(b"Content-Length: 0", b"Content-Length: 9")
+    out, record = result(make_engine(), arriving(broken))[1:]
+    assert record["outcome"] == "unparseable"
+    line = f"{claim}\r\n".encode()
+    left = f"P-Asserted-Identity: <sip:+{VICTIM}@h>\r\n".encode() if claim == SPOOFED else b""
+    assert out == broken.replace(line, left)
+
+
+def test_nor_does_its_last_line() -> None:
+    broken = b"INVITE sip:a@b SIP/2.0\r\nVia: x\r\nP-Attestation-Indicator: A"
+    assert result(make_engine(), arriving(broken))[1] == b"INVITE sip:a@b SIP/2.0\r\nVia: x\r\n"
+
+
+@pytest.mark.parametrize(
+    "pai",
+    [
+        f"P-Asserted-Identity: a:b <sip:+{VICTIM}@h>",
+        f"P-Asserted-Identity: < sip:+{VICTIM}@h>",
+        f"P-Asserted-Identity: <sip:+{VICTIM}@anonymous.invalid;x=@>",
+        f"P-Asserted-Identity: <sip:9995550000@anonymous.invalid>, <tel:+{CALLER}>",
+        f"P-Asserted-Identity: <sip:+{CALLER}@h>, <sip:+{VICTIM}@h>",
+    ],
+)
+def test_the_only_identity_asserted_is_the_one_verified(pai: str) -> None:
+    """S-112, S-160: an SBC takes the first that it can read, wherever a stranger puts Via and Record-Route."""
+    message = invite(pai, GOOD, "Record-Route: <sip:192.0.2.7;lr>")
+    out, record = result(make_engine(VERIFY), arriving(message))[1:]
+    assert record["outcome"] == "passed"
+    assert pai.encode() not in out
+    (only,) = asserted(out)
+    assert f"+{CALLER};verstat=TN-Validation-Passed".encode() in only
+
+
+def test_of_a_trusted_peer_they_stay_behind_ours() -> None:
+    trunk = f'[trunks.t]\naddresses = ["{CARRIER}"]\ntrusted = true\n'
+    pai = f"<sip:9995550000@anonymous.invalid>, <tel:+{CALLER}>"
+    out = result(make_engine(trunk + VERIFY), arriving(invite(f"P-Asserted-Identity: {pai}", GOOD)))[1]
+    assert asserted(out) == [f"<tel:+{CALLER};verstat=TN-Validation-Passed>".encode(), pai.encode()]
+
+
+def test_what_is_marked_is_what_was_verified() -> None:
+    """From names somebody else than the header that the operator trusts."""
+    rules = VERIFY + '[rule.verify]\ncaller_from = ["remote-party-id", "from"]\n'
+    message = invite(f"Remote-Party-ID: <sip:+{CALLER}@h>", GOOD, caller=VICTIM)
+    out, record = result(make_engine(rules), arriving(message))[1:]
+    assert record["outcome"] == "passed"
+    assert asserted(out) == [f"<tel:+{CALLER};verstat=TN-Validation-Passed>".encode()]
+
+
+def test_a_display_name_is_left_alone_and_nothing_is_cut_across_it() -> None:
+    message = invite(f'P-Asserted-Identity: "a;verstat=" <sip:+{CALLER}@h>;x="y"', GOOD)
+    out = result(make_engine(VERIFY), arriving(message))[1]
+    assert asserted(out) == [f'"a;verstat=" <sip:+{CALLER};verstat=TN-Validation-Passed@h>;x="y"'.encode()]
+
+
+@pytest.mark.parametrize("parameter", ["foo=a@b", "foo=x:y@b"])
+def test_the_mark_of_a_tel_uri_stands_at_its_end(parameter: str) -> None:
+    message = invite(f"P-Asserted-Identity: <tel:+{CALLER};{parameter}>", GOOD)
+    out = result(make_engine(VERIFY), arriving(message))[1]
+    assert asserted(out) == [f"<tel:+{CALLER};{parameter};verstat=TN-Validation-Passed>".encode()]
+
+
+def test_a_mark_without_room_is_not_recorded() -> None:
+    message = invite("X: " + "x" * 64000)
+    message = message.replace(b"x" * 64000, b"x" * (64000 + 65507 - len(message)))
+    action, out, record = result(make_engine(VERIFY), arriving(message))
+    assert (action, out, record["verstat"]) == ("accept", message, None)
+
+
+def test_a_cancel_ends_every_copy_that_is_held() -> None:
+    """Copies that differ are held each by itself, and are one transaction (S-145)."""
+    engine = make_engine(known=False)
+    copies = [invite(GOOD, "X: a"), invite(GOOD, "X: b")]
+    assert all(isinstance(engine.process(arriving(copy), NOW), Need) for copy in copies)
+    cancel = copies[0].replace(b"INVITE", b"CANCEL").replace(GOOD.encode() + b"\r\n", b"")
+    assert len(_verdict(engine.process(arriving(cancel), NOW)).emit) == 2
+    for need in (1, 2):
+        assert _verdict(engine.resume(need, Answer(LAB.chain, None, NOW + 60), NOW)).action == "drop"
+
+
+@pytest.mark.parametrize(
+    ("caller", "detail"), [("1" * 33, "no-caller"), ("1" * 16, "no-caller"), ("**********", "no-caller")]
+)
+def test_what_is_no_number_is_not_signed(caller: str, detail: str) -> None:
+    record = result(make_engine(SIGN), leaving(invite(caller=caller)))[2]
+    assert (record["outcome"], record["detail"]) == ("unsigned", detail)
+
+
+def test_a_remembered_failure_keeps_nothing_of_the_calls_it_ended() -> None:
+    engine = make_engine(known=False)
+    engine.learn(X5U, Answer(None, Detail.FETCH_STATUS, NOW + 60), NOW)
+    for number in range(5):
+        result(engine, arriving(invite(identity(), number=number)))
+    failure = engine._certificates.lookup(X5U, NOW)
+    assert isinstance(failure, Exception)
+    assert failure.__traceback__ is None
+
+
+def test_what_is_remembered_of_large_calls_is_bounded() -> None:
+    """64 MiB in all, however large the answers are."""
+    engine = make_engine(VERIFY + '[rule.on]\nno-identity = "reject"\n')
+    for number in range(1500):
+        engine.process(
+            arriving(invite(number=number).replace(b"Via: ", b"Via: SIP/2.0/UDP h\r\n" * 1500 + b"Via: ", 1)[:65000]),
+            NOW,
+        )
+        engine.process(arriving(invite("Via: " + "v" * 60000, number=number)), NOW)
+    kept = engine._transactions._decided
+    held = sum(entry[2] for generation in (kept._young, kept._old) for entry in generation.values())
+    assert held <= 64 << 20
+    assert len(kept) < 1500
+
+
+def _verdict(decision: Verdict | Need) -> Verdict:
+    assert isinstance(decision, Verdict)
+    return decision
