@@ -14,7 +14,6 @@ from sbc_filter.sip.layout import Reader
 from sbc_filter.sip.message import SipMessage, apply_edits
 from sbc_filter.sip.number import Canonicaliser
 
-
 MAX_UNCLEAN = 64  # octets made harmless in one message
 
 
@@ -60,6 +59,9 @@ class Intake:
         place = self._network.place(flow)
         made = blank_record(flow, place, now)
         made.method, made.outcome, made.detail = method, Outcome.UNPARSEABLE, error.detail
+        if place.is_stranger and self._network.drop_unreadable:
+            made.action = Action.DROP
+            return Verdict(Action.DROP, record=made)
         if place.is_stranger:
             scrubbed = marking.scrub_unreadable(buffer)
             if scrubbed != buffer:

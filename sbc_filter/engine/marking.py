@@ -75,7 +75,8 @@ def mark(message: SipMessage, party: Party, verstat: str, *, trusted: bool) -> N
     """
     buffer = message.buffer
     if party.source == "pai" and party.alone:
-        if b"%" in buffer[party.start : party.end] or b"verstat" in buffer[party.start : party.end].lower():
+        uri = buffer[party.start : party.end]
+        if b"%" in uri or b"verstat" in uri.lower():
             _cut(message, party.start, party.end)
         position = _position(buffer, party.start, party.end)
         message.replace(position, position, b";verstat=" + verstat.encode())

@@ -33,7 +33,8 @@ class Network:
     """The SBC's addresses, its SIP ports and its trunks.
 
     Without SBC addresses (a replay without configuration) there is no direction: both ends of a
-    flow are then tried for a trunk, the source first, and nobody is called untrusted.
+    flow are then tried for a trunk, the source first, and nobody is called untrusted. With `drop_unreadable`
+    what strangers send and nobody can read ends here: a lenient SBC could read it, past all rules.
     """
 
     def __init__(
@@ -43,8 +44,10 @@ class Network:
         trusted_peers: Networks = (),
         emergency: Sequence[str] = (),
         trunk_of: TrunkLookup = lambda *_: None,
+        drop_unreadable: bool = False,
     ) -> None:
         self.ports = frozenset(ports)
+        self.drop_unreadable = drop_unreadable
         self._sbc = frozenset(str(ip_address(address)) for address in sbc)
         self._trusted_peers = trusted_peers
         self._exact = frozenset(pattern.lower() for pattern in emergency if not pattern.endswith("*"))

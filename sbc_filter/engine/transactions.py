@@ -90,7 +90,11 @@ class Transactions:
 
     def decide(self, key: MessageKey, outcome: Remembered, now: float) -> None:
         """Remember an outcome for the retransmissions to come."""
-        size = _OVERHEAD + sum(len(edit[2]) for edit in outcome.edits) + sum(len(sent.payload) for sent in outcome.emit)
+        size = _OVERHEAD
+        for _, _, data in outcome.edits:
+            size += len(data)
+        for sent in outcome.emit:
+            size += len(sent.payload)
         self._decided.put(key, outcome, now + LIFETIME, now, size)
 
     def is_rejected(self, key: TransactionKey, now: float) -> bool:

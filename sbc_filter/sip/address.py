@@ -5,7 +5,6 @@ from typing import NamedTuple
 from sbc_filter.errors import Detail, MessageError
 from sbc_filter.sip import grammar
 
-
 MAX_ADDRESSES = 32  # in one header field
 
 

@@ -47,7 +47,8 @@ COMMA = re.compile(LWS + rb"," + LWS)
 
 # ;name, ;name=token, ;name="quoted", ;name=<uri>, ;name=[ipv6]
 PARAMETER = re.compile(
-    LWS + rb";" + LWS + rb"(" + TOKEN + rb")(?:" + LWS + rb"=" + LWS + rb"(<[^<>\"\s]*>|" + QUOTED + rb"|[^\s;,\"<>]+)?)?"
+    LWS + rb";" + LWS + rb"(" + TOKEN + rb")"
+    rb"(?:" + LWS + rb"=" + LWS + rb"(<[^<>\"\s]*>|" + QUOTED + rb"|[^\s;,\"<>]+)?)?"
 )  # fmt: skip
 PARAMETERS = re.compile(rb"(?:" + PARAMETER.pattern + rb")*+" + LWS)
 

@@ -16,7 +16,7 @@ from sbc_filter.sip.names import KNOWN, canonical
 
 _MANDATORY = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))  # RFC 3261 §8.1.1
 _AT_MOST_ONCE = (b"from", b"to", b"call-id", b"cseq", b"content-length", b"max-forwards")
-MAX_HEADERS = 256  # fields of one message; real ones have a tenth of that
+MAX_HEADERS, MAX_LINES = 256, 1024  # fields and lines of one message; real ones have a tenth of that
 _ROUTING = frozenset((b"via", b"route", b"record-route"))
 
 # Where one header field stands: (start, value, end); `buffer[start:end]` are its lines,
@@ -79,6 +79,8 @@ class SipMessage:
             raise MessageError(Detail.START_LINE)
         start = request.end()
         lines, body = _header_lines(buffer, start)
+        if len(lines) > MAX_LINES:
+            raise MessageError(Detail.HEADER_SYNTAX, f"more than {MAX_LINES} lines")
         if not is_clean(buffer, body):
             raise MessageError(Detail.HEADER_SYNTAX, "a bare CR, or NUL")
         names = [line.partition(b":")[0] for line in lines]

@@ -175,7 +175,9 @@ def test_what_is_marked_is_the_original_without_the_mark(message: bytes) -> None
         out = parse(verdict.payload).payload
         inside = re.sub(rb";verstat=No-TN-Validation", b"", out, count=1)
         line = re.sub(rb"P-Asserted-Identity: <[^>]*;verstat=No-TN-Validation[^>]*>\r\n", b"", out, count=1)
-        assert message in (inside, line)
+        # A P-Asserted-Identity that cannot be read makes room for ours (see test_boundary).
+        others = re.sub(rb"(?i)P-Asserted-Identity[ \t]*:.*\n(?:[ \t].*\n)*", b"", message)
+        assert message in (inside, line) or line == others
 
 
 @given(st.data())

@@ -11,7 +11,6 @@ from support.calls import (
     NOW,
     SIGN,
     VERIFY,
-    X5U,
     arriving,
     identity,
     invite,
@@ -22,6 +21,7 @@ from support.calls import (
 
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import Detail
+from sbc_filter.ops.pki import X5U
 from sbc_filter.sip.message import SipMessage
 
 GOOD = identity()
@@ -208,3 +208,12 @@ def test_what_is_remembered_of_large_calls_is_bounded() -> None:
 def _verdict(decision: Verdict | Need) -> Verdict:
     assert isinstance(decision, Verdict)
     return decision
+
+
+@pytest.mark.parametrize(("trusted", "action"), [("false", "drop"), ("true", "accept")])
+def test_what_cannot_be_read_may_be_dropped(trusted: str, action: str) -> None:
+    """Where the operator says so: else a call could go past every rule by being broken just enough."""
+    trunks = f'[trunks.t]\naddresses = ["{CARRIER}"]\ntrusted = {trusted}\n'
+    broken = invite().replace(b"Content-Length: 0", b"Content-Length: 9")
+    record = result(make_engine(trunks + VERIFY, drop_unreadable=True), arriving(broken))[2]
+    assert (record["action"], record["outcome"], record["detail"]) == (action, "unparseable", "content-length")

@@ -103,10 +103,11 @@ def make_engine(
     chain: bytes = LAB.chain,
     trust: TrustStore = TRUST,
     held_limit: int = 1000,
+    drop_unreadable: bool = False,
 ) -> Engine:
     """An engine with these rules. With `known` it has `chain`, the laboratory's, in memory already."""
     ruleset, trunks = load_rules({"rules.toml": rules}, lambda name: (lists or {})[name], ["ours"])
-    network = Network(sbc, (5060,), (), emergency, TrunkTable(trunks))
+    network = Network(sbc, (5060,), (), emergency, TrunkTable(trunks), drop_unreadable)
     made = Engine(ruleset, network, CertificateMemory(trust), {"ours": CREDENTIAL}, b"secret", held_limit=held_limit)
     if known:
         made.learn(X5U, Answer(chain, None, NOW + 86400), NOW)
