@@ -37,9 +37,11 @@ _BLANK_LINE = re.compile(rb"\n\r?\n")
 
 def scrub(message: SipMessage) -> None:
     """Edit: remove every verstat parameter and attestation header of a peer that is not trusted (S-114)."""
+    names = message.names()
     for name in _ASSERTIONS:
-        for header in message.headers(name):
-            message.remove(header)
+        if name in names:
+            for header in message.headers(name):
+                message.remove(header)
     buffer = message.buffer
     if b"%" not in buffer and b"verstat" not in buffer.lower():
         return
@@ -127,10 +129,8 @@ def _head_end(buffer: bytes) -> int:
 
 def _position(buffer: bytes, start: int, end: int) -> int:
     """Where a parameter of the telephone number goes: inside the user part of a SIP URI, else at the end."""
-    if buffer[start : start + 4].lower() == b"tel:":
-        return end
     at = buffer.find(b"@", start, end)
-    if at < 0:
+    if at < 0 or buffer[start : start + 4].lower() == b"tel:":
         return end
     colon = buffer.find(b":", start, at)
     password = buffer.find(b":", colon + 1, at)

@@ -44,6 +44,7 @@ from sbc_filter.stir.verification import Missing
 
 _ACCEPT = Verdict(Action.ACCEPT)
 _DROP = Verdict(Action.DROP)
+_INVITE = b"INVITE"
 _ACTIONS = {
     TreatmentAction.REJECT: Action.REJECT,
     TreatmentAction.REDIRECT: Action.REDIRECT,
@@ -85,19 +86,19 @@ class Engine:
         except PacketError as error:
             self.counters[error.detail] += 1
             return _ACCEPT
-        ours = OURS.match(packet.payload)
-        if ours is None:
+        method = _method(packet.payload)
+        if method is None:
             return _ACCEPT
         ports = self._ports
         if packet.dport not in ports and packet.sport not in ports:
             return _ACCEPT
         flow = _flow(packet.src_bytes, packet.sport, packet.dst_bytes, packet.dport)
-        return self._decide(packet.payload, ours[1], flow, now, packet)
+        return self._decide(packet.payload, method, flow, now, packet)
 
     def decide(self, message: bytes, flow: Flow, now: float) -> Verdict | Need:
         """One SIP message in. A verdict's `payload` is the whole new message."""
-        ours = OURS.match(message)
-        return _ACCEPT if ours is None else self._decide(message, ours[1], flow, now, None)
+        method = _method(message)
+        return _ACCEPT if method is None else self._decide(message, method, flow, now, None)
 
     def resume(self, need_id: int, answer: Answer, now: float) -> Verdict | Need:
         """The awaited thing, or why it is not to be had. May end in another `Need`."""
@@ -123,11 +124,11 @@ class Engine:
         return released
 
     def _decide(self, message: bytes, method: bytes, flow: Flow, now: float, packet: Packet | None) -> Verdict | Need:
-        if method != b"INVITE" and method.upper() != b"INVITE":
+        if method is not _INVITE:
             try:
                 return self._uas.ack_or_cancel(message, flow, now)
             except MessageError as error:
-                unreadable = self._intake.unreadable(method.decode().upper(), message, flow, now, error)
+                unreadable = self._intake.unreadable(method.decode(), message, flow, now, error)
                 return _wrap(unreadable, packet)
         key = message_key(message, flow)
         known = self._transactions.decided(key, now)
@@ -248,6 +249,17 @@ def _monitored(rule: Rule, case: Case, decision: Decision) -> Record:
 @lru_cache(maxsize=16384)
 def _flow(src: bytes, sport: int, dst: bytes, dport: int) -> Flow:
     return Flow(address_text(src), sport, address_text(dst), dport, "udp")
+
+
+def _method(message: bytes) -> bytes | None:
+    """INVITE, ACK or CANCEL, whatever stands in front of it and however it is written; None for all other bytes."""
+    if message.startswith(b"INVITE "):
+        return _INVITE
+    ours = OURS.match(message)
+    if ours is None:
+        return None
+    method: bytes = ours[1].upper()
+    return _INVITE if method == _INVITE else method
 
 
 def _wrap(verdict: Verdict, packet: Packet | None) -> Verdict:

@@ -37,7 +37,7 @@ class SipMessage:
     """
 
     __slots__ = (
-        "_addresses", "_edits", "_first", "_groups", "_keys", "_learnt", "_match", "_plain", "_span", "_start",
+        "_addresses", "_edits", "_first", "_groups", "_keys", "_learnt", "_match", "_plain", "_span", "_start", "_unique",
         "body", "buffer", "method", "uri",
     )  # fmt: skip
 
@@ -61,6 +61,7 @@ class SipMessage:
         self.body = body  # where it begins
         self._start = start  # of the first header line
         self._keys = keys
+        self._unique = len(keys) == len(first)
         self._first = first
         self._span = span
         self._groups = groups
@@ -110,7 +111,7 @@ class SipMessage:
         """Raise `MessageError` unless what every request must carry is there, once and well-formed."""
         if not self._first.keys() >= _MANDATORY:
             raise MessageError(Detail.HEADER_MISSING)
-        if len(self._first) < len(self._keys):
+        if not self._unique:
             for name in _AT_MOST_ONCE:
                 if self._keys.count(name) > 1:
                     raise MessageError(Detail.HEADER_REPEATED, name.decode())
@@ -174,7 +175,7 @@ class SipMessage:
         if first is None:
             return ()
         keys = self._keys
-        if len(keys) == len(self._first):
+        if self._unique:
             return ((self._line_start(first), *self._span(self._groups[first])),)
         return [
             (self._line_start(at), *self._span(self._groups[at])) for at in range(first, len(keys)) if keys[at] == name
@@ -189,13 +190,13 @@ class SipMessage:
 
     def count(self, name: bytes) -> int:
         """How many header fields of this name there are."""
-        if len(self._keys) == len(self._first):
+        if self._unique:
             return 1 if name in self._first else 0
         return self._keys.count(name)
 
     def values(self, name: bytes) -> list[bytes]:
         """The values of all header fields of this name, in order (see `value`)."""
-        if len(self._keys) == len(self._first):
+        if self._unique:
             value = self.first(name)
             return [] if value is None else [value]
         return [self.value(header) for header in self.headers(name)]

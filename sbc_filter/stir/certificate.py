@@ -1,7 +1,7 @@
 """Certificates as they come from a repository, and what is left of one once it was validated."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -41,11 +41,10 @@ class SigningCertificate:
     not_before: float
     not_after: float
     constraints: tuple[ClaimConstraints, ...] = ()
+    spc: str | None = field(init=False)  # the service provider code, None for a certificate for numbers
 
-    @property
-    def spc(self) -> str | None:
-        """The service provider code, None for a certificate for numbers."""
-        return self.tnauthlist.spcs[0] if self.tnauthlist.spcs else None
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spc", self.tnauthlist.spcs[0] if self.tnauthlist.spcs else None)
 
 
 def parse_certificates(

@@ -149,9 +149,9 @@ def _protected(header: bytes, parameters: bytes) -> Jose:
 def _judge(token: Token, call: Call, policy: Policy, certificates: CertificateLookup) -> Verification | Missing:
     jose, claims, _, _ = token
     _check_call(claims, call, policy)
-    check_x5u(jose.x5u)
     certificate = certificates(jose.x5u)
     if certificate is None:
+        check_x5u(jose.x5u)
         return Missing(jose.x5u)
     if isinstance(certificate, VerificationError):
         # A new one: the remembered one would keep the stack of every call that it ended.

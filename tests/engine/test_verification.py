@@ -951,7 +951,10 @@ def test_s114_no_room_for_the_mark_is_no_way_around_the_scrub() -> None:
         ),  # V22
         ('[rule.on]\ninvalid = { action = "reject", code = 499 }\n', "499 Rejected"),
         # when before on; the first that holds
-        ('[[rule.when]]\noutcome = "invalid"\naction = "reject"\ncode = 607\n[rule.on]\ninvalid = "continue"\n', "607 Unwanted"),
+        (
+            '[[rule.when]]\noutcome = "invalid"\naction = "reject"\ncode = 607\n[rule.on]\ninvalid = "continue"\n',
+            "607 Unwanted",
+        ),
         ('[[rule.when]]\noutcome = ["stale"]\naction = "reject"\ncode = 607\n[rule.on]\ninvalid = "reject"\n', V438),
         ('[[rule.when]]\noutcome = ["invalid"]\naction = "continue"\n[rule.on]\ninvalid = "reject"\n', None),
         (
