@@ -8,7 +8,7 @@ never leave the engine; `ConfigurationError` says that the *operator's files* ar
 shown to them whole, every problem at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -149,6 +149,39 @@ class Detail(_Key):
     PACKET_PROTOCOL = "packet-protocol"
 
 
+_INVALID = (
+    Detail.IDENTITY_SYNTAX, Detail.TOO_MANY_IDENTITIES, Detail.TOO_LARGE, Detail.COMPACT_FORM, Detail.BASE64,
+    Detail.JSON, Detail.DUPLICATE_KEY, Detail.TYP, Detail.CRIT, Detail.X5U_MISSING, Detail.PPT_MISMATCH,
+    Detail.ALG_MISMATCH, Detail.INFO_MISMATCH, Detail.CLAIM_ORIG, Detail.CLAIM_DEST, Detail.CLAIM_IAT,
+    Detail.CLAIM_ATTEST, Detail.CLAIM_ORIGID, Detail.ORIG_MISMATCH, Detail.DEST_MISMATCH, Detail.SIGNATURE_LENGTH,
+    Detail.BAD_SIGNATURE, Detail.NUMBER_NOT_AUTHORIZED, Detail.CLAIM_CONSTRAINTS,
+)  # fmt: skip
+_UNTRUSTED = (
+    Detail.ALG, Detail.CERTIFICATE_UNREADABLE, Detail.CERTIFICATE_KEY, Detail.CERTIFICATE_PROFILE,
+    Detail.CRITICAL_EXTENSION, Detail.TNAUTHLIST, Detail.UNTRUSTED_CHAIN, Detail.EXPIRED, Detail.NOT_YET_VALID,
+    Detail.REVOKED, Detail.CRL_UNAVAILABLE,
+)  # fmt: skip
+_UNSIGNED = (
+    Detail.NO_CALLER, Detail.NO_CALLED, Detail.STALE_DATE, Detail.FUTURE_DATE, Detail.CREDENTIAL_EXPIRED,
+    Detail.NO_ROOM, Detail.CRYPTO,
+)  # fmt: skip
+# Which details a rule can meet behind each outcome of verification or signing.
+DETAILS: Mapping[Outcome, frozenset[Detail]] = {
+    Outcome.PASSED: frozenset(),
+    Outcome.NO_IDENTITY: frozenset({Detail.ABSENT, Detail.UNSUPPORTED_PPT}),
+    Outcome.ANONYMOUS: frozenset({Detail.NO_CALLER}),
+    Outcome.STALE: frozenset({Detail.STALE_DATE, Detail.FUTURE_DATE}),
+    Outcome.UNFETCHABLE: frozenset(detail for detail in Detail if detail.startswith("fetch-"))
+    | {Detail.X5U_POLICY, Detail.HOLD_LIMIT},
+    Outcome.UNTRUSTED: frozenset(_UNTRUSTED),
+    Outcome.INVALID: frozenset(_INVALID),
+    Outcome.REPLAYED: frozenset({Detail.TOKEN_SEEN}),
+    Outcome.SIGNED: frozenset(),
+    Outcome.ALREADY_SIGNED: frozenset({Detail.SHAKEN_PRESENT}),
+    Outcome.UNSIGNED: frozenset(_UNSIGNED),
+}
+
+
 class FilterError(Exception):
     """Root of all errors of this program."""
 
@@ -205,6 +238,10 @@ class ConfigurationError(FilterError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = tuple(problems)
+
+
+class UsageFault(FilterError):
+    """The command line asks for what makes no sense: exit code 2."""
 
 
 class EnvironmentFault(FilterError):

@@ -206,7 +206,7 @@ class Engine:
         """Edit, or answer, as the treatment says."""
         treatment = decision.treatment
         if treatment.action is _CONTINUE:
-            if rule.insertion is _INLINE or case.emergency:
+            if rule.insertion is _INLINE or case.emergency or decision.outcome is Outcome.ALREADY_SIGNED:
                 return self._continue(rule, case, decision, packet, now)
             treatment = REDIRECT
             decision = decision._replace(treatment=treatment)

@@ -159,5 +159,10 @@ def is_truncated(raw: bytes) -> bool:
 def blame(log: logging.Logger, counter: str, count: int) -> None:
     """Log the exception at hand, with its trace, the first, second, fourth, eighth … time: an attacker who
     finds a way to cause it must not be able to fill the disk."""
-    if count & (count - 1) == 0:
+    if is_power_of_two(count):
         log.exception("%s: %d so far", counter, count)
+
+
+def is_power_of_two(count: int) -> bool:
+    """How often a thing is said that happens again and again."""
+    return count & (count - 1) == 0

@@ -8,7 +8,7 @@ chose for overload. A packet that waits delays no other.
 import logging
 import selectors
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
@@ -19,7 +19,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import Detail
 from sbc_filter.io.emit import Emitter
-from sbc_filter.io.kernelqueue import KernelQueue, QueuedPacket, blame, is_truncated
+from sbc_filter.io.kernelqueue import KernelQueue, QueuedPacket, blame, is_power_of_two, is_truncated
 from sbc_filter.io.mailbox import Mailbox
 from sbc_filter.io.netlink import QueueSettings
 from sbc_filter.io.parking import Parked, Parking, Ticket
@@ -77,6 +77,7 @@ class QueueShell:
         self._count: Counter[str] = Counter()
         self._parking: Parking[QueuedPacket] = Parking(max_held)
         self._mailbox: Mailbox[tuple[Ticket, str, Answer]] = Mailbox()
+        self._jobs: deque[Callable[[], None]] = deque()
         self._stop = False
         self._closing = False
         self._queues: list[KernelQueue] = []
@@ -104,12 +105,19 @@ class QueueShell:
                     for key, _ in selector.select(self._patience()):
                         key.data()
                     self._expire()
+                    while self._jobs:
+                        self._jobs.popleft()()
             finally:
                 self._shut_down()
 
     def stop(self) -> None:
         """Make `run` return; from any thread or signal handler."""
         self._stop = True
+        self._mailbox.wake()
+
+    def soon(self, job: Callable[[], None]) -> None:
+        """Have `run` do this between two packets; from any thread or signal handler."""
+        self._jobs.append(job)
         self._mailbox.wake()
 
     def _patience(self) -> float:
@@ -187,6 +195,12 @@ class QueueShell:
         for record in (*verdict.monitored, *((verdict.record,) if verdict.record else ())):
             try:
                 self._sink(record)
+            except OSError as error:
+                self._count["records_lost"] += 1
+                if is_power_of_two(self._count["records_lost"]):
+                    _LOG.warning(
+                        "records cannot be written: %s; %d lost so far", error.strerror, self._count["records_lost"]
+                    )
             except Exception:
                 self._blame("record_errors")
 

@@ -60,12 +60,14 @@ class Replay:
         ask: Callable[[str], Answer],
         sink: Callable[[Record], None],
         time_of: Callable[[Frame], float] = lambda frame: frame.time,
+        look: Callable[[bytes], None] = lambda raw: None,
     ) -> None:
         self.counters: Counter[str] = Counter()
         self._engine = engine
         self._ask = ask
         self._sink = sink
         self._time_of = time_of
+        self._look = look  # at each IP packet as it was captured
         self._slots: deque[_Slot] = deque()
         self._reassembler: Reassembler[_Slot] = Reassembler(timeout=_REASSEMBLY)
 
@@ -92,6 +94,7 @@ class Replay:
     def _packet(self, slot: _Slot) -> None:
         start, end = slot.span
         raw = slot.frame.data[start:end]
+        self._look(raw)
         self._slots.append(slot)
         if not is_fragment(raw):
             self._settle([slot], len(raw), self._decide(raw, slot.frame))

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from sbc_filter.ops import config
-from sbc_filter.ops.setup import Setup, prepare
+from sbc_filter.ops.doubts import doubts
+from sbc_filter.ops.setup import Setup, read_all
 
 _DAY = 86400.0
 _SOON = 30.0  # days before the end of a certificate
@@ -15,10 +16,10 @@ _SOON = 30.0  # days before the end of a certificate
 
 def check(arguments: argparse.Namespace) -> int:
     """Check configuration and rules; every problem at once, exit code 1 if there is any."""
-    path = config.find(arguments.config)
-    setup = prepare(config.load(path), arguments.rules)
+    path = config.needed(arguments.config)
+    setup = read_all(path, arguments.rules)
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{path or 'no configuration file: the defaults'}: good", soft_wrap=True)
+    console.print(f"{path}: good", soft_wrap=True)
     network = setup.configuration.network
     console.print(
         f"SBC      {', '.join(network.sbc) or 'no address: no call has a direction'}; ports {list(network.ports)}"
@@ -31,6 +32,8 @@ def check(arguments: argparse.Namespace) -> int:
     _credentials(console, setup)
     console.print()
     _rules(console, setup)
+    for doubt in doubts(setup, arguments.rules):
+        console.print(f"warning: {doubt}", markup=False)
     return 0
 
 
@@ -45,6 +48,7 @@ def _credentials(console: Console, setup: Setup) -> None:
 
 def _rules(console: Console, setup: Setup) -> None:
     table = Table("Rule", "Mode", "Action", "Insertion", "File", box=None, pad_edge=False)
-    for rule in setup.rules.rules:
-        table.add_row(rule.name, rule.mode, rule.action, rule.insertion, rule.file)
+    for rule, conditions in zip(setup.rules.rules, setup.rules.conditions, strict=True):
+        share = f" {conditions.enforce_percent:g} %" if conditions.enforce_percent < 100 else ""
+        table.add_row(rule.name, rule.mode + share, rule.action, rule.insertion, rule.file)
     console.print(table if setup.rules.rules else "no rules: every call passes")

@@ -1,16 +1,19 @@
 """The command line: parses, calls one command, turns every error into one clear sentence and an exit code."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sbc_filter import __version__
-from sbc_filter.errors import ConfigurationError, EnvironmentFault, FilterError
-from sbc_filter.ops.pki import SPC, X5U
+from sbc_filter.errors import ConfigurationError, EnvironmentFault, FilterError, UsageFault, VerificationError
+from sbc_filter.ops import signals, streams
 
 GOOD, NO, USAGE, ENVIRONMENT = 0, 1, 2, 3
 
+_CODES: dict[type[FilterError], int] = {UsageFault: USAGE, EnvironmentFault: ENVIRONMENT}
+_SPC = re.compile("[0-9A-Z]{1,8}")
 _EPILOG = """\
 Exit codes: 0 good; 1 the answer is no (a mistake in a file, a call that was not signed);
 2 the command line is wrong; 3 this machine lacks something (privilege, kernel feature, program)."""
@@ -18,29 +21,60 @@ Exit codes: 0 good; 1 the answer is no (a mistake in a file, a call that was not
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    given = parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = given.command
     try:
-        return command(given)
-    except ConfigurationError as error:
-        for problem in error.problems:
-            print(f"sbc-filter: {problem}", file=sys.stderr)
-        return NO
-    except EnvironmentFault as error:
-        print(f"sbc-filter: {error}", file=sys.stderr)
-        return ENVIRONMENT
-    except FilterError as error:
-        print(f"sbc-filter: {error}", file=sys.stderr)
-        return NO
+        with signals.raising():
+            streams.complete()
+            return _finished(_obey(arguments))
+    except signals.Interrupted as interrupted:
+        streams.abandon()
+        return 128 + interrupted.number
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has had enough
+        streams.abandon()  # the reader of our output has had enough
         return GOOD
-    except KeyboardInterrupt:
-        return 130
+
+
+def _obey(arguments: Sequence[str] | None) -> int:
+    try:
+        given = parser().parse_args(arguments)
+        command: Callable[[argparse.Namespace], int] = given.command
+        return command(given)
+    except SystemExit:
+        _finished(GOOD)  # the help is output as well
+        raise
+    except ConfigurationError as error:
+        _complain(*error.problems)
+        return NO
+    except FilterError as error:
+        _complain(error)
+        return _CODES.get(type(error), NO)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if not streams.is_output(error):
+            raise
+        streams.abandon()
+        _complain(f"standard output cannot be written: {error.strerror}")
+        return NO
+
+
+def _finished(code: int) -> int:
+    try:
+        streams.finish()
+    except streams.OutputFault as error:
+        _complain(error)
+        return code or NO
+    return code
+
+
+def _complain(*sentences: object) -> None:
+    for sentence in sentences:
+        print(f"sbc-filter: {sentence}", file=sys.stderr)
 
 
 def parser() -> argparse.ArgumentParser:
     """The grammar of the command line. A command's modules are imported when it runs, not before."""
+    from sbc_filter.ops.pki import SPC, X5U
+
     top = argparse.ArgumentParser(
         prog="sbc-filter",
         description="STIR/SHAKEN for a session border controller that knows nothing of it: signs the INVITEs "
@@ -71,20 +105,24 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
     )
-    _files(replay)
+    _files(replay, where="sbc-filter.toml beside the capture, then here, then in /etc/sbc-filter")
 
     check = _command(commands, "check", "check configuration and rules; report every mistake at once", _check)
     _files(check)
 
     sign = _command(commands, "sign", "sign one SIP message, as a call that leaves", _sign)
     sign.add_argument("file", type=Path, metavar="FILE", help="the message, or - for standard input")
-    sign.add_argument("--to", metavar="ADDRESS[:PORT]", help="where it goes, for rules that name a trunk")
+    sign.add_argument(
+        "--to", type=_endpoint, metavar="ADDRESS[:PORT]", help="where it goes, for rules that name a trunk"
+    )
     _files(sign)
 
     pki = _command(commands, "pki", "make a laboratory: CA, certificate, keys, CRL, configuration, rules", _pki)
     pki.add_argument("folder", type=Path, metavar="DIR", help="folder to make it in")
-    pki.add_argument("--spc", default=SPC, help="service provider code in the certificate (default %(default)s)")
-    pki.add_argument("--x5u", default=X5U, help="URL of the certificate (default %(default)s)")
+    pki.add_argument(
+        "--spc", default=SPC, type=_spc, help="service provider code in the certificate (default %(default)s)"
+    )
+    pki.add_argument("--x5u", default=X5U, type=_x5u, help="URL of the certificate (default %(default)s)")
 
     firewall = _command(commands, "firewall", "the rules by which the kernel feeds the filter", _firewall)
     firewall.add_argument(
@@ -107,13 +145,13 @@ def _command(
     return made
 
 
-def _files(command: argparse.ArgumentParser, *, rules: bool = True) -> None:
-    command.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="configuration (default: sbc-filter.toml here, then in /etc/sbc-filter)",
-    )
+def _files(
+    command: argparse.ArgumentParser,
+    *,
+    rules: bool = True,
+    where: str = "sbc-filter.toml here, then in /etc/sbc-filter",
+) -> None:
+    command.add_argument("--config", type=Path, metavar="FILE", help=f"configuration (default: {where})")
     if rules:
         command.add_argument(
             "--rules",
@@ -131,6 +169,31 @@ def _time(text: str) -> str:
             parse_time(text)
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is neither capture, now nor a time") from None
+    return text
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    from sbc_filter.rules.trunk import parse_endpoint
+
+    try:
+        return parse_endpoint(text, 5060)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address such as 192.0.2.7 or 192.0.2.7:5080") from None
+
+
+def _spc(text: str) -> str:
+    if _SPC.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no service provider code: 1 to 8 digits or capital letters")
+    return text
+
+
+def _x5u(text: str) -> str:
+    from sbc_filter.stir.x5u import check_x5u
+
+    try:
+        check_x5u(text)
+    except VerificationError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} breaks the rules for such URLs: {error}") from None
     return text
 
 

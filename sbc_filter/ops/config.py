@@ -90,26 +90,55 @@ def find(given: Path | None, beside: Path | None = None) -> Path | None:
     if given is not None:
         return given
     folders = [beside.parent] if beside is not None else []
-    candidates = [*(folder / NAME for folder in (*folders, Path()))]
-    if beside is None:
-        candidates.append(SYSTEM)
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    candidates = [*(folder / NAME for folder in (*folders, Path())), SYSTEM]
+    return next((candidate for candidate in candidates if _is_there(candidate)), None)
+
+
+def needed(given: Path | None) -> Path:
+    """The configuration file; `ConfigurationError` when there is none at all."""
+    path = find(given)
+    if path is None:
+        sentence = f"neither ./{NAME} nor {SYSTEM}; make one with `sbc-filter pki DIR`"
+        raise ConfigurationError([Problem("no configuration", "", sentence)])
+    return path
 
 
 def load(path: Path | None) -> Configuration:
     """Read a configuration file; without one, the defaults. `ConfigurationError` with every problem."""
+    problems: list[Problem] = []
+    configuration = read(path, problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return configuration
+
+
+def read(path: Path | None, problems: list[Problem]) -> Configuration:
+    """The same, but what is wrong is added to `problems`, and the rest is what could be read."""
     if path is None:
         return Configuration()
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")  # some editors begin a file with a mark that is no part of it
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([Problem(str(path), "", f"cannot be read: {reason(error)}")]) from None
-    return parse(str(path), text, path.parent)
+        problems.append(Problem(str(path), "", f"cannot be read: {reason(error)}"))
+        return Configuration(str(path), path.parent)
+    return parse(str(path), text, path.parent, problems)
 
 
-def parse(file: str, text: str, folder: Path) -> Configuration:
-    """A configuration from its text; `folder` is what relative paths are relative to."""
-    problems: list[Problem] = []
+def parse(file: str, text: str, folder: Path, problems: list[Problem] | None = None) -> Configuration:
+    """A configuration from its text; `folder` is what relative paths are relative to.
+
+    What is wrong is added to `problems`; without such a list it is a `ConfigurationError`.
+    """
+    found: list[Problem] = []
+    configuration = _parse(file, text, folder, found)
+    if problems is not None:
+        problems += found
+    elif found:
+        raise ConfigurationError(found)
+    return configuration
+
+
+def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Configuration:
     top = Table(parse_toml(file, text, problems), file, "", problems)
     rules = top.table("rules")
     log = top.table("log")
@@ -127,8 +156,6 @@ def parse(file: str, text: str, folder: Path) -> Configuration:
     )
     for table in (rules, log, top):
         table.close()
-    if problems:
-        raise ConfigurationError(problems)
     return configuration
 
 
@@ -137,28 +164,43 @@ def reason(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
+def _is_there(candidate: Path) -> bool:
+    try:
+        return candidate.is_file()
+    except OSError as error:  # a folder that may not be entered
+        sentence = f"cannot be looked for: {reason(error)}; name a configuration with --config"
+        raise ConfigurationError([Problem(str(candidate), "", sentence)]) from None
+
+
 def _network(table: Table) -> NetworkSettings:
     sbc = []
     for text in table.texts("sbc"):
         try:
             sbc.append(str(ip_address(text)))
         except ValueError:
-            table.problem("sbc", f"{text!r} is no address")
-    ports = table.raw("ports")
-    if ports is not None and not (
-        isinstance(ports, list) and ports and all(type(port) is int and 0 < port < 65536 for port in ports)
-    ):
-        table.problem("ports", "has to be a list of port numbers such as [5060]")
-        ports = None
+            table.problem("sbc", f"{text!r} is no address such as 203.0.113.10")
     settings = NetworkSettings(
         tuple(sbc),
-        tuple(ports or (5060,)),
+        _ports(table),
         read_networks(table, "trusted_peers"),
         table.texts("emergency", NetworkSettings().emergency),
         table.choice("numbering", PROFILES, "nanp"),
     )
     table.close()
     return settings
+
+
+def _ports(table: Table) -> tuple[int, ...]:
+    ports = table.raw("ports")
+    if ports is None:
+        return NetworkSettings().ports
+    if not isinstance(ports, list) or not ports:
+        table.problem("ports", "has to be a list of port numbers such as [5060]")
+        return NetworkSettings().ports
+    for port in ports:
+        if type(port) is not int or not 0 < port < 65536:
+            table.problem("ports", f"{port!r} is no port number from 1 to 65535")
+    return tuple(port for port in ports if type(port) is int)
 
 
 def _queue(table: Table) -> QueueConfiguration:

@@ -4,7 +4,7 @@ import argparse
 
 from sbc_filter.io import iptables
 from sbc_filter.ops import config
-from sbc_filter.ops.setup import prepare
+from sbc_filter.ops.setup import read_all
 
 
 def firewall(arguments: argparse.Namespace) -> int:
@@ -13,7 +13,7 @@ def firewall(arguments: argparse.Namespace) -> int:
         iptables.remove()
         print("the rules are gone")
         return 0
-    plan = prepare(config.load(config.find(arguments.config))).plan()
+    plan = read_all(config.needed(arguments.config)).plan()
     if arguments.action == "show":
         print(plan.show())
         return 0

@@ -56,8 +56,8 @@ class Lab:
 
     def host(self, name: str, forwarding: bool = False) -> None:
         """Add a host; with `forwarding` it is a router for both families."""
+        self._hosts.append(name)  # before it is there: a signal may come in between
         _ip("netns", "add", self.namespace(name))
-        self._hosts.append(name)
         self.run(name, "ip", "link", "set", "lo", "up")
         self.sysctl(name, "net/ipv6/conf/default/accept_dad", "0")  # addresses are usable at once
         if forwarding:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO, NamedTuple
 
 from rich.console import Console
@@ -49,12 +48,23 @@ class Tally:
         return sum(count for kind, count in self.kinds.items() if kind.mode != "monitor")
 
     def print(self, console: Console) -> None:
-        """A table, the most frequent first."""
-        table = Table(*(name.capitalize() for name in Kind._fields), box=None, pad_edge=False)
-        table.add_column("Calls", justify="right")
-        for kind, count in sorted(self.kinds.items(), key=lambda entry: (-entry[1], entry[0])):
-            table.add_row(*kind, str(count))
-        console.print(table)
+        """A table, the most frequent first; what would have happened in one of its own."""
+        ordered = sorted(self.kinds.items(), key=lambda entry: (-entry[1], entry[0]))
+        for watched in (False, True):
+            rows = [entry for entry in ordered if (entry[0].mode == "monitor") is watched]
+            if not rows:
+                continue
+            console.print("\nRules in monitor mode would have:\n" if watched else "")
+            table = Table(*(name.capitalize() for name in Kind._fields), box=None, pad_edge=False)
+            table.add_column("Calls", justify="right")
+            for kind, count in rows:
+                table.add_row(*kind, str(count))
+            console.print(table)
+
+
+def numbered(count: int, noun: str) -> str:
+    """`1 packet`, `2 packets`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def to_lines(file: IO[str]) -> Sink:
@@ -65,8 +75,3 @@ def to_lines(file: IO[str]) -> Sink:
         file.flush()
 
     return write
-
-
-def to_file(path: Path) -> Sink:
-    """The same, appended to a file; `OSError` when it cannot be opened."""
-    return to_lines(path.open("a", encoding="utf-8"))

@@ -12,13 +12,15 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sbc_filter.engine.record import Record
-from sbc_filter.io.capture import Frame
+from sbc_filter.errors import UsageFault
+from sbc_filter.io.capture import CaptureError, Frame
 from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.capturewriter import CaptureWriter
 from sbc_filter.io.replay import Replay
+from sbc_filter.io.survey import Survey
 from sbc_filter.ops import config
-from sbc_filter.ops.records import Tally, to_lines
-from sbc_filter.ops.setup import prepare
+from sbc_filter.ops.records import Tally, numbered, to_lines
+from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask, certificate_source
 
 SECRET = b"sbc-filter replay"  # our To tags are the same in every replay
@@ -28,9 +30,12 @@ _EVERY = 512  # frames between two states of the progress bar
 def replay(arguments: argparse.Namespace) -> int:
     """Replay a capture through the engine."""
     capture: Path = arguments.capture
-    configuration = config.load(config.find(arguments.config, beside=capture))
-    setup = prepare(configuration, arguments.rules, live=False)
-    tally = Tally()
+    _refuse_itself(capture, arguments.out)
+    setup = read_all(config.find(arguments.config, beside=capture), arguments.rules, live=False)
+    configuration = setup.configuration
+    tally, survey = Tally(), Survey(configuration.network.sbc, configuration.network.ports)
+    # Records have standard output for themselves.
+    console = Console(stderr=arguments.json, highlight=False, soft_wrap=True)
     sinks: list[Callable[[Record], None]] = [tally]
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
@@ -41,17 +46,57 @@ def replay(arguments: argparse.Namespace) -> int:
 
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(CaptureReader(capture))
+        console.print(_what_applies(setup), markup=False)
         clock = Clock(arguments.at)
         source = certificate_source(configuration.certificates, fetch=arguments.fetch, clock=clock)
         stack.callback(source.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
-        run = Replay(setup.engine(SECRET), lambda url: ask(source, url), sink, clock.time_of)
-        for frame in _leaving(run, _with_progress(reader, capture.name)):
-            if writer is not None:
-                writer.write(frame)
+        engine = setup.engine(SECRET)
+        run = Replay(engine, lambda url: ask(source, url), sink, clock.time_of, survey)
+        frames = Readable(reader, capture)
+        try:
+            for frame in _leaving(run, _with_progress(frames, reader, capture.name)):
+                if writer is not None:
+                    writer.write(frame)
+        except KeyboardInterrupt:
+            print(f"sbc-filter: interrupted{', nothing written' if writer else ''}", file=sys.stderr)
+            raise
     if not arguments.json:
-        _report(Console(highlight=False), capture, reader, run, tally)
+        _report(console, capture, run, tally, engine.counters["retransmission"])
+    for remark in survey.remarks():
+        console.print(remark, markup=False)
+    if frames.fault:
+        raise CaptureError(f"{frames.fault}; everything before it was replayed")
     return 0
+
+
+def _refuse_itself(capture: Path, out: Path | None) -> None:
+    if out is not None and out.exists() and capture.exists() and out.samefile(capture):
+        raise UsageFault(f"--out {out} is the capture itself: name another file, the capture is not overwritten")
+
+
+def _what_applies(setup: Setup) -> str:
+    configuration = setup.configuration
+    files = {rule.file for rule in setup.rules.rules}
+    rules = numbered(len(setup.rules.rules), "rule") + (f" of {numbered(len(files), 'file')}" if files else "")
+    return f"configuration: {configuration.file or 'none found, the defaults'}; {rules}"
+
+
+class Readable:
+    """The frames of a capture as far as it can be read; then `fault` says why that was not all."""
+
+    def __init__(self, reader: CaptureReader, capture: Path) -> None:
+        self._reader = reader
+        self._capture = capture
+        self.fault = ""
+
+    def __iter__(self) -> Iterator[Frame]:
+        try:
+            yield from self._reader
+        except CaptureError as error:
+            self.fault = str(error)
+        if self._reader.truncated:
+            self.fault = f"{self._capture} ends within a packet"
 
 
 class Clock:
@@ -88,31 +133,33 @@ def _leaving(run: Replay, frames: Iterator[Frame]) -> Iterator[Frame]:
     yield from run.finish()
 
 
-def _with_progress(reader: CaptureReader, name: str) -> Iterator[Frame]:
+def _with_progress(frames: Readable, reader: CaptureReader, name: str) -> Iterator[Frame]:
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield from reader
+        yield from frames
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(name, total=reader.size)
-        for frame in reader:
+        for frame in frames:
             if frame.number % _EVERY == 0:
                 progress.update(task, completed=reader.position)
             yield frame
 
 
-def _report(console: Console, capture: Path, reader: CaptureReader, run: Replay, tally: Tally) -> None:
+def _report(console: Console, capture: Path, run: Replay, tally: Tally, repeated: int) -> None:
     count = run.counters
-    console.print(f"{capture}: {count['frames']} packets, {tally.total} INVITEs", soft_wrap=True)
-    if reader.truncated:
-        console.print("The file ends within a packet: everything before it was replayed.")
+    packets, invites = numbered(count["frames"], "packet"), numbered(tally.total, "INVITE")
+    console.print(f"{capture}: {packets}, {invites}", markup=False)
     if tally.kinds:
-        console.print()
         tally.print(console)
         console.print()
-    changed = ", ".join(f"{count[action]} {word}" for action, word in _WORDS.items() if count[action])
-    console.print(changed or "Nothing would change.")
+    if repeated:
+        console.print(f"{numbered(repeated, 'repeated INVITE')}: treated as the first of its kind")
+    parts = [f"{count[action]} {word}" for action, word in _WORDS.items() if count[action]]
+    if count["emitted"]:
+        parts.append(f"{numbered(count['emitted'], 'answer')} sent")
+    console.print(", ".join(parts) or "Nothing would change.")
 
 
 _WORDS = {
@@ -120,5 +167,4 @@ _WORDS = {
     "reject": "rejected",
     "redirect": "redirected",
     "drop": "dropped",
-    "emitted": "answers sent",
 }

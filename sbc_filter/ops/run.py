@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -18,50 +18,72 @@ from sbc_filter.io import iptables
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.ops import config
-from sbc_filter.ops.records import Sink, Tally, to_file, to_lines
-from sbc_filter.ops.setup import Setup, prepare
+from sbc_filter.ops.journal import Journal
+from sbc_filter.ops.records import Tally, numbered
+from sbc_filter.ops.setup import Setup, read_all
+from sbc_filter.ops.signals import Terminal
 from sbc_filter.ops.sources import certificate_source
 
+_TROUBLE = ("held_now", "overruns", "engine_errors", "records_lost")
 _EVERY = 1.0  # seconds between two states of the status line
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Filter live traffic."""
-    configuration = config.load(config.find(arguments.config))
-    setup = prepare(configuration, arguments.rules)
+    setup = read_all(config.needed(arguments.config), arguments.rules)
+    configuration = setup.configuration
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     logging.basicConfig(level=logging.WARNING, format="sbc-filter: %(message)s", stream=sys.stderr)
-    tally = Tally()
-    write = _sink(configuration.records)
+    tally, terminal = Tally(), Terminal()
+    journal = _journal(configuration.records)
 
     def sink(record: Record) -> None:
         tally(record)
-        write(record)
+        journal(record)
 
     source = certificate_source(configuration.certificates, fetch=configuration.certificates.fetch)
     with contextlib.ExitStack() as stack:
+        stack.callback(journal.close)
         stack.callback(source.close)
         plan = setup.plan()
         emitter = Emitter(plan.mark)
         stack.callback(emitter.close)
         shell = QueueShell(setup.engine(os.urandom(32)), source, emitter, sink, queues=plan.queues)
+        # Before the rules are in force: from here on nothing but the end of `shell.run` leads out.
+        _listen_to_signals(shell, terminal, lambda: _say(console, journal.reopen()))
         if arguments.firewall:
             stack.callback(iptables.remove)
             iptables.apply(plan)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: shell.stop())
         _say_what_runs(console, setup, arguments.firewall)
         stack.enter_context(_status_line(console, shell, tally))
         shell.run()
-    console.print(f"stopped; {_state(shell, tally)}")
+    _say(console, f"stopped; {_state(shell, tally)}")
     return 0
 
 
-def _sink(where: Path | None) -> Sink:
-    if where is None:
-        return to_lines(sys.stdout)
+def _listen_to_signals(shell: QueueShell, terminal: Terminal, reopen: Callable[[], None]) -> None:
+    """Stop when told to, or when the terminal is closed; SIGHUP of anybody else means that the log was rotated."""
+
+    def hang_up() -> None:
+        if terminal.is_gone():
+            shell.stop()
+        else:
+            reopen()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: shell.stop())
+    signal.signal(signal.SIGHUP, lambda *_: shell.soon(hang_up))
+
+
+def _say(console: Console, sentence: str) -> None:
+    """Say it, if there is still somebody to say it to."""
+    with contextlib.suppress(OSError):
+        console.print(sentence)
+
+
+def _journal(where: Path | None) -> Journal:
     try:
-        return to_file(where)
+        return Journal(where)
     except OSError as error:
         raise EnvironmentFault(f"{where}: records cannot be written: {config.reason(error)}") from None
 
@@ -69,7 +91,8 @@ def _sink(where: Path | None) -> Sink:
 def _say_what_runs(console: Console, setup: Setup, own_firewall: bool) -> None:
     rules = setup.rules.rules
     queues = " and ".join(str(queue.number) for queue in setup.plan().queues)
-    console.print(f"listening on queue {queues} with {len(rules)} rules: {', '.join(rule.name for rule in rules)}")
+    names = f"{numbered(len(rules), 'rule')}: {', '.join(rule.name for rule in rules)}"
+    console.print(f"listening on queue {queues} with {names if rules else 'no rules: every call passes as it is'}")
     if not own_firewall:
         for fault in iptables.faults():
             console.print(f"warning: {fault}")
@@ -81,9 +104,9 @@ def _state(shell: QueueShell, tally: Tally) -> str:
     for kind, calls in tally.kinds.items():
         if kind.mode != "monitor":
             outcomes[kind.outcome] = outcomes.get(kind.outcome, 0) + calls
-    parts = [f"{count.get('packets', 0)} packets", f"{tally.total} INVITEs"]
+    parts = [numbered(count.get("packets", 0), "packet"), numbered(tally.total, "INVITE")]
     parts += [f"{outcome} {calls}" for outcome, calls in sorted(outcomes.items())]
-    parts += [f"{name} {count[name]}" for name in ("held_now", "overruns", "engine_errors") if count.get(name)]
+    parts += [f"{name} {count[name]}" for name in _TROUBLE if count.get(name)]
     return ", ".join(parts)
 
 

@@ -16,13 +16,16 @@ _PATIENCE = 30.0  # seconds; every source answers sooner by its own deadline
 
 
 def certificate_source(
-    settings: CertificateSettings, *, fetch: bool, clock: Callable[[], float] = time.time
+    settings: CertificateSettings, *, fetch: bool, offline: bool = False, clock: Callable[[], float] = time.time
 ) -> CertificateSource:
-    """The folder first, then the command, then, only with `fetch`, the network with its cache on disk."""
+    """The folder first, then the command, then, only with `fetch`, the network with its cache on disk.
+
+    `offline`: the folder alone, for who knows where the command asks?
+    """
     sources: list[CertificateSource] = []
     if settings.directory is not None:
         sources.append(DirectorySource(settings.directory, clock))
-    if settings.command:
+    if settings.command and not offline:
         sources.append(CommandSource(settings.command, clock=clock))
     if fetch:
         fetcher = Fetcher(ca_file=settings.web_ca, allowed_networks=settings.allowed_networks, clock=clock)

@@ -15,6 +15,7 @@ from sbc_filter.errors import (
 from sbc_filter.rules import treatments
 from sbc_filter.rules.compiler import RATE_KEYS
 from sbc_filter.rules.model import (
+    ATTESTATIONS,
     Conditions,
     Direction,
     Insertion,
@@ -104,10 +105,16 @@ class _Reader:
         self._only(table, "when", action, RuleAction.VERIFY)
         self._only(table, "sign", action, RuleAction.SIGN)
         self._only(table, "strip", action, RuleAction.STRIP)
+        mode = Mode(table.choice("mode", list(Mode), Mode.ENFORCE))
+        if mode is Mode.MONITOR and "enforce_percent" in table:
+            table.problem("enforce_percent", 'belongs to mode = "enforce": a rule that monitors enforces nothing')
+        inline = insertion is Insertion.INLINE
+        if action is RuleAction.SIGN and conditions.direction is Direction.INBOUND and inline:
+            table.problem("direction", "a call that arrives is not ours to sign: write outbound, or leave it out")
         rule = Rule(
             name,
             action,
-            Mode(table.choice("mode", list(Mode), Mode.ENFORCE)),
+            mode,
             insertion,
             answer,
             _verify(table.table("verify")),
@@ -152,6 +159,8 @@ class _Reader:
     def _entries(self, table: Table, key: str) -> Entries | None:
         if key not in table:
             return None
+        if table.raw(key) == []:
+            table.problem(key, "is an empty list: name somebody, or leave it out")
         return Entries(table.texts(key), self._read_list, partial(table.problem, key))
 
     def _sign(self, table: Table, wanted: bool) -> SignOptions:
@@ -162,7 +171,7 @@ class _Reader:
             )
             table.problem("credential", f"{credential!r} is no credential of the configuration; there are {known}")
         listed = self._numbers(table, "numbers")
-        unlisted = table.choice("attest_unlisted", "ABC", "B")
+        unlisted = table.choice("attest_unlisted", ATTESTATIONS, "B")
         if unlisted == "A":
             table.problem("attest_unlisted", "is never better than B: A vouches for numbers that are on a list (S-073)")
         origid = table.text("origid", required=wanted)
@@ -171,7 +180,7 @@ class _Reader:
         return SignOptions(
             credential,
             listed,
-            table.choice("attest_listed", "ABC", "A"),
+            table.choice("attest_listed", ATTESTATIONS, "A"),
             unlisted,
             origid,
             _sources(table, "caller_from", ("pai", "from")),

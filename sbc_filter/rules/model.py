@@ -37,6 +37,9 @@ class RuleAction(StrEnum):
     REJECT = "reject"
 
 
+ATTESTATIONS = ("A", "B", "C")  # RFC 8588 §4
+
+
 # Named once: on the hot path a look at a member of an Enum costs as much as a call.
 SIGN, VERIFY = RuleAction.SIGN, RuleAction.VERIFY
 

@@ -51,14 +51,19 @@ class Entries:
         try:
             text = self._read_list(name)
         except (OSError, UnicodeDecodeError) as error:
-            self._report(f"the list {name!r} cannot be read: {error}")
+            why = (isinstance(error, OSError) and error.strerror) or error  # which would name the file once more
+            self._report(f"the list {name!r} cannot be read: {why}")
             return
+        empty = True
         for number, line in enumerate(text.splitlines(), 1):
             entry = line.strip()
             if entry and not entry.startswith("#"):
+                empty = False
                 self._place = f"{name}, line {number}: "
                 yield entry.partition(" #")[0].strip()
         self._place = ""
+        if empty:
+            self._report(f"the list {name!r} is empty")
 
 
 class NumberList:
@@ -80,6 +85,8 @@ class NumberList:
                     self._anonymous = True
                 elif ":" in entry:
                     exact.add(_uri(entry))
+                elif entry.endswith("**"):  # else the prefix of numbers that go on with a star: there are none
+                    raise ValueError(_no_number(entry))
                 elif entry.endswith("*"):
                     prefix = _digits(entry[:-1], entry) if entry != "*" else ""
                     prefixes.setdefault(len(prefix), set()).add(prefix)
@@ -112,11 +119,13 @@ class NumberList:
 def _digits(text: str, entry: str) -> str:
     number = canonical_number(text)
     if number is None:
-        raise ValueError(
-            f"{entry!r} is no number: write 12155550100, 1215*, 12155550000-12155559999, @file,"
-            " anonymous or sip:user@host"
-        )
+        raise ValueError(_no_number(entry))
     return number
+
+
+def _no_number(entry: str) -> str:
+    forms = "12155550100, 1215*, 12155550000-12155559999, @file, anonymous or sip:user@host"
+    return f"{entry!r} is no number: write {forms}"
 
 
 def _uri(entry: str) -> str:

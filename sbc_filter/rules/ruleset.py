@@ -24,6 +24,7 @@ class RuleSet:
 
     def __init__(self, rules: Sequence[tuple[Rule, Conditions]] = ()) -> None:
         self.rules = tuple(rule for rule, _ in rules)
+        self.conditions = tuple(conditions for _, conditions in rules)
         self._compiled = tuple(_compile(rule, conditions) for rule, conditions in rules)
 
     def matching(self, facts: Facts) -> Iterator[Rule]:

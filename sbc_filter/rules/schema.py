@@ -15,6 +15,9 @@ def parse_toml(file: str, text: str, problems: list[Problem]) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         problems.append(Problem(file, "", f"this is no TOML: {error}"))
         return {}
+    except RecursionError:
+        problems.append(Problem(file, "", "this is no TOML that can be read: it is nested too deeply"))
+        return {}
 
 
 class Table:

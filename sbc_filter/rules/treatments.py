@@ -1,13 +1,15 @@
 """Reading what a rule does once the outcome is known: `[rule.on]`, `[[rule.when]]`, `answer`."""
 
+import difflib
 from collections.abc import Callable, Collection
 
-from sbc_filter.errors import Detail, Outcome
-from sbc_filter.rules.model import Rule, Treatment, TreatmentAction, When
+from sbc_filter.errors import DETAILS, Detail, Outcome
+from sbc_filter.rules.model import ATTESTATIONS, Rule, Treatment, TreatmentAction, When
 from sbc_filter.rules.numberlist import Entries
 from sbc_filter.rules.schema import Table
 
 _OWN_CODES = {TreatmentAction.REJECT: (400, 699), TreatmentAction.REDIRECT: (300, 399)}
+_CONDITIONS = ("outcome", "detail", "attest", "spc", "not_spc", "issuer", "x5u_host")
 _PHRASE = frozenset(map(chr, range(32, 127)))
 ReadEntries = Callable[[Table, str], Entries | None]
 
@@ -21,8 +23,8 @@ def read_on(table: Table, outcomes: Collection[Outcome]) -> dict[str, Treatment]
         if outcome not in outcomes:
             allowed = ", ".join(sorted(outcomes)) or "none for this action"
             table.problem(key, f"{outcome!r} is no outcome of this rule; allowed are {allowed}")
-        elif dot and detail not in set(Detail):
-            table.problem(key, f"{detail!r} is no detail; allowed are {', '.join(sorted(Detail))}")
+        elif dot and detail not in DETAILS[Outcome(outcome)]:
+            table.problem(key, f"{detail!r} is no detail of {outcome}; {_meant(detail, Outcome(outcome))}")
         elif isinstance(value, str):
             found[key] = _treatment(table, key, value)
         else:
@@ -30,6 +32,17 @@ def read_on(table: Table, outcomes: Collection[Outcome]) -> dict[str, Treatment]
             found[key] = _read(inner)
             inner.close()
     return found
+
+
+def _meant(detail: str, outcome: Outcome) -> str:
+    """What an unknown detail may have been meant to be: the nearest, or all if they are few."""
+    of_others = [str(other) for other, details in DETAILS.items() if detail in details]
+    if of_others:
+        return f"it is one of {', '.join(of_others)}"
+    if not DETAILS[outcome]:
+        return "there are none"
+    near = difflib.get_close_matches(detail, DETAILS[outcome], 1, 0.5)
+    return f"did you mean {str(near[0])!r}?" if near else f"allowed are {', '.join(sorted(DETAILS[outcome]))}"
 
 
 def read_when(table: Table, entries: ReadEntries) -> When:
@@ -45,12 +58,15 @@ def read_when(table: Table, entries: ReadEntries) -> When:
         _read(table),
         frozenset(map(Outcome, outcome)) if outcome is not None else None,
         frozenset(map(Detail, detail)) if detail is not None else None,
-        table.choices("attest", "ABC"),
+        table.choices("attest", ATTESTATIONS),
         listed("spc"),
         listed("not_spc"),
         listed("issuer"),
         listed("x5u_host", str.lower),
     )
+    given = [key for key in _CONDITIONS if key in table]
+    if not given and when.treatment.action is not TreatmentAction.CONTINUE:
+        table.problem("", "has no condition, so it would decide every call: name one of " + ", ".join(_CONDITIONS))
     table.close()
     return when
 

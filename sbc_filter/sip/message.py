@@ -37,8 +37,8 @@ class SipMessage:
     """
 
     __slots__ = (
-        "_addresses", "_edits", "_first", "_groups", "_keys", "_learnt", "_match", "_plain", "_span", "_start", "_unique",
-        "body", "buffer", "method", "uri",
+        "_addresses", "_edits", "_first", "_groups", "_keys", "_learnt", "_match", "_plain", "_span", "_start",
+        "_unique", "body", "buffer", "method", "uri",
     )  # fmt: skip
 
     def __init__(

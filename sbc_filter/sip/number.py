@@ -107,7 +107,7 @@ def _means_number(user: bytes, parameters: bytes) -> bool:
     """RFC 8224 §8.1 and our policy (S-040): user=phone, a leading "+", or 10 to 15 digits."""
     if user.startswith(b"+") or b"user=phone" in parameters.lower():
         return True
-    return user.isdigit() and (10 <= len(user) <= 15 or len(user) == 3)  # three digits: a service code
+    return user.isdigit() and (10 <= len(user) <= 15 or len(user) in (2, 3))  # two or three digits: a service code
 
 
 def _telephone(subscriber: bytes, parameters: bytes, profile: Profile) -> str | None:

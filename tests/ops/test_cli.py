@@ -1,11 +1,15 @@
 """The command line as its users meet it: exit codes, one sentence for each mistake."""
 
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sbc_filter.ops import config
 from sbc_filter.ops.cli import main
 
 INVITE = (
@@ -23,7 +27,17 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nonsense"], ["replay"], ["replay", "x.pcap", "--at", "yesterday"], ["firewall", "burn"]]
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["replay"],
+        ["replay", "x.pcap", "--at", "yesterday"],
+        ["firewall", "burn"],
+        ["sign", "x.sip", "--to", "nowhere"],
+        ["pki", "x", "--spc", "12-4"],
+        ["pki", "x", "--x5u", "http://certificates.example.org/shaken.pem"],
+    ],
 )
 def test_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -110,3 +124,89 @@ def test_without_privilege_is_3(lab: Path) -> None:
 def test_output_that_nobody_reads_is_no_reason_to_complain(lab: Path) -> None:
     command = f"{sys.executable} -m sbc_filter check --config {lab / 'sbc-filter.toml'} | head -c 1"
     assert subprocess.run(command, shell=True, capture_output=True, text=True, check=False).stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["run"], ["firewall", "show"], ["sign", "call.sip"]])
+def test_without_a_configuration(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(config, "SYSTEM", tmp_path / "none.toml")
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("sbc-filter: no configuration: neither ./sbc-filter.toml nor ")
+    assert said.endswith("; make one with `sbc-filter pki DIR`\n")
+
+
+def shell(command: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    command = command.replace("sbc-filter", f"{sys.executable} -m sbc_filter", 1)
+    return subprocess.run(command, shell=True, capture_output=True, text=True, check=False, **options)
+
+
+@pytest.mark.parametrize(
+    ("redirection", "why"), [("> /dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
+)
+@pytest.mark.parametrize("command", ["check", "replay pcaps/good-call.pcap", "replay pcaps/good-call.pcap --json"])
+def test_output_that_is_not_taken(command: str, redirection: str, why: str, lab: Path) -> None:
+    done = shell(f"sbc-filter {command} --config {lab / 'sbc-filter.toml'} {redirection}")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"sbc-filter: standard output cannot be written: {why}"
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+def test_input_that_is_closed(lab: Path) -> None:
+    done = shell(f"sbc-filter sign - --config {lab / 'sbc-filter.toml'} <&-")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "sbc-filter: standard input: cannot be read: Bad file descriptor\n"
+
+
+def test_a_call_to_the_sbc_itself_does_not_leave(
+    lab: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    (tmp_path / "call.sip").write_bytes(INVITE)
+    arguments = ["sign", str(tmp_path / "call.sip"), "--config", str(lab / "sbc-filter.toml")]
+    assert main([*arguments, "--to", "203.0.113.10"]) == 1
+    assert capfdbinary.readouterr().err == (
+        b"sbc-filter: not signed: the call does not leave: it goes to 203.0.113.10, an address of the SBC itself;"
+        b" name where it goes with --to\n"
+    )
+
+
+def test_what_is_no_sip_is_not_sent_to_a_terminal(lab: Path, tmp_path: Path) -> None:
+    (tmp_path / "noise").write_bytes(b"\x1b]0;noise\x07")
+    master, terminal = pty.openpty()
+    command = [sys.executable, "-m", "sbc_filter", "sign", str(tmp_path / "noise")]
+    done = subprocess.run(
+        [*command, "--config", str(lab / "sbc-filter.toml")], stdout=terminal, stderr=subprocess.PIPE, check=False
+    )
+    os.close(terminal)
+    assert (done.returncode, done.stderr) == (1, b"sbc-filter: not signed: it is no INVITE\n")
+    os.set_blocking(master, False)
+    with pytest.raises(OSError, match="Input/output error"):  # nothing was written, and the other end is closed
+        os.read(master, 1)
+    os.close(master)
+
+
+def test_check_warns_of_what_is_hardly_meant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "lab"
+    assert main(["pki", str(folder)]) == 0
+    file = folder / "sbc-filter.toml"
+    settings = file.read_text().replace('directory = "certificates"', 'directory = "none"')
+    file.write_text(settings + '[log]\nrecords = "none/records.jsonl"\n')
+    rules = folder / "rules"
+    (rules / "15.toml").write_text('[[rule]]\nname = "most"\nenforce_percent = 5\naction = "pass"\n')
+    (rules / "16.toml").write_text('[[rule]]\nname = "all"\naction = "pass"\n')
+    capsys.readouterr()
+    assert main(["check", "--config", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split()[:4] == ["most", "enforce", "5", "%"] for line in lines)
+    assert [line for line in lines if line.startswith("warning: ")] == [
+        f"warning: log.records: {folder}/none/records.jsonl cannot be written: make its folder, or name another file",
+        f"warning: certificates.directory: there is no folder {folder}/none",
+        f"warning: {rules}/20-sign.toml: rule 'sign' is never reached: 'all' before it takes every such call",
+    ]
+    for path in rules.iterdir():
+        path.unlink()
+    assert main(["check", "--config", str(file)]) == 0
+    assert f"warning: {rules} has no rule: every call passes as it is\n" in capsys.readouterr().out

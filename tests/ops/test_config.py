@@ -16,6 +16,7 @@ from sbc_filter.ops.config import (
     TrustSettings,
     find,
     load,
+    needed,
     parse,
 )
 from sbc_filter.rules.trunk import Trunk
@@ -112,13 +113,13 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         ("x =", "this is no TOML: Invalid value (at end of document)"),
         ("network = 5", "network: has to be a table, not 5"),
         ("[netwrk]", "netwrk: is unknown; did you mean 'network'?"),
-        ('[network]\nsbc = ["sbc.example"]', "network.sbc: 'sbc.example' is no address"),
+        ('[network]\nsbc = ["sbc.example"]', "network.sbc: 'sbc.example' is no address such as 203.0.113.10"),
         ("[network]\nsbc = [5]", "network.sbc: has to be a list of strings, not [5]"),
-        ("[network]\nports = [0]", "network.ports: has to be a list of port numbers such as [5060]"),
-        ("[network]\nports = [65536]", "network.ports: has to be a list of port numbers such as [5060]"),
+        ("[network]\nports = [0]", "network.ports: 0 is no port number from 1 to 65535"),
+        ("[network]\nports = [65536]", "network.ports: 65536 is no port number from 1 to 65535"),
         ("[network]\nports = 5060", "network.ports: has to be a list of port numbers such as [5060]"),
         ("[network]\nports = []", "network.ports: has to be a list of port numbers such as [5060]"),
-        ("[network]\nports = [true]", "network.ports: has to be a list of port numbers such as [5060]"),
+        ("[network]\nports = [true]", "network.ports: True is no port number from 1 to 65535"),
         (
             '[network]\ntrusted_peers = ["10.0.0.1/8"]',
             f"network.trusted_peers: 10.0.0.1/8 has host bits set: {NETWORKS}",
@@ -182,9 +183,9 @@ key = "k"
     with pytest.raises(ConfigurationError) as caught:
         parse("c.toml", text, FOLDER)
     assert [str(each) for each in caught.value.problems] == [
-        "c.toml: network.sbc: 'a' is no address",
-        "c.toml: network.sbc: 'b' is no address",
-        "c.toml: network.ports: has to be a list of port numbers such as [5060]",
+        "c.toml: network.sbc: 'a' is no address such as 203.0.113.10",
+        "c.toml: network.sbc: 'b' is no address such as 203.0.113.10",
+        "c.toml: network.ports: 99999 is no port number from 1 to 65535",
         "c.toml: queue.number: has to be a whole number from 0 to 65534, not -1",
         "c.toml: queue.on_overload.inbound: is 'x'; allowed are 'accept', 'drop'",
         "c.toml: queue.on_overload.outbound: is 'y'; allowed are 'accept', 'drop'",
@@ -238,9 +239,28 @@ def test_where_the_configuration_is_looked_for(tmp_path: Path, monkeypatch: pyte
     given, capture, here = Path("mine.toml"), captures / "a.pcap", Path("sbc-filter.toml")
     assert [find(given), find(None), find(None, capture)] == [given, None, None]  # given: even if it is not there
     system.touch()
-    assert [find(given), find(None), find(None, capture)] == [given, system, None]  # no replay takes the live one
+    assert [find(given), find(None), find(None, capture)] == [given, system, system]
     here.touch()
     assert [find(given), find(None), find(None, capture)] == [given, here, here]
     beside = captures / "sbc-filter.toml"
     beside.touch()
     assert [find(given, capture), find(None), find(None, capture)] == [given, here, beside]
+
+
+def test_none_at_all_and_none_that_may_be_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(config, "SYSTEM", tmp_path / "etc.toml")
+    with pytest.raises(ConfigurationError) as caught:
+        needed(None)
+    assert str(caught.value) == (
+        f"no configuration: neither ./sbc-filter.toml nor {tmp_path}/etc.toml; make one with `sbc-filter pki DIR`"
+    )
+
+    def refused(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    with pytest.raises(ConfigurationError) as caught:
+        find(None)
+    why = "Permission denied; name a configuration with --config"
+    assert str(caught.value) == f"sbc-filter.toml: cannot be looked for: {why}"

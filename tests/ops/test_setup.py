@@ -9,7 +9,7 @@ from sbc_filter.engine.pipeline import Engine
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.ops import config
 from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
-from sbc_filter.ops.setup import prepare, rule_files
+from sbc_filter.ops.setup import NO_SBC, prepare, read_all, rule_files
 
 # Valid from 2023 for a hundred years: what is checked against the clock is checked with others.
 _MAKER = Maker(1_700_000_000, "setup")
@@ -82,9 +82,9 @@ def test_rules_of_another_folder_or_of_one_file(tmp_path: Path) -> None:
 
 
 def test_rule_files_in_the_order_of_their_names(tmp_path: Path) -> None:
-    for name in ("b.toml", "a.toml", "10.toml", "9.toml", "notes.txt"):
+    for name in ("b.toml", "a.toml", "10.toml", "9.toml", "notes.txt", ".half-written.toml"):
         (tmp_path / name).write_text("")
-    files, base = rule_files(tmp_path)
+    files, base = rule_files(tmp_path, [])
     assert [Path(name).name for name in files] == ["10.toml", "9.toml", "a.toml", "b.toml"]
     assert base == tmp_path
 
@@ -114,10 +114,10 @@ OURS = "/c.toml: credentials.ours"
         ({"anchors/root.pem": None}, [f"/c.toml: trust.anchors: /anchors {NOT_FOUND}", NO_ANCHOR]),
         (
             {"rules/ours.txt": None},
-            [f"{NUMBERS} cannot be read: [Errno 2] No such file or directory: '/rules/ours.txt'"],
+            [f"{NUMBERS} {NOT_FOUND}"],
         ),
         ({"c.toml": SETTINGS + '[rules]\ndirectory = "none"\n'}, [f"/none: {NOT_FOUND}"]),
-        ({"rules/20-sign.toml": b"\xff"}, [f"/rules: {NOT_UTF_8}"]),
+        ({"rules/20-sign.toml": b"\xff"}, [f"/rules/20-sign.toml: {NOT_UTF_8}"]),
         ({"rules/ours.txt": b"\xff"}, [f"{NUMBERS} {NOT_UTF_8}"]),
         ({"c.toml": SETTINGS.replace('anchors = ["anchors"]', "")}, [NO_ANCHOR]),
         ({"c.toml": SETTINGS.replace('"key.pem"', '"rules"')}, [f"{OURS}: /rules cannot be read: Is a directory"]),
@@ -263,3 +263,53 @@ def test_no_anchor_and_a_mistake_in_the_rules_at_once(tmp_path: Path) -> None:
         "/rules/10-verify.toml: rule[1].mod: is unknown; did you mean 'mode'?",
         NO_ANCHOR,
     ]
+
+
+def test_nothing_hides_anything(tmp_path: Path) -> None:
+    """A mistake in the configuration, in the rules, in a list and in a certificate: all said in one go, each once."""
+    for name, content in (dict(GOOD) | {"key.pem": "x", "rules/ours.txt": "", "rules/30.toml": "x =\n"}).items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    (tmp_path / "c.toml").write_text(SETTINGS + "[network]\nports = [5060, 0]\n")
+    assert all_problems(tmp_path) == [
+        "/c.toml: network.ports: 0 is no port number from 1 to 65535",
+        f"{OURS}: the key is not an unencrypted PEM private key",
+        "/rules/30.toml: this is no TOML: Invalid value (at line 1, column 4)",
+        "/rules/20-sign.toml: rule[1].sign.numbers: the list 'ours.txt' is empty",
+    ]
+
+
+def test_what_only_follows_from_a_mistake_is_not_said(tmp_path: Path) -> None:
+    """No anchor, no credential, no address can be missed in a file of which nothing is known."""
+    write(tmp_path)
+    (tmp_path / "c.toml").write_text(SETTINGS + "\n[netw ork]\n")
+    (tmp_path / "rules" / "30.toml").write_text("= 5\n")
+    found = all_problems(tmp_path)
+    assert [problem.partition(" (")[0] for problem in found] == [
+        "/c.toml: this is no TOML: Expected ']' at the end of a table declaration",
+        "/rules/30.toml: this is no TOML: Invalid statement",
+    ]
+    (tmp_path / "rules" / "30.toml").unlink()
+    (tmp_path / "rules" / "10-verify.toml").write_text(VERIFY + 'direction = "inbound"\n')
+    (tmp_path / "c.toml").write_text(SETTINGS + '[network]\nsbc = ["sbc"]\n')
+    assert all_problems(tmp_path) == ["/c.toml: network.sbc: 'sbc' is no address such as 203.0.113.10"]
+
+
+def test_a_direction_needs_the_addresses_of_the_sbc(tmp_path: Path) -> None:
+    directed: Mapping[str, bytes | str | None] = {"rules/10-verify.toml": VERIFY + 'direction = "inbound"\n'}
+    assert problems(tmp_path, directed) == [f"/c.toml: network.sbc: {NO_SBC}"]
+    assert prepare(config.load(tmp_path / "c.toml"), live=False).rules.rules  # a replay says it in its summary
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    marked = {name: b"\xef\xbb\xbf" + str(GOOD[name]).encode() for name in GOOD if name.endswith(("toml", "txt"))}
+    assert len(prepare(write(tmp_path, marked)).rules.rules) == 2
+
+
+def all_problems(folder: Path) -> list[str]:
+    for path in folder.rglob("*.pem"):
+        path.chmod(0o600)
+    with pytest.raises(ConfigurationError) as caught:
+        read_all(folder / "c.toml")
+    return [str(problem).replace(f"{folder}/", "/") for problem in caught.value.problems]

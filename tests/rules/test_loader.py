@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from sbc_filter.errors import ConfigurationError, Detail, Outcome
+from sbc_filter.errors import DETAILS, ConfigurationError, Outcome
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import (
     Direction,
@@ -32,6 +32,7 @@ LISTS = {
     "numbers.txt": "# a comment\n\n12155550100\n1215556* # with a reason\n",
     "allow.txt": "12155559999\n",
     "ours.txt": "12155550100\n",
+    "empty.txt": "# nobody yet\n",
     "bad.txt": "12155550100\nnobody\n",
 }
 NUMBER = "is no number: write 12155550100, 1215*, 12155550000-12155559999, @file, anonymous or sip:user@host"
@@ -258,7 +259,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         (PASS + 'caller = ["sip:h.example"]', "rule[1].caller: 'sip:h.example' is no URI that names anybody"),
         (
             PASS + 'caller = ["@none.txt"]',
-            "rule[1].caller: the list 'none.txt' cannot be read: [Errno 2] No such file or directory",
+            "rule[1].caller: the list 'none.txt' cannot be read: No such file or directory",
         ),
         # header
         (
@@ -318,7 +319,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         (REJECT + "answer = { codes = 603 }", "rule[1].answer.codes: is unknown; did you mean 'code'?"),
         # tables of other actions
         (PASS + "[rule.verify]", 'rule[1].verify: belongs to action = "verify" only'),
-        (PASS + '[[rule.when]]\naction = "drop"', 'rule[1].when: belongs to action = "verify" only'),
+        (PASS + '[[rule.when]]\noutcome = "stale"\naction = "drop"', 'rule[1].when: belongs to action = "verify" only'),
         (PASS + "[rule.sign]", 'rule[1].sign: belongs to action = "sign" only'),
         (PASS + "[rule.strip]", 'rule[1].strip: belongs to action = "strip" only'),
         (
@@ -357,7 +358,37 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         ),
         (
             VERIFY + '[rule.on]\n"invalid.worse" = "drop"',
-            f"rule[1].on.invalid.worse: 'worse' is no detail; allowed are {', '.join(sorted(Detail))}",
+            "rule[1].on.invalid.worse: 'worse' is no detail of invalid; allowed are "
+            + ", ".join(sorted(DETAILS[Outcome.INVALID])),
+        ),
+        (
+            VERIFY + '[rule.on]\n"invalid.orig-mismach" = "drop"',
+            "rule[1].on.invalid.orig-mismach: 'orig-mismach' is no detail of invalid; did you mean 'orig-mismatch'?",
+        ),
+        (
+            VERIFY + '[rule.on]\n"invalid.expired" = "drop"',
+            "rule[1].on.invalid.expired: 'expired' is no detail of invalid; it is one of untrusted",
+        ),
+        (
+            VERIFY + '[rule.on]\n"passed.good" = "drop"',
+            "rule[1].on.passed.good: 'good' is no detail of passed; there are none",
+        ),
+        # what could never be meant
+        (
+            VERIFY + '[[rule.when]]\naction = "drop"',
+            "rule[1].when[1]: has no condition, so it would decide every call: name one of"
+            " outcome, detail, attest, spc, not_spc, issuer, x5u_host",
+        ),
+        (PASS + "caller = []", "rule[1].caller: is an empty list: name somebody, or leave it out"),
+        (PASS + 'caller = ["@empty.txt"]', "rule[1].caller: the list 'empty.txt' is empty"),
+        (PASS + 'caller = ["1215**"]', f"rule[1].caller: '1215**' {NUMBER}"),
+        (
+            PASS + 'mode = "monitor"\nenforce_percent = 5',
+            'rule[1].enforce_percent: belongs to mode = "enforce": a rule that monitors enforces nothing',
+        ),
+        (
+            SIGN.replace('action = "sign"', 'action = "sign"\ndirection = "inbound"'),
+            "rule[1].direction: a call that arrives is not ours to sign: write outbound, or leave it out",
         ),
         (
             VERIFY + '[rule.on]\npassed = "pass"',
@@ -386,7 +417,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         ),
         (
             VERIFY + '[[rule.when]]\nspc = ["@none.txt"]\naction = "drop"',
-            "rule[1].when[1].spc: the list 'none.txt' cannot be read: [Errno 2] No such file or directory",
+            "rule[1].when[1].spc: the list 'none.txt' cannot be read: No such file or directory",
         ),
         # sign
         (
@@ -464,7 +495,7 @@ def test_a_trunk_where_there_is_none() -> None:
         (TRUNKS + VERIFY + 'insertion = "redirect"\ntrunk = ["acme"]', [f"a.toml: rule[1].trunk: {REDIRECT}"]),
         (TRUNKS + VERIFY + 'insertion = "redirect"\ntrunk = ["core", "acme"]', [f"a.toml: rule[1].trunk: {REDIRECT}"]),
         (TRUNKS + VERIFY + 'trunk = ["acme"]\n[rule.on]\nstale = "redirect"', [f"a.toml: rule[1].trunk: {REDIRECT}"]),
-        (TRUNKS + VERIFY + '[[rule.when]]\naction = "redirect"', [f"a.toml: rule[1].trunk: {REDIRECT}"]),
+        (TRUNKS + VERIFY + '[[rule.when]]\nattest = "C"\naction = "redirect"', [f"a.toml: rule[1].trunk: {REDIRECT}"]),
         (
             TRUNKS + PASS + 'insertion = "redirect"\ntrunk = ["core"]',
             ['a.toml: rule[1].insertion: redirect belongs to action = "sign" or "verify"'],
@@ -520,7 +551,7 @@ def test_a_bad_number_of_a_file_is_found_by_its_line() -> None:
     assert problems(PASS + 'caller = ["@bad.txt", "abc", "@none.txt", "@bad.txt"]') == [
         f"a.toml: rule[1].caller: bad.txt, line 2: 'nobody' {NUMBER}",
         f"a.toml: rule[1].caller: 'abc' {NUMBER}",
-        "a.toml: rule[1].caller: the list 'none.txt' cannot be read: [Errno 2] No such file or directory",
+        "a.toml: rule[1].caller: the list 'none.txt' cannot be read: No such file or directory",
         f"a.toml: rule[1].caller: bad.txt, line 2: 'nobody' {NUMBER}",
     ]
 

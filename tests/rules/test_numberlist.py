@@ -80,7 +80,7 @@ NO_RANGE = "is no range: both ends have as many digits, and the first is the sma
         ("sip:example.com", "'sip:example.com' is no URI that names anybody"),
         ("http://example.com", "'http://example.com' is no URI that names anybody"),
         ("sip:anonymous@anonymous.invalid", "'sip:anonymous@anonymous.invalid' is no URI that names anybody"),
-        ("@none.txt", "the list 'none.txt' cannot be read: [Errno 2] No such file or directory"),
+        ("@none.txt", "the list 'none.txt' cannot be read: No such file or directory"),
         ("²-³", f"'²-³' {UNUSABLE}"),
         ("١-٢", f"'١-٢' {UNUSABLE}"),
     ],

@@ -201,8 +201,8 @@ def test_all_and_none(percent: int, mode: Mode) -> None:
     assert set(modes(percent, range(200)).values()) == {mode}
 
 
-def test_a_rule_in_monitor_mode_stays_so_whatever_the_share() -> None:
-    ruleset = rules(rule("r", 'mode = "monitor"', "enforce_percent = 50"))
+def test_a_rule_in_monitor_mode_stays_so() -> None:
+    ruleset = rules(rule("r", 'mode = "monitor"'))
     assert {next(ruleset.matching(facts(invite(number=n)))).mode for n in range(100)} == {Mode.MONITOR}
 
 
@@ -250,7 +250,6 @@ PASSED: dict[str, Any] = {"attest": "A", "spc": "1234", "issuer": "CN=CA,O=Labor
 @pytest.mark.parametrize(
     ("condition", "changes", "holds"),
     [
-        ("", {}, True),
         ('outcome = ["passed", "stale"]', {}, True),
         ('outcome = ["stale"]', {}, False),
         ('detail = ["expired"]', {}, False),

@@ -1,0 +1,111 @@
+"""Certificates, keys and CRLs that the configuration names: read, and checked against each other (S-094)."""
+
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from sbc_filter.errors import CertificateError, Problem
+from sbc_filter.ops.config import Configuration, reason
+from sbc_filter.stir.certificate import parse_certificates
+from sbc_filter.stir.credentials import Credential, load_credential
+from sbc_filter.stir.crl import RevocationList
+from sbc_filter.stir.trust import TrustStore
+
+MAX_FILE = 64 << 20  # bytes
+MAX_ANCHORS = 10_000  # in one file
+
+
+def blamed(problems: Sequence[Problem], key: str) -> bool:
+    """Whether something is wrong with this table of the configuration already."""
+    return any(problem.key == key or problem.key.startswith(f"{key}.") for problem in problems)
+
+
+def read_trust(configuration: Configuration, problems: list[Problem]) -> TrustStore:
+    """The trust store that `[trust]` describes; what cannot be read is added to `problems`."""
+    settings = configuration.trust
+    anchors: list[x509.Certificate] = []
+    crls: list[RevocationList] = []
+    for path, data in _contents(configuration, "trust.anchors", settings.anchors, problems):
+        try:
+            anchors += parse_certificates(data, MAX_FILE, MAX_ANCHORS)
+        except CertificateError as error:
+            problems.append(Problem(configuration.file, "trust.anchors", f"{path}: {error}"))
+    for path, data in _contents(configuration, "trust.crls", settings.crls, problems):
+        try:
+            crls.append(RevocationList.parse(data))
+        except CertificateError as error:
+            problems.append(Problem(configuration.file, "trust.crls", f"{path}: {error}"))
+    return TrustStore(anchors, crls, settings.crl_policy, settings.lenient_tnauthlist)
+
+
+def _contents(
+    configuration: Configuration, key: str, paths: tuple[Path, ...], problems: list[Problem]
+) -> Iterator[tuple[Path, bytes]]:
+    def unreadable(path: Path, error: OSError) -> None:
+        problems.append(Problem(configuration.file, key, f"{path} cannot be read: {reason(error)}"))
+
+    for path in paths:
+        try:
+            files = sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+        except OSError as error:
+            unreadable(path, error)
+            continue
+        for each in files:
+            try:
+                yield each, _read(each)
+            except OSError as error:
+                unreadable(each, error)
+
+
+def read_credentials(
+    configuration: Configuration, trust: TrustStore | None, problems: list[Problem], known: Sequence[Problem]
+) -> Iterator[tuple[str, Credential]]:
+    """Our credentials; with `trust` what keeps others from believing them is a problem (S-094)."""
+    for name, settings in configuration.credentials.items():
+        where = f"credentials.{name}"
+        if blamed(known, where):
+            continue
+        path = settings.key
+        try:
+            key = _read(path)
+            path = settings.certificate
+            certificate = _read(path)
+            credential = load_credential(name, key, certificate, settings.x5u)
+        except OSError as error:
+            problems.append(Problem(configuration.file, where, f"{path} cannot be read: {reason(error)}"))
+        except ValueError as error:
+            problems.append(Problem(configuration.file, where, str(error)))
+        else:
+            if settings.key.stat().st_mode & stat.S_IROTH:
+                sentence = f"{settings.key} can be read by everybody: run `chmod 600 {settings.key}`"
+                problems.append(Problem(configuration.file, f"{where}.key", sentence))
+            doubt = _doubt(credential, certificate, trust, time.time()) if trust is not None else None
+            if doubt is not None:
+                problems.append(Problem(configuration.file, f"{where}.certificate", doubt))
+            yield name, credential
+
+
+def _doubt(credential: Credential, chain: bytes, trust: TrustStore, now: float) -> str | None:
+    """Why nobody would believe our certificate, as far as can be told from here: without anchors only by its dates."""
+    if now > credential.not_after:
+        return "has expired: put a new one in its place"
+    if now < credential.not_before:
+        return f"is not valid before {datetime.fromtimestamp(credential.not_before, UTC):%Y-%m-%d %H:%M} UTC"
+    if trust.anchors:
+        try:
+            trust.validate(parse_certificates(chain), now)
+        except CertificateError as error:
+            return f"would not verify by your own trust anchors: {error}"
+    return None
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE + 1)
+    if len(data) > MAX_FILE:
+        raise OSError(0, "it is larger than 64 MiB", str(path))
+    return data

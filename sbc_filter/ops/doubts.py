@@ -1,0 +1,56 @@
+"""What is no mistake in the operator's files, but hardly meant: said by `sbc-filter check`, and nothing more."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sbc_filter.ops.setup import Setup
+from sbc_filter.rules.model import Conditions, Mode
+
+_COMPARABLE = {"direction", "trunk", "has_identity", "enforce_percent"}
+_NONE = Conditions()
+
+
+def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
+    """One sentence for each."""
+    configuration = setup.configuration
+    records, certificates = configuration.records, configuration.certificates.directory
+    if records is not None and not _is_writable(records):
+        yield f"log.records: {records} cannot be written: make its folder, or name another file"
+    if certificates is not None and not certificates.is_dir():
+        yield f"certificates.directory: there is no folder {certificates}"
+    folder = rules or configuration.rules
+    if folder is None:
+        yield f"there is no folder {configuration.folder / 'rules'} with rule files: every call passes as it is"
+    elif not setup.rules.rules:
+        yield f"{folder} has no rule: every call passes as it is"
+    yield from _unreachable(setup)
+
+
+def _is_writable(path: Path) -> bool:
+    if path.exists():
+        return not path.is_dir() and os.access(path, os.W_OK)
+    return path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK)
+
+
+def _unreachable(setup: Setup) -> Iterator[str]:
+    """Rules that an earlier one leaves no call for."""
+    earlier: list[tuple[str, Conditions]] = []
+    for rule, conditions in zip(setup.rules.rules, setup.rules.conditions, strict=True):
+        first = next((name for name, wider in earlier if _covers(wider, conditions)), None)
+        if first is not None:
+            yield f"{rule.file}: rule {rule.name!r} is never reached: {first!r} before it takes every such call"
+        if rule.mode is Mode.ENFORCE and conditions.enforce_percent == 100:
+            earlier.append((rule.name, conditions))
+
+
+def _covers(wider: Conditions, other: Conditions) -> bool:
+    """Whether every call of `other` meets `wider`, as far as can be told: by direction, trunk, has_identity alone."""
+    for name in Conditions.__slots__:
+        if name not in _COMPARABLE and getattr(wider, name) != getattr(_NONE, name):
+            return False
+    return (
+        wider.direction in (None, other.direction)
+        and wider.has_identity in (None, other.has_identity)
+        and (wider.trunk is None or (other.trunk is not None and other.trunk <= wider.trunk))
+    )

@@ -1,0 +1,54 @@
+"""Records of the live filter on their way to a file or to standard output, whatever happens to those."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from sbc_filter.engine.record import Record
+
+_STANDARD_OUTPUT = 1
+
+
+class Journal:
+    """A sink that writes each record as one line of JSON, at once; `OSError` for each that is lost.
+
+    Nothing is buffered, so that what was lost is lost, and not half of it is written later.
+    """
+
+    def __init__(self, where: Path | None) -> None:
+        self._where = where
+        self._descriptor = self._open()
+        self._torn = False  # the last line is not whole
+
+    def __call__(self, record: Record) -> None:
+        """Write one record."""
+        line = f"{record.to_json()}\n".encode()
+        if self._torn:
+            line = b"\n" + line
+        written = os.write(self._descriptor, line)
+        self._torn = written < len(line)
+        if self._torn:
+            raise OSError(0, "only a part of it was taken")
+
+    def reopen(self) -> str:
+        """Begin the file anew, for whoever rotates logs has moved it away; a sentence about what was done."""
+        if self._where is None:
+            return "the records go to standard output: nothing to reopen"
+        try:
+            descriptor = self._open()
+        except OSError as error:
+            return f"{self._where} cannot be reopened: {error.strerror}; the records go on into the old file"
+        os.close(self._descriptor)
+        self._descriptor, self._torn = descriptor, False
+        return f"{self._where}: reopened"
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._where is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._descriptor)
+
+    def _open(self) -> int:
+        if self._where is None:
+            return _STANDARD_OUTPUT
+        return os.open(self._where, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)

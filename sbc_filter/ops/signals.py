@@ -1,0 +1,55 @@
+"""What ends a command early: Ctrl-C, `kill`, a terminal that is closed. Whatever it was, it cleans up first."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(KeyboardInterrupt):
+    """One of `ENDING` arrived; `number` says which."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@contextlib.contextmanager
+def raising() -> Iterator[None]:
+    """Within it the first of `ENDING` raises `Interrupted`, and those behind it do not disturb the cleaning up.
+
+    What is ignored stays ignored (`nohup`, jobs in the background of a shell).
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in ENDING}
+    caught = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+
+    def end(number: int, _: FrameType | None) -> None:
+        for each in caught:
+            signal.signal(each, signal.SIG_IGN)
+        raise Interrupted(number)
+
+    for number in caught:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, before[number])
+
+
+class Terminal:
+    """The terminal that we were started from, if any."""
+
+    def __init__(self, descriptors: tuple[int, ...] = (0, 1, 2)) -> None:
+        self._descriptors = [number for number in descriptors if os.isatty(number)]
+
+    def is_gone(self) -> bool:
+        """Whether it was closed: then nobody is there any more to stop us."""
+        return any(not os.isatty(number) for number in self._descriptors)

@@ -1,0 +1,129 @@
+"""`sbc-filter run` as a process: signals, a terminal that is closed, records that cannot be written."""
+
+import contextlib
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.netns import LIVE, endpoint, eventually, three_hosts
+from support.tiny import invite
+
+from sbc_filter.ops.lab import Lab
+from sbc_filter.ops.stage import PROGRAMS
+
+pytestmark = LIVE
+RUN = (sys.executable, "-m", "sbc_filter", "run", "--firewall", "--config")
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with three_hosts() as made:
+        yield made
+
+
+def settings(folder: Path, records: str) -> Path:
+    (folder / "c.toml").write_text(f'[network]\nsbc = ["192.0.2.1"]\n[log]\nrecords = "{records}"\n')
+    return folder / "c.toml"
+
+
+@contextlib.contextmanager
+def started(lab: Lab, file: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+    log = file.with_name("log")
+    with lab.inside("sbc"), log.open("wb") as output:
+        process = subprocess.Popen([*RUN, str(file)], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        assert eventually(lambda: b"listening" in log.read_bytes(), 10)
+        yield process, log
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def in_force(lab: Lab) -> bool:
+    return "SBC-FILTER" in lab.run("sbc", "iptables-save")
+
+
+def test_hang_up_reopens_the_records(lab: Lab, tmp_path: Path) -> None:
+    records = tmp_path / "records.jsonl"
+    with started(lab, settings(tmp_path, "records.jsonl")) as (process, log), endpoint(lab, "carrier") as carrier:
+        assert b"no rules: every call passes as it is" in log.read_bytes()
+        carrier.sendto(invite(1), ("192.0.2.1", 5060))
+        assert eventually(lambda: records.stat().st_size > 0)
+        records.rename(tmp_path / "old")
+        process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: f"{records}: reopened".encode() in log.read_bytes())
+        carrier.sendto(invite(2), ("192.0.2.1", 5060))
+        assert eventually(lambda: records.stat().st_size > 0)
+        assert in_force(lab)
+    assert process.returncode == 0
+    assert not in_force(lab)
+
+
+def test_records_that_cannot_be_written_cost_no_call(lab: Lab, tmp_path: Path) -> None:
+    with (
+        started(lab, settings(tmp_path, "/dev/full")) as (process, log),
+        endpoint(lab, "carrier") as carrier,
+        endpoint(lab, "sbc") as sbc,
+    ):
+        for number in range(5):
+            carrier.sendto(invite(number), ("192.0.2.1", 5060))
+        assert [sbc.recv(70000) for _ in range(5)] == [invite(number) for number in range(5)]
+    said = [line for line in log.read_text().splitlines() if "records" in line and "stopped" not in line]
+    full = "sbc-filter: records cannot be written: No space left on device"
+    assert said == [f"{full}; {lost} lost so far" for lost in (1, 2, 4)]
+    assert "records_lost 5" in log.read_text()
+    assert process.returncode == 0
+
+
+def test_a_closed_terminal_leaves_no_rules_behind(lab: Lab, tmp_path: Path) -> None:
+    file = settings(tmp_path, "records.jsonl")
+    with lab.inside("sbc"):
+        child, master = pty.fork()
+        if child == 0:
+            os.execv(RUN[0], [*RUN, str(file)])
+    shown = b""
+    while b"listening" not in shown:
+        shown += os.read(master, 1000)
+    assert in_force(lab)
+    os.close(master)
+    assert eventually(lambda: os.waitpid(child, os.WNOHANG)[0] == child, 10)
+    assert not in_force(lab)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_any_time_leaves_nothing_behind(lab: Lab, number: signal.Signals, tmp_path: Path) -> None:
+    file = settings(tmp_path, "records.jsonl")
+    for delay in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
+        with lab.inside("sbc"):
+            process = subprocess.Popen([*RUN, str(file)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        time.sleep(delay)
+        process.send_signal(number)
+        try:
+            said, _ = process.communicate(timeout=2 if number == signal.SIGHUP else 15)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # it was running already, and had something to reopen
+            said, _ = process.communicate(timeout=15)
+        assert b"Traceback" not in said
+        assert not in_force(lab)
+
+
+@pytest.mark.skipif(any(shutil.which(program) is None for program in PROGRAMS), reason="needs the demo's programs")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_demo_leaves_no_host_behind(number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sbc_filter", "demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    ours = f"sbcdemo-{process.pid}-"
+    assert eventually(lambda: f"{ours}0-core" in " ".join(os.listdir("/run/netns")), 20)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert b"Traceback" not in said
+    assert not [name for name in os.listdir("/run/netns") if name.startswith(ours)]

@@ -1,0 +1,161 @@
+"""`sbc-filter replay` as an operator meets it: what it says first, what it did not look at, how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.packet import Raw
+from support.calls import CARRIER, SBC, arriving, invite
+
+from sbc_filter.io.capture import Frame
+from sbc_filter.io.capturewriter import CaptureWriter
+from sbc_filter.ops.cli import main
+
+NETWORK = f'[network]\nsbc = ["{SBC}"]\n'
+MONITOR = '[[rule]]\nname = "watch"\nmode = "monitor"\naction = "drop"\n'
+PASS = '[[rule]]\nname = "let"\naction = "pass"\n'
+
+
+def other(port: int, payload: bytes) -> bytes:
+    return bytes(IP(src=CARRIER, dst=SBC) / UDP(sport=port, dport=port) / Raw(payload))
+
+
+def tcp(payload: bytes) -> bytes:
+    return bytes(IP(src=CARRIER, dst=SBC) / TCP(sport=5060, dport=5060) / Raw(payload))
+
+
+def capture(folder: Path, *packets: bytes, settings: str = NETWORK, rules: str = PASS) -> Path:
+    """A capture with its configuration beside it."""
+    (folder / "rules").mkdir(exist_ok=True)
+    (folder / "sbc-filter.toml").write_text(settings)
+    (folder / "rules" / "rules.toml").write_text(rules)
+    path = folder / "calls.pcap"
+    with CaptureWriter(path) as writer:
+        for number, data in enumerate(packets, 1):
+            writer.write(Frame(number, float(number), number * 10**9, 101, 0, data, len(data)))
+    return path
+
+
+def said(path: Path, capsys: pytest.CaptureFixture[str], code: int = 0) -> list[str]:
+    assert main(["replay", str(path)]) == code
+    return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if line]
+
+
+def test_first_which_configuration_and_how_many_rules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = capture(tmp_path, arriving(invite()))
+    assert said(path, capsys) == [
+        f"configuration: {tmp_path}/sbc-filter.toml; 1 rule of 1 file",
+        f"{path}: 1 packet, 1 INVITE",
+        "Rule Mode Action Outcome Detail Code Calls",
+        "let enforce accept passed-by pass-rule - 1",
+        "Nothing would change.",
+    ]
+    assert main(["replay", str(path), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["rule"] for line in out.splitlines()] == ["let"]
+    assert err == f"configuration: {tmp_path}/sbc-filter.toml; 1 rule of 1 file\n"
+
+
+def test_monitored_and_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = capture(tmp_path, *[arriving(invite())] * 3, rules=MONITOR + PASS)
+    lines = said(path, capsys)
+    assert f"{path}: 3 packets, 1 INVITE" in lines
+    at = lines.index("Rules in monitor mode would have:")
+    assert lines[at - 1].startswith("let enforce ")
+    assert lines[at + 2] == "watch monitor drop passed-by drop-rule - 1"
+    assert "2 repeated INVITEs: treated as the first of its kind" in lines
+
+
+@pytest.mark.parametrize(
+    ("settings", "packets", "remark"),
+    [
+        (
+            '[network]\nsbc = ["203.0.113.10"]\n',
+            [arriving(invite())],
+            "No INVITE is to or from an address of [network].sbc, so none has a direction;"
+            f" they are of {CARRIER} (1), {SBC} (1).",
+        ),
+        (
+            NETWORK,
+            [arriving(invite()), other(5080, invite(number=2)), other(5080, invite(number=3))],
+            "2 INVITEs were not looked at: to ports that [network].ports (5060) does not name: 5080 (2).",
+        ),
+        (
+            NETWORK,
+            [other(5080, b"OPTIONS sip:a SIP/2.0\r\n\r\n")] * 2,
+            "No UDP packet is to or from a port of [network].ports (5060); they are to 5080 (2).",
+        ),
+        (
+            NETWORK,
+            [tcp(invite()), tcp(b""), tcp(b"GET / HTTP/1.1\r\n")],
+            "1 TCP packet not looked at (TCP passes untouched).",
+        ),
+    ],
+)
+def test_what_was_not_looked_at(
+    settings: str, packets: list[bytes], remark: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said(capture(tmp_path, *packets, settings=settings), capsys)[-1] == remark
+
+
+def test_media_on_other_ports_is_no_reason_to_remark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = capture(tmp_path, arriving(invite()), other(30000, bytes(160)))
+    assert said(path, capsys)[-1] == "Nothing would change."
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_capture_is_not_overwritten_by_itself(
+    linked: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = out = capture(tmp_path, arriving(invite()))
+    if linked:
+        out = tmp_path / "link.pcap"
+        out.symlink_to(path)
+    before = path.read_bytes()
+    assert main(["replay", str(path), "--out", str(out)]) == 2
+    assert capsys.readouterr().err == (
+        f"sbc-filter: --out {out} is the capture itself: name another file, the capture is not overwritten\n"
+    )
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [b"\0" * 7, b"\0" * 8 + b"\xff" * 8])
+def test_a_capture_that_ends_early(damage: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was before is reported, and written."""
+    path, out = capture(tmp_path, arriving(invite())), tmp_path / "out.pcap"
+    whole = path.read_bytes()
+    path.write_bytes(whole + damage)
+    assert main(["replay", str(path), "--out", str(out)]) == 1
+    shown, err = capsys.readouterr()
+    assert "1 packet, 1 INVITE\n" in shown
+    assert err.startswith(f"sbc-filter: {path} ")
+    assert err.endswith("; everything before it was replayed\n")
+    assert err.count("\n") == 1
+    assert out.read_bytes() == whole
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_replay_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    calls = capture(tmp_path, arriving(invite()))
+    pipe, out = tmp_path / "pipe", tmp_path / "out.pcap"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "sbc_filter", "replay", str(pipe), "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    with pipe.open("wb") as feed:
+        feed.write(calls.read_bytes())
+        feed.flush()
+        end = time.monotonic() + 10
+        while not list(tmp_path.glob(".out.pcap.*.part")):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        time.sleep(0.1)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (128 + number, b"sbc-filter: interrupted, nothing written\n")
+    assert list(tmp_path.glob("*out.pcap*")) == []

@@ -1,0 +1,362 @@
+"""What the documentation says is so: its TOML is loaded, its tables are compared with the code."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sbc_filter.engine import outcomes
+from sbc_filter.engine.record import Record
+from sbc_filter.errors import DETAILS, SIGNING_OUTCOMES, VERIFICATION_OUTCOMES, Detail, Outcome
+from sbc_filter.ops import config
+from sbc_filter.ops.cli import main
+from sbc_filter.rules.loader import load_rules
+from sbc_filter.rules.model import Rule
+from sbc_filter.rules.schema import Table
+from sbc_filter.rules.trunk import Trunk
+from sbc_filter.sip.number import PROFILES, canonicaliser
+
+ROOT = Path(__file__).parent.parent
+DOCS = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
+ORIGID = "4437c7eb-8f7a-4f0e-a863-f53a0e60251a"
+REQUIRED = {
+    "verify": "",
+    "sign": f'[rule.sign]\ncredential = "ours"\norigid = "{ORIGID}"\n',
+    "strip": "",
+    "reject": "",
+}
+_NONE = "—"
+
+
+def blocks(document: str) -> list[str]:
+    """The TOML in a document."""
+    return re.findall(r"^```toml\n(.*?)^```", DOCS[document], re.DOTALL | re.MULTILINE)
+
+
+def is_rules(text: str) -> bool:
+    return not tomllib.loads(text).keys() - {"rule", "trunks"}
+
+
+def sections(document: str) -> dict[str, str]:
+    """The text of each section by its heading, without what marks code."""
+    found = {}
+    for part in re.split(r"^#{1,3} ", DOCS[document], flags=re.MULTILINE)[1:]:
+        heading, _, text = part.partition("\n")
+        found[heading.replace("`", "")] = text
+    return found
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """The rows of the tables in a text, cell by cell; heads are rows too."""
+    for line in text.splitlines():
+        if line.startswith("|") and not line.startswith("|---"):
+            yield [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def keys(text: str) -> dict[str, list[str]]:
+    """The rows that describe keys, by key: one or several names in code in the first cell."""
+    return {
+        name: row
+        for row in rows(text)
+        for name in re.findall(r"`([^`]+)`", row[0])
+        if re.fullmatch(r"(?:`[^`]+`(?:, )?)+", row[0])
+    }
+
+
+def defaults(text: str) -> str:
+    """The defaults in a table of keys, as TOML: as if an operator had written them all."""
+    lines = []
+    for key, row in keys(text).items():
+        default = row[2].strip() if len(row) > 3 else _NONE
+        if default != _NONE:
+            lines.append(f"{key} = {default.strip('`')}")
+    return "\n".join(lines) + "\n"
+
+
+def parse(text: str, folder: Path) -> config.Configuration:
+    return config.parse("docs", text, folder)
+
+
+def rule(text: str, trunks: tuple[Trunk, ...] = ()) -> Rule:
+    loaded, _ = load_rules({"docs": text}, lambda _: "12155550100\n", ["ours"], trunks)
+    return loaded.rules[0]
+
+
+def test_there_is_something_to_read() -> None:
+    assert DOCS.keys() == {"configuration", "operations", "records", "rules"}
+    assert len(blocks("rules")) >= 14
+    assert len(blocks("configuration")) >= 8
+
+
+@pytest.mark.parametrize(("document", "at"), [(name, at) for name in DOCS for at in range(len(blocks(name)))])
+def test_blocks_load(document: str, at: int, tmp_path: Path) -> None:
+    """Each block by itself, with the trunks of the others in its document."""
+    text = blocks(document)[at]
+    if not is_rules(text):
+        parse(text, tmp_path)
+        return
+    own = tomllib.loads(text).get("trunks", {}).keys()
+    trunks = [
+        trunk
+        for other in blocks(document)
+        for trunk in parse(_only_trunks(other), tmp_path).trunks
+        if trunk.name not in own
+    ]
+    rules, found = load_rules({f"{document}.md": text}, lambda _: "12155550100\n", ["ours"], trunks)
+    assert rules.rules or found
+
+
+def _only_trunks(text: str) -> str:
+    lines = []
+    for name, table in tomllib.loads(text).get("trunks", {}).items():
+        lines += [f"[trunks.{name}]", *(f"{key} = {str(value).lower()}" for key, value in table.items())]
+    return "\n".join(lines).replace("'", '"')
+
+
+def test_rules_of_the_page_stand_together() -> None:
+    """All of docs/rules.md as one folder: names are unique, trunks are known."""
+    files = {f"{at:02}.toml": text for at, text in enumerate(blocks("rules"))}
+    rules, trunks = load_rules(files, lambda _: "12155550100\n", ["ours"])
+    assert len(rules.rules) >= 14
+    assert {trunk.name for trunk in trunks} == {"acme", "wholesale", "pbx", "softswitch"}
+    names = {name for name in sections("rules") if re.match(r"[0-9]+\. ", name)}
+    assert len(names) == 10
+
+
+@pytest.mark.parametrize("name", ["network", "queue", "trust", "certificates", "rules", "log"])
+def test_defaults_of_the_configuration(name: str, tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    stated = defaults(sections("configuration")[f"[{name}]"])
+    assert parse(f"[{name}]\n{stated}", tmp_path) == parse("", tmp_path)
+
+
+def test_defaults_of_a_trunk(tmp_path: Path) -> None:
+    stated = defaults(sections("configuration")["[trunks.NAME]"])
+    least = '[trunks.a]\naddresses = "192.0.2.1"\n'
+    assert parse(least + stated, tmp_path) == parse(least, tmp_path)
+
+
+@pytest.mark.parametrize("action", ["verify", "sign", "strip"])
+def test_defaults_of_a_rule(action: str) -> None:
+    head = f'[[rule]]\nname = "r"\naction = "{action}"\n'
+    table = REQUIRED[action] or f"[rule.{action}]\n"
+    pages = sections("rules")
+    stated = head + defaults(pages["[[rule]]"]).replace("mode = ", "# mode = ") + table
+    assert rule(stated + defaults(pages[f"[rule.{action}]"])) == rule(head + REQUIRED[action])
+    assert re.search(r"^mode = \"enforce\"$", defaults(pages["[[rule]]"]), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("name", "least"), [("time", ""), ("rate", 'over = 20\nby = "trunk"\n')])
+def test_defaults_of_a_condition(name: str, least: str) -> None:
+    def conditions(text: str) -> object:
+        head = f'[[rule]]\nname = "r"\naction = "pass"\n[rule.{name}]\n{least}'
+        loaded, _ = load_rules({"docs": head + text}, str)
+        return loaded.conditions[0]
+
+    stated = defaults(sections("rules")[name])
+    assert stated.strip()
+    assert conditions(stated) == conditions("")
+
+
+def test_default_of_answer() -> None:
+    stated = defaults(sections("rules")["answer"])
+    assert stated == f"code = {outcomes.answer(Outcome.PASSED_BY, Detail.REJECT_RULE)[0]}\n"
+
+
+# Every key that a reader asks for, by the section that describes it.
+
+_SECTIONS = {
+    "network": ("configuration", "[network]"),
+    "queue": ("configuration", "[queue]"),
+    "queue.on_overload": ("configuration", "[queue]"),
+    "trust": ("configuration", "[trust]"),
+    "certificates": ("configuration", "[certificates]"),
+    "rules": ("configuration", "[rules]"),
+    "log": ("configuration", "[log]"),
+    "credentials.x": ("configuration", "[credentials.NAME]"),
+    "trunks.x": ("configuration", "[trunks.NAME]"),
+    "rule": ("rules", "[[rule]]"),
+    "rule.verify": ("rules", "[rule.verify]"),
+    "rule.sign": ("rules", "[rule.sign]"),
+    "rule.strip": ("rules", "[rule.strip]"),
+    "rule.when": ("rules", "[[rule.when]]"),
+    "rule.on.x": ("rules", "[rule.on]"),
+    "rule.answer": ("rules", "answer"),
+    "rule.time": ("rules", "time"),
+    "rule.rate": ("rules", "rate"),
+}
+_NAMED_BY_OPERATORS = {"rule.on", "rule.header", "trunks", "credentials"}
+_EVERYTHING = f"""
+[trunks.x]
+addresses = "192.0.2.1"
+[[rule]]
+name = "a"
+action = "verify"
+header = {{ "X-A" = true }}
+time = {{}}
+rate = {{ over = 1, by = "peer" }}
+[[rule.when]]
+outcome = "stale"
+action = "reject"
+[rule.on]
+stale = {{ action = "reject" }}
+[[rule]]
+name = "b"
+action = "reject"
+answer = {{}}
+[[rule]]
+name = "c"
+action = "sign"
+[rule.sign]
+credential = "ours"
+origid = "{ORIGID}"
+"""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[tuple[str, str]]:
+    """What the readers ask for: (table, key)."""
+    found: set[tuple[str, str]] = set()
+    raw, contains = Table.raw, Table.__contains__
+
+    def note(table: Table, key: str) -> None:
+        path = re.sub(r"\[\d+\]", "", table.path)
+        path = re.sub(r"^(trunks|credentials|rule\.on)\..*", r"\1.x", path)
+        found.add((path, key))
+
+    def noted_raw(table: Table, key: str) -> Any:
+        note(table, key)
+        return raw(table, key)
+
+    def noted_contains(table: Table, key: str) -> bool:
+        note(table, key)
+        return contains(table, key)
+
+    monkeypatch.setattr(Table, "raw", noted_raw)
+    monkeypatch.setattr(Table, "__contains__", noted_contains)
+    parse('[credentials.x]\nkey = "k"\ncertificate = "c"\nx5u = "https://x.example/c.pem"\n', tmp_path)
+    load_rules({"docs": _EVERYTHING}, str, ["ours"])
+    return found
+
+
+def test_every_key_is_described(asked: set[tuple[str, str]]) -> None:
+    assert {path for path, _ in asked} - {""} - _NAMED_BY_OPERATORS == _SECTIONS.keys()
+    for path, key in asked:
+        if path in _NAMED_BY_OPERATORS:
+            continue
+        if path == "":
+            assert f"[{key}" in "".join(DOCS.values()), key
+            continue
+        document, heading = _SECTIONS[path]
+        described = keys(sections(document)[heading])
+        name = f"on_overload.{key}" if path == "queue.on_overload" else key
+        inside = any(each.startswith(f"{key}.") for each in described)
+        assert name in described or inside, f"{path}.{key} is not described in docs/{document}.md"
+
+
+def test_no_key_is_described_that_there_is_not(asked: set[tuple[str, str]]) -> None:
+    for (document, heading), paths in _by_section().items():
+        table = next(text for text in _tables(sections(document)[heading]))
+        for key in keys(table):
+            tail = key.rpartition(".")[2]
+            assert any((path, tail) in asked for path in paths), f"{heading} has no key {key}"
+
+
+def _by_section() -> Mapping[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for path, place in _SECTIONS.items():
+        found.setdefault(place, []).append(path)
+    return found
+
+
+def _tables(text: str) -> list[str]:
+    return [found[0] for found in re.finditer(r"(?:^\|.*\n)+", text, re.MULTILINE)]
+
+
+# Records.
+
+
+def test_every_field_is_described() -> None:
+    described = list(keys(sections("records")["Fields"]))
+    assert sorted(described) == sorted(Record.__dataclass_fields__)
+
+
+def test_every_outcome_is_described() -> None:
+    table = keys(sections("records")["Outcomes"])
+    assert table.keys() == set(Outcome)
+    for outcome in VERIFICATION_OUTCOMES | SIGNING_OUTCOMES | {Outcome.PASSED_BY}:
+        code, phrase = outcomes.answer(outcome, None)
+        _, _, answer, verstat = table[outcome]
+        assert answer == f"{code} {phrase}"
+        expected = outcomes.verstat(outcome, None)
+        if outcome is Outcome.ANONYMOUS:
+            assert verstat.startswith("none")
+        else:
+            assert verstat == (f"`{expected}`" if expected else _NONE)
+
+
+def test_every_detail_is_described() -> None:
+    pages = sections("records")
+    seen: set[str] = set()
+    for outcome in Outcome:
+        described = keys(pages[outcome])
+        seen.update(described)
+        if outcome in DETAILS:
+            assert described.keys() == DETAILS[outcome], outcome
+        for name, row in described.items():
+            _check_exception(outcome, Detail(name), " ".join(row))
+    assert seen | keys(pages["Packets"]).keys() == set(Detail)
+
+
+def _check_exception(outcome: Outcome, detail: Detail, text: str) -> None:
+    """Where a detail differs from its outcome, the row says so, and only there."""
+    code, phrase = outcomes.answer(outcome, detail)
+    differs = (code, phrase) != outcomes.answer(outcome, None)
+    assert (f"Rejected with {code} {phrase}" in text) is differs, (outcome, detail)
+    verstat = outcomes.verstat(outcome, detail)
+    assert ("`verstat` is" in text) is (verstat != outcomes.verstat(outcome, None)), (outcome, detail)
+    if "`verstat` is" in text:
+        assert f"`verstat` is `{verstat}`" in text
+
+
+def test_summary_is_what_replay_says(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "200")
+    (shown,) = re.findall(r"```console\n\$ sbc-filter (.*)\n([^`]*)```", DOCS["records"])
+    assert main(shown[0].split()) == 0
+    said = [line.rstrip() or "<BLANKLINE>" for line in capsys.readouterr().out.splitlines()]
+    assert said == shown[1].splitlines()
+
+
+# Numbers.
+
+
+def test_numbers_become_what_the_table_says() -> None:
+    table = _tables(sections("rules")["Numbers"])[1]
+    head, *lines = rows(table)
+    profiles = [cell.strip("`") for cell in head[1:]]
+    assert sorted(profiles) == sorted(PROFILES)
+    assert len(lines) >= 12
+    for uri, *identities in lines:
+        for profile, identity in zip(profiles, identities, strict=True):
+            found = canonicaliser(PROFILES[profile])(uri.strip("`").encode())
+            assert (found or "nobody") == identity.strip("`"), (uri, profile)
+
+
+# Links.
+
+
+@pytest.mark.parametrize("document", DOCS)
+def test_links_lead_somewhere(document: str) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", DOCS[document]):
+        name, _, anchor = target.partition("#")
+        text = DOCS[name.removesuffix(".md")] if name else DOCS[document]
+        if anchor:
+            assert anchor in {_anchor(line) for line in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}, target
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-")
