@@ -27,6 +27,7 @@ class NetworkSettings:
     trusted_peers: tuple[IpNetwork, ...] = ()
     emergency: tuple[str, ...] = ("911", "112", "933", "urn:service:sos*")
     numbering: str = "nanp"
+    drop_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,7 @@ def _network(table: Table) -> NetworkSettings:
         read_networks(table, "trusted_peers"),
         table.texts("emergency", NetworkSettings().emergency),
         table.choice("numbering", PROFILES, "nanp"),
+        table.flag("drop_unreadable", False),
     )
     table.close()
     return settings

@@ -48,7 +48,9 @@ def replay(arguments: argparse.Namespace) -> int:
         reader = stack.enter_context(CaptureReader(capture))
         console.print(_what_applies(setup), markup=False)
         clock = Clock(arguments.at)
-        source = certificate_source(configuration.certificates, fetch=arguments.fetch, clock=clock)
+        source = certificate_source(
+            configuration.certificates, fetch=arguments.fetch, offline=not arguments.fetch, clock=clock
+        )
         stack.callback(source.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         engine = setup.engine(SECRET)

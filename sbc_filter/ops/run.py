@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io import iptables
@@ -24,7 +25,11 @@ from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.signals import Terminal
 from sbc_filter.ops.sources import certificate_source
 
-_TROUBLE = ("held_now", "overruns", "engine_errors", "records_lost")
+# What leaves no record, and should be seen.
+_TROUBLE = (
+    "retransmission", "ack-absorbed", "cancel-answered", "unanswerable", "held-limit", "packet-truncated",
+    "packet-fragment", "held_now", "overruns", "engine_errors", "records_lost",
+)  # fmt: skip
 _EVERY = 1.0  # seconds between two states of the status line
 
 
@@ -48,16 +53,17 @@ def run(arguments: argparse.Namespace) -> int:
         plan = setup.plan()
         emitter = Emitter(plan.mark)
         stack.callback(emitter.close)
-        shell = QueueShell(setup.engine(os.urandom(32)), source, emitter, sink, queues=plan.queues)
+        engine = setup.engine(os.urandom(32))
+        shell = QueueShell(engine, source, emitter, sink, queues=plan.queues)
         # Before the rules are in force: from here on nothing but the end of `shell.run` leads out.
         _listen_to_signals(shell, terminal, lambda: _say(console, journal.reopen()))
         if arguments.firewall:
             stack.callback(iptables.remove)
             iptables.apply(plan)
         _say_what_runs(console, setup, arguments.firewall)
-        stack.enter_context(_status_line(console, shell, tally))
+        stack.enter_context(_status_line(console, lambda: _state(shell, engine, tally)))
         shell.run()
-    _say(console, f"stopped; {_state(shell, tally)}")
+    _say(console, f"stopped; {_state(shell, engine, tally)}")
     return 0
 
 
@@ -98,8 +104,8 @@ def _say_what_runs(console: Console, setup: Setup, own_firewall: bool) -> None:
             console.print(f"warning: {fault}")
 
 
-def _state(shell: QueueShell, tally: Tally) -> str:
-    count = shell.counters
+def _state(shell: QueueShell, engine: Engine, tally: Tally) -> str:
+    count = {**engine.counters, **shell.counters}
     outcomes: dict[str, int] = {}
     for kind, calls in tally.kinds.items():
         if kind.mode != "monitor":
@@ -111,7 +117,7 @@ def _state(shell: QueueShell, tally: Tally) -> str:
 
 
 @contextlib.contextmanager
-def _status_line(console: Console, shell: QueueShell, tally: Tally) -> Iterator[None]:
+def _status_line(console: Console, state: Callable[[], str]) -> Iterator[None]:
     """One line that says how it goes, for a person at a terminal."""
     if not console.is_terminal:
         yield
@@ -121,7 +127,7 @@ def _status_line(console: Console, shell: QueueShell, tally: Tally) -> Iterator[
     def keep_showing() -> None:
         with console.status("waiting for packets") as status:
             while not over.wait(_EVERY):
-                status.update(_state(shell, tally))
+                status.update(state())
 
     thread = threading.Thread(target=keep_showing)
     thread.start()

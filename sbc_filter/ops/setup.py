@@ -36,7 +36,14 @@ class Setup:
     def engine(self, secret: bytes) -> Engine:
         """A new engine; `secret` makes our To tags (the same for all that share the traffic)."""
         network = self.configuration.network
-        place = Network(network.sbc, network.ports, network.trusted_peers, network.emergency, TrunkTable(self.trunks))
+        place = Network(
+            network.sbc,
+            network.ports,
+            network.trusted_peers,
+            network.emergency,
+            TrunkTable(self.trunks),
+            network.drop_unreadable,
+        )
         canonicalise = canonicaliser(PROFILES[network.numbering])
         return Engine(self.rules, place, CertificateMemory(self.trust), self.credentials, secret, canonicalise)
 

@@ -55,7 +55,7 @@ MESSAGES: dict[str, tuple[str | None, bytes]] = {
             )
         ),
     ),
-    "many-headers": ("header-syntax", _but(("Max-Forwards", "\n".join(f"X-{number}: {number}" for number in range(900))))),
+    "many-headers": ("header-syntax", _but(("Max-Forwards", "\n".join(f"X-{at}: {at}" for at in range(900))))),
     "bare-lf": (None, _but().replace(b"\r\n", b"\n")),
     "mixed-line-ends": (None, _but().replace(b"\r\nTo", b"\nTo").replace(b"\r\n\r\n", b"\n\n")),
     "leading-line-ends": (None, b"\r\n\r\n" + _but()),
