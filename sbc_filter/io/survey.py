@@ -57,7 +57,7 @@ class Survey:
 
     def remarks(self) -> Iterator[str]:
         """One sentence for each thing that was not looked at."""
-        if self._addresses and not self._of_sbc:
+        if self._sbc and self._addresses and not self._of_sbc:
             seen = _most(self._addresses)
             yield f"No INVITE is to or from an address of [network].sbc, so none has a direction; they are of {seen}."
         ports = ", ".join(map(str, sorted(self._ports)))
