@@ -85,9 +85,20 @@ def record(
     )
 
 
-def blank_record(flow: Flow, place: Place, arrived: float) -> Record:
-    """What a record says of a message that nothing else is known of."""
-    return Record(arrived, *endpoints(flow), flow.transport, place.direction, trunk=place.trunk)
+def blank_record(flow: Flow, place: Place, arrived: float, method: str, detail: Detail) -> Record:
+    """What a record says of a message that cannot be read."""
+    src, dst = endpoints(flow)
+    return Record(
+        arrived,
+        src,
+        dst,
+        flow.transport,
+        place.direction,
+        method,
+        outcome=Outcome.UNPARSEABLE,
+        detail=detail,
+        trunk=place.trunk,
+    )
 
 
 @lru_cache(maxsize=4096)

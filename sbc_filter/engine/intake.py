@@ -8,7 +8,7 @@ from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.network import Network, Place
 from sbc_filter.engine.parties import Parties
 from sbc_filter.engine.verdict import Action, Verdict
-from sbc_filter.errors import Detail, MessageError, Outcome
+from sbc_filter.errors import Detail, MessageError
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.layout import Reader
 from sbc_filter.sip.message import SipMessage, apply_edits
@@ -57,16 +57,13 @@ class Intake:
     def unreadable(self, method: str, buffer: bytes, flow: Flow, now: float, error: MessageError) -> Verdict:
         """What cannot be read is the SBC's to refuse; but nobody's verstat goes with it."""
         place = self._network.place(flow)
-        made = blank_record(flow, place, now)
-        made.method, made.outcome, made.detail = method, Outcome.UNPARSEABLE, error.detail
+        made = blank_record(flow, place, now, method, error.detail)
         if place.is_stranger and self._network.drop_unreadable:
-            made.action = Action.DROP
-            return Verdict(Action.DROP, record=made)
+            return Verdict(Action.DROP, record=made._replace(action=Action.DROP))
         if place.is_stranger:
             scrubbed = marking.scrub_unreadable(buffer)
             if scrubbed != buffer:
-                made.action = Action.MODIFY
-                return Verdict(Action.MODIFY, scrubbed, record=made)
+                return Verdict(Action.MODIFY, scrubbed, record=made._replace(action=Action.MODIFY))
         return Verdict(Action.ACCEPT, record=made)
 
 

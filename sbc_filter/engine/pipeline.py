@@ -92,13 +92,13 @@ class Engine:
         ports = self._ports
         if packet.dport not in ports and packet.sport not in ports:
             return _ACCEPT
-        flow = _flow(packet.src_bytes, packet.sport, packet.dst_bytes, packet.dport)
-        return self._decide(packet.payload, method, flow, now, packet)
+        ends = packet.ends
+        return self._decide(packet.payload, method, _flow(ends), ends, now, packet)
 
     def decide(self, message: bytes, flow: Flow, now: float) -> Verdict | Need:
         """One SIP message in. A verdict's `payload` is the whole new message."""
         method = _method(message)
-        return _ACCEPT if method is None else self._decide(message, method, flow, now, None)
+        return _ACCEPT if method is None else self._decide(message, method, flow, repr(flow).encode(), now, None)
 
     def resume(self, need_id: int, answer: Answer, now: float) -> Verdict | Need:
         """The awaited thing, or why it is not to be had. May end in another `Need`."""
@@ -123,14 +123,16 @@ class Engine:
             released.append((need_id, verdict))
         return released
 
-    def _decide(self, message: bytes, method: bytes, flow: Flow, now: float, packet: Packet | None) -> Verdict | Need:
+    def _decide(
+        self, message: bytes, method: bytes, flow: Flow, ends: bytes, now: float, packet: Packet | None
+    ) -> Verdict | Need:
         if method is not _INVITE:
             try:
                 return self._uas.ack_or_cancel(message, flow, now)
             except MessageError as error:
                 unreadable = self._intake.unreadable(method.decode(), message, flow, now, error)
                 return _wrap(unreadable, packet)
-        key = message_key(message, flow)
+        key = message_key(message, ends)
         known = self._transactions.decided(key, now)
         if known is not None:
             self.counters["retransmission"] += 1
@@ -247,8 +249,12 @@ def _monitored(rule: Rule, case: Case, decision: Decision) -> Record:
 
 
 @lru_cache(maxsize=16384)
-def _flow(src: bytes, sport: int, dst: bytes, dport: int) -> Flow:
-    return Flow(address_text(src), sport, address_text(dst), dport, "udp")
+def _flow(ends: bytes) -> Flow:
+    """The flow of a packet's `ends`."""
+    addresses, ports = ends[:-4], ends[-4:]
+    half = len(addresses) // 2
+    src, dst = address_text(addresses[:half]), address_text(addresses[half:])
+    return Flow(src, int.from_bytes(ports[:2], "big"), dst, int.from_bytes(ports[2:], "big"), "udp")
 
 
 def _method(message: bytes) -> bytes | None:

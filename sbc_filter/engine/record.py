@@ -3,12 +3,11 @@
 Written by hand, since one is written for every call: a test compares it with `json`.
 """
 
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
+from typing import NamedTuple
 
 
-@dataclass(slots=True)
-class Record:
+class Record(NamedTuple):
     """The fields of DESIGN §6; None where there is nothing to say."""
 
     time: float

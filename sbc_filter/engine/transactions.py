@@ -28,14 +28,14 @@ REJECTED = 100_000  # transactions
 
 # An INVITE and its retransmissions: the very same bytes over the very same flow. Anything less would
 # let one message ride on the verdict of another.
-MessageKey = tuple[bytes, Flow]
+MessageKey = bytes
 # What an INVITE shares with its ACK and CANCEL, and between whom.
 TransactionKey = tuple[bytes, str, str]
 
 
-def message_key(message: bytes, flow: Flow) -> MessageKey:
-    """The key under which a decision is remembered."""
-    return sha256(message).digest(), flow
+def message_key(message: bytes, ends: bytes) -> MessageKey:
+    """The key under which a decision is remembered; `ends` tells flows apart."""
+    return sha256(message).digest() + ends
 
 
 def transaction_key(message: SipMessage, via: Via, flow: Flow) -> TransactionKey:

@@ -110,8 +110,7 @@ class Replay:
         while isinstance(decision, Need):
             decision = self._engine.resume(decision.id, self._ask(decision.request), now)
         for record in (*decision.monitored, *((decision.record,) if decision.record else ())):
-            record.packet = frame.number
-            self._sink(record)
+            self._sink(record._replace(packet=frame.number))
         self.counters[decision.action] += 1
         return decision
 

@@ -36,6 +36,12 @@ class Packet:
         return self.raw[16:20] if self.version == 4 else self.raw[24:40]
 
     @property
+    def ends(self) -> bytes:
+        """Source address, destination address, source port, destination port, as they stand in the packet."""
+        ports = self.raw[self.start : self.start + 4]
+        return self.raw[12:20] + ports if self.version == 4 else self.raw[8:40] + ports
+
+    @property
     def src(self) -> str:
         """Source address as text."""
         return ip.address_text(self.src_bytes)

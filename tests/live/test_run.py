@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.netns import LIVE, endpoint, eventually, three_hosts
+from support.processes import heeding_signals
 from support.tiny import invite
 
 from sbc_filter.ops.lab import Lab
@@ -37,7 +38,9 @@ def settings(folder: Path, records: str) -> Path:
 def started(lab: Lab, file: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
     log = file.with_name("log")
     with lab.inside("sbc"), log.open("wb") as output:
-        process = subprocess.Popen([*RUN, str(file)], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            [*RUN, str(file)], stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=heeding_signals
+        )
     try:
         assert eventually(lambda: b"listening" in log.read_bytes(), 10)
         yield process, log
@@ -102,7 +105,9 @@ def test_a_signal_at_any_time_leaves_nothing_behind(lab: Lab, number: signal.Sig
     file = settings(tmp_path, "records.jsonl")
     for delay in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
         with lab.inside("sbc"):
-            process = subprocess.Popen([*RUN, str(file)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                [*RUN, str(file)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=heeding_signals
+            )
         time.sleep(delay)
         process.send_signal(number)
         try:
@@ -118,7 +123,10 @@ def test_a_signal_at_any_time_leaves_nothing_behind(lab: Lab, number: signal.Sig
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_demo_leaves_no_host_behind(number: signal.Signals) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "sbc_filter", "demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, "-m", "sbc_filter", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=heeding_signals,
     )
     ours = f"sbcdemo-{process.pid}-"
     assert eventually(lambda: f"{ours}0-core" in " ".join(os.listdir("/run/netns")), 20)

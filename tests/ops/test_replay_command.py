@@ -12,6 +12,7 @@ import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
 from support.calls import CARRIER, SBC, arriving, invite
+from support.processes import heeding_signals
 
 from sbc_filter.io.capture import Frame
 from sbc_filter.io.capturewriter import CaptureWriter
@@ -146,7 +147,7 @@ def test_an_interrupted_replay_leaves_nothing(number: signal.Signals, tmp_path: 
     pipe, out = tmp_path / "pipe", tmp_path / "out.pcap"
     os.mkfifo(pipe)
     command = [sys.executable, "-m", "sbc_filter", "replay", str(pipe), "--out", str(out)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, preexec_fn=heeding_signals)
     with pipe.open("wb") as feed:
         feed.write(calls.read_bytes())
         feed.flush()
