@@ -4,7 +4,7 @@
 # make pcaps  makes the golden captures anew, and accepts what a replay of them gives
 
 BIN := .venv/bin
-.PHONY: demo test lint bench pcaps conformance clean
+.PHONY: demo test lint compiled bench pcaps conformance clean
 
 demo:
 	@scripts/bootstrap.sh demo
@@ -14,15 +14,24 @@ test:
 	@scripts/bootstrap.sh test
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest
+	@$(MAKE) --no-print-directory compiled
+	PYTHONPATH=build/compiled $(BIN)/pytest -q --compiled tests/packet tests/sip tests/stir tests/rules tests/engine tests/test_goldens.py
 
 lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The hot path compiled, as an installation has it; what is tested and measured again.
+compiled:
+	@rm -rf build/compiled
+	$(BIN)/python setup.py -q build --build-lib build/compiled
+
 bench:
 	@scripts/bootstrap.sh test
+	@$(MAKE) --no-print-directory compiled
 	@$(BIN)/python tests/bench/engine.py
+	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/engine.py
 	@$(BIN)/python tests/bench/waiting.py
 
 pcaps:

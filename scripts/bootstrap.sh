@@ -38,7 +38,7 @@ if [ -n "$missing" ]; then
     $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
 fi
 
-wanted="$(cat pyproject.toml "$0" | cksum) $extra"
+wanted="$(cat pyproject.toml setup.py "$0" | cksum) $extra"
 if [ ! -x .venv/bin/sbc-filter ] || [ "$(cat .venv/wanted 2>/dev/null)" != "$wanted" ]; then
     [ -x .venv/bin/python ] || python3 -m venv .venv
     echo "Installing Python packages into .venv"

@@ -3,8 +3,22 @@
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+import sbc_filter.engine.pipeline
 
 sys.path.insert(0, str(Path(__file__).parent))
 settings.register_profile("project", deadline=None, max_examples=150, derandomize=True)
 settings.load_profile("project")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--compiled", action="store_true", help="the hot path has to be the compiled one")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests of the compiled hot path must not be passed by the other."""
+    compiled = str(sbc_filter.engine.pipeline.__file__).endswith(".so")
+    if compiled is not bool(config.getoption("--compiled")):
+        raise pytest.UsageError(f"{sbc_filter.engine.pipeline.__file__}: not what --compiled says")

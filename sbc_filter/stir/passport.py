@@ -165,7 +165,7 @@ def _refuse_constant(name: str) -> None:
 
 _DECODE = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).raw_decode
 _JSON_SPACE = " \t\r\n"
-_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: JSON can say it, UTF-8 cannot
+_SURROGATE = re.compile(f"[{chr(0xD800)}-{chr(0xDFFF)}]")  # half a character: JSON can say it, UTF-8 cannot
 
 
 def _orig(value: object) -> str:
