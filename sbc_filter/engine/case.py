@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.network import Place
@@ -29,7 +28,8 @@ class Case:
     scrubbed: int = 0  # edits that removed what an untrusted peer may not claim
 
 
-class Decision(NamedTuple):
+@dataclass(slots=True)
+class Decision:
     """What a rule decided about a case. `identity` and `date` are header values to add."""
 
     outcome: Outcome

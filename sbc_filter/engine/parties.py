@@ -1,6 +1,6 @@
 """Who calls whom, by the signalling: the places where an operator says the numbers stand (S-072)."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from sbc_filter.errors import MessageError
 from sbc_filter.sip.message import SipMessage
@@ -9,7 +9,8 @@ from sbc_filter.sip.number import Canonicaliser
 _HEADERS = {"pai": b"p-asserted-identity", "from": b"from", "to": b"to"}
 
 
-class Party(NamedTuple):
+@dataclass(slots=True)
+class Party:
     """An identity (see `sip.number`), its source, and where in the buffer its URI stands; `start` is -1 for the
     Request-URI and bare values, which are never edited. `alone`: its source names nobody else."""
 

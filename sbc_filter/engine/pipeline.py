@@ -7,6 +7,7 @@ Nothing here raises on account of a packet: every packet gets one `Verdict`, or 
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 
@@ -211,7 +212,7 @@ class Engine:
             if rule.insertion is _INLINE or case.emergency or decision.outcome is Outcome.ALREADY_SIGNED:
                 return self._continue(rule, case, decision, packet, now)
             treatment = REDIRECT
-            decision = decision._replace(treatment=treatment)
+            decision = replace(decision, treatment=treatment)
         action = _ACTIONS[treatment.action]
         if action is Action.DROP:
             return Verdict(action, record=record(case, rule, decision, action, None))

@@ -1,6 +1,7 @@
 """A rule applied to a case: the verification service and the authentication service decide, nothing is edited yet."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.errors import Detail, Outcome, SigningError, VerificationError
@@ -35,7 +36,7 @@ def apply(
         decision = _FIXED[rule.action]
     if case.emergency and isinstance(decision, Decision) and decision.treatment is not CONTINUE:
         detail = Detail.EMERGENCY if decision.outcome is Outcome.PASSED_BY else decision.detail
-        return decision._replace(treatment=CONTINUE, detail=detail)
+        return replace(decision, treatment=CONTINUE, detail=detail)
     return decision
 
 

@@ -6,7 +6,6 @@ All of it is bounded, and forgotten after the 32 s that a transaction can last (
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import NamedTuple
 
 from sbc_filter.engine.case import Case
 from sbc_filter.engine.flow import Flow
@@ -43,7 +42,8 @@ def transaction_key(message: SipMessage, via: Via, flow: Flow) -> TransactionKey
     return sha256(b"\0".join(transaction(message, via))).digest(), flow.src, flow.dst
 
 
-class Remembered(NamedTuple):
+@dataclass(slots=True)
+class Remembered:
     """What became of a message: the edits, not their result, for that would be a kilobyte for each call."""
 
     action: Action

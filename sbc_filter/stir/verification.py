@@ -5,6 +5,7 @@ so that nobody makes us fetch with a token that could not verify anyway (S-067).
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
@@ -36,7 +37,8 @@ class Policy(Protocol):
         """Whether dest is compared with the call."""
 
 
-class Call(NamedTuple):
+@dataclass(slots=True)
+class Call:
     """What the signalling says of the call: canonical identities, and when the INVITE arrived (POSIX seconds)."""
 
     caller: str | None
@@ -44,7 +46,8 @@ class Call(NamedTuple):
     arrived: float
 
 
-class Token(NamedTuple):
+@dataclass(slots=True)
+class Token:
     """A well-formed token: nothing in it is believed before `Verification` says so."""
 
     jose: Jose
@@ -53,7 +56,8 @@ class Token(NamedTuple):
     signature: bytes
 
 
-class Verification(NamedTuple):
+@dataclass(slots=True)
+class Verification:
     """The result for all tokens of a call. `token` and `certificate` are those of the token that decided."""
 
     outcome: Outcome
@@ -147,7 +151,7 @@ def _protected(header: bytes, parameters: bytes) -> Jose:
 
 
 def _judge(token: Token, call: Call, policy: Policy, certificates: CertificateLookup) -> Verification | Missing:
-    jose, claims, _, _ = token
+    jose, claims = token.jose, token.claims
     _check_call(claims, call, policy)
     certificate = certificates(jose.x5u)
     if certificate is None:
