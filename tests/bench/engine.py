@@ -3,8 +3,9 @@
     python tests/bench/engine.py
 
 Bare operation and engine take turns, packet by packet, so that both meet the same caches and the same noise of a
-busy machine. The bare operation works on the very octets of that packet's token. A round is of distinct packets;
-its ratio is that of the medians, and what counts is the median of the ratios of all rounds.
+busy machine. The bare operation works on the very octets of that packet's token. A round is of distinct packets,
+and its ratio is that of the medians. What counts is the median of the ratios of the quarter of rounds in which the
+bare operation was fastest: those in which the machine was ours. All rounds together are printed as well.
 """
 
 import statistics
@@ -24,7 +25,7 @@ from sbc_filter.engine import pipeline
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.stir.passport import decode_segment
 
-ROUNDS, PACKETS = 15, 400
+ROUNDS, PACKETS, QUIET = 60, 100, 15
 _PUBLIC = LAB.leaf.key.public_key()
 _VERIFY = ec.ECDSA(hashes.SHA256())
 _SIGN = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
@@ -54,7 +55,7 @@ def main() -> None:
         unsigned.append(leaving(invite(*headers, caller=caller, number=number, body=SDP)))
         other.append(arriving(b"\x80\x00" + number.to_bytes(4, "big") + bytes(166)))
     kind = "compiled" if str(pipeline.__file__).endswith(".so") else "as Python"
-    print(f"{kind:20}    bare        engine      ratio   at most")
+    print(f"{kind:20}    bare        engine      ratio   at most   all rounds")
     verify = [_bare_verify(packet) for packet in signed]
     _compare("verify", verify, signed, Action.MODIFY, 1.6)
     _compare("sign", [_bare_sign(packet) for packet in signed], unsigned, Action.MODIFY, 3.0)
@@ -82,10 +83,12 @@ def _compare(
         bares.append(statistics.median(bare_times))
         spent.append(statistics.median(engine_times))
         ratios.append(spent[-1] / bares[-1])
-    ratio = statistics.median(ratios)
+    quiet = sorted(range(ROUNDS), key=bares.__getitem__)[:QUIET]
+    ratio, of_all = statistics.median(ratios[turn] for turn in quiet), statistics.median(ratios)
+    bare_time, engine_time = (statistics.median(times[turn] for turn in quiet) * 1e6 for times in (bares, spent))
     print(
-        f"{name:20} {statistics.median(bares) * 1e6:7.1f} µs  {statistics.median(spent) * 1e6:7.1f} µs"
-        f"   {ratio:6.3f}    {limit:5.2f} {'' if ratio <= limit else ' EXCEEDED'}"
+        f"{name:20} {bare_time:7.1f} µs  {engine_time:7.1f} µs   {ratio:6.3f}    {limit:5.2f}     {of_all:6.3f}"
+        f"{'' if ratio <= limit else '  EXCEEDED'}"
     )
 
 
