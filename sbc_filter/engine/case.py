@@ -10,8 +10,11 @@ from sbc_filter.engine.parties import Parties
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action
 from sbc_filter.errors import Detail, Outcome
-from sbc_filter.rules.model import CONTINUE, SIGN, VERIFY, Rule, Treatment
+from sbc_filter.rules.model import CONTINUE, SIGN, VERIFY, Rule, Treatment, VerifyOptions
 from sbc_filter.sip.message import SipMessage
+
+_NO_RULE = VerifyOptions()
+"""Where the parties are read when no rule says it."""
 
 
 @dataclass(slots=True)
@@ -50,7 +53,7 @@ def record(
     message, place, parties = case.message, case.place, case.parties
     src, dst = endpoints(case.flow)
     name = mode = mark = None
-    caller_from, called_from = _CALLER, _CALLED
+    caller_from, called_from = _NO_RULE.caller_from, _NO_RULE.called_from
     if rule is not None:
         name, mode = rule.name, rule.mode
         options = rule.sign if rule.action is SIGN else rule.verify
@@ -105,10 +108,6 @@ def blank_record(flow: Flow, place: Place, arrived: float, method: str, detail: 
 def endpoints(flow: Flow) -> tuple[str, str]:
     """Both ends of a flow as records write them."""
     return _endpoint(flow.src, flow.sport), _endpoint(flow.dst, flow.dport)
-
-
-_CALLER: tuple[str, ...] = ("pai", "from")
-_CALLED: tuple[str, ...] = ("to",)
 
 
 def _endpoint(address: str, port: int) -> str:

@@ -28,7 +28,7 @@ from sbc_filter.engine.transactions import (
     transaction_key,
 )
 from sbc_filter.engine.uas import Uas
-from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
+from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.errors import Detail, MessageError, Outcome, PacketError, VerificationError
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.packet import Packet, parse
@@ -43,8 +43,6 @@ from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.verification import Missing
 
-_ACCEPT = Verdict(Action.ACCEPT)
-_DROP = Verdict(Action.DROP)
 _INVITE = b"INVITE"
 _ACTIONS = {
     TreatmentAction.REJECT: Action.REJECT,
@@ -86,29 +84,29 @@ class Engine:
             packet = parse(raw)
         except PacketError as error:
             self.counters[error.detail] += 1
-            return _ACCEPT
+            return ACCEPT
         method = _method(packet.payload)
         if method is None:
-            return _ACCEPT
+            return ACCEPT
         ports = self._ports
         if packet.dport not in ports and packet.sport not in ports:
-            return _ACCEPT
+            return ACCEPT
         ends = packet.ends
         return self._decide(packet.payload, method, _flow(ends), ends, now, packet)
 
     def decide(self, message: bytes, flow: Flow, now: float) -> Verdict | Need:
         """One SIP message in. A verdict's `payload` is the whole new message."""
         method = _method(message)
-        return _ACCEPT if method is None else self._decide(message, method, flow, repr(flow).encode(), now, None)
+        return ACCEPT if method is None else self._decide(message, method, flow, repr(flow).encode(), now, None)
 
     def resume(self, need_id: int, answer: Answer, now: float) -> Verdict | Need:
         """The awaited thing, or why it is not to be had. May end in another `Need`."""
         held = self._transactions.free(need_id)
         if held is None:
-            return _ACCEPT
+            return ACCEPT
         progress = held.progress
         progress.answers[held.waits_for] = self._certificates.learn(held.waits_for, answer, now)
-        return _DROP if held.cancelled else self._walk(progress, now)
+        return DROP if held.cancelled else self._walk(progress, now)
 
     def learn(self, x5u: str, answer: Answer, now: float) -> None:
         """Take in a certificate that nobody waits for (any more)."""
@@ -138,12 +136,12 @@ class Engine:
         if known is not None:
             self.counters["retransmission"] += 1
             payload = apply_edits(message, known.edits) if known.edits else None
-            if payload is not None and packet is not None and len(payload) > packet.room:
-                return _DROP  # the first copy, which had room, has gone on
+            if not _has_room(packet, payload):
+                return DROP  # the first copy, which had room, has gone on
             return _wrap(Verdict(known.action, payload, known.emit), packet)
         if self._transactions.held and self._transactions.is_held(key):
             self.counters["held-duplicate"] += 1
-            return _DROP
+            return DROP
         try:
             case = self._intake.read(message, flow, now)
         except MessageError as error:
@@ -223,12 +221,12 @@ class Engine:
         message = case.message
         marked = True
         continue_call(rule, case, decision)
-        payload = message.to_bytes() if message.edited else None
-        if payload is not None and packet is not None and len(payload) > packet.room:
+        payload = message.changed()
+        if not _has_room(packet, payload):
             message.undo(case.scrubbed)  # what was removed stays removed
             if decision.identity is not None:
                 return self._carry_out(rule, case, unsigned(rule, case, Detail.NO_ROOM), packet, now)
-            payload = message.to_bytes() if message.edited else None
+            payload = message.changed()
             marked = False
         action = _MODIFY if payload is not None else Action.ACCEPT
         return Verdict(action, payload, record=record(case, rule, decision, action, None, marked=marked))
@@ -236,9 +234,8 @@ class Engine:
 
 def _pass(case: Case, detail: Detail) -> Verdict:
     """No rule decides: only what an untrusted peer may not claim is removed."""
-    message = case.message
-    action = Action.MODIFY if message.edited else Action.ACCEPT
-    payload = message.to_bytes() if message.edited else None
+    payload = case.message.changed()
+    action = Action.ACCEPT if payload is None else Action.MODIFY
     return Verdict(action, payload, record=record(case, None, Decision(Outcome.PASSED_BY, detail), action, None))
 
 
@@ -267,6 +264,10 @@ def _method(message: bytes) -> bytes | None:
         return None
     method: bytes = ours[1].upper()
     return _INVITE if method == _INVITE else method
+
+
+def _has_room(packet: Packet | None, payload: bytes | None) -> bool:
+    return payload is None or packet is None or len(payload) <= packet.room
 
 
 def _wrap(verdict: Verdict, packet: Packet | None) -> Verdict:

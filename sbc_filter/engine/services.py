@@ -101,9 +101,9 @@ def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
 
 def _has_shaken(case: Case) -> bool:
     """Whether another's shaken token is there already: a second one would contradict it (A3, S-076)."""
-    for header in case.message.headers(b"identity"):
+    for value in case.message.values(b"identity"):
         try:
-            token = read_token(case.message.value(header))
+            token = read_token(value)
         except VerificationError:
             return True  # nobody's to judge on the way out, and not to be doubled
         if token is not None and token.jose.ppt == "shaken":

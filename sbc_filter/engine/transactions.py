@@ -81,7 +81,7 @@ class Transactions:
         self._decided: Memory[MessageKey, Remembered] = Memory(REMEMBERED, LIFETIME)
         self._rejected: Memory[TransactionKey, bool] = Memory(REJECTED, LIFETIME)
         self.held: dict[int, Held] = {}
-        self._held_messages: dict[MessageKey, int] = {}
+        self._held_messages: set[MessageKey] = set()
         self._held_transactions: dict[TransactionKey, set[int]] = {}
 
     def decided(self, key: MessageKey, now: float) -> Remembered | None:
@@ -108,7 +108,7 @@ class Transactions:
     def hold(self, held: Held) -> None:
         """Begin, or go on, to hold an INVITE."""
         self.held[held.need] = held
-        self._held_messages[held.progress.key] = held.need
+        self._held_messages.add(held.progress.key)
         if held.transaction is not None:
             self._held_transactions.setdefault(held.transaction, set()).add(held.need)
 
@@ -124,7 +124,7 @@ class Transactions:
         """End the holding; None when this need is unknown (answered already)."""
         held = self.held.pop(need, None)
         if held is not None:
-            del self._held_messages[held.progress.key]
+            self._held_messages.remove(held.progress.key)
             if held.transaction is not None:
                 needs = self._held_transactions[held.transaction]
                 needs.discard(need)

@@ -7,16 +7,13 @@ from sbc_filter.engine.case import Case, Decision, record
 from sbc_filter.engine.editing import refuse_call, respond
 from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.transactions import Held, Remembered, TransactionKey, Transactions, transaction_key
-from sbc_filter.engine.verdict import Action, Verdict
+from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Verdict
 from sbc_filter.errors import Detail, MessageError, Outcome
 from sbc_filter.packet.datagram import Datagram
 from sbc_filter.rules.model import Rule
 from sbc_filter.sip.address import parse_address
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import to_tag, top_via
-
-_ACCEPT = Verdict(Action.ACCEPT)
-_DROP = Verdict(Action.DROP)
 
 
 class Uas:
@@ -53,15 +50,15 @@ class Uas:
         ours = to_tag(self._secret, message, via)
         if message.method == "ACK":
             if tag is None or not compare_digest(tag, ours.encode()):
-                return _ACCEPT
+                return ACCEPT
             self._counters["ack-absorbed"] += 1
-            return _DROP
+            return DROP
         accepted = respond(message, flow, via, (200, "OK"), ours)
         if self._transactions.is_rejected(key, now):
             self._counters["cancel-answered"] += 1
             return Verdict(Action.DROP, emit=(accepted,))
         held = self._transactions.held_by(key)
-        return self._cancel(held, key, accepted, ours, now) if held else _ACCEPT
+        return self._cancel(held, key, accepted, ours, now) if held else ACCEPT
 
     def _cancel(self, held: list[Held], key: TransactionKey, accepted: Datagram, tag: str, now: float) -> Verdict:
         """200 for the CANCEL, 487 for the INVITE that was held: the SBC sees neither (S-145)."""

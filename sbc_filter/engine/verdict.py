@@ -33,6 +33,10 @@ class Verdict(NamedTuple):
     monitored: tuple[Record, ...] = ()
 
 
+ACCEPT, DROP = Verdict(Action.ACCEPT), Verdict(Action.DROP)
+"""What leaves no record: the packet goes on as it is, or ends here."""
+
+
 class NeedKind(StrEnum):
     """Which kind of thing the engine waits for."""
 

@@ -19,7 +19,7 @@ def check(arguments: argparse.Namespace) -> int:
     path = config.needed(arguments.config)
     setup = read_all(path, arguments.rules)
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{path}: good", soft_wrap=True)
+    console.print(f"{path}: good")
     network = setup.configuration.network
     console.print(
         f"SBC      {', '.join(network.sbc) or 'no address: no call has a direction'}; ports {list(network.ports)}"

@@ -180,13 +180,14 @@ def _network(table: Table) -> NetworkSettings:
             sbc.append(str(ip_address(text)))
         except ValueError:
             table.problem("sbc", f"{text!r} is no address such as 203.0.113.10")
+    default = NetworkSettings()
     settings = NetworkSettings(
         tuple(sbc),
         _ports(table),
         read_networks(table, "trusted_peers"),
-        table.texts("emergency", NetworkSettings().emergency),
-        table.choice("numbering", PROFILES, "nanp"),
-        table.flag("drop_unreadable", False),
+        table.texts("emergency", default.emergency),
+        table.choice("numbering", PROFILES, default.numbering),
+        table.flag("drop_unreadable", default.drop_unreadable),
     )
     table.close()
     return settings
@@ -208,30 +209,37 @@ def _ports(table: Table) -> tuple[int, ...]:
 def _queue(table: Table) -> QueueConfiguration:
     overload = table.table("on_overload")
     allowed = ("accept", "drop")
-    number = table.integer("number", 50, 0, 65534)
+    default = QueueConfiguration()
+    number = table.integer("number", default.number, 0, 65534)
     table.integer("workers", 1, 1, 1)
-    inbound, outbound = (cast(Overload, overload.choice(key, allowed, "accept")) for key in ("inbound", "outbound"))
+    configuration = QueueConfiguration(
+        number,
+        cast(Overload, overload.choice("inbound", allowed, default.inbound)),
+        cast(Overload, overload.choice("outbound", allowed, default.outbound)),
+    )
     overload.close()
     table.close()
-    return QueueConfiguration(number, inbound, outbound)
+    return configuration
 
 
 def _trust(table: Table, folder: Path) -> TrustSettings:
+    default = TrustSettings()
     settings = TrustSettings(
         _paths(table, "anchors", folder),
         _paths(table, "crls", folder),
-        cast(Policy, table.choice("crl_policy", ("soft", "hard"), "soft")),
-        table.flag("lenient_tnauthlist", False),
+        cast(Policy, table.choice("crl_policy", ("soft", "hard"), default.crl_policy)),
+        table.flag("lenient_tnauthlist", default.lenient_tnauthlist),
     )
     table.close()
     return settings
 
 
 def _certificates(table: Table, folder: Path) -> CertificateSettings:
+    default = CertificateSettings()
     settings = CertificateSettings(
         _path(table, "directory", folder),
-        table.flag("fetch", False),
-        _path(table, "cache", folder) or CACHE,
+        table.flag("fetch", default.fetch),
+        _path(table, "cache", folder) or default.cache,
         table.texts("command"),
         read_networks(table, "allowed_networks"),
         _path(table, "web_ca", folder),

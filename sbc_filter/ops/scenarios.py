@@ -28,40 +28,29 @@ _CALLER_HEAD = """\
   <recv response="100" optional="true"/>
   <recv response="180" optional="true"/>
 """
-_ACK = """\
-  <send><![CDATA[
-    ACK sip:+[field1]@[remote_ip]:[remote_port] SIP/2.0
+_IN_CALL = Template("""\
+  <send$again><![CDATA[
+    $method sip:+[field1]@[remote_ip]:[remote_port] SIP/2.0
     Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch$shift]
     Max-Forwards: 70
     From: <sip:+[field0]@[local_ip]:[local_port]>;tag=[call_number]
     To: <sip:+[field1]@[remote_ip]:[remote_port]>[peer_tag_param]
     Call-ID: [call_id]
-    CSeq: 1 ACK
+    CSeq: $cseq $method
     Content-Length: 0
 
   ]]></send>
-"""
+""")
 _ANSWERED = (
     '  <recv response="200"/>\n'
-    + Template(_ACK).substitute(shift="")
-    + """\
-  <send retrans="500"><![CDATA[
-    BYE sip:+[field1]@[remote_ip]:[remote_port] SIP/2.0
-    Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
-    Max-Forwards: 70
-    From: <sip:+[field0]@[local_ip]:[local_port]>;tag=[call_number]
-    To: <sip:+[field1]@[remote_ip]:[remote_port]>[peer_tag_param]
-    Call-ID: [call_id]
-    CSeq: 2 BYE
-    Content-Length: 0
-
-  ]]></send>
-  <recv response="200"/>
-</scenario>
-"""
+    + _IN_CALL.substitute(method="ACK", cseq=1, shift="", again="")
+    + _IN_CALL.substitute(method="BYE", cseq=2, shift="", again=' retrans="500"')
+    + '  <recv response="200"/>\n</scenario>\n'
 )
 # The ACK of a refusal is of the INVITE's transaction and has its branch (RFC 3261 §17.1.1.3).
-_REFUSED = '  <recv response="$code"/>\n' + Template(_ACK).safe_substitute(shift="-4") + "</scenario>\n"
+_REFUSED = (
+    '  <recv response="$code"/>\n' + _IN_CALL.substitute(method="ACK", cseq=1, shift="-4", again="") + "</scenario>\n"
+)
 
 CALLED = """\
 <?xml version="1.0" encoding="ISO-8859-1" ?>

@@ -58,8 +58,7 @@ def _on_list(listed: Callable[[str | None], bool], wanted: bool, sources: Source
 
 def _value(name: bytes, pattern: "re.Pattern[str]") -> Predicate:
     def matches(facts: Facts) -> bool:
-        message = facts.message
-        return any(pattern.search(message.value(header).decode("utf-8", "replace")) for header in message.headers(name))
+        return any(pattern.search(value.decode("utf-8", "replace")) for value in facts.message.values(name))
 
     return matches
 

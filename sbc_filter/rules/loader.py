@@ -119,7 +119,7 @@ class _Reader:
             answer,
             _verify(table.table("verify")),
             self._sign(table.table("sign"), action is RuleAction.SIGN),
-            StripOptions(_removable(table.table("strip"), "headers", ("Identity",), close=True)),
+            _strip(table.table("strip")),
             tuple(treatments.read_when(when, self._entries) for when in table.tables("when")),
             treatments.read_on(table.table("on"), _outcomes(action)),
             table.file,
@@ -164,6 +164,7 @@ class _Reader:
         return Entries(table.texts(key), self._read_list, partial(table.problem, key))
 
     def _sign(self, table: Table, wanted: bool) -> SignOptions:
+        default = SignOptions()
         credential = table.text("credential", required=wanted)
         if wanted and credential and credential not in self._credentials:
             known = (
@@ -171,22 +172,24 @@ class _Reader:
             )
             table.problem("credential", f"{credential!r} is no credential of the configuration; there are {known}")
         listed = self._numbers(table, "numbers")
-        unlisted = table.choice("attest_unlisted", ATTESTATIONS, "B")
+        unlisted = table.choice("attest_unlisted", ATTESTATIONS, default.attest_unlisted)
         if unlisted == "A":
             table.problem("attest_unlisted", "is never better than B: A vouches for numbers that are on a list (S-073)")
         origid = table.text("origid", required=wanted)
         if origid and _UUID.fullmatch(origid) is None:
             table.problem("origid", f"{origid!r} is no UUID in lower case; make one with `uuidgen`")
-        return SignOptions(
+        options = SignOptions(
             credential,
             listed,
-            table.choice("attest_listed", ATTESTATIONS, "A"),
+            table.choice("attest_listed", ATTESTATIONS, default.attest_listed),
             unlisted,
             origid,
-            _sources(table, "caller_from", ("pai", "from")),
-            _sources(table, "called_from", ("to",)),
-            _removable(table, "remove", (), close=True),
+            _sources(table, "caller_from", default.caller_from),
+            _sources(table, "called_from", default.called_from),
+            _removable(table, "remove", default.remove),
         )
+        table.close()
+        return options
 
     def _check_redirect(self, table: Table, rule: Rule, conditions: Conditions) -> None:
         """A 302 hands our result, or our signature, to whoever asked: only a trusted trunk may ask."""
@@ -207,16 +210,23 @@ def _outcomes(action: RuleAction) -> Collection[Outcome]:
 
 
 def _verify(table: Table) -> VerifyOptions:
+    default = VerifyOptions()
     options = VerifyOptions(
-        table.number("max_age", 60, 0, 86400),
-        table.number("max_skew", 60, 0, 86400),
-        _sources(table, "caller_from", ("pai", "from")),
-        _sources(table, "called_from", ("to",)),
-        table.flag("check_called", True),
+        table.number("max_age", default.max_age, 0, 86400),
+        table.number("max_skew", default.max_skew, 0, 86400),
+        _sources(table, "caller_from", default.caller_from),
+        _sources(table, "called_from", default.called_from),
+        table.flag("check_called", default.check_called),
         table.choice("identity", ("keep", "strip"), "keep") == "keep",
-        table.flag("verstat", True),
-        table.integer("hold_ms", 400, 0, 4000),
+        table.flag("verstat", default.verstat),
+        table.integer("hold_ms", default.hold_ms, 0, 4000),
     )
+    table.close()
+    return options
+
+
+def _strip(table: Table) -> StripOptions:
+    options = StripOptions(_removable(table, "headers", StripOptions().headers))
     table.close()
     return options
 
@@ -229,14 +239,12 @@ def _sources(table: Table, key: str, default: tuple[str, ...]) -> tuple[str, ...
     return sources
 
 
-def _removable(table: Table, key: str, default: tuple[str, ...], *, close: bool) -> tuple[str, ...]:
+def _removable(table: Table, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
     names = table.texts(key, default)
     for name in names:
         known = canonical(name.encode())
         if not known or known in _NEEDED:
             table.problem(key, f"{name!r} " + ("cannot be removed from a call" if known else "is no header name"))
-    if close:
-        table.close()
     return names
 
 

@@ -1,7 +1,5 @@
 """The Identity header field (RFC 8224 §4, errata 6499): one value, taken apart but not yet believed."""
 
-from typing import NamedTuple
-
 from sbc_filter.errors import Detail, Outcome, VerificationError
 from sbc_filter.sip import grammar
 
@@ -9,26 +7,10 @@ _BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 MAX_LENGTH = 8192  # octets of one value (S-016)
 
 
-class IdentityHeader(NamedTuple):
-    """The parts of one Identity value. `header`, `payload`, `signature` are base64url without padding; in the
-    compact form (RFC 8225 §7) only the signature is there."""
-
-    header: bytes
-    payload: bytes
-    signature: bytes
-    info: str
-    alg: str | None
-    ppt: str | None
-
-
-def parse_identity(value: bytes) -> IdentityHeader:
-    """Take one unfolded Identity value apart, with its parameters: see `split_identity` and `parse_parameters`."""
-    header, payload, signature, parameters = split_identity(value)
-    return IdentityHeader(header, payload, signature, *parse_parameters(parameters))
-
-
 def split_identity(value: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     """(header, payload, signature, parameters) of one unfolded Identity value.
+
+    The first three are base64url without padding; in the compact form (RFC 8225 §7) only the signature is there.
 
     Tolerated (STANDARDS §19): any parameter order, quoted values, `info` without brackets, spaces
     around `;` and `=`, padding, white space inside a folded digest. Everything else that departs from

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from sbc_filter.errors import Detail, MessageError
 from sbc_filter.sip import grammar
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.names import canonical
 
 PEERS = 1024  # whose layouts are kept
 _MOST = 64  # header fields of a layout: what it costs to make and to keep grows with them
@@ -43,9 +42,7 @@ class Layout(NamedTuple):
     @classmethod
     def of(cls, message: SipMessage) -> "Layout":
         """The layout of a message that was read the long way."""
-        names = message.names_as_written()
-        keys = tuple(map(canonical, names))
-        first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
+        names, keys = message.names_as_written(), message.keys
         pattern = rb"INVITE (" + grammar.REQUEST_URI + rb") SIP/2\.0\r\n"
         groups: list[int] = []
         plain: dict[bytes, int] = {}
@@ -63,7 +60,14 @@ class Layout(NamedTuple):
             groups.append(group)
             group += 1 + inner
         return cls(
-            re.compile(pattern + rb"\r\n"), keys, first, groups, plain, length, len(names[0]) + 1, len(names) + 2
+            re.compile(pattern + rb"\r\n"),
+            keys,
+            message.places,
+            groups,
+            plain,
+            length,
+            len(names[0]) + 1,
+            len(names) + 2,
         )
 
     def read(self, buffer: bytes) -> SipMessage | None:
@@ -115,5 +119,5 @@ class Reader:
         self._rest = _PATIENCE
         if len(self._layouts) >= PEERS and peer not in self._layouts:
             del self._layouts[next(iter(self._layouts))]
-        if len(message.names_as_written()) <= _MOST:
+        if len(message.keys) <= _MOST:
             self._layouts[peer] = Layout.of(message)

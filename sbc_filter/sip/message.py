@@ -205,6 +205,16 @@ class SipMessage:
         """The canonical names that occur."""
         return self._first.keys()
 
+    @property
+    def keys(self) -> Sequence[bytes]:
+        """The canonical names of all header fields, in order."""
+        return self._keys
+
+    @property
+    def places(self) -> dict[bytes, int]:
+        """Where in `keys` each name occurs first."""
+        return self._first
+
     def names_as_written(self) -> list[bytes]:
         """The names of all header fields, in order, as they stand in front of the colon."""
         return [
@@ -213,8 +223,7 @@ class SipMessage:
 
     def value(self, header: Header) -> bytes:
         """The value of one header field: unfolded to one space (RFC 3261 §7.3.1), white space around it cut."""
-        text = self.buffer[header[1] : header[2]].strip()
-        return grammar.FOLD.sub(b" ", text) if b"\n" in text else text
+        return _unfolded(self.buffer[header[1] : header[2]])
 
     def first(self, name: bytes) -> bytes | None:
         """The value of the first header field of this name, or None."""
@@ -222,8 +231,7 @@ class SipMessage:
         if at is None:
             return None
         start, end = self._span(self._groups[at])
-        text = self.buffer[start:end].strip()
-        return grammar.FOLD.sub(b" ", text) if b"\n" in text else text
+        return _unfolded(self.buffer[start:end])
 
     def _line_start(self, at: int) -> int:
         return self._span(self._groups[at - 1])[1] if at else self._start
@@ -258,9 +266,18 @@ class SipMessage:
         """Forget all but the first so many edits."""
         del self._edits[edits:]
 
+    def changed(self) -> bytes | None:
+        """The message with all edits applied; None without any."""
+        return apply_edits(self.buffer, self._edits) if self._edits else None
+
     def to_bytes(self) -> bytes:
         """The message with all edits applied; without any, the buffer itself."""
         return apply_edits(self.buffer, self._edits) if self._edits else self.buffer
+
+
+def _unfolded(value: bytes) -> bytes:
+    text = value.strip()
+    return grammar.FOLD.sub(b" ", text) if b"\n" in text else text
 
 
 def is_clean(buffer: bytes, body: int) -> bool:

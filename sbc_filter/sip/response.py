@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 from sbc_filter.errors import Detail, MessageError
 from sbc_filter.sip import grammar
 from sbc_filter.sip.address import parse_address
-from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip.message import SipMessage, apply_edits
 
 _DEFAULT_PORT = 5060
 
@@ -111,13 +111,8 @@ def _received(text: bytes, offset: int, via: Via, address: str, port: int) -> by
     if rport:
         edits.append((rport[2], rport[3], b";rport=%d" % port))
     edits += ((start, end, b"") for _, _, start, end in spoofed if edits)
-    position = offset
-    parts: list[bytes] = []
-    for start, end, data in sorted(edits, key=lambda edit: (edit[0], edit[1])):
-        parts += (text[position - offset : start - offset], data)
-        position = end
-    parts.append(text[position - offset :])
-    return grammar.FOLD.sub(b" ", b"".join(parts).strip())
+    within = [(start - offset, end - offset, data) for start, end, data in edits]
+    return grammar.FOLD.sub(b" ", apply_edits(text, within).strip())
 
 
 def _tagged(message: SipMessage, tag: str | None) -> bytes:

@@ -30,7 +30,6 @@ from support.calls import VERIFY, claims, identity, invite, make_engine
 from support.netns import ADDRESSES, endpoint, three_hosts
 
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.io import iptables
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.fetch import Fetcher
 from sbc_filter.io.firewall import DEFAULT_MARK, Plan
@@ -59,11 +58,9 @@ class _Slow(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Print the latencies."""
-    with three_hosts() as lab, tempfile.TemporaryDirectory() as place:
+    with three_hosts(plan=Plan()) as lab, tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         _web_certificate(folder)
-        with lab.inside("sbc"):
-            iptables.apply(Plan())
         fork = multiprocessing.get_context("fork")
         ready = fork.Event()
         processes = [

@@ -13,7 +13,6 @@ from support.netns import ADDRESSES, LIVE, endpoint, running, three_hosts
 
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import PacketError
-from sbc_filter.io import iptables
 from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.firewall import Plan
 from sbc_filter.io.linklayer import locate_ip
@@ -39,9 +38,7 @@ class Seen(NamedTuple):
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        with made.inside("sbc"):
-            iptables.apply(Plan())
+    with three_hosts(plan=Plan()) as made:
         yield made
 
 

@@ -11,7 +11,6 @@ from support.tiny import TinyEngine, TinySource, filtered, invite
 
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import Detail, EnvironmentFault
-from sbc_filter.io import iptables
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.firewall import DEFAULT_MARK, Plan
 from sbc_filter.io.netlink import MAX_COPY, QueueSettings, QueueStatistics, queue_statistics
@@ -24,18 +23,14 @@ SBC = (ADDRESSES["sbc"][4], 5060)
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        with made.inside("sbc"):
-            iptables.apply(Plan())
+    with three_hosts(plan=Plan()) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def narrow() -> Iterator[Lab]:
     """The same with the smallest MTU that IPv6 allows."""
-    with three_hosts(mtu=1280) as made:
-        with made.inside("sbc"):
-            iptables.apply(Plan())
+    with three_hosts(mtu=1280, plan=Plan()) as made:
         yield made
 
 

@@ -5,9 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbc_filter.errors import Detail, VerificationError
-from sbc_filter.sip.identity import IdentityHeader, parse_identity
+from sbc_filter.sip.identity import parse_parameters, split_identity
 
-GOOD = IdentityHeader(b"aa", b"bb", b"cc", "https://c.example/p.cer", "ES256", "shaken")
+GOOD = (b"aa", b"bb", b"cc", "https://c.example/p.cer", "ES256", "shaken")
+
+
+def parse_identity(value: bytes) -> tuple[bytes, bytes, bytes, str, str | None, str | None]:
+    header, payload, signature, parameters = split_identity(value)
+    return (header, payload, signature, *parse_parameters(parameters))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from sbc_filter.io import iptables
 from sbc_filter.io.emit import Emitter
-from sbc_filter.io.firewall import DEFAULT_MARK
+from sbc_filter.io.firewall import DEFAULT_MARK, Plan
 from sbc_filter.io.nfqueue import Core, QueueShell, Source
 from sbc_filter.ops.lab import Lab
 
@@ -47,7 +48,8 @@ LIVE = [pytest.mark.live, pytest.mark.skipif(_REASON is not None, reason=str(_RE
 
 
 @contextlib.contextmanager
-def three_hosts(mtu: int = 1500) -> Iterator[Lab]:
+def three_hosts(mtu: int = 1500, plan: Plan | None = None) -> Iterator[Lab]:
+    """The hosts, with the rules of `plan` in force at the SBC."""
     with Lab("sbct") as lab:
         lab.host("carrier")
         lab.host("sbc", forwarding=True)
@@ -65,6 +67,9 @@ def three_hosts(mtu: int = 1500) -> Iterator[Lab]:
             lab.route(host, "default", v4)
             lab.route(host, "default", v6)
         lab.wait_until_up()
+        if plan is not None:
+            with lab.inside("sbc"):
+                iptables.apply(plan)
         yield lab
 
 
