@@ -40,8 +40,9 @@ fi
 
 wanted="$(cat pyproject.toml setup.py "$0" | cksum) $extra"
 if [ ! -x .venv/bin/sbc-filter ] || [ "$(cat .venv/wanted 2>/dev/null)" != "$wanted" ]; then
-    [ -x .venv/bin/python ] || python3 -m venv .venv
     echo "Installing Python packages into .venv"
+    # The distribution's own interpreter, whatever else is on the path: built for speed, and what a host runs.
+    /usr/bin/python3 -m venv --clear .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".$extra"
     echo "$wanted" > .venv/wanted
 fi
