@@ -108,8 +108,16 @@ class Detail(_Key):
     CLAIM_IAT = "claim-iat"
     CLAIM_ATTEST = "claim-attest"
     CLAIM_ORIGID = "claim-origid"
+    CLAIM_DIV = "claim-div"
+    CLAIM_OPT = "claim-opt"
+    CLAIM_RPH = "claim-rph"
+    CLAIM_MKY = "claim-mky"
     ORIG_MISMATCH = "orig-mismatch"
     DEST_MISMATCH = "dest-mismatch"
+    FINGERPRINT_MISMATCH = "fingerprint-mismatch"
+    PRIORITY_MISMATCH = "priority-mismatch"
+    DIV_CHAIN = "div-chain"
+    DIV_ORIG = "div-orig"
     SIGNATURE_LENGTH = "signature-length"
     BAD_SIGNATURE = "bad-signature"
     NUMBER_NOT_AUTHORIZED = "number-not-authorized"
@@ -153,8 +161,10 @@ _INVALID = (
     Detail.IDENTITY_SYNTAX, Detail.TOO_MANY_IDENTITIES, Detail.TOO_LARGE, Detail.COMPACT_FORM, Detail.BASE64,
     Detail.JSON, Detail.DUPLICATE_KEY, Detail.TYP, Detail.CRIT, Detail.X5U_MISSING, Detail.PPT_MISMATCH,
     Detail.ALG_MISMATCH, Detail.INFO_MISMATCH, Detail.CLAIM_ORIG, Detail.CLAIM_DEST, Detail.CLAIM_IAT,
-    Detail.CLAIM_ATTEST, Detail.CLAIM_ORIGID, Detail.ORIG_MISMATCH, Detail.DEST_MISMATCH, Detail.SIGNATURE_LENGTH,
-    Detail.BAD_SIGNATURE, Detail.NUMBER_NOT_AUTHORIZED, Detail.CLAIM_CONSTRAINTS,
+    Detail.CLAIM_ATTEST, Detail.CLAIM_ORIGID, Detail.CLAIM_DIV, Detail.CLAIM_OPT, Detail.CLAIM_RPH, Detail.CLAIM_MKY,
+    Detail.ORIG_MISMATCH, Detail.DEST_MISMATCH, Detail.FINGERPRINT_MISMATCH, Detail.PRIORITY_MISMATCH,
+    Detail.DIV_CHAIN, Detail.DIV_ORIG, Detail.SIGNATURE_LENGTH, Detail.BAD_SIGNATURE, Detail.NUMBER_NOT_AUTHORIZED,
+    Detail.CLAIM_CONSTRAINTS,
 )  # fmt: skip
 _UNTRUSTED = (
     Detail.ALG, Detail.CERTIFICATE_UNREADABLE, Detail.CERTIFICATE_KEY, Detail.CERTIFICATE_PROFILE,

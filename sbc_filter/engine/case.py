@@ -12,6 +12,7 @@ from sbc_filter.engine.verdict import Action
 from sbc_filter.errors import Detail, Outcome
 from sbc_filter.rules.model import CONTINUE, SIGN, VERIFY, Rule, Treatment, VerifyOptions
 from sbc_filter.sip.message import SipMessage
+from sbc_filter.stir.verification import Failure
 
 _NO_RULE = VerifyOptions()
 """Where the parties are read when no rule says it."""
@@ -33,7 +34,7 @@ class Case:
 
 @dataclass(slots=True)
 class Decision:
-    """What a rule decided about a case. `identity` and `date` are header values to add."""
+    """What a rule decided about a case. `identity` and `date` are header values to add, `failures` what to report."""
 
     outcome: Outcome
     detail: Detail | None
@@ -44,6 +45,7 @@ class Decision:
     spc: str | None = None
     identity: bytes | None = None
     date: bytes | None = None
+    failures: tuple[Failure, ...] = ()
 
 
 def record(

@@ -57,13 +57,24 @@ class Token:
 
 
 @dataclass(slots=True)
+class Failure:
+    """Why one Identity header field does not verify; `signature` (base64url) tells which, empty where none is read."""
+
+    outcome: Outcome
+    detail: Detail
+    signature: bytes = b""
+
+
+@dataclass(slots=True)
 class Verification:
-    """The result for all tokens of a call. `token` and `certificate` are those of the token that decided."""
+    """The result for all tokens of a call. `token` and `certificate` are those of the token that decided, `failures`
+    are all Identity header fields that do not verify, in order (S-117)."""
 
     outcome: Outcome
     detail: Detail | None
     token: Token | None = None
     certificate: SigningCertificate | None = None
+    failures: tuple[Failure, ...] = ()
 
 
 class Missing(NamedTuple):
