@@ -10,12 +10,12 @@ from setuptools import Extension, setup
 HOT = [
     *(f"sbc_filter/packet/{name}.py" for name in ("checksum", "ip", "packet")),
     *(f"sbc_filter/sip/{name}.py" for name in ("address", "identity", "layout", "message", "names", "number")),
-    *(f"sbc_filter/stir/{name}.py" for name in ("authentication", "passport", "signature", "verification")),
+    *(f"sbc_filter/stir/{name}.py" for name in ("authentication", "passport", "signature", "token", "verification")),
     *(f"sbc_filter/rules/{name}.py" for name in ("compiler", "ruleset")),
     *(
         f"sbc_filter/engine/{name}.py"
         for name in (
-            *("case", "certificates", "editing", "intake", "marking", "memory", "parties"),
+            *("case", "certificates", "deviations", "editing", "intake", "marking", "memory", "parties"),
             *("pipeline", "record", "services", "transactions", "uas"),
         )
     ),

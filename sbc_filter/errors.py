@@ -157,6 +157,51 @@ class Detail(_Key):
     PACKET_PROTOCOL = "packet-protocol"
 
 
+class Deviation(_Key):
+    """How honest senders depart from the standards and are understood all the same (STANDARDS §19); each is counted."""
+
+    # always tolerated
+    PARAMETER_FORM = "parameter-form"
+    QUOTED_PARAMETER = "quoted-parameter"
+    INFO_FORM = "info-form"
+    NO_ALG_PARAMETER = "no-alg-parameter"
+    PADDING = "padding"
+    JSON_FORM = "json-form"
+    EXTRA_CLAIMS = "extra-claims"
+    CLAIM_SHAPE = "claim-shape"
+    NUMBER_FORM = "number-form"
+    LONG_NUMBER = "long-number"
+    IAT_FORM = "iat-form"
+    ORIGID_FORM = "origid-form"
+    NO_DATE = "no-date"
+    DATE_DIFFERS = "date-differs"
+    X5U_PORT_8443 = "x5u-port-8443"
+    COMPACT_NAME = "compact-name"
+    SEVERAL_IDENTITIES = "several-identities"
+    NO_USER_PHONE = "no-user-phone"
+    NATIONAL_NUMBER = "national-number"
+    PORTABILITY_PREFIX = "portability-prefix"
+    # tolerated where a rule says so
+    IAT_STRING = "iat-string"
+    NO_ORIGID = "no-origid"
+    STANDARD_BASE64 = "standard-base64"
+    INFO_MISMATCH = "info-mismatch"
+    COMMA_JOINED = "comma-joined"
+    NATIONAL_CLAIM = "national-claim"
+
+
+TOLERABLE = frozenset(
+    {
+        Deviation.IAT_STRING,
+        Deviation.NO_ORIGID,
+        Deviation.STANDARD_BASE64,
+        Deviation.INFO_MISMATCH,
+        Deviation.COMMA_JOINED,
+        Deviation.NATIONAL_CLAIM,
+    }
+)
+"""What is refused unless `[rule.verify].tolerate` names it."""
+
 _INVALID = (
     Detail.IDENTITY_SYNTAX, Detail.TOO_MANY_IDENTITIES, Detail.TOO_LARGE, Detail.COMPACT_FORM, Detail.BASE64,
     Detail.JSON, Detail.DUPLICATE_KEY, Detail.TYP, Detail.CRIT, Detail.X5U_MISSING, Detail.PPT_MISMATCH,

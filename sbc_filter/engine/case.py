@@ -5,12 +5,11 @@ from functools import lru_cache
 
 from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.network import Place
-from sbc_filter.engine.outcomes import verstat
 from sbc_filter.engine.parties import Parties
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action
-from sbc_filter.errors import Detail, Outcome
-from sbc_filter.rules.model import CONTINUE, SIGN, VERIFY, Rule, Treatment, VerifyOptions
+from sbc_filter.errors import Detail, Deviation, Outcome
+from sbc_filter.rules.model import CONTINUE, SIGN, Rule, Treatment, VerifyOptions
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.stir.verification import Failure
 
@@ -29,12 +28,14 @@ class Case:
     arrived: float
     in_dialog: bool
     emergency: bool
+    target: str | None  # whom the Request-URI names
     scrubbed: int = 0  # edits that removed what an untrusted peer may not claim
 
 
 @dataclass(slots=True)
 class Decision:
-    """What a rule decided about a case. `identity` and `date` are header values to add, `failures` what to report."""
+    """What a rule decided about a case. `verstat` and `indicator` are what the SBC is told, `identity` and `date`
+    header values to add, `failures` what to report, `deviations` what to count."""
 
     outcome: Outcome
     detail: Detail | None
@@ -43,9 +44,12 @@ class Decision:
     origid: str | None = None
     x5u: str | None = None
     spc: str | None = None
+    verstat: str | None = None
+    indicator: str | None = None
     identity: bytes | None = None
     date: bytes | None = None
     failures: tuple[Failure, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
 
 
 def record(
@@ -61,8 +65,8 @@ def record(
         options = rule.sign if rule.action is SIGN else rule.verify
         caller_from, called_from = options.caller_from, options.called_from
     caller, called = parties.identity(caller_from), parties.identity(called_from)
-    if marked and rule is not None and rule.action is VERIFY and rule.verify.verstat and caller is not None:
-        mark = verstat(decision.outcome, decision.detail)
+    if marked and caller is not None:
+        mark = decision.verstat
     return Record(
         case.arrived,
         src,

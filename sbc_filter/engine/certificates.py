@@ -1,10 +1,13 @@
 """Signing certificates by x5u: parsed and validated once, then one look-up a call (RFC 8224 §6.2 step 3)."""
 
+from collections.abc import Collection
+
 from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Outcome, VerificationError
 from sbc_filter.stir.certificate import SigningCertificate, parse_certificates
 from sbc_filter.stir.trust import TrustStore
+from sbc_filter.stir.x5u import check_x5u
 
 CAPACITY = 20_000  # URLs
 LONGEST = 30 * 86400.0  # seconds
@@ -19,13 +22,21 @@ class CertificateMemory:
     store starts with an empty memory.
     """
 
-    def __init__(self, trust: TrustStore, capacity: int = CAPACITY) -> None:
+    def __init__(self, trust: TrustStore, tolerate: Collection[str] = (), capacity: int = CAPACITY) -> None:
+        """`tolerate`: which URLs may be asked for although they break the rules (see `stir.x5u`)."""
         self.trust = trust
+        self._tolerate = frozenset(tolerate)
         self._known: Memory[str, _Known] = Memory(capacity, LONGEST)
 
     def lookup(self, x5u: str, now: float) -> _Known | None:
-        """The certificate, why there is none, or None when it has to be asked for."""
-        return self._known.get(x5u, now)
+        """The certificate, why there is none, or None when it has to be asked for, and may be."""
+        known = self._known.get(x5u, now)
+        if known is None:
+            try:
+                check_x5u(x5u, self._tolerate)
+            except VerificationError as error:
+                return error
+        return known
 
     def learn(self, x5u: str, answer: Answer, now: float) -> _Known:
         """Take in what a certificate source answered; a failure is remembered as well."""

@@ -1,9 +1,11 @@
 """A decision carried out on the message: the edits of a call that continues, the answer to one that does not."""
 
+import re
 from collections.abc import Iterator
 
 from sbc_filter.engine import marking, outcomes
 from sbc_filter.engine.case import Case, Decision
+from sbc_filter.engine.dialects import DIALECTS, Dialect
 from sbc_filter.engine.flow import Flow
 from sbc_filter.errors import Outcome
 from sbc_filter.packet.datagram import Datagram
@@ -13,6 +15,7 @@ from sbc_filter.sip.names import canonical
 from sbc_filter.sip.response import Via, build_response
 
 _DATE = ("Date",)
+_ORIGID = re.compile(r"[0-9A-Za-z-]{1,64}")  # what a peer wrote goes into a header field of ours only in this form
 
 
 def continue_call(rule: Rule, case: Case, decision: Decision) -> None:
@@ -58,13 +61,25 @@ def respond(
 
 
 def _mark(rule: Rule, case: Case, decision: Decision) -> None:
-    verstat = outcomes.verstat(decision.outcome, decision.detail)
-    if rule.verify.verstat and verstat is not None:
-        party = case.parties.first(rule.verify.caller_from)
+    options, message = rule.verify, case.message
+    dialect = DIALECTS[options.dialect]
+    if decision.verstat is not None:
+        party = case.parties.first(options.caller_from)
         if party is not None:
-            marking.mark(case.message, party, verstat, trusted=not case.place.is_stranger)
-    if not rule.verify.identity_keep and decision.outcome is Outcome.PASSED:
-        _remove(case.message, ("Identity",))
+            trusted = not case.place.is_stranger
+            marking.mark(message, party, decision.verstat, trusted=trusted, in_user_part=dialect.in_user_part)
+    for name, value in _attestation(dialect, decision):
+        marking.state(message, name, value)
+    if not options.identity_keep and decision.outcome is Outcome.PASSED:
+        _remove(message, ("Identity",))
+
+
+def _attestation(dialect: Dialect, decision: Decision) -> Iterator[tuple[str, str]]:
+    """Header fields that say how far a verified caller is vouched for, and by whom (S-115)."""
+    if decision.indicator is not None:
+        yield dialect.attestation, decision.indicator
+        if decision.origid is not None and _ORIGID.fullmatch(decision.origid):
+            yield dialect.origination, decision.origid
 
 
 def _results(rule: Rule, case: Case, decision: Decision) -> Iterator[str]:
@@ -73,11 +88,13 @@ def _results(rule: Rule, case: Case, decision: Decision) -> Iterator[str]:
         yield f"Date: {decision.date.decode()}"
     if decision.identity is not None:
         yield f"Identity: {decision.identity.decode()}"
-    verstat = outcomes.verstat(decision.outcome, decision.detail)
+    dialect = DIALECTS[rule.verify.dialect]
     party = case.parties.first(rule.verify.caller_from)
-    if rule.action is VERIFY and rule.verify.verstat and verstat and party is not None and party.start >= 0:
-        uri = marking.marked_uri(case.message.buffer[party.start : party.end], verstat)
+    if decision.verstat is not None and party is not None:
+        uri = marking.marked_uri(case.message.buffer, party, decision.verstat, in_user_part=dialect.in_user_part)
         yield f"P-Asserted-Identity: <{uri.decode('utf-8', 'replace')}>"
+    for name, value in _attestation(dialect, decision):
+        yield f"{name}: {value}"
 
 
 def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:

@@ -29,17 +29,17 @@ class Intake:
         """Parse and check an INVITE and remove what an untrusted peer may not claim; `MessageError` if it is broken."""
         place = self._network.place(flow)
         message = self._read(buffer, flow, place)
-        called = self._canonicalise(message.uri)
-        if called is None and message.uri[:3].lower() == b"sip" and SIP_URI.fullmatch(message.uri) is None:
+        target = self._canonicalise(message.uri)
+        if target is None and message.uri[:3].lower() == b"sip" and SIP_URI.fullmatch(message.uri) is None:
             raise MessageError(Detail.START_LINE, "the Request-URI is broken")
         if not message.has_address(b"from"):
             raise MessageError(Detail.ADDRESS_SYNTAX, "from")
         in_dialog = message.in_dialog
         if place.is_stranger:
             marking.scrub(message)
-        emergency = self._network.is_emergency(called) or (place.trusted and _is_priority(message))
+        emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
         parties = Parties(message, self._canonicalise)
-        return Case(message, flow, place, parties, now, in_dialog, emergency, message.edited)
+        return Case(message, flow, place, parties, now, in_dialog, emergency, target, message.edited)
 
     def _read(self, buffer: bytes, flow: Flow, place: Place) -> SipMessage:
         """A stranger's NULs and bare CRs are made spaces, so that nobody behind us sees another message in it."""

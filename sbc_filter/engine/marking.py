@@ -68,7 +68,7 @@ def scrub_unreadable(buffer: bytes) -> bytes:
     return buffer if kept == head else kept + buffer[end:]
 
 
-def mark(message: SipMessage, party: Party, verstat: str, *, trusted: bool) -> None:
+def mark(message: SipMessage, party: Party, verstat: str, *, trusted: bool, in_user_part: bool = True) -> None:
     """Edit: write the result into the P-Asserted-Identity that named the caller (S-111, S-112).
 
     Where that is not the only one a new one is made of what was verified, in front of those of a trusted peer
@@ -80,10 +80,11 @@ def mark(message: SipMessage, party: Party, verstat: str, *, trusted: bool) -> N
         uri = buffer[party.start : party.end]
         if b"%" in uri or b"verstat" in uri.lower():
             _cut(message, party.start, party.end)
-        position = _position(buffer, party.start, party.end)
+        place = _in_user_part if in_user_part else _behind
+        position = place(buffer, party.start, party.end)
         message.replace(position, position, b";verstat=" + verstat.encode())
         return
-    line = b"P-Asserted-Identity: <%s>\r\n" % marked_uri(_uri(buffer, party), verstat)
+    line = b"P-Asserted-Identity: <%s>\r\n" % marked_uri(buffer, party, verstat, in_user_part=in_user_part)
     asserted = message.headers(_PAI)
     if asserted and trusted:
         message.replace(asserted[0][0], asserted[0][0], line)
@@ -93,10 +94,18 @@ def mark(message: SipMessage, party: Party, verstat: str, *, trusted: bool) -> N
     message.add_header(line)
 
 
-def marked_uri(uri: bytes, verstat: str) -> bytes:
-    """A URI that carries this result and no other."""
+def state(message: SipMessage, name: str, value: str) -> None:
+    """Edit: a header field of ours, in place of those of this name that a trusted peer wrote."""
+    for header in message.headers(name.lower().encode()):
+        message.remove(header)
+    message.add_header(f"{name}: {value}\r\n".encode())
+
+
+def marked_uri(buffer: bytes, party: Party, verstat: str, *, in_user_part: bool = True) -> bytes:
+    """The URI of a party with this result and no other."""
+    uri = _uri(buffer, party)
     uri = _ANYWHERE.sub(lambda found: _instead(found.string, found.end()), uri)
-    at = _position(uri, 0, len(uri))
+    at = (_in_user_part if in_user_part else _behind)(uri, 0, len(uri))
     return b"%s;verstat=%s%s" % (uri[:at], verstat.encode(), uri[at:])
 
 
@@ -127,7 +136,7 @@ def _head_end(buffer: bytes) -> int:
     return blank.end() if blank else len(buffer)
 
 
-def _position(buffer: bytes, start: int, end: int) -> int:
+def _in_user_part(buffer: bytes, start: int, end: int) -> int:
     """Where a parameter of the telephone number goes: inside the user part of a SIP URI, else at the end."""
     at = buffer.find(b"@", start, end)
     if at < 0 or buffer[start : start + 4].lower() == b"tel:":
@@ -135,3 +144,9 @@ def _position(buffer: bytes, start: int, end: int) -> int:
     colon = buffer.find(b":", start, at)
     password = buffer.find(b":", colon + 1, at)
     return password if password >= 0 else at
+
+
+def _behind(buffer: bytes, start: int, end: int) -> int:
+    """Where a parameter of the URI goes: behind all others, in front of URI headers."""
+    headers = buffer.find(b"?", start, end)
+    return headers if headers >= 0 else end

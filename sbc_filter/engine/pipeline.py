@@ -37,7 +37,7 @@ from sbc_filter.rules.model import REDIRECT, Insertion, Mode, Rule, TreatmentAct
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.grammar import OURS
 from sbc_filter.sip.message import apply_edits
-from sbc_filter.sip.number import Canonicaliser, canonicaliser
+from sbc_filter.sip.number import NANP, Profile, canonicaliser
 from sbc_filter.sip.response import top_via
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.credentials import Credential
@@ -64,7 +64,7 @@ class Engine:
         certificates: CertificateMemory,
         credentials: Mapping[str, Credential],
         secret: bytes,
-        canonicalise: Canonicaliser | None = None,
+        profile: Profile = NANP,
         held_limit: int = HELD_LIMIT,
     ) -> None:
         self.counters: Counter[str] = Counter()
@@ -74,7 +74,8 @@ class Engine:
         self._credentials = credentials
         self._held_limit = held_limit
         self._transactions = Transactions()
-        self._intake = Intake(network, canonicalise or canonicaliser())
+        self._intake = Intake(network, canonicaliser(profile))
+        self._profile = profile
         self._uas = Uas(secret, self._transactions, self.counters)
         self._needs = 0
 
@@ -163,6 +164,8 @@ class Engine:
                 if need is not None:
                     return need
                 decision = self._apply(rule, progress, now)
+            for deviation in decision.deviations:
+                self.counters[f"deviation.{deviation}"] += 1
             if rule.mode is _ENFORCE:
                 return self._finish(progress, self._carry_out(rule, case, decision, progress.packet, now), now)
             progress.monitored += (_monitored(rule, case, decision),)
@@ -175,7 +178,7 @@ class Engine:
                 return VerificationError(Outcome.UNFETCHABLE, Detail.FETCH_REFUSED)  # never waits (S-137)
             return known
 
-        return apply(rule, progress.case, self._credentials, lookup)
+        return apply(rule, progress.case, self._credentials, lookup, self._profile)
 
     def _finish(self, progress: Progress, verdict: Verdict, now: float) -> Verdict:
         """Remember the verdict, if anything was decided, and make it one about the packet."""

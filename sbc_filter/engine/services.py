@@ -3,16 +3,32 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from sbc_filter.engine import outcomes
 from sbc_filter.engine.case import Case, Decision
+from sbc_filter.engine.deviations import of_message
+from sbc_filter.engine.dialects import DIALECTS
 from sbc_filter.errors import Detail, Outcome, SigningError, VerificationError
-from sbc_filter.rules.model import CONTINUE, SIGN, VERIFY, Rule, RuleAction, Treatment, TreatmentAction
+from sbc_filter.rules.model import (
+    BELOW_A,
+    CONTINUE,
+    NEVER,
+    SIGN,
+    VERIFY,
+    Rule,
+    RuleAction,
+    Treatment,
+    TreatmentAction,
+)
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import format_date, parse_date
+from sbc_filter.sip.number import Profile
 from sbc_filter.stir.authentication import issue_time, sign_shaken
 from sbc_filter.stir.credentials import Credential
-from sbc_filter.stir.verification import Call, CertificateLookup, Missing, read_token, verify
+from sbc_filter.stir.token import is_extension, read_token
+from sbc_filter.stir.verification import Call, CertificateLookup, Missing, verify
 
 _LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)
+_CONTINUE = TreatmentAction.CONTINUE
 _REJECT = Treatment(TreatmentAction.REJECT)
 _DROP = Treatment(TreatmentAction.DROP)
 _FIXED = {
@@ -23,38 +39,65 @@ _FIXED = {
 
 
 def apply(
-    rule: Rule, case: Case, credentials: Mapping[str, Credential], certificates: CertificateLookup
+    rule: Rule, case: Case, credentials: Mapping[str, Credential], certificates: CertificateLookup, profile: Profile
 ) -> Decision | Missing:
     """Decide the case by this rule. An emergency call is continued whatever the outcome (S-137)."""
     if rule.action is VERIFY:
-        decision = _verify(rule, case, certificates)
+        decision = _verify(rule, case, certificates, profile)
     elif rule.action is SIGN:
         decision = _sign(rule, case, credentials)
     elif rule.action is RuleAction.REJECT:
         decision = Decision(Outcome.PASSED_BY, Detail.REJECT_RULE, rule.answer or _REJECT)
     else:
         decision = _FIXED[rule.action]
-    if case.emergency and isinstance(decision, Decision) and decision.treatment is not CONTINUE:
+    if case.emergency and isinstance(decision, Decision) and decision.treatment.action is not _CONTINUE:
         detail = Detail.EMERGENCY if decision.outcome is Outcome.PASSED_BY else decision.detail
         return replace(decision, treatment=CONTINUE, detail=detail)
     return decision
 
 
-def _verify(rule: Rule, case: Case, certificates: CertificateLookup) -> Decision | Missing:
-    options, message = rule.verify, case.message
-    call = Call(case.parties.identity(options.caller_from), case.parties.identity(options.called_from), case.arrived)
-    values = message.values(b"identity")
-    result = verify(values, call, options, certificates)
+def _verify(rule: Rule, case: Case, certificates: CertificateLookup, profile: Profile) -> Decision | Missing:
+    options, message, parties = rule.verify, case.message, case.parties
+    caller = parties.first(options.caller_from)
+    call = Call(
+        caller.identity if caller is not None else None,
+        parties.identity(options.called_from),
+        case.arrived,
+        case.target,
+        profile,
+    )
+    result = verify(message.values(b"identity"), call, options, certificates)
     if isinstance(result, Missing):
         return result
-    token, certificate = result.token, result.certificate
-    attest = token.claims.attest if token else None
-    x5u = token.jose.x5u if token else None
-    spc = certificate.spc if certificate else None
-    issuer = certificate.issuer if certificate else None
-    chosen = treatment(rule, result.outcome, result.detail, attest=attest, spc=spc, issuer=issuer, x5u=x5u)
-    origid = token.claims.origid if token else None
-    return Decision(result.outcome, result.detail, chosen, attest, origid, x5u, spc)
+    outcome, detail, token, certificate = result.outcome, result.detail, result.token, result.certificate
+    decision = Decision(outcome, detail, failures=result.failures)
+    issuer = None
+    if token is not None:
+        decision.attest, decision.origid, decision.x5u = token.claims.attest, token.claims.origid, token.jose.x5u
+    if certificate is not None:
+        decision.spc, issuer = certificate.spc, certificate.issuer
+    chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
+    decision.treatment = chosen
+    passed = outcome is Outcome.PASSED
+    if options.verstat:
+        verstat = chosen.verstat or outcomes.verstat(outcome, detail)
+        decision.verstat = (
+            DIALECTS[options.dialect].verstat(verstat, decision.attest) if verstat and passed else verstat
+        )
+    if passed:
+        decision.indicator = _indicator(options.attestation, chosen, decision.attest)
+    if passed and token is not None:
+        decision.deviations = token.deviations + of_message(case, caller, token.claims.iat)
+    return decision
+
+
+def _indicator(when: str, chosen: Treatment, attest: str | None) -> str | None:
+    """The attestation that the SBC is told: what the treatment says, else, by default, any but A (V19)."""
+    if chosen.indicator is not None:
+        return chosen.indicator or None
+    if attest is None or when == NEVER or (when == BELOW_A and attest == "A"):
+        return None
+    return attest
 
 
 def _sign(rule: Rule, case: Case, credentials: Mapping[str, Credential]) -> Decision:
@@ -105,7 +148,9 @@ def _has_shaken(case: Case) -> bool:
         try:
             token = read_token(value)
         except VerificationError:
-            return True  # nobody's to judge on the way out, and not to be doubled
-        if token is not None and token.jose.ppt == "shaken":
-            return True
+            if not is_extension(value):
+                return True  # nobody's to judge on the way out, and not to be doubled
+        else:
+            if token is not None and token.jose.ppt == "shaken":
+                return True
     return False

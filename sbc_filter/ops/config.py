@@ -9,6 +9,7 @@ from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.rules.schema import Table, parse_toml
 from sbc_filter.rules.trunk import IpNetwork, Trunk, read_networks, read_trunks
 from sbc_filter.sip.number import PROFILES
+from sbc_filter.stir.x5u import TOLERABLE
 
 NAME = "sbc-filter.toml"
 SYSTEM = Path("/etc/sbc-filter") / NAME
@@ -59,6 +60,7 @@ class CertificateSettings:
     command: tuple[str, ...] = ()
     allowed_networks: tuple[IpNetwork, ...] = ()
     web_ca: Path | None = None
+    tolerate: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +245,7 @@ def _certificates(table: Table, folder: Path) -> CertificateSettings:
         table.texts("command"),
         read_networks(table, "allowed_networks"),
         _path(table, "web_ca", folder),
+        table.choices("tolerate", TOLERABLE) or default.tolerate,
     )
     table.close()
     return settings

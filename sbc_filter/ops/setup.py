@@ -16,7 +16,7 @@ from sbc_filter.rules.model import RuleAction
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.rules.schema import parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable
-from sbc_filter.sip.number import PROFILES, canonicaliser
+from sbc_filter.sip.number import PROFILES
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.trust import TrustStore
 
@@ -44,8 +44,8 @@ class Setup:
             TrunkTable(self.trunks),
             network.drop_unreadable,
         )
-        canonicalise = canonicaliser(PROFILES[network.numbering])
-        return Engine(self.rules, place, CertificateMemory(self.trust), self.credentials, secret, canonicalise)
+        certificates = CertificateMemory(self.trust, self.configuration.certificates.tolerate)
+        return Engine(self.rules, place, certificates, self.credentials, secret, PROFILES[network.numbering])
 
     def plan(self) -> Plan:
         """The firewall rules that feed it."""

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sbc_filter.errors import (
     SIGNING_OUTCOMES,
+    TOLERABLE,
     VERIFICATION_OUTCOMES,
     ConfigurationError,
     Outcome,
@@ -15,7 +16,11 @@ from sbc_filter.errors import (
 from sbc_filter.rules import treatments
 from sbc_filter.rules.compiler import RATE_KEYS
 from sbc_filter.rules.model import (
+    ALWAYS,
     ATTESTATIONS,
+    BELOW_A,
+    DIALECTS,
+    NEVER,
     Conditions,
     Direction,
     Insertion,
@@ -220,6 +225,9 @@ def _verify(table: Table) -> VerifyOptions:
         table.choice("identity", ("keep", "strip"), "keep") == "keep",
         table.flag("verstat", default.verstat),
         table.integer("hold_ms", default.hold_ms, 0, 4000),
+        table.choices("tolerate", TOLERABLE) or default.tolerate,
+        table.choice("dialect", DIALECTS, default.dialect),
+        table.choice("attestation", (ALWAYS, BELOW_A, NEVER), default.attestation),
     )
     table.close()
     return options

@@ -38,6 +38,11 @@ class RuleAction(StrEnum):
 
 
 ATTESTATIONS = ("A", "B", "C")  # RFC 8588 §4
+ALWAYS, BELOW_A, NEVER = "always", "below-a", "never"
+"""When the SBC is told the attestation of a verified call (V19)."""
+VERSTATS = ("TN-Validation-Passed", "TN-Validation-Failed", "No-TN-Validation")  # TS 24.229 §7.2A.20
+DIALECTS = ("atis", "3gpp", "graded", "telnyx")
+"""Names of the forms in which an SBC is told the result; `engine.dialects` has what they mean."""
 
 
 # Named once: on the hot path a look at a member of an Enum costs as much as a call.
@@ -62,11 +67,14 @@ class TreatmentAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """`code` and `phrase` are None where the outcome's own are meant (STANDARDS §20)."""
+    """`code`, `phrase` and `verstat` are None where the outcome's own are meant (STANDARDS §20), `indicator` where the
+    rule's is; an empty `indicator` is none."""
 
     action: TreatmentAction
     code: int | None = None
     phrase: str | None = None
+    verstat: str | None = None
+    indicator: str | None = None
 
 
 CONTINUE = Treatment(TreatmentAction.CONTINUE)
@@ -85,6 +93,9 @@ class VerifyOptions:
     identity_keep: bool = True
     verstat: bool = True
     hold_ms: int = 400
+    tolerate: frozenset[str] = frozenset()
+    dialect: str = "atis"
+    attestation: str = BELOW_A
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 import difflib
 from collections.abc import Callable, Collection
 
-from sbc_filter.errors import DETAILS, Detail, Outcome
-from sbc_filter.rules.model import ATTESTATIONS, Rule, Treatment, TreatmentAction, When
+from sbc_filter.errors import DETAILS, VERIFICATION_OUTCOMES, Detail, Outcome
+from sbc_filter.rules.model import ATTESTATIONS, VERSTATS, Rule, Treatment, TreatmentAction, When
 from sbc_filter.rules.numberlist import Entries
 from sbc_filter.rules.schema import Table
 
@@ -29,7 +29,7 @@ def read_on(table: Table, outcomes: Collection[Outcome]) -> dict[str, Treatment]
             found[key] = _treatment(table, key, value)
         else:
             inner = table.table(key)
-            found[key] = _read(inner)
+            found[key] = _read(inner, marks=outcome in VERIFICATION_OUTCOMES)
             inner.close()
     return found
 
@@ -85,9 +85,9 @@ def redirects(rule: Rule) -> bool:
     return any(treatment.action is TreatmentAction.REDIRECT for treatment in every)
 
 
-def _read(table: Table) -> Treatment:
+def _read(table: Table, *, marks: bool = True) -> Treatment:
     action = TreatmentAction(table.choice("action", list(TreatmentAction), TreatmentAction.CONTINUE, required=True))
-    return Treatment(action, *_code_and_phrase(table, action))
+    return Treatment(action, *_code_and_phrase(table, action), *(_mark(table, action) if marks else ()))
 
 
 def _treatment(table: Table, key: str, value: str) -> Treatment:
@@ -95,6 +95,18 @@ def _treatment(table: Table, key: str, value: str) -> Treatment:
         table.problem(key, f"is {value!r}; allowed are {', '.join(TreatmentAction)}")
         return Treatment(TreatmentAction.CONTINUE)
     return Treatment(TreatmentAction(value))
+
+
+def _mark(table: Table, action: TreatmentAction) -> tuple[str | None, str | None]:
+    """What the SBC is told of a call that continues, or is redirected."""
+    if action in (TreatmentAction.REJECT, TreatmentAction.DROP):
+        for key in ("verstat", "indicator"):
+            if key in table:
+                table.problem(key, f"belongs to continue and redirect, not to {action}")
+        return None, None
+    verstat = table.choice("verstat", VERSTATS) or None
+    indicator = table.choice("indicator", (*ATTESTATIONS, "none")) or None
+    return verstat, "" if indicator == "none" else indicator
 
 
 def _code_and_phrase(table: Table, action: TreatmentAction) -> tuple[int | None, str | None]:

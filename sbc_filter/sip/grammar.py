@@ -62,6 +62,10 @@ CSEQ = re.compile(LWS + rb"([0-9]{1,10})[ \t\r\n]+(" + TOKEN + rb")" + LWS)
 
 # A full-form or compact PASSporT (RFC 8224 §4, errata 6499): base64url, dots; padding is tolerated and cut.
 PASSPORT = re.compile(rb"([A-Za-z0-9_-]*)=*\.([A-Za-z0-9_-]*)=*\.([A-Za-z0-9_-]+)=*")
+# The same with the digits of ordinary base64 as well (RFC 8224 §4 as it was published).
+PASSPORT_BASE64 = re.compile(rb"([A-Za-z0-9_+/-]*)=*\.([A-Za-z0-9_+/-]*)=*\.([A-Za-z0-9_+/-]+)=*")
+# What a comma separates in a list of Identity values: searched for, brackets and quotes first.
+LIST_COMMA = re.compile(rb'<[^<>]*>|"[^"]*"|,')
 
 # Request-URI, and what stands between the brackets of an address (RFC 3261 §19.1, RFC 3966).
 SIP_URI = re.compile(

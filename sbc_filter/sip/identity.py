@@ -1,50 +1,101 @@
 """The Identity header field (RFC 8224 §4, errata 6499): one value, taken apart but not yet believed."""
 
-from sbc_filter.errors import Detail, Outcome, VerificationError
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sbc_filter.errors import Detail, Deviation, Outcome, VerificationError
 from sbc_filter.sip import grammar
 
 _BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 MAX_LENGTH = 8192  # octets of one value (S-016)
+Deviations = tuple[Deviation, ...]
+_NONE: Deviations = ()
 
 
-def split_identity(value: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    """(header, payload, signature, parameters) of one unfolded Identity value.
+class Parameters(NamedTuple):
+    """The parameters behind a token, and how their form departs from what RFC 8224 §4 shows."""
+
+    info: str
+    alg: str | None
+    ppt: str | None
+    deviations: Deviations = ()
+
+
+def split_identity(value: bytes, *, base64: bool = False) -> tuple[bytes, bytes, bytes, bytes, Deviations]:
+    """(header, payload, signature, parameters, deviations) of one unfolded Identity value.
 
     The first three are base64url without padding; in the compact form (RFC 8225 §7) only the signature is there.
 
     Tolerated (STANDARDS §19): any parameter order, quoted values, `info` without brackets, spaces
-    around `;` and `=`, padding, white space inside a folded digest. Everything else that departs from
-    the grammar, the RFC 4474 form included (S-035), is `VerificationError(invalid)`.
+    around `;` and `=`, padding, white space inside a folded digest, with `base64` the digits `+` and `/`. Everything
+    else that departs from the grammar, the RFC 4474 form included (S-035), is `VerificationError(invalid)`.
     """
     if len(value) > MAX_LENGTH:
         raise _invalid(Detail.TOO_LARGE)
+    deviations = _NONE
     digest, semicolon, parameters = value.partition(b";")
     if digest.translate(None, _BASE64URL) == b"..":
         header, payload, signature = digest.split(b".")
     else:
-        token = grammar.PASSPORT.fullmatch(b"".join(digest.split()))
-        if token is None:
-            raise _invalid(Detail.IDENTITY_SYNTAX)
-        header, payload, signature = token.groups()
+        header, payload, signature, deviations = _digest(digest, base64)
     if not signature or bool(header) != bool(payload):
         raise _invalid(Detail.IDENTITY_SYNTAX)
-    return header, payload, signature, semicolon + parameters
+    return header, payload, signature, semicolon + parameters, deviations
 
 
-def parse_parameters(text: bytes) -> tuple[str, str | None, str | None]:
-    """(info, alg, ppt) of the parameters behind a token."""
+def split_list(values: Sequence[bytes]) -> list[bytes]:
+    """Values that somebody joined by commas (S-032), one by one; a comma between brackets or quotes is none."""
+    return [part.strip() for value in values for part in _parts(value) if part.strip()]
+
+
+def parse_parameters(text: bytes) -> Parameters:
+    """The parameters behind a token."""
     found: dict[bytes, str] = {}
+    deviations: dict[Deviation, None] = {}
     position = 0
     while position < len(text):
         match = grammar.PARAMETER.match(text, position)
-        if match is None or match[1].lower() in found:
+        name = match[1].lower() if match is not None else b""
+        if match is None or name in found:
             raise _invalid(Detail.IDENTITY_SYNTAX)
-        found[match[1].lower()] = _unwrap(match[2] or b"").decode("utf-8", "replace")
+        value = match[2] or b""
+        if match[0].translate(None, b" \t\r\n") != match[0] or name != match[1]:
+            deviations[Deviation.PARAMETER_FORM] = None
+        if name == b"info" and not value.startswith(b"<"):
+            deviations[Deviation.INFO_FORM] = None
+        elif name in (b"alg", b"ppt") and value.startswith(b'"'):
+            deviations[Deviation.QUOTED_PARAMETER] = None
+        found[name] = _unwrap(value).decode("utf-8", "replace")
         position = match.end()
+    if list(found)[:1] != [b"info"]:
+        deviations[Deviation.PARAMETER_FORM] = None
+    if b"alg" not in found:
+        deviations[Deviation.NO_ALG_PARAMETER] = None
     info = found.get(b"info")
     if not info:
         raise _invalid(Detail.IDENTITY_SYNTAX, "no info parameter")
-    return info, found.get(b"alg"), found.get(b"ppt")
+    return Parameters(info, found.get(b"alg"), found.get(b"ppt"), tuple(deviations))
+
+
+def _digest(digest: bytes, base64: bool) -> tuple[bytes, bytes, bytes, Deviations]:
+    """A digest that is not as plain as most are."""
+    packed = b"".join(digest.split())
+    deviations = [Deviation.PARAMETER_FORM] if packed != digest else []
+    token = grammar.PASSPORT.fullmatch(packed)
+    if token is None and base64:
+        token = grammar.PASSPORT_BASE64.fullmatch(packed)
+        deviations.append(Deviation.STANDARD_BASE64)
+    if token is None:
+        raise _invalid(Detail.IDENTITY_SYNTAX)
+    if b"=" in packed:
+        deviations.append(Deviation.PADDING)
+    header, payload, signature = token.groups()
+    return header, payload, signature, tuple(deviations)
+
+
+def _parts(value: bytes) -> list[bytes]:
+    cuts = [found.start() for found in grammar.LIST_COMMA.finditer(value) if found[0] == b","]
+    return [value[start + 1 : end] for start, end in zip([-1, *cuts], [*cuts, len(value)], strict=True)]
 
 
 def _unwrap(value: bytes) -> bytes:

@@ -1,17 +1,19 @@
 """Telephone numbers and identities: one canonical form for signing, verifying and rules (RFC 8224 §8).
 
-A canonical number is digits, `#` and `*` without "+" (`12155551212`); an identity that is no
-number is a canonical URI (`sip:alice@example.com`). Both are plain strings, told apart by the colon.
+A `TelephoneNumber` is digits, `#` and `*` without "+" (`12155551212`); an identity is that or, of who has no number,
+a canonical URI (`sip:alice@example.com`). Both are plain strings, told apart by the colon.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NewType
 from urllib.parse import unquote_to_bytes
 
 from sbc_filter.sip import grammar
 
+TelephoneNumber = NewType("TelephoneNumber", str)
 _NUMBER = frozenset("0123456789*#")
 MAX_DIGITS = 32  # of any number; the longest are French ones with a portability prefix (S-043)
 _CACHED = 256  # octets of a URI worth remembering
@@ -21,7 +23,7 @@ _VISUAL_SEPARATORS = b"-.() "  # RFC 3966 §3; the space once percent-decoded
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How a country writes numbers that are not in international form (S-042)."""
+    """How a country writes numbers that are not in international form (S-042), and what it puts into them."""
 
     name: str
     country: str = ""
@@ -29,6 +31,7 @@ class Profile:
     trunk: str = ""  # prefix of a national number
     trunk_optional: bool = False  # a national number may come without it
     national: frozenset[int] = frozenset()  # lengths of a national number, trunk prefix cut
+    routing: int = 0  # digits of the prefix that stands behind the country code of a ported number (S-043)
 
     def normalise(self, digits: str) -> str:
         """International form of digits dialled without "+"; unchanged when they cannot be converted."""
@@ -40,13 +43,20 @@ class Profile:
             return self.country + national
         return digits
 
+    def subscriber(self, number: str) -> str:
+        """The number without the prefix that only routes it: who is called is the same with it and without."""
+        if not self.routing or not number.isdigit() or not number.startswith(self.country):
+            return number
+        behind = len(self.country) + self.routing
+        return self.country + number[behind:] if len(number) - behind in self.national else number
+
 
 PROFILES = {
     profile.name: profile
     for profile in (
         Profile("e164", international=("00",)),
         Profile("nanp", country="1", international=("011",), trunk="1", trunk_optional=True, national=frozenset({10})),
-        Profile("france", country="33", international=("00",), trunk="0", national=frozenset({9})),
+        Profile("france", country="33", international=("00",), trunk="0", national=frozenset({9}), routing=5),
     )
 }
 NANP = PROFILES["nanp"]
@@ -93,13 +103,13 @@ def canonicaliser(profile: Profile = NANP) -> Canonicaliser:
     return identity
 
 
-def canonical_number(text: str) -> str | None:
+def canonical_number(text: str) -> TelephoneNumber | None:
     """Canonical form of an international number in a token or a rule file, None if it is no number.
 
     "+" and visual separators go (`+1 215-555-1212`); nothing is converted.
     """
     if text.isdecimal() and text.isascii():
-        return text
+        return TelephoneNumber(text)
     return _digits(text.encode("utf-8", "replace"), _AS_WRITTEN)
 
 
@@ -110,7 +120,7 @@ def _means_number(user: bytes, parameters: bytes) -> bool:
     return user.isdigit() and (10 <= len(user) <= 15 or len(user) in (2, 3))  # two or three digits: a service code
 
 
-def _telephone(subscriber: bytes, parameters: bytes, profile: Profile) -> str | None:
+def _telephone(subscriber: bytes, parameters: bytes, profile: Profile) -> TelephoneNumber | None:
     if not subscriber.startswith(b"+"):
         lowered = parameters.lower()
         at = lowered.find(b";phone-context=+")
@@ -120,13 +130,13 @@ def _telephone(subscriber: bytes, parameters: bytes, profile: Profile) -> str | 
     return _digits(subscriber, profile)
 
 
-def _digits(text: bytes, profile: Profile) -> str | None:
+def _digits(text: bytes, profile: Profile) -> TelephoneNumber | None:
     digits = text.translate(None, _VISUAL_SEPARATORS)
     plus = digits.startswith(b"+")
     number = digits[plus:].decode("ascii", "replace")
     if not 0 < len(number) <= MAX_DIGITS or not _NUMBER.issuperset(number):
         return None
-    return number if plus or not number.isdigit() else profile.normalise(number)
+    return TelephoneNumber(number if plus or not number.isdigit() else profile.normalise(number))
 
 
 def _lower(text: bytes) -> str:

@@ -7,10 +7,10 @@ import json
 import re
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from sbc_filter.errors import Detail, Outcome, VerificationError
+from sbc_filter.errors import Detail, Deviation, Outcome, VerificationError
 from sbc_filter.sip.number import canonical_number, canonicaliser
 
 _STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
@@ -23,9 +23,12 @@ _TOKENS = re.compile(rb'\\.|["\[\]{}]', re.DOTALL)
 _canonical_uri = canonicaliser()
 # The claims of a shaken token as RFC 8225 §9 has them written: what nearly all are. Any other form takes the long way.
 _CANONICAL = re.compile(
-    rb'\{"attest":"([ABC])","dest":\{"tn":\["([0-9]{1,32})"\]\},"iat":([1-9][0-9]{0,11}),"orig":\{"tn":"([0-9]{1,32})"\},'
-    rb'"origid":"([0-9A-Za-z-]{1,64})"\}'
+    rb'\{"attest":"([ABC])","dest":\{"tn":\["([0-9]{1,15})"\]\},"iat":([1-9][0-9]{0,11}),"orig":\{"tn":"([0-9]{1,15})"\},'
+    rb'"origid":"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"\}'
 )
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_SHAKEN = frozenset(("attest", "dest", "iat", "orig", "origid"))
+_E164 = 15  # digits at most
 
 
 class Jose(NamedTuple):
@@ -37,7 +40,8 @@ class Jose(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """The claims of one token. `orig` and `dest` are canonical identities (see `sip.number`), `data` is its JSON."""
+    """The claims of one token. `orig` and `dest` are canonical identities (see `sip.number`), `data` is its JSON,
+    `deviations` are how it departs from RFC 8225 and RFC 8588."""
 
     orig: str
     dest: tuple[str, ...]
@@ -45,6 +49,7 @@ class Claims(NamedTuple):
     attest: str | None
     origid: str | None
     data: bytes
+    deviations: tuple[Deviation, ...] = ()
 
     @property
     def all(self) -> Mapping[str, Any]:
@@ -88,11 +93,11 @@ def parse_jose(segment: bytes) -> Jose:
     return Jose(alg, ppt, x5u)
 
 
-def parse_claims(segment: bytes) -> Claims:
+def parse_claims(segment: bytes, tolerate: Collection[str] = ()) -> Claims:
     """The second segment of a base PASSporT or of any extension: orig, dest, iat checked for their form.
 
     Tolerated (STANDARDS §19): "+" and separators in numbers, `dest.tn` as a bare string, `orig.tn` as an
-    array of one, an integral iat written as a float.
+    array of one, an integral iat written as a float; with `iat-string` in `tolerate` iat as a string.
     """
     data = decode_segment(segment)
     match = _CANONICAL.fullmatch(data)
@@ -100,20 +105,28 @@ def parse_claims(segment: bytes) -> Claims:
         attested, called, iat, caller, origin = match.groups()
         return Claims(caller.decode(), (called.decode(),), int(iat), attested.decode(), origin.decode(), data)
     claims = _parse_object(data)
+    seen: dict[Deviation, None] = {}
+    if canonical_json(claims) != data:
+        seen[Deviation.JSON_FORM] = None
+    if claims.keys() - _SHAKEN:
+        seen[Deviation.EXTRA_CLAIMS] = None
     attest, origid = claims.get("attest"), claims.get("origid")
+    if isinstance(origid, str) and _UUID.fullmatch(origid) is None:
+        seen[Deviation.ORIGID_FORM] = None
     return Claims(
-        _orig(claims.get("orig")),
-        _dest(claims.get("dest")),
-        _iat(claims.get("iat")),
+        _orig(claims.get("orig"), seen),
+        _dest(claims.get("dest"), seen),
+        _iat(claims.get("iat"), seen, Deviation.IAT_STRING in tolerate),
         attest if isinstance(attest, str) else None,
         origid if isinstance(origid, str) else None,
         data,
+        tuple(seen),
     )
 
 
 def canonical_json(value: object) -> bytes:
     """The deterministic serialisation of RFC 8225 §9: keys sorted, no white space (S-005)."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def invalid(detail: Detail, sentence: str = "") -> VerificationError:
@@ -168,26 +181,28 @@ _JSON_SPACE = " \t\r\n"
 _SURROGATE = re.compile(f"[{chr(0xD800)}-{chr(0xDFFF)}]")  # half a character: JSON can say it, UTF-8 cannot
 
 
-def _orig(value: object) -> str:
+def _orig(value: object, seen: dict[Deviation, None]) -> str:
     if not isinstance(value, dict) or len(value) != 1:
         raise invalid(Detail.CLAIM_ORIG)
     kind, identity = next(iter(value.items()))
     if isinstance(identity, list) and len(identity) == 1:
+        seen[Deviation.CLAIM_SHAPE] = None
         identity = identity[0]
-    return _identity(kind, identity, Detail.CLAIM_ORIG)
+    return _identity(kind, identity, Detail.CLAIM_ORIG, seen)
 
 
-def _dest(value: object) -> tuple[str, ...]:
+def _dest(value: object, seen: dict[Deviation, None]) -> tuple[str, ...]:
     if not isinstance(value, dict) or not value:
         raise invalid(Detail.CLAIM_DEST)
     found: list[str] = []
     for kind, identities in value.items():
         if isinstance(identities, str):
+            seen[Deviation.CLAIM_SHAPE] = None
             identities = [identities]
         if not isinstance(identities, list):
             raise invalid(Detail.CLAIM_DEST)
         for identity in identities:
-            found.append(_identity(kind, identity, Detail.CLAIM_DEST))
+            found.append(_identity(kind, identity, Detail.CLAIM_DEST, seen))
             if len(found) > _MAX_NUMBERS:
                 raise invalid(Detail.CLAIM_DEST)
     if not found:
@@ -195,21 +210,29 @@ def _dest(value: object) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _identity(kind: str, identity: object, detail: Detail) -> str:
+def _identity(kind: str, identity: object, detail: Detail, seen: dict[Deviation, None]) -> str:
     if not isinstance(identity, str):
         raise invalid(detail)
     if kind == "tn":
         number = canonical_number(identity)
         if number is None:
             raise invalid(detail)
+        if number != identity:
+            seen[Deviation.NUMBER_FORM] = None
+        if len(number) > _E164:
+            seen[Deviation.LONG_NUMBER] = None
         return number
     if kind == "uri" and not _SURROGATE.search(identity):
         return _canonical_uri(identity.encode()) or identity
     raise invalid(detail)
 
 
-def _iat(value: object) -> int:
+def _iat(value: object, seen: dict[Deviation, None], string: bool) -> int:
     if isinstance(value, float) and value.is_integer() and 0 <= value < 1e12:
+        seen[Deviation.IAT_FORM] = None
+        return int(value)
+    if string and isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 12:
+        seen[Deviation.IAT_STRING] = None
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**12:
         raise invalid(Detail.CLAIM_IAT)

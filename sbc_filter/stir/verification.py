@@ -4,21 +4,19 @@ Cheap checks come first and the certificate is asked for only by a token that pa
 so that nobody makes us fetch with a token that could not verify anyway (S-067).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from sbc_filter.errors import Detail, Outcome, VerificationError
-from sbc_filter.sip.identity import parse_parameters, split_identity
+from sbc_filter.errors import Detail, Deviation, Outcome, VerificationError
+from sbc_filter.sip.identity import split_list
+from sbc_filter.sip.number import NANP, Profile
 from sbc_filter.stir.certificate import SigningCertificate
-from sbc_filter.stir.passport import Claims, Jose, invalid, parse_claims, parse_jose
+from sbc_filter.stir.passport import Claims, invalid
 from sbc_filter.stir.signature import verify_es256
-from sbc_filter.stir.x5u import check_x5u
+from sbc_filter.stir.token import BASIC, Token, is_extension, read_token, signature_of
 
 MAX_IDENTITIES = 16  # header fields in one INVITE (S-016)
-ATTESTATIONS = frozenset("ABC")
-_UNDERSTOOD = (None, "shaken")  # values of ppt
 
 
 class Policy(Protocol):
@@ -36,6 +34,10 @@ class Policy(Protocol):
     def check_called(self) -> bool:
         """Whether dest is compared with the call."""
 
+    @property
+    def tolerate(self) -> Collection[str]:
+        """Which of `errors.TOLERABLE` are tolerated."""
+
 
 @dataclass(slots=True)
 class Call:
@@ -44,16 +46,8 @@ class Call:
     caller: str | None
     called: str | None
     arrived: float
-
-
-@dataclass(slots=True)
-class Token:
-    """A well-formed token: nothing in it is believed before `Verification` says so."""
-
-    jose: Jose
-    claims: Claims
-    signed: bytes  # the received octets that the signature covers (S-006)
-    signature: bytes
+    target: str | None = None  # whom the Request-URI names
+    profile: Profile = NANP
 
 
 @dataclass(slots=True)
@@ -83,7 +77,7 @@ class Missing(NamedTuple):
     x5u: str
 
 
-# A certificate in memory, why there is none, or None: not asked for yet.
+# A certificate in memory, why there is (or may be) none, or None: not asked for yet.
 CertificateLookup = Callable[[str], SigningCertificate | VerificationError | None]
 
 # Where no token verifies, the failure that names the call: 436 only if *all* certificates were out of
@@ -96,94 +90,115 @@ def verify(
 ) -> Verification | Missing:
     """Judge the unfolded Identity `values` of one INVITE (S-061, S-063).
 
-    One valid token is enough. A certificate is waited for only when no token verifies without it.
+    One valid token is enough, of several the best attested one counts (S-077). A certificate is waited for only
+    when no token verifies without it.
     """
     if not values:
         return Verification(Outcome.NO_IDENTITY, Detail.ABSENT)
+    tolerate = policy.tolerate
+    if tolerate and Deviation.COMMA_JOINED in tolerate:
+        values = split_list(values)
     if len(values) > MAX_IDENTITIES:
         return Verification(Outcome.INVALID, Detail.TOO_MANY_IDENTITIES)
-    failures: list[Verification] = []
+    failed: list[Verification] = []
+    failures: list[Failure] = []
+    best: Verification | None = None
     missing: Missing | None = None
     for value in values:
         token = None
         try:
-            token = read_token(value)
-            if token is None:
+            token = read_token(value, tolerate)
+            if token is None or token.jose.ppt not in BASIC:
                 continue
             result = _judge(token, call, policy, certificates)
         except VerificationError as error:
-            failures.append(Verification(error.outcome, error.detail, token))
-        else:
-            if isinstance(result, Verification):
-                return result
+            failures.append(Failure(error.outcome, error.detail, signature_of(value)))
+            if token is not None or not is_extension(value):
+                failed.append(Verification(error.outcome, error.detail, token))
+            continue
+        if isinstance(result, Missing):
             missing = missing or result
-    if missing is not None:
+        elif best is None or _rank(result) < _rank(best):
+            best = result
+    if best is None and missing is not None:
         return missing
-    if not failures:
-        return Verification(Outcome.NO_IDENTITY, Detail.UNSUPPORTED_PPT)
-    return min(failures, key=lambda failure: _PRECEDENCE.index(failure.outcome))
+    if best is None:
+        best = _failed(failed, call)
+    if failures:
+        best.failures = tuple(failures)
+    return best
 
 
-def read_token(value: bytes) -> Token | None:
-    """Parse one Identity value; None when its `ppt` is none of ours: ignored, neither good nor bad (S-062).
-
-    Raises `VerificationError(invalid)` when it is malformed or contradicts itself (V6).
-    """
-    header, payload, signature, parameters = split_identity(value)
-    jose = _protected(header, parameters)
-    if jose.ppt not in _UNDERSTOOD:
-        return None
-    claims = parse_claims(payload)
-    if jose.ppt == "shaken":
-        if claims.attest not in ATTESTATIONS:
-            raise invalid(Detail.CLAIM_ATTEST)
-        if not claims.origid:
-            raise invalid(Detail.CLAIM_ORIGID)
-    return Token(jose, claims, b"%b.%b" % (header, payload), signature)
-
-
-@lru_cache(maxsize=2048)
-def _protected(header: bytes, parameters: bytes) -> Jose:
-    """The protected header, with which the parameters beside the token have to agree (S-033, S-034).
-
-    Both are the same on every call of a carrier, hence the cache.
-    """
-    info, alg, ppt = parse_parameters(parameters)
-    if not header:
-        raise invalid(Detail.COMPACT_FORM)
-    jose = parse_jose(header)
-    if (ppt or "").lower() != (jose.ppt or "").lower():
-        raise invalid(Detail.PPT_MISMATCH)
-    if alg is not None and alg.upper() != jose.alg:
-        raise invalid(Detail.ALG_MISMATCH)
-    if info != jose.x5u:
-        raise invalid(Detail.INFO_MISMATCH)
-    return jose
-
-
-def _judge(token: Token, call: Call, policy: Policy, certificates: CertificateLookup) -> Verification | Missing:
-    jose, claims = token.jose, token.claims
-    _check_call(claims, call, policy)
-    certificate = certificates(jose.x5u)
+def check_signature(
+    token: Token, speaks_for: str, arrived: float, certificates: CertificateLookup
+) -> SigningCertificate | Missing:
+    """The certificate with which a token is signed, valid and entitled to speak for this identity (V11 to V15)."""
+    certificate = certificates(token.jose.x5u)
     if certificate is None:
-        check_x5u(jose.x5u)
-        return Missing(jose.x5u)
+        return Missing(token.jose.x5u)
     if isinstance(certificate, VerificationError):
         # A new one: the remembered one would keep the stack of every call that it ended.
         raise VerificationError(certificate.outcome, certificate.detail, str(certificate))
-    _check_certificate(certificate, claims, call.arrived)
+    _check_certificate(certificate, token.claims, speaks_for, arrived)
     verify_es256(certificate.public_key, token.signed, token.signature)
+    return certificate
+
+
+def _failed(failed: Sequence[Verification], call: Call) -> Verification:
+    """The result when no token verifies."""
+    if not failed:
+        return Verification(Outcome.NO_IDENTITY, Detail.UNSUPPORTED_PPT)
+    if call.caller is None:  # V5 comes before all that can be wrong with a token
+        return Verification(Outcome.ANONYMOUS, Detail.NO_CALLER)
+    return min(failed, key=lambda failure: _PRECEDENCE.index(failure.outcome))
+
+
+def _rank(result: Verification) -> str:
+    """A before B before C before a token that attests nothing."""
+    return (result.token.claims.attest if result.token is not None else None) or "D"
+
+
+def _judge(token: Token, call: Call, policy: Policy, certificates: CertificateLookup) -> Verification | Missing:
+    claims = token.claims
+    _check_caller(token, call, policy)
+    if policy.check_called and call.called not in claims.dest:
+        _check_called(token, call, policy)
+    _check_freshness(claims, call, policy)
+    certificate = check_signature(token, claims.orig, call.arrived, certificates)
+    if isinstance(certificate, Missing):
+        return certificate
     return Verification(Outcome.PASSED, None, token, certificate)
 
 
-def _check_call(claims: Claims, call: Call, policy: Policy) -> None:
-    """V8, V9, V10: the numbers come from the signalling, never from the token (S-060)."""
-    if call.caller is None:
+def _check_caller(token: Token, call: Call, policy: Policy) -> None:
+    """V5, V8: the number comes from the signalling, never from the token (S-060)."""
+    caller, orig = call.caller, token.claims.orig
+    if caller is None:
         raise VerificationError(Outcome.ANONYMOUS, Detail.NO_CALLER)
-    if claims.orig != call.caller:
+    if orig == caller:
+        return
+    if Deviation.NATIONAL_CLAIM not in policy.tolerate or call.profile.normalise(orig) != caller:
         raise invalid(Detail.ORIG_MISMATCH)
-    if policy.check_called and call.called not in claims.dest:
+    token.deviations += (Deviation.NATIONAL_CLAIM,)
+
+
+def _check_called(token: Token, call: Call, policy: Policy) -> None:
+    """V9, for a called party who is not literally in `dest`."""
+    called, dest, profile = call.called, token.claims.dest, call.profile
+    if called is None:
         raise invalid(Detail.DEST_MISMATCH)
+    subscriber = profile.subscriber(called)
+    if any(profile.subscriber(each) == subscriber for each in dest):
+        token.deviations += (Deviation.PORTABILITY_PREFIX,)
+    elif Deviation.NATIONAL_CLAIM in policy.tolerate and any(profile.normalise(each) == called for each in dest):
+        if Deviation.NATIONAL_CLAIM not in token.deviations:
+            token.deviations += (Deviation.NATIONAL_CLAIM,)
+    else:
+        raise invalid(Detail.DEST_MISMATCH)
+
+
+def _check_freshness(claims: Claims, call: Call, policy: Policy) -> None:
+    """V10."""
     age = call.arrived - claims.iat
     if age > policy.max_age:
         raise VerificationError(Outcome.STALE, Detail.STALE_DATE)
@@ -191,13 +206,13 @@ def _check_call(claims: Claims, call: Call, policy: Policy) -> None:
         raise VerificationError(Outcome.STALE, Detail.FUTURE_DATE)
 
 
-def _check_certificate(certificate: SigningCertificate, claims: Claims, arrived: float) -> None:
+def _check_certificate(certificate: SigningCertificate, claims: Claims, speaks_for: str, arrived: float) -> None:
     """V13, V14: valid when the token was made and when it arrived (S-093), and entitled to say what it says."""
     if claims.iat > certificate.not_after or arrived > certificate.not_after:
         raise VerificationError(Outcome.UNTRUSTED, Detail.EXPIRED)
     if claims.iat < certificate.not_before:
         raise VerificationError(Outcome.UNTRUSTED, Detail.NOT_YET_VALID)
-    if certificate.spc is None and not certificate.tnauthlist.covers(claims.orig):
+    if certificate.spc is None and not certificate.tnauthlist.covers(speaks_for):
         raise invalid(Detail.NUMBER_NOT_AUTHORIZED)
     for constraints in certificate.constraints:
         violated = constraints.violated_by(claims.all)

@@ -4,6 +4,7 @@ Only the text is judged here. What the host name resolves to is checked where th
 """
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from ipaddress import ip_address
 
@@ -12,30 +13,33 @@ from sbc_filter.stir.addresses import is_ordinary
 
 MAX_LENGTH = 2048  # octets
 _PORTS = ("", "443", "8443")
-_URL = re.compile(r"https://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]*))?(?:/[!$%&'()*+,./0-9:;=@A-Z_a-z~-]*)?")
+HTTP, PORT, REDIRECTS = "x5u-http", "x5u-port", "redirects"
+TOLERABLE = (HTTP, PORT, REDIRECTS)
+"""What `[certificates].tolerate` may name: plain http, other ports, redirects that lead to such URLs."""
+_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]*))?(?:/[!$%&'()*+,./0-9:;=@A-Z_a-z~-]*)?")
 
 
 @lru_cache(maxsize=4096)
-def check_x5u(url: str) -> None:
+def check_x5u(url: str, tolerate: Collection[str] = ()) -> None:
     """Raise `VerificationError(unfetchable, x5u-policy)` with the reason unless the URL may be fetched.
 
     https; no port, 443 or 8443; no user information, query or fragment, not even an empty one; no
-    literal address that is not a public one.
+    literal address that is not a public one. `tolerate` (hashable) holds names out of `TOLERABLE`.
     """
     if len(url) > MAX_LENGTH:
         raise _refused(f"it is longer than {MAX_LENGTH} octets")
-    if not url.startswith("https://"):
+    if not url.startswith("https://") and not (HTTP in tolerate and url.startswith("http://")):
         raise _refused("the scheme is not https")
     for mark, meaning in (("?", "query"), ("#", "fragment"), ("\\", "backslash")):
         if mark in url:
             raise _refused(f"it has a {meaning}")
-    if "@" in url[8:].partition("/")[0]:
+    if "@" in url.partition("//")[2].partition("/")[0]:
         raise _refused("it has user information")
     match = _URL.fullmatch(url)
     if match is None:
         raise _refused("it is no well-formed URL")
     host, port = match.groups(default="")
-    if port not in _PORTS:
+    if port not in _PORTS and not (PORT in tolerate and port.isdecimal() and 0 < int(port[:6]) < 65536):
         raise _refused("the port is neither 443 nor 8443")
     if not _may_be_public(host):
         raise _refused("the address is not a public one")

@@ -364,8 +364,6 @@ GOOD_ONES = {
     "S-053-date-differs": (identity(claims(iat=int(NOW) - 20)), "Date: Fri, 15 Jan 2027 08:00:20 GMT"),
     "S-056-baddate": (GOOD, "Date: Fri, 01 Jan 2010 16:00:00 EST"),
     "V18-A": (identity(claims(attest="A")),),
-    "V19-B": (identity(claims(attest="B")),),
-    "V19-C": (identity(claims(attest="C")),),
     "V20-S-063-invalid-and-valid": (identity(key=LAB.root.key), GOOD),
     "V20-S-063-valid-and-invalid": (GOOD, "Identity: nonsense"),
     "V20-S-077-two-shaken": (identity(claims(orig={"tn": CALLED})), identity(name="y")),

@@ -115,7 +115,8 @@ def test_s088_no_literal_address_that_is_not_a_public_one(host: str) -> None:
         ("https://C.Example:8443/a.pem", "c.example"),
         ("https://[2001:DB8::1]/a.pem", "2001:db8::1"),
         ("https://c.example", "c.example"),
-        ("http://c.example/", None),
+        ("http://c.example/", "c.example"),
+        ("ftp://c.example/", None),
         ("https://u@c.example/", None),
         ("https://c.example/?", None),
         ("", None),
@@ -139,3 +140,29 @@ def test_any_text_is_accepted_or_refused(url: str) -> None:
         detail = None
     assert detail in (None, Detail.X5U_POLICY)
     assert detail or host_of(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "tolerate", "passes"),
+    [
+        ("http://c.example/a.pem", ["x5u-http"], True),
+        ("http://c.example/a.pem", ["x5u-port"], False),
+        ("http://c.example:8080/a.pem", ["x5u-http"], False),
+        ("http://c.example:8080/a.pem", ["x5u-http", "x5u-port"], True),
+        ("https://c.example:5000/a.pem", ["x5u-port"], True),
+        ("https://c.example:0/a.pem", ["x5u-port"], False),
+        ("https://c.example:65536/a.pem", ["x5u-port"], False),
+        ("https://c.example:99999999/a.pem", ["x5u-port"], False),
+        ("http://u@c.example/a.pem", ["x5u-http", "x5u-port"], False),
+        ("http://10.0.0.1/a.pem", ["x5u-http", "x5u-port"], False),
+        ("ftp://c.example/a.pem", ["x5u-http", "x5u-port"], False),
+    ],
+)
+def test_19_switches(url: str, tolerate: list[str], passes: bool) -> None:
+    """STANDARDS §19: http and other ports only where an operator says so."""
+    refused = False
+    try:
+        check_x5u(url, frozenset(tolerate))
+    except VerificationError as error:
+        refused = error.detail is Detail.X5U_POLICY
+    assert refused is not passes

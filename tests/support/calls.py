@@ -16,6 +16,7 @@ from sbc_filter.packet.datagram import Datagram
 from sbc_filter.packet.packet import datagram_to_ip, parse
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.trunk import TrunkTable
+from sbc_filter.sip.number import PROFILES
 from sbc_filter.stir.credentials import Credential, load_credential
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import sign_es256
@@ -104,11 +105,13 @@ def make_engine(
     trust: TrustStore = TRUST,
     held_limit: int = 1000,
     drop_unreadable: bool = False,
+    numbering: str = "nanp",
 ) -> Engine:
     """An engine with these rules. With `known` it has `chain`, the laboratory's, in memory already."""
     ruleset, trunks = load_rules({"rules.toml": rules}, lambda name: (lists or {})[name], ["ours"])
     network = Network(sbc, (5060,), (), emergency, TrunkTable(trunks), drop_unreadable)
-    made = Engine(ruleset, network, CertificateMemory(trust), {"ours": CREDENTIAL}, b"secret", held_limit=held_limit)
+    known_certificates, profile = CertificateMemory(trust), PROFILES[numbering]
+    made = Engine(ruleset, network, known_certificates, {"ours": CREDENTIAL}, b"secret", profile, held_limit=held_limit)
     if known:
         made.learn(X5U, Answer(chain, None, NOW + 86400), NOW)
     return made

@@ -1,0 +1,98 @@
+"""One Identity value as a token that is well-formed (RFC 8224 §4, §6.2 step 1): read, not yet believed."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from sbc_filter.errors import Detail, Deviation, VerificationError
+from sbc_filter.sip.identity import parse_parameters, split_identity
+from sbc_filter.stir.passport import Claims, Jose, invalid, parse_claims, parse_jose
+
+ATTESTATIONS = frozenset("ABC")
+BASIC = frozenset((None, "shaken"))
+"""Values of `ppt` whose tokens speak for the caller's number by themselves."""
+_UNDERSTOOD = BASIC | {"div", "div-o", "rph", "rcd"}
+
+
+@dataclass(slots=True)
+class Token:
+    """A well-formed token: nothing in it is believed before `Verification` says so."""
+
+    jose: Jose
+    claims: Claims
+    signed: bytes  # the received octets that the signature covers (S-006)
+    signature: bytes
+    deviations: tuple[Deviation, ...] = ()  # tolerated ones
+
+
+class _Protected(NamedTuple):
+    """The protected header, how it and its parameters deviate, and what is wrong unless it is tolerated."""
+
+    jose: Jose
+    deviations: tuple[Deviation, ...]
+    mismatch: bool
+
+
+def read_token(value: bytes, tolerate: Collection[str] = ()) -> Token | None:
+    """Parse one Identity value; None when its `ppt` is none of ours: ignored, neither good nor bad (S-062).
+
+    Raises `VerificationError(invalid)` when it is malformed or contradicts itself (V6).
+    """
+    base64 = bool(tolerate) and Deviation.STANDARD_BASE64 in tolerate
+    header, payload, signature, parameters, form = split_identity(value, base64=base64)
+    protected = _protected(header, parameters)
+    if protected.mismatch and Deviation.INFO_MISMATCH not in tolerate:
+        raise invalid(Detail.INFO_MISMATCH)
+    jose = protected.jose
+    if jose.ppt not in _UNDERSTOOD:
+        return None
+    claims = parse_claims(payload, tolerate)
+    deviations = form + protected.deviations + claims.deviations
+    if jose.ppt == "shaken":
+        if claims.attest not in ATTESTATIONS:
+            raise invalid(Detail.CLAIM_ATTEST)
+        if not claims.origid:
+            if claims.origid is not None or Deviation.NO_ORIGID not in tolerate:
+                raise invalid(Detail.CLAIM_ORIGID)
+            deviations += (Deviation.NO_ORIGID,)
+    return Token(jose, claims, b"%b.%b" % (header, payload), signature, deviations)
+
+
+def signature_of(value: bytes) -> bytes:
+    """The signature of an Identity value that need not be well-formed otherwise; empty where there is none."""
+    try:
+        return split_identity(value, base64=True)[2]
+    except VerificationError:
+        return b""
+
+
+def is_extension(value: bytes) -> bool:
+    """Whether an Identity value, well-formed or not, is of an extension: it does not speak for the number by itself."""
+    try:
+        header, _, _, parameters, _ = split_identity(value, base64=True)
+        return _protected(header, parameters).jose.ppt not in BASIC
+    except VerificationError:
+        return False
+
+
+@lru_cache(maxsize=2048)
+def _protected(header: bytes, parameters: bytes) -> _Protected:
+    """The protected header, with which the parameters beside the token have to agree (S-033, S-034).
+
+    Both are the same on every call of a carrier, hence the cache.
+    """
+    info, alg, ppt, deviations = parse_parameters(parameters)
+    if not header:
+        raise invalid(Detail.COMPACT_FORM)
+    jose = parse_jose(header)
+    if (ppt or "").lower() != (jose.ppt or "").lower():
+        raise invalid(Detail.PPT_MISMATCH)
+    if alg is not None and alg.upper() != jose.alg:
+        raise invalid(Detail.ALG_MISMATCH)
+    mismatch = info != jose.x5u
+    if mismatch:
+        deviations += (Deviation.INFO_MISMATCH,)
+    if jose.x5u.startswith("https://") and ":8443" in jose.x5u[8:].partition("/")[0]:
+        deviations += (Deviation.X5U_PORT_8443,)
+    return _Protected(jose, deviations, mismatch)

@@ -1,0 +1,222 @@
+"""STANDARDS §19 row by row: what is tolerated and counted, what only where a rule says so, what never."""
+
+import json
+from typing import Any
+
+import pytest
+from support.calls import (
+    CALLED,
+    CALLER,
+    LAB,
+    NOW,
+    VERIFY,
+    arriving,
+    claims,
+    identity,
+    invite,
+    make_engine,
+    result,
+)
+
+from sbc_filter.errors import TOLERABLE, Deviation
+from sbc_filter.ops.pki import X5U
+from sbc_filter.stir.passport import canonical_json, encode_segment
+from sbc_filter.stir.signature import sign_es256
+
+DATE = "Date: Fri, 15 Jan 2027 08:00:00 GMT"
+PLAIN = "P-Asserted-Identity: <sip:+12155550100@carrier.example;user=phone>"
+PARAMETERS = f"info=<{X5U}>;alg=ES256;ppt=shaken"
+TOKEN = identity().removeprefix("Identity: ").partition(";")[0]
+SEGMENTS = TOKEN.split(".")
+
+
+def counted(message: bytes, options: str = "") -> tuple[str, str | None, set[str]]:
+    """Outcome, detail, and the deviations counted."""
+    engine = make_engine(f"{VERIFY}[rule.verify]\n{options}\n")
+    _, _, record = result(engine, arriving(message))
+    seen = {name.removeprefix("deviation.") for name in engine.counters if name.startswith("deviation.")}
+    assert all(engine.counters[f"deviation.{name}"] == 1 for name in seen)
+    return record["outcome"], record["detail"], seen
+
+
+def with_parameters(parameters: str) -> str:
+    return f"Identity: {TOKEN};{parameters}"
+
+
+def ordinary_base64() -> str:
+    """A token whose segments are ordinary base64 with + and /, signed as they are."""
+    header = encode_segment(canonical_json({"alg": "ES256", "ppt": "shaken", "typ": "passport", "x5u": X5U}))
+    for number in range(200):
+        body = encode_segment(canonical_json(claims(vendor="?>" * (number % 7) + "~" * number)))
+        body = body.replace(b"-", b"+").replace(b"_", b"/")
+        signed = header + b"." + body
+        signature = sign_es256(LAB.leaf.key, signed).replace(b"-", b"+").replace(b"_", b"/")
+        if b"+" in body + signature and b"/" in body + signature:
+            return f"Identity: {(signed + b'.' + signature).decode()};{PARAMETERS}"
+    raise AssertionError("no such token")
+
+
+JOSE_8443 = {"x5u": X5U.replace(".org/", ".org:8443/")}
+
+# Deviation: the Identity line and what else the INVITE carries. All else about it is as it should be.
+TOLERATED: dict[str, tuple[str, ...]] = {
+    "none": (identity(),),
+    "quoted-parameter": (with_parameters(f'info=<{X5U}>;alg=ES256;ppt="shaken"'),),
+    "no-alg-parameter": (with_parameters(f"info=<{X5U}>;ppt=shaken"),),
+    "parameter-form: order": (with_parameters(f"ppt=shaken;alg=ES256;info=<{X5U}>"),),
+    "parameter-form: spaces": (with_parameters(f" info = <{X5U}> ; alg=ES256; ppt=shaken"),),
+    "parameter-form: case": (with_parameters(f"Info=<{X5U}>;ALG=ES256;ppt=shaken"),),
+    "parameter-form: folded digest": (f"Identity: {TOKEN[:99]}\r\n {TOKEN[99:]};{PARAMETERS}",),
+    "info-form: bare": (with_parameters(f"info={X5U};alg=ES256;ppt=shaken"),),
+    "info-form: quoted": (with_parameters(f'info="{X5U}";alg=ES256;ppt=shaken'),),
+    "padding": (f"Identity: {SEGMENTS[0]}==.{SEGMENTS[1]}=.{SEGMENTS[2]}==;{PARAMETERS}",),
+    "number-form: orig": (identity(claims(orig={"tn": "+" + CALLER})),),
+    "number-form: dest": (identity(claims(dest={"tn": ["+1 215-555-0199"]})),),
+    "json-form: order": (identity(json.dumps(dict(reversed(claims().items())), separators=(",", ":")).encode()),),
+    "json-form: spaces": (identity(json.dumps(claims()).encode()),),
+    "iat-form, json-form": (identity(canonical_json(claims()).replace(b"1800000000", b"1.8e9")),),
+    "iat-form": (identity(claims(iat=NOW)),),
+    "extra-claims": (identity(claims(vendor=[1, {"a": None}])),),
+    "claim-shape: dest": (identity(claims(dest={"tn": CALLED})),),
+    "claim-shape: orig": (identity(claims(orig={"tn": [CALLER]})),),
+    "origid-form": (identity(claims(origid="55555-f270-444-7bb9-x")),),
+    "compact-name": (identity(name="y"),),
+    "several-identities": (identity(), identity(key=LAB.root.key)),
+}
+
+
+@pytest.mark.parametrize(("names", "headers"), TOLERATED.items(), ids=TOLERATED)
+def test_tolerated_and_counted(names: str, headers: tuple[str, ...]) -> None:
+    expected = set() if names == "none" else set(names.partition(":")[0].split(", "))
+    assert counted(invite(*headers, DATE, PLAIN)) == ("passed", None, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no-date", invite(identity(), PLAIN)),
+        ("date-differs", invite(identity(), DATE.replace("00 GMT", "40 GMT"), PLAIN)),  # S-053
+        ("date-differs", invite(identity(), DATE.replace("GMT", "EST"), PLAIN)),  # S-056
+        ("no-user-phone", invite(identity(), DATE, PLAIN.replace(";user=phone", ""))),  # S-040
+        ("national-number", invite(identity(), DATE, PLAIN.replace("+1", ""))),  # S-042
+        ("national-number", invite(identity(), DATE, PLAIN.replace("+1", "1"))),
+    ],
+)
+def test_tolerated_in_the_message(name: str, message: bytes) -> None:
+    assert counted(message) == ("passed", None, {name})
+
+
+@pytest.mark.parametrize(
+    ("called", "dest", "deviations"),
+    [
+        ("3360001123456789", "3360001123456789", {"long-number"}),  # S-043: both with the prefix
+        ("33123456789", "3360001123456789", {"long-number", "portability-prefix"}),
+        ("3360001123456789", "33123456789", {"portability-prefix"}),
+    ],
+)
+def test_s043_the_portability_prefix_of_france(called: str, dest: str, deviations: set[str]) -> None:
+    engine = make_engine(VERIFY, numbering="france")
+    message = invite(identity(claims(dest={"tn": [dest]})), DATE, PLAIN, called=called)
+    assert result(engine, arriving(message))[2]["outcome"] == "passed"
+    assert set(engine.counters) == {f"deviation.{name}" for name in deviations}
+
+
+def test_s043_elsewhere_it_is_another_number() -> None:
+    message = invite(identity(claims(dest={"tn": ["33123456789"]})), DATE, PLAIN, called="3360001123456789")
+    assert counted(message) == ("invalid", "dest-mismatch", set())
+
+
+MISMATCH = with_parameters(f"info=<{X5U.replace('example', 'EXAMPLE')}>;alg=ES256;ppt=shaken")
+# Switch: the message, what it is without the switch, and what is counted with it.
+SWITCHED: dict[str, tuple[tuple[str, ...], str, set[str]]] = {
+    "iat-string": ((identity(claims(iat=str(int(NOW)))),), "claim-iat", {"iat-string"}),  # S-008, S-021
+    "standard-base64": ((ordinary_base64(),), "identity-syntax", {"standard-base64", "extra-claims"}),
+    "info-mismatch": ((MISMATCH,), "info-mismatch", {"info-mismatch"}),  # S-034: x5u, the signed one, is what counts
+    "comma-joined": ((f"{identity()}, {TOKEN};{PARAMETERS}",), "identity-syntax", set()),  # S-032
+    "no-origid": ((identity(claims(origid=None)),), "claim-origid", {"no-origid"}),
+    "national-claim": (
+        (identity(claims(orig={"tn": "2155550100"}, dest={"tn": ["2155550199"]})),),
+        "orig-mismatch",
+        {"national-claim"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SWITCHED)
+def test_only_where_a_rule_says_so(name: str) -> None:
+    headers, detail, deviations = SWITCHED[name]
+    message = invite(*headers, DATE, PLAIN)
+    others = sorted(TOLERABLE - {name})
+    assert counted(message) == ("invalid", detail, set())
+    assert counted(message, f"tolerate = {json.dumps(others)}") == ("invalid", detail, set())
+    assert counted(message, f'tolerate = ["{name}"]') == ("passed", None, deviations)
+
+
+def test_every_switch_is_tried() -> None:
+    assert SWITCHED.keys() == TOLERABLE
+
+
+def test_every_deviation_is_tried() -> None:
+    tried = {each for names in TOLERATED for each in names.partition(":")[0].split(", ")} | SWITCHED.keys()
+    tried |= {"no-date", "date-differs", "no-user-phone", "national-number", "long-number", "portability-prefix"}
+    assert tried - {"none"} | {"x5u-port-8443"} == set(Deviation)
+
+
+def test_port_8443() -> None:
+    from sbc_filter.engine.verdict import Answer
+
+    engine = make_engine(VERIFY)
+    engine.learn(JOSE_8443["x5u"], Answer(LAB.chain, None, NOW + 60), NOW)
+    result(engine, arriving(invite(identity(jose=JOSE_8443), DATE, PLAIN)))
+    assert engine.counters == {"deviation.x5u-port-8443": 1}
+
+
+ALL = f"tolerate = {json.dumps(sorted(TOLERABLE))}"
+
+
+def signed(header: dict[str, Any], **parameters: str) -> str:
+    return identity(jose=header, **parameters)  # type: ignore[arg-type]
+
+
+# Refused with every switch on. (The rest of "refuse always" needs no token of its own: see the rows V6 to V17.)
+REFUSED: dict[str, tuple[str, str, str]] = {
+    "alg none": (signed({"alg": "none"}), "untrusted", "alg"),
+    "alg HS256": (signed({"alg": "HS256"}), "untrusted", "alg"),
+    "alg RS256": (signed({"alg": "RS256"}), "untrusted", "alg"),
+    "alg ES384": (signed({"alg": "ES384"}), "untrusted", "alg"),
+    "alg confusion": (with_parameters(f"info=<{X5U}>;alg=HS256;ppt=shaken"), "invalid", "alg-mismatch"),
+    "signature length": (f"Identity: {SEGMENTS[0]}.{SEGMENTS[1]}.AAAA;{PARAMETERS}", "invalid", "signature-length"),
+    "duplicate keys": (
+        identity(b'{"attest":"A",' + canonical_json(claims())[1:]),
+        "invalid",
+        "duplicate-key",
+    ),
+    "crit": (signed({"crit": ["x"]}), "invalid", "crit"),
+    "orig": (identity(claims(orig={"tn": "12155550101"})), "invalid", "orig-mismatch"),
+    "old": (identity(claims(iat=int(NOW) - 61)), "stale", "stale-date"),
+    "x5u private": (signed({"x5u": "https://10.0.0.1/a.pem"}), "unfetchable", "x5u-policy"),
+    "x5u query": (signed({"x5u": X5U + "?"}), "unfetchable", "x5u-policy"),
+    "x5u userinfo": (signed({"x5u": "https://a@b.example/c.pem"}), "unfetchable", "x5u-policy"),
+    "x5u fragment": (signed({"x5u": X5U + "#"}), "unfetchable", "x5u-policy"),
+    "compact shaken": (f"Identity: ..{SEGMENTS[2]};{PARAMETERS}", "invalid", "compact-form"),
+    "oversize": (f"Identity: {'A' * 8192}.{SEGMENTS[1]}.{SEGMENTS[2]};{PARAMETERS}", "invalid", "too-large"),
+    "padding inside": (
+        f"Identity: {SEGMENTS[0]}=A.{SEGMENTS[1]}.{SEGMENTS[2]};{PARAMETERS}",
+        "invalid",
+        "identity-syntax",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_always(name: str) -> None:
+    line, outcome, detail = REFUSED[name]
+    assert counted(invite(line, DATE, PLAIN), ALL)[:2] == (outcome, detail)
+
+
+@pytest.mark.parametrize("name", ["jwk", "jku", "x5c"])
+def test_keys_in_the_token_are_no_keys(name: str) -> None:
+    """Ignored for trust: the certificate named by x5u is what counts."""
+    forged = identity(jose={name: "anything"}, key=LAB.root.key)
+    assert counted(invite(forged, DATE, PLAIN))[:2] == ("invalid", "bad-signature")
+    assert counted(invite(identity(jose={name: "anything"}), DATE, PLAIN))[0] == "passed"
