@@ -6,7 +6,7 @@ header field plays no part in a chain; it is what `dest` is compared with where 
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -102,7 +102,7 @@ def unnest(claims: Mapping[str, Any]) -> tuple[Nested, ...]:
         claims = inner.claims.all
 
 
-def find_chain(links: Sequence[Link], ruri: str | None, provisioned: Collection[str] = _NOBODY) -> tuple[Link, ...]:
+def find_chain(links: Sequence[Link], ruri: str | None, provisioned: Container[str] = _NOBODY) -> tuple[Link, ...]:
     """The links of a diverted call in order, outermost first; the last one is the token of the original call.
 
     - The outermost names in `dest` the identity of the **Request-URI**, or one that is `provisioned` behind it (S-101).
@@ -123,7 +123,7 @@ def find_chain(links: Sequence[Link], ruri: str | None, provisioned: Collection[
 
 
 def _chains(
-    links: Sequence[Link], ruri: str | None, provisioned: Collection[str], one_orig: bool
+    links: Sequence[Link], ruri: str | None, provisioned: Container[str], one_orig: bool
 ) -> list[tuple[Link, ...]]:
     """The shortest chain to each end that there is. Breadth first, each link once: quadratic whatever the links say."""
 

@@ -67,12 +67,10 @@ def read_rcd(claims: Mapping[str, Any]) -> RichCallData | Unusable | None:
     """
     if "rcd" not in claims and "crn" not in claims:
         return None
-    reason = claims.get("crn")
-    if reason is not None and not _is_text(reason):
-        return Unusable("crn is no short text")
-    issuer = claims.get("iss")
-    if issuer is not None and not _is_text(issuer):
-        return Unusable("iss is no short text")
+    for name in ("crn", "iss"):
+        if name in claims and not _is_text(claims[name]):
+            return Unusable(f"{name} is no short text")
+    reason, issuer = claims.get("crn"), claims.get("iss")
     if "rcd" not in claims:
         return RichCallData(reason=reason, issuer=issuer)
     rcd, digests = claims["rcd"], claims.get("rcdi", {})
