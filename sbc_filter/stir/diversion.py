@@ -1,0 +1,191 @@
+"""Diverted calls (RFC 8946): `div` tokens, nested `div-o` tokens, and the chain they make.
+
+A token says "A calls B". Who diverts the call from B to C adds one that says "A calls C, diverted by B", and the
+Request-URI then names C. Links carry no order: only what they say puts them one behind the other (S-101). The To
+header field plays no part in a chain; it is what `dest` is compared with where nothing is diverted.
+"""
+
+import re
+from collections.abc import Container, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sbc_filter.errors import Detail, SigningError
+from sbc_filter.sip.number import canonical_number, canonicaliser
+from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.passport import Claims, Jose, canonical_json, encode_segment, invalid, parse_claims, parse_jose
+from sbc_filter.stir.signature import sign_es256
+
+DIVERSIONS = frozenset(("div", "div-o"))  # values of ppt
+MAX_DIVERSIONS = 5  # of one call (S-104)
+_FULL_FORM = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+_NOBODY: frozenset[str] = frozenset()
+_canonical_uri = canonicaliser()
+
+
+class Link(NamedTuple):
+    """What one token says of the way a call took, as canonical identities; `at` is where its owner keeps the token.
+
+    `div` is None for a token that diverts nothing (base, shaken): there a chain ends.
+    """
+
+    orig: str
+    dest: tuple[str, ...]
+    div: str | None
+    at: int
+
+    @property
+    def authority(self) -> str:
+        """Whom the certificate has to speak for (S-085, S-100): who diverted, otherwise who called."""
+        return self.orig if self.div is None else self.div
+
+
+class Nested(NamedTuple):
+    """A token out of the `opt` of another; fields as of `verification.Token`. Well-formed, not yet believed."""
+
+    jose: Jose
+    claims: Claims
+    signed: bytes
+    signature: bytes
+
+
+def make_link(at: int, ppt: str | None, claims: Claims) -> Link:
+    """The link that a token is. Raises `VerificationError(invalid, CLAIM_DIV)` for a diversion by nobody."""
+    return Link(claims.orig, claims.dest, parse_div(claims.all) if ppt in DIVERSIONS else None, at)
+
+
+def parse_div(claims: Mapping[str, Any]) -> str:
+    """The canonical identity that diverted the call: exactly one `tn` or `uri` (RFC 8946 §3), perhaps with `hi`, an
+    index of History-Info (S-106), which proves nothing and is not read.
+
+    Raises `VerificationError(invalid, CLAIM_DIV)`.
+    """
+    value = claims.get("div")
+    if not isinstance(value, dict):
+        raise invalid(Detail.CLAIM_DIV)
+    named = [(kind, identity) for kind, identity in value.items() if kind != "hi"]
+    if len(named) != 1 or not isinstance(named[0][1], str) or not isinstance(value.get("hi", ""), str):
+        raise invalid(Detail.CLAIM_DIV)
+    identity = _canonical(*named[0])
+    if not identity:
+        raise invalid(Detail.CLAIM_DIV)
+    return identity
+
+
+def parse_opt(claims: Mapping[str, Any]) -> bytes:
+    """The token inside a `div-o` token (RFC 8946 §5), always in full form.
+
+    Raises `VerificationError(invalid, CLAIM_OPT)`.
+    """
+    value = claims.get("opt")
+    token = value.encode("utf-8", "replace") if isinstance(value, str) else b""
+    if not _FULL_FORM.fullmatch(token):
+        raise invalid(Detail.CLAIM_OPT)
+    return token
+
+
+def unnest(claims: Mapping[str, Any]) -> tuple[Nested, ...]:
+    """All tokens inside a `div-o` token that has these claims, outermost first; the last one nests nothing.
+
+    As links they obey the same rules as those of other header fields. Raises `VerificationError(invalid)`:
+    CLAIM_OPT, DIV_CHAIN beyond `MAX_DIVERSIONS`, else what `parse_jose` and `parse_claims` find in a token.
+    """
+    found: list[Nested] = []
+    while True:
+        if len(found) == MAX_DIVERSIONS:
+            raise invalid(Detail.DIV_CHAIN, f"more than {MAX_DIVERSIONS} tokens inside each other")
+        header, payload, signature = parse_opt(claims).split(b".")
+        inner = Nested(parse_jose(header), parse_claims(payload), b"%b.%b" % (header, payload), signature)
+        found.append(inner)
+        if inner.jose.ppt != "div-o":
+            return tuple(found)
+        claims = inner.claims.all
+
+
+def find_chain(links: Sequence[Link], ruri: str | None, provisioned: Container[str] = _NOBODY) -> tuple[Link, ...]:
+    """The links of a diverted call in order, outermost first; the last one is the token of the original call.
+
+    - The outermost names in `dest` the identity of the **Request-URI**, or one that is `provisioned` behind it (S-101).
+    - Each `div` is in the `dest` of the next; all have the same `orig` (S-102).
+    - At least one diversion and at most `MAX_DIVERSIONS`; no number is met twice (S-104).
+
+    Of several ends the first in `links` is taken, by the shortest way. What is left for the caller: `orig` is the
+    caller by the signalling (S-060); `dest` of no link is compared with To; the outermost is fresh, the innermost
+    should be; each signature, and a certificate for each `authority`. When a link of the result does not verify,
+    ask again without it. Links that belong to no chain do no harm.
+
+    Raises `VerificationError(invalid)`: DIV_ORIG if only different `orig` stand between us and a chain, else DIV_CHAIN.
+    """
+    chains = _chains(links, ruri, provisioned, True)
+    if chains:
+        return min(chains, key=lambda chain: links.index(chain[-1]))
+    raise invalid(Detail.DIV_ORIG if _chains(links, ruri, provisioned, False) else Detail.DIV_CHAIN)
+
+
+def _chains(
+    links: Sequence[Link], ruri: str | None, provisioned: Container[str], one_orig: bool
+) -> list[tuple[Link, ...]]:
+    """The shortest chain to each end that there is. Breadth first, each link once: quadratic whatever the links say."""
+
+    def reached(link: Link) -> list[str]:
+        return [identity for identity in link.dest if identity == ruri or identity in provisioned]
+
+    waiting = [link for link in links if link.div not in link.dest]
+    begins = [link for link in waiting if link.div is not None and reached(link)]
+    waiting = [link for link in waiting if link not in begins]
+    growing: list[tuple[Link, ...]] = [(link,) for link in begins]
+    ended: list[tuple[Link, ...]] = []
+    for _ in range(MAX_DIVERSIONS):
+        longer: list[tuple[Link, ...]] = []
+        for chain in growing:
+            outer = chain[-1]
+            for link in waiting[:]:
+                if outer.div not in link.dest or (one_orig and outer.orig != link.orig):
+                    continue
+                if link.div is None:
+                    # By the shortest way no link repeats a number, but the last can divert from where the call is now.
+                    if all(identity == outer.div for identity in reached(chain[0])):
+                        continue
+                    ended.append((*chain, link))
+                else:
+                    longer.append((*chain, link))
+                waiting.remove(link)
+        growing = longer
+    return ended
+
+
+def sign_div(credential: Credential, orig: str, dest: Sequence[str], diverted_by: str, iat: int, now: float) -> bytes:
+    """Value of the Identity header field that says: `diverted_by` sent this call on to `dest` (S-100).
+
+    `orig` and `iat` are those of the token that is there already (another `iat` only with another Date), `dest` is
+    the new Request-URI, the credential is one for `diverted_by`; all canonical identities.
+    Raises `SigningError(CREDENTIAL_EXPIRED)`.
+    """
+    if min(iat, now) < credential.not_before or max(iat, now) > credential.not_after:
+        raise SigningError(Detail.CREDENTIAL_EXPIRED)
+    to: dict[str, list[str]] = {}
+    for identity in sorted(set(dest)):
+        to.setdefault(_kind(identity), []).append(identity)
+    claims = {"dest": to, "div": {_kind(diverted_by): diverted_by}, "iat": iat, "orig": {_kind(orig): orig}}
+    signed = b"%b.%b" % (_jose(credential.x5u), encode_segment(canonical_json(claims)))
+    signature = sign_es256(credential.key, signed)
+    return b"%b.%b;info=<%b>;alg=ES256;ppt=div" % (signed, signature, credential.x5u.encode())
+
+
+@lru_cache(maxsize=64)
+def _jose(x5u: str) -> bytes:
+    return encode_segment(canonical_json({"alg": "ES256", "ppt": "div", "typ": "passport", "x5u": x5u}))
+
+
+def _kind(identity: str) -> str:
+    return "uri" if ":" in identity else "tn"
+
+
+def _canonical(kind: str, identity: str) -> str | None:
+    """As `dest` is read, so that the two can be compared."""
+    if kind == "tn":
+        return canonical_number(identity)
+    try:
+        return (_canonical_uri(identity.encode()) or identity) if kind == "uri" else None
+    except UnicodeEncodeError:  # half a character
+        return None
