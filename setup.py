@@ -10,7 +10,10 @@ from setuptools import Extension, setup
 HOT = [
     *(f"sbc_filter/packet/{name}.py" for name in ("checksum", "ip", "packet")),
     *(f"sbc_filter/sip/{name}.py" for name in ("address", "identity", "layout", "message", "names", "number")),
-    *(f"sbc_filter/stir/{name}.py" for name in ("authentication", "passport", "signature", "token", "verification")),
+    *(
+        f"sbc_filter/stir/{name}.py"
+        for name in ("authentication", "checks", "passport", "signature", "token", "verification")
+    ),
     *(f"sbc_filter/rules/{name}.py" for name in ("compiler", "ruleset")),
     *(
         f"sbc_filter/engine/{name}.py"

@@ -35,7 +35,7 @@ class Case:
 @dataclass(slots=True)
 class Decision:
     """What a rule decided about a case. `verstat` and `indicator` are what the SBC is told, `identity` and `date`
-    header values to add, `failures` what to report, `deviations` what to count."""
+    header values to add, `failures` what to report, `deviations` and `notes` what to count."""
 
     outcome: Outcome
     detail: Detail | None
@@ -50,6 +50,7 @@ class Decision:
     date: bytes | None = None
     failures: tuple[Failure, ...] = ()
     deviations: tuple[Deviation, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def record(

@@ -40,8 +40,8 @@ from sbc_filter.sip.message import apply_edits
 from sbc_filter.sip.number import NANP, Profile, canonicaliser
 from sbc_filter.sip.response import top_via
 from sbc_filter.stir.certificate import SigningCertificate
+from sbc_filter.stir.checks import Missing
 from sbc_filter.stir.credentials import Credential
-from sbc_filter.stir.verification import Missing
 
 _INVITE = b"INVITE"
 _ACTIONS = {
@@ -166,6 +166,8 @@ class Engine:
                 decision = self._apply(rule, progress, now)
             for deviation in decision.deviations:
                 self.counters[f"deviation.{deviation}"] += 1
+            for note in decision.notes:
+                self.counters[note] += 1
             if rule.mode is _ENFORCE:
                 return self._finish(progress, self._carry_out(rule, case, decision, progress.packet, now), now)
             progress.monitored += (_monitored(rule, case, decision),)

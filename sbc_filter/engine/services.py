@@ -23,9 +23,10 @@ from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import format_date, parse_date
 from sbc_filter.sip.number import Profile
 from sbc_filter.stir.authentication import issue_time, sign_shaken
+from sbc_filter.stir.checks import Call, CertificateLookup, Missing
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.token import is_extension, read_token
-from sbc_filter.stir.verification import Call, CertificateLookup, Missing, verify
+from sbc_filter.stir.verification import verify
 
 _LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)
 _CONTINUE = TreatmentAction.CONTINUE
@@ -65,12 +66,13 @@ def _verify(rule: Rule, case: Case, certificates: CertificateLookup, profile: Pr
         case.arrived,
         case.target,
         profile,
+        message,
     )
     result = verify(message.values(b"identity"), call, options, certificates)
     if isinstance(result, Missing):
         return result
     outcome, detail, token, certificate = result.outcome, result.detail, result.token, result.certificate
-    decision = Decision(outcome, detail, failures=result.failures)
+    decision = Decision(outcome, detail, failures=result.failures, notes=result.notes)
     issuer = None
     if token is not None:
         decision.attest, decision.origid, decision.x5u = token.claims.attest, token.claims.origid, token.jose.x5u

@@ -106,7 +106,7 @@ def parse_claims(segment: bytes, tolerate: Collection[str] = ()) -> Claims:
         return Claims(caller.decode(), (called.decode(),), int(iat), attested.decode(), origin.decode(), data)
     claims = _parse_object(data)
     seen: dict[Deviation, None] = {}
-    if canonical_json(claims) != data:
+    if not _is_canonical(claims, data):
         seen[Deviation.JSON_FORM] = None
     if claims.keys() - _SHAKEN:
         seen[Deviation.EXTRA_CLAIMS] = None
@@ -126,7 +126,7 @@ def parse_claims(segment: bytes, tolerate: Collection[str] = ()) -> Claims:
 
 def canonical_json(value: object) -> bytes:
     """The deterministic serialisation of RFC 8225 §9: keys sorted, no white space (S-005)."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
 
 
 def invalid(detail: Detail, sentence: str = "") -> VerificationError:
@@ -179,6 +179,13 @@ def _refuse_constant(name: str) -> None:
 _DECODE = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).raw_decode
 _JSON_SPACE = " \t\r\n"
 _SURROGATE = re.compile(f"[{chr(0xD800)}-{chr(0xDFFF)}]")  # half a character: JSON can say it, UTF-8 cannot
+
+
+def _is_canonical(claims: Mapping[str, Any], data: bytes) -> bool:
+    try:
+        return canonical_json(claims) == data
+    except UnicodeEncodeError:  # half a character
+        return False
 
 
 def _orig(value: object, seen: dict[Deviation, None]) -> str:

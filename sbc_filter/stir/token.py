@@ -50,13 +50,19 @@ def read_token(value: bytes, tolerate: Collection[str] = ()) -> Token | None:
     claims = parse_claims(payload, tolerate)
     deviations = form + protected.deviations + claims.deviations
     if jose.ppt == "shaken":
-        if claims.attest not in ATTESTATIONS:
-            raise invalid(Detail.CLAIM_ATTEST)
-        if not claims.origid:
-            if claims.origid is not None or Deviation.NO_ORIGID not in tolerate:
-                raise invalid(Detail.CLAIM_ORIGID)
-            deviations += (Deviation.NO_ORIGID,)
+        deviations += check_shaken(claims, tolerate)
     return Token(jose, claims, b"%b.%b" % (header, payload), signature, deviations)
+
+
+def check_shaken(claims: Claims, tolerate: Collection[str] = ()) -> tuple[Deviation, ...]:
+    """What RFC 8588 adds: an attestation and an origination identifier (S-070)."""
+    if claims.attest not in ATTESTATIONS:
+        raise invalid(Detail.CLAIM_ATTEST)
+    if claims.origid:
+        return ()
+    if claims.origid is not None or Deviation.NO_ORIGID not in tolerate:
+        raise invalid(Detail.CLAIM_ORIGID)
+    return (Deviation.NO_ORIGID,)
 
 
 def signature_of(value: bytes) -> bytes:

@@ -132,7 +132,7 @@ SWITCHED: dict[str, tuple[tuple[str, ...], str, set[str]]] = {
     "iat-string": ((identity(claims(iat=str(int(NOW)))),), "claim-iat", {"iat-string"}),  # S-008, S-021
     "standard-base64": ((ordinary_base64(),), "identity-syntax", {"standard-base64", "extra-claims"}),
     "info-mismatch": ((MISMATCH,), "info-mismatch", {"info-mismatch"}),  # S-034: x5u, the signed one, is what counts
-    "comma-joined": ((f"{identity()}, {TOKEN};{PARAMETERS}",), "identity-syntax", set()),  # S-032
+    "comma-joined": ((f"{identity()}, {TOKEN};{PARAMETERS}",), "identity-syntax", {"comma-joined"}),  # S-032
     "no-origid": ((identity(claims(origid=None)),), "claim-origid", {"no-origid"}),
     "national-claim": (
         (identity(claims(orig={"tn": "2155550100"}, dest={"tn": ["2155550199"]})),),

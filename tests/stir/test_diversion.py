@@ -31,7 +31,7 @@ from sbc_filter.stir.diversion import (
 )
 from sbc_filter.stir.passport import canonical_json, decode_segment, encode_segment, parse_claims, parse_jose
 from sbc_filter.stir.signature import sign_es256, verify_es256
-from sbc_filter.stir.verification import Token
+from sbc_filter.stir.token import Token
 
 A, B, C, D = "12155551212", "12155551213", "12155551214", "12155551215"
 
@@ -317,16 +317,16 @@ def test_s022_we_write_the_token_of_the_rfc() -> None:
     """RFC 8946 §3.1: the same octets are signed; our signature is the deterministic one."""
     theirs = replace(CREDENTIAL, key=private(), x5u="https://www.example.com/cert.cer", not_before=0.0)
     value = sign_div(theirs, A, [C], "121555551213", 1443208345, 1443208345.0)
-    header, payload, signature, parameters = split_identity(value)
+    header, payload, signature, parameters, _ = split_identity(value)
     assert header + b"." + payload == vectors.RFC8946_DIV.rpartition(".")[0].encode()
     verify_es256(public(), header + b"." + payload, signature)
-    assert parse_parameters(parameters) == ("https://www.example.com/cert.cer", "ES256", "div")
+    assert parse_parameters(parameters) == ("https://www.example.com/cert.cer", "ES256", "div", ())
     assert value == sign_div(theirs, A, [C], "121555551213", 1443208345, 1443208400.0)  # S-004
 
 
 def test_s100_signing() -> None:
     value = sign_div(CREDENTIAL, A, ["sip:bob@example.com", D, C, D], B, int(NOW), NOW)
-    header, payload, signature, parameters = split_identity(value)
+    header, payload, signature, parameters, _ = split_identity(value)
     assert decode_segment(header).decode() == f'{{"alg":"ES256","ppt":"div","typ":"passport","x5u":"{X5U}"}}'
     assert decode_segment(payload).decode() == (
         '{"dest":{"tn":["12155551214","12155551215"],"uri":["sip:bob@example.com"]},'

@@ -1,0 +1,143 @@
+"""Tokens that do not speak for the caller's number by themselves: diversions, priority, rich call data.
+
+What they say is held against the call and against the tokens beside them. `report` takes each that does not verify.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from sbc_filter.errors import Detail, MessageError, VerificationError
+from sbc_filter.stir.certificate import SigningCertificate
+from sbc_filter.stir.checks import (
+    Call,
+    CertificateLookup,
+    Missing,
+    Policy,
+    check_caller,
+    check_freshness,
+    check_signature,
+    judge,
+)
+from sbc_filter.stir.diversion import DIVERSIONS, Link, find_chain, make_link, unnest
+from sbc_filter.stir.passport import Claims, invalid
+from sbc_filter.stir.priority import check_priority
+from sbc_filter.stir.richcalldata import Unusable, names_agree, read_rcd
+from sbc_filter.stir.token import BASIC, Token, check_shaken
+
+MAX_LINKS = 24  # tokens of one call that are looked at for diversions, nested ones included
+Report = Callable[[Token, VerificationError], None]
+
+
+def is_diverted(token: Token, call: Call) -> bool:
+    """Whether the Request-URI names somebody whom the token of the call does not (S-101)."""
+    if call.target is None:
+        return False
+    subscriber = call.profile.subscriber
+    return subscriber(call.target) not in map(subscriber, token.claims.dest)
+
+
+def follow_diversions(
+    diversions: Sequence[Token],
+    basic: Sequence[Token],
+    call: Call,
+    policy: Policy,
+    certificates: CertificateLookup,
+    report: Report,
+) -> tuple[Token, SigningCertificate] | Missing:
+    """The token of the original call, to which diversions lead from the Request-URI, and its certificate (S-101).
+
+    Every token on the way has to verify, each by a certificate for who diverted; the outermost and the innermost
+    have to be fresh (S-102). What does not verify is left out, and another way is looked for. Raises the first fault,
+    `VerificationError`, when there is none.
+    """
+    tokens: list[Token] = []
+    links: list[Link] = []
+    for token in diversions:
+        try:
+            found = [(each, make_link(len(tokens) + at, each.jose.ppt, each.claims)) for at, each in _nested(token)]
+        except VerificationError as error:
+            report(token, error)
+            continue
+        tokens += (each for each, _ in found)
+        links += (link for _, link in found)
+    for token in basic:
+        links.append(make_link(len(tokens), token.jose.ppt, token.claims))
+        tokens.append(token)
+    fault: VerificationError | None = None
+    good: dict[int, SigningCertificate] = {}
+    del links[MAX_LINKS:]
+    while True:
+        try:
+            chain = find_chain(links, call.target)
+        except VerificationError as error:
+            if fault is None:
+                report(diversions[0], error)
+            raise fault or error from None
+        for link in chain:
+            if link.at in good:
+                continue
+            token = tokens[link.at]
+            try:
+                check_caller(token, call, policy)
+                if link is chain[0] or link is chain[-1]:
+                    check_freshness(token.claims, call, policy)
+                certificate = check_signature(token, link.authority, call.arrived, certificates)
+            except VerificationError as error:
+                report(token, error)
+                fault = fault or error
+                links.remove(link)
+                break
+            if isinstance(certificate, Missing):
+                return certificate
+            good[link.at] = certificate
+        else:
+            return tokens[chain[-1].at], good[chain[-1].at]
+
+
+def _nested(token: Token) -> Iterator[tuple[int, Token]]:
+    """A diversion, and what is inside it (RFC 8946 §5)."""
+    yield 0, token
+    if token.jose.ppt == "div-o":
+        for at, nested in enumerate(unnest(token.claims.all), 1):
+            if nested.jose.ppt not in BASIC | DIVERSIONS:
+                raise invalid(Detail.DIV_CHAIN, "a token of another kind inside")  # S-102
+            if nested.jose.ppt == "shaken":
+                check_shaken(nested.claims)
+            yield at, Token(*nested)
+
+
+def judge_beside(
+    tokens: Sequence[Token], call: Call, policy: Policy, certificates: CertificateLookup, report: Report
+) -> list[str] | Missing:
+    """Verify rph and rcd tokens beside one that passed (S-133, S-136). What was found is returned by name, to be
+    counted; none of it changes the result for the number (S-132)."""
+    notes: list[str] = []
+    for token in tokens:
+        ppt = token.jose.ppt
+        try:
+            certificate = judge(token, call, policy, certificates, check_called=policy.check_called)
+            if isinstance(certificate, Missing):
+                return certificate
+            if ppt == "rph" and call.message is not None:
+                values = call.message.values
+                check_priority(token.claims.all, values(b"resource-priority"), values(b"priority"))
+                notes.append("rph-verified")
+        except VerificationError as error:
+            report(token, error)
+        else:
+            notes += rich_call_data(token.claims, call)
+    return notes
+
+
+def rich_call_data(claims: Claims, call: Call) -> list[str]:
+    """What became of the rich call data in a token that verifies: of a shaken one, or of one of their own."""
+    data = read_rcd(claims.all)
+    if data is None or call.message is None:
+        return []
+    if isinstance(data, Unusable):
+        return ["rcd-unusable"]
+    try:
+        displays = [address.display for address in call.message.addresses(b"from")]
+    except MessageError:
+        displays = []
+    agree = data.name is None or all(names_agree(data.name, display) for display in displays)
+    return ["rcd-usable" if agree else "rcd-unusable"]
