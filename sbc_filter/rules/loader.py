@@ -21,6 +21,7 @@ from sbc_filter.rules.model import (
     Insertion,
     Mode,
     RateLimit,
+    ReasonProtocol,
     Rule,
     RuleAction,
     SignOptions,
@@ -220,7 +221,11 @@ def _verify(table: Table) -> VerifyOptions:
         table.choice("identity", ("keep", "strip"), "keep") == "keep",
         table.flag("verstat", default.verstat),
         table.integer("hold_ms", default.hold_ms, 0, 4000),
+        ReasonProtocol(table.choice("reason", list(ReasonProtocol), default.reason)),
+        table.flag("required", default.required),
     )
+    if options.required and options.reason is ReasonProtocol.OFF:
+        table.problem("required", 'says what `reason` reports: add reason = "stir", or reject no-identity in [rule.on]')
     table.close()
     return options
 
