@@ -157,7 +157,7 @@ def test_which_responses_reach_the_queue(lab: Lab, start: str, end: str, version
     target = ADDRESSES[end][version]
     for responses in ("sbc", "all"):
         with lab.inside("sbc"):
-            iptables.apply(Plan(sbc=BOTH.sbc, responses=responses))  # type: ignore[arg-type]
+            iptables.apply(Plan(sbc=BOTH.sbc, responses=responses))
         engine = TinyEngine()
         with (
             running(lab, engine, TinySource()),
