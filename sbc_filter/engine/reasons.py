@@ -52,7 +52,7 @@ class Reports:
     def add(self, buffer: bytes, flow: Flow, now: float) -> bytes | None:
         """An answer with the Reason fields that are owed to it; None when it is to pass as it is.
 
-        So passes what cannot be read, 100 (RFC 9410 §3), whatever has a Reason of this protocol already, and
+        So passes what cannot be read, 100 (S-117), whatever has a Reason of this protocol already, and
         603+ (S-172).
         """
         if not len(self._owed):
@@ -95,9 +95,9 @@ def reasons(options: VerifyOptions, decision: Decision) -> list[bytes]:
     found: dict[bytes, bytes] = {}
     for failure in decision.failures:
         for line in _line(options, protocol, failure.outcome, failure.detail, failure.signature):
-            # A PASSporT has one cause (RFC 9410 §4), and what cannot be told apart is said once.
+            # A PASSporT has one cause (RFC 9410), and what cannot be told apart is said once.
             found.setdefault(failure.signature or line, line)
-    lines = list(found.values())
+    lines = list(dict.fromkeys(found.values()))
     if not any(line.startswith(each.removesuffix(b"\r\n")) for each in of_call for line in lines):
         lines[:0] = of_call
     return lines

@@ -283,7 +283,7 @@ def test_v12_a_call_that_waited_in_vain_is_told_so() -> None:
 
 
 def test_a_rejected_call_has_its_answer_from_us() -> None:
-    """RFC 9410 §3: either the 4xx or the Reason."""
+    """RFC 9410, S-116: either the 4xx or the Reason."""
     engine = make_engine(f'{STIR}[rule.on]\ninvalid = "reject"\n')
     action, answer, _ = result(engine, arriving(FAILING))
     assert action == "reject"
@@ -353,7 +353,7 @@ def line(reason: str, ppi: bytes = b"", protocol: str = "STIR") -> bytes:
         (
             Outcome.INVALID,
             Detail.SIGNATURE_LENGTH,
-            (Failure(Outcome.INVALID, Detail.SIGNATURE_LENGTH, b"A" * 177),),
+            tuple(Failure(Outcome.INVALID, Detail.SIGNATURE_LENGTH, each * 177) for each in (b"A", b"B")),
             [line("438 Invalid Identity Header")],
         ),
         (
