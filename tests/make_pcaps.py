@@ -17,13 +17,14 @@ from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import CookedLinux, Dot1Q, Ether
 from scapy.utils import PcapWriter
-from support.calls import CALLER, CARRIER, LAB, NOW, SBC, SIGN, VERIFY, claims, identity, invite
+from support.calls import CALLER, CARRIER, LAB, NOW, SBC, SIGN, VERIFY, claims, identity, invite, response
 
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.pki import X5U, key_pem, pem
 
 FOLDER = Path(__file__).parent.parent / "pcaps"
 CARRIER_V6, SBC_V6 = "2001:db8:1::7", "2001:db8:1::1"
+REASON = VERIFY + '[rule.verify]\nreason = "stir"\n'
 REJECT = VERIFY + '[rule.on]\ninvalid = "reject"\nstale = "reject"\n'
 CONFIGURATION = f"""\
 # Belongs to all captures of this folder: the laboratory that signed their calls.
@@ -129,6 +130,10 @@ def cases() -> Iterator[tuple[str, Case]]:
             REJECT.replace('"verify"\ndirection', '"watch"\nmode = "monitor"\ndirection') + "\n" + VERIFY,
         ),
     )
+    yield (
+        "reason",
+        Case("A token that cannot be read; the call goes on, and 180 and 200 say what was wrong.", _answered(), REASON),
+    )
     yield "vlan", Case("In a VLAN.", [Ether(src=_MAC[0], dst=_MAC[1]) / Dot1Q(vlan=7) / udp(good).payload])
     yield (
         "cooked",
@@ -181,6 +186,11 @@ def _transaction() -> list[Any]:
     ours = ack.replace(b"@sbc.example>", b"@sbc.example>;tag=" + _our_tag(bad))
     theirs = ack.replace(b"@sbc.example>", b"@sbc.example>;tag=of-the-sbc")
     return [udp(packet) for packet in (bad, bad, cancel, ours, theirs)]
+
+
+def _answered() -> list[Any]:
+    answers = (response("100 Trying"), response("180 Ringing"), response("200 OK"), response("200 OK", cseq="1 BYE"))
+    return [udp(invite("Identity: no-token;info=<" + X5U + ">")), *(udp(answer, out=True) for answer in answers)]
 
 
 def _our_tag(message: bytes) -> bytes:

@@ -17,6 +17,7 @@ from sbc_filter.engine.editing import continue_call, status_of
 from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.intake import Intake
 from sbc_filter.engine.network import Network
+from sbc_filter.engine.reasons import Reports
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.services import apply, unsigned
 from sbc_filter.engine.transactions import (
@@ -33,7 +34,7 @@ from sbc_filter.errors import Detail, MessageError, Outcome, PacketError, Verifi
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.packet import Packet, parse
 from sbc_filter.rules.facts import Facts
-from sbc_filter.rules.model import REDIRECT, Insertion, Mode, Rule, TreatmentAction
+from sbc_filter.rules.model import REDIRECT, VERIFY, Insertion, Mode, Rule, TreatmentAction
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.grammar import OURS
 from sbc_filter.sip.message import apply_edits
@@ -43,7 +44,7 @@ from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import Missing
 from sbc_filter.stir.credentials import Credential
 
-_INVITE = b"INVITE"
+_INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
 _ACTIONS = {
     TreatmentAction.REJECT: Action.REJECT,
     TreatmentAction.REDIRECT: Action.REDIRECT,
@@ -77,6 +78,7 @@ class Engine:
         self._intake = Intake(network, canonicaliser(profile))
         self._profile = profile
         self._uas = Uas(secret, self._transactions, self.counters)
+        self._reports = Reports() if any(rule.reports for rule in rules.rules) else None
         self._needs = 0
 
     def process(self, raw: bytes, now: float) -> Verdict | Need:
@@ -87,7 +89,7 @@ class Engine:
             self.counters[error.detail] += 1
             return ACCEPT
         method = _method(packet.payload)
-        if method is None:
+        if method is None and not self._is_answer(packet.payload):
             return ACCEPT
         ports = self._ports
         if packet.dport not in ports and packet.sport not in ports:
@@ -98,7 +100,9 @@ class Engine:
     def decide(self, message: bytes, flow: Flow, now: float) -> Verdict | Need:
         """One SIP message in. A verdict's `payload` is the whole new message."""
         method = _method(message)
-        return ACCEPT if method is None else self._decide(message, method, flow, repr(flow).encode(), now, None)
+        if method is None and not self._is_answer(message):
+            return ACCEPT
+        return self._decide(message, method, flow, repr(flow).encode(), now, None)
 
     def resume(self, need_id: int, answer: Answer, now: float) -> Verdict | Need:
         """The awaited thing, or why it is not to be had. May end in another `Need`."""
@@ -123,9 +127,16 @@ class Engine:
             released.append((need_id, verdict))
         return released
 
+    def _is_answer(self, message: bytes) -> bool:
+        """Whether these bytes are a response, and anybody needs responses."""
+        return self._reports is not None and message.startswith(_RESPONSE)
+
     def _decide(
-        self, message: bytes, method: bytes, flow: Flow, ends: bytes, now: float, packet: Packet | None
+        self, message: bytes, method: bytes | None, flow: Flow, ends: bytes, now: float, packet: Packet | None
     ) -> Verdict | Need:
+        """Decide about an INVITE, ACK or CANCEL, or, without `method`, about a response."""
+        if method is None:
+            return self._report(message, flow, now, packet)
         if method is not _INVITE:
             try:
                 return self._uas.ack_or_cancel(message, flow, now)
@@ -152,6 +163,17 @@ class Engine:
         direction, peer, trunk, _ = case.place
         facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, case.message, case.parties.identity)
         return self._walk(Progress(key, case, packet, self._rules.matching(facts)), now)
+
+    def _report(self, message: bytes, flow: Flow, now: float, packet: Packet | None) -> Verdict:
+        """A response with the Reason fields that are owed to it, if any are and there is room: never recorded."""
+        payload = self._reports.add(message, flow, now) if self._reports is not None else None
+        if payload is None:
+            return ACCEPT
+        if not _has_room(packet, payload):
+            self.counters["reason-no-room"] += 1
+            return ACCEPT
+        self.counters["reason-added"] += 1
+        return _wrap(Verdict(_MODIFY, payload), packet)
 
     def _walk(self, progress: Progress, now: float) -> Verdict | Need:
         """Try the rules that match, from where `progress` stands: the first enforced one decides, those in monitor
@@ -233,6 +255,8 @@ class Engine:
                 return self._carry_out(rule, case, unsigned(rule, case, Detail.NO_ROOM), packet, now)
             payload = message.changed()
             marked = False
+        if self._reports is not None and rule.action is VERIFY:
+            self._reports.owe(rule, case, decision, now)
         action = _MODIFY if payload is not None else Action.ACCEPT
         return Verdict(action, payload, record=record(case, rule, decision, action, None, marked=marked))
 

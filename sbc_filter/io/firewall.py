@@ -3,14 +3,14 @@
 A packet passes exactly one of the hooks INPUT, FORWARD and OUTPUT, so it is queued once; what a host
 sends to itself over `lo` would pass two, and is queued as it leaves. Addresses are there as the SBC
 knows them: behind DNAT, before SNAT. In front of the queue u32 lets by what cannot be an INVITE, ACK
-or CANCEL, so that media and other SIP never leave the kernel.
+or CANCEL, so that media and other SIP never leave the kernel; nor do responses, unless a rule needs them.
 
 The calls stand behind the rules that are there: a queued packet goes on to the next table, and would
 miss the operator's own (DSCP, say) if they came later.
 """
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
@@ -23,6 +23,7 @@ FRAGMENT_COMMENT = "fragments not put together"
 DEFAULT_MARK = 0x2000_0000
 
 Overload = Literal["accept", "drop"]
+Responses = Literal["none", "sbc", "all"]
 _PORTS_PER_RULE = 15  # of the multiport match
 
 
@@ -54,8 +55,9 @@ class Plan:
     """What to queue, and what happens to it while the filter is overloaded or not running.
 
     `ports` are SIP ports at either end; `mark` is the bit that our own packets carry; `sbc` are the
-    addresses by which a packet is inbound; `responses`: queue SIP responses too. Different policies
-    for the two directions take two queues, `queue` for inbound and `queue + 1` for outbound.
+    addresses by which a packet is inbound; `responses`: queue SIP responses too, those of the SBC or
+    all. Different policies for the two directions take two queues, `queue` for inbound and `queue + 1`
+    for outbound.
     """
 
     ports: Sequence[int] = (5060,)
@@ -64,7 +66,7 @@ class Plan:
     sbc: Sequence[str] = ()
     on_overload_inbound: Overload = "accept"
     on_overload_outbound: Overload = "accept"
-    responses: bool = False
+    responses: Responses = "none"
 
     @property
     def queues(self) -> tuple[QueueSettings, ...]:
@@ -84,7 +86,7 @@ class Plan:
             {
                 DEFRAGMENT: [f"-p udp {own} -m socket -j RETURN"],
                 MAIN: [f"{own} -j RETURN", _count_fragments(family), *self._ports()],
-                SIP: [f"-p udp {match} -j {QUEUE}" for match in _wanted(family, self.responses)],
+                SIP: [f"-p udp {match} -j {QUEUE}" for match in (*_wanted(family), *self._answers(family))],
                 QUEUE: list(self._queue(family)),
             },
             (
@@ -109,11 +111,20 @@ class Plan:
     def _queue(self, family: Family) -> Iterator[str]:
         inbound, outbound = self.queues[0], self.queues[-1]
         if inbound != outbound:
-            version = 4 if family is Family.V4 else 6
-            for address in self.sbc:
-                if ip_address(address).version == version:
-                    yield f"-d {address} {_target(inbound)}"
+            for address in self._own(family):
+                yield f"-d {address} {_target(inbound)}"
         yield _target(outbound)
+
+    def _answers(self, family: Family) -> Iterator[str]:
+        if self.responses == "all" or (self.responses == "sbc" and not self.sbc):
+            yield _response(family)
+        elif self.responses == "sbc":
+            yield from (f"-s {address} {_response(family)}" for address in self._own(family))
+
+    def _own(self, family: Family) -> Iterator[str]:
+        """The SBC's addresses of a family."""
+        version = 4 if family is Family.V4 else 6
+        return (address for address in self.sbc if ip_address(address).version == version)
 
 
 def _target(queue: QueueSettings) -> str:
@@ -127,22 +138,31 @@ def _count_fragments(family: Family) -> str:
     return f'-p udp {match} -m comment --comment "{FRAGMENT_COMMENT}" -j RETURN'
 
 
-def _wanted(family: Family, responses: bool) -> Iterator[str]:
-    """Matches of UDP payloads that may be an INVITE, ACK or CANCEL (or a response).
+def _wanted(family: Family) -> Iterator[str]:
+    """Matches of UDP payloads that may be an INVITE, ACK or CANCEL.
 
     Wide on purpose, for what passes here is never filtered: SIP stacks are known to take methods in
     lower case and white space in front of the start line. Keep-alives are shorter than a request.
     """
-    at = "0>>22&0x3C@{}".format if family is Family.V4 else (lambda offset: str(40 + offset))
+    at = _payload(family)
     upper = "0xDFDFDFDF"  # clears the bit that makes letters small
     yield f'-m u32 --u32 "{at(8)}&{upper}=0x494E5649&&{at(12)}>>16&0xDFDF=0x5445"'  # INVI TE
     yield f'-m u32 --u32 "{at(8)}>>8&0xDFDFDF=0x41434B"'  # ACK
     yield f'-m u32 --u32 "{at(8)}&{upper}=0x43414E43&&{at(12)}>>16&0xDFDF=0x454C"'  # CANC EL
     yield f'-m length --length 100:65535 -m u32 --u32 "{at(8)}>>24=9:13,32"'  # white space first
-    if responses:
-        yield f'-m u32 --u32 "{at(8)}&0xDFDFDFFF=0x5349502F"'  # SIP/
     if family is Family.V6:
         yield '-m u32 ! --u32 "3&0xFF=17"'  # extension headers: UDP lies elsewhere, the filter looks for it
+
+
+def _response(family: Family) -> str:
+    """Match of a response with status 101 to 699: 100 never gets a Reason, and there are most of it."""
+    at = _payload(family)
+    return f'-m u32 --u32 "{at(8)}=0x5349502F&&{at(12)}=0x322E3020&&{at(16)}>>8=0x313031:0x363939"'  # SIP/ 2.0_ 101
+
+
+def _payload(family: Family) -> Callable[[int], str]:
+    """u32's way to the four bytes at an offset, counted from the UDP header: 8 is where the payload begins."""
+    return "0>>22&0x3C@{}".format if family is Family.V4 else (lambda offset: str(40 + offset))
 
 
 def _show(plan: Plan, family: Family) -> str:

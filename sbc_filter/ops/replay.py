@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -64,7 +65,7 @@ def replay(arguments: argparse.Namespace) -> int:
             print(f"sbc-filter: interrupted{', nothing written' if writer else ''}", file=sys.stderr)
             raise
     if not arguments.json:
-        _report(console, capture, run, tally, engine.counters["retransmission"])
+        _report(console, capture, run, tally, engine.counters)
     for remark in survey.remarks():
         console.print(remark, markup=False)
     if frames.fault:
@@ -149,15 +150,17 @@ def _with_progress(frames: Readable, reader: CaptureReader, name: str) -> Iterat
             yield frame
 
 
-def _report(console: Console, capture: Path, run: Replay, tally: Tally, repeated: int) -> None:
+def _report(console: Console, capture: Path, run: Replay, tally: Tally, done: Counter[str]) -> None:
     count = run.counters
     packets, invites = numbered(count["frames"], "packet"), numbered(tally.total, "INVITE")
     console.print(f"{capture}: {packets}, {invites}", markup=False)
     if tally.kinds:
         tally.print(console)
         console.print()
-    if repeated:
-        console.print(f"{numbered(repeated, 'repeated INVITE')}: treated as the first of its kind")
+    if done["retransmission"]:
+        console.print(f"{numbered(done['retransmission'], 'repeated INVITE')}: treated as the first of its kind")
+    if done["reason-added"]:
+        console.print(f"{numbered(done['reason-added'], 'response')} of the SBC: a Reason added")
     parts = [f"{count[action]} {word}" for action, word in _WORDS.items() if count[action]]
     if count["emitted"]:
         parts.append(f"{numbered(count['emitted'], 'answer')} sent")

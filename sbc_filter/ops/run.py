@@ -28,7 +28,7 @@ from sbc_filter.ops.sources import certificate_source
 # What leaves no record, and should be seen.
 _TROUBLE = (
     "retransmission", "ack-absorbed", "cancel-answered", "unanswerable", "held-limit", "packet-truncated",
-    "packet-fragment", "held_now", "overruns", "engine_errors", "records_lost",
+    "packet-fragment", "reason-added", "reason-no-room", "held_now", "overruns", "engine_errors", "records_lost",
 )  # fmt: skip
 _EVERY = 1.0  # seconds between two states of the status line
 

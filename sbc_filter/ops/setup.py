@@ -8,11 +8,11 @@ from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.errors import ConfigurationError, Problem
-from sbc_filter.io.firewall import Plan
+from sbc_filter.io.firewall import Plan, Responses
 from sbc_filter.ops.certificates import blamed, read_credentials, read_trust
 from sbc_filter.ops.config import Configuration, read, reason
 from sbc_filter.rules.loader import read_rules
-from sbc_filter.rules.model import RuleAction
+from sbc_filter.rules.model import Direction, RuleAction
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.rules.schema import parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable
@@ -56,6 +56,7 @@ class Setup:
             sbc=network.sbc,
             on_overload_inbound=queue.inbound,
             on_overload_outbound=queue.outbound,
+            responses=_responses(self.rules),
         )
 
 
@@ -103,6 +104,15 @@ def prepare(
 
 def _any(ruleset: RuleSet, action: RuleAction) -> bool:
     return any(rule.action is action for rule in ruleset.rules)
+
+
+def _responses(ruleset: RuleSet) -> Responses:
+    """Which responses the rules need to see: calls that arrive are answered by the SBC."""
+    rules = zip(ruleset.rules, ruleset.conditions, strict=True)
+    directions = {conditions.direction for rule, conditions in rules if rule.reports}
+    if not directions:
+        return "none"
+    return "sbc" if directions == {Direction.INBOUND} else "all"
 
 
 def rule_files(path: Path, problems: list[Problem]) -> tuple[dict[str, str], Path]:

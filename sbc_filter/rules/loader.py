@@ -26,6 +26,7 @@ from sbc_filter.rules.model import (
     Insertion,
     Mode,
     RateLimit,
+    ReasonProtocol,
     Rule,
     RuleAction,
     SignOptions,
@@ -228,7 +229,11 @@ def _verify(table: Table) -> VerifyOptions:
         table.choices("tolerate", TOLERABLE) or default.tolerate,
         table.choice("dialect", DIALECTS, default.dialect),
         table.choice("attestation", (ALWAYS, BELOW_A, NEVER), default.attestation),
+        ReasonProtocol(table.choice("reason", list(ReasonProtocol), default.reason)),
+        table.flag("required", default.required),
     )
+    if options.required and options.reason is ReasonProtocol.OFF:
+        table.problem("required", 'says what `reason` reports: add reason = "stir", or reject no-identity in [rule.on]')
     table.close()
     return options
 

@@ -56,6 +56,14 @@ class Insertion(StrEnum):
     REDIRECT = "redirect"
 
 
+class ReasonProtocol(StrEnum):
+    """In which protocol's words answers report a failure (RFC 3326, RFC 9410)."""
+
+    OFF = "off"
+    STIR = "stir"
+    SIP = "sip"
+
+
 class TreatmentAction(StrEnum):
     """What happens to the call once the outcome is known."""
 
@@ -96,6 +104,8 @@ class VerifyOptions:
     tolerate: frozenset[str] = frozenset()
     dialect: str = "atis"
     attestation: str = BELOW_A
+    reason: ReasonProtocol = ReasonProtocol.OFF
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +162,11 @@ class Rule:
     when: tuple[When, ...] = ()
     on: Mapping[str, Treatment] = field(default_factory=dict)
     file: str = ""
+
+    @property
+    def reports(self) -> bool:
+        """Whether answers to its calls may get a Reason field: then somebody has to show us the answers."""
+        return self.action is VERIFY and self.mode is Mode.ENFORCE and self.verify.reason is not ReasonProtocol.OFF
 
 
 @dataclass(frozen=True, slots=True)

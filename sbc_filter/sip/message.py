@@ -29,7 +29,7 @@ _NOTHING: Mapping[bytes, int] = {}
 
 
 class SipMessage:
-    """A parsed request. `parse` raises `MessageError`; nothing else does on account of the bytes.
+    """A parsed request or response. Parsing raises `MessageError`; nothing else does on account of the bytes.
 
     `keys` are the canonical names of the header fields in order, `first` where each name occurs first,
     `span(groups[at])` the (start, end) of the value of the header field `at`, its line end included; a
@@ -78,7 +78,25 @@ class SipMessage:
         request = grammar.REQUEST_LINE.match(buffer, leading)
         if request is None:
             raise MessageError(Detail.START_LINE)
-        start = request.end()
+        return cls._read(buffer, request[1].decode("ascii").upper(), request[2], request.end())
+
+    @classmethod
+    def parse_response(cls, buffer: bytes) -> "tuple[int, bytes, SipMessage]":
+        """(status code, reason phrase, message) of a response. Its `method` is that of the request it answers, as
+        CSeq has it; it has no URI."""
+        status = grammar.STATUS_LINE.match(buffer)
+        if status is None:
+            raise MessageError(Detail.START_LINE)
+        message = cls._read(buffer, "", b"", status.end())
+        cseq = grammar.CSEQ.fullmatch(message.first(b"cseq") or b"")
+        if cseq is None:
+            raise MessageError(Detail.CSEQ)
+        message.method = cseq[2].decode("ascii").upper()
+        return int(status[1]), status[2], message
+
+    @classmethod
+    def _read(cls, buffer: bytes, method: str, uri: bytes, start: int) -> "SipMessage":
+        """The message whose header fields begin at `start`."""
         lines, body = _header_lines(buffer, start)
         if len(lines) > MAX_LINES:
             raise MessageError(Detail.HEADER_SYNTAX, f"more than {MAX_LINES} lines")
@@ -99,8 +117,7 @@ class SipMessage:
             value = end + len(name) + 1
             end += len(line) + 1
             spans.append((value, end))
-        method = request[1].decode("ascii").upper()
-        return cls(buffer, method, request[2], start, body, keys, first, spans.__getitem__, range(len(keys)))
+        return cls(buffer, method, uri, start, body, keys, first, spans.__getitem__, range(len(keys)))
 
     @property
     def headers_end(self) -> int:
@@ -108,7 +125,7 @@ class SipMessage:
         return self._line_start(len(self._keys))
 
     def check(self) -> None:
-        """Raise `MessageError` unless what every request must carry is there, once and well-formed."""
+        """Raise `MessageError` unless what every message must carry is there, once and well-formed."""
         if not self._first.keys() >= _MANDATORY:
             raise MessageError(Detail.HEADER_MISSING)
         if not self._unique:

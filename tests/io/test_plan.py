@@ -1,5 +1,7 @@
 """The firewall plan as rules, without a kernel; tests/live/test_firewall.py puts them in force."""
 
+import pytest
+
 from sbc_filter.io.firewall import Family, Plan
 from sbc_filter.io.netlink import QueueSettings
 
@@ -44,3 +46,31 @@ def test_without_addresses_the_stricter_policy_holds_for_both() -> None:
 def test_any_number_of_ports() -> None:
     rules = Plan(ports=range(5060, 5092)).tables(Family.V4)[0].chains["SBC-FILTER"][2:]
     assert [rule.count(",") + 1 for rule in rules] == [15, 15, 2]
+
+
+# SIP/ 2.0_ 101 to 699
+STATUS = {
+    Family.V4: "0>>22&0x3C@8=0x5349502F&&0>>22&0x3C@12=0x322E3020&&0>>22&0x3C@16>>8=0x313031:0x363939",
+    Family.V6: "48=0x5349502F&&52=0x322E3020&&56>>8=0x313031:0x363939",
+}
+
+
+@pytest.mark.parametrize("family", Family)
+def test_responses_stay_in_the_kernel_unless_a_rule_needs_them(family: Family) -> None:
+    """DESIGN §3: none; those of the SBC; or all."""
+    plain = Plan(sbc=("192.0.2.1", "2001:db8::1")).tables(family)[0].chains["SBC-FILTER-SIP"]
+    of_sbc = Plan(sbc=("192.0.2.1", "2001:db8::1"), responses="sbc").tables(family)[0].chains["SBC-FILTER-SIP"]
+    of_all = Plan(sbc=("192.0.2.1", "2001:db8::1"), responses="all").tables(family)[0].chains["SBC-FILTER-SIP"]
+    nowhere = Plan(responses="sbc").tables(family)[0].chains["SBC-FILTER-SIP"]
+    address = "192.0.2.1" if family is Family.V4 else "2001:db8::1"
+    match = f'-m u32 --u32 "{STATUS[family]}" -j SBC-FILTER-QUEUE'
+    assert not any("0x5349502F" in rule for rule in plain)
+    assert of_sbc == [*plain, f"-p udp -s {address} {match}"]
+    assert of_all == nowhere == [*plain, f"-p udp {match}"]
+
+
+def test_responses_are_shown() -> None:
+    shown = Plan(sbc=("192.0.2.1",), responses="sbc").show().splitlines()
+    command = "iptables -w -t mangle -A SBC-FILTER-SIP -p udp -s 192.0.2.1 -m u32 --u32"
+    assert f"{command} '{STATUS[Family.V4]}' -j SBC-FILTER-QUEUE" in shown
+    assert not any("ip6tables" in line and "0x5349502F" in line for line in shown)  # no address of that family

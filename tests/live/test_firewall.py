@@ -71,7 +71,7 @@ def test_apply_twice_is_apply_once_and_remove_takes_its_own_only(lab: Lab) -> No
     with lab.inside("sbc"):
         iptables.apply(BOTH)
         once = rules(lab)
-        iptables.apply(Plan(ports=(5060, 5080), queue=7, on_overload_inbound="drop", responses=True))
+        iptables.apply(Plan(ports=(5060, 5080), queue=7, on_overload_inbound="drop", responses="all"))
         assert rules(lab) != once
         iptables.apply(BOTH)
         assert rules(lab) == once
@@ -147,6 +147,29 @@ def test_what_reaches_the_queue(applied: Lab, start: str, end: str, version: int
             assert len(engine.seen) == count
         sender_on_port.sendto(invite(2), (target, 10000))  # from a SIP port
         assert media.recv(70000) == filtered(invite(2))
+
+
+@pytest.mark.parametrize(("start", "end", "version"), PATHS)
+def test_which_responses_reach_the_queue(lab: Lab, start: str, end: str, version: int) -> None:
+    """All but 100, of the SBC alone or of everybody; and nothing that is no response."""
+    wanted = [f"SIP/2.0 {status} x" for status in ("101", "180", "199", "200", "486", "603", "699")]
+    others = ["SIP/2.0 100 Trying", "SIP/2.0 1", "SIP/2.0 700 x", "sip/2.0 200 OK", "SIP/2.1 200 OK", "SIP/2.0\t200 OK"]
+    target = ADDRESSES[end][version]
+    for responses in ("sbc", "all"):
+        with lab.inside("sbc"):
+            iptables.apply(Plan(sbc=BOTH.sbc, responses=responses))
+        engine = TinyEngine()
+        with (
+            running(lab, engine, TinySource()),
+            endpoint(lab, start, version, 5062) as sender,
+            endpoint(lab, end, version) as receiver,
+        ):
+            for text in others + wanted:
+                sender.sendto(text.encode(), (target, 5060))
+                assert receiver.recv(70000)
+            assert [seen.decode() for seen in engine.seen] == (wanted if start == "sbc" or responses == "all" else [])
+        with lab.inside("sbc"):
+            iptables.remove()
 
 
 def test_loopback_is_queued_once(applied: Lab) -> None:

@@ -38,7 +38,8 @@ class Seen(NamedTuple):
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with three_hosts(plan=Plan()) as made:
+    sbc = tuple(ADDRESSES["sbc"].values())
+    with three_hosts(plan=Plan(sbc=sbc, responses="sbc")) as made:
         yield made
 
 

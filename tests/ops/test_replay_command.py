@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
-from support.calls import CARRIER, SBC, arriving, invite
+from support.calls import CARRIER, LAB, SBC, arriving, invite, leaving, response
 from support.processes import heeding_signals
 
 from sbc_filter.io.capture import Frame
 from sbc_filter.io.capturewriter import CaptureWriter
 from sbc_filter.ops.cli import main
+from sbc_filter.ops.pki import pem
 
 NETWORK = f'[network]\nsbc = ["{SBC}"]\n'
 MONITOR = '[[rule]]\nname = "watch"\nmode = "monitor"\naction = "drop"\n'
@@ -71,6 +72,15 @@ def test_monitored_and_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert lines[at - 1].startswith("let enforce ")
     assert lines[at + 2] == "watch monitor drop passed-by drop-rule - 1"
     assert "2 repeated INVITEs: treated as the first of its kind" in lines
+
+
+def test_responses_with_a_reason_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = '[[rule]]\nname = "v"\naction = "verify"\n[rule.verify]\nreason = "stir"\nrequired = true\n'
+    answers = [leaving(response(status)) for status in ("100 Trying", "180 Ringing", "200 OK")]
+    (tmp_path / "root.pem").write_bytes(pem(LAB.root.certificate))
+    settings = NETWORK + '[trust]\nanchors = ["root.pem"]\n'
+    lines = said(capture(tmp_path, arriving(invite()), *answers, settings=settings, rules=rules), capsys)
+    assert lines[-2:] == ["2 responses of the SBC: a Reason added", "3 modified"]
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,28 @@ def test_everything_there(tmp_path: Path) -> None:
     assert made.plan().queue == 50
 
 
+VERIFY = '[[rule]]\nname = "v{at}"\naction = "verify"\n'
+
+
+@pytest.mark.parametrize(
+    ("rules", "responses"),
+    [
+        (["", ""], "none"),
+        (['direction = "inbound"\nverify = { reason = "stir" }', ""], "sbc"),
+        (['direction = "inbound"\nverify = { reason = "stir" }'] * 2, "sbc"),
+        (['direction = "inbound"\nverify = { reason = "stir" }', 'verify = { reason = "sip" }'], "all"),
+        (['direction = "outbound"\nverify = { reason = "stir" }'], "all"),
+        (['mode = "monitor"\nverify = { reason = "stir" }'], "none"),
+    ],
+)
+def test_the_kernel_hands_over_the_responses_that_a_rule_needs(
+    rules: list[str], responses: str, tmp_path: Path
+) -> None:
+    text = "".join(VERIFY.format(at=at) + each + "\n" for at, each in enumerate(rules))
+    made = prepare(write(tmp_path, {"other/1.toml": text}), tmp_path / "other", live=False)
+    assert made.plan().responses == responses
+
+
 def test_rules_of_another_folder_or_of_one_file(tmp_path: Path) -> None:
     configuration = write(tmp_path, {"other/1.toml": '[[rule]]\nname = "one"\naction = "drop"\n'})
     assert [rule.name for rule in prepare(configuration, tmp_path / "other").rules.rules] == ["one"]

@@ -196,6 +196,24 @@ def test_the_defaults_are_the_cautious_ones() -> None:
     assert load(STRIP)[0].strip.headers == ("Identity",)
 
 
+@pytest.mark.parametrize(
+    ("text", "reports"),
+    [
+        (VERIFY, False),
+        (VERIFY + '[rule.verify]\nreason = "off"', False),
+        (VERIFY + '[rule.verify]\nreason = "stir"\nrequired = true', True),
+        (VERIFY + '[rule.verify]\nreason = "sip"', True),
+        (VERIFY + 'mode = "monitor"\n[rule.verify]\nreason = "sip"', False),
+        (VERIFY + 'enforce_percent = 5\n[rule.verify]\nreason = "sip"', True),
+        (PASS, False),
+    ],
+)
+def test_which_rules_need_to_see_answers(text: str, reports: bool) -> None:
+    """DESIGN §3: only then are responses taken out of the kernel."""
+    (rule,) = load(text)
+    assert rule.reports is reports
+
+
 def test_nothing_is_a_rule_file_too() -> None:
     ruleset, trunks = load_rules({}, read_list)
     assert ruleset.rules == ()
@@ -329,6 +347,15 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         # verify
         (VERIFY + "[rule.verify]\nmax_age = -1", "rule[1].verify.max_age: has to be a number from 0 to 86400, not -1"),
         (VERIFY + "[rule.verify]\nmax_ages = 5", "rule[1].verify.max_ages: is unknown; did you mean 'max_age'?"),
+        (
+            VERIFY + '[rule.verify]\nreason = "q.850"',
+            "rule[1].verify.reason: is 'q.850'; allowed are 'off', 'sip', 'stir'",
+        ),
+        (
+            VERIFY + "[rule.verify]\nrequired = true",
+            'rule[1].verify.required: says what `reason` reports: add reason = "stir",'
+            " or reject no-identity in [rule.on]",
+        ),
         (
             VERIFY + "[rule.verify]\nhold_ms = 1.5",
             "rule[1].verify.hold_ms: has to be a whole number from 0 to 4000, not 1.5",

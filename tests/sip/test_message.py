@@ -40,6 +40,35 @@ def test_headers_are_found_by_their_full_name() -> None:
     assert message.buffer[message.body :] == b"body"
 
 
+def test_a_response_is_read_by_the_same_rules() -> None:
+    """Its method is that of the request it answers (RFC 3261 §8.2.6.2)."""
+    head = INVITE.partition(b"\r\n")[2]
+    status, phrase, message = SipMessage.parse_response(b"SIP/2.0 183 Session  Progress\r\n" + head)
+    message.check()
+    assert (status, phrase, message.method, message.uri) == (183, b"Session  Progress", "INVITE", b"")
+    assert list(message.names()) == list(SipMessage.parse(INVITE).names())
+    assert message.buffer[message.body :] == b"body"
+    assert message.to_bytes() is message.buffer
+
+
+@pytest.mark.parametrize(
+    ("buffer", "detail"),
+    [
+        (b"", Detail.START_LINE),
+        (INVITE, Detail.START_LINE),
+        (b"SIP/2.0 99 Early\r\nCSeq: 1 INVITE\r\n\r\n", Detail.START_LINE),
+        (b"SIP/2.0 200\r\nCSeq: 1 INVITE\r\n\r\n", Detail.START_LINE),  # RFC 3261 §7.2: a space, if no phrase
+        (b"SIP/2.0 200 OK\r\nCSeq: INVITE\r\n\r\n", Detail.CSEQ),
+        (b"SIP/2.0 200 OK\r\nTo: a\r\n\r\n", Detail.CSEQ),
+        (b"SIP/2.0 200 OK\r\nCSeq: 1 INVITE", Detail.NO_BLANK_LINE),
+    ],
+)
+def test_what_is_no_response(buffer: bytes, detail: Detail) -> None:
+    with pytest.raises(MessageError) as caught:
+        SipMessage.parse_response(buffer)
+    assert caught.value.detail is detail
+
+
 def test_no_edit_is_the_same_object() -> None:
     assert SipMessage.parse(INVITE).to_bytes() is INVITE
 

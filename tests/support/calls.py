@@ -163,3 +163,18 @@ def follow_up(message: bytes, method: str, to_tag: str = "") -> bytes:
     kept = [line + (f";tag={to_tag}" if line.startswith("To:") and to_tag else "") for line in kept]
     first = lines[0].replace("INVITE", method, 1)
     return "\r\n".join([first, *kept, f"CSeq: 1 {method}", "Content-Length: 0", "", ""]).encode()
+
+
+def response(status: str, *headers: str, number: int = 1, cseq: str = "1 INVITE", body: str = "") -> bytes:
+    """What the SBC answers to `invite(number=number)`, with `headers` behind CSeq."""
+    lines = [
+        f"SIP/2.0 {status}",
+        f"Via: SIP/2.0/UDP {CARRIER}:5060;branch=z9hG4bK-{number}",
+        f"From: <sip:+{CALLER}@carrier.example>;tag=f{number}",
+        f"To: <sip:+{CALLED}@sbc.example>;tag=s{number}",
+        f"Call-ID: call-{number}@carrier.example",
+        f"CSeq: {cseq}",
+        *headers,
+        f"Content-Length: {len(body)}",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()

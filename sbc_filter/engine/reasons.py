@@ -1,0 +1,128 @@
+"""What the caller's side is told of a call that fails and continues: Reason fields in the answers of the SBC
+(RFC 9410, RFC 3326; S-116, S-117; the column "Reason when continuing" of STANDARDS §20).
+
+An answer belongs to an INVITE by what RFC 3261 §17.1.3 matches it by (top Via branch, method in CSeq), and by
+Call-ID, From tag, CSeq number and the addresses on top of that.
+"""
+
+import re
+from typing import NamedTuple
+
+from sbc_filter.engine import outcomes
+from sbc_filter.engine.case import Case, Decision
+from sbc_filter.engine.flow import Flow
+from sbc_filter.engine.memory import Memory
+from sbc_filter.engine.transactions import TransactionKey, transaction_key
+from sbc_filter.errors import Detail, MessageError, Outcome
+from sbc_filter.rules.model import ReasonProtocol, Rule, VerifyOptions
+from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip.reason import protocols, reason_line
+from sbc_filter.sip.response import top_via
+
+LIFETIME = 300.0  # seconds since the INVITE or its last provisional answer: more than Timer C (RFC 3261 §16.6, > 3 min)
+REMEMBERED = 32 << 20  # bytes of Reason fields that are still owed
+_OVERHEAD = 256  # bytes of objects around each
+# Base64url, long enough for any signature with a curve: what is longer is none, and would only make answers grow.
+_SIGNATURE = re.compile(rb"[A-Za-z0-9_-]{1,176}")
+
+
+class _Owed(NamedTuple):
+    protocol: str
+    lines: bytes
+
+
+class Reports:
+    """Which Reason fields the answers to which INVITEs get. One instance serves one thread."""
+
+    def __init__(self) -> None:
+        self._owed: Memory[TransactionKey, _Owed] = Memory(REMEMBERED, LIFETIME)
+
+    def owe(self, rule: Rule, case: Case, decision: Decision, now: float) -> None:
+        """Remember what is to be reported of a call that `rule` lets continue, if anything is; never of an emergency
+        call (V1)."""
+        lines = b"" if case.emergency else b"".join(reasons(rule.verify, decision))
+        if not lines:
+            return
+        try:
+            key = transaction_key(case.message, top_via(case.message), case.flow)
+        except MessageError:
+            return  # no answer can be told to be one to it
+        self._remember(key, _Owed(_on_the_wire(rule.verify), lines), now)
+
+    def add(self, buffer: bytes, flow: Flow, now: float) -> bytes | None:
+        """An answer with the Reason fields that are owed to it; None when it is to pass as it is.
+
+        So passes what cannot be read, 100 (S-117), whatever has a Reason of this protocol already, and
+        603+ (S-172).
+        """
+        if not len(self._owed):
+            return None
+        try:
+            status, phrase, message = SipMessage.parse_response(buffer)
+            message.check()
+            if status == 100 or message.method != "INVITE":
+                return None
+            key = transaction_key(message, top_via(message), _reversed(flow))
+        except MessageError:
+            return None
+        owed = self._owed.get(key, now)
+        if owed is None:
+            return None
+        if status < 200:
+            self._remember(key, owed, now)  # it rings on, and Timer C begins anew (RFC 3261 §16.7)
+        present = protocols(message)
+        if owed.protocol in present or (present and status == 603 and phrase.lower() == b"network blocked"):
+            return None
+        message.add_header(owed.lines)
+        return message.changed()
+
+    def _remember(self, key: TransactionKey, owed: _Owed, now: float) -> None:
+        self._owed.put(key, owed, now + LIFETIME, now, _OVERHEAD + len(owed.lines))
+
+
+def reasons(options: VerifyOptions, decision: Decision) -> list[bytes]:
+    """The Reason lines that a decision means.
+
+    STIR: one for each Identity field that does not verify, also beside one that does (V20), and one for the call
+    where none of them has its cause. SIP: one for the call, since more are not legal (RFC 3326 §2).
+    """
+    if options.reason is ReasonProtocol.OFF:
+        return []
+    protocol = _on_the_wire(options)
+    of_call = _line(options, protocol, decision.outcome, decision.detail, b"")
+    if options.reason is ReasonProtocol.SIP:
+        return of_call
+    found: dict[bytes, bytes] = {}
+    for failure in decision.failures:
+        for line in _line(options, protocol, failure.outcome, failure.detail, failure.signature):
+            # A PASSporT has one cause (RFC 9410), and what cannot be told apart is said once.
+            found.setdefault(failure.signature or line, line)
+    lines = list(dict.fromkeys(found.values()))
+    if not any(line.startswith(each.removesuffix(b"\r\n")) for each in of_call for line in lines):
+        lines[:0] = of_call
+    return lines
+
+
+def _line(
+    options: VerifyOptions, protocol: str, outcome: Outcome, detail: Detail | None, signature: bytes
+) -> list[bytes]:
+    """The line for one failure, none where §20 has none."""
+    if not _is_reported(options, outcome, detail):
+        return []
+    ppi = b".." + signature if _SIGNATURE.fullmatch(signature) else b""  # the compact form, RFC 8225 §7
+    return [reason_line(protocol, *outcomes.answer(outcome, detail), ppi)]
+
+
+def _is_reported(options: VerifyOptions, outcome: Outcome, detail: Detail | None) -> bool:
+    if outcome is Outcome.NO_IDENTITY:
+        return options.required  # V2, V3
+    # V5, V18; V23: that we had too much to do is no fault of the token.
+    return outcome not in (Outcome.PASSED, Outcome.ANONYMOUS) and detail is not Detail.HOLD_LIMIT
+
+
+def _on_the_wire(options: VerifyOptions) -> str:
+    return options.reason.upper()
+
+
+def _reversed(flow: Flow) -> Flow:
+    return Flow(flow.dst, flow.dport, flow.src, flow.sport, flow.transport)
