@@ -16,7 +16,7 @@ HOT = [
         f"sbc_filter/engine/{name}.py"
         for name in (
             *("case", "certificates", "editing", "intake", "marking", "memory", "parties"),
-            *("pipeline", "record", "services", "transactions", "uas"),
+            *("pipeline", "record", "seen", "services", "transactions", "uas"),
         )
     ),
 ]

@@ -18,6 +18,7 @@ from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.intake import Intake
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.record import Record
+from sbc_filter.engine.seen import LocalSeen, Replays, Seen
 from sbc_filter.engine.services import apply, unsigned
 from sbc_filter.engine.transactions import (
     Held,
@@ -33,7 +34,7 @@ from sbc_filter.errors import Detail, MessageError, Outcome, PacketError, Verifi
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.packet import Packet, parse
 from sbc_filter.rules.facts import Facts
-from sbc_filter.rules.model import REDIRECT, Insertion, Mode, Rule, TreatmentAction
+from sbc_filter.rules.model import REDIRECT, VERIFY, Insertion, Mode, Rule, TreatmentAction
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.grammar import OURS
 from sbc_filter.sip.message import apply_edits
@@ -66,7 +67,9 @@ class Engine:
         secret: bytes,
         canonicalise: Canonicaliser | None = None,
         held_limit: int = HELD_LIMIT,
+        seen: Seen | None = None,
     ) -> None:
+        """`seen` is what tells replays; without one, this engine remembers tokens for itself."""
         self.counters: Counter[str] = Counter()
         self._rules = rules
         self._ports = network.ports
@@ -75,6 +78,8 @@ class Engine:
         self._held_limit = held_limit
         self._transactions = Transactions()
         self._intake = Intake(network, canonicalise or canonicaliser())
+        longest = max((rule.verify.max_age for rule in rules.rules if rule.action is VERIFY), default=0.0)
+        self._replays = Replays(LocalSeen() if seen is None else seen, longest)
         self._uas = Uas(secret, self._transactions, self.counters)
         self._needs = 0
 
@@ -175,7 +180,7 @@ class Engine:
                 return VerificationError(Outcome.UNFETCHABLE, Detail.FETCH_REFUSED)  # never waits (S-137)
             return known
 
-        return apply(rule, progress.case, self._credentials, lookup)
+        return apply(rule, progress.case, self._credentials, lookup, self._replays)
 
     def _finish(self, progress: Progress, verdict: Verdict, now: float) -> Verdict:
         """Remember the verdict, if anything was decided, and make it one about the packet."""

@@ -4,13 +4,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sbc_filter.engine.case import Case, Decision
+from sbc_filter.engine.seen import Replays
 from sbc_filter.errors import Detail, Outcome, SigningError, VerificationError
 from sbc_filter.rules.model import CONTINUE, SIGN, VERIFY, Rule, RuleAction, Treatment, TreatmentAction
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import format_date, parse_date
 from sbc_filter.stir.authentication import issue_time, sign_shaken
 from sbc_filter.stir.credentials import Credential
-from sbc_filter.stir.verification import Call, CertificateLookup, Missing, read_token, verify
+from sbc_filter.stir.verification import (
+    Call,
+    CertificateLookup,
+    Failure,
+    Missing,
+    Token,
+    Verification,
+    read_token,
+    verify,
+)
 
 _LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)
 _REJECT = Treatment(TreatmentAction.REJECT)
@@ -20,14 +30,19 @@ _FIXED = {
     RuleAction.STRIP: Decision(Outcome.PASSED_BY, Detail.STRIP_RULE),
     RuleAction.DROP: Decision(Outcome.PASSED_BY, Detail.DROP_RULE, _DROP),
 }
+_PASSED = Outcome.PASSED  # named once: it is looked at for every call
 
 
 def apply(
-    rule: Rule, case: Case, credentials: Mapping[str, Credential], certificates: CertificateLookup
+    rule: Rule,
+    case: Case,
+    credentials: Mapping[str, Credential],
+    certificates: CertificateLookup,
+    replays: Replays,
 ) -> Decision | Missing:
     """Decide the case by this rule. An emergency call is continued whatever the outcome (S-137)."""
     if rule.action is VERIFY:
-        decision = _verify(rule, case, certificates)
+        decision = _verify(rule, case, certificates, replays)
     elif rule.action is SIGN:
         decision = _sign(rule, case, credentials)
     elif rule.action is RuleAction.REJECT:
@@ -40,14 +55,21 @@ def apply(
     return decision
 
 
-def _verify(rule: Rule, case: Case, certificates: CertificateLookup) -> Decision | Missing:
+def _verify(rule: Rule, case: Case, certificates: CertificateLookup, replays: Replays) -> Decision | Missing:
     options, message = rule.verify, case.message
     call = Call(case.parties.identity(options.caller_from), case.parties.identity(options.called_from), case.arrived)
     values = message.values(b"identity")
     result = verify(values, call, options, certificates)
     if isinstance(result, Missing):
         return result
-    token, certificate = result.token, result.certificate
+    token = result.token
+    # Claimed also where the rule does not ask: another rule may, when the token comes again.
+    if result.outcome is _PASSED and token and not replays.is_new(token, case) and options.check_replay:
+        # Once, whatever there is: a second look at all the others for each seen one would cost their square.
+        others = [value for value in values if token.signature not in value]
+        result = _replayed(result, token, verify(others, call, options, certificates), case, replays)
+        token = result.token
+    certificate = result.certificate
     attest = token.claims.attest if token else None
     x5u = token.jose.x5u if token else None
     spc = certificate.spc if certificate else None
@@ -55,6 +77,22 @@ def _verify(rule: Rule, case: Case, certificates: CertificateLookup) -> Decision
     chosen = treatment(rule, result.outcome, result.detail, attest=attest, spc=spc, issuer=issuer, x5u=x5u)
     origid = token.claims.origid if token else None
     return Decision(result.outcome, result.detail, chosen, attest, origid, x5u, spc)
+
+
+def _replayed(
+    first: Verification, token: Token, second: Verification | Missing, case: Case, replays: Replays
+) -> Verification:
+    """The result when the `token` that verified came with another call before (V17).
+
+    One token that is true and new is enough (S-063), so the `second` result, of the others by themselves, may save
+    the call. Nothing is waited for.
+    """
+    failure = Failure(Outcome.REPLAYED, Detail.TOKEN_SEEN, token.signature)
+    if isinstance(second, Verification) and second.outcome is _PASSED:
+        assert second.token is not None, "something verified"
+        if replays.is_new(second.token, case):
+            return replace(second, failures=(failure, *second.failures))
+    return replace(first, outcome=Outcome.REPLAYED, detail=Detail.TOKEN_SEEN, failures=(failure, *first.failures))
 
 
 def _sign(rule: Rule, case: Case, credentials: Mapping[str, Credential]) -> Decision:

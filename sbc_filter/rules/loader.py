@@ -220,6 +220,7 @@ def _verify(table: Table) -> VerifyOptions:
         table.choice("identity", ("keep", "strip"), "keep") == "keep",
         table.flag("verstat", default.verstat),
         table.integer("hold_ms", default.hold_ms, 0, 4000),
+        table.flag("check_replay", default.check_replay),
     )
     table.close()
     return options

@@ -85,6 +85,7 @@ class VerifyOptions:
     identity_keep: bool = True
     verstat: bool = True
     hold_ms: int = 400
+    check_replay: bool = True
 
 
 @dataclass(frozen=True, slots=True)
