@@ -129,6 +129,14 @@ def cases() -> Iterator[tuple[str, Case]]:
             REJECT.replace('"verify"\ndirection', '"watch"\nmode = "monitor"\ndirection') + "\n" + VERIFY,
         ),
     )
+    yield (
+        "replayed",
+        Case(
+            "A call, a fork of it with another branch, and its token in another call: 438.",
+            [udp(payload) for payload in (good, good.replace(b"bK-1", b"bK-1a"), invite(identity(), number=2))],
+            VERIFY + '[rule.on]\nreplayed = "reject"\n',
+        ),
+    )
     yield "vlan", Case("In a VLAN.", [Ether(src=_MAC[0], dst=_MAC[1]) / Dot1Q(vlan=7) / udp(good).payload])
     yield (
         "cooked",
