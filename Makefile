@@ -33,6 +33,7 @@ bench:
 	@$(BIN)/python tests/bench/engine.py
 	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/engine.py
 	@$(BIN)/python tests/bench/waiting.py
+	@$(BIN)/python tests/bench/seen.py
 
 pcaps:
 	@scripts/bootstrap.sh test

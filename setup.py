@@ -18,8 +18,8 @@ HOT = [
     *(
         f"sbc_filter/engine/{name}.py"
         for name in (
-            *("case", "certificates", "deviations", "editing", "intake", "marking", "memory", "parties"),
-            *("pipeline", "record", "services", "transactions", "uas"),
+            *("case", "certificates", "deviations", "dialects", "editing", "intake", "marking", "memory", "outcomes"),
+            *("parties", "pipeline", "record", "seen", "services", "transactions", "uas", "verifying"),
         )
     ),
 ]

@@ -134,6 +134,14 @@ def cases() -> Iterator[tuple[str, Case]]:
         "reason",
         Case("A token that cannot be read; the call goes on, and 180 and 200 say what was wrong.", _answered(), REASON),
     )
+    yield (
+        "replayed",
+        Case(
+            "A call, a fork of it with another branch, and its token in another call: 438.",
+            [udp(payload) for payload in (good, good.replace(b"bK-1", b"bK-1a"), invite(identity(), number=2))],
+            VERIFY + '[rule.on]\nreplayed = "reject"\n',
+        ),
+    )
     yield "vlan", Case("In a VLAN.", [Ether(src=_MAC[0], dst=_MAC[1]) / Dot1Q(vlan=7) / udp(good).payload])
     yield (
         "cooked",

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sbc_filter.engine import outcomes
+from sbc_filter.engine.dialects import DIALECTS, PASSED
 from sbc_filter.engine.record import Record
-from sbc_filter.errors import DETAILS, SIGNING_OUTCOMES, VERIFICATION_OUTCOMES, Detail, Outcome
+from sbc_filter.errors import DETAILS, SIGNING_OUTCOMES, TOLERABLE, VERIFICATION_OUTCOMES, Detail, Deviation, Outcome
 from sbc_filter.ops import config
 from sbc_filter.ops.cli import main
 from sbc_filter.rules.loader import load_rules
@@ -360,3 +361,26 @@ def test_links_lead_somewhere(document: str) -> None:
 
 def _anchor(heading: str) -> str:
     return re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-")
+
+
+def test_every_deviation_is_described() -> None:
+    always, switched = _tables(sections("records")["What is tolerated"])
+    assert keys(always).keys() == {str(each) for each in Deviation} - TOLERABLE
+    assert keys(switched).keys() == TOLERABLE
+    for name, row in keys(switched).items():
+        for refused in re.findall(r"`([^`]+)`", row[2]):
+            outcome, _, detail = refused.partition(".")
+            assert detail in DETAILS[Outcome(outcome)], name
+
+
+def test_every_dialect_is_described() -> None:
+    table = _tables(sections("rules")["Marks"])[0]
+    described = {cells[0].partition("`")[2].partition("`")[0]: cells for cells in rows(table) if "`" in cells[0]}
+    described.pop("dialect")
+    assert described.keys() == DIALECTS.keys()
+    for name, cells in described.items():
+        dialect = DIALECTS[name]
+        assert (cells[2] == "in the user part") is dialect.in_user_part
+        assert re.findall(r"`([^`]+)`", cells[3]) == [dialect.attestation, dialect.origination]
+        grades = [dialect.verstat(PASSED, grade).removeprefix(PASSED) for grade in "ABC"]
+        assert [text.removeprefix(PASSED) for text in re.findall(r"`([^`]+)`", cells[1])] == list(dict.fromkeys(grades))

@@ -1,5 +1,6 @@
 """From the bytes of an INVITE to a case: read, checked, placed, and freed of what a stranger may not claim."""
 
+from collections.abc import Callable
 from itertools import islice
 
 from sbc_filter.engine import marking
@@ -12,7 +13,7 @@ from sbc_filter.errors import Detail, MessageError
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.layout import Reader
 from sbc_filter.sip.message import SipMessage, apply_edits
-from sbc_filter.sip.number import Canonicaliser
+from sbc_filter.sip.number import Profile, canonicaliser
 
 MAX_UNCLEAN = 64  # octets made harmless in one message
 
@@ -20,9 +21,10 @@ MAX_UNCLEAN = 64  # octets made harmless in one message
 class Intake:
     """Makes cases. One instance serves one thread: it learns how the INVITEs of each peer look."""
 
-    def __init__(self, network: Network, canonicalise: Canonicaliser) -> None:
+    def __init__(self, network: Network, profile: Profile) -> None:
         self._network = network
-        self._canonicalise = canonicalise
+        self._profile = profile
+        self._canonicalise = canonicaliser(profile)
         self._reader = Reader()
 
     def read(self, buffer: bytes, flow: Flow, now: float) -> Case:
@@ -40,6 +42,18 @@ class Intake:
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
         parties = Parties(message, self._canonicalise)
         return Case(message, flow, place, parties, now, in_dialog, emergency, target, message.edited)
+
+    def known_as(self, case: Case) -> Callable[[tuple[str, ...]], str | None]:
+        """By which identity rules know a party: a number without what only routes it (S-043)."""
+        identity, profile = case.parties.identity, self._profile
+        if not profile.routing:
+            return identity
+
+        def subscriber(sources: tuple[str, ...]) -> str | None:
+            found = identity(sources)
+            return None if found is None else profile.subscriber(found)
+
+        return subscriber
 
     def _read(self, buffer: bytes, flow: Flow, place: Place) -> SipMessage:
         """A stranger's NULs and bare CRs are made spaces, so that nobody behind us sees another message in it."""

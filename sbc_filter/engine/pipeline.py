@@ -19,6 +19,7 @@ from sbc_filter.engine.intake import Intake
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.reasons import Reports
 from sbc_filter.engine.record import Record
+from sbc_filter.engine.seen import LocalSeen, Replays, Seen
 from sbc_filter.engine.services import apply, unsigned
 from sbc_filter.engine.transactions import (
     Held,
@@ -30,6 +31,7 @@ from sbc_filter.engine.transactions import (
 )
 from sbc_filter.engine.uas import Uas
 from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Answer, Need, NeedKind, Verdict
+from sbc_filter.engine.verifying import Verifier
 from sbc_filter.errors import Detail, MessageError, Outcome, PacketError, VerificationError
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.packet import Packet, parse
@@ -38,7 +40,7 @@ from sbc_filter.rules.model import REDIRECT, VERIFY, Insertion, Mode, Rule, Trea
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.grammar import OURS
 from sbc_filter.sip.message import apply_edits
-from sbc_filter.sip.number import NANP, Profile, canonicaliser
+from sbc_filter.sip.number import NANP, Profile
 from sbc_filter.sip.response import top_via
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import Missing
@@ -67,7 +69,9 @@ class Engine:
         secret: bytes,
         profile: Profile = NANP,
         held_limit: int = HELD_LIMIT,
+        seen: Seen | None = None,
     ) -> None:
+        """`seen` is what tells replays; without one, this engine remembers tokens for itself."""
         self.counters: Counter[str] = Counter()
         self._rules = rules
         self._ports = network.ports
@@ -75,8 +79,9 @@ class Engine:
         self._credentials = credentials
         self._held_limit = held_limit
         self._transactions = Transactions()
-        self._intake = Intake(network, canonicaliser(profile))
-        self._profile = profile
+        self._intake = Intake(network, profile)
+        longest = max((rule.verify.max_age for rule in rules.rules if rule.action is VERIFY), default=0.0)
+        self._verifier = Verifier(Replays(LocalSeen() if seen is None else seen, longest), profile)
         self._uas = Uas(secret, self._transactions, self.counters)
         self._reports = Reports() if any(rule.reports for rule in rules.rules) else None
         self._needs = 0
@@ -161,7 +166,8 @@ class Engine:
         if case.in_dialog:
             return _wrap(_pass(case, Detail.IN_DIALOG), packet)
         direction, peer, trunk, _ = case.place
-        facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, case.message, case.parties.identity)
+        identity = self._intake.known_as(case)
+        facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, case.message, identity)
         return self._walk(Progress(key, case, packet, self._rules.matching(facts)), now)
 
     def _report(self, message: bytes, flow: Flow, now: float, packet: Packet | None) -> Verdict:
@@ -202,7 +208,7 @@ class Engine:
                 return VerificationError(Outcome.UNFETCHABLE, Detail.FETCH_REFUSED)  # never waits (S-137)
             return known
 
-        return apply(rule, progress.case, self._credentials, lookup, self._profile)
+        return apply(rule, progress.case, self._credentials, self._verifier, lookup)
 
     def _finish(self, progress: Progress, verdict: Verdict, now: float) -> Verdict:
         """Remember the verdict, if anything was decided, and make it one about the packet."""

@@ -1,17 +1,13 @@
-"""A rule applied to a case: the verification service and the authentication service decide, nothing is edited yet."""
+"""A rule applied to a case: what it asks for is decided, nothing is edited yet; and the authentication service."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sbc_filter.engine import outcomes
 from sbc_filter.engine.case import Case, Decision
-from sbc_filter.engine.deviations import of_message
-from sbc_filter.engine.dialects import DIALECTS
+from sbc_filter.engine.verifying import Verifier
 from sbc_filter.errors import Detail, Outcome, SigningError, VerificationError
 from sbc_filter.rules.model import (
-    BELOW_A,
     CONTINUE,
-    NEVER,
     SIGN,
     VERIFY,
     Rule,
@@ -21,12 +17,10 @@ from sbc_filter.rules.model import (
 )
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import format_date, parse_date
-from sbc_filter.sip.number import Profile
 from sbc_filter.stir.authentication import issue_time, sign_shaken
-from sbc_filter.stir.checks import Call, CertificateLookup, Missing
+from sbc_filter.stir.checks import CertificateLookup, Missing
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.token import is_extension, read_token
-from sbc_filter.stir.verification import verify
 
 _LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)
 _CONTINUE = TreatmentAction.CONTINUE
@@ -40,11 +34,15 @@ _FIXED = {
 
 
 def apply(
-    rule: Rule, case: Case, credentials: Mapping[str, Credential], certificates: CertificateLookup, profile: Profile
+    rule: Rule,
+    case: Case,
+    credentials: Mapping[str, Credential],
+    verifier: Verifier,
+    certificates: CertificateLookup,
 ) -> Decision | Missing:
     """Decide the case by this rule. An emergency call is continued whatever the outcome (S-137)."""
     if rule.action is VERIFY:
-        decision = _verify(rule, case, certificates, profile)
+        decision = verifier.verify(rule, case, certificates)
     elif rule.action is SIGN:
         decision = _sign(rule, case, credentials)
     elif rule.action is RuleAction.REJECT:
@@ -55,51 +53,6 @@ def apply(
         detail = Detail.EMERGENCY if decision.outcome is Outcome.PASSED_BY else decision.detail
         return replace(decision, treatment=CONTINUE, detail=detail)
     return decision
-
-
-def _verify(rule: Rule, case: Case, certificates: CertificateLookup, profile: Profile) -> Decision | Missing:
-    options, message, parties = rule.verify, case.message, case.parties
-    caller = parties.first(options.caller_from)
-    call = Call(
-        caller.identity if caller is not None else None,
-        parties.identity(options.called_from),
-        case.arrived,
-        case.target,
-        profile,
-        message,
-    )
-    result = verify(message.values(b"identity"), call, options, certificates)
-    if isinstance(result, Missing):
-        return result
-    outcome, detail, token, certificate = result.outcome, result.detail, result.token, result.certificate
-    decision = Decision(outcome, detail, failures=result.failures, notes=result.notes)
-    issuer = None
-    if token is not None:
-        decision.attest, decision.origid, decision.x5u = token.claims.attest, token.claims.origid, token.jose.x5u
-    if certificate is not None:
-        decision.spc, issuer = certificate.spc, certificate.issuer
-    chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
-    decision.treatment = chosen
-    passed = outcome is Outcome.PASSED
-    if options.verstat:
-        verstat = chosen.verstat or outcomes.verstat(outcome, detail)
-        decision.verstat = (
-            DIALECTS[options.dialect].verstat(verstat, decision.attest) if verstat and passed else verstat
-        )
-    if passed:
-        decision.indicator = _indicator(options.attestation, chosen, decision.attest)
-    if passed and token is not None:
-        decision.deviations = token.deviations + of_message(case, caller, token.claims.iat)
-    return decision
-
-
-def _indicator(when: str, chosen: Treatment, attest: str | None) -> str | None:
-    """The attestation that the SBC is told: what the treatment says, else, by default, any but A (V19)."""
-    if chosen.indicator is not None:
-        return chosen.indicator or None
-    if attest is None or when == NEVER or (when == BELOW_A and attest == "A"):
-        return None
-    return attest
 
 
 def _sign(rule: Rule, case: Case, credentials: Mapping[str, Credential]) -> Decision:

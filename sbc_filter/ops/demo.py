@@ -5,6 +5,7 @@ import hashlib
 import re
 import socket
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -17,7 +18,6 @@ from sbc_filter.sip.message import SipMessage
 from sbc_filter.stir.authentication import sign_shaken
 from sbc_filter.stir.credentials import Credential
 
-_ORIGID = "8a6f2b1e-0d1c-4c55-9a35-0f7c6f0e9d11"
 _CUSTOMER, _OUTSIDER, _VICTIM, _FOREIGNER = "12155550200", "12155550100", "12155550199", "13125550123"
 _IDENTITY = re.compile(rb"([\w-]+\.[\w-]+\.[\w-]+);info=<([^>]+)>;alg=ES256;ppt=shaken")
 
@@ -128,9 +128,9 @@ SCENES: list[tuple[str, Scene]] = [
 
 
 def token(credential: Credential, caller: str, called: str) -> str:
-    """A token of now, as another provider makes it."""
-    now = time.time()
-    return sign_shaken(credential, caller, (called,), "A", _ORIGID, int(now), now).decode().partition(";")[0]
+    """A token of now, as another provider makes it; of its own, for else two calls of one second would share it."""
+    now, origid = time.time(), str(uuid.uuid4())
+    return sign_shaken(credential, caller, (called,), "A", origid, int(now), now).decode().partition(";")[0]
 
 
 def independent_claims(invite: bytes, key: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io import iptables
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.nfqueue import QueueShell
+from sbc_filter.io.seen import SharedSeen
 from sbc_filter.ops import config
 from sbc_filter.ops.journal import Journal
 from sbc_filter.ops.records import Tally, numbered
@@ -53,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
         plan = setup.plan()
         emitter = Emitter(plan.mark)
         stack.callback(emitter.close)
-        engine = setup.engine(os.urandom(32))
+        seen = SharedSeen(_seen_file(configuration.queue.number))
+        stack.callback(seen.close)
+        engine = setup.engine(os.urandom(32), seen)
         shell = QueueShell(engine, source, emitter, sink, queues=plan.queues)
         # Before the rules are in force: from here on nothing but the end of `shell.run` leads out.
         _listen_to_signals(shell, terminal, lambda: _say(console, journal.reopen()))
@@ -85,6 +88,13 @@ def _say(console: Console, sentence: str) -> None:
     """Say it, if there is still somebody to say it to."""
     with contextlib.suppress(OSError):
         console.print(sentence)
+
+
+def _seen_file(queue: int) -> Path | None:
+    """In the folder that systemd makes for this service alone, so that a restart forgets no token; without one, None:
+    in memory, where no other filter of this host meets it by accident."""
+    folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(folder, f"seen-{queue}") if folder else None
 
 
 def _journal(where: Path | None) -> Journal:

@@ -7,6 +7,7 @@ from pathlib import Path
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.seen import Seen
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.io.firewall import Plan, Responses
 from sbc_filter.ops.certificates import blamed, read_credentials, read_trust
@@ -33,8 +34,8 @@ class Setup:
     trust: TrustStore
     credentials: dict[str, Credential]
 
-    def engine(self, secret: bytes) -> Engine:
-        """A new engine; `secret` makes our To tags (the same for all that share the traffic)."""
+    def engine(self, secret: bytes, seen: Seen | None = None) -> Engine:
+        """A new engine; `secret` makes our To tags, `seen` tells replays (the same for all that share the traffic)."""
         network = self.configuration.network
         place = Network(
             network.sbc,
@@ -45,7 +46,8 @@ class Setup:
             network.drop_unreadable,
         )
         certificates = CertificateMemory(self.trust, self.configuration.certificates.tolerate)
-        return Engine(self.rules, place, certificates, self.credentials, secret, PROFILES[network.numbering])
+        profile = PROFILES[network.numbering]
+        return Engine(self.rules, place, certificates, self.credentials, secret, profile, seen=seen)
 
     def plan(self) -> Plan:
         """The firewall rules that feed it."""

@@ -231,6 +231,7 @@ def _verify(table: Table) -> VerifyOptions:
         table.choice("attestation", (ALWAYS, BELOW_A, NEVER), default.attestation),
         ReasonProtocol(table.choice("reason", list(ReasonProtocol), default.reason)),
         table.flag("required", default.required),
+        table.flag("check_replay", default.check_replay),
     )
     if options.required and options.reason is ReasonProtocol.OFF:
         table.problem("required", 'says what `reason` reports: add reason = "stir", or reject no-identity in [rule.on]')

@@ -106,6 +106,7 @@ class VerifyOptions:
     attestation: str = BELOW_A
     reason: ReasonProtocol = ReasonProtocol.OFF
     required: bool = False
+    check_replay: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,9 @@ def follow_diversions(
     policy: Policy,
     certificates: CertificateLookup,
     report: Report,
-) -> tuple[Token, SigningCertificate] | Missing:
-    """The token of the original call, to which diversions lead from the Request-URI, and its certificate (S-101).
+) -> tuple[Token, SigningCertificate, Token] | Missing:
+    """The token of the original call, to which diversions lead from the Request-URI, its certificate, and the
+    outermost diversion (S-101).
 
     Every token on the way has to verify, each by a certificate for who diverted; the outermost and the innermost
     have to be fresh (S-102). What does not verify is left out, and another way is looked for. Raises the first fault,
@@ -90,7 +91,7 @@ def follow_diversions(
                 return certificate
             good[link.at] = certificate
         else:
-            return tokens[chain[-1].at], good[chain[-1].at]
+            return tokens[chain[-1].at], good[chain[-1].at], tokens[chain[0].at]
 
 
 def _nested(token: Token) -> Iterator[tuple[int, Token]]:

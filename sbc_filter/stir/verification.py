@@ -34,6 +34,7 @@ class Verification:
     certificate: SigningCertificate | None = None
     failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()  # what tokens beside it were good for, to be counted
+    vouching: Token | None = None  # of a call that passed, the token made for it: where it was diverted, the last
 
 
 # Where no token verifies, the failure that names the call: 436 only if *all* certificates were out of
@@ -82,7 +83,7 @@ def verify(
         if isinstance(certificate, Missing):
             missing = missing or certificate
         elif best is None or _rank(token) < _rank(best.token):
-            best = Verification(Outcome.PASSED, None, token, certificate)
+            best = Verification(Outcome.PASSED, None, token, certificate, vouching=token)
     if best is None and missing is not None:
         return missing
     if beside:
@@ -125,8 +126,8 @@ def _with_others(
         else:
             if isinstance(found, Missing):
                 return found
-            token, certificate = found
-            best = Verification(Outcome.PASSED, None, token, certificate)
+            token, certificate, outermost = found
+            best = Verification(Outcome.PASSED, None, token, certificate, vouching=outermost)
             diverted = (Outcome.INVALID, Detail.DEST_MISMATCH, token.signature)
             failures[:] = [each for each in failures if (each.outcome, each.detail, each.signature) != diverted]
     if best is not None and others:

@@ -104,7 +104,7 @@ def _calls(carrier: socket.socket, sbc: socket.socket, first: int, *, slow: bool
     schedule.sort()
     fresh = claims(iat=int(time.time()))
     messages = [
-        (at, number, invite(identity(fresh, jose=_jose(number, fetch), key=LAB.leaf.key), number=number))
+        (at, number, invite(_token({**fresh, "origid": str(number)}, number, fetch), number=number))
         for at, number, fetch in schedule
     ]
     fetched = {number for _, number, fetch in schedule if fetch}
@@ -133,8 +133,9 @@ def _calls(carrier: socket.socket, sbc: socket.socket, first: int, *, slow: bool
     return known, [latencies[number] for number in fetched]
 
 
-def _jose(number: int, fetch: bool) -> dict[str, str]:
-    return {"x5u": f"https://{HOST}:{PORT}/{number}.pem"} if fetch else {}
+def _token(payload: dict[str, object], number: int, fetch: bool) -> str:
+    jose = {"x5u": f"https://{HOST}:{PORT}/{number}.pem"} if fetch else {}
+    return identity(payload, jose=jose, key=LAB.leaf.key)
 
 
 def _serve(lab: Lab, folder: Path) -> None:

@@ -121,6 +121,13 @@ def test_s043_the_portability_prefix_of_france(called: str, dest: str, deviation
     assert set(engine.counters) == {f"deviation.{name}" for name in deviations}
 
 
+def test_s043_rules_see_the_number_without_it() -> None:
+    rules = '[[rule]]\nname = "r"\ncalled = "33123456789"\naction = "drop"\n'
+    message = invite(called="3360001123456789")
+    assert result(make_engine(rules, numbering="france"), arriving(message))[0] == "drop"
+    assert result(make_engine(rules), arriving(message))[0] == "accept"
+
+
 def test_s043_elsewhere_it_is_another_number() -> None:
     message = invite(identity(claims(dest={"tn": ["33123456789"]})), DATE, PLAIN, called="3360001123456789")
     assert counted(message) == ("invalid", "dest-mismatch", set())

@@ -273,7 +273,7 @@ def test_resumed_twice_is_decided_once() -> None:
 
 def test_each_call_has_a_need_of_its_own() -> None:
     engine = held()
-    other = invite(identity(), number=2)
+    other = invite(identity(claims(iat=int(NOW) - 1)), number=2)
     assert engine.process(arriving(other), NOW + 0.1) == Need(2, NeedKind.CERTIFICATE, X5U, NOW + 0.5)
     for need, message in ((2, other), (1, GOOD)):
         verdict = engine.resume(need, FETCHED, NOW + 0.2)
@@ -328,7 +328,8 @@ def test_the_number_of_held_calls_is_limited() -> None:
     assert out == added(message, pai("No-TN-Validation"))
     assert engine.counters == {"held-limit": 1}
     engine.resume(1, FETCHED, NOW + 0.1)
-    assert result(engine, arriving(invite(identity(), number=3)))[2]["outcome"] == "passed"
+    other = identity(claims(iat=int(NOW) - 1))
+    assert result(engine, arriving(invite(other, number=3)))[2]["outcome"] == "passed"
 
 
 def test_the_limit_with_two_unknown_certificates() -> None:

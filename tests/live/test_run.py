@@ -135,3 +135,26 @@ def test_an_interrupted_demo_leaves_no_host_behind(number: signal.Signals) -> No
     assert process.returncode == 128 + number
     assert b"Traceback" not in said
     assert not [name for name in os.listdir("/run/netns") if name.startswith(ours)]
+
+
+def test_tokens_are_remembered_in_the_folder_of_the_service(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As systemd makes it: one file a queue, which a restart finds again; one that anybody can write to is refused."""
+    folder = tmp_path / "runtime"
+    folder.mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", f"{folder}:{tmp_path / 'another'}")
+    made = []
+    for _ in range(2):
+        with started(lab, settings(tmp_path, "records.jsonl")):
+            (file,) = folder.iterdir()
+            assert file.name == "seen-50"
+            made.append((file.stat().st_ino, file.read_bytes()[:64]))
+    assert made[0] == made[1]
+    file.chmod(0o666)
+    with lab.inside("sbc"):
+        refused = subprocess.run([*RUN, str(tmp_path / "c.toml")], capture_output=True, check=False, timeout=30)
+    assert refused.returncode == 3
+    said = f"sbc-filter: {file}: it is not a file of this user alone: remove it, and it is made anew\n"
+    assert refused.stderr.decode() == said
+    assert not in_force(lab)

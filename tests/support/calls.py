@@ -10,6 +10,7 @@ from typing import Any
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.seen import Seen
 from sbc_filter.engine.verdict import Answer, Verdict
 from sbc_filter.ops.pki import X5U, Maker, key_pem
 from sbc_filter.packet.datagram import Datagram
@@ -106,12 +107,13 @@ def make_engine(
     held_limit: int = 1000,
     drop_unreadable: bool = False,
     numbering: str = "nanp",
+    seen: Seen | None = None,
 ) -> Engine:
     """An engine with these rules. With `known` it has `chain`, the laboratory's, in memory already."""
     ruleset, trunks = load_rules({"rules.toml": rules}, lambda name: (lists or {})[name], ["ours"])
     network = Network(sbc, (5060,), (), emergency, TrunkTable(trunks), drop_unreadable)
-    known_certificates, profile = CertificateMemory(trust), PROFILES[numbering]
-    made = Engine(ruleset, network, known_certificates, {"ours": CREDENTIAL}, b"secret", profile, held_limit=held_limit)
+    certificates, credentials, profile = CertificateMemory(trust), {"ours": CREDENTIAL}, PROFILES[numbering]
+    made = Engine(ruleset, network, certificates, credentials, b"secret", profile, held_limit=held_limit, seen=seen)
     if known:
         made.learn(X5U, Answer(chain, None, NOW + 86400), NOW)
     return made

@@ -1,0 +1,96 @@
+"""The verification service at work on a case: what is asked of it, what its result means for the call."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sbc_filter.engine import outcomes
+from sbc_filter.engine.case import Case, Decision
+from sbc_filter.engine.deviations import of_message
+from sbc_filter.engine.dialects import DIALECTS
+from sbc_filter.engine.seen import Replays
+from sbc_filter.errors import Detail, Outcome
+from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment
+from sbc_filter.rules.ruleset import treatment
+from sbc_filter.sip.number import Profile
+from sbc_filter.stir.checks import Call, CertificateLookup, Missing
+from sbc_filter.stir.verification import Failure, Verification, verify
+
+_PASSED = Outcome.PASSED  # named once: it is looked at for every call
+
+
+class Verifier:
+    """Verifies cases; numbers are those of one country, and tokens that were seen are shared with others."""
+
+    def __init__(self, replays: Replays, profile: Profile) -> None:
+        self._replays = replays
+        self._profile = profile
+
+    def verify(self, rule: Rule, case: Case, certificates: CertificateLookup) -> Decision | Missing:
+        """What this rule makes of the tokens of a call."""
+        options, message, parties = rule.verify, case.message, case.parties
+        caller = parties.first(options.caller_from)
+        called = parties.identity(options.called_from)
+        identity = caller.identity if caller is not None else None
+        call = Call(identity, called, case.arrived, case.target, self._profile, message)
+        result = self._judge(rule, message.values(b"identity"), call, case, certificates)
+        if isinstance(result, Missing):
+            return result
+        decision = _decision(rule, result)
+        if result.outcome is _PASSED and result.token is not None:
+            decision.deviations = result.token.deviations + of_message(case, caller, result.token.claims.iat)
+        return decision
+
+    def _judge(
+        self, rule: Rule, values: Sequence[bytes], call: Call, case: Case, certificates: CertificateLookup
+    ) -> Verification | Missing:
+        """The result; a token that came with another call before is `replayed` (V17)."""
+        options = rule.verify
+        first = verify(values, call, options, certificates)
+        # Claimed also where the rule does not ask: another rule may, when the token comes again.
+        if isinstance(first, Missing) or self._is_new(first, case) or not options.check_replay:
+            return first
+        vouching = first.vouching
+        assert vouching is not None, "something verified"
+        failure = Failure(Outcome.REPLAYED, Detail.TOKEN_SEEN, vouching.signature)
+        # One token that is true and new is enough (S-063), so the others are judged by themselves; nothing is waited
+        # for, and once is enough: a second look at all the others for each seen one would cost their square.
+        second = verify([value for value in values if vouching.signature not in value], call, options, certificates)
+        if isinstance(second, Verification) and second.outcome is _PASSED and self._is_new(second, case):
+            return replace(second, failures=(failure, *second.failures))
+        return replace(first, outcome=Outcome.REPLAYED, detail=Detail.TOKEN_SEEN, failures=(failure, *first.failures))
+
+    def _is_new(self, result: Verification, case: Case) -> bool:
+        """Whether the token that vouches for this very call, if one does, belongs to no other."""
+        vouching = result.vouching
+        return result.outcome is not _PASSED or vouching is None or self._replays.is_new(vouching, case)
+
+
+def _decision(rule: Rule, result: Verification) -> Decision:
+    """What the rule does with a call of this result, and what the SBC is told of it."""
+    options, outcome, detail = rule.verify, result.outcome, result.detail
+    token, certificate = result.token, result.certificate
+    decision = Decision(outcome, detail, failures=result.failures, notes=result.notes)
+    issuer = None
+    if token is not None:
+        decision.attest, decision.origid, decision.x5u = token.claims.attest, token.claims.origid, token.jose.x5u
+    if certificate is not None:
+        decision.spc, issuer = certificate.spc, certificate.issuer
+    chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
+    decision.treatment = chosen
+    if options.verstat:
+        verstat = chosen.verstat or outcomes.verstat(outcome, detail)
+        if outcome is _PASSED and verstat is not None:
+            verstat = DIALECTS[options.dialect].verstat(verstat, decision.attest)
+        decision.verstat = verstat
+    if outcome is _PASSED:
+        decision.indicator = _indicator(options.attestation, chosen, decision.attest)
+    return decision
+
+
+def _indicator(when: str, chosen: Treatment, attest: str | None) -> str | None:
+    """The attestation that the SBC is told: what the treatment says, else, by default, any but A (V19)."""
+    if chosen.indicator is not None:
+        return chosen.indicator or None
+    if attest is None or when == NEVER or (when == BELOW_A and attest == "A"):
+        return None
+    return attest

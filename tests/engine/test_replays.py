@@ -1,0 +1,397 @@
+"""Replay protection (S-057, V17): a token vouches for one call; another call with it is told, and treated."""
+
+import pytest
+from support.calls import (
+    CARRIER,
+    CORE,
+    LAB,
+    NOW,
+    ORIGID,
+    SIGN,
+    VERIFY,
+    added,
+    arriving,
+    claims,
+    follow_up,
+    identity,
+    invite,
+    leaving,
+    make_engine,
+    pai,
+    result,
+    status,
+)
+
+from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.seen import LATE, LocalSeen
+from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
+from sbc_filter.ops.pki import X5U
+from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip.response import to_tag, top_via
+from sbc_filter.stir.passport import decode_segment, encode_segment
+
+PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"
+TOKEN = identity()
+ANOTHER = identity(claims(iat=int(NOW) - 1))  # as true of the same call
+FIRST, REPLAY = invite(TOKEN), invite(TOKEN, number=2)
+REJECT = VERIFY + '[rule.on]\nreplayed = "reject"\n'
+ORDER_OF_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def outcome(engine: Engine, message: bytes, now: float = NOW, src: str = CARRIER) -> tuple[str, str | None]:
+    record = result(engine, arriving(message, src), now)[2]
+    return record["outcome"], record["detail"]
+
+
+SEEN, NEW = ("replayed", "token-seen"), ("passed", None)
+
+
+def changed(message: bytes, *pairs: tuple[bytes, bytes]) -> bytes:
+    for old, new in pairs:
+        assert old in message
+        message = message.replace(old, new)
+    return message
+
+
+# --- what is a replay, and what happens to it ---
+
+
+def test_v17_under_another_call_id_it_continues_as_failed() -> None:
+    """`continue` by default: simultaneous ring and route advance use a token again."""
+    engine = make_engine()
+    assert result(engine, arriving(FIRST))[:2] == ("modify", added(FIRST, pai(PASSED)))
+    action, out, record = result(engine, arriving(REPLAY), NOW + 5)
+    assert (action, out) == ("modify", added(REPLAY, pai(FAILED)))
+    assert record == {
+        "time": NOW + 5,
+        "src": "192.0.2.7:5060",
+        "dst": "192.0.2.1:5060",
+        "transport": "udp",
+        "direction": "inbound",
+        "method": "INVITE",
+        "call_id": "call-2@carrier.example",
+        "cseq": "1 INVITE",
+        "rule": "verify",
+        "mode": "enforce",
+        "action": "modify",
+        "outcome": "replayed",
+        "detail": "token-seen",
+        "code": None,
+        "orig": "12155550100",
+        "dest": ["12155550199"],
+        "trunk": None,
+        "spc": "1234",
+        "attest": "A",
+        "origid": ORIGID,
+        "x5u": X5U,
+        "verstat": FAILED,
+        "identities": 1,
+    }
+
+
+def test_v17_rejected_with_438_and_the_ack_is_absorbed() -> None:
+    engine = make_engine(REJECT)
+    assert outcome(engine, FIRST) == NEW
+    action, out, record = result(engine, arriving(REPLAY))
+    assert (action, status(out), record["code"]) == ("reject", "438 Invalid Identity Header", 438)
+    message = SipMessage.parse(REPLAY)
+    ack = follow_up(REPLAY, "ACK", to_tag(b"secret", message, top_via(message)))
+    assert engine.process(arriving(ack), NOW) == Verdict(Action.DROP)
+    assert result(engine, arriving(REPLAY), NOW + 0.5)[:2] == ("reject", out)  # its copy
+
+
+@pytest.mark.parametrize(
+    ("tables", "expected"),
+    [
+        ('[rule.on]\n"replayed.token-seen" = "drop"\n', "drop"),
+        ('[rule.on]\ninvalid = "reject"\npassed = "drop"\n', "modify"),
+        ('[[rule.when]]\noutcome = "replayed"\naction = "reject"\ncode = 603\n', "reject"),
+        ('[[rule.when]]\ndetail = "token-seen"\nspc = "1234"\nattest = "A"\naction = "reject"\n', "reject"),
+        ('[[rule.when]]\noutcome = "replayed"\nnot_spc = "1234"\naction = "reject"\n', "modify"),
+    ],
+)
+def test_the_treatment_is_chosen_for_the_replay(tables: str, expected: str) -> None:
+    engine = make_engine(VERIFY + tables)
+    first, _, _ = result(engine, arriving(FIRST))
+    action, _, _ = result(engine, arriving(REPLAY))
+    assert (first, action) == ("drop" if "passed" in tables else "modify", expected)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        pytest.param(FIRST + b"\r\n", NEW, id="a retransmission but for its end"),
+        pytest.param(changed(FIRST, (b"z9hG4bK-1", b"z9hG4bK-7")), NEW, id="S-057 a fork: another branch"),
+        pytest.param(changed(FIRST, (b"CSeq: 1 ", b"CSeq: 2 "), (b"z9hG4bK-1", b"z9hG4bK-7")), NEW, id="after a 401"),
+        pytest.param(changed(FIRST, (b"Call-ID:", b"i:")), NEW, id="the short name"),
+        pytest.param(changed(FIRST, (b"Call-ID: call", b"Call-ID:\r\n  call")), NEW, id="folded"),
+        pytest.param(changed(FIRST, (b"call-1@", b"CALL-1@")), SEEN, id="RFC 3261 20.8: Call-IDs mind their case"),
+        pytest.param(changed(FIRST, (b"call-1@", b"call-2@")), SEEN, id="nothing but the Call-ID"),
+        pytest.param(invite(TOKEN.replace("Identity", "y"), number=2), SEEN, id="under the short name"),
+        pytest.param(invite(TOKEN.replace(";alg=ES256", ""), number=2), SEEN, id="other parameters"),
+        pytest.param(invite(ANOTHER, number=2), NEW, id="another token"),
+        pytest.param(invite(TOKEN, number=2, caller="13125550123"), ("invalid", "orig-mismatch"), id="not of the call"),
+    ],
+)
+def test_s057_what_is_a_replay(message: bytes, expected: tuple[str, str | None]) -> None:
+    engine = make_engine()
+    assert outcome(engine, FIRST) == NEW
+    assert outcome(engine, message, NOW + 1) == expected
+
+
+def test_a_retransmission_gets_what_the_first_copy_got() -> None:
+    engine = make_engine()
+    first = result(engine, arriving(FIRST))
+    assert outcome(engine, REPLAY) == SEEN
+    for copy, verstat in ((FIRST, PASSED), (REPLAY, FAILED)):
+        action, out, record = result(engine, arriving(copy), NOW + 0.5)
+        assert (action, out, record) == ("modify", added(copy, pai(verstat)), {})
+    assert first[1] == added(FIRST, pai(PASSED))
+    counted = {name: count for name, count in engine.counters.items() if not name.startswith("deviation.")}
+    assert counted == {"retransmission": 2}
+
+
+def test_it_does_not_matter_where_a_replay_comes_from() -> None:
+    engine = make_engine()
+    assert outcome(engine, FIRST) == NEW
+    assert outcome(engine, REPLAY, src=CORE) == SEEN
+    assert outcome(engine, changed(FIRST, (b"Max-Forwards: 70", b"Max-Forwards: 69")), src=CORE) == NEW
+
+
+def twin(header: str) -> str:
+    """The other signature (r, n-s) that verifies wherever (r, s) does, and that anybody can make."""
+    token, _, parameters = header.partition(";")
+    signed, _, signature = token.rpartition(".")
+    raw = decode_segment(signature.encode())
+    s = ORDER_OF_P256 - int.from_bytes(raw[32:], "big")
+    return f"{signed}.{encode_segment(raw[:32] + s.to_bytes(32, 'big')).decode()};{parameters}"
+
+
+def test_a_negated_signature_is_no_other_token() -> None:
+    engine = make_engine()
+    assert outcome(engine, invite(twin(TOKEN), number=9)) == NEW  # it does verify
+    assert outcome(engine, FIRST) == SEEN
+    assert outcome(engine, invite(twin(TOKEN), number=3)) == SEEN
+
+
+# --- which tokens are claimed, and for how long ---
+
+
+@pytest.mark.parametrize(
+    ("first", "now"),
+    [
+        (invite(TOKEN, caller="13125550123"), NOW),
+        (changed(FIRST, (b";ppt=shaken", b";ppt=rph")), NOW),
+        (FIRST, NOW - 61),
+        (FIRST, NOW + 61),
+    ],
+    ids=["another caller", "contradicts itself", "of the future", "stale"],
+)
+def test_a_token_that_did_not_verify_belongs_to_nobody(first: bytes, now: float) -> None:
+    """Else anybody could burn a token by sending it with a call that it does not fit."""
+    engine = make_engine()
+    assert outcome(engine, first, now)[0] in ("invalid", "stale")
+    assert outcome(engine, REPLAY) == NEW
+
+
+def test_a_forged_signature_burns_no_token() -> None:
+    forged = changed(invite(TOKEN), (TOKEN.partition(";")[0].encode()[-8:], b"AAAAAAAA"))
+    engine = make_engine()
+    assert outcome(engine, forged) == ("invalid", "bad-signature")
+    assert outcome(engine, REPLAY) == NEW
+
+
+@pytest.mark.parametrize(
+    ("options", "first", "later", "expected"),
+    [
+        ("", 0, 59, SEEN),
+        ("", 0, 60, SEEN),  # at the limit itself it is fresh (S-053)
+        ("", 0, 61, ("stale", "stale-date")),
+        ("", 60, 60, SEEN),
+        ("", -60, 60, SEEN),  # signed by a clock that is fast
+        ("max_age = 3600", 0, 3600, SEEN),
+        ("max_age = 3600", 0, 3601, ("stale", "stale-date")),
+        ("max_age = 86400\nmax_skew = 86400", -86400, 86399, SEEN),
+        ("max_age = 0", 0, 0, SEEN),
+    ],
+)
+def test_as_long_as_it_is_fresh(options: str, first: float, later: float, expected: tuple[str, str | None]) -> None:
+    engine = make_engine(f"{VERIFY}[rule.verify]\n{options}\n")
+    assert outcome(engine, FIRST, NOW + first) == NEW
+    assert outcome(engine, REPLAY, NOW + later) == expected
+
+
+def test_as_long_as_any_rule_would_believe_it() -> None:
+    rules = (
+        f'[trunks.patient]\naddresses = ["{CORE}"]\n'
+        + VERIFY.replace('"verify"\n', '"patient"\ntrunk = "patient"\n', 1)
+        + "[rule.verify]\nmax_age = 600\n"
+        + VERIFY
+    )
+    engine = make_engine(rules)
+    assert outcome(engine, FIRST) == NEW
+    assert outcome(engine, REPLAY, NOW + 600, src=CORE) == SEEN
+
+
+class Notes:
+    """Notes what is claimed."""
+
+    def __init__(self) -> None:
+        self.claims: list[tuple[bytes, bytes, float, float]] = []
+
+    def claim(self, token: bytes, call: bytes, expiry: float, now: float) -> bool:
+        self.claims.append((token, call, expiry, now))
+        return True
+
+
+def test_what_is_claimed() -> None:
+    """r of the signature, the Call-ID, until the token is stale and the last call is no longer held."""
+    notes = Notes()
+    engine = make_engine(seen=notes)
+    engine.process(arriving(FIRST), NOW + 7.5)
+    engine.process(arriving(FIRST), NOW + 8)  # a copy
+    engine.process(arriving(invite()), NOW)
+    engine.process(leaving(invite()), NOW)
+    signature = TOKEN.partition(";")[0].rpartition(".")[2]
+    assert notes.claims == [(signature[:42].encode(), b"call-1@carrier.example", NOW + 60 + LATE, NOW + 7.5)]
+
+
+# --- the rules ---
+
+
+def test_workers_share_what_they_have_seen() -> None:
+    shared = LocalSeen()
+    engines = [make_engine(seen=shared) for _ in range(2)]
+    assert outcome(engines[0], FIRST) == NEW
+    assert outcome(engines[1], REPLAY) == SEEN
+    assert outcome(engines[1], changed(FIRST, (b"z9hG4bK-1", b"z9hG4bK-7"))) == NEW
+    assert outcome(make_engine(), REPLAY) == NEW
+
+
+def test_a_call_that_several_rules_verify_is_no_replay_of_itself() -> None:
+    watch = '[[rule]]\nname = "watch"\nmode = "monitor"\naction = "verify"\n[rule.on]\nreplayed = "reject"\n'
+    engine = make_engine(watch + VERIFY)
+    for message, expected in ((FIRST, ["passed", "passed"]), (REPLAY, ["replayed", "replayed"])):
+        verdict = engine.process(arriving(message), NOW)
+        assert isinstance(verdict, Verdict)
+        assert verdict.record is not None
+        assert verdict.action == "modify"
+        assert [record.outcome for record in (*verdict.monitored, verdict.record)] == expected
+
+
+def test_a_rule_that_only_watches_remembers_as_well() -> None:
+    watch = '[[rule]]\nname = "watch"\nmode = "monitor"\naction = "verify"\n[rule.on]\nreplayed = "reject"\n'
+    engine = make_engine(watch)
+    for message, expected in ((FIRST, ("passed", "accept", None)), (REPLAY, ("replayed", "reject", 438))):
+        verdict = engine.process(arriving(message), NOW)
+        assert isinstance(verdict, Verdict)
+        (record,) = verdict.monitored
+        assert (record.outcome, record.action, record.code) == expected
+        assert (verdict.action, verdict.payload) == ("accept", None)
+
+
+def test_a_call_that_its_rule_refused_has_used_its_token() -> None:
+    """It was seen: who caught it on the way could else have a second try."""
+    engine = make_engine(VERIFY + '[[rule.when]]\noutcome = "passed"\nattest = "A"\naction = "reject"\n')
+    assert result(engine, arriving(FIRST))[0] == "reject"
+    assert outcome(engine, REPLAY) == SEEN
+
+
+def test_a_rule_may_not_ask_but_the_token_is_remembered_for_those_that_do() -> None:
+    lenient = (
+        VERIFY.replace('"verify"\n', '"lenient"\ntrunk = "ringing"\n', 1) + "[rule.verify]\ncheck_replay = false\n"
+    )
+    engine = make_engine(f'[trunks.ringing]\naddresses = ["{CORE}"]\n{lenient}{VERIFY}')
+    assert outcome(engine, FIRST, src=CORE) == NEW
+    assert outcome(engine, REPLAY, src=CORE) == NEW
+    assert outcome(engine, invite(TOKEN, number=3)) == SEEN
+
+
+def test_s137_an_emergency_call_goes_on() -> None:
+    message = changed(REPLAY, (b"sip:+12155550199@192.0.2.1 ", b"urn:service:sos "))
+    engine = make_engine(REJECT)
+    assert outcome(engine, FIRST) == NEW
+    action, out, record = result(engine, arriving(message))
+    assert (action, out, record["outcome"]) == ("modify", added(message, pai(FAILED)), "replayed")
+
+
+def test_s123_identity_is_kept_on_a_replay() -> None:
+    engine = make_engine(f'{VERIFY}[rule.verify]\nidentity = "strip"\n')
+    assert b"\nIdentity" not in result(engine, arriving(FIRST))[1]
+    assert result(engine, arriving(REPLAY))[1] == added(REPLAY, pai(FAILED))
+
+
+def test_a_replay_that_leaves_is_nobodys_matter() -> None:
+    engine = make_engine(VERIFY + SIGN)
+    assert outcome(engine, FIRST) == NEW
+    record = result(engine, leaving(invite(TOKEN, number=2)))[2]
+    assert (record["outcome"], record["detail"]) == ("already-signed", "shaken-present")
+
+
+# --- several tokens ---
+
+BAD = identity(key=LAB.root.key)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ((TOKEN, ANOTHER), NEW),
+        ((ANOTHER, TOKEN), NEW),
+        ((TOKEN, BAD), SEEN),
+        ((BAD, TOKEN), SEEN),
+        ((TOKEN, TOKEN), SEEN),
+        ((TOKEN, twin(TOKEN)), SEEN),
+        ((TOKEN, identity(jose={"x5u": "https://unknown.example.org/a.pem"})), SEEN),
+        ((TOKEN, "Identity: rubbish"), SEEN),
+    ],
+    ids=["new behind", "new in front", "bad behind", "bad in front", "twice", "negated", "unknown", "rubbish"],
+)
+def test_s063_one_token_that_is_true_and_new_is_enough(
+    headers: tuple[str, ...], expected: tuple[str, str | None]
+) -> None:
+    engine = make_engine()
+    assert outcome(engine, FIRST) == NEW
+    message = invite(*headers, number=2)
+    _, out, record = result(engine, arriving(message))
+    assert (record["outcome"], record["detail"]) == expected
+    assert out == added(message, pai(PASSED if expected == NEW else FAILED))
+
+
+def test_the_token_that_saved_a_call_belongs_to_it() -> None:
+    engine = make_engine()
+    assert outcome(engine, FIRST) == NEW
+    assert outcome(engine, invite(TOKEN, ANOTHER, number=2)) == NEW
+    assert outcome(engine, invite(ANOTHER, number=3)) == SEEN
+
+
+# --- held calls ---
+
+
+def test_a_held_call_claims_once_it_passes() -> None:
+    engine = make_engine(known=False)
+    held = engine.process(arriving(FIRST), NOW)
+    assert isinstance(held, Need)
+    other = engine.process(arriving(REPLAY), NOW + 0.1)
+    assert isinstance(other, Need)
+    fetched = Answer(LAB.chain, None, NOW + 3600)
+    verdicts = [engine.resume(need.id, fetched, NOW + 0.3) for need in (held, other)]
+    assert [verdict.record and verdict.record.outcome for verdict in verdicts if isinstance(verdict, Verdict)] == [
+        "passed",
+        "replayed",
+    ]
+
+
+def test_a_call_held_past_the_end_of_its_token_is_still_told() -> None:
+    """Freshness counts from the arrival, so a token is remembered for as long as a call with it may be held."""
+    shared = LocalSeen()
+    patient = f"{VERIFY}[rule.verify]\nhold_ms = 4000\n"
+    assert outcome(make_engine(patient, seen=shared), FIRST) == NEW
+    other = make_engine(patient, known=False, seen=shared)
+    held = other.process(arriving(REPLAY), NOW + 60)
+    assert isinstance(held, Need)
+    assert shared.claim(b"of another call", b"", NOW + 128, NOW + 63.9)
+    late = other.resume(held.id, Answer(LAB.chain, None, NOW + 3600), NOW + 64)
+    assert isinstance(late, Verdict)
+    assert late.record is not None
+    assert late.record.outcome == "replayed"

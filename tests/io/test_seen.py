@@ -1,0 +1,270 @@
+"""The table of tokens that processes share (S-057): one of them is first, whoever dies, whatever the file holds."""
+
+import fcntl
+import multiprocessing
+import os
+import signal
+import stat
+import struct
+import time
+from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+
+from sbc_filter.engine.seen import LocalSeen, Seen
+from sbc_filter.errors import EnvironmentFault
+from sbc_filter.io import seen
+from sbc_filter.io.seen import BUCKETS, WAYS, SharedSeen
+
+NOW = 1_800_000_000.0
+END = NOW + 65
+FORK = multiprocessing.get_context("fork")
+PROCESSES, TOKENS = 4, 10_000
+HEADER, BUCKET, ENTRY = 4096, 512, 32  # bytes
+
+
+def token(number: int) -> bytes:
+    return b"%042d" % number
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "seen-50"
+
+
+# --- what a claim says, of either implementation ---
+
+
+@pytest.fixture(params=["local", "memory", "file"])
+def table(request: pytest.FixtureRequest, path: Path) -> Seen:
+    if request.param == "local":
+        return LocalSeen()
+    return SharedSeen(path if request.param == "file" else None)
+
+
+def test_s057_a_token_belongs_to_the_call_that_came_first(table: Seen) -> None:
+    claims = [(1, b"a"), (1, b"a"), (1, b"b"), (2, b"b"), (2, b"a"), (1, b"a")]
+    assert [table.claim(token(number), call, END, NOW) for number, call in claims] == [
+        True, True, False, True, False, True,
+    ]  # fmt: skip
+
+
+def test_until_it_ends_and_not_longer(table: Seen) -> None:
+    assert table.claim(token(1), b"a", END, NOW)
+    assert [table.claim(token(1), b"b", at + 65, at) for at in (NOW + 1, END - 0.1, END)] == [False, False, True]
+    assert not table.claim(token(1), b"a", END + 65, END)  # the new owner's now
+
+
+def test_a_call_id_of_any_length(table: Seen) -> None:
+    long = b"c" * 60_000
+    assert table.claim(token(1), long, END, NOW)
+    assert not table.claim(token(1), long + b"c", END, NOW)
+    assert table.claim(token(1), long, END, NOW)
+    assert not table.claim(token(1), b"", END, NOW)
+
+
+# --- processes ---
+
+
+def claim_all(shared: SharedSeen | Path, begin: Barrier, me: int, wins: "multiprocessing.Queue[list[int]]") -> None:
+    table = SharedSeen(shared) if isinstance(shared, Path) else shared
+    begin.wait()
+    call = b"call of process %d" % me
+    wins.put([number for number in range(TOKENS) if table.claim(token(number), call, END, NOW)])
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["each opens the file", "forked"])
+def test_one_process_wins_each_token(path: Path, named: bool) -> None:
+    begin, wins = FORK.Barrier(PROCESSES), FORK.Queue()
+    shared = path if named else SharedSeen()
+    racers = [FORK.Process(target=claim_all, args=(shared, begin, me, wins)) for me in range(PROCESSES)]
+    for racer in racers:
+        racer.start()
+    won = [number for _ in racers for number in wins.get(timeout=60)]
+    for racer in racers:
+        racer.join(10)
+    assert sorted(won) == list(range(TOKENS))
+
+
+def claim_for_ever(path: Path) -> None:
+    table, number = SharedSeen(path), 1000
+    while True:
+        number += 1
+        table.claim(token(number), b"of the dead", END, NOW)
+
+
+def test_processes_killed_in_the_middle_cost_nothing(path: Path) -> None:
+    """Whatever they leave is theirs or nobody's: the others go on, at once, and lose nothing of their own."""
+    table = SharedSeen(path)
+    assert all(table.claim(token(number), b"mine", END + 1, NOW) for number in range(1000))
+    for number in range(20):
+        process = FORK.Process(target=claim_for_ever, args=(path,))
+        process.start()
+        time.sleep(0.01 + number / 1000)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        begin = time.monotonic()
+        assert all(table.claim(token(each), b"mine", END + 1, NOW) for each in range(0, 1000, 10))
+        assert not any(table.claim(token(each), b"another", END + 1, NOW) for each in range(0, 1000, 10))
+        assert time.monotonic() - begin < 200 * seen.PATIENCE  # no turn had to be waited for to its end
+
+
+def hold_every_turn(path: Path, held: Barrier) -> None:
+    with path.open("r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        held.wait()
+        time.sleep(60)
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_who_has_the_turn_and_is_no_more_holds_up_nobody(path: Path, end: signal.Signals) -> None:
+    """The kernel ends the turns of the dead. For one who was stopped a claim waits a moment, then goes on."""
+    table = SharedSeen(path)
+    held = FORK.Barrier(2)
+    process = FORK.Process(target=hold_every_turn, args=(path, held))
+    process.start()
+    held.wait()
+    assert process.pid is not None
+    os.kill(process.pid, end)
+    if end is signal.SIGKILL:
+        process.join()
+    begin = time.monotonic()
+    assert [table.claim(token(1), call, END, NOW) for call in (b"a", b"b")] == [True, False]
+    waited = time.monotonic() - begin
+    assert (waited >= 2 * seen.PATIENCE) is (end is signal.SIGSTOP)
+    process.kill()
+    process.join()
+
+
+# --- the file ---
+
+
+def test_the_file_is_ours_alone(path: Path) -> None:
+    SharedSeen(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.stat().st_size == HEADER + BUCKETS * BUCKET
+    assert path.stat().st_blocks * 512 >= path.stat().st_size  # all of it: a full disk shows at the start
+
+
+def test_a_restart_forgets_nothing(path: Path) -> None:
+    first = SharedSeen(path)
+    assert first.claim(token(1), b"a", END, NOW)
+    first.close()
+    second = SharedSeen(path)
+    assert not second.claim(token(1), b"b", END, NOW)
+    assert second.claim(token(1), b"a", END, NOW)
+
+
+def test_in_memory_nobody_else_meets_it() -> None:
+    one, other = SharedSeen(), SharedSeen()
+    assert one.claim(token(1), b"a", END, NOW)
+    assert other.claim(token(1), b"b", END, NOW)
+
+
+def remade(header: bytes) -> bytes:
+    return header + b"\xff" * (HEADER + BUCKETS * BUCKET - len(header))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"short",
+        remade(b""),
+        remade(b"sbc-filter seen9" + struct.pack("<II16s", BUCKETS, WAYS, b"k")),  # another version
+        remade(b"sbc-filter seen1" + struct.pack("<II16s", BUCKETS, WAYS + 1, b"k")),
+        remade(b"sbc-filter seen1" + struct.pack("<II16s", 2 * BUCKETS, WAYS, b"k")),
+        remade(b"") * 2,
+    ],
+    ids=["empty", "short", "not ours", "version", "ways", "buckets", "too long"],
+)
+def test_what_is_not_ours_is_made_anew(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    path.chmod(0o600)
+    table = SharedSeen(path)
+    assert path.stat().st_size == max(len(content), HEADER + BUCKETS * BUCKET)  # never shorter under who maps it
+    assert path.read_bytes()[HEADER : HEADER + 10 * BUCKET] == bytes(10 * BUCKET)
+    assert [table.claim(token(1), call, END, NOW) for call in (b"a", b"b")] == [True, False]
+    again = SharedSeen(path)
+    assert not again.claim(token(1), b"b", END, NOW)
+
+
+@pytest.mark.parametrize("garbage", [b"\xff", b"\x00", b"\x7f", b"\x41\xda\xd2\x60\x9a"], ids=lambda each: each.hex())
+def test_entries_that_nobody_wrote_are_free(path: Path, garbage: bytes) -> None:
+    """Not a number, infinity, an end in a thousand years: none of it is in the way, none of it is a token's."""
+    SharedSeen(path, buckets=1).close()
+    content = path.read_bytes()[:HEADER]
+    path.write_bytes((content + garbage * BUCKET)[: HEADER + BUCKET])
+    table = SharedSeen(path, buckets=1)
+    assert all(table.claim(token(number), b"a", END, NOW) for number in range(WAYS))
+    assert not any(table.claim(token(number), b"b", END, NOW) for number in range(WAYS))
+
+
+def test_an_entry_without_its_end_is_free(path: Path) -> None:
+    """The end is written last: so stands what a process leaves that is killed before."""
+    table = SharedSeen(path, buckets=1)
+    assert table.claim(token(1), b"a", END, NOW)
+    with path.open("r+b") as file:
+        file.seek(HEADER + ENTRY - 8)
+        file.write(bytes(8))
+    assert table.claim(token(1), b"b", END, NOW)
+    assert not table.claim(token(1), b"a", END, NOW)
+
+
+def test_in_a_full_table_what_ends_first_gives_way(path: Path) -> None:
+    table = SharedSeen(path, buckets=1)
+    order = [7, 3, 11, 0, 15, 8, 1, 13, 5, 2, 9, 14, 6, 10, 4, 12]
+    assert all(table.claim(token(number), b"a", END + number, NOW) for number in order)
+    assert not any(table.claim(token(number), b"b", END, NOW) for number in order)
+    assert all(table.claim(token(100 + number), b"a", END + 100, NOW) for number in range(4))
+    assert not any(table.claim(token(number), b"b", END, NOW) for number in (*range(4, 16), *range(100, 104)))
+    assert table.claim(token(0), b"b", END + 200, NOW)  # forgotten: the price of a bound
+    assert path.stat().st_size == HEADER + BUCKET
+
+
+def test_a_flood_does_not_make_it_grow_nor_fail(path: Path) -> None:
+    """64 buckets hold 1024 tokens; of those that came last most are there, since older ones end first."""
+    table = SharedSeen(path, buckets=64)
+    assert all(table.claim(token(number), b"a", END + number / 1000, NOW) for number in range(20_000))
+    assert path.stat().st_size == HEADER + 64 * BUCKET
+    assert sum(not table.claim(token(number), b"b", END + 20, NOW) for number in range(19_500, 20_000)) > 400
+
+
+def readable(path: Path) -> None:
+    path.touch()
+    path.chmod(0o644)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "sentence"),
+    [
+        (readable, "it is not a file of this user alone: remove it, and it is made anew"),
+        (os.mkfifo, "it is not a file of this user alone: remove it, and it is made anew"),
+        (Path.mkdir, "tokens cannot be remembered there: Is a directory"),
+        (
+            lambda path: path.symlink_to("elsewhere"),
+            "tokens cannot be remembered there: Too many levels of symbolic links",
+        ),
+        (
+            lambda path: path.parent.rename(path.parent.with_name("gone")),
+            "tokens cannot be remembered there: No such file or directory",
+        ),
+    ],
+    ids=["readable", "pipe", "folder", "link", "no folder"],
+)
+def test_a_file_that_cannot_be_trusted_is_refused(path: Path, prepare: Callable[[Path], object], sentence: str) -> None:
+    prepare(path)
+    with pytest.raises(EnvironmentFault) as caught:
+        SharedSeen(path)
+    assert str(caught.value) == f"{path}: {sentence}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_file_of_another_user_is_refused(path: Path) -> None:
+    path.touch(0o600)
+    os.chown(path, 12345, 12345)
+    with pytest.raises(EnvironmentFault):
+        SharedSeen(path)
