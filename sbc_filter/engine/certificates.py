@@ -3,7 +3,7 @@
 from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Outcome, VerificationError
-from sbc_filter.stir.certificate import SigningCertificate, parse_certificates
+from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.trust import TrustStore
 
 CAPACITY = 20_000  # URLs
@@ -38,6 +38,6 @@ class CertificateMemory:
             assert answer.detail is not None, "an answer carries a certificate or a reason"
             return VerificationError(Outcome.UNFETCHABLE, answer.detail)
         try:
-            return self.trust.validate(parse_certificates(answer.pem), now)
+            return self.trust.read(answer.pem, now)
         except VerificationError as error:
             return error
