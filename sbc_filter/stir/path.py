@@ -1,5 +1,6 @@
 """Certification paths: from a certificate up to one that is believed (RFC 5280 §6)."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -44,14 +45,14 @@ def paths(
     *,
     any_key: bool = False,
 ) -> Iterator[Path]:
-    """The paths from the leaf to an anchor by way of the others; what bars one of them is added to `faults`.
+    """The paths from the leaf to an anchor by way of the others, the shortest first; what bars one is put on `faults`.
 
     `CertificateError(UNTRUSTED_CHAIN)` behind the last one, or when there are too many.
     """
     checked = 0
-    found: list[Path] = [(leaf,)]
+    found = deque[Path]([(leaf,)])
     while found:
-        path = found.pop()
+        path = found.popleft()
         last = path[-1]
         if last in anchors:
             yield path

@@ -153,7 +153,6 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
             '[trust]\ntolerate = ["expired"]',
             "trust.tolerate: has 'expired'; allowed are 'der-body', 'issuer-keys', 'tnauthlist-encoding'",
         ),
-        ("[trust]\nlenient_tnauthlist = true", "trust.lenient_tnauthlist: is unknown; {KNOWN}"),
         (
             '[trust]\npolicies = ["shaken"]',
             "trust.policies: 'shaken' is no object identifier such as 2.16.840.1.114569.1.1.4",

@@ -3,10 +3,8 @@
 `openssl verify` judges the same chains where it can: it knows nothing of SHAKEN, but of RFC 5280.
 """
 
-import base64
 import subprocess
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -20,102 +18,34 @@ from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
+from support.chains import (
+    BEGIN,
+    DAY,
+    ISSUING,
+    LAB,
+    LEAF,
+    MAKER,
+    NOW,
+    OTHER,
+    ROOT,
+    SPC,
+    as_pem,
+    crl,
+    entry,
+    judged,
+    make,
+    name,
+    trusted,
+    unknown,
+)
 
-from sbc_filter.errors import CertificateError, Detail, Outcome
-from sbc_filter.ops.pki import Authority, Maker, pem
-from sbc_filter.stir import constraints, der, tnauthlist
+from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.ops.pki import Authority, pem
+from sbc_filter.stir import constraints, der
 from sbc_filter.stir.certificate import Certificate, SigningCertificate, parse_certificates
 from sbc_filter.stir.crl import RevocationList
 from sbc_filter.stir.tnauthlist import TnAuthList, encode_tnauthlist
 from sbc_filter.stir.trust import TrustStore
-
-NOW = 1_800_000_000.0
-BEGIN = datetime.fromtimestamp(NOW - 3600, UTC)
-MAKER = Maker(NOW, "trust")
-LAB = MAKER.laboratory()
-ROOT, ISSUING, LEAF = LAB.root, LAB.issuing, LAB.leaf
-OTHER = Maker(NOW, "other").laboratory()  # the same names, other keys
-DAY = 86400.0
-USAGES = (
-    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
-    "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
-)  # fmt: skip
-SPC = TnAuthList(("1234",))
-
-
-def name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
-
-
-def make(
-    parent: Any = ROOT,
-    common: str = "made",
-    *,
-    ca: bool | None = False,
-    limit: int | None = None,
-    usage: str | None = "",
-    numbers: bytes | None = b"spc",
-    key: Any = None,
-    signer: Any = None,
-    digest: Any = hashes.SHA256,
-    issuer: x509.Name | None = None,
-    days: tuple[float, float] = (0, 100),
-    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
-    serial: int = 0,
-) -> Any:
-    """A certificate that departs from the profile in exactly what is said; `parent` None signs itself."""
-    key = key or MAKER.key()
-    subject = name(common)
-    above = issuer or (parent.certificate.subject if parent else subject)
-    begin, end = (BEGIN + timedelta(days=day) for day in days)
-    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(above).public_key(key.public_key())
-    builder = builder.serial_number(serial or x509.random_serial_number()).not_valid_before(begin).not_valid_after(end)
-    if ca is not None:
-        builder = builder.add_extension(x509.BasicConstraints(ca, limit if ca else None), True)
-    if usage is not None:
-        allowed = usage.split() or (["key_cert_sign"] if ca else ["digital_signature"])
-        builder = builder.add_extension(x509.KeyUsage(**{each: each in allowed for each in USAGES}), True)
-    if numbers is not None and not ca:
-        value = encode_tnauthlist(SPC) if numbers == b"spc" else numbers
-        builder = builder.add_extension(unknown(tnauthlist.OID, value), False)
-    for extension, critical in extensions:
-        builder = builder.add_extension(extension, critical)
-    signer = signer or (parent.key if parent else key)
-    plain = isinstance(signer, ed25519.Ed25519PrivateKey)
-    return Authority(builder.sign(signer, None if plain else digest()), key)
-
-
-def unknown(oid: str, value: bytes) -> x509.UnrecognizedExtension:
-    return x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
-
-
-def judged(
-    *chain: Any,
-    anchors: Sequence[Any] = (ROOT,),
-    at: float = NOW,
-    crls: Sequence[Any] = (),
-    policy: str = "soft",
-    tolerate: str = "",
-    policies: str = "",
-    crl_signers: Sequence[Any] = (),
-) -> SigningCertificate | Detail | None:
-    """What becomes of a chain, as it comes out of a file."""
-    store = TrustStore(
-        [anchor.certificate for anchor in anchors],
-        [RevocationList(crl) for crl in crls],
-        policy,
-        tolerate=frozenset(tolerate.split()),
-        policies=frozenset(policies.split()),
-        crl_signers=[signer.certificate for signer in crl_signers],
-    )
-    try:
-        return store.validate(parse_certificates(b"".join(pem(each.certificate) for each in chain)), at)
-    except CertificateError as error:
-        return error.detail if error.outcome is Outcome.UNTRUSTED else None
-
-
-def trusted(*chain: Any, **how: Any) -> bool:
-    return isinstance(judged(*chain, **how), SigningCertificate)
 
 
 def openssl(folder: Path, anchor: Any, leaf: Any, *between: Any) -> bool:
@@ -456,47 +386,6 @@ def test_s086_constraints_of_every_certificate_of_the_path() -> None:
 # --- revocation
 
 
-def crl(
-    signer: Any,
-    *entries: tuple[int, x509.Name | None],
-    issuer: x509.Name | None = None,
-    indirect: bool = True,
-    key: Any = None,
-    days: tuple[float, float] = (0, 100),
-    only: str = "",
-    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
-) -> Any:
-    begin, end = (BEGIN + timedelta(days=day) for day in days)
-    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer or signer.certificate.subject)
-    builder = builder.last_update(begin).next_update(end)
-    if indirect:
-        where = x509.RelativeDistinguishedName(name("d").rdns[0])
-        builder = builder.add_extension(
-            x509.IssuingDistributionPoint(
-                None,
-                where,
-                only == "user",
-                only == "ca",
-                frozenset({x509.ReasonFlags.key_compromise}) if only == "reasons" else None,
-                True,
-                only == "attribute",
-            ),
-            True,
-        )
-    for extension, critical in extensions:
-        builder = builder.add_extension(extension, critical)
-    for serial, of in entries:
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(begin)
-        if of is not None:
-            entry = entry.add_extension(x509.CertificateIssuer([x509.DirectoryName(of)]), True)
-        builder = builder.add_revoked_certificate(entry.build())
-    return builder.sign(key or signer.key, hashes.SHA256())
-
-
-def entry(authority: Any) -> tuple[int, x509.Name]:
-    return authority.certificate.serial_number, authority.certificate.issuer
-
-
 LEAF_SERIAL, ISSUING_NAME = entry(LEAF)
 ISSUING_SERIAL, ROOT_NAME = entry(ISSUING)
 LISTING = make(ROOT, "Listing", ca=True, usage="key_cert_sign crl_sign")
@@ -540,7 +429,7 @@ def test_s092_an_issuing_ca_may_keep_its_own_list() -> None:
 
 def test_s092_a_list_of_another_anchor() -> None:
     """One list of the STI-PA speaks for all CAs: its signer is an anchor, and on no path of theirs."""
-    authority = make(None, "STI-PA", ca=True)
+    authority = make(None, "STI-PA", ca=True, usage="key_cert_sign crl_sign")
     lists = [crl(authority, (LEAF_SERIAL, ISSUING_NAME))]
     assert judged(LEAF, ISSUING, anchors=[ROOT, authority], crls=lists) is Detail.REVOKED
     assert trusted(LEAF, ISSUING, anchors=[ROOT], crls=lists)
@@ -553,7 +442,7 @@ def test_s092_a_list_of_another_anchor() -> None:
         ([], Detail.CRL_UNAVAILABLE),
         ([LAB.crl], None),
         ([crl(OTHER.root)], Detail.CRL_UNAVAILABLE),
-        ([MAKER.crl(ROOT, (LEAF.certificate,))], Detail.REVOKED),
+        ([MAKER.crl(ROOT, (BELOW.certificate,))], Detail.REVOKED),
         ([crl(ROOT, indirect=False)], Detail.CRL_UNAVAILABLE),
         ([crl(LISTING, indirect=False)], Detail.CRL_UNAVAILABLE),
         ([crl(ROOT, indirect=False), crl(LISTING, indirect=False)], None),
@@ -598,7 +487,7 @@ def test_s092_a_certificate_may_be_on_a_list_by_a_name_in_another_string_type() 
         assert judged(LEAF, ISSUING, crls=[crl(ROOT, (LEAF_SERIAL, written))]) is Detail.REVOKED
 
 
-STI_PA = make(None, "STI-PA", ca=True)
+STI_PA = make(None, "STI-PA", ca=True, usage="key_cert_sign crl_sign")
 CRL_SIGNER = make(STI_PA, "STI-PA CRL", usage="crl_sign", numbers=None)
 CRL_SIGNER_OVER = make(STI_PA, "STI-PA CRL", usage="crl_sign", numbers=None, days=(-10, -1))
 NO_CRL_SIGNER = make(STI_PA, "STI-PA CRL", usage="digital_signature", numbers=None)
@@ -684,10 +573,9 @@ def test_what_is_no_list(data: bytes) -> None:
 
 
 def judge_octets(octets: bytes) -> Detail | None:
-    body = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(octets) + b"-----END CERTIFICATE-----\n"
     store = TrustStore([ROOT.certificate], [RevocationList(LAB.crl)])
     try:
-        store.validate(parse_certificates(body + pem(ISSUING.certificate)), NOW)
+        store.validate(parse_certificates(as_pem(octets) + pem(ISSUING.certificate)), NOW)
     except CertificateError as error:
         return error.detail
     return None
