@@ -255,7 +255,8 @@ def test_s081_tnauthlist_encoding(octets: str, spc: str) -> None:
     assert judged(leaf) is Detail.TNAUTHLIST
     found = judged(leaf, tolerate="tnauthlist-encoding")
     assert isinstance(found, SigningCertificate)
-    assert (found.spc, found.deviations) == (spc, {"tnauthlist-encoding"})
+    assert found.spc == spc
+    assert found.deviations == {"tnauthlist-encoding"}
     right = make(ROOT, "SHAKEN 1234", extensions=PROFILE)
     assert deviations(right, tolerate="tnauthlist-encoding") == set()
 
