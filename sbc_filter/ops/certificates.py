@@ -22,8 +22,11 @@ def blamed(problems: Sequence[Problem], key: str) -> bool:
     return any(problem.key == key or problem.key.startswith(f"{key}.") for problem in problems)
 
 
-def read_trust(configuration: Configuration, problems: list[Problem]) -> TrustStore:
-    """The trust store that `[trust]` describes; what cannot be read is added to `problems`."""
+def read_trust(configuration: Configuration, problems: list[Problem], listed: Sequence[Certificate] = ()) -> TrustStore:
+    """The trust store that `[trust]` describes; what cannot be read is added to `problems`.
+
+    `listed`: the anchors of the trust list. Whoever signs that list may sign CRLs as well, the STI-PA both.
+    """
     settings = configuration.trust
     anchors = read_certificates(configuration, "trust.anchors", settings.anchors, problems)
     crls: list[RevocationList] = []
@@ -33,12 +36,15 @@ def read_trust(configuration: Configuration, problems: list[Problem]) -> TrustSt
         except CertificateError as error:
             problems.append(Problem(configuration.file, "trust.crls", f"{path}: {error}"))
     return TrustStore(
-        anchors,
+        (*anchors, *listed),
         crls,
         settings.crl_policy,
         tolerate=settings.tolerate,
         policies=settings.policies,
-        crl_signers=read_certificates(configuration, "trust.crl_signers", settings.crl_signers, problems),
+        crl_signers=(
+            *read_certificates(configuration, "trust.crl_signers", settings.crl_signers, problems),
+            *read_certificates(configuration, "trust.trust_list_root", settings.trust_list_root, []),
+        ),
     )
 
 
@@ -69,7 +75,7 @@ def _contents(
             continue
         for each in files:
             try:
-                yield each, _read(each)
+                yield each, read_file(each)
             except OSError as error:
                 unreadable(each, error)
 
@@ -84,9 +90,9 @@ def read_credentials(
             continue
         path = settings.key
         try:
-            key = _read(path)
+            key = read_file(path)
             path = settings.certificate
-            certificate = _read(path)
+            certificate = read_file(path)
             credential = load_credential(name, key, certificate, settings.x5u)
         except OSError as error:
             problems.append(Problem(configuration.file, where, f"{path} cannot be read: {reason(error)}"))
@@ -116,7 +122,8 @@ def _doubt(credential: Credential, chain: bytes, trust: TrustStore, now: float) 
     return None
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """All of a file of the operator's; `OSError` when it is absurdly large."""
     with path.open("rb") as file:
         data = file.read(MAX_FILE + 1)
     if len(data) > MAX_FILE:

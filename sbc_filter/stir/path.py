@@ -5,12 +5,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
 
 from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.stir import constraints, tnauthlist
 from sbc_filter.stir.certificate import HOSTILE, Certificate, NameKey, name_key
 
 MAX_PATH = 6  # certificates, leaf and anchor included
 _MAX_SIGNATURES = 32  # checked in one search: cross-signed certificates must not make it explode
+_KNOWN_CRITICAL = frozenset(
+    {
+        ExtensionOID.BASIC_CONSTRAINTS.dotted_string,
+        ExtensionOID.KEY_USAGE.dotted_string,
+        ExtensionOID.CERTIFICATE_POLICIES.dotted_string,
+        ExtensionOID.CRL_DISTRIBUTION_POINTS.dotted_string,
+        ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string,
+        ExtensionOID.AUTHORITY_KEY_IDENTIFIER.dotted_string,
+        tnauthlist.OID,
+        constraints.JWT_CLAIM_CONSTRAINTS,
+        constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS,
+    }
+)
 
 Path = tuple[Certificate, ...]
 
@@ -93,6 +108,14 @@ def check_dates(path: Path, at: float) -> tuple[float, float]:
     if at < not_before:
         raise CertificateError(Detail.NOT_YET_VALID)
     return not_before, not_after
+
+
+def check_extensions(path: Path) -> None:
+    """Whether no critical extension is left unread (RFC 5280 §4.2)."""
+    for certificate in path:
+        for extension in certificate.parsed.extensions:
+            if extension.critical and extension.oid.dotted_string not in _KNOWN_CRITICAL:
+                raise CertificateError(Detail.CRITICAL_EXTENSION, extension.oid.dotted_string)
 
 
 def check_issuers(path: Path) -> None:

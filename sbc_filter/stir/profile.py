@@ -4,29 +4,16 @@ from collections.abc import Iterator, Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtensionOID, NameOID
+from cryptography.x509.oid import NameOID
 
 from sbc_filter.errors import CertificateError, Detail
 from sbc_filter.stir import constraints, tnauthlist
 from sbc_filter.stir.certificate import Certificate
 from sbc_filter.stir.deviation import Deviation
-from sbc_filter.stir.path import Path, check_issuers
+from sbc_filter.stir.path import Path, check_extensions, check_issuers
 from sbc_filter.stir.signed import is_plain, is_plainly_signed
 from sbc_filter.stir.tnauthlist import TnAuthList, parse_tnauthlist
 
-_KNOWN_CRITICAL = frozenset(
-    {
-        ExtensionOID.BASIC_CONSTRAINTS.dotted_string,
-        ExtensionOID.KEY_USAGE.dotted_string,
-        ExtensionOID.CERTIFICATE_POLICIES.dotted_string,
-        ExtensionOID.CRL_DISTRIBUTION_POINTS.dotted_string,
-        ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string,
-        ExtensionOID.AUTHORITY_KEY_IDENTIFIER.dotted_string,
-        tnauthlist.OID,
-        constraints.JWT_CLAIM_CONSTRAINTS,
-        constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS,
-    }
-)
 _ANY_POLICY = "2.5.29.32.0"
 _SHAKEN_POLICIES = "2.16.840.1.114569.1.1."  # of ATIS; the last number is the version of its certificate policy
 _FIRST_POLICY = 3  # certificates of later years have 4 and more, those of 2023 and before often 1 (S-083)
@@ -43,10 +30,7 @@ def check_profile(path: Path, policies: frozenset[str]) -> ec.EllipticCurvePubli
     key = leaf.parsed.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey) or not is_plain(key):
         raise CertificateError(Detail.CERTIFICATE_KEY, "the key of the leaf is not on the curve P-256")
-    for certificate in path:
-        for extension in certificate.parsed.extensions:
-            if extension.critical and extension.oid.dotted_string not in _KNOWN_CRITICAL:
-                raise CertificateError(Detail.CRITICAL_EXTENSION, extension.oid.dotted_string)  # RFC 5280 §4.2
+    check_extensions(path)
     if leaf.is_ca():
         raise CertificateError(Detail.CERTIFICATE_PROFILE, "the leaf is a CA")
     if not leaf.usage("digital_signature"):
