@@ -18,6 +18,7 @@ from sbc_filter.rules.model import Rule
 from sbc_filter.rules.schema import Table
 from sbc_filter.rules.trunk import Trunk
 from sbc_filter.sip.number import PROFILES, canonicaliser
+from sbc_filter.stir.deviation import TOLERABLE, Deviation
 
 ROOT = Path(__file__).parent.parent
 DOCS = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
@@ -274,6 +275,16 @@ def _by_section() -> Mapping[tuple[str, str], list[str]]:
 
 def _tables(text: str) -> list[str]:
     return [found[0] for found in re.finditer(r"(?:^\|.*\n)+", text, re.MULTILINE)]
+
+
+def test_every_deviation_is_described() -> None:
+    described = {
+        name: row[-1]
+        for table in _tables(sections("configuration")["[trust]"])[1:]
+        for name, row in keys(table).items()
+    }
+    assert described.keys() == set(Deviation)
+    assert {name for name, accepted in described.items() if accepted.rstrip(" |") == "with `tolerate`"} == TOLERABLE
 
 
 # Records.
