@@ -164,9 +164,7 @@ def test_check_says_what_run_can_live_with(folder: Path, capsys: pytest.CaptureF
 def test_a_folder_that_cannot_be_written_costs_nothing(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (folder / "cache").write_text("")
     keep(folder)
-    assert caplog.messages == [f"the trust list cannot be kept in {folder}/cache: Not a directory"] or (
-        caplog.messages == [f"the trust list cannot be kept in {folder}/cache: File exists"]
-    )
+    assert caplog.messages == [f"the trust list cannot be kept in {folder}/cache: File exists"]
 
 
 def test_s092_who_signs_the_list_may_sign_crls(folder: Path) -> None:

@@ -129,9 +129,9 @@ def test_nothing_else_is_accepted_for_it(inside: bytes, outside: bytes) -> None:
 
 @given(st.integers(0, len(NULL_LEAF) - 1), st.integers(1, 255))
 def test_null_parameters_one_octet_changed_is_never_trusted(at: int, change: int) -> None:
+    if at in range(8, 13):
+        return  # the version, of which any that the library reads will do
     octets = NULL_LEAF[:at] + bytes((NULL_LEAF[at] ^ change,)) + NULL_LEAF[at + 1 :]
-    if der.only(NULL_LEAF, 0x30)[:9] != NULL_LEAF[4:13] or at in range(8, 13):
-        return  # the version, of which the library judges some values by warnings
     assert isinstance(judged_body(as_pem(octets) + pem(ISSUING.certificate)), Detail)
 
 
