@@ -202,6 +202,25 @@ TOLERABLE = frozenset(
 )
 """What is refused unless `[rule.verify].tolerate` names it."""
 
+
+class CertificateDeviation(_Key):
+    """How real certificates depart from their profile (S-082, STANDARDS §19); each is counted."""
+
+    NULL_PARAMETERS = "null-parameters"  # NULL beside ecdsa-with-SHA…, which RFC 5758 §3.2 forbids
+    CHAIN_ORDER = "chain-order"  # not the leaf first and each issuer behind what it issued
+    POLICY = "policy"  # no certificate policy of SHAKEN, or one from before those of 2022
+    NO_CRL_ISSUER = "no-crl-issuer"  # no distribution point that names the issuer of the CRL
+    COMMON_NAME = "common-name"  # "SHAKEN" or the SPC is missing in the leaf's common name
+    TNAUTHLIST_ENCODING = "tnauthlist-encoding"  # implicit tags, or an SPC as an untagged PrintableString
+    DER_BODY = "der-body"  # one certificate in DER where PEM belongs
+    ISSUER_KEYS = "issuer-keys"  # an issuer with RSA or P-384, or a signature with SHA-384 or SHA-512
+
+
+CERTIFICATE_TOLERABLE = frozenset(
+    {CertificateDeviation.TNAUTHLIST_ENCODING, CertificateDeviation.DER_BODY, CertificateDeviation.ISSUER_KEYS}
+)
+"""What is refused unless `[trust].tolerate` names it."""
+
 _INVALID = (
     Detail.IDENTITY_SYNTAX, Detail.TOO_MANY_IDENTITIES, Detail.TOO_LARGE, Detail.COMPACT_FORM, Detail.BASE64,
     Detail.JSON, Detail.DUPLICATE_KEY, Detail.TYP, Detail.CRIT, Detail.X5U_MISSING, Detail.PPT_MISMATCH,

@@ -2,7 +2,9 @@
 
 FOLDER/pcaps are captures of others: every packet has to pass, unchanged without rules, and with a rule that
 verifies everything nothing may differ but the mark. FOLDER/torture are messages (RFC 4475, RFC 5118, one a file):
-as sent, and made an INVITE with an Identity, each has to give one verdict and no exception.
+as sent, and made an INVITE with an Identity, each has to give one verdict and no exception. FOLDER/certs are
+certificates and chains (*.pem): each has to be read, and to be believed in the middle of its time, with everything
+tolerated that can be, where the folder has its issuer.
 """
 
 import re
@@ -18,11 +20,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from support.calls import LAB, VERIFY, arriving, identity, make_engine
 
 from sbc_filter.engine.verdict import Verdict
+from sbc_filter.errors import CERTIFICATE_TOLERABLE, CertificateError, Detail
 from sbc_filter.io.capture import Frame
 from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.linklayer import locate_ip
 from sbc_filter.ops.pki import pem
 from sbc_filter.packet.packet import parse
+from sbc_filter.stir.certificate import Certificate, parse_certificates
+from sbc_filter.stir.trust import TrustStore
 
 CHECKS = ("-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE")
 WRONG = "ip.checksum.status == 0 || udp.checksum.status == 0"
@@ -46,8 +51,43 @@ def main(folder: Path) -> int:
                 print(f"torture/{name}: {error!r}")
                 faults += 1
     print(f"torture: {len(messages)} messages, each in two variants: {dict(sorted(outcomes.items()))}")
+    faults += _certificates(folder / "certs")
     print(f"{faults} faults")
     return min(faults, 1)
+
+
+def _certificates(folder: Path) -> int:
+    """Every chain against its own last certificate and the roots of the folder; the number of faults."""
+    chains: dict[str, tuple[Certificate, ...]] = {}
+    counts: Counter[str] = Counter()
+    noted: Counter[str] = Counter()
+    for path in sorted(folder.glob("*.pem")):
+        try:
+            chains[path.name] = parse_certificates(path.read_bytes(), tolerate=CERTIFICATE_TOLERABLE)
+        except CertificateError as error:
+            counts["faults"] += 1
+            print(f"certs/{path.name}: {error.detail}: {error}")
+    everybody = [each for chain in chains.values() for each in chain]
+    roots = [each for each in everybody if each.is_ca() and each.parsed.issuer == each.parsed.subject]
+    for name, chain in chains.items():
+        if all(each.is_ca() for each in chain):
+            counts["authorities alone"] += 1
+            continue
+        begin = max(each.parsed.not_valid_before_utc.timestamp() for each in chain)
+        end = min(each.parsed.not_valid_after_utc.timestamp() for each in chain)
+        anchors = [*roots, *(chain[-1:] if chain[-1].is_ca() else ())]
+        try:
+            found = TrustStore(anchors, tolerate=CERTIFICATE_TOLERABLE).validate(chain, (begin + end) / 2)
+        except CertificateError as error:
+            alone = len(chain) == 1 and error.detail is Detail.UNTRUSTED_CHAIN
+            counts["without its issuer" if alone else "faults"] += 1
+            if not alone:
+                print(f"certs/{name}: {error.detail}: {error}")
+        else:
+            counts["believed, with a switch" if found.deviations & CERTIFICATE_TOLERABLE else "believed"] += 1
+            noted.update(map(str, found.deviations))
+    print(f"certs: {len(chains)} files: {dict(sorted(counts.items()))}; noted: {dict(sorted(noted.items()))}")
+    return counts["faults"]
 
 
 def _capture(path: Path) -> int:

@@ -11,7 +11,17 @@ import pytest
 from sbc_filter.engine import outcomes
 from sbc_filter.engine.dialects import DIALECTS, PASSED
 from sbc_filter.engine.record import Record
-from sbc_filter.errors import DETAILS, SIGNING_OUTCOMES, TOLERABLE, VERIFICATION_OUTCOMES, Detail, Deviation, Outcome
+from sbc_filter.errors import (
+    CERTIFICATE_TOLERABLE,
+    DETAILS,
+    SIGNING_OUTCOMES,
+    TOLERABLE,
+    VERIFICATION_OUTCOMES,
+    CertificateDeviation,
+    Detail,
+    Deviation,
+    Outcome,
+)
 from sbc_filter.ops import config
 from sbc_filter.ops.cli import main
 from sbc_filter.rules.loader import load_rules
@@ -275,6 +285,18 @@ def _by_section() -> Mapping[tuple[str, str], list[str]]:
 
 def _tables(text: str) -> list[str]:
     return [found[0] for found in re.finditer(r"(?:^\|.*\n)+", text, re.MULTILINE)]
+
+
+def test_every_deviation_of_certificates_is_described() -> None:
+    described = {
+        name: row[-1]
+        for table in _tables(sections("configuration")["[trust]"])[1:]
+        for name, row in keys(table).items()
+    }
+    assert described.keys() == set(CertificateDeviation)
+    assert {
+        name for name, accepted in described.items() if accepted.rstrip(" |") == "with `tolerate`"
+    } == CERTIFICATE_TOLERABLE
 
 
 # Records.

@@ -8,7 +8,7 @@ from sbc_filter.engine.network import Place
 from sbc_filter.engine.parties import Parties
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action
-from sbc_filter.errors import Detail, Deviation, Outcome
+from sbc_filter.errors import Detail, Outcome
 from sbc_filter.rules.model import CONTINUE, SIGN, Rule, Treatment, VerifyOptions
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.stir.verification import Failure
@@ -49,7 +49,7 @@ class Decision:
     identity: bytes | None = None
     date: bytes | None = None
     failures: tuple[Failure, ...] = ()
-    deviations: tuple[Deviation, ...] = ()
+    deviations: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

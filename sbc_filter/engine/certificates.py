@@ -5,7 +5,7 @@ from collections.abc import Collection
 from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Outcome, VerificationError
-from sbc_filter.stir.certificate import SigningCertificate, parse_certificates
+from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.trust import TrustStore
 from sbc_filter.stir.x5u import check_x5u
 
@@ -49,6 +49,6 @@ class CertificateMemory:
             assert answer.detail is not None, "an answer carries a certificate or a reason"
             return VerificationError(Outcome.UNFETCHABLE, answer.detail)
         try:
-            return self.trust.validate(parse_certificates(answer.pem), now)
+            return self.trust.read(answer.pem, now)
         except VerificationError as error:
             return error

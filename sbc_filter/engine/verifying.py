@@ -37,7 +37,9 @@ class Verifier:
             return result
         decision = _decision(rule, result)
         if result.outcome is _PASSED and result.token is not None:
-            decision.deviations = result.token.deviations + of_message(case, caller, result.token.claims.iat)
+            decision.deviations = (*result.token.deviations, *of_message(case, caller, result.token.claims.iat))
+            if result.certificate is not None and result.certificate.deviations:
+                decision.deviations += tuple(result.certificate.deviations)
         return decision
 
     def _judge(

@@ -6,11 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography import x509
-
 from sbc_filter.errors import CertificateError, Problem
 from sbc_filter.ops.config import Configuration, reason
-from sbc_filter.stir.certificate import parse_certificates
+from sbc_filter.stir.certificate import Certificate, parse_certificates
 from sbc_filter.stir.credentials import Credential, load_credential
 from sbc_filter.stir.crl import RevocationList
 from sbc_filter.stir.trust import TrustStore
@@ -24,22 +22,43 @@ def blamed(problems: Sequence[Problem], key: str) -> bool:
     return any(problem.key == key or problem.key.startswith(f"{key}.") for problem in problems)
 
 
-def read_trust(configuration: Configuration, problems: list[Problem]) -> TrustStore:
-    """The trust store that `[trust]` describes; what cannot be read is added to `problems`."""
+def read_trust(configuration: Configuration, problems: list[Problem], listed: Sequence[Certificate] = ()) -> TrustStore:
+    """The trust store that `[trust]` describes; what cannot be read is added to `problems`.
+
+    `listed`: the anchors of the trust list. Whoever signs that list may sign CRLs as well, the STI-PA both.
+    """
     settings = configuration.trust
-    anchors: list[x509.Certificate] = []
+    anchors = read_certificates(configuration, "trust.anchors", settings.anchors, problems)
     crls: list[RevocationList] = []
-    for path, data in _contents(configuration, "trust.anchors", settings.anchors, problems):
-        try:
-            anchors += parse_certificates(data, MAX_FILE, MAX_ANCHORS)
-        except CertificateError as error:
-            problems.append(Problem(configuration.file, "trust.anchors", f"{path}: {error}"))
     for path, data in _contents(configuration, "trust.crls", settings.crls, problems):
         try:
             crls.append(RevocationList.parse(data))
         except CertificateError as error:
             problems.append(Problem(configuration.file, "trust.crls", f"{path}: {error}"))
-    return TrustStore(anchors, crls, settings.crl_policy, settings.lenient_tnauthlist)
+    return TrustStore(
+        (*anchors, *listed),
+        crls,
+        settings.crl_policy,
+        tolerate=settings.tolerate,
+        policies=settings.policies,
+        crl_signers=(
+            *read_certificates(configuration, "trust.crl_signers", settings.crl_signers, problems),
+            *read_certificates(configuration, "trust.trust_list_root", settings.trust_list_root, []),
+        ),
+    )
+
+
+def read_certificates(
+    configuration: Configuration, key: str, paths: tuple[Path, ...], problems: list[Problem]
+) -> list[Certificate]:
+    """The certificates in these files and folders, which `key` of the configuration names."""
+    found: list[Certificate] = []
+    for path, data in _contents(configuration, key, paths, problems):
+        try:
+            found += parse_certificates(data, MAX_FILE, MAX_ANCHORS, tolerate=configuration.trust.tolerate)
+        except CertificateError as error:
+            problems.append(Problem(configuration.file, key, f"{path}: {error}"))
+    return found
 
 
 def _contents(
@@ -56,7 +75,7 @@ def _contents(
             continue
         for each in files:
             try:
-                yield each, _read(each)
+                yield each, read_file(each)
             except OSError as error:
                 unreadable(each, error)
 
@@ -71,9 +90,9 @@ def read_credentials(
             continue
         path = settings.key
         try:
-            key = _read(path)
+            key = read_file(path)
             path = settings.certificate
-            certificate = _read(path)
+            certificate = read_file(path)
             credential = load_credential(name, key, certificate, settings.x5u)
         except OSError as error:
             problems.append(Problem(configuration.file, where, f"{path} cannot be read: {reason(error)}"))
@@ -97,13 +116,14 @@ def _doubt(credential: Credential, chain: bytes, trust: TrustStore, now: float) 
         return f"is not valid before {datetime.fromtimestamp(credential.not_before, UTC):%Y-%m-%d %H:%M} UTC"
     if trust.anchors:
         try:
-            trust.validate(parse_certificates(chain), now)
+            trust.read(chain, now)
         except CertificateError as error:
             return f"would not verify by your own trust anchors: {error}"
     return None
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """All of a file of the operator's; `OSError` when it is absurdly large."""
     with path.open("rb") as file:
         data = file.read(MAX_FILE + 1)
     if len(data) > MAX_FILE:

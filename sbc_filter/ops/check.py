@@ -19,7 +19,7 @@ def check(arguments: argparse.Namespace) -> int:
     path = config.needed(arguments.config)
     setup = read_all(path, arguments.rules)
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{path}: good")
+    console.print(f"{path}: {'it works for now, but see the end' if setup.remarks else 'good'}")
     network = setup.configuration.network
     console.print(
         f"SBC      {', '.join(network.sbc) or 'no address: no call has a direction'}; ports {list(network.ports)}"
@@ -34,7 +34,9 @@ def check(arguments: argparse.Namespace) -> int:
     _rules(console, setup)
     for doubt in doubts(setup, arguments.rules):
         console.print(f"warning: {doubt}", markup=False)
-    return 0
+    for remark in setup.remarks:
+        console.print(f"error: {remark}", markup=False)
+    return 1 if setup.remarks else 0
 
 
 def _credentials(console: Console, setup: Setup) -> None:

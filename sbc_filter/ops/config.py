@@ -1,19 +1,21 @@
 """The configuration file (DESIGN §5): read once, checked whole, frozen. Relative paths are relative to the file."""
 
+import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, cast
 
-from sbc_filter.errors import ConfigurationError, Problem
+from sbc_filter.errors import CERTIFICATE_TOLERABLE, ConfigurationError, Problem
 from sbc_filter.rules.schema import Table, parse_toml
 from sbc_filter.rules.trunk import IpNetwork, Trunk, read_networks, read_trunks
 from sbc_filter.sip.number import PROFILES
-from sbc_filter.stir.x5u import TOLERABLE
+from sbc_filter.stir import x5u
 
 NAME = "sbc-filter.toml"
 SYSTEM = Path("/etc/sbc-filter") / NAME
 CACHE = Path("/var/cache/sbc-filter")
+_OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
 
 Overload = Literal["accept", "drop"]
 Policy = Literal["soft", "hard"]
@@ -46,8 +48,12 @@ class TrustSettings:
 
     anchors: tuple[Path, ...] = ()
     crls: tuple[Path, ...] = ()
+    crl_signers: tuple[Path, ...] = ()
     crl_policy: Policy = "soft"
-    lenient_tnauthlist: bool = False
+    trust_list: Path | None = None
+    trust_list_root: tuple[Path, ...] = ()
+    policies: frozenset[str] = frozenset()
+    tolerate: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,11 +235,25 @@ def _trust(table: Table, folder: Path) -> TrustSettings:
     settings = TrustSettings(
         _paths(table, "anchors", folder),
         _paths(table, "crls", folder),
+        _paths(table, "crl_signers", folder),
         cast(Policy, table.choice("crl_policy", ("soft", "hard"), default.crl_policy)),
-        table.flag("lenient_tnauthlist", default.lenient_tnauthlist),
+        _path(table, "trust_list", folder),
+        _paths(table, "trust_list_root", folder),
+        _policies(table),
+        table.choices("tolerate", CERTIFICATE_TOLERABLE) or default.tolerate,
     )
+    if settings.trust_list is not None and not settings.trust_list_root:
+        table.problem("trust_list_root", "is missing: name the PEM files of those whose signature on the list counts")
     table.close()
     return settings
+
+
+def _policies(table: Table) -> frozenset[str]:
+    policies = frozenset(table.texts("policies"))
+    for text in sorted(policies):
+        if not _OID.fullmatch(text):
+            table.problem("policies", f"{text!r} is no object identifier such as 2.16.840.1.114569.1.1.4")
+    return policies
 
 
 def _certificates(table: Table, folder: Path) -> CertificateSettings:
@@ -245,7 +265,7 @@ def _certificates(table: Table, folder: Path) -> CertificateSettings:
         table.texts("command"),
         read_networks(table, "allowed_networks"),
         _path(table, "web_ca", folder),
-        table.choices("tolerate", TOLERABLE) or default.tolerate,
+        table.choices("tolerate", x5u.TOLERABLE) or default.tolerate,
     )
     table.close()
     return settings

@@ -48,6 +48,8 @@ def replay(arguments: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(CaptureReader(capture))
         console.print(_what_applies(setup), markup=False)
+        for fault in setup.remarks:
+            console.print(f"warning: {fault}", markup=False)
         clock = Clock(arguments.at)
         source = certificate_source(
             configuration.certificates, fetch=arguments.fetch, offline=not arguments.fetch, clock=clock

@@ -25,6 +25,7 @@ from sbc_filter.ops.records import Tally, numbered
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.signals import Terminal
 from sbc_filter.ops.sources import certificate_source
+from sbc_filter.ops.trustlist import keep_list
 
 # What leaves no record, and should be seen.
 _TROUBLE = (
@@ -40,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     configuration = setup.configuration
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     logging.basicConfig(level=logging.WARNING, format="sbc-filter: %(message)s", stream=sys.stderr)
+    keep_list(configuration)
     tally, terminal = Tally(), Terminal()
     journal = _journal(configuration.records)
 
@@ -109,6 +111,8 @@ def _say_what_runs(console: Console, setup: Setup, own_firewall: bool) -> None:
     queues = " and ".join(str(queue.number) for queue in setup.plan().queues)
     names = f"{numbered(len(rules), 'rule')}: {', '.join(rule.name for rule in rules)}"
     console.print(f"listening on queue {queues} with {names if rules else 'no rules: every call passes as it is'}")
+    for remark in setup.remarks:
+        console.print(f"warning: {remark}", markup=False)
     if not own_firewall:
         for fault in iptables.faults():
             console.print(f"warning: {fault}")

@@ -12,6 +12,7 @@ from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.io.firewall import Plan, Responses
 from sbc_filter.ops.certificates import blamed, read_credentials, read_trust
 from sbc_filter.ops.config import Configuration, read, reason
+from sbc_filter.ops.trustlist import listed_anchors
 from sbc_filter.rules.loader import read_rules
 from sbc_filter.rules.model import Direction, RuleAction
 from sbc_filter.rules.ruleset import RuleSet
@@ -33,6 +34,7 @@ class Setup:
     trunks: tuple[Trunk, ...]
     trust: TrustStore
     credentials: dict[str, Credential]
+    remarks: tuple[Problem, ...] = ()  # what is wrong, but can be lived with for now
 
     def engine(self, secret: bytes, seen: Seen | None = None) -> Engine:
         """A new engine; `secret` makes our To tags, `seen` tells replays (the same for all that share the traffic)."""
@@ -83,7 +85,8 @@ def prepare(
     """
     known, found = problems, list(problems)
     file = configuration.file or "configuration"
-    trust = read_trust(configuration, found)
+    remarks: list[Problem] = []
+    trust = read_trust(configuration, found, listed_anchors(configuration, found, remarks, live=live))
     credentials = dict(read_credentials(configuration, trust if live else None, found, known))
     directory = rules or configuration.rules
     files, base = rule_files(directory, found) if directory is not None else ({}, Path())
@@ -101,7 +104,7 @@ def prepare(
         found.append(Problem(file, "network.sbc", NO_SBC))
     if found:
         raise ConfigurationError(found)
-    return Setup(configuration, ruleset, tuple(trunks), trust, credentials)
+    return Setup(configuration, ruleset, tuple(trunks), trust, credentials, tuple(remarks))
 
 
 def _any(ruleset: RuleSet, action: RuleAction) -> bool:

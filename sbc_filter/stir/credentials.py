@@ -37,7 +37,7 @@ def load_credential(name: str, key_pem: bytes, certificate_pem: bytes, x5u: str)
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError("the key is not on the curve P-256, the only one that SHAKEN uses")
     try:
-        certificate = parse_certificates(certificate_pem)[0]
+        certificate = parse_certificates(certificate_pem)[0].parsed
         public_key = certificate.public_key()
     except (CertificateError, *HOSTILE) as error:
         raise ValueError(f"the certificate cannot be read: {error}") from None

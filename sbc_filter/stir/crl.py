@@ -1,13 +1,27 @@
 """Certificate revocation lists, the indirect one of the STI-PA included (RFC 5280 §5; S-092)."""
 
-from collections.abc import Iterable
+from binascii import a2b_base64
+from collections.abc import Iterable, Iterator
+from re import compile as regex
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
 from sbc_filter.errors import CertificateError, Detail
-from sbc_filter.stir.certificate import HOSTILE
+from sbc_filter.stir.certificate import HOSTILE, Certificate, NameKey, name_key
+from sbc_filter.stir.signed import is_signed_by, open_signed
+
+_PEM = regex(rb"-----BEGIN X509 CRL-----([^-]*)-----END X509 CRL-----")
+_UNDERSTOOD = frozenset(
+    {
+        ExtensionOID.ISSUING_DISTRIBUTION_POINT,
+        ExtensionOID.CRL_NUMBER,
+        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
+        CRLEntryExtensionOID.CERTIFICATE_ISSUER,
+        CRLEntryExtensionOID.CRL_REASON,
+        CRLEntryExtensionOID.INVALIDITY_DATE,
+    }
+)
 
 
 class RevocationList:
@@ -17,62 +31,80 @@ class RevocationList:
     entries that follow (RFC 5280 §5.3.3), so a serial number alone says nothing.
     """
 
-    def __init__(self, crl: x509.CertificateRevocationList) -> None:
+    def __init__(self, crl: x509.CertificateRevocationList, signed: bytes | None = None) -> None:
+        """`signed` are the octets that were signed, where they differ from those that the library has read."""
         self.issuer = crl.issuer
         self.next_update = crl.next_update_utc.timestamp() if crl.next_update_utc else None
         self._crl = crl
-        self._indirect = _is_indirect(crl)
-        self._revoked = frozenset(_revoked(crl))
+        self._signed = crl.tbs_certlist_bytes if signed is None else signed
+        self._name = name_key(crl.issuer)
+        self._point = _distribution_point(crl)
+        self._understood = _all_understood(crl.extensions)
+        self._revoked = frozenset(self._entries())
 
     @classmethod
     def parse(cls, data: bytes) -> "RevocationList":
         """Read a CRL in PEM or DER; `CertificateError(CRL_UNAVAILABLE)` when it cannot be read."""
         try:
-            load = x509.load_pem_x509_crl if data.lstrip().startswith(b"-----BEGIN") else x509.load_der_x509_crl
-            return cls(load(data))
+            block = _PEM.search(data)
+            encoded = a2b_base64(b"".join(block[1].split()), strict_mode=True) if block else data
+            opened = open_signed(encoded)
+            return cls(x509.load_der_x509_crl(opened.readable), opened.signed)
         except HOSTILE as error:
             raise CertificateError(Detail.CRL_UNAVAILABLE, f"the CRL cannot be read: {error}") from None
 
-    def signed_by_one_of(self, certificates: Iterable[x509.Certificate]) -> bool:
-        """Whether one of these certificates signed the list."""
+    def signer_among(self, certificates: Iterable[Certificate], *, any_key: bool = False) -> Certificate | None:
+        """The one of these certificates that signed the list: by name, by what its key is for, by its key."""
         for certificate in certificates:
             try:
-                key = certificate.public_key()
-                if isinstance(key, ec.EllipticCurvePublicKey) and self._crl.is_signature_valid(key):
-                    return True
-            except (InvalidSignature, *HOSTILE):
+                if name_key(certificate.parsed.subject) != self._name or not certificate.usage("crl_sign"):
+                    continue
+                if is_signed_by(certificate.parsed.public_key(), self._crl, self._signed, any_key=any_key):
+                    return certificate
+            except (CertificateError, *HOSTILE):
                 continue
-        return False
+        return None
 
-    def speaks_for(self, certificate: x509.Certificate, at: float) -> bool:
+    def speaks_for(self, certificate: Certificate, at: float) -> bool:
         """Whether its silence means that the certificate is good `at` (POSIX seconds).
 
-        It has to be indirect or of the same issuer, and not over: what it revokes stays revoked, but
-        what was revoked since is not on it.
+        It has to be indirect or of the same issuer, for certificates of this kind, understood as a whole (RFC 5280
+        §5.2), and not over: what it revokes stays revoked, but what was revoked since is not on it.
         """
-        over = self.next_update is not None and at > self.next_update
-        return not over and (self._indirect or self.issuer == certificate.issuer)
+        if not self._understood or (self.next_update is not None and at > self.next_update):
+            return False
+        point = self._point
+        if point is None:
+            return self._name == name_key(certificate.parsed.issuer)
+        partial = point.only_some_reasons is not None or point.only_contains_attribute_certs
+        other = point.only_contains_user_certs if certificate.is_ca() else point.only_contains_ca_certs
+        return not partial and not other and (point.indirect_crl or self._name == name_key(certificate.parsed.issuer))
 
-    def revokes(self, certificate: x509.Certificate) -> bool:
+    def revokes(self, certificate: Certificate) -> bool:
         """Whether this very certificate is on the list."""
-        return (certificate.issuer.public_bytes(), certificate.serial_number) in self._revoked
+        return (name_key(certificate.parsed.issuer), certificate.parsed.serial_number) in self._revoked
+
+    def _entries(self) -> Iterator[tuple[NameKey, int]]:
+        issuer = self._name
+        for entry in self._crl:
+            try:
+                names = entry.extensions.get_extension_for_class(x509.CertificateIssuer).value
+                issuer = name_key(names.get_values_for_type(x509.DirectoryName)[0])
+            except x509.ExtensionNotFound:
+                pass
+            except IndexError:
+                raise ValueError("a certificateIssuer entry without a directory name") from None
+            self._understood = self._understood and _all_understood(entry.extensions)
+            yield issuer, entry.serial_number
 
 
-def _is_indirect(crl: x509.CertificateRevocationList) -> bool:
+def _distribution_point(crl: x509.CertificateRevocationList) -> x509.IssuingDistributionPoint | None:
     try:
-        return crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value.indirect_crl
+        return crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
     except x509.ExtensionNotFound:
-        return False
+        return None
 
 
-def _revoked(crl: x509.CertificateRevocationList) -> Iterable[tuple[bytes, int]]:
-    issuer = crl.issuer.public_bytes()
-    for entry in crl:
-        try:
-            names = entry.extensions.get_extension_for_class(x509.CertificateIssuer).value
-            issuer = names.get_values_for_type(x509.DirectoryName)[0].public_bytes()
-        except x509.ExtensionNotFound:
-            pass
-        except IndexError:
-            raise ValueError("a certificateIssuer entry without a directory name") from None
-        yield issuer, entry.serial_number
+def _all_understood(extensions: x509.Extensions) -> bool:
+    """Whether none is critical that we do not know, such as the mark of a delta CRL, which is no list by itself."""
+    return all(each.oid in _UNDERSTOOD or not each.critical for each in extensions)

@@ -1,5 +1,7 @@
 """The TN Authorization List extension (RFC 8226 §9; S-080, S-081): for what numbers a certificate speaks."""
 
+from bisect import bisect_right
+from operator import itemgetter
 from typing import NamedTuple
 
 from sbc_filter.errors import CertificateError, Detail
@@ -29,6 +31,24 @@ class TnAuthList(NamedTuple):
             return False
         return any(len(start) == len(number) and 0 <= int(number) - int(start) < count for start, count in self.ranges)
 
+    def encompasses(self, other: "TnAuthList") -> bool:
+        """Whether whoever holds this list may delegate that one: it is the same, or less (RFC 9060 §4).
+
+        Which numbers belong to an SPC is in no certificate and in no public database (S-085), so numbers below an
+        SPC are believed; an SPC below another, or below numbers alone, is not.
+        """
+        if not set(other.spcs) <= set(self.spcs):
+            return False
+        if self.spcs:
+            return True
+        mine = _blocks(self)
+        odd = (number for number in other.numbers if not number.isdecimal())  # of `#` and `*`: in no block
+        return self.numbers.issuperset(odd) and all(
+            _within(first, last, mine.get(length, []))
+            for length, blocks in _blocks(other).items()
+            for first, last in blocks
+        )
+
 
 def parse_tnauthlist(data: bytes, *, lenient: bool = False) -> TnAuthList:
     """Read the extension value; `CertificateError(TNAUTHLIST)` for anything but what RFC 8226 §9 says.
@@ -54,6 +74,26 @@ def encode_tnauthlist(value: TnAuthList) -> bytes:
         entries.append(der.encode(_RANGE, der.encode(_SEQUENCE, body)))
     entries += (der.encode(_ONE, der.encode(_IA5, number.encode("ascii"))) for number in sorted(value.numbers))
     return der.encode(_SEQUENCE, b"".join(entries))
+
+
+def _blocks(value: TnAuthList) -> dict[int, list[tuple[int, int]]]:
+    """The numbers as blocks of (first, last) by their length; sorted, and none touches the next."""
+    found = [(len(start), int(start), int(start) + count - 1) for start, count in value.ranges]
+    found += ((len(number), int(number), int(number)) for number in value.numbers if number.isdecimal())
+    blocks: dict[int, list[tuple[int, int]]] = {}
+    for length, first, last in sorted(found):
+        last = min(last, 10**length - 1)  # a range does not grow a digit
+        merged = blocks.setdefault(length, [])
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+        else:
+            merged.append((first, last))
+    return blocks
+
+
+def _within(first: int, last: int, blocks: list[tuple[int, int]]) -> bool:
+    at = bisect_right(blocks, first, key=itemgetter(0)) - 1
+    return at >= 0 and last <= blocks[at][1]
 
 
 def _collect(found: list[der.Element], lenient: bool) -> TnAuthList:

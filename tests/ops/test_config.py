@@ -23,7 +23,7 @@ from sbc_filter.rules.trunk import Trunk
 
 FOLDER = Path("/etc/sbc-filter")
 
-# The configuration of DESIGN §5 without what is not supported: trust.fetch, trust.trust_list, [metrics].
+# The configuration of DESIGN §5 without what is not supported: trust.fetch, [metrics].
 EXAMPLE = """
 [network]
 sbc   = ["203.0.113.10", "2001:DB8::10"]
@@ -38,8 +38,12 @@ on_overload = { inbound = "accept", outbound = "drop" }
 [trust]
 anchors = ["anchors", "/srv/root.pem"]
 crls = ["crl.pem"]
+crl_signers = ["sti-pa-crl.pem"]
 crl_policy = "hard"
-lenient_tnauthlist = true
+trust_list = "sti-pa.jwt"
+trust_list_root = ["sti-pa.pem"]
+policies = ["2.16.840.1.114569.1.1.4"]
+tolerate = ["der-body", "tnauthlist-encoding"]
 [certificates]
 directory = "certificates"
 fetch = true
@@ -74,7 +78,16 @@ def test_every_key() -> None:
             "france",
         ),
         QueueConfiguration(60, "accept", "drop"),
-        TrustSettings((FOLDER / "anchors", Path("/srv/root.pem")), (FOLDER / "crl.pem",), "hard", True),
+        TrustSettings(
+            (FOLDER / "anchors", Path("/srv/root.pem")),
+            (FOLDER / "crl.pem",),
+            (FOLDER / "sti-pa-crl.pem",),
+            "hard",
+            FOLDER / "sti-pa.jwt",
+            (FOLDER / "sti-pa.pem",),
+            frozenset({"2.16.840.1.114569.1.1.4"}),
+            frozenset({"der-body", "tnauthlist-encoding"}),
+        ),
         CertificateSettings(
             FOLDER / "certificates",
             True,
@@ -99,7 +112,7 @@ def test_the_defaults() -> None:
     for made in (load(None), parse("", "", Path())):
         assert made.network == NetworkSettings((), (5060,), (), ("911", "112", "933", "urn:service:sos*"), "nanp")
         assert made.queue == QueueConfiguration(50, "accept", "accept")  # fail-open unless told otherwise
-        assert made.trust == TrustSettings((), (), "soft", False)
+        assert made.trust == TrustSettings((), (), (), "soft", None, (), frozenset(), frozenset())
         assert made.certificates == CertificateSettings(None, False, Path("/var/cache/sbc-filter"), ())
         assert (made.credentials, made.trunks, made.records) == ({}, (), None)
 
@@ -136,7 +149,18 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         ),
         ('[trust]\ncrl_policy = "firm"', "trust.crl_policy: is 'firm'; allowed are 'hard', 'soft'"),
         ("[trust]\nanchors = 5", "trust.anchors: has to be a list of strings, not 5"),
-        ("[trust]\nlenient_tnauthlist = 1", "trust.lenient_tnauthlist: has to be true or false, not 1"),
+        (
+            '[trust]\ntolerate = ["expired"]',
+            "trust.tolerate: has 'expired'; allowed are 'der-body', 'issuer-keys', 'tnauthlist-encoding'",
+        ),
+        (
+            '[trust]\npolicies = ["shaken"]',
+            "trust.policies: 'shaken' is no object identifier such as 2.16.840.1.114569.1.1.4",
+        ),
+        (
+            '[trust]\ntrust_list = "sti-pa.jwt"',
+            "trust.trust_list_root: is missing: name the PEM files of those whose signature on the list counts",
+        ),
         ('[certificates]\nfetch = "yes"', "certificates.fetch: has to be true or false, not 'yes'"),
         ("[certificates]\ncommand = [5]", "certificates.command: has to be a list of strings, not [5]"),
         ("[certificates]\ncache = 5", "certificates.cache: has to be a string, not 5"),

@@ -105,6 +105,7 @@ def test_s086_what_cannot_be_read(data: bytes, why: str) -> None:
             {"rcd": {"a": 2}},
             "the certificate does not permit this value of the claim rcd",
         ),
+        (ClaimConstraints((), (("rcd", frozenset({'{"nam":"Käse"}'})),)), {"rcd": {"nam": "Käse"}}, None),
         (
             ClaimConstraints((), (("attest", frozenset()),)),
             {},

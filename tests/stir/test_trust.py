@@ -3,10 +3,8 @@
 `openssl verify` judges the same chains where it can: it knows nothing of SHAKEN, but of RFC 5280.
 """
 
-import base64
 import subprocess
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -16,97 +14,38 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
+from support.chains import (
+    BEGIN,
+    DAY,
+    ISSUING,
+    LAB,
+    LEAF,
+    MAKER,
+    NOW,
+    OTHER,
+    ROOT,
+    SPC,
+    as_pem,
+    crl,
+    entry,
+    judged,
+    make,
+    name,
+    trusted,
+    unknown,
+)
 
-from sbc_filter.errors import CertificateError, Detail, Outcome
-from sbc_filter.ops.pki import Authority, Maker, pem
-from sbc_filter.stir import constraints, der, tnauthlist
-from sbc_filter.stir.certificate import SigningCertificate, parse_certificates
+from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.ops.pki import Authority, pem
+from sbc_filter.stir import constraints, der
+from sbc_filter.stir.certificate import Certificate, SigningCertificate, parse_certificates
 from sbc_filter.stir.crl import RevocationList
 from sbc_filter.stir.tnauthlist import TnAuthList, encode_tnauthlist
 from sbc_filter.stir.trust import TrustStore
-
-NOW = 1_800_000_000.0
-BEGIN = datetime.fromtimestamp(NOW - 3600, UTC)
-MAKER = Maker(NOW, "trust")
-LAB = MAKER.laboratory()
-ROOT, ISSUING, LEAF = LAB.root, LAB.issuing, LAB.leaf
-OTHER = Maker(NOW, "other").laboratory()  # the same names, other keys
-DAY = 86400.0
-USAGES = (
-    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
-    "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
-)  # fmt: skip
-SPC = TnAuthList(("1234",))
-
-
-def name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
-
-
-def make(
-    parent: Any = ROOT,
-    common: str = "made",
-    *,
-    ca: bool | None = False,
-    limit: int | None = None,
-    usage: str | None = "",
-    numbers: bytes | None = b"spc",
-    key: Any = None,
-    signer: Any = None,
-    digest: Any = hashes.SHA256,
-    issuer: x509.Name | None = None,
-    days: tuple[float, float] = (0, 100),
-    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
-) -> Any:
-    """A certificate that departs from the profile in exactly what is said; `parent` None signs itself."""
-    key = key or MAKER.key()
-    subject = name(common)
-    above = issuer or (parent.certificate.subject if parent else subject)
-    begin, end = (BEGIN + timedelta(days=day) for day in days)
-    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(above).public_key(key.public_key())
-    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(begin).not_valid_after(end)
-    if ca is not None:
-        builder = builder.add_extension(x509.BasicConstraints(ca, limit if ca else None), True)
-    if usage is not None:
-        allowed = usage.split() or (["key_cert_sign"] if ca else ["digital_signature"])
-        builder = builder.add_extension(x509.KeyUsage(**{each: each in allowed for each in USAGES}), True)
-    if numbers is not None and not ca:
-        value = encode_tnauthlist(SPC) if numbers == b"spc" else numbers
-        builder = builder.add_extension(unknown(tnauthlist.OID, value), False)
-    for extension, critical in extensions:
-        builder = builder.add_extension(extension, critical)
-    signer = signer or (parent.key if parent else key)
-    plain = isinstance(signer, ed25519.Ed25519PrivateKey)
-    return Authority(builder.sign(signer, None if plain else digest()), key)
-
-
-def unknown(oid: str, value: bytes) -> x509.UnrecognizedExtension:
-    return x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
-
-
-def judged(
-    *chain: Any,
-    anchors: Sequence[Any] = (ROOT,),
-    at: float = NOW,
-    crls: Sequence[Any] = (),
-    policy: str = "soft",
-    lenient: bool = False,
-) -> SigningCertificate | Detail | None:
-    """What becomes of a chain, as it comes out of a file."""
-    store = TrustStore(
-        [anchor.certificate for anchor in anchors], [RevocationList(crl) for crl in crls], policy, lenient
-    )
-    try:
-        return store.validate(parse_certificates(b"".join(pem(each.certificate) for each in chain)), at)
-    except CertificateError as error:
-        return error.detail if error.outcome is Outcome.UNTRUSTED else None
-
-
-def trusted(*chain: Any, **how: Any) -> bool:
-    return isinstance(judged(*chain, **how), SigningCertificate)
 
 
 def openssl(folder: Path, anchor: Any, leaf: Any, *between: Any) -> bool:
@@ -410,7 +349,7 @@ def test_s084_a_signature_with_sha_1(tmp_path: Path) -> None:
 
 def test_s081_lenient_takes_the_certificates_of_2023() -> None:
     leaf = make(ROOT, numbers=bytes.fromhex("3006 1304 3735354a"))
-    found = judged(leaf, lenient=True)
+    found = judged(leaf, tolerate="tnauthlist-encoding")
     assert isinstance(found, SigningCertificate)
     assert found.spc == "755J"
 
@@ -447,36 +386,12 @@ def test_s086_constraints_of_every_certificate_of_the_path() -> None:
 # --- revocation
 
 
-def crl(
-    signer: Any,
-    *entries: tuple[int, x509.Name | None],
-    issuer: x509.Name | None = None,
-    indirect: bool = True,
-    key: Any = None,
-    days: tuple[float, float] = (0, 100),
-) -> Any:
-    begin, end = (BEGIN + timedelta(days=day) for day in days)
-    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer or signer.certificate.subject)
-    builder = builder.last_update(begin).next_update(end)
-    if indirect:
-        where = x509.RelativeDistinguishedName(name("d").rdns[0])
-        builder = builder.add_extension(
-            x509.IssuingDistributionPoint(None, where, False, False, None, True, False), True
-        )
-    for serial, of in entries:
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(begin)
-        if of is not None:
-            entry = entry.add_extension(x509.CertificateIssuer([x509.DirectoryName(of)]), True)
-        builder = builder.add_revoked_certificate(entry.build())
-    return builder.sign(key or signer.key, hashes.SHA256())
-
-
-def entry(authority: Any) -> tuple[int, x509.Name]:
-    return authority.certificate.serial_number, authority.certificate.issuer
-
-
 LEAF_SERIAL, ISSUING_NAME = entry(LEAF)
 ISSUING_SERIAL, ROOT_NAME = entry(ISSUING)
+LISTING = make(ROOT, "Listing", ca=True, usage="key_cert_sign crl_sign")
+BELOW = make(LISTING)
+BELOW_SERIAL, LISTING_NAME = entry(BELOW)
+HERE = x509.DistributionPoint([x509.UniformResourceIdentifier("https://c.example/crl")], None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -495,7 +410,8 @@ ISSUING_SERIAL, ROOT_NAME = entry(ISSUING)
         ([crl(ROOT, (5, ISSUING_NAME), (6, ROOT_NAME), (LEAF_SERIAL, None))], None),
         ([crl(ROOT, (ISSUING_SERIAL, None))], Detail.REVOKED),
         ([crl(ROOT, (ISSUING_SERIAL, None), indirect=False)], Detail.REVOKED),  # a plain list of the root's own
-        ([crl(ISSUING, (LEAF_SERIAL, None), indirect=False)], Detail.REVOKED),  # and one of the issuing CA
+        ([crl(ISSUING, (LEAF_SERIAL, None), indirect=False)], None),  # its key is not for CRLs (RFC 5280 §6.3.3 (f))
+        ([crl(ROOT, (LEAF_SERIAL, ISSUING_NAME), issuer=ISSUING_NAME)], None),  # signed in another's name
         ([crl(OTHER.root, (LEAF_SERIAL, ISSUING_NAME))], None),  # signed by nobody we know
         ([crl(ROOT, (LEAF_SERIAL, ISSUING_NAME), key=OTHER.root.key)], None),
         ([crl(ROOT, (ROOT.certificate.serial_number, None))], None),  # an anchor is believed, not looked up
@@ -505,9 +421,15 @@ def test_s092_an_indirect_list(lists: list[Any], found: Detail | None) -> None:
     assert judged(LEAF, ISSUING, crls=lists) is found if found else trusted(LEAF, ISSUING, crls=lists)
 
 
+def test_s092_an_issuing_ca_may_keep_its_own_list() -> None:
+    lists = [crl(LISTING, (BELOW_SERIAL, None), indirect=False)]
+    assert judged(BELOW, LISTING, crls=lists) is Detail.REVOKED
+    assert trusted(make(LISTING), LISTING, crls=lists)
+
+
 def test_s092_a_list_of_another_anchor() -> None:
     """One list of the STI-PA speaks for all CAs: its signer is an anchor, and on no path of theirs."""
-    authority = make(None, "STI-PA", ca=True)
+    authority = make(None, "STI-PA", ca=True, usage="key_cert_sign crl_sign")
     lists = [crl(authority, (LEAF_SERIAL, ISSUING_NAME))]
     assert judged(LEAF, ISSUING, anchors=[ROOT, authority], crls=lists) is Detail.REVOKED
     assert trusted(LEAF, ISSUING, anchors=[ROOT], crls=lists)
@@ -520,18 +442,92 @@ def test_s092_a_list_of_another_anchor() -> None:
         ([], Detail.CRL_UNAVAILABLE),
         ([LAB.crl], None),
         ([crl(OTHER.root)], Detail.CRL_UNAVAILABLE),
-        ([MAKER.crl(ROOT, (LEAF.certificate,))], Detail.REVOKED),
+        ([MAKER.crl(ROOT, (BELOW.certificate,))], Detail.REVOKED),
         ([crl(ROOT, indirect=False)], Detail.CRL_UNAVAILABLE),
-        ([crl(ISSUING, indirect=False)], Detail.CRL_UNAVAILABLE),
-        ([crl(ROOT, indirect=False), crl(ISSUING, indirect=False)], None),
+        ([crl(LISTING, indirect=False)], Detail.CRL_UNAVAILABLE),
+        ([crl(ROOT, indirect=False), crl(LISTING, indirect=False)], None),
         ([crl(ROOT, days=(-10, -1)), LAB.crl], None),
         ([crl(ROOT, days=(-10, -1))], Detail.CRL_UNAVAILABLE),
+        # RFC 5280 §5.2.5: lists for some certificates only, or for some reasons only
+        ([crl(ROOT, only="user")], Detail.CRL_UNAVAILABLE),
+        ([crl(ROOT, only="ca")], Detail.CRL_UNAVAILABLE),
+        ([crl(ROOT, only="user"), crl(ROOT, only="ca")], None),
+        ([crl(ROOT, only="attribute")], Detail.CRL_UNAVAILABLE),
+        ([crl(ROOT, only="reasons")], Detail.CRL_UNAVAILABLE),
+        # RFC 5280 §5.2: what is not understood as a whole does not speak by its silence, but by what it names
+        ([crl(ROOT, extensions=[(x509.DeltaCRLIndicator(1), True)])], Detail.CRL_UNAVAILABLE),
+        ([crl(ROOT, extensions=[(x509.FreshestCRL([HERE]), False)])], None),
+        ([crl(ROOT, (BELOW_SERIAL, LISTING_NAME), extensions=[(x509.DeltaCRLIndicator(1), True)])], Detail.REVOKED),
     ],
 )
 def test_s092_v21_soft_and_hard(lists: list[Any], hard: Detail | None) -> None:
-    found = judged(LEAF, ISSUING, crls=lists, policy="hard")
+    found = judged(BELOW, LISTING, crls=lists, policy="hard")
     assert found is hard if hard else isinstance(found, SigningCertificate)
-    assert trusted(LEAF, ISSUING, crls=lists) is (hard is not Detail.REVOKED)
+    assert trusted(BELOW, LISTING, crls=lists) is (hard is not Detail.REVOKED)
+
+
+def test_s092_a_certificate_may_be_on_a_list_by_a_name_in_another_string_type() -> None:
+    """RFC 5280 §7.1: the STI-PA writes names anew; a PrintableString is no other name than the same in UTF-8."""
+    utf8, printable = (
+        x509.Name(
+            [
+                x509.NameAttribute(NameOID.COUNTRY_NAME, "US"),
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization, kind),
+                x509.NameAttribute(NameOID.COMMON_NAME, common, kind),
+            ]
+        )
+        for organization, common, kind in (
+            ("Laboratory", "Laboratory Issuing CA", _ASN1Type.UTF8String),
+            ("LABORATORY", "Laboratory  Issuing CA ", _ASN1Type.PrintableString),
+        )
+    )
+    assert utf8 == ISSUING_NAME
+    assert utf8.public_bytes() != printable.public_bytes()
+    for written in (utf8, printable):
+        assert judged(LEAF, ISSUING, crls=[crl(ROOT, (LEAF_SERIAL, written))]) is Detail.REVOKED
+
+
+STI_PA = make(None, "STI-PA", ca=True, usage="key_cert_sign crl_sign")
+CRL_SIGNER = make(STI_PA, "STI-PA CRL", usage="crl_sign", numbers=None)
+CRL_SIGNER_OVER = make(STI_PA, "STI-PA CRL", usage="crl_sign", numbers=None, days=(-10, -1))
+NO_CRL_SIGNER = make(STI_PA, "STI-PA CRL", usage="digital_signature", numbers=None)
+
+
+@pytest.mark.parametrize(
+    ("signer", "believed", "soft", "hard"),
+    [
+        (CRL_SIGNER, [CRL_SIGNER], Detail.REVOKED, None),
+        (CRL_SIGNER, [STI_PA, CRL_SIGNER], Detail.REVOKED, None),
+        (CRL_SIGNER, [STI_PA], None, Detail.CRL_UNAVAILABLE),  # a CRL does not bring its signer's certificate
+        (CRL_SIGNER, [], None, Detail.CRL_UNAVAILABLE),
+        (NO_CRL_SIGNER, [NO_CRL_SIGNER], None, Detail.CRL_UNAVAILABLE),  # no cRLSign
+        (CRL_SIGNER_OVER, [CRL_SIGNER_OVER], Detail.REVOKED, Detail.CRL_UNAVAILABLE),  # what is revoked stays so
+        (STI_PA, [STI_PA], Detail.REVOKED, None),
+    ],
+)
+def test_s092_the_sti_pa_signs_lists_and_no_certificates(
+    signer: Any, believed: list[Any], soft: Detail | None, hard: Detail | None
+) -> None:
+    lists = [crl(signer, entry(LEAF))]
+    found = judged(LEAF, ISSUING, crls=lists, crl_signers=believed)
+    assert found is soft if soft else isinstance(found, SigningCertificate)
+    silent = judged(LEAF, ISSUING, crls=[crl(signer)], crl_signers=believed, policy="hard")
+    assert silent is hard if hard else isinstance(silent, SigningCertificate)
+    assert judged(make(STI_PA), crl_signers=[STI_PA, *believed]) is Detail.UNTRUSTED_CHAIN
+
+
+def test_s092_several_issuers_on_one_list() -> None:
+    """The same serial number under two issuers: only one of the certificates is revoked."""
+    key = MAKER.key()
+    first, second = make(ROOT, "First", ca=True, key=key), make(ROOT, "Second", ca=True, key=key)
+    one, other = make(first, serial=77), make(second, serial=77)
+    names = [each.certificate.subject for each in (first, second)]
+    lists = [crl(ROOT, (5, names[0]), (6, None), (77, names[1]), (8, None), (9, names[0]))]
+    assert trusted(one, first, crls=lists)
+    assert judged(other, second, crls=lists) is Detail.REVOKED
+    assert [trusted(make(first, serial=serial), first, crls=lists) for serial in (5, 6, 8, 9)] == [
+        *(False, False, True, False)
+    ]
 
 
 def test_s092_what_is_revoked_stays_so_when_the_list_is_over() -> None:
@@ -544,9 +540,9 @@ def test_a_list_in_pem_and_der(encoding: Encoding) -> None:
     made = MAKER.crl(ROOT, (LEAF.certificate,))
     read = RevocationList.parse(made.public_bytes(encoding))
     assert (read.issuer, read.next_update) == (ROOT.certificate.subject, NOW - 3600 + 365 * DAY)
-    assert [read.revokes(each.certificate) for each in (LEAF, ISSUING, ROOT)] == [True, False, False]
-    assert [read.signed_by_one_of([each.certificate]) for each in (ROOT, ISSUING)] == [True, False]
-    assert not read.signed_by_one_of([])
+    leaf, issuing, root = (Certificate.of(each.certificate) for each in (LEAF, ISSUING, ROOT))
+    assert [read.revokes(each) for each in (leaf, issuing, root)] == [True, False, False]
+    assert [read.signer_among(each) for each in ([root], [issuing, root], [issuing], [])] == [root, root, None, None]
 
 
 VERSION = bytes.fromhex("a003020102")
@@ -577,10 +573,9 @@ def test_what_is_no_list(data: bytes) -> None:
 
 
 def judge_octets(octets: bytes) -> Detail | None:
-    body = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(octets) + b"-----END CERTIFICATE-----\n"
     store = TrustStore([ROOT.certificate], [RevocationList(LAB.crl)])
     try:
-        store.validate(parse_certificates(body + pem(ISSUING.certificate)), NOW)
+        store.validate(parse_certificates(as_pem(octets) + pem(ISSUING.certificate)), NOW)
     except CertificateError as error:
         return error.detail
     return None

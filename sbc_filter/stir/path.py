@@ -1,0 +1,128 @@
+"""Certification paths: from a certificate up to one that is believed (RFC 5280 §6)."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
+
+from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.stir import constraints, tnauthlist
+from sbc_filter.stir.certificate import HOSTILE, Certificate, NameKey, name_key
+
+MAX_PATH = 6  # certificates, leaf and anchor included
+_MAX_SIGNATURES = 32  # checked in one search: cross-signed certificates must not make it explode
+_KNOWN_CRITICAL = frozenset(
+    {
+        ExtensionOID.BASIC_CONSTRAINTS.dotted_string,
+        ExtensionOID.KEY_USAGE.dotted_string,
+        ExtensionOID.CERTIFICATE_POLICIES.dotted_string,
+        ExtensionOID.CRL_DISTRIBUTION_POINTS.dotted_string,
+        ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string,
+        ExtensionOID.AUTHORITY_KEY_IDENTIFIER.dotted_string,
+        tnauthlist.OID,
+        constraints.JWT_CLAIM_CONSTRAINTS,
+        constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS,
+    }
+)
+
+Path = tuple[Certificate, ...]
+
+
+class Anchors:
+    """Certificates at which a path may end; self-signed or not."""
+
+    def __init__(self, certificates: Iterable[x509.Certificate | Certificate]) -> None:
+        self.certificates = tuple(map(Certificate.of, certificates))
+        self._known = frozenset(self.certificates)
+        by_name: dict[NameKey, list[Certificate]] = {}
+        for certificate in dict.fromkeys(self.certificates):
+            try:
+                by_name.setdefault(name_key(certificate.parsed.subject), []).append(certificate)
+            except HOSTILE:
+                continue  # nobody's issuer, but still an anchor by itself
+        self._by_name: Mapping[NameKey, Sequence[Certificate]] = by_name
+
+    def __contains__(self, certificate: Certificate) -> bool:
+        return certificate in self._known
+
+    def named(self, name: NameKey) -> Sequence[Certificate]:
+        """Those of this subject."""
+        return self._by_name.get(name, ())
+
+
+def paths(
+    leaf: Certificate,
+    others: Sequence[Certificate],
+    anchors: Anchors,
+    faults: list[CertificateError],
+    *,
+    any_key: bool = False,
+) -> Iterator[Path]:
+    """The paths from the leaf to an anchor by way of the others, the shortest first; what bars one is put on `faults`.
+
+    `CertificateError(UNTRUSTED_CHAIN)` behind the last one, or when there are too many.
+    """
+    checked = 0
+    found = deque[Path]([(leaf,)])
+    while found:
+        path = found.popleft()
+        last = path[-1]
+        if last in anchors:
+            yield path
+            continue
+        if len(path) == MAX_PATH:
+            continue
+        wanted = name_key(last.parsed.issuer)
+        for issuer in dict.fromkeys((*anchors.named(wanted), *others)):
+            with noted(faults):
+                if issuer in path or name_key(issuer.parsed.subject) != wanted:
+                    continue
+                checked += 1
+                if checked <= _MAX_SIGNATURES and issuer.issued(last, any_key=any_key):
+                    found.append((*path, issuer))
+        if checked > _MAX_SIGNATURES:
+            raise CertificateError(Detail.UNTRUSTED_CHAIN, "too many possible paths")
+    subject = leaf.parsed.subject.rfc4514_string()
+    raise CertificateError(Detail.UNTRUSTED_CHAIN, f"no path from {subject} to a trust anchor")
+
+
+@contextmanager
+def noted(faults: list[CertificateError]) -> Iterator[None]:
+    """Note what is wrong with one way, so that the others are still tried."""
+    try:
+        yield
+    except CertificateError as error:
+        faults.append(error)
+    except HOSTILE as error:
+        faults.append(CertificateError(Detail.CERTIFICATE_UNREADABLE, str(error)))
+
+
+def check_dates(path: Path, at: float) -> tuple[float, float]:
+    """(not before, not after) of the whole path, POSIX seconds; `CertificateError` unless `at` lies between (S-093)."""
+    not_before = max(each.parsed.not_valid_before_utc.timestamp() for each in path)
+    not_after = min(each.parsed.not_valid_after_utc.timestamp() for each in path)
+    if at > not_after:
+        raise CertificateError(Detail.EXPIRED)
+    if at < not_before:
+        raise CertificateError(Detail.NOT_YET_VALID)
+    return not_before, not_after
+
+
+def check_extensions(path: Path) -> None:
+    """Whether no critical extension is left unread (RFC 5280 §4.2)."""
+    for certificate in path:
+        for extension in certificate.parsed.extensions:
+            if extension.critical and extension.oid.dotted_string not in _KNOWN_CRITICAL:
+                raise CertificateError(Detail.CRITICAL_EXTENSION, extension.oid.dotted_string)
+
+
+def check_issuers(path: Path) -> None:
+    """Whether those above the first certificate may issue what is below them (RFC 5280 §6.1.4)."""
+    for height, issuer in enumerate(path[1:], 1):
+        if not issuer.is_ca() or not issuer.usage("key_cert_sign"):
+            raise CertificateError(Detail.CERTIFICATE_PROFILE, "an issuer may not sign certificates")
+        limit = issuer.extension(x509.BasicConstraints).path_length
+        if limit is not None and height - 1 > limit:
+            raise CertificateError(Detail.UNTRUSTED_CHAIN, "the path is longer than an issuer allows")

@@ -1,0 +1,105 @@
+"""What certificates and CRLs have in common: octets, and somebody's signature over them (RFC 5280 §4.1.1, §5.1.1)."""
+
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509.oid import SignatureAlgorithmOID
+
+from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.stir import der
+
+RSA_BITS = range(2048, 8193)  # beyond, a signature that a stranger made would take long to judge
+
+_SEQUENCE, _OID, _BIT_STRING = 0x30, 0x06, 0x03
+_NULL = b"\x05\x00"
+_ECDSA_WITH_SHA2 = [bytes.fromhex("2a8648ce3d0403") + bytes((which,)) for which in (2, 3, 4)]
+_WITHOUT_NULL = {
+    der.encode(_SEQUENCE, der.encode(_OID, oid) + _NULL): der.encode(_SEQUENCE, der.encode(_OID, oid))
+    for oid in _ECDSA_WITH_SHA2
+}
+_ECDSA: dict[x509.ObjectIdentifier, hashes.HashAlgorithm] = {
+    SignatureAlgorithmOID.ECDSA_WITH_SHA256: hashes.SHA256(),
+    SignatureAlgorithmOID.ECDSA_WITH_SHA384: hashes.SHA384(),
+    SignatureAlgorithmOID.ECDSA_WITH_SHA512: hashes.SHA512(),
+}
+_RSA: dict[x509.ObjectIdentifier, hashes.HashAlgorithm] = {
+    SignatureAlgorithmOID.RSA_WITH_SHA256: hashes.SHA256(),
+    SignatureAlgorithmOID.RSA_WITH_SHA384: hashes.SHA384(),
+    SignatureAlgorithmOID.RSA_WITH_SHA512: hashes.SHA512(),
+}
+
+
+class Opened(NamedTuple):
+    """The octets that were signed, as received, and all octets in a form that the library reads."""
+
+    signed: bytes
+    readable: bytes
+    repaired: bool
+
+
+def open_signed(encoded: bytes) -> Opened:
+    """Take a certificate or CRL in DER apart; `ValueError` when it is not of that form.
+
+    Some production certificates, of Java before 16, carry NULL beside ecdsa-with-SHA256 (RFC 5758 §3.2: nothing
+    belongs there), and the library reads none of them. Where exactly this NULL stands at both places, `readable`
+    has it taken out; the signature is over what was received, so `signed` is never touched.
+    """
+    signed, algorithm, signature = der.elements(der.only(encoded, _SEQUENCE))
+    at = 0
+    while (inner := der.first(signed.content, at)).tag != _SEQUENCE:  # version and serial number stand before it
+        at += len(inner.encoded)
+    if inner.encoded != algorithm.encoded:
+        raise ValueError("the signature algorithm is not the one that was signed")  # RFC 5280 §4.1.1.2, §5.1.1.2
+    plain = _WITHOUT_NULL.get(algorithm.encoded)
+    if plain is None:
+        return Opened(signed.encoded, encoded, False)
+    behind = at + len(inner.encoded)
+    content = signed.content[:at] + plain + signed.content[behind:]
+    readable = der.encode(_SEQUENCE, der.encode(signed.tag, content) + plain + signature.encoded)
+    return Opened(signed.encoded, readable, True)
+
+
+def is_signed_by(
+    key: object, document: x509.Certificate | x509.CertificateRevocationList, signed: bytes, *, any_key: bool
+) -> bool:
+    """Whether the signature of `document` over the octets `signed` is one by this issuer's key (S-084).
+
+    P-256 with SHA-256; with `any_key` also P-384, RSA of `RSA_BITS`, and SHA-384 or SHA-512. What is outside of that
+    is a `CertificateError(CERTIFICATE_KEY)`.
+    """
+    if not (is_plain(key) or (any_key and _is_strong(key))):
+        raise CertificateError(Detail.CERTIFICATE_KEY, "the key of an issuer is not on the curve P-256")
+    algorithm = document.signature_algorithm_oid
+    if algorithm not in _ECDSA and algorithm not in _RSA:
+        raise CertificateError(Detail.CERTIFICATE_KEY, "a signature is not ECDSA with SHA-256")
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey) and algorithm in _ECDSA:
+            if not (any_key or is_plainly_signed(document)):
+                raise CertificateError(Detail.CERTIFICATE_KEY, "a signature is not ECDSA with SHA-256")
+            key.verify(document.signature, signed, ec.ECDSA(_ECDSA[algorithm]))
+        elif isinstance(key, rsa.RSAPublicKey) and algorithm in _RSA:
+            key.verify(document.signature, signed, padding.PKCS1v15(), _RSA[algorithm])
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
+
+
+def is_plain(key: object) -> bool:
+    """Whether it is a key on P-256, as all of SHAKEN should be."""
+    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
+
+
+def is_plainly_signed(document: x509.Certificate | x509.CertificateRevocationList) -> bool:
+    """Whether it is signed by ECDSA with SHA-256, as all of SHAKEN should be."""
+    return document.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
+
+
+def _is_strong(key: object) -> bool:
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size in RSA_BITS
+    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1)

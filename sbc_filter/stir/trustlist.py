@@ -1,0 +1,146 @@
+"""The STI-PA's list of approved certification authorities (ATIS-1000084; S-091): a JWT that holds anchors.
+
+Header, as the STI-PA of the United States writes it: {"alg":"ES256","typ":"JWT","x5u":…}; x5c is read as well.
+Payload: {"version":"1.0","sequence":n,"exp":seconds,"trustList":["-----BEGIN CERTIFICATE-----…", …]}.
+"""
+
+import json
+from binascii import a2b_base64
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from sbc_filter.errors import CertificateError, Detail, VerificationError
+from sbc_filter.stir.certificate import HOSTILE, MAX_CERTIFICATES, Certificate, parse_certificates
+from sbc_filter.stir.passport import decode_segment
+from sbc_filter.stir.path import Anchors, check_dates, check_extensions, check_issuers, noted, paths
+from sbc_filter.stir.signature import verify_es256
+from sbc_filter.stir.signed import is_plain
+
+MAX_LIST = 4 << 20  # octets; the real one has about 100 KiB
+_MAX_ENTRIES = 10_000
+_LATEST = 1 << 33  # POSIX seconds
+
+
+class TrustList(NamedTuple):
+    """A list whose signature was verified. `expires`: POSIX seconds; `unreadable`: entries that hold no certificate."""
+
+    sequence: int
+    expires: float
+    anchors: tuple[Certificate, ...]
+    unreadable: int
+
+
+def read_trust_list(data: bytes, roots: Sequence[Certificate], now: float | None) -> TrustList:
+    """Read and verify a list: the token alone, or the answer of the STI-PA's API, {"caList": token, …}, as it came.
+
+    Its signer's certificate comes with it (x5c) and leads to one of `roots`, or is one of them. `now` (POSIX seconds)
+    is what the signer's path and `exp` are held against; None where the time does not matter. Raises `ValueError`
+    with what is wrong.
+    """
+    if len(data) > MAX_LIST:
+        raise ValueError(f"it is larger than {MAX_LIST >> 20} MiB")
+    token = data.strip()
+    if token.startswith(b"{"):
+        token = str(_object(token).get("caList")).encode()
+    try:
+        header, payload, signature = token.split(b".")
+        jose, claims = _object(decode_segment(header)), _object(decode_segment(payload))
+    except (VerificationError, ValueError):
+        raise ValueError("it is no signed list: three parts of base64url, of which the first two are JSON") from None
+    if jose.get("alg") != "ES256" or "crit" in jose:  # an allow-list of one (S-002)
+        raise ValueError("its header asks for something else than ES256")
+    _check_signature(b"%b.%b" % (header, payload), signature, _signers(jose, roots, now))
+    return _read_claims(claims, now)
+
+
+def _signers(jose: dict[str, Any], roots: Sequence[Certificate], now: float | None) -> Sequence[Certificate]:
+    """Those who may have signed it: the certificate that it brings, if it leads to a root, else one of the roots."""
+    chain = jose.get("x5c")
+    faults: list[CertificateError] = []
+    if chain is None:
+        found = []
+        for root in roots:
+            with noted(faults):
+                _check_signer((root,), now)
+                found.append(root)
+        return found
+    if not isinstance(chain, list) or not 1 <= len(chain) <= MAX_CERTIFICATES:
+        raise ValueError("x5c in its header is no list of certificates")
+    try:
+        given = [Certificate.parse(a2b_base64(str(each).encode(), strict_mode=True)) for each in chain]
+    except HOSTILE as error:
+        raise ValueError(f"a certificate in its header cannot be read: {error}") from None
+    with noted(faults):
+        for path in paths(given[0], given, Anchors(roots), faults):
+            with noted(faults):
+                _check_signer(path, now)
+                return given[:1]
+    raise ValueError(f"its signer is not believed: {faults[0]}")
+
+
+def _check_signer(path: tuple[Certificate, ...], now: float | None) -> None:
+    """Whether the first of the path may sign lists; `CertificateError` when it may not."""
+    signer = path[0]
+    if not is_plain(signer.parsed.public_key()):
+        raise CertificateError(Detail.CERTIFICATE_KEY, "its key is not on the curve P-256")
+    if not signer.usage("digital_signature"):
+        raise CertificateError(Detail.CERTIFICATE_PROFILE, "its key may not sign")
+    if now is not None:
+        check_dates(path, now)
+    check_extensions(path)
+    check_issuers(path)
+
+
+def _check_signature(signed: bytes, signature: bytes, signers: Sequence[Certificate]) -> None:
+    for signer in signers:
+        key = signer.parsed.public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        try:
+            return verify_es256(key, signed, signature)
+        except VerificationError:
+            continue
+    raise ValueError("its signature is by none of those that trust_list_root names, nor by one whom they vouch for")
+
+
+def _read_claims(claims: dict[str, Any], now: float | None) -> TrustList:
+    version, sequence, expires, listed = (claims.get(name) for name in ("version", "sequence", "exp", "trustList"))
+    if str(version).partition(".")[0] != "1":
+        raise ValueError("its version is not 1")
+    if not isinstance(sequence, int) or isinstance(sequence, bool) or sequence < 0:
+        raise ValueError("it has no sequence number")
+    if not isinstance(expires, int | float) or isinstance(expires, bool) or not 0 <= expires < _LATEST:
+        raise ValueError("it has no time of expiry (exp)")
+    if now is not None and now > expires:
+        raise ValueError(f"it was valid until {datetime.fromtimestamp(expires, UTC):%Y-%m-%d %H:%M} UTC")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= _MAX_ENTRIES:
+        raise ValueError("it has no trustList")
+    anchors: list[Certificate] = []
+    unreadable = 0
+    for entry in listed:
+        try:
+            anchors += parse_certificates(str(entry).encode())
+        except CertificateError:
+            unreadable += 1  # one authority less is better than none
+    if not anchors:
+        raise ValueError("no certificate in its trustList can be read")
+    return TrustList(sequence, float(expires), tuple(dict.fromkeys(anchors)), unreadable)
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data, object_pairs_hook=_once)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object")
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return found

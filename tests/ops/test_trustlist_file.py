@@ -1,0 +1,181 @@
+"""S-091: the trust list as a file of the operator's: what is kept of it, and what is said when it is no good."""
+
+import time
+from pathlib import Path
+
+import pytest
+from support.trustlists import trust_list
+
+from sbc_filter.errors import ConfigurationError
+from sbc_filter.ops import config
+from sbc_filter.ops.cli import main
+from sbc_filter.ops.pki import Authority, Maker, pem
+from sbc_filter.ops.setup import Setup, read_all
+from sbc_filter.ops.trustlist import KEPT, keep_list
+
+_MAKER = Maker(1_700_000_000, "trust list")
+STI_PA = _MAKER.root("STI-PA Root", days=36500)
+SIGNER = _MAKER.leaf(STI_PA, days=36500)
+FIRST, SECOND = _MAKER.root("First", days=36500), _MAKER.root("Second", days=36500)
+LATER = 4_000_000_000.0  # in 2096
+SETTINGS = """
+[trust]
+trust_list = "list.jwt"
+trust_list_root = "sti-pa.pem"
+[certificates]
+cache = "cache"
+"""
+VERIFY = '[[rule]]\nname = "verify"\naction = "verify"\n'
+GET = "get the current list from your policy administrator"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "verify.toml").write_text(VERIFY)
+    (tmp_path / "c.toml").write_text(SETTINGS)
+    (tmp_path / "sti-pa.pem").write_bytes(pem(STI_PA.certificate))
+    put(tmp_path, (FIRST,))
+    return tmp_path
+
+
+def put(folder: Path, anchors: tuple[Authority, ...], *, exp: float = LATER, sequence: int = 5) -> bytes:
+    data = trust_list(SIGNER, anchors, exp=exp, sequence=sequence, chain=(SIGNER,))
+    (folder / "list.jwt").write_bytes(data)
+    return data
+
+
+def anchors(made: Setup) -> list[str]:
+    return [anchor.subject.rfc4514_string().split(",")[0] for anchor in made.trust.anchors]
+
+
+def remarks(folder: Path, made: Setup) -> list[str]:
+    return [str(remark).replace(f"{folder}/", "/") for remark in made.remarks]
+
+
+def problems(folder: Path) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        read_all(folder / "c.toml")
+    return [str(problem).replace(f"{folder}/", "/") for problem in caught.value.problems]
+
+
+def keep(folder: Path) -> None:
+    keep_list(config.load(folder / "c.toml"))
+
+
+def test_the_list_adds_its_anchors(folder: Path) -> None:
+    made = read_all(folder / "c.toml")
+    assert (anchors(made), made.remarks) == (["CN=First"], ())
+    (folder / "second.pem").write_bytes(pem(SECOND.certificate))
+    (folder / "c.toml").write_text(SETTINGS.replace("[trust]", '[trust]\nanchors = "second.pem"'))
+    assert anchors(read_all(folder / "c.toml")) == ["CN=Second", "CN=First"]
+
+
+def test_nothing_is_kept_but_by_run(folder: Path) -> None:
+    read_all(folder / "c.toml")
+    assert not (folder / "cache").exists()
+
+
+def test_what_is_kept(folder: Path) -> None:
+    data = put(folder, (FIRST,))
+    keep(folder)
+    kept = folder / "cache" / KEPT
+    assert [path.name for path in (folder / "cache").iterdir()] == [KEPT]
+    assert (kept.read_bytes(), kept.stat().st_mode & 0o777) == (data, 0o644)
+    assert kept.stat().st_mtime > time.time() + 86400 * 365  # the cache sweeps by time, the earliest first
+    put(folder, (FIRST, SECOND), sequence=6)
+    keep(folder)
+    assert kept.read_bytes() == (folder / "list.jwt").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("exp", "sequence", "why"),
+    [
+        (LATER, 4, "its sequence number 4 is behind 5, which was there before"),
+        (1_700_000_100.0, 6, "it was valid until 2023-11-14 22:15 UTC"),
+    ],
+)
+def test_a_list_that_went_back_or_is_over(exp: float, sequence: int, why: str, folder: Path) -> None:
+    """The last good one counts, and is not overwritten."""
+    data = put(folder, (FIRST,))
+    keep(folder)
+    put(folder, (SECOND,), exp=exp, sequence=sequence)
+    made = read_all(folder / "c.toml")
+    assert anchors(made) == ["CN=First"]
+    assert remarks(folder, made) == [
+        f"/c.toml: trust.trust_list: /list.jwt: {why}: {GET};"
+        " the last good one is used, which holds until 2096-10-02 07:06 UTC"
+    ]
+    keep(folder)
+    assert (folder / "cache" / KEPT).read_bytes() == data
+
+
+def test_no_good_list_at_all(folder: Path) -> None:
+    no_anchor = (
+        "/c.toml: trust.anchors: there is no trust anchor, so nothing could ever verify:"
+        " name the PEM files of the roots you trust"
+    )
+    put(folder, (FIRST,), exp=1_700_000_100.0)
+    over = f"/c.toml: trust.trust_list: /list.jwt: it was valid until 2023-11-14 22:15 UTC: {GET}"
+    assert problems(folder) == [over, no_anchor]
+    keep(folder)
+    assert not (folder / "cache").exists()
+    (folder / "cache").mkdir()
+    (folder / "cache" / KEPT).write_bytes((folder / "list.jwt").read_bytes())  # over as well
+    assert problems(folder) == [over, no_anchor]
+    (folder / "list.jwt").unlink()
+    assert problems(folder)[0] == f"/c.toml: trust.trust_list: /list.jwt: No such file or directory: {GET}"
+
+
+def test_what_is_kept_is_believed_for_its_signature_alone(folder: Path) -> None:
+    """Whoever can write the cache cannot make an anchor of it, nor stop the true list by a high number."""
+    other = _MAKER.root("Other", days=36500)
+    (folder / "cache").mkdir()
+    (folder / "cache" / KEPT).write_bytes(trust_list(other, (SECOND,), exp=LATER, sequence=99))
+    assert anchors(read_all(folder / "c.toml")) == ["CN=First"]
+
+
+def test_the_calls_of_a_replay_have_times_of_their_own(folder: Path) -> None:
+    put(folder, (FIRST,), exp=1_700_000_100.0)
+    assert anchors(read_all(folder / "c.toml", live=False)) == ["CN=First"]
+
+
+def test_a_certificate_that_cannot_be_read(folder: Path) -> None:
+    listed = [pem(FIRST.certificate).decode(), "-----BEGIN"]
+    data = trust_list(SIGNER, (), exp=LATER, chain=(SIGNER,), trustList=listed)
+    (folder / "list.jwt").write_bytes(data)
+    made = read_all(folder / "c.toml")
+    assert remarks(folder, made) == [
+        "/c.toml: trust.trust_list: /list.jwt: 1 of its certificates cannot be read and are left out"
+    ]
+
+
+def test_check_says_what_run_can_live_with(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--config", str(folder / "c.toml")]) == 0
+    assert ": good\n" in capsys.readouterr().out
+    keep(folder)
+    put(folder, (SECOND,), sequence=4)
+    assert main(["check", "--config", str(folder / "c.toml")]) == 1
+    said = capsys.readouterr().out
+    assert ": good\n" not in said
+    assert said.splitlines()[-1].startswith(f"error: {folder}/c.toml: trust.trust_list: ")
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "cache").write_text("")
+    keep(folder)
+    assert caplog.messages == [f"the trust list cannot be kept in {folder}/cache: File exists"]
+
+
+def test_s092_who_signs_the_list_may_sign_crls(folder: Path) -> None:
+    """The STI-PA does both, and is no anchor for calls."""
+    (folder / "c.toml").write_text(SETTINGS.replace("[trust]", '[trust]\ncrls = "crl.pem"\ncrl_policy = "hard"'))
+    issuing = _MAKER.issuing(FIRST, days=36500)
+    good, revoked = _MAKER.leaf(issuing, days=36500), _MAKER.leaf(issuing, days=36500)
+    (folder / "crl.pem").write_bytes(pem(_MAKER.crl(STI_PA, (revoked.certificate,), days=36500)))
+    store = read_all(folder / "c.toml").trust
+    below = pem(issuing.certificate)
+    assert store.read(pem(good.certificate) + below, time.time()).spc == "1234"
+    for chain, why in ((pem(revoked.certificate) + below, "SHAKEN 1234"), (pem(SIGNER.certificate), "no path")):
+        with pytest.raises(Exception, match=why):
+            store.read(chain, time.time())

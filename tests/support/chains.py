@@ -1,0 +1,173 @@
+"""Chains, CRLs and what becomes of them: each departs from the profile of SHAKEN in exactly what is said."""
+
+import base64
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from sbc_filter.errors import CertificateError, Detail, Outcome
+from sbc_filter.ops.pki import Authority, Maker, pem
+from sbc_filter.stir import der, tnauthlist
+from sbc_filter.stir.certificate import SigningCertificate
+from sbc_filter.stir.crl import RevocationList
+from sbc_filter.stir.tnauthlist import TnAuthList, encode_tnauthlist
+from sbc_filter.stir.trust import TrustStore
+
+NOW = 1_800_000_000.0
+BEGIN = datetime.fromtimestamp(NOW - 3600, UTC)
+MAKER = Maker(NOW, "trust")
+LAB = MAKER.laboratory()
+ROOT, ISSUING, LEAF = LAB.root, LAB.issuing, LAB.leaf
+OTHER = Maker(NOW, "other").laboratory()  # the same names, other keys
+DAY = 86400.0
+USAGES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+    "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+)  # fmt: skip
+SPC = TnAuthList(("1234",))
+
+
+def name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def make(
+    parent: Any = ROOT,
+    common: str = "made",
+    *,
+    ca: bool | None = False,
+    limit: int | None = None,
+    usage: str | None = "",
+    numbers: bytes | None = b"spc",
+    key: Any = None,
+    signer: Any = None,
+    digest: Any = hashes.SHA256,
+    issuer: x509.Name | None = None,
+    days: tuple[float, float] = (0, 100),
+    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
+    serial: int = 0,
+) -> Any:
+    """A certificate that departs from the profile in exactly what is said; `parent` None signs itself."""
+    key = key or MAKER.key()
+    subject = name(common)
+    above = issuer or (parent.certificate.subject if parent else subject)
+    begin, end = (BEGIN + timedelta(days=day) for day in days)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(above).public_key(key.public_key())
+    builder = builder.serial_number(serial or x509.random_serial_number()).not_valid_before(begin).not_valid_after(end)
+    if ca is not None:
+        builder = builder.add_extension(x509.BasicConstraints(ca, limit if ca else None), True)
+    if usage is not None:
+        allowed = usage.split() or (["key_cert_sign"] if ca else ["digital_signature"])
+        builder = builder.add_extension(x509.KeyUsage(**{each: each in allowed for each in USAGES}), True)
+    if numbers is not None and not ca:
+        value = encode_tnauthlist(SPC) if numbers == b"spc" else numbers
+        builder = builder.add_extension(unknown(tnauthlist.OID, value), False)
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    signer = signer or (parent.key if parent else key)
+    plain = isinstance(signer, ed25519.Ed25519PrivateKey)
+    return Authority(builder.sign(signer, None if plain else digest()), key)
+
+
+def unknown(oid: str, value: bytes) -> x509.UnrecognizedExtension:
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
+
+
+def judged(*chain: Any, **how: Any) -> SigningCertificate | Detail | None:
+    """What becomes of a chain, as it comes out of a file; the keywords are those of `judged_body`."""
+    return judged_body(b"".join(pem(each.certificate) for each in chain), **how)
+
+
+def judged_body(
+    body: bytes,
+    *,
+    anchors: Sequence[Any] = (ROOT,),
+    at: float = NOW,
+    crls: Sequence[Any] = (),
+    policy: str = "soft",
+    tolerate: str = "",
+    policies: str = "",
+    crl_signers: Sequence[Any] = (),
+) -> SigningCertificate | Detail | None:
+    """What becomes of a body; a CRL may be given by its octets."""
+    store = TrustStore(
+        [anchor.certificate for anchor in anchors],
+        [RevocationList.parse(crl) if isinstance(crl, bytes) else RevocationList(crl) for crl in crls],
+        policy,
+        tolerate=frozenset(tolerate.split()),
+        policies=frozenset(policies.split()),
+        crl_signers=[signer.certificate for signer in crl_signers],
+    )
+    try:
+        return store.read(body, at)
+    except CertificateError as error:
+        return error.detail if error.outcome is Outcome.UNTRUSTED else None
+
+
+def trusted(*chain: Any, **how: Any) -> bool:
+    return isinstance(judged(*chain, **how), SigningCertificate)
+
+
+def crl(
+    signer: Any,
+    *entries: tuple[int, x509.Name | None],
+    issuer: x509.Name | None = None,
+    indirect: bool = True,
+    key: Any = None,
+    days: tuple[float, float] = (0, 100),
+    only: str = "",
+    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
+) -> Any:
+    begin, end = (BEGIN + timedelta(days=day) for day in days)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer or signer.certificate.subject)
+    builder = builder.last_update(begin).next_update(end)
+    if indirect:
+        where = x509.RelativeDistinguishedName(name("d").rdns[0])
+        builder = builder.add_extension(
+            x509.IssuingDistributionPoint(
+                None,
+                where,
+                only == "user",
+                only == "ca",
+                frozenset({x509.ReasonFlags.key_compromise}) if only == "reasons" else None,
+                True,
+                only == "attribute",
+            ),
+            True,
+        )
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    for serial, of in entries:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(begin)
+        if of is not None:
+            entry = entry.add_extension(x509.CertificateIssuer([x509.DirectoryName(of)]), True)
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(key or signer.key, hashes.SHA256())
+
+
+def entry(authority: Any) -> tuple[int, x509.Name]:
+    return authority.certificate.serial_number, authority.certificate.issuer
+
+
+_PLAIN = bytes.fromhex("300a 0608 2a8648ce3d040302")  # ecdsa-with-SHA256, as RFC 5758 §3.2 has it ...
+_NULL = bytes.fromhex("300c 0608 2a8648ce3d040302 0500")  # ... and with the NULL of Java before 16
+
+
+def with_null(document: Any, key: ec.EllipticCurvePrivateKey, inside: bytes = _NULL, outside: bytes = _NULL) -> bytes:
+    """DER of a certificate or CRL with other algorithm identifiers, signed anew with its issuer's key."""
+    signed = next(der.elements(der.only(document.public_bytes(Encoding.DER), 0x30)))
+    parts = (inside if part.encoded == _PLAIN else part.encoded for part in der.elements(signed.content))
+    octets = der.encode(0x30, b"".join(parts))
+    signature = key.sign(octets, ec.ECDSA(hashes.SHA256()))
+    return der.encode(0x30, octets + outside + der.encode(0x03, b"\0" + signature))
+
+
+def as_pem(octets: bytes, label: str = "CERTIFICATE") -> bytes:
+    """PEM of octets that the library would not read."""
+    return f"-----BEGIN {label}-----\n".encode() + base64.encodebytes(octets) + f"-----END {label}-----\n".encode()
