@@ -108,7 +108,9 @@ def any_value(rng: Random, like: Any) -> Any:
     if kind == 3 and isinstance(like, int):
         return like + rng.choice((-61, -60, -1, 1, 60, 61, 300, 10**9, 10**12))
     if kind == 4 and isinstance(like, int):
-        return Raw(rng.choice((f"{like}.0", f"{like}.5", f"{like}e0", f'"{like}"', f"{like / 1e9!r}e9", f" {like}\t")).encode())
+        return Raw(
+            rng.choice((f"{like}.0", f"{like}.5", f"{like}e0", f'"{like}"', f"{like / 1e9!r}e9", f" {like}\t")).encode()
+        )
     if kind == 5 and isinstance(like, str):
         return Raw(b'"' + "".join(f"\\u{ord(each):04x}" for each in like if ord(each) < 0x10000).encode() + b'"')
     if kind == 6:
