@@ -12,10 +12,10 @@ from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.errors import VerificationError
 from sbc_filter.ops.pki import X5U, pem
 from sbc_filter.packet.packet import parse
+from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.sip.identity import split_identity
 from sbc_filter.stir.certificate import parse_certificates
 from sbc_filter.stir.verification import Call, Missing, verify
-from sbc_filter.rules.model import VerifyOptions
 from support.calls import CALLED, CALLER, LAB, NOW, TRUST, arriving, identity, invite, make_engine
 from support.mutate import mutant
 from support.oracle import may_pass
@@ -139,11 +139,14 @@ _GOOD = identity().partition(": ")[2].encode()
 _HEADER, _PAYLOAD, _REST = _GOOD.split(b".", 2)
 _SIGNATURE, _, _PARAMETERS = _REST.partition(b";")
 _PIECES = (
-    *(_HEADER, _PAYLOAD, _SIGNATURE, _HEADER, _PAYLOAD, _SIGNATURE, b".", b".", b".", b".", b";", b";", b"=", b" ", b"\t"),
+    *(_HEADER, _PAYLOAD, _SIGNATURE, _HEADER, _PAYLOAD, _SIGNATURE, b".", b".", b".", b"."),
+    *(b";", b";", b"=", b" ", b"\t", b"."),
     *(b"\r\n ", b"\r\n", b"\n", b"\0", b'"', b"\\", b"<", b">", b",", b"@", b"?", b"#", b"%", b"info", b"alg", b"ppt"),
     *(b"ES256", b"shaken", b"info=<", X5U.encode(), b">;alg=ES256;ppt=shaken", b"eyJ", b"e30", b"W10", b"AA", b"=="),
-    *(b"sip:", b"tel:", b"+12155550100", b"12155550199", b"sip:+12155550100@h", b";tag=1", b";verstat=TN-Validation-Passed"),
-    *(b"\xff", "é".encode(), b"a" * 100, b"." * 100, b";" * 100, b"<" * 50, b'"' * 51, b"\\" * 51, b"(" * 50, _PARAMETERS),
+    *(b"sip:", b"tel:", b"+12155550100", b"12155550199", b"sip:+12155550100@h", b";tag=1"),
+    *(b";verstat=TN-Validation-Passed", b";user=phone"),
+    *(b"\xff", "é".encode(), b"a" * 100, b"." * 100, b";" * 100, b"<" * 50, b'"' * 51, b"\\" * 51, b"(" * 50),
+    _PARAMETERS,
 )  # fmt: skip
 
 

@@ -29,11 +29,12 @@ URLS = (
     X5U, X5U + "?", X5U + "#", X5U + "?x=1", X5U.upper(), X5U.replace("https", "http"), X5U.replace("https", "HTTPS"),
     X5U.replace(".org", ".org:443"), X5U.replace(".org", ".org:8443"), X5U.replace(".org", ".org:99999"),
     X5U.replace(".org", ".org."), X5U.replace("//", "//user:pass@"), X5U.replace("/shaken", "/../shaken"),
-    X5U.replace("shaken", "sh%61ken"), X5U.replace("shaken", ";a=b,c"), X5U.replace("shaken", "é"), "https://127.0.0.1/a.pem",
-    "https://[::1]/a.pem", "https://[::ffff:127.0.0.1]/a", "https://2130706433/", "https://0x7f.1/", "https://localhost/a",
-    "https://10.0.0.1/a", "https://169.254.169.254/latest/", "file:///etc/passwd", "gopher://a/", "data:,x", "//a/b", "a",
-    "https://", "https:///a", "https://a\\@b/", "https://a/\r\nX: y", "https://a/ b", "https://a/\0", "https://" + "a" * 3000,
-    "https://" + "a." * 200 + "org/", "https://[fe80::1%25eth0]/", "javascript:1", "ldap://a/", "https://xn--a/", "https://ａ/",
+    X5U.replace("shaken", "sh%61ken"), X5U.replace("shaken", ";a=b,c"), X5U.replace("shaken", "é"),
+    "https://127.0.0.1/a.pem", "https://[::1]/a.pem", "https://[::ffff:127.0.0.1]/a", "https://2130706433/",
+    "https://0x7f.1/", "https://localhost/a", "https://10.0.0.1/a", "https://169.254.169.254/latest/",
+    "file:///etc/passwd", "gopher://a/", "data:,x", "//a/b", "a", "https://", "https:///a", "https://a\\@b/",
+    "https://a/\r\nX: y", "https://a/ b", "https://a/\0", "https://" + "a" * 3000, "https://" + "a." * 200 + "org/",
+    "https://[fe80::1%25eth0]/", "javascript:1", "ldap://a/", "https://xn--a/", "https://ａ/",
 )  # fmt: skip
 
 
@@ -162,7 +163,12 @@ def _own_key(token: _Token, rng: Random) -> None:
     """Signed by a stranger who says where his key is."""
     token.key = STRANGER
     numbers_of = STRANGER.public_key().public_numbers()
-    jwk = {"kty": "EC", "crv": "P-256", "x": _b64(numbers_of.x.to_bytes(32, "big")).decode(), "y": _b64(numbers_of.y.to_bytes(32, "big")).decode()}  # fmt: skip
+    jwk = {
+        "kty": "EC",
+        "crv": "P-256",
+        "x": _b64(numbers_of.x.to_bytes(32, "big")).decode(),
+        "y": _b64(numbers_of.y.to_bytes(32, "big")).decode(),
+    }
     _set(
         token,
         **rng.choice(({"jwk": from_python(jwk)}, {"jku": "https://a.example/"}, {"x5c": ["MIIB"]}, {"kid": "1"}, {})),
@@ -192,7 +198,20 @@ def _url(token: _Token, rng: Random) -> None:
 def _number(token: _Token, rng: Random) -> None:
     """Numbers that are nearly, or in another spelling, those of the call."""
     number = rng.choice((CALLER, CALLED))
-    spelled = rng.choice((f"+{number}", f"00{number}", number[1:], f"{number}0", f" {number}", f"{number};x=1", f"({number})", f"+{number}@a", "".join(f"{digit}-" for digit in number), number.translate({48 + at: 0x660 + at for at in range(10)})))  # fmt: skip
+    spelled = rng.choice(
+        (
+            f"+{number}",
+            f"00{number}",
+            number[1:],
+            f"{number}0",
+            f" {number}",
+            f"{number};x=1",
+            f"({number})",
+            f"+{number}@a",
+            "".join(f"{digit}-" for digit in number),
+            number.translate({48 + at: 0x660 + at for at in range(10)}),
+        )
+    )
     if isinstance(token.claims, Object):
         orig = rng.choice(({"tn": spelled}, {"uri": f"sip:{spelled}@a.example;user=phone"}, {"uri": f"tel:{spelled}"}))
         dest = rng.choice(({"tn": [spelled]}, {"tn": ["1", spelled]}, {"uri": [f"sip:{spelled}@a"], "tn": [CALLED]}))
@@ -307,11 +326,37 @@ def _parameter(token: _Token, rng: Random) -> None:
         elif kind == 4:
             parts[at] = name + rng.choice((b" = ", b"= ", b"==", b"", b"\t=\r\n ")) + value
         elif kind == 5:
-            parts[at] = name + equals + rng.choice((b'"%b"', b'"<%b>"', b"<%b>", b"'%b'", b'"%b', b"%b>", b'"\\%b"', b" %b ", b"%b,")) % value  # fmt: skip
+            parts[at] = (
+                name
+                + equals
+                + rng.choice((b'"%b"', b'"<%b>"', b"<%b>", b"'%b'", b'"%b', b"%b>", b'"\\%b"', b" %b ", b"%b,")) % value
+            )
         elif kind == 6:
-            parts.insert(at, rng.choice((b"", b" ", b"x", b"x=", b'x="a;b"', b"x=<a;b>", b"=", b"x=y=z", b"x=[::1]", b"\0", b"info", b"alg=none")))  # fmt: skip
+            parts.insert(
+                at,
+                rng.choice(
+                    (
+                        b"",
+                        b" ",
+                        b"x",
+                        b"x=",
+                        b'x="a;b"',
+                        b"x=<a;b>",
+                        b"=",
+                        b"x=y=z",
+                        b"x=[::1]",
+                        b"\0",
+                        b"info",
+                        b"alg=none",
+                    )
+                ),
+            )
         elif kind == 7:
-            parts[at] = name + equals + rng.choice((b"", b"none", b"ES384", b"es256", b"SHAKEN", b"div", b"\xff\xfe", b"x" * 5000))  # fmt: skip
+            parts[at] = (
+                name
+                + equals
+                + rng.choice((b"", b"none", b"ES384", b"es256", b"SHAKEN", b"div", b"\xff\xfe", b"x" * 5000))
+            )
         elif kind == 8:
             parts[at] += rng.choice((b",", b", y", b" z", b">", b'"', b"\0", b"\x7f"))
         else:

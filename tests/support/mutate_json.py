@@ -10,15 +10,34 @@ _NUMBERS = (
 )  # fmt: skip
 _STRINGS = (
     "", " ", "\0", "+", "*", "#", "12155550100", "+12155550100", "12155550199", "1215 555-0100", "tel:+12155550100",
-    "sip:+12155550100@carrier.example;user=phone", "12155550100;ext=1", "１２１５５５５０１００", "anonymous", "\u202e1",
-    "\r\nX-Injected: 1", '";x="', "<>", "%00", "\U0001f4de" * 20, "A", "a", "Α", "D", "shaken", "passport", "ES256",
+    "sip:+12155550100@carrier.example;user=phone", "12155550100;ext=1", "１２１５５５５０１００", "anonymous",
+    "\u202e1", "\r\nX-Injected: 1", '";x="', "<>", "%00", "\U0001f4de" * 20, "A", "a", "Α", "D",
+    "shaken", "passport", "ES256",
     "x" * 3000, "../" * 30, "\ud800", "\udfff\ud800",
 )  # fmt: skip
 _NAMES = (
     "orig", "dest", "iat", "attest", "origid", "tn", "uri", "ORIG", "Iat", "orig\0", " iat", "", "exp", "nbf", "div",
     "opt", "rcd", "rph", "mky", "crit", "alg", "typ", "ppt", "x5u", "jwk", "jku", "x5c", "kid", "b64", "__proto__",
 )  # fmt: skip
-_WRONG = (b"", b"{", b"}", b"[", b"]", b'"', b",", b":", b"\\", b"\0", b"\xff", b"\xc0\xae", b"//", b"'", b"null", b" ", b"\x0b")  # fmt: skip
+_WRONG = (
+    b"",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b'"',
+    b",",
+    b":",
+    b"\\",
+    b"\0",
+    b"\xff",
+    b"\xc0\xae",
+    b"//",
+    b"'",
+    b"null",
+    b" ",
+    b"\x0b",
+)
 
 
 class Raw(bytes):
@@ -31,6 +50,8 @@ class Object(list[tuple[str, Any]]):
 
 def from_python(value: Any) -> Any:
     """Dicts become `Object`, so that they can be bent."""
+    if isinstance(value, Object):
+        return value
     if isinstance(value, dict):
         return Object((key, from_python(each)) for key, each in value.items())
     if isinstance(value, list):

@@ -15,7 +15,7 @@ from typing import Any
 
 import jwt
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -43,7 +43,10 @@ def _true(value: bytes, body: bytes, root: bytes, caller: str, called: str, now:
     leaf = _trusted_leaf(body, root, int(now))
     if leaf is None or not all(map(_canonical, token.split(b"."))):
         return False
-    key = leaf.public_key()
+    try:
+        key = leaf.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return False
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         return False
     signed, _, signature = token.rpartition(b".")
