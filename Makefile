@@ -39,7 +39,7 @@ pcaps:
 	@scripts/bootstrap.sh test
 	$(BIN)/python tests/make_pcaps.py --accept
 
-# DATA=FOLDER: captures in FOLDER/pcaps, messages in FOLDER/torture
+# DATA=FOLDER: captures in FOLDER/pcaps, messages in FOLDER/torture, identities with their keys in FOLDER/identities
 conformance:
 	@scripts/bootstrap.sh test
 	@$(BIN)/python tests/conformance.py $(DATA)

@@ -21,8 +21,7 @@ from support.mutate import mutant
 from support.oracle import may_pass
 
 ROOT = pem(LAB.root.certificate)
-PASSED = b"verstat=TN-Validation-Passed"
-STRANGERS = "the judge would pass it"
+PASSED = re.compile(rb";verstat=TN-Validation-Passed[;@>]")
 _CERTIFICATE = TRUST.validate(parse_certificates(LAB.chain), NOW)
 _LARGEST = 65000
 _PER_ENGINE = 500  # cases, so that an engine's memories neither stay empty nor hide what grows
@@ -57,7 +56,7 @@ class Fuzzer:
         # NUL is white space to the program, in what it judges as in what it sends on.
         values = [value.replace(b"\0", b" ") for value in case.values]
         would = may_pass(values, case.body, ROOT, CALLER, CALLED, NOW)
-        if (outcome == "passed" or PASSED in message) and not would:
+        if (outcome == "passed" or PASSED.search(message)) and not would:
             raise FalsePassed(f"{seed}: {case.what}: {case.values!r} {case.body!r}")
         return Result(outcome, would, case.what)
 
@@ -78,7 +77,7 @@ class Fuzzer:
             at = rng.randrange(len(message))
             message = message[:at] + rng.choice(_PIECES) + message[at + rng.randrange(6) :]
         outcome, out = _run(self._shared(), arriving(message[:_LARGEST]), LAB.chain)
-        if outcome == "passed" or PASSED in out:
+        if outcome == "passed" or PASSED.search(out):
             return _pass_of_soup(seed, outcome, message, out)
         return Result(outcome, None, ("invite",))
 
@@ -91,7 +90,7 @@ class Fuzzer:
 
 def _pass_of_soup(seed: str, outcome: str, message: bytes, out: bytes) -> Result:
     """A mark that was in the message may stay where nobody is told to believe it; a verdict may not."""
-    if outcome != "passed" and out.count(PASSED) <= message.count(PASSED):
+    if outcome != "passed" and len(PASSED.findall(out)) <= len(PASSED.findall(message)):
         return Result(outcome, None, ("invite",))
     # So is a CR by itself.
     unfolded = re.sub(rb"\r?\n[ \t]+", b" ", re.sub(rb"\r(?!\n)|\0", b" ", message))

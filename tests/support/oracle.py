@@ -152,7 +152,7 @@ def _signed_by_one_of(leaf: x509.Certificate, others: list[x509.Certificate]) ->
     for each in others:
         try:
             leaf.verify_directly_issued_by(each)
-        except (ValueError, TypeError, InvalidSignature):
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
             continue
         return True
     return False
