@@ -58,7 +58,8 @@ def _true(value: bytes, body: bytes, root: bytes, caller: str, called: str, now:
         return False
     info = _INFO.search(b";" + parameters)
     return (
-        header.get("typ") == "passport"
+        header.get("alg") == "ES256"
+        and header.get("typ") == "passport"
         and header.get("ppt") in ("shaken", None)
         and info is not None
         and (info[1] or info[2] or info[3] or b"").decode("utf-8", "replace") == header.get("x5u")

@@ -8,6 +8,7 @@ not, as libsecsipid numbers it), or signs the request with `secsipid_add_identit
 import re
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 from string import Template
 
@@ -54,6 +55,14 @@ def missing() -> str | None:
     if shutil.which("kamailio") is None or not any(Path("/usr/lib").rglob("kamailio/modules/secsipid.so")):
         return "needs the packages kamailio and kamailio-secsipid-modules"
     return None
+
+
+def version() -> str:
+    """Of libsecsipid, as Debian's package has it; empty when that cannot be told. 1.2 is what the tables are of."""
+    packages = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Version}\n", "libsecsipid1*"], capture_output=True, text=True, check=False
+    )
+    return next((line for line in packages.stdout.splitlines() if line), "")
 
 
 class Secsipid:
