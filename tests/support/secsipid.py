@@ -59,6 +59,8 @@ def missing() -> str | None:
 
 def version() -> str:
     """Of libsecsipid, as Debian's package has it; empty when that cannot be told. 1.2 is what the tables are of."""
+    if shutil.which("dpkg-query") is None:
+        return ""
     packages = subprocess.run(
         ["dpkg-query", "-W", "-f", "${Version}\n", "libsecsipid1*"], capture_output=True, text=True, check=False
     )
