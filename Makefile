@@ -1,10 +1,11 @@
 # make demo   installs what is missing, then shows the filter at work
 # make test   installs what is missing, then passes the tests
 # make bench  what the engine spends, as multiples of one signature
+# make fuzz   throws mutants and random bytes at it, and has an independent judge look at what passes
 # make pcaps  makes the golden captures anew, and accepts what a replay of them gives
 
 BIN := .venv/bin
-.PHONY: demo test lint compiled bench pcaps conformance clean
+.PHONY: demo test lint compiled bench pcaps conformance fuzz clean
 
 demo:
 	@scripts/bootstrap.sh demo
@@ -39,10 +40,19 @@ pcaps:
 	@scripts/bootstrap.sh test
 	$(BIN)/python tests/make_pcaps.py --accept
 
+<<<<<<< HEAD
 # DATA=FOLDER: captures in FOLDER/pcaps, messages in FOLDER/torture, certificates in FOLDER/certs
+=======
+# DATA=FOLDER: captures in FOLDER/pcaps, messages in FOLDER/torture, identities with their keys in FOLDER/identities
+>>>>>>> h-judge
 conformance:
 	@scripts/bootstrap.sh test
 	@$(BIN)/python tests/conformance.py $(DATA)
+
+# 10,000 mutants of a true call and 1,000,000 random ones; FUZZ="--seed S --start KIND:NUMBER" goes on with a run
+fuzz:
+	@scripts/bootstrap.sh test
+	@$(BIN)/python tests/fuzz.py $(FUZZ)
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,9 +4,12 @@ FOLDER/pcaps are captures of others: every packet has to pass, unchanged without
 verifies everything nothing may differ but the mark. FOLDER/torture are messages (RFC 4475, RFC 5118, one a file):
 as sent, and made an INVITE with an Identity, each has to give one verdict and no exception. FOLDER/certs are
 certificates and chains (*.pem): each has to be read, and to be believed in the middle of its time, with everything
-tolerated that can be, where the folder has its issuer.
+tolerated that can be, where the folder has its issuer. FOLDER/identities are Identity values of others with their
+keys: each signature is judged as its file says, and no call passes whose does not fit; what is refused for another
+reason is named (`--tolerate NAME` as in `[rule.verify].tolerate`).
 """
 
+import argparse
 import re
 import subprocess
 import sys
@@ -17,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from support import outside
 from support.calls import LAB, VERIFY, arriving, identity, make_engine
 
 from sbc_filter.engine.verdict import Verdict
@@ -35,9 +39,9 @@ _EVERYTHING = '[[rule]]\nname = "everything"\naction = "verify"\n'
 _MARK = re.compile(rb"P-Asserted-Identity: <[^>\r\n]*;verstat=[A-Za-z-]+[^>\r\n]*>\r\n|;verstat=[A-Za-z-]+")
 
 
-def main(folder: Path) -> int:
-    """Try all of it; the number of faults."""
-    faults = 0
+def main(folder: Path, tolerated: tuple[str, ...] = ()) -> int:
+    """Try all of it; 1 when there was a fault."""
+    faults = _identities(folder / "identities", tolerated)
     for path in sorted((folder / "pcaps").iterdir()):
         if path.suffix in (".pcap", ".pcapng", ".cap", ".gz"):
             faults += _capture(path)
@@ -88,6 +92,32 @@ def _certificates(folder: Path) -> int:
             noted.update(map(str, found.deviations))
     print(f"certs: {len(chains)} files: {dict(sorted(counts.items()))}; noted: {dict(sorted(noted.items()))}")
     return counts["faults"]
+
+
+def _identities(folder: Path, tolerated: tuple[str, ...]) -> int:
+    """Judge the identities of others; the number of faults."""
+    options = outside.policy(tolerated)
+    faults = 0
+    results: list[outside.Judged] = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            results.append(outside.judge(path, options))
+        except Exception as error:
+            print(f"identities/{path.name}: {error!r}")
+            faults += 1
+    for found in results:
+        faults += found.fault
+        expected = {True: "fits", False: "does not fit", None: "no key"}[found.expected]
+        if found.fault or found.expected is not (found.outcome == "passed"):
+            mark = "FAULT: " if found.fault else ""
+            print(f"identities/{found.name}: {mark}signature {expected}; {found.outcome}; {found.own}".rstrip("; "))
+    kinds = Counter((found.expected, found.outcome == "passed") for found in results)
+    print(
+        f"identities: {len(results)}; signature fits: {kinds[True, True]} passed, {kinds[True, False]} refused;"
+        f" does not fit: {kinds[False, True]} passed, {kinds[False, False]} refused;"
+        f" no key: {kinds[None, True]} passed, {kinds[None, False]} refused; {faults} faults"
+    )
+    return faults
 
 
 def _capture(path: Path) -> int:
@@ -162,6 +192,8 @@ def _try(message: bytes) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: make conformance DATA=FOLDER")
-    sys.exit(main(Path(sys.argv[1])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--tolerate", action="append", default=[], help="a deviation, as rules name it")
+    given = parser.parse_args()
+    sys.exit(main(given.folder, tuple(given.tolerate)))

@@ -97,7 +97,7 @@ def rule(text: str, trunks: tuple[Trunk, ...] = ()) -> Rule:
 
 
 def test_there_is_something_to_read() -> None:
-    assert DOCS.keys() == {"configuration", "operations", "records", "rules"}
+    assert DOCS.keys() == {"configuration", "interoperability", "operations", "records", "rules"}
     assert len(blocks("rules")) >= 14
     assert len(blocks("configuration")) >= 8
 

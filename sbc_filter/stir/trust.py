@@ -16,7 +16,8 @@ class TrustStore:
 
     `crl_policy`: `soft` passes where no list speaks for an issuer, `hard` refuses (V21). `tolerate`: names of
     `errors.CERTIFICATE_TOLERABLE`. `policies`: see `check_profile`. `crl_signers` are believed about revocation,
-    and about nothing else: the STI-PA signs one list for the certificates of all CAs, but may not issue any itself (S-092).
+    and about nothing else: the STI-PA signs one list for the certificates of all CAs, but may not issue any itself
+    (S-092).
     """
 
     def __init__(
