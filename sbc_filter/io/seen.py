@@ -1,6 +1,6 @@
 """Replay protection for all processes that filter the same calls: a table of tokens that they share (S-057).
 
-    header | bucket | bucket | …        a bucket: 16 entries of digest of the token, digest of the call, expiry
+    header | bucket | bucket | … | spare        a bucket: 16 entries of digest of the token, digest of the call, expiry
 
 A token belongs to one bucket; where that is full, the entry that ends first gives way, so a flood costs memory to
 nobody. Digests are keyed, lest anybody find tokens that meet in one bucket.
@@ -29,6 +29,7 @@ _ENTRY = Struct("<16s8sd")
 _END = Struct("<d")
 _END_AT = _ENTRY.size - _END.size
 _BUCKET = _ENTRY.size * WAYS
+_SPARE = 4096  # `mmap.find` of CPython before 3.11.4 looks at the octet behind those that it may look at
 _ENDS = Struct("<" + f"{_END_AT}xd" * WAYS)
 _LONGEST = 3 * 86400.0  # seconds; an expiry beyond was not written by us, or by another clock
 PATIENCE = 0.25  # seconds for which a claim waits; less than it takes to retransmit (T1, RFC 3261 §17.1.1.2)
@@ -108,7 +109,7 @@ class SharedSeen:
 
     def _map(self) -> tuple[mmap, bytes]:
         """The table, and the key of its digests. Never made shorter: who else has it mapped would die of that."""
-        size = _FIRST + self._buckets * _BUCKET
+        size = _FIRST + self._buckets * _BUCKET + _SPARE
         fcntl.lockf(self._file, fcntl.LOCK_EX, _FIRST)
         try:
             os.posix_fallocate(self._file, 0, size)  # else a full disk would be told by SIGBUS, in a claim
