@@ -71,9 +71,10 @@ def test_the_last_bucket_is_as_good_as_the_others(path: Path) -> None:
     """In a process of its own: `mmap.find` of some CPythons ends it where nothing is mapped behind the table."""
     code = (
         "from pathlib import Path; from sbc_filter.io.seen import SharedSeen\n"
-        f"tables = [SharedSeen(Path({str(path)!r} + str(each)), buckets=1) for each in range(20)]\n"
+        f"tables = [SharedSeen(Path({str(path)!r} + str(each)), buckets=8) for each in range(20)]\n"
         "for table in tables[::2]: table.close()\n"
-        f"for table in tables[1::2]: assert all(table.claim(b'%042d' % each, b'a', {END}, {NOW}) for each in range(9))\n"
+        "for table in tables[1::2]:\n"
+        f"    assert all(table.claim(b'%042d' % each, b'a', {END}, {NOW}) for each in range(100))\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
