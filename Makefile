@@ -40,11 +40,8 @@ pcaps:
 	@scripts/bootstrap.sh test
 	$(BIN)/python tests/make_pcaps.py --accept
 
-<<<<<<< HEAD
-# DATA=FOLDER: captures in FOLDER/pcaps, messages in FOLDER/torture, certificates in FOLDER/certs
-=======
-# DATA=FOLDER: captures in FOLDER/pcaps, messages in FOLDER/torture, identities with their keys in FOLDER/identities
->>>>>>> h-judge
+# DATA=FOLDER: captures in FOLDER/pcaps, messages in FOLDER/torture, certificates in FOLDER/certs, identities with
+# their keys in FOLDER/identities
 conformance:
 	@scripts/bootstrap.sh test
 	@$(BIN)/python tests/conformance.py $(DATA)

@@ -14,7 +14,7 @@ HOT = [
         f"sbc_filter/stir/{name}.py"
         for name in ("authentication", "checks", "passport", "signature", "token", "verification")
     ),
-    *(f"sbc_filter/rules/{name}.py" for name in ("compiler", "ruleset")),
+    *(f"sbc_filter/rules/{name}.py" for name in ("compiler", "facts", "ruleset")),
     *(
         f"sbc_filter/engine/{name}.py"
         for name in (

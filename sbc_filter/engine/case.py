@@ -1,6 +1,5 @@
 """One INVITE on its way through the engine: what is known of it, and what was decided."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 from sbc_filter.engine.flow import Flow
@@ -17,40 +16,67 @@ _NO_RULE = VerifyOptions()
 """Where the parties are read when no rule says it."""
 
 
-@dataclass(slots=True)
 class Case:
     """An INVITE that could be read. `arrived` is in POSIX seconds: freshness counts from there."""
 
-    message: SipMessage
-    flow: Flow
-    place: Place
-    parties: Parties
-    arrived: float
-    in_dialog: bool
-    emergency: bool
-    target: str | None  # whom the Request-URI names
-    scrubbed: int = 0  # edits that removed what an untrusted peer may not claim
+    def __init__(
+        self,
+        message: SipMessage,
+        flow: Flow,
+        place: Place,
+        parties: Parties,
+        arrived: float,
+        in_dialog: bool,
+        emergency: bool,
+        target: str | None,
+        scrubbed: int = 0,
+    ) -> None:
+        self.message = message
+        self.flow = flow
+        self.place = place
+        self.parties = parties
+        self.arrived = arrived
+        self.in_dialog = in_dialog
+        self.emergency = emergency
+        self.target = target  # whom the Request-URI names
+        self.scrubbed = scrubbed  # edits that removed what an untrusted peer may not claim
 
 
-@dataclass(slots=True)
 class Decision:
     """What a rule decided about a case. `verstat` and `indicator` are what the SBC is told, `identity` and `date`
     header values to add, `failures` what to report, `deviations` and `notes` what to count."""
 
-    outcome: Outcome
-    detail: Detail | None
-    treatment: Treatment = CONTINUE
-    attest: str | None = None
-    origid: str | None = None
-    x5u: str | None = None
-    spc: str | None = None
-    verstat: str | None = None
-    indicator: str | None = None
-    identity: bytes | None = None
-    date: bytes | None = None
-    failures: tuple[Failure, ...] = ()
-    deviations: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    def __init__(
+        self,
+        outcome: Outcome,
+        detail: Detail | None,
+        treatment: Treatment = CONTINUE,
+        attest: str | None = None,
+        origid: str | None = None,
+        x5u: str | None = None,
+        spc: str | None = None,
+        verstat: str | None = None,
+        indicator: str | None = None,
+        identity: bytes | None = None,
+        date: bytes | None = None,
+        failures: tuple[Failure, ...] = (),
+        deviations: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.outcome = outcome
+        self.detail = detail
+        self.treatment = treatment
+        self.attest = attest
+        self.origid = origid
+        self.x5u = x5u
+        self.spc = spc
+        self.verstat = verstat
+        self.indicator = indicator
+        self.identity = identity
+        self.date = date
+        self.failures = failures
+        self.deviations = deviations
+        self.notes = notes
 
 
 def record(

@@ -1,7 +1,5 @@
 """Who calls whom, by the signalling: the places where an operator says the numbers stand (S-072)."""
 
-from dataclasses import dataclass
-
 from sbc_filter.errors import MessageError
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.number import Canonicaliser
@@ -9,16 +7,23 @@ from sbc_filter.sip.number import Canonicaliser
 _HEADERS = {"pai": b"p-asserted-identity", "from": b"from", "to": b"to"}
 
 
-@dataclass(slots=True)
 class Party:
     """An identity (see `sip.number`), its source, and where in the buffer its URI stands; `start` is -1 for the
     Request-URI and bare values, which are never edited. `alone`: its source names nobody else."""
 
-    identity: str
-    source: str
-    start: int = -1
-    end: int = -1
-    alone: bool = True
+    def __init__(
+        self,
+        identity: str,
+        source: str,
+        start: int = -1,
+        end: int = -1,
+        alone: bool = True,
+    ) -> None:
+        self.identity = identity
+        self.source = source
+        self.start = start
+        self.end = end
+        self.alone = alone
 
 
 class Parties:

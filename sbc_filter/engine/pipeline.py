@@ -7,7 +7,6 @@ Nothing here raises on account of a packet: every packet gets one `Verdict`, or 
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 
@@ -55,10 +54,11 @@ _ACTIONS = {
 # Named once: on the hot path a look at a member of an Enum costs as much as a call.
 _CONTINUE, _INLINE, _ENFORCE, _MODIFY = TreatmentAction.CONTINUE, Insertion.INLINE, Mode.ENFORCE, Action.MODIFY
 HELD_LIMIT = 1000  # INVITEs that may wait at one time
+_COMBINATIONS = 1000  # of deviations that are counted apart
 
 
 class Engine:
-    """See the module. One instance serves one thread; `counters` counts what leaves no record."""
+    """See the module. One instance serves one thread."""
 
     def __init__(
         self,
@@ -72,7 +72,8 @@ class Engine:
         seen: Seen | None = None,
     ) -> None:
         """`seen` is what tells replays; without one, this engine remembers tokens for itself."""
-        self.counters: Counter[str] = Counter()
+        self._count: Counter[str] = Counter()
+        self._deviations: Counter[tuple[str, ...]] = Counter()  # those of one call together: one look-up a call
         self._rules = rules
         self._ports = network.ports
         self._certificates = certificates
@@ -82,16 +83,25 @@ class Engine:
         self._intake = Intake(network, profile)
         longest = max((rule.verify.max_age for rule in rules.rules if rule.action is VERIFY), default=0.0)
         self._verifier = Verifier(Replays(LocalSeen() if seen is None else seen, longest), profile)
-        self._uas = Uas(secret, self._transactions, self.counters)
+        self._uas = Uas(secret, self._transactions, self._count)
         self._reports = Reports() if any(rule.reports for rule in rules.rules) else None
         self._needs = 0
+
+    @property
+    def counters(self) -> Counter[str]:
+        """How often what happened that leaves no record of its own; `deviation.NAME` is what was tolerated."""
+        found = self._count.copy()
+        for together, calls in self._deviations.items():
+            for deviation in together:
+                found[f"deviation.{deviation}"] += calls
+        return found
 
     def process(self, raw: bytes, now: float) -> Verdict | Need:
         """One IP packet in. A verdict's `payload` is the whole new packet."""
         try:
             packet = parse(raw)
         except PacketError as error:
-            self.counters[error.detail] += 1
+            self._count[error.detail] += 1
             return ACCEPT
         method = _method(packet.payload)
         if method is None and not self._is_answer(packet.payload):
@@ -151,13 +161,13 @@ class Engine:
         key = message_key(message, ends)
         known = self._transactions.decided(key, now)
         if known is not None:
-            self.counters["retransmission"] += 1
+            self._count["retransmission"] += 1
             payload = apply_edits(message, known.edits) if known.edits else None
             if not _has_room(packet, payload):
                 return DROP  # the first copy, which had room, has gone on
             return _wrap(Verdict(known.action, payload, known.emit), packet)
         if self._transactions.held and self._transactions.is_held(key):
-            self.counters["held-duplicate"] += 1
+            self._count["held-duplicate"] += 1
             return DROP
         try:
             case = self._intake.read(message, flow, now)
@@ -176,9 +186,9 @@ class Engine:
         if payload is None:
             return ACCEPT
         if not _has_room(packet, payload):
-            self.counters["reason-no-room"] += 1
+            self._count["reason-no-room"] += 1
             return ACCEPT
-        self.counters["reason-added"] += 1
+        self._count["reason-added"] += 1
         return _wrap(Verdict(_MODIFY, payload), packet)
 
     def _walk(self, progress: Progress, now: float) -> Verdict | Need:
@@ -192,10 +202,13 @@ class Engine:
                 if need is not None:
                     return need
                 decision = self._apply(rule, progress, now)
-            for deviation in decision.deviations:
-                self.counters[f"deviation.{deviation}"] += 1
+            if decision.deviations:
+                self._deviations[decision.deviations] += 1
+                if len(self._deviations) > _COMBINATIONS:
+                    self._count.update(self.counters - self._count)
+                    self._deviations.clear()
             for note in decision.notes:
-                self.counters[note] += 1
+                self._count[note] += 1
             if rule.mode is _ENFORCE:
                 return self._finish(progress, self._carry_out(rule, case, decision, progress.packet, now), now)
             progress.monitored += (_monitored(rule, case, decision),)
@@ -222,7 +235,7 @@ class Engine:
     def _hold(self, rule: Rule, progress: Progress, x5u: str) -> Need | None:
         """Hold an INVITE until `x5u` is answered; None, and a failure noted, when too many are held."""
         if len(self._transactions.held) >= self._held_limit:
-            self.counters["held-limit"] += 1
+            self._count["held-limit"] += 1
             progress.answers[x5u] = VerificationError(Outcome.UNFETCHABLE, Detail.HOLD_LIMIT)
             return None
         self._needs += 1
@@ -242,8 +255,7 @@ class Engine:
         if treatment.action is _CONTINUE:
             if rule.insertion is _INLINE or case.emergency or decision.outcome is Outcome.ALREADY_SIGNED:
                 return self._continue(rule, case, decision, packet, now)
-            treatment = REDIRECT
-            decision = replace(decision, treatment=treatment)
+            decision.treatment = treatment = REDIRECT
         action = _ACTIONS[treatment.action]
         if action is Action.DROP:
             return Verdict(action, record=record(case, rule, decision, action, None))

@@ -1,7 +1,6 @@
 """A rule applied to a case: what it asks for is decided, nothing is edited yet; and the authentication service."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.verifying import Verifier
@@ -24,12 +23,11 @@ from sbc_filter.stir.token import is_extension, read_token
 
 _LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)
 _CONTINUE = TreatmentAction.CONTINUE
-_REJECT = Treatment(TreatmentAction.REJECT)
-_DROP = Treatment(TreatmentAction.DROP)
 _FIXED = {
-    RuleAction.PASS: Decision(Outcome.PASSED_BY, Detail.PASS_RULE),
-    RuleAction.STRIP: Decision(Outcome.PASSED_BY, Detail.STRIP_RULE),
-    RuleAction.DROP: Decision(Outcome.PASSED_BY, Detail.DROP_RULE, _DROP),
+    RuleAction.PASS: (Detail.PASS_RULE, CONTINUE),
+    RuleAction.STRIP: (Detail.STRIP_RULE, CONTINUE),
+    RuleAction.DROP: (Detail.DROP_RULE, Treatment(TreatmentAction.DROP)),
+    RuleAction.REJECT: (Detail.REJECT_RULE, Treatment(TreatmentAction.REJECT)),
 }
 
 
@@ -45,13 +43,13 @@ def apply(
         decision = verifier.verify(rule, case, certificates)
     elif rule.action is SIGN:
         decision = _sign(rule, case, credentials)
-    elif rule.action is RuleAction.REJECT:
-        decision = Decision(Outcome.PASSED_BY, Detail.REJECT_RULE, rule.answer or _REJECT)
     else:
-        decision = _FIXED[rule.action]
+        detail, fixed = _FIXED[rule.action]
+        decision = Decision(Outcome.PASSED_BY, detail, rule.answer or fixed)
     if case.emergency and isinstance(decision, Decision) and decision.treatment.action is not _CONTINUE:
-        detail = Detail.EMERGENCY if decision.outcome is Outcome.PASSED_BY else decision.detail
-        return replace(decision, treatment=CONTINUE, detail=detail)
+        decision.treatment = CONTINUE
+        if decision.outcome is Outcome.PASSED_BY:
+            decision.detail = Detail.EMERGENCY
     return decision
 
 

@@ -4,7 +4,7 @@ All of it is bounded, and forgotten after the 32 s that a transaction can last (
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 
 from sbc_filter.engine.case import Case
@@ -42,25 +42,37 @@ def transaction_key(message: SipMessage, via: Via, flow: Flow) -> TransactionKey
     return sha256(b"\0".join(transaction(message, via))).digest(), flow.src, flow.dst
 
 
-@dataclass(slots=True)
 class Remembered:
     """What became of a message: the edits, not their result, for that would be a kilobyte for each call."""
 
-    action: Action
-    edits: tuple[Edit, ...] = ()
-    emit: tuple[Datagram, ...] = ()
+    def __init__(
+        self,
+        action: Action,
+        edits: tuple[Edit, ...] = (),
+        emit: tuple[Datagram, ...] = (),
+    ) -> None:
+        self.action = action
+        self.edits = edits
+        self.emit = emit
 
 
-@dataclass(slots=True)
 class Progress:
     """How far an INVITE has come: the rules still to be tried, what rules in monitor mode said, what was answered."""
 
-    key: MessageKey
-    case: Case
-    packet: Packet | None
-    rules: Iterator[Rule]
-    monitored: tuple[Record, ...] = ()
-    answers: dict[str, SigningCertificate | VerificationError] = field(default_factory=dict)
+    def __init__(
+        self,
+        key: MessageKey,
+        case: Case,
+        packet: Packet | None,
+        rules: Iterator[Rule],
+        monitored: tuple[Record, ...] = (),
+    ) -> None:
+        self.key = key
+        self.case = case
+        self.packet = packet
+        self.rules = rules
+        self.monitored = monitored
+        self.answers: dict[str, SigningCertificate | VerificationError] = {}
 
 
 @dataclass(slots=True)

@@ -1,7 +1,6 @@
 """The verification service at work on a case: what is asked of it, what its result means for the call."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sbc_filter.engine import outcomes
 from sbc_filter.engine.case import Case, Decision
@@ -58,8 +57,11 @@ class Verifier:
         # for, and once is enough: a second look at all the others for each seen one would cost their square.
         second = verify([value for value in values if vouching.signature not in value], call, options, certificates)
         if isinstance(second, Verification) and second.outcome is _PASSED and self._is_new(second, case):
-            return replace(second, failures=(failure, *second.failures))
-        return replace(first, outcome=Outcome.REPLAYED, detail=Detail.TOKEN_SEEN, failures=(failure, *first.failures))
+            second.failures = (failure, *second.failures)
+            return second
+        first.outcome, first.detail = Outcome.REPLAYED, Detail.TOKEN_SEEN
+        first.failures = (failure, *first.failures)
+        return first
 
     def _is_new(self, result: Verification, case: Case) -> bool:
         """Whether the token that vouches for this very call, if one does, belongs to no other."""

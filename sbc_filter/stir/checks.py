@@ -5,7 +5,6 @@ us fetch with a token that could not verify anyway. Each raises `VerificationErr
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from sbc_filter.errors import Detail, Deviation, Outcome, VerificationError
@@ -38,16 +37,24 @@ class Policy(Protocol):
         """Which of `errors.TOLERABLE` are tolerated."""
 
 
-@dataclass(slots=True)
 class Call:
     """What the signalling says of the call: canonical identities, and when the INVITE arrived (POSIX seconds)."""
 
-    caller: str | None
-    called: str | None
-    arrived: float
-    target: str | None = None  # whom the Request-URI names
-    profile: Profile = NANP
-    message: SipMessage | None = None  # for what few tokens speak of: media, priority, the caller's name
+    def __init__(
+        self,
+        caller: str | None,
+        called: str | None,
+        arrived: float,
+        target: str | None = None,
+        profile: Profile = NANP,
+        message: SipMessage | None = None,
+    ) -> None:
+        self.caller = caller
+        self.called = called
+        self.arrived = arrived
+        self.target = target  # whom the Request-URI names
+        self.profile = profile
+        self.message = message  # for what few tokens speak of: media, priority, the caller's name
 
 
 class Missing(NamedTuple):

@@ -1,7 +1,6 @@
 """One Identity value as a token that is well-formed (RFC 8224 §4, §6.2 step 1): read, not yet believed."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,15 +14,22 @@ BASIC = frozenset((None, "shaken"))
 _UNDERSTOOD = BASIC | {"div", "div-o", "rph", "rcd"}
 
 
-@dataclass(slots=True)
 class Token:
     """A well-formed token: nothing in it is believed before `Verification` says so."""
 
-    jose: Jose
-    claims: Claims
-    signed: bytes  # the received octets that the signature covers (S-006)
-    signature: bytes
-    deviations: tuple[Deviation, ...] = ()  # tolerated ones
+    def __init__(
+        self,
+        jose: Jose,
+        claims: Claims,
+        signed: bytes,
+        signature: bytes,
+        deviations: tuple[Deviation, ...] = (),
+    ) -> None:
+        self.jose = jose
+        self.claims = claims
+        self.signed = signed  # the received octets that the signature covers (S-006)
+        self.signature = signature
+        self.deviations = deviations  # tolerated ones
 
 
 class _Protected(NamedTuple):

@@ -23,18 +23,27 @@ class Failure:
     signature: bytes = b""
 
 
-@dataclass(slots=True)
 class Verification:
     """The result for all tokens of a call. `token` and `certificate` are those of the token that decided, `failures`
     are all Identity header fields that do not verify, in order (S-117)."""
 
-    outcome: Outcome
-    detail: Detail | None
-    token: Token | None = None
-    certificate: SigningCertificate | None = None
-    failures: tuple[Failure, ...] = ()
-    notes: tuple[str, ...] = ()  # what tokens beside it were good for, to be counted
-    vouching: Token | None = None  # of a call that passed, the token made for it: where it was diverted, the last
+    def __init__(
+        self,
+        outcome: Outcome,
+        detail: Detail | None,
+        token: Token | None = None,
+        certificate: SigningCertificate | None = None,
+        failures: tuple[Failure, ...] = (),
+        notes: tuple[str, ...] = (),
+        vouching: Token | None = None,
+    ) -> None:
+        self.outcome = outcome
+        self.detail = detail
+        self.token = token
+        self.certificate = certificate
+        self.failures = failures
+        self.notes = notes  # what tokens beside it were good for, to be counted
+        self.vouching = vouching  # of a call that passed, the token made for it: where it was diverted, the last
 
 
 # Where no token verifies, the failure that names the call: 436 only if *all* certificates were out of

@@ -32,7 +32,9 @@ def facts(message: bytes | None = None, **changes: Any) -> Facts:
     parsed = SipMessage.parse(invite() if message is None else message)
     identity_of = Parties(parsed, canonicaliser()).identity
     made = Facts(parsed.method, Direction.INBOUND, "acme", CARRIER, "udp", NOW, parsed, identity_of)
-    return made._replace(**changes)
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
 
 
 def names(ruleset: RuleSet, given: Facts) -> list[str]:
