@@ -31,9 +31,9 @@ def of_message(case: Case, caller: Party | None, iat: int) -> tuple[Deviation, .
             break
     if caller is not None and caller.start >= 0 and ":" not in caller.identity:
         start, end = caller.start, caller.end
-        if buffer.find(b"+", start, end) < 0:
+        if not caller.plain and buffer.find(b"+", start, end) < 0:
             found += (Deviation.NATIONAL_NUMBER,)
-        if buffer.find(b"@", start, end) >= 0 and buffer.find(b"user=phone", start, end) < 0:
+        if buffer.find(b"user=phone", start, end) < 0 and buffer[start] in b"sS":
             found += _NO_USER_PHONE
     return found
 

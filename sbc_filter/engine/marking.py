@@ -43,7 +43,7 @@ def scrub(message: SipMessage) -> None:
             for header in message.headers(name):
                 message.remove(header)
     buffer = message.buffer
-    if b"%" not in buffer and b"verstat" not in buffer.lower():
+    if not _may_carry_verstat(buffer):
         return
     start = buffer.index(message.uri)
     _cut(message, start, start + len(message.uri))
@@ -78,7 +78,7 @@ def mark(message: SipMessage, party: Party, verstat: str, *, trusted: bool, in_u
     buffer = message.buffer
     if party.source == "pai" and party.alone:
         uri = buffer[party.start : party.end]
-        if b"%" in uri or b"verstat" in uri.lower():
+        if _may_carry_verstat(uri):
             _cut(message, party.start, party.end)
         place = _in_user_part if in_user_part else _behind
         position = place(buffer, party.start, party.end)
@@ -114,6 +114,11 @@ def _uri(buffer: bytes, party: Party) -> bytes:
     if party.source in ("pai", "from"):
         return buffer[party.start : party.end]
     return party.identity.encode() if ":" in party.identity else b"tel:+" + party.identity.encode()
+
+
+def _may_carry_verstat(text: bytes) -> bool:
+    # By `find`: for bytes, `in` first tries whether it was given a number, by raising an error.
+    return text.find(b"%") >= 0 or text.lower().find(b"verstat") >= 0
 
 
 def _cut(message: SipMessage, start: int, end: int) -> None:

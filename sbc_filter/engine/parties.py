@@ -9,7 +9,8 @@ _HEADERS = {"pai": b"p-asserted-identity", "from": b"from", "to": b"to"}
 
 class Party:
     """An identity (see `sip.number`), its source, and where in the buffer its URI stands; `start` is -1 for the
-    Request-URI and bare values, which are never edited. `alone`: its source names nobody else."""
+    Request-URI and bare values, which are never edited. `alone`: its source names nobody else; `plain`: it is
+    written as RFC 3966 has it, with "+"."""
 
     def __init__(
         self,
@@ -18,12 +19,14 @@ class Party:
         start: int = -1,
         end: int = -1,
         alone: bool = True,
+        plain: bool = False,
     ) -> None:
         self.identity = identity
         self.source = source
         self.start = start
         self.end = end
         self.alone = alone
+        self.plain = plain
 
 
 class Parties:
@@ -68,7 +71,7 @@ class Parties:
         plain = self._message.plain(name)
         if plain is not None:
             number, start, end, _ = plain
-            return Party(number.decode("ascii"), source, start, end)
+            return Party(number.decode("ascii"), source, start, end, True, True)
         try:
             addresses = self._message.addresses(name)
         except MessageError:

@@ -294,7 +294,8 @@ class SipMessage:
 
 def _unfolded(value: bytes) -> bytes:
     text = value.strip()
-    return grammar.FOLD.sub(b" ", text) if b"\n" in text else text
+    # By `find`: for bytes, `in` first tries whether it was given a number, by raising an error.
+    return text if text.find(b"\n") < 0 else grammar.FOLD.sub(b" ", text)
 
 
 def is_clean(buffer: bytes, body: int) -> bool:
