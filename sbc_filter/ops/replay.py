@@ -55,7 +55,7 @@ def replay(arguments: argparse.Namespace) -> int:
         stack.callback(source.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         engine = setup.engine(SECRET)
-        run = Replay(engine, lambda url: ask(source, url), sink, clock.time_of, survey)
+        run = Replay(engine, lambda url: ask(source, url), sink, clock.time_of, survey, setup.tells_interfaces_apart)
         frames = Readable(reader, capture)
         try:
             for frame in _leaving(run, _with_progress(frames, reader, capture.name)):

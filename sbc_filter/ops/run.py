@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         seen = SharedSeen(_seen_file(configuration.queue.number))
         stack.callback(seen.close)
         engine = setup.engine(os.urandom(32), seen)
-        shell = QueueShell(engine, source, emitter, sink, queues=plan.queues)
+        shell = QueueShell(engine, source, emitter, sink, queues=plan.queues, interfaces=setup.tells_interfaces_apart)
         # Before the rules are in force: from here on nothing but the end of `shell.run` leads out.
         _listen_to_signals(shell, terminal, lambda: _say(console, journal.reopen()))
         if arguments.firewall:
