@@ -12,6 +12,7 @@ import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
 from support.calls import CARRIER, LAB, NOW, SBC, arriving, claims, identity, invite, leaving, response
+from support.captures import enhanced, interface, section
 from support.processes import heeding_signals
 
 from sbc_filter.io.capture import Frame
@@ -106,6 +107,24 @@ def test_what_was_tolerated_is_counted(tmp_path: Path, capsys: pytest.CaptureFix
     out, err = capsys.readouterr()
     assert [json.loads(line)["outcome"] for line in out.splitlines()] == ["passed"] * 3
     assert "tolerated:" not in out + err
+
+
+@pytest.mark.parametrize(("name", "trunk"), [("eth", "here"), ("eth1", None)])
+def test_a_trunk_by_the_interface_of_a_capture(
+    name: str, trunk: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """pcapng names it `eth`; pcap does not name any, and the trunk is found by its other keys."""
+    settings = f'{NETWORK}[trunks.here]\naddresses = ["{CARRIER}"]\ninterface = "{name}"\n'
+    pcap = capture(tmp_path, arriving(invite()), settings=settings)
+    pcapng = tmp_path / "calls.pcapng"
+    pcapng.write_bytes(section("<") + interface("<", 101) + enhanced("<", 0, 1, arriving(invite())))
+    found = []
+    for path in (pcapng, pcap):
+        assert main(["replay", str(path), "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out)["trunk"])
+    assert found == [trunk, "here"]
+    assert main(["check", "--config", str(tmp_path / "sbc-filter.toml")]) == 0
+    assert f"trunk    here: {CARRIER}/32, on {name}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
