@@ -1,5 +1,6 @@
 """What the documentation says is so: its TOML is loaded, its tables are compared with the code."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -123,8 +124,8 @@ def test_blocks_load(document: str, at: int, tmp_path: Path) -> None:
 def _only_trunks(text: str) -> str:
     lines = []
     for name, table in tomllib.loads(text).get("trunks", {}).items():
-        lines += [f"[trunks.{name}]", *(f"{key} = {str(value).lower()}" for key, value in table.items())]
-    return "\n".join(lines).replace("'", '"')
+        lines += [f"[trunks.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+    return "\n".join(lines)
 
 
 def test_rules_of_the_page_stand_together() -> None:

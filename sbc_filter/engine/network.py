@@ -25,8 +25,9 @@ class Place(NamedTuple):
         return not self.trusted and self.direction is Direction.INBOUND
 
 
-# (peer address, our address, our port, transport) -> (trunk name, trusted), or None
-TrunkLookup = Callable[[str, str, int, str], tuple[str, bool] | None]
+# (peer address, our address, our port, transport, the interface towards the peer if known) -> (trunk name, trusted),
+# or None
+TrunkLookup = Callable[[str, str, int, str, str | None], tuple[str, bool] | None]
 
 
 class Network:
@@ -63,16 +64,27 @@ class Network:
 
     def _place(self, flow: Flow) -> Place:
         if flow.dst in self._sbc:
-            return self._seen(Direction.INBOUND, flow.src, flow.dst, flow.dport, flow.transport)
+            return self._arriving(Direction.INBOUND, flow)
         if flow.src in self._sbc:
-            return self._seen(Direction.OUTBOUND, flow.dst, flow.src, flow.sport, flow.transport)
+            return self._leaving(Direction.OUTBOUND, flow)
         if self._sbc:
             return Place(None, flow.src, None, True)
-        place = self._seen(None, flow.src, flow.dst, flow.dport, flow.transport)
-        return place if place.trunk else self._seen(None, flow.dst, flow.src, flow.sport, flow.transport)
+        place = self._arriving(None, flow)
+        return place if place.trunk else self._leaving(None, flow)
 
-    def _seen(self, direction: Direction | None, peer: str, local: str, port: int, transport: str) -> Place:
-        trunk = self._trunk_of(peer, local, port, transport)
+    def _arriving(self, direction: Direction | None, flow: Flow) -> Place:
+        interface = flow.interfaces.came if flow.interfaces else None
+        return self._seen(
+            direction, flow.src, self._trunk_of(flow.src, flow.dst, flow.dport, flow.transport, interface)
+        )
+
+    def _leaving(self, direction: Direction | None, flow: Flow) -> Place:
+        interface = flow.interfaces.leaves if flow.interfaces else None
+        return self._seen(
+            direction, flow.dst, self._trunk_of(flow.dst, flow.src, flow.sport, flow.transport, interface)
+        )
+
+    def _seen(self, direction: Direction | None, peer: str, trunk: tuple[str, bool] | None) -> Place:
         if trunk is not None:
             return Place(direction, peer, *trunk)
         address = ip_address(peer)

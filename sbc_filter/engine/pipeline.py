@@ -13,7 +13,7 @@ from itertools import chain
 from sbc_filter.engine.case import Case, Decision, record
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.editing import continue_call, status_of
-from sbc_filter.engine.flow import Flow
+from sbc_filter.engine.flow import Flow, Interfaces
 from sbc_filter.engine.intake import Intake
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.reasons import Reports
@@ -96,8 +96,11 @@ class Engine:
                 found[f"deviation.{deviation}"] += calls
         return found
 
-    def process(self, raw: bytes, now: float) -> Verdict | Need:
-        """One IP packet in. A verdict's `payload` is the whole new packet."""
+    def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
+        """One IP packet in. A verdict's `payload` is the whole new packet.
+
+        `interfaces` are for trunks that are told apart by them; None where they are not known, or do not matter.
+        """
         try:
             packet = parse(raw)
         except PacketError as error:
@@ -110,7 +113,11 @@ class Engine:
         if packet.dport not in ports and packet.sport not in ports:
             return ACCEPT
         ends = packet.ends
-        return self._decide(packet.payload, method, _flow(ends), ends, now, packet)
+        flow = _flow(ends)
+        if interfaces is not None:
+            # The same bytes by another interface may be somebody else's: nothing is remembered across.
+            flow, ends = flow._replace(interfaces=interfaces), ends + repr(interfaces).encode()
+        return self._decide(packet.payload, method, flow, ends, now, packet)
 
     def decide(self, message: bytes, flow: Flow, now: float) -> Verdict | Need:
         """One SIP message in. A verdict's `payload` is the whole new message."""

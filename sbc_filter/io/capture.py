@@ -22,6 +22,7 @@ class Frame(NamedTuple):
     interface: int  # from 0, counted through all sections of the file
     data: bytes
     original_length: int  # bytes; more than `data` when the capture cut it
+    interface_name: str = ""  # where the file has one
 
 
 def reason(error: Exception) -> str:

@@ -14,8 +14,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPSConnection
-from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from sbc_filter.errors import Detail
 from sbc_filter.io.addresses import Network, is_permitted
@@ -62,7 +62,8 @@ class Dialer:
                 raise FetchError(Detail.FETCH_TIMEOUT, passing=True)
             # A dead address must leave time for the others, and for the answer.
             share = left / (len(addresses) - number + 1)
-            connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+            connection = _DeadlineSocket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+            connection.deadline = deadline
             try:
                 connection.settimeout(min(self._connect_timeout, share))
                 connection.connect((address, port))
@@ -100,7 +101,7 @@ class Dialer:
             return Detail.FETCH_DNS
 
 
-class _DeadlineSocket(ssl.SSLSocket):
+class _DeadlineSocket(socket.socket):
     """Each read may take what is left until `deadline`; a timeout alone lets bytes drip in for ever.
 
     Writes are left alone: a request is far smaller than what the kernel takes without waiting.
@@ -108,13 +109,27 @@ class _DeadlineSocket(ssl.SSLSocket):
 
     deadline = math.inf
 
+    def recv_into(self, buffer: "Buffer", nbytes: int = 0, flags: int = 0) -> int:
+        _hurry(self, self.deadline)
+        return super().recv_into(buffer, nbytes, flags)
+
+
+class _DeadlineTls(ssl.SSLSocket):
+    """The same of a TLS connection, which takes over what it needs of the socket below, but not its methods."""
+
+    deadline = math.inf
+
     def read(self, len: int = 1024, buffer: "Buffer | None" = None) -> bytes:
-        left = self.deadline - time.monotonic()
-        if left <= 0.0:
-            raise TimeoutError("the deadline has passed")
-        if left < math.inf:
-            self.settimeout(left)
+        _hurry(self, self.deadline)
         return super().read(len, buffer)
+
+
+def _hurry(connection: socket.socket, deadline: float) -> None:
+    left = deadline - time.monotonic()
+    if left <= 0.0:
+        raise TimeoutError("the deadline has passed")
+    if left < math.inf:
+        connection.settimeout(left)
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:
@@ -122,34 +137,44 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False  # RFC 9525 §2: the subjectAltName is what counts
-    context.sslsocket_class = _DeadlineSocket
+    context.sslsocket_class = _DeadlineTls
     return context
 
 
 class PinnedAdapter(HTTPAdapter):
-    """What `requests` needs to connect through a `Dialer`; one per request, for the deadline's sake."""
+    """What `requests` needs to connect through a `Dialer`; one per request, for the deadline's sake.
+
+    Whether plain http may be spoken is for who makes the request to judge.
+    """
 
     def __init__(self, dialer: Dialer, context: ssl.SSLContext, deadline: float) -> None:
-        class Connection(HTTPSConnection):
+        class Connection(HTTPConnection):
+            def _new_conn(self) -> socket.socket:
+                return dialer.dial(self.host, self.port, deadline)
+
+        class TlsConnection(HTTPSConnection):
             def _new_conn(self) -> socket.socket:
                 return dialer.dial(self.host, self.port, deadline)
 
             def connect(self) -> None:
                 super().connect()
-                assert isinstance(self.sock, _DeadlineSocket), "the context makes nothing else"
+                assert isinstance(self.sock, _DeadlineTls), "the context makes nothing else"
                 self.sock.deadline = deadline
 
-        class Pool(HTTPSConnectionPool):
+        class Pool(HTTPConnectionPool):
             ConnectionCls = Connection
 
+        class TlsPool(HTTPSConnectionPool):
+            ConnectionCls = TlsConnection
+
         self._context = context
-        self._pool = Pool
+        self._pools = {"http": Pool, "https": TlsPool}
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: object) -> None:
         """Give `requests` connections of ours."""
         super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **options)
-        self.poolmanager.pool_classes_by_scheme = {"https": self._pool}
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
     def cert_verify(self, conn: object, url: object, verify: object, cert: object) -> None:
         """Nothing: the context verifies, and has its authorities loaded once and for all."""

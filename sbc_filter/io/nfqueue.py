@@ -15,10 +15,12 @@ from typing import Protocol
 
 from netfilterqueue import Packet
 
+from sbc_filter.engine.flow import Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import Detail
 from sbc_filter.io.emit import Emitter
+from sbc_filter.io.interfaces import InterfaceNames
 from sbc_filter.io.kernelqueue import KernelQueue, QueuedPacket, blame, is_power_of_two, is_truncated
 from sbc_filter.io.mailbox import Mailbox
 from sbc_filter.io.netlink import QueueSettings
@@ -31,7 +33,7 @@ _MAX_WAIT = 1.0  # seconds; a clock that was set is noticed after this at the la
 class Core(Protocol):
     """The engine, as the shell sees it."""
 
-    def process(self, raw: bytes, now: float, /) -> Verdict | Need:
+    def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None, /) -> Verdict | Need:
         """Decide about an IP packet."""
 
     def resume(self, need_id: int, answer: Answer, now: float, /) -> Verdict | Need:
@@ -55,7 +57,8 @@ class QueueShell:
     """Runs `engine` on the packets of `queues` until `stop`.
 
     Construct it in the network namespace it is to work in; raises `EnvironmentFault` when a queue cannot
-    be bound. At most `max_held` packets wait at a time, the next one is decided without what it needs.
+    be bound. At most `max_held` packets wait at a time, the next one is decided without what it needs. With
+    `interfaces` the engine is told by which ones a packet comes and leaves: for trunks that are told apart by them.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class QueueShell:
         queues: Sequence[QueueSettings] = (QueueSettings(50),),
         clock: Callable[[], float] = time.time,
         max_held: int = 1024,
+        interfaces: bool = False,
     ) -> None:
         self._engine = engine
         self._source = source
@@ -80,6 +84,7 @@ class QueueShell:
         self._jobs: deque[Callable[[], None]] = deque()
         self._stop = False
         self._closing = False
+        self._names = InterfaceNames() if interfaces else None
         self._queues: list[KernelQueue] = []
         try:
             for settings in queues:
@@ -134,8 +139,11 @@ class QueueShell:
             if is_truncated(raw):
                 self._count["truncated"] += 1
                 packet.give_up()
-            else:
+            elif self._names is None:
                 self._follow(packet, self._engine.process(raw, self._clock()))
+            else:
+                interfaces = Interfaces(self._names(kernel.indev), self._names(kernel.outdev))
+                self._follow(packet, self._engine.process(raw, self._clock(), interfaces))
 
     def _collect(self) -> None:
         for ticket, request, answer in self._mailbox.collect():
@@ -232,3 +240,5 @@ class QueueShell:
     def _close_queues(self) -> None:
         for queue in self._queues:
             queue.close()
+        if self._names is not None:
+            self._names.close()

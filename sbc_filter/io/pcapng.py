@@ -19,7 +19,8 @@ SECTION = b"\x0a\x0d\x0d\x0a"  # the same in either byte order
 _READ = frozenset((IDB, _PB, _SPB, EPB))
 _UNCAPTURED = frozenset((9, 0xBAD, 0x40000BAD))  # journal and custom blocks: Wireshark numbers them as frames
 _ORDERS = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
-IF_TSRESOL, _IF_TSOFFSET = 9, 14
+_IF_NAME, IF_TSRESOL, _IF_TSOFFSET = 2, 9, 14
+_MAX_NAME = 256  # bytes; Windows has names of some fifty
 
 
 class _Interface(NamedTuple):
@@ -28,6 +29,7 @@ class _Interface(NamedTuple):
     snaplen: int  # 0: unlimited
     unit: tuple[int, int]  # nanoseconds per unit of its time stamps, as a fraction
     offset: int  # nanoseconds
+    name: str
 
 
 def frames(file: CaptureFile) -> Iterator[Frame]:
@@ -93,7 +95,7 @@ def _interface(file: CaptureFile, order: str, body: bytes, number: int) -> _Inte
     if len(body) < 12:
         raise file.error(f"has a damaged interface description before byte {file.at}")
     linktype, snaplen = struct.unpack_from(order + "HxxI", body)
-    unit, offset, at = (1000, 1), 0, 8
+    unit, offset, name, at = (1000, 1), 0, "", 8
     while at + 4 <= len(body) - 4:
         option, length = struct.unpack_from(order + "HH", body, at)
         value = body[at + 4 : min(at + 4 + length, len(body) - 4)]
@@ -101,10 +103,12 @@ def _interface(file: CaptureFile, order: str, body: bytes, number: int) -> _Inte
             break
         if option == IF_TSRESOL and len(value) == 1:
             unit = (SECOND, (2 if value[0] & 0x80 else 10) ** (value[0] & 0x7F))
+        elif option == _IF_NAME:
+            name = value[:_MAX_NAME].rstrip(b"\0").decode(errors="replace")
         elif option == _IF_TSOFFSET and len(value) == 8:
             offset = struct.unpack(order + "q", value)[0] * SECOND
         at += 4 + length + -length % 4
-    return _Interface(number, linktype, snaplen, unit, offset)
+    return _Interface(number, linktype, snaplen, unit, offset, name)
 
 
 def _frame(file: CaptureFile, number: int, kind: int, order: str, body: bytes, interfaces: list[_Interface]) -> Frame:
@@ -121,7 +125,7 @@ def _frame(file: CaptureFile, number: int, kind: int, order: str, body: bytes, i
             which = struct.unpack_from(order + "H", body)[0]
     if which >= len(interfaces):
         raise file.error(f"has a frame of interface {which}, not described, before byte {file.at}")
-    interface, linktype, snaplen, (numerator, denominator), offset = interfaces[which]
+    interface, linktype, snaplen, (numerator, denominator), offset, name = interfaces[which]
     if kind == _SPB:
         captured = min(captured, snaplen or captured, room)
     if captured > min(room, MAX_DATA):
@@ -130,7 +134,7 @@ def _frame(file: CaptureFile, number: int, kind: int, order: str, body: bytes, i
     if kind != _SPB:
         timestamp = ((high << 32) | low) * numerator // denominator + offset
     data = body[data_at : data_at + captured]
-    return Frame(number, timestamp / SECOND, timestamp, linktype, interface, data, original)
+    return Frame(number, timestamp / SECOND, timestamp, linktype, interface, data, original, name)
 
 
 def _check_length(file: CaptureFile, length: int, least: int, whole: bool) -> None:

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from sbc_filter.engine.flow import Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.errors import PacketError
@@ -24,7 +25,7 @@ _REASSEMBLY = 5.0  # seconds of the capture, to put a datagram together
 class Core(Protocol):
     """The engine, as this shell sees it."""
 
-    def process(self, raw: bytes, now: float, /) -> Verdict | Need:
+    def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None, /) -> Verdict | Need:
         """Decide about an IP packet."""
 
     def resume(self, need_id: int, answer: Answer, now: float, /) -> Verdict | Need:
@@ -52,7 +53,11 @@ class _Slot:
 
 
 class Replay:
-    """Feeds frames to `engine`; `ask(url)` answers what it needs, `time_of(frame)` is the time it is told."""
+    """Feeds frames to `engine`; `ask(url)` answers what it needs, `time_of(frame)` is the time it is told.
+
+    With `interfaces` it is told the one of the frame, if the capture names it: as that by which the packet came,
+    and that by which it leaves.
+    """
 
     def __init__(
         self,
@@ -61,6 +66,7 @@ class Replay:
         sink: Callable[[Record], None],
         time_of: Callable[[Frame], float] = lambda frame: frame.time,
         look: Callable[[bytes], None] = lambda raw: None,
+        interfaces: bool = False,
     ) -> None:
         self.counters: Counter[str] = Counter()
         self._engine = engine
@@ -68,6 +74,7 @@ class Replay:
         self._sink = sink
         self._time_of = time_of
         self._look = look  # at each IP packet as it was captured
+        self._interfaces = interfaces
         self._slots: deque[_Slot] = deque()
         self._reassembler: Reassembler[_Slot] = Reassembler(timeout=_REASSEMBLY)
 
@@ -106,7 +113,8 @@ class Replay:
 
     def _decide(self, raw: bytes, frame: Frame) -> Verdict:
         now = self._time_of(frame)
-        decision = self._engine.process(raw, now)
+        name = frame.interface_name if self._interfaces else ""
+        decision = self._engine.process(raw, now, Interfaces(name, name) if name else None)
         while isinstance(decision, Need):
             decision = self._engine.resume(decision.id, self._ask(decision.request), now)
         for record in (*decision.monitored, *((decision.record,) if decision.record else ())):

@@ -28,7 +28,8 @@ def check(arguments: argparse.Namespace) -> int:
         console.print(f"anchor   {anchor.subject.rfc4514_string()}, until {anchor.not_valid_after_utc:%Y-%m-%d}")
     for trunk in setup.trunks:
         addresses = ", ".join(map(str, trunk.addresses))
-        console.print(f"trunk    {trunk.name}: {addresses}{', trusted' if trunk.trusted else ''}")
+        where = f", on {trunk.interface}" if trunk.interface else ""
+        console.print(f"trunk    {trunk.name}: {addresses}{where}{', trusted' if trunk.trusted else ''}")
     _credentials(console, setup)
     console.print()
     _rules(console, setup)

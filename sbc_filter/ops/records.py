@@ -1,7 +1,7 @@
 """Records on their way out: one JSON object a line, and the counts that a person wants to see."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import IO, NamedTuple
 
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.table import Table
 from sbc_filter.engine.record import Record
 
 Sink = Callable[[Record], None]
+_DEVIATION = "deviation."  # what the engine's counters of deviations begin with
 
 
 class Kind(NamedTuple):
@@ -65,6 +66,13 @@ class Tally:
 def numbered(count: int, noun: str) -> str:
     """`1 packet`, `2 packets`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def tolerated(counters: Mapping[str, int]) -> str:
+    """`tolerated: no-date 12, quoted-parameter 3` of an engine's counters, the most frequent first; "" for none."""
+    found = {name.removeprefix(_DEVIATION): count for name, count in counters.items() if name.startswith(_DEVIATION)}
+    ordered = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
+    return "tolerated: " + ", ".join(f"{name} {count}" for name, count in ordered) if ordered else ""
 
 
 def to_lines(file: IO[str]) -> Sink:

@@ -20,7 +20,7 @@ from sbc_filter.io.capturewriter import CaptureWriter
 from sbc_filter.io.replay import Replay
 from sbc_filter.io.survey import Survey
 from sbc_filter.ops import config
-from sbc_filter.ops.records import Tally, numbered, to_lines
+from sbc_filter.ops.records import Tally, numbered, to_lines, tolerated
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask, certificate_source
 
@@ -57,7 +57,7 @@ def replay(arguments: argparse.Namespace) -> int:
         stack.callback(source.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         engine = setup.engine(SECRET)
-        run = Replay(engine, lambda url: ask(source, url), sink, clock.time_of, survey)
+        run = Replay(engine, lambda url: ask(source, url), sink, clock.time_of, survey, setup.tells_interfaces_apart)
         frames = Readable(reader, capture)
         try:
             for frame in _leaving(run, _with_progress(frames, reader, capture.name)):
@@ -163,6 +163,8 @@ def _report(console: Console, capture: Path, run: Replay, tally: Tally, done: Co
         console.print(f"{numbered(done['retransmission'], 'repeated INVITE')}: treated as the first of its kind")
     if done["reason-added"]:
         console.print(f"{numbered(done['reason-added'], 'response')} of the SBC: a Reason added")
+    if line := tolerated(done):
+        console.print(line)
     parts = [f"{count[action]} {word}" for action, word in _WORDS.items() if count[action]]
     if count["emitted"]:
         parts.append(f"{numbered(count['emitted'], 'answer')} sent")

@@ -21,7 +21,7 @@ from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.io.seen import SharedSeen
 from sbc_filter.ops import config
 from sbc_filter.ops.journal import Journal
-from sbc_filter.ops.records import Tally, numbered
+from sbc_filter.ops.records import Tally, numbered, tolerated
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.signals import Terminal
 from sbc_filter.ops.sources import certificate_source
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         seen = SharedSeen(_seen_file(configuration.queue.number))
         stack.callback(seen.close)
         engine = setup.engine(os.urandom(32), seen)
-        shell = QueueShell(engine, source, emitter, sink, queues=plan.queues)
+        shell = QueueShell(engine, source, emitter, sink, queues=plan.queues, interfaces=setup.tells_interfaces_apart)
         # Before the rules are in force: from here on nothing but the end of `shell.run` leads out.
         _listen_to_signals(shell, terminal, lambda: _say(console, journal.reopen()))
         if arguments.firewall:
@@ -69,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
         stack.enter_context(_status_line(console, lambda: _state(shell, engine, tally)))
         shell.run()
     _say(console, f"stopped; {_state(shell, engine, tally)}")
+    if line := tolerated(engine.counters):
+        _say(console, line)
     return 0
 
 

@@ -51,6 +51,11 @@ class Setup:
         profile = PROFILES[network.numbering]
         return Engine(self.rules, place, certificates, self.credentials, secret, profile, seen=seen)
 
+    @property
+    def tells_interfaces_apart(self) -> bool:
+        """Whether a trunk names its interface, so that the engine has to be told of them."""
+        return any(trunk.interface for trunk in self.trunks)
+
     def plan(self) -> Plan:
         """The firewall rules that feed it."""
         network, queue = self.configuration.network, self.configuration.queue

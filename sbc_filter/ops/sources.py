@@ -28,7 +28,12 @@ def certificate_source(
     if settings.command and not offline:
         sources.append(CommandSource(settings.command, clock=clock))
     if fetch:
-        fetcher = Fetcher(ca_file=settings.web_ca, allowed_networks=settings.allowed_networks, clock=clock)
+        fetcher = Fetcher(
+            ca_file=settings.web_ca,
+            allowed_networks=settings.allowed_networks,
+            tolerate=settings.tolerate,
+            clock=clock,
+        )
         sources.append(CachingSource(fetcher, settings.cache, clock))
     if not sources:
         return RefusingSource(clock)

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 from support.calls import CALLER, CARRIER, NOW, SBC, VERIFY, arriving, invite, make_engine, result
 
-from sbc_filter.engine.flow import Flow
+from sbc_filter.engine.flow import Flow, Interfaces
 from sbc_filter.engine.network import Network, Place
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Verdict
@@ -113,6 +113,67 @@ def test_without_sbc_addresses(flow: tuple[str, int, str, int], place: tuple[Non
 def test_emergency(identity: str | None, emergency: bool) -> None:
     assert network().is_emergency(identity) is emergency
     assert Network().is_emergency(identity) is False
+
+
+# --- interfaces ---
+
+CABLES = """
+[trunks.carrier]
+addresses = ["0.0.0.0/0"]
+interface = "eth0"
+[trunks.core]
+addresses = ["0.0.0.0/0"]
+interface = "eth1"
+trusted = true
+"""
+
+
+@pytest.mark.parametrize(
+    ("src", "dst", "came", "leaves", "direction", "trunk"),
+    [
+        ("10.0.0.1", SBC, "eth0", "", IN, "carrier"),  # delivered to this host
+        ("10.0.0.1", SBC, "eth1", "", IN, "core"),
+        (SBC, "10.0.0.1", "", "eth0", OUT, "carrier"),  # sent by this host
+        (SBC, "10.0.0.1", "", "eth1", OUT, "core"),
+        ("10.0.0.1", SBC, "eth0", "eth1", IN, "carrier"),  # forwarded: the SBC is another host
+        (SBC, "10.0.0.1", "eth1", "eth0", OUT, "carrier"),
+        ("10.0.0.1", SBC, "eth2", "eth1", IN, None),
+        ("10.0.0.1", SBC, "", "eth1", IN, None),
+        (SBC, "10.0.0.1", "eth1", "", OUT, None),
+    ],
+)
+def test_the_interface_towards_the_peer(
+    src: str, dst: str, came: str, leaves: str, direction: Direction, trunk: str | None
+) -> None:
+    """The one by which the call comes to the SBC, or leaves it."""
+    _, trunks = load_rules({"rules.toml": CABLES}, str)
+    flow = Flow(src, 5060, dst, 5060, "udp", Interfaces(came, leaves))
+    peer = dst if direction is OUT else src
+    place = Network((SBC,), trunk_of=TrunkTable(trunks)).place(flow)
+    assert place == Place(direction, peer, trunk, trunk == "core")
+
+
+def test_without_sbc_addresses_either_interface_may_be_of_a_trunk() -> None:
+    _, trunks = load_rules({"rules.toml": CABLES}, str)
+    network = Network(trunk_of=TrunkTable(trunks))
+    for came, leaves, trunk in (("eth0", "eth1", "carrier"), ("eth1", "eth0", "core"), ("eth2", "eth1", "core")):
+        flow = Flow("10.0.0.1", 5060, "10.0.0.2", 5060, "udp", Interfaces(came, leaves))
+        assert network.place(flow).trunk == trunk
+
+
+def test_the_same_bytes_by_another_interface_are_another_call() -> None:
+    """What was decided for the trusted side is not what holds for who copies it on the other."""
+    engine = make_engine(CABLES + '[[rule]]\nname = "let"\naction = "pass"\n')
+    spoofed = arriving(invite("P-Attestation-Indicator: A"))
+    expected = [("eth1", "core", "accept"), ("eth0", "carrier", "modify"), ("eth2", None, "modify")]
+    for interface, trunk, action in expected:
+        verdict = engine.process(spoofed, NOW, Interfaces(interface, ""))
+        assert isinstance(verdict, Verdict)
+        assert verdict.record is not None
+        assert (verdict.record.trunk, verdict.action) == (trunk, action)
+        assert (b"P-Attestation" in (verdict.payload or spoofed)) is (trunk == "core")
+    again = engine.process(spoofed, NOW, Interfaces("eth1", ""))
+    assert (engine.counters["retransmission"], again) == (1, Verdict("accept"))  # type: ignore[arg-type]
 
 
 # --- conditions of rules on the place ---

@@ -20,8 +20,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
+from sbc_filter.io.dial import Resolver, system_addresses
 from sbc_filter.io.fetch import Fetcher
 from sbc_filter.io.store import MAX_PEM
+from sbc_filter.stir.x5u import HTTP, PORT, REDIRECTS
 
 NAME = "certs.example.org"
 PEM = b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
@@ -88,7 +90,11 @@ class Handler(BaseHTTPRequestHandler):
         self.server.seen[self.path] += 1
         self.server.headers = dict(self.headers)
         with contextlib.suppress(OSError):  # the other side may have had enough
-            ROUTES[self.path](self)
+            if self.path in self.server.redirects:
+                status, location = self.server.redirects[self.path]
+                self.answer(b"", status, after=self.server.delay, Location=location)
+            else:
+                ROUTES[self.path](self)
         self.close_connection = True
 
     def answer(self, body: bytes, status: int = 200, *, after: float = 0.0, **headers: str) -> None:
@@ -153,11 +159,17 @@ ROUTES: Mapping[str, Callable[[Handler], object]] = {
 class Server(ThreadingHTTPServer):
     request_queue_size = 64
 
-    def __init__(self, certificate: Path) -> None:
+    def __init__(self, certificate: Path | None) -> None:
+        """Without a certificate: plain http."""
         super().__init__(("127.0.0.1", 0), Handler)
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(certificate)
-        self.context.sni_callback = self._named
+        self.context: ssl.SSLContext | None = None
+        if certificate is not None:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(certificate)
+            self.context.sni_callback = self._named
+        self.redirects: dict[str, tuple[int, str]] = {}  # by path: status and Location
+        self.delay = 0.0  # seconds before a redirect
+        self.connections = 0
         self.seen: Counter[str] = Counter()
         self.names: list[str | None] = []
         self.headers: dict[str, str] = {}
@@ -169,6 +181,10 @@ class Server(ThreadingHTTPServer):
 
     def finish_request(self, request: object, client_address: object) -> None:
         assert isinstance(request, socket.socket)
+        self.connections += 1
+        if self.context is None:
+            Handler(request, client_address, self)
+            return
         with self.context.wrap_socket(request, server_side=True) as secured:
             Handler(secured, client_address, self)
 
@@ -176,7 +192,18 @@ class Server(ThreadingHTTPServer):
         pass  # many of these connections are meant to fail
 
     def url(self, path: str, host: str = NAME) -> str:
-        return f"https://{host}:{self.server_port}{path}"
+        return f"{'https' if self.context else 'http'}://{host}:{self.server_port}{path}"
+
+
+@contextlib.contextmanager
+def serving(certificate: Path | None) -> Iterator[Server]:
+    with Server(certificate) as made:
+        thread = threading.Thread(target=made.serve_forever, args=(0.01,))
+        thread.start()
+        yield made
+        made.stopped.set()
+        made.shutdown()
+        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -186,13 +213,15 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def server(authority: Authority, tmp_path: Path) -> Iterator[Server]:
-    with Server(authority.server(tmp_path / "server.pem")) as made:
-        thread = threading.Thread(target=made.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(authority.server(tmp_path / "server.pem")) as made:
         yield made
-        made.stopped.set()
-        made.shutdown()
-        thread.join()
+
+
+@pytest.fixture
+def plain() -> Iterator[Server]:
+    """A web server that speaks no TLS."""
+    with serving(None) as made:
+        yield made
 
 
 def resolve(host: str) -> Sequence[str]:
@@ -447,6 +476,250 @@ def test_the_next_address_is_tried(authority: Authority, server: Server) -> None
 @pytest.mark.parametrize("url", ["http://certs.example.org/", "file:///etc/passwd", "", "https://", "https://[/"])
 def test_only_https(strict: Fetcher, url: str) -> None:
     assert ask(strict, url).detail == Detail.X5U_POLICY
+
+
+# What `[certificates].tolerate` lets in: plain http
+
+
+@contextlib.contextmanager
+def tolerating(
+    authority: Authority, *switches: str, allowed: Sequence[IPv4Network] = LOOPBACK, resolver: Resolver = resolve
+) -> Iterator[Fetcher]:
+    made = Fetcher(
+        ca_file=authority.file,
+        allowed_networks=allowed,
+        tolerate=switches,
+        total_timeout=TOTAL,
+        resolve=resolver,
+        clock=lambda: NOW,
+    )
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("switches", [(), (PORT,), (REDIRECTS,), (PORT, REDIRECTS)])
+def test_plain_http_is_not_spoken(authority: Authority, plain: Server, switches: tuple[str, ...]) -> None:
+    with tolerating(authority, *switches) as fetcher:
+        for url in (plain.url("/good.pem"), plain.url("/good.pem").replace("http", "HTTP")):
+            assert ask(fetcher, url) == Answer(None, Detail.X5U_POLICY, NOW + 300)
+    assert plain.connections == 0
+
+
+@pytest.mark.parametrize("path", ["/good.pem", "/chunked.pem", "/until-closed.pem", "/slow.pem"])
+def test_plain_http(authority: Authority, plain: Server, path: str) -> None:
+    with tolerating(authority, HTTP) as fetcher:
+        answer = ask(fetcher, plain.url(path))
+    assert answer == Answer(PEM, None, NOW + (2 * DAY if path == "/good.pem" else DAY))
+    assert plain.headers["Host"] == f"{NAME}:{plain.server_port}"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "2130706433", "[::1]"])
+def test_plain_http_reaches_this_machine_no_more_than_https(authority: Authority, plain: Server, host: str) -> None:
+    with tolerating(authority, HTTP, allowed=(), resolver=system_addresses) as fetcher:
+        assert ask(fetcher, plain.url("/good.pem", host)) == Answer(None, Detail.FETCH_ADDRESS, NOW + 300)
+    assert plain.connections == 0
+
+
+def test_plain_http_goes_to_the_address_that_was_checked(authority: Authority, plain: Server) -> None:
+    asked: list[str] = []
+
+    def rebind(host: str) -> Sequence[str]:
+        asked.append(host)
+        return ["127.0.0.2"] if len(asked) == 1 else ["127.0.0.1"]
+
+    with tolerating(authority, HTTP, allowed=[IPv4Network("127.0.0.2/32")], resolver=rebind) as fetcher:
+        assert ask(fetcher, plain.url("/good.pem")).detail == Detail.FETCH_CONNECT
+        assert ask(fetcher, plain.url("/good.pem")).detail == Detail.FETCH_ADDRESS
+    assert plain.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "detail", "remembered"),
+    [
+        ("/301", Detail.FETCH_STATUS, 300),
+        ("/302-endless", Detail.FETCH_STATUS, 300),
+        ("/404", Detail.FETCH_STATUS, 300),
+        ("/500", Detail.FETCH_STATUS, 30),
+        ("/bomb", Detail.FETCH_STATUS, 300),
+        ("/too-large", Detail.FETCH_TOO_LARGE, 300),
+        ("/endless", Detail.FETCH_TOO_LARGE, 300),
+        ("/short", Detail.FETCH_CONNECT, 30),
+        ("/nothing", Detail.FETCH_CONNECT, 30),
+        ("/garbage", Detail.FETCH_CONNECT, 30),
+        ("/headers", Detail.FETCH_CONNECT, 30),
+        ("/hang", Detail.FETCH_TIMEOUT, 30),
+        ("/drip-head", Detail.FETCH_TIMEOUT, 30),
+        ("/drip-body", Detail.FETCH_TIMEOUT, 30),
+        ("/continue", Detail.FETCH_TIMEOUT, 30),
+    ],
+)
+def test_plain_http_is_bounded_as_https_is(
+    authority: Authority, plain: Server, path: str, detail: Detail, remembered: float
+) -> None:
+    begin = time.monotonic()
+    with tolerating(authority, HTTP) as fetcher:
+        assert ask(fetcher, plain.url(path)) == Answer(None, detail, NOW + remembered)
+    assert time.monotonic() - begin < TOTAL + 0.3
+    assert plain.seen == {path: 1}
+    assert plain.poured < 100
+
+
+# Redirects (RFC 9110 §15.4): three at most, each judged as a token's URL is
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect(authority: Authority, server: Server, status: int) -> None:
+    server.redirects["/here"] = status, server.url("/good.pem")
+    with tolerating(authority, REDIRECTS, PORT) as fetcher:
+        assert ask(fetcher, server.url("/here")) == Answer(PEM, None, NOW + 2 * DAY)
+    assert server.seen == {"/here": 1, "/good.pem": 1}
+    assert server.names == [NAME, NAME]
+
+
+@pytest.mark.parametrize("status", [300, 304, 305, 306, 399])
+def test_no_redirect_although_3xx(authority: Authority, server: Server, status: int) -> None:
+    server.redirects["/here"] = status, server.url("/good.pem")
+    with tolerating(authority, REDIRECTS, PORT) as fetcher:
+        assert ask(fetcher, server.url("/here")) == Answer(None, Detail.FETCH_STATUS, NOW + 300)
+    assert server.seen == {"/here": 1}
+
+
+@pytest.mark.parametrize("switches", [(), (HTTP,), (PORT,), (HTTP, PORT)])
+def test_a_redirect_is_not_followed(authority: Authority, server: Server, switches: tuple[str, ...]) -> None:
+    server.redirects["/here"] = 302, server.url("/good.pem")
+    with tolerating(authority, *switches) as fetcher:
+        assert ask(fetcher, server.url("/here")) == Answer(None, Detail.FETCH_STATUS, NOW + 300)
+    assert server.seen == {"/here": 1}
+
+
+@pytest.mark.parametrize(
+    ("begin", "location"),
+    [
+        ("/here", "/good.pem"),
+        ("/here", "good.pem"),
+        ("/a/b/here", "../../good.pem"),
+        ("/here", "//{host}/good.pem"),
+        ("/here", "HTTPS://{host}/good.pem"),
+    ],
+)
+def test_a_relative_redirect(authority: Authority, server: Server, begin: str, location: str) -> None:
+    server.redirects[begin] = 302, location.format(host=f"{NAME}:{server.server_port}")
+    with tolerating(authority, REDIRECTS, PORT) as fetcher:
+        assert ask(fetcher, server.url(begin)).pem == PEM
+
+
+REFUSED = {  # Location: `{port}` is that of a server that would answer
+    "loopback": "https://127.0.0.1:{port}/good.pem",
+    "loopback-number": "https://2130706433:{port}/good.pem",
+    "localhost": "https://localhost:{port}/good.pem",
+    "ipv6-loopback": "https://[::1]:{port}/good.pem",
+    "metadata": "https://169.254.169.254/latest/meta-data",
+    "http": f"http://{NAME}/good.pem",
+    "query": f"https://{NAME}:{{port}}/good.pem?a=b",
+    "fragment": f"https://{NAME}:{{port}}/good.pem#a",
+    "user": f"https://a:b@{NAME}:{{port}}/good.pem",
+    "file": "file:///etc/passwd",
+    "bad-brackets": "https://[/",
+    "long": "/" + "x" * 2100,
+    "latin-1": "/\xe9.pem",
+}
+
+
+@pytest.mark.parametrize("location", REFUSED.values(), ids=REFUSED)
+def test_a_redirect_to_what_no_token_may_name(authority: Authority, server: Server, location: str) -> None:
+    server.redirects["/here"] = 302, location.format(port=server.server_port)
+    with tolerating(authority, REDIRECTS, PORT) as fetcher:
+        assert ask(fetcher, server.url("/here")) == Answer(None, Detail.X5U_POLICY, NOW + 300)
+    assert server.seen == {"/here": 1}
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("location", [f"https://{NAME}:8080/good.pem", "https://{host}/good.pem"])
+def test_a_redirect_to_another_port_needs_a_switch_of_its_own(
+    authority: Authority, server: Server, location: str
+) -> None:
+    server.redirects["/here"] = 302, location.format(host=f"{NAME}:{server.server_port}")
+    with tolerating(authority, REDIRECTS) as fetcher:
+        assert ask(fetcher, server.url("/here")) == Answer(None, Detail.X5U_POLICY, NOW + 300)
+    assert server.seen == {"/here": 1}
+
+
+@pytest.mark.parametrize(
+    ("switches", "detail"),
+    [
+        ((REDIRECTS, HTTP, PORT), None),
+        ((REDIRECTS, PORT), Detail.X5U_POLICY),
+        ((HTTP, PORT), Detail.FETCH_STATUS),
+    ],
+)
+def test_a_redirect_from_https_to_http_needs_both_switches(
+    authority: Authority, server: Server, plain: Server, switches: tuple[str, ...], detail: Detail | None
+) -> None:
+    server.redirects["/here"] = 302, plain.url("/good.pem")
+    with tolerating(authority, *switches) as fetcher:
+        answer = ask(fetcher, server.url("/here"))
+    assert (answer.pem, answer.detail) == (None if detail else PEM, detail)
+    assert plain.connections == (0 if detail else 1)
+
+
+def test_a_redirect_from_http_to_https(authority: Authority, server: Server, plain: Server) -> None:
+    plain.redirects["/here"] = 301, server.url("/good.pem")
+    with tolerating(authority, REDIRECTS, HTTP, PORT) as fetcher:
+        assert ask(fetcher, plain.url("/here")).pem == PEM
+    plain.redirects["/here"] = 301, server.url("/good.pem", "other.example.org")
+    with tolerating(authority, REDIRECTS, HTTP, PORT) as fetcher:
+        assert ask(fetcher, plain.url("/here")).detail == Detail.FETCH_TLS
+
+
+def test_the_addresses_of_every_host_on_the_way_are_checked(authority: Authority, server: Server) -> None:
+    """A public name that resolves to what is not public, behind one that does not."""
+    server.redirects["/here"] = 302, server.url("/good.pem", "other.example.org")
+
+    def inside(host: str) -> Sequence[str]:
+        return ["127.0.0.1"] if host == NAME else ["10.0.0.1"]
+
+    with tolerating(authority, REDIRECTS, PORT, resolver=inside) as fetcher:
+        assert ask(fetcher, server.url("/here")) == Answer(None, Detail.FETCH_ADDRESS, NOW + 300)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(("redirects", "pem"), [(3, PEM), (4, None)])
+def test_three_redirects_at_most(authority: Authority, server: Server, redirects: int, pem: bytes | None) -> None:
+    for number in range(redirects):
+        server.redirects[f"/{number}"] = 302, f"/{number + 1}" if number + 1 < redirects else "/good.pem"
+    with tolerating(authority, REDIRECTS, PORT) as fetcher:
+        answer = ask(fetcher, server.url("/0"))
+    assert (answer.pem, answer.detail) == (pem, None if pem else Detail.FETCH_STATUS)
+    assert server.connections == 4
+
+
+def test_a_loop_ends(authority: Authority, server: Server) -> None:
+    server.redirects["/here"] = 302, "/here"
+    with tolerating(authority, REDIRECTS, PORT) as fetcher:
+        assert ask(fetcher, server.url("/here")) == Answer(None, Detail.FETCH_STATUS, NOW + 300)
+    assert server.seen == {"/here": 4}
+
+
+def test_a_redirect_to_nowhere(authority: Authority, server: Server) -> None:
+    server.redirects["/here"] = 302, ""
+    with tolerating(authority, REDIRECTS, PORT) as fetcher:
+        assert ask(fetcher, server.url("/here")) == Answer(None, Detail.FETCH_STATUS, NOW + 300)
+
+
+def test_the_body_of_a_redirect_is_not_read(authority: Authority, server: Server) -> None:
+    with tolerating(authority, REDIRECTS, PORT) as fetcher:
+        assert ask(fetcher, server.url("/302-endless")).pem == PEM
+    assert server.poured < 100
+
+
+def test_one_deadline_for_all_redirects(authority: Authority, server: Server) -> None:
+    for path, behind in (("/301-slow", "/302-slow"), ("/302-slow", "/slow.pem")):
+        server.redirects[path] = 302, behind
+    server.delay = TOTAL / 2  # each is well within the time, all of them are not
+    begin = time.monotonic()
+    with tolerating(authority, REDIRECTS, PORT) as fetcher:
+        assert ask(fetcher, server.url("/301-slow")) == Answer(None, Detail.FETCH_TIMEOUT, NOW + 30)
+    assert TOTAL - 0.1 < time.monotonic() - begin < TOTAL + 0.3
 
 
 # The queue

@@ -43,15 +43,38 @@ def test_pcapng_by_hand(tmp_path: Path, order: str) -> None:
     path = tmp_path / "in.pcapng"
     path.write_bytes(b"".join(parts))
     assert [tuple(each)[2:] for each in read(path)] == [
-        (1_700_000_000_000_001_000, 1, 0, b"a", 10),
-        (1_699_999_900_000_000_001, 101, 1, b"bb", 11),
-        (1_700_000_000_500_000_000, 113, 2, b"ccc", 12),
-        (5_000, 1, 0, b"old", 12),
-        (0, 1, 3, b"simp", 7),
-        (6_000, 1, 3, b"dddd", 13),
+        (1_700_000_000_000_001_000, 1, 0, b"a", 10, "eth"),
+        (1_699_999_900_000_000_001, 101, 1, b"bb", 11, "eth"),
+        (1_700_000_000_500_000_000, 113, 2, b"ccc", 12, "eth"),
+        (5_000, 1, 0, b"old", 12, "eth"),
+        (0, 1, 3, b"simp", 7, "eth"),
+        (6_000, 1, 3, b"dddd", 13, "eth"),
     ]
     expected = [Seen(f.number, f.timestamp, len(f.data), f.original_length, f.interface, "") for f in read(path)]
     assert [*expected[:4], *(seen._replace(interface=0) for seen in expected[4:])] == tshark(path)  # begins anew
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        (b"eth0.100", "eth0.100"),
+        (b"eth1\0\0\0\0", "eth1"),  # some writers count the padding
+        (b"caf\xc3\xa9", "café"),
+        (b"\xff", "\ufffd"),
+        (b"x" * 300, "x" * 256),
+        (b"", ""),
+        (None, ""),
+    ],
+)
+def test_the_name_of_an_interface(tmp_path: Path, option: bytes | None, name: str) -> None:
+    """draft-ietf-opsawg-pcapng §4.2: if_name."""
+    options = b""
+    if option is not None:
+        options = struct.pack("<HH", 2, len(option)) + option + bytes(-len(option) % 4)
+    described = block("<", 1, struct.pack("<HHI", 1, 0, 0) + options)
+    path = tmp_path / "in.pcapng"
+    path.write_bytes(section("<") + described + enhanced("<", 0, 1, b"a"))
+    assert [each.interface_name for each in read(path)] == [name]
 
 
 def test_numbers_are_those_of_wireshark(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from support.tiny import TinyEngine, filtered, invite
 
+from sbc_filter.engine.flow import Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.io.capture import Frame
@@ -83,17 +84,39 @@ def test_the_fragments_of_an_untouched_datagram_are_the_captured_ones(size: int)
     pieces = fragment(packet(b"OPTIONS sip:a@b SIP/2.0\r\n\r\n" + bytes(3000)), size)
 
     class Idle:
-        def process(self, raw: bytes, now: float) -> Verdict:
+        def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict:
             return Verdict(Action.ACCEPT)
 
     assert replayed(Idle(), frames(*pieces)) == pieces
+
+
+@pytest.mark.parametrize(("told", "heard"), [(False, [None] * 3), (True, [("eth1", "eth1"), None, ("eth1", "eth1")])])
+def test_the_engine_is_told_of_interfaces_where_it_wants_to_know(
+    told: bool, heard: list[tuple[str, str] | None]
+) -> None:
+    """What is put together of fragments came by the interface of the last of them."""
+    asked: list[Interfaces | None] = []
+
+    class Listening:
+        def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict:
+            asked.append(interfaces)
+            return Verdict(Action.ACCEPT)
+
+        def resume(self, need_id: int, answer: Answer, now: float) -> Verdict:
+            raise AssertionError("nothing was needed")
+
+    given = frames(packet(invite(1)), packet(invite(2)), *fragment(packet(invite(3, size=3000)), 1500))
+    given = [each if each.number == 2 else each._replace(interface_name="eth1") for each in given]
+    run = Replay(Listening(), lambda url: Answer(b"pem", None, 1e9), lambda record: None, interfaces=told)
+    assert len(list(leaving(run, given))) == 5
+    assert asked == heard
 
 
 def test_an_answer_follows_its_cause_with_its_time_and_numbers_are_recorded() -> None:
     records: list[Record] = []
 
     class Refusing:
-        def process(self, raw: bytes, now: float) -> Verdict | Need:
+        def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
             return Need(7, NeedKind.CERTIFICATE, "https://c.example/a.pem", now + 1)
 
         def resume(self, need_id: int, answer: Answer, now: float) -> Verdict | Need:

@@ -9,6 +9,7 @@ import pytest
 from support.netns import ADDRESSES, LIVE, PATHS, endpoint, eventually, running, silent, three_hosts
 from support.tiny import TinyEngine, TinySource, filtered, invite
 
+from sbc_filter.engine.flow import Interfaces
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import Detail, EnvironmentFault
 from sbc_filter.io.emit import Emitter
@@ -231,7 +232,7 @@ def test_a_receive_buffer_that_overflows(lab: Lab, peers: tuple[socket.socket, s
     """The kernel says ENOBUFS; what did not fit passes or drops as set, and the rest gets its verdict."""
 
     class Slow(TinyEngine):
-        def process(self, raw: bytes, now: float) -> Verdict | Need:
+        def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
             if not self.seen:
                 time.sleep(0.2)
             return super().process(raw, now)

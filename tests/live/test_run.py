@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import calls
 from support.netns import LIVE, endpoint, eventually, three_hosts
 from support.processes import heeding_signals
 from support.tiny import invite
 
+from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.lab import Lab
+from sbc_filter.ops.pki import X5U, Maker, pem
 from sbc_filter.ops.stage import PROGRAMS
 
 pytestmark = LIVE
@@ -67,6 +70,26 @@ def test_hang_up_reopens_the_records(lab: Lab, tmp_path: Path) -> None:
         assert in_force(lab)
     assert process.returncode == 0
     assert not in_force(lab)
+
+
+def test_the_last_line_says_what_was_tolerated(lab: Lab, tmp_path: Path) -> None:
+    now = time.time()
+    made = Maker(now, "run").laboratory()
+    (tmp_path / "certificates").mkdir()
+    certificate_path(tmp_path / "certificates", X5U).write_bytes(made.chain)
+    (tmp_path / "root.pem").write_bytes(pem(made.root.certificate))
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "verify.toml").write_text(calls.VERIFY)
+    file = settings(tmp_path, "records.jsonl")
+    with file.open("a") as more:
+        more.write('[trust]\nanchors = ["root.pem"]\n[certificates]\ndirectory = "certificates"\n')
+    signed = calls.identity(
+        calls.claims(iat=int(now)), key=made.leaf.key, parameters=f'info=<{X5U}>;alg=ES256;ppt="shaken"'
+    )
+    with started(lab, file) as (_, log), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
+        carrier.sendto(calls.invite(signed), ("192.0.2.1", 5060))
+        assert b"verstat=TN-Validation-Passed" in sbc.recv(70000)
+    assert log.read_text().splitlines()[-1] == "tolerated: no-date 1, no-user-phone 1, quoted-parameter 1"
 
 
 def test_records_that_cannot_be_written_cost_no_call(lab: Lab, tmp_path: Path) -> None:

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
-from support.calls import CARRIER, LAB, SBC, arriving, invite, leaving, response
+from support.calls import CARRIER, LAB, NOW, SBC, arriving, claims, identity, invite, leaving, response
+from support.captures import enhanced, interface, section
 from support.processes import heeding_signals
 
 from sbc_filter.io.capture import Frame
 from sbc_filter.io.capturewriter import CaptureWriter
+from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.cli import main
-from sbc_filter.ops.pki import pem
+from sbc_filter.ops.pki import X5U, pem
 
 NETWORK = f'[network]\nsbc = ["{SBC}"]\n'
 MONITOR = '[[rule]]\nname = "watch"\nmode = "monitor"\naction = "drop"\n'
@@ -81,6 +83,48 @@ def test_responses_with_a_reason_are_counted(tmp_path: Path, capsys: pytest.Capt
     settings = NETWORK + '[trust]\nanchors = ["root.pem"]\n'
     lines = said(capture(tmp_path, arriving(invite()), *answers, settings=settings, rules=rules), capsys)
     assert lines[-2:] == ["2 responses of the SBC: a Reason added", "3 modified"]
+
+
+def test_what_was_tolerated_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The most frequent first, then by name; records stay as they are."""
+    certificates = tmp_path / "certificates"
+    certificates.mkdir()
+    certificate_path(certificates, X5U).write_bytes(LAB.chain)
+    (tmp_path / "root.pem").write_bytes(pem(LAB.root.certificate))
+    settings = NETWORK + '[trust]\nanchors = ["root.pem"]\n[certificates]\ndirectory = "certificates"\n'
+    quoted = f'info=<{X5U}>;alg=ES256;ppt="shaken"'
+    calls = [
+        arriving(invite(identity(claims(attest=grade), parameters=parameters), number=number))
+        for number, (grade, parameters) in enumerate([("A", None), ("B", quoted), ("C", quoted)])
+    ]
+    path = capture(tmp_path, *calls, settings=settings, rules='[[rule]]\nname = "v"\naction = "verify"\n')
+    assert main(["replay", str(path), "--at", str(NOW)]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "tolerated: no-date 3, no-user-phone 3, quoted-parameter 2",
+        "3 modified",
+    ]
+    assert main(["replay", str(path), "--at", str(NOW), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["outcome"] for line in out.splitlines()] == ["passed"] * 3
+    assert "tolerated:" not in out + err
+
+
+@pytest.mark.parametrize(("name", "trunk"), [("eth", "here"), ("eth1", None)])
+def test_a_trunk_by_the_interface_of_a_capture(
+    name: str, trunk: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """pcapng names it `eth`; pcap does not name any, and the trunk is found by its other keys."""
+    settings = f'{NETWORK}[trunks.here]\naddresses = ["{CARRIER}"]\ninterface = "{name}"\n'
+    pcap = capture(tmp_path, arriving(invite()), settings=settings)
+    pcapng = tmp_path / "calls.pcapng"
+    pcapng.write_bytes(section("<") + interface("<", 101) + enhanced("<", 0, 1, arriving(invite())))
+    found = []
+    for path in (pcapng, pcap):
+        assert main(["replay", str(path), "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out)["trunk"])
+    assert found == [trunk, "here"]
+    assert main(["check", "--config", str(tmp_path / "sbc-filter.toml")]) == 0
+    assert f"trunk    here: {CARRIER}/32, on {name}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

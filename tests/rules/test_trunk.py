@@ -59,6 +59,81 @@ def test_the_trunk_of_a_flow(peer: str, local: str, port: int, transport: str, f
     assert TrunkTable(reversed(trunks))(peer, local, port, transport) == found
 
 
+INTERFACES = """
+[trunks.world]
+addresses = ["0.0.0.0/0"]
+
+[trunks.core]
+addresses = ["10.0.0.0/8"]
+interface = "eth1"
+trusted = true
+
+[trunks.core-second]
+addresses = ["10.0.0.0/8"]
+interface = "eth1"
+local = ["203.0.113.10:5080"]
+
+[trunks.host]
+addresses = ["10.0.0.7"]
+
+[trunks.east]
+addresses = ["198.51.100.0/24"]
+interface = "eth2.100"
+
+[trunks.west]
+addresses = ["198.51.100.0/24"]
+interface = "eth3"
+
+[trunks.either]
+addresses = ["198.51.100.0/24"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("peer", "port", "interface", "found"),
+    [
+        ("10.0.0.1", 5060, "eth1", ("core", True)),
+        ("10.0.0.1", 5080, "eth1", ("core-second", False)),  # of several with `interface` as without: `local`
+        ("10.0.0.7", 5060, "eth1", ("core", True)),  # before a narrower network without `interface`
+        ("10.0.0.1", 5060, "eth0", ("world", False)),  # whoever writes that address
+        ("10.0.0.7", 5060, "eth0", ("host", False)),
+        ("10.0.0.1", 5060, "", ("world", False)),  # known to be none
+        ("10.0.0.1", 5060, "ETH1", ("world", False)),
+        ("198.51.100.9", 5060, "eth2.100", ("east", False)),
+        ("198.51.100.9", 5060, "eth2", ("either", False)),
+        ("198.51.100.9", 5060, "eth3", ("west", False)),
+        # not known, as in most captures: the other keys alone
+        ("10.0.0.1", 5060, None, ("core", True)),
+        ("10.0.0.1", 5080, None, ("core-second", False)),
+        ("10.0.0.7", 5060, None, ("host", False)),
+        ("198.51.100.9", 5060, None, ("either", False)),
+    ],
+)
+def test_the_trunk_by_its_interface(peer: str, port: int, interface: str | None, found: tuple[str, bool]) -> None:
+    trunks, problems = read(INTERFACES)
+    assert problems == []
+    assert TrunkTable(trunks)(peer, "203.0.113.10", port, "udp", interface) == found
+    assert TrunkTable(reversed(trunks))(peer, "203.0.113.10", port, "udp", interface) == found
+
+
+@pytest.mark.parametrize("name", ["eth1", "eth0.100", "br-lan", "a" * 15, "..."])
+def test_a_name_of_an_interface(name: str) -> None:
+    trunks, problems = read(f'[trunks.a]\naddresses = ["10.0.0.1"]\ninterface = "{name}"\n')
+    assert ([trunk.interface for trunk in trunks], problems) == ([name], [])
+
+
+@pytest.mark.parametrize("name", ["a" * 16, "é" * 8, "eth1:0", "eth 1", "a/b", ".", "..", " "])
+def test_what_is_no_name_of_an_interface(name: str) -> None:
+    """Linux, dev_valid_name(): an alias such as eth1:0 is no interface."""
+    _, problems = read(f'[trunks.a]\naddresses = ["10.0.0.1"]\ninterface = "{name}"\n')
+    assert problems == [f"t.toml: trunks.a.interface: {name!r} is no name of an interface such as 'eth1'"]
+
+
+def test_an_interface_that_is_no_text() -> None:
+    _, problems = read('[trunks.a]\naddresses = ["10.0.0.1"]\ninterface = 1\n')
+    assert problems == ["t.toml: trunks.a.interface: has to be a string, not 1"]
+
+
 def test_a_stranger_has_no_trunk() -> None:
     table = TrunkTable([Trunk("acme", (ip_network("198.51.100.0/24"),))])
     assert table("192.0.2.1", "203.0.113.10", 5060, "udp") is None

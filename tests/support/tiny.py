@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from sbc_filter.engine.flow import Interfaces
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.errors import Detail
 from sbc_filter.packet.packet import Packet, parse
@@ -30,7 +31,7 @@ class TinyEngine:
         self.waiting: dict[int, Packet] = {}
         self.learnt: list[str] = []
 
-    def process(self, raw: bytes, now: float) -> Verdict | Need:
+    def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
         packet = parse(raw)
         self.seen.append(packet.payload)
         if b"X-Boom" in packet.payload:

@@ -1,0 +1,24 @@
+"""What a person is told of many records."""
+
+from collections import Counter
+
+import pytest
+
+from sbc_filter.ops.records import tolerated
+
+
+@pytest.mark.parametrize(
+    ("counters", "line"),
+    [
+        ({}, ""),
+        ({"retransmission": 3, "rcd-usable": 1, "reason-added": 2}, ""),
+        ({"deviation.no-date": 1}, "tolerated: no-date 1"),
+        (
+            {"deviation.quoted-parameter": 3, "retransmission": 9, "deviation.no-date": 12},
+            "tolerated: no-date 12, quoted-parameter 3",
+        ),
+        ({"deviation.padding": 2, "deviation.no-date": 2}, "tolerated: no-date 2, padding 2"),
+    ],
+)
+def test_what_was_tolerated(counters: dict[str, int], line: str) -> None:
+    assert tolerated(Counter(counters)) == line
