@@ -44,6 +44,8 @@ def refuse_call(rule: Rule, case: Case, decision: Decision, via: Via, tag: str) 
     headers = []
     if decision.treatment.action is TreatmentAction.REDIRECT:
         headers = [f"Contact: <{case.message.uri.decode('ascii', 'replace')}>", *_results(rule, case, decision)]
+    elif decision.treatment.reason is not None:
+        headers = [f"Reason: {decision.treatment.reason}"]
     return respond(case.message, case.flow, via, status_of(decision), tag, headers)
 
 

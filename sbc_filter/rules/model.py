@@ -76,13 +76,14 @@ class TreatmentAction(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Treatment:
     """`code`, `phrase` and `verstat` are None where the outcome's own are meant (STANDARDS §20), `indicator` where the
-    rule's is; an empty `indicator` is none."""
+    rule's is; an empty `indicator` is none. `reason` is the Reason header field of an answer that rejects."""
 
     action: TreatmentAction
     code: int | None = None
     phrase: str | None = None
     verstat: str | None = None
     indicator: str | None = None
+    reason: str | None = None
 
 
 CONTINUE = Treatment(TreatmentAction.CONTINUE)

@@ -1,6 +1,7 @@
 """Reading what a rule does once the outcome is known: `[rule.on]`, `[[rule.when]]`, `answer`."""
 
 import difflib
+import re
 from collections.abc import Callable, Collection
 
 from sbc_filter.errors import DETAILS, VERIFICATION_OUTCOMES, Detail, Outcome
@@ -10,6 +11,8 @@ from sbc_filter.rules.schema import Table
 
 _OWN_CODES = {TreatmentAction.REJECT: (400, 699), TreatmentAction.REDIRECT: (300, 399)}
 _CONDITIONS = ("outcome", "detail", "attest", "spc", "not_spc", "issuer", "x5u_host")
+_TOKEN = r"[A-Za-z0-9.!%*_+`'~-]+"
+_REASON = re.compile(rf'{_TOKEN}(?: ?; ?{_TOKEN}(?:=(?:"[ !#-\[\]-~]*"|{_TOKEN}))?)*')
 _PHRASE = frozenset(map(chr, range(32, 127)))
 ReadEntries = Callable[[Table, str], Entries | None]
 
@@ -74,7 +77,8 @@ def read_when(table: Table, entries: ReadEntries) -> When:
 def read_answer(table: Table) -> Treatment:
     """`answer = { code = 603, phrase = "…" }` of a rule that rejects."""
     inner = table.table("answer")
-    treatment = Treatment(TreatmentAction.REJECT, *_code_and_phrase(inner, TreatmentAction.REJECT))
+    code, phrase = _code_and_phrase(inner, TreatmentAction.REJECT)
+    treatment = Treatment(TreatmentAction.REJECT, code, phrase, reason=_reason(inner, TreatmentAction.REJECT))
     inner.close()
     return treatment
 
@@ -87,7 +91,9 @@ def redirects(rule: Rule) -> bool:
 
 def _read(table: Table, *, marks: bool = True) -> Treatment:
     action = TreatmentAction(table.choice("action", list(TreatmentAction), TreatmentAction.CONTINUE, required=True))
-    return Treatment(action, *_code_and_phrase(table, action), *(_mark(table, action) if marks else ()))
+    code, phrase = _code_and_phrase(table, action)
+    verstat, indicator = _mark(table, action) if marks else (None, None)
+    return Treatment(action, code, phrase, verstat, indicator, _reason(table, action))
 
 
 def _treatment(table: Table, key: str, value: str) -> Treatment:
@@ -107,6 +113,20 @@ def _mark(table: Table, action: TreatmentAction) -> tuple[str | None, str | None
     verstat = table.choice("verstat", VERSTATS) or None
     indicator = table.choice("indicator", (*ATTESTATIONS, "none")) or None
     return verstat, "" if indicator == "none" else indicator
+
+
+def _reason(table: Table, action: TreatmentAction) -> str | None:
+    """A Reason header field (RFC 3326), such as 603+ has to carry (S-170)."""
+    if "reason" not in table:
+        return None
+    if action is not TreatmentAction.REJECT:
+        table.problem("reason", f"belongs to reject, not to {action}")
+        return None
+    reason = table.text("reason")
+    if not _REASON.fullmatch(reason):
+        sentence = 'is no Reason: write SIP;cause=603;text="v=analytics1;url=https://redress.example/";location=RLN'
+        table.problem("reason", f"{reason!r} {sentence}")
+    return reason
 
 
 def _code_and_phrase(table: Table, action: TreatmentAction) -> tuple[int | None, str | None]:

@@ -45,9 +45,9 @@ def parse_constraints(data: bytes, *, enhanced: bool) -> ClaimConstraints:
     try:
         for tag, content, _ in der.elements(der.only(data, _SEQUENCE)):
             if tag == _MUST_INCLUDE:
-                include = _names(_unwrapped(content, _IA5))
+                include += _names(_unwrapped(content, _IA5))
             elif tag == _MUST_EXCLUDE and enhanced:
-                exclude = _names(_unwrapped(content, _IA5))
+                exclude += _names(_unwrapped(content, _IA5))
             elif tag == _PERMITTED_VALUES:
                 permitted += map(_permitted, der.elements(_unwrapped(content, _SEQUENCE)))
             else:

@@ -7,6 +7,7 @@ from sbc_filter.errors import Detail, Deviation, Outcome, VerificationError
 from sbc_filter.sip.identity import split_list
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import Call, CertificateLookup, Missing, Policy, judge
+from sbc_filter.stir.compact import rebuild
 from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.extensions import follow_diversions, is_diverted, judge_beside, rich_call_data
 from sbc_filter.stir.token import BASIC, Token, is_extension, read_token, signature_of
@@ -76,7 +77,7 @@ def verify(
     for value in values:
         token = None
         try:
-            token = read_token(value, tolerate)
+            token = read_token(value, tolerate) if not value.startswith(b"..") else rebuild(value, call)
             if token is None:
                 continue
             if token.jose.ppt not in BASIC:

@@ -1170,3 +1170,25 @@ def test_a_call_that_was_held_counts_once() -> None:
     assert isinstance(verdict, Verdict)
     assert verdict.record is not None
     assert verdict.record.rule == "verify"
+
+
+PLUS = 'SIP;cause=603;text="v=analytics1;url=https://redress.example/";location=RLN'
+
+
+BLOCKED = f"code = 603, phrase = \"Network Blocked\", reason = '{PLUS}'"
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        f'[[rule]]\nname = "r"\naction = "reject"\nanswer = {{ {BLOCKED} }}\n',
+        f'{VERIFY}[rule.on]\npassed = {{ action = "reject", {BLOCKED} }}\n',
+    ],
+    ids=["answer", "on"],
+)
+def test_v22_s170_603_plus(rules: str) -> None:
+    """Phrase and Reason together are what tells it from a plain 603."""
+    _, answer, record = result(make_engine(rules), arriving(invite(GOOD)))
+    assert answer.startswith(b"SIP/2.0 603 Network Blocked\r\n")
+    assert f"\r\nCSeq: 1 INVITE\r\nReason: {PLUS}\r\nContent-Length: 0\r\n\r\n".encode() in answer
+    assert record["code"] == 603

@@ -426,6 +426,33 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
             "rule[1].on.stale.code: has to be a whole number from 400 to 699, not 200",
         ),
         (
+            VERIFY + '[rule.on]\nstale = { action = "continue", reason = "SIP;cause=603" }',
+            "rule[1].on.stale.reason: belongs to reject, not to continue",
+        ),
+        (
+            VERIFY + '[rule.on]\nstale = { action = "reject", reason = "SIP;cause=603\\nX: y" }',
+            "rule[1].on.stale.reason: 'SIP;cause=603\\nX: y' is no Reason: write SIP;cause=603;"
+            'text="v=analytics1;url=https://redress.example/";location=RLN',
+        ),
+        (
+            VERIFY + '[rule.on]\nstale = { action = "reject", verstat = "No-TN-Validation" }',
+            "rule[1].on.stale.verstat: belongs to continue and redirect, not to reject",
+        ),
+        (
+            VERIFY + '[rule.on]\nstale = { action = "continue", verstat = "Passed" }',
+            "rule[1].on.stale.verstat: is 'Passed'; allowed are 'No-TN-Validation', 'TN-Validation-Failed', "
+            "'TN-Validation-Passed'",
+        ),
+        (
+            VERIFY + '[rule.on]\nstale = { action = "continue", indicator = "D" }',
+            "rule[1].on.stale.indicator: is 'D'; allowed are 'A', 'B', 'C', 'none'",
+        ),
+        (
+            VERIFY + '[rule.verify]\ntolerate = ["everything"]',
+            "rule[1].verify.tolerate: has 'everything'; allowed are 'comma-joined', 'iat-string', 'info-mismatch', "
+            "'national-claim', 'no-origid', 'standard-base64'",
+        ),
+        (
             VERIFY + '[rule.on]\nstale = { action = "drop", code = 403 }',
             "rule[1].on.stale.code: belongs to reject and redirect, not to drop",
         ),

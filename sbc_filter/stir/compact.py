@@ -1,0 +1,51 @@
+"""The compact form (RFC 8225 §7, RFC 8224 §4.1.2): only the signature travels, the rest is rebuilt from the call.
+
+Only a base PASSporT can be: what an extension says is not in the call (S-013, S-071).
+"""
+
+from typing import Any
+
+from sbc_filter.errors import Detail, Outcome, VerificationError
+from sbc_filter.sip.date import parse_date
+from sbc_filter.sip.identity import parse_parameters, split_identity
+from sbc_filter.stir.checks import Call
+from sbc_filter.stir.passport import Claims, Jose, canonical_json, encode_segment, invalid
+from sbc_filter.stir.token import Token
+
+
+def rebuild(value: bytes, call: Call) -> Token:
+    """The token that the sender of this call must have signed; its dest is whom the call names, and `iat` its Date.
+
+    Raises `VerificationError`: `invalid.compact-form` for one of an extension and for a call without Date (S-055),
+    `anonymous` for a call without caller.
+    """
+    _, _, signature, text, deviations = split_identity(value)
+    info, alg, ppt, more = parse_parameters(text)
+    if ppt is not None:
+        raise invalid(Detail.COMPACT_FORM)
+    if alg is not None and alg.upper() != "ES256":
+        raise VerificationError(Outcome.UNTRUSTED, Detail.ALG)
+    if call.caller is None:
+        raise VerificationError(Outcome.ANONYMOUS, Detail.NO_CALLER)
+    date = call.message.first(b"date") if call.message is not None else None
+    iat = parse_date(date) if date is not None else None
+    if iat is None or call.called is None:
+        raise invalid(Detail.COMPACT_FORM, "what was signed cannot be rebuilt")
+    header = {"alg": "ES256", "typ": "passport", "x5u": info}
+    claims: dict[str, Any] = {
+        "dest": {_kind(call.called): [call.called]},
+        "iat": iat,
+        "orig": {_kind(call.caller): call.caller},
+    }
+    data = canonical_json(claims)
+    return Token(
+        Jose("ES256", None, info),
+        Claims(call.caller, (call.called,), iat, None, None, data),
+        encode_segment(canonical_json(header)) + b"." + encode_segment(data),
+        signature,
+        deviations + more,
+    )
+
+
+def _kind(identity: str) -> str:
+    return "uri" if ":" in identity else "tn"
