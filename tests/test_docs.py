@@ -98,7 +98,7 @@ def rule(text: str, trunks: tuple[Trunk, ...] = ()) -> Rule:
 
 
 def test_there_is_something_to_read() -> None:
-    assert DOCS.keys() == {"configuration", "interoperability", "operations", "records", "rules"}
+    assert DOCS.keys() == {"defaults", "configuration", "interoperability", "operations", "records", "rules"}
     assert len(blocks("rules")) >= 14
     assert len(blocks("configuration")) >= 8
 
@@ -407,3 +407,25 @@ def test_every_dialect_is_described() -> None:
         assert re.findall(r"`([^`]+)`", cells[3]) == [dialect.attestation, dialect.origination]
         grades = [dialect.verstat(PASSED, grade).removeprefix(PASSED) for grade in "ABC"]
         assert [text.removeprefix(PASSED) for text in re.findall(r"`([^`]+)`", cells[1])] == list(dict.fromkeys(grades))
+
+
+# All defaults in one table.
+
+_BEGINNINGS = {"configuration": "[{}].", "rules": "{}."}
+
+
+def test_every_default_stands_in_the_one_table_with_its_reason() -> None:
+    expected = {}
+    for path, (document, heading) in _SECTIONS.items():
+        if path == "queue.on_overload":
+            continue  # stands in the table of [queue]
+        beginning = _BEGINNINGS[document].format(path.replace(".x", ".NAME"))
+        for key, row in keys(_tables(sections(document)[heading])[0]).items():
+            default = row[2].strip() if len(row) > 3 else _NONE
+            if default != _NONE:
+                expected[beginning + key] = default
+    stated = {row[0].strip("`"): row for row in rows(_tables(DOCS["defaults"])[0]) if row[0] != "Setting"}
+    every_outcome = stated.pop("rule.on` of every outcome")
+    assert every_outcome[1] == '`"continue"`'
+    assert {setting: row[1] for setting, row in stated.items()} == expected
+    assert all(len(row[2].rstrip(" |")) > 10 for row in stated.values())
