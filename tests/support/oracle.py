@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 MAX_AGE = 60
 _ES256: Any = jwt.get_algorithm_by_name("ES256")
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_NO_BASE64 = re.compile(rb"-----[A-Z ]+-----|[ \t\r\n]")
 _INFO = re.compile(rb';\s*info\s*=\s*(?:"?<([^>]*)>"?|"([^"]*)"|([^\s;,]*))', re.IGNORECASE)
 _UNREADABLE = (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
 _TNAUTHLIST, _JWT, _ENHANCED = "1.3.6.1.5.5.7.1.26", "1.3.6.1.5.5.7.1.27", "1.3.6.1.5.5.7.1.33"
@@ -134,7 +135,8 @@ def _trusted_leaf(body: bytes, root: bytes, now: int) -> x509.Certificate | None
     certificates = []
     for block in _CERTIFICATE.findall(body):
         try:
-            certificates.append(x509.load_pem_x509_certificate(block + b"\n"))
+            octets = base64.b64decode(_NO_BASE64.sub(b"", block), validate=True)  # whatever the line ends
+            certificates.append(x509.load_der_x509_certificate(octets))
         except _UNREADABLE:
             return None
     for certificate in certificates:
