@@ -9,7 +9,6 @@ from sbc_filter.errors import Detail, PacketError
 UDP = 17
 _V4 = Struct(">BBHHHBBH4s4s")
 _V6 = Struct(">IHBB16s16s")
-_V4_WORDS = tuple(Struct(f">{words * 2}H") for words in range(16))  # by the header length in 32-bit words
 _DONT_FRAGMENT = 0x4000
 _FRAGMENTED = 0x3FFF  # more fragments, or an offset
 
@@ -77,16 +76,17 @@ def header_v4(header: bytes, size: int, identification: int | None = None) -> by
     A packet that grew may exceed the path MTU: it must be allowed to fragment, and then needs an
     `identification` of its own (RFC 6864).
     """
-    words = list(_V4_WORDS[len(header) >> 2].unpack(header))
-    words[1] = len(header) + size
-    if words[1] > 0xFFFF:
+    total = len(header) + size
+    if total > 0xFFFF:
         raise PacketError(Detail.NO_ROOM, "the datagram would exceed 65535 bytes")
-    if identification is not None:
-        words[2] = identification & 0xFFFF or 1
-        words[3] &= ~_DONT_FRAGMENT
-    words[5] = 0
-    words[5] = (65535 - sum(words) % 65535) % 65535
-    return _V4_WORDS[len(header) >> 2].pack(*words)
+    if identification is None:
+        kept = header[4:8]
+    else:
+        fragment = int.from_bytes(header[6:8], "big") & ~_DONT_FRAGMENT
+        kept = ((identification & 0xFFFF or 1) << 16 | fragment).to_bytes(4, "big")
+    first = b"%b%b%b%b" % (header[:2], total.to_bytes(2, "big"), kept, header[8:10])
+    covered = 65535 - int.from_bytes(first + header[12:], "big") % 65535
+    return b"%b%b%b" % (first, (covered % 65535).to_bytes(2, "big"), header[12:])
 
 
 def header_v6(header: bytes, size: int) -> bytes:
