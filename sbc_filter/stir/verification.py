@@ -132,13 +132,15 @@ def _with_others(
             found = follow_diversions(diversions, basic, call, policy, certificates, report)
         except VerificationError as error:
             if best is not None or all(each.detail is Detail.DEST_MISMATCH for each in failed):
-                best, failed = None, [Verification(error.outcome, error.detail, best.token if best else None)]
+                token = best.token if best is not None else None
+                failed = [Verification(error.outcome, error.detail, token)]
+                best = None
         else:
             if isinstance(found, Missing):
                 return found
-            token, certificate, outermost = found
-            best = Verification(Outcome.PASSED, None, token, certificate, vouching=outermost)
-            diverted = (Outcome.INVALID, Detail.DEST_MISMATCH, token.signature)
+            original, certificate, outermost = found
+            best = Verification(Outcome.PASSED, None, original, certificate, vouching=outermost)
+            diverted = (Outcome.INVALID, Detail.DEST_MISMATCH, original.signature)
             failures[:] = [each for each in failures if (each.outcome, each.detail, each.signature) != diverted]
     if best is not None and others:
         notes = judge_beside(others, call, policy, certificates, report)
