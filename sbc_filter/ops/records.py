@@ -1,13 +1,14 @@
 """Records on their way out: one JSON object a line, and the counts that a person wants to see."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
 from sbc_filter.engine.record import Record
+from sbc_filter.stir.extensions import NOTES
 
 Sink = Callable[[Record], None]
 _DEVIATION = "deviation."  # what the engine's counters of deviations begin with
@@ -68,11 +69,19 @@ def numbered(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def tolerated(counters: Mapping[str, int]) -> str:
-    """`tolerated: no-date 12, quoted-parameter 3` of an engine's counters, the most frequent first; "" for none."""
-    found = {name.removeprefix(_DEVIATION): count for name, count in counters.items() if name.startswith(_DEVIATION)}
-    ordered = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
-    return "tolerated: " + ", ".join(f"{name} {count}" for name, count in ordered) if ordered else ""
+def findings(counters: Mapping[str, int]) -> Iterator[str]:
+    """What an engine counted beside outcomes, a line for each kind of which there is any, the most frequent first:
+    `tolerated: no-date 12, padding 3`, `found beside: rcd-usable 2`."""
+    deviations = {
+        name.removeprefix(_DEVIATION): count for name, count in counters.items() if name.startswith(_DEVIATION)
+    }
+    for title, found in (
+        ("tolerated", deviations),
+        ("found beside", {name: counters[name] for name in NOTES if counters.get(name)}),
+    ):
+        ordered = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
+        if ordered:
+            yield f"{title}: " + ", ".join(f"{name} {count}" for name, count in ordered)
 
 
 def to_lines(file: IO[str]) -> Sink:

@@ -20,7 +20,7 @@ from sbc_filter.io.capturewriter import CaptureWriter
 from sbc_filter.io.replay import Replay
 from sbc_filter.io.survey import Survey
 from sbc_filter.ops import config
-from sbc_filter.ops.records import Tally, numbered, to_lines, tolerated
+from sbc_filter.ops.records import Tally, findings, numbered, to_lines
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask, certificate_source
 
@@ -163,7 +163,7 @@ def _report(console: Console, capture: Path, run: Replay, tally: Tally, done: Co
         console.print(f"{numbered(done['retransmission'], 'repeated INVITE')}: treated as the first of its kind")
     if done["reason-added"]:
         console.print(f"{numbered(done['reason-added'], 'response')} of the SBC: a Reason added")
-    if line := tolerated(done):
+    for line in findings(done):
         console.print(line)
     parts = [f"{count[action]} {word}" for action, word in _WORDS.items() if count[action]]
     if count["emitted"]:

@@ -21,7 +21,7 @@ from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.io.seen import SharedSeen
 from sbc_filter.ops import config
 from sbc_filter.ops.journal import Journal
-from sbc_filter.ops.records import Tally, numbered, tolerated
+from sbc_filter.ops.records import Tally, findings, numbered
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.signals import Terminal
 from sbc_filter.ops.sources import certificate_source
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         stack.enter_context(_status_line(console, lambda: _state(shell, engine, tally)))
         shell.run()
     _say(console, f"stopped; {_state(shell, engine, tally)}")
-    if line := tolerated(engine.counters):
+    for line in findings(engine.counters):
         _say(console, line)
     return 0
 

@@ -24,6 +24,8 @@ from sbc_filter.stir.richcalldata import Unusable, names_agree, read_rcd
 from sbc_filter.stir.token import BASIC, Token, check_shaken
 
 MAX_LINKS = 24  # tokens of one call that are looked at for diversions, nested ones included
+NOTES = PRIORITY, USABLE, UNUSABLE = "rph-verified", "rcd-usable", "rcd-unusable"
+"""What tokens beside the one that decides were good for."""
 Report = Callable[[Token, VerificationError], None]
 
 
@@ -121,7 +123,7 @@ def judge_beside(
             if ppt == "rph" and call.message is not None:
                 values = call.message.values
                 check_priority(token.claims.all, values(b"resource-priority"), values(b"priority"))
-                notes.append("rph-verified")
+                notes.append(PRIORITY)
         except VerificationError as error:
             report(token, error)
         else:
@@ -135,10 +137,10 @@ def rich_call_data(claims: Claims, call: Call) -> list[str]:
     if data is None or call.message is None:
         return []
     if isinstance(data, Unusable):
-        return ["rcd-unusable"]
+        return [UNUSABLE]
     try:
         displays = [address.display for address in call.message.addresses(b"from")]
     except MessageError:
         displays = []
     agree = data.name is None or all(names_agree(data.name, display) for display in displays)
-    return ["rcd-usable" if agree else "rcd-unusable"]
+    return [USABLE if agree else UNUSABLE]

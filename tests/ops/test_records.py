@@ -4,21 +4,25 @@ from collections import Counter
 
 import pytest
 
-from sbc_filter.ops.records import tolerated
+from sbc_filter.ops.records import findings
 
 
 @pytest.mark.parametrize(
     ("counters", "line"),
     [
         ({}, ""),
-        ({"retransmission": 3, "rcd-usable": 1, "reason-added": 2}, ""),
+        ({"retransmission": 3, "reason-added": 2}, ""),
         ({"deviation.no-date": 1}, "tolerated: no-date 1"),
         (
             {"deviation.quoted-parameter": 3, "retransmission": 9, "deviation.no-date": 12},
             "tolerated: no-date 12, quoted-parameter 3",
         ),
+        (
+            {"rcd-usable": 1, "deviation.no-date": 1, "rph-verified": 2, "retransmission": 3},
+            "tolerated: no-date 1\nfound beside: rph-verified 2, rcd-usable 1",
+        ),
         ({"deviation.padding": 2, "deviation.no-date": 2}, "tolerated: no-date 2, padding 2"),
     ],
 )
 def test_what_was_tolerated(counters: dict[str, int], line: str) -> None:
-    assert tolerated(Counter(counters)) == line
+    assert "\n".join(findings(Counter(counters))) == line
