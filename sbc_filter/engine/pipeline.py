@@ -16,6 +16,7 @@ from sbc_filter.engine.editing import continue_call, status_of
 from sbc_filter.engine.flow import Flow, Interfaces
 from sbc_filter.engine.intake import Intake
 from sbc_filter.engine.network import Network
+from sbc_filter.engine.preserving import Preserver
 from sbc_filter.engine.reasons import Reports
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.seen import LocalSeen, Replays, Seen
@@ -53,6 +54,7 @@ _ACTIONS = {
 }
 # Named once: on the hot path a look at a member of an Enum costs as much as a call.
 _CONTINUE, _INLINE, _ENFORCE, _MODIFY = TreatmentAction.CONTINUE, Insertion.INLINE, Mode.ENFORCE, Action.MODIFY
+_GOES_ON = (Action.ACCEPT, Action.MODIFY)
 HELD_LIMIT = 1000  # INVITEs that may wait at one time
 _COMBINATIONS = 1000  # of deviations that are counted apart
 
@@ -85,6 +87,8 @@ class Engine:
         self._verifier = Verifier(Replays(LocalSeen() if seen is None else seen, longest), profile)
         self._uas = Uas(secret, self._transactions, self._count)
         self._reports = Reports() if any(rule.reports for rule in rules.rules) else None
+        preserving = [rule for rule in rules.rules if rule.sign.preserve is not None]
+        self._preserver = Preserver(preserving, profile) if preserving else None
         self._needs = 0
 
     @property
@@ -228,10 +232,13 @@ class Engine:
                 return VerificationError(Outcome.UNFETCHABLE, Detail.FETCH_REFUSED)  # never waits (S-137)
             return known
 
-        return apply(rule, progress.case, self._credentials, self._verifier, lookup)
+        instead = self._preserver.decide if self._preserver is not None else None
+        return apply(rule, progress.case, self._credentials, self._verifier, lookup, instead)
 
     def _finish(self, progress: Progress, verdict: Verdict, now: float) -> Verdict:
         """Remember the verdict, if anything was decided, and make it one about the packet."""
+        if self._preserver is not None and verdict.action in _GOES_ON:
+            self._preserver.remember(progress.case)
         if progress.monitored:
             verdict = verdict._replace(monitored=progress.monitored)
         if progress.monitored or (verdict.record is not None and verdict.record.rule is not None):
@@ -276,7 +283,7 @@ class Engine:
         payload = message.changed()
         if not _has_room(packet, payload):
             message.undo(case.scrubbed)  # what was removed stays removed
-            if decision.identity is not None:
+            if decision.identity is not None or decision.preserved:
                 return self._carry_out(rule, case, unsigned(rule, case, Detail.NO_ROOM), packet, now)
             payload = message.changed()
             marked = False

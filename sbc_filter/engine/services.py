@@ -1,6 +1,6 @@
 """A rule applied to a case: what it asks for is decided, nothing is edited yet; and the authentication service."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.verifying import Verifier
@@ -23,6 +23,8 @@ from sbc_filter.stir.token import is_extension, read_token
 
 _LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)
 _CONTINUE = TreatmentAction.CONTINUE
+# What is done with a call that leaves instead of signing it; None: sign it.
+Instead = Callable[[Rule, Case], Decision | None]
 _FIXED = {
     RuleAction.PASS: (Detail.PASS_RULE, CONTINUE),
     RuleAction.STRIP: (Detail.STRIP_RULE, CONTINUE),
@@ -37,12 +39,14 @@ def apply(
     credentials: Mapping[str, Credential],
     verifier: Verifier,
     certificates: CertificateLookup,
+    instead: Instead | None = None,
 ) -> Decision | Missing:
     """Decide the case by this rule. An emergency call is continued whatever the outcome (S-137)."""
     if rule.action is VERIFY:
         decision = verifier.verify(rule, case, certificates)
     elif rule.action is SIGN:
-        decision = _sign(rule, case, credentials)
+        found = instead(rule, case) if instead is not None else None
+        decision = _sign(rule, case, credentials) if found is None else found
     else:
         detail, fixed = _FIXED[rule.action]
         decision = Decision(Outcome.PASSED_BY, detail, rule.answer or fixed)
