@@ -128,6 +128,7 @@ class Detail(_Key):
     SHAKEN_PRESENT = "shaken-present"
     PRESERVED = "preserved"
     AMBIGUOUS = "ambiguous"
+    BYPASS = "bypass"
     NO_CALLED = "no-called"
     CREDENTIAL_EXPIRED = "credential-expired"
     NO_ROOM = "no-room"
@@ -239,7 +240,7 @@ _UNTRUSTED = (
 )  # fmt: skip
 _UNSIGNED = (
     Detail.NO_CALLER, Detail.NO_CALLED, Detail.STALE_DATE, Detail.FUTURE_DATE, Detail.CREDENTIAL_EXPIRED,
-    Detail.NO_ROOM, Detail.CRYPTO, Detail.AMBIGUOUS,
+    Detail.NO_ROOM, Detail.CRYPTO, Detail.AMBIGUOUS, Detail.BYPASS,
 )  # fmt: skip
 # Which details a rule can meet behind each outcome of verification or signing.
 DETAILS: Mapping[Outcome, frozenset[Detail]] = {

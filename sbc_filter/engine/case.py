@@ -44,8 +44,8 @@ class Case:
 
 class Decision:
     """What a rule decided about a case. `verstat` and `indicator` are what the SBC is told, `identity` and `date`
-    header values to add, `preserved` the Identity values to put back, `failures` what to report,
-    `deviations` and `notes` what to count."""
+    header values to add, `preserved` the Identity values to put back, `bypass` a header field (name, value) in place of
+    Identity, `failures` what to report, `deviations` and `notes` what to count."""
 
     def __init__(
         self,
@@ -61,6 +61,7 @@ class Decision:
         identity: bytes | None = None,
         date: bytes | None = None,
         preserved: tuple[bytes, ...] = (),
+        bypass: tuple[str, str] | None = None,
         failures: tuple[Failure, ...] = (),
         deviations: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
@@ -77,6 +78,7 @@ class Decision:
         self.identity = identity
         self.date = date
         self.preserved = preserved
+        self.bypass = bypass
         self.failures = failures
         self.deviations = deviations
         self.notes = notes

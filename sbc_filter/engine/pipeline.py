@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import chain
 
+from sbc_filter.engine.bypassing import bypassed
 from sbc_filter.engine.case import Case, Decision, record
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.editing import continue_call, status_of
@@ -89,6 +90,7 @@ class Engine:
         self._reports = Reports() if any(rule.reports for rule in rules.rules) else None
         preserving = [rule for rule in rules.rules if rule.sign.preserve is not None]
         self._preserver = Preserver(preserving, profile) if preserving else None
+        self._tokens: Mapping[str, str] = {}
         self._needs = 0
 
     @property
@@ -142,6 +144,10 @@ class Engine:
     def learn(self, x5u: str, answer: Answer, now: float) -> None:
         """Take in a certificate that nobody waits for (any more)."""
         self._certificates.learn(x5u, answer, now)
+
+    def bypass(self, tokens: Mapping[str, str]) -> None:
+        """From now on these tokens, by the `token_file` of rules, stand in for Identity; none: calls are signed."""
+        self._tokens = tokens
 
     def release(self, now: float) -> list[tuple[int, Verdict]]:
         """Give up waiting for everything: (need, verdict) of all that is held."""
@@ -232,8 +238,13 @@ class Engine:
                 return VerificationError(Outcome.UNFETCHABLE, Detail.FETCH_REFUSED)  # never waits (S-137)
             return known
 
-        instead = self._preserver.decide if self._preserver is not None else None
+        instead = self._instead if self._preserver is not None or self._tokens else None
         return apply(rule, progress.case, self._credentials, self._verifier, lookup, instead)
+
+    def _instead(self, rule: Rule, case: Case) -> Decision | None:
+        """What is done with a call that leaves instead of signing it."""
+        found = self._preserver.decide(rule, case) if self._preserver is not None else None
+        return bypassed(rule, case, self._tokens) if found is None else found
 
     def _finish(self, progress: Progress, verdict: Verdict, now: float) -> Verdict:
         """Remember the verdict, if anything was decided, and make it one about the packet."""
@@ -283,7 +294,7 @@ class Engine:
         payload = message.changed()
         if not _has_room(packet, payload):
             message.undo(case.scrubbed)  # what was removed stays removed
-            if decision.identity is not None or decision.preserved:
+            if decision.identity is not None or decision.preserved or decision.bypass is not None:
                 return self._carry_out(rule, case, unsigned(rule, case, Detail.NO_ROOM), packet, now)
             payload = message.changed()
             marked = False

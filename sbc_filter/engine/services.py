@@ -75,12 +75,7 @@ def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
     if _has_shaken(case):
         outcome, detail = Outcome.ALREADY_SIGNED, Detail.SHAKEN_PRESENT
         return Decision(outcome, detail, treatment(rule, outcome, detail))
-    caller = case.parties.identity(options.caller_from)
-    if caller is None or not caller.isdigit() or len(caller) not in _LENGTHS:
-        raise SigningError(Detail.NO_CALLER)
-    called = case.parties.identity(options.called_from)
-    if called is None:
-        raise SigningError(Detail.NO_CALLED)
+    caller, called = parties_of(rule, case)
     date = message.first(b"date")
     signed_date = parse_date(date) if date is not None else None
     iat = issue_time(signed_date, case.arrived)
@@ -97,6 +92,17 @@ def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
         identity=identity,
         date=format_date(iat).encode() if signed_date is None else None,
     )
+
+
+def parties_of(rule: Rule, case: Case) -> tuple[str, str]:
+    """(caller, called) of a call that can be signed for; `SigningError` when either is missing or no number (A7)."""
+    caller = case.parties.identity(rule.sign.caller_from)
+    if caller is None or not caller.isdigit() or len(caller) not in _LENGTHS:
+        raise SigningError(Detail.NO_CALLER)
+    called = case.parties.identity(rule.sign.called_from)
+    if called is None:
+        raise SigningError(Detail.NO_CALLED)
+    return caller, called
 
 
 def _has_shaken(case: Case) -> bool:

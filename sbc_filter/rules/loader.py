@@ -23,6 +23,7 @@ from sbc_filter.rules.model import (
     NEVER,
     NUMBERS,
     SESSION_ID,
+    Bypass,
     Conditions,
     Direction,
     Insertion,
@@ -197,6 +198,7 @@ class _Reader:
             _sources(table, "called_from", default.called_from),
             _removable(table, "remove", default.remove),
             _preserve(table),
+            _bypass(table),
         )
         table.close()
         return options
@@ -208,6 +210,8 @@ class _Reader:
             return
         if rule.sign.preserve is not None:
             table.problem("sign.preserve", "does not go with a redirect: a call that is answered never leaves")
+        if rule.sign.bypass is not None:
+            table.problem("sign.bypass", "does not go with a redirect: a 302 has no place for it")
         if rule.insertion is Insertion.REDIRECT and rule.action not in (RuleAction.SIGN, RuleAction.VERIFY):
             table.problem("insertion", 'redirect belongs to action = "sign" or "verify"')
         trunks = [self._trunks[name] for name in conditions.trunk or ()]
@@ -257,6 +261,20 @@ def _preserve(table: Table) -> str | None:
             table.problem("preserve", f"{given!r} {fault}: name {SESSION_ID!r}, or a header field that the SBC copies")
         return None
     return name
+
+
+def _bypass(table: Table) -> Bypass | None:
+    """What stands in for Identity during an outage."""
+    if "bypass" not in table:
+        return None
+    inner = table.table("bypass")
+    bypass = Bypass(inner.text("token_file", required=True), inner.text("header", Bypass("").header))
+    name = canonical(bypass.header.encode())
+    if not name or name in _CHANGED | _NEEDED:
+        fault = "has another meaning" if name else "is no header name"
+        inner.problem("header", f"{bypass.header!r} {fault}: name the header field that the token goes into")
+    inner.close()
+    return bypass
 
 
 def _strip(table: Table) -> StripOptions:

@@ -112,6 +112,14 @@ class VerifyOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Bypass:
+    """`bypass`: while the file is there, calls leave with its token in this header field, and without Identity."""
+
+    token_file: str
+    header: str = "P-Identity-Bypass"
+
+
+@dataclass(frozen=True, slots=True)
 class SignOptions:
     """`[rule.sign]`: with which credential and attestation the authentication service signs.
 
@@ -128,6 +136,7 @@ class SignOptions:
     called_from: tuple[str, ...] = ("to",)
     remove: tuple[str, ...] = ()
     preserve: str | None = None
+    bypass: Bypass | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -476,6 +476,17 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
             "rule[1].sign.preserve: 'session id' is neither 'numbers' nor the name of a header field: "
             "name 'session-id', or a header field that the SBC copies",
         ),
+        (SIGN + "bypass = {}", "rule[1].sign.bypass.token_file: is missing"),
+        (SIGN + 'bypass = "token"', "rule[1].sign.bypass: has to be a table, not 'token'"),
+        (
+            SIGN + 'bypass = { token_file = "t", header = "Identity" }',
+            "rule[1].sign.bypass.header: 'Identity' has another meaning: "
+            "name the header field that the token goes into",
+        ),
+        (
+            SIGN + 'bypass = { token_file = "t", header = "a b" }',
+            "rule[1].sign.bypass.header: 'a b' is no header name: name the header field that the token goes into",
+        ),
         (SIGN + "preserve = true", "rule[1].sign.preserve: has to be a string, not True"),
         (STRIP + 'headers = ["From"]', "rule[1].strip.headers: 'From' cannot be removed from a call"),
         # trunks
