@@ -24,6 +24,8 @@ from support.calls import (
 
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.preserving import CAPACITY, LIFETIME, RECENT, Preserver
+from sbc_filter.engine.verdict import Answer, Need
+from sbc_filter.errors import Detail
 
 A, B, NIL = "a" * 32, "b" * 32, "0" * 32
 SESSION = f"Session-ID: {A};remote={NIL}"
@@ -299,6 +301,16 @@ def test_nothing_is_paid_where_no_rule_preserves(monkeypatch: pytest.MonkeyPatch
     engine = after(make_engine(), invite(SESSION, THEIRS))
     message = invite(SESSION, number=2)
     assert left(engine, message) == (added(message, DATE, OURS), SIGNED)
+
+
+@pytest.mark.parametrize(("late", "expected"), [("continue", KEPT), ("reject", SIGNED)])
+def test_a_call_that_waited_for_its_certificate(late: str, expected: tuple[str, str | None]) -> None:
+    """It counts as arrived when it goes on to the SBC, if it does."""
+    engine = make_engine(f'{VERIFY}[rule.on]\nunfetchable = "{late}"\n{SIGN}preserve = "session-id"\n', known=False)
+    need = engine.process(arriving(invite(SESSION, THEIRS)), NOW)
+    assert isinstance(need, Need)
+    engine.resume(need.id, Answer(None, Detail.FETCH_TIMEOUT, NOW + 1), NOW + 1)
+    assert left(engine, invite(SESSION, number=2), NOW + 1)[1] == expected
 
 
 def test_only_what_arrives_is_remembered() -> None:
