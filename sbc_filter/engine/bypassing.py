@@ -1,7 +1,7 @@
 """Calls that leave during an outage: a header field with the authority's token, and no Identity.
 
-France's MAN: an operator who cannot sign sends P-Identity-Bypass with a token that is known for the time of the
-outage. OpenSIPS (`stir_shaken_disengagement`) and Oracle's SBC (`sti-static-bypass-token`) send the same.
+France's MAN, as far as it is public: OpenSIPS (`stir_shaken_disengagement`: "the token provided by the authority
+during outage") and Oracle's SBC (`sti-static-bypass-token`) send P-Identity-Bypass with a fixed token.
 """
 
 from collections.abc import Mapping
