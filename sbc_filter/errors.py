@@ -126,6 +126,9 @@ class Detail(_Key):
     TOKEN_SEEN = "token-seen"
     # already-signed, unsigned
     SHAKEN_PRESENT = "shaken-present"
+    PRESERVED = "preserved"
+    AMBIGUOUS = "ambiguous"
+    BYPASS = "bypass"
     NO_CALLED = "no-called"
     CREDENTIAL_EXPIRED = "credential-expired"
     NO_ROOM = "no-room"
@@ -237,7 +240,7 @@ _UNTRUSTED = (
 )  # fmt: skip
 _UNSIGNED = (
     Detail.NO_CALLER, Detail.NO_CALLED, Detail.STALE_DATE, Detail.FUTURE_DATE, Detail.CREDENTIAL_EXPIRED,
-    Detail.NO_ROOM, Detail.CRYPTO,
+    Detail.NO_ROOM, Detail.CRYPTO, Detail.AMBIGUOUS, Detail.BYPASS,
 )  # fmt: skip
 # Which details a rule can meet behind each outcome of verification or signing.
 DETAILS: Mapping[Outcome, frozenset[Detail]] = {
@@ -251,7 +254,7 @@ DETAILS: Mapping[Outcome, frozenset[Detail]] = {
     Outcome.INVALID: frozenset(_INVALID),
     Outcome.REPLAYED: frozenset({Detail.TOKEN_SEEN}),
     Outcome.SIGNED: frozenset(),
-    Outcome.ALREADY_SIGNED: frozenset({Detail.SHAKEN_PRESENT}),
+    Outcome.ALREADY_SIGNED: frozenset({Detail.SHAKEN_PRESENT, Detail.PRESERVED}),
     Outcome.UNSIGNED: frozenset(_UNSIGNED),
 }
 

@@ -26,7 +26,7 @@ from sbc_filter.errors import (
 from sbc_filter.ops import config
 from sbc_filter.ops.cli import main
 from sbc_filter.rules.loader import load_rules
-from sbc_filter.rules.model import Rule
+from sbc_filter.rules.model import Bypass, Rule
 from sbc_filter.rules.schema import Table
 from sbc_filter.rules.trunk import Trunk
 from sbc_filter.sip.number import PROFILES, canonicaliser
@@ -173,6 +173,11 @@ def test_defaults_of_a_condition(name: str, least: str) -> None:
     assert conditions(stated) == conditions("")
 
 
+def test_defaults_of_bypass() -> None:
+    stated = defaults(sections("rules")["bypass"])
+    assert stated == f'header = "{Bypass("").header}"\n'
+
+
 def test_default_of_answer() -> None:
     stated = defaults(sections("rules")["answer"])
     assert stated == f"code = {outcomes.answer(Outcome.PASSED_BY, Detail.REJECT_RULE)[0]}\n"
@@ -193,6 +198,7 @@ _SECTIONS = {
     "rule": ("rules", "[[rule]]"),
     "rule.verify": ("rules", "[rule.verify]"),
     "rule.sign": ("rules", "[rule.sign]"),
+    "rule.sign.bypass": ("rules", "bypass"),
     "rule.strip": ("rules", "[rule.strip]"),
     "rule.when": ("rules", "[[rule.when]]"),
     "rule.on.x": ("rules", "[rule.on]"),
@@ -225,6 +231,7 @@ action = "sign"
 [rule.sign]
 credential = "ours"
 origid = "{ORIGID}"
+bypass = {{ token_file = "t" }}
 """
 
 

@@ -44,7 +44,8 @@ class Case:
 
 class Decision:
     """What a rule decided about a case. `verstat` and `indicator` are what the SBC is told, `identity` and `date`
-    header values to add, `failures` what to report, `deviations` and `notes` what to count."""
+    header values to add, `preserved` the Identity values to put back, `bypass` a header field (name, value) in place of
+    Identity, `failures` what to report, `deviations` and `notes` what to count."""
 
     def __init__(
         self,
@@ -59,6 +60,8 @@ class Decision:
         indicator: str | None = None,
         identity: bytes | None = None,
         date: bytes | None = None,
+        preserved: tuple[bytes, ...] = (),
+        bypass: tuple[str, str] | None = None,
         failures: tuple[Failure, ...] = (),
         deviations: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
@@ -74,6 +77,8 @@ class Decision:
         self.indicator = indicator
         self.identity = identity
         self.date = date
+        self.preserved = preserved
+        self.bypass = bypass
         self.failures = failures
         self.deviations = deviations
         self.notes = notes

@@ -106,6 +106,10 @@ def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
         message.add_header(b"Date: " + decision.date + b"\r\n")
     if decision.identity is not None:
         message.add_header(b"Identity: " + decision.identity + b"\r\n")
+    for value in decision.preserved:
+        message.add_header(b"Identity: " + value + b"\r\n")
+    if decision.bypass is not None:
+        marking.state(message, *decision.bypass)
 
 
 def _remove(message: SipMessage, names: tuple[str, ...]) -> None:

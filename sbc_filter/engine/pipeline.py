@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import chain
 
+from sbc_filter.engine.bypassing import bypassed
 from sbc_filter.engine.case import Case, Decision, record
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.editing import continue_call, status_of
 from sbc_filter.engine.flow import Flow, Interfaces
 from sbc_filter.engine.intake import Intake
 from sbc_filter.engine.network import Network
+from sbc_filter.engine.preserving import Preserver
 from sbc_filter.engine.reasons import Reports
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.seen import LocalSeen, Replays, Seen
@@ -53,6 +55,7 @@ _ACTIONS = {
 }
 # Named once: on the hot path a look at a member of an Enum costs as much as a call.
 _CONTINUE, _INLINE, _ENFORCE, _MODIFY = TreatmentAction.CONTINUE, Insertion.INLINE, Mode.ENFORCE, Action.MODIFY
+_GOES_ON = (Action.ACCEPT, Action.MODIFY)
 HELD_LIMIT = 1000  # INVITEs that may wait at one time
 _COMBINATIONS = 1000  # of deviations that are counted apart
 
@@ -85,6 +88,9 @@ class Engine:
         self._verifier = Verifier(Replays(LocalSeen() if seen is None else seen, longest), profile)
         self._uas = Uas(secret, self._transactions, self._count)
         self._reports = Reports() if any(rule.reports for rule in rules.rules) else None
+        preserving = [rule for rule in rules.rules if rule.sign.preserve is not None]
+        self._preserver = Preserver(preserving, profile) if preserving else None
+        self._tokens: Mapping[str, str] = {}
         self._needs = 0
 
     @property
@@ -138,6 +144,10 @@ class Engine:
     def learn(self, x5u: str, answer: Answer, now: float) -> None:
         """Take in a certificate that nobody waits for (any more)."""
         self._certificates.learn(x5u, answer, now)
+
+    def bypass(self, tokens: Mapping[str, str]) -> None:
+        """From now on these tokens, by the `token_file` of rules, stand in for Identity; none: calls are signed."""
+        self._tokens = tokens
 
     def release(self, now: float) -> list[tuple[int, Verdict]]:
         """Give up waiting for everything: (need, verdict) of all that is held."""
@@ -228,10 +238,18 @@ class Engine:
                 return VerificationError(Outcome.UNFETCHABLE, Detail.FETCH_REFUSED)  # never waits (S-137)
             return known
 
-        return apply(rule, progress.case, self._credentials, self._verifier, lookup)
+        instead = self._instead if self._preserver is not None or self._tokens else None
+        return apply(rule, progress.case, self._credentials, self._verifier, lookup, instead)
+
+    def _instead(self, rule: Rule, case: Case) -> Decision | None:
+        """What is done with a call that leaves instead of signing it."""
+        found = self._preserver.decide(rule, case) if self._preserver is not None else None
+        return bypassed(rule, case, self._tokens) if found is None else found
 
     def _finish(self, progress: Progress, verdict: Verdict, now: float) -> Verdict:
         """Remember the verdict, if anything was decided, and make it one about the packet."""
+        if self._preserver is not None and verdict.action in _GOES_ON:
+            self._preserver.remember(progress.case)
         if progress.monitored:
             verdict = verdict._replace(monitored=progress.monitored)
         if progress.monitored or (verdict.record is not None and verdict.record.rule is not None):
@@ -276,7 +294,7 @@ class Engine:
         payload = message.changed()
         if not _has_room(packet, payload):
             message.undo(case.scrubbed)  # what was removed stays removed
-            if decision.identity is not None:
+            if decision.identity is not None or decision.preserved or decision.bypass is not None:
                 return self._carry_out(rule, case, unsigned(rule, case, Detail.NO_ROOM), packet, now)
             payload = message.changed()
             marked = False

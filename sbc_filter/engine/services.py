@@ -1,6 +1,6 @@
 """A rule applied to a case: what it asks for is decided, nothing is edited yet; and the authentication service."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.verifying import Verifier
@@ -23,6 +23,8 @@ from sbc_filter.stir.token import is_extension, read_token
 
 _LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)
 _CONTINUE = TreatmentAction.CONTINUE
+# What is done with a call that leaves instead of signing it; None: sign it.
+Instead = Callable[[Rule, Case], Decision | None]
 _FIXED = {
     RuleAction.PASS: (Detail.PASS_RULE, CONTINUE),
     RuleAction.STRIP: (Detail.STRIP_RULE, CONTINUE),
@@ -37,12 +39,14 @@ def apply(
     credentials: Mapping[str, Credential],
     verifier: Verifier,
     certificates: CertificateLookup,
+    instead: Instead | None = None,
 ) -> Decision | Missing:
     """Decide the case by this rule. An emergency call is continued whatever the outcome (S-137)."""
     if rule.action is VERIFY:
         decision = verifier.verify(rule, case, certificates)
     elif rule.action is SIGN:
-        decision = _sign(rule, case, credentials)
+        found = instead(rule, case) if instead is not None else None
+        decision = _sign(rule, case, credentials) if found is None else found
     else:
         detail, fixed = _FIXED[rule.action]
         decision = Decision(Outcome.PASSED_BY, detail, rule.answer or fixed)
@@ -71,12 +75,7 @@ def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
     if _has_shaken(case):
         outcome, detail = Outcome.ALREADY_SIGNED, Detail.SHAKEN_PRESENT
         return Decision(outcome, detail, treatment(rule, outcome, detail))
-    caller = case.parties.identity(options.caller_from)
-    if caller is None or not caller.isdigit() or len(caller) not in _LENGTHS:
-        raise SigningError(Detail.NO_CALLER)
-    called = case.parties.identity(options.called_from)
-    if called is None:
-        raise SigningError(Detail.NO_CALLED)
+    caller, called = parties_of(rule, case)
     date = message.first(b"date")
     signed_date = parse_date(date) if date is not None else None
     iat = issue_time(signed_date, case.arrived)
@@ -93,6 +92,17 @@ def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
         identity=identity,
         date=format_date(iat).encode() if signed_date is None else None,
     )
+
+
+def parties_of(rule: Rule, case: Case) -> tuple[str, str]:
+    """(caller, called) of a call that can be signed for; `SigningError` when either is missing or no number (A7)."""
+    caller = case.parties.identity(rule.sign.caller_from)
+    if caller is None or not caller.isdigit() or len(caller) not in _LENGTHS:
+        raise SigningError(Detail.NO_CALLER)
+    called = case.parties.identity(rule.sign.called_from)
+    if called is None:
+        raise SigningError(Detail.NO_CALLED)
+    return caller, called
 
 
 def _has_shaken(case: Case) -> bool:

@@ -24,6 +24,10 @@ def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
         yield f"there is no folder {configuration.folder / 'rules'} with rule files: every call passes as it is"
     elif not setup.rules.rules:
         yield f"{folder} has no rule: every call passes as it is"
+    bypass = setup.bypasses.read()
+    for name in bypass.tokens:
+        yield f"{setup.folder / name} is there: calls that leave get its token, and no Identity"
+    yield from bypass.faults
     yield from _unreachable(setup)
 
 

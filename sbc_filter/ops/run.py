@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -20,6 +21,7 @@ from sbc_filter.io.emit import Emitter
 from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.io.seen import SharedSeen
 from sbc_filter.ops import config
+from sbc_filter.ops.bypass import watched
 from sbc_filter.ops.journal import Journal
 from sbc_filter.ops.records import Tally, findings, numbered
 from sbc_filter.ops.setup import Setup, read_all
@@ -66,12 +68,19 @@ def run(arguments: argparse.Namespace) -> int:
             stack.callback(iptables.remove)
             iptables.apply(plan)
         _say_what_runs(console, setup, arguments.firewall)
+        put = partial(_put, shell, engine)
+        stack.enter_context(watched(setup.bypasses, put, lambda sentence: _say(console, sentence)))
         stack.enter_context(_status_line(console, lambda: _state(shell, engine, tally)))
         shell.run()
     _say(console, f"stopped; {_state(shell, engine, tally)}")
     for line in findings(engine.counters):
         _say(console, line)
     return 0
+
+
+def _put(shell: QueueShell, engine: Engine, tokens: dict[str, str]) -> None:
+    """Give the engine the tokens of an outage, between two packets."""
+    shell.soon(lambda: engine.bypass(tokens))
 
 
 def _listen_to_signals(shell: QueueShell, terminal: Terminal, reopen: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.seen import Seen
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.io.firewall import Plan, Responses
+from sbc_filter.ops.bypass import BypassFiles
 from sbc_filter.ops.certificates import blamed, read_credentials, read_trust
 from sbc_filter.ops.config import Configuration, read, reason
 from sbc_filter.ops.trustlist import listed_anchors
@@ -35,6 +36,7 @@ class Setup:
     trust: TrustStore
     credentials: dict[str, Credential]
     remarks: tuple[Problem, ...] = ()  # what is wrong, but can be lived with for now
+    folder: Path = Path()  # of the rules, and of the files that they name
 
     def engine(self, secret: bytes, seen: Seen | None = None) -> Engine:
         """A new engine; `secret` makes our To tags, `seen` tells replays (the same for all that share the traffic)."""
@@ -50,6 +52,11 @@ class Setup:
         certificates = CertificateMemory(self.trust, self.configuration.certificates.tolerate)
         profile = PROFILES[network.numbering]
         return Engine(self.rules, place, certificates, self.credentials, secret, profile, seen=seen)
+
+    @property
+    def bypasses(self) -> BypassFiles:
+        """The files that switch `bypass` on."""
+        return BypassFiles(self.rules.rules, self.folder)
 
     @property
     def tells_interfaces_apart(self) -> bool:
@@ -109,7 +116,7 @@ def prepare(
         found.append(Problem(file, "network.sbc", NO_SBC))
     if found:
         raise ConfigurationError(found)
-    return Setup(configuration, ruleset, tuple(trunks), trust, credentials, tuple(remarks))
+    return Setup(configuration, ruleset, tuple(trunks), trust, credentials, tuple(remarks), base)
 
 
 def _any(ruleset: RuleSet, action: RuleAction) -> bool:

@@ -26,7 +26,9 @@ def sign(arguments: argparse.Namespace) -> int:
     message = _read(arguments.file)
     address, port = arguments.to or _NOBODY
     flow = Flow(network.sbc[0], network.ports[0], address, port, "udp")
-    decision = setup.engine(os.urandom(32)).decide(message, flow, time.time())
+    engine = setup.engine(os.urandom(32))
+    engine.bypass(setup.bypasses.read().tokens)
+    decision = engine.decide(message, flow, time.time())
     assert not isinstance(decision, Need), "signing waits for nothing"
     record = decision.record
     if record is not None or not sys.stdout.isatty():  # a terminal is not to be sent just any bytes

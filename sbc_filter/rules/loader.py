@@ -21,6 +21,9 @@ from sbc_filter.rules.model import (
     BELOW_A,
     DIALECTS,
     NEVER,
+    NUMBERS,
+    SESSION_ID,
+    Bypass,
     Conditions,
     Direction,
     Insertion,
@@ -44,6 +47,7 @@ T = TypeVar("T")
 V = TypeVar("V")
 SOURCES = ("pai", "from", "to", "ruri")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_CHANGED = frozenset((b"via", b"from", b"to", b"cseq", b"contact", b"content-length", b"max-forwards", b"identity"))
 _NEEDED = frozenset((b"via", b"from", b"to", b"call-id", b"cseq", b"contact", b"content-length", b"max-forwards"))
 
 
@@ -193,6 +197,8 @@ class _Reader:
             _sources(table, "caller_from", default.caller_from),
             _sources(table, "called_from", default.called_from),
             _removable(table, "remove", default.remove),
+            _preserve(table),
+            _bypass(table),
         )
         table.close()
         return options
@@ -202,6 +208,10 @@ class _Reader:
         asked = rule.insertion is Insertion.REDIRECT or treatments.redirects(rule)
         if not asked:
             return
+        if rule.sign.preserve is not None:
+            table.problem("sign.preserve", "does not go with a redirect: a call that is answered never leaves")
+        if rule.sign.bypass is not None:
+            table.problem("sign.bypass", "does not go with a redirect: a 302 has no place for it")
         if rule.insertion is Insertion.REDIRECT and rule.action not in (RuleAction.SIGN, RuleAction.VERIFY):
             table.problem("insertion", 'redirect belongs to action = "sign" or "verify"')
         trunks = [self._trunks[name] for name in conditions.trunk or ()]
@@ -237,6 +247,34 @@ def _verify(table: Table) -> VerifyOptions:
         table.problem("required", 'says what `reason` reports: add reason = "stir", or reject no-identity in [rule.on]')
     table.close()
     return options
+
+
+def _preserve(table: Table) -> str | None:
+    """By what the two legs of a call are told to be one; None when tokens are not preserved."""
+    if "preserve" not in table:
+        return None
+    given = table.text("preserve")
+    name = canonical(given.encode()).decode()
+    if not name or name.encode() in _CHANGED:
+        fault = "is changed between two legs" if name else f"is neither {NUMBERS!r} nor the name of a header field"
+        if isinstance(table.raw("preserve"), str):
+            table.problem("preserve", f"{given!r} {fault}: name {SESSION_ID!r}, or a header field that the SBC copies")
+        return None
+    return name
+
+
+def _bypass(table: Table) -> Bypass | None:
+    """What stands in for Identity during an outage."""
+    if "bypass" not in table:
+        return None
+    inner = table.table("bypass")
+    bypass = Bypass(inner.text("token_file", required=True), inner.text("header", Bypass("").header))
+    name = canonical(bypass.header.encode())
+    if not name or name in _CHANGED | _NEEDED:
+        fault = "has another meaning" if name else "is no header name"
+        inner.problem("header", f"{bypass.header!r} {fault}: name the header field that the token goes into")
+    inner.close()
+    return bypass
 
 
 def _strip(table: Table) -> StripOptions:

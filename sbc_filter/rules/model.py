@@ -43,6 +43,8 @@ ALWAYS, BELOW_A, NEVER = "always", "below-a", "never"
 VERSTATS = ("TN-Validation-Passed", "TN-Validation-Failed", "No-TN-Validation")  # TS 24.229 §7.2A.20
 DIALECTS = ("atis", "3gpp", "graded", "telnyx")
 """Names of the forms in which an SBC is told the result; `engine.dialects` has what they mean."""
+SESSION_ID, NUMBERS = "session-id", "numbers"
+"""By what `preserve` tells that two legs are one call, beside any header field that the SBC copies."""
 
 
 # Named once: on the hot path a look at a member of an Enum costs as much as a call.
@@ -111,10 +113,19 @@ class VerifyOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Bypass:
+    """`bypass`: while the file is there, calls leave with its token in this header field, and without Identity."""
+
+    token_file: str
+    header: str = "P-Identity-Bypass"
+
+
+@dataclass(frozen=True, slots=True)
 class SignOptions:
     """`[rule.sign]`: with which credential and attestation the authentication service signs.
 
-    `listed(canonical_number)` tells whether the caller is on the `numbers` list.
+    `listed(canonical_number)` tells whether the caller is on the `numbers` list; `preserve` is None, `NUMBERS` or
+    the canonical name of a header field.
     """
 
     credential: str = ""
@@ -126,6 +137,7 @@ class SignOptions:
     called_from: tuple[str, ...] = ("to",)
     remove: tuple[str, ...] = ()
     preserve: str | None = None
+    bypass: Bypass | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from support.tiny import invite
 
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import X5U, Maker, pem
+from sbc_filter.ops.pki import X5U, Maker, key_pem, pem
 from sbc_filter.ops.stage import PROGRAMS
 
 pytestmark = LIVE
@@ -106,6 +106,35 @@ def test_records_that_cannot_be_written_cost_no_call(lab: Lab, tmp_path: Path) -
     assert said == [f"{full}; {lost} lost so far" for lost in (1, 2, 4)]
     assert "records_lost 5" in log.read_text()
     assert process.returncode == 0
+
+
+def test_an_outage_begins_and_ends_while_it_runs(lab: Lab, tmp_path: Path) -> None:
+    """France's MAN: the file is put there, the next calls leave with its token; it is taken away, they are signed."""
+    made = Maker(time.time(), "run").laboratory()
+    (tmp_path / "root.pem").write_bytes(pem(made.root.certificate))
+    (tmp_path / "key.pem").write_bytes(key_pem(made.leaf.key))
+    (tmp_path / "key.pem").chmod(0o600)
+    (tmp_path / "chain.pem").write_bytes(made.chain)
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "sign.toml").write_text(calls.SIGN + 'bypass = { token_file = "token" }\n')
+    file = settings(tmp_path, "records.jsonl")
+    with file.open("a") as more:
+        more.write('[trust]\nanchors = ["root.pem"]\n[credentials.ours]\nkey = "key.pem"\n')
+        more.write(f'certificate = "chain.pem"\nx5u = "{X5U}"\n')
+    token = tmp_path / "rules" / "token"
+
+    def left(number: int) -> bytes:
+        sbc.sendto(calls.invite(number=number), ("192.0.2.7", 5060))
+        return carrier.recv(70000)
+
+    with started(lab, file) as (_, log), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
+        assert b"\r\nIdentity: " in left(1)
+        token.write_text("OUTAGE-42\n")
+        assert eventually(lambda: b"bypass on: token is there" in log.read_bytes(), 3)
+        assert left(2) == calls.added(calls.invite(number=2), "P-Identity-Bypass: OUTAGE-42")
+        token.unlink()
+        assert eventually(lambda: b"bypass off: token" in log.read_bytes(), 3)
+        assert b"\r\nIdentity: " in left(3)
 
 
 def test_a_closed_terminal_leaves_no_rules_behind(lab: Lab, tmp_path: Path) -> None:

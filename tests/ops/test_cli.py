@@ -99,6 +99,24 @@ def test_signing(lab: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[b
     assert done.stderr == b"sbc-filter: not signed: already-signed, shaken-present; rule: sign\n"
 
 
+def test_signing_in_an_outage(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """The file of `bypass` is looked at beside the rules; `check` says that it is there."""
+    assert main(["pki", str(tmp_path / "lab")]) == 0
+    rules, settings = tmp_path / "lab" / "rules", str(tmp_path / "lab" / "sbc-filter.toml")
+    sign = rules / "20-sign.toml"
+    sign.write_text(sign.read_text().replace("[rule.sign]\n", '[rule.sign]\nbypass = { token_file = "token" }\n'))
+    (rules / "token").write_text("OUTAGE-42\n")
+    (tmp_path / "call.sip").write_bytes(INVITE)
+    capfdbinary.readouterr()
+    assert main(["sign", str(tmp_path / "call.sip"), "--config", settings]) == 1
+    out, said = capfdbinary.readouterr()
+    assert out == INVITE.replace(b"From:", b"P-Identity-Bypass: OUTAGE-42\r\nFrom:")
+    assert said == b"sbc-filter: not signed: unsigned, bypass; rule: sign\n"
+    assert main(["check", "--config", settings]) == 0
+    warned = f"warning: {rules}/token is there: calls that leave get its token, and no Identity\n".encode()
+    assert warned in capfdbinary.readouterr().out
+
+
 def test_without_privilege_is_3(lab: Path) -> None:
     done = subprocess.run(
         [

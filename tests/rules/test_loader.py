@@ -58,7 +58,7 @@ def problems(*texts: str, credentials: Sequence[str] = ("ours",)) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-# The example of DESIGN §5; `trunks.interface` and `sign.preserve` are not supported, `answer` moved where it belongs.
+# The example of DESIGN §5; `trunks.interface` is not in it, `answer` moved where it belongs.
 EXAMPLE = f"""
 [trunks.acme]
 addresses = ["198.51.100.0/24"]
@@ -123,6 +123,7 @@ attest_unlisted = "B"
 origid = "{ORIGID}"
 caller_from = ["X-Orig-TN", "pai", "from"]
 remove = ["X-Orig-TN", "X-Customer"]
+preserve = "session-id"
 [rule.on]
 unsigned = "continue"
 "unsigned.stale-date" = {{ action = "reject", code = 403 }}
@@ -176,6 +177,7 @@ def test_the_example_of_the_design_loads() -> None:
 
     assert (sign.sign.credential, sign.sign.origid) == ("ours", ORIGID)
     assert (sign.sign.attest_listed, sign.sign.attest_unlisted) == ("A", "B")
+    assert sign.sign.preserve == "session-id"
     assert sign.sign.listed is not None
     assert [sign.sign.listed(number) for number in ("12155550100", "12155550101", None)] == [True, False, False]
     assert (sign.sign.caller_from, sign.sign.called_from) == (("X-Orig-TN", "pai", "from"), ("to",))
@@ -491,6 +493,28 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         (SIGN + 'remove = ["v"]', "rule[1].sign.remove: 'v' cannot be removed from a call"),
         (SIGN + 'remove = ["no name"]', "rule[1].sign.remove: 'no name' is no header name"),
         (SIGN + 'numbers = "@bad.txt"', f"rule[1].sign.numbers: bad.txt, line 2: 'nobody' {NUMBER}"),
+        (
+            SIGN + 'preserve = "From"',
+            "rule[1].sign.preserve: 'From' is changed between two legs: "
+            "name 'session-id', or a header field that the SBC copies",
+        ),
+        (
+            SIGN + 'preserve = "session id"',
+            "rule[1].sign.preserve: 'session id' is neither 'numbers' nor the name of a header field: "
+            "name 'session-id', or a header field that the SBC copies",
+        ),
+        (SIGN + "bypass = {}", "rule[1].sign.bypass.token_file: is missing"),
+        (SIGN + 'bypass = "token"', "rule[1].sign.bypass: has to be a table, not 'token'"),
+        (
+            SIGN + 'bypass = { token_file = "t", header = "Identity" }',
+            "rule[1].sign.bypass.header: 'Identity' has another meaning: "
+            "name the header field that the token goes into",
+        ),
+        (
+            SIGN + 'bypass = { token_file = "t", header = "a b" }',
+            "rule[1].sign.bypass.header: 'a b' is no header name: name the header field that the token goes into",
+        ),
+        (SIGN + "preserve = true", "rule[1].sign.preserve: has to be a string, not True"),
         (STRIP + 'headers = ["From"]', "rule[1].strip.headers: 'From' cannot be removed from a call"),
         # trunks
         (TRUNKS + PASS + 'trunk = ["acmee"]', "rule[1].trunk: has 'acmee'; allowed are 'acme', 'core'"),
@@ -546,6 +570,12 @@ def test_a_trunk_where_there_is_none() -> None:
     ("text", "found"),
     [
         (VERIFY + 'insertion = "redirect"', [f"a.toml: rule[1].trunk: {REDIRECT}"]),
+        (
+            TRUNKS
+            + SIGN.replace("[rule.sign]", 'trunk = ["core"]\ninsertion = "redirect"\n[rule.sign]')
+            + 'preserve = "X-Call"',
+            ["a.toml: rule[1].sign.preserve: does not go with a redirect: a call that is answered never leaves"],
+        ),
         (TRUNKS + VERIFY + 'insertion = "redirect"\ntrunk = ["acme"]', [f"a.toml: rule[1].trunk: {REDIRECT}"]),
         (TRUNKS + VERIFY + 'insertion = "redirect"\ntrunk = ["core", "acme"]', [f"a.toml: rule[1].trunk: {REDIRECT}"]),
         (TRUNKS + VERIFY + 'trunk = ["acme"]\n[rule.on]\nstale = "redirect"', [f"a.toml: rule[1].trunk: {REDIRECT}"]),

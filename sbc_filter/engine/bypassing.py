@@ -1,0 +1,28 @@
+"""Calls that leave during an outage: a header field with the authority's token, and no Identity.
+
+France's MAN, as far as it is public: OpenSIPS (`stir_shaken_disengagement`: "the token provided by the authority
+during outage") and Oracle's SBC (`sti-static-bypass-token`) send P-Identity-Bypass with a fixed token.
+"""
+
+from collections.abc import Mapping
+
+from sbc_filter.engine.case import Case, Decision
+from sbc_filter.engine.services import parties_of, unsigned
+from sbc_filter.errors import Detail, SigningError
+from sbc_filter.rules.model import Rule
+
+
+def bypassed(rule: Rule, case: Case, tokens: Mapping[str, str]) -> Decision | None:
+    """The decision about a call that would be signed if there were no outage; None when there is none, or when it
+    would not be signed either. `tokens` are those in force, by the file that the rule names."""
+    options = rule.sign.bypass
+    token = tokens.get(options.token_file) if options is not None else None
+    if options is None or token is None or case.message.count(b"identity"):
+        return None
+    try:
+        parties_of(rule, case)
+    except SigningError:
+        return None  # an outage is no pass for what nobody could sign
+    decision = unsigned(rule, case, Detail.BYPASS)
+    decision.bypass = options.header, token
+    return decision

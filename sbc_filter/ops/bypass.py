@@ -1,0 +1,104 @@
+"""The files that switch `bypass` on and off: an operator puts one there for an outage, and takes it away after."""
+
+import contextlib
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from sbc_filter.ops.config import reason
+from sbc_filter.rules.model import Rule
+
+EVERY = 1.0  # seconds between two looks
+LONGEST = 1024  # characters of a token
+_TOKEN = re.compile(rb"[!-~](?:[ -~]*[!-~])?")  # it becomes the value of a header field
+
+
+class State(NamedTuple):
+    """The tokens in force, by the file that rules name, and a sentence for each file that is there in vain."""
+
+    tokens: dict[str, str]
+    faults: tuple[str, ...]
+
+
+class BypassFiles:
+    """Those that rules name, relative to the folder of the rules."""
+
+    def __init__(self, rules: Iterable[Rule], folder: Path) -> None:
+        names = {rule.sign.bypass.token_file for rule in rules if rule.sign.bypass is not None}
+        self._paths = {name: folder / name for name in sorted(names)}
+
+    def __bool__(self) -> bool:
+        return bool(self._paths)
+
+    def read(self) -> State:
+        """What the files say now. A file that cannot be used switches nothing on: calls are signed as ever."""
+        tokens, faults = {}, []
+        for name, path in self._paths.items():
+            try:
+                token = _read(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                faults.append(f"{path}: cannot be read, so no call is bypassed: {reason(error)}")
+                continue
+            if token is None:
+                sentence = f"has to hold the token alone, one line of 1 to {LONGEST} printable ASCII characters"
+                faults.append(f"{path}: {sentence}; no call is bypassed")
+                continue
+            tokens[name] = token
+        return State(tokens, tuple(faults))
+
+
+def said(before: State, after: State) -> Iterator[str]:
+    """One sentence for each thing that changed."""
+    for name in after.tokens.keys() - before.tokens.keys():
+        yield f"bypass on: {name} is there, so its token stands in for Identity in calls that leave"
+    for name in before.tokens.keys() - after.tokens.keys():
+        yield f"bypass off: {name} holds no token, calls that leave are signed again"
+    for name in after.tokens.keys() & before.tokens.keys():
+        if after.tokens[name] != before.tokens[name]:
+            yield f"bypass: {name} holds another token"
+    yield from (fault for fault in after.faults if fault not in before.faults)
+
+
+@contextlib.contextmanager
+def watched(files: BypassFiles, put: Callable[[dict[str, str]], None], say: Callable[[str], None]) -> Iterator[None]:
+    """Have `put` called with the tokens in force, now and whenever they change; and `say` told.
+
+    `put` and `say` are called by this thread at first, then by another.
+    """
+    if not files:
+        yield
+        return
+    over = threading.Event()
+    state = State({}, ())
+
+    def look() -> None:
+        nonlocal state
+        before, state = state, files.read()
+        if state.tokens != before.tokens:
+            put(state.tokens)
+        for sentence in said(before, state):
+            say(sentence)
+
+    def keep_looking() -> None:
+        while not over.wait(EVERY):
+            look()
+
+    look()
+    thread = threading.Thread(target=keep_looking)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _read(path: Path) -> str | None:
+    """The token; None when the file holds something else."""
+    with path.open("rb") as file:
+        text = file.read(LONGEST + 3).strip()
+    return text.decode("ascii") if len(text) <= LONGEST and _TOKEN.fullmatch(text) else None

@@ -1,0 +1,97 @@
+"""The files that switch `bypass` on and off while calls run."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from sbc_filter.ops import bypass
+from sbc_filter.ops.bypass import LONGEST, BypassFiles, State, said, watched
+from sbc_filter.rules.model import Bypass, Rule, RuleAction, SignOptions
+
+ON, OFF = State({"token": "abc"}, ()), State({}, ())
+
+
+def files(folder: Path, name: str = "token") -> BypassFiles:
+    return BypassFiles([Rule("r", RuleAction.SIGN, sign=SignOptions(bypass=Bypass(name)))], folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "token"),
+    [
+        (b"abc", "abc"),
+        (b" abc\r\n", "abc"),
+        (b"a b=c;d", "a b=c;d"),
+        (b"a" * LONGEST + b"\n", "a" * LONGEST),
+        (b"", None),
+        (b"\n\n", None),
+        (b"abc\r\nIdentity: forged", None),
+        (b"abc\0", None),
+        ("é".encode(), None),
+        (b"a" * (LONGEST + 1), None),
+        (b"a" * (10 * LONGEST), None),
+    ],
+    ids=range(11),
+)
+def test_read(content: bytes, token: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_bytes(content)
+    state = files(tmp_path).read()
+    assert state.tokens == ({"token": token} if token else {})
+    fault = "has to hold the token alone, one line of 1 to 1024 printable ASCII characters; no call is bypassed"
+    assert state.faults == (() if token else (f"{path}: {fault}",))
+
+
+def test_none_is_off(tmp_path: Path) -> None:
+    assert files(tmp_path).read() == OFF
+    (tmp_path / "token").mkdir()
+    assert files(tmp_path).read().faults == (
+        f"{tmp_path / 'token'}: cannot be read, so no call is bypassed: Is a directory",
+    )
+
+
+def test_absolute_names(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("abc")
+    name = str(tmp_path / "t")
+    assert files(Path("/elsewhere"), name).read().tokens == {name: "abc"}
+
+
+def test_what_is_said() -> None:
+    fault = "token: no"
+    assert list(said(OFF, OFF)) == list(said(ON, ON)) == []
+    assert list(said(OFF, ON)) == ["bypass on: token is there, so its token stands in for Identity in calls that leave"]
+    assert list(said(ON, State({}, (fault,)))) == [
+        "bypass off: token holds no token, calls that leave are signed again",
+        fault,
+    ]
+    assert list(said(State({}, (fault,)), State({}, (fault,)))) == []
+    assert list(said(ON, State({"token": "d"}, ()))) == ["bypass: token holds another token"]
+
+
+def test_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bypass, "EVERY", 0.005)
+    got: list[dict[str, str]] = []
+    heard: list[str] = []
+    change = threading.Semaphore(0)
+
+    def put(tokens: dict[str, str]) -> None:
+        got.append(tokens)
+        change.release()
+
+    path = tmp_path / "token"
+    path.write_text("first")
+    with watched(files(tmp_path), put, heard.append):
+        assert got == [{"token": "first"}]  # before anything else happens
+        assert change.acquire(timeout=5)
+        path.unlink()
+        assert change.acquire(timeout=5)
+        path.write_text("second")
+        assert change.acquire(timeout=5)
+    assert got == [{"token": "first"}, {}, {"token": "second"}]
+    assert [sentence.partition(":")[0] for sentence in heard][:2] == ["bypass on", "bypass off"]
+
+
+def test_no_rule_no_thread(tmp_path: Path) -> None:
+    before = threading.active_count()
+    with watched(BypassFiles([], tmp_path), lambda _: pytest.fail("put"), lambda _: pytest.fail("said")):
+        assert threading.active_count() == before
