@@ -98,7 +98,7 @@ def rule(text: str, trunks: tuple[Trunk, ...] = ()) -> Rule:
 
 
 def test_there_is_something_to_read() -> None:
-    assert DOCS.keys() == {"configuration", "interoperability", "operations", "records", "rules"}
+    assert DOCS.keys() == {"configuration", "interoperability", "operations", "records", "redirect", "rules"}
     assert len(blocks("rules")) >= 14
     assert len(blocks("configuration")) >= 8
 
