@@ -33,7 +33,8 @@ CALLER, CALLED = "12155550200", "12155550199"
 
 def block(language: str, at: int = 0) -> str:
     """What the page shows in this language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[at]
+    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    return found[at]
 
 
 class Asked(Stage):
