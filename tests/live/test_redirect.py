@@ -74,6 +74,13 @@ class Asked(Stage):
         (self._folder / "sbc-filter.toml").write_text(f"{settings}\n[trust]{rest}")
         (self._folder / "rules" / "demo.toml").write_text(rules)
 
+    def unwanted(self) -> int:
+        """Datagrams that came up to the host of the filter, where no socket takes them: an ACK would be one."""
+        if self._version == 6:
+            return int(self.lab.run("sbc", "cat", "/proc/net/snmp6").partition("Udp6NoPorts")[2].split()[0])
+        names, values = re.findall(r"^Udp: (.*)$", self.lab.run("sbc", "cat", "/proc/net/snmp"), re.MULTILINE)
+        return int(values.split()[names.split().index("NoPorts")])
+
     def _proxy(self) -> None:
         text = block("kamailio")
         if self._version == 6:
@@ -116,6 +123,7 @@ def test_s122_the_called_side_receives_a_valid_identity(asked: tuple[Asked, int]
     assert message.count(b"date") == 1
     assert new_records(stage, before, 2) == [("redirect", "signed", None), ("accept", "passed-by", "redirected")]
     assert len(stage.heard("core", version, b"ACK")) == len(stage.heard("core", version))
+    assert stage.unwanted() == 0
 
 
 def test_s122_the_called_side_is_told_the_result(asked: tuple[Asked, int]) -> None:
