@@ -45,6 +45,11 @@ def again(message: bytes, branch: str = "z9hG4bK-1.1") -> bytes:
     return re.sub(rb"branch=z9hG4bK-[0-9]+", b"branch=" + branch.encode(), message)
 
 
+def counted(message: bytes, number: int = 2) -> bytes:
+    """With another CSeq number."""
+    return message.replace(b"CSeq: 1 ", f"CSeq: {number} ".encode())
+
+
 def seen(engine: Engine, message: bytes, now: float = NOW, src: str = CARRIER) -> str:
     """action, outcome and detail in one."""
     action, _, record = result(engine, arriving(message, src), now)
@@ -58,10 +63,11 @@ def seen(engine: Engine, message: bytes, now: float = NOW, src: str = CARRIER) -
         (VERIFIES, invite(), again(invite(pai("No-TN-Validation")))),
         (SIGNS, invite(), again(invite("Date: Fri, 15 Jan 2027 08:00:00 GMT", identity()))),
         (SIGNS, invite(), again(invite())),  # an asker that copies nothing would circle for ever
-        (SIGNS, invite(), again(invite().replace(b"1 INVITE", b"2 INVITE"))),  # a UAC counts on (RFC 3261 §8.1.3.4)
+        (SIGNS, invite(), again(counted(invite(identity())))),  # a UAC counts on (RFC 3261 §8.1.3.4)
+        (VERIFIES, invite(), again(counted(invite(pai("No-TN-Validation"))))),
         (SIGNS, invite(), again(invite().replace(b"@192.0.2.1 ", b"@203.0.113.9;transport=udp "))),
     ],
-    ids=["verified", "no identity", "signed", "copied nothing", "next CSeq", "elsewhere"],
+    ids=["verified", "no identity", "signed", "copied nothing", "UAC, signed", "UAC, verified", "elsewhere"],
 )
 def test_s122_what_follows_passes_as_it_is(rules: str, asked: bytes, follows: bytes) -> None:
     """And its retransmissions; what was asked first still gets the same 302."""
@@ -95,8 +101,15 @@ def test_s122_the_record_of_what_follows() -> None:
         lambda message: message.replace(b";tag=f1", b";tag=f2"),
         lambda message: message.replace(b"+12155550199@192.0.2.1 ", b"+12155550188@192.0.2.1 "),
         lambda message: message.replace(b"z9hG4bK-1.1", b"z9hG4bK-1").replace(b"Max-", b"X: 1\r\nMax-"),
+        lambda message: counted(message).replace(b"Max-", b'Proxy-Authorization: Digest username="u"\r\nMax-'),
     ],
-    ids=["another call", "another caller", "forwarded to another number", "a copy changed on its way"],
+    ids=[
+        "another call",
+        "another caller",
+        "forwarded to another number",
+        "a copy changed on its way",
+        "with credentials, after a 407",
+    ],
 )
 def test_s122_what_follows_nothing_is_answered(change: Callable[[bytes], bytes]) -> None:
     engine = make_engine(SIGNS)
@@ -116,6 +129,12 @@ def test_s122_one_redirect_lets_one_invite_pass() -> None:
     engine = make_engine(SIGNS)
     found = [seen(engine, again(invite(), f"z9hG4bK-{number}"), NOW + number) for number in range(6)]
     assert found == ["redirect signed.None", "accept passed-by.redirected"] * 3
+
+
+def test_s122_an_asker_that_copies_nothing_and_counts_on_does_not_circle_for_ever() -> None:
+    engine = make_engine(SIGNS)
+    found = [seen(engine, again(counted(invite(), number), f"z9hG4bK-{number}"), NOW + number) for number in range(5)]
+    assert found == ["redirect signed.None"] * 3 + ["accept passed-by.redirected", "redirect signed.None"]
 
 
 @pytest.mark.parametrize(
