@@ -140,6 +140,7 @@ class Detail(_Key):
     DROP_RULE = "drop-rule"
     REJECT_RULE = "reject-rule"
     IN_DIALOG = "in-dialog"
+    REDIRECTED = "redirected"
     EMERGENCY = "emergency"
     HELD = "held"
     CANCELLED = "cancelled"

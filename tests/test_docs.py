@@ -98,7 +98,8 @@ def rule(text: str, trunks: tuple[Trunk, ...] = ()) -> Rule:
 
 
 def test_there_is_something_to_read() -> None:
-    assert DOCS.keys() == {"defaults", "configuration", "interoperability", "operations", "records", "rules"}
+    pages = {"configuration", "defaults", "interoperability", "operations", "records", "redirect", "rules"}
+    assert DOCS.keys() == pages
     assert len(blocks("rules")) >= 14
     assert len(blocks("configuration")) >= 8
 

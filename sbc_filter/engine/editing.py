@@ -43,7 +43,7 @@ def refuse_call(rule: Rule, case: Case, decision: Decision, via: Via, tag: str) 
     """The final answer to an INVITE that does not go on."""
     headers = []
     if decision.treatment.action is TreatmentAction.REDIRECT:
-        headers = [f"Contact: <{case.message.uri.decode('ascii', 'replace')}>", *_results(rule, case, decision)]
+        headers = [f"Contact: <{_target(rule, case, decision)}>", *_results(rule, case, decision)]
     elif decision.treatment.reason is not None:
         headers = [f"Reason: {decision.treatment.reason}"]
     return respond(case.message, case.flow, via, status_of(decision), tag, headers)
@@ -82,6 +82,15 @@ def _attestation(dialect: Dialect, decision: Decision) -> Iterator[tuple[str, st
         yield dialect.attestation, decision.indicator
         if decision.origid is not None and _ORIGID.fullmatch(decision.origid):
             yield dialect.origination, decision.origid
+
+
+def _target(rule: Rule, case: Case, decision: Decision) -> str:
+    """Where a 302 leads to: where the INVITE would have gone, with the result where a rule wants it there (S-122)."""
+    uri = case.message.uri
+    if rule.verify.mark_contact and decision.verstat is not None:
+        in_user_part = DIALECTS[rule.verify.dialect].in_user_part
+        uri = marking.marked(uri, decision.verstat, in_user_part=in_user_part)
+    return uri.decode("ascii", "replace")
 
 
 def _results(rule: Rule, case: Case, decision: Decision) -> Iterator[str]:

@@ -103,7 +103,11 @@ def state(message: SipMessage, name: str, value: str) -> None:
 
 def marked_uri(buffer: bytes, party: Party, verstat: str, *, in_user_part: bool = True) -> bytes:
     """The URI of a party with this result and no other."""
-    uri = _uri(buffer, party)
+    return marked(_uri(buffer, party), verstat, in_user_part=in_user_part)
+
+
+def marked(uri: bytes, verstat: str, *, in_user_part: bool = True) -> bytes:
+    """A URI with this result and no other."""
     uri = _ANYWHERE.sub(lambda found: _instead(found.string, found.end()), uri)
     at = (_in_user_part if in_user_part else _behind)(uri, 0, len(uri))
     return b"%s;verstat=%s%s" % (uri[:at], verstat.encode(), uri[at:])

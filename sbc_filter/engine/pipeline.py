@@ -20,6 +20,7 @@ from sbc_filter.engine.network import Network
 from sbc_filter.engine.preserving import Preserver
 from sbc_filter.engine.reasons import Reports
 from sbc_filter.engine.record import Record
+from sbc_filter.engine.redirects import Redirects
 from sbc_filter.engine.seen import LocalSeen, Replays, Seen
 from sbc_filter.engine.services import apply, unsigned
 from sbc_filter.engine.transactions import (
@@ -91,6 +92,8 @@ class Engine:
         preserving = [rule for rule in rules.rules if rule.sign.preserve is not None]
         self._preserver = Preserver(preserving, profile) if preserving else None
         self._tokens: Mapping[str, str] = {}
+        redirecting = any(rule.redirects and rule.mode is _ENFORCE for rule in rules.rules)
+        self._redirects = Redirects() if redirecting else None
         self._needs = 0
 
     @property
@@ -192,6 +195,11 @@ class Engine:
             return _wrap(self._intake.unreadable("INVITE", message, flow, now, error), packet)
         if case.in_dialog:
             return _wrap(_pass(case, Detail.IN_DIALOG), packet)
+        if self._redirects is not None and self._redirects.is_followed(case, now):
+            verdict = _pass(case, Detail.REDIRECTED)
+            edits = case.message.edits if verdict.payload is not None else ()
+            self._transactions.decide(key, Remembered(verdict.action, edits), now)
+            return _wrap(verdict, packet)
         direction, peer, trunk, _ = case.place
         identity = self._intake.known_as(case)
         facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, case.message, identity)
@@ -285,6 +293,8 @@ class Engine:
         if action is Action.DROP:
             return Verdict(action, record=record(case, rule, decision, action, None))
         answers = self._uas.refuse(rule, case, decision, now)
+        if action is Action.REDIRECT and answers and self._redirects is not None:
+            self._redirects.expect(case, now)
         return Verdict(action, None, answers, record(case, rule, decision, action, status_of(decision)[0]))
 
     def _continue(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sbc_filter.ops.setup import Setup
-from sbc_filter.rules.model import Conditions, Mode
+from sbc_filter.rules.model import NEVER, Conditions, Mode, RuleAction
 
 _COMPARABLE = {"direction", "trunk", "has_identity", "enforce_percent"}
 _NONE = Conditions()
@@ -29,6 +29,7 @@ def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
         yield f"{setup.folder / name} is there: calls that leave get its token, and no Identity"
     yield from bypass.faults
     yield from _unreachable(setup)
+    yield from _pointless(setup)
 
 
 def _is_writable(path: Path) -> bool:
@@ -46,6 +47,17 @@ def _unreachable(setup: Setup) -> Iterator[str]:
             yield f"{rule.file}: rule {rule.name!r} is never reached: {first!r} before it takes every such call"
         if rule.mode is Mode.ENFORCE and conditions.enforce_percent == 100:
             earlier.append((rule.name, conditions))
+
+
+def _pointless(setup: Setup) -> Iterator[str]:
+    """Rules whose redirects tell whoever asked nothing that it did not know."""
+    for rule in setup.rules.rules:
+        options = rule.verify
+        if rule.action is RuleAction.VERIFY and rule.redirects and not options.verstat and options.attestation == NEVER:
+            yield (
+                f"{rule.file}: rule {rule.name!r} redirects calls and says nothing in the answer: leave out "
+                'verstat = false, or attestation = "never"'
+            )
 
 
 def _covers(wider: Conditions, other: Conditions) -> bool:

@@ -205,8 +205,9 @@ class _Reader:
 
     def _check_redirect(self, table: Table, rule: Rule, conditions: Conditions) -> None:
         """A 302 hands our result, or our signature, to whoever asked: only a trusted trunk may ask."""
-        asked = rule.insertion is Insertion.REDIRECT or treatments.redirects(rule)
-        if not asked:
+        if not rule.redirects:
+            if rule.verify.mark_contact:
+                table.problem("verify.mark_contact", "belongs to a rule that redirects: nothing else has this Contact")
             return
         if rule.sign.preserve is not None:
             table.problem("sign.preserve", "does not go with a redirect: a call that is answered never leaves")
@@ -242,6 +243,7 @@ def _verify(table: Table) -> VerifyOptions:
         ReasonProtocol(table.choice("reason", list(ReasonProtocol), default.reason)),
         table.flag("required", default.required),
         table.flag("check_replay", default.check_replay),
+        table.flag("mark_contact", default.mark_contact),
     )
     if options.required and options.reason is ReasonProtocol.OFF:
         table.problem("required", 'says what `reason` reports: add reason = "stir", or reject no-identity in [rule.on]')

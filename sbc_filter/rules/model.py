@@ -110,6 +110,7 @@ class VerifyOptions:
     reason: ReasonProtocol = ReasonProtocol.OFF
     required: bool = False
     check_replay: bool = True
+    mark_contact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,12 @@ class Rule:
     when: tuple[When, ...] = ()
     on: Mapping[str, Treatment] = field(default_factory=dict)
     file: str = ""
+
+    @property
+    def redirects(self) -> bool:
+        """Whether any outcome of its calls leads to a 302."""
+        every = [*self.on.values(), *(when.treatment for when in self.when)]
+        return self.insertion is Insertion.REDIRECT or any(each.action is TreatmentAction.REDIRECT for each in every)
 
     @property
     def reports(self) -> bool:

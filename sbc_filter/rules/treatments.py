@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Collection
 
 from sbc_filter.errors import DETAILS, VERIFICATION_OUTCOMES, Detail, Outcome
-from sbc_filter.rules.model import ATTESTATIONS, VERSTATS, Rule, Treatment, TreatmentAction, When
+from sbc_filter.rules.model import ATTESTATIONS, VERSTATS, Treatment, TreatmentAction, When
 from sbc_filter.rules.numberlist import Entries
 from sbc_filter.rules.schema import Table
 
@@ -81,12 +81,6 @@ def read_answer(table: Table) -> Treatment:
     treatment = Treatment(TreatmentAction.REJECT, code, phrase, reason=_reason(inner, TreatmentAction.REJECT))
     inner.close()
     return treatment
-
-
-def redirects(rule: Rule) -> bool:
-    """Whether any outcome of the rule leads to a 302."""
-    every = [*rule.on.values(), *(when.treatment for when in rule.when)]
-    return any(treatment.action is TreatmentAction.REDIRECT for treatment in every)
 
 
 def _read(table: Table, *, marks: bool = True) -> Treatment:

@@ -226,5 +226,16 @@ def test_check_warns_of_what_is_hardly_meant(tmp_path: Path, capsys: pytest.Capt
     ]
     for path in rules.iterdir():
         path.unlink()
+    (rules / "redirect.toml").write_text(
+        '[trunks.core]\naddresses = "198.51.100.7"\ntrusted = true\n'
+        '[[rule]]\nname = "mute"\ntrunk = "core"\naction = "verify"\ninsertion = "redirect"\n'
+        '[rule.verify]\nverstat = false\nattestation = "never"\n'
+    )
+    assert main(["check", "--config", str(file)]) == 0
+    assert (
+        f"warning: {rules}/redirect.toml: rule 'mute' redirects calls and says nothing in the answer: "
+        'leave out verstat = false, or attestation = "never"\n'
+    ) in capsys.readouterr().out
+    (rules / "redirect.toml").unlink()
     assert main(["check", "--config", str(file)]) == 0
     assert f"warning: {rules} has no rule: every call passes as it is\n" in capsys.readouterr().out

@@ -584,6 +584,10 @@ def test_a_trunk_where_there_is_none() -> None:
             TRUNKS + PASS + 'insertion = "redirect"\ntrunk = ["core"]',
             ['a.toml: rule[1].insertion: redirect belongs to action = "sign" or "verify"'],
         ),
+        (
+            VERIFY + "[rule.verify]\nmark_contact = true",
+            ["a.toml: rule[1].verify.mark_contact: belongs to a rule that redirects: nothing else has this Contact"],
+        ),
     ],
 )
 def test_a_redirect_only_where_a_trusted_trunk_asks(text: str, found: list[str]) -> None:
