@@ -10,7 +10,6 @@ from sbc_filter.ops import config
 from sbc_filter.ops.config import (
     CertificateSettings,
     Configuration,
-    CredentialSettings,
     NetworkSettings,
     QueueConfiguration,
     TrustSettings,
@@ -19,6 +18,7 @@ from sbc_filter.ops.config import (
     needed,
     parse,
 )
+from sbc_filter.ops.keysettings import CredentialSettings
 from sbc_filter.rules.trunk import Trunk
 
 FOLDER = Path("/etc/sbc-filter")

@@ -30,7 +30,7 @@ ED25519 = ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, Priva
 P384 = key_pem(ec.generate_private_key(ec.SECP384R1()))
 SECP256K1 = key_pem(ec.generate_private_key(ec.SECP256K1()))
 
-UNREADABLE = "the key is not an unencrypted PEM private key"
+UNREADABLE = "the key is not a PEM private key"
 CURVE = "the key is not on the curve P-256, the only one that SHAKEN uses"
 NO_PAIR = "the key does not belong to the first certificate of the chain"
 NONE = "the certificate cannot be read: 0 certificates in PEM form"
@@ -40,6 +40,7 @@ NONE = "the certificate cannot be read: 0 certificates in PEM form"
 @pytest.mark.parametrize("certificate", [LAB.chain, pem(LAB.leaf.certificate)], ids=["chain", "leaf"])
 def test_a_good_credential(key: bytes, certificate: bytes) -> None:
     made = load_credential("ours", key, certificate, X5U)
+    assert isinstance(made.key, ec.EllipticCurvePrivateKey)
     assert (made.name, made.x5u, made.key.private_numbers()) == ("ours", X5U, KEY.private_numbers())
     assert parse_jose(made.jose) == ("ES256", "shaken", X5U)
     assert list(json.loads(decode_segment(made.jose))) == ["alg", "ppt", "typ", "x5u"]  # S-005
@@ -56,7 +57,7 @@ def refused(x5u: str, why: str) -> str:
     [
         (b"", LAB.chain, X5U, UNREADABLE),
         (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", LAB.chain, X5U, UNREADABLE),
-        (ENCRYPTED, LAB.chain, X5U, UNREADABLE),
+        (ENCRYPTED, LAB.chain, X5U, "the key is encrypted: name a file that holds its `passphrase`"),
         (DER, LAB.chain, X5U, UNREADABLE),
         (PUBLIC, LAB.chain, X5U, UNREADABLE),
         (LAB.chain, LAB.chain, X5U, UNREADABLE),  # the two files swapped
