@@ -5,9 +5,11 @@ The library is an extra (`pip install 'sbc-filter[pkcs11]'`), so it is imported 
 
 import hashlib
 import logging
+from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from threading import Lock
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,6 +20,7 @@ from sbc_filter.io.pkcs11uri import TOKEN_ATTRIBUTES, Pkcs11Uri
 
 _LOG = logging.getLogger(__name__)
 _SIZE = 32  # octets of r and of s on P-256
+_TURNS: defaultdict[str, Lock] = defaultdict(Lock)  # by the module's path
 _FIELDS = dict(zip(TOKEN_ATTRIBUTES, ("label", "serial", "manufacturer_id", "model"), strict=True))
 
 
@@ -28,51 +31,48 @@ class TokenError(FilterError):
 class TokenKey:
     """A `stir.signer.Signer`: a private key on a token, for ECDSA on P-256 with SHA-256.
 
-    Hashes here and has the digest signed (CKM_ECDSA), which every token can. Any number of threads may sign at once,
-    each in a session of its own; the device is waited for without Python's lock. A session that broke is opened
-    anew, once for each signature, but a PIN that was refused is never tried again: a few more tries would lock
-    the token. Raises `TokenError` when the key cannot be had.
+    Hashes here and has the digest signed (CKM_ECDSA), which every token can. Any thread may sign; they take turns
+    at a module, for `python-pkcs11` does not tell it of threads (C_Initialize without CKF_OS_LOCKING_OK). The
+    device is waited for without Python's own lock. A session that broke is opened anew, once for each signature,
+    but a PIN that was refused is never tried again: a few more tries would lock the token.
+
+    Raises `TokenError` when the key cannot be had.
     """
 
     def __init__(self, module: Path, uri: Pkcs11Uri, pin: str | None) -> None:
         self._library = _library()
-        self._module = str(module)
+        self._module = str(module.resolve())  # by two names it would be initialised twice, which it refuses
+        self._named = module
         self._uri = uri
         self._pin = pin
         self._refused = False
-        self._idle: SimpleQueue[Any] = SimpleQueue()  # keys, each of a session that nobody uses
-        self._idle.put(self._open())
+        self._turn = _TURNS[self._module]
+        with self._turn:
+            self._key: Any = self._open()
 
     def sign(self, data: bytes, signature_algorithm: ec.EllipticCurveSignatureAlgorithm, /) -> bytes:
         """See `Signer`; the algorithm is always ECDSA with SHA-256."""
         digest = hashlib.sha256(data).digest()
         try:
-            raw = self._sign(digest)
+            with self._turn:
+                raw = self._sign(digest)
         except TokenError as error:
-            _LOG.warning("%s", error)
+            _LOG.warning("a call is not signed: %s", error)
             raise SigningError(Detail.CRYPTO, str(error)) from None
         if len(raw) != 2 * _SIZE:
             raise SigningError(Detail.CRYPTO, f"the token answers with {len(raw)} octets: the key is not on P-256")
         return encode_dss_signature(int.from_bytes(raw[:_SIZE], "big"), int.from_bytes(raw[_SIZE:], "big"))
 
     def _sign(self, digest: bytes) -> bytes:
-        mechanism = self._library.Mechanism.ECDSA
-        while True:
+        ask = partial(self._asked, lambda: self._key.sign(digest, mechanism=self._library.Mechanism.ECDSA))
+        if self._key is not None:
             try:
-                key = self._idle.get_nowait()
-            except Empty:
-                break
-            try:
-                raw: bytes = key.sign(digest, mechanism=mechanism)
-            except self._library.PKCS11Error as error:  # the session is over, and perhaps those of its time too
-                _LOG.info("a session of the token broke: %s", _why(error))
-            else:
-                self._idle.put(key)
-                return raw
-        key = self._open()
-        raw = self._asked(lambda: key.sign(digest, mechanism=mechanism))
-        self._idle.put(key)
-        return raw
+                return bytes(ask())
+            except TokenError as error:
+                _LOG.info("a session of the token broke: %s", error)
+                self._key = None
+        self._key = self._open()
+        return bytes(ask())
 
     def _open(self) -> Any:
         """The key, in a session of its own."""
@@ -101,7 +101,7 @@ class TokenKey:
         if len(found) != 1:
             labels = ", ".join(repr(token.label) for token in tokens if token.label) or "none"
             count = f"{len(found)} such tokens" if found else "no such token"
-            raise TokenError(f"{self._module} has {count}; all that it has: {labels}")
+            raise TokenError(f"{self._named} has {count}; all that it has: {labels}")
         return found[0]
 
     def _session(self, token: Any) -> Any:

@@ -15,7 +15,9 @@ from sbc_filter.stir.signer import Signer
 from sbc_filter.stir.x5u import check_x5u
 
 OVERLAP = 3600.0  # seconds for which a new certificate is valid before it is signed with
-_LAST = 120.0  # seconds before its end in which a certificate signs only when no other can: a token lives for 60
+# Seconds before and after a call in which a token of it may be dated, or be verified: a Date may be 60 off, and a
+# token lives for 60. A certificate that does not last for all of them signs only when no other can.
+_BEFORE, _AFTER = 60.0, 120.0
 _ES256 = ec.ECDSA(hashes.SHA256())
 _QUESTION = b"sbc-filter: is this the key of the certificate?"  # no token: those have a dot and no space
 
@@ -44,15 +46,16 @@ class Credential:
     def at(self, now: float) -> "Credential":
         """The one to sign with at `now` (POSIX seconds): itself or a successor, a function of `now` alone.
 
-        Of those that have begun and are not about to end, the one that began last. If there is none, one that is
-        valid at all, so that no call is lost to a gap; else itself, and signing says what is wrong with it (A15).
+        Of those that have begun, and are neither new nor about to end, the one that began last. If there is none,
+        one that has not begun, so that no call is lost to a `begins` that is too late; then one that is valid at
+        all; else itself, and signing says what is wrong with it (A15).
         """
         if not self.successors:
             return self
-        every = self.every()
-        good = [each for each in every if each.begins <= now and each.not_before <= now <= each.not_after - _LAST]
-        good = good or [each for each in every if each.not_before <= now <= each.not_after]
-        return max(good, key=_begins) if good else self
+        valid = [each for each in self.every() if each.not_before <= now <= each.not_after]
+        steady = [each for each in valid if each.not_before <= now - _BEFORE and now + _AFTER <= each.not_after]
+        begun = [each for each in steady if each.begins <= now]
+        return max(begun or steady or valid, key=_begins, default=self)
 
     def gaps(self) -> tuple[tuple[float, float], ...]:
         """From when to when (POSIX seconds) none of them is valid, between the first and the last."""
