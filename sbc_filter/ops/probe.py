@@ -31,6 +31,9 @@ def probe(credential: Credential, source: CertificateSource, trust: TrustStore, 
         return f"x5u cannot be fetched: {answer.detail}"
     try:
         served = parse_certificates(answer.pem, tolerate=trust.tolerate)
+    except CertificateError as error:
+        return f"x5u serves what cannot be read: {error}"
+    try:
         leaf = next((each for each in served if not each.is_ca()), served[0])  # as `TrustStore.validate` takes it
         if leaf.parsed.public_bytes(Encoding.DER) != credential.leaf:
             return f"x5u serves another certificate: {'; '.join(_differences(leaf, credential))}"
