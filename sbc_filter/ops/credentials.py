@@ -1,5 +1,6 @@
 """Our own keys and certificates as the configuration names them: read, and doubted as others would (S-094)."""
 
+import contextlib
 import os
 import stat
 import time
@@ -97,10 +98,14 @@ def _secret(place: Place | None, key: str) -> bytes | None:
     """A passphrase or a PIN, without the end of its line. No sentence repeats what was written instead of a name."""
     if place is None:
         return None
-    if isinstance(place, Path) and not place.exists():
+    path = _path(place)
+    try:
+        found = read_file(path).removesuffix(b"\n").removesuffix(b"\r")
+    except FileNotFoundError:
         what = f"write the name of a file, or credential:NAME, never the {key} itself"
-        raise ValueError(f"there is no such file as `{key}` names: {what}")
-    found = _contents(place).removesuffix(b"\n").removesuffix(b"\r")
+        raise ValueError(f"there is no such file as `{key}` names: {what}") from None
+    except OSError as error:
+        raise ValueError(f"the file that `{key}` names cannot be read: {reason(error)}") from None
     if not found:
         raise ValueError(f"the file that `{key}` names is empty")
     return found
@@ -119,8 +124,12 @@ def _exposed(settings: CredentialSettings) -> Iterator[tuple[str, str]]:
     key = settings.key
     secrets = {"pin": key.pin} if isinstance(key, OnToken) else {"key": key, "passphrase": settings.passphrase}
     for name, place in secrets.items():
-        if place is not None and _path(place).stat().st_mode & stat.S_IROTH:
-            yield name, f"{_path(place)} can be read by everybody: run `chmod 600 {_path(place)}`"
+        if place is None:
+            continue
+        path = _path(place)
+        with contextlib.suppress(OSError):  # it was read a moment ago
+            if path.stat().st_mode & stat.S_IROTH:
+                yield name, f"{path} can be read by everybody: run `chmod 600 {path}`"
 
 
 def _contradictions(read: Sequence[_Read]) -> Iterator[tuple[str, str]]:

@@ -81,6 +81,11 @@ def test_an_encrypted_key(end: str, tmp_path: Path) -> None:
             "the key is not a PEM private key, or the passphrase is not its own",
         ),
         (
+            OURS + 'passphrase = "/"\n',
+            {"key.pem": ENCRYPTED},
+            "the file that `passphrase` names cannot be read: Is a directory",
+        ),
+        (
             OURS + 'passphrase = "hunter2"\n',
             {"key.pem": ENCRYPTED},
             "there is no such file as `passphrase` names: write the name of a file, or credential:NAME, never the "
