@@ -257,7 +257,8 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[tuple[str, str
 
     monkeypatch.setattr(Table, "raw", noted_raw)
     monkeypatch.setattr(Table, "__contains__", noted_contains)
-    parse('[credentials.x]\nkey = "k"\ncertificate = "c"\nx5u = "https://x.example/c.pem"\n', tmp_path)
+    key = 'key = "k"\ncertificate = "c"\nx5u = "https://x.example/c.pem"\n'
+    parse(f"[credentials.x]\n{key}[[credentials.x.next]]\n{key}", tmp_path)
     load_rules({"docs": _EVERYTHING}, str, ["ours"])
     return found
 

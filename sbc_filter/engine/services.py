@@ -59,7 +59,7 @@ def apply(
 
 def _sign(rule: Rule, case: Case, credentials: Mapping[str, Credential]) -> Decision:
     try:
-        return _signed(rule, case, credentials[rule.sign.credential])
+        return _signed(rule, case, credentials[rule.sign.credential].at(case.arrived))
     except SigningError as error:
         return unsigned(rule, case, error.detail)
 

@@ -1,15 +1,11 @@
-"""Certificates, keys and CRLs that the configuration names: read, and checked against each other (S-094)."""
+"""Certificates and CRLs of others that the configuration names (S-091, S-092)."""
 
-import stat
-import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from sbc_filter.errors import CertificateError, Problem
 from sbc_filter.ops.config import Configuration, reason
 from sbc_filter.stir.certificate import Certificate, parse_certificates
-from sbc_filter.stir.credentials import Credential, load_credential
 from sbc_filter.stir.crl import RevocationList
 from sbc_filter.stir.trust import TrustStore
 
@@ -78,48 +74,6 @@ def _contents(
                 yield each, read_file(each)
             except OSError as error:
                 unreadable(each, error)
-
-
-def read_credentials(
-    configuration: Configuration, trust: TrustStore | None, problems: list[Problem], known: Sequence[Problem]
-) -> Iterator[tuple[str, Credential]]:
-    """Our credentials; with `trust` what keeps others from believing them is a problem (S-094)."""
-    for name, settings in configuration.credentials.items():
-        where = f"credentials.{name}"
-        if blamed(known, where):
-            continue
-        path = settings.key
-        try:
-            key = read_file(path)
-            path = settings.certificate
-            certificate = read_file(path)
-            credential = load_credential(name, key, certificate, settings.x5u)
-        except OSError as error:
-            problems.append(Problem(configuration.file, where, f"{path} cannot be read: {reason(error)}"))
-        except ValueError as error:
-            problems.append(Problem(configuration.file, where, str(error)))
-        else:
-            if settings.key.stat().st_mode & stat.S_IROTH:
-                sentence = f"{settings.key} can be read by everybody: run `chmod 600 {settings.key}`"
-                problems.append(Problem(configuration.file, f"{where}.key", sentence))
-            doubt = _doubt(credential, certificate, trust, time.time()) if trust is not None else None
-            if doubt is not None:
-                problems.append(Problem(configuration.file, f"{where}.certificate", doubt))
-            yield name, credential
-
-
-def _doubt(credential: Credential, chain: bytes, trust: TrustStore, now: float) -> str | None:
-    """Why nobody would believe our certificate, as far as can be told from here: without anchors only by its dates."""
-    if now > credential.not_after:
-        return "has expired: put a new one in its place"
-    if now < credential.not_before:
-        return f"is not valid before {datetime.fromtimestamp(credential.not_before, UTC):%Y-%m-%d %H:%M} UTC"
-    if trust.anchors:
-        try:
-            trust.read(chain, now)
-        except CertificateError as error:
-            return f"would not verify by your own trust anchors: {error}"
-    return None
 
 
 def read_file(path: Path) -> bytes:

@@ -1,14 +1,19 @@
 """`sbc-filter check`: everything that is wrong with the operator's files, or what they amount to."""
 
 import argparse
+import contextlib
 import time
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.table import Table
 
+from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.ops import config
 from sbc_filter.ops.doubts import doubts
+from sbc_filter.ops.probe import SERVED, probe, prober
 from sbc_filter.ops.setup import Setup, read_all
+from sbc_filter.stir.credentials import Credential
 
 _DAY = 86400.0
 _SOON = 30.0  # days before the end of a certificate
@@ -31,22 +36,66 @@ def check(arguments: argparse.Namespace) -> int:
         where = f", on {trunk.interface}" if trunk.interface else ""
         console.print(f"trunk    {trunk.name}: {addresses}{where}{', trusted' if trunk.trusted else ''}")
     _credentials(console, setup)
+    good = not arguments.probe or _probe(console, setup)
     console.print()
     _rules(console, setup)
     for doubt in doubts(setup, arguments.rules):
         console.print(f"warning: {doubt}", markup=False)
     for remark in setup.remarks:
         console.print(f"error: {remark}", markup=False)
-    return 1 if setup.remarks else 0
+    return 1 if setup.remarks or not good else 0
 
 
 def _credentials(console: Console, setup: Setup) -> None:
     now = time.time()
     for name, credential in setup.credentials.items():
-        days = (credential.not_after - now) / _DAY
-        console.print(f"sign as  {name}: the key fits the certificate, {days:.0f} days left; x5u {credential.x5u}")
-        if days < _SOON:
+        current = credential.at(now)
+        for each in credential.every():
+            console.print(f"{_role(each, current, now)} {name}: {_state(each, now)}; x5u {each.x5u}", markup=False)
+        for begin, end in credential.gaps():
+            console.print(f"         warning: nothing signs as {name} from {_date(begin)} to {_date(end)} UTC")
+        if (max(each.not_after for each in credential.every()) - now) / _DAY < _SOON:
             console.print(f"         warning: the certificate of {name} ends soon")
+
+
+def _role(each: Credential, current: Credential, now: float) -> str:
+    if each is current:
+        return "sign as "
+    return "then as " if each.begins > now else "past    "
+
+
+def _state(each: Credential, now: float) -> str:
+    kind = "the key, on a token," if each.slow else "the key"
+    if each.not_after < now:
+        return f"{kind} fits the certificate, over since {_date(each.not_after)} UTC"
+    begins = f"from {_date(each.begins)} UTC, " if each.begins > now else ""
+    days = (each.not_after - now) / _DAY
+    return f"{kind} fits the certificate, {begins}{days:.0f} days left"
+
+
+def _date(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"
+
+
+def _probe(console: Console, setup: Setup) -> bool:
+    """Whether every x5u serves what we sign with; says so of each that is not over."""
+    settings, now = setup.configuration.certificates, time.time()
+    try:
+        source = prober(settings)
+    except OSError as error:
+        sentence = f"{settings.web_ca} cannot be read: {config.reason(error)}"
+        raise ConfigurationError([Problem(setup.configuration.file, "certificates.web_ca", sentence)]) from None
+    good = True
+    with contextlib.closing(source):
+        for name, credential in setup.credentials.items():
+            for each in credential.every():
+                if each.not_after < now:
+                    continue
+                found = probe(each, source, setup.trust, now)
+                good = good and found == SERVED
+                label = "probe   " if found == SERVED else "error:  "
+                console.print(f"{label} {name}: {found}; {each.x5u}", markup=False)
+    return good
 
 
 def _rules(console: Console, setup: Setup) -> None:

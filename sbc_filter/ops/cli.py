@@ -108,6 +108,9 @@ def parser() -> argparse.ArgumentParser:
     _files(replay, where="sbc-filter.toml beside the capture, then here, then in /etc/sbc-filter")
 
     check = _command(commands, "check", "check configuration and rules; report every mistake at once", _check)
+    check.add_argument(
+        "--probe", action="store_true", help="fetch each x5u of ours from the network, and compare what it serves"
+    )
     _files(check)
 
     sign = _command(commands, "sign", "sign one SIP message, as a call that leaves", _sign)

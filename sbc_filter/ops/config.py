@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from sbc_filter.errors import CERTIFICATE_TOLERABLE, ConfigurationError, Problem
+from sbc_filter.ops.keysettings import CredentialSettings, read_credential_settings
 from sbc_filter.rules.schema import Table, parse_toml
 from sbc_filter.rules.trunk import IpNetwork, Trunk, read_networks, read_trunks
 from sbc_filter.sip.number import PROFILES
@@ -67,15 +68,6 @@ class CertificateSettings:
     allowed_networks: tuple[IpNetwork, ...] = ()
     web_ca: Path | None = None
     tolerate: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class CredentialSettings:
-    """`[credentials.NAME]`: files of our own key and certificate, and where others fetch the latter."""
-
-    key: Path
-    certificate: Path
-    x5u: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +151,7 @@ def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Confi
         _queue(top.table("queue")),
         _trust(top.table("trust"), folder),
         _certificates(top.table("certificates"), folder),
-        _credentials(top.table("credentials"), folder),
+        read_credential_settings(top.table("credentials"), folder),
         tuple(read_trunks(top.table("trunks"))),
         _records(log, folder),
     )
@@ -269,16 +261,6 @@ def _certificates(table: Table, folder: Path) -> CertificateSettings:
     )
     table.close()
     return settings
-
-
-def _credentials(table: Table, folder: Path) -> dict[str, CredentialSettings]:
-    found = {}
-    for name in table:
-        entry = table.table(name)
-        key, certificate = (entry.text(key, required=True) for key in ("key", "certificate"))
-        found[name] = CredentialSettings(folder / key, folder / certificate, entry.text("x5u", required=True))
-        entry.close()
-    return found
 
 
 def _records(table: Table, folder: Path) -> Path | None:

@@ -11,8 +11,9 @@ from sbc_filter.engine.seen import Seen
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.io.firewall import Plan, Responses
 from sbc_filter.ops.bypass import BypassFiles
-from sbc_filter.ops.certificates import blamed, read_credentials, read_trust
+from sbc_filter.ops.certificates import blamed, read_trust
 from sbc_filter.ops.config import Configuration, read, reason
+from sbc_filter.ops.credentials import read_credentials
 from sbc_filter.ops.trustlist import listed_anchors
 from sbc_filter.rules.loader import read_rules
 from sbc_filter.rules.model import Direction, RuleAction

@@ -1,58 +1,153 @@
 """Our own keys: what the authentication service signs with (RFC 8224 §6.1, S-094)."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-from sbc_filter.errors import CertificateError, VerificationError
+from sbc_filter.errors import CertificateError, SigningError, VerificationError
 from sbc_filter.stir.certificate import HOSTILE, parse_certificates
 from sbc_filter.stir.passport import canonical_json, encode_segment
+from sbc_filter.stir.signer import Signer
 from sbc_filter.stir.x5u import check_x5u
+
+OVERLAP = 3600.0  # seconds for which a new certificate is valid before it is signed with
+# Seconds before and after a call in which a token of it may be dated, or be verified: a Date may be 60 off, and a
+# token lives for 60. A certificate that does not last for all of them signs only when no other can.
+_BEFORE, _AFTER = 60.0, 120.0
+_ES256 = ec.ECDSA(hashes.SHA256())
+_QUESTION = b"sbc-filter: is this the key of the certificate?"  # no token: those have a dot and no space
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A private key with the certificate that speaks for it.
+    """A private key with the certificate that speaks for it, and those that will take its place.
 
     `jose` is the first segment of every token it signs, made once; `not_before` and `not_after`
-    are POSIX seconds.
+    are POSIX seconds, of the certificate alone. `leaf` is that certificate in DER.
+    `slow`: its key waits for a device, so that whoever must not wait asks it from elsewhere.
+    `begins` (POSIX seconds) is when it is signed with if it is one of the `successors` of another.
     """
 
     name: str
-    key: ec.EllipticCurvePrivateKey
+    key: Signer
     x5u: str
     jose: bytes
     not_before: float
     not_after: float
+    leaf: bytes = b""
+    slow: bool = False
+    begins: float = 0.0
+    successors: tuple["Credential", ...] = ()
+
+    def at(self, now: float) -> "Credential":
+        """The one to sign with at `now` (POSIX seconds): itself or a successor, a function of `now` alone.
+
+        Of those that have begun, and are neither new nor about to end, the one that began last. If there is none,
+        one that has not begun, so that no call is lost to a `begins` that is too late; then one that is valid at
+        all; else itself, and signing says what is wrong with it (A15).
+        """
+        if not self.successors:
+            return self
+        valid = [each for each in self.every() if each.not_before <= now <= each.not_after]
+        steady = [each for each in valid if each.not_before <= now - _BEFORE and now + _AFTER <= each.not_after]
+        begun = [each for each in steady if each.begins <= now]
+        return max(begun or steady or valid, key=_begins, default=self)
+
+    def gaps(self) -> tuple[tuple[float, float], ...]:
+        """From when to when (POSIX seconds) none of them is valid, between the first and the last."""
+        found = []
+        ordered = sorted(self.every(), key=lambda each: each.not_before)
+        end = ordered[0].not_after
+        for each in ordered[1:]:
+            if each.not_before > end:
+                found.append((end, each.not_before))
+            end = max(end, each.not_after)
+        return tuple(found)
+
+    def followed_by(self, successors: Sequence["Credential"]) -> "Credential":
+        """The same with these successors."""
+        return replace(self, successors=tuple(successors))
+
+    def every(self) -> tuple["Credential", ...]:
+        """Itself and its successors."""
+        return (self, *self.successors)
 
 
-def load_credential(name: str, key_pem: bytes, certificate_pem: bytes, x5u: str) -> Credential:
-    """Load and check a credential; `ValueError` with one sentence when it cannot sign calls."""
+def _begins(credential: Credential) -> float:
+    return credential.begins
+
+
+def load_key(pem: bytes, passphrase: bytes | None = None) -> ec.EllipticCurvePrivateKey:
+    """A private key in PEM, PKCS#8 or SEC 1, encrypted or not; `ValueError` with one sentence."""
     try:
-        key = load_pem_private_key(key_pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError("the key is not an unencrypted PEM private key") from None
+        key = load_pem_private_key(pem, password=passphrase)
+    except TypeError:  # one is encrypted, or has a passphrase, and the other not
+        if passphrase is None:
+            raise ValueError("the key is encrypted: name a file that holds its `passphrase`") from None
+        raise ValueError("the key is not encrypted, so it has no `passphrase`: take that out") from None
+    except (ValueError, UnsupportedAlgorithm):
+        doubt = "" if passphrase is None else ", or the passphrase is not its own"
+        raise ValueError(f"the key is not a PEM private key{doubt}") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError("the key is not on the curve P-256, the only one that SHAKEN uses")
+    return key
+
+
+def load_credential(
+    name: str, key_pem: bytes, certificate_pem: bytes, x5u: str, passphrase: bytes | None = None
+) -> Credential:
+    """Load and check a credential; `ValueError` with one sentence when it cannot sign calls."""
+    return make_credential(name, load_key(key_pem, passphrase), certificate_pem, x5u)
+
+
+def make_credential(
+    name: str, key: Signer, certificate_pem: bytes, x5u: str, *, slow: bool = False, begins: float | None = None
+) -> Credential:
+    """The same of a key that is there already. It signs once, to show that it is the certificate's.
+
+    `begins`: see `Credential`; None: an hour after the certificate's own beginning, `OVERLAP`.
+    """
     try:
         certificate = parse_certificates(certificate_pem)[0].parsed
         public_key = certificate.public_key()
     except (CertificateError, *HOSTILE) as error:
         raise ValueError(f"the certificate cannot be read: {error}") from None
-    if public_key != key.public_key():
+    if not _belongs(key, public_key):
         raise ValueError("the key does not belong to the first certificate of the chain")
     try:
         check_x5u(x5u)
     except VerificationError as error:
         raise ValueError(f"x5u {x5u!r} breaks the rules for such URLs: {error}") from None
     header = {"alg": "ES256", "ppt": "shaken", "typ": "passport", "x5u": x5u}
+    not_before, not_after = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+    if begins is None:
+        begins = not_before + min(OVERLAP, (not_after - not_before) / 2)
     return Credential(
         name,
         key,
         x5u,
         encode_segment(canonical_json(header)),
-        certificate.not_valid_before_utc.timestamp(),
-        certificate.not_valid_after_utc.timestamp(),
+        not_before,
+        not_after,
+        certificate.public_bytes(Encoding.DER),
+        slow,
+        begins,
     )
+
+
+def _belongs(key: Signer, public_key: object) -> bool:
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return public_key == key.public_key()
+    if not isinstance(public_key, ec.EllipticCurvePublicKey) or not isinstance(public_key.curve, ec.SECP256R1):
+        return False
+    try:
+        public_key.verify(key.sign(_QUESTION, _ES256), _QUESTION, _ES256)
+    except SigningError as error:
+        raise ValueError(f"the key does not sign: {error}") from None
+    except InvalidSignature:
+        return False
+    return True

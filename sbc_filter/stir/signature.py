@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from sbc_filter.errors import Detail
 from sbc_filter.stir.passport import decode_segment, encode_segment, invalid
+from sbc_filter.stir.signer import Signer
 
 _VERIFY = ec.ECDSA(hashes.SHA256())
 _SIGN = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)  # RFC 6979: same input, same token
@@ -41,8 +42,11 @@ def _integer(big_endian: bytes) -> bytes:
     return b"\x02%c%b" % (len(digits), digits)
 
 
-def sign_es256(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
-    """base64url of r||s over the octets `signed`; deterministic."""
+def sign_es256(key: Signer, signed: bytes) -> bytes:
+    """base64url of r||s over the octets `signed`; deterministic with a key in memory.
+
+    Raises `SigningError(CRYPTO)` when the token that holds the key does not sign.
+    """
     der = key.sign(signed, _SIGN)
     middle = 4 + der[3]  # a sequence of two integers, all lengths below 128: 30 n 02 n r 02 n s
     r, s = der[4:middle], der[middle + 2 :]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from support.netns import LIVE
 
 from sbc_filter.ops.demo import SCENES, Scene
@@ -48,6 +49,7 @@ def test_500_calls_arrive_and_verify(stage: Stage, version: int) -> None:
             "origid": "8a6f2b1e-0d1c-4c55-9a35-0f7c6f0e9d11",
         }  # fmt: skip
         headers = {"ppt": "shaken", "typ": "passport", "x5u": CARRIER_X5U}
+        assert isinstance(stage.carrier.key, ec.EllipticCurvePrivateKey)
         calls.append((caller, called, jwt.encode(claims, stage.carrier.key, algorithm="ES256", headers=headers)))
     info = f"info=<{CARRIER_X5U}>;alg=ES256;ppt=shaken"
     assert stage.call("carrier", version, calls, info, rate=100) == CALLS

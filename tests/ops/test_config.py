@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from sbc_filter.errors import ConfigurationError
+from sbc_filter.io.pkcs11uri import Pkcs11Uri
 from sbc_filter.ops import config
 from sbc_filter.ops.config import (
     CertificateSettings,
     Configuration,
-    CredentialSettings,
     NetworkSettings,
     QueueConfiguration,
     TrustSettings,
@@ -19,6 +19,7 @@ from sbc_filter.ops.config import (
     needed,
     parse,
 )
+from sbc_filter.ops.keysettings import CredentialSettings, OnToken, SystemdCredential
 from sbc_filter.rules.trunk import Trunk
 
 FOLDER = Path("/etc/sbc-filter")
@@ -117,6 +118,12 @@ def test_the_defaults() -> None:
         assert (made.credentials, made.trunks, made.records) == ({}, (), None)
 
 
+FILES = 'key = "k"\ncertificate = "c"\nx5u = "u"\n'
+CREDENTIAL = f"[credentials.a]\n{FILES}"
+ON_TOKEN = CREDENTIAL.replace('"k"', '"pkcs11:token=t;object=s"')
+MOMENT = "has to be a time with its zone such as 2027-01-01T00:00:00Z"
+KNOWN = "'certificate', 'key', 'next', 'passphrase', 'pin', 'pkcs11_module', 'x5u'"
+IN_NEXT = "'certificate', 'from', 'key', 'passphrase', 'pin', 'pkcs11_module', 'x5u'"
 NETWORKS = "write an address or a network such as 198.51.100.0/24"
 
 
@@ -178,6 +185,38 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
             "credentials.a.keys: is unknown; did you mean 'key'?",
         ),
         ("[credentials]\na = 5", "credentials.a: has to be a table, not 5"),
+        (f"{CREDENTIAL}from = 2027-01-01T00:00:00Z", "credentials.a.from: is unknown; known here are " + KNOWN),
+        (
+            f"{CREDENTIAL}[[credentials.a.next]]\n{FILES}next = []",
+            "credentials.a.next[1].next: is unknown; known here are " + IN_NEXT,
+        ),
+        (f"{CREDENTIAL}[[credentials.a.next]]\n{FILES}from = 2027-01-01", f"credentials.a.next[1].from: {MOMENT}"),
+        (f'{CREDENTIAL}[[credentials.a.next]]\n{FILES}from = "soon"', f"credentials.a.next[1].from: {MOMENT}"),
+        (
+            f"{CREDENTIAL}[[credentials.a.next]]\n{FILES}from = 2027-01-01T00:00:00",
+            f"credentials.a.next[1].from: {MOMENT}",
+        ),
+        (f"{CREDENTIAL}next = {{}}", "credentials.a.next: has to be written as [[credentials.a.next]]"),
+        (f'{CREDENTIAL}pin = "p"', "credentials.a.pin: is for keys on a token (pkcs11:…)"),
+        (f'{CREDENTIAL}pkcs11_module = "p"', "credentials.a.pkcs11_module: is for keys on a token (pkcs11:…)"),
+        (
+            f'{ON_TOKEN}passphrase = "p"\npkcs11_module = "m"',
+            "credentials.a.passphrase: is for keys in files, this one is on a token",
+        ),
+        (
+            ON_TOKEN,
+            "credentials.a.pkcs11_module: is missing: the library that speaks to the token, a file such as "
+            "opensc-pkcs11.so",
+        ),
+        (
+            f'{ON_TOKEN.replace("object=s", "object=s?pin-value=271828")}pkcs11_module = "m"',
+            "credentials.a.key: has a query: say `pin` and `pkcs11_module` in keys of their own",
+        ),
+        (
+            CREDENTIAL.replace('"k"', '"credential:../shadow"'),
+            "credentials.a.key: 'credential:../shadow' is no name of a systemd credential such as "
+            "credential:shaken.key",
+        ),
         ("[trunks.a]", "trunks.a.addresses: is missing: the addresses or networks of the other end"),
         ('[rules]\ndirectry = "x"', "rules.directry: is unknown; did you mean 'directory'?"),
         ("[log]\nrecords = 5", "log.records: has to be a string, not 5"),
@@ -188,6 +227,42 @@ def test_one_problem(text: str, problem: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse("c.toml", text, FOLDER)
     assert [str(each) for each in caught.value.problems] == [f"c.toml: {problem}"]
+
+
+def test_where_keys_are() -> None:
+    text = """
+[credentials.a]
+key = "credential:a.key"
+passphrase = "credential:a.pass"
+certificate = "a.pem"
+x5u = "https://certificates.example.org/a.pem"
+[[credentials.a.next]]
+key = "pkcs11:token=STIR;id=%01"
+pkcs11_module = "/usr/lib/module.so"
+pin = "pin"
+certificate = "credential:b.pem"
+x5u = "https://certificates.example.org/b.pem"
+from = 2027-01-15T09:00:00+01:00
+[[credentials.a.next]]
+key = "c.key"
+certificate = "c.pem"
+x5u = "https://certificates.example.org/c.pem"
+from = "2027-01-15T08:00:00Z"
+"""
+    first, second, third = (f"https://certificates.example.org/{name}.pem" for name in "abc")
+    token = OnToken(Pkcs11Uri("STIR", id=b"\1"), Path("/usr/lib/module.so"), FOLDER / "pin")
+    assert parse("c.toml", text, FOLDER).credentials == {
+        "a": CredentialSettings(
+            SystemdCredential("a.key"),
+            FOLDER / "a.pem",
+            first,
+            SystemdCredential("a.pass"),
+            successors=(
+                CredentialSettings(token, SystemdCredential("b.pem"), second, begins=1_800_000_000.0),
+                CredentialSettings(FOLDER / "c.key", FOLDER / "c.pem", third, begins=1_800_000_000.0),
+            ),
+        )
+    }
 
 
 def test_all_problems_at_once() -> None:

@@ -147,7 +147,7 @@ OURS = "/c.toml: credentials.ours"
             {"key.pem": key_pem(LAB.root.key)},
             [f"{OURS}: the key does not belong to the first certificate of the chain"],
         ),
-        ({"key.pem": "x"}, [f"{OURS}: the key is not an unencrypted PEM private key"]),
+        ({"key.pem": "x"}, [f"{OURS}: the key is not a PEM private key"]),
         ({"chain.pem": "x"}, [f"{OURS}: the certificate cannot be read: 0 certificates in PEM form"]),
         (
             {"c.toml": SETTINGS.replace("https", "http")},
@@ -274,7 +274,7 @@ def test_rules_and_files_at_once(tmp_path: Path) -> None:
         tmp_path, {"crl.pem": None, "key.pem": "x", "rules/10-verify.toml": VERIFY + 'mod = "enforce"\n'}
     ) == [
         f"/c.toml: trust.crls: /crl.pem {NOT_FOUND}",
-        f"{OURS}: the key is not an unencrypted PEM private key",
+        f"{OURS}: the key is not a PEM private key",
         "/rules/10-verify.toml: rule[1].mod: is unknown; did you mean 'mode'?",
     ]
 
@@ -296,7 +296,7 @@ def test_nothing_hides_anything(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(SETTINGS + "[network]\nports = [5060, 0]\n")
     assert all_problems(tmp_path) == [
         "/c.toml: network.ports: 0 is no port number from 1 to 65535",
-        f"{OURS}: the key is not an unencrypted PEM private key",
+        f"{OURS}: the key is not a PEM private key",
         "/rules/30.toml: this is no TOML: Invalid value (at line 1, column 4)",
         "/rules/20-sign.toml: rule[1].sign.numbers: the list 'ours.txt' is empty",
     ]

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, l
 from hypothesis import given
 from hypothesis import strategies as st
 from support import vectors
-from support.calls import CREDENTIAL, NOW, claims
+from support.calls import CREDENTIAL, LAB, NOW, claims
 
 from sbc_filter.errors import Detail, Outcome, SigningError, VerificationError
 from sbc_filter.ops.pki import X5U
@@ -241,7 +241,7 @@ def test_s104_nested_tokens() -> None:
     assert [each.jose.ppt for each in nested] == ["div-o", None]
     for each, text in zip(nested, (middle, inner), strict=True):
         assert f"{each.signed.decode()}.{each.signature.decode()}" == text
-        verify_es256(CREDENTIAL.key.public_key(), each.signed, each.signature)
+        verify_es256(LAB.leaf.key.public_key(), each.signed, each.signature)
     assert Token(*nested[0]).claims.dest == (C,)
 
     whole = parse_claims(outer.split(".")[1].encode())
@@ -332,7 +332,7 @@ def test_s100_signing() -> None:
         '{"dest":{"tn":["12155551214","12155551215"],"uri":["sip:bob@example.com"]},'
         '"div":{"tn":"12155551213"},"iat":1800000000,"orig":{"tn":"12155551212"}}'
     )
-    verify_es256(CREDENTIAL.key.public_key(), header + b"." + payload, signature)
+    verify_es256(LAB.leaf.key.public_key(), header + b"." + payload, signature)
     assert parameters.decode() == f";info=<{X5U}>;alg=ES256;ppt=div"
     assert value.decode().endswith(parameters.decode())
     before = Link(A, (B,), None, 0)

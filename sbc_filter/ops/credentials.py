@@ -1,0 +1,178 @@
+"""Our own keys and certificates as the configuration names them: read, and doubted as others would (S-094)."""
+
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from sbc_filter.errors import CertificateError, Detail, Problem
+from sbc_filter.io.pkcs11 import TokenError, TokenKey
+from sbc_filter.ops.certificates import blamed, read_file
+from sbc_filter.ops.config import Configuration, reason
+from sbc_filter.ops.keysettings import CredentialSettings, OnToken, Place
+from sbc_filter.stir.credentials import Credential, load_key, make_credential
+from sbc_filter.stir.signer import Signer
+from sbc_filter.stir.trust import TrustStore
+
+_DIRECTORY = "CREDENTIALS_DIRECTORY"  # systemd.exec(5)
+
+
+class _Read(NamedTuple):
+    credential: Credential
+    chain: bytes  # in PEM
+    where: str  # its table in the configuration
+
+
+def read_credentials(
+    configuration: Configuration, trust: TrustStore | None, problems: list[Problem], known: Sequence[Problem]
+) -> Iterator[tuple[str, Credential]]:
+    """Our credentials; with `trust` what keeps others from believing them is a problem (S-094)."""
+
+    def problem(where: str, sentence: str) -> None:
+        problems.append(Problem(configuration.file, where, sentence))
+
+    for name, settings in configuration.credentials.items():
+        where = f"credentials.{name}"
+        if blamed(known, where):
+            continue
+        tables = {where: settings} | {f"{where}.next[{at}]": each for at, each in enumerate(settings.successors, 1)}
+        read: list[_Read] = []
+        for table, each in tables.items():
+            try:
+                read.append(_read(name, each, table))
+            except (ValueError, TokenError) as error:
+                problem(table, str(error))
+            else:
+                for key, sentence in _exposed(each):
+                    problem(f"{table}.{key}", sentence)
+        if len(read) < len(tables):
+            continue
+        for key, sentence in _contradictions(read):
+            problem(key, sentence)
+        credential = read[0].credential.followed_by([each.credential for each in read[1:]])
+        if trust is not None:
+            for key, sentence in _doubts(credential, read, trust, time.time()):
+                problem(f"{key}.certificate", sentence)
+        yield name, credential
+
+
+def _read(name: str, settings: CredentialSettings, where: str) -> _Read:
+    """Raises `ValueError` or `TokenError` with one sentence."""
+    key, on_token = settings.key, isinstance(settings.key, OnToken)
+    signer: Signer
+    if isinstance(key, OnToken):
+        signer = TokenKey(key.module, key.uri, _pin(key.pin))
+    else:
+        signer = load_key(_contents(key), _secret(settings.passphrase, "passphrase"))
+    chain = _contents(settings.certificate)
+    made = make_credential(name, signer, chain, settings.x5u, slow=on_token, begins=settings.begins)
+    return _Read(made, chain, where)
+
+
+def _contents(place: Place) -> bytes:
+    path = _path(place)
+    try:
+        return read_file(path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {reason(error)}") from None
+
+
+def _path(place: Place) -> Path:
+    if isinstance(place, Path):
+        return place
+    folder = os.environ.get(_DIRECTORY)
+    if not folder:
+        sentence = f"only a service has it, with LoadCredential={place.name}:… in its unit (${_DIRECTORY} is not set)"
+        raise ValueError(f"the systemd credential {place.name!r} cannot be read: {sentence}")
+    return Path(folder, place.name)
+
+
+def _secret(place: Place | None, key: str) -> bytes | None:
+    """A passphrase or a PIN, without the end of its line. No sentence repeats what was written instead of a name."""
+    if place is None:
+        return None
+    path = _path(place)
+    try:
+        found = read_file(path).removesuffix(b"\n").removesuffix(b"\r")
+    except FileNotFoundError:
+        what = f"write the name of a file, or credential:NAME, never the {key} itself"
+        raise ValueError(f"there is no such file as `{key}` names: {what}") from None
+    except OSError as error:
+        raise ValueError(f"the file that `{key}` names cannot be read: {reason(error)}") from None
+    if not found:
+        raise ValueError(f"the file that `{key}` names is empty")
+    return found
+
+
+def _pin(place: Place | None) -> str | None:
+    found = _secret(place, "pin")
+    try:
+        return None if found is None else found.decode()
+    except UnicodeDecodeError:
+        raise ValueError("the file that `pin` names is not in UTF-8") from None
+
+
+def _exposed(settings: CredentialSettings) -> Iterator[tuple[str, str]]:
+    """Secrets that everybody can read. The group may: it is how root lends a key to the filter's user."""
+    key = settings.key
+    secrets = {"pin": key.pin} if isinstance(key, OnToken) else {"key": key, "passphrase": settings.passphrase}
+    for name, place in secrets.items():
+        if place is None:
+            continue
+        path = _path(place)
+        with contextlib.suppress(OSError):  # it was read a moment ago
+            if path.stat().st_mode & stat.S_IROTH:
+                yield name, f"{path} can be read by everybody: run `chmod 600 {path}`"
+
+
+def _contradictions(read: Sequence[_Read]) -> Iterator[tuple[str, str]]:
+    """What cannot be meant, whatever the time."""
+    keys: dict[str, bytes] = {}
+    for credential, _, where in read:
+        if keys.setdefault(credential.x5u, _public(credential)) != _public(credential):
+            sentence = "is that of another key: others keep what they fetched there, so a new key needs a new URL"
+            yield f"{where}.x5u", sentence
+    for credential, _, where in read[1:]:
+        if not credential.not_before <= credential.begins < credential.not_after:
+            begin, end = _date(credential.not_before), _date(credential.not_after)
+            yield f"{where}.from", f"does not lie between {begin} and {end} UTC, where its certificate is valid"
+
+
+def _public(credential: Credential) -> bytes:
+    certificate = x509.load_der_x509_certificate(credential.leaf)
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _doubts(credential: Credential, read: Sequence[_Read], trust: TrustStore, now: float) -> Iterator[tuple[str, str]]:
+    """Why nobody would believe our certificates, as far as can be told from here: without anchors only by dates.
+
+    What is over hurts nobody as long as another is valid: a restart after the rotation has to succeed.
+    """
+    current = credential.at(now)
+    if now > current.not_after:
+        yield read[0].where, "has expired: put a new one in its place"
+        return
+    if now < current.not_before:
+        yield read[0].where, f"is not valid before {_date(current.not_before)} UTC"
+        return
+    for each, chain, where in read:
+        at = max(now, each.not_before)
+        if not trust.anchors or at > each.not_after:
+            continue
+        try:
+            trust.read(chain, at)
+        except CertificateError as error:
+            if at > now and error.detail is Detail.CRL_UNAVAILABLE:
+                continue  # there is no list of tomorrow yet
+            yield where, f"would not verify by your own trust anchors: {error}"
+
+
+def _date(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"

@@ -1,0 +1,115 @@
+"""`[credentials.NAME]`: what the configuration says of our own keys and certificates. Nothing is opened here."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sbc_filter.io.pkcs11uri import SCHEME, Pkcs11Uri, parse_pkcs11_uri
+from sbc_filter.rules.schema import Table
+
+_SYSTEMD = "credential:"
+_NAME = re.compile(r"(?!\.\.?$)[^/\0]{1,255}")  # as systemd names credentials: one file in a folder
+
+
+@dataclass(frozen=True, slots=True)
+class SystemdCredential:
+    """A file that systemd puts into $CREDENTIALS_DIRECTORY for the service (`LoadCredential=`)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnToken:
+    """A private key on a PKCS#11 token: the module that speaks to it, and the user's PIN if it needs one."""
+
+    uri: Pkcs11Uri
+    module: Path
+    pin: Path | SystemdCredential | None = None
+
+
+Place = Path | SystemdCredential
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialSettings:
+    """`[credentials.NAME]`: where our own key and certificate are, and where others fetch the latter.
+
+    `begins` (POSIX seconds) is `from` of a table among `next`, which are the `successors`.
+    """
+
+    key: Place | OnToken
+    certificate: Place
+    x5u: str
+    passphrase: Place | None = None
+    begins: float | None = None
+    successors: tuple["CredentialSettings", ...] = ()
+
+
+def read_credential_settings(table: Table, folder: Path) -> dict[str, CredentialSettings]:
+    """All of `[credentials]`, by name; `folder` is what relative paths are relative to."""
+    return {name: _read(table.table(name), folder) for name in table}
+
+
+def _read(table: Table, folder: Path, *, successor: bool = False) -> CredentialSettings:
+    settings = CredentialSettings(
+        _key(table, folder),
+        _place(table, "certificate", folder, required=True) or folder,
+        table.text("x5u", required=True),
+        _place(table, "passphrase", folder),
+        _moment(table, "from") if successor else None,
+        () if successor else tuple(_read(each, folder, successor=True) for each in table.tables("next")),
+    )
+    on_token = isinstance(settings.key, OnToken)
+    for key, wanted in (("pkcs11_module", True), ("pin", True), ("passphrase", False)):
+        if key in table and on_token is not wanted:
+            kind = f"in files, this one is {'on a token' if on_token else 'in a file'}"
+            table.problem(key, f"is for keys on a token ({SCHEME}…)" if wanted else f"is for keys {kind}")
+    table.close()
+    return settings
+
+
+def _key(table: Table, folder: Path) -> Place | OnToken:
+    text = table.text("key", required=True)
+    if not text.startswith(SCHEME):
+        return _located(table, "key", text, folder)
+    module, pin = table.text("pkcs11_module"), _place(table, "pin", folder)
+    if not module:
+        table.problem(
+            "pkcs11_module", "is missing: the library that speaks to the token, a file such as opensc-pkcs11.so"
+        )
+    try:
+        uri = parse_pkcs11_uri(text)
+    except ValueError as error:
+        table.problem("key", str(error))
+        uri = Pkcs11Uri()
+    return OnToken(uri, folder / module, pin)
+
+
+def _place(table: Table, key: str, folder: Path, *, required: bool = False) -> Place | None:
+    text = table.text(key, required=required)
+    return _located(table, key, text, folder) if text else None
+
+
+def _located(table: Table, key: str, text: str, folder: Path) -> Place:
+    if not text.startswith(_SYSTEMD):
+        return folder / text
+    name = text.removeprefix(_SYSTEMD)
+    if _NAME.fullmatch(name) is None:
+        table.problem(key, f"{text!r} is no name of a systemd credential such as {_SYSTEMD}shaken.key")
+    return SystemdCredential(name)
+
+
+def _moment(table: Table, key: str) -> float | None:
+    """A time with its zone, as TOML writes it or in quotes."""
+    value = table.raw(key)
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        moment = None
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        table.problem(key, "has to be a time with its zone such as 2027-01-01T00:00:00Z")
+        return None
+    return moment.timestamp()

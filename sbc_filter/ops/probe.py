@@ -1,0 +1,50 @@
+"""Whether `x5u` serves what we sign with (S-094): asked as those who are called will ask."""
+
+from collections.abc import Iterator
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from sbc_filter.errors import CertificateError
+from sbc_filter.io.fetch import Fetcher
+from sbc_filter.io.store import CertificateSource
+from sbc_filter.ops.config import CertificateSettings
+from sbc_filter.ops.sources import ask
+from sbc_filter.stir.certificate import Certificate, parse_certificates
+from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.trust import TrustStore
+
+SERVED = "x5u serves this certificate"
+
+
+def prober(settings: CertificateSettings) -> Fetcher:
+    """The web as `[certificates]` reaches it; no folder, command or cache that might know better.
+
+    Raises `OSError` when `web_ca` cannot be read.
+    """
+    return Fetcher(ca_file=settings.web_ca, allowed_networks=settings.allowed_networks, tolerate=settings.tolerate)
+
+
+def probe(credential: Credential, source: CertificateSource, trust: TrustStore, now: float) -> str:
+    """`SERVED`, or what is wrong with what `x5u` serves."""
+    answer = ask(source, credential.x5u)
+    if answer.pem is None:
+        return f"x5u cannot be fetched: {answer.detail}"
+    try:
+        served = parse_certificates(answer.pem, tolerate=trust.tolerate)
+    except CertificateError as error:
+        return f"x5u serves what cannot be read: {error}"
+    try:
+        leaf = next((each for each in served if not each.is_ca()), served[0])  # as `TrustStore.validate` takes it
+        if leaf.parsed.public_bytes(Encoding.DER) != credential.leaf:
+            return f"x5u serves another certificate: {'; '.join(_differences(leaf, credential))}"
+        if trust.anchors and credential.not_before <= now <= credential.not_after:
+            trust.validate(served, now)
+    except CertificateError as error:
+        return f"x5u serves what would not verify by your own trust anchors: {error}"
+    return SERVED
+
+
+def _differences(served: Certificate, credential: Credential) -> Iterator[str]:
+    ours = Certificate.parse(credential.leaf).parsed
+    yield f"serial number {served.parsed.serial_number:x}, ours is {ours.serial_number:x}"
+    yield "its key is ours too" if served.parsed.public_key() == ours.public_key() else "its key is another"
