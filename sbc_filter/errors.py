@@ -124,8 +124,11 @@ class Detail(_Key):
     CLAIM_CONSTRAINTS = "claim-constraints"
     # replayed
     TOKEN_SEEN = "token-seen"
-    # already-signed, unsigned
+    # signed, already-signed, unsigned
+    DIVERTED = "diverted"
     SHAKEN_PRESENT = "shaken-present"
+    NOT_LISTED = "not-listed"
+    PRIVACY = "privacy"
     NO_CALLED = "no-called"
     CREDENTIAL_EXPIRED = "credential-expired"
     NO_ROOM = "no-room"
@@ -140,6 +143,7 @@ class Detail(_Key):
     EMERGENCY = "emergency"
     HELD = "held"
     CANCELLED = "cancelled"
+    REASON_REMOVED = "reason-removed"
     INTERNAL_ERROR = "internal-error"
     # unparseable
     START_LINE = "start-line"
@@ -237,7 +241,7 @@ _UNTRUSTED = (
 )  # fmt: skip
 _UNSIGNED = (
     Detail.NO_CALLER, Detail.NO_CALLED, Detail.STALE_DATE, Detail.FUTURE_DATE, Detail.CREDENTIAL_EXPIRED,
-    Detail.NO_ROOM, Detail.CRYPTO,
+    Detail.NO_ROOM, Detail.CRYPTO, Detail.NOT_LISTED, Detail.PRIVACY, Detail.TOO_LARGE,
 )  # fmt: skip
 # Which details a rule can meet behind each outcome of verification or signing.
 DETAILS: Mapping[Outcome, frozenset[Detail]] = {
@@ -250,7 +254,7 @@ DETAILS: Mapping[Outcome, frozenset[Detail]] = {
     Outcome.UNTRUSTED: frozenset(_UNTRUSTED),
     Outcome.INVALID: frozenset(_INVALID),
     Outcome.REPLAYED: frozenset({Detail.TOKEN_SEEN}),
-    Outcome.SIGNED: frozenset(),
+    Outcome.SIGNED: frozenset({Detail.DIVERTED}),
     Outcome.ALREADY_SIGNED: frozenset({Detail.SHAKEN_PRESENT}),
     Outcome.UNSIGNED: frozenset(_UNSIGNED),
 }

@@ -193,6 +193,7 @@ _SECTIONS = {
     "rule": ("rules", "[[rule]]"),
     "rule.verify": ("rules", "[rule.verify]"),
     "rule.sign": ("rules", "[rule.sign]"),
+    "rule.sign.rcd": ("rules", "rcd"),
     "rule.strip": ("rules", "[rule.strip]"),
     "rule.when": ("rules", "[[rule.when]]"),
     "rule.on.x": ("rules", "[rule.on]"),
