@@ -50,6 +50,8 @@ def diversion(options: SignOptions, case: Case) -> Diversion | None:
         chain = find_chain([*links, Link(caller, (target,), ours[0], len(links))], target)
     except VerificationError:
         return None
+    if len(chain) - 2 != sum(link.div is not None for link in links):
+        return None  # of all diversions that tokens tell, this has to be the last
     return Diversion(caller, target, ours[0], tokens[chain[1].at].claims.iat)
 
 
