@@ -6,6 +6,8 @@ from typing import Any, NoReturn
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+from hypothesis import strategies as st
 from support.calls import (
     CALLER,
     CARRIER,
@@ -22,6 +24,7 @@ from support.calls import (
     invite,
     leaving,
     make_engine,
+    response,
     result,
     status,
 )
@@ -138,6 +141,17 @@ def test_a11_s114_nobody_else_is_believed() -> None:
     message = invite("P-Attestation-Indicator: A", f"P-Origination-ID: {OTHER}", caller=STRANGER)
     _, out, _ = result(make_engine(rules), arriving(message))
     assert out == added(invite(caller=STRANGER), DATE, signed(attest="B", orig={"tn": STRANGER}))
+
+
+def test_a11_s122_a_softswitch_that_asks_by_redirect() -> None:
+    """Trusted, or it could not ask: the 302 carries what it may have."""
+    trunk = f'[trunks.core]\naddresses = ["{CARRIER}"]\ntrusted = true\n'
+    rules = FULLY.replace('direction = "outbound"', 'trunk = "core"\ninsertion = "redirect"')
+    message = invite("P-Attestation-Indicator: A", f"P-Origination-ID: {OTHER}", caller=STRANGER)
+    action, out, record = result(make_engine(trunk + rules), arriving(message))
+    assert (action, record["attest"], record["origid"]) == ("redirect", "A", OTHER)
+    assert signed(origid=OTHER, orig={"tn": STRANGER}).encode() in out
+    assert b"P-Attestation-Indicator" not in out
 
 
 # --- A16, S-012: media keys ---
@@ -350,3 +364,45 @@ def test_a2_a_retransmission_gets_the_same_bytes() -> None:
     assert isinstance(second, Verdict)
     assert first.payload == second.payload is not None
     assert second.record is None
+
+
+# --- whatever anybody writes ---
+
+EVERYTHING = f'{SKIP}{FULLY.removeprefix(SIGN)}media_keys = true\ndiv = true\nreason = "remove"\nmax_size = 9000\n'
+FIELDS = (*ASSERTED, "Privacy", "Diversion", "History-Info", "Identity", "Date", "Reason")
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            "A",
+            OTHER,
+            "id",
+            ";",
+            ",",
+            '"',
+            "\\",
+            "<",
+            ">",
+            "sip:+12155550199@h",
+            "STIR",
+            "ppi=..",
+            " ",
+            "=",
+            "é",
+            "a.b.c",
+        ]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(st.lists(st.tuples(st.sampled_from(FIELDS), PIECES), max_size=8), st.booleans())
+def test_any_header_fields(fields: list[tuple[str, str]], transit: bool) -> None:
+    """The call goes on, and none of what may not leave leaves."""
+    engine = make_engine(EVERYTHING)
+    headers = [f"{name}: {value}" for name, value in fields] + [identity()] * transit
+    message = invite(*headers).replace(b"INVITE sip:+12155550199", b"INVITE sip:+13125550123")
+    action, out, record = result(engine, leaving(message))
+    assert action in ("accept", "modify")
+    assert record["outcome"] in ("signed", "unsigned", "already-signed")
+    assert not any(f"\n{name}:".encode() in out for name in ASSERTED)
+    assert result(engine, arriving(response("180 Ringing", *headers)))[0] in ("accept", "modify")
