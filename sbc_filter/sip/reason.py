@@ -11,6 +11,7 @@ from sbc_filter.sip.message import Header, SipMessage
 _QUOTED = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _COMMA = re.compile(_QUOTED.pattern + rb"|,", re.DOTALL)
 _MAX_PARAMETERS = 16  # of one value
+_MAX_VALUES = 64  # in one field
 
 
 class Reason(NamedTuple):
@@ -38,7 +39,10 @@ def protocols(message: SipMessage) -> set[str]:
 
 
 def remove_reasons(message: SipMessage, unwanted: Callable[[Reason], bool]) -> list[Reason]:
-    """Edit: take out the unwanted values, and whole fields of which nothing is left; returns what was taken out."""
+    """Edit: take out the unwanted values, and whole fields of which nothing is left; returns what was taken out.
+
+    A field of more than 64 values stays as it is.
+    """
     removed: list[Reason] = []
     for header in message.headers(b"reason"):
         removed += _remove(message, header, unwanted)
@@ -48,6 +52,8 @@ def remove_reasons(message: SipMessage, unwanted: Callable[[Reason], bool]) -> l
 def _remove(message: SipMessage, header: Header, unwanted: Callable[[Reason], bool]) -> list[Reason]:
     text = message.buffer[header[1] : header[2]].rstrip(b"\r\n")
     cuts = [found.start() for found in _COMMA.finditer(text) if found[0] == b","]
+    if len(cuts) >= _MAX_VALUES:
+        return []
     values = [text[start + 1 : end] for start, end in zip([-1, *cuts], [*cuts, len(text)], strict=True)]
     reasons = [_parse(value) for value in values]
     keep = [not unwanted(reason) for reason in reasons]
