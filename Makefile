@@ -35,6 +35,7 @@ bench:
 	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/engine.py
 	@$(BIN)/python tests/bench/waiting.py
 	@$(BIN)/python tests/bench/seen.py
+	@$(BIN)/python tests/bench/lists.py
 
 pcaps:
 	@scripts/bootstrap.sh test

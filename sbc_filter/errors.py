@@ -124,11 +124,14 @@ class Detail(_Key):
     CLAIM_CONSTRAINTS = "claim-constraints"
     # replayed
     TOKEN_SEEN = "token-seen"
-    # already-signed, unsigned
+    # signed, already-signed, unsigned
+    DIVERTED = "diverted"
     SHAKEN_PRESENT = "shaken-present"
     PRESERVED = "preserved"
     AMBIGUOUS = "ambiguous"
     BYPASS = "bypass"
+    NOT_LISTED = "not-listed"
+    PRIVACY = "privacy"
     NO_CALLED = "no-called"
     CREDENTIAL_EXPIRED = "credential-expired"
     NO_ROOM = "no-room"
@@ -144,6 +147,7 @@ class Detail(_Key):
     EMERGENCY = "emergency"
     HELD = "held"
     CANCELLED = "cancelled"
+    REASON_REMOVED = "reason-removed"
     INTERNAL_ERROR = "internal-error"
     # unparseable
     START_LINE = "start-line"
@@ -241,7 +245,7 @@ _UNTRUSTED = (
 )  # fmt: skip
 _UNSIGNED = (
     Detail.NO_CALLER, Detail.NO_CALLED, Detail.STALE_DATE, Detail.FUTURE_DATE, Detail.CREDENTIAL_EXPIRED,
-    Detail.NO_ROOM, Detail.CRYPTO, Detail.AMBIGUOUS, Detail.BYPASS,
+    Detail.NO_ROOM, Detail.CRYPTO, Detail.AMBIGUOUS, Detail.BYPASS, Detail.NOT_LISTED, Detail.PRIVACY, Detail.TOO_LARGE,
 )  # fmt: skip
 # Which details a rule can meet behind each outcome of verification or signing.
 DETAILS: Mapping[Outcome, frozenset[Detail]] = {
@@ -254,7 +258,7 @@ DETAILS: Mapping[Outcome, frozenset[Detail]] = {
     Outcome.UNTRUSTED: frozenset(_UNTRUSTED),
     Outcome.INVALID: frozenset(_INVALID),
     Outcome.REPLAYED: frozenset({Detail.TOKEN_SEEN}),
-    Outcome.SIGNED: frozenset(),
+    Outcome.SIGNED: frozenset({Detail.DIVERTED}),
     Outcome.ALREADY_SIGNED: frozenset({Detail.SHAKEN_PRESENT, Detail.PRESERVED}),
     Outcome.UNSIGNED: frozenset(_UNSIGNED),
 }

@@ -200,6 +200,7 @@ _SECTIONS = {
     "rule.verify": ("rules", "[rule.verify]"),
     "rule.sign": ("rules", "[rule.sign]"),
     "rule.sign.bypass": ("rules", "bypass"),
+    "rule.sign.rcd": ("rules", "rcd"),
     "rule.strip": ("rules", "[rule.strip]"),
     "rule.when": ("rules", "[[rule.when]]"),
     "rule.on.x": ("rules", "[rule.on]"),

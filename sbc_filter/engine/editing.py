@@ -110,6 +110,7 @@ def _results(rule: Rule, case: Case, decision: Decision) -> Iterator[str]:
 
 def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
     _remove(message, rule.sign.remove)
+    marking.remove_assertions(message)
     if decision.date is not None:
         _remove(message, _DATE)  # only one that says nothing: A12, A14 and S-056 are decided by now
         message.add_header(b"Date: " + decision.date + b"\r\n")

@@ -37,11 +37,7 @@ _BLANK_LINE = re.compile(rb"\n\r?\n")
 
 def scrub(message: SipMessage) -> None:
     """Edit: remove every verstat parameter and attestation header of a peer that is not trusted (S-114)."""
-    names = message.names()
-    for name in _ASSERTIONS:
-        if name in names:
-            for header in message.headers(name):
-                message.remove(header)
+    remove_assertions(message)
     buffer = message.buffer
     if not _may_carry_verstat(buffer):
         return
@@ -50,6 +46,15 @@ def scrub(message: SipMessage) -> None:
     for name in _MARKED:
         for _, value, end in message.headers(name):
             _cut(message, value, end)
+
+
+def remove_assertions(message: SipMessage) -> None:
+    """Edit: remove every attestation header: they are for the networks of one operator only (S-115, A11)."""
+    names = message.names()
+    for name in _ASSERTIONS:
+        if name in names:
+            for header in message.headers(name):
+                message.remove(header)
 
 
 def unclean(buffer: bytes) -> Iterator[Edit]:

@@ -56,6 +56,14 @@ class Parties:
         party = self.first(sources)
         return party.identity if party is not None else None
 
+    def all(self, name: bytes) -> list[str]:
+        """The identities of everybody whom the header fields of this canonical name name; none if one is broken."""
+        try:
+            found = [self._canonicalise(address.uri) for address in self._message.addresses(name)]
+        except MessageError:
+            return []
+        return [identity for identity in found if identity]
+
     def _read(self, source: str) -> Party | None:
         party: Party | None
         if source == "ruri":

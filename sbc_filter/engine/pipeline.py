@@ -13,6 +13,7 @@ from itertools import chain
 from sbc_filter.engine.bypassing import bypassed
 from sbc_filter.engine.case import Case, Decision, record
 from sbc_filter.engine.certificates import CertificateMemory
+from sbc_filter.engine.complaints import Complaints
 from sbc_filter.engine.editing import continue_call, status_of
 from sbc_filter.engine.flow import Flow, Interfaces
 from sbc_filter.engine.intake import Intake
@@ -94,6 +95,7 @@ class Engine:
         self._tokens: Mapping[str, str] = {}
         redirecting = any(rule.redirects and rule.mode is _ENFORCE for rule in rules.rules)
         self._redirects = Redirects() if redirecting else None
+        self._complaints = Complaints(network) if any(rule.removes_reasons for rule in rules.rules) else None
         self._needs = 0
 
     @property
@@ -164,7 +166,7 @@ class Engine:
 
     def _is_answer(self, message: bytes) -> bool:
         """Whether these bytes are a response, and anybody needs responses."""
-        return self._reports is not None and message.startswith(_RESPONSE)
+        return (self._reports is not None or self._complaints is not None) and message.startswith(_RESPONSE)
 
     def _decide(
         self, message: bytes, method: bytes | None, flow: Flow, ends: bytes, now: float, packet: Packet | None
@@ -206,7 +208,13 @@ class Engine:
         return self._walk(Progress(key, case, packet, self._rules.matching(facts)), now)
 
     def _report(self, message: bytes, flow: Flow, now: float, packet: Packet | None) -> Verdict:
-        """A response with the Reason fields that are owed to it, if any are and there is room: never recorded."""
+        """A response without what it says of our tokens, or with the Reason fields that are owed to it, if any are and
+        there is room: that is never recorded."""
+        if self._complaints is not None:
+            relieved = self._complaints.remove(message, flow, now)
+            if relieved is not None:
+                self._count["reason-removed"] += 1
+                return _wrap(relieved, packet)
         payload = self._reports.add(message, flow, now) if self._reports is not None else None
         if payload is None:
             return ACCEPT
@@ -302,14 +310,18 @@ class Engine:
         marked = True
         continue_call(rule, case, decision)
         payload = message.changed()
-        if not _has_room(packet, payload):
+        fits = _has_room(packet, payload)
+        if not fits or (decision.identity is not None and _is_too_large(rule, packet, payload)):
             message.undo(case.scrubbed)  # what was removed stays removed
             if decision.identity is not None or decision.preserved or decision.bypass is not None:
-                return self._carry_out(rule, case, unsigned(rule, case, Detail.NO_ROOM), packet, now)
+                detail = Detail.TOO_LARGE if fits else Detail.NO_ROOM
+                return self._carry_out(rule, case, unsigned(rule, case, detail), packet, now)
             payload = message.changed()
             marked = False
         if self._reports is not None and rule.action is VERIFY:
             self._reports.owe(rule, case, decision, now)
+        if self._complaints is not None and decision.identity is not None and rule.sign.removes_reason:
+            self._complaints.expect(decision.identity, rule.name, decision.x5u, now)
         action = _MODIFY if payload is not None else Action.ACCEPT
         return Verdict(action, payload, record=record(case, rule, decision, action, None, marked=marked))
 
@@ -350,6 +362,13 @@ def _method(message: bytes) -> bytes | None:
 
 def _has_room(packet: Packet | None, payload: bytes | None) -> bool:
     return payload is None or packet is None or len(payload) <= packet.room
+
+
+def _is_too_large(rule: Rule, packet: Packet | None, payload: bytes | None) -> bool:
+    """Whether a signed call exceeds what the rule allows a packet to have (A17)."""
+    if rule.sign.max_size is None or payload is None:
+        return False
+    return len(payload) + (packet.start + 8 if packet is not None else 0) > rule.sign.max_size
 
 
 def _wrap(verdict: Verdict, packet: Packet | None) -> Verdict:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
+from sbc_filter.engine.attesting import attestation, is_private, more_claims, origination
 from sbc_filter.engine.case import Case, Decision
+from sbc_filter.engine.diverting import diversion, is_diverted
 from sbc_filter.engine.verifying import Verifier
 from sbc_filter.errors import Detail, Outcome, SigningError, VerificationError
 from sbc_filter.rules.model import (
@@ -16,9 +18,10 @@ from sbc_filter.rules.model import (
 )
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import format_date, parse_date
-from sbc_filter.stir.authentication import issue_time, sign_shaken
+from sbc_filter.stir.authentication import MAX_DATE_OFFSET, issue_time, sign_shaken
 from sbc_filter.stir.checks import CertificateLookup, Missing
 from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.diversion import sign_div
 from sbc_filter.stir.token import is_extension, read_token
 
 _LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)
@@ -73,21 +76,22 @@ def unsigned(rule: Rule, case: Case, detail: Detail) -> Decision:
 def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
     options, message = rule.sign, case.message
     if _has_shaken(case):
-        outcome, detail = Outcome.ALREADY_SIGNED, Detail.SHAKEN_PRESENT
-        return Decision(outcome, detail, treatment(rule, outcome, detail))
+        return _transit(rule, case, credential)
+    if options.skips_private and is_private(case):
+        raise SigningError(Detail.PRIVACY)
     caller, called = parties_of(rule, case)
     date = message.first(b"date")
     signed_date = parse_date(date) if date is not None else None
     iat = issue_time(signed_date, case.arrived)
-    listed = options.listed is not None and options.listed(caller)
-    attest = options.attest_listed if listed else options.attest_unlisted
-    identity = sign_shaken(credential, caller, (called,), attest, options.origid, iat, case.arrived)
+    attest, origid = attestation(options, case, caller), origination(options, case)
+    more = more_claims(options, case, attest)
+    identity = sign_shaken(credential, caller, (called,), attest, origid, iat, case.arrived, more)
     return Decision(
         Outcome.SIGNED,
         None,
         treatment(rule, Outcome.SIGNED, None),
         attest,
-        options.origid,
+        origid,
         credential.x5u,
         identity=identity,
         date=format_date(iat).encode() if signed_date is None else None,
@@ -103,6 +107,30 @@ def parties_of(rule: Rule, case: Case) -> tuple[str, str]:
     if called is None:
         raise SigningError(Detail.NO_CALLED)
     return caller, called
+
+
+def _transit(rule: Rule, case: Case, credential: Credential) -> Decision:
+    """A call that is signed already: as it is (A3, S-076), or with a `div` token of ours beside (S-100)."""
+    outcome, detail = Outcome.ALREADY_SIGNED, Detail.SHAKEN_PRESENT
+    if not rule.sign.div or not is_diverted(case):
+        return Decision(outcome, detail, treatment(rule, outcome, detail))
+    found = diversion(rule.sign, case)
+    if found is None:
+        return Decision(outcome, detail, treatment(rule, outcome, detail), notes=("div-unsure",))
+    date = case.message.first(b"date")
+    signed_date = parse_date(date) if date is not None else None
+    # That of the token before, unless the Date is another one (RFC 8946 §4.1), or it rang too long.
+    copied = signed_date is None and abs(found.iat - case.arrived) <= MAX_DATE_OFFSET
+    iat = found.iat if copied else issue_time(signed_date, case.arrived)
+    identity = sign_div(credential, found.orig, (found.dest,), found.div, iat, case.arrived)
+    return Decision(
+        Outcome.SIGNED,
+        Detail.DIVERTED,
+        treatment(rule, Outcome.SIGNED, Detail.DIVERTED),
+        x5u=credential.x5u,
+        identity=identity,
+        date=format_date(iat).encode() if signed_date is None else None,
+    )
 
 
 def _has_shaken(case: Case) -> bool:

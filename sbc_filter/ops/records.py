@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sbc_filter.engine.record import Record
+from sbc_filter.errors import Detail
 from sbc_filter.stir.extensions import NOTES
 
 Sink = Callable[[Record], None]
@@ -46,8 +47,12 @@ class Tally:
 
     @property
     def total(self) -> int:
-        """Records so far, those of rules in monitor mode not counted."""
-        return sum(count for kind, count in self.kinds.items() if kind.mode != "monitor")
+        """Records so far, those of rules in monitor mode and of responses not counted."""
+        return sum(
+            count
+            for kind, count in self.kinds.items()
+            if kind.mode != "monitor" and kind.detail != Detail.REASON_REMOVED
+        )
 
     def print(self, console: Console) -> None:
         """A table, the most frequent first; what would have happened in one of its own."""

@@ -163,6 +163,8 @@ def _report(console: Console, capture: Path, run: Replay, tally: Tally, done: Co
         console.print(f"{numbered(done['retransmission'], 'repeated INVITE')}: treated as the first of its kind")
     if done["reason-added"]:
         console.print(f"{numbered(done['reason-added'], 'response')} of the SBC: a Reason added")
+    if done["reason-removed"]:
+        console.print(f"{numbered(done['reason-removed'], 'response')} to the SBC: a Reason about our tokens removed")
     for line in findings(done):
         console.print(line)
     parts = [f"{count[action]} {word}" for action, word in _WORDS.items() if count[action]]

@@ -125,7 +125,9 @@ def _any(ruleset: RuleSet, action: RuleAction) -> bool:
 
 
 def _responses(ruleset: RuleSet) -> Responses:
-    """Which responses the rules need to see: calls that arrive are answered by the SBC."""
+    """Which responses the rules need to see: calls that arrive are answered by the SBC, those that leave by others."""
+    if any(rule.removes_reasons for rule in ruleset.rules):
+        return "all"
     rules = zip(ruleset.rules, ruleset.conditions, strict=True)
     directions = {conditions.direction for rule, conditions in rules if rule.reports}
     if not directions:

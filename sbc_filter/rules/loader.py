@@ -23,6 +23,7 @@ from sbc_filter.rules.model import (
     NEVER,
     NUMBERS,
     SESSION_ID,
+    UNATTESTED,
     Bypass,
     Conditions,
     Direction,
@@ -40,6 +41,7 @@ from sbc_filter.rules.numberlist import Entries, NumberList, ReadList
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.rules.schedule import DAYS, Schedule, parse_days, parse_hours, parse_period, parse_zone
 from sbc_filter.rules.schema import Table, parse_toml
+from sbc_filter.rules.signing import read_more
 from sbc_filter.rules.trunk import Trunk, read_trunks
 from sbc_filter.sip.names import canonical
 
@@ -182,7 +184,7 @@ class _Reader:
             )
             table.problem("credential", f"{credential!r} is no credential of the configuration; there are {known}")
         listed = self._numbers(table, "numbers")
-        unlisted = table.choice("attest_unlisted", ATTESTATIONS, default.attest_unlisted)
+        unlisted = table.choice("attest_unlisted", (*ATTESTATIONS, UNATTESTED), default.attest_unlisted)
         if unlisted == "A":
             table.problem("attest_unlisted", "is never better than B: A vouches for numbers that are on a list (S-073)")
         origid = table.text("origid", required=wanted)
@@ -200,6 +202,7 @@ class _Reader:
             _preserve(table),
             _bypass(table),
         )
+        options = read_more(table, options)
         table.close()
         return options
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from sbc_filter.errors import Detail, Outcome
 
@@ -38,6 +39,7 @@ class RuleAction(StrEnum):
 
 
 ATTESTATIONS = ("A", "B", "C")  # RFC 8588 §4
+UNATTESTED = "none"  # calls of callers who are not listed stay unsigned (A10)
 ALWAYS, BELOW_A, NEVER = "always", "below-a", "never"
 """When the SBC is told the attestation of a verified call (V19)."""
 VERSTATS = ("TN-Validation-Passed", "TN-Validation-Failed", "No-TN-Validation")  # TS 24.229 §7.2A.20
@@ -126,7 +128,7 @@ class SignOptions:
     """`[rule.sign]`: with which credential and attestation the authentication service signs.
 
     `listed(canonical_number)` tells whether the caller is on the `numbers` list; `preserve` is None, `NUMBERS` or
-    the canonical name of a header field.
+    the canonical name of a header field; `claims` are the rich call data, as claims of the token.
     """
 
     credential: str = ""
@@ -139,6 +141,14 @@ class SignOptions:
     remove: tuple[str, ...] = ()
     preserve: str | None = None
     bypass: Bypass | None = None
+    honour: bool = False
+    attest_max: str = "B"
+    max_size: int | None = None
+    skips_private: bool = False
+    removes_reason: bool = False
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    media_keys: bool = False
+    div: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +198,11 @@ class Rule:
     def reports(self) -> bool:
         """Whether answers to its calls may get a Reason field: then somebody has to show us the answers."""
         return self.action is VERIFY and self.mode is Mode.ENFORCE and self.verify.reason is not ReasonProtocol.OFF
+
+    @property
+    def removes_reasons(self) -> bool:
+        """Whether answers to its calls may lose a Reason field that speaks of our own signature (S-118)."""
+        return self.action is SIGN and self.mode is Mode.ENFORCE and self.sign.removes_reason
 
 
 @dataclass(frozen=True, slots=True)

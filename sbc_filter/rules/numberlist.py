@@ -72,7 +72,7 @@ class NumberList:
     Look-ups do not grow with the list: sets, one set a prefix length, sorted ranges.
     """
 
-    __slots__ = ("_anonymous", "_ends", "_exact", "_prefixes", "_starts")
+    __slots__ = ("_anonymous", "_exact", "_prefixes", "_ranges")
 
     def __init__(self, entries: Iterable[str], report: Report = refuse) -> None:
         exact: set[str] = set()
@@ -98,9 +98,11 @@ class NumberList:
                 report(str(error))
         self._exact = frozenset(exact)
         self._prefixes = tuple((length, frozenset(of_length)) for length, of_length in sorted(prefixes.items()))
-        merged = _merge(sorted(ranges))
-        self._starts = [(length, start) for length, start, _ in merged]
-        self._ends = [end for _, _, end in merged]
+        self._ranges: dict[int, tuple[list[str], list[str]]] = {}  # (starts, ends) of the numbers of one length
+        for length, start, end in _merge(sorted(ranges)):
+            starts, ends = self._ranges.setdefault(length, ([], []))
+            starts.append(start)
+            ends.append(end)
 
     def __call__(self, identity: str | None) -> bool:
         """Whether the identity is on the list."""
@@ -108,11 +110,14 @@ class NumberList:
             return self._anonymous
         if identity in self._exact:
             return True
-        if any(identity[:length] in prefixes for length, prefixes in self._prefixes):
-            return ":" not in identity
-        if self._starts and identity.isascii() and identity.isdecimal():
-            at = bisect_right(self._starts, (len(identity), identity)) - 1
-            return at >= 0 and self._starts[at][0] == len(identity) and identity <= self._ends[at]
+        for length, prefixes in self._prefixes:
+            if identity[:length] in prefixes:
+                return ":" not in identity
+        of_length = self._ranges.get(len(identity))
+        if of_length is not None and identity.isascii() and identity.isdecimal():
+            starts, ends = of_length
+            at = bisect_right(starts, identity) - 1
+            return at >= 0 and identity <= ends[at]
         return False
 
 

@@ -1,11 +1,25 @@
 """The Reason header field (RFC 3326): why, in words of a protocol; `ppi` says of which PASSporT (RFC 9410)."""
 
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
-from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip import grammar
+from sbc_filter.sip.message import Header, SipMessage
 
 # A quoted string; one that nobody ends reaches to the end, so that no octet is looked at twice.
 _QUOTED = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_COMMA = re.compile(_QUOTED.pattern + rb"|,", re.DOTALL)
+_MAX_PARAMETERS = 16  # of one value
+_MAX_VALUES = 64  # in one field
+
+
+class Reason(NamedTuple):
+    """One value of a Reason field: its protocol in upper case; `ppi` is empty where there is none."""
+
+    protocol: str
+    cause: int | None
+    ppi: bytes
 
 
 def reason_line(protocol: str, cause: int, text: str, ppi: bytes = b"") -> bytes:
@@ -22,3 +36,46 @@ def protocols(message: SipMessage) -> set[str]:
         for value in message.values(b"reason")
         for part in _QUOTED.sub(b"", value).split(b",")
     }
+
+
+def remove_reasons(message: SipMessage, unwanted: Callable[[Reason], bool]) -> list[Reason]:
+    """Edit: take out the unwanted values, and whole fields of which nothing is left; returns what was taken out.
+
+    A field of more than 64 values stays as it is.
+    """
+    removed: list[Reason] = []
+    for header in message.headers(b"reason"):
+        removed += _remove(message, header, unwanted)
+    return removed
+
+
+def _remove(message: SipMessage, header: Header, unwanted: Callable[[Reason], bool]) -> list[Reason]:
+    text = message.buffer[header[1] : header[2]].rstrip(b"\r\n")
+    cuts = [found.start() for found in _COMMA.finditer(text) if found[0] == b","]
+    if len(cuts) >= _MAX_VALUES:
+        return []
+    values = [text[start + 1 : end] for start, end in zip([-1, *cuts], [*cuts, len(text)], strict=True)]
+    reasons = [_parse(value) for value in values]
+    keep = [not unwanted(reason) for reason in reasons]
+    if not any(keep):
+        message.remove(header)
+    elif not all(keep):
+        kept = b",".join(value for value, is_kept in zip(values, keep, strict=True) if is_kept)
+        message.replace(header[1], header[1] + len(text), kept)
+    return [reason for reason, is_kept in zip(reasons, keep, strict=True) if not is_kept]
+
+
+def _parse(value: bytes) -> Reason:
+    """What can be read of a value: nothing behind the first thing that is no parameter."""
+    protocol, semicolon, _ = value.partition(b";")
+    position = len(protocol) if semicolon else len(value)
+    found: dict[bytes, bytes] = {}
+    for _ in range(_MAX_PARAMETERS):
+        match = grammar.PARAMETER.match(value, position)
+        if match is None:
+            break
+        found.setdefault(match[1].lower(), (match[2] or b"").strip(b'"'))
+        position = match.end()
+    cause = found.get(b"cause", b"")
+    code = int(cause) if cause.isdigit() and len(cause) <= 3 else None
+    return Reason(protocol.strip().decode("ascii", "replace").upper(), code, found.get(b"ppi", b""))

@@ -1,11 +1,12 @@
 """The authentication service (RFC 8224 §6.1, RFC 8588): an Identity header for one call."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sbc_filter.errors import Detail, SigningError
 from sbc_filter.stir.credentials import Credential
-from sbc_filter.stir.passport import encode_segment
+from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import sign_es256
 
 MAX_DATE_OFFSET = 60.0  # seconds between Date and our clock (RFC 8224 §6.1 step 3; S-051)
@@ -25,17 +26,26 @@ def issue_time(date: int | None, now: float) -> int:
 
 
 def sign_shaken(
-    credential: Credential, orig: str, dest: Sequence[str], attest: str, origid: str, iat: int, now: float
+    credential: Credential,
+    orig: str,
+    dest: Sequence[str],
+    attest: str,
+    origid: str,
+    iat: int,
+    now: float,
+    more: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Value of the Identity header field: always the full form (S-071).
 
-    `orig` and `dest` are canonical identities. The claims are written by hand in the order that
-    RFC 8225 §9 prescribes (S-005); a test compares them with `passport.canonical_json`.
+    `orig` and `dest` are canonical identities; `more` are claims beside the usual ones. The usual ones are written by
+    hand in the order that RFC 8225 §9 prescribes (S-005); a test compares them with `passport.canonical_json`.
+    Raises `SigningError`: CREDENTIAL_EXPIRED, CRYPTO.
     """
     if min(iat, now) < credential.not_before or max(iat, now) > credential.not_after:
         raise SigningError(Detail.CREDENTIAL_EXPIRED)
     claims = f'{{"attest":"{attest}","dest":{_dest(dest)},"iat":{iat},"orig":{_orig(orig)},"origid":{_quote(origid)}}}'
-    signed = credential.jose + b"." + encode_segment(claims.encode())
+    octets = canonical_json({**json.loads(claims), **more}) if more else claims.encode()
+    signed = credential.jose + b"." + encode_segment(octets)
     signature = sign_es256(credential.key, signed)
     return b"%s.%s;info=<%s>;alg=ES256;ppt=shaken" % (signed, signature, credential.x5u.encode())
 

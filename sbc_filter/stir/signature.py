@@ -4,7 +4,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sbc_filter.errors import Detail
+from sbc_filter.errors import Detail, SigningError
 from sbc_filter.stir.passport import decode_segment, encode_segment, invalid
 from sbc_filter.stir.signer import Signer
 
@@ -45,9 +45,14 @@ def _integer(big_endian: bytes) -> bytes:
 def sign_es256(key: Signer, signed: bytes) -> bytes:
     """base64url of r||s over the octets `signed`; deterministic with a key in memory.
 
-    Raises `SigningError(CRYPTO)` when the token that holds the key does not sign.
+    Raises `SigningError(CRYPTO)` whatever the library, or what holds the key, raises: a call is not lost by that (A20).
     """
-    der = key.sign(signed, _SIGN)
+    try:
+        der = key.sign(signed, _SIGN)
+    except SigningError:
+        raise
+    except Exception as error:
+        raise SigningError(Detail.CRYPTO, f"the signature could not be made: {error}") from error
     middle = 4 + der[3]  # a sequence of two integers, all lengths below 128: 30 n 02 n r 02 n s
     r, s = der[4:middle], der[middle + 2 :]
     return encode_segment(r[-32:].rjust(32, b"\0") + s[-32:].rjust(32, b"\0"))

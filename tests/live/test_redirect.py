@@ -135,7 +135,8 @@ def test_s122_the_called_side_is_told_the_result(asked: tuple[Asked, int]) -> No
         "origid": "8a6f2b1e-0d1c-4c55-9a35-0f7c6f0e9d11",
     }  # fmt: skip
     headers = {"ppt": "shaken", "typ": "passport", "x5u": CARRIER_X5U}
-    token = jwt.encode(claims, stage.carrier.key, algorithm="ES256", headers=headers)
+    key: Any = stage.carrier.key
+    token = jwt.encode(claims, key, algorithm="ES256", headers=headers)
     info = f"info=<{CARRIER_X5U}>;alg=ES256;ppt=shaken"
     info += f"\n    P-Attestation-Indicator: A\n    P-Asserted-Identity: <sip:+{CALLER};verstat=TN-Validation-Passed@h>"
     assert stage.call("carrier", version, [(CALLER, CALLED, token)], info) == 1

@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from sbc_filter.ops.records import findings
+from sbc_filter.engine.record import Record
+from sbc_filter.ops.records import Tally, findings
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,10 @@ from sbc_filter.ops.records import findings
 )
 def test_what_was_tolerated(counters: dict[str, int], line: str) -> None:
     assert "\n".join(findings(Counter(counters))) == line
+
+
+def test_records_of_responses_are_no_invites() -> None:
+    tally = Tally()
+    for detail in ("no-rule", "reason-removed", "no-rule"):
+        tally(Record(0.0, "a", "b", "udp", detail=detail))
+    assert (tally.total, sum(tally.kinds.values())) == (2, 3)

@@ -97,6 +97,23 @@ def test_the_kernel_hands_over_the_responses_that_a_rule_needs(
     assert made.plan().responses == responses
 
 
+@pytest.mark.parametrize(
+    ("mode", "reason", "responses"),
+    [
+        ("enforce", "remove", "all"),  # they come from those whom our calls go to
+        ("enforce", "keep", "none"),
+        ("monitor", "remove", "none"),
+    ],
+)
+def test_s118_it_hands_over_those_that_may_speak_of_our_tokens(
+    mode: str, reason: str, responses: str, tmp_path: Path
+) -> None:
+    sign = f'sign = {{ credential = "ours", origid = "4437c7eb-8f7a-4f0e-a863-f53a0e60251a", reason = "{reason}" }}'
+    text = f'[[rule]]\nname = "s"\nmode = "{mode}"\ndirection = "outbound"\naction = "sign"\n{sign}\n'
+    made = prepare(write(tmp_path, {"other/1.toml": text}), tmp_path / "other", live=False)
+    assert made.plan().responses == responses
+
+
 def test_rules_of_another_folder_or_of_one_file(tmp_path: Path) -> None:
     configuration = write(tmp_path, {"other/1.toml": '[[rule]]\nname = "one"\naction = "drop"\n'})
     assert [rule.name for rule in prepare(configuration, tmp_path / "other").rules.rules] == ["one"]

@@ -1,0 +1,82 @@
+"""How far the authentication service vouches for a caller, in whose name, and what else its token says
+(RFC 8588 §4; S-073, S-074; A8 to A11, A16, A18)."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sbc_filter.engine.case import Case
+from sbc_filter.errors import Detail, SigningError
+from sbc_filter.rules.model import UNATTESTED, SignOptions
+from sbc_filter.sip.message import SipMessage
+from sbc_filter.stir.media import mky_of
+from sbc_filter.stir.token import ATTESTATIONS
+
+_ATTESTATION = (b"p-attestation-indicator", b"attestation-info")  # the names of ATIS and of TS 24.229 (S-115)
+_ORIGINATION = (b"p-origination-id", b"origination-id")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PRIVATE = frozenset((b"id", b"user", b"header"))  # RFC 3323 §4.2, RFC 3325 §9.3
+
+
+def attestation(options: SignOptions, case: Case, caller: str) -> str:
+    """A, B or C. Raises `SigningError(NOT_LISTED)` where only callers on the list are signed for."""
+    if options.honour:
+        asked = _asked(case)
+        if asked is not None:
+            return max(asked, options.attest_max)  # C is the greatest, and vouches for least
+    listed = options.listed is not None and options.listed(caller)
+    attest = options.attest_listed if listed else options.attest_unlisted
+    if attest == UNATTESTED:
+        raise SigningError(Detail.NOT_LISTED)
+    return attest
+
+
+def origination(options: SignOptions, case: Case) -> str:
+    """The origination identifier: the rule's, or the one UUID that the SBC wrote where it is honoured."""
+    if options.honour:
+        stated = {value.lower() for value in _stated(case, _ORIGINATION)}
+        if len(stated) == 1 and all(map(_UUID.fullmatch, stated)):
+            return stated.pop()
+    return options.origid
+
+
+def more_claims(options: SignOptions, case: Case, attest: str) -> Mapping[str, Any] | None:
+    """Claims beside those of RFC 8588, if there are any.
+
+    Rich call data are for full attestation only: they show a name for a number, and nobody vouches that it is theirs.
+    """
+    found = options.claims if attest == "A" else None
+    if options.media_keys:
+        message = case.message
+        keys = mky_of(message.buffer[message.body :])
+        if keys:
+            return {**(found or {}), "mky": keys}
+    return found
+
+
+def is_private(case: Case) -> bool:
+    """Whether the caller does not want to be known to a peer who is not trusted (S-161); never to an emergency
+    service."""
+    message = case.message
+    if case.emergency or case.place.trusted or b"privacy" not in message.names():
+        return False
+    return any(
+        word.strip().lower() in _PRIVATE
+        for value in message.values(b"privacy")
+        for word in value.replace(b",", b";").split(b";")
+    )
+
+
+def _asked(case: Case) -> str | None:
+    """The attestation that the SBC asks for; the least of several, none if any cannot be read."""
+    found = _stated(case, _ATTESTATION)
+    return max(found) if found and ATTESTATIONS.issuperset(found) else None
+
+
+def _stated(case: Case, names: tuple[bytes, ...]) -> list[str]:
+    """The values of these header fields; none of them is believed of a stranger (S-114)."""
+    if case.place.is_stranger:
+        return []
+    message: SipMessage = case.message
+    present = message.names()
+    return [value.decode("ascii", "replace") for name in names if name in present for value in message.values(name)]

@@ -1,0 +1,57 @@
+"""`[rule.sign]`, what most rules leave out: whose word is taken for the attestation, what else a token says, when there
+is none (STANDARDS §21: A10, A11, A16 to A18, A21; S-100, S-130)."""
+
+from dataclasses import replace
+from typing import Any
+
+from sbc_filter.rules.model import ATTESTATIONS, UNATTESTED, SignOptions
+from sbc_filter.rules.schema import Table
+from sbc_filter.stir.richcalldata import Unusable, read_rcd
+
+MIN_SIZE, MAX_SIZE = 576, 65535  # bytes of a packet: what every IPv4 host takes (RFC 791), what its length field holds
+
+
+def read_more(table: Table, options: SignOptions) -> SignOptions:
+    """The options with those keys too."""
+    honour = table.flag("honour", options.honour)
+    attest_max = table.choice("attest_max", ATTESTATIONS, options.attest_max)
+    if attest_max != options.attest_max and not honour:
+        table.problem("attest_max", "limits what the SBC asks for: it belongs to honour = true")
+    div = table.flag("div", options.div)
+    if div and options.listed is None:
+        table.problem("div", "is signed for numbers of ours only: name them in `numbers`")
+    if options.attest_unlisted == UNATTESTED and options.listed is None and not honour:
+        table.problem("attest_unlisted", "is none and there are no `numbers`, so nobody would be signed for: add them")
+    return replace(
+        options,
+        honour=honour,
+        attest_max=attest_max,
+        max_size=table.integer("max_size", MAX_SIZE, MIN_SIZE, MAX_SIZE) if "max_size" in table else None,
+        skips_private=table.choice("privacy", ("sign", "skip"), "sign") == "skip",
+        removes_reason=table.choice("reason", ("keep", "remove"), "keep") == "remove",
+        claims=_claims(table),
+        media_keys=table.flag("media_keys", options.media_keys),
+        div=div,
+    )
+
+
+def _claims(table: Table) -> dict[str, Any]:
+    """The claims `rcd`, `rcdi` and `crn` (RFC 9795), in the form in which a verifier will believe them."""
+    rich: dict[str, Any] = {}
+    inner = table.table("rcd")
+    name, icon, digest = inner.text("nam", required="rcd" in table), inner.text("icn"), inner.text("icn_digest")
+    if name:
+        rich["rcd"] = {"nam": name}
+    if icon and digest:
+        rich = {"rcd": {"icn": icon, "nam": name}, "rcdi": {"/icn": digest}}
+    elif icon or digest:
+        inner.problem("icn", "and icn_digest need each other: nobody may show an icon without its digest (RFC 9795 §6)")
+    inner.close()
+    reason = {"crn": table.text("crn")} if "crn" in table else {}
+    for key, claims in (("rcd", rich), ("crn", reason)):
+        read = read_rcd(claims)
+        if isinstance(read, Unusable):
+            table.problem(key, f"would be shown to nobody: {read.why}")
+        elif read is not None and "rcdi" in claims and read.icon is None:
+            table.problem("rcd.icn", f"{icon!r} is no https URL")
+    return rich | reason
