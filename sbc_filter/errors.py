@@ -130,6 +130,10 @@ class Detail(_Key):
     CREDENTIAL_EXPIRED = "credential-expired"
     NO_ROOM = "no-room"
     CRYPTO = "crypto"
+    SIGNING_TIMEOUT = "signing-timeout"
+    SIGNING_REFUSED = "signing-refused"
+    SIGNING_UNREACHABLE = "signing-unreachable"
+    SIGNING_MISMATCH = "signing-mismatch"
     # passed-by
     NO_RULE = "no-rule"
     PASS_RULE = "pass-rule"
@@ -237,7 +241,8 @@ _UNTRUSTED = (
 )  # fmt: skip
 _UNSIGNED = (
     Detail.NO_CALLER, Detail.NO_CALLED, Detail.STALE_DATE, Detail.FUTURE_DATE, Detail.CREDENTIAL_EXPIRED,
-    Detail.NO_ROOM, Detail.CRYPTO,
+    Detail.NO_ROOM, Detail.CRYPTO, Detail.SIGNING_TIMEOUT, Detail.SIGNING_REFUSED, Detail.SIGNING_UNREACHABLE,
+    Detail.SIGNING_MISMATCH, Detail.HOLD_LIMIT,
 )  # fmt: skip
 # Which details a rule can meet behind each outcome of verification or signing.
 DETAILS: Mapping[Outcome, frozenset[Detail]] = {

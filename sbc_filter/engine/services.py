@@ -19,6 +19,7 @@ from sbc_filter.sip.date import format_date, parse_date
 from sbc_filter.stir.authentication import issue_time, sign_shaken
 from sbc_filter.stir.checks import CertificateLookup, Missing
 from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.remote import RemoteCredential, Signed, SigningRequest
 from sbc_filter.stir.token import is_extension, read_token
 
 _LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)
@@ -34,15 +35,20 @@ _FIXED = {
 def apply(
     rule: Rule,
     case: Case,
-    credentials: Mapping[str, Credential],
+    credentials: Mapping[str, Credential | RemoteCredential],
     verifier: Verifier,
     certificates: CertificateLookup,
-) -> Decision | Missing:
-    """Decide the case by this rule. An emergency call is continued whatever the outcome (S-137)."""
+    signatures: Mapping[SigningRequest, Signed | SigningError] | None = None,
+) -> Decision | Missing | SigningRequest:
+    """Decide the case by this rule, or say what that needs; `signatures` are what others signed, or why they did not.
+
+    An emergency call is continued whatever the outcome (S-137).
+    """
+    decision: Decision | Missing | SigningRequest
     if rule.action is VERIFY:
         decision = verifier.verify(rule, case, certificates)
     elif rule.action is SIGN:
-        decision = _sign(rule, case, credentials)
+        decision = _sign(rule, case, credentials, signatures)
     else:
         detail, fixed = _FIXED[rule.action]
         decision = Decision(Outcome.PASSED_BY, detail, rule.answer or fixed)
@@ -53,9 +59,14 @@ def apply(
     return decision
 
 
-def _sign(rule: Rule, case: Case, credentials: Mapping[str, Credential]) -> Decision:
+def _sign(
+    rule: Rule,
+    case: Case,
+    credentials: Mapping[str, Credential | RemoteCredential],
+    signatures: Mapping[SigningRequest, Signed | SigningError] | None,
+) -> Decision | SigningRequest:
     try:
-        return _signed(rule, case, credentials[rule.sign.credential])
+        return _signed(rule, case, credentials[rule.sign.credential], signatures)
     except SigningError as error:
         return unsigned(rule, case, error.detail)
 
@@ -66,7 +77,12 @@ def unsigned(rule: Rule, case: Case, detail: Detail) -> Decision:
     return Decision(Outcome.UNSIGNED, detail, chosen)
 
 
-def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
+def _signed(
+    rule: Rule,
+    case: Case,
+    credential: Credential | RemoteCredential,
+    signatures: Mapping[SigningRequest, Signed | SigningError] | None,
+) -> Decision | SigningRequest:
     options, message = rule.sign, case.message
     if _has_shaken(case):
         outcome, detail = Outcome.ALREADY_SIGNED, Detail.SHAKEN_PRESENT
@@ -82,14 +98,26 @@ def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
     iat = issue_time(signed_date, case.arrived)
     listed = options.listed is not None and options.listed(caller)
     attest = options.attest_listed if listed else options.attest_unlisted
-    identity = sign_shaken(credential, caller, (called,), attest, options.origid, iat, case.arrived)
+    if isinstance(credential, RemoteCredential):
+        request = SigningRequest(credential.name, caller, (called,), attest, options.origid, iat)
+        answer = signatures.get(request) if signatures is not None else None
+        if answer is None:
+            if not case.emergency:
+                return request
+            answer = SigningError(Detail.SIGNING_REFUSED)  # never waits (S-137)
+        if isinstance(answer, SigningError):
+            raise answer
+        identity, x5u = answer.identity, answer.x5u
+    else:
+        identity = sign_shaken(credential, caller, (called,), attest, options.origid, iat, case.arrived)
+        x5u = credential.x5u
     return Decision(
         Outcome.SIGNED,
         None,
         treatment(rule, Outcome.SIGNED, None),
         attest,
         options.origid,
-        credential.x5u,
+        x5u,
         identity=identity,
         date=format_date(iat).encode() if signed_date is None else None,
     )

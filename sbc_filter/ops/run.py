@@ -17,6 +17,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io import iptables
 from sbc_filter.io.emit import Emitter
+from sbc_filter.io.needs import Needs
 from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.io.seen import SharedSeen
 from sbc_filter.ops import config
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         tally(record)
         journal(record)
 
-    source = certificate_source(configuration.certificates, fetch=configuration.certificates.fetch)
+    source = Needs(certificate_source(configuration.certificates, fetch=configuration.certificates.fetch), {})
     with contextlib.ExitStack() as stack:
         stack.callback(journal.close)
         stack.callback(source.close)

@@ -193,6 +193,7 @@ class _Reader:
             _sources(table, "caller_from", default.caller_from),
             _sources(table, "called_from", default.called_from),
             _removable(table, "remove", default.remove),
+            hold_ms=table.integer("hold_ms", default.hold_ms, 0, 4000),
         )
         table.close()
         return options

@@ -125,6 +125,7 @@ class SignOptions:
     called_from: tuple[str, ...] = ("to",)
     remove: tuple[str, ...] = ()
     preserve: str | None = None
+    hold_ms: int = 400
 
 
 @dataclass(frozen=True, slots=True)
