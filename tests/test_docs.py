@@ -189,6 +189,7 @@ _SECTIONS = {
     "rules": ("configuration", "[rules]"),
     "log": ("configuration", "[log]"),
     "credentials.x": ("configuration", "[credentials.NAME]"),
+    "credentials.theirs": ("configuration", "Signing by somebody else"),
     "trunks.x": ("configuration", "[trunks.NAME]"),
     "rule": ("rules", "[[rule]]"),
     "rule.verify": ("rules", "[rule.verify]"),
@@ -236,7 +237,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[tuple[str, str
 
     def note(table: Table, key: str) -> None:
         path = re.sub(r"\[\d+\]", "", table.path)
-        path = re.sub(r"^(trunks|credentials|rule\.on)\..*", r"\1.x", path)
+        path = re.sub(r"^(trunks|credentials|rule\.on)\.(?!theirs).*", r"\1.x", path)
         found.add((path, key))
 
     def noted_raw(table: Table, key: str) -> Any:
@@ -250,6 +251,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[tuple[str, str
     monkeypatch.setattr(Table, "raw", noted_raw)
     monkeypatch.setattr(Table, "__contains__", noted_contains)
     parse('[credentials.x]\nkey = "k"\ncertificate = "c"\nx5u = "https://x.example/c.pem"\n', tmp_path)
+    parse('[credentials.theirs]\nservice = "https://x.example/stir/v1/signing"\n', tmp_path)
     load_rules({"docs": _EVERYTHING}, str, ["ours"])
     return found
 

@@ -42,6 +42,8 @@ def check(arguments: argparse.Namespace) -> int:
 
 def _credentials(console: Console, setup: Setup) -> None:
     now = time.time()
+    for name, settings in setup.configuration.remote.items():
+        console.print(f"sign as  {name}: by {settings.service or settings.command[0]}", markup=False)
     for name, credential in setup.credentials.items():
         days = (credential.not_after - now) / _DAY
         console.print(f"sign as  {name}: the key fits the certificate, {days:.0f} days left; x5u {credential.x5u}")

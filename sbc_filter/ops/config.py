@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from sbc_filter.errors import CERTIFICATE_TOLERABLE, ConfigurationError, Problem
+from sbc_filter.ops.remote import RemoteSettings, read_remote
 from sbc_filter.rules.schema import Table, parse_toml
 from sbc_filter.rules.trunk import IpNetwork, Trunk, read_networks, read_trunks
 from sbc_filter.sip.number import PROFILES
@@ -92,6 +93,7 @@ class Configuration:
     credentials: dict[str, CredentialSettings] = field(default_factory=dict)
     trunks: tuple[Trunk, ...] = ()
     records: Path | None = None  # None: the journal, by way of standard output
+    remote: dict[str, RemoteSettings] = field(default_factory=dict)  # credentials with which others sign
 
 
 def find(given: Path | None, beside: Path | None = None) -> Path | None:
@@ -151,6 +153,7 @@ def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Confi
     top = Table(parse_toml(file, text, problems), file, "", problems)
     rules = top.table("rules")
     log = top.table("log")
+    remote: dict[str, RemoteSettings] = {}
     configuration = Configuration(
         file,
         folder,
@@ -159,9 +162,10 @@ def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Confi
         _queue(top.table("queue")),
         _trust(top.table("trust"), folder),
         _certificates(top.table("certificates"), folder),
-        _credentials(top.table("credentials"), folder),
+        _credentials(top.table("credentials"), folder, remote),
         tuple(read_trunks(top.table("trunks"))),
         _records(log, folder),
+        remote,
     )
     for table in (rules, log, top):
         table.close()
@@ -271,10 +275,15 @@ def _certificates(table: Table, folder: Path) -> CertificateSettings:
     return settings
 
 
-def _credentials(table: Table, folder: Path) -> dict[str, CredentialSettings]:
+def _credentials(table: Table, folder: Path, remote: dict[str, RemoteSettings]) -> dict[str, CredentialSettings]:
+    """Those with a key of our own; `remote` gets the others."""
     found = {}
     for name in table:
         entry = table.table(name)
+        if not {"command", "service"}.isdisjoint(entry):
+            remote[name] = read_remote(entry, folder)
+            entry.close()
+            continue
         key, certificate = (entry.text(key, required=True) for key in ("key", "certificate"))
         found[name] = CredentialSettings(folder / key, folder / certificate, entry.text("x5u", required=True))
         entry.close()

@@ -23,6 +23,7 @@ from sbc_filter.io.seen import SharedSeen
 from sbc_filter.ops import config
 from sbc_filter.ops.journal import Journal
 from sbc_filter.ops.records import Tally, numbered, tolerated
+from sbc_filter.ops.remote import signers
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.signals import Terminal
 from sbc_filter.ops.sources import certificate_source
@@ -50,7 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
         tally(record)
         journal(record)
 
-    source = Needs(certificate_source(configuration.certificates, fetch=configuration.certificates.fetch), {})
+    source = Needs(
+        certificate_source(configuration.certificates, fetch=configuration.certificates.fetch),
+        signers(configuration.file, setup.credentials, configuration.remote),
+    )
     with contextlib.ExitStack() as stack:
         stack.callback(journal.close)
         stack.callback(source.close)
