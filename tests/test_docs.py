@@ -138,7 +138,7 @@ def test_rules_of_the_page_stand_together() -> None:
     assert len(names) == 10
 
 
-@pytest.mark.parametrize("name", ["network", "queue", "trust", "certificates", "rules", "log"])
+@pytest.mark.parametrize("name", ["network", "queue", "trust", "certificates", "rules", "log", "serve"])
 def test_defaults_of_the_configuration(name: str, tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
     stated = defaults(sections("configuration")[f"[{name}]"])
@@ -188,6 +188,7 @@ _SECTIONS = {
     "certificates": ("configuration", "[certificates]"),
     "rules": ("configuration", "[rules]"),
     "log": ("configuration", "[log]"),
+    "serve": ("configuration", "[serve]"),
     "credentials.x": ("configuration", "[credentials.NAME]"),
     "credentials.theirs": ("configuration", "Signing by somebody else"),
     "trunks.x": ("configuration", "[trunks.NAME]"),

@@ -126,12 +126,20 @@ class SigningService(_Pool):
         super().__init__(name, self._post, workers, timeout)
 
     def _post(self, body: bytes) -> bytes:
+        end = time.monotonic() + self._timeout
         try:
-            return self._read(body, time.monotonic() + self._timeout)
+            try:
+                return self._read(body, end)
+            except requests.ConnectionError as error:
+                if not isinstance(_cause(error), ConnectionResetError | BrokenPipeError):
+                    raise
+                return self._read(body, end)  # it closed what stood idle while we were writing to it
         except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
             raise FetchError(Detail.FETCH_TIMEOUT, f"{self._url} does not answer within {self._timeout:g} s") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise FetchError(Detail.SIGNING_UNREACHABLE, f"{self._url} cannot be reached: {_cause(error)}") from error
+            raise FetchError(
+                Detail.SIGNING_UNREACHABLE, f"{self._url} cannot be reached: {_cause(error) or type(error).__name__}"
+            ) from error
 
     def _read(self, body: bytes, end: float) -> bytes:
         with self._session.post(
@@ -173,10 +181,10 @@ class SlowKey(_Pool):
             raise ValueError(str(error)) from None
 
 
-def _cause(error: BaseException) -> str:
+def _cause(error: BaseException) -> BaseException:
     """The innermost reason: what `requests` wraps it in helps nobody."""
     while error.__context__ is not None or error.__cause__ is not None:
         inner = error.__cause__ or error.__context__
         assert inner is not None
         error = inner
-    return str(error) or type(error).__name__
+    return error

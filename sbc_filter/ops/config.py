@@ -80,6 +80,18 @@ class CredentialSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """`[serve]`: signing and verifying for others by HTTP."""
+
+    listen: tuple[str, int] = ("127.0.0.1", 8085)
+    credential: str = ""
+    certificate: Path | None = None
+    key: Path | None = None
+    client_ca: Path | None = None
+    token: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that the configuration file says."""
 
@@ -94,6 +106,7 @@ class Configuration:
     trunks: tuple[Trunk, ...] = ()
     records: Path | None = None  # None: the journal, by way of standard output
     remote: dict[str, RemoteSettings] = field(default_factory=dict)  # credentials with which others sign
+    serve: ServeSettings = field(default_factory=ServeSettings)
 
 
 def find(given: Path | None, beside: Path | None = None) -> Path | None:
@@ -166,6 +179,7 @@ def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Confi
         tuple(read_trunks(top.table("trunks"))),
         _records(log, folder),
         remote,
+        _serve(top.table("serve"), folder),
     )
     for table in (rules, log, top):
         table.close()
@@ -288,6 +302,35 @@ def _credentials(table: Table, folder: Path, remote: dict[str, RemoteSettings]) 
         found[name] = CredentialSettings(folder / key, folder / certificate, entry.text("x5u", required=True))
         entry.close()
     return found
+
+
+def _serve(table: Table, folder: Path) -> ServeSettings:
+    default = ServeSettings()
+    listen = default.listen
+    text = table.text("listen", "127.0.0.1:8085")
+    try:
+        listen = parse_listen(text)
+    except ValueError:
+        table.problem("listen", f"{text!r} is no address with a port such as 127.0.0.1:8085")
+    settings = ServeSettings(
+        listen,
+        table.text("credential"),
+        *(_path(table, key, folder) for key in ("certificate", "key", "client_ca", "token")),
+    )
+    if (settings.certificate is None) != (settings.key is None):
+        table.problem("certificate", "and `key` belong together")
+    if settings.client_ca is not None and settings.certificate is None:
+        table.problem("client_ca", "needs TLS: name `certificate` and `key`")
+    table.close()
+    return settings
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Address and port to listen on; `ValueError`."""
+    address, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(text)
+    return str(ip_address(address.removeprefix("[").removesuffix("]"))), int(port)
 
 
 def _records(table: Table, folder: Path) -> Path | None:

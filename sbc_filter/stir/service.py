@@ -29,9 +29,8 @@ _TEXTS = {
     "SVC4007": (411, "Missing mandatory Content-Length header"),
     "POL4050": (405, "Method not allowed"),
     "POL5000": (500, "Internal Server Error. Please try again later"),
-    # Not of ATIS-1000082, which leaves to others who may ask, and how often.
+    # Not of ATIS-1000082, which leaves to others who may ask.
     "POL4010": (401, "Not authorized"),
-    "POL5030": (503, "Too many requests at one time"),
 }
 
 
