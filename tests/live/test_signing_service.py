@@ -1,4 +1,4 @@
-"""Calls signed by way of a service, live: INVITE in, INVITE with the Identity of somebody else out; and without them."""
+"""Calls signed by way of a service, live: INVITE in, INVITE with the Identity of somebody else out; and without it."""
 
 import contextlib
 import json
