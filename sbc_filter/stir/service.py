@@ -116,7 +116,7 @@ def read_signing_request(body: bytes, credential: str) -> SigningRequest:
     attest, origid = _need(claims, "attest"), _need(claims, "origid")
     dest, orig = _party(claims, "dest"), _party(claims, "orig")
     iat = _seconds(claims, "iat")
-    if attest not in ATTESTATIONS:
+    if not isinstance(attest, str) or attest not in ATTESTATIONS:
         raise ServiceError("SVC4005", "attest", "A, B or C")
     if not isinstance(origid, str) or _UUID.fullmatch(origid) is None:
         raise ServiceError("SVC4005", "origid", "a UUID")

@@ -105,7 +105,10 @@ def test_tls_token_and_client_certificate(tmp_path: Path) -> None:
     ("changes", "expected"),
     [
         ({"attest": "D"}, ("SVC4005", ["attest", "A, B or C"])),
+        ({"attest": ["A"]}, ("SVC4005", ["attest", "A, B or C"])),
         ({"attest": None}, ("SVC4001", ["attest"])),
+        ({"origid": {}}, ("SVC4005", ["origid", "a UUID"])),
+        ({"orig": {"tn": "\ud800"}}, ("SVC4005", ["orig.tn", "a telephone number"])),
         ({"origid": "x"}, ("SVC4005", ["origid", "a UUID"])),
         ({"orig": {}}, ("SVC4001", ["orig.tn"])),
         ({"orig": CALLER}, ("SVC4005", ["orig", "an object with tn"])),

@@ -128,3 +128,18 @@ def test_sign_by_way_of_a_command(works: bool, code: int, tmp_path: Path) -> Non
     assert done.stdout.count(b"\r\nIdentity: ") == works
     if not works:
         assert b"not signed: unsigned, signing-refused; rule: sign" in done.stderr
+
+
+def test_a_replay_asks_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its calls are over: even a command here would sign what nobody makes."""
+    pcaps = Path(__file__).parents[2] / "pcaps"
+    told = tmp_path / "asked"
+    (tmp_path / "c.toml").write_text(
+        f'[network]\nsbc = ["{calls.SBC}"]\n[credentials.ours]\ncommand = ["/usr/bin/touch", "{told}"]\n'
+    )
+    (tmp_path / "sign.toml").write_text(calls.SIGN.replace('direction = "outbound"\n', ""))
+    given = ["--config", str(tmp_path / "c.toml"), "--rules", str(tmp_path / "sign.toml")]
+    assert main(["replay", str(pcaps / "no-identity.pcap"), "--json", "--fetch", *given]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {(record["outcome"], record["detail"]) for record in records} == {("unsigned", "signing-refused")}
+    assert not told.exists()
