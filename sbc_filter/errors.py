@@ -136,6 +136,10 @@ class Detail(_Key):
     CREDENTIAL_EXPIRED = "credential-expired"
     NO_ROOM = "no-room"
     CRYPTO = "crypto"
+    SIGNING_TIMEOUT = "signing-timeout"
+    SIGNING_REFUSED = "signing-refused"
+    SIGNING_UNREACHABLE = "signing-unreachable"
+    SIGNING_MISMATCH = "signing-mismatch"
     # passed-by
     NO_RULE = "no-rule"
     PASS_RULE = "pass-rule"
@@ -246,6 +250,8 @@ _UNTRUSTED = (
 _UNSIGNED = (
     Detail.NO_CALLER, Detail.NO_CALLED, Detail.STALE_DATE, Detail.FUTURE_DATE, Detail.CREDENTIAL_EXPIRED,
     Detail.NO_ROOM, Detail.CRYPTO, Detail.AMBIGUOUS, Detail.BYPASS, Detail.NOT_LISTED, Detail.PRIVACY, Detail.TOO_LARGE,
+    Detail.SIGNING_TIMEOUT, Detail.SIGNING_REFUSED, Detail.SIGNING_UNREACHABLE, Detail.SIGNING_MISMATCH,
+    Detail.HOLD_LIMIT,
 )  # fmt: skip
 # Which details a rule can meet behind each outcome of verification or signing.
 DETAILS: Mapping[Outcome, frozenset[Detail]] = {

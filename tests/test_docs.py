@@ -139,7 +139,7 @@ def test_rules_of_the_page_stand_together() -> None:
     assert len(names) == 10
 
 
-@pytest.mark.parametrize("name", ["network", "queue", "trust", "certificates", "rules", "log"])
+@pytest.mark.parametrize("name", ["network", "queue", "trust", "certificates", "rules", "log", "serve"])
 def test_defaults_of_the_configuration(name: str, tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
     stated = defaults(sections("configuration")[f"[{name}]"])
@@ -194,7 +194,9 @@ _SECTIONS = {
     "certificates": ("configuration", "[certificates]"),
     "rules": ("configuration", "[rules]"),
     "log": ("configuration", "[log]"),
+    "serve": ("configuration", "[serve]"),
     "credentials.x": ("configuration", "[credentials.NAME]"),
+    "credentials.theirs": ("configuration", "Signing by somebody else"),
     "trunks.x": ("configuration", "[trunks.NAME]"),
     "rule": ("rules", "[[rule]]"),
     "rule.verify": ("rules", "[rule.verify]"),
@@ -245,7 +247,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[tuple[str, str
 
     def note(table: Table, key: str) -> None:
         path = re.sub(r"\[\d+\]", "", table.path)
-        path = re.sub(r"^(trunks|credentials|rule\.on)\..*", r"\1.x", path)
+        path = re.sub(r"^(trunks|credentials|rule\.on)\.(?!theirs).*", r"\1.x", path)
         found.add((path, key))
 
     def noted_raw(table: Table, key: str) -> Any:
@@ -260,6 +262,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[tuple[str, str
     monkeypatch.setattr(Table, "__contains__", noted_contains)
     key = 'key = "k"\ncertificate = "c"\nx5u = "https://x.example/c.pem"\n'
     parse(f"[credentials.x]\n{key}[[credentials.x.next]]\n{key}", tmp_path)
+    parse('[credentials.theirs]\nservice = "https://x.example/stir/v1/signing"\n', tmp_path)
     load_rules({"docs": _EVERYTHING}, str, ["ours"])
     return found
 

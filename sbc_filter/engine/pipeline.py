@@ -35,7 +35,7 @@ from sbc_filter.engine.transactions import (
 from sbc_filter.engine.uas import Uas
 from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.engine.verifying import Verifier
-from sbc_filter.errors import Detail, MessageError, Outcome, PacketError, VerificationError
+from sbc_filter.errors import Detail, MessageError, Outcome, PacketError, SigningError, VerificationError
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.packet import Packet, parse
 from sbc_filter.rules.facts import Facts
@@ -48,6 +48,7 @@ from sbc_filter.sip.response import top_via
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import Missing
 from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.remote import RemoteCredential, SigningRequest, check_signed, failure
 
 _INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
 _ACTIONS = {
@@ -70,7 +71,7 @@ class Engine:
         rules: RuleSet,
         network: Network,
         certificates: CertificateMemory,
-        credentials: Mapping[str, Credential],
+        credentials: Mapping[str, Credential | RemoteCredential],
         secret: bytes,
         profile: Profile = NANP,
         held_limit: int = HELD_LIMIT,
@@ -142,8 +143,17 @@ class Engine:
         held = self._transactions.free(need_id)
         if held is None:
             return ACCEPT
-        progress = held.progress
-        progress.answers[held.waits_for] = self._certificates.learn(held.waits_for, answer, now)
+        progress, waits_for = held.progress, held.waits_for
+        if isinstance(waits_for, SigningRequest):
+            progress.signatures = progress.signatures or {}
+            try:
+                if answer.identity is None:
+                    raise failure(answer.detail)
+                progress.signatures[waits_for] = check_signed(answer.identity, waits_for)
+            except SigningError as error:
+                progress.signatures[waits_for] = error
+        else:
+            progress.answers[waits_for] = self._certificates.learn(waits_for, answer, now)
         return DROP if held.cancelled else self._walk(progress, now)
 
     def learn(self, x5u: str, answer: Answer, now: float) -> None:
@@ -230,8 +240,8 @@ class Engine:
         case = progress.case
         for rule in progress.rules:
             decision = self._apply(rule, progress, now)
-            while isinstance(decision, Missing):
-                need = self._hold(rule, progress, decision.x5u)
+            while not isinstance(decision, Decision):
+                need = self._hold(rule, progress, decision.x5u if isinstance(decision, Missing) else decision)
                 if need is not None:
                     return need
                 decision = self._apply(rule, progress, now)
@@ -247,7 +257,7 @@ class Engine:
             progress.monitored += (_monitored(rule, case, decision),)
         return self._finish(progress, _pass(case, Detail.NO_RULE), now)
 
-    def _apply(self, rule: Rule, progress: Progress, now: float) -> Decision | Missing:
+    def _apply(self, rule: Rule, progress: Progress, now: float) -> Decision | Missing | SigningRequest:
         def lookup(x5u: str) -> SigningCertificate | VerificationError | None:
             known = (progress.answers.get(x5u) if progress.answers else None) or self._certificates.lookup(x5u, now)
             if known is None and progress.case.emergency:
@@ -255,7 +265,7 @@ class Engine:
             return known
 
         instead = self._instead if self._preserver is not None or self._tokens else None
-        return apply(rule, progress.case, self._credentials, self._verifier, lookup, instead)
+        return apply(rule, progress.case, self._credentials, self._verifier, lookup, progress.signatures, instead)
 
     def _instead(self, rule: Rule, case: Case) -> Decision | None:
         """What is done with a call that leaves instead of signing it."""
@@ -273,22 +283,27 @@ class Engine:
             self._transactions.decide(progress.key, Remembered(verdict.action, edits, verdict.emit), now)
         return _wrap(verdict, progress.packet)
 
-    def _hold(self, rule: Rule, progress: Progress, x5u: str) -> Need | None:
-        """Hold an INVITE until `x5u` is answered; None, and a failure noted, when too many are held."""
+    def _hold(self, rule: Rule, progress: Progress, wanted: str | SigningRequest) -> Need | None:
+        """Hold an INVITE until the certificate or signature is there; None, and a failure noted, when too many are
+        held."""
+        signing = isinstance(wanted, SigningRequest)
         if len(self._transactions.held) >= self._held_limit:
             self._count["held-limit"] += 1
-            progress.answers[x5u] = VerificationError(Outcome.UNFETCHABLE, Detail.HOLD_LIMIT)
+            if isinstance(wanted, SigningRequest):
+                progress.signatures = {**(progress.signatures or {}), wanted: failure(Detail.HOLD_LIMIT)}
+            else:
+                progress.answers[wanted] = VerificationError(Outcome.UNFETCHABLE, Detail.HOLD_LIMIT)
             return None
         self._needs += 1
         case = progress.case
-        deadline = case.arrived + rule.verify.hold_ms / 1000
+        deadline = case.arrived + (rule.sign.hold_ms if signing else rule.verify.hold_ms) / 1000
         progress.rules = chain((rule,), progress.rules)
         try:
             transaction = transaction_key(case.message, top_via(case.message), case.flow)
         except MessageError:
             transaction = None  # no CANCEL can name it either
-        self._transactions.hold(Held(self._needs, x5u, progress, transaction))
-        return Need(self._needs, NeedKind.CERTIFICATE, x5u, deadline)
+        self._transactions.hold(Held(self._needs, wanted, progress, transaction))
+        return Need(self._needs, NeedKind.SIGNATURE if signing else NeedKind.CERTIFICATE, wanted, deadline)
 
     def _carry_out(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:
         """Edit, or answer, as the treatment says."""

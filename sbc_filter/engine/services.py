@@ -22,6 +22,7 @@ from sbc_filter.stir.authentication import MAX_DATE_OFFSET, issue_time, sign_sha
 from sbc_filter.stir.checks import CertificateLookup, Missing
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.diversion import sign_div
+from sbc_filter.stir.remote import RemoteCredential, Signed, SigningRequest
 from sbc_filter.stir.token import is_extension, read_token
 
 _LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)
@@ -39,17 +40,23 @@ _FIXED = {
 def apply(
     rule: Rule,
     case: Case,
-    credentials: Mapping[str, Credential],
+    credentials: Mapping[str, Credential | RemoteCredential],
     verifier: Verifier,
     certificates: CertificateLookup,
+    signatures: Mapping[SigningRequest, Signed | SigningError] | None = None,
     instead: Instead | None = None,
-) -> Decision | Missing:
-    """Decide the case by this rule. An emergency call is continued whatever the outcome (S-137)."""
+) -> Decision | Missing | SigningRequest:
+    """Decide the case by this rule, or say what that needs; `signatures` are what others signed, or why they did not.
+
+    An emergency call is continued whatever the outcome (S-137).
+    """
+    decision: Decision | Missing | SigningRequest | None = None
     if rule.action is VERIFY:
         decision = verifier.verify(rule, case, certificates)
     elif rule.action is SIGN:
-        found = instead(rule, case) if instead is not None else None
-        decision = _sign(rule, case, credentials) if found is None else found
+        decision = instead(rule, case) if instead is not None else None
+        if decision is None:
+            decision = _sign(rule, case, credentials, signatures)
     else:
         detail, fixed = _FIXED[rule.action]
         decision = Decision(Outcome.PASSED_BY, detail, rule.answer or fixed)
@@ -60,9 +67,17 @@ def apply(
     return decision
 
 
-def _sign(rule: Rule, case: Case, credentials: Mapping[str, Credential]) -> Decision:
+def _sign(
+    rule: Rule,
+    case: Case,
+    credentials: Mapping[str, Credential | RemoteCredential],
+    signatures: Mapping[SigningRequest, Signed | SigningError] | None,
+) -> Decision | SigningRequest:
     try:
-        return _signed(rule, case, credentials[rule.sign.credential].at(case.arrived))
+        credential = credentials[rule.sign.credential]
+        if not isinstance(credential, RemoteCredential):
+            credential = credential.at(case.arrived)
+        return _signed(rule, case, credential, signatures)
     except SigningError as error:
         return unsigned(rule, case, error.detail)
 
@@ -73,7 +88,12 @@ def unsigned(rule: Rule, case: Case, detail: Detail) -> Decision:
     return Decision(Outcome.UNSIGNED, detail, chosen)
 
 
-def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
+def _signed(
+    rule: Rule,
+    case: Case,
+    credential: Credential | RemoteCredential,
+    signatures: Mapping[SigningRequest, Signed | SigningError] | None,
+) -> Decision | SigningRequest:
     options, message = rule.sign, case.message
     if _has_shaken(case):
         return _transit(rule, case, credential)
@@ -85,14 +105,26 @@ def _signed(rule: Rule, case: Case, credential: Credential) -> Decision:
     iat = issue_time(signed_date, case.arrived)
     attest, origid = attestation(options, case, caller), origination(options, case)
     more = more_claims(options, case, attest)
-    identity = sign_shaken(credential, caller, (called,), attest, origid, iat, case.arrived, more)
+    if isinstance(credential, RemoteCredential):
+        request = SigningRequest(credential.name, caller, (called,), attest, origid, iat)
+        signed = signatures.get(request) if signatures is not None else None
+        if more or (signed is None and case.emergency):
+            raise SigningError(Detail.SIGNING_REFUSED)  # nobody can be asked for other claims; an emergency never waits
+        if signed is None:
+            return request
+        if isinstance(signed, SigningError):
+            raise signed
+        identity, x5u = signed.identity, signed.x5u
+    else:
+        identity = sign_shaken(credential, caller, (called,), attest, origid, iat, case.arrived, more)
+        x5u = credential.x5u
     return Decision(
         Outcome.SIGNED,
         None,
         treatment(rule, Outcome.SIGNED, None),
         attest,
         origid,
-        credential.x5u,
+        x5u,
         identity=identity,
         date=format_date(iat).encode() if signed_date is None else None,
     )
@@ -109,10 +141,10 @@ def parties_of(rule: Rule, case: Case) -> tuple[str, str]:
     return caller, called
 
 
-def _transit(rule: Rule, case: Case, credential: Credential) -> Decision:
+def _transit(rule: Rule, case: Case, credential: Credential | RemoteCredential) -> Decision:
     """A call that is signed already: as it is (A3, S-076), or with a `div` token of ours beside (S-100)."""
     outcome, detail = Outcome.ALREADY_SIGNED, Detail.SHAKEN_PRESENT
-    if not rule.sign.div or not is_diverted(case):
+    if not rule.sign.div or isinstance(credential, RemoteCredential) or not is_diverted(case):
         return Decision(outcome, detail, treatment(rule, outcome, detail))
     found = diversion(rule.sign, case)
     if found is None:

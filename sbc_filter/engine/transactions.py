@@ -12,13 +12,14 @@ from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action
-from sbc_filter.errors import VerificationError
+from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.packet.datagram import Datagram
 from sbc_filter.packet.packet import Packet
 from sbc_filter.rules.model import Rule
 from sbc_filter.sip.message import Edit, SipMessage
 from sbc_filter.sip.response import Via, transaction
 from sbc_filter.stir.certificate import SigningCertificate
+from sbc_filter.stir.remote import Signed, SigningRequest
 
 LIFETIME = 32.0  # seconds
 REMEMBERED = 64 << 20  # bytes of what became of messages, for their retransmissions
@@ -73,14 +74,15 @@ class Progress:
         self.rules = rules
         self.monitored = monitored
         self.answers: dict[str, SigningCertificate | VerificationError] = {}
+        self.signatures: dict[SigningRequest, Signed | SigningError] | None = None  # few calls are signed elsewhere
 
 
 @dataclass(slots=True)
 class Held:
-    """An INVITE that waits for something: `need` is its number, `waits_for` a URL."""
+    """An INVITE that waits for something: `need` is its number, `waits_for` a URL or a signature."""
 
     need: int
-    waits_for: str
+    waits_for: str | SigningRequest
     progress: Progress
     transaction: TransactionKey | None
     cancelled: bool = False

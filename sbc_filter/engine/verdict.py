@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import Detail
 from sbc_filter.packet.datagram import Datagram
+from sbc_filter.stir.remote import SigningRequest
 
 
 class Action(StrEnum):
@@ -41,21 +42,26 @@ class NeedKind(StrEnum):
     """Which kind of thing the engine waits for."""
 
     CERTIFICATE = "certificate"
+    SIGNATURE = "signature"
 
 
 class Need(NamedTuple):
-    """The decision waits for something: `request` is the URL; at `deadline` (POSIX seconds) the
-    shell calls `Engine.resume` with a failure, whether or not anything came."""
+    """The decision waits for something: `request` is the URL of a certificate, or what is to be signed; at `deadline`
+    (POSIX seconds) the shell calls `Engine.resume` with a failure, whether or not anything came."""
 
     id: int
     kind: NeedKind
-    request: str
+    request: str | SigningRequest
     deadline: float
 
 
 class Answer(NamedTuple):
-    """What was needed, or why it could not be had; it holds until `expires` (POSIX seconds)."""
+    """What was needed, or why it could not be had; it holds until `expires` (POSIX seconds).
+
+    `pem` is a certificate and its issuers, `identity` the Identity value that was signed: for one call, and not kept.
+    """
 
     pem: bytes | None
     detail: Detail | None
     expires: float
+    identity: bytes | None = None

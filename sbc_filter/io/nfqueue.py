@@ -47,10 +47,10 @@ class Core(Protocol):
 
 
 class Source(Protocol):
-    """Where certificates come from; `done` is called once, from any thread."""
+    """Where certificates and signatures come from; `done` is called once, from any thread."""
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
-        """Begin to get the certificate; returns at once."""
+    def request(self, need: Need, done: Callable[[Answer], None], /) -> None:
+        """Begin to get what is needed; returns at once."""
 
 
 class QueueShell:
@@ -80,7 +80,7 @@ class QueueShell:
         self._clock = clock
         self._count: Counter[str] = Counter()
         self._parking: Parking[QueuedPacket] = Parking(max_held)
-        self._mailbox: Mailbox[tuple[Ticket, str, Answer]] = Mailbox()
+        self._mailbox: Mailbox[tuple[Ticket, Need, Answer]] = Mailbox()
         self._jobs: deque[Callable[[], None]] = deque()
         self._stop = False
         self._closing = False
@@ -146,17 +146,19 @@ class QueueShell:
                 self._follow(packet, self._engine.process(raw, self._clock(), interfaces))
 
     def _collect(self) -> None:
-        for ticket, request, answer in self._mailbox.collect():
+        for ticket, need, answer in self._mailbox.collect():
             parked = self._parking.take(ticket)
             if parked is None:
                 self._count["late_answers"] += 1
-                self._learn(request, answer)
+                self._learn(need, answer)
             else:
                 self._resume(parked, answer)
 
-    def _learn(self, request: str, answer: Answer) -> None:
+    def _learn(self, need: Need, answer: Answer) -> None:
+        if not isinstance(need.request, str):
+            return  # a signature is for one call, which has gone
         try:
-            self._engine.learn(request, answer, self._clock())
+            self._engine.learn(need.request, answer, self._clock())
         except Exception:
             self._blame("engine_errors")
 
@@ -188,10 +190,10 @@ class QueueShell:
         self._count["held"] += 1
 
         def done(answer: Answer) -> None:
-            self._mailbox.post((ticket, need.request, answer))
+            self._mailbox.post((ticket, need, answer))
 
         try:
-            self._source.request(need.request, done)
+            self._source.request(need, done)
         except Exception:
             self._blame("source_errors")
             done(Answer(None, Detail.FETCH_REFUSED, self._clock()))

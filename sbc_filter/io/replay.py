@@ -62,7 +62,7 @@ class Replay:
     def __init__(
         self,
         engine: Core,
-        ask: Callable[[str], Answer],
+        ask: Callable[[Need], Answer],
         sink: Callable[[Record], None],
         time_of: Callable[[Frame], float] = lambda frame: frame.time,
         look: Callable[[bytes], None] = lambda raw: None,
@@ -116,7 +116,7 @@ class Replay:
         name = frame.interface_name if self._interfaces else ""
         decision = self._engine.process(raw, now, Interfaces(name, name) if name else None)
         while isinstance(decision, Need):
-            decision = self._engine.resume(decision.id, self._ask(decision.request), now)
+            decision = self._engine.resume(decision.id, self._ask(decision), now)
         for record in (*decision.monitored, *((decision.record,) if decision.record else ())):
             self._sink(record._replace(packet=frame.number))
         self.counters[decision.action] += 1

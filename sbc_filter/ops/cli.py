@@ -120,6 +120,12 @@ def parser() -> argparse.ArgumentParser:
     )
     _files(sign)
 
+    serve = _command(commands, "serve", "sign and verify for others by HTTP (ATIS-1000082)", _serve)
+    serve.add_argument(
+        "--listen", type=_listen, metavar="ADDRESS:PORT", help="where (default: as configured, or 127.0.0.1:8085)"
+    )
+    _files(serve, rules=False)
+
     pki = _command(commands, "pki", "make a laboratory: CA, certificate, keys, CRL, configuration, rules", _pki)
     pki.add_argument("folder", type=Path, metavar="DIR", help="folder to make it in")
     pki.add_argument(
@@ -184,6 +190,15 @@ def _endpoint(text: str) -> tuple[str, int]:
         raise argparse.ArgumentTypeError(f"{text!r} is no address such as 192.0.2.7 or 192.0.2.7:5080") from None
 
 
+def _listen(text: str) -> tuple[str, int]:
+    from sbc_filter.ops.config import parse_listen
+
+    try:
+        return parse_listen(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address with a port such as 127.0.0.1:8085") from None
+
+
 def _spc(text: str) -> str:
     if _SPC.fullmatch(text) is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no service provider code: 1 to 8 digits or capital letters")
@@ -222,6 +237,12 @@ def _sign(arguments: argparse.Namespace) -> int:
     from sbc_filter.ops.sign import sign
 
     return sign(arguments)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from sbc_filter.ops.serve import serve
+
+    return serve(arguments)
 
 
 def _pki(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal, cast
 
 from sbc_filter.errors import CERTIFICATE_TOLERABLE, ConfigurationError, Problem
-from sbc_filter.ops.keysettings import CredentialSettings, read_credential_settings
+from sbc_filter.ops.keysettings import CredentialSettings, read_credential
+from sbc_filter.ops.remote import RemoteSettings, read_remote
 from sbc_filter.rules.schema import Table, parse_toml
 from sbc_filter.rules.trunk import IpNetwork, Trunk, read_networks, read_trunks
 from sbc_filter.sip.number import PROFILES
@@ -71,6 +72,18 @@ class CertificateSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """`[serve]`: signing and verifying for others by HTTP."""
+
+    listen: tuple[str, int] = ("127.0.0.1", 8085)
+    credential: str = ""
+    certificate: Path | None = None
+    key: Path | None = None
+    client_ca: Path | None = None
+    token: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that the configuration file says."""
 
@@ -84,6 +97,8 @@ class Configuration:
     credentials: dict[str, CredentialSettings] = field(default_factory=dict)
     trunks: tuple[Trunk, ...] = ()
     records: Path | None = None  # None: the journal, by way of standard output
+    remote: dict[str, RemoteSettings] = field(default_factory=dict)  # credentials with which others sign
+    serve: ServeSettings = field(default_factory=ServeSettings)
 
 
 def find(given: Path | None, beside: Path | None = None) -> Path | None:
@@ -143,17 +158,23 @@ def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Confi
     top = Table(parse_toml(file, text, problems), file, "", problems)
     rules = top.table("rules")
     log = top.table("log")
+    # In the order of the documentation, which is that in which problems are told.
+    network, queue = _network(top.table("network")), _queue(top.table("queue"))
+    trust, certificates = _trust(top.table("trust"), folder), _certificates(top.table("certificates"), folder)
+    own, remote = _credentials(top.table("credentials"), folder)
     configuration = Configuration(
         file,
         folder,
         _path(rules, "directory", folder) or (folder / "rules" if (folder / "rules").is_dir() else None),
-        _network(top.table("network")),
-        _queue(top.table("queue")),
-        _trust(top.table("trust"), folder),
-        _certificates(top.table("certificates"), folder),
-        read_credential_settings(top.table("credentials"), folder),
+        network,
+        queue,
+        trust,
+        certificates,
+        own,
         tuple(read_trunks(top.table("trunks"))),
         _records(log, folder),
+        remote,
+        _serve(top.table("serve"), folder),
     )
     for table in (rules, log, top):
         table.close()
@@ -261,6 +282,49 @@ def _certificates(table: Table, folder: Path) -> CertificateSettings:
     )
     table.close()
     return settings
+
+
+def _credentials(table: Table, folder: Path) -> tuple[dict[str, CredentialSettings], dict[str, RemoteSettings]]:
+    """Those with a key of ours, and those with which others sign."""
+    own: dict[str, CredentialSettings] = {}
+    remote: dict[str, RemoteSettings] = {}
+    for name in table:
+        entry = table.table(name)
+        if {"command", "service"}.isdisjoint(entry):
+            own[name] = read_credential(entry, folder)
+        else:
+            remote[name] = read_remote(entry, folder)
+            entry.close()
+    return own, remote
+
+
+def _serve(table: Table, folder: Path) -> ServeSettings:
+    default = ServeSettings()
+    listen = default.listen
+    text = table.text("listen", "127.0.0.1:8085")
+    try:
+        listen = parse_listen(text)
+    except ValueError:
+        table.problem("listen", f"{text!r} is no address with a port such as 127.0.0.1:8085")
+    settings = ServeSettings(
+        listen,
+        table.text("credential"),
+        *(_path(table, key, folder) for key in ("certificate", "key", "client_ca", "token")),
+    )
+    if (settings.certificate is None) != (settings.key is None):
+        table.problem("certificate", "and `key` belong together")
+    if settings.client_ca is not None and settings.certificate is None:
+        table.problem("client_ca", "needs TLS: name `certificate` and `key`")
+    table.close()
+    return settings
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Address and port to listen on; `ValueError`."""
+    address, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(text)
+    return str(ip_address(address.removeprefix("[").removesuffix("]"))), int(port)
 
 
 def _records(table: Table, folder: Path) -> Path | None:

@@ -46,9 +46,9 @@ class CredentialSettings:
     successors: tuple["CredentialSettings", ...] = ()
 
 
-def read_credential_settings(table: Table, folder: Path) -> dict[str, CredentialSettings]:
-    """All of `[credentials]`, by name; `folder` is what relative paths are relative to."""
-    return {name: _read(table.table(name), folder) for name in table}
+def read_credential(table: Table, folder: Path) -> CredentialSettings:
+    """One `[credentials.NAME]` with a key of ours; `folder` is what relative paths are relative to."""
+    return _read(table, folder)
 
 
 def _read(table: Table, folder: Path, *, successor: bool = False) -> CredentialSettings:

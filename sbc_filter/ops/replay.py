@@ -17,12 +17,13 @@ from sbc_filter.errors import UsageFault
 from sbc_filter.io.capture import CaptureError, Frame
 from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.capturewriter import CaptureWriter
+from sbc_filter.io.needs import Needs
 from sbc_filter.io.replay import Replay
 from sbc_filter.io.survey import Survey
 from sbc_filter.ops import config
 from sbc_filter.ops.records import Tally, findings, numbered, to_lines
 from sbc_filter.ops.setup import Setup, read_all
-from sbc_filter.ops.sources import ask, certificate_source
+from sbc_filter.ops.sources import ask_for, certificate_source
 
 SECRET = b"sbc-filter replay"  # our To tags are the same in every replay
 _EVERY = 512  # frames between two states of the progress bar
@@ -54,10 +55,13 @@ def replay(arguments: argparse.Namespace) -> int:
         source = certificate_source(
             configuration.certificates, fetch=arguments.fetch, offline=not arguments.fetch, clock=clock
         )
-        stack.callback(source.close)
+        needs = Needs(source, {}, clock)  # nobody is to sign calls that are over
+        stack.callback(needs.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         engine = setup.engine(SECRET)
-        run = Replay(engine, lambda url: ask(source, url), sink, clock.time_of, survey, setup.tells_interfaces_apart)
+        run = Replay(
+            engine, lambda need: ask_for(needs, need), sink, clock.time_of, survey, setup.tells_interfaces_apart
+        )
         frames = Readable(reader, capture)
         try:
             for frame in _leaving(run, _with_progress(frames, reader, capture.name)):

@@ -18,12 +18,14 @@ from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io import iptables
 from sbc_filter.io.emit import Emitter
+from sbc_filter.io.needs import Needs
 from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.io.seen import SharedSeen
 from sbc_filter.ops import config
 from sbc_filter.ops.bypass import watched
 from sbc_filter.ops.journal import Journal
 from sbc_filter.ops.records import Tally, findings, numbered
+from sbc_filter.ops.remote import signers
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.signals import Terminal
 from sbc_filter.ops.sources import certificate_source
@@ -51,7 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
         tally(record)
         journal(record)
 
-    source = certificate_source(configuration.certificates, fetch=configuration.certificates.fetch)
+    source = Needs(
+        certificate_source(configuration.certificates, fetch=configuration.certificates.fetch),
+        signers(configuration.file, setup.credentials, configuration.remote),
+    )
     with contextlib.ExitStack() as stack:
         stack.callback(journal.close)
         stack.callback(source.close)

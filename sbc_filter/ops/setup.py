@@ -14,6 +14,7 @@ from sbc_filter.ops.bypass import BypassFiles
 from sbc_filter.ops.certificates import blamed, read_trust
 from sbc_filter.ops.config import Configuration, read, reason
 from sbc_filter.ops.credentials import read_credentials
+from sbc_filter.ops.remote import engine_credentials
 from sbc_filter.ops.trustlist import listed_anchors
 from sbc_filter.rules.loader import read_rules
 from sbc_filter.rules.model import Direction, RuleAction
@@ -52,7 +53,8 @@ class Setup:
         )
         certificates = CertificateMemory(self.trust, self.configuration.certificates.tolerate)
         profile = PROFILES[network.numbering]
-        return Engine(self.rules, place, certificates, self.credentials, secret, profile, seen=seen)
+        credentials = engine_credentials(self.credentials, self.configuration.remote)
+        return Engine(self.rules, place, certificates, credentials, secret, profile, seen=seen)
 
     @property
     def bypasses(self) -> BypassFiles:
@@ -108,7 +110,8 @@ def prepare(
         for name, text in files.items():
             parse_toml(name, text, found)
         raise ConfigurationError(found)
-    ruleset, trunks = read_rules(files, _reader(base), found, configuration.credentials, configuration.trunks)
+    names = {*configuration.credentials, *configuration.remote}
+    ruleset, trunks = read_rules(files, _reader(base), found, names, configuration.trunks)
     if not trust.anchors and not blamed(known, "trust") and _any(ruleset, RuleAction.VERIFY):
         sentence = "there is no trust anchor, so nothing could ever verify: name the PEM files of the roots you trust"
         found.append(Problem(file, "trust.anchors", sentence))

@@ -8,10 +8,13 @@ from pathlib import Path
 
 from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Need
+from sbc_filter.engine.verdict import Need, Verdict
 from sbc_filter.errors import ConfigurationError, Outcome, Problem
+from sbc_filter.io.needs import Needs
 from sbc_filter.ops import config
-from sbc_filter.ops.setup import NO_SBC, read_all
+from sbc_filter.ops.remote import signers
+from sbc_filter.ops.setup import NO_SBC, Setup, read_all
+from sbc_filter.ops.sources import ask_for, certificate_source
 from sbc_filter.rules.model import Direction
 
 _NOBODY = "192.0.2.254", 5060  # a peer of no trunk (RFC 5737)
@@ -26,10 +29,7 @@ def sign(arguments: argparse.Namespace) -> int:
     message = _read(arguments.file)
     address, port = arguments.to or _NOBODY
     flow = Flow(network.sbc[0], network.ports[0], address, port, "udp")
-    engine = setup.engine(os.urandom(32))
-    engine.bypass(setup.bypasses.read().tokens)
-    decision = engine.decide(message, flow, time.time())
-    assert not isinstance(decision, Need), "signing waits for nothing"
+    decision = _decided(setup, message, flow)
     record = decision.record
     if record is not None or not sys.stdout.isatty():  # a terminal is not to be sent just any bytes
         sys.stdout.buffer.write(decision.payload if decision.payload is not None else message)
@@ -38,6 +38,22 @@ def sign(arguments: argparse.Namespace) -> int:
         return 0
     print(f"sbc-filter: not signed: {_why(record, flow, network.sbc)}", file=sys.stderr)
     return 1
+
+
+def _decided(setup: Setup, message: bytes, flow: Flow) -> Verdict:
+    """Here nothing is held, so whoever signs for us has all the time there is."""
+    configuration = setup.configuration
+    engine = setup.engine(os.urandom(32))
+    engine.bypass(setup.bypasses.read().tokens)
+    certificates = certificate_source(configuration.certificates, fetch=False)
+    needs = Needs(certificates, signers(configuration.file, setup.credentials, configuration.remote))
+    try:
+        decision = engine.decide(message, flow, time.time())
+        while isinstance(decision, Need):
+            decision = engine.resume(decision.id, ask_for(needs, decision), time.time())
+        return decision
+    finally:
+        needs.close()
 
 
 def _why(record: Record | None, flow: Flow, sbc: tuple[str, ...]) -> str:

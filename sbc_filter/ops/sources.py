@@ -4,11 +4,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import Answer, Need
 from sbc_filter.errors import Detail
 from sbc_filter.io.cache import CachingSource
 from sbc_filter.io.command import CommandSource
 from sbc_filter.io.fetch import Fetcher
+from sbc_filter.io.needs import Needs
 from sbc_filter.io.store import CertificateSource, DirectorySource, FirstOf, RefusingSource
 from sbc_filter.ops.config import CertificateSettings
 
@@ -41,7 +42,16 @@ def certificate_source(
 
 
 def ask(source: CertificateSource, url: str) -> Answer:
-    """Ask and wait: for what is done offline, where nobody stands in the queue behind."""
+    """Ask for a certificate and wait: for what is done offline, where nobody stands in the queue behind."""
+    return _wait(lambda done: source.request(url, done))
+
+
+def ask_for(needs: Needs, need: Need) -> Answer:
+    """The same for whatever is needed."""
+    return _wait(lambda done: needs.request(need, done))
+
+
+def _wait(request: Callable[[Callable[[Answer], None]], None]) -> Answer:
     answered = threading.Event()
     answers: list[Answer] = []
 
@@ -49,6 +59,6 @@ def ask(source: CertificateSource, url: str) -> Answer:
         answers.append(answer)
         answered.set()
 
-    source.request(url, done)
+    request(done)
     answered.wait(_PATIENCE)
     return answers[0] if answers else Answer(None, Detail.FETCH_TIMEOUT, 0.0)

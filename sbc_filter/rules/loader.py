@@ -201,6 +201,7 @@ class _Reader:
             _removable(table, "remove", default.remove),
             _preserve(table),
             _bypass(table),
+            hold_ms=table.integer("hold_ms", default.hold_ms, 0, 4000),
         )
         options = read_more(table, options)
         table.close()

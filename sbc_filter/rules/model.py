@@ -149,6 +149,7 @@ class SignOptions:
     claims: Mapping[str, Any] = field(default_factory=dict)
     media_keys: bool = False
     div: bool = False
+    hold_ms: int = 400
 
 
 @dataclass(frozen=True, slots=True)

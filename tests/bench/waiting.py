@@ -33,6 +33,7 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.fetch import Fetcher
 from sbc_filter.io.firewall import DEFAULT_MARK, Plan
+from sbc_filter.io.needs import Needs
 from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import X5U, Maker, key_pem, pem
@@ -154,7 +155,7 @@ def _filter(lab: Lab, folder: Path, ready: "multiprocessing.synchronize.Event") 
         fetcher = Fetcher(
             ca_file=folder / "web.pem", allowed_networks=[ip_network("127.0.0.0/8")], resolve=lambda _: ["127.0.0.1"]
         )
-        shell = QueueShell(engine, fetcher, Emitter(DEFAULT_MARK), lambda record: None)
+        shell = QueueShell(engine, Needs(fetcher, {}), Emitter(DEFAULT_MARK), lambda record: None)
         ready.set()
         shell.run()
 

@@ -16,6 +16,7 @@ from sbc_filter.errors import PacketError
 from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.firewall import Plan
 from sbc_filter.io.linklayer import locate_ip
+from sbc_filter.io.needs import Needs
 from sbc_filter.ops import config
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.replay import SECRET
@@ -69,7 +70,7 @@ def test_live_is_as_replayed(lab: Lab, name: str, tmp_path: Path) -> None:
     rules = make_pcaps.FOLDER / f"{name}.toml"
     now = [0.0]
     records: list[Record] = []
-    source = certificate_source(settings.certificates, fetch=False, clock=lambda: now[0])
+    source = Needs(certificate_source(settings.certificates, fetch=False, clock=lambda: now[0]), {})
     sent = [entry for entry in datagrams(make_pcaps.FOLDER / f"{name}.pcap") if entry[1].dst[1] == 5060]
     version = 6 if ":" in sent[0][1].src[0] else 4
     with (

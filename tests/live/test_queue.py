@@ -271,7 +271,7 @@ def test_a_signal_stops_it(lab: Lab) -> None:
 
 def test_faults_of_source_and_sink_are_counted_only(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     class Broken:
-        def request(self, url: str, done: object) -> None:
+        def request(self, need: Need, done: object) -> None:
             raise OSError("no route")
 
     carrier, sbc = peers

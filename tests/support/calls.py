@@ -20,6 +20,7 @@ from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.sip.number import PROFILES
 from sbc_filter.stir.credentials import Credential, load_credential
 from sbc_filter.stir.passport import canonical_json, encode_segment
+from sbc_filter.stir.remote import RemoteCredential
 from sbc_filter.stir.signature import sign_es256
 from sbc_filter.stir.trust import TrustStore
 
@@ -108,12 +109,14 @@ def make_engine(
     drop_unreadable: bool = False,
     numbering: str = "nanp",
     seen: Seen | None = None,
+    credentials: Mapping[str, Credential | RemoteCredential] | None = None,
 ) -> Engine:
     """An engine with these rules. With `known` it has `chain`, the laboratory's, in memory already."""
     ruleset, trunks = load_rules({"rules.toml": rules}, lambda name: (lists or {})[name], ["ours"])
     network = Network(sbc, (5060,), (), emergency, TrunkTable(trunks), drop_unreadable)
-    certificates, credentials, profile = CertificateMemory(trust), {"ours": CREDENTIAL}, PROFILES[numbering]
-    made = Engine(ruleset, network, certificates, credentials, b"secret", profile, held_limit=held_limit, seen=seen)
+    certificates, profile = CertificateMemory(trust), PROFILES[numbering]
+    ours = credentials or {"ours": CREDENTIAL}
+    made = Engine(ruleset, network, certificates, ours, b"secret", profile, held_limit=held_limit, seen=seen)
     if known:
         made.learn(X5U, Answer(chain, None, NOW + 86400), NOW)
     return made

@@ -66,5 +66,5 @@ class TinySource:
     def __init__(self) -> None:
         self.asked: list[Callable[[Answer], None]] = []
 
-    def request(self, url: str, done: Callable[[Answer], None]) -> None:
+    def request(self, need: Need, done: Callable[[Answer], None]) -> None:
         self.asked.append(done)

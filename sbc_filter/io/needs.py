@@ -1,0 +1,53 @@
+"""What the engine needs, from whom it is to be had: certificates by their URL, signatures by their credential."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from sbc_filter.engine.verdict import Answer, Need
+from sbc_filter.errors import Detail
+from sbc_filter.io.store import CertificateSource
+from sbc_filter.stir.remote import SigningRequest
+
+
+class Signer(Protocol):
+    """Has calls signed with one credential."""
+
+    def request(self, request: SigningRequest, done: Callable[[Answer], None], /) -> None:
+        """Begin to get the Identity value; returns at once. `done` is called exactly once, from any thread."""
+
+    def close(self) -> None:
+        """Refuse whatever is still under way, and let go of threads and processes."""
+
+
+class Needs:
+    """One source for everything. Without a signer for its credential a signature is refused: so in a replay, whose
+    calls are over."""
+
+    def __init__(
+        self,
+        certificates: CertificateSource,
+        signers: Mapping[str, Signer],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._certificates = certificates
+        self._signers = signers
+        self._clock = clock
+
+    def request(self, need: Need, done: Callable[[Answer], None], /) -> None:
+        """Begin to get what is needed; returns at once."""
+        wanted = need.request
+        if isinstance(wanted, str):
+            self._certificates.request(wanted, done)
+            return
+        signer = self._signers.get(wanted.credential)
+        if signer is None:
+            done(Answer(None, Detail.SIGNING_REFUSED, self._clock()))
+        else:
+            signer.request(wanted, done)
+
+    def close(self) -> None:
+        """Close every source."""
+        self._certificates.close()
+        for signer in self._signers.values():
+            signer.close()

@@ -1,0 +1,105 @@
+"""Signing and verifying for others: the messages of ATIS-1000082 in and out, whatever carries them."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from sbc_filter.engine import outcomes
+from sbc_filter.engine.certificates import CertificateMemory
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import Outcome, SigningError, VerificationError
+from sbc_filter.rules.model import VerifyOptions
+from sbc_filter.sip.number import NANP, Profile
+from sbc_filter.stir.authentication import issue_time, sign_shaken
+from sbc_filter.stir.certificate import SigningCertificate
+from sbc_filter.stir.checks import Call, Missing
+from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.service import (
+    ServiceError,
+    read_signing_request,
+    read_verification_request,
+    signing_response,
+    verification_response,
+)
+from sbc_filter.stir.verification import Verification, verify
+
+_LOG = logging.getLogger(__name__)
+
+
+class StirService:
+    """Signs with `credential`, verifies by `certificates` (whose trust store counts), and asks `fetch` for those that
+    are not in memory. Any number of threads may use it.
+
+    A token is not remembered: whether it came with another call before is for those to tell who see the calls.
+    """
+
+    def __init__(
+        self,
+        credential: Credential | None,
+        certificates: CertificateMemory,
+        fetch: Callable[[str], Answer],
+        profile: Profile = NANP,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._credential = credential
+        self._certificates = certificates
+        self._fetch = fetch
+        self._profile = profile
+        self._clock = clock
+        self._lock = threading.Lock()  # of `certificates`
+        self._options = VerifyOptions()
+
+    def sign(self, body: bytes) -> bytes:
+        """An Identity for the claims of a `signingRequest`; raises `ServiceError`.
+
+        `iat` has to be within 60 seconds of our clock, as a Date has to be (RFC 8224 §6.1 step 3).
+        """
+        if self._credential is None:
+            raise ServiceError("SVC4003")
+        request, now = read_signing_request(body, self._credential.name), self._clock()
+        try:
+            issue_time(request.iat, now)
+        except SigningError:
+            raise ServiceError("SVC4005", "iat", "more than 60 seconds from the time here") from None
+        try:
+            identity = sign_shaken(
+                self._credential, request.orig, request.dest, request.attest, request.origid, request.iat, now
+            )
+        except SigningError as error:
+            _LOG.warning("credential %s: nothing signed: %s", self._credential.name, error)
+            raise ServiceError("POL5000") from None
+        return signing_response(identity)
+
+    def verify(self, body: bytes) -> bytes:
+        """What the Identity of a `verificationRequest` is worth at its time; raises `ServiceError`."""
+        request = read_verification_request(body)
+        for called in request.called:  # one, or it has to be true of them all
+            result = self._verified(
+                request.identity, Call(request.caller, called, float(request.time), None, self._profile)
+            )
+            if result.outcome is not Outcome.PASSED:
+                break
+        verstat = outcomes.verstat(result.outcome, result.detail)
+        assert verstat is not None, "every outcome of verification has one"
+        if result.outcome is Outcome.PASSED:
+            return verification_response(verstat, None, "", "")
+        code, phrase = outcomes.answer(result.outcome, result.detail)
+        return verification_response(verstat, code, phrase, str(result.detail or result.outcome))
+
+    def _verified(self, identity: bytes, call: Call) -> Verification:
+        fetched: dict[str, SigningCertificate | VerificationError] = {}
+
+        def lookup(x5u: str) -> SigningCertificate | VerificationError | None:
+            if x5u in fetched:
+                return fetched[x5u]
+            with self._lock:
+                return self._certificates.lookup(x5u, self._clock())
+
+        result = verify([identity], call, self._options, lookup)
+        while isinstance(result, Missing):
+            answer = self._fetch(result.x5u)
+            with self._lock:
+                fetched[result.x5u] = self._certificates.learn(result.x5u, answer, self._clock())
+            result = verify([identity], call, self._options, lookup)
+        return result

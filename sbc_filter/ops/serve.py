@@ -1,0 +1,114 @@
+"""`sbc-filter serve`: this program as the signing and verification service of others (ATIS-1000082)."""
+
+import argparse
+import logging
+import signal
+import ssl
+import sys
+import threading
+from dataclasses import replace
+from ipaddress import ip_address
+
+from sbc_filter.engine.certificates import CertificateMemory
+from sbc_filter.errors import ConfigurationError, Problem
+from sbc_filter.io.stirserver import Operation, StirServer
+from sbc_filter.io.stirservice import StirService
+from sbc_filter.ops import config
+from sbc_filter.ops.config import ServeSettings
+from sbc_filter.ops.remote import read_token_file
+from sbc_filter.ops.setup import Setup, read_all
+from sbc_filter.ops.sources import ask, certificate_source
+from sbc_filter.sip.number import PROFILES
+from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.service import SIGNING, VERIFICATION
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Answer signing and verification requests until a signal ends it."""
+    setup = read_all(config.needed(arguments.config), None)
+    settings = setup.configuration.serve
+    if arguments.listen is not None:
+        settings = replace(settings, listen=arguments.listen)
+    logging.basicConfig(level=logging.WARNING, format="sbc-filter: %(message)s", stream=sys.stderr)
+    credential = _credential(setup, settings)
+    token, context = _protection(setup.configuration.file, settings)
+    certificates = setup.configuration.certificates
+    source = certificate_source(certificates, fetch=certificates.fetch)
+    try:
+        service = StirService(
+            credential,
+            CertificateMemory(setup.trust, certificates.tolerate),
+            lambda url: ask(source, url),
+            PROFILES[setup.configuration.network.numbering],
+        )
+        operations: dict[str, Operation] = {}
+        if credential is not None:
+            operations[SIGNING] = service.sign
+        if setup.trust.anchors:
+            operations[VERIFICATION] = service.verify
+        if not operations:
+            sentence = "there is neither a credential to sign with nor a trust anchor to verify by"
+            raise ConfigurationError([Problem(setup.configuration.file, "serve", sentence)])
+        with StirServer(settings.listen, operations, token=token, context=context) as server:
+            _run(server, operations, tls=context is not None)
+    finally:
+        source.close()
+    return 0
+
+
+def _run(server: StirServer, operations: dict[str, Operation], *, tls: bool) -> None:
+    def stop(*_: object) -> None:
+        threading.Thread(target=server.shutdown).start()  # it waits for the loop, in which signals are handled
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    host, port = server.server_address[:2]
+    shown = f"[{host!s}]" if ":" in str(host) else str(host)
+    where = " and ".join(f"{'https' if tls else 'http'}://{shown}:{port}{path}" for path in operations)
+    print(f"serving {where}", file=sys.stderr, flush=True)
+    server.serve_forever()
+
+
+def _credential(setup: Setup, settings: ServeSettings) -> Credential | None:
+    """The one that is named, or the only one there is."""
+    file, known = setup.configuration.file, setup.credentials
+    if settings.credential:
+        if settings.credential not in known:
+            names = ", ".join(sorted(known)) or "none with a key of our own"
+            sentence = f"{settings.credential!r} is no credential to sign with; there are: {names}"
+            raise ConfigurationError([Problem(file, "serve.credential", sentence)])
+        return known[settings.credential]
+    if len(known) > 1:
+        sentence = f"is missing: name one of {', '.join(sorted(known))}"
+        raise ConfigurationError([Problem(file, "serve.credential", sentence)])
+    return next(iter(known.values()), None)
+
+
+def _protection(file: str, settings: ServeSettings) -> tuple[str, ssl.SSLContext | None]:
+    """Token and TLS. Beyond this very machine both TLS and a proof of who asks are needed: it signs for whoever may."""
+    problems: list[Problem] = []
+    token, context = "", None
+    try:
+        token = read_token_file(settings.token) if settings.token is not None else ""
+    except (OSError, ValueError) as error:
+        problems.append(Problem(file, "serve.token", f"cannot be used: {error}"))
+    if settings.certificate is not None:
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.load_cert_chain(settings.certificate, settings.key)
+            if settings.client_ca is not None:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(settings.client_ca)
+        except (OSError, ValueError) as error:
+            problems.append(Problem(file, "serve.certificate", f"cannot be used: {error}"))
+    if not ip_address(settings.listen[0]).is_loopback:
+        if settings.certificate is None:
+            sentence = "is missing: beyond this machine there is no service without TLS"
+            problems.append(Problem(file, "serve.certificate", sentence))
+        if settings.token is None and settings.client_ca is None:
+            sentence = "is missing: beyond this machine whoever asks has to prove who they are; or name `client_ca`"
+            problems.append(Problem(file, "serve.token", sentence))
+    if problems:
+        raise ConfigurationError(problems)
+    return token, context

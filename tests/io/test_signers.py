@@ -1,0 +1,198 @@
+"""Those who sign for us, as they run here: a program, a web server on the loopback interface, a slow key."""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from support.calls import CREDENTIAL, NOW, ORIGID, identity
+
+from sbc_filter.engine.verdict import Answer, Need, NeedKind
+from sbc_filter.errors import Detail
+from sbc_filter.io.needs import Needs, Signer
+from sbc_filter.io.signers import SigningCommand, SigningService, SlowKey
+from sbc_filter.io.store import RefusingSource
+from sbc_filter.stir.remote import SigningRequest, check_signed
+
+ASKED = SigningRequest("theirs", "12155550100", ("12155550199",), "A", ORIGID, int(NOW))
+BODY = (
+    f'{{"signingRequest":{{"attest":"A","dest":{{"tn":["12155550199"]}},"iat":{int(NOW)},'
+    f'"orig":{{"tn":"12155550100"}},"origid":"{ORIGID}"}}}}'
+)
+VALUE = identity().removeprefix("Identity: ")
+SIGNED = json.dumps({"signingResponse": {"identity": VALUE}})
+DENIED = json.dumps(
+    {"requestError": {"serviceException": {"messageId": "SVC4001", "text": "Missing %1", "variables": ["dest"]}}}
+)
+
+
+def ask(signer: Signer, request: SigningRequest = ASKED) -> Answer:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    signer.request(request, answers.put)
+    answer = answers.get(timeout=5)
+    signer.close()
+    return answer
+
+
+def python(program: str, timeout: float = 5.0) -> SigningCommand:
+    return SigningCommand("theirs", [sys.executable, "-c", program], timeout)
+
+
+def test_a_command_gets_the_request_and_gives_the_identity() -> None:
+    program = f"import sys; assert sys.stdin.read() == {BODY!r}; print({SIGNED!r})"
+    assert ask(python(program)) == Answer(None, None, 0.0, VALUE.encode())
+
+
+def test_a_command_need_not_read() -> None:
+    assert ask(SigningCommand("theirs", ["/bin/echo", SIGNED])).identity == VALUE.encode()
+
+
+@pytest.mark.parametrize(
+    ("program", "detail", "said"),
+    [
+        ("raise SystemExit(3)", Detail.FETCH_REFUSED, "exit code 3"),
+        ("print('x' * 100000)", Detail.FETCH_TOO_LARGE, "fetch-too-large"),
+        ("print('no')", Detail.SIGNING_REFUSED, "the answer is no JSON"),
+        ("print('[' * 60000)", Detail.SIGNING_REFUSED, "the answer is no JSON"),
+        ("print('[]')", Detail.SIGNING_REFUSED, "the answer is no JSON object"),
+        ("print('{}')", Detail.SIGNING_REFUSED, "the answer has no signingResponse.identity"),
+        (f"print({DENIED!r})", Detail.SIGNING_REFUSED, "SVC4001 Missing %1 ['dest']"),
+    ],
+)
+def test_what_a_command_may_do_instead(
+    program: str, detail: Detail, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert ask(python(program)) == Answer(None, detail, 0.0)
+    assert [record.message for record in caplog.records] == [f"credential theirs: nothing signed: {said}"]
+
+
+def test_a_command_that_hangs_is_killed() -> None:
+    begin = time.monotonic()
+    assert ask(python("import time; time.sleep(60)", 0.3)).detail == Detail.FETCH_TIMEOUT
+    assert time.monotonic() - begin < 2
+
+
+def test_the_same_reason_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    signer = SigningCommand("theirs", ["/bin/false"])
+    for iat in range(3):
+        signer.request(ASKED._replace(iat=iat), answers.put)
+        answers.get(timeout=5)
+    signer.close()
+    assert len(caplog.records) == 1
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 2
+    server: "Server"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.seen.append((self.path, dict(self.headers), body.decode(), self.client_address))
+        time.sleep(self.server.delay)
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(self.server.answer)))
+        self.send_header("Location", "/elsewhere")
+        self.end_headers()
+        self.wfile.write(self.server.answer)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.seen: list[tuple[str, dict[str, str], str, Any]] = []
+        self.status, self.answer, self.delay = 200, SIGNED.encode(), 0.0
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/stir/v1/signing"
+
+    def handle_error(self, *_: Any) -> None:
+        pass  # the other side had enough
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield made
+        made.shutdown()
+
+
+def test_a_service_is_asked_as_atis_1000082_says(server: Server) -> None:
+    assert ask(SigningService("theirs", server.url, token="secret")) == Answer(None, None, 0.0, VALUE.encode())
+    ((path, headers, body, _),) = server.seen
+    assert (path, body) == ("/stir/v1/signing", BODY)
+    assert (headers["Content-Type"], headers["Accept"]) == ("application/json", "application/json")
+    assert headers["Authorization"] == "Bearer secret"
+
+
+def test_its_connection_stays_open(server: Server) -> None:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    signer = SigningService("theirs", server.url)
+    for iat in range(3):
+        signer.request(ASKED._replace(iat=iat), answers.put)
+        assert answers.get(timeout=5).identity
+    signer.close()
+    assert len({client for _, _, _, client in server.seen}) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "said"),
+    [
+        (400, DENIED, "answers 400: SVC4001 Missing %1 ['dest']"),
+        (500, "", "answers 500: the answer is no JSON"),
+        (302, "", "answers 302: the answer is no JSON"),
+        (500, SIGNED, "answers 500"),
+        (200, "x" * 70000, "answers more than 65536 bytes"),
+    ],
+)
+def test_a_service_that_refuses(
+    server: Server, status: int, answer: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.status, server.answer = status, answer.encode()
+    assert ask(SigningService("theirs", server.url)).detail == Detail.SIGNING_REFUSED
+    assert [record.message for record in caplog.records] == [f"credential theirs: nothing signed: {server.url} {said}"]
+    assert len(server.seen) == 1  # no redirect is followed
+
+
+def test_a_service_that_is_slow(server: Server) -> None:
+    server.delay = 1.0
+    assert ask(SigningService("theirs", server.url, timeout=0.2)).detail == Detail.FETCH_TIMEOUT
+
+
+def test_a_service_that_is_dead(server: Server) -> None:
+    server.server_close()
+    assert ask(SigningService("theirs", server.url)).detail == Detail.SIGNING_UNREACHABLE
+
+
+def test_a_slow_key_signs_as_a_quick_one() -> None:
+    answer = ask(SlowKey(CREDENTIAL, clock=lambda: NOW))
+    assert answer == Answer(None, None, 0.0, VALUE.encode())
+    assert answer.identity is not None
+    assert check_signed(answer.identity, ASKED).identity == VALUE.encode()
+    both = ASKED._replace(dest=("12155550199", "sip:desk@example.org"))
+    mixed = ask(SlowKey(CREDENTIAL, clock=lambda: NOW), both).identity
+    assert mixed is not None
+    assert check_signed(mixed, both)
+    assert ask(SlowKey(CREDENTIAL, clock=lambda: NOW + 1e9)).detail == Detail.SIGNING_REFUSED
+
+
+def test_each_need_goes_to_whom_it_concerns() -> None:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    needs = Needs(RefusingSource(lambda: NOW), {"theirs": SlowKey(CREDENTIAL, clock=lambda: NOW)}, lambda: NOW)
+    needs.request(Need(1, NeedKind.SIGNATURE, ASKED, NOW), answers.put)
+    assert answers.get(timeout=5).identity == VALUE.encode()
+    needs.request(Need(2, NeedKind.SIGNATURE, ASKED._replace(credential="other"), NOW), answers.put)
+    assert answers.get(timeout=5).detail == Detail.SIGNING_REFUSED
+    needs.request(Need(3, NeedKind.CERTIFICATE, "https://x.example.org/a.pem", NOW), answers.put)
+    assert answers.get(timeout=5).detail == Detail.FETCH_REFUSED
+    needs.close()

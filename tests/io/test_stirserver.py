@@ -1,0 +1,245 @@
+"""The signing and verification service (ATIS-1000082): our client and strangers against our server, on loopback."""
+
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from support import web
+from support.calls import CALLED, CALLER, CREDENTIAL, LAB, NOW, ORIGID, TRUST, claims, identity
+
+from sbc_filter.engine.certificates import CertificateMemory
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import Detail, EnvironmentFault
+from sbc_filter.io.signers import SigningService
+from sbc_filter.io.stirserver import StirServer
+from sbc_filter.io.stirservice import StirService
+from sbc_filter.ops.pki import X5U
+from sbc_filter.stir.remote import SigningRequest, check_signed
+from sbc_filter.stir.service import SIGNING, VERIFICATION
+
+REQUEST = SigningRequest("ours", CALLER, (CALLED,), "A", ORIGID, int(NOW))
+CLAIMS = {"attest": "A", "dest": {"tn": [CALLED]}, "iat": int(NOW), "orig": {"tn": CALLER}, "origid": ORIGID}
+VALUE = identity().removeprefix("Identity: ")
+
+
+def service(answer: Answer | None = None) -> StirService:
+    found = answer or Answer(LAB.chain, None, NOW + 3600)
+    return StirService(CREDENTIAL, CertificateMemory(TRUST), lambda url: found, clock=lambda: NOW)
+
+
+@contextlib.contextmanager
+def serving(made: StirService | None = None, **options: Any) -> Iterator[StirServer]:
+    made = made or service()
+    with StirServer(("127.0.0.1", 0), {SIGNING: made.sign, VERIFICATION: made.verify}, **options) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def post(server: StirServer, path: str, body: object, method: str = "POST", **headers: str) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    sent = {"Content-Type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
+    connection.request(method, path, data, {name: text for name, text in sent.items() if text})
+    response = connection.getresponse()
+    assert response.headers["Content-Type"] == "application/json"
+    found = response.status, json.loads(response.read())
+    connection.close()
+    return found
+
+
+def ask(signer: SigningService, request: SigningRequest = REQUEST) -> Answer:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    signer.request(request, answers.put)
+    answer = answers.get(timeout=5)
+    signer.close()
+    return answer
+
+
+def error(body: dict[str, Any]) -> tuple[str, list[str]]:
+    ((kind, told),) = body["requestError"].items()
+    assert kind == ("serviceException" if told["messageId"].startswith("SVC") else "policyException")
+    return told["messageId"], told["variables"]
+
+
+def test_our_client_and_our_server_agree() -> None:
+    with serving() as server:
+        answer = ask(SigningService("ours", f"http://127.0.0.1:{server.server_port}{SIGNING}"))
+    assert answer.identity is not None
+    assert check_signed(answer.identity, REQUEST).x5u == X5U
+    assert answer.identity == VALUE.encode()
+
+
+def test_tls_token_and_client_certificate(tmp_path: Path) -> None:
+    file, key = web.certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file, key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(file)
+    with serving(context=context, token="secret") as server:
+        url = f"https://127.0.0.1:{server.server_port}{SIGNING}"
+        mute = socket.create_connection(("127.0.0.1", server.server_port))  # it says nothing, and delays nobody
+        good = SigningService("ours", url, token="secret", web_ca=file, certificate=(file, key))
+        assert ask(good).identity == VALUE.encode()
+        guess = SigningService("ours", url, token="guess", web_ca=file, certificate=(file, key))
+        assert ask(guess).detail == Detail.SIGNING_REFUSED
+        nobody = SigningService("ours", url, token="secret", web_ca=file)
+        assert ask(nobody).detail == Detail.SIGNING_UNREACHABLE
+        stranger = SigningService("ours", url, token="secret", certificate=(file, key))
+        assert ask(stranger).detail == Detail.SIGNING_UNREACHABLE
+        mute.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"attest": "D"}, ("SVC4005", ["attest", "A, B or C"])),
+        ({"attest": ["A"]}, ("SVC4005", ["attest", "A, B or C"])),
+        ({"attest": None}, ("SVC4001", ["attest"])),
+        ({"origid": {}}, ("SVC4005", ["origid", "a UUID"])),
+        ({"orig": {"tn": "\ud800"}}, ("SVC4005", ["orig.tn", "a telephone number"])),
+        ({"origid": "x"}, ("SVC4005", ["origid", "a UUID"])),
+        ({"orig": {}}, ("SVC4001", ["orig.tn"])),
+        ({"orig": CALLER}, ("SVC4005", ["orig", "an object with tn"])),
+        ({"orig": {"tn": "sip:x@y"}}, ("SVC4005", ["orig.tn", "a telephone number"])),
+        ({"dest": {"tn": []}}, ("SVC4005", ["dest.tn", "a list of numbers"])),
+        ({"dest": {"tn": ["1"] * 65}}, ("SVC4005", ["dest.tn", "a list of numbers"])),
+        ({"dest": {"tn": CALLED}}, ("SVC4005", ["dest.tn", "a list of numbers"])),
+        ({"iat": "1800000000"}, ("SVC4005", ["iat", "whole seconds since 1970"])),
+        ({"iat": True}, ("SVC4005", ["iat", "whole seconds since 1970"])),
+        ({"iat": int(NOW) - 61}, ("SVC4005", ["iat", "more than 60 seconds from the time here"])),
+        ({"iat": int(NOW) + 61}, ("SVC4005", ["iat", "more than 60 seconds from the time here"])),
+    ],
+)
+def test_what_is_not_signed(changes: dict[str, Any], expected: tuple[str, list[str]]) -> None:
+    with serving() as server:
+        status, body = post(server, SIGNING, {"signingRequest": CLAIMS | changes})
+    assert (status, error(body)) == (400, expected)
+
+
+def test_numbers_are_made_canonical() -> None:
+    with serving() as server:
+        asked = CLAIMS | {"orig": {"tn": "+1 (215) 555-0100"}, "dest": {"tn": [f"+{CALLED}"]}}
+        status, body = post(server, SIGNING, {"signingRequest": asked})
+    assert (status, body) == (200, {"signingResponse": {"identity": VALUE}})
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "options", "status", "code"),
+    [
+        ("/other", {}, {}, 404, "SVC4003"),
+        (SIGNING, {}, {"method": "GET"}, 405, "POL4050"),
+        (SIGNING, {}, {"method": "DELETE"}, 405, "POL4050"),
+        (SIGNING, b"", {}, 400, "SVC4000"),
+        (SIGNING, b"{", {}, 400, "SVC4006"),
+        (SIGNING, b"[]", {}, 400, "SVC4006"),
+        (SIGNING, b"[" * 60000, {}, 400, "SVC4006"),
+        (SIGNING, {"signingRequest": []}, {}, 400, "SVC4005"),
+        (SIGNING, {}, {}, 400, "SVC4001"),
+        (SIGNING, {}, {"Content_Type": "text/plain"}, 415, "SVC4004"),
+        (SIGNING, {}, {"Accept": "text/html"}, 406, "SVC4002"),
+        (SIGNING, b" " * 65537, {}, 400, "SVC4006"),
+        (SIGNING, {}, {"Transfer_Encoding": "chunked"}, 411, "SVC4007"),
+    ],
+)
+def test_errors_are_those_of_atis_1000082(
+    path: str, body: object, options: dict[str, str], status: int, code: str
+) -> None:
+    with serving() as server:
+        answered, told = post(server, path, body, **options)
+    assert (answered, error(told)[0]) == (status, code)
+
+
+def test_a_fault_of_ours_is_told_as_one() -> None:
+    broken = StirService(CREDENTIAL, CertificateMemory(TRUST), lambda url: 1 // 0, clock=lambda: NOW)  # type: ignore[arg-type, return-value]
+    with serving(broken) as server:
+        assert post(server, VERIFICATION, verification())[0] == 500
+
+
+def verification(**changes: Any) -> dict[str, Any]:
+    asked = {"from": {"tn": CALLER}, "to": {"tn": [CALLED]}, "time": int(NOW), "identity": VALUE}
+    return {"verificationRequest": asked | changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {"verstat": "TN-Validation-Passed"}),
+        (
+            {"from": {"tn": "12155550101"}},
+            {
+                "verstat": "TN-Validation-Failed",
+                "reasonCode": 438,
+                "reasonText": "Invalid Identity Header",
+                "reasonDesc": "orig-mismatch",
+            },
+        ),
+        (
+            {"to": {"tn": [CALLED, "12155550101"]}},
+            {
+                "verstat": "TN-Validation-Failed",
+                "reasonCode": 438,
+                "reasonText": "Invalid Identity Header",
+                "reasonDesc": "dest-mismatch",
+            },
+        ),
+        (
+            {"time": int(NOW) + 61},
+            {
+                "verstat": "TN-Validation-Failed",
+                "reasonCode": 403,
+                "reasonText": "Stale Date",
+                "reasonDesc": "stale-date",
+            },
+        ),
+        (
+            {"identity": identity(claims(), key=LAB.root.key).removeprefix("Identity: ")},
+            {
+                "verstat": "TN-Validation-Failed",
+                "reasonCode": 438,
+                "reasonText": "Invalid Identity Header",
+                "reasonDesc": "bad-signature",
+            },
+        ),
+    ],
+    ids=["true", "caller", "called", "stale", "forged"],
+)
+def test_verification(changes: dict[str, Any], expected: dict[str, Any]) -> None:
+    with serving() as server:
+        assert post(server, VERIFICATION, verification(**changes)) == (200, {"verificationResponse": expected})
+
+
+def test_a_certificate_that_is_not_to_be_had() -> None:
+    with serving(service(Answer(None, Detail.FETCH_TIMEOUT, NOW))) as server:
+        _, body = post(server, VERIFICATION, verification())
+    assert body["verificationResponse"] == {
+        "verstat": "No-TN-Validation",
+        "reasonCode": 436,
+        "reasonText": "Bad Identity Info",
+        "reasonDesc": "fetch-timeout",
+    }
+
+
+def test_more_connections_than_threads_are_closed_unheard() -> None:
+    with serving() as server, contextlib.ExitStack() as stack:
+        for _ in range(64):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.server_port)))
+        time.sleep(0.2)
+        with socket.create_connection(("127.0.0.1", server.server_port), timeout=2) as late:
+            assert late.recv(1) == b""
+
+
+def test_an_address_that_is_taken() -> None:
+    with serving() as server, pytest.raises(EnvironmentFault, match="cannot be listened on"):
+        StirServer(("127.0.0.1", server.server_port), {})

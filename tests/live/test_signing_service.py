@@ -1,0 +1,123 @@
+"""Calls signed by way of a service, live: INVITE in, INVITE with the Identity of somebody else out; and without it."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import calls
+from support.netns import LIVE, endpoint, eventually, running, three_hosts
+
+from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.record import Record
+from sbc_filter.io.firewall import Plan
+from sbc_filter.io.needs import Needs
+from sbc_filter.io.signers import SigningService
+from sbc_filter.io.store import RefusingSource
+from sbc_filter.ops.lab import Lab
+from sbc_filter.ops.pki import X5U, Maker, key_pem, pem
+from sbc_filter.stir.remote import RemoteCredential
+
+pytestmark = LIVE
+CARRIER = ("192.0.2.7", 5060)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with three_hosts(plan=Plan()) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """`sbc-filter serve` as a process, on the loopback interface of this namespace, and the URL it signs at."""
+    made = Maker(time.time(), "serve").laboratory()
+    (folder / "key.pem").write_bytes(key_pem(made.leaf.key))
+    (folder / "key.pem").chmod(0o600)
+    (folder / "chain.pem").write_bytes(made.chain)
+    (folder / "root.pem").write_bytes(pem(made.root.certificate))
+    (folder / "token").write_text("secret\n")
+    (folder / "c.toml").write_text(
+        '[trust]\nanchors = ["root.pem"]\n[serve]\ntoken = "token"\n'
+        f'[credentials.ours]\nkey = "key.pem"\ncertificate = "chain.pem"\nx5u = "{X5U}"\n'
+    )
+    log = folder / "log"
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "sbc_filter", "serve", "--listen", "127.0.0.1:0", "--config"]
+        process = subprocess.Popen([*command, str(folder / "c.toml")], stdin=subprocess.DEVNULL, stderr=output)
+    try:
+        assert eventually(lambda: b"serving" in log.read_bytes(), 10)
+        yield process, log.read_text().split()[1]
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def engine() -> Engine:
+    return calls.make_engine(calls.SIGN, credentials={"ours": RemoteCredential("ours")})
+
+
+def needs(url: str) -> Needs:
+    return Needs(RefusingSource(), {"ours": SigningService("ours", url, token="secret")})
+
+
+def test_a_call_is_signed_by_way_of_a_service(lab: Lab, tmp_path: Path) -> None:
+    records: list[Record] = []
+    with serving(tmp_path) as (process, url):
+        source = needs(url)
+        with (
+            running(lab, engine(), source, sink=records.append) as shell,
+            endpoint(lab, "carrier") as carrier,
+            endpoint(lab, "sbc") as sbc,
+        ):
+            sbc.sendto(calls.invite(), CARRIER)
+            arrived = carrier.recv(70000)
+            assert shell.counters["held"] == 1
+            # The service is gone: the next call goes on at once, unsigned.
+            process.terminate()
+            process.wait(10)
+            begin = time.monotonic()
+            sbc.sendto(calls.invite(number=2), CARRIER)
+            assert carrier.recv(70000) == calls.invite(number=2)
+            assert time.monotonic() - begin < 0.4
+        source.close()
+    assert process.returncode == 0
+    kept = [line for line in arrived.split(b"\r\n") if not line.startswith((b"Identity:", b"Date:"))]
+    assert b"\r\n".join(kept) == calls.invite()
+    assert arrived.count(b"\r\nIdentity: ") == 1
+    assert [(record.outcome, record.detail) for record in records] == [
+        ("signed", None),
+        ("unsigned", "signing-unreachable"),
+    ]
+
+
+def test_a_service_that_is_silent_costs_hold_ms_and_no_other_call(lab: Lab, tmp_path: Path) -> None:
+    records: list[Record] = []
+    with serving(tmp_path) as (process, url):
+        source = needs(url)
+        os.kill(process.pid, signal.SIGSTOP)  # its socket takes connections, and nobody answers
+        try:
+            with (
+                running(lab, engine(), source, sink=records.append),
+                endpoint(lab, "carrier") as carrier,
+                endpoint(lab, "sbc") as sbc,
+            ):
+                begin = time.monotonic()
+                sbc.sendto(calls.invite(), CARRIER)
+                for number in range(2, 22):  # signed already: nobody is asked
+                    sbc.sendto(calls.invite(calls.identity(), number=number), CARRIER)
+                for number in range(2, 22):
+                    assert carrier.recv(70000) == calls.invite(calls.identity(), number=number)
+                assert time.monotonic() - begin < 0.3
+                assert carrier.recv(70000) == calls.invite()
+                assert 0.39 < time.monotonic() - begin < 0.8
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+        source.close()
+    assert json.loads(records[-1].to_json())["detail"] == "signing-timeout"

@@ -1,0 +1,145 @@
+"""Credentials with which others sign, and `[serve]`: what the configuration may say, and `sign` by way of a command."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support import calls
+
+from sbc_filter.errors import ConfigurationError
+from sbc_filter.ops import config
+from sbc_filter.ops.cli import main
+from sbc_filter.ops.pki import X5U, Maker, key_pem
+from sbc_filter.ops.remote import RemoteSettings, signers
+
+URL = "https://sign.example.org/stir/v1/signing"
+
+
+def problems(text: str, folder: Path) -> list[str]:
+    try:
+        config.parse("c.toml", text, folder)
+    except ConfigurationError as error:
+        return [f"{problem.key}: {problem.sentence}" for problem in error.problems]
+    return []
+
+
+def test_what_is_read(tmp_path: Path) -> None:
+    made = config.parse(
+        "c.toml",
+        f'[credentials.a]\nservice = "{URL}"\ntoken = "t"\nclient_certificate = "c"\nclient_key = "k"\nweb_ca = "w"\n'
+        '[credentials.b]\ncommand = ["sign", "--slot", "3"]\n',
+        tmp_path,
+    )
+    assert made.credentials == {}
+    assert made.remote == {
+        "a": RemoteSettings((), URL, tmp_path / "t", tmp_path / "c", tmp_path / "k", tmp_path / "w"),
+        "b": RemoteSettings(("sign", "--slot", "3")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f'[credentials.a]\nservice = "{URL}"\ncommand = "x"', ["credentials.a.command: is one way to sign"]),
+        ("[credentials.a]\ncommand = []", ["credentials.a.command: is empty"]),
+        ('[credentials.a]\nservice = "http://sign.example.org/x"', ["credentials.a.service: 'http://sign.example.org"]),
+        ('[credentials.a]\nservice = "https://"', ["credentials.a.service: 'https://'"]),
+        ('[credentials.a]\nservice = "https://[::1/x"', ["credentials.a.service: 'https://[::1/x'"]),
+        ('[credentials.a]\nservice = "http://127.0.0.1:8085/stir/v1/signing"', []),
+        (
+            f'[credentials.a]\nservice = "{URL}"\nclient_key = "x"',
+            ["credentials.a.client_certificate: and `client_key"],
+        ),
+        (f'[credentials.a]\nservice = "{URL}"\nkey = "x"', ["credentials.a.key: is unknown"]),
+        ('[serve]\nlisten = "8085"', ["serve.listen: '8085' is no address"]),
+        ('[serve]\nlisten = "localhost:1"', ["serve.listen: 'localhost:1' is no address"]),
+        ('[serve]\nlisten = "[::1]:8085"', []),
+        ('[serve]\ncertificate = "x"', ["serve.certificate: and `key` belong together"]),
+        ('[serve]\nclient_ca = "x"', ["serve.client_ca: needs TLS"]),
+    ],
+)
+def test_what_may_be_said(text: str, said: list[str], tmp_path: Path) -> None:
+    found = problems(text, tmp_path)
+    assert len(found) == len(said)
+    assert all(one.startswith(start) for one, start in zip(found, said, strict=True)), found
+
+
+@pytest.mark.parametrize("token", [None, "", "two words", "\x01"])
+def test_a_token_that_is_none(token: str | None, tmp_path: Path) -> None:
+    if token is not None:
+        (tmp_path / "t").write_text(token)
+    with pytest.raises(ConfigurationError, match=r"c.toml: credentials.a: cannot be used: .*t"):
+        signers("c.toml", {}, {"a": RemoteSettings((), URL, tmp_path / "t")})
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("", 1, "serve: there is neither a credential to sign with nor a trust anchor to verify by"),
+        ('listen = "192.0.2.1:1"', 1, "serve.certificate: is missing: beyond this machine there is no service"),
+        ('listen = "192.0.2.1:1"', 1, "serve.token: is missing: beyond this machine whoever asks has to prove"),
+        ('credential = "x"', 1, "serve.credential: 'x' is no credential to sign with"),
+        ('token = "absent"', 1, "serve.token: cannot be used: "),
+        ('certificate = "c.toml"\nkey = "c.toml"', 1, "serve.certificate: cannot be used: "),
+    ],
+)
+def test_serve_refuses(text: str, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.toml").write_text(f"[serve]\n{text}\n")
+    assert main(["serve", "--config", str(tmp_path / "c.toml")]) == code
+    assert said in capsys.readouterr().err
+
+
+SIGNER = """\
+import json, os, sys
+from sbc_filter.stir.authentication import sign_shaken
+from sbc_filter.stir.credentials import load_credential
+c = json.load(sys.stdin)["signingRequest"]
+ours = load_credential("hsm", open("key.pem", "rb").read(), open("chain.pem", "rb").read(), os.environ["X5U"])
+value = sign_shaken(ours, c["orig"]["tn"], c["dest"]["tn"], c["attest"], c["origid"], c["iat"], c["iat"])
+print(json.dumps({"signingResponse": {"identity": value.decode()}}))
+"""
+
+
+@pytest.mark.parametrize(("works", "code"), [(True, 0), (False, 1)])
+def test_sign_by_way_of_a_command(works: bool, code: int, tmp_path: Path) -> None:
+    """The documented contract, kept by a program of eight lines; what it signs is verified by us."""
+    made = Maker(time.time(), "command").laboratory()
+    (tmp_path / "key.pem").write_bytes(key_pem(made.leaf.key))
+    (tmp_path / "chain.pem").write_bytes(made.chain)
+    (tmp_path / "signer.py").write_text(SIGNER if works else "raise SystemExit(1)")
+    script = f"cd {shlex.quote(str(tmp_path))} && X5U={X5U} exec {shlex.quote(sys.executable)} signer.py"
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "sign.toml").write_text(calls.SIGN.replace('"ours"', '"hsm"'))
+    (tmp_path / "c.toml").write_text(
+        f'[network]\nsbc = ["{calls.SBC}"]\n[credentials.hsm]\ncommand = ["/bin/sh", "-c", {json.dumps(script)}]\n'
+    )
+    (tmp_path / "call.sip").write_bytes(calls.invite())
+    done = subprocess.run(
+        [sys.executable, "-m", "sbc_filter", "sign", "call.sip", "--config", "c.toml"],
+        cwd=tmp_path, capture_output=True, check=False, timeout=30,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert done.stdout.count(b"\r\nIdentity: ") == works
+    if not works:
+        assert b"not signed: unsigned, signing-refused; rule: sign" in done.stderr
+
+
+def test_a_replay_asks_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its calls are over: even a command here would sign what nobody makes."""
+    pcaps = Path(__file__).parents[2] / "pcaps"
+    told = tmp_path / "asked"
+    (tmp_path / "c.toml").write_text(
+        f'[network]\nsbc = ["{calls.SBC}"]\n[credentials.ours]\ncommand = ["/usr/bin/touch", "{told}"]\n'
+    )
+    (tmp_path / "sign.toml").write_text(calls.SIGN.replace('direction = "outbound"\n', ""))
+    given = ["--config", str(tmp_path / "c.toml"), "--rules", str(tmp_path / "sign.toml")]
+    assert main(["replay", str(pcaps / "no-identity.pcap"), "--json", "--fetch", *given]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {(record["outcome"], record["detail"]) for record in records} == {("unsigned", "signing-refused")}
+    assert not told.exists()
