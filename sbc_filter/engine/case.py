@@ -32,6 +32,7 @@ class Case:
         scrubbed: int = 0,
     ) -> None:
         self.message = message
+        self.call_id = message.first(b"call-id")
         self.flow = flow
         self.place = place
         self.parties = parties
@@ -106,7 +107,7 @@ def record(
         case.flow.transport,
         place.direction,
         message.method,
-        _text(message.first(b"call-id")),
+        _text(case.call_id),
         _text(message.first(b"cseq")),
         name,
         mode,

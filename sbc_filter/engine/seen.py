@@ -52,5 +52,5 @@ class Replays:
 
     def is_new(self, token: Token, case: Case) -> bool:
         """Whether a token that verified comes with the call it came with first."""
-        call = case.message.first(b"call-id") or b""
+        call = case.call_id or b""
         return self._seen.claim(token.signature[:_R], call, token.claims.iat + self._kept, case.arrived)
