@@ -5,7 +5,7 @@ Only a base PASSporT can be: what an extension says is not in the call (S-013, S
 
 from typing import Any
 
-from sbc_filter.errors import Detail, Outcome, VerificationError
+from sbc_filter.errors import Detail, Deviation, Outcome, VerificationError
 from sbc_filter.sip.date import parse_date
 from sbc_filter.sip.identity import parse_parameters, split_identity
 from sbc_filter.stir.checks import Call
@@ -13,8 +13,9 @@ from sbc_filter.stir.passport import Claims, Jose, canonical_json, encode_segmen
 from sbc_filter.stir.token import Token
 
 
-def rebuild(value: bytes, call: Call) -> Token:
-    """The token that the sender of this call must have signed; its dest is whom the call names, and `iat` its Date.
+def rebuild(value: bytes, call: Call, *, iat_string: bool = False) -> Token:
+    """The token that the sender of this call must have signed; its dest is whom the call names, and `iat` its Date,
+    with `iat_string` as a string.
 
     Raises `VerificationError`: `invalid.compact-form` for one of an extension and for a call without Date (S-055),
     `anonymous` for a call without caller.
@@ -34,7 +35,7 @@ def rebuild(value: bytes, call: Call) -> Token:
     header = {"alg": "ES256", "typ": "passport", "x5u": info}
     claims: dict[str, Any] = {
         "dest": {_kind(call.called): [call.called]},
-        "iat": iat,
+        "iat": str(iat) if iat_string else iat,
         "orig": {_kind(call.caller): call.caller},
     }
     data = canonical_json(claims)
@@ -43,7 +44,7 @@ def rebuild(value: bytes, call: Call) -> Token:
         Claims(call.caller, (call.called,), iat, None, None, data),
         encode_segment(canonical_json(header)) + b"." + encode_segment(data),
         signature,
-        deviations + more,
+        (*deviations, *more, Deviation.IAT_STRING) if iat_string else deviations + more,
     )
 
 

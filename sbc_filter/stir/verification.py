@@ -77,14 +77,21 @@ def verify(
     for value in values:
         token = None
         try:
-            token = read_token(value, tolerate) if not value.startswith(b"..") else rebuild(value, call)
+            compact = value.startswith(b"..")
+            token = rebuild(value, call) if compact else read_token(value, tolerate)
             if token is None:
                 continue
             if token.jose.ppt not in BASIC:
                 beside.append(token)
                 continue
             basic.append(token)
-            certificate = judge(token, call, policy, certificates, check_called=policy.check_called)
+            try:
+                certificate = judge(token, call, policy, certificates, check_called=policy.check_called)
+            except VerificationError as error:
+                if not compact or error.detail is not Detail.BAD_SIGNATURE or Deviation.IAT_STRING not in tolerate:
+                    raise
+                token = rebuild(value, call, iat_string=True)
+                certificate = judge(token, call, policy, certificates, check_called=policy.check_called)
         except VerificationError as error:
             failures.append(Failure(error.outcome, error.detail, signature_of(value)))
             if token is not None or not is_extension(value):

@@ -50,3 +50,14 @@ def test_s021_the_called_party_by_uri() -> None:
     payload = {**BASE, "dest": {"uri": ["sip:alice@example.com"]}}
     message = invite(compact(payload), DATE).replace(b"<sip:+12155550199@sbc.example>", b"<sip:Alice@EXAMPLE.com>")
     assert result(make_engine(VERIFY), arriving(message))[2]["outcome"] == "passed"
+
+
+@pytest.mark.parametrize(("switch", "outcome"), [("", "invalid"), ('tolerate = ["iat-string"]', "passed")])
+def test_s021_iat_as_a_string_where_a_rule_says_so(switch: str, outcome: str) -> None:
+    """As the sample in the drafts has it."""
+    engine = make_engine(f"{VERIFY}[rule.verify]\n{switch}\n")
+    message = invite(compact({**BASE, "iat": str(int(NOW))}), DATE)
+    assert result(engine, arriving(message))[2]["outcome"] == outcome
+    assert engine.counters["deviation.iat-string"] == (outcome == "passed")
+    plain = invite(compact(BASE), DATE, number=2)
+    assert result(engine, arriving(plain))[2]["outcome"] == "passed"

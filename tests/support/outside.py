@@ -18,12 +18,15 @@ from sbc_filter.errors import VerificationError
 from sbc_filter.ops.pki import Maker
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import VerifyOptions
+from sbc_filter.sip.date import format_date
+from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.number import canonical_number, canonicaliser
 from sbc_filter.stir.certificate import SigningCertificate, parse_certificates
 from sbc_filter.stir.checks import Call, Missing
 from sbc_filter.stir.signature import verify_es256
 from sbc_filter.stir.trust import TrustStore
 from sbc_filter.stir.verification import verify
+from support.calls import invite
 from support.certificates import chain
 
 
@@ -58,7 +61,8 @@ def judge(path: Path, options: VerifyOptions) -> Judged:
     file: dict[str, Any] = json.loads(path.read_text())
     value, iat = _value(file), float(file["iat"])
     key = _key(file)
-    call = Call(_party(file["orig"]), _party(file["dest"]), iat)
+    dated = SipMessage.parse(invite(f"Date: {format_date(int(iat))}"))  # the compact form is rebuilt from it
+    call = Call(_party(file["orig"]), _party(file["dest"]), iat, message=dated)
     certificate = None if key is None else _certified(key, iat)
     found = verify([value], call, options, lambda _: certificate)
     if isinstance(found, Missing):
