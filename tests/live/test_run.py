@@ -1,6 +1,5 @@
 """`sbc-filter run` as a process: signals, a terminal that is closed, records that cannot be written."""
 
-import contextlib
 import os
 import pty
 import shutil
@@ -15,6 +14,7 @@ import pytest
 from support import calls
 from support.netns import LIVE, endpoint, eventually, three_hosts
 from support.processes import heeding_signals
+from support.runs import RUN, started
 from support.tiny import invite
 
 from sbc_filter.io.store import certificate_path
@@ -23,7 +23,6 @@ from sbc_filter.ops.pki import X5U, Maker, key_pem, pem
 from sbc_filter.ops.stage import PROGRAMS
 
 pytestmark = LIVE
-RUN = (sys.executable, "-m", "sbc_filter", "run", "--firewall", "--config")
 
 
 @pytest.fixture(scope="module")
@@ -35,21 +34,6 @@ def lab() -> Iterator[Lab]:
 def settings(folder: Path, records: str) -> Path:
     (folder / "c.toml").write_text(f'[network]\nsbc = ["192.0.2.1"]\n[log]\nrecords = "{records}"\n')
     return folder / "c.toml"
-
-
-@contextlib.contextmanager
-def started(lab: Lab, file: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
-    log = file.with_name("log")
-    with lab.inside("sbc"), log.open("wb") as output:
-        process = subprocess.Popen(
-            [*RUN, str(file)], stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=heeding_signals
-        )
-    try:
-        assert eventually(lambda: b"listening" in log.read_bytes(), 10)
-        yield process, log
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def in_force(lab: Lab) -> bool:

@@ -1,0 +1,29 @@
+"""`sbc-filter run` as a process on the SBC's host of a laboratory."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from sbc_filter.ops.lab import Lab
+from support.netns import eventually
+from support.processes import heeding_signals
+
+RUN = (sys.executable, "-m", "sbc_filter", "run", "--firewall", "--config")
+
+
+@contextlib.contextmanager
+def started(lab: Lab, file: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+    """The process, and the file of what it says; ended with the block."""
+    log = file.with_name("log")
+    with lab.inside("sbc"), log.open("wb") as output:
+        process = subprocess.Popen(
+            [*RUN, str(file)], stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=heeding_signals
+        )
+    try:
+        assert eventually(lambda: b"listening" in log.read_bytes(), 10)
+        yield process, log
+    finally:
+        process.terminate()
+        process.wait(10)
