@@ -81,11 +81,9 @@ def test_a_key_takes_over_at_200_calls_a_second(lab: Lab, tmp_path: Path) -> Non
     maker = Maker(time.time(), "keys")
     made = maker.laboratory()
     first, second = (written(tmp_path, made, maker, at) for at in range(2))
-    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 4))
-    file = configuration(
-        tmp_path, made, f"[credentials.ours]\n{first}[[credentials.ours.next]]\n{second}from = {moment}\n"
-    )
-    arrived = leaving(lab, file, 1200, 200)
+    second += time.strftime("from = %Y-%m-%dT%H:%M:%SZ\n", time.gmtime(time.time() + 6))
+    file = configuration(tmp_path, made, f"[credentials.ours]\n{first}[[credentials.ours.next]]\n{second}")
+    arrived = leaving(lab, file, 1600, 200)
     assert arrived.keys() == {(X5U.format(0), True, False), (X5U.format(1), False, True)}
     assert sum(arrived.values()) == 1600
 

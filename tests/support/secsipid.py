@@ -5,6 +5,7 @@ By the port it is asked on it answers a request with what `secsipid_check_identi
 not, as libsecsipid numbers it), or signs the request with `secsipid_add_identity` and sends it on.
 """
 
+import os
 import re
 import shutil
 import socket
@@ -54,6 +55,9 @@ def missing() -> str | None:
     """Why there is no such judge here, None when there is one."""
     if shutil.which("kamailio") is None or not any(Path("/usr/lib").rglob("kamailio/modules/secsipid.so")):
         return "needs the packages kamailio and kamailio-secsipid-modules"
+    # It reads a hosts file of the test's own, which is mounted where nobody else sees it.
+    if os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
+        return "needs a mount namespace, which a root folder that is no mount point (chroot) does not have"
     return None
 
 
