@@ -9,46 +9,76 @@ from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.trust import TrustStore
 from sbc_filter.stir.x5u import check_x5u
 
-CAPACITY = 20_000  # URLs
+CAPACITY = 20_000  # URLs with an ordinary chain
 LONGEST = 30 * 86400.0  # seconds
+ORDINARY = 4096  # octets of PEM; what is larger takes the place of several
+AGAIN = 300.0  # seconds after which a chain that was refused is judged again: it may not have begun
 
 _Known = SigningCertificate | VerificationError
+
+
+class _Entry:
+    """What was answered, and what it was found to be worth by the trust store of that generation, until a time."""
+
+    __slots__ = ("answer", "generation", "known", "until")
+
+    def __init__(self, answer: Answer, known: _Known, until: float, generation: int) -> None:
+        self.answer = answer
+        self.known = known
+        self.until = until
+        self.generation = generation
 
 
 class CertificateMemory:
     """What is known of each x5u until the answer that brought it expires.
 
-    A chain is validated against the trust store when it is learnt; a reload that changes the trust
-    store starts with an empty memory.
+    A chain is validated when it is learnt, and again at the first look-up behind `renew`, or behind the time for
+    which the judgement holds; nobody has to be asked for it anew.
     """
 
     def __init__(self, trust: TrustStore, tolerate: Collection[str] = (), capacity: int = CAPACITY) -> None:
         """`tolerate`: which URLs may be asked for although they break the rules (see `stir.x5u`)."""
         self.trust = trust
         self._tolerate = frozenset(tolerate)
-        self._known: Memory[str, _Known] = Memory(capacity, LONGEST)
+        self._known: Memory[str, _Entry] = Memory(capacity, LONGEST)
+        self._generation = 0
+
+    def renew(self, trust: TrustStore, tolerate: Collection[str] | None = None) -> None:
+        """From now on this trust store counts, also for what is known already; and `tolerate`, if given."""
+        self.trust = trust
+        self._generation += 1
+        if tolerate is not None:
+            self._tolerate = frozenset(tolerate)
 
     def lookup(self, x5u: str, now: float) -> _Known | None:
         """The certificate, why there is none, or None when it has to be asked for, and may be."""
-        known = self._known.get(x5u, now)
-        if known is None:
-            try:
-                check_x5u(x5u, self._tolerate)
-            except VerificationError as error:
-                return error
-        return known
+        entry = self._known.get(x5u, now)
+        if entry is not None and entry.generation == self._generation and now <= entry.until:
+            return entry.known
+        try:
+            check_x5u(x5u, self._tolerate)
+        except VerificationError as error:
+            return error
+        if entry is None:
+            return None
+        entry.known, entry.until = self._judge(entry.answer, now)
+        entry.generation = self._generation
+        return entry.known
 
     def learn(self, x5u: str, answer: Answer, now: float) -> _Known:
         """Take in what a certificate source answered; a failure is remembered as well."""
-        known = self._judge(answer, now)
-        self._known.put(x5u, known, answer.expires, now)
+        known, until = self._judge(answer, now)
+        weight = 1 if answer.pem is None else 1 + len(answer.pem) // ORDINARY
+        self._known.put(x5u, _Entry(answer, known, until, self._generation), answer.expires, now, weight)
         return known
 
-    def _judge(self, answer: Answer, now: float) -> _Known:
+    def _judge(self, answer: Answer, now: float) -> tuple[_Known, float]:
+        """What an answer is worth, and until when that is so if nothing new becomes known."""
         if answer.pem is None:
             assert answer.detail is not None, "an answer carries a certificate or a reason"
-            return VerificationError(Outcome.UNFETCHABLE, answer.detail)
+            return VerificationError(Outcome.UNFETCHABLE, answer.detail), answer.expires
         try:
-            return self.trust.read(answer.pem, now)
+            known = self.trust.read(answer.pem, now)
         except VerificationError as error:
-            return error
+            return error, now + AGAIN
+        return known, known.judged_until

@@ -49,6 +49,7 @@ from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import Missing
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.remote import RemoteCredential, SigningRequest, check_signed, failure
+from sbc_filter.stir.trust import TrustStore
 
 _INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
 _ACTIONS = {
@@ -159,6 +160,10 @@ class Engine:
     def learn(self, x5u: str, answer: Answer, now: float) -> None:
         """Take in a certificate that nobody waits for (any more)."""
         self._certificates.learn(x5u, answer, now)
+
+    def renew(self, trust: TrustStore) -> None:
+        """From the next call on this trust store counts, also for certificates that are known already."""
+        self._certificates.renew(trust)
 
     def bypass(self, tokens: Mapping[str, str]) -> None:
         """From now on these tokens, by the `token_file` of rules, stand in for Identity; none: calls are signed."""

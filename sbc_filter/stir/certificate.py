@@ -3,6 +3,7 @@
 import re
 from binascii import a2b_base64
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from cryptography import x509
@@ -94,7 +95,8 @@ class SigningCertificate:
     """A leaf with a valid path to a trust anchor: all that verification needs of it.
 
     `not_before` and `not_after` are POSIX seconds, the intersection over the whole path; `deviations` are names
-    of `CertificateDeviation`, of the whole path as well.
+    of `CertificateDeviation`, of the whole path as well. Behind `judged_until` (POSIX seconds) it has to be judged
+    anew: a certificate of the path is over then, or a CRL without which it would not have been believed.
     """
 
     public_key: ec.EllipticCurvePublicKey
@@ -106,6 +108,7 @@ class SigningCertificate:
     not_after: float
     constraints: tuple[ClaimConstraints, ...] = ()
     deviations: frozenset[str] = frozenset()
+    judged_until: float = inf
     spc: str | None = field(init=False)  # the service provider code, None for a certificate for numbers
 
     def __post_init__(self) -> None:

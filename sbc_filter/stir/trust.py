@@ -1,6 +1,7 @@
 """Trust anchors, and what a chain that leads to one of them is worth (RFC 5280 §6; S-082 to S-093)."""
 
 from collections.abc import Iterable, Sequence
+from math import inf
 
 from cryptography import x509
 
@@ -65,8 +66,7 @@ class TrustStore:
     def _judge(self, path: Path, given: Sequence[Certificate], at: float) -> SigningCertificate:
         not_before, not_after = check_dates(path, at)
         key = check_profile(path, self.policies)
-        for certificate in path[:-1]:
-            self._check_revocation(certificate, path, at)
+        spoken_until = min((self._check_revocation(each, path, at) for each in path[:-1]), default=inf)
         scope, strange = read_scope(path, any_encoding=CertificateDeviation.TNAUTHLIST_ENCODING in self.tolerate)
         leaf = path[0].parsed
         noticed = frozenset({CertificateDeviation.TNAUTHLIST_ENCODING}) if strange else frozenset()
@@ -80,20 +80,29 @@ class TrustStore:
             not_after,
             tuple(claim_constraints(path)),
             noticed.union(deviations(path, given, scope)),
+            min(not_after, spoken_until),
         )
 
-    def _check_revocation(self, certificate: Certificate, path: Path, at: float) -> None:
-        """A list counts when an anchor, a CRL signer or an issuer of the path signed it (RFC 5280 §6.3.3 (f)).
+    def _check_revocation(self, certificate: Certificate, path: Path, at: float) -> float:
+        """Until when it is known not to be revoked, as far as that has to be known (POSIX seconds).
 
-        What it names is revoked even when the list or its signer is over; its silence then means nothing.
+        A list counts when an anchor, a CRL signer or an issuer of the path signed it (RFC 5280 §6.3.3 (f)). What it
+        names is revoked even when the list or its signer is over; its silence then means nothing.
         """
         own = ((crl, crl.signer_among(path[1:], any_key=self._any_key)) for crl in self._unsigned)
         lists = (*self._signed, *((crl, signer) for crl, signer in own if signer is not None))
         if any(crl.revokes(certificate) for crl, _ in lists):
             raise CertificateError(Detail.REVOKED, certificate.parsed.subject.rfc4514_string())
-        spoken = any(crl.speaks_for(certificate, at) and _is_valid(signer, at) for crl, signer in lists)
-        if self.crl_policy == "hard" and not spoken:
+        if self.crl_policy != "hard":
+            return inf
+        spoken = [
+            min(crl.next_update or inf, signer.parsed.not_valid_after_utc.timestamp())
+            for crl, signer in lists
+            if crl.speaks_for(certificate, at) and _is_valid(signer, at)
+        ]
+        if not spoken:
             raise CertificateError(Detail.CRL_UNAVAILABLE)
+        return max(spoken)
 
 
 def _is_valid(certificate: Certificate, at: float) -> bool:
