@@ -169,6 +169,26 @@ class Engine:
         """From now on these tokens, by the `token_file` of rules, stand in for Identity; none: calls are signed."""
         self._tokens = tokens
 
+    def inherit(self, other: "Engine") -> None:
+        """Go on in the place of `other`, an engine with other rules for the same traffic, which decides nothing more.
+
+        Retransmissions get what the first copies got, what is held is decided by the rules under which it came, and
+        certificates are known already, as far as the trust store of this engine believes them.
+        """
+        self._count, self._deviations, self._needs = other._count, other._deviations, other._needs
+        self._transactions = other._transactions
+        self._uas.inherit(self._transactions, self._count)
+        self._certificates, fresh = other._certificates, self._certificates
+        self._certificates.renew(fresh.trust, fresh.tolerate)
+        if self._transactions.held:  # they may name what is no longer there
+            self._credentials = {**other._credentials, **self._credentials}
+        if self._reports is not None and other._reports is not None:
+            self._reports = other._reports
+        if self._redirects is not None and other._redirects is not None:
+            self._redirects = other._redirects
+        if self._complaints is not None and other._complaints is not None:
+            self._complaints.inherit(other._complaints)
+
     def release(self, now: float) -> list[tuple[int, Verdict]]:
         """Give up waiting for everything: (need, verdict) of all that is held."""
         released = []

@@ -46,6 +46,13 @@ class Core(Protocol):
         """Give up on everything that is waited for."""
 
 
+class Attended(Protocol):
+    """Something with a descriptor that becomes readable."""
+
+    def fileno(self) -> int:
+        """The descriptor to watch for reading."""
+
+
 class Source(Protocol):
     """Where certificates and signatures come from; `done` is called once, from any thread."""
 
@@ -82,6 +89,7 @@ class QueueShell:
         self._parking: Parking[QueuedPacket] = Parking(max_held)
         self._mailbox: Mailbox[tuple[Ticket, Need, Answer]] = Mailbox()
         self._jobs: deque[Callable[[], None]] = deque()
+        self._attended: list[tuple[Attended, Callable[[], None]]] = []
         self._stop = False
         self._closing = False
         self._names = InterfaceNames() if interfaces else None
@@ -99,12 +107,15 @@ class QueueShell:
         held = {"held_now": len(self._parking), "overruns": sum(queue.overruns for queue in self._queues)}
         return {**self._count, **self._emitter.counters, **held}
 
-    def run(self) -> None:
-        """Work until `stop`; then release what is held, and unbind the queues with nothing left in them."""
+    def run(self, tick: Callable[[], None] | None = None) -> None:
+        """Work until `stop`; then release what is held, and unbind the queues with nothing left in them. `tick` is
+        called between packets, about once a second or oftener."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._mailbox, selectors.EVENT_READ, self._collect)
             for queue in self._queues:
                 selector.register(queue, selectors.EVENT_READ, queue.read)
+            for attended, call in self._attended:
+                selector.register(attended, selectors.EVENT_READ, call)
             try:
                 while not self._stop:
                     for key, _ in selector.select(self._patience()):
@@ -112,6 +123,8 @@ class QueueShell:
                     self._expire()
                     while self._jobs:
                         self._jobs.popleft()()
+                    if tick is not None:
+                        tick()
             finally:
                 self._shut_down()
 
@@ -124,6 +137,20 @@ class QueueShell:
         """Have `run` do this between two packets; from any thread or signal handler."""
         self._jobs.append(job)
         self._mailbox.wake()
+
+    def attend(self, attended: Attended, call: Callable[[], None]) -> None:
+        """Have `run` call this between two packets whenever the descriptor is readable."""
+        self._attended.append((attended, call))
+
+    def replace(self, engine: Core, source: Source, *, interfaces: bool = False) -> None:
+        """From the next packet on work with these; between two packets only (`soon`, `attend`). What is held goes on
+        waiting for what it was promised, and is decided by the new engine, which has to know it."""
+        self._engine, self._source = engine, source
+        if interfaces and self._names is None:
+            self._names = InterfaceNames()
+        elif not interfaces and self._names is not None:
+            self._names.close()
+            self._names = None
 
     def _patience(self) -> float:
         deadline = self._parking.next_deadline()

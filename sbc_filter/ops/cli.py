@@ -91,6 +91,14 @@ def parser() -> argparse.ArgumentParser:
     )
     _files(run)
 
+    status = _command(commands, "status", "show what the running filter does", _status)
+    status.add_argument("--watch", action="store_true", help="go on showing it")
+    status.add_argument("--json", action="store_true", help="print it as one line of JSON")
+    reload = _command(commands, "reload", "have the running filter read its files anew, all of them or none", _reload)
+    for asking in (status, reload):
+        _files(asking, rules=False)
+        asking.add_argument("--socket", type=Path, metavar="PATH", help="where it listens (default: as configured)")
+
     replay = _command(commands, "replay", "show what the rules would have done to a capture", _replay)
     replay.add_argument("capture", type=Path, metavar="CAPTURE", help="pcap or pcapng file, also compressed by gzip")
     replay.add_argument(
@@ -219,6 +227,18 @@ def _run(arguments: argparse.Namespace) -> int:
     from sbc_filter.ops.run import run
 
     return run(arguments)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from sbc_filter.ops.asking import status
+
+    return status(arguments)
+
+
+def _reload(arguments: argparse.Namespace) -> int:
+    from sbc_filter.ops.asking import reload
+
+    return reload(arguments)
 
 
 def _replay(arguments: argparse.Namespace) -> int:
