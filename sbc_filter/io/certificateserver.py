@@ -27,6 +27,7 @@ from sbc_filter.io.store import CertificateSource
 
 _LOG = logging.getLogger(__name__)
 CONNECTIONS = 1024  # at one time; each is a thread, most of them idle
+_BACKLOG = 512
 _IDLE = 60.0  # seconds after which a connection ends on which nothing is asked
 _GLANCE = 0.1  # seconds; `stop` is noticed after this at the latest
 _PATIENCE = 30.0  # seconds; every source answers sooner by its own deadline
@@ -40,20 +41,21 @@ class CertificateServer:
     and max-age, rounded up to the second, is what is left of the answer's life: so the client has the answer that the
     source gave. Beyond `CONNECTIONS` the next is closed unheard. A socket that an earlier process left behind is
     replaced; raises `EnvironmentFault` when somebody listens there, or the path cannot be used.
+
+    In place of the path it takes a socket that listens already: whoever keeps that open can have one server after
+    another at it, and who asks in between waits for the next.
     """
 
-    def __init__(self, path: Path | str, source: CertificateSource, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, where: Path | str | socket.socket, source: CertificateSource, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._source = source
         self._clock = clock
         self._lock = threading.Lock()
         self._callers: dict[str, list[Callable[[Answer], None]]] = {}
-        try:
-            _clear(Path(path))
-            self._server = _Server(str(path), self)
-        except OSError as error:
-            raise EnvironmentFault(f"{path} cannot be listened on: {error.strerror or error}") from None
-        self._path = Path(path)
-        self._inode = self._path.stat().st_ino
+        self._listener = listening(where) if not isinstance(where, socket.socket) else where
+        self._ours = None if isinstance(where, socket.socket) else (Path(where), Path(where).stat().st_ino)
+        self._server = _Server(self._listener, self)
 
     def serve_forever(self) -> None:
         """Answer until `stop`."""
@@ -68,8 +70,8 @@ class CertificateServer:
         self._server.server_close()
         self._server.hang_up()
         with contextlib.suppress(OSError):
-            if self._path.stat().st_ino == self._inode:  # else it is a successor's
-                self._path.unlink()
+            if self._ours is not None and self._ours[0].stat().st_ino == self._ours[1]:
+                self._ours[0].unlink()  # else it is a successor's
 
     def ask(self, url: str) -> tuple[Answer, int]:
         """The answer of the source, and for how many seconds it holds."""
@@ -97,6 +99,20 @@ class CertificateServer:
             done(answer)
 
 
+def listening(path: Path | str) -> socket.socket:
+    """A socket that listens at `path`, for this user alone; `EnvironmentFault` when somebody else does, or none can."""
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        _clear(Path(path))
+        listener.bind(str(path))
+        os.chmod(path, 0o600)  # before `listen` nobody can connect
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise EnvironmentFault(f"{path} cannot be listened on: {error.strerror or error}") from None
+    return listener
+
+
 def _clear(path: Path) -> None:
     """Remove a socket on which nobody listens any more."""
     try:
@@ -118,18 +134,14 @@ def _clear(path: Path) -> None:
 
 class _Server(ThreadingMixIn, UnixStreamServer):
     daemon_threads = True
-    request_queue_size = 512
 
-    def __init__(self, path: str, certificates: CertificateServer) -> None:
+    def __init__(self, listener: socket.socket, certificates: CertificateServer) -> None:
         self.certificates = certificates
         self._free = threading.BoundedSemaphore(CONNECTIONS)
         self._open: set[socket.socket] = set()
-        super().__init__(path, _Handler)
-
-    def server_bind(self) -> None:
-        """For this user alone: before `listen` nobody can connect."""
-        super().server_bind()
-        os.chmod(str(self.server_address), 0o600)
+        super().__init__("", _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for the connection, if one is free."""
