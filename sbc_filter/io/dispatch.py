@@ -7,12 +7,14 @@ that is handed on stays where it is in the kernel: only its number travels.
 
 import re
 import selectors
+import signal
+import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from struct import Struct
-from typing import Protocol
 
+from sbc_filter.io.channel import Channel
 from sbc_filter.io.netlink import QueueChannel, QueueSettings
 
 # As INVITE, ACK, CANCEL and their answers write it: alike, since a call is told by it (RFC 3261 §8.1.1.4).
@@ -43,26 +45,13 @@ def shard(message: bytes, workers: int) -> int:
     return zlib.crc32(found[1] if found is not None else message) % workers
 
 
-class _Control(Protocol):
-    """Where the dispatcher is told what to do."""
-
-    def fileno(self) -> int:
-        """The descriptor to watch for reading."""
-
-
 class Dispatcher:
-    """Hands on what comes to `feeds`, until `stop`; raises `EnvironmentFault` when a queue cannot be bound.
+    """Hands on what comes to `feeds`, until it is told to `stop`, or nobody is there any more to tell it; is told who
+    is `alive`, and says `beat`. Raises `EnvironmentFault` when a queue cannot be bound."""
 
-    `control` is called by `told` whenever its descriptor is readable, `tick` about once a second.
-    """
-
-    def __init__(
-        self, feeds: Sequence[QueueSettings], workers: int, control: _Control, told: Callable[[], None]
-    ) -> None:
-        self._control = control
-        self._told = told
+    def __init__(self, feeds: Sequence[QueueSettings], workers: int, channel: Channel) -> None:
+        self._channel = channel
         self._stop = False
-        self.handed_on = 0
         queues = [worker_queues(feeds, worker) for worker in range(workers)]
         self._feeds: list[_Feed] = []
         try:
@@ -72,37 +61,49 @@ class Dispatcher:
             self._close()
             raise
 
-    @property
-    def overruns(self) -> int:
-        """How often the kernel said that it could not hand over packets."""
-        return sum(feed.overruns for feed in self._feeds)
-
-    def alive(self, workers: Sequence[int]) -> None:
-        """From now on these workers get the packets; those of the others go to the next of them."""
-        for feed in self._feeds:
-            feed.alive(workers)
-
-    def stop(self) -> None:
-        """Make `run` return, when everything that waits has been handed on."""
-        self._stop = True
-
-    def run(self, tick: Callable[[], None], every: float = 1.0) -> None:
-        """Work until `stop`."""
+    def run(self, every: float) -> None:
+        """Work; a `beat` comes about each `every` seconds."""
+        signal.signal(signal.SIGTERM, lambda *_: self.stop())
+        signal.signal(signal.SIGINT, lambda *_: self.stop())
+        beat = 0.0
         with selectors.DefaultSelector() as selector:
-            selector.register(self._control, selectors.EVENT_READ, self._told)
+            selector.register(self._channel, selectors.EVENT_READ, self._listen)
             for feed in self._feeds:
                 selector.register(feed, selectors.EVENT_READ, feed.read)
             try:
                 while not self._stop:
                     for key, _ in selector.select(every):
                         key.data()
-                    self.handed_on = sum(feed.handed_on for feed in self._feeds)
-                    tick()
+                    if time.monotonic() - beat >= every:
+                        beat = time.monotonic()
+                        self._beat()
             finally:
                 for feed in self._feeds:
                     feed.refuse()
                     feed.read()
+                self._beat()
                 self._close()
+
+    def stop(self) -> None:
+        """Make `run` return, when everything that waits has been handed on; from a signal handler as well."""
+        self._stop = True
+
+    def _listen(self) -> None:
+        for message in self._channel.receive():
+            if message["do"] == "stop":
+                self.stop()
+            elif message["do"] == "alive":
+                for feed in self._feeds:
+                    feed.alive(message["workers"])
+        if self._channel.closed:
+            self.stop()
+
+    def _beat(self) -> None:
+        counters = {
+            "handed-on": sum(feed.handed_on for feed in self._feeds),
+            "overruns": sum(feed.overruns for feed in self._feeds),
+        }
+        self._channel.send(**{"is": "beat", "counters": counters, "kinds": []})
 
     def _close(self) -> None:
         for feed in self._feeds:
@@ -128,6 +129,7 @@ class _Feed:
             raise
 
     def fileno(self) -> int:
+        """The descriptor to watch for reading."""
         return self._channel.fileno()
 
     @property

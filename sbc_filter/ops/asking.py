@@ -14,6 +14,7 @@ from rich.table import Table
 
 from sbc_filter.ops import config, control
 from sbc_filter.ops.records import Kind
+from sbc_filter.ops.reload import REFUSED
 
 _EVERY = 1.0  # seconds
 _SHOWN = 20  # fates of calls
@@ -42,7 +43,7 @@ def reload(arguments: argparse.Namespace) -> int:
     for problem in problems:
         print(f"sbc-filter: {problem}", file=sys.stderr)
     if problems:
-        print("sbc-filter: reload refused: everything stays as it was", file=sys.stderr)
+        print(f"sbc-filter: {REFUSED}", file=sys.stderr)
     else:
         print("reloaded")
     return 1 if problems else 0

@@ -49,8 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
         _listen_to_signals(supervisor, Terminal())
         if arguments.firewall:
             stack.callback(iptables.remove)
-        supervisor.run(stack.enter_context(_status_line(console, supervisor.status_line)))
-    _say(console, f"stopped; {supervisor.status_line()}")
+        supervisor.run(stack.enter_context(_status_line(console, supervisor.totals.sentence)))
+    _say(console, f"stopped; {supervisor.totals.sentence()}")
     for line in findings(supervisor.totals.counters):
         _say(console, line)
     return 0
@@ -64,7 +64,7 @@ def _listen_to_signals(supervisor: Supervisor, terminal: Terminal) -> None:
             supervisor.stop()
         else:
             supervisor.reopen()
-            supervisor.reload()
+            supervisor.reloading()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.stop())

@@ -14,9 +14,11 @@ class Notifier:
         self._where = "\0" + where[1:] if where.startswith("@") else where
         self._watchdog = _interval()
         self._next = 0.0
+        self.is_ready = False
 
     def ready(self, status: str) -> None:
         """It runs, or goes on after a reload."""
+        self.is_ready = True
         self._say("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
