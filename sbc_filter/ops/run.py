@@ -18,9 +18,9 @@ from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io import iptables
 from sbc_filter.io.emit import Emitter
+from sbc_filter.io.memories import Memories
 from sbc_filter.io.needs import Needs
 from sbc_filter.io.nfqueue import QueueShell
-from sbc_filter.io.seen import SharedSeen
 from sbc_filter.ops import config
 from sbc_filter.ops.bypass import watched
 from sbc_filter.ops.journal import Journal
@@ -63,9 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
         plan = setup.plan()
         emitter = Emitter(plan.mark)
         stack.callback(emitter.close)
-        seen = SharedSeen(_seen_file(configuration.queue.number))
-        stack.callback(seen.close)
-        engine = setup.engine(os.urandom(32), seen)
+        memories = Memories.shared(_runtime_folder(), configuration.queue.number)
+        stack.callback(memories.close)
+        engine = setup.engine(os.urandom(32), memories)
         shell = QueueShell(engine, source, emitter, sink, queues=plan.queues, interfaces=setup.tells_interfaces_apart)
         # Before the rules are in force: from here on nothing but the end of `shell.run` leads out.
         _listen_to_signals(shell, terminal, lambda: _say(console, journal.reopen()))
@@ -108,11 +108,10 @@ def _say(console: Console, sentence: str) -> None:
         console.print(sentence)
 
 
-def _seen_file(queue: int) -> Path | None:
-    """In the folder that systemd makes for this service alone, so that a restart forgets no token; without one, None:
-    in memory, where no other filter of this host meets it by accident."""
+def _runtime_folder() -> Path | None:
+    """The folder that systemd makes for this service alone; None without one."""
     folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    return Path(folder, f"seen-{queue}") if folder else None
+    return Path(folder) if folder else None
 
 
 def _journal(where: Path | None) -> Journal:
