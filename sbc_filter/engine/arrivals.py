@@ -1,5 +1,6 @@
 """What arrived lately with which Identity, by what tells the leg that leaves to be of the same call (`preserve`)."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from sbc_filter.engine.memory import Memory
@@ -42,7 +43,7 @@ class LocalArrivals:
         """See `Arrivals`."""
         now = arrival.arrived
         kept = joined(self.get(key, now), arrival)
-        self._known.put(key, kept, now + LIFETIME, now, len(key[1]) + sum(map(_weight, kept)))
+        self._known.put(key, kept, expiry(kept), now, len(key[1]) + sum(map(_weight, kept)))
 
     def get(self, key: Key, now: float) -> tuple[Arrival, ...]:
         """See `Arrivals`."""
@@ -64,9 +65,14 @@ def joined(known: tuple[Arrival, ...], arrival: Arrival) -> tuple[Arrival, ...]:
     return (*others, arrival)
 
 
-def crowd(arrivals: list[Arrival]) -> Arrival:
+def crowd(arrivals: Sequence[Arrival]) -> Arrival:
     """Several arrivals as one that is like no other."""
     return Arrival(("", b""), max(each.arrived for each in arrivals), None, None)
+
+
+def expiry(arrivals: Sequence[Arrival]) -> float:
+    """When the last of them is forgotten: not the one that came last, if that had to wait for its certificate."""
+    return max(each.arrived for each in arrivals) + LIFETIME
 
 
 def _weight(arrival: Arrival) -> int:

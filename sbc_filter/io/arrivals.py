@@ -10,7 +10,7 @@ itself: what was overwritten meanwhile, or is what somebody sent and not what we
 from collections.abc import Iterator
 from struct import Struct
 
-from sbc_filter.engine.arrivals import LIFETIME, Arrival, Key, alive, crowd, joined
+from sbc_filter.engine.arrivals import LIFETIME, Arrival, Key, alive, crowd, expiry, joined
 from sbc_filter.io.table import BUCKET, DIGEST, ENTRY, FIRST, WAYS, Table
 
 SHARDS, SHARD = 16, 4 << 20  # 64 MiB, as far as it is written to
@@ -27,6 +27,7 @@ _ARRIVAL = Struct("<dBIIII")  # when, what there is, bytes of peer, Call-ID and 
 _LENGTH = Struct("<I")
 _HAS_TOKENS, _HAS_DATE = 1, 2
 _LATER = 60.0  # seconds; an expiry so far beyond what can be was written by another clock
+_ENDLESS = 1 << 62  # positions
 PATIENCE = 0.05  # seconds
 
 
@@ -71,9 +72,10 @@ class SharedArrivals:
 
     def _add(self, shard: int, digest: bytes, arrival: Arrival) -> None:
         memory, write, now = self._table.memory, self._table.write, arrival.arrived
-        record = encode(joined(self._get(shard, digest, now), arrival))
+        kept = joined(self._get(shard, digest, now), arrival)
+        record = encode(kept)
         if len(record) > self._ring // 4:
-            record = encode((crowd([arrival]),))  # no datagram is so long; a doubt takes less room
+            record = encode((crowd(kept),))  # no datagram is so long; a doubt takes less room
         position = self._append(shard, digest, record)
         bucket = self._bucket(shard, digest)
         entry = self._table.find(digest, bucket)
@@ -82,12 +84,12 @@ class SharedArrivals:
             write(entry + _END_AT, _END.pack(0.0))
             write(entry, _ENTRY.pack(digest, position, 0.0))
         write(entry + _POSITION_AT, _WORD.pack(position))
-        write(entry + _END_AT, _END.pack(now + LIFETIME))
+        write(entry + _END_AT, _END.pack(expiry(kept)))
 
     def _append(self, shard: int, digest: bytes, body: bytes) -> int:
         """Write a record into the ring, in one piece; its position, which only grows."""
         size = _RECORD.size + len(body)
-        head: int = _WORD.unpack_from(self._table.memory, shard)[0]
+        head: int = _WORD.unpack_from(self._table.memory, shard)[0] % _ENDLESS
         if head % self._ring + size > self._ring:
             head += self._ring - head % self._ring
         record = _RECORD.pack(self._seal(digest, head, body), head, len(body)) + body
