@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import chain
 
+from sbc_filter.engine.arrivals import Arrivals
 from sbc_filter.engine.bypassing import bypassed
 from sbc_filter.engine.case import Case, Decision, record
 from sbc_filter.engine.certificates import CertificateMemory
@@ -77,8 +78,10 @@ class Engine:
         profile: Profile = NANP,
         held_limit: int = HELD_LIMIT,
         seen: Seen | None = None,
+        arrivals: Arrivals | None = None,
     ) -> None:
-        """`seen` is what tells replays; without one, this engine remembers tokens for itself."""
+        """`seen` is what tells replays, `arrivals` what `preserve` remembers; without them, this engine remembers for
+        itself."""
         self._count: Counter[str] = Counter()
         self._deviations: Counter[tuple[str, ...]] = Counter()  # those of one call together: one look-up a call
         self._rules = rules
@@ -93,7 +96,7 @@ class Engine:
         self._uas = Uas(secret, self._transactions, self._count)
         self._reports = Reports() if any(rule.reports for rule in rules.rules) else None
         preserving = [rule for rule in rules.rules if rule.sign.preserve is not None]
-        self._preserver = Preserver(preserving, profile) if preserving else None
+        self._preserver = Preserver(preserving, profile, arrivals) if preserving else None
         self._tokens: Mapping[str, str] = {}
         redirecting = any(rule.redirects and rule.mode is _ENFORCE for rule in rules.rules)
         self._redirects = Redirects() if redirecting else None

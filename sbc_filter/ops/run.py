@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.status import Status
 
 from sbc_filter.io import iptables
-from sbc_filter.io.seen import SharedSeen
+from sbc_filter.io.memories import Memories
 from sbc_filter.ops import config, privileges
 from sbc_filter.ops.records import findings, numbered
 from sbc_filter.ops.reload import Files
@@ -36,8 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     keep_list(setup.configuration)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(_own_folder())
-        seen = SharedSeen(_seen_file(setup.configuration.queue.number))
-        stack.callback(seen.close)
+        memories = Memories.shared(_runtime_folder(), setup.configuration.queue.number)
+        stack.callback(memories.close)
 
         def applied(setup: Setup) -> None:
             """Put the rules in force, or say how they stand."""
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
                 iptables.apply(setup.plan())
             _say_what_runs(console, setup, own_firewall=arguments.firewall)
 
-        supervisor = Supervisor(setup, files, seen, folder, lambda sentence: _say(console, sentence), applied)
+        supervisor = Supervisor(setup, files, memories, folder, lambda sentence: _say(console, sentence), applied)
         _listen_to_signals(supervisor, Terminal())
         if arguments.firewall:
             stack.callback(iptables.remove)
@@ -89,15 +89,10 @@ def _own_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _seen_file(queue: int) -> Path | None:
-    """In the folder that systemd makes for this service alone, so that a restart forgets no token; without one, None:
-    in memory, where no other filter of this host meets it by accident."""
-    folder = _runtime_directory()
-    return Path(folder, f"seen-{queue}") if folder else None
-
-
-def _runtime_directory() -> str | None:
-    return os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0] or None
+def _runtime_folder() -> Path | None:
+    """The one that systemd makes for this service alone, so that a restart forgets no token; None without one."""
+    folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(folder) if folder else None
 
 
 def _say_what_runs(console: Console, setup: Setup, *, own_firewall: bool) -> None:

@@ -16,8 +16,8 @@ from sbc_filter.errors import EnvironmentFault, FilterError
 from sbc_filter.io.channel import Channel, Message
 from sbc_filter.io.children import Child
 from sbc_filter.io.dispatch import Dispatcher, worker_queues
+from sbc_filter.io.memories import Memories
 from sbc_filter.io.netlink import QueueSettings, queue_statistics
-from sbc_filter.io.seen import SharedSeen
 from sbc_filter.ops.bypass import EVERY, State, said
 from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
 from sbc_filter.ops.control import ControlServer, Reply, default_path
@@ -39,7 +39,7 @@ class Supervisor:
         self,
         setup: Setup,
         files: Files,
-        seen: SharedSeen,
+        memories: Memories,
         folder: Path,
         say: Callable[[str], None],
         applied: Callable[[Setup], None],
@@ -51,7 +51,7 @@ class Supervisor:
         self.notifier = Notifier()
         self.family = Family(self._heard, self._lost, say)
         self.reloading = Reload(self)
-        self._seen = seen
+        self._memories = memories
         self._secret = os.urandom(32)
         self._since = time.time()
         self._certificates = CertificateProcess(folder)
@@ -238,7 +238,7 @@ class Supervisor:
             try:
                 sources = from_process(self._certificates.path)
                 queues, tokens = self._worker_queues(at), self._bypass.tokens
-                worker = Worker(self.setup, self.files, queues, self._secret, self._seen, sources, channel, tokens)
+                worker = Worker(self.setup, self.files, queues, self._secret, self._memories, sources, channel, tokens)
             except FilterError as error:
                 return _give_up(channel, error)
             worker.run()

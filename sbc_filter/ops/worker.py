@@ -20,10 +20,10 @@ from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault, FilterError
 from sbc_filter.io.channel import Channel, Message
 from sbc_filter.io.emit import Emitter
+from sbc_filter.io.memories import Memories
 from sbc_filter.io.needs import Needs
 from sbc_filter.io.netlink import QueueSettings
 from sbc_filter.io.nfqueue import QueueShell
-from sbc_filter.io.seen import SharedSeen
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops.config import Configuration, reason
 from sbc_filter.ops.journal import Journal
@@ -50,14 +50,14 @@ class Worker:
         files: Files,
         queues: Sequence[QueueSettings],
         secret: bytes,
-        seen: SharedSeen,
+        memories: Memories,
         sources: Sources,
         channel: Channel,
         tokens: dict[str, str],
     ) -> None:
         """`files` are those that `setup` was read from; `tokens` those that stand in for Identity now."""
         self._files = files
-        self._secret, self._seen, self._sources = secret, seen, sources
+        self._secret, self._memories, self._sources = secret, memories, sources
         self._channel = channel
         self._setup = setup
         self._pending: Setup | None = None
@@ -100,7 +100,7 @@ class Worker:
         return Needs(self._sources(configuration), signers(configuration.file, setup.credentials, configuration.remote))
 
     def _made(self, setup: Setup) -> Engine:
-        engine = setup.engine(self._secret, self._seen)
+        engine = setup.engine(self._secret, self._memories)
         engine.bypass(self._tokens)
         return engine
 

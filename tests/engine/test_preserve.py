@@ -22,8 +22,9 @@ from support.calls import (
     result,
 )
 
+from sbc_filter.engine.arrivals import CAPACITY, LIFETIME, Arrivals, LocalArrivals
 from sbc_filter.engine.pipeline import Engine
-from sbc_filter.engine.preserving import CAPACITY, LIFETIME, RECENT, Preserver
+from sbc_filter.engine.preserving import RECENT, Preserver
 from sbc_filter.engine.verdict import Answer, Need
 from sbc_filter.errors import Detail
 
@@ -42,8 +43,8 @@ KEPT, DOUBT = ("already-signed", "preserved"), ("unsigned", "ambiguous")
 SIGNED = ("signed", None)
 
 
-def preserving(by: str = "session-id", rules: str = VERIFY) -> Engine:
-    return make_engine(f'{rules}{SIGN}preserve = "{by}"\n')
+def preserving(by: str = "session-id", rules: str = VERIFY, arrivals: Arrivals | None = None) -> Engine:
+    return make_engine(f'{rules}{SIGN}preserve = "{by}"\n', arrivals=arrivals)
 
 
 def after(engine: Engine, *calls: bytes, now: float = NOW) -> Engine:
@@ -278,20 +279,19 @@ def test_route_advance_gets_the_token_again() -> None:
 
 def test_memory_is_bounded() -> None:
     """By weight: tokens of 30 kB each, more of them than there is room for; the last ones are known."""
-    engine = preserving()
+    memory = LocalArrivals()
+    engine = preserving(arrivals=memory)
     long = "x" * 30_000
     calls = 2 * CAPACITY // len(long)
     for number in range(calls):
         after(engine, invite(f"Session-ID: {number:032x}", f"Identity: {number}{long}", number=number))
-    preserver = engine._preserver
-    assert preserver is not None
     kept = [
         arrival
-        for part in (preserver._known._young, preserver._known._old)
+        for part in (memory._known._young, memory._known._old)
         for _, all_, _ in part.values()
         for arrival in all_
     ]
-    assert 0 < sum(len(token) for arrival in kept for token in arrival.tokens) <= CAPACITY
+    assert 0 < sum(len(token) for arrival in kept for token in arrival.tokens or ()) <= CAPACITY
     last = invite(f"Session-ID: {calls - 1:032x}", number=calls)
     assert left(engine, last)[1] == KEPT
 
