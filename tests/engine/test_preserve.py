@@ -3,6 +3,8 @@
 Each test is a transcript: INVITEs arrive, the SBC makes new ones without Identity, and this is what leaves.
 """
 
+from collections.abc import Iterator
+
 import pytest
 from support.calls import (
     CALLED,
@@ -22,11 +24,13 @@ from support.calls import (
     result,
 )
 
-from sbc_filter.engine.arrivals import CAPACITY, LIFETIME, Arrivals, LocalArrivals
+from sbc_filter import engine
+from sbc_filter.engine.arrivals import LIFETIME
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.preserving import RECENT, Preserver
 from sbc_filter.engine.verdict import Answer, Need
 from sbc_filter.errors import Detail
+from sbc_filter.io.arrivals import SharedArrivals
 
 A, B, NIL = "a" * 32, "b" * 32, "0" * 32
 SESSION = f"Session-ID: {A};remote={NIL}"
@@ -43,8 +47,20 @@ KEPT, DOUBT = ("already-signed", "preserved"), ("unsigned", "ambiguous")
 SIGNED = ("signed", None)
 
 
-def preserving(by: str = "session-id", rules: str = VERIFY, arrivals: Arrivals | None = None) -> Engine:
-    return make_engine(f'{rules}{SIGN}preserve = "{by}"\n', arrivals=arrivals)
+@pytest.fixture(params=["local", "shared"], autouse=True)
+def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test with the memory of one process and with that of several."""
+    if request.param == "local":
+        yield
+        return
+    shared = SharedArrivals()
+    monkeypatch.setattr(engine.preserving, "LocalArrivals", lambda: shared)
+    yield
+    shared.close()
+
+
+def preserving(by: str = "session-id", rules: str = VERIFY) -> Engine:
+    return make_engine(f'{rules}{SIGN}preserve = "{by}"\n')
 
 
 def after(engine: Engine, *calls: bytes, now: float = NOW) -> Engine:
@@ -275,25 +291,6 @@ def test_route_advance_gets_the_token_again() -> None:
     for number in (2, 3, 4):
         message = invite(SESSION, number=number)
         assert left(engine, message, NOW + number) == (added(message, THEIRS), KEPT)
-
-
-def test_memory_is_bounded() -> None:
-    """By weight: tokens of 30 kB each, more of them than there is room for; the last ones are known."""
-    memory = LocalArrivals()
-    engine = preserving(arrivals=memory)
-    long = "x" * 30_000
-    calls = 2 * CAPACITY // len(long)
-    for number in range(calls):
-        after(engine, invite(f"Session-ID: {number:032x}", f"Identity: {number}{long}", number=number))
-    kept = [
-        arrival
-        for part in (memory._known._young, memory._known._old)
-        for _, all_, _ in part.values()
-        for arrival in all_
-    ]
-    assert 0 < sum(len(token) for arrival in kept for token in arrival.tokens or ()) <= CAPACITY
-    last = invite(f"Session-ID: {calls - 1:032x}", number=calls)
-    assert left(engine, last)[1] == KEPT
 
 
 def test_nothing_is_paid_where_no_rule_preserves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support.calls import NOW, SIGN, VERIFY, added, arriving, identity, invite, leaving, make_engine, result
 from support.dying import dies_after
 
-from sbc_filter.engine.arrivals import LIFETIME, MOST, Arrival, Arrivals, LocalArrivals, joined
+from sbc_filter.engine.arrivals import CAPACITY, LIFETIME, MOST, Arrival, Arrivals, LocalArrivals, joined
 from sbc_filter.io.arrivals import SharedArrivals, decode, encode
 from sbc_filter.io.table import FIRST
 
@@ -142,6 +142,17 @@ def test_the_encoding_loses_nothing(arrivals: tuple[Arrival, ...]) -> None:
 
 
 # --- of bounded size ---
+
+
+def test_the_memory_of_one_process_is_bounded() -> None:
+    """By weight: tokens of 30 kB each, more of them than there is room for; the last ones are known."""
+    memory, long = LocalArrivals(), "x" * 30_000
+    calls = 2 * CAPACITY // len(long)
+    for number in range(calls):
+        memory.add(key(number), came(number, long))
+    kept = [arrivals for part in (memory._known._young, memory._known._old) for _, arrivals, _ in part.values()]
+    assert 0 < sum(len(token) for (arrival,) in kept for token in arrival.tokens or ()) <= CAPACITY
+    assert told(memory.get(key(calls - 1), NOW)) == [long]
 
 
 @pytest.fixture
