@@ -1,20 +1,17 @@
 """Several workers: each packet of a call at the same one, in order; who ends or is stuck is replaced."""
 
-import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support import calls
 from support.netns import LIVE, endpoint, eventually, three_hosts
-from support.runs import started
+from support.runs import asked, processes, started
 
 from sbc_filter.ops.lab import Lab
 
@@ -38,17 +35,6 @@ def configured(folder: Path, workers: int) -> Path:
     return folder / "c.toml"
 
 
-def status(file: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "sbc_filter", "status", "--json", "--config", str(file)]
-    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout)
-    assert isinstance(found, dict)
-    return found
-
-
-def processes(file: Path) -> dict[str, dict[str, Any]]:
-    return {each["name"]: each for each in status(file)["processes"]}
-
-
 def test_each_packet_of_a_call_in_order_at_one_worker(lab: Lab, tmp_path: Path) -> None:
     """One trunk, so that the kernel alone would give all to one; 100 calls of six packets each, mixed."""
     file = configured(tmp_path, 2)
@@ -65,7 +51,7 @@ def test_each_packet_of_a_call_in_order_at_one_worker(lab: Lab, tmp_path: Path) 
             seen.setdefault(lines[b"Call-ID"], []).append(lines[b"X-Turn"])
         assert len(seen) == 100
         assert set(map(tuple, seen.values())) == {tuple(b"%d" % turn for turn in range(6))}
-        assert eventually(lambda: status(file)["counters"].get("packets") == 600, 5)
+        assert eventually(lambda: asked(file)["counters"].get("packets") == 600, 5)
         found = processes(file)
     assert found.keys() == {"certificates", "worker 1", "worker 2", "dispatcher"}
     assert min(found[f"worker {at}"]["counters"]["packets"] for at in (1, 2)) > 150
@@ -82,7 +68,7 @@ def test_what_one_worker_answers_it_absorbs(lab: Lab, tmp_path: Path) -> None:
             assert answer.startswith(b"SIP/2.0 403 Forbidden\r\n")
             tag = answer.partition(b"\r\nTo: ")[2].partition(b"\r\n")[0].rpartition(b";tag=")[2].decode()
             carrier.sendto(calls.follow_up(invite, "ACK", tag), SBC)
-        assert eventually(lambda: status(file)["counters"].get("ack-absorbed") == 30, 5)
+        assert eventually(lambda: asked(file)["counters"].get("ack-absorbed") == 30, 5)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
