@@ -26,6 +26,7 @@ from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask_for, certificate_source
 
 SECRET = b"sbc-filter replay"  # our To tags are the same in every replay
+_FRESH = 3600.0  # seconds of the capture: what is replayed is judged by the folder as it is now
 _EVERY = 512  # frames between two states of the progress bar
 
 
@@ -53,7 +54,7 @@ def replay(arguments: argparse.Namespace) -> int:
             console.print(f"warning: {fault}", markup=False)
         clock = Clock(arguments.at)
         source = certificate_source(
-            configuration.certificates, fetch=arguments.fetch, offline=not arguments.fetch, clock=clock
+            configuration.certificates, fetch=arguments.fetch, offline=not arguments.fetch, clock=clock, fresh=_FRESH
         )
         needs = Needs(source, {}, clock)  # nobody is to sign calls that are over
         stack.callback(needs.close)

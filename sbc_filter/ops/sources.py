@@ -7,25 +7,35 @@ from collections.abc import Callable
 from sbc_filter.engine.verdict import Answer, Need
 from sbc_filter.errors import Detail
 from sbc_filter.io.cache import CachingSource
+from sbc_filter.io.certificatesocket import SocketSource
 from sbc_filter.io.command import CommandSource
 from sbc_filter.io.fetch import Fetcher
+from sbc_filter.io.folder import FRESH, DirectorySource
 from sbc_filter.io.needs import Needs
-from sbc_filter.io.store import CertificateSource, DirectorySource, FirstOf, RefusingSource
+from sbc_filter.io.store import CertificateSource, FirstOf, RefusingSource
 from sbc_filter.ops.config import CertificateSettings
 
 _PATIENCE = 30.0  # seconds; every source answers sooner by its own deadline
 
 
 def certificate_source(
-    settings: CertificateSettings, *, fetch: bool, offline: bool = False, clock: Callable[[], float] = time.time
+    settings: CertificateSettings,
+    *,
+    fetch: bool,
+    offline: bool = False,
+    clock: Callable[[], float] = time.time,
+    fresh: float = FRESH,
 ) -> CertificateSource:
-    """The folder first, then the command, then, only with `fetch`, the network with its cache on disk.
+    """The folder first, then the socket, the command, and, only with `fetch`, the network with its cache on disk.
 
-    `offline`: the folder alone, for who knows where the command asks?
+    `offline`: the folder alone, for who knows where socket and command ask? `fresh`: for how many seconds a file is
+    believed before it is looked at again.
     """
     sources: list[CertificateSource] = []
     if settings.directory is not None:
-        sources.append(DirectorySource(settings.directory, clock))
+        sources.append(DirectorySource(settings.directory, clock, fresh))
+    if settings.socket is not None and not offline:
+        sources.append(SocketSource(settings.socket, clock=clock))
     if settings.command and not offline:
         sources.append(CommandSource(settings.command, clock=clock))
     if fetch:
@@ -38,7 +48,7 @@ def certificate_source(
         sources.append(CachingSource(fetcher, settings.cache, clock))
     if not sources:
         return RefusingSource(clock)
-    return sources[0] if len(sources) == 1 else FirstOf(sources)
+    return sources[0] if len(sources) == 1 else FirstOf(sources, clock)
 
 
 def ask(source: CertificateSource, url: str) -> Answer:
