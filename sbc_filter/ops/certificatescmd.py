@@ -13,7 +13,15 @@ from typing import NamedTuple
 from rich.console import Console
 
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import ConfigurationError, EnvironmentFault, FilterError, Problem, UsageFault, VerificationError
+from sbc_filter.errors import (
+    ConfigurationError,
+    Detail,
+    EnvironmentFault,
+    FilterError,
+    Problem,
+    UsageFault,
+    VerificationError,
+)
 from sbc_filter.io.cache import CachingSource
 from sbc_filter.io.cachefiles import cached_files, cached_path
 from sbc_filter.io.folder import INDEX, IndexFault, read_index, read_pem
@@ -171,7 +179,10 @@ def _fetch(place: _Place, arguments: argparse.Namespace) -> int:
     _chain(place, answer.pem)
     told = verdict(answer.pem, place.trust, time.time())
     _say(place, "verdict", told)
-    _say(place, "kept in", str(_keep(settings.cache, url, answer)))
+    if Detail.CERTIFICATE_UNREADABLE in told.partition(":")[0]:
+        _say(place, "kept", "no: what is in the cache stays as it is")
+    else:
+        _say(place, "kept in", str(_keep(settings.cache, url, answer)))
     return 0 if told.startswith(TRUSTED) else 1
 
 
