@@ -44,7 +44,7 @@ HOST = "certificates.example.org"
 BY_FOLDER, BY_INDEX, BY_SOCKET, BY_COMMAND, NOWHERE = (
     f"https://{HOST}/{name}.pem" for name in ("folder", "index", "socket", "command", "nowhere")
 )
-_CALL = re.compile(r"(connect|sendto|sendmsg|sendmmsg|bind)\((.*)")
+_CALL = re.compile(r"(connect|sendto|sendmsg|sendmmsg)\((.*)")
 _FAMILY = re.compile(r"(?:sa_family|msg_name=\{sa_family)=(\w+)")
 
 
