@@ -212,8 +212,8 @@ def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest
     folder = tmp_path / "lab"
     assert main(["pki", str(folder)]) == 0
     file = folder / "sbc-filter.toml"
-    more = 'directory = "certificates"\nsocket = "file"\nwarm = "urls.txt"\n'
-    file.write_text(file.read_text().replace('directory = "certificates"\n', more))
+    more = 'socket = "file"\nwarm = "urls.txt"\ndirectory = "certificates"'
+    file.write_text(file.read_text().replace('directory = "certificates"', more))
     (folder / "file").write_text("")
     (folder / "urls.txt").write_text("https://certs.example.org/a.pem\nhttps://certs.example.org/a.pem?b\n")
     (folder / "certificates" / "index.toml").write_text('"https://certs.example.org/a.pem" = "a.pem"\n')
