@@ -11,13 +11,12 @@ from pathlib import Path
 
 from sbc_filter.errors import FilterError
 from sbc_filter.io.certificateserver import CertificateServer, listening
-from sbc_filter.io.certificatesocket import SocketSource
 from sbc_filter.io.channel import Channel
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops import privileges
 from sbc_filter.ops.config import Configuration
 from sbc_filter.ops.setup import Setup
-from sbc_filter.ops.sources import certificate_source
+from sbc_filter.ops.sources import certificate_source, worker_source
 
 _BEAT = 1.0  # seconds
 
@@ -34,7 +33,7 @@ class CertificateProcess:
         try:
             privileges.surrender()
             settings = setup.configuration.certificates
-            source = certificate_source(settings, fetch=settings.fetch)
+            source = certificate_source(settings, fetch=settings.fetch, folder=False)
         except FilterError as error:
             channel.send(**{"is": "failed", "sentence": str(error)})
             return 3
@@ -53,8 +52,8 @@ class CertificateProcess:
 
 
 def from_process(path: Path) -> Callable[[Configuration], CertificateSource]:
-    """Where workers get certificates, whatever the configuration says: at this socket."""
-    return lambda _: SocketSource(path)
+    """Where workers get certificates: a folder they read themselves, all else from the process that answers here."""
+    return lambda configuration: worker_source(configuration.certificates, path)
 
 
 def _until_told(channel: Channel) -> None:

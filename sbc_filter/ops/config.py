@@ -71,6 +71,8 @@ class CertificateSettings:
     allowed_networks: tuple[IpNetwork, ...] = ()
     web_ca: Path | None = None
     tolerate: frozenset[str] = frozenset()
+    socket: Path | None = None
+    warm: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +289,8 @@ def _certificates(table: Table, folder: Path) -> CertificateSettings:
         read_networks(table, "allowed_networks"),
         _path(table, "web_ca", folder),
         table.choices("tolerate", x5u.TOLERABLE) or default.tolerate,
+        _path(table, "socket", folder),
+        _path(table, "warm", folder),
     )
     table.close()
     return settings

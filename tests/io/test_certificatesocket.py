@@ -13,9 +13,11 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
+from support.netns import eventually
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail, EnvironmentFault
+from sbc_filter.io import certificateserver
 from sbc_filter.io.certificateserver import CertificateServer
 from sbc_filter.io.certificatesocket import SocketSource
 from sbc_filter.io.store import MAX_PEM, CertificateSource
@@ -247,6 +249,21 @@ def test_a_client_that_says_nothing_holds_up_no_other(tmp_path: Path) -> None:
         begin = time.monotonic()
         assert ask(source).pem == PEM
         assert time.monotonic() - begin < 1
+
+
+def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificateserver, "CONNECTIONS", 3)
+    with serving(tmp_path / "s", Told(Answer(PEM, None, NOW + 9))), contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(4)]
+        for client in clients:
+            client.settimeout(5)
+            client.connect(str(tmp_path / "s"))
+        assert clients[3].recv(1) == b""
+        clients[0].sendall(b"GET /certificate?url=a HTTP/1.1\r\nConnection: close\r\n\r\n")
+        assert clients[0].recv(12) == b"HTTP/1.1 200"
+        clients[0].close()
+        source = stack.enter_context(asking(tmp_path / "s"))
+        assert eventually(lambda: ask(source).pem == PEM)
 
 
 # Strangers who answer our client

@@ -254,7 +254,7 @@ def serving(path: Path, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A process that answers for certificates at a Unix socket."""
     program = (
         "import sys; from pathlib import Path; from sbc_filter.io.certificateserver import CertificateServer; "
-        "from sbc_filter.io.store import DirectorySource; "
+        "from sbc_filter.io.folder import DirectorySource; "
         "CertificateServer(sys.argv[1], DirectorySource(Path(sys.argv[2]))).serve_forever()"
     )
     process = subprocess.Popen([sys.executable, "-c", program, str(path), str(folder)])

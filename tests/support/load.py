@@ -102,8 +102,11 @@ _ANSWERER = (
 
 @dataclass
 class Outcome:
-    """What became of the calls of one direction. `wrong`: treated otherwise than the rules or the policy say;
-    `unfiltered`: passed as if there were no filter; `unchecked`: continued without a certificate; `lost`: neither answered nor refused."""
+    """What became of the calls of one direction.
+
+    `wrong`: treated otherwise than rules and policy say; `unfiltered`: passed as if there were no filter; `unchecked`:
+    continued without a certificate; `lost`: neither answered nor refused; `resent`: packets, by either caller.
+    """
 
     offered: int = 0
     answered: int = 0
@@ -117,7 +120,8 @@ class Outcome:
     def __str__(self) -> str:
         return (
             f"{self.offered} calls offered, {self.answered} answered, {self.refused} refused, {self.lost} lost, "
-            f"{self.unfiltered} unfiltered, {self.unchecked} unchecked, {self.resent} packets sent again, {self.wrong.total()} wrongly treated"
+            f"{self.unfiltered} unfiltered, {self.unchecked} unchecked, {self.resent} packets sent again, "
+            f"{self.wrong.total()} wrongly treated"
         )
 
 
@@ -257,8 +261,8 @@ class Load:
         heard = self._heard("sbc" if direction == "inbound" else "carrier")
         ends: dict[int, set[str]] = {}
         for line in (self.folder / f"{direction}.log").read_text().splitlines():
-            how, _, called = line.partition(" ")
-            ends.setdefault(int(called[-4:]), set()).add(how)
+            end, _, called = line.partition(" ")
+            ends.setdefault(int(called[-4:]), set()).add(end)
         for number in range(self._count):
             how = ends.get(number, set())
             found.answered += "answered" in how
