@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Detail
 from sbc_filter.io.addresses import Network
 from sbc_filter.io.dial import Resolver, system_addresses
 from sbc_filter.io.download import HTTP_TOO, HTTPS, Downloader
