@@ -29,7 +29,6 @@ from sbc_filter.ops.remote import signers
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.signals import Terminal
 from sbc_filter.ops.sources import certificate_source
-from sbc_filter.ops.trustlist import keep_list
 
 # What leaves no record, and should be seen.
 _TROUBLE = (
@@ -45,7 +44,6 @@ def run(arguments: argparse.Namespace) -> int:
     configuration = setup.configuration
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     logging.basicConfig(level=logging.WARNING, format="sbc-filter: %(message)s", stream=sys.stderr)
-    keep_list(configuration)
     tally, terminal = Tally(), Terminal()
     journal = _journal(configuration.records)
 
