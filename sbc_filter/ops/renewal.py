@@ -10,10 +10,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
 from sbc_filter.io.dial import Resolver, system_addresses
+from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops.config import reason
 from sbc_filter.ops.subscriptions import Subscriptions
 from sbc_filter.ops.trust import TrustFiles, moment
@@ -59,6 +61,22 @@ class Renewal:
         """A certificate is in use: the CRLs are wanted that it and its issuers name."""
         if self._subscriptions is not None:
             self._notes.append(pem)
+
+    def noting(self, source: CertificateSource) -> CertificateSource:
+        """The same source, of which every certificate is noted."""
+        return _Noting(source, self.note)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """`run` in a thread of its own."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self.run, args=(stop,), name="renewal")
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
 
     def run(self, stop: threading.Event) -> None:
         """Look after everything until `stop` is set."""
@@ -135,3 +153,25 @@ class Renewal:
             for certificate in path[:-1]:
                 for url in distribution_points(certificate):
                     subscriptions.want(url, path[1:])
+
+
+class _Noting:
+    """A `CertificateSource` that tells of all that another has."""
+
+    def __init__(self, source: CertificateSource, note: Callable[[bytes], None]) -> None:
+        self._source = source
+        self._note = note
+
+    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+        """Ask the other."""
+
+        def tell(answer: Answer) -> None:
+            if answer.pem is not None:
+                self._note(answer.pem)
+            done(answer)
+
+        self._source.request(url, tell)
+
+    def close(self) -> None:
+        """Close the other."""
+        self._source.close()
