@@ -82,7 +82,10 @@ class Renewal:
         """Look after everything until `stop` is set."""
         with contextlib.closing(self):
             while not stop.is_set():
-                self.look()
+                try:
+                    self.look()
+                except Exception:  # whatever is the matter with one list must not cost the others
+                    _LOG.exception("the lists cannot be looked after")
                 stop.wait(EVERY)
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ _Result = bytes | str  # what a URL serves, or why that is not to be had
 
 @dataclass(slots=True)
 class _Source:
-    """A URL: `due` is when it is asked next (POSIX seconds), `fault` what is wrong with it, and was said."""
+    """A URL: `due` is when it is asked next (POSIX seconds), `fault` what kind of thing is wrong, and was said."""
 
     url: str
     due: float
@@ -173,6 +173,10 @@ class Subscriptions:
             except (ValueError, CertificateError, OSError) as error:
                 self._failed(source, reason(error), now)
                 continue
+            except Exception as error:  # a list that nobody thought of must not be asked for again at once
+                _LOG.exception("%s", url)
+                self._failed(source, f"it cannot be read: {error!r}", now)
+                continue
             new = new or kept
             if source.fault:
                 self._say(f"{url}: good again")
@@ -182,9 +186,10 @@ class Subscriptions:
         source.failures += 1
         source.due = next_try(now, source.failures)
         why = "".join(each if each.isprintable() else "?" for each in why)
-        if why != source.fault:
+        kind = why.partition(":")[0]  # what follows may differ each time
+        if kind != source.fault:
             self._say(f"{source.url}: no good list is to be had there, the last good one stays in force: {why}")
-        source.fault = why
+        source.fault = kind
 
     def _take_list(self, _: _Source, body: bytes, now: float) -> tuple[float | None, bool]:
         """Until when the list holds, and whether it is a new one; `ValueError`, `OSError`."""

@@ -14,13 +14,16 @@ from support.chains import MAKER, OTHER, ROOT, crl, entry, make
 from support.listserver import ListServer, list_server
 from support.trustlists import trust_list
 
+from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import CertificateError
 from sbc_filter.io.lists import MAX_CRL, KeptList
+from sbc_filter.io.store import DirectorySource, certificate_path
 from sbc_filter.ops import config, subscriptions
 from sbc_filter.ops.pki import Authority, pem
 from sbc_filter.ops.renewal import Renewal
 from sbc_filter.ops.schedule import CEILING, FLOOR
 from sbc_filter.ops.trust import TrustFiles
+from sbc_filter.stir.crl import RevocationList
 from sbc_filter.stir.trust import TrustStore
 
 HOUR, DAY = 3600.0, 86400.0
@@ -229,6 +232,24 @@ def test_s092_the_signer_is_in_no_chain(host: Hosts, web: ListServer, tmp_path: 
     assert not is_good(made.files.store, BAD)
 
 
+def test_a_list_that_nobody_thought_of(host: Hosts, web: ListServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It costs neither the other lists nor the thread, and is not asked for again at once."""
+    parse = RevocationList.parse
+
+    def fails(data: bytes) -> RevocationList:
+        if data == b"strange":
+            raise RuntimeError
+        return parse(data)
+
+    monkeypatch.setattr(RevocationList, "parse", fails)
+    web.pages.update({"/strange": b"strange", "/crl": a_list(1, BAD)})
+    made = host(f'crl_urls = ["{web.url("/strange")}", "{web.url("/crl")}"]')
+    made.until(lambda: made.changes and made.said)
+    made.renewal.look()
+    assert (web.asked["/strange"], made.said[0].rpartition(": ")[2]) == (1, "RuntimeError()")
+    assert not is_good(made.files.store, BAD)
+
+
 def test_asked_before_it_is_over_and_not_too_often(host: Hosts, web: ListServer) -> None:
     web.pages["/crl"] = a_list(1, days=2 / 24)
     made = host(f'crl_urls = ["{web.url("/crl")}"]')
@@ -315,7 +336,12 @@ def test_the_list_that_a_certificate_names(host: Hosts, web: ListServer) -> None
     chain = pem(leaf.certificate) + pem(issuing.certificate)
     web.pages["/point"] = a_list(1, signer=issuing)
     made = host("", LOOPBACK)
-    made.renewal.note(chain)
+    certificate_path(made.folder, "https://certificates.example.org/").write_bytes(chain)
+    source = made.renewal.noting(DirectorySource(made.folder))
+    answers: list[Answer] = []
+    source.request("https://certificates.example.org/", answers.append)
+    source.request("https://certificates.example.org/absent", answers.append)
+    assert [answer.pem for answer in answers] == [chain, None]
     made.until(lambda: made.changes)
     assert is_good(made.files.store, leaf, issuing=issuing)
     made.now += CEILING
