@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from math import inf
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
@@ -126,10 +127,11 @@ class Renewal:
         now, settings = self._clock(), self._files.configuration.trust
         hard = settings.crl_policy == "hard"
         meaning = "refused (crl-unavailable)" if hard else "believed, although it may have been revoked since"
+        lists = [(where, crl, crl.next_update or inf) for where, crl, _ in self._files.lists]
         over = {
-            (f"{where}: this CRL should have been renewed by", crl.next_update, f": what it speaks for is {meaning}")
-            for where, crl, _ in self._files.lists
-            if crl.next_update is not None and crl.next_update < now
+            (f"{where}: this CRL should have been renewed by", end, f": what it speaks for is {meaning}")
+            for where, crl, end in lists
+            if end < now and not any(then >= now and other.is_for_the_same(crl) for _, other, then in lists)
         }
         found = self._files.trust_list
         if found is not None and found.expires < now:

@@ -1,10 +1,12 @@
 """The URLs from which CRLs and the trust list are fetched by the clock, and what counts of what they serve."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from sbc_filter.errors import CertificateError, VerificationError
@@ -111,21 +113,21 @@ class Subscriptions:
         """The URLs of the configuration, and those of certificates that were in use before the restart."""
         for url in (*self._settings.crl_urls, *filter(None, [self._settings.trust_list_url])):
             self._sources[url] = _Source(url, now)
+        for where, crl, point in self._files.lists:
+            lives = crl.next_update is None or now < crl.next_update + _GIVEN_UP
+            if point and lives and where not in self._sources and self._may_be_fetched(where):
+                self._sources[where] = _Source(where, now, point=True)
         for path in self._files.kept.files():
-            try:
-                kept = self._files.kept.read(path)
-                if kept.url in self._sources:
-                    continue
-                ends = RevocationList.parse(kept.body).next_update
-                lives = ends is None or now < ends + _GIVEN_UP
-                if kept.point and lives and self._may_be_fetched(kept.url) and not self._is_full(kept.url):
-                    self._sources[kept.url] = _Source(kept.url, now, point=True)
-                    continue
-            except (ValueError, CertificateError):
-                pass  # damaged
-            except OSError:
-                continue
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                if self._url_of(path) not in self._sources:
+                    path.unlink()
+
+    def _url_of(self, path: Path) -> str | None:
+        """Of which URL a file of the cache is; None for a damaged one."""
+        try:
+            return self._files.kept.read(path).url
+        except ValueError:
+            return None
 
     def _is_full(self, url: str) -> bool:
         if sum(each.point for each in self._sources.values()) < MAX_POINTS:

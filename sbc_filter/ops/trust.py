@@ -1,5 +1,6 @@
 """The trust store that `[trust]` describes, read as often as its files may have changed (S-091, S-092)."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ class TrustFiles:
         self._now = clock if live else lambda: None
         self._taken: dict[tuple[str, Path], dict[Path, Any]] = {}  # by key and path: files, and what they held
         self._kept_lists: dict[Path, tuple[object, InForce]] = {}
+        self._lock = threading.Lock()
         self._store: TrustStore | None = None
         self._parts: tuple[object, ...] = ()
         self._problems: list[Problem] = []
@@ -76,8 +78,14 @@ class TrustFiles:
         """The trust store as the files are now: the very same one while nothing changed.
 
         What is wrong, and has to be put right before anything starts, is added to `problems`; what can be lived with,
-        as everything can behind the first reading, to `remarks`.
+        as everything can behind the first reading, to `remarks`. Any thread may read.
         """
+        with self._lock:
+            store = self._read(problems)
+            remarks += self._remarks
+            return store
+
+    def _read(self, problems: list[Problem]) -> TrustStore:
         settings = self.configuration.trust
         self._remarks = []
         self._problems = self._remarks if self._store is not None else problems
@@ -108,7 +116,6 @@ class TrustFiles:
                 crl_signers=signers,
             )
         self.remarks = tuple(self._remarks)
-        remarks += self._remarks
         return self._store
 
     def keep_list(self) -> None:

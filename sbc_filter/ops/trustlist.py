@@ -36,7 +36,8 @@ def listed(
     where the calls have times of their own.
     """
     settings = configuration.trust
-    where = settings.trust_list or settings.trust_list_url
+    url = settings.trust_list_url if configuration.certificates.fetch else ""
+    where = settings.trust_list or url
     key = "trust.trust_list" if settings.trust_list is not None else "trust.trust_list_url"
     if not where or not roots:
         return None
@@ -44,7 +45,7 @@ def listed(
         if settings.trust_list is not None:
             found = newest(configuration, read_file(settings.trust_list), roots, now, before)
         else:
-            found = _fetched(configuration, roots, now, first=before is None)
+            found = _fetched(configuration, roots, now, before)
     except (OSError, ValueError, FetchError) as error:
         why = f"{where}: {reason(error)}: get the current list from your policy administrator"
     else:
@@ -101,12 +102,14 @@ def keep(configuration: Configuration, data: bytes) -> bool:
 
 
 def _fetched(
-    configuration: Configuration, roots: Sequence[Certificate], now: float | None, *, first: bool
+    configuration: Configuration, roots: Sequence[Certificate], now: float | None, before: TrustList | None
 ) -> TrustList:
     """The list that was fetched last; the very first time that it is needed there is none, and it is fetched here."""
     path = configuration.certificates.cache / KEPT
-    if not first or now is None or path.exists():
+    if now is None or path.exists():
         return read_trust_list(read_file(path), roots, now)
+    if before is not None:
+        return before
     downloader = Downloader(ca_file=configuration.certificates.web_ca, allowed_networks=ANYWHERE, lookups=1)
     with contextlib.closing(downloader):
         found = downloader.get(configuration.trust.trust_list_url, limit=MAX_LIST, timeout=_AT_THE_START)

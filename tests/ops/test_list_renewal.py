@@ -519,6 +519,21 @@ def test_it_runs_by_itself(watched: Host, monkeypatch: pytest.MonkeyPatch) -> No
     assert not is_good(watched.files.store, BAD)
 
 
+def test_a_list_that_is_over_is_said_once_unless_there_is_a_newer_one(watched: Host) -> None:
+    watched.put("crls/list.crl", a_list(6, days=1))
+    watched.put("crls/newer.crl", a_list(7, days=2))
+    watched.now += 1.5 * DAY
+    watched.renewal.look()
+    assert watched.said == []
+    watched.now += DAY
+    watched.renewal.look()
+    watched.renewal.look()
+    assert [said.partition(": what")[0] for said in watched.said] == [
+        "/crls/list.crl: this CRL should have been renewed by 2027-01-16 08:00 UTC",
+        "/crls/newer.crl: this CRL should have been renewed by 2027-01-17 08:00 UTC",
+    ]
+
+
 # --- The trust list ---
 
 LATER = 4_000_000_000.0
@@ -620,13 +635,19 @@ web_ca = "web.pem"
     assert problem.endswith(": get the current list from your policy administrator")
 
 
-def test_urls_without_fetch(tmp_path: Path) -> None:
-    (tmp_path / "c.toml").write_text('[trust]\ncrl_urls = ["https://crl.example.org/"]\n')
-    problems: list[Any] = []
-    TrustFiles(config.load(tmp_path / "c.toml")).read(problems, [])
+def test_urls_without_fetch(sti_pa: Path) -> None:
+    with list_server(sti_pa) as web:
+        (sti_pa / "c.toml").write_text(
+            f'[trust]\ncrl_urls = "{web.url("/crl")}"\ntrust_list_url = "{web.url("/list")}"\n'
+            'trust_list_root = "sti-pa.pem"\n[certificates]\nweb_ca = "web.pem"\n'
+        )
+        problems: list[Any] = []
+        TrustFiles(config.load(sti_pa / "c.toml")).read(problems, [])
     assert [str(each) for each in problems] == [
-        f"{tmp_path}/c.toml: trust.crl_urls: nothing is fetched without `fetch = true` in [certificates]"
+        f"{sti_pa}/c.toml: trust.{key}: nothing is fetched without `fetch = true` in [certificates]"
+        for key in ("crl_urls", "trust_list_url")
     ]
+    assert web.asked == {}
 
 
 # --- The disk ---
