@@ -22,6 +22,7 @@ from sbc_filter.stir.service import (
     signing_response,
     verification_response,
 )
+from sbc_filter.stir.trust import TrustStore
 from sbc_filter.stir.verification import Verification, verify
 
 _LOG = logging.getLogger(__name__)
@@ -49,6 +50,11 @@ class StirService:
         self._clock = clock
         self._lock = threading.Lock()  # of `certificates`
         self._options = VerifyOptions()
+
+    def renew(self, trust: TrustStore) -> None:
+        """From now on this trust store counts."""
+        with self._lock:
+            self._certificates.renew(trust)
 
     def sign(self, body: bytes) -> bytes:
         """An Identity for the claims of a `signingRequest`; raises `ServiceError`.

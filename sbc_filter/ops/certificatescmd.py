@@ -28,13 +28,12 @@ from sbc_filter.io.folder import INDEX, IndexFault, read_index, read_pem
 from sbc_filter.io.freshness import LONGEST
 from sbc_filter.io.store import FetchError, certificate_path
 from sbc_filter.ops import config
-from sbc_filter.ops.certificates import read_trust
 from sbc_filter.ops.config import CertificateSettings, Configuration, reason
 from sbc_filter.ops.probe import prober
 from sbc_filter.ops.records import numbered
 from sbc_filter.ops.sources import ask
 from sbc_filter.ops.stock import TRUSTED, Item, date, leaf_of, row, scope_of, stock, verdict
-from sbc_filter.ops.trustlist import listed_anchors
+from sbc_filter.ops.trust import TrustFiles
 from sbc_filter.stir.certificate import Certificate, parse_certificates
 from sbc_filter.stir.trust import TrustStore
 from sbc_filter.stir.x5u import check_x5u
@@ -61,7 +60,7 @@ def certificates(arguments: argparse.Namespace) -> int:
     """Do what `arguments.what` says; 0 good, 1 the answer is no."""
     problems: list[Problem] = []
     configuration = config.read(config.needed(arguments.config), problems)
-    trust = read_trust(configuration, problems, listed_anchors(configuration, problems, []))
+    trust = TrustFiles(configuration).read(problems, [])
     if problems:
         raise ConfigurationError(problems)
     return _WHAT[arguments.what](_Place(configuration, trust, Console(highlight=False, soft_wrap=True)), arguments)

@@ -11,6 +11,7 @@ from rich.table import Table
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.ops import config
 from sbc_filter.ops.doubts import doubts
+from sbc_filter.ops.liststate import list_states
 from sbc_filter.ops.probe import SERVED, probe, prober
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.stir.credentials import Credential
@@ -31,6 +32,8 @@ def check(arguments: argparse.Namespace) -> int:
     )
     for anchor in setup.trust.anchors:
         console.print(f"anchor   {anchor.subject.rfc4514_string()}, until {anchor.not_valid_after_utc:%Y-%m-%d}")
+    for line in list_states(setup.trust_files, time.time()):
+        console.print(line, markup=False)
     for trunk in setup.trunks:
         addresses = ", ".join(map(str, trunk.addresses))
         where = f", on {trunk.interface}" if trunk.interface else ""

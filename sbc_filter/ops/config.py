@@ -1,6 +1,7 @@
 """The configuration file (DESIGN §5): read once, checked whole, frozen. Relative paths are relative to the file."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -58,6 +59,8 @@ class TrustSettings:
     trust_list_root: tuple[Path, ...] = ()
     policies: frozenset[str] = frozenset()
     tolerate: frozenset[str] = frozenset()
+    crl_urls: tuple[str, ...] = ()
+    trust_list_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,11 +267,23 @@ def _trust(table: Table, folder: Path) -> TrustSettings:
         _paths(table, "trust_list_root", folder),
         _policies(table),
         table.choices("tolerate", CERTIFICATE_TOLERABLE) or default.tolerate,
+        tuple(_url(table, "crl_urls", text, ("http", "https")) for text in table.texts("crl_urls")),
+        _url(table, "trust_list_url", table.text("trust_list_url"), ("https",)),
     )
-    if settings.trust_list is not None and not settings.trust_list_root:
+    listed = settings.trust_list is not None or settings.trust_list_url
+    if listed and not settings.trust_list_root:
         table.problem("trust_list_root", "is missing: name the PEM files of those whose signature on the list counts")
+    if settings.trust_list is not None and settings.trust_list_url:
+        table.problem("trust_list_url", "and `trust_list` are two ways to the one list: name one of them")
     table.close()
     return settings
+
+
+def _url(table: Table, key: str, text: str, schemes: Sequence[str]) -> str:
+    """A URL that the operator chose: where it leads to is his to say."""
+    if text and re.fullmatch(rf"(?:{'|'.join(schemes)})://[!-~]+", text) is None:
+        table.problem(key, f"{text!r} is no URL that begins with {' or '.join(f'{each}://' for each in schemes)}")
+    return text
 
 
 def _policies(table: Table) -> frozenset[str]:

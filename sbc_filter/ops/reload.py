@@ -7,13 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sbc_filter.errors import ConfigurationError, FilterError, Problem
+from sbc_filter.errors import ConfigurationError, FilterError
 from sbc_filter.ops import config
-from sbc_filter.ops.certificates import read_trust
 from sbc_filter.ops.config import Configuration
 from sbc_filter.ops.setup import Setup, read_all
-from sbc_filter.ops.trustlist import listed_anchors
-from sbc_filter.stir.trust import TrustStore
 
 if TYPE_CHECKING:
     from sbc_filter.ops.supervisor import Supervisor
@@ -47,13 +44,6 @@ class Files:
             return None, [str(problem) for problem in error.problems]
         except FilterError as error:
             return None, [str(error)]
-
-    def trust(self, configuration: Configuration) -> tuple[TrustStore | None, list[str]]:
-        """The trust store alone, with the lists of now."""
-        problems: list[Problem] = []
-        remarks: list[Problem] = []
-        trust = read_trust(configuration, problems, listed_anchors(configuration, problems, remarks))
-        return (None if problems else trust), [str(each) for each in (*problems, *remarks)]
 
     def fingerprint(self) -> dict[str, tuple[int, int, int]]:
         """By which it is told whether any of the files has changed: time, size and number of each.

@@ -22,7 +22,6 @@ from sbc_filter.ops.reload import Files
 from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.signals import Terminal
 from sbc_filter.ops.supervisor import Supervisor
-from sbc_filter.ops.trustlist import keep_list
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,7 +32,6 @@ def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.WARNING, format="sbc-filter: %(message)s", stream=sys.stderr)
     if setup.configuration.user:
         privileges.become(setup.configuration.user)
-    keep_list(setup.configuration)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(_own_folder())
         memories = Memories.shared(_runtime_folder(), setup.configuration.queue.number)

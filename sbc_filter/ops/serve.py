@@ -16,11 +16,14 @@ from sbc_filter.io.stirservice import StirService
 from sbc_filter.ops import config
 from sbc_filter.ops.config import ServeSettings
 from sbc_filter.ops.remote import read_token_file
+from sbc_filter.ops.renewal import Renewal
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask, certificate_source
 from sbc_filter.sip.number import PROFILES
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.service import SIGNING, VERIFICATION
+
+_LOG = logging.getLogger(__name__)
 
 
 def serve(arguments: argparse.Namespace) -> int:
@@ -34,6 +37,8 @@ def serve(arguments: argparse.Namespace) -> int:
     token, context = _protection(setup.configuration.file, settings)
     certificates = setup.configuration.certificates
     source = certificate_source(certificates, fetch=certificates.fetch)
+    renewal = Renewal(setup.trust_files, _warn, lambda: service.renew(setup.trust))
+    source = renewal.noting(source)
     try:
         service = StirService(
             credential,
@@ -49,11 +54,16 @@ def serve(arguments: argparse.Namespace) -> int:
         if not operations:
             sentence = "there is neither a credential to sign with nor a trust anchor to verify by"
             raise ConfigurationError([Problem(setup.configuration.file, "serve", sentence)])
-        with StirServer(settings.listen, operations, token=token, context=context) as server:
+        with StirServer(settings.listen, operations, token=token, context=context) as server, renewal.running():
             _run(server, operations, tls=context is not None)
     finally:
+        renewal.close()
         source.close()
     return 0
+
+
+def _warn(sentence: str) -> None:
+    _LOG.warning("%s", sentence)
 
 
 def _run(server: StirServer, operations: dict[str, Operation], *, tls: bool) -> None:

@@ -11,11 +11,11 @@ from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.io.firewall import Plan, Responses
 from sbc_filter.io.memories import Memories
 from sbc_filter.ops.bypass import BypassFiles
-from sbc_filter.ops.certificates import blamed, read_trust
+from sbc_filter.ops.certificates import blamed
 from sbc_filter.ops.config import Configuration, read, reason
 from sbc_filter.ops.credentials import read_credentials
 from sbc_filter.ops.remote import engine_credentials
-from sbc_filter.ops.trustlist import listed_anchors
+from sbc_filter.ops.trust import TrustFiles
 from sbc_filter.rules.loader import read_rules
 from sbc_filter.rules.model import Direction, RuleAction
 from sbc_filter.rules.ruleset import RuleSet
@@ -35,7 +35,7 @@ class Setup:
     configuration: Configuration
     rules: RuleSet
     trunks: tuple[Trunk, ...]
-    trust: TrustStore
+    trust_files: TrustFiles  # read once
     credentials: dict[str, Credential]
     remarks: tuple[Problem, ...] = ()  # what is wrong, but can be lived with for now
     folder: Path = Path()  # of the rules, and of the files that they name
@@ -57,6 +57,11 @@ class Setup:
         credentials = engine_credentials(self.credentials, self.configuration.remote)
         rules, seen, arrivals = self.rules.counted_in(memories.rates), memories.seen, memories.arrivals
         return Engine(rules, place, certificates, credentials, secret, profile, seen=seen, arrivals=arrivals)
+
+    @property
+    def trust(self) -> TrustStore:
+        """Whose certificates are believed, by the last reading."""
+        return self.trust_files.store
 
     @property
     def bypasses(self) -> BypassFiles:
@@ -103,7 +108,8 @@ def prepare(
     known, found = problems, list(problems)
     file = configuration.file or "configuration"
     remarks: list[Problem] = []
-    trust = read_trust(configuration, found, listed_anchors(configuration, found, remarks, live=live))
+    trust_files = TrustFiles(configuration, live=live)
+    trust = trust_files.read(found, remarks)
     credentials = dict(read_credentials(configuration, trust if live else None, found, known))
     directory = rules or configuration.rules
     files, base = rule_files(directory, found) if directory is not None else ({}, Path())
@@ -122,7 +128,7 @@ def prepare(
         found.append(Problem(file, "network.sbc", NO_SBC))
     if found:
         raise ConfigurationError(found)
-    return Setup(configuration, ruleset, tuple(trunks), trust, credentials, tuple(remarks), base)
+    return Setup(configuration, ruleset, tuple(trunks), trust_files, credentials, tuple(remarks), base)
 
 
 def _any(ruleset: RuleSet, action: RuleAction) -> bool:

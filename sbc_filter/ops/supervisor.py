@@ -8,7 +8,6 @@ supervisor ─┬─ certificates   what others sign with: folder, command, netw
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,12 +185,8 @@ class Supervisor:
 
     def _renew_trust(self) -> None:
         """The lists of the trust store are others now: workers read them, and who is started anew has them."""
-        trust, problems = self.files.trust(self.setup.configuration)
-        for problem in problems:
-            self.say(problem)
-        if trust is not None:
-            self.setup = replace(self.setup, trust=trust)
-            self.tell(do="renew")
+        self.setup.trust_files.read([], [])
+        self.tell(do="renew")
 
     # What is looked at again and again.
 

@@ -142,12 +142,11 @@ class Worker:
     def _renew(self) -> None:
         """In a thread: read the trust store with the lists of now. What is wrong with them is said by who fetched."""
         try:
-            trust, _ = self._files.trust(self._setup.configuration)
+            trust = self._setup.trust_files.read([], [])
         except Exception:
             _LOG.exception("reading the trust store")
             return
-        if trust is not None:
-            self._shell.soon(lambda: self._engine.renew(trust))
+        self._shell.soon(lambda: self._engine.renew(trust))
 
     def _say(self, what: str, problems: list[str]) -> None:
         self._channel.send(**{"is": what, "problems": problems})

@@ -34,6 +34,8 @@ class RevocationList:
     def __init__(self, crl: x509.CertificateRevocationList, signed: bytes | None = None) -> None:
         """`signed` are the octets that were signed, where they differ from those that the library has read."""
         self.issuer = crl.issuer
+        self.number = _number(crl)
+        self.this_update = crl.last_update_utc.timestamp()
         self.next_update = crl.next_update_utc.timestamp() if crl.next_update_utc else None
         self._crl = crl
         self._signed = crl.tbs_certlist_bytes if signed is None else signed
@@ -84,6 +86,22 @@ class RevocationList:
         """Whether this very certificate is on the list."""
         return (name_key(certificate.parsed.issuer), certificate.parsed.serial_number) in self._revoked
 
+    def __len__(self) -> int:
+        return len(self._revoked)
+
+    def __bool__(self) -> bool:
+        return True  # a list that revokes nothing is a list
+
+    def is_for_the_same(self, other: "RevocationList") -> bool:
+        """Whether both are by one issuer and for the same certificates, so that one may take the other's place."""
+        return self._name == other._name and self._point == other._point
+
+    def is_behind(self, other: "RevocationList") -> bool:
+        """Whether it is the earlier of two that are for the same (RFC 5280 §5.2.3): who shows it may be hiding what
+        was revoked since."""
+        numbered = self.number is not None and other.number is not None and self.number < other.number
+        return numbered or self.this_update < other.this_update
+
     def _entries(self) -> Iterator[tuple[NameKey, int]]:
         issuer = self._name
         for entry in self._crl:
@@ -103,6 +121,27 @@ def _distribution_point(crl: x509.CertificateRevocationList) -> x509.IssuingDist
         return crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
     except x509.ExtensionNotFound:
         return None
+
+
+def _number(crl: x509.CertificateRevocationList) -> int | None:
+    try:
+        return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except x509.ExtensionNotFound:
+        return None
+
+
+def distribution_points(certificate: Certificate) -> tuple[str, ...]:
+    """The URLs at which the certificate says that its CRL is (RFC 5280 §4.2.1.13), as they are written.
+
+    A point without cRLIssuer counts as well (S-092). One of a form that the library does not read is no fault of the
+    certificate's: it only names no URL.
+    """
+    try:
+        points = certificate.extension(x509.CRLDistributionPoints) or ()
+        names = [name for point in points for name in point.full_name or ()]
+    except HOSTILE:
+        return ()
+    return tuple(str(name.value) for name in names if isinstance(name, x509.UniformResourceIdentifier))
 
 
 def _all_understood(extensions: x509.Extensions) -> bool:

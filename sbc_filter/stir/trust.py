@@ -1,6 +1,6 @@
 """Trust anchors, and what a chain that leads to one of them is worth (RFC 5280 §6; S-082 to S-093)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 
 from cryptography import x509
@@ -38,9 +38,9 @@ class TrustStore:
         self.tolerate = tolerate
         self.policies = policies
         self._any_key = CertificateDeviation.ISSUER_KEYS in tolerate
-        believed = (*self._anchors.certificates, *map(Certificate.of, crl_signers))
+        self._believed = (*self._anchors.certificates, *map(Certificate.of, crl_signers))
         # The lists whose signer is known whatever the chain, and those that a chain may have the signer of.
-        signers = [(crl, crl.signer_among(believed, any_key=self._any_key)) for crl in self.crls]
+        signers = [(crl, self.signer(crl)) for crl in self.crls]
         self._signed = tuple((crl, signer) for crl, signer in signers if signer is not None)
         self._unsigned = tuple(crl for crl, signer in signers if signer is None)
 
@@ -56,12 +56,30 @@ class TrustStore:
         `CertificateError` with the detail of the first thing that is wrong when there is none.
         """
         faults: list[CertificateError] = []
+        for path in self._paths(certificates, faults):
+            with noted(faults):
+                return self._judge(path, certificates, at)
+        raise faults[0]
+
+    def path(self, body: bytes, at: float) -> Path:
+        """The path by which the certificates in `body` lead to an anchor, the leaf first, whatever any CRL says."""
+        faults: list[CertificateError] = []
+        for path in self._paths(parse_certificates(body, tolerate=self.tolerate), faults):
+            with noted(faults):
+                check_dates(path, at)
+                check_profile(path, self.policies)
+                return path
+        raise faults[0]
+
+    def signer(self, crl: RevocationList, others: Iterable[Certificate] = ()) -> Certificate | None:
+        """Who signed a list: somebody who is believed whatever the chain, or one of `others`."""
+        return crl.signer_among((*self._believed, *others), any_key=self._any_key)
+
+    def _paths(self, certificates: Sequence[Certificate], faults: list[CertificateError]) -> Iterator[Path]:
+        """The paths to an anchor; what bars any is put on `faults`."""
         with noted(faults):
             leaf = next((each for each in certificates if not each.is_ca()), certificates[0])
-            for path in paths(leaf, certificates, self._anchors, faults, any_key=self._any_key):
-                with noted(faults):
-                    return self._judge(path, certificates, at)
-        raise faults[0]
+            yield from paths(leaf, certificates, self._anchors, faults, any_key=self._any_key)
 
     def _judge(self, path: Path, given: Sequence[Certificate], at: float) -> SigningCertificate:
         not_before, not_after = check_dates(path, at)

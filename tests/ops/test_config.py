@@ -45,6 +45,7 @@ trust_list = "sti-pa.jwt"
 trust_list_root = ["sti-pa.pem"]
 policies = ["2.16.840.1.114569.1.1.4"]
 tolerate = ["der-body", "tnauthlist-encoding"]
+crl_urls = ["https://crl.example.org/download/v1/crl", "http://10.0.0.5/crl"]
 [certificates]
 directory = "certificates"
 fetch = true
@@ -88,6 +89,7 @@ def test_every_key() -> None:
             (FOLDER / "sti-pa.pem",),
             frozenset({"2.16.840.1.114569.1.1.4"}),
             frozenset({"der-body", "tnauthlist-encoding"}),
+            ("https://crl.example.org/download/v1/crl", "http://10.0.0.5/crl"),
         ),
         CertificateSettings(
             FOLDER / "certificates",
@@ -167,6 +169,22 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         (
             '[trust]\ntrust_list = "sti-pa.jwt"',
             "trust.trust_list_root: is missing: name the PEM files of those whose signature on the list counts",
+        ),
+        (
+            '[trust]\ntrust_list_url = "https://list.example.org/"',
+            "trust.trust_list_root: is missing: name the PEM files of those whose signature on the list counts",
+        ),
+        (
+            '[trust]\ntrust_list = "l"\ntrust_list_url = "https://list.example.org/"\ntrust_list_root = "r"',
+            "trust.trust_list_url: and `trust_list` are two ways to the one list: name one of them",
+        ),
+        (
+            '[trust]\ntrust_list_url = "http://list.example.org/"\ntrust_list_root = "r"',
+            "trust.trust_list_url: 'http://list.example.org/' is no URL that begins with https://",
+        ),
+        (
+            '[trust]\ncrl_urls = "sti-pa.crl"',
+            "trust.crl_urls: 'sti-pa.crl' is no URL that begins with http:// or https://",
         ),
         ('[certificates]\nfetch = "yes"', "certificates.fetch: has to be true or false, not 'yes'"),
         ("[certificates]\ncommand = [5]", "certificates.command: has to be a list of strings, not [5]"),

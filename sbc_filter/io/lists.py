@@ -1,0 +1,80 @@
+"""CRLs that were fetched, on disk: so that all processes have them, and a restart without the network has them too."""
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from ipaddress import ip_network
+from pathlib import Path
+from typing import NamedTuple
+
+SUFFIX = ".crl"
+MAX_CRL = 16 << 20  # octets
+ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))  # where a URL that the operator wrote may lead to
+_MAX_LABEL = 16 * 1024
+_NEVER_SWEPT = 10 * 365 * 86400.0  # seconds: the cache forgets its files by their time, the earliest first
+
+
+class KeptList(NamedTuple):
+    """`point`: whether a certificate named the URL; else the configuration did."""
+
+    url: str
+    point: bool
+    body: bytes
+
+
+class KeptLists:
+    """One file a URL in `folder`: a line of JSON (URL, digest of the rest), and the list as it came.
+
+    Nothing is believed for being there: whose signature a list needs is judged by who reads it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def files(self) -> list[Path]:
+        """The files that are there; none where there is no folder."""
+        return sorted(self.folder.glob(f"*{SUFFIX}"))
+
+    def read(self, path: Path) -> KeptList:
+        """One of the files; `ValueError` when it is damaged, `OSError`."""
+        with path.open("rb") as file:
+            content = file.read(_MAX_LABEL + MAX_CRL + 1)
+        line, _, body = content.partition(b"\n")
+        try:
+            label = json.loads(line)
+            url, digest, point = str(label["url"]), label["sha256"], bool(label["point"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise ValueError("it is damaged") from None
+        if digest != hashlib.sha256(body).hexdigest() or path.name != self._path(url).name:
+            raise ValueError("it is damaged")
+        return KeptList(url, point, body)
+
+    def keep(self, kept: KeptList) -> None:
+        """Put a list in the place of the one before; `OSError`."""
+        label = {"url": kept.url, "point": kept.point, "sha256": hashlib.sha256(kept.body).hexdigest()}
+        replace(self._path(kept.url), json.dumps(label).encode() + b"\n" + kept.body)
+
+    def forget(self, url: str) -> None:
+        """Have none of this URL."""
+        self._path(url).unlink(missing_ok=True)
+
+    def _path(self, url: str) -> Path:
+        return self.folder / f"{hashlib.sha256(url.encode()).hexdigest()}{SUFFIX}"
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Have a file of the cache hold `data`, whole or not at all; its folder is made. `OSError`."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(".new", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        later = time.time() + _NEVER_SWEPT
+        os.utime(name, (later, later))
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,52 @@
+"""In which state the trust list and the CRLs are, for an operator to read (`sbc-filter check`)."""
+
+from collections.abc import Iterator
+
+from sbc_filter.ops.records import numbered
+from sbc_filter.ops.trust import InForce, TrustFiles, moment, named
+
+_UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second"))
+
+
+def list_states(files: TrustFiles, now: float) -> Iterator[str]:
+    """A line for each list: from where, how old, until when; and one for what is configured and not there yet."""
+    settings, listed = files.configuration.trust, files.trust_list
+    if listed is not None:
+        where = settings.trust_list or settings.trust_list_url
+        count = numbered(len(listed.anchors), "anchor")
+        yield f"list     {where}: sequence {listed.sequence}, {count}, {_end('holds', listed.expires, now)}"
+    for each in files.lists:
+        yield f"CRL      {_crl(files, each, now)}"
+    there = {each.where for each in files.lists}
+    for url in settings.crl_urls:
+        if url not in there:
+            yield f"CRL      {url}: not fetched yet: `run` does"
+    if settings.crl_policy == "hard" and not files.lists:
+        yield "         warning: without any CRL no certificate is believed, for crl_policy is hard"
+
+
+def _crl(files: TrustFiles, each: InForce, now: float) -> str:
+    crl = each.crl
+    end = "without a next update" if crl.next_update is None else _end("next update", crl.next_update, now)
+    signer = files.store.signer(crl)
+    if signer is not None:
+        signed = f"signed by {signer.parsed.subject.rfc4514_string()}"
+    else:
+        signed = f"counts only in chains with its signer, {crl.issuer.rfc4514_string()}"
+    origin = ", named by certificates" if each.point else ""
+    return (
+        f"{each.where}{origin}: {named(crl)} ({_span(now - crl.this_update)} old), {end},"
+        f" {numbered(len(crl), 'certificate')} revoked; {signed}"
+    )
+
+
+def _end(what: str, end: float, now: float) -> str:
+    if end < now:
+        return f"OVER since {moment(end)}"
+    return f"{what} {'until ' if what == 'holds' else ''}{moment(end)}, in {_span(end - now)}"
+
+
+def _span(seconds: float) -> str:
+    """A length of time in its largest unit."""
+    size, unit = next((each for each in _UNITS if seconds >= each[0]), _UNITS[-1])
+    return numbered(int(seconds // size), unit)

@@ -1,0 +1,182 @@
+"""Keeps the trust store current while calls run: watches its files, fetches CRLs and the trust list (S-091, S-092).
+
+Nothing of this stands in the packet path. What was fetched and found good is put into the cache folder, where every
+process reads it; what is no good is said once, and the last good one stays in force.
+"""
+
+import contextlib
+import hashlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from math import inf
+
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import VerificationError
+from sbc_filter.io.dial import Resolver, system_addresses
+from sbc_filter.io.store import CertificateSource
+from sbc_filter.ops.config import reason
+from sbc_filter.ops.subscriptions import Subscriptions
+from sbc_filter.ops.trust import TrustFiles, moment
+from sbc_filter.stir.crl import distribution_points
+
+_LOG = logging.getLogger(__name__)
+EVERY = 1.0  # seconds between two looks
+_MAX_NOTES = 1000  # certificates that wait to be looked at
+_NOTES_A_LOOK = 50  # each takes about a millisecond
+_MAX_SEEN = 20_000
+
+
+class Renewal:
+    """See the module. `run` is one thread's; `note` may be called by any.
+
+    `files` were read before. `say` is told in one sentence what an operator has to know; `changed` is called when a
+    new reading of the files (`TrustFiles.read`) gives another trust store, here and in every other process. Raises
+    `OSError` when `web_ca` cannot be read.
+    """
+
+    def __init__(
+        self,
+        files: TrustFiles,
+        say: Callable[[str], None],
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+        resolve: Resolver = system_addresses,
+    ) -> None:
+        """`resolve` takes the place of the system's resolver."""
+        self._files = files
+        self._say = say
+        self._changed = changed
+        self._clock = clock
+        self._subscriptions = Subscriptions(files, say, clock, resolve) if files.fetches else None
+        self._said = {str(remark) for remark in files.remarks}
+        self._over: set[tuple[str, float]] = set()  # what was said to be over
+        self._seen: object = None  # the stamp of the last look ...
+        self._read: object = None  # ... and of the last reading
+        self._notes: deque[bytes] = deque(maxlen=_MAX_NOTES)
+        self._noted: set[bytes] = set()  # digests
+
+    def note(self, pem: bytes) -> None:
+        """A certificate is in use: the CRLs are wanted that it and its issuers name."""
+        if self._subscriptions is not None:
+            self._notes.append(pem)
+
+    def noting(self, source: CertificateSource) -> CertificateSource:
+        """The same source, of which every certificate is noted."""
+        return _Noting(source, self.note)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """`run` in a thread of its own."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self.run, args=(stop,), name="renewal")
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def run(self, stop: threading.Event) -> None:
+        """Look after everything until `stop` is set."""
+        with contextlib.closing(self):
+            while not stop.is_set():
+                try:
+                    self.look()
+                except Exception:  # whatever is the matter with one list must not cost the others
+                    _LOG.exception("the lists cannot be looked after")
+                stop.wait(EVERY)
+
+    def close(self) -> None:
+        """Let go of the threads that fetch."""
+        if self._subscriptions is not None:
+            self._subscriptions.close()
+
+    def look(self) -> None:
+        """Do what is to be done now; the network is not waited for."""
+        new = False
+        if self._subscriptions is not None:
+            self._take_notes(self._subscriptions)
+            new = self._subscriptions.look()
+        stamp = self._files.stamp()
+        # Files that are just being written are read when they have come to rest.
+        if new or (stamp == self._seen and stamp != self._read):
+            self._renew()
+            stamp = self._read = self._files.stamp()
+        self._seen = stamp
+        self._say_what_is_over()
+
+    def _renew(self) -> None:
+        before = self._files.store
+        after = self._files.read([], [])
+        remarks = {str(remark) for remark in self._files.remarks}
+        for sentence in sorted(remarks - self._said):
+            self._say(sentence)
+        self._said = remarks
+        try:
+            self._files.keep_list()
+        except OSError as error:
+            _LOG.warning("the trust list cannot be kept in %s: %s", self._files.kept.folder, reason(error))
+        if after is not before:
+            self._changed()
+
+    def _say_what_is_over(self) -> None:
+        """Once for each list that is in force and should have been renewed."""
+        now, settings = self._clock(), self._files.configuration.trust
+        hard = settings.crl_policy == "hard"
+        meaning = "refused (crl-unavailable)" if hard else "believed, although it may have been revoked since"
+        lists = [(where, crl, crl.next_update or inf) for where, crl, _ in self._files.lists]
+        over = {
+            (f"{where}: this CRL should have been renewed by", end, f": what it speaks for is {meaning}")
+            for where, crl, end in lists
+            if end < now and not any(then >= now and other.is_for_the_same(crl) for _, other, then in lists)
+        }
+        found = self._files.trust_list
+        if found is not None and found.expires < now:
+            where = settings.trust_list or settings.trust_list_url
+            over.add((f"{where}: the trust list in force ended", found.expires, ": its authorities are still believed"))
+        for begin, end, tail in sorted(over):
+            if (begin, end) not in self._over:
+                self._say(f"{begin} {moment(end)}{tail}")
+        self._over = {(begin, end) for begin, end, _ in over}
+
+    def _take_notes(self, subscriptions: Subscriptions) -> None:
+        for _ in range(min(len(self._notes), _NOTES_A_LOOK)):
+            pem = self._notes.popleft()
+            digest = hashlib.sha256(pem).digest()
+            if digest in self._noted:
+                continue
+            try:
+                path = self._files.store.path(pem, self._clock())
+            except VerificationError:
+                continue  # nobody vouches for it, so it names URLs as any stranger does
+            if len(self._noted) >= _MAX_SEEN:
+                self._noted.clear()
+            self._noted.add(digest)
+            for certificate in path[:-1]:
+                for url in distribution_points(certificate):
+                    subscriptions.want(url, path[1:])
+
+
+class _Noting:
+    """A `CertificateSource` that tells of all that another has."""
+
+    def __init__(self, source: CertificateSource, note: Callable[[bytes], None]) -> None:
+        self._source = source
+        self._note = note
+
+    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+        """Ask the other."""
+
+        def tell(answer: Answer) -> None:
+            if answer.pem is not None:
+                self._note(answer.pem)
+            done(answer)
+
+        self._source.request(url, tell)
+
+    def close(self) -> None:
+        """Close the other."""
+        self._source.close()

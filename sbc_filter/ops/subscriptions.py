@@ -1,0 +1,231 @@
+"""The URLs from which CRLs and the trust list are fetched by the clock, and what counts of what they serve."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from sbc_filter.errors import CertificateError, VerificationError
+from sbc_filter.io.dial import Resolver, system_addresses
+from sbc_filter.io.download import HTTP_TOO, Downloader
+from sbc_filter.io.lists import ANYWHERE, MAX_CRL, KeptList
+from sbc_filter.io.single import Single
+from sbc_filter.io.store import FetchError
+from sbc_filter.ops import trustlist
+from sbc_filter.ops.config import reason
+from sbc_filter.ops.schedule import CEILING, next_fetch, next_try
+from sbc_filter.ops.trust import TrustFiles, named
+from sbc_filter.stir.certificate import Certificate
+from sbc_filter.stir.crl import RevocationList
+from sbc_filter.stir.trustlist import MAX_LIST
+from sbc_filter.stir.x5u import HTTP, check_x5u
+
+_LOG = logging.getLogger(__name__)
+MAX_POINTS = 64  # distinct URLs that certificates name: the authorities of a country share one, or have one each
+_MAX_ISSUERS = 32  # that may sign the list of one URL
+_WORKERS = 4
+_TIMEOUT = 30.0  # seconds for one list, however slowly it comes
+_GIVEN_UP = 30 * 86400.0  # seconds behind its end after which a list that a certificate named is forgotten
+
+_Result = bytes | str  # what a URL serves, or why that is not to be had
+
+
+@dataclass(slots=True)
+class _Source:
+    """A URL: `due` is when it is asked next (POSIX seconds), `fault` what kind of thing is wrong, and was said."""
+
+    url: str
+    due: float
+    point: bool = False  # a certificate named it, not the configuration
+    issuers: set[Certificate] = field(default_factory=set)  # of the certificates that name it
+    asked: bool = False
+    failures: int = 0
+    fault: str = ""
+
+
+class Subscriptions:
+    """Fetches in threads of its own; all methods are one thread's. What is good is put into the cache folder.
+
+    `say` is told what an operator has to know. Raises `OSError` when `web_ca` cannot be read.
+    """
+
+    def __init__(
+        self,
+        files: TrustFiles,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+        resolve: Resolver = system_addresses,
+    ) -> None:
+        self._files = files
+        self._say = say
+        self._clock = clock
+        self._settings = files.configuration.trust
+        self._sources: dict[str, _Source] = {}
+        self._answers: SimpleQueue[tuple[str, _Result]] = SimpleQueue()
+        self._full = False
+        certificates = files.configuration.certificates
+        # To where the operator says, wherever that is, and to where certificates say, as far as an x5u might lead.
+        self._ours, self._theirs = (
+            Downloader(ca_file=certificates.web_ca, allowed_networks=networks, lookups=_WORKERS, resolve=resolve)
+            for networks in (ANYWHERE, certificates.allowed_networks)
+        )
+        self._tolerate = frozenset((HTTP, *certificates.tolerate))
+        self._single: Single[_Result] = Single(
+            self._download, str, name="list-fetch", workers=_WORKERS, patience=CEILING
+        )
+        self._begin(clock())
+
+    def want(self, url: str, issuers: Iterable[Certificate]) -> None:
+        """Have the list fetched that a certificate names; its issuers may have signed it."""
+        source = self._sources.get(url)
+        if source is None:
+            if not self._may_be_fetched(url) or self._is_full(url):
+                return
+            source = self._sources[url] = _Source(url, self._clock(), point=True)
+        new = set(issuers) - source.issuers
+        if new and len(source.issuers) < _MAX_ISSUERS:
+            source.issuers |= new
+            if source.fault:
+                source.due = self._clock()  # one of these may be the signer that was not known
+
+    def look(self) -> bool:
+        """Ask what is due, take in what was answered; whether there is something new in the cache folder."""
+        now = self._clock()
+        new = self._take_answers(now)
+        for source in self._sources.values():
+            # A due time beyond what is ever set was set by a clock that was wrong.
+            if not source.asked and not now < source.due <= now + CEILING:
+                source.asked = True
+                self._single.request(source.url, partial(self._answered, source.url))
+        return new
+
+    def close(self) -> None:
+        """Let go of the threads; what is under way ends by itself."""
+        self._single.close()
+        self._ours.close()
+        self._theirs.close()
+
+    def _begin(self, now: float) -> None:
+        """The URLs of the configuration, and those of certificates that were in use before the restart."""
+        for url in (*self._settings.crl_urls, *filter(None, [self._settings.trust_list_url])):
+            self._sources[url] = _Source(url, now)
+        for where, crl, point in self._files.lists:
+            lives = crl.next_update is None or now < crl.next_update + _GIVEN_UP
+            if point and lives and where not in self._sources and self._may_be_fetched(where):
+                self._sources[where] = _Source(where, now, point=True)
+        for path in self._files.kept.files():
+            with contextlib.suppress(OSError):
+                if self._url_of(path) not in self._sources:
+                    path.unlink()
+
+    def _url_of(self, path: Path) -> str | None:
+        """Of which URL a file of the cache is; None for a damaged one."""
+        try:
+            return self._files.kept.read(path).url
+        except ValueError:
+            return None
+
+    def _is_full(self, url: str) -> bool:
+        if sum(each.point for each in self._sources.values()) < MAX_POINTS:
+            return False
+        if not self._full:
+            self._say(f"certificates name more than {MAX_POINTS} URLs of CRLs: {url} and others are not fetched")
+        self._full = True
+        return True
+
+    def _may_be_fetched(self, url: str) -> bool:
+        """Whether a certificate may have us fetch it: as an x5u, and over plain http too."""
+        try:
+            check_x5u(url, self._tolerate)
+        except VerificationError as error:
+            _LOG.info("a certificate names %r for its CRL: %s", url, error)
+            return False
+        return True
+
+    def _download(self, url: str) -> _Result:
+        try:
+            if url == self._settings.trust_list_url:
+                return self._ours.get(url, limit=MAX_LIST, timeout=_TIMEOUT).body
+            web = self._ours if url in self._settings.crl_urls else self._theirs
+            return web.get(url, limit=MAX_CRL, timeout=_TIMEOUT, schemes=HTTP_TOO).body
+        except FetchError as error:
+            return f"{error.detail}: {error}" if str(error) != error.detail else str(error.detail)
+
+    def _answered(self, url: str, result: _Result) -> None:
+        self._answers.put((url, result))
+
+    def _take_answers(self, now: float) -> bool:
+        new = False
+        while True:
+            try:
+                url, result = self._answers.get_nowait()
+            except Empty:
+                return new
+            source = self._sources[url]
+            source.asked = False
+            take = self._take_list if url == self._settings.trust_list_url else self._take_crl
+            try:
+                if isinstance(result, str):
+                    raise ValueError(result)
+                ends, kept = take(source, result, now)
+            except (ValueError, CertificateError, OSError) as error:
+                self._failed(source, reason(error), now)
+                continue
+            except Exception as error:  # a list that nobody thought of must not be asked for again at once
+                _LOG.exception("%s", url)
+                self._failed(source, f"it cannot be read: {error!r}", now)
+                continue
+            new = new or kept
+            if source.fault:
+                self._say(f"{url}: good again")
+            source.failures, source.fault, source.due = 0, "", next_fetch(now, ends)
+
+    def _failed(self, source: _Source, why: str, now: float) -> None:
+        source.failures += 1
+        source.due = next_try(now, source.failures)
+        why = "".join(each if each.isprintable() else "?" for each in why)
+        kind = why.partition(":")[0]  # what follows may differ each time
+        if kind != source.fault:
+            self._say(f"{source.url}: no good list is to be had there, the last good one stays in force: {why}")
+        source.fault = kind
+
+    def _take_list(self, _: _Source, body: bytes, now: float) -> tuple[float | None, bool]:
+        """Until when the list holds, and whether it is a new one; `ValueError`, `OSError`."""
+        found = trustlist.newest(self._files.configuration, body, self._files.roots, now, self._files.trust_list)
+        return found.expires, trustlist.keep(self._files.configuration, body)
+
+    def _take_crl(self, source: _Source, body: bytes, now: float) -> tuple[float | None, bool]:
+        """The same for a CRL."""
+        crl = RevocationList.parse(body)
+        before = self._in_force(source)
+        self._check(crl, before, source, now)
+        if before is not None and crl.is_for_the_same(before) and not before.is_behind(crl):
+            return crl.next_update, False
+        self._files.kept.keep(KeptList(source.url, source.point, body))
+        return crl.next_update, True
+
+    def _in_force(self, source: _Source) -> RevocationList | None:
+        """The list that was fetched from there before, if it is what it says: the cache vouches for nothing."""
+        for where, crl, _ in self._files.lists:
+            if where == source.url and self._files.store.signer(crl, source.issuers) is not None:
+                return crl
+        return None
+
+    def _check(self, crl: RevocationList, before: RevocationList | None, source: _Source, now: float) -> None:
+        """Whether a list may take the place of the one before, else `ValueError`.
+
+        Who answers over plain http may hide a revocation by an older list, and by another true one.
+        """
+        if self._files.store.signer(crl, source.issuers) is None:
+            raise ValueError("it is signed by nobody who may sign it: is its signer among `crl_signers`?")
+        if before is None:
+            return
+        if crl.is_for_the_same(before):
+            if crl.is_behind(before):
+                raise ValueError(f"it is older than the one that was there before, {named(before)}")
+        elif before.next_update is None or now <= before.next_update:
+            raise ValueError("it is of another issuer or for other certificates than the one before, which still holds")

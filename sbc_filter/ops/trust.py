@@ -1,0 +1,242 @@
+"""The trust store that `[trust]` describes, read as often as its files may have changed (S-091, S-092)."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from sbc_filter.errors import CertificateError, Problem
+from sbc_filter.io.lists import KeptLists
+from sbc_filter.ops import trustlist
+from sbc_filter.ops.certificates import MAX_ANCHORS, MAX_FILE, files_in, read_file
+from sbc_filter.ops.config import Configuration, reason
+from sbc_filter.stir.certificate import Certificate, parse_certificates
+from sbc_filter.stir.crl import RevocationList
+from sbc_filter.stir.trust import TrustStore
+from sbc_filter.stir.trustlist import TrustList
+
+T = TypeVar("T")
+
+
+class InForce(NamedTuple):
+    """A CRL, and where it is from: the path of a file, or a URL; `point`: a certificate named the URL."""
+
+    where: str
+    crl: RevocationList
+    point: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken(Generic[T]):
+    """What a file held when it was last good; `stamp` tells whether it is another one now."""
+
+    stamp: object
+    value: T
+
+
+class TrustFiles:
+    """The anchors, CRLs and the trust list as files, and as they were fetched.
+
+    The first `read` takes all or complains. The later ones take what is good: a file that is no good any more, or a
+    list that went back, stays what it was. Each process that judges certificates has one, or a copy made by `fork`.
+    """
+
+    def __init__(
+        self, configuration: Configuration, *, live: bool = True, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`live`: lists have to hold now. The calls of a replay have times of their own."""
+        self.configuration = configuration
+        self.lists: tuple[InForce, ...] = ()
+        self.trust_list: TrustList | None = None
+        self.roots: tuple[Certificate, ...] = ()  # whose signature on a trust list counts
+        self.remarks: tuple[Problem, ...] = ()  # what was wrong at the last reading
+        self.kept = KeptLists(configuration.certificates.cache)
+        self._now = clock if live else lambda: None
+        self._taken: dict[tuple[str, Path], dict[Path, Any]] = {}  # by key and path: files, and what they held
+        self._kept_lists: dict[Path, tuple[object, InForce]] = {}
+        self._lock = threading.Lock()
+        self._store: TrustStore | None = None
+        self._parts: tuple[object, ...] = ()
+        self._problems: list[Problem] = []
+        self._remarks: list[Problem] = []
+
+    @property
+    def store(self) -> TrustStore:
+        """What was read last."""
+        assert self._store is not None, "something was read"
+        return self._store
+
+    @property
+    def fetches(self) -> bool:
+        """Whether lists are fetched at all."""
+        return self.configuration.certificates.fetch
+
+    def read(self, problems: list[Problem], remarks: list[Problem]) -> TrustStore:
+        """The trust store as the files are now: the very same one while nothing changed.
+
+        What is wrong, and has to be put right before anything starts, is added to `problems`; what can be lived with,
+        as everything can behind the first reading, to `remarks`. Any thread may read.
+        """
+        with self._lock:
+            store = self._read(problems)
+            remarks += self._remarks
+            return store
+
+    def _read(self, problems: list[Problem]) -> TrustStore:
+        settings = self.configuration.trust
+        self._remarks = []
+        self._problems = self._remarks if self._store is not None else problems
+        for key in ("crl_urls", "trust_list_url"):
+            if getattr(settings, key) and not self.fetches:
+                self._blame(f"trust.{key}", "nothing is fetched without `fetch = true` in [certificates]")
+        anchors = self._certificates("trust.anchors", settings.anchors)
+        self.roots = self._certificates("trust.trust_list_root", settings.trust_list_root)
+        self.trust_list = trustlist.listed(
+            self.configuration, self.roots, self._problems, self._remarks, self._now(), self.trust_list
+        )
+        self.lists = (*self._crls(), *self._fetched())
+        signers = (*self._certificates("trust.crl_signers", settings.crl_signers), *self.roots)
+        listed = self.trust_list.anchors if self.trust_list is not None else ()
+        every = (*anchors, *listed)
+        if self._store is not None and self._store.anchors and not every:
+            self._blame("trust.anchors", "there is no trust anchor left", stays=True)
+            every = tuple(map(Certificate.of, self._store.anchors))
+        parts = (every, tuple(each.crl for each in self.lists), signers)
+        if self._store is None or parts != self._parts:
+            self._parts = parts
+            self._store = TrustStore(
+                every,
+                [each.crl for each in self.lists],
+                settings.crl_policy,
+                tolerate=settings.tolerate,
+                policies=settings.policies,
+                crl_signers=signers,
+            )
+        self.remarks = tuple(self._remarks)
+        return self._store
+
+    def keep_list(self) -> None:
+        """Keep the trust list of the file, if it is a good one; `OSError`."""
+        path = self.configuration.trust.trust_list
+        if path is None or self.trust_list is None:
+            return
+        data = read_file(path)
+        try:
+            trustlist.newest(self.configuration, data, self.roots, self._now())
+        except ValueError:
+            return  # said when it was read
+        trustlist.keep(self.configuration, data)
+
+    def stamp(self) -> object:
+        """What differs when any of the files is another one: cheap enough to be asked for every second."""
+        settings = self.configuration.trust
+        single = (settings.trust_list, self.kept.folder / trustlist.KEPT, *self._kept_files())
+        found: list[object] = [_stamp_or_none(path) for path in single if path is not None]
+        for path in (*settings.anchors, *settings.crls, *settings.crl_signers, *settings.trust_list_root):
+            try:
+                files = files_in(path)
+            except OSError:
+                files = [path]
+            found += [(file, _stamp_or_none(file)) for file in files]
+        return found
+
+    def _kept_files(self) -> list[Path]:
+        return self.kept.files() if self.fetches else []
+
+    def _certificates(self, key: str, paths: tuple[Path, ...]) -> tuple[Certificate, ...]:
+        tolerate = self.configuration.trust.tolerate
+
+        def parse(data: bytes, _: object) -> tuple[Certificate, ...]:
+            return parse_certificates(data, MAX_FILE, MAX_ANCHORS, tolerate=tolerate)
+
+        return tuple(each for _, certificates in self._values(key, paths, parse) for each in certificates)
+
+    def _crls(self) -> Iterator[InForce]:
+        def parse(data: bytes, before: RevocationList | None) -> RevocationList:
+            crl = RevocationList.parse(data)
+            if before is not None and crl.is_for_the_same(before) and crl.is_behind(before):
+                raise ValueError(f"it is older than the list that was there before, {named(before)}")
+            return crl
+
+        for path, crl in self._values("trust.crls", self.configuration.trust.crls, parse):
+            yield InForce(str(path), crl)
+
+    def _fetched(self) -> Iterator[InForce]:
+        """Those that were fetched; a damaged one is left out, for it is fetched again."""
+        for path in self._kept_files():
+            try:
+                stamp, taken = _stamp(path), self._kept_lists.get(path)
+                if taken is None or taken[0] != stamp:
+                    kept = self.kept.read(path)
+                    taken = stamp, InForce(kept.url, RevocationList.parse(kept.body), kept.point)
+                    self._kept_lists[path] = taken
+                yield taken[1]
+            except (OSError, ValueError, CertificateError) as error:
+                sentence = f"{path}: a list that was fetched cannot be read and is left out: {reason(error)}"
+                self._remarks.append(Problem(self.configuration.file, "certificates.cache", sentence))
+
+    def _values(
+        self, key: str, paths: tuple[Path, ...], parse: Callable[[bytes, T | None], T]
+    ) -> Iterator[tuple[Path, T]]:
+        """What these files, and the files of these folders, hold, or held when they were last good.
+
+        `parse` is given the octets and what the file held before; it raises `ValueError` or `CertificateError`.
+        """
+        for path in paths:
+            before: dict[Path, _Taken[T]] = self._taken.get((key, path), {})
+            now: dict[Path, _Taken[T]] = {}
+            try:
+                for file in files_in(path):
+                    taken = self._value(key, file, parse, before.get(file))
+                    if taken is not None:
+                        now[file] = taken
+            except OSError as error:
+                now = before
+                self._blame(key, f"{path} cannot be read: {reason(error)}", stays=bool(before))
+            self._taken[key, path] = now
+            yield from ((file, taken.value) for file, taken in now.items())
+
+    def _value(
+        self, key: str, file: Path, parse: Callable[[bytes, T | None], T], before: "_Taken[T] | None"
+    ) -> "_Taken[T] | None":
+        """What one file holds, or held; None when that never was any good."""
+        try:
+            stamp = _stamp(file)
+            if before is not None and before.stamp == stamp:
+                return before
+            return _Taken(stamp, parse(read_file(file), before.value if before is not None else None))
+        except OSError as error:
+            self._blame(key, f"{file} cannot be read: {reason(error)}", stays=before is not None)
+        except (ValueError, CertificateError) as error:
+            self._blame(key, f"{file}: {error}", stays=before is not None)
+        return before
+
+    def _blame(self, key: str, sentence: str, *, stays: bool = False) -> None:
+        tail = "; what it held before stays in force" if stays else ""
+        self._problems.append(Problem(self.configuration.file, key, f"{sentence}{tail}"))
+
+
+def named(crl: RevocationList) -> str:
+    """How a list is told from its predecessors: number and time."""
+    number = f"number {crl.number}, " if crl.number is not None else ""
+    return f"{number}of {moment(crl.this_update)}"
+
+
+def moment(seconds: float) -> str:
+    """A POSIX time for people."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _stamp_or_none(path: Path) -> tuple[int, int, int] | None:
+    try:
+        return _stamp(path)
+    except OSError:
+        return None
