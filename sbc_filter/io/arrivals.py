@@ -27,7 +27,7 @@ _ARRIVAL = Struct("<dBIIII")  # when, what there is, bytes of peer, Call-ID and 
 _LENGTH = Struct("<I")
 _HAS_TOKENS, _HAS_DATE = 1, 2
 _ENDLESS = 1 << 62  # positions
-PATIENCE = 0.05  # seconds
+_REST = 1.0  # seconds: many calls share a shard, and cannot wait one after the other
 
 
 class SharedArrivals:
@@ -37,7 +37,7 @@ class SharedArrivals:
     def __init__(self, shards: int = SHARDS, shard: int = SHARD, buckets: int = BUCKETS) -> None:
         self._shards, self._shard, self._buckets = shards, shard, buckets
         self._ring = shard - _HEAD - buckets * BUCKET
-        self._table = Table(_MAGIC, (shards, shard), shards * shard, None, "arrivals", PATIENCE)
+        self._table = Table(_MAGIC, (shards, shard), shards * shard, None, "arrivals", _REST)
 
     def close(self) -> None:
         """Let go of the memory."""
