@@ -39,7 +39,7 @@ class Table:
     """See the module. For all processes that open the same `path`, and for those forked after it was made.
 
     The file is made with mode 0600, and made anew where it is not one of ours; what it holds outlives the processes.
-    Without a path it lives in memory, for this process and its children, and takes no more of it than was written to.
+    Without a path it lives in memory, for this process and its children, and takes no more of it than is used.
     Open a file once in a process: closing it ends the turns of all.
     """
 
