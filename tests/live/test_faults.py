@@ -114,6 +114,21 @@ def test_all_is_killed_and_started_again(lab: Lab, load: Load, policy: str) -> N
         assert all(0 < outcome.unfiltered < 3 * RATE for outcome in found.values()), told(found)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_is_stopped_gracefully(lab: Lab, load: Load, workers: int) -> None:
+    """What waits is decided, what comes later passes: not one packet is lost."""
+    with started(lab, load.configure(queue=f"workers = {workers}\n")) as (process, _):
+        load.begin(SECONDS, RATE)
+        time.sleep(2)
+        begin = time.monotonic()
+        process.terminate()
+        assert process.wait(10) == 0
+        assert time.monotonic() - begin < 2
+        found = load.end()
+    assert_all_right(found, unfiltered=True)
+    assert [outcome.resent for outcome in found.values()] == [0, 0]
+
+
 def test_a_storm_of_reloads(lab: Lab, load: Load) -> None:
     """Ten a second, every other one of files that are wrong."""
     file = load.configure(queue=WORKERS)
