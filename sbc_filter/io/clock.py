@@ -5,11 +5,9 @@ signature one of another hour. So time goes on here as it went, counted by a clo
 has stood for a while: what is set and set back soon (a mistake, a leap, two servers that disagree) is never believed.
 """
 
-import logging
 import time
 from collections.abc import Callable
 
-_LOG = logging.getLogger(__name__)
 JUMP = 1.0  # seconds; what is less is an adjustment (adjtime(3) slews)
 PATIENCE = 10.0  # seconds for which a new time has to stand
 
@@ -20,12 +18,19 @@ def _steady() -> float:
 
 
 class SteadyClock:
-    """Call it for the time in POSIX seconds. `jumps` counts the new times that were noticed."""
+    """Call it for the time in POSIX seconds, again and again: what is set and set back between two calls is not
+    noticed. `jumps` counts the new times that were, and `say` tells of them. A process that is forked has the time of
+    the one that it comes from."""
 
-    __slots__ = ("_base", "_offered", "_since", "_steady", "_wall", "jumps")
+    __slots__ = ("_base", "_offered", "_since", "_steady", "_wall", "jumps", "say")
 
-    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = _steady) -> None:
-        self._wall, self._steady = wall, steady
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = _steady,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self._wall, self._steady, self.say = wall, steady, say
         self._base = wall() - steady()
         self._offered = self._base
         self._since = 0.0
@@ -45,10 +50,14 @@ class SteadyClock:
         if not (-JUMP < base - self._offered < JUMP and self._since):
             self._offered, self._since = base, steady
             self.jumps += 1
-            _LOG.warning("the clock was set by %+.0f s: believed in %g s, if it stays so", base - self._base, PATIENCE)
+            self._tell(f"the clock was set by {base - self._base:+.0f} s: believed in {PATIENCE:g} s, if it stays so")
         elif steady - self._since >= PATIENCE:
-            _LOG.warning("the clock has stayed so: from now on it is %+.0f s", base - self._base)
+            self._tell(f"the clock has stayed so: it is believed now, {base - self._base:+.0f} s")
             self._base, self._since = base, 0.0
         else:
             self._offered = base
         return self._base + steady
+
+    def _tell(self, sentence: str) -> None:
+        if self.say is not None:
+            self.say(sentence)

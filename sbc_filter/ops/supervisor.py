@@ -14,6 +14,7 @@ from typing import Any
 from sbc_filter.errors import EnvironmentFault, FilterError
 from sbc_filter.io.channel import Channel, Message
 from sbc_filter.io.children import Child
+from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.dispatch import Dispatcher, worker_queues
 from sbc_filter.io.memories import Memories
 from sbc_filter.io.netlink import QueueSettings, queue_statistics
@@ -52,6 +53,7 @@ class Supervisor:
         self.reloading = Reload(self)
         self._memories = memories
         self._secret = os.urandom(32)
+        self._clock = SteadyClock(say=say)
         self._since = time.time()
         self._certificates = CertificateProcess(folder)
         self._feeds = setup.plan().queues
@@ -193,6 +195,7 @@ class Supervisor:
 
     def _look(self) -> None:
         self.notifier.alive()
+        self._clock()
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + EVERY
@@ -234,7 +237,8 @@ class Supervisor:
             try:
                 sources = from_process(self._certificates.path)
                 queues, tokens = self._worker_queues(at), self._bypass.tokens
-                worker = Worker(self.setup, self.files, queues, self._secret, self._memories, sources, channel, tokens)
+                memories, clock = self._memories, self._clock
+                worker = Worker(self.setup, self.files, queues, self._secret, memories, sources, channel, tokens, clock)
             except FilterError as error:
                 return _give_up(channel, error)
             worker.run()

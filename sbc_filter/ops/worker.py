@@ -19,6 +19,7 @@ from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault, FilterError
 from sbc_filter.io.channel import Channel, Message
+from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.memories import Memories
 from sbc_filter.io.needs import Needs
@@ -54,13 +55,16 @@ class Worker:
         sources: Sources,
         channel: Channel,
         tokens: dict[str, str],
+        clock: SteadyClock,
     ) -> None:
         """`files` are those that `setup` was read from; `tokens` those that stand in for Identity now."""
         self._files = files
+        clock.say = None  # the one that started us tells
         self._secret, self._memories, self._sources = secret, memories, sources
         self._channel = channel
         self._setup = setup
         self._pending: Setup | None = None
+        self._turn = 0  # of preparing: what an earlier one reads late is forgotten
         self._tokens = tokens
         self._tally = Tally()
         self._journal = open_journal(setup.configuration.records)
@@ -74,6 +78,7 @@ class Worker:
             Emitter(setup.plan().mark),
             self._record,
             queues=queues,
+            clock=clock,
             interfaces=setup.tells_interfaces_apart,
         )
         self._shell.attend(channel, self._listen)
@@ -115,10 +120,12 @@ class Worker:
     def _obey(self, message: Message) -> None:
         match message["do"]:
             case "prepare":
-                threading.Thread(target=self._prepare, daemon=True).start()
+                self._turn += 1
+                threading.Thread(target=self._prepare, args=(self._turn,), daemon=True).start()
             case "commit":
                 self._commit()
             case "abort":
+                self._turn += 1
                 self._pending = None
             case "renew":
                 threading.Thread(target=self._renew, daemon=True).start()
@@ -130,14 +137,20 @@ class Worker:
             case "stop":
                 self._shell.stop()
 
-    def _prepare(self) -> None:
-        """In a thread: read all files, and say what is wrong with them."""
+    def _prepare(self, turn: int) -> None:
+        """In a thread: read all files."""
         try:
-            self._pending, problems = self._files.read()
+            setup, problems = self._files.read()
         except Exception as error:
             _LOG.exception("reading the configuration")
-            problems = [f"the configuration cannot be read: {error!r}"]
-        self._shell.soon(lambda: self._say("prepared", problems))
+            setup, problems = None, [f"the configuration cannot be read: {error!r}"]
+        self._shell.soon(lambda: self._prepared(turn, setup, problems))
+
+    def _prepared(self, turn: int, setup: Setup | None, problems: list[str]) -> None:
+        """Between two packets: say what is wrong with the files."""
+        if turn == self._turn:
+            self._pending = setup
+            self._say("prepared", problems)
 
     def _renew(self) -> None:
         """In a thread: read the trust store with the lists of now. What is wrong with them is said by who fetched."""
