@@ -616,6 +616,19 @@ def test_s091_the_list_is_fetched(host: Hosts, sti_pa: Path) -> None:
     again.renewal.close()
 
 
+@pytest.mark.parametrize("kept", [b"damaged", list_of(4, ROOT, exp=NOW - 1)])
+def test_s091_a_start_without_a_good_list(kept: bytes, host: Hosts, sti_pa: Path) -> None:
+    (sti_pa / "cache").mkdir()
+    (sti_pa / "cache" / "trust-list.jwt").write_bytes(kept)
+    with list_server(sti_pa) as web:
+        web.pages["/list"] = list_of(5, ROOT)
+        urls = f'trust_list_url = "{web.url("/list")}"\ntrust_list_root = "sti-pa.pem"'
+        made = host(urls, 'fetch = true\nweb_ca = "web.pem"')
+        assert (names(made), web.asked["/list"]) == (["CN=Laboratory Root"], 1)
+        made.until(lambda: (sti_pa / "cache" / "trust-list.jwt").read_bytes() == list_of(5, ROOT))
+    assert made.said == []
+
+
 def test_s091_no_list_at_the_very_first_start(host: Hosts, sti_pa: Path) -> None:
     with list_server(sti_pa) as web:
         url = web.url("/list")
