@@ -190,6 +190,8 @@ _SECTIONS = {
     "network": ("configuration", "[network]"),
     "queue": ("configuration", "[queue]"),
     "queue.on_overload": ("configuration", "[queue]"),
+    "control": ("configuration", "[control] and [process]"),
+    "process": ("configuration", "[control] and [process]"),
     "trust": ("configuration", "[trust]"),
     "certificates": ("configuration", "[certificates]"),
     "rules": ("configuration", "[rules]"),

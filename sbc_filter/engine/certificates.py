@@ -39,7 +39,7 @@ class CertificateMemory:
     def __init__(self, trust: TrustStore, tolerate: Collection[str] = (), capacity: int = CAPACITY) -> None:
         """`tolerate`: which URLs may be asked for although they break the rules (see `stir.x5u`)."""
         self.trust = trust
-        self._tolerate = frozenset(tolerate)
+        self.tolerate = frozenset(tolerate)
         self._known: Memory[str, _Entry] = Memory(capacity, LONGEST)
         self._generation = 0
 
@@ -48,7 +48,7 @@ class CertificateMemory:
         self.trust = trust
         self._generation += 1
         if tolerate is not None:
-            self._tolerate = frozenset(tolerate)
+            self.tolerate = frozenset(tolerate)
 
     def lookup(self, x5u: str, now: float) -> _Known | None:
         """The certificate, why there is none, or None when it has to be asked for, and may be."""
@@ -56,7 +56,7 @@ class CertificateMemory:
         if entry is not None and entry.generation == self._generation and now <= entry.until:
             return entry.known
         try:
-            check_x5u(x5u, self._tolerate)
+            check_x5u(x5u, self.tolerate)
         except VerificationError as error:
             return error
         if entry is None:

@@ -36,6 +36,10 @@ class Complaints:
         self._network = network
         self._made: Memory[bytes, _Made] = Memory(REMEMBERED, LIFETIME)
 
+    def inherit(self, other: "Complaints") -> None:
+        """Know what `other` knows."""
+        self._made = other._made
+
     def expect(self, identity: bytes, rule: str, x5u: str | None, now: float) -> None:
         """Remember the token in an Identity value that leaves."""
         signature = identity.partition(b";")[0].rpartition(b".")[2]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import chain
 
+from sbc_filter.engine.arrivals import Arrivals
 from sbc_filter.engine.bypassing import bypassed
 from sbc_filter.engine.case import Case, Decision, record
 from sbc_filter.engine.certificates import CertificateMemory
@@ -77,8 +78,10 @@ class Engine:
         profile: Profile = NANP,
         held_limit: int = HELD_LIMIT,
         seen: Seen | None = None,
+        arrivals: Arrivals | None = None,
     ) -> None:
-        """`seen` is what tells replays; without one, this engine remembers tokens for itself."""
+        """`seen` is what tells replays, `arrivals` what `preserve` remembers; without them, this engine remembers for
+        itself."""
         self._count: Counter[str] = Counter()
         self._deviations: Counter[tuple[str, ...]] = Counter()  # those of one call together: one look-up a call
         self._rules = rules
@@ -93,7 +96,7 @@ class Engine:
         self._uas = Uas(secret, self._transactions, self._count)
         self._reports = Reports() if any(rule.reports for rule in rules.rules) else None
         preserving = [rule for rule in rules.rules if rule.sign.preserve is not None]
-        self._preserver = Preserver(preserving, profile) if preserving else None
+        self._preserver = Preserver(preserving, profile, arrivals) if preserving else None
         self._tokens: Mapping[str, str] = {}
         redirecting = any(rule.redirects and rule.mode is _ENFORCE for rule in rules.rules)
         self._redirects = Redirects() if redirecting else None
@@ -168,6 +171,26 @@ class Engine:
     def bypass(self, tokens: Mapping[str, str]) -> None:
         """From now on these tokens, by the `token_file` of rules, stand in for Identity; none: calls are signed."""
         self._tokens = tokens
+
+    def inherit(self, other: "Engine") -> None:
+        """Go on in the place of `other`, an engine with other rules for the same traffic, which decides nothing more.
+
+        Retransmissions get what the first copies got, what is held is decided by the rules under which it came, and
+        certificates are known already, as far as the trust store of this engine believes them.
+        """
+        self._count, self._deviations, self._needs = other._count, other._deviations, other._needs
+        self._transactions = other._transactions
+        self._uas.inherit(self._transactions, self._count)
+        self._certificates, fresh = other._certificates, self._certificates
+        self._certificates.renew(fresh.trust, fresh.tolerate)
+        if self._transactions.held:  # they may name what is no longer there
+            self._credentials = {**other._credentials, **self._credentials}
+        if self._reports is not None and other._reports is not None:
+            self._reports = other._reports
+        if self._redirects is not None and other._redirects is not None:
+            self._redirects = other._redirects
+        if self._complaints is not None and other._complaints is not None:
+            self._complaints.inherit(other._complaints)
 
     def release(self, now: float) -> list[tuple[int, Verdict]]:
         """Give up waiting for everything: (need, verdict) of all that is held."""

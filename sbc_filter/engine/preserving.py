@@ -7,10 +7,9 @@ leave. When in doubt nothing is put back, and nothing signed as ours.
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
+from sbc_filter.engine.arrivals import Arrival, Arrivals, Key, LocalArrivals
 from sbc_filter.engine.case import Case, Decision
-from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.services import unsigned
 from sbc_filter.errors import Detail, Outcome
 from sbc_filter.rules.model import NUMBERS, SESSION_ID, Direction, Rule, VerifyOptions
@@ -19,11 +18,7 @@ from sbc_filter.sip.date import parse_date
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.number import Profile
 
-LIFETIME = 300.0  # seconds since a call arrived: an INVITE that still seeks its way is older than Timer C (> 3 min)
 RECENT = 60.0  # seconds in which numbers alone tell a call; who redials later is told from the call before
-CAPACITY = 64 << 20  # bytes
-_MOST = 8  # arrivals with different tokens under one key: two are a doubt already
-_OVERHEAD = 512  # bytes of objects around each
 # RFC 7989 §5, and RFC 7329, which had no `remote`. Hexadecimal digits in upper case are understood too.
 _SESSION = re.compile(rb"([0-9A-Fa-f]{32})[ \t]*(?:;.*)?", re.DOTALL)
 _REMOTE = re.compile(rb";[ \t]*remote[ \t]*=[ \t]*([0-9a-f]{32})(?![0-9a-z])", re.IGNORECASE)
@@ -31,26 +26,15 @@ _NIL = b"0" * 32
 _ARRIVING = VerifyOptions()
 """Where the parties of a call that arrives are read."""
 
-_Key = tuple[str, bytes]
-
-
-class _Arrival(NamedTuple):
-    """A call that arrived: `call` tells it from others, `tokens` are the values of its Identity fields as they came."""
-
-    call: tuple[str, bytes]
-    arrived: float
-    tokens: tuple[bytes, ...]
-    date: bytes | None
-
 
 class Preserver:
     """Remembers what arrives, finds it again when it leaves. One instance serves one thread."""
 
-    def __init__(self, rules: Iterable[Rule], profile: Profile) -> None:
-        """`rules` are those that preserve: by what they tell calls all that arrive are remembered."""
+    def __init__(self, rules: Iterable[Rule], profile: Profile, arrivals: Arrivals | None = None) -> None:
+        """`rules` are those that preserve: by what they tell calls all that arrive are remembered, in `arrivals`."""
         self._names = sorted({rule.sign.preserve for rule in rules if rule.sign.preserve} - {NUMBERS})
         self._profile = profile
-        self._known: Memory[_Key, tuple[_Arrival, ...]] = Memory(CAPACITY, LIFETIME)
+        self._arrivals = LocalArrivals() if arrivals is None else arrivals
 
     def remember(self, case: Case) -> None:
         """Take note of a call that arrives and goes on to the SBC, also of one without tokens: it may be the very one
@@ -63,13 +47,13 @@ class Preserver:
         date = message.first(b"date")
         if date is not None and parse_date(date) is None:
             date = None
-        arrival = _Arrival(call, case.arrived, tokens, date)
+        arrival = Arrival(call, case.arrived, tokens, date)
         for name in self._names:
             for key in _arriving(name, message):
-                self._add(key, arrival)
+                self._arrivals.add(key, arrival)
         numbers = self._numbers(case, _ARRIVING.caller_from, _ARRIVING.called_from)
         if numbers is not None:
-            self._add(numbers, arrival)
+            self._arrivals.add(numbers, arrival)
 
     def decide(self, rule: Rule, case: Case) -> Decision | None:
         """The decision about a call that leaves without Identity and is, or may be, one that arrived with some; None
@@ -77,37 +61,22 @@ class Preserver:
         name, message = rule.sign.preserve, case.message
         if name is None or case.place.direction is not Direction.OUTBOUND or message.count(b"identity"):
             return None
-        found = {each.tokens: each for key in _leaving(name, message) for each in self._get(key, case.arrived)}
+        found = {each.tokens: each for key in _leaving(name, message) for each in self._arrivals.get(key, case.arrived)}
         if not found:
             numbers = self._numbers(case, rule.sign.caller_from, rule.sign.called_from)
-            between = self._get(numbers, case.arrived) if numbers is not None else ()
+            between = self._arrivals.get(numbers, case.arrived) if numbers is not None else ()
             if name == NUMBERS:
                 found = {each.tokens: each for each in between if case.arrived - each.arrived <= RECENT}
-            if not found and any(each.tokens for each in between):
+            if not found and any(each.tokens != () for each in between):
                 return unsigned(rule, case, Detail.AMBIGUOUS)
-        if len(found) > 1:
+        if len(found) > 1 or None in found:
             return unsigned(rule, case, Detail.AMBIGUOUS)
         for tokens, arrival in found.items():
             if tokens:
-                return _put_back(rule, message, arrival)
+                return _put_back(rule, message, tokens, arrival.date)
         return None
 
-    def _get(self, key: _Key, now: float) -> tuple[_Arrival, ...]:
-        """What arrived under this key and is not forgotten."""
-        return tuple(each for each in self._known.get(key, now) or () if now - each.arrived < LIFETIME)
-
-    def _add(self, key: _Key, arrival: _Arrival) -> None:
-        """A call that is asked again (after 401, say) brings its new tokens; the same tokens, in forks or on another
-        route, count once."""
-        now = arrival.arrived
-        others = [each for each in self._get(key, now) if each.call != arrival.call and each.tokens != arrival.tokens]
-        kept = (*others[1 - _MOST :], arrival)
-        weight = len(key[1]) + sum(
-            _OVERHEAD + len(each.call[1]) + sum(map(len, each.tokens)) + len(each.date or b"") for each in kept
-        )
-        self._known.put(key, kept, now + LIFETIME, now, weight)
-
-    def _numbers(self, case: Case, caller_from: tuple[str, ...], called_from: tuple[str, ...]) -> _Key | None:
+    def _numbers(self, case: Case, caller_from: tuple[str, ...], called_from: tuple[str, ...]) -> Key | None:
         """Between whom: numbers without what only routes them (S-043)."""
         caller, called = case.parties.identity(caller_from), case.parties.identity(called_from)
         if caller is None or called is None:
@@ -116,16 +85,16 @@ class Preserver:
         return NUMBERS, f"{subscriber(caller)} {subscriber(called)}".encode()
 
 
-def _put_back(rule: Rule, message: SipMessage, arrival: _Arrival) -> Decision:
+def _put_back(rule: Rule, message: SipMessage, tokens: tuple[bytes, ...], date: bytes | None) -> Decision:
     outcome, detail = Outcome.ALREADY_SIGNED, Detail.PRESERVED
     decision = Decision(outcome, detail, treatment(rule, outcome, detail))
-    decision.preserved = arrival.tokens
+    decision.preserved = tokens
     if message.first(b"date") is None:
-        decision.date = arrival.date
+        decision.date = date
     return decision
 
 
-def _arriving(name: str, message: SipMessage) -> Iterator[_Key]:
+def _arriving(name: str, message: SipMessage) -> Iterator[Key]:
     """The keys under which an INVITE that arrives is remembered."""
     if name != SESSION_ID:
         yield from _header(name, message)
@@ -135,7 +104,7 @@ def _arriving(name: str, message: SipMessage) -> Iterator[_Key]:
             yield SESSION_ID, local
 
 
-def _leaving(name: str, message: SipMessage) -> Iterator[_Key]:
+def _leaving(name: str, message: SipMessage) -> Iterator[Key]:
     """The keys under which an INVITE that leaves may have been remembered: a B2BUA hands on the identifier of who
     calls, or has one of its own, and the caller's is the other end's (RFC 7989 §§6, 7)."""
     if name != SESSION_ID:
@@ -147,7 +116,7 @@ def _leaving(name: str, message: SipMessage) -> Iterator[_Key]:
                 yield SESSION_ID, each
 
 
-def _header(name: str, message: SipMessage) -> Iterator[_Key]:
+def _header(name: str, message: SipMessage) -> Iterator[Key]:
     value = message.first(name.encode()) if name != NUMBERS and message.count(name.encode()) == 1 else None
     if value:
         yield name, value

@@ -62,7 +62,7 @@ class Dialer:
                 raise FetchError(Detail.FETCH_TIMEOUT, passing=True)
             # A dead address must leave time for the others, and for the answer.
             share = left / (len(addresses) - number + 1)
-            connection = _DeadlineSocket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+            connection = DeadlineSocket(socket.AF_INET6 if ":" in address else socket.AF_INET)
             connection.deadline = deadline
             try:
                 connection.settimeout(min(self._connect_timeout, share))
@@ -101,7 +101,7 @@ class Dialer:
             return Detail.FETCH_DNS
 
 
-class _DeadlineSocket(socket.socket):
+class DeadlineSocket(socket.socket):
     """Each read may take what is left until `deadline`; a timeout alone lets bytes drip in for ever.
 
     Writes are left alone: a request is far smaller than what the kernel takes without waiting.
@@ -110,6 +110,7 @@ class _DeadlineSocket(socket.socket):
     deadline = math.inf
 
     def recv_into(self, buffer: "Buffer", nbytes: int = 0, flags: int = 0) -> int:
+        """Raises `TimeoutError` beyond the deadline."""
         _hurry(self, self.deadline)
         return super().recv_into(buffer, nbytes, flags)
 

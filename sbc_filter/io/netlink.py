@@ -24,6 +24,7 @@ STATISTICS = Path("/proc/thread-self/net/netfilter/nfnetlink_queue")
 _SO_RCVBUFFORCE = 33
 _NETFILTER = 12  # NETLINK_NETFILTER
 _QUEUE_CONFIG = 3 << 8 | 2  # NFNL_SUBSYS_QUEUE, NFQNL_MSG_CONFIG
+_COMMAND, _BIND = 1, b"\1\0\0\0"  # NFQA_CFG_CMD; NFQNL_CFG_CMD_BIND, padding, family: any
 _ERROR = 2  # NLMSG_ERROR; with error 0 an acknowledgement
 _REQUEST_ACK = 1 | 4  # NLM_F_REQUEST | NLM_F_ACK
 _PARAMS, _MAXLEN, _MASK, _FLAGS = 2, 3, 4, 5  # NFQA_CFG_*
@@ -63,8 +64,10 @@ class QueueChannel:
     """The descriptor of a bound queue, to configure it and to read from it; `recv` is what
     `NetfilterQueue.run_socket` calls."""
 
-    def __init__(self, descriptor: int, number: int, batch: int = 64) -> None:
-        own = os.dup(descriptor)
+    def __init__(self, descriptor: int | None, number: int, batch: int = 64) -> None:
+        """`descriptor` is that of a queue that a library has bound; without one the queue is bound here, which raises
+        `EnvironmentFault` where somebody else has it."""
+        own = None if descriptor is None else os.dup(descriptor)
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER, fileno=own)
         self._number = number
         self._sequence = 0
@@ -72,6 +75,21 @@ class QueueChannel:
         self._batch = batch
         self._left = batch
         self.overruns = 0
+        if descriptor is None:
+            self._socket.bind((0, 0))
+            try:
+                self._request(_attribute(_COMMAND, _BIND), "another program has it, or CAP_NET_ADMIN is missing")
+            except BaseException:
+                self.close()
+                raise
+
+    def fileno(self) -> int:
+        """The descriptor to watch for reading."""
+        return self._socket.fileno()
+
+    def send(self, messages: bytes | bytearray) -> None:
+        """Verdicts, one behind the other."""
+        self._socket.send(messages)
 
     def configure(self, max_length: int, fail_open: bool) -> None:
         """Copy whole packets; queue at most `max_length` of them; with `fail_open` the kernel accepts
@@ -80,7 +98,8 @@ class QueueChannel:
             _attribute(_PARAMS, _COPY.pack(MAX_COPY, _COPY_PACKET))
             + _attribute(_MAXLEN, _U32.pack(max_length))
             + _attribute(_MASK, _U32.pack(_FAIL_OPEN))
-            + _attribute(_FLAGS, _U32.pack(_FAIL_OPEN if fail_open else 0))
+            + _attribute(_FLAGS, _U32.pack(_FAIL_OPEN if fail_open else 0)),
+            "no full packets or no fail-open: needs Linux 3.6 and CAP_NET_ADMIN",
         )
 
     def enlarge_buffer(self, size: int) -> int:
@@ -129,7 +148,8 @@ class QueueChannel:
                     raise
                 self.overruns += 1  # said once per loss; the kernel counts the packets
 
-    def _request(self, attributes: bytes) -> None:
+    def _request(self, attributes: bytes, otherwise: str) -> None:
+        """Have the kernel change something; `EnvironmentFault`, which tells what is `otherwise`, when it refuses."""
         self._sequence += 1
         length = _HEADER.size + _GENERIC.size + len(attributes)
         header = _HEADER.pack(length, _QUEUE_CONFIG, _REQUEST_ACK, self._sequence, 0)
@@ -140,15 +160,12 @@ class QueueChannel:
             if kind != _ERROR:
                 self._early.append(message)
             elif sequence == self._sequence:
-                return self._judge(-_ERRNO.unpack_from(message, _HEADER.size)[0])
+                error = -_ERRNO.unpack_from(message, _HEADER.size)[0]
+                if error:
+                    sentence = f"the kernel refuses ({os.strerror(error)}): {otherwise}"
+                    raise EnvironmentFault(f"netfilter queue {self._number}: {sentence}")
+                return
         raise EnvironmentFault(f"netfilter queue {self._number}: the kernel did not answer its configuration")
-
-    def _judge(self, error: int) -> None:
-        if error:
-            raise EnvironmentFault(
-                f"netfilter queue {self._number}: the kernel refused full packets or fail-open"
-                f" ({os.strerror(error)}); needs Linux 3.6 and CAP_NET_ADMIN"
-            )
 
 
 def queue_statistics(table: Path = STATISTICS) -> dict[int, QueueStatistics]:

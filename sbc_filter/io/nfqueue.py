@@ -19,6 +19,7 @@ from sbc_filter.engine.flow import Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import Detail
+from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.interfaces import InterfaceNames
 from sbc_filter.io.kernelqueue import KernelQueue, QueuedPacket, blame, is_power_of_two, is_truncated
@@ -27,7 +28,7 @@ from sbc_filter.io.netlink import QueueSettings
 from sbc_filter.io.parking import Parked, Parking, Ticket
 
 _LOG = logging.getLogger(__name__)
-_MAX_WAIT = 1.0  # seconds; a clock that was set is noticed after this at the latest
+_MAX_WAIT = 1.0  # seconds; a clock that was set, and a process that is stuck, are noticed by it
 
 
 class Core(Protocol):
@@ -44,6 +45,13 @@ class Core(Protocol):
 
     def release(self, now: float, /) -> list[tuple[int, Verdict]]:
         """Give up on everything that is waited for."""
+
+
+class Attended(Protocol):
+    """Something with a descriptor that becomes readable."""
+
+    def fileno(self) -> int:
+        """The descriptor to watch for reading."""
 
 
 class Source(Protocol):
@@ -69,7 +77,7 @@ class QueueShell:
         sink: Callable[[Record], None],
         *,
         queues: Sequence[QueueSettings] = (QueueSettings(50),),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         max_held: int = 1024,
         interfaces: bool = False,
     ) -> None:
@@ -77,11 +85,12 @@ class QueueShell:
         self._source = source
         self._emitter = emitter
         self._sink = sink
-        self._clock = clock
+        self._clock = clock or SteadyClock()
         self._count: Counter[str] = Counter()
         self._parking: Parking[QueuedPacket] = Parking(max_held)
         self._mailbox: Mailbox[tuple[Ticket, Need, Answer]] = Mailbox()
         self._jobs: deque[Callable[[], None]] = deque()
+        self._attended: list[tuple[Attended, Callable[[], None]]] = []
         self._stop = False
         self._closing = False
         self._names = InterfaceNames() if interfaces else None
@@ -99,19 +108,25 @@ class QueueShell:
         held = {"held_now": len(self._parking), "overruns": sum(queue.overruns for queue in self._queues)}
         return {**self._count, **self._emitter.counters, **held}
 
-    def run(self) -> None:
-        """Work until `stop`; then release what is held, and unbind the queues with nothing left in them."""
+    def run(self, tick: Callable[[], None] | None = None) -> None:
+        """Work until `stop`; then release what is held, and unbind the queues with nothing left in them. `tick` is
+        called between packets, about once a second or oftener."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._mailbox, selectors.EVENT_READ, self._collect)
             for queue in self._queues:
                 selector.register(queue, selectors.EVENT_READ, queue.read)
+            for attended, call in self._attended:
+                selector.register(attended, selectors.EVENT_READ, call)
             try:
                 while not self._stop:
                     for key, _ in selector.select(self._patience()):
                         key.data()
                     self._expire()
+                    self._clock()  # also without packets a clock that was set is to be noticed
                     while self._jobs:
                         self._jobs.popleft()()
+                    if tick is not None:
+                        tick()
             finally:
                 self._shut_down()
 
@@ -125,9 +140,23 @@ class QueueShell:
         self._jobs.append(job)
         self._mailbox.wake()
 
+    def attend(self, attended: Attended, call: Callable[[], None]) -> None:
+        """Have `run` call this between two packets whenever the descriptor is readable."""
+        self._attended.append((attended, call))
+
+    def replace(self, engine: Core, source: Source, *, interfaces: bool = False) -> None:
+        """From the next packet on work with these; between two packets only (`soon`, `attend`). What is held goes on
+        waiting for what it was promised, and is decided by the new engine, which has to know it."""
+        self._engine, self._source = engine, source
+        if interfaces and self._names is None:
+            self._names = InterfaceNames()
+        elif not interfaces and self._names is not None:
+            self._names.close()
+            self._names = None
+
     def _patience(self) -> float:
         deadline = self._parking.next_deadline()
-        return _MAX_WAIT if deadline is None else min(max(deadline - self._clock(), 0.0), _MAX_WAIT)
+        return _MAX_WAIT if deadline is None else min(max(deadline - time.monotonic(), 0.0), _MAX_WAIT)
 
     # Three things happen: a packet arrives, an answer arrives, a deadline passes.
 
@@ -163,10 +192,9 @@ class QueueShell:
             self._blame("engine_errors")
 
     def _expire(self) -> None:
-        now = self._clock()
-        for parked in self._parking.take_due(now):
+        for parked in self._parking.take_due(time.monotonic()):
             self._count["deadlines"] += 1
-            self._resume(parked, Answer(None, Detail.FETCH_TIMEOUT, now))
+            self._resume(parked, Answer(None, Detail.FETCH_TIMEOUT, self._clock()))
 
     def _resume(self, parked: Parked[QueuedPacket], answer: Answer) -> None:
         with parked.packet as packet:
@@ -185,7 +213,8 @@ class QueueShell:
             self._settle(packet, decision)
 
     def _hold(self, packet: QueuedPacket, need: Need) -> None:
-        ticket = self._parking.park(need, packet)
+        left = need.deadline - self._clock()  # by a clock that nobody sets from here on
+        ticket = self._parking.park(need._replace(deadline=time.monotonic() + left), packet)
         packet.held = True
         self._count["held"] += 1
 

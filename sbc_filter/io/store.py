@@ -1,23 +1,25 @@
-"""Where certificates come from when this program does not fetch them itself: a folder, nowhere, others in turn.
+"""What a source of certificates is; the one that has none, and the one that asks others in turn.
 
 Each source answers with the PEM as it found it; nothing here judges a certificate (S-090).
 """
 
 import hashlib
-import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
+from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail, DetailedError
 
-_LOG = logging.getLogger(__name__)
-
 MAX_PEM = 64 * 1024  # bytes, of whatever a URL stands for (S-089)
 PASSING = 30.0  # seconds for which a failure is remembered that may be over soon
-_ABSENT = 60.0  # seconds after which a file that was not there is looked for again
+_ABSENT = 60.0  # seconds for which it is remembered that there is no source
+_MAX_FAILURES = 8 << 20  # bytes, about, of the failures that `FirstOf` remembers
+_LONGEST_FAILURE = 3600.0  # seconds
+_OVERHEAD = 400  # bytes that one of them takes beside its URL
 
 
 class CertificateSource(Protocol):
@@ -43,13 +45,6 @@ def certificate_path(directory: Path, url: str) -> Path:
     return directory / f"{hashlib.sha256(url.encode()).hexdigest()}.pem"
 
 
-def _bounded(file: IO[bytes]) -> bytes:
-    content = file.read(MAX_PEM + 1)
-    if len(content) > MAX_PEM:
-        raise FetchError(Detail.FETCH_TOO_LARGE)
-    return content
-
-
 class RefusingSource:
     """Has nothing: for runs that must not touch the network."""
 
@@ -64,46 +59,21 @@ class RefusingSource:
         """Nothing to let go of."""
 
 
-class DirectorySource:
-    """A folder that somebody else keeps up to date, one file a URL (`certificate_path`).
-
-    A file is believed for `valid` seconds before it is read again. Put files there by renaming them.
-    """
-
-    def __init__(self, directory: Path, clock: Callable[[], float] = time.time, valid: float = 3600.0) -> None:
-        self._directory = directory
-        self._clock = clock
-        self._valid = valid
-
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
-        """Read the file, here and now; FETCH_REFUSED without one, FETCH_TOO_LARGE beyond `MAX_PEM`."""
-        path = certificate_path(self._directory, url)
-        detail = Detail.FETCH_REFUSED
-        try:
-            with path.open("rb") as file:
-                answer = Answer(_bounded(file), None, self._clock() + self._valid)
-        except (OSError, FetchError) as error:
-            if isinstance(error, FetchError):
-                detail = error.detail
-            if not isinstance(error, FileNotFoundError):
-                _LOG.warning("%s for %r: %s", path, url, error)
-            answer = Answer(None, detail, self._clock() + _ABSENT)
-        done(answer)
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
 class FirstOf:
     """Asks one source after the other; the first that has something wins, else the last failure counts.
 
-    Failures are remembered no longer than each of the sources wants: whichever may have it soonest.
+    A failure holds no longer than each of the sources wants: whichever may have it soonest is asked again first. Those
+    behind it are not asked before their own failures are over, so that a folder which is looked at every second does
+    not have a command run, or a dead server asked, every second.
     """
 
-    def __init__(self, sources: Sequence[CertificateSource]) -> None:
+    def __init__(self, sources: Sequence[CertificateSource], clock: Callable[[], float] = time.time) -> None:
         if not sources:
             raise ValueError("there has to be a source")
         self._sources = tuple(sources)
+        self._clock = clock
+        self._lock = threading.Lock()  # of `_failed`
+        self._failed: Memory[tuple[int, str], Answer] = Memory(_MAX_FAILURES, _LONGEST_FAILURE)
 
     def request(self, url: str, done: Callable[[Answer], None], /) -> None:
         """Ask the first source; what it answers may lead to the next."""
@@ -115,12 +85,29 @@ class FirstOf:
                 done(answer)
                 return
             expires = min(soonest, answer.expires)
+            if turn:
+                self._remember(turn, url, answer)
             if turn + 1 < len(self._sources):
                 self._ask(turn + 1, expires, url, done)
             else:
                 done(answer._replace(expires=expires))
 
-        self._sources[turn].request(url, judge)
+        known = self._remembered(turn, url) if turn else None
+        if known is None:
+            self._sources[turn].request(url, judge)
+        else:
+            judge(known)
+
+    def _remembered(self, turn: int, url: str) -> Answer | None:
+        with self._lock:
+            return self._failed.get((turn, url), self._clock())
+
+    def _remember(self, turn: int, url: str, answer: Answer) -> None:
+        now = self._clock()
+        if answer.expires > now:
+            with self._lock:
+                if self._failed.get((turn, url), now) is None:
+                    self._failed.put((turn, url), answer, answer.expires, now, len(url) + _OVERHEAD)
 
     def close(self) -> None:
         """Close them all."""

@@ -91,6 +91,14 @@ def parser() -> argparse.ArgumentParser:
     )
     _files(run)
 
+    status = _command(commands, "status", "show what the running filter does", _status)
+    status.add_argument("--watch", action="store_true", help="go on showing it")
+    status.add_argument("--json", action="store_true", help="print it as one line of JSON")
+    reload = _command(commands, "reload", "have the running filter read its files anew, all of them or none", _reload)
+    for asking in (status, reload):
+        _files(asking, rules=False)
+        asking.add_argument("--socket", type=Path, metavar="PATH", help="where it listens (default: as configured)")
+
     replay = _command(commands, "replay", "show what the rules would have done to a capture", _replay)
     replay.add_argument("capture", type=Path, metavar="CAPTURE", help="pcap or pcapng file, also compressed by gzip")
     replay.add_argument(
@@ -104,6 +112,12 @@ def parser() -> argparse.ArgumentParser:
     replay.add_argument("--json", action="store_true", help="print one JSON record a line instead of a summary")
     replay.add_argument(
         "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
+    )
+    replay.add_argument(
+        "--learn",
+        type=Path,
+        metavar="FILE",
+        help="write the x5u URLs of its tokens, for [certificates].warm",
     )
     _files(replay, where="sbc-filter.toml beside the capture, then here, then in /etc/sbc-filter")
 
@@ -126,6 +140,8 @@ def parser() -> argparse.ArgumentParser:
     )
     _files(serve, rules=False)
 
+    _certificates_grammar(commands)
+
     pki = _command(commands, "pki", "make a laboratory: CA, certificate, keys, CRL, configuration, rules", _pki)
     pki.add_argument("folder", type=Path, metavar="DIR", help="folder to make it in")
     pki.add_argument(
@@ -141,6 +157,26 @@ def parser() -> argparse.ArgumentParser:
 
     _command(commands, "demo", "carrier, SBC and core on this machine, real calls, live filter", _demo)
     return top
+
+
+def _certificates_grammar(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    top = _command(commands, "certificates", "look at other people's certificates, and put them right", _certificates)
+    what = top.add_subparsers(title="what to do", metavar="WHAT", required=True, dest="what")
+    listed = _command(what, "list", "those in the folder and in the cache, and what each is worth", _certificates)
+    listed.add_argument("--json", action="store_true", help="print one JSON object a line instead of a table")
+    show = _command(what, "show", "one of them: chain, numbers, verdict with the reason", _certificates)
+    show.add_argument("url", metavar="URL|FILE", help="the URL in a token, or a PEM file")
+    fetch = _command(what, "fetch", "fetch one from the network now, by the rules, and keep it", _certificates)
+    fetch.add_argument("url", metavar="URL", help="the URL in a token")
+    put = _command(what, "import", "check a PEM file and put it into the folder, or the cache", _certificates)
+    put.add_argument("url", metavar="URL", help="the URL in tokens that it is for")
+    put.add_argument("file", type=Path, metavar="FILE", help="the signing certificate in PEM, issuers behind it")
+    purge = _command(what, "purge", "remove fetched certificates from the cache", _certificates)
+    purge.add_argument("url", nargs="?", metavar="URL", help="the one of this URL")
+    purge.add_argument("--expired", action="store_true", help="those that do not hold any more, and damaged files")
+    purge.add_argument("--all", action="store_true", help="all of them")
+    for each in (listed, show, fetch, put, purge):
+        _files(each, rules=False)
 
 
 def _command(
@@ -221,6 +257,18 @@ def _run(arguments: argparse.Namespace) -> int:
     return run(arguments)
 
 
+def _status(arguments: argparse.Namespace) -> int:
+    from sbc_filter.ops.asking import status
+
+    return status(arguments)
+
+
+def _reload(arguments: argparse.Namespace) -> int:
+    from sbc_filter.ops.asking import reload
+
+    return reload(arguments)
+
+
 def _replay(arguments: argparse.Namespace) -> int:
     from sbc_filter.ops.replay import replay
 
@@ -243,6 +291,12 @@ def _serve(arguments: argparse.Namespace) -> int:
     from sbc_filter.ops.serve import serve
 
     return serve(arguments)
+
+
+def _certificates(arguments: argparse.Namespace) -> int:
+    from sbc_filter.ops.certificatescmd import certificates
+
+    return certificates(arguments)
 
 
 def _pki(arguments: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from sbc_filter.stir import x5u
 NAME = "sbc-filter.toml"
 SYSTEM = Path("/etc/sbc-filter") / NAME
 CACHE = Path("/var/cache/sbc-filter")
+MAX_WORKERS = 64
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
 
 Overload = Literal["accept", "drop"]
@@ -43,6 +44,7 @@ class QueueConfiguration:
     number: int = 50
     inbound: Overload = "accept"
     outbound: Overload = "accept"
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class CertificateSettings:
     allowed_networks: tuple[IpNetwork, ...] = ()
     web_ca: Path | None = None
     tolerate: frozenset[str] = frozenset()
+    socket: Path | None = None
+    warm: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,8 @@ class Configuration:
     records: Path | None = None  # None: the journal, by way of standard output
     remote: dict[str, RemoteSettings] = field(default_factory=dict)  # credentials with which others sign
     serve: ServeSettings = field(default_factory=ServeSettings)
+    control: Path | None = None  # the socket to ask; None: where the service manager, or custom, has it
+    user: str = ""  # whom to become, when started by root
 
 
 def find(given: Path | None, beside: Path | None = None) -> Path | None:
@@ -160,7 +166,7 @@ def parse(file: str, text: str, folder: Path, problems: list[Problem] | None = N
 def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Configuration:
     top = Table(parse_toml(file, text, problems), file, "", problems)
     rules = top.table("rules")
-    log = top.table("log")
+    log, control, process = top.table("log"), top.table("control"), top.table("process")
     # In the order of the documentation, which is that in which problems are told.
     network, queue = _network(top.table("network")), _queue(top.table("queue"))
     trust, certificates = _trust(top.table("trust"), folder), _certificates(top.table("certificates"), folder)
@@ -178,8 +184,10 @@ def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Confi
         _records(log, folder),
         remote,
         _serve(top.table("serve"), folder),
+        _path(control, "socket", folder),
+        process.text("user"),
     )
-    for table in (rules, log, top):
+    for table in (rules, log, control, process, top):
         table.close()
     return configuration
 
@@ -234,12 +242,14 @@ def _queue(table: Table) -> QueueConfiguration:
     overload = table.table("on_overload")
     allowed = ("accept", "drop")
     default = QueueConfiguration()
-    number = table.integer("number", default.number, 0, 65534)
-    table.integer("workers", 1, 1, 1)
+    workers = table.integer("workers", default.workers, 1, MAX_WORKERS)
+    behind = 2 * workers if workers > 1 else 0  # theirs, at most two each
+    number = table.integer("number", default.number, 0, 65534 - behind)
     configuration = QueueConfiguration(
         number,
         cast(Overload, overload.choice("inbound", allowed, default.inbound)),
         cast(Overload, overload.choice("outbound", allowed, default.outbound)),
+        workers,
     )
     overload.close()
     table.close()
@@ -294,6 +304,8 @@ def _certificates(table: Table, folder: Path) -> CertificateSettings:
         read_networks(table, "allowed_networks"),
         _path(table, "web_ca", folder),
         table.choices("tolerate", x5u.TOLERABLE) or default.tolerate,
+        _path(table, "socket", folder),
+        _path(table, "warm", folder),
     )
     table.close()
     return settings

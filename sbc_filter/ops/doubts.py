@@ -4,7 +4,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from sbc_filter.io.folder import INDEX, IndexFault, read_index
+from sbc_filter.ops.config import CertificateSettings
 from sbc_filter.ops.setup import Setup
+from sbc_filter.ops.warming import read_list
 from sbc_filter.rules.model import NEVER, Conditions, Mode, RuleAction
 
 _COMPARABLE = {"direction", "trunk", "has_identity", "enforce_percent"}
@@ -14,11 +17,10 @@ _NONE = Conditions()
 def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
     """One sentence for each."""
     configuration = setup.configuration
-    records, certificates = configuration.records, configuration.certificates.directory
+    records = configuration.records
     if records is not None and not _is_writable(records):
         yield f"log.records: {records} cannot be written: make its folder, or name another file"
-    if certificates is not None and not certificates.is_dir():
-        yield f"certificates.directory: there is no folder {certificates}"
+    yield from _sources(configuration.certificates)
     folder = rules or configuration.rules
     if folder is None:
         yield f"there is no folder {configuration.folder / 'rules'} with rule files: every call passes as it is"
@@ -30,6 +32,23 @@ def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
     yield from bypass.faults
     yield from _unreachable(setup)
     yield from _pointless(setup)
+
+
+def _sources(settings: CertificateSettings) -> Iterator[str]:
+    """What is wrong with where certificates come from, and may be right before the first call."""
+    if settings.directory is not None and not settings.directory.is_dir():
+        yield f"certificates.directory: there is no folder {settings.directory}"
+    elif settings.directory is not None:
+        try:
+            for name in sorted(set(read_index(settings.directory).values())):
+                if not (settings.directory / name).exists():
+                    yield f"certificates.directory: {settings.directory / INDEX} names {name}, which is not there"
+        except IndexFault as fault:
+            yield f"certificates.directory: {fault}"
+    if settings.socket is not None and not settings.socket.is_socket():
+        yield f"certificates.socket: {settings.socket} is no socket; nobody answers there now"
+    if settings.warm is not None:
+        yield from (f"certificates.warm: {fault}" for fault in read_list(settings.warm, settings.tolerate)[1])
 
 
 def _is_writable(path: Path) -> bool:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sbc_filter.engine.record import Record
-from sbc_filter.errors import UsageFault
+from sbc_filter.errors import EnvironmentFault, UsageFault
 from sbc_filter.io.capture import CaptureError, Frame
 from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.capturewriter import CaptureWriter
@@ -24,21 +24,27 @@ from sbc_filter.ops import config
 from sbc_filter.ops.records import Tally, findings, numbered, to_lines
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask_for, certificate_source
+from sbc_filter.ops.warming import Learner
 
 SECRET = b"sbc-filter replay"  # our To tags are the same in every replay
+_FRESH = 3600.0  # seconds of the capture: what is replayed is judged by the folder as it is now
 _EVERY = 512  # frames between two states of the progress bar
 
 
 def replay(arguments: argparse.Namespace) -> int:
     """Replay a capture through the engine."""
     capture: Path = arguments.capture
-    _refuse_itself(capture, arguments.out)
+    _refuse_itself(capture, "--out", arguments.out)
+    _refuse_itself(capture, "--learn", arguments.learn)
     setup = read_all(config.find(arguments.config, beside=capture), arguments.rules, live=False)
     configuration = setup.configuration
     tally, survey = Tally(), Survey(configuration.network.sbc, configuration.network.ports)
     # Records have standard output for themselves.
     console = Console(stderr=arguments.json, highlight=False, soft_wrap=True)
     sinks: list[Callable[[Record], None]] = [tally]
+    learner = Learner(configuration.certificates.tolerate)
+    if arguments.learn is not None:
+        sinks.append(learner)
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
 
@@ -53,7 +59,7 @@ def replay(arguments: argparse.Namespace) -> int:
             console.print(f"warning: {fault}", markup=False)
         clock = Clock(arguments.at)
         source = certificate_source(
-            configuration.certificates, fetch=arguments.fetch, offline=not arguments.fetch, clock=clock
+            configuration.certificates, fetch=arguments.fetch, offline=not arguments.fetch, clock=clock, fresh=_FRESH
         )
         needs = Needs(source, {}, clock)  # nobody is to sign calls that are over
         stack.callback(needs.close)
@@ -70,6 +76,8 @@ def replay(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print(f"sbc-filter: interrupted{', nothing written' if writer else ''}", file=sys.stderr)
             raise
+    if arguments.learn is not None:
+        _learn(console, learner, arguments.learn, capture)
     if not arguments.json:
         _report(console, capture, run, tally, engine.counters)
     for remark in survey.remarks():
@@ -79,9 +87,17 @@ def replay(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_itself(capture: Path, out: Path | None) -> None:
+def _refuse_itself(capture: Path, option: str, out: Path | None) -> None:
     if out is not None and out.exists() and capture.exists() and out.samefile(capture):
-        raise UsageFault(f"--out {out} is the capture itself: name another file, the capture is not overwritten")
+        raise UsageFault(f"{option} {out} is the capture itself: name another file, the capture is not overwritten")
+
+
+def _learn(console: Console, learner: Learner, path: Path, capture: Path) -> None:
+    try:
+        count = learner.write(path, capture)
+    except OSError as error:
+        raise EnvironmentFault(f"{path} cannot be written: {config.reason(error)}") from None
+    console.print(f"{path}: {numbered(count, 'URL')} learnt", markup=False)
 
 
 def _what_applies(setup: Setup) -> str:

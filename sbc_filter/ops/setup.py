@@ -7,9 +7,9 @@ from pathlib import Path
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
-from sbc_filter.engine.seen import Seen
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.io.firewall import Plan, Responses
+from sbc_filter.io.memories import Memories
 from sbc_filter.ops.bypass import BypassFiles
 from sbc_filter.ops.certificates import blamed
 from sbc_filter.ops.config import Configuration, read, reason
@@ -40,8 +40,9 @@ class Setup:
     remarks: tuple[Problem, ...] = ()  # what is wrong, but can be lived with for now
     folder: Path = Path()  # of the rules, and of the files that they name
 
-    def engine(self, secret: bytes, seen: Seen | None = None) -> Engine:
-        """A new engine; `secret` makes our To tags, `seen` tells replays (the same for all that share the traffic)."""
+    def engine(self, secret: bytes, memories: Memories | None = None) -> Engine:
+        """A new engine; `secret` makes our To tags, `memories` are the same for all that share the traffic."""
+        memories = memories or Memories.local()
         network = self.configuration.network
         place = Network(
             network.sbc,
@@ -54,7 +55,8 @@ class Setup:
         certificates = CertificateMemory(self.trust, self.configuration.certificates.tolerate)
         profile = PROFILES[network.numbering]
         credentials = engine_credentials(self.credentials, self.configuration.remote)
-        return Engine(self.rules, place, certificates, credentials, secret, profile, seen=seen)
+        rules, seen, arrivals = self.rules.counted_in(memories.rates), memories.seen, memories.arrivals
+        return Engine(rules, place, certificates, credentials, secret, profile, seen=seen, arrivals=arrivals)
 
     @property
     def trust(self) -> TrustStore:

@@ -3,29 +3,43 @@
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from sbc_filter.engine.verdict import Answer, Need
 from sbc_filter.errors import Detail
 from sbc_filter.io.cache import CachingSource
+from sbc_filter.io.certificatesocket import SocketSource
 from sbc_filter.io.command import CommandSource
 from sbc_filter.io.fetch import Fetcher
+from sbc_filter.io.folder import FRESH, DirectorySource
 from sbc_filter.io.needs import Needs
-from sbc_filter.io.store import CertificateSource, DirectorySource, FirstOf, RefusingSource
+from sbc_filter.io.store import CertificateSource, FirstOf, RefusingSource
 from sbc_filter.ops.config import CertificateSettings
 
+_DEADLINE = 10.0  # seconds; longer than a fetch and the wait for its turn
+_AT_ONCE = 64  # requests of one process to another: what is slow must not stand before what is quick
 _PATIENCE = 30.0  # seconds; every source answers sooner by its own deadline
 
 
 def certificate_source(
-    settings: CertificateSettings, *, fetch: bool, offline: bool = False, clock: Callable[[], float] = time.time
+    settings: CertificateSettings,
+    *,
+    fetch: bool,
+    offline: bool = False,
+    folder: bool = True,
+    clock: Callable[[], float] = time.time,
+    fresh: float = FRESH,
 ) -> CertificateSource:
-    """The folder first, then the command, then, only with `fetch`, the network with its cache on disk.
+    """The folder first, then the socket, the command, and, only with `fetch`, the network with its cache on disk.
 
-    `offline`: the folder alone, for who knows where the command asks?
+    `offline`: the folder alone, for who knows where socket and command ask? Not `folder`: all but the folder. `fresh`:
+    for how many seconds a file is believed before it is looked at again.
     """
     sources: list[CertificateSource] = []
-    if settings.directory is not None:
-        sources.append(DirectorySource(settings.directory, clock))
+    if folder and settings.directory is not None:
+        sources.append(DirectorySource(settings.directory, clock, fresh))
+    if settings.socket is not None and not offline:
+        sources.append(SocketSource(settings.socket, clock=clock))
     if settings.command and not offline:
         sources.append(CommandSource(settings.command, clock=clock))
     if fetch:
@@ -38,7 +52,23 @@ def certificate_source(
         sources.append(CachingSource(fetcher, settings.cache, clock))
     if not sources:
         return RefusingSource(clock)
-    return sources[0] if len(sources) == 1 else FirstOf(sources)
+    return sources[0] if len(sources) == 1 else FirstOf(sources, clock)
+
+
+def worker_source(
+    settings: CertificateSettings, path: Path, clock: Callable[[], float] = time.time
+) -> CertificateSource:
+    """For one of several processes: the folder by itself, the rest by way of the process that answers at `path`.
+
+    That one serves `certificate_source(settings, fetch=settings.fetch, folder=False)`. The folder costs microseconds,
+    goes on when that process does not, and its files, which are asked for every second, do not queue behind fetches.
+    """
+    if settings.socket is None and not settings.command and not settings.fetch:
+        return certificate_source(settings, fetch=False, clock=clock)
+    others = SocketSource(path, timeout=_DEADLINE, workers=_AT_ONCE, clock=clock)
+    if settings.directory is None:
+        return others
+    return FirstOf([DirectorySource(settings.directory, clock), others], clock)
 
 
 def ask(source: CertificateSource, url: str) -> Answer:

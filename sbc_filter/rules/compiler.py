@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.model import Conditions, RateLimit
-from sbc_filter.rules.schedule import Rate
+from sbc_filter.rules.rates import Rates
 from sbc_filter.sip.names import canonical
 
 Predicate = Callable[[Facts], bool]
@@ -13,9 +13,14 @@ Sources = tuple[str, ...]
 RATE_KEYS = ("peer", "trunk", "caller", "called")
 
 
-def compile_conditions(conditions: Conditions, caller_from: Sources, called_from: Sources) -> tuple[Predicate, ...]:
-    """The predicates that all have to hold. The rate comes last: it counts only what all others match."""
-    return tuple(_predicates(conditions, caller_from, called_from))
+def compile_conditions(
+    rule: str, conditions: Conditions, caller_from: Sources, called_from: Sources, rates: Rates
+) -> tuple[Predicate, ...]:
+    """The predicates of `rule` that all have to hold. The rate comes last: it counts only what all others match."""
+    found = tuple(_predicates(conditions, caller_from, called_from))
+    if conditions.rate is None:
+        return found
+    return (*found, _rate(rule, conditions.rate, caller_from, called_from, rates))
 
 
 def _predicates(conditions: Conditions, caller_from: Sources, called_from: Sources) -> Iterator[Predicate]:
@@ -44,8 +49,6 @@ def _predicates(conditions: Conditions, caller_from: Sources, called_from: Sourc
             yield _present(key, wanted_value)
         else:
             yield _value(key, wanted_value)
-    if conditions.rate is not None:
-        yield _rate(conditions.rate, caller_from, called_from)
 
 
 def _present(name: bytes, wanted: bool) -> Predicate:
@@ -63,8 +66,7 @@ def _value(name: bytes, pattern: "re.Pattern[str]") -> Predicate:
     return matches
 
 
-def _rate(limit: RateLimit, caller_from: Sources, called_from: Sources) -> Predicate:
-    rate = Rate(limit.over, limit.seconds)
+def _rate(rule: str, limit: RateLimit, caller_from: Sources, called_from: Sources, rates: Rates) -> Predicate:
     keys: dict[str, Callable[[Facts], str | None]] = {
         "peer": lambda facts: facts.peer,
         "trunk": lambda facts: facts.trunk,
@@ -72,4 +74,4 @@ def _rate(limit: RateLimit, caller_from: Sources, called_from: Sources) -> Predi
         "called": lambda facts: facts.identity(called_from),
     }
     key = keys[limit.by]
-    return lambda facts: rate(key(facts) or "", facts.now)
+    return lambda facts: rates.exceeds(rule, limit, key(facts) or "", facts.now)

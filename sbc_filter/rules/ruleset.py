@@ -8,6 +8,7 @@ from sbc_filter.errors import Detail, Outcome
 from sbc_filter.rules.compiler import Predicate, compile_conditions
 from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.model import CONTINUE, Conditions, Mode, Rule, RuleAction, Treatment, When
+from sbc_filter.rules.rates import LocalRates, Rates
 from sbc_filter.stir.x5u import host_of
 
 
@@ -22,10 +23,16 @@ class _Compiled:
 class RuleSet:
     """Rules with their conditions, in the order in which they are tried."""
 
-    def __init__(self, rules: Sequence[tuple[Rule, Conditions]] = ()) -> None:
+    def __init__(self, rules: Sequence[tuple[Rule, Conditions]] = (), rates: Rates | None = None) -> None:
+        """`rates` is where rules with a rate count; without it, these rules count for themselves."""
+        counting = LocalRates() if rates is None else rates
         self.rules = tuple(rule for rule, _ in rules)
         self.conditions = tuple(conditions for _, conditions in rules)
-        self._compiled = tuple(_compile(rule, conditions) for rule, conditions in rules)
+        self._compiled = tuple(_compile(rule, conditions, counting) for rule, conditions in rules)
+
+    def counted_in(self, rates: Rates) -> "RuleSet":
+        """The same rules, whose rates are counted there."""
+        return RuleSet(tuple(zip(self.rules, self.conditions, strict=True)), rates)
 
     def matching(self, facts: Facts) -> Iterator[Rule]:
         """The rules that match, one after the other: the caller stops at the first that it enforces."""
@@ -58,9 +65,9 @@ def treatment(
     return exact or rule.on.get(outcome) or CONTINUE
 
 
-def _compile(rule: Rule, conditions: Conditions) -> _Compiled:
+def _compile(rule: Rule, conditions: Conditions, rates: Rates) -> _Compiled:
     options = rule.sign if rule.action is RuleAction.SIGN else rule.verify
-    predicates = compile_conditions(conditions, options.caller_from, options.called_from)
+    predicates = compile_conditions(rule.name, conditions, options.caller_from, options.called_from, rates)
     share = round(conditions.enforce_percent * 100)
     return _Compiled(rule, replace(rule, mode=Mode.MONITOR), share, predicates)
 

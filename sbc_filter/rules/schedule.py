@@ -1,4 +1,4 @@
-"""Conditions on time: hours of the week, and rates."""
+"""Conditions on time: days and hours of the week, and how periods are written."""
 
 import re
 from collections.abc import Iterable
@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
-from cachetools import LRUCache
-
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])")
 _PERIOD = re.compile(r"([0-9]{1,5})(s|m|h)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
-MAX_KEYS = 100_000  # peers, callers … that one rate tells apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +67,3 @@ def parse_period(text: str) -> int:
     if match is None or not int(match[1]):
         raise ValueError(f"{text!r} is no period: write 1s, 10s, 1m or 1h")
     return int(match[1]) * _SECONDS[match[2]]
-
-
-class Rate:
-    """Matches what exceeds `over` calls in `seconds`, for each key by itself (a bucket of `over` that refills).
-
-    The bucket is the state of this rule: a reload begins anew.
-    """
-
-    def __init__(self, over: float, seconds: float, maximum: int = MAX_KEYS) -> None:
-        self._over = over
-        self._per_second = over / seconds
-        self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(maximum)
-
-    def __call__(self, key: str, now: float) -> bool:
-        """Count one call; true when it is one too many."""
-        left, at = self._buckets.get(key, (self._over, now))
-        left = min(self._over, left + max(now - at, 0.0) * self._per_second)
-        exceeded = left < 1
-        self._buckets[key] = (left if exceeded else left - 1, now)
-        return exceeded

@@ -3,6 +3,8 @@
 Each test is a transcript: INVITEs arrive, the SBC makes new ones without Identity, and this is what leaves.
 """
 
+from collections.abc import Iterator
+
 import pytest
 from support.calls import (
     CALLED,
@@ -22,10 +24,13 @@ from support.calls import (
     result,
 )
 
+from sbc_filter import engine
+from sbc_filter.engine.arrivals import LIFETIME
 from sbc_filter.engine.pipeline import Engine
-from sbc_filter.engine.preserving import CAPACITY, LIFETIME, RECENT, Preserver
+from sbc_filter.engine.preserving import RECENT, Preserver
 from sbc_filter.engine.verdict import Answer, Need
 from sbc_filter.errors import Detail
+from sbc_filter.io.arrivals import SharedArrivals
 
 A, B, NIL = "a" * 32, "b" * 32, "0" * 32
 SESSION = f"Session-ID: {A};remote={NIL}"
@@ -40,6 +45,18 @@ DIV = identity(
 )
 KEPT, DOUBT = ("already-signed", "preserved"), ("unsigned", "ambiguous")
 SIGNED = ("signed", None)
+
+
+@pytest.fixture(params=["local", "shared"], autouse=True)
+def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test with the memory of one process and with that of several."""
+    if request.param == "local":
+        yield
+        return
+    shared = SharedArrivals()
+    monkeypatch.setattr(engine.preserving, "LocalArrivals", lambda: shared)
+    yield
+    shared.close()
 
 
 def preserving(by: str = "session-id", rules: str = VERIFY) -> Engine:
@@ -274,26 +291,6 @@ def test_route_advance_gets_the_token_again() -> None:
     for number in (2, 3, 4):
         message = invite(SESSION, number=number)
         assert left(engine, message, NOW + number) == (added(message, THEIRS), KEPT)
-
-
-def test_memory_is_bounded() -> None:
-    """By weight: tokens of 30 kB each, more of them than there is room for; the last ones are known."""
-    engine = preserving()
-    long = "x" * 30_000
-    calls = 2 * CAPACITY // len(long)
-    for number in range(calls):
-        after(engine, invite(f"Session-ID: {number:032x}", f"Identity: {number}{long}", number=number))
-    preserver = engine._preserver
-    assert preserver is not None
-    kept = [
-        arrival
-        for part in (preserver._known._young, preserver._known._old)
-        for _, all_, _ in part.values()
-        for arrival in all_
-    ]
-    assert 0 < sum(len(token) for arrival in kept for token in arrival.tokens) <= CAPACITY
-    last = invite(f"Session-ID: {calls - 1:032x}", number=calls)
-    assert left(engine, last)[1] == KEPT
 
 
 def test_nothing_is_paid_where_no_rule_preserves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ import pytest
 from sbc_filter.engine.seen import LocalSeen, Seen
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io import seen
-from sbc_filter.io.seen import BUCKETS, WAYS, SharedSeen
+from sbc_filter.io.seen import BUCKETS, SharedSeen
+from sbc_filter.io.table import WAYS
 
 NOW = 1_800_000_000.0
 END = NOW + 65

@@ -16,7 +16,6 @@ from sbc_filter.io.single import Single
 from sbc_filter.io.store import (
     MAX_PEM,
     CertificateSource,
-    DirectorySource,
     FirstOf,
     RefusingSource,
     certificate_path,
@@ -39,35 +38,12 @@ def ask(source: CertificateSource, url: str = URL) -> Answer:
     return answer
 
 
-# A folder
+# Names of files
 
 
 def test_the_file_name_is_the_digest_of_the_url(tmp_path: Path) -> None:
     name = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad.pem"  # FIPS 180-4, "abc"
     assert certificate_path(tmp_path, "abc") == tmp_path / name
-
-
-def test_directory(tmp_path: Path) -> None:
-    certificate_path(tmp_path, URL).write_bytes(PEM)
-    source = DirectorySource(tmp_path, clock, valid=100.0)
-    assert ask(source) == Answer(PEM, None, NOW + 100)
-    assert ask(source, URL + "x") == Answer(None, Detail.FETCH_REFUSED, NOW + 60)
-    certificate_path(tmp_path, URL).unlink()
-    assert ask(source).detail == Detail.FETCH_REFUSED
-    source.close()
-
-
-@pytest.mark.parametrize(
-    ("size", "detail"), [(MAX_PEM, None), (MAX_PEM + 1, Detail.FETCH_TOO_LARGE), (1 << 20, Detail.FETCH_TOO_LARGE)]
-)
-def test_directory_is_bounded(tmp_path: Path, size: int, detail: Detail | None) -> None:
-    certificate_path(tmp_path, URL).write_bytes(b"x" * size)
-    assert ask(DirectorySource(tmp_path, clock)).detail == detail
-
-
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    certificate_path(tmp_path, URL).mkdir()
-    assert ask(DirectorySource(tmp_path, clock)).detail == Detail.FETCH_REFUSED
 
 
 # Nowhere, and one after the other
@@ -107,6 +83,24 @@ def test_first_of() -> None:
     assert slow.closed
     with pytest.raises(ValueError, match="source"):
         FirstOf([])
+
+
+def test_who_stands_behind_is_asked_again_when_its_own_failure_is_over() -> None:
+    """A folder is looked at every second, a dead server is not asked every second."""
+    now = NOW
+    folder, web = Fixed(Answer(None, Detail.FETCH_REFUSED, 0.0)), Fixed(Answer(None, Detail.FETCH_DNS, NOW + 30))
+    source = FirstOf([folder, web], lambda: now)
+    for now in (NOW, NOW + 1, NOW + 29.9):
+        folder.answer = Answer(None, Detail.FETCH_REFUSED, now + 1)
+        assert ask(source) == Answer(None, Detail.FETCH_DNS, min(now + 1, NOW + 30))
+    assert (folder.asked, web.asked) == (3, 1)
+    folder.answer = Answer(PEM, None, now + 1)
+    assert ask(source) == folder.answer
+    folder.answer, web.answer = Answer(None, Detail.FETCH_REFUSED, NOW + 31), Answer(PEM, None, NOW + 99)
+    assert ask(source, URL + "x") == web.answer  # another URL
+    now = NOW + 30
+    assert ask(source) == web.answer
+    assert web.asked == 3
 
 
 # A command

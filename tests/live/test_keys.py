@@ -5,49 +5,22 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 from support import calls, softhsm
+from support.keys import CARRIER, KEYS, X5U, configuration, signed_by, token_of, written
 from support.netns import LIVE, endpoint, three_hosts
 from support.runs import started
 
 from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import Laboratory, Maker, key_pem, pem
+from sbc_filter.ops.pki import Maker
 
 pytestmark = LIVE
-X5U = "https://certificates.example.org/{}.pem"
-CARRIER = ("192.0.2.7", 5060)
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with three_hosts() as made:
         yield made
-
-
-def configuration(folder: Path, made: Laboratory, credentials: str) -> Path:
-    (folder / "rules").mkdir()
-    (folder / "rules" / "sign.toml").write_text(calls.SIGN)
-    (folder / "root.pem").write_bytes(pem(made.root.certificate))
-    text = '[network]\nsbc = ["192.0.2.1"]\n[trust]\nanchors = ["root.pem"]\n[log]\nrecords = "records.jsonl"\n'
-    (folder / "c.toml").write_text(text + credentials)
-    return folder / "c.toml"
-
-
-def token_of(message: bytes) -> tuple[str, str]:
-    """The PASSporT of a signed INVITE, and its x5u."""
-    (line,) = [line for line in message.split(b"\r\n") if line.startswith(b"Identity: ")]
-    token = line.removeprefix(b"Identity: ").partition(b";")[0].decode()
-    return token, jwt.get_unverified_header(token)["x5u"]
-
-
-def signed_by(token: str, key: ec.EllipticCurvePublicKey) -> bool:
-    try:
-        jwt.decode(token, key, algorithms=["ES256"], options={"verify_aud": False})
-    except jwt.InvalidSignatureError:
-        return False
-    return True
 
 
 def leaving(lab: Lab, file: Path, count: int, per_second: int) -> Counter[tuple[str, bool, bool]]:
@@ -62,18 +35,6 @@ def leaving(lab: Lab, file: Path, count: int, per_second: int) -> Counter[tuple[
             token, x5u = token_of(carrier.recv(70000))
             arrived[x5u, signed_by(token, keys[0]), signed_by(token, keys[1])] += 1
     return arrived
-
-
-KEYS = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
-
-
-def written(folder: Path, made: Laboratory, maker: Maker, at: int) -> str:
-    """A key and a certificate of ours as files; the lines of the configuration that name them."""
-    leaf = maker.leaf(made.issuing, key=KEYS[at])
-    (folder / f"{at}.key").write_bytes(key_pem(KEYS[at]))
-    (folder / f"{at}.key").chmod(0o600)
-    (folder / f"{at}.pem").write_bytes(pem(leaf.certificate) + pem(made.issuing.certificate))
-    return f'key = "{at}.key"\ncertificate = "{at}.pem"\nx5u = "{X5U.format(at)}"\n'
 
 
 def test_a_key_takes_over_at_200_calls_a_second(lab: Lab, tmp_path: Path) -> None:

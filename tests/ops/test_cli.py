@@ -34,6 +34,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["replay"],
         ["replay", "x.pcap", "--at", "yesterday"],
         ["firewall", "burn"],
+        ["certificates"],
+        ["certificates", "purge", "--everything"],
         ["sign", "x.sip", "--to", "nowhere"],
         ["pki", "x", "--spc", "12-4"],
         ["pki", "x", "--x5u", "http://certificates.example.org/shaken.pem"],
@@ -46,7 +48,7 @@ def test_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) ->
     assert "usage: sbc-filter" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["run", "replay", "check", "sign", "pki", "firewall", "demo"])
+@pytest.mark.parametrize("command", ["run", "replay", "check", "certificates", "sign", "pki", "firewall", "demo"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
@@ -204,6 +206,33 @@ def test_what_is_no_sip_is_not_sent_to_a_terminal(lab: Path, tmp_path: Path) -> 
     with pytest.raises(OSError, match="Input/output error"):  # nothing was written, and the other end is closed
         os.read(master, 1)
     os.close(master)
+
+
+def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "lab"
+    assert main(["pki", str(folder)]) == 0
+    file = folder / "sbc-filter.toml"
+    more = 'socket = "file"\nwarm = "urls.txt"\ndirectory = "certificates"'
+    file.write_text(file.read_text().replace('directory = "certificates"', more))
+    (folder / "file").write_text("")
+    (folder / "urls.txt").write_text("https://certs.example.org/a.pem\nhttps://certs.example.org/a.pem?b\n")
+    (folder / "certificates" / "index.toml").write_text('"https://certs.example.org/a.pem" = "a.pem"\n')
+
+    def warnings() -> list[str]:
+        capsys.readouterr()
+        assert main(["check", "--config", str(file)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return [line.removeprefix("warning: certificates.") for line in lines if line.startswith("warning: ")]
+
+    others = [
+        f"socket: {folder}/file is no socket; nobody answers there now",
+        f"warm: {folder}/urls.txt: line 2: no token may name 'https://certs.example.org/a.pem?b': it has a query",
+    ]
+    index = f"directory: {folder}/certificates/index.toml"
+    assert warnings() == [f"{index} names a.pem, which is not there", *others]
+    (folder / "certificates" / "index.toml").write_text('"https://certs.example.org/a.pem" = "../a.pem"\n')
+    where = "'https://certs.example.org/a.pem': has to be the name of a file in this folder, not '../a.pem'"
+    assert warnings() == [f"{index}: {where}", *others]
 
 
 def test_check_warns_of_what_is_hardly_meant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

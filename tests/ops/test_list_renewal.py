@@ -16,8 +16,9 @@ from support.trustlists import trust_list
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import CertificateError
+from sbc_filter.io.folder import DirectorySource
 from sbc_filter.io.lists import MAX_CRL, KeptList
-from sbc_filter.io.store import DirectorySource, certificate_path
+from sbc_filter.io.store import certificate_path
 from sbc_filter.ops import config, subscriptions
 from sbc_filter.ops.pki import Authority, pem
 from sbc_filter.ops.renewal import Renewal

@@ -5,15 +5,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from support import web
 
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import Authority, Maker, key_pem, pem
@@ -27,31 +24,6 @@ LAB = MAKER.laboratory()
 LEAF, ISSUER = pem(LAB.leaf.certificate), pem(LAB.issuing.certificate)
 RENEWED = MAKER.leaf(LAB.issuing, key=LAB.leaf.key)
 STRANGER: Authority = MAKER.leaf(LAB.issuing)
-
-
-def web(folder: Path) -> None:
-    """A certificate for the server, its own authority: `web.pem` with its key, `web-ca.pem`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Web")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(True, None), True)
-        .add_extension(x509.KeyUsage(True, False, False, False, False, True, True, False, False), True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), False)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "web.pem").write_bytes(key_pem(key) + pem(made))
-    (folder / "web-ca.pem").write_bytes(pem(made))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -70,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
     """What the server serves, by path; its name resolves to the loopback."""
-    web(tmp_path)
+    web.own_authority(tmp_path, HOST)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "web.pem")
     made: dict[str, bytes] = {}

@@ -1,12 +1,20 @@
 """Where certificates come from, as the configuration says."""
 
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
+from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
+from sbc_filter.io.certificateserver import CertificateServer
+from sbc_filter.io.store import CertificateSource, certificate_path
 from sbc_filter.ops.config import CertificateSettings
-from sbc_filter.ops.sources import ask, certificate_source
+from sbc_filter.ops.sources import ask, certificate_source, worker_source
 
 
 @pytest.mark.parametrize(
@@ -18,4 +26,77 @@ def test_what_is_tolerated_reaches_the_fetcher(tolerate: tuple[str, ...], detail
     settings = CertificateSettings(cache=tmp_path, tolerate=frozenset(tolerate))
     source = certificate_source(settings, fetch=True)
     assert ask(source, "http://127.0.0.1/a.pem").detail == detail
+    source.close()
+
+
+URL, OTHER, SLOW = (f"https://certs.example.org/{name}.pem" for name in ("folder", "other", "slow"))
+
+
+class Others:
+    """What is behind the process that all ask; never done with whatever is slow."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+        self.asked.append(url)
+        if not url.startswith(SLOW):
+            done(Answer(b"other", None, time.time() + 60))
+
+    def close(self) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def process(path: Path, source: CertificateSource) -> Iterator[None]:
+    server = CertificateServer(path, source)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield
+    server.stop()
+    thread.join()
+    server.close()
+
+
+def test_a_worker_reads_the_folder_itself_and_asks_for_the_rest(tmp_path: Path) -> None:
+    certificate_path(tmp_path, URL).write_bytes(b"file")
+    settings = CertificateSettings(directory=tmp_path, fetch=True)
+    others = Others()
+    source = worker_source(settings, tmp_path / "s")
+    with process(tmp_path / "s", others):
+        assert ask(source, OTHER).pem == b"other"
+        assert ask(source, URL).pem == b"file"
+    assert others.asked == [OTHER]
+    assert ask(source, OTHER).detail == Detail.FETCH_CONNECT
+    assert ask(source, URL).pem == b"file"  # whatever became of that process
+    source.close()
+
+
+def test_a_folder_alone_needs_no_other_process(tmp_path: Path) -> None:
+    source = worker_source(CertificateSettings(directory=tmp_path), tmp_path / "nobody")
+    assert ask(source, URL).detail == Detail.FETCH_REFUSED
+    source.close()
+
+
+def test_what_is_slow_does_not_stand_before_what_is_quick(tmp_path: Path) -> None:
+    """Fifty requests that get no answer, one for a file, one for what the other process has at hand."""
+    certificate_path(tmp_path, URL).write_bytes(b"file")
+    settings, never = CertificateSettings(directory=tmp_path, fetch=True), SimpleQueue[Answer]()
+    source = worker_source(settings, tmp_path / "s")
+    with process(tmp_path / "s", Others()):
+        for number in range(50):
+            source.request(f"{SLOW}{number}", never.put)
+        begin = time.monotonic()
+        assert ask(source, URL).pem == b"file"
+        assert ask(source, OTHER).pem == b"other"
+        assert time.monotonic() - begin < 1
+        assert never.empty()
+        source.close()
+        assert {never.get(timeout=1).detail for _ in range(50)} == {Detail.FETCH_REFUSED}
+
+
+def test_a_process_without_the_folder(tmp_path: Path) -> None:
+    certificate_path(tmp_path, URL).write_bytes(b"file")
+    source = certificate_source(CertificateSettings(directory=tmp_path), fetch=False, folder=False)
+    assert ask(source, URL).detail == Detail.FETCH_REFUSED
     source.close()

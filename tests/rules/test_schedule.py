@@ -1,13 +1,11 @@
-"""Days, hours and zones; rates (DESIGN §5)."""
+"""Days, hours and zones (DESIGN §5)."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sbc_filter.rules.schedule import MAX_KEYS, Rate, Schedule, parse_days, parse_hours, parse_period
+from sbc_filter.rules.schedule import Schedule, parse_days, parse_hours, parse_period
 
 
 def schedule(days: str, hours: str, zone: str = "UTC") -> Schedule:
@@ -128,39 +126,3 @@ NIGHT = schedule("fri", "22:00-06:00", "America/New_York")
 )
 def test_inside_a_schedule(when: Schedule, at: str, inside: bool) -> None:
     assert when(moment(at)) is inside
-
-
-@pytest.mark.parametrize(
-    ("over", "seconds", "calls"),
-    [
-        (2, 1, [(0.0, False), (0.0, False), (0.0, True), (0.4, True), (0.5, False), (0.9, True), (1.0, False)]),
-        (1, 60, [(0, False), (59, True), (60, False), (61, True), (120, False)]),
-        (3, 1, [(0, False), (100, False), (100, False), (100, False), (100, True)]),  # it saves up no more than 3
-        (1, 1, [(10, False), (5, True), (5.9, True), (6, False)]),  # a clock set back refills nothing by itself
-    ],
-)
-def test_a_rate(over: float, seconds: float, calls: list[tuple[float, bool]]) -> None:
-    rate = Rate(over, seconds)
-    assert [(at, rate("a", at)) for at, _ in calls] == calls
-
-
-def test_every_key_has_a_rate_of_its_own() -> None:
-    rate = Rate(1, 1)
-    assert [rate(key, 0.0) for key in "aabbc"] == [False, True, False, True, False]
-
-
-def test_the_keys_are_bounded_and_the_one_used_least_goes() -> None:
-    rate = Rate(1, 1000, maximum=2)
-    assert [rate(key, 0.0) for key in ("a", "b", "a", "c", "a", "b")] == [False, False, True, False, True, False]
-    many = Rate(1, 1000)
-    for number in range(MAX_KEYS + 10):
-        many(str(number), 0.0)
-    assert len(many._buckets) == MAX_KEYS
-
-
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=60).map(sorted), st.integers(1, 5), st.integers(1, 10))
-def test_no_more_pass_than_the_bucket_holds_and_gains(times: list[float], over: int, seconds: int) -> None:
-    rate = Rate(over, seconds)
-    passed = sum(not rate("a", at) for at in times)
-    assert passed <= over + (times[-1] - times[0]) * over / seconds + 1e-6
-    assert passed >= min(len(times), over)

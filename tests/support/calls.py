@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sbc_filter.engine.arrivals import Arrivals
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
@@ -109,6 +110,7 @@ def make_engine(
     drop_unreadable: bool = False,
     numbering: str = "nanp",
     seen: Seen | None = None,
+    arrivals: Arrivals | None = None,
     credentials: Mapping[str, Credential | RemoteCredential] | None = None,
 ) -> Engine:
     """An engine with these rules. With `known` it has `chain`, the laboratory's, in memory already."""
@@ -116,7 +118,9 @@ def make_engine(
     network = Network(sbc, (5060,), (), emergency, TrunkTable(trunks), drop_unreadable)
     certificates, profile = CertificateMemory(trust), PROFILES[numbering]
     ours = credentials or {"ours": CREDENTIAL}
-    made = Engine(ruleset, network, certificates, ours, b"secret", profile, held_limit=held_limit, seen=seen)
+    made = Engine(
+        ruleset, network, certificates, ours, b"secret", profile, held_limit=held_limit, seen=seen, arrivals=arrivals
+    )
     if known:
         made.learn(X5U, Answer(chain, None, NOW + 86400), NOW)
     return made

@@ -1,10 +1,12 @@
 """`sbc-filter run` as a process on the SBC's host of a laboratory."""
 
 import contextlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from sbc_filter.ops.lab import Lab
 from support.netns import eventually
@@ -27,3 +29,16 @@ def started(lab: Lab, file: Path) -> Iterator[tuple["subprocess.Popen[bytes]", P
     finally:
         process.terminate()
         process.wait(10)
+
+
+def asked(file: Path) -> dict[str, Any]:
+    """What a running filter says of itself."""
+    command = [sys.executable, "-m", "sbc_filter", "status", "--json", "--config", str(file)]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def processes(file: Path) -> dict[str, dict[str, Any]]:
+    """Its processes, by name."""
+    return {each["name"]: each for each in asked(file)["processes"]}

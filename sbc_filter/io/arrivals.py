@@ -1,0 +1,155 @@
+"""What `preserve` remembers, for all processes that filter the same calls: the leg that leaves may be at another.
+
+    header | shard | shard | … | spare      a shard: head | buckets of 16 entries of digest, position, expiry | ring
+
+A key belongs to one shard. All that arrived under it is one record in the ring, written behind the one before, over
+the oldest; the entry says where. A record is found by its entry only once it is whole, and carries a keyed digest of
+itself: what was overwritten meanwhile, or is what somebody sent and not what we wrote, is nobody's.
+"""
+
+from collections.abc import Iterator
+from struct import Struct
+
+from sbc_filter.engine.arrivals import LIFETIME, Arrival, Key, alive, crowd, expiry, joined
+from sbc_filter.io.table import BUCKET, DIGEST, ENTRY, FIRST, WAYS, Table
+
+SHARDS, SHARD = 16, 4 << 20  # 64 MiB, as far as it is written to
+BUCKETS = 1 << 10  # of a shard: 16384 keys
+_MAGIC = b"sbc-filter kept1"
+_HEAD = 512  # bytes, of which eight are in use
+_ENTRY = Struct("16sQd")
+_WORD = Struct("Q")
+_END = Struct("d")
+_POSITION_AT, _END_AT = DIGEST, DIGEST + _WORD.size
+_ENDS = Struct(f"{_END_AT}xd" * WAYS)
+_RECORD = Struct("<16sQI")  # digest of it, its position, bytes that follow
+_ARRIVAL = Struct("<dBIIII")  # when, what there is, bytes of peer, Call-ID and date, number of tokens
+_LENGTH = Struct("<I")
+_HAS_TOKENS, _HAS_DATE = 1, 2
+_LATER = 60.0  # seconds; an expiry so far beyond what can be was written by another clock
+_ENDLESS = 1 << 62  # positions
+PATIENCE = 0.05  # seconds
+
+
+class SharedArrivals:
+    """An `Arrivals` for this process and those forked after it was made. Raises `EnvironmentFault` when there is no
+    memory to share."""
+
+    def __init__(self, shards: int = SHARDS, shard: int = SHARD, buckets: int = BUCKETS) -> None:
+        self._shards, self._shard, self._buckets = shards, shard, buckets
+        self._ring = shard - _HEAD - buckets * BUCKET
+        self._table = Table(_MAGIC, (shards, shard), shards * shard, None, "arrivals", PATIENCE)
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self._table.close()
+
+    def add(self, key: Key, arrival: Arrival) -> None:
+        """See `engine.arrivals.Arrivals`."""
+        digest, shard = self._place(key)
+        self._table.in_turn(shard, _HEAD, lambda: self._add(shard, digest, arrival))
+
+    def get(self, key: Key, now: float) -> tuple[Arrival, ...]:
+        """See `engine.arrivals.Arrivals`."""
+        digest, shard = self._place(key)
+        return self._table.in_turn(shard, _HEAD, lambda: self._get(shard, digest, now))
+
+    def _place(self, key: Key) -> tuple[bytes, int]:
+        """(digest, where its shard begins) of a key."""
+        digest = self._table.digest(key[0].encode() + b"\0" + key[1])
+        return digest, FIRST + digest[-1] % self._shards * self._shard
+
+    def _bucket(self, shard: int, digest: bytes) -> int:
+        return shard + _HEAD + int.from_bytes(digest[:4], "little") % self._buckets * BUCKET
+
+    def _get(self, shard: int, digest: bytes, now: float) -> tuple[Arrival, ...]:
+        entry = self._table.find(digest, self._bucket(shard, digest))
+        if entry < 0:
+            return ()
+        _, position, end = _ENTRY.unpack_from(self._table.memory, entry)
+        record = self._read(shard, digest, position) if now < end <= now + LIFETIME + _LATER else None
+        return alive(tuple(decode(record)), now) if record is not None else ()
+
+    def _add(self, shard: int, digest: bytes, arrival: Arrival) -> None:
+        memory, write, now = self._table.memory, self._table.write, arrival.arrived
+        kept = joined(self._get(shard, digest, now), arrival)
+        record = encode(kept)
+        if len(record) > self._ring // 4:
+            record = encode((crowd(kept),))  # no datagram is so long; a doubt takes less room
+        position = self._append(shard, digest, record)
+        bucket = self._bucket(shard, digest)
+        entry = self._table.find(digest, bucket)
+        if entry < 0:
+            entry = bucket + _way(_ENDS.unpack_from(memory, bucket), now) * ENTRY
+            write(entry + _END_AT, _END.pack(0.0))
+            write(entry, _ENTRY.pack(digest, position, 0.0))
+        write(entry + _POSITION_AT, _WORD.pack(position))
+        write(entry + _END_AT, _END.pack(expiry(kept)))
+
+    def _append(self, shard: int, digest: bytes, body: bytes) -> int:
+        """Write a record into the ring, in one piece; its position, which only grows."""
+        size = _RECORD.size + len(body)
+        head: int = _WORD.unpack_from(self._table.memory, shard)[0] % _ENDLESS
+        if head % self._ring + size > self._ring:
+            head += self._ring - head % self._ring
+        record = _RECORD.pack(self._seal(digest, head, body), head, len(body)) + body
+        self._table.write(self._at(shard, head), record)
+        self._table.write(shard, _WORD.pack(head + size))
+        return head
+
+    def _read(self, shard: int, digest: bytes, position: int) -> bytes | None:
+        """The record at a position; None when something else is there by now."""
+        memory, at = self._table.memory, self._at(shard, position)
+        end = self._at(shard, 0) + self._ring
+        if at + _RECORD.size > end:
+            return None
+        seal, written, size = _RECORD.unpack_from(memory, at)
+        at += _RECORD.size
+        if written != position or at + size > end:
+            return None
+        body = memory[at : at + size]
+        return body if seal == self._seal(digest, position, body) else None
+
+    def _at(self, shard: int, position: int) -> int:
+        return shard + self._shard - self._ring + position % self._ring
+
+    def _seal(self, digest: bytes, position: int, body: bytes) -> bytes:
+        return self._table.digest(digest + _WORD.pack(position) + body)
+
+
+def encode(arrivals: tuple[Arrival, ...]) -> bytes:
+    """Arrivals as bytes, each part after its length."""
+    parts = []
+    for (peer, call_id), arrived, tokens, date in arrivals:
+        has = (_HAS_TOKENS if tokens is not None else 0) | (_HAS_DATE if date is not None else 0)
+        who = peer.encode("utf-8", "surrogateescape")
+        parts += [_ARRIVAL.pack(arrived, has, len(who), len(call_id), len(date or b""), len(tokens or ()))]
+        parts += [who, call_id, date or b""]
+        for token in tokens or ():
+            parts += [_LENGTH.pack(len(token)), token]
+    return b"".join(parts)
+
+
+def decode(record: bytes) -> Iterator[Arrival]:
+    """What `encode` was given."""
+    at = 0
+
+    def take(size: int) -> bytes:
+        nonlocal at
+        at += size
+        return record[at - size : at]
+
+    while at < len(record):
+        arrived, has, who, call_id, date, count = _ARRIVAL.unpack(take(_ARRIVAL.size))
+        call = take(who).decode("utf-8", "surrogateescape"), take(call_id)
+        on = take(date)
+        tokens = tuple(take(*_LENGTH.unpack(take(_LENGTH.size))) for _ in range(count))
+        yield Arrival(call, arrived, tokens if has & _HAS_TOKENS else None, on if has & _HAS_DATE else None)
+
+
+def _way(ends: tuple[float, ...], now: float) -> int:
+    """Which entry of a bucket to write: one that is over, or was written by another clock; else the oldest."""
+    for way, end in enumerate(ends):
+        if not now < end <= now + LIFETIME + _LATER:
+            return way
+    return ends.index(min(ends))

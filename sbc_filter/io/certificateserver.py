@@ -1,0 +1,214 @@
+"""Answers `SocketSource`: any source of certificates, for many processes of this machine, by HTTP on a Unix socket."""
+
+import contextlib
+import json
+import logging
+import math
+import os
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from socketserver import ThreadingMixIn, UnixStreamServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from sbc_filter import __version__
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import Detail, EnvironmentFault
+from sbc_filter.io.certificatesocket import PATH
+from sbc_filter.io.freshness import LONGEST
+from sbc_filter.io.store import CertificateSource
+
+_LOG = logging.getLogger(__name__)
+CONNECTIONS = 1024  # at one time; each is a thread, most of them idle
+_BACKLOG = 512
+_IDLE = 60.0  # seconds after which a connection ends on which nothing is asked
+_GLANCE = 0.1  # seconds; `stop` is noticed after this at the latest
+_PATIENCE = 30.0  # seconds; every source answers sooner by its own deadline
+_STATUS = {Detail.FETCH_REFUSED: 404, Detail.FETCH_TIMEOUT: 504}  # any other failure is 502
+
+
+class CertificateServer:
+    """Serves `source` at the Unix socket `path`, for this user alone (mode 0600).
+
+    All who ask for one URL at a time cause one request at the source. A failure is a JSON object with its `detail`,
+    and max-age, rounded up to the second, is what is left of the answer's life: so the client has the answer that the
+    source gave. Beyond `CONNECTIONS` the next is closed unheard. A socket that an earlier process left behind is
+    replaced; raises `EnvironmentFault` when somebody listens there, or the path cannot be used.
+
+    In place of the path it takes a socket that listens already: whoever keeps that open can have one server after
+    another at it, and who asks in between waits for the next.
+    """
+
+    def __init__(
+        self, where: Path | str | socket.socket, source: CertificateSource, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._source = source
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._callers: dict[str, list[Callable[[Answer], None]]] = {}
+        self._listener = listening(where) if not isinstance(where, socket.socket) else where
+        self._ours = None if isinstance(where, socket.socket) else (Path(where), Path(where).stat().st_ino)
+        self._server = _Server(self._listener, self)
+
+    def serve_forever(self) -> None:
+        """Answer until `stop`."""
+        self._server.serve_forever(_GLANCE)
+
+    def stop(self) -> None:
+        """End `serve_forever`; returns at once, may be called by any thread, and in a signal handler."""
+        threading.Thread(target=self._server.shutdown, daemon=True).start()  # which waits for the loop
+
+    def close(self) -> None:
+        """Let go of the socket and end all connections; the source is whoever's who made it."""
+        self._server.server_close()
+        self._server.hang_up()
+        with contextlib.suppress(OSError):
+            if self._ours is not None and self._ours[0].stat().st_ino == self._ours[1]:
+                self._ours[0].unlink()  # else it is a successor's
+
+    def ask(self, url: str) -> tuple[Answer, int]:
+        """The answer of the source, and for how many seconds it holds."""
+        answers: SimpleQueue[Answer] = SimpleQueue()
+        with self._lock:
+            callers = self._callers.setdefault(url, [])
+            callers.append(answers.put)
+            first = len(callers) == 1
+        if first:
+            try:
+                self._source.request(url, partial(self._answer, url))
+            except Exception:
+                _LOG.exception("the source of certificates failed on %r", url)
+                self._answer(url, Answer(None, Detail.FETCH_REFUSED, self._clock()))
+        try:
+            answer = answers.get(timeout=_PATIENCE)
+        except Empty:
+            answer = Answer(None, Detail.FETCH_TIMEOUT, self._clock())
+        return answer, math.ceil(min(max(answer.expires - self._clock(), 0.0), LONGEST))
+
+    def _answer(self, url: str, answer: Answer) -> None:
+        with self._lock:
+            callers = self._callers.pop(url, [])
+        for done in callers:
+            done(answer)
+
+
+def listening(path: Path | str) -> socket.socket:
+    """A socket that listens at `path`, for this user alone; `EnvironmentFault` when somebody else does, or none can."""
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        _clear(Path(path))
+        listener.bind(str(path))
+        os.chmod(path, 0o600)  # before `listen` nobody can connect
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise EnvironmentFault(f"{path} cannot be listened on: {error.strerror or error}") from None
+    return listener
+
+
+def _clear(path: Path) -> None:
+    """Remove a socket on which nobody listens any more."""
+    try:
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            raise OSError(0, "there is something else")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX) as tried:
+        tried.settimeout(1.0)
+        try:
+            tried.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            path.unlink(missing_ok=True)
+            return
+        except BlockingIOError:  # its backlog is full: it lives
+            pass
+    raise OSError(0, "another process listens there")
+
+
+class _Server(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+
+    def __init__(self, listener: socket.socket, certificates: CertificateServer) -> None:
+        self.certificates = certificates
+        self._free = threading.BoundedSemaphore(CONNECTIONS)
+        self._open: set[socket.socket] = set()
+        super().__init__("", _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A thread for the connection, if one is free."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """In its thread."""
+        self._open.add(request)
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._open.discard(request)
+            self._free.release()
+
+    def hang_up(self) -> None:
+        """End every connection: who is asked no more must not go on answering."""
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away."""
+        _LOG.info("a connection broke", exc_info=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = f"sbc-filter/{__version__}"
+    sys_version = ""
+    timeout = _IDLE
+    error_content_type = "application/json"
+    error_message_format = '{"error": "%(code)d"}'
+    wbufsize = -1  # head and body in one write
+    server: _Server
+
+    def do_GET(self) -> None:
+        """`/certificate?url=URL`."""
+        target = urlsplit(self.path)
+        try:
+            urls = parse_qs(target.query, strict_parsing=True, errors="strict", max_num_fields=4).get("url", [])
+        except ValueError:
+            urls = []
+        if target.path != PATH or len(urls) != 1:
+            self._send(400, b'{"error": "ask for /certificate?url=URL"}')
+            return
+        answer, lifetime = self.server.certificates.ask(urls[0])
+        if answer.pem is not None:
+            self._send(200, answer.pem, lifetime, "application/pem-certificate-chain")
+            return
+        assert answer.detail is not None, "an answer carries a certificate or a reason"
+        body = json.dumps({"detail": answer.detail}).encode()
+        self._send(_STATUS.get(answer.detail, 502), body, lifetime)
+
+    def _send(self, status: int, body: bytes, lifetime: int = 0, kind: str = "application/json") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", f"max-age={lifetime}")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: who called whom is for the records of those who see the calls."""

@@ -1,0 +1,60 @@
+"""What a process and the one that started it tell each other: JSON objects on a pair of sockets."""
+
+import contextlib
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+_LARGEST = 1 << 18  # bytes of one message
+_BUFFER = 4 << 20
+
+Message = dict[str, Any]
+
+
+class Channel:
+    """One end. Neither side ever waits for the other: what does not fit any more is lost, and said."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._socket.setblocking(False)
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            self._socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+        self.closed = False
+
+    @classmethod
+    def pair(cls) -> "tuple[Channel, Channel]":
+        """Both ends; messages keep their bounds."""
+        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(one), cls(other)
+
+    def fileno(self) -> int:
+        """The descriptor to watch for reading."""
+        return self._socket.fileno()
+
+    def send(self, **message: Any) -> bool:
+        """Say something; false when the other side has gone, or has long stopped listening."""
+        try:
+            self._socket.send(json.dumps(message).encode())
+        except OSError:
+            return False
+        return True
+
+    def receive(self) -> Iterator[Message]:
+        """What the other side has said meanwhile; `closed` is true from when it has gone."""
+        while not self.closed:
+            try:
+                data = self._socket.recv(_LARGEST)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if data:
+                yield json.loads(data)
+            else:
+                self.closed = True
+
+    def close(self) -> None:
+        """Close this end."""
+        with contextlib.suppress(OSError):
+            self._socket.close()

@@ -1,0 +1,123 @@
+"""A folder of certificates that another system fills: a file by the digest of its URL, or by a name in an index."""
+
+import logging
+import os
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import Detail
+from sbc_filter.io.store import MAX_PEM, FetchError, certificate_path
+
+_LOG = logging.getLogger(__name__)
+
+INDEX = "index.toml"
+FRESH = 1.0  # seconds for which a file is believed, or its absence, before it is looked at again
+MAX_INDEX = 64 << 20  # bytes
+
+
+class IndexFault(ValueError):
+    """The index is no table of URLs and file names; says where and why."""
+
+
+class Entry(NamedTuple):
+    """One file of the folder; `url` is None where only the digest in its name is known."""
+
+    url: str | None
+    path: Path
+
+
+class DirectorySource:
+    """A folder that somebody else keeps up to date: `index.toml`, and else one file a URL (`certificate_path`).
+
+    Nothing is believed for longer than `valid` seconds, so what is new, changed or gone is so without a restart. Put
+    files there by renaming them. An index that cannot be read is logged, once, and the last good one holds on.
+    """
+
+    def __init__(self, directory: Path, clock: Callable[[], float] = time.time, valid: float = FRESH) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._valid = valid
+        self._version: tuple[int, int, int] | None = None
+        self._index: Mapping[str, str] = {}
+
+    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+        """Read the file, here and now; FETCH_REFUSED without one, FETCH_TOO_LARGE beyond `MAX_PEM`."""
+        expires = self._clock() + self._valid
+        self._refresh()
+        name = self._index.get(url)
+        # What the index names is the file or nothing: a left-over by the digest must not take its place.
+        path = certificate_path(self._directory, url) if name is None else self._directory / name
+        try:
+            answer = Answer(read_pem(path), None, expires)
+        except FileNotFoundError:
+            answer = Answer(None, Detail.FETCH_REFUSED, expires)
+        except OSError as error:
+            _LOG.warning("%s for %r: %s", path, url, error)
+            answer = Answer(None, Detail.FETCH_REFUSED, expires)
+        except FetchError as error:
+            _LOG.warning("%s for %r: more than %d bytes", path, url, MAX_PEM)
+            answer = Answer(None, error.detail, expires)
+        done(answer)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _refresh(self) -> None:
+        """Read the index anew if it is another file than it was, or was written to."""
+        try:
+            status = os.stat(self._directory / INDEX)
+        except OSError:
+            self._version, self._index = None, {}
+            return
+        version = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if version != self._version:
+            self._version = version
+            try:
+                self._index = read_index(self._directory)
+            except IndexFault as fault:
+                _LOG.warning("%s; what was read before holds on", fault)
+
+
+def read_pem(path: Path) -> bytes:
+    """What a file holds; `OSError`, or `FetchError(FETCH_TOO_LARGE)` beyond `MAX_PEM`."""
+    with path.open("rb") as file:
+        content = file.read(MAX_PEM + 1)
+    if len(content) > MAX_PEM:
+        raise FetchError(Detail.FETCH_TOO_LARGE, f"more than {MAX_PEM} bytes")
+    return content
+
+
+def read_index(directory: Path) -> dict[str, str]:
+    """File names by URL, empty without an index; raises `IndexFault`."""
+    path = directory / INDEX
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_INDEX + 1)
+        if len(content) > MAX_INDEX:
+            raise IndexFault(f"{path}: it is larger than {MAX_INDEX >> 20} MiB")
+        found = tomllib.loads(content.decode())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise IndexFault(f"{path} cannot be read: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise IndexFault(f"{path}: this is no TOML: {error}") from None
+    for url, name in found.items():
+        if not isinstance(name, str) or name != os.path.basename(name) or name in ("", ".", ".."):
+            raise IndexFault(f"{path}: {url!r}: has to be the name of a file in this folder, not {name!r}")
+    return found
+
+
+def entries(directory: Path) -> Iterator[Entry]:
+    """What is in the folder: the files of the index, and the others by their names. `OSError`, `IndexFault`."""
+    index = read_index(directory)
+    named = set(index.values())
+    for url, name in sorted(index.items()):
+        yield Entry(url, directory / name)
+    for path in sorted(directory.glob("*.pem")):
+        if path.name not in named:
+            yield Entry(None, path)

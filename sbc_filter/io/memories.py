@@ -1,0 +1,43 @@
+"""What engines remember across calls: the same for all processes that filter the same calls.
+
+What an engine remembers of one call it has for itself: all messages of a call pass the same engine.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sbc_filter.engine.arrivals import Arrivals, LocalArrivals
+from sbc_filter.engine.seen import LocalSeen, Seen
+from sbc_filter.io.arrivals import SharedArrivals
+from sbc_filter.io.rates import SharedRates
+from sbc_filter.io.seen import SharedSeen
+from sbc_filter.rules.rates import LocalRates, Rates
+
+
+@dataclass(frozen=True, slots=True)
+class Memories:
+    """Which tokens were seen (S-057), how many calls the keys of rates had, and what `preserve` keeps."""
+
+    seen: Seen
+    rates: Rates
+    arrivals: Arrivals
+
+    @classmethod
+    def local(cls) -> "Memories":
+        """For one engine, or those that follow one another in a process."""
+        return cls(LocalSeen(), LocalRates(), LocalArrivals())
+
+    @classmethod
+    def shared(cls, folder: Path | None, queue: int) -> "Memories":
+        """For this process and those that are forked from it; `EnvironmentFault` when there is no such memory.
+
+        The tokens are in a file of this folder, named by the queue, where a restart finds them again; without a
+        folder, in memory as the others, where no other filter of this host meets them by accident.
+        """
+        return cls(SharedSeen(folder / f"seen-{queue}" if folder else None), SharedRates(), SharedArrivals())
+
+    def close(self) -> None:
+        """Let go of what is shared; the others keep it."""
+        for each in (self.seen, self.rates, self.arrivals):
+            if isinstance(each, SharedSeen | SharedRates | SharedArrivals):
+                each.close()

@@ -1,0 +1,66 @@
+"""Rates of rules for all processes that filter the same calls: a table of buckets that they share.
+
+    header | peers | trunks | callers | called | spare      each: buckets of 16 entries of digest, span, when it is full
+
+What rules count by has a part of the table each: who floods the filter with callers forgets no trunk. A key belongs
+to one bucket; where that is full, what has the smallest part of its limit spent gives way, so that of two calls each
+from very many callers nothing is left, and of a caller at its limit everything.
+"""
+
+from struct import Struct
+
+from sbc_filter.io.table import BUCKET, ENTRY, FIRST, WAYS, Table
+from sbc_filter.rules.compiler import RATE_KEYS
+from sbc_filter.rules.model import RateLimit
+from sbc_filter.rules.rates import nanoseconds, span, spend
+
+BUCKETS = 1 << 13  # for each that is counted by: 131072 keys in 4 MiB
+_MAGIC = b"sbc-filter rate1"
+_ENTRY = Struct("16sqq")
+_FULL = Struct("q")
+_FULL_AT = ENTRY - _FULL.size
+PATIENCE = 0.005  # seconds; less than many calls can wait one after the other
+
+
+class SharedRates:
+    """A `Rates` for this process and those forked after it was made. Raises `EnvironmentFault` when there is no
+    memory to share."""
+
+    def __init__(self, buckets: int = BUCKETS) -> None:
+        self._buckets = buckets
+        self._parts = {by: FIRST + part * buckets * BUCKET for part, by in enumerate(RATE_KEYS)}
+        size = len(RATE_KEYS) * buckets * BUCKET
+        self._table = Table(_MAGIC, (buckets, WAYS), size, None, "rates", PATIENCE)
+
+    def close(self) -> None:
+        """Let go of the table."""
+        self._table.close()
+
+    def exceeds(self, rule: str, limit: RateLimit, key: str, now: float) -> bool:
+        """See `rules.rates.Rates`. Where another process was stopped in its turn, two calls may count as one."""
+        digest = self._table.digest(repr((rule, limit.over, limit.seconds, limit.by, key)).encode())
+        at = self._parts[limit.by] + int.from_bytes(digest[:4], "little") % self._buckets * BUCKET
+        return self._table.in_turn(at, BUCKET, lambda: self._count(at, digest, limit, nanoseconds(now)))
+
+    def _count(self, at: int, digest: bytes, limit: RateLimit, now: int) -> bool:
+        memory, full = self._table.memory, 0
+        entry = self._table.find(digest, at)
+        if entry >= 0:
+            (full,) = _FULL.unpack_from(memory, entry + _FULL_AT)
+        else:
+            entry = at + _way(memory[at : at + BUCKET], now) * ENTRY
+            self._table.write(entry + _FULL_AT, _FULL.pack(0))
+            self._table.write(entry, _ENTRY.pack(digest, span(limit), 0))
+        exceeded, full = spend(limit, full, now)
+        self._table.write(entry + _FULL_AT, _FULL.pack(full))
+        return exceeded
+
+
+def _way(entries: bytes, now: int) -> int:
+    """Which entry of a bucket to write: one that is full, or was not written by us; else the one with least spent."""
+    spent = []
+    for way, (_, whole, full) in enumerate(_ENTRY.iter_unpack(entries)):
+        if not 0 < full - now <= whole:
+            return way
+        spent.append((full - now) / whole)
+    return spent.index(min(spent))

@@ -1,0 +1,114 @@
+"""`sbc-filter status` and `sbc-filter reload`: what a running filter does, and having it read its files anew."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+
+from sbc_filter.ops import config, control
+from sbc_filter.ops.records import Kind
+from sbc_filter.ops.reload import REFUSED
+
+_EVERY = 1.0  # seconds
+_SHOWN = 20  # fates of calls
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Show what a running filter does."""
+    path = _socket(arguments)
+    state = control.ask(path, "status", 10.0)
+    if arguments.json:
+        print(json.dumps(state))
+        return 0
+    console = Console(highlight=False, soft_wrap=True)
+    if not arguments.watch:
+        console.print(_picture(state))
+        return 0
+    with Live(_picture(state), console=console, auto_refresh=False) as live:
+        while True:
+            time.sleep(_EVERY)
+            live.update(_picture(control.ask(path, "status", 10.0)), refresh=True)
+
+
+def reload(arguments: argparse.Namespace) -> int:
+    """Have a running filter read its files anew: 0 when it goes by them, 1 when it refused and why."""
+    problems = control.ask(_socket(arguments), "reload")["problems"]
+    for problem in problems:
+        print(f"sbc-filter: {problem}", file=sys.stderr)
+    if problems:
+        print(f"sbc-filter: {REFUSED}", file=sys.stderr)
+    else:
+        print("reloaded")
+    return 1 if problems else 0
+
+
+def _socket(arguments: argparse.Namespace) -> Path:
+    """Where the filter listens: as told, else as its configuration says, as far as that can be read."""
+    if arguments.socket is not None:
+        return Path(arguments.socket)
+    given = config.find(arguments.config)
+    return (config.read(given, []).control if given is not None else None) or control.default_path()
+
+
+def _picture(state: dict[str, Any]) -> RenderableType:
+    return Group(*_parts(state))
+
+
+def _parts(state: dict[str, Any]) -> Iterator[RenderableType]:
+    now = time.time()
+    rules = ", ".join(state["rules"]) or "none"
+    yield f"{state['configuration']}, for {_span(now - state['since'])}; rules: {rules}"
+    if state["reloaded"]:
+        refused = state["reloaded"]["problems"]
+        when = _span(now - state["reloaded"]["time"])
+        yield f"reload refused {when} ago: {refused[0]}" if refused else f"reloaded {when} ago"
+    yield ""
+    yield _processes(state, now)
+    yield ""
+    yield _queues(state)
+    calls = sorted(state["calls"], key=lambda each: (-each["calls"], each["rule"]))[:_SHOWN]
+    if calls:
+        yield ""
+        yield _table([*map(str.capitalize, Kind._fields), "Calls"], [[each[name] for name in each] for each in calls])
+    counters = {name: count for name, count in sorted(state["counters"].items()) if count}
+    if counters:
+        yield ""
+        yield ", ".join(f"{name} {count}" for name, count in counters.items())
+
+
+def _processes(state: dict[str, Any], now: float) -> Table:
+    rows = []
+    for each in state["processes"]:
+        packets = each["counters"].get("packets", each["counters"].get("handed-on", "-"))
+        rows.append(
+            [each["name"], each["pid"], _span(now - each["since"]), "yes" if each["ready"] else "no", packets]
+            + [each["restarts"]]
+        )
+    return _table(["Process", "PID", "For", "Ready", "Packets", "Restarts"], rows)
+
+
+def _queues(state: dict[str, Any]) -> Table:
+    rows = [[number, each["waiting"], each["length"], each["dropped"]] for number, each in state["queues"].items()]
+    return _table(["Queue", "Waiting", "Of", "Dropped"], rows)
+
+
+def _table(names: list[str], rows: list[list[Any]]) -> Table:
+    table = Table(*names, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(str, row))
+    return table
+
+
+def _span(seconds: float) -> str:
+    whole = int(seconds)
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if whole >= size:
+            return f"{whole // size} {name}"
+    return f"{whole} s"

@@ -1,0 +1,95 @@
+"""The process that gets what others sign with, for all workers: one fetch a certificate, however many want it.
+
+It speaks with whoever a stranger's URL names, so it has no privilege, and touches no packet.
+"""
+
+import selectors
+import signal
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from sbc_filter.errors import FilterError
+from sbc_filter.io.certificateserver import CertificateServer, listening
+from sbc_filter.io.channel import Channel
+from sbc_filter.io.store import CertificateSource
+from sbc_filter.ops import privileges
+from sbc_filter.ops.config import CertificateSettings, Configuration
+from sbc_filter.ops.renewal import Renewal
+from sbc_filter.ops.setup import Setup
+from sbc_filter.ops.sources import certificate_source, worker_source
+from sbc_filter.ops.warming import read_list, warm
+
+_BEAT = 1.0  # seconds
+
+
+class CertificateProcess:
+    """Made before any process is forked, so that the workers' questions wait while one follows another."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "certificates.sock"
+        self._listener = listening(self.path)
+
+    def run(self, setup: Setup, channel: Channel) -> int:
+        """What the process does, until it is told to stop or nobody is there to tell it."""
+
+        def say(sentence: str) -> None:
+            channel.send(**{"is": "said", "sentence": sentence})
+
+        def changed() -> None:
+            channel.send(**{"is": "lists"})
+
+        settings = setup.configuration.certificates
+        try:
+            privileges.surrender()
+            renewal = Renewal(setup.trust_files, say, changed)
+            source = renewal.noting(certificate_source(settings, fetch=settings.fetch, folder=False))
+        except (FilterError, OSError) as error:
+            channel.send(**{"is": "failed", "sentence": str(error)})
+            return 3
+        server = CertificateServer(self._listener, source)
+        over = threading.Event()
+        for work in (server.serve_forever, partial(renewal.run, over), partial(_warm, settings, source, say, over)):
+            threading.Thread(target=work, daemon=True).start()
+        channel.send(**{"is": "ready"})
+        _until_told(channel)
+        over.set()
+        server.close()
+        source.close()
+        return 0
+
+    def close(self) -> None:
+        """Nobody asks any more."""
+        self._listener.close()
+        self.path.unlink(missing_ok=True)
+
+
+def from_process(path: Path) -> Callable[[Configuration], CertificateSource]:
+    """Where workers get certificates: a folder they read themselves, all else from the process that answers here."""
+    return lambda configuration: worker_source(configuration.certificates, path)
+
+
+def _warm(
+    settings: CertificateSettings, source: CertificateSource, say: Callable[[str], None], over: threading.Event
+) -> None:
+    """Ask for what is on the list to warm with, if there is one."""
+    if settings.warm is None:
+        return
+    urls, faults = read_list(settings.warm, settings.tolerate)
+    for fault in faults:
+        say(fault)
+    warm(urls, source, over)
+
+
+def _until_told(channel: Channel) -> None:
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    with selectors.DefaultSelector() as selector:
+        selector.register(channel, selectors.EVENT_READ)
+        while not over.is_set() and not channel.closed:
+            selector.select(_BEAT)
+            if any(message["do"] == "stop" for message in channel.receive()):
+                return
+            channel.send(**{"is": "beat", "counters": {}, "kinds": []})

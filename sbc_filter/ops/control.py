@@ -1,0 +1,129 @@
+"""One place to ask a running filter, and to have it reload: a Unix socket, one line of JSON there and one back.
+
+    {"ask": "status"}   its state, as `sbc-filter status --json` prints it
+    {"ask": "reload"}   {"problems": […]}, when it has read everything anew, or has refused to
+
+Who may connect is who may write to the socket: its user and group (mode 0660).
+"""
+
+import contextlib
+import json
+import os
+import selectors
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sbc_filter.errors import EnvironmentFault
+
+FOLDER = Path("/run/sbc-filter")
+NAME = "control.sock"
+_LONGEST = 4096  # bytes of a question
+_CLIENTS = 16
+
+Reply = Callable[[dict[str, Any]], None]
+Question = Callable[[str, Reply], None]
+
+
+def default_path() -> Path:
+    """Where the socket is, unless the configuration says otherwise."""
+    folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(folder) / NAME if folder else FOLDER / NAME
+
+
+class ControlServer:
+    """Takes questions; `asked(question, reply)` answers each, sooner or later. `OSError` when it cannot listen."""
+
+    def __init__(self, path: Path, asked: Question, selector: selectors.BaseSelector) -> None:
+        self._path = path
+        self._asked = asked
+        self._selector = selector
+        self._clients: set[socket.socket] = set()
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            _make_way(path)
+            self._listener.bind(str(path))
+            path.chmod(0o660)
+            self._inode = path.stat().st_ino
+            self._listener.listen(_CLIENTS)
+            self._listener.setblocking(False)
+        except BaseException:
+            self._listener.close()
+            raise
+        selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    def close(self) -> None:
+        """Close all connections; in a process that was forked from the one that made it, that is all."""
+        for client in self._clients:
+            client.close()
+        self._listener.close()
+
+    def remove(self) -> None:
+        """Close, and take the socket away, if it is still ours."""
+        self.close()
+        with contextlib.suppress(OSError):
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            client, _ = self._listener.accept()
+            if len(self._clients) >= _CLIENTS:
+                client.close()
+                return
+            client.setblocking(False)
+            self._clients.add(client)
+            self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
+
+    def _read(self, client: socket.socket) -> None:
+        self._selector.unregister(client)
+        try:
+            question = json.loads(client.recv(_LONGEST))["ask"]
+        except (OSError, ValueError, KeyError, TypeError):
+            self._close(client)
+            return
+        self._asked(str(question), lambda answer: self._reply(client, answer))
+
+    def _reply(self, client: socket.socket, answer: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):
+            client.settimeout(1.0)  # an answer is smaller than what the kernel takes without waiting
+            client.sendall(json.dumps(answer).encode() + b"\n")
+        self._close(client)
+
+    def _close(self, client: socket.socket) -> None:
+        self._clients.discard(client)
+        client.close()
+
+
+def ask(path: Path, question: str, timeout: float = 120.0) -> dict[str, Any]:
+    """Ask the filter behind this socket; `EnvironmentFault` when none answers."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            connection.connect(str(path))
+            connection.sendall(json.dumps({"ask": question}).encode())
+            with connection.makefile("rb") as answer:
+                found = json.loads(answer.readline())
+    except PermissionError:
+        raise EnvironmentFault(f"{path}: no permission: run as root, or as a member of its group") from None
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise EnvironmentFault(f"{path}: no filter listens there: start it with `sbc-filter run`") from None
+    except (OSError, ValueError) as error:
+        raise EnvironmentFault(f"{path}: the filter does not answer: {error}") from None
+    assert isinstance(found, dict)
+    return found
+
+
+def _make_way(path: Path) -> None:
+    """Remove a socket that nobody listens at; `OSError` when somebody does."""
+    if not path.exists():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise FileExistsError(0, "another filter listens there", str(path))

@@ -1,0 +1,166 @@
+"""The operator's files read anew while calls go on: all workers go by them from then on, or none does."""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sbc_filter.errors import ConfigurationError, FilterError
+from sbc_filter.ops import config
+from sbc_filter.ops.config import Configuration
+from sbc_filter.ops.setup import Setup, read_all
+
+if TYPE_CHECKING:
+    from sbc_filter.ops.supervisor import Supervisor
+
+_LOG = logging.getLogger(__name__)
+_READ, _SWAP = 120.0, 8.0  # seconds for all workers to have read the files, and to go by them
+# What a process has to be made anew for, by table of the configuration.
+_FIXED = ("queue", "control", "user")
+REFUSED = "reload refused: everything stays as it was"
+_DEEPEST = 4  # folders in folders
+# Paths in the configuration that are no files of the operator's: what we write ourselves, and where we look for others.
+_NOT_READ = frozenset({"folder", "records", "control", "cache", "directory"})
+
+
+class Files:
+    """What `run` was told to read: a configuration, and perhaps rules from elsewhere than it says."""
+
+    def __init__(self, configuration: Path, rules: Path | None = None) -> None:
+        self.configuration = configuration
+        self.rules = rules
+
+    def needed(self) -> Setup:
+        """Everything; `ConfigurationError` with every problem."""
+        return read_all(self.configuration, self.rules)
+
+    def read(self) -> tuple[Setup | None, list[str]]:
+        """Everything; or what is wrong with it, one sentence each."""
+        try:
+            return self.needed(), []
+        except ConfigurationError as error:
+            return None, [str(problem) for problem in error.problems]
+        except FilterError as error:
+            return None, [str(error)]
+
+    def fingerprint(self) -> dict[str, tuple[int, int, int]]:
+        """By which it is told whether any of the files has changed: time, size and number of each.
+
+        Whoever writes a file while several processes read it would have some go by the old and some by the new one.
+        """
+        places = [self.configuration, *([self.rules] if self.rules is not None else [])]
+        try:
+            places += _paths(config.read(self.configuration, []))
+        except OSError:
+            pass
+        found: dict[str, tuple[int, int, int]] = {}
+        for place in places:
+            for path in (place, *_below(place)):
+                try:
+                    status = path.stat()
+                except OSError:
+                    continue
+                found[str(path)] = status.st_mtime_ns, status.st_size, status.st_ino
+        return found
+
+
+class Reload:
+    """Two steps: every worker reads everything, and says whether it could; then each swaps, or forgets it."""
+
+    def __init__(self, supervisor: "Supervisor") -> None:
+        self._supervisor = supervisor
+        self.answers: dict[int, list[str]] = {}  # what is wrong, by the process that was asked
+        self.last: dict[str, Any] = {}
+
+    def __call__(self) -> list[str]:
+        """Reload; what is wrong, if anything, and then nothing has changed. Says it as well."""
+        supervisor = self._supervisor
+        supervisor.notifier.reloading()
+        try:
+            problems = self._reload()
+        except Exception as error:
+            _LOG.exception("reload")
+            problems = [f"the reload failed: {error!r}"]
+        for problem in problems:
+            supervisor.say(problem)
+        rules = ", ".join(rule.name for rule in supervisor.setup.rules.rules) or "none"
+        sentence = REFUSED if problems else f"reloaded; rules: {rules}"
+        supervisor.say(sentence)
+        supervisor.notifier.ready(sentence)
+        self.last = {"time": time.time(), "problems": problems}
+        return problems
+
+    def _reload(self) -> list[str]:
+        supervisor = self._supervisor
+        before = supervisor.files.fingerprint()
+        setup, problems = supervisor.files.read()
+        if setup is None:
+            return problems
+        problems = _what_cannot_change(supervisor.setup.configuration, setup.configuration) or self._all("prepare")
+        if not problems and supervisor.files.fingerprint() != before:
+            problems = ["the files changed while they were read: reload again"]
+        if problems:
+            supervisor.tell(do="abort")
+            return problems
+        old, supervisor.setup = supervisor.setup, setup  # from now on who is started anew goes by it
+        for problem in self._all("commit"):
+            supervisor.say(problem)
+        for worker in supervisor.workers:
+            if worker.child is not None and self.answers.get(worker.child.pid) != []:
+                worker.child.kill()  # who takes its place goes by the new files
+        if _fetches_otherwise(old.configuration, setup.configuration):
+            supervisor.source.tell(do="stop")  # likewise
+        supervisor.renew_bypass()
+        supervisor.applied(setup)
+        return []
+
+    def _all(self, what: str) -> list[str]:
+        """Have all workers do something, and wait for it; what one of them says against it."""
+        self.answers = {}
+        asked = [worker.child for worker in self._supervisor.workers if worker.ready and worker.child is not None]
+        for child in asked:
+            child.channel.send(do=what)
+        self._supervisor.wait(
+            lambda: all(child.pid in self.answers or child.status is not None for child in asked),
+            _READ if what == "prepare" else _SWAP,
+        )
+        for child in asked:
+            if self.answers.get(child.pid, [""]) != []:
+                return self.answers.get(child.pid) or ["a worker did not answer: reload again"]
+        return []
+
+
+def _what_cannot_change(old: Configuration, new: Configuration) -> list[str]:
+    """One sentence for each table that takes a restart."""
+    changed = [name for name in _FIXED if getattr(old, name) != getattr(new, name)]
+    return [f"{new.file}: [{name}] cannot change while the filter runs: restart it" for name in changed]
+
+
+def _fetches_otherwise(old: Configuration, new: Configuration) -> bool:
+    return (old.certificates, old.trust) != (new.certificates, new.trust)
+
+
+def _paths(value: object) -> Iterator[Path]:
+    """All files and folders that are named anywhere in a configuration."""
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, tuple | list):
+        for each in value:
+            yield from _paths(each)
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _paths(each)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            if field.name not in _NOT_READ:
+                yield from _paths(getattr(value, field.name))
+
+
+def _below(folder: Path, depth: int = 1) -> Iterator[Path]:
+    if not folder.is_dir() or depth > _DEEPEST:
+        return
+    for path in folder.iterdir():
+        yield path
+        yield from _below(path, depth + 1)

@@ -1,0 +1,119 @@
+"""The certificates of others that are at hand, in the folder and in the cache, and what each is worth."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from sbc_filter.errors import CertificateError, EnvironmentFault, VerificationError
+from sbc_filter.io.cachefiles import cached_files
+from sbc_filter.io.folder import IndexFault, entries, read_pem
+from sbc_filter.io.store import FetchError
+from sbc_filter.ops.config import CertificateSettings, reason
+from sbc_filter.stir import tnauthlist
+from sbc_filter.stir.certificate import Certificate, parse_certificates
+from sbc_filter.stir.tnauthlist import TnAuthList, parse_tnauthlist
+from sbc_filter.stir.trust import TrustStore
+
+TRUSTED = "trusted"
+
+
+class Item(NamedTuple):
+    """One file. `url` is None where nothing says it, `until` how long a cached one holds (POSIX seconds)."""
+
+    where: Literal["folder", "cache"]
+    path: Path
+    url: str | None
+    pem: bytes | None  # None: it cannot be read, `fault` says why
+    until: float | None = None
+    fault: str = ""
+
+
+def stock(settings: CertificateSettings) -> Iterator[Item]:
+    """Everything there is, the folder first; `EnvironmentFault` when a folder or its index cannot be read."""
+    try:
+        if settings.directory is not None:
+            for entry in entries(settings.directory):
+                yield _of_folder(entry.url, entry.path)
+        if settings.cache.is_dir():
+            for cached in cached_files(settings.cache):
+                if cached.url is None:
+                    yield Item("cache", cached.path, None, None, None, "it is damaged")
+                else:
+                    yield Item("cache", cached.path, cached.url, cached.pem, cached.expires)
+    except IndexFault as fault:
+        raise EnvironmentFault(str(fault)) from None
+    except OSError as error:
+        raise EnvironmentFault(f"{error.filename} cannot be read: {reason(error)}") from None
+
+
+def _of_folder(url: str | None, path: Path) -> Item:
+    try:
+        return Item("folder", path, url, read_pem(path))
+    except (OSError, FetchError) as error:
+        return Item("folder", path, url, None, None, reason(error))
+
+
+def leaf_of(pem: bytes, trust: TrustStore) -> Certificate:
+    """The signing certificate among these, as `TrustStore.validate` takes it; `CertificateError`."""
+    found = parse_certificates(pem, tolerate=trust.tolerate)
+    return next((each for each in found if not each.is_ca()), found[0])
+
+
+def scope_of(certificate: Certificate) -> TnAuthList | None:
+    """For what numbers it speaks, in any encoding that is seen; None without an extension that can be read."""
+    octets = certificate.octets_of(tnauthlist.OID)
+    try:
+        return parse_tnauthlist(octets, lenient=True) if octets is not None else None
+    except CertificateError:
+        return None
+
+
+def verdict(pem: bytes, trust: TrustStore, now: float) -> str:
+    """`TRUSTED`, or outcome, detail and reason as a call would meet them."""
+    try:
+        certificate = trust.read(pem, now)
+    except VerificationError as error:
+        told = "" if str(error) == error.detail else f": {error}"
+        return f"{error.outcome}.{error.detail}{told}"
+    return f"{TRUSTED}, with {', '.join(sorted(certificate.deviations))}" if certificate.deviations else TRUSTED
+
+
+class Row(NamedTuple):
+    """A line of the list."""
+
+    where: str
+    url: str | None
+    file: str
+    spc: str | None
+    subject: str | None
+    expires: float | None  # the signing certificate, POSIX seconds
+    until: float | None  # the entry of the cache
+    verdict: str
+
+    def to_json(self) -> str:
+        """One object, with times as in records."""
+        return json.dumps(self._asdict())
+
+
+def row(item: Item, trust: TrustStore, now: float) -> Row:
+    """What a list says of it."""
+    spc = subject = expires = None
+    told = f"unreadable: {item.fault}"
+    if item.pem is not None:
+        told = verdict(item.pem, trust, now)
+        try:
+            leaf = leaf_of(item.pem, trust)
+            scope = scope_of(leaf)
+            spc = scope.spcs[0] if scope is not None and scope.spcs else None
+            subject = leaf.parsed.subject.rfc4514_string()
+            expires = leaf.parsed.not_valid_after_utc.timestamp()
+        except CertificateError:
+            pass
+    return Row(item.where, item.url, str(item.path), spc, subject, expires, item.until, told)
+
+
+def date(moment: float | None) -> str:
+    """A time for people, in UTC."""
+    return "-" if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"

@@ -1,0 +1,288 @@
+"""The process that the others come from: it holds no packet, so whatever it does, calls go on.
+
+supervisor ─┬─ certificates   what others sign with: folder, command, network; no privilege
+            ├─ worker 1 … N   engine and queue
+            └─ dispatcher     with more than one worker: hands each packet to the worker of its call
+"""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sbc_filter.errors import EnvironmentFault, FilterError
+from sbc_filter.io.channel import Channel, Message
+from sbc_filter.io.children import Child
+from sbc_filter.io.dispatch import Dispatcher, worker_queues
+from sbc_filter.io.memories import Memories
+from sbc_filter.io.netlink import QueueSettings, queue_statistics
+from sbc_filter.ops.bypass import EVERY, State, said
+from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
+from sbc_filter.ops.control import ControlServer, Reply, default_path
+from sbc_filter.ops.family import Family, Role
+from sbc_filter.ops.reload import Files, Reload
+from sbc_filter.ops.setup import Setup
+from sbc_filter.ops.systemd import Notifier
+from sbc_filter.ops.totals import Totals
+from sbc_filter.ops.worker import BEAT, Worker
+
+_START, _STOP = 20.0, 8.0  # seconds for all to be ready, to have ended
+_FULL = 0.8  # of a queue, from which on it is said
+
+
+class Supervisor:
+    """Runs a filter until `stop`. `applied(setup)` puts the firewall rules in force, if that is ours to do."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        files: Files,
+        memories: Memories,
+        folder: Path,
+        say: Callable[[str], None],
+        applied: Callable[[Setup], None],
+    ) -> None:
+        """`folder` is for sockets of our own. The object belongs to the process it is made in."""
+        self.setup, self.files = setup, files
+        self.say, self.applied = say, applied
+        self.totals = Totals()
+        self.notifier = Notifier()
+        self.family = Family(self._heard, self._lost, say)
+        self.reloading = Reload(self)
+        self._memories = memories
+        self._secret = os.urandom(32)
+        self._since = time.time()
+        self._certificates = CertificateProcess(folder)
+        self._feeds = setup.plan().queues
+        self.workers = [Role(f"worker {at + 1}", self._work(at)) for at in range(setup.configuration.queue.workers)]
+        self.source = Role("certificates", lambda channel: self._certificates.run(self.setup, channel))
+        self._dispatcher = Role("dispatcher", self._dispatch)
+        self._bypass = State({}, ())
+        self._crowded: set[int] = set()
+        self._next_look = 0.0
+        self._failed: str | None = None
+        self._wanted: list[Callable[[], object]] = []
+        self._stop = False
+        self._control = self._listen()
+
+    def run(self, shown: Callable[[], None]) -> None:
+        """Start all, work until `stop`, end all; `shown` is called about four times a second. `EnvironmentFault` when
+        one of them cannot begin."""
+        try:
+            self._begin()
+            if not self._stop:
+                self.applied(self.setup)
+                self.notifier.ready(self.totals.sentence())
+            while not self._stop:
+                self.family.turn()
+                self._look()
+                shown()
+                if self._wanted:
+                    self._wanted.pop(0)()
+        finally:
+            self._end()
+
+    def stop(self) -> None:
+        """Make `run` return; from a signal handler as well."""
+        self._stop = True
+        self.family.wake()
+
+    def soon(self, job: Callable[[], object]) -> None:
+        """Have `run` do this; from a signal handler as well."""
+        self._wanted.append(job)
+        self.family.wake()
+
+    def reopen(self) -> None:
+        """Have the file of records begun anew: somebody has moved it away."""
+        self.tell(do="reopen")
+
+    def tell(self, **message: Any) -> None:
+        """Say something to all workers."""
+        for worker in self.workers:
+            worker.tell(**message)
+
+    def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Go on until this holds; false when it does not in time, or when all is to end."""
+        return self.family.wait(condition, seconds, lambda: self._stop or self._failed is not None)
+
+    def renew_bypass(self) -> None:
+        """See whether an outage began or ended."""
+        before, self._bypass = self._bypass, self.setup.bypasses.read()
+        if self._bypass.tokens != before.tokens:
+            self.tell(do="bypass", tokens=self._bypass.tokens)
+        for sentence in said(before, self._bypass):
+            self.say(sentence)
+
+    def state(self) -> dict[str, Any]:
+        """All that there is to know, as an object for JSON."""
+        return {
+            "since": self._since,
+            "configuration": self.setup.configuration.file,
+            "rules": [rule.name for rule in self.setup.rules.rules],
+            "reloaded": self.reloading.last,
+            "processes": [_process(role, role.child, self.totals) for role in self.family.roles if role.child],
+            "queues": self._queues(),
+            "outcomes": self.totals.outcomes(),
+            "calls": [{**kind._asdict(), "calls": calls} for kind, calls in self.totals.kinds.most_common()],
+            "counters": self.totals.counters,
+        }
+
+    # The life of the others.
+
+    def _begin(self) -> None:
+        self.renew_bypass()
+        for role in (self.source, *self.workers):
+            self.family.start(role)
+        ready = self.wait(lambda: all(role.ready for role in self.family.roles), _START)
+        if ready and len(self.workers) > 1:
+            self.family.start(self._dispatcher)
+            ready = self.wait(lambda: self._dispatcher.ready, _START)
+        if self._failed is not None:
+            raise EnvironmentFault(self._failed)
+        if not ready and not self._stop:
+            raise EnvironmentFault(f"the processes of the filter were not ready within {_START:g} s")
+
+    def _end(self) -> None:
+        """The dispatcher first, so that nothing lies between the queues; then the workers, with what they hold."""
+        self.notifier.stopping()
+        for roles in ([self._dispatcher], self.workers, [self.source]):
+            self.family.end(roles, _STOP)
+        if self._control is not None:
+            self._control.remove()
+        self._certificates.close()
+        self.family.close()
+
+    def _heard(self, role: Role, child: Child, message: Message) -> None:
+        match message["is"]:
+            case "ready":
+                role.tell(do="bypass", tokens=self._bypass.tokens)
+                self._tell_who_is_there()
+            case "failed" if not self.notifier.is_ready:
+                self._failed = message["sentence"]
+            case "failed":
+                self.say(f"{role.name} cannot begin: {message['sentence']}")
+            case "beat":
+                self.totals.take(child.pid, message)
+            case "prepared" | "committed":
+                self.reloading.answers[child.pid] = message["problems"]
+            case "lists":
+                self._renew_trust()
+            case "reopened" if role is self.workers[0]:
+                self.say(message["sentence"])
+            case "said":
+                self.say(message["sentence"])
+
+    def _lost(self, role: Role, child: Child) -> None:
+        self.totals.ended(child.pid)
+        if not self._stop:
+            self.totals.note("worker_restarts" if role in self.workers else f"{role.name}_restarts")
+        self._tell_who_is_there()
+
+    def _tell_who_is_there(self) -> None:
+        """The dispatcher has to know who takes packets."""
+        self._dispatcher.tell(do="alive", workers=[at for at, worker in enumerate(self.workers) if worker.ready])
+
+    def _renew_trust(self) -> None:
+        """The lists of the trust store are others now: workers read them, and who is started anew has them."""
+        self.setup.trust_files.read([], [])
+        self.tell(do="renew")
+
+    # What is looked at again and again.
+
+    def _look(self) -> None:
+        self.notifier.alive()
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + EVERY
+            self.renew_bypass()
+            self._watch_queues()
+            self.notifier.status(self.totals.sentence())
+
+    def _watch_queues(self) -> None:
+        """What the kernel lets pass when a queue is full is counted by nobody: say so before."""
+        for number, queue in self._queues().items():
+            if queue["waiting"] < queue["length"] * _FULL:
+                self._crowded.discard(number)
+            elif number not in self._crowded:
+                self._crowded.add(number)
+                self.totals.note("queue_full")
+                self.say(f"queue {number}: {queue['waiting']} packets wait of at most {queue['length']}: overload")
+
+    def _queues(self) -> dict[int, dict[str, int]]:
+        """What waits in each queue, and what was lost there."""
+        found = queue_statistics()
+        settings = {*self._feeds, *(each for at in range(len(self.workers)) for each in self._worker_queues(at))}
+        return {
+            each.number: {
+                "waiting": found[each.number].waiting,
+                "length": each.max_length,
+                "dropped": found[each.number].queue_dropped + found[each.number].socket_dropped,
+            }
+            for each in sorted(settings, key=lambda each: each.number)
+            if each.number in found
+        }
+
+    # What the others do, in their own processes.
+
+    def _worker_queues(self, at: int) -> tuple[QueueSettings, ...]:
+        return self._feeds if len(self.workers) == 1 else worker_queues(self._feeds, at)
+
+    def _work(self, at: int) -> Callable[[Channel], int]:
+        def main(channel: Channel) -> int:
+            try:
+                sources = from_process(self._certificates.path)
+                queues, tokens = self._worker_queues(at), self._bypass.tokens
+                worker = Worker(self.setup, self.files, queues, self._secret, self._memories, sources, channel, tokens)
+            except FilterError as error:
+                return _give_up(channel, error)
+            worker.run()
+            return 0
+
+        return main
+
+    def _dispatch(self, channel: Channel) -> int:
+        try:
+            dispatcher = Dispatcher(self._feeds, len(self.workers), channel)
+        except FilterError as error:
+            return _give_up(channel, error)
+        channel.send(**{"is": "ready"})
+        dispatcher.run(BEAT)
+        return 0
+
+    # Who asks.
+
+    def _listen(self) -> ControlServer | None:
+        path = self.setup.configuration.control or default_path()
+        try:
+            control = ControlServer(path, self._asked, self.family.selector)
+        except OSError as error:
+            self.say(f"warning: {path}: no status and no reload by command: {error.strerror or error}")
+            return None
+        self.family.private.append(control)
+        return control
+
+    def _asked(self, question: str, reply: Reply) -> None:
+        if question == "status":
+            reply(self.state())
+        elif question == "reload":
+            self.soon(lambda: reply({"problems": self.reloading()}))
+        else:
+            reply({"problems": [f"{question!r} is no question: status and reload are"]})
+
+
+def _process(role: Role, child: Child, totals: Totals) -> dict[str, Any]:
+    return {
+        "name": role.name,
+        "pid": child.pid,
+        "since": role.since,
+        "ready": role.ready,
+        "restarts": role.restarts,
+        "beat": round(time.monotonic() - role.beat, 3),
+        "counters": totals.of(child.pid),
+    }
+
+
+def _give_up(channel: Channel, error: FilterError) -> int:
+    channel.send(**{"is": "failed", "sentence": str(error)})
+    return 3

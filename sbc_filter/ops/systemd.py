@@ -1,0 +1,56 @@
+"""What the service manager is told (sd_notify(3)), where there is one that listens."""
+
+import contextlib
+import os
+import socket
+import time
+
+
+class Notifier:
+    """Speaks to the socket that `NOTIFY_SOCKET` names; without one it says nothing."""
+
+    def __init__(self) -> None:
+        where = os.environ.get("NOTIFY_SOCKET", "")
+        self._where = "\0" + where[1:] if where.startswith("@") else where
+        self._watchdog = _interval()
+        self._next = 0.0
+        self.is_ready = False
+
+    def ready(self, status: str) -> None:
+        """It runs, or goes on after a reload."""
+        self.is_ready = True
+        self._say("READY=1", f"STATUS={status}")
+
+    def reloading(self) -> None:
+        """The configuration is being read."""
+        self._say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self) -> None:
+        """It is about to end."""
+        self._say("STOPPING=1")
+
+    def status(self, status: str) -> None:
+        """One line for `systemctl status`."""
+        self._say(f"STATUS={status}")
+
+    def alive(self) -> None:
+        """The loop still turns; called by the loop itself, so that one that is stuck says nothing (WatchdogSec=)."""
+        now = time.monotonic()
+        if self._watchdog is not None and now >= self._next:
+            self._next = now + self._watchdog / 2
+            self._say("WATCHDOG=1")
+
+    def _say(self, *lines: str) -> None:
+        if not self._where:
+            return
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+            out.setblocking(False)
+            out.sendto("\n".join(lines).encode(), self._where)
+
+
+def _interval() -> float | None:
+    """Seconds within which the service manager wants a sign of life of this process; None when it wants none."""
+    wanted, process = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not wanted.isdigit() or int(wanted) == 0 or (process and process != str(os.getpid())):
+        return None
+    return int(wanted) / 1e6

@@ -1,0 +1,128 @@
+"""Certificates asked for before a call needs them: a list of URLs, and how a capture teaches one."""
+
+import heapq
+import logging
+import os
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+from sbc_filter.engine.record import Record
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import VerificationError
+from sbc_filter.io.store import CertificateSource
+from sbc_filter.ops.config import reason
+from sbc_filter.stir.x5u import check_x5u
+
+_LOG = logging.getLogger(__name__)
+MAX_URLS = 20_000  # what the cache has room for
+_AT_ONCE = 4  # requests under way: calls come first
+_LEAST = 30.0  # seconds between two requests for one URL
+_LONGEST = 3600.0  # seconds: a source that renews what is in use has to see that it is
+
+
+def read_list(path: Path, tolerate: Collection[str] = ()) -> tuple[list[str], list[str]]:
+    """The URLs of a list, one a line, and a sentence for each line that is none, or for the file.
+
+    Empty lines, and those that begin with `#`, say nothing; what is there twice counts once.
+    """
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        return [], [f"{path} cannot be read, so no certificate is asked for beforehand: {reason(error)}"]
+    urls: dict[str, None] = {}
+    faults = []
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        try:
+            check_x5u(text, frozenset(tolerate))
+        except VerificationError as error:
+            faults.append(f"{path}: line {number}: no token may name {text[:200]!r}: {error}")
+        else:
+            urls[text] = None
+    if len(urls) > MAX_URLS:
+        faults.append(f"{path}: only the first {MAX_URLS} of its {len(urls)} URLs count")
+    return list(urls)[:MAX_URLS], faults
+
+
+def warm(
+    urls: Iterable[str],
+    source: CertificateSource,
+    stop: threading.Event,
+    *,
+    at_once: int = _AT_ONCE,
+    least: float = _LEAST,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Ask `source` for each URL, and again before its answer is over, until `stop`.
+
+    The first time in the order given, `at_once` at a time; then at half of what is left of the answer, no sooner than
+    `least` seconds and no later than an hour after the last. What the answers say is the source's to remember.
+    """
+    free = threading.BoundedSemaphore(at_once)
+    lock = threading.Lock()
+    due = [(0.0, number, url) for number, url in enumerate(urls)]  # a heap: it is sorted
+
+    def ask(number: int, url: str) -> None:
+        def done(answer: Answer) -> None:
+            left = answer.expires - clock()
+            pause = max(left / 2 if answer.pem is not None else left, least)
+            with lock:
+                heapq.heappush(due, (time.monotonic() + min(pause, _LONGEST), number, url))
+            free.release()
+
+        source.request(url, done)
+
+    while not stop.is_set():
+        if not free.acquire(timeout=0.5):
+            continue
+        with lock:
+            now = time.monotonic()
+            ready = heapq.heappop(due) if due and due[0][0] <= now else None
+        if ready is not None:
+            ask(*ready[1:])
+        else:
+            free.release()
+            stop.wait(0.5)
+
+
+class Learner:
+    """Counts the tokens of calls by the URL of their certificate, as records say it."""
+
+    def __init__(self, tolerate: Collection[str] = ()) -> None:
+        self._tolerate = frozenset(tolerate)
+        self._calls: Counter[str] = Counter()
+        self._last: tuple[int | None, str | None] = (None, None)
+
+    def __call__(self, record: Record) -> None:
+        """Count this record, unless its packet was counted: a rule in monitor mode makes a record of its own."""
+        seen = (record.packet, record.x5u)
+        if record.x5u is None or seen == self._last:
+            return
+        self._last = seen
+        try:
+            check_x5u(record.x5u, self._tolerate)
+        except VerificationError:
+            return
+        self._calls[record.x5u] += 1
+
+    def write(self, path: Path, capture: Path) -> int:
+        """Write the URLs, the most frequent first, whole or not at all; how many. `OSError`."""
+        ordered = sorted(self._calls.items(), key=lambda each: (-each[1], each[0]))
+        lines = [f"# certificates of {sum(self._calls.values())} tokens in {capture.name}, the most frequent first"]
+        lines += [url for url, _ in ordered]
+        descriptor, name = tempfile.mkstemp(".new", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write("\n".join(lines) + "\n")
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        return len(ordered)

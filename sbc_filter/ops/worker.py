@@ -1,0 +1,198 @@
+"""One process that filters: an engine on its queues, told what to do by the process that started it.
+
+    it is told    prepare, commit, abort; renew; bypass; reopen; stop
+    it says       ready, failed; prepared, committed; reopened; beat (about once a second, between two packets)
+
+Everything is read in a thread, while packets go on; what was read takes effect between two packets.
+"""
+
+import contextlib
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.record import Record
+from sbc_filter.errors import EnvironmentFault, FilterError
+from sbc_filter.io.channel import Channel, Message
+from sbc_filter.io.emit import Emitter
+from sbc_filter.io.memories import Memories
+from sbc_filter.io.needs import Needs
+from sbc_filter.io.netlink import QueueSettings
+from sbc_filter.io.nfqueue import QueueShell
+from sbc_filter.io.store import CertificateSource
+from sbc_filter.ops.config import Configuration, reason
+from sbc_filter.ops.journal import Journal
+from sbc_filter.ops.records import Tally
+from sbc_filter.ops.reload import Files
+from sbc_filter.ops.remote import signers
+from sbc_filter.ops.setup import Setup
+
+_LOG = logging.getLogger(__name__)
+BEAT = 1.0  # seconds
+_RETIRED = 6.0  # seconds for which what was replaced still answers: `hold_ms` is 4000 at most
+_SWITCH = 0.001  # seconds: how long a packet waits at most for a thread of this process that computes
+_KINDS = 500  # of fates that are told apart in one message
+
+Sources = Callable[[Configuration], CertificateSource]
+
+
+class Worker:
+    """See the module. Raises `EnvironmentFault` where it cannot begin."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        files: Files,
+        queues: Sequence[QueueSettings],
+        secret: bytes,
+        memories: Memories,
+        sources: Sources,
+        channel: Channel,
+        tokens: dict[str, str],
+    ) -> None:
+        """`files` are those that `setup` was read from; `tokens` those that stand in for Identity now."""
+        self._files = files
+        self._secret, self._memories, self._sources = secret, memories, sources
+        self._channel = channel
+        self._setup = setup
+        self._pending: Setup | None = None
+        self._tokens = tokens
+        self._tally = Tally()
+        self._journal = open_journal(setup.configuration.records)
+        self._retired: list[tuple[float, Needs]] = []
+        self._next_beat = 0.0
+        self._source = self._needs(setup)
+        self._engine = self._made(setup)
+        self._shell = QueueShell(
+            self._engine,
+            self._source,
+            Emitter(setup.plan().mark),
+            self._record,
+            queues=queues,
+            interfaces=setup.tells_interfaces_apart,
+        )
+        self._shell.attend(channel, self._listen)
+
+    def run(self) -> None:
+        """Filter until told to stop, or until nobody is there any more to tell it."""
+        sys.setswitchinterval(_SWITCH)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._shell.stop())
+        self._channel.send(**{"is": "ready"})
+        try:
+            self._shell.run(self._tick)
+        finally:
+            self._source.close()
+            self._beat()
+            self._journal.close()
+
+    def _record(self, record: Record) -> None:
+        self._tally(record)
+        self._journal(record)
+
+    def _needs(self, setup: Setup) -> Needs:
+        configuration = setup.configuration
+        return Needs(self._sources(configuration), signers(configuration.file, setup.credentials, configuration.remote))
+
+    def _made(self, setup: Setup) -> Engine:
+        engine = setup.engine(self._secret, self._memories)
+        engine.bypass(self._tokens)
+        return engine
+
+    # What it is told.
+
+    def _listen(self) -> None:
+        for message in self._channel.receive():
+            self._obey(message)
+        if self._channel.closed:
+            self._shell.stop()
+
+    def _obey(self, message: Message) -> None:
+        match message["do"]:
+            case "prepare":
+                threading.Thread(target=self._prepare, daemon=True).start()
+            case "commit":
+                self._commit()
+            case "abort":
+                self._pending = None
+            case "renew":
+                threading.Thread(target=self._renew, daemon=True).start()
+            case "bypass":
+                self._tokens = message["tokens"]
+                self._engine.bypass(self._tokens)
+            case "reopen":
+                self._channel.send(**{"is": "reopened", "sentence": self._journal.reopen()})
+            case "stop":
+                self._shell.stop()
+
+    def _prepare(self) -> None:
+        """In a thread: read all files, and say what is wrong with them."""
+        try:
+            self._pending, problems = self._files.read()
+        except Exception as error:
+            _LOG.exception("reading the configuration")
+            problems = [f"the configuration cannot be read: {error!r}"]
+        self._shell.soon(lambda: self._say("prepared", problems))
+
+    def _renew(self) -> None:
+        """In a thread: read the trust store with the lists of now. What is wrong with them is said by who fetched."""
+        try:
+            trust = self._setup.trust_files.read([], [])
+        except Exception:
+            _LOG.exception("reading the trust store")
+            return
+        self._shell.soon(lambda: self._engine.renew(trust))
+
+    def _say(self, what: str, problems: list[str]) -> None:
+        self._channel.send(**{"is": what, "problems": problems})
+
+    def _commit(self) -> None:
+        """Swap the engine, its sources and the journal, or leave all of them as they are."""
+        setup, self._pending = self._pending, None
+        if setup is None:
+            return self._say("committed", ["nothing was prepared"])
+        with contextlib.ExitStack() as undo:
+            try:
+                source = self._needs(setup)
+                undo.callback(source.close)
+                journal = open_journal(setup.configuration.records)
+                undo.callback(journal.close)
+                engine = self._made(setup)
+            except FilterError as error:
+                return self._say("committed", [str(error)])
+            undo.pop_all()
+        engine.inherit(self._engine)
+        self._retired.append((time.monotonic() + _RETIRED, self._source))
+        self._journal.close()
+        self._setup, self._engine, self._source, self._journal = setup, engine, source, journal
+        self._shell.replace(engine, source, interfaces=setup.tells_interfaces_apart)
+        return self._say("committed", [])
+
+    # What it does by itself.
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if now < self._next_beat:
+            return
+        self._next_beat = now + BEAT
+        self._beat()
+        while self._retired and self._retired[0][0] < now:
+            self._retired.pop(0)[1].close()
+
+    def _beat(self) -> None:
+        counters = {**self._engine.counters, **self._shell.counters}
+        kinds = [[*kind, calls] for kind, calls in self._tally.kinds.most_common(_KINDS)]
+        self._channel.send(**{"is": "beat", "counters": counters, "kinds": kinds})
+
+
+def open_journal(where: Path | None) -> Journal:
+    """The records' way out; `EnvironmentFault` when there is none."""
+    try:
+        return Journal(where)
+    except OSError as error:
+        raise EnvironmentFault(f"{where}: records cannot be written: {reason(error)}") from None

@@ -1,0 +1,46 @@
+"""Which worker gets a packet: all messages of a call, however they are written, have the same."""
+
+import zlib
+from collections import Counter
+
+import pytest
+from support import calls
+
+from sbc_filter.io.dispatch import shard, worker_queues
+from sbc_filter.io.netlink import QueueSettings
+
+
+def test_all_messages_of_a_call_go_to_one_worker() -> None:
+    for number in range(200):
+        invite = calls.invite(number=number)
+        messages = [
+            invite,
+            calls.invite("Identity: x" * 50, number=number, to_tag=";tag=1", body="i: other\r\n"),
+            calls.follow_up(invite, "ACK", "t"),
+            calls.follow_up(invite, "CANCEL"),
+            calls.response("180 Ringing", number=number),
+            invite.replace(b"Call-ID: ", b"i:"),
+            invite.replace(b"Call-ID: ", b"CALL-id \t:  "),
+            invite.replace(b"Call-ID: ", b"Call-ID:\r\n "),
+            calls.arriving(invite),
+        ]
+        assert len({shard(message, 4) for message in messages}) == 1
+
+
+def test_calls_are_spread_evenly() -> None:
+    spread = Counter(shard(calls.invite(number=number), 4) for number in range(4000))
+    assert sorted(spread) == [0, 1, 2, 3]
+    assert min(spread.values()) > 850
+
+
+@pytest.mark.parametrize("message", [b"", b"\nCall-ID:", b"\0" * 40, calls.invite().replace(b"Call-ID", b"X")])
+def test_what_has_no_call_id_goes_by_all_its_bytes(message: bytes) -> None:
+    assert shard(message, 3) == zlib.crc32(message) % 3
+
+
+def test_the_queues_of_workers_are_behind_those_of_the_firewall() -> None:
+    one = (QueueSettings(50),)
+    assert [worker_queues(one, at)[0].number for at in range(3)] == [51, 52, 53]
+    two = (QueueSettings(50, False), QueueSettings(51, True))
+    found = [[(each.number, each.fail_open) for each in worker_queues(two, at)] for at in range(2)]
+    assert found == [[(52, False), (53, True)], [(54, False), (55, True)]]

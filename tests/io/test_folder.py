@@ -1,0 +1,127 @@
+"""A folder of certificates that another system fills, while calls run."""
+
+import logging
+import os
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import Detail
+from sbc_filter.io.folder import FRESH, INDEX, DirectorySource, Entry, IndexFault, entries, read_index
+from sbc_filter.io.store import MAX_PEM, certificate_path
+
+URL, OTHER = "https://certs.example.org/acme.pem", "https://certs.example.org/other.pem"
+PEM, NEW = b"-----BEGIN CERTIFICATE-----\nAA==\n", b"-----BEGIN CERTIFICATE-----\nBB==\n"
+NOW = 1_700_000_000.0
+
+
+def clock() -> float:
+    return NOW
+
+
+def ask(source: DirectorySource, url: str = URL) -> Answer:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    source.request(url, answers.put)
+    return answers.get(timeout=1)
+
+
+def put(path: Path, content: bytes | str) -> None:
+    """As another system should: written aside, and renamed."""
+    aside = path.with_suffix(".new")
+    aside.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(aside, path)
+
+
+def test_a_file_by_the_digest_of_its_url(tmp_path: Path) -> None:
+    source = DirectorySource(tmp_path, clock)
+    nothing = Answer(None, Detail.FETCH_REFUSED, NOW + FRESH)
+    assert ask(source) == nothing
+    put(certificate_path(tmp_path, URL), PEM)
+    assert ask(source) == Answer(PEM, None, NOW + FRESH)
+    put(certificate_path(tmp_path, URL), NEW)
+    assert ask(source).pem == NEW
+    assert ask(source, OTHER) == nothing
+    certificate_path(tmp_path, URL).unlink()
+    assert ask(source) == nothing
+    source.close()
+
+
+def test_nothing_is_believed_for_longer_than_a_second() -> None:
+    """Issue 5: new, changed and removed files are in force within about a second."""
+    assert FRESH <= 1.0
+
+
+def test_a_file_by_the_index(tmp_path: Path) -> None:
+    source = DirectorySource(tmp_path, clock, valid=100.0)
+    put(tmp_path / "acme 2027.pem", PEM)
+    put(certificate_path(tmp_path, OTHER), NEW)
+    assert ask(source).detail == Detail.FETCH_REFUSED
+    put(tmp_path / INDEX, f'"{URL}" = "acme 2027.pem"\n')
+    assert ask(source) == Answer(PEM, None, NOW + 100)
+    assert ask(source, OTHER).pem == NEW  # the others by their digests, as ever
+    put(tmp_path / INDEX, f'"{URL}" = "renewed.pem"\n')
+    put(certificate_path(tmp_path, URL), PEM)
+    assert ask(source).detail == Detail.FETCH_REFUSED  # what it names is not there yet, and nothing else counts
+    put(tmp_path / "renewed.pem", NEW)
+    assert ask(source).pem == NEW
+    (tmp_path / INDEX).unlink()
+    assert ask(source).pem == PEM
+
+
+@pytest.mark.parametrize(
+    ("index", "sentence"),
+    [
+        ('"https://a" = ', "this is no TOML"),
+        ('"https://a" = "a.pem"\n"https://a" = "b.pem"', "this is no TOML"),
+        (b"\xff\xfe", "this is no TOML"),
+        ("a = " + "[" * 5000, "this is no TOML"),
+        ('"https://a" = "../a.pem"', "'https://a': has to be the name of a file in this folder, not '../a.pem'"),
+        ('"https://a" = "/etc/passwd"', "has to be the name of a file"),
+        ('"https://a" = ".."', "has to be the name of a file"),
+        ('"https://a" = ""', "has to be the name of a file"),
+        ('"https://a" = 5', "has to be the name of a file in this folder, not 5"),
+        ("https://a = 5", "this is no TOML"),
+    ],
+)
+def test_an_index_that_cannot_be_read_changes_nothing(
+    index: str | bytes, sentence: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path / "acme.pem", PEM)
+    put(tmp_path / INDEX, f'"{URL}" = "acme.pem"\n')
+    source = DirectorySource(tmp_path, clock)
+    assert ask(source).pem == PEM
+    put(tmp_path / INDEX, index)
+    with caplog.at_level(logging.WARNING):
+        assert [ask(source).pem for _ in range(3)] == [PEM] * 3
+    assert len(caplog.messages) == 1
+    assert f"{tmp_path / INDEX}" in caplog.messages[0]
+    assert sentence in caplog.messages[0]
+    with pytest.raises(IndexFault):
+        read_index(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("size", "detail"), [(MAX_PEM, None), (MAX_PEM + 1, Detail.FETCH_TOO_LARGE), (1 << 20, Detail.FETCH_TOO_LARGE)]
+)
+def test_a_file_is_bounded(size: int, detail: Detail | None, tmp_path: Path) -> None:
+    certificate_path(tmp_path, URL).write_bytes(b"x" * size)
+    assert ask(DirectorySource(tmp_path, clock)).detail == detail
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    certificate_path(tmp_path, URL).mkdir()
+    assert ask(DirectorySource(tmp_path, clock)).detail == Detail.FETCH_REFUSED
+    assert ask(DirectorySource(tmp_path / "nowhere", clock)).detail == Detail.FETCH_REFUSED
+
+
+def test_entries(tmp_path: Path) -> None:
+    for name in ("b.pem", "a.pem", "notes.txt"):
+        (tmp_path / name).write_bytes(PEM)
+    put(tmp_path / INDEX, f'"{URL}" = "b.pem"\n"{OTHER}" = "absent.pem"\n')
+    assert list(entries(tmp_path)) == [
+        Entry(URL, tmp_path / "b.pem"),
+        Entry(OTHER, tmp_path / "absent.pem"),
+        Entry(None, tmp_path / "a.pem"),
+    ]

@@ -1,0 +1,266 @@
+"""What goes wrong while 200 calls a second arrive and 200 leave: none is treated wrongly, and what is lost or passes
+unfiltered is what the policy says. Each test is a row of the table of failures in docs/operations.md.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Container, Iterator
+from pathlib import Path
+
+import pytest
+from support import calls
+from support.load import Load, Outcome
+from support.netns import LIVE, endpoint, eventually, running, three_hosts
+from support.runs import asked, processes, started
+
+from sbc_filter.io import iptables
+from sbc_filter.io.clock import SteadyClock
+from sbc_filter.io.needs import Needs
+from sbc_filter.ops.lab import Lab
+from sbc_filter.ops.setup import read_all
+from sbc_filter.ops.sources import certificate_source
+
+pytestmark = [*LIVE, pytest.mark.skipif(shutil.which("sipp") is None, reason="needs sipp")]
+SECONDS, RATE = 4.0, 200
+WORKERS = "workers = 2\n"
+DROP = 'on_overload = { inbound = "drop", outbound = "drop" }\n'
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with three_hosts() as made:
+        yield made
+
+
+@pytest.fixture
+def load(lab: Lab, tmp_path: Path) -> Iterator[Load]:
+    with contextlib.closing(Load(lab, tmp_path)) as made:
+        yield made
+
+
+def told(found: dict[str, Outcome]) -> str:
+    return "; ".join(f"{direction}: {outcome}" for direction, outcome in found.items())
+
+
+def assert_all_right(found: dict[str, Outcome], *, unfiltered: bool = False, unchecked: Container[int] = (0,)) -> None:
+    """Every call has an end, every tenth that arrives is refused, each is treated as the rules say; or it passed by
+    the filter where that may be. So many may have had no certificate."""
+    print(told(found))
+    for outcome in found.values():
+        assert not outcome.wrong, told(found)
+        assert outcome.lost == 0, told(found)
+        assert outcome.answered + outcome.refused == outcome.offered == int(SECONDS * RATE)
+        assert unfiltered or outcome.unfiltered == 0, told(found)
+    assert found["inbound"].unchecked in unchecked, told(found)
+    assert found["outbound"].refused == 0
+    assert unfiltered or found["inbound"].refused == found["inbound"].offered // 10
+
+
+def meanwhile(load: Load, *, every: float, do: Callable[[], object]) -> dict[str, Outcome]:
+    """Calls, and something that is done again and again while they go on."""
+    load.begin(SECONDS, RATE)
+    begin = time.monotonic()
+    turn = 0
+    while (turn := turn + 1) * every < SECONDS:
+        time.sleep(max(0.0, begin + turn * every - time.monotonic()))
+        do()
+    return load.end()
+
+
+def test_nothing_goes_wrong(lab: Lab, load: Load) -> None:
+    """The measure for all others: no packet is sent again."""
+    with started(lab, load.configure(queue=WORKERS)):
+        found = meanwhile(load, every=SECONDS, do=lambda: None)
+    assert_all_right(found)
+    assert [outcome.resent for outcome in found.values()] == [0, 0]
+
+
+def test_workers_are_killed_and_drop_is_the_policy(lab: Lab, load: Load) -> None:
+    """Ten times, one after the other: what they held is sent again by the peers, and nothing passes unfiltered."""
+    file = load.configure(queue=WORKERS + DROP)
+    with started(lab, file) as (_, log):
+        turn = iter(range(1000))
+
+        def kill() -> None:
+            with contextlib.suppress(KeyError):
+                os.kill(processes(file)[f"worker {next(turn) % 2 + 1}"]["pid"], signal.SIGKILL)
+
+        found = meanwhile(load, every=0.4, do=kill)
+        assert log.read_text().count("ended with signal 9: it is started anew") >= 5
+    assert_all_right(found)
+
+
+@pytest.mark.parametrize("policy", ["accept", "drop"])
+def test_all_is_killed_and_started_again(lab: Lab, load: Load, policy: str) -> None:
+    """As a service manager does. `accept`: calls go on unfiltered meanwhile. `drop`: they wait, and are filtered."""
+    file = load.configure(queue=WORKERS + (DROP if policy == "drop" else ""))
+    with contextlib.ExitStack() as stack:
+        process, _ = stack.enter_context(started(lab, file))
+        load.begin(SECONDS, RATE)
+        time.sleep(1)
+        for pid in (process.pid, *(each["pid"] for each in processes(file).values())):
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+        time.sleep(0.5)
+        stack.enter_context(started(lab, file))
+        found = load.end()
+    assert_all_right(found, unfiltered=policy == "accept")
+    if policy == "accept":
+        assert all(0 < outcome.unfiltered < 3 * RATE for outcome in found.values()), told(found)
+
+
+def test_a_storm_of_reloads(lab: Lab, load: Load) -> None:
+    """Ten a second, every other one of files that are wrong."""
+    file = load.configure(queue=WORKERS)
+    rules = file.parent / "rules" / "all.toml"
+    good, turn = rules.read_text(), iter(range(1000))
+    with started(lab, file) as (process, log):
+
+        def reload() -> None:
+            (file.parent / "new").write_text(good if next(turn) % 2 else good.replace('"verify"', '"verifi"'))
+            (file.parent / "new").rename(rules)
+            process.send_signal(signal.SIGHUP)
+
+        found = meanwhile(load, every=0.1, do=reload)
+        said = log.read_text()
+    assert_all_right(found)
+    assert [outcome.resent for outcome in found.values()] == [0, 0]
+    assert said.count("reloaded; rules: verify, sign") >= 5
+    assert said.count("reload refused: everything stays as it was") >= 5
+
+
+def test_who_gets_certificates_is_killed(lab: Lab, load: Load) -> None:
+    """Again and again: what is known stays known."""
+    file = load.configure(queue=WORKERS)
+    with started(lab, file):
+
+        def kill() -> None:
+            with contextlib.suppress(KeyError):
+                os.kill(processes(file)["certificates"]["pid"], signal.SIGKILL)
+
+        found = meanwhile(load, every=0.5, do=kill)
+        assert asked(file)["counters"]["certificates_restarts"] >= 3
+    assert_all_right(found)
+
+
+def test_the_disk_is_full(lab: Lab, load: Load) -> None:
+    """Records are lost, and counted; calls are not."""
+    small = load.folder / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], check=False)
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        file = load.configure('[log]\nrecords = "small/records.jsonl"\n', queue=WORKERS)
+        with started(lab, file):
+            found = meanwhile(load, every=SECONDS, do=lambda: None)
+            assert eventually(lambda: sum(asked(file)["outcomes"].values()) == 2 * SECONDS * RATE, 3)
+            counters = asked(file)["counters"]
+        kept = len((small / "records.jsonl").read_text().splitlines())
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    assert_all_right(found)
+    assert counters["records_lost"] > 1000
+    assert 50 < kept <= 2 * SECONDS * RATE - counters["records_lost"] + 2
+
+
+@pytest.mark.parametrize("policy", ["accept", "drop"])
+def test_the_queue_is_full(lab: Lab, load: Load, policy: str) -> None:
+    """A flood meets a filter that stands still: what does not fit passes, or waits, as the policy says."""
+    file = load.configure(queue=DROP if policy == "drop" else "")
+    with started(lab, file) as (_, log), endpoint(lab, "core") as flood:
+        load.begin(SECONDS, RATE)
+        time.sleep(1)
+        worker = processes(file)["worker 1"]["pid"]
+        os.kill(worker, signal.SIGSTOP)
+        for number in range(6000):
+            flood.sendto(calls.invite(number=number), ("192.0.2.1", 5090))  # nobody's, but of a SIP port
+        assert eventually(lambda: ": overload" in log.read_text(), 3)
+        os.kill(worker, signal.SIGCONT)
+        found = load.end()
+        state = asked(file)
+    assert_all_right(found, unfiltered=policy == "accept")
+    assert state["counters"]["queue_full"] == 1
+    assert policy == "accept" or state["queues"]["50"]["dropped"] > 1000
+
+
+def test_every_twentieth_packet_is_lost(lab: Lab, load: Load) -> None:
+    """5 %, of what arrives at either host: who sends again is answered with the same."""
+    file = load.configure(queue=WORKERS)
+    chance = ("-p", "udp", "-m", "statistic", "--mode", "random", "--probability", "0.05", "-j", "DROP")
+    with started(lab, file):
+        for host in ("carrier", "sbc"):
+            lab.run(host, "iptables", "-t", "raw", "-I", "PREROUTING", *chance)
+        try:
+            found = meanwhile(load, every=SECONDS, do=lambda: None)
+        finally:
+            for host in ("carrier", "sbc"):
+                lab.run(host, "iptables", "-t", "raw", "-D", "PREROUTING", *chance)
+        assert asked(file)["counters"]["retransmission"] > 20
+    assert_all_right(found)
+    assert all(outcome.resent > 20 for outcome in found.values())
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_the_clock_is_set(lab: Lab, load: Load, step: float) -> None:
+    """By an hour, and back after two seconds: calls are judged, held and signed by the time that went on."""
+    setup = read_all(load.configure())
+    offset = 0.0
+    clock = SteadyClock(lambda: time.time() + offset)
+    source = Needs(certificate_source(setup.configuration.certificates, fetch=False), {})
+    with lab.inside("sbc"):
+        iptables.apply(setup.plan())
+    try:
+        with running(lab, setup.engine(b"secret"), source, clock=clock):
+            load.begin(SECONDS, RATE)
+            time.sleep(1)
+            offset = step
+            time.sleep(2)
+            offset = 0.0
+            found = load.end()
+    finally:
+        with lab.inside("sbc"):
+            iptables.remove()
+    assert_all_right(found)
+    assert clock.jumps == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "silent"])
+def test_a_certificate_server_dies(lab: Lab, tmp_path: Path, number: signal.Signals) -> None:
+    """Carriers that are known go on; calls of the one that is not continue without a result, at the latest when
+    `hold_ms` is over; and those that leave do not notice."""
+    load = Load(lab, tmp_path, signers=4)
+    file = load.configure(source=f'socket = "{tmp_path / "server"}"', queue=WORKERS)
+    with (
+        contextlib.closing(load),
+        serving(tmp_path / "server", tmp_path / "certificates") as server,
+        started(lab, file),
+    ):
+        load.begin(SECONDS, RATE)
+        time.sleep(SECONDS * 5 / 8)  # the third of four carriers calls
+        server.send_signal(number)
+        found = load.end()
+    assert_all_right(found, unchecked=range(150, 181))
+    assert found["outbound"].resent == 0
+
+
+@contextlib.contextmanager
+def serving(path: Path, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that answers for certificates at a Unix socket."""
+    program = (
+        "import sys; from pathlib import Path; from sbc_filter.io.certificateserver import CertificateServer; "
+        "from sbc_filter.io.folder import DirectorySource; "
+        "CertificateServer(sys.argv[1], DirectorySource(Path(sys.argv[2]))).serve_forever()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, str(path), str(folder)])
+    try:
+        assert eventually(path.exists, 10)
+        yield process
+    finally:
+        process.kill()
+        process.wait()

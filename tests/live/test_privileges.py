@@ -1,0 +1,113 @@
+"""What the processes of `run` may do, when root starts it and it is told to become somebody else."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import calls
+from support.netns import LIVE, endpoint, eventually, three_hosts
+from support.runs import started
+
+from sbc_filter.ops.lab import Lab
+from sbc_filter.ops.privileges import NET_ADMIN, NET_RAW
+
+pytestmark = LIVE
+SBC = ("192.0.2.1", 5060)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with three_hosts() as made:
+        yield made
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that nobody owns, and may enter."""
+    made = Path(tempfile.mkdtemp(prefix="sbct-"))
+    shutil.chown(made, "nobody")
+    yield made
+    shutil.rmtree(made)
+
+
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def rights(pid: int) -> tuple[int, int]:
+    """User and effective capabilities of a process."""
+    lines = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    return int(lines["Uid"].split()[0]), int(lines["CapEff"], 16)
+
+
+def test_root_is_given_up(lab: Lab, folder: Path) -> None:
+    """The user named keeps two capabilities, the process that speaks with strangers none; and it works."""
+    (folder / "rules").mkdir()
+    (folder / "rules" / "r.toml").write_text('[[rule]]\nname = "refuse"\ncalled = "12155550111"\naction = "reject"\n')
+    (folder / "c.toml").write_text(
+        '[network]\nsbc = ["192.0.2.1"]\n[process]\nuser = "nobody"\n[log]\nrecords = "records.jsonl"\n'
+        '[control]\nsocket = "control"\n[queue]\nworkers = 2\n'
+    )
+    needed = 1 << NET_ADMIN | 1 << NET_RAW
+    with started(lab, folder / "c.toml") as (process, log), endpoint(lab, "carrier") as carrier:
+        found = sorted(rights(pid) for pid in (process.pid, *children(process.pid)))
+        nobody = pwd.getpwnam("nobody").pw_uid
+        assert found == [(nobody, 0), *[(nobody, needed)] * 4]  # those that work beside the one that started them
+        carrier.sendto(calls.invite(called="12155550111"), SBC)
+        assert carrier.recv(70000).startswith(b"SIP/2.0 403 Forbidden\r\n")
+        assert (folder / "records.jsonl").owner() == "nobody"
+        (folder / "rules" / "r.toml").write_text("")
+        process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: "reloaded; rules: none" in log.read_text(), 5), log.read_text()
+    assert "SBC-FILTER" not in lab.run("sbc", "iptables-save")
+    assert process.returncode == 0
+
+
+def test_a_user_that_is_not_there_is_said(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('[process]\nuser = "who"\n')
+    with pytest.raises(AssertionError), started(lab, tmp_path / "c.toml"):
+        pass
+    said = (tmp_path / "log").read_text()
+    assert said == "sbc-filter: process.user: there is no user 'who': `sbc-filter install` makes one\n"
+
+
+def test_the_service_manager_is_told(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sd_notify(3): ready, alive as long as the loop turns, and no longer; reloading and ready again; stopping."""
+    (tmp_path / "c.toml").write_text('[network]\nsbc = ["192.0.2.1"]\n[control]\nsocket = "control"\n')
+    told: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(3)
+
+        def hear(wanted: str) -> bool:
+            try:
+                while wanted not in "".join(told):
+                    told.append(manager.recv(4096).decode() + "\n")
+            except TimeoutError:
+                return False
+            told.clear()
+            return True
+
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "1000000")
+        with started(lab, tmp_path / "c.toml") as (process, _):
+            assert hear("READY=1")
+            assert hear("WATCHDOG=1")
+            process.send_signal(signal.SIGHUP)
+            assert hear("RELOADING=1\nMONOTONIC_USEC=")
+            assert hear("READY=1\nSTATUS=reloaded")
+            os.kill(process.pid, signal.SIGSTOP)  # a loop that is stuck
+            manager.settimeout(0.1)
+            hear("nothing more")
+            told.clear()
+            manager.settimeout(1.5)
+            assert not hear("WATCHDOG=1")
+            os.kill(process.pid, signal.SIGCONT)
+            assert hear("WATCHDOG=1")
+        assert hear("STOPPING=1")

@@ -1,0 +1,93 @@
+"""Files read anew while calls go on: all of them or none, and no call is lost over it."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import calls
+from support.keys import CARRIER, KEYS, X5U, configuration, signed_by, token_of, written
+from support.netns import LIVE, endpoint, eventually, three_hosts
+from support.runs import started
+
+from sbc_filter.ops.lab import Lab
+from sbc_filter.ops.pki import Maker
+
+pytestmark = LIVE
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with three_hosts() as made:
+        yield made
+
+
+@pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
+def files(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, list[str]]:
+    """A configuration that signs with the first key, and the tables of both credentials."""
+    maker = Maker(time.time(), "reload")
+    made = maker.laboratory()
+    tables = [f"[credentials.ours]\n{written(tmp_path, made, maker, at)}" for at in range(2)]
+    more = f'[queue]\nworkers = {request.param}\n[control]\nsocket = "{tmp_path}/control"\n'
+    return configuration(tmp_path, made, more + tables[0]), tables
+
+
+def reload(file: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "sbc_filter", "reload", "--config", str(file)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_another_key_at_200_calls_a_second(lab: Lab, files: tuple[Path, list[str]]) -> None:
+    """None is lost, none has the URL of one certificate and the signature of the other key;
+    each arrives once, and what is sent again after the reload is signed as it was before (S-155)."""
+    file, tables = files
+    arrived: Counter[tuple[str, bool, bool]] = Counter()
+    keys = [key.public_key() for key in KEYS]
+    with started(lab, file) as (process, log), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
+        begin = time.monotonic()
+        for number in range(800):
+            time.sleep(max(0.0, begin + number / 200 - time.monotonic()))
+            if number == 300:
+                file.write_text(file.read_text().replace(tables[0], tables[1]))
+                process.send_signal(signal.SIGHUP)
+            sbc.sendto(calls.invite(number=number), CARRIER)
+            message = carrier.recv(70000)
+            assert b"Call-ID: call-%d@" % number in message
+            token, x5u = token_of(message)
+            arrived[x5u, signed_by(token, keys[0]), signed_by(token, keys[1])] += 1
+            if number == 0:
+                first = message
+        assert log.read_text().count("reloaded; rules: sign") == 1
+        sbc.sendto(calls.invite(number=0), CARRIER)
+        assert carrier.recv(70000) == first
+    assert arrived.keys() == {(X5U.format(0), True, False), (X5U.format(1), False, True)}
+    assert sum(arrived.values()) == 800
+    assert arrived[X5U.format(1), False, True] > 300
+
+
+def test_what_is_wrong_is_refused_and_said(lab: Lab, files: tuple[Path, list[str]]) -> None:
+    file, _ = files
+    rules = file.parent / "rules" / "sign.toml"
+    good = rules.read_text()
+    with started(lab, file) as (process, log), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
+        rules.write_text(good.replace('"outbound"', '"outwards"'))
+        answer = reload(file)
+        assert answer.returncode == 1
+        assert answer.stderr == (
+            f"sbc-filter: {rules}: rule[1].direction: is 'outwards'; allowed are 'inbound', 'outbound'\n"
+            "sbc-filter: reload refused: everything stays as it was\n"
+        )
+        sbc.sendto(calls.invite(), CARRIER)
+        assert token_of(carrier.recv(70000))[1] == X5U.format(0)
+        rules.write_text('[[rule]]\nname = "go"\naction = "pass"\n')
+        assert reload(file).stdout == "reloaded\n"
+        sbc.sendto(calls.invite(number=2), CARRIER)
+        assert carrier.recv(70000) == calls.invite(number=2)
+        file.write_text(file.read_text().replace("[queue]", "[queue]\nnumber = 60"))
+        assert reload(file).stderr.startswith(f"sbc-filter: {file}: [queue] cannot change while the filter runs")
+        process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: log.read_text().count("reload refused") == 3, 5)

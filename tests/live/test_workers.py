@@ -1,0 +1,115 @@
+"""Several workers: each packet of a call at the same one, in order; who ends or is stuck is replaced."""
+
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import calls
+from support.netns import LIVE, endpoint, eventually, three_hosts
+from support.runs import asked, processes, started
+
+from sbc_filter.ops.lab import Lab
+
+pytestmark = LIVE
+SBC = ("192.0.2.1", 5060)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with three_hosts() as made:
+        yield made
+
+
+def configured(folder: Path, workers: int) -> Path:
+    (folder / "rules").mkdir()
+    (folder / "rules" / "r.toml").write_text('[[rule]]\nname = "refuse"\ncalled = "12155550111"\naction = "reject"\n')
+    (folder / "c.toml").write_text(
+        f'[network]\nsbc = ["192.0.2.1"]\n[queue]\nworkers = {workers}\n[control]\nsocket = "control"\n'
+        '[log]\nrecords = "records.jsonl"\n'
+    )
+    return folder / "c.toml"
+
+
+def test_each_packet_of_a_call_in_order_at_one_worker(lab: Lab, tmp_path: Path) -> None:
+    """One trunk, so that the kernel alone would give all to one; 100 calls of six packets each, mixed."""
+    file = configured(tmp_path, 2)
+    kinds = [calls.invite(f"X-Turn: {turn}", number=0) for turn in range(6)]
+    with started(lab, file), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
+        for turn in range(6):
+            for number in range(100):
+                carrier.sendto(kinds[turn].replace(b"call-0@", b"call-%d@" % number), SBC)
+                if number % 20 == 0:
+                    time.sleep(0.002)
+        seen: dict[bytes, list[bytes]] = {}
+        for _ in range(600):
+            lines = dict(line.split(b": ", 1) for line in sbc.recv(70000).split(b"\r\n") if b": " in line)
+            seen.setdefault(lines[b"Call-ID"], []).append(lines[b"X-Turn"])
+        assert len(seen) == 100
+        assert set(map(tuple, seen.values())) == {tuple(b"%d" % turn for turn in range(6))}
+        assert eventually(lambda: asked(file)["counters"].get("packets") == 600, 5)
+        found = processes(file)
+    assert found.keys() == {"certificates", "worker 1", "worker 2", "dispatcher"}
+    assert min(found[f"worker {at}"]["counters"]["packets"] for at in (1, 2)) > 150
+
+
+def test_what_one_worker_answers_it_absorbs(lab: Lab, tmp_path: Path) -> None:
+    """The ACK of our 403 goes to the worker that sent it; each call gets one answer."""
+    file = configured(tmp_path, 3)
+    with started(lab, file), endpoint(lab, "carrier") as carrier:
+        for number in range(30):
+            invite = calls.invite(called="12155550111", number=number)
+            carrier.sendto(invite, SBC)
+            answer = carrier.recv(70000)
+            assert answer.startswith(b"SIP/2.0 403 Forbidden\r\n")
+            tag = answer.partition(b"\r\nTo: ")[2].partition(b"\r\n")[0].rpartition(b";tag=")[2].decode()
+            carrier.sendto(calls.follow_up(invite, "ACK", tag), SBC)
+        assert eventually(lambda: asked(file)["counters"].get("ack-absorbed") == 30, 5)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM])
+def test_a_worker_is_replaced(lab: Lab, tmp_path: Path, workers: int, number: signal.Signals) -> None:
+    """Dead: within a second; stuck: when it has not been heard of for five. Calls go on meanwhile, filtered where
+    there is another worker, else unfiltered as `on_overload` says."""
+    file = configured(tmp_path, workers)
+    with started(lab, file) as (_, log), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
+        victim = processes(file)["worker 1"]["pid"]
+        os.kill(victim, number)
+        assert eventually(lambda: "it is started anew" in log.read_text(), 8 if number is signal.SIGSTOP else 1)
+        assert eventually(lambda: processes(file)["worker 1"]["ready"], 2)
+        found = processes(file)["worker 1"]
+        assert (found["pid"] != victim, found["restarts"]) == (True, 1)
+        answers: Counter[bytes] = Counter()
+        for call in range(40):
+            carrier.sendto(calls.invite(called="12155550111", number=call), SBC)
+            answers[carrier.recv(70000).partition(b"\r\n")[0]] += 1
+            carrier.sendto(calls.invite(number=call), SBC)
+            assert sbc.recv(70000) == calls.invite(number=call)
+        assert answers == {b"SIP/2.0 403 Forbidden": 40}
+
+
+@pytest.mark.parametrize("name", ["certificates", "dispatcher"])
+def test_the_others_are_replaced_as_well(lab: Lab, tmp_path: Path, name: str) -> None:
+    file = configured(tmp_path, 2)
+    with started(lab, file), endpoint(lab, "carrier") as carrier:
+        victim = processes(file)[name]["pid"]
+        os.kill(victim, signal.SIGKILL)
+        assert eventually(lambda: processes(file).get(name, {}).get("pid", victim) != victim, 2)
+        assert eventually(lambda: processes(file)[name]["ready"], 2)
+        carrier.sendto(calls.invite(called="12155550111"), SBC)
+        assert carrier.recv(70000).startswith(b"SIP/2.0 403 Forbidden\r\n")
+
+
+def test_workers_end_with_the_process_that_started_them(lab: Lab, tmp_path: Path) -> None:
+    file = configured(tmp_path, 2)
+    with started(lab, file) as (process, _):
+        others = [each["pid"] for each in processes(file).values()]
+        process.kill()
+        process.wait()
+        assert eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in others), 3)
+    lab.run("sbc", sys.executable, "-m", "sbc_filter", "firewall", "remove")

@@ -1,0 +1,265 @@
+"""`sbc-filter certificates`: what is in the folder and in the cache, shown, fetched, put there, removed."""
+
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from support import web
+
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.io.cache import CachingSource
+from sbc_filter.io.cachefiles import CachedFile, cached_files, cached_path, read_cached
+from sbc_filter.io.store import certificate_path
+from sbc_filter.ops.certificatescmd import _Fetched
+from sbc_filter.ops.cli import main
+from sbc_filter.ops.pki import Maker, pem
+from sbc_filter.ops.sources import ask
+
+HOST, ADDRESS = "certificates.example.org", "127.88.94.2"
+URL, OTHER = f"https://{HOST}:8443/shaken.pem", "https://other.example.org/a.pem"
+NOW = time.time()
+LAB = Maker(NOW).laboratory()
+SETTINGS = """
+[trust]
+anchors = "root.pem"
+[certificates]
+directory = "folder"
+cache = "cache"
+web_ca = "web-ca.pem"
+allowed_networks = ["127.0.0.0/8"]
+"""
+Command = Callable[..., tuple[int, list[str], str]]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs one in a folder with a configuration: exit code, lines of output, complaints."""
+    monkeypatch.chdir(tmp_path)
+    Path("sbc-filter.toml").write_text(SETTINGS)
+    Path("root.pem").write_bytes(pem(LAB.root.certificate))
+    Path("good.pem").write_bytes(LAB.chain)
+    Path("folder").mkdir()
+
+    def run(*arguments: str) -> tuple[int, list[str], str]:
+        code = main(["certificates", *arguments])
+        out, err = capsys.readouterr()
+        return code, [" ".join(line.split()) for line in out.splitlines()], err.removeprefix("sbc-filter: ")
+
+    return run
+
+
+def keep(url: str, body: bytes, lifetime: float) -> Path:
+    cache = CachingSource(_Fetched(Answer(body, None, time.time() + lifetime)), Path("cache"))
+    ask(cache, url)
+    cache.close()
+    return cached_path(Path("cache"), url)
+
+
+def date(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(moment))
+
+
+def test_list(command: Command) -> None:
+    assert command("list") == (0, ["no certificates: neither in the folder nor in the cache"], "")
+    certificate_path(Path("folder"), OTHER).write_bytes(LAB.chain)
+    Path("folder/acme.pem").write_bytes(LAB.chain[:100])
+    Path("folder/index.toml").write_text(f'"{URL}" = "acme.pem"\n')
+    keep(OTHER, LAB.chain, 86400)
+    (Path("cache") / f"{'0' * 64}.cached").write_text("rubbish")
+    code, lines, _ = command("list")
+    ends = date(LAB.leaf.certificate.not_valid_after_utc.timestamp())
+    subject = "CN=SHAKEN 1234,O=Laboratory,C=US"
+    assert code == 0
+    assert lines[0] == "Where SPC Subject Expires Cached until Verdict URL or file"
+    assert lines[1] == f"folder - - - - untrusted.certificate-unreadable {URL}"
+    assert lines[2] == f"folder 1234 {subject} {ends} - trusted {certificate_path(Path('folder'), OTHER)}"
+    assert f"cache - - - - unreadable cache/{'0' * 64}.cached" in lines
+    assert any(line.startswith(f"cache 1234 {subject} {ends} 2") and line.endswith(OTHER) for line in lines)
+    code, lines, _ = command("list", "--json")
+    assert code == 0
+    found = {(each["where"], each["url"]): each for each in map(json.loads, lines)}
+    assert found[("cache", OTHER)]["spc"] == "1234"
+    assert found[("cache", OTHER)]["until"] == pytest.approx(NOW + 86400, abs=60)
+    assert found[("cache", None)]["verdict"] == "unreadable: it is damaged"
+
+
+def test_show(command: Command) -> None:
+    certificate_path(Path("folder"), OTHER).write_bytes(LAB.chain)
+    code, lines, _ = command("show", OTHER)
+    assert code == 0
+    assert lines[0] == f"URL {OTHER}"
+    assert lines[1] == f"file {certificate_path(Path('folder'), OTHER)}"
+    assert lines[2] == "signs CN=SHAKEN 1234,O=Laboratory,C=US"
+    assert "TNAuthList: SPC 1234" in lines
+    assert lines[-1] == "verdict trusted"
+    Path("alone.pem").write_bytes(pem(LAB.leaf.certificate))
+    code, lines, _ = command("show", "alone.pem")
+    assert code == 1
+    assert lines[-1].startswith("verdict untrusted.untrusted-chain")
+    Path("text.pem").write_text("hello")
+    assert command("show", "text.pem")[:2] == (
+        1,
+        [
+            "URL not known: the file is named by the digest of its URL, and no index has it",
+            "file text.pem",
+            "verdict untrusted.certificate-unreadable: 0 certificates in PEM form",
+        ],
+    )
+    code, _, said = command("show", URL)
+    assert code == 1
+    assert said == (
+        f"{URL} is neither a file nor the URL of a certificate in the folder or the cache; "
+        "`sbc-filter certificates fetch URL` gets one\n"
+    )
+
+
+def test_import_into_the_folder(command: Command) -> None:
+    code, lines, _ = command("import", OTHER, "good.pem")
+    path = certificate_path(Path("folder"), OTHER)
+    assert (code, lines) == (0, ["verdict trusted", f"put into {path}"])
+    assert path.read_bytes() == LAB.chain
+    assert path.stat().st_mode & 0o777 == 0o644
+    Path("folder/index.toml").write_text(f'"{URL}" = "acme.pem"\n')
+    assert command("import", URL, "good.pem")[1][1] == "put into folder/acme.pem"
+    assert Path("folder/acme.pem").read_bytes() == LAB.chain
+    assert not list(Path("folder").glob("*.new"))
+
+
+@pytest.mark.parametrize(
+    ("url", "content", "sentence"),
+    [
+        (
+            "http://other.example.org/a.pem",
+            LAB.chain,
+            "no token may name http://other.example.org/a.pem: the",
+        ),
+        (OTHER, pem(LAB.leaf.certificate), "new.pem would fail every call: untrusted.untrusted-chain"),
+        (OTHER, b"", "new.pem would fail every call: untrusted.certificate-unreadable"),
+        (OTHER, bytes(65537), "new.pem cannot be read: more than 65536 bytes"),
+    ],
+)
+def test_what_is_not_imported(command: Command, url: str, content: bytes, sentence: str) -> None:
+    Path("new.pem").write_bytes(content)
+    code, lines, said = command("import", url, "new.pem")
+    assert (code, lines) == (1, [])
+    assert said.startswith(sentence)
+    assert not list(Path("folder").iterdir())
+
+
+def test_a_broken_index_is_mended_first(command: Command) -> None:
+    Path("folder/index.toml").write_text("rubbish")
+    code, _, said = command("import", OTHER, "good.pem")
+    assert (code, said.endswith("mend folder/index.toml first, nothing was written\n")) == (3, True)
+    assert command("list")[0] == 3
+
+
+def test_import_without_a_folder_goes_into_the_cache(command: Command) -> None:
+    Path("sbc-filter.toml").write_text(SETTINGS.replace('directory = "folder"\n', ""))
+    code, lines, _ = command("import", OTHER, "good.pem")
+    assert (code, lines[1]) == (0, f"put into {cached_path(Path('cache'), OTHER)}")
+    assert [each.url for each in cached_files(Path("cache"))] == [OTHER]
+    assert command("show", OTHER)[0] == 0
+
+
+def test_purge(command: Command) -> None:
+    first, second = keep(OTHER, LAB.chain, 86400), keep(URL, LAB.chain, 86400)
+    damaged = Path("cache") / f"{'0' * 64}.cached"
+    damaged.write_text("rubbish")
+    Path("cache/trust-list.jwt").write_text("kept")
+    for wrong in ([], ["--all", "--expired"], [OTHER, "--all"]):
+        assert command("purge", *wrong) == (2, [], "certificates purge: name one of URL, --expired and --all\n")
+    assert command("purge", "--expired") == (0, ["1 file removed from cache"], "")
+    assert first.exists()
+    assert not damaged.exists()
+    assert command("purge", OTHER) == (0, ["1 file removed from cache"], "")
+    assert command("purge", OTHER) == (1, [], f"{OTHER} is not in cache\n")
+    assert second.exists()
+    assert command("purge", "--all") == (0, ["1 file removed from cache"], "")
+    assert [each.name for each in Path("cache").iterdir()] == ["trust-list.jwt"]
+
+
+def test_a_damaged_file_of_the_cache_is_none(command: Command) -> None:
+    path = keep(OTHER, LAB.chain, 86400)
+    content = path.read_bytes()
+    entry = read_cached(path)
+    assert (entry.url, entry.pem) == (OTHER, LAB.chain)
+    damaged = CachedFile(path, None, b"", 0.0)
+    for broken in (b"", content[:-1], content[: len(content) // 2], content.replace(b"MII", b"MIJ", 1), b"[" * 20000):
+        path.write_bytes(broken)
+        assert read_cached(path) == damaged
+    elsewhere = path.with_name(f"{'0' * 64}.cached")
+    elsewhere.write_bytes(content)  # under the name of another URL
+    assert read_cached(elsewhere).url is None
+
+
+# Fetching, over real HTTPS on the loopback
+
+
+class Handler(BaseHTTPRequestHandler):
+    bodies: dict[str, bytes]
+
+    def do_GET(self) -> None:
+        body = self.bodies.get(self.path)
+        self.send_response(404 if body is None else 200)
+        self.end_headers()
+        self.wfile.write(body or b"")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
+    """What the server serves, by path."""
+    web.own_authority(tmp_path, HOST)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "web.pem")
+    made: dict[str, bytes] = {}
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", (ADDRESS, 0))])
+    with ThreadingHTTPServer((ADDRESS, 8443), type("Ours", (Handler,), {"bodies": made})) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield made
+        server.shutdown()
+        thread.join()
+
+
+def test_fetch(command: Command, bodies: dict[str, bytes]) -> None:
+    bodies["/shaken.pem"] = LAB.chain
+    old = keep(URL, pem(LAB.leaf.certificate), 86400)
+    code, lines, _ = command("fetch", URL)
+    assert (code, lines[0]) == (0, "URL rules good")
+    assert lines[1].startswith(f"fetched {len(LAB.chain)} octets in ")
+    assert "TNAuthList: SPC 1234" in lines
+    assert lines[-2:] == ["verdict trusted", f"kept in {old}"]
+    assert read_cached(old).pem == LAB.chain  # though the cache had another
+    bodies["/shaken.pem"] = b"<html>"
+    code, lines, _ = command("fetch", URL)
+    assert code == 1
+    assert lines[-2:] == [
+        "verdict untrusted.certificate-unreadable: 0 certificates in PEM form",
+        "kept no: what is in the cache stays as it is",
+    ]
+    assert read_cached(old).pem == LAB.chain
+
+
+def test_a_fetch_that_fails_says_why_and_costs_nothing(command: Command, bodies: dict[str, bytes]) -> None:
+    old = keep(URL, LAB.chain, 86400)
+    code, lines, _ = command("fetch", URL)
+    assert (code, lines[0]) == (1, "URL rules good")
+    assert any("status 404" in line for line in lines)
+    assert lines[-1].startswith("fetched nothing, in ")
+    assert lines[-1].endswith(": unfetchable.fetch-status")
+    assert read_cached(old).pem == LAB.chain
+    assert command("fetch", "https://127.0.0.1/a.pem") == (
+        1,
+        ["URL rules unfetchable.x5u-policy: the address is not a public one; nothing was sent"],
+        "",
+    )
