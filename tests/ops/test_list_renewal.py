@@ -361,6 +361,26 @@ def test_the_list_that_a_certificate_names(host: Hosts, web: ListServer) -> None
     again.renewal.close()
 
 
+def test_the_folder_of_certificates(host: Hosts, web: ListServer, tmp_path: Path) -> None:
+    """What lies in it is in use, and nobody is asked for it: looked at every minute."""
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    leaves = [naming(web.url(f"/{at}", NAME)) for at in range(3)]
+    (folder / "0.pem").write_bytes(pem(leaves[0].certificate))
+    (folder / "notes.txt").write_bytes(pem(leaves[2].certificate))
+    (folder / "garbage.pem").write_bytes(b"garbage")
+    made = host("", LOOPBACK + '\ndirectory = "certificates"')
+    made.until(lambda: web.asked["/0"])
+    (folder / "1.pem").write_bytes(pem(leaves[1].certificate))
+    made.now += 59
+    for _ in range(10):
+        made.renewal.look()
+    assert web.asked["/1"] == 0
+    made.now += 1
+    made.until(lambda: web.asked["/1"])
+    assert web.asked["/2"] == 0
+
+
 @pytest.mark.parametrize(
     ("certificates", "path", "leaf"),
     [
