@@ -17,7 +17,8 @@ from pathlib import Path
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
 from sbc_filter.io.dial import Resolver, system_addresses
-from sbc_filter.io.store import MAX_PEM, CertificateSource
+from sbc_filter.io.folder import IndexFault, entries, read_pem
+from sbc_filter.io.store import CertificateSource, FetchError
 from sbc_filter.ops.config import reason
 from sbc_filter.ops.subscriptions import Subscriptions
 from sbc_filter.ops.trust import TrustFiles, file_stamp, moment
@@ -154,12 +155,15 @@ class Renewal:
             return
         self._next_folder = now + _EVERY_FOLDER
         known, self._folder = self._folder, {}
-        with contextlib.suppress(OSError):
-            for path in folder.glob("*.pem"):
+        try:
+            paths = [path for _, path in entries(folder)]
+        except (OSError, IndexFault):
+            paths = list(known)  # said by who reads it
+        for path in paths:
+            with contextlib.suppress(OSError, FetchError):
                 stamp = file_stamp(path)
                 if known.get(path) != stamp and len(self._notes) < _MAX_NOTES:
-                    with path.open("rb") as file:
-                        self.note(file.read(MAX_PEM))
+                    self.note(read_pem(path))
                     known[path] = stamp
                 if path in known:
                     self._folder[path] = known[path]

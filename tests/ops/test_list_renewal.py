@@ -369,8 +369,11 @@ def test_the_folder_of_certificates(host: Hosts, web: ListServer, tmp_path: Path
     (folder / "0.pem").write_bytes(pem(leaves[0].certificate))
     (folder / "notes.txt").write_bytes(pem(leaves[2].certificate))
     (folder / "garbage.pem").write_bytes(b"garbage")
+    named = naming(web.url("/named", NAME))
+    (folder / "named.crt").write_bytes(pem(named.certificate))
+    (folder / "index.toml").write_text('"https://x.example/a" = "named.crt"\n"https://x.example/b" = "absent.crt"\n')
     made = host("", LOOPBACK + '\ndirectory = "certificates"')
-    made.until(lambda: web.asked["/0"])
+    made.until(lambda: web.asked["/0"] and web.asked["/named"])
     (folder / "1.pem").write_bytes(pem(leaves[1].certificate))
     made.now += 59
     for _ in range(10):
