@@ -51,8 +51,8 @@ class LocalArrivals:
 
 
 def alive(arrivals: tuple[Arrival, ...], now: float) -> tuple[Arrival, ...]:
-    """Those that are not forgotten."""
-    return tuple(each for each in arrivals if now - each.arrived < LIFETIME)
+    """Those that are not forgotten; what is long to come arrived before the clock was set back."""
+    return tuple(each for each in arrivals if -LIFETIME < now - each.arrived < LIFETIME)
 
 
 def joined(known: tuple[Arrival, ...], arrival: Arrival) -> tuple[Arrival, ...]:

@@ -26,9 +26,8 @@ _RECORD = Struct("<16sQI")  # digest of it, its position, bytes that follow
 _ARRIVAL = Struct("<dBIIII")  # when, what there is, bytes of peer, Call-ID and date, number of tokens
 _LENGTH = Struct("<I")
 _HAS_TOKENS, _HAS_DATE = 1, 2
-_LATER = 60.0  # seconds; an expiry so far beyond what can be was written by another clock
 _ENDLESS = 1 << 62  # positions
-PATIENCE = 0.05  # seconds
+_REST = 1.0  # seconds: many calls share a shard, and cannot wait one after the other
 
 
 class SharedArrivals:
@@ -38,7 +37,7 @@ class SharedArrivals:
     def __init__(self, shards: int = SHARDS, shard: int = SHARD, buckets: int = BUCKETS) -> None:
         self._shards, self._shard, self._buckets = shards, shard, buckets
         self._ring = shard - _HEAD - buckets * BUCKET
-        self._table = Table(_MAGIC, (shards, shard), shards * shard, None, "arrivals", PATIENCE)
+        self._table = Table(_MAGIC, (shards, shard), shards * shard, None, "arrivals", _REST)
 
     def close(self) -> None:
         """Let go of the memory."""
@@ -66,8 +65,8 @@ class SharedArrivals:
         entry = self._table.find(digest, self._bucket(shard, digest))
         if entry < 0:
             return ()
-        _, position, end = _ENTRY.unpack_from(self._table.memory, entry)
-        record = self._read(shard, digest, position) if now < end <= now + LIFETIME + _LATER else None
+        _, position, _ = _ENTRY.unpack_from(self._table.memory, entry)
+        record = self._read(shard, digest, position)
         return alive(tuple(decode(record)), now) if record is not None else ()
 
     def _add(self, shard: int, digest: bytes, arrival: Arrival) -> None:
@@ -148,8 +147,8 @@ def decode(record: bytes) -> Iterator[Arrival]:
 
 
 def _way(ends: tuple[float, ...], now: float) -> int:
-    """Which entry of a bucket to write: one that is over, or was written by another clock; else the oldest."""
+    """Which entry of a bucket to write: one that is over, or of which nothing is alive (see there); else the oldest."""
     for way, end in enumerate(ends):
-        if not now < end <= now + LIFETIME + _LATER:
+        if not now < end < now + 2 * LIFETIME:
             return way
     return ends.index(min(ends))

@@ -19,7 +19,7 @@ _MAGIC = b"sbc-filter rate1"
 _ENTRY = Struct("16sqq")
 _FULL = Struct("q")
 _FULL_AT = ENTRY - _FULL.size
-PATIENCE = 0.005  # seconds; less than many calls can wait one after the other
+_REST = 1.0  # seconds: all calls of a trunk count at one place, and cannot wait one after the other
 
 
 class SharedRates:
@@ -30,7 +30,7 @@ class SharedRates:
         self._buckets = buckets
         self._parts = {by: FIRST + part * buckets * BUCKET for part, by in enumerate(RATE_KEYS)}
         size = len(RATE_KEYS) * buckets * BUCKET
-        self._table = Table(_MAGIC, (buckets, WAYS), size, None, "rates", PATIENCE)
+        self._table = Table(_MAGIC, (buckets, WAYS), size, None, "rates", _REST)
 
     def close(self) -> None:
         """Let go of the table."""

@@ -18,7 +18,6 @@ _END = Struct("<d")
 _END_AT = ENTRY - _END.size
 _ENDS = Struct("<" + f"{_END_AT}xd" * WAYS)
 _LONGEST = 3 * 86400.0  # seconds; an expiry beyond was not written by us, or by another clock
-PATIENCE = 0.25  # seconds for which a claim waits; less than it takes to retransmit (T1, RFC 3261 §17.1.1.2)
 
 
 class SharedSeen:
@@ -29,7 +28,7 @@ class SharedSeen:
 
     def __init__(self, path: Path | None = None, buckets: int = BUCKETS) -> None:
         self._buckets = buckets
-        self._table = Table(_MAGIC, (buckets, WAYS), buckets * BUCKET, path, "tokens", PATIENCE)
+        self._table = Table(_MAGIC, (buckets, WAYS), buckets * BUCKET, path, "tokens")
 
     def close(self) -> None:
         """Let go of the table; what it holds stays with the others."""

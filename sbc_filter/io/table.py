@@ -29,6 +29,8 @@ DIGEST, ENTRY, WAYS = 16, 32, 16
 BUCKET = ENTRY * WAYS
 _HEADER = Struct("<16sII16s")  # what it is, its shape, key
 _SPARE = 4096  # `mmap.find` of CPython before 3.11.4 looks at the octet behind those that it may look at
+PATIENCE = 0.25  # seconds for which a turn is waited for; less than it takes to retransmit (T1, RFC 3261 §17.1.1.2)
+_HURRIED = 0.002  # seconds
 _AT_ONCE = 20  # attempts before a turn is waited for asleep: it takes microseconds
 _PAUSE = 0.0002
 
@@ -37,17 +39,18 @@ class Table:
     """See the module. For all processes that open the same `path`, and for those forked after it was made.
 
     The file is made with mode 0600, and made anew where it is not one of ours; what it holds outlives the processes.
-    Without a path it lives in memory, for this process and its children, and takes no more of it than was written to.
+    Without a path it lives in memory, for this process and its children, and takes no more of it than is used.
     Open a file once in a process: closing it ends the turns of all.
     """
 
     def __init__(
-        self, magic: bytes, shape: tuple[int, int], size: int, path: Path | None, things: str, patience: float
+        self, magic: bytes, shape: tuple[int, int], size: int, path: Path | None, things: str, rest: float = 0.0
     ) -> None:
-        """`magic` (16 bytes) and `shape` have to be those of the file, `size` is without header and spare; `patience`
-        are the seconds that a turn is waited for. Raises `EnvironmentFault`, of these `things`, when it cannot be."""
+        """`magic` (16 bytes) and `shape` have to be those of the file, `size` is without header and spare; `rest` are
+        the seconds for which, after a turn was waited for in vain, none is waited for so long. Raises
+        `EnvironmentFault`, of these `things`, when it cannot be."""
         self._turn = threading.Lock()  # record locks are of a process: they do not part its threads
-        self._patience = patience
+        self._rest, self._rests_until = rest, 0.0
         try:
             self._file = _open(path, magic)
         except OSError as error:
@@ -82,7 +85,7 @@ class Table:
     def in_turn(self, at: int, size: int, work: Callable[[], T]) -> T:
         """Do `work` while nobody else has a turn on these bytes.
 
-        Who waits longer than `patience` goes on without: whoever has the turn was stopped (not ended, for that ends
+        Who waits longer than `PATIENCE` goes on without: whoever has the turn was stopped (not ended, for that ends
         its turn), and calls do not wait for that.
         """
         with self._turn:
@@ -94,13 +97,18 @@ class Table:
                     fcntl.lockf(self._file, fcntl.LOCK_UN, size, at)
 
     def _lock(self, at: int, size: int) -> bool:
-        attempts, over = 0, 0.0
+        attempts, waits, over = 0, 0.0, 0.0
         while True:
             try:
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, size, at)
             except BlockingIOError:
-                over = over or time.monotonic() + self._patience
-                if time.monotonic() > over:
+                now = time.monotonic()
+                if not attempts:
+                    waits = PATIENCE if now >= self._rests_until else _HURRIED
+                    over = now + waits
+                if now > over:
+                    if waits == PATIENCE:
+                        self._rests_until = now + self._rest
                     return False
                 attempts += 1
                 if attempts < _AT_ONCE:

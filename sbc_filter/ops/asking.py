@@ -64,7 +64,7 @@ def _picture(state: dict[str, Any]) -> RenderableType:
 def _parts(state: dict[str, Any]) -> Iterator[RenderableType]:
     now = time.time()
     rules = ", ".join(state["rules"]) or "none"
-    yield f"{state['configuration']}, for {_span(now - state['since'])}; rules: {rules}"
+    yield f"{state['configuration']}, process {state['pid']}, for {_span(now - state['since'])}; rules: {rules}"
     if state["reloaded"]:
         refused = state["reloaded"]["problems"]
         when = _span(now - state["reloaded"]["time"])

@@ -117,6 +117,7 @@ class Supervisor:
     def state(self) -> dict[str, Any]:
         """All that there is to know, as an object for JSON."""
         return {
+            "pid": os.getpid(),
             "since": self._since,
             "configuration": self.setup.configuration.file,
             "rules": [rule.name for rule in self.setup.rules.rules],

@@ -1,12 +1,13 @@
-"""What replay protection adds to a verified call, as a multiple of the bare ECDSA verification of `cryptography`.
+"""What the memories that go across calls add, as a multiple of the bare ECDSA verification of `cryptography`.
 
     python tests/bench/seen.py
 
-A claim of a new token and of a known one: in the memory of one process, in the table of all processes while nobody
-else claims, and while another process claims without a pause. Bare verification and claims take turns, round by
-round; what counts are the medians of the rounds.
+Each operation: in the memory of one process, in that of all processes while nobody else is at it, and while another
+process does the same without a pause (with a rate of the same trunk: both at the same number). Bare verification and
+operations take turns, round by round; what counts are the medians of the rounds.
 """
 
+import itertools
 import multiprocessing
 import os
 import statistics
@@ -19,62 +20,79 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from support.calls import LAB, NOW
+from support.calls import LAB, NOW, identity
 
-from sbc_filter.engine.seen import LocalSeen, Seen
-from sbc_filter.io.seen import SharedSeen
+from sbc_filter.engine.arrivals import Arrival
+from sbc_filter.io.memories import Memories
+from sbc_filter.rules.model import RateLimit
 
-ROUNDS, CLAIMS = 40, 500
-_END = NOW + 65
+ROUNDS, OPERATIONS = 40, 500
 _CALL = b"4b1e7a60-5d3f-11ef-9c5a-0242ac120002@192.0.2.7"
+_LIMIT = RateLimit(20, 1, "trunk")
+_LEAVES = ("session-id", b"a" * 32)
+_IDENTITY = identity().removeprefix("Identity: ").encode()
+
+Operation = Callable[[Memories, bytes], object]  # the bytes are another each time, or always one of the same
+OPERATIONS_BY_NAME: dict[str, Operation] = {
+    "token, new": lambda memories, new: memories.seen.claim(new, _CALL, NOW + 65, NOW),
+    "token, known": lambda memories, new: memories.seen.claim(_CALL, _CALL, NOW + 65, NOW),
+    "rate of a trunk": lambda memories, new: memories.rates.exceeds("r", _LIMIT, "acme", NOW),
+    "rate, new caller": lambda memories, new: memories.rates.exceeds("r", _LIMIT, str(new), NOW),
+    "preserve, arrives": lambda memories, new: memories.arrivals.add(
+        ("session-id", new), Arrival(("192.0.2.7", _CALL), NOW, (_IDENTITY,), None)
+    ),
+    "preserve, leaves": lambda memories, new: memories.arrivals.get(_LEAVES, NOW),
+    "preserve, unknown": lambda memories, new: memories.arrivals.get(("session-id", new), NOW),
+}
 
 
 def main() -> None:
     """Print the ratios."""
     bare = _bare_verify()
-    print("                              bare        claim       ratio")
-    _compare("one process, new", bare, LocalSeen(), new=True)
-    _compare("one process, known", bare, LocalSeen(), new=False)
-    shared = SharedSeen()
-    _compare("shared, new", bare, shared, new=True)
-    _compare("shared, known", bare, shared, new=False)
-    rival = multiprocessing.get_context("fork").Process(target=_claim_for_ever, args=(shared,), daemon=True)
-    rival.start()
-    try:
-        _compare("shared, beside another, new", bare, shared, new=True)
-    finally:
-        rival.kill()
-        rival.join()
+    print("                                       bare    operation       ratio")
+    for name, operation in OPERATIONS_BY_NAME.items():
+        _compare(f"{name}, one process", bare, operation, _filled(Memories.local()))
+        shared = _filled(Memories.shared(None, 50))
+        _compare(f"{name}, shared", bare, operation, shared)
+        rival = multiprocessing.get_context("fork").Process(target=_for_ever, args=(operation, shared), daemon=True)
+        rival.start()
+        try:
+            _compare(f"{name}, beside another", bare, operation, shared)
+        finally:
+            rival.kill()
+            rival.join()
+        shared.close()
 
 
-def _compare(name: str, bare: Callable[[], object], seen: Seen, *, new: bool) -> None:
+def _filled(memories: Memories) -> Memories:
+    memories.arrivals.add(_LEAVES, Arrival(("192.0.2.7", _CALL), NOW, (_IDENTITY,), None))
+    return memories
+
+
+def _compare(name: str, bare: Callable[[], object], operation: Operation, memories: Memories) -> None:
     bares, spent = [], []
-    known = _tokens()
-    for token in known:
-        seen.claim(token, _CALL, _END, NOW)
     for _ in range(ROUNDS):
-        tokens = _tokens() if new else known
+        news = _news()
         begin = time.perf_counter()
-        for _ in tokens[:50]:
+        for _ in range(50):
             bare()
         middle = time.perf_counter()
-        for token in tokens:
-            assert seen.claim(token, _CALL, _END, NOW)
+        for new in news:
+            operation(memories, new)
         end = time.perf_counter()
         bares.append((middle - begin) / 50)
-        spent.append((end - middle) / len(tokens))
+        spent.append((end - middle) / len(news))
     bare_time, time_spent = statistics.median(bares), statistics.median(spent)
-    print(f"{name:28} {bare_time * 1e6:6.1f} µs  {time_spent * 1e6:7.2f} µs   {time_spent / bare_time:8.3f}")
+    print(f"{name:37} {bare_time * 1e6:6.1f} µs  {time_spent * 1e6:7.2f} µs   {time_spent / bare_time:8.3f}")
 
 
-def _tokens() -> list[bytes]:
-    return [os.urandom(21).hex().encode() for _ in range(CLAIMS)]
+def _news() -> list[bytes]:
+    return [os.urandom(21).hex().encode() for _ in range(OPERATIONS)]
 
 
-def _claim_for_ever(seen: Seen) -> None:
-    while True:
-        for token in _tokens():
-            seen.claim(token, _CALL, _END, NOW)
+def _for_ever(operation: Operation, memories: Memories) -> None:
+    for new in itertools.cycle(itertools.chain.from_iterable(_news() for _ in range(100))):
+        operation(memories, new)
 
 
 def _bare_verify() -> Callable[[], object]:

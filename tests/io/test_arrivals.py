@@ -96,6 +96,15 @@ def test_expiry(memory: Arrivals) -> None:
     assert found == {299.9: ["a", "b", "c"], 300: ["b", "c"], 397.9: ["b", "c"], 398.5: ["b"], 400: []}
 
 
+def test_a_clock_that_was_set_back(memory: Arrivals) -> None:
+    """Or that goes before another's: what is to come is known for a while, and not until it will have come."""
+    memory.add(KEY, came(1, "a"))
+    ago = [NOW - 1, NOW - LIFETIME + 0.1, NOW - LIFETIME, NOW - 3600]
+    assert [told(memory.get(KEY, now)) for now in ago] == [["a"], ["a"], [], []]
+    memory.add(KEY, came(2, "b", at=NOW - 3600))
+    assert told(memory.get(KEY, NOW - 3600)) == ["b"]
+
+
 _ADDS = st.lists(
     st.tuples(st.sampled_from([KEY, OTHER]), st.integers(0, 7), st.lists(st.sampled_from("abcdef"), max_size=2)),
     max_size=40,

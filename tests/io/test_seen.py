@@ -17,9 +17,8 @@ import pytest
 
 from sbc_filter.engine.seen import LocalSeen, Seen
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io import seen
 from sbc_filter.io.seen import BUCKETS, SharedSeen
-from sbc_filter.io.table import WAYS
+from sbc_filter.io.table import PATIENCE, WAYS
 
 NOW = 1_800_000_000.0
 END = NOW + 65
@@ -124,7 +123,7 @@ def test_processes_killed_in_the_middle_cost_nothing(path: Path) -> None:
         begin = time.monotonic()
         assert all(table.claim(token(each), b"mine", END + 1, NOW) for each in range(0, 1000, 10))
         assert not any(table.claim(token(each), b"another", END + 1, NOW) for each in range(0, 1000, 10))
-        assert time.monotonic() - begin < 200 * seen.PATIENCE  # no turn had to be waited for to its end
+        assert time.monotonic() - begin < 200 * PATIENCE  # no turn had to be waited for to its end
 
 
 def hold_every_turn(path: Path, held: Barrier) -> None:
@@ -149,7 +148,7 @@ def test_who_has_the_turn_and_is_no_more_holds_up_nobody(path: Path, end: signal
     begin = time.monotonic()
     assert [table.claim(token(1), call, END, NOW) for call in (b"a", b"b")] == [True, False]
     waited = time.monotonic() - begin
-    assert (waited >= 2 * seen.PATIENCE) is (end is signal.SIGSTOP)
+    assert (waited >= 2 * PATIENCE) is (end is signal.SIGSTOP)
     process.kill()
     process.join()
 

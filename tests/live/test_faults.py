@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support import calls
 from support.load import Load, Outcome
-from support.netns import LIVE, endpoint, eventually, running, three_hosts
+from support.netns import LIVE, endpoint, eventually, running, silent, three_hosts
 from support.runs import asked, processes, started
 
 from sbc_filter.io import iptables
@@ -114,6 +114,21 @@ def test_all_is_killed_and_started_again(lab: Lab, load: Load, policy: str) -> N
         assert all(0 < outcome.unfiltered < 3 * RATE for outcome in found.values()), told(found)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_is_stopped_gracefully(lab: Lab, load: Load, workers: int) -> None:
+    """What waits is decided, what comes later passes: not one packet is lost."""
+    with started(lab, load.configure(queue=f"workers = {workers}\n")) as (process, _):
+        load.begin(SECONDS, RATE)
+        time.sleep(2)
+        begin = time.monotonic()
+        process.terminate()
+        assert process.wait(10) == 0
+        assert time.monotonic() - begin < 2
+        found = load.end()
+    assert_all_right(found, unfiltered=True)
+    assert [outcome.resent for outcome in found.values()] == [0, 0]
+
+
 def test_a_storm_of_reloads(lab: Lab, load: Load) -> None:
     """Ten a second, every other one of files that are wrong."""
     file = load.configure(queue=WORKERS)
@@ -187,6 +202,62 @@ def test_the_queue_is_full(lab: Lab, load: Load, policy: str) -> None:
     assert_all_right(found, unfiltered=policy == "accept")
     assert state["counters"]["queue_full"] == 1
     assert policy == "accept" or state["queues"]["50"]["dropped"] > 1000
+
+
+@pytest.mark.parametrize("policy", ["accept", "drop"])
+def test_the_socket_is_full(lab: Lab, tmp_path: Path, policy: str) -> None:
+    """What waits has a limit in bytes, too: a flood of large messages, and one call behind it."""
+    file = Load(lab, tmp_path).configure(queue=DROP if policy == "drop" else "")
+    with started(lab, file), endpoint(lab, "core") as flood, endpoint(lab, "sbc") as sbc:
+        worker = processes(file)["worker 1"]["pid"]
+        large = calls.invite(body="x" * 60000)
+        os.kill(worker, signal.SIGSTOP)
+        for _ in range(1200):
+            flood.sendto(large, ("192.0.2.1", 5090))
+        flood.sendto(calls.invite(number=2), ("192.0.2.1", 5060))
+        if policy == "accept":
+            assert sbc.recv(70000) == calls.invite(number=2)  # as if there were no filter
+        else:
+            assert silent(sbc)
+            assert asked(file)["queues"]["50"]["dropped"] > 0
+        os.kill(worker, signal.SIGCONT)
+        assert eventually(lambda: asked(file)["queues"]["50"]["waiting"] == 0, 5)
+        flood.sendto(calls.invite(number=3), ("192.0.2.1", 5060))
+        while b"call-3@" not in (arrived := sbc.recv(70000)):
+            pass
+        assert b"verstat=No-TN-Validation" in arrived
+        assert eventually(lambda: asked(file)["counters"].get("overruns", 0) > 0, 3)
+
+
+@pytest.mark.parametrize("policy", ["accept", "drop"])
+def test_a_worker_is_killed_with_calls_that_are_held(lab: Lab, tmp_path: Path, policy: str) -> None:
+    """The kernel drops what it held, whatever the policy; the peers send again, and who takes its place holds them,
+    until `hold_ms` is over."""
+    load = Load(lab, tmp_path)
+    file = load.configure(source=f'socket = "{tmp_path / "server"}"', queue=DROP if policy == "drop" else "")
+    rules = file.parent / "rules" / "all.toml"
+    rules.write_text(rules.read_text().replace("[rule.on]", "[rule.verify]\nhold_ms = 3000\n[rule.on]", 1))
+    invites = [calls.invite(token, number=number) for number, token in enumerate(load.tokens(20))]
+    with (
+        serving(tmp_path / "server", tmp_path / "certificates") as server,
+        started(lab, file),
+        endpoint(lab, "carrier") as carrier,
+        endpoint(lab, "sbc") as sbc,
+    ):
+        server.send_signal(signal.SIGSTOP)
+        for invite in invites:
+            carrier.sendto(invite, ("192.0.2.1", 5060))
+        assert eventually(lambda: asked(file)["queues"]["50"]["waiting"] == 20)
+        os.kill(processes(file)["worker 1"]["pid"], signal.SIGKILL)
+        assert eventually(lambda: asked(file)["counters"].get("worker_restarts") == 1)
+        assert silent(sbc)
+        assert eventually(lambda: processes(file)["worker 1"]["ready"])
+        for invite in invites:
+            carrier.sendto(invite, ("192.0.2.1", 5060))
+        sbc.settimeout(5)
+        arrived = [sbc.recv(70000) for _ in invites]
+    assert all(b"verstat=No-TN-Validation" in message for message in arrived)
+    assert len({message.partition(b"Call-ID: ")[2][:8] for message in arrived}) == 20
 
 
 def test_every_twentieth_packet_is_lost(lab: Lab, load: Load) -> None:

@@ -24,6 +24,7 @@ from sbc_filter.ops.pki import Laboratory, Maker, key_pem, pem
 from sbc_filter.stir.passport import canonical_json, decode_segment, encode_segment
 from sbc_filter.stir.signature import sign_es256, verify_es256
 from sbc_filter.stir.tnauthlist import TnAuthList
+from support import calls
 from support.netns import eventually
 
 OUR_X5U, CARRIER_X5U = "https://certificates.example.org/ours.pem", "https://certificates.carrier.example/{}.pem"
@@ -163,6 +164,12 @@ class Load:
             f'[credentials.ours]\nkey = "ours.key"\ncertificate = "ours.pem"\nx5u = "{OUR_X5U}"\n{more}'
         )
         return folder / "c.toml"
+
+    def tokens(self, count: int) -> Iterator[str]:
+        """Identity lines for calls between the usual two numbers."""
+        for number in range(count):
+            token = _token(self.carriers[0].key, 0, calls.CALLER, calls.CALLED, number, int(time.time()))
+            yield f"Identity: {token};info=<{CARRIER_X5U.format(0)}>;alg=ES256;ppt=shaken"
 
     def begin(self, seconds: float, rate: int = 200) -> None:
         """Begin calls in both directions, so many a second each."""
