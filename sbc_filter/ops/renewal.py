@@ -12,18 +12,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from math import inf
+from pathlib import Path
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
 from sbc_filter.io.dial import Resolver, system_addresses
-from sbc_filter.io.store import CertificateSource
+from sbc_filter.io.folder import IndexFault, entries, read_pem
+from sbc_filter.io.store import CertificateSource, FetchError
 from sbc_filter.ops.config import reason
 from sbc_filter.ops.subscriptions import Subscriptions
-from sbc_filter.ops.trust import TrustFiles, moment
+from sbc_filter.ops.trust import TrustFiles, file_stamp, moment
 from sbc_filter.stir.crl import distribution_points
 
 _LOG = logging.getLogger(__name__)
 EVERY = 1.0  # seconds between two looks
+_EVERY_FOLDER = 60.0  # seconds between two looks into the folder of certificates
 _MAX_NOTES = 1000  # certificates that wait to be looked at
 _NOTES_A_LOOK = 50  # each takes about a millisecond
 _MAX_SEEN = 20_000
@@ -57,6 +60,8 @@ class Renewal:
         self._read: object = None  # ... and of the last reading
         self._notes: deque[bytes] = deque(maxlen=_MAX_NOTES)
         self._noted: set[bytes] = set()  # digests
+        self._folder: dict[Path, object] = {}  # the files of certificates that were noted, and their stamps
+        self._next_folder = 0.0  # when it is looked at again (POSIX seconds)
 
     def note(self, pem: bytes) -> None:
         """A certificate is in use: the CRLs are wanted that it and its issuers name."""
@@ -98,6 +103,7 @@ class Renewal:
         """Do what is to be done now; the network is not waited for."""
         new = False
         if self._subscriptions is not None:
+            self._note_folder()
             self._take_notes(self._subscriptions)
             new = self._subscriptions.look()
         stamp = self._files.stamp()
@@ -141,6 +147,26 @@ class Renewal:
             if (begin, end) not in self._over:
                 self._say(f"{begin} {moment(end)}{tail}")
         self._over = {(begin, end) for begin, end, _ in over}
+
+    def _note_folder(self) -> None:
+        """What is new in the folder of certificates: whoever reads it need not ask anybody, so nobody notes it."""
+        folder, now = self._files.configuration.certificates.directory, self._clock()
+        if folder is None or self._next_folder - _EVERY_FOLDER <= now < self._next_folder:
+            return
+        self._next_folder = now + _EVERY_FOLDER
+        known, self._folder = self._folder, {}
+        try:
+            paths = [path for _, path in entries(folder)]
+        except (OSError, IndexFault):
+            paths = list(known)  # said by who reads it
+        for path in paths:
+            with contextlib.suppress(OSError, FetchError):
+                stamp = file_stamp(path)
+                if known.get(path) != stamp and len(self._notes) < _MAX_NOTES:
+                    self.note(read_pem(path))
+                    known[path] = stamp
+                if path in known:
+                    self._folder[path] = known[path]
 
     def _take_notes(self, subscriptions: Subscriptions) -> None:
         for _ in range(min(len(self._notes), _NOTES_A_LOOK)):

@@ -168,7 +168,7 @@ class TrustFiles:
         """Those that were fetched; a damaged one is left out, for it is fetched again."""
         for path in self._kept_files():
             try:
-                stamp, taken = _stamp(path), self._kept_lists.get(path)
+                stamp, taken = file_stamp(path), self._kept_lists.get(path)
                 if taken is None or taken[0] != stamp:
                     kept = self.kept.read(path)
                     taken = stamp, InForce(kept.url, RevocationList.parse(kept.body), kept.point)
@@ -204,7 +204,7 @@ class TrustFiles:
     ) -> "_Taken[T] | None":
         """What one file holds, or held; None when that never was any good."""
         try:
-            stamp = _stamp(file)
+            stamp = file_stamp(file)
             if before is not None and before.stamp == stamp:
                 return before
             return _Taken(stamp, parse(read_file(file), before.value if before is not None else None))
@@ -230,13 +230,14 @@ def moment(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def file_stamp(path: Path) -> tuple[int, int, int]:
+    """What differs when the file is another one; `OSError`."""
     found = path.stat()
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _stamp_or_none(path: Path) -> tuple[int, int, int] | None:
     try:
-        return _stamp(path)
+        return file_stamp(path)
     except OSError:
         return None

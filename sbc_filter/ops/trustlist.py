@@ -104,13 +104,16 @@ def keep(configuration: Configuration, data: bytes) -> bool:
 def _fetched(
     configuration: Configuration, roots: Sequence[Certificate], now: float | None, before: TrustList | None
 ) -> TrustList:
-    """The list that was fetched last; the very first time that it is needed there is none, and it is fetched here."""
-    path = configuration.certificates.cache / KEPT
-    if now is None or path.exists():
-        return read_trust_list(read_file(path), roots, now)
-    if before is not None:
-        return before
+    """The list that was fetched last; where a start finds no good one, it is fetched here.
+
+    One that is in force already is not given up for what is found on disk: who fetches says what is wrong.
+    """
+    last = _later(kept(configuration, roots, now), before)
+    if last is not None:
+        return last
+    if now is None:
+        raise ValueError("none was fetched yet")
     downloader = Downloader(ca_file=configuration.certificates.web_ca, allowed_networks=ANYWHERE, lookups=1)
     with contextlib.closing(downloader):
         found = downloader.get(configuration.trust.trust_list_url, limit=MAX_LIST, timeout=_AT_THE_START)
-    return read_trust_list(found.body, roots, now)
+    return newest(configuration, found.body, roots, now)

@@ -155,11 +155,12 @@ class Worker:
     def _renew(self) -> None:
         """In a thread: read the trust store with the lists of now. What is wrong with them is said by who fetched."""
         try:
-            trust = self._setup.trust_files.read([], [])
+            self._setup.trust_files.read([], [])
         except Exception:
             _LOG.exception("reading the trust store")
             return
-        self._shell.soon(lambda: self._engine.renew(trust))
+        # By what counts then: this thread may have been overtaken by another, or by a reload.
+        self._shell.soon(lambda: self._engine.renew(self._setup.trust))
 
     def _say(self, what: str, problems: list[str]) -> None:
         self._channel.send(**{"is": what, "problems": problems})

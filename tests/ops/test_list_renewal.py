@@ -361,6 +361,29 @@ def test_the_list_that_a_certificate_names(host: Hosts, web: ListServer) -> None
     again.renewal.close()
 
 
+def test_the_folder_of_certificates(host: Hosts, web: ListServer, tmp_path: Path) -> None:
+    """What lies in it is in use, and nobody is asked for it: looked at every minute."""
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    leaves = [naming(web.url(f"/{at}", NAME)) for at in range(3)]
+    (folder / "0.pem").write_bytes(pem(leaves[0].certificate))
+    (folder / "notes.txt").write_bytes(pem(leaves[2].certificate))
+    (folder / "garbage.pem").write_bytes(b"garbage")
+    named = naming(web.url("/named", NAME))
+    (folder / "named.crt").write_bytes(pem(named.certificate))
+    (folder / "index.toml").write_text('"https://x.example/a" = "named.crt"\n"https://x.example/b" = "absent.crt"\n')
+    made = host("", LOOPBACK + '\ndirectory = "certificates"')
+    made.until(lambda: web.asked["/0"] and web.asked["/named"])
+    (folder / "1.pem").write_bytes(pem(leaves[1].certificate))
+    made.now += 59
+    for _ in range(10):
+        made.renewal.look()
+    assert web.asked["/1"] == 0
+    made.now += 1
+    made.until(lambda: web.asked["/1"])
+    assert web.asked["/2"] == 0
+
+
 @pytest.mark.parametrize(
     ("certificates", "path", "leaf"),
     [
@@ -615,6 +638,19 @@ def test_s091_the_list_is_fetched(host: Hosts, sti_pa: Path) -> None:
     again.until(lambda: again.said)
     assert "fetch-connect" in again.said[0]
     again.renewal.close()
+
+
+@pytest.mark.parametrize("kept", [b"damaged", list_of(4, ROOT, exp=NOW - 1)])
+def test_s091_a_start_without_a_good_list(kept: bytes, host: Hosts, sti_pa: Path) -> None:
+    (sti_pa / "cache").mkdir()
+    (sti_pa / "cache" / "trust-list.jwt").write_bytes(kept)
+    with list_server(sti_pa) as web:
+        web.pages["/list"] = list_of(5, ROOT)
+        urls = f'trust_list_url = "{web.url("/list")}"\ntrust_list_root = "sti-pa.pem"'
+        made = host(urls, 'fetch = true\nweb_ca = "web.pem"')
+        assert (names(made), web.asked["/list"]) == (["CN=Laboratory Root"], 1)
+        made.until(lambda: (sti_pa / "cache" / "trust-list.jwt").read_bytes() == list_of(5, ROOT))
+    assert made.said == []
 
 
 def test_s091_no_list_at_the_very_first_start(host: Hosts, sti_pa: Path) -> None:

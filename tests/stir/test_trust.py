@@ -43,7 +43,7 @@ from sbc_filter.errors import CertificateError, Detail
 from sbc_filter.ops.pki import Authority, pem
 from sbc_filter.stir import constraints, der
 from sbc_filter.stir.certificate import Certificate, SigningCertificate, parse_certificates
-from sbc_filter.stir.crl import RevocationList
+from sbc_filter.stir.crl import RevocationList, distribution_points
 from sbc_filter.stir.tnauthlist import TnAuthList, encode_tnauthlist
 from sbc_filter.stir.trust import TrustStore
 
@@ -628,3 +628,55 @@ def test_one_octet_changed_is_never_trusted(at: int, change: int) -> None:
 @given(st.binary(max_size=200))
 def test_any_octets_are_unreadable(octets: bytes) -> None:
     assert judge_octets(octets) in (Detail.CERTIFICATE_UNREADABLE, Detail.UNTRUSTED_CHAIN)
+
+
+def point(*names: x509.GeneralName, relative: bool = False) -> x509.DistributionPoint:
+    where = x509.RelativeDistinguishedName(name("relative").rdns[0])
+    return x509.DistributionPoint(None if relative else names, where if relative else None, None, None)
+
+
+def test_s092_distribution_points() -> None:
+    """URLs as they are written, of all points, with or without cRLIssuer; nothing else is one."""
+    uri, points = x509.UniformResourceIdentifier, x509.CRLDistributionPoints
+    several = points(
+        [
+            point(uri("http://a.example/1"), uri("ldap://a.example/2"), x509.DirectoryName(name("b"))),
+            point(relative=True),
+            point(uri("https://c.example/3?")),
+        ]
+    )
+    found = distribution_points(Certificate.of(make(extensions=((several, False),)).certificate))
+    assert found == ("http://a.example/1", "ldap://a.example/2", "https://c.example/3?")
+    assert distribution_points(Certificate.of(make().certificate)) == ()
+    broken = make(extensions=((unknown("2.5.29.31", b"\x30\x03\x02\x01"), False),))
+    assert distribution_points(Certificate.of(broken.certificate)) == ()
+
+
+@pytest.mark.parametrize(
+    ("number", "begin", "behind"),
+    [
+        (5, 0, False),
+        (4, 0, True),
+        (6, 0, False),
+        (5, -1, True),
+        (6, -1, True),
+        (4, 1, True),
+        (None, 0, False),
+        (None, -1, True),
+    ],
+)
+def test_s092_lists_that_went_back(number: int | None, begin: int, behind: bool) -> None:
+    """RFC 5280 §5.2.3: neither number nor time of a later list is smaller."""
+
+    def made(number: int | None, begin: int) -> RevocationList:
+        numbered = ((x509.CRLNumber(number), False),) if number is not None else ()
+        return RevocationList(crl(ROOT, days=(begin, 100), extensions=numbered))
+
+    one, other = made(number, begin), made(5, 0)
+    assert one.is_for_the_same(other)
+    assert one.is_behind(other) == behind
+
+
+@pytest.mark.parametrize("how", [{"indirect": False}, {"only": "user"}, {"issuer": name("other")}])
+def test_s092_lists_for_others(how: dict[str, Any]) -> None:
+    assert not RevocationList(crl(ROOT, **how)).is_for_the_same(RevocationList(crl(ROOT)))
