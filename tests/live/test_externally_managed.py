@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,10 +17,10 @@ import pytest
 from support import calls
 from support.netns import LIVE, endpoint, eventually, three_hosts
 from support.processes import heeding_signals
+from support.sockets import serving
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
-from sbc_filter.io.certificateserver import CertificateServer
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import Maker, pem
@@ -68,17 +67,6 @@ class Answering:
 def lab() -> Iterator[Lab]:
     with three_hosts() as made:
         yield made
-
-
-@contextlib.contextmanager
-def serving(path: Path, source: Answering) -> Iterator[None]:
-    server = CertificateServer(path, source)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield
-    server.stop()
-    thread.join(5)
-    server.close()
 
 
 @contextlib.contextmanager

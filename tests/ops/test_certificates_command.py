@@ -2,11 +2,8 @@
 
 import json
 import socket
-import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -201,34 +198,12 @@ def test_a_damaged_file_of_the_cache_is_none(command: Command) -> None:
 # Fetching, over real HTTPS on the loopback
 
 
-class Handler(BaseHTTPRequestHandler):
-    bodies: dict[str, bytes]
-
-    def do_GET(self) -> None:
-        body = self.bodies.get(self.path)
-        self.send_response(404 if body is None else 200)
-        self.end_headers()
-        self.wfile.write(body or b"")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
-    """What the server serves, by path."""
-    web.own_authority(tmp_path, HOST)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "web.pem")
-    made: dict[str, bytes] = {}
+    """What the server serves, by path; every name resolves to it."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", (ADDRESS, 0))])
-    with ThreadingHTTPServer((ADDRESS, 8443), type("Ours", (Handler,), {"bodies": made})) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with web.serving(tmp_path, HOST, ADDRESS) as made:
         yield made
-        server.shutdown()
-        thread.join()
 
 
 def test_fetch(command: Command, bodies: dict[str, bytes]) -> None:
