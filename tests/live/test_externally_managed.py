@@ -135,7 +135,7 @@ def test_no_connection_but_to_the_local_socket(lab: Lab, tmp_path: Path) -> None
     folder.mkdir()
     certificate_path(folder, BY_FOLDER).write_bytes(made.chain)
     (folder / "acme.pem").write_bytes(made.chain)
-    (folder / "index.toml").write_text(f'"{BY_INDEX}" = "acme.pem"\n')
+    (folder / "index.json").write_text(f'{{"{BY_INDEX}": "acme.pem"}}')
     answer.write_bytes(made.chain)
     (tmp_path / "root.pem").write_bytes(pem(made.root.certificate))
     (tmp_path / "rules").mkdir()
@@ -169,7 +169,7 @@ def test_no_connection_but_to_the_local_socket(lab: Lab, tmp_path: Path) -> None
         certificate_path(folder, BY_FOLDER).unlink()
         time.sleep(1.1)
         assert b"verstat=No-TN-Validation" in call(10, BY_FOLDER)  # gone, and so not believed any more
-        (folder / "index.toml").write_text(f'"{NOWHERE}" = "acme.pem"\n')
+        (folder / "index.json").write_text(f'{{"{NOWHERE}": "acme.pem"}}')
         time.sleep(1.1)
         assert b"verstat=TN-Validation-Passed" in call(11, NOWHERE)  # new, and in force
     assert BY_SOCKET in other.asked

@@ -66,7 +66,7 @@ def test_list(command: Command) -> None:
     assert command("list") == (0, ["no certificates: neither in the folder nor in the cache"], "")
     certificate_path(Path("folder"), OTHER).write_bytes(LAB.chain)
     Path("folder/acme.pem").write_bytes(LAB.chain[:100])
-    Path("folder/index.toml").write_text(f'"{URL}" = "acme.pem"\n')
+    Path("folder/index.json").write_text(f'{{"{URL}": "acme.pem"}}')
     keep(OTHER, LAB.chain, 86400)
     (Path("cache") / f"{'0' * 64}.cached").write_text("rubbish")
     code, lines, _ = command("list")
@@ -122,7 +122,7 @@ def test_import_into_the_folder(command: Command) -> None:
     assert (code, lines) == (0, ["verdict trusted", f"put into {path}"])
     assert path.read_bytes() == LAB.chain
     assert path.stat().st_mode & 0o777 == 0o644
-    Path("folder/index.toml").write_text(f'"{URL}" = "acme.pem"\n')
+    Path("folder/index.json").write_text(f'{{"{URL}": "acme.pem"}}')
     assert command("import", URL, "good.pem")[1][1] == "put into folder/acme.pem"
     assert Path("folder/acme.pem").read_bytes() == LAB.chain
     assert not list(Path("folder").glob("*.new"))
@@ -150,9 +150,9 @@ def test_what_is_not_imported(command: Command, url: str, content: bytes, senten
 
 
 def test_a_broken_index_is_mended_first(command: Command) -> None:
-    Path("folder/index.toml").write_text("rubbish")
+    Path("folder/index.json").write_text("rubbish")
     code, _, said = command("import", OTHER, "good.pem")
-    assert (code, said.endswith("mend folder/index.toml first, nothing was written\n")) == (3, True)
+    assert (code, said.endswith("mend folder/index.json first, nothing was written\n")) == (3, True)
     assert command("list")[0] == 3
 
 
