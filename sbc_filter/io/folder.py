@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ _LOG = logging.getLogger(__name__)
 
 INDEX = "index.json"
 FRESH = 1.0  # seconds for which a file is believed, or its absence, before it is looked at again
+_MINUTE = 60.0  # seconds
 MAX_INDEX = 16 << 20  # bytes; 20,000 URLs are 2 MiB, and read in some 20 milliseconds, in which calls wait
 
 
@@ -43,6 +45,7 @@ class DirectorySource:
         self._valid = valid
         self._version: tuple[int, int, int] | None = None
         self._index: Mapping[str, str] = {}
+        self._complained = -math.inf
 
     def request(self, url: str, done: Callable[[Answer], None], /) -> None:
         """Read the file, here and now; FETCH_REFUSED without one, FETCH_TOO_LARGE beyond `MAX_PEM`."""
@@ -56,15 +59,22 @@ class DirectorySource:
         except FileNotFoundError:
             answer = Answer(None, Detail.FETCH_REFUSED, expires)
         except OSError as error:
-            _LOG.warning("%s for %r: %s", path, url, error)
+            self._complain(f"{path} for {url!r}: {error.strerror or error}")
             answer = Answer(None, Detail.FETCH_REFUSED, expires)
         except FetchError as error:
-            _LOG.warning("%s for %r: more than %d bytes", path, url, MAX_PEM)
+            self._complain(f"{path} for {url!r}: {error}")
             answer = Answer(None, error.detail, expires)
         done(answer)
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def _complain(self, sentence: str) -> None:
+        """Once a minute: callers choose the URLs, and so how often there is something to complain of."""
+        now = self._clock()
+        if not self._complained <= now < self._complained + _MINUTE:
+            self._complained = now
+            _LOG.warning("%s; the like is not told again for a minute", sentence)
 
     def _refresh(self) -> None:
         """Read the index anew if it is another file than it was, or was written to."""

@@ -122,6 +122,20 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     assert ask(DirectorySource(tmp_path / "nowhere", clock)).detail == Detail.FETCH_REFUSED
 
 
+def test_callers_do_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Who writes the URL must not decide how much is logged."""
+    now = NOW
+    source = DirectorySource(tmp_path, lambda: now)
+    for number in range(100):
+        certificate_path(tmp_path, f"{URL}{number}").mkdir()
+    with caplog.at_level(logging.WARNING):
+        for now in (NOW, NOW + 59.9, NOW + 60, NOW - 3600):  # the last: the clock was set back
+            for number in range(100):
+                assert ask(source, f"{URL}{number}").detail == Detail.FETCH_REFUSED
+    assert len(caplog.messages) == 3
+    assert caplog.messages[0].endswith(": Is a directory; the like is not told again for a minute")
+
+
 def test_entries(tmp_path: Path) -> None:
     for name in ("b.pem", "a.pem", "notes.txt"):
         (tmp_path / name).write_bytes(PEM)
