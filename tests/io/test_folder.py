@@ -124,12 +124,13 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
 def test_callers_do_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Who writes the URL must not decide how much is logged."""
-    now = NOW
-    source = DirectorySource(tmp_path, lambda: now)
+    times = [NOW]
+    source = DirectorySource(tmp_path, lambda: times[-1])
     for number in range(100):
         certificate_path(tmp_path, f"{URL}{number}").mkdir()
     with caplog.at_level(logging.WARNING):
-        for now in (NOW, NOW + 59.9, NOW + 60, NOW - 3600):  # the last: the clock was set back
+        for moment in (NOW, NOW + 59.9, NOW + 60, NOW - 3600):  # the last: the clock was set back
+            times.append(moment)
             for number in range(100):
                 assert ask(source, f"{URL}{number}").detail == Detail.FETCH_REFUSED
     assert len(caplog.messages) == 3
