@@ -33,7 +33,7 @@ from sbc_filter.ops.config import CertificateSettings, Configuration, reason
 from sbc_filter.ops.probe import prober
 from sbc_filter.ops.records import numbered
 from sbc_filter.ops.sources import ask
-from sbc_filter.ops.stock import TRUSTED, Item, date, leaf_of, row, scope_of, stock, verdict
+from sbc_filter.ops.stock import TRUSTED, Item, date, leaf_of, plain, row, scope_of, stock, verdict
 from sbc_filter.ops.trustlist import listed_anchors
 from sbc_filter.stir.certificate import Certificate, parse_certificates
 from sbc_filter.stir.trust import TrustStore
@@ -54,7 +54,7 @@ class _Place(NamedTuple):
         return self.configuration.certificates
 
     def say(self, sentence: str) -> None:
-        self.console.print(sentence, markup=False)
+        self.console.print(plain(sentence), markup=False)
 
 
 def certificates(arguments: argparse.Namespace) -> int:
@@ -108,19 +108,26 @@ def _show(place: _Place, arguments: argparse.Namespace) -> int:
 
 
 def _found(place: _Place, what: str) -> Iterator[Item]:
-    if Path(what).is_file():
-        path = Path(what)
+    path = Path(what)
+    if _is_file(path):
         yield next((each for each in stock(place.settings) if each.path == path), None) or Item(
             "folder", path, None, _read(path)
         )
         return
-    by_digest = certificate_path(place.settings.directory or Path(), what)
+    by_digest = certificate_path(place.settings.directory or Path(), what) if what.isascii() else None
     items = [each for each in stock(place.settings) if each.url == what or each.path == by_digest]
     if not items:
         sentence = "is neither a file nor the URL of a certificate in the folder or the cache"
-        raise CertificatesFault(f"{what} {sentence}; `sbc-filter certificates fetch URL` gets one")
+        raise CertificatesFault(f"{plain(what)} {sentence}; `sbc-filter certificates fetch URL` gets one")
     for item in items:
         yield item._replace(url=what)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a URL is longer than the name of any file
+        return False
 
 
 def _read(path: Path) -> bytes:

@@ -76,8 +76,13 @@ def verdict(pem: bytes, trust: TrustStore, now: float) -> str:
         certificate = trust.read(pem, now)
     except VerificationError as error:
         told = "" if str(error) == error.detail else f": {error}"
-        return f"{error.outcome}.{error.detail}{told}"
+        return plain(f"{error.outcome}.{error.detail}{told}")
     return f"{TRUSTED}, with {', '.join(sorted(certificate.deviations))}" if certificate.deviations else TRUSTED
+
+
+def plain(text: str) -> str:
+    """The same for a terminal: a stranger wrote the names in a certificate, perhaps with escape sequences in them."""
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 class Row(NamedTuple):

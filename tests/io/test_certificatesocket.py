@@ -213,7 +213,7 @@ def test_close_answers_those_who_wait(tmp_path: Path) -> None:
         ("GET /certificate?url=a&url=b HTTP/1.1", b"400"),
         ("GET /certificate?url=%ff HTTP/1.1", b"400"),
         ("GET /?url=a HTTP/1.1", b"400"),
-        ("GET //[/certificate?url=a HTTP/1.1", b"400"),
+        ("GET http://[/certificate?url=a HTTP/1.1", b"400"),
         ("POST /certificate?url=a HTTP/1.1", b"501"),
         (f"GET /certificate?url={'a' * 70000} HTTP/1.1", b"414"),
         ("\x16\x03\x01\x02", b"400"),

@@ -4,9 +4,14 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from support import web
 
 from sbc_filter.engine.verdict import Answer
@@ -193,6 +198,28 @@ def test_a_damaged_file_of_the_cache_is_none(command: Command) -> None:
     elsewhere = path.with_name(f"{'0' * 64}.cached")
     elsewhere.write_bytes(content)  # under the name of another URL
     assert read_cached(elsewhere).url is None
+
+
+def test_names_in_certificates_do_not_reach_the_terminal_raw(command: Command) -> None:
+    """A stranger writes the subject."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "SHAKEN\x1b]0;owned\x07\u202e 1234")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    certificate_path(Path("folder"), OTHER).write_bytes(pem(made.sign(key, hashes.SHA256())))
+    for arguments in (["list"], ["list", "--json"], ["show", OTHER]):
+        _, lines, _ = command(*arguments)
+        text = "\n".join(lines)
+        assert "owned" in text
+        assert not {"\x1b", "\x07", "\u202e"} & set(text)
+
+
+@pytest.mark.parametrize("what", ["https://x/" + "a" * 3000, "a" * 300 + ".pem", "\udcff", "é.pem", "\x1b[2J"])
+def test_what_nobody_has(command: Command, what: str) -> None:
+    code, lines, said = command("show", what)
+    assert (code, lines) == (1, [])
+    assert "is neither a file nor the URL of a certificate" in said
 
 
 # Fetching, over real HTTPS on the loopback

@@ -35,6 +35,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["replay", "x.pcap", "--at", "yesterday"],
         ["firewall", "burn"],
         ["certificates"],
+        ["certificates", "fetch", "https://x.example/é.pem"],
         ["certificates", "purge", "--everything"],
         ["sign", "x.sip", "--to", "nowhere"],
         ["pki", "x", "--spc", "12-4"],
