@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from support import web
 
@@ -18,7 +20,7 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.io.cache import CachingSource
 from sbc_filter.io.cachefiles import CachedFile, cached_files, cached_path, read_cached
 from sbc_filter.io.store import certificate_path
-from sbc_filter.ops.certificatescmd import _Fetched
+from sbc_filter.ops.certificatechanges import Fetched
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import Maker, pem
 from sbc_filter.ops.sources import ask
@@ -57,7 +59,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 def keep(url: str, body: bytes, lifetime: float) -> Path:
-    cache = CachingSource(_Fetched(Answer(body, None, time.time() + lifetime)), Path("cache"))
+    cache = CachingSource(Fetched(Answer(body, None, time.time() + lifetime)), Path("cache"))
     ask(cache, url)
     cache.close()
     return cached_path(Path("cache"), url)
@@ -213,6 +215,23 @@ def test_names_in_certificates_do_not_reach_the_terminal_raw(command: Command) -
         text = "\n".join(lines)
         assert "owned" in text
         assert not {"\x1b", "\x07", "\u202e"} & set(text)
+
+
+@pytest.mark.parametrize("at", range(0, 900, 7))
+def test_no_certificate_breaks_the_list(command: Command, at: int) -> None:
+    """Whatever a server sent, the operator sees it beside the others."""
+    first, second = LAB.leaf.certificate.public_bytes(Encoding.DER), pem(LAB.issuing.certificate)
+    damaged = bytearray(first)
+    damaged[at % len(first)] ^= 0x41
+    lines = [b64encode(bytes(damaged))[index : index + 64] for index in range(0, 4 * len(first) // 3 + 4, 64)]
+    body = b"-----BEGIN CERTIFICATE-----\n" + b"\n".join(lines) + b"\n-----END CERTIFICATE-----\n" + second
+    certificate_path(Path("folder"), OTHER).write_bytes(body)
+    Path("folder/good.pem").write_bytes(LAB.chain)
+    code, lines_said, _ = command("list")
+    assert code == 0
+    assert len(lines_said) == 3
+    assert sum(" trusted " in line for line in lines_said) == 1
+    assert command("show", OTHER)[0] == 1
 
 
 @pytest.mark.parametrize("what", ["https://x/" + "a" * 3000, "a" * 300 + ".pem", "\udcff", "é.pem", "\x1b[2J"])
