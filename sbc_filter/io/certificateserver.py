@@ -186,12 +186,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """`/certificate?url=URL`."""
-        target = urlsplit(self.path)
         try:
+            target = urlsplit(self.path)
             urls = parse_qs(target.query, strict_parsing=True, errors="strict", max_num_fields=4).get("url", [])
         except ValueError:
             urls = []
-        if target.path != PATH or len(urls) != 1:
+        if len(urls) != 1 or target.path != PATH:
             self._send(400, b'{"error": "ask for /certificate?url=URL"}')
             return
         answer, lifetime = self.server.certificates.ask(urls[0])

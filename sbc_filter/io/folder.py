@@ -1,9 +1,10 @@
 """A folder of certificates that another system fills: a file by the digest of its URL, or by a name in an index."""
 
+import json
 import logging
+import math
 import os
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +15,10 @@ from sbc_filter.io.store import MAX_PEM, FetchError, certificate_path
 
 _LOG = logging.getLogger(__name__)
 
-INDEX = "index.toml"
+INDEX = "index.json"
 FRESH = 1.0  # seconds for which a file is believed, or its absence, before it is looked at again
-MAX_INDEX = 64 << 20  # bytes
+_MINUTE = 60.0  # seconds
+MAX_INDEX = 16 << 20  # bytes; 20,000 URLs are 2 MiB, and read in some 20 milliseconds, in which calls wait
 
 
 class IndexFault(ValueError):
@@ -31,7 +33,7 @@ class Entry(NamedTuple):
 
 
 class DirectorySource:
-    """A folder that somebody else keeps up to date: `index.toml`, and else one file a URL (`certificate_path`).
+    """A folder that somebody else keeps up to date: `index.json`, and else one file a URL (`certificate_path`).
 
     Nothing is believed for longer than `valid` seconds, so what is new, changed or gone is so without a restart. Put
     files there by renaming them. An index that cannot be read is logged, once, and the last good one holds on.
@@ -43,6 +45,7 @@ class DirectorySource:
         self._valid = valid
         self._version: tuple[int, int, int] | None = None
         self._index: Mapping[str, str] = {}
+        self._complained = -math.inf
 
     def request(self, url: str, done: Callable[[Answer], None], /) -> None:
         """Read the file, here and now; FETCH_REFUSED without one, FETCH_TOO_LARGE beyond `MAX_PEM`."""
@@ -56,15 +59,22 @@ class DirectorySource:
         except FileNotFoundError:
             answer = Answer(None, Detail.FETCH_REFUSED, expires)
         except OSError as error:
-            _LOG.warning("%s for %r: %s", path, url, error)
+            self._complain(f"{path} for {url!r}: {error.strerror or error}")
             answer = Answer(None, Detail.FETCH_REFUSED, expires)
         except FetchError as error:
-            _LOG.warning("%s for %r: more than %d bytes", path, url, MAX_PEM)
+            self._complain(f"{path} for {url!r}: {error}")
             answer = Answer(None, error.detail, expires)
         done(answer)
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def _complain(self, sentence: str) -> None:
+        """Once a minute: callers choose the URLs, and so how often there is something to complain of."""
+        now = self._clock()
+        if not self._complained <= now < self._complained + _MINUTE:
+            self._complained = now
+            _LOG.warning("%s; the like is not told again for a minute", sentence)
 
     def _refresh(self) -> None:
         """Read the index anew if it is another file than it was, or was written to."""
@@ -97,18 +107,28 @@ def read_index(directory: Path) -> dict[str, str]:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_INDEX + 1)
-        if len(content) > MAX_INDEX:
-            raise IndexFault(f"{path}: it is larger than {MAX_INDEX >> 20} MiB")
-        found = tomllib.loads(content.decode())
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise IndexFault(f"{path} cannot be read: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise IndexFault(f"{path}: this is no TOML: {error}") from None
+    if len(content) > MAX_INDEX:
+        raise IndexFault(f"{path}: it is larger than {MAX_INDEX >> 20} MiB")
+    try:
+        found = json.loads(content, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise IndexFault(f"{path}: this is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise IndexFault(f"{path}: has to be an object with the names of files by URL")
     for url, name in found.items():
         if not isinstance(name, str) or name != os.path.basename(name) or name in ("", ".", ".."):
             raise IndexFault(f"{path}: {url!r}: has to be the name of a file in this folder, not {name!r}")
+    return found
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
     return found
 
 

@@ -167,12 +167,12 @@ def _certificates_grammar(commands: "argparse._SubParsersAction[argparse.Argumen
     show = _command(what, "show", "one of them: chain, numbers, verdict with the reason", _certificates)
     show.add_argument("url", metavar="URL|FILE", help="the URL in a token, or a PEM file")
     fetch = _command(what, "fetch", "fetch one from the network now, by the rules, and keep it", _certificates)
-    fetch.add_argument("url", metavar="URL", help="the URL in a token")
+    fetch.add_argument("url", type=_url, metavar="URL", help="the URL in a token")
     put = _command(what, "import", "check a PEM file and put it into the folder, or the cache", _certificates)
-    put.add_argument("url", metavar="URL", help="the URL in tokens that it is for")
+    put.add_argument("url", type=_url, metavar="URL", help="the URL in tokens that it is for")
     put.add_argument("file", type=Path, metavar="FILE", help="the signing certificate in PEM, issuers behind it")
     purge = _command(what, "purge", "remove fetched certificates from the cache", _certificates)
-    purge.add_argument("url", nargs="?", metavar="URL", help="the one of this URL")
+    purge.add_argument("url", type=_url, nargs="?", metavar="URL", help="the one of this URL")
     purge.add_argument("--expired", action="store_true", help="those that do not hold any more, and damaged files")
     purge.add_argument("--all", action="store_true", help="all of them")
     for each in (listed, show, fetch, put, purge):
@@ -238,6 +238,12 @@ def _listen(text: str) -> tuple[str, int]:
 def _spc(text: str) -> str:
     if _SPC.fullmatch(text) is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no service provider code: 1 to 8 digits or capital letters")
+    return text
+
+
+def _url(text: str) -> str:
+    if not text.isascii() or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!a} is no URL: it has more than printable ASCII characters")
     return text
 
 

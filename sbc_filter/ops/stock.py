@@ -12,7 +12,7 @@ from sbc_filter.io.folder import IndexFault, entries, read_pem
 from sbc_filter.io.store import FetchError
 from sbc_filter.ops.config import CertificateSettings, reason
 from sbc_filter.stir import tnauthlist
-from sbc_filter.stir.certificate import Certificate, parse_certificates
+from sbc_filter.stir.certificate import HOSTILE, Certificate, parse_certificates
 from sbc_filter.stir.tnauthlist import TnAuthList, parse_tnauthlist
 from sbc_filter.stir.trust import TrustStore
 
@@ -56,7 +56,7 @@ def _of_folder(url: str | None, path: Path) -> Item:
 
 
 def leaf_of(pem: bytes, trust: TrustStore) -> Certificate:
-    """The signing certificate among these, as `TrustStore.validate` takes it; `CertificateError`."""
+    """The signing certificate among these, as `TrustStore.validate` takes it; `CertificateError`, or of `HOSTILE`."""
     found = parse_certificates(pem, tolerate=trust.tolerate)
     return next((each for each in found if not each.is_ca()), found[0])
 
@@ -76,8 +76,13 @@ def verdict(pem: bytes, trust: TrustStore, now: float) -> str:
         certificate = trust.read(pem, now)
     except VerificationError as error:
         told = "" if str(error) == error.detail else f": {error}"
-        return f"{error.outcome}.{error.detail}{told}"
+        return plain(f"{error.outcome}.{error.detail}{told}")
     return f"{TRUSTED}, with {', '.join(sorted(certificate.deviations))}" if certificate.deviations else TRUSTED
+
+
+def plain(text: str) -> str:
+    """The same for a terminal: a stranger wrote the names in a certificate, perhaps with escape sequences in them."""
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 class Row(NamedTuple):
@@ -109,11 +114,14 @@ def row(item: Item, trust: TrustStore, now: float) -> Row:
             spc = scope.spcs[0] if scope is not None and scope.spcs else None
             subject = leaf.parsed.subject.rfc4514_string()
             expires = leaf.parsed.not_valid_after_utc.timestamp()
-        except CertificateError:
-            pass
+        except (CertificateError, *HOSTILE):
+            pass  # the verdict says it
     return Row(item.where, item.url, str(item.path), spc, subject, expires, item.until, told)
 
 
 def date(moment: float | None) -> str:
     """A time for people, in UTC."""
-    return "-" if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"
+    try:
+        return "-" if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"
+    except (OverflowError, ValueError):
+        return "never"

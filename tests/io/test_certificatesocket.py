@@ -8,11 +8,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import pytest
+from support import sockets
 from support.netns import eventually
 
 from sbc_filter.engine.verdict import Answer
@@ -47,18 +49,8 @@ class Told:
         pass
 
 
-@contextlib.contextmanager
-def serving(path: Path, source: CertificateSource) -> Iterator[CertificateServer]:
-    server = CertificateServer(path, source, clock=clock)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        thread.join(5)
-        server.close()
-        assert not thread.is_alive()
+def serving(path: Path, source: CertificateSource) -> AbstractContextManager[None]:
+    return sockets.serving(path, source, clock)
 
 
 @contextlib.contextmanager
@@ -221,7 +213,7 @@ def test_close_answers_those_who_wait(tmp_path: Path) -> None:
         ("GET /certificate?url=a&url=b HTTP/1.1", b"400"),
         ("GET /certificate?url=%ff HTTP/1.1", b"400"),
         ("GET /?url=a HTTP/1.1", b"400"),
-        ("GET //[/certificate?url=a HTTP/1.1", b"400"),
+        ("GET http://[/certificate?url=a HTTP/1.1", b"400"),
         ("POST /certificate?url=a HTTP/1.1", b"501"),
         (f"GET /certificate?url={'a' * 70000} HTTP/1.1", b"414"),
         ("\x16\x03\x01\x02", b"400"),

@@ -1,5 +1,6 @@
 """A folder of certificates that another system fills, while calls run."""
 
+import json
 import logging
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
-from sbc_filter.io.folder import FRESH, INDEX, DirectorySource, Entry, IndexFault, entries, read_index
+from sbc_filter.io.folder import FRESH, INDEX, MAX_INDEX, DirectorySource, Entry, IndexFault, entries, read_index
 from sbc_filter.io.store import MAX_PEM, certificate_path
 
 URL, OTHER = "https://certs.example.org/acme.pem", "https://certs.example.org/other.pem"
@@ -32,6 +33,10 @@ def put(path: Path, content: bytes | str) -> None:
     aside = path.with_suffix(".new")
     aside.write_bytes(content.encode() if isinstance(content, str) else content)
     os.replace(aside, path)
+
+
+def index(names: dict[str, str]) -> str:
+    return json.dumps(names)
 
 
 def test_a_file_by_the_digest_of_its_url(tmp_path: Path) -> None:
@@ -58,10 +63,10 @@ def test_a_file_by_the_index(tmp_path: Path) -> None:
     put(tmp_path / "acme 2027.pem", PEM)
     put(certificate_path(tmp_path, OTHER), NEW)
     assert ask(source).detail == Detail.FETCH_REFUSED
-    put(tmp_path / INDEX, f'"{URL}" = "acme 2027.pem"\n')
+    put(tmp_path / INDEX, index({URL: "acme 2027.pem"}))
     assert ask(source) == Answer(PEM, None, NOW + 100)
     assert ask(source, OTHER).pem == NEW  # the others by their digests, as ever
-    put(tmp_path / INDEX, f'"{URL}" = "renewed.pem"\n')
+    put(tmp_path / INDEX, index({URL: "renewed.pem"}))
     put(certificate_path(tmp_path, URL), PEM)
     assert ask(source).detail == Detail.FETCH_REFUSED  # what it names is not there yet, and nothing else counts
     put(tmp_path / "renewed.pem", NEW)
@@ -71,28 +76,29 @@ def test_a_file_by_the_index(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("index", "sentence"),
+    ("content", "sentence"),
     [
-        ('"https://a" = ', "this is no TOML"),
-        ('"https://a" = "a.pem"\n"https://a" = "b.pem"', "this is no TOML"),
-        (b"\xff\xfe", "this is no TOML"),
-        ("a = " + "[" * 5000, "this is no TOML"),
-        ('"https://a" = "../a.pem"', "'https://a': has to be the name of a file in this folder, not '../a.pem'"),
-        ('"https://a" = "/etc/passwd"', "has to be the name of a file"),
-        ('"https://a" = ".."', "has to be the name of a file"),
-        ('"https://a" = ""', "has to be the name of a file"),
-        ('"https://a" = 5', "has to be the name of a file in this folder, not 5"),
-        ("https://a = 5", "this is no TOML"),
+        ('{"https://a": ', "this is no JSON"),
+        ('{"https://a": "a.pem", "https://a": "b.pem"}', "this is no JSON: a key is there twice"),
+        (b"\xff\xfe{", "this is no JSON"),
+        ("[" * 100_000, "this is no JSON"),
+        ("[]", "has to be an object with the names of files by URL"),
+        (b" " * (MAX_INDEX + 1), "it is larger than 16 MiB"),
+        ('{"https://a": "../a.pem"}', "'https://a': has to be the name of a file in this folder, not '../a.pem'"),
+        ('{"https://a": "/etc/passwd"}', "has to be the name of a file"),
+        ('{"https://a": ".."}', "has to be the name of a file"),
+        ('{"https://a": ""}', "has to be the name of a file"),
+        ('{"https://a": 5}', "has to be the name of a file in this folder, not 5"),
     ],
 )
 def test_an_index_that_cannot_be_read_changes_nothing(
-    index: str | bytes, sentence: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    content: str | bytes, sentence: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(tmp_path / "acme.pem", PEM)
-    put(tmp_path / INDEX, f'"{URL}" = "acme.pem"\n')
+    put(tmp_path / INDEX, index({URL: "acme.pem"}))
     source = DirectorySource(tmp_path, clock)
     assert ask(source).pem == PEM
-    put(tmp_path / INDEX, index)
+    put(tmp_path / INDEX, content)
     with caplog.at_level(logging.WARNING):
         assert [ask(source).pem for _ in range(3)] == [PEM] * 3
     assert len(caplog.messages) == 1
@@ -116,10 +122,25 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     assert ask(DirectorySource(tmp_path / "nowhere", clock)).detail == Detail.FETCH_REFUSED
 
 
+def test_callers_do_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Who writes the URL must not decide how much is logged."""
+    times = [NOW]
+    source = DirectorySource(tmp_path, lambda: times[-1])
+    for number in range(100):
+        certificate_path(tmp_path, f"{URL}{number}").mkdir()
+    with caplog.at_level(logging.WARNING):
+        for moment in (NOW, NOW + 59.9, NOW + 60, NOW - 3600):  # the last: the clock was set back
+            times.append(moment)
+            for number in range(100):
+                assert ask(source, f"{URL}{number}").detail == Detail.FETCH_REFUSED
+    assert len(caplog.messages) == 3
+    assert caplog.messages[0].endswith(": Is a directory; the like is not told again for a minute")
+
+
 def test_entries(tmp_path: Path) -> None:
     for name in ("b.pem", "a.pem", "notes.txt"):
         (tmp_path / name).write_bytes(PEM)
-    put(tmp_path / INDEX, f'"{URL}" = "b.pem"\n"{OTHER}" = "absent.pem"\n')
+    put(tmp_path / INDEX, index({URL: "b.pem", OTHER: "absent.pem"}))
     assert list(entries(tmp_path)) == [
         Entry(URL, tmp_path / "b.pem"),
         Entry(OTHER, tmp_path / "absent.pem"),

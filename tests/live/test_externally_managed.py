@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,10 +17,10 @@ import pytest
 from support import calls
 from support.netns import LIVE, endpoint, eventually, three_hosts
 from support.processes import heeding_signals
+from support.sockets import serving
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
-from sbc_filter.io.certificateserver import CertificateServer
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import Maker, pem
@@ -68,17 +67,6 @@ class Answering:
 def lab() -> Iterator[Lab]:
     with three_hosts() as made:
         yield made
-
-
-@contextlib.contextmanager
-def serving(path: Path, source: Answering) -> Iterator[None]:
-    server = CertificateServer(path, source)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield
-    server.stop()
-    thread.join(5)
-    server.close()
 
 
 @contextlib.contextmanager
@@ -147,7 +135,7 @@ def test_no_connection_but_to_the_local_socket(lab: Lab, tmp_path: Path) -> None
     folder.mkdir()
     certificate_path(folder, BY_FOLDER).write_bytes(made.chain)
     (folder / "acme.pem").write_bytes(made.chain)
-    (folder / "index.toml").write_text(f'"{BY_INDEX}" = "acme.pem"\n')
+    (folder / "index.json").write_text(f'{{"{BY_INDEX}": "acme.pem"}}')
     answer.write_bytes(made.chain)
     (tmp_path / "root.pem").write_bytes(pem(made.root.certificate))
     (tmp_path / "rules").mkdir()
@@ -181,7 +169,7 @@ def test_no_connection_but_to_the_local_socket(lab: Lab, tmp_path: Path) -> None
         certificate_path(folder, BY_FOLDER).unlink()
         time.sleep(1.1)
         assert b"verstat=No-TN-Validation" in call(10, BY_FOLDER)  # gone, and so not believed any more
-        (folder / "index.toml").write_text(f'"{NOWHERE}" = "acme.pem"\n')
+        (folder / "index.json").write_text(f'{{"{NOWHERE}": "acme.pem"}}')
         time.sleep(1.1)
         assert b"verstat=TN-Validation-Passed" in call(11, NOWHERE)  # new, and in force
     assert BY_SOCKET in other.asked

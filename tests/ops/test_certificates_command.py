@@ -2,21 +2,25 @@
 
 import json
 import socket
-import ssl
-import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from support import web
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.io.cache import CachingSource
 from sbc_filter.io.cachefiles import CachedFile, cached_files, cached_path, read_cached
 from sbc_filter.io.store import certificate_path
-from sbc_filter.ops.certificatescmd import _Fetched
+from sbc_filter.ops.certificatechanges import Fetched
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import Maker, pem
 from sbc_filter.ops.sources import ask
@@ -55,7 +59,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 def keep(url: str, body: bytes, lifetime: float) -> Path:
-    cache = CachingSource(_Fetched(Answer(body, None, time.time() + lifetime)), Path("cache"))
+    cache = CachingSource(Fetched(Answer(body, None, time.time() + lifetime)), Path("cache"))
     ask(cache, url)
     cache.close()
     return cached_path(Path("cache"), url)
@@ -69,7 +73,7 @@ def test_list(command: Command) -> None:
     assert command("list") == (0, ["no certificates: neither in the folder nor in the cache"], "")
     certificate_path(Path("folder"), OTHER).write_bytes(LAB.chain)
     Path("folder/acme.pem").write_bytes(LAB.chain[:100])
-    Path("folder/index.toml").write_text(f'"{URL}" = "acme.pem"\n')
+    Path("folder/index.json").write_text(f'{{"{URL}": "acme.pem"}}')
     keep(OTHER, LAB.chain, 86400)
     (Path("cache") / f"{'0' * 64}.cached").write_text("rubbish")
     code, lines, _ = command("list")
@@ -125,7 +129,7 @@ def test_import_into_the_folder(command: Command) -> None:
     assert (code, lines) == (0, ["verdict trusted", f"put into {path}"])
     assert path.read_bytes() == LAB.chain
     assert path.stat().st_mode & 0o777 == 0o644
-    Path("folder/index.toml").write_text(f'"{URL}" = "acme.pem"\n')
+    Path("folder/index.json").write_text(f'{{"{URL}": "acme.pem"}}')
     assert command("import", URL, "good.pem")[1][1] == "put into folder/acme.pem"
     assert Path("folder/acme.pem").read_bytes() == LAB.chain
     assert not list(Path("folder").glob("*.new"))
@@ -153,9 +157,9 @@ def test_what_is_not_imported(command: Command, url: str, content: bytes, senten
 
 
 def test_a_broken_index_is_mended_first(command: Command) -> None:
-    Path("folder/index.toml").write_text("rubbish")
+    Path("folder/index.json").write_text("rubbish")
     code, _, said = command("import", OTHER, "good.pem")
-    assert (code, said.endswith("mend folder/index.toml first, nothing was written\n")) == (3, True)
+    assert (code, said.endswith("mend folder/index.json first, nothing was written\n")) == (3, True)
     assert command("list")[0] == 3
 
 
@@ -198,37 +202,54 @@ def test_a_damaged_file_of_the_cache_is_none(command: Command) -> None:
     assert read_cached(elsewhere).url is None
 
 
+def test_names_in_certificates_do_not_reach_the_terminal_raw(command: Command) -> None:
+    """A stranger writes the subject."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "SHAKEN\x1b]0;owned\x07\u202e 1234")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    certificate_path(Path("folder"), OTHER).write_bytes(pem(made.sign(key, hashes.SHA256())))
+    for arguments in (["list"], ["list", "--json"], ["show", OTHER]):
+        _, lines, _ = command(*arguments)
+        text = "\n".join(lines)
+        assert "owned" in text
+        assert not {"\x1b", "\x07", "\u202e"} & set(text)
+
+
+@pytest.mark.parametrize("at", range(0, 900, 7))
+def test_no_certificate_breaks_the_list(command: Command, at: int) -> None:
+    """Whatever a server sent, the operator sees it beside the others."""
+    first, second = LAB.leaf.certificate.public_bytes(Encoding.DER), pem(LAB.issuing.certificate)
+    damaged = bytearray(first)
+    damaged[at % len(first)] ^= 0x41
+    lines = [b64encode(bytes(damaged))[index : index + 64] for index in range(0, 4 * len(first) // 3 + 4, 64)]
+    body = b"-----BEGIN CERTIFICATE-----\n" + b"\n".join(lines) + b"\n-----END CERTIFICATE-----\n" + second
+    certificate_path(Path("folder"), OTHER).write_bytes(body)
+    Path("folder/good.pem").write_bytes(LAB.chain)
+    code, lines_said, _ = command("list")
+    assert code == 0
+    assert len(lines_said) == 3
+    assert sum(" trusted " in line for line in lines_said) == 1
+    assert command("show", OTHER)[0] == 1
+
+
+@pytest.mark.parametrize("what", ["https://x/" + "a" * 3000, "a" * 300 + ".pem", "\udcff", "é.pem", "\x1b[2J"])
+def test_what_nobody_has(command: Command, what: str) -> None:
+    code, lines, said = command("show", what)
+    assert (code, lines) == (1, [])
+    assert "is neither a file nor the URL of a certificate" in said
+
+
 # Fetching, over real HTTPS on the loopback
-
-
-class Handler(BaseHTTPRequestHandler):
-    bodies: dict[str, bytes]
-
-    def do_GET(self) -> None:
-        body = self.bodies.get(self.path)
-        self.send_response(404 if body is None else 200)
-        self.end_headers()
-        self.wfile.write(body or b"")
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
 def bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
-    """What the server serves, by path."""
-    web.own_authority(tmp_path, HOST)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "web.pem")
-    made: dict[str, bytes] = {}
+    """What the server serves, by path; every name resolves to it."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", (ADDRESS, 0))])
-    with ThreadingHTTPServer((ADDRESS, 8443), type("Ours", (Handler,), {"bodies": made})) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with web.serving(tmp_path, HOST, ADDRESS) as made:
         yield made
-        server.shutdown()
-        thread.join()
 
 
 def test_fetch(command: Command, bodies: dict[str, bytes]) -> None:

@@ -35,6 +35,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["replay", "x.pcap", "--at", "yesterday"],
         ["firewall", "burn"],
         ["certificates"],
+        ["certificates", "fetch", "https://x.example/é.pem"],
         ["certificates", "purge", "--everything"],
         ["sign", "x.sip", "--to", "nowhere"],
         ["pki", "x", "--spc", "12-4"],
@@ -216,7 +217,7 @@ def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest
     file.write_text(file.read_text().replace('directory = "certificates"', more))
     (folder / "file").write_text("")
     (folder / "urls.txt").write_text("https://certs.example.org/a.pem\nhttps://certs.example.org/a.pem?b\n")
-    (folder / "certificates" / "index.toml").write_text('"https://certs.example.org/a.pem" = "a.pem"\n')
+    (folder / "certificates" / "index.json").write_text('{"https://certs.example.org/a.pem": "a.pem"}')
 
     def warnings() -> list[str]:
         capsys.readouterr()
@@ -228,9 +229,9 @@ def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest
         f"socket: {folder}/file is no socket; nobody answers there now",
         f"warm: {folder}/urls.txt: line 2: no token may name 'https://certs.example.org/a.pem?b': it has a query",
     ]
-    index = f"directory: {folder}/certificates/index.toml"
+    index = f"directory: {folder}/certificates/index.json"
     assert warnings() == [f"{index} names a.pem, which is not there", *others]
-    (folder / "certificates" / "index.toml").write_text('"https://certs.example.org/a.pem" = "../a.pem"\n')
+    (folder / "certificates" / "index.json").write_text('{"https://certs.example.org/a.pem": "../a.pem"}')
     where = "'https://certs.example.org/a.pem': has to be the name of a file in this folder, not '../a.pem'"
     assert warnings() == [f"{index}: {where}", *others]
 

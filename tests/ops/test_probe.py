@@ -1,11 +1,8 @@
 """S-094: `check --probe` fetches our own certificate from where `x5u` says, over real HTTPS on the loopback."""
 
 import socket
-import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -26,35 +23,13 @@ RENEWED = MAKER.leaf(LAB.issuing, key=LAB.leaf.key)
 STRANGER: Authority = MAKER.leaf(LAB.issuing)
 
 
-class Handler(BaseHTTPRequestHandler):
-    bodies: dict[str, bytes]
-
-    def do_GET(self) -> None:
-        body = self.bodies.get(self.path)
-        self.send_response(404 if body is None else 200)
-        self.end_headers()
-        self.wfile.write(body or b"")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
     """What the server serves, by path; its name resolves to the loopback."""
-    web.own_authority(tmp_path, HOST)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "web.pem")
-    made: dict[str, bytes] = {}
     known = {HOST: [(2, 1, 6, "", (ADDRESS, 0))]}
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: known[host])
-    with ThreadingHTTPServer((ADDRESS, 8443), type("Ours", (Handler,), {"bodies": made})) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with web.serving(tmp_path, HOST, ADDRESS) as made:
         yield made
-        server.shutdown()
-        thread.join()
 
 
 SETTINGS = f"""

@@ -1,18 +1,16 @@
 """Where certificates come from, as the configuration says."""
 
-import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
+from support.sockets import serving
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
-from sbc_filter.io.certificateserver import CertificateServer
-from sbc_filter.io.store import CertificateSource, certificate_path
+from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.config import CertificateSettings
 from sbc_filter.ops.sources import ask, certificate_source, worker_source
 
@@ -47,23 +45,12 @@ class Others:
         pass
 
 
-@contextlib.contextmanager
-def process(path: Path, source: CertificateSource) -> Iterator[None]:
-    server = CertificateServer(path, source)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield
-    server.stop()
-    thread.join()
-    server.close()
-
-
 def test_a_worker_reads_the_folder_itself_and_asks_for_the_rest(tmp_path: Path) -> None:
     certificate_path(tmp_path, URL).write_bytes(b"file")
     settings = CertificateSettings(directory=tmp_path, fetch=True)
     others = Others()
     source = worker_source(settings, tmp_path / "s")
-    with process(tmp_path / "s", others):
+    with serving(tmp_path / "s", others):
         assert ask(source, OTHER).pem == b"other"
         assert ask(source, URL).pem == b"file"
     assert others.asked == [OTHER]
@@ -72,7 +59,7 @@ def test_a_worker_reads_the_folder_itself_and_asks_for_the_rest(tmp_path: Path) 
     source.close()
 
 
-def test_a_folder_alone_needs_no_other_process(tmp_path: Path) -> None:
+def test_a_folder_alone_needs_no_other_serving(tmp_path: Path) -> None:
     source = worker_source(CertificateSettings(directory=tmp_path), tmp_path / "nobody")
     assert ask(source, URL).detail == Detail.FETCH_REFUSED
     source.close()
@@ -83,7 +70,7 @@ def test_what_is_slow_does_not_stand_before_what_is_quick(tmp_path: Path) -> Non
     certificate_path(tmp_path, URL).write_bytes(b"file")
     settings, never = CertificateSettings(directory=tmp_path, fetch=True), SimpleQueue[Answer]()
     source = worker_source(settings, tmp_path / "s")
-    with process(tmp_path / "s", Others()):
+    with serving(tmp_path / "s", Others()):
         for number in range(50):
             source.request(f"{SLOW}{number}", never.put)
         begin = time.monotonic()

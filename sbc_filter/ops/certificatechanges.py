@@ -1,0 +1,174 @@
+"""`sbc-filter certificates fetch|import|purge`: other people's certificates put right."""
+
+import argparse
+import contextlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import ConfigurationError, Detail, EnvironmentFault, Outcome, Problem, UsageFault
+from sbc_filter.io.cache import CachingSource
+from sbc_filter.io.cachefiles import cached_files, cached_path
+from sbc_filter.io.folder import INDEX, IndexFault, read_index
+from sbc_filter.io.freshness import LONGEST
+from sbc_filter.io.store import certificate_path
+from sbc_filter.ops.certificateviews import CertificatesFault, Place, breaks, chain, read
+from sbc_filter.ops.config import reason
+from sbc_filter.ops.probe import prober
+from sbc_filter.ops.records import numbered
+from sbc_filter.ops.sources import ask
+from sbc_filter.ops.stock import TRUSTED, date, verdict
+
+_OF_NO_USE = (Detail.CERTIFICATE_UNREADABLE, Detail.EXPIRED)  # whatever the trust store says tomorrow
+
+
+def fetch(place: Place, arguments: argparse.Namespace) -> int:
+    """Fetch now, whatever the cache has and `fetch` says, by the rules; and keep it."""
+    url, settings = arguments.url, place.settings
+    broken = breaks(place, url)
+    if broken:
+        place.tell("URL rules", f"unfetchable.x5u-policy: {broken}; nothing was sent")
+        return 1
+    place.tell("URL rules", "good")
+    try:
+        web = prober(settings)
+    except OSError as error:
+        sentence = f"{settings.web_ca} cannot be read: {reason(error)}"
+        raise ConfigurationError([Problem(place.configuration.file, "certificates.web_ca", sentence)]) from None
+    begin = time.monotonic()
+    with contextlib.closing(web), _overheard() as heard:
+        answer = ask(web, url)
+    seconds = time.monotonic() - begin
+    if answer.pem is None:
+        for sentence in heard:
+            place.tell("", sentence)
+        place.tell("fetched", f"nothing, in {seconds:.2f} s: unfetchable.{answer.detail}")
+        return 1
+    place.tell("fetched", f"{len(answer.pem)} octets in {seconds:.2f} s, good until {date(answer.expires)} UTC")
+    chain(place, answer.pem)
+    told = verdict(answer.pem, place.trust, time.time())
+    place.tell("verdict", told)
+    if any(told.startswith(f"{Outcome.UNTRUSTED}.{detail}") for detail in _OF_NO_USE):
+        place.tell("kept", "no: what is in the cache stays as it is")
+    else:
+        place.tell("kept in", str(_keep(settings.cache, url, answer)))
+    return 0 if told.startswith(TRUSTED) else 1
+
+
+@contextlib.contextmanager
+def _overheard() -> Iterator[list[str]]:
+    """What the fetcher logs, which no answer has room for."""
+    heard: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    logger, listener = logging.getLogger("sbc_filter.io"), Listener()
+    level = logger.level
+    logger.addHandler(listener)
+    logger.setLevel(logging.INFO)
+    try:
+        yield heard
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(listener)
+
+
+class Fetched:
+    """A source that has one answer: by it the cache comes to what was fetched, or imported, already."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+        """Answer, whatever is asked for."""
+        done(self._answer)
+
+    def vouch(self, url: str, /) -> None:
+        """Nothing to note."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _keep(directory: Path, url: str, answer: Answer) -> Path:
+    """Put it into the cache, in place of what is there, for the user whose the folder is."""
+    path = cached_path(directory, url)
+    cache = CachingSource(Fetched(answer), directory)
+    try:
+        path.unlink(missing_ok=True)
+        ask(cache, url)
+        if os.geteuid() == 0:
+            owner = directory.stat()
+            os.chown(path, owner.st_uid, owner.st_gid)
+    except OSError as error:
+        raise EnvironmentFault(f"{path} cannot be written: {reason(error)}") from None
+    finally:
+        cache.close()
+    return path
+
+
+def put(place: Place, arguments: argparse.Namespace) -> int:
+    """Check a file, and put it where calls find it: into the folder, or without one into the cache."""
+    url, pem, directory = arguments.url, read(arguments.file), place.settings.directory
+    broken = breaks(place, url)
+    if broken:
+        raise CertificatesFault(f"no token may name {url}: {broken}; nothing was written")
+    told = verdict(pem, place.trust, time.time())
+    if not told.startswith(TRUSTED):
+        raise CertificatesFault(f"{arguments.file} would fail every call: {told}; nothing was written")
+    if directory is None:
+        path = _keep(place.settings.cache, url, Answer(pem, None, time.time() + LONGEST - 1.0))
+    else:
+        try:
+            name = read_index(directory).get(url)
+            path = certificate_path(directory, url) if name is None else directory / name
+            _replace(path, pem)
+        except IndexFault as fault:
+            raise EnvironmentFault(f"{fault}; mend {directory / INDEX} first, nothing was written") from None
+        except OSError as error:
+            raise EnvironmentFault(f"{directory} cannot be written to: {reason(error)}") from None
+    place.tell("verdict", told)
+    place.tell("put into", str(path))
+    return 0
+
+
+def _replace(path: Path, content: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(".new", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.chmod(name, 0o644)  # it is public, and another user than ours may have to read it
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def purge(place: Place, arguments: argparse.Namespace) -> int:
+    """Remove from the cache; the folder is somebody else's."""
+    if (arguments.url is not None) + arguments.expired + arguments.all != 1:
+        raise UsageFault("certificates purge: name one of URL, --expired and --all")
+    directory, now, removed = place.settings.cache, time.time(), 0
+    try:
+        if arguments.url is not None:
+            candidates = [path] if (path := cached_path(directory, arguments.url)).exists() else []
+        elif directory.is_dir():
+            found = cached_files(directory)
+            candidates = [each.path for each in found if arguments.all or each.url is None or each.expires <= now]
+        else:
+            candidates = []
+        for path in candidates:
+            path.unlink(missing_ok=True)
+            removed += 1
+    except OSError as error:
+        raise EnvironmentFault(f"{directory} cannot be purged: {reason(error)}") from None
+    if arguments.url is not None and not removed:
+        raise CertificatesFault(f"{arguments.url} is not in {directory}")
+    place.say(f"{numbered(removed, 'file')} removed from {directory}")
+    return 0

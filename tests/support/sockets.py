@@ -1,0 +1,25 @@
+"""A process that answers for certificates, as a thread."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from sbc_filter.io.certificateserver import CertificateServer
+from sbc_filter.io.store import CertificateSource
+
+
+@contextlib.contextmanager
+def serving(path: Path, source: CertificateSource, clock: Callable[[], float] = time.time) -> Iterator[None]:
+    """`source` at the Unix socket `path`."""
+    server = CertificateServer(path, source, clock=clock)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.stop()
+        thread.join(5)
+        server.close()
+        assert not thread.is_alive()
