@@ -9,8 +9,9 @@ from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.trust import TrustStore
 from sbc_filter.stir.x5u import check_x5u
 
-CAPACITY = 20_000  # URLs
+CAPACITY = 20_000  # URLs, and as many again that failed
 LONGEST = 30 * 86400.0  # seconds
+_LONGEST_FAILURE = 3600.0  # seconds; after it, memory is given back
 
 _Known = SigningCertificate | VerificationError
 
@@ -18,6 +19,7 @@ _Known = SigningCertificate | VerificationError
 class CertificateMemory:
     """What is known of each x5u until the answer that brought it expires.
 
+    Failures have a memory of their own: whoever thinks up URLs pushes out failures of others, and no certificates.
     A chain is validated against the trust store when it is learnt; a reload that changes the trust
     store starts with an empty memory.
     """
@@ -26,29 +28,41 @@ class CertificateMemory:
         """`tolerate`: which URLs may be asked for although they break the rules (see `stir.x5u`)."""
         self.trust = trust
         self._tolerate = frozenset(tolerate)
-        self._known: Memory[str, _Known] = Memory(capacity, LONGEST)
+        self._certificates: Memory[str, SigningCertificate] = Memory(capacity, LONGEST)
+        self._failures: Memory[str, VerificationError] = Memory(capacity, _LONGEST_FAILURE)
 
     def lookup(self, x5u: str, now: float) -> _Known | None:
         """The certificate, why there is none, or None when it has to be asked for, and may be."""
-        known = self._known.get(x5u, now)
-        if known is None:
+        certificate = self._certificates.get(x5u, now)
+        if certificate is not None:
+            return certificate
+        failure = self._failures.get(x5u, now)
+        if failure is None:
             try:
                 check_x5u(x5u, self._tolerate)
             except VerificationError as error:
                 return error
-        return known
+        return failure
 
     def learn(self, x5u: str, answer: Answer, now: float) -> _Known:
-        """Take in what a certificate source answered; a failure is remembered as well."""
-        known = self._judge(answer, now)
-        self._known.put(x5u, known, answer.expires, now)
-        return known
+        """Take in what a certificate source answered; a failure is remembered as well, unless it is over already.
 
-    def _judge(self, answer: Answer, now: float) -> _Known:
+        One that comes beside a certificate, of another fetch or of a deadline, does not take its place.
+        """
+        try:
+            certificate = self._judge(answer, now)
+        except VerificationError as error:
+            if answer.expires > now:
+                self._failures.put(x5u, error, answer.expires, now)
+            return error
+        self._certificates.put(x5u, certificate, answer.expires, now)
+        return certificate
+
+    def __len__(self) -> int:
+        return len(self._certificates) + len(self._failures)
+
+    def _judge(self, answer: Answer, now: float) -> SigningCertificate:
         if answer.pem is None:
             assert answer.detail is not None, "an answer carries a certificate or a reason"
-            return VerificationError(Outcome.UNFETCHABLE, answer.detail)
-        try:
-            return self.trust.read(answer.pem, now)
-        except VerificationError as error:
-            return error
+            raise VerificationError(Outcome.UNFETCHABLE, answer.detail)
+        return self.trust.read(answer.pem, now)
