@@ -69,6 +69,9 @@ class CertificateSettings:
     allowed_networks: tuple[IpNetwork, ...] = ()
     web_ca: Path | None = None
     tolerate: frozenset[str] = frozenset()
+    fetch_rate: int = 10  # a second
+    stale_hours: int = 72
+    cache_mib: int = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +282,9 @@ def _certificates(table: Table, folder: Path) -> CertificateSettings:
         read_networks(table, "allowed_networks"),
         _path(table, "web_ca", folder),
         table.choices("tolerate", x5u.TOLERABLE) or default.tolerate,
+        table.integer("fetch_rate", default.fetch_rate, 1, 1000),
+        table.integer("stale_hours", default.stale_hours, 0, 720),
+        table.integer("cache_mib", default.cache_mib, 1, 1 << 20),
     )
     table.close()
     return settings
