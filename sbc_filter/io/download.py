@@ -49,9 +49,10 @@ class Downloader:
 
     `ca_file` replaces the certificate authorities that `requests` comes with. `allowed_networks` are exempt from the
     check of addresses: for laboratories. `connect_timeout` is for TCP (seconds). With `redirects` in `tolerate` (out
-    of `stir.x5u.TOLERABLE`) three of them at most are followed, each to what `check_x5u` lets pass. Each of `lanes` has
-    so many look-ups of names at a time, `share` of them for one group; `place` says where that of a host belongs.
-    `resolve` takes the place of the system's resolver. Raises `OSError` when `ca_file` cannot be read.
+    of `stir.x5u.TOLERABLE`) three of them at most are followed, each to what `check_x5u` lets pass. `lookups` is how
+    many names are resolved at a time; or, each with so many of them, `lanes`, with `share` for one group, where `place`
+    says to which a host belongs (`io.turns`). `resolve` takes the place of the system's resolver. Raises `OSError` when
+    `ca_file` cannot be read.
     """
 
     def __init__(
@@ -61,16 +62,17 @@ class Downloader:
         allowed_networks: Sequence[Network] = (),
         tolerate: Collection[str] = (),
         connect_timeout: float = 2.0,
+        lookups: int = 16,
         resolve: Resolver = system_addresses,
         accept: str = "*/*",
-        lanes: Sequence[int] = (4,),
+        lanes: Sequence[int] | None = None,
         place: Callable[[str], Place] = lambda host: Place(0, ""),
         share: int | None = None,
     ) -> None:
         self._context = tls_context(str(ca_file or DEFAULT_CA_BUNDLE_PATH))
         self._tolerate = frozenset(tolerate)
         self._headers = {**_HEADERS, "Accept": accept}
-        self._dialer = Dialer(resolve, allowed_networks, connect_timeout, lanes, place, share)
+        self._dialer = Dialer(resolve, allowed_networks, connect_timeout, lanes or (lookups,), place, share)
 
     def get(self, url: str, *, limit: int, timeout: float, schemes: Sequence[str] = HTTPS) -> Download:
         """What is behind `url`, at most `limit` bytes of it, within `timeout` seconds in all: look-up, connection,
