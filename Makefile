@@ -34,6 +34,7 @@ bench:
 	@$(BIN)/python tests/bench/engine.py
 	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/engine.py
 	@$(BIN)/python tests/bench/waiting.py
+	@$(BIN)/python tests/bench/flood.py
 	@$(BIN)/python tests/bench/seen.py
 	@$(BIN)/python tests/bench/lists.py
 

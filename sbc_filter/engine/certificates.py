@@ -9,10 +9,11 @@ from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.trust import TrustStore
 from sbc_filter.stir.x5u import check_x5u
 
-CAPACITY = 20_000  # URLs with an ordinary chain
+CAPACITY = 20_000  # URLs with an ordinary chain, and as many again that failed
 LONGEST = 30 * 86400.0  # seconds
 ORDINARY = 4096  # octets of PEM; what is larger takes the place of several
 AGAIN = 300.0  # seconds after which a chain that was refused is judged again: it may not have begun
+_LONGEST_FAILURE = 3600.0  # seconds; after it, memory is given back
 
 _Known = SigningCertificate | VerificationError
 
@@ -32,6 +33,7 @@ class _Entry:
 class CertificateMemory:
     """What is known of each x5u until the answer that brought it expires.
 
+    Failures have a memory of their own: whoever thinks up URLs pushes out failures of others, and no certificates.
     A chain is validated when it is learnt, and again at the first look-up behind `renew`, or behind the time for
     which the judgement holds; nobody has to be asked for it anew.
     """
@@ -40,7 +42,8 @@ class CertificateMemory:
         """`tolerate`: which URLs may be asked for although they break the rules (see `stir.x5u`)."""
         self.trust = trust
         self.tolerate = frozenset(tolerate)
-        self._known: Memory[str, _Entry] = Memory(capacity, LONGEST)
+        self._certificates: Memory[str, _Entry] = Memory(capacity, LONGEST)
+        self._failures: Memory[str, _Entry] = Memory(capacity, _LONGEST_FAILURE)
         self._generation = 0
 
     def renew(self, trust: TrustStore, tolerate: Collection[str] | None = None) -> None:
@@ -52,7 +55,9 @@ class CertificateMemory:
 
     def lookup(self, x5u: str, now: float) -> _Known | None:
         """The certificate, why there is none, or None when it has to be asked for, and may be."""
-        entry = self._known.get(x5u, now)
+        entry = self._certificates.get(x5u, now)
+        if entry is None:
+            entry = self._failures.get(x5u, now)
         if entry is not None and entry.generation == self._generation and now <= entry.until:
             return entry.known
         try:
@@ -66,11 +71,21 @@ class CertificateMemory:
         return entry.known
 
     def learn(self, x5u: str, answer: Answer, now: float) -> _Known:
-        """Take in what a certificate source answered; a failure is remembered as well."""
+        """Take in what a certificate source answered; a failure is remembered as well, unless it is over already.
+
+        One that comes beside a certificate, of another fetch or of a deadline, does not take its place.
+        """
         known, until = self._judge(answer, now)
         weight = 1 if answer.pem is None else 1 + len(answer.pem) // ORDINARY
-        self._known.put(x5u, _Entry(answer, known, until, self._generation), answer.expires, now, weight)
+        entry = _Entry(answer, known, until, self._generation)
+        if not isinstance(known, VerificationError):
+            self._certificates.put(x5u, entry, answer.expires, now, weight)
+        elif answer.expires > now:
+            self._failures.put(x5u, entry, answer.expires, now, weight)
         return known
+
+    def __len__(self) -> int:
+        return len(self._certificates) + len(self._failures)
 
     def _judge(self, answer: Answer, now: float) -> tuple[_Known, float]:
         """What an answer is worth, and until when that is so if nothing new becomes known."""

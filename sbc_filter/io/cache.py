@@ -1,124 +1,222 @@
-"""Fetched certificates on disk, so that a restart does not fetch them all again (S-089)."""
+"""Fetched certificates kept in memory and on disk, renewed before they end, and used on when their server fails."""
 
-import hashlib
-import json
 import logging
-import os
-import tempfile
+import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Protocol
 
+from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.freshness import LONGEST
-from sbc_filter.io.store import MAX_PEM, CertificateSource
+from sbc_filter.io.diskcache import DiskCache, Entry
+from sbc_filter.io.freshness import leaf_end
+from sbc_filter.io.store import CertificateSource
 
 _LOG = logging.getLogger(__name__)
-_MAX_LABEL = 16 * 1024  # bytes; a URL is bounded by the message it came in
-_KEPT = 0.9  # of the files, when there are too many
+STALE = 72 * 3600.0  # seconds; a web server that fails on a Friday evening is repaired on a Monday
+MAX_FILES = 20_000
+MAX_BYTES = 400 << 20
+_MEMORY = 32 << 20  # bytes of certificates, with what is known of them
+_FAILURES = 4 << 20  # bytes of URLs that failed
+_LONGEST_FAILURE = 300.0  # seconds
+_KEPT = 0.9  # of the memory, when it is full
+_OVERHEAD = 600  # bytes of an object with its keys
+_ROUND, _A_ROUND = 10.0, 40  # seconds between two looks for what is to be renewed, and how much of it at a time
+_AGAIN = 300.0  # seconds for which an expired certificate is believed until it is asked for again
 
 
-class _Entry(NamedTuple):
-    pem: bytes
-    expires: float
+class Web(CertificateSource, Protocol):
+    """What a cache stands in front of."""
+
+    def vouch(self, url: str, /) -> None:
+        """This URL has served a certificate before."""
+
+
+@dataclass(slots=True)
+class _Known:
+    entry: Entry
+    due: float  # when it is to be renewed, if it is in use
+    asked: bool  # was it, since it was fetched?
+    lasting: bool  # has it been renewed?
+    failing: bool = False  # has it failed to be?
 
 
 class CachingSource:
-    """Answers from `directory` what `inner` answered before, until it expires; failures are not kept.
+    """Answers with what `web` answered before, out of memory or out of `directory` (`DiskCache`), until it expires.
 
-    An entry is a line of JSON (URL, expiry, digest of the rest) and the PEM; whatever does not read as
-    such is ignored and replaced. Processes may share the folder: entries are renamed into place. At
-    most about `max_files` are kept, those that expire soonest go first. The folder is made; raises
-    `EnvironmentFault` when it cannot be. A disk that fails later costs the cache, not the answer.
+    What was asked for since it was fetched is fetched again in the background, in the last quarter of its time. Once it
+    has expired the next call waits for a fetch; when that fails, or the fetch in the background did, it is used on for
+    `stale` seconds at most and never beyond the end of the certificate itself, while it goes on being asked for.
+    Failures are remembered in memory alone, and never in place of a certificate.
+
+    All memory is bounded. When it is full, what is new makes room for what is newer; what was renewed once, because it
+    was in use, stays until it ends. A disk that fails costs the cache, not the answer.
     """
 
     def __init__(
         self,
-        inner: CertificateSource,
+        web: Web,
         directory: Path,
         clock: Callable[[], float] = time.time,
-        max_files: int = 20_000,
+        *,
+        stale: float = STALE,
+        max_files: int = MAX_FILES,
+        max_bytes: int = MAX_BYTES,
+        max_memory: int = _MEMORY,
     ) -> None:
-        self._inner = inner
-        self._directory = directory
+        self._web = web
+        self._disk = DiskCache(directory, max_files, max_bytes)
         self._clock = clock
-        self._max_files = max_files
+        self._stale = stale
+        self._max_memory = max_memory
         self._lock = threading.Lock()
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._files = sum(1 for _ in directory.iterdir())
-        except OSError as error:
-            raise EnvironmentFault(f"the certificate cache {directory} cannot be used: {error}") from error
+        self._known: dict[str, _Known] = {}
+        self._memory = 0  # bytes of them
+        self._failures: Memory[str, Answer] = Memory(_FAILURES, _LONGEST_FAILURE)
+        self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
 
     def request(self, url: str, done: Callable[[Answer], None], /) -> None:
-        """Answer from disk, here and now, or else ask the inner source and keep what it has."""
-        known = self._read(url)
+        """Answer at once out of memory or from disk, or else when the web has answered."""
+        self._begin()
+        now = self._clock()
+        with self._lock:
+            failure = self._failures.get(url, now)
+            known = self._find(url, now)
+            if known is not None:
+                known.asked = True
         if known is not None:
-            done(Answer(known.pem, None, known.expires))
+            self._web.vouch(url)
+            if now < known.entry.expires:
+                done(Answer(known.entry.pem, None, known.entry.expires))
+                return
+            if known.failing:
+                done(_stale(known.entry, now))
+                if failure is None:
+                    self._fetch(url, True)
+                return
+        elif failure is not None:
+            done(failure)
             return
+        self._fetch(url, True, done)
 
-        def keep(answer: Answer) -> None:
-            try:
-                if answer.pem is not None:
-                    self._keep(url, _Entry(answer.pem, answer.expires))
-            except OSError as error:
-                _LOG.warning("the certificate of %r cannot be kept in %s: %s", url, self._directory, error)
-            finally:
-                done(answer)
-
-        self._inner.request(url, keep)
+    def renew(self) -> None:
+        """Ask for some of what is in use and soon expires; the thread of this object does so every ten seconds."""
+        now = self._clock()
+        with self._lock:
+            self._forget(now)
+            due = [
+                url
+                for url, known in self._known.items()
+                if known.asked and now >= known.due and self._failures.get(url, now) is None
+            ]
+            due.sort(key=lambda url: self._known[url].due)
+        for url in due[:_A_ROUND]:
+            self._web.vouch(url)
+            self._fetch(url, False)
 
     def close(self) -> None:
-        """Close the inner source."""
-        self._inner.close()
+        """Close what is behind."""
+        self._closed.set()
+        self._web.close()
 
-    def _path(self, url: str) -> Path:
-        return self._directory / f"{hashlib.sha256(url.encode()).hexdigest()}.cached"
+    def _begin(self) -> None:
+        """The thread starts with the first request: what is made before a fork works after it."""
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._keep_renewing, name="certificate-cache", daemon=True)
+                    self._thread.start()
 
-    def _read(self, url: str) -> _Entry | None:
-        try:
-            with self._path(url).open("rb") as file:
-                content = file.read(_MAX_LABEL + MAX_PEM + 1)
-            line, _, pem = content.partition(b"\n")
-            label = json.loads(line)
-            until = float(label["expires"])
-            intact = label["url"] == url and label["sha256"] == hashlib.sha256(pem).hexdigest()
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None
-        now = self._clock()
-        # Beyond what is ever written, the clock was wrong then or is now.
-        return _Entry(pem, until) if intact and now < until <= now + LONGEST else None
-
-    def _keep(self, url: str, entry: _Entry) -> None:
-        with self._lock:
-            # All who waited for one answer come by here; one of them writes.
-            if entry.expires <= self._clock() or self._read(url) == entry:
-                return
-            path = self._path(url)
-            label = {"url": url, "expires": entry.expires, "sha256": hashlib.sha256(entry.pem).hexdigest()}
-            if not path.exists():
-                self._files += 1
-            descriptor, name = tempfile.mkstemp(".new", dir=self._directory)  # mode 0600
+    def _keep_renewing(self) -> None:
+        while not self._closed.wait(_ROUND):
             try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(json.dumps(label).encode() + b"\n" + entry.pem)
-                # The time of the file is its expiry: `_sweep` need not read it.
-                os.utime(name, (entry.expires, entry.expires))
-                os.replace(name, path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
-            if self._files > self._max_files:
-                self._sweep()
+                self.renew()
+            except Exception:
+                _LOG.exception("certificates cannot be renewed")
 
-    def _sweep(self) -> None:
-        """Remove what expires soonest; what a crash left behind has an earlier time than any entry."""
-        with os.scandir(self._directory) as entries:
-            files = sorted((entry.stat(follow_symlinks=False).st_mtime, entry.path) for entry in entries)
-        kept = int(self._max_files * _KEPT)
-        for _, path in files[: max(len(files) - kept, 0)]:
-            Path(path).unlink(missing_ok=True)
-        self._files = min(len(files), kept)
+    def _fetch(self, url: str, asked: bool, done: Callable[[Answer], None] = lambda answer: None) -> None:
+        """`asked`: because a call needs it, not only to renew it."""
+        self._web.request(url, lambda answer: done(self._learn(url, asked, answer)))
+
+    def _learn(self, url: str, asked: bool, answer: Answer) -> Answer:
+        """Take in what the web answered; what to answer with."""
+        now = self._clock()
+        end = leaf_end(answer.pem) if answer.pem is not None else None
+        if answer.pem is not None and end is not None and now < min(answer.expires, end):
+            entry = Entry(answer.pem, min(answer.expires, end), min(answer.expires + self._stale, end))
+            with self._lock:
+                known = self._find(url, now)
+                news = known is None or known.entry != entry  # all who waited for one answer come by here
+                if news:
+                    self._put(url, _Known(entry, _due(entry, now), asked, known is not None), now)
+            if news:
+                self._write(url, entry, now, known is not None)
+            return answer._replace(expires=entry.expires)
+        with self._lock:
+            if answer.expires > now:
+                weight = len(url) + len(answer.pem or b"") + _OVERHEAD
+                self._failures.put(url, answer, answer.expires, now, weight)
+            known = self._find(url, now)
+            if known is None:
+                return answer
+            known.failing = True
+        return _stale(known.entry, now)
+
+    def _write(self, url: str, entry: Entry, now: float, lasting: bool) -> None:
+        try:
+            self._disk.write(url, entry, now, lasting=lasting)
+        except OSError as error:
+            _LOG.warning("the certificate of %r cannot be kept on disk: %s", url, error)
+
+    # The rest with the lock held.
+
+    def _find(self, url: str, now: float) -> _Known | None:
+        """What is known of a URL and of any use still."""
+        known = self._known.get(url)
+        if known is not None:
+            return known if known.entry.is_of_use(now) else None
+        entry = self._disk.read(url, now)
+        if entry is None:
+            return None
+        known = _Known(entry, _due(entry, now), True, False)
+        self._put(url, known, now)
+        return known
+
+    def _put(self, url: str, known: _Known, now: float) -> None:
+        size = _size(url, known)
+        before = self._known.get(url)
+        if before is None and self._memory + size > self._max_memory:
+            self._forget(now)
+            self._make_room()
+            if self._memory + size > self._max_memory:
+                return
+        self._memory += size - (_size(url, before) if before is not None else 0)
+        self._known[url] = known
+
+    def _forget(self, now: float) -> None:
+        for url in [url for url, known in self._known.items() if not known.entry.is_of_use(now)]:
+            self._memory -= _size(url, self._known.pop(url))
+
+    def _make_room(self) -> None:
+        for url in [url for url, known in self._known.items() if not known.lasting]:  # the oldest first
+            if self._memory <= self._max_memory * _KEPT:
+                return
+            self._memory -= _size(url, self._known.pop(url))
+
+
+def _size(url: str, known: _Known) -> int:
+    return len(url) + len(known.entry.pem) + _OVERHEAD
+
+
+def _due(entry: Entry, now: float) -> float:
+    """In the last quarter of its time, not when those are that came with it."""
+    return entry.expires - max(entry.expires - now, 0.0) * random.uniform(0.1, 0.25)  # noqa: S311
+
+
+def _stale(entry: Entry, now: float) -> Answer:
+    """Until it expires or, past that, for a while: the server may be back."""
+    return Answer(entry.pem, None, entry.expires if now < entry.expires else min(now + _AGAIN, entry.ends))

@@ -21,6 +21,7 @@ from sbc_filter.errors import Detail
 from sbc_filter.io.addresses import Network, is_permitted
 from sbc_filter.io.single import Single
 from sbc_filter.io.store import FetchError
+from sbc_filter.io.turns import Place
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -37,15 +38,32 @@ def system_addresses(host: str) -> Sequence[str]:
 
 
 class Dialer:
-    """Resolves, checks, connects. `close` ends its look-ups."""
+    """Resolves, checks, connects. `close` ends its look-ups.
 
-    def __init__(self, resolve: Resolver, allowed: Sequence[Network], connect_timeout: float, workers: int) -> None:
+    Each of `lanes` has so many look-ups at a time; `place` says where that of a host waits.
+    """
+
+    def __init__(
+        self,
+        resolve: Resolver,
+        allowed: Sequence[Network],
+        connect_timeout: float,
+        lanes: Sequence[int],
+        place: Callable[[str], Place] = lambda host: Place(0, ""),
+        share: int | None = None,
+    ) -> None:
         self._resolve = resolve
         self._allowed = tuple(allowed)
         self._connect_timeout = connect_timeout
         # In threads of their own: nothing can interrupt a look-up, but one need not wait for it.
         self._lookups: Single[Sequence[str] | Detail] = Single(
-            self._look_up, lambda detail: detail, name="certificate-dns", workers=workers
+            self._look_up,
+            lambda detail: detail,
+            name="certificate-dns",
+            workers=sum(lanes),
+            lanes=lanes,
+            place=place,
+            share=share,
         )
 
     def dial(self, host: str, port: int, deadline: float) -> socket.socket:

@@ -5,7 +5,7 @@ of a stranger's, to be judged as the first one was.
 """
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urljoin
@@ -19,6 +19,7 @@ from sbc_filter.errors import Detail, VerificationError
 from sbc_filter.io.addresses import Network
 from sbc_filter.io.dial import Dialer, PinnedAdapter, Resolver, system_addresses, tls_context
 from sbc_filter.io.store import FetchError
+from sbc_filter.io.turns import Place
 from sbc_filter.stir.x5u import REDIRECTS, check_x5u
 
 HTTPS = ("https://",)
@@ -49,7 +50,8 @@ class Downloader:
     `ca_file` replaces the certificate authorities that `requests` comes with. `allowed_networks` are exempt from the
     check of addresses: for laboratories. `connect_timeout` is for TCP (seconds). With `redirects` in `tolerate` (out
     of `stir.x5u.TOLERABLE`) three of them at most are followed, each to what `check_x5u` lets pass. `lookups` is how
-    many names are resolved at a time. `resolve` takes the place of the system's resolver. Raises `OSError` when
+    many names are resolved at a time; or, each with so many of them, `lanes`, with `share` for one group, where `place`
+    says to which a host belongs (`io.turns`). `resolve` takes the place of the system's resolver. Raises `OSError` when
     `ca_file` cannot be read.
     """
 
@@ -63,11 +65,14 @@ class Downloader:
         lookups: int = 16,
         resolve: Resolver = system_addresses,
         accept: str = "*/*",
+        lanes: Sequence[int] | None = None,
+        place: Callable[[str], Place] = lambda host: Place(0, ""),
+        share: int | None = None,
     ) -> None:
         self._context = tls_context(str(ca_file or DEFAULT_CA_BUNDLE_PATH))
         self._tolerate = frozenset(tolerate)
         self._headers = {**_HEADERS, "Accept": accept}
-        self._dialer = Dialer(resolve, allowed_networks, connect_timeout, lookups)
+        self._dialer = Dialer(resolve, allowed_networks, connect_timeout, lanes or (lookups,), place, share)
 
     def get(self, url: str, *, limit: int, timeout: float, schemes: Sequence[str] = HTTPS) -> Download:
         """What is behind `url`, at most `limit` bytes of it, within `timeout` seconds in all: look-up, connection,

@@ -1,40 +1,56 @@
-"""Fetches certificates over HTTPS (RFC 8224 §6.2 step 3; S-066, S-088, S-089).
+"""Fetches certificates over HTTPS (RFC 8224 §6.2 step 3; S-066, S-088, S-089), however many URLs strangers think up.
 
-The URL comes out of a message from anybody, and so may whatever answers there: addresses are
-checked (`dial`), and time, size and encoding of the answer are bounded. A redirect is another URL
-of a stranger's, to be judged as the first one was.
+`download` bounds one fetch; here all of them together are bounded, in a way that keeps those apart who have served
+certificates before: what a flood of new names asks for is fetched slowly or not at all, and delays nobody else.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+from cachetools import LRUCache
+
 from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import Detail
 from sbc_filter.io.addresses import Network
 from sbc_filter.io.dial import Resolver, system_addresses
+from sbc_filter.io.domains import domain_of, registered
 from sbc_filter.io.download import HTTP_TOO, HTTPS, Downloader
-from sbc_filter.io.freshness import expires
+from sbc_filter.io.freshness import expires, leaf_end
+from sbc_filter.io.kernelqueue import is_power_of_two
+from sbc_filter.io.limits import Buckets
 from sbc_filter.io.single import Single
 from sbc_filter.io.store import MAX_PEM, PASSING, FetchError
+from sbc_filter.io.turns import Place
 from sbc_filter.stir.x5u import HTTP
 
 _LOG = logging.getLogger(__name__)
 _LASTING = 300.0  # seconds for which a failure is remembered that will still be there
+_BURST = 10.0  # seconds' worth of fetches that may begin at once
+_SHARE = 4  # fetches of one domain, and look-ups of its names, at a time in each lane
+_REMEMBERED = 20_000  # domains and URLs that have served certificates
+_KNOWN, _STRANGE = 0, 1  # the lanes: each has half of the workers
+_SLOW = (Detail.FETCH_TIMEOUT, Detail.FETCH_DNS, Detail.FETCH_TOO_LARGE)  # what keeps a worker busy
 
 
 class Fetcher:
     """A `CertificateSource` that asks the web, with one GET a URL at a time and `workers` in all.
 
-    `ca_file` replaces the certificate authorities that `requests` comes with. `connect_timeout` is
-    for TCP; `total_timeout` covers look-up, connection, TLS, headers and body (seconds; a look-up that
-    takes all of it is FETCH_DNS). `allowed_networks` are exempt from the check of addresses: for
-    laboratories. `tolerate` (out of `stir.x5u.TOLERABLE`): `x5u-http` speaks plain http, `redirects` follows three
-    of them at most, each to what `check_x5u` lets pass, all before the one deadline. The first URL is taken as it
-    is, but for its scheme: `CertificateMemory` has judged it. `resolve` takes the place of the system's resolver.
+    `connect_timeout` is for TCP; `total_timeout` covers look-up, connection, TLS, headers and body (seconds; a look-up
+    that takes all of it is FETCH_DNS). `ca_file`, `allowed_networks` and `tolerate` (out of `stir.x5u.TOLERABLE`) are
+    those of `Downloader`; `x5u-http` speaks plain http. The first URL is taken as it is, but for its scheme:
+    `CertificateMemory` has judged it.
 
-    A certificate holds for as long as HTTP says, a day at least; a failure for 30 seconds, or for 300
-    when it is of a kind that stays. Raises `OSError` when `ca_file` cannot be read.
+    `rate` fetches a second, and ten times that at once after a pause, are for domains that have not served a
+    certificate lately; none has more than half of it, whether it is new or known. Beyond that: FETCH_REFUSED. A domain
+    (`domains`) is known by its last certificate, or by `vouch`, until it keeps a worker waiting in vain. A URL that was
+    vouched for is within the limits always: whoever thinks up others of the same domain does not keep it from renewal.
+
+    A certificate holds for as long as HTTP says, a day at least, but not beyond its own end; a failure, and a body
+    that is no certificate, for 300 seconds, or for 30 when it may be over soon. Raises `OSError` when `ca_file` cannot
+    be read. `clock` gives POSIX seconds, `timer` those of a clock that nobody sets.
     """
 
     def __init__(
@@ -45,28 +61,45 @@ class Fetcher:
         tolerate: Collection[str] = (),
         connect_timeout: float = 2.0,
         total_timeout: float = 2.0,
-        workers: int = 16,
+        workers: int = 32,
         backlog: int = 1000,
+        rate: float = 10.0,
         resolve: Resolver = system_addresses,
         clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._schemes = HTTP_TOO if HTTP in tolerate else HTTPS
+        self._total_timeout = total_timeout
+        self._clock = clock
+        self._timer = timer
+        self._rate = rate
+        self._strangers, self._domain_rates = Buckets(rate, _BURST), Buckets(rate / 2, _BURST)
+        self._refused = 0
+        self._lock = threading.Lock()
+        # Domains that have served certificates, False of those that have failed since; and URLs.
+        self._domains: LRUCache[str, bool] = LRUCache(_REMEMBERED)
+        self._vouched: LRUCache[str, bool] = LRUCache(_REMEMBERED)
+        lanes = (max(workers // 2, 1), max(workers - workers // 2, 1))
         self._web = Downloader(
             ca_file=ca_file,
             allowed_networks=allowed_networks,
             tolerate=tolerate,
             connect_timeout=connect_timeout,
-            lookups=workers,
             resolve=resolve,
             accept="application/pem-certificate-chain, */*;q=0.5",
+            lanes=lanes,
+            place=lambda host: self._place(registered(host)),
+            share=_SHARE,
         )
-        self._schemes = HTTP_TOO if HTTP in tolerate else HTTPS
-        self._total_timeout = total_timeout
-        self._clock = clock
         self._single: Single[Answer] = Single(
             self._answer,
             lambda detail: Answer(None, detail, clock()),  # the URL is not to blame: nothing to remember
             name="certificate-fetch",
-            workers=workers,
+            workers=sum(lanes),
+            lanes=lanes,
+            place=lambda url: self._place(domain_of(url)),
+            share=_SHARE,
+            admit=self._admit,
             backlog=backlog,
             patience=total_timeout,
         )
@@ -75,16 +108,60 @@ class Fetcher:
         """Have `url` fetched."""
         self._single.request(url, done)
 
+    def vouch(self, url: str, /) -> None:
+        """This URL has served a certificate before, perhaps to an earlier process.
+
+        Its domain is known by that, unless it has failed since.
+        """
+        with self._lock:
+            self._vouched[url] = True
+            self._domains.setdefault(domain_of(url), True)
+
     def close(self) -> None:
         """Refuse what is under way; its connections end by themselves, at their deadlines."""
         self._single.close()
         self._web.close()
+
+    def _place(self, domain: str) -> Place:
+        with self._lock:
+            return Place(_KNOWN if self._domains.get(domain) else _STRANGE, domain)
+
+    def _admit(self, url: str) -> bool:
+        """Whether the limits let a new fetch begin."""
+        with self._lock:
+            if url in self._vouched:
+                return True
+        lane, domain = self._place(domain_of(url))
+        now = self._timer()
+        if self._domain_rates.has(domain, now) and (lane == _KNOWN or self._strangers.has("", now)):
+            self._domain_rates.take(domain, now)
+            if lane == _STRANGE:
+                self._strangers.take("", now)
+            return True
+        self._refused += 1
+        if is_power_of_two(self._refused):
+            _LOG.warning(
+                "%d fetches refused so far, the last of %r: more than `fetch_rate` = %g a second were asked for",
+                *(self._refused, url, self._rate),
+            )
+        return False
 
     def _answer(self, url: str) -> Answer:
         try:
             pem, headers = self._web.get(url, limit=MAX_PEM, timeout=self._total_timeout, schemes=self._schemes)
         except FetchError as error:
             _LOG.info("%r: %s: %s", url, error.detail, error)
+            if error.detail in _SLOW:
+                self._demote(domain_of(url))
             return Answer(None, error.detail, self._clock() + (PASSING if error.passing else _LASTING))
-        now = self._clock()
-        return Answer(pem, None, expires(headers, now))
+        now, end = self._clock(), leaf_end(pem)
+        if end is None or end <= now:  # whoever asked for it will say what is wrong with it
+            return Answer(pem, None, now + _LASTING)
+        with self._lock:
+            self._domains[domain_of(url)] = True
+        return Answer(pem, None, min(expires(headers, now), end))
+
+    def _demote(self, domain: str) -> None:
+        with self._lock:
+            if domain in self._domains:  # strangers are not remembered: they would push out who is known
+                self._domains[domain] = False

@@ -1,11 +1,15 @@
-"""How long a fetched certificate is good for (RFC 9111 §4.2.1, with the floor of S-089)."""
+"""How long a fetched certificate is good for (RFC 9111 §4.2.1, with the floor of S-089), and how long at most."""
 
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+from sbc_filter.errors import CertificateDeviation, CertificateError
+from sbc_filter.stir.certificate import HOSTILE, parse_certificates
+
 SHORTEST = 24 * 3600.0  # seconds; certificates change seldom and calls do not wait for fetches
 LONGEST = 30 * 24 * 3600.0  # seconds
+_ANY_FORM = frozenset({CertificateDeviation.DER_BODY})
 
 _UNCACHED = re.compile(r"(?:^|[,\s])(?:no-store|no-cache|private)(?:$|[,\s=])", re.IGNORECASE)
 _SHARED = re.compile(r'(?:^|[,\s])s-maxage\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
@@ -19,6 +23,19 @@ def expires(headers: Mapping[str, str], now: float) -> float:
     `SHORTEST` all mean `SHORTEST`; never more than `LONGEST`.
     """
     return now + min(max(_lifetime(headers, now), SHORTEST), LONGEST)
+
+
+def leaf_end(pem: bytes) -> float | None:
+    """When the signing certificate in `pem` ends by itself (POSIX seconds); None when none can be read.
+
+    Nothing else is judged, least of all whether anybody should believe it.
+    """
+    try:
+        certificates = parse_certificates(pem, tolerate=_ANY_FORM)
+        leaf = next((each for each in certificates if not each.is_ca()), certificates[0])
+        return leaf.parsed.not_valid_after_utc.timestamp()
+    except (CertificateError, *HOSTILE):
+        return None
 
 
 def _lifetime(headers: Mapping[str, str], now: float) -> float:

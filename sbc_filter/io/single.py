@@ -3,11 +3,11 @@
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from sbc_filter.errors import Detail
+from sbc_filter.io.turns import Place, Turns
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,6 +22,10 @@ class Single(Generic[A]):
     for a job that waited longer than `patience` seconds, so that a burst of slow jobs delays the
     ones behind it by no more than that.
 
+    `place` says where a job waits, as in `Turns`: `lanes` are how many of the workers each lane may have, `share` is
+    for each group. Without them all keys are one group, and first come is first served. `admit` is asked before a job
+    is begun, one thread at a time, and with False it is refused.
+
     Threads start when they are needed, so an object made before a fork works after it. They are
     daemons: a job that hangs in the C library does not keep the program from ending.
     """
@@ -35,6 +39,10 @@ class Single(Generic[A]):
         workers: int,
         backlog: int = 1000,
         patience: float = 5.0,
+        place: Callable[[str], Place] = lambda key: Place(0, ""),
+        lanes: Sequence[int] | None = None,
+        share: int | None = None,
+        admit: Callable[[str], bool] = lambda key: True,
     ) -> None:
         self._job = work
         self._failure = failure
@@ -44,7 +52,9 @@ class Single(Generic[A]):
         self._patience = patience
         self._change = threading.Condition()
         self._callers: dict[str, list[Callable[[A], None]]] = {}  # of jobs that wait or run
-        self._queue: deque[tuple[str, float]] = deque()
+        self._place = place
+        self._admit = admit
+        self._queue: Turns[tuple[str, float]] = Turns(lanes or (workers,), share or workers)
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._closed = False
@@ -56,9 +66,10 @@ class Single(Generic[A]):
             if callers is not None:
                 callers.append(done)
                 return
-            if not self._closed and len(self._queue) < self._backlog and self._staffed():
+            room = not self._closed and len(self._queue) < self._backlog
+            if room and self._admit(key) and self._staffed():
                 self._callers[key] = [done]
-                self._queue.append((key, time.monotonic()))
+                self._queue.put(self._place(key), (key, time.monotonic()))
                 self._change.notify()
                 return
         done(self._failure(Detail.FETCH_REFUSED))
@@ -90,8 +101,9 @@ class Single(Generic[A]):
         return bool(self._threads)
 
     def _work(self) -> None:
-        while (taken := self._take()) is not None:
-            key, since = taken
+        finished: Place | None = None  # of the job that this thread has done last
+        while (taken := self._take(finished)) is not None:
+            finished, (key, since) = taken
             if time.monotonic() - since > self._patience:
                 self._answer(key, self._failure(Detail.FETCH_TIMEOUT))
                 continue
@@ -102,12 +114,21 @@ class Single(Generic[A]):
                 answer = self._failure(Detail.FETCH_REFUSED)
             self._answer(key, answer)
 
-    def _take(self) -> tuple[str, float] | None:
+    def _take(self, finished: Place | None) -> tuple[Place, tuple[str, float]] | None:
         with self._change:
+            if finished is not None:
+                # Nobody else has to be woken: what had to wait for this job's end this thread can do itself.
+                self._queue.done(finished)
             self._idle += 1
-            self._change.wait_for(lambda: self._queue or self._closed)
-            self._idle -= 1
-            return self._queue.popleft() if self._queue else None
+            try:
+                while not self._closed:
+                    taken = self._queue.take()
+                    if taken is not None:
+                        return taken
+                    self._change.wait()
+                return None
+            finally:
+                self._idle -= 1
 
     def _answer(self, key: str, answer: A) -> None:
         with self._change:

@@ -76,6 +76,9 @@ class CertificateSettings:
     tolerate: frozenset[str] = frozenset()
     socket: Path | None = None
     warm: Path | None = None
+    fetch_rate: int = 10  # a second
+    stale_hours: int = 72
+    cache_mib: int = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +309,9 @@ def _certificates(table: Table, folder: Path) -> CertificateSettings:
         table.choices("tolerate", x5u.TOLERABLE) or default.tolerate,
         _path(table, "socket", folder),
         _path(table, "warm", folder),
+        table.integer("fetch_rate", default.fetch_rate, 1, 1000),
+        table.integer("stale_hours", default.stale_hours, 0, 720),
+        table.integer("cache_mib", default.cache_mib, 1, 1 << 20),
     )
     table.close()
     return settings

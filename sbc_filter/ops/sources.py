@@ -47,9 +47,11 @@ def certificate_source(
             ca_file=settings.web_ca,
             allowed_networks=settings.allowed_networks,
             tolerate=settings.tolerate,
+            rate=settings.fetch_rate,
             clock=clock,
         )
-        sources.append(CachingSource(fetcher, settings.cache, clock))
+        stale, size = settings.stale_hours * 3600.0, settings.cache_mib << 20
+        sources.append(CachingSource(fetcher, settings.cache, clock, stale=stale, max_bytes=size))
     if not sources:
         return RefusingSource(clock)
     return sources[0] if len(sources) == 1 else FirstOf(sources, clock)

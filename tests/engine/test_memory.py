@@ -2,8 +2,14 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.calls import LAB, NOW, TRUST
 
+from sbc_filter.engine.certificates import CAPACITY, CertificateMemory
 from sbc_filter.engine.memory import Memory
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import Detail, VerificationError
+from sbc_filter.ops.pki import X5U
+from sbc_filter.stir.certificate import SigningCertificate
 
 
 def test_it_keeps_until_the_end_and_not_longer() -> None:
@@ -46,3 +52,27 @@ def test_it_never_gives_anything_but_the_last_value_put(steps: list[tuple[int, i
         last[key] = value, now + 32
         assert memory.get(key, now) == value
         assert len(memory) <= 17
+
+
+def test_failures_push_out_no_certificate() -> None:
+    """Ten minutes of 10,000 URLs each, and a signer of whom there was no call meanwhile."""
+    certificates = CertificateMemory(TRUST)
+    certificates.learn(X5U, Answer(LAB.chain, None, NOW + 86400), NOW)
+    for number in range(100_000):
+        now = NOW + number * 0.006
+        certificates.learn(f"https://evil.example/{number}", Answer(None, Detail.FETCH_DNS, now + 300), now)
+    assert isinstance(certificates.lookup(X5U, NOW + 600), SigningCertificate)
+    assert isinstance(certificates.lookup("https://evil.example/99999", NOW + 600), VerificationError)
+    assert certificates.lookup("https://evil.example/1", NOW + 600) is None
+    assert len(certificates) <= CAPACITY + 2
+
+
+def test_a_failure_does_not_take_the_place_of_a_certificate() -> None:
+    """As when another fetch of the same URL was cut off; it counts once the certificate has expired."""
+    certificates = CertificateMemory(TRUST)
+    certificates.learn(X5U, Answer(LAB.chain, None, NOW + 60), NOW)
+    late = certificates.learn(X5U, Answer(None, Detail.FETCH_TIMEOUT, NOW + 90), NOW)
+    assert isinstance(late, VerificationError)
+    assert isinstance(certificates.lookup(X5U, NOW + 59), SigningCertificate)
+    assert isinstance(certificates.lookup(X5U, NOW + 60), VerificationError)
+    assert certificates.lookup(X5U, NOW + 90) is None

@@ -1,19 +1,24 @@
-import os
-import stat
+import tempfile
 import threading
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.calls import LAB, MAKER, NOW, VERIFY, arriving, identity, invite, make_engine
 
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import Detail, EnvironmentFault
 from sbc_filter.io.cache import CachingSource
+from sbc_filter.ops.pki import X5U, Maker, pem
 
 URL = "https://certs.example.org/acme.pem"
-PEM = b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
-DAY = 24 * 3600.0
-NOW = 1_700_000_000.0
+HOUR = 3600.0
+DAY = 24 * HOUR
+PEM = LAB.chain
+NEWER = pem(MAKER.leaf(LAB.issuing).certificate)  # the same, renewed
 
 
 class Inner:
@@ -22,14 +27,34 @@ class Inner:
     def __init__(self) -> None:
         self.answer = Answer(PEM, None, NOW + DAY)
         self.asked: list[str] = []
+        self.vouched: list[str] = []
         self.closed = False
 
     def request(self, url: str, done: Callable[[Answer], None], /) -> None:
         self.asked.append(url)
         done(self.answer)
 
+    def vouch(self, url: str, /) -> None:
+        self.vouched.append(url)
+
     def close(self) -> None:
         self.closed = True
+
+
+class Slow(Inner):
+    """A source that answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Callable[[Answer], None]] = []
+
+    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+        self.waiting.append(done)
+
+    def tell(self, answer: Answer) -> None:
+        for done in self.waiting:
+            done(answer)
+        self.waiting.clear()
 
 
 class Clock:
@@ -62,12 +87,14 @@ def ask(source: CachingSource, url: str = URL) -> Answer:
     return answer
 
 
-def only(folder: Path) -> Path:
-    (path,) = folder.iterdir()
-    return path
+def failing(clock: Clock, detail: Detail = Detail.FETCH_CONNECT) -> Answer:
+    return Answer(None, detail, clock.now + 30)
 
 
-def test_answers_from_disk_until_it_expires(inner: Inner, clock: Clock, folder: Path) -> None:
+# What is fresh
+
+
+def test_answers_until_it_expires(inner: Inner, clock: Clock, folder: Path) -> None:
     source = CachingSource(inner, folder, clock)
     assert ask(source) == inner.answer
     assert ask(source) == inner.answer
@@ -76,7 +103,7 @@ def test_answers_from_disk_until_it_expires(inner: Inner, clock: Clock, folder: 
     assert ask(CachingSource(inner, folder, clock)) == inner.answer  # after a restart
     assert inner.asked == [URL]
     clock.now = NOW + DAY
-    inner.answer = Answer(PEM + b"new", None, clock.now + DAY)
+    inner.answer = Answer(NEWER, None, clock.now + DAY)
     assert ask(source) == inner.answer
     assert ask(source) == inner.answer
     assert inner.asked == [URL, URL]
@@ -91,53 +118,14 @@ def test_another_url_is_another_entry(inner: Inner, clock: Clock, folder: Path) 
     assert inner.asked == [URL, URL + "x"]
 
 
-def test_failures_and_what_is_already_over_are_not_kept(inner: Inner, clock: Clock, folder: Path) -> None:
+def test_a_certificate_holds_no_longer_than_itself(inner: Inner, clock: Clock, folder: Path) -> None:
+    short = pem(Maker(NOW, "short").leaf(LAB.issuing, days=2).certificate)  # from an hour ago
+    inner.answer = Answer(short, None, NOW + 3 * DAY)
     source = CachingSource(inner, folder, clock)
-    for inner.answer in (Answer(None, Detail.FETCH_TIMEOUT, NOW + 30), Answer(PEM, None, NOW)):
-        assert ask(source) == inner.answer
-    assert list(folder.iterdir()) == []
-
-
-def test_modes(inner: Inner, clock: Clock, folder: Path) -> None:
-    mask = os.umask(0)
-    try:
-        ask(CachingSource(inner, folder, clock))
-    finally:
-        os.umask(mask)
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert stat.S_IMODE(only(folder).stat().st_mode) == 0o600
-
-
-@pytest.mark.parametrize(
-    "corrupt",
-    [
-        lambda content: b"",
-        lambda content: content[:-1],
-        lambda content: content + b"x",
-        lambda content: content.split(b"\n", 1)[1],
-        lambda content: content.replace(b"AA==", b"BB=="),
-        lambda content: content.replace(b"acme", b"evil"),
-        lambda content: content.replace(b'"expires": 1', b'"expires": 9'),
-        lambda content: content.replace(b'"expires": 1', b'"expires": NaN, "x": 1'),
-        lambda content: content.replace(b'"expires"', b'"expired"'),
-        lambda content: b"[" * 10_000 + content,
-        lambda content: b"[]\n" + content,
-        lambda content: b"\xff\xfe" + content,
-        lambda content: content + bytes(1 << 20),
-    ],
-)
-def test_corrupt_entries_are_ignored_and_replaced(
-    inner: Inner, clock: Clock, folder: Path, corrupt: Callable[[bytes], bytes]
-) -> None:
-    source = CachingSource(inner, folder, clock)
-    ask(source)
-    good = only(folder).read_bytes()
-    bad = corrupt(good)
-    assert bad != good
-    only(folder).write_bytes(bad)
-    assert ask(source) == inner.answer
-    assert inner.asked == [URL, URL]
-    assert only(folder).read_bytes() == good
+    assert ask(source) == Answer(short, None, NOW + 2 * DAY - HOUR)
+    clock.now, inner.answer = NOW + 2 * DAY - HOUR, failing(clock)
+    assert ask(source).pem is None
+    assert ask(CachingSource(inner, folder, clock)).pem is None
 
 
 def test_an_entry_from_a_clock_that_was_wrong_is_ignored(inner: Inner, clock: Clock, folder: Path) -> None:
@@ -145,23 +133,223 @@ def test_an_entry_from_a_clock_that_was_wrong_is_ignored(inner: Inner, clock: Cl
     ask(source)
     clock.now = NOW - 100 * DAY
     ask(source)
+    ask(CachingSource(inner, folder, clock))
+    assert inner.asked == [URL, URL, URL]
+
+
+# What failed
+
+
+def test_failures_are_remembered_in_memory(inner: Inner, clock: Clock, folder: Path) -> None:
+    source = CachingSource(inner, folder, clock)
+    inner.answer = failing(clock)
+    assert [ask(source), ask(source)] == [inner.answer, inner.answer]
+    assert inner.asked == [URL]
+    clock.now += 30
+    inner.answer = Answer(PEM, None, NOW + DAY)
+    assert ask(source) == inner.answer
+
+
+def test_what_is_over_at_once_is_not_remembered(inner: Inner, clock: Clock, folder: Path) -> None:
+    """So a fetch that the limits refused: the URL is not to blame."""
+    source = CachingSource(inner, folder, clock)
+    for inner.answer in (Answer(None, Detail.FETCH_REFUSED, NOW), Answer(PEM, None, NOW)):
+        assert ask(source) == inner.answer
     assert inner.asked == [URL, URL]
+    assert list(folder.iterdir()) == []
 
 
-def test_the_folder_is_bounded(inner: Inner, clock: Clock, folder: Path) -> None:
-    source = CachingSource(inner, folder, clock, max_files=20)
-    (folder / "left-by-a-crash.new").touch()
-    os.utime(folder / "left-by-a-crash.new", (NOW, NOW))
-    for number in range(100):
-        inner.answer = Answer(PEM, None, NOW + 2 * DAY - number)
-        ask(source, f"{URL}{number}")
-        assert len(list(folder.iterdir())) <= 21
-    assert not (folder / "left-by-a-crash.new").exists()
+@pytest.mark.parametrize(
+    "body", [b"<html>Down for maintenance</html>", b"", bytes(65536), PEM.replace(b"MII", b"MIJ", 1)]
+)
+def test_what_is_no_certificate_is_passed_on_and_not_kept(
+    inner: Inner, clock: Clock, folder: Path, body: bytes
+) -> None:
+    source = CachingSource(inner, folder, clock)
+    inner.answer = Answer(body, None, NOW + 300)
+    assert [ask(source), ask(source)] == [inner.answer, inner.answer]
+    assert inner.asked == [URL]
+    assert list(folder.iterdir()) == []
+
+
+def test_memory_of_failures_is_bounded(inner: Inner, clock: Clock, folder: Path) -> None:
+    source = CachingSource(inner, folder, clock)
+    inner.answer = failing(clock)
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            ask(source, f"{URL}{number:01900}")
+            inner.asked.clear()
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20  # the peak, of 40 MB of URLs
+    finally:
+        tracemalloc.stop()
+
+
+# What its server no longer gives
+
+
+def test_it_is_used_on_while_the_server_fails_but_not_for_ever(inner: Inner, clock: Clock, folder: Path) -> None:
+    source = CachingSource(inner, folder, clock, stale=2 * DAY)
+    ask(source)
+    for clock.now in (NOW + DAY, NOW + 2 * DAY, NOW + 3 * DAY - 1):
+        inner.answer = failing(clock)
+        assert ask(source) == Answer(PEM, None, min(clock.now + 300, NOW + 3 * DAY))
+    clock.now = NOW + 3 * DAY + 30
+    inner.answer = failing(clock)
+    assert ask(source) == inner.answer
+
+
+def test_a_page_in_place_of_a_certificate_is_a_failure_too(inner: Inner, clock: Clock, folder: Path) -> None:
+    source = CachingSource(inner, folder, clock)
+    ask(source)
+    clock.now, inner.answer = NOW + DAY, Answer(b"<html>", None, NOW + DAY + 300)
+    assert ask(source).pem == PEM
+
+
+def test_no_call_waits_for_a_server_that_is_known_to_fail(clock: Clock, folder: Path) -> None:
+    """The one that is asked first waits; those that come later are answered at once, and it is asked beside them."""
+    web = Slow()
+    source = CachingSource(web, folder, clock)
+    answers: list[Answer] = []
+    source.request(URL, answers.append)
+    web.tell(Answer(PEM, None, NOW + DAY))
+    clock.now = NOW + DAY
+    source.request(URL, answers.append)
+    assert len(answers) == 1
+    web.tell(failing(clock))
+    assert [answer.pem for answer in answers] == [PEM, PEM]
+    clock.now += 31
+    source.request(URL, answers.append)
+    assert len(answers) == 3
+    assert len(web.waiting) == 1  # in the background
+    web.tell(Answer(NEWER, None, clock.now + DAY))
+    source.request(URL, answers.append)
+    assert [answer.pem for answer in answers] == [PEM, PEM, PEM, NEWER]
+
+
+def test_without_the_network_after_a_restart(inner: Inner, clock: Clock, folder: Path) -> None:
+    ask(CachingSource(inner, folder, clock))
     inner.asked.clear()
+    clock.now += DAY / 2
+    source = CachingSource(inner, folder, clock)
+    inner.answer = failing(clock)
+    assert ask(source) == Answer(PEM, None, NOW + DAY)
+    assert inner.asked == []
+    assert inner.vouched == [URL]  # so that its domain is no stranger
+    clock.now = NOW + DAY + HOUR
+    inner.answer = failing(clock)
+    assert ask(CachingSource(inner, folder, clock)).pem == PEM
+
+
+@given(data=st.data())
+def test_a_damaged_file_is_never_a_certificate(data: st.DataObject) -> None:
+    """Through the engine, without the network: passed by what was written, or not at all."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, inner, clock = Path(name), Inner(), Clock()
+        ask(CachingSource(inner, folder, clock), X5U)
+        (path,) = folder.iterdir()
+        good = path.read_bytes()
+        bad = bytearray(good)
+        for place in data.draw(st.lists(st.integers(0, 8 * len(good) - 1), max_size=3)):
+            bad[place // 8] ^= 1 << place % 8
+        path.write_bytes(bad[: data.draw(st.sampled_from([len(good), len(good) - 1, len(good) // 2, 0]))])
+        inner.answer = failing(clock)
+        engine = make_engine(VERIFY, known=False)
+        need = engine.process(arriving(invite(identity())), NOW)
+        assert isinstance(need, Need)
+        verdict = engine.resume(need.id, ask(CachingSource(inner, folder, clock), X5U), NOW)
+        assert isinstance(verdict, Verdict)
+        assert verdict.record is not None
+        assert verdict.record.outcome == ("passed" if path.read_bytes() == good else "unfetchable")
+
+
+# What is renewed in time
+
+
+def test_what_is_in_use_is_renewed_in_the_background(inner: Inner, clock: Clock, folder: Path) -> None:
+    source = CachingSource(inner, folder, clock)
+    ask(source)
+    clock.now = NOW + 0.74 * DAY
+    source.renew()
+    assert inner.asked == [URL]
+    clock.now, inner.answer = NOW + 0.91 * DAY, Answer(NEWER, None, NOW + 1.91 * DAY)
+    source.renew()
+    assert inner.asked == [URL, URL]
+    assert ask(source) == inner.answer
+    assert ask(CachingSource(inner, folder, clock)) == inner.answer
+    clock.now = NOW + 1.9 * DAY
+    source.renew()
+    assert inner.asked == [URL, URL, URL]  # it was asked for
+    clock.now = NOW + 1.905 * DAY
+    source.renew()
+    assert inner.asked[3:] == [URL]  # the same answer came, which is about to expire
+    inner.answer = Answer(NEWER, None, NOW + 3 * DAY)
+    source.renew()
+    clock.now = NOW + 2.99 * DAY
+    inner.asked.clear()
+    source.renew()
+    assert inner.asked == []  # nobody has asked for it since
+
+
+def test_a_renewal_that_fails_leaves_the_certificate_and_is_tried_again(
+    inner: Inner, clock: Clock, folder: Path
+) -> None:
+    source = CachingSource(inner, folder, clock)
+    ask(source)
+    clock.now = NOW + 0.91 * DAY
+    inner.answer = failing(clock)
+    source.renew()
+    source.renew()
+    assert inner.asked == [URL, URL]  # not again at once
+    assert ask(source) == Answer(PEM, None, NOW + DAY)
+    clock.now += 30
+    inner.answer = failing(clock)
+    source.renew()
+    assert inner.asked == [URL, URL, URL]
+    clock.now = NOW + DAY
+    assert ask(source).pem == PEM
+
+
+# Its bounds
+
+
+def test_what_is_new_makes_room_for_what_is_newer(inner: Inner, clock: Clock, folder: Path) -> None:
+    """What was in use and renewed stays, in memory and on disk."""
+    source = CachingSource(inner, folder, clock, max_memory=100_000, max_files=10)
+    ask(source)
+    clock.now, inner.answer = NOW + 0.91 * DAY, Answer(NEWER, None, NOW + 2 * DAY)
+    source.renew()
+    for number in range(200):
+        ask(source, f"{URL}{number}")
+        clock.now += 1.0
+    assert len(list(folder.iterdir())) <= 10
+    inner.asked.clear()
+    assert [ask(source).pem, ask(CachingSource(inner, folder, clock)).pem] == [NEWER] * 2
+    ask(source, f"{URL}199")
+    assert inner.asked == []
     ask(source, f"{URL}0")
-    assert inner.asked == []  # those that last longest stay, whenever they came
-    ask(source, f"{URL}50")
-    assert inner.asked == [f"{URL}50"]
+    assert inner.asked == [f"{URL}0"]
+
+
+def test_memory_full_of_what_lasts_keeps_nothing_new(inner: Inner, clock: Clock, folder: Path) -> None:
+    room = 9 * (len(PEM) + len(URL) + 700)
+    source = CachingSource(inner, folder, clock, max_memory=room, max_files=2)
+    for number in range(9):
+        ask(source, f"{URL}{number}")
+    clock.now = NOW + 0.91 * DAY
+    inner.answer = Answer(PEM, None, clock.now + DAY)
+    source.renew()
+    inner.asked.clear()
+    for _ in range(2):
+        ask(source, f"{URL}8")
+        ask(source, f"{URL}9")
+    assert inner.asked == [f"{URL}9"] * 2
+    clock.now += 5 * DAY  # all of that has ended
+    inner.answer = Answer(PEM, None, clock.now + DAY)
+    inner.asked.clear()
+    for _ in range(2):
+        ask(source, f"{URL}9")
+    assert inner.asked == [f"{URL}9"]
 
 
 def test_a_disk_that_fails_costs_only_the_cache(inner: Inner, clock: Clock, folder: Path) -> None:
@@ -179,7 +367,7 @@ def test_a_folder_that_cannot_be_made(inner: Inner, tmp_path: Path) -> None:
 
 
 def test_many_threads_and_two_sources_share_a_folder(inner: Inner, clock: Clock, folder: Path) -> None:
-    sources = [CachingSource(inner, folder, clock, max_files=10) for _ in range(2)]
+    sources = [CachingSource(inner, folder, clock, max_files=10, max_memory=20_000) for _ in range(2)]
     wrong: list[Answer] = []
 
     def work(source: CachingSource) -> None:

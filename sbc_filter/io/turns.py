@@ -1,0 +1,71 @@
+"""Who is next: jobs in lanes and groups, so that nobody waits behind the jobs of somebody else."""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+
+class Place(NamedTuple):
+    """Where a job waits: in a lane of its queue, and there with those of its group."""
+
+    lane: int
+    group: str
+
+
+class Turns(Generic[T]):
+    """A queue of `len(lanes)` lanes, each with at most so many jobs at work; in each the groups take turns, the jobs of
+    one group in their order, and at most `share` of them at work. Not for several threads at once."""
+
+    def __init__(self, lanes: Sequence[int], share: int) -> None:
+        self._lanes = tuple(lanes)
+        self._share = share
+        # By lane: the groups in the order of their turns, each with its jobs.
+        self._waiting: list[OrderedDict[str, deque[T]]] = [OrderedDict() for _ in lanes]
+        self._running = [Counter[str]() for _ in lanes]
+        self._length = 0
+
+    def __len__(self) -> int:
+        """How many jobs wait."""
+        return self._length
+
+    def put(self, place: Place, job: T) -> None:
+        """Let a job wait for its turn."""
+        self._waiting[place.lane].setdefault(place.group, deque()).append(job)
+        self._length += 1
+
+    def take(self) -> tuple[Place, T] | None:
+        """The next job that may be done, which is at work from now on."""
+        for lane, limit in enumerate(self._lanes):
+            running = self._running[lane]
+            if running.total() < limit:
+                # Groups that are passed over have jobs at work: there are fewer of them than workers.
+                group = next((each for each in self._waiting[lane] if running[each] < self._share), None)
+                if group is not None:
+                    return Place(lane, group), self._pop(lane, group)
+        return None
+
+    def done(self, place: Place) -> None:
+        """A job of this place is no longer at work."""
+        running = self._running[place.lane]
+        running[place.group] -= 1
+        if not running[place.group]:
+            del running[place.group]
+
+    def clear(self) -> None:
+        """Forget the jobs that wait."""
+        for waiting in self._waiting:
+            waiting.clear()
+        self._length = 0
+
+    def _pop(self, lane: int, group: str) -> T:
+        waiting = self._waiting[lane]
+        job = waiting[group].popleft()
+        if waiting[group]:
+            waiting.move_to_end(group)
+        else:
+            del waiting[group]
+        self._length -= 1
+        self._running[lane][group] += 1
+        return job

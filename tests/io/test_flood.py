@@ -1,0 +1,248 @@
+"""10,000 URLs in a minute from one peer: what is fetched of them, and what the others notice (time is compressed)."""
+
+import os
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+from support.calls import NOW, VERIFY, arriving, claims, identity, invite, make_engine
+from support.hostile import LOOPBACK, NAME, PEM, Authority, Server, serving
+from support.netns import eventually
+
+from sbc_filter.engine.verdict import Answer, Verdict
+from sbc_filter.errors import Detail
+from sbc_filter.io.cache import CachingSource
+from sbc_filter.io.fetch import Fetcher
+from sbc_filter.io.store import CertificateSource
+from sbc_filter.ops.pki import X5U
+
+URLS, MINUTE = 10_000, 60.0
+RATE = 10.0  # fetches of strangers a second; a domain may have half of it
+
+
+class Timer:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Resolver:
+    """Knows one name, and counts the others."""
+
+    def __init__(self) -> None:
+        self.strangers: list[str] = []
+
+    def __call__(self, host: str) -> Sequence[str]:
+        if host == NAME:
+            return ["127.0.0.1"]
+        self.strangers.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def server(authority: Authority, tmp_path: Path) -> Iterator[Server]:
+    with serving(authority.server(tmp_path / "server.pem")) as made:
+        yield made
+
+
+def ask(source: CertificateSource, url: str) -> Answer:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    source.request(url, answers.put)
+    return answers.get(timeout=5)
+
+
+def resident() -> int:
+    """Bytes of memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Calls:
+    """Through an engine and a source, as the live shell has them: calls are held until the source has answered."""
+
+    def __init__(self, source: CertificateSource) -> None:
+        self.engine = make_engine(VERIFY)
+        self.source = source
+        self.details: Counter[str] = Counter()
+        self.held = 0
+        self._answers: SimpleQueue[tuple[int, Answer]] = SimpleQueue()
+
+    def call(self, number: int, x5u: str) -> None:
+        """A call whose token names this URL."""
+        own = claims(origid=f"{number:08x}-8f7a-4f0e-a863-f53a0e60251a")
+        need = self.engine.process(arriving(invite(identity(own, jose={"x5u": x5u}), number=number)), NOW)
+        if isinstance(need, Verdict):
+            self._count(need)
+            return
+        self.held += 1
+        self.source.request(str(need.request), lambda answer: self._answers.put((need.id, answer)))
+
+    def settle(self, patience: float = 0.0) -> None:
+        """Take in the answers that have come, or, with `patience` (seconds for each), all of them."""
+        while self.held and (patience or not self._answers.empty()):
+            need_id, answer = self._answers.get(timeout=patience or None)
+            verdict = self.engine.resume(need_id, answer, NOW)
+            assert isinstance(verdict, Verdict)
+            self._count(verdict)
+            self.held -= 1
+
+    def _count(self, verdict: Verdict) -> None:
+        assert verdict.record is not None
+        self.details[str(verdict.record.detail or verdict.record.outcome)] += 1
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        pytest.param("n{}.evil.example", RATE / 2 * (10 + MINUTE), id="a-wildcard"),
+        pytest.param("www.evil-{}.example", RATE * (10 + MINUTE), id="many-domains"),
+    ],
+)
+def test_a_flood(authority: Authority, server: Server, tmp_path: Path, name: str, limit: float) -> None:
+    """Calls of known signers are decided from memory, and a known signer's new certificate is fetched amid it."""
+    timer, resolve = Timer(), Resolver()
+    fetcher = Fetcher(
+        ca_file=authority.file, allowed_networks=LOOPBACK, rate=RATE, resolve=resolve, clock=lambda: NOW, timer=timer
+    )
+    source = CachingSource(fetcher, tmp_path / "cache", lambda: NOW)
+    calls = Calls(source)
+    assert ask(source, server.url("/plain.pem")).pem == PEM
+    before = resident()
+    for number in range(URLS):
+        timer.now += MINUTE / URLS
+        calls.call(number, f"https://{name.format(number)}/{number}.pem")
+        calls.settle()
+        if number % 100 == 99:
+            calls.call(URLS + number, X5U)
+            assert calls.details["passed"] == (number + 1) // 100  # at once
+        if number == URLS // 2:
+            begin = time.monotonic()
+            assert ask(source, server.url("/good.pem")).pem == PEM
+            assert time.monotonic() - begin < 1.0
+    calls.settle(patience=5.0)
+    assert limit * 0.9 < len(resolve.strangers) <= limit
+    assert calls.details == {
+        "passed": URLS // 100,
+        "fetch-dns": len(resolve.strangers),
+        "fetch-refused": URLS - len(resolve.strangers),
+    }
+    assert resident() - before < 64 << 20
+    source.close()
+
+
+def test_slow_strangers_delay_no_known_signer(authority: Authority, server: Server) -> None:
+    """Look-ups that hang, of more names than there are workers."""
+    release = threading.Event()
+
+    def resolve(host: str) -> Sequence[str]:
+        if host != NAME:
+            release.wait(10)
+        return ["127.0.0.1"]
+
+    fetcher = Fetcher(ca_file=authority.file, allowed_networks=LOOPBACK, resolve=resolve, clock=lambda: NOW)
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    fetcher.vouch(server.url("/"))
+    for number in range(90):
+        fetcher.request(f"https://www.evil-{number}.example/", answers.put)
+    begin = time.monotonic()
+    assert ask(fetcher, server.url("/good.pem")).pem == PEM
+    assert time.monotonic() - begin < 1.0
+    assert answers.empty()
+    release.set()
+    fetcher.close()
+
+
+def test_a_known_domain_that_keeps_workers_waiting_is_a_stranger(authority: Authority, server: Server) -> None:
+    timer = Timer()
+    fetcher = Fetcher(
+        ca_file=authority.file,
+        allowed_networks=LOOPBACK,
+        total_timeout=0.3,
+        rate=1.0,
+        resolve=lambda host: ["127.0.0.1"],
+        clock=lambda: NOW,
+        timer=timer,
+    )
+    path = iter(range(1000))
+
+    def stranger() -> str:
+        return f"https://{next(path)}.example:{server.server_port}/good.pem"
+
+    assert ask(fetcher, server.url("/good.pem")).pem == PEM  # nine are left for strangers
+    assert [ask(fetcher, stranger()).detail for _ in range(10)] == [Detail.FETCH_TLS] * 9 + [Detail.FETCH_REFUSED]
+    assert ask(fetcher, server.url("/plain.pem")).pem == PEM
+    assert ask(fetcher, server.url("/hang")).detail == Detail.FETCH_TIMEOUT
+    assert ask(fetcher, server.url("/identity")).detail == Detail.FETCH_REFUSED
+    timer.now += 2.0
+    assert ask(fetcher, server.url("/identity")).pem == PEM  # and with that it is known again
+    assert ask(fetcher, stranger()).detail == Detail.FETCH_TLS
+    assert ask(fetcher, stranger()).detail == Detail.FETCH_REFUSED
+    fetcher.close()
+
+
+def test_urls_thought_up_for_a_known_domain_do_not_keep_its_certificates_from_renewal(
+    authority: Authority, server: Server, tmp_path: Path
+) -> None:
+    now = [NOW]
+    fetcher = Fetcher(
+        ca_file=authority.file,
+        allowed_networks=LOOPBACK,
+        resolve=Resolver(),
+        clock=lambda: now[0],
+        timer=lambda: 0.0,  # so that nothing is left again
+    )
+    source = CachingSource(fetcher, tmp_path / "cache", lambda: now[0])
+    assert ask(source, server.url("/plain.pem")).pem == PEM
+    details = Counter(ask(source, server.url(f"/404;{number}")).detail for number in range(60))
+    assert details == {Detail.FETCH_STATUS: 49, Detail.FETCH_REFUSED: 11}
+    now[0] += 23 * 3600.0
+    source.renew()
+    assert eventually(lambda: server.seen["/plain.pem"] == 2)
+    assert ask(source, server.url("/good.pem")).detail == Detail.FETCH_REFUSED
+    source.close()
+
+
+def test_ten_workers_and_the_first_calls_of_a_signer(authority: Authority, server: Server, tmp_path: Path) -> None:
+    """A hundred at once: one fetch, one file."""
+    fetcher = Fetcher(ca_file=authority.file, allowed_networks=LOOPBACK, resolve=Resolver(), clock=lambda: NOW)
+    source = CachingSource(fetcher, tmp_path / "cache", lambda: NOW)
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    together = threading.Barrier(10)
+
+    def work() -> None:
+        together.wait()
+        for _ in range(10):
+            source.request(server.url("/slow.pem"), answers.put)
+
+    threads = [threading.Thread(target=work) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    assert {answers.get(timeout=5).pem for _ in range(100)} == {PEM}
+    assert server.seen == {"/slow.pem": 1}
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".cached"]
+    source.close()
+
+
+def test_a_server_that_fails_and_then_does_not(authority: Authority, server: Server, tmp_path: Path) -> None:
+    """Through the engine: 500 is remembered for 30 seconds, then the call passes."""
+    now = [NOW]
+    fetcher = Fetcher(ca_file=authority.file, allowed_networks=LOOPBACK, resolve=Resolver(), clock=lambda: now[0])
+    source = CachingSource(fetcher, tmp_path / "cache", lambda: now[0])
+    url = server.url("/500-then-good")
+    assert [ask(source, url).detail for _ in range(2)] == [Detail.FETCH_STATUS] * 2
+    assert server.seen == {"/500-then-good": 1}
+    now[0] += 30
+    assert [ask(source, url).pem for _ in range(2)] == [PEM] * 2
+    assert server.seen == {"/500-then-good": 2}
+    source.close()

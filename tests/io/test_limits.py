@@ -1,0 +1,165 @@
+"""What keeps strangers apart: their domains, how often they may ask, whose turn it is."""
+
+import threading
+import time
+from queue import SimpleQueue
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sbc_filter.io.domains import domain_of
+from sbc_filter.io.limits import Buckets
+from sbc_filter.io.single import Single
+from sbc_filter.io.turns import Place, Turns
+
+
+@pytest.mark.parametrize(
+    ("url", "domain"),
+    [
+        ("https://example.com/a.pem", "example.com"),
+        ("https://A.b.Example.COM:8443/a.pem", "example.com"),
+        ("https://x.example.co.uk/a.pem", "example.co.uk"),
+        ("https://example.co.uk/a.pem", "example.co.uk"),
+        ("https://a.b.c.gouv.fr/", "c.gouv.fr"),
+        ("https://a.bt.fr/", "bt.fr"),  # two letters are no category
+        ("https://a.com.example/", "com.example"),
+        ("https://a.example.com./", "example.com"),
+        ("https://198.51.100.7/a.pem", "198.51.100.7"),
+        ("https://[2001:db8::7]/a.pem", "2001:db8::7"),
+        ("https://localhost/", "localhost"),
+        ("no url", ""),
+    ],
+)
+def test_the_domain_of_a_url(url: str, domain: str) -> None:
+    assert domain_of(url) == domain
+
+
+def test_a_bucket_fills_again() -> None:
+    buckets = Buckets(2.0, 5.0)
+
+    def taken(now: float) -> int:
+        number = 0
+        while buckets.has("a", now):
+            buckets.take("a", now)
+            number += 1
+        return number
+
+    assert [taken(now) for now in (0.0, 0.0, 0.4, 0.5, 3.5, 100.0)] == [10, 0, 0, 1, 6, 10]
+    assert buckets.has("b", 100.0)
+
+
+def test_a_bucket_whose_clock_goes_back() -> None:
+    buckets = Buckets(1.0, 1.0)
+    buckets.take("a", 100.0)
+    assert not buckets.has("a", 50.0)
+
+
+@given(st.lists(st.tuples(st.floats(0, 3), st.sampled_from("ab")), max_size=100))
+def test_never_more_than_the_rate_and_the_burst(steps: list[tuple[float, str]]) -> None:
+    buckets, now = Buckets(1.0, 4.0), 0.0
+    taken: list[tuple[float, str]] = []
+    for pause, key in steps:
+        now += pause
+        if buckets.has(key, now):
+            buckets.take(key, now)
+            taken.append((now, key))
+    for begin, key in taken:
+        assert sum(1 for at, other in taken if other == key and begin <= at < begin + 10) <= 4 + 10
+
+
+def test_groups_take_turns_and_have_a_share() -> None:
+    turns: Turns[str] = Turns((3,), 2)
+    for job in ("a1", "a2", "a3", "a4", "b1", "b2", "c1"):
+        turns.put(Place(0, job[0]), job)
+    first = [turns.take() for _ in range(4)]
+    assert first == [(Place(0, "a"), "a1"), (Place(0, "b"), "b1"), (Place(0, "c"), "c1"), None]  # three at work
+    turns.done(Place(0, "c"))
+    assert turns.take() == (Place(0, "a"), "a2")
+    turns.done(Place(0, "b"))
+    turns.put(Place(0, "a"), "a5")
+    assert turns.take() == (Place(0, "b"), "b2")  # a has its share
+    turns.done(Place(0, "b"))
+    assert turns.take() is None
+    turns.done(Place(0, "a"))
+    assert turns.take() == (Place(0, "a"), "a3")
+    assert len(turns) == 2
+
+
+def test_lanes_do_not_wait_for_each_other() -> None:
+    turns: Turns[str] = Turns((1, 1), 1)
+    for lane, job in ((1, "a"), (1, "b"), (0, "c"), (0, "d")):
+        turns.put(Place(lane, job), job)
+    assert [turns.take() for _ in range(3)] == [(Place(0, "c"), "c"), (Place(1, "a"), "a"), None]
+    turns.done(Place(1, "a"))
+    assert turns.take() == (Place(1, "b"), "b")
+    turns.clear()
+    turns.done(Place(0, "c"))
+    assert turns.take() is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from("abc"), st.booleans()), max_size=60))
+def test_every_job_is_done_once_and_the_limits_hold(steps: list[tuple[int, str, bool]]) -> None:
+    turns: Turns[int] = Turns((2, 3), 2)
+    working: list[Place] = []
+    done: list[int] = []
+
+    def take() -> None:
+        while (taken := turns.take()) is not None:
+            working.append(taken[0])
+            done.append(taken[1])
+        assert all(working.count(place) <= 2 for place in working)
+        assert sum(place.lane == 0 for place in working) <= 2
+        assert sum(place.lane == 1 for place in working) <= 3
+
+    for number, (lane, group, finish) in enumerate(steps):
+        turns.put(Place(lane, group), number)
+        take()
+        if finish and working:
+            turns.done(working.pop(0))
+    while working:
+        turns.done(working.pop(0))
+        take()
+    assert sorted(done) == list(range(len(steps)))
+
+
+def test_a_slow_group_holds_up_nobody_else() -> None:
+    """Six of `slow` and one of `quick`, in four threads: two work on the slow ones, the others are free."""
+    release = threading.Event()
+    answers: SimpleQueue[str] = SimpleQueue()
+
+    def work(key: str) -> str:
+        if key.startswith("slow"):
+            release.wait(5)
+        return key
+
+    single: Single[str] = Single(
+        work, str, name="test", workers=4, place=lambda key: Place(0, key.partition("-")[0]), share=2
+    )
+    for number in range(6):
+        single.request(f"slow-{number}", answers.put)
+    single.request("quick-0", answers.put)
+    assert answers.get(timeout=2) == "quick-0"
+    release.set()
+    assert sorted(answers.get(timeout=2) for _ in range(6)) == [f"slow-{number}" for number in range(6)]
+    single.close()
+
+
+def test_what_is_not_admitted_is_refused_but_joins_what_runs() -> None:
+    answers: SimpleQueue[str] = SimpleQueue()
+    admitted: list[str] = []
+
+    def admit(key: str) -> bool:
+        admitted.append(key)
+        return len(admitted) == 1
+
+    def work(key: str) -> str:
+        time.sleep(0.1)
+        return key
+
+    single: Single[str] = Single(work, str, name="test", workers=1, admit=admit)
+    for key in ("a", "a", "b"):
+        single.request(key, answers.put)
+    assert [answers.get(timeout=2) for _ in range(3)] == ["fetch-refused", "a", "a"]
+    assert admitted == ["a", "b"]
+    single.close()
