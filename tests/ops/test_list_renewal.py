@@ -371,7 +371,7 @@ def test_the_folder_of_certificates(host: Hosts, web: ListServer, tmp_path: Path
     (folder / "garbage.pem").write_bytes(b"garbage")
     named = naming(web.url("/named", NAME))
     (folder / "named.crt").write_bytes(pem(named.certificate))
-    (folder / "index.toml").write_text('"https://x.example/a" = "named.crt"\n"https://x.example/b" = "absent.crt"\n')
+    (folder / "index.json").write_text('{"https://x.example/a": "named.crt", "https://x.example/b": "absent.crt"}')
     made = host("", LOOPBACK + '\ndirectory = "certificates"')
     made.until(lambda: web.asked["/0"] and web.asked["/named"])
     (folder / "1.pem").write_bytes(pem(leaves[1].certificate))
