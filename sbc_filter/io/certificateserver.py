@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 CONNECTIONS = 1024  # at one time; each is a thread, most of them idle
 _BACKLOG = 512
 _IDLE = 60.0  # seconds after which a connection ends on which nothing is asked
-_GLANCE = 0.1  # seconds; `stop` is noticed after this at the latest
+_GLANCE = 0.1  # seconds
 _PATIENCE = 30.0  # seconds; every source answers sooner by its own deadline
 _STATUS = {Detail.FETCH_REFUSED: 404, Detail.FETCH_TIMEOUT: 504}  # any other failure is 502
 
@@ -57,9 +57,9 @@ class CertificateServer:
         self._ours = None if isinstance(where, socket.socket) else (Path(where), Path(where).stat().st_ino)
         self._server = _Server(self._listener, self)
 
-    def serve_forever(self) -> None:
-        """Answer until `stop`."""
-        self._server.serve_forever(_GLANCE)
+    def serve_forever(self, glance: float = _GLANCE) -> None:
+        """Answer until `stop`, which is noticed within `glance` seconds."""
+        self._server.serve_forever(glance)
 
     def stop(self) -> None:
         """End `serve_forever`; returns at once, may be called by any thread, and in a signal handler."""

@@ -87,19 +87,25 @@ class SocketSource:
             return Answer(None, error.detail, self._clock() + (_NOBODY if nobody else PASSING))
 
     def _ask(self, url: str, deadline: float) -> Answer:
-        """Over a connection that is open, and if that has ended meanwhile, over a new one."""
+        """Over a connection that is open, and if that has ended meanwhile, over a new one.
+
+        A server that dies over the question is asked once more: its successor may be there already.
+        """
+        fresh = 0
         while True:
             try:
                 connection, used = self._idle.pop(), True
             except IndexError:
                 connection, used = _Connection(self._path), False
+                fresh += 1
             try:
                 status, headers, body = connection.get(f"{PATH}?url={quote(url, safe='')}", deadline)
             except _TRANSPORT as error:
                 connection.close()
                 if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
                     raise FetchError(Detail.FETCH_TIMEOUT, str(error)) from error
-                if not used:
+                ended = isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
+                if not used and not (ended and fresh == 1):
                     raise FetchError(Detail.FETCH_CONNECT, str(error)) from error
             except FetchError:
                 connection.close()

@@ -61,27 +61,15 @@ class DiskCache:
 
     def read(self, url: str, now: float) -> Entry | None:
         """The entry for this URL, None when there is none of any use."""
-        try:
-            with self._path(url).open("rb") as file:
-                content = file.read(_MAX_LABEL + MAX_PEM + 1)
-            digest, _, rest = content.partition(b"\n")
-            if digest != _digest(rest):
-                return None
-            line, _, pem = rest.partition(b"\n")
-            label = json.loads(line)
-            entry = Entry(pem, float(label["expires"]), float(label["ends"]))
-            if label["url"] != url:
-                return None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None
-        return entry if entry.is_of_use(now) else None
+        found = read_entry(entry_path(self._directory, url))
+        return found[1] if found is not None and found[0] == url and found[1].is_of_use(now) else None
 
     def write(self, url: str, entry: Entry, now: float, *, lasting: bool = True) -> None:
         """Keep it, if there is room; `OSError` when the disk fails."""
         label = json.dumps({"url": url, "expires": entry.expires, "ends": entry.ends}).encode()
         rest = label + b"\n" + entry.pem
         content = _digest(rest) + b"\n" + rest
-        path = self._path(url)
+        path = entry_path(self._directory, url)
         with self._lock:
             before = _size(path)
             if before is None and not self._has_room(len(content), now):
@@ -99,9 +87,6 @@ class DiskCache:
                 raise
             self._files += before is None
             self._bytes += len(content) - (before or 0)
-
-    def _path(self, url: str) -> Path:
-        return self._directory / f"{hashlib.sha256(url.encode()).hexdigest()}.cached"
 
     def _has_room(self, size: int, now: float) -> bool:
         if self._fits(size):
@@ -138,6 +123,31 @@ class DiskCache:
                 break
             Path(path).unlink(missing_ok=True)
             self._files, self._bytes = self._files - 1, self._bytes - size
+
+
+def entry_path(directory: Path, url: str) -> Path:
+    """The file of this URL, whether or not there is one."""
+    return directory / f"{hashlib.sha256(url.encode()).hexdigest()}.cached"
+
+
+def entry_files(directory: Path) -> list[Path]:
+    """The files that there are, good or not; `OSError`."""
+    return sorted(path for path in directory.iterdir() if path.name.endswith(".cached"))
+
+
+def read_entry(path: Path) -> tuple[str, Entry] | None:
+    """The URL and the entry in a file, None when it holds nothing that was written so."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_LABEL + MAX_PEM + 1)
+        digest, _, rest = content.partition(b"\n")
+        if digest != _digest(rest):
+            return None
+        line, _, pem = rest.partition(b"\n")
+        label = json.loads(line)
+        return str(label["url"]), Entry(pem, float(label["expires"]), float(label["ends"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _digest(content: bytes) -> bytes:

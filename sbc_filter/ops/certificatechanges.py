@@ -6,18 +6,17 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import ConfigurationError, Detail, EnvironmentFault, Outcome, Problem, UsageFault
-from sbc_filter.io.cache import CachingSource
-from sbc_filter.io.cachefiles import cached_files, cached_path
+from sbc_filter.io.cache import MAX_FILES
+from sbc_filter.io.diskcache import DiskCache, Entry, entry_files, entry_path, read_entry
 from sbc_filter.io.folder import INDEX, IndexFault, read_index
-from sbc_filter.io.freshness import LONGEST
+from sbc_filter.io.freshness import LONGEST, leaf_end
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.certificateviews import CertificatesFault, Place, breaks, chain, read
-from sbc_filter.ops.config import reason
+from sbc_filter.ops.config import CertificateSettings, reason
 from sbc_filter.ops.probe import prober
 from sbc_filter.ops.records import numbered
 from sbc_filter.ops.sources import ask
@@ -55,7 +54,8 @@ def fetch(place: Place, arguments: argparse.Namespace) -> int:
     if any(told.startswith(f"{Outcome.UNTRUSTED}.{detail}") for detail in _OF_NO_USE):
         place.tell("kept", "no: what is in the cache stays as it is")
     else:
-        place.tell("kept in", str(_keep(settings.cache, url, answer)))
+        kept = _keep(settings, url, answer.pem, answer.expires)
+        place.tell("kept", f"in {kept}" if kept else f"no: {settings.cache} is full")
     return 0 if told.startswith(TRUSTED) else 1
 
 
@@ -79,37 +79,20 @@ def _overheard() -> Iterator[list[str]]:
         logger.removeHandler(listener)
 
 
-class Fetched:
-    """A source that has one answer: by it the cache comes to what was fetched, or imported, already."""
-
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
-        """Answer, whatever is asked for."""
-        done(self._answer)
-
-    def vouch(self, url: str, /) -> None:
-        """Nothing to note."""
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-def _keep(directory: Path, url: str, answer: Answer) -> Path:
-    """Put it into the cache, in place of what is there, for the user whose the folder is."""
-    path = cached_path(directory, url)
-    cache = CachingSource(Fetched(answer), directory)
+def _keep(settings: CertificateSettings, url: str, pem: bytes, expires: float) -> Path | None:
+    """Put it into the cache, in place of what is there, for the user whose the folder is; None when it has no room."""
+    directory, end = settings.cache, leaf_end(pem) or expires
+    path = entry_path(directory, url)
+    entry = Entry(pem, min(expires, end), min(expires + settings.stale_hours * 3600.0, end))
     try:
-        path.unlink(missing_ok=True)
-        ask(cache, url)
+        DiskCache(directory, MAX_FILES, settings.cache_mib << 20).write(url, entry, time.time())
+        if not path.exists():
+            return None
         if os.geteuid() == 0:
             owner = directory.stat()
             os.chown(path, owner.st_uid, owner.st_gid)
     except OSError as error:
         raise EnvironmentFault(f"{path} cannot be written: {reason(error)}") from None
-    finally:
-        cache.close()
     return path
 
 
@@ -123,7 +106,10 @@ def put(place: Place, arguments: argparse.Namespace) -> int:
     if not told.startswith(TRUSTED):
         raise CertificatesFault(f"{arguments.file} would fail every call: {told}; nothing was written")
     if directory is None:
-        path = _keep(place.settings.cache, url, Answer(pem, None, time.time() + LONGEST - 1.0))
+        kept = _keep(place.settings, url, pem, time.time() + LONGEST - 1.0)
+        if kept is None:
+            raise EnvironmentFault(f"{place.settings.cache} is full: purge it, or raise `cache_mib`")
+        path = kept
     else:
         try:
             name = read_index(directory).get(url)
@@ -157,10 +143,9 @@ def purge(place: Place, arguments: argparse.Namespace) -> int:
     directory, now, removed = place.settings.cache, time.time(), 0
     try:
         if arguments.url is not None:
-            candidates = [path] if (path := cached_path(directory, arguments.url)).exists() else []
+            candidates = [path] if (path := entry_path(directory, arguments.url)).exists() else []
         elif directory.is_dir():
-            found = cached_files(directory)
-            candidates = [each.path for each in found if arguments.all or each.url is None or each.expires <= now]
+            candidates = [path for path in entry_files(directory) if arguments.all or not _is_of_use(path, now)]
         else:
             candidates = []
         for path in candidates:
@@ -172,3 +157,8 @@ def purge(place: Place, arguments: argparse.Namespace) -> int:
         raise CertificatesFault(f"{arguments.url} is not in {directory}")
     place.say(f"{numbered(removed, 'file')} removed from {directory}")
     return 0
+
+
+def _is_of_use(path: Path, now: float) -> bool:
+    found = read_entry(path)
+    return found is not None and found[1].is_of_use(now)

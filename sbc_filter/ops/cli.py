@@ -173,7 +173,7 @@ def _certificates_grammar(commands: "argparse._SubParsersAction[argparse.Argumen
     put.add_argument("file", type=Path, metavar="FILE", help="the signing certificate in PEM, issuers behind it")
     purge = _command(what, "purge", "remove fetched certificates from the cache", _certificates)
     purge.add_argument("url", type=_url, nargs="?", metavar="URL", help="the one of this URL")
-    purge.add_argument("--expired", action="store_true", help="those that do not hold any more, and damaged files")
+    purge.add_argument("--expired", action="store_true", help="those that are of no use any more, and damaged files")
     purge.add_argument("--all", action="store_true", help="all of them")
     for each in (listed, show, fetch, put, purge):
         _files(each, rules=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from sbc_filter.errors import CertificateError, EnvironmentFault, VerificationError
-from sbc_filter.io.cachefiles import cached_files
+from sbc_filter.io.diskcache import entry_files, read_entry
 from sbc_filter.io.folder import IndexFault, entries, read_pem
 from sbc_filter.io.store import FetchError
 from sbc_filter.ops.config import CertificateSettings, reason
@@ -37,11 +37,12 @@ def stock(settings: CertificateSettings) -> Iterator[Item]:
             for entry in entries(settings.directory):
                 yield _of_folder(entry.url, entry.path)
         if settings.cache.is_dir():
-            for cached in cached_files(settings.cache):
-                if cached.url is None:
-                    yield Item("cache", cached.path, None, None, None, "it is damaged")
+            for path in entry_files(settings.cache):
+                found = read_entry(path)
+                if found is None:
+                    yield Item("cache", path, None, None, None, "it is damaged")
                 else:
-                    yield Item("cache", cached.path, cached.url, cached.pem, cached.expires)
+                    yield Item("cache", path, found[0], found[1].pem, found[1].expires)
     except IndexFault as fault:
         raise EnvironmentFault(str(fault)) from None
     except OSError as error:

@@ -362,6 +362,29 @@ def test_a_connection_that_the_server_closed_is_opened_anew(tmp_path: Path) -> N
     assert len(heard) == 5
 
 
+def test_a_server_that_dies_over_the_question_is_asked_once_more(tmp_path: Path) -> None:
+    """Its successor answers at the same socket, as in `run`, where that is never closed."""
+    with socket.socket(socket.AF_UNIX) as listener, asking(tmp_path / "s") as source:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        answers: SimpleQueue[Answer] = SimpleQueue()
+        source.request(URL, answers.put)
+        listener.settimeout(5)
+        dying, _ = listener.accept()
+        asked = dying.recv(65536)
+        dying.close()
+        successor, _ = listener.accept()
+        with successor:
+            assert successor.recv(65536) == asked
+            successor.sendall(http("200 OK", PEM))
+            assert answers.get(timeout=5).pem == PEM
+            source.request(URL + "2", answers.put)
+            assert successor.recv(65536)
+        for _ in range(2):  # the connection that was open, and two new ones, and then no more
+            listener.accept()[0].close()
+        assert answers.get(timeout=5) == Answer(None, Detail.FETCH_CONNECT, NOW + 1)
+
+
 def test_a_full_queue_refuses(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with stranger(path, b"", http("200 OK", PEM), pause=0.2), asking(path, workers=1, backlog=1) as source:

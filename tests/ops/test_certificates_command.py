@@ -16,17 +16,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from support import web
 
-from sbc_filter.engine.verdict import Answer
-from sbc_filter.io.cache import CachingSource
-from sbc_filter.io.cachefiles import CachedFile, cached_files, cached_path, read_cached
+from sbc_filter.io.diskcache import DiskCache, Entry, entry_path, read_entry
 from sbc_filter.io.store import certificate_path
-from sbc_filter.ops.certificatechanges import Fetched
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import Maker, pem
-from sbc_filter.ops.sources import ask
 
 HOST, ADDRESS = "certificates.example.org", "127.88.94.2"
 URL, OTHER = f"https://{HOST}:8443/shaken.pem", "https://other.example.org/a.pem"
+OVER, STALE = "https://other.example.org/over.pem", "https://other.example.org/stale.pem"
 NOW = time.time()
 LAB = Maker(NOW).laboratory()
 SETTINGS = """
@@ -58,11 +55,16 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return run
 
 
-def keep(url: str, body: bytes, lifetime: float) -> Path:
-    cache = CachingSource(Fetched(Answer(body, None, time.time() + lifetime)), Path("cache"))
-    ask(cache, url)
-    cache.close()
-    return cached_path(Path("cache"), url)
+def keep(url: str, body: bytes, lifetime: float, stale: float = 0.0) -> Path:
+    now, cache = time.time(), Path("cache")
+    DiskCache(cache, 100, 1 << 20).write(url, Entry(body, now + lifetime, now + lifetime + stale), now)
+    return entry_path(cache, url)
+
+
+def kept(path: Path) -> bytes:
+    found = read_entry(path)
+    assert found is not None
+    return found[1].pem
 
 
 def date(moment: float) -> str:
@@ -166,8 +168,8 @@ def test_a_broken_index_is_mended_first(command: Command) -> None:
 def test_import_without_a_folder_goes_into_the_cache(command: Command) -> None:
     Path("sbc-filter.toml").write_text(SETTINGS.replace('directory = "folder"\n', ""))
     code, lines, _ = command("import", OTHER, "good.pem")
-    assert (code, lines[1]) == (0, f"put into {cached_path(Path('cache'), OTHER)}")
-    assert [each.url for each in cached_files(Path("cache"))] == [OTHER]
+    assert (code, lines[1]) == (0, f"put into {entry_path(Path('cache'), OTHER)}")
+    assert kept(entry_path(Path("cache"), OTHER)) == LAB.chain
     assert command("show", OTHER)[0] == 0
 
 
@@ -175,31 +177,17 @@ def test_purge(command: Command) -> None:
     first, second = keep(OTHER, LAB.chain, 86400), keep(URL, LAB.chain, 86400)
     damaged = Path("cache") / f"{'0' * 64}.cached"
     damaged.write_text("rubbish")
+    over, stale = keep(OVER, LAB.chain, -9), keep(STALE, LAB.chain, -9, 3600)
     Path("cache/trust-list.jwt").write_text("kept")
     for wrong in ([], ["--all", "--expired"], [OTHER, "--all"]):
         assert command("purge", *wrong) == (2, [], "certificates purge: name one of URL, --expired and --all\n")
-    assert command("purge", "--expired") == (0, ["1 file removed from cache"], "")
-    assert first.exists()
-    assert not damaged.exists()
+    assert command("purge", "--expired") == (0, ["2 files removed from cache"], "")
+    assert [path.exists() for path in (first, second, stale, damaged, over)] == [True, True, True, False, False]
     assert command("purge", OTHER) == (0, ["1 file removed from cache"], "")
     assert command("purge", OTHER) == (1, [], f"{OTHER} is not in cache\n")
     assert second.exists()
-    assert command("purge", "--all") == (0, ["1 file removed from cache"], "")
+    assert command("purge", "--all") == (0, ["2 files removed from cache"], "")
     assert [each.name for each in Path("cache").iterdir()] == ["trust-list.jwt"]
-
-
-def test_a_damaged_file_of_the_cache_is_none(command: Command) -> None:
-    path = keep(OTHER, LAB.chain, 86400)
-    content = path.read_bytes()
-    entry = read_cached(path)
-    assert (entry.url, entry.pem) == (OTHER, LAB.chain)
-    damaged = CachedFile(path, None, b"", 0.0)
-    for broken in (b"", content[:-1], content[: len(content) // 2], content.replace(b"MII", b"MIJ", 1), b"[" * 20000):
-        path.write_bytes(broken)
-        assert read_cached(path) == damaged
-    elsewhere = path.with_name(f"{'0' * 64}.cached")
-    elsewhere.write_bytes(content)  # under the name of another URL
-    assert read_cached(elsewhere).url is None
 
 
 def test_names_in_certificates_do_not_reach_the_terminal_raw(command: Command) -> None:
@@ -260,7 +248,7 @@ def test_fetch(command: Command, bodies: dict[str, bytes]) -> None:
     assert lines[1].startswith(f"fetched {len(LAB.chain)} octets in ")
     assert "TNAuthList: SPC 1234" in lines
     assert lines[-2:] == ["verdict trusted", f"kept in {old}"]
-    assert read_cached(old).pem == LAB.chain  # though the cache had another
+    assert kept(old) == LAB.chain  # though the cache had another
     bodies["/shaken.pem"] = b"<html>"
     code, lines, _ = command("fetch", URL)
     assert code == 1
@@ -268,7 +256,7 @@ def test_fetch(command: Command, bodies: dict[str, bytes]) -> None:
         "verdict untrusted.certificate-unreadable: 0 certificates in PEM form",
         "kept no: what is in the cache stays as it is",
     ]
-    assert read_cached(old).pem == LAB.chain
+    assert kept(old) == LAB.chain
 
 
 def test_a_fetch_that_fails_says_why_and_costs_nothing(command: Command, bodies: dict[str, bytes]) -> None:
@@ -278,7 +266,7 @@ def test_a_fetch_that_fails_says_why_and_costs_nothing(command: Command, bodies:
     assert any("status 404" in line for line in lines)
     assert lines[-1].startswith("fetched nothing, in ")
     assert lines[-1].endswith(": unfetchable.fetch-status")
-    assert read_cached(old).pem == LAB.chain
+    assert kept(old) == LAB.chain
     assert command("fetch", "https://127.0.0.1/a.pem") == (
         1,
         ["URL rules unfetchable.x5u-policy: the address is not a public one; nothing was sent"],

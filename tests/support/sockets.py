@@ -14,7 +14,7 @@ from sbc_filter.io.store import CertificateSource
 def serving(path: Path, source: CertificateSource, clock: Callable[[], float] = time.time) -> Iterator[None]:
     """`source` at the Unix socket `path`."""
     server = CertificateServer(path, source, clock=clock)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.005,))
     thread.start()
     try:
         yield
