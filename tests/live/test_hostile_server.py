@@ -78,7 +78,8 @@ def addresses(name: str, asked: int) -> Sequence[str]:
         return [WEB]
     if name == "dns-rebinding.example" and asked:
         return [LOOPBACK]
-    return CASES[name.removesuffix(".example")].addresses
+    case = CASES.get(name.removesuffix(".example"))
+    return case.addresses if case is not None else []  # others are asked for CRLs
 
 
 class Measured(NamedTuple):
@@ -323,9 +324,8 @@ def test_nobody_came_to_this_machine(seen: Seen) -> None:
 
 def test_names_are_resolved_once(seen: Seen) -> None:
     """Twice the names whose certificate was lost, for the filter was started twice."""
-    assert seen.names.asked == {KNOWN: 1} | {
-        f"{case}.example": 2 if case in ("good", "dns-rebinding") else 1 for case in CASES
-    }
+    asked = {name: times for name, times in seen.names.asked.items() if name.endswith(".example")}
+    assert asked == {KNOWN: 1} | {f"{case}.example": 2 if case in ("good", "dns-rebinding") else 1 for case in CASES}
 
 
 def test_other_calls_do_not_notice(seen: Seen) -> None:
