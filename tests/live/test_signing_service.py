@@ -16,9 +16,10 @@ from support.netns import LIVE, endpoint, eventually, running, three_hosts
 
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.record import Record
+from sbc_filter.io.exchange import Service
 from sbc_filter.io.firewall import Plan
 from sbc_filter.io.needs import Needs
-from sbc_filter.io.signers import SigningService
+from sbc_filter.io.signers import RemoteSigner
 from sbc_filter.io.store import RefusingSource
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import X5U, Maker, key_pem, pem
@@ -64,7 +65,7 @@ def engine() -> Engine:
 
 
 def needs(url: str) -> Needs:
-    return Needs(RefusingSource(), {"ours": SigningService("ours", url, token="secret")})
+    return Needs(RefusingSource(), {"ours": RemoteSigner("ours", Service(url, token="secret"))})
 
 
 def test_a_call_is_signed_by_way_of_a_service(lab: Lab, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_what_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (f'[credentials.a]\nservice = "{URL}"\ncommand = "x"', ["credentials.a.command: is one way to sign"]),
+        (f'[credentials.a]\nservice = "{URL}"\ncommand = "x"', ["credentials.a.command: is one way"]),
         ("[credentials.a]\ncommand = []", ["credentials.a.command: is empty"]),
         ('[credentials.a]\nservice = "http://sign.example.org/x"', ["credentials.a.service: 'http://sign.example.org"]),
         ('[credentials.a]\nservice = "https://"', ["credentials.a.service: 'https://'"]),
