@@ -65,10 +65,12 @@ class Verifier:
         vouching = first.vouching
         assert vouching is not None, "something verified"
         failure = Failure(Outcome.REPLAYED, Detail.TOKEN_SEEN, vouching.signature)
-        # One token that is true and new is enough (S-063), so the others are judged by themselves; nothing is waited
-        # for, and once is enough: a second look at all the others for each seen one would cost their square.
+        # One token that is true and new is enough (S-063), so the others are judged by themselves; no certificate is
+        # waited for, and once is enough: a second look at all the others for each seen one would cost their square.
         others = [value for value in values if vouching.signature not in value]
         second = _verified(options, others, call, case, certificates, verdicts)
+        if isinstance(second, VerificationRequest):
+            return second
         if isinstance(second, Verification) and second.outcome is _PASSED and self._is_new(second, case):
             second.failures = (failure, *second.failures)
             return second
