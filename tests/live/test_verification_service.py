@@ -1,5 +1,7 @@
 """Calls verified by way of `sbc-filter serve`, live: what it says is written for the SBC; and without it."""
 
+import contextlib
+import json
 import os
 import signal
 import socket
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 from support import calls
 from support.netns import LIVE, endpoint, running, three_hosts
+from support.runs import started
 from support.serving import Serving, serving
 
 from sbc_filter.engine.pipeline import Engine
@@ -113,3 +116,29 @@ def test_a_service_that_is_silent_costs_hold_ms_and_no_other_call(lab: Lab, tmp_
             os.kill(service.process.pid, signal.SIGCONT)
         source.close()
     assert (records[-1].outcome, records[-1].detail) == ("unfetchable", "verification-timeout")
+
+
+def test_run_and_serve_are_all_that_it_takes(lab: Lab, tmp_path: Path) -> None:
+    """Two processes of one program, each with files of its own; only `serve` has an anchor and a certificate."""
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    theirs.mkdir()
+    (ours / "rules").mkdir(parents=True)
+    with contextlib.ExitStack() as stack:
+        with lab.inside("sbc"):
+            service = stack.enter_context(serving(theirs))
+        (ours / "token").write_text("secret")
+        rule = f'{calls.VERIFY}[rule.verify]\nservice = "theirs"\nhold_ms = 2000\n'
+        (ours / "rules" / "verify.toml").write_text(rule)
+        (ours / "c.toml").write_text(
+            f'[network]\nsbc = ["{calls.SBC}"]\n[control]\nsocket = "control"\n[log]\nrecords = "records"\n'
+            f'[verifiers.theirs]\nservice = "{service.verification}"\ntoken = "token"\n'
+        )
+        stack.enter_context(started(lab, ours / "c.toml"))
+        carrier, sbc = (stack.enter_context(endpoint(lab, host)) for host in ("carrier", "sbc"))
+        assert exchanged(carrier, sbc, call(service, 1))[0] == b"TN-Validation-Passed"
+        assert exchanged(carrier, sbc, call(service, 2, attest="B"))[0] == b"TN-Validation-Passed"
+    told = [json.loads(line) for line in (ours / "records").read_text().splitlines()]
+    assert [(record["outcome"], record["attest"], record["spc"]) for record in told] == [
+        ("passed", "A", None),
+        ("passed", "B", None),
+    ]
