@@ -155,8 +155,8 @@ class Engine:
             except SigningError as error:
                 progress.signatures[waits_for] = error
         elif isinstance(waits_for, VerificationRequest):
-            verdict = believe(waits_for, answer.told, answer.detail)
-            progress.verdicts = {**(progress.verdicts or {}), waits_for: verdict}
+            finding = believe(waits_for, answer.told, answer.detail)
+            progress.findings = {**(progress.findings or {}), waits_for: finding}
         else:
             progress.answers[waits_for] = self._certificates.learn(waits_for, answer, now)
         return DROP if held.cancelled else self._walk(progress, now)
@@ -296,8 +296,8 @@ class Engine:
             return known
 
         instead = self._instead if self._preserver is not None or self._tokens else None
-        signatures, verdicts = progress.signatures, progress.verdicts
-        return apply(rule, progress.case, self._credentials, self._verifier, lookup, signatures, instead, verdicts)
+        signatures, findings = progress.signatures, progress.findings
+        return apply(rule, progress.case, self._credentials, self._verifier, lookup, signatures, instead, findings)
 
     def _instead(self, rule: Rule, case: Case) -> Decision | None:
         """What is done with a call that leaves instead of signing it."""
@@ -316,15 +316,15 @@ class Engine:
         return _wrap(verdict, progress.packet)
 
     def _hold(self, rule: Rule, progress: Progress, wanted: str | SigningRequest | VerificationRequest) -> Need | None:
-        """Hold an INVITE until the certificate, signature or verdict is there; None, and a failure noted, when too many
+        """Hold an INVITE until the certificate, signature or finding is there; None, and a failure noted, when too many
         are held."""
         if len(self._transactions.held) >= self._held_limit:
             self._count["held-limit"] += 1
             if isinstance(wanted, SigningRequest):
                 progress.signatures = {**(progress.signatures or {}), wanted: failure(Detail.HOLD_LIMIT)}
             elif isinstance(wanted, VerificationRequest):
-                verdict = believe(wanted, None, Detail.HOLD_LIMIT)
-                progress.verdicts = {**(progress.verdicts or {}), wanted: verdict}
+                finding = believe(wanted, None, Detail.HOLD_LIMIT)
+                progress.findings = {**(progress.findings or {}), wanted: finding}
             else:
                 progress.answers[wanted] = VerificationError(Outcome.UNFETCHABLE, Detail.HOLD_LIMIT)
             return None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from sbc_filter.engine.attesting import attestation, is_private, more_claims, origination
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.diverting import diversion, is_diverted
-from sbc_filter.engine.verifying import Verdicts, Verifier
+from sbc_filter.engine.verifying import Findings, Verifier
 from sbc_filter.errors import Detail, Outcome, SigningError, VerificationError
 from sbc_filter.rules.model import (
     CONTINUE,
@@ -46,16 +46,16 @@ def apply(
     certificates: CertificateLookup,
     signatures: Mapping[SigningRequest, Signed | SigningError] | None = None,
     instead: Instead | None = None,
-    verdicts: Verdicts | None = None,
+    findings: Findings | None = None,
 ) -> Decision | Missing | SigningRequest | VerificationRequest:
     """Decide the case by this rule, or say what that needs; `signatures` are what others signed, or why they did not,
-    `verdicts` what others found.
+    `findings` what others found.
 
     An emergency call is continued whatever the outcome (S-137).
     """
     decision: Decision | Missing | SigningRequest | VerificationRequest | None = None
     if rule.action is VERIFY:
-        decision = verifier.verify(rule, case, certificates, verdicts)
+        decision = verifier.verify(rule, case, certificates, findings)
     elif rule.action is SIGN:
         decision = instead(rule, case) if instead is not None else None
         if decision is None:

@@ -20,7 +20,7 @@ from sbc_filter.sip.message import Edit, SipMessage
 from sbc_filter.sip.response import Via, transaction
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.remote import Signed, SigningRequest
-from sbc_filter.stir.remoteverification import Verdict, VerificationRequest
+from sbc_filter.stir.remoteverification import Finding, VerificationRequest
 
 LIFETIME = 32.0  # seconds
 REMEMBERED = 64 << 20  # bytes of what became of messages, for their retransmissions
@@ -76,12 +76,12 @@ class Progress:
         self.monitored = monitored
         self.answers: dict[str, SigningCertificate | VerificationError] = {}
         self.signatures: dict[SigningRequest, Signed | SigningError] | None = None  # few calls are signed elsewhere
-        self.verdicts: dict[VerificationRequest, Verdict] | None = None  # nor verified
+        self.findings: dict[VerificationRequest, Finding] | None = None  # nor verified
 
 
 @dataclass(slots=True)
 class Held:
-    """An INVITE that waits for something: `need` is its number, `waits_for` a URL, a signature or a verdict."""
+    """An INVITE that waits for something: `need` is its number, `waits_for` a URL, a signature or a finding."""
 
     need: int
     waits_for: str | SigningRequest | VerificationRequest

@@ -12,13 +12,13 @@ from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment, VerifyOption
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.number import Profile
 from sbc_filter.stir.checks import Call, CertificateLookup, Missing
-from sbc_filter.stir.remoteverification import Verdict, VerificationRequest, verify_by
+from sbc_filter.stir.remoteverification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
 
 _PASSED = Outcome.PASSED  # named once: it is looked at for every call
-Verdicts = Mapping[VerificationRequest, Verdict]
+Findings = Mapping[VerificationRequest, Finding]
 """What services said of this call."""
-_NONE: Verdicts = {}
+_NONE: Findings = {}
 
 
 class Verifier:
@@ -29,15 +29,15 @@ class Verifier:
         self._profile = profile
 
     def verify(
-        self, rule: Rule, case: Case, certificates: CertificateLookup, verdicts: Verdicts | None = None
+        self, rule: Rule, case: Case, certificates: CertificateLookup, findings: Findings | None = None
     ) -> Decision | Missing | VerificationRequest:
-        """What this rule makes of the tokens of a call, by `certificates`, or by the `verdicts` of its service."""
+        """What this rule makes of the tokens of a call, by `certificates`, or by the `findings` of its service."""
         options, message, parties = rule.verify, case.message, case.parties
         caller = parties.first(options.caller_from)
         called = parties.identity(options.called_from)
         identity = caller.identity if caller is not None else None
         call = Call(identity, called, case.arrived, case.target, self._profile, message)
-        result = self._judge(rule, message.values(b"identity"), call, case, certificates, verdicts or _NONE)
+        result = self._judge(rule, message.values(b"identity"), call, case, certificates, findings or _NONE)
         if not isinstance(result, Verification):
             return result
         decision = _decision(rule, result)
@@ -54,11 +54,11 @@ class Verifier:
         call: Call,
         case: Case,
         certificates: CertificateLookup,
-        verdicts: Verdicts,
+        findings: Findings,
     ) -> Verification | Missing | VerificationRequest:
         """The result; a token that came with another call before is `replayed` (V17)."""
         options = rule.verify
-        first = _verified(options, values, call, case, certificates, verdicts)
+        first = _verified(options, values, call, case, certificates, findings)
         # Claimed also where the rule does not ask: another rule may, when the token comes again.
         if not isinstance(first, Verification) or self._is_new(first, case) or not options.check_replay:
             return first
@@ -68,7 +68,7 @@ class Verifier:
         # One token that is true and new is enough (S-063), so the others are judged by themselves; no certificate is
         # waited for, and once is enough: a second look at all the others for each seen one would cost their square.
         others = [value for value in values if vouching.signature not in value]
-        second = _verified(options, others, call, case, certificates, verdicts)
+        second = _verified(options, others, call, case, certificates, findings)
         if isinstance(second, VerificationRequest):
             return second
         if isinstance(second, Verification) and second.outcome is _PASSED and self._is_new(second, case):
@@ -90,14 +90,14 @@ def _verified(
     call: Call,
     case: Case,
     certificates: CertificateLookup,
-    verdicts: Verdicts,
+    findings: Findings,
 ) -> Verification | Missing | VerificationRequest:
     if not options.service:
         return verify(values, call, options, certificates)
-    result = verify_by(options.service, values, call, options, verdicts)
+    result = verify_by(options.service, values, call, options, findings)
     if case.emergency and isinstance(result, VerificationRequest):  # never waits (S-137)
         refused = VerificationError(Outcome.UNFETCHABLE, Detail.VERIFICATION_REFUSED)
-        result = verify_by(options.service, values, call, options, {**verdicts, result: refused})
+        result = verify_by(options.service, values, call, options, {**findings, result: refused})
     return result
 
 

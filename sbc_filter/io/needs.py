@@ -1,4 +1,4 @@
-"""What the engine needs, from whom it is to be had: certificates by their URL, signatures by their credential, verdicts
+"""What the engine needs, from whom it is to be had: certificates by their URL, signatures by their credential, findings
 by the service that the rule names."""
 
 import time
@@ -26,14 +26,14 @@ class Verifier(Protocol):
     """Has Identity values verified by one service."""
 
     def request(self, request: VerificationRequest, done: Callable[[Answer], None], /) -> None:
-        """Begin to get the verdict; as `Signer.request`."""
+        """Begin to get the finding; as `Signer.request`."""
 
     def close(self) -> None:
         """As `Signer.close`."""
 
 
 class Needs:
-    """One source for everything. What there is nobody to ask for is refused: signatures and verdicts in a replay, whose
+    """One source for everything. What there is nobody to ask for is refused: signatures and findings in a replay, whose
     calls are over."""
 
     def __init__(

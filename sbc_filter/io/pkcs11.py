@@ -54,7 +54,6 @@ class TokenKey:
         self._pin = pin
         self._refused = False
         self._process = os.getpid()
-        self._inherited: Any = None  # of the process before us: to let go of it would close a session of theirs
         with _TURNS[self._module]:
             self._key: Any = self._open()
 
@@ -74,7 +73,7 @@ class TokenKey:
     def _sign(self, digest: bytes) -> bytes:
         ask = partial(self._asked, lambda: self._key.sign(digest, mechanism=self._library.Mechanism.ECDSA))
         if self._process != os.getpid():
-            self._process, self._inherited, self._key = os.getpid(), self._key, None
+            self._process, self._key = os.getpid(), None
         if self._key is not None:
             try:
                 return bytes(ask())

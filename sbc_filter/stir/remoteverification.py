@@ -61,10 +61,10 @@ class Told(NamedTuple):
 
 
 # Why a token does not verify, or None when it does.
-Verdict = VerificationError | None
+Finding = VerificationError | None
 
 
-def believe(request: VerificationRequest, told: Told | None, why: Detail | None) -> Verdict:
+def believe(request: VerificationRequest, told: Told | None, why: Detail | None) -> Finding:
     """What an answer to `request` means, or, without one, why there is none.
 
     An answer that contradicts itself, or speaks of another token, is none (VERIFICATION_MISMATCH).
@@ -127,7 +127,7 @@ def verify_by(
     values: Sequence[bytes],
     call: Call,
     policy: Policy,
-    verdicts: Mapping[VerificationRequest, Verdict],
+    findings: Mapping[VerificationRequest, Finding],
 ) -> Verification | VerificationRequest:
     """Judge the unfolded Identity `values` of one INVITE by what `service` says of them, or say what it is to be asked.
 
@@ -155,17 +155,17 @@ def verify_by(
         assert call.caller is not None, "a token was compared with the caller"
         assert call.called is not None, "and with the called"
         request = VerificationRequest(service, call.caller, (call.called,), int(call.arrived), value)
-        if request not in verdicts:
+        if request not in findings:
             return request
-        verdict = verdicts[request]
-        if verdict is None:
+        finding = findings[request]
+        if finding is None:
             if len(values) > joined:
                 token.deviations += (Deviation.COMMA_JOINED,)
             return Verification(Outcome.PASSED, None, token, failures=tuple(failures), vouching=token)
-        if verdict.outcome is Outcome.NO_IDENTITY:
+        if finding.outcome is Outcome.NO_IDENTITY:
             continue  # to them it is a token of some extension
-        fail(verdict, value, token)
-        if verdict.detail in UNANSWERED:
+        fail(finding, value, token)
+        if finding.detail in UNANSWERED:
             break
     result = failed_of(failed, call)
     result.failures = tuple(failures)

@@ -177,5 +177,5 @@ def test_our_own_service_is_understood_word_by_word(request_: VerificationReques
         answer = ask(Service(f"http://127.0.0.1:{server.server_port}{VERIFICATION}"), request_)
         server.shutdown()
         thread.join()
-    verdict = believe(request_, answer.told, answer.detail)
-    assert (verdict and verdict.detail) == detail
+    finding = believe(request_, answer.told, answer.detail)
+    assert (finding and finding.detail) == detail
