@@ -77,6 +77,11 @@ class Detail(_Key):
     FETCH_STATUS = "fetch-status"
     FETCH_TOO_LARGE = "fetch-too-large"
     HOLD_LIMIT = "hold-limit"
+    VERIFICATION_TIMEOUT = "verification-timeout"
+    VERIFICATION_REFUSED = "verification-refused"
+    VERIFICATION_UNREACHABLE = "verification-unreachable"
+    VERIFICATION_MISMATCH = "verification-mismatch"
+    VERIFICATION_FAILED = "verification-failed"  # stale, untrusted and invalid too
     # untrusted
     ALG = "alg"
     CERTIFICATE_UNREADABLE = "certificate-unreadable"
@@ -240,12 +245,12 @@ _INVALID = (
     Detail.CLAIM_ATTEST, Detail.CLAIM_ORIGID, Detail.CLAIM_DIV, Detail.CLAIM_OPT, Detail.CLAIM_RPH, Detail.CLAIM_MKY,
     Detail.ORIG_MISMATCH, Detail.DEST_MISMATCH, Detail.FINGERPRINT_MISMATCH, Detail.PRIORITY_MISMATCH,
     Detail.DIV_CHAIN, Detail.DIV_ORIG, Detail.SIGNATURE_LENGTH, Detail.BAD_SIGNATURE, Detail.NUMBER_NOT_AUTHORIZED,
-    Detail.CLAIM_CONSTRAINTS,
+    Detail.CLAIM_CONSTRAINTS, Detail.VERIFICATION_FAILED,
 )  # fmt: skip
 _UNTRUSTED = (
     Detail.ALG, Detail.CERTIFICATE_UNREADABLE, Detail.CERTIFICATE_KEY, Detail.CERTIFICATE_PROFILE,
     Detail.CRITICAL_EXTENSION, Detail.TNAUTHLIST, Detail.UNTRUSTED_CHAIN, Detail.EXPIRED, Detail.NOT_YET_VALID,
-    Detail.REVOKED, Detail.CRL_UNAVAILABLE,
+    Detail.REVOKED, Detail.CRL_UNAVAILABLE, Detail.VERIFICATION_FAILED,
 )  # fmt: skip
 _UNSIGNED = (
     Detail.NO_CALLER, Detail.NO_CALLED, Detail.STALE_DATE, Detail.FUTURE_DATE, Detail.CREDENTIAL_EXPIRED,
@@ -258,8 +263,8 @@ DETAILS: Mapping[Outcome, frozenset[Detail]] = {
     Outcome.PASSED: frozenset(),
     Outcome.NO_IDENTITY: frozenset({Detail.ABSENT, Detail.UNSUPPORTED_PPT}),
     Outcome.ANONYMOUS: frozenset({Detail.NO_CALLER}),
-    Outcome.STALE: frozenset({Detail.STALE_DATE, Detail.FUTURE_DATE}),
-    Outcome.UNFETCHABLE: frozenset(detail for detail in Detail if detail.startswith("fetch-"))
+    Outcome.STALE: frozenset({Detail.STALE_DATE, Detail.FUTURE_DATE, Detail.VERIFICATION_FAILED}),
+    Outcome.UNFETCHABLE: frozenset(detail for detail in Detail if detail.startswith(("fetch-", "verification-")))
     | {Detail.X5U_POLICY, Detail.HOLD_LIMIT},
     Outcome.UNTRUSTED: frozenset(_UNTRUSTED),
     Outcome.INVALID: frozenset(_INVALID),

@@ -93,7 +93,7 @@ def parse(text: str, folder: Path) -> config.Configuration:
 
 
 def rule(text: str, trunks: tuple[Trunk, ...] = ()) -> Rule:
-    loaded, _ = load_rules({"docs": text}, lambda _: "12155550100\n", ["ours"], trunks)
+    loaded, _ = load_rules({"docs": text}, lambda _: "12155550100\n", ["ours"], trunks, ["theirs"])
     return loaded.rules[0]
 
 
@@ -118,7 +118,7 @@ def test_blocks_load(document: str, at: int, tmp_path: Path) -> None:
         for trunk in parse(_only_trunks(other), tmp_path).trunks
         if trunk.name not in own
     ]
-    rules, found = load_rules({f"{document}.md": text}, lambda _: "12155550100\n", ["ours"], trunks)
+    rules, found = load_rules({f"{document}.md": text}, lambda _: "12155550100\n", ["ours"], trunks, ["theirs"])
     assert rules.rules or found
 
 
@@ -132,7 +132,7 @@ def _only_trunks(text: str) -> str:
 def test_rules_of_the_page_stand_together() -> None:
     """All of docs/rules.md as one folder: names are unique, trunks are known."""
     files = {f"{at:02}.toml": text for at, text in enumerate(blocks("rules"))}
-    rules, trunks = load_rules(files, lambda _: "12155550100\n", ["ours"])
+    rules, trunks = load_rules(files, lambda _: "12155550100\n", ["ours"], verifiers=["theirs"])
     assert len(rules.rules) >= 14
     assert {trunk.name for trunk in trunks} == {"acme", "wholesale", "pbx", "softswitch"}
     names = {name for name in sections("rules") if re.match(r"[0-9]+\. ", name)}
@@ -199,6 +199,7 @@ _SECTIONS = {
     "serve": ("configuration", "[serve]"),
     "credentials.x": ("configuration", "[credentials.NAME]"),
     "credentials.theirs": ("configuration", "Signing by somebody else"),
+    "verifiers.theirs": ("configuration", "[verifiers.NAME]"),
     "trunks.x": ("configuration", "[trunks.NAME]"),
     "rule": ("rules", "[[rule]]"),
     "rule.verify": ("rules", "[rule.verify]"),
@@ -212,7 +213,7 @@ _SECTIONS = {
     "rule.time": ("rules", "time"),
     "rule.rate": ("rules", "rate"),
 }
-_NAMED_BY_OPERATORS = {"rule.on", "rule.header", "trunks", "credentials"}
+_NAMED_BY_OPERATORS = {"rule.on", "rule.header", "trunks", "credentials", "verifiers"}
 _EVERYTHING = f"""
 [trunks.x]
 addresses = "192.0.2.1"
@@ -265,6 +266,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[tuple[str, str
     key = 'key = "k"\ncertificate = "c"\nx5u = "https://x.example/c.pem"\n'
     parse(f"[credentials.x]\n{key}[[credentials.x.next]]\n{key}", tmp_path)
     parse('[credentials.theirs]\nservice = "https://x.example/stir/v1/signing"\n', tmp_path)
+    parse('[verifiers.theirs]\nservice = "https://x.example/stir/v1/verification"\n', tmp_path)
     load_rules({"docs": _EVERYTHING}, str, ["ours"])
     return found
 

@@ -40,7 +40,7 @@ from sbc_filter.errors import Detail, MessageError, Outcome, PacketError, Signin
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.packet import Packet, parse
 from sbc_filter.rules.facts import Facts
-from sbc_filter.rules.model import REDIRECT, VERIFY, Insertion, Mode, Rule, TreatmentAction
+from sbc_filter.rules.model import REDIRECT, SIGN, VERIFY, Insertion, Mode, Rule, TreatmentAction
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.grammar import OURS
 from sbc_filter.sip.message import apply_edits
@@ -50,6 +50,7 @@ from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import Missing
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.remote import RemoteCredential, SigningRequest, check_signed, failure
+from sbc_filter.stir.remoteverification import VerificationRequest, believe
 from sbc_filter.stir.trust import TrustStore
 
 _INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
@@ -156,6 +157,9 @@ class Engine:
                 progress.signatures[waits_for] = check_signed(answer.identity, waits_for)
             except SigningError as error:
                 progress.signatures[waits_for] = error
+        elif isinstance(waits_for, VerificationRequest):
+            finding = believe(waits_for, answer.told, answer.detail)
+            progress.findings = {**(progress.findings or {}), waits_for: finding}
         else:
             progress.answers[waits_for] = self._certificates.learn(waits_for, answer, now)
         return DROP if held.cancelled else self._walk(progress, now)
@@ -285,7 +289,9 @@ class Engine:
             progress.monitored += (_monitored(rule, case, decision),)
         return self._finish(progress, _pass(case, Detail.NO_RULE), now)
 
-    def _apply(self, rule: Rule, progress: Progress, now: float) -> Decision | Missing | SigningRequest:
+    def _apply(
+        self, rule: Rule, progress: Progress, now: float
+    ) -> Decision | Missing | SigningRequest | VerificationRequest:
         def lookup(x5u: str) -> SigningCertificate | VerificationError | None:
             known = (progress.answers.get(x5u) if progress.answers else None) or self._certificates.lookup(x5u, now)
             if known is None and progress.case.emergency:
@@ -293,7 +299,8 @@ class Engine:
             return known
 
         instead = self._instead if self._preserver is not None or self._tokens else None
-        return apply(rule, progress.case, self._credentials, self._verifier, lookup, progress.signatures, instead)
+        signatures, findings = progress.signatures, progress.findings
+        return apply(rule, progress.case, self._credentials, self._verifier, lookup, signatures, instead, findings)
 
     def _instead(self, rule: Rule, case: Case) -> Decision | None:
         """What is done with a call that leaves instead of signing it."""
@@ -311,27 +318,29 @@ class Engine:
             self._transactions.decide(progress.key, Remembered(verdict.action, edits, verdict.emit), now)
         return _wrap(verdict, progress.packet)
 
-    def _hold(self, rule: Rule, progress: Progress, wanted: str | SigningRequest) -> Need | None:
-        """Hold an INVITE until the certificate or signature is there; None, and a failure noted, when too many are
-        held."""
-        signing = isinstance(wanted, SigningRequest)
+    def _hold(self, rule: Rule, progress: Progress, wanted: str | SigningRequest | VerificationRequest) -> Need | None:
+        """Hold an INVITE until the certificate, signature or finding is there; None, and a failure noted, when too many
+        are held."""
         if len(self._transactions.held) >= self._held_limit:
             self._count["held-limit"] += 1
             if isinstance(wanted, SigningRequest):
                 progress.signatures = {**(progress.signatures or {}), wanted: failure(Detail.HOLD_LIMIT)}
+            elif isinstance(wanted, VerificationRequest):
+                finding = believe(wanted, None, Detail.HOLD_LIMIT)
+                progress.findings = {**(progress.findings or {}), wanted: finding}
             else:
                 progress.answers[wanted] = VerificationError(Outcome.UNFETCHABLE, Detail.HOLD_LIMIT)
             return None
         self._needs += 1
         case = progress.case
-        deadline = case.arrived + (rule.sign.hold_ms if signing else rule.verify.hold_ms) / 1000
+        deadline = case.arrived + (rule.sign.hold_ms if rule.action is SIGN else rule.verify.hold_ms) / 1000
         progress.rules = chain((rule,), progress.rules)
         try:
             transaction = transaction_key(case.message, top_via(case.message), case.flow)
         except MessageError:
             transaction = None  # no CANCEL can name it either
         self._transactions.hold(Held(self._needs, wanted, progress, transaction))
-        return Need(self._needs, NeedKind.SIGNATURE if signing else NeedKind.CERTIFICATE, wanted, deadline)
+        return Need(self._needs, _kind(wanted), wanted, deadline)
 
     def _carry_out(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:
         """Edit, or answer, as the treatment says."""
@@ -367,6 +376,12 @@ class Engine:
             self._complaints.expect(decision.identity, rule.name, decision.x5u, now)
         action = _MODIFY if payload is not None else Action.ACCEPT
         return Verdict(action, payload, record=record(case, rule, decision, action, None, marked=marked))
+
+
+def _kind(wanted: str | SigningRequest | VerificationRequest) -> NeedKind:
+    if isinstance(wanted, str):
+        return NeedKind.CERTIFICATE
+    return NeedKind.SIGNATURE if isinstance(wanted, SigningRequest) else NeedKind.VERIFICATION
 
 
 def _pass(case: Case, detail: Detail) -> Verdict:

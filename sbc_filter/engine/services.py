@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from sbc_filter.engine.attesting import attestation, is_private, more_claims, origination
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.diverting import diversion, is_diverted
-from sbc_filter.engine.verifying import Verifier
+from sbc_filter.engine.verifying import Findings, Verifier
 from sbc_filter.errors import Detail, Outcome, SigningError, VerificationError
 from sbc_filter.rules.model import (
     CONTINUE,
@@ -23,6 +23,7 @@ from sbc_filter.stir.checks import CertificateLookup, Missing
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.diversion import sign_div
 from sbc_filter.stir.remote import RemoteCredential, Signed, SigningRequest
+from sbc_filter.stir.remoteverification import VerificationRequest
 from sbc_filter.stir.token import is_extension, read_token
 
 _LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)
@@ -45,14 +46,16 @@ def apply(
     certificates: CertificateLookup,
     signatures: Mapping[SigningRequest, Signed | SigningError] | None = None,
     instead: Instead | None = None,
-) -> Decision | Missing | SigningRequest:
-    """Decide the case by this rule, or say what that needs; `signatures` are what others signed, or why they did not.
+    findings: Findings | None = None,
+) -> Decision | Missing | SigningRequest | VerificationRequest:
+    """Decide the case by this rule, or say what that needs; `signatures` are what others signed, or why they did not,
+    `findings` what others found.
 
     An emergency call is continued whatever the outcome (S-137).
     """
-    decision: Decision | Missing | SigningRequest | None = None
+    decision: Decision | Missing | SigningRequest | VerificationRequest | None = None
     if rule.action is VERIFY:
-        decision = verifier.verify(rule, case, certificates)
+        decision = verifier.verify(rule, case, certificates, findings)
     elif rule.action is SIGN:
         decision = instead(rule, case) if instead is not None else None
         if decision is None:

@@ -20,6 +20,7 @@ from sbc_filter.sip.message import Edit, SipMessage
 from sbc_filter.sip.response import Via, transaction
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.remote import Signed, SigningRequest
+from sbc_filter.stir.remoteverification import Finding, VerificationRequest
 
 LIFETIME = 32.0  # seconds
 REMEMBERED = 64 << 20  # bytes of what became of messages, for their retransmissions
@@ -75,14 +76,15 @@ class Progress:
         self.monitored = monitored
         self.answers: dict[str, SigningCertificate | VerificationError] = {}
         self.signatures: dict[SigningRequest, Signed | SigningError] | None = None  # few calls are signed elsewhere
+        self.findings: dict[VerificationRequest, Finding] | None = None  # nor verified
 
 
 @dataclass(slots=True)
 class Held:
-    """An INVITE that waits for something: `need` is its number, `waits_for` a URL or a signature."""
+    """An INVITE that waits for something: `need` is its number, `waits_for` a URL, a signature or a finding."""
 
     need: int
-    waits_for: str | SigningRequest
+    waits_for: str | SigningRequest | VerificationRequest
     progress: Progress
     transaction: TransactionKey | None
     cancelled: bool = False

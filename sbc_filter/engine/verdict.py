@@ -7,6 +7,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.errors import Detail
 from sbc_filter.packet.datagram import Datagram
 from sbc_filter.stir.remote import SigningRequest
+from sbc_filter.stir.remoteverification import Told, VerificationRequest
 
 
 class Action(StrEnum):
@@ -43,25 +44,28 @@ class NeedKind(StrEnum):
 
     CERTIFICATE = "certificate"
     SIGNATURE = "signature"
+    VERIFICATION = "verification"
 
 
 class Need(NamedTuple):
-    """The decision waits for something: `request` is the URL of a certificate, or what is to be signed; at `deadline`
-    (POSIX seconds) the shell calls `Engine.resume` with a failure, whether or not anything came."""
+    """The decision waits for something: `request` is the URL of a certificate, or what is to be signed or verified; at
+    `deadline` (POSIX seconds) the shell calls `Engine.resume` with a failure, whether or not anything came."""
 
     id: int
     kind: NeedKind
-    request: str | SigningRequest
+    request: str | SigningRequest | VerificationRequest
     deadline: float
 
 
 class Answer(NamedTuple):
     """What was needed, or why it could not be had; it holds until `expires` (POSIX seconds).
 
-    `pem` is a certificate and its issuers, `identity` the Identity value that was signed: for one call, and not kept.
+    `pem` is a certificate and its issuers, `identity` the Identity value that was signed, `told` what a service
+    found: both are for one call, and not kept.
     """
 
     pem: bytes | None
     detail: Detail | None
     expires: float
     identity: bytes | None = None
+    told: Told | None = None

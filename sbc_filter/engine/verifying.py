@@ -1,20 +1,24 @@
 """The verification service at work on a case: what is asked of it, what its result means for the call."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sbc_filter.engine import outcomes
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.deviations import of_message
 from sbc_filter.engine.dialects import DIALECTS
 from sbc_filter.engine.seen import Replays
-from sbc_filter.errors import Detail, Outcome
-from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment
+from sbc_filter.errors import Detail, Outcome, VerificationError
+from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.number import Profile
 from sbc_filter.stir.checks import Call, CertificateLookup, Missing
+from sbc_filter.stir.remoteverification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
 
 _PASSED = Outcome.PASSED  # named once: it is looked at for every call
+Findings = Mapping[VerificationRequest, Finding]
+"""What services said of this call."""
+_NONE: Findings = {}
 
 
 class Verifier:
@@ -24,15 +28,17 @@ class Verifier:
         self._replays = replays
         self._profile = profile
 
-    def verify(self, rule: Rule, case: Case, certificates: CertificateLookup) -> Decision | Missing:
-        """What this rule makes of the tokens of a call."""
+    def verify(
+        self, rule: Rule, case: Case, certificates: CertificateLookup, findings: Findings | None = None
+    ) -> Decision | Missing | VerificationRequest:
+        """What this rule makes of the tokens of a call, by `certificates`, or by the `findings` of its service."""
         options, message, parties = rule.verify, case.message, case.parties
         caller = parties.first(options.caller_from)
         called = parties.identity(options.called_from)
         identity = caller.identity if caller is not None else None
         call = Call(identity, called, case.arrived, case.target, self._profile, message)
-        result = self._judge(rule, message.values(b"identity"), call, case, certificates)
-        if isinstance(result, Missing):
+        result = self._judge(rule, message.values(b"identity"), call, case, certificates, findings or _NONE)
+        if not isinstance(result, Verification):
             return result
         decision = _decision(rule, result)
         if result.outcome is _PASSED and result.token is not None:
@@ -42,20 +48,29 @@ class Verifier:
         return decision
 
     def _judge(
-        self, rule: Rule, values: Sequence[bytes], call: Call, case: Case, certificates: CertificateLookup
-    ) -> Verification | Missing:
+        self,
+        rule: Rule,
+        values: Sequence[bytes],
+        call: Call,
+        case: Case,
+        certificates: CertificateLookup,
+        findings: Findings,
+    ) -> Verification | Missing | VerificationRequest:
         """The result; a token that came with another call before is `replayed` (V17)."""
         options = rule.verify
-        first = verify(values, call, options, certificates)
+        first = _verified(options, values, call, case, certificates, findings)
         # Claimed also where the rule does not ask: another rule may, when the token comes again.
-        if isinstance(first, Missing) or self._is_new(first, case) or not options.check_replay:
+        if not isinstance(first, Verification) or self._is_new(first, case) or not options.check_replay:
             return first
         vouching = first.vouching
         assert vouching is not None, "something verified"
         failure = Failure(Outcome.REPLAYED, Detail.TOKEN_SEEN, vouching.signature)
-        # One token that is true and new is enough (S-063), so the others are judged by themselves; nothing is waited
-        # for, and once is enough: a second look at all the others for each seen one would cost their square.
-        second = verify([value for value in values if vouching.signature not in value], call, options, certificates)
+        # One token that is true and new is enough (S-063), so the others are judged by themselves; no certificate is
+        # waited for, and once is enough: a second look at all the others for each seen one would cost their square.
+        others = [value for value in values if vouching.signature not in value]
+        second = _verified(options, others, call, case, certificates, findings)
+        if isinstance(second, VerificationRequest):
+            return second
         if isinstance(second, Verification) and second.outcome is _PASSED and self._is_new(second, case):
             second.failures = (failure, *second.failures)
             return second
@@ -67,6 +82,23 @@ class Verifier:
         """Whether the token that vouches for this very call, if one does, belongs to no other."""
         vouching = result.vouching
         return result.outcome is not _PASSED or vouching is None or self._replays.is_new(vouching, case)
+
+
+def _verified(
+    options: VerifyOptions,
+    values: Sequence[bytes],
+    call: Call,
+    case: Case,
+    certificates: CertificateLookup,
+    findings: Findings,
+) -> Verification | Missing | VerificationRequest:
+    if not options.service:
+        return verify(values, call, options, certificates)
+    result = verify_by(options.service, values, call, options, findings)
+    if case.emergency and isinstance(result, VerificationRequest):  # never waits (S-137)
+        refused = VerificationError(Outcome.UNFETCHABLE, Detail.VERIFICATION_REFUSED)
+        result = verify_by(options.service, values, call, options, {**findings, result: refused})
+    return result
 
 
 def _decision(rule: Rule, result: Verification) -> Decision:

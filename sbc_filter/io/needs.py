@@ -1,4 +1,5 @@
-"""What the engine needs, from whom it is to be had: certificates by their URL, signatures by their credential."""
+"""What the engine needs, from whom it is to be had: certificates by their URL, signatures by their credential, findings
+by the service that the rule names."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,6 +9,7 @@ from sbc_filter.engine.verdict import Answer, Need
 from sbc_filter.errors import Detail
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.stir.remote import SigningRequest
+from sbc_filter.stir.remoteverification import VerificationRequest
 
 
 class Signer(Protocol):
@@ -20,8 +22,18 @@ class Signer(Protocol):
         """Refuse whatever is still under way, and let go of threads and processes."""
 
 
+class Verifier(Protocol):
+    """Has Identity values verified by one service."""
+
+    def request(self, request: VerificationRequest, done: Callable[[Answer], None], /) -> None:
+        """Begin to get the finding; as `Signer.request`."""
+
+    def close(self) -> None:
+        """As `Signer.close`."""
+
+
 class Needs:
-    """One source for everything. Without a signer for its credential a signature is refused: so in a replay, whose
+    """One source for everything. What there is nobody to ask for is refused: signatures and findings in a replay, whose
     calls are over."""
 
     def __init__(
@@ -29,9 +41,11 @@ class Needs:
         certificates: CertificateSource,
         signers: Mapping[str, Signer],
         clock: Callable[[], float] = time.time,
+        verifiers: Mapping[str, Verifier] | None = None,
     ) -> None:
         self._certificates = certificates
         self._signers = signers
+        self._verifiers = verifiers or {}
         self._clock = clock
 
     def request(self, need: Need, done: Callable[[Answer], None], /) -> None:
@@ -39,15 +53,23 @@ class Needs:
         wanted = need.request
         if isinstance(wanted, str):
             self._certificates.request(wanted, done)
-            return
-        signer = self._signers.get(wanted.credential)
-        if signer is None:
-            done(Answer(None, Detail.SIGNING_REFUSED, self._clock()))
+        elif isinstance(wanted, VerificationRequest):
+            verifier = self._verifiers.get(wanted.service)
+            if verifier is None:
+                done(Answer(None, Detail.VERIFICATION_REFUSED, self._clock()))
+            else:
+                verifier.request(wanted, done)
         else:
-            signer.request(wanted, done)
+            signer = self._signers.get(wanted.credential)
+            if signer is None:
+                done(Answer(None, Detail.SIGNING_REFUSED, self._clock()))
+            else:
+                signer.request(wanted, done)
 
     def close(self) -> None:
         """Close every source."""
         self._certificates.close()
         for signer in self._signers.values():
             signer.close()
+        for verifier in self._verifiers.values():
+            verifier.close()

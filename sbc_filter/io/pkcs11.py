@@ -3,8 +3,10 @@
 The library is an extra (`pip install 'sbc-filter[pkcs11]'`), so it is imported when a key is on a token.
 """
 
+import contextlib
 import hashlib
 import logging
+import os
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -21,6 +23,8 @@ from sbc_filter.io.pkcs11uri import TOKEN_ATTRIBUTES, Pkcs11Uri
 _LOG = logging.getLogger(__name__)
 _SIZE = 32  # octets of r and of s on P-256
 _TURNS: defaultdict[str, Lock] = defaultdict(Lock)  # by the module's path
+_OWNERS: dict[str, int] = {}  # the process that initialised the module
+os.register_at_fork(after_in_child=_TURNS.clear)  # whoever had a turn is not here
 _FIELDS = dict(zip(TOKEN_ATTRIBUTES, ("label", "serial", "manufacturer_id", "model"), strict=True))
 
 
@@ -36,6 +40,9 @@ class TokenKey:
     device is waited for without Python's own lock. A session that broke is opened anew, once for each signature,
     but a PIN that was refused is never tried again: a few more tries would lock the token.
 
+    It may be made in one process and used in those that are forked from it: each opens a session of its own when it
+    signs first.
+
     Raises `TokenError` when the key cannot be had.
     """
 
@@ -46,15 +53,15 @@ class TokenKey:
         self._uri = uri
         self._pin = pin
         self._refused = False
-        self._turn = _TURNS[self._module]
-        with self._turn:
+        self._process = os.getpid()
+        with _TURNS[self._module]:
             self._key: Any = self._open()
 
     def sign(self, data: bytes, signature_algorithm: ec.EllipticCurveSignatureAlgorithm, /) -> bytes:
         """See `Signer`; the algorithm is always ECDSA with SHA-256."""
         digest = hashlib.sha256(data).digest()
         try:
-            with self._turn:
+            with _TURNS[self._module]:
                 raw = self._sign(digest)
         except TokenError as error:
             _LOG.warning("a call is not signed: %s", error)
@@ -65,6 +72,8 @@ class TokenKey:
 
     def _sign(self, digest: bytes) -> bytes:
         ask = partial(self._asked, lambda: self._key.sign(digest, mechanism=self._library.Mechanism.ECDSA))
+        if self._process != os.getpid():
+            self._process, self._key = os.getpid(), None
         if self._key is not None:
             try:
                 return bytes(ask())
@@ -95,7 +104,7 @@ class TokenKey:
         return keys[0]
 
     def _token(self) -> Any:
-        slots = self._library.lib(self._module).get_slots(token_present=True)
+        slots = self._initialised().get_slots(token_present=True)
         tokens = [slot.get_token() for slot in slots]
         found = [token for token in tokens if self._uri.is_token(_fields(token))]
         if len(found) != 1:
@@ -103,6 +112,16 @@ class TokenKey:
             count = f"{len(found)} such tokens" if found else "no such token"
             raise TokenError(f"{self._named} has {count}; all that it has: {labels}")
         return found[0]
+
+    def _initialised(self) -> Any:
+        """The module, initialised by this very process, as PKCS#11 has it for who was forked."""
+        module = self._library.lib(self._module)
+        if _OWNERS.setdefault(self._module, os.getpid()) != os.getpid():
+            with contextlib.suppress(self._library.PKCS11Error):  # it may have noticed by itself
+                module.finalize()
+            module.initialize()
+            _OWNERS[self._module] = os.getpid()
+        return module
 
     def _session(self, token: Any) -> Any:
         """Who has logged in is logged in with all sessions of this process, until the last of them is closed."""

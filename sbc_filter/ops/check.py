@@ -53,6 +53,8 @@ def _credentials(console: Console, setup: Setup) -> None:
     now = time.time()
     for name, settings in setup.configuration.remote.items():
         console.print(f"sign as  {name}: by {settings.service or settings.command[0]}", markup=False)
+    for name, settings in setup.configuration.verifiers.items():
+        console.print(f"verifier {name}: {settings.service or settings.command[0]}", markup=False)
     for name, credential in setup.credentials.items():
         current = credential.at(now)
         for each in credential.every():

@@ -14,6 +14,7 @@ from sbc_filter.rules.schema import Table, parse_toml
 from sbc_filter.rules.trunk import IpNetwork, Trunk, read_networks, read_trunks
 from sbc_filter.sip.number import PROFILES
 from sbc_filter.stir import x5u
+from sbc_filter.stir.service import VERIFICATION
 
 NAME = "sbc-filter.toml"
 SYSTEM = Path("/etc/sbc-filter") / NAME
@@ -111,6 +112,7 @@ class Configuration:
     serve: ServeSettings = field(default_factory=ServeSettings)
     control: Path | None = None  # the socket to ask; None: where the service manager, or custom, has it
     user: str = ""  # whom to become, when started by root
+    verifiers: dict[str, RemoteSettings] = field(default_factory=dict)  # who verify for rules that name them
 
 
 def find(given: Path | None, beside: Path | None = None) -> Path | None:
@@ -174,6 +176,7 @@ def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Confi
     network, queue = _network(top.table("network")), _queue(top.table("queue"))
     trust, certificates = _trust(top.table("trust"), folder), _certificates(top.table("certificates"), folder)
     own, remote = _credentials(top.table("credentials"), folder)
+    verifiers = _verifiers(top.table("verifiers"), folder)
     configuration = Configuration(
         file,
         folder,
@@ -189,6 +192,7 @@ def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Confi
         _serve(top.table("serve"), folder),
         _path(control, "socket", folder),
         process.text("user"),
+        verifiers,
     )
     for table in (rules, log, control, process, top):
         table.close()
@@ -329,6 +333,15 @@ def _credentials(table: Table, folder: Path) -> tuple[dict[str, CredentialSettin
             remote[name] = read_remote(entry, folder)
             entry.close()
     return own, remote
+
+
+def _verifiers(table: Table, folder: Path) -> dict[str, RemoteSettings]:
+    found = {}
+    for name in table:
+        entry = table.table(name)
+        found[name] = read_remote(entry, folder, VERIFICATION)
+        entry.close()
+    return found
 
 
 def _serve(table: Table, folder: Path) -> ServeSettings:

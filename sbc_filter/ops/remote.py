@@ -1,23 +1,28 @@
-"""Credentials whose key somebody else holds: what the configuration says of them, and who signs with them."""
+"""Whom else the configuration names: who signs with a key that is not here, and who verifies in our place."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from sbc_filter.errors import ConfigurationError, Problem
-from sbc_filter.io.needs import Signer
-from sbc_filter.io.signers import SigningCommand, SigningService, SlowKey
+from sbc_filter.io.exchange import Command, Exchange, Service
+from sbc_filter.io.needs import Signer, Verifier
+from sbc_filter.io.signers import RemoteSigner, SlowKey
+from sbc_filter.io.verifiers import RemoteVerifier
 from sbc_filter.rules.schema import Table
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.remote import RemoteCredential
+from sbc_filter.stir.service import SIGNING
 
+T = TypeVar("T", Signer, Verifier)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteSettings:
-    """`[credentials.NAME]` with `command` or `service`: the one that is not empty signs."""
+    """`[credentials.NAME]` and `[verifiers.NAME]` with `command` or `service`: the one that is not empty answers."""
 
     command: tuple[str, ...] = ()
     service: str = ""
@@ -27,19 +32,20 @@ class RemoteSettings:
     web_ca: Path | None = None
 
 
-def read_remote(table: Table, folder: Path) -> RemoteSettings:
-    """The settings in a table that has `command` or `service`."""
+def read_remote(table: Table, folder: Path, path: str = SIGNING) -> RemoteSettings:
+    """The settings in a table that has `command` or `service`; `path` is that of such a service."""
+    example = f"https://stir.example.org{path}"
     settings = RemoteSettings(
         table.texts("command"),
         table.text("service"),
         *(_path(table, key, folder) for key in ("token", "client_certificate", "client_key", "web_ca")),
     )
     if settings.command and settings.service:
-        table.problem("command", "is one way to sign, `service` is another: leave one out")
+        table.problem("command", "is one way, `service` is another: leave one out")
     if not settings.command and not settings.service:
         table.problem("command", "is empty: name a program, or a `service`")
     if settings.service and not _is_fit(settings.service):
-        table.problem("service", f"{settings.service!r} is no URL such as https://sign.example.org/stir/v1/signing")
+        table.problem("service", f"{settings.service!r} is no URL such as {example}")
     if (settings.client_certificate is None) != (settings.client_key is None):
         table.problem("client_certificate", "and `client_key` belong together")
     return settings
@@ -78,30 +84,46 @@ def engine_credentials(
 def signers(file: str, ours: Mapping[str, Credential], remote: Mapping[str, RemoteSettings]) -> dict[str, Signer]:
     """Who signs for each credential that the engine waits for; `ConfigurationError` for files that cannot be read."""
     found: dict[str, Signer] = {name: SlowKey(credential) for name, credential in ours.items() if is_slow(credential)}
-    problems: list[Problem] = []
-    for name, settings in remote.items():
-        if settings.command:
-            found[name] = SigningCommand(name, settings.command)
-            continue
-        try:
-            found[name] = _service(name, settings)
-        except (OSError, ValueError) as error:
-            problems.append(Problem(file, f"credentials.{name}", f"cannot be used: {error}"))
-    if problems:
+    try:
+        return found | _answering(file, "credentials", remote, RemoteSigner)
+    except ConfigurationError:
         for signer in found.values():
             signer.close()
+        raise
+
+
+def verifiers(file: str, remote: Mapping[str, RemoteSettings]) -> dict[str, Verifier]:
+    """Who verifies for each rule that names somebody; `ConfigurationError` likewise."""
+    return _answering(file, "verifiers", remote, RemoteVerifier)
+
+
+def _answering(
+    file: str, section: str, remote: Mapping[str, RemoteSettings], made: Callable[[str, Exchange], T]
+) -> dict[str, T]:
+    found: dict[str, T] = {}
+    problems: list[Problem] = []
+    for name, settings in remote.items():
+        try:
+            found[name] = made(name, _exchange(settings))
+        except (OSError, ValueError) as error:
+            problems.append(Problem(file, f"{section}.{name}", f"cannot be used: {error}"))
+    if problems:
+        for each in found.values():
+            each.close()
         raise ConfigurationError(problems)
     return found
 
 
-def _service(name: str, settings: RemoteSettings) -> SigningService:
+def _exchange(settings: RemoteSettings) -> Exchange:
+    if settings.command:
+        return Command(settings.command)
     certificate = None
     if settings.client_certificate is not None and settings.client_key is not None:
         certificate = settings.client_certificate, settings.client_key
     for path in (*(certificate or ()), *([settings.web_ca] if settings.web_ca else [])):
         path.read_bytes()
     token = read_token_file(settings.token) if settings.token is not None else ""
-    return SigningService(name, settings.service, token=token, certificate=certificate, web_ca=settings.web_ca)
+    return Service(settings.service, token=token, certificate=certificate, web_ca=settings.web_ca)
 
 
 def read_token_file(path: Path) -> str:

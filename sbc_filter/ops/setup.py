@@ -119,8 +119,8 @@ def prepare(
             parse_toml(name, text, found)
         raise ConfigurationError(found)
     names = {*configuration.credentials, *configuration.remote}
-    ruleset, trunks = read_rules(files, _reader(base), found, names, configuration.trunks)
-    if not trust.anchors and not blamed(known, "trust") and _any(ruleset, RuleAction.VERIFY):
+    ruleset, trunks = read_rules(files, _reader(base), found, names, configuration.trunks, configuration.verifiers)
+    if not trust.anchors and not blamed(known, "trust") and _verifies(ruleset):
         sentence = "there is no trust anchor, so nothing could ever verify: name the PEM files of the roots you trust"
         found.append(Problem(file, "trust.anchors", sentence))
     directed = any(conditions.direction is not None for conditions in ruleset.conditions)
@@ -131,8 +131,9 @@ def prepare(
     return Setup(configuration, ruleset, tuple(trunks), trust_files, credentials, tuple(remarks), base)
 
 
-def _any(ruleset: RuleSet, action: RuleAction) -> bool:
-    return any(rule.action is action for rule in ruleset.rules)
+def _verifies(ruleset: RuleSet) -> bool:
+    """Whether calls are verified here, and not by a service."""
+    return any(rule.action is RuleAction.VERIFY and not rule.verify.service for rule in ruleset.rules)
 
 
 def _responses(ruleset: RuleSet) -> Responses:

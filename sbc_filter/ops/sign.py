@@ -12,7 +12,7 @@ from sbc_filter.engine.verdict import Need, Verdict
 from sbc_filter.errors import ConfigurationError, Outcome, Problem
 from sbc_filter.io.needs import Needs
 from sbc_filter.ops import config
-from sbc_filter.ops.remote import signers
+from sbc_filter.ops.remote import signers, verifiers
 from sbc_filter.ops.setup import NO_SBC, Setup, read_all
 from sbc_filter.ops.sources import ask_for, certificate_source
 from sbc_filter.rules.model import Direction
@@ -46,7 +46,11 @@ def _decided(setup: Setup, message: bytes, flow: Flow) -> Verdict:
     engine = setup.engine(os.urandom(32))
     engine.bypass(setup.bypasses.read().tokens)
     certificates = certificate_source(configuration.certificates, fetch=False)
-    needs = Needs(certificates, signers(configuration.file, setup.credentials, configuration.remote))
+    needs = Needs(
+        certificates,
+        signers(configuration.file, setup.credentials, configuration.remote),
+        verifiers=verifiers(configuration.file, configuration.verifiers),
+    )
     try:
         decision = engine.decide(message, flow, time.time())
         while isinstance(decision, Need):

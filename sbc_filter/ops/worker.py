@@ -30,7 +30,7 @@ from sbc_filter.ops.config import Configuration, reason
 from sbc_filter.ops.journal import Journal
 from sbc_filter.ops.records import Tally
 from sbc_filter.ops.reload import Files
-from sbc_filter.ops.remote import signers
+from sbc_filter.ops.remote import signers, verifiers
 from sbc_filter.ops.setup import Setup
 
 _LOG = logging.getLogger(__name__)
@@ -102,7 +102,9 @@ class Worker:
 
     def _needs(self, setup: Setup) -> Needs:
         configuration = setup.configuration
-        return Needs(self._sources(configuration), signers(configuration.file, setup.credentials, configuration.remote))
+        sign = signers(configuration.file, setup.credentials, configuration.remote)
+        verify = verifiers(configuration.file, configuration.verifiers)
+        return Needs(self._sources(configuration), sign, verifiers=verify)
 
     def _made(self, setup: Setup) -> Engine:
         engine = setup.engine(self._secret, self._memories)

@@ -58,10 +58,11 @@ def load_rules(
     read_list: ReadList,
     credentials: Collection[str] = (),
     trunks: Iterable[Trunk] = (),
+    verifiers: Collection[str] = (),
 ) -> tuple[RuleSet, list[Trunk]]:
     """What `read_rules` reads; raises `ConfigurationError` with every problem there is."""
     problems: list[Problem] = []
-    read = read_rules(files, read_list, problems, credentials, trunks)
+    read = read_rules(files, read_list, problems, credentials, trunks, verifiers)
     if problems:
         raise ConfigurationError(problems)
     return read
@@ -73,6 +74,7 @@ def read_rules(
     problems: list[Problem],
     credentials: Collection[str] = (),
     trunks: Iterable[Trunk] = (),
+    verifiers: Collection[str] = (),
 ) -> tuple[RuleSet, list[Trunk]]:
     """The rules of all `files` (name to text, in order), and all trunks, those of the configuration included.
 
@@ -86,7 +88,7 @@ def read_rules(
             if trunk.name in known:
                 table.problem(trunk.name, "is the name of another trunk already")
             known[trunk.name] = trunk
-    reader = _Reader(read_list, credentials, known)
+    reader = _Reader(read_list, credentials, known, verifiers)
     rules = [reader.rule(table) for top in tops for table in top.tables("rule")]
     for top in tops:
         top.close()
@@ -96,10 +98,17 @@ def read_rules(
 class _Reader:
     """Reads `[[rule]]` tables; what they refer to is known."""
 
-    def __init__(self, read_list: ReadList, credentials: Collection[str], trunks: Mapping[str, Trunk]) -> None:
+    def __init__(
+        self,
+        read_list: ReadList,
+        credentials: Collection[str],
+        trunks: Mapping[str, Trunk],
+        verifiers: Collection[str],
+    ) -> None:
         self._read_list = read_list
         self._credentials = credentials
         self._trunks = trunks
+        self._verifiers = verifiers
         self._names: dict[str, str] = {}
 
     def rule(self, table: Table) -> tuple[Rule, Conditions]:
@@ -129,7 +138,7 @@ class _Reader:
             mode,
             insertion,
             answer,
-            _verify(table.table("verify")),
+            self._verify(table.table("verify")),
             self._sign(table.table("sign"), action is RuleAction.SIGN),
             _strip(table.table("strip")),
             tuple(treatments.read_when(when, self._entries) for when in table.tables("when")),
@@ -137,6 +146,9 @@ class _Reader:
             table.file,
         )
         self._check_redirect(table, rule, conditions)
+        of_certificates = (each for when in rule.when for each in (when.spc, when.not_spc, when.issuer))
+        if rule.verify.service and any(each is not None for each in of_certificates):
+            table.problem("when", "with spc, not_spc or issuer asks for the certificate, which only the `service` sees")
         table.close()
         return rule, conditions
 
@@ -175,14 +187,17 @@ class _Reader:
             table.problem(key, "is an empty list: name somebody, or leave it out")
         return Entries(table.texts(key), self._read_list, partial(table.problem, key))
 
+    def _verify(self, table: Table) -> VerifyOptions:
+        options = _verify_options(table)
+        if options.service:
+            _refer(table, "service", options.service, self._verifiers, "verifier", "verifiers")
+        return options
+
     def _sign(self, table: Table, wanted: bool) -> SignOptions:
         default = SignOptions()
         credential = table.text("credential", required=wanted)
-        if wanted and credential and credential not in self._credentials:
-            known = (
-                ", ".join(map(repr, sorted(self._credentials))) or "none: add [credentials.NAME] to the configuration"
-            )
-            table.problem("credential", f"{credential!r} is no credential of the configuration; there are {known}")
+        if wanted and credential:
+            _refer(table, "credential", credential, self._credentials, "credential", "credentials")
         listed = self._numbers(table, "numbers")
         unlisted = table.choice("attest_unlisted", (*ATTESTATIONS, UNATTESTED), default.attest_unlisted)
         if unlisted == "A":
@@ -230,7 +245,14 @@ def _outcomes(action: RuleAction) -> Collection[Outcome]:
     return SIGNING_OUTCOMES if action is RuleAction.SIGN else ()
 
 
-def _verify(table: Table) -> VerifyOptions:
+def _refer(table: Table, key: str, name: str, known: Collection[str], what: str, tables: str) -> None:
+    """Report a name that the configuration has no table for."""
+    if name not in known:
+        there = ", ".join(map(repr, sorted(known))) or f"none: add [{tables}.NAME] to the configuration"
+        table.problem(key, f"{name!r} is no {what} of the configuration; there are {there}")
+
+
+def _verify_options(table: Table) -> VerifyOptions:
     default = VerifyOptions()
     options = VerifyOptions(
         table.number("max_age", default.max_age, 0, 86400),
@@ -248,7 +270,10 @@ def _verify(table: Table) -> VerifyOptions:
         table.flag("required", default.required),
         table.flag("check_replay", default.check_replay),
         table.flag("mark_contact", default.mark_contact),
+        table.text("service", required="service" in table),
     )
+    if options.service and not options.check_called:
+        table.problem("check_called", "is for verification of our own: a `service` compares whom it is told of")
     if options.required and options.reason is ReasonProtocol.OFF:
         table.problem("required", 'says what `reason` reports: add reason = "stir", or reject no-identity in [rule.on]')
     table.close()

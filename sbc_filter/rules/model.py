@@ -96,7 +96,8 @@ REDIRECT = Treatment(TreatmentAction.REDIRECT)
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """`[rule.verify]`: how the verification service judges and marks a call."""
+    """`[rule.verify]`: how the verification service judges and marks a call. `service` names who judges in our place;
+    empty: nobody."""
 
     max_age: float = 60.0
     max_skew: float = 60.0
@@ -113,6 +114,7 @@ class VerifyOptions:
     required: bool = False
     check_replay: bool = True
     mark_contact: bool = False
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)

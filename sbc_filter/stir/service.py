@@ -6,11 +6,12 @@ clients, and is bounded by whoever receives it; still nothing is raised but `Ser
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from sbc_filter.errors import FilterError
 from sbc_filter.sip.number import canonical_number
 from sbc_filter.stir.remote import SigningRequest
+from sbc_filter.stir.remoteverification import Told, VerificationRequest
 from sbc_filter.stir.token import ATTESTATIONS
 
 SIGNING, VERIFICATION = "/stir/v1/signing", "/stir/v1/verification"
@@ -50,28 +51,27 @@ class ServiceError(FilterError):
         return _dump({"requestError": {kind: told}})
 
 
-class VerificationRequest(NamedTuple):
-    """A call and one Identity value; `caller` and `called` are canonical numbers, `time` is in POSIX seconds."""
-
-    caller: str
-    called: tuple[str, ...]
-    time: int
-    identity: bytes
-
-
 def signing_request(request: SigningRequest) -> bytes:
     """The body that asks for a signature."""
-    dest: dict[str, list[str]] = {}
-    for identity in request.dest:
-        dest.setdefault(_kind(identity), []).append(identity)
     claims = {
         "attest": request.attest,
-        "dest": dest,
+        "dest": _by_kind(request.dest),
         "iat": request.iat,
         "orig": {_kind(request.orig): request.orig},
         "origid": request.origid,
     }
     return _dump({"signingRequest": claims})
+
+
+def verification_request(request: VerificationRequest) -> bytes:
+    """The body that asks what an Identity is worth."""
+    claims = {
+        "from": {_kind(request.caller): request.caller},
+        "identity": request.identity.decode("utf-8", "replace"),
+        "time": request.time,
+        "to": _by_kind(request.called),
+    }
+    return _dump({"verificationRequest": claims})
 
 
 def signing_response(identity: bytes) -> bytes:
@@ -89,17 +89,36 @@ def verification_response(verstat: str, code: int | None, text: str, description
 
 def read_signing_response(body: bytes) -> bytes:
     """The Identity value in an answer; `ValueError`, with what the other side says, for an error and all else."""
+    identity: str = _response(body, "signingResponse", "identity")["identity"]
+    return identity.encode("utf-8", "replace")
+
+
+def read_verification_response(body: bytes) -> Told:
+    """The result in an answer, as it is given; `ValueError` likewise. `jwt` may say which token was judged."""
+    response = _response(body, "verificationResponse", "verstat")
+    code, reason, jwt = response.get("reasonCode"), response.get("reasonDesc"), response.get("jwt")
+    if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3:
+        code = int(code)
+    if not (code is None or (type(code) is int and 100 <= code < 700)):
+        raise ValueError("verificationResponse.reasonCode is no code of an answer")
+    claims = jwt.get("claims") if isinstance(jwt, dict) else None
+    if not isinstance(claims, dict):
+        claims = None
+    return Told(response["verstat"], code, reason if isinstance(reason, str) else "", claims)
+
+
+def _response(body: bytes, name: str, key: str) -> dict[str, Any]:
+    """The object `name` of an answer, in which `key` is a string."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         raise ValueError("the answer is no JSON") from None
     if not isinstance(answer, dict):
         raise ValueError("the answer is no JSON object")
-    response, error = answer.get("signingResponse"), answer.get("requestError")
-    identity = response.get("identity") if isinstance(response, dict) else None
-    if isinstance(identity, str):
-        return identity.encode("utf-8", "replace")
-    raise ValueError(_told(error) if isinstance(error, dict) else "the answer has no signingResponse.identity")
+    response, error = answer.get(name), answer.get("requestError")
+    if isinstance(response, dict) and isinstance(response.get(key), str):
+        return response
+    raise ValueError(_told(error) if isinstance(error, dict) else f"the answer has no {name}.{key}")
 
 
 def _told(error: dict[str, Any]) -> str:
@@ -131,7 +150,7 @@ def read_verification_request(body: bytes) -> VerificationRequest:
     if not isinstance(identity, str) or _LINE.fullmatch(identity) is None:
         raise ServiceError("SVC4005", "identity", "one value of the header field")
     (number,) = _numbers("from", [caller])
-    return VerificationRequest(number, _numbers("to", called), _seconds(claims, "time"), identity.encode())
+    return VerificationRequest("", number, _numbers("to", called), _seconds(claims, "time"), identity.encode())
 
 
 def _read(body: bytes, name: str) -> dict[str, Any]:
@@ -179,6 +198,13 @@ def _seconds(claims: dict[str, Any], name: str) -> int:
     if type(value) is not int or not 0 < value < 10**12:
         raise ServiceError("SVC4005", name, "whole seconds since 1970")
     return value
+
+
+def _by_kind(identities: tuple[str, ...]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for identity in identities:
+        found.setdefault(_kind(identity), []).append(identity)
+    return found
 
 
 def _kind(identity: str) -> str:

@@ -99,13 +99,13 @@ def verify(
             continue
         if isinstance(certificate, Missing):
             missing = missing or certificate
-        elif best is None or _rank(token) < _rank(best.token):
+        elif best is None or rank_of(token) < rank_of(best.token):
             best = Verification(Outcome.PASSED, None, token, certificate, vouching=token)
     if best is None and missing is not None:
         return missing
     if beside:
         return _with_others(best, basic, beside, failed, failures, call, policy, certificates)
-    result = best or _failed(failed, call)
+    result = best or failed_of(failed, call)
     if failures:
         result.failures = tuple(failures)
     if best is not None and best.token is not None:
@@ -154,12 +154,12 @@ def _with_others(
         if isinstance(notes, Missing):
             return notes
         best.notes = tuple(notes)
-    result = best or _failed(failed, call)
+    result = best or failed_of(failed, call)
     result.failures = tuple(failures)
     return result
 
 
-def _failed(failed: Sequence[Verification], call: Call) -> Verification:
+def failed_of(failed: Sequence[Verification], call: Call) -> Verification:
     """The result when no token verifies."""
     if not failed:
         return Verification(Outcome.NO_IDENTITY, Detail.UNSUPPORTED_PPT)
@@ -168,6 +168,6 @@ def _failed(failed: Sequence[Verification], call: Call) -> Verification:
     return min(failed, key=lambda failure: _PRECEDENCE.index(failure.outcome))
 
 
-def _rank(token: Token | None) -> str:
+def rank_of(token: Token | None) -> str:
     """A before B before C before a token that attests nothing."""
     return (token.claims.attest if token is not None else None) or "D"

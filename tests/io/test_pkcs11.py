@@ -1,5 +1,9 @@
 """Keys on a token, which is SoftHSM: signed with by the engine as a key in memory is, but for RFC 6979."""
 
+import os
+import re
+import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,13 +12,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from support.calls import CALLED, CALLER, LAB, NOW, SBC, SIGN, TRUST, invite, leaving, result
-from support.softhsm import MISSING, MODULE, PIN, make_store, make_token
+from support.softhsm import MISSING, MODULE, PIN, SPY, make_store, make_token
 
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.errors import SigningError
-from sbc_filter.io.pkcs11 import TokenError, TokenKey
+from sbc_filter.io.pkcs11 import _TURNS, TokenError, TokenKey
 from sbc_filter.io.pkcs11uri import parse_pkcs11_uri
 from sbc_filter.ops.pki import X5U
 from sbc_filter.packet.packet import parse
@@ -95,6 +99,53 @@ def test_any_thread_may_sign() -> None:
     with ThreadPoolExecutor(8) as pool:
         for text, signature in zip(texts, pool.map(lambda text: sign_es256(signer, text), texts), strict=True):
             verify_es256(PUBLIC, text, signature)
+
+
+def forked(signer: TokenKey, text: bytes) -> bytes:
+    """A signature that a child of this process makes, and nothing else."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(5)
+        try:
+            os.write(writing, sign_es256(signer, text))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with open(reading, "rb") as pipe:
+        return pipe.read()
+
+
+def test_a_key_opened_before_a_fork_signs_in_every_process() -> None:
+    signer = key()
+    for text in (b"first.x", b"second.x"):
+        verify_es256(PUBLIC, text, forked(signer, text))
+    verify_es256(PUBLIC, b"parent.x", sign_es256(signer, b"parent.x"))
+
+
+def test_a_child_does_not_wait_for_a_turn_that_nobody_here_has() -> None:
+    signer = key()
+    with _TURNS[str(MODULE.resolve())]:  # as when another thread signs while the process forks
+        verify_es256(PUBLIC, b"child.x", forked(signer, b"child.x"))
+
+
+@pytest.mark.skipif(not SPY.exists(), reason="needs opensc-pkcs11")
+def test_each_process_initialises_the_module_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As PKCS#11 has it; the spy between us and the token writes down what is called."""
+    log = tmp_path / "log"
+    own = shutil.copy(MODULE, tmp_path)  # the module itself is in use by this process already
+    monkeypatch.setenv("PKCS11SPY", str(own))
+    monkeypatch.setenv("PKCS11SPY_OUTPUT", str(log))
+    signer = key(module=SPY)
+    before = len(log.read_text())
+    verify_es256(PUBLIC, b"child.x", forked(signer, b"child.x"))
+    child = log.read_text()[before:]
+    called = re.findall(r": (C_Initialize|C_OpenSession|C_CloseSession|C_Sign)$", child, re.MULTILINE)
+    assert called == ["C_Initialize", "C_OpenSession", "C_Sign", "C_Sign"]  # the first asks for the length
+    before = len(log.read_text())
+    verify_es256(PUBLIC, b"parent.x", sign_es256(signer, b"parent.x"))
+    assert "C_Initialize" not in log.read_text()[before:]
 
 
 def test_a_session_that_broke_is_opened_anew() -> None:

@@ -5,19 +5,20 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import SimpleQueue
-from typing import Any
 
 import pytest
 from support.calls import CREDENTIAL, NOW, ORIGID, identity
+from support.postserver import PostServer
 
 from sbc_filter.engine.verdict import Answer, Need, NeedKind
 from sbc_filter.errors import Detail
+from sbc_filter.io.exchange import Command, Service
 from sbc_filter.io.needs import Needs, Signer
-from sbc_filter.io.signers import SigningCommand, SigningService, SlowKey
+from sbc_filter.io.signers import RemoteSigner, SlowKey
 from sbc_filter.io.store import RefusingSource
 from sbc_filter.stir.remote import SigningRequest, check_signed
+from sbc_filter.stir.service import SIGNING
 
 ASKED = SigningRequest("theirs", "12155550100", ("12155550199",), "A", ORIGID, int(NOW))
 BODY = (
@@ -39,8 +40,8 @@ def ask(signer: Signer, request: SigningRequest = ASKED) -> Answer:
     return answer
 
 
-def python(program: str, timeout: float = 5.0) -> SigningCommand:
-    return SigningCommand("theirs", [sys.executable, "-c", program], timeout)
+def python(program: str, timeout: float = 5.0) -> RemoteSigner:
+    return RemoteSigner("theirs", Command([sys.executable, "-c", program], timeout))
 
 
 def test_a_command_gets_the_request_and_gives_the_identity() -> None:
@@ -49,7 +50,7 @@ def test_a_command_gets_the_request_and_gives_the_identity() -> None:
 
 
 def test_a_command_need_not_read() -> None:
-    assert ask(SigningCommand("theirs", ["/bin/echo", SIGNED])).identity == VALUE.encode()
+    assert ask(RemoteSigner("theirs", Command(["/bin/echo", SIGNED]))).identity == VALUE.encode()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_a_command_that_hangs_is_killed() -> None:
 
 def test_the_same_reason_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     answers: SimpleQueue[Answer] = SimpleQueue()
-    signer = SigningCommand("theirs", ["/bin/false"])
+    signer = RemoteSigner("theirs", Command(["/bin/false"]))
     for iat in range(3):
         signer.request(ASKED._replace(iat=iat), answers.put)
         answers.get(timeout=5)
@@ -87,57 +88,25 @@ def test_the_same_reason_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) == 1
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 2
-    server: "Server"
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.seen.append((self.path, dict(self.headers), body.decode(), self.client_address))
-        time.sleep(self.server.delay)
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(self.server.answer)))
-        self.send_header("Location", "/elsewhere")
-        self.end_headers()
-        self.wfile.write(self.server.answer)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.seen: list[tuple[str, dict[str, str], str, Any]] = []
-        self.status, self.answer, self.delay = 200, SIGNED.encode(), 0.0
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/stir/v1/signing"
-
-    def handle_error(self, *_: Any) -> None:
-        pass  # the other side had enough
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as made:
+def server() -> Iterator[PostServer]:
+    with PostServer(SIGNED, SIGNING) as made:
         threading.Thread(target=made.serve_forever, daemon=True).start()
         yield made
         made.shutdown()
 
 
-def test_a_service_is_asked_as_atis_1000082_says(server: Server) -> None:
-    assert ask(SigningService("theirs", server.url, token="secret")) == Answer(None, None, 0.0, VALUE.encode())
+def test_a_service_is_asked_as_atis_1000082_says(server: PostServer) -> None:
+    assert ask(RemoteSigner("theirs", Service(server.url, token="secret"))) == Answer(None, None, 0.0, VALUE.encode())
     ((path, headers, body, _),) = server.seen
     assert (path, body) == ("/stir/v1/signing", BODY)
     assert (headers["Content-Type"], headers["Accept"]) == ("application/json", "application/json")
     assert headers["Authorization"] == "Bearer secret"
 
 
-def test_its_connection_stays_open(server: Server) -> None:
+def test_its_connection_stays_open(server: PostServer) -> None:
     answers: SimpleQueue[Answer] = SimpleQueue()
-    signer = SigningService("theirs", server.url)
+    signer = RemoteSigner("theirs", Service(server.url))
     for iat in range(3):
         signer.request(ASKED._replace(iat=iat), answers.put)
         assert answers.get(timeout=5).identity
@@ -156,22 +125,22 @@ def test_its_connection_stays_open(server: Server) -> None:
     ],
 )
 def test_a_service_that_refuses(
-    server: Server, status: int, answer: str, said: str, caplog: pytest.LogCaptureFixture
+    server: PostServer, status: int, answer: str, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.status, server.answer = status, answer.encode()
-    assert ask(SigningService("theirs", server.url)).detail == Detail.SIGNING_REFUSED
+    assert ask(RemoteSigner("theirs", Service(server.url))).detail == Detail.SIGNING_REFUSED
     assert [record.message for record in caplog.records] == [f"credential theirs: nothing signed: {server.url} {said}"]
     assert len(server.seen) == 1  # no redirect is followed
 
 
-def test_a_service_that_is_slow(server: Server) -> None:
+def test_a_service_that_is_slow(server: PostServer) -> None:
     server.delay = 1.0
-    assert ask(SigningService("theirs", server.url, timeout=0.2)).detail == Detail.FETCH_TIMEOUT
+    assert ask(RemoteSigner("theirs", Service(server.url, timeout=0.2))).detail == Detail.FETCH_TIMEOUT
 
 
-def test_a_service_that_is_dead(server: Server) -> None:
+def test_a_service_that_is_dead(server: PostServer) -> None:
     server.server_close()
-    assert ask(SigningService("theirs", server.url)).detail == Detail.SIGNING_UNREACHABLE
+    assert ask(RemoteSigner("theirs", Service(server.url))).detail == Detail.SIGNING_UNREACHABLE
 
 
 def test_a_slow_key_signs_as_a_quick_one() -> None:

@@ -19,7 +19,8 @@ from support.calls import CALLED, CALLER, CREDENTIAL, LAB, NOW, ORIGID, TRUST, c
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail, EnvironmentFault
-from sbc_filter.io.signers import SigningService
+from sbc_filter.io.exchange import Service
+from sbc_filter.io.signers import RemoteSigner
 from sbc_filter.io.stirserver import StirServer
 from sbc_filter.io.stirservice import StirService
 from sbc_filter.ops.pki import X5U
@@ -59,7 +60,7 @@ def post(server: StirServer, path: str, body: object, method: str = "POST", **he
     return found
 
 
-def ask(signer: SigningService, request: SigningRequest = REQUEST) -> Answer:
+def ask(signer: RemoteSigner, request: SigningRequest = REQUEST) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
     signer.request(request, answers.put)
     answer = answers.get(timeout=5)
@@ -75,7 +76,7 @@ def error(body: dict[str, Any]) -> tuple[str, list[str]]:
 
 def test_our_client_and_our_server_agree() -> None:
     with serving() as server:
-        answer = ask(SigningService("ours", f"http://127.0.0.1:{server.server_port}{SIGNING}"))
+        answer = ask(RemoteSigner("ours", Service(f"http://127.0.0.1:{server.server_port}{SIGNING}")))
     assert answer.identity is not None
     assert check_signed(answer.identity, REQUEST).x5u == X5U
     assert answer.identity == VALUE.encode()
@@ -90,13 +91,13 @@ def test_tls_token_and_client_certificate(tmp_path: Path) -> None:
     with serving(context=context, token="secret") as server:
         url = f"https://127.0.0.1:{server.server_port}{SIGNING}"
         mute = socket.create_connection(("127.0.0.1", server.server_port))  # it says nothing, and delays nobody
-        good = SigningService("ours", url, token="secret", web_ca=file, certificate=(file, key))
+        good = RemoteSigner("ours", Service(url, token="secret", web_ca=file, certificate=(file, key)))
         assert ask(good).identity == VALUE.encode()
-        guess = SigningService("ours", url, token="guess", web_ca=file, certificate=(file, key))
+        guess = RemoteSigner("ours", Service(url, token="guess", web_ca=file, certificate=(file, key)))
         assert ask(guess).detail == Detail.SIGNING_REFUSED
-        nobody = SigningService("ours", url, token="secret", web_ca=file)
+        nobody = RemoteSigner("ours", Service(url, token="secret", web_ca=file))
         assert ask(nobody).detail == Detail.SIGNING_UNREACHABLE
-        stranger = SigningService("ours", url, token="secret", certificate=(file, key))
+        stranger = RemoteSigner("ours", Service(url, token="secret", certificate=(file, key)))
         assert ask(stranger).detail == Detail.SIGNING_UNREACHABLE
         mute.close()
 

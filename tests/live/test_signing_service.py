@@ -1,27 +1,25 @@
 """Calls signed by way of a service, live: INVITE in, INVITE with the Identity of somebody else out; and without it."""
 
-import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import calls
-from support.netns import LIVE, endpoint, eventually, running, three_hosts
+from support.netns import LIVE, endpoint, running, three_hosts
+from support.serving import serving
 
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.record import Record
+from sbc_filter.io.exchange import Service
 from sbc_filter.io.firewall import Plan
 from sbc_filter.io.needs import Needs
-from sbc_filter.io.signers import SigningService
+from sbc_filter.io.signers import RemoteSigner
 from sbc_filter.io.store import RefusingSource
 from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import X5U, Maker, key_pem, pem
 from sbc_filter.stir.remote import RemoteCredential
 
 pytestmark = LIVE
@@ -34,42 +32,17 @@ def lab() -> Iterator[Lab]:
         yield made
 
 
-@contextlib.contextmanager
-def serving(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
-    """`sbc-filter serve` as a process, on the loopback interface of this namespace, and the URL it signs at."""
-    made = Maker(time.time(), "serve").laboratory()
-    (folder / "key.pem").write_bytes(key_pem(made.leaf.key))
-    (folder / "key.pem").chmod(0o600)
-    (folder / "chain.pem").write_bytes(made.chain)
-    (folder / "root.pem").write_bytes(pem(made.root.certificate))
-    (folder / "token").write_text("secret\n")
-    (folder / "c.toml").write_text(
-        '[trust]\nanchors = ["root.pem"]\n[serve]\ntoken = "token"\n'
-        f'[credentials.ours]\nkey = "key.pem"\ncertificate = "chain.pem"\nx5u = "{X5U}"\n'
-    )
-    log = folder / "log"
-    with log.open("wb") as output:
-        command = [sys.executable, "-m", "sbc_filter", "serve", "--listen", "127.0.0.1:0", "--config"]
-        process = subprocess.Popen([*command, str(folder / "c.toml")], stdin=subprocess.DEVNULL, stderr=output)
-    try:
-        assert eventually(lambda: b"serving" in log.read_bytes(), 10)
-        yield process, log.read_text().split()[1]
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 def engine() -> Engine:
     return calls.make_engine(calls.SIGN, credentials={"ours": RemoteCredential("ours")})
 
 
 def needs(url: str) -> Needs:
-    return Needs(RefusingSource(), {"ours": SigningService("ours", url, token="secret")})
+    return Needs(RefusingSource(), {"ours": RemoteSigner("ours", Service(url, token="secret"))})
 
 
 def test_a_call_is_signed_by_way_of_a_service(lab: Lab, tmp_path: Path) -> None:
     records: list[Record] = []
-    with serving(tmp_path) as (process, url):
+    with serving(tmp_path) as (process, url, *_):
         source = needs(url)
         with (
             running(lab, engine(), source, sink=records.append) as shell,
@@ -99,7 +72,7 @@ def test_a_call_is_signed_by_way_of_a_service(lab: Lab, tmp_path: Path) -> None:
 
 def test_a_service_that_is_silent_costs_hold_ms_and_no_other_call(lab: Lab, tmp_path: Path) -> None:
     records: list[Record] = []
-    with serving(tmp_path) as (process, url):
+    with serving(tmp_path) as (process, url, *_):
         source = needs(url)
         os.kill(process.pid, signal.SIGSTOP)  # its socket takes connections, and nobody answers
         try:

@@ -15,7 +15,7 @@ from sbc_filter.errors import ConfigurationError
 from sbc_filter.ops import config
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import X5U, Maker, key_pem
-from sbc_filter.ops.remote import RemoteSettings, signers
+from sbc_filter.ops.remote import RemoteSettings, signers, verifiers
 
 URL = "https://sign.example.org/stir/v1/signing"
 
@@ -45,7 +45,7 @@ def test_what_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (f'[credentials.a]\nservice = "{URL}"\ncommand = "x"', ["credentials.a.command: is one way to sign"]),
+        (f'[credentials.a]\nservice = "{URL}"\ncommand = "x"', ["credentials.a.command: is one way"]),
         ("[credentials.a]\ncommand = []", ["credentials.a.command: is empty"]),
         ('[credentials.a]\nservice = "http://sign.example.org/x"', ["credentials.a.service: 'http://sign.example.org"]),
         ('[credentials.a]\nservice = "https://"', ["credentials.a.service: 'https://'"]),
@@ -56,6 +56,14 @@ def test_what_is_read(tmp_path: Path) -> None:
             ["credentials.a.client_certificate: and `client_key"],
         ),
         (f'[credentials.a]\nservice = "{URL}"\nkey = "x"', ["credentials.a.key: is unknown"]),
+        (f'[verifiers.a]\nservice = "{URL}"\ncommand = "x"', ["verifiers.a.command: is one way"]),
+        ("[verifiers.a]\ntoken = 't'", ["verifiers.a.command: is empty: name a program, or a `service`"]),
+        (
+            '[verifiers.a]\nservice = "x"',
+            ["verifiers.a.service: 'x' is no URL such as https://stir.example.org/stir/v1/verification"],
+        ),
+        (f'[verifiers.a]\nservice = "{URL}"\nkey = "x"', ["verifiers.a.key: is unknown"]),
+        ("verifiers = 3", ["verifiers: has to be a table"]),
         ('[serve]\nlisten = "8085"', ["serve.listen: '8085' is no address"]),
         ('[serve]\nlisten = "localhost:1"', ["serve.listen: 'localhost:1' is no address"]),
         ('[serve]\nlisten = "[::1]:8085"', []),
@@ -67,6 +75,33 @@ def test_what_may_be_said(text: str, said: list[str], tmp_path: Path) -> None:
     found = problems(text, tmp_path)
     assert len(found) == len(said)
     assert all(one.startswith(start) for one, start in zip(found, said, strict=True)), found
+
+
+def test_verifiers_are_read_as_credentials_of_others_are(tmp_path: Path) -> None:
+    made = config.parse(
+        "c.toml",
+        f'[verifiers.a]\nservice = "{URL}"\ntoken = "t"\nweb_ca = "w"\n[verifiers.b]\ncommand = "verify"\n',
+        tmp_path,
+    )
+    assert made.verifiers == {
+        "a": RemoteSettings((), URL, tmp_path / "t", web_ca=tmp_path / "w"),
+        "b": RemoteSettings(("verify",)),
+    }
+    with pytest.raises(ConfigurationError, match=r"^c.toml: verifiers.a: cannot be used: .*w'$"):
+        verifiers("c.toml", made.verifiers)
+
+
+def test_check_with_a_verifier_needs_no_anchor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "rules").mkdir()
+    rule = tmp_path / "rules" / "verify.toml"
+    (tmp_path / "c.toml").write_text(f'[network]\nsbc = ["{calls.SBC}"]\n[verifiers.theirs]\nservice = "{URL}"\n')
+    rule.write_text(f'{calls.VERIFY}[rule.verify]\nservice = "theirs"\n')
+    assert main(["check", "--config", str(tmp_path / "c.toml")]) == 0
+    assert f"verifier theirs: {URL}\n" in capsys.readouterr().out
+    rule.write_text(f'{calls.VERIFY}[rule.verify]\nservice = "their"\n')
+    assert main(["check", "--config", str(tmp_path / "c.toml")]) == 1
+    sentence = "rule[1].verify.service: 'their' is no verifier of the configuration; there are 'theirs'"
+    assert sentence in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("token", [None, "", "two words", "\x01"])

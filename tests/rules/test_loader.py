@@ -475,6 +475,11 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
             VERIFY + '[[rule.when]]\nspc = ["@none.txt"]\naction = "drop"',
             "rule[1].when[1].spc: the list 'none.txt' cannot be read: No such file or directory",
         ),
+        (
+            VERIFY + '[rule.verify]\nservice = "theirs"',
+            "rule[1].verify.service: 'theirs' is no verifier of the configuration; there are none:"
+            " add [verifiers.NAME] to the configuration",
+        ),
         # sign
         (
             SIGN.replace("ours", "theirs"),
@@ -559,6 +564,28 @@ def test_a_credential_where_the_configuration_has_none() -> None:
         "a.toml: rule[1].sign.credential: 'ours' is no credential of the configuration;"
         " there are none: add [credentials.NAME] to the configuration"
     ]
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (
+            "check_called = false\n",
+            "verify.check_called: is for verification of our own: a `service` compares whom it is told of",
+        ),
+        *(
+            (
+                f'[[rule.when]]\n{key} = ["1234"]\naction = "reject"\n',
+                "when: with spc, not_spc or issuer asks for the certificate, which only the `service` sees",
+            )
+            for key in ("spc", "not_spc", "issuer")
+        ),
+    ],
+)
+def test_what_does_not_go_with_a_service(more: str, sentence: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_rules({"a.toml": f'{VERIFY}[rule.verify]\nservice = "theirs"\n{more}'}, read_list, verifiers=["theirs"])
+    assert str(caught.value) == f"a.toml: rule[1].{sentence}"
 
 
 def test_a_trunk_where_there_is_none() -> None:

@@ -114,7 +114,9 @@ def make_engine(
     credentials: Mapping[str, Credential | RemoteCredential] | None = None,
 ) -> Engine:
     """An engine with these rules. With `known` it has `chain`, the laboratory's, in memory already."""
-    ruleset, trunks = load_rules({"rules.toml": rules}, lambda name: (lists or {})[name], ["ours"])
+    ruleset, trunks = load_rules(
+        {"rules.toml": rules}, lambda name: (lists or {})[name], ["ours"], verifiers=["theirs"]
+    )
     network = Network(sbc, (5060,), (), emergency, TrunkTable(trunks), drop_unreadable)
     certificates, profile = CertificateMemory(trust), PROFILES[numbering]
     ours = credentials or {"ours": CREDENTIAL}

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 _PLACES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
 MODULE = next((Path(each) for each in _PLACES if Path(each).exists()), Path(_PLACES[0]))
+SPY = Path("/usr/lib/x86_64-linux-gnu/pkcs11-spy.so")
 MISSING = (
     "needs softhsm2"
     if shutil.which("softhsm2-util") is None or not MODULE.exists()

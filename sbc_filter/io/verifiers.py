@@ -1,0 +1,31 @@
+"""Those who verify for us: a service by HTTPS (ATIS-1000082), or a local command that speaks its messages."""
+
+from collections.abc import Callable
+
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import Detail
+from sbc_filter.io.exchange import Exchange, Pool, Purpose
+from sbc_filter.stir.remoteverification import VerificationRequest
+from sbc_filter.stir.service import read_verification_response, verification_request
+
+_PURPOSE = Purpose("nothing verified", Detail.VERIFICATION_REFUSED, Detail.VERIFICATION_UNREACHABLE)
+
+
+class RemoteVerifier(Pool):
+    """Who answers verification requests verifies for the rules that name `name`."""
+
+    def __init__(self, name: str, exchange: Exchange) -> None:
+        self._exchange = exchange
+        super().__init__(f"verifier {name}", _PURPOSE, self._verify, exchange.workers, exchange.timeout)
+
+    def request(self, request: VerificationRequest, done: Callable[[Answer], None], /) -> None:
+        """Have it verified."""
+        self.send(verification_request(request), done)
+
+    def close(self) -> None:
+        """End what is under way."""
+        self._exchange.close()
+        super().close()
+
+    def _verify(self, body: bytes) -> Answer:
+        return Answer(None, None, 0.0, told=self._exchange.ask(body, read_verification_response))

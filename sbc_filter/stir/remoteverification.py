@@ -1,0 +1,195 @@
+"""Verification by somebody else, who fetches and judges certificates: what is asked of them, what of it is believed.
+
+What a token says can be read here, so it is compared with its call here, before anybody is asked (S-060, S-067); the
+service is asked only whether the signature is true, and its certificate to be trusted. What it says of callers is never
+used: a service can mix up two calls.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sbc_filter.errors import DETAILS, Detail, Deviation, Outcome, VerificationError
+from sbc_filter.sip.identity import split_list
+from sbc_filter.stir.checks import Call, Policy, judge
+from sbc_filter.stir.compact import rebuild
+from sbc_filter.stir.token import BASIC, Token, is_extension, read_token, signature_of
+from sbc_filter.stir.verification import MAX_IDENTITIES, Failure, Verification, failed_of, rank_of
+
+_PASSED, _FAILED, _NOT_VALIDATED = "TN-Validation-Passed", "TN-Validation-Failed", "No-TN-Validation"
+_OUTCOMES = {  # by reasonCode, which is the answer that RFC 8224 §6.2.2 has for it
+    403: Outcome.STALE,
+    428: Outcome.NO_IDENTITY,
+    436: Outcome.UNFETCHABLE,
+    437: Outcome.UNTRUSTED,
+    438: Outcome.INVALID,
+}
+_OF_OTHERS = {  # by verstat, where the code is none of these
+    _FAILED: (Outcome.INVALID, Detail.VERIFICATION_FAILED),
+    _NOT_VALIDATED: (Outcome.UNFETCHABLE, Detail.VERIFICATION_FAILED),
+}
+_COMPARED = ("orig", "dest", "iat", "attest", "origid")
+# There was no answer, so the next token would get none either, and the call has waited long enough.
+UNANSWERED = frozenset(
+    {
+        Detail.VERIFICATION_TIMEOUT,
+        Detail.VERIFICATION_UNREACHABLE,
+        Detail.VERIFICATION_REFUSED,
+        Detail.HOLD_LIMIT,
+    }
+)
+
+
+class VerificationRequest(NamedTuple):
+    """A call and one Identity value, for `service` to verify. `caller` and `called` are canonical identities (see
+    `sip.number`), `time` is that of the call in POSIX seconds."""
+
+    service: str
+    caller: str
+    called: tuple[str, ...]
+    time: int
+    identity: bytes
+
+
+class Told(NamedTuple):
+    """What a service answered: `code` and `reason` say why a call did not pass; `claims` are those of the token that it
+    judged, where it says so."""
+
+    verstat: str
+    code: int | None = None
+    reason: str = ""
+    claims: Mapping[str, Any] | None = None
+
+
+# Why a token does not verify, or None when it does.
+Finding = VerificationError | None
+
+
+def believe(request: VerificationRequest, told: Told | None, why: Detail | None) -> Finding:
+    """What an answer to `request` means, or, without one, why there is none.
+
+    An answer that contradicts itself, or speaks of another token, is none (VERIFICATION_MISMATCH).
+    """
+    if told is None:
+        return _unanswered(why)
+    if told.claims is not None and not _is_of(request.identity, told.claims):
+        return VerificationError(Outcome.UNFETCHABLE, Detail.VERIFICATION_MISMATCH)
+    if told.verstat == _PASSED:
+        if told.code in (None, 200):
+            return None
+        return VerificationError(Outcome.UNFETCHABLE, Detail.VERIFICATION_MISMATCH)
+    if told.verstat not in _OF_OTHERS:
+        return VerificationError(Outcome.UNFETCHABLE, Detail.VERIFICATION_REFUSED)
+    outcome = _OUTCOMES.get(told.code) if told.code is not None else None
+    if outcome is None:
+        return VerificationError(*_OF_OTHERS[told.verstat])
+    if outcome is Outcome.NO_IDENTITY:
+        return VerificationError(outcome, Detail.UNSUPPORTED_PPT)  # it was given an Identity
+    # Another filter of this kind gives the exact cause, in our own words.
+    exact = next((each for each in DETAILS[outcome] if each == told.reason and each not in _OURS), None)
+    return VerificationError(outcome, exact or Detail.VERIFICATION_FAILED)
+
+
+_OURS = UNANSWERED | {Detail.VERIFICATION_MISMATCH}
+"""What only we can say of a service."""
+
+
+def _unanswered(why: Detail | None) -> VerificationError:
+    details = {
+        Detail.FETCH_TIMEOUT: Detail.VERIFICATION_TIMEOUT,
+        Detail.VERIFICATION_UNREACHABLE: Detail.VERIFICATION_UNREACHABLE,
+        Detail.HOLD_LIMIT: Detail.HOLD_LIMIT,
+    }
+    detail = details.get(why, Detail.VERIFICATION_REFUSED) if why is not None else Detail.VERIFICATION_REFUSED
+    return VerificationError(Outcome.UNFETCHABLE, detail)
+
+
+def _is_of(identity: bytes, claims: Mapping[str, Any]) -> bool:
+    """Whether these claims can be those of the token that was sent; of one in compact form that is not to be told."""
+    if identity.startswith(b".."):
+        return True
+    try:
+        token = read_token(identity, {*Deviation})
+    except VerificationError:
+        return True  # it could be read before, by the tolerance of its rule
+    said = token.claims.all if token is not None else {}
+    return all(claims[name] == said.get(name) for name in _COMPARED if name in claims)
+
+
+class _Candidate(NamedTuple):
+    """A token that could be true of the call, as far as that can be told without its certificate."""
+
+    value: bytes
+    token: Token
+
+
+def verify_by(
+    service: str,
+    values: Sequence[bytes],
+    call: Call,
+    policy: Policy,
+    findings: Mapping[VerificationRequest, Finding],
+) -> Verification | VerificationRequest:
+    """Judge the unfolded Identity `values` of one INVITE by what `service` says of them, or say what it is to be asked.
+
+    Tokens that contradict the call, or are broken or stale, are judged here and nobody is asked. Of the others the best
+    attested comes first (S-077), one at a time, and one that is true is enough (S-063). Tokens of extensions (`div`,
+    `rph`, `rcd`) are left alone: the interface has no place for them.
+    """
+    if not values:
+        return Verification(Outcome.NO_IDENTITY, Detail.ABSENT)
+    joined = len(values)
+    if policy.tolerate and Deviation.COMMA_JOINED in policy.tolerate:
+        values = split_list(values)
+    if len(values) > MAX_IDENTITIES:
+        return Verification(Outcome.INVALID, Detail.TOO_MANY_IDENTITIES)
+    failed: list[Verification] = []
+    failures: list[Failure] = []
+
+    def fail(error: VerificationError, value: bytes, token: Token | None) -> None:
+        failures.append(Failure(error.outcome, error.detail, signature_of(value)))
+        failed.append(Verification(error.outcome, error.detail, token))
+
+    candidates = _candidates(values, call, policy, fail)
+    candidates.sort(key=lambda candidate: rank_of(candidate.token))
+    for value, token in candidates:
+        assert call.caller is not None, "a token was compared with the caller"
+        assert call.called is not None, "and with the called"
+        request = VerificationRequest(service, call.caller, (call.called,), int(call.arrived), value)
+        if request not in findings:
+            return request
+        finding = findings[request]
+        if finding is None:
+            if len(values) > joined:
+                token.deviations += (Deviation.COMMA_JOINED,)
+            return Verification(Outcome.PASSED, None, token, failures=tuple(failures), vouching=token)
+        if finding.outcome is Outcome.NO_IDENTITY:
+            continue  # to them it is a token of some extension
+        fail(finding, value, token)
+        if finding.detail in UNANSWERED:
+            break
+    result = failed_of(failed, call)
+    result.failures = tuple(failures)
+    return result
+
+
+def _candidates(
+    values: Sequence[bytes], call: Call, policy: Policy, fail: Callable[[VerificationError, bytes, Token | None], None]
+) -> list[_Candidate]:
+    found = []
+    for value in values:
+        token = None
+        try:
+            token = rebuild(value, call) if value.startswith(b"..") else read_token(value, policy.tolerate)
+            if token is None or token.jose.ppt not in BASIC:
+                continue
+            judge(token, call, policy, _nobody, check_called=True)
+        except VerificationError as error:
+            if token is not None or not is_extension(value):
+                fail(error, value, token)
+            continue
+        found.append(_Candidate(value, token))
+    return found
+
+
+def _nobody(_: str) -> None:
+    """No certificate is known: that of a candidate is for the service to find."""

@@ -1,0 +1,181 @@
+"""Those who verify for us, as they run here: a program, a web server, and our own service."""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from queue import SimpleQueue
+
+import pytest
+from support.calls import CALLED, CALLER, LAB, NOW, TRUST, claims, identity
+from support.postserver import PostServer
+
+from sbc_filter.engine.certificates import CertificateMemory
+from sbc_filter.engine.verdict import Answer, Need, NeedKind
+from sbc_filter.errors import Detail
+from sbc_filter.io.exchange import Command, Exchange, Service
+from sbc_filter.io.needs import Needs
+from sbc_filter.io.stirserver import StirServer
+from sbc_filter.io.stirservice import StirService
+from sbc_filter.io.store import RefusingSource
+from sbc_filter.io.verifiers import RemoteVerifier
+from sbc_filter.stir.remoteverification import Told, VerificationRequest, believe
+from sbc_filter.stir.service import VERIFICATION
+
+VALUE = identity().removeprefix("Identity: ")
+ASKED = VerificationRequest("theirs", CALLER, (CALLED,), int(NOW), VALUE.encode())
+BODY = (
+    f'{{"verificationRequest":{{"from":{{"tn":"{CALLER}"}},"identity":"{VALUE}","time":{int(NOW)},'
+    f'"to":{{"tn":["{CALLED}"]}}}}}}'
+)
+PASSED = '{"verificationResponse":{"verstat":"TN-Validation-Passed"}}'
+NO_CODE = "answers 200: verificationResponse.reasonCode is no code of an answer"
+DENIED = json.dumps(
+    {"requestError": {"serviceException": {"messageId": "SVC4001", "text": "Missing %1", "variables": ["from"]}}}
+)
+
+
+def ask(exchange: Exchange, request: VerificationRequest = ASKED) -> Answer:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    verifier = RemoteVerifier("theirs", exchange)
+    verifier.request(request, answers.put)
+    answer = answers.get(timeout=5)
+    verifier.close()
+    return answer
+
+
+def told(**response: object) -> str:
+    return json.dumps({"verificationResponse": response})
+
+
+@pytest.fixture
+def server() -> Iterator[PostServer]:
+    with PostServer(PASSED, VERIFICATION) as made:
+        threading.Thread(target=made.serve_forever, args=(0.02,), daemon=True).start()
+        yield made
+        made.shutdown()
+
+
+def test_a_service_is_asked_as_atis_1000082_says(server: PostServer) -> None:
+    answer = ask(Service(server.url, token="secret"))
+    assert answer == Answer(None, None, 0.0, told=Told("TN-Validation-Passed"))
+    ((path, headers, body, _),) = server.seen
+    assert (path, body) == ("/stir/v1/verification", BODY)
+    assert (headers["Content-Type"], headers["Authorization"]) == ("application/json", "Bearer secret")
+
+
+def test_parties_that_are_no_numbers_are_uris(server: PostServer) -> None:
+    ask(Service(server.url), ASKED._replace(caller="sip:a@example.org", called=("sip:b@example.org",)))
+    request = json.loads(server.seen[0][2])["verificationRequest"]
+    assert (request["from"], request["to"]) == ({"uri": "sip:a@example.org"}, {"uri": ["sip:b@example.org"]})
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (
+            told(verstat="TN-Validation-Failed", reasonCode=438, reasonText="x", reasonDesc="bad-signature"),
+            Told("TN-Validation-Failed", 438, "bad-signature"),
+        ),
+        (told(verstat="No-TN-Validation", reasonCode="436"), Told("No-TN-Validation", 436)),
+        (told(verstat="TN-Validation-Passed", reasonDesc=None, more=[1]), Told("TN-Validation-Passed")),
+        (told(verstat="TN-Validation-Passed", reasonDesc=7), Told("TN-Validation-Passed")),
+        (
+            told(verstat="TN-Validation-Passed", jwt={"header": {}, "claims": claims()}),
+            Told("TN-Validation-Passed", claims=claims()),
+        ),
+        (told(verstat="TN-Validation-Passed", jwt="eyJ..."), Told("TN-Validation-Passed")),
+        (told(verstat="TN-Validation-Passed", jwt={"claims": 1}), Told("TN-Validation-Passed")),
+    ],
+)
+def test_what_is_read_of_an_answer(server: PostServer, answer: str, found: Told) -> None:
+    server.answer = answer.encode()
+    assert ask(Service(server.url)).told == found
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "said"),
+    [
+        (400, DENIED, "answers 400: SVC4001 Missing %1 ['from']"),
+        (500, "", "answers 500: the answer is no JSON"),
+        (500, PASSED, "answers 500"),
+        (302, PASSED, "answers 302"),
+        (200, "[" * 60000, "answers 200: the answer is no JSON"),
+        (200, "[]", "answers 200: the answer is no JSON object"),
+        (200, "{}", "answers 200: the answer has no verificationResponse.verstat"),
+        (200, told(verstat=1), "answers 200: the answer has no verificationResponse.verstat"),
+        (
+            200,
+            told(verstat="x", reasonCode=1.5),
+            NO_CODE,
+        ),
+        (
+            200,
+            told(verstat="x", reasonCode=True),
+            NO_CODE,
+        ),
+        (
+            200,
+            told(verstat="x", reasonCode=9999),
+            NO_CODE,
+        ),
+        (200, "x" * 70000, "answers more than 65536 bytes"),
+    ],
+)
+def test_a_service_whose_answer_is_none(
+    server: PostServer, status: int, answer: str, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.status, server.answer = status, answer.encode()
+    assert ask(Service(server.url)) == Answer(None, Detail.VERIFICATION_REFUSED, 0.0)
+    assert [record.message for record in caplog.records] == [f"verifier theirs: nothing verified: {server.url} {said}"]
+    assert len(server.seen) == 1  # no redirect is followed
+
+
+def test_a_service_that_is_slow(server: PostServer) -> None:
+    server.delay = 1.0
+    begin = time.monotonic()
+    assert ask(Service(server.url, timeout=0.2)).detail == Detail.FETCH_TIMEOUT
+    assert time.monotonic() - begin < 0.9
+
+
+def test_a_service_that_is_dead(server: PostServer) -> None:
+    server.server_close()
+    assert ask(Service(server.url)).detail == Detail.VERIFICATION_UNREACHABLE
+
+
+def test_a_command_speaks_the_same_messages() -> None:
+    program = f"import sys; assert sys.stdin.read() == {BODY!r}; print({PASSED!r})"
+    assert ask(Command([sys.executable, "-c", program])).told == Told("TN-Validation-Passed")
+    assert ask(Command(["/bin/false"])).detail == Detail.FETCH_REFUSED
+
+
+def test_nobody_to_ask_is_a_refusal() -> None:
+    """As in a replay, whose calls are over."""
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    needs = Needs(RefusingSource(lambda: NOW), {}, lambda: NOW)
+    needs.request(Need(1, NeedKind.VERIFICATION, ASKED, NOW), answers.put)
+    assert answers.get(timeout=5).detail == Detail.VERIFICATION_REFUSED
+    needs.close()
+
+
+@pytest.mark.parametrize(
+    ("request_", "detail"),
+    [
+        (ASKED, None),
+        (ASKED._replace(caller="12155550101"), "orig-mismatch"),
+        (ASKED._replace(time=int(NOW) + 100), "stale-date"),
+        (ASKED._replace(identity=VALUE.replace(".", ".A", 1).encode()), "json"),
+    ],
+)
+def test_our_own_service_is_understood_word_by_word(request_: VerificationRequest, detail: str | None) -> None:
+    found = Answer(LAB.chain, None, NOW + 3600)
+    made = StirService(None, CertificateMemory(TRUST), lambda url: found, clock=lambda: NOW)
+    with StirServer(("127.0.0.1", 0), {VERIFICATION: made.verify}) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        answer = ask(Service(f"http://127.0.0.1:{server.server_port}{VERIFICATION}"), request_)
+        server.shutdown()
+        thread.join()
+    finding = believe(request_, answer.told, answer.detail)
+    assert (finding and finding.detail) == detail
