@@ -12,6 +12,7 @@ from sbc_filter.io.channel import Channel
 
 _LOG = logging.getLogger(__name__)
 FAILED = 70  # exit code after an error of ours (EX_SOFTWARE)
+GAVE_UP = 3  # after something that the process has told the one that started it
 
 
 class _Closable(Protocol):

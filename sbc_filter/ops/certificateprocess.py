@@ -13,6 +13,7 @@ from pathlib import Path
 from sbc_filter.errors import FilterError
 from sbc_filter.io.certificateserver import CertificateServer, listening
 from sbc_filter.io.channel import Channel
+from sbc_filter.io.children import GAVE_UP
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops import privileges
 from sbc_filter.ops.config import CertificateSettings, Configuration
@@ -47,7 +48,7 @@ class CertificateProcess:
             source = renewal.noting(certificate_source(settings, fetch=settings.fetch, folder=False))
         except (FilterError, OSError) as error:
             channel.send(**{"is": "failed", "sentence": str(error)})
-            return 3
+            return GAVE_UP
         server = CertificateServer(self._listener, source)
         over = threading.Event()
         for work in (server.serve_forever, partial(renewal.run, over), partial(_warm, settings, source, say, over)):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sbc_filter.io.channel import Channel, Message
-from sbc_filter.io.children import Child, fork
+from sbc_filter.io.children import GAVE_UP, Child, fork
 from sbc_filter.io.mailbox import Mailbox
 
 STUCK = 5.0  # seconds without a sign of life: then the loop of a process is stuck, and it is ended
@@ -149,7 +149,7 @@ class Family:
         self._forget(child)
         child.close()
         role.ended()
-        if not self._ending:
+        if not self._ending and child.status != GAVE_UP:
             status = child.status or 0
             how = f"signal {-status}" if status < 0 else f"exit code {status}"
             self._say(f"{role.name} (process {child.pid}) ended with {how}: it is started anew")

@@ -13,7 +13,7 @@ from typing import Any
 
 from sbc_filter.errors import EnvironmentFault, FilterError
 from sbc_filter.io.channel import Channel, Message
-from sbc_filter.io.children import Child
+from sbc_filter.io.children import GAVE_UP, Child
 from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.dispatch import Dispatcher, worker_queues
 from sbc_filter.io.memories import Memories
@@ -290,4 +290,4 @@ def _process(role: Role, child: Child, totals: Totals) -> dict[str, Any]:
 
 def _give_up(channel: Channel, error: FilterError) -> int:
     channel.send(**{"is": "failed", "sentence": str(error)})
-    return 3
+    return GAVE_UP
