@@ -19,7 +19,6 @@ from sbc_filter.io.dial import Resolver, system_addresses
 from sbc_filter.io.domains import domain_of, registered
 from sbc_filter.io.download import HTTP_TOO, HTTPS, Downloader
 from sbc_filter.io.freshness import expires, leaf_end
-from sbc_filter.io.kernelqueue import is_power_of_two
 from sbc_filter.io.limits import Buckets
 from sbc_filter.io.single import Single
 from sbc_filter.io.store import MAX_PEM, PASSING, FetchError
@@ -141,7 +140,7 @@ class Fetcher:
                 self._strangers.take("", now)
             return True
         self._refused += 1
-        if is_power_of_two(self._refused):
+        if self._refused & (self._refused - 1) == 0:  # 1, 2, 4 …: a flood does not fill the log
             _LOG.warning(
                 "%d fetches refused so far, the last of %r: more than `fetch_rate` = %g a second were asked for",
                 *(self._refused, url, self._rate),
