@@ -19,7 +19,6 @@ from sbc_filter.io.dial import Resolver, system_addresses
 from sbc_filter.io.domains import domain_of, registered
 from sbc_filter.io.download import HTTP_TOO, HTTPS, Downloader
 from sbc_filter.io.freshness import expires, leaf_end
-from sbc_filter.io.kernelqueue import is_power_of_two
 from sbc_filter.io.limits import Buckets
 from sbc_filter.io.single import Single
 from sbc_filter.io.store import MAX_PEM, PASSING, FetchError
@@ -29,6 +28,7 @@ from sbc_filter.stir.x5u import HTTP
 _LOG = logging.getLogger(__name__)
 _LASTING = 300.0  # seconds for which a failure is remembered that will still be there
 _BURST = 10.0  # seconds' worth of fetches that may begin at once
+_BACKLOG = 40  # fetches that wait for a worker in each lane, so that few of those who ask wait for strangers
 _SHARE = 4  # fetches of one domain, and look-ups of its names, at a time in each lane
 _REMEMBERED = 20_000  # domains and URLs that have served certificates
 _KNOWN, _STRANGE = 0, 1  # the lanes: each has half of the workers
@@ -36,7 +36,8 @@ _SLOW = (Detail.FETCH_TIMEOUT, Detail.FETCH_DNS, Detail.FETCH_TOO_LARGE)  # what
 
 
 class Fetcher:
-    """A `CertificateSource` that asks the web, with one GET a URL at a time and `workers` in all.
+    """A `CertificateSource` that asks the web, with one GET a URL at a time and `workers` in all; for each half of them
+    at most `backlog` more wait.
 
     `connect_timeout` is for TCP; `total_timeout` covers look-up, connection, TLS, headers and body (seconds; a look-up
     that takes all of it is FETCH_DNS). `ca_file`, `allowed_networks` and `tolerate` (out of `stir.x5u.TOLERABLE`) are
@@ -62,7 +63,7 @@ class Fetcher:
         connect_timeout: float = 2.0,
         total_timeout: float = 2.0,
         workers: int = 32,
-        backlog: int = 1000,
+        backlog: int = _BACKLOG,
         rate: float = 10.0,
         resolve: Resolver = system_addresses,
         clock: Callable[[], float] = time.time,
@@ -139,7 +140,7 @@ class Fetcher:
                 self._strangers.take("", now)
             return True
         self._refused += 1
-        if is_power_of_two(self._refused):
+        if self._refused & (self._refused - 1) == 0:  # 1, 2, 4 …: a flood does not fill the log
             _LOG.warning(
                 "%d fetches refused so far, the last of %r: more than `fetch_rate` = %g a second were asked for",
                 *(self._refused, url, self._rate),

@@ -18,7 +18,7 @@ class Single(Generic[A]):
     """Runs `work(key)` in up to `workers` threads and hands what it returns to all who asked for the key.
 
     Every `done` is called exactly once. `failure(detail)` makes the answer where there was no work:
-    FETCH_REFUSED when `backlog` jobs wait already, when `work` raises and after `close`; FETCH_TIMEOUT
+    FETCH_REFUSED when `backlog` jobs wait already (in their lane), when `work` raises and after `close`; FETCH_TIMEOUT
     for a job that waited longer than `patience` seconds, so that a burst of slow jobs delays the
     ones behind it by no more than that.
 
@@ -66,10 +66,11 @@ class Single(Generic[A]):
             if callers is not None:
                 callers.append(done)
                 return
-            room = not self._closed and len(self._queue) < self._backlog
+            place = self._place(key)
+            room = not self._closed and self._queue.waiting(place.lane) < self._backlog
             if room and self._admit(key) and self._staffed():
                 self._callers[key] = [done]
-                self._queue.put(self._place(key), (key, time.monotonic()))
+                self._queue.put(place, (key, time.monotonic()))
                 self._change.notify()
                 return
         done(self._failure(Detail.FETCH_REFUSED))

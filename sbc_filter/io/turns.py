@@ -24,16 +24,20 @@ class Turns(Generic[T]):
         # By lane: the groups in the order of their turns, each with its jobs.
         self._waiting: list[OrderedDict[str, deque[T]]] = [OrderedDict() for _ in lanes]
         self._running = [Counter[str]() for _ in lanes]
-        self._length = 0
+        self._lengths = [0 for _ in lanes]
 
     def __len__(self) -> int:
         """How many jobs wait."""
-        return self._length
+        return sum(self._lengths)
+
+    def waiting(self, lane: int) -> int:
+        """How many of them wait in this lane."""
+        return self._lengths[lane]
 
     def put(self, place: Place, job: T) -> None:
         """Let a job wait for its turn."""
         self._waiting[place.lane].setdefault(place.group, deque()).append(job)
-        self._length += 1
+        self._lengths[place.lane] += 1
 
     def take(self) -> tuple[Place, T] | None:
         """The next job that may be done, which is at work from now on."""
@@ -57,7 +61,7 @@ class Turns(Generic[T]):
         """Forget the jobs that wait."""
         for waiting in self._waiting:
             waiting.clear()
-        self._length = 0
+        self._lengths = [0 for _ in self._lanes]
 
     def _pop(self, lane: int, group: str) -> T:
         waiting = self._waiting[lane]
@@ -66,6 +70,6 @@ class Turns(Generic[T]):
             waiting.move_to_end(group)
         else:
             del waiting[group]
-        self._length -= 1
+        self._lengths[lane] -= 1
         self._running[lane][group] += 1
         return job

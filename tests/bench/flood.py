@@ -7,6 +7,7 @@ URL of its own, of a domain of its own, that leads to a server that never answer
 and user agents are processes of their own; latencies are from sending to what a thread at the SBC's socket receives.
 """
 
+import logging
 import multiprocessing
 import os
 import re
@@ -122,6 +123,7 @@ def _filter(
             resident.value = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
             time.sleep(0.1)
 
+    logging.disable()
     engine = make_engine(VERIFY, known=False, trust=TrustStore([LAB.root.certificate]))
     engine.learn(X5U, Answer(LAB.chain, None, time.time() + 3600), time.time())
     with lab.inside("sbc"), socket.create_server(("127.0.0.1", 443), backlog=1024):

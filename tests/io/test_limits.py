@@ -91,6 +91,7 @@ def test_lanes_do_not_wait_for_each_other() -> None:
     for lane, job in ((1, "a"), (1, "b"), (0, "c"), (0, "d")):
         turns.put(Place(lane, job), job)
     assert [turns.take() for _ in range(3)] == [(Place(0, "c"), "c"), (Place(1, "a"), "a"), None]
+    assert [turns.waiting(0), turns.waiting(1), len(turns)] == [1, 1, 2]
     turns.done(Place(1, "a"))
     assert turns.take() == (Place(1, "b"), "b")
     turns.clear()
@@ -142,6 +143,30 @@ def test_a_slow_group_holds_up_nobody_else() -> None:
     assert answers.get(timeout=2) == "quick-0"
     release.set()
     assert sorted(answers.get(timeout=2) for _ in range(6)) == [f"slow-{number}" for number in range(6)]
+    single.close()
+
+
+def test_a_full_lane_refuses_and_the_other_does_not() -> None:
+    release = threading.Event()
+    answers: SimpleQueue[str] = SimpleQueue()
+    single: Single[str] = Single(
+        lambda key: str(release.wait(5)) and key,
+        lambda detail: detail,
+        name="test",
+        workers=2,
+        backlog=1,
+        place=lambda key: Place(int(key[0]), key),
+        lanes=(1, 1),
+    )
+    single.request("0a", answers.put)
+    single.request("1a", answers.put)
+    time.sleep(0.1)  # both are at work
+    for key in ("0b", "0c", "1b"):
+        single.request(key, answers.put)
+    assert answers.get(timeout=0.1) == "fetch-refused"
+    assert answers.empty()
+    release.set()
+    assert {answers.get(timeout=2) for _ in range(4)} == {"0a", "0b", "1a", "1b"}
     single.close()
 
 
