@@ -91,7 +91,7 @@ def test_list(command: Command) -> None:
     assert code == 0
     found = {(each["where"], each["url"]): each for each in map(json.loads, lines)}
     assert found[("cache", OTHER)]["spc"] == "1234"
-    assert found[("cache", OTHER)]["until"] == pytest.approx(NOW + 86400, abs=60)
+    assert found[("cache", OTHER)]["until"] == pytest.approx(time.time() + 86400, abs=60)
     assert found[("cache", None)]["verdict"] == "unreadable: it is damaged"
 
 
