@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scapy.layers.inet import IP, UDP, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
+from scapy.packet import Packet
 
 from sbc_filter.io import iptables
 from sbc_filter.io.emit import Emitter
@@ -88,6 +91,23 @@ def endpoint(
         opened.settimeout(1)
         opened.bind((ADDRESSES[host][version], port))
         yield opened
+
+
+def transmit(lab: Lab, packets: list[Packet]) -> None:
+    """Packets from the carrier, byte for byte."""
+    family = socket.AF_INET if packets[0].version == 4 else socket.AF_INET6
+    with lab.inside("carrier"), socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+        for packet in packets:
+            raw.sendto(bytes(packet), (packet.dst, 0))
+
+
+def fragments(version: int, end: str, message: bytes) -> list[Packet]:
+    """A message from the carrier to another host in fragments, in order."""
+    source, target = ADDRESSES["carrier"][version], ADDRESSES[end][version]
+    if version == 4:
+        return list(fragment(IP(src=source, dst=target, id=7) / UDP(sport=5062, dport=5060) / message, 1000))  # type: ignore[no-untyped-call]
+    whole = IPv6(src=source, dst=target) / IPv6ExtHdrFragment(id=7) / UDP(sport=5062, dport=5060) / message
+    return list(fragment6(whole, 1000))  # type: ignore[no-untyped-call]
 
 
 def silent(receiver: socket.socket, seconds: float = 0.15) -> bool:
