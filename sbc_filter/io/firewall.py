@@ -22,9 +22,9 @@ from sbc_filter.io.netlink import QueueSettings
 MAIN, SIP, QUEUE, DEFRAGMENT = "SBC-FILTER", "SBC-FILTER-SIP", "SBC-FILTER-QUEUE", "SBC-FILTER-DEFRAG"
 FRAGMENT_COMMENT = "fragments not put together"
 DEFAULT_MARK = 0x2000_0000
-ZONE = 5060
-"""Of connection tracking, for our own packets where they are tracked: in the common zone the next INVITE would be taken
-for an answer to ours, and would not be translated."""
+ZONES = 5060, 5061
+"""Of connection tracking, for our own packets where they are tracked, from and to the SBC: in the common zone the next
+INVITE would be taken for an answer to ours, and would not be translated; and in one zone they would for each other."""
 
 Overload = Literal["accept", "drop"]
 Responses = Literal["none", "sbc", "all"]
@@ -102,11 +102,7 @@ class Plan:
                 Hook("OUTPUT", "", MAIN),
             ),
         )
-        raw = Table(
-            "raw",
-            {MAIN: [f"{own} -j CT {f'--zone {ZONE}' if self.nat else '--notrack'}"]},
-            (Hook("OUTPUT", "", MAIN),),
-        )
+        raw = Table("raw", {MAIN: list(self._tracking(family, own))}, (Hook("OUTPUT", "", MAIN),))
         return mangle, raw
 
     def show(self) -> str:
@@ -122,6 +118,13 @@ class Plan:
             lines += [f"{command} -A {chain} {_quote(rule)}" for chain, rules in table.chains.items() for rule in rules]
             lines += [f"{command} -A {' '.join(call_of(hook))}" for hook in table.hooks]
         return "\n".join(lines)
+
+    def _tracking(self, family: Family, own: str) -> Iterator[str]:
+        if not self.nat:
+            yield f"{own} -j CT --notrack"
+            return
+        yield from (f"{own} -d {address} -j CT --zone {ZONES[1]}" for address in self.own(family))
+        yield f"{own} -j CT --zone {ZONES[0]}"  # what has a zone keeps it
 
     def _ports(self) -> Iterator[str]:
         for first in range(0, len(self.ports), _PORTS_PER_RULE):

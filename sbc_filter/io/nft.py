@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.firewall import FRAGMENT_COMMENT, ZONE, Family, Plan
+from sbc_filter.io.firewall import FRAGMENT_COMMENT, ZONES, Family, Plan
 from sbc_filter.io.iptables import first_line, fragments_passed, run_firewall
 from sbc_filter.io.netlink import QueueSettings
 
@@ -76,7 +76,7 @@ def render(plan: Plan) -> str:
         "input": [_base("input", "mangle + 1"), 'iifname != "lo" jump filter'],
         "forward": [_base("forward", "mangle + 1"), "jump filter"],
         "output": [_base("output", "mangle + 1"), "jump filter"],
-        "own": [_base("output", "raw"), f"{own} {f'ct zone set {ZONE}' if plan.nat else 'notrack'}"],
+        "own": [_base("output", "raw"), *(f"{own} {rule}" for rule in _tracking(plan))],
         "filter": [
             f"{own} return",
             f'meta l4proto udp ip frag-off & 0x3fff != 0 counter return comment "{FRAGMENT_COMMENT}"',
@@ -100,6 +100,19 @@ def _chain(name: str, lines: list[str]) -> str:
     return f"\tchain {name} {{\n" + "".join(f"\t\t{line}\n" for line in lines) + "\t}\n"
 
 
+def _tracking(plan: Plan) -> Iterator[str]:
+    if not plan.nat:
+        yield "notrack"
+        return
+    yield from (f"{address} ct zone set {ZONES[1]}" for address in _to_sbc(plan))
+    yield f"ct zone set {ZONES[0]}"  # what has a zone keeps it
+
+
+def _to_sbc(plan: Plan) -> Iterator[str]:
+    for family in Family:
+        yield from (f"{_ADDRESS[family]} daddr {address}" for address in plan.own(family))
+
+
 def _answers(plan: Plan) -> Iterator[str]:
     if plan.answers_of_all:
         yield _RESPONSE
@@ -112,8 +125,7 @@ def _answers(plan: Plan) -> Iterator[str]:
 def _queues(plan: Plan) -> Iterator[str]:
     inbound, outbound = plan.queues[0], plan.queues[-1]
     if inbound != outbound:
-        for family in Family:
-            yield from (f"{_ADDRESS[family]} daddr {address} {_queue(inbound)}" for address in plan.own(family))
+        yield from (f"{address} {_queue(inbound)}" for address in _to_sbc(plan))
     yield _queue(outbound)
 
 

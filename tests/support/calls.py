@@ -100,6 +100,7 @@ def make_engine(
     rules: str = VERIFY + SIGN,
     *,
     sbc: Sequence[str] = (SBC, "2001:db8:1::1"),
+    ports: Sequence[int] = (5060,),
     emergency: Sequence[str] = ("911", "urn:service:sos*"),
     lists: Mapping[str, str] | None = None,
     known: bool = True,
@@ -113,7 +114,7 @@ def make_engine(
 ) -> Engine:
     """An engine with these rules. With `known` it has `chain`, the laboratory's, in memory already."""
     ruleset, trunks = load_rules({"rules.toml": rules}, lambda name: (lists or {})[name], ["ours"])
-    network = Network(sbc, (5060,), (), emergency, TrunkTable(trunks), drop_unreadable)
+    network = Network(sbc, ports, (), emergency, TrunkTable(trunks), drop_unreadable)
     certificates, profile = CertificateMemory(trust), PROFILES[numbering]
     ours = credentials or {"ours": CREDENTIAL}
     made = Engine(ruleset, network, certificates, ours, b"secret", profile, held_limit=held_limit, seen=seen)

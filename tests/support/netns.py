@@ -78,7 +78,7 @@ def three_hosts(mtu: int = 1500, plan: Plan | None = None) -> Iterator[Lab]:
 
 @contextlib.contextmanager
 def endpoint(
-    lab: Lab, host: str, version: int = 4, port: int = 5060, dont_fragment: bool = False
+    lab: Lab, host: str, version: int = 4, port: int = 5060, dont_fragment: bool = False, address: str = ""
 ) -> Iterator[socket.socket]:
     """A UDP socket of `host`; `recv` waits 1 s. With `dont_fragment` it forbids fragments (PMTUDISC_DO)."""
     with lab.inside(host):
@@ -89,7 +89,7 @@ def endpoint(
             level, option = (socket.IPPROTO_IP, 10) if version == 4 else (socket.IPPROTO_IPV6, 23)
             opened.setsockopt(level, option, 2)
         opened.settimeout(1)
-        opened.bind((ADDRESSES[host][version], port))
+        opened.bind((address or ADDRESSES[host][version], port))
         yield opened
 
 
@@ -101,13 +101,14 @@ def transmit(lab: Lab, packets: list[Packet]) -> None:
             raw.sendto(bytes(packet), (packet.dst, 0))
 
 
-def fragments(version: int, end: str, message: bytes) -> list[Packet]:
+def fragments(version: int, end: str, message: bytes, identification: int = 7) -> list[Packet]:
     """A message from the carrier to another host in fragments, in order."""
     source, target = ADDRESSES["carrier"][version], ADDRESSES[end][version]
+    udp = UDP(sport=5062, dport=5060) / message
     if version == 4:
-        return list(fragment(IP(src=source, dst=target, id=7) / UDP(sport=5062, dport=5060) / message, 1000))  # type: ignore[no-untyped-call]
-    whole = IPv6(src=source, dst=target) / IPv6ExtHdrFragment(id=7) / UDP(sport=5062, dport=5060) / message
-    return list(fragment6(whole, 1000))  # type: ignore[no-untyped-call]
+        return fragment(IP(src=source, dst=target, id=identification) / udp, 1000)  # type: ignore[no-untyped-call,no-any-return]
+    whole = IPv6(src=source, dst=target) / IPv6ExtHdrFragment(id=identification) / udp
+    return fragment6(whole, 1000)  # type: ignore[no-untyped-call,no-any-return]
 
 
 def silent(receiver: socket.socket, seconds: float = 0.15) -> bool:
@@ -124,8 +125,8 @@ def silent(receiver: socket.socket, seconds: float = 0.15) -> bool:
 
 @contextlib.contextmanager
 def running(lab: Lab, engine: Core, source: Source, **options: Any) -> Iterator[QueueShell]:
-    """The shell at work in a thread, on the queues of the host `sbc`."""
-    with lab.inside("sbc"):
+    """The shell at work in a thread, on the queues of the host `sbc`, or of another `host`."""
+    with lab.inside(options.pop("host", "sbc")):
         emitter = Emitter(DEFAULT_MARK)
         shell = QueueShell(engine, source, emitter, options.pop("sink", lambda record: None), **options)
     thread = threading.Thread(target=shell.run)
