@@ -10,7 +10,7 @@ from sbc_filter.ops.records import Kind, numbered
 _TROUBLE = (
     "retransmission", "ack-absorbed", "cancel-answered", "unanswerable", "answer-no-room", "held-limit",
     "packet-truncated", "packet-fragment", "reason-added", "reason-no-room", "held_now", "overruns",
-    "engine_errors", "records_lost", "worker_restarts",
+    "emit_errors", "engine_errors", "records_lost", "worker_restarts",
 )  # fmt: skip
 _GAUGES = ("held_now",)
 

@@ -83,6 +83,11 @@ def test_it_receives_nothing(lab: Lab, emitter: Emitter) -> None:
         Datagram("nowhere", 5060, "192.0.2.7", 5060, b"no address"),
         Datagram("192.0.2.1", 70000, "192.0.2.7", 5060, b"no port"),
         Datagram("192.0.2.1", 5060, "255.255.255.255", 5060, b"broadcast"),
+        Datagram("192.0.2.1", 5060, "192.0.2.255", 5060, b"broadcast of a network"),
+        Datagram("192.0.2.1", 5060, "224.0.0.1", 5060, b"multicast"),
+        Datagram("2001:db8:1::1", 5060, "ff02::1", 5060, b"multicast"),
+        Datagram("224.0.1.75", 5060, "192.0.2.7", 5060, b"from a group"),
+        Datagram("ff02::1", 5060, "2001:db8:1::7", 5060, b"from a group"),
     ],
 )
 def test_errors_are_counted_never_raised(emitter: Emitter, datagram: Datagram) -> None:
