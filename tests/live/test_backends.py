@@ -17,6 +17,7 @@ from sbc_filter.io.firewall import Plan
 from sbc_filter.io.firewalls import backend
 from sbc_filter.io.iptables import Iptables
 from sbc_filter.io.nft import Nft
+from sbc_filter.ops.cli import main
 from sbc_filter.ops.lab import Lab
 
 PLAN = Plan(sbc=("192.0.2.1", "2001:db8:1::1"))
@@ -139,3 +140,21 @@ firewall.remove()
         )
         assert (done.stdout, done.stderr) == ("[]\n", "")
         assert os.listdir(folder) == (["xtables.lock"] if name == LEGACY else [])
+
+
+def test_the_command_says_which(lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    needed(lab, LEGACY)
+    file = tmp_path / "sbc-filter.toml"
+    file.write_text(f'[network]\nsbc = ["192.0.2.1"]\n[firewall]\nbackend = "{LEGACY}"\nnat = true\n')
+    said = {}
+    with lab.inside("sbc"):
+        for action in ("show", "apply", "remove"):
+            assert main(["firewall", action, "--config", str(file)]) == 0
+            said[action] = capsys.readouterr()
+    assert said["show"].err == "rules for iptables-legacy:\n"
+    assert said["show"].out.splitlines()[0] == "iptables-legacy -w -t mangle -N SBC-FILTER-DEFRAG"
+    assert "ip6tables-legacy -w -t raw -A SBC-FILTER -m mark --mark 0x20000000/0x20000000 -j CT --zone 5060" in (
+        said["show"].out
+    )
+    assert said["apply"].out == "in force by iptables-legacy; undo with `sbc-filter firewall remove`\n"
+    assert said["remove"].out == "the rules are gone (iptables-legacy)\n"
