@@ -29,11 +29,11 @@ from sbc_filter.ops.lab import Lab
 from sbc_filter.sip.message import SipMessage
 
 pytestmark = LIVE
+BACK = [pytest.param("core", end, version) for end in ("carrier", "sbc") for version in (4, 6)]
 SIGN = (
     '[[rule]]\nname = "sign"\naction = "sign"\n'
     f'[rule.sign]\ncredential = "ours"\norigid = "{ORIGID}"\nnumbers = ["{CALLER}"]\n'
 )
-MTUS = [(1500, 1280), (1280, 1500)]  # on the carrier's cable, on that of the core
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +42,12 @@ def lab() -> Iterator[Lab]:
         yield made
 
 
-@pytest.fixture(scope="module", params=MTUS, ids=["narrow behind", "narrow in front"])
-def uneven(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A router with cables of unlike width."""
+@pytest.fixture(scope="module")
+def uneven() -> Iterator[Lab]:
+    """A router with a wide cable to the carrier and a narrow one to the core."""
     with three_hosts(plan=Plan()) as made:
-        for host, mtu in zip(("carrier", "core"), request.param, strict=True):
-            made.run("sbc", "ip", "link", "set", f"to-{host}", "mtu", str(mtu))
-            made.run(host, "ip", "link", "set", "to-sbc", "mtu", str(mtu))
+        made.run("sbc", "ip", "link", "set", "to-core", "mtu", "1280")
+        made.run("core", "ip", "link", "set", "to-sbc", "mtu", "1280")
         yield made
 
 
@@ -66,7 +65,7 @@ def delivered(
 
 
 @pytest.mark.parametrize("dont_fragment", [False, True], ids=["", "PMTUDISC_DO"])
-@pytest.mark.parametrize(("start", "end", "version"), [*PATHS, ("core", "carrier", 4), ("core", "carrier", 6)])
+@pytest.mark.parametrize(("start", "end", "version"), [*PATHS, *BACK])
 def test_signed_calls_arrive_whole_over_cables_of_unlike_width(
     uneven: Lab, start: str, end: str, version: int, dont_fragment: bool
 ) -> None:
