@@ -15,7 +15,6 @@ from sbc_filter.io.netlink import QueueSettings
 TABLE = "inet sbc-filter"
 # A table that is there is replaced: what is not there cannot be deleted.
 _CLEAR = f"add table {TABLE}\ndelete table {TABLE}\n"
-_PROBE = "table inet sbc-filter-probe {\n chain probe {\n  meta l4proto udp queue num 0 bypass\n }\n}\n"
 _COUNTED = re.compile(rf'counter packets (\d+) bytes \d+ return comment "{FRAGMENT_COMMENT}"', re.ASCII)
 _ADDRESS = {Family.V4: "ip", Family.V6: "ip6"}
 # Where the four bytes of a payload begin: behind the eight of the UDP header; counted in bits.
@@ -36,7 +35,6 @@ class Nft:
     def apply(self, plan: Plan) -> None:
         """Put `plan` in force, in place of an earlier one, in one transaction; raises `EnvironmentFault`, and then
         changed nothing."""
-        self.probe()
         _run("-f", "-", text=_CLEAR + render(plan))
 
     def remove(self) -> None:
@@ -58,8 +56,9 @@ class Nft:
         return [fragments_passed("nft", passed)] if passed else []
 
     def probe(self) -> None:
-        """Raise `EnvironmentFault` with one sentence when the rules cannot be put in force here."""
-        _run("-c", "-f", "-", text=_PROBE)
+        """Raise `EnvironmentFault` with one sentence when the rules cannot be put in force here: the kernel is asked of
+        each, and changes nothing."""
+        _run("-c", "-f", "-", text=_CLEAR + render(Plan()))
 
     def show(self, plan: Plan) -> str:
         """What `nft -f` reads to put the plan in force."""
@@ -145,6 +144,8 @@ def _explain(said: str) -> str:
     line = first_line(said)
     if "Operation not permitted" in said or "must be root" in said:
         return f"nft: no permission: run as root, or grant CAP_NET_ADMIN ({line})"
-    if "queue num" in said and "No such file or directory" in said:
-        return f"nft: this kernel has no queue for nft: load nft_queue, or use iptables ({line})"
+    if "No such file or directory" in said:
+        for part in ("queue", "tproxy"):
+            if f" {part} " in said or f"\t{part} " in said:
+                return f"nft: this kernel has no {part} for nft: load nft_{part}, or use iptables ({line})"
     return f"nft: {line}"
