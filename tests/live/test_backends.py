@@ -129,7 +129,7 @@ firewall.apply(Plan())
 print(firewall.faults())
 firewall.remove()
 """
-    capabilities = "-all,+net_admin,+net_raw"
+    capabilities = "-all,+net_admin,+net_raw,+dac_read_search"  # the last only to find the code, wherever it lies
     command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]
     command += [f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}", f"--bounding-set={capabilities}"]
     with lab.inside("sbc"), tempfile.TemporaryDirectory() as folder:
