@@ -39,6 +39,9 @@ class Uas:
         except MessageError:
             self._counters["unanswerable"] += 1
             return ()
+        reason = decision.treatment.reason
+        if reason is not None and answer is not None and reason.encode() not in answer.payload:
+            self._counters["answer-cut"] += 1
         return self._sent(answer)
 
     def ack_or_cancel(self, buffer: bytes, flow: Flow, now: float) -> Verdict:

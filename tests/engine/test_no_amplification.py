@@ -138,8 +138,11 @@ def test_what_is_left_out_where_room_is_scarce(form: int, spare: int) -> None:
     """First the long names and Content-Length, then the Reason, then the answer: each as late as can be."""
     fill = len(FORMS[form]) + spare - len(SHORTEST) - len("X:\r\n")
     message = SHORTEST[:-2] + b"X:" + b"x" * fill + b"\r\n\r\n"
-    answers = sent(make_engine(BLOCK), arriving(message))
+    engine = make_engine(BLOCK)
+    answers = sent(engine, arriving(message))
     assert [answer.payload for answer in answers] == FORMS[form - spare :][:1]
+    lost = {2: {"answer-cut": 1}, 3: {"answer-no-room": 1}}
+    assert engine.counters == lost.get(form - spare, {})
 
 
 def test_a_call_that_cannot_be_answered_ends_all_the_same() -> None:
