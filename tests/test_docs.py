@@ -190,6 +190,7 @@ _SECTIONS = {
     "network": ("configuration", "[network]"),
     "queue": ("configuration", "[queue]"),
     "queue.on_overload": ("configuration", "[queue]"),
+    "firewall": ("configuration", "[firewall]"),
     "control": ("configuration", "[control] and [process]"),
     "process": ("configuration", "[control] and [process]"),
     "trust": ("configuration", "[trust]"),

@@ -1,7 +1,7 @@
 """A decision carried out on the message: the edits of a call that continues, the answer to one that does not."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sbc_filter.engine import marking, outcomes
 from sbc_filter.engine.case import Case, Decision
@@ -39,14 +39,15 @@ def status_of(decision: Decision) -> tuple[int, str]:
     return code, treatment.phrase or phrase
 
 
-def refuse_call(rule: Rule, case: Case, decision: Decision, via: Via, tag: str) -> Datagram:
-    """The final answer to an INVITE that does not go on."""
+def refuse_call(rule: Rule, case: Case, decision: Decision, via: Via, tag: str) -> Datagram | None:
+    """The final answer to an INVITE that does not go on; None where it would be larger than the INVITE."""
+    redirect = decision.treatment.action is TreatmentAction.REDIRECT
     headers = []
-    if decision.treatment.action is TreatmentAction.REDIRECT:
+    if redirect:
         headers = [f"Contact: <{_target(rule, case, decision)}>", *_results(rule, case, decision)]
     elif decision.treatment.reason is not None:
         headers = [f"Reason: {decision.treatment.reason}"]
-    return respond(case.message, case.flow, via, status_of(decision), tag, headers)
+    return respond(case.message, case.flow, via, status_of(decision), tag, headers, bounded=not redirect)
 
 
 def respond(
@@ -55,11 +56,19 @@ def respond(
     via: Via,
     status: tuple[int, str],
     tag: str | None,
-    headers: list[str] | None = None,
-) -> Datagram:
-    """An answer on its way back: from the address and port that the request was sent to (S-143)."""
-    payload, port = build_response(message, via, status, tag, (flow.src, flow.sport), headers or [])
-    return Datagram(flow.dst, flow.dport, flow.src, port, payload)
+    headers: Sequence[str] = (),
+    *,
+    bounded: bool = True,
+) -> Datagram | None:
+    """An answer on its way back: from the address and port that the request was sent to (S-143).
+
+    Anyone can write anyone's address into a datagram, and we would be who floods them: so nobody gets more bytes than
+    came under their address. Not `bounded` is what trusted trunks alone get (a 302 carries a token); on TCP nobody
+    pretends to be another.
+    """
+    room = len(message.buffer) if bounded and flow.transport == "udp" else None
+    built = build_response(message, via, status, tag, (flow.src, flow.sport), headers, room)
+    return Datagram(flow.dst, flow.dport, flow.src, built[1], built[0]) if built is not None else None
 
 
 def _mark(rule: Rule, case: Case, decision: Decision) -> None:

@@ -30,7 +30,8 @@ class Uas:
         self._transactions, self._counters = transactions, counters
 
     def refuse(self, rule: Rule, case: Case, decision: Decision, now: float) -> tuple[Datagram, ...]:
-        """The final answer to an INVITE that does not go on; none when its Via names nobody to send it to."""
+        """The final answer to an INVITE that does not go on; none when its Via names nobody to send it to, or it would
+        be larger than the INVITE."""
         try:
             via = top_via(case.message)
             answer = refuse_call(rule, case, decision, via, to_tag(self._secret, case.message, via))
@@ -38,7 +39,10 @@ class Uas:
         except MessageError:
             self._counters["unanswerable"] += 1
             return ()
-        return (answer,)
+        reason = decision.treatment.reason
+        if reason is not None and answer is not None and reason.encode() not in answer.payload:
+            self._counters["answer-cut"] += 1
+        return self._sent(answer)
 
     def ack_or_cancel(self, buffer: bytes, flow: Flow, now: float) -> Verdict:
         """Absorb the ACK of our own answer, answer the CANCEL of what we hold or have answered, pass all others.
@@ -60,19 +64,29 @@ class Uas:
         accepted = respond(message, flow, via, (200, "OK"), ours)
         if self._transactions.is_rejected(key, now):
             self._counters["cancel-answered"] += 1
-            return Verdict(Action.DROP, emit=(accepted,))
+            return Verdict(Action.DROP, emit=self._sent(accepted))
         held = self._transactions.held_by(key)
         return self._cancel(held, key, accepted, ours, now) if held else ACCEPT
 
-    def _cancel(self, held: list[Held], key: TransactionKey, accepted: Datagram, tag: str, now: float) -> Verdict:
+    def _sent(self, *answers: Datagram | None) -> tuple[Datagram, ...]:
+        """The answers that there are; those for which there was no room are counted."""
+        fitting = tuple(answer for answer in answers if answer is not None)
+        if len(fitting) < len(answers):
+            self._counters["answer-no-room"] += len(answers) - len(fitting)
+        return fitting
+
+    def _cancel(
+        self, held: list[Held], key: TransactionKey, accepted: Datagram | None, tag: str, now: float
+    ) -> Verdict:
         """200 for the CANCEL, 487 for the INVITE that was held: the SBC sees neither (S-145)."""
         self._counters["cancel-answered"] += 1
         case = held[0].progress.case
-        terminated = respond(case.message, case.flow, top_via(case.message), (487, "Request Terminated"), tag)
+        answer = respond(case.message, case.flow, top_via(case.message), (487, "Request Terminated"), tag)
+        terminated = self._sent(answer)
         self._transactions.reject(key, now)
         for each in held:
             each.cancelled = True
-            self._transactions.decide(each.progress.key, Remembered(Action.REJECT, emit=(terminated,)), now)
+            self._transactions.decide(each.progress.key, Remembered(Action.REJECT, emit=terminated), now)
         cancelled = Decision(Outcome.PASSED_BY, Detail.CANCELLED)
         made = record(case, None, cancelled, Action.REJECT, 487)
-        return Verdict(Action.DROP, emit=(accepted, terminated), record=made)
+        return Verdict(Action.DROP, emit=self._sent(accepted) + terminated, record=made)

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import socket
 from collections.abc import Mapping
+from ipaddress import ip_address
 from struct import Struct
 from struct import error as StructError  # noqa: N812
 
@@ -52,9 +53,12 @@ class Emitter:
         return self._count
 
     def send(self, datagram: Datagram) -> bool:
-        """Send one datagram; false when that failed."""
+        """Send one datagram; false when that failed. Never to a group: a source address that is one was forged, and
+        a bridge, unlike a router, hands such packets on."""
         try:
             packet = parse(datagram_to_ip(datagram))
+            if ip_address(packet.dst).is_multicast:
+                return self._note("emit_errors")
         except (PacketError, ValueError, StructError):
             return self._note("emit_errors")
         return self._transmit(packet, self._mark, "emitted")

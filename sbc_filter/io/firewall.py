@@ -1,4 +1,5 @@
-"""Which packets the kernel hands to the filter, as iptables rules; `iptables.py` puts them in force.
+"""Which packets the kernel hands to the filter, as iptables rules; `iptables.py` puts them in force, and `nft.py` has
+the same in the language of nft.
 
 A packet passes exactly one of the hooks INPUT, FORWARD and OUTPUT, so it is queued once; what a host
 sends to itself over `lo` would pass two, and is queued as it leaves. Addresses are there as the SBC
@@ -21,6 +22,9 @@ from sbc_filter.io.netlink import QueueSettings
 MAIN, SIP, QUEUE, DEFRAGMENT = "SBC-FILTER", "SBC-FILTER-SIP", "SBC-FILTER-QUEUE", "SBC-FILTER-DEFRAG"
 FRAGMENT_COMMENT = "fragments not put together"
 DEFAULT_MARK = 0x2000_0000
+ZONES = 5060, 5061
+"""Of connection tracking, for our own packets where they are tracked, from and to the SBC: in the common zone the next
+INVITE would be taken for an answer to ours, and would not be translated; and in one zone they would for each other."""
 
 Overload = Literal["accept", "drop"]
 Responses = Literal["none", "sbc", "all"]
@@ -56,7 +60,8 @@ class Plan:
 
     `ports` are SIP ports at either end; `mark` is the bit that our own packets carry; `sbc` are the
     addresses by which a packet is inbound; `responses`: queue SIP responses too, those of the SBC or
-    all. Different policies for the two directions take two queues, `queue` for inbound and `queue + 1`
+    all; `nat`: this host translates addresses of the SBC, and has to do so with our own packets as well.
+    Different policies for the two directions take two queues, `queue` for inbound and `queue + 1`
     for outbound.
     """
 
@@ -67,6 +72,7 @@ class Plan:
     on_overload_inbound: Overload = "accept"
     on_overload_outbound: Overload = "accept"
     responses: Responses = "none"
+    nat: bool = False
 
     @property
     def queues(self) -> tuple[QueueSettings, ...]:
@@ -96,12 +102,29 @@ class Plan:
                 Hook("OUTPUT", "", MAIN),
             ),
         )
-        raw = Table("raw", {MAIN: [f"{own} -j CT --notrack"]}, (Hook("OUTPUT", "", MAIN),))
+        raw = Table("raw", {MAIN: list(self._tracking(family, own))}, (Hook("OUTPUT", "", MAIN),))
         return mangle, raw
 
     def show(self) -> str:
         """The commands that put the plan in force, as an engineer would type them."""
-        return "\n".join(_show(self, family) for family in Family)
+        return "\n".join(self.commands(family, family) for family in Family)
+
+    def commands(self, family: Family, program: str) -> str:
+        """Those for one family, with the program that is to carry them out."""
+        lines = []
+        for table in self.tables(family):
+            command = f"{program} -w -t {table.name}"
+            lines += [f"{command} -N {chain}" for chain in table.chains]
+            lines += [f"{command} -A {chain} {_quote(rule)}" for chain, rules in table.chains.items() for rule in rules]
+            lines += [f"{command} -A {' '.join(call_of(hook))}" for hook in table.hooks]
+        return "\n".join(lines)
+
+    def _tracking(self, family: Family, own: str) -> Iterator[str]:
+        if not self.nat:
+            yield f"{own} -j CT --notrack"
+            return
+        yield from (f"{own} -d {address} -j CT --zone {ZONES[1]}" for address in self.own(family))
+        yield f"{own} -j CT --zone {ZONES[0]}"  # what has a zone keeps it
 
     def _ports(self) -> Iterator[str]:
         for first in range(0, len(self.ports), _PORTS_PER_RULE):
@@ -111,17 +134,22 @@ class Plan:
     def _queue(self, family: Family) -> Iterator[str]:
         inbound, outbound = self.queues[0], self.queues[-1]
         if inbound != outbound:
-            for address in self._own(family):
+            for address in self.own(family):
                 yield f"-d {address} {_target(inbound)}"
         yield _target(outbound)
 
+    @property
+    def answers_of_all(self) -> bool:
+        """Whether the responses of everybody are wanted."""
+        return self.responses == "all" or (self.responses == "sbc" and not self.sbc)
+
     def _answers(self, family: Family) -> Iterator[str]:
-        if self.responses == "all" or (self.responses == "sbc" and not self.sbc):
+        if self.answers_of_all:
             yield _response(family)
         elif self.responses == "sbc":
-            yield from (f"-s {address} {_response(family)}" for address in self._own(family))
+            yield from (f"-s {address} {_response(family)}" for address in self.own(family))
 
-    def _own(self, family: Family) -> Iterator[str]:
+    def own(self, family: Family) -> Iterator[str]:
         """The SBC's addresses of a family."""
         version = 4 if family is Family.V4 else 6
         return (address for address in self.sbc if ip_address(address).version == version)
@@ -163,16 +191,6 @@ def _response(family: Family) -> str:
 def _payload(family: Family) -> Callable[[int], str]:
     """u32's way to the four bytes at an offset, counted from the UDP header: 8 is where the payload begins."""
     return "0>>22&0x3C@{}".format if family is Family.V4 else (lambda offset: str(40 + offset))
-
-
-def _show(plan: Plan, family: Family) -> str:
-    lines = []
-    for table in plan.tables(family):
-        command = f"{family} -w -t {table.name}"
-        lines += [f"{command} -N {chain}" for chain in table.chains]
-        lines += [f"{command} -A {chain} {_quote(rule)}" for chain, rules in table.chains.items() for rule in rules]
-        lines += [f"{command} -A {' '.join(call_of(hook))}" for hook in table.hooks]
-    return "\n".join(lines)
 
 
 def call_of(hook: Hook) -> list[str]:

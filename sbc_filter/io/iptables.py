@@ -17,41 +17,112 @@ _TABLES = ("mangle", "raw")
 _CALL = re.compile(rf"-A (\S+ (?:.* )?-[jg] {MAIN}(?:-\S+)?)", re.ASCII)
 _CHAIN = re.compile(rf"-N ({MAIN}(?:-\S+)?)", re.ASCII)
 _COUNTED = re.compile(rf'\[(\d+):\d+\] -A {MAIN} .*"{FRAGMENT_COMMENT}"', re.ASCII)
+_LOCK = Path("/run/xtables.lock")
+# Which families have tables of the legacy kind: to look at those with iptables would make them.
+_LEGACY_TABLES = ("ip_tables_names", "ip6_tables_names")
 
 
-def apply(plan: Plan) -> None:
-    """Put `plan` in force, in place of an earlier one; raises `EnvironmentFault`, and then changed nothing
-    of the table it failed on."""
-    probe()
-    for family in families():
-        for table in plan.tables(family):
-            _restore(family, table.name, _replace(family, table))
+class Iptables:
+    """The programs of one kind: `variant` is what stands behind their names, "-legacy" or "-nft"; "" are those that
+    the distribution has chosen."""
+
+    def __init__(self, variant: str = "") -> None:
+        self._variant = variant
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return f"iptables{self._variant}"
+
+    @property
+    def is_legacy(self) -> bool:
+        """Whether its rules are kept apart from those of nf_tables; false where it is not installed."""
+        if self._variant:
+            return self._variant == "-legacy"
+        return shutil.which(self.name) is not None and "legacy" in _run([self.name, "--version"])
+
+    def apply(self, plan: Plan) -> None:
+        """Put `plan` in force, in place of an earlier one; raises `EnvironmentFault`, and then changed nothing
+        of the table it failed on."""
+        self.probe()
+        for family in families():
+            for table in plan.tables(family):
+                self._restore(family, table.name, self._replace(family, table))
+
+    def remove(self) -> None:
+        """Take back all of it; without harm when there is nothing."""
+        self.probe()
+        for family in families():
+            for name in _TABLES:
+                calls, chains = self._ours(family, name)
+                if calls or chains:
+                    self._restore(family, name, _withdraw(calls, chains))
+
+    def is_in_force(self) -> bool:
+        """Whether any chain of ours is there. Makes no table by looking."""
+        for family, names in zip(families(), _LEGACY_TABLES, strict=False):
+            save = self._program(family, "-save")
+            if shutil.which(save) is None:
+                continue
+            if self.is_legacy and "mangle" not in _lines(Path("/proc/thread-self/net", names)):
+                continue
+            if f":{MAIN} " in _run([save]):
+                return True
+        return False
+
+    def faults(self) -> list[str]:
+        """One sentence for each thing that is wrong with the rules in force; empty when they do their work."""
+        found = []
+        for family in families():
+            program = self._program(family)
+            listing = _run([self._program(family, "-save"), "-c", "-t", "mangle"])
+            if f":{MAIN} " not in listing or f" -j {MAIN}\n" not in listing:
+                found.append(f"{program}: the rules are not in force: run `sbc-filter firewall apply`")
+            passed = sum(map(int, _COUNTED.findall(listing)))
+            if passed:
+                found.append(fragments_passed(program, passed))
+        return found
+
+    def probe(self) -> None:
+        """Raise `EnvironmentFault` with one sentence when the rules cannot be put in force here."""
+        for family in families():
+            if shutil.which(self._program(family, "-restore")) is None:
+                raise EnvironmentFault(f"{self._program(family)} is not installed: install the package iptables")
+            chain = f"{MAIN}-PROBE"
+            lines = [f":{chain} - [0:0]", f"-A {chain} -p udp -j NFQUEUE --queue-num 0 --queue-bypass"]
+            self._restore(family, "mangle", [*lines, f"-F {chain}", f"-X {chain}"])
+
+    def show(self, plan: Plan) -> str:
+        """The commands that put the plan in force, as an engineer would type them."""
+        return "\n".join(plan.commands(family, self._program(family)) for family in Family)
+
+    def _program(self, family: Family, verb: str = "") -> str:
+        return f"{family}{self._variant}{verb}"
+
+    def _replace(self, family: Family, table: Table) -> list[str]:
+        calls, chains = self._ours(family, table.name)
+        lines = [f":{chain} - [0:0]" for chain in table.chains]  # declared: made or emptied
+        lines += [f"-D {call}" for call in calls]
+        lines += [f"-A {chain} {rule}" for chain, rules in table.chains.items() for rule in rules]
+        lines += [f"-A {' '.join(call_of(hook))}" for hook in table.hooks]
+        stale = [chain for chain in chains if chain not in table.chains]
+        return lines + [f"-{verb} {chain}" for verb in "FX" for chain in stale]
+
+    def _ours(self, family: Family, table: str) -> tuple[list[str], list[str]]:
+        """The calls from chains that are not ours, and our chains."""
+        rules = _run([self._program(family), "-w", "-t", table, "-S"]).splitlines()
+        chains = [found[1] for rule in rules if (found := _CHAIN.fullmatch(rule))]
+        calls = [found[1] for rule in rules if (found := _CALL.fullmatch(rule))]
+        return [call for call in calls if call.split()[0] not in chains], chains
+
+    def _restore(self, family: Family, table: str, lines: list[str]) -> None:
+        text = "\n".join([f"*{table}", *lines, "COMMIT", ""])
+        _run([self._program(family, "-restore"), "-w", "--noflush"], text)
 
 
-def remove() -> None:
-    """Take back all of it; without harm when there is nothing."""
-    probe()
-    for family in families():
-        for name in _TABLES:
-            calls, chains = _ours(family, name)
-            if calls or chains:
-                _restore(family, name, _withdraw(calls, chains))
-
-
-def faults() -> list[str]:
-    """One sentence for each thing that is wrong with the rules in force; empty when they do their work."""
-    found = []
-    for family in families():
-        listing = _listing(family)
-        if f":{MAIN} " not in listing or f" -j {MAIN}\n" not in listing:
-            found.append(f"{family}: the rules are not in force: run `sbc-filter firewall apply`")
-        passed = sum(map(int, _COUNTED.findall(listing)))
-        if passed:
-            found.append(
-                f"{family}: {passed} UDP fragments passed unfiltered: defragmentation is off;"
-                " run `sbc-filter firewall apply`, and load nf_defrag_ipv4 and nf_defrag_ipv6"
-            )
-    return found
+_CHOSEN = Iptables()
+apply, remove, faults, probe = _CHOSEN.apply, _CHOSEN.remove, _CHOSEN.faults, _CHOSEN.probe
+"""The same for the programs that the distribution has chosen."""
 
 
 def families() -> list[Family]:
@@ -59,64 +130,64 @@ def families() -> list[Family]:
     return list(Family) if Path("/proc/thread-self/net/if_inet6").exists() else [Family.V4]
 
 
-def probe() -> None:
-    """Raise `EnvironmentFault` with one sentence when the rules cannot be put in force here."""
-    for family in families():
-        if shutil.which(f"{family}-restore") is None:
-            raise EnvironmentFault(f"{family} is not installed: install the package iptables")
-        chain = f"{MAIN}-PROBE"
-        lines = [f":{chain} - [0:0]", f"-A {chain} -p udp -j NFQUEUE --queue-num 0 --queue-bypass"]
-        _restore(family, "mangle", [*lines, f"-F {chain}", f"-X {chain}"])
+def fragments_passed(program: str, passed: int) -> str:
+    """The sentence for fragments that the rules saw one by one (S-153)."""
+    return (
+        f"{program}: {passed} UDP fragments passed unfiltered: defragmentation is off;"
+        " run `sbc-filter firewall apply`, and load nf_defrag_ipv4 and nf_defrag_ipv6"
+    )
 
 
-def _replace(family: Family, table: Table) -> list[str]:
-    calls, chains = _ours(family, table.name)
-    lines = [f":{chain} - [0:0]" for chain in table.chains]  # declared: made or emptied
-    lines += [f"-D {call}" for call in calls]
-    lines += [f"-A {chain} {rule}" for chain, rules in table.chains.items() for rule in rules]
-    lines += [f"-A {' '.join(call_of(hook))}" for hook in table.hooks]
-    stale = [chain for chain in chains if chain not in table.chains]
-    return lines + [f"-{verb} {chain}" for verb in "FX" for chain in stale]
+def run_firewall(command: list[str], text: str = "") -> "subprocess.CompletedProcess[str]":
+    """Run a program of the firewall, its messages in English; `EnvironmentFault` when it is not there, or hangs."""
+    try:
+        return subprocess.run(
+            command, input=text, capture_output=True, text=True, timeout=30, check=False, env=_environment()
+        )
+    except FileNotFoundError:
+        package = "nftables" if command[0] == "nft" else "iptables"
+        raise EnvironmentFault(f"{command[0]} is not installed: install the package {package}") from None
+    except subprocess.TimeoutExpired:
+        raise EnvironmentFault(f"{command[0]} did not finish within 30 s: another program holds its lock") from None
+
+
+def first_line(said: str) -> str:
+    """What a program complained of, in one line."""
+    return next((line.strip() for line in said.splitlines() if line.strip()), "failed without a message")
 
 
 def _withdraw(calls: list[str], chains: list[str]) -> list[str]:
     return [f"-D {call}" for call in calls] + [f"-{verb} {chain}" for verb in "FX" for chain in chains]
 
 
-def _ours(family: Family, table: str) -> tuple[list[str], list[str]]:
-    """The calls from chains that are not ours, and our chains."""
-    rules = _run([family, "-w", "-t", table, "-S"]).splitlines()
-    chains = [found[1] for rule in rules if (found := _CHAIN.fullmatch(rule))]
-    calls = [found[1] for rule in rules if (found := _CALL.fullmatch(rule))]
-    return [call for call in calls if call.split()[0] not in chains], chains
-
-
-def _listing(family: Family) -> str:
-    return _run([f"{family}-save", "-c", "-t", "mangle"])
-
-
-def _restore(family: Family, table: str, lines: list[str]) -> None:
-    text = "\n".join([f"*{table}", *lines, "COMMIT", ""])
-    _run([f"{family}-restore", "-w", "--noflush"], text)
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
 
 
 def _run(command: list[str], text: str = "") -> str:
-    environment = {**os.environ, "LC_ALL": "C"}
-    try:
-        done = subprocess.run(
-            command, input=text, capture_output=True, text=True, timeout=30, check=False, env=environment
-        )
-    except FileNotFoundError:
-        raise EnvironmentFault(f"{command[0]} is not installed: install the package iptables") from None
-    except subprocess.TimeoutExpired:
-        raise EnvironmentFault(f"{command[0]} did not finish within 30 s: another program holds its lock") from None
+    done = run_firewall(command, text)
     if done.returncode:
         raise EnvironmentFault(_explain(command[0], done.stderr))
     return done.stdout
 
 
+def _environment() -> dict[str, str]:
+    """The legacy kind locks a file that belongs to root. Who may change rules and not that file locks one of its own:
+    it then meets others' changes as an error of the kernel's, and nothing is lost."""
+    environment = {**os.environ, "LC_ALL": "C"}
+    folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    if folder and not os.access(_LOCK if _LOCK.exists() else _LOCK.parent, os.W_OK):
+        environment.setdefault("XTABLES_LOCKFILE", str(Path(folder, _LOCK.name)))
+    return environment
+
+
 def _explain(command: str, said: str) -> str:
-    line = next((line.strip() for line in said.splitlines() if line.strip()), "failed without a message")
+    line = first_line(said)
+    if "xtables.lock" in said:
+        return f"{command}: no permission for its lock: run as root, or set RUNTIME_DIRECTORY ({line})"
     if "Permission denied" in said or "you must be root" in said:
         return f"{command}: no permission: run as root, or grant CAP_NET_ADMIN ({line})"
     if "unable to initialize table" in said:

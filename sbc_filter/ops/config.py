@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from sbc_filter.errors import CERTIFICATE_TOLERABLE, ConfigurationError, Problem
+from sbc_filter.io import firewalls
 from sbc_filter.ops.keysettings import CredentialSettings, read_credential
 from sbc_filter.ops.remote import RemoteSettings, read_remote
 from sbc_filter.rules.schema import Table, parse_toml
@@ -46,6 +47,14 @@ class QueueConfiguration:
     inbound: Overload = "accept"
     outbound: Overload = "accept"
     workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FirewallSettings:
+    """`[firewall]`: how the kernel is told what to hand over."""
+
+    backend: str = firewalls.AUTO
+    nat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,7 @@ class Configuration:
     control: Path | None = None  # the socket to ask; None: where the service manager, or custom, has it
     user: str = ""  # whom to become, when started by root
     verifiers: dict[str, RemoteSettings] = field(default_factory=dict)  # who verify for rules that name them
+    firewall: FirewallSettings = field(default_factory=FirewallSettings)
 
 
 def find(given: Path | None, beside: Path | None = None) -> Path | None:
@@ -193,6 +203,7 @@ def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Confi
         _path(control, "socket", folder),
         process.text("user"),
         verifiers,
+        _firewall(top.table("firewall")),
     )
     for table in (rules, log, control, process, top):
         table.close()
@@ -261,6 +272,16 @@ def _queue(table: Table) -> QueueConfiguration:
     overload.close()
     table.close()
     return configuration
+
+
+def _firewall(table: Table) -> FirewallSettings:
+    default = FirewallSettings()
+    settings = FirewallSettings(
+        table.choice("backend", firewalls.NAMES, default.backend),
+        table.flag("nat", default.nat),
+    )
+    table.close()
+    return settings
 
 
 def _trust(table: Table, folder: Path) -> TrustSettings:

@@ -1,22 +1,27 @@
 """`sbc-filter firewall show|apply|remove`: the rules by which the kernel feeds the filter."""
 
 import argparse
+import sys
 
-from sbc_filter.io import iptables
+from sbc_filter.io.firewalls import backend
 from sbc_filter.ops import config
 from sbc_filter.ops.setup import read_all
 
 
 def firewall(arguments: argparse.Namespace) -> int:
-    """Show, apply or remove the firewall rules."""
+    """Show, apply or remove the firewall rules, and say by which program."""
     if arguments.action == "remove":
-        iptables.remove()
-        print("the rules are gone")
+        file = config.find(arguments.config)
+        chosen = backend(config.read(file, []).firewall.backend)
+        chosen.remove()
+        print(f"the rules are gone ({chosen.name})")
         return 0
-    plan = read_all(config.needed(arguments.config)).plan()
+    setup = read_all(config.needed(arguments.config))
+    chosen = backend(setup.configuration.firewall.backend)
     if arguments.action == "show":
-        print(plan.show())
+        print(f"rules for {chosen.name}:", file=sys.stderr)
+        print(chosen.show(setup.plan()))
         return 0
-    iptables.apply(plan)
-    print(f"in force in {' and '.join(iptables.families())}; undo with `sbc-filter firewall remove`")
+    chosen.apply(setup.plan())
+    print(f"in force by {chosen.name}; undo with `sbc-filter firewall remove`")
     return 0

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.status import Status
 
-from sbc_filter.io import iptables
+from sbc_filter.io.firewalls import backend
 from sbc_filter.io.memories import Memories
 from sbc_filter.ops import config, privileges
 from sbc_filter.ops.records import findings, numbered
@@ -37,21 +37,41 @@ def run(arguments: argparse.Namespace) -> int:
         memories = Memories.shared(_runtime_folder(), setup.configuration.queue.number)
         stack.callback(memories.close)
 
+        rules = _Rules(setup.configuration.firewall.backend) if arguments.firewall else None
+        if rules is not None:
+            stack.callback(rules.remove)
+
         def applied(setup: Setup) -> None:
-            """Put the rules in force, or say how they stand."""
-            if arguments.firewall:
-                iptables.apply(setup.plan())
-            _say_what_runs(console, setup, own_firewall=arguments.firewall)
+            """Put the firewall rules in force, or say how they stand."""
+            if rules is not None:
+                rules.apply(setup)
+            _say_what_runs(console, setup, own_firewall=rules is not None)
 
         supervisor = Supervisor(setup, files, memories, folder, lambda sentence: _say(console, sentence), applied)
         _listen_to_signals(supervisor, Terminal())
-        if arguments.firewall:
-            stack.callback(iptables.remove)
         supervisor.run(stack.enter_context(_status_line(console, supervisor.totals.sentence)))
     _say(console, f"stopped; {supervisor.totals.sentence()}")
     for line in findings(supervisor.totals.counters):
         _say(console, line)
     return 0
+
+
+class _Rules:
+    """The firewall rules, where they are ours to put in force and to take back."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._backend = name, backend(name)
+
+    def apply(self, setup: Setup) -> None:
+        """Put in force what the configuration says, by the program that it names."""
+        name = setup.configuration.firewall.backend
+        if name != self._name:
+            self._name, self._backend = name, backend(name)
+        self._backend.apply(setup.plan())
+
+    def remove(self) -> None:
+        """Take them back."""
+        self._backend.remove()
 
 
 def _listen_to_signals(supervisor: Supervisor, terminal: Terminal) -> None:
@@ -106,7 +126,7 @@ def _say_what_runs(console: Console, setup: Setup, *, own_firewall: bool) -> Non
     for remark in setup.remarks:
         _say(console, f"warning: {remark}")
     if not own_firewall:
-        for fault in iptables.faults():
+        for fault in backend(setup.configuration.firewall.backend).faults():
             _say(console, f"warning: {fault}")
 
 

@@ -83,6 +83,7 @@ class Setup:
             on_overload_inbound=queue.inbound,
             on_overload_outbound=queue.outbound,
             responses=_responses(self.rules),
+            nat=self.configuration.firewall.nat,
         )
 
 

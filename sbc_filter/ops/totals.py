@@ -8,9 +8,9 @@ from sbc_filter.ops.records import Kind, numbered
 
 # What leaves no record, and should be seen.
 _TROUBLE = (
-    "retransmission", "ack-absorbed", "cancel-answered", "unanswerable", "held-limit", "packet-truncated",
-    "packet-fragment", "reason-added", "reason-no-room", "held_now", "overruns", "engine_errors", "records_lost",
-    "worker_restarts",
+    "retransmission", "ack-absorbed", "cancel-answered", "unanswerable", "answer-cut", "answer-no-room",
+    "held-limit", "packet-truncated", "packet-fragment", "reason-added", "reason-no-room", "held_now", "overruns",
+    "emit_errors", "engine_errors", "records_lost", "worker_restarts",
 )  # fmt: skip
 _GAUGES = ("held_now",)
 

@@ -10,8 +10,9 @@ from sbc_filter.sip.address import parse_address
 from sbc_filter.sip.message import SipMessage, apply_edits
 
 _DEFAULT_PORT = 5060
-
-
+# Names of header fields, and their compact forms (RFC 3261 §20).
+_VIA, _FROM, _TO, _CALL_ID, _CSEQ = (b"Via", b"v"), (b"From", b"f"), (b"To", b"t"), (b"Call-ID", b"i"), (b"CSeq",) * 2
+_NO_BODY = b"Content-Length: 0\r\n"
 _MAX_PARAMETERS = 64  # of one Via
 # Name in lower case, value, and where both stand in the buffer.
 ViaParameter: TypeAlias = tuple[bytes, bytes | None, int, int]
@@ -76,31 +77,37 @@ def build_response(
     tag: str | None,
     source: tuple[str, int],
     headers: Sequence[str] = (),
-) -> tuple[bytes, int]:
+    room: int | None = None,
+) -> tuple[bytes, int] | None:
     """(response, port to send it to) for a request that came from `source` (address, port).
 
     All Via, From, To (+ `tag`), Call-ID and CSeq are copied as received (S-141); `received` and
     `rport` are filled in (S-142). It goes to the source address always: maddr would let anyone
-    point our answers at a third party (S-143).
+    point our answers at a third party (S-143). Where it would have more than `room` bytes, names
+    are compact and Content-Length, which UDP can do without (S-149), is left out; then `headers`
+    are; then there is none.
     """
     address, source_port = source
-    buffer = message.buffer
     code, phrase = status
-    lines = [f"SIP/2.0 {code} {phrase}\r\n".encode()]
-    vias = message.headers(b"via")
-    _, value, end = vias[0]
-    lines.append(b"Via: " + _received(buffer[value:end], value, via, address, source_port) + b"\r\n")
-    lines += (b"Via: " + message.value(header) + b"\r\n" for header in vias[1:])
-    lines.append(b"From: " + message.value(message.require(b"from")[0]) + b"\r\n")
-    lines.append(b"To: " + _tagged(message, tag) + b"\r\n")
-    lines += (
-        b"%s: %s\r\n" % (name, message.first(key) or b"")
-        for name, key in ((b"Call-ID", b"call-id"), (b"CSeq", b"cseq"))
-    )
-    lines += (f"{line}\r\n".encode() for line in headers)
-    lines.append(b"Content-Length: 0\r\n\r\n")
-    rport = any(name == b"rport" for name, *_ in via.parameters)
-    return b"".join(lines), source_port if rport else via.port
+    _, value, end = message.require(b"via")[0]
+    top = _received(message.buffer[value:end], value, via, address, source_port)
+    copied = [
+        (_VIA, top),
+        *((_VIA, message.value(header)) for header in message.headers(b"via")[1:]),
+        (_FROM, message.value(message.require(b"from")[0])),
+        (_TO, _tagged(message, tag)),
+        (_CALL_ID, message.first(b"call-id") or b""),
+        (_CSEQ, message.first(b"cseq") or b""),
+    ]
+    first = f"SIP/2.0 {code} {phrase}\r\n".encode()
+    more = b"".join(f"{line}\r\n".encode() for line in headers)
+    for compact, rest in ((False, more + _NO_BODY), (True, more), (True, b"")):
+        lines = b"".join(b"%s: %s\r\n" % (names[compact], text) for names, text in copied)
+        response = b"%s%s%s\r\n" % (first, lines, rest)
+        if room is None or len(response) <= room:
+            rport = any(name == b"rport" for name, *_ in via.parameters)
+            return response, source_port if rport else via.port
+    return None
 
 
 def _received(text: bytes, offset: int, via: Via, address: str, port: int) -> bytes:

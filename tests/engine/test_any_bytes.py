@@ -61,7 +61,7 @@ def decided(engine: Engine, packet: bytes) -> Verdict | Need:
         assert (after.src, after.sport, after.dst, after.dport) == (before.src, before.sport, before.dst, before.dport)
     for each in verdict.emit:
         assert each.payload.startswith(b"SIP/2.0 ")
-        assert each.payload.endswith(b"\r\nContent-Length: 0\r\n\r\n")
+        assert each.payload.endswith(b"\r\n\r\n")
     if verdict.record is not None:
         assert verdict.record.to_json().isascii()
     return verdict

@@ -66,6 +66,27 @@ def test_a_packet_sent_again_keeps_dscp_and_hop_limit(lab: Lab, emitter: Emitter
         assert sorted(data[0] for _, _, data in ancillary) == [17, DSCP_CS3]
 
 
+@pytest.mark.parametrize("rule", ["from {source}", "fwmark 0x20000000/0x20000000"])
+@pytest.mark.parametrize("version", [4, 6])
+def test_policy_routing_holds_for_answers(lab: Lab, emitter: Emitter, version: int, rule: str) -> None:
+    """S-157: by the address that was called, be it another host's; by our mark, where that is not enough."""
+    source, peer = ADDRESSES["core"][version], ("203.0.113.99", "2001:db8:99::1")[version == 6]
+    family, host_route = f"-{version}", f"{peer}/{32 if version == 4 else 128}"
+    lab.run("carrier", "ip", "address", "replace", host_route, "dev", "lo")
+    chosen = rule.format(source=source).split()
+    with endpoint(lab, "carrier", version, 5062, address=peer) as receiver:
+        answer = Datagram(source, 5060, peer, 5062, b"answer")
+        assert not emitter.send(answer)  # by the main table there is no way
+        lab.run("sbc", "ip", family, "route", "add", host_route, "via", ADDRESSES["carrier"][version], "table", "7")
+        lab.run("sbc", "ip", family, "rule", "add", *chosen, "table", "7")
+        try:
+            assert emitter.send(answer)
+            assert receiver.recvfrom(100)[1][:2] == (source, 5060)
+        finally:
+            lab.run("sbc", "ip", family, "rule", "delete", *chosen, "table", "7")
+            lab.run("sbc", "ip", family, "route", "flush", "table", "7")
+
+
 def test_it_receives_nothing(lab: Lab, emitter: Emitter) -> None:
     with endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
         carrier.sendto(b"to the SBC", (ADDRESSES["sbc"][4], 5060))
@@ -83,6 +104,11 @@ def test_it_receives_nothing(lab: Lab, emitter: Emitter) -> None:
         Datagram("nowhere", 5060, "192.0.2.7", 5060, b"no address"),
         Datagram("192.0.2.1", 70000, "192.0.2.7", 5060, b"no port"),
         Datagram("192.0.2.1", 5060, "255.255.255.255", 5060, b"broadcast"),
+        Datagram("192.0.2.1", 5060, "192.0.2.255", 5060, b"broadcast of a network"),
+        Datagram("192.0.2.1", 5060, "224.0.0.1", 5060, b"multicast"),
+        Datagram("2001:db8:1::1", 5060, "ff02::1", 5060, b"multicast"),
+        Datagram("224.0.1.75", 5060, "192.0.2.7", 5060, b"from a group"),
+        Datagram("ff02::1", 5060, "2001:db8:1::7", 5060, b"from a group"),
     ],
 )
 def test_errors_are_counted_never_raised(emitter: Emitter, datagram: Datagram) -> None:

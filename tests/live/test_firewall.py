@@ -1,15 +1,25 @@
 """The rules in a kernel: what reaches the queue, how often, and that applying and removing is clean."""
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
-from scapy.layers.inet import IP, UDP, fragment
-from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, fragment6
-from scapy.packet import Packet
-from support.netns import ADDRESSES, LIVE, PATHS, endpoint, eventually, running, silent, three_hosts
+from scapy.layers.inet import UDP
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt
+from support.handed import NO_RESPONSES, OTHERS, REQUESTS, RESPONSES
+from support.netns import (
+    ADDRESSES,
+    LIVE,
+    PATHS,
+    endpoint,
+    eventually,
+    fragments,
+    running,
+    silent,
+    three_hosts,
+    transmit,
+)
 from support.tiny import TinyEngine, TinySource, filtered, invite
 
 from sbc_filter.io import iptables
@@ -20,7 +30,6 @@ from sbc_filter.packet.datagram import Datagram
 
 pytestmark = LIVE
 BOTH = Plan(sbc=("192.0.2.1", "2001:db8:1::1"))
-PADDING = "p" * 100
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +51,6 @@ def rules(lab: Lab) -> list[str]:
     """All rules and chains but the empty tables, which stay once they were looked at."""
     saved = "".join(lab.run("sbc", f"{family}-save") for family in Family)
     return [line for line in saved.splitlines() if line.startswith("-A") or " - [" in line]
-
-
-def transmit(lab: Lab, packets: list[Packet]) -> None:
-    """Packets from the carrier, byte for byte."""
-    family = socket.AF_INET if packets[0].version == 4 else socket.AF_INET6
-    with lab.inside("carrier"), socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
-        for packet in packets:
-            raw.sendto(bytes(packet), (packet.dst, 0))
 
 
 def test_apply_twice_is_apply_once_and_remove_takes_its_own_only(lab: Lab) -> None:
@@ -109,22 +110,6 @@ def test_the_commands_shown_do_the_same(lab: Lab) -> None:
 @pytest.mark.parametrize(("start", "end", "version"), PATHS)
 def test_what_reaches_the_queue(applied: Lab, start: str, end: str, version: int) -> None:
     """INVITE, ACK and CANCEL on a SIP port, once each; all else stays in the kernel."""
-    ours = [
-        f"INVITE sip:a@b SIP/2.0 {PADDING}",
-        "ACK sip:a@b SIP/2.0",
-        "CANCEL sip:a@b SIP/2.0",
-        "invite sip:a@b SIP/2.0",
-        f"\r\n\r\nINVITE sip:a@b SIP/2.0 {PADDING}",
-    ]
-    others = [
-        "OPTIONS sip:a@b SIP/2.0",
-        f"SIP/2.0 200 OK {PADDING}",
-        f"INFO sip:a@b SIP/2.0 {PADDING}",
-        "\r\n\r\n",
-        "",
-        "\0\0\0\0",
-        "\x80\x08RTP",
-    ]
     engine = TinyEngine()
     target = ADDRESSES[end][version]
     with (
@@ -134,14 +119,14 @@ def test_what_reaches_the_queue(applied: Lab, start: str, end: str, version: int
         endpoint(applied, end, version, 5060) as sip,
         endpoint(applied, end, version, 10000) as media,
     ):
-        for text in others:
+        for text in OTHERS:
             sender.sendto(text.encode(), (target, 5060))
             assert sip.recv(70000) == text.encode()
         sender.sendto(invite(1), (target, 10000))
         assert media.recv(70000) == invite(1)
         assert engine.seen == []
 
-        for count, text in enumerate(ours, 1):
+        for count, text in enumerate(REQUESTS, 1):
             sender.sendto(text.encode(), (target, 5060))
             assert sip.recv(70000)
             assert len(engine.seen) == count
@@ -152,8 +137,6 @@ def test_what_reaches_the_queue(applied: Lab, start: str, end: str, version: int
 @pytest.mark.parametrize(("start", "end", "version"), PATHS)
 def test_which_responses_reach_the_queue(lab: Lab, start: str, end: str, version: int) -> None:
     """All but 100, of the SBC alone or of everybody; and nothing that is no response."""
-    wanted = [f"SIP/2.0 {status} x" for status in ("101", "180", "199", "200", "486", "603", "699")]
-    others = ["SIP/2.0 100 Trying", "SIP/2.0 1", "SIP/2.0 700 x", "sip/2.0 200 OK", "SIP/2.1 200 OK", "SIP/2.0\t200 OK"]
     target = ADDRESSES[end][version]
     for responses in ("sbc", "all"):
         with lab.inside("sbc"):
@@ -164,10 +147,11 @@ def test_which_responses_reach_the_queue(lab: Lab, start: str, end: str, version
             endpoint(lab, start, version, 5062) as sender,
             endpoint(lab, end, version) as receiver,
         ):
-            for text in others + wanted:
+            for text in NO_RESPONSES + RESPONSES:
                 sender.sendto(text.encode(), (target, 5060))
                 assert receiver.recv(70000)
-            assert [seen.decode() for seen in engine.seen] == (wanted if start == "sbc" or responses == "all" else [])
+            wanted = RESPONSES if start == "sbc" or responses == "all" else ()
+            assert tuple(seen.decode() for seen in engine.seen) == wanted
         with lab.inside("sbc"):
             iptables.remove()
 
@@ -189,12 +173,7 @@ def test_loopback_is_queued_once(applied: Lab) -> None:
 def test_fragments_out_of_order_are_one_message(applied: Lab, version: int, end: str) -> None:
     """S-153: the kernel puts them together before the rules see them, for both families."""
     message = invite(1, size=2800)
-    source, target = ADDRESSES["carrier"][version], ADDRESSES[end][version]
-    if version == 4:
-        packets = fragment(IP(src=source, dst=target, id=7) / UDP(sport=5062, dport=5060) / message, 1000)  # type: ignore[no-untyped-call]
-    else:
-        whole = IPv6(src=source, dst=target) / IPv6ExtHdrFragment(id=7) / UDP(sport=5062, dport=5060) / message
-        packets = fragment6(whole, 1000)  # type: ignore[no-untyped-call]
+    packets = fragments(version, end, message)
     assert len(packets) >= 3
     engine = TinyEngine()
     with running(applied, engine, TinySource()), endpoint(applied, end, version) as sip:
@@ -207,13 +186,11 @@ def test_fragments_out_of_order_are_one_message(applied: Lab, version: int, end:
 
 def test_fragments_that_slip_through_are_reported() -> None:
     """Were defragmentation off, a counter would tell. On hosts of its own, for once on it stays on."""
-    source, target = ADDRESSES["carrier"], ADDRESSES["core"]
     with three_hosts() as fresh, endpoint(fresh, "core") as core, fresh.inside("sbc"):
         for line in Plan().show().splitlines():
             if "-DEFRAG" not in line and "-t raw" not in line:
                 fresh.run("sbc", "sh", "-c", line)
-        whole = IP(src=source[4], dst=target[4], id=7) / UDP(sport=5062, dport=5060) / invite(1, size=1800)
-        transmit(fresh, fragment(whole, 1000))  # type: ignore[no-untyped-call]
+        transmit(fresh, fragments(4, "core", invite(1, size=1800)))
         assert core.recv(70000) == invite(1, size=1800)
         assert iptables.faults() == [
             "iptables: 2 UDP fragments passed unfiltered: defragmentation is off;"

@@ -20,9 +20,9 @@ INVITE = (
 
 def test_answer() -> None:
     message = SipMessage.parse(INVITE)
-    answer, port = build_response(
-        message, top_via(message), (438, "Invalid Identity Header"), "ours", ("198.51.100.7", 40000)
-    )
+    built = build_response(message, top_via(message), (438, "Invalid Identity Header"), "ours", ("198.51.100.7", 40000))
+    assert built is not None
+    answer, port = built
     assert answer == (
         b"SIP/2.0 438 Invalid Identity Header\r\n"
         b"Via: SIP/2.0/UDP 10.0.0.5:5062;rport=40000;branch=z9hG4bK9;received=198.51.100.7, SIP/2.0/UDP 10.0.0.4\r\n"
@@ -69,7 +69,9 @@ def test_received_and_rport(via: bytes, source: tuple[str, int], expected: bytes
     """S-142, RFC 3261 §18.2, RFC 3581 §4."""
     raw = INVITE.replace(b"10.0.0.5:5062;rport;branch=z9hG4bK9, SIP/2.0/UDP 10.0.0.4", via)
     message = SipMessage.parse(raw)
-    answer, to_port = build_response(message, top_via(message), (403, "Stale Date"), "ours", source)
+    built = build_response(message, top_via(message), (403, "Stale Date"), "ours", source)
+    assert built is not None
+    answer, to_port = built
     assert answer.split(b"\r\n")[1] == b"Via: SIP/2.0/UDP " + expected
     assert to_port == port
 

@@ -101,6 +101,7 @@ def make_engine(
     rules: str = VERIFY + SIGN,
     *,
     sbc: Sequence[str] = (SBC, "2001:db8:1::1"),
+    ports: Sequence[int] = (5060,),
     emergency: Sequence[str] = ("911", "urn:service:sos*"),
     lists: Mapping[str, str] | None = None,
     known: bool = True,
@@ -117,7 +118,7 @@ def make_engine(
     ruleset, trunks = load_rules(
         {"rules.toml": rules}, lambda name: (lists or {})[name], ["ours"], verifiers=["theirs"]
     )
-    network = Network(sbc, (5060,), (), emergency, TrunkTable(trunks), drop_unreadable)
+    network = Network(sbc, ports, (), emergency, TrunkTable(trunks), drop_unreadable)
     certificates, profile = CertificateMemory(trust), PROFILES[numbering]
     ours = credentials or {"ours": CREDENTIAL}
     made = Engine(

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scapy.layers.inet import IP, UDP, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
+from scapy.packet import Packet
 
 from sbc_filter.io import iptables
 from sbc_filter.io.emit import Emitter
@@ -75,7 +78,7 @@ def three_hosts(mtu: int = 1500, plan: Plan | None = None) -> Iterator[Lab]:
 
 @contextlib.contextmanager
 def endpoint(
-    lab: Lab, host: str, version: int = 4, port: int = 5060, dont_fragment: bool = False
+    lab: Lab, host: str, version: int = 4, port: int = 5060, dont_fragment: bool = False, address: str = ""
 ) -> Iterator[socket.socket]:
     """A UDP socket of `host`; `recv` waits 1 s. With `dont_fragment` it forbids fragments (PMTUDISC_DO)."""
     with lab.inside(host):
@@ -86,8 +89,26 @@ def endpoint(
             level, option = (socket.IPPROTO_IP, 10) if version == 4 else (socket.IPPROTO_IPV6, 23)
             opened.setsockopt(level, option, 2)
         opened.settimeout(1)
-        opened.bind((ADDRESSES[host][version], port))
+        opened.bind((address or ADDRESSES[host][version], port))
         yield opened
+
+
+def transmit(lab: Lab, packets: list[Packet]) -> None:
+    """Packets from the carrier, byte for byte."""
+    family = socket.AF_INET if packets[0].version == 4 else socket.AF_INET6
+    with lab.inside("carrier"), socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+        for packet in packets:
+            raw.sendto(bytes(packet), (packet.dst, 0))
+
+
+def fragments(version: int, end: str, message: bytes, identification: int = 7) -> list[Packet]:
+    """A message from the carrier to another host in fragments, in order."""
+    source, target = ADDRESSES["carrier"][version], ADDRESSES[end][version]
+    udp = UDP(sport=5062, dport=5060) / message
+    if version == 4:
+        return fragment(IP(src=source, dst=target, id=identification) / udp, 1000)  # type: ignore[no-untyped-call,no-any-return]
+    whole = IPv6(src=source, dst=target) / IPv6ExtHdrFragment(id=identification) / udp
+    return fragment6(whole, 1000)  # type: ignore[no-untyped-call,no-any-return]
 
 
 def silent(receiver: socket.socket, seconds: float = 0.15) -> bool:
@@ -104,8 +125,8 @@ def silent(receiver: socket.socket, seconds: float = 0.15) -> bool:
 
 @contextlib.contextmanager
 def running(lab: Lab, engine: Core, source: Source, **options: Any) -> Iterator[QueueShell]:
-    """The shell at work in a thread, on the queues of the host `sbc`."""
-    with lab.inside("sbc"):
+    """The shell at work in a thread, on the queues of the host `sbc`, or of another `host`."""
+    with lab.inside(options.pop("host", "sbc")):
         emitter = Emitter(DEFAULT_MARK)
         shell = QueueShell(engine, source, emitter, options.pop("sink", lambda record: None), **options)
     thread = threading.Thread(target=shell.run)

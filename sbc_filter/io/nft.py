@@ -1,0 +1,151 @@
+"""The firewall plan in the language of nft: one table, put in force and taken back as a whole.
+
+What is queued, and why, stands in `firewall.py`; here the same matches read the payload of UDP behind the
+transport header, wherever it lies, so that extension headers of IPv6 need no rule of their own.
+"""
+
+import re
+from collections.abc import Iterator
+
+from sbc_filter.errors import EnvironmentFault
+from sbc_filter.io.firewall import FRAGMENT_COMMENT, ZONES, Family, Plan
+from sbc_filter.io.iptables import first_line, fragments_passed, run_firewall
+from sbc_filter.io.netlink import QueueSettings
+
+TABLE = "inet sbc-filter"
+# A table that is there is replaced: what is not there cannot be deleted.
+_CLEAR = f"add table {TABLE}\ndelete table {TABLE}\n"
+_COUNTED = re.compile(rf'counter packets (\d+) bytes \d+ return comment "{FRAGMENT_COMMENT}"', re.ASCII)
+_ADDRESS = {Family.V4: "ip", Family.V6: "ip6"}
+# Where the four bytes of a payload begin: behind the eight of the UDP header; counted in bits.
+_WANTED = (
+    "@th,64,32 & 0xdfdfdfdf == 0x494e5649 @th,96,16 & 0xdfdf == 0x5445",  # INVI TE, in either case
+    "@th,64,24 & 0xdfdfdf == 0x41434b",  # ACK
+    "@th,64,32 & 0xdfdfdfdf == 0x43414e43 @th,96,16 & 0xdfdf == 0x454c",  # CANC EL
+    "meta length >= 100 @th,64,8 { 9-13, 32 }",  # white space first
+)
+_RESPONSE = "@th,64,32 0x5349502f @th,96,32 0x322e3020 @th,128,24 0x313031-0x363939"  # SIP/ 2.0_ 101
+
+
+class Nft:
+    """The program nft."""
+
+    name = "nft"
+
+    def apply(self, plan: Plan) -> None:
+        """Put `plan` in force, in place of an earlier one, in one transaction; raises `EnvironmentFault`, and then
+        changed nothing."""
+        _run("-f", "-", text=_CLEAR + render(plan))
+
+    def remove(self) -> None:
+        """Take back all of it; without harm when there is nothing."""
+        _run("-f", "-", text=_CLEAR)
+
+    def is_in_force(self) -> bool:
+        """Whether our table is there; false as well where nft is not installed, or may not be asked."""
+        try:
+            return f"table {TABLE}" in _run("list", "tables").splitlines()
+        except EnvironmentFault:
+            return False
+
+    def faults(self) -> list[str]:
+        """One sentence for each thing that is wrong with the rules in force; empty when they do their work."""
+        if f"table {TABLE}" not in _run("list", "tables").splitlines():
+            return ["nft: the rules are not in force: run `sbc-filter firewall apply`"]
+        passed = sum(map(int, _COUNTED.findall(_run("list", "table", *TABLE.split()))))
+        return [fragments_passed("nft", passed)] if passed else []
+
+    def probe(self) -> None:
+        """Raise `EnvironmentFault` with one sentence when the rules cannot be put in force here: the kernel is asked of
+        each, and changes nothing."""
+        _run("-c", "-f", "-", text=_CLEAR + render(Plan()))
+
+    def show(self, plan: Plan) -> str:
+        """What `nft -f` reads to put the plan in force."""
+        return _CLEAR + render(plan).rstrip()
+
+
+def render(plan: Plan) -> str:
+    """The table, without what removes an earlier one."""
+    own = f"meta mark & {plan.mark:#x} == {plan.mark:#x}"
+    ports = "{ " + ", ".join(map(str, plan.ports)) + " }"
+    chains = {
+        # Never matches; that it is there makes the kernel put fragments together, for both families.
+        "defragment": [_base("prerouting", "mangle + 1"), f"{own} udp dport 0 tproxy to :1"],
+        "input": [_base("input", "mangle + 1"), 'iifname != "lo" jump filter'],
+        "forward": [_base("forward", "mangle + 1"), "jump filter"],
+        "output": [_base("output", "mangle + 1"), "jump filter"],
+        "own": [_base("output", "raw"), *(f"{own} {rule}" for rule in _tracking(plan))],
+        "filter": [
+            f"{own} return",
+            f'meta l4proto udp ip frag-off & 0x3fff != 0 counter return comment "{FRAGMENT_COMMENT}"',
+            f'meta l4proto udp exthdr frag exists counter return comment "{FRAGMENT_COMMENT}"',
+            f"udp sport {ports} goto sip",
+            f"udp dport {ports} goto sip",
+        ],
+        "sip": [f"meta l4proto udp {match} goto hand-over" for match in (*_WANTED, *_answers(plan))],
+        "hand-over": list(_queues(plan)),
+    }
+    # A chain stands before those that lead to it.
+    body = "".join(_chain(name, lines) for name, lines in reversed(chains.items()))
+    return f"table {TABLE} {{\n{body}}}\n"
+
+
+def _base(hook: str, priority: str) -> str:
+    return f"type filter hook {hook} priority {priority}; policy accept;"
+
+
+def _chain(name: str, lines: list[str]) -> str:
+    return f"\tchain {name} {{\n" + "".join(f"\t\t{line}\n" for line in lines) + "\t}\n"
+
+
+def _tracking(plan: Plan) -> Iterator[str]:
+    if not plan.nat:
+        yield "notrack"
+        return
+    yield from (f"{address} ct zone set {ZONES[1]}" for address in _to_sbc(plan))
+    yield f"ct zone set {ZONES[0]}"  # what has a zone keeps it
+
+
+def _to_sbc(plan: Plan) -> Iterator[str]:
+    for family in Family:
+        yield from (f"{_ADDRESS[family]} daddr {address}" for address in plan.own(family))
+
+
+def _answers(plan: Plan) -> Iterator[str]:
+    if plan.answers_of_all:
+        yield _RESPONSE
+    elif plan.responses == "sbc":
+        yield from (
+            f"{_ADDRESS[family]} saddr {address} {_RESPONSE}" for family in Family for address in plan.own(family)
+        )
+
+
+def _queues(plan: Plan) -> Iterator[str]:
+    inbound, outbound = plan.queues[0], plan.queues[-1]
+    if inbound != outbound:
+        yield from (f"{address} {_queue(inbound)}" for address in _to_sbc(plan))
+    yield _queue(outbound)
+
+
+def _queue(queue: QueueSettings) -> str:
+    # Without bypass the kernel drops what nobody listens for.
+    return f"queue num {queue.number}" + (" bypass" if queue.fail_open else "")
+
+
+def _run(*arguments: str, text: str = "") -> str:
+    done = run_firewall(["nft", *arguments], text)
+    if done.returncode:
+        raise EnvironmentFault(_explain(done.stderr))
+    return done.stdout
+
+
+def _explain(said: str) -> str:
+    line = first_line(said)
+    if "Operation not permitted" in said or "must be root" in said:
+        return f"nft: no permission: run as root, or grant CAP_NET_ADMIN ({line})"
+    if "No such file or directory" in said:
+        for part in ("queue", "tproxy"):
+            if f" {part} " in said or f"\t{part} " in said:
+                return f"nft: this kernel has no {part} for nft: load nft_{part}, or use iptables ({line})"
+    return f"nft: {line}"
