@@ -4,6 +4,7 @@ carrier 192.0.2.7  ==  calls that arrive: a token each, every tenth one of anoth
                    <==  calls that leave, to be signed  ==
 """
 
+import contextlib
 import json
 import os
 import re
@@ -192,8 +193,12 @@ class Load:
     def end(self, patience: float = 40.0) -> dict[str, Outcome]:
         """Wait for the last call, and judge."""
         found = {}
-        for process, _ in self._callers:
-            process.wait(patience)
+        for process, direction in self._callers:
+            eventually(lambda: process.poll() is not None or self._have_ended(direction), patience)  # noqa: B023
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(2)  # a BYE that got lost is sent again for half a minute: nobody's matter here
+            process.terminate()
+            process.wait(5)
         time.sleep(0.2)
         for answering in self._answering:
             answering.terminate()
@@ -203,6 +208,11 @@ class Load:
         for _, direction in self._callers:
             found[direction] = self._judge(direction)
         return found
+
+    def _have_ended(self, direction: str) -> bool:
+        """Whether all calls were answered or refused."""
+        log = self.folder / f"{direction}.log"
+        return log.exists() and len(set(log.read_text().split("\n"))) > self._count
 
     def _answer(self, host: str, address: str) -> None:
         scenario = self.folder / "called.xml"
