@@ -4,7 +4,7 @@ import argparse
 
 from sbc_filter.io import iptables
 from sbc_filter.ops import config
-from sbc_filter.ops.setup import read_all
+from sbc_filter.ops.setup import read_plan
 
 
 def firewall(arguments: argparse.Namespace) -> int:
@@ -13,7 +13,7 @@ def firewall(arguments: argparse.Namespace) -> int:
         iptables.remove()
         print("the rules are gone")
         return 0
-    plan = read_all(config.needed(arguments.config)).plan()
+    plan = read_plan(config.needed(arguments.config))
     if arguments.action == "show":
         print(plan.show())
         return 0
