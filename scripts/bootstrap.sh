@@ -1,18 +1,20 @@
 #!/bin/sh
 # Installs what is missing on a Debian or Ubuntu machine: system packages, then a virtual environment in .venv.
-#   bootstrap.sh demo | test
+#   bootstrap.sh demo | test | deb
 set -eu
 cd "$(dirname "$0")/.."
 
 build="python3 python3-venv python3-dev gcc libc6-dev libnetfilter-queue-dev libnfnetlink-dev"
 run="iptables iproute2 openssl ca-certificates"
 demo="sip-tester kamailio"
-test="tshark procps util-linux kamailio-secsipid-modules softhsm2"
+test="tshark procps util-linux kamailio-secsipid-modules softhsm2 systemd passwd"
+deb="dpkg-dev debhelper lintian debootstrap systemd-container"
 
 case "${1:-}" in
 demo) packages="$build $run $demo" extra="" ;;
 test) packages="$build $run $demo $test" extra="[test]" ;;
-*) echo "usage: $0 demo|test" >&2; exit 2 ;;
+deb) packages="$build $run $demo $test $deb" extra="[test]" ;;
+*) echo "usage: $0 demo|test|deb" >&2; exit 2 ;;
 esac
 
 missing=""
