@@ -180,10 +180,21 @@ def test_stopped_the_rules_are_gone_and_calls_pass(place: Place) -> None:
     assert place.passes(50)
 
 
+def test_stopped_while_it_starts_no_rule_is_left(place: Place) -> None:
+    """Whichever moment it is: the rules are put in force right after it is ready."""
+    for at in range(8):
+        place.machine.run("systemctl", "stop", SERVICE)
+        place.machine.run("systemctl", "start", SERVICE)
+        time.sleep(at * 0.1)
+        place.machine.run("systemctl", "stop", SERVICE)
+        assert not place.fed()
+    assert place.passes(55)
+
+
 def test_told_to_the_rules_stay(place: Place) -> None:
     """Two lines for who wants no call to pass unfiltered; taken back by hand."""
     folder = f"/run/systemd/system/{FIREWALL}.d"
-    (place.tree.folder / "stay.conf").write_text("[Service]\nExecStop=\n")
+    (place.tree.folder / "stay.conf").write_text("[Service]\nExecStopPost=\n")
     place.machine.run("install", "-D", "-m", "644", "/stay.conf", f"{folder}/stay.conf")
     place.machine.run("systemctl", "daemon-reload")
     try:

@@ -90,10 +90,9 @@ def booted(tree: Tree, namespace: str) -> Iterator[Machine]:
     with log.open("wb") as output:
         console = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
-        children = Path(f"/proc/{console.pid}/task/{console.pid}/children")
-        assert eventually(lambda: bool(children.read_text().split()), 10), log.read_text(errors="replace")
-        machine = Machine(int(children.read_text().split()[0]))
-        assert eventually(lambda: _is_up(machine), 60), log.read_text(errors="replace")
+        assert eventually(lambda: _is_up(_machine(console.pid)), 60), log.read_text(errors="replace")
+        machine = _machine(console.pid)
+        assert machine is not None
         yield machine
     finally:
         console.terminate()
@@ -101,8 +100,16 @@ def booted(tree: Tree, namespace: str) -> Iterator[Machine]:
         checked(["mount", "-t", "proc", "proc", str(tree.folder / "proc")])
 
 
-def _is_up(machine: Machine) -> bool:
+def _machine(console: int) -> Machine | None:
+    """The machine whose first process is the child of this one: at first it is one that only prepares it."""
+    children = Path(f"/proc/{console}/task/{console}/children").read_text().split()
+    return Machine(int(children[-1])) if children else None
+
+
+def _is_up(machine: Machine | None) -> bool:
     time.sleep(0.2)
+    if machine is None:
+        return False
     try:
         return machine.run("systemctl", "is-system-running").strip() == "running"
     except AssertionError:
