@@ -156,4 +156,4 @@ def _check_reach(host: Host, executable: Path) -> None:
         for part in (path, *path.parents):
             if part in HIDDEN or not host.path(part).stat().st_mode & stat.S_IXOTH:
                 sentence = f"the service's user cannot reach {path}, for {part} is closed to it"
-                raise EnvironmentFault(f"{sentence}: install with `pipx install --global`, or into /opt/sbc-filter")
+                raise EnvironmentFault(f"{sentence}: install into a folder such as /opt/sbc-filter")
