@@ -46,7 +46,7 @@ deb:
 deb-test: deb
 	lintian --fail-on error,warning --allow-root build/deb/*.deb
 	@scripts/debian-tree.sh build/debian
-	$(BIN)/pytest -q tests/host/package.py tests/host/booted.py
+	$(BIN)/pytest -q tests/host/package.py tests/host/booted.py tests/host/readme.py
 
 pcaps:
 	@scripts/bootstrap.sh test

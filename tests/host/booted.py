@@ -169,6 +169,16 @@ def test_stuck_it_is_ended_by_the_watchdog_and_there_again(place: Place) -> None
         place.machine.run("systemctl", "daemon-reload")
 
 
+def test_a_start_that_failed_is_repeated_until_it_succeeds(place: Place) -> None:
+    place.machine.run("systemctl", "stop", SERVICE)
+    place.write("rules/10-verify.toml", calls.VERIFY.replace("action", "aktion"))
+    place.machine.run("systemctl", "start", SERVICE, code=1)
+    assert place.passes(48)
+    place.write("rules/10-verify.toml", calls.VERIFY)
+    assert eventually(lambda: place.machine.state(FIREWALL) == "active", 10)
+    assert place.verified(49)
+
+
 def test_stopped_the_rules_are_gone_and_calls_pass(place: Place) -> None:
     """Also with `drop`: a filter that was stopped stops nobody."""
     assert place.fed()
@@ -203,9 +213,12 @@ def test_told_to_the_rules_stay(place: Place) -> None:
         assert not place.passes(60)
         place.machine.run("systemctl", "start", SERVICE)
         assert place.verified(61)
+        place.machine.run("kill", "-KILL", place.machine.state(SERVICE, "MainPID"))
+        assert not place.passes(62)
+        assert eventually(lambda: place.verified(63), 10)
         place.machine.run("systemctl", "stop", SERVICE)
         place.machine.run("sbc-filter", "firewall", "remove")
-        assert place.passes(62)
+        assert place.passes(64)
     finally:
         place.machine.run("rm", "-r", folder)
         place.machine.run("systemctl", "daemon-reload")

@@ -54,7 +54,7 @@ def fresh_tree() -> Iterator[Tree]:
     with contextlib.ExitStack() as stack:
         place = Path(checked(["mktemp", "-d"]).strip())
         stack.callback(place.rmdir)
-        checked(["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(place)])
+        checked(["mount", "-t", "tmpfs", "-o", "size=3g", "tmpfs", str(place)])
         stack.callback(checked, ["umount", str(place)])
         for name in ("changed", "work", "tree"):
             (place / name).mkdir()
@@ -127,7 +127,7 @@ def checked(command: list[str], code: int = 0) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert done.returncode == code, f"{command}: exit code {done.returncode}\n{done.stdout}"
