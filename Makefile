@@ -44,6 +44,7 @@ deb:
 	@scripts/deb.sh
 
 deb-test: deb
+	@scripts/bootstrap.sh test
 	lintian --fail-on error,warning --allow-root build/deb/*.deb
 	@scripts/debian-tree.sh build/debian
 	$(BIN)/pytest -q tests/host/package.py tests/host/booted.py tests/host/readme.py

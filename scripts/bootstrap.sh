@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what is missing on a Debian or Ubuntu machine: system packages, then a virtual environment in .venv.
+# Installs what is missing on a Debian or Ubuntu machine: system packages, then (not for deb) a virtual environment in
+# .venv.
 #   bootstrap.sh demo | test | deb
 set -eu
 cd "$(dirname "$0")/.."
@@ -13,7 +14,7 @@ deb="dpkg-dev debhelper lintian debootstrap systemd-container"
 case "${1:-}" in
 demo) packages="$build $run $demo" extra="" ;;
 test) packages="$build $run $demo $test" extra="[test]" ;;
-deb) packages="$build $run $demo $test $deb" extra="[test]" ;;
+deb) packages="$build $deb" extra="" ;;
 *) echo "usage: $0 demo|test|deb" >&2; exit 2 ;;
 esac
 
@@ -39,6 +40,8 @@ if [ -n "$missing" ]; then
     $root apt-get update -q
     $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
 fi
+
+[ "$1" != deb ] || exit 0
 
 wanted="$(cat pyproject.toml setup.py "$0" | cksum) $extra"
 if [ ! -x .venv/bin/sbc-filter ] || [ "$(cat .venv/wanted 2>/dev/null)" != "$wanted" ]; then
