@@ -23,6 +23,7 @@ CONFIGURATION = f"""
 [network]
 sbc = ["192.0.2.1"]
 [queue]
+workers = 2
 on_overload = {{ inbound = "drop", outbound = "drop" }}
 [trust]
 anchors = ["root.pem"]
