@@ -5,15 +5,16 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+units="systemd passwd"
+deb="dpkg-dev debhelper lintian debootstrap systemd-container"
 build="python3 python3-venv python3-dev gcc libc6-dev libnetfilter-queue-dev libnfnetlink-dev"
 run="iptables iproute2 openssl ca-certificates"
 demo="sip-tester kamailio"
-test="tshark procps util-linux kamailio-secsipid-modules softhsm2 systemd passwd"
-deb="dpkg-dev debhelper lintian debootstrap systemd-container"
+test="tshark procps util-linux kamailio-secsipid-modules softhsm2"
 
 case "${1:-}" in
 demo) packages="$build $run $demo" extra="" ;;
-test) packages="$build $run $demo $test" extra="[test]" ;;
+test) packages="$build $run $demo $test $units" extra="[test]" ;;
 deb) packages="$build $deb" extra="" ;;
 *) echo "usage: $0 demo|test|deb" >&2; exit 2 ;;
 esac

@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -71,6 +72,17 @@ class Host:
     def exists(self, path: Path) -> bool:
         """Whether something is there, be it a link to nowhere."""
         return os.path.lexists(self.path(path))
+
+    def is_file(self, path: Path) -> bool:
+        """Whether a file is there, as far as can be seen."""
+        return os.path.isfile(self.path(path))
+
+    def is_open(self, path: Path) -> bool:
+        """Whether everybody may execute this file, or enter this folder."""
+        try:
+            return bool(self.path(path).stat().st_mode & stat.S_IXOTH)
+        except OSError:
+            return False
 
     def has_user(self, name: str) -> bool:
         """Whether there is such a user."""

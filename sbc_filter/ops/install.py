@@ -6,7 +6,6 @@ neither touches what an operator made or changed.
 
 import argparse
 import os
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -144,16 +143,14 @@ def _check_reach(host: Host, executable: Path) -> None:
     """`EnvironmentFault` unless a user without rights, from within the service, can execute this program."""
     if not executable.is_absolute() or any(character.isspace() for character in str(executable)):
         raise EnvironmentFault(f"{executable} is no absolute path without spaces, as systemd needs it")
-    place = host.path(executable)
-    if not place.is_file():
-        raise EnvironmentFault(
-            f"{place} is not there: install the program in its own environment, and run it from there"
-        )
+    if not host.is_file(executable):
+        sentence = "is not there: install the program in an environment of its own, and run it from there"
+        raise EnvironmentFault(f"{host.path(executable)} {sentence}")
     needed = [executable]
     if host.is_this:
         needed += [executable.resolve(), Path(sys.executable).resolve()]
     for path in needed:
         for part in (path, *path.parents):
-            if part in HIDDEN or not host.path(part).stat().st_mode & stat.S_IXOTH:
+            if part in HIDDEN or not host.is_open(part):
                 sentence = f"the service's user cannot reach {path}, for {part} is closed to it"
                 raise EnvironmentFault(f"{sentence}: install into a folder such as /opt/sbc-filter")

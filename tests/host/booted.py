@@ -102,6 +102,9 @@ def place() -> Iterator[Place]:
 
 @pytest.fixture(autouse=True)
 def started(place: Place) -> None:
+    """It runs when a test begins, as long as the package is there."""
+    if place.machine.state(SERVICE, "LoadState") == "not-found":
+        return
     place.machine.run("systemctl", "reset-failed")
     place.machine.run("systemctl", "start", SERVICE)
     assert eventually(lambda: place.machine.state(FIREWALL) == "active", 10)
@@ -228,6 +231,24 @@ def test_an_upgrade_restarts_it_and_a_removal_stops_it(place: Place) -> None:
     assert not place.fed()
     assert place.machine.run("pgrep", "-u", "sbc-filter", code=1) == ""
     assert place.passes(71)
+
+
+def test_install_and_uninstall_where_systemd_runs(place: Place) -> None:
+    """As pip has it, on the host that the package has left."""
+    program = place.tree.install_alone(package())
+    said = place.machine.run(program, "install")
+    assert "keep /etc/sbc-filter/sbc-filter.toml\n" in said
+    assert "\nsystemctl daemon-reload\n" in said
+    place.machine.run("systemctl", "enable", "--now", SERVICE)
+    assert eventually(place.fed, 10)
+    assert place.verified(80)
+    said = place.machine.run(program, "uninstall", "--purge")
+    assert said.startswith(f"systemctl disable --now {SERVICE}\nremove /etc/systemd/system/{SERVICE}\n")
+    assert said.endswith("remove user sbc-filter\n")
+    assert not place.fed()
+    assert place.passes(81)
+    assert place.machine.state(SERVICE, "LoadState") == "not-found"
+    assert not list((place.tree.folder / "etc/systemd/system").rglob("sbc-filter*"))
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """The Debian package in fresh Debian trees: installed, upgraded, removed, purged. Run by `make deb-test`."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,9 +85,7 @@ def test_install_is_not_for_what_a_package_brings(tree: Tree) -> None:
 def test_install_without_a_package(tree: Tree) -> None:
     """The program alone, as pip puts it somewhere."""
     before = tree.files()
-    alone = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(package())], stdout=subprocess.PIPE, check=True)
-    subprocess.run(["tar", "-C", str(tree.folder), "-x", f"./{HOME}"], input=alone.stdout, check=True)
-    program = f"/{HOME}/bin/sbc-filter"
+    program = tree.install_alone(package())
     said = tree.run(program, "install")
     assert said.startswith("make user sbc-filter\nmake /etc/sbc-filter/\n")
     assert tree.run(program, "check").splitlines()[0] == "/etc/sbc-filter/sbc-filter.toml: good"

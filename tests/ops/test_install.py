@@ -165,7 +165,7 @@ def test_what_is_missing_is_said_and_a_repetition_goes_on(
         ("/opt/my sbc/run", "/opt/my sbc/run is no absolute path without spaces, as systemd needs it"),
         (
             "/opt/no/where",
-            "TREE/opt/no/where is not there: install the program in its own environment, and run it from there",
+            "TREE/opt/no/where is not there: install the program in an environment of its own, and run it from there",
         ),
         (
             "/root/.local/bin/sbc-filter",

@@ -37,6 +37,13 @@ class Tree:
         (self.folder / "tmp" / "package.deb").unlink()
         return said
 
+    def install_alone(self, file: Path) -> str:
+        """Have the program of a package in the tree and nothing else of it, as pip would have it; the program."""
+        home = "usr/lib/sbc-filter"
+        whole = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(file)], stdout=subprocess.PIPE, check=True).stdout
+        subprocess.run(["tar", "-C", str(self.folder), "-x", f"./{home}"], input=whole, check=True)
+        return f"/{home}/bin/sbc-filter"
+
     def files(self) -> set[str]:
         """Everything below, but what programs note while they run."""
         aside = ("proc", "sys", "dev", "tmp", "run", "var/lib/dpkg", "var/log", "var/cache/ldconfig")
