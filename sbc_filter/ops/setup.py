@@ -131,18 +131,6 @@ def prepare(
     return Setup(configuration, ruleset, tuple(trunks), trust, credentials, tuple(remarks), base)
 
 
-def _plan(configuration: Configuration, rules: RuleSet) -> Plan:
-    network, queue = configuration.network, configuration.queue
-    return Plan(
-        network.ports,
-        queue.number,
-        sbc=network.sbc,
-        on_overload_inbound=queue.inbound,
-        on_overload_outbound=queue.outbound,
-        responses=_responses(rules),
-    )
-
-
 def _any(ruleset: RuleSet, action: RuleAction) -> bool:
     return any(rule.action is action for rule in ruleset.rules)
 
@@ -188,3 +176,15 @@ def _reader(folder: Path) -> Callable[[str], str]:
         return (folder / name).read_text("utf-8-sig")
 
     return read_list
+
+
+def _plan(configuration: Configuration, rules: RuleSet) -> Plan:
+    network, queue = configuration.network, configuration.queue
+    return Plan(
+        network.ports,
+        queue.number,
+        sbc=network.sbc,
+        on_overload_inbound=queue.inbound,
+        on_overload_outbound=queue.outbound,
+        responses=_responses(rules),
+    )
