@@ -29,7 +29,7 @@ class CertificateProcess:
     """Made before any process is forked, so that the workers' questions wait while one follows another."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "certificates.sock"
+        self.path = folder / "certificates"
         self._listener = listening(self.path)
 
     def run(self, setup: Setup, channel: Channel) -> int:

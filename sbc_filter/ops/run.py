@@ -98,9 +98,9 @@ def _say(console: Console, sentence: str) -> None:
 @contextlib.contextmanager
 def _own_folder() -> Iterator[Path]:
     """For sockets between our processes: nobody else may enter it."""
-    folder = Path(
-        tempfile.mkdtemp(prefix="sbc-filter-", dir=os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0] or None)
-    )
+    home = _runtime_folder()
+    # The path of a socket has room for 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="sbc-filter-" if home is None else "run-", dir=home))
     try:
         yield folder
     finally:

@@ -67,6 +67,9 @@ x5u = "{OUR_X5U}"
 
 [log]
 records = "records.jsonl"
+
+[control]
+socket = "control"
 """
 RULES = """\
 [[rule]]

@@ -32,7 +32,8 @@ def lab() -> Iterator[Lab]:
 
 
 def settings(folder: Path, records: str) -> Path:
-    (folder / "c.toml").write_text(f'[network]\nsbc = ["192.0.2.1"]\n[log]\nrecords = "{records}"\n')
+    text = f'[network]\nsbc = ["192.0.2.1"]\n[log]\nrecords = "{records}"\n[control]\nsocket = "control"\n'
+    (folder / "c.toml").write_text(text)
     return folder / "c.toml"
 
 

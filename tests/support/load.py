@@ -95,7 +95,7 @@ _ANSWER = """  <send{again}><![CDATA[
 _ANSWERER = (
     '<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="called">\n  <recv request="INVITE"/>\n'
     + _ANSWER.format(again=' retrans="500"', tag=";tag=[pid]-[call_number]")
-    + '  <recv request="ACK"/>\n  <recv request="BYE"/>\n'
+    + '  <recv request="ACK" optional="true"/>\n  <recv request="BYE"/>\n'
     + _ANSWER.format(again="", tag="")
     + "</scenario>\n"
 )

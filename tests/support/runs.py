@@ -19,6 +19,9 @@ RUN = (sys.executable, "-m", "sbc_filter", "run", "--firewall", "--config")
 def started(lab: Lab, file: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
     """The process, and the file of what it says; ended with the block."""
     log = file.with_name("log")
+    if "[control]" not in file.read_text():  # each has its own, whoever else runs on this machine
+        with file.open("a") as more:
+            more.write('\n[control]\nsocket = "control"\n')
     with lab.inside("sbc"), log.open("wb") as output:
         process = subprocess.Popen(
             [*RUN, str(file)], stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=heeding_signals
