@@ -2,10 +2,12 @@
 # make test   installs what is missing, then passes the tests
 # make bench  what the engine spends, as multiples of one signature
 # make fuzz   throws mutants and random bytes at it, and has an independent judge look at what passes
+# make deb    builds the Debian package into build/deb
+# make deb-test  tries it in fresh Debian trees, booted as well
 # make pcaps  makes the golden captures anew, and accepts what a replay of them gives
 
 BIN := .venv/bin
-.PHONY: demo test lint compiled bench pcaps conformance fuzz clean
+.PHONY: demo test lint compiled bench deb deb-test pcaps conformance fuzz clean
 
 demo:
 	@scripts/bootstrap.sh demo
@@ -37,6 +39,16 @@ bench:
 	@$(BIN)/python tests/bench/flood.py
 	@$(BIN)/python tests/bench/seen.py
 	@$(BIN)/python tests/bench/lists.py
+
+deb:
+	@scripts/bootstrap.sh deb
+	@scripts/deb.sh
+
+deb-test: deb
+	@scripts/bootstrap.sh test
+	lintian --fail-on error,warning --allow-root build/deb/*.deb
+	@scripts/debian-tree.sh build/debian
+	$(BIN)/pytest -q tests/host/package.py tests/host/booted.py tests/host/readme.py
 
 pcaps:
 	@scripts/bootstrap.sh test

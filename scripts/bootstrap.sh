@@ -1,9 +1,12 @@
 #!/bin/sh
-# Installs what is missing on a Debian or Ubuntu machine: system packages, then a virtual environment in .venv.
-#   bootstrap.sh demo | test
+# Installs what is missing on a Debian or Ubuntu machine: system packages, then (not for deb) a virtual environment in
+# .venv.
+#   bootstrap.sh demo | test | deb
 set -eu
 cd "$(dirname "$0")/.."
 
+units="systemd passwd"
+deb="dpkg-dev debhelper lintian debootstrap systemd-container"
 build="python3 python3-venv python3-dev gcc libc6-dev libnetfilter-queue-dev libnfnetlink-dev"
 run="iptables iproute2 openssl ca-certificates"
 demo="sip-tester kamailio"
@@ -11,8 +14,9 @@ test="tshark procps util-linux kamailio-secsipid-modules softhsm2 opensc-pkcs11 
 
 case "${1:-}" in
 demo) packages="$build $run $demo" extra="" ;;
-test) packages="$build $run $demo $test" extra="[test]" ;;
-*) echo "usage: $0 demo|test" >&2; exit 2 ;;
+test) packages="$build $run $demo $test $units" extra="[test]" ;;
+deb) packages="$build $deb" extra="" ;;
+*) echo "usage: $0 demo|test|deb" >&2; exit 2 ;;
 esac
 
 missing=""
@@ -37,6 +41,8 @@ if [ -n "$missing" ]; then
     $root apt-get update -q
     $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
 fi
+
+[ "$1" != deb ] || exit 0
 
 wanted="$(cat pyproject.toml setup.py "$0" | cksum) $extra"
 if [ ! -x .venv/bin/sbc-filter ] || [ "$(cat .venv/wanted 2>/dev/null)" != "$wanted" ]; then

@@ -155,6 +155,20 @@ def parser() -> argparse.ArgumentParser:
     )
     _files(firewall, rules=False)
 
+    install = _command(commands, "install", "make user, configuration and systemd units for this program", _install)
+    install.add_argument(
+        "--executable", type=Path, metavar="FILE", help="what the units execute (default: this very program)"
+    )
+    uninstall = _command(commands, "uninstall", "take back what install made, but no configuration", _uninstall)
+    uninstall.add_argument(
+        "--purge", action="store_true", help="remove configuration, keys, cache, records and user as well"
+    )
+    for each in (install, uninstall):
+        each.add_argument(
+            "--root", type=Path, default=Path("/"), metavar="DIR", help="the tree of another host (default: this host)"
+        )
+        each.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
     _command(commands, "demo", "carrier, SBC and core on this machine, real calls, live filter", _demo)
     return top
 
@@ -315,6 +329,18 @@ def _firewall(arguments: argparse.Namespace) -> int:
     from sbc_filter.ops.firewalling import firewall
 
     return firewall(arguments)
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    from sbc_filter.ops.install import install
+
+    return install(arguments)
+
+
+def _uninstall(arguments: argparse.Namespace) -> int:
+    from sbc_filter.ops.install import uninstall
+
+    return uninstall(arguments)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

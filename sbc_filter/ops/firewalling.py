@@ -5,7 +5,7 @@ import sys
 
 from sbc_filter.io.firewalls import backend
 from sbc_filter.ops import config
-from sbc_filter.ops.setup import read_all
+from sbc_filter.ops.setup import read_plan
 
 
 def firewall(arguments: argparse.Namespace) -> int:
@@ -16,12 +16,12 @@ def firewall(arguments: argparse.Namespace) -> int:
         chosen.remove()
         print(f"the rules are gone ({chosen.name})")
         return 0
-    setup = read_all(config.needed(arguments.config))
-    chosen = backend(setup.configuration.firewall.backend)
+    configuration, plan = read_plan(config.needed(arguments.config))
+    chosen = backend(configuration.firewall.backend)
     if arguments.action == "show":
         print(f"rules for {chosen.name}:", file=sys.stderr)
-        print(chosen.show(setup.plan()))
+        print(chosen.show(plan))
         return 0
-    chosen.apply(setup.plan())
+    chosen.apply(plan)
     print(f"in force by {chosen.name}; undo with `sbc-filter firewall remove`")
     return 0

@@ -75,16 +75,23 @@ class Setup:
 
     def plan(self) -> Plan:
         """The firewall rules that feed it."""
-        network, queue = self.configuration.network, self.configuration.queue
-        return Plan(
-            network.ports,
-            queue.number,
-            sbc=network.sbc,
-            on_overload_inbound=queue.inbound,
-            on_overload_outbound=queue.outbound,
-            responses=_responses(self.rules),
-            nat=self.configuration.firewall.nat,
-        )
+        return _plan(self.configuration, self.rules)
+
+
+def read_plan(file: Path | None, rules: Path | None = None) -> tuple[Configuration, Plan]:
+    """The configuration and its firewall rules; `ConfigurationError` with every problem of it and of the rules.
+
+    Neither keys nor certificates are read: who puts the firewall rules in force need not be able to.
+    """
+    problems: list[Problem] = []
+    configuration = read(file, problems)
+    directory = rules or configuration.rules
+    files, base = rule_files(directory, problems) if directory is not None else ({}, Path())
+    names = {*configuration.credentials, *configuration.remote}
+    ruleset, _ = read_rules(files, _reader(base), problems, names, configuration.trunks, configuration.verifiers)
+    if problems:
+        raise ConfigurationError(problems)
+    return configuration, _plan(configuration, ruleset)
 
 
 def read_all(file: Path | None, rules: Path | None = None, *, live: bool = True) -> Setup:
@@ -178,3 +185,16 @@ def _reader(folder: Path) -> Callable[[str], str]:
         return (folder / name).read_text("utf-8-sig")
 
     return read_list
+
+
+def _plan(configuration: Configuration, rules: RuleSet) -> Plan:
+    network, queue = configuration.network, configuration.queue
+    return Plan(
+        network.ports,
+        queue.number,
+        sbc=network.sbc,
+        on_overload_inbound=queue.inbound,
+        on_overload_outbound=queue.outbound,
+        responses=_responses(rules),
+        nat=configuration.firewall.nat,
+    )

@@ -1,0 +1,156 @@
+"""`sbc-filter install|uninstall`: user, folders, a configuration to begin with, and the units of systemd.
+
+For an installation by pip or pipx; a package of the distribution brings all this itself. Both can be repeated, and
+neither touches what an operator made or changed.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from sbc_filter.errors import EnvironmentFault
+from sbc_filter.ops.host import Host
+from sbc_filter.ops.installation import (
+    CONFIGURATION,
+    FOLDERS,
+    HIDDEN,
+    LEFT_BEHIND,
+    NAME,
+    PACKAGED,
+    SERVICE,
+    UNIT_FOLDER,
+    is_made,
+    samples,
+    units,
+)
+
+_WANTS = UNIT_FOLDER / "multi-user.target.wants" / SERVICE
+_COMMENT = "STIR/SHAKEN filter"
+
+
+class Step(NamedTuple):
+    """One thing to do, in words and as a call; without a call it is something that is left as it is."""
+
+    sentence: str
+    act: Callable[[], None] | None = None
+
+
+def install(arguments: argparse.Namespace) -> int:
+    """Make what is missing, and say what was there already."""
+    host = _host(arguments)
+    executable = arguments.executable or Path(sys.executable).with_name(NAME)
+    _check_reach(host, executable)
+    _follow(_making(host, executable), dry=arguments.dry_run)
+    if not arguments.dry_run:
+        print(f"next: write {CONFIGURATION}/sbc-filter.toml, `sbc-filter check`, `systemctl enable --now {NAME}`")
+    return 0
+
+
+def uninstall(arguments: argparse.Namespace) -> int:
+    """Take back what `install` made; configuration, keys and user stay unless they are to be purged."""
+    host = _host(arguments)
+    if not _follow(_removing(host, purge=arguments.purge), dry=arguments.dry_run):
+        print("nothing to remove")
+    return 0
+
+
+def _host(arguments: argparse.Namespace) -> Host:
+    """The host meant; refuses what cannot end well, before anything is done."""
+    host = Host(arguments.root)
+    if not host.root.is_dir():
+        raise EnvironmentFault(f"{host.root} is no folder: name the root of a host's tree with --root")
+    for unit in PACKAGED:
+        if host.exists(unit):
+            raise EnvironmentFault(
+                f"{host.path(unit)} belongs to a package: it brings, and removes, all of this itself"
+            )
+    if os.geteuid() != 0 and not arguments.dry_run:
+        raise EnvironmentFault("users and units are made by root only: run as root, or look with --dry-run")
+    return host
+
+
+def _follow(steps: Iterator[Step], *, dry: bool) -> int:
+    """Do the steps one by one, each said before it is done; how many there were."""
+    done = 0
+    for step in steps:
+        print(step.sentence, flush=True)
+        if step.act is not None and not dry:
+            step.act()
+        done += 1
+    return done
+
+
+def _making(host: Host, executable: Path) -> Iterator[Step]:
+    if host.has_user(NAME):
+        yield Step(f"keep user {NAME}")
+    else:
+        yield Step(f"make user {NAME}", partial(host.add_user, NAME, _COMMENT))
+    # Once there is a configuration, samples that are not there were removed by somebody.
+    begun = host.exists(CONFIGURATION / "sbc-filter.toml")
+    for folder in FOLDERS:
+        if not host.exists(folder):
+            yield Step(f"make {folder}/", partial(host.make_folder, folder, NAME))
+    for path, text in samples().items():
+        if host.exists(path):
+            yield Step(f"keep {path}")
+        elif not begun:
+            yield Step(f"make {path}", partial(host.write, path, text, NAME, 0o640))
+    changed = False
+    for path, text in units(executable).items():
+        there = host.read(path)
+        if there == text:
+            yield Step(f"keep {path}")
+        elif there is not None and not is_made(there):
+            yield Step(f"keep {path}, which was changed by hand: compare it with the new version, or remove it first")
+        else:
+            changed = True
+            yield Step(f"make {path}", partial(host.write, path, text))
+    if changed and host.has_systemd():
+        yield Step("systemctl daemon-reload", partial(host.systemctl, "daemon-reload"))
+
+
+def _removing(host: Host, *, purge: bool) -> Iterator[Step]:
+    found = {path: host.read(path) for path in units(Path())}
+    ours = [path for path, text in found.items() if text is not None and (purge or is_made(text))]
+    kept = [path for path, text in found.items() if text is not None and path not in ours]
+    if UNIT_FOLDER / SERVICE in ours:
+        if host.has_systemd():
+            words = ("disable", "--now", SERVICE)
+            yield Step(f"systemctl {' '.join(words)}", partial(host.systemctl, *words))
+        elif host.exists(_WANTS):
+            yield Step(f"remove {_WANTS}", partial(host.remove, _WANTS))
+    for path in ours:
+        yield Step(f"remove {path}", partial(host.remove, path))
+    for path in kept:
+        yield Step(f"keep {path}, which was changed by hand")
+    if ours and host.has_systemd():
+        yield Step("systemctl daemon-reload", partial(host.systemctl, "daemon-reload"))
+    overrides = [path.with_name(f"{path.name}.d") for path in found]
+    for path in filter(host.exists, (*overrides, CONFIGURATION, *LEFT_BEHIND)):
+        if purge:
+            yield Step(f"remove {path}/", partial(host.remove, path))
+        else:
+            yield Step(f"keep {path}/")
+    if host.has_user(NAME):
+        yield Step(f"remove user {NAME}", partial(host.remove_user, NAME)) if purge else Step(f"keep user {NAME}")
+
+
+def _check_reach(host: Host, executable: Path) -> None:
+    """`EnvironmentFault` unless a user without rights, from within the service, can execute this program."""
+    if not executable.is_absolute() or any(character.isspace() for character in str(executable)):
+        raise EnvironmentFault(f"{executable} is no absolute path without spaces, as systemd needs it")
+    if not host.is_file(executable):
+        sentence = "is not there: install the program in an environment of its own, and run it from there"
+        raise EnvironmentFault(f"{host.path(executable)} {sentence}")
+    needed = [executable]
+    if host.is_this:
+        needed += [executable.resolve(), Path(sys.executable).resolve()]
+    for path in needed:
+        for part in (path, *path.parents):
+            if part in HIDDEN or not host.is_open(part):
+                sentence = f"the service's user cannot reach {path}, for {part} is closed to it"
+                raise EnvironmentFault(f"{sentence}: install into a folder such as /opt/sbc-filter")
