@@ -18,7 +18,8 @@ NEEDED = (NET_ADMIN, NET_RAW)
 
 
 def become(user: str) -> None:
-    """Go on as `user`, with CAP_NET_ADMIN and CAP_NET_RAW and no other; programs that are started keep them.
+    """Go on as `user`, with CAP_NET_ADMIN and CAP_NET_RAW and no other; programs that are started keep them. Group 0
+    is kept as well: to it alone the kernel shows what waits in its queues.
 
     Raises `EnvironmentFault` where there is no such user, or this process may not.
     """
@@ -30,7 +31,7 @@ def become(user: str) -> None:
         return
     try:
         _control(_KEEP_CAPABILITIES, 1)
-        os.setgroups([group.gr_gid for group in grp.getgrall() if user in group.gr_mem] + [entry.pw_gid])
+        os.setgroups([0, entry.pw_gid, *(group.gr_gid for group in grp.getgrall() if user in group.gr_mem)])
         os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
         os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
         _limit(NEEDED)

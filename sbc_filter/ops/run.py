@@ -125,7 +125,7 @@ def _say_what_runs(console: Console, setup: Setup, *, own_firewall: bool) -> Non
     )
     for remark in setup.remarks:
         _say(console, f"warning: {remark}")
-    if not own_firewall:
+    if not own_firewall and "NOTIFY_SOCKET" not in os.environ:  # under a service manager another unit brings the rules
         for fault in backend(setup.configuration.firewall.backend).faults():
             _say(console, f"warning: {fault}")
 

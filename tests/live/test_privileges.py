@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support import calls
 from support.netns import LIVE, endpoint, eventually, three_hosts
-from support.runs import RUN, started
+from support.runs import RUN, asked, started
 
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.privileges import NET_ADMIN, NET_RAW
@@ -60,6 +60,7 @@ def test_root_is_given_up(lab: Lab, folder: Path) -> None:
         found = sorted(rights(pid) for pid in (process.pid, *children(process.pid)))
         nobody = pwd.getpwnam("nobody").pw_uid
         assert found == [(nobody, 0), *[(nobody, needed)] * 4]  # those that work beside the one that started them
+        assert asked(folder / "c.toml")["queues"].keys() == {"50", "51", "52"}
         carrier.sendto(calls.invite(called="12155550111"), SBC)
         assert carrier.recv(70000).startswith(b"SIP/2.0 403 Forbidden\r\n")
         assert (folder / "records.jsonl").owner() == "nobody"
