@@ -7,6 +7,8 @@
 # make pcaps  makes the golden captures anew, and accepts what a replay of them gives
 
 BIN := .venv/bin
+# Most of the time of live tests is waiting; each file of tests stays in one process, with its own hosts.
+SIDE_BY_SIDE := -n auto --maxprocesses=4 --dist=loadfile
 .PHONY: demo test lint compiled bench deb deb-test pcaps conformance fuzz clean
 
 demo:
@@ -16,9 +18,9 @@ demo:
 test:
 	@scripts/bootstrap.sh test
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 	@$(MAKE) --no-print-directory compiled
-	PYTHONPATH=build/compiled $(BIN)/pytest -q --compiled tests/packet tests/sip tests/stir tests/rules tests/engine tests/test_goldens.py
+	PYTHONPATH=build/compiled $(BIN)/pytest -q $(SIDE_BY_SIDE) --compiled tests/packet tests/sip tests/stir tests/rules tests/engine tests/test_goldens.py
 
 lint:
 	$(BIN)/ruff check .
