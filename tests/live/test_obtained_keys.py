@@ -54,7 +54,7 @@ def test_another_answer_at_200_calls_a_second(lab: Lab, tmp_path: Path) -> None:
     file = configuration(tmp_path, made, f"[queue]\nworkers = 2\n{says(tmp_path / 'answer')}")
     arrived: Counter[Kind] = Counter()
     with (
-        started(lab, file, (*IMPATIENT, *RUN[3:])) as (_, log),
+        started(lab, file, (*IMPATIENT, *RUN[3:])) as (process, log),
         endpoint(lab, "carrier") as carrier,
         endpoint(lab, "sbc") as sbc,
     ):
@@ -93,8 +93,13 @@ def test_another_answer_at_200_calls_a_second(lab: Lab, tmp_path: Path) -> None:
         worker = processes(file)["worker 1"]["pid"]
         os.kill(worker, signal.SIGKILL)
         assert eventually(lambda: "it is started anew" in log.read_text(), 5)
-        assert eventually(lambda: bool(processes(file)["worker 1"]["ready"]), 5)
+        assert eventually(lambda: bool(processes(file).get("worker 1", {}).get("ready")), 5)
         assert eventually(lambda: all_by(1), 5)
-        assert arrived.keys() == set(BY)
         assert log.read_text().count(said) == 1
+
+        write(tmp_path, {"key": "secret"})
+        process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: "reload refused: everything stays as it was" in log.read_text(), 5)
+        assert all_by(1)
+        assert arrived.keys() == set(BY)
         assert "secret" not in log.read_text()
