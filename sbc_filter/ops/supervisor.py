@@ -22,6 +22,7 @@ from sbc_filter.ops.bypass import EVERY, State, said
 from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
 from sbc_filter.ops.control import ControlServer, Reply, default_path
 from sbc_filter.ops.family import Family, Role
+from sbc_filter.ops.obtaining import STAYS
 from sbc_filter.ops.reload import Files, Reload
 from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.systemd import Notifier
@@ -62,6 +63,7 @@ class Supervisor:
         self._dispatcher = Role("dispatcher", self._dispatch)
         self._bypass = State({}, ())
         self._crowded: set[int] = set()
+        self._troubles: dict[int, list[str]] = {}  # with the credentials of programs, by worker
         self._next_look = 0.0
         self._failed: str | None = None
         self._wanted: list[Callable[[], object]] = []
@@ -171,6 +173,12 @@ class Supervisor:
                 self.reloading.answers[child.pid] = message["problems"]
             case "lists":
                 self._renew_trust()
+            case "obtained":
+                known = {sentence for found in self._troubles.values() for sentence in found}
+                self._troubles[child.pid] = message["problems"]
+                for sentence in message["problems"]:
+                    if sentence not in known:  # by this worker or by another
+                        self.say(f"{sentence}; {STAYS}")
             case "reopened" if role is self.workers[0]:
                 self.say(message["sentence"])
             case "said":
@@ -178,6 +186,7 @@ class Supervisor:
 
     def _lost(self, role: Role, child: Child) -> None:
         self.totals.ended(child.pid)
+        self._troubles.pop(child.pid, None)
         if not self._stop:
             self.totals.note("worker_restarts" if role in self.workers else f"{role.name}_restarts")
         self._tell_who_is_there()

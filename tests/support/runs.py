@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ RUN = (sys.executable, "-m", "sbc_filter", "run", "--firewall", "--config")
 
 
 @contextlib.contextmanager
-def started(lab: Lab, file: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+def started(lab: Lab, file: Path, command: Sequence[str] = RUN) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
     """The process, and the file of what it says; ended with the block."""
     log = file.with_name("log")
     if "[control]" not in file.read_text():  # each has its own, whoever else runs on this machine
@@ -24,7 +24,7 @@ def started(lab: Lab, file: Path) -> Iterator[tuple["subprocess.Popen[bytes]", P
             more.write('\n[control]\nsocket = "control"\n')
     with lab.inside("sbc"), log.open("wb") as output:
         process = subprocess.Popen(
-            [*RUN, str(file)], stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=heeding_signals
+            [*command, str(file)], stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=heeding_signals
         )
     try:
         assert eventually(lambda: b"listening" in log.read_bytes(), 10)
