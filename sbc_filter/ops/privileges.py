@@ -4,6 +4,7 @@ import ctypes
 import grp
 import os
 import pwd
+from pathlib import Path
 from struct import Struct
 
 from sbc_filter.errors import EnvironmentFault
@@ -39,6 +40,14 @@ def become(user: str) -> None:
             _control(_AMBIENT, _RAISE, capability)
     except OSError as error:
         raise EnvironmentFault(f"process.user: cannot become {user!r}: {error.strerror}; start as root") from None
+    if not os.access(__file__, os.R_OK):  # what is imported later would be missing
+        raise EnvironmentFault(f"process.user: {user!r} may not read the program: install it outside of {_closed()}")
+
+
+def _closed() -> str:
+    """The first folder on the way to this file that cannot be entered."""
+    folders = reversed(Path(__file__).parents)
+    return str(next((folder for folder in folders if not os.access(folder, os.X_OK)), Path(__file__).parent))
 
 
 def surrender() -> None:

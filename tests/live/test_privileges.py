@@ -15,11 +15,17 @@ from support import calls
 from support.netns import LIVE, endpoint, eventually, three_hosts
 from support.runs import RUN, asked, started
 
+from sbc_filter.ops import privileges
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.privileges import NET_ADMIN, NET_RAW
 
 pytestmark = LIVE
 SBC = ("192.0.2.1", 5060)
+
+
+def _nobody_reads() -> bool:
+    tried = ["setpriv", "--reuid=nobody", "--clear-groups", "test", "-r", privileges.__file__]
+    return os.geteuid() == 0 and subprocess.run(tried, check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +53,7 @@ def rights(pid: int) -> tuple[int, int]:
     return int(lines["Uid"].split()[0]), int(lines["CapEff"], 16)
 
 
+@pytest.mark.skipif(not _nobody_reads(), reason="needs a folder of the project that everybody may read")
 def test_root_is_given_up(lab: Lab, folder: Path) -> None:
     """The user named keeps two capabilities, the process that speaks with strangers none; and it works."""
     (folder / "rules").mkdir()
@@ -69,6 +76,21 @@ def test_root_is_given_up(lab: Lab, folder: Path) -> None:
         assert eventually(lambda: "reloaded; rules: none" in log.read_text(), 5), log.read_text()
     assert "SBC-FILTER" not in lab.run("sbc", "iptables-save")
     assert process.returncode == 0
+
+
+def test_a_program_that_the_user_may_not_read_is_said(tmp_path: Path) -> None:
+    """As one that root has cloned into its own folder."""
+    (tmp_path / "c.toml").write_text('[process]\nuser = "nobody"\n')
+    closed = tmp_path / "closed"
+    shutil.copytree(Path(privileges.__file__).parent.parent, closed / "sbc_filter", ignore=lambda *_: ["__pycache__"])
+    closed.chmod(0o700)
+    done = subprocess.run(
+        [*RUN, str(tmp_path / "c.toml")], capture_output=True, text=True, check=False, timeout=30, cwd=closed
+    )
+    assert done.stderr.startswith(
+        "sbc-filter: process.user: 'nobody' may not read the program: install it outside of /"
+    )
+    assert done.returncode == 3
 
 
 def test_a_user_that_is_not_there_is_said(tmp_path: Path) -> None:
