@@ -2,10 +2,11 @@
 # make test   installs what is missing, then passes the tests
 # make bench  what the engine spends, as multiples of one signature
 # make fuzz   throws mutants and random bytes at it, and has an independent judge look at what passes
+# make soak   half an hour of calls through two workers: memory, descriptors, every packet's verdict
 # make pcaps  makes the golden captures anew, and accepts what a replay of them gives
 
 BIN := .venv/bin
-.PHONY: demo test lint compiled bench pcaps conformance fuzz clean
+.PHONY: demo test lint compiled bench pcaps conformance fuzz soak clean
 
 demo:
 	@scripts/bootstrap.sh demo
@@ -36,6 +37,13 @@ bench:
 	@$(BIN)/python tests/bench/waiting.py
 	@$(BIN)/python tests/bench/seen.py
 	@$(BIN)/python tests/bench/lists.py
+	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/workers.py
+
+# SECONDS=600 for another length
+soak:
+	@scripts/bootstrap.sh test
+	@$(MAKE) --no-print-directory compiled
+	@PYTHONPATH=build/compiled $(BIN)/python tests/soak.py $(or $(SECONDS),1800)
 
 pcaps:
 	@scripts/bootstrap.sh test

@@ -43,8 +43,8 @@ credential = "ours"
 origid = "4437c7eb-8f7a-4f0e-a863-f53a0e60251a"
 """
 _MESSAGE = re.compile(rb"UDP message received \[(\d+)\] bytes :\n\n")
-_MARK = re.compile(rb";verstat=([\w-]+)")
-_IDENTITY = re.compile(rb"\r\nIdentity: ([\w-]+)\.([\w-]+)\.([\w-]+);info=<([^>]+)>;alg=ES256;ppt=shaken\r\n")
+MARK = re.compile(rb";verstat=([\w-]+)")
+IDENTITY = re.compile(rb"\r\nIdentity: ([\w-]+)\.([\w-]+)\.([\w-]+);info=<([^>]+)>;alg=ES256;ppt=shaken\r\n")
 _CALLED = re.compile(rb"\r\nTo: <sip:\+(\d+)@")
 
 _REQUEST = """  <send{again}><![CDATA[
@@ -253,7 +253,7 @@ class Load:
                 continue
             at = number * len(self.carriers) // self._count
             claimed = caller if number % 10 else "12155559999"
-            token = _token(self.carriers[at].key, at, claimed, called, number, now)
+            token = signed_token(self.carriers[at].key, at, claimed, called, number, now)
             yield caller, called, token, CARRIER_X5U.format(at)
 
     def _judge(self, direction: str) -> Outcome:
@@ -277,7 +277,7 @@ class Load:
         return found
 
     def _judge_arrived(self, found: Outcome, number: int, how: set[str], heard: list[bytes]) -> None:
-        marks = {tuple(_MARK.findall(message)) for message in heard}
+        marks = {tuple(MARK.findall(message)) for message in heard}
         if () in marks:
             found.unfiltered += 1
             marks.discard(())
@@ -293,7 +293,7 @@ class Load:
 
     def _judge_left(self, found: Outcome, number: int, heard: list[bytes]) -> None:
         key = self.made.leaf.key.public_key()
-        tokens = {tuple(_IDENTITY.findall(message)) for message in heard}
+        tokens = {tuple(IDENTITY.findall(message)) for message in heard}
         if () in tokens:
             found.unfiltered += 1
             tokens.discard(())
@@ -323,7 +323,7 @@ class Load:
         return heard
 
 
-def _token(key: object, signer: int, caller: str, called: str, number: int, now: int) -> str:
+def signed_token(key: object, signer: int, caller: str, called: str, number: int, now: int) -> str:
     x5u = CARRIER_X5U.format(signer)
     header = {"alg": "ES256", "ppt": "shaken", "typ": "passport", "x5u": x5u}
     claims = {
