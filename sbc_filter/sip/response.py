@@ -9,8 +9,9 @@ from sbc_filter.sip import grammar
 from sbc_filter.sip.address import parse_address
 from sbc_filter.sip.message import SipMessage, apply_edits
 
+TAG_LENGTH = 24
+"""Characters of our To tags."""
 _DEFAULT_PORT = 5060
-
 
 _MAX_PARAMETERS = 64  # of one Via
 # Name in lower case, value, and where both stand in the buffer.
@@ -58,7 +59,7 @@ def to_tag(secret: bytes, message: SipMessage, via: Via) -> str:
 
     So a retransmission gets the same answer and an ACK is known to be for us, without a table.
     """
-    return hmac.digest(secret, b"\0".join(transaction(message, via)), "sha256")[:12].hex()
+    return hmac.digest(secret, b"\0".join(transaction(message, via)), "sha256")[: TAG_LENGTH // 2].hex()
 
 
 def transaction(message: SipMessage, via: Via) -> tuple[bytes, bytes, bytes, bytes]:
