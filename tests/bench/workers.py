@@ -25,7 +25,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from support.calls import follow_up, invite
-from support.load import CARRIER_X5U, Load, signed_token
+from support.load import Load
 from support.netns import endpoint, three_hosts
 from support.processes import cpu
 from support.runs import processes, started
@@ -83,9 +83,7 @@ class Agent:
 
     def _invite(self, number: int) -> bytes:
         caller, called = f"1215{number % 10**7:07}", f"1216{number % 10**7:07}"
-        token = signed_token(self._load.carriers[0].key, 0, caller, called, number, int(time.time()))
-        identity = f"Identity: {token};info=<{CARRIER_X5U.format(0)}>;alg=ES256;ppt=shaken"
-        return invite(identity, caller=caller, called=called, number=number)
+        return invite(self._load.identity(0, caller, called, number), caller=caller, called=called, number=number)
 
     def _spent(self) -> dict[str, float]:
         return {name: cpu(pid) for name, pid in self._pids.items()}

@@ -164,6 +164,11 @@ class Load:
         )
         return folder / "c.toml"
 
+    def identity(self, signer: int, caller: str, called: str, number: int) -> str:
+        """The Identity line of a call, signed now by one of the carriers."""
+        token = _token(self.carriers[signer].key, signer, caller, called, number, int(time.time()))
+        return f"Identity: {token};info=<{CARRIER_X5U.format(signer)}>;alg=ES256;ppt=shaken"
+
     def begin(self, seconds: float, rate: int = 200) -> None:
         """Begin calls in both directions, so many a second each."""
         for host, address in (("sbc", "192.0.2.1"), ("carrier", "192.0.2.7")):
@@ -253,7 +258,7 @@ class Load:
                 continue
             at = number * len(self.carriers) // self._count
             claimed = caller if number % 10 else "12155559999"
-            token = signed_token(self.carriers[at].key, at, claimed, called, number, now)
+            token = _token(self.carriers[at].key, at, claimed, called, number, now)
             yield caller, called, token, CARRIER_X5U.format(at)
 
     def _judge(self, direction: str) -> Outcome:
@@ -323,7 +328,7 @@ class Load:
         return heard
 
 
-def signed_token(key: object, signer: int, caller: str, called: str, number: int, now: int) -> str:
+def _token(key: object, signer: int, caller: str, called: str, number: int, now: int) -> str:
     x5u = CARRIER_X5U.format(signer)
     header = {"alg": "ES256", "ppt": "shaken", "typ": "passport", "x5u": x5u}
     claims = {

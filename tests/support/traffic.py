@@ -33,7 +33,7 @@ from sbc_filter.errors import VerificationError
 from sbc_filter.stir.passport import decode_segment
 from sbc_filter.stir.signature import verify_es256
 from support.calls import follow_up
-from support.load import CARRIER_X5U, IDENTITY, MARK, OUR_X5U, Load, signed_token
+from support.load import IDENTITY, MARK, OUR_X5U, Load
 
 Address = tuple[str, int]
 CARRIER, SBC = ("192.0.2.7", 5060), ("192.0.2.1", 5060)
@@ -157,8 +157,7 @@ class Traffic:
         if direction == "in":
             signer = number // 2 % len(self._load.carriers)
             claimed = "12155559999" if kind == "refused" else caller
-            token = signed_token(self._load.carriers[signer].key, signer, claimed, called, number, int(time.time()))
-            header = f"Identity: {token};info=<{CARRIER_X5U.format(signer)}>;alg=ES256;ppt=shaken"
+            header = self._load.identity(signer, claimed, called, number)
         return (
             f"INVITE sip:+{called}@{far[0]} SIP/2.0\r\n"
             f"Via: SIP/2.0/UDP {near[0]}:5060;branch=z9hG4bK-{direction}-{number}\r\nMax-Forwards: 70\r\n"
