@@ -3,7 +3,7 @@
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.netns import ADDRESSES, LIVE, PATHS, endpoint, eventually, running, silent, three_hosts
@@ -171,6 +171,23 @@ def test_a_held_packet_goes_on_at_its_deadline(lab: Lab, peers: tuple[socket.soc
         assert sbc.recv(70000) == filtered(invite(1, "X-Hold: 1\r\n"))
         assert 0.09 < time.monotonic() - begin < 0.5
         assert engine.resumed == [Detail.FETCH_TIMEOUT]
+
+
+def test_an_answer_in_time_counts_although_we_are_late(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
+    """The host has others to run: between answer and deadline this process does not get its turn."""
+
+    class Quick(TinySource):
+        def request(self, need: Need, done: Callable[[Answer], None]) -> None:
+            done(Answer(b"pem", None, time.time() + 60))
+            time.sleep(0.1)
+
+    carrier, sbc = peers
+    engine = TinyEngine(hold=0.05)
+    with running(lab, engine, Quick()) as shell:
+        carrier.sendto(invite(1, "X-Hold: 1\r\n"), SBC)
+        assert sbc.recv(70000) == filtered(invite(1, "X-Hold: 1\r\n"))
+        assert engine.resumed == [None]
+        assert shell.counters.keys().isdisjoint({"deadlines", "late_answers"})
 
 
 def test_what_exceeds_the_hold_limit_is_not_held(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:

@@ -47,7 +47,7 @@ class Soak:
     def __init__(self, lab: Lab, folder: Path) -> None:
         self._lab = lab
         self._load = Load(lab, folder, signers=4)
-        self._file = self._load.configure(queue="workers = 2\n")
+        self._file = self._load.configure('[log]\nrecords = "/dev/null"\n', queue="workers = 2\n")
         self.looks: list[Look] = []
         self.faults: list[str] = []
         self.queued = 0
@@ -83,6 +83,12 @@ class Soak:
             lines.append(f"{name:14}" + "".join(f"{cell:>30}" for cell in cells))
         lines.append(f"{'':14}" + f"{'PSS, anonymous, descriptors':>30}" * len(self.looks))
         lines += ["", "packets: " + ", ".join(f"{name} {count}" for name, count in self.account().items())]
+        lines += [
+            f"{kind['calls']:9} {kind['rule']}: {kind['action']}, {kind['outcome']} ({kind['detail']})"
+            for kind in self.state["calls"]
+        ]
+        waiting = (f"{name} {self.state['counters'].get(name, 0)}" for name in ("held", "deadlines", "late_answers"))
+        lines += [", ".join(waiting)]
         return "\n".join([*lines, *(f"FAULT {fault}" for fault in self.faults)])
 
     def account(self) -> dict[str, int]:
