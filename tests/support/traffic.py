@@ -35,7 +35,6 @@ from sbc_filter.stir.signature import verify_es256
 from support.calls import follow_up
 from support.load import IDENTITY, MARK, OUR_X5U, Load
 
-Address = tuple[str, int]
 CARRIER, SBC = ("192.0.2.7", 5060), ("192.0.2.1", 5060)
 _RINGS = 0.3  # seconds from the first INVITE to 200
 _PATIENCE = 2.0  # seconds after its beginning in which a call has to have come to its end
