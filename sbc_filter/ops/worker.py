@@ -150,7 +150,7 @@ class Worker:
         self._shell.soon(lambda: self._engine.renew(trust))
 
     def _say(self, what: str, problems: list[str]) -> None:
-        if not self._channel.send(**{"is": what, "problems": problems}):
+        if not self._channel.send(**{"is": what, "problems": problems}) and len(problems) > _TOLD:
             few = [*problems[:_TOLD], f"and {len(problems) - _TOLD} more: `sbc-filter check` says all"]
             self._channel.send(**{"is": what, "problems": few})
 
