@@ -230,6 +230,7 @@ class QueueShell:
         except Exception:
             self._blame("source_errors")
             done(Answer(None, Detail.FETCH_REFUSED, self._clock()))
+        self._collect()  # a folder has answered already: what comes behind, a copy or a CANCEL, finds it decided
 
     def _settle(self, packet: QueuedPacket, verdict: Verdict) -> None:
         packet.settle(verdict, self._emitter)
