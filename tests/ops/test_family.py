@@ -46,10 +46,10 @@ def test_nobody_is_stuck_because_we_were(monkeypatch: pytest.MonkeyPatch) -> Non
 
         def answer() -> None:
             os.read(asked, 1)
-            time.sleep(0.6)
+            time.sleep(0.4)
 
         made.selector.register(asked, selectors.EVENT_READ, answer)
-        for _ in range(3):
+        for _ in range(2):
             os.write(question, b"?")
             made.turn()
         made.selector.unregister(asked)
