@@ -1,12 +1,12 @@
 # make demo   installs what is missing, then shows the filter at work
 # make test   installs what is missing, then passes the tests
 # make bench  what the engine spends, as multiples of one signature
-# make fuzz   throws mutants and random bytes at it, and has an independent judge look at what passes
 # make soak   half an hour of calls through two workers: memory, descriptors, every packet's verdict
+# make fuzz   throws mutants and random bytes at it, and has an independent judge look at what passes
 # make pcaps  makes the golden captures anew, and accepts what a replay of them gives
 
 BIN := .venv/bin
-.PHONY: demo test lint compiled bench pcaps conformance fuzz soak clean
+.PHONY: demo test lint compiled bench pcaps conformance fuzz clean
 
 demo:
 	@scripts/bootstrap.sh demo
@@ -34,16 +34,10 @@ bench:
 	@$(MAKE) --no-print-directory compiled
 	@$(BIN)/python tests/bench/engine.py
 	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/engine.py
+	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/workers.py
 	@$(BIN)/python tests/bench/waiting.py
 	@$(BIN)/python tests/bench/seen.py
 	@$(BIN)/python tests/bench/lists.py
-	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/workers.py
-
-# SECONDS=600 for another length
-soak:
-	@scripts/bootstrap.sh test
-	@$(MAKE) --no-print-directory compiled
-	@PYTHONPATH=build/compiled $(BIN)/python tests/soak.py $(or $(SECONDS),1800)
 
 pcaps:
 	@scripts/bootstrap.sh test
@@ -59,6 +53,13 @@ conformance:
 fuzz:
 	@scripts/bootstrap.sh test
 	@$(BIN)/python tests/fuzz.py $(FUZZ)
+
+# SECONDS=600 for another length
+.PHONY: soak
+soak:
+	@scripts/bootstrap.sh test
+	@$(MAKE) --no-print-directory compiled
+	@PYTHONPATH=build/compiled $(BIN)/python tests/soak.py $(or $(SECONDS),1800)
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

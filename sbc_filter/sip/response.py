@@ -9,9 +9,8 @@ from sbc_filter.sip import grammar
 from sbc_filter.sip.address import parse_address
 from sbc_filter.sip.message import SipMessage, apply_edits
 
-TAG_LENGTH = 24
-"""Characters of our To tags."""
 _DEFAULT_PORT = 5060
+
 
 _MAX_PARAMETERS = 64  # of one Via
 # Name in lower case, value, and where both stand in the buffer.
@@ -52,6 +51,10 @@ def _parameters(buffer: bytes, start: int, end: int) -> Iterator[ViaParameter]:
         yield found[1].lower(), found[2], *found.span()
         start = found.end()
     raise MessageError(Detail.HEADER_SYNTAX, "via")
+
+
+TAG_LENGTH = 24
+"""Characters of our To tags."""
 
 
 def to_tag(secret: bytes, message: SipMessage, via: Via) -> str:

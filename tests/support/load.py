@@ -145,6 +145,11 @@ class Load:
         """What a URL of the carrier serves."""
         return pem(self.carriers[signer].certificate) + pem(self.made.issuing.certificate)
 
+    def identity(self, signer: int, caller: str, called: str, number: int) -> str:
+        """The Identity line of a call, signed now by one of the carriers."""
+        token = _token(self.carriers[signer].key, signer, caller, called, number, int(time.time()))
+        return f"Identity: {token};info=<{CARRIER_X5U.format(signer)}>;alg=ES256;ppt=shaken"
+
     def configure(self, more: str = "", *, queue: str = "", source: str = 'directory = "certificates"') -> Path:
         """The files of a filter that verifies and signs; `more` are further tables."""
         folder = self.folder
@@ -163,11 +168,6 @@ class Load:
             f'[credentials.ours]\nkey = "ours.key"\ncertificate = "ours.pem"\nx5u = "{OUR_X5U}"\n{more}'
         )
         return folder / "c.toml"
-
-    def identity(self, signer: int, caller: str, called: str, number: int) -> str:
-        """The Identity line of a call, signed now by one of the carriers."""
-        token = _token(self.carriers[signer].key, signer, caller, called, number, int(time.time()))
-        return f"Identity: {token};info=<{CARRIER_X5U.format(signer)}>;alg=ES256;ppt=shaken"
 
     def begin(self, seconds: float, rate: int = 200) -> None:
         """Begin calls in both directions, so many a second each."""
