@@ -63,7 +63,8 @@ class Soak:
             endpoint(self._lab, "carrier") as carrier,
             endpoint(self._lab, "sbc") as sbc,
         ):
-            self.traffic = Traffic(self._load, carrier, sbc)
+            # In half an hour a machine that does other things as well may stand still for a second or two.
+            self.traffic = Traffic(self._load, carrier, sbc, 2.0 if first < _FULL else 8.0)
             for now in self.traffic.run(seconds, rate, others, others_rate):
                 if due and now >= due[0]:
                     due.pop(0)

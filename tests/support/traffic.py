@@ -34,7 +34,6 @@ from support.load import IDENTITY, MARK, OUR_X5U, Load
 
 CARRIER, SBC = ("192.0.2.7", 5060), ("192.0.2.1", 5060)
 _RINGS = 0.3  # seconds from the first INVITE to 200
-_PATIENCE = 2.0  # seconds after its beginning in which a call has to have come to its end
 _KINDS = ("true",) * 11 + ("resent",) * 3 + ("cancelled",) * 3 + ("refused",) * 3
 _EXPECTED = {"true": "IA - 200", "resent": "IIIA - 200", "cancelled": "IIC - ", "refused": " - 438"}
 _CALL = re.compile(rb"\r\nCall-ID: (in|out)-(\d+)@")
@@ -54,12 +53,14 @@ class Sight(NamedTuple):
 
 
 class Traffic:
-    """`run` calls, so many a second in each direction; `load` is who signs them, and whose filter it is."""
+    """`run` calls, so many a second in each direction; `load` is who signs them, and whose filter it is. Within so many
+    seconds (`patience`) from its beginning a call has to have come to its end."""
 
-    def __init__(self, load: Load, carrier: socket.socket, sbc: socket.socket, seed: str = "traffic") -> None:
+    def __init__(self, load: Load, carrier: socket.socket, sbc: socket.socket, patience: float) -> None:
         self._load = load
+        self._patience = patience
         self._ends = {"carrier": carrier, "sbc": sbc}
-        self._rng = Random(seed)
+        self._rng = Random("traffic")
         self._numbers = itertools.count()
         self._calls: dict[tuple[str, int], Sight] = {}
         self._later: list[tuple[float, int, Callable[[], None]]] = []
@@ -136,7 +137,7 @@ class Traffic:
         elif kind == "cancelled":
             self._send(direction, invite, "INVITE again")
             self._send(direction, follow_up(invite, "CANCEL"), "CANCEL")
-        self._at(now + _PATIENCE, lambda: self._judge(direction, number))
+        self._at(now + self._patience, lambda: self._judge(direction, number))
 
     def _invite(self, direction: str, number: int, kind: str) -> bytes:
         caller, called = f"1215{number % 10**7:07}", f"1216{number % 10**7:07}"
