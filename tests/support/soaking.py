@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from sbc_filter.ops.control import ask
 from sbc_filter.ops.lab import Lab
 from support.calls import invite
 from support.fuzzing import soup
@@ -20,7 +21,7 @@ from support.load import Load
 from support.mutate import mutant
 from support.netns import endpoint, eventually
 from support.processes import Memory, children, descriptors, memory
-from support.runs import asked, started
+from support.runs import started
 from support.torture import MESSAGES, OTHERS, OVERLOOKED
 from support.traffic import Traffic, mixed
 
@@ -63,8 +64,7 @@ class Soak:
             endpoint(self._lab, "carrier") as carrier,
             endpoint(self._lab, "sbc") as sbc,
         ):
-            # In half an hour a machine that does other things as well may stand still for a second or two.
-            self.traffic = Traffic(self._load, carrier, sbc, 2.0 if first < _FULL else 8.0)
+            self.traffic = Traffic(self._load, carrier, sbc, 2.0)
             for now in self.traffic.run(seconds, rate, others, others_rate):
                 if due and now >= due[0]:
                     due.pop(0)
@@ -106,7 +106,7 @@ class Soak:
         }
 
     def _settled(self) -> bool:
-        self.state = asked(self._file)
+        self.state = ask(self._file.with_name("control"), "status")
         with self._lab.inside("sbc"):
             saved = self._lab.run("sbc", "iptables-save", "-c", "-t", "mangle")
         self.queued = sum(map(int, _QUEUED.findall(saved)))
@@ -115,7 +115,7 @@ class Soak:
     def _look(self, at: float, supervisor: int) -> Look:
         found = Look(at)
         found.pids = {"supervisor": supervisor}
-        for each in asked(self._file)["processes"]:
+        for each in ask(self._file.with_name("control"), "status")["processes"]:
             found.pids[each["name"]] = each["pid"]
             found.packets[each["name"]] = each["counters"].get("packets", each["counters"].get("handed-on", 0))
         time.sleep(0.02)  # the connection of who asked is gone
