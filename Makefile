@@ -1,6 +1,7 @@
 # make demo   installs what is missing, then shows the filter at work
 # make test   installs what is missing, then passes the tests
 # make bench  what the engine spends, as multiples of one signature
+# make soak   half an hour of calls through two workers: memory, descriptors, every packet's verdict
 # make fuzz   throws mutants and random bytes at it, and has an independent judge look at what passes
 # make deb    builds the Debian package into build/deb
 # make deb-test  tries it in fresh Debian trees, booted as well
@@ -37,6 +38,7 @@ bench:
 	@$(MAKE) --no-print-directory compiled
 	@$(BIN)/python tests/bench/engine.py
 	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/engine.py
+	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/workers.py
 	@$(BIN)/python tests/bench/waiting.py
 	@$(BIN)/python tests/bench/flood.py
 	@$(BIN)/python tests/bench/seen.py
@@ -66,6 +68,13 @@ conformance:
 fuzz:
 	@scripts/bootstrap.sh test
 	@$(BIN)/python tests/fuzz.py $(FUZZ)
+
+# SECONDS=600 for another length
+.PHONY: soak
+soak:
+	@scripts/bootstrap.sh test
+	@$(MAKE) --no-print-directory compiled
+	@PYTHONPATH=build/compiled $(BIN)/python tests/soak.py $(or $(SECONDS),1800)
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-_LARGEST = 1 << 18  # bytes of one message
+_LARGEST = 1 << 17  # bytes of one message; the kernel takes as much unless somebody made net.core.wmem_max smaller
 _BUFFER = 4 << 20
 
 Message = dict[str, Any]
@@ -33,9 +33,12 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, **message: Any) -> bool:
-        """Say something; false when the other side has gone, or has long stopped listening."""
+        """Say something; false when it is too long, the other side has gone, or has long stopped listening."""
+        data = json.dumps(message).encode()
+        if len(data) > _LARGEST:
+            return False
         try:
-            self._socket.send(json.dumps(message).encode())
+            self._socket.send(data)
         except OSError:
             return False
         return True

@@ -80,7 +80,7 @@ class Dispatcher:
             finally:
                 for feed in self._feeds:
                     feed.refuse()
-                    feed.read()
+                    feed.drain()
                 self._beat()
                 self._close()
 
@@ -157,6 +157,11 @@ class _Feed:
     def refuse(self) -> None:
         """Let no further packet in: new ones pass or drop as set."""
         self._channel.configure(0, self._settings.fail_open)
+
+    def drain(self) -> None:
+        """Hand on all that waits."""
+        while self._channel.pending():
+            self.read()
 
     def close(self) -> None:
         self._channel.close()

@@ -90,16 +90,22 @@ class Family:
         if role not in self._roles:
             self._roles.append(role)
         others = [each.child for each in self._roles if each.child is not None]
-        child = fork(role.name, role.main, [*others, *self.private])
+        try:
+            child = fork(role.name, role.main, [*others, *self.private, self.selector])
+        except OSError as error:
+            role.due = time.monotonic() + _LAST
+            self._say(f"{role.name} cannot be started: {error.strerror}: tried again in {_LAST:g} s")
+            return
         role.started(child)
         self.selector.register(child.channel, selectors.EVENT_READ, lambda: self._hear(role, child))
         self.selector.register(child, selectors.EVENT_READ, lambda: self._bury(role, child))
 
     def turn(self) -> None:
         """Wait a moment at most for what others say, and look after them."""
-        for key, _ in self.selector.select(_TURN):
+        ready = self.selector.select(_TURN)
+        now = time.monotonic()  # before anything is done, for that may take its time, and nobody is heard meanwhile
+        for key, _ in ready:
             key.data()
-        now = time.monotonic()
         for role in self._roles:
             if role.child is not None and now - role.beat > STUCK:
                 self._say(f"{role.name} (process {role.child.pid}) is stuck: it is ended")

@@ -59,7 +59,7 @@ class Supervisor:
         self._certificates = CertificateProcess(folder)
         self._feeds = setup.plan().queues
         self.workers = [Role(f"worker {at + 1}", self._work(at)) for at in range(setup.configuration.queue.workers)]
-        self.source = Role("certificates", lambda channel: self._certificates.run(self.setup, channel))
+        self.source = Role("certificates", self._serve)
         self._dispatcher = Role("dispatcher", self._dispatch)
         self._bypass = State({}, ())
         self._crowded: set[int] = set()
@@ -236,13 +236,18 @@ class Supervisor:
             if each.number in found
         }
 
-    # What the others do, in their own processes.
+    # What the others do, in their own processes, each with what it needs alone.
 
     def _worker_queues(self, at: int) -> tuple[QueueSettings, ...]:
         return self._feeds if len(self.workers) == 1 else worker_queues(self._feeds, at)
 
+    def _serve(self, channel: Channel) -> int:
+        self._memories.close()
+        return self._certificates.run(self.setup, channel)
+
     def _work(self, at: int) -> Callable[[Channel], int]:
         def main(channel: Channel) -> int:
+            self._certificates.leave()
             try:
                 sources = from_process(self._certificates.path)
                 queues, tokens = self._worker_queues(at), self._bypass.tokens
@@ -256,6 +261,8 @@ class Supervisor:
         return main
 
     def _dispatch(self, channel: Channel) -> int:
+        self._certificates.leave()
+        self._memories.close()
         try:
             dispatcher = Dispatcher(self._feeds, len(self.workers), channel)
         except FilterError as error:

@@ -41,6 +41,7 @@ BEAT = 1.0  # seconds
 _RETIRED = 6.0  # seconds for which what was replaced still answers: `hold_ms` is 4000 at most
 _SWITCH = 0.001  # seconds: how long a packet waits at most for a thread of this process that computes
 _KINDS = 500  # of fates that are told apart in one message
+_TOLD = 100  # problems that are said where all of them are too many for one
 
 Sources = Callable[[Configuration], CertificateSource]
 
@@ -169,7 +170,9 @@ class Worker:
         self._shell.soon(lambda: self._engine.renew(self._setup.trust))
 
     def _say(self, what: str, problems: list[str]) -> None:
-        self._channel.send(**{"is": what, "problems": problems})
+        if not self._channel.send(**{"is": what, "problems": problems}) and len(problems) > _TOLD:
+            few = [*problems[:_TOLD], f"and {len(problems) - _TOLD} more: `sbc-filter check` says all"]
+            self._channel.send(**{"is": what, "problems": few})
 
     def _commit(self) -> None:
         """Swap the engine, its sources and the journal, or leave all of them as they are."""
@@ -226,7 +229,8 @@ class Worker:
     def _beat(self) -> None:
         counters = {**self._engine.counters, **self._shell.counters}
         kinds = [[*kind, calls] for kind, calls in self._tally.kinds.most_common(_KINDS)]
-        self._channel.send(**{"is": "beat", "counters": counters, "kinds": kinds})
+        while not self._channel.send(**{"is": "beat", "counters": counters, "kinds": kinds}) and kinds:
+            kinds = kinds[: len(kinds) // 2]  # names of rules may be long; but a sign of life has to be heard
 
 
 def open_journal(where: Path | None) -> Journal:

@@ -57,6 +57,22 @@ def test_each_packet_of_a_call_in_order_at_one_worker(lab: Lab, tmp_path: Path) 
     assert min(found[f"worker {at}"]["counters"]["packets"] for at in (1, 2)) > 150
 
 
+def test_what_waits_at_the_stop_is_handed_on(lab: Lab, tmp_path: Path) -> None:
+    """As many as the dispatcher had no time for: none is lost, and each has been filtered."""
+    file = configured(tmp_path, 2)
+    with started(lab, file) as (process, log), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
+        dispatcher = processes(file)["dispatcher"]["pid"]
+        os.kill(dispatcher, signal.SIGSTOP)
+        for number in range(3000):
+            carrier.sendto(calls.invite(number=number), SBC)
+        process.terminate()
+        time.sleep(0.3)
+        os.kill(dispatcher, signal.SIGCONT)
+        assert {sbc.recv(70000) for _ in range(3000)} == {calls.invite(number=number) for number in range(3000)}
+        process.wait(10)
+    assert "stopped; 3000 packets, 3000 INVITEs" in log.read_text()
+
+
 def test_what_one_worker_answers_it_absorbs(lab: Lab, tmp_path: Path) -> None:
     """The ACK of our 403 goes to the worker that sent it; each call gets one answer."""
     file = configured(tmp_path, 3)

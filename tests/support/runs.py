@@ -12,7 +12,7 @@ from sbc_filter.ops.lab import Lab
 from support.netns import eventually
 from support.processes import heeding_signals
 
-RUN = (sys.executable, "-m", "sbc_filter", "run", "--firewall", "--config")
+RUN = (sys.executable, "-P", "-m", "sbc_filter", "run", "--firewall", "--config")
 
 
 @contextlib.contextmanager
@@ -36,7 +36,7 @@ def started(lab: Lab, file: Path, command: Sequence[str] = RUN) -> Iterator[tupl
 
 def asked(file: Path) -> dict[str, Any]:
     """What a running filter says of itself."""
-    command = [sys.executable, "-m", "sbc_filter", "status", "--json", "--config", str(file)]
+    command = [sys.executable, "-P", "-m", "sbc_filter", "status", "--json", "--config", str(file)]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout)
     assert isinstance(found, dict)
     return found
