@@ -11,6 +11,7 @@ from sbc_filter.io.children import GAVE_UP, Child, fork
 from sbc_filter.io.mailbox import Mailbox
 
 STUCK = 5.0  # seconds without a sign of life: then the loop of a process is stuck, and it is ended
+START = 20.0  # seconds until it is ready: it may have to open a token
 _SHORT = 10.0  # seconds: who lived no longer is started later each time
 _FIRST, _LAST = 0.05, 5.0  # seconds between an end and the next start
 _TURN = 0.25  # seconds between two looks at clocks
@@ -107,7 +108,7 @@ class Family:
         for key, _ in ready:
             key.data()
         for role in self._roles:
-            if role.child is not None and now - role.beat > STUCK:
+            if role.child is not None and now - role.beat > (STUCK if role.ready else START):
                 self._say(f"{role.name} (process {role.child.pid}) is stuck: it is ended")
                 role.beat = now
                 role.child.kill()

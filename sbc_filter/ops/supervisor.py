@@ -21,7 +21,7 @@ from sbc_filter.io.netlink import QueueSettings, queue_statistics
 from sbc_filter.ops.bypass import EVERY, State, said
 from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
 from sbc_filter.ops.control import ControlServer, Reply, default_path
-from sbc_filter.ops.family import Family, Role
+from sbc_filter.ops.family import START, Family, Role
 from sbc_filter.ops.obtaining import STAYS
 from sbc_filter.ops.reload import Files, Reload
 from sbc_filter.ops.setup import Setup
@@ -29,7 +29,7 @@ from sbc_filter.ops.systemd import Notifier
 from sbc_filter.ops.totals import Totals
 from sbc_filter.ops.worker import BEAT, Worker
 
-_START, _STOP = 20.0, 8.0  # seconds for all to be ready, to have ended
+_STOP = 8.0  # seconds for all to have ended
 _FULL = 0.8  # of a queue, from which on it is said
 
 
@@ -139,14 +139,14 @@ class Supervisor:
         self.renew_bypass()
         for role in (self.source, *self.workers):
             self.family.start(role)
-        ready = self.wait(lambda: all(role.ready for role in self.family.roles), _START)
+        ready = self.wait(lambda: all(role.ready for role in self.family.roles), START)
         if ready and len(self.workers) > 1:
             self.family.start(self._dispatcher)
-            ready = self.wait(lambda: self._dispatcher.ready, _START)
+            ready = self.wait(lambda: self._dispatcher.ready, START)
         if self._failed is not None:
             raise EnvironmentFault(self._failed)
         if not ready and not self._stop:
-            raise EnvironmentFault(f"the processes of the filter were not ready within {_START:g} s")
+            raise EnvironmentFault(f"the processes of the filter were not ready within {START:g} s")
 
     def _end(self) -> None:
         """The dispatcher first, so that nothing lies between the queues; then the workers, with what they hold."""
