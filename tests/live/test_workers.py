@@ -113,3 +113,20 @@ def test_workers_end_with_the_process_that_started_them(lab: Lab, tmp_path: Path
         process.wait()
         assert eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in others), 3)
     lab.run("sbc", sys.executable, "-m", "sbc_filter", "firewall", "remove")
+
+
+def test_all_that_waits_is_handed_on_at_the_end(lab: Lab, tmp_path: Path) -> None:
+    """Also what waits at a dispatcher that has fallen behind, when all are told to stop."""
+    file = configured(tmp_path, 2)
+    with started(lab, file) as (process, log), endpoint(lab, "carrier") as carrier:
+        dispatcher = processes(file)["dispatcher"]["pid"]
+        os.kill(dispatcher, signal.SIGSTOP)
+        for number in range(3000):
+            carrier.sendto(calls.invite(number=number), ("192.0.2.1", 5090))
+            if number % 100 == 0:
+                time.sleep(0.002)
+        assert eventually(lambda: asked(file)["queues"]["50"]["waiting"] == 3000, 3)
+        process.terminate()
+        os.kill(dispatcher, signal.SIGCONT)
+        assert eventually(lambda: "stopped; " in log.read_text(), 9)
+    assert "stopped; 3000 packets, " in log.read_text()
