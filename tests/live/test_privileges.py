@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,20 @@ def test_root_is_given_up(lab: Lab, folder: Path) -> None:
         assert eventually(lambda: "reloaded; rules: none" in log.read_text(), 5), log.read_text()
     assert "SBC-FILTER" not in lab.run("sbc", "iptables-save")
     assert process.returncode == 0
+
+
+def test_who_surrenders_has_nothing_left_to_give(tmp_path: Path) -> None:
+    """Not to a program that it starts, though the kernel gives to root's programs all that there is; nor to one that
+    has the set-user-ID bit."""
+    program = shutil.copy("/bin/cat", tmp_path)
+    Path(program).chmod(0o4755)
+    script = (
+        "import os, subprocess; from sbc_filter.ops import privileges; privileges.surrender()\n"
+        f"for path in ('/bin/cat', {program!r}): subprocess.run([path, '/proc/self/status'], check=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+    for name in ("CapPrm", "CapEff", "CapAmb"):
+        assert [line for line in done.stdout.splitlines() if line.startswith(name)] == [f"{name}:\t{0:016x}"] * 2
 
 
 def test_a_user_that_is_not_there_is_said(tmp_path: Path) -> None:
