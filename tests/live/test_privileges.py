@@ -118,6 +118,12 @@ def test_the_service_manager_is_told(lab: Lab, tmp_path: Path, monkeypatch: pyte
             process.send_signal(signal.SIGHUP)
             assert hear("RELOADING=1\nMONOTONIC_USEC=")
             assert hear("READY=1\nSTATUS=reloaded")
+            os.kill(children(process.pid)[1], signal.SIGSTOP)  # a worker that takes its time, at a reload
+            process.send_signal(signal.SIGHUP)
+            assert hear("RELOADING=1\n")
+            assert hear("WATCHDOG=1")
+            os.kill(children(process.pid)[1], signal.SIGCONT)
+            assert hear("READY=1\nSTATUS=reloaded")
             os.kill(process.pid, signal.SIGSTOP)  # a loop that is stuck
             manager.settimeout(0.1)
             hear("nothing more")
