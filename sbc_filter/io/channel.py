@@ -33,9 +33,12 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, **message: Any) -> bool:
-        """Say something; false when the other side has gone, or has long stopped listening."""
+        """Say something; false when the other side has gone, or has long stopped listening, or it is too long."""
+        data = json.dumps(message).encode()
+        if len(data) > _LARGEST:
+            return False  # it would arrive without its end
         try:
-            self._socket.send(json.dumps(message).encode())
+            self._socket.send(data)
         except OSError:
             return False
         return True

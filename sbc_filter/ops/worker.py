@@ -203,7 +203,8 @@ class Worker:
     def _beat(self) -> None:
         counters = {**self._engine.counters, **self._shell.counters}
         kinds = [[*kind, calls] for kind, calls in self._tally.kinds.most_common(_KINDS)]
-        self._channel.send(**{"is": "beat", "counters": counters, "kinds": kinds})
+        while not self._channel.send(**{"is": "beat", "counters": counters, "kinds": kinds}) and kinds:
+            del kinds[len(kinds) // 2 :]  # with long names there may be too many of them for one message
 
 
 def open_journal(where: Path | None) -> Journal:
