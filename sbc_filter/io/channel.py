@@ -33,10 +33,10 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, **message: Any) -> bool:
-        """Say something; false when it is too long, the other side has gone, or has long stopped listening."""
-        data = json.dumps(message).encode()
+        """Say something; false when the other side has gone, or has long stopped listening, or it is too long."""
+        data = json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass")
         if len(data) > _LARGEST:
-            return False
+            return False  # it would arrive without its end
         try:
             self._socket.send(data)
         except OSError:
@@ -53,7 +53,7 @@ class Channel:
             except OSError:
                 data = b""
             if data:
-                yield json.loads(data)
+                yield json.loads(data.decode("utf-8", "surrogatepass"))
             else:
                 self.closed = True
 

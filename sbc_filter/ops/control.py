@@ -80,7 +80,7 @@ class ControlServer:
         self._selector.unregister(client)
         try:
             question = json.loads(client.recv(_LONGEST))["ask"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             self._close(client)
             return
         self._asked(str(question), lambda answer: self._reply(client, answer))
@@ -124,7 +124,10 @@ def _make_way(path: Path) -> None:
     """Remove a socket that nobody listens at; `OSError` when somebody does."""
     if not path.exists():
         return
+    if not path.is_socket():
+        raise FileExistsError(0, "there is something else", str(path))
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:

@@ -11,6 +11,7 @@ from sbc_filter.errors import EnvironmentFault
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _KEEP_CAPABILITIES, _AMBIENT, _RAISE, _LOWER_ALL = 8, 47, 2, 4  # PR_SET_KEEPCAPS, PR_CAP_AMBIENT and what it does
+_NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS
 _VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3
 _HEADER = Struct("=Ii")
 _SETS = Struct("=6I")  # effective, permitted, inheritable: the lower halves, then the upper ones
@@ -55,6 +56,7 @@ def surrender() -> None:
     try:
         _control(_AMBIENT, _LOWER_ALL)
         _limit(())
+        _control(_NO_NEW_PRIVILEGES, 1)  # else a program that root starts has all of them again
     except OSError as error:
         raise EnvironmentFault(f"capabilities cannot be given up: {error.strerror}") from None
 

@@ -108,7 +108,12 @@ class Supervisor:
 
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Go on until this holds; false when it does not in time, or when all is to end."""
-        return self.family.wait(condition, seconds, lambda: self._stop or self._failed is not None)
+
+        def given_up() -> bool:
+            self.notifier.alive()  # to wait for others is not to be stuck
+            return self._stop or self._failed is not None
+
+        return self.family.wait(condition, seconds, given_up)
 
     def renew_bypass(self) -> None:
         """See whether an outage began or ended."""
@@ -117,6 +122,11 @@ class Supervisor:
             self.tell(do="bypass", tokens=self._bypass.tokens)
         for sentence in said(before, self._bypass):
             self.say(sentence)
+
+    def renew_trust(self) -> None:
+        """The lists of the trust store may be others now: workers read them, and who is started anew has them."""
+        self.setup.trust_files.read([], [])
+        self.tell(do="renew")
 
     def state(self) -> dict[str, Any]:
         """All that there is to know, as an object for JSON."""
@@ -172,7 +182,7 @@ class Supervisor:
             case "prepared" | "committed":
                 self.reloading.answers[child.pid] = message["problems"]
             case "lists":
-                self._renew_trust()
+                self.renew_trust()
             case "obtained":
                 known = {sentence for found in self._troubles.values() for sentence in found}
                 self._troubles[child.pid] = message["problems"]
@@ -194,11 +204,6 @@ class Supervisor:
     def _tell_who_is_there(self) -> None:
         """The dispatcher has to know who takes packets."""
         self._dispatcher.tell(do="alive", workers=[at for at, worker in enumerate(self.workers) if worker.ready])
-
-    def _renew_trust(self) -> None:
-        """The lists of the trust store are others now: workers read them, and who is started anew has them."""
-        self.setup.trust_files.read([], [])
-        self.tell(do="renew")
 
     # What is looked at again and again.
 

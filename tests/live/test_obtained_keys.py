@@ -54,7 +54,7 @@ def test_another_answer_at_200_calls_a_second(lab: Lab, tmp_path: Path) -> None:
     file = configuration(tmp_path, made, f"[queue]\nworkers = 2\n{says(tmp_path / 'answer')}")
     arrived: Counter[Kind] = Counter()
     with (
-        started(lab, file, (*IMPATIENT, *RUN[3:])) as (process, log),
+        started(lab, file, (*IMPATIENT, *RUN[RUN.index("run") :])) as (process, log),
         endpoint(lab, "carrier") as carrier,
         endpoint(lab, "sbc") as sbc,
     ):
