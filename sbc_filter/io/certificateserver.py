@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from sbc_filter import __version__
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Detail, EnvironmentFault
+from sbc_filter.errors import Detail, EnvironmentFault, reason
 from sbc_filter.io.certificatesocket import PATH
 from sbc_filter.io.freshness import LONGEST
 from sbc_filter.io.store import CertificateSource
@@ -109,7 +109,7 @@ def listening(path: Path | str) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise EnvironmentFault(f"{path} cannot be listened on: {error.strerror or error}") from None
+        raise EnvironmentFault(f"{path} cannot be listened on: {reason(error)}") from None
     return listener
 
 

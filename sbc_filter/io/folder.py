@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Detail
+from sbc_filter.errors import Detail, reason
 from sbc_filter.io.store import MAX_PEM, FetchError, certificate_path
 
 _LOG = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class DirectorySource:
         except FileNotFoundError:
             answer = Answer(None, Detail.FETCH_REFUSED, expires)
         except OSError as error:
-            self._complain(f"{path} for {url!r}: {error.strerror or error}")
+            self._complain(f"{path} for {url!r}: {reason(error)}")
             answer = Answer(None, Detail.FETCH_REFUSED, expires)
         except FetchError as error:
             self._complain(f"{path} for {url!r}: {error}")
@@ -110,7 +110,7 @@ def read_index(directory: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise IndexFault(f"{path} cannot be read: {error.strerror or error}") from None
+        raise IndexFault(f"{path} cannot be read: {reason(error)}") from None
     if len(content) > MAX_INDEX:
         raise IndexFault(f"{path}: it is larger than {MAX_INDEX >> 20} MiB")
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from sbc_filter.ops.config import reason
+from sbc_filter.errors import reason
 from sbc_filter.rules.model import Rule
 
 EVERY = 1.0  # seconds between two looks

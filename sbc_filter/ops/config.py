@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, cast
 
-from sbc_filter.errors import CERTIFICATE_TOLERABLE, ConfigurationError, Problem
+from sbc_filter.errors import CERTIFICATE_TOLERABLE, ConfigurationError, Problem, reason
 from sbc_filter.io import firewalls
 from sbc_filter.ops.keysettings import CredentialSettings, read_credential
 from sbc_filter.ops.remote import RemoteSettings, read_remote
@@ -208,11 +208,6 @@ def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Confi
     for table in (rules, log, control, process, top):
         table.close()
     return configuration
-
-
-def reason(error: Exception) -> str:
-    """Why a file cannot be read, without the path that stands before it already."""
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 def _is_there(candidate: Path) -> bool:

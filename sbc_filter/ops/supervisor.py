@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sbc_filter.errors import EnvironmentFault, FilterError
+from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.io.channel import Channel, Message
 from sbc_filter.io.children import GAVE_UP, Child
 from sbc_filter.io.clock import SteadyClock
@@ -262,7 +262,7 @@ class Supervisor:
         try:
             control = ControlServer(path, self._asked, self.family.selector)
         except OSError as error:
-            self.say(f"warning: {path}: no status and no reload by command: {error.strerror or error}")
+            self.say(f"warning: {path}: no status and no reload by command: {reason(error)}")
             return None
         self.family.private.append(control)
         return control

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import VerificationError
+from sbc_filter.errors import VerificationError, reason
 from sbc_filter.io.store import CertificateSource
-from sbc_filter.ops.config import reason
 from sbc_filter.stir.x5u import check_x5u
 
 _LOG = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.record import Record
-from sbc_filter.errors import EnvironmentFault, FilterError
+from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.io.channel import Channel, Message
 from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.emit import Emitter
@@ -26,7 +26,7 @@ from sbc_filter.io.needs import Needs
 from sbc_filter.io.netlink import QueueSettings
 from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.io.store import CertificateSource
-from sbc_filter.ops.config import Configuration, reason
+from sbc_filter.ops.config import Configuration
 from sbc_filter.ops.journal import Journal
 from sbc_filter.ops.records import Tally
 from sbc_filter.ops.reload import Files
