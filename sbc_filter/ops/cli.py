@@ -314,7 +314,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _certificates(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.certificatescmd import certificates
+    from sbc_filter.ops.certificates import certificates
 
     return certificates(arguments)
 

@@ -8,7 +8,6 @@ Who may connect is who may write to the socket: its user and group (mode 0660).
 
 import contextlib
 import json
-import os
 import selectors
 import socket
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sbc_filter.errors import EnvironmentFault
+from sbc_filter.io.files import runtime_folder
 
 FOLDER = Path("/run/sbc-filter")
 NAME = "control.sock"
@@ -28,8 +28,7 @@ Question = Callable[[str, Reply], None]
 
 def default_path() -> Path:
     """Where the socket is, unless the configuration says otherwise."""
-    folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    return Path(folder) / NAME if folder else FOLDER / NAME
+    return (runtime_folder() or FOLDER) / NAME
 
 
 class ControlServer:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from sbc_filter.errors import CertificateError, Detail, Problem, reason
+from sbc_filter.errors import CertificateError, Detail, Problem, blamed, reason
+from sbc_filter.io.files import read_file
 from sbc_filter.io.pkcs11 import TokenError, TokenKey
-from sbc_filter.ops.certificates import blamed, read_file
 from sbc_filter.ops.config import Configuration
 from sbc_filter.ops.keysettings import CredentialSettings, OnToken, Place
 from sbc_filter.stir.credentials import Credential, load_key, make_credential

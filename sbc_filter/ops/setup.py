@@ -7,11 +7,10 @@ from pathlib import Path
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
-from sbc_filter.errors import ConfigurationError, Problem, reason
+from sbc_filter.errors import ConfigurationError, Problem, blamed, reason
 from sbc_filter.io.firewall import Plan, Responses
 from sbc_filter.io.memories import Memories
 from sbc_filter.ops.bypass import BypassFiles
-from sbc_filter.ops.certificates import blamed
 from sbc_filter.ops.config import Configuration, read
 from sbc_filter.ops.credentials import read_credentials
 from sbc_filter.ops.remote import engine_credentials
