@@ -16,6 +16,7 @@ from typing import Any
 
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io.files import runtime_folder
+from sbc_filter.io.localsocket import listen_at, number_of, unlink_own
 
 FOLDER = Path("/run/sbc-filter")
 NAME = "control.sock"
@@ -40,17 +41,9 @@ class ControlServer:
         self._selector = selector
         self._clients: set[socket.socket] = set()
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            _make_way(path)
-            self._listener.bind(str(path))
-            path.chmod(0o660)
-            self._inode = path.stat().st_ino
-            self._listener.listen(_CLIENTS)
-            self._listener.setblocking(False)
-        except BaseException:
-            self._listener.close()
-            raise
+        self._listener = listen_at(path, 0o660, _CLIENTS)
+        self._listener.setblocking(False)
+        self._number = number_of(path)
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def close(self) -> None:
@@ -62,9 +55,7 @@ class ControlServer:
     def remove(self) -> None:
         """Close, and take the socket away, if it is still ours."""
         self.close()
-        with contextlib.suppress(OSError):
-            if self._path.stat().st_ino == self._inode:
-                self._path.unlink()
+        unlink_own(self._path, self._number)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -113,16 +104,3 @@ def ask(path: Path, question: str, timeout: float = 120.0) -> dict[str, Any]:
         raise EnvironmentFault(f"{path}: the filter does not answer: {error}") from None
     assert isinstance(found, dict)
     return found
-
-
-def _make_way(path: Path) -> None:
-    """Remove a socket that nobody listens at; `OSError` when somebody does."""
-    if not path.exists():
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-    raise FileExistsError(0, "another filter listens there", str(path))
