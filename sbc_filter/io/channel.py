@@ -1,15 +1,18 @@
-"""What a process and the one that started it tell each other: JSON objects on a pair of sockets."""
+"""The way between a process and the one that started it: messages as JSON on a pair of sockets."""
 
 import contextlib
 import json
 import socket
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import get_args
+
+from sbc_filter.io.messages import Order, Report
 
 _LARGEST = 1 << 18  # bytes of one message
 _BUFFER = 4 << 20
 
-Message = dict[str, Any]
+Message = Order | Report
+_KINDS: dict[str, Callable[..., Message]] = {kind.__name__: kind for kind in get_args(Message)}
 
 
 class Channel:
@@ -32,10 +35,10 @@ class Channel:
         """The descriptor to watch for reading."""
         return self._socket.fileno()
 
-    def send(self, **message: Any) -> bool:
+    def send(self, message: Message) -> bool:
         """Say something; false when the other side has gone, or has long stopped listening."""
         try:
-            self._socket.send(json.dumps(message).encode())
+            self._socket.send(json.dumps([type(message).__name__, *message]).encode())
         except OSError:
             return False
         return True
@@ -50,7 +53,8 @@ class Channel:
             except OSError:
                 data = b""
             if data:
-                yield json.loads(data)
+                kind, *values = json.loads(data)
+                yield _KINDS[kind](*values)
             else:
                 self.closed = True
 

@@ -17,6 +17,21 @@ from sbc_filter.io.children import GAVE_UP, Child
 from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.dispatch import Dispatcher, worker_queues
 from sbc_filter.io.memories import Memories
+from sbc_filter.io.messages import (
+    Alive,
+    Beat,
+    Bypass,
+    Committed,
+    Failed,
+    ListsChanged,
+    Order,
+    Prepared,
+    Ready,
+    Renew,
+    Reopen,
+    Reopened,
+    Said,
+)
 from sbc_filter.io.netlink import QueueSettings, queue_statistics
 from sbc_filter.ops.bypass import EVERY, State, said
 from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
@@ -97,12 +112,12 @@ class Supervisor:
 
     def reopen(self) -> None:
         """Have the file of records begun anew: somebody has moved it away."""
-        self.tell(do="reopen")
+        self.tell(Reopen())
 
-    def tell(self, **message: Any) -> None:
+    def tell(self, order: Order) -> None:
         """Say something to all workers."""
         for worker in self.workers:
-            worker.tell(**message)
+            worker.tell(order)
 
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Go on until this holds; false when it does not in time, or when all is to end."""
@@ -112,7 +127,7 @@ class Supervisor:
         """See whether an outage began or ended."""
         before, self._bypass = self._bypass, self.setup.bypasses.read()
         if self._bypass.tokens != before.tokens:
-            self.tell(do="bypass", tokens=self._bypass.tokens)
+            self.tell(Bypass(self._bypass.tokens))
         for sentence in said(before, self._bypass):
             self.say(sentence)
 
@@ -157,24 +172,24 @@ class Supervisor:
         self.family.close()
 
     def _heard(self, role: Role, child: Child, message: Message) -> None:
-        match message["is"]:
-            case "ready":
-                role.tell(do="bypass", tokens=self._bypass.tokens)
+        match message:
+            case Ready():
+                role.tell(Bypass(self._bypass.tokens))
                 self._tell_who_is_there()
-            case "failed" if not self.notifier.is_ready:
-                self._failed = message["sentence"]
-            case "failed":
-                self.say(f"{role.name} cannot begin: {message['sentence']}")
-            case "beat":
+            case Failed(sentence) if not self.notifier.is_ready:
+                self._failed = sentence
+            case Failed(sentence):
+                self.say(f"{role.name} cannot begin: {sentence}")
+            case Beat():
                 self.totals.take(child.pid, message)
-            case "prepared" | "committed":
-                self.reloading.answers[child.pid] = message["problems"]
-            case "lists":
+            case Prepared(problems) | Committed(problems):
+                self.reloading.answers[child.pid] = problems
+            case ListsChanged():
                 self._renew_trust()
-            case "reopened" if role is self.workers[0]:
-                self.say(message["sentence"])
-            case "said":
-                self.say(message["sentence"])
+            case Reopened(sentence) if role is self.workers[0]:
+                self.say(sentence)
+            case Said(sentence):
+                self.say(sentence)
 
     def _lost(self, role: Role, child: Child) -> None:
         self.totals.ended(child.pid)
@@ -184,12 +199,12 @@ class Supervisor:
 
     def _tell_who_is_there(self) -> None:
         """The dispatcher has to know who takes packets."""
-        self._dispatcher.tell(do="alive", workers=[at for at, worker in enumerate(self.workers) if worker.ready])
+        self._dispatcher.tell(Alive([at for at, worker in enumerate(self.workers) if worker.ready]))
 
     def _renew_trust(self) -> None:
         """The lists of the trust store are others now: workers read them, and who is started anew has them."""
         self.setup.trust_files.read([], [])
-        self.tell(do="renew")
+        self.tell(Renew())
 
     # What is looked at again and again.
 
@@ -251,7 +266,7 @@ class Supervisor:
             dispatcher = Dispatcher(self._feeds, len(self.workers), channel)
         except FilterError as error:
             return _give_up(channel, error)
-        channel.send(**{"is": "ready"})
+        channel.send(Ready())
         dispatcher.run(BEAT)
         return 0
 
@@ -289,5 +304,5 @@ def _process(role: Role, child: Child, totals: Totals) -> dict[str, Any]:
 
 
 def _give_up(channel: Channel, error: FilterError) -> int:
-    channel.send(**{"is": "failed", "sentence": str(error)})
+    channel.send(Failed(str(error)))
     return GAVE_UP

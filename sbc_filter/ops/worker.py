@@ -1,7 +1,4 @@
-"""One process that filters: an engine on its queues, told what to do by the process that started it.
-
-    it is told    prepare, commit, abort; renew; bypass; reopen; stop
-    it says       ready, failed; prepared, committed; reopened; beat (about once a second, between two packets)
+"""One process that filters: an engine on its queues, told what to do by the process that started it (`io.messages`).
 
 Everything is read in a thread, while packets go on; what was read takes effect between two packets.
 """
@@ -22,6 +19,20 @@ from sbc_filter.io.channel import Channel, Message
 from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.memories import Memories
+from sbc_filter.io.messages import (
+    Abort,
+    Beat,
+    Bypass,
+    Commit,
+    Committed,
+    Prepare,
+    Prepared,
+    Ready,
+    Renew,
+    Reopen,
+    Reopened,
+    Stop,
+)
 from sbc_filter.io.needs import Needs
 from sbc_filter.io.netlink import QueueSettings
 from sbc_filter.io.nfqueue import QueueShell
@@ -88,7 +99,7 @@ class Worker:
         sys.setswitchinterval(_SWITCH)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._shell.stop())
-        self._channel.send(**{"is": "ready"})
+        self._channel.send(Ready())
         try:
             self._shell.run(self._tick)
         finally:
@@ -120,23 +131,23 @@ class Worker:
             self._shell.stop()
 
     def _obey(self, message: Message) -> None:
-        match message["do"]:
-            case "prepare":
+        match message:
+            case Prepare():
                 self._turn += 1
                 threading.Thread(target=self._prepare, args=(self._turn,), daemon=True).start()
-            case "commit":
-                self._commit()
-            case "abort":
+            case Commit():
+                self._channel.send(Committed(self._commit()))
+            case Abort():
                 self._turn += 1
                 self._pending = None
-            case "renew":
+            case Renew():
                 threading.Thread(target=self._renew, daemon=True).start()
-            case "bypass":
-                self._tokens = message["tokens"]
+            case Bypass(tokens):
+                self._tokens = tokens
                 self._engine.bypass(self._tokens)
-            case "reopen":
-                self._channel.send(**{"is": "reopened", "sentence": self._journal.reopen()})
-            case "stop":
+            case Reopen():
+                self._channel.send(Reopened(self._journal.reopen()))
+            case Stop():
                 self._shell.stop()
 
     def _prepare(self, turn: int) -> None:
@@ -152,7 +163,7 @@ class Worker:
         """Between two packets: say what is wrong with the files."""
         if turn == self._turn:
             self._pending = setup
-            self._say("prepared", problems)
+            self._channel.send(Prepared(problems))
 
     def _renew(self) -> None:
         """In a thread: read the trust store with the lists of now. What is wrong with them is said by who fetched."""
@@ -164,14 +175,11 @@ class Worker:
         # By what counts then: this thread may have been overtaken by another, or by a reload.
         self._shell.soon(lambda: self._engine.renew(self._setup.trust))
 
-    def _say(self, what: str, problems: list[str]) -> None:
-        self._channel.send(**{"is": what, "problems": problems})
-
-    def _commit(self) -> None:
-        """Swap the engine, its sources and the journal, or leave all of them as they are."""
+    def _commit(self) -> list[str]:
+        """Swap the engine, its sources and the journal, or leave all of them as they are; what is wrong, if so."""
         setup, self._pending = self._pending, None
         if setup is None:
-            return self._say("committed", ["nothing was prepared"])
+            return ["nothing was prepared"]
         with contextlib.ExitStack() as undo:
             try:
                 source = self._needs(setup)
@@ -180,14 +188,14 @@ class Worker:
                 undo.callback(journal.close)
                 engine = self._made(setup)
             except FilterError as error:
-                return self._say("committed", [str(error)])
+                return [str(error)]
             undo.pop_all()
         engine.inherit(self._engine)
         self._retired.append((time.monotonic() + _RETIRED, self._source))
         self._journal.close()
         self._setup, self._engine, self._source, self._journal = setup, engine, source, journal
         self._shell.replace(engine, source, interfaces=setup.tells_interfaces_apart)
-        return self._say("committed", [])
+        return []
 
     # What it does by itself.
 
@@ -202,8 +210,7 @@ class Worker:
 
     def _beat(self) -> None:
         counters = {**self._engine.counters, **self._shell.counters}
-        kinds = [[*kind, calls] for kind, calls in self._tally.kinds.most_common(_KINDS)]
-        self._channel.send(**{"is": "beat", "counters": counters, "kinds": kinds})
+        self._channel.send(Beat(counters, self._tally.kinds.most_common(_KINDS)))
 
 
 def open_journal(where: Path | None) -> Journal:
