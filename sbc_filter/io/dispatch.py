@@ -121,14 +121,8 @@ class _Feed:
         self.handed_on = 0
         queue = settings.number.to_bytes(2, "big")
         self._head = _HEAD.pack(_LENGTH, _VERDICT, 1, 0, 0, queue, 12, 2)
-        self._channel = QueueChannel(None, settings.number)
+        self._channel = QueueChannel(settings)
         self.alive(range(len(numbers)))
-        try:
-            self._channel.enlarge_buffer(settings.buffer)
-            self._channel.configure(settings.max_length, settings.fail_open)
-        except BaseException:
-            self.close()
-            raise
 
     def fileno(self) -> int:
         """The descriptor to watch for reading."""
@@ -158,7 +152,7 @@ class _Feed:
 
     def refuse(self) -> None:
         """Let no further packet in: new ones pass or drop as set."""
-        self._channel.configure(0, self._settings.fail_open)
+        self._channel.refuse()
 
     def close(self) -> None:
         self._channel.close()

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.status import Status
+from rich.live import Live
+from rich.spinner import Spinner
 
 from sbc_filter.io.files import runtime_folder
 from sbc_filter.io.firewalls import backend
@@ -132,12 +133,11 @@ def _status_line(console: Console, state: Callable[[], str]) -> Iterator[Callabl
     if not console.is_terminal:
         yield lambda: None
         return
-    status = Status("waiting for packets", console=console)
-    status._live.auto_refresh = False
-    with status:
+    spinner = Spinner("dots", "waiting for packets", style="status.spinner")
+    with Live(spinner, console=console, auto_refresh=False, transient=True) as live:
 
         def show() -> None:
-            status.update(state())
-            status._live.refresh()
+            spinner.update(text=state())
+            live.refresh()
 
         yield show
