@@ -28,7 +28,7 @@ def listen_at(path: Path, mode: int, backlog: int) -> socket.socket:
 
 
 def number_of(path: Path) -> int:
-    """By which a socket is known again (`unlink_own`)."""
+    """By which a socket is known again (`unlink_own`), as long as it is open: no other gets its number before."""
     return os.stat(path).st_ino
 
 
