@@ -16,9 +16,9 @@ from sbc_filter.io.folder import INDEX, IndexFault, read_index
 from sbc_filter.io.freshness import LONGEST, leaf_end
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.certificateviews import CertificatesFault, Place, breaks, chain, read
-from sbc_filter.ops.config import CertificateSettings
 from sbc_filter.ops.probe import prober
 from sbc_filter.ops.records import numbered
+from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.ops.sources import ask
 from sbc_filter.ops.stock import TRUSTED, date, verdict
 

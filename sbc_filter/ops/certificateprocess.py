@@ -17,8 +17,8 @@ from sbc_filter.io.children import GAVE_UP
 from sbc_filter.io.messages import Beat, Failed, ListsChanged, Ready, Said, Stop
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops import privileges
-from sbc_filter.ops.config import CertificateSettings, Configuration
 from sbc_filter.ops.renewal import Renewal
+from sbc_filter.ops.settings import CertificateSettings, Configuration
 from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.sources import certificate_source, worker_source
 from sbc_filter.ops.warming import read_list, warm

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sbc_filter.errors import ConfigurationError, FilterError
 from sbc_filter.io.messages import Abort, Commit, Prepare, Stop
 from sbc_filter.ops import config
-from sbc_filter.ops.config import Configuration
+from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.setup import Setup, read_all
 
 if TYPE_CHECKING:

@@ -37,11 +37,11 @@ from sbc_filter.io.needs import Needs
 from sbc_filter.io.netlink import QueueSettings
 from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.io.store import CertificateSource
-from sbc_filter.ops.config import Configuration
 from sbc_filter.ops.journal import Journal
 from sbc_filter.ops.records import Tally
 from sbc_filter.ops.reload import Files
 from sbc_filter.ops.remote import signers, verifiers
+from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.setup import Setup
 
 _LOG = logging.getLogger(__name__)
