@@ -121,11 +121,6 @@ class Iptables:
         _run([self._program(family, "-restore"), "-w", "--noflush"], text)
 
 
-_CHOSEN = Iptables()
-apply, remove, faults, probe = _CHOSEN.apply, _CHOSEN.remove, _CHOSEN.faults, _CHOSEN.probe
-"""The same for the programs that the distribution has chosen."""
-
-
 def families() -> list[Family]:
     """Both families, or IPv4 alone on a kernel without IPv6."""
     return list(Family) if Path("/proc/thread-self/net/if_inet6").exists() else [Family.V4]

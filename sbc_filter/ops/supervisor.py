@@ -32,11 +32,12 @@ from sbc_filter.io.messages import (
     Reopened,
     Said,
 )
-from sbc_filter.io.netlink import QueueSettings, queue_statistics
+from sbc_filter.io.netlink import QueueSettings
 from sbc_filter.ops.bypass import EVERY, State, said
 from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
 from sbc_filter.ops.control import ControlServer, Reply, default_path
 from sbc_filter.ops.family import Family, Role
+from sbc_filter.ops.queuewatch import QueueWatch
 from sbc_filter.ops.reload import Files, Reload
 from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.systemd import Notifier
@@ -44,7 +45,6 @@ from sbc_filter.ops.totals import Totals
 from sbc_filter.ops.worker import BEAT, Worker
 
 _START, _STOP = 20.0, 8.0  # seconds for all to be ready, to have ended
-_FULL = 0.8  # of a queue, from which on it is said
 
 
 class Supervisor:
@@ -73,10 +73,11 @@ class Supervisor:
         self._certificates = CertificateProcess(folder)
         self._feeds = setup.plan().queues
         self.workers = [Role(f"worker {at + 1}", self._work(at)) for at in range(setup.configuration.queue.workers)]
+        behind = (queue for at in range(len(self.workers)) for queue in self._worker_queues(at))
+        self._queues = QueueWatch([*self._feeds, *behind])
         self.source = Role("certificates", lambda channel: self._certificates.run(self.setup, channel))
         self._dispatcher = Role("dispatcher", self._dispatch)
         self._bypass = State({}, ())
-        self._crowded: set[int] = set()
         self._next_look = 0.0
         self._failed: str | None = None
         self._wanted: list[Callable[[], object]] = []
@@ -140,7 +141,7 @@ class Supervisor:
             "rules": [rule.name for rule in self.setup.rules.rules],
             "reloaded": self.reloading.last,
             "processes": [_process(role, role.child, self.totals) for role in self.family.roles if role.child],
-            "queues": self._queues(),
+            "queues": self._queues.states(),
             "outcomes": self.totals.outcomes(),
             "calls": [{**kind._asdict(), "calls": calls} for kind, calls in self.totals.kinds.most_common()],
             "counters": self.totals.counters,
@@ -215,32 +216,10 @@ class Supervisor:
         if now >= self._next_look:
             self._next_look = now + EVERY
             self.renew_bypass()
-            self._watch_queues()
-            self.notifier.status(self.totals.sentence())
-
-    def _watch_queues(self) -> None:
-        """What the kernel lets pass when a queue is full is counted by nobody: say so before."""
-        for number, queue in self._queues().items():
-            if queue["waiting"] < queue["length"] * _FULL:
-                self._crowded.discard(number)
-            elif number not in self._crowded:
-                self._crowded.add(number)
+            for sentence in self._queues.crowding():
                 self.totals.note("queue_full")
-                self.say(f"queue {number}: {queue['waiting']} packets wait of at most {queue['length']}: overload")
-
-    def _queues(self) -> dict[int, dict[str, int]]:
-        """What waits in each queue, and what was lost there."""
-        found = queue_statistics()
-        settings = {*self._feeds, *(each for at in range(len(self.workers)) for each in self._worker_queues(at))}
-        return {
-            each.number: {
-                "waiting": found[each.number].waiting,
-                "length": each.max_length,
-                "dropped": found[each.number].queue_dropped + found[each.number].socket_dropped,
-            }
-            for each in sorted(settings, key=lambda each: each.number)
-            if each.number in found
-        }
+                self.say(sentence)
+            self.notifier.status(self.totals.sentence())
 
     # What the others do, in their own processes.
 
