@@ -9,6 +9,7 @@ from typing import Protocol
 from sbc_filter.io.channel import Channel, Message
 from sbc_filter.io.children import GAVE_UP, Child, fork
 from sbc_filter.io.mailbox import Mailbox
+from sbc_filter.io.messages import Order, Ready, Stop
 
 STUCK = 5.0  # seconds without a sign of life: then the loop of a process is stuck, and it is ended
 START = 20.0  # seconds until it is ready: it may have to open a token
@@ -31,10 +32,10 @@ class Role:
         self.due: float | None = None  # when to start it anew, likewise
         self._delay = 0.0
 
-    def tell(self, **message: object) -> None:
+    def tell(self, message: Order) -> None:
         """Say something to it, if it is there."""
         if self.child is not None:
-            self.child.channel.send(**message)
+            self.child.channel.send(message)
 
     def started(self, child: Child) -> None:
         """It runs as this process."""
@@ -129,7 +130,7 @@ class Family:
         self._ending = True
         running = [role.child for role in roles if role.child is not None]
         for child in running:
-            child.channel.send(do="stop")
+            child.channel.send(Stop())
         for _ in range(2):
             if self.wait(lambda: all(child.status is not None for child in running), seconds):
                 return
@@ -143,7 +144,7 @@ class Family:
     def _hear(self, role: Role, child: Child) -> None:
         for message in child.channel.receive():
             role.beat = time.monotonic()
-            role.ready = role.ready or message["is"] == "ready"
+            role.ready = role.ready or isinstance(message, Ready)
             self._heard(role, child, message)
         if child.channel.closed:
             self._forget(child.channel)
