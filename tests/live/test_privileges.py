@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support import calls
 from support.netns import LIVE, endpoint, eventually, three_hosts
-from support.runs import RUN, asked, processes, started
+from support.runs import RUN, asked, started
 
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.privileges import NET_ADMIN, NET_RAW
@@ -48,13 +48,6 @@ def rights(pid: int) -> tuple[int, int]:
     return int(lines["Uid"].split()[0]), int(lines["CapEff"], 16)
 
 
-def limit(pid: int, processes: int) -> None:
-    """How many there may be of nobody's, as far as this one starts them."""
-    nobody = pwd.getpwnam("nobody")
-    command = ["prlimit", "--pid", str(pid), f"--nproc={processes}:"]
-    subprocess.run(command, user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], check=True, timeout=10)
-
-
 def test_root_is_given_up(lab: Lab, folder: Path) -> None:
     """The user named keeps two capabilities, the process that speaks with strangers none; and it works."""
     (folder / "rules").mkdir()
@@ -77,27 +70,6 @@ def test_root_is_given_up(lab: Lab, folder: Path) -> None:
         assert eventually(lambda: "reloaded; rules: none" in log.read_text(), 5), log.read_text()
     assert "SBC-FILTER" not in lab.run("sbc", "iptables-save")
     assert process.returncode == 0
-
-
-def test_the_others_go_on_where_no_process_can_be_started(lab: Lab, folder: Path) -> None:
-    (folder / "rules").mkdir()
-    (folder / "c.toml").write_text(
-        '[network]\nsbc = ["192.0.2.1"]\n[process]\nuser = "nobody"\n[control]\nsocket = "control"\n'
-    )
-    with (
-        started(lab, folder / "c.toml") as (process, log),
-        endpoint(lab, "carrier") as carrier,
-        endpoint(lab, "sbc") as sbc,
-    ):
-        before = processes(folder / "c.toml")
-        limit(process.pid, 1)
-        os.kill(before["certificates"]["pid"], signal.SIGKILL)
-        assert eventually(lambda: "certificates cannot be started: Resource temporarily" in log.read_text(), 3)
-        carrier.sendto(calls.invite(), SBC)
-        assert sbc.recv(70000) == calls.invite()
-        limit(process.pid, 100)
-        assert eventually(lambda: processes(folder / "c.toml").get("certificates", {"ready": False})["ready"], 8)
-        assert processes(folder / "c.toml")["worker 1"]["pid"] == before["worker 1"]["pid"]
 
 
 def test_who_surrenders_has_nothing_left_to_give(tmp_path: Path) -> None:
@@ -161,3 +133,36 @@ def test_the_service_manager_is_told(lab: Lab, tmp_path: Path, monkeypatch: pyte
             os.kill(process.pid, signal.SIGCONT)
             assert hear("WATCHDOG=1")
         assert hear("STOPPING=1")
+
+
+def limit(pid: int, processes: int) -> None:
+    """How many there may be of nobody's, as far as this one starts them."""
+    nobody = pwd.getpwnam("nobody")
+    command = ["prlimit", "--pid", str(pid), f"--nproc={processes}:"]
+    subprocess.run(command, user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], check=True, timeout=10)
+
+
+def pids(file: Path) -> dict[str, int]:
+    """The processes that are ready, by name."""
+    return {each["name"]: each["pid"] for each in asked(file)["processes"] if each["ready"]}
+
+
+def test_the_others_go_on_where_no_process_can_be_started(lab: Lab, folder: Path) -> None:
+    (folder / "rules").mkdir()
+    (folder / "c.toml").write_text(
+        '[network]\nsbc = ["192.0.2.1"]\n[process]\nuser = "nobody"\n[control]\nsocket = "control"\n'
+    )
+    with (
+        started(lab, folder / "c.toml") as (process, log),
+        endpoint(lab, "carrier") as carrier,
+        endpoint(lab, "sbc") as sbc,
+    ):
+        before = pids(folder / "c.toml")
+        limit(process.pid, 1)
+        os.kill(before["certificates"], signal.SIGKILL)
+        assert eventually(lambda: "certificates cannot be started: Resource temporarily" in log.read_text(), 3)
+        carrier.sendto(calls.invite(), SBC)
+        assert sbc.recv(70000) == calls.invite()
+        limit(process.pid, 100)
+        assert eventually(lambda: pids(folder / "c.toml").keys() == before.keys(), 8)
+        assert pids(folder / "c.toml")["worker 1"] == before["worker 1"]
