@@ -114,7 +114,7 @@ class Family:
                 role.beat = now
                 role.child.kill()
             if role.due is not None and role.due <= now and not self._ending:
-                self.start(role)
+                self._start_anew(role, now)
 
     def wait(self, condition: Callable[[], bool], seconds: float, given_up: Callable[[], bool] = lambda: False) -> bool:
         """Turn until the condition holds; false when it does not in time, or when it is given up."""
@@ -140,6 +140,14 @@ class Family:
     def close(self) -> None:
         """All have ended."""
         self.selector.close()
+
+    def _start_anew(self, role: Role, now: float) -> None:
+        """Where the host has no room for another process now, it is tried again later: the others go on."""
+        try:
+            self.start(role)
+        except OSError as error:
+            role.due = now + _LAST
+            self._say(f"{role.name} cannot be started: {error.strerror}: it is tried again in {_LAST:g} s")
 
     def _hear(self, role: Role, child: Child) -> None:
         for message in child.channel.receive():

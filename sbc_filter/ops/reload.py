@@ -168,6 +168,10 @@ def _paths(value: object) -> Iterator[Path]:
 def _below(folder: Path, depth: int = 1) -> Iterator[Path]:
     if not folder.is_dir() or depth > _DEEPEST:
         return
-    for path in folder.iterdir():
+    try:
+        inside = list(folder.iterdir())
+    except OSError:
+        return  # who needs what is there says so
+    for path in inside:
         yield path
         yield from _below(path, depth + 1)

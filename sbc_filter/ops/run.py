@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from rich.spinner import Spinner
 from sbc_filter.io.files import runtime_folder
 from sbc_filter.io.firewalls import backend
 from sbc_filter.io.memories import Memories
+from sbc_filter.io.outlet import Outlet
 from sbc_filter.ops import config, privileges
 from sbc_filter.ops.records import findings, numbered
 from sbc_filter.ops.reload import Files
@@ -25,13 +25,16 @@ from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.signals import Terminal
 from sbc_filter.ops.supervisor import Supervisor
 
+_STANDARD_ERROR = 2
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Filter live traffic."""
     files = Files(config.needed(arguments.config), arguments.rules)
     setup = files.needed()
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    logging.basicConfig(level=logging.WARNING, format="sbc-filter: %(message)s", stream=sys.stderr)
+    # Workers say something as well, and must not wait until somebody reads it.
+    logging.basicConfig(level=logging.WARNING, format="sbc-filter: %(message)s", stream=Outlet(_STANDARD_ERROR))
     if setup.configuration.user:
         privileges.become(setup.configuration.user)
     with contextlib.ExitStack() as stack:

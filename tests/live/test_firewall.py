@@ -198,9 +198,12 @@ def test_fragments_that_slip_through_are_reported() -> None:
         ]
 
 
-def test_extension_headers_do_not_hide_an_invite(applied: Lab) -> None:
-    source, target = ADDRESSES["carrier"][6], ADDRESSES["sbc"][6]
-    packet = IPv6(src=source, dst=target) / IPv6ExtHdrDestOpt() / UDP(sport=5062, dport=5060) / invite(1)
+@pytest.mark.parametrize("number", [1, 30])
+def test_extension_headers_do_not_hide_an_invite(applied: Lab, number: int) -> None:
+    packet = IPv6(src=ADDRESSES["carrier"][6], dst=ADDRESSES["sbc"][6])
+    for _ in range(number):
+        packet /= IPv6ExtHdrDestOpt()
+    packet /= UDP(sport=5062, dport=5060) / invite(1)
     with running(applied, TinyEngine(), TinySource()), endpoint(applied, "sbc", 6) as sip:
         transmit(applied, [packet])
         assert sip.recv(70000) == filtered(invite(1))
