@@ -1,5 +1,6 @@
 """A program that answers with our key and certificate: its contract, and when it is asked again (S-094)."""
 
+import itertools
 import json
 import re
 import stat
@@ -108,6 +109,7 @@ ELSE = "something else than `key`, `certificate`, `x5u`"
             for each in (SECRET, "2027-01-01T00:00:00", 1800000000, None)
         ),
     ],
+    ids=itertools.count(),
 )  # fmt: skip
 def test_what_is_no_answer(answer: Any, sentence: str) -> None:
     """Whatever stands where: no sentence repeats what may be the key."""
