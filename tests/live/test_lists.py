@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from support.calls import claims, identity, invite
 from support.chains import NOW, crl, entry, make
-from support.netns import LIVE, endpoint, eventually, three_hosts
+from support.netns import LIVE, endpoint, eventually
 from support.runs import started
 from support.web import page_server
 
@@ -23,12 +23,6 @@ pytestmark = LIVE
 SBC = ("192.0.2.1", 5060)
 URL = "https://certificates.example.org/lists.pem"
 VERIFY = '[[rule]]\nname = "verify"\ndirection = "inbound"\naction = "verify"\n[rule.on]\nuntrusted = "reject"\n'
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 class Issuer:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import calls
-from support.netns import LIVE, endpoint, eventually, three_hosts
+from support.netns import LIVE, endpoint, eventually
 from support.runs import RUN, asked, started
 
 from sbc_filter.ops.lab import Lab
@@ -20,12 +20,6 @@ from sbc_filter.ops.privileges import NET_ADMIN, NET_RAW
 
 pytestmark = LIVE
 SBC = ("192.0.2.1", 5060)
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 @pytest.fixture
