@@ -1,12 +1,14 @@
 """What all tests share: `tests/` on the path, so that `from support.x import y` works."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 import sbc_filter.engine.pipeline
+from sbc_filter.ops.lab import Lab
 
 sys.path.insert(0, str(Path(__file__).parent))
 settings.register_profile("project", deadline=None, max_examples=150, derandomize=True)
@@ -22,3 +24,12 @@ def pytest_configure(config: pytest.Config) -> None:
     compiled = str(sbc_filter.engine.pipeline.__file__).endswith(".so")
     if compiled is not bool(config.getoption("--compiled")):
         raise pytest.UsageError(f"{sbc_filter.engine.pipeline.__file__}: not what --compiled says")
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """Carrier, SBC and core, without any rule of the firewall: made anew for each file of live tests."""
+    from support.netns import three_hosts  # which brings scapy: only where it is needed
+
+    with three_hosts() as made:
+        yield made

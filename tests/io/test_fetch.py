@@ -10,6 +10,7 @@ from queue import SimpleQueue
 import pytest
 from support.calls import NOW
 from support.hostile import LOOPBACK, NAME, PEM, Authority, Server, serving
+from support.waiting import eventually
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
@@ -549,7 +550,7 @@ def test_a_full_queue_refuses_and_so_does_a_closed_one(authority: Authority, ser
     )
     answers: SimpleQueue[Answer] = SimpleQueue()
     fetcher.request(server.url("/slow.pem"), answers.put)
-    time.sleep(0.1)
+    assert eventually(lambda: server.seen["/slow.pem"])
     fetcher.request(server.url("/hang"), answers.put)
     fetcher.request(server.url("/good.pem"), answers.put)
     refused = Answer(None, Detail.FETCH_REFUSED, NOW)

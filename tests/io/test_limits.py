@@ -147,10 +147,17 @@ def test_a_slow_group_holds_up_nobody_else() -> None:
 
 
 def test_a_full_lane_refuses_and_the_other_does_not() -> None:
-    release = threading.Event()
+    release, at_work = threading.Event(), threading.Barrier(3)
     answers: SimpleQueue[str] = SimpleQueue()
+
+    def work(key: str) -> str:
+        if not release.is_set():
+            at_work.wait(5)
+            release.wait(5)
+        return key
+
     single: Single[str] = Single(
-        lambda key: str(release.wait(5)) and key,
+        work,
         lambda detail: detail,
         name="test",
         workers=2,
@@ -160,7 +167,7 @@ def test_a_full_lane_refuses_and_the_other_does_not() -> None:
     )
     single.request("0a", answers.put)
     single.request("1a", answers.put)
-    time.sleep(0.1)  # both are at work
+    at_work.wait(5)
     for key in ("0b", "0c", "1b"):
         single.request(key, answers.put)
     assert answers.get(timeout=0.1) == "fetch-refused"

@@ -91,7 +91,7 @@ def test_the_same_reason_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.fixture
 def server() -> Iterator[PostServer]:
     with PostServer(SIGNED, SIGNING) as made:
-        threading.Thread(target=made.serve_forever, daemon=True).start()
+        threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
         yield made
         made.shutdown()
 

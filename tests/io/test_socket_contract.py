@@ -4,12 +4,12 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
+from support.waiting import eventually
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
@@ -33,9 +33,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "server.py").write_text(example("python"))
     (tmp_path / "acme.pem").write_bytes(PEM)
     process = subprocess.Popen([sys.executable, "server.py"], cwd=tmp_path)
-    end = time.monotonic() + 10
-    while not (tmp_path / "certificates.sock").is_socket() and time.monotonic() < end:
-        time.sleep(0.01)
+    assert eventually((tmp_path / "certificates.sock").is_socket, 10)
     yield tmp_path
     process.kill()
     process.wait()

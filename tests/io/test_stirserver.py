@@ -41,7 +41,7 @@ def service(answer: Answer | None = None) -> StirService:
 def serving(made: StirService | None = None, **options: Any) -> Iterator[StirServer]:
     made = made or service()
     with StirServer(("127.0.0.1", 0), {SIGNING: made.sign, VERIFICATION: made.verify}, **options) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
         server.shutdown()

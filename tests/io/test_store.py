@@ -8,6 +8,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
+from support.waiting import eventually
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
@@ -158,13 +159,6 @@ def alive(pid: int) -> bool:
         return False
 
 
-def soon(condition: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 3
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
-
-
 @pytest.mark.parametrize(
     "script",
     [
@@ -178,7 +172,7 @@ def test_a_slow_command_is_killed_with_its_children(commands: Commands, tmp_path
     begin = time.monotonic()
     assert ask(commands(script.format(child), timeout=0.3)) == Answer(None, Detail.FETCH_TIMEOUT, NOW + 30)
     assert time.monotonic() - begin < 2
-    assert soon(lambda: not alive(int(child.read_text())))
+    assert eventually(lambda: not alive(int(child.read_text())))
 
 
 def test_close_kills_what_runs(commands: Commands, tmp_path: Path) -> None:
@@ -186,7 +180,7 @@ def test_close_kills_what_runs(commands: Commands, tmp_path: Path) -> None:
     source = commands(f"echo $$ > {mark}; exec sleep 60")
     answers: SimpleQueue[Answer] = SimpleQueue()
     source.request(URL, answers.put)
-    assert soon(lambda: mark.exists() and mark.read_text() != "")
+    assert eventually(lambda: mark.exists() and mark.read_text() != "")
     source.close()
     assert answers.get(timeout=1).detail == Detail.FETCH_REFUSED
     assert not alive(int(mark.read_text()))
@@ -205,11 +199,11 @@ def test_one_run_for_all_who_ask(commands: Commands, tmp_path: Path) -> None:
     assert (tmp_path / "runs").read_text() == "run\nrun\n"
 
 
-def test_a_full_queue_refuses(commands: Commands) -> None:
-    source = commands("sleep 0.3; echo $1", workers=1, backlog=1)
+def test_a_full_queue_refuses(commands: Commands, tmp_path: Path) -> None:
+    source = commands(f"touch {tmp_path}/begun; sleep 0.3; echo $1", workers=1, backlog=1)
     answers: SimpleQueue[Answer] = SimpleQueue()
     source.request(URL + "1", answers.put)
-    time.sleep(0.1)
+    assert eventually((tmp_path / "begun").exists)
     source.request(URL + "2", answers.put)
     source.request(URL + "3", answers.put)
     assert answers.get(timeout=0.1) == Answer(None, Detail.FETCH_REFUSED, NOW)

@@ -1,11 +1,10 @@
 """A call that fails and continues, through a real queue: the answers of the SBC arrive with the Reason (S-117)."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from support.calls import LAB, NOW, VERIFY, identity, invite, make_engine, response
-from support.netns import ADDRESSES, LIVE, endpoint, eventually, running, silent, three_hosts
+from support.netns import ADDRESSES, LIVE, endpoint, eventually, running, silent
 from support.tiny import TinySource
 
 from sbc_filter.io.firewall import Plan
@@ -15,12 +14,6 @@ from sbc_filter.ops.lab import Lab
 pytestmark = LIVE
 RULES = VERIFY + '[rule.verify]\nreason = "stir"\n'
 REASON = re.compile(rb'Reason: STIR ;cause=438 ;text="Invalid Identity Header"[^\r\n]*\r\n')
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 @pytest.mark.parametrize("size", [0, 1200, 9000])

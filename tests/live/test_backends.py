@@ -5,11 +5,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.netns import ADDRESSES, LIVE, endpoint, running, silent, three_hosts
+from support.netns import ADDRESSES, LIVE, endpoint, running, silent
 from support.tiny import TinyEngine, TinySource, filtered, invite
 
 from sbc_filter.errors import EnvironmentFault
@@ -23,12 +22,6 @@ from sbc_filter.ops.lab import Lab
 PLAN = Plan(sbc=("192.0.2.1", "2001:db8:1::1"))
 LEGACY = "iptables-legacy"
 pytestmark = LIVE
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 def needed(lab: Lab, name: str) -> None:

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from support.netns import ADDRESSES, LIVE, PATHS, endpoint, three_hosts
+from support.netns import ADDRESSES, LIVE, PATHS, endpoint
 
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.firewall import DEFAULT_MARK
@@ -14,12 +14,6 @@ from sbc_filter.packet.packet import datagram_to_ip
 
 pytestmark = LIVE
 DSCP_CS3 = 0x60
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from support import calls
-from support.netns import LIVE, endpoint, eventually, three_hosts
+from support.netns import LIVE, endpoint, eventually
 from support.processes import heeding_signals
 from support.sockets import serving
 
@@ -61,12 +61,6 @@ class Answering:
 
     def close(self) -> None:
         pass
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 @contextlib.contextmanager

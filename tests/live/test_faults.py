@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support import calls
 from support.load import Load, Outcome
-from support.netns import LIVE, endpoint, eventually, running, silent, three_hosts
+from support.netns import LIVE, endpoint, eventually, running, silent
 from support.runs import asked, processes, started
 
 from sbc_filter.io.clock import SteadyClock
@@ -29,12 +29,6 @@ pytestmark = [*LIVE, pytest.mark.skipif(shutil.which("sipp") is None, reason="ne
 SECONDS, RATE = 4.0, 200
 WORKERS = "workers = 2\n"
 DROP = 'on_overload = { inbound = "drop", outbound = "drop" }\n'
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 @pytest.fixture

@@ -32,12 +32,6 @@ pytestmark = LIVE
 BOTH = Plan(sbc=("192.0.2.1", "2001:db8:1::1"))
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
-
-
 @pytest.fixture
 def applied(lab: Lab) -> Iterator[Lab]:
     with lab.inside("sbc"):

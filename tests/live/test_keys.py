@@ -2,25 +2,18 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import calls, softhsm
 from support.keys import CARRIER, KEYS, X5U, configuration, signed_by, token_of, written
-from support.netns import LIVE, endpoint, three_hosts
+from support.netns import LIVE, endpoint
 from support.runs import started
 
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import Maker
 
 pytestmark = LIVE
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 def leaving(lab: Lab, file: Path, count: int, per_second: int) -> Counter[tuple[str, bool, bool]]:

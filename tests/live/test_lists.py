@@ -13,9 +13,9 @@ import pytest
 from cryptography import x509
 from support.calls import claims, identity, invite
 from support.chains import NOW, crl, entry, make
-from support.listserver import list_server
-from support.netns import LIVE, endpoint, eventually, three_hosts
+from support.netns import LIVE, endpoint, eventually
 from support.runs import processes, started
+from support.web import page_server
 
 from sbc_filter.io.lists import KeptList, KeptLists
 from sbc_filter.io.store import certificate_path
@@ -26,12 +26,6 @@ pytestmark = LIVE
 SBC = ("192.0.2.1", 5060)
 URL = "https://certificates.example.org/lists.pem"
 VERIFY = '[[rule]]\nname = "verify"\ndirection = "inbound"\naction = "verify"\n[rule.on]\nuntrusted = "reject"\n'
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 class Issuer:
@@ -127,7 +121,7 @@ def test_a_file_is_replaced(lab: Lab, issuer: Issuer, tmp_path: Path) -> None:
 def test_a_list_is_fetched_and_outlives_a_restart(lab: Lab, issuer: Issuer, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         with lab.inside("sbc"):
-            web = stack.enter_context(list_server())
+            web = stack.enter_context(page_server())
         web.pages["/crl"] = issuer.list(2, issuer.leaf)
         file = configuration(tmp_path, issuer, f'crl_urls = "{web.url("/crl")}"', "fetch = true")
         with started(lab, file), calling(lab, issuer) as carrier:

@@ -3,12 +3,11 @@
 Each row is a way to have the SBC behind an address that is not its own, a container host among them.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
 from support.calls import NOW, SIGN, VERIFY, claims, follow_up, identity, invite, make_engine, response, status
-from support.netns import ADDRESSES, LIVE, endpoint, running, silent, three_hosts
+from support.netns import ADDRESSES, LIVE, endpoint, running, silent
 from support.tiny import TinySource
 
 from sbc_filter.io.firewall import Plan
@@ -48,12 +47,6 @@ ROWS = {
     "SNAT in front": Row((HIDE,), filters="core", called="core", nat=False),
     "SNAT behind": Row((HIDE,), called="core", nat=False),
 }
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 @pytest.mark.parametrize("version", [4, 6])

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from scapy.layers.inet import UDP
@@ -54,12 +53,6 @@ def put_in_force(lab: Lab, text: str) -> None:
     with lab.inside("sbc"):
         Nft().remove()
     lab.run("sbc", "nft", "-f", "-", stdin=text.encode())
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 @pytest.mark.parametrize("plan", PLANS)

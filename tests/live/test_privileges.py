@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support import calls
-from support.netns import LIVE, endpoint, eventually, three_hosts
+from support.netns import LIVE, endpoint, eventually
 from support.runs import RUN, asked, started
 
 from sbc_filter.ops import privileges
@@ -27,12 +27,6 @@ SBC = ("192.0.2.1", 5060)
 def _nobody_reads() -> bool:
     tried = ["setpriv", "--reuid=nobody", "--clear-groups", "test", "-r", privileges.__file__]
     return os.geteuid() == 0 and subprocess.run(tried, check=False).returncode == 0
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 @pytest.fixture

@@ -7,25 +7,18 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import calls
 from support.keys import CARRIER, KEYS, X5U, configuration, signed_by, token_of, written
-from support.netns import LIVE, endpoint, eventually, three_hosts
+from support.netns import LIVE, endpoint, eventually
 from support.runs import started
 
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import Maker
 
 pytestmark = LIVE
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 @pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])

@@ -7,12 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import calls
-from support.netns import LIVE, endpoint, eventually, three_hosts
+from support.netns import LIVE, endpoint, eventually
 from support.processes import heeding_signals
 from support.runs import RUN, started
 from support.tiny import invite
@@ -23,12 +22,6 @@ from sbc_filter.ops.pki import X5U, Maker, key_pem, pem
 from sbc_filter.ops.stage import PROGRAMS
 
 pytestmark = LIVE
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 def settings(folder: Path, records: str) -> Path:

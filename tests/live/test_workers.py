@@ -5,24 +5,17 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import calls
-from support.netns import LIVE, endpoint, eventually, three_hosts
+from support.netns import LIVE, endpoint, eventually
 from support.runs import asked, processes, started
 
 from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE
 SBC = ("192.0.2.1", 5060)
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with three_hosts() as made:
-        yield made
 
 
 def configured(folder: Path, workers: int) -> Path:

@@ -233,14 +233,14 @@ def test_what_nobody_has(command: Command, what: str) -> None:
 
 
 @pytest.fixture
-def bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
+def bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[web.Pages]:
     """What the server serves, by path; every name resolves to it."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", (ADDRESS, 0))])
     with web.serving(tmp_path, HOST, ADDRESS) as made:
         yield made
 
 
-def test_fetch(command: Command, bodies: dict[str, bytes]) -> None:
+def test_fetch(command: Command, bodies: web.Pages) -> None:
     bodies["/shaken.pem"] = LAB.chain
     old = keep(URL, pem(LAB.leaf.certificate), 86400)
     code, lines, _ = command("fetch", URL)
@@ -259,7 +259,7 @@ def test_fetch(command: Command, bodies: dict[str, bytes]) -> None:
     assert kept(old) == LAB.chain
 
 
-def test_a_fetch_that_fails_says_why_and_costs_nothing(command: Command, bodies: dict[str, bytes]) -> None:
+def test_a_fetch_that_fails_says_why_and_costs_nothing(command: Command, bodies: web.Pages) -> None:
     old = keep(URL, LAB.chain, 86400)
     code, lines, _ = command("fetch", URL)
     assert (code, lines[0]) == (1, "URL rules good")

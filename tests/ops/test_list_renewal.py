@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from support.calls import LAB, NOW, arriving, claims, identity, invite, make_engine, result
 from support.chains import MAKER, OTHER, ROOT, crl, entry, make
-from support.listserver import ListServer, list_server
 from support.trustlists import trust_list
+from support.web import PageServer, page_server
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import CertificateError
@@ -134,12 +134,12 @@ def host(tmp_path: Path) -> Iterator[Hosts]:
 
 
 @pytest.fixture
-def web() -> Iterator[ListServer]:
-    with list_server() as made:
+def web() -> Iterator[PageServer]:
+    with page_server() as made:
         yield made
 
 
-def fetched(host: Host, web: ListServer, page: bytes | int, path: str = "/crl") -> None:
+def fetched(host: Host, web: PageServer, page: bytes | int, path: str = "/crl") -> None:
     """Have this served, and come to the time at which it is asked for."""
     web.pages[path] = page
     asked = web.asked[path]
@@ -156,7 +156,7 @@ def is_asking(host: Host) -> bool:
 # --- Fetched ---
 
 
-def test_a_list_is_fetched_and_every_process_has_it(host: Hosts, web: ListServer) -> None:
+def test_a_list_is_fetched_and_every_process_has_it(host: Hosts, web: PageServer) -> None:
     web.pages["/crl"] = a_list(1, BAD)
     made = host(f'crl_urls = ["{web.url("/crl")}"]')
     worker = made.reader()
@@ -171,7 +171,7 @@ def test_a_list_is_fetched_and_every_process_has_it(host: Hosts, web: ListServer
 
 
 def test_a_restart_without_the_network(host: Hosts, tmp_path: Path) -> None:
-    with list_server() as web:
+    with page_server() as web:
         web.pages["/crl"] = a_list(1, BAD)
         made = host(f'crl_urls = ["{web.url("/crl")}"]')
         made.until(lambda: made.changes)
@@ -200,7 +200,7 @@ def test_a_restart_without_the_network(host: Hosts, tmp_path: Path) -> None:
         (503, "fetch-status: status 503"),
     ],
 )
-def test_what_does_not_take_its_place(page: bytes | int, why: str, host: Hosts, web: ListServer) -> None:
+def test_what_does_not_take_its_place(page: bytes | int, why: str, host: Hosts, web: PageServer) -> None:
     web.pages["/crl"] = a_list(5, BAD)
     made = host(f'crl_urls = ["{web.url("/crl")}"]')
     made.until(lambda: made.changes)
@@ -215,7 +215,7 @@ def test_what_does_not_take_its_place(page: bytes | int, why: str, host: Hosts, 
     assert web.asked["/elsewhere"] == 0
 
 
-def test_another_issuer_takes_over_when_the_list_is_over(host: Hosts, web: ListServer) -> None:
+def test_another_issuer_takes_over_when_the_list_is_over(host: Hosts, web: PageServer) -> None:
     web.pages["/crl"] = a_list(5, BAD, days=1)
     made = host(f'crl_urls = ["{web.url("/crl")}"]')
     made.until(lambda: made.changes)
@@ -224,7 +224,7 @@ def test_another_issuer_takes_over_when_the_list_is_over(host: Hosts, web: ListS
     assert is_good(made.files.store, BAD)
 
 
-def test_s092_the_signer_is_in_no_chain(host: Hosts, web: ListServer, tmp_path: Path) -> None:
+def test_s092_the_signer_is_in_no_chain(host: Hosts, web: PageServer, tmp_path: Path) -> None:
     signer = MAKER.root("STI-PA CRL")
     (tmp_path / "signer.pem").write_bytes(pem(signer.certificate))
     web.pages["/crl"] = a_list(1, BAD, signer=signer)
@@ -233,7 +233,7 @@ def test_s092_the_signer_is_in_no_chain(host: Hosts, web: ListServer, tmp_path: 
     assert not is_good(made.files.store, BAD)
 
 
-def test_a_list_that_nobody_thought_of(host: Hosts, web: ListServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_nobody_thought_of(host: Hosts, web: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """It costs neither the other lists nor the thread, and is not asked for again at once."""
     parse = RevocationList.parse
 
@@ -251,7 +251,7 @@ def test_a_list_that_nobody_thought_of(host: Hosts, web: ListServer, monkeypatch
     assert not is_good(made.files.store, BAD)
 
 
-def test_asked_before_it_is_over_and_not_too_often(host: Hosts, web: ListServer) -> None:
+def test_asked_before_it_is_over_and_not_too_often(host: Hosts, web: PageServer) -> None:
     web.pages["/crl"] = a_list(1, days=2 / 24)
     made = host(f'crl_urls = ["{web.url("/crl")}"]')
     made.until(lambda: made.changes)
@@ -268,7 +268,7 @@ def test_asked_before_it_is_over_and_not_too_often(host: Hosts, web: ListServer)
     assert (len(times), FLOOR) == (10, 600)
 
 
-def test_failures_are_tried_again_ever_more_slowly(host: Hosts, web: ListServer) -> None:
+def test_failures_are_tried_again_ever_more_slowly(host: Hosts, web: PageServer) -> None:
     made = host(f'crl_urls = ["{web.url("/crl")}"]')
     times = []
     for minute in range(200):
@@ -282,7 +282,7 @@ def test_failures_are_tried_again_ever_more_slowly(host: Hosts, web: ListServer)
 
 
 @pytest.mark.parametrize(("policy", "later"), [("soft", "passed"), ("hard", "crl-unavailable")])
-def test_v21_the_server_is_down(policy: str, later: str, host: Hosts, web: ListServer, tmp_path: Path) -> None:
+def test_v21_the_server_is_down(policy: str, later: str, host: Hosts, web: PageServer, tmp_path: Path) -> None:
     """Soft passes by the last good list; hard refuses when that is over, until there is a new one. Both say so."""
     (tmp_path / "lab.pem").write_bytes(pem(LAB.root.certificate))
     page = a_list(1, signer=LAB.root, days=0.25)
@@ -330,7 +330,7 @@ def naming(url: str, parent: Any = ROOT, **how: Any) -> Any:
 LOOPBACK = 'fetch = true\nallowed_networks = ["127.0.0.0/8"]\ntolerate = ["x5u-port"]'
 
 
-def test_the_list_that_a_certificate_names(host: Hosts, web: ListServer) -> None:
+def test_the_list_that_a_certificate_names(host: Hosts, web: PageServer) -> None:
     """Over plain http, signed by an issuer of its chain; after a restart it is there, and still kept current."""
     issuing = make(ROOT, "issuing", ca=True, usage="key_cert_sign crl_sign")
     leaf = naming(web.url("/point", NAME), issuing)
@@ -361,7 +361,7 @@ def test_the_list_that_a_certificate_names(host: Hosts, web: ListServer) -> None
     again.renewal.close()
 
 
-def test_the_folder_of_certificates(host: Hosts, web: ListServer, tmp_path: Path) -> None:
+def test_the_folder_of_certificates(host: Hosts, web: PageServer, tmp_path: Path) -> None:
     """What lies in it is in use, and nobody is asked for it: looked at every minute."""
     folder = tmp_path / "certificates"
     folder.mkdir()
@@ -395,7 +395,7 @@ def test_the_folder_of_certificates(host: Hosts, web: ListServer, tmp_path: Path
     ],
 )
 def test_what_is_not_asked_for(
-    certificates: str, path: str, leaf: Callable[[str], Any], host: Hosts, web: ListServer
+    certificates: str, path: str, leaf: Callable[[str], Any], host: Hosts, web: PageServer
 ) -> None:
     """A stranger's certificate names nothing that we fetch, nor does any what an x5u might not."""
     made = host("", certificates)
@@ -406,7 +406,7 @@ def test_what_is_not_asked_for(
     assert (web.asked, made.said) == ({}, [])
 
 
-def test_no_private_address(host: Hosts, web: ListServer) -> None:
+def test_no_private_address(host: Hosts, web: PageServer) -> None:
     made = host("", 'fetch = true\ntolerate = ["x5u-port"]')
     url = web.url("/private", NAME)
     made.renewal.note(pem(naming(url).certificate))
@@ -417,7 +417,7 @@ def test_no_private_address(host: Hosts, web: ListServer) -> None:
     assert web.asked == {}
 
 
-def test_how_many_urls_certificates_may_name(host: Hosts, web: ListServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_many_urls_certificates_may_name(host: Hosts, web: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscriptions, "MAX_POINTS", 3)
     made = host("", LOOPBACK)
     for at in range(6):
@@ -428,7 +428,7 @@ def test_how_many_urls_certificates_may_name(host: Hosts, web: ListServer, monke
     assert made.said[0].startswith("certificates name more than 3 URLs of CRLs: http://crl.example.org:")
 
 
-def test_a_list_is_forgotten_when_nobody_names_it(host: Hosts, web: ListServer) -> None:
+def test_a_list_is_forgotten_when_nobody_names_it(host: Hosts, web: PageServer) -> None:
     """A URL that the configuration named is, at the next start without it."""
     web.pages["/crl"] = a_list(1, BAD)
     made = host(f'crl_urls = ["{web.url("/crl")}"]')
@@ -620,7 +620,7 @@ def test_s091_a_list_ends_while_it_is_in_force(host: Hosts, sti_pa: Path) -> Non
 def test_s091_the_list_is_fetched(host: Hosts, sti_pa: Path) -> None:
     """For the very first start as well; a restart without the network has it on disk."""
     other = MAKER.root("Other")
-    with list_server(sti_pa) as web:
+    with page_server(sti_pa) as web:
         web.pages["/list"] = list_of(5, ROOT)
         url = web.url("/list")
         made = host(f'trust_list_url = "{url}"\ntrust_list_root = "sti-pa.pem"', 'fetch = true\nweb_ca = "web.pem"')
@@ -644,7 +644,7 @@ def test_s091_the_list_is_fetched(host: Hosts, sti_pa: Path) -> None:
 def test_s091_a_start_without_a_good_list(kept: bytes, host: Hosts, sti_pa: Path) -> None:
     (sti_pa / "cache").mkdir()
     (sti_pa / "cache" / "trust-list.jwt").write_bytes(kept)
-    with list_server(sti_pa) as web:
+    with page_server(sti_pa) as web:
         web.pages["/list"] = list_of(5, ROOT)
         urls = f'trust_list_url = "{web.url("/list")}"\ntrust_list_root = "sti-pa.pem"'
         made = host(urls, 'fetch = true\nweb_ca = "web.pem"')
@@ -654,7 +654,7 @@ def test_s091_a_start_without_a_good_list(kept: bytes, host: Hosts, sti_pa: Path
 
 
 def test_s091_no_list_at_the_very_first_start(host: Hosts, sti_pa: Path) -> None:
-    with list_server(sti_pa) as web:
+    with page_server(sti_pa) as web:
         url = web.url("/list")
     settings = f'''[trust]
 trust_list_url = "{url}"
@@ -673,7 +673,7 @@ web_ca = "web.pem"
 
 
 def test_urls_without_fetch(sti_pa: Path) -> None:
-    with list_server(sti_pa) as web:
+    with page_server(sti_pa) as web:
         (sti_pa / "c.toml").write_text(
             f'[trust]\ncrl_urls = "{web.url("/crl")}"\ntrust_list_url = "{web.url("/list")}"\n'
             'trust_list_root = "sti-pa.pem"\n[certificates]\nweb_ca = "web.pem"\n'
@@ -690,7 +690,7 @@ def test_urls_without_fetch(sti_pa: Path) -> None:
 # --- The disk ---
 
 
-def test_a_damaged_cache_is_said_and_repaired(host: Hosts, web: ListServer) -> None:
+def test_a_damaged_cache_is_said_and_repaired(host: Hosts, web: PageServer) -> None:
     """Cut or flipped anywhere: never another list than the one that was kept."""
     web.pages["/crl"] = a_list(1, BAD)
     made = host(f'crl_urls = ["{web.url("/crl")}"]')
@@ -714,7 +714,7 @@ def test_a_damaged_cache_is_said_and_repaired(host: Hosts, web: ListServer) -> N
     again.renewal.close()
 
 
-def test_the_cache_vouches_for_nothing(host: Hosts, web: ListServer) -> None:
+def test_the_cache_vouches_for_nothing(host: Hosts, web: PageServer) -> None:
     """A list that somebody else signed revokes nothing, nor does its number keep the true one out."""
     url = web.url("/crl")
     made = host(f'crl_urls = ["{url}"]')
@@ -727,7 +727,7 @@ def test_the_cache_vouches_for_nothing(host: Hosts, web: ListServer) -> None:
     again.renewal.close()
 
 
-def test_a_disk_that_fails(host: Hosts, web: ListServer) -> None:
+def test_a_disk_that_fails(host: Hosts, web: PageServer) -> None:
     """The last good one stays, and that is said."""
     web.pages["/crl"] = a_list(1, BAD)
     made = host(f'crl_urls = ["{web.url("/crl")}"]')

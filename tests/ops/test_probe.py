@@ -24,7 +24,7 @@ STRANGER: Authority = MAKER.leaf(LAB.issuing)
 
 
 @pytest.fixture
-def bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
+def bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[web.Pages]:
     """What the server serves, by path; its name resolves to the loopback."""
     known = {HOST: [(2, 1, 6, "", (ADDRESS, 0))]}
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: known[host])
@@ -107,7 +107,7 @@ OURS = serial(LAB.leaf.certificate)
 def test_s094_what_x5u_serves(
     body: bytes | None,
     found: str | None,
-    bodies: dict[str, bytes],
+    bodies: web.Pages,
     check: Callable[..., tuple[int, list[str]]],
 ) -> None:
     if body is not None:
@@ -118,7 +118,7 @@ def test_s094_what_x5u_serves(
         assert check() == (1, [f"error:   ours: {found}; {X5U}"])
 
 
-def test_s094_successors_are_probed_too(bodies: dict[str, bytes], check: Callable[..., tuple[int, list[str]]]) -> None:
+def test_s094_successors_are_probed_too(bodies: web.Pages, check: Callable[..., tuple[int, list[str]]]) -> None:
     new = X5U.replace("shaken", "new")
     settings = f'{SETTINGS}[[credentials.ours.next]]\nkey = "new.key"\ncertificate = "new.pem"\nx5u = "{new}"\n'
     bodies["/shaken.pem"] = LAB.chain
@@ -141,13 +141,13 @@ def test_s094_successors_are_probed_too(bodies: dict[str, bytes], check: Callabl
     ],
 )
 def test_s088_the_settings_hold(
-    old: str, new: str, found: str, bodies: dict[str, bytes], check: Callable[..., tuple[int, list[str]]]
+    old: str, new: str, found: str, bodies: web.Pages, check: Callable[..., tuple[int, list[str]]]
 ) -> None:
     bodies["/shaken.pem"] = LAB.chain
     assert check(SETTINGS.replace(old, new)) == (1, [f"error:   ours: {found}; {X5U}"])
 
 
-def test_without_the_option_nobody_asks(bodies: dict[str, bytes], check: Callable[..., tuple[int, list[str]]]) -> None:
+def test_without_the_option_nobody_asks(bodies: web.Pages, check: Callable[..., tuple[int, list[str]]]) -> None:
     assert check(SETTINGS, "--rules", "/dev/null") == (0, [])
     assert bodies == {}
 

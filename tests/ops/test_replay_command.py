@@ -14,6 +14,7 @@ from scapy.packet import Raw
 from support.calls import CARRIER, LAB, NOW, SBC, arriving, claims, identity, invite, leaving, response
 from support.captures import enhanced, interface, section
 from support.processes import heeding_signals
+from support.waiting import eventually
 
 from sbc_filter.io.capture import Frame
 from sbc_filter.io.capturewriter import CaptureWriter
@@ -205,10 +206,7 @@ def test_an_interrupted_replay_leaves_nothing(number: signal.Signals, tmp_path: 
     with pipe.open("wb") as feed:
         feed.write(calls.read_bytes())
         feed.flush()
-        end = time.monotonic() + 10
-        while not list(tmp_path.glob(".out.pcap.*.part")):
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        assert eventually(lambda: list(tmp_path.glob(".out.pcap.*.part")), 10)
         time.sleep(0.1)
         process.send_signal(number)
         _, err = process.communicate(timeout=10)

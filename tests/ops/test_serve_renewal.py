@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import requests
 from cryptography import x509
 from support.calls import ORIGID, claims, identity
 from support.chains import NOW, crl, entry, make
-from support.listserver import list_server
+from support.waiting import eventually
+from support.web import page_server
 
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.pki import pem
@@ -32,7 +32,7 @@ def test_revoked_while_it_runs(tmp_path: Path) -> None:
     )
     (tmp_path / "list.crl").write_bytes(empty)
     certificate_path(tmp_path, URL).write_bytes(pem(leaf.certificate))
-    with list_server() as web:
+    with page_server() as web:
         web.pages["/crl"] = empty
         (tmp_path / "c.toml").write_text(
             f'[trust]\nanchors = "root.pem"\ncrls = "list.crl"\ncrl_policy = "hard"\ncrl_urls = ["{web.url("/crl")}"]\n'
@@ -42,14 +42,15 @@ def test_revoked_while_it_runs(tmp_path: Path) -> None:
             command = [sys.executable, "-m", "sbc_filter", "serve", "--listen", "127.0.0.1:0", "--config"]
             process = subprocess.Popen([*command, str(tmp_path / "c.toml")], stdin=subprocess.DEVNULL, stderr=log)
         try:
-            where = until(lambda: (tmp_path / "log").read_text().split()[1:2])[0]
+            assert eventually(lambda: (tmp_path / "log").read_text().split()[1:2], 10)
+            where = (tmp_path / "log").read_text().split()[1]
             assert verified(where, leaf.key) is None
             (tmp_path / "new").write_bytes(revoked)
             (tmp_path / "new").rename(tmp_path / "list.crl")
-            until(lambda: verified(where, leaf.key) == "revoked")
+            assert eventually(lambda: verified(where, leaf.key) == "revoked", 10)
             (tmp_path / "new").write_bytes(another)
             (tmp_path / "new").rename(tmp_path / "list.crl")
-            until(lambda: verified(where, leaf.key) is None)
+            assert eventually(lambda: verified(where, leaf.key) is None, 10)
             assert web.asked["/crl"] == 1
         finally:
             process.terminate()
@@ -70,12 +71,4 @@ def verified(where: str, key: Any) -> str | None:
     answer = requests.post(where, json={"verificationRequest": asked}, timeout=5)
     assert answer.status_code == 200
     found: str | None = answer.json()["verificationResponse"].get("reasonDesc")
-    return found
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 10
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
     return found

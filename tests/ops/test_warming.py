@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.calls import NOW, TRUST, VERIFY, arriving, claims, identity, invite
+from support.waiting import eventually
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
@@ -51,13 +52,11 @@ def run(source: Counting, urls: list[str], until: Callable[[], bool], **options:
     stop = threading.Event()
     thread = threading.Thread(target=warm, args=(urls, source, stop), kwargs=options)
     thread.start()
-    end = time.monotonic() + 5
-    while not until() and time.monotonic() < end:
-        time.sleep(0.01)
+    happened = eventually(until, 5)
     stop.set()
     thread.join(3)
     assert not thread.is_alive()
-    assert until()
+    assert happened
 
 
 def test_all_are_asked_for_in_order_a_few_at_a_time() -> None:

@@ -6,8 +6,7 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from sbc_filter.io.firewall import DEFAULT_MARK, Plan
 from sbc_filter.io.iptables import Iptables
 from sbc_filter.io.nfqueue import Core, QueueShell, Source
 from sbc_filter.ops.lab import Lab
+from support.waiting import eventually as eventually
 
 ADDRESSES = {
     "carrier": {4: "192.0.2.7", 6: "2001:db8:1::7"},
@@ -146,13 +146,3 @@ def running(lab: Lab, engine: Core, source: Source, **options: Any) -> Iterator[
         thread.join(10)
         emitter.close()
         assert not thread.is_alive()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 2.0) -> bool:
-    """True as soon as `condition` is, false when it is not in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True

@@ -1,8 +1,9 @@
-"""Web certificates that are their own authority, and a small HTTPS server, for tests on the loopback interface."""
+"""A web server on the loopback interface whose pages change while it runs, and its own authority for certificates."""
 
 import contextlib
 import ssl
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sbc_filter.ops.pki import key_pem, pem
 
+Pages = dict[str, bytes | int]
+
 
 def certificate(folder: Path) -> tuple[Path, Path]:
     """The PEM files of a new certificate for 127.0.0.1 and its key."""
@@ -26,34 +29,65 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    bodies: dict[str, bytes]
+    server: "PageServer"
 
     def do_GET(self) -> None:
-        body = self.bodies.get(self.path)
-        self.send_response(404 if body is None else 200)
+        self.server.asked[self.path] += 1
+        page = self.server.pages.get(self.path, 404)
+        status, body = (200, page) if isinstance(page, bytes) else (page, b"")
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        if status == 302:
+            self.send_header("Location", "/elsewhere")
         self.end_headers()
-        self.wfile.write(body or b"")
+        with contextlib.suppress(OSError):  # the other side may have had enough
+            self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         pass
 
 
+class PageServer(ThreadingHTTPServer):
+    """`pages` by path: a body, or a status; `asked`: how often each was. Both may change while it runs."""
+
+    def __init__(self, address: tuple[str, int], files: tuple[Path, Path | None] | None) -> None:
+        super().__init__(address, _Handler)
+        self.pages: Pages = {}
+        self.asked: Counter[str] = Counter()
+        self._scheme = "http"
+        if files is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*files)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+            self._scheme = "https"
+
+    def url(self, path: str, host: str = "127.0.0.1") -> str:
+        return f"{self._scheme}://{host}:{self.server_port}{path}"
+
+
 @contextlib.contextmanager
-def serving(folder: Path, host: str, address: str) -> Iterator[dict[str, bytes]]:
-    """Serves what is put into the dictionary, by path, as `host` at port 8443; `web-ca.pem` is who vouches for it."""
+def page_server(
+    folder: Path | None = None, address: tuple[str, int] = ("127.0.0.1", 0), files: tuple[Path, None] | None = None
+) -> Iterator[PageServer]:
+    """Over TLS with a `folder`, where `web.pem` is then, or with a certificate and its key in `files`."""
+    with PageServer(address, certificate(folder) if folder is not None else files) as made:
+        thread = threading.Thread(target=made.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield made
+        finally:
+            made.shutdown()
+            thread.join()
+
+
+@contextlib.contextmanager
+def serving(folder: Path, host: str, address: str) -> Iterator[Pages]:
+    """The pages of a server that is `host` at port 8443; `web-ca.pem` is who vouches for it."""
     key, made = _own_authority(x509.DNSName(host))
     (folder / "web.pem").write_bytes(key_pem(key) + pem(made))
     (folder / "web-ca.pem").write_bytes(pem(made))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "web.pem")
-    bodies: dict[str, bytes] = {}
-    with ThreadingHTTPServer((address, 8443), type("Ours", (_Handler,), {"bodies": bodies})) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield bodies
-        server.shutdown()
-        thread.join()
+    with page_server(address=(address, 8443), files=(folder / "web.pem", None)) as server:
+        yield server.pages
 
 
 def _own_authority(name: x509.GeneralName) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
