@@ -51,6 +51,8 @@ def locate_v6(raw: bytes) -> tuple[int, int]:
         raise PacketError(Detail.PACKET_TRUNCATED)
     _, length, following, _, _, _ = _V6.unpack_from(raw)
     start, end = 40, 40 + length
+    if not length and following == _HOP_BY_HOP:
+        end = len(raw)  # as in jumbograms (RFC 2675 §3); hosts do not ask whether it is one
     while following != UDP:
         if following == _FRAGMENT:
             raise PacketError(Detail.PACKET_FRAGMENT)

@@ -86,7 +86,9 @@ def parse(raw: bytes) -> Packet:
         raise PacketError(Detail.PACKET_TRUNCATED)
     sport, dport, length, _ = _UDP.unpack_from(raw, start)
     if not 8 <= length <= end - start:
-        raise PacketError(Detail.PACKET_SYNTAX)
+        if length or version == 4:
+            raise PacketError(Detail.PACKET_SYNTAX)
+        length = end - start  # as in jumbograms (RFC 2675 §4); hosts take it so in any packet
     return Packet(raw, version, start, end, sport, dport, raw[start + 8 : start + length])
 
 

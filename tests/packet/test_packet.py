@@ -125,3 +125,27 @@ def test_any_number_of_extension_headers(number: int) -> None:
     assert (packet.payload, packet.sport, packet.dport) == (b"INVITE", 1, 2)
     with pytest.raises(PacketError, match="packet-truncated"):
         parse(head + options)
+
+
+@pytest.mark.parametrize("udp_length", [0, 14])
+@pytest.mark.parametrize("hop_by_hop", [False, True])
+def test_lengths_of_0_in_ipv6(udp_length: int, hop_by_hop: bool) -> None:
+    """As Linux takes them (RFC 2675): an INVITE with one of them went unread to the SBC. They are written right."""
+    udp = bytes(UDP(sport=1, dport=2, len=udp_length, chksum=0) / Raw(b"INVITE"))
+    options = bytes([17, 0, 1, 4, 0, 0, 0, 0]) if hop_by_hop else b""
+    head = IPv6(src="2001:db8::1", dst="2001:db8::2", nh=0 if hop_by_hop else 17, plen=0 if hop_by_hop else len(udp))
+    packet = parse(bytes(head) + options + udp)
+    assert packet.payload == b"INVITE"
+    assert packet.room == 0xFFFF - len(options) - 8
+    changed = packet.replace_payload(b"invite you")
+    assert parse(changed).payload == b"invite you"
+    assert int.from_bytes(changed[4:6], "big") == len(changed) - 40
+    assert _checksums_hold(changed)
+
+
+def test_lengths_of_0_elsewhere_are_none() -> None:
+    udp = bytes(UDP(sport=1, dport=2, len=0, chksum=0) / Raw(b"INVITE"))
+    with pytest.raises(PacketError, match="packet-syntax"):
+        parse(bytes(IP(src="192.0.2.1", dst="192.0.2.2", proto=17) / Raw(udp)))
+    with pytest.raises(PacketError, match="packet-truncated"):
+        parse(bytes(IPv6(src="2001:db8::1", dst="2001:db8::2", nh=17, plen=0)) + udp)
