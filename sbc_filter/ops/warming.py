@@ -15,6 +15,7 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops.config import reason
+from sbc_filter.ops.records import numbered
 from sbc_filter.stir.x5u import check_x5u
 
 _LOG = logging.getLogger(__name__)
@@ -114,7 +115,8 @@ class Learner:
     def write(self, path: Path, capture: Path) -> int:
         """Write the URLs, the most frequent first, whole or not at all; how many. `OSError`."""
         ordered = sorted(self._calls.items(), key=lambda each: (-each[1], each[0]))
-        lines = [f"# certificates of {sum(self._calls.values())} tokens in {capture.name}, the most frequent first"]
+        count = numbered(sum(self._calls.values()), "token")
+        lines = [f"# certificates of {count} in {capture.name}, the most frequent first"]
         lines += [url for url, _ in ordered]
         descriptor, name = tempfile.mkstemp(".new", dir=path.parent)
         try:

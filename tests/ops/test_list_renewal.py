@@ -412,7 +412,8 @@ def test_no_private_address(host: Hosts, web: ListServer) -> None:
     made.renewal.note(pem(naming(url).certificate))
     made.until(lambda: made.said)
     assert made.said == [
-        f"{url}: no good list is to be had there, the last good one stays in force: fetch-address: {NAME} is 127.0.0.1"
+        f"{url}: no good list is to be had there, the last good one stays in force: fetch-address: {NAME} is 127.0.0.1,"
+        " which is not public"
     ]
     assert web.asked == {}
 
@@ -506,7 +507,7 @@ def test_anchors_come_and_go(watched: Host) -> None:
     watched.renewal.look()
     assert is_good(watched.files.store, GOOD)
     assert watched.said == [
-        "/c.toml: trust.anchors: /anchors/root.pem: 0 certificates in PEM form; what it held before stays in force",
+        "/c.toml: trust.anchors: /anchors/root.pem: no certificate in PEM form; what it held before stays in force",
         "/c.toml: trust.anchors: there is no trust anchor left; what it held before stays in force",
     ]
     (watched.folder / "anchors").rmdir()

@@ -6,6 +6,7 @@ import pytest
 
 from sbc_filter.engine.record import Record
 from sbc_filter.ops.records import Tally, findings
+from sbc_filter.ops.totals import Totals
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,25 @@ def test_records_of_responses_are_no_invites() -> None:
     for detail in ("no-rule", "reason-removed", "no-rule"):
         tally(Record(0.0, "a", "b", "udp", detail=detail))
     assert (tally.total, sum(tally.kinds.values())) == (2, 3)
+
+
+def test_a_program_is_told_of_many_records_in_their_own_types() -> None:
+    totals = Totals()
+    kinds = [
+        ["-", "enforce", "accept", "passed-by", "no-rule", "-", 1],
+        ["v", "enforce", "reject", "stale", "-", "403", 2],
+    ]
+    totals.take(1, {"counters": {}, "kinds": kinds})
+    assert totals.fates() == [
+        {
+            "rule": "v",
+            "mode": "enforce",
+            "action": "reject",
+            "outcome": "stale",
+            "detail": None,
+            "code": 403,
+            "calls": 2,
+        },
+        {"rule": None, "mode": "enforce", "action": "accept", "outcome": "passed-by", "detail": "no-rule"}
+        | {"code": None, "calls": 1},
+    ]
