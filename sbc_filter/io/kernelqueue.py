@@ -33,7 +33,8 @@ class KernelQueue:
         except OSError:
             raise EnvironmentFault(
                 f"netfilter queue {settings.number} cannot be bound:"
-                " another program has it, or CAP_NET_ADMIN is missing"
+                " another program has it, or CAP_NET_ADMIN is missing:"
+                " end the other, choose another [queue].number, or run as root"
             ) from None
         self._channel = QueueChannel(self._library.get_fd(), settings.number)
         try:
