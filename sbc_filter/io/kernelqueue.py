@@ -26,8 +26,8 @@ class KernelQueue:
 
     def __init__(self, settings: QueueSettings, arrive: Callable[[Packet], None]) -> None:
         self._settings = settings
-        self._library = NetfilterQueue()
         try:
+            self._library = NetfilterQueue()  # binds the family, which needs the privilege as well
             with warnings.catch_warnings(action="ignore"):  # of a small receive buffer: enlarged below
                 self._library.bind(settings.number, arrive, max_len=settings.max_length)
         except OSError:
