@@ -1,12 +1,15 @@
 # make demo   installs what is missing, then shows the filter at work
 # make test   installs what is missing, then passes the tests
 # make bench  what the engine spends, as multiples of one signature
+# make soak   half an hour of calls through two workers: memory, descriptors, every packet's verdict
 # make fuzz   throws mutants and random bytes at it, and has an independent judge look at what passes
 # make deb    builds the Debian package into build/deb
 # make deb-test  tries it in fresh Debian trees, booted as well
 # make pcaps  makes the golden captures anew, and accepts what a replay of them gives
 
 BIN := .venv/bin
+# Most of the time of live tests is waiting; each file of tests stays in one process, with its own hosts.
+SIDE_BY_SIDE := -n auto --maxprocesses=4 --dist=loadfile
 .PHONY: demo test lint compiled bench deb deb-test pcaps conformance fuzz clean
 
 demo:
@@ -16,9 +19,9 @@ demo:
 test:
 	@scripts/bootstrap.sh test
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 	@$(MAKE) --no-print-directory compiled
-	PYTHONPATH=build/compiled $(BIN)/pytest -q --compiled tests/packet tests/sip tests/stir tests/rules tests/engine tests/test_goldens.py
+	PYTHONPATH=build/compiled $(BIN)/pytest -q $(SIDE_BY_SIDE) --compiled tests/packet tests/sip tests/stir tests/rules tests/engine tests/test_goldens.py
 
 lint:
 	$(BIN)/ruff check .
@@ -35,6 +38,7 @@ bench:
 	@$(MAKE) --no-print-directory compiled
 	@$(BIN)/python tests/bench/engine.py
 	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/engine.py
+	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/workers.py
 	@$(BIN)/python tests/bench/waiting.py
 	@$(BIN)/python tests/bench/flood.py
 	@$(BIN)/python tests/bench/seen.py
@@ -64,6 +68,13 @@ conformance:
 fuzz:
 	@scripts/bootstrap.sh test
 	@$(BIN)/python tests/fuzz.py $(FUZZ)
+
+# SECONDS=600 for another length
+.PHONY: soak
+soak:
+	@scripts/bootstrap.sh test
+	@$(MAKE) --no-print-directory compiled
+	@PYTHONPATH=build/compiled $(BIN)/python tests/soak.py $(or $(SECONDS),1800)
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,7 +10,7 @@ deb="dpkg-dev debhelper lintian debootstrap systemd-container"
 build="python3 python3-venv python3-dev gcc libc6-dev libnetfilter-queue-dev libnfnetlink-dev"
 run="iptables iproute2 openssl ca-certificates"
 demo="sip-tester kamailio"
-test="tshark procps util-linux kamailio-secsipid-modules softhsm2 opensc-pkcs11 nftables"
+test="tshark procps curl strace util-linux kamailio-secsipid-modules softhsm2 opensc-pkcs11 nftables"
 
 case "${1:-}" in
 demo) packages="$build $run $demo" extra="" ;;

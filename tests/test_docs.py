@@ -266,6 +266,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[tuple[str, str
     monkeypatch.setattr(Table, "__contains__", noted_contains)
     key = 'key = "k"\ncertificate = "c"\nx5u = "https://x.example/c.pem"\n'
     parse(f"[credentials.x]\n{key}[[credentials.x.next]]\n{key}", tmp_path)
+    parse('[credentials.x]\nobtain = "/usr/local/bin/key-for"\n', tmp_path)
     parse('[credentials.theirs]\nservice = "https://x.example/stir/v1/signing"\n', tmp_path)
     parse('[verifiers.theirs]\nservice = "https://x.example/stir/v1/verification"\n', tmp_path)
     load_rules({"docs": _EVERYTHING}, str, ["ours"])

@@ -172,6 +172,10 @@ class Engine:
         """From the next call on this trust store counts, also for certificates that are known already."""
         self._certificates.renew(trust)
 
+    def rekey(self, credentials: Mapping[str, Credential | RemoteCredential]) -> None:
+        """From the next call on these are signed with, in place of those of the same names."""
+        self._credentials = {**self._credentials, **credentials}
+
     def bypass(self, tokens: Mapping[str, str]) -> None:
         """From now on these tokens, by the `token_file` of rules, stand in for Identity; none: calls are signed."""
         self._tokens = tokens

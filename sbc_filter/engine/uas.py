@@ -13,7 +13,7 @@ from sbc_filter.packet.datagram import Datagram
 from sbc_filter.rules.model import Rule
 from sbc_filter.sip.address import parse_address
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.response import to_tag, top_via
+from sbc_filter.sip.response import TAG_LENGTH, to_tag, top_via
 
 
 class Uas:
@@ -54,13 +54,15 @@ class Uas:
         via = top_via(message)
         _, start, end = message.require(b"to")[0]
         tag = parse_address(buffer, start, end).parameter(b"tag")
-        key = transaction_key(message, via, flow)
+        if message.method == "ACK" and (tag is None or len(tag) != TAG_LENGTH):
+            return ACCEPT  # as most are: of calls that somebody else has answered
         ours = to_tag(self._secret, message, via)
         if message.method == "ACK":
             if tag is None or not compare_digest(tag, ours.encode()):
                 return ACCEPT
             self._counters["ack-absorbed"] += 1
             return DROP
+        key = transaction_key(message, via, flow)
         accepted = respond(message, flow, via, (200, "OK"), ours)
         if self._transactions.is_rejected(key, now):
             self._counters["cancel-answered"] += 1

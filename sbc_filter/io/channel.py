@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-_LARGEST = 1 << 18  # bytes of one message
+_LARGEST = 1 << 17  # bytes of one message; the kernel takes as much unless somebody made net.core.wmem_max smaller
 _BUFFER = 4 << 20
 
 Message = dict[str, Any]
@@ -33,9 +33,12 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, **message: Any) -> bool:
-        """Say something; false when the other side has gone, or has long stopped listening."""
+        """Say something; false when the other side has gone, or has long stopped listening, or it is too long."""
+        data = json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        if len(data) > _LARGEST:
+            return False  # it would arrive without its end
         try:
-            self._socket.send(json.dumps(message).encode())
+            self._socket.send(data)
         except OSError:
             return False
         return True
@@ -50,7 +53,7 @@ class Channel:
             except OSError:
                 data = b""
             if data:
-                yield json.loads(data)
+                yield json.loads(data.decode("utf-8", "surrogatepass"))
             else:
                 self.closed = True
 

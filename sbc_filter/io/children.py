@@ -55,9 +55,14 @@ class Child:
 
 def fork(name: str, main: Callable[[Channel], int], unwanted: Iterable[_Closable]) -> Child:
     """Start a process that runs `main`, without what is `unwanted` there: an end of somebody else's channel that stays
-    open by accident would hide that the other side has gone."""
+    open by accident would hide that the other side has gone. `OSError` when there can be no further process."""
     ours, theirs = Channel.pair()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        raise
     if pid:
         theirs.close()
         return Child(name, pid, ours)

@@ -17,8 +17,9 @@ from struct import Struct
 from sbc_filter.io.channel import Channel
 from sbc_filter.io.netlink import QueueChannel, QueueSettings
 
-# As INVITE, ACK, CANCEL and their answers write it: alike, since a call is told by it (RFC 3261 §8.1.1.4).
-_CALL_ID = re.compile(rb"[\r\n](?:call-id|i)[ \t]*:[ \t\r\n]*([^\r\n]*[^\r\n \t])", re.IGNORECASE)
+# As INVITE, ACK, CANCEL and their answers write it: alike, since a call is told by it (RFC 3261 §8.1.1.4). What white
+# space has matched it keeps (`*+`): else 64 KiB of it would be tried in all ways, for half a minute.
+_CALL_ID = re.compile(rb"[\r\n](?:call-id|i)[ \t]*+:[ \t\r\n]*+([^\r\n]*[^\r\n \t])", re.IGNORECASE)
 _PACKET, _VERDICT = 3 << 8, 3 << 8 | 1  # NFNL_SUBSYS_QUEUE with NFQNL_MSG_PACKET, NFQNL_MSG_VERDICT
 _PAYLOAD = 10  # NFQA_PAYLOAD
 _ATTRIBUTES = 20  # bytes in front of them; the first is NFQA_PACKET_HDR, which begins with the packet's number
@@ -80,7 +81,7 @@ class Dispatcher:
             finally:
                 for feed in self._feeds:
                     feed.refuse()
-                    feed.read()
+                    feed.drain()
                 self._beat()
                 self._close()
 
@@ -142,8 +143,8 @@ class _Feed:
         heirs = [next((at for at in workers if at >= each), workers[0]) if workers else each for each in range(shards)]
         self._verdicts = [(self._numbers[heir] << 16 | flags).to_bytes(4, "big") for heir in heirs]
 
-    def read(self) -> None:
-        """Hand on what waits."""
+    def read(self) -> bool:
+        """Hand on what waits; true when there may be more."""
         for _ in range(_BATCHES):
             verdicts = bytearray()
             try:
@@ -151,12 +152,18 @@ class _Feed:
                     self._hand_on(self._channel.recv(0), verdicts)
             except BlockingIOError:
                 if not verdicts:
-                    return
+                    return False
             self._channel.send(verdicts)
+        return True
 
     def refuse(self) -> None:
         """Let no further packet in: new ones pass or drop as set."""
         self._channel.configure(0, self._settings.fail_open)
+
+    def drain(self) -> None:
+        """Hand on all that waits."""
+        while self._channel.pending():
+            self.read()
 
     def close(self) -> None:
         self._channel.close()

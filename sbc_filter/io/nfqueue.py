@@ -192,6 +192,10 @@ class QueueShell:
             self._blame("engine_errors")
 
     def _expire(self) -> None:
+        deadline = self._parking.next_deadline()
+        if deadline is None or deadline > time.monotonic():
+            return
+        self._collect()  # an answer that is there counts: who was too late for it was not the source, but we
         for parked in self._parking.take_due(time.monotonic()):
             self._count["deadlines"] += 1
             self._resume(parked, Answer(None, Detail.FETCH_TIMEOUT, self._clock()))
@@ -226,6 +230,7 @@ class QueueShell:
         except Exception:
             self._blame("source_errors")
             done(Answer(None, Detail.FETCH_REFUSED, self._clock()))
+        self._collect()  # a folder has answered already: what comes behind, a copy or a CANCEL, finds it decided
 
     def _settle(self, packet: QueuedPacket, verdict: Verdict) -> None:
         packet.settle(verdict, self._emitter)

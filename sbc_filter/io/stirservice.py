@@ -56,24 +56,29 @@ class StirService:
         with self._lock:
             self._certificates.renew(trust)
 
+    def rekey(self, credential: Credential) -> None:
+        """From now on this is signed with."""
+        self._credential = credential
+
     def sign(self, body: bytes) -> bytes:
         """An Identity for the claims of a `signingRequest`; raises `ServiceError`.
 
         `iat` has to be within 60 seconds of our clock, as a Date has to be (RFC 8224 §6.1 step 3).
         """
-        if self._credential is None:
+        credential = self._credential  # one and the same for all of this
+        if credential is None:
             raise ServiceError("SVC4003")
-        request, now = read_signing_request(body, self._credential.name), self._clock()
+        request, now = read_signing_request(body, credential.name), self._clock()
         try:
             issue_time(request.iat, now)
         except SigningError:
             raise ServiceError("SVC4005", "iat", "more than 60 seconds from the time here") from None
         try:
             identity = sign_shaken(
-                self._credential, request.orig, request.dest, request.attest, request.origid, request.iat, now
+                credential, request.orig, request.dest, request.attest, request.origid, request.iat, now
             )
         except SigningError as error:
-            _LOG.warning("credential %s: nothing signed: %s", self._credential.name, error)
+            _LOG.warning("credential %s: nothing signed: %s", credential.name, error)
             raise ServiceError("POL5000") from None
         return signing_response(identity)
 

@@ -60,6 +60,10 @@ class CertificateProcess:
         source.close()
         return 0
 
+    def leave(self) -> None:
+        """In a process that asks: it is not there to answer."""
+        self._listener.close()
+
     def close(self) -> None:
         """Nobody asks any more."""
         self._listener.close()

@@ -11,6 +11,7 @@ from rich.table import Table
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.ops import config
 from sbc_filter.ops.doubts import doubts
+from sbc_filter.ops.keysettings import ObtainSettings
 from sbc_filter.ops.liststate import list_states
 from sbc_filter.ops.probe import SERVED, probe, prober
 from sbc_filter.ops.setup import Setup, read_all
@@ -57,8 +58,10 @@ def _credentials(console: Console, setup: Setup) -> None:
         console.print(f"verifier {name}: {settings.service or settings.command[0]}", markup=False)
     for name, credential in setup.credentials.items():
         current = credential.at(now)
+        place = setup.configuration.credentials[name]
+        by = f"obtained from {place.command[0]}, " if isinstance(place, ObtainSettings) else ""
         for each in credential.every():
-            console.print(f"{_role(each, current, now)} {name}: {_state(each, now)}; x5u {each.x5u}", markup=False)
+            console.print(f"{_role(each, current, now)} {name}: {by}{_state(each, now)}; x5u {each.x5u}", markup=False)
         for begin, end in credential.gaps():
             console.print(f"         warning: nothing signs as {name} from {_date(begin)} to {_date(end)} UTC")
         if (max(each.not_after for each in credential.every()) - now) / _DAY < _SOON:

@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 from sbc_filter.errors import CERTIFICATE_TOLERABLE, ConfigurationError, Problem
 from sbc_filter.io import firewalls
-from sbc_filter.ops.keysettings import CredentialSettings, read_credential
+from sbc_filter.ops.keysettings import CredentialSettings, ObtainSettings, read_credential, read_obtained
 from sbc_filter.ops.remote import RemoteSettings, read_remote
 from sbc_filter.rules.schema import Table, parse_toml
 from sbc_filter.rules.trunk import IpNetwork, Trunk, read_networks, read_trunks
@@ -114,7 +114,7 @@ class Configuration:
     queue: QueueConfiguration = field(default_factory=QueueConfiguration)
     trust: TrustSettings = field(default_factory=TrustSettings)
     certificates: CertificateSettings = field(default_factory=CertificateSettings)
-    credentials: dict[str, CredentialSettings] = field(default_factory=dict)
+    credentials: dict[str, CredentialSettings | ObtainSettings] = field(default_factory=dict)
     trunks: tuple[Trunk, ...] = ()
     records: Path | None = None  # None: the journal, by way of standard output
     remote: dict[str, RemoteSettings] = field(default_factory=dict)  # credentials with which others sign
@@ -342,13 +342,17 @@ def _certificates(table: Table, folder: Path) -> CertificateSettings:
     return settings
 
 
-def _credentials(table: Table, folder: Path) -> tuple[dict[str, CredentialSettings], dict[str, RemoteSettings]]:
+def _credentials(
+    table: Table, folder: Path
+) -> tuple[dict[str, CredentialSettings | ObtainSettings], dict[str, RemoteSettings]]:
     """Those with a key of ours, and those with which others sign."""
-    own: dict[str, CredentialSettings] = {}
+    own: dict[str, CredentialSettings | ObtainSettings] = {}
     remote: dict[str, RemoteSettings] = {}
     for name in table:
         entry = table.table(name)
-        if {"command", "service"}.isdisjoint(entry):
+        if "obtain" in list(entry):
+            own[name] = read_obtained(entry)
+        elif {"command", "service"}.isdisjoint(entry):
             own[name] = read_credential(entry, folder)
         else:
             remote[name] = read_remote(entry, folder)

@@ -39,7 +39,7 @@ class ControlServer:
         self._path = path
         self._asked = asked
         self._selector = selector
-        self._clients: set[socket.socket] = set()
+        self._clients: dict[socket.socket, None] = {}  # in the order in which they came
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -71,17 +71,16 @@ class ControlServer:
         with contextlib.suppress(OSError):
             client, _ = self._listener.accept()
             if len(self._clients) >= _CLIENTS:
-                client.close()
-                return
+                self._give_up(next(iter(self._clients)))  # who connects and says nothing shuts nobody out
             client.setblocking(False)
-            self._clients.add(client)
+            self._clients[client] = None
             self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
 
     def _read(self, client: socket.socket) -> None:
         self._selector.unregister(client)
         try:
             question = json.loads(client.recv(_LONGEST))["ask"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             self._close(client)
             return
         self._asked(str(question), lambda answer: self._reply(client, answer))
@@ -92,8 +91,13 @@ class ControlServer:
             client.sendall(json.dumps(answer).encode() + b"\n")
         self._close(client)
 
+    def _give_up(self, client: socket.socket) -> None:
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(client)
+        self._close(client)
+
     def _close(self, client: socket.socket) -> None:
-        self._clients.discard(client)
+        self._clients.pop(client, None)
         client.close()
 
 
@@ -120,7 +124,10 @@ def _make_way(path: Path) -> None:
     """Remove a socket that nobody listens at; `OSError` when somebody does."""
     if not path.exists():
         return
+    if not path.is_socket():
+        raise FileExistsError(0, "there is something else", str(path))
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:

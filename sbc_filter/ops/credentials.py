@@ -4,7 +4,8 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,8 @@ from sbc_filter.errors import CertificateError, Detail, Problem
 from sbc_filter.io.pkcs11 import TokenError, TokenKey
 from sbc_filter.ops.certificates import blamed, read_file
 from sbc_filter.ops.config import Configuration, reason
-from sbc_filter.ops.keysettings import CredentialSettings, OnToken, Place
+from sbc_filter.ops.keysettings import CredentialSettings, ObtainSettings, OnToken, Place
+from sbc_filter.ops.obtaining import Answer, ask
 from sbc_filter.stir.credentials import Credential, load_key, make_credential
 from sbc_filter.stir.signer import Signer
 from sbc_filter.stir.trust import TrustStore
@@ -27,7 +29,10 @@ _DIRECTORY = "CREDENTIALS_DIRECTORY"  # systemd.exec(5)
 class _Read(NamedTuple):
     credential: Credential
     chain: bytes  # in PEM
-    where: str  # its table in the configuration
+    where: str  # its table in the configuration, or in the answer of a program
+
+
+_Problem = Callable[[str, str], None]  # where, and the sentence
 
 
 def read_credentials(
@@ -38,21 +43,18 @@ def read_credentials(
     def problem(where: str, sentence: str) -> None:
         problems.append(Problem(configuration.file, where, sentence))
 
-    for name, settings in configuration.credentials.items():
-        where = f"credentials.{name}"
-        if blamed(known, where):
-            continue
-        tables = {where: settings} | {f"{where}.next[{at}]": each for at, each in enumerate(settings.successors, 1)}
-        read: list[_Read] = []
-        for table, each in tables.items():
-            try:
-                read.append(_read(name, each, table))
-            except (ValueError, TokenError) as error:
-                problem(table, str(error))
-            else:
-                for key, sentence in _exposed(each):
-                    problem(f"{table}.{key}", sentence)
-        if len(read) < len(tables):
+    wanted = {
+        name: settings
+        for name, settings in configuration.credentials.items()
+        if not blamed(known, f"credentials.{name}")
+    }
+    answers = ask({name: each for name, each in wanted.items() if isinstance(each, ObtainSettings)})
+    for name, settings in wanted.items():
+        if isinstance(settings, ObtainSettings):
+            read = _read_answer(name, answers[name], problem)
+        else:
+            read = _read_files(name, settings, problem)
+        if not read:
             continue
         for key, sentence in _contradictions(read):
             problem(key, sentence)
@@ -61,6 +63,39 @@ def read_credentials(
             for key, sentence in _doubts(credential, read, trust, time.time()):
                 problem(f"{key}.certificate", sentence)
         yield name, credential
+
+
+def _read_answer(name: str, answer: Answer | ValueError, problem: _Problem) -> list[_Read]:
+    """What a program answered; nothing when there is a problem."""
+    where = f"credentials.{name}.obtain"
+    if isinstance(answer, ValueError):
+        problem(where, str(answer))
+        return []
+    read = []
+    for each in answer.entries:
+        try:
+            made = make_credential(name, load_key(each.key), each.certificate, each.x5u, begins=each.begins)
+        except ValueError as error:
+            problem(where + each.where, str(error))
+        else:
+            read.append(_Read(replace(made, refresh=answer.refresh), each.certificate, where + each.where))
+    return read if len(read) == len(answer.entries) else []
+
+
+def _read_files(name: str, settings: CredentialSettings, problem: _Problem) -> list[_Read]:
+    """What is in files and on tokens; nothing when one of them cannot be read."""
+    where = f"credentials.{name}"
+    tables = {where: settings} | {f"{where}.next[{at}]": each for at, each in enumerate(settings.successors, 1)}
+    read = []
+    for table, each in tables.items():
+        try:
+            read.append(_read(name, each, table))
+        except (ValueError, TokenError) as error:
+            problem(table, str(error))
+        else:
+            for key, sentence in _exposed(each):
+                problem(f"{table}.{key}", sentence)
+    return read if len(read) == len(tables) else []
 
 
 def _read(name: str, settings: CredentialSettings, where: str) -> _Read:

@@ -11,6 +11,7 @@ from sbc_filter.io.children import GAVE_UP, Child, fork
 from sbc_filter.io.mailbox import Mailbox
 
 STUCK = 5.0  # seconds without a sign of life: then the loop of a process is stuck, and it is ended
+START = 20.0  # seconds until it is ready: it may have to open a token
 _SHORT = 10.0  # seconds: who lived no longer is started later each time
 _FIRST, _LAST = 0.05, 5.0  # seconds between an end and the next start
 _TURN = 0.25  # seconds between two looks at clocks
@@ -90,18 +91,24 @@ class Family:
         if role not in self._roles:
             self._roles.append(role)
         others = [each.child for each in self._roles if each.child is not None]
-        child = fork(role.name, role.main, [*others, *self.private])
+        try:
+            child = fork(role.name, role.main, [*others, *self.private, self.selector])
+        except OSError as error:
+            role.due = time.monotonic() + _LAST
+            self._say(f"{role.name} cannot be started: {error.strerror}: tried again in {_LAST:g} s")
+            return
         role.started(child)
         self.selector.register(child.channel, selectors.EVENT_READ, lambda: self._hear(role, child))
         self.selector.register(child, selectors.EVENT_READ, lambda: self._bury(role, child))
 
     def turn(self) -> None:
         """Wait a moment at most for what others say, and look after them."""
-        for key, _ in self.selector.select(_TURN):
+        ready = self.selector.select(_TURN)
+        now = time.monotonic()  # before anything is done, for that may take its time, and nobody is heard meanwhile
+        for key, _ in ready:
             key.data()
-        now = time.monotonic()
         for role in self._roles:
-            if role.child is not None and now - role.beat > STUCK:
+            if role.child is not None and now - role.beat > (STUCK if role.ready else START):
                 self._say(f"{role.name} (process {role.child.pid}) is stuck: it is ended")
                 role.beat = now
                 role.child.kill()

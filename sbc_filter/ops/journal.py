@@ -2,17 +2,24 @@
 
 import contextlib
 import os
+import select
 from pathlib import Path
+from typing import Any
 
 from sbc_filter.engine.record import Record
 
 _STANDARD_OUTPUT = 1
+LONGEST = select.PIPE_BUF  # bytes of a line
+_DESTINATIONS = 8  # in a record that has to be shortened
+_TEXT = 1024  # characters of a text in it, if it has to be shortened
 
 
 class Journal:
     """A sink that writes each record as one line of JSON, at once; `OSError` for each that is lost.
 
-    Nothing is buffered, so that what was lost is lost, and not half of it is written later.
+    Nothing is buffered, so that what was lost is lost, and not half of it is written later. No line is longer than
+    `LONGEST`: several processes may write to one pipe, and the kernel mixes what is longer; nor does a flood of
+    Call-IDs of 64 KiB, six bytes of JSON for one of theirs, fill the disk.
     """
 
     def __init__(self, where: Path | None) -> None:
@@ -23,6 +30,8 @@ class Journal:
     def __call__(self, record: Record) -> None:
         """Write one record."""
         line = f"{record.to_json()}\n".encode()
+        if len(line) >= LONGEST:
+            line = f"{shortened(record).to_json()}\n".encode()
         if self._torn:
             line = b"\n" + line
         written = os.write(self._descriptor, line)
@@ -52,3 +61,21 @@ class Journal:
         if self._where is None:
             return _STANDARD_OUTPUT
         return os.open(self._where, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+
+def shortened(record: Record) -> Record:
+    """The record with its long texts cut, each with an ellipsis for the rest, so that it fits into a line."""
+    size = _TEXT
+    while True:
+        fields: dict[str, Any] = {
+            name: _cut(value, size) for name, value in record._asdict().items() if isinstance(value, str)
+        }
+        fields["dest"] = tuple(_cut(each, size) for each in record.dest[:_DESTINATIONS])
+        found = record._replace(**fields)
+        if len(found.to_json()) + 2 <= LONGEST:  # a line feed behind it, and perhaps one before it
+            return found
+        size //= 2
+
+
+def _cut(text: str, size: int) -> str:
+    return text if len(text) <= size else text[:size] + "…"

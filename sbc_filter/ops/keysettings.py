@@ -46,6 +46,24 @@ class CredentialSettings:
     successors: tuple["CredentialSettings", ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ObtainSettings:
+    """`[credentials.NAME].obtain`: the program that answers with key, certificate and URL."""
+
+    command: tuple[str, ...]
+
+
+def read_obtained(table: Table) -> ObtainSettings:
+    """One `[credentials.NAME]` that has `obtain`."""
+    command = table.texts("obtain")
+    if table.raw("obtain") in ("", [], [""]):
+        table.problem("obtain", "is empty: name a program")
+    others = [f"`{key}`" for key in table if key != "obtain"]
+    if others:
+        table.problem("obtain", f"has a program answer with everything else: leave out {', '.join(others)}")
+    return ObtainSettings(command)
+
+
 def read_credential(table: Table, folder: Path) -> CredentialSettings:
     """One `[credentials.NAME]` with a key of ours; `folder` is what relative paths are relative to."""
     return _read(table, folder)
@@ -105,11 +123,16 @@ def _moment(table: Table, key: str) -> float | None:
     value = table.raw(key)
     if value is None:
         return None
+    moment = posix_time(value)
+    if moment is None:
+        table.problem(key, "has to be a time with its zone such as 2027-01-01T00:00:00Z")
+    return moment
+
+
+def posix_time(value: object) -> float | None:
+    """POSIX seconds of a time with its zone, as an object or as RFC 3339 writes it; None for everything else."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
-        moment = None
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        table.problem(key, "has to be a time with its zone such as 2027-01-01T00:00:00Z")
         return None
-    return moment.timestamp()
+    return moment.timestamp() if isinstance(moment, datetime) and moment.tzinfo is not None else None

@@ -4,12 +4,14 @@ import ctypes
 import grp
 import os
 import pwd
+from pathlib import Path
 from struct import Struct
 
 from sbc_filter.errors import EnvironmentFault
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _KEEP_CAPABILITIES, _AMBIENT, _RAISE, _LOWER_ALL = 8, 47, 2, 4  # PR_SET_KEEPCAPS, PR_CAP_AMBIENT and what it does
+_NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS
 _VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3
 _HEADER = Struct("=Ii")
 _SETS = Struct("=6I")  # effective, permitted, inheritable: the lower halves, then the upper ones
@@ -39,6 +41,14 @@ def become(user: str) -> None:
             _control(_AMBIENT, _RAISE, capability)
     except OSError as error:
         raise EnvironmentFault(f"process.user: cannot become {user!r}: {error.strerror}; start as root") from None
+    if not os.access(__file__, os.R_OK):  # what is imported later would be missing
+        raise EnvironmentFault(f"process.user: {user!r} may not read the program: install it outside of {_closed()}")
+
+
+def _closed() -> str:
+    """The first folder on the way to this file that cannot be entered."""
+    folders = reversed(Path(__file__).parents)
+    return str(next((folder for folder in folders if not os.access(folder, os.X_OK)), Path(__file__).parent))
 
 
 def surrender() -> None:
@@ -46,6 +56,7 @@ def surrender() -> None:
     try:
         _control(_AMBIENT, _LOWER_ALL)
         _limit(())
+        _control(_NO_NEW_PRIVILEGES, 1)  # else a program that root starts has all of them again
     except OSError as error:
         raise EnvironmentFault(f"capabilities cannot be given up: {error.strerror}") from None
 

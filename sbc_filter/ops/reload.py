@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sbc_filter.errors import ConfigurationError, FilterError
+from sbc_filter.errors import ConfigurationError, EnvironmentFault, FilterError
 from sbc_filter.ops import config
 from sbc_filter.ops.config import Configuration
 from sbc_filter.ops.setup import Setup, read_all
@@ -98,7 +98,7 @@ class Reload:
         setup, problems = supervisor.files.read()
         if setup is None:
             return problems
-        problems = _what_cannot_change(supervisor.setup.configuration, setup.configuration) or self._all("prepare")
+        problems = _what_cannot_change(supervisor.setup, setup) or self._all("prepare")
         if not problems and supervisor.files.fingerprint() != before:
             problems = ["the files changed while they were read: reload again"]
         if problems:
@@ -112,8 +112,12 @@ class Reload:
                 worker.child.kill()  # who takes its place goes by the new files
         if _fetches_otherwise(old.configuration, setup.configuration):
             supervisor.source.tell(do="stop")  # likewise
+        supervisor.renew_trust()  # lists that came meanwhile: some workers had read the old ones by then
         supervisor.renew_bypass()
-        supervisor.applied(setup)
+        try:
+            supervisor.applied(setup)
+        except EnvironmentFault as error:
+            supervisor.say(f"the calls go by the new files; the firewall rules stay as they were: {error}")
         return []
 
     def _all(self, what: str) -> list[str]:
@@ -132,10 +136,13 @@ class Reload:
         return []
 
 
-def _what_cannot_change(old: Configuration, new: Configuration) -> list[str]:
+def _what_cannot_change(old: Setup, new: Setup) -> list[str]:
     """One sentence for each table that takes a restart."""
-    changed = [name for name in _FIXED if getattr(old, name) != getattr(new, name)]
-    return [f"{new.file}: [{name}] cannot change while the filter runs: restart it" for name in changed]
+    before, after = old.configuration, new.configuration
+    changed = [f"[{name}]" for name in _FIXED if getattr(before, name) != getattr(after, name)]
+    if not changed and old.plan().queues != new.plan().queues:
+        changed = ["network.sbc: the queues that it takes"]  # one, or one for each direction
+    return [f"{after.file}: {name} cannot change while the filter runs: restart it" for name in changed]
 
 
 def _fetches_otherwise(old: Configuration, new: Configuration) -> bool:

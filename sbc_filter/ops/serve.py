@@ -1,11 +1,13 @@
 """`sbc-filter serve`: this program as the signing and verification service of others (ATIS-1000082)."""
 
 import argparse
+import contextlib
 import logging
 import signal
 import ssl
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -15,6 +17,7 @@ from sbc_filter.io.stirserver import Operation, StirServer
 from sbc_filter.io.stirservice import StirService
 from sbc_filter.ops import config
 from sbc_filter.ops.config import ServeSettings
+from sbc_filter.ops.obtaining import STAYS, Schedule
 from sbc_filter.ops.remote import read_token_file
 from sbc_filter.ops.renewal import Renewal
 from sbc_filter.ops.setup import Setup, read_all
@@ -24,6 +27,7 @@ from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.service import SIGNING, VERIFICATION
 
 _LOG = logging.getLogger(__name__)
+_EVERY = 1.0  # seconds between two looks
 
 
 def serve(arguments: argparse.Namespace) -> int:
@@ -54,12 +58,45 @@ def serve(arguments: argparse.Namespace) -> int:
         if not operations:
             sentence = "there is neither a credential to sign with nor a trust anchor to verify by"
             raise ConfigurationError([Problem(setup.configuration.file, "serve", sentence)])
-        with StirServer(settings.listen, operations, token=token, context=context) as server, renewal.running():
+        with (
+            StirServer(settings.listen, operations, token=token, context=context) as server,
+            renewal.running(),
+            _obtaining(setup, credential, service.rekey),
+        ):
             _run(server, operations, tls=context is not None)
     finally:
         renewal.close()
         source.close()
     return 0
+
+
+@contextlib.contextmanager
+def _obtaining(setup: Setup, credential: Credential | None, changed: Callable[[Credential], None]) -> Iterator[None]:
+    """Have the program asked again and again that gave this, if one did, in a thread of its own."""
+    if credential is None or not credential.refresh:
+        yield
+        return
+    schedule = Schedule({credential.name: credential}, setup.read_at)
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.wait(_EVERY):
+            for name in schedule.due():
+                said = schedule.problems
+                found, problems = setup.obtain(name)
+                schedule.answered(name, found, problems)
+                if found is not None:
+                    changed(found)
+                for sentence in problems:
+                    if sentence not in said:
+                        _warn(f"{sentence}; {STAYS}")
+
+    thread = threading.Thread(target=look, name="obtaining", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
 
 
 def _warn(sentence: str) -> None:

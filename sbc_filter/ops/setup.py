@@ -1,7 +1,9 @@
 """From the operator's files to an engine: everything is read and checked before anything runs."""
 
+import logging
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sbc_filter.engine.certificates import CertificateMemory
@@ -25,6 +27,7 @@ from sbc_filter.sip.number import PROFILES
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.trust import TrustStore
 
+_LOG = logging.getLogger(__name__)
 NO_SBC = "is missing: the rules tell by the SBC's addresses which calls arrive and which leave"
 
 
@@ -39,6 +42,7 @@ class Setup:
     credentials: dict[str, Credential]
     remarks: tuple[Problem, ...] = ()  # what is wrong, but can be lived with for now
     folder: Path = Path()  # of the rules, and of the files that they name
+    read_at: float = field(default_factory=time.monotonic)  # seconds of the monotonic clock
 
     def engine(self, secret: bytes, memories: Memories | None = None) -> Engine:
         """A new engine; `secret` makes our To tags, `memories` are the same for all that share the traffic."""
@@ -62,6 +66,18 @@ class Setup:
     def trust(self) -> TrustStore:
         """Whose certificates are believed, by the last reading."""
         return self.trust_files.store
+
+    def obtain(self, name: str) -> tuple[Credential | None, list[str]]:
+        """Have a program answer anew with the credential of this name: what to sign with from now on; or None, and
+        what is wrong, one sentence each. It takes its time."""
+        only = replace(self.configuration, credentials={name: self.configuration.credentials[name]})
+        problems: list[Problem] = []
+        try:
+            found = dict(read_credentials(only, self.trust, problems, ()))
+        except Exception as error:  # it is asked again all the same
+            _LOG.exception("obtaining the credential %s", name)
+            return None, [f"{only.file}: credentials.{name}.obtain: cannot be read: {type(error).__name__}"]
+        return None if problems else found[name], [str(problem) for problem in problems]
 
     @property
     def bypasses(self) -> BypassFiles:

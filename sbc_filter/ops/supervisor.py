@@ -21,14 +21,15 @@ from sbc_filter.io.netlink import QueueSettings, queue_statistics
 from sbc_filter.ops.bypass import EVERY, State, said
 from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
 from sbc_filter.ops.control import ControlServer, Reply, default_path
-from sbc_filter.ops.family import Family, Role
+from sbc_filter.ops.family import START, Family, Role
+from sbc_filter.ops.obtaining import STAYS
 from sbc_filter.ops.reload import Files, Reload
 from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.systemd import Notifier
 from sbc_filter.ops.totals import Totals
 from sbc_filter.ops.worker import BEAT, Worker
 
-_START, _STOP = 20.0, 8.0  # seconds for all to be ready, to have ended
+_STOP = 8.0  # seconds for all to have ended
 _FULL = 0.8  # of a queue, from which on it is said
 
 
@@ -58,10 +59,11 @@ class Supervisor:
         self._certificates = CertificateProcess(folder)
         self._feeds = setup.plan().queues
         self.workers = [Role(f"worker {at + 1}", self._work(at)) for at in range(setup.configuration.queue.workers)]
-        self.source = Role("certificates", lambda channel: self._certificates.run(self.setup, channel))
+        self.source = Role("certificates", self._serve)
         self._dispatcher = Role("dispatcher", self._dispatch)
         self._bypass = State({}, ())
         self._crowded: set[int] = set()
+        self._troubles: dict[int, list[str]] = {}  # with the credentials of programs, by worker
         self._next_look = 0.0
         self._failed: str | None = None
         self._wanted: list[Callable[[], object]] = []
@@ -106,7 +108,12 @@ class Supervisor:
 
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Go on until this holds; false when it does not in time, or when all is to end."""
-        return self.family.wait(condition, seconds, lambda: self._stop or self._failed is not None)
+
+        def given_up() -> bool:
+            self.notifier.alive()  # to wait for others is not to be stuck
+            return self._stop or self._failed is not None
+
+        return self.family.wait(condition, seconds, given_up)
 
     def renew_bypass(self) -> None:
         """See whether an outage began or ended."""
@@ -115,6 +122,11 @@ class Supervisor:
             self.tell(do="bypass", tokens=self._bypass.tokens)
         for sentence in said(before, self._bypass):
             self.say(sentence)
+
+    def renew_trust(self) -> None:
+        """The lists of the trust store may be others now: workers read them, and who is started anew has them."""
+        self.setup.trust_files.read([], [])
+        self.tell(do="renew")
 
     def state(self) -> dict[str, Any]:
         """All that there is to know, as an object for JSON."""
@@ -137,14 +149,14 @@ class Supervisor:
         self.renew_bypass()
         for role in (self.source, *self.workers):
             self.family.start(role)
-        ready = self.wait(lambda: all(role.ready for role in self.family.roles), _START)
+        ready = self.wait(lambda: all(role.ready for role in self.family.roles), START)
         if ready and len(self.workers) > 1:
             self.family.start(self._dispatcher)
-            ready = self.wait(lambda: self._dispatcher.ready, _START)
+            ready = self.wait(lambda: self._dispatcher.ready, START)
         if self._failed is not None:
             raise EnvironmentFault(self._failed)
         if not ready and not self._stop:
-            raise EnvironmentFault(f"the processes of the filter were not ready within {_START:g} s")
+            raise EnvironmentFault(f"the processes of the filter were not ready within {START:g} s")
 
     def _end(self) -> None:
         """The dispatcher first, so that nothing lies between the queues; then the workers, with what they hold."""
@@ -170,7 +182,13 @@ class Supervisor:
             case "prepared" | "committed":
                 self.reloading.answers[child.pid] = message["problems"]
             case "lists":
-                self._renew_trust()
+                self.renew_trust()
+            case "obtained":
+                known = {sentence for found in self._troubles.values() for sentence in found}
+                self._troubles[child.pid] = message["problems"]
+                for sentence in message["problems"]:
+                    if sentence not in known:  # by this worker or by another
+                        self.say(f"{sentence}; {STAYS}")
             case "reopened" if role is self.workers[0]:
                 self.say(message["sentence"])
             case "said":
@@ -178,6 +196,7 @@ class Supervisor:
 
     def _lost(self, role: Role, child: Child) -> None:
         self.totals.ended(child.pid)
+        self._troubles.pop(child.pid, None)
         if not self._stop:
             self.totals.note("worker_restarts" if role in self.workers else f"{role.name}_restarts")
         self._tell_who_is_there()
@@ -185,11 +204,6 @@ class Supervisor:
     def _tell_who_is_there(self) -> None:
         """The dispatcher has to know who takes packets."""
         self._dispatcher.tell(do="alive", workers=[at for at, worker in enumerate(self.workers) if worker.ready])
-
-    def _renew_trust(self) -> None:
-        """The lists of the trust store are others now: workers read them, and who is started anew has them."""
-        self.setup.trust_files.read([], [])
-        self.tell(do="renew")
 
     # What is looked at again and again.
 
@@ -227,13 +241,18 @@ class Supervisor:
             if each.number in found
         }
 
-    # What the others do, in their own processes.
+    # What the others do, in their own processes, each with what it needs alone.
 
     def _worker_queues(self, at: int) -> tuple[QueueSettings, ...]:
         return self._feeds if len(self.workers) == 1 else worker_queues(self._feeds, at)
 
+    def _serve(self, channel: Channel) -> int:
+        self._memories.close()
+        return self._certificates.run(self.setup, channel)
+
     def _work(self, at: int) -> Callable[[Channel], int]:
         def main(channel: Channel) -> int:
+            self._certificates.leave()
             try:
                 sources = from_process(self._certificates.path)
                 queues, tokens = self._worker_queues(at), self._bypass.tokens
@@ -247,6 +266,8 @@ class Supervisor:
         return main
 
     def _dispatch(self, channel: Channel) -> int:
+        self._certificates.leave()
+        self._memories.close()
         try:
             dispatcher = Dispatcher(self._feeds, len(self.workers), channel)
         except FilterError as error:

@@ -1,7 +1,8 @@
 """One process that filters: an engine on its queues, told what to do by the process that started it.
 
     it is told    prepare, commit, abort; renew; bypass; reopen; stop
-    it says       ready, failed; prepared, committed; reopened; beat (about once a second, between two packets)
+    it says       ready, failed; prepared, committed; obtained; reopened; beat (about once a second, between two
+                  packets)
 
 Everything is read in a thread, while packets go on; what was read takes effect between two packets.
 """
@@ -28,16 +29,19 @@ from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops.config import Configuration, reason
 from sbc_filter.ops.journal import Journal
+from sbc_filter.ops.obtaining import Schedule
 from sbc_filter.ops.records import Tally
 from sbc_filter.ops.reload import Files
 from sbc_filter.ops.remote import signers, verifiers
 from sbc_filter.ops.setup import Setup
+from sbc_filter.stir.credentials import Credential
 
 _LOG = logging.getLogger(__name__)
 BEAT = 1.0  # seconds
 _RETIRED = 6.0  # seconds for which what was replaced still answers: `hold_ms` is 4000 at most
 _SWITCH = 0.001  # seconds: how long a packet waits at most for a thread of this process that computes
 _KINDS = 500  # of fates that are told apart in one message
+_TOLD = 100  # problems that are said where all of them are too many for one
 
 Sources = Callable[[Configuration], CertificateSource]
 
@@ -70,6 +74,7 @@ class Worker:
         self._journal = open_journal(setup.configuration.records)
         self._retired: list[tuple[float, Needs]] = []
         self._next_beat = 0.0
+        self._schedule = Schedule(setup.credentials, setup.read_at)
         self._source = self._needs(setup)
         self._engine = self._made(setup)
         self._shell = QueueShell(
@@ -165,7 +170,9 @@ class Worker:
         self._shell.soon(lambda: self._engine.renew(self._setup.trust))
 
     def _say(self, what: str, problems: list[str]) -> None:
-        self._channel.send(**{"is": what, "problems": problems})
+        if not self._channel.send(**{"is": what, "problems": problems}) and len(problems) > _TOLD:
+            few = [*problems[:_TOLD], f"and {len(problems) - _TOLD} more: `sbc-filter check` says all"]
+            self._channel.send(**{"is": what, "problems": few})
 
     def _commit(self) -> None:
         """Swap the engine, its sources and the journal, or leave all of them as they are."""
@@ -186,6 +193,8 @@ class Worker:
         self._retired.append((time.monotonic() + _RETIRED, self._source))
         self._journal.close()
         self._setup, self._engine, self._source, self._journal = setup, engine, source, journal
+        self._schedule = Schedule(setup.credentials, setup.read_at)
+        self._channel.send(**{"is": "obtained", "problems": []})
         self._shell.replace(engine, source, interfaces=setup.tells_interfaces_apart)
         return self._say("committed", [])
 
@@ -197,13 +206,31 @@ class Worker:
             return
         self._next_beat = now + BEAT
         self._beat()
+        for name in self._schedule.due():
+            threading.Thread(target=self._obtain, args=(self._setup, name), daemon=True).start()
         while self._retired and self._retired[0][0] < now:
             self._retired.pop(0)[1].close()
+
+    def _obtain(self, setup: Setup, name: str) -> None:
+        """In a thread: have a program answer anew."""
+        credential, problems = setup.obtain(name)
+        self._shell.soon(lambda: self._obtained(setup, name, credential, problems))
+
+    def _obtained(self, setup: Setup, name: str, credential: Credential | None, problems: list[str]) -> None:
+        """Between two packets: sign with it from now on, or go on with what there was."""
+        if setup is not self._setup:
+            return  # everything was read anew meanwhile
+        if credential is not None:
+            setup.credentials[name] = credential
+            self._engine.rekey({name: credential})
+        self._schedule.answered(name, credential, problems)
+        self._channel.send(**{"is": "obtained", "problems": self._schedule.problems})
 
     def _beat(self) -> None:
         counters = {**self._engine.counters, **self._shell.counters}
         kinds = [[*kind, calls] for kind, calls in self._tally.kinds.most_common(_KINDS)]
-        self._channel.send(**{"is": "beat", "counters": counters, "kinds": kinds})
+        while not self._channel.send(**{"is": "beat", "counters": counters, "kinds": kinds}) and kinds:
+            kinds = kinds[: len(kinds) // 2]  # names of rules may be long; but a sign of life has to be heard
 
 
 def open_journal(where: Path | None) -> Journal:

@@ -54,12 +54,16 @@ def _parameters(buffer: bytes, start: int, end: int) -> Iterator[ViaParameter]:
     raise MessageError(Detail.HEADER_SYNTAX, "via")
 
 
+TAG_LENGTH = 24
+"""Characters of our To tags."""
+
+
 def to_tag(secret: bytes, message: SipMessage, via: Via) -> str:
     """Our To tag: an HMAC over what an INVITE, its retransmissions, its ACK and its CANCEL share (S-140).
 
     So a retransmission gets the same answer and an ACK is known to be for us, without a table.
     """
-    return hmac.digest(secret, b"\0".join(transaction(message, via)), "sha256")[:12].hex()
+    return hmac.digest(secret, b"\0".join(transaction(message, via)), "sha256")[: TAG_LENGTH // 2].hex()
 
 
 def transaction(message: SipMessage, via: Via) -> tuple[bytes, bytes, bytes, bytes]:

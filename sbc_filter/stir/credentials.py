@@ -30,6 +30,7 @@ class Credential:
     are POSIX seconds, of the certificate alone. `leaf` is that certificate in DER.
     `slow`: its key waits for a device, so that whoever must not wait asks it from elsewhere.
     `begins` (POSIX seconds) is when it is signed with if it is one of the `successors` of another.
+    `refresh`: seconds after which whoever gave it is to be asked again; 0: nobody is.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Credential:
     slow: bool = False
     begins: float = 0.0
     successors: tuple["Credential", ...] = ()
+    refresh: float = 0.0
 
     def at(self, now: float) -> "Credential":
         """The one to sign with at `now` (POSIX seconds): itself or a successor, a function of `now` alone.

@@ -1,5 +1,6 @@
 """Which worker gets a packet: all messages of a call, however they are written, have the same."""
 
+import time
 import zlib
 from collections import Counter
 
@@ -36,6 +37,17 @@ def test_calls_are_spread_evenly() -> None:
 @pytest.mark.parametrize("message", [b"", b"\nCall-ID:", b"\0" * 40, calls.invite().replace(b"Call-ID", b"X")])
 def test_what_has_no_call_id_goes_by_all_its_bytes(message: bytes) -> None:
     assert shard(message, 3) == zlib.crc32(message) % 3
+
+
+@pytest.mark.parametrize("white", [b" ", b"\t", b"\r\n", b"\r\n "])
+@pytest.mark.parametrize("around", [b"\r\nCall-ID:%s", b"\r\ni%s", b"\r\ni:%s\r\ni:%s\0", b"\r\ni:1%s2%s"])
+def test_no_packet_takes_long(white: bytes, around: bytes) -> None:
+    """All packets pass here, one behind the other: 64 KiB of white space took 22 s, and the process was ended as
+    stuck, with all that waited in its queue."""
+    message = around.replace(b"%s", white * (60_000 // len(white) // around.count(b"%s")))
+    begin = time.perf_counter()
+    shard(message, 4)
+    assert time.perf_counter() - begin < 0.25
 
 
 def test_the_queues_of_workers_are_behind_those_of_the_firewall() -> None:

@@ -20,7 +20,7 @@ import pytest
 from support.calls import VERIFY, claims, identity, invite
 from support.dns import NameServer, name_server
 from support.hostile import Authority, Server, serving
-from support.netns import LIVE, endpoint, eventually, three_hosts
+from support.netns import LIVE, NO_MOUNTS, endpoint, eventually, may_mount, three_hosts
 from support.processes import heeding_signals
 from support.runs import RUN
 
@@ -28,7 +28,7 @@ from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import Maker, pem
 
-pytestmark = LIVE
+pytestmark = [*LIVE, pytest.mark.skipif(os.geteuid() == 0 and not may_mount(), reason=NO_MOUNTS)]
 
 TOTAL, HOLD = 2.0, 4.0  # seconds: what a fetch may take, and how long these calls may wait for it
 WEB, MUTE, SELF_SIGNED, EXPIRED, RESET, ABSENT = (f"198.51.100.{number}" for number in (7, 8, 9, 10, 11, 99))

@@ -1,6 +1,8 @@
 """S-092 live: lists change while `run` filters calls, in all of its processes, and no call waits for it."""
 
 import contextlib
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -13,8 +15,9 @@ from support.calls import claims, identity, invite
 from support.chains import NOW, crl, entry, make
 from support.listserver import list_server
 from support.netns import LIVE, endpoint, eventually, three_hosts
-from support.runs import started
+from support.runs import processes, started
 
+from sbc_filter.io.lists import KeptList, KeptLists
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import pem
@@ -133,3 +136,20 @@ def test_a_list_is_fetched_and_outlives_a_restart(lab: Lab, issuer: Issuer, tmp_
         assert carrier.ten() == REVOKED
         assert eventually(lambda: "the last good one stays in force: fetch-connect" in log.read_text(), 10)
         assert carrier.ten() == REVOKED
+
+
+def test_a_list_that_comes_during_a_reload_is_not_lost(lab: Lab, issuer: Issuer, tmp_path: Path) -> None:
+    """One worker has read everything when it comes, and the other takes its time: both go by it afterwards."""
+    url = "http://127.0.0.1:1/crl"  # nobody is there
+    file = configuration(tmp_path, issuer, f'crl_urls = "{url}"', "fetch = true")
+    with started(lab, file) as (process, log), calling(lab, issuer) as carrier:
+        assert carrier.ten() == PASSED
+        slow = processes(file)["worker 1"]["pid"]
+        os.kill(slow, signal.SIGSTOP)
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        KeptLists(tmp_path / "cache").keep(KeptList(url, False, issuer.list(2, issuer.leaf)))
+        time.sleep(2.5)  # whoever watches the folder has told of it
+        os.kill(slow, signal.SIGCONT)
+        assert eventually(lambda: "reloaded; rules: verify" in log.read_text(), 10)
+        assert eventually(lambda: carrier.ten() == REVOKED, 3)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +16,17 @@ from support import calls
 from support.netns import LIVE, endpoint, eventually, three_hosts
 from support.runs import RUN, asked, started
 
+from sbc_filter.ops import privileges
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.privileges import NET_ADMIN, NET_RAW
 
 pytestmark = LIVE
 SBC = ("192.0.2.1", 5060)
+
+
+def _nobody_reads() -> bool:
+    tried = ["setpriv", "--reuid=nobody", "--clear-groups", "test", "-r", privileges.__file__]
+    return os.geteuid() == 0 and subprocess.run(tried, check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +54,7 @@ def rights(pid: int) -> tuple[int, int]:
     return int(lines["Uid"].split()[0]), int(lines["CapEff"], 16)
 
 
+@pytest.mark.skipif(not _nobody_reads(), reason="needs a folder of the project that everybody may read")
 def test_root_is_given_up(lab: Lab, folder: Path) -> None:
     """The user named keeps two capabilities, the process that speaks with strangers none; and it works."""
     (folder / "rules").mkdir()
@@ -69,6 +77,34 @@ def test_root_is_given_up(lab: Lab, folder: Path) -> None:
         assert eventually(lambda: "reloaded; rules: none" in log.read_text(), 5), log.read_text()
     assert "SBC-FILTER" not in lab.run("sbc", "iptables-save")
     assert process.returncode == 0
+
+
+def test_a_program_that_the_user_may_not_read_is_said(tmp_path: Path) -> None:
+    """As one that root has cloned into its own folder."""
+    (tmp_path / "c.toml").write_text('[process]\nuser = "nobody"\n')
+    closed = tmp_path / "closed"
+    shutil.copytree(Path(privileges.__file__).parent.parent, closed / "sbc_filter", ignore=lambda *_: ["__pycache__"])
+    closed.chmod(0o700)
+    environment = {**os.environ, "PYTHONPATH": str(closed)}
+    done = subprocess.run(
+        [*RUN, str(tmp_path / "c.toml")], capture_output=True, text=True, check=False, timeout=30, env=environment
+    )
+    assert "process.user: 'nobody' may not read the program: install it outside of /" in done.stderr
+    assert done.returncode == 3
+
+
+def test_who_surrenders_has_nothing_left_to_give(tmp_path: Path) -> None:
+    """Not to a program that it starts, though the kernel gives to root's programs all that there is; nor to one that
+    has the set-user-ID bit."""
+    program = shutil.copy("/bin/cat", tmp_path)
+    Path(program).chmod(0o4755)
+    script = (
+        "import os, subprocess; from sbc_filter.ops import privileges; privileges.surrender()\n"
+        f"for path in ('/bin/cat', {program!r}): subprocess.run([path, '/proc/self/status'], check=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+    for name in ("CapPrm", "CapEff", "CapAmb"):
+        assert [line for line in done.stdout.splitlines() if line.startswith(name)] == [f"{name}:\t{0:016x}"] * 2
 
 
 def test_a_user_that_is_not_there_is_said(tmp_path: Path) -> None:
@@ -120,6 +156,12 @@ def test_the_service_manager_is_told(lab: Lab, tmp_path: Path, monkeypatch: pyte
             assert hear("WATCHDOG=1")
             process.send_signal(signal.SIGHUP)
             assert hear("RELOADING=1\nMONOTONIC_USEC=")
+            assert hear("READY=1\nSTATUS=reloaded")
+            os.kill(children(process.pid)[1], signal.SIGSTOP)  # a worker that takes its time, at a reload
+            process.send_signal(signal.SIGHUP)
+            assert hear("RELOADING=1\n")
+            assert hear("WATCHDOG=1")
+            os.kill(children(process.pid)[1], signal.SIGCONT)
             assert hear("READY=1\nSTATUS=reloaded")
             os.kill(process.pid, signal.SIGSTOP)  # a loop that is stuck
             manager.settimeout(0.1)

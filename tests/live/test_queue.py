@@ -2,8 +2,9 @@
 
 import signal
 import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.netns import ADDRESSES, LIVE, PATHS, endpoint, eventually, running, silent, three_hosts
@@ -171,6 +172,45 @@ def test_a_held_packet_goes_on_at_its_deadline(lab: Lab, peers: tuple[socket.soc
         assert sbc.recv(70000) == filtered(invite(1, "X-Hold: 1\r\n"))
         assert 0.09 < time.monotonic() - begin < 0.5
         assert engine.resumed == [Detail.FETCH_TIMEOUT]
+
+
+def test_an_answer_in_time_counts_although_we_are_late(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
+    """The answer comes after 20 ms, the deadline after 50; but another packet takes the loop 100."""
+
+    class Busy(TinyEngine):
+        def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
+            if b"X-Busy" in raw:
+                time.sleep(0.1)
+            return super().process(raw, now, interfaces)
+
+    class Quick(TinySource):
+        def request(self, need: Need, done: Callable[[Answer], None]) -> None:
+            threading.Timer(0.02, done, [Answer(b"pem", None, time.time() + 60)]).start()
+
+    carrier, sbc = peers
+    engine = Busy(hold=0.05)
+    with running(lab, engine, Quick()) as shell:
+        carrier.sendto(invite(1, "X-Hold: 1\r\n"), SBC)
+        carrier.sendto(invite(2, "X-Busy: 1\r\n"), SBC)
+        assert receive(sbc, 2) == [filtered(invite(2, "X-Busy: 1\r\n")), filtered(invite(1, "X-Hold: 1\r\n"))]
+        assert engine.resumed == [None]
+        assert shell.counters.keys().isdisjoint({"deadlines", "late_answers"})
+
+
+def test_what_is_answered_at_once_stays_in_order(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
+    """As a folder answers: nothing that stands behind in the same batch overtakes it."""
+
+    class Folder(TinySource):
+        def request(self, need: Need, done: Callable[[Answer], None]) -> None:
+            done(Answer(b"pem", None, time.time() + 60))
+
+    carrier, sbc = peers
+    with running(lab, TinyEngine(), Folder()) as shell:
+        sent = [invite(number, "X-Hold: 1\r\n" if number % 3 == 0 else "") for number in range(300)]
+        for message in sent:
+            carrier.sendto(message, SBC)
+        assert receive(sbc, 300) == [filtered(message) for message in sent]
+        assert shell.counters["held"] == 100
 
 
 def test_what_exceeds_the_hold_limit_is_not_held(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:

@@ -91,3 +91,22 @@ def test_what_is_wrong_is_refused_and_said(lab: Lab, files: tuple[Path, list[str
         assert reload(file).stderr.startswith(f"sbc-filter: {file}: [queue] cannot change while the filter runs")
         process.send_signal(signal.SIGHUP)
         assert eventually(lambda: log.read_text().count("reload refused") == 3, 5)
+
+
+def test_addresses_that_take_another_queue_are_refused(lab: Lab, tmp_path: Path) -> None:
+    """Without addresses of the SBC one queue serves both directions, with the stricter policy; a second one would be
+    bound by nobody, and calls for it dropped."""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "r.toml").write_text('[[rule]]\nname = "go"\naction = "pass"\n')
+    file = tmp_path / "c.toml"
+    queue = '[queue]\non_overload = { inbound = "accept", outbound = "drop" }\n'
+    file.write_text(f'{queue}[network]\nports = [5060]\n[control]\nsocket = "{tmp_path}/control"\n')
+    with started(lab, file), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
+        file.write_text(file.read_text().replace("ports", 'sbc = ["192.0.2.1"]\nports'))
+        assert reload(file).stderr == (
+            f"sbc-filter: {file}: network.sbc: the queues that it takes cannot change while the filter runs:"
+            " restart it\nsbc-filter: reload refused: everything stays as it was\n"
+        )
+        for sender, receiver, to in ((carrier, sbc, ("192.0.2.1", 5060)), (sbc, carrier, CARRIER)):
+            sender.sendto(calls.invite(), to)
+            assert receiver.recv(70000) == calls.invite()

@@ -57,6 +57,22 @@ def test_each_packet_of_a_call_in_order_at_one_worker(lab: Lab, tmp_path: Path) 
     assert min(found[f"worker {at}"]["counters"]["packets"] for at in (1, 2)) > 150
 
 
+def test_what_waits_at_the_stop_is_handed_on(lab: Lab, tmp_path: Path) -> None:
+    """As many as the dispatcher had no time for: none is lost, and each has been filtered."""
+    file = configured(tmp_path, 2)
+    with started(lab, file) as (process, log), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
+        dispatcher = processes(file)["dispatcher"]["pid"]
+        os.kill(dispatcher, signal.SIGSTOP)
+        for number in range(3000):
+            carrier.sendto(calls.invite(number=number), SBC)
+        process.terminate()
+        time.sleep(0.3)
+        os.kill(dispatcher, signal.SIGCONT)
+        assert {sbc.recv(70000) for _ in range(3000)} == {calls.invite(number=number) for number in range(3000)}
+        process.wait(10)
+    assert "stopped; 3000 packets, 3000 INVITEs" in log.read_text()
+
+
 def test_what_one_worker_answers_it_absorbs(lab: Lab, tmp_path: Path) -> None:
     """The ACK of our 403 goes to the worker that sent it; each call gets one answer."""
     file = configured(tmp_path, 3)
@@ -113,3 +129,38 @@ def test_workers_end_with_the_process_that_started_them(lab: Lab, tmp_path: Path
         process.wait()
         assert eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in others), 3)
     lab.run("sbc", sys.executable, "-m", "sbc_filter", "firewall", "remove")
+
+
+def test_all_that_waits_is_handed_on_at_the_end(lab: Lab, tmp_path: Path) -> None:
+    """Also what waits at a dispatcher that has fallen behind, when all are told to stop."""
+    file = configured(tmp_path, 2)
+    with started(lab, file) as (process, log), endpoint(lab, "carrier") as carrier:
+        dispatcher = processes(file)["dispatcher"]["pid"]
+        os.kill(dispatcher, signal.SIGSTOP)
+        for number in range(3000):
+            carrier.sendto(calls.invite(number=number), ("192.0.2.1", 5090))
+            if number % 100 == 0:
+                time.sleep(0.002)
+        assert eventually(lambda: asked(file)["queues"]["50"]["waiting"] == 3000, 3)
+        process.terminate()
+        os.kill(dispatcher, signal.SIGCONT)
+        assert eventually(lambda: "stopped; " in log.read_text(), 9)
+    assert "stopped; 3000 packets, " in log.read_text()
+
+
+def test_rules_with_long_names_are_counted(lab: Lab, tmp_path: Path) -> None:
+    """So many fates of calls that one message does not hold them: the most frequent are told, and nobody is stuck."""
+    file = configured(tmp_path, 1)
+    rule = '[[rule]]\nname = "{0} {1}"\ncalled = "121555501{0:02}"\naction = "pass"\n'
+    (tmp_path / "rules" / "r.toml").write_text("".join(rule.format(number, "ж" * 2000) for number in range(60)))
+    with started(lab, file) as (_, log), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
+        for number in range(60):
+            carrier.sendto(calls.invite(called=f"121555501{number:02}", number=number), SBC)
+            assert sbc.recv(70000)
+        assert eventually(lambda: asked(file)["counters"].get("packets") == 60, 5)
+        time.sleep(2.5)
+        state = asked(file)
+    assert [each["restarts"] for each in state["processes"]] == [0, 0]
+    assert all(each["beat"] < 2 for each in state["processes"])
+    assert len(state["calls"]) > 10
+    assert "stuck" not in log.read_text()

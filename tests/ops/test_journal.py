@@ -2,7 +2,12 @@
 
 import json
 import os
+import select
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +52,51 @@ def test_a_full_disk_is_an_error_each_time() -> None:
         with pytest.raises(OSError, match="No space left on device"):
             journal(RECORD)
     journal.close()
+
+
+def test_processes_do_not_mix_their_lines_in_a_pipe() -> None:
+    """Two workers, standard output, and callers who have long Call-IDs: each line is a record of one of them."""
+    script = (
+        "import sys; from sbc_filter.engine.record import Record; from sbc_filter.ops.journal import Journal\n"
+        "journal = Journal(None)\n"
+        "for turn in range(60): journal(Record(1.0, sys.argv[1], '', 'udp', call_id='\\xff' * 60000, orig=sys.argv[1]))"
+    )
+    reading, writing = os.pipe()
+    writers = [subprocess.Popen([sys.executable, "-c", script, str(at)], stdout=writing) for at in range(3)]
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        lines = [json.loads(line) for line in pipe]
+    assert [writer.wait(5) for writer in writers] == [0, 0, 0]
+    assert Counter((each["src"], each["orig"]) for each in lines) == {(at, at): 60 for at in "012"}
+    assert {each["call_id"] for each in lines} == {"\xff" * 512 + "…"}
+
+
+@pytest.mark.parametrize("text", ["a", "\xff", "\U0001f4de", '"'])
+def test_no_line_is_longer_than_a_pipe_takes_at_once(tmp_path: Path, text: str) -> None:
+    """Whichever fields are long; what is short is as it was."""
+    path = tmp_path / "records.jsonl"
+    journal = Journal(path)
+
+    def changed(fields: dict[str, Any]) -> Record:
+        return RECORD._replace(**fields)
+
+    long = text * 6000
+    names = ("method", "call_id", "cseq", "orig", "spc", "attest", "origid", "x5u", "trunk", "rule")
+    for record in (
+        *(changed({name: long}) for name in names),
+        RECORD._replace(dest=(text * 20,) * 500),
+        changed({**dict.fromkeys(names, long), "dest": (long,) * 9}),
+    ):
+        journal(record)
+    journal.close()
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert max(map(len, lines)) <= select.PIPE_BUF
+    found = [json.loads(line) for line in lines]
+    assert [each["src"] for each in found] == [RECORD.src] * 12
+    for each, name in zip(found, names, strict=False):
+        assert each[name] == text * (len(each[name]) - 1) + "…"
+        assert len(each[name]) > 250
+    assert found[-2]["dest"] == [text * 20] * 8
 
 
 def test_half_a_line_does_not_spoil_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

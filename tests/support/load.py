@@ -45,8 +45,8 @@ credential = "ours"
 origid = "4437c7eb-8f7a-4f0e-a863-f53a0e60251a"
 """
 _MESSAGE = re.compile(rb"UDP message received \[(\d+)\] bytes :\n\n")
-_MARK = re.compile(rb";verstat=([\w-]+)")
-_IDENTITY = re.compile(rb"\r\nIdentity: ([\w-]+)\.([\w-]+)\.([\w-]+);info=<([^>]+)>;alg=ES256;ppt=shaken\r\n")
+MARK = re.compile(rb";verstat=([\w-]+)")
+IDENTITY = re.compile(rb"\r\nIdentity: ([\w-]+)\.([\w-]+)\.([\w-]+);info=<([^>]+)>;alg=ES256;ppt=shaken\r\n")
 _CALLED = re.compile(rb"\r\nTo: <sip:\+(\d+)@")
 
 _REQUEST = """  <send{again}><![CDATA[
@@ -146,6 +146,11 @@ class Load:
     def chain(self, signer: int) -> bytes:
         """What a URL of the carrier serves."""
         return pem(self.carriers[signer].certificate) + pem(self.made.issuing.certificate)
+
+    def identity(self, signer: int, caller: str, called: str, number: int) -> str:
+        """The Identity line of a call, signed now by one of the carriers."""
+        token = _token(self.carriers[signer].key, signer, caller, called, number, int(time.time()))
+        return f"Identity: {token};info=<{CARRIER_X5U.format(signer)}>;alg=ES256;ppt=shaken"
 
     def configure(self, more: str = "", *, queue: str = "", source: str = 'directory = "certificates"') -> Path:
         """The files of a filter that verifies and signs; `more` are further tables."""
@@ -294,7 +299,7 @@ class Load:
         return found
 
     def _judge_arrived(self, found: Outcome, number: int, how: set[str], heard: list[bytes]) -> None:
-        marks = {tuple(_MARK.findall(message)) for message in heard}
+        marks = {tuple(MARK.findall(message)) for message in heard}
         if () in marks:
             found.unfiltered += 1
             marks.discard(())
@@ -310,7 +315,7 @@ class Load:
 
     def _judge_left(self, found: Outcome, number: int, heard: list[bytes]) -> None:
         key = self.made.leaf.key.public_key()
-        tokens = {tuple(_IDENTITY.findall(message)) for message in heard}
+        tokens = {tuple(IDENTITY.findall(message)) for message in heard}
         if () in tokens:
             found.unfiltered += 1
             tokens.discard(())

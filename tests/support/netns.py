@@ -46,6 +46,14 @@ def _missing() -> str | None:
     return None
 
 
+NO_MOUNTS = "needs a mount namespace, which a root folder that is no mount point (chroot) does not have"
+
+
+def may_mount() -> bool:
+    """Whether there are mount namespaces here, in which `ip netns exec` gives a host files of its own."""
+    return subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
+
+
 _REASON = _missing()
 LIVE = [pytest.mark.live, pytest.mark.skipif(_REASON is not None, reason=str(_REASON))]
 

@@ -1,6 +1,9 @@
 """Programs that tests start and end."""
 
+import contextlib
 import signal
+from pathlib import Path
+from typing import NamedTuple
 
 
 def heeding_signals() -> None:
@@ -8,3 +11,41 @@ def heeding_signals() -> None:
     not reach the program."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+
+
+class Memory(NamedTuple):
+    """KiB of a process. `anonymous` counts what was inherited by a fork as well, so that it does not move when a page
+    is copied because it is written; `proportional` (PSS) shares what is shared among those who do."""
+
+    proportional: int
+    anonymous: int
+
+
+def memory(pid: int) -> Memory:
+    """What a process takes now."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    fields = dict(line.split(":", 1) for line in text.splitlines()[1:])
+    return Memory(*(int(fields[name].split()[0]) for name in ("Pss", "Anonymous")))
+
+
+def descriptors(pid: int) -> dict[int, str]:
+    """What a process has open: number, and what it leads to."""
+    found = {}
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[int(path.name)] = str(path.readlink())
+    return found
+
+
+def cpu(pid: int) -> float:
+    """Seconds that a process has spent on the processor, in all its threads that live."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def children(pid: int) -> list[tuple[int, str]]:
+    """Those of a process: number, and state (`Z`: ended, and not asked for)."""
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found.append((int(child), Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]))
+    return found

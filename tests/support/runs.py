@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ from sbc_filter.ops.lab import Lab
 from support.netns import eventually
 from support.processes import heeding_signals
 
-RUN = (sys.executable, "-m", "sbc_filter", "run", "--firewall", "--config")
+RUN = (sys.executable, "-P", "-m", "sbc_filter", "run", "--firewall", "--config")
 
 
 @contextlib.contextmanager
-def started(lab: Lab, file: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+def started(lab: Lab, file: Path, command: Sequence[str] = RUN) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
     """The process, and the file of what it says; ended with the block."""
     log = file.with_name("log")
     if "[control]" not in file.read_text():  # each has its own, whoever else runs on this machine
@@ -24,7 +24,7 @@ def started(lab: Lab, file: Path) -> Iterator[tuple["subprocess.Popen[bytes]", P
             more.write('\n[control]\nsocket = "control"\n')
     with lab.inside("sbc"), log.open("wb") as output:
         process = subprocess.Popen(
-            [*RUN, str(file)], stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=heeding_signals
+            [*command, str(file)], stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=heeding_signals
         )
     try:
         assert eventually(lambda: b"listening" in log.read_bytes(), 10)
@@ -36,7 +36,7 @@ def started(lab: Lab, file: Path) -> Iterator[tuple["subprocess.Popen[bytes]", P
 
 def asked(file: Path) -> dict[str, Any]:
     """What a running filter says of itself."""
-    command = [sys.executable, "-m", "sbc_filter", "status", "--json", "--config", str(file)]
+    command = [sys.executable, "-P", "-m", "sbc_filter", "status", "--json", "--config", str(file)]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout)
     assert isinstance(found, dict)
     return found

@@ -14,7 +14,7 @@ from pathlib import Path
 from string import Template
 
 from sbc_filter.ops.lab import Lab
-from support.netns import eventually
+from support.netns import NO_MOUNTS, eventually, may_mount
 
 GOOD = 1
 CHECK, SIGN = 5070, 5071
@@ -56,8 +56,8 @@ def missing() -> str | None:
     if shutil.which("kamailio") is None or not any(Path("/usr/lib").rglob("kamailio/modules/secsipid.so")):
         return "needs the packages kamailio and kamailio-secsipid-modules"
     # It reads a hosts file of the test's own, which is mounted where nobody else sees it.
-    if os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
-        return "needs a mount namespace, which a root folder that is no mount point (chroot) does not have"
+    if os.geteuid() == 0 and not may_mount():
+        return NO_MOUNTS
     return None
 
 

@@ -1,0 +1,166 @@
+"""`[credentials.NAME].obtain`: a program that answers with key, certificate and URL, so that no key lies in a file.
+
+What it writes may be a secret wherever it stands, so no sentence repeats any of it.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+
+from sbc_filter.errors import Detail
+from sbc_filter.io.command import Program
+from sbc_filter.io.store import FetchError
+from sbc_filter.ops.keysettings import ObtainSettings, posix_time
+from sbc_filter.stir.credentials import Credential
+
+_TIMEOUT = 10.0  # seconds
+SHORTEST, LONGEST, _USUAL = 10, 86400, 3600  # seconds for which an answer may hold, and does if it says nothing
+RETRY = 60.0  # seconds after which a program is asked again that gave no good answer
+_LEAD = 120.0  # seconds before the end of the last certificate: by then a new one has to be there
+# Of the time for which an answer holds: processes that were started together ask one after another.
+_JITTER, _STEPS = 0.1, 16
+_FAILURES = {Detail.FETCH_TIMEOUT: f" within {_TIMEOUT:g} s", Detail.FETCH_TOO_LARGE: " with at most 64 KiB"}
+STAYS = "what was obtained before stays in force"
+_PARTS = ("key", "certificate", "x5u")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key with its certificate; `where` in the answer it stands, `begins` as in `Credential`, None if not said."""
+
+    where: str
+    key: bytes = field(repr=False)
+    certificate: bytes = field(repr=False)
+    x5u: str = field(repr=False)
+    begins: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The credential of now, those that will take its place, and for how many seconds to go by that."""
+
+    entries: tuple[Entry, ...]
+    refresh: float
+
+
+def ask(programs: Mapping[str, ObtainSettings]) -> dict[str, Answer | ValueError]:
+    """What each program answers, by the name of its credential, or why that is no answer; all run at once."""
+    if not programs:
+        return {}
+    running = {name: Program(settings.command, _TIMEOUT) for name, settings in programs.items()}
+    with ThreadPoolExecutor(len(programs)) as pool:
+        try:
+            answers = pool.map(lambda name: _asked(name, programs[name].command[0], running[name]), programs)
+            return dict(zip(programs, answers, strict=True))
+        finally:
+            for program in running.values():  # a signal may have come
+                program.close()
+
+
+def _asked(name: str, path: str, program: Program) -> Answer | ValueError:
+    try:
+        return read_answer(program.run(name))
+    except FetchError as error:
+        cause = error.__cause__
+        why = str(cause.strerror if isinstance(cause, OSError) else error)
+        return ValueError(f"{path} does not answer{_FAILURES.get(error.detail, f': {why}')}")
+    except ValueError as error:
+        return ValueError(f"{path}: {error}")
+
+
+def read_answer(answer: bytes) -> Answer:
+    """Read what a program wrote; `ValueError` with one sentence."""
+    try:
+        found = json.loads(answer, object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"its answer is no JSON object (line {error.lineno}, column {error.colno})") from None
+    except KeyError:
+        raise ValueError("its answer names something twice in one object") from None
+    except (ValueError, RecursionError):  # not in UTF-8, a number of thousands of digits, nested too deeply
+        found = None
+    _check(found, "its answer", "refresh", "next")
+    refresh = found.get("refresh", _USUAL)
+    if type(refresh) not in (int, float) or not SHORTEST <= refresh <= LONGEST:
+        raise ValueError(f"`refresh` of its answer has to be a number of seconds from {SHORTEST} to {LONGEST}")
+    following = found.get("next", [])
+    if not isinstance(following, list):
+        raise ValueError("`next` of its answer has to be an array of objects")
+    entries = [_entry(found, "", "its answer")]
+    for at, each in enumerate(following, 1):
+        of = f"`next[{at}]` of its answer"
+        _check(each, of, "from")
+        entries.append(_entry(each, f".next[{at}]", of))
+    return Answer(tuple(entries), float(refresh))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise KeyError
+    return found
+
+
+def _check(found: object, of: str, *more: str) -> None:
+    """Whether it is an object with nothing in it that means nothing."""
+    if not isinstance(found, dict):
+        raise ValueError(f"{of} is no JSON object")
+    if not found.keys() <= {*_PARTS, *more}:
+        known = ", ".join(f"`{each}`" for each in (*_PARTS, *more))
+        raise ValueError(f"{of} has something else than {known}")
+
+
+def _entry(found: dict[str, Any], where: str, of: str) -> Entry:
+    for name in _PARTS:
+        if not isinstance(found.get(name), str) or not found[name]:
+            raise ValueError(f"`{name}` of {of} {'has to be a string' if name in found else 'is missing'}")
+    key, certificate, x5u = (found[name] for name in _PARTS)
+    if "ENCRYPTED" in key:
+        raise ValueError(f"`key` of {of} is encrypted: have the program decrypt it")
+    if not x5u.startswith("https://"):
+        raise ValueError(f"`x5u` of {of} is no URL that begins with https://")
+    begins = None
+    if "from" in found:
+        begins = posix_time(found["from"])
+        if begins is None:
+            raise ValueError(f"`from` of {of} has to be a time with its zone such as 2027-01-01T00:00:00Z")
+    return Entry(where, key.encode(errors="replace"), certificate.encode(errors="replace"), x5u, begins)
+
+
+class Schedule:
+    """When programs are asked again for the credentials that they gave, and what was wrong the last time.
+
+    For one thread of one process.
+    """
+
+    def __init__(self, credentials: Mapping[str, Credential], since: float) -> None:
+        """`since` (seconds of the monotonic clock) all of them were read."""
+        self._share = 1 - _JITTER * (os.getpid() % _STEPS) / _STEPS
+        self._due = {name: since + self._wait(each) for name, each in credentials.items() if each.refresh}
+        self._problems: dict[str, list[str]] = {}
+
+    @property
+    def problems(self) -> list[str]:
+        """Why what is in force is not what it should be by now."""
+        return [sentence for found in self._problems.values() for sentence in found]
+
+    def due(self) -> list[str]:
+        """The credentials to ask for now; each is named once, until it was `answered`."""
+        now = time.monotonic()
+        found = [name for name, moment in self._due.items() if moment <= now]
+        self._due.update(dict.fromkeys(found, inf))
+        return found
+
+    def answered(self, name: str, credential: Credential | None, problems: list[str]) -> None:
+        """This is in force from now on; None: what was before stays so, for it has these problems."""
+        self._due[name] = time.monotonic() + (RETRY if credential is None else self._wait(credential))
+        self._problems[name] = problems
+
+    def _wait(self, credential: Credential) -> float:
+        """Seconds: as its program said, but not for longer than a certificate lasts."""
+        left = max(each.not_after for each in credential.every()) - time.time() - _LEAD
+        return min(credential.refresh, max(left, RETRY)) * self._share

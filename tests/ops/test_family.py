@@ -1,0 +1,80 @@
+"""The loop that looks after processes: real forks, no packets."""
+
+import contextlib
+import os
+import resource
+import selectors
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from sbc_filter.io.channel import Channel
+from sbc_filter.ops import family
+from sbc_filter.ops.family import Family, Role
+
+
+def beating(channel: Channel) -> int:
+    """What a process does that is well."""
+    channel.send(**{"is": "ready"})
+    while not channel.closed and not list(channel.receive()):
+        channel.send(**{"is": "beat"})
+        time.sleep(0.02)
+    return 0
+
+
+@contextlib.contextmanager
+def one_of(role: Role, said: list[str]) -> Iterator[Family]:
+    made = Family(lambda *_: None, lambda *_: None, said.append)
+    try:
+        made.start(role)
+        assert role.child is None or made.wait(lambda: role.ready, 5)
+        yield made
+    finally:
+        made.end([role], 5)
+        made.close()
+
+
+def test_nobody_is_stuck_because_we_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one answer takes of our own time, in which nobody is heard, is not the others' silence."""
+    monkeypatch.setattr(family, "STUCK", 0.3)
+    said: list[str] = []
+    role = Role("worker", beating)
+    with one_of(role, said) as made:
+        first = role.child
+        asked, question = os.pipe()
+
+        def answer() -> None:
+            os.read(asked, 1)
+            time.sleep(0.4)
+
+        made.selector.register(asked, selectors.EVENT_READ, answer)
+        for _ in range(2):
+            os.write(question, b"?")
+            made.turn()
+        made.selector.unregister(asked)
+        os.close(asked)
+        os.close(question)
+        assert role.child is first
+    assert said == []
+
+
+def test_no_process_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory or processes are short: said, and tried again; nothing is left open by the attempt."""
+    monkeypatch.setattr(family, "_LAST", 0.3)
+    said: list[str] = []
+    role = Role("worker", beating)
+    made = Family(lambda *_: None, lambda *_: None, said.append)
+    opened = os.listdir("/proc/self/fd")
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, allowed[1]))
+    try:
+        made.start(role)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
+    assert os.listdir("/proc/self/fd") == opened
+    assert role.child is None
+    assert said == ["worker cannot be started: Too many open files: tried again in 0.3 s"]
+    assert made.wait(lambda: role.ready, 5)
+    made.end([role], 5)
+    made.close()
