@@ -28,7 +28,7 @@ def status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(state))
         return 0
-    console = Console(highlight=False, soft_wrap=not arguments.watch)  # what is watched is cut, not wrapped, by that
+    console = Console(highlight=False, soft_wrap=not arguments.watch)  # `Live` cuts off what may not wrap
     if not arguments.watch:
         console.print(_picture(state))
         return 0

@@ -192,7 +192,7 @@ class Subscriptions:
         if kind != source.fault:
             of_trust = source.url == self._settings.trust_list_url
             before = self._files.trust_list if of_trust else self._in_force(source)
-            then = "there was none before" if before is None else "the last good one stays in force"
+            then = "and none was before" if before is None else "the last good one stays in force"
             self._say(f"{source.url}: no good list is to be had there, {then}: {why}")
         source.fault = kind
 

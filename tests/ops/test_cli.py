@@ -215,9 +215,8 @@ def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest
     assert main(["pki", str(folder)]) == 0
     file = folder / "sbc-filter.toml"
     more = 'socket = "file"\nwarm = "urls.txt"\ncommand = ["./none"]\ncache = "file"\ndirectory = "certificates"'
-    file.write_text(
-        file.read_text().replace('directory = "certificates"', more).replace("fetch = false", "fetch = true")
-    )
+    text = file.read_text().replace("fetch = false", "fetch = true")
+    file.write_text(text.replace('directory = "certificates"', more))
     (folder / "file").write_text("")
     (folder / "urls.txt").write_text("https://certs.example.org/a.pem\nhttps://certs.example.org/a.pem?b\n")
     (folder / "certificates" / "index.json").write_text('{"https://certs.example.org/a.pem": "a.pem"}')

@@ -412,7 +412,7 @@ def test_no_private_address(host: Hosts, web: ListServer) -> None:
     made.renewal.note(pem(naming(url).certificate))
     made.until(lambda: made.said)
     assert made.said == [
-        f"{url}: no good list is to be had there, there was none before: fetch-address: {NAME} is 127.0.0.1,"
+        f"{url}: no good list is to be had there, and none was before: fetch-address: {NAME} is 127.0.0.1,"
         " which is not public"
     ]
     assert web.asked == {}
@@ -734,7 +734,7 @@ def test_a_disk_that_fails(host: Hosts, web: ListServer) -> None:
     made = host(f'crl_urls = ["{web.url("/crl")}"]')
     (made.folder / "cache").write_text("no folder")
     made.until(lambda: made.said)
-    assert made.said == [f"{web.url('/crl')}: no good list is to be had there, there was none before: File exists"]
+    assert made.said == [f"{web.url('/crl')}: no good list is to be had there, and none was before: File exists"]
     (made.folder / "cache").unlink()
     made.now += 60
     made.until(lambda: made.changes)
