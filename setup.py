@@ -19,7 +19,8 @@ HOT = [
         f"sbc_filter/engine/{name}.py"
         for name in (
             *("case", "certificates", "deviations", "dialects", "editing", "intake", "marking", "memory", "outcomes"),
-            *("attesting", "parties", "pipeline", "record", "seen", "services", "transactions", "uas", "verifying"),
+            *("attesting", "parties", "pipeline", "record", "seen", "services", "transactions", "treating", "uas"),
+            "verifying",
         )
     ),
 ]

@@ -339,3 +339,13 @@ class UsageFault(FilterError):
 
 class EnvironmentFault(FilterError):
     """The machine lacks something (privilege, kernel feature, program): exit code 3."""
+
+
+def reason(error: Exception) -> str:
+    """What is wrong, in the words of the operating system if it has any: without a path, which is said already."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def blamed(problems: Sequence[Problem], key: str) -> bool:
+    """Whether something is wrong with this table of the configuration already."""
+    return any(problem.key == key or problem.key.startswith(f"{key}.") for problem in problems)

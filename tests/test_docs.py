@@ -25,6 +25,7 @@ from sbc_filter.errors import (
 )
 from sbc_filter.ops import config
 from sbc_filter.ops.cli import main
+from sbc_filter.ops.settings import Configuration
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import Bypass, Rule
 from sbc_filter.rules.schema import Table
@@ -88,7 +89,7 @@ def defaults(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def parse(text: str, folder: Path) -> config.Configuration:
+def parse(text: str, folder: Path) -> Configuration:
     return config.parse("docs", text, folder)
 
 

@@ -12,19 +12,14 @@ from itertools import chain
 
 from sbc_filter.engine.arrivals import Arrivals
 from sbc_filter.engine.bypassing import bypassed
-from sbc_filter.engine.case import Case, Decision, record
+from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.certificates import CertificateMemory
-from sbc_filter.engine.complaints import Complaints
-from sbc_filter.engine.editing import continue_call, status_of
 from sbc_filter.engine.flow import Flow, Interfaces
 from sbc_filter.engine.intake import Intake
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.preserving import Preserver
-from sbc_filter.engine.reasons import Reports
-from sbc_filter.engine.record import Record
-from sbc_filter.engine.redirects import Redirects
 from sbc_filter.engine.seen import LocalSeen, Replays, Seen
-from sbc_filter.engine.services import apply, unsigned
+from sbc_filter.engine.services import apply
 from sbc_filter.engine.transactions import (
     Held,
     Progress,
@@ -33,6 +28,7 @@ from sbc_filter.engine.transactions import (
     message_key,
     transaction_key,
 )
+from sbc_filter.engine.treating import Treatments, has_room, monitored, pass_by, wrap
 from sbc_filter.engine.uas import Uas
 from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.engine.verifying import Verifier
@@ -40,7 +36,7 @@ from sbc_filter.errors import Detail, MessageError, Outcome, PacketError, Signin
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.packet import Packet, parse
 from sbc_filter.rules.facts import Facts
-from sbc_filter.rules.model import REDIRECT, SIGN, VERIFY, Insertion, Mode, Rule, TreatmentAction
+from sbc_filter.rules.model import SIGN, VERIFY, Mode, Rule
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.grammar import OURS
 from sbc_filter.sip.message import apply_edits
@@ -54,13 +50,8 @@ from sbc_filter.stir.remoteverification import VerificationRequest, believe
 from sbc_filter.stir.trust import TrustStore
 
 _INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
-_ACTIONS = {
-    TreatmentAction.REJECT: Action.REJECT,
-    TreatmentAction.REDIRECT: Action.REDIRECT,
-    TreatmentAction.DROP: Action.DROP,
-}
 # Named once: on the hot path a look at a member of an Enum costs as much as a call.
-_CONTINUE, _INLINE, _ENFORCE, _MODIFY = TreatmentAction.CONTINUE, Insertion.INLINE, Mode.ENFORCE, Action.MODIFY
+_ENFORCE = Mode.ENFORCE
 _GOES_ON = (Action.ACCEPT, Action.MODIFY)
 HELD_LIMIT = 1000  # INVITEs that may wait at one time
 _COMBINATIONS = 1000  # of deviations that are counted apart
@@ -95,13 +86,10 @@ class Engine:
         longest = max((rule.verify.max_age for rule in rules.rules if rule.action is VERIFY), default=0.0)
         self._verifier = Verifier(Replays(LocalSeen() if seen is None else seen, longest), profile)
         self._uas = Uas(secret, self._transactions, self._count)
-        self._reports = Reports() if any(rule.reports for rule in rules.rules) else None
+        self._treatments = Treatments(rules, network, self._uas, self._count)
         preserving = [rule for rule in rules.rules if rule.sign.preserve is not None]
         self._preserver = Preserver(preserving, profile, arrivals) if preserving else None
         self._tokens: Mapping[str, str] = {}
-        redirecting = any(rule.redirects and rule.mode is _ENFORCE for rule in rules.rules)
-        self._redirects = Redirects() if redirecting else None
-        self._complaints = Complaints(network) if any(rule.removes_reasons for rule in rules.rules) else None
         self._needs = 0
 
     @property
@@ -193,12 +181,7 @@ class Engine:
         self._certificates.renew(fresh.trust, fresh.tolerate)
         if self._transactions.held:  # they may name what is no longer there
             self._credentials = {**other._credentials, **self._credentials}
-        if self._reports is not None and other._reports is not None:
-            self._reports = other._reports
-        if self._redirects is not None and other._redirects is not None:
-            self._redirects = other._redirects
-        if self._complaints is not None and other._complaints is not None:
-            self._complaints.inherit(other._complaints)
+        self._treatments.inherit(other._treatments, self._count)
 
     def release(self, now: float) -> list[tuple[int, Verdict]]:
         """Give up waiting for everything: (need, verdict) of all that is held."""
@@ -212,63 +195,46 @@ class Engine:
 
     def _is_answer(self, message: bytes) -> bool:
         """Whether these bytes are a response, and anybody needs responses."""
-        return (self._reports is not None or self._complaints is not None) and message.startswith(_RESPONSE)
+        return self._treatments.need_responses and message.startswith(_RESPONSE)
 
     def _decide(
         self, message: bytes, method: bytes | None, flow: Flow, ends: bytes, now: float, packet: Packet | None
     ) -> Verdict | Need:
         """Decide about an INVITE, ACK or CANCEL, or, without `method`, about a response."""
         if method is None:
-            return self._report(message, flow, now, packet)
+            return self._treatments.respond(message, flow, now, packet)
         if method is not _INVITE:
             try:
                 return self._uas.ack_or_cancel(message, flow, now)
             except MessageError as error:
                 unreadable = self._intake.unreadable(method.decode(), message, flow, now, error)
-                return _wrap(unreadable, packet)
+                return wrap(unreadable, packet)
         key = message_key(message, ends)
         known = self._transactions.decided(key, now)
         if known is not None:
             self._count["retransmission"] += 1
             payload = apply_edits(message, known.edits) if known.edits else None
-            if not _has_room(packet, payload):
+            if not has_room(packet, payload):
                 return DROP  # the first copy, which had room, has gone on
-            return _wrap(Verdict(known.action, payload, known.emit), packet)
+            return wrap(Verdict(known.action, payload, known.emit), packet)
         if self._transactions.held and self._transactions.is_held(key):
             self._count["held-duplicate"] += 1
             return DROP
         try:
             case = self._intake.read(message, flow, now)
         except MessageError as error:
-            return _wrap(self._intake.unreadable("INVITE", message, flow, now, error), packet)
+            return wrap(self._intake.unreadable("INVITE", message, flow, now, error), packet)
         if case.in_dialog:
-            return _wrap(_pass(case, Detail.IN_DIALOG), packet)
-        if self._redirects is not None and self._redirects.is_followed(case, now):
-            verdict = _pass(case, Detail.REDIRECTED)
+            return wrap(pass_by(case, Detail.IN_DIALOG), packet)
+        if self._treatments.is_followed(case, now):
+            verdict = pass_by(case, Detail.REDIRECTED)
             edits = case.message.edits if verdict.payload is not None else ()
             self._transactions.decide(key, Remembered(verdict.action, edits), now)
-            return _wrap(verdict, packet)
+            return wrap(verdict, packet)
         direction, peer, trunk, _ = case.place
         identity = self._intake.known_as(case)
         facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, case.message, identity)
         return self._walk(Progress(key, case, packet, self._rules.matching(facts)), now)
-
-    def _report(self, message: bytes, flow: Flow, now: float, packet: Packet | None) -> Verdict:
-        """A response without what it says of our tokens, or with the Reason fields that are owed to it, if any are and
-        there is room: that is never recorded."""
-        if self._complaints is not None:
-            relieved = self._complaints.remove(message, flow, now)
-            if relieved is not None:
-                self._count["reason-removed"] += 1
-                return _wrap(relieved, packet)
-        payload = self._reports.add(message, flow, now) if self._reports is not None else None
-        if payload is None:
-            return ACCEPT
-        if not _has_room(packet, payload):
-            self._count["reason-no-room"] += 1
-            return ACCEPT
-        self._count["reason-added"] += 1
-        return _wrap(Verdict(_MODIFY, payload), packet)
 
     def _walk(self, progress: Progress, now: float) -> Verdict | Need:
         """Try the rules that match, from where `progress` stands: the first enforced one decides, those in monitor
@@ -289,9 +255,11 @@ class Engine:
             for note in decision.notes:
                 self._count[note] += 1
             if rule.mode is _ENFORCE:
-                return self._finish(progress, self._carry_out(rule, case, decision, progress.packet, now), now)
-            progress.monitored += (_monitored(rule, case, decision),)
-        return self._finish(progress, _pass(case, Detail.NO_RULE), now)
+                return self._finish(
+                    progress, self._treatments.carry_out(rule, case, decision, progress.packet, now), now
+                )
+            progress.monitored += (monitored(rule, case, decision),)
+        return self._finish(progress, pass_by(case, Detail.NO_RULE), now)
 
     def _apply(
         self, rule: Rule, progress: Progress, now: float
@@ -320,7 +288,7 @@ class Engine:
         if progress.monitored or (verdict.record is not None and verdict.record.rule is not None):
             edits = progress.case.message.edits if verdict.payload is not None else ()
             self._transactions.decide(progress.key, Remembered(verdict.action, edits, verdict.emit), now)
-        return _wrap(verdict, progress.packet)
+        return wrap(verdict, progress.packet)
 
     def _hold(self, rule: Rule, progress: Progress, wanted: str | SigningRequest | VerificationRequest) -> Need | None:
         """Hold an INVITE until the certificate, signature or finding is there; None, and a failure noted, when too many
@@ -346,60 +314,11 @@ class Engine:
         self._transactions.hold(Held(self._needs, wanted, progress, transaction))
         return Need(self._needs, _kind(wanted), wanted, deadline)
 
-    def _carry_out(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:
-        """Edit, or answer, as the treatment says."""
-        treatment = decision.treatment
-        if treatment.action is _CONTINUE:
-            if rule.insertion is _INLINE or case.emergency or decision.outcome is Outcome.ALREADY_SIGNED:
-                return self._continue(rule, case, decision, packet, now)
-            decision.treatment = treatment = REDIRECT
-        action = _ACTIONS[treatment.action]
-        if action is Action.DROP:
-            return Verdict(action, record=record(case, rule, decision, action, None))
-        answers = self._uas.refuse(rule, case, decision, now)
-        if action is Action.REDIRECT and answers and self._redirects is not None:
-            self._redirects.expect(case, now)
-        return Verdict(action, None, answers, record(case, rule, decision, action, status_of(decision)[0]))
-
-    def _continue(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:
-        message = case.message
-        marked = True
-        continue_call(rule, case, decision)
-        payload = message.changed()
-        fits = _has_room(packet, payload)
-        if not fits or (decision.identity is not None and _is_too_large(rule, packet, payload)):
-            message.undo(case.scrubbed)  # what was removed stays removed
-            if decision.identity is not None or decision.preserved or decision.bypass is not None:
-                detail = Detail.TOO_LARGE if fits else Detail.NO_ROOM
-                return self._carry_out(rule, case, unsigned(rule, case, detail), packet, now)
-            payload = message.changed()
-            marked = False
-        if self._reports is not None and rule.action is VERIFY:
-            self._reports.owe(rule, case, decision, now)
-        if self._complaints is not None and decision.identity is not None and rule.sign.removes_reason:
-            self._complaints.expect(decision.identity, rule.name, decision.x5u, now)
-        action = _MODIFY if payload is not None else Action.ACCEPT
-        return Verdict(action, payload, record=record(case, rule, decision, action, None, marked=marked))
-
 
 def _kind(wanted: str | SigningRequest | VerificationRequest) -> NeedKind:
     if isinstance(wanted, str):
         return NeedKind.CERTIFICATE
     return NeedKind.SIGNATURE if isinstance(wanted, SigningRequest) else NeedKind.VERIFICATION
-
-
-def _pass(case: Case, detail: Detail) -> Verdict:
-    """No rule decides: only what an untrusted peer may not claim is removed."""
-    payload = case.message.changed()
-    action = Action.ACCEPT if payload is None else Action.MODIFY
-    return Verdict(action, payload, record=record(case, None, Decision(Outcome.PASSED_BY, detail), action, None))
-
-
-def _monitored(rule: Rule, case: Case, decision: Decision) -> Record:
-    """The record of a rule that only watches: `action` and `code` are what it decided, and what did not happen."""
-    action = _ACTIONS.get(decision.treatment.action, Action.ACCEPT)
-    code = status_of(decision)[0] if action in (Action.REJECT, Action.REDIRECT) else None
-    return record(case, rule, decision, action, code)
 
 
 @lru_cache(maxsize=16384)
@@ -420,22 +339,3 @@ def _method(message: bytes) -> bytes | None:
         return None
     method: bytes = ours[1].upper()
     return _INVITE if method == _INVITE else method
-
-
-def _has_room(packet: Packet | None, payload: bytes | None) -> bool:
-    return payload is None or packet is None or len(payload) <= packet.room
-
-
-def _is_too_large(rule: Rule, packet: Packet | None, payload: bytes | None) -> bool:
-    """Whether a signed call exceeds what the rule allows a packet to have (A17)."""
-    if rule.sign.max_size is None or payload is None:
-        return False
-    return len(payload) + (packet.start + 8 if packet is not None else 0) > rule.sign.max_size
-
-
-def _wrap(verdict: Verdict, packet: Packet | None) -> Verdict:
-    """A verdict about a message made one about the packet that carried it, in which there is room for it."""
-    if packet is None or verdict.payload is None:
-        return verdict
-    payload = packet.replace_payload(verdict.payload)
-    return Verdict(verdict.action, payload, verdict.emit, verdict.record, verdict.monitored)

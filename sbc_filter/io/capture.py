@@ -23,8 +23,3 @@ class Frame(NamedTuple):
     data: bytes
     original_length: int  # bytes; more than `data` when the capture cut it
     interface_name: str = ""  # where the file has one
-
-
-def reason(error: Exception) -> str:
-    """What is wrong, in the words of the operating system if it has any."""
-    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -7,7 +7,8 @@ import struct
 from collections.abc import Iterator
 from typing import Self
 
-from sbc_filter.io.capture import MAX_DATA, SECOND, CaptureError, Frame, reason
+from sbc_filter.errors import reason
+from sbc_filter.io.capture import MAX_DATA, SECOND, CaptureError, Frame
 from sbc_filter.io.pcapng import EPB, IDB, IF_TSRESOL, SHB
 
 

@@ -4,9 +4,7 @@ import contextlib
 import json
 import logging
 import math
-import os
 import socket
-import stat
 import threading
 import time
 from collections.abc import Callable
@@ -14,16 +12,18 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from socketserver import ThreadingMixIn, UnixStreamServer
+from socketserver import UnixStreamServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from sbc_filter import __version__
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Detail, EnvironmentFault
+from sbc_filter.errors import Detail, EnvironmentFault, reason
 from sbc_filter.io.certificatesocket import PATH
 from sbc_filter.io.freshness import LONGEST
+from sbc_filter.io.localsocket import listen_at, number_of, unlink_own
 from sbc_filter.io.store import CertificateSource
+from sbc_filter.io.threads import BoundedThreads
 
 _LOG = logging.getLogger(__name__)
 CONNECTIONS = 1024  # at one time; each is a thread, most of them idle
@@ -54,7 +54,7 @@ class CertificateServer:
         self._lock = threading.Lock()
         self._callers: dict[str, list[Callable[[Answer], None]]] = {}
         self._listener = listening(where) if not isinstance(where, socket.socket) else where
-        self._ours = None if isinstance(where, socket.socket) else (Path(where), Path(where).stat().st_ino)
+        self._ours = None if isinstance(where, socket.socket) else (Path(where), number_of(Path(where)))
         self._server = _Server(self._listener, self)
 
     def serve_forever(self, glance: float = _GLANCE) -> None:
@@ -69,9 +69,8 @@ class CertificateServer:
         """Let go of the socket and end all connections; the source is whoever's who made it."""
         self._server.server_close()
         self._server.hang_up()
-        with contextlib.suppress(OSError):
-            if self._ours is not None and self._ours[0].stat().st_ino == self._ours[1]:
-                self._ours[0].unlink()  # else it is a successor's
+        if self._ours is not None:
+            unlink_own(*self._ours)
 
     def ask(self, url: str) -> tuple[Answer, int]:
         """The answer of the source, and for how many seconds it holds."""
@@ -101,67 +100,27 @@ class CertificateServer:
 
 def listening(path: Path | str) -> socket.socket:
     """A socket that listens at `path`, for this user alone; `EnvironmentFault` when somebody else does, or none can."""
-    listener = socket.socket(socket.AF_UNIX)
     try:
-        _clear(Path(path))
-        listener.bind(str(path))
-        os.chmod(path, 0o600)  # before `listen` nobody can connect
-        listener.listen(_BACKLOG)
+        return listen_at(Path(path), 0o600, _BACKLOG)
     except OSError as error:
-        listener.close()
-        raise EnvironmentFault(f"{path} cannot be listened on: {error.strerror or error}") from None
-    return listener
+        raise EnvironmentFault(f"{path} cannot be listened on: {reason(error)}") from None
 
 
-def _clear(path: Path) -> None:
-    """Remove a socket on which nobody listens any more."""
-    try:
-        if not stat.S_ISSOCK(path.stat().st_mode):
-            raise OSError(0, "there is something else")
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX) as tried:
-        tried.settimeout(1.0)
-        try:
-            tried.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            path.unlink(missing_ok=True)
-            return
-        except BlockingIOError:  # its backlog is full: it lives
-            pass
-    raise OSError(0, "another process listens there")
-
-
-class _Server(ThreadingMixIn, UnixStreamServer):
-    daemon_threads = True
-
+class _Server(BoundedThreads, UnixStreamServer):
     def __init__(self, listener: socket.socket, certificates: CertificateServer) -> None:
         self.certificates = certificates
-        self._free = threading.BoundedSemaphore(CONNECTIONS)
         self._open: set[socket.socket] = set()
-        super().__init__("", _Handler, bind_and_activate=False)
+        super().__init__(CONNECTIONS, "", _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """A thread for the connection, if one is free."""
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        try:
-            super().process_request(request, client_address)
-        except BaseException:
-            self._free.release()
-            raise
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """In its thread."""
+    def serve_connection(self, request: Any, client_address: Any) -> None:
+        """Known as long as it is open, for `hang_up`."""
         self._open.add(request)
         try:
-            super().process_request_thread(request, client_address)
+            super().serve_connection(request, client_address)
         finally:
             self._open.discard(request)
-            self._free.release()
 
     def hang_up(self) -> None:
         """End every connection: who is asked no more must not go on answering."""

@@ -1,15 +1,18 @@
-"""What a process and the one that started it tell each other: JSON objects on a pair of sockets."""
+"""The way between a process and the one that started it: messages as JSON on a pair of sockets."""
 
 import contextlib
 import json
 import socket
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import get_args
+
+from sbc_filter.io.messages import Order, Report
 
 _LARGEST = 1 << 17  # bytes of one message; the kernel takes as much unless somebody made net.core.wmem_max smaller
 _BUFFER = 4 << 20
 
-Message = dict[str, Any]
+Message = Order | Report
+_KINDS: dict[str, Callable[..., Message]] = {kind.__name__: kind for kind in get_args(Message)}
 
 
 class Channel:
@@ -32,9 +35,9 @@ class Channel:
         """The descriptor to watch for reading."""
         return self._socket.fileno()
 
-    def send(self, **message: Any) -> bool:
+    def send(self, message: Message) -> bool:
         """Say something; false when the other side has gone, or has long stopped listening, or it is too long."""
-        data = json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        data = json.dumps([type(message).__name__, *message], ensure_ascii=False).encode("utf-8", "surrogatepass")
         if len(data) > _LARGEST:
             return False  # it would arrive without its end
         try:
@@ -53,7 +56,8 @@ class Channel:
             except OSError:
                 data = b""
             if data:
-                yield json.loads(data.decode("utf-8", "surrogatepass"))
+                kind, *values = json.loads(data.decode("utf-8", "surrogatepass"))
+                yield _KINDS[kind](*values)
             else:
                 self.closed = True
 

@@ -66,7 +66,7 @@ class Dialer:
             share=share,
         )
 
-    def dial(self, host: str, port: int, deadline: float) -> socket.socket:
+    def dial(self, host: str, port: int, deadline: float) -> "DeadlineSocket":
         """A connection to `host`, its timeout what is left until `deadline` (on the monotonic clock).
 
         Raises `FetchError`: FETCH_DNS, FETCH_ADDRESS when any address of the host is not permitted,
@@ -122,25 +122,33 @@ class Dialer:
 class DeadlineSocket(socket.socket):
     """Each read may take what is left until `deadline`; a timeout alone lets bytes drip in for ever.
 
-    Writes are left alone: a request is far smaller than what the kernel takes without waiting.
+    All together give `allowance` octets: what the libraries make of a chunk of -1, or of whatever else nobody thought
+    of, is bounded by what there is to be read. Writes are left alone: a request is far smaller than what the kernel
+    takes without waiting.
     """
 
     deadline = math.inf
+    allowance = math.inf
 
     def recv_into(self, buffer: "Buffer", nbytes: int = 0, flags: int = 0) -> int:
-        """Raises `TimeoutError` beyond the deadline."""
+        """Raises `TimeoutError` beyond the deadline, `FetchError` (FETCH_TOO_LARGE) beyond the allowance."""
         _hurry(self, self.deadline)
-        return super().recv_into(buffer, nbytes, flags)
+        read = super().recv_into(buffer, nbytes, flags)
+        self.allowance = _left(self.allowance, read)
+        return read
 
 
 class _DeadlineTls(ssl.SSLSocket):
     """The same of a TLS connection, which takes over what it needs of the socket below, but not its methods."""
 
     deadline = math.inf
+    allowance = math.inf
 
     def read(self, len: int = 1024, buffer: "Buffer | None" = None) -> bytes:
         _hurry(self, self.deadline)
-        return super().read(len, buffer)
+        read = super().read(len, buffer)
+        self.allowance = _left(self.allowance, read if isinstance(read, int) else memoryview(read).nbytes)
+        return read
 
 
 def _hurry(connection: socket.socket, deadline: float) -> None:
@@ -149,6 +157,12 @@ def _hurry(connection: socket.socket, deadline: float) -> None:
         raise TimeoutError("the deadline has passed")
     if left < math.inf:
         connection.settimeout(left)
+
+
+def _left(allowance: float, read: int) -> float:
+    if read > allowance:
+        raise FetchError(Detail.FETCH_TOO_LARGE)
+    return allowance - read
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:
@@ -161,15 +175,18 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
 
 
 class PinnedAdapter(HTTPAdapter):
-    """What `requests` needs to connect through a `Dialer`; one per request, for the deadline's sake.
+    """What `requests` needs to connect through a `Dialer`; one per request, for the sake of the deadline and of the
+    octets that may come in all.
 
     Whether plain http may be spoken is for who makes the request to judge.
     """
 
-    def __init__(self, dialer: Dialer, context: ssl.SSLContext, deadline: float) -> None:
+    def __init__(self, dialer: Dialer, context: ssl.SSLContext, deadline: float, allowance: int) -> None:
         class Connection(HTTPConnection):
             def _new_conn(self) -> socket.socket:
-                return dialer.dial(self.host, self.port, deadline)
+                made = dialer.dial(self.host, self.port, deadline)
+                made.allowance = allowance
+                return made
 
         class TlsConnection(HTTPSConnection):
             def _new_conn(self) -> socket.socket:
@@ -178,7 +195,7 @@ class PinnedAdapter(HTTPAdapter):
             def connect(self) -> None:
                 super().connect()
                 assert isinstance(self.sock, _DeadlineTls), "the context makes nothing else"
-                self.sock.deadline = deadline
+                self.sock.deadline, self.sock.allowance = deadline, allowance
 
         class Pool(HTTPConnectionPool):
             ConnectionCls = Connection

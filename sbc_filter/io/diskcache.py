@@ -5,13 +5,13 @@ import json
 import logging
 import math
 import os
-import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 from sbc_filter.errors import EnvironmentFault
+from sbc_filter.io.files import replace_file
 from sbc_filter.io.freshness import LONGEST
 from sbc_filter.io.store import MAX_PEM
 
@@ -75,17 +75,8 @@ class DiskCache:
             before = _size(path)
             if before is None and not self._has_room(len(content), now):
                 return
-            descriptor, name = tempfile.mkstemp(".new", dir=self._directory)  # mode 0600
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-                # The time of the file is when it may be removed at the earliest: `_sweep` need not read it.
-                moment = entry.ends if lasting else now
-                os.utime(name, (moment, moment))
-                os.replace(name, path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            # The time of the file is when it may be removed at the earliest: `_sweep` need not read it.
+            replace_file(path, content, moment=entry.ends if lasting else now)
             self._files += before is None
             self._bytes += len(content) - (before or 0)
 

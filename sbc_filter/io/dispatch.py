@@ -15,6 +15,7 @@ from dataclasses import replace
 from struct import Struct
 
 from sbc_filter.io.channel import Channel
+from sbc_filter.io.messages import Alive, Beat, Stop
 from sbc_filter.io.netlink import QueueChannel, QueueSettings
 
 # As INVITE, ACK, CANCEL and their answers write it: alike, since a call is told by it (RFC 3261 §8.1.1.4). What white
@@ -47,8 +48,8 @@ def shard(message: bytes, workers: int) -> int:
 
 
 class Dispatcher:
-    """Hands on what comes to `feeds`, until it is told to `stop`, or nobody is there any more to tell it; is told who
-    is `alive`, and says `beat`. Raises `EnvironmentFault` when a queue cannot be bound."""
+    """Hands on what comes to `feeds`, until it is told to stop, or nobody is there any more to tell it. Raises
+    `EnvironmentFault` when a queue cannot be bound."""
 
     def __init__(self, feeds: Sequence[QueueSettings], workers: int, channel: Channel) -> None:
         self._channel = channel
@@ -63,7 +64,7 @@ class Dispatcher:
             raise
 
     def run(self, every: float) -> None:
-        """Work; a `beat` comes about each `every` seconds."""
+        """Work; a `Beat` comes about each `every` seconds."""
         signal.signal(signal.SIGTERM, lambda *_: self.stop())
         signal.signal(signal.SIGINT, lambda *_: self.stop())
         beat = 0.0
@@ -91,11 +92,12 @@ class Dispatcher:
 
     def _listen(self) -> None:
         for message in self._channel.receive():
-            if message["do"] == "stop":
-                self.stop()
-            elif message["do"] == "alive":
-                for feed in self._feeds:
-                    feed.alive(message["workers"])
+            match message:
+                case Stop():
+                    self.stop()
+                case Alive(workers):
+                    for feed in self._feeds:
+                        feed.alive(workers)
         if self._channel.closed:
             self.stop()
 
@@ -104,7 +106,7 @@ class Dispatcher:
             "handed-on": sum(feed.handed_on for feed in self._feeds),
             "overruns": sum(feed.overruns for feed in self._feeds),
         }
-        self._channel.send(**{"is": "beat", "counters": counters, "kinds": []})
+        self._channel.send(Beat(counters, []))
 
     def _close(self) -> None:
         for feed in self._feeds:
@@ -120,14 +122,8 @@ class _Feed:
         self.handed_on = 0
         queue = settings.number.to_bytes(2, "big")
         self._head = _HEAD.pack(_LENGTH, _VERDICT, 1, 0, 0, queue, 12, 2)
-        self._channel = QueueChannel(None, settings.number)
+        self._channel = QueueChannel(settings)
         self.alive(range(len(numbers)))
-        try:
-            self._channel.enlarge_buffer(settings.buffer)
-            self._channel.configure(settings.max_length, settings.fail_open)
-        except BaseException:
-            self.close()
-            raise
 
     def fileno(self) -> int:
         """The descriptor to watch for reading."""
@@ -158,7 +154,7 @@ class _Feed:
 
     def refuse(self) -> None:
         """Let no further packet in: new ones pass or drop as set."""
-        self._channel.configure(0, self._settings.fail_open)
+        self._channel.refuse()
 
     def drain(self) -> None:
         """Hand on all that waits."""

@@ -25,6 +25,7 @@ from sbc_filter.stir.x5u import REDIRECTS, check_x5u
 HTTPS = ("https://",)
 HTTP_TOO = ("https://", "http://")
 _MAX_REDIRECTS = 3
+_AROUND = 256 << 10  # octets of headers, and of what is between the chunks of a body
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))  # RFC 9110 §15.4: those that a GET may follow by itself
 _HEADERS = {
     "User-Agent": f"sbc-filter/{__version__}",
@@ -96,7 +97,7 @@ class Downloader:
     def _ask(self, url: str, limit: int, deadline: float, schemes: Sequence[str]) -> Download | _Redirect:
         if not url.lower().startswith(tuple(schemes)):
             raise FetchError(Detail.X5U_POLICY, "not https")
-        adapter = PinnedAdapter(self._dialer, self._context, deadline)
+        adapter = PinnedAdapter(self._dialer, self._context, deadline, 2 * limit + _AROUND)
         try:
             # Without a `requests.Session`, which brings proxies, .netrc and cookies, and reads the body
             # of a redirect, all of it, even where it does not follow.
@@ -106,8 +107,8 @@ class Downloader:
                 if REDIRECTS in self._tolerate and response.status_code in _REDIRECTS:
                     return _Redirect(response.headers.get("Location", ""))
                 return Download(_body(response, limit), response.headers)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _told(error) from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise _told(error) from error  # ValueError: a chunk of -5
         finally:
             adapter.close()
 

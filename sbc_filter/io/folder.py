@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Detail
+from sbc_filter.errors import Detail, reason
+from sbc_filter.io.files import TooLarge, read_file
 from sbc_filter.io.store import MAX_PEM, FetchError, certificate_path
 
 _LOG = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class DirectorySource:
         except FileNotFoundError:
             answer = Answer(None, Detail.FETCH_REFUSED, expires)
         except OSError as error:
-            self._complain(f"{path} for {url!r}: {error.strerror or error}")
+            self._complain(f"{path} for {url!r}: {reason(error)}")
             answer = Answer(None, Detail.FETCH_REFUSED, expires)
         except FetchError as error:
             self._complain(f"{path} for {url!r}: {error}")
@@ -94,25 +95,23 @@ class DirectorySource:
 
 def read_pem(path: Path) -> bytes:
     """What a file holds; `OSError`, or `FetchError(FETCH_TOO_LARGE)` beyond `MAX_PEM`."""
-    with path.open("rb") as file:
-        content = file.read(MAX_PEM + 1)
-    if len(content) > MAX_PEM:
-        raise FetchError(Detail.FETCH_TOO_LARGE, f"more than {MAX_PEM} bytes")
-    return content
+    try:
+        return read_file(path, MAX_PEM)
+    except TooLarge:
+        raise FetchError(Detail.FETCH_TOO_LARGE, f"more than {MAX_PEM} bytes") from None
 
 
 def read_index(directory: Path) -> dict[str, str]:
     """File names by URL, empty without an index; raises `IndexFault`."""
     path = directory / INDEX
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_INDEX + 1)
+        content = read_file(path, MAX_INDEX)
     except FileNotFoundError:
         return {}
+    except TooLarge as error:
+        raise IndexFault(f"{path}: {reason(error)}") from None
     except OSError as error:
-        raise IndexFault(f"{path} cannot be read: {error.strerror or error}") from None
-    if len(content) > MAX_INDEX:
-        raise IndexFault(f"{path}: it is larger than {MAX_INDEX >> 20} MiB")
+        raise IndexFault(f"{path} cannot be read: {reason(error)}") from None
     try:
         found = json.loads(content, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:

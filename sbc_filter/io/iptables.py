@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 from sbc_filter.errors import EnvironmentFault
+from sbc_filter.io.files import runtime_folder
 from sbc_filter.io.firewall import FRAGMENT_COMMENT, MAIN, Family, Plan, Table, call_of
 
 _TABLES = ("mangle", "raw")
@@ -120,11 +121,6 @@ class Iptables:
         _run([self._program(family, "-restore"), "-w", "--noflush"], text)
 
 
-_CHOSEN = Iptables()
-apply, remove, faults, probe = _CHOSEN.apply, _CHOSEN.remove, _CHOSEN.faults, _CHOSEN.probe
-"""The same for the programs that the distribution has chosen."""
-
-
 def families() -> list[Family]:
     """Both families, or IPv4 alone on a kernel without IPv6."""
     return list(Family) if Path("/proc/thread-self/net/if_inet6").exists() else [Family.V4]
@@ -178,9 +174,9 @@ def _environment() -> dict[str, str]:
     """The legacy kind locks a file that belongs to root. Who may change rules and not that file locks one of its own:
     it then meets others' changes as an error of the kernel's, and nothing is lost."""
     environment = {**os.environ, "LC_ALL": "C"}
-    folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    if folder and not os.access(_LOCK if _LOCK.exists() else _LOCK.parent, os.W_OK):
-        environment.setdefault("XTABLES_LOCKFILE", str(Path(folder, _LOCK.name)))
+    folder = runtime_folder()
+    if folder is not None and not os.access(_LOCK if _LOCK.exists() else _LOCK.parent, os.W_OK):
+        environment.setdefault("XTABLES_LOCKFILE", str(folder / _LOCK.name))
     return environment
 
 

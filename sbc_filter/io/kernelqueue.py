@@ -25,7 +25,6 @@ class KernelQueue:
     """Binds a queue; `read` calls `arrive` with each packet that waits."""
 
     def __init__(self, settings: QueueSettings, arrive: Callable[[Packet], None]) -> None:
-        self._settings = settings
         try:
             self._library = NetfilterQueue()  # binds the family, which needs the privilege as well
             with warnings.catch_warnings(action="ignore"):  # of a small receive buffer: enlarged below
@@ -36,12 +35,10 @@ class KernelQueue:
                 " another program has it, or CAP_NET_ADMIN is missing:"
                 " end the other, choose another [queue].number, or run as root"
             ) from None
-        self._channel = QueueChannel(self._library.get_fd(), settings.number)
         try:
-            self._channel.enlarge_buffer(settings.buffer)
-            self._channel.configure(settings.max_length, settings.fail_open)
+            self._channel = QueueChannel(settings, self._library.get_fd())
         except BaseException:
-            self.close()
+            self._library.unbind()
             raise
 
     def fileno(self) -> int:
@@ -59,10 +56,7 @@ class KernelQueue:
 
     def refuse(self) -> None:
         """Let no further packet in: as the queue is full from now on, new ones pass or drop as set."""
-        try:
-            self._channel.configure(0, self._settings.fail_open)
-        except (EnvironmentFault, OSError):
-            _LOG.warning("queue %d: packets that arrive during the stop are lost", self._settings.number)
+        self._channel.refuse()
 
     def drain(self) -> None:
         """Take all packets that wait."""

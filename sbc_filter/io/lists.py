@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
-import tempfile
 import time
 from ipaddress import ip_network
 from pathlib import Path
 from typing import NamedTuple
+
+from sbc_filter.io.files import replace_file
 
 SUFFIX = ".crl"
 MAX_CRL = 16 << 20  # octets
@@ -54,27 +54,13 @@ class KeptLists:
     def keep(self, kept: KeptList) -> None:
         """Put a list in the place of the one before; `OSError`."""
         label = {"url": kept.url, "point": kept.point, "sha256": hashlib.sha256(kept.body).hexdigest()}
-        replace(self._path(kept.url), json.dumps(label).encode() + b"\n" + kept.body)
-
-    def forget(self, url: str) -> None:
-        """Have none of this URL."""
-        self._path(url).unlink(missing_ok=True)
+        replace_kept(self._path(kept.url), json.dumps(label).encode() + b"\n" + kept.body)
 
     def _path(self, url: str) -> Path:
         return self.folder / f"{hashlib.sha256(url.encode()).hexdigest()}{SUFFIX}"
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace_kept(path: Path, data: bytes) -> None:
     """Have a file of the cache hold `data`, whole or not at all; its folder is made. `OSError`."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(".new", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        later = time.time() + _NEVER_SWEPT
-        os.utime(name, (later, later))
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    replace_file(path, data, mode=0o644, moment=time.time() + _NEVER_SWEPT)

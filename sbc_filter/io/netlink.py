@@ -7,6 +7,7 @@ another descriptor would be refused, for the queue belongs to the one that bound
 
 import contextlib
 import errno
+import logging
 import os
 import socket
 from collections import deque
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 from sbc_filter.errors import EnvironmentFault
 
+_LOG = logging.getLogger(__name__)
 MAX_COPY = 0xFFFF - 4
 """Bytes of a packet that fit into one netlink attribute: what the kernel can hand over or take back."""
 STATISTICS = Path("/proc/thread-self/net/netfilter/nfnetlink_queue")
@@ -61,27 +63,30 @@ class QueueStatistics(NamedTuple):
 
 
 class QueueChannel:
-    """The descriptor of a bound queue, to configure it and to read from it; `recv` is what
-    `NetfilterQueue.run_socket` calls."""
+    """The descriptor of a bound queue, which hands over whole packets; `recv` is what `NetfilterQueue.run_socket`
+    calls."""
 
-    def __init__(self, descriptor: int | None, number: int, batch: int = 64) -> None:
-        """`descriptor` is that of a queue that a library has bound; without one the queue is bound here, which raises
-        `EnvironmentFault` where somebody else has it."""
+    def __init__(self, settings: QueueSettings, descriptor: int | None = None, batch: int = 64) -> None:
+        """`descriptor` is that of a queue that a library has bound; without one the queue is bound here. Raises
+        `EnvironmentFault` where somebody else has it, or the kernel does not let it be as `settings` say."""
         own = None if descriptor is None else os.dup(descriptor)
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER, fileno=own)
-        self._number = number
+        self._settings = settings
+        self._number = settings.number
         self._sequence = 0
         self._early: deque[bytes] = deque()
         self._batch = batch
         self._left = batch
         self.overruns = 0
-        if descriptor is None:
-            self._socket.bind((0, 0))
-            try:
+        try:
+            if descriptor is None:
+                self._socket.bind((0, 0))
                 self._request(_attribute(_COMMAND, _BIND), "another program has it, or CAP_NET_ADMIN is missing")
-            except BaseException:
-                self.close()
-                raise
+            self._enlarge_buffer(settings.buffer)
+            self._configure(settings.max_length)
+        except BaseException:
+            self.close()
+            raise
 
     def fileno(self) -> int:
         """The descriptor to watch for reading."""
@@ -91,27 +96,12 @@ class QueueChannel:
         """Verdicts, one behind the other."""
         self._socket.send(messages)
 
-    def configure(self, max_length: int, fail_open: bool) -> None:
-        """Copy whole packets; queue at most `max_length` of them; with `fail_open` the kernel accepts
-        what exceeds it, else it drops it. Raises `EnvironmentFault` when the kernel refuses."""
-        self._request(
-            _attribute(_PARAMS, _COPY.pack(MAX_COPY, _COPY_PACKET))
-            + _attribute(_MAXLEN, _U32.pack(max_length))
-            + _attribute(_MASK, _U32.pack(_FAIL_OPEN))
-            + _attribute(_FLAGS, _U32.pack(_FAIL_OPEN if fail_open else 0)),
-            "no full packets or no fail-open: needs Linux 3.6 and CAP_NET_ADMIN",
-        )
-
-    def enlarge_buffer(self, size: int) -> int:
-        """Ask for a receive buffer of `size` bytes; returns what was granted (without privilege at most
-        net.core.rmem_max)."""
-        for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
-            try:
-                self._socket.setsockopt(socket.SOL_SOCKET, option, size)
-                break
-            except PermissionError:
-                continue
-        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+    def refuse(self) -> None:
+        """Let no further packet in: as the queue is full from now on, new ones pass or drop as set."""
+        try:
+            self._configure(0)
+        except (EnvironmentFault, OSError):
+            _LOG.warning("queue %d: packets that arrive during the stop are lost", self._number)
 
     def recv(self, _size: int) -> bytes:
         """The next message, whole whatever its size; `BlockingIOError` when there is none, and after
@@ -147,6 +137,24 @@ class QueueChannel:
                 if error.errno != errno.ENOBUFS:
                     raise
                 self.overruns += 1  # said once per loss; the kernel counts the packets
+
+    def _configure(self, max_length: int) -> None:
+        """Copy whole packets; queue at most `max_length` of them; with `fail_open` the kernel accepts
+        what exceeds it, else it drops it."""
+        self._request(
+            _attribute(_PARAMS, _COPY.pack(MAX_COPY, _COPY_PACKET))
+            + _attribute(_MAXLEN, _U32.pack(max_length))
+            + _attribute(_MASK, _U32.pack(_FAIL_OPEN))
+            + _attribute(_FLAGS, _U32.pack(_FAIL_OPEN if self._settings.fail_open else 0)),
+            "no full packets or no fail-open: needs Linux 3.6 and CAP_NET_ADMIN",
+        )
+
+    def _enlarge_buffer(self, size: int) -> None:
+        """Without privilege the kernel grants at most net.core.rmem_max."""
+        for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
+            with contextlib.suppress(PermissionError):
+                self._socket.setsockopt(socket.SOL_SOCKET, option, size)
+                return
 
     def _request(self, attributes: bytes, otherwise: str) -> None:
         """Have the kernel change something; `EnvironmentFault`, which tells what is `otherwise`, when it refuses."""

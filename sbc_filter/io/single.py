@@ -18,7 +18,8 @@ class Single(Generic[A]):
     """Runs `work(key)` in up to `workers` threads and hands what it returns to all who asked for the key.
 
     Every `done` is called exactly once. `failure(detail)` makes the answer where there was no work:
-    FETCH_REFUSED when `backlog` jobs wait already (in their lane), when `work` raises and after `close`; FETCH_TIMEOUT
+    FETCH_REFUSED when `backlog` jobs wait already (in their lane), unless one of a group that has more of them can give
+    way, which is refused then; when `work` raises and after `close`; FETCH_TIMEOUT
     for a job that waited longer than `patience` seconds, so that a burst of slow jobs delays the
     ones behind it by no more than that.
 
@@ -66,14 +67,20 @@ class Single(Generic[A]):
             if callers is not None:
                 callers.append(done)
                 return
+            refused = [done]
             place = self._place(key)
-            room = not self._closed and self._queue.waiting(place.lane) < self._backlog
+            full = self._queue.waiting(place.lane) >= self._backlog
+            crowd = self._queue.crowd(place) if full else None
+            room = not self._closed and (not full or crowd is not None)
             if room and self._admit(key) and self._staffed():
+                refused = []
+                if crowd is not None:
+                    last, _ = self._queue.drop(place.lane, crowd)
+                    refused = self._callers.pop(last)
                 self._callers[key] = [done]
                 self._queue.put(place, (key, time.monotonic()))
                 self._change.notify()
-                return
-        done(self._failure(Detail.FETCH_REFUSED))
+        self._hand(refused, key, self._failure(Detail.FETCH_REFUSED))
 
     def close(self, wait: float = 0.0) -> None:
         """Refuse all who still wait, and everything later; give running jobs `wait` seconds to end."""
@@ -134,6 +141,9 @@ class Single(Generic[A]):
     def _answer(self, key: str, answer: A) -> None:
         with self._change:
             callers = self._callers.pop(key, [])
+        self._hand(callers, key, answer)
+
+    def _hand(self, callers: Sequence[Callable[[A], None]], key: str, answer: A) -> None:
         for done in callers:
             try:
                 done(answer)

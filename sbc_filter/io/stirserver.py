@@ -4,13 +4,13 @@ import hmac
 import logging
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 from sbc_filter import __version__
 from sbc_filter.errors import EnvironmentFault
+from sbc_filter.io.threads import BoundedThreads
 from sbc_filter.stir.service import MAX_BODY, ServiceError
 
 _LOG = logging.getLogger(__name__)
@@ -20,14 +20,13 @@ _JSON = ("*/*", "application/*", "application/json")
 Operation = Callable[[bytes], bytes]
 
 
-class StirServer(ThreadingHTTPServer):
+class StirServer(BoundedThreads, HTTPServer):
     """Answers POSTs to the paths of `operations`, each a function from body to body that may raise `ServiceError`.
 
     With `token` whoever asks has to know it (bearer token), with `context` everything is under TLS. Beyond 64
     connections at a time the next is closed unheard. Raises `EnvironmentFault` when the address cannot be bound.
     """
 
-    daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 128
 
@@ -43,9 +42,8 @@ class StirServer(ThreadingHTTPServer):
         self.token = token
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._context = context
-        self._free = threading.BoundedSemaphore(_CONNECTIONS)
         try:
-            super().__init__(address, _Handler)
+            super().__init__(_CONNECTIONS, address, _Handler)
         except OSError as error:
             raise EnvironmentFault(f"{address[0]}:{address[1]} cannot be listened on: {error.strerror}") from None
 
@@ -56,31 +54,17 @@ class StirServer(ThreadingHTTPServer):
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """A thread for the connection, if one is free."""
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        try:
-            super().process_request(request, client_address)
-        except BaseException:
-            self._free.release()
-            raise
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """In its thread: TLS first, so that a client that says nothing holds up no other."""
-        try:
-            request.settimeout(_PATIENCE)
-            if self._context is not None:
-                try:
-                    request = self._context.wrap_socket(request, server_side=True)
-                except OSError as error:
-                    _LOG.info("%s: no TLS: %s", client_address[0], error)
-                    self.shutdown_request(request)
-                    return
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
+    def serve_connection(self, request: Any, client_address: Any) -> None:
+        """TLS first, in the connection's own thread, so that a client that says nothing holds up no other."""
+        request.settimeout(_PATIENCE)
+        if self._context is not None:
+            try:
+                request = self._context.wrap_socket(request, server_side=True)
+            except OSError as error:
+                _LOG.info("%s: no TLS: %s", client_address[0], error)
+                self.shutdown_request(request)
+                return
+        super().serve_connection(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away, or that was never one."""

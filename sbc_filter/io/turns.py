@@ -39,6 +39,23 @@ class Turns(Generic[T]):
         self._waiting[place.lane].setdefault(place.group, deque()).append(job)
         self._lengths[place.lane] += 1
 
+    def crowd(self, place: Place) -> str | None:
+        """The group with most jobs waiting in the lane: one of them can be dropped for one of this place's, whose group
+        has fewer. None when it has as many itself."""
+        waiting = self._waiting[place.lane]
+        group = max(waiting, key=lambda each: len(waiting[each]), default=place.group)
+        fewer = len(waiting.get(place.group, ())) + 1 < len(waiting.get(group, ()))
+        return group if fewer else None
+
+    def drop(self, lane: int, group: str) -> T:
+        """Take out the job of this group that would be done last."""
+        waiting = self._waiting[lane]
+        job = waiting[group].pop()
+        if not waiting[group]:
+            del waiting[group]
+        self._lengths[lane] -= 1
+        return job
+
     def take(self) -> tuple[Place, T] | None:
         """The next job that may be done, which is at work from now on."""
         for lane, limit in enumerate(self._lanes):

@@ -1,13 +1,11 @@
 """The files that switch `bypass` on and off: an operator puts one there for an outage, and takes it away after."""
 
-import contextlib
 import re
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from sbc_filter.ops.config import reason
+from sbc_filter.errors import reason
 from sbc_filter.rules.model import Rule
 
 EVERY = 1.0  # seconds between two looks
@@ -28,9 +26,6 @@ class BypassFiles:
     def __init__(self, rules: Iterable[Rule], folder: Path) -> None:
         names = {rule.sign.bypass.token_file for rule in rules if rule.sign.bypass is not None}
         self._paths = {name: folder / name for name in sorted(names)}
-
-    def __bool__(self) -> bool:
-        return bool(self._paths)
 
     def read(self) -> State:
         """What the files say now. A file that cannot be used switches nothing on: calls are signed as ever."""
@@ -61,40 +56,6 @@ def said(before: State, after: State) -> Iterator[str]:
         if after.tokens[name] != before.tokens[name]:
             yield f"bypass: {name} holds another token"
     yield from (fault for fault in after.faults if fault not in before.faults)
-
-
-@contextlib.contextmanager
-def watched(files: BypassFiles, put: Callable[[dict[str, str]], None], say: Callable[[str], None]) -> Iterator[None]:
-    """Have `put` called with the tokens in force, now and whenever they change; and `say` told.
-
-    `put` and `say` are called by this thread at first, then by another.
-    """
-    if not files:
-        yield
-        return
-    over = threading.Event()
-    state = State({}, ())
-
-    def look() -> None:
-        nonlocal state
-        before, state = state, files.read()
-        if state.tokens != before.tokens:
-            put(state.tokens)
-        for sentence in said(before, state):
-            say(sentence)
-
-    def keep_looking() -> None:
-        while not over.wait(EVERY):
-            look()
-
-    look()
-    thread = threading.Thread(target=keep_looking)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _read(path: Path) -> str | None:

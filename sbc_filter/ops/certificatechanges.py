@@ -4,21 +4,21 @@ import argparse
 import contextlib
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sbc_filter.errors import ConfigurationError, Detail, EnvironmentFault, Outcome, Problem, UsageFault
+from sbc_filter.errors import ConfigurationError, Detail, EnvironmentFault, Outcome, Problem, UsageFault, reason
 from sbc_filter.io.cache import MAX_FILES
 from sbc_filter.io.diskcache import DiskCache, Entry, entry_files, entry_path, read_entry
+from sbc_filter.io.files import replace_file
 from sbc_filter.io.folder import INDEX, IndexFault, read_index
 from sbc_filter.io.freshness import LONGEST, leaf_end
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.certificateviews import CertificatesFault, Place, breaks, chain, read
-from sbc_filter.ops.config import CertificateSettings, reason
 from sbc_filter.ops.probe import prober
 from sbc_filter.ops.records import numbered
+from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.ops.sources import ask
 from sbc_filter.ops.stock import TRUSTED, date, verdict
 
@@ -114,7 +114,7 @@ def put(place: Place, arguments: argparse.Namespace) -> int:
         try:
             name = read_index(directory).get(url)
             path = certificate_path(directory, url) if name is None else directory / name
-            _replace(path, pem)
+            replace_file(path, pem, mode=0o644)  # it is public, and another user than ours may have to read it
         except IndexFault as fault:
             raise EnvironmentFault(f"{fault}; mend {directory / INDEX} first, nothing was written") from None
         except OSError as error:
@@ -122,18 +122,6 @@ def put(place: Place, arguments: argparse.Namespace) -> int:
     place.tell("verdict", told)
     place.tell("put into", str(path))
     return 0
-
-
-def _replace(path: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(".new", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)  # it is public, and another user than ours may have to read it
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def purge(place: Place, arguments: argparse.Namespace) -> int:

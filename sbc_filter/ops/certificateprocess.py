@@ -14,10 +14,11 @@ from sbc_filter.errors import FilterError
 from sbc_filter.io.certificateserver import CertificateServer, listening
 from sbc_filter.io.channel import Channel
 from sbc_filter.io.children import GAVE_UP
+from sbc_filter.io.messages import Beat, Failed, ListsChanged, Ready, Said, Stop
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops import privileges
-from sbc_filter.ops.config import CertificateSettings, Configuration
 from sbc_filter.ops.renewal import Renewal
+from sbc_filter.ops.settings import CertificateSettings, Configuration
 from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.sources import certificate_source, worker_source
 from sbc_filter.ops.warming import read_list, warm
@@ -36,10 +37,10 @@ class CertificateProcess:
         """What the process does, until it is told to stop or nobody is there to tell it."""
 
         def say(sentence: str) -> None:
-            channel.send(**{"is": "said", "sentence": sentence})
+            channel.send(Said(sentence))
 
         def changed() -> None:
-            channel.send(**{"is": "lists"})
+            channel.send(ListsChanged())
 
         settings = setup.configuration.certificates
         try:
@@ -47,13 +48,13 @@ class CertificateProcess:
             renewal = Renewal(setup.trust_files, say, changed)
             source = renewal.noting(certificate_source(settings, fetch=settings.fetch, folder=False))
         except (FilterError, OSError) as error:
-            channel.send(**{"is": "failed", "sentence": str(error)})
+            channel.send(Failed(str(error)))
             return GAVE_UP
         server = CertificateServer(self._listener, source)
         over = threading.Event()
         for work in (server.serve_forever, partial(renewal.run, over), partial(_warm, settings, source, say, over)):
             threading.Thread(target=work, daemon=True).start()
-        channel.send(**{"is": "ready"})
+        channel.send(Ready())
         _until_told(channel)
         over.set()
         server.close()
@@ -95,6 +96,6 @@ def _until_told(channel: Channel) -> None:
         selector.register(channel, selectors.EVENT_READ)
         while not over.is_set() and not channel.closed:
             selector.select(_BEAT)
-            if any(message["do"] == "stop" for message in channel.receive()):
+            if any(isinstance(message, Stop) for message in channel.receive()):
                 return
-            channel.send(**{"is": "beat", "counters": {}, "kinds": []})
+            channel.send(Beat({}, []))

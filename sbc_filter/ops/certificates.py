@@ -1,31 +1,31 @@
-"""Files of certificates and lists that the configuration names."""
+"""`sbc-filter certificates`: other people's certificates, looked at and put right."""
 
-import stat
-from collections.abc import Sequence
-from pathlib import Path
+import argparse
+from collections.abc import Callable
 
-from sbc_filter.errors import Problem
+from rich.console import Console
 
-MAX_FILE = 64 << 20  # bytes
-MAX_ANCHORS = 10_000  # in one file
-
-
-def blamed(problems: Sequence[Problem], key: str) -> bool:
-    """Whether something is wrong with this table of the configuration already."""
-    return any(problem.key == key or problem.key.startswith(f"{key}.") for problem in problems)
+from sbc_filter.errors import ConfigurationError, Problem
+from sbc_filter.ops import config
+from sbc_filter.ops.certificatechanges import fetch, purge, put
+from sbc_filter.ops.certificateviews import Place, listed, shown
+from sbc_filter.ops.trust import TrustFiles
 
 
-def files_in(path: Path) -> list[Path]:
-    """The files of a folder in the order of their names, or the file itself; `OSError`."""
-    if stat.S_ISDIR(path.stat().st_mode):
-        return sorted(each for each in path.iterdir() if each.is_file())
-    return [path]
+def certificates(arguments: argparse.Namespace) -> int:
+    """Do what `arguments.what` says; 0 good, 1 the answer is no."""
+    problems: list[Problem] = []
+    configuration = config.read(config.needed(arguments.config), problems)
+    trust = TrustFiles(configuration).read(problems, [])
+    if problems:
+        raise ConfigurationError(problems)
+    return _WHAT[arguments.what](Place(configuration, trust, Console(highlight=False, soft_wrap=True)), arguments)
 
 
-def read_file(path: Path) -> bytes:
-    """All of a file of the operator's; `OSError` when it is absurdly large."""
-    with path.open("rb") as file:
-        data = file.read(MAX_FILE + 1)
-    if len(data) > MAX_FILE:
-        raise OSError(0, "it is larger than 64 MiB", str(path))
-    return data
+_WHAT: dict[str, Callable[[Place, argparse.Namespace], int]] = {
+    "list": listed,
+    "show": shown,
+    "fetch": fetch,
+    "import": put,
+    "purge": purge,
+}

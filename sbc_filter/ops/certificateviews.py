@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from sbc_filter.errors import FilterError, VerificationError
+from sbc_filter.errors import FilterError, VerificationError, reason
 from sbc_filter.io.folder import read_pem
 from sbc_filter.io.store import FetchError, certificate_path
-from sbc_filter.ops.config import CertificateSettings, Configuration, reason
+from sbc_filter.ops.settings import CertificateSettings, Configuration
 from sbc_filter.ops.stock import TRUSTED, Item, date, leaf_of, plain, row, scope_of, stock, verdict
 from sbc_filter.stir.certificate import HOSTILE, Certificate, parse_certificates
 from sbc_filter.stir.trust import TrustStore

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.table import Table
 
-from sbc_filter.errors import ConfigurationError, Problem
+from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.ops import config
 from sbc_filter.ops.doubts import doubts
 from sbc_filter.ops.keysettings import ObtainSettings
@@ -93,7 +93,7 @@ def _probe(console: Console, setup: Setup) -> bool:
     try:
         source = prober(settings)
     except OSError as error:
-        sentence = f"{settings.web_ca} cannot be read: {config.reason(error)}"
+        sentence = f"{settings.web_ca} cannot be read: {reason(error)}"
         raise ConfigurationError([Problem(setup.configuration.file, "certificates.web_ca", sentence)]) from None
     good = True
     with contextlib.closing(source):

@@ -248,7 +248,7 @@ def _endpoint(text: str) -> tuple[str, int]:
 
 
 def _listen(text: str) -> tuple[str, int]:
-    from sbc_filter.ops.config import parse_listen
+    from sbc_filter.ops.tables import parse_listen
 
     try:
         return parse_listen(text)
@@ -321,7 +321,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _certificates(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.certificatescmd import certificates
+    from sbc_filter.ops.certificates import certificates
 
     return certificates(arguments)
 

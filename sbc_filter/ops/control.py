@@ -8,7 +8,6 @@ Who may connect is who may write to the socket: its user and group (mode 0660).
 
 import contextlib
 import json
-import os
 import selectors
 import socket
 from collections.abc import Callable
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from sbc_filter.errors import EnvironmentFault
+from sbc_filter.io.files import runtime_folder
+from sbc_filter.io.localsocket import listen_at, number_of, unlink_own
 
 FOLDER = Path("/run/sbc-filter")
 NAME = "control.sock"
@@ -28,8 +29,7 @@ Question = Callable[[str, Reply], None]
 
 def default_path() -> Path:
     """Where the socket is, unless the configuration says otherwise."""
-    folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    return Path(folder) / NAME if folder else FOLDER / NAME
+    return (runtime_folder() or FOLDER) / NAME
 
 
 class ControlServer:
@@ -41,17 +41,9 @@ class ControlServer:
         self._selector = selector
         self._clients: dict[socket.socket, None] = {}  # in the order in which they came
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            _make_way(path)
-            self._listener.bind(str(path))
-            path.chmod(0o660)
-            self._inode = path.stat().st_ino
-            self._listener.listen(_CLIENTS)
-            self._listener.setblocking(False)
-        except BaseException:
-            self._listener.close()
-            raise
+        self._listener = listen_at(path, 0o660, _CLIENTS)
+        self._listener.setblocking(False)
+        self._number = number_of(path)
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def close(self) -> None:
@@ -63,9 +55,7 @@ class ControlServer:
     def remove(self) -> None:
         """Close, and take the socket away, if it is still ours."""
         self.close()
-        with contextlib.suppress(OSError):
-            if self._path.stat().st_ino == self._inode:
-                self._path.unlink()
+        unlink_own(self._path, self._number)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -118,19 +108,3 @@ def ask(path: Path, question: str, timeout: float = 120.0) -> dict[str, Any]:
         raise EnvironmentFault(f"{path}: the filter does not answer: {error}") from None
     assert isinstance(found, dict)
     return found
-
-
-def _make_way(path: Path) -> None:
-    """Remove a socket that nobody listens at; `OSError` when somebody does."""
-    if not path.exists():
-        return
-    if not path.is_socket():
-        raise FileExistsError(0, "there is something else", str(path))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-    raise FileExistsError(0, "another filter listens there", str(path))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sbc_filter.io.folder import INDEX, IndexFault, read_index
-from sbc_filter.ops.config import CertificateSettings
+from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.warming import read_list
 from sbc_filter.rules.model import NEVER, Conditions, Mode, RuleAction

@@ -9,6 +9,7 @@ from typing import Protocol
 from sbc_filter.io.channel import Channel, Message
 from sbc_filter.io.children import GAVE_UP, Child, fork
 from sbc_filter.io.mailbox import Mailbox
+from sbc_filter.io.messages import Order, Ready, Stop
 
 STUCK = 5.0  # seconds without a sign of life: then the loop of a process is stuck, and it is ended
 START = 20.0  # seconds until it is ready: it may have to open a token
@@ -31,10 +32,10 @@ class Role:
         self.due: float | None = None  # when to start it anew, likewise
         self._delay = 0.0
 
-    def tell(self, **message: object) -> None:
+    def tell(self, message: Order) -> None:
         """Say something to it, if it is there."""
         if self.child is not None:
-            self.child.channel.send(**message)
+            self.child.channel.send(message)
 
     def started(self, child: Child) -> None:
         """It runs as this process."""
@@ -113,7 +114,7 @@ class Family:
                 role.beat = now
                 role.child.kill()
             if role.due is not None and role.due <= now and not self._ending:
-                self.start(role)
+                self._start_anew(role, now)
 
     def wait(self, condition: Callable[[], bool], seconds: float, given_up: Callable[[], bool] = lambda: False) -> bool:
         """Turn until the condition holds; false when it does not in time, or when it is given up."""
@@ -129,7 +130,7 @@ class Family:
         self._ending = True
         running = [role.child for role in roles if role.child is not None]
         for child in running:
-            child.channel.send(do="stop")
+            child.channel.send(Stop())
         for _ in range(2):
             if self.wait(lambda: all(child.status is not None for child in running), seconds):
                 return
@@ -140,10 +141,18 @@ class Family:
         """All have ended."""
         self.selector.close()
 
+    def _start_anew(self, role: Role, now: float) -> None:
+        """Where the host has no room for another process now, it is tried again later: the others go on."""
+        try:
+            self.start(role)
+        except OSError as error:
+            role.due = now + _LAST
+            self._say(f"{role.name} cannot be started: {error.strerror}: it is tried again in {_LAST:g} s")
+
     def _hear(self, role: Role, child: Child) -> None:
         for message in child.channel.receive():
             role.beat = time.monotonic()
-            role.ready = role.ready or message["is"] == "ready"
+            role.ready = role.ready or isinstance(message, Ready)
             self._heard(role, child, message)
         if child.channel.closed:
             self._forget(child.channel)

@@ -8,8 +8,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from sbc_filter.errors import EnvironmentFault
-from sbc_filter.ops.config import reason
+from sbc_filter.errors import EnvironmentFault, reason
 
 _BOOTED = Path("/run/systemd/system")  # sd_booted(3)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sbc_filter.engine.record import Record
+from sbc_filter.io.outlet import Outlet
 
 _STANDARD_OUTPUT = 1
 LONGEST = select.PIPE_BUF  # bytes of a line
@@ -17,14 +18,16 @@ _TEXT = 1024  # characters of a text in it, if it has to be shortened
 class Journal:
     """A sink that writes each record as one line of JSON, at once; `OSError` for each that is lost.
 
-    Nothing is buffered, so that what was lost is lost, and not half of it is written later. No line is longer than
-    `LONGEST`: several processes may write to one pipe, and the kernel mixes what is longer; nor does a flood of
-    Call-IDs of 64 KiB, six bytes of JSON for one of theirs, fill the disk.
+    Nothing is buffered, so that what was lost is lost, and not half of it is written later. No call waits for somebody
+    who reads standard output no more. No line is longer than `LONGEST`: several processes may write to one pipe, and
+    the kernel mixes what is longer; nor does a flood of Call-IDs of 64 KiB, six bytes of JSON for one of theirs, fill
+    the disk.
     """
 
     def __init__(self, where: Path | None) -> None:
         self._where = where
         self._descriptor = self._open()
+        self._outlet = Outlet(_STANDARD_OUTPUT) if where is None else None
         self._torn = False  # the last line is not whole
 
     def __call__(self, record: Record) -> None:
@@ -34,7 +37,7 @@ class Journal:
             line = f"{shortened(record).to_json()}\n".encode()
         if self._torn:
             line = b"\n" + line
-        written = os.write(self._descriptor, line)
+        written = self._put(line)
         self._torn = written < len(line)
         if self._torn:
             raise OSError(0, "only a part of it was taken")
@@ -53,9 +56,15 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        if self._where is not None:
+        if self._outlet is not None:
+            self._outlet.close()
+        else:
             with contextlib.suppress(OSError):
                 os.close(self._descriptor)
+
+    def _put(self, line: bytes) -> int:
+        """How much of the line was taken."""
+        return os.write(self._descriptor, line) if self._outlet is None else self._outlet.put(line)
 
     def _open(self) -> int:
         if self._where is None:

@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from sbc_filter.errors import ConfigurationError, Problem
+from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops import config
 from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
@@ -65,7 +65,7 @@ def pki(arguments: argparse.Namespace) -> int:
         sentence = "is there already: name another folder, nothing is overwritten"
         raise ConfigurationError([Problem(str(error.filename), "", sentence)]) from None
     except OSError as error:
-        raise ConfigurationError([Problem(str(folder), "", f"cannot be written: {config.reason(error)}")]) from None
+        raise ConfigurationError([Problem(str(folder), "", f"cannot be written: {reason(error)}")]) from None
     print(f"{folder}: root, issuing CA, SHAKEN certificate for SPC {arguments.spc}, keys, CRL, configuration and rules")
     print(f"try: sbc-filter check --config {folder / config.NAME}")
     return 0

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sbc_filter.errors import CertificateError
 from sbc_filter.io.fetch import Fetcher
 from sbc_filter.io.store import CertificateSource
-from sbc_filter.ops.config import CertificateSettings
+from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.ops.sources import ask
 from sbc_filter.stir.certificate import Certificate, parse_certificates
 from sbc_filter.stir.credentials import Credential

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sbc_filter.errors import ConfigurationError, EnvironmentFault, FilterError
+from sbc_filter.io.messages import Abort, Commit, Prepare, Stop
 from sbc_filter.ops import config
-from sbc_filter.ops.config import Configuration
+from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.setup import Setup, read_all
 
 if TYPE_CHECKING:
@@ -98,20 +99,20 @@ class Reload:
         setup, problems = supervisor.files.read()
         if setup is None:
             return problems
-        problems = _what_cannot_change(supervisor.setup, setup) or self._all("prepare")
+        problems = _what_cannot_change(supervisor.setup, setup) or self._all(Prepare(), _READ)
         if not problems and supervisor.files.fingerprint() != before:
             problems = ["the files changed while they were read: reload again"]
         if problems:
-            supervisor.tell(do="abort")
+            supervisor.tell(Abort())
             return problems
         old, supervisor.setup = supervisor.setup, setup  # from now on who is started anew goes by it
-        for problem in self._all("commit"):
+        for problem in self._all(Commit(), _SWAP):
             supervisor.say(problem)
         for worker in supervisor.workers:
             if worker.child is not None and self.answers.get(worker.child.pid) != []:
                 worker.child.kill()  # who takes its place goes by the new files
         if _fetches_otherwise(old.configuration, setup.configuration):
-            supervisor.source.tell(do="stop")  # likewise
+            supervisor.source.tell(Stop())  # likewise
         supervisor.renew_trust()  # lists that came meanwhile: some workers had read the old ones by then
         supervisor.renew_bypass()
         try:
@@ -120,15 +121,14 @@ class Reload:
             supervisor.say(f"the calls go by the new files; the firewall rules stay as they were: {error}")
         return []
 
-    def _all(self, what: str) -> list[str]:
+    def _all(self, order: Prepare | Commit, seconds: float) -> list[str]:
         """Have all workers do something, and wait for it; what one of them says against it."""
         self.answers = {}
         asked = [worker.child for worker in self._supervisor.workers if worker.ready and worker.child is not None]
         for child in asked:
-            child.channel.send(do=what)
+            child.channel.send(order)
         self._supervisor.wait(
-            lambda: all(child.pid in self.answers or child.status is not None for child in asked),
-            _READ if what == "prepare" else _SWAP,
+            lambda: all(child.pid in self.answers or child.status is not None for child in asked), seconds
         )
         for child in asked:
             if self.answers.get(child.pid, [""]) != []:
@@ -168,6 +168,10 @@ def _paths(value: object) -> Iterator[Path]:
 def _below(folder: Path, depth: int = 1) -> Iterator[Path]:
     if not folder.is_dir() or depth > _DEEPEST:
         return
-    for path in folder.iterdir():
+    try:
+        inside = list(folder.iterdir())
+    except OSError:
+        return  # who needs what is there says so
+    for path in inside:
         yield path
         yield from _below(path, depth + 1)

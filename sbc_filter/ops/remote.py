@@ -38,7 +38,7 @@ def read_remote(table: Table, folder: Path, path: str = SIGNING) -> RemoteSettin
     settings = RemoteSettings(
         table.texts("command"),
         table.text("service"),
-        *(_path(table, key, folder) for key in ("token", "client_certificate", "client_key", "web_ca")),
+        *(read_path(table, key, folder) for key in ("token", "client_certificate", "client_key", "web_ca")),
     )
     if settings.command and settings.service:
         table.problem("command", "is one way, `service` is another: leave one out")
@@ -51,7 +51,8 @@ def read_remote(table: Table, folder: Path, path: str = SIGNING) -> RemoteSettin
     return settings
 
 
-def _path(table: Table, key: str, folder: Path) -> Path | None:
+def read_path(table: Table, key: str, folder: Path) -> Path | None:
+    """A file or folder that a table names; `folder` is what it is relative to."""
     text = table.text(key)
     return folder / text if text else None
 

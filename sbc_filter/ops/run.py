@@ -6,16 +6,18 @@ import logging
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.status import Status
+from rich.live import Live
+from rich.spinner import Spinner
 
+from sbc_filter.io.files import runtime_folder
 from sbc_filter.io.firewalls import backend
 from sbc_filter.io.memories import Memories
+from sbc_filter.io.outlet import Outlet
 from sbc_filter.ops import config, privileges
 from sbc_filter.ops.records import findings, numbered
 from sbc_filter.ops.reload import Files
@@ -23,18 +25,22 @@ from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.signals import Terminal
 from sbc_filter.ops.supervisor import Supervisor
 
+_STANDARD_ERROR = 2
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Filter live traffic."""
     files = Files(config.needed(arguments.config), arguments.rules)
     setup = files.needed()
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    logging.basicConfig(level=logging.WARNING, format="sbc-filter: %(message)s", stream=sys.stderr)
+    # Workers say something as well, and must not wait until somebody reads it.
+    logging.basicConfig(level=logging.WARNING, format="sbc-filter: %(message)s", stream=Outlet(_STANDARD_ERROR))
     if setup.configuration.user:
         privileges.become(setup.configuration.user)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(_own_folder())
-        memories = Memories.shared(_runtime_folder(), setup.configuration.queue.number)
+        # In a folder that outlives this process, so that a restart forgets no token.
+        memories = Memories.shared(runtime_folder(), setup.configuration.queue.number)
         stack.callback(memories.close)
 
         rules = _Rules(setup.configuration.firewall.backend) if arguments.firewall else None
@@ -98,19 +104,13 @@ def _say(console: Console, sentence: str) -> None:
 @contextlib.contextmanager
 def _own_folder() -> Iterator[Path]:
     """For sockets between our processes: nobody else may enter it."""
-    home = _runtime_folder()
+    home = runtime_folder()
     # The path of a socket has room for 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="sbc-filter-" if home is None else "run-", dir=home))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _runtime_folder() -> Path | None:
-    """The one that systemd makes for this service alone, so that a restart forgets no token; None without one."""
-    folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    return Path(folder) if folder else None
 
 
 def _say_what_runs(console: Console, setup: Setup, *, own_firewall: bool) -> None:
@@ -136,12 +136,11 @@ def _status_line(console: Console, state: Callable[[], str]) -> Iterator[Callabl
     if not console.is_terminal:
         yield lambda: None
         return
-    status = Status("waiting for packets", console=console)
-    status._live.auto_refresh = False
-    with status:
+    spinner = Spinner("dots", "waiting for packets", style="status.spinner")
+    with Live(spinner, console=console, auto_refresh=False, transient=True) as live:
 
         def show() -> None:
-            status.update(state())
-            status._live.refresh()
+            spinner.update(text=state())
+            live.refresh()
 
         yield show

@@ -16,10 +16,10 @@ from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.io.stirserver import Operation, StirServer
 from sbc_filter.io.stirservice import StirService
 from sbc_filter.ops import config
-from sbc_filter.ops.config import ServeSettings
 from sbc_filter.ops.obtaining import STAYS, Schedule
 from sbc_filter.ops.remote import read_token_file
 from sbc_filter.ops.renewal import Renewal
+from sbc_filter.ops.settings import ServeSettings
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask, certificate_source
 from sbc_filter.sip.number import PROFILES

@@ -9,14 +9,14 @@ from pathlib import Path
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
-from sbc_filter.errors import ConfigurationError, Problem
+from sbc_filter.errors import ConfigurationError, Problem, blamed, reason
 from sbc_filter.io.firewall import Plan, Responses
 from sbc_filter.io.memories import Memories
 from sbc_filter.ops.bypass import BypassFiles
-from sbc_filter.ops.certificates import blamed
-from sbc_filter.ops.config import Configuration, read, reason
+from sbc_filter.ops.config import read
 from sbc_filter.ops.credentials import read_credentials
 from sbc_filter.ops.remote import engine_credentials
+from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.trust import TrustFiles
 from sbc_filter.rules.loader import read_rules
 from sbc_filter.rules.model import Direction, RuleAction

@@ -9,7 +9,7 @@ from pathlib import Path
 from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Need, Verdict
-from sbc_filter.errors import ConfigurationError, Outcome, Problem
+from sbc_filter.errors import ConfigurationError, Outcome, Problem, reason
 from sbc_filter.io.needs import Needs
 from sbc_filter.ops import config
 from sbc_filter.ops.remote import signers, verifiers
@@ -75,4 +75,4 @@ def _read(path: Path) -> bytes:
     try:
         return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
-        raise ConfigurationError([Problem(name, "", f"cannot be read: {config.reason(error)}")]) from None
+        raise ConfigurationError([Problem(name, "", f"cannot be read: {reason(error)}")]) from None

@@ -14,7 +14,7 @@ from sbc_filter.io.fetch import Fetcher
 from sbc_filter.io.folder import FRESH, DirectorySource
 from sbc_filter.io.needs import Needs
 from sbc_filter.io.store import CertificateSource, FirstOf, RefusingSource
-from sbc_filter.ops.config import CertificateSettings
+from sbc_filter.ops.settings import CertificateSettings
 
 _DEADLINE = 10.0  # seconds; longer than a fetch and the wait for its turn
 _AT_ONCE = 64  # requests of one process to another: what is slow must not stand before what is quick

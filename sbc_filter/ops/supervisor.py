@@ -11,18 +11,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sbc_filter.errors import EnvironmentFault, FilterError
+from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.io.channel import Channel, Message
 from sbc_filter.io.children import GAVE_UP, Child
 from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.dispatch import Dispatcher, worker_queues
 from sbc_filter.io.memories import Memories
-from sbc_filter.io.netlink import QueueSettings, queue_statistics
+from sbc_filter.io.messages import (
+    Alive,
+    Beat,
+    Bypass,
+    Committed,
+    Failed,
+    ListsChanged,
+    Obtained,
+    Order,
+    Prepared,
+    Ready,
+    Renew,
+    Reopen,
+    Reopened,
+    Said,
+)
+from sbc_filter.io.netlink import QueueSettings
 from sbc_filter.ops.bypass import EVERY, State, said
 from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
 from sbc_filter.ops.control import ControlServer, Reply, default_path
 from sbc_filter.ops.family import START, Family, Role
 from sbc_filter.ops.obtaining import STAYS
+from sbc_filter.ops.queuewatch import QueueWatch
 from sbc_filter.ops.reload import Files, Reload
 from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.systemd import Notifier
@@ -30,7 +47,6 @@ from sbc_filter.ops.totals import Totals
 from sbc_filter.ops.worker import BEAT, Worker
 
 _STOP = 8.0  # seconds for all to have ended
-_FULL = 0.8  # of a queue, from which on it is said
 
 
 class Supervisor:
@@ -59,10 +75,11 @@ class Supervisor:
         self._certificates = CertificateProcess(folder)
         self._feeds = setup.plan().queues
         self.workers = [Role(f"worker {at + 1}", self._work(at)) for at in range(setup.configuration.queue.workers)]
+        behind = (queue for at in range(len(self.workers)) for queue in self._worker_queues(at))
+        self._queues = QueueWatch([*self._feeds, *behind])
         self.source = Role("certificates", self._serve)
         self._dispatcher = Role("dispatcher", self._dispatch)
         self._bypass = State({}, ())
-        self._crowded: set[int] = set()
         self._troubles: dict[int, list[str]] = {}  # with the credentials of programs, by worker
         self._next_look = 0.0
         self._failed: str | None = None
@@ -99,12 +116,12 @@ class Supervisor:
 
     def reopen(self) -> None:
         """Have the file of records begun anew: somebody has moved it away."""
-        self.tell(do="reopen")
+        self.tell(Reopen())
 
-    def tell(self, **message: Any) -> None:
+    def tell(self, order: Order) -> None:
         """Say something to all workers."""
         for worker in self.workers:
-            worker.tell(**message)
+            worker.tell(order)
 
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Go on until this holds; false when it does not in time, or when all is to end."""
@@ -119,14 +136,14 @@ class Supervisor:
         """See whether an outage began or ended."""
         before, self._bypass = self._bypass, self.setup.bypasses.read()
         if self._bypass.tokens != before.tokens:
-            self.tell(do="bypass", tokens=self._bypass.tokens)
+            self.tell(Bypass(self._bypass.tokens))
         for sentence in said(before, self._bypass):
             self.say(sentence)
 
     def renew_trust(self) -> None:
         """The lists of the trust store may be others now: workers read them, and who is started anew has them."""
         self.setup.trust_files.read([], [])
-        self.tell(do="renew")
+        self.tell(Renew())
 
     def state(self) -> dict[str, Any]:
         """All that there is to know, as an object for JSON."""
@@ -137,7 +154,7 @@ class Supervisor:
             "rules": [rule.name for rule in self.setup.rules.rules],
             "reloaded": self.reloading.last,
             "processes": [_process(role, role.child, self.totals) for role in self.family.roles if role.child],
-            "queues": self._queues(),
+            "queues": self._queues.states(),
             "outcomes": self.totals.outcomes(),
             "calls": self.totals.fates(),
             "counters": self.totals.counters,
@@ -169,30 +186,30 @@ class Supervisor:
         self.family.close()
 
     def _heard(self, role: Role, child: Child, message: Message) -> None:
-        match message["is"]:
-            case "ready":
-                role.tell(do="bypass", tokens=self._bypass.tokens)
+        match message:
+            case Ready():
+                role.tell(Bypass(self._bypass.tokens))
                 self._tell_who_is_there()
-            case "failed" if not self.notifier.is_ready:
-                self._failed = message["sentence"]
-            case "failed":
-                self.say(f"{role.name} cannot begin: {message['sentence']}")
-            case "beat":
+            case Failed(sentence) if not self.notifier.is_ready:
+                self._failed = sentence
+            case Failed(sentence):
+                self.say(f"{role.name} cannot begin: {sentence}")
+            case Beat():
                 self.totals.take(child.pid, message)
-            case "prepared" | "committed":
-                self.reloading.answers[child.pid] = message["problems"]
-            case "lists":
+            case Prepared(problems) | Committed(problems):
+                self.reloading.answers[child.pid] = problems
+            case ListsChanged():
                 self.renew_trust()
-            case "obtained":
+            case Obtained(problems):
                 known = {sentence for found in self._troubles.values() for sentence in found}
-                self._troubles[child.pid] = message["problems"]
-                for sentence in message["problems"]:
+                self._troubles[child.pid] = problems
+                for sentence in problems:
                     if sentence not in known:  # by this worker or by another
                         self.say(f"{sentence}; {STAYS}")
-            case "reopened" if role is self.workers[0]:
-                self.say(message["sentence"])
-            case "said":
-                self.say(message["sentence"])
+            case Reopened(sentence) if role is self.workers[0]:
+                self.say(sentence)
+            case Said(sentence):
+                self.say(sentence)
 
     def _lost(self, role: Role, child: Child) -> None:
         self.totals.ended(child.pid)
@@ -203,7 +220,7 @@ class Supervisor:
 
     def _tell_who_is_there(self) -> None:
         """The dispatcher has to know who takes packets."""
-        self._dispatcher.tell(do="alive", workers=[at for at, worker in enumerate(self.workers) if worker.ready])
+        self._dispatcher.tell(Alive([at for at, worker in enumerate(self.workers) if worker.ready]))
 
     # What is looked at again and again.
 
@@ -214,32 +231,10 @@ class Supervisor:
         if now >= self._next_look:
             self._next_look = now + EVERY
             self.renew_bypass()
-            self._watch_queues()
-            self.notifier.status(self.totals.sentence())
-
-    def _watch_queues(self) -> None:
-        """What the kernel lets pass when a queue is full is counted by nobody: say so before."""
-        for number, queue in self._queues().items():
-            if queue["waiting"] < queue["length"] * _FULL:
-                self._crowded.discard(number)
-            elif number not in self._crowded:
-                self._crowded.add(number)
+            for sentence in self._queues.crowding():
                 self.totals.note("queue_full")
-                self.say(f"queue {number}: {queue['waiting']} packets wait of at most {queue['length']}: overload")
-
-    def _queues(self) -> dict[int, dict[str, int]]:
-        """What waits in each queue, and what was lost there."""
-        found = queue_statistics()
-        settings = {*self._feeds, *(each for at in range(len(self.workers)) for each in self._worker_queues(at))}
-        return {
-            each.number: {
-                "waiting": found[each.number].waiting,
-                "length": each.max_length,
-                "dropped": found[each.number].queue_dropped + found[each.number].socket_dropped,
-            }
-            for each in sorted(settings, key=lambda each: each.number)
-            if each.number in found
-        }
+                self.say(sentence)
+            self.notifier.status(self.totals.sentence())
 
     # What the others do, in their own processes, each with what it needs alone.
 
@@ -272,7 +267,7 @@ class Supervisor:
             dispatcher = Dispatcher(self._feeds, len(self.workers), channel)
         except FilterError as error:
             return _give_up(channel, error)
-        channel.send(**{"is": "ready"})
+        channel.send(Ready())
         dispatcher.run(BEAT)
         return 0
 
@@ -283,7 +278,7 @@ class Supervisor:
         try:
             control = ControlServer(path, self._asked, self.family.selector)
         except OSError as error:
-            self.say(f"warning: {path}: no status and no reload by command: {error.strerror or error}")
+            self.say(f"warning: {path}: no status and no reload by command: {reason(error)}")
             return None
         self.family.private.append(control)
         return control
@@ -310,5 +305,5 @@ def _process(role: Role, child: Child, totals: Totals) -> dict[str, Any]:
 
 
 def _give_up(channel: Channel, error: FilterError) -> int:
-    channel.send(**{"is": "failed", "sentence": str(error)})
+    channel.send(Failed(str(error)))
     return GAVE_UP

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sbc_filter.io.channel import Message
+from sbc_filter.io.messages import Beat
 from sbc_filter.ops.records import Kind, numbered
 
 # What leaves no record, and should be seen.
@@ -24,10 +24,10 @@ class Totals:
         self._past_kinds: Counter[Kind] = Counter()
         self._now: dict[int, tuple[Counter[str], Counter[Kind]]] = {}
 
-    def take(self, process: int, beat: Message) -> None:
+    def take(self, process: int, beat: Beat) -> None:
         """What a worker has counted so far."""
-        kinds = Counter({Kind(*fields): calls for *fields, calls in beat["kinds"]})
-        self._now[process] = Counter(beat["counters"]), kinds
+        kinds = Counter({Kind(*fate): calls for fate, calls in beat.kinds})
+        self._now[process] = Counter(beat.counters), kinds
 
     def ended(self, process: int) -> None:
         """Its last beat is what remains of a worker."""

@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from sbc_filter.errors import CertificateError, Problem
+from sbc_filter.errors import CertificateError, Problem, reason
+from sbc_filter.io.files import MAX_FILE, files_in, read_file
 from sbc_filter.io.lists import KeptLists
 from sbc_filter.ops import trustlist
-from sbc_filter.ops.certificates import MAX_ANCHORS, MAX_FILE, files_in, read_file
-from sbc_filter.ops.config import Configuration, reason
+from sbc_filter.ops.settings import Configuration
 from sbc_filter.stir.certificate import Certificate, parse_certificates
 from sbc_filter.stir.crl import RevocationList
 from sbc_filter.stir.trust import TrustStore
 from sbc_filter.stir.trustlist import TrustList
 
 T = TypeVar("T")
+_MAX_ANCHORS = 10_000  # in one file
 
 
 class InForce(NamedTuple):
@@ -150,7 +151,7 @@ class TrustFiles:
         tolerate = self.configuration.trust.tolerate
 
         def parse(data: bytes, _: object) -> tuple[Certificate, ...]:
-            return parse_certificates(data, MAX_FILE, MAX_ANCHORS, tolerate=tolerate)
+            return parse_certificates(data, MAX_FILE, _MAX_ANCHORS, tolerate=tolerate)
 
         return tuple(each for _, certificates in self._values(key, paths, parse) for each in certificates)
 

@@ -8,12 +8,12 @@ import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sbc_filter.errors import Problem
+from sbc_filter.errors import Problem, reason
 from sbc_filter.io.download import Downloader
-from sbc_filter.io.lists import ANYWHERE, replace
+from sbc_filter.io.files import read_file
+from sbc_filter.io.lists import ANYWHERE, replace_kept
 from sbc_filter.io.store import FetchError
-from sbc_filter.ops.certificates import read_file
-from sbc_filter.ops.config import Configuration, reason
+from sbc_filter.ops.settings import Configuration
 from sbc_filter.stir.certificate import Certificate
 from sbc_filter.stir.trustlist import MAX_LIST, TrustList, read_trust_list
 
@@ -97,7 +97,7 @@ def keep(configuration: Configuration, data: bytes) -> bool:
     path = configuration.certificates.cache / KEPT
     if path.exists() and path.read_bytes() == data:
         return False
-    replace(path, data)
+    replace_kept(path, data)
     return True
 
 

@@ -2,8 +2,6 @@
 
 import heapq
 import logging
-import os
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -12,9 +10,9 @@ from pathlib import Path
 
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import VerificationError
+from sbc_filter.errors import VerificationError, reason
+from sbc_filter.io.files import replace_file
 from sbc_filter.io.store import CertificateSource
-from sbc_filter.ops.config import reason
 from sbc_filter.ops.records import numbered
 from sbc_filter.stir.x5u import check_x5u
 
@@ -118,13 +116,5 @@ class Learner:
         count = numbered(sum(self._calls.values()), "token")
         lines = [f"# certificates of {count} in {capture.name}, the most frequent first"]
         lines += [url for url, _ in ordered]
-        descriptor, name = tempfile.mkstemp(".new", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                file.write("\n".join(lines) + "\n")
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        replace_file(path, "".join(f"{line}\n" for line in lines).encode(), mode=0o644)
         return len(ordered)

@@ -1,8 +1,4 @@
-"""One process that filters: an engine on its queues, told what to do by the process that started it.
-
-    it is told    prepare, commit, abort; renew; bypass; reopen; stop
-    it says       ready, failed; prepared, committed; obtained; reopened; beat (about once a second, between two
-                  packets)
+"""One process that filters: an engine on its queues, told what to do by the process that started it (`io.messages`).
 
 Everything is read in a thread, while packets go on; what was read takes effect between two packets.
 """
@@ -18,21 +14,36 @@ from pathlib import Path
 
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.record import Record
-from sbc_filter.errors import EnvironmentFault, FilterError
+from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.io.channel import Channel, Message
 from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.memories import Memories
+from sbc_filter.io.messages import (
+    Abort,
+    Beat,
+    Bypass,
+    Commit,
+    Committed,
+    Obtained,
+    Prepare,
+    Prepared,
+    Ready,
+    Renew,
+    Reopen,
+    Reopened,
+    Stop,
+)
 from sbc_filter.io.needs import Needs
 from sbc_filter.io.netlink import QueueSettings
 from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.io.store import CertificateSource
-from sbc_filter.ops.config import Configuration, reason
 from sbc_filter.ops.journal import Journal
 from sbc_filter.ops.obtaining import Schedule
 from sbc_filter.ops.records import Tally
 from sbc_filter.ops.reload import Files
 from sbc_filter.ops.remote import signers, verifiers
+from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.setup import Setup
 from sbc_filter.stir.credentials import Credential
 
@@ -93,7 +104,7 @@ class Worker:
         sys.setswitchinterval(_SWITCH)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._shell.stop())
-        self._channel.send(**{"is": "ready"})
+        self._channel.send(Ready())
         try:
             self._shell.run(self._tick)
         finally:
@@ -125,23 +136,23 @@ class Worker:
             self._shell.stop()
 
     def _obey(self, message: Message) -> None:
-        match message["do"]:
-            case "prepare":
+        match message:
+            case Prepare():
                 self._turn += 1
                 threading.Thread(target=self._prepare, args=(self._turn,), daemon=True).start()
-            case "commit":
-                self._commit()
-            case "abort":
+            case Commit():
+                self._channel.send(Committed(self._commit()))
+            case Abort():
                 self._turn += 1
                 self._pending = None
-            case "renew":
+            case Renew():
                 threading.Thread(target=self._renew, daemon=True).start()
-            case "bypass":
-                self._tokens = message["tokens"]
+            case Bypass(tokens):
+                self._tokens = tokens
                 self._engine.bypass(self._tokens)
-            case "reopen":
-                self._channel.send(**{"is": "reopened", "sentence": self._journal.reopen()})
-            case "stop":
+            case Reopen():
+                self._channel.send(Reopened(self._journal.reopen()))
+            case Stop():
                 self._shell.stop()
 
     def _prepare(self, turn: int) -> None:
@@ -157,7 +168,7 @@ class Worker:
         """Between two packets: say what is wrong with the files."""
         if turn == self._turn:
             self._pending = setup
-            self._say("prepared", problems)
+            self._channel.send(Prepared(problems))
 
     def _renew(self) -> None:
         """In a thread: read the trust store with the lists of now. What is wrong with them is said by who fetched."""
@@ -169,16 +180,16 @@ class Worker:
         # By what counts then: this thread may have been overtaken by another, or by a reload.
         self._shell.soon(lambda: self._engine.renew(self._setup.trust))
 
-    def _say(self, what: str, problems: list[str]) -> None:
-        if not self._channel.send(**{"is": what, "problems": problems}) and len(problems) > _TOLD:
+    def _say(self, report: type[Prepared] | type[Committed], problems: list[str]) -> None:
+        if not self._channel.send(report(problems)) and len(problems) > _TOLD:
             few = [*problems[:_TOLD], f"and {len(problems) - _TOLD} more: `sbc-filter check` says all"]
-            self._channel.send(**{"is": what, "problems": few})
+            self._channel.send(report(few))
 
-    def _commit(self) -> None:
-        """Swap the engine, its sources and the journal, or leave all of them as they are."""
+    def _commit(self) -> list[str]:
+        """Swap the engine, its sources and the journal, or leave all of them as they are; what is wrong, if so."""
         setup, self._pending = self._pending, None
         if setup is None:
-            return self._say("committed", ["nothing was prepared"])
+            return ["nothing was prepared"]
         with contextlib.ExitStack() as undo:
             try:
                 source = self._needs(setup)
@@ -187,16 +198,16 @@ class Worker:
                 undo.callback(journal.close)
                 engine = self._made(setup)
             except FilterError as error:
-                return self._say("committed", [str(error)])
+                return [str(error)]
             undo.pop_all()
         engine.inherit(self._engine)
         self._retired.append((time.monotonic() + _RETIRED, self._source))
         self._journal.close()
         self._setup, self._engine, self._source, self._journal = setup, engine, source, journal
         self._schedule = Schedule(setup.credentials, setup.read_at)
-        self._channel.send(**{"is": "obtained", "problems": []})
+        self._channel.send(Obtained([]))
         self._shell.replace(engine, source, interfaces=setup.tells_interfaces_apart)
-        return self._say("committed", [])
+        return []
 
     # What it does by itself.
 
@@ -224,13 +235,13 @@ class Worker:
             setup.credentials[name] = credential
             self._engine.rekey({name: credential})
         self._schedule.answered(name, credential, problems)
-        self._channel.send(**{"is": "obtained", "problems": self._schedule.problems})
+        self._channel.send(Obtained(self._schedule.problems))
 
     def _beat(self) -> None:
         counters = {**self._engine.counters, **self._shell.counters}
-        kinds = [[*kind, calls] for kind, calls in self._tally.kinds.most_common(_KINDS)]
-        while not self._channel.send(**{"is": "beat", "counters": counters, "kinds": kinds}) and kinds:
-            kinds = kinds[: len(kinds) // 2]  # names of rules may be long; but a sign of life has to be heard
+        kinds = self._tally.kinds.most_common(_KINDS)
+        while not self._channel.send(Beat(counters, kinds)) and kinds:
+            del kinds[len(kinds) // 2 :]  # names of rules may be long; but a sign of life has to be heard
 
 
 def open_journal(where: Path | None) -> Journal:

@@ -149,6 +149,8 @@ def test_different_urls_do_not_wait_for_each_other(fetcher: Fetcher, server: Ser
         ("/bomb", Detail.FETCH_STATUS, 300),
         ("/too-large", Detail.FETCH_TOO_LARGE, 300),
         ("/endless", Detail.FETCH_TOO_LARGE, 300),
+        ("/all-there-is", Detail.FETCH_TOO_LARGE, 300),
+        ("/less-than-nothing", Detail.FETCH_CONNECT, 30),
         ("/short", Detail.FETCH_CONNECT, 30),
         ("/nothing", Detail.FETCH_CONNECT, 30),
         ("/garbage", Detail.FETCH_CONNECT, 30),
@@ -156,7 +158,7 @@ def test_different_urls_do_not_wait_for_each_other(fetcher: Fetcher, server: Ser
         ("/hang", Detail.FETCH_TIMEOUT, 30),
         ("/drip-head", Detail.FETCH_TIMEOUT, 30),
         ("/drip-body", Detail.FETCH_TIMEOUT, 30),
-        ("/continue", Detail.FETCH_TIMEOUT, 30),
+        ("/continue", Detail.FETCH_TOO_LARGE, 300),
     ],
 )
 def test_bad(fetcher: Fetcher, server: Server, path: str, detail: Detail, remembered: float) -> None:
@@ -372,7 +374,7 @@ def test_plain_http_goes_to_the_address_that_was_checked(authority: Authority, p
         ("/hang", Detail.FETCH_TIMEOUT, 30),
         ("/drip-head", Detail.FETCH_TIMEOUT, 30),
         ("/drip-body", Detail.FETCH_TIMEOUT, 30),
-        ("/continue", Detail.FETCH_TIMEOUT, 30),
+        ("/continue", Detail.FETCH_TOO_LARGE, 300),
     ],
 )
 def test_plain_http_is_bounded_as_https_is(

@@ -163,6 +163,27 @@ def test_slow_strangers_delay_no_known_signer(authority: Authority, server: Serv
     fetcher.close()
 
 
+def test_domains_that_became_known_in_order_to_be_slow(authority: Authority, tmp_path: Path) -> None:
+    """A certificate of anybody's makes a domain known. Who has several has no more than its turns: the jobs of whoever
+    has most of them give way, and the others' wait for a few."""
+    evil = [f"evil-{number}.example" for number in range(4)]
+    with serving(authority.server(tmp_path / "server.pem", (NAME, *evil))) as server:
+        fetcher = Fetcher(
+            ca_file=authority.file, allowed_networks=LOOPBACK, resolve=lambda host: ["127.0.0.1"], clock=lambda: NOW
+        )
+        for host in (NAME, *evil):
+            fetcher.vouch(server.url("/", host))
+        slow: SimpleQueue[Answer] = SimpleQueue()
+        for number in range(16):
+            for host in evil:
+                fetcher.request(server.url(f"/slow.pem;{number}", host), slow.put)
+        begin = time.monotonic()
+        assert ask(fetcher, server.url("/good.pem")).pem == PEM
+        assert time.monotonic() - begin < 1.5
+        fetcher.close()
+        assert {slow.get(timeout=5).detail for _ in range(64)} <= {None, Detail.FETCH_REFUSED}
+
+
 def test_a_known_domain_that_keeps_workers_waiting_is_a_stranger(authority: Authority, server: Server) -> None:
     timer = Timer()
     fetcher = Fetcher(

@@ -8,8 +8,8 @@ from support.calls import LAB, NOW, VERIFY, identity, invite, make_engine, respo
 from support.netns import ADDRESSES, LIVE, endpoint, eventually, running, silent, three_hosts
 from support.tiny import TinySource
 
-from sbc_filter.io import iptables
 from sbc_filter.io.firewall import Plan
+from sbc_filter.io.iptables import Iptables
 from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE
@@ -31,7 +31,7 @@ def test_a_bad_signature_is_reported_in_180_and_200(lab: Lab, host: str, version
     addresses = list(ADDRESSES[host].values())
     plan = Plan(sbc=addresses, responses="sbc")
     with lab.inside("sbc"):
-        iptables.apply(plan)
+        Iptables().apply(plan)
     engine = make_engine(RULES, sbc=addresses)
     call = invite(identity(key=LAB.root.key))
     padding = f"X-Padding: {'p' * size}"
@@ -57,4 +57,4 @@ def test_a_bad_signature_is_reported_in_180_and_200(lab: Lab, host: str, version
         assert eventually(lambda: shell.counters["packets"] == 6)
         assert engine.counters == {"reason-added": 3}
     with lab.inside("sbc"):
-        iptables.remove()
+        Iptables().remove()

@@ -8,8 +8,8 @@ from support.netns import LIVE, endpoint, running, silent
 from support.tiny import TinyEngine, TinySource, filtered
 from support.tiny import invite as padded
 
-from sbc_filter.io import iptables
 from sbc_filter.io.firewall import Plan
+from sbc_filter.io.iptables import Iptables
 from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE
@@ -35,7 +35,7 @@ def lab() -> Iterator[Lab]:
             made.sysctl("sbc", f"net/bridge/bridge-nf-call-{key}", "1")
         made.wait_until_up()
         with made.inside("sbc"):
-            iptables.apply(Plan(sbc=SBC))
+            Iptables().apply(Plan(sbc=SBC))
         yield made
 
 

@@ -18,8 +18,8 @@ from support.load import Load, Outcome
 from support.netns import LIVE, endpoint, eventually, running, silent, three_hosts
 from support.runs import asked, processes, started
 
-from sbc_filter.io import iptables
 from sbc_filter.io.clock import SteadyClock
+from sbc_filter.io.iptables import Iptables
 from sbc_filter.io.needs import Needs
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.setup import read_all
@@ -285,7 +285,7 @@ def test_the_clock_is_set(lab: Lab, load: Load, step: float) -> None:
     clock = SteadyClock(lambda: time.time() + offset)
     source = Needs(certificate_source(setup.configuration.certificates, fetch=False), {})
     with lab.inside("sbc"):
-        iptables.apply(setup.plan())
+        Iptables().apply(setup.plan())
     try:
         with running(lab, setup.engine(b"secret"), source, clock=clock):
             load.begin(SECONDS, RATE)
@@ -296,7 +296,7 @@ def test_the_clock_is_set(lab: Lab, load: Load, step: float) -> None:
             found = load.end()
     finally:
         with lab.inside("sbc"):
-            iptables.remove()
+            Iptables().remove()
     assert_all_right(found)
     assert clock.jumps == 1
 

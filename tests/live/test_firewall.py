@@ -22,9 +22,9 @@ from support.netns import (
 )
 from support.tiny import TinyEngine, TinySource, filtered, invite
 
-from sbc_filter.io import iptables
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.firewall import DEFAULT_MARK, Family, Plan
+from sbc_filter.io.iptables import Iptables
 from sbc_filter.ops.lab import Lab
 from sbc_filter.packet.datagram import Datagram
 
@@ -41,10 +41,10 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture
 def applied(lab: Lab) -> Iterator[Lab]:
     with lab.inside("sbc"):
-        iptables.apply(BOTH)
+        Iptables().apply(BOTH)
     yield lab
     with lab.inside("sbc"):
-        iptables.remove()
+        Iptables().remove()
 
 
 def rules(lab: Lab) -> list[str]:
@@ -70,17 +70,17 @@ def test_apply_twice_is_apply_once_and_remove_takes_its_own_only(lab: Lab) -> No
     )
     before = rules(lab)
     with lab.inside("sbc"):
-        iptables.apply(BOTH)
+        Iptables().apply(BOTH)
         once = rules(lab)
-        iptables.apply(Plan(ports=(5060, 5080), queue=7, on_overload_inbound="drop", responses="all"))
+        Iptables().apply(Plan(ports=(5060, 5080), queue=7, on_overload_inbound="drop", responses="all"))
         assert rules(lab) != once
-        iptables.apply(BOTH)
+        Iptables().apply(BOTH)
         assert rules(lab) == once
-        assert iptables.faults() == []
-        iptables.remove()
+        assert Iptables().faults() == []
+        Iptables().remove()
         assert rules(lab) == before
-        iptables.remove()
-        assert iptables.faults()[0] == ("iptables: the rules are not in force: run `sbc-filter firewall apply`")
+        Iptables().remove()
+        assert Iptables().faults()[0] == ("iptables: the rules are not in force: run `sbc-filter firewall apply`")
     lab.run(
         "sbc",
         "iptables",
@@ -99,12 +99,12 @@ def test_apply_twice_is_apply_once_and_remove_takes_its_own_only(lab: Lab) -> No
 
 def test_the_commands_shown_do_the_same(lab: Lab) -> None:
     with lab.inside("sbc"):
-        iptables.apply(BOTH)
+        Iptables().apply(BOTH)
         applied = rules(lab)
-        iptables.remove()
+        Iptables().remove()
         lab.run("sbc", "sh", "-e", stdin=BOTH.show().encode())
         assert rules(lab) == applied
-        iptables.remove()
+        Iptables().remove()
 
 
 @pytest.mark.parametrize(("start", "end", "version"), PATHS)
@@ -140,7 +140,7 @@ def test_which_responses_reach_the_queue(lab: Lab, start: str, end: str, version
     target = ADDRESSES[end][version]
     for responses in ("sbc", "all"):
         with lab.inside("sbc"):
-            iptables.apply(Plan(sbc=BOTH.sbc, responses=responses))
+            Iptables().apply(Plan(sbc=BOTH.sbc, responses=responses))
         engine = TinyEngine()
         with (
             running(lab, engine, TinySource()),
@@ -153,7 +153,7 @@ def test_which_responses_reach_the_queue(lab: Lab, start: str, end: str, version
             wanted = RESPONSES if start == "sbc" or responses == "all" else ()
             assert tuple(seen.decode() for seen in engine.seen) == wanted
         with lab.inside("sbc"):
-            iptables.remove()
+            Iptables().remove()
 
 
 def test_loopback_is_queued_once(applied: Lab) -> None:
@@ -181,7 +181,7 @@ def test_fragments_out_of_order_are_one_message(applied: Lab, version: int, end:
         assert sip.recv(70000) == filtered(message)
         assert engine.seen == [message]
         with applied.inside("sbc"):
-            assert iptables.faults() == []
+            assert Iptables().faults() == []
 
 
 def test_fragments_that_slip_through_are_reported() -> None:
@@ -192,15 +192,18 @@ def test_fragments_that_slip_through_are_reported() -> None:
                 fresh.run("sbc", "sh", "-c", line)
         transmit(fresh, fragments(4, "core", invite(1, size=1800)))
         assert core.recv(70000) == invite(1, size=1800)
-        assert iptables.faults() == [
+        assert Iptables().faults() == [
             "iptables: 2 UDP fragments passed unfiltered: defragmentation is off;"
             " run `sbc-filter firewall apply`, and load nf_defrag_ipv4 and nf_defrag_ipv6"
         ]
 
 
-def test_extension_headers_do_not_hide_an_invite(applied: Lab) -> None:
-    source, target = ADDRESSES["carrier"][6], ADDRESSES["sbc"][6]
-    packet = IPv6(src=source, dst=target) / IPv6ExtHdrDestOpt() / UDP(sport=5062, dport=5060) / invite(1)
+@pytest.mark.parametrize("number", [1, 30])
+def test_extension_headers_do_not_hide_an_invite(applied: Lab, number: int) -> None:
+    packet = IPv6(src=ADDRESSES["carrier"][6], dst=ADDRESSES["sbc"][6])
+    for _ in range(number):
+        packet /= IPv6ExtHdrDestOpt()
+    packet /= UDP(sport=5062, dport=5060) / invite(1)
     with running(applied, TinyEngine(), TinySource()), endpoint(applied, "sbc", 6) as sip:
         transmit(applied, [packet])
         assert sip.recv(70000) == filtered(invite(1))
@@ -235,18 +238,18 @@ def test_while_the_filter_does_not_run(lab: Lab, policy: str, arrives: bool) -> 
         endpoint(lab, "carrier") as carrier,
         endpoint(lab, "sbc") as sbc,
     ):
-        iptables.apply(plan)
+        Iptables().apply(plan)
         carrier.sendto(invite(1), (ADDRESSES["sbc"][4], 5060))
         sbc.sendto(invite(2), (ADDRESSES["carrier"][4], 5060))
         assert silent(carrier) is arrives
         assert silent(sbc) is not arrives
-        iptables.remove()
+        Iptables().remove()
 
 
 def test_both_queues_of_two_policies_are_served(lab: Lab) -> None:
     plan = Plan(sbc=BOTH.sbc, on_overload_inbound="drop", on_overload_outbound="accept")
     with lab.inside("sbc"):
-        iptables.apply(plan)
+        Iptables().apply(plan)
     with (
         running(lab, TinyEngine(), TinySource(), queues=plan.queues) as shell,
         endpoint(lab, "carrier") as carrier,
@@ -258,11 +261,11 @@ def test_both_queues_of_two_policies_are_served(lab: Lab) -> None:
         assert carrier.recv(70000) == filtered(invite(2))
         assert eventually(lambda: shell.counters["modified"] == 2)
     with lab.inside("sbc"):
-        iptables.remove()
+        Iptables().remove()
 
 
 def test_without_privilege_one_sentence_says_so(lab: Lab) -> None:
-    code = "from sbc_filter.io import iptables\ntry: iptables.probe()\nexcept Exception as e: print(repr(e))"
+    code = "from sbc_filter.io.iptables import Iptables\ntry: Iptables().probe()\nexcept Exception as e: print(repr(e))"
     with lab.inside("sbc"):
         done = subprocess.run(
             ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", sys.executable, "-c", code],

@@ -11,8 +11,8 @@ from support.calls import NOW, SIGN, VERIFY, claims, follow_up, identity, invite
 from support.netns import ADDRESSES, LIVE, endpoint, running, silent, three_hosts
 from support.tiny import TinySource
 
-from sbc_filter.io import iptables
 from sbc_filter.io.firewall import Plan
+from sbc_filter.io.iptables import Iptables
 from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE
@@ -67,7 +67,7 @@ def test_nat(lab: Lab, name: str, version: int) -> None:
     engine = make_engine(RULES, sbc=[inside], ports=PORTS)
     plan = Plan(ports=PORTS, sbc=[inside], nat=row.nat)
     with lab.inside(row.filters):
-        iptables.apply(plan)
+        Iptables().apply(plan)
     with (
         running(lab, engine, TinySource(), clock=lambda: NOW, host=row.filters),
         endpoint(lab, "carrier", version, port) as carrier,
@@ -89,7 +89,7 @@ def test_nat(lab: Lab, name: str, version: int) -> None:
             assert carrier.recvfrom(70000)[1][:2] == (called, 5060)
         assert silent(carrier, 0.05)
     with lab.inside(row.filters):
-        iptables.remove()
+        Iptables().remove()
 
 
 LEAVING = ["DNAT on the host", "a container, the filter on its host", "with the SIP helper"]
@@ -104,7 +104,7 @@ def test_nat_of_calls_that_leave(lab: Lab, name: str, version: int) -> None:
     translate(lab, row, version)
     engine = make_engine(SIGN + '[rule.on]\nunsigned = { action = "reject", code = 403 }\n', sbc=[sbc_address])
     with lab.inside("sbc"):
-        iptables.apply(Plan(sbc=[sbc_address], nat=row.nat))
+        Iptables().apply(Plan(sbc=[sbc_address], nat=row.nat))
     with (
         running(lab, engine, TinySource(), clock=lambda: NOW),
         endpoint(lab, "carrier", version, port) as carrier,
@@ -124,7 +124,7 @@ def test_nat_of_calls_that_leave(lab: Lab, name: str, version: int) -> None:
             assert (status(answer), source[:2]) == ("403 Stale Date", (carrier_address, port))
         assert silent(carrier, 0.05)
     with lab.inside("sbc"):
-        iptables.remove()
+        Iptables().remove()
 
 
 def translate(lab: Lab, row: Row, version: int) -> None:

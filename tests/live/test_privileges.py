@@ -172,3 +172,36 @@ def test_the_service_manager_is_told(lab: Lab, tmp_path: Path, monkeypatch: pyte
             os.kill(process.pid, signal.SIGCONT)
             assert hear("WATCHDOG=1")
         assert hear("STOPPING=1")
+
+
+def limit(pid: int, processes: int) -> None:
+    """How many there may be of nobody's, as far as this one starts them."""
+    nobody = pwd.getpwnam("nobody")
+    command = ["prlimit", "--pid", str(pid), f"--nproc={processes}:"]
+    subprocess.run(command, user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], check=True, timeout=10)
+
+
+def pids(file: Path) -> dict[str, int]:
+    """The processes that are ready, by name."""
+    return {each["name"]: each["pid"] for each in asked(file)["processes"] if each["ready"]}
+
+
+def test_the_others_go_on_where_no_process_can_be_started(lab: Lab, folder: Path) -> None:
+    (folder / "rules").mkdir()
+    (folder / "c.toml").write_text(
+        '[network]\nsbc = ["192.0.2.1"]\n[process]\nuser = "nobody"\n[control]\nsocket = "control"\n'
+    )
+    with (
+        started(lab, folder / "c.toml") as (process, log),
+        endpoint(lab, "carrier") as carrier,
+        endpoint(lab, "sbc") as sbc,
+    ):
+        before = pids(folder / "c.toml")
+        limit(process.pid, 1)
+        os.kill(before["certificates"], signal.SIGKILL)
+        assert eventually(lambda: "certificates cannot be started: Resource temporarily" in log.read_text(), 3)
+        carrier.sendto(calls.invite(), SBC)
+        assert sbc.recv(70000) == calls.invite()
+        limit(process.pid, 100)
+        assert eventually(lambda: pids(folder / "c.toml").keys() == before.keys(), 8)
+        assert pids(folder / "c.toml")["worker 1"] == before["worker 1"]

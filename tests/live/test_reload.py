@@ -1,5 +1,7 @@
 """Files read anew while calls go on: all of them or none, and no call is lost over it."""
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,3 +112,26 @@ def test_addresses_that_take_another_queue_are_refused(lab: Lab, tmp_path: Path)
         for sender, receiver, to in ((carrier, sbc, ("192.0.2.1", 5060)), (sbc, carrier, CARRIER)):
             sender.sendto(calls.invite(), to)
             assert receiver.recv(70000) == calls.invite()
+
+
+def test_firewall_rules_that_fail_are_said(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The calls go by the new files all the same, so the reload was none that is refused."""
+    for program in ("iptables-restore", "ip6tables-restore"):
+        (tmp_path / program).write_text(
+            f'#!/bin/sh\n[ -e "{tmp_path}/broken" ] && exit 1\nexec {shutil.which(program)} "$@"\n'
+        )
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "rules").mkdir()
+    file = tmp_path / "c.toml"
+    file.write_text(
+        f'[network]\nsbc = ["192.0.2.1"]\n[control]\nsocket = "{tmp_path}/control"\n[firewall]\nbackend = "iptables"\n'
+    )
+    with started(lab, file) as (_, log), endpoint(lab, "carrier") as carrier:
+        (tmp_path / "broken").touch()
+        (tmp_path / "rules" / "r.toml").write_text('[[rule]]\nname = "no"\naction = "reject"\n')
+        assert reload(file).stdout == "reloaded\n"
+        assert "the calls go by the new files; the firewall rules stay as they were: iptables" in log.read_text()
+        carrier.sendto(calls.invite(), ("192.0.2.1", 5060))
+        assert carrier.recv(70000).startswith(b"SIP/2.0 403 Forbidden\r\n")
+        (tmp_path / "broken").unlink()

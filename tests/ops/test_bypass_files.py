@@ -1,12 +1,10 @@
 """The files that switch `bypass` on and off while calls run."""
 
-import threading
 from pathlib import Path
 
 import pytest
 
-from sbc_filter.ops import bypass
-from sbc_filter.ops.bypass import LONGEST, BypassFiles, State, said, watched
+from sbc_filter.ops.bypass import LONGEST, BypassFiles, State, said
 from sbc_filter.rules.model import Bypass, Rule, RuleAction, SignOptions
 
 ON, OFF = State({"token": "abc"}, ()), State({}, ())
@@ -66,32 +64,3 @@ def test_what_is_said() -> None:
     ]
     assert list(said(State({}, (fault,)), State({}, (fault,)))) == []
     assert list(said(ON, State({"token": "d"}, ()))) == ["bypass: token holds another token"]
-
-
-def test_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bypass, "EVERY", 0.005)
-    got: list[dict[str, str]] = []
-    heard: list[str] = []
-    change = threading.Semaphore(0)
-
-    def put(tokens: dict[str, str]) -> None:
-        got.append(tokens)
-        change.release()
-
-    path = tmp_path / "token"
-    path.write_text("first")
-    with watched(files(tmp_path), put, heard.append):
-        assert got == [{"token": "first"}]  # before anything else happens
-        assert change.acquire(timeout=5)
-        path.unlink()
-        assert change.acquire(timeout=5)
-        path.write_text("second")
-        assert change.acquire(timeout=5)
-    assert got == [{"token": "first"}, {}, {"token": "second"}]
-    assert [sentence.partition(":")[0] for sentence in heard][:2] == ["bypass on", "bypass off"]
-
-
-def test_no_rule_no_thread(tmp_path: Path) -> None:
-    before = threading.active_count()
-    with watched(BypassFiles([], tmp_path), lambda _: pytest.fail("put"), lambda _: pytest.fail("said")):
-        assert threading.active_count() == before

@@ -8,18 +8,15 @@ import pytest
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.io.pkcs11uri import Pkcs11Uri
 from sbc_filter.ops import config
-from sbc_filter.ops.config import (
+from sbc_filter.ops.config import find, load, needed, parse
+from sbc_filter.ops.keysettings import CredentialSettings, OnToken, SystemdCredential
+from sbc_filter.ops.settings import (
     CertificateSettings,
     Configuration,
     NetworkSettings,
     QueueConfiguration,
     TrustSettings,
-    find,
-    load,
-    needed,
-    parse,
 )
-from sbc_filter.ops.keysettings import CredentialSettings, OnToken, SystemdCredential
 from sbc_filter.rules.trunk import Trunk
 
 FOLDER = Path("/etc/sbc-filter")

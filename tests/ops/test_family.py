@@ -10,15 +10,16 @@ from collections.abc import Iterator
 import pytest
 
 from sbc_filter.io.channel import Channel
+from sbc_filter.io.messages import Beat, Ready
 from sbc_filter.ops import family
 from sbc_filter.ops.family import Family, Role
 
 
 def beating(channel: Channel) -> int:
     """What a process does that is well."""
-    channel.send(**{"is": "ready"})
+    channel.send(Ready())
     while not channel.closed and not list(channel.receive()):
-        channel.send(**{"is": "beat"})
+        channel.send(Beat({}, []))
         time.sleep(0.02)
     return 0
 

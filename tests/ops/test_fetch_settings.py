@@ -8,7 +8,7 @@ from support.calls import NOW
 from support.hostile import PEM, Authority, serving
 
 from sbc_filter.errors import Detail
-from sbc_filter.ops.config import CertificateSettings
+from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.ops.sources import ask, certificate_source
 
 HOUR = 3600.0

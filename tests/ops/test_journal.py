@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -97,6 +98,48 @@ def test_no_line_is_longer_than_a_pipe_takes_at_once(tmp_path: Path, text: str) 
         assert each[name] == text * (len(each[name]) - 1) + "…"
         assert len(each[name]) > 250
     assert found[-2]["dest"] == [text * 20] * 8
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_whoever_reads_no_more_stops_no_call(kind: str) -> None:
+    """Standard output that is full, as when the journal stands still: what does not fit is lost, soon; the rest is
+    whole, and when somebody reads again nothing is."""
+    script = (
+        "import sys; from sbc_filter.engine.record import Record; from sbc_filter.ops.journal import Journal\n"
+        "journal, lost = Journal(None), 0\n"
+        "for turn in range(2000):\n"
+        "    try: journal(Record(1.0, str(turn), '', 'udp', call_id='x' * 1000))\n"
+        "    except OSError: lost += 1\n"
+        "print(lost, file=sys.stderr, flush=True)\n"
+        "sys.stdin.read()\n"
+        "journal(Record(1.0, 'last', '', 'udp'))"
+    )
+    if kind == "pipe":
+        reading, writing = os.pipe()
+    else:
+        reading, writing = (end.detach() for end in socket.socketpair())
+    command = [sys.executable, "-c", script]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=writing, stderr=pipe, text=True) as writer:
+        try:
+            os.close(writing)
+            assert writer.stderr is not None
+            assert select.select([writer.stderr], [], [], 5)[0]
+            lost = int(writer.stderr.readline())
+            assert os.get_blocking(reading)
+            assert writer.stdin is not None
+            with os.fdopen(reading, "rb") as reader:
+                first = reader.readline()
+                for _ in range(20):
+                    first += reader.readline()
+                writer.stdin.close()
+                lines = [*first.splitlines(), *reader.read().splitlines()]
+        finally:
+            writer.kill()
+    read = [json.loads(line)["src"] for line in lines if line.endswith(b"}")]
+    assert read == [*map(str, range(len(read) - 1)), "last"]
+    assert len(read) - 1 + lost == 2000
+    assert lost > 0
 
 
 def test_half_a_line_does_not_spoil_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

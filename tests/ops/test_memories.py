@@ -11,7 +11,7 @@ from sbc_filter.engine.arrivals import Arrival
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io.memories import Memories
-from sbc_filter.ops.config import Configuration, NetworkSettings
+from sbc_filter.ops.settings import Configuration, NetworkSettings
 from sbc_filter.ops.setup import prepare
 from sbc_filter.rules.model import RateLimit
 

@@ -1,5 +1,6 @@
 """A program that answers with our key and certificate: its contract, and when it is asked again (S-094)."""
 
+import itertools
 import json
 import re
 import stat
@@ -108,6 +109,7 @@ ELSE = "something else than `key`, `certificate`, `x5u`"
             for each in (SECRET, "2027-01-01T00:00:00", 1800000000, None)
         ),
     ],
+    ids=itertools.count(),
 )  # fmt: skip
 def test_what_is_no_answer(answer: Any, sentence: str) -> None:
     """Whatever stands where: no sentence repeats what may be the key."""
@@ -127,7 +129,7 @@ def test_strange_characters(answer: bytes) -> None:
     [
         ({**OURS, "key": NEXT["key"]}, ["obtain: the key does not belong to the first certificate of the chain"]),
         ({**OURS, "key": "\ud800"}, ["obtain: the key is not a PEM private key"]),
-        ({**OURS, "certificate": OURS["key"]}, ["obtain: the certificate cannot be read: 0 certificates in PEM form"]),
+        ({**OURS, "certificate": OURS["key"]}, ["obtain: the certificate cannot be read: no certificate in PEM form"]),
         ({**OURS, "x5u": X5U + "?"}, [
             f"obtain: x5u '{X5U}?' breaks the rules for such URLs: it has a query",
         ]),

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from sbc_filter.engine.record import Record
+from sbc_filter.io.messages import Beat
 from sbc_filter.ops.records import Kind, Tally, findings
 from sbc_filter.ops.totals import Totals
 
@@ -39,9 +40,9 @@ def test_records_of_responses_are_no_invites() -> None:
 
 def test_a_program_is_told_of_many_records_in_their_own_types() -> None:
     totals = Totals()
-    passed = ["-", "enforce", "accept", "passed-by", "no-rule", "-", 1]
-    stale = ["v", "enforce", "reject", "stale", "-", "403", 2]
-    totals.take(1, {"counters": {}, "kinds": [passed, stale]})
+    passed = ["-", "enforce", "accept", "passed-by", "no-rule", "-"]
+    stale = ["v", "enforce", "reject", "stale", "-", "403"]
+    totals.take(1, Beat({}, [(passed, 1), (stale, 2)]))
     assert [list(each.values()) for each in totals.fates()] == [
         ["v", "enforce", "reject", "stale", None, 403, 2],
         [None, "enforce", "accept", "passed-by", "no-rule", None, 1],

@@ -9,6 +9,7 @@ from sbc_filter.engine.pipeline import Engine
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.ops import config
 from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
+from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.setup import NO_SBC, prepare, read_all, rule_files
 
 # Valid from 2023 for a hundred years: what is checked against the clock is checked with others.
@@ -46,9 +47,7 @@ GOOD: Mapping[str, bytes | str] = {
 }
 
 
-def write(
-    folder: Path, changes: Mapping[str, bytes | str | None] | None = None, mode: int = 0o600
-) -> config.Configuration:
+def write(folder: Path, changes: Mapping[str, bytes | str | None] | None = None, mode: int = 0o600) -> Configuration:
     for name, content in (dict(GOOD) | dict(changes or {})).items():
         if content is not None:
             path = folder / name
@@ -129,7 +128,7 @@ def test_rule_files_in_the_order_of_their_names(tmp_path: Path) -> None:
 
 
 def test_nothing_configured_passes_everything() -> None:
-    made = prepare(config.Configuration())
+    made = prepare(Configuration())
     assert (made.rules.rules, made.credentials, made.trust.anchors) == ((), {}, ())
 
 

@@ -11,7 +11,7 @@ from support.sockets import serving
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
 from sbc_filter.io.store import certificate_path
-from sbc_filter.ops.config import CertificateSettings
+from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.ops.sources import ask, certificate_source, worker_source
 
 

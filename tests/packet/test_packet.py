@@ -1,5 +1,7 @@
 """Packets against scapy as an independent oracle."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,3 +111,17 @@ def test_no_room() -> None:
         parse(V4).replace_payload(bytes(65508))
     assert caught.value.detail is Detail.NO_ROOM
     assert len(parse(V4).replace_payload(bytes(65507))) == 65535
+
+
+@pytest.mark.parametrize("number", [7, 8, 9, 30, 5000])
+def test_any_number_of_extension_headers(number: int) -> None:
+    """S-154: a host reads on; an INVITE behind eight of them went unread to the SBC."""
+    udp = bytes(UDP(sport=1, dport=2, len=8 + 6, chksum=0) / Raw(b"INVITE"))
+    options = bytes([60, 0, 1, 4, 0, 0, 0, 0]) * (number - 1) + bytes([17, 0, 1, 4, 0, 0, 0, 0])
+    head = bytes(IPv6(src="2001:db8::1", dst="2001:db8::2", nh=60, plen=len(options) + len(udp)))
+    begin = time.perf_counter()
+    packet = parse(head + options + udp)
+    assert time.perf_counter() - begin < 0.1
+    assert (packet.payload, packet.sport, packet.dport) == (b"INVITE", 1, 2)
+    with pytest.raises(PacketError, match="packet-truncated"):
+        parse(head + options)

@@ -130,6 +130,8 @@ ROUTES: Mapping[str, Callable[[Handler], object]] = {
     "/largest": lambda h: h.answer(bytes(MAX_PEM)),
     "/too-large": lambda h: h.answer(bytes(MAX_PEM + 1)),
     "/endless": lambda h: h.pour(CHUNKED),
+    "/less-than-nothing": lambda h: h.wfile.write(CHUNKED + b"-5\r\nhello\r\n0\r\n\r\n"),
+    "/all-there-is": lambda h: h.pour(CHUNKED + b"-1\r\n"),
     "/short": lambda h: h.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + PEM),
     "/301": lambda h: h.answer(b"", 301, Location="/good.pem"),
     "/302": lambda h: h.answer(b"", 302, Location=f"https://{NAME}:{h.server.server_port}/good.pem"),

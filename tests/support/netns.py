@@ -16,9 +16,9 @@ from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.packet import Packet
 
-from sbc_filter.io import iptables
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.firewall import DEFAULT_MARK, Plan
+from sbc_filter.io.iptables import Iptables
 from sbc_filter.io.nfqueue import Core, QueueShell, Source
 from sbc_filter.ops.lab import Lab
 
@@ -80,7 +80,7 @@ def three_hosts(mtu: int = 1500, plan: Plan | None = None) -> Iterator[Lab]:
         lab.wait_until_up()
         if plan is not None:
             with lab.inside("sbc"):
-                iptables.apply(plan)
+                Iptables().apply(plan)
         yield lab
 
 

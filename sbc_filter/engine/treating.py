@@ -1,0 +1,141 @@
+"""What becomes of calls once a rule has decided: sent on, answered or dropped; and what is done with their answers."""
+
+from collections import Counter
+
+from sbc_filter.engine.case import Case, Decision, record
+from sbc_filter.engine.complaints import Complaints
+from sbc_filter.engine.editing import continue_call, status_of
+from sbc_filter.engine.flow import Flow
+from sbc_filter.engine.network import Network
+from sbc_filter.engine.reasons import Reports
+from sbc_filter.engine.record import Record
+from sbc_filter.engine.redirects import Redirects
+from sbc_filter.engine.services import unsigned
+from sbc_filter.engine.uas import Uas
+from sbc_filter.engine.verdict import ACCEPT, Action, Verdict
+from sbc_filter.errors import Detail, Outcome
+from sbc_filter.packet.packet import Packet
+from sbc_filter.rules.model import REDIRECT, VERIFY, Insertion, Mode, Rule, TreatmentAction
+from sbc_filter.rules.ruleset import RuleSet
+
+_ACTIONS = {
+    TreatmentAction.REJECT: Action.REJECT,
+    TreatmentAction.REDIRECT: Action.REDIRECT,
+    TreatmentAction.DROP: Action.DROP,
+}
+# Named once: on the hot path a look at a member of an Enum costs as much as a call.
+_CONTINUE, _INLINE, _MODIFY = TreatmentAction.CONTINUE, Insertion.INLINE, Action.MODIFY
+
+
+class Treatments:
+    """Carries out decisions, and remembers what the messages that follow need: calls that were redirected, reports that
+    are owed, tokens of ours that others may complain of. Memory for what no rule asks for is not kept."""
+
+    def __init__(self, rules: RuleSet, network: Network, uas: Uas, count: Counter[str]) -> None:
+        self._uas = uas
+        self._count = count
+        self._reports = Reports() if any(rule.reports for rule in rules.rules) else None
+        redirecting = any(rule.redirects and rule.mode is Mode.ENFORCE for rule in rules.rules)
+        self._redirects = Redirects() if redirecting else None
+        self._complaints = Complaints(network) if any(rule.removes_reasons for rule in rules.rules) else None
+        self.need_responses = self._reports is not None or self._complaints is not None
+
+    def inherit(self, other: "Treatments", count: Counter[str]) -> None:
+        """Go on in the place of `other`, and count here."""
+        self._count = count
+        if self._reports is not None and other._reports is not None:
+            self._reports = other._reports
+        if self._redirects is not None and other._redirects is not None:
+            self._redirects = other._redirects
+        if self._complaints is not None and other._complaints is not None:
+            self._complaints.inherit(other._complaints)
+
+    def is_followed(self, case: Case, now: float) -> bool:
+        """Whether this call is one that we redirected, on its way to where we sent it."""
+        return self._redirects is not None and self._redirects.is_followed(case, now)
+
+    def respond(self, message: bytes, flow: Flow, now: float, packet: Packet | None) -> Verdict:
+        """A response without what it says of our tokens, or with the Reason fields that are owed to it, if any are and
+        there is room: that is never recorded."""
+        if self._complaints is not None:
+            relieved = self._complaints.remove(message, flow, now)
+            if relieved is not None:
+                self._count["reason-removed"] += 1
+                return wrap(relieved, packet)
+        payload = self._reports.add(message, flow, now) if self._reports is not None else None
+        if payload is None:
+            return ACCEPT
+        if not has_room(packet, payload):
+            self._count["reason-no-room"] += 1
+            return ACCEPT
+        self._count["reason-added"] += 1
+        return wrap(Verdict(_MODIFY, payload), packet)
+
+    def carry_out(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:
+        """Edit, or answer, as the treatment says."""
+        treatment = decision.treatment
+        if treatment.action is _CONTINUE:
+            if rule.insertion is _INLINE or case.emergency or decision.outcome is Outcome.ALREADY_SIGNED:
+                return self._continue(rule, case, decision, packet, now)
+            decision.treatment = treatment = REDIRECT
+        action = _ACTIONS[treatment.action]
+        if action is Action.DROP:
+            return Verdict(action, record=record(case, rule, decision, action, None))
+        answers = self._uas.refuse(rule, case, decision, now)
+        if action is Action.REDIRECT and answers and self._redirects is not None:
+            self._redirects.expect(case, now)
+        return Verdict(action, None, answers, record(case, rule, decision, action, status_of(decision)[0]))
+
+    def _continue(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:
+        message = case.message
+        marked = True
+        continue_call(rule, case, decision)
+        payload = message.changed()
+        fits = has_room(packet, payload)
+        if not fits or (decision.identity is not None and _is_too_large(rule, packet, payload)):
+            message.undo(case.scrubbed)  # what was removed stays removed
+            if decision.identity is not None or decision.preserved or decision.bypass is not None:
+                detail = Detail.TOO_LARGE if fits else Detail.NO_ROOM
+                return self.carry_out(rule, case, unsigned(rule, case, detail), packet, now)
+            payload = message.changed()
+            marked = False
+        if self._reports is not None and rule.action is VERIFY:
+            self._reports.owe(rule, case, decision, now)
+        if self._complaints is not None and decision.identity is not None and rule.sign.removes_reason:
+            self._complaints.expect(decision.identity, rule.name, decision.x5u, now)
+        action = _MODIFY if payload is not None else Action.ACCEPT
+        return Verdict(action, payload, record=record(case, rule, decision, action, None, marked=marked))
+
+
+def pass_by(case: Case, detail: Detail) -> Verdict:
+    """No rule decides: only what an untrusted peer may not claim is removed."""
+    payload = case.message.changed()
+    action = Action.ACCEPT if payload is None else Action.MODIFY
+    return Verdict(action, payload, record=record(case, None, Decision(Outcome.PASSED_BY, detail), action, None))
+
+
+def monitored(rule: Rule, case: Case, decision: Decision) -> Record:
+    """The record of a rule that only watches: `action` and `code` are what it decided, and what did not happen."""
+    action = _ACTIONS.get(decision.treatment.action, Action.ACCEPT)
+    code = status_of(decision)[0] if action in (Action.REJECT, Action.REDIRECT) else None
+    return record(case, rule, decision, action, code)
+
+
+def has_room(packet: Packet | None, payload: bytes | None) -> bool:
+    """Whether the packet that carried a message can carry this one as well."""
+    return payload is None or packet is None or len(payload) <= packet.room
+
+
+def _is_too_large(rule: Rule, packet: Packet | None, payload: bytes | None) -> bool:
+    """Whether a signed call exceeds what the rule allows a packet to have (A17)."""
+    if rule.sign.max_size is None or payload is None:
+        return False
+    return len(payload) + (packet.start + 8 if packet is not None else 0) > rule.sign.max_size
+
+
+def wrap(verdict: Verdict, packet: Packet | None) -> Verdict:
+    """A verdict about a message made one about the packet that carried it, in which there is room for it."""
+    if packet is None or verdict.payload is None:
+        return verdict
+    payload = packet.replace_payload(verdict.payload)
+    return Verdict(verdict.action, payload, verdict.emit, verdict.record, verdict.monitored)

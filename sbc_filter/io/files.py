@@ -1,0 +1,54 @@
+"""Files of this host: read whole within a limit, and written whole or not at all."""
+
+import errno
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+MAX_FILE = 64 << 20  # bytes
+
+
+class TooLarge(OSError):
+    """A file that is larger than anybody means it to be."""
+
+
+def files_in(path: Path) -> list[Path]:
+    """The files of a folder in the order of their names, or the file itself; `OSError`."""
+    if stat.S_ISDIR(path.stat().st_mode):
+        return sorted(each for each in path.iterdir() if each.is_file())
+    return [path]
+
+
+def read_file(path: Path, limit: int = MAX_FILE) -> bytes:
+    """All of a file; `OSError`, which is `TooLarge` beyond `limit` bytes."""
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        size = f"{limit >> 20} MiB" if limit >> 20 else f"{limit >> 10} KiB"
+        raise TooLarge(errno.EFBIG, f"it is larger than {size}", str(path))
+    return data
+
+
+def replace_file(path: Path, data: bytes, *, mode: int = 0o600, moment: float | None = None) -> None:
+    """Have the file at `path` hold `data`, whole or not at all, and no reader see anything between; `OSError`.
+
+    `moment` (POSIX seconds) is what its time is set to. A crash may leave a file that ends in `.new` beside it.
+    """
+    descriptor, name = tempfile.mkstemp(".new", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        if moment is not None:
+            os.utime(name, (moment, moment))
+        os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def runtime_folder() -> Path | None:
+    """The folder that systemd makes for this service alone (RuntimeDirectory=), the first of several; None without."""
+    name = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(name) if name else None

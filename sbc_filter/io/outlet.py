@@ -1,0 +1,60 @@
+"""Standard output and error, for who must not wait until somebody reads them: a journal may stand still, or a pager."""
+
+import contextlib
+import os
+import select
+import socket
+import stat
+import time
+
+_PATIENCE, _REST = 0.1, 2.0  # seconds for which a reader is waited for, and after that not
+
+
+class Outlet:
+    """Writes to one of the descriptors that a process begins with. What is not taken in a moment is lost.
+
+    How it was opened stays as it is: others, who may wait, write to the same. `OSError` when there is none.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        kind = os.fstat(descriptor).st_mode
+        self._descriptor = os.dup(descriptor)
+        self._socket = socket.socket(fileno=os.dup(descriptor)) if stat.S_ISSOCK(kind) else None
+        if stat.S_ISFIFO(kind):
+            with contextlib.suppress(OSError):  # of another user, say
+                own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                os.close(self._descriptor)
+                self._descriptor = own
+        self._rests_until = 0.0  # on the monotonic clock
+
+    def put(self, data: bytes) -> int:
+        """How many octets were taken; `BlockingIOError` when there is no room for any in time, `OSError`."""
+        try:
+            return self._write(data)
+        except BlockingIOError:
+            now = time.monotonic()
+            if now < self._rests_until:
+                raise
+            waiting = select.poll()
+            waiting.register(self._descriptor, select.POLLOUT)
+            if not waiting.poll(_PATIENCE * 1000):
+                self._rests_until = now + _REST
+                raise
+            return self._write(data)
+
+    def write(self, text: str) -> int:
+        """As of a file: for `logging`. What cannot be written is lost."""
+        with contextlib.suppress(OSError):
+            self.put(text.encode(errors="backslashreplace"))
+        return len(text)
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._socket is not None:
+            self._socket.close()
+        os.close(self._descriptor)
+
+    def _write(self, data: bytes) -> int:
+        if self._socket is not None:
+            return self._socket.send(data, socket.MSG_DONTWAIT)
+        return os.write(self._descriptor, data)

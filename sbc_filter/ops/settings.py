@@ -1,0 +1,113 @@
+"""What the configuration file says (DESIGN §5), as values: a class for each table of it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sbc_filter.io import firewalls
+from sbc_filter.ops.keysettings import CredentialSettings, ObtainSettings
+from sbc_filter.ops.remote import RemoteSettings
+from sbc_filter.rules.trunk import IpNetwork, Trunk
+
+CACHE = Path("/var/cache/sbc-filter")
+
+Overload = Literal["accept", "drop"]
+Policy = Literal["soft", "hard"]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """`[network]`: where the SBC is, and whom it trusts."""
+
+    sbc: tuple[str, ...] = ()
+    ports: tuple[int, ...] = (5060,)
+    trusted_peers: tuple[IpNetwork, ...] = ()
+    emergency: tuple[str, ...] = ("911", "112", "933", "urn:service:sos*")
+    numbering: str = "nanp"
+    drop_unreadable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueueConfiguration:
+    """`[queue]`: the kernel's queue, and what passes when the filter cannot keep up or does not run."""
+
+    number: int = 50
+    inbound: Overload = "accept"
+    outbound: Overload = "accept"
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FirewallSettings:
+    """`[firewall]`: how the kernel is told what to hand over."""
+
+    backend: str = firewalls.AUTO
+    nat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrustSettings:
+    """`[trust]`: whose certificates are believed."""
+
+    anchors: tuple[Path, ...] = ()
+    crls: tuple[Path, ...] = ()
+    crl_signers: tuple[Path, ...] = ()
+    crl_policy: Policy = "soft"
+    trust_list: Path | None = None
+    trust_list_root: tuple[Path, ...] = ()
+    policies: frozenset[str] = frozenset()
+    tolerate: frozenset[str] = frozenset()
+    crl_urls: tuple[str, ...] = ()
+    trust_list_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSettings:
+    """`[certificates]`: where the certificates of others come from."""
+
+    directory: Path | None = None
+    fetch: bool = False
+    cache: Path = CACHE
+    command: tuple[str, ...] = ()
+    allowed_networks: tuple[IpNetwork, ...] = ()
+    web_ca: Path | None = None
+    tolerate: frozenset[str] = frozenset()
+    socket: Path | None = None
+    warm: Path | None = None
+    fetch_rate: int = 10  # a second
+    stale_hours: int = 72
+    cache_mib: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """`[serve]`: signing and verifying for others by HTTP."""
+
+    listen: tuple[str, int] = ("127.0.0.1", 8085)
+    credential: str = ""
+    certificate: Path | None = None
+    key: Path | None = None
+    client_ca: Path | None = None
+    token: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that the configuration file says."""
+
+    file: str = ""
+    folder: Path = Path()
+    rules: Path | None = None
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    queue: QueueConfiguration = field(default_factory=QueueConfiguration)
+    trust: TrustSettings = field(default_factory=TrustSettings)
+    certificates: CertificateSettings = field(default_factory=CertificateSettings)
+    credentials: dict[str, CredentialSettings | ObtainSettings] = field(default_factory=dict)
+    trunks: tuple[Trunk, ...] = ()
+    records: Path | None = None  # None: the journal, by way of standard output
+    remote: dict[str, RemoteSettings] = field(default_factory=dict)  # credentials with which others sign
+    serve: ServeSettings = field(default_factory=ServeSettings)
+    control: Path | None = None  # the socket to ask; None: where the service manager, or custom, has it
+    user: str = ""  # whom to become, when started by root
+    verifiers: dict[str, RemoteSettings] = field(default_factory=dict)  # who verify for rules that name them
+    firewall: FirewallSettings = field(default_factory=FirewallSettings)

@@ -1,0 +1,222 @@
+"""The tables of the configuration file, read one by one: each problem with its key, the rest as far as it can be."""
+
+import re
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import cast
+
+from sbc_filter.errors import CERTIFICATE_TOLERABLE
+from sbc_filter.io import firewalls
+from sbc_filter.ops.keysettings import CredentialSettings, ObtainSettings, read_credential, read_obtained
+from sbc_filter.ops.remote import RemoteSettings, read_path, read_remote
+from sbc_filter.ops.settings import (
+    CertificateSettings,
+    FirewallSettings,
+    NetworkSettings,
+    Overload,
+    Policy,
+    QueueConfiguration,
+    ServeSettings,
+    TrustSettings,
+)
+from sbc_filter.rules.schema import Table
+from sbc_filter.rules.trunk import read_networks
+from sbc_filter.sip.number import PROFILES
+from sbc_filter.stir import x5u
+from sbc_filter.stir.service import VERIFICATION
+
+MAX_WORKERS = 64
+_OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
+
+
+def read_network(table: Table) -> NetworkSettings:
+    """`[network]`."""
+    sbc = []
+    for text in table.texts("sbc"):
+        try:
+            sbc.append(str(ip_address(text)))
+        except ValueError:
+            table.problem("sbc", f"{text!r} is no address such as 203.0.113.10")
+    default = NetworkSettings()
+    settings = NetworkSettings(
+        tuple(sbc),
+        _ports(table),
+        read_networks(table, "trusted_peers"),
+        table.texts("emergency", default.emergency),
+        table.choice("numbering", PROFILES, default.numbering),
+        table.flag("drop_unreadable", default.drop_unreadable),
+    )
+    table.close()
+    return settings
+
+
+def _ports(table: Table) -> tuple[int, ...]:
+    ports = table.raw("ports")
+    if ports is None:
+        return NetworkSettings().ports
+    if not isinstance(ports, list) or not ports:
+        table.problem("ports", "has to be a list of port numbers such as [5060]")
+        return NetworkSettings().ports
+    for port in ports:
+        if type(port) is not int or not 0 < port < 65536:
+            table.problem("ports", f"{port!r} is no port number from 1 to 65535")
+    return tuple(port for port in ports if type(port) is int)
+
+
+def read_queue(table: Table) -> QueueConfiguration:
+    """`[queue]`."""
+    overload = table.table("on_overload")
+    allowed = ("accept", "drop")
+    default = QueueConfiguration()
+    workers = table.integer("workers", default.workers, 1, MAX_WORKERS)
+    behind = 2 * workers if workers > 1 else 0  # theirs, at most two each
+    number = table.integer("number", default.number, 0, 65534 - behind)
+    configuration = QueueConfiguration(
+        number,
+        cast(Overload, overload.choice("inbound", allowed, default.inbound)),
+        cast(Overload, overload.choice("outbound", allowed, default.outbound)),
+        workers,
+    )
+    overload.close()
+    table.close()
+    return configuration
+
+
+def read_firewall(table: Table) -> FirewallSettings:
+    """`[firewall]`."""
+    default = FirewallSettings()
+    settings = FirewallSettings(
+        table.choice("backend", firewalls.NAMES, default.backend),
+        table.flag("nat", default.nat),
+    )
+    table.close()
+    return settings
+
+
+def read_trust(table: Table, folder: Path) -> TrustSettings:
+    """`[trust]`."""
+    default = TrustSettings()
+    settings = TrustSettings(
+        _paths(table, "anchors", folder),
+        _paths(table, "crls", folder),
+        _paths(table, "crl_signers", folder),
+        cast(Policy, table.choice("crl_policy", ("soft", "hard"), default.crl_policy)),
+        read_path(table, "trust_list", folder),
+        _paths(table, "trust_list_root", folder),
+        _policies(table),
+        table.choices("tolerate", CERTIFICATE_TOLERABLE) or default.tolerate,
+        tuple(_url(table, "crl_urls", text, ("http", "https")) for text in table.texts("crl_urls")),
+        _url(table, "trust_list_url", table.text("trust_list_url"), ("https",)),
+    )
+    listed = settings.trust_list is not None or settings.trust_list_url
+    if listed and not settings.trust_list_root:
+        table.problem("trust_list_root", "is missing: name the PEM files of those whose signature on the list counts")
+    if settings.trust_list is not None and settings.trust_list_url:
+        table.problem("trust_list_url", "and `trust_list` are two ways to the one list: name one of them")
+    table.close()
+    return settings
+
+
+def _url(table: Table, key: str, text: str, schemes: Sequence[str]) -> str:
+    """A URL that the operator chose: where it leads to is his to say."""
+    if text and re.fullmatch(rf"(?:{'|'.join(schemes)})://[!-~]+", text) is None:
+        table.problem(key, f"{text!r} is no URL that begins with {' or '.join(f'{each}://' for each in schemes)}")
+    return text
+
+
+def _policies(table: Table) -> frozenset[str]:
+    policies = frozenset(table.texts("policies"))
+    for text in sorted(policies):
+        if not _OID.fullmatch(text):
+            table.problem("policies", f"{text!r} is no object identifier such as 2.16.840.1.114569.1.1.4")
+    return policies
+
+
+def read_certificates(table: Table, folder: Path) -> CertificateSettings:
+    """`[certificates]`."""
+    default = CertificateSettings()
+    settings = CertificateSettings(
+        read_path(table, "directory", folder),
+        table.flag("fetch", default.fetch),
+        read_path(table, "cache", folder) or default.cache,
+        table.texts("command"),
+        read_networks(table, "allowed_networks"),
+        read_path(table, "web_ca", folder),
+        table.choices("tolerate", x5u.TOLERABLE) or default.tolerate,
+        read_path(table, "socket", folder),
+        read_path(table, "warm", folder),
+        table.integer("fetch_rate", default.fetch_rate, 1, 1000),
+        table.integer("stale_hours", default.stale_hours, 0, 720),
+        table.integer("cache_mib", default.cache_mib, 1, 1 << 20),
+    )
+    table.close()
+    return settings
+
+
+def read_credentials(
+    table: Table, folder: Path
+) -> tuple[dict[str, CredentialSettings | ObtainSettings], dict[str, RemoteSettings]]:
+    """Those with a key of ours, and those with which others sign."""
+    own: dict[str, CredentialSettings | ObtainSettings] = {}
+    remote: dict[str, RemoteSettings] = {}
+    for name in table:
+        entry = table.table(name)
+        if "obtain" in list(entry):
+            own[name] = read_obtained(entry)
+        elif {"command", "service"}.isdisjoint(entry):
+            own[name] = read_credential(entry, folder)
+        else:
+            remote[name] = read_remote(entry, folder)
+            entry.close()
+    return own, remote
+
+
+def read_verifiers(table: Table, folder: Path) -> dict[str, RemoteSettings]:
+    """`[verifiers]`: who verify in our place, by name."""
+    found = {}
+    for name in table:
+        entry = table.table(name)
+        found[name] = read_remote(entry, folder, VERIFICATION)
+        entry.close()
+    return found
+
+
+def read_serve(table: Table, folder: Path) -> ServeSettings:
+    """`[serve]`."""
+    default = ServeSettings()
+    listen = default.listen
+    text = table.text("listen", "127.0.0.1:8085")
+    try:
+        listen = parse_listen(text)
+    except ValueError:
+        table.problem("listen", f"{text!r} is no address with a port such as 127.0.0.1:8085")
+    settings = ServeSettings(
+        listen,
+        table.text("credential"),
+        *(read_path(table, key, folder) for key in ("certificate", "key", "client_ca", "token")),
+    )
+    if (settings.certificate is None) != (settings.key is None):
+        table.problem("certificate", "and `key` belong together")
+    if settings.client_ca is not None and settings.certificate is None:
+        table.problem("client_ca", "needs TLS: name `certificate` and `key`")
+    table.close()
+    return settings
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Address and port to listen on; `ValueError`."""
+    address, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(text)
+    return str(ip_address(address.removeprefix("[").removesuffix("]"))), int(port)
+
+
+def read_records(table: Table, folder: Path) -> Path | None:
+    """`[log].records`: the file of records, None for the journal."""
+    text = table.text("records", "journal")
+    return None if text == "journal" else folder / text
+
+
+def _paths(table: Table, key: str, folder: Path) -> tuple[Path, ...]:
+    return tuple(folder / text for text in table.texts(key))

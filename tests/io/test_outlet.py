@@ -1,0 +1,35 @@
+"""Who says something does not wait for those who read it (of records on standard output: tests/ops/test_journal.py)."""
+
+import logging
+import os
+import time
+
+import pytest
+
+from sbc_filter.io.outlet import Outlet
+
+
+def test_a_log_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traceback of 4 KB, a thousand times: the pipe takes 64 KiB of them."""
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    reading, writing = os.pipe()
+    outlet = Outlet(writing)
+    handler = logging.StreamHandler(outlet)
+    record = logging.LogRecord("test", logging.ERROR, "", 0, "x" * 4000 + "\ud800", None, None)
+    begin = time.monotonic()
+    for _ in range(1000):
+        handler.handle(record)
+    assert time.monotonic() - begin < 1.0
+    assert os.get_blocking(writing)  # others go on waiting
+    outlet.close()
+    os.close(writing)
+    with os.fdopen(reading, "rb") as reader:
+        assert set(reader.read().split(b"\n")) == {b"x" * 4000 + b"\\ud800", b""}
+
+
+def test_a_descriptor_that_is_none() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.close(writing)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        Outlet(writing)
