@@ -99,8 +99,8 @@ def rule(text: str, trunks: tuple[Trunk, ...] = ()) -> Rule:
 
 
 def test_there_is_something_to_read() -> None:
-    pages = {"configuration", "defaults", "interoperability", "operations", "records", "redirect", "rules"}
-    assert DOCS.keys() == pages
+    pages = {"certificates", "configuration", "defaults", "interoperability", "operations", "placement"}
+    assert DOCS.keys() == pages | {"records", "redirect", "rules", "service"}
     assert len(blocks("rules")) >= 14
     assert len(blocks("configuration")) >= 8
 

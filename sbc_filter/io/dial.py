@@ -109,7 +109,7 @@ class Dialer:
             raise FetchError(addresses, f"{host} does not resolve", passing=True)
         for address in addresses:
             if not is_permitted(address, self._allowed):
-                raise FetchError(Detail.FETCH_ADDRESS, f"{host} is {address}")
+                raise FetchError(Detail.FETCH_ADDRESS, f"{host} is {address}, which is not public")
         return addresses
 
     def _look_up(self, host: str) -> Sequence[str] | Detail:

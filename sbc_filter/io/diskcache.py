@@ -57,7 +57,8 @@ class DiskCache:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._sweep(-math.inf)
         except OSError as error:
-            raise EnvironmentFault(f"the certificate cache {directory} cannot be used: {error}") from error
+            why = error.strerror or error
+            raise EnvironmentFault(f"the certificate cache {directory} cannot be used: {why}") from error
 
     def read(self, url: str, now: float) -> Entry | None:
         """The entry for this URL, None when there is none of any use."""

@@ -143,11 +143,18 @@ def _body(response: requests.Response, limit: int) -> bytes:
     return b"".join(chunks)
 
 
+def _innermost(error: BaseException) -> str:
+    """What TLS itself says, without the wrappers that the libraries put around it."""
+    while inner := [each for each in (getattr(error, "reason", None), *error.args) if isinstance(each, Exception)]:
+        error = inner[0]
+    return getattr(error, "verify_message", None) or str(error)
+
+
 def _told(error: Exception) -> FetchError:
     """The detail in an error of the libraries."""
     sentence = str(error)
     if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
-        return FetchError(Detail.FETCH_TLS, sentence)
+        return FetchError(Detail.FETCH_TLS, _innermost(error))
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
         return FetchError(Detail.FETCH_TIMEOUT, sentence, passing=True)
     if isinstance(error, requests.exceptions.InvalidURL | urllib3.exceptions.LocationParseError):

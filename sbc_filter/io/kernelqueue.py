@@ -25,14 +25,15 @@ class KernelQueue:
     """Binds a queue; `read` calls `arrive` with each packet that waits."""
 
     def __init__(self, settings: QueueSettings, arrive: Callable[[Packet], None]) -> None:
-        self._library = NetfilterQueue()
         try:
+            self._library = NetfilterQueue()  # binds the family, which needs the privilege as well
             with warnings.catch_warnings(action="ignore"):  # of a small receive buffer: enlarged below
                 self._library.bind(settings.number, arrive, max_len=settings.max_length)
         except OSError:
             raise EnvironmentFault(
                 f"netfilter queue {settings.number} cannot be bound:"
-                " another program has it, or CAP_NET_ADMIN is missing"
+                " another program has it, or CAP_NET_ADMIN is missing:"
+                " end the other, choose another [queue].number, or run as root"
             ) from None
         try:
             self._channel = QueueChannel(settings, self._library.get_fd())

@@ -86,7 +86,7 @@ class TokenKey:
     def _open(self) -> Any:
         """The key, in a session of its own."""
         if self._refused:
-            raise TokenError("the token refused the PIN before: put it right and start again")
+            raise TokenError("the token refused the PIN before: put it right, and reload or start again")
         return self._asked(self._find)
 
     def _find(self) -> Any:

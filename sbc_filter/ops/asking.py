@@ -12,6 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
+from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.ops import config, control
 from sbc_filter.ops.records import Kind
 from sbc_filter.ops.reload import REFUSED
@@ -27,7 +28,7 @@ def status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(state))
         return 0
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=not arguments.watch)  # `Live` cuts off what may not wrap
     if not arguments.watch:
         console.print(_picture(state))
         return 0
@@ -54,6 +55,9 @@ def _socket(arguments: argparse.Namespace) -> Path:
     if arguments.socket is not None:
         return Path(arguments.socket)
     given = config.find(arguments.config)
+    if arguments.config is not None and not arguments.config.exists():
+        sentence = "is not there: name the configuration of the filter that runs, or its --socket"
+        raise ConfigurationError([Problem(str(arguments.config), "", sentence)])
     return (config.read(given, []).control if given is not None else None) or control.default_path()
 
 
@@ -73,7 +77,7 @@ def _parts(state: dict[str, Any]) -> Iterator[RenderableType]:
     yield _processes(state, now)
     yield ""
     yield _queues(state)
-    calls = sorted(state["calls"], key=lambda each: (-each["calls"], each["rule"]))[:_SHOWN]
+    calls = sorted(state["calls"], key=lambda each: (-each["calls"], each["rule"] or ""))[:_SHOWN]
     if calls:
         yield ""
         yield _table([*map(str.capitalize, Kind._fields), "Calls"], [[each[name] for name in each] for each in calls])
@@ -102,7 +106,7 @@ def _queues(state: dict[str, Any]) -> Table:
 def _table(names: list[str], rows: list[list[Any]]) -> Table:
     table = Table(*names, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*map(str, row))
+        table.add_row(*("-" if cell is None else str(cell) for cell in row))
     return table
 
 

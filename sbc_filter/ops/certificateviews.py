@@ -73,7 +73,7 @@ def shown(place: Place, arguments: argparse.Namespace) -> int:
         if number:
             place.say("")
         told = verdict(item.pem, place.trust, time.time()) if item.pem is not None else f"unreadable: {item.fault}"
-        place.tell("URL", item.url or "not known: the file is named by the digest of its URL, and no index has it")
+        place.tell("URL", item.url or _nameless(place, item))
         place.tell("file", f"{item.path}{f', good until {date(item.until)} UTC' if item.until is not None else ''}")
         if item.pem is not None:
             chain(place, item.pem)
@@ -83,6 +83,12 @@ def shown(place: Place, arguments: argparse.Namespace) -> int:
         place.tell("verdict", told)
         good = good or (told.startswith(TRUSTED) and not broken)
     return 0 if good else 1
+
+
+def _nameless(place: Place, item: Item) -> str:
+    if item.path.parent == place.settings.directory:
+        return "not known: the file is named by the digest of its URL, and no index has it"
+    return "not known: the file is neither in the folder nor in the cache"
 
 
 def _found(place: Place, what: str) -> Iterator[Item]:

@@ -14,9 +14,17 @@ GOOD, NO, USAGE, ENVIRONMENT = 0, 1, 2, 3
 
 _CODES: dict[type[FilterError], int] = {UsageFault: USAGE, EnvironmentFault: ENVIRONMENT}
 _SPC = re.compile("[0-9A-Z]{1,8}")
+_DESCRIPTION = """\
+STIR/SHAKEN for a session border controller that knows nothing of it:
+signs the INVITEs that leave, verifies those that arrive, in the packet path,
+by the operator's rules."""
 _EPILOG = """\
-Exit codes: 0 good; 1 the answer is no (a mistake in a file, a call that was not signed);
-2 the command line is wrong; 3 this machine lacks something (privilege, kernel feature, program)."""
+Exit codes:
+  0  good
+  1  the answer is no: a mistake in a file, a call that was not signed
+  2  the command line is wrong
+  3  this machine lacks something: privilege, kernel feature, program, a filter
+     that runs"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,8 +85,7 @@ def parser() -> argparse.ArgumentParser:
 
     top = argparse.ArgumentParser(
         prog="sbc-filter",
-        description="STIR/SHAKEN for a session border controller that knows nothing of it: signs the INVITEs "
-        "that leave, verifies those that arrive, in the packet path, by the operator's rules.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,6 +1,8 @@
 """What is no mistake in the operator's files, but hardly meant: said by `sbc-filter check`, and nothing more."""
 
 import os
+import pwd
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,8 @@ def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
     records = configuration.records
     if records is not None and not _is_writable(records):
         yield f"log.records: {records} cannot be written: make its folder, or name another file"
+    if configuration.user and not _is_user(configuration.user):
+        yield f"process.user: there is no user {configuration.user!r}, and `run` ends: `sbc-filter install` makes one"
     yield from _sources(configuration.certificates)
     folder = rules or configuration.rules
     if folder is None:
@@ -47,8 +51,20 @@ def _sources(settings: CertificateSettings) -> Iterator[str]:
             yield f"certificates.directory: {fault}"
     if settings.socket is not None and not settings.socket.is_socket():
         yield f"certificates.socket: {settings.socket} is no socket; nobody answers there now"
+    if settings.command and shutil.which(settings.command[0]) is None:
+        yield f"certificates.command: {settings.command[0]} is no program that can be run"
+    if settings.fetch and settings.cache.exists() and not settings.cache.is_dir():
+        yield f"certificates.cache: {settings.cache} is no folder, so nothing that is fetched outlives a restart"
     if settings.warm is not None:
         yield from (f"certificates.warm: {fault}" for fault in read_list(settings.warm, settings.tolerate)[1])
+
+
+def _is_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _is_writable(path: Path) -> bool:

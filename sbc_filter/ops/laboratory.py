@@ -30,7 +30,7 @@ fetch = false                              # true: fetch what is not there from 
 [credentials.ours]
 key = "keys/shaken.key"
 certificate = "keys/shaken.pem"
-x5u = "{x5u}"                              # where others fetch the certificate
+x5u = "{x5u}"  # where others fetch the certificate
 """
 _VERIFY = """\
 # Calls that arrive: verify, tell the SBC by `verstat`, let them continue.

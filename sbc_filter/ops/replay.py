@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sbc_filter.engine.record import Record
-from sbc_filter.errors import EnvironmentFault, UsageFault, reason
+from sbc_filter.errors import UsageFault, reason
 from sbc_filter.io.capture import CaptureError, Frame
 from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.capturewriter import CaptureWriter
@@ -96,7 +96,7 @@ def _learn(console: Console, learner: Learner, path: Path, capture: Path) -> Non
     try:
         count = learner.write(path, capture)
     except OSError as error:
-        raise EnvironmentFault(f"{path} cannot be written: {reason(error)}") from None
+        raise CaptureError(f"{path} cannot be written: {reason(error)}") from None
     console.print(f"{path}: {numbered(count, 'URL')} learnt", markup=False)
 
 

@@ -182,7 +182,8 @@ def rule_files(path: Path, problems: list[Problem]) -> tuple[dict[str, str], Pat
         # `glob` says nothing of a folder that it may not read.
         paths = sorted(filter(_is_rule_file, path.iterdir())) if path.is_dir() else [path]
     except OSError as error:
-        problems.append(Problem(str(path), "", f"cannot be read: {reason(error)}"))
+        sentence = f"cannot be read: {reason(error)}; name the folder of the rules in [rules].directory, or by --rules"
+        problems.append(Problem(str(path), "", sentence))
         return found, path
     for each in paths:
         try:

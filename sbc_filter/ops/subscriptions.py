@@ -189,7 +189,10 @@ class Subscriptions:
         why = "".join(each if each.isprintable() else "?" for each in why)
         kind = why.partition(":")[0]  # what follows may differ each time
         if kind != source.fault:
-            self._say(f"{source.url}: no good list is to be had there, the last good one stays in force: {why}")
+            of_trust = source.url == self._settings.trust_list_url
+            before = self._files.trust_list if of_trust else self._in_force(source)
+            then = "and none was before" if before is None else "the last good one stays in force"
+            self._say(f"{source.url}: no good list is to be had there, {then}: {why}")
         source.fault = kind
 
     def _take_list(self, _: _Source, body: bytes, now: float) -> tuple[float | None, bool]:

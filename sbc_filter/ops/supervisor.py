@@ -156,7 +156,7 @@ class Supervisor:
             "processes": [_process(role, role.child, self.totals) for role in self.family.roles if role.child],
             "queues": self._queues.states(),
             "outcomes": self.totals.outcomes(),
-            "calls": [{**kind._asdict(), "calls": calls} for kind, calls in self.totals.kinds.most_common()],
+            "calls": self.totals.fates(),
             "counters": self.totals.counters,
         }
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from sbc_filter.io.messages import Beat
 from sbc_filter.ops.records import Kind, numbered
@@ -61,6 +62,17 @@ class Totals:
             if kind.mode != "monitor":
                 found[kind.outcome] = found.get(kind.outcome, 0) + calls
         return found
+
+    def fates(self) -> list[dict[str, Any]]:
+        """The kinds as objects for JSON, the most frequent first: fields and types are those of a record."""
+        return [
+            {
+                **{name: None if value == "-" else value for name, value in kind._asdict().items()},
+                "code": int(kind.code) if kind.code.isdigit() else None,
+                "calls": calls,
+            }
+            for kind, calls in self.kinds.most_common()
+        ]
 
     def sentence(self) -> str:
         """All of it in one line, for a person."""

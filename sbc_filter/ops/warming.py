@@ -13,6 +13,7 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError, reason
 from sbc_filter.io.files import replace_file
 from sbc_filter.io.store import CertificateSource
+from sbc_filter.ops.records import numbered
 from sbc_filter.stir.x5u import check_x5u
 
 _LOG = logging.getLogger(__name__)
@@ -112,7 +113,8 @@ class Learner:
     def write(self, path: Path, capture: Path) -> int:
         """Write the URLs, the most frequent first, whole or not at all; how many. `OSError`."""
         ordered = sorted(self._calls.items(), key=lambda each: (-each[1], each[0]))
-        lines = [f"# certificates of {sum(self._calls.values())} tokens in {capture.name}, the most frequent first"]
+        count = numbered(sum(self._calls.values()), "token")
+        lines = [f"# certificates of {count} in {capture.name}, the most frequent first"]
         lines += [url for url, _ in ordered]
         replace_file(path, "".join(f"{line}\n" for line in lines).encode(), mode=0o644)
         return len(ordered)

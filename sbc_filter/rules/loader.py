@@ -158,7 +158,7 @@ class _Reader:
 
     def _conditions(self, table: Table) -> Conditions:
         direction = table.choice("direction", list(Direction))
-        trunk = table.choices("trunk", self._trunks, "there are none: add [trunks.NAME]")
+        trunk = table.choices("trunk", self._trunks, "there are no trunks: add [trunks.NAME]")
         methods = table.texts("method", ("INVITE",))
         if methods != ("INVITE",):
             table.problem("method", 'only "INVITE" can be filtered: nothing else carries an Identity here')

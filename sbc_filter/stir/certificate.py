@@ -133,7 +133,7 @@ def parse_certificates(
     blocks = _PEM.findall(body)
     bare = not blocks and body[:1] == b"\x30" and CertificateDeviation.DER_BODY in tolerate
     if not bare and not 1 <= len(blocks) <= max_certificates:
-        raise _unreadable(f"{len(blocks)} certificates in PEM form")
+        raise _unreadable(f"{len(blocks) or 'no'} certificate{'s' if blocks else ''} in PEM form")
     try:
         if bare:
             return (Certificate.parse(body, frozenset({CertificateDeviation.DER_BODY})),)

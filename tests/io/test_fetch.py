@@ -1,4 +1,5 @@
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -179,11 +180,16 @@ def test_a_certificate_for_another_name(fetcher: Fetcher, server: Server, host: 
 
 
 @pytest.mark.parametrize("other", [True, False], ids=["another", "default"])
-def test_an_authority_that_is_not_trusted(server: Server, tmp_path: Path, other: bool) -> None:
+def test_an_authority_that_is_not_trusted(
+    server: Server, tmp_path: Path, other: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     ca_file = Authority(tmp_path).file if other else None
     fetcher = Fetcher(ca_file=ca_file, allowed_networks=LOOPBACK, resolve=resolve)
     assert ask(fetcher, server.url("/good.pem")).detail == Detail.FETCH_TLS
     assert server.seen == {}
+    (said,) = caplog.messages
+    assert re.fullmatch("'https://.*/good.pem': fetch-tls: [a-z -]+", said), "no wrapper of a library around it"
     fetcher.close()
 
 

@@ -1,4 +1,4 @@
-"""The contract of `[certificates].socket` as docs/configuration.md has it: the server there is run, and asked."""
+"""The contract of `[certificates].socket` as docs/certificates.md has it: the server there is run, and asked."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
 from sbc_filter.io.certificatesocket import SocketSource
 
-PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text().partition("### A socket")[2]
+PAGE = (Path(__file__).parents[2] / "docs" / "certificates.md").read_text().partition("## A socket")[2]
 URL = "https://certificates.example.org/acme.pem"
 PEM = b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
 NOW = 1_700_000_000.0

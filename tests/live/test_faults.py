@@ -1,5 +1,5 @@
 """What goes wrong while 200 calls a second arrive and 200 leave: none is treated wrongly, and what is lost or passes
-unfiltered is what the policy says. Each test is a row of the table of failures in docs/operations.md.
+unfiltered is what the policy says. Each test is a row of the table of failures in docs/service.md.
 """
 
 import contextlib

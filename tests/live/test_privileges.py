@@ -108,6 +108,24 @@ def test_a_user_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert done.returncode == 3
 
 
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("net_admin", "netfilter queue 50 cannot be bound: another program has it, or CAP_NET_ADMIN is missing: "),
+        ("net_raw", "raw sockets are not permitted: run as root, or grant CAP_NET_RAW and CAP_NET_ADMIN"),
+    ],
+)
+def test_a_privilege_that_is_missing_is_said(lab: Lab, tmp_path: Path, missing: str, said: str) -> None:
+    """In one sentence, and nobody is started anew for ever."""
+    (tmp_path / "c.toml").write_text('[network]\nsbc = ["192.0.2.1"]\n[control]\nsocket = "control"\n')
+    run = [each for each in RUN if each != "--firewall"]  # iptables has a sentence of its own
+    command = ["setpriv", f"--bounding-set=-{missing}", *run, str(tmp_path / "c.toml")]
+    with lab.inside("sbc"):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.stderr.startswith(f"sbc-filter: {said}")
+    assert (done.stderr.count("\n"), done.returncode) == (1, 3)
+
+
 def test_the_service_manager_is_told(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """sd_notify(3): ready, alive as long as the loop turns, and no longer; reloading and ready again; stopping."""
     (tmp_path / "c.toml").write_text('[network]\nsbc = ["192.0.2.1"]\n[control]\nsocket = "control"\n')

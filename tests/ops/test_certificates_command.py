@@ -112,9 +112,9 @@ def test_show(command: Command) -> None:
     assert command("show", "text.pem")[:2] == (
         1,
         [
-            "URL not known: the file is named by the digest of its URL, and no index has it",
+            "URL not known: the file is neither in the folder nor in the cache",
             "file text.pem",
-            "verdict untrusted.certificate-unreadable: 0 certificates in PEM form",
+            "verdict untrusted.certificate-unreadable: no certificate in PEM form",
         ],
     )
     code, _, said = command("show", URL)
@@ -253,7 +253,7 @@ def test_fetch(command: Command, bodies: web.Pages) -> None:
     code, lines, _ = command("fetch", URL)
     assert code == 1
     assert lines[-2:] == [
-        "verdict untrusted.certificate-unreadable: 0 certificates in PEM form",
+        "verdict untrusted.certificate-unreadable: no certificate in PEM form",
         "kept no: what is in the cache stays as it is",
     ]
     assert kept(old) == LAB.chain

@@ -214,8 +214,9 @@ def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest
     folder = tmp_path / "lab"
     assert main(["pki", str(folder)]) == 0
     file = folder / "sbc-filter.toml"
-    more = 'socket = "file"\nwarm = "urls.txt"\ndirectory = "certificates"'
-    file.write_text(file.read_text().replace('directory = "certificates"', more))
+    more = 'socket = "file"\nwarm = "urls.txt"\ncommand = ["./none"]\ncache = "file"\ndirectory = "certificates"'
+    text = file.read_text().replace("fetch = false", "fetch = true")
+    file.write_text(text.replace('directory = "certificates"', more))
     (folder / "file").write_text("")
     (folder / "urls.txt").write_text("https://certs.example.org/a.pem\nhttps://certs.example.org/a.pem?b\n")
     (folder / "certificates" / "index.json").write_text('{"https://certs.example.org/a.pem": "a.pem"}')
@@ -228,6 +229,8 @@ def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest
 
     others = [
         f"socket: {folder}/file is no socket; nobody answers there now",
+        "command: ./none is no program that can be run",
+        f"cache: {folder}/file is no folder, so nothing that is fetched outlives a restart",
         f"warm: {folder}/urls.txt: line 2: no token may name 'https://certs.example.org/a.pem?b': it has a query",
     ]
     index = f"directory: {folder}/certificates/index.json"
@@ -237,12 +240,30 @@ def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest
     assert warnings() == [f"{index}: {where}", *others]
 
 
+@pytest.mark.parametrize("command", ["status", "reload"])
+def test_a_configuration_that_is_not_there_asks_no_other_filter(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not the one at the default socket, which goes by another."""
+    file = tmp_path / "none.toml"
+    assert main([command, "--config", str(file)]) == 1
+    sentence = "is not there: name the configuration of the filter that runs, or its --socket"
+    assert capsys.readouterr().err == f"sbc-filter: {file}: {sentence}\n"
+
+
+def test_help_fits_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) < 80
+
+
 def test_check_warns_of_what_is_hardly_meant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "lab"
     assert main(["pki", str(folder)]) == 0
     file = folder / "sbc-filter.toml"
     settings = file.read_text().replace('directory = "certificates"', 'directory = "none"')
-    file.write_text(settings + '[log]\nrecords = "none/records.jsonl"\n')
+    file.write_text(settings + '[log]\nrecords = "none/records.jsonl"\n[process]\nuser = "no-one"\n')
     rules = folder / "rules"
     (rules / "15.toml").write_text('[[rule]]\nname = "most"\nenforce_percent = 5\naction = "pass"\n')
     (rules / "16.toml").write_text('[[rule]]\nname = "all"\naction = "pass"\n')
@@ -252,6 +273,7 @@ def test_check_warns_of_what_is_hardly_meant(tmp_path: Path, capsys: pytest.Capt
     assert any(line.split()[:4] == ["most", "enforce", "5", "%"] for line in lines)
     assert [line for line in lines if line.startswith("warning: ")] == [
         f"warning: log.records: {folder}/none/records.jsonl cannot be written: make its folder, or name another file",
+        "warning: process.user: there is no user 'no-one', and `run` ends: `sbc-filter install` makes one",
         f"warning: certificates.directory: there is no folder {folder}/none",
         f"warning: {rules}/20-sign.toml: rule 'sign' is never reached: 'all' before it takes every such call",
     ]

@@ -99,7 +99,7 @@ OURS = serial(LAB.leaf.certificate)
             "x5u serves what would not verify by your own trust anchors: no path from "
             "CN=SHAKEN 1234,O=Laboratory,C=US to a trust anchor",
         ),
-        (b"<html>", "x5u serves what cannot be read: 0 certificates in PEM form"),
+        (b"<html>", "x5u serves what cannot be read: no certificate in PEM form"),
         (None, "x5u cannot be fetched: fetch-status"),
     ],
     ids=["it", "any order", "with root", "another", "renewed", "no issuer", "no PEM", "404"],

@@ -5,7 +5,9 @@ from collections import Counter
 import pytest
 
 from sbc_filter.engine.record import Record
-from sbc_filter.ops.records import Tally, findings
+from sbc_filter.io.messages import Beat
+from sbc_filter.ops.records import Kind, Tally, findings
+from sbc_filter.ops.totals import Totals
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,15 @@ def test_records_of_responses_are_no_invites() -> None:
     for detail in ("no-rule", "reason-removed", "no-rule"):
         tally(Record(0.0, "a", "b", "udp", detail=detail))
     assert (tally.total, sum(tally.kinds.values())) == (2, 3)
+
+
+def test_a_program_is_told_of_many_records_in_their_own_types() -> None:
+    totals = Totals()
+    passed = ["-", "enforce", "accept", "passed-by", "no-rule", "-"]
+    stale = ["v", "enforce", "reject", "stale", "-", "403"]
+    totals.take(1, Beat({}, [(passed, 1), (stale, 2)]))
+    assert [list(each.values()) for each in totals.fates()] == [
+        ["v", "enforce", "reject", "stale", None, 403, 2],
+        [None, "enforce", "accept", "passed-by", "no-rule", None, 1],
+    ]
+    assert list(totals.fates()[0]) == [*Kind._fields, "calls"]

@@ -164,16 +164,16 @@ OURS = "/c.toml: credentials.ours"
             [f"{OURS}: the key does not belong to the first certificate of the chain"],
         ),
         ({"key.pem": "x"}, [f"{OURS}: the key is not a PEM private key"]),
-        ({"chain.pem": "x"}, [f"{OURS}: the certificate cannot be read: 0 certificates in PEM form"]),
+        ({"chain.pem": "x"}, [f"{OURS}: the certificate cannot be read: no certificate in PEM form"]),
         (
             {"c.toml": SETTINGS.replace("https", "http")},
             [f"{OURS}: x5u {HTTP!r} breaks the rules for such URLs: the scheme is not https"],
         ),
         (
             {"anchors/root.pem": "x"},
-            ["/c.toml: trust.anchors: /anchors/root.pem: 0 certificates in PEM form", NO_ANCHOR],
+            ["/c.toml: trust.anchors: /anchors/root.pem: no certificate in PEM form", NO_ANCHOR],
         ),
-        ({"anchors/a.pem": "x"}, ["/c.toml: trust.anchors: /anchors/a.pem: 0 certificates in PEM form"]),
+        ({"anchors/a.pem": "x"}, ["/c.toml: trust.anchors: /anchors/a.pem: no certificate in PEM form"]),
         (
             {"rules/30.toml": "[[rule]]"},
             ["/rules/30.toml: rule[1].name: is missing", "/rules/30.toml: rule[1].action: is missing"],

@@ -590,7 +590,7 @@ def test_what_does_not_go_with_a_service(more: str, sentence: str) -> None:
 
 def test_a_trunk_where_there_is_none() -> None:
     (problem,) = problems(PASS + 'trunk = ["acme"]')
-    assert problem == "a.toml: rule[1].trunk: has 'acme'; there are none: add [trunks.NAME]"
+    assert problem == "a.toml: rule[1].trunk: has 'acme'; there are no trunks: add [trunks.NAME]"
 
 
 @pytest.mark.parametrize(

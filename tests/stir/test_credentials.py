@@ -35,7 +35,7 @@ SECP256K1 = key_pem(ec.generate_private_key(ec.SECP256K1()))
 UNREADABLE = "the key is not a PEM private key"
 CURVE = "the key is not on the curve P-256, the only one that SHAKEN uses"
 NO_PAIR = "the key does not belong to the first certificate of the chain"
-NONE = "the certificate cannot be read: 0 certificates in PEM form"
+NONE = "the certificate cannot be read: no certificate in PEM form"
 
 
 @pytest.mark.parametrize("key", [PKCS8, SEC1], ids=["PKCS#8", "SEC1"])

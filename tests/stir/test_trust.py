@@ -105,10 +105,10 @@ BROKEN_PEM = pem(LEAF.certificate).replace(b"\nMII", b"\nMIX")
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"", "0 certificates in PEM form"),
-        (PUBLIC_KEY, "0 certificates in PEM form"),  # S-090: seen in the wild
-        (LEAF.certificate.public_bytes(Encoding.DER), "0 certificates in PEM form"),
-        (b"<html>404</html>", "0 certificates in PEM form"),
+        (b"", "no certificate in PEM form"),
+        (PUBLIC_KEY, "no certificate in PEM form"),  # S-090: seen in the wild
+        (LEAF.certificate.public_bytes(Encoding.DER), "no certificate in PEM form"),
+        (b"<html>404</html>", "no certificate in PEM form"),
         (pem(LEAF.certificate) * 13, "13 certificates in PEM form"),
         (b" " * (64 * 1024 + 1), "the body is too large"),
         (BROKEN_PEM, None),
