@@ -1,12 +1,14 @@
 """Standard output and error, for who must not wait until somebody reads them: a journal may stand still, or a pager."""
 
 import contextlib
+import logging
 import os
 import select
 import socket
 import stat
 import time
 
+_STANDARD_ERROR = 2
 _PATIENCE, _REST = 0.1, 2.0  # seconds for which a reader is waited for, and after that not
 
 
@@ -58,3 +60,8 @@ class Outlet:
         if self._socket is not None:
             return self._socket.send(data, socket.MSG_DONTWAIT)
         return os.write(self._descriptor, data)
+
+
+def log_to_standard_error() -> None:
+    """Warnings and errors, by all processes of ours: none of them waits until somebody reads what it says."""
+    logging.basicConfig(level=logging.WARNING, format="sbc-filter: %(message)s", stream=Outlet(_STANDARD_ERROR))

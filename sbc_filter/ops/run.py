@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import logging
 import os
 import shutil
 import signal
@@ -17,7 +16,7 @@ from rich.spinner import Spinner
 from sbc_filter.io.files import runtime_folder
 from sbc_filter.io.firewalls import backend
 from sbc_filter.io.memories import Memories
-from sbc_filter.io.outlet import Outlet
+from sbc_filter.io.outlet import log_to_standard_error
 from sbc_filter.ops import config, privileges
 from sbc_filter.ops.records import findings, numbered
 from sbc_filter.ops.reload import Files
@@ -25,16 +24,13 @@ from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.signals import Terminal
 from sbc_filter.ops.supervisor import Supervisor
 
-_STANDARD_ERROR = 2
-
 
 def run(arguments: argparse.Namespace) -> int:
     """Filter live traffic."""
     files = Files(config.needed(arguments.config), arguments.rules)
     setup = files.needed()
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    # Workers say something as well, and must not wait until somebody reads it.
-    logging.basicConfig(level=logging.WARNING, format="sbc-filter: %(message)s", stream=Outlet(_STANDARD_ERROR))
+    log_to_standard_error()
     if setup.configuration.user:
         privileges.become(setup.configuration.user)
     with contextlib.ExitStack() as stack:

@@ -242,8 +242,7 @@ class Supervisor:
         return self._feeds if len(self.workers) == 1 else worker_queues(self._feeds, at)
 
     def _serve(self, channel: Channel) -> int:
-        self._memories.close()
-        return self._certificates.run(self.setup, channel)
+        self._certificates.run(self.setup.configuration, channel)
 
     def _work(self, at: int) -> Callable[[Channel], int]:
         def main(channel: Channel) -> int:

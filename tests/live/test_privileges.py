@@ -1,5 +1,6 @@
 """What the processes of `run` may do, when root starts it and it is told to become somebody else."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -8,16 +9,18 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import calls
+from support import calls, keys
 from support.netns import LIVE, endpoint, eventually
-from support.runs import RUN, asked, started
+from support.runs import RUN, asked, processes, started
 
 from sbc_filter.ops import privileges
 from sbc_filter.ops.lab import Lab
+from sbc_filter.ops.pki import Maker
 from sbc_filter.ops.privileges import NET_ADMIN, NET_RAW
 
 pytestmark = LIVE
@@ -71,6 +74,31 @@ def test_root_is_given_up(lab: Lab, folder: Path) -> None:
         assert eventually(lambda: "reloaded; rules: none" in log.read_text(), 5), log.read_text()
     assert "SBC-FILTER" not in lab.run("sbc", "iptables-save")
     assert process.returncode == 0
+
+
+def holds(pid: int, wanted: bytes) -> bool:
+    """Whether these octets are anywhere in what a process may write to."""
+    with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
+        for line in maps:
+            extent, rights, *_ = line.split()
+            if rights.startswith("rw"):
+                begin, end = (int(each, 16) for each in extent.split("-"))
+                with contextlib.suppress(OSError):
+                    if wanted in os.pread(memory.fileno(), end - begin, begin):
+                        return True
+    return False
+
+
+def test_who_speaks_with_strangers_does_not_know_our_keys(lab: Lab, tmp_path: Path) -> None:
+    """Though it comes from a process that does: not the key, and nothing that workers share."""
+    maker = Maker(time.time(), "privileges")
+    made = maker.laboratory()
+    file = keys.configuration(tmp_path, made, f"[credentials.ours]\n{keys.written(tmp_path, made, maker, 0)}")
+    secret = keys.KEYS[0].private_numbers().private_value.to_bytes(32, "little")  # as openssl holds it
+    with started(lab, file) as (process, _):
+        found = {name: holds(each["pid"], secret) for name, each in processes(file).items()}
+        found["supervisor"] = holds(process.pid, secret)
+    assert found == {"supervisor": True, "worker 1": True, "certificates": False}
 
 
 def test_a_program_that_the_user_may_not_read_is_said(tmp_path: Path) -> None:
