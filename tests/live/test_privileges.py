@@ -32,6 +32,9 @@ def _nobody_reads() -> bool:
     return os.geteuid() == 0 and subprocess.run(tried, check=False).returncode == 0
 
 
+READABLE = pytest.mark.skipif(not _nobody_reads(), reason="needs a folder of the project that everybody may read")
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """One that nobody owns, and may enter."""
@@ -51,7 +54,7 @@ def rights(pid: int) -> tuple[int, int]:
     return int(lines["Uid"].split()[0]), int(lines["CapEff"], 16)
 
 
-@pytest.mark.skipif(not _nobody_reads(), reason="needs a folder of the project that everybody may read")
+@READABLE
 def test_root_is_given_up(lab: Lab, folder: Path) -> None:
     """The user named keeps two capabilities, the process that speaks with strangers none; and it works."""
     (folder / "rules").mkdir()
@@ -208,6 +211,7 @@ def pids(file: Path) -> dict[str, int]:
     return {each["name"]: each["pid"] for each in asked(file)["processes"] if each["ready"]}
 
 
+@READABLE
 def test_the_others_go_on_where_no_process_can_be_started(lab: Lab, folder: Path) -> None:
     (folder / "rules").mkdir()
     (folder / "c.toml").write_text(
