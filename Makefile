@@ -31,7 +31,7 @@ lint:
 # The hot path compiled, as an installation has it; what is tested and measured again.
 compiled:
 	@rm -rf build/compiled
-	$(BIN)/python setup.py -q build --build-lib build/compiled
+	$(BIN)/python -W ignore setup.py -q build --build-lib build/compiled
 
 bench:
 	@scripts/bootstrap.sh test
