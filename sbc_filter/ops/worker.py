@@ -141,7 +141,7 @@ class Worker:
                 self._turn += 1
                 threading.Thread(target=self._prepare, args=(self._turn,), daemon=True).start()
             case Commit():
-                self._channel.send(Committed(self._commit()))
+                answer(self._channel, Committed, self._commit())
             case Abort():
                 self._turn += 1
                 self._pending = None
@@ -168,7 +168,7 @@ class Worker:
         """Between two packets: say what is wrong with the files."""
         if turn == self._turn:
             self._pending = setup
-            self._channel.send(Prepared(problems))
+            answer(self._channel, Prepared, problems)
 
     def _renew(self) -> None:
         """In a thread: read the trust store with the lists of now. What is wrong with them is said by who fetched."""
@@ -179,11 +179,6 @@ class Worker:
             return
         # By what counts then: this thread may have been overtaken by another, or by a reload.
         self._shell.soon(lambda: self._engine.renew(self._setup.trust))
-
-    def _say(self, report: type[Prepared] | type[Committed], problems: list[str]) -> None:
-        if not self._channel.send(report(problems)) and len(problems) > _TOLD:
-            few = [*problems[:_TOLD], f"and {len(problems) - _TOLD} more: `sbc-filter check` says all"]
-            self._channel.send(report(few))
 
     def _commit(self) -> list[str]:
         """Swap the engine, its sources and the journal, or leave all of them as they are; what is wrong, if so."""
@@ -242,6 +237,13 @@ class Worker:
         kinds = self._tally.kinds.most_common(_KINDS)
         while not self._channel.send(Beat(counters, kinds)) and kinds:
             del kinds[len(kinds) // 2 :]  # names of rules may be long; but a sign of life has to be heard
+
+
+def answer(channel: Channel, report: type[Prepared] | type[Committed], problems: list[str]) -> None:
+    """Say what is wrong, if anything; some of it where all is too long for one message, for an answer is waited for."""
+    if not channel.send(report(problems)) and len(problems) > _TOLD:
+        few = [*problems[:_TOLD], f"and {len(problems) - _TOLD} more: `sbc-filter check` says all"]
+        channel.send(report(few))
 
 
 def open_journal(where: Path | None) -> Journal:

@@ -1,0 +1,20 @@
+"""What a worker answers to the process that started it."""
+
+import contextlib
+
+from sbc_filter.io.channel import Channel
+from sbc_filter.io.messages import Committed, Prepared
+from sbc_filter.ops.worker import answer
+
+
+def test_more_problems_than_a_message_holds() -> None:
+    """The first are told, and how many more there are: who asked waits for an answer."""
+    one, other = Channel.pair()
+    problems = [f"rules.toml: rule[{number}].action: {'x' * 400}" for number in range(1000)]
+    with contextlib.closing(one), contextlib.closing(other):
+        answer(one, Committed, [])
+        answer(one, Prepared, problems)
+        assert list(other.receive()) == [
+            Committed([]),
+            Prepared([*problems[:100], "and 900 more: `sbc-filter check` says all"]),
+        ]
