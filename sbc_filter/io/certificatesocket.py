@@ -22,7 +22,7 @@ from urllib3.connection import HTTPConnection
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import DETAILS, Detail, Outcome
 from sbc_filter.io.dial import DeadlineSocket
-from sbc_filter.io.freshness import LONGEST
+from sbc_filter.io.freshness import LONGEST, MAX_AGE
 from sbc_filter.io.single import Single
 from sbc_filter.io.store import MAX_PEM, PASSING, FetchError
 
@@ -31,7 +31,6 @@ PATH = "/certificate"
 VALID = 3600.0  # seconds for which a certificate holds whose answer does not say
 _NOBODY = 1.0  # seconds for which it is remembered that nobody listens: who was restarted is there again
 _RETRY = 0.01  # seconds between two tries of a connection that the other side's backlog has no room for
-_MAX_AGE = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
 _UNCACHED = re.compile(r"(?:^|[,\s])(?:no-store|no-cache)(?:$|[,\s=])", re.IGNORECASE)
 _TRANSPORT = (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError)
 
@@ -181,5 +180,5 @@ def _lifetime(headers: Mapping[str, str], default: float) -> float:
     control = headers.get("Cache-Control", "")
     if _UNCACHED.search(control):
         return 0.0
-    told = _MAX_AGE.search(control)
+    told = MAX_AGE.search(control)
     return min(float(told[1]), LONGEST) if told else default

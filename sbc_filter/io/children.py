@@ -15,8 +15,11 @@ FAILED = 70  # exit code after an error of ours (EX_SOFTWARE)
 GAVE_UP = 3  # after something that the process has told the one that started it
 
 
-class _Closable(Protocol):
-    def close(self) -> None: ...
+class Closable(Protocol):
+    """Something that processes must not inherit."""
+
+    def close(self) -> None:
+        """Let go of it."""
 
 
 class Child:
@@ -53,7 +56,7 @@ class Child:
             os.close(self._descriptor)
 
 
-def fork(name: str, main: Callable[[Channel], int], unwanted: Iterable[_Closable]) -> Child:
+def fork(name: str, main: Callable[[Channel], int], unwanted: Iterable[Closable]) -> Child:
     """Start a process that runs `main`, without what is `unwanted` there: an end of somebody else's channel that stays
     open by accident would hide that the other side has gone. `OSError` when there can be no further process."""
     ours, theirs = Channel.pair()

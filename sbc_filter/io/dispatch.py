@@ -139,8 +139,8 @@ class _Feed:
         heirs = [next((at for at in workers if at >= each), workers[0]) if workers else each for each in range(shards)]
         self._verdicts = [(self._numbers[heir] << 16 | flags).to_bytes(4, "big") for heir in heirs]
 
-    def read(self) -> bool:
-        """Hand on what waits; true when there may be more."""
+    def read(self) -> None:
+        """Hand on what waits, a few batches at most."""
         for _ in range(_BATCHES):
             verdicts = bytearray()
             try:
@@ -148,9 +148,8 @@ class _Feed:
                     self._hand_on(self._channel.recv(0), verdicts)
             except BlockingIOError:
                 if not verdicts:
-                    return False
+                    return
             self._channel.send(verdicts)
-        return True
 
     def refuse(self) -> None:
         """Let no further packet in: new ones pass or drop as set."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 from sbc_filter.errors import CertificateDeviation, CertificateError
-from sbc_filter.stir.certificate import HOSTILE, parse_certificates
+from sbc_filter.stir.certificate import HOSTILE, leaf_of, parse_certificates
 
 SHORTEST = 24 * 3600.0  # seconds; certificates change seldom and calls do not wait for fetches
 LONGEST = 30 * 24 * 3600.0  # seconds
@@ -13,7 +13,7 @@ _ANY_FORM = frozenset({CertificateDeviation.DER_BODY})
 
 _UNCACHED = re.compile(r"(?:^|[,\s])(?:no-store|no-cache|private)(?:$|[,\s=])", re.IGNORECASE)
 _SHARED = re.compile(r'(?:^|[,\s])s-maxage\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
-_MAX_AGE = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
+MAX_AGE = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
 
 
 def expires(headers: Mapping[str, str], now: float) -> float:
@@ -31,9 +31,7 @@ def leaf_end(pem: bytes) -> float | None:
     Nothing else is judged, least of all whether anybody should believe it.
     """
     try:
-        certificates = parse_certificates(pem, tolerate=_ANY_FORM)
-        leaf = next((each for each in certificates if not each.is_ca()), certificates[0])
-        return leaf.parsed.not_valid_after_utc.timestamp()
+        return leaf_of(parse_certificates(pem, tolerate=_ANY_FORM)).parsed.not_valid_after_utc.timestamp()
     except (CertificateError, *HOSTILE):
         return None
 
@@ -42,7 +40,7 @@ def _lifetime(headers: Mapping[str, str], now: float) -> float:
     control = headers.get("Cache-Control", "")
     if _UNCACHED.search(control):
         return 0.0
-    told = _SHARED.search(control) or _MAX_AGE.search(control)
+    told = _SHARED.search(control) or MAX_AGE.search(control)
     if told:
         return int(told[1]) - _age(headers)
     end = _date(headers, "Expires")

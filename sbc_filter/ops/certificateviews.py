@@ -13,8 +13,8 @@ from sbc_filter.errors import FilterError, VerificationError, reason
 from sbc_filter.io.folder import read_pem
 from sbc_filter.io.store import FetchError, certificate_path
 from sbc_filter.ops.settings import CertificateSettings, Configuration
-from sbc_filter.ops.stock import TRUSTED, Item, date, leaf_of, plain, row, scope_of, stock, verdict
-from sbc_filter.stir.certificate import HOSTILE, Certificate, parse_certificates
+from sbc_filter.ops.stock import TRUSTED, Item, date, plain, row, scope_of, stock, verdict
+from sbc_filter.stir.certificate import HOSTILE, Certificate, leaf_of, parse_certificates
 from sbc_filter.stir.trust import TrustStore
 from sbc_filter.stir.x5u import check_x5u
 
@@ -125,7 +125,8 @@ def read(path: Path) -> bytes:
 def chain(place: Place, pem: bytes) -> None:
     """Describe each certificate, as far as there are any."""
     with contextlib.suppress(VerificationError, *HOSTILE):  # the verdict says it
-        found, leaf = parse_certificates(pem, tolerate=place.trust.tolerate), leaf_of(pem, place.trust)
+        found = parse_certificates(pem, tolerate=place.trust.tolerate)
+        leaf = leaf_of(found)
         for each in found:
             parsed = each.parsed
             place.tell("signs" if each == leaf else "issuer", parsed.subject.rfc4514_string())

@@ -4,10 +4,9 @@ import contextlib
 import selectors
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from sbc_filter.io.channel import Channel, Message
-from sbc_filter.io.children import GAVE_UP, Child, fork
+from sbc_filter.io.children import GAVE_UP, Child, Closable, fork
 from sbc_filter.io.mailbox import Mailbox
 from sbc_filter.io.messages import Order, Ready, Stop
 
@@ -51,13 +50,6 @@ class Role:
         self.restarts += 1
 
 
-class Closable(Protocol):
-    """Something that processes must not inherit."""
-
-    def close(self) -> None:
-        """Let go of it."""
-
-
 class Family:
     """Starts roles, hears what their processes say, starts anew who ended, ends who is stuck.
 
@@ -88,7 +80,8 @@ class Family:
         self._mailbox.wake()
 
     def start(self, role: Role) -> None:
-        """Fork its process; from now on it has to be there."""
+        """Fork its process; from now on it has to be there. Where the host has no room for it now, it is tried again
+        later: the others go on."""
         if role not in self._roles:
             self._roles.append(role)
         others = [each.child for each in self._roles if each.child is not None]
@@ -114,7 +107,7 @@ class Family:
                 role.beat = now
                 role.child.kill()
             if role.due is not None and role.due <= now and not self._ending:
-                self._start_anew(role, now)
+                self.start(role)
 
     def wait(self, condition: Callable[[], bool], seconds: float, given_up: Callable[[], bool] = lambda: False) -> bool:
         """Turn until the condition holds; false when it does not in time, or when it is given up."""
@@ -140,14 +133,6 @@ class Family:
     def close(self) -> None:
         """All have ended."""
         self.selector.close()
-
-    def _start_anew(self, role: Role, now: float) -> None:
-        """Where the host has no room for another process now, it is tried again later: the others go on."""
-        try:
-            self.start(role)
-        except OSError as error:
-            role.due = now + _LAST
-            self._say(f"{role.name} cannot be started: {error.strerror}: it is tried again in {_LAST:g} s")
 
     def _hear(self, role: Role, child: Child) -> None:
         for message in child.channel.receive():

@@ -9,7 +9,7 @@ from sbc_filter.io.fetch import Fetcher
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.ops.sources import ask
-from sbc_filter.stir.certificate import Certificate, parse_certificates
+from sbc_filter.stir.certificate import Certificate, leaf_of, parse_certificates
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.trust import TrustStore
 
@@ -34,7 +34,7 @@ def probe(credential: Credential, source: CertificateSource, trust: TrustStore, 
     except CertificateError as error:
         return f"x5u serves what cannot be read: {error}"
     try:
-        leaf = next((each for each in served if not each.is_ca()), served[0])  # as `TrustStore.validate` takes it
+        leaf = leaf_of(served)
         if leaf.parsed.public_bytes(Encoding.DER) != credential.leaf:
             return f"x5u serves another certificate: {'; '.join(_differences(leaf, credential))}"
         if trust.anchors and credential.not_before <= now <= credential.not_after:

@@ -12,7 +12,7 @@ from sbc_filter.io.folder import IndexFault, entries, read_pem
 from sbc_filter.io.store import FetchError
 from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.stir import tnauthlist
-from sbc_filter.stir.certificate import HOSTILE, Certificate, parse_certificates
+from sbc_filter.stir.certificate import HOSTILE, Certificate, leaf_of, parse_certificates
 from sbc_filter.stir.tnauthlist import TnAuthList, parse_tnauthlist
 from sbc_filter.stir.trust import TrustStore
 
@@ -54,12 +54,6 @@ def _of_folder(url: str | None, path: Path) -> Item:
         return Item("folder", path, url, read_pem(path))
     except (OSError, FetchError) as error:
         return Item("folder", path, url, None, None, reason(error))
-
-
-def leaf_of(pem: bytes, trust: TrustStore) -> Certificate:
-    """The signing certificate among these, as `TrustStore.validate` takes it; `CertificateError`, or of `HOSTILE`."""
-    found = parse_certificates(pem, tolerate=trust.tolerate)
-    return next((each for each in found if not each.is_ca()), found[0])
 
 
 def scope_of(certificate: Certificate) -> TnAuthList | None:
@@ -110,7 +104,7 @@ def row(item: Item, trust: TrustStore, now: float) -> Row:
     if item.pem is not None:
         told = verdict(item.pem, trust, now)
         try:
-            leaf = leaf_of(item.pem, trust)
+            leaf = leaf_of(parse_certificates(item.pem, tolerate=trust.tolerate))
             scope = scope_of(leaf)
             spc = scope.spcs[0] if scope is not None and scope.spcs else None
             subject = leaf.parsed.subject.rfc4514_string()

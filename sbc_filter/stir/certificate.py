@@ -2,6 +2,7 @@
 
 import re
 from binascii import a2b_base64
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -88,6 +89,11 @@ class Certificate:
                 value = extension.value
                 return value.value if isinstance(value, x509.UnrecognizedExtension) else value.public_bytes()
         return None
+
+
+def leaf_of(certificates: Sequence[Certificate]) -> Certificate:
+    """The one of them that signs PASSporTs, wherever it stands (S-090): the first that is no CA, else the first."""
+    return next((each for each in certificates if not each.is_ca()), certificates[0])
 
 
 @dataclass(frozen=True, slots=True)

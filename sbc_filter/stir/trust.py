@@ -6,7 +6,7 @@ from math import inf
 from cryptography import x509
 
 from sbc_filter.errors import CertificateDeviation, CertificateError, Detail
-from sbc_filter.stir.certificate import Certificate, SigningCertificate, parse_certificates
+from sbc_filter.stir.certificate import Certificate, SigningCertificate, leaf_of, parse_certificates
 from sbc_filter.stir.crl import RevocationList
 from sbc_filter.stir.path import Anchors, Path, check_dates, noted, paths
 from sbc_filter.stir.profile import check_profile, claim_constraints, deviations, read_scope
@@ -78,8 +78,7 @@ class TrustStore:
     def _paths(self, certificates: Sequence[Certificate], faults: list[CertificateError]) -> Iterator[Path]:
         """The paths to an anchor; what bars any is put on `faults`."""
         with noted(faults):
-            leaf = next((each for each in certificates if not each.is_ca()), certificates[0])
-            yield from paths(leaf, certificates, self._anchors, faults, any_key=self._any_key)
+            yield from paths(leaf_of(certificates), certificates, self._anchors, faults, any_key=self._any_key)
 
     def _judge(self, path: Path, given: Sequence[Certificate], at: float) -> SigningCertificate:
         not_before, not_after = check_dates(path, at)
