@@ -182,6 +182,7 @@ class Deviation(_Key):
     QUOTED_PARAMETER = "quoted-parameter"
     INFO_FORM = "info-form"
     NO_ALG_PARAMETER = "no-alg-parameter"
+    EMPTY_PARAMETER = "empty-parameter"
     PADDING = "padding"
     JSON_FORM = "json-form"
     EXTRA_CLAIMS = "extra-claims"
@@ -219,6 +220,9 @@ TOLERABLE = frozenset(
 )
 """What is refused unless `[rule.verify].tolerate` names it."""
 
+REFUSABLE = frozenset({Deviation.EMPTY_PARAMETER})
+"""What is tolerated unless `[rule.verify].strict` names it."""
+
 
 class CertificateDeviation(_Key):
     """How real certificates depart from their profile (S-082, STANDARDS §19); each is counted."""
@@ -231,12 +235,17 @@ class CertificateDeviation(_Key):
     TNAUTHLIST_ENCODING = "tnauthlist-encoding"  # implicit tags, or an SPC as an untagged PrintableString
     DER_BODY = "der-body"  # one certificate in DER where PEM belongs
     ISSUER_KEYS = "issuer-keys"  # an issuer with RSA or P-384, or a signature with SHA-384 or SHA-512
+    EXTENDED_KEY_USAGE = "extended-key-usage"  # the purposes of the leaf do not include signing tokens
+    NO_KEY_USAGE = "no-key-usage"  # the leaf has no keyUsage, where ATIS-1000080 wants digitalSignature
 
 
 CERTIFICATE_TOLERABLE = frozenset(
     {CertificateDeviation.TNAUTHLIST_ENCODING, CertificateDeviation.DER_BODY, CertificateDeviation.ISSUER_KEYS}
 )
 """What is refused unless `[trust].tolerate` names it."""
+
+CERTIFICATE_REFUSABLE = frozenset({CertificateDeviation.EXTENDED_KEY_USAGE})
+"""What is accepted unless `[trust].strict` names it."""
 
 _INVALID = (
     Detail.IDENTITY_SYNTAX, Detail.TOO_MANY_IDENTITIES, Detail.TOO_LARGE, Detail.COMPACT_FORM, Detail.BASE64,

@@ -59,6 +59,7 @@ class TrustSettings:
     tolerate: frozenset[str] = frozenset()
     crl_urls: tuple[str, ...] = ()
     trust_list_url: str = ""
+    strict: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

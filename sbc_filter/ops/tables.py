@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
 
-from sbc_filter.errors import CERTIFICATE_TOLERABLE
+from sbc_filter.errors import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE
 from sbc_filter.io import firewalls
 from sbc_filter.ops.keysettings import CredentialSettings, ObtainSettings, read_credential, read_obtained
 from sbc_filter.ops.remote import RemoteSettings, read_path, read_remote
@@ -108,6 +108,7 @@ def read_trust(table: Table, folder: Path) -> TrustSettings:
         table.choices("tolerate", CERTIFICATE_TOLERABLE) or default.tolerate,
         tuple(_url(table, "crl_urls", text, ("http", "https")) for text in table.texts("crl_urls")),
         _url(table, "trust_list_url", table.text("trust_list_url"), ("https",)),
+        table.choices("strict", CERTIFICATE_REFUSABLE) or default.strict,
     )
     listed = settings.trust_list is not None or settings.trust_list_url
     if listed and not settings.trust_list_root:

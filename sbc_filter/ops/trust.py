@@ -113,6 +113,7 @@ class TrustFiles:
                 [each.crl for each in self.lists],
                 settings.crl_policy,
                 tolerate=settings.tolerate,
+                strict=settings.strict,
                 policies=settings.policies,
                 crl_signers=signers,
             )

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TypeVar
 
 from sbc_filter.errors import (
+    REFUSABLE,
     SIGNING_OUTCOMES,
     TOLERABLE,
     VERIFICATION_OUTCOMES,
@@ -271,6 +272,7 @@ def _verify_options(table: Table) -> VerifyOptions:
         table.flag("check_replay", default.check_replay),
         table.flag("mark_contact", default.mark_contact),
         table.text("service", required="service" in table),
+        table.choices("strict", REFUSABLE) or default.strict,
     )
     if options.service and not options.check_called:
         table.problem("check_called", "is for verification of our own: a `service` compares whom it is told of")

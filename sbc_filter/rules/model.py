@@ -115,6 +115,7 @@ class VerifyOptions:
     check_replay: bool = True
     mark_contact: bool = False
     service: str = ""
+    strict: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

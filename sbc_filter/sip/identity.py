@@ -27,8 +27,9 @@ def split_identity(value: bytes, *, base64: bool = False) -> tuple[bytes, bytes,
     The first three are base64url without padding; in the compact form (RFC 8225 §7) only the signature is there.
 
     Tolerated (STANDARDS §19): any parameter order, quoted values, `info` without brackets, spaces
-    around `;` and `=`, padding, white space inside a folded digest, with `base64` the digits `+` and `/`. Everything
-    else that departs from the grammar, the RFC 4474 form included (S-035), is `VerificationError(invalid)`.
+    around `;` and `=`, a parameter with `=` and no value, padding, white space inside a folded digest, with `base64`
+    the digits `+` and `/`. Everything else that departs from the grammar, the RFC 4474 form included (S-035), is
+    `VerificationError(invalid)`.
     """
     if len(value) > MAX_LENGTH:
         raise _invalid(Detail.TOO_LARGE)
@@ -61,6 +62,8 @@ def parse_parameters(text: bytes) -> Parameters:
         value = match[2] or b""
         if match[0].translate(None, b" \t\r\n") != match[0] or name != match[1]:
             deviations[Deviation.PARAMETER_FORM] = None
+        if not value and b"=" in match[0]:  # gen-value is never empty (RFC 3261 §25.1)
+            deviations[Deviation.EMPTY_PARAMETER] = None
         if name == b"info" and not value.startswith(b"<"):
             deviations[Deviation.INFO_FORM] = None
         elif name in (b"alg", b"ppt") and value.startswith(b'"'):

@@ -36,6 +36,10 @@ class Policy(Protocol):
     def tolerate(self) -> Collection[str]:
         """Which of `errors.TOLERABLE` are tolerated."""
 
+    @property
+    def strict(self) -> Collection[str]:
+        """Which of `errors.REFUSABLE` are refused."""
+
 
 class Call:
     """What the signalling says of the call: canonical identities, and when the INVITE arrived (POSIX seconds)."""
@@ -72,6 +76,7 @@ def judge(
 ) -> SigningCertificate | Missing:
     """All that makes one token true of one call; `check_called`: it is compared with To, not with a diversion."""
     claims = token.claims
+    check_form(token, policy)
     check_caller(token, call, policy)
     if check_called and call.called not in claims.dest:
         _check_called(token, call, policy)
@@ -94,6 +99,14 @@ def check_signature(
     _check_certificate(certificate, token.claims, speaks_for, arrived)
     verify_es256(certificate.public_key, token.signed, token.signature)
     return certificate
+
+
+def check_form(token: Token, policy: Policy) -> None:
+    """Raise `VerificationError(invalid, IDENTITY_SYNTAX)` for a deviation that `strict` refuses."""
+    strict = policy.strict
+    for deviation in token.deviations if strict else ():
+        if deviation in strict:
+            raise invalid(Detail.IDENTITY_SYNTAX, f"{deviation} is refused by `strict`")
 
 
 def check_caller(token: Token, call: Call, policy: Policy) -> None:

@@ -5,7 +5,7 @@ What they say is held against the call and against the tokens beside them. `repo
 
 from collections.abc import Callable, Iterator, Sequence
 
-from sbc_filter.errors import Detail, MessageError, VerificationError
+from sbc_filter.errors import Detail, Deviation, MessageError, VerificationError
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import (
     Call,
@@ -13,6 +13,7 @@ from sbc_filter.stir.checks import (
     Missing,
     Policy,
     check_caller,
+    check_form,
     check_freshness,
     check_signature,
     judge,
@@ -33,8 +34,10 @@ def is_diverted(token: Token, call: Call) -> bool:
     """Whether the Request-URI names somebody whom the token of the call does not (S-101)."""
     if call.target is None:
         return False
-    subscriber = call.profile.subscriber
-    return subscriber(call.target) not in map(subscriber, token.claims.dest)
+    profile, dest = call.profile, token.claims.dest
+    if profile.subscriber(call.target) in map(profile.subscriber, dest):
+        return False
+    return Deviation.NATIONAL_CLAIM not in token.deviations or call.target not in map(profile.normalise, dest)
 
 
 def follow_diversions(
@@ -50,7 +53,7 @@ def follow_diversions(
 
     Every token on the way has to verify, each by a certificate for who diverted; the outermost and the innermost
     have to be fresh (S-102). What does not verify is left out, and another way is looked for. Raises the first fault,
-    `VerificationError`, when there is none.
+    `VerificationError`, when there is no way. `diversions` is empty where none could be read.
     """
     tokens: list[Token] = []
     links: list[Link] = []
@@ -72,7 +75,7 @@ def follow_diversions(
         try:
             chain = find_chain(links, call.target)
         except VerificationError as error:
-            if fault is None:
+            if fault is None and diversions:
                 report(diversions[0], error)
             raise fault or error from None
         for link in chain:
@@ -80,6 +83,7 @@ def follow_diversions(
                 continue
             token = tokens[link.at]
             try:
+                check_form(token, policy)
                 check_caller(token, call, policy)
                 if link is chain[0] or link is chain[-1]:
                     check_freshness(token.claims, call, policy)

@@ -16,14 +16,16 @@ from sbc_filter.stir.tnauthlist import TnAuthList, parse_tnauthlist
 _ANY_POLICY = "2.5.29.32.0"
 _SHAKEN_POLICIES = "2.16.840.1.114569.1.1."  # of ATIS; the last number is the version of its certificate policy
 _FIRST_POLICY = 3  # certificates of later years have 4 and more, those of 2023 and before often 1 (S-083)
+_INCLUSIVE = frozenset(("2.5.29.37.0", "1.3.6.1.5.5.7.3.37"))  # any purpose; the signing of JWTs (RFC 9509 §3)
 _LIST_BY_REFERENCE = "1.3.6.1.5.5.7.48.14"  # id-ad-stirTNList (RFC 8226 §10.1)
 
 
-def check_profile(path: Path, policies: frozenset[str]) -> ec.EllipticCurvePublicKey:
+def check_profile(path: Path, policies: frozenset[str], strict: frozenset[str]) -> ec.EllipticCurvePublicKey:
     """The leaf's key; `CertificateError` where a path breaks what a verifier has to insist on.
 
     `policies` are the OIDs of which all but the anchor have to carry one, empty: not looked at. An issuer may carry
-    anyPolicy in its place, as ATIS-1000080 has it since its fifth version.
+    anyPolicy in its place, as ATIS-1000080 has it since its fifth version. `strict`: names of
+    `errors.CERTIFICATE_REFUSABLE`.
     """
     leaf = path[0]
     key = leaf.parsed.public_key()
@@ -34,6 +36,8 @@ def check_profile(path: Path, policies: frozenset[str]) -> ec.EllipticCurvePubli
         raise CertificateError(Detail.CERTIFICATE_PROFILE, "the leaf is a CA")
     if not leaf.usage("digital_signature"):
         raise CertificateError(Detail.CERTIFICATE_PROFILE, "the leaf may not sign")
+    if CertificateDeviation.EXTENDED_KEY_USAGE in strict and _excludes_tokens(leaf):
+        raise CertificateError(Detail.CERTIFICATE_PROFILE, "the leaf is for other purposes, by its extendedKeyUsage")
     check_issuers(path)
     for certificate in path[:-1] if policies else ():
         allowed = policies if certificate is leaf else policies | {_ANY_POLICY}
@@ -89,6 +93,10 @@ def deviations(path: Path, given: Sequence[Certificate], scope: TnAuthList) -> I
         yield CertificateDeviation.POLICY
     if not all(map(_names_crl_issuer, below_anchor)):
         yield CertificateDeviation.NO_CRL_ISSUER
+    if _excludes_tokens(leaf):
+        yield CertificateDeviation.EXTENDED_KEY_USAGE
+    if leaf.extension(x509.KeyUsage) is None:
+        yield CertificateDeviation.NO_KEY_USAGE
     names = " ".join(str(each.value) for each in leaf.parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME))
     if "SHAKEN" not in names or not all(spc in names for spc in scope.spcs):
         yield CertificateDeviation.COMMON_NAME
@@ -112,6 +120,12 @@ def _list(certificate: Certificate, any_encoding: bool) -> tuple[TnAuthList | No
 def _refers_to_a_list(certificate: Certificate) -> bool:
     access = certificate.extension(x509.AuthorityInformationAccess) or ()
     return any(each.access_method.dotted_string == _LIST_BY_REFERENCE for each in access)
+
+
+def _excludes_tokens(leaf: Certificate) -> bool:
+    """Whether the leaf has purposes (RFC 5280 §4.2.1.12) and none of them includes the signing of PASSporTs."""
+    purposes = leaf.extension(x509.ExtendedKeyUsage)
+    return purposes is not None and _INCLUSIVE.isdisjoint(each.dotted_string for each in purposes)
 
 
 def _policies(certificate: Certificate) -> frozenset[str]:

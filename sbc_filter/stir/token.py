@@ -1,5 +1,8 @@
 """One Identity value as a token that is well-formed (RFC 8224 §4, §6.2 step 1): read, not yet believed."""
 
+import re
+from binascii import Error as BinasciiError
+from binascii import a2b_base64
 from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,7 +14,10 @@ from sbc_filter.stir.passport import Claims, Jose, invalid, parse_claims, parse_
 ATTESTATIONS = frozenset("ABC")
 BASIC = frozenset((None, "shaken"))
 """Values of `ppt` whose tokens speak for the caller's number by themselves."""
-_UNDERSTOOD = BASIC | {"div", "div-o", "rph", "rcd"}
+_DIVERSIONS = frozenset(("div", "div-o"))
+_UNDERSTOOD = BASIC | _DIVERSIONS | {"rph", "rcd"}
+_ORDINARY = bytes.maketrans(b"-_", b"+/")  # the digits of base64url as those of base64
+_PPT = re.compile(rb'"ppt"[ \t\r\n]*+:[ \t\r\n]*+"([^"]*+)"', re.IGNORECASE)
 
 
 class Token:
@@ -52,6 +58,8 @@ def read_token(value: bytes, tolerate: Collection[str] = ()) -> Token | None:
         raise invalid(Detail.INFO_MISMATCH)
     jose = protected.jose
     if jose.ppt not in _UNDERSTOOD:
+        if (jose.ppt or "").lower() in _DIVERSIONS:  # inside the token, case matters (S-036)
+            raise invalid(Detail.PPT_MISMATCH, "ppt in capitals")
         return None
     claims = parse_claims(payload, tolerate)
     deviations = form + protected.deviations + claims.deviations
@@ -86,6 +94,29 @@ def is_extension(value: bytes) -> bool:
         return _protected(header, parameters).jose.ppt not in BASIC
     except VerificationError:
         return False
+
+
+def kinds_of(value: bytes) -> frozenset[str]:
+    """Every `ppt` that an Identity value names, however broken it is: as a parameter or in its protected header.
+
+    In lower case, as far as they can be made out; for a value that `read_token` refuses.
+    """
+    digest, _, parameters = value.partition(b";")
+    found = set(_PPT.findall(_octets_of(digest.partition(b".")[0])))
+    for parameter in parameters.split(b";"):
+        name, _, kind = parameter.partition(b"=")
+        if name.strip().lower() == b"ppt":
+            found.add(kind.partition(b",")[0].translate(None, b' \t\r\n"\\<>'))
+    return frozenset(kind.decode("utf-8", "replace").lower() for kind in found)
+
+
+def _octets_of(segment: bytes) -> bytes:
+    """What a segment holds, whatever is wrong with its base64; empty when that is too much."""
+    digits = segment.translate(_ORDINARY, b" \t\r\n=")
+    try:
+        return a2b_base64(digits[: len(digits) - (len(digits) % 4 == 1)] + b"==")
+    except BinasciiError:
+        return b""
 
 
 @lru_cache(maxsize=2048)

@@ -16,9 +16,9 @@ class TrustStore:
     """An immutable snapshot of anchors and revocation lists. Never the machine's own store of web CAs (S-091).
 
     `crl_policy`: `soft` passes where no list speaks for an issuer, `hard` refuses (V21). `tolerate`: names of
-    `errors.CERTIFICATE_TOLERABLE`. `policies`: see `check_profile`. `crl_signers` are believed about revocation,
-    and about nothing else: the STI-PA signs one list for the certificates of all CAs, but may not issue any itself
-    (S-092).
+    `errors.CERTIFICATE_TOLERABLE`. `strict`: names of `errors.CERTIFICATE_REFUSABLE`. `policies`: see `check_profile`.
+    `crl_signers` are believed about revocation, and about nothing else: the STI-PA signs one list for the certificates
+    of all CAs, but may not issue any itself (S-092).
     """
 
     def __init__(
@@ -28,6 +28,7 @@ class TrustStore:
         crl_policy: str = "soft",
         *,
         tolerate: frozenset[str] = frozenset(),
+        strict: frozenset[str] = frozenset(),
         policies: frozenset[str] = frozenset(),
         crl_signers: Iterable[x509.Certificate | Certificate] = (),
     ) -> None:
@@ -36,6 +37,7 @@ class TrustStore:
         self.crls = tuple(crls)
         self.crl_policy = crl_policy
         self.tolerate = tolerate
+        self.strict = strict
         self.policies = policies
         self._any_key = CertificateDeviation.ISSUER_KEYS in tolerate
         self._believed = (*self._anchors.certificates, *map(Certificate.of, crl_signers))
@@ -67,7 +69,7 @@ class TrustStore:
         for path in self._paths(parse_certificates(body, tolerate=self.tolerate), faults):
             with noted(faults):
                 check_dates(path, at)
-                check_profile(path, self.policies)
+                check_profile(path, self.policies, self.strict)
                 return path
         raise faults[0]
 
@@ -82,7 +84,7 @@ class TrustStore:
 
     def _judge(self, path: Path, given: Sequence[Certificate], at: float) -> SigningCertificate:
         not_before, not_after = check_dates(path, at)
-        key = check_profile(path, self.policies)
+        key = check_profile(path, self.policies, self.strict)
         spoken_until = min((self._check_revocation(each, path, at) for each in path[:-1]), default=inf)
         scope, strange = read_scope(path, any_encoding=CertificateDeviation.TNAUTHLIST_ENCODING in self.tolerate)
         leaf = path[0].parsed

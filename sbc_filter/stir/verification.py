@@ -10,8 +10,9 @@ from sbc_filter.stir.checks import Call, CertificateLookup, Missing, Policy, jud
 from sbc_filter.stir.compact import rebuild
 from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.extensions import follow_diversions, is_diverted, judge_beside, rich_call_data
-from sbc_filter.stir.token import BASIC, Token, is_extension, read_token, signature_of
+from sbc_filter.stir.token import BASIC, Token, is_extension, kinds_of, read_token, signature_of
 
+_NO_KINDS: frozenset[str] = frozenset()
 MAX_IDENTITIES = 16  # header fields in one INVITE (S-016)
 
 
@@ -72,6 +73,7 @@ def verify(
     failures: list[Failure] = []
     basic: list[Token] = []
     beside: list[Token] = []
+    lost = False  # whether there is a diversion that cannot be read
     best: Verification | None = None
     missing: Missing | None = None
     for value in values:
@@ -94,7 +96,9 @@ def verify(
                 certificate = judge(token, call, policy, certificates, check_called=policy.check_called)
         except VerificationError as error:
             failures.append(Failure(error.outcome, error.detail, signature_of(value)))
-            if token is not None or not is_extension(value):
+            kinds = kinds_of(value) if token is None else _NO_KINDS
+            lost = lost or not kinds.isdisjoint(DIVERSIONS)
+            if token is not None or not (is_extension(value) or (kinds and kinds <= DIVERSIONS)):
                 failed.append(Verification(error.outcome, error.detail, token))
             continue
         if isinstance(certificate, Missing):
@@ -103,8 +107,8 @@ def verify(
             best = Verification(Outcome.PASSED, None, token, certificate, vouching=token)
     if best is None and missing is not None:
         return missing
-    if beside:
-        return _with_others(best, basic, beside, failed, failures, call, policy, certificates)
+    if beside or (lost and _needs_diversions(best, call, policy)):
+        return _with_others(best, basic, beside, lost, failed, failures, call, policy, certificates)
     result = best or failed_of(failed, call)
     if failures:
         result.failures = tuple(failures)
@@ -116,29 +120,36 @@ def verify(
     return result
 
 
+def _needs_diversions(best: Verification | None, call: Call, policy: Policy) -> bool:
+    """Whether diversions have to lead from the Request-URI to a token; `best` is what passed by itself."""
+    return policy.check_called and (best is None or (best.token is not None and is_diverted(best.token, call)))
+
+
 def _with_others(
     best: Verification | None,
     basic: list[Token],
     beside: list[Token],
+    lost: bool,
     failed: list[Verification],
     failures: list[Failure],
     call: Call,
     policy: Policy,
     certificates: CertificateLookup,
 ) -> Verification | Missing:
-    """The result where there are tokens of extensions too."""
+    """The result where there are tokens of extensions too; `lost`: one of a diversion could not be read, which is as
+    good as one that leads nowhere."""
 
     def report(token: Token, error: VerificationError) -> None:
         failures.append(Failure(error.outcome, error.detail, token.signature))
 
     diversions = [token for token in beside if token.jose.ppt in DIVERSIONS]
     others = [token for token in beside if token.jose.ppt not in DIVERSIONS]
-    needed = best is None or (best.token is not None and is_diverted(best.token, call))
-    if diversions and needed and policy.check_called:
+    if (diversions or lost) and _needs_diversions(best, call, policy):
         try:
             found = follow_diversions(diversions, basic, call, policy, certificates, report)
         except VerificationError as error:
-            if best is not None or all(each.detail is Detail.DEST_MISMATCH for each in failed):
+            legible = [each for each in failed if each.token is not None] or failed
+            if best is not None or all(each.detail is Detail.DEST_MISMATCH for each in legible):
                 token = best.token if best is not None else None
                 failed = [Verification(error.outcome, error.detail, token)]
                 best = None
