@@ -107,7 +107,7 @@ def kinds_of(value: bytes) -> frozenset[str]:
         name, _, kind = parameter.partition(b"=")
         if name.strip().lower() == b"ppt":
             found.add(kind.partition(b",")[0].translate(None, b' \t\r\n"\\<>'))
-    return frozenset(kind.decode("utf-8", "replace").lower() for kind in found)
+    return frozenset(kind.decode("utf-8", "replace").lower() for kind in found if kind)
 
 
 def _octets_of(segment: bytes) -> bytes:

@@ -247,6 +247,13 @@ def test_v16_s117_the_reason_names_the_diversion() -> None:
     assert reported(message=to(SECOND, GOOD, token)) == [reason(438, "Invalid Identity Header", token)]
 
 
+def test_v16_s117_a_diversion_that_cannot_be_read_is_reported() -> None:
+    """Whether the call hangs on it or not."""
+    token = identity({"dest": {"tn": [FIRST]}, "div": {"tn": CALLED}, "iat": int(NOW)}, jose={"ppt": "div"})
+    for message in (invite(GOOD, token), to(FIRST, GOOD, token), to(FIRST, GOOD, div(FIRST, CALLED), token)):
+        assert reported(message=message) == [reason(438, "Invalid Identity Header", token)]
+
+
 def test_s101_a_diverted_call_that_passes_reports_nothing() -> None:
     """`dest` of its token is not who is called by now, and that is as it should be."""
     message = to(FIRST, GOOD, div(FIRST, CALLED)).replace(

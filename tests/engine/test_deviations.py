@@ -18,7 +18,7 @@ from support.calls import (
     result,
 )
 
-from sbc_filter.errors import TOLERABLE, Deviation
+from sbc_filter.errors import REFUSABLE, TOLERABLE, Deviation
 from sbc_filter.ops.pki import X5U
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import sign_es256
@@ -69,6 +69,20 @@ TOLERATED: dict[str, tuple[str, ...]] = {
     "parameter-form: folded digest": (f"Identity: {TOKEN[:99]}\r\n {TOKEN[99:]};{PARAMETERS}",),
     "info-form: bare": (with_parameters(f"info={X5U};alg=ES256;ppt=shaken"),),
     "info-form: quoted": (with_parameters(f'info="{X5U}";alg=ES256;ppt=shaken'),),
+    "empty-parameter: last": (with_parameters(f"{PARAMETERS};empty="),),
+    "empty-parameter: first of two": (with_parameters(f"{PARAMETERS};empty=;more=x"),),
+    "empty-parameter: two of them": (with_parameters(f"{PARAMETERS};a=;b="),),
+    "empty-parameter: between": (with_parameters(f"info=<{X5U}>;alg=ES256;canon=;ppt=shaken"),),
+    "empty-parameter: of RFC 4474": (with_parameters(f"{PARAMETERS};canon="),),
+    "empty-parameter, parameter-form: first": (with_parameters(f"x=;{PARAMETERS}"),),
+    "empty-parameter: a space behind": (with_parameters(f"{PARAMETERS};empty= "),),
+    "empty-parameter, parameter-form: a tab before another": (with_parameters(f"{PARAMETERS};empty=\t;more=x"),),
+    "empty-parameter, parameter-form: spaces before it": (with_parameters(f"{PARAMETERS} ; empty ="),),
+    "empty-parameter, parameter-form: folded": (with_parameters(f"{PARAMETERS};empty=\r\n ;more=x"),),
+    "empty-parameter, parameter-form: capitals": (with_parameters(f"{PARAMETERS};EMPTY="),),
+    "none: a parameter without =": (with_parameters(f"{PARAMETERS};empty"),),
+    "none: a quoted string of nothing": (with_parameters(f'{PARAMETERS};empty=""'),),
+    "none: a value of another": (with_parameters(f"{PARAMETERS};full=x;bare;more=1"),),
     "padding": (f"Identity: {SEGMENTS[0]}==.{SEGMENTS[1]}=.{SEGMENTS[2]}==;{PARAMETERS}",),
     "number-form: orig": (identity(claims(orig={"tn": "+" + CALLER})),),
     "number-form: dest": (identity(claims(dest={"tn": ["+1 215-555-0199"]})),),
@@ -87,8 +101,61 @@ TOLERATED: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize(("names", "headers"), TOLERATED.items(), ids=TOLERATED)
 def test_tolerated_and_counted(names: str, headers: tuple[str, ...]) -> None:
-    expected = set() if names == "none" else set(names.partition(":")[0].split(", "))
+    expected = set(names.partition(":")[0].split(", ")) - {"none"}
     assert counted(invite(*headers, DATE, PLAIN)) == ("passed", None, expected)
+
+
+@pytest.mark.parametrize(("names", "headers"), TOLERATED.items(), ids=TOLERATED)
+def test_refused_where_a_rule_is_strict(names: str, headers: tuple[str, ...]) -> None:
+    """A parameter without a value, and nothing else."""
+    refused = names.startswith("empty-parameter")
+    outcome = counted(invite(*headers, DATE, PLAIN), f"strict = {json.dumps(sorted(REFUSABLE))}")
+    assert outcome[:2] == (("invalid", "identity-syntax") if refused else ("passed", None))
+    assert not refused or not outcome[2]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "detail"),
+    [
+        (f"info=<{X5U}>;alg=ES256;ppt=", "ppt-mismatch"),
+        ("info=;alg=ES256;ppt=shaken", "identity-syntax"),
+        ("info=<>;alg=ES256;ppt=shaken", "identity-syntax"),
+        ('info="";alg=ES256;ppt=shaken', "identity-syntax"),
+        (f"info=<{X5U}>;alg=;ppt=shaken", "alg-mismatch"),
+        (f'info=<{X5U}>;alg="";ppt=shaken', "alg-mismatch"),
+        (f'info=<{X5U}>;alg=ES256;ppt=""', "ppt-mismatch"),
+        (f"{PARAMETERS};ppt=", "identity-syntax"),
+        (f"{PARAMETERS};alg=", "identity-syntax"),
+        (f"{PARAMETERS};=", "identity-syntax"),
+        (f"{PARAMETERS};;", "identity-syntax"),
+    ],
+)
+def test_what_counts_may_not_be_empty(parameters: str, detail: str) -> None:
+    """No switch makes an empty `ppt` mean shaken."""
+    for options in ("", ALL):
+        assert counted(invite(with_parameters(parameters), DATE, PLAIN), options) == ("invalid", detail, set())
+
+
+def test_strict_is_about_each_token() -> None:
+    """One good token is enough (S-063); a diversion is as strictly read."""
+    empty = with_parameters(f"{PARAMETERS};empty=")
+    strict = 'strict = ["empty-parameter"]'
+    assert counted(invite(empty, identity(), DATE, PLAIN), strict) == ("passed", None, {"several-identities"})
+    payload = {"dest": {"tn": [CALLER]}, "div": {"tn": CALLED}, "iat": int(NOW), "orig": {"tn": CALLER}}
+    for more, plain, strictly in (("", None, None), (";empty=", None, "identity-syntax")):
+        token = identity(payload, jose={"ppt": "div"}, parameters=f"info=<{X5U}>;alg=ES256;ppt=div{more}")
+        message = invite(identity(), token, DATE, PLAIN)
+        message = message.replace(f"INVITE sip:+{CALLED}".encode(), f"INVITE sip:+{CALLER}".encode())
+        assert counted(message)[1] == plain
+        assert counted(message, strict)[1] == strictly
+
+
+def test_the_compact_form_is_as_strictly_read() -> None:
+    payload = canonical_json({"dest": {"tn": [CALLED]}, "iat": int(NOW), "orig": {"tn": CALLER}})
+    line = identity(payload, jose={"ppt": None}, parameters=f"info=<{X5U}>;alg=ES256;empty=")
+    compact = f"Identity: ..{line.partition(';')[0].rpartition('.')[2]};{line.partition(';')[2]}"
+    assert "empty-parameter" in counted(invite(compact, DATE, PLAIN))[2]
+    assert counted(invite(compact, DATE, PLAIN), 'strict = ["empty-parameter"]')[:2] == ("invalid", "identity-syntax")
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ trust_list = "sti-pa.jwt"
 trust_list_root = ["sti-pa.pem"]
 policies = ["2.16.840.1.114569.1.1.4"]
 tolerate = ["der-body", "tnauthlist-encoding"]
+strict = ["extended-key-usage"]
 crl_urls = ["https://crl.example.org/download/v1/crl", "http://10.0.0.5/crl"]
 [certificates]
 directory = "certificates"
@@ -87,6 +88,7 @@ def test_every_key() -> None:
             frozenset({"2.16.840.1.114569.1.1.4"}),
             frozenset({"der-body", "tnauthlist-encoding"}),
             ("https://crl.example.org/download/v1/crl", "http://10.0.0.5/crl"),
+            strict=frozenset({"extended-key-usage"}),
         ),
         CertificateSettings(
             FOLDER / "certificates",
@@ -158,6 +160,10 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         (
             '[trust]\ntolerate = ["expired"]',
             "trust.tolerate: has 'expired'; allowed are 'der-body', 'issuer-keys', 'tnauthlist-encoding'",
+        ),
+        (
+            '[trust]\nstrict = ["policy"]',
+            "trust.strict: has 'policy'; allowed are 'extended-key-usage'",
         ),
         (
             '[trust]\npolicies = ["shaken"]',

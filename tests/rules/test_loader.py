@@ -455,6 +455,10 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
             "'national-claim', 'no-origid', 'standard-base64'",
         ),
         (
+            VERIFY + '[rule.verify]\nstrict = ["padding"]',
+            "rule[1].verify.strict: has 'padding'; allowed are 'empty-parameter'",
+        ),
+        (
             VERIFY + '[rule.on]\nstale = { action = "drop", code = 403 }',
             "rule[1].on.stale.code: belongs to reject and redirect, not to drop",
         ),

@@ -33,7 +33,13 @@ from support.chains import (
     with_null,
 )
 
-from sbc_filter.errors import CERTIFICATE_TOLERABLE, CertificateDeviation, CertificateError, Detail
+from sbc_filter.errors import (
+    CERTIFICATE_REFUSABLE,
+    CERTIFICATE_TOLERABLE,
+    CertificateDeviation,
+    CertificateError,
+    Detail,
+)
 from sbc_filter.ops.pki import Authority, pem
 from sbc_filter.stir import der
 from sbc_filter.stir.certificate import Certificate, SigningCertificate, parse_certificates
@@ -47,7 +53,8 @@ def deviations(*chain: Any, **how: Any) -> set[str] | Detail | None:
 
 def test_the_names_are_strings_and_those_for_the_asking_are_few() -> None:
     assert {"tnauthlist-encoding", "der-body", "issuer-keys"} == CERTIFICATE_TOLERABLE
-    assert set(CertificateDeviation) > CERTIFICATE_TOLERABLE
+    assert {"extended-key-usage"} == CERTIFICATE_REFUSABLE
+    assert set(CertificateDeviation) > CERTIFICATE_TOLERABLE | CERTIFICATE_REFUSABLE
 
 
 # --- NULL parameters
@@ -191,7 +198,7 @@ def test_s082_s083_s085_accepted_and_noted(chain: tuple[Authority, ...], found: 
 def test_a_leaf_without_a_name_and_without_basic_constraints() -> None:
     """Test certificates of others are like that; nothing in it lets anybody claim more."""
     leaf = make(ROOT, "SHAKEN 1234", ca=None, usage=None, extensions=PROFILE)
-    assert deviations(leaf) == set()
+    assert deviations(leaf) == {"no-key-usage"}
     assert not leaf.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
 
 

@@ -60,7 +60,7 @@ def chain(
     end: float = NOW + 86400,
     listed: bytes | None = SPC_1234,
     ca: bool = False,
-    usage: str = "digital_signature",
+    usage: str | None = "digital_signature",
     hash_algorithm: hashes.SHA256 | hashes.SHA384 | None = None,
     extensions: tuple[tuple[x509.ExtensionType, bool], ...] = (),
 ) -> bytes:
@@ -75,8 +75,9 @@ def chain(
         .not_valid_before(datetime.fromtimestamp(begin, UTC))
         .not_valid_after(datetime.fromtimestamp(end, UTC))
         .add_extension(x509.BasicConstraints(ca, None), True)
-        .add_extension(x509.KeyUsage(**{each: each == usage for each in _USAGES}), True)
     )
+    if usage is not None:
+        builder = builder.add_extension(x509.KeyUsage(**{each: each == usage for each in _USAGES}), True)
     if listed is not None:
         builder = builder.add_extension(unknown(tnauthlist.OID, listed), False)
     for value, critical in extensions:
