@@ -81,9 +81,15 @@ def judge(
     if check_called and call.called not in claims.dest:
         _check_called(token, call, policy)
     check_freshness(claims, call, policy)
-    if Deviation.EXTRA_CLAIMS in token.deviations and call.message is not None:
-        check_media(claims.all, call.message.buffer[call.message.body :])
+    if Deviation.EXTRA_CLAIMS in token.deviations:
+        check_keys(claims, call)
     return check_signature(token, claims.orig, call.arrived, certificates)
+
+
+def check_keys(claims: Claims, call: Call) -> None:
+    """Whether the media keys of the call are those that its token names, if it names any (S-012)."""
+    if call.message is not None:
+        check_media(claims.all, call.message.buffer[call.message.body :])
 
 
 def check_signature(

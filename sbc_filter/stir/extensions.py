@@ -15,6 +15,7 @@ from sbc_filter.stir.checks import (
     check_caller,
     check_form,
     check_freshness,
+    check_keys,
     check_signature,
     judge,
 )
@@ -87,6 +88,8 @@ def follow_diversions(
                 check_caller(token, call, policy)
                 if link is chain[0] or link is chain[-1]:
                     check_freshness(token.claims, call, policy)
+                if link is chain[-1]:
+                    check_keys(token.claims, call)
                 certificate = check_signature(token, link.authority, call.arrived, certificates)
             except VerificationError as error:
                 report(token, error)

@@ -17,7 +17,11 @@ BASIC = frozenset((None, "shaken"))
 _DIVERSIONS = frozenset(("div", "div-o"))
 _UNDERSTOOD = BASIC | _DIVERSIONS | {"rph", "rcd"}
 _ORDINARY = bytes.maketrans(b"-_", b"+/")  # the digits of base64url as those of base64
-_PPT = re.compile(rb'"ppt"[ \t\r\n]*+:[ \t\r\n]*+"([^"]*+)"', re.IGNORECASE)
+# What says that a token is a diversion or the caller's, wherever it stands.
+_PPT_PARAMETER = re.compile(
+    rb';[ \t\r\n]*+ppt[ \t\r\n]*+=[ \t\r\n"<]*+(div-o|div|shaken)(?=[ \t\r\n">]*+(?:[;,]|\Z))', re.IGNORECASE
+)
+_PPT_MEMBER = re.compile(rb'"ppt"[ \t\r\n]*+:[ \t\r\n]*+"(div-o|div|shaken)"', re.IGNORECASE)
 
 
 class Token:
@@ -97,21 +101,17 @@ def is_extension(value: bytes) -> bool:
 
 
 def kinds_of(value: bytes) -> frozenset[str]:
-    """Every `ppt` that an Identity value names, however broken it is: as a parameter or in its protected header.
+    """Which of div, div-o and shaken an Identity value says it is, however broken: in a parameter or its header.
 
-    In lower case, as far as they can be made out; for a value that `read_token` refuses.
+    In any case of letters. For a value that `read_token` refuses; of another it would say too much.
     """
-    digest, _, parameters = value.partition(b";")
-    found = set(_PPT.findall(_octets_of(digest.partition(b".")[0])))
-    for parameter in parameters.split(b";"):
-        name, _, kind = parameter.partition(b"=")
-        if name.strip().lower() == b"ppt":
-            found.add(kind.partition(b",")[0].translate(None, b' \t\r\n"\\<>'))
-    return frozenset(kind.decode("utf-8", "replace").lower() for kind in found if kind)
+    header = value.partition(b";")[0].partition(b".")[0]
+    found = {*_PPT_PARAMETER.findall(value), *_PPT_MEMBER.findall(_octets_of(header))}
+    return frozenset(kind.decode().lower() for kind in found)
 
 
 def _octets_of(segment: bytes) -> bytes:
-    """What a segment holds, whatever is wrong with its base64; empty when that is too much."""
+    """What a segment holds, whatever is wrong with its base64; empty where nothing can be made of it."""
     digits = segment.translate(_ORDINARY, b" \t\r\n=")
     try:
         return a2b_base64(digits[: len(digits) - (len(digits) % 4 == 1)] + b"==")

@@ -98,7 +98,7 @@ def verify(
             failures.append(Failure(error.outcome, error.detail, signature_of(value)))
             kinds = kinds_of(value) if token is None else _NO_KINDS
             lost = lost or not kinds.isdisjoint(DIVERSIONS)
-            if token is not None or not (is_extension(value) or (kinds and kinds <= DIVERSIONS)):
+            if token is not None or not ((kinds and kinds <= DIVERSIONS) or is_extension(value)):
                 failed.append(Verification(error.outcome, error.detail, token))
             continue
         if isinstance(certificate, Missing):

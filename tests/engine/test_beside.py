@@ -200,6 +200,23 @@ def test_s012_media_keys(mky: Any, outcome: str, detail: str | None) -> None:
     assert (record["outcome"], record["detail"]) == (outcome, detail)
 
 
+@pytest.mark.parametrize(
+    ("digest", "outcome", "detail"), [(DIGEST, "passed", None), (DIGEST[::-1], "invalid", "fingerprint-mismatch")]
+)
+def test_s012_media_keys_of_a_diverted_call(digest: str, outcome: str, detail: str | None) -> None:
+    """They are those of the caller still, whose token names them; readdressed or not, nested or not."""
+    token = identity(claims(mky=[{"alg": "sha-256", "dig": digest}]))
+    said = {"dest": {"tn": [FIRST]}, "div": {"tn": CALLED}, "iat": int(NOW), "orig": {"tn": CALLER}}
+    nested = identity({**said, "opt": token.removeprefix("Identity: ").partition(";")[0]}, jose={"ppt": "div-o"})
+    for headers in ((token, div(FIRST, CALLED)), (nested,)):
+        message = invite(*headers, body=SDP).replace(
+            b"INVITE sip:+" + CALLED.encode(), b"INVITE sip:+" + FIRST.encode()
+        )
+        for each in (message, readdressed(message)):
+            record = result(make_engine(VERIFY), arriving(each))[2]
+            assert (record["outcome"], record["detail"]) == (outcome, detail)
+
+
 # --- what is reported ---
 
 REASON = f'{VERIFY}[rule.verify]\nreason = "stir"\n'

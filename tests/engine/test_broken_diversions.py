@@ -100,6 +100,7 @@ OTHERS = {
     "another kind, broken": div(said(orig=None), {"ppt": "divert"}),
     "div in the URL": with_token("nonsense", "info=<https://h.example/ppt=div>;alg=ES256;ppt=foo"),
     "another parameter": with_token("nonsense", f"info=<{X5U}>;xppt=div"),
+    "in the middle of a word": with_token("nonsense", f"info=<{X5U}>;ppt=divert"),
     "no value": with_token("nonsense", f"info=<{X5U}>;ppt"),
 }
 
