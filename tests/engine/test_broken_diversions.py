@@ -14,6 +14,7 @@ from sbc_filter.stir.passport import canonical_json
 PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"
 FIRST, SECOND = "12155550300", "12155550400"  # to whom the call is diverted, and again
 PARAMETERS = f"info=<{X5U}>;alg=ES256;ppt=div"
+NO_PPT = PARAMETERS.removesuffix(";ppt=div")
 DIV_CHAIN = ("invalid", "div-chain")
 
 
@@ -75,7 +76,10 @@ BROKEN = {
     "another info": with_token(TOKEN, PARAMETERS.replace("https", "HTTPS")),
     "another alg": with_token(TOKEN, PARAMETERS.replace("ES256", "ES384")),
     "ppt twice": with_token(TOKEN, f"{PARAMETERS};ppt=div"),
-    "no ppt parameter": with_token(TOKEN, f"info=<{X5U}>;alg=ES256"),
+    "no ppt parameter": with_token(TOKEN, NO_PPT),
+    "no ppt parameter, a digit too many": with_token(f"{HEAD}{'A' * (5 - len(HEAD) % 4)}.{BODY}.{SIGNATURE}", NO_PPT),
+    "no ppt parameter, padding inside": with_token(f"{HEAD[:8]}=={HEAD[8:]}.{BODY}.{SIGNATURE}", NO_PPT),
+    "no ppt parameter, digits of base64url": div(jose={"a": "~~~", "x5u": None}, parameters=NO_PPT),
     "an empty ppt parameter": with_token(TOKEN, f"info=<{X5U}>;alg=ES256;ppt="),
     "ppt of the parameter only": div(jose={"ppt": "shaken"}, parameters=PARAMETERS),
     "ppt of the header only": div(parameters=PARAMETERS.replace("ppt=div", "ppt=shaken")),
@@ -122,7 +126,8 @@ class TestBroken:
     def test_a_diverted_call_does_not_pass_by_it(self, broken: str) -> None:
         assert judgement(to(FIRST, GOOD, broken)) == DIV_CHAIN
         assert judgement(to(FIRST, broken, GOOD)) == DIV_CHAIN
-        assert judgement(to(FIRST, broken, GOOD, broken)) == DIV_CHAIN
+        assert judgement(to(FIRST, broken, GOOD, "Identity: nonsense", broken)) == DIV_CHAIN
+        assert judgement(to(FIRST, broken, GOOD, "Identity: nonsense")) == DIV_CHAIN
 
     def test_nor_one_that_is_readdressed(self, broken: str) -> None:
         readdressed = to(FIRST, GOOD, broken).replace(f"To: <sip:+{CALLED}".encode(), f"To: <sip:+{FIRST}".encode())
@@ -187,6 +192,19 @@ def test_a_national_number_in_dest_is_no_diversion() -> None:
     message = invite(national, BROKEN["no orig"])
     assert judgement(message, 'tolerate = ["national-claim"]') == ("passed", None)
     assert judgement(to(FIRST, national, BROKEN["no orig"]), 'tolerate = ["national-claim"]') == DIV_CHAIN
+
+
+def test_a_national_number_needs_the_switch() -> None:
+    """Without it `dest` names nobody but CALLED."""
+    two = identity(claims(dest={"tn": [CALLED, FIRST[1:]]}))
+    assert judgement(to(FIRST, two, BROKEN["no orig"])) == DIV_CHAIN
+
+
+def test_what_is_counted_of_a_call_that_is_not_diverted_stays() -> None:
+    engine = make_engine(f'{VERIFY}[rule.verify]\ntolerate = ["comma-joined"]\n')
+    joined = f"{GOOD}, {BROKEN['no orig'].removeprefix('Identity: ')}"
+    assert judged(engine, arriving(invite(joined)))[2]["outcome"] == "passed"
+    assert engine.counters["deviation.comma-joined"] == 1
 
 
 def test_what_dest_mismatch_lets_continue_is_not_let_by() -> None:

@@ -119,6 +119,12 @@ def test_rules_of_another_folder_or_of_one_file(tmp_path: Path) -> None:
     assert [rule.name for rule in prepare(configuration, tmp_path / "rules/20-sign.toml").rules.rules] == ["sign"]
 
 
+def test_the_trust_store_is_as_lenient_and_as_strict_as_the_file_says(tmp_path: Path) -> None:
+    switches = 'tolerate = ["der-body"]\nstrict = ["extended-key-usage"]\n[credentials.ours]'
+    trust = prepare(write(tmp_path, {"c.toml": SETTINGS.replace("[credentials.ours]", switches)})).trust
+    assert (trust.tolerate, trust.strict) == ({"der-body"}, {"extended-key-usage"})
+
+
 def test_rule_files_in_the_order_of_their_names(tmp_path: Path) -> None:
     for name in ("b.toml", "a.toml", "10.toml", "9.toml", "notes.txt", ".half-written.toml"):
         (tmp_path / name).write_text("")

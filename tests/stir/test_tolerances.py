@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from support.chains import (
@@ -309,6 +309,16 @@ def test_s084_a_crl_of_such_an_issuer() -> None:
     leaf = make(root, "SHAKEN 1234")
     assert judged(leaf, anchors=[root], crls=[crl(root, entry(leaf))], tolerate="issuer-keys") is Detail.REVOKED
     assert trusted(LEAF, ISSUING, anchors=[ROOT, root], crls=[crl(root, entry(LEAF))])  # not without it
+
+
+def test_strict_bars_a_path_for_other_purposes() -> None:
+    """Also where only the path is asked for, to fetch its lists."""
+    leaf = make(ROOT, extensions=[(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)])
+    assert len(TrustStore([ROOT.certificate]).path(pem(leaf.certificate), NOW)) == 2
+    strict = TrustStore([ROOT.certificate], strict=CERTIFICATE_REFUSABLE)
+    with pytest.raises(CertificateError) as caught:
+        strict.path(pem(leaf.certificate), NOW)
+    assert caught.value.detail is Detail.CERTIFICATE_PROFILE
 
 
 def test_one_switch_is_not_another() -> None:
