@@ -122,7 +122,7 @@ def test_rules_of_another_folder_or_of_one_file(tmp_path: Path) -> None:
 def test_the_trust_store_is_as_lenient_and_as_strict_as_the_file_says(tmp_path: Path) -> None:
     switches = 'tolerate = ["der-body"]\nstrict = ["extended-key-usage"]\n[credentials.ours]'
     trust = prepare(write(tmp_path, {"c.toml": SETTINGS.replace("[credentials.ours]", switches)})).trust
-    assert (trust.tolerate, trust.strict) == ({"der-body"}, {"extended-key-usage"})
+    assert (trust.tolerate, trust.strict) == (frozenset({"der-body"}), frozenset({"extended-key-usage"}))
 
 
 def test_rule_files_in_the_order_of_their_names(tmp_path: Path) -> None:
