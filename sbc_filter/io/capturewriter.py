@@ -2,13 +2,14 @@
 
 import contextlib
 import os
-import secrets
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Self
 
 from sbc_filter.errors import reason
 from sbc_filter.io.capture import MAX_DATA, SECOND, CaptureError, Frame
+from sbc_filter.io.outputfile import READER_PATIENCE, OutputFile
 from sbc_filter.io.pcapng import EPB, IDB, IF_TSRESOL, SHB
 
 
@@ -16,20 +17,17 @@ class CaptureWriter:
     """Writes a capture, whole or not at all; a context manager, which an exception makes leave nothing.
 
     pcapng with nanoseconds, or classic pcap with nanoseconds for a name in `.pcap`; that has room for
-    one link type only. The same frames give the same bytes. Raises `CaptureError`.
+    one link type only. The same frames give the same bytes. A device or pipe is written to in place (`OutputFile`).
+    Raises `CaptureError`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(path)
         self._classic = self._path.endswith(".pcap")
+        self._closed = False
         self._interfaces: dict[tuple[int, int], int] = {}  # (link type, interface) -> number in the output
-        self._target = os.path.realpath(self._path)
-        # A device or pipe cannot be replaced, and must not be.
-        self._direct = os.path.exists(self._target) and not os.path.isfile(self._target)
-        folder, name = os.path.split(self._target)
-        self._partial = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.part")
         with self._errors():
-            self._file = open(self._target, "wb") if self._direct else open(self._partial, "xb")  # noqa: SIM115
+            self._file = OutputFile(Path(self._path), patience=READER_PATIENCE)
         if not self._classic:
             self._put(_block(SHB, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)))
 
@@ -52,25 +50,18 @@ class CaptureWriter:
 
     def close(self) -> None:
         """Finish the file and give it its name."""
-        if self._file.closed:
+        if self._closed:
             return
+        self._closed = True
         if self._classic and not self._interfaces:
             self._put(_pcap_header(1))  # no frame, no link type: any will do
-        try:
-            with self._errors():
-                self._file.close()
-                if not self._direct:
-                    os.replace(self._partial, self._target)
-        except CaptureError:
-            self._remove()
-            raise
+        with self._errors():
+            self._file.close()
 
     def discard(self) -> None:
         """Leave what was there before."""
-        if not self._file.closed:
-            with contextlib.suppress(OSError):
-                self._file.close()
-            self._remove()
+        self._closed = True
+        self._file.discard()
 
     def _record(self, frame: Frame) -> bytes:
         seconds, nanoseconds = divmod(frame.timestamp, SECOND)
@@ -100,11 +91,6 @@ class CaptureWriter:
     def _put(self, data: bytes) -> None:
         with self._errors():
             self._file.write(data)
-
-    def _remove(self) -> None:
-        if not self._direct:
-            with contextlib.suppress(OSError):
-                os.unlink(self._partial)
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

@@ -65,8 +65,10 @@ class DiskCache:
         found = read_entry(entry_path(self._directory, url))
         return found[1] if found is not None and found[0] == url and found[1].is_of_use(now) else None
 
-    def write(self, url: str, entry: Entry, now: float, *, lasting: bool = True) -> None:
-        """Keep it, if there is room; `OSError` when the disk fails."""
+    def write(
+        self, url: str, entry: Entry, now: float, *, lasting: bool = True, owner: tuple[int, int] | None = None
+    ) -> None:
+        """Keep it, if there is room, as a file of `owner` (user, group); `OSError` when the disk fails."""
         label = json.dumps({"url": url, "expires": entry.expires, "ends": entry.ends}).encode()
         rest = label + b"\n" + entry.pem
         content = _digest(rest) + b"\n" + rest
@@ -76,7 +78,7 @@ class DiskCache:
             if before is None and not self._has_room(len(content), now):
                 return
             # The time of the file is when it may be removed at the earliest: `_sweep` need not read it.
-            replace_file(path, content, moment=entry.ends if lasting else now)
+            replace_file(path, content, moment=entry.ends if lasting else now, owner=owner)
             self._files += before is None
             self._bytes += len(content) - (before or 0)
 

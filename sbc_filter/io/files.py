@@ -1,4 +1,7 @@
-"""Files of this host: read whole within a limit, and written whole or not at all."""
+"""Files of this host: read whole within a limit; files in folders of ours, written whole or not at all.
+
+A file that the operator named is written by `io.outputfile`.
+"""
 
 import errno
 import os
@@ -30,18 +33,30 @@ def read_file(path: Path, limit: int = MAX_FILE) -> bytes:
     return data
 
 
-def replace_file(path: Path, data: bytes, *, mode: int = 0o600, moment: float | None = None) -> None:
+def replace_file(
+    path: Path,
+    data: bytes,
+    *,
+    mode: int = 0o600,
+    moment: float | None = None,
+    owner: tuple[int, int] | None = None,
+) -> None:
     """Have the file at `path` hold `data`, whole or not at all, and no reader see anything between; `OSError`.
 
-    `moment` (POSIX seconds) is what its time is set to. A crash may leave a file that ends in `.new` beside it.
+    Whatever has this name is replaced, and a link is not followed: the folder may belong to another user than ours,
+    who could have planted it. `moment` (POSIX seconds) is what its time is set to, `owner` (user, group) whose it
+    becomes. A crash may leave a file that ends in `.new` in the folder.
     """
     descriptor, name = tempfile.mkstemp(".new", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-        if moment is not None:
-            os.utime(name, (moment, moment))
-        os.chmod(name, mode)
+            file.flush()
+            if owner is not None:
+                os.fchown(descriptor, *owner)
+            os.fchmod(descriptor, mode)
+            if moment is not None:
+                os.utime(descriptor, (moment, moment))
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -27,6 +27,9 @@ class Backend(Protocol):
     def is_in_force(self) -> bool:
         """Whether anything of ours is there."""
 
+    def queues(self) -> frozenset[int]:
+        """The numbers of the queues that our rules in force feed; empty without rules, or where they cannot be read."""
+
     def faults(self) -> list[str]:
         """One sentence for each thing that is wrong with the rules in force."""
 
@@ -58,6 +61,14 @@ class Firewall:
         """Take back everything, whoever put it there; without harm when there is nothing."""
         self._chosen.remove()
         self._remove_others()
+
+    def probe(self) -> None:
+        """Raise `EnvironmentFault` when the rules cannot be applied here; nothing is changed."""
+        self._chosen.probe()
+
+    def queues(self) -> frozenset[int]:
+        """The numbers of the queues that rules of ours feed, whichever program applied them."""
+        return self._chosen.queues().union(*(other.queues() for other in self._others))
 
     def faults(self) -> list[str]:
         """One sentence for each thing that is wrong with the rules in force; empty when they do their work."""

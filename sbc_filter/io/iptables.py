@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from sbc_filter.errors import EnvironmentFault
@@ -18,6 +19,7 @@ _TABLES = ("mangle", "raw")
 _CALL = re.compile(rf"-A (\S+ (?:.* )?-[jg] {MAIN}(?:-\S+)?)", re.ASCII)
 _CHAIN = re.compile(rf"-N ({MAIN}(?:-\S+)?)", re.ASCII)
 _COUNTED = re.compile(rf'\[(\d+):\d+\] -A {MAIN} .*"{FRAGMENT_COMMENT}"', re.ASCII)
+_FED = re.compile(rf"-A {MAIN}\S* .*-j NFQUEUE --queue-num (\d+)", re.ASCII)
 _LOCK = Path("/run/xtables.lock")
 # Which families have tables of the legacy kind: to look at those with iptables would make them.
 _LEGACY_TABLES = ("ip_tables_names", "ip6_tables_names")
@@ -61,15 +63,14 @@ class Iptables:
 
     def is_in_force(self) -> bool:
         """Whether any chain of ours is there. Makes no table by looking."""
-        for family, names in zip(families(), _LEGACY_TABLES, strict=False):
-            save = self._program(family, "-save")
-            if shutil.which(save) is None:
-                continue
-            if self.is_legacy and "mangle" not in _lines(Path("/proc/thread-self/net", names)):
-                continue
-            if f":{MAIN} " in _run([save]):
-                return True
-        return False
+        return any(f":{MAIN} " in saved for saved in self._saved())
+
+    def queues(self) -> frozenset[int]:
+        """The numbers of the queues that the rules in force feed; empty without rules, or where they cannot be read."""
+        try:
+            return frozenset(int(number) for saved in self._saved() for number in _FED.findall(saved))
+        except EnvironmentFault:
+            return frozenset()
 
     def faults(self) -> list[str]:
         """One sentence for each thing that is wrong with the rules in force; empty when they do their work."""
@@ -96,6 +97,16 @@ class Iptables:
     def show(self, plan: Plan) -> str:
         """The commands that put the plan in force, as an engineer would type them."""
         return "\n".join(plan.commands(family, self._program(family)) for family in Family)
+
+    def _saved(self) -> Iterator[str]:
+        """What the save program of each family prints, without the families that have no table of this kind."""
+        for family, names in zip(families(), _LEGACY_TABLES, strict=False):
+            save = self._program(family, "-save")
+            if shutil.which(save) is None:
+                continue
+            if self.is_legacy and "mangle" not in _lines(Path("/proc/thread-self/net", names)):
+                continue
+            yield _run([save])
 
     def _program(self, family: Family, verb: str = "") -> str:
         return f"{family}{self._variant}{verb}"

@@ -16,6 +16,7 @@ TABLE = "inet sbc-filter"
 # A table that is there is replaced: what is not there cannot be deleted.
 _CLEAR = f"add table {TABLE}\ndelete table {TABLE}\n"
 _COUNTED = re.compile(rf'counter packets (\d+) bytes \d+ return comment "{FRAGMENT_COMMENT}"', re.ASCII)
+_FED = re.compile(r"\bqueue (?:flags [\w,]+ )?(?:num|to) (\d+)", re.ASCII)  # as nft 0.9 and 1.0 list it
 _ADDRESS = {Family.V4: "ip", Family.V6: "ip6"}
 # Where the four bytes of a payload begin: behind the eight of the UDP header; counted in bits.
 _WANTED = (
@@ -47,6 +48,13 @@ class Nft:
             return f"table {TABLE}" in _run("list", "tables").splitlines()
         except EnvironmentFault:
             return False
+
+    def queues(self) -> frozenset[int]:
+        """The numbers of the queues that the rules in force feed; empty without rules, or where they cannot be read."""
+        try:
+            return frozenset(map(int, _FED.findall(_run("list", "table", *TABLE.split()))))
+        except EnvironmentFault:
+            return frozenset()
 
     def faults(self) -> list[str]:
         """One sentence for each thing that is wrong with the rules in force; empty when they do their work."""

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
-from sbc_filter.errors import ConfigurationError, Problem
+from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.ops import config, control
 from sbc_filter.ops.records import Kind
 from sbc_filter.ops.reload import REFUSED
@@ -55,9 +56,13 @@ def _socket(arguments: argparse.Namespace) -> Path:
     if arguments.socket is not None:
         return Path(arguments.socket)
     given = config.find(arguments.config)
-    if arguments.config is not None and not arguments.config.exists():
-        sentence = "is not there: name the configuration of the filter that runs, or its --socket"
-        raise ConfigurationError([Problem(str(arguments.config), "", sentence)])
+    if arguments.config is not None:
+        try:
+            os.stat(arguments.config)
+        except OSError as error:
+            what = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {reason(error)}"
+            sentence = f"{what}: name the configuration of the filter that runs, or its --socket"
+            raise ConfigurationError([Problem(str(arguments.config), "", sentence)]) from None
     return (config.read(given, []).control if given is not None else None) or control.default_path()
 
 

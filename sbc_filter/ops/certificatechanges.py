@@ -11,9 +11,9 @@ from pathlib import Path
 from sbc_filter.errors import ConfigurationError, Detail, EnvironmentFault, Outcome, Problem, UsageFault, reason
 from sbc_filter.io.cache import MAX_FILES
 from sbc_filter.io.diskcache import DiskCache, Entry, entry_files, entry_path, read_entry
-from sbc_filter.io.files import replace_file
 from sbc_filter.io.folder import INDEX, IndexFault, read_index
 from sbc_filter.io.freshness import LONGEST, leaf_end
+from sbc_filter.io.outputfile import OutputFile
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.certificateviews import CertificatesFault, Place, breaks, chain, read
 from sbc_filter.ops.probe import prober
@@ -85,12 +85,11 @@ def _keep(settings: CertificateSettings, url: str, pem: bytes, expires: float) -
     path = entry_path(directory, url)
     entry = Entry(pem, min(expires, end), min(expires + settings.stale_hours * 3600.0, end))
     try:
-        DiskCache(directory, MAX_FILES, settings.cache_mib << 20).write(url, entry, time.time())
+        cache, found = DiskCache(directory, MAX_FILES, settings.cache_mib << 20), directory.stat()
+        owner = (found.st_uid, found.st_gid) if os.geteuid() == 0 else None
+        cache.write(url, entry, time.time(), owner=owner)
         if not path.exists():
             return None
-        if os.geteuid() == 0:
-            owner = directory.stat()
-            os.chown(path, owner.st_uid, owner.st_gid)
     except OSError as error:
         raise EnvironmentFault(f"{path} cannot be written: {reason(error)}") from None
     return path
@@ -114,11 +113,12 @@ def put(place: Place, arguments: argparse.Namespace) -> int:
         try:
             name = read_index(directory).get(url)
             path = certificate_path(directory, url) if name is None else directory / name
-            replace_file(path, pem, mode=0o644)  # it is public, and another user than ours may have to read it
+            with OutputFile(path, mode=0o644) as file:  # public, and another user than ours may have to read it
+                file.write(pem)
         except IndexFault as fault:
             raise EnvironmentFault(f"{fault}; mend {directory / INDEX} first, nothing was written") from None
         except OSError as error:
-            raise EnvironmentFault(f"{directory} cannot be written to: {reason(error)}") from None
+            raise EnvironmentFault(f"{error.filename or directory} cannot be written: {reason(error)}") from None
     place.tell("verdict", told)
     place.tell("put into", str(path))
     return 0

@@ -58,6 +58,9 @@ def _obey(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if error.filename is not None:  # of a path that an operator named
+            _complain(f"{error.filename}: {error.strerror}")
+            return NO
         if not streams.is_output(error):
             raise
         streams.abandon()

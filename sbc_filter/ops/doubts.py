@@ -40,12 +40,12 @@ def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
 
 def _sources(settings: CertificateSettings) -> Iterator[str]:
     """What is wrong with where certificates come from, and may be right before the first call."""
-    if settings.directory is not None and not settings.directory.is_dir():
+    if settings.directory is not None and not os.path.isdir(settings.directory):
         yield f"certificates.directory: there is no folder {settings.directory}"
     elif settings.directory is not None:
         try:
             for name in sorted(set(read_index(settings.directory).values())):
-                if not (settings.directory / name).exists():
+                if not os.path.exists(settings.directory / name):
                     yield f"certificates.directory: {settings.directory / INDEX} names {name}, which is not there"
         except IndexFault as fault:
             yield f"certificates.directory: {fault}"
@@ -53,7 +53,7 @@ def _sources(settings: CertificateSettings) -> Iterator[str]:
         yield f"certificates.socket: {settings.socket} is no socket; nobody answers there now"
     if settings.command and shutil.which(settings.command[0]) is None:
         yield f"certificates.command: {settings.command[0]} is no program that can be run"
-    if settings.fetch and settings.cache.exists() and not settings.cache.is_dir():
+    if settings.fetch and os.path.exists(settings.cache) and not os.path.isdir(settings.cache):
         yield f"certificates.cache: {settings.cache} is no folder, so nothing that is fetched outlives a restart"
     if settings.warm is not None:
         yield from (f"certificates.warm: {fault}" for fault in read_list(settings.warm, settings.tolerate)[1])
@@ -68,9 +68,9 @@ def _is_user(name: str) -> bool:
 
 
 def _is_writable(path: Path) -> bool:
-    if path.exists():
-        return not path.is_dir() and os.access(path, os.W_OK)
-    return path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK)
+    if os.path.exists(path):
+        return not os.path.isdir(path) and os.access(path, os.W_OK)
+    return os.path.isdir(path.parent) and os.access(path.parent, os.W_OK | os.X_OK)
 
 
 def _unreachable(setup: Setup) -> Iterator[str]:

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from sbc_filter.errors import EnvironmentFault, reason
+from sbc_filter.io.files import replace_file
 
 _BOOTED = Path("/run/systemd/system")  # sd_booted(3)
 
@@ -40,21 +41,18 @@ class Host:
         """A folder of root that the group may read."""
         try:
             self.path(path).mkdir(parents=True)
-            self._lend(self.path(path), group, 0o750)
+            os.chown(self.path(path), 0, self._group(group))
+            self.path(path).chmod(0o750)  # last, so that the group of another never enters it
         except OSError as error:
             raise EnvironmentFault(f"{self.path(path)} cannot be made: {reason(error)}") from None
 
     def write(self, path: Path, text: str, group: str = "root", mode: int = 0o644) -> None:
         """A file of root, the whole of it or nothing."""
-        place = self.path(path)
-        fresh = place.with_name(f".{place.name}.new")
+        place, owner = self.path(path), (0, self._group(group))
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(text, "utf-8")
-            self._lend(fresh, group, mode)
-            fresh.replace(place)
+            replace_file(place, text.encode(), mode=mode, owner=owner)
         except OSError as error:
-            fresh.unlink(missing_ok=True)
             raise EnvironmentFault(f"{place} cannot be written: {reason(error)}") from None
 
     def remove(self, path: Path) -> None:
@@ -121,13 +119,12 @@ class Host:
         found = (line.split(":")[2] for line in lines if line.startswith(f"{name}:"))
         return next(map(int, found), None)
 
-    def _lend(self, place: Path, group: str, mode: int) -> None:
-        """Owner root, and the group; the mode last, so that nobody reads it in between."""
-        number = 0 if group == "root" else self._number("group", group)
+    def _group(self, name: str) -> int:
+        """The number of a group that has to be there."""
+        number = 0 if name == "root" else self._number("group", name)
         if number is None:
-            raise EnvironmentFault(f"there is no group {group}: run `groupadd --system {group}`")
-        os.chown(place, 0, number)
-        place.chmod(mode)
+            raise EnvironmentFault(f"there is no group {name}: run `groupadd --system {name}`")
+        return number
 
     def _run(self, *command: str) -> None:
         try:

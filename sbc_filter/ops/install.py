@@ -6,13 +6,14 @@ neither touches what an operator made or changed.
 
 import argparse
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from sbc_filter.errors import EnvironmentFault
+from sbc_filter.errors import EnvironmentFault, reason
 from sbc_filter.ops.host import Host
 from sbc_filter.ops.installation import (
     CONFIGURATION,
@@ -29,6 +30,7 @@ from sbc_filter.ops.installation import (
 )
 
 _WANTS = UNIT_FOLDER / "multi-user.target.wants" / SERVICE
+_NAME_ROOT = "name the root of a host's tree with --root"
 _COMMENT = "STIR/SHAKEN filter"
 
 
@@ -61,8 +63,14 @@ def uninstall(arguments: argparse.Namespace) -> int:
 def _host(arguments: argparse.Namespace) -> Host:
     """The host meant; refuses what cannot end well, before anything is done."""
     host = Host(arguments.root)
-    if not host.root.is_dir():
-        raise EnvironmentFault(f"{host.root} is no folder: name the root of a host's tree with --root")
+    try:
+        is_folder = stat.S_ISDIR(os.stat(host.root).st_mode)
+    except FileNotFoundError:
+        is_folder = False
+    except OSError as error:
+        raise EnvironmentFault(f"{host.root} cannot be used: {reason(error)}: {_NAME_ROOT}") from None
+    if not is_folder:
+        raise EnvironmentFault(f"{host.root} is no folder: {_NAME_ROOT}")
     for unit in PACKAGED:
         if host.exists(unit):
             raise EnvironmentFault(

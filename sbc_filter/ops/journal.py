@@ -1,6 +1,7 @@
 """Records of the live filter on their way to a file or to standard output, whatever happens to those."""
 
 import contextlib
+import errno
 import os
 import select
 from pathlib import Path
@@ -69,7 +70,15 @@ class Journal:
     def _open(self) -> int:
         if self._where is None:
             return _STANDARD_OUTPUT
-        return os.open(self._where, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        # No call waits until a pipe has a reader, or room again.
+        flags = os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            return os.open(self._where, flags | os.O_WRONLY, 0o644)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+        # A pipe without a reader. Open for both directions, it takes what it has room for until a reader comes.
+        return os.open(self._where, flags | os.O_RDWR)
 
 
 def shortened(record: Record) -> Record:

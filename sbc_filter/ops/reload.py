@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,7 +167,7 @@ def _paths(value: object) -> Iterator[Path]:
 
 
 def _below(folder: Path, depth: int = 1) -> Iterator[Path]:
-    if not folder.is_dir() or depth > _DEEPEST:
+    if not os.path.isdir(folder) or depth > _DEEPEST:
         return
     try:
         inside = list(folder.iterdir())

@@ -18,6 +18,7 @@ from sbc_filter.io.capture import CaptureError, Frame
 from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.capturewriter import CaptureWriter
 from sbc_filter.io.needs import Needs
+from sbc_filter.io.outputfile import is_same_file, own_descriptor
 from sbc_filter.io.replay import Replay
 from sbc_filter.io.survey import Survey
 from sbc_filter.ops import config
@@ -39,8 +40,9 @@ def replay(arguments: argparse.Namespace) -> int:
     setup = read_all(config.find(arguments.config, beside=capture), arguments.rules, live=False)
     configuration = setup.configuration
     tally, survey = Tally(), Survey(configuration.network.sbc, configuration.network.ports)
-    # Records have standard output for themselves.
-    console = Console(stderr=arguments.json, highlight=False, soft_wrap=True)
+    # Records, and files that are written to standard output, have it for themselves.
+    taken = arguments.json or any(out and own_descriptor(out) == 1 for out in (arguments.out, arguments.learn))
+    console = Console(stderr=taken, highlight=False, soft_wrap=True)
     sinks: list[Callable[[Record], None]] = [tally]
     learner = Learner(configuration.certificates.tolerate)
     if arguments.learn is not None:
@@ -88,7 +90,7 @@ def replay(arguments: argparse.Namespace) -> int:
 
 
 def _refuse_itself(capture: Path, option: str, out: Path | None) -> None:
-    if out is not None and out.exists() and capture.exists() and out.samefile(capture):
+    if out is not None and is_same_file(out, capture):
         raise UsageFault(f"{option} {out} is the capture itself: name another file, the capture is not overwritten")
 
 

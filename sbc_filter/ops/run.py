@@ -18,6 +18,7 @@ from sbc_filter.io.firewalls import backend
 from sbc_filter.io.memories import Memories
 from sbc_filter.io.outlet import log_to_standard_error
 from sbc_filter.ops import config, privileges
+from sbc_filter.ops.ownrules import OwnRules
 from sbc_filter.ops.records import findings, numbered
 from sbc_filter.ops.reload import Files
 from sbc_filter.ops.setup import Setup
@@ -33,47 +34,35 @@ def run(arguments: argparse.Namespace) -> int:
     log_to_standard_error()
     if setup.configuration.user:
         privileges.become(setup.configuration.user)
+
+    def say(sentence: str) -> None:
+        _say(console, sentence)
+
     with contextlib.ExitStack() as stack:
+        # First of all: a second start fails here, and its end takes nothing from the filter that runs.
+        rules = OwnRules(setup.configuration.firewall.backend, say) if arguments.firewall else None
+        if rules is not None:
+            stack.enter_context(rules)
         folder = stack.enter_context(_own_folder())
         # In a folder that outlives this process, so that a restart forgets no token.
         memories = Memories.shared(runtime_folder(), setup.configuration.queue.number)
         stack.callback(memories.close)
 
-        rules = _Rules(setup.configuration.firewall.backend) if arguments.firewall else None
-        if rules is not None:
-            stack.callback(rules.remove)
-
         def applied(setup: Setup) -> None:
-            """Put the firewall rules in force, or say how they stand."""
+            """Apply the firewall rules if that is our task, and report what runs."""
             if rules is not None:
                 rules.apply(setup)
             _say_what_runs(console, setup, own_firewall=rules is not None)
 
-        supervisor = Supervisor(setup, files, memories, folder, lambda sentence: _say(console, sentence), applied)
+        supervisor = Supervisor(setup, files, memories, folder, say, applied)
+        if rules is not None:
+            supervisor.family.private.append(rules)
         _listen_to_signals(supervisor, Terminal())
         supervisor.run(stack.enter_context(_status_line(console, supervisor.totals.sentence)))
-    _say(console, f"stopped; {supervisor.totals.sentence()}")
+    say(f"stopped; {supervisor.totals.sentence()}")
     for line in findings(supervisor.totals.counters):
-        _say(console, line)
+        say(line)
     return 0
-
-
-class _Rules:
-    """The firewall rules, where they are ours to put in force and to take back."""
-
-    def __init__(self, name: str) -> None:
-        self._name, self._backend = name, backend(name)
-
-    def apply(self, setup: Setup) -> None:
-        """Put in force what the configuration says, by the program that it names."""
-        name = setup.configuration.firewall.backend
-        if name != self._name:
-            self._name, self._backend = name, backend(name)
-        self._backend.apply(setup.plan())
-
-    def remove(self) -> None:
-        """Take them back."""
-        self._backend.remove()
 
 
 def _listen_to_signals(supervisor: Supervisor, terminal: Terminal) -> None:

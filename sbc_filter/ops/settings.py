@@ -10,6 +10,7 @@ from sbc_filter.ops.remote import RemoteSettings
 from sbc_filter.rules.trunk import IpNetwork, Trunk
 
 CACHE = Path("/var/cache/sbc-filter")
+LAST_QUEUE = 65534  # the highest number of a queue; the one after it is a lock (`ops.ownrules`)
 
 Overload = Literal["accept", "drop"]
 Policy = Literal["soft", "hard"]

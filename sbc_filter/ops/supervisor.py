@@ -85,7 +85,7 @@ class Supervisor:
         self._failed: str | None = None
         self._wanted: list[Callable[[], object]] = []
         self._stop = False
-        self._control = self._listen()
+        self._control: ControlServer | None = None
 
     def run(self, shown: Callable[[], None]) -> None:
         """Start all, work until `stop`, end all; `shown` is called about four times a second. `EnvironmentFault` when
@@ -93,6 +93,8 @@ class Supervisor:
         try:
             self._begin()
             if not self._stop:
+                # Only now: a second filter, which gets no queue, leaves the socket of the first alone.
+                self._control = self._listen()
                 self.applied(self.setup)
                 self.notifier.ready(self.totals.sentence())
             while not self._stop:

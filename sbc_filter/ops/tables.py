@@ -11,6 +11,7 @@ from sbc_filter.io import firewalls
 from sbc_filter.ops.keysettings import CredentialSettings, ObtainSettings, read_credential, read_obtained
 from sbc_filter.ops.remote import RemoteSettings, read_path, read_remote
 from sbc_filter.ops.settings import (
+    LAST_QUEUE,
     CertificateSettings,
     FirewallSettings,
     NetworkSettings,
@@ -71,7 +72,8 @@ def read_queue(table: Table) -> QueueConfiguration:
     default = QueueConfiguration()
     workers = table.integer("workers", default.workers, 1, MAX_WORKERS)
     behind = 2 * workers if workers > 1 else 0  # theirs, at most two each
-    number = table.integer("number", default.number, 0, 65534 - behind)
+    last = LAST_QUEUE - 1 - behind  # two policies take the next one as well
+    number = table.integer("number", default.number, 0, last)
     configuration = QueueConfiguration(
         number,
         cast(Overload, overload.choice("inbound", allowed, default.inbound)),

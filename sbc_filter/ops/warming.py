@@ -11,7 +11,7 @@ from pathlib import Path
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError, reason
-from sbc_filter.io.files import replace_file
+from sbc_filter.io.outputfile import READER_PATIENCE, OutputFile
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops.records import numbered
 from sbc_filter.stir.x5u import check_x5u
@@ -111,10 +111,11 @@ class Learner:
         self._calls[record.x5u] += 1
 
     def write(self, path: Path, capture: Path) -> int:
-        """Write the URLs, the most frequent first, whole or not at all; how many. `OSError`."""
+        """Write the URLs, the most frequent first, by `OutputFile`; how many. `OSError`."""
         ordered = sorted(self._calls.items(), key=lambda each: (-each[1], each[0]))
         count = numbered(sum(self._calls.values()), "token")
         lines = [f"# certificates of {count} in {capture.name}, the most frequent first"]
         lines += [url for url, _ in ordered]
-        replace_file(path, "".join(f"{line}\n" for line in lines).encode(), mode=0o644)
+        with OutputFile(path, mode=0o644, patience=READER_PATIENCE) as file:
+            file.write("".join(f"{line}\n" for line in lines).encode())
         return len(ordered)

@@ -137,6 +137,16 @@ def test_import_into_the_folder(command: Command) -> None:
     assert not list(Path("folder").glob("*.new"))
 
 
+def test_import_replaces_what_a_link_leads_to(command: Command) -> None:
+    Path("folder/index.json").write_text(f'{{"{URL}": "acme.pem"}}')
+    Path("elsewhere.pem").write_text("old")
+    Path("folder/acme.pem").unlink(missing_ok=True)
+    Path("folder/acme.pem").symlink_to("../elsewhere.pem")
+    assert command("import", URL, "good.pem")[0] == 0
+    assert Path("folder/acme.pem").is_symlink()
+    assert Path("elsewhere.pem").read_bytes() == LAB.chain
+
+
 @pytest.mark.parametrize(
     ("url", "content", "sentence"),
     [

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sbc_filter.ops import config
+from sbc_filter.ops import cli, config
 from sbc_filter.ops.cli import main
 
 INVITE = (
@@ -249,6 +249,28 @@ def test_a_configuration_that_is_not_there_asks_no_other_filter(
     assert main([command, "--config", str(file)]) == 1
     sentence = "is not there: name the configuration of the filter that runs, or its --socket"
     assert capsys.readouterr().err == f"sbc-filter: {file}: {sentence}\n"
+
+
+@pytest.mark.parametrize("command", ["status", "reload"])
+def test_a_configuration_that_cannot_be_looked_at_is_one_sentence(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    where = "name the configuration of the filter that runs, or its --socket"
+    for name, why in (("loop", "Too many levels of symbolic links"), ("n" * 300, "File name too long")):
+        assert main([command, "--config", str(tmp_path / name)]) == 1
+        assert capsys.readouterr().err == f"sbc-filter: {tmp_path / name}: cannot be read: {why}: {where}\n"
+
+
+def test_an_error_about_a_file_is_a_sentence_wherever_it_comes_from(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object) -> int:
+        raise PermissionError(13, "Permission denied", "/closed/file")
+
+    monkeypatch.setattr(cli, "_pki", forbidden)
+    assert main(["pki", "DIR"]) == 1
+    assert capsys.readouterr().err == "sbc-filter: /closed/file: Permission denied\n"
 
 
 def test_help_fits_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,6 +207,14 @@ def test_no_tree(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.replace(str(tree), "TREE") == f"sbc-filter: {sentence}\n"
 
 
+def test_a_tree_that_cannot_be_looked_at(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "loop").symlink_to("loop")
+    for name, why in (("loop", "Too many levels of symbolic links"), ("n" * 300, "File name too long")):
+        sentence = f"TREE/{name} cannot be used: {why}: name the root of a host's tree with --root"
+        assert main(["install", "--root", str(tree / name)]) == 3
+        assert capsys.readouterr().err.replace(str(tree), "TREE") == f"sbc-filter: {sentence}\n"
+
+
 # The samples.
 
 

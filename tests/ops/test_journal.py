@@ -1,5 +1,6 @@
 """Records of the live filter: whole lines, a file that is moved away, a disk that is full."""
 
+import contextlib
 import json
 import os
 import select
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 
 from sbc_filter.engine.record import Record
+from sbc_filter.errors import EnvironmentFault
 from sbc_filter.ops.journal import Journal
+from sbc_filter.ops.worker import open_journal
 
 RECORD = Record(1.0, "192.0.2.7:5060", "192.0.2.1:5060", "udp")
 
@@ -53,6 +56,61 @@ def test_a_full_disk_is_an_error_each_time() -> None:
         with pytest.raises(OSError, match="No space left on device"):
             journal(RECORD)
     journal.close()
+
+
+@pytest.mark.parametrize("begins_with_a_reader", [True, False])
+def test_a_pipe_holds_up_neither_start_nor_calls(tmp_path: Path, begins_with_a_reader: bool) -> None:
+    """Without a reader, or with one that stands still, each record that does not fit is an error; with a reader again
+    they go on, as whole lines."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    flags = os.O_RDONLY | os.O_NONBLOCK
+    reader = os.open(path, flags) if begins_with_a_reader else -1
+    journal = Journal(path)
+    taken = fill(journal)
+    with pytest.raises(BlockingIOError):
+        journal(RECORD)
+    if begins_with_a_reader:
+        os.close(reader)
+        with pytest.raises(BrokenPipeError):
+            journal(RECORD)
+    reader = os.open(path, flags)
+    read = b"".join(iter(lambda: os.read(reader, 4096) if readable(reader) else b"", b""))
+    journal(RECORD)
+    read += os.read(reader, 4096)
+    assert [json.loads(line)["src"] for line in read.splitlines()] == ["192.0.2.7:5060"] * (taken + 1)
+    assert journal.reopen() == f"{path}: reopened"
+    os.close(reader)
+    journal.close()
+
+
+def fill(journal: Journal) -> int:
+    """Write until there is no room; how many records were taken."""
+    taken = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            journal(RECORD)
+            taken += 1
+    return taken
+
+
+def readable(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], 0)[0])
+
+
+def test_a_path_that_is_no_place_for_records(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+    (tmp_path / "loop").symlink_to("loop")
+    for name, why in (
+        ("", "Is a directory"),
+        ("socket", "No such device or address"),
+        ("none/file", "No such file or directory"),
+        ("loop", "Too many levels of symbolic links"),
+        ("n" * 300, "File name too long"),
+    ):
+        with pytest.raises(EnvironmentFault, match=f"^{tmp_path / name}: records cannot be written: {why}$"):
+            open_journal(tmp_path / name)
 
 
 def test_processes_do_not_mix_their_lines_in_a_pipe() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from support.processes import heeding_signals
 from support.waiting import eventually
 
 from sbc_filter.io.capture import Frame
+from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.capturewriter import CaptureWriter
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.cli import main
@@ -181,6 +183,67 @@ def test_a_capture_is_not_overwritten_by_itself(
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_what_is_written_to_standard_output_stands_there_alone(name: str, tmp_path: Path) -> None:
+    path = capture(tmp_path, arriving(invite()))
+    command = [sys.executable, "-m", "sbc_filter", "replay", str(path)]
+    done = subprocess.run([*command, "--out", name], capture_output=True, check=True)
+    (tmp_path / "out.pcapng").write_bytes(done.stdout)
+    with CaptureReader(tmp_path / "out.pcapng") as reader:
+        assert [frame.data for frame in reader] == [arriving(invite())]
+    assert b"1 packet, 1 INVITE\n" in done.stderr
+    done = subprocess.run([*command, "--learn", name], capture_output=True, check=True)
+    assert done.stdout == b"# certificates of 0 tokens in calls.pcap, the most frequent first\n"
+    assert f"{name}: 0 URLs learnt\n".encode() in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes devices")
+@pytest.mark.parametrize("option", ["--out", "--learn"])
+def test_a_device_stays_a_device(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, null, full = capture(tmp_path, arriving(invite())), tmp_path / "null", tmp_path / "full"
+    for place, minor in ((null, 3), (full, 7)):
+        os.mknod(place, stat.S_IFCHR | 0o666, os.makedev(1, minor))
+    assert main(["replay", str(path), option, str(null)]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["replay", str(path), option, str(full)]) == 1
+    assert capsys.readouterr().err == f"sbc-filter: {full} cannot be written: No space left on device\n"
+    assert null.is_char_device()
+    assert full.is_char_device()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
+@pytest.mark.parametrize("option", ["--out", "--learn"])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("closed/file", "Permission denied"),
+        ("n" * 300, "File name too long"),
+        ("loop", "Too many levels of symbolic links"),
+        ("none/file", "No such file or directory"),
+        ("rules", "Is a directory"),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_one_sentence(
+    name: str,
+    why: str,
+    option: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = capture(tmp_path, arriving(invite()))
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "closed").mkdir(mode=0o700)
+    monkeypatch.chdir(tmp_path)  # in which every other user may look around, while pytest closes what is above
+    tmp_path.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        assert main(["replay", path.name, option, name]) == 1
+    finally:
+        os.seteuid(0)
+    assert capsys.readouterr().err == f"sbc-filter: {name} cannot be written: {why}\n"
+
+
 @pytest.mark.parametrize("damage", [b"\0" * 7, b"\0" * 8 + b"\xff" * 8])
 def test_a_capture_that_ends_early(damage: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What was before is reported, and written."""
@@ -206,9 +269,9 @@ def test_an_interrupted_replay_leaves_nothing(number: signal.Signals, tmp_path: 
     with pipe.open("wb") as feed:
         feed.write(calls.read_bytes())
         feed.flush()
-        assert eventually(lambda: list(tmp_path.glob(".out.pcap.*.part")), 10)
+        assert eventually(lambda: list(tmp_path.glob(".*.new")), 10)
         time.sleep(0.1)
         process.send_signal(number)
         _, err = process.communicate(timeout=10)
     assert (process.returncode, err) == (128 + number, b"sbc-filter: interrupted, nothing written\n")
-    assert list(tmp_path.glob("*out.pcap*")) == []
+    assert sorted(os.listdir(tmp_path)) == ["calls.pcap", "pipe", "rules", "sbc-filter.toml"]
