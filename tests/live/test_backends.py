@@ -42,7 +42,7 @@ def test_calls_are_filtered_by_the_rules_of(lab: Lab, name: str) -> None:
         assert firewall.faults()[0].endswith("the rules are not in force: run `sbc-filter firewall apply`")
         firewall.apply(Plan(ports=(5070, 5060), queue=7))
         firewall.apply(PLAN)
-        assert (firewall.name, firewall.faults(), firewall.queues()) == (name, [], {50})
+        assert (firewall.name, firewall.faults(), firewall.queues()) == (name, [], frozenset({50}))
     for version in (4, 6):
         for start, end in (("carrier", "sbc"), ("sbc", "carrier"), ("carrier", "core")):
             engine = TinyEngine(growth=900)
