@@ -52,7 +52,7 @@ class Nft:
     def queues(self) -> frozenset[int]:
         """The numbers of the queues that the rules in force feed; empty without rules, or where they cannot be read."""
         try:
-            return frozenset(map(int, _FED.findall(_run("list", "table", *TABLE.split()))))
+            return fed(_run("list", "table", *TABLE.split()))
         except EnvironmentFault:
             return frozenset()
 
@@ -97,6 +97,11 @@ def render(plan: Plan) -> str:
     # A chain stands before those that lead to it.
     body = "".join(_chain(name, lines) for name, lines in reversed(chains.items()))
     return f"table {TABLE} {{\n{body}}}\n"
+
+
+def fed(listing: str) -> frozenset[int]:
+    """The numbers of the queues that rules feed which nft has listed."""
+    return frozenset(map(int, _FED.findall(listing)))
 
 
 def _base(hook: str, priority: str) -> str:

@@ -100,7 +100,7 @@ class OutputFile:
             while done < len(view):
                 try:
                     done += os.write(self._descriptor, view[done:])
-                except BlockingIOError:  # whoever gave us this descriptor made it so
+                except BlockingIOError:  # a pipe that is full, or a descriptor that was given to us so
                     _wait_for_room(self._descriptor)
         self._buffer.clear()
 
@@ -182,7 +182,6 @@ def _opened(place: Path, patience: float) -> int:
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EBUSY, "it was replaced at this moment", str(place))
-    os.set_blocking(descriptor, True)
     return descriptor
 
 

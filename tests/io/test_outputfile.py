@@ -250,6 +250,33 @@ def test_a_pipe_that_another_user_put_where_everybody_may_write_is_refused(tmp_p
     os.close(reader)
 
 
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("file", (errno.EBUSY, "it was replaced at this moment")),
+        ("link", (errno.ELOOP, "Too many levels of symbolic links")),
+    ],
+)
+def test_what_takes_the_place_of_a_pipe_meanwhile_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, expected: tuple[int, str]
+) -> None:
+    victim, pipe, real = tmp_path / "victim", tmp_path / "pipe", os.open
+    victim.write_bytes(b"old")
+    os.mkfifo(pipe)
+
+    def swapped(path: Path, *rest: int) -> int:
+        pipe.unlink()
+        if kind == "file":
+            os.link(victim, pipe)
+        else:
+            pipe.symlink_to(victim)
+        return real(path, *rest)
+
+    monkeypatch.setattr(os, "open", swapped)
+    assert refused(pipe) == expected
+    assert victim.read_bytes() == b"old"
+
+
 # Descriptors of this process.
 
 

@@ -42,7 +42,7 @@ def test_calls_are_filtered_by_the_rules_of(lab: Lab, name: str) -> None:
         assert firewall.faults()[0].endswith("the rules are not in force: run `sbc-filter firewall apply`")
         firewall.apply(Plan(ports=(5070, 5060), queue=7))
         firewall.apply(PLAN)
-        assert (firewall.name, firewall.faults()) == (name, [])
+        assert (firewall.name, firewall.faults(), firewall.queues()) == (name, [], frozenset({50}))
     for version in (4, 6):
         for start, end in (("carrier", "sbc"), ("sbc", "carrier"), ("carrier", "core")):
             engine = TinyEngine(growth=900)
@@ -63,6 +63,7 @@ def test_calls_are_filtered_by_the_rules_of(lab: Lab, name: str) -> None:
         for _ in range(2):
             firewall.remove()
             assert firewall.faults() != []
+            assert firewall.queues() == frozenset()
     assert "SBC-FILTER" not in lab.run("sbc", f"{name}-save" if name != "nft" else "iptables-save")
 
 
@@ -76,6 +77,7 @@ def test_one_program_at_a_time(lab: Lab, before: str, after: str) -> None:
         else:
             needed(lab, before)
             backend(before).apply(PLAN)
+            assert backend(after).queues() == {50}
         firewall = backend(after)
         assert f"{before}: rules are in force beside those of {after}: run `sbc-filter firewall apply`" in (
             firewall.faults()

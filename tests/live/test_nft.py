@@ -19,7 +19,7 @@ from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.firewall import DEFAULT_MARK, Plan
 from sbc_filter.io.firewalls import backend
-from sbc_filter.io.nft import TABLE, Nft, render
+from sbc_filter.io.nft import TABLE, Nft, fed, render
 from sbc_filter.ops.lab import Lab
 from sbc_filter.packet.datagram import Datagram
 
@@ -33,6 +33,22 @@ PLANS = [
     Plan(on_overload_inbound="drop", on_overload_outbound="drop", responses="all"),
 ]
 QUEUE = re.compile(r"queue num (\d+)( bypass)?")
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "queue num 50 bypass",
+        "queue num 50",
+        "queue flags bypass to 50",
+        "queue to 50",
+        "queue flags bypass,fanout to 50",
+    ],
+)
+def test_queues_are_read_from_what_any_nft_lists(listed: str) -> None:
+    """0.9 prints `num`, later ones `flags … to`; nft reads both, and what is put in force has the first."""
+    assert fed(f"\tchain hand-over {{\n\t\tip daddr 192.0.2.1 {listed}\n\t\tqueue to 51\n") == {50, 51}
+    assert fed(render(Plan(sbc=PLAN.sbc, on_overload_inbound="drop", queue=7))) == {7, 8}
 
 
 def counting(plan: Plan) -> str:

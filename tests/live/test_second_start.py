@@ -11,9 +11,10 @@ from support.netns import ADDRESSES, LIVE, endpoint, eventually
 from support.processes import heeding_signals
 from support.runs import RUN, started
 
+from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io.firewalls import backend
 from sbc_filter.io.netlink import QueueChannel, QueueSettings
-from sbc_filter.io.nft import TABLE
+from sbc_filter.io.nft import TABLE, Nft
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.ownrules import LOCK
@@ -130,6 +131,28 @@ def test_a_start_that_fails_before_it_applies_leaves_rules_alone(lab: Lab, tmp_p
     assert "netfilter queue 60 cannot be bound" in done.stderr
     assert rules(lab) == before
     assert are_in_force(before)
+
+
+def test_a_program_that_cannot_apply_removes_nothing(lab: Lab, tmp_path: Path) -> None:
+    """nft can delete a table also where the kernel has no queue for it."""
+    with lab.inside("sbc"):
+        if can(Nft()):
+            pytest.skip("this kernel has nft's queue: nft applies the rules")
+        subprocess.run(["nft", "add", "table", *TABLE.split()], check=True)
+    before = rules(lab)
+    done = second(lab, settings(tmp_path / "first", more='[firewall]\nbackend = "nft"\n'))
+    assert done.returncode == 3
+    assert done.stderr.startswith("sbc-filter: nft: this kernel has no queue for nft: load nft_queue, or use iptables")
+    assert rules(lab) == before
+    assert are_in_force(before)
+
+
+def can(program: Nft) -> bool:
+    try:
+        program.probe()
+    except EnvironmentFault:
+        return False
+    return True
 
 
 def test_a_start_that_fails_after_it_applied_removes_its_rules(lab: Lab, tmp_path: Path) -> None:
