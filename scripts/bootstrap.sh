@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what one target of the Makefile needs and this Debian or Ubuntu host lacks: system packages, then (not for
-# deb) a virtual environment in .venv.
-#   bootstrap.sh demo | test | deb | deb-test
+# Installs what one target of the Makefile needs and this Debian or Ubuntu host lacks: system packages, then (for demo,
+# test and deb-test) a virtual environment in .venv.
+#   bootstrap.sh demo | test | deb | deb-test | deb-fresh
 #   bootstrap.sh list TARGET    prints the packages that the target needs, and installs nothing
 set -eu
 cd "$(dirname "$0")/.."
@@ -21,6 +21,7 @@ demo="$build, $run, sip-tester, kamailio"
 test="$demo, tshark, procps, curl, strace, util-linux, kamailio-secsipid-modules, softhsm2, opensc-pkcs11, nftables,
  systemd, passwd"
 deb_test="$test, lintian, debootstrap, systemd-container"
+deb_fresh="git, debootstrap"
 
 only_list=""
 if [ "${1:-}" = list ]; then
@@ -30,10 +31,11 @@ fi
 case "${1:-}" in
 demo) needs="$demo" extra="" ;;
 test) needs="$test" extra="[test]" ;;
-deb) needs="$deb" ;;
+deb) needs="$deb" extra=none ;;
 deb-test) needs="$deb_test" extra="[test]" ;;
+deb-fresh) needs="$deb_fresh" extra=none ;;
 *)
-    echo "usage: $0 [list] demo|test|deb|deb-test" >&2
+    echo "usage: $0 [list] demo|test|deb|deb-test|deb-fresh" >&2
     exit 2
     ;;
 esac
@@ -56,8 +58,11 @@ if ! planned="$(plan)" || echo "$planned" | grep -q '^Inst '; then
         root=sudo
     fi
     $root apt-get -q update || true # the plan shows whether the packages are available all the same
-    planned="$(plan)" ||
-        fail "apt cannot install what 'make $1' needs: $(echo "$planned" | sed -n 's/.*Depends: //p; s/^E: //p' | paste -sd ';')"
+    if ! planned="$(plan)"; then
+        why="$(echo "$planned" | sed -n 's/.*Depends: //p')"
+        [ -n "$why" ] || why="$(echo "$planned" | sed -n 's/^E: //p' | head -n 1)"
+        fail "apt cannot install what 'make $1' needs: $(echo "$why" | paste -sd ';' | sed 's/;/; /g')"
+    fi
     echo "Installing $(echo "$planned" | grep -c '^Inst [^ ]* (' || true) packages for 'make $1'"
     upgraded="$(echo "$planned" | sed -n 's/^Inst \([^ ]*\) \[.*/\1/p' | paste -sd ' ')"
     [ -z "$upgraded" ] || echo "The new packages require newer versions of: $upgraded"
@@ -73,7 +78,7 @@ if ! planned="$(plan)" || echo "$planned" | grep -q '^Inst '; then
         fail "apt failed to install what 'make $1' needs; its message is above"
 fi
 
-[ "$1" != deb ] || exit 0
+[ "$extra" != none ] || exit 0
 
 wanted="$(cat pyproject.toml setup.py "$0" | cksum) $extra"
 if [ ! -x .venv/bin/sbc-filter ] || [ "$(cat .venv/wanted 2>/dev/null)" != "$wanted" ]; then
