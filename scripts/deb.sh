@@ -12,7 +12,7 @@ tar --create --null --files-from=build/deb/files | tar --extract --directory=bui
 cat >build/deb/source/debian/changelog <<END
 sbc-filter ($version) unstable; urgency=medium
 
-  * What changed is in CHANGELOG.md.
+  * See CHANGELOG.md, installed as changelog.gz.
 
  -- $(sed -n 's/^Maintainer: //p' debian/control)  $(git log -1 --format=%cD)
 END

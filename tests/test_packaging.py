@@ -25,8 +25,8 @@ apt = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("apt-get"), reaso
 
 def needs(target: str) -> set[str]:
     """The dependencies that bootstrap.sh installs for a target."""
-    command = [SCRIPTS / "bootstrap.sh", "list", target]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    command = f"{SCRIPTS}/bootstrap.sh"
+    done = subprocess.run([command, "list", target], stdout=subprocess.PIPE, text=True, check=True)
     return set(done.stdout.strip().split(", "))
 
 
