@@ -3,14 +3,15 @@
 # make bench  what the engine spends, as multiples of one signature
 # make soak   half an hour of calls through two workers: memory, descriptors, every packet's verdict
 # make fuzz   throws mutants and random bytes at it, and has an independent judge look at what passes
-# make deb    builds the Debian package into build/deb
+# make deb    installs what the build needs, then builds the Debian package into build/deb
 # make deb-test  tries it in fresh Debian trees, booted as well
+# make deb-fresh  runs `make deb` in fresh trees of several releases, and installs what it builds in others
 # make pcaps  makes the golden captures anew, and accepts what a replay of them gives
 
 BIN := .venv/bin
 # Most of the time of live tests is waiting; each file of tests stays in one process, with its own hosts.
 SIDE_BY_SIDE := -n auto --maxprocesses=4 --dist=loadfile
-.PHONY: demo test lint compiled bench deb deb-test pcaps conformance fuzz clean
+.PHONY: demo test lint compiled bench deb deb-test deb-fresh pcaps conformance fuzz clean
 
 demo:
 	@scripts/bootstrap.sh demo
@@ -49,10 +50,15 @@ deb:
 	@scripts/deb.sh
 
 deb-test: deb
-	@scripts/bootstrap.sh test
+	@scripts/bootstrap.sh deb-test
 	lintian --fail-on error,warning --allow-root build/deb/*.deb
 	@scripts/debian-tree.sh build/debian
 	$(BIN)/pytest -q tests/host/package.py tests/host/booted.py tests/host/readme.py
+
+# SUITES="bookworm trixie" for other releases than this host's; about ten minutes each
+deb-fresh:
+	@scripts/bootstrap.sh deb-fresh
+	@scripts/deb-fresh.sh $(SUITES)
 
 pcaps:
 	@scripts/bootstrap.sh test

@@ -1,48 +1,84 @@
 #!/bin/sh
-# Installs what is missing on a Debian or Ubuntu machine: system packages, then (not for deb) a virtual environment in
-# .venv.
-#   bootstrap.sh demo | test | deb
+# Installs what one target of the Makefile needs and this Debian or Ubuntu host lacks: system packages, then (for demo,
+# test and deb-test) a virtual environment in .venv.
+#   bootstrap.sh demo | test | deb | deb-test | deb-fresh
+#   bootstrap.sh list TARGET    prints the packages that the target needs, and installs nothing
 set -eu
 cd "$(dirname "$0")/.."
 
-units="systemd passwd"
-deb="dpkg-dev debhelper lintian debootstrap systemd-container"
-build="python3 python3-venv python3-dev gcc libc6-dev libnetfilter-queue-dev libnfnetlink-dev"
-run="iptables iproute2 openssl ca-certificates"
-demo="sip-tester kamailio"
-test="tshark procps curl strace util-linux kamailio-secsipid-modules softhsm2 opensc-pkcs11 nftables"
+fail() {
+    echo "bootstrap: $1" >&2
+    exit 3
+}
 
+# The one list of what the program is built with. Debian's builder wants more around it; pip wants a C compiler.
+depends="$(sed -n 's/^Build-Depends: //p' debian/control)"
+deb="build-essential, git, $depends"
+build="gcc, libc6-dev, $(echo "$depends" | sed 's/debhelper-compat ([^)]*), //')"
+
+run="iptables, iproute2, openssl, ca-certificates"
+demo="$build, $run, sip-tester, kamailio"
+test="$demo, tshark, procps, curl, strace, util-linux, kamailio-secsipid-modules, softhsm2, opensc-pkcs11, nftables,
+ systemd, passwd"
+deb_test="$test, lintian, debootstrap, systemd-container"
+deb_fresh="git, debootstrap"
+
+only_list=""
+if [ "${1:-}" = list ]; then
+    only_list=yes
+    shift
+fi
 case "${1:-}" in
-demo) packages="$build $run $demo" extra="" ;;
-test) packages="$build $run $demo $test $units" extra="[test]" ;;
-deb) packages="$build $deb" extra="" ;;
-*) echo "usage: $0 demo|test|deb" >&2; exit 2 ;;
+demo) needs="$demo" extra="" ;;
+test) needs="$test" extra="[test]" ;;
+deb) needs="$deb" extra=none ;;
+deb-test) needs="$deb_test" extra="[test]" ;;
+deb-fresh) needs="$deb_fresh" extra=none ;;
+*)
+    echo "usage: $0 [list] demo|test|deb|deb-test|deb-fresh" >&2
+    exit 2
+    ;;
 esac
+needs="$(echo "$needs" | tr -d '\n')"
+if [ -n "$only_list" ]; then
+    echo "$needs"
+    exit
+fi
 
-missing=""
-for package in $packages; do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing="$missing $package"
-done
+# What apt would do. It upgrades a package only where one of the new packages requires that, and removes none.
+plan() {
+    LC_ALL=C apt-get --simulate --quiet --no-install-recommends --no-remove satisfy "$needs" 2>&1
+}
 
-if [ -n "$missing" ]; then
-    echo "Installing:$missing"
+command -v apt-get >/dev/null || fail "apt-get is missing; this host is neither Debian nor Ubuntu"
+if ! planned="$(plan)" || echo "$planned" | grep -q '^Inst '; then
     root=""
     if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null || { echo "bootstrap: run as root to install:$missing" >&2; exit 3; }
+        command -v sudo >/dev/null || fail "run 'make $1' as root once, to install what is missing of: $needs"
         root=sudo
     fi
-    # A SIP server that is installed for a demonstration must not begin to listen on this machine.
+    $root apt-get -q update || true # the plan shows whether the packages are available all the same
+    if ! planned="$(plan)"; then
+        why="$(echo "$planned" | sed -n 's/.*Depends: //p')"
+        [ -n "$why" ] || why="$(echo "$planned" | sed -n 's/^E: //p' | head -n 1)"
+        fail "apt cannot install what 'make $1' needs: $(echo "$why" | paste -sd ';' | sed 's/;/; /g')"
+    fi
+    echo "Installing $(echo "$planned" | grep -c '^Inst [^ ]* (' || true) packages for 'make $1'"
+    upgraded="$(echo "$planned" | sed -n 's/^Inst \([^ ]*\) \[.*/\1/p' | paste -sd ' ')"
+    [ -z "$upgraded" ] || echo "The new packages require newer versions of: $upgraded"
+    # A SIP server that is installed for a demonstration must not begin to listen on this host.
     policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         trap '$root rm -f "$policy"' EXIT
         printf '#!/bin/sh\nexit 101\n' | $root tee "$policy" >/dev/null
         $root chmod +x "$policy"
     fi
-    $root apt-get update -q
-    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+    $root env DEBIAN_FRONTEND=noninteractive \
+        apt-get --yes --quiet --no-install-recommends --no-remove satisfy "$needs" ||
+        fail "apt failed to install what 'make $1' needs; its message is above"
 fi
 
-[ "$1" != deb ] || exit 0
+[ "$extra" != none ] || exit 0
 
 wanted="$(cat pyproject.toml setup.py "$0" | cksum) $extra"
 if [ ! -x .venv/bin/sbc-filter ] || [ "$(cat .venv/wanted 2>/dev/null)" != "$wanted" ]; then

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.machine import Tree, checked, fresh_tree, package
+from support.machine import ROOT, Tree, checked, fresh_tree, package
+
+from sbc_filter import __version__
 
 HOME = "usr/lib/sbc-filter"
 _NOTED = {"etc/.pwd.lock"} | {f"etc/{name}-" for name in ("passwd", "group", "shadow", "gshadow")}
@@ -32,7 +34,10 @@ def test_installs(tree: Tree) -> None:
     said = tree.install(package())
     assert "warning" not in said
     assert "error" not in said
-    assert tree.run("sbc-filter", "--version").startswith("sbc-filter ")
+    assert tree.run("sbc-filter", "--version") == f"sbc-filter {__version__}\n"
+    version = tree.run("dpkg-query", "-W", "-f", "${Version}", "sbc-filter")
+    assert version == checked([str(ROOT / "scripts" / "deb-version.sh")]).strip()
+    assert package().name.startswith(f"sbc-filter_{version}_")
     assert tree.run("sbc-filter", "check").splitlines()[0] == "/etc/sbc-filter/sbc-filter.toml: good"
     assert tree.run("getent", "passwd", "sbc-filter").endswith(":/nonexistent:/usr/sbin/nologin\n")
     assert tree.run("stat", "-c", "%A %U:%G", "/etc/sbc-filter/keys") == "drwxr-x--- root:sbc-filter\n"
