@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sbc_filter.engine import outcomes
-from sbc_filter.engine.dialects import DIALECTS, PASSED
+from sbc_filter.engine.dialects import DIALECTS
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import (
     CERTIFICATE_TOLERABLE,

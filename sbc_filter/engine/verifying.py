@@ -6,6 +6,7 @@ from sbc_filter.engine import outcomes
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.deviations import of_message
 from sbc_filter.engine.dialects import DIALECTS
+from sbc_filter.engine.record import recorded
 from sbc_filter.engine.seen import Replays
 from sbc_filter.errors import Detail, Outcome, VerificationError
 from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment, VerifyOptions
@@ -14,8 +15,10 @@ from sbc_filter.sip.number import Profile
 from sbc_filter.stir.checks import Call, CertificateLookup, Missing
 from sbc_filter.stir.remoteverification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
+from sbc_filter.stir.x5u import MAX_LENGTH
 
 _PASSED = Outcome.PASSED  # named once: it is looked at for every call
+_ORIGID = 64  # characters; a UUID has 36
 Findings = Mapping[VerificationRequest, Finding]
 """What services said of this call."""
 _NONE: Findings = {}
@@ -108,7 +111,9 @@ def _decision(rule: Rule, result: Verification) -> Decision:
     decision = Decision(outcome, detail, failures=result.failures, notes=result.notes)
     issuer = None
     if token is not None:
-        decision.attest, decision.origid, decision.x5u = token.claims.attest, token.claims.origid, token.jose.x5u
+        decision.attest = token.claims.attest
+        decision.origid = recorded(token.claims.origid, _ORIGID)
+        decision.x5u = recorded(token.jose.x5u, MAX_LENGTH)
     if certificate is not None:
         decision.spc, issuer = certificate.spc, certificate.issuer
     chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
