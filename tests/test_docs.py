@@ -30,6 +30,7 @@ from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import Bypass, Rule
 from sbc_filter.rules.schema import Table
 from sbc_filter.rules.trunk import Trunk
+from sbc_filter.sip.field import PASSED
 from sbc_filter.sip.number import PROFILES, canonicaliser
 
 ROOT = Path(__file__).parent.parent

@@ -82,7 +82,7 @@ FAILED: Final = "TN-Validation-Failed"
 NOT_VALIDATED: Final = "No-TN-Validation"
 _VERSTATS = {
     value: FieldText(f";verstat={value}".encode(), _KEY)
-    for value in (PASSED, FAILED, NOT_VALIDATED, *(f"{PASSED}-{grade}" for grade in "ABC"))
+    for value in (PASSED, FAILED, NOT_VALIDATED, *[f"{PASSED}-{grade}" for grade in "ABC"])
 }
 _ATTESTATIONS = {
     (name, grade): _field(name, grade.encode())
