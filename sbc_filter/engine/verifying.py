@@ -1,6 +1,7 @@
 """The verification service at work on a case: what is asked of it, what its result means for the call."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from sbc_filter.engine import outcomes
 from sbc_filter.engine.case import Case, Decision
@@ -113,7 +114,7 @@ def _decision(rule: Rule, result: Verification) -> Decision:
     if token is not None:
         decision.attest = token.claims.attest
         decision.origid = recorded(token.claims.origid, _ORIGID)
-        decision.x5u = recorded(token.jose.x5u, MAX_LENGTH)
+        decision.x5u = _recorded_x5u(token.jose.x5u)
     if certificate is not None:
         decision.spc, issuer = certificate.spc, certificate.issuer
     chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
@@ -126,6 +127,12 @@ def _decision(rule: Rule, result: Verification) -> Decision:
     if outcome is _PASSED:
         decision.indicator = _indicator(options.attestation, chosen, decision.attest)
     return decision
+
+
+@lru_cache(maxsize=1024)
+def _recorded_x5u(x5u: str) -> str | None:
+    """The same on every call of a carrier, hence the cache."""
+    return recorded(x5u, MAX_LENGTH)
 
 
 def _indicator(when: str, chosen: Treatment, attest: str | None) -> str | None:

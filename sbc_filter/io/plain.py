@@ -4,6 +4,8 @@ A token, a certificate or a server may name things with line ends and escape seq
 """
 
 import logging
+import traceback
+from collections.abc import Iterator
 
 
 def plain(text: str) -> str:
@@ -23,7 +25,12 @@ class PlainFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The message, and the trace if there is one."""
-        line = plain(f"sbc-filter: {record.getMessage()}")
-        if not record.exc_info:
-            return line
-        return plain_lines(f"{line}\n{self.formatException(record.exc_info)}")
+        error = record.exc_info[1] if record.exc_info else None
+        return "\n  ".join(map(plain, (f"sbc-filter: {record.getMessage()}", *_trace(error))))
+
+
+def _trace(error: BaseException | None) -> Iterator[str]:
+    """The lines of a trace: what an exception says is one of them, for it may say what was read."""
+    for chunk in traceback.format_exception(error) if error is not None else ():
+        text = chunk.strip("\n")
+        yield from text.split("\n") if chunk.startswith("  File ") else (text,)

@@ -32,9 +32,7 @@ class Journal:
 
     def __call__(self, record: Record) -> None:
         """Write one record."""
-        line = f"{record.to_json()}\n".encode()
-        if len(line) >= LONGEST:
-            line = f"{shortened(record).to_json()}\n".encode()
+        line = line_of(record).encode()
         if self._torn:
             line = b"\n" + line
         written = self._put(line)
@@ -70,6 +68,12 @@ class Journal:
         if self._where is None:
             return _STANDARD_OUTPUT
         return os.open(self._where, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+
+def line_of(record: Record) -> str:
+    """The record as a line of JSON, its line feed included, and not too long."""
+    line = record.to_json()  # ASCII alone
+    return f"{line if len(line) + 1 < LONGEST else shortened(record).to_json()}\n"
 
 
 def shortened(record: Record) -> Record:

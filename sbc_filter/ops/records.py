@@ -8,6 +8,7 @@ from rich.table import Table
 
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import Detail
+from sbc_filter.ops.journal import line_of
 from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.stir.extensions import NOTES
 
@@ -93,10 +94,10 @@ def findings(counters: Mapping[str, int]) -> Iterator[str]:
 
 
 def to_lines(file: IO[str]) -> Sink:
-    """A sink that writes each record as one line of JSON, at once."""
+    """A sink that writes each record as one line of JSON, at once; as a live filter does, no longer than that."""
 
     def write(record: Record) -> None:
-        file.write(record.to_json() + "\n")
+        file.write(line_of(record))
         file.flush()
 
     return write

@@ -14,14 +14,16 @@ from sbc_filter.errors import FieldError
 from sbc_filter.sip.date import format_date
 from sbc_filter.sip.names import canonical
 
-_PRINTABLE = bytes(range(0x20, 0x7F))
+# `translate` by these changes what is not printable, or no URI holds: the fastest way to look at every octet.
+_PRINTABLE = bytes([code if 0x20 <= code < 0x7F else code ^ 1 for code in range(256)])
+_URI = bytes([code if 0x20 < code < 0x7F and code not in b'"<>\\' else code ^ 1 for code in range(256)])
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PPI = re.compile(rb"[A-Za-z0-9_.-]+")
 _WORD = r"[A-Za-z0-9.!%*_+`'~-]+"
 _TOKEN = re.compile(_WORD)
 # Reason: protocol, then parameters (RFC 3326 §2); a quoted string without escapes.
 _REASON = re.compile(rf'{_WORD}(?: ?; ?{_WORD}(?:=(?:"[ !#-\[\]-~]*"|{_WORD}))?)*')
-_NO_URI = re.compile(rb"[^!#-;=?-\[\]-~]")  # not printable, or one of `"<>\`, which no URI holds unescaped
+_NO_URI = re.compile(rb"[^!#-;=?-\[\]-~]")
 _FOLDED = re.compile(rb"[ -~]++(?:\r\n[ \t]+[!-~][ -~]*)*+")
 _KEY: Final = object()
 
@@ -208,7 +210,7 @@ def is_uuid(value: str) -> bool:
 
 def is_printable(value: bytes) -> bool:
     """Whether these are one line of printable ASCII, and not nothing."""
-    return bool(value) and not value.translate(None, _PRINTABLE)
+    return bool(value) and value.translate(_PRINTABLE) == value
 
 
 def is_printable_text(value: str) -> bool:
@@ -217,4 +219,4 @@ def is_printable_text(value: str) -> bool:
 
 
 def _escaped(uri: bytes) -> bytes:
-    return _NO_URI.sub(lambda found: b"%%%02X" % found[0][0], uri)
+    return uri if uri.translate(_URI) == uri else _NO_URI.sub(lambda found: b"%%%02X" % found[0][0], uri)
