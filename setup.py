@@ -9,7 +9,10 @@ from setuptools import Extension, setup
 
 HOT = [
     *(f"sbc_filter/packet/{name}.py" for name in ("checksum", "ip", "packet")),
-    *(f"sbc_filter/sip/{name}.py" for name in ("address", "identity", "layout", "message", "names", "number")),
+    *(
+        f"sbc_filter/sip/{name}.py"
+        for name in ("address", "edits", "field", "identity", "layout", "message", "names", "number")
+    ),
     *(
         f"sbc_filter/stir/{name}.py"
         for name in ("authentication", "checks", "passport", "signature", "token", "verification")

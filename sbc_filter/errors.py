@@ -206,6 +206,7 @@ class Deviation(_Key):
     INFO_MISMATCH = "info-mismatch"
     COMMA_JOINED = "comma-joined"
     NATIONAL_CLAIM = "national-claim"
+    BASE_PASSPORT = "base-passport"
 
 
 TOLERABLE = frozenset(
@@ -216,6 +217,7 @@ TOLERABLE = frozenset(
         Deviation.INFO_MISMATCH,
         Deviation.COMMA_JOINED,
         Deviation.NATIONAL_CLAIM,
+        Deviation.BASE_PASSPORT,
     }
 )
 """What is refused unless `[rule.verify].tolerate` names it."""
@@ -321,6 +323,10 @@ class CertificateError(VerificationError):
 
 class SigningError(DetailedError):
     """The authentication service cannot sign this INVITE: outcome `unsigned`."""
+
+
+class FieldError(FilterError):
+    """Text that may not stand where it is to be written into a message (see `sip.field`)."""
 
 
 class Problem(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sbc_filter.engine import outcomes
-from sbc_filter.engine.dialects import DIALECTS, PASSED
+from sbc_filter.engine.dialects import DIALECTS
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import (
     CERTIFICATE_TOLERABLE,
@@ -30,6 +30,7 @@ from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import Bypass, Rule
 from sbc_filter.rules.schema import Table
 from sbc_filter.rules.trunk import Trunk
+from sbc_filter.sip.field import PASSED
 from sbc_filter.sip.number import PROFILES, canonicaliser
 
 ROOT = Path(__file__).parent.parent

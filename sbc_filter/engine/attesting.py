@@ -1,20 +1,19 @@
 """How far the authentication service vouches for a caller, in whose name, and what else its token says
 (RFC 8588 §4; S-073, S-074; A8 to A11, A16, A18)."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from sbc_filter.engine.case import Case
 from sbc_filter.errors import Detail, SigningError
 from sbc_filter.rules.model import UNATTESTED, SignOptions
+from sbc_filter.sip.field import is_uuid
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.stir.media import mky_of
 from sbc_filter.stir.token import ATTESTATIONS
 
 _ATTESTATION = (b"p-attestation-indicator", b"attestation-info")  # the names of ATIS and of TS 24.229 (S-115)
 _ORIGINATION = (b"p-origination-id", b"origination-id")
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PRIVATE = frozenset((b"id", b"user", b"header"))  # RFC 3323 §4.2, RFC 3325 §9.3
 
 
@@ -35,7 +34,7 @@ def origination(options: SignOptions, case: Case) -> str:
     """The origination identifier: the rule's, or the one UUID that the SBC wrote where it is honoured."""
     if options.honour:
         stated = {value.lower() for value in _stated(case, _ORIGINATION)}
-        if len(stated) == 1 and all(map(_UUID.fullmatch, stated)):
+        if len(stated) == 1 and all(map(is_uuid, stated)):
             return stated.pop()
     return options.origid
 

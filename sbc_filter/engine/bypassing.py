@@ -10,6 +10,7 @@ from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.services import parties_of, unsigned
 from sbc_filter.errors import Detail, SigningError
 from sbc_filter.rules.model import Rule
+from sbc_filter.sip import field
 
 
 def bypassed(rule: Rule, case: Case, tokens: Mapping[str, str]) -> Decision | None:
@@ -24,5 +25,5 @@ def bypassed(rule: Rule, case: Case, tokens: Mapping[str, str]) -> Decision | No
     except SigningError:
         return None  # an outage is no pass for what nobody could sign
     decision = unsigned(rule, case, Detail.BYPASS)
-    decision.bypass = options.header, token
+    decision.bypass = field.bypass(options.header, token)
     return decision

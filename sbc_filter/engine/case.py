@@ -9,6 +9,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action
 from sbc_filter.errors import Detail, Outcome
 from sbc_filter.rules.model import CONTINUE, SIGN, Rule, Treatment, VerifyOptions
+from sbc_filter.sip.field import HeaderField
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.stir.verification import Failure
 
@@ -44,9 +45,9 @@ class Case:
 
 
 class Decision:
-    """What a rule decided about a case. `verstat` and `indicator` are what the SBC is told, `identity` and `date`
-    header values to add, `preserved` the Identity values to put back, `bypass` a header field (name, value) in place of
-    Identity, `failures` what to report, `deviations` and `notes` what to count."""
+    """What a rule decided about a case. `verstat` and `indicator` are what the SBC is told, `identity` is the value of
+    an Identity to add, `date` the POSIX seconds of a Date, `preserved` are the Identity fields to put back, `bypass` is
+    a header field in place of Identity, `failures` what to report, `deviations` and `notes` what to count."""
 
     def __init__(
         self,
@@ -60,9 +61,9 @@ class Decision:
         verstat: str | None = None,
         indicator: str | None = None,
         identity: bytes | None = None,
-        date: bytes | None = None,
-        preserved: tuple[bytes, ...] = (),
-        bypass: tuple[str, str] | None = None,
+        date: int | None = None,
+        preserved: tuple[HeaderField, ...] = (),
+        bypass: HeaderField | None = None,
         failures: tuple[Failure, ...] = (),
         deviations: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-PASSED = "TN-Validation-Passed"
-FAILED = "TN-Validation-Failed"
-NOT_VALIDATED = "No-TN-Validation"
+from sbc_filter.sip.field import PASSED
 
 
 class Dialect(NamedTuple):

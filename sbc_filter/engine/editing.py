@@ -1,6 +1,5 @@
 """A decision carried out on the message: the edits of a call that continues, the answer to one that does not."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from sbc_filter.engine import marking, outcomes
@@ -10,12 +9,13 @@ from sbc_filter.engine.flow import Flow
 from sbc_filter.errors import Outcome
 from sbc_filter.packet.datagram import Datagram
 from sbc_filter.rules.model import SIGN, VERIFY, Rule, RuleAction, TreatmentAction
+from sbc_filter.sip import field
+from sbc_filter.sip.field import HeaderField, StatusLine
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.names import canonical
 from sbc_filter.sip.response import Via, build_response
 
 _DATE = ("Date",)
-_ORIGID = re.compile(r"[0-9A-Za-z-]{1,64}")  # what a peer wrote goes into a header field of ours only in this form
 
 
 def continue_call(rule: Rule, case: Case, decision: Decision) -> None:
@@ -28,25 +28,25 @@ def continue_call(rule: Rule, case: Case, decision: Decision) -> None:
         _remove(case.message, rule.strip.headers)
 
 
-def status_of(decision: Decision) -> tuple[int, str]:
+def status_of(decision: Decision) -> StatusLine:
     """Status code and phrase of the answer: the treatment's own where given, else the outcome's (S-065)."""
     treatment = decision.treatment
     if treatment.action is TreatmentAction.REDIRECT:
-        return treatment.code or 302, treatment.phrase or "Moved Temporarily"
+        return field.status(treatment.code or 302, treatment.phrase or "Moved Temporarily")
     code, phrase = outcomes.answer(decision.outcome, decision.detail)
     if treatment.code is not None and treatment.code != code:
         code, phrase = treatment.code, outcomes.phrase(treatment.code)
-    return code, treatment.phrase or phrase
+    return field.status(code, treatment.phrase or phrase)
 
 
 def refuse_call(rule: Rule, case: Case, decision: Decision, via: Via, tag: str) -> Datagram | None:
     """The final answer to an INVITE that does not go on; None where it would be larger than the INVITE."""
     redirect = decision.treatment.action is TreatmentAction.REDIRECT
-    headers = []
+    headers: list[HeaderField] = []
     if redirect:
-        headers = [f"Contact: <{_target(rule, case, decision)}>", *_results(rule, case, decision)]
+        headers = [field.contact(_target(rule, case, decision)), *_results(rule, case, decision)]
     elif decision.treatment.reason is not None:
-        headers = [f"Reason: {decision.treatment.reason}"]
+        headers = [field.stated_reason(decision.treatment.reason)]
     return respond(case.message, case.flow, via, status_of(decision), tag, headers, bounded=not redirect)
 
 
@@ -54,9 +54,9 @@ def respond(
     message: SipMessage,
     flow: Flow,
     via: Via,
-    status: tuple[int, str],
+    status: StatusLine,
     tag: str | None,
-    headers: Sequence[str] = (),
+    headers: Sequence[HeaderField] = (),
     *,
     bounded: bool = True,
 ) -> Datagram | None:
@@ -79,42 +79,44 @@ def _mark(rule: Rule, case: Case, decision: Decision) -> None:
         if party is not None:
             trusted = not case.place.is_stranger
             marking.mark(message, party, decision.verstat, trusted=trusted, in_user_part=dialect.in_user_part)
-    for name, value in _attestation(dialect, decision):
-        marking.state(message, name, value)
+    for stated in _attestation(dialect, decision):
+        marking.state(message, stated)
     if not options.identity_keep and decision.outcome is Outcome.PASSED:
         _remove(message, ("Identity",))
 
 
-def _attestation(dialect: Dialect, decision: Decision) -> Iterator[tuple[str, str]]:
-    """Header fields that say how far a verified caller is vouched for, and by whom (S-115)."""
+def _attestation(dialect: Dialect, decision: Decision) -> Iterator[HeaderField]:
+    """Header fields that say how far a verified caller is vouched for, and by whom (S-115); not what has no form."""
     if decision.indicator is not None:
-        yield dialect.attestation, decision.indicator
-        if decision.origid is not None and _ORIGID.fullmatch(decision.origid):
-            yield dialect.origination, decision.origid
+        indicator = field.attestation(dialect.attestation, decision.indicator)
+        if indicator is not None:
+            yield indicator
+        origin = field.origination(dialect.origination, decision.origid) if decision.origid is not None else None
+        if origin is not None:
+            yield origin
 
 
-def _target(rule: Rule, case: Case, decision: Decision) -> str:
+def _target(rule: Rule, case: Case, decision: Decision) -> bytes:
     """Where a 302 leads to: where the INVITE would have gone, with the result where a rule wants it there (S-122)."""
     uri = case.message.uri
     if rule.verify.mark_contact and decision.verstat is not None:
         in_user_part = DIALECTS[rule.verify.dialect].in_user_part
         uri = marking.marked(uri, decision.verstat, in_user_part=in_user_part)
-    return uri.decode("ascii", "replace")
+    return uri
 
 
-def _results(rule: Rule, case: Case, decision: Decision) -> Iterator[str]:
+def _results(rule: Rule, case: Case, decision: Decision) -> Iterator[HeaderField]:
     """What a 302 carries: the new Identity, or the caller with the result of verification (S-122)."""
     if decision.date is not None:
-        yield f"Date: {decision.date.decode()}"
+        yield field.date(decision.date)
     if decision.identity is not None:
-        yield f"Identity: {decision.identity.decode()}"
+        yield field.identity(decision.identity)
     dialect = DIALECTS[rule.verify.dialect]
     party = case.parties.first(rule.verify.caller_from)
     if decision.verstat is not None and party is not None:
         uri = marking.marked_uri(case.message.buffer, party, decision.verstat, in_user_part=dialect.in_user_part)
-        yield f"P-Asserted-Identity: <{uri.decode('utf-8', 'replace')}>"
-    for name, value in _attestation(dialect, decision):
-        yield f"{name}: {value}"
+        yield field.asserted(uri)
+    yield from _attestation(dialect, decision)
 
 
 def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
@@ -122,13 +124,13 @@ def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
     marking.remove_assertions(message)
     if decision.date is not None:
         _remove(message, _DATE)  # only one that says nothing: A12, A14 and S-056 are decided by now
-        message.add_header(b"Date: " + decision.date + b"\r\n")
+        message.add_header(field.date(decision.date))
     if decision.identity is not None:
-        message.add_header(b"Identity: " + decision.identity + b"\r\n")
-    for value in decision.preserved:
-        message.add_header(b"Identity: " + value + b"\r\n")
+        message.add_header(field.identity(decision.identity))
+    for preserved in decision.preserved:
+        message.add_header(preserved)
     if decision.bypass is not None:
-        marking.state(message, *decision.bypass)
+        marking.state(message, decision.bypass)
 
 
 def _remove(message: SipMessage, names: tuple[str, ...]) -> None:

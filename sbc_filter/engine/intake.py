@@ -10,9 +10,10 @@ from sbc_filter.engine.network import Network, Place
 from sbc_filter.engine.parties import Parties
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.errors import Detail, MessageError
+from sbc_filter.sip.field import BLANK
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.layout import Reader
-from sbc_filter.sip.message import SipMessage, apply_edits
+from sbc_filter.sip.message import SipMessage, blanked
 from sbc_filter.sip.number import Profile, canonicaliser
 
 MAX_UNCLEAN = 64  # octets made harmless in one message
@@ -60,12 +61,12 @@ class Intake:
         try:
             return self._reader.read(buffer, flow.src)
         except MessageError:
-            edits = list(islice(marking.unclean(buffer), MAX_UNCLEAN + 1)) if place.is_stranger else []
-            if not 0 < len(edits) <= MAX_UNCLEAN:
+            found = list(islice(marking.unclean(buffer), MAX_UNCLEAN + 1)) if place.is_stranger else []
+            if not 0 < len(found) <= MAX_UNCLEAN:
                 raise
-        message = self._reader.read(apply_edits(buffer, edits), flow.src)
-        for edit in edits:
-            message.replace(*edit)
+        message = self._reader.read(blanked(buffer, found), flow.src)
+        for at in found:
+            message.replace(at, at + 1, BLANK)
         return message
 
     def unreadable(self, method: str, buffer: bytes, flow: Flow, now: float, error: MessageError) -> Verdict:

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 
 from sbc_filter.engine.parties import Party
-from sbc_filter.sip.message import Edit, SipMessage
+from sbc_filter.sip import field
+from sbc_filter.sip.field import NOTHING, PLACEHOLDER, FieldText, HeaderField
+from sbc_filter.sip.message import SipMessage
 
 # Where a peer could plant a verstat that the SBC would believe, and the headers that assert attestation.
 _MARKED = (
@@ -57,11 +59,10 @@ def remove_assertions(message: SipMessage) -> None:
                 message.remove(header)
 
 
-def unclean(buffer: bytes) -> Iterator[Edit]:
-    """Edits that make spaces of every NUL, and every CR without LF, before the body: the same length, no other
-    reading left."""
+def unclean(buffer: bytes) -> Iterator[int]:
+    """Where every NUL, and every CR without LF, stands before the body: with spaces there no other reading is left."""
     for found in _UNCLEAN.finditer(buffer, 0, _head_end(buffer)):
-        yield *found.span(), b" "
+        yield found.start()
 
 
 def scrub_unreadable(buffer: bytes) -> bytes:
@@ -69,7 +70,7 @@ def scrub_unreadable(buffer: bytes) -> bytes:
     end = _head_end(buffer)
     head = _UNCLEAN.sub(b" ", buffer[:end])
     kept = _ASSERTION_LINES.sub(b"", head)
-    kept = _ANYWHERE.sub(lambda found: _instead(found.string, found.end()), kept)
+    kept = _ANYWHERE.sub(lambda found: _instead(found.string, found.end()).text, kept)
     return buffer if kept == head else kept + buffer[end:]
 
 
@@ -87,23 +88,23 @@ def mark(message: SipMessage, party: Party, verstat: str, *, trusted: bool, in_u
             _cut(message, party.start, party.end)
         place = _in_user_part if in_user_part else _behind
         position = place(buffer, party.start, party.end)
-        message.replace(position, position, b";verstat=" + verstat.encode())
+        message.replace(position, position, field.verstat(verstat))
         return
-    line = b"P-Asserted-Identity: <%s>\r\n" % marked_uri(buffer, party, verstat, in_user_part=in_user_part)
+    made = field.asserted(marked_uri(buffer, party, verstat, in_user_part=in_user_part))
     asserted = message.headers(_PAI)
     if asserted and trusted:
-        message.replace(asserted[0][0], asserted[0][0], line)
+        message.add_header(made, asserted[0])
         return
     for header in asserted:
         message.remove(header)
-    message.add_header(line)
+    message.add_header(made)
 
 
-def state(message: SipMessage, name: str, value: str) -> None:
+def state(message: SipMessage, stated: HeaderField) -> None:
     """Edit: a header field of ours, in place of those of this name that a trusted peer wrote."""
-    for header in message.headers(name.lower().encode()):
+    for header in message.headers(stated.name):
         message.remove(header)
-    message.add_header(f"{name}: {value}\r\n".encode())
+    message.add_header(stated)
 
 
 def marked_uri(buffer: bytes, party: Party, verstat: str, *, in_user_part: bool = True) -> bytes:
@@ -113,9 +114,9 @@ def marked_uri(buffer: bytes, party: Party, verstat: str, *, in_user_part: bool 
 
 def marked(uri: bytes, verstat: str, *, in_user_part: bool = True) -> bytes:
     """A URI with this result and no other."""
-    uri = _ANYWHERE.sub(lambda found: _instead(found.string, found.end()), uri)
+    uri = _ANYWHERE.sub(lambda found: _instead(found.string, found.end()).text, uri)
     at = (_in_user_part if in_user_part else _behind)(uri, 0, len(uri))
-    return b"%s;verstat=%s%s" % (uri[:at], verstat.encode(), uri[at:])
+    return b"%b%b%b" % (uri[:at], field.verstat(verstat).text, uri[at:])
 
 
 def _uri(buffer: bytes, party: Party) -> bytes:
@@ -139,9 +140,9 @@ def _cut(message: SipMessage, start: int, end: int) -> None:
             message.replace(*found.span(), _instead(buffer, found.end()))
 
 
-def _instead(text: bytes, at: int) -> bytes:
+def _instead(text: bytes, at: int) -> FieldText:
     """What stands in place of a removed parameter: nothing, unless what follows would continue what precedes."""
-    return b"" if text[at : at + 1] in _DELIMITERS else b";x"
+    return NOTHING if text[at : at + 1] in _DELIMITERS else PLACEHOLDER
 
 
 def _head_end(buffer: bytes) -> int:

@@ -1,7 +1,7 @@
 """The decision table (STANDARDS §20): which answer and which verstat an outcome means by default."""
 
-from sbc_filter.engine.dialects import FAILED, NOT_VALIDATED, PASSED
 from sbc_filter.errors import VERIFICATION_OUTCOMES, Detail, Outcome
+from sbc_filter.sip.field import FAILED, NOT_VALIDATED, PASSED
 
 _ANSWERS: dict[Outcome, tuple[int, str]] = {
     Outcome.PASSED: (403, "Forbidden"),

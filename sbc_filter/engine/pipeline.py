@@ -39,7 +39,6 @@ from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.model import SIGN, VERIFY, Mode, Rule
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.grammar import OURS
-from sbc_filter.sip.message import apply_edits
 from sbc_filter.sip.number import NANP, Profile
 from sbc_filter.sip.response import top_via
 from sbc_filter.stir.certificate import SigningCertificate
@@ -213,7 +212,7 @@ class Engine:
         known = self._transactions.decided(key, now)
         if known is not None:
             self._count["retransmission"] += 1
-            payload = apply_edits(message, known.edits) if known.edits else None
+            payload = known.edits.applied(message) if known.edits is not None else None
             if not has_room(packet, payload):
                 return DROP  # the first copy, which had room, has gone on
             return wrap(Verdict(known.action, payload, known.emit), packet)
@@ -228,7 +227,7 @@ class Engine:
             return wrap(pass_by(case, Detail.IN_DIALOG), packet)
         if self._treatments.is_followed(case, now):
             verdict = pass_by(case, Detail.REDIRECTED)
-            edits = case.message.edits if verdict.payload is not None else ()
+            edits = case.message.edits() if verdict.payload is not None else None
             self._transactions.decide(key, Remembered(verdict.action, edits), now)
             return wrap(verdict, packet)
         direction, peer, trunk, _ = case.place
@@ -286,7 +285,7 @@ class Engine:
         if progress.monitored:
             verdict = verdict._replace(monitored=progress.monitored)
         if progress.monitored or (verdict.record is not None and verdict.record.rule is not None):
-            edits = progress.case.message.edits if verdict.payload is not None else ()
+            edits = progress.case.message.edits() if verdict.payload is not None else None
             self._transactions.decide(progress.key, Remembered(verdict.action, edits, verdict.emit), now)
         return wrap(verdict, progress.packet)
 

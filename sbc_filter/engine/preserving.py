@@ -14,6 +14,7 @@ from sbc_filter.engine.services import unsigned
 from sbc_filter.errors import Detail, Outcome
 from sbc_filter.rules.model import NUMBERS, SESSION_ID, Direction, Rule, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
+from sbc_filter.sip import field
 from sbc_filter.sip.date import parse_date
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.number import Profile
@@ -73,7 +74,7 @@ class Preserver:
             return unsigned(rule, case, Detail.AMBIGUOUS)
         for tokens, arrival in found.items():
             if tokens:
-                return _put_back(rule, message, tokens, arrival.date)
+                return _put_back(rule, case, tokens, arrival.date)
         return None
 
     def _numbers(self, case: Case, caller_from: tuple[str, ...], called_from: tuple[str, ...]) -> Key | None:
@@ -85,12 +86,14 @@ class Preserver:
         return NUMBERS, f"{subscriber(caller)} {subscriber(called)}".encode()
 
 
-def _put_back(rule: Rule, message: SipMessage, tokens: tuple[bytes, ...], date: bytes | None) -> Decision:
+def _put_back(rule: Rule, case: Case, tokens: tuple[bytes, ...], date: bytes | None) -> Decision:
+    preserved = [made for made in map(field.preserved, tokens) if made is not None]
+    if not preserved:  # nothing of it is fit to be written, and yet the call is not ours to sign
+        return unsigned(rule, case, Detail.AMBIGUOUS)
     outcome, detail = Outcome.ALREADY_SIGNED, Detail.PRESERVED
-    decision = Decision(outcome, detail, treatment(rule, outcome, detail))
-    decision.preserved = tokens
-    if message.first(b"date") is None:
-        decision.date = date
+    decision = Decision(outcome, detail, treatment(rule, outcome, detail), preserved=tuple(preserved))
+    if date is not None and case.message.first(b"date") is None:
+        decision.date = parse_date(date)
     return decision
 
 

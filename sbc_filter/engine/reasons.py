@@ -15,8 +15,10 @@ from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.transactions import TransactionKey, transaction_key
 from sbc_filter.errors import Detail, MessageError, Outcome
 from sbc_filter.rules.model import ReasonProtocol, Rule, VerifyOptions
+from sbc_filter.sip import field
+from sbc_filter.sip.field import HeaderField
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.reason import protocols, reason_line
+from sbc_filter.sip.reason import protocols
 from sbc_filter.sip.response import top_via
 
 LIFETIME = 300.0  # seconds since the INVITE or its last provisional answer: more than Timer C (RFC 3261 §16.6, > 3 min)
@@ -28,7 +30,7 @@ _SIGNATURE = re.compile(rb"[A-Za-z0-9_-]{1,176}")
 
 class _Owed(NamedTuple):
     protocol: str
-    lines: bytes
+    fields: tuple[HeaderField, ...]
 
 
 class Reports:
@@ -40,14 +42,14 @@ class Reports:
     def owe(self, rule: Rule, case: Case, decision: Decision, now: float) -> None:
         """Remember what is to be reported of a call that `rule` lets continue, if anything is; never of an emergency
         call (V1)."""
-        lines = b"" if case.emergency else b"".join(reasons(rule.verify, decision))
-        if not lines:
+        fields = () if case.emergency else tuple(reasons(rule.verify, decision))
+        if not fields:
             return
         try:
             key = transaction_key(case.message, top_via(case.message), case.flow)
         except MessageError:
             return  # no answer can be told to be one to it
-        self._remember(key, _Owed(_on_the_wire(rule.verify), lines), now)
+        self._remember(key, _Owed(_on_the_wire(rule.verify), fields), now)
 
     def add(self, buffer: bytes, flow: Flow, now: float) -> bytes | None:
         """An answer with the Reason fields that are owed to it; None when it is to pass as it is.
@@ -73,15 +75,17 @@ class Reports:
         present = protocols(message)
         if owed.protocol in present or (present and status == 603 and phrase.lower() == b"network blocked"):
             return None
-        message.add_header(owed.lines)
+        for reason in owed.fields:
+            message.add_header(reason)
         return message.changed()
 
     def _remember(self, key: TransactionKey, owed: _Owed, now: float) -> None:
-        self._owed.put(key, owed, now + LIFETIME, now, _OVERHEAD + len(owed.lines))
+        weight = _OVERHEAD + sum(len(reason.line) for reason in owed.fields)
+        self._owed.put(key, owed, now + LIFETIME, now, weight)
 
 
-def reasons(options: VerifyOptions, decision: Decision) -> list[bytes]:
-    """The Reason lines that a decision means.
+def reasons(options: VerifyOptions, decision: Decision) -> list[HeaderField]:
+    """The Reason fields that a decision means.
 
     STIR: one for each Identity field that does not verify, also beside one that does (V20), and one for the call
     where none of them has its cause. SIP: one for the call, since more are not legal (RFC 3326 §2).
@@ -89,28 +93,29 @@ def reasons(options: VerifyOptions, decision: Decision) -> list[bytes]:
     if options.reason is ReasonProtocol.OFF:
         return []
     protocol = _on_the_wire(options)
-    of_call = _line(options, protocol, decision.outcome, decision.detail, b"")
+    of_call = _of(options, protocol, decision.outcome, decision.detail, b"")
     if options.reason is ReasonProtocol.SIP:
-        return of_call
-    found: dict[bytes, bytes] = {}
+        return [of_call] if of_call is not None else []
+    found: dict[bytes, HeaderField] = {}
     for failure in decision.failures:
-        for line in _line(options, protocol, failure.outcome, failure.detail, failure.signature):
+        made = _of(options, protocol, failure.outcome, failure.detail, failure.signature)
+        if made is not None:
             # A PASSporT has one cause (RFC 9410), and what cannot be told apart is said once.
-            found.setdefault(failure.signature or line, line)
-    lines = list(dict.fromkeys(found.values()))
-    if not any(line.startswith(each.removesuffix(b"\r\n")) for each in of_call for line in lines):
-        lines[:0] = of_call
-    return lines
+            found.setdefault(failure.signature or made.line, made)
+    fields = list({each.line: each for each in found.values()}.values())
+    if of_call is not None and not any(each.line.startswith(of_call.line.rstrip()) for each in fields):
+        fields.insert(0, of_call)
+    return fields
 
 
-def _line(
+def _of(
     options: VerifyOptions, protocol: str, outcome: Outcome, detail: Detail | None, signature: bytes
-) -> list[bytes]:
-    """The line for one failure, none where §20 has none."""
+) -> HeaderField | None:
+    """The field for one failure, None where §20 has none."""
     if not _is_reported(options, outcome, detail):
-        return []
+        return None
     ppi = b".." + signature if _SIGNATURE.fullmatch(signature) else b""  # the compact form, RFC 8225 §7
-    return [reason_line(protocol, *outcomes.answer(outcome, detail), ppi)]
+    return field.reason(protocol, *outcomes.answer(outcome, detail), ppi)
 
 
 def _is_reported(options: VerifyOptions, outcome: Outcome, detail: Detail | None) -> bool:

@@ -50,6 +50,11 @@ class Record(NamedTuple):
         )
 
 
+def recorded(text: str | None, most: int) -> str | None:
+    """What a token says of itself, for a record: None where it is longer than `most` characters or does not print."""
+    return text if text is None or (len(text) <= most and text.isprintable()) else None
+
+
 _NULL = "null"
 
 

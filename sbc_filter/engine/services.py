@@ -17,7 +17,7 @@ from sbc_filter.rules.model import (
     TreatmentAction,
 )
 from sbc_filter.rules.ruleset import treatment
-from sbc_filter.sip.date import format_date, parse_date
+from sbc_filter.sip.date import parse_date
 from sbc_filter.stir.authentication import MAX_DATE_OFFSET, issue_time, sign_shaken
 from sbc_filter.stir.checks import CertificateLookup, Missing
 from sbc_filter.stir.credentials import Credential
@@ -129,7 +129,7 @@ def _signed(
         origid,
         x5u,
         identity=identity,
-        date=format_date(iat).encode() if signed_date is None else None,
+        date=iat if signed_date is None else None,
     )
 
 
@@ -164,7 +164,7 @@ def _transit(rule: Rule, case: Case, credential: Credential | RemoteCredential) 
         treatment(rule, Outcome.SIGNED, Detail.DIVERTED),
         x5u=credential.x5u,
         identity=identity,
-        date=format_date(iat).encode() if signed_date is None else None,
+        date=iat if signed_date is None else None,
     )
 
 

@@ -16,7 +16,7 @@ from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.packet.datagram import Datagram
 from sbc_filter.packet.packet import Packet
 from sbc_filter.rules.model import Rule
-from sbc_filter.sip.message import Edit, SipMessage
+from sbc_filter.sip.message import Edits, SipMessage
 from sbc_filter.sip.response import Via, transaction
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.remote import Signed, SigningRequest
@@ -50,7 +50,7 @@ class Remembered:
     def __init__(
         self,
         action: Action,
-        edits: tuple[Edit, ...] = (),
+        edits: Edits | None = None,
         emit: tuple[Datagram, ...] = (),
     ) -> None:
         self.action = action
@@ -106,9 +106,7 @@ class Transactions:
 
     def decide(self, key: MessageKey, outcome: Remembered, now: float) -> None:
         """Remember an outcome for the retransmissions to come."""
-        size = _OVERHEAD
-        for _, _, data in outcome.edits:
-            size += len(data)
+        size = _OVERHEAD + (outcome.edits.size if outcome.edits is not None else 0)
         for sent in outcome.emit:
             size += len(sent.payload)
         self._decided.put(key, outcome, now + LIFETIME, now, size)

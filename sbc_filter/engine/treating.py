@@ -84,7 +84,7 @@ class Treatments:
         answers = self._uas.refuse(rule, case, decision, now)
         if action is Action.REDIRECT and answers and self._redirects is not None:
             self._redirects.expect(case, now)
-        return Verdict(action, None, answers, record(case, rule, decision, action, status_of(decision)[0]))
+        return Verdict(action, None, answers, record(case, rule, decision, action, status_of(decision).code))
 
     def _continue(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:
         message = case.message
@@ -117,7 +117,7 @@ def pass_by(case: Case, detail: Detail) -> Verdict:
 def monitored(rule: Rule, case: Case, decision: Decision) -> Record:
     """The record of a rule that only watches: `action` and `code` are what it decided, and what did not happen."""
     action = _ACTIONS.get(decision.treatment.action, Action.ACCEPT)
-    code = status_of(decision)[0] if action in (Action.REJECT, Action.REDIRECT) else None
+    code = status_of(decision).code if action in (Action.REJECT, Action.REDIRECT) else None
     return record(case, rule, decision, action, code)
 
 

@@ -12,8 +12,11 @@ from sbc_filter.errors import Detail, MessageError, Outcome
 from sbc_filter.packet.datagram import Datagram
 from sbc_filter.rules.model import Rule
 from sbc_filter.sip.address import parse_address
+from sbc_filter.sip.field import status
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import TAG_LENGTH, to_tag, top_via
+
+_OK, _TERMINATED = status(200, "OK"), status(487, "Request Terminated")
 
 
 class Uas:
@@ -63,7 +66,7 @@ class Uas:
             self._counters["ack-absorbed"] += 1
             return DROP
         key = transaction_key(message, via, flow)
-        accepted = respond(message, flow, via, (200, "OK"), ours)
+        accepted = respond(message, flow, via, _OK, ours)
         if self._transactions.is_rejected(key, now):
             self._counters["cancel-answered"] += 1
             return Verdict(Action.DROP, emit=self._sent(accepted))
@@ -83,7 +86,7 @@ class Uas:
         """200 for the CANCEL, 487 for the INVITE that was held: the SBC sees neither (S-145)."""
         self._counters["cancel-answered"] += 1
         case = held[0].progress.case
-        answer = respond(case.message, case.flow, top_via(case.message), (487, "Request Terminated"), tag)
+        answer = respond(case.message, case.flow, top_via(case.message), _TERMINATED, tag)
         terminated = self._sent(answer)
         self._transactions.reject(key, now)
         for each in held:

@@ -1,11 +1,13 @@
 """The verification service at work on a case: what is asked of it, what its result means for the call."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from sbc_filter.engine import outcomes
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.deviations import of_message
 from sbc_filter.engine.dialects import DIALECTS
+from sbc_filter.engine.record import recorded
 from sbc_filter.engine.seen import Replays
 from sbc_filter.errors import Detail, Outcome, VerificationError
 from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment, VerifyOptions
@@ -14,8 +16,10 @@ from sbc_filter.sip.number import Profile
 from sbc_filter.stir.checks import Call, CertificateLookup, Missing
 from sbc_filter.stir.remoteverification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
+from sbc_filter.stir.x5u import MAX_LENGTH
 
 _PASSED = Outcome.PASSED  # named once: it is looked at for every call
+_ORIGID = 64  # characters; a UUID has 36
 Findings = Mapping[VerificationRequest, Finding]
 """What services said of this call."""
 _NONE: Findings = {}
@@ -108,7 +112,9 @@ def _decision(rule: Rule, result: Verification) -> Decision:
     decision = Decision(outcome, detail, failures=result.failures, notes=result.notes)
     issuer = None
     if token is not None:
-        decision.attest, decision.origid, decision.x5u = token.claims.attest, token.claims.origid, token.jose.x5u
+        decision.attest = token.claims.attest
+        decision.origid = recorded(token.claims.origid, _ORIGID)
+        decision.x5u = _recorded_x5u(token.jose.x5u)
     if certificate is not None:
         decision.spc, issuer = certificate.spc, certificate.issuer
     chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
@@ -121,6 +127,12 @@ def _decision(rule: Rule, result: Verification) -> Decision:
     if outcome is _PASSED:
         decision.indicator = _indicator(options.attestation, chosen, decision.attest)
     return decision
+
+
+@lru_cache(maxsize=1024)
+def _recorded_x5u(x5u: str) -> str | None:
+    """The same on every call of a carrier, hence the cache."""
+    return recorded(x5u, MAX_LENGTH)
 
 
 def _indicator(when: str, chosen: Treatment, attest: str | None) -> str | None:

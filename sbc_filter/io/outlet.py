@@ -7,6 +7,12 @@ import select
 import socket
 import stat
 import time
+from typing import TYPE_CHECKING
+
+from sbc_filter.io.plain import PlainFormatter
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 _STANDARD_ERROR = 2
 _PATIENCE, _REST = 0.1, 2.0  # seconds for which a reader is waited for, and after that not
@@ -64,4 +70,11 @@ class Outlet:
 
 def log_to_standard_error() -> None:
     """Warnings and errors, by all processes of ours: none of them waits until somebody reads what it says."""
-    logging.basicConfig(level=logging.WARNING, format="sbc-filter: %(message)s", stream=Outlet(_STANDARD_ERROR))
+    log_to(Outlet(_STANDARD_ERROR))
+
+
+def log_to(stream: "SupportsWrite[str]") -> None:
+    """Warnings and errors, each on a line of its own that nothing in it can end."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(PlainFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])

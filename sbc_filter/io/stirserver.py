@@ -90,6 +90,10 @@ class _Handler(BaseHTTPRequestHandler):
         except TimeoutError:
             self.close_connection = True
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """The answer to what is no HTTP: in JSON as any other, and in no word of whoever sent it."""
+        self._answer(int(code), ServiceError("SVC4006", "no HTTP request that can be read").body())
+
     def _serve(self) -> None:
         try:
             status, body = 200, self._operate()
@@ -99,6 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
             _LOG.exception("%s", self.path[:200])
             fault = ServiceError("POL5000")
             status, body = fault.status, fault.body()
+        self._answer(status, body)
+
+    def _answer(self, status: int, body: bytes) -> None:
         if status != 200:
             self.close_connection = True  # what is left of its body would be read as the next request
         self.send_response(status)

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
 from sbc_filter.errors import ConfigurationError, Problem, reason
+from sbc_filter.io.plain import plain_lines
 from sbc_filter.ops import config, control
+from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.records import Kind
 from sbc_filter.ops.reload import REFUSED
 
@@ -29,7 +31,7 @@ def status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(state))
         return 0
-    console = Console(highlight=False, soft_wrap=not arguments.watch)  # `Live` cuts off what may not wrap
+    console = PlainConsole(soft_wrap=not arguments.watch)  # `Live` cuts off what may not wrap
     if not arguments.watch:
         console.print(_picture(state))
         return 0
@@ -43,7 +45,7 @@ def reload(arguments: argparse.Namespace) -> int:
     """Have a running filter read its files anew: 0 when it goes by them, 1 when it refused and why."""
     problems = control.ask(_socket(arguments), "reload")["problems"]
     for problem in problems:
-        print(f"sbc-filter: {problem}", file=sys.stderr)
+        print(f"sbc-filter: {plain_lines(problem)}", file=sys.stderr)
     if problems:
         print(f"sbc-filter: {REFUSED}", file=sys.stderr)
     else:

@@ -3,12 +3,11 @@
 import argparse
 from collections.abc import Callable
 
-from rich.console import Console
-
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.ops import config
 from sbc_filter.ops.certificatechanges import fetch, purge, put
 from sbc_filter.ops.certificateviews import Place, listed, shown
+from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.trust import TrustFiles
 
 
@@ -19,7 +18,7 @@ def certificates(arguments: argparse.Namespace) -> int:
     trust = TrustFiles(configuration).read(problems, [])
     if problems:
         raise ConfigurationError(problems)
-    return _WHAT[arguments.what](Place(configuration, trust, Console(highlight=False, soft_wrap=True)), arguments)
+    return _WHAT[arguments.what](Place(configuration, trust, PlainConsole()), arguments)
 
 
 _WHAT: dict[str, Callable[[Place, argparse.Namespace], int]] = {

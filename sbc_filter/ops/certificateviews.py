@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
-
 from sbc_filter.errors import FilterError, VerificationError, reason
 from sbc_filter.io.folder import read_pem
+from sbc_filter.io.plain import plain
 from sbc_filter.io.store import FetchError, certificate_path
+from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.settings import CertificateSettings, Configuration
-from sbc_filter.ops.stock import TRUSTED, Item, date, plain, row, scope_of, stock, verdict
+from sbc_filter.ops.stock import TRUSTED, Item, date, row, scope_of, stock, verdict
 from sbc_filter.stir.certificate import HOSTILE, Certificate, leaf_of, parse_certificates
 from sbc_filter.stir.trust import TrustStore
 from sbc_filter.stir.x5u import check_x5u
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
     configuration: Configuration
     trust: TrustStore
-    console: Console
+    console: PlainConsole
 
     @property
     def settings(self) -> CertificateSettings:
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 
     def say(self, sentence: str) -> None:
         """Print a line."""
-        self.console.print(plain(sentence), markup=False)
+        self.console.print(sentence)
 
     def tell(self, label: str, sentence: str) -> None:
         """Print a line of a description."""

@@ -5,7 +5,6 @@ import contextlib
 import time
 from datetime import UTC, datetime
 
-from rich.console import Console
 from rich.table import Table
 
 from sbc_filter.errors import ConfigurationError, Problem, reason
@@ -13,6 +12,7 @@ from sbc_filter.ops import config
 from sbc_filter.ops.doubts import doubts
 from sbc_filter.ops.keysettings import ObtainSettings
 from sbc_filter.ops.liststate import list_states
+from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.probe import SERVED, probe, prober
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.stir.credentials import Credential
@@ -25,7 +25,7 @@ def check(arguments: argparse.Namespace) -> int:
     """Check configuration and rules; every problem at once, exit code 1 if there is any."""
     path = config.needed(arguments.config)
     setup = read_all(path, arguments.rules)
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole()
     console.print(f"{path}: {'it works for now, but see the end' if setup.remarks else 'good'}")
     network = setup.configuration.network
     console.print(
@@ -34,7 +34,7 @@ def check(arguments: argparse.Namespace) -> int:
     for anchor in setup.trust.anchors:
         console.print(f"anchor   {anchor.subject.rfc4514_string()}, until {anchor.not_valid_after_utc:%Y-%m-%d}")
     for line in list_states(setup.trust_files, time.time()):
-        console.print(line, markup=False)
+        console.print(line)
     for trunk in setup.trunks:
         addresses = ", ".join(map(str, trunk.addresses))
         where = f", on {trunk.interface}" if trunk.interface else ""
@@ -44,24 +44,24 @@ def check(arguments: argparse.Namespace) -> int:
     console.print()
     _rules(console, setup)
     for doubt in doubts(setup, arguments.rules):
-        console.print(f"warning: {doubt}", markup=False)
+        console.print(f"warning: {doubt}")
     for remark in setup.remarks:
-        console.print(f"error: {remark}", markup=False)
+        console.print(f"error: {remark}")
     return 1 if setup.remarks or not good else 0
 
 
-def _credentials(console: Console, setup: Setup) -> None:
+def _credentials(console: PlainConsole, setup: Setup) -> None:
     now = time.time()
     for name, settings in setup.configuration.remote.items():
-        console.print(f"sign as  {name}: by {settings.service or settings.command[0]}", markup=False)
+        console.print(f"sign as  {name}: by {settings.service or settings.command[0]}")
     for name, settings in setup.configuration.verifiers.items():
-        console.print(f"verifier {name}: {settings.service or settings.command[0]}", markup=False)
+        console.print(f"verifier {name}: {settings.service or settings.command[0]}")
     for name, credential in setup.credentials.items():
         current = credential.at(now)
         place = setup.configuration.credentials[name]
         by = f"obtained from {place.command[0]}, " if isinstance(place, ObtainSettings) else ""
         for each in credential.every():
-            console.print(f"{_role(each, current, now)} {name}: {by}{_state(each, now)}; x5u {each.x5u}", markup=False)
+            console.print(f"{_role(each, current, now)} {name}: {by}{_state(each, now)}; x5u {each.x5u}")
         for begin, end in credential.gaps():
             console.print(f"         warning: nothing signs as {name} from {_date(begin)} to {_date(end)} UTC")
         if (max(each.not_after for each in credential.every()) - now) / _DAY < _SOON:
@@ -87,7 +87,7 @@ def _date(moment: float) -> str:
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"
 
 
-def _probe(console: Console, setup: Setup) -> bool:
+def _probe(console: PlainConsole, setup: Setup) -> bool:
     """Whether every x5u serves what we sign with; says so of each that is not over."""
     settings, now = setup.configuration.certificates, time.time()
     try:
@@ -104,11 +104,11 @@ def _probe(console: Console, setup: Setup) -> bool:
                 found = probe(each, source, setup.trust, now)
                 good = good and found == SERVED
                 label = "probe   " if found == SERVED else "error:  "
-                console.print(f"{label} {name}: {found}; {each.x5u}", markup=False)
+                console.print(f"{label} {name}: {found}; {each.x5u}")
     return good
 
 
-def _rules(console: Console, setup: Setup) -> None:
+def _rules(console: PlainConsole, setup: Setup) -> None:
     table = Table("Rule", "Mode", "Action", "Insertion", "File", box=None, pad_edge=False)
     for rule, conditions in zip(setup.rules.rules, setup.rules.conditions, strict=True):
         share = f" {conditions.enforce_percent:g} %" if conditions.enforce_percent < 100 else ""

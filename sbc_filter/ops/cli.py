@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sbc_filter import __version__
 from sbc_filter.errors import ConfigurationError, EnvironmentFault, FilterError, UsageFault, VerificationError
+from sbc_filter.io.plain import plain_lines
 from sbc_filter.ops import signals, streams
 
 GOOD, NO, USAGE, ENVIRONMENT = 0, 1, 2, 3
@@ -79,7 +80,7 @@ def _finished(code: int) -> int:
 
 def _complain(*sentences: object) -> None:
     for sentence in sentences:
-        print(f"sbc-filter: {sentence}", file=sys.stderr)
+        print(f"sbc-filter: {plain_lines(str(sentence))}", file=sys.stderr)
 
 
 def parser() -> argparse.ArgumentParser:

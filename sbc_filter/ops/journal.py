@@ -33,9 +33,7 @@ class Journal:
 
     def __call__(self, record: Record) -> None:
         """Write one record."""
-        line = f"{record.to_json()}\n".encode()
-        if len(line) >= LONGEST:
-            line = f"{shortened(record).to_json()}\n".encode()
+        line = line_of(record).encode()
         if self._torn:
             line = b"\n" + line
         written = self._put(line)
@@ -79,6 +77,12 @@ class Journal:
                 raise
         # A pipe without a reader. Open for both directions, it takes what it has room for until a reader comes.
         return os.open(self._where, flags | os.O_RDWR)
+
+
+def line_of(record: Record) -> str:
+    """The record as a line of JSON, its line feed included, and not too long."""
+    line = record.to_json()  # ASCII alone
+    return f"{line if len(line) + 1 < LONGEST else shortened(record).to_json()}\n"
 
 
 def shortened(record: Record) -> Record:

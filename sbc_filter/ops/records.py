@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import Detail
+from sbc_filter.ops.journal import line_of
+from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.stir.extensions import NOTES
 
 Sink = Callable[[Record], None]
@@ -54,14 +55,17 @@ class Tally:
             if kind.mode != "monitor" and kind.detail != Detail.REASON_REMOVED
         )
 
-    def print(self, console: Console) -> None:
+    def print(self, console: PlainConsole) -> None:
         """A table, the most frequent first; what would have happened in one of its own."""
         ordered = sorted(self.kinds.items(), key=lambda entry: (-entry[1], entry[0]))
         for watched in (False, True):
             rows = [entry for entry in ordered if (entry[0].mode == "monitor") is watched]
             if not rows:
                 continue
-            console.print("\nRules in monitor mode would have:\n" if watched else "")
+            console.print()
+            if watched:
+                console.print("Rules in monitor mode would have:")
+                console.print()
             table = Table(*(name.capitalize() for name in Kind._fields), box=None, pad_edge=False)
             table.add_column("Calls", justify="right")
             for kind, count in rows:
@@ -90,10 +94,10 @@ def findings(counters: Mapping[str, int]) -> Iterator[str]:
 
 
 def to_lines(file: IO[str]) -> Sink:
-    """A sink that writes each record as one line of JSON, at once."""
+    """A sink that writes each record as one line of JSON, at once; as a live filter does, no longer than that."""
 
     def write(record: Record) -> None:
-        file.write(record.to_json() + "\n")
+        file.write(line_of(record))
         file.flush()
 
     return write

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sbc_filter.engine.record import Record
@@ -22,6 +21,7 @@ from sbc_filter.io.outputfile import is_same_file, own_descriptor
 from sbc_filter.io.replay import Replay
 from sbc_filter.io.survey import Survey
 from sbc_filter.ops import config
+from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.records import Tally, findings, numbered, to_lines
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask_for, certificate_source
@@ -42,7 +42,7 @@ def replay(arguments: argparse.Namespace) -> int:
     tally, survey = Tally(), Survey(configuration.network.sbc, configuration.network.ports)
     # Records, and files that are written to standard output, have it for themselves.
     taken = arguments.json or any(out and own_descriptor(out) == 1 for out in (arguments.out, arguments.learn))
-    console = Console(stderr=taken, highlight=False, soft_wrap=True)
+    console = PlainConsole(stderr=taken)
     sinks: list[Callable[[Record], None]] = [tally]
     learner = Learner(configuration.certificates.tolerate)
     if arguments.learn is not None:
@@ -56,9 +56,9 @@ def replay(arguments: argparse.Namespace) -> int:
 
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(CaptureReader(capture))
-        console.print(_what_applies(setup), markup=False)
+        console.print(_what_applies(setup))
         for fault in setup.remarks:
-            console.print(f"warning: {fault}", markup=False)
+            console.print(f"warning: {fault}")
         clock = Clock(arguments.at)
         source = certificate_source(
             configuration.certificates, fetch=arguments.fetch, offline=not arguments.fetch, clock=clock, fresh=_FRESH
@@ -83,7 +83,7 @@ def replay(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         _report(console, capture, run, tally, engine.counters)
     for remark in survey.remarks():
-        console.print(remark, markup=False)
+        console.print(remark)
     if frames.fault:
         raise CaptureError(f"{frames.fault}; everything before it was replayed")
     return 0
@@ -94,12 +94,12 @@ def _refuse_itself(capture: Path, option: str, out: Path | None) -> None:
         raise UsageFault(f"{option} {out} is the capture itself: name another file, the capture is not overwritten")
 
 
-def _learn(console: Console, learner: Learner, path: Path, capture: Path) -> None:
+def _learn(console: PlainConsole, learner: Learner, path: Path, capture: Path) -> None:
     try:
         count = learner.write(path, capture)
     except OSError as error:
         raise CaptureError(f"{path} cannot be written: {reason(error)}") from None
-    console.print(f"{path}: {numbered(count, 'URL')} learnt", markup=False)
+    console.print(f"{path}: {numbered(count, 'URL')} learnt")
 
 
 def _what_applies(setup: Setup) -> str:
@@ -161,11 +161,11 @@ def _leaving(run: Replay, frames: Iterator[Frame]) -> Iterator[Frame]:
 
 
 def _with_progress(frames: Readable, reader: CaptureReader, name: str) -> Iterator[Frame]:
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     if not console.is_terminal:
         yield from frames
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(name, total=reader.size)
         for frame in frames:
@@ -174,10 +174,10 @@ def _with_progress(frames: Readable, reader: CaptureReader, name: str) -> Iterat
             yield frame
 
 
-def _report(console: Console, capture: Path, run: Replay, tally: Tally, done: Counter[str]) -> None:
+def _report(console: PlainConsole, capture: Path, run: Replay, tally: Tally, done: Counter[str]) -> None:
     count = run.counters
     packets, invites = numbered(count["frames"], "packet"), numbered(tally.total, "INVITE")
-    console.print(f"{capture}: {packets}, {invites}", markup=False)
+    console.print(f"{capture}: {packets}, {invites}")
     if tally.kinds:
         tally.print(console)
         console.print()

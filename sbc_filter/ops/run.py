@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
@@ -19,6 +18,7 @@ from sbc_filter.io.memories import Memories
 from sbc_filter.io.outlet import log_to_standard_error
 from sbc_filter.ops import config, privileges
 from sbc_filter.ops.ownrules import OwnRules
+from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.records import findings, numbered
 from sbc_filter.ops.reload import Files
 from sbc_filter.ops.setup import Setup
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Filter live traffic."""
     files = Files(config.needed(arguments.config), arguments.rules)
     setup = files.needed()
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = PlainConsole(stderr=True)
     log_to_standard_error()
     if setup.configuration.user:
         privileges.become(setup.configuration.user)
@@ -80,10 +80,10 @@ def _listen_to_signals(supervisor: Supervisor, terminal: Terminal) -> None:
     signal.signal(signal.SIGHUP, lambda *_: supervisor.soon(hang_up))
 
 
-def _say(console: Console, sentence: str) -> None:
+def _say(console: PlainConsole, sentence: str) -> None:
     """Say it, if there is still somebody to say it to."""
     with contextlib.suppress(OSError):
-        console.print(sentence, markup=False)
+        console.print(sentence)
 
 
 @contextlib.contextmanager
@@ -98,7 +98,7 @@ def _own_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _say_what_runs(console: Console, setup: Setup, *, own_firewall: bool) -> None:
+def _say_what_runs(console: PlainConsole, setup: Setup, *, own_firewall: bool) -> None:
     rules = setup.rules.rules
     queues = " and ".join(str(queue.number) for queue in setup.plan().queues)
     names = f"{numbered(len(rules), 'rule')}: {', '.join(rule.name for rule in rules)}"
@@ -116,7 +116,7 @@ def _say_what_runs(console: Console, setup: Setup, *, own_firewall: bool) -> Non
 
 
 @contextlib.contextmanager
-def _status_line(console: Console, state: Callable[[], str]) -> Iterator[Callable[[], None]]:
+def _status_line(console: PlainConsole, state: Callable[[], str]) -> Iterator[Callable[[], None]]:
     """What shows one line that says how it goes, for a person at a terminal. Without a thread: processes fork."""
     if not console.is_terminal:
         yield lambda: None

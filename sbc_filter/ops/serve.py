@@ -13,6 +13,7 @@ from ipaddress import ip_address
 
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.errors import ConfigurationError, Problem
+from sbc_filter.io.outlet import log_to
 from sbc_filter.io.stirserver import Operation, StirServer
 from sbc_filter.io.stirservice import StirService
 from sbc_filter.ops import config
@@ -36,7 +37,7 @@ def serve(arguments: argparse.Namespace) -> int:
     settings = setup.configuration.serve
     if arguments.listen is not None:
         settings = replace(settings, listen=arguments.listen)
-    logging.basicConfig(level=logging.WARNING, format="sbc-filter: %(message)s", stream=sys.stderr)
+    log_to(sys.stderr)
     credential = _credential(setup, settings)
     token, context = _protection(setup.configuration.file, settings)
     certificates = setup.configuration.certificates

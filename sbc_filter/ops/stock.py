@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from sbc_filter.errors import CertificateError, EnvironmentFault, VerificationError, reason
 from sbc_filter.io.diskcache import entry_files, read_entry
 from sbc_filter.io.folder import IndexFault, entries, read_pem
+from sbc_filter.io.plain import plain
 from sbc_filter.io.store import FetchError
 from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.stir import tnauthlist
@@ -73,11 +74,6 @@ def verdict(pem: bytes, trust: TrustStore, now: float) -> str:
         told = "" if str(error) == error.detail else f": {error}"
         return plain(f"{error.outcome}.{error.detail}{told}")
     return f"{TRUSTED}, with {', '.join(sorted(certificate.deviations))}" if certificate.deviations else TRUSTED
-
-
-def plain(text: str) -> str:
-    """The same for a terminal: a stranger wrote the names in a certificate, perhaps with escape sequences in them."""
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 class Row(NamedTuple):

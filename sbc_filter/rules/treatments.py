@@ -1,18 +1,16 @@
 """Reading what a rule does once the outcome is known: `[rule.on]`, `[[rule.when]]`, `answer`."""
 
 import difflib
-import re
 from collections.abc import Callable, Collection
 
 from sbc_filter.errors import DETAILS, VERIFICATION_OUTCOMES, Detail, Outcome
 from sbc_filter.rules.model import ATTESTATIONS, VERSTATS, Treatment, TreatmentAction, When
 from sbc_filter.rules.numberlist import Entries
 from sbc_filter.rules.schema import Table
+from sbc_filter.sip.field import is_reason
 
 _OWN_CODES = {TreatmentAction.REJECT: (400, 699), TreatmentAction.REDIRECT: (300, 399)}
 _CONDITIONS = ("outcome", "detail", "attest", "spc", "not_spc", "issuer", "x5u_host")
-_TOKEN = r"[A-Za-z0-9.!%*_+`'~-]+"
-_REASON = re.compile(rf'{_TOKEN}(?: ?; ?{_TOKEN}(?:=(?:"[ !#-\[\]-~]*"|{_TOKEN}))?)*')
 _PHRASE = frozenset(map(chr, range(32, 127)))
 ReadEntries = Callable[[Table, str], Entries | None]
 
@@ -117,7 +115,7 @@ def _reason(table: Table, action: TreatmentAction) -> str | None:
         table.problem("reason", f"belongs to reject, not to {action}")
         return None
     reason = table.text("reason")
-    if not _REASON.fullmatch(reason):
+    if not is_reason(reason):
         sentence = 'is no Reason: write SIP;cause=603;text="v=analytics1;url=https://redress.example/";location=RLN'
         table.problem("reason", f"{reason!r} {sentence}")
     return reason

@@ -2,16 +2,18 @@
 
 No edit: `to_bytes()` is the same object. An edit: every byte outside it stays identical.
 Reading is tolerant (bare LF, folding, any case, white space before the colon: S-148), since
-what we refuse to read the SBC might still obey; writing adds CRLF lines and nothing else.
+what we refuse to read the SBC might still obey; writing adds values of `sip.field` and nothing else.
 """
 
 import re
 from collections.abc import Callable, KeysView, Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 from sbc_filter.errors import Detail, MessageError
 from sbc_filter.sip import grammar
 from sbc_filter.sip.address import Address, parse_addresses
+from sbc_filter.sip.edits import Edit, apply_edits
+from sbc_filter.sip.field import BLANK, FieldText, HeaderField
 from sbc_filter.sip.names import KNOWN, canonical
 
 _MANDATORY = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))  # RFC 3261 §8.1.1
@@ -22,7 +24,6 @@ _ROUTING = frozenset((b"via", b"route", b"record-route"))
 # Where one header field stands: (start, value, end); `buffer[start:end]` are its lines,
 # `buffer[value:end]` its value. A plain tuple: several are made for every INVITE.
 Header: TypeAlias = tuple[int, int, int]
-Edit: TypeAlias = tuple[int, int, bytes]
 # The digits of a number, where its URI stands (start, end), and the header parameters behind.
 Plain: TypeAlias = tuple[bytes, int, int, bytes]
 _NOTHING: Mapping[bytes, int] = {}
@@ -253,35 +254,41 @@ class SipMessage:
     def _line_start(self, at: int) -> int:
         return self._span(self._groups[at - 1])[1] if at else self._start
 
-    def replace(self, start: int, end: int, data: bytes) -> None:
-        """Edit: `data` in place of `buffer[start:end]`; `start == end` inserts."""
-        self._edits.append((start, end, data))
+    def replace(self, start: int, end: int, text: FieldText) -> None:
+        """Edit: `text` in place of `buffer[start:end]`; `start == end` inserts."""
+        self._edits.append((start, end, text.text))
+
+    def cut(self, start: int, end: int) -> None:
+        """Edit: take out `buffer[start:end]`."""
+        self._edits.append((start, end, b""))
 
     def remove(self, header: Header) -> None:
         """Edit: take out one header field with all its lines."""
         self._edits.append((header[0], header[2], b""))
 
-    def add_header(self, line: bytes) -> None:
-        """Edit: add one header line (with its CRLF) behind the last Via, Route or Record-Route (S-156)."""
-        behind = len(self._keys)
-        while behind and self._keys[behind - 1] not in _ROUTING:
-            behind -= 1
-        position = self._line_start(behind)
-        self._edits.append((position, position, line))
+    def add_header(self, field: HeaderField, before: Header | None = None) -> None:
+        """Edit: add one header field, behind the last Via, Route or Record-Route (S-156) or `before` another."""
+        if before is None:
+            behind = len(self._keys)
+            while behind and self._keys[behind - 1] not in _ROUTING:
+                behind -= 1
+            position = self._line_start(behind)
+        else:
+            position = before[0]
+        self._edits.append((position, position, field.line))
 
     @property
     def edited(self) -> int:
         """How many edits there are."""
         return len(self._edits)
 
-    @property
-    def edits(self) -> tuple[Edit, ...]:
-        """All edits, for `apply_edits` to another copy of the same message."""
-        return tuple(self._edits)
-
     def undo(self, edits: int) -> None:
         """Forget all but the first so many edits."""
         del self._edits[edits:]
+
+    def edits(self) -> "Edits":
+        """All edits, for another copy of the same message."""
+        return Edits(self)
 
     def changed(self) -> bytes | None:
         """The message with all edits applied; None without any."""
@@ -290,6 +297,33 @@ class SipMessage:
     def to_bytes(self) -> bytes:
         """The message with all edits applied; without any, the buffer itself."""
         return apply_edits(self.buffer, self._edits) if self._edits else self.buffer
+
+
+@final
+class Edits:
+    """The edits of a message, for its retransmissions: what is kept in its place weighs less than a copy of it."""
+
+    __slots__ = ("_edits",)
+
+    def __init__(self, message: SipMessage) -> None:
+        self._edits = tuple(message._edits)
+
+    @property
+    def size(self) -> int:
+        """Octets that they add."""
+        size = 0
+        for _, _, data in self._edits:
+            size += len(data)
+        return size
+
+    def applied(self, buffer: bytes) -> bytes | None:
+        """A copy of the message, edited; None where there is nothing to edit."""
+        return apply_edits(buffer, self._edits) if self._edits else None
+
+
+def blanked(buffer: bytes, places: Sequence[int]) -> bytes:
+    """The buffer with a space in each of these places."""
+    return apply_edits(buffer, [(at, at + 1, BLANK.text) for at in places])
 
 
 def _unfolded(value: bytes) -> bytes:
@@ -307,30 +341,6 @@ def is_clean(buffer: bytes, body: int) -> bool:
 def _plain(match: "re.Match[bytes]", group: int) -> Plain:
     number = match[group + 2] or match[group + 3]
     return number, *match.span(group + 1), match[group + 4]
-
-
-def apply_edits(buffer: bytes, edits: Sequence[Edit]) -> bytes:
-    """The buffer with all edits applied, in buffer order, insertions at one place in the order made.
-
-    An edit inside a removed header is moot: the removal stands.
-    """
-    if len(edits) == 1:
-        ((start, end, data),) = edits
-        return b"%b%b%b" % (buffer[:start], data, buffer[end:])
-    parts: list[bytes] = []
-    position = 0
-    for start, end, data in sorted(edits, key=_by_place):
-        if start < position:
-            continue
-        parts += (buffer[position:start], data)
-        position = end
-    parts.append(buffer[position:])
-    return b"".join(parts)
-
-
-def _by_place(edit: Edit) -> tuple[int, int, int]:
-    start, end, _ = edit
-    return start, end > start, -end  # at one start: insertions first, then the longest removal
 
 
 def _header_lines(buffer: bytes, start: int) -> tuple[list[bytes], int]:

@@ -22,12 +22,6 @@ class Reason(NamedTuple):
     ppi: bytes
 
 
-def reason_line(protocol: str, cause: int, text: str, ppi: bytes = b"") -> bytes:
-    """One header line, spaced as RFC 9410 prints it. `text` and `ppi` go into quotes as they are: no `"` in them."""
-    line = f'Reason: {protocol} ;cause={cause} ;text="{text}"'.encode()
-    return line + (b' ;ppi="%s"\r\n' % ppi if ppi else b"\r\n")
-
-
 def protocols(message: SipMessage) -> set[str]:
     """The protocols in the Reason fields of a message, in upper case: it may have several values, in one field or
     in several, and of most protocols only one (RFC 3326 §2, RFC 9366)."""
@@ -54,14 +48,16 @@ def _remove(message: SipMessage, header: Header, unwanted: Callable[[Reason], bo
     cuts = [found.start() for found in _COMMA.finditer(text) if found[0] == b","]
     if len(cuts) >= _MAX_VALUES:
         return []
-    values = [text[start + 1 : end] for start, end in zip([-1, *cuts], [*cuts, len(text)], strict=True)]
-    reasons = [_parse(value) for value in values]
+    spans = list(zip([0, *(cut + 1 for cut in cuts)], [*cuts, len(text)], strict=True))
+    reasons = [_parse(text[start:end]) for start, end in spans]
     keep = [not unwanted(reason) for reason in reasons]
     if not any(keep):
         message.remove(header)
-    elif not all(keep):
-        kept = b",".join(value for value, is_kept in zip(values, keep, strict=True) if is_kept)
-        message.replace(header[1], header[1] + len(text), kept)
+    else:
+        first = keep.index(True)
+        for at, (start, end) in enumerate(spans):
+            if not keep[at]:  # with the comma behind it, or in front of it where a kept one precedes
+                message.cut(header[1] + start - (at > first), header[1] + end + (at < first))
     return [reason for reason, is_kept in zip(reasons, keep, strict=True) if not is_kept]
 
 

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from sbc_filter.errors import Detail, MessageError
-from sbc_filter.sip import grammar
+from sbc_filter.sip import field, grammar
 from sbc_filter.sip.address import parse_address
-from sbc_filter.sip.message import SipMessage, apply_edits
+from sbc_filter.sip.edits import apply_edits
+from sbc_filter.sip.field import HeaderField, StatusLine
+from sbc_filter.sip.message import SipMessage
 
 _DEFAULT_PORT = 5060
 # Names of header fields, and their compact forms (RFC 3261 §20).
@@ -77,10 +79,10 @@ def transaction(message: SipMessage, via: Via) -> tuple[bytes, bytes, bytes, byt
 def build_response(
     message: SipMessage,
     via: Via,
-    status: tuple[int, str],
+    status: StatusLine,
     tag: str | None,
     source: tuple[str, int],
-    headers: Sequence[str] = (),
+    headers: Sequence[HeaderField] = (),
     room: int | None = None,
 ) -> tuple[bytes, int] | None:
     """(response, port to send it to) for a request that came from `source` (address, port).
@@ -92,7 +94,6 @@ def build_response(
     are; then there is none.
     """
     address, source_port = source
-    code, phrase = status
     _, value, end = message.require(b"via")[0]
     top = _received(message.buffer[value:end], value, via, address, source_port)
     copied = [
@@ -103,11 +104,10 @@ def build_response(
         (_CALL_ID, message.first(b"call-id") or b""),
         (_CSEQ, message.first(b"cseq") or b""),
     ]
-    first = f"SIP/2.0 {code} {phrase}\r\n".encode()
-    more = b"".join(f"{line}\r\n".encode() for line in headers)
+    more = b"".join(header.line for header in headers)
     for compact, rest in ((False, more + _NO_BODY), (True, more), (True, b"")):
         lines = b"".join(b"%s: %s\r\n" % (names[compact], text) for names, text in copied)
-        response = b"%s%s%s\r\n" % (first, lines, rest)
+        response = b"%s%s%s\r\n" % (status.line, lines, rest)
         if room is None or len(response) <= room:
             rport = any(name == b"rport" for name, *_ in via.parameters)
             return response, source_port if rport else via.port
@@ -131,4 +131,4 @@ def _tagged(message: SipMessage, tag: str | None) -> bytes:
     text = message.value((value, value, end))
     if tag is None or parse_address(message.buffer, value, end).has_tag():
         return text
-    return text + b";tag=" + tag.encode()
+    return text + field.tag(tag).text

@@ -5,7 +5,7 @@ What they say is held against the call and against the tokens beside them. `repo
 
 from collections.abc import Callable, Iterator, Sequence
 
-from sbc_filter.errors import Detail, Deviation, MessageError, VerificationError
+from sbc_filter.errors import Detail, Deviation, MessageError, Outcome, VerificationError
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import (
     Call,
@@ -23,7 +23,7 @@ from sbc_filter.stir.diversion import DIVERSIONS, Link, find_chain, make_link, u
 from sbc_filter.stir.passport import Claims, invalid
 from sbc_filter.stir.priority import check_priority
 from sbc_filter.stir.richcalldata import Unusable, names_agree, read_rcd
-from sbc_filter.stir.token import BASIC, Token, check_shaken
+from sbc_filter.stir.token import BASIC, Token, check_shaken, vouches
 
 MAX_LINKS = 24  # tokens of one call that are looked at for diversions, nested ones included
 NOTES = PRIORITY, USABLE, UNUSABLE = "rph-verified", "rcd-usable", "rcd-unusable"
@@ -98,6 +98,10 @@ def follow_diversions(
                 break
             if isinstance(certificate, Missing):
                 return certificate
+            if link is chain[-1] and not vouches(token, certificate.spc, policy.tolerate):
+                fault = fault or VerificationError(Outcome.NO_IDENTITY, Detail.UNSUPPORTED_PPT)
+                links.remove(link)
+                break
             good[link.at] = certificate
         else:
             return tokens[chain[-1].at], good[chain[-1].at], tokens[chain[0].at]

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from sbc_filter.errors import Detail, Deviation, Outcome, VerificationError
+from sbc_filter.sip.field import is_uuid
 from sbc_filter.sip.number import canonical_number, canonicaliser
 
 _STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
@@ -26,7 +27,6 @@ _CANONICAL = re.compile(
     rb'\{"attest":"([ABC])","dest":\{"tn":\["([0-9]{1,15})"\]\},"iat":([1-9][0-9]{0,11}),"orig":\{"tn":"([0-9]{1,15})"\},'
     rb'"origid":"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"\}'
 )
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _SHAKEN = frozenset(("attest", "dest", "iat", "orig", "origid"))
 _E164 = 15  # digits at most
 
@@ -111,7 +111,7 @@ def parse_claims(segment: bytes, tolerate: Collection[str] = ()) -> Claims:
     if claims.keys() - _SHAKEN:
         seen[Deviation.EXTRA_CLAIMS] = None
     attest, origid = claims.get("attest"), claims.get("origid")
-    if isinstance(origid, str) and _UUID.fullmatch(origid) is None:
+    if isinstance(origid, str) and not is_uuid(origid):
         seen[Deviation.ORIGID_FORM] = None
     return Claims(
         _orig(claims.get("orig"), seen),

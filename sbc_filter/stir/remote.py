@@ -4,14 +4,12 @@ The answer is as good as the channel it came by, but a service can be set up wro
 does not say what was asked must not leave as ours.
 """
 
-import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sbc_filter.errors import Detail, SigningError, VerificationError
+from sbc_filter.sip.field import is_printable
 from sbc_filter.stir.token import read_token
-
-_ONE_LINE = re.compile(rb"[\x20-\x7e]+")  # nobody else writes header fields into our calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ def check_signed(value: bytes, request: SigningRequest) -> Signed:
     The signature is not verified: the key is theirs, and the next provider verifies it anyway.
     """
     value = value.strip()
-    if _ONE_LINE.fullmatch(value) is None:
+    if not is_printable(value):  # nobody else writes header fields into our calls
         raise SigningError(Detail.SIGNING_MISMATCH)
     try:
         token = read_token(value)

@@ -12,7 +12,7 @@ from sbc_filter.errors import DETAILS, Detail, Deviation, Outcome, VerificationE
 from sbc_filter.sip.identity import split_list
 from sbc_filter.stir.checks import Call, Policy, judge
 from sbc_filter.stir.compact import rebuild
-from sbc_filter.stir.token import BASIC, Token, is_extension, read_token, signature_of
+from sbc_filter.stir.token import BASIC, Token, is_extension, read_token, signature_of, vouches
 from sbc_filter.stir.verification import MAX_IDENTITIES, Failure, Verification, failed_of, rank_of
 
 _PASSED, _FAILED, _NOT_VALIDATED = "TN-Validation-Passed", "TN-Validation-Failed", "No-TN-Validation"
@@ -28,6 +28,7 @@ _OF_OTHERS = {  # by verstat, where the code is none of these
     _NOT_VALIDATED: (Outcome.UNFETCHABLE, Detail.VERIFICATION_FAILED),
 }
 _COMPARED = ("orig", "dest", "iat", "attest", "origid")
+_UNKNOWN = ""  # whose certificate it is: a service does not say, so it is taken for a provider's
 # There was no answer, so the next token would get none either, and the call has waited long enough.
 UNANSWERED = frozenset(
     {
@@ -183,6 +184,8 @@ def _candidates(
             if token is None or token.jose.ppt not in BASIC:
                 continue
             judge(token, call, policy, _nobody, check_called=True)
+            if not vouches(token, _UNKNOWN, policy.tolerate):
+                continue
         except VerificationError as error:
             if token is not None or not is_extension(value):
                 fail(error, value, token)

@@ -5,10 +5,10 @@ clients, and is bounded by whoever receives it; still nothing is raised but `Ser
 """
 
 import json
-import re
 from typing import Any
 
 from sbc_filter.errors import FilterError
+from sbc_filter.sip.field import is_printable_text, is_uuid
 from sbc_filter.sip.number import canonical_number
 from sbc_filter.stir.remote import SigningRequest
 from sbc_filter.stir.remoteverification import Told, VerificationRequest
@@ -17,8 +17,6 @@ from sbc_filter.stir.token import ATTESTATIONS
 SIGNING, VERIFICATION = "/stir/v1/signing", "/stir/v1/verification"
 MAX_BODY = 64 << 10  # bytes
 _MAX_NUMBERS = 64
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_LINE = re.compile(r"[\x20-\x7e]+")
 _TEXTS = {
     "SVC4000": (400, "Missing request body"),
     "SVC4001": (400, "Missing mandatory parameter '%1'"),
@@ -137,7 +135,7 @@ def read_signing_request(body: bytes, credential: str) -> SigningRequest:
     iat = _seconds(claims, "iat")
     if not isinstance(attest, str) or attest not in ATTESTATIONS:
         raise ServiceError("SVC4005", "attest", "A, B or C")
-    if not isinstance(origid, str) or _UUID.fullmatch(origid) is None:
+    if not isinstance(origid, str) or not is_uuid(origid):
         raise ServiceError("SVC4005", "origid", "a UUID")
     (caller,) = _numbers("orig", [orig])
     return SigningRequest(credential, caller, _numbers("dest", dest), attest, origid, iat)
@@ -147,7 +145,7 @@ def read_verification_request(body: bytes) -> VerificationRequest:
     """What a client wants verified; raises `ServiceError`."""
     claims = _read(body, "verificationRequest")
     caller, called, identity = _party(claims, "from"), _party(claims, "to"), _need(claims, "identity")
-    if not isinstance(identity, str) or _LINE.fullmatch(identity) is None:
+    if not isinstance(identity, str) or not is_printable_text(identity):
         raise ServiceError("SVC4005", "identity", "one value of the header field")
     (number,) = _numbers("from", [caller])
     return VerificationRequest("", number, _numbers("to", called), _seconds(claims, "time"), identity.encode())

@@ -12,6 +12,8 @@ from sbc_filter.sip.identity import parse_parameters, split_identity
 from sbc_filter.stir.passport import Claims, Jose, invalid, parse_claims, parse_jose
 
 ATTESTATIONS = frozenset("ABC")
+LEAST = "C"
+_SHAKEN = "shaken"
 BASIC = frozenset((None, "shaken"))
 """Values of `ppt` whose tokens speak for the caller's number by themselves."""
 _DIVERSIONS = frozenset(("div", "div-o"))
@@ -25,7 +27,10 @@ _PPT_MEMBER = re.compile(rb'"ppt"[ \t\r\n]*+:[ \t\r\n]*+"(div-o|div|shaken)"', r
 
 
 class Token:
-    """A well-formed token: nothing in it is believed before `Verification` says so."""
+    """A well-formed token: nothing in it is believed before `Verification` says so.
+
+    `attest` and `origid` are claims of SHAKEN (RFC 8588 §4): of a token of another kind they are not taken.
+    """
 
     def __init__(
         self,
@@ -35,6 +40,8 @@ class Token:
         signature: bytes,
         deviations: tuple[Deviation, ...] = (),
     ) -> None:
+        if jose.ppt != _SHAKEN and (claims.attest is not None or claims.origid is not None):
+            claims = claims._replace(attest=None, origid=None)
         self.jose = jose
         self.claims = claims
         self.signed = signed  # the received octets that the signature covers (S-006)
@@ -67,7 +74,7 @@ def read_token(value: bytes, tolerate: Collection[str] = ()) -> Token | None:
         return None
     claims = parse_claims(payload, tolerate)
     deviations = form + protected.deviations + claims.deviations
-    if jose.ppt == "shaken":
+    if jose.ppt == _SHAKEN:
         deviations += check_shaken(claims, tolerate)
     return Token(jose, claims, b"%b.%b" % (header, payload), signature, deviations)
 
@@ -81,6 +88,23 @@ def check_shaken(claims: Claims, tolerate: Collection[str] = ()) -> tuple[Deviat
     if claims.origid is not None or Deviation.NO_ORIGID not in tolerate:
         raise invalid(Detail.CLAIM_ORIGID)
     return (Deviation.NO_ORIGID,)
+
+
+def vouches(token: Token, spc: str | None, tolerate: Collection[str] = ()) -> bool:
+    """Whether a token that verifies speaks for its caller; `spc` is the service provider code of its certificate.
+
+    A provider speaks by SHAKEN alone (ATIS-1000074 §5.3.1). Its base PASSporT is let pass where `tolerate` has
+    `base-passport`, and is then the least of all attestations. One by a certificate with numbers and no SPC is what
+    RFC 8224 has in mind: it vouches for the number itself, and attests nothing.
+    """
+    if token.jose.ppt is not None or spc is None:
+        return True
+    if Deviation.BASE_PASSPORT not in tolerate:
+        return False
+    if token.claims.attest is None:
+        token.claims = token.claims._replace(attest=LEAST)
+        token.deviations += (Deviation.BASE_PASSPORT,)
+    return True
 
 
 def signature_of(value: bytes) -> bytes:

@@ -10,7 +10,7 @@ from sbc_filter.stir.checks import Call, CertificateLookup, Missing, Policy, jud
 from sbc_filter.stir.compact import rebuild
 from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.extensions import follow_diversions, is_diverted, judge_beside, rich_call_data
-from sbc_filter.stir.token import BASIC, Token, is_extension, kinds_of, read_token, signature_of
+from sbc_filter.stir.token import BASIC, Token, is_extension, kinds_of, read_token, signature_of, vouches
 
 _NO_KINDS: frozenset[str] = frozenset()
 MAX_IDENTITIES = 16  # header fields in one INVITE (S-016)
@@ -50,7 +50,10 @@ class Verification:
 
 # Where no token verifies, the failure that names the call: 436 only if *all* certificates were out of
 # reach, 437 if one was had and not trusted (S-064). A token that contradicts its call outranks both.
-_PRECEDENCE = (Outcome.ANONYMOUS, Outcome.INVALID, Outcome.STALE, Outcome.UNTRUSTED, Outcome.UNFETCHABLE)
+_PRECEDENCE = (
+    *(Outcome.ANONYMOUS, Outcome.INVALID, Outcome.STALE, Outcome.UNTRUSTED, Outcome.UNFETCHABLE),
+    Outcome.NO_IDENTITY,
+)
 
 
 def verify(
@@ -103,7 +106,7 @@ def verify(
             continue
         if isinstance(certificate, Missing):
             missing = missing or certificate
-        elif best is None or rank_of(token) < rank_of(best.token):
+        elif vouches(token, certificate.spc, tolerate) and (best is None or rank_of(token) < rank_of(best.token)):
             best = Verification(Outcome.PASSED, None, token, certificate, vouching=token)
     if best is None and missing is not None:
         return missing
@@ -180,5 +183,7 @@ def failed_of(failed: Sequence[Verification], call: Call) -> Verification:
 
 
 def rank_of(token: Token | None) -> str:
-    """A before B before C before a token that attests nothing."""
-    return (token.claims.attest if token is not None else None) or "D"
+    """A before B before C before a base PASSporT for a number, and that before a provider's."""
+    if token is None or token.jose.ppt is None:
+        return "D" if token is None or token.claims.attest is None else "E"
+    return token.claims.attest or "D"

@@ -356,9 +356,6 @@ GOOD_ONES = {
     "19-extra-claims": (identity(claims(rcd={"nam": "Bob"}, crn="why", vendor=[1, {"a": None}])),),
     "S-070-origid-no-uuid": (identity(claims(origid="55555-f270-444-7bb9-x")),),
     "S-006-spaced-and-unsorted": (identity(json.dumps(dict(reversed(claims().items())), indent=1).encode()),),
-    "8224-base-passport": (
-        identity(claims(attest=None, origid=None), jose={"ppt": None}, parameters=f"info=<{X5U}>;alg=ES256"),
-    ),
     "S-053-no-date-60-s-old": (identity(claims(iat=int(NOW) - 60)),),
     "S-054-60-s-ahead": (identity(claims(iat=int(NOW) + 60)),),
     "S-053-date-differs": (identity(claims(iat=int(NOW) - 20)), "Date: Fri, 15 Jan 2027 08:00:20 GMT"),

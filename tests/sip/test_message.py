@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbc_filter.errors import Detail, MessageError
-from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip import field
+from sbc_filter.sip.message import SipMessage, blanked
 
 INVITE = (
     b"INVITE sip:+12155551213@203.0.113.10;user=phone SIP/2.0\r\n"
@@ -77,15 +78,15 @@ def test_edits() -> None:
     message = SipMessage.parse(INVITE)
     for header in message.headers(b"identity"):
         message.remove(header)
-    message.add_header(b"Date: now\r\n")
-    message.add_header(b"Identity: ours\r\n")
+    message.add_header(field.date(1_800_000_000))
+    message.add_header(field.identity(b"ours"))
     position = INVITE.index(b"@203.0.113.10>")
-    message.replace(position, position, b";verstat=No-TN-Validation")
+    message.replace(position, position, field.verstat("No-TN-Validation"))
     assert message.to_bytes() == (
         b"INVITE sip:+12155551213@203.0.113.10;user=phone SIP/2.0\r\n"
         b"v: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK1\r\n"
         b"Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK2\r\n"
-        b"Date: now\r\n"
+        b"Date: Fri, 15 Jan 2027 08:00:00 GMT\r\n"
         b"Identity: ours\r\n"
         b'FROM  : "a, <b>" <sip:+12155551212@198.51.100.7>;tag=1\r\n'
         b"To:\r\n <sip:+12155551213;verstat=No-TN-Validation@203.0.113.10>\r\n"
@@ -100,7 +101,7 @@ def test_edits() -> None:
 def test_an_edit_inside_a_removed_header_is_moot() -> None:
     message = SipMessage.parse(INVITE)
     start, value, end = message.headers(b"identity")[0]
-    message.replace(value, end - 2, b"changed")
+    message.replace(value, end - 2, field.PLACEHOLDER)
     message.remove((start, value, end))
     assert message.to_bytes() == INVITE.replace(b"y: first\r\n", b"")
 
@@ -109,10 +110,31 @@ def test_an_edit_inside_a_removed_header_is_moot() -> None:
 def test_an_edit_leaves_every_other_byte_identical(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(INVITE)))
     end = data.draw(st.integers(start, len(INVITE)))
-    new = data.draw(st.binary(max_size=20))
+    new = data.draw(st.sampled_from((field.NOTHING, field.PLACEHOLDER, field.BLANK, field.verstat(field.PASSED))))
     message = SipMessage.parse(INVITE)
     message.replace(start, end, new)
-    assert message.to_bytes() == INVITE[:start] + new + INVITE[end:]
+    assert message.to_bytes() == INVITE[:start] + new.text + INVITE[end:]
+
+
+def test_a_header_field_goes_before_another() -> None:
+    message = SipMessage.parse(INVITE)
+    message.add_header(field.asserted(b"sip:a@b"), message.headers(b"to")[0])
+    assert message.to_bytes() == INVITE.replace(b"To:", b"P-Asserted-Identity: <sip:a@b>\r\nTo:")
+
+
+def test_edits_are_for_another_copy_of_the_message() -> None:
+    message = SipMessage.parse(INVITE)
+    assert message.edits().applied(INVITE) is None
+    message.cut(0, 7)
+    message.add_header(field.date(0))
+    edits = message.edits()
+    message.undo(0)
+    assert edits.applied(INVITE) == INVITE[7:].replace(b"FROM", b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\nFROM")
+    assert edits.size == len("Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n")
+
+
+def test_octets_are_blanked() -> None:
+    assert blanked(b"a\rb\0c", (1, 3)) == b"a b c"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sbc_filter.sip.field import status
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import build_response, to_tag, top_via
 
@@ -20,7 +21,9 @@ INVITE = (
 
 def test_answer() -> None:
     message = SipMessage.parse(INVITE)
-    built = build_response(message, top_via(message), (438, "Invalid Identity Header"), "ours", ("198.51.100.7", 40000))
+    built = build_response(
+        message, top_via(message), status(438, "Invalid Identity Header"), "ours", ("198.51.100.7", 40000)
+    )
     assert built is not None
     answer, port = built
     assert answer == (
@@ -69,7 +72,7 @@ def test_received_and_rport(via: bytes, source: tuple[str, int], expected: bytes
     """S-142, RFC 3261 §18.2, RFC 3581 §4."""
     raw = INVITE.replace(b"10.0.0.5:5062;rport;branch=z9hG4bK9, SIP/2.0/UDP 10.0.0.4", via)
     message = SipMessage.parse(raw)
-    built = build_response(message, top_via(message), (403, "Stale Date"), "ours", source)
+    built = build_response(message, top_via(message), status(403, "Stale Date"), "ours", source)
     assert built is not None
     answer, to_port = built
     assert answer.split(b"\r\n")[1] == b"Via: SIP/2.0/UDP " + expected

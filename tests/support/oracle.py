@@ -66,7 +66,7 @@ def _true(value: bytes, body: bytes, root: bytes, caller: str, called: str, now:
         and (info[1] or info[2] or info[3] or b"").decode("utf-8", "replace") == header.get("x5u")
         and "crit" not in header
         and _claims_are_true(claims, header.get("ppt"), caller, called, now)
-        and _entitled(leaf, claims, caller)
+        and _entitled(leaf, claims, caller, base=header.get("ppt") is None)
     )
 
 
@@ -175,7 +175,8 @@ def _openssl(leaf: x509.Certificate, others: list[x509.Certificate], root: bytes
         return done.returncode == 0
 
 
-def _entitled(leaf: x509.Certificate, claims: dict[str, Any], caller: str) -> bool:
+def _entitled(leaf: x509.Certificate, claims: dict[str, Any], caller: str, *, base: bool) -> bool:
+    """Whether the certificate lets its holder say this; with `base` in a token that is not SHAKEN."""
     listed = None
     for extension in leaf.extensions:
         value = extension.value
@@ -183,7 +184,7 @@ def _entitled(leaf: x509.Certificate, claims: dict[str, Any], caller: str) -> bo
         oid = extension.oid.dotted_string
         try:
             if oid == _TNAUTHLIST:
-                listed = _listed(octets, caller)
+                listed = _listed(octets, caller, base=base)
             elif oid in (_JWT, _ENHANCED) and not _permitted(octets, claims, oid == _ENHANCED):
                 return False
         except (ValueError, IndexError):
@@ -191,8 +192,8 @@ def _entitled(leaf: x509.Certificate, claims: dict[str, Any], caller: str) -> bo
     return bool(listed)
 
 
-def _listed(octets: bytes, caller: str) -> bool:
-    """One SPC, or numbers among which the caller is."""
+def _listed(octets: bytes, caller: str, *, base: bool) -> bool:
+    """One SPC, unless the token is a base PASSporT, or numbers among which the caller is."""
     (entries,) = _der(octets, 0x30)
     spcs, good = 0, False
     for tag, content in _all(entries):
@@ -210,7 +211,7 @@ def _listed(octets: bytes, caller: str) -> bool:
             good = good or (len(start) == len(caller) and begin <= int(caller) < begin + size)
         else:
             raise ValueError("entry")
-    return good and (not spcs or (spcs == 1 and len(_all(entries)) == 1))
+    return good and (not spcs or (spcs == 1 and len(_all(entries)) == 1 and not base))
 
 
 def _permitted(octets: bytes, claims: dict[str, Any], enhanced: bool) -> bool:

@@ -1,0 +1,222 @@
+"""The one door by which text becomes part of a message.
+
+`SipMessage` and `build_response` write nothing but values of the three types below, and only the functions here make
+those: one for each place, which checks the text against the grammar of that place (RFC 3261 §25.1). No control
+character passes any of them. What a token, a certificate, a service or a peer says can therefore fill a value, but
+never end it.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final, final
+
+from sbc_filter.errors import FieldError
+from sbc_filter.sip.date import format_date
+from sbc_filter.sip.names import canonical
+
+# `translate` by these changes what is not printable, or no URI holds: the fastest way to look at every octet.
+_PRINTABLE = bytes([code if 0x20 <= code < 0x7F else code ^ 1 for code in range(256)])
+_URI = bytes([code if 0x20 < code < 0x7F and code not in b'"<>\\' else code ^ 1 for code in range(256)])
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_PPI = re.compile(rb"[A-Za-z0-9_.-]+")
+_WORD = r"[A-Za-z0-9.!%*_+`'~-]+"
+_TOKEN = re.compile(_WORD)
+# Reason: protocol, then parameters (RFC 3326 §2); a quoted string without escapes.
+_REASON = re.compile(rf'{_WORD}(?: ?; ?{_WORD}(?:=(?:"[ !#-\[\]-~]*"|{_WORD}))?)*')
+_NO_URI = re.compile(rb"[^!#-;=?-\[\]-~]")
+_FOLDED = re.compile(rb"[ -~]++(?:\r\n[ \t]+[!-~][ -~]*)*+")
+_KEY: Final = object()
+
+
+@final
+class HeaderField:
+    """One header field: `line` is all of it, CRLF included, `name` its canonical name."""
+
+    __slots__ = ("line", "name")
+
+    def __init__(self, name: bytes, line: bytes, key: object) -> None:
+        _guard(key)
+        self.name: Final = name
+        self.line: Final = line
+
+
+@final
+class FieldText:
+    """A piece of text that may stand inside the value of a header field."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes, key: object) -> None:
+        _guard(key)
+        self.text: Final = text
+
+
+@final
+class StatusLine:
+    """The first line of a response: `line` is all of it, CRLF included."""
+
+    __slots__ = ("code", "line")
+
+    def __init__(self, code: int, line: bytes, key: object) -> None:
+        _guard(key)
+        self.code: Final = code
+        self.line: Final = line
+
+
+def _guard(key: object) -> None:
+    if key is not _KEY:
+        raise TypeError("made by the functions of this module alone")
+
+
+def _field(name: str, value: bytes) -> HeaderField:
+    """For values that are checked."""
+    return HeaderField(canonical(name.encode()), b"%b: %b\r\n" % (name.encode(), value), _KEY)
+
+
+NOTHING: Final = FieldText(b"", _KEY)
+PLACEHOLDER: Final = FieldText(b";x", _KEY)
+"""A parameter that says nothing, where a removed one leaves a gap that must not close."""
+BLANK: Final = FieldText(b" ", _KEY)
+"""In place of an octet at which other readers would end a line, or everything."""
+
+PASSED: Final = "TN-Validation-Passed"
+FAILED: Final = "TN-Validation-Failed"
+NOT_VALIDATED: Final = "No-TN-Validation"
+_VERSTATS = {
+    value: FieldText(f";verstat={value}".encode(), _KEY)
+    for value in (PASSED, FAILED, NOT_VALIDATED, *[f"{PASSED}-{grade}" for grade in "ABC"])
+}
+_ATTESTATIONS = {
+    (name, grade): _field(name, grade.encode())
+    for name in ("P-Attestation-Indicator", "Attestation-Info")
+    for grade in "ABC"
+}
+_ORIGINATIONS = frozenset(("P-Origination-ID", "Origination-Id"))
+
+
+def verstat(value: str) -> FieldText:
+    """`;verstat=VALUE`, for the values of TS 24.229 §7.2A.20 and those with a grade; `FieldError` for any other."""
+    made = _VERSTATS.get(value)
+    if made is None:
+        raise FieldError(f"{value!a} is no verstat")
+    return made
+
+
+def attestation(name: str, value: str) -> HeaderField | None:
+    """`P-Attestation-Indicator` or `Attestation-Info`; None unless the value is A, B or C (RFC 8588 §4)."""
+    return _ATTESTATIONS.get((name, value))
+
+
+def origination(name: str, value: str) -> HeaderField | None:
+    """`P-Origination-ID` or `Origination-Id`; None unless the value is a UUID in either case (RFC 8588 §5)."""
+    if name not in _ORIGINATIONS or not is_uuid(value):
+        return None
+    return _field(name, value.encode("ascii"))
+
+
+def identity(value: bytes) -> HeaderField:
+    """`Identity`; `FieldError` unless the value is one line of printable ASCII (RFC 8224 §4)."""
+    if not is_printable(value):
+        raise FieldError("an Identity that is not one line of printable ASCII")
+    return HeaderField(b"identity", b"Identity: %b\r\n" % value, _KEY)
+
+
+def preserved(value: bytes) -> HeaderField | None:
+    """`Identity` as another provider wrote and perhaps folded it (RFC 3261 §7.3.1): printable ASCII. White space of any
+    other kind is made one space; None where something else is left."""
+    if _FOLDED.fullmatch(value) is None:
+        value = b" ".join(value.split())
+        if not is_printable(value):
+            return None
+    return HeaderField(b"identity", b"Identity: %b\r\n" % value, _KEY)
+
+
+@lru_cache(maxsize=16)
+def date(at: int) -> HeaderField:
+    """`Date`, from POSIX seconds (RFC 3261 §20.17)."""
+    return _field("Date", format_date(at).encode())
+
+
+def asserted(uri: bytes) -> HeaderField:
+    """`P-Asserted-Identity` with this URI between brackets; octets that no URI holds are escaped."""
+    return HeaderField(b"p-asserted-identity", b"P-Asserted-Identity: <%b>\r\n" % _escaped(uri), _KEY)
+
+
+def contact(uri: bytes) -> HeaderField:
+    """`Contact` with this URI between brackets; octets that no URI holds are escaped."""
+    return HeaderField(b"contact", b"Contact: <%b>\r\n" % _escaped(uri), _KEY)
+
+
+def reason(protocol: str, cause: int, text: str, ppi: bytes = b"") -> HeaderField:
+    """`Reason`, spaced as RFC 9410 prints it. `ppi` is a PASSporT or its end, empty for none. `FieldError` for a
+    protocol that is no token, a text that is not printable ASCII, a `ppi` of other than base64url and dots."""
+    value = _reason(protocol, cause, text)
+    if ppi:
+        if _PPI.fullmatch(ppi) is None:
+            raise FieldError("a ppi of other characters than base64url and dots")
+        value += b' ;ppi="%b"' % ppi
+    return HeaderField(b"reason", b"Reason: %b\r\n" % value, _KEY)
+
+
+@lru_cache(maxsize=128)
+def _reason(protocol: str, cause: int, text: str) -> bytes:
+    if _TOKEN.fullmatch(protocol) is None or not is_printable_text(text):
+        raise FieldError(f"{protocol!a} or {text!a} is not for a Reason")
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{protocol} ;cause={cause} ;text="{quoted}"'.encode()
+
+
+def is_reason(value: str) -> bool:
+    """Whether an operator's text is a value for `Reason`."""
+    return _REASON.fullmatch(value) is not None
+
+
+@lru_cache(maxsize=128)
+def stated_reason(value: str) -> HeaderField:
+    """`Reason` as an operator wrote it; `FieldError` unless `is_reason`."""
+    if not is_reason(value):
+        raise FieldError(f"{value!a} is no Reason")
+    return _field("Reason", value.encode())
+
+
+@lru_cache(maxsize=64)
+def bypass(name: str, value: str) -> HeaderField:
+    """A header field that an operator named, with an authority's token; `FieldError` unless the name is a token and
+    the value one line of printable ASCII."""
+    if _TOKEN.fullmatch(name) is None or not is_printable_text(value):
+        raise FieldError(f"{name!a} is no name for a header field, or its value is not one line of printable ASCII")
+    return _field(name, value.encode())
+
+
+def tag(value: str) -> FieldText:
+    """`;tag=VALUE`; `FieldError` unless the value is a token."""
+    if _TOKEN.fullmatch(value) is None:
+        raise FieldError(f"{value!a} is no tag")
+    return FieldText(f";tag={value}".encode(), _KEY)
+
+
+@lru_cache(maxsize=128)
+def status(code: int, phrase: str) -> StatusLine:
+    """`SIP/2.0 CODE PHRASE`; `FieldError` unless the code has three digits and the phrase is printable ASCII."""
+    if not 100 <= code < 700 or not is_printable_text(phrase):
+        raise FieldError(f"{code} {phrase!a} is no status")
+    return StatusLine(code, f"SIP/2.0 {code} {phrase}\r\n".encode(), _KEY)
+
+
+def is_uuid(value: str) -> bool:
+    """Whether this is a UUID as RFC 4122 §3 writes it, in either case."""
+    return _UUID.fullmatch(value) is not None
+
+
+def is_printable(value: bytes) -> bool:
+    """Whether these are one line of printable ASCII, and not nothing."""
+    return bool(value) and value.translate(_PRINTABLE) == value
+
+
+def is_printable_text(value: str) -> bool:
+    """The same of text."""
+    return bool(value) and value.isascii() and value.isprintable()
+
+
+def _escaped(uri: bytes) -> bytes:
+    return uri if uri.translate(_URI) == uri else _NO_URI.sub(lambda found: b"%%%02X" % found[0][0], uri)
