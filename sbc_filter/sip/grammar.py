@@ -17,13 +17,13 @@ REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") (" + REQUEST_URI + rb") [Ss][Ii][
 # Everything but the visible characters of ASCII. Each such byte is skipped in front of a request by some SIP stack
 # (Kamailio: NUL; Asterisk: all up to the space; JAIN SIP, which compares signed bytes: those from 0x80 as well), and
 # ends the method for another.
-INVISIBLE = rb"[^!-~]"
+INVISIBLE = rb"[\0-\x20\x7f-\xff]"
 LEAD = re.compile(INVISIBLE + rb"*+")
 # What may be one of the requests that matter, however sloppily its sender begins: an SBC may be as lenient.
-OURS = re.compile(LEAD.pattern + rb"(INVITE|ACK|CANCEL)" + INVISIBLE, re.IGNORECASE)
+OURS = re.compile(LEAD.pattern + rb"(?i:(INVITE|ACK|CANCEL))" + INVISIBLE)
 # A request line as lenient stacks read it: anything invisible in front; in place of each space any one such byte, or a
 # fold (of pjsip, after a bare CR or LF as well). Its groups: method, URI, version with the line end.
-_GAP = rb"(?:(?:\r\n?|\n)[ \t]++|[^!-~\n])"
+_GAP = rb"(?:(?:\r\n?|\n)[ \t]++|[\0-\x09\x0b-\x20\x7f-\xff])"
 SLOPPY_REQUEST_LINE = re.compile(
     LEAD.pattern + rb"(" + TOKEN + rb")" + _GAP + rb"(" + REQUEST_URI + rb")" + _GAP + rb"([Ss][Ii][Pp]/2\.0\r?\n)"
 )

@@ -70,7 +70,7 @@ class SipMessage:
         self._addresses: dict[bytes, list[Address]] | None = None
         self._plain: dict[bytes, Plain | None] = {}
         self._edits: list[Edit] = []
-        self._sloppy: "re.Match[bytes] | None" = None  # the request line where it is not plain
+        self._sloppy: re.Match[bytes] | None = None  # the request line where it is not plain
 
     @classmethod
     def parse(cls, buffer: bytes) -> "SipMessage":
