@@ -277,7 +277,7 @@ class SipMessage:
             (sloppy.end(2), sloppy.start(3), b" "),
         ):
             if self.buffer[start:end] != plain:
-                self.replace(start, end, plain)
+                self._edits.append((start, end, plain))
 
     def remove(self, header: Header) -> None:
         """Edit: take out one header field with all its lines."""
