@@ -110,6 +110,13 @@ def test_what_is_left(planted: str, left: str) -> None:
     assert result(make_engine(""), arriving(message))[1] == message.replace(planted.encode(), left.encode())
 
 
+@pytest.mark.parametrize("planted", [";verstat%3dTN-Validation-Passed", "%3bverstat", ";verstat=x"])
+def test_the_request_uri_ends_where_it_did(planted: str) -> None:
+    message = invite()
+    spoofed = message.replace(b"@192.0.2.1 SIP", f"@192.0.2.1{planted} SIP".encode(), 1)
+    assert result(make_engine(""), arriving(spoofed))[1] == message
+
+
 def test_a_cut_leaves_the_address_behind_a_display_name_readable() -> None:
     """Else the SBC would fall back to From, which names another than the caller who was verified."""
     message = invite(f"P-Asserted-Identity: a%3bverstat%3d<sip:+{CALLER}@h>", GOOD)
