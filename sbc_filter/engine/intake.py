@@ -39,6 +39,7 @@ class Intake:
             raise MessageError(Detail.ADDRESS_SYNTAX, "from")
         in_dialog = message.in_dialog
         if place.is_stranger:
+            message.straighten()
             marking.scrub(message)
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
         parties = Parties(message, self._canonicalise)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from sbc_filter.engine.parties import Party
 from sbc_filter.sip import field
-from sbc_filter.sip.field import NOTHING, PLACEHOLDER, FieldText, HeaderField
+from sbc_filter.sip.field import ESCAPED_PLACEHOLDER, NOTHING, PLACEHOLDER, FieldText, HeaderField
+from sbc_filter.sip.grammar import LEAD, SLOPPY_REQUEST_LINE
 from sbc_filter.sip.message import SipMessage
 
 # Where a peer could plant a verstat that the SBC would believe, and the headers that assert attestation.
@@ -23,16 +24,21 @@ _MARKED = (
 )
 _PAI = b"p-asserted-identity"
 _ASSERTIONS = (b"p-attestation-indicator", b"p-origination-id", b"attestation-info", b"origination-id")
-_FOLD = rb"(?:[ \t]|\r?\n[ \t])*+"
+_FOLD = rb"[ \t]*+(?:\r?\n[ \t]++)*"
 _ASSERTION_LINES = re.compile(rb"(?im)^(?:" + b"|".join(_ASSERTIONS) + rb")" + _FOLD + rb":.*(?:\n[ \t].*)*(?:\n|\Z)")
-# The parameter with whatever value, spelt with escapes or not: %76 is v, %3b is ; (RFC 3261 §19.1.4).
-_LWS = rb"(?:[\0-\t\x0b\x0c\x0e-\x20]|\r?\n[ \t])*+"
+# The parameter with whatever value, as others see it who undo escapes once, or not at all: each character of it may be
+# written as itself or escaped (%76 is v, %3b is ;, %3d is =; RFC 3261 §19.1.4), and so may what is invisible around it.
+# The alternatives begin with different bytes, so there is one way to match, and the group need not be possessive: until
+# Python 3.11.4 one that is loses the bytes of an alternative that fails halfway (CPython issue 106052).
+_LWS = rb"(?:[^!-~\r\n]++|\r?\n[ \t]|%(?:[01][0-9a-f]|20|7f|[89a-f][0-9a-f]))*"
 _NAME = "".join(f"(?:{letter}|%{ord(letter):02x}|%{ord(letter.upper()):02x})" for letter in "verstat").encode()
-_VALUE = rb'(?:"[^"<>@]*"|[^;@>,\s"?:]*+)'
-_VERSTAT = rb"(?:;|%3b)" + _LWS + _NAME + rb"(?:" + _LWS + rb"=" + _LWS + _VALUE + rb"|(?![A-Za-z0-9_.!%*+`'~-]))"
+_VALUE = rb'(?:"[^"<>@]*"|[^;@<>,\s"?:]*+)'
+# Characters, or escapes of them, by which it would be the longer name of something else.
+_LONGER = rb"(?:[A-Za-z0-9_.!*+`'~-]|%(?:2[157abde]|3[0-9]|4[1-9a-f]|5[0-9af]|6[0-9a-f]|7[0-9ae]))"
+_VERSTAT = rb"(?:;|%3b)" + _LWS + _NAME + rb"(?:" + _LWS + rb"(?:=|%3d)" + _LWS + _VALUE + rb"|(?!" + _LONGER + rb"))"
 _ANYWHERE = re.compile(_VERSTAT, re.IGNORECASE)
 _OUTSIDE_QUOTES = re.compile(rb'"[^"]*"|' + _VERSTAT, re.IGNORECASE)
-_DELIMITERS = (b"", *(bytes((code,)) for code in b";@>,? \t\r\n"))
+_DELIMITER = re.compile(_LWS + rb"(?:[;@<>,?]|\r?\n|\Z)", re.IGNORECASE)
 _UNCLEAN = re.compile(rb"\r(?!\n)|\0")  # where other readers end a line, or everything
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
@@ -60,8 +66,12 @@ def remove_assertions(message: SipMessage) -> None:
 
 
 def unclean(buffer: bytes) -> Iterator[int]:
-    """Where every NUL, and every CR without LF, stands before the body: with spaces there no other reading is left."""
-    for found in _UNCLEAN.finditer(buffer, 0, _head_end(buffer)):
+    """Where each NUL, and each CR without LF, stands in the header fields: with spaces there one reading is left.
+    The request line is not theirs (see `SipMessage.straighten`); without one there is no reading."""
+    request = SLOPPY_REQUEST_LINE.match(buffer)
+    if request is None:
+        return
+    for found in _UNCLEAN.finditer(buffer, request.end(), _head_end(buffer)):
         yield found.start()
 
 
@@ -70,7 +80,7 @@ def scrub_unreadable(buffer: bytes) -> bytes:
     end = _head_end(buffer)
     head = _UNCLEAN.sub(b" ", buffer[:end])
     kept = _ASSERTION_LINES.sub(b"", head)
-    kept = _ANYWHERE.sub(lambda found: _instead(found.string, found.end()).text, kept)
+    kept = _ANYWHERE.sub(lambda found: _instead(found).text, kept)
     return buffer if kept == head else kept + buffer[end:]
 
 
@@ -114,7 +124,7 @@ def marked_uri(buffer: bytes, party: Party, verstat: str, *, in_user_part: bool 
 
 def marked(uri: bytes, verstat: str, *, in_user_part: bool = True) -> bytes:
     """A URI with this result and no other."""
-    uri = _ANYWHERE.sub(lambda found: _instead(found.string, found.end()).text, uri)
+    uri = _ANYWHERE.sub(lambda found: _instead(found).text, uri)
     at = (_in_user_part if in_user_part else _behind)(uri, 0, len(uri))
     return b"%b%b%b" % (uri[:at], field.verstat(verstat).text, uri[at:])
 
@@ -137,17 +147,20 @@ def _cut(message: SipMessage, start: int, end: int) -> None:
     pattern = _ANYWHERE if buffer.find(b"\\", start, end) >= 0 else _OUTSIDE_QUOTES
     for found in pattern.finditer(buffer, start, end):
         if not found[0].startswith(b'"'):
-            message.replace(*found.span(), _instead(buffer, found.end()))
+            message.replace(*found.span(), _instead(found))
 
 
-def _instead(text: bytes, at: int) -> FieldText:
-    """What stands in place of a removed parameter: nothing, unless what follows would continue what precedes."""
-    return NOTHING if text[at : at + 1] in _DELIMITERS else PLACEHOLDER
+def _instead(found: "re.Match[bytes]") -> FieldText:
+    """What stands in place of a removed parameter: nothing, unless what follows would continue what precedes; then
+    another parameter, whose semicolon is escaped where that of the removed one was."""
+    if _DELIMITER.match(found.string, found.end(), found.endpos):
+        return NOTHING
+    return ESCAPED_PLACEHOLDER if found[0].startswith(b"%") else PLACEHOLDER
 
 
 def _head_end(buffer: bytes) -> int:
-    start = len(buffer) - len(buffer.lstrip(b" \t\r\n"))
-    blank = _BLANK_LINE.search(buffer, start)
+    lead = LEAD.match(buffer)
+    blank = _BLANK_LINE.search(buffer, lead.end() if lead else 0)
     return blank.end() if blank else len(buffer)
 
 

@@ -29,6 +29,8 @@ INVITE would be taken for an answer to ours, and would not be translated; and in
 Overload = Literal["accept", "drop"]
 Responses = Literal["none", "sbc", "all"]
 _PORTS_PER_RULE = 15  # of the multiport match
+SHORTEST = 80
+"""Bytes of an IP packet with an INVITE: Via, From, To, Call-ID and CSeq take about 60, headers of IPv4 and UDP 28."""
 
 
 class Family(StrEnum):
@@ -170,14 +172,15 @@ def _wanted(family: Family) -> Iterator[str]:
     """Matches of UDP payloads that may be an INVITE, ACK or CANCEL.
 
     Wide on purpose, for what passes here is never filtered: SIP stacks are known to take methods in
-    lower case and white space in front of the start line. Keep-alives are shorter than a request.
+    lower case, and to skip every byte in front of the start line that is no visible character of ASCII.
+    Keep-alives (line ends, a NUL, STUN) are shorter than any request with all that it must carry.
     """
     at = _payload(family)
     upper = "0xDFDFDFDF"  # clears the bit that makes letters small
     yield f'-m u32 --u32 "{at(8)}&{upper}=0x494E5649&&{at(12)}>>16&0xDFDF=0x5445"'  # INVI TE
     yield f'-m u32 --u32 "{at(8)}>>8&0xDFDFDF=0x41434B"'  # ACK
     yield f'-m u32 --u32 "{at(8)}&{upper}=0x43414E43&&{at(12)}>>16&0xDFDF=0x454C"'  # CANC EL
-    yield f'-m length --length 100:65535 -m u32 --u32 "{at(8)}>>24=9:13,32"'  # white space first
+    yield f'-m length --length {SHORTEST}:65535 -m u32 --u32 "{at(8)}>>24=0:32,127:255"'  # something invisible first
     if family is Family.V6:
         yield '-m u32 ! --u32 "3&0xFF=17"'  # extension headers: UDP lies elsewhere, the filter looks for it
 

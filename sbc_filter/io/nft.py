@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.firewall import FRAGMENT_COMMENT, ZONES, Family, Plan
+from sbc_filter.io.firewall import FRAGMENT_COMMENT, SHORTEST, ZONES, Family, Plan
 from sbc_filter.io.iptables import first_line, fragments_passed, run_firewall
 from sbc_filter.io.netlink import QueueSettings
 
@@ -23,7 +23,7 @@ _WANTED = (
     "@th,64,32 & 0xdfdfdfdf == 0x494e5649 @th,96,16 & 0xdfdf == 0x5445",  # INVI TE, in either case
     "@th,64,24 & 0xdfdfdf == 0x41434b",  # ACK
     "@th,64,32 & 0xdfdfdfdf == 0x43414e43 @th,96,16 & 0xdfdf == 0x454c",  # CANC EL
-    "meta length >= 100 @th,64,8 { 9-13, 32 }",  # white space first
+    f"meta length >= {SHORTEST} @th,64,8 {{ 0-32, 127-255 }}",  # something invisible first
 )
 _RESPONSE = "@th,64,32 0x5349502f @th,96,32 0x322e3020 @th,128,24 0x313031-0x363939"  # SIP/ 2.0_ 101
 

@@ -76,6 +76,8 @@ def _field(name: str, value: bytes) -> HeaderField:
 NOTHING: Final = FieldText(b"", _KEY)
 PLACEHOLDER: Final = FieldText(b";x", _KEY)
 """A parameter that says nothing, where a removed one leaves a gap that must not close."""
+ESCAPED_PLACEHOLDER: Final = FieldText(b"%3bx", _KEY)
+"""The same in place of one whose semicolon was written as an escape."""
 BLANK: Final = FieldText(b" ", _KEY)
 """In place of an octet at which other readers would end a line, or everything."""
 

@@ -12,11 +12,22 @@ LWS = rb"[ \t\r\n]*+"
 QUOTED = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 
 # INVITE sip:bob@example.com SIP/2.0  -- exactly one space twice: RFC 4475 `lwsstart`, `lwsruri` are refused.
-REQUEST_URI = rb"[A-Za-z][A-Za-z0-9+.-]*:[^ \t\r\n<>]+"
+REQUEST_URI = rb"[A-Za-z][A-Za-z0-9+.-]*:[^\0-\x20<>\x7f]+"
 REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") (" + REQUEST_URI + rb") [Ss][Ii][Pp]/2\.0\r?\n")
+# Everything but the visible characters of ASCII. Each such byte is skipped in front of a request by some SIP stack
+# (Kamailio: NUL; Asterisk: all up to the space; JAIN SIP, which compares signed bytes: those from 0x80 as well), and
+# ends the method for another.
+INVISIBLE = rb"[\0-\x20\x7f-\xff]"
+LEAD = re.compile(INVISIBLE + rb"*+")
 # What may be one of the requests that matter, however sloppily its sender begins: an SBC may be as lenient.
-OURS = re.compile(LWS + rb"(INVITE|ACK|CANCEL)[ \t]", re.IGNORECASE)
-STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9][0-9]) ([^\r\n]*)\r?\n")
+OURS = re.compile(LEAD.pattern + rb"(?i:(INVITE|ACK|CANCEL))" + INVISIBLE)
+# A request line as lenient stacks read it: anything invisible in front; in place of each space any one such byte, or a
+# fold (of pjsip, after a bare CR or LF as well). Its groups: method, URI, version with the line end.
+_GAP = rb"(?:(?:\r\n?|\n)[ \t]++|[\0-\x09\x0b-\x20\x7f-\xff])"
+SLOPPY_REQUEST_LINE = re.compile(
+    LEAD.pattern + rb"(" + TOKEN + rb")" + _GAP + rb"(" + REQUEST_URI + rb")" + _GAP + rb"([Ss][Ii][Pp]/2\.0\r?\n)"
+)
+STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9][0-9]) ([^\0\r\n]*)\r?\n")
 
 FOLD = re.compile(rb"\r?\n[ \t]+")
 HEADER_NAME = re.compile(TOKEN)

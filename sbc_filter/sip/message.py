@@ -38,8 +38,8 @@ class SipMessage:
     """
 
     __slots__ = (
-        "_addresses", "_edits", "_first", "_groups", "_keys", "_learnt", "_match", "_plain", "_span", "_start",
-        "_unique", "body", "buffer", "method", "uri",
+        "_addresses", "_edits", "_first", "_groups", "_keys", "_learnt", "_match", "_plain", "_sloppy", "_span",
+        "_start", "_unique", "body", "buffer", "method", "uri",
     )  # fmt: skip
 
     def __init__(
@@ -71,15 +71,23 @@ class SipMessage:
         self._addresses: dict[bytes, list[Address]] | None = None
         self._plain: dict[bytes, Plain | None] = {}
         self._edits: list[Edit] = []
+        self._sloppy: re.Match[bytes] | None = None  # the request line where it is not plain
 
     @classmethod
     def parse(cls, buffer: bytes) -> "SipMessage":
-        """Parse a request. The body is opaque; its bytes are never looked at."""
-        leading = len(buffer) - len(buffer.lstrip(b" \t\r\n"))  # line ends before it are legal (RFC 3261 §7.5)
-        request = grammar.REQUEST_LINE.match(buffer, leading)
+        """Parse a request. The body is opaque; its bytes are never looked at.
+
+        A request line that is not plain is read as lenient SIP stacks do (`grammar.SLOPPY_REQUEST_LINE`): line ends
+        in front of it are even legal (RFC 3261 §7.5). See `straighten`.
+        """
+        request, sloppy = grammar.REQUEST_LINE.match(buffer), None
+        if request is None:
+            request = sloppy = grammar.SLOPPY_REQUEST_LINE.match(buffer)
         if request is None:
             raise MessageError(Detail.START_LINE)
-        return cls._read(buffer, request[1].decode("ascii").upper(), request[2], request.end())
+        message = cls._read(buffer, request[1].decode("ascii").upper(), request[2], request.end())
+        message._sloppy = sloppy
+        return message
 
     @classmethod
     def parse_response(cls, buffer: bytes) -> "tuple[int, bytes, SipMessage]":
@@ -101,7 +109,7 @@ class SipMessage:
         lines, body = _header_lines(buffer, start)
         if len(lines) > MAX_LINES:
             raise MessageError(Detail.HEADER_SYNTAX, f"more than {MAX_LINES} lines")
-        if not is_clean(buffer, body):
+        if not is_clean(buffer, start, body):
             raise MessageError(Detail.HEADER_SYNTAX, "a bare CR, or NUL")
         names = [line.partition(b":")[0] for line in lines]
         keys: list[bytes] = list(map(KNOWN.get, names))  # type: ignore[arg-type]
@@ -262,6 +270,20 @@ class SipMessage:
         """Edit: take out `buffer[start:end]`."""
         self._edits.append((start, end, b""))
 
+    def straighten(self) -> None:
+        """Edit: a request line that is not plain becomes so, and what stands in front of it is cut: other SIP stacks
+        skip less than we do, or more, and would see another request."""
+        sloppy = self._sloppy
+        if sloppy is None:
+            return
+        for start, end, plain in (
+            (0, sloppy.start(1), b""),
+            (sloppy.end(1), sloppy.start(2), b" "),
+            (sloppy.end(2), sloppy.start(3), b" "),
+        ):
+            if self.buffer[start:end] != plain:
+                self._edits.append((start, end, plain))
+
     def remove(self, header: Header) -> None:
         """Edit: take out one header field with all its lines."""
         self._edits.append((header[0], header[2], b""))
@@ -332,10 +354,13 @@ def _unfolded(value: bytes) -> bytes:
     return text if text.find(b"\n") < 0 else grammar.FOLD.sub(b" ", text)
 
 
-def is_clean(buffer: bytes, body: int) -> bool:
-    """Whether what stands before the body has no NUL, and CR only in front of LF: other readers end lines, or
-    everything, at those, and would see another message than we do."""
-    return buffer.count(b"\r", 0, body) == buffer.count(b"\r\n", 0, body) and buffer.find(b"\0", 0, body) < 0
+def is_clean(buffer: bytes, start: int, body: int) -> bool:
+    """Whether the header fields, from `start` to `body`, have no NUL, and CR only in front of LF: other readers end
+    lines, or everything, at those, and would see another message than we do. (No start line that we read has a NUL or
+    bare CR where `SipMessage.straighten` would leave it.)"""
+    return (
+        buffer.count(b"\r", start, body) == buffer.count(b"\r\n", start, body) and buffer.find(b"\0", start, body) < 0
+    )
 
 
 def _plain(match: "re.Match[bytes]", group: int) -> Plain:

@@ -28,6 +28,7 @@ GOOD = identity()
 VICTIM = "19995550000"
 SPOOFED = f"P-Asserted-Identity: <sip:+{VICTIM};verstat=TN-Validation-Passed@h>"
 OURS = f"P-Asserted-Identity: <sip:+{CALLER};verstat=TN-Validation-Passed@carrier.example>"
+REQUIRED = VERIFY + '[rule.on]\nno-identity = "reject"\n'
 RULES = pytest.mark.parametrize("rules", ["", VERIFY], ids=["no rule", "verify"])
 
 
@@ -81,7 +82,7 @@ def test_a_cut_makes_no_new_verstat(rules: str, uri: str, left: str) -> None:
 @pytest.mark.parametrize("to_tag", [";tag", ";tag=", ';tag=""', ";x;tag"])
 def test_an_empty_tag_is_none(to_tag: str) -> None:
     """S-147: for others the call is new, so it is verified."""
-    record = result(make_engine(VERIFY + '[rule.on]\nno-identity = "reject"\n'), arriving(invite(to_tag=to_tag)))[2]
+    record = result(make_engine(REQUIRED), arriving(invite(to_tag=to_tag)))[2]
     assert (record["action"], record["outcome"]) == ("reject", "no-identity")
 
 
@@ -192,7 +193,7 @@ def test_a_remembered_failure_keeps_nothing_of_the_calls_it_ended() -> None:
 
 def test_what_is_remembered_of_large_calls_is_bounded() -> None:
     """64 MiB in all, however large the answers are."""
-    engine = make_engine(VERIFY + '[rule.on]\nno-identity = "reject"\n')
+    engine = make_engine(REQUIRED)
     for number in range(1500):
         engine.process(
             arriving(invite(number=number).replace(b"Via: ", b"Via: SIP/2.0/UDP h\r\n" * 1500 + b"Via: ", 1)[:65000]),

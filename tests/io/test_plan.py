@@ -4,6 +4,7 @@ import pytest
 
 from sbc_filter.io.firewall import Family, Plan
 from sbc_filter.io.netlink import QueueSettings
+from sbc_filter.io.nft import render
 
 
 def queue_rules(plan: Plan, family: Family = Family.V4) -> list[str]:
@@ -46,6 +47,14 @@ def test_without_addresses_the_stricter_policy_holds_for_both() -> None:
 def test_any_number_of_ports() -> None:
     rules = Plan(ports=range(5060, 5092)).tables(Family.V4)[0].chains["SBC-FILTER"][2:]
     assert [rule.count(",") + 1 for rule in rules] == [15, 15, 2]
+
+
+@pytest.mark.parametrize(("family", "at"), [(Family.V4, "0>>22&0x3C@8"), (Family.V6, "48")])
+def test_what_begins_invisibly_is_handed_over(family: Family, at: str) -> None:
+    """Every byte that some SIP stack skips in front of a request, when what follows could be one."""
+    match = f'-m length --length 80:65535 -m u32 --u32 "{at}>>24=0:32,127:255"'
+    assert f"-p udp {match} -j SBC-FILTER-QUEUE" in Plan().tables(family)[0].chains["SBC-FILTER-SIP"]
+    assert "meta l4proto udp meta length >= 80 @th,64,8 { 0-32, 127-255 } goto hand-over" in render(Plan())
 
 
 # SIP/ 2.0_ 101 to 699

@@ -58,6 +58,7 @@ def test_a_response_is_read_by_the_same_rules() -> None:
         (b"", Detail.START_LINE),
         (INVITE, Detail.START_LINE),
         (b"SIP/2.0 99 Early\r\nCSeq: 1 INVITE\r\n\r\n", Detail.START_LINE),
+        (b"SIP/2.0 200 a\0b\r\nCSeq: 1 INVITE\r\n\r\n", Detail.START_LINE),
         (b"SIP/2.0 200\r\nCSeq: 1 INVITE\r\n\r\n", Detail.START_LINE),  # RFC 3261 §7.2: a space, if no phrase
         (b"SIP/2.0 200 OK\r\nCSeq: INVITE\r\n\r\n", Detail.CSEQ),
         (b"SIP/2.0 200 OK\r\nTo: a\r\n\r\n", Detail.CSEQ),
@@ -185,6 +186,52 @@ def test_tolerated_for_reading(change) -> None:  # type: ignore[no-untyped-def]
     message = SipMessage.parse(change(INVITE))
     message.check()
     assert message.first(b"call-id") == b"1@198.51.100.7"
+
+
+PLAIN_LINE = INVITE[: INVITE.index(b"\r\n")]
+
+
+@pytest.mark.parametrize(
+    "lead", [b"", b"\r\n", b" ", b"\0", b"\r\n\0", b"\0\r\n\r\n\x0b", b"\x1b", b"\xa0", b"\xef\xbb\xbf"]
+)
+@pytest.mark.parametrize("behind_uri", [b" ", b"\t", b"\x0c", b"\r\n "])
+@pytest.mark.parametrize(
+    "behind_method",
+    [b" ", b"\t", b"\r\n ", b"\n\t", b"\r ", b"\r\n \t ", b"\x0b", b"\x0c", b"\x01", b"\0", b"\r", b"\xa0"],
+)
+def test_a_sloppy_request_line_is_read_and_made_plain(lead: bytes, behind_method: bytes, behind_uri: bytes) -> None:
+    """As Kamailio, Asterisk's chan_sip, pjsip, node's sip and JAIN SIP read it; not a byte behind it changes."""
+    line = lead + PLAIN_LINE.replace(b"INVITE ", b"INVITE" + behind_method).replace(b" SIP", behind_uri + b"SIP")
+    sloppy = INVITE.replace(PLAIN_LINE, line)
+    message = SipMessage.parse(sloppy)
+    message.check()
+    assert (message.method, message.uri) == ("INVITE", b"sip:+12155551213@203.0.113.10;user=phone")
+    assert message.first(b"call-id") == b"1@198.51.100.7"
+    assert message.to_bytes() is sloppy
+    message.straighten()
+    assert message.to_bytes() == INVITE
+    assert message.edited == (lead != b"") + (behind_method != b" ") + (behind_uri != b" ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"INVITE\nsip:a@b SIP/2.0",
+        b"INVITE\r\nsip:a@b SIP/2.0",
+        b"INVITE  sip:a@b SIP/2.0",
+        b"INVITE\x0b\x0bsip:a@b SIP/2.0",
+        b"INVITE sip:a@b SIP/2.0\r",
+        b"INVITE sip:a\0b SIP/2.0",
+        b"INVITE sip:a\x0bb@c SIP/2.0",
+        b"INVITEsip:a@b SIP/2.0",
+        b"x INVITE sip:a@b SIP/2.0",
+        b"INVITE sip:a@bSIP/2.0",
+    ],
+)
+def test_no_request_line(line: bytes) -> None:
+    with pytest.raises(MessageError) as caught:
+        SipMessage.parse(INVITE.replace(PLAIN_LINE, line))
+    assert caught.value.detail is Detail.START_LINE
 
 
 @given(st.binary(max_size=400))
