@@ -78,7 +78,7 @@ def traced(lab: Lab, file: Path, trace: Path) -> Iterator[None]:
             preexec_fn=heeding_signals,
         )
     try:
-        assert eventually(lambda: b"listening" in log.read_bytes() or process.poll() is not None, 30)
+        assert eventually(lambda: b"listening" in log.read_bytes() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
         yield
     finally:

@@ -215,7 +215,7 @@ def test_the_socket_is_full(lab: Lab, tmp_path: Path, policy: str) -> None:
             assert silent(sbc)
             assert asked(file)["queues"]["50"]["dropped"] > 0
         os.kill(worker, signal.SIGCONT)
-        assert eventually(lambda: asked(file)["queues"]["50"]["waiting"] == 0, 5)
+        assert eventually(lambda: asked(file)["queues"]["50"]["waiting"] == 0)
         flood.sendto(calls.invite(number=3), ("192.0.2.1", 5060))
         while b"call-3@" not in (arrived := sbc.recv(70000)):
             pass
@@ -324,7 +324,7 @@ def serving(path: Path, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     )
     process = subprocess.Popen([sys.executable, "-c", program, str(path), str(folder)])
     try:
-        assert eventually(path.exists, 10)
+        assert eventually(path.exists)
         yield process
     finally:
         process.kill()

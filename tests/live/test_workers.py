@@ -44,7 +44,7 @@ def test_each_packet_of_a_call_in_order_at_one_worker(lab: Lab, tmp_path: Path) 
             seen.setdefault(lines[b"Call-ID"], []).append(lines[b"X-Turn"])
         assert len(seen) == 100
         assert set(map(tuple, seen.values())) == {tuple(b"%d" % turn for turn in range(6))}
-        assert eventually(lambda: asked(file)["counters"].get("packets") == 600, 5)
+        assert eventually(lambda: asked(file)["counters"].get("packets") == 600)
         found = processes(file)
     assert found.keys() == {"certificates", "worker 1", "worker 2", "dispatcher"}
     assert min(found[f"worker {at}"]["counters"]["packets"] for at in (1, 2)) > 150
@@ -77,7 +77,7 @@ def test_what_one_worker_answers_it_absorbs(lab: Lab, tmp_path: Path) -> None:
             assert answer.startswith(b"SIP/2.0 403 Forbidden\r\n")
             tag = answer.partition(b"\r\nTo: ")[2].partition(b"\r\n")[0].rpartition(b";tag=")[2].decode()
             carrier.sendto(calls.follow_up(invite, "ACK", tag), SBC)
-        assert eventually(lambda: asked(file)["counters"].get("ack-absorbed") == 30, 5)
+        assert eventually(lambda: asked(file)["counters"].get("ack-absorbed") == 30)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -150,7 +150,7 @@ def test_rules_with_long_names_are_counted(lab: Lab, tmp_path: Path) -> None:
         for number in range(60):
             carrier.sendto(calls.invite(called=f"121555501{number:02}", number=number), SBC)
             assert sbc.recv(70000)
-        assert eventually(lambda: asked(file)["counters"].get("packets") == 60, 5)
+        assert eventually(lambda: asked(file)["counters"].get("packets") == 60)
         time.sleep(2.5)
         state = asked(file)
     assert [each["restarts"] for each in state["processes"]] == [0, 0]

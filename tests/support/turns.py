@@ -4,22 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from support.clock import FakeTime
 from support.waiting import LONG
 
 TABLE = "sbc_filter.io.table"
-
-
-class FakeTime:
-    """Takes the place of the module `time`: it goes on by what is slept, and by nothing else."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 def never_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
