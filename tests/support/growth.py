@@ -4,7 +4,7 @@ import gc
 import time
 from collections.abc import Callable
 
-_ROUNDS = 5
+_ROUNDS = 3
 _TIMES = 8  # the larger input is so many times the smaller one
 LINEAR = 3.0 * _TIMES
 """More than a linear function reaches (8), far less than a quadratic one (64)."""
