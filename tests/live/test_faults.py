@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from support import calls
 from support.load import Load, Outcome
-from support.netns import LIVE, endpoint, eventually, running, silent
+from support.netns import LIVE, NO_INVITE, endpoint, eventually, nothing_else, running
 from support.runs import asked, processes, started
+from support.waiting import LONG
 
 from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.iptables import Iptables
@@ -114,10 +115,8 @@ def test_it_is_stopped_gracefully(lab: Lab, load: Load, workers: int) -> None:
     with started(lab, load.configure(queue=f"workers = {workers}\n")) as (process, _):
         load.begin(SECONDS, RATE)
         time.sleep(2)
-        begin = time.monotonic()
         process.terminate()
-        assert process.wait(10) == 0
-        assert time.monotonic() - begin < 2
+        assert process.wait(LONG) == 0
         found = load.end()
     assert_all_right(found, unfiltered=True)
     assert [outcome.resent for outcome in found.values()] == [0, 0]
@@ -168,7 +167,7 @@ def test_the_disk_is_full(lab: Lab, load: Load) -> None:
         file = load.configure('[log]\nrecords = "small/records.jsonl"\n', queue=WORKERS)
         with started(lab, file):
             found = meanwhile(load, every=SECONDS, do=lambda: None)
-            assert eventually(lambda: sum(asked(file)["outcomes"].values()) == 2 * SECONDS * RATE, 3)
+            assert eventually(lambda: sum(asked(file)["outcomes"].values()) == 2 * SECONDS * RATE)
             counters = asked(file)["counters"]
         kept = len((small / "records.jsonl").read_text().splitlines())
     finally:
@@ -189,7 +188,7 @@ def test_the_queue_is_full(lab: Lab, load: Load, policy: str) -> None:
         os.kill(worker, signal.SIGSTOP)
         for number in range(6000):
             flood.sendto(calls.invite(number=number), ("192.0.2.1", 5090))  # nobody's, but of a SIP port
-        assert eventually(lambda: ": overload" in log.read_text(), 3)
+        assert eventually(lambda: ": overload" in log.read_text())
         os.kill(worker, signal.SIGCONT)
         found = load.end()
         state = asked(file)
@@ -212,7 +211,7 @@ def test_the_socket_is_full(lab: Lab, tmp_path: Path, policy: str) -> None:
         if policy == "accept":
             assert sbc.recv(70000) == calls.invite(number=2)  # as if there were no filter
         else:
-            assert silent(sbc)
+            assert nothing_else(flood, ("192.0.2.1", 5060), sbc, NO_INVITE)
             assert asked(file)["queues"]["50"]["dropped"] > 0
         os.kill(worker, signal.SIGCONT)
         assert eventually(lambda: asked(file)["queues"]["50"]["waiting"] == 0)
@@ -220,7 +219,7 @@ def test_the_socket_is_full(lab: Lab, tmp_path: Path, policy: str) -> None:
         while b"call-3@" not in (arrived := sbc.recv(70000)):
             pass
         assert b"verstat=No-TN-Validation" in arrived
-        assert eventually(lambda: asked(file)["counters"].get("overruns", 0) > 0, 3)
+        assert eventually(lambda: asked(file)["counters"].get("overruns", 0) > 0)
 
 
 @pytest.mark.parametrize("policy", ["accept", "drop"])
@@ -244,11 +243,10 @@ def test_a_worker_is_killed_with_calls_that_are_held(lab: Lab, tmp_path: Path, p
         assert eventually(lambda: asked(file)["queues"]["50"]["waiting"] == 20)
         os.kill(processes(file)["worker 1"]["pid"], signal.SIGKILL)
         assert eventually(lambda: asked(file)["counters"].get("worker_restarts") == 1)
-        assert silent(sbc)
+        assert nothing_else(carrier, ("192.0.2.1", 5060), sbc, NO_INVITE)
         assert eventually(lambda: processes(file)["worker 1"]["ready"])
         for invite in invites:
             carrier.sendto(invite, ("192.0.2.1", 5060))
-        sbc.settimeout(5)
         arrived = [sbc.recv(70000) for _ in invites]
     assert all(b"verstat=No-TN-Validation" in message for message in arrived)
     assert len({message.partition(b"Call-ID: ")[2][:8] for message in arrived}) == 20
@@ -295,7 +293,7 @@ def test_the_clock_is_set(lab: Lab, load: Load, step: float) -> None:
     assert clock.jumps == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "silent"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "nothing_else"])
 def test_a_certificate_server_dies(lab: Lab, tmp_path: Path, number: signal.Signals) -> None:
     """Carriers that are known go on; calls of the one that is not continue without a result, at the latest when
     `hold_ms` is over; and those that leave do not notice."""

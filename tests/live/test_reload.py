@@ -14,6 +14,7 @@ from support import calls
 from support.keys import CARRIER, KEYS, X5U, configuration, signed_by, token_of, written
 from support.netns import LIVE, endpoint, eventually
 from support.runs import started
+from support.waiting import LONG
 
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import Maker
@@ -33,7 +34,7 @@ def files(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, list[st
 
 def reload(file: Path) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "sbc_filter", "reload", "--config", str(file)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONG)
 
 
 def test_another_key_at_200_calls_a_second(lab: Lab, files: tuple[Path, list[str]]) -> None:
