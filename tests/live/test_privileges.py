@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from support import calls, keys
 from support.netns import LIVE, endpoint, eventually
+from support.processes import stop
 from support.runs import RUN, asked, processes, started
 from support.waiting import LONG
 

@@ -35,8 +35,7 @@ def lab() -> Iterator[Lab]:
 
 def engine() -> Engine:
     """A call waits as long as it may."""
-    rules = f"{calls.SIGN}[rule.sign]\nhold_ms = 4000\n"
-    return calls.make_engine(rules, credentials={"ours": RemoteCredential("ours")})
+    return calls.make_engine(f"{calls.SIGN}hold_ms = 4000\n", credentials={"ours": RemoteCredential("ours")})
 
 
 def needs(url: str) -> Needs:
