@@ -16,12 +16,14 @@ import pytest
 from support import calls
 from support.load import Load, Outcome
 from support.netns import LIVE, NO_INVITE, endpoint, eventually, nothing_else, running
+from support.processes import stop
 from support.runs import asked, processes, started
 from support.waiting import LONG
 
 from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.iptables import Iptables
 from sbc_filter.io.needs import Needs
+from sbc_filter.io.netlink import queue_statistics
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.setup import read_all
 from sbc_filter.ops.sources import certificate_source
@@ -229,7 +231,7 @@ def test_a_worker_is_killed_with_calls_that_are_held(lab: Lab, tmp_path: Path, p
     load = Load(lab, tmp_path)
     file = load.configure(source=f'socket = "{tmp_path / "server"}"', queue=DROP if policy == "drop" else "")
     rules = file.parent / "rules" / "all.toml"
-    rules.write_text(rules.read_text().replace("[rule.on]", "[rule.verify]\nhold_ms = 3000\n[rule.on]", 1))
+    rules.write_text(rules.read_text().replace("[rule.on]", "[rule.verify]\nhold_ms = 4000\n[rule.on]", 1))
     invites = [calls.invite(token, number=number) for number, token in enumerate(load.tokens(20))]
     with (
         serving(tmp_path / "server", tmp_path / "certificates") as server,
@@ -237,11 +239,13 @@ def test_a_worker_is_killed_with_calls_that_are_held(lab: Lab, tmp_path: Path, p
         endpoint(lab, "carrier") as carrier,
         endpoint(lab, "sbc") as sbc,
     ):
-        server.send_signal(signal.SIGSTOP)
+        stop(server.pid)
+        worker = processes(file)["worker 1"]["pid"]
         for invite in invites:
             carrier.sendto(invite, ("192.0.2.1", 5060))
-        assert eventually(lambda: asked(file)["queues"]["50"]["waiting"] == 20)
-        os.kill(processes(file)["worker 1"]["pid"], signal.SIGKILL)
+        with lab.inside("sbc"):
+            assert eventually(lambda: queue_statistics()[50].waiting == 20)
+        os.kill(worker, signal.SIGKILL)
         assert eventually(lambda: asked(file)["counters"].get("worker_restarts") == 1)
         assert nothing_else(carrier, ("192.0.2.1", 5060), sbc, NO_INVITE)
         assert eventually(lambda: processes(file)["worker 1"]["ready"])
