@@ -25,7 +25,7 @@ class Single(Generic[A]):
 
     `place` says where a job waits, as in `Turns`: `lanes` are how many of the workers each lane may have, `share` is
     for each group. Without them all keys are one group, and first come is first served. `admit` is asked before a job
-    is begun, one thread at a time, and with False it is refused.
+    is begun, one thread at a time, and with False it is refused. `timer` gives the seconds of `patience`.
 
     Threads start when they are needed, so an object made before a fork works after it. They are
     daemons: a job that hangs in the C library does not keep the program from ending.
@@ -44,6 +44,7 @@ class Single(Generic[A]):
         lanes: Sequence[int] | None = None,
         share: int | None = None,
         admit: Callable[[str], bool] = lambda key: True,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._job = work
         self._failure = failure
@@ -51,6 +52,7 @@ class Single(Generic[A]):
         self._workers = workers
         self._backlog = backlog
         self._patience = patience
+        self._timer = timer
         self._change = threading.Condition()
         self._callers: dict[str, list[Callable[[A], None]]] = {}  # of jobs that wait or run
         self._place = place
@@ -78,7 +80,7 @@ class Single(Generic[A]):
                     last, _ = self._queue.drop(place.lane, crowd)
                     refused = self._callers.pop(last)
                 self._callers[key] = [done]
-                self._queue.put(place, (key, time.monotonic()))
+                self._queue.put(place, (key, self._timer()))
                 self._change.notify()
         self._hand(refused, key, self._failure(Detail.FETCH_REFUSED))
 
@@ -112,7 +114,7 @@ class Single(Generic[A]):
         finished: Place | None = None  # of the job that this thread has done last
         while (taken := self._take(finished)) is not None:
             finished, (key, since) = taken
-            if time.monotonic() - since > self._patience:
+            if self._timer() - since > self._patience:
                 self._answer(key, self._failure(Detail.FETCH_TIMEOUT))
                 continue
             try:

@@ -59,7 +59,7 @@ class Lab:
         self._hosts.append(name)  # before it is there: a signal may come in between
         _ip("netns", "add", self.namespace(name))
         self.run(name, "ip", "link", "set", "lo", "up")
-        self.sysctl(name, "net/ipv6/conf/default/accept_dad", "0")  # addresses are usable at once
+        self.sysctl(name, "net/ipv6/conf/default/accept_dad", "0")  # nobody else is there to have an address
         if forwarding:
             self.sysctl(name, "net/ipv4/ip_forward", "1")
             self.sysctl(name, "net/ipv6/conf/all/forwarding", "1")
@@ -72,9 +72,16 @@ class Lab:
             *("peer", "name", peer, "mtu", str(mtu), "netns", self.namespace(other[0])),
         )
         for (host, v4, v6), name in ((one, device), (other, peer)):
-            self.run(host, "ip", "address", "add", v4, "dev", name)
-            self.run(host, "ip", "address", "add", v6, "dev", name, "nodad")
+            self.address(host, v4, name)
+            self.address(host, v6, name)
             self.run(host, "ip", "link", "set", name, "up")
+
+    def address(self, host: str, address: str, device: str) -> None:
+        """Give an interface of `host` one more address (with prefix length) of either family.
+
+        Without `nodad` no program can bind an IPv6 address until a worker of the kernel has had its turn.
+        """
+        self.run(host, "ip", "address", "replace", address, "dev", device, *(["nodad"] if ":" in address else []))
 
     def route(self, host: str, destination: str, via: str) -> None:
         """Route `destination` (`default` or a prefix) of either family through `via`."""
@@ -86,15 +93,25 @@ class Lab:
         with self.inside(host):
             Path("/proc/sys", key).write_text(value)
 
-    def wait_until_up(self, seconds: float = 5.0) -> None:
-        """Wait until the kernel has noticed that all cables are plugged in, which takes it up to a second:
-        before that, IPv6 neighbours do not find each other."""
+    def wait_until_up(self, seconds: float = 60.0) -> None:
+        """Wait until the kernel has noticed that all cables are plugged in, and receives for all addresses.
+
+        It takes a second, more on a busy machine; before that, IPv6 neighbours do not find each other. Raises
+        `EnvironmentFault` when it takes longer than `seconds`.
+        """
         end = time.monotonic() + seconds
         for host in self._hosts:
-            while "NO-CARRIER" in self.run(host, "ip", "-o", "link"):
+            while not self._is_up(host):
                 if time.monotonic() > end:
                     raise EnvironmentFault(f"an interface of {host} has not come up within {seconds:g} s")
                 time.sleep(0.02)
+
+    def _is_up(self, host: str) -> bool:
+        if "NO-CARRIER" in self.run(host, "ip", "-o", "link"):
+            return False
+        addresses = [line.split() for line in self.run(host, "ip", "-6", "-o", "address").splitlines()]
+        local = set(self.run(host, "ip", "-6", "route", "show", "table", "local").split())
+        return all("tentative" not in words and words[3].partition("/")[0] in local for words in addresses)
 
     @contextlib.contextmanager
     def inside(self, host: str) -> Iterator[None]:

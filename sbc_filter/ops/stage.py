@@ -39,7 +39,7 @@ PLAIN_PORT = 5080  # where ordinary traffic is tried
 PROGRAMS = {"sipp": "sip-tester", "kamailio": "kamailio", "ip": "iproute2", "iptables-restore": "iptables"}
 
 _RECEIVED = re.compile(rb"UDP message received \[(\d+)\] bytes :\n\n")
-_PATIENCE = 10.0  # seconds for a program to start
+_PATIENCE = 60.0  # seconds for a program to start
 
 CONFIGURATION = f"""\
 [network]

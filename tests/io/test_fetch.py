@@ -11,7 +11,7 @@ from queue import SimpleQueue
 import pytest
 from support.calls import NOW
 from support.hostile import LOOPBACK, NAME, PEM, Authority, Server, serving
-from support.waiting import eventually
+from support.waiting import LONG, eventually
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
@@ -21,7 +21,7 @@ from sbc_filter.io.store import MAX_PEM
 from sbc_filter.stir.x5u import HTTP, PORT, REDIRECTS
 
 DAY = 24 * 3600.0
-TOTAL = 0.6  # seconds
+SHORT = 0.5  # seconds: a deadline that is meant to pass
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def fetcher(authority: Authority) -> Iterator[Fetcher]:
     made = Fetcher(
         ca_file=authority.file,
         allowed_networks=LOOPBACK,
-        total_timeout=TOTAL,
+        total_timeout=LONG,
         resolve=resolve,
         clock=lambda: NOW,
     )
@@ -65,7 +65,7 @@ def fetcher(authority: Authority) -> Iterator[Fetcher]:
 @pytest.fixture
 def strict(authority: Authority) -> Iterator[Fetcher]:
     """As in production, but for the certificate authority."""
-    made = Fetcher(ca_file=authority.file, clock=lambda: NOW)
+    made = Fetcher(ca_file=authority.file, total_timeout=LONG, clock=lambda: NOW)
     yield made
     made.close()
 
@@ -73,7 +73,7 @@ def strict(authority: Authority) -> Iterator[Fetcher]:
 def ask(fetcher: Fetcher, url: str) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
     fetcher.request(url, answers.put)
-    return answers.get(timeout=5)
+    return answers.get(timeout=2 * LONG)
 
 
 # What goes well
@@ -122,7 +122,7 @@ def test_twenty_ask_and_the_server_is_asked_once(fetcher: Fetcher, server: Serve
     threads = [threading.Thread(target=fetcher.request, args=(url, answers.put)) for _ in range(20)]
     for thread in threads:
         thread.start()
-    assert {answers.get(timeout=5).pem for _ in threads} == {PEM}
+    assert {answers.get(timeout=LONG).pem for _ in threads} == {PEM}
     assert server.seen == {"/slow.pem": 1}
 
 
@@ -130,7 +130,7 @@ def test_different_urls_do_not_wait_for_each_other(fetcher: Fetcher, server: Ser
     answers: SimpleQueue[Answer] = SimpleQueue()
     for path in ("/hang", "/drip-body", "/hang", "/slow.pem", "/good.pem"):
         fetcher.request(server.url(path), answers.put)
-    assert answers.get(timeout=0.25).pem == PEM
+    assert answers.get(timeout=LONG / 2).pem == PEM
 
 
 # What the server does wrong
@@ -156,18 +156,31 @@ def test_different_urls_do_not_wait_for_each_other(fetcher: Fetcher, server: Ser
         ("/nothing", Detail.FETCH_CONNECT, 30),
         ("/garbage", Detail.FETCH_CONNECT, 30),
         ("/headers", Detail.FETCH_CONNECT, 30),
-        ("/hang", Detail.FETCH_TIMEOUT, 30),
-        ("/drip-head", Detail.FETCH_TIMEOUT, 30),
-        ("/drip-body", Detail.FETCH_TIMEOUT, 30),
         ("/continue", Detail.FETCH_TOO_LARGE, 300),
     ],
 )
 def test_bad(fetcher: Fetcher, server: Server, path: str, detail: Detail, remembered: float) -> None:
-    begin = time.monotonic()
     assert ask(fetcher, server.url(path)) == Answer(None, detail, NOW + remembered)
-    assert time.monotonic() - begin < TOTAL + 0.3
     assert server.seen == {path: 1}
     assert server.poured < 100  # a few times 64 KiB, for the buffers of the kernel
+
+
+@pytest.mark.parametrize("path", ["/hang", "/drip-head", "/drip-body"])
+@pytest.mark.parametrize("scheme", ["server", "plain"])
+def test_the_deadline(authority: Authority, path: str, scheme: str, request: pytest.FixtureRequest) -> None:
+    """Of a server that never is done. Again with twice the time while its request has not been read: a busy machine
+    may be slow to connect."""
+    web: Server = request.getfixturevalue(scheme)
+    attempts, total = 0, SHORT
+    while not web.seen:
+        attempts += 1
+        with tolerating(authority, HTTP, total=total) as fetcher:
+            begin = time.monotonic()
+            answer = ask(fetcher, web.url(path))
+            assert time.monotonic() - begin > total - 0.1
+        total *= 2
+    assert answer == Answer(None, Detail.FETCH_TIMEOUT, NOW + 30)
+    assert web.seen[path] <= attempts
 
 
 # TLS
@@ -185,7 +198,7 @@ def test_an_authority_that_is_not_trusted(
 ) -> None:
     caplog.set_level("INFO")
     ca_file = Authority(tmp_path).file if other else None
-    fetcher = Fetcher(ca_file=ca_file, allowed_networks=LOOPBACK, resolve=resolve)
+    fetcher = Fetcher(ca_file=ca_file, total_timeout=LONG, allowed_networks=LOOPBACK, resolve=resolve)
     assert ask(fetcher, server.url("/good.pem")).detail == Detail.FETCH_TLS
     assert server.seen == {}
     (said,) = caplog.messages
@@ -213,11 +226,12 @@ def test_no_tls_at_all(fetcher: Fetcher, raw: socket.socket) -> None:
     thread.join()
 
 
-def test_tls_that_never_begins(fetcher: Fetcher, raw: socket.socket) -> None:
-    begin = time.monotonic()
+def test_tls_that_never_begins(authority: Authority, raw: socket.socket) -> None:
     url = f"https://{NAME}:{raw.getsockname()[1]}/"
-    assert ask(fetcher, url) == Answer(None, Detail.FETCH_TIMEOUT, NOW + 30)
-    assert TOTAL - 0.1 < time.monotonic() - begin < TOTAL + 0.3
+    begin = time.monotonic()
+    with tolerating(authority, total=2 * SHORT) as fetcher:
+        assert ask(fetcher, url) == Answer(None, Detail.FETCH_TIMEOUT, NOW + 30)
+    assert time.monotonic() - begin > 2 * SHORT - 0.1
 
 
 def test_an_authority_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -243,13 +257,11 @@ def test_a_look_up_that_hangs(authority: Authority) -> None:
     release = threading.Event()
 
     def hang(_host: str) -> Sequence[str]:
-        release.wait(5)
+        release.wait()
         return ["127.0.0.1"]
 
     fetcher = Fetcher(ca_file=authority.file, total_timeout=0.3, resolve=hang, clock=lambda: NOW)
-    begin = time.monotonic()
     assert ask(fetcher, f"https://{NAME}/") == Answer(None, Detail.FETCH_DNS, NOW + 30)
-    assert time.monotonic() - begin < 1
     release.set()
     fetcher.close()
 
@@ -261,14 +273,19 @@ def test_this_machine_is_out_of_reach(strict: Fetcher, server: Server, host: str
 
 
 def test_the_resolver_of_the_system(authority: Authority, server: Server) -> None:
-    fetcher = Fetcher(ca_file=authority.file, allowed_networks=[*LOOPBACK, ip_network("::1/128")])
+    fetcher = Fetcher(ca_file=authority.file, total_timeout=LONG, allowed_networks=[*LOOPBACK, ip_network("::1/128")])
     assert ask(fetcher, server.url("/good.pem", "localhost")).pem == PEM  # ::1, if it is there, refuses
     assert ask(fetcher, server.url("/plain.pem", "127.0.0.1")).pem == PEM
     fetcher.close()
 
 
 def test_one_bad_address_is_too_many(authority: Authority, server: Server) -> None:
-    fetcher = Fetcher(ca_file=authority.file, allowed_networks=LOOPBACK, resolve=lambda host: ["127.0.0.1", "10.0.0.1"])
+    fetcher = Fetcher(
+        ca_file=authority.file,
+        total_timeout=LONG,
+        allowed_networks=LOOPBACK,
+        resolve=lambda host: ["127.0.0.1", "10.0.0.1"],
+    )
     assert ask(fetcher, server.url("/good.pem")).detail == Detail.FETCH_ADDRESS
     assert server.names == []
     fetcher.close()
@@ -282,7 +299,9 @@ def test_a_name_that_changes_its_mind(authority: Authority, server: Server) -> N
         asked.append(host)
         return ["127.0.0.2"] if len(asked) == 1 else ["127.0.0.1"]  # nothing listens on the first
 
-    fetcher = Fetcher(ca_file=authority.file, allowed_networks=[ip_network("127.0.0.2/32")], resolve=rebind)
+    fetcher = Fetcher(
+        ca_file=authority.file, total_timeout=LONG, allowed_networks=[ip_network("127.0.0.2/32")], resolve=rebind
+    )
     assert ask(fetcher, server.url("/good.pem")).detail == Detail.FETCH_CONNECT
     assert asked == [NAME]
     assert ask(fetcher, server.url("/good.pem")).detail == Detail.FETCH_ADDRESS
@@ -292,7 +311,10 @@ def test_a_name_that_changes_its_mind(authority: Authority, server: Server) -> N
 
 def test_the_next_address_is_tried(authority: Authority, server: Server) -> None:
     fetcher = Fetcher(
-        ca_file=authority.file, allowed_networks=LOOPBACK, resolve=lambda host: ["127.0.0.2", "127.0.0.1"]
+        ca_file=authority.file,
+        total_timeout=LONG,
+        allowed_networks=LOOPBACK,
+        resolve=lambda host: ["127.0.0.2", "127.0.0.1"],
     )
     assert ask(fetcher, server.url("/good.pem")).pem == PEM
     fetcher.close()
@@ -308,13 +330,17 @@ def test_only_https(strict: Fetcher, url: str) -> None:
 
 @contextlib.contextmanager
 def tolerating(
-    authority: Authority, *switches: str, allowed: Sequence[IPv4Network] = LOOPBACK, resolver: Resolver = resolve
+    authority: Authority,
+    *switches: str,
+    allowed: Sequence[IPv4Network] = LOOPBACK,
+    resolver: Resolver = resolve,
+    total: float = LONG,
 ) -> Iterator[Fetcher]:
     made = Fetcher(
         ca_file=authority.file,
         allowed_networks=allowed,
         tolerate=switches,
-        total_timeout=TOTAL,
+        total_timeout=total,
         resolve=resolver,
         clock=lambda: NOW,
     )
@@ -372,19 +398,14 @@ def test_plain_http_goes_to_the_address_that_was_checked(authority: Authority, p
         ("/nothing", Detail.FETCH_CONNECT, 30),
         ("/garbage", Detail.FETCH_CONNECT, 30),
         ("/headers", Detail.FETCH_CONNECT, 30),
-        ("/hang", Detail.FETCH_TIMEOUT, 30),
-        ("/drip-head", Detail.FETCH_TIMEOUT, 30),
-        ("/drip-body", Detail.FETCH_TIMEOUT, 30),
         ("/continue", Detail.FETCH_TOO_LARGE, 300),
     ],
 )
 def test_plain_http_is_bounded_as_https_is(
     authority: Authority, plain: Server, path: str, detail: Detail, remembered: float
 ) -> None:
-    begin = time.monotonic()
     with tolerating(authority, HTTP) as fetcher:
         assert ask(fetcher, plain.url(path)) == Answer(None, detail, NOW + remembered)
-    assert time.monotonic() - begin < TOTAL + 0.3
     assert plain.seen == {path: 1}
     assert plain.poured < 100
 
@@ -540,11 +561,11 @@ def test_the_body_of_a_redirect_is_not_read(authority: Authority, server: Server
 def test_one_deadline_for_all_redirects(authority: Authority, server: Server) -> None:
     for path, behind in (("/301-slow", "/302-slow"), ("/302-slow", "/slow.pem")):
         server.redirects[path] = 302, behind
-    server.delay = TOTAL / 2  # each is well within the time, all of them are not
+    server.delay = SHORT  # each is well within the time, all of them are not
     begin = time.monotonic()
-    with tolerating(authority, REDIRECTS, PORT) as fetcher:
+    with tolerating(authority, REDIRECTS, PORT, total=2 * SHORT) as fetcher:
         assert ask(fetcher, server.url("/301-slow")) == Answer(None, Detail.FETCH_TIMEOUT, NOW + 30)
-    assert TOTAL - 0.1 < time.monotonic() - begin < TOTAL + 0.3
+    assert time.monotonic() - begin > 2 * SHORT - 0.1
 
 
 # The queue
@@ -552,16 +573,23 @@ def test_one_deadline_for_all_redirects(authority: Authority, server: Server) ->
 
 def test_a_full_queue_refuses_and_so_does_a_closed_one(authority: Authority, server: Server) -> None:
     fetcher = Fetcher(
-        ca_file=authority.file, allowed_networks=LOOPBACK, resolve=resolve, workers=1, backlog=1, clock=lambda: NOW
+        ca_file=authority.file,
+        total_timeout=LONG,
+        allowed_networks=LOOPBACK,
+        resolve=resolve,
+        workers=1,
+        backlog=1,
+        clock=lambda: NOW,
     )
     answers: SimpleQueue[Answer] = SimpleQueue()
-    fetcher.request(server.url("/slow.pem"), answers.put)
-    assert eventually(lambda: server.seen["/slow.pem"])
+    fetcher.request(server.url("/held.pem"), answers.put)
+    assert eventually(lambda: server.seen["/held.pem"])
     fetcher.request(server.url("/hang"), answers.put)
     fetcher.request(server.url("/good.pem"), answers.put)
     refused = Answer(None, Detail.FETCH_REFUSED, NOW)
-    assert answers.get(timeout=0.1) == refused
-    assert answers.get(timeout=2).pem == PEM
+    assert answers.get(timeout=LONG) == refused
+    server.permits.release()
+    assert answers.get(timeout=LONG).pem == PEM
     fetcher.close()
-    assert answers.get(timeout=0.1) == refused
+    assert answers.get(timeout=LONG) == refused
     assert ask(fetcher, server.url("/good.pem")) == refused

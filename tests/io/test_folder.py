@@ -7,6 +7,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
+from support.waiting import LONG
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
@@ -25,7 +26,7 @@ def clock() -> float:
 def ask(source: DirectorySource, url: str = URL) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
     source.request(url, answers.put)
-    return answers.get(timeout=1)
+    return answers.get(timeout=LONG)
 
 
 def put(path: Path, content: bytes | str) -> None:

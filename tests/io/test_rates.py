@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.dying import dies_after
+from support.turns import never_in_vain, waited
 
 from sbc_filter.io.rates import SharedRates
 from sbc_filter.io.table import FIRST, PATIENCE, WAYS
@@ -197,15 +198,16 @@ def call_all(table: SharedRates, begin: Barrier, calls: int, passed: "multiproce
 
 
 @pytest.mark.parametrize("calls", [100, 2000], ids=["below the limit", "beyond"])
-def test_a_limit_holds_for_all_processes_together(calls: int) -> None:
+def test_a_limit_holds_for_all_processes_together(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four at one key: of all their calls together so many are let by as the limit says."""
+    never_in_vain(monkeypatch)
     table, begin, passed = SharedRates(), FORK.Barrier(4), FORK.Queue()
     workers = [FORK.Process(target=call_all, args=(table, begin, calls, passed)) for _ in range(4)]
     for worker in workers:
         worker.start()
     total = sum(passed.get(timeout=60) for _ in workers)
     for worker in workers:
-        worker.join(10)
+        worker.join(60)
     assert total == min(4 * calls, 1000)
     left = sum(not table.exceeds("r", HOUR, "acme", NOW) for _ in range(1001))
     assert left == 1000 - total
@@ -217,8 +219,9 @@ def call_for_ever(table: SharedRates) -> None:
         table.exceeds("r", HOUR, f"dying {number % 3}", NOW)
 
 
-def test_processes_killed_in_the_middle_cost_nothing(small: SharedRates) -> None:
+def test_processes_killed_in_the_middle_cost_nothing(small: SharedRates, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the same bucket: the others go on, at once, and not one call of theirs is lost or counted twice."""
+    never_in_vain(monkeypatch)
     let_by = 0
     for number in range(20):
         process = FORK.Process(target=call_for_ever, args=(small,))
@@ -229,9 +232,7 @@ def test_processes_killed_in_the_middle_cost_nothing(small: SharedRates) -> None
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-        begin = time.monotonic()
-        small.exceeds("r", HOUR, f"after {number % 3}", NOW)
-        assert time.monotonic() - begin < 0.1
+        assert waited(monkeypatch, lambda at=number % 3: small.exceeds("r", HOUR, f"after {at}", NOW)) == 0.0
     let_by += sum(not small.exceeds("r", HOUR, "acme", NOW) for _ in range(1001))
     assert let_by == 1000
 
@@ -239,18 +240,21 @@ def test_processes_killed_in_the_middle_cost_nothing(small: SharedRates) -> None
 def hold_every_turn(table: SharedRates, held: Barrier) -> None:
     fcntl.lockf(table._table._file, fcntl.LOCK_EX)
     held.wait()
-    time.sleep(60)
+    time.sleep(300)
 
 
-def test_who_has_the_turn_and_was_stopped_holds_up_a_call_for_a_moment(small: SharedRates) -> None:
+def test_who_has_the_turn_and_was_stopped_holds_up_a_call_for_a_moment(
+    small: SharedRates, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held = FORK.Barrier(2)
     process = FORK.Process(target=hold_every_turn, args=(small, held))
     process.start()
     held.wait()
     assert process.pid is not None
     os.kill(process.pid, signal.SIGSTOP)
-    begin = time.monotonic()
-    assert [small.exceeds("r", RateLimit(19, 60, "peer"), "a", NOW) for _ in range(20)] == [*[False] * 19, True]
-    assert PATIENCE <= time.monotonic() - begin < 10 * PATIENCE  # once, and not for every call
+    limit, found = RateLimit(19, 60, "peer"), list[bool]()
+    time_waited = waited(monkeypatch, lambda: found.extend(small.exceeds("r", limit, "a", NOW) for _ in range(20)))
+    assert found == [*[False] * 19, True]
+    assert PATIENCE <= time_waited < 2 * PATIENCE  # once, and not for every call
     process.kill()
     process.join()

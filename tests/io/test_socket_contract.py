@@ -9,7 +9,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from support.waiting import eventually
+from support.waiting import LONG, eventually
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
@@ -33,20 +33,20 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "server.py").write_text(example("python"))
     (tmp_path / "acme.pem").write_bytes(PEM)
     process = subprocess.Popen([sys.executable, "server.py"], cwd=tmp_path)
-    assert eventually((tmp_path / "certificates.sock").is_socket, 10)
+    assert eventually((tmp_path / "certificates.sock").is_socket)
     yield tmp_path
     process.kill()
     process.wait()
 
 
 def test_the_server_of_the_documentation_answers(folder: Path) -> None:
-    source, answers = SocketSource(folder / "certificates.sock", clock=lambda: NOW), SimpleQueue[Answer]()
+    source, answers = SocketSource(folder / "certificates.sock", timeout=LONG, clock=lambda: NOW), SimpleQueue[Answer]()
     for url, answer in (
         (URL, Answer(PEM, None, NOW + 60)),
         (URL + "x", Answer(None, Detail.FETCH_REFUSED, NOW + 60)),
     ):
         source.request(url, answers.put)
-        assert answers.get(timeout=5) == answer
+        assert answers.get(timeout=2 * LONG) == answer
     source.close()
 
 

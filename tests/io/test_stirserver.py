@@ -6,7 +6,6 @@ import json
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 from support import web
 from support.calls import CALLED, CALLER, CREDENTIAL, LAB, NOW, ORIGID, TRUST, claims, identity
+from support.waiting import LONG
 
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
@@ -49,7 +49,7 @@ def serving(made: StirService | None = None, **options: Any) -> Iterator[StirSer
 
 
 def post(server: StirServer, path: str, body: object, method: str = "POST", **headers: str) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=LONG)
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     sent = {"Content-Type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
     connection.request(method, path, data, {name: text for name, text in sent.items() if text})
@@ -63,7 +63,7 @@ def post(server: StirServer, path: str, body: object, method: str = "POST", **he
 def ask(signer: RemoteSigner, request: SigningRequest = REQUEST) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
     signer.request(request, answers.put)
-    answer = answers.get(timeout=5)
+    answer = answers.get(timeout=LONG)
     signer.close()
     return answer
 
@@ -76,7 +76,7 @@ def error(body: dict[str, Any]) -> tuple[str, list[str]]:
 
 def test_our_client_and_our_server_agree() -> None:
     with serving() as server:
-        answer = ask(RemoteSigner("ours", Service(f"http://127.0.0.1:{server.server_port}{SIGNING}")))
+        answer = ask(RemoteSigner("ours", Service(f"http://127.0.0.1:{server.server_port}{SIGNING}", timeout=LONG)))
     assert answer.identity is not None
     assert check_signed(answer.identity, REQUEST).x5u == X5U
     assert answer.identity == VALUE.encode()
@@ -91,13 +91,13 @@ def test_tls_token_and_client_certificate(tmp_path: Path) -> None:
     with serving(context=context, token="secret") as server:
         url = f"https://127.0.0.1:{server.server_port}{SIGNING}"
         mute = socket.create_connection(("127.0.0.1", server.server_port))  # it says nothing, and delays nobody
-        good = RemoteSigner("ours", Service(url, token="secret", web_ca=file, certificate=(file, key)))
+        good = RemoteSigner("ours", Service(url, timeout=LONG, token="secret", web_ca=file, certificate=(file, key)))
         assert ask(good).identity == VALUE.encode()
-        guess = RemoteSigner("ours", Service(url, token="guess", web_ca=file, certificate=(file, key)))
+        guess = RemoteSigner("ours", Service(url, timeout=LONG, token="guess", web_ca=file, certificate=(file, key)))
         assert ask(guess).detail == Detail.SIGNING_REFUSED
-        nobody = RemoteSigner("ours", Service(url, token="secret", web_ca=file))
+        nobody = RemoteSigner("ours", Service(url, timeout=LONG, token="secret", web_ca=file))
         assert ask(nobody).detail == Detail.SIGNING_UNREACHABLE
-        stranger = RemoteSigner("ours", Service(url, token="secret", certificate=(file, key)))
+        stranger = RemoteSigner("ours", Service(url, timeout=LONG, token="secret", certificate=(file, key)))
         assert ask(stranger).detail == Detail.SIGNING_UNREACHABLE
         mute.close()
 
@@ -236,8 +236,7 @@ def test_more_connections_than_threads_are_closed_unheard() -> None:
     with serving() as server, contextlib.ExitStack() as stack:
         for _ in range(64):
             stack.enter_context(socket.create_connection(("127.0.0.1", server.server_port)))
-        time.sleep(0.2)
-        with socket.create_connection(("127.0.0.1", server.server_port), timeout=2) as late:
+        with socket.create_connection(("127.0.0.1", server.server_port), timeout=LONG) as late:
             assert late.recv(1) == b""
 
 

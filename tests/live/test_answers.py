@@ -4,7 +4,7 @@ import re
 
 import pytest
 from support.calls import LAB, NOW, VERIFY, identity, invite, make_engine, response
-from support.netns import ADDRESSES, LIVE, endpoint, eventually, running, silent
+from support.netns import ADDRESSES, LIVE, NO_INVITE, endpoint, eventually, nothing_else, running
 from support.tiny import TinySource
 
 from sbc_filter.io.firewall import Plan
@@ -46,8 +46,8 @@ def test_a_bad_signature_is_reported_in_180_and_200(lab: Lab, host: str, version
             assert carrier.recv(70000) == unanswered
         carrier.sendto(response("200 OK"), (ADDRESSES[host][version], 5060))  # not of the SBC: stays in the kernel
         assert sbc.recv(70000) == response("200 OK")
-        assert silent(carrier)
         assert eventually(lambda: shell.counters["packets"] == 6)
+        assert nothing_else(sbc, caller, carrier, NO_INVITE)
         assert engine.counters == {"reason-added": 3}
     with lab.inside("sbc"):
         Iptables().remove()

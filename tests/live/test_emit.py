@@ -66,7 +66,8 @@ def test_policy_routing_holds_for_answers(lab: Lab, emitter: Emitter, version: i
     """S-157: by the address that was called, be it another host's; by our mark, where that is not enough."""
     source, peer = ADDRESSES["core"][version], ("203.0.113.99", "2001:db8:99::1")[version == 6]
     family, host_route = f"-{version}", f"{peer}/{32 if version == 4 else 128}"
-    lab.run("carrier", "ip", "address", "replace", host_route, "dev", "lo")
+    lab.address("carrier", host_route, "lo")
+    lab.wait_until_up()
     chosen = rule.format(source=source).split()
     with endpoint(lab, "carrier", version, 5062, address=peer) as receiver:
         answer = Datagram(source, 5060, peer, 5062, b"answer")

@@ -15,12 +15,15 @@ from pathlib import Path
 import pytest
 from support import calls
 from support.load import Load, Outcome
-from support.netns import LIVE, endpoint, eventually, running, silent
+from support.netns import LIVE, NO_INVITE, endpoint, eventually, nothing_else, running
+from support.processes import stop
 from support.runs import asked, processes, started
+from support.waiting import LONG
 
 from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.iptables import Iptables
 from sbc_filter.io.needs import Needs
+from sbc_filter.io.netlink import queue_statistics
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.setup import read_all
 from sbc_filter.ops.sources import certificate_source
@@ -114,10 +117,8 @@ def test_it_is_stopped_gracefully(lab: Lab, load: Load, workers: int) -> None:
     with started(lab, load.configure(queue=f"workers = {workers}\n")) as (process, _):
         load.begin(SECONDS, RATE)
         time.sleep(2)
-        begin = time.monotonic()
         process.terminate()
-        assert process.wait(10) == 0
-        assert time.monotonic() - begin < 2
+        assert process.wait(LONG) == 0
         found = load.end()
     assert_all_right(found, unfiltered=True)
     assert [outcome.resent for outcome in found.values()] == [0, 0]
@@ -168,7 +169,7 @@ def test_the_disk_is_full(lab: Lab, load: Load) -> None:
         file = load.configure('[log]\nrecords = "small/records.jsonl"\n', queue=WORKERS)
         with started(lab, file):
             found = meanwhile(load, every=SECONDS, do=lambda: None)
-            assert eventually(lambda: sum(asked(file)["outcomes"].values()) == 2 * SECONDS * RATE, 3)
+            assert eventually(lambda: sum(asked(file)["outcomes"].values()) == 2 * SECONDS * RATE)
             counters = asked(file)["counters"]
         kept = len((small / "records.jsonl").read_text().splitlines())
     finally:
@@ -189,7 +190,7 @@ def test_the_queue_is_full(lab: Lab, load: Load, policy: str) -> None:
         os.kill(worker, signal.SIGSTOP)
         for number in range(6000):
             flood.sendto(calls.invite(number=number), ("192.0.2.1", 5090))  # nobody's, but of a SIP port
-        assert eventually(lambda: ": overload" in log.read_text(), 3)
+        assert eventually(lambda: ": overload" in log.read_text())
         os.kill(worker, signal.SIGCONT)
         found = load.end()
         state = asked(file)
@@ -212,15 +213,15 @@ def test_the_socket_is_full(lab: Lab, tmp_path: Path, policy: str) -> None:
         if policy == "accept":
             assert sbc.recv(70000) == calls.invite(number=2)  # as if there were no filter
         else:
-            assert silent(sbc)
+            assert nothing_else(flood, ("192.0.2.1", 5060), sbc, NO_INVITE)
             assert asked(file)["queues"]["50"]["dropped"] > 0
         os.kill(worker, signal.SIGCONT)
-        assert eventually(lambda: asked(file)["queues"]["50"]["waiting"] == 0, 5)
+        assert eventually(lambda: asked(file)["queues"]["50"]["waiting"] == 0)
         flood.sendto(calls.invite(number=3), ("192.0.2.1", 5060))
         while b"call-3@" not in (arrived := sbc.recv(70000)):
             pass
         assert b"verstat=No-TN-Validation" in arrived
-        assert eventually(lambda: asked(file)["counters"].get("overruns", 0) > 0, 3)
+        assert eventually(lambda: asked(file)["counters"].get("overruns", 0) > 0)
 
 
 @pytest.mark.parametrize("policy", ["accept", "drop"])
@@ -230,7 +231,7 @@ def test_a_worker_is_killed_with_calls_that_are_held(lab: Lab, tmp_path: Path, p
     load = Load(lab, tmp_path)
     file = load.configure(source=f'socket = "{tmp_path / "server"}"', queue=DROP if policy == "drop" else "")
     rules = file.parent / "rules" / "all.toml"
-    rules.write_text(rules.read_text().replace("[rule.on]", "[rule.verify]\nhold_ms = 3000\n[rule.on]", 1))
+    rules.write_text(rules.read_text().replace("[rule.on]", "[rule.verify]\nhold_ms = 4000\n[rule.on]", 1))
     invites = [calls.invite(token, number=number) for number, token in enumerate(load.tokens(20))]
     with (
         serving(tmp_path / "server", tmp_path / "certificates") as server,
@@ -238,17 +239,18 @@ def test_a_worker_is_killed_with_calls_that_are_held(lab: Lab, tmp_path: Path, p
         endpoint(lab, "carrier") as carrier,
         endpoint(lab, "sbc") as sbc,
     ):
-        server.send_signal(signal.SIGSTOP)
+        stop(server.pid)
+        worker = processes(file)["worker 1"]["pid"]
         for invite in invites:
             carrier.sendto(invite, ("192.0.2.1", 5060))
-        assert eventually(lambda: asked(file)["queues"]["50"]["waiting"] == 20)
-        os.kill(processes(file)["worker 1"]["pid"], signal.SIGKILL)
+        with lab.inside("sbc"):
+            assert eventually(lambda: queue_statistics()[50].waiting == 20)
+        os.kill(worker, signal.SIGKILL)
         assert eventually(lambda: asked(file)["counters"].get("worker_restarts") == 1)
-        assert silent(sbc)
+        assert nothing_else(carrier, ("192.0.2.1", 5060), sbc, NO_INVITE)
         assert eventually(lambda: processes(file)["worker 1"]["ready"])
         for invite in invites:
             carrier.sendto(invite, ("192.0.2.1", 5060))
-        sbc.settimeout(5)
         arrived = [sbc.recv(70000) for _ in invites]
     assert all(b"verstat=No-TN-Validation" in message for message in arrived)
     assert len({message.partition(b"Call-ID: ")[2][:8] for message in arrived}) == 20
@@ -295,7 +297,7 @@ def test_the_clock_is_set(lab: Lab, load: Load, step: float) -> None:
     assert clock.jumps == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "silent"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "nothing_else"])
 def test_a_certificate_server_dies(lab: Lab, tmp_path: Path, number: signal.Signals) -> None:
     """Carriers that are known go on; calls of the one that is not continue without a result, at the latest when
     `hold_ms` is over; and those that leave do not notice."""
@@ -324,7 +326,7 @@ def serving(path: Path, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     )
     process = subprocess.Popen([sys.executable, "-c", program, str(path), str(folder)])
     try:
-        assert eventually(path.exists, 10)
+        assert eventually(path.exists)
         yield process
     finally:
         process.kill()

@@ -67,7 +67,7 @@ def test_the_trunk_by_its_interface(lab: Lab, start: str, end: str, sbc: str, tr
 def test_an_address_forged_on_the_wrong_cable(lab: Lab) -> None:
     """The same address by either cable: it is the cable that is believed."""
     for host in ("carrier", "core"):
-        lab.run(host, "ip", "address", "add", f"{SPOOFED}/32", "dev", "lo")
+        lab.address(host, f"{SPOOFED}/32", "lo")
     records: list[Record] = []
     with (
         running(lab, make_engine(RULES), TinySource(), sink=records.append, interfaces=True),

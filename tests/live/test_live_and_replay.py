@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import make_pcaps
 import pytest
-from support.netns import ADDRESSES, LIVE, endpoint, running, three_hosts
+from support.netns import ADDRESSES, LIVE, NO_INVITE, endpoint, nothing_else, running, settled, three_hosts
 
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import PacketError
@@ -73,33 +73,32 @@ def test_live_is_as_replayed(lab: Lab, name: str, tmp_path: Path) -> None:
     source = Needs(certificate_source(settings.certificates, fetch=False, clock=lambda: now[0]), {})
     sent = [entry for entry in datagrams(make_pcaps.FOLDER / f"{name}.pcap") if entry[1].dst[1] == 5060]
     version = 6 if ":" in sent[0][1].src[0] else 4
+    capture = make_pcaps.FOLDER / f"{name}.expected.pcap"
+    expected = [entry for entry in datagrams(capture) if entry[1].dst[1] == 5060]
     with (
         running(
             lab, prepare(settings, rules, live=False).engine(SECRET), source, sink=records.append, clock=lambda: now[0]
-        ),
+        ) as shell,
         endpoint(lab, "carrier", version) as carrier,
         endpoint(lab, "sbc", version) as sbc,
     ):
         sockets = {ADDRESSES["carrier"][version]: carrier, ADDRESSES["sbc"][version]: sbc}
-        arrived = []
         for at, datagram in sent:
             now[0] = at
             sockets[datagram.src[0]].sendto(datagram.payload, datagram.dst)
-            arrived += [seen for address, opened in sockets.items() for seen in received(opened, address)]
-    expected = [seen for _, seen in datagrams(make_pcaps.FOLDER / f"{name}.expected.pcap") if seen.dst[1] == 5060]
-    assert arrived == expected
+            settled(shell)  # before its clock goes on
+            due = [seen for when, seen in expected if when == at]
+            arrived = [received(sockets[seen.dst[0]], seen.dst[0]) for seen in due]
+            assert arrived == due
+        for sender, receiver in ((carrier, sbc), (sbc, carrier)):
+            assert nothing_else(sender, receiver.getsockname()[:2], receiver, NO_INVITE)
     lines = (make_pcaps.FOLDER / f"{name}.expected.jsonl").read_text().splitlines()
     assert [as_json(record) for record in records] == [as_json(line) for line in lines]
 
 
-def received(opened: socket.socket, address: str) -> Iterator[Seen]:
-    opened.settimeout(0.05)
-    while True:
-        try:
-            payload, (host, port, *_) = opened.recvfrom(70000)
-        except TimeoutError:
-            return
-        yield Seen((host, port), (address, 5060), payload)
+def received(opened: socket.socket, address: str) -> Seen:
+    payload, (host, port, *_) = opened.recvfrom(70000)
+    return Seen((host, port), (address, 5060), payload)
 
 
 def as_json(record: Record | str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 from support.calls import NOW, SIGN, VERIFY, claims, follow_up, identity, invite, make_engine, response, status
-from support.netns import ADDRESSES, LIVE, endpoint, running, silent
+from support.netns import ADDRESSES, LIVE, NO_INVITE, endpoint, nothing_else, running
 from support.tiny import TinySource
 
 from sbc_filter.io.firewall import Plan
@@ -80,7 +80,7 @@ def test_nat(lab: Lab, name: str, version: int) -> None:
             assert arrived.endswith(b"x" * 1400)
             sbc.sendto(sent_by(response("180 Ringing", number=number + 1), port), caller)
             assert carrier.recvfrom(70000)[1][:2] == (called, 5060)
-        assert silent(carrier, 0.05)
+        assert nothing_else(sbc, caller, carrier, NO_INVITE)
     with lab.inside(row.filters):
         Iptables().remove()
 
@@ -115,7 +115,7 @@ def test_nat_of_calls_that_leave(lab: Lab, name: str, version: int) -> None:
             sbc.sendto(refused, (carrier_address, port))
             answer, source = sbc.recvfrom(70000)
             assert (status(answer), source[:2]) == ("403 Stale Date", (carrier_address, port))
-        assert silent(carrier, 0.05)
+        assert nothing_else(sbc, (carrier_address, port), carrier, NO_INVITE)
     with lab.inside("sbc"):
         Iptables().remove()
 

@@ -86,20 +86,20 @@ def test_another_answer_at_200_calls_a_second(lab: Lab, tmp_path: Path) -> None:
         assert sum(arrived.values()) == 1001
         assert min(arrived.values()) > 200
         said = "credentials.ours.obtain: /bin/sh: `certificate` of its answer is missing"
-        assert eventually(lambda: said in log.read_text(), 5)
+        assert eventually(lambda: said in log.read_text())
 
         write(tmp_path, answers[1])
-        assert eventually(lambda: all_by(1), 5)
+        assert eventually(lambda: all_by(1))
         worker = processes(file)["worker 1"]["pid"]
         os.kill(worker, signal.SIGKILL)
-        assert eventually(lambda: "it is started anew" in log.read_text(), 5)
-        assert eventually(lambda: bool(processes(file).get("worker 1", {}).get("ready")), 5)
-        assert eventually(lambda: all_by(1), 5)
+        assert eventually(lambda: "it is started anew" in log.read_text())
+        assert eventually(lambda: bool(processes(file).get("worker 1", {}).get("ready")))
+        assert eventually(lambda: all_by(1))
         assert log.read_text().count(said) == 1
 
         write(tmp_path, {"key": "secret"})
         process.send_signal(signal.SIGHUP)
-        assert eventually(lambda: "reload refused: everything stays as it was" in log.read_text(), 5)
+        assert eventually(lambda: "reload refused: everything stays as it was" in log.read_text())
         assert all_by(1)
         assert arrived.keys() == set(BY)
         assert "secret" not in log.read_text()

@@ -57,4 +57,4 @@ def test_what_a_stranger_says_is_removed(lab: Lab, tmp_path: Path, workers: int)
         for number, packet in enumerate(odd(1), 1):
             transmit(lab, [packet])
             assert sbc.recv(70000) == calls.invite(PASSED.replace(";verstat=TN-Validation-Passed", ""), number=number)
-        assert eventually(lambda: asked(file)["counters"].get("modified") == 6, 3)
+        assert eventually(lambda: asked(file)["counters"].get("modified") == 6)

@@ -23,7 +23,7 @@ def test_nobody_holds_what_is_another_s(tmp_path: Path) -> None:
             first = assert_apart(process.pid, file)
             for pid in first.values():
                 os.kill(pid, signal.SIGKILL)
-            assert eventually(lambda: is_new(file, first), 5)
+            assert eventually(lambda: is_new(file, first))
             assert_apart(process.pid, file)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import jwt
 import pytest
 from support.netns import LIVE
+from support.waiting import eventually
 
 from sbc_filter.ops.stage import CARRIER_X5U, CONFIGURATION, OUR_X5U, PROGRAMS, Stage
 from sbc_filter.sip.message import SipMessage
@@ -102,9 +103,7 @@ def asked(request: pytest.FixtureRequest) -> Iterator[tuple[Asked, int]]:
 
 def new_records(stage: Asked, before: int, count: int) -> list[tuple[str, str, str | None]]:
     """(action, outcome, detail) of what was recorded since, once there is as much."""
-    end = time.monotonic() + 5
-    while len(stage.records()) < before + count and time.monotonic() < end:
-        time.sleep(0.05)
+    assert eventually(lambda: len(stage.records()) >= before + count)
     return [(made["action"], made["outcome"], made["detail"]) for made in stage.records()[before:]]
 
 

@@ -15,6 +15,7 @@ from support.netns import LIVE, endpoint, eventually
 from support.processes import heeding_signals
 from support.runs import RUN, started
 from support.tiny import invite
+from support.waiting import LONG
 
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.lab import Lab
@@ -108,10 +109,10 @@ def test_an_outage_begins_and_ends_while_it_runs(lab: Lab, tmp_path: Path) -> No
     with started(lab, file) as (_, log), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
         assert b"\r\nIdentity: " in left(1)
         token.write_text("OUTAGE-42\n")
-        assert eventually(lambda: b"bypass on: token is there" in log.read_bytes(), 3)
+        assert eventually(lambda: b"bypass on: token is there" in log.read_bytes())
         assert left(2) == calls.added(calls.invite(number=2), "P-Identity-Bypass: OUTAGE-42")
         token.unlink()
-        assert eventually(lambda: b"bypass off: token" in log.read_bytes(), 3)
+        assert eventually(lambda: b"bypass off: token" in log.read_bytes())
         assert b"\r\nIdentity: " in left(3)
 
 
@@ -126,7 +127,7 @@ def test_a_closed_terminal_leaves_no_rules_behind(lab: Lab, tmp_path: Path) -> N
         shown += os.read(master, 1000)
     assert in_force(lab)
     os.close(master)
-    assert eventually(lambda: os.waitpid(child, os.WNOHANG)[0] == child, 10)
+    assert eventually(lambda: os.waitpid(child, os.WNOHANG)[0] == child)
     assert not in_force(lab)
 
 
@@ -141,10 +142,10 @@ def test_a_signal_at_any_time_leaves_nothing_behind(lab: Lab, number: signal.Sig
         time.sleep(delay)
         process.send_signal(number)
         try:
-            said, _ = process.communicate(timeout=2 if number == signal.SIGHUP else 15)
+            said, _ = process.communicate(timeout=2 if number == signal.SIGHUP else LONG)
         except subprocess.TimeoutExpired:
             process.terminate()  # it was running already, and had something to reopen
-            said, _ = process.communicate(timeout=15)
+            said, _ = process.communicate(timeout=LONG)
         assert b"Traceback" not in said
         assert not in_force(lab)
 
@@ -159,9 +160,9 @@ def test_an_interrupted_demo_leaves_no_host_behind(number: signal.Signals) -> No
         preexec_fn=heeding_signals,
     )
     ours = f"sbcdemo-{process.pid}-"
-    assert eventually(lambda: f"{ours}0-core" in " ".join(os.listdir("/run/netns")), 20)
+    assert eventually(lambda: f"{ours}0-core" in " ".join(os.listdir("/run/netns")))
     process.send_signal(number)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=LONG)
     assert process.returncode == 128 + number
     assert b"Traceback" not in said
     assert not [name for name in os.listdir("/run/netns") if name.startswith(ours)]
@@ -182,7 +183,7 @@ def test_tokens_are_remembered_in_the_folder_of_the_service(
     assert made[0] == made[1]
     file.chmod(0o666)
     with lab.inside("sbc"):
-        refused = subprocess.run([*RUN, str(tmp_path / "c.toml")], capture_output=True, check=False, timeout=30)
+        refused = subprocess.run([*RUN, str(tmp_path / "c.toml")], capture_output=True, check=False, timeout=LONG)
     assert refused.returncode == 3
     said = f"sbc-filter: {file}: it is not a file of this user alone: remove it, and it is made anew\n"
     assert refused.stderr.decode() == said

@@ -14,6 +14,7 @@ from support import calls
 from support.netns import LIVE, endpoint, running, three_hosts
 from support.runs import started
 from support.serving import Serving, serving
+from support.waiting import LONG
 
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.record import Record
@@ -36,11 +37,13 @@ def lab() -> Iterator[Lab]:
 
 def engine(treatment: str = "") -> Engine:
     """It believes nobody and knows no certificate: who verifies is the service."""
-    return calls.make_engine(f'{calls.VERIFY}[rule.verify]\nservice = "theirs"\n{treatment}', known=False)
+    return calls.make_engine(
+        f'{calls.VERIFY}[rule.verify]\nservice = "theirs"\nhold_ms = 4000\n{treatment}', known=False
+    )
 
 
 def needs(service: Serving) -> Needs:
-    exchange = Service(service.verification, token="secret")
+    exchange = Service(service.verification, token="secret", timeout=LONG)
     return Needs(RefusingSource(), {}, verifiers={"theirs": RemoteVerifier("theirs", exchange)})
 
 
@@ -53,11 +56,10 @@ def verstat(message: bytes) -> bytes:
     return message.partition(b";verstat=")[2].partition(b"@")[0].partition(b">")[0]
 
 
-def exchanged(carrier: socket.socket, sbc: socket.socket, message: bytes) -> tuple[bytes, float]:
-    """The verstat with which a call arrives, and after how many seconds."""
-    begin = time.monotonic()
+def exchanged(carrier: socket.socket, sbc: socket.socket, message: bytes) -> bytes:
+    """The verstat with which a call arrives."""
     carrier.sendto(message, SBC)
-    return verstat(sbc.recv(70000)), time.monotonic() - begin
+    return verstat(sbc.recv(70000))
 
 
 def test_s060_calls_are_verified_by_way_of_a_service(lab: Lab, tmp_path: Path) -> None:
@@ -70,18 +72,16 @@ def test_s060_calls_are_verified_by_way_of_a_service(lab: Lab, tmp_path: Path) -
             endpoint(lab, "sbc") as sbc,
         ):
             true = call(service, 1)
-            assert exchanged(carrier, sbc, true)[0] == b"TN-Validation-Passed"
-            assert exchanged(carrier, sbc, true)[0] == b"TN-Validation-Passed"  # sent again: from memory
+            assert exchanged(carrier, sbc, true) == b"TN-Validation-Passed"
+            assert exchanged(carrier, sbc, true) == b"TN-Validation-Passed"  # sent again: from memory
             assert shell.counters["held"] == 1
             forged = calls.invite(calls.identity(calls.claims(iat=int(time.time()))), number=2)
-            assert exchanged(carrier, sbc, forged)[0] == b"TN-Validation-Failed"
-            assert exchanged(carrier, sbc, true.replace(b"call-1@", b"call-3@"))[0] == b"TN-Validation-Failed"
-            # It is gone: the next call goes on at once, not validated.
+            assert exchanged(carrier, sbc, forged) == b"TN-Validation-Failed"
+            assert exchanged(carrier, sbc, true.replace(b"call-1@", b"call-3@")) == b"TN-Validation-Failed"
+            # It is gone: the next call goes on, not validated, and not by its deadline.
             service.process.terminate()
-            service.process.wait(10)
-            mark, seconds = exchanged(carrier, sbc, call(service, 4))
-            assert mark == b"No-TN-Validation"
-            assert seconds < 0.4
+            service.process.wait(LONG)
+            assert exchanged(carrier, sbc, call(service, 4)) == b"No-TN-Validation"
         source.close()
     assert [(record.outcome, record.detail) for record in records] == [
         ("passed", None),
@@ -109,9 +109,8 @@ def test_a_service_that_is_silent_costs_hold_ms_and_no_other_call(lab: Lab, tmp_
                     carrier.sendto(calls.invite(number=number), SBC)
                 for _ in range(2, 22):
                     assert verstat(sbc.recv(70000)) == b"No-TN-Validation"
-                assert time.monotonic() - begin < 0.3
                 assert carrier.recv(70000).startswith(b"SIP/2.0 436 Bad Identity Info\r\n")
-                assert 0.39 < time.monotonic() - begin < 0.8
+                assert time.monotonic() - begin > 3.9
         finally:
             os.kill(service.process.pid, signal.SIGCONT)
         source.close()
@@ -135,8 +134,8 @@ def test_run_and_serve_are_all_that_it_takes(lab: Lab, tmp_path: Path) -> None:
         )
         stack.enter_context(started(lab, ours / "c.toml"))
         carrier, sbc = (stack.enter_context(endpoint(lab, host)) for host in ("carrier", "sbc"))
-        assert exchanged(carrier, sbc, call(service, 1))[0] == b"TN-Validation-Passed"
-        assert exchanged(carrier, sbc, call(service, 2, attest="B"))[0] == b"TN-Validation-Passed"
+        assert exchanged(carrier, sbc, call(service, 1)) == b"TN-Validation-Passed"
+        assert exchanged(carrier, sbc, call(service, 2, attest="B")) == b"TN-Validation-Passed"
     told = [json.loads(line) for line in (ours / "records").read_text().splitlines()]
     assert [(record["outcome"], record["attest"], record["spc"]) for record in told] == [
         ("passed", "A", None),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.netns import eventually
+from support.waiting import LONG, eventually
 
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.ops.control import ControlServer, Reply, ask
@@ -39,7 +39,7 @@ def serving(path: Path) -> Iterator[None]:
             yield
         finally:
             over.set()
-            thread.join(5)
+            thread.join(LONG)
             server.remove()
 
 
@@ -71,7 +71,7 @@ def test_who_says_nothing_shuts_nobody_out(tmp_path: Path) -> None:
 
         def is_answered() -> bool:
             with contextlib.suppress(EnvironmentFault):  # while they still queue up
-                return ask(path, "status", timeout=2) == {"asked": "status"}
+                return ask(path, "status", timeout=LONG) == {"asked": "status"}
             return False
 
         assert eventually(is_answered)
@@ -98,7 +98,7 @@ def control(tmp_path: Path) -> Iterator[tuple[Path, Turn]]:
 
 def said(path: Path, turn: Turn, question: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(2)
+        client.settimeout(LONG)
         client.connect(str(path))
         turn()
         client.sendall(question)

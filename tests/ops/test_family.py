@@ -3,11 +3,14 @@
 import contextlib
 import os
 import resource
+import select
 import selectors
 import time
 from collections.abc import Iterator
 
 import pytest
+from support.clock import FakeTime
+from support.waiting import LONG
 
 from sbc_filter.io.channel import Channel
 from sbc_filter.io.messages import Beat, Ready
@@ -29,29 +32,31 @@ def one_of(role: Role, said: list[str]) -> Iterator[Family]:
     made = Family(lambda *_: None, lambda *_: None, said.append)
     try:
         made.start(role)
-        assert role.child is None or made.wait(lambda: role.ready, 5)
+        assert role.child is None or made.wait(lambda: role.ready, LONG)
         yield made
     finally:
-        made.end([role], 5)
+        made.end([role], LONG)
         made.close()
 
 
 def test_nobody_is_stuck_because_we_were(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one answer takes of our own time, in which nobody is heard, is not the others' silence."""
-    monkeypatch.setattr(family, "STUCK", 0.3)
     said: list[str] = []
     role = Role("worker", beating)
-    with one_of(role, said) as made:
+    with one_of(role, said) as made, monkeypatch.context() as patch:
+        patch.setattr(family, "time", clock := FakeTime(role.beat))
         first = role.child
+        assert first is not None
         asked, question = os.pipe()
 
         def answer() -> None:
             os.read(asked, 1)
-            time.sleep(0.4)
+            clock.now += 1.5 * family.STUCK
 
         made.selector.register(asked, selectors.EVENT_READ, answer)
         for _ in range(2):
             os.write(question, b"?")
+            assert select.select([first.channel], [], [], LONG)[0]  # it has said something
             made.turn()
         made.selector.unregister(asked)
         os.close(asked)
@@ -76,6 +81,6 @@ def test_no_process_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.listdir("/proc/self/fd") == opened
     assert role.child is None
     assert said == ["worker cannot be started: Too many open files: tried again in 0.3 s"]
-    assert made.wait(lambda: role.ready, 5)
-    made.end([role], 5)
+    assert made.wait(lambda: role.ready, LONG)
+    made.end([role], LONG)
     made.close()

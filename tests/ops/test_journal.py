@@ -125,7 +125,7 @@ def test_processes_do_not_mix_their_lines_in_a_pipe() -> None:
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         lines = [json.loads(line) for line in pipe]
-    assert [writer.wait(5) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     assert Counter((each["src"], each["orig"]) for each in lines) == {(at, at): 60 for at in "012"}
     assert {each["call_id"] for each in lines} == {"\xff" * 512 + "…"}
 

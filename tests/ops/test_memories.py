@@ -68,7 +68,7 @@ def test_processes_share_all_of_it(tmp_path: Path) -> None:
     process = fork.Process(target=use, args=(memories, answers))
     memories.arrivals.add(KEY, ARRIVAL)
     process.start()
-    assert answers.get(timeout=30) == (False, True, (ARRIVAL,))
+    assert answers.get(timeout=60) == (False, True, (ARRIVAL,))
     process.join()
     memories.close()
 

@@ -6,7 +6,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from scapy.packet import Raw
 from support.calls import CARRIER, LAB, NOW, SBC, arriving, claims, identity, invite, leaving, response
 from support.captures import enhanced, interface, section
 from support.processes import heeding_signals
-from support.waiting import eventually
+from support.waiting import LONG, eventually
 
 from sbc_filter.io.capture import Frame
 from sbc_filter.io.capturereader import CaptureReader
@@ -269,9 +268,8 @@ def test_an_interrupted_replay_leaves_nothing(number: signal.Signals, tmp_path: 
     with pipe.open("wb") as feed:
         feed.write(calls.read_bytes())
         feed.flush()
-        assert eventually(lambda: list(tmp_path.glob(".*.new")), 10)
-        time.sleep(0.1)
+        assert eventually(lambda: list(tmp_path.glob(".*.new")))
         process.send_signal(number)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=LONG)
     assert (process.returncode, err) == (128 + number, b"sbc-filter: interrupted, nothing written\n")
     assert sorted(os.listdir(tmp_path)) == ["calls.pcap", "pipe", "rules", "sbc-filter.toml"]

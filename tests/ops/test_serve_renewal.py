@@ -10,7 +10,7 @@ import requests
 from cryptography import x509
 from support.calls import ORIGID, claims, identity
 from support.chains import NOW, crl, entry, make
-from support.waiting import eventually
+from support.waiting import LONG, eventually
 from support.web import page_server
 
 from sbc_filter.io.store import certificate_path
@@ -42,19 +42,19 @@ def test_revoked_while_it_runs(tmp_path: Path) -> None:
             command = [sys.executable, "-m", "sbc_filter", "serve", "--listen", "127.0.0.1:0", "--config"]
             process = subprocess.Popen([*command, str(tmp_path / "c.toml")], stdin=subprocess.DEVNULL, stderr=log)
         try:
-            assert eventually(lambda: (tmp_path / "log").read_text().split()[1:2], 10)
+            assert eventually(lambda: (tmp_path / "log").read_text().split()[1:2])
             where = (tmp_path / "log").read_text().split()[1]
             assert verified(where, leaf.key) is None
             (tmp_path / "new").write_bytes(revoked)
             (tmp_path / "new").rename(tmp_path / "list.crl")
-            assert eventually(lambda: verified(where, leaf.key) == "revoked", 10)
+            assert eventually(lambda: verified(where, leaf.key) == "revoked")
             (tmp_path / "new").write_bytes(another)
             (tmp_path / "new").rename(tmp_path / "list.crl")
-            assert eventually(lambda: verified(where, leaf.key) is None, 10)
+            assert eventually(lambda: verified(where, leaf.key) is None)
             assert web.asked["/crl"] == 1
         finally:
             process.terminate()
-            assert process.wait(10) == 0
+            assert process.wait(LONG) == 0
     assert (tmp_path / "log").read_text().count("\n") == 1  # nothing was wrong
 
 
@@ -68,7 +68,7 @@ def verified(where: str, key: Any) -> str | None:
         "time": now,
         "identity": made.partition(": ")[2],
     }
-    answer = requests.post(where, json={"verificationRequest": asked}, timeout=5)
+    answer = requests.post(where, json={"verificationRequest": asked}, timeout=LONG)
     assert answer.status_code == 200
     found: str | None = answer.json()["verificationResponse"].get("reasonDesc")
     return found

@@ -1,13 +1,16 @@
 """A list of URLs asked for beforehand, and how a capture teaches one."""
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.calls import NOW, TRUST, VERIFY, arriving, claims, identity, invite
-from support.waiting import eventually
+from support.clock import FakeTime
+from support.waiting import LONG, eventually
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import Detail
@@ -21,13 +24,16 @@ A, B, C = (f"https://certs.example.org/{name}.pem" for name in "abc")
 
 
 class Counting:
-    """A source whose answers hold for `lifetime`; notes who asks, and how many at once."""
+    """A source whose answers come once they may and hold for `lifetime`; notes who asks, and how many at once."""
 
-    def __init__(self, lifetime: float, wait: float = 0.0) -> None:
+    def __init__(self, lifetime: float, clock: Callable[[], float] = time.time, may: bool = True) -> None:
         self.lifetime = lifetime
-        self.wait = wait
+        self.clock = clock
+        self.may = threading.Event()
+        if may:
+            self.may.set()
         self.asked: list[str] = []
-        self.now = self.most = 0
+        self.now = self.most = self.answered = 0
         self._lock = threading.Lock()
 
     def request(self, url: str, done: Callable[[Answer], None], /) -> None:
@@ -37,48 +43,73 @@ class Counting:
             self.most = max(self.most, self.now)
 
         def answer() -> None:
+            self.may.wait()
             with self._lock:
                 self.now -= 1
             pem = None if url == C else b"pem"
-            done(Answer(pem, None if pem else Detail.FETCH_DNS, time.time() + self.lifetime))
+            done(Answer(pem, None if pem else Detail.FETCH_DNS, self.clock() + self.lifetime))
+            self.answered += 1
 
-        threading.Timer(self.wait, answer).start()
+        threading.Thread(target=answer, daemon=True).start()
 
     def close(self) -> None:
         pass
 
 
-def run(source: Counting, urls: list[str], until: Callable[[], bool], **options: float) -> None:
+@contextlib.contextmanager
+def warming(source: Counting, urls: list[str], **options: Any) -> Iterator[None]:
     stop = threading.Event()
     thread = threading.Thread(target=warm, args=(urls, source, stop), kwargs=options)
     thread.start()
-    happened = eventually(until, 5)
-    stop.set()
-    thread.join(3)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(LONG)
     assert not thread.is_alive()
-    assert happened
 
 
 def test_all_are_asked_for_in_order_a_few_at_a_time() -> None:
-    source = Counting(3600.0, wait=0.02)
+    source = Counting(3600.0, may=False)
     urls = [f"{A}{number}" for number in range(40)]
-    run(source, urls, lambda: len(source.asked) == 40)
+    with warming(source, urls):
+        assert eventually(lambda: source.now == 4)
+        source.may.set()
+        assert eventually(lambda: source.answered == 40)
     assert source.asked == urls
-    assert 1 < source.most <= 4
+    assert source.most == 4
 
 
-def test_each_is_asked_for_again_before_its_answer_is_over() -> None:
-    source = Counting(2.0)
-    run(source, [A, C], lambda: source.asked.count(A) >= 2, least=0.1)
-    assert source.asked[:2] == [A, C]
-    assert source.asked.count(C) == 1  # a failure is not asked for again before it is over
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    """That of the thread that asks."""
+    made = FakeTime(NOW)
+    monkeypatch.setattr("sbc_filter.ops.warming.time", made)
+    return made
 
 
-def test_nobody_is_asked_more_often_than_the_least() -> None:
-    source = Counting(0.0)
-    begin = time.monotonic()
-    run(source, [A], lambda: time.monotonic() > begin + 1.2, least=30.0)
-    assert source.asked == [A]
+def test_each_is_asked_for_again_before_its_answer_is_over(clock: FakeTime) -> None:
+    """At half of its life; a failure not before it is over."""
+    source = Counting(2.0, clock.time)
+    with warming(source, [A, C], least=0.1, clock=clock.time):
+        assert eventually(lambda: source.answered == 2)
+        clock.now += 1.0
+        assert eventually(lambda: source.answered == 3)
+        clock.now += 1.0
+        assert eventually(lambda: source.answered == 5)
+    assert source.asked == [A, C, A, A, C]
+
+
+def test_nobody_is_asked_more_often_than_the_least(clock: FakeTime) -> None:
+    source = Counting(0.0, clock.time)
+    with warming(source, [A], least=30.0, clock=clock.time):
+        assert eventually(lambda: source.answered == 1)
+        clock.now += 29.9
+        looks = clock.looks
+        assert eventually(lambda: clock.looks >= looks + 2)  # one of them began after that
+        assert source.asked == [A]
+        clock.now += 0.2
+        assert eventually(lambda: source.asked == [A, A])
 
 
 def test_read_list(tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ ROUTES: Mapping[str, Callable[[Handler], object]] = {
     "/good.pem": lambda h: h.answer(PEM, Cache_Control="public, max-age=172800"),
     "/plain.pem": lambda h: h.answer(PEM),
     "/slow.pem": lambda h: h.answer(PEM, after=0.3),
+    "/held.pem": lambda h: [h.server.permits.acquire(), h.answer(PEM)],
     "/chunked.pem": lambda h: h.wfile.write(CHUNKED + b"%x\r\n" % len(PEM) + PEM + b"\r\n0\r\n\r\n"),
     "/until-closed.pem": lambda h: h.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + PEM),
     "/largest": lambda h: h.answer(bytes(MAX_PEM)),
@@ -146,7 +147,7 @@ ROUTES: Mapping[str, Callable[[Handler], object]] = {
     "/drip-head": lambda h: h.drip(head=True),
     "/drip-body": lambda h: h.drip(head=False),
     "/continue": lambda h: [h.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n") for _ in range(1_000_000)],
-    "/hang": lambda h: h.server.stopped.wait(5),
+    "/hang": lambda h: h.server.stopped.wait(),
     "/nothing": lambda h: None,
     "/garbage": lambda h: h.wfile.write(b"SIP/2.0 200 OK\r\n\r\n"),
     "/500-then-good": lambda h: h.answer(PEM, 500 if h.server.seen[h.path] == 1 else 200),
@@ -177,6 +178,7 @@ class Server(ThreadingHTTPServer):
         self.headers: dict[str, str] = {}
         self.poured = 0
         self.stopped: threading.Event = threading.Event()
+        self.permits = threading.Semaphore(0)  # each lets one of the requests be answered that are held
 
     def server_bind(self) -> None:
         """As that of every TCP server: that of HTTP looks its own name up in the DNS, which a laboratory lacks."""
@@ -212,5 +214,6 @@ def serving(certificate: Path | None, address: tuple[str, int] = ("127.0.0.1", 0
             yield made
         finally:
             made.stopped.set()
+            made.permits.release(1000)
             made.shutdown()
             thread.join()

@@ -225,7 +225,7 @@ class Load:
         messages = ("-trace_msg", "-message_file", str(self.folder / f"{host}.messages"))
         command = ("sipp", "-sf", str(scenario), "-i", address, "-p", "5060", "-mp", "16000", "-nostdin", *messages)
         self._answering.append(self._start(host, *command))
-        assert eventually(lambda: f"{address}:5060" in self.lab.run(host, "ss", "-lun"), 5)
+        assert eventually(lambda: f"{address}:5060" in self.lab.run(host, "ss", "-lun"))
 
     def _call(self, host: str, near: str, far: str, direction: str, rate: int) -> None:
         scenario, lines = self.folder / f"{direction}.xml", self.folder / f"{direction}.csv"

@@ -20,6 +20,8 @@ from sbc_filter.io.firewall import DEFAULT_MARK, Plan
 from sbc_filter.io.iptables import Iptables
 from sbc_filter.io.nfqueue import Core, QueueShell, Source
 from sbc_filter.ops.lab import Lab
+from support.tiny import invite
+from support.waiting import LONG
 from support.waiting import eventually as eventually
 
 ADDRESSES = {
@@ -88,7 +90,7 @@ def three_hosts(mtu: int = 1500, plan: Plan | None = None) -> Iterator[Lab]:
 def endpoint(
     lab: Lab, host: str, version: int = 4, port: int = 5060, dont_fragment: bool = False, address: str = ""
 ) -> Iterator[socket.socket]:
-    """A UDP socket of `host`; `recv` waits 1 s. With `dont_fragment` it forbids fragments (PMTUDISC_DO)."""
+    """A UDP socket of `host`; `recv` waits for `LONG`. With `dont_fragment` it forbids fragments (PMTUDISC_DO)."""
     with lab.inside(host):
         opened = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
     with opened:
@@ -96,7 +98,7 @@ def endpoint(
         if dont_fragment:
             level, option = (socket.IPPROTO_IP, 10) if version == 4 else (socket.IPPROTO_IPV6, 23)
             opened.setsockopt(level, option, 2)
-        opened.settimeout(1)
+        opened.settimeout(LONG)
         opened.bind((address or ADDRESSES[host][version], port))
         yield opened
 
@@ -119,16 +121,25 @@ def fragments(version: int, end: str, message: bytes, identification: int = 7) -
     return fragment6(whole, 1000)  # type: ignore[no-untyped-call,no-any-return]
 
 
-def silent(receiver: socket.socket, seconds: float = 0.15) -> bool:
-    """True when nothing arrives for a while."""
-    receiver.settimeout(seconds)
-    try:
-        receiver.recv(70000)
-    except TimeoutError:
-        return True
-    finally:
-        receiver.settimeout(1)
-    return False
+INVITE = invite(999_999)  # which goes through the queue, as those of a test do, behind them
+NO_INVITE = b"OPTIONS sip:999999@b SIP/2.0\r\n\r\n"  # which the firewall rules do not queue
+
+
+def settled(shell: QueueShell) -> None:
+    """Wait until every packet that was in the queue has got its verdict, or is held."""
+    for _ in range(2):  # the first turn of the loop may have begun before the last packet came
+        done = threading.Event()
+        shell.soon(done.set)
+        assert done.wait(LONG)
+
+
+def nothing_else(sender: socket.socket, to: tuple[str, int], receiver: socket.socket, marker: bytes = INVITE) -> bool:
+    """True when the next thing that arrives at `receiver` is what `sender` sends now: nothing was on its way before.
+
+    Choose the marker so that it takes the way of what must not arrive.
+    """
+    sender.sendto(marker, to)
+    return b"999999" in receiver.recv(70000)
 
 
 @contextlib.contextmanager
@@ -143,6 +154,6 @@ def running(lab: Lab, engine: Core, source: Source, **options: Any) -> Iterator[
         yield shell
     finally:
         shell.stop()
-        thread.join(10)
+        thread.join(LONG)
         emitter.close()
         assert not thread.is_alive()

@@ -1,9 +1,12 @@
 """Programs that tests start and end."""
 
 import contextlib
+import os
 import signal
 from pathlib import Path
 from typing import NamedTuple
+
+from support.waiting import eventually
 
 
 def heeding_signals() -> None:
@@ -11,6 +14,12 @@ def heeding_signals() -> None:
     not reach the program."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+
+
+def stop(pid: int) -> None:
+    """Have a process do nothing more from now on, until SIGCONT."""
+    os.kill(pid, signal.SIGSTOP)
+    assert eventually(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
 
 
 class Memory(NamedTuple):

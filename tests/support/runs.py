@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sbc_filter.ops.lab import Lab
-from support.netns import eventually
 from support.processes import heeding_signals
+from support.waiting import LONG, eventually
 
 RUN = (sys.executable, "-P", "-m", "sbc_filter", "run", "--firewall", "--config")
 
@@ -27,17 +27,17 @@ def started(lab: Lab, file: Path, command: Sequence[str] = RUN) -> Iterator[tupl
             [*command, str(file)], stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=heeding_signals
         )
     try:
-        assert eventually(lambda: b"listening" in log.read_bytes(), 10)
+        assert eventually(lambda: b"listening" in log.read_bytes())
         yield process, log
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(LONG)
 
 
 def asked(file: Path) -> dict[str, Any]:
     """What a running filter says of itself."""
     command = [sys.executable, "-P", "-m", "sbc_filter", "status", "--json", "--config", str(file)]
-    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout)
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONG).stdout)
     assert isinstance(found, dict)
     return found
 

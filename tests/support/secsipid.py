@@ -104,7 +104,7 @@ class Secsipid:
         )
         with (folder / "log").open("wb") as log:
             lab.start(host, "unshare", "-m", "sh", "-c", script, log=log)
-        if not eventually(lambda: f"{address}:{SIGN} " in lab.run(host, "ss", "-lun"), 10):
+        if not eventually(lambda: f"{address}:{SIGN} " in lab.run(host, "ss", "-lun")):
             raise RuntimeError((folder / "log").read_text(errors="replace")[-2000:])
         with lab.inside(host):
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
-from support.netns import eventually
+from support.waiting import LONG, eventually
 
 
 class Serving(NamedTuple):
@@ -45,9 +45,9 @@ def serving(folder: Path) -> Iterator[Serving]:
         command = [sys.executable, "-m", "sbc_filter", "serve", "--listen", "127.0.0.1:0", "--config"]
         process = subprocess.Popen([*command, str(folder / "c.toml")], stdin=subprocess.DEVNULL, stderr=output)
     try:
-        assert eventually(lambda: b"serving" in log.read_bytes(), 10)
+        assert eventually(lambda: b"serving" in log.read_bytes())
         _, signing, _, verification = log.read_text().split()[:4]
         yield Serving(process, signing, verification, made)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(LONG)

@@ -8,18 +8,21 @@ from pathlib import Path
 
 from sbc_filter.io.certificateserver import CertificateServer
 from sbc_filter.io.store import CertificateSource
+from support.waiting import LONG
 
 
 @contextlib.contextmanager
-def serving(path: Path, source: CertificateSource, clock: Callable[[], float] = time.time) -> Iterator[None]:
+def serving(
+    path: Path, source: CertificateSource, clock: Callable[[], float] = time.time
+) -> Iterator[CertificateServer]:
     """`source` at the Unix socket `path`."""
     server = CertificateServer(path, source, clock=clock)
     thread = threading.Thread(target=server.serve_forever, args=(0.005,))
     thread.start()
     try:
-        yield
+        yield server
     finally:
         server.stop()
-        thread.join(5)
+        thread.join(LONG)
         server.close()
         assert not thread.is_alive()

@@ -23,7 +23,7 @@ def filtered(message: bytes, growth: int = 0) -> bytes:
 class TinyEngine:
     """Adds a header; but X-Boom makes it raise, X-Drop drop, X-Hold wait for `hold` seconds at most."""
 
-    def __init__(self, growth: int = 0, hold: float = 5.0) -> None:
+    def __init__(self, growth: int = 0, hold: float = 300.0) -> None:
         self.growth = growth
         self.hold = hold
         self.seen: list[bytes] = []
