@@ -2,6 +2,7 @@
 that nothing accounts for. And the judges of these cases see what is wrong."""
 
 import json
+from typing import Any
 
 import pytest
 from support.calls import (
@@ -29,8 +30,11 @@ from support.structure import (
     judge_answer,
     judge_forwarded,
     judge_leaving,
+    judge_line,
     judge_record,
     judge_response,
+    judge_sent_on,
+    read_record,
 )
 
 from sbc_filter.engine.verdict import Verdict
@@ -129,6 +133,8 @@ _REDIRECTED = (
         + b"Content-Length",
     )
 )
+DATE = "Date: Fri, 15 Jan 2027 08:00:00 GMT"
+DIVERSION = identity(jose={"ppt": "div"})
 _RINGING = response("180 Ringing")
 _SIGNATURE = identity().partition(";")[0].rpartition(".")[2]
 
@@ -140,14 +146,6 @@ def hostile(does: str = "continue") -> HostileCall:
     return HostileCall(_PLAN._replace(does=does), 1, _INVITE, (), uri, target, grades, origids, ())
 
 
-def line(found: Found) -> str:
-    """What the record of such a case says."""
-    verdict = make_engine(rules(_PLAN)).process(arriving(_INVITE), NOW)
-    assert isinstance(verdict, Verdict)
-    assert verdict.record is not None
-    return json.dumps({**json.loads(verdict.record.to_json()), **found._asdict()})
-
-
 def test_the_plain_reader() -> None:
     """Whatever ends a line anywhere ends one here; continuations are one field."""
     message = b"INVITE sip:a SIP/2.0\r\nA: 1\rB: 2\nC : 3\0D:4\x0bE:\t5\x0cF\r\nG: 6\r\n 7\n\t8\r\n\r\nbody\r\n"
@@ -156,7 +154,6 @@ def test_the_plain_reader() -> None:
 
 
 def test_the_judge_of_structure_lets_pass() -> None:
-    judge_record(hostile(), line(_PASSED), line(_PASSED))
     judge_forwarded(hostile(), _PASSED, _MARKED)
     judge_forwarded(hostile(), None, _INVITE)
     judge_answer(hostile("reject"), _INVALID, _REFUSED)
@@ -251,19 +248,55 @@ def test_the_judge_of_what_is_put_back(lines: list[str]) -> None:
         {"outcome": "unparseable"},
     ],
 )
-def test_the_judge_of_records_does_not_let_pass(changes: dict[str, str | None]) -> None:
-    text = line(_PASSED._replace(**changes))
+def test_the_judge_of_records_does_not_let_pass(changes: dict[str, Any]) -> None:
+    judge_record(hostile(), _PASSED)
     with pytest.raises(Structure):
-        judge_record(hostile(), text, text)
+        judge_record(hostile(), _PASSED._replace(**changes))
+
+
+def line(**changes: Any) -> str:
+    """The record of the call, with other values."""
+    verdict = make_engine(rules(_PLAN)).process(arriving(_INVITE), NOW)
+    assert isinstance(verdict, Verdict)
+    assert verdict.record is not None
+    return json.dumps({**json.loads(verdict.record.to_json()), **changes})
+
+
+def test_the_judge_of_lines_lets_pass() -> None:
+    judge_line(line(), line())
+    judge_line(line(call_id="x" * 4096), line())
+    assert read_record(line()) == _PASSED
 
 
 @pytest.mark.parametrize("hidden", ["\n", "\x1b[2J", "\x85", "\ud800", "x" * 4096])
-def test_the_judge_of_records_reads_every_text(hidden: str) -> None:
-    text = line(_PASSED).replace("call-1@", f"call-1{json.dumps(hidden)[1:-1]}@")
+def test_the_judge_of_lines_does_not_let_pass(hidden: str) -> None:
+    text = line(call_id=hidden)
     with pytest.raises(Structure):
-        judge_record(hostile(), text, text)
+        judge_line(text, text)
 
 
-def test_the_judge_of_records_wants_one_line() -> None:
+def test_the_judge_of_lines_wants_one_line() -> None:
     with pytest.raises(Structure):
-        judge_record(hostile(), line(_PASSED) + "\n", line(_PASSED))
+        judge_line(line() + "\n", line())
+
+
+@pytest.mark.parametrize(
+    ("outcome", "more", "is_good"),
+    [
+        ("signed", [DATE, DIVERSION], True),
+        ("already-signed", [], True),
+        ("already-signed", [DATE, DIVERSION], False),
+        ("signed", [DIVERSION], False),
+        ("signed", [DATE], False),
+        ("signed", [f"{DATE} X-Injected: 1", DIVERSION], False),
+        ("signed", [DATE, f"{DIVERSION};x=y"], False),
+        ("signed", [DATE, DIVERSION, DIVERSION], False),
+        ("signed", [DATE, DIVERSION, "P-Attestation-Indicator: A"], False),
+    ],
+)
+def test_the_judge_of_what_leaves(outcome: str, more: list[str], is_good: bool) -> None:
+    if is_good:
+        judge_sent_on(hostile("diverts"), outcome, added(_INVITE, *more))
+        return
+    with pytest.raises(Structure):
+        judge_sent_on(hostile("diverts"), outcome, added(_INVITE, *more))

@@ -55,7 +55,9 @@ class HostileCall(NamedTuple):
 
 
 def rules(plan: Plan) -> str:
-    """The rule file of a plan: one rule that verifies, and what else its scenario needs."""
+    """The rule file of a plan: one rule that verifies, and what its scenario needs; or one that signs."""
+    if plan.does == "diverts":
+        return SIGN.replace(f'["{CALLER}"]', f'["{CALLED}"]') + "div = true\n"
     lines = ["[[rule]]", 'name = "verify"', 'direction = "inbound"', 'action = "verify"']
     if plan.trusted:
         lines.append('trunk = "peer"')
@@ -104,6 +106,8 @@ _SCENARIOS = ("continue",) * 5 + (
     "when",
     "monitor",
     "service",
+    "diverts",
+    "diverts",
 )
 
 
@@ -251,7 +255,7 @@ def hostile_call(seed: str) -> HostileCall:
     asserted = rng.choice(_ASSERTED)
     anonymous = not asserted and rng.random() < 0.05
     caller = "sip:anonymous@anonymous.invalid" if anonymous else f"sip:+{CALLER}@carrier.example"
-    target = f"sip:+{DIVERTED_TO if kind in ('div', 'div-o') else CALLED}@{SBC}".encode()
+    target = f"sip:+{DIVERTED_TO if kind in ('div', 'div-o') or plan.does == 'diverts' else CALLED}@{SBC}".encode()
     fields = [rng.choice((b"Identity: ", b"Identity: ", b"y: ")) + _value(token, of, rng) for of, token in tokens]
     fields += [f"P-Asserted-Identity: {each}".encode() for each in asserted]
     fields += [each.encode() for each in rng.sample(_OTHERS, rng.randrange(5))]

@@ -42,6 +42,8 @@ def run(engines: Engines, seed: str) -> tuple[str, tuple[str, ...]]:
     if len(call.message) > _LARGEST:
         return "larger than a datagram", call.what
     engine = engines.get(call.plan)
+    if call.plan.does == "diverts":
+        return _run_leaving(engine, call), call.what
     verdict = _decided(engine, arriving(call.message))
     assert verdict.record is not None
     watched = call.plan.does == "monitor"
@@ -56,8 +58,18 @@ def run(engines: Engines, seed: str) -> tuple[str, tuple[str, ...]]:
     else:
         structure.judge_forwarded(call, found, _message(verdict, call.message))
         _judge_what_follows(call, found, engine, Random(f"{seed}:follows"))
-    structure.judge_record(call, *_lines(record))
+    structure.judge_line(*_lines(record))
+    structure.judge_record(call, found)
     return found.outcome, call.what
+
+
+def _run_leaving(engine: Engine, call: HostileCall) -> str:
+    """The same call where it leaves, diverted by the SBC."""
+    verdict = _decided(engine, leaving(call.message))
+    assert verdict.record is not None
+    structure.judge_sent_on(call, verdict.record.outcome, _message(verdict, call.message))
+    structure.judge_line(*_lines(verdict.record))
+    return str(verdict.record.outcome)
 
 
 def _judge_what_follows(call: HostileCall, found: structure.Found, engine: Engine, rng: Random) -> None:

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from sbc_filter.ops.pki import X5U
 from support.hostilecalls import FORCED, HostileCall
 from support.plainreader import Field, read
 
@@ -42,6 +43,8 @@ _VERSTAT = {
 }
 _GRADED = {"graded": "ABC", "telnyx": "BC"}  # dialects whose verstat has the attestation at its end
 _NAMES = {"3gpp": (b"Attestation-Info", b"Origination-Id")}
+_OURS = re.compile(rb"[\w-]+\.[\w-]+\.[\w-]+;info=<" + re.escape(X5U.encode()) + rb">;alg=ES256;ppt=(?:div|shaken)")
+_DATE = re.compile(rb"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
 _REASON = re.compile(rb'(STIR|SIP) ;cause=([0-9]{3}) ;text="([A-Za-z ]+)"(?: ;ppi="\.\.([A-Za-z0-9_-]+)")?')
 
 
@@ -74,13 +77,16 @@ def read_record(line: str) -> Found:
     return Found(*(record[name] for name in Found._fields))
 
 
-def judge_record(call: HostileCall, line: str, written: str) -> None:
-    """`line` is the JSON of the record, `written` the line as `run` writes it."""
+def judge_line(line: str, written: str) -> None:
+    """`line` is the JSON of a record, `written` the line as `run` writes it."""
     _expect(line.isascii() and line.isprintable(), "the record is more than a line", line)
     _expect(len(written) < _LONGEST, "the written record is too long", written)
     for each in _texts([json.loads(line), json.loads(written)]):
         _expect(not any(unicodedata.category(char) in ("Cc", "Cs") for char in each), "a record's text", each)
-    found = read_record(line)
+
+
+def judge_record(call: HostileCall, found: Found) -> None:
+    """What a record says of a call that was verified."""
     grades = call.grades | ({"C"} if "base-passport" in call.plan.tolerate else frozenset())
     _expect(found.outcome in _ANSWERS, "an outcome that is not for this", found)
     if found.outcome in ("passed", "replayed"):
@@ -244,6 +250,23 @@ def judge_leaving(call: HostileCall, outcome: str, came: bytes, out: bytes) -> N
     additions += [Field(b"Date", value) for value in arrived.values(b"date")]
     _expect(after.values(b"identity") == arrived.values(b"identity"), "the order of tokens", after)
     _compare(before.fields, additions, after.fields)
+
+
+def judge_sent_on(call: HostileCall, outcome: str, out: bytes) -> None:
+    """An INVITE that leaves, by a rule that signs (docs/rules.md, "Diversions by the SBC")."""
+    before, after = read(call.message), read(out)
+    _expect((before.start, before.body) == (after.start, after.body), "request line or body", after)
+    additions: list[Field] = []
+    if outcome == "signed":
+        ours = [field for field in after.fields if field.name == b"Identity" and field not in before.fields]
+        _expect(len(ours) == 1 and _OURS.fullmatch(ours[0].value) is not None, "the form of our Identity", ours)
+        additions += ours
+        if not before.values(b"date"):
+            dates = after.values(b"date")
+            _expect(len(dates) == 1 and _DATE.fullmatch(dates[0]) is not None, "the form of our Date", dates)
+            additions.append(Field(b"Date", dates[0]))
+    expected = [field for field in before.fields if field.known_as not in _ASSERTIONS]
+    _compare(expected, additions, after.fields)
 
 
 # --- how fields are compared ---
