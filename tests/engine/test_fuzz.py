@@ -143,7 +143,7 @@ def hostile(does: str = "continue") -> HostileCall:
     """The case that `_INVITE` would be."""
     uri, target = f"sip:+{CALLER}@carrier.example".encode(), f"sip:+{CALLED}@192.0.2.1".encode()
     grades, origids = frozenset("A"), frozenset((ORIGID,))
-    return HostileCall(_PLAN._replace(does=does), 1, _INVITE, (), uri, target, grades, origids, ())
+    return HostileCall(_PLAN._replace(does=does), 1, _INVITE, (), uri, target, grades, origids, frozenset(), ())
 
 
 def test_the_plain_reader() -> None:

@@ -41,7 +41,8 @@ class Plan(NamedTuple):
 
 class HostileCall(NamedTuple):
     """A case: its rules, its INVITE, and what is known of it without reading it. `pai` is whose P-Asserted-Identity
-    there is, `grades` what its shaken tokens attest, `origids` what their `origid` says."""
+    there is, `grades` what its shaken tokens attest, `origids` what their `origid` says,
+    `nested` the signatures of tokens inside `opt`."""
 
     plan: Plan
     number: int
@@ -51,6 +52,7 @@ class HostileCall(NamedTuple):
     target: bytes
     grades: frozenset[str]
     origids: frozenset[str]
+    nested: frozenset[bytes]
     what: tuple[str, ...]
 
 
@@ -242,11 +244,13 @@ def hostile_call(seed: str) -> HostileCall:
     tokens = [(kind, _made(kind, rng))]
     if kind != "compact" or rng.random() < 0.5:
         tokens[0] = (kind, _bent(tokens[0][1], rng, what))
-    inside = []
+    inside: list[_Token] = []
+    nested: list[bytes] = []
     if kind == "div-o":
         inside = [_bent(_made("shaken", rng), rng, what) if rng.random() < 0.7 else _made("shaken", rng)]
         said = Object(tokens[0][1].claims)
-        _put(said, "opt", _signed(inside[0]).decode())
+        nested = [_signed(inside[0])]
+        _put(said, "opt", nested[0].decode())
         tokens[0] = (kind, tokens[0][1]._replace(claims=said))
     if kind in ("div", "rph", "rcd") or rng.random() < 0.1:
         other = _made("shaken", rng)
@@ -292,6 +296,7 @@ def hostile_call(seed: str) -> HostileCall:
         target,
         frozenset(each["attest"] for ppt, each in said_by if ppt == "shaken" and each.get("attest") in _GRADES),
         frozenset(each["origid"] for _, each in said_by if isinstance(each.get("origid"), str)),
+        frozenset(each.rpartition(b".")[2] for each in nested),
         tuple(what),
     )
 

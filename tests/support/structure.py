@@ -221,6 +221,7 @@ def judge_response(call: HostileCall, found: Found, came: bytes, out: bytes) -> 
     )
     added = [field for field in after.fields if field not in before.fields]
     signatures = {each.partition(b";")[0].rpartition(b".")[2] for each in read(call.message).values(b"identity")}
+    signatures |= call.nested
     of_tokens: list[bytes] = []
     causes = {(str(code), phrase) for code, phrase in _ANSWERS.values()}
     for field in added:
