@@ -23,7 +23,8 @@ _INJECTED = (
 )
 _LINE_ENDS = ("\r\n", "\r\n", "\n", "\r", "\r\n ", "\n\t", "\0", "\x0b", "\x0c", "\x85", "\u2028", "\\r\\n", "%0d%0a")
 _SEEDS = (
-    "", "A", "B", "C", "a", "b", "c", "D", "Z", " A", "A ", "A,A", "AA", "\uff21", "\u0391", "full", "none", "null",
+    "", "A", "B", "C", "a", "b", "c", "D", "Z", "A\ud800", "\udfff",
+    " A", "A ", "A,A", "AA", "\uff21", "\u0391", "full", "none", "null",
     ORIGID, ORIGID.upper(), f"{{{ORIGID}}}", f" {ORIGID}", f"urn:uuid:{ORIGID}", ORIGID[:-1], CALLER, f"+{CALLER}",
     CALLED, f"sip:+{CALLER}@carrier.example", f"tel:+{CALLER};verstat=TN-Validation-Passed", "TN-Validation-Passed",
     "ES256", "es256", "shaken", "SHAKEN", "passport", "JWT", "https://evil.example/a.pem",

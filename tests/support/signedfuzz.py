@@ -13,7 +13,7 @@ from support.calls import LAB, NOW, arriving, invite, leaving, make_engine, resp
 from support.hostilecalls import HostileCall, Plan, hostile_call, rules
 
 _PER_ENGINE = 500  # calls, so that an engine's memories neither stay empty nor hide what grows
-_ENGINES = 400  # at a time; there are more sets of rules
+_ENGINES = 2000  # at a time
 _LARGEST = 65000  # octets of a message
 _STATUSES = ("180 Ringing", "183 Session Progress", "200 OK", "486 Busy Here")
 _TOLD = Told("TN-Validation-Passed")
