@@ -18,7 +18,24 @@ from support.mutate_json import Object, encode, from_python
 DATE = "Fri, 15 Jan 2027 08:00:00 GMT"
 DIVERTED_TO = "13125550123"
 _KINDS = ("shaken",) * 5 + ("base",) * 5 + ("compact", "div", "div", "div-o", "rph", "rcd", "unknown")
-_TARGETS = ("attest", "attest", "attest", "origid", "origid", "iat", "orig", "dest", "rcd", "crn", "mky", "more")
+_TARGETS = (
+    "attest",
+    "origid",
+    "origid",
+    "origid",
+    "iat",
+    "orig",
+    "dest",
+    "rcd",
+    "rcd",
+    "crn",
+    "crn",
+    "mky",
+    "more",
+    "more",
+)
+_IN_BASE = ("attest",) * 8
+"""More of what nothing checks where a token is not of SHAKEN."""
 _SWITCHES = ("base-passport", "info-mismatch", "no-origid", "iat-string", "standard-base64", "comma-joined")
 
 
@@ -166,7 +183,8 @@ def _bent(token: _Token, rng: Random, what: list[str]) -> _Token:
             name = rng.choice(("x5u", "ppt", "typ", "alg", "kid", "jku"))
             _put(jose, name, attacks.value(rng, dict(jose).get(name, "")))
         else:
-            name = rng.choice((*_TARGETS, *(key for key, _ in said)))
+            more = _IN_BASE if "ppt" not in dict(jose) else ()
+            name = rng.choice((*_TARGETS, *more))
             if name == "more":
                 name, bent = attacks.member(rng)
             elif name == "rcd":
