@@ -2,7 +2,7 @@
 # make test   installs what is missing, then passes the tests
 # make bench  what the engine spends, as multiples of one signature
 # make soak   half an hour of calls through two workers: memory, descriptors, every packet's verdict
-# make fuzz   throws mutants and random bytes at it, and has an independent judge look at what passes
+# make fuzz   throws mutants, signed hostile claims and random bytes at it; independent judges look at what leaves
 # make deb    installs what the build needs, then builds the Debian package into build/deb
 # make deb-test  tries it in fresh Debian trees, booted as well
 # make deb-fresh  runs `make deb` in fresh trees of several releases, and installs what it builds in others
@@ -70,7 +70,8 @@ conformance:
 	@scripts/bootstrap.sh test
 	@$(BIN)/python tests/conformance.py $(DATA)
 
-# 10,000 mutants of a true call and 1,000,000 random ones; FUZZ="--seed S --start KIND:NUMBER" goes on with a run
+# 10,000 mutants of a true call, 100,000 signed calls with hostile claims, 1,000,000 random ones (see tests/fuzz.py);
+# FUZZ="--seed S --start KIND:NUMBER" goes on with a run
 fuzz:
 	@scripts/bootstrap.sh test
 	@$(BIN)/python tests/fuzz.py $(FUZZ)

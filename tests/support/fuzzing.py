@@ -1,6 +1,7 @@
-"""One case of fuzzing each: a mutant of a true call, or octets from a generator, through the program.
+"""One case of fuzzing each: a mutant of a true call, a signed call that says hostile things, or octets from a
+generator, through the program.
 
-A case gives what became of it, or raises: what the program raised, or `FalsePassed`.
+A case gives what became of it, or raises: what the program raised, `FalsePassed`, or `structure.Structure`.
 """
 
 import re
@@ -20,6 +21,7 @@ from sbc_filter.stir.verification import verify
 from support.calls import CALLED, CALLER, LAB, NOW, TRUST, arriving, identity, invite, make_engine
 from support.mutate import mutant
 from support.oracle import may_pass
+from support.signedfuzz import Engines, run
 
 ROOT = pem(LAB.root.certificate)
 PASSED = re.compile(rb";verstat=TN-Validation-Passed[;@>]")
@@ -46,6 +48,7 @@ class Fuzzer:
     def __init__(self) -> None:
         self._cases = 0
         self._engine = make_engine()
+        self._engines = Engines()
 
     def mutant(self, seed: str) -> Result:
         """A mutant through the engine; certificates it asks for are answered."""
@@ -60,6 +63,11 @@ class Fuzzer:
         if (outcome == "passed" or PASSED.search(message)) and not would:
             raise FalsePassed(f"{seed}: {case.what}: {case.values!r} {case.body!r}")
         return Result(outcome, would, case.what)
+
+    def signed(self, seed: str) -> Result:
+        """A hostile call that a believed key signed; what leaves has the structure that the manual says."""
+        outcome, what = run(self._engines, seed)
+        return Result(outcome, None, what)
 
     def random(self, seed: str) -> Result:
         """Octets of a generator: an Identity value taken apart, verified, or in a whole INVITE."""

@@ -93,24 +93,24 @@ def _value(token: _Token, rng: Random) -> bytes:
     segments = []
     for value, bend in zip((token.jose, token.claims), token.text, strict=True):
         text = encode(value)
-        segments.append(_b64(bend(text) if bend else text))
+        segments.append(b64(bend(text) if bend else text))
     octets = b".".join(segments)
-    signed = octets if token.resign else b".".join(_b64(encode(from_python(each))) for each in (_JOSE, claims()))
+    signed = octets if token.resign else b".".join(b64(encode(from_python(each))) for each in (_JOSE, claims()))
     if token.sign is not None:
         signature = token.sign(signed)
     else:
-        signature = _raw(token.key, signed)
-    return token.spell(octets + b"." + _b64(signature)) + b";" + token.parameters
+        signature = raw_signature(token.key, signed)
+    return token.spell(octets + b"." + b64(signature)) + b";" + token.parameters
 
 
 _JOSE = {"alg": "ES256", "ppt": "shaken", "typ": "passport", "x5u": X5U}
 
 
-def _b64(data: bytes) -> bytes:
+def b64(data: bytes) -> bytes:
     return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
-def _raw(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
+def raw_signature(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
     r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
@@ -166,8 +166,8 @@ def _own_key(token: _Token, rng: Random) -> None:
     jwk = {
         "kty": "EC",
         "crv": "P-256",
-        "x": _b64(numbers_of.x.to_bytes(32, "big")).decode(),
-        "y": _b64(numbers_of.y.to_bytes(32, "big")).decode(),
+        "x": b64(numbers_of.x.to_bytes(32, "big")).decode(),
+        "y": b64(numbers_of.y.to_bytes(32, "big")).decode(),
     }
     _set(
         token,
@@ -232,7 +232,7 @@ def _signature(token: _Token, rng: Random) -> None:
     kind = rng.randrange(9)
 
     def sign(signed: bytes) -> bytes:
-        raw = _raw(token.key, signed)
+        raw = raw_signature(token.key, signed)
         r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")
         if kind == 0:
             return raw[:32] + (ORDER - s).to_bytes(32, "big")  # as good as the other one
