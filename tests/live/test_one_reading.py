@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.calls import NOW, VERIFY, identity, invite, make_engine
-from support.netns import ADDRESSES, LIVE, endpoint, eventually, running, silent
+from support.netns import ADDRESSES, LIVE, NO_INVITE, endpoint, eventually, nothing_else, running, settled
 from support.tiny import TinySource
 from support.verstats import SPELLINGS, seen_by_others
 
@@ -45,7 +45,7 @@ def rules(lab: Lab) -> Iterator[None]:
 def test_a_strange_start_is_refused_like_any_other(lab: Lab, version: int) -> None:
     engine, target = make_engine(REQUIRED), (ADDRESSES["sbc"][version], 5060)
     with (
-        running(lab, engine, TinySource(), clock=lambda: NOW),
+        running(lab, engine, TinySource(), clock=lambda: NOW) as shell,
         endpoint(lab, "carrier", version) as carrier,
         endpoint(lab, "sbc", version) as sbc,
     ):
@@ -54,7 +54,8 @@ def test_a_strange_start_is_refused_like_any_other(lab: Lab, version: int) -> No
             answer = carrier.recv(70000)
             assert answer.startswith(b"SIP/2.0 428 Use Identity Header\r\n"), start
             assert b"\r\nCall-ID: call-%d@" % number in answer
-        assert silent(sbc)
+        settled(shell)
+        assert nothing_else(carrier, target, sbc, NO_INVITE)
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -82,19 +83,20 @@ def test_what_cannot_be_read_claims_nothing_or_ends_here(lab: Lab, version: int,
             TinySource(),
             clock=lambda: NOW,
             sink=records.append,
-        ),
+        ) as shell,
         endpoint(lab, "carrier", version) as carrier,
         endpoint(lab, "sbc", version) as sbc,
     ):
         for number, start in enumerate(UNREADABLE, 1):
             carrier.sendto(invite(SPOOFED).replace(LINE, start, 1), (ADDRESSES["sbc"][version], 5060))
-            assert eventually(lambda seen=number: len(records) == seen, 5)  # type: ignore[misc]
+            assert eventually(lambda seen=number: len(records) == seen)  # type: ignore[misc]
             if not drop:
                 expected = invite(HARMLESS).replace(LINE, start, 1).replace(b"\0", b" ")
                 assert sbc.recv(70000) == expected, start
         action = "drop" if drop else "modify"
         assert {(record.outcome, record.action) for record in records} == {("unparseable", action)}
-        assert silent(sbc)
+        settled(shell)
+        assert nothing_else(carrier, (ADDRESSES["sbc"][version], 5060), sbc, NO_INVITE)
 
 
 @pytest.mark.parametrize("path", ["verified", "in dialog", "unreadable", "no rule"])
