@@ -243,3 +243,32 @@ def test_more_connections_than_threads_are_closed_unheard() -> None:
 def test_an_address_that_is_taken() -> None:
     with serving() as server, pytest.raises(EnvironmentFault, match="cannot be listened on"):
         StirServer(("127.0.0.1", server.server_port), {})
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"POST /[red]x HTTP/9.9\r\n\r\n",
+        b"a b c d e<script>\x1b[2J\r\n\r\n",
+        b"GET /\r\nX-Injected: 1 HTTP/1.1\r\n\r\n",
+        b"\x1b[2J\x00 / HTTP/1.1\r\n\r\n",
+        b"POST /" + b"a" * 8000 + b" HTTP/1.1\r\n" + b"X: 1\r\n" * 200 + b"\r\n",
+    ],
+)
+def test_what_is_no_http_is_answered_in_no_word_of_its_own(request_: bytes) -> None:
+    """In JSON as all else; or not at all."""
+    with serving() as server, socket.create_connection(("127.0.0.1", server.server_port), timeout=5) as client:
+        client.sendall(request_)
+        client.shutdown(socket.SHUT_WR)
+        answer = b""
+        while more := client.recv(65536):
+            answer += more
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"X-Injected" not in answer
+    assert b"script" not in answer
+    assert b"\x1b" not in answer
+    assert b"red" not in answer
+    if b"\r\n" in head:
+        names = [line.partition(b":")[0] for line in head.split(b"\r\n")[1:]]
+        assert names == [b"Server", b"Date", b"Content-Type", b"Content-Length", b"Connection"]
+        assert json.loads(body)["requestError"]["serviceException"]["messageId"].startswith("SVC")

@@ -114,7 +114,8 @@ def _nested(by: Signer) -> bytes:
 
 
 _INFO = f"info=<{X5U}>"
-_GOOD = f"{_INFO};alg=ES256;ppt=shaken"
+_BASE = f"{_INFO};alg=ES256"
+_GOOD = f"{_BASE};ppt=shaken"
 ROWS = (
     Row("nothing", Signer.good, "passed", ACCEPTS, "RFC 8224 §4"),
     # the header field
@@ -178,6 +179,13 @@ ROWS = (
     Row("no `alg` in the token", lambda by: by.protected(alg=None), "invalid.alg-mismatch", ACCEPTS, "RFC 7515 §4.1.1"),
     Row("`alg` is `none`", lambda by: by.protected(alg="none"), "untrusted.alg", -202, "RFC 8225 §4.2"),
     Row("no `ppt` in the token", lambda by: by.protected(ppt=None), "invalid.ppt-mismatch", ACCEPTS, "RFC 8225 §8.1"),
+    Row(
+        "no `ppt`, neither beside the token nor in it",
+        lambda by: invite(
+            by.line(by.claims(attest=None, origid=None), jose={"ppt": None}, parameters=f"{_INFO};alg=ES256")
+        ),
+        *("no-identity.unsupported-ppt", ACCEPTS, "ATIS-1000074 §5.3.1"),
+    ),
     Row("no `x5u` in the token", lambda by: by.protected(x5u=None), "invalid.x5u-missing", ACCEPTS, "RFC 8225 §4.3"),
     Row("`crit` in the token", lambda by: by.protected(crit=["x"]), "invalid.crit", ACCEPTS, "RFC 7515 §4.1.11"),
     # JSON
