@@ -247,6 +247,15 @@ def test_samples_are_good_as_they_are(tmp_path: Path) -> None:
     assert read_all(tmp_path / "etc/sbc-filter/sbc-filter.toml").rules.rules == ()
 
 
+def test_a_wheel_has_all_that_is_installed() -> None:
+    """The globs of package-data, which say what goes into a wheel, against the folders at the top level."""
+    globs = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["sbc_filter"]
+    packed = {path.resolve() for glob in globs for path in (ROOT / "sbc_filter").glob(glob)}
+    there = {path for folder in ("rules", "systemd") for path in (ROOT / folder).rglob("*") if path.is_file()}
+    assert packed == there
+    assert len(there) == len(samples()) + len(units(Path(PROGRAM)))
+
+
 def test_samples_are_good_with_all_that_they_suggest(tmp_path: Path) -> None:
     """Every line that begins with `#` directly is a line of TOML; `pki` has the files that they name."""
     main(["pki", str(tmp_path)])
