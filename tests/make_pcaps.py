@@ -1,4 +1,4 @@
-"""Makes `pcaps/`: captures of the calls that matter, each with its rules; see `CASES`.
+"""Makes `pcaps/`: captures of the calls that matter, each with its rules, and one for the sets of `rules/`.
 
     python tests/make_pcaps.py           the captures, and what belongs to all of them
     python tests/make_pcaps.py --accept  also what is expected of a replay, by what a replay gives now
@@ -18,11 +18,16 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import CookedLinux, Dot1Q, Ether
 from scapy.utils import PcapWriter
 from support.calls import CALLER, CARRIER, LAB, NOW, SBC, SIGN, VERIFY, claims, identity, invite, response
+from support.mixed_day import ASK_TO_SIGN, mixed_day
 
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.pki import X5U, key_pem, pem
 
 FOLDER = Path(__file__).parent.parent / "pcaps"
+RULES = FOLDER.parent / "rules"
+SETS = tuple(sorted(path.stem for path in RULES.glob("[a-z]*.toml")))
+"""The example sets of rules, by name. Numbered files are samples of single rules, all commented out."""
+MIXED = "mixed-day"
 CARRIER_V6, SBC_V6 = "2001:db8:1::7", "2001:db8:1::1"
 REASON = VERIFY + '[rule.verify]\nreason = "stir"\n'
 REJECT = VERIFY + '[rule.on]\ninvalid = "reject"\nstale = "reject"\n'
@@ -36,6 +41,21 @@ anchors = ["anchors"]
 
 [certificates]
 directory = "certificates"
+"""
+MIXED_CONFIGURATION = f"""\
+# For the example sets of rules: the laboratory, and the trunk that they name.
+[network]
+sbc = ["{SBC}"]
+ports = [5060, {ASK_TO_SIGN}]
+
+[trust]
+anchors = ["../anchors"]
+
+[certificates]
+directory = "../certificates"
+
+[trunks.carriers]
+addresses = ["{CARRIER}"]
 """
 CREDENTIAL = f"""
 [credentials.ours]
@@ -227,15 +247,40 @@ def write_shared(folder: Path, *, credential: bool = False) -> None:
 def write_case(folder: Path, name: str, case: Case) -> None:
     """One capture and its rules."""
     (folder / f"{name}.toml").write_text(f"# {case.shows}\n\n{case.rules}")
-    with PcapWriter(str(folder / f"{name}.pcap"), nano=True) as writer:
-        for number, packet in enumerate(case.packets):
+    _write_capture(folder / f"{name}.pcap", case.packets)
+
+
+def write_mixed(folder: Path, *, credential: bool = False) -> None:
+    """The capture for the example sets of rules, and its configuration, in a folder of their own."""
+    place = folder / MIXED
+    place.mkdir(exist_ok=True)
+    ours = CREDENTIAL.replace('"shaken.', '"../shaken.') if credential else ""
+    (place / "sbc-filter.toml").write_text(MIXED_CONFIGURATION + ours)
+    packets = [
+        _link(sent.src == SBC) / IP(src=sent.src, dst=sent.dst, id=7) / _udp(sent.payload, 5060, sent.dport)
+        for sent in mixed_day()
+    ]
+    _write_capture(place / f"{MIXED}.pcap", packets)
+
+
+def _write_capture(path: Path, packets: Sequence[Any]) -> None:
+    with PcapWriter(str(path), nano=True) as writer:
+        for number, packet in enumerate(packets):
             packet.time = NOW + number / 8
             writer.write(packet)
 
 
 def replayed(folder: Path, name: str, run: Callable[[list[str]], int], out: Path) -> int:
     """Replay one capture of `folder` with its rules; the output capture goes to `out`."""
-    capture, rules = folder / f"{name}.pcap", folder / f"{name}.toml"
+    return _replayed(folder / f"{name}.pcap", folder / f"{name}.toml", run, out)
+
+
+def replayed_mixed(folder: Path, rules: Path, run: Callable[[list[str]], int], out: Path) -> int:
+    """Replay the capture of `write_mixed` with these rules; the output capture goes to `out`."""
+    return _replayed(folder / MIXED / f"{MIXED}.pcap", rules, run, out)
+
+
+def _replayed(capture: Path, rules: Path, run: Callable[[list[str]], int], out: Path) -> int:
     return run(["replay", str(capture), "--rules", str(rules), "--json", "--out", str(out)])
 
 
@@ -252,11 +297,17 @@ def _accept() -> None:
             write_case(folder, name, case)
             with (FOLDER / f"{name}.expected.jsonl").open("w") as records, contextlib.redirect_stdout(records):
                 assert replayed(folder, name, main, FOLDER / f"{name}.expected.pcap") == 0
+        write_mixed(folder, credential=True)
+        for name in SETS:
+            rules, expected = RULES / f"{name}.toml", FOLDER / MIXED / name
+            with Path(f"{expected}.expected.jsonl").open("w") as records, contextlib.redirect_stdout(records):
+                assert replayed_mixed(folder, rules, main, Path(f"{expected}.expected.pcap")) == 0
 
 
 if __name__ == "__main__":
     write_shared(FOLDER)
     for case_name, each in cases():
         write_case(FOLDER, case_name, each)
+    write_mixed(FOLDER)
     if "--accept" in sys.argv:
         _accept()

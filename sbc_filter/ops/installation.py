@@ -13,12 +13,13 @@ UNIT_FOLDER = Path("/etc/systemd/system")
 PACKAGED = tuple(Path(folder, "systemd/system", SERVICE) for folder in ("/usr/lib", "/lib"))
 """Where a distribution's package has the unit."""
 CONFIGURATION = Path("/etc") / NAME
-FOLDERS = (CONFIGURATION, CONFIGURATION / "rules", CONFIGURATION / "keys")
+FOLDERS = tuple(CONFIGURATION / name for name in ("", "rules", "keys", "examples"))
 LEFT_BEHIND = (Path("/var/cache") / NAME, Path("/var/log") / NAME)
 """What the service makes while it runs."""
 HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 """What the service does not see (`ProtectHome=`, `PrivateTmp=`)."""
 
+_SAMPLE = f"{NAME}.toml"
 _STATED = Path("/usr/bin") / NAME  # the executable, as the units in the source have it
 _MARK = re.compile(r"# Made by `sbc-filter install`; change it with `systemctl edit`\. ([0-9a-f]{64})\n")
 
@@ -40,8 +41,17 @@ def is_made(text: str) -> bool:
 
 
 def samples() -> dict[Path, str]:
-    """A configuration and rules to begin with, by their place: nothing is in force before somebody says so."""
-    return {CONFIGURATION / name: text for name, text in _tree(_source() / "etc")}
+    """A configuration, rules and examples of rules to begin with, by their place. The configuration is the last one.
+
+    Rule files whose names begin with a digit go where rules are read from; every line of them is commented out. The
+    other ones are complete sets for an operator to choose from, and no command reads them where they are put.
+    """
+    made = {}
+    for file in sorted((_source() / "example_rules").iterdir(), key=lambda entry: entry.name):
+        folder = "rules" if file.name[0].isdigit() else "examples"
+        made[CONFIGURATION / folder / file.name] = file.read_text("utf-8")
+    made[CONFIGURATION / _SAMPLE] = (_source() / "systemd" / _SAMPLE).read_text("utf-8")
+    return made
 
 
 def _marked(text: str) -> str:
@@ -54,11 +64,3 @@ def _digest(text: str) -> str:
 
 def _source() -> Traversable:
     return files("sbc_filter")
-
-
-def _tree(folder: Traversable, below: str = "") -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for each in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        name = f"{below}{each.name}"
-        found += _tree(each, f"{name}/") if each.is_dir() else [(name, each.read_text("utf-8"))]
-    return found

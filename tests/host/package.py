@@ -41,6 +41,8 @@ def test_installs(tree: Tree) -> None:
     assert tree.run("sbc-filter", "check").splitlines()[0] == "/etc/sbc-filter/sbc-filter.toml: good"
     assert tree.run("getent", "passwd", "sbc-filter").endswith(":/nonexistent:/usr/sbin/nologin\n")
     assert tree.run("stat", "-c", "%A %U:%G", "/etc/sbc-filter/keys") == "drwxr-x--- root:sbc-filter\n"
+    examples = tree.folder / "usr/share/doc/sbc-filter/examples"
+    assert {path.name for path in examples.iterdir()} == {path.name for path in (ROOT / "rules").glob("[a-z]*")}
     # As an operator finds it: the hot path is compiled, the rest is as well, and nothing runs before it is wanted.
     where = "from sbc_filter.engine import pipeline; print(pipeline.__file__)"
     assert tree.run(f"/{HOME}/bin/python3", "-c", where).strip().endswith(".so")

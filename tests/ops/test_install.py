@@ -64,8 +64,15 @@ make user sbc-filter
 make /etc/sbc-filter/
 make /etc/sbc-filter/rules/
 make /etc/sbc-filter/keys/
+make /etc/sbc-filter/examples/
 make /etc/sbc-filter/rules/10-verify.toml
 make /etc/sbc-filter/rules/20-sign.toml
+make /etc/sbc-filter/examples/enterprise-pbx.toml
+make /etc/sbc-filter/examples/first-week-monitor.toml
+make /etc/sbc-filter/examples/intermediate-provider.toml
+make /etc/sbc-filter/examples/originating-provider.toml
+make /etc/sbc-filter/examples/redirect-server.toml
+make /etc/sbc-filter/examples/terminating-provider.toml
 make /etc/sbc-filter/sbc-filter.toml
 make /etc/systemd/system/sbc-filter.service
 make /etc/systemd/system/sbc-filter-firewall.service
@@ -79,6 +86,7 @@ make /etc/systemd/system/sbc-filter-firewall.service
     after = everything(tree)
     assert after["etc/sbc-filter/keys"] == f"drwxr-x--- 0:{group}"
     assert after["etc/sbc-filter/sbc-filter.toml"] == f"-rw-r----- 0:{group}"
+    assert after["etc/sbc-filter/examples/redirect-server.toml"] == f"-rw-r----- 0:{group}"
     assert after["etc/systemd/system/sbc-filter.service"] == "-rw-r--r-- 0:0"
 
     kept = re.sub(r"^make .*/\n", "", made, flags=re.MULTILINE).replace("make ", "keep ")
@@ -158,6 +166,19 @@ def test_what_is_missing_is_said_and_a_repetition_goes_on(
     assert (code, said.count("make ")) == (0, 2)
 
 
+@root_only
+def test_an_interrupted_installation_is_completed_by_the_next(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The configuration is written last: once it is there, samples that are not were removed by the operator."""
+    (tree / "etc/sbc-filter").mkdir()
+    (tree / "etc/sbc-filter/examples").write_text("in the way")
+    code, said = run(capsys, tree, "install")
+    assert (code, "make /etc/sbc-filter/rules/20-sign.toml\n" in said) == (3, True)
+    (tree / "etc/sbc-filter/examples").unlink()
+    code, said = run(capsys, tree, "install")
+    assert (code, "make /etc/sbc-filter/sbc-filter.toml\n" in said) == (0, True)
+    assert {path for path in samples() if not (tree / path.relative_to("/")).exists()} == set()
+
+
 @pytest.mark.parametrize(
     ("place", "sentence"),
     [
@@ -226,17 +247,28 @@ def test_samples_are_good_as_they_are(tmp_path: Path) -> None:
     assert read_all(tmp_path / "etc/sbc-filter/sbc-filter.toml").rules.rules == ()
 
 
+def test_a_wheel_has_all_that_is_installed() -> None:
+    """The globs of package-data, which say what goes into a wheel, against the folders at the top level."""
+    globs = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["sbc_filter"]
+    packed = {path.resolve() for glob in globs for path in (ROOT / "sbc_filter").glob(glob)}
+    there = {path for folder in ("rules", "systemd") for path in (ROOT / folder).rglob("*") if path.is_file()}
+    assert packed == there
+    assert len(there) == len(samples()) + len(units(Path(PROGRAM)))
+
+
 def test_samples_are_good_with_all_that_they_suggest(tmp_path: Path) -> None:
     """Every line that begins with `#` directly is a line of TOML; `pki` has the files that they name."""
     main(["pki", str(tmp_path)])
     for path, text in samples().items():
         uncommented = re.sub(r"^#(?=[^\s#])", "", text, flags=re.MULTILINE)
         assert tomllib.loads(uncommented)
-        (tmp_path / path.relative_to("/etc/sbc-filter")).write_text(uncommented)
+        place = tmp_path / path.relative_to("/etc/sbc-filter")
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(uncommented)
     setup = read_all(tmp_path / "sbc-filter.toml")
     assert [rule.name for rule in setup.rules.rules] == ["verify", "sign"]
     assert all(rule.mode == "monitor" for rule in setup.rules.rules)
-    assert [trunk.name for trunk in setup.trunks] == ["acme"]
+    assert [trunk.name for trunk in setup.trunks] == ["carriers"]
 
 
 # The units.

@@ -1,0 +1,396 @@
+"""The example sets of `rules/`: each passes `check`, and does to a mixed day of calls what its header promises."""
+
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import make_pcaps
+import pytest
+from make_pcaps import MIXED, RULES, SETS
+from support.calls import CALLER, CARRIER, CORE, LAB, MAKER, NOW, SBC, arriving, invite, make_engine, result
+from support.day_passes import Pass, beginning, claims_of, flooded, lines, passes
+from support.mixed_day import FOREIGN
+
+from sbc_filter.io.capturereader import CaptureReader
+from sbc_filter.ops.cli import main
+from sbc_filter.ops.pki import pem
+
+ANCHORS = '[trust]\nanchors = ["anchors"]\n'
+OURS = (
+    '[credentials.ours]\nkey = "keys/shaken.key"\ncertificate = "keys/shaken.pem"\n'
+    'x5u = "https://certificates.example.org/shaken.pem"\n'
+)
+CARRIERS = f'[trunks.carriers]\naddresses = ["{CARRIER}"]\n'
+NEEDS = {
+    "enterprise-pbx": ANCHORS + OURS + CARRIERS,
+    "first-week-monitor": ANCHORS + OURS + CARRIERS,
+    "intermediate-provider": ANCHORS + CARRIERS,
+    "originating-provider": OURS + CARRIERS,
+    "redirect-server": ANCHORS + OURS,
+    "terminating-provider": ANCHORS + CARRIERS,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The capture of the day made again, with its configuration and the key."""
+    made = tmp_path_factory.mktemp("pcaps")
+    make_pcaps.write_shared(made, credential=True)
+    make_pcaps.write_mixed(made, credential=True)
+    return made
+
+
+Replayed = Callable[[str], list[Pass]]
+
+
+@pytest.fixture
+def replayed(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Replayed:
+    """The whole day under the rules of a text."""
+
+    def replay(text: str) -> list[Pass]:
+        rules, out = tmp_path / "rules.toml", tmp_path / "out.pcap"
+        rules.write_text(text)
+        assert make_pcaps.replayed_mixed(folder, rules, main, out) == 0
+        return passes(capsys.readouterr().out, out)
+
+    return replay
+
+
+def text_of(name: str) -> str:
+    return (RULES / f"{name}.toml").read_text()
+
+
+def uncommented(text: str) -> str:
+    """With every key that the file suggests: such a line begins with `#` directly."""
+    return re.sub(r"^#(?=[^\s#])", "", text, flags=re.MULTILINE)
+
+
+def check(folder: Path, needs: str, rules: dict[str, str]) -> int:
+    """Exit code of `check` for these rule files, in a folder that `pki` made."""
+    (folder / "sbc-filter.toml").write_text(f'[network]\nsbc = ["{SBC}"]\nports = [5060, 5080]\n{needs}')
+    for path in (folder / "rules").iterdir():
+        path.unlink()
+    for name, text in rules.items():
+        (folder / "rules" / name).write_text(text)
+    return main(["check", "--config", str(folder / "sbc-filter.toml")])
+
+
+@pytest.fixture
+def host(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A folder with keys, anchors and rules."""
+    assert main(["pki", str(tmp_path / "host")]) == 0
+    capsys.readouterr()
+    return tmp_path / "host"
+
+
+# What holds for all sets.
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_check_finds_nothing_to_say(name: str, host: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(host, NEEDS[name], {f"30-{name}.toml": text_of(name)}) == 0
+    said = capsys.readouterr()
+    assert ("warning" in said.out + said.err, "good\n" in said.out) == (False, True)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_header_says_what_a_set_needs(name: str, host: Path) -> None:
+    stated = text_of(name).partition("# Needs in sbc-filter.toml: ")[2].partition("\n#\n")[0].partition(";")[0]
+    parts = {"`[trust]`": ANCHORS, "`[credentials.ours]`": OURS, "`[trunks.carriers]`": CARRIERS}
+    assert {part for part in parts if part in stated} == {part for part, text in parts.items() if text in NEEDS[name]}
+    for text in parts.values():
+        if text in NEEDS[name]:
+            assert check(host, NEEDS[name].replace(text, ""), {"set.toml": text_of(name)}) == 1
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_what_a_set_suggests_is_accepted(name: str, host: Path) -> None:
+    text = uncommented(text_of(name))
+    assert tomllib.loads(text) != tomllib.loads(text_of(name)) or name == "first-week-monitor"
+    assert check(host, NEEDS[name] + OURS * (OURS not in NEEDS[name]), {"set.toml": text}) == 0
+
+
+def test_a_provider_that_originates_and_terminates_copies_both(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    both = {f"{name}.toml": text_of(name) for name in ("terminating-provider", "originating-provider")}
+    assert check(host, ANCHORS + OURS + CARRIERS, both) == 0
+    said = capsys.readouterr()
+    assert "warning" not in said.out + said.err
+
+
+def test_names_of_rules_are_unique_in_all_sets(host: Path) -> None:
+    assert check(host, ANCHORS + OURS + CARRIERS, {f"{name}.toml": text_of(name) for name in SETS}) == 0
+
+
+def test_the_manual_has_all_sets() -> None:
+    manual = (RULES.parent / "docs" / "rules.md").read_text()
+    table = manual.partition("## Example sets")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"\| `([a-z-]+)\.toml` \|", table)) == sorted(SETS)
+
+
+def test_the_capture_is_what_the_script_makes(folder: Path) -> None:
+    assert (folder / MIXED / f"{MIXED}.pcap").read_bytes() == (make_pcaps.FOLDER / MIXED / f"{MIXED}.pcap").read_bytes()
+    assert (make_pcaps.FOLDER / MIXED / "sbc-filter.toml").read_text() == make_pcaps.MIXED_CONFIGURATION
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_replay_gives_what_is_expected(
+    name: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, expected = tmp_path / "out.pcap", make_pcaps.FOLDER / MIXED
+    assert make_pcaps.replayed_mixed(folder, RULES / f"{name}.toml", main, out) == 0
+    assert capsys.readouterr().out.splitlines() == (expected / f"{name}.expected.jsonl").read_text().splitlines()
+    assert out.read_bytes() == (expected / f"{name}.expected.pcap").read_bytes()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_calls_in_a_dialog_and_other_packets_are_left_alone(name: str, replayed: Replayed) -> None:
+    others = [each for each in replayed(text_of(name)) if b";tag=s" in each.sent.payload]
+    assert [each.sent.shows for each in others] == [
+        "the answer of the SBC",
+        "its re-INVITE",
+        "asked to sign: a re-INVITE",
+    ]
+    assert all(each.left == each.sent.payload for each in others)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_emergency_calls_continue(name: str, replayed: Replayed) -> None:
+    """With every rejection that the set suggests."""
+    calls = [each for each in replayed(uncommented(text_of(name))) if b"INVITE sip:911@" in each.sent.payload]
+    assert len(calls) == 4
+    assert all(each.left.startswith(b"INVITE sip:911@") for each in calls)
+
+
+@pytest.mark.parametrize("name", sorted(set(SETS) - {"redirect-server"}))
+def test_no_call_is_refused(name: str, replayed: Replayed) -> None:
+    assert {each.sent.shows for each in replayed(text_of(name)) if each.left.startswith(b"SIP/2.0 4")} == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "code", "exempt", "called", "out"),
+    [
+        ("terminating-provider", 30, 480, "18005550150", "12155550199", False),
+        ("terminating-provider", 30, 480, "anonymous", "12155550199", False),
+        ("first-week-monitor", 30, 480, "anonymous", "12155550199", False),
+        ("originating-provider", 60, 603, "12155550185", "13125550199", True),
+        ("enterprise-pbx", 10, 403, "12155550110", "442071838750", True),
+    ],
+)
+def test_limits_are_recorded_and_not_enforced(
+    name: str, limit: int, code: int, exempt: str, called: str, out: bool
+) -> None:
+    def message(number: int, caller: str = CALLER) -> bytes:
+        return invite(caller=caller, called=called, number=number).replace(b"+anonymous", b"anonymous")
+
+    hit, actions = flooded(CARRIERS + text_of(name), message, out=out)
+    assert hit == [(number, code) for number in range(limit, 80)]
+    assert actions <= {"modify", "accept"}
+    assert flooded(CARRIERS + text_of(name), lambda number: message(number, exempt), out=out)[0] == []
+
+
+@pytest.mark.parametrize("called", ["13125550199", "911", "933"])
+def test_the_limit_of_a_pbx_is_for_calls_abroad(called: str) -> None:
+    def message(number: int) -> bytes:
+        return invite(called=called, number=number).replace(b"+911@", b"911@").replace(b"+933@", b"933@")
+
+    assert flooded(CARRIERS + text_of("enterprise-pbx"), message, out=True)[0] == []
+
+
+# Terminating provider.
+
+
+def test_terminating_writes_verstat_once(replayed: Replayed) -> None:
+    calls = beginning(replayed(text_of("terminating-provider")), CARRIER)
+    assert {shows: lines(each.left, "P-Asserted-Identity") for shows, each in calls.items()} == {
+        shows: [b"P-Asserted-Identity: <sip:+%s;verstat=%s@carrier.example>" % (caller.encode(), verstat)]
+        for shows, caller, verstat in (
+            ("attestation A", CALLER, b"TN-Validation-Passed"),
+            ("its retransmission", CALLER, b"TN-Validation-Passed"),
+            ("attestation B", CALLER, b"TN-Validation-Passed"),
+            ("attestation C", CALLER, b"No-TN-Validation"),
+            ("no Identity", CALLER, b"No-TN-Validation"),
+            ("the token of another caller's call", FOREIGN, b"TN-Validation-Failed"),
+            ("the token of call 1 again", CALLER, b"TN-Validation-Failed"),
+            ("signed 61 seconds ago", CALLER, b"TN-Validation-Failed"),
+            ("emergency, with the token of another call", CALLER, b"TN-Validation-Failed"),
+        )
+    }
+    for each in calls.values():
+        assert each.left.count(b"verstat") == 1
+        assert lines(each.left, "Identity") == lines(each.sent.payload, "Identity")
+
+
+@pytest.mark.parametrize("name", ["terminating-provider", "enterprise-pbx"])
+def test_a_verstat_that_the_caller_wrote_is_replaced(name: str) -> None:
+    spoofed = f"P-Asserted-Identity: <sip:+{CALLER};verstat=TN-Validation-Passed@carrier.example>"
+    raw = arriving(invite(spoofed, "P-Attestation-Indicator: A"))
+    _, message, _ = result(make_engine(CARRIERS + text_of(name)), raw)
+    assert re.findall(rb"verstat=([A-Za-z-]+)", message) == [b"No-TN-Validation"]
+    assert lines(message, "P-Attestation-Indicator") == []
+
+
+def test_terminating_refuses_revoked_certificates_only(folder: Path, tmp_path: Path, replayed: Replayed) -> None:
+    crl = tmp_path / "crl.pem"
+    crl.write_bytes(pem(MAKER.crl(LAB.root, (LAB.leaf.certificate,))))
+    configuration = folder / MIXED / "sbc-filter.toml"
+    before = configuration.read_text()
+    configuration.write_text(before.replace("[trust]\n", f'[trust]\ncrls = ["{crl}"]\n'))
+    try:
+        calls = beginning(replayed(text_of("terminating-provider")), CARRIER)
+    finally:
+        configuration.write_text(before)
+    refused = {shows for shows, each in calls.items() if each.left.startswith(b"SIP/2.0 437 ")}
+    revoked = {"attestation A", "its retransmission", "attestation B", "attestation C", "the token of call 1 again"}
+    assert refused == revoked
+
+
+# Originating provider.
+
+
+def test_originating_signs_by_list(replayed: Replayed) -> None:
+    calls = beginning(replayed(text_of("originating-provider")), SBC)
+    signed = {shows: claims_of(each.left) for shows, each in calls.items() if lines(each.left, "Identity")}
+    found = {shows: (made["attest"], made["orig"]["tn"], made["origid"][:8]) for shows, made in signed.items()}
+    assert found == {
+        "own number": ("A", CALLER, "4437c7eb"),
+        "foreign number": ("B", FOREIGN, "4437c7eb"),
+        "the call centre": ("A", "12155550185", "0b2b6f5c"),
+        "in transit, with the token of another provider": ("A", FOREIGN, "4437c7eb"),
+        "emergency, own number": ("A", CALLER, "4437c7eb"),
+    }
+    transit = calls["in transit, with the token of another provider"]
+    assert transit.left == transit.sent.payload
+    assert calls["an extension without a number"].left == calls["an extension without a number"].sent.payload
+
+
+def test_what_originating_signs_is_what_terminating_passes(replayed: Replayed) -> None:
+    calls = beginning(replayed(text_of("originating-provider")), SBC)
+    engine = make_engine(CARRIERS + text_of("terminating-provider"))
+    for shows in ("own number", "foreign number", "the call centre"):
+        assert result(engine, arriving(calls[shows].left), NOW + 2)[2]["outcome"] == "passed"
+
+
+# Intermediate provider.
+
+
+def test_intermediate_changes_no_byte(replayed: Replayed) -> None:
+    day = replayed(text_of("intermediate-provider"))
+    assert [each.left for each in day] == [each.sent.payload for each in day]
+    noted = {each.sent.shows: each.records[0]["outcome"] for each in day if len(each.records) == 2}
+    assert noted == {
+        "attestation A": "passed",
+        "attestation B": "passed",
+        "attestation C": "passed",
+        "no Identity": "no-identity",
+        "the token of another caller's call": "invalid",
+        "the token of call 1 again": "replayed",
+        "signed 61 seconds ago": "stale",
+        "emergency, with the token of another call": "invalid",
+    }
+
+
+def test_intermediate_changes_no_byte_when_it_is_enforced(replayed: Replayed) -> None:
+    """The options of the rule hold by themselves."""
+    enforced, count = re.subn(r"^mode = .*\n", "", text_of("intermediate-provider"), flags=re.MULTILINE)
+    assert count == 1
+    day = replayed(enforced)
+    assert [each.left for each in day] == [each.sent.payload for each in day]
+    assert [each.records[0]["mode"] for each in day if each.sent.shows == "attestation A"] == ["enforce"]
+    assert tomllib.loads(enforced)["rule"][0]["verify"]["hold_ms"] == 0
+
+
+def test_intermediate_that_signs_touches_no_token_there_is(replayed: Replayed) -> None:
+    day = replayed(uncommented(text_of("intermediate-provider")))
+    signed = {}
+    for each in day:
+        before, after = lines(each.sent.payload, "Identity"), lines(each.left, "Identity")
+        if before:
+            assert each.left == each.sent.payload
+        elif after:
+            signed[each.sent.shows] = claims_of(each.left)["attest"]
+    # Calls between the numbers of the others arrived with tokens: it is in doubt whether the SBC dropped theirs.
+    assert signed == {"the call centre": "C"}
+
+
+# Enterprise.
+
+
+def test_enterprise_signs_its_own_numbers_and_no_others(replayed: Replayed) -> None:
+    day = replayed(text_of("enterprise-pbx"))
+    leaving_calls = beginning(day, SBC)
+    outcomes = {shows: each.outcome for shows, each in leaving_calls.items()}
+    assert outcomes == {
+        "own number": ("signed", None),
+        "foreign number": ("unsigned", "not-listed"),
+        "the call centre": ("unsigned", "not-listed"),
+        "in transit, with the token of another provider": ("already-signed", "shaken-present"),
+        "emergency, own number": ("signed", None),
+        "an extension without a number": ("unsigned", "no-caller"),
+    }
+    for each in leaving_calls.values():
+        assert (each.left == each.sent.payload) is (each.outcome[0] != "signed")
+    assert claims_of(leaving_calls["own number"].left)["attest"] == "A"
+
+
+def test_enterprise_is_told_the_attestation(replayed: Replayed) -> None:
+    calls = beginning(replayed(text_of("enterprise-pbx")), CARRIER)
+    told = [lines(calls[f"attestation {letter}"].left, "P-Attestation-Indicator") for letter in "ABC"]
+    assert told == [[b"P-Attestation-Indicator: A"], [b"P-Attestation-Indicator: B"], [b"P-Attestation-Indicator: C"]]
+    assert all(each.left.count(b"verstat") == 1 for each in calls.values())
+
+
+# Redirect server.
+
+
+def test_redirect_answers_302(replayed: Replayed) -> None:
+    day = replayed(text_of("redirect-server"))
+    asked = beginning(day, CORE) | beginning(day, CORE, 5080)
+    questions = {shows: each for shows, each in asked.items() if not shows.endswith("emergency")}
+    assert len(questions) == 7
+    for each in questions.values():
+        assert (each.src, each.left.partition(b"\r\n")[0]) == (SBC, b"SIP/2.0 302 Moved Temporarily")
+    verstats = [re.findall(rb"verstat=([A-Za-z-]+)", each.left) for each in beginning(day, CORE).values()]
+    expected = ["TN-Validation-Passed", "No-TN-Validation", "TN-Validation-Failed", "TN-Validation-Failed"]
+    assert verstats == [[each.encode()] for each in [*expected, "No-TN-Validation"]]
+    for shows, attest in (("own number", "A"), ("foreign number", "B")):
+        assert claims_of(questions[f"asked to sign: {shows}"].left)["attest"] == attest
+    assert lines(questions["asked to sign: signed by another provider"].left, "Identity") == []
+    # A call from outside with our number as its caller and without Identity must not get our signature (S-073).
+    assert lines(questions["asked to verify: no Identity"].left, "Identity") == []
+    strangers = [each for each in day if each.sent.src != CORE]
+    assert all(each.left == each.sent.payload for each in strangers)
+
+
+# The first week.
+
+
+def test_monitor_changes_no_byte_of_any_packet(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.pcap"
+    assert make_pcaps.replayed_mixed(folder, RULES / "first-week-monitor.toml", main, out) == 0
+    assert list(CaptureReader(out)) == list(CaptureReader(folder / MIXED / f"{MIXED}.pcap"))
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {record["action"] for record in records if record["rule"] is None} == {"accept"}
+    watched = [record for record in records if record["rule"]]
+    assert {record["mode"] for record in watched} == {"monitor"}
+    found = {(record["outcome"], record["action"]) for record in watched}
+    assert found == {
+        ("passed", "accept"),
+        ("no-identity", "reject"),
+        ("invalid", "reject"),
+        ("invalid", "accept"),  # the emergency call
+        ("replayed", "reject"),
+        ("stale", "reject"),
+        ("signed", "accept"),
+        ("already-signed", "accept"),
+        ("unsigned", "reject"),
+    }
+
+
+def test_every_rule_of_the_first_week_is_in_monitor_mode() -> None:
+    rules = tomllib.loads(text_of("first-week-monitor"))["rule"]
+    assert [rule.get("mode") for rule in rules] == ["monitor"] * len(rules)
+    assert all(rule[rule["action"]]["hold_ms"] == 0 for rule in rules if rule["action"] in ("verify", "sign"))
