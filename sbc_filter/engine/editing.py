@@ -97,9 +97,12 @@ def _attestation(dialect: Dialect, decision: Decision) -> Iterator[HeaderField]:
 
 
 def _target(rule: Rule, case: Case, decision: Decision) -> bytes:
-    """Where a 302 leads to: where the INVITE would have gone, with the result where a rule wants it there (S-122)."""
+    """Where a 302 leads to: where the INVITE would have gone, with the result where a rule wants it there (S-122).
+
+    A call without a caller gets no result (S-110)."""
     uri = case.message.uri
-    if rule.verify.mark_contact and decision.verstat is not None:
+    verify = rule.verify
+    if verify.mark_contact and decision.verstat is not None and case.parties.first(verify.caller_from) is not None:
         in_user_part = DIALECTS[rule.verify.dialect].in_user_part
         uri = marking.marked(uri, decision.verstat, in_user_part=in_user_part)
     return uri

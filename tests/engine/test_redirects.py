@@ -238,6 +238,14 @@ def test_s122_a_mark_in_the_target_gives_way_to_ours() -> None:
     assert b"\r\nContact: <sip:+12155550199;verstat=No-TN-Validation@192.0.2.1>\r\n" in answer
 
 
+def test_s110_a_call_without_a_caller_has_no_result_in_the_contact() -> None:
+    engine = make_engine(VERIFIES + "[rule.verify]\nmark_contact = true\n")
+    message = re.sub(rb"From: [^;]*;", b"From: <sip:anonymous@anonymous.invalid>;", invite())
+    _, answer, _ = result(engine, arriving(message))
+    assert b"\r\nContact: <sip:+12155550199@192.0.2.1>\r\n" in answer
+    assert b"verstat" not in answer
+
+
 def test_s137_an_emergency_call_is_not_expected_to_follow() -> None:
     message = invite().replace(b"sip:+12155550199@192.0.2.1 ", b"urn:service:sos ")
     engine = make_engine(VERIFIES)
