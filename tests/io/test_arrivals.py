@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from multiprocessing.synchronize import Barrier
 
 import pytest
@@ -305,8 +306,8 @@ def test_processes_killed_in_the_middle_cost_nothing(monkeypatch: pytest.MonkeyP
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-        found: list[Arrival] = []
-        assert waited(monkeypatch, lambda at=theirs, into=found: into.extend(table.get(at, NOW))) == 0.0
+        seconds, found = waited(monkeypatch, partial(table.get, theirs, NOW))
+        assert seconds == 0.0
         assert {"mine", "*"} & set(told(found))
         others = [each.tokens for each in found if each.tokens and each.tokens != (b"mine",)]
         assert all(one == other == one[:-10] * 3 for one, other in others)

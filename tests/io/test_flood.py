@@ -5,6 +5,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -167,6 +168,10 @@ def test_slow_strangers_delay_no_known_signer(authority: Authority, server: Serv
     fetcher.close()
 
 
+def have_come(server: Server, requests: int) -> bool:
+    return server.seen.total() == requests
+
+
 def test_domains_that_became_known_in_order_to_be_slow(authority: Authority, tmp_path: Path) -> None:
     """A certificate of anybody's makes a domain known. Who has several has no more than its turns: the jobs of whoever
     has most of them give way, and the others' wait for a few."""
@@ -185,14 +190,14 @@ def test_domains_that_became_known_in_order_to_be_slow(authority: Authority, tmp
         for number in range(16):
             for host in evil:
                 fetcher.request(server.url(f"/held.pem;{number}", host), held.put)
-        assert eventually(lambda: server.seen.total() == 16)  # every worker has one
+        assert eventually(partial(have_come, server, 16))  # every worker has one
         good: SimpleQueue[Answer] = SimpleQueue()
         fetcher.request(server.url("/good.pem"), good.put)
         ended = 0
         while not server.seen["/good.pem"]:
             ended += 1
             server.permits.release()
-            assert eventually(lambda wanted=16 + ended: server.seen.total() == wanted)  # its worker has the next
+            assert eventually(partial(have_come, server, 16 + ended))  # its worker has the next
         assert ended <= 5
         assert taken(good, 1)[0].pem == PEM
         fetcher.close()

@@ -306,7 +306,12 @@ def test_a_signal_stops_it(lab: Lab) -> None:
         shell = QueueShell(TinyEngine(), TinySource(), emitter, lambda record: None)
     before = signal.signal(signal.SIGALRM, lambda number, frame: shell.stop())
     late = threading.Event()
-    watchdog = threading.Timer(LONG, lambda: (late.set(), shell.stop()))
+
+    def give_up() -> None:
+        late.set()
+        shell.stop()
+
+    watchdog = threading.Timer(LONG, give_up)
     watchdog.start()
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.1)

@@ -110,6 +110,11 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"x")
             self.wfile.flush()
 
+    def hold(self) -> None:
+        """Answer when it is permitted."""
+        self.server.permits.acquire()
+        self.answer(PEM)
+
     def pour(self, head: bytes) -> None:
         self.wfile.write(head)
         while not self.server.stopped.is_set():
@@ -125,7 +130,7 @@ ROUTES: Mapping[str, Callable[[Handler], object]] = {
     "/good.pem": lambda h: h.answer(PEM, Cache_Control="public, max-age=172800"),
     "/plain.pem": lambda h: h.answer(PEM),
     "/slow.pem": lambda h: h.answer(PEM, after=0.3),
-    "/held.pem": lambda h: [h.server.permits.acquire(), h.answer(PEM)],
+    "/held.pem": lambda h: h.hold(),
     "/chunked.pem": lambda h: h.wfile.write(CHUNKED + b"%x\r\n" % len(PEM) + PEM + b"\r\n0\r\n\r\n"),
     "/until-closed.pem": lambda h: h.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + PEM),
     "/largest": lambda h: h.answer(bytes(MAX_PEM)),
@@ -178,7 +183,7 @@ class Server(ThreadingHTTPServer):
         self.headers: dict[str, str] = {}
         self.poured = 0
         self.stopped: threading.Event = threading.Event()
-        self.permits = threading.Semaphore(0)  # each lets one of the requests be answered that are held
+        self.permits: threading.Semaphore = threading.Semaphore(0)  # each lets one held request be answered
 
     def server_bind(self) -> None:
         """As that of every TCP server: that of HTTP looks its own name up in the DNS, which a laboratory lacks."""

@@ -1,12 +1,14 @@
 """Turns at tables that processes share: how long each is waited for, and a clock on which that is measured."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 
 from support.clock import FakeTime
 from support.waiting import LONG
 
+T = TypeVar("T")
 TABLE = "sbc_filter.io.table"
 
 
@@ -15,9 +17,9 @@ def never_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{TABLE}.PATIENCE", LONG)
 
 
-def waited(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> float:
-    """For how many seconds `work` waits for turns."""
+def waited(monkeypatch: pytest.MonkeyPatch, work: Callable[[], T]) -> tuple[float, T]:
+    """For how many seconds `work` waits for turns, and what it returns."""
     with monkeypatch.context() as patch:
         patch.setattr(f"{TABLE}.time", time := FakeTime())
-        work()
-    return time.now
+        found = work()
+    return time.now, found
