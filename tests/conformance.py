@@ -24,11 +24,12 @@ from support import outside
 from support.calls import LAB, VERIFY, arriving, identity, make_engine
 
 from sbc_filter.engine.verdict import Verdict
-from sbc_filter.errors import CERTIFICATE_TOLERABLE, CertificateError, Detail
+from sbc_filter.errors import CertificateError
 from sbc_filter.io.capture import Frame
 from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.linklayer import locate_ip
 from sbc_filter.ops.pki import pem
+from sbc_filter.outcomes import CERTIFICATE_TOLERABLE, Detail
 from sbc_filter.packet.packet import parse
 from sbc_filter.stir.certificate import Certificate, parse_certificates
 from sbc_filter.stir.trust import TrustStore

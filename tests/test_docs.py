@@ -12,7 +12,10 @@ import pytest
 from sbc_filter.engine import outcomes
 from sbc_filter.engine.dialects import DIALECTS
 from sbc_filter.engine.record import Record
-from sbc_filter.errors import (
+from sbc_filter.ops import config
+from sbc_filter.ops.cli import main
+from sbc_filter.ops.settings import Configuration
+from sbc_filter.outcomes import (
     CERTIFICATE_TOLERABLE,
     DETAILS,
     SIGNING_OUTCOMES,
@@ -23,9 +26,6 @@ from sbc_filter.errors import (
     Deviation,
     Outcome,
 )
-from sbc_filter.ops import config
-from sbc_filter.ops.cli import main
-from sbc_filter.ops.settings import Configuration
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import Bypass, Rule
 from sbc_filter.rules.schema import Table

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sbc_filter.engine.case import Case
-from sbc_filter.errors import Detail, SigningError
+from sbc_filter.errors import SigningError
+from sbc_filter.outcomes import Detail
 from sbc_filter.rules.model import UNATTESTED, SignOptions
 from sbc_filter.sip.field import is_uuid
 from sbc_filter.sip.message import SipMessage

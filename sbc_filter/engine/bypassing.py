@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.services import parties_of, unsigned
-from sbc_filter.errors import Detail, SigningError
+from sbc_filter.errors import SigningError
+from sbc_filter.outcomes import Detail
 from sbc_filter.rules.model import Rule
 from sbc_filter.sip import field
 

@@ -7,7 +7,7 @@ from sbc_filter.engine.network import Place
 from sbc_filter.engine.parties import Parties
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action
-from sbc_filter.errors import Detail, Outcome
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import CONTINUE, SIGN, Rule, Treatment, VerifyOptions
 from sbc_filter.sip.field import HeaderField
 from sbc_filter.sip.message import SipMessage

@@ -4,7 +4,8 @@ from collections.abc import Collection
 
 from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Outcome, VerificationError
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import Outcome
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.trust import TrustStore
 from sbc_filter.stir.x5u import check_x5u

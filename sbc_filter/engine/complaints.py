@@ -9,7 +9,8 @@ from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Verdict
-from sbc_filter.errors import Detail, MessageError, Outcome
+from sbc_filter.errors import MessageError
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import Mode
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.reason import Reason, remove_reasons

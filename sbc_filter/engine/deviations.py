@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from sbc_filter.engine.case import Case
 from sbc_filter.engine.parties import Party
-from sbc_filter.errors import Deviation
+from sbc_filter.outcomes import Deviation
 from sbc_filter.sip.date import format_date
 
 # What is usual: named once, for a look at a member of an Enum costs as much as a call.

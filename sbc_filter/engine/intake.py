@@ -9,7 +9,8 @@ from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.network import Network, Place
 from sbc_filter.engine.parties import Parties
 from sbc_filter.engine.verdict import Action, Verdict
-from sbc_filter.errors import Detail, MessageError
+from sbc_filter.errors import MessageError
+from sbc_filter.outcomes import Detail
 from sbc_filter.sip.field import BLANK
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.layout import Reader

@@ -1,6 +1,6 @@
 """The decision table (STANDARDS §20): which answer and which verstat an outcome means by default."""
 
-from sbc_filter.errors import VERIFICATION_OUTCOMES, Detail, Outcome
+from sbc_filter.outcomes import VERIFICATION_OUTCOMES, Detail, Outcome
 from sbc_filter.sip.field import FAILED, NOT_VALIDATED, PASSED
 
 _ANSWERS: dict[Outcome, tuple[int, str]] = {

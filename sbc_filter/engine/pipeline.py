@@ -32,7 +32,8 @@ from sbc_filter.engine.treating import Treatments, has_room, monitored, pass_by,
 from sbc_filter.engine.uas import Uas
 from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.engine.verifying import Verifier
-from sbc_filter.errors import Detail, MessageError, Outcome, PacketError, SigningError, VerificationError
+from sbc_filter.errors import MessageError, PacketError, SigningError, VerificationError
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.packet import Packet, parse
 from sbc_filter.rules.facts import Facts

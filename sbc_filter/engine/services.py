@@ -6,7 +6,8 @@ from sbc_filter.engine.attesting import attestation, is_private, more_claims, or
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.diverting import diversion, is_diverted
 from sbc_filter.engine.verifying import Findings, Verifier
-from sbc_filter.errors import Detail, Outcome, SigningError, VerificationError
+from sbc_filter.errors import SigningError, VerificationError
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import (
     CONTINUE,
     SIGN,

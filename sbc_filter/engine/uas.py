@@ -8,7 +8,8 @@ from sbc_filter.engine.editing import refuse_call, respond
 from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.transactions import Held, Remembered, TransactionKey, Transactions, transaction_key
 from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Verdict
-from sbc_filter.errors import Detail, MessageError, Outcome
+from sbc_filter.errors import MessageError
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.datagram import Datagram
 from sbc_filter.rules.model import Rule
 from sbc_filter.sip.address import parse_address

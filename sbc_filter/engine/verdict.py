@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from sbc_filter.engine.record import Record
-from sbc_filter.errors import Detail
+from sbc_filter.outcomes import Detail
 from sbc_filter.packet.datagram import Datagram
 from sbc_filter.stir.remote import SigningRequest
 from sbc_filter.stir.remoteverification import Told, VerificationRequest

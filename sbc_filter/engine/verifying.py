@@ -9,7 +9,8 @@ from sbc_filter.engine.deviations import of_message
 from sbc_filter.engine.dialects import DIALECTS
 from sbc_filter.engine.record import recorded
 from sbc_filter.engine.seen import Replays
-from sbc_filter.errors import Detail, Outcome, VerificationError
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.number import Profile

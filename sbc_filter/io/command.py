@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Detail
 from sbc_filter.io.single import Single
 from sbc_filter.io.store import MAX_PEM, PASSING, FetchError
+from sbc_filter.outcomes import Detail
 
 _LOG = logging.getLogger(__name__)
 _GLANCE = 0.1  # seconds; a running command notices `close` after this at the latest

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from sbc_filter.errors import CertificateDeviation, CertificateError
+from sbc_filter.errors import CertificateError
+from sbc_filter.outcomes import CertificateDeviation
 from sbc_filter.stir.certificate import HOSTILE, leaf_of, parse_certificates
 
 SHORTEST = 24 * 3600.0  # seconds; certificates change seldom and calls do not wait for fetches

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from sbc_filter.engine.verdict import Answer, Need
-from sbc_filter.errors import Detail
 from sbc_filter.io.store import CertificateSource
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.remote import SigningRequest
 from sbc_filter.stir.remoteverification import VerificationRequest
 

@@ -18,7 +18,6 @@ from netfilterqueue import Packet
 from sbc_filter.engine.flow import Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, Need, Verdict
-from sbc_filter.errors import Detail
 from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.interfaces import InterfaceNames
@@ -26,6 +25,7 @@ from sbc_filter.io.kernelqueue import KernelQueue, QueuedPacket, blame, is_power
 from sbc_filter.io.mailbox import Mailbox
 from sbc_filter.io.netlink import QueueSettings
 from sbc_filter.io.parking import Parked, Parking, Ticket
+from sbc_filter.outcomes import Detail
 
 _LOG = logging.getLogger(__name__)
 _MAX_WAIT = 1.0  # seconds; a clock that was set, and a process that is stuck, are noticed by it

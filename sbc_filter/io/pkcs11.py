@@ -17,8 +17,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from sbc_filter.errors import Detail, FilterError, SigningError
+from sbc_filter.errors import FilterError, SigningError
 from sbc_filter.io.pkcs11uri import TOKEN_ATTRIBUTES, Pkcs11Uri
+from sbc_filter.outcomes import Detail
 
 _LOG = logging.getLogger(__name__)
 _SIZE = 32  # octets of r and of s on P-256

@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable
 
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Detail, SigningError
+from sbc_filter.errors import SigningError
 from sbc_filter.io.exchange import TIMEOUT, WORKERS, Exchange, Pool, Purpose
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.authentication import sign_shaken
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.remote import SigningRequest

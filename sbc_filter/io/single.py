@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from sbc_filter.errors import Detail
 from sbc_filter.io.turns import Place, Turns
+from sbc_filter.outcomes import Detail
 
 _LOG = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from sbc_filter.engine import outcomes
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Outcome, SigningError, VerificationError
+from sbc_filter.errors import SigningError, VerificationError
+from sbc_filter.outcomes import Outcome
 from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.sip.number import NANP, Profile
 from sbc_filter.stir.authentication import issue_time, sign_shaken

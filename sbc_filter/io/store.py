@@ -12,7 +12,8 @@ from typing import Protocol
 
 from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Detail, DetailedError
+from sbc_filter.errors import DetailedError
+from sbc_filter.outcomes import Detail
 
 MAX_PEM = 64 * 1024  # bytes, of whatever a URL stands for (S-089)
 PASSING = 30.0  # seconds for which a failure is remembered that may be over soon

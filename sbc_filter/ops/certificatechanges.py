@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sbc_filter.errors import ConfigurationError, Detail, EnvironmentFault, Outcome, Problem, UsageFault, reason
+from sbc_filter.errors import ConfigurationError, EnvironmentFault, Problem, UsageFault, reason
 from sbc_filter.io.cache import MAX_FILES
 from sbc_filter.io.diskcache import DiskCache, Entry, entry_files, entry_path, read_entry
 from sbc_filter.io.folder import INDEX, IndexFault, read_index
@@ -21,6 +21,7 @@ from sbc_filter.ops.records import numbered
 from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.ops.sources import ask
 from sbc_filter.ops.stock import TRUSTED, date, verdict
+from sbc_filter.outcomes import Detail, Outcome
 
 _OF_NO_USE = (Detail.CERTIFICATE_UNREADABLE, Detail.EXPIRED)  # whatever the trust store says tomorrow
 

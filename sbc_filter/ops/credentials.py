@@ -13,12 +13,13 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from sbc_filter.errors import CertificateError, Detail, Problem, blamed, reason
+from sbc_filter.errors import CertificateError, Problem, blamed, reason
 from sbc_filter.io.files import read_file
 from sbc_filter.io.pkcs11 import TokenError, TokenKey
 from sbc_filter.ops.keysettings import CredentialSettings, ObtainSettings, OnToken, Place
 from sbc_filter.ops.obtaining import Answer, ask
 from sbc_filter.ops.settings import Configuration
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.credentials import Credential, load_key, make_credential
 from sbc_filter.stir.signer import Signer
 from sbc_filter.stir.trust import TrustStore

@@ -7,9 +7,9 @@ from typing import IO, NamedTuple
 from rich.table import Table
 
 from sbc_filter.engine.record import Record
-from sbc_filter.errors import Detail
 from sbc_filter.ops.journal import line_of
 from sbc_filter.ops.plainconsole import PlainConsole
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.extensions import NOTES
 
 Sink = Callable[[Record], None]

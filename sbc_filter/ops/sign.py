@@ -9,12 +9,13 @@ from pathlib import Path
 from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Need, Verdict
-from sbc_filter.errors import ConfigurationError, Outcome, Problem, reason
+from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.io.needs import Needs
 from sbc_filter.ops import config
 from sbc_filter.ops.remote import signers, verifiers
 from sbc_filter.ops.setup import NO_SBC, Setup, read_all
 from sbc_filter.ops.sources import ask_for, certificate_source
+from sbc_filter.outcomes import Outcome
 from sbc_filter.rules.model import Direction
 
 _NOBODY = "192.0.2.254", 5060  # a peer of no trunk (RFC 5737)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sbc_filter.engine.verdict import Answer, Need
-from sbc_filter.errors import Detail
 from sbc_filter.io.cache import CachingSource
 from sbc_filter.io.certificatesocket import SocketSource
 from sbc_filter.io.command import CommandSource
@@ -15,6 +14,7 @@ from sbc_filter.io.folder import FRESH, DirectorySource
 from sbc_filter.io.needs import Needs
 from sbc_filter.io.store import CertificateSource, FirstOf, RefusingSource
 from sbc_filter.ops.settings import CertificateSettings
+from sbc_filter.outcomes import Detail
 
 _DEADLINE = 10.0  # seconds; longer than a fetch and the wait for its turn
 _AT_ONCE = 64  # requests of one process to another: what is slow must not stand before what is quick

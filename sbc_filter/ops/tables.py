@@ -6,7 +6,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
 
-from sbc_filter.errors import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE
 from sbc_filter.io import firewalls
 from sbc_filter.ops.keysettings import CredentialSettings, ObtainSettings, read_credential, read_obtained
 from sbc_filter.ops.remote import RemoteSettings, read_path, read_remote
@@ -21,6 +20,7 @@ from sbc_filter.ops.settings import (
     ServeSettings,
     TrustSettings,
 )
+from sbc_filter.outcomes import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE
 from sbc_filter.rules.schema import Table
 from sbc_filter.rules.trunk import read_networks
 from sbc_filter.sip.number import PROFILES

@@ -3,7 +3,8 @@
 import zlib
 from collections.abc import Iterator
 
-from sbc_filter.errors import Detail, PacketError
+from sbc_filter.errors import PacketError
+from sbc_filter.outcomes import Detail
 from sbc_filter.packet import ip
 
 MORE_V4 = 0x2000  # in the word of the offset

@@ -4,7 +4,8 @@ from functools import lru_cache
 from ipaddress import ip_address
 from struct import Struct
 
-from sbc_filter.errors import Detail, PacketError
+from sbc_filter.errors import PacketError
+from sbc_filter.outcomes import Detail
 
 UDP = 17
 _V4 = Struct(">BBHHHBBH4s4s")

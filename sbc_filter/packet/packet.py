@@ -2,7 +2,8 @@
 
 from struct import Struct
 
-from sbc_filter.errors import Detail, PacketError
+from sbc_filter.errors import PacketError
+from sbc_filter.outcomes import Detail
 from sbc_filter.packet import ip
 from sbc_filter.packet.checksum import udp_checksum
 from sbc_filter.packet.datagram import Datagram

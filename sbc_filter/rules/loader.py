@@ -5,15 +5,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import TypeVar
 
-from sbc_filter.errors import (
-    REFUSABLE,
-    SIGNING_OUTCOMES,
-    TOLERABLE,
-    VERIFICATION_OUTCOMES,
-    ConfigurationError,
-    Outcome,
-    Problem,
-)
+from sbc_filter.errors import ConfigurationError, Problem
+from sbc_filter.outcomes import REFUSABLE, SIGNING_OUTCOMES, TOLERABLE, VERIFICATION_OUTCOMES, Outcome
 from sbc_filter.rules import treatments
 from sbc_filter.rules.compiler import RATE_KEYS
 from sbc_filter.rules.model import (

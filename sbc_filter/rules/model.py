@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sbc_filter.errors import Detail, Outcome
+from sbc_filter.outcomes import Detail, Outcome
 
 
 class Direction(StrEnum):

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sbc_filter.errors import Detail, Outcome
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.compiler import Predicate, compile_conditions
 from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.model import CONTINUE, Conditions, Mode, Rule, RuleAction, Treatment, When

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable, Collection
 
-from sbc_filter.errors import DETAILS, VERIFICATION_OUTCOMES, Detail, Outcome
+from sbc_filter.outcomes import DETAILS, VERIFICATION_OUTCOMES, Detail, Outcome
 from sbc_filter.rules.model import ATTESTATIONS, VERSTATS, Treatment, TreatmentAction, When
 from sbc_filter.rules.numberlist import Entries
 from sbc_filter.rules.schema import Table

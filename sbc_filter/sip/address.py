@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from sbc_filter.errors import Detail, MessageError
+from sbc_filter.errors import MessageError
+from sbc_filter.outcomes import Detail
 from sbc_filter.sip import grammar
 
 MAX_ADDRESSES = 32  # in one header field

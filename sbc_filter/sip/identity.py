@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sbc_filter.errors import Detail, Deviation, Outcome, VerificationError
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.sip import grammar
 
 _BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"

@@ -9,7 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sbc_filter.errors import Detail, MessageError
+from sbc_filter.errors import MessageError
+from sbc_filter.outcomes import Detail
 from sbc_filter.sip import grammar
 from sbc_filter.sip.message import SipMessage
 

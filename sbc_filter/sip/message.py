@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, KeysView, Mapping, Sequence
 from typing import TypeAlias, final
 
-from sbc_filter.errors import Detail, MessageError
+from sbc_filter.errors import MessageError
+from sbc_filter.outcomes import Detail
 from sbc_filter.sip import grammar
 from sbc_filter.sip.address import Address, parse_addresses
 from sbc_filter.sip.edits import Edit, apply_edits

@@ -4,7 +4,8 @@ import hmac
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from sbc_filter.errors import Detail, MessageError
+from sbc_filter.errors import MessageError
+from sbc_filter.outcomes import Detail
 from sbc_filter.sip import field, grammar
 from sbc_filter.sip.address import parse_address
 from sbc_filter.sip.edits import apply_edits

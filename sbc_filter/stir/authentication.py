@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sbc_filter.errors import Detail, SigningError
+from sbc_filter.errors import SigningError
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import sign_es256

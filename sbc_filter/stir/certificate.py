@@ -12,7 +12,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from sbc_filter.errors import CertificateDeviation, CertificateError, Detail
+from sbc_filter.errors import CertificateError
+from sbc_filter.outcomes import CertificateDeviation, Detail
 from sbc_filter.stir.constraints import ClaimConstraints
 from sbc_filter.stir.signed import is_signed_by, open_signed
 from sbc_filter.stir.tnauthlist import TnAuthList

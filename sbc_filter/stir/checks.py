@@ -7,7 +7,8 @@ us fetch with a token that could not verify anyway. Each raises `VerificationErr
 from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol
 
-from sbc_filter.errors import Detail, Deviation, Outcome, VerificationError
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.number import NANP, Profile
 from sbc_filter.stir.certificate import SigningCertificate

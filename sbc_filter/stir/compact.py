@@ -5,7 +5,8 @@ Only a base PASSporT can be: what an extension says is not in the call (S-013, S
 
 from typing import Any
 
-from sbc_filter.errors import Detail, Deviation, Outcome, VerificationError
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.sip.date import parse_date
 from sbc_filter.sip.identity import parse_parameters, split_identity
 from sbc_filter.stir.checks import Call

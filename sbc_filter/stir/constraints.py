@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.errors import CertificateError
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir import der
 
 JWT_CLAIM_CONSTRAINTS = "1.3.6.1.5.5.7.1.27"

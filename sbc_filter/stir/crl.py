@@ -7,7 +7,8 @@ from re import compile as regex
 from cryptography import x509
 from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
-from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.errors import CertificateError
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.certificate import HOSTILE, Certificate, NameKey, name_key
 from sbc_filter.stir.signed import is_signed_by, open_signed
 

@@ -5,7 +5,8 @@ What they say is held against the call and against the tokens beside them. `repo
 
 from collections.abc import Callable, Iterator, Sequence
 
-from sbc_filter.errors import Detail, Deviation, MessageError, Outcome, VerificationError
+from sbc_filter.errors import MessageError, VerificationError
+from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import (
     Call,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from sbc_filter.errors import Detail
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.passport import invalid
 
 # Hash function in lower case ("sha-256"), digest in hexadecimal: upper case, no colons.

@@ -10,7 +10,8 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from sbc_filter.errors import Detail, Deviation, Outcome, VerificationError
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.sip.field import is_uuid
 from sbc_filter.sip.number import canonical_number, canonicaliser
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
-from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.errors import CertificateError
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir import constraints, tnauthlist
 from sbc_filter.stir.certificate import HOSTILE, Certificate, NameKey, name_key
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sbc_filter.errors import Detail
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.passport import invalid
 
 PSAP_CALLBACK = "psap-callback"  # the one value of sph (RFC 9027 §4), and the one of Priority that it protects

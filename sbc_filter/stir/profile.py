@@ -6,7 +6,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sbc_filter.errors import CertificateDeviation, CertificateError, Detail
+from sbc_filter.errors import CertificateError
+from sbc_filter.outcomes import CertificateDeviation, Detail
 from sbc_filter.stir import constraints, tnauthlist
 from sbc_filter.stir.certificate import Certificate
 from sbc_filter.stir.path import Path, check_extensions, check_issuers

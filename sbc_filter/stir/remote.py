@@ -7,7 +7,8 @@ does not say what was asked must not leave as ours.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sbc_filter.errors import Detail, SigningError, VerificationError
+from sbc_filter.errors import SigningError, VerificationError
+from sbc_filter.outcomes import Detail
 from sbc_filter.sip.field import is_printable
 from sbc_filter.stir.token import read_token
 

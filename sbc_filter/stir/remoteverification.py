@@ -8,7 +8,8 @@ used: a service can mix up two calls.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sbc_filter.errors import DETAILS, Detail, Deviation, Outcome, VerificationError
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import DETAILS, Detail, Deviation, Outcome
 from sbc_filter.sip.identity import split_list
 from sbc_filter.stir.checks import Call, Policy, judge
 from sbc_filter.stir.compact import rebuild

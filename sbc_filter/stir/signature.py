@@ -4,7 +4,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sbc_filter.errors import Detail, SigningError
+from sbc_filter.errors import SigningError
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.passport import decode_segment, encode_segment, invalid
 from sbc_filter.stir.signer import Signer
 

@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import SignatureAlgorithmOID
 
-from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.errors import CertificateError
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir import der
 
 RSA_BITS = range(2048, 8193)  # beyond, a signature that a stranger made would take long to judge

@@ -4,7 +4,8 @@ from bisect import bisect_right
 from operator import itemgetter
 from typing import NamedTuple
 
-from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.errors import CertificateError
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir import der
 
 OID = "1.3.6.1.5.5.7.1.26"

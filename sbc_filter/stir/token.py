@@ -7,7 +7,8 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
 
-from sbc_filter.errors import Detail, Deviation, VerificationError
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import Detail, Deviation
 from sbc_filter.sip.identity import parse_parameters, split_identity
 from sbc_filter.stir.passport import Claims, Jose, invalid, parse_claims, parse_jose
 

@@ -5,7 +5,8 @@ from math import inf
 
 from cryptography import x509
 
-from sbc_filter.errors import CertificateDeviation, CertificateError, Detail
+from sbc_filter.errors import CertificateError
+from sbc_filter.outcomes import CertificateDeviation, Detail
 from sbc_filter.stir.certificate import Certificate, SigningCertificate, leaf_of, parse_certificates
 from sbc_filter.stir.crl import RevocationList
 from sbc_filter.stir.path import Anchors, Path, check_dates, noted, paths

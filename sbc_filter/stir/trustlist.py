@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sbc_filter.errors import CertificateError, Detail, VerificationError
+from sbc_filter.errors import CertificateError, VerificationError
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.certificate import HOSTILE, MAX_CERTIFICATES, Certificate, parse_certificates
 from sbc_filter.stir.passport import decode_segment
 from sbc_filter.stir.path import Anchors, check_dates, check_extensions, check_issuers, noted, paths

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sbc_filter.errors import Detail, Deviation, Outcome, VerificationError
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.sip.identity import split_list
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import Call, CertificateLookup, Missing, Policy, judge

@@ -8,7 +8,8 @@ from collections.abc import Collection
 from functools import lru_cache
 from ipaddress import ip_address
 
-from sbc_filter.errors import Detail, Outcome, VerificationError
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.stir.addresses import is_ordinary
 
 MAX_LENGTH = 2048  # octets

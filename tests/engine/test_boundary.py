@@ -20,8 +20,8 @@ from support.calls import (
 )
 
 from sbc_filter.engine.verdict import Answer, Need, Verdict
-from sbc_filter.errors import Detail
 from sbc_filter.ops.pki import X5U
+from sbc_filter.outcomes import Detail
 from sbc_filter.sip.message import SipMessage
 
 GOOD = identity()

@@ -7,7 +7,7 @@ from cryptography import x509
 from support.calls import LAB, VERIFY, arriving, identity, invite, make_engine, result
 from support.certificates import chain, unknown
 
-from sbc_filter.errors import CERTIFICATE_REFUSABLE
+from sbc_filter.outcomes import CERTIFICATE_REFUSABLE
 from sbc_filter.stir.trust import TrustStore
 
 STRICT = TrustStore([LAB.root.certificate], strict=CERTIFICATE_REFUSABLE)

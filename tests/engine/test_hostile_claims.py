@@ -38,12 +38,13 @@ from support.reading import Fields, more, read
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, Need, Verdict
-from sbc_filter.errors import FilterError, Outcome
+from sbc_filter.errors import FilterError
 from sbc_filter.io.exchange import Pool, Purpose
 from sbc_filter.io.plain import PlainFormatter
 from sbc_filter.ops.pki import X5U
 from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.records import Tally, to_lines
+from sbc_filter.outcomes import Outcome
 from sbc_filter.packet.packet import parse
 from sbc_filter.stir.passport import encode_segment
 from sbc_filter.stir.remote import RemoteCredential

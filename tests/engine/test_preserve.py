@@ -29,8 +29,8 @@ from sbc_filter.engine.arrivals import LIFETIME
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.preserving import RECENT, Preserver
 from sbc_filter.engine.verdict import Answer, Need
-from sbc_filter.errors import Detail
 from sbc_filter.io.arrivals import SharedArrivals
+from sbc_filter.outcomes import Detail
 
 A, B, NIL = "a" * 32, "b" * 32, "0" * 32
 SESSION = f"Session-ID: {A};remote={NIL}"

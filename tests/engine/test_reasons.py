@@ -30,7 +30,7 @@ from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.reasons import LIFETIME, reasons
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
-from sbc_filter.errors import Detail, Outcome
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.datagram import Datagram
 from sbc_filter.packet.packet import datagram_to_ip, parse
 from sbc_filter.rules.model import ReasonProtocol, VerifyOptions

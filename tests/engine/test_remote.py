@@ -26,8 +26,8 @@ from support.calls import (
 
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
-from sbc_filter.errors import Detail
 from sbc_filter.ops.pki import X5U
+from sbc_filter.outcomes import Detail
 from sbc_filter.packet.packet import parse
 from sbc_filter.stir.remote import RemoteCredential, SigningRequest
 

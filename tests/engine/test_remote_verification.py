@@ -22,8 +22,8 @@ from support.calls import (
 
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
-from sbc_filter.errors import DETAILS, Detail, Outcome
 from sbc_filter.ops.pki import X5U
+from sbc_filter.outcomes import DETAILS, Detail, Outcome
 from sbc_filter.packet.packet import parse
 from sbc_filter.stir.remoteverification import Told, VerificationRequest
 

@@ -15,8 +15,9 @@ from support.certificates import chain
 from sbc_filter.engine.certificates import AGAIN, ORDINARY, CertificateMemory
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import CertificateDeviation, Detail, VerificationError
+from sbc_filter.errors import VerificationError
 from sbc_filter.ops.pki import X5U, Maker
+from sbc_filter.outcomes import CertificateDeviation, Detail
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.crl import RevocationList
 from sbc_filter.stir.trust import TrustStore

@@ -25,8 +25,8 @@ from support.calls import (
 from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
-from sbc_filter.errors import Detail
 from sbc_filter.ops.pki import X5U
+from sbc_filter.outcomes import Detail
 from sbc_filter.packet.packet import datagram_to_ip, parse
 
 TAG = "25eb18e4044b89b4f9b77b79"  # HMAC of `invite()`'s transaction under the secret of `make_engine`

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from support.calls import LAB, MAKER, NOW, VERIFY, arriving, identity, invite, make_engine
 
 from sbc_filter.engine.verdict import Answer, Need, Verdict
-from sbc_filter.errors import Detail, EnvironmentFault
+from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io.cache import CachingSource
 from sbc_filter.ops.pki import X5U, Maker, pem
+from sbc_filter.outcomes import Detail
 
 URL = "https://certs.example.org/acme.pem"
 HOUR = 3600.0

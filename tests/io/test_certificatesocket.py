@@ -17,11 +17,12 @@ from support import sockets
 from support.waiting import LONG, eventually, taken
 
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Detail, EnvironmentFault
+from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io import certificateserver
 from sbc_filter.io.certificateserver import CertificateServer
 from sbc_filter.io.certificatesocket import SocketSource
 from sbc_filter.io.store import MAX_PEM, CertificateSource
+from sbc_filter.outcomes import Detail
 
 URL = "https://certs.example.org/a%20b/é&x=1+2.pem"
 PEM = b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"

@@ -15,11 +15,11 @@ from support.hostile import LOOPBACK, NAME, PEM, Authority, Server, serving
 from support.waiting import LONG, eventually, taken
 
 from sbc_filter.engine.verdict import Answer, Verdict
-from sbc_filter.errors import Detail
 from sbc_filter.io.cache import CachingSource
 from sbc_filter.io.fetch import Fetcher
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops.pki import X5U
+from sbc_filter.outcomes import Detail
 
 URLS, MINUTE = 10_000, 60.0
 RATE = 10.0  # fetches of strangers a second; a domain may have half of it

@@ -12,11 +12,11 @@ from support.postserver import PostServer
 from support.waiting import LONG
 
 from sbc_filter.engine.verdict import Answer, Need, NeedKind
-from sbc_filter.errors import Detail
 from sbc_filter.io.exchange import Command, Service
 from sbc_filter.io.needs import Needs, Signer
 from sbc_filter.io.signers import RemoteSigner, SlowKey
 from sbc_filter.io.store import RefusingSource
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.remote import SigningRequest, check_signed
 from sbc_filter.stir.service import SIGNING
 

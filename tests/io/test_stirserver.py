@@ -18,12 +18,13 @@ from support.waiting import LONG
 
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Detail, EnvironmentFault
+from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io.exchange import Service
 from sbc_filter.io.signers import RemoteSigner
 from sbc_filter.io.stirserver import StirServer
 from sbc_filter.io.stirservice import StirService
 from sbc_filter.ops.pki import X5U
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.remote import SigningRequest, check_signed
 from sbc_filter.stir.service import SIGNING, VERIFICATION
 

@@ -11,7 +11,6 @@ import pytest
 from support.waiting import LONG, eventually, taken
 
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Detail
 from sbc_filter.io.command import CommandSource
 from sbc_filter.io.single import Single
 from sbc_filter.io.store import (
@@ -21,6 +20,7 @@ from sbc_filter.io.store import (
     RefusingSource,
     certificate_path,
 )
+from sbc_filter.outcomes import Detail
 
 URL = "https://certs.example.org/acme.pem"
 PEM = b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"

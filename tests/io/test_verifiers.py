@@ -13,13 +13,13 @@ from support.waiting import LONG
 
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer, Need, NeedKind
-from sbc_filter.errors import Detail
 from sbc_filter.io.exchange import Command, Exchange, Service
 from sbc_filter.io.needs import Needs
 from sbc_filter.io.stirserver import StirServer
 from sbc_filter.io.stirservice import StirService
 from sbc_filter.io.store import RefusingSource
 from sbc_filter.io.verifiers import RemoteVerifier
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.remoteverification import Told, VerificationRequest, believe
 from sbc_filter.stir.service import VERIFICATION
 

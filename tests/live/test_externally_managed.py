@@ -21,10 +21,10 @@ from support.sockets import serving
 from support.waiting import LONG
 
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Detail
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import Maker, pem
+from sbc_filter.outcomes import Detail
 
 STRACE = shutil.which("strace")
 _TRACE = "trace=%network"

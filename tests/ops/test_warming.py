@@ -13,12 +13,12 @@ from support.clock import FakeTime
 from support.waiting import LONG, eventually
 
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import Detail
 from sbc_filter.io.capture import Frame
 from sbc_filter.io.capturewriter import CaptureWriter
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import pem
 from sbc_filter.ops.warming import Learner, read_list, warm
+from sbc_filter.outcomes import Detail
 
 A, B, C = (f"https://certs.example.org/{name}.pem" for name in "abc")
 

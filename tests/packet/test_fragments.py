@@ -11,7 +11,8 @@ from scapy.layers.inet import IP, IPOption_Router_Alert
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting
 from support.fragments import OPTIONS, PAYLOAD, together, v4, v6
 
-from sbc_filter.errors import Detail, PacketError
+from sbc_filter.errors import PacketError
+from sbc_filter.outcomes import Detail
 from sbc_filter.packet.fragments import fragment, is_fragment
 
 SCAPY4: Any = inet  # these functions have no types

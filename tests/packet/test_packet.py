@@ -8,7 +8,8 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment
 from scapy.packet import Raw
 from support.growth import LINEAR, growth
 
-from sbc_filter.errors import Detail, PacketError
+from sbc_filter.errors import PacketError
+from sbc_filter.outcomes import Detail
 from sbc_filter.packet.datagram import Datagram
 from sbc_filter.packet.packet import datagram_to_ip, parse
 

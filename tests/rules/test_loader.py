@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from sbc_filter.errors import DETAILS, ConfigurationError, Outcome
+from sbc_filter.errors import ConfigurationError
+from sbc_filter.outcomes import DETAILS, Outcome
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import (
     Direction,

@@ -7,7 +7,7 @@ import pytest
 from support.calls import CALLED, CALLER, CARRIER, NOW, identity, invite
 
 from sbc_filter.engine.parties import Parties
-from sbc_filter.errors import Detail, Outcome
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import CONTINUE, Direction, Mode, Rule, RuleAction, Treatment, TreatmentAction, When

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from sbc_filter.engine.dialects import DIALECTS
 from sbc_filter.engine.outcomes import verstat as verstat_of
-from sbc_filter.errors import VERIFICATION_OUTCOMES, FieldError
+from sbc_filter.errors import FieldError
+from sbc_filter.outcomes import VERIFICATION_OUTCOMES
 from sbc_filter.rules.model import VERSTATS
 from sbc_filter.sip import field
 from sbc_filter.sip.field import FieldText, HeaderField, StatusLine

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.calls import claims
 
-from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.errors import CertificateError
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir import der
 from sbc_filter.stir.constraints import ClaimConstraints, parse_constraints
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.chains import ROOT, judged, make, unknown
 
-from sbc_filter.errors import Detail
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir import tnauthlist
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.tnauthlist import TnAuthList, encode_tnauthlist

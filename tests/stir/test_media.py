@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_filter.errors import Detail, Outcome, VerificationError
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.stir.media import check_media, fingerprints, mky_of, parse_mky
 from sbc_filter.stir.passport import canonical_json
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_filter.errors import Detail, Outcome, VerificationError
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.stir.priority import Priority, check_priority, parse_priority
 
 ETS_WPS = {"rph": {"auth": ["ets.0", "wps.0"]}}  # RFC 8443 §3

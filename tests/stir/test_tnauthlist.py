@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_filter.errors import CertificateError, Detail, Outcome
+from sbc_filter.errors import CertificateError
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.stir.tnauthlist import MAX_ENTRIES, TnAuthList, encode_tnauthlist, parse_tnauthlist
 
 SPC = "3008 a006 1604 31323334"

@@ -33,14 +33,9 @@ from support.chains import (
     with_null,
 )
 
-from sbc_filter.errors import (
-    CERTIFICATE_REFUSABLE,
-    CERTIFICATE_TOLERABLE,
-    CertificateDeviation,
-    CertificateError,
-    Detail,
-)
+from sbc_filter.errors import CertificateError
 from sbc_filter.ops.pki import Authority, pem
+from sbc_filter.outcomes import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE, CertificateDeviation, Detail
 from sbc_filter.stir import der
 from sbc_filter.stir.certificate import Certificate, SigningCertificate, parse_certificates
 from sbc_filter.stir.trust import TrustStore

@@ -39,8 +39,9 @@ from support.chains import (
     unknown,
 )
 
-from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.errors import CertificateError
 from sbc_filter.ops.pki import Authority, pem
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir import constraints, der
 from sbc_filter.stir.certificate import Certificate, SigningCertificate, parse_certificates
 from sbc_filter.stir.crl import RevocationList, distribution_points

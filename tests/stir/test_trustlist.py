@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from support.chains import ISSUING, LAB, LEAF, MAKER, NOW, OTHER, ROOT, as_pem, make, unknown, with_null
 from support.trustlists import trust_list
 
-from sbc_filter.errors import CertificateError, Detail
+from sbc_filter.errors import CertificateError
 from sbc_filter.ops.pki import pem
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.certificate import Certificate, parse_certificates
 from sbc_filter.stir.passport import encode_segment
 from sbc_filter.stir.trust import TrustStore

@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 from support import vectors
 
-from sbc_filter.errors import Detail, VerificationError
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.passport import canonical_json, encode_segment, parse_claims, parse_jose
 from sbc_filter.stir.signature import sign_es256, verify_es256
 

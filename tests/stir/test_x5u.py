@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_filter.errors import Detail, Outcome, VerificationError
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.stir.x5u import MAX_LENGTH, check_x5u, host_of
 
 

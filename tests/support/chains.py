@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from sbc_filter.errors import CertificateError, Detail, Outcome
+from sbc_filter.errors import CertificateError
 from sbc_filter.ops.pki import Authority, Maker, pem
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.stir import der, tnauthlist
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.crl import RevocationList

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sbc_filter.engine.verdict import Verdict
-from sbc_filter.errors import Detail
 from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.linklayer import locate_ip
+from sbc_filter.outcomes import Detail
 from sbc_filter.packet.packet import parse
 from sbc_filter.stir.passport import decode_segment
 from support.calls import NOW, arriving, leaving, make_engine

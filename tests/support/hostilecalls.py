@@ -8,8 +8,8 @@ import json
 from random import Random
 from typing import Any, NamedTuple
 
-from sbc_filter.errors import TOLERABLE
 from sbc_filter.ops.pki import X5U
+from sbc_filter.outcomes import TOLERABLE
 from support import attacks
 from support.calls import CALLED, CALLER, CARRIER, LAB, NOW, SBC, SIGN, claims
 from support.mutate import b64, raw_signature
