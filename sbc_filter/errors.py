@@ -92,3 +92,11 @@ def reason(error: Exception) -> str:
 def blamed(problems: Sequence[Problem], key: str) -> bool:
     """Whether something is wrong with this table of the configuration already."""
     return any(problem.key == key or problem.key.startswith(f"{key}.") for problem in problems)
+
+
+class FetchError(DetailedError):
+    """No certificate for this URL: outcome `unfetchable`. A `passing` cause may be over soon."""
+
+    def __init__(self, detail: Detail, sentence: str = "", *, passing: bool = False) -> None:
+        super().__init__(detail, sentence)
+        self.passing = passing

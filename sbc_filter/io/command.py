@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import FetchError
 from sbc_filter.io.single import Single
-from sbc_filter.io.store import MAX_PEM, PASSING, FetchError
+from sbc_filter.io.store import MAX_PEM, PASSING
 from sbc_filter.outcomes import Detail
 
 _LOG = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from sbc_filter.errors import FetchError
 from sbc_filter.io.addresses import Network, is_permitted
 from sbc_filter.io.single import Single
-from sbc_filter.io.store import FetchError
 from sbc_filter.io.turns import Place
 from sbc_filter.outcomes import Detail
 

@@ -15,10 +15,9 @@ import urllib3
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from sbc_filter import __version__
-from sbc_filter.errors import VerificationError
+from sbc_filter.errors import FetchError, VerificationError
 from sbc_filter.io.addresses import Network
 from sbc_filter.io.dial import Dialer, PinnedAdapter, Resolver, system_addresses, tls_context
-from sbc_filter.io.store import FetchError
 from sbc_filter.io.turns import Place
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.x5u import REDIRECTS, check_x5u

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import reason
+from sbc_filter.errors import FetchError, reason
 from sbc_filter.io.files import TooLarge, read_file
-from sbc_filter.io.store import MAX_PEM, FetchError, certificate_path
+from sbc_filter.io.store import MAX_PEM, certificate_path
 from sbc_filter.outcomes import Detail
 
 _LOG = logging.getLogger(__name__)

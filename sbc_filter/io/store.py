@@ -12,7 +12,6 @@ from typing import Protocol
 
 from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.errors import DetailedError
 from sbc_filter.outcomes import Detail
 
 MAX_PEM = 64 * 1024  # bytes, of whatever a URL stands for (S-089)
@@ -31,14 +30,6 @@ class CertificateSource(Protocol):
 
     def close(self) -> None:
         """Refuse whatever is still under way, and let go of threads and processes."""
-
-
-class FetchError(DetailedError):
-    """No certificate for this URL: outcome `unfetchable`. A `passing` cause may be over soon."""
-
-    def __init__(self, detail: Detail, sentence: str = "", *, passing: bool = False) -> None:
-        super().__init__(detail, sentence)
-        self.passing = passing
 
 
 def certificate_path(directory: Path, url: str) -> Path:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from sbc_filter.errors import FilterError, VerificationError, reason
+from sbc_filter.errors import FetchError, FilterError, VerificationError, reason
 from sbc_filter.io.folder import read_pem
 from sbc_filter.io.plain import plain
-from sbc_filter.io.store import FetchError, certificate_path
+from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.settings import CertificateSettings, Configuration
 from sbc_filter.ops.stock import TRUSTED, Item, date, row, scope_of, stock, verdict

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from sbc_filter.errors import FetchError
 from sbc_filter.io.command import Program
-from sbc_filter.io.store import FetchError
 from sbc_filter.ops.keysettings import ObtainSettings, posix_time
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.credentials import Credential

@@ -8,11 +8,10 @@ import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sbc_filter.errors import Problem, reason
+from sbc_filter.errors import FetchError, Problem, reason
 from sbc_filter.io.download import Downloader
 from sbc_filter.io.files import read_file
 from sbc_filter.io.lists import ANYWHERE, replace_kept
-from sbc_filter.io.store import FetchError
 from sbc_filter.ops.settings import Configuration
 from sbc_filter.stir.certificate import Certificate
 from sbc_filter.stir.trustlist import MAX_LIST, TrustList, read_trust_list
