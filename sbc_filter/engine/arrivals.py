@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from sbc_filter.engine.memory import Memory
+from sbc_filter.generational_cache import Memory
 
 LIFETIME = 300.0  # seconds since a call arrived: an INVITE that still seeks its way is older than Timer C (> 3 min)
 CAPACITY = 64 << 20  # bytes

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 
-from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
+from sbc_filter.generational_cache import Memory
 from sbc_filter.outcomes import Outcome
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.trust import TrustStore

@@ -5,11 +5,11 @@ The SBC did not make the token and can do nothing about it: the field is for us,
 
 from sbc_filter.engine.case import endpoints
 from sbc_filter.engine.flow import Flow
-from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.errors import MessageError
+from sbc_filter.generational_cache import Memory
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import Mode
 from sbc_filter.sip.message import SipMessage

@@ -11,9 +11,9 @@ from typing import NamedTuple
 from sbc_filter.engine import outcomes
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.flow import Flow
-from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.transactions import TransactionKey, transaction_key
 from sbc_filter.errors import MessageError
+from sbc_filter.generational_cache import Memory
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import ReasonProtocol, Rule, VerifyOptions
 from sbc_filter.sip import field

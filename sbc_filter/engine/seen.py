@@ -6,7 +6,7 @@ A call is told by its Call-ID, which retransmissions, forks and an INVITE sent a
 from typing import Protocol
 
 from sbc_filter.engine.case import Case
-from sbc_filter.engine.memory import Memory
+from sbc_filter.generational_cache import Memory
 from sbc_filter.stir.token import Token
 
 # Half of a signature, in base64url: r. Of a signature (r, s) anybody can make (r, -s), which verifies as well, so a

@@ -9,10 +9,10 @@ from hashlib import sha256
 
 from sbc_filter.engine.case import Case
 from sbc_filter.engine.flow import Flow
-from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action
 from sbc_filter.errors import SigningError, VerificationError
+from sbc_filter.generational_cache import Memory
 from sbc_filter.packet.datagram import Datagram
 from sbc_filter.packet.packet import Packet
 from sbc_filter.rules.model import Rule

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.verdict import Answer
+from sbc_filter.generational_cache import Memory
 from sbc_filter.io.diskcache import DiskCache, Entry
 from sbc_filter.io.freshness import leaf_end
 from sbc_filter.io.store import CertificateSource

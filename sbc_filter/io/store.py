@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.verdict import Answer
+from sbc_filter.generational_cache import Memory
 from sbc_filter.outcomes import Detail
 
 MAX_PEM = 64 * 1024  # bytes, of whatever a URL stands for (S-089)

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from support.calls import LAB, NOW, TRUST
 
 from sbc_filter.engine.certificates import CAPACITY, CertificateMemory
-from sbc_filter.engine.memory import Memory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
+from sbc_filter.generational_cache import Memory
 from sbc_filter.ops.pki import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.certificate import SigningCertificate
