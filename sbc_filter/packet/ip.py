@@ -7,6 +7,18 @@ from struct import Struct
 from sbc_filter.errors import PacketError
 from sbc_filter.outcomes import Detail
 
+
+def udp_checksum(data: bytes) -> int:
+    """Complemented ones' complement sum of `data`, padded to an even length: 1..0xFFFF.
+
+    Of the two representations of zero it is the one that UDP wants: 0 means "no checksum" there (S-154).
+    """
+    if len(data) & 1:
+        data += b"\0"
+    half = len(data) // 4 * 2  # a sum of words does not care where it is cut, and the remainder costs by the length
+    return 65535 - (int.from_bytes(data[:half], "big") + int.from_bytes(data[half:], "big")) % 65535
+
+
 UDP = 17
 _V4 = Struct(">BBHHHBBH4s4s")
 _V6 = Struct(">IHBB16s16s")

@@ -5,8 +5,8 @@ from struct import Struct
 from sbc_filter.errors import PacketError
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet import ip
-from sbc_filter.packet.checksum import udp_checksum
 from sbc_filter.packet.datagram import Datagram
+from sbc_filter.packet.ip import udp_checksum
 
 _UDP = Struct(">HHHH")
 _COVERED = Struct(">HHHHH")
