@@ -30,7 +30,7 @@ from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.linklayer import locate_ip
 from sbc_filter.ops.pki import pem
 from sbc_filter.outcomes import CERTIFICATE_TOLERABLE, Detail
-from sbc_filter.packet.packet import parse
+from sbc_filter.packet.udp import parse
 from sbc_filter.stir.certificate import Certificate, parse_certificates
 from sbc_filter.stir.trust import TrustStore
 

@@ -7,7 +7,7 @@ from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.dialects import DIALECTS, Dialect
 from sbc_filter.engine.flow import Flow
 from sbc_filter.outcomes import Outcome
-from sbc_filter.packet.datagram import Datagram
+from sbc_filter.packet.udp import Datagram
 from sbc_filter.rules.model import SIGN, VERIFY, Rule, RuleAction, TreatmentAction
 from sbc_filter.sip import field
 from sbc_filter.sip.field import HeaderField, StatusLine

@@ -35,7 +35,7 @@ from sbc_filter.engine.verifying import Verifier
 from sbc_filter.errors import MessageError, PacketError, SigningError, VerificationError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.ip import address_text
-from sbc_filter.packet.packet import Packet, parse
+from sbc_filter.packet.udp import Packet, parse
 from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.model import SIGN, VERIFY, Mode, Rule
 from sbc_filter.rules.ruleset import RuleSet

@@ -13,8 +13,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action
 from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.generational_cache import Memory
-from sbc_filter.packet.datagram import Datagram
-from sbc_filter.packet.packet import Packet
+from sbc_filter.packet.udp import Datagram, Packet
 from sbc_filter.rules.model import Rule
 from sbc_filter.sip.message import Edits, SipMessage
 from sbc_filter.sip.response import Via, transaction

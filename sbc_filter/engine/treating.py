@@ -14,7 +14,7 @@ from sbc_filter.engine.services import unsigned
 from sbc_filter.engine.uas import Uas
 from sbc_filter.engine.verdict import ACCEPT, Action, Verdict
 from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.packet.packet import Packet
+from sbc_filter.packet.udp import Packet
 from sbc_filter.rules.model import REDIRECT, VERIFY, Insertion, Mode, Rule, TreatmentAction
 from sbc_filter.rules.ruleset import RuleSet
 

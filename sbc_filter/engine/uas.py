@@ -10,7 +10,7 @@ from sbc_filter.engine.transactions import Held, Remembered, TransactionKey, Tra
 from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Verdict
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.packet.datagram import Datagram
+from sbc_filter.packet.udp import Datagram
 from sbc_filter.rules.model import Rule
 from sbc_filter.sip.address import parse_address
 from sbc_filter.sip.field import status

@@ -14,8 +14,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812
 
 from sbc_filter.errors import EnvironmentFault, PacketError
-from sbc_filter.packet.datagram import Datagram
-from sbc_filter.packet.packet import Packet, datagram_to_ip, parse
+from sbc_filter.packet.udp import Datagram, Packet, datagram_to_ip, parse
 
 # Constants of linux/in.h, linux/in6.h and asm-generic/socket.h that Python does not name.
 _IP_TRANSPARENT, _IP_MTU_DISCOVER, _IP_PKTINFO = 19, 10, 8

@@ -15,8 +15,8 @@ from sbc_filter.errors import PacketError
 from sbc_filter.io.capture import Frame
 from sbc_filter.io.linklayer import answer_frame, locate_ip, replace_ip
 from sbc_filter.packet.fragments import fragment, is_fragment
-from sbc_filter.packet.packet import datagram_to_ip
 from sbc_filter.packet.reassembly import Reassembler
+from sbc_filter.packet.udp import datagram_to_ip
 
 _MAX_WAITING = 4096  # frames behind an incomplete datagram; then it is given up
 _REASSEMBLY = 5.0  # seconds of the capture, to put a datagram together

@@ -32,7 +32,7 @@ from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.errors import VerificationError
 from sbc_filter.ops.pki import X5U
-from sbc_filter.packet.packet import datagram_to_ip, parse
+from sbc_filter.packet.udp import datagram_to_ip, parse
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.trust import TrustStore
 

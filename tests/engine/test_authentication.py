@@ -30,7 +30,7 @@ from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.ops.pki import X5U
-from sbc_filter.packet.packet import parse
+from sbc_filter.packet.udp import parse
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.stir.credentials import Credential

@@ -29,7 +29,7 @@ from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
 from sbc_filter.ops.pki import X5U
 from sbc_filter.outcomes import Detail
-from sbc_filter.packet.packet import parse
+from sbc_filter.packet.udp import parse
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.remoteverification import Told
 from sbc_filter.stir.signature import sign_es256

@@ -24,7 +24,7 @@ from support.certificates import chain, numbers
 
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.ops.pki import X5U
-from sbc_filter.packet.packet import parse
+from sbc_filter.packet.udp import parse
 
 PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"
 FIRST, SECOND = "12155550300", "12155550400"  # to whom the call is diverted, and again

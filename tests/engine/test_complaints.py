@@ -25,7 +25,7 @@ from sbc_filter.engine.complaints import LIFETIME
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.ops.pki import X5U
-from sbc_filter.packet.packet import parse
+from sbc_filter.packet.udp import parse
 
 REMOVE = f'{SIGN}reason = "remove"\n'
 OURS = identity().partition(";")[0].rpartition(".")[2]

@@ -45,7 +45,7 @@ from sbc_filter.ops.pki import X5U
 from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.records import Tally, to_lines
 from sbc_filter.outcomes import Outcome
-from sbc_filter.packet.packet import parse
+from sbc_filter.packet.udp import parse
 from sbc_filter.stir.passport import encode_segment
 from sbc_filter.stir.remote import RemoteCredential
 from sbc_filter.stir.remoteverification import Told

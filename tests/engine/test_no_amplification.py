@@ -24,8 +24,7 @@ from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Action, Need, Verdict
 from sbc_filter.errors import ConfigurationError
-from sbc_filter.packet.datagram import Datagram
-from sbc_filter.packet.packet import datagram_to_ip, parse
+from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 
 PLUS = 'SIP;cause=603;text="v=analytics1;url=https://redress.example/";location=RLN'
 BLOCK = f"""[[rule]]

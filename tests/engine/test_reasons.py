@@ -31,8 +31,7 @@ from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.reasons import LIFETIME, reasons
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.packet.datagram import Datagram
-from sbc_filter.packet.packet import datagram_to_ip, parse
+from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 from sbc_filter.rules.model import ReasonProtocol, VerifyOptions
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.stir.verification import Failure

@@ -28,7 +28,7 @@ from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
 from sbc_filter.ops.pki import X5U
 from sbc_filter.outcomes import Detail
-from sbc_filter.packet.packet import parse
+from sbc_filter.packet.udp import parse
 from sbc_filter.stir.remote import RemoteCredential, SigningRequest
 
 DATE = "Date: Fri, 15 Jan 2027 08:00:00 GMT"

@@ -27,7 +27,7 @@ from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.ops.pki import X5U
 from sbc_filter.outcomes import Detail
-from sbc_filter.packet.packet import datagram_to_ip, parse
+from sbc_filter.packet.udp import datagram_to_ip, parse
 
 TAG = "25eb18e4044b89b4f9b77b79"  # HMAC of `invite()`'s transaction under the secret of `make_engine`
 REJECT = f'{VERIFY}[rule.on]\nno-identity = "reject"\n'

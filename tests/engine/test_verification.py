@@ -34,7 +34,7 @@ from support.certificates import chain, constraints, numbers, unknown
 from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
 from sbc_filter.ops.pki import X5U, Authority, Maker
 from sbc_filter.outcomes import Detail
-from sbc_filter.packet.packet import parse
+from sbc_filter.packet.udp import parse
 from sbc_filter.stir.constraints import ENHANCED_JWT_CLAIM_CONSTRAINTS, JWT_CLAIM_CONSTRAINTS
 from sbc_filter.stir.crl import RevocationList
 from sbc_filter.stir.passport import canonical_json, encode_segment

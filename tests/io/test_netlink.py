@@ -4,8 +4,7 @@ import pytest
 
 from sbc_filter.io.kernelqueue import is_truncated
 from sbc_filter.io.netlink import QueueStatistics, queue_statistics
-from sbc_filter.packet.datagram import Datagram
-from sbc_filter.packet.packet import datagram_to_ip
+from sbc_filter.packet.udp import Datagram, datagram_to_ip
 
 
 def test_statistics_of_the_kernel(tmp_path: Path) -> None:

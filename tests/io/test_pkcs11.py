@@ -21,7 +21,7 @@ from sbc_filter.errors import SigningError
 from sbc_filter.io.pkcs11 import _TURNS, TokenError, TokenKey
 from sbc_filter.io.pkcs11uri import parse_pkcs11_uri
 from sbc_filter.ops.pki import X5U
-from sbc_filter.packet.packet import parse
+from sbc_filter.packet.udp import parse
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.sip.identity import split_identity

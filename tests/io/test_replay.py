@@ -10,9 +10,8 @@ from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.io.capture import Frame
 from sbc_filter.io.replay import Replay
-from sbc_filter.packet.datagram import Datagram
 from sbc_filter.packet.fragments import fragment
-from sbc_filter.packet.packet import datagram_to_ip, parse
+from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 
 RAW = 101  # link type: nothing but the IP packet
 NOBODY = b"\x00" * 8

@@ -9,8 +9,7 @@ from support.netns import ADDRESSES, LIVE, PATHS, endpoint
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.firewall import DEFAULT_MARK
 from sbc_filter.ops.lab import Lab
-from sbc_filter.packet.datagram import Datagram
-from sbc_filter.packet.packet import datagram_to_ip
+from sbc_filter.packet.udp import Datagram, datagram_to_ip
 
 pytestmark = LIVE
 DSCP_CS3 = 0x60

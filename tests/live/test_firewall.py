@@ -27,7 +27,7 @@ from sbc_filter.io.emit import Emitter
 from sbc_filter.io.firewall import DEFAULT_MARK, Family, Plan
 from sbc_filter.io.iptables import Iptables
 from sbc_filter.ops.lab import Lab
-from sbc_filter.packet.datagram import Datagram
+from sbc_filter.packet.udp import Datagram
 
 pytestmark = LIVE
 BOTH = Plan(sbc=("192.0.2.1", "2001:db8:1::1"))

@@ -23,8 +23,8 @@ from sbc_filter.ops.replay import SECRET
 from sbc_filter.ops.setup import prepare
 from sbc_filter.ops.sources import certificate_source
 from sbc_filter.packet.fragments import is_fragment
-from sbc_filter.packet.packet import parse
 from sbc_filter.packet.reassembly import Reassembler
+from sbc_filter.packet.udp import parse
 
 pytestmark = LIVE
 

@@ -21,7 +21,7 @@ from sbc_filter.io.firewall import DEFAULT_MARK, Plan
 from sbc_filter.io.firewalls import backend
 from sbc_filter.io.nft import TABLE, Nft, fed, render
 from sbc_filter.ops.lab import Lab
-from sbc_filter.packet.datagram import Datagram
+from sbc_filter.packet.udp import Datagram
 
 pytestmark = [*LIVE, pytest.mark.skipif(shutil.which("nft") is None, reason="needs nft")]
 PLAN = Plan(sbc=("192.0.2.1", "2001:db8:1::1"), ports=(5060, 5080))

@@ -10,8 +10,7 @@ from support.growth import LINEAR, growth
 
 from sbc_filter.errors import PacketError
 from sbc_filter.outcomes import Detail
-from sbc_filter.packet.datagram import Datagram
-from sbc_filter.packet.packet import datagram_to_ip, parse
+from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 
 V4 = bytes(
     IP(src="198.51.100.7", dst="203.0.113.10", flags="DF", id=0, tos=0xB8) / UDP(sport=5061, dport=5060) / b"hello"

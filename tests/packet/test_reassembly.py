@@ -19,8 +19,8 @@ from support.fragments import PAYLOAD, together, v4, v6
 
 from sbc_filter.errors import PacketError
 from sbc_filter.packet.fragments import fragment, is_fragment
-from sbc_filter.packet.packet import parse
 from sbc_filter.packet.reassembly import Reassembler
+from sbc_filter.packet.udp import parse
 
 SCAPY6: Any = inet6  # these functions have no types
 

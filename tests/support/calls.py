@@ -14,8 +14,7 @@ from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.seen import Seen
 from sbc_filter.engine.verdict import Answer, Verdict
 from sbc_filter.ops.pki import X5U, Maker, key_pem
-from sbc_filter.packet.datagram import Datagram
-from sbc_filter.packet.packet import datagram_to_ip, parse
+from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.sip.number import PROFILES

@@ -9,7 +9,7 @@ from sbc_filter.engine.verdict import Verdict
 from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.linklayer import locate_ip
 from sbc_filter.outcomes import Detail
-from sbc_filter.packet.packet import parse
+from sbc_filter.packet.udp import parse
 from sbc_filter.stir.passport import decode_segment
 from support.calls import NOW, arriving, leaving, make_engine
 from support.mixed_day import Sent, mixed_day

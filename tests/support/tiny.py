@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sbc_filter.engine.flow import Interfaces
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.outcomes import Detail
-from sbc_filter.packet.packet import Packet, parse
+from sbc_filter.packet.udp import Packet, parse
 
 MARKER = b"X-Filtered: yes\r\n"
 

@@ -1,12 +1,23 @@
 """One UDP datagram in one IP packet: parse, exchange its payload, write it again with right checksums."""
 
 from struct import Struct
+from typing import NamedTuple
 
 from sbc_filter.errors import PacketError
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet import ip
-from sbc_filter.packet.datagram import Datagram
 from sbc_filter.packet.ip import udp_checksum
+
+
+class Datagram(NamedTuple):
+    """Addresses as text (`"198.51.100.7"`, `"2001:db8::7"`), ports as integers, the UDP payload."""
+
+    src: str
+    sport: int
+    dst: str
+    dport: int
+    payload: bytes
+
 
 _UDP = Struct(">HHHH")
 _COVERED = Struct(">HHHHH")
