@@ -11,8 +11,8 @@ from sbc_filter.packet.udp import Datagram
 from sbc_filter.rules.model import SIGN, VERIFY, Rule, RuleAction, TreatmentAction
 from sbc_filter.sip import field
 from sbc_filter.sip.field import HeaderField, StatusLine
+from sbc_filter.sip.header_names import canonical
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.names import canonical
 from sbc_filter.sip.response import Via, build_response
 
 _DATE = ("Date",)

@@ -13,7 +13,7 @@ from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
 from sbc_filter.sip.field import BLANK
 from sbc_filter.sip.grammar import SIP_URI
-from sbc_filter.sip.layout import Reader
+from sbc_filter.sip.learned_layout import Reader
 from sbc_filter.sip.message import SipMessage, blanked
 from sbc_filter.sip.number import Profile, canonicaliser
 

@@ -37,7 +37,7 @@ from sbc_filter.rules.schedule import DAYS, Schedule, parse_days, parse_hours, p
 from sbc_filter.rules.schema import Table, parse_toml
 from sbc_filter.rules.signing import read_more
 from sbc_filter.rules.trunk import Trunk, read_trunks
-from sbc_filter.sip.names import canonical
+from sbc_filter.sip.header_names import canonical
 
 T = TypeVar("T")
 V = TypeVar("V")

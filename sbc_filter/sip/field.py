@@ -12,7 +12,7 @@ from typing import Final, final
 
 from sbc_filter.errors import FieldError
 from sbc_filter.sip.date import format_date
-from sbc_filter.sip.names import canonical
+from sbc_filter.sip.header_names import canonical
 
 # `translate` by these changes what is not printable, or no URI holds: the fastest way to look at every octet.
 _PRINTABLE = bytes([code if 0x20 <= code < 0x7F else code ^ 1 for code in range(256)])

@@ -15,7 +15,7 @@ from sbc_filter.sip import grammar
 from sbc_filter.sip.address import Address, parse_addresses
 from sbc_filter.sip.edits import Edit, apply_edits
 from sbc_filter.sip.field import BLANK, FieldText, HeaderField
-from sbc_filter.sip.names import KNOWN, canonical
+from sbc_filter.sip.header_names import KNOWN, canonical
 
 _MANDATORY = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))  # RFC 3261 §8.1.1
 _AT_MOST_ONCE = (b"from", b"to", b"call-id", b"cseq", b"content-length", b"max-forwards")
@@ -35,7 +35,7 @@ class SipMessage:
 
     `keys` are the canonical names of the header fields in order, `first` where each name occurs first,
     `span(groups[at])` the (start, end) of the value of the header field `at`, its line end included; a
-    `match` of `sip.layout` has found the addresses `learnt` as well.
+    `match` of `sip.learned_layout` has found the addresses `learnt` as well.
     """
 
     __slots__ = (

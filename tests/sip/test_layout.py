@@ -9,7 +9,7 @@ from support.calls import identity, invite
 
 from sbc_filter.errors import MessageError
 from sbc_filter.sip import field
-from sbc_filter.sip.layout import Layout, Reader
+from sbc_filter.sip.learned_layout import Layout, Reader
 from sbc_filter.sip.message import SipMessage
 
 NAMES = (
