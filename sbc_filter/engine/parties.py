@@ -2,13 +2,13 @@
 
 from sbc_filter.errors import MessageError
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.number import Canonicaliser
+from sbc_filter.sip.numbers import Canonicaliser
 
 _HEADERS = {"pai": b"p-asserted-identity", "from": b"from", "to": b"to"}
 
 
 class Party:
-    """An identity (see `sip.number`), its source, and where in the buffer its URI stands; `start` is -1 for the
+    """An identity (see `sip.numbers`), its source, and where in the buffer its URI stands; `start` is -1 for the
     Request-URI and bare values, which are never edited. `alone`: its source names nobody else; `plain`: it is
     written as RFC 3966 has it, with "+"."""
 

@@ -4,7 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 
-from sbc_filter.sip.number import canonical_number, canonicaliser
+from sbc_filter.sip.numbers import canonical_number, canonicaliser
 
 ANONYMOUS = "anonymous"
 _RANGE = re.compile(r"([0-9]*)-([0-9]*)")
@@ -67,7 +67,7 @@ class Entries:
 
 
 class NumberList:
-    """Is an identity (see `sip.number`) on the list? None, a caller without a number, is `anonymous`.
+    """Is an identity (see `sip.numbers`) on the list? None, a caller without a number, is `anonymous`.
 
     Look-ups do not grow with the list: sets, one set a prefix length, sorted ranges.
     """

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.sip.field import is_uuid
-from sbc_filter.sip.number import canonical_number, canonicaliser
+from sbc_filter.sip.numbers import canonical_number, canonicaliser
 
 _STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
@@ -41,7 +41,7 @@ class Jose(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """The claims of one token. `orig` and `dest` are canonical identities (see `sip.number`), `data` is its JSON,
+    """The claims of one token. `orig` and `dest` are canonical identities (see `sip.numbers`), `data` is its JSON,
     `deviations` are how it departs from RFC 8225 and RFC 8588."""
 
     orig: str

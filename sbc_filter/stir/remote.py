@@ -21,7 +21,7 @@ class RemoteCredential:
 
 
 class SigningRequest(NamedTuple):
-    """The claims that `credential` is to sign. `orig` and `dest` are canonical identities (see `sip.number`)."""
+    """The claims that `credential` is to sign. `orig` and `dest` are canonical identities (see `sip.numbers`)."""
 
     credential: str
     orig: str

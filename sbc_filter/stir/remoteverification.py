@@ -43,7 +43,7 @@ UNANSWERED = frozenset(
 
 class VerificationRequest(NamedTuple):
     """A call and one Identity value, for `service` to verify. `caller` and `called` are canonical identities (see
-    `sip.number`), `time` is that of the call in POSIX seconds."""
+    `sip.numbers`), `time` is that of the call in POSIX seconds."""
 
     service: str
     caller: str

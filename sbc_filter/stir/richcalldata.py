@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from unicodedata import normalize
 
-from sbc_filter.sip.number import canonical_number
+from sbc_filter.sip.numbers import canonical_number
 from sbc_filter.stir.passport import canonical_json
 
 _MAX_TEXT = 256  # characters of a name or a reason

@@ -13,7 +13,7 @@ from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import CONTINUE, Direction, Mode, Rule, RuleAction, Treatment, TreatmentAction, When
 from sbc_filter.rules.ruleset import RuleSet, treatment
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.number import canonicaliser
+from sbc_filter.sip.numbers import canonicaliser
 
 TRUNKS = '[trunks.acme]\naddresses = ["192.0.2.0/24"]\n[trunks.core]\naddresses = ["10.0.0.0/8"]\n'
 LISTS = {"callers.txt": f"{CALLER}\n"}

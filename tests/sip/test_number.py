@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_filter.sip.number import PROFILES, canonical_number, canonicaliser
+from sbc_filter.sip.numbers import PROFILES, canonical_number, canonicaliser
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.sip.date import format_date
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.number import canonical_number, canonicaliser
+from sbc_filter.sip.numbers import canonical_number, canonicaliser
 from sbc_filter.stir.certificate import SigningCertificate, parse_certificates
 from sbc_filter.stir.checks import Call, Missing
 from sbc_filter.stir.signature import verify_es256
