@@ -31,7 +31,8 @@ from sbc_filter.rules.model import Bypass, Rule
 from sbc_filter.rules.schema import Table
 from sbc_filter.rules.trunk import Trunk
 from sbc_filter.sip.field import PASSED
-from sbc_filter.sip.numbers import PROFILES, canonicaliser
+from sbc_filter.sip.numbering_plans import PROFILES
+from sbc_filter.sip.numbers import canonicaliser
 
 ROOT = Path(__file__).parent.parent
 DOCS = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}

@@ -15,7 +15,8 @@ from sbc_filter.sip.field import BLANK
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.learned_layout import Reader
 from sbc_filter.sip.message import SipMessage, blanked
-from sbc_filter.sip.numbers import Profile, canonicaliser
+from sbc_filter.sip.numbering_plans import Profile
+from sbc_filter.sip.numbers import canonicaliser
 
 MAX_UNCLEAN = 64  # octets made harmless in one message
 

@@ -40,7 +40,7 @@ from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.model import SIGN, VERIFY, Mode, Rule
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.grammar import OURS
-from sbc_filter.sip.numbers import NANP, Profile
+from sbc_filter.sip.numbering_plans import NANP, Profile
 from sbc_filter.sip.response import top_via
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import Missing

@@ -17,7 +17,7 @@ from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip import field
 from sbc_filter.sip.date import parse_date
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.numbers import Profile
+from sbc_filter.sip.numbering_plans import Profile
 
 RECENT = 60.0  # seconds in which numbers alone tell a call; who redials later is told from the call before
 # RFC 7989 §5, and RFC 7329, which had no `remote`. Hexadecimal digits in upper case are understood too.

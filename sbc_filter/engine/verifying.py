@@ -13,7 +13,7 @@ from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
-from sbc_filter.sip.numbers import Profile
+from sbc_filter.sip.numbering_plans import Profile
 from sbc_filter.stir.checks import Call, CertificateLookup, Missing
 from sbc_filter.stir.remoteverification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify

@@ -11,7 +11,7 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.outcomes import Outcome
 from sbc_filter.rules.model import VerifyOptions
-from sbc_filter.sip.numbers import NANP, Profile
+from sbc_filter.sip.numbering_plans import NANP, Profile
 from sbc_filter.stir.authentication import issue_time, sign_shaken
 from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import Call, Missing

@@ -23,7 +23,7 @@ from sbc_filter.ops.renewal import Renewal
 from sbc_filter.ops.settings import ServeSettings
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask, certificate_source
-from sbc_filter.sip.numbers import PROFILES
+from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.service import SIGNING, VERIFICATION
 

@@ -23,7 +23,7 @@ from sbc_filter.rules.model import Direction, RuleAction
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.rules.schema import parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable
-from sbc_filter.sip.numbers import PROFILES
+from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.trust import TrustStore
 

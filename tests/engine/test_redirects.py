@@ -30,7 +30,7 @@ from sbc_filter.engine.intake import Intake
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Answer, Need, Verdict
-from sbc_filter.sip.numbers import NANP
+from sbc_filter.sip.numbering_plans import NANP
 
 OTHER = "192.0.2.8"
 TRUSTED = f'[trunks.core]\naddresses = ["{CARRIER}", "{OTHER}"]\ntrusted = true\n'

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_filter.sip.numbers import PROFILES, canonical_number, canonicaliser
+from sbc_filter.sip.numbering_plans import PROFILES
+from sbc_filter.sip.numbers import canonical_number, canonicaliser
 
 
 @pytest.mark.parametrize(

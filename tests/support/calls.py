@@ -17,7 +17,7 @@ from sbc_filter.ops.pki import X5U, Maker, key_pem
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.trunk import TrunkTable
-from sbc_filter.sip.numbers import PROFILES
+from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credentials import Credential, load_credential
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.remote import RemoteCredential
