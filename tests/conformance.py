@@ -31,8 +31,8 @@ from sbc_filter.io.linklayer import locate_ip
 from sbc_filter.ops.pki import pem
 from sbc_filter.outcomes import CERTIFICATE_TOLERABLE, Detail
 from sbc_filter.packet.udp import parse
-from sbc_filter.stir.certificate import Certificate, parse_certificates
-from sbc_filter.stir.trust import TrustStore
+from sbc_filter.pki.certificate import Certificate, parse_certificates
+from sbc_filter.pki.trust_store import TrustStore
 
 CHECKS = ("-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE")
 WRONG = "ip.checksum.status == 0 || udp.checksum.status == 0"

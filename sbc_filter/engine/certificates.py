@@ -6,9 +6,9 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
 from sbc_filter.generational_cache import Memory
 from sbc_filter.outcomes import Outcome
-from sbc_filter.stir.certificate import SigningCertificate
-from sbc_filter.stir.trust import TrustStore
-from sbc_filter.stir.x5u import check_x5u
+from sbc_filter.pki.certificate import SigningCertificate
+from sbc_filter.pki.trust_store import TrustStore
+from sbc_filter.pki.x5u import check_x5u
 
 CAPACITY = 20_000  # URLs with an ordinary chain, and as many again that failed
 LONGEST = 30 * 86400.0  # seconds
@@ -40,7 +40,7 @@ class CertificateMemory:
     """
 
     def __init__(self, trust: TrustStore, tolerate: Collection[str] = (), capacity: int = CAPACITY) -> None:
-        """`tolerate`: which URLs may be asked for although they break the rules (see `stir.x5u`)."""
+        """`tolerate`: which URLs may be asked for although they break the rules (see `pki.x5u`)."""
         self.trust = trust
         self.tolerate = frozenset(tolerate)
         self._certificates: Memory[str, _Entry] = Memory(capacity, LONGEST)

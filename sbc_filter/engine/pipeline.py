@@ -36,18 +36,18 @@ from sbc_filter.errors import MessageError, PacketError, SigningError, Verificat
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.udp import Packet, parse
+from sbc_filter.pki.certificate import SigningCertificate
+from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.model import SIGN, VERIFY, Mode, Rule
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.grammar import OURS
 from sbc_filter.sip.numbering_plans import NANP, Profile
 from sbc_filter.sip.response import top_via
-from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import Missing
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.remote import RemoteCredential, SigningRequest, check_signed, failure
 from sbc_filter.stir.remoteverification import VerificationRequest, believe
-from sbc_filter.stir.trust import TrustStore
 
 _INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
 # Named once: on the hot path a look at a member of an Enum costs as much as a call.

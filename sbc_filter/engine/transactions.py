@@ -14,10 +14,10 @@ from sbc_filter.engine.verdict import Action
 from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.generational_cache import Memory
 from sbc_filter.packet.udp import Datagram, Packet
+from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.rules.model import Rule
 from sbc_filter.sip.message import Edits, SipMessage
 from sbc_filter.sip.response import Via, transaction
-from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.remote import Signed, SigningRequest
 from sbc_filter.stir.remoteverification import Finding, VerificationRequest
 

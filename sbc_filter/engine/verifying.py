@@ -11,13 +11,13 @@ from sbc_filter.engine.record import recorded
 from sbc_filter.engine.seen import Replays
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Outcome
+from sbc_filter.pki.x5u import MAX_LENGTH
 from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.numbering_plans import Profile
 from sbc_filter.stir.checks import Call, CertificateLookup, Missing
 from sbc_filter.stir.remoteverification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
-from sbc_filter.stir.x5u import MAX_LENGTH
 
 _PASSED = Outcome.PASSED  # named once: it is looked at for every call
 _ORIGID = 64  # characters; a UUID has 36

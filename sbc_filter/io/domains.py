@@ -1,6 +1,6 @@
 """To whom a host name belongs: who has a wildcard in the DNS has any number of names, and is one all the same."""
 
-from sbc_filter.stir.x5u import host_of
+from sbc_filter.pki.x5u import host_of
 
 # What registries put between the country and the name they sell. The Public Suffix List knows hundreds more; a name
 # that is sold under one of those shares its limits with its neighbours there, and nobody gains by it.

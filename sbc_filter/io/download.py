@@ -20,7 +20,7 @@ from sbc_filter.io.addresses import Network
 from sbc_filter.io.dial import Dialer, PinnedAdapter, Resolver, system_addresses, tls_context
 from sbc_filter.io.turns import Place
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.x5u import REDIRECTS, check_x5u
+from sbc_filter.pki.x5u import REDIRECTS, check_x5u
 
 HTTPS = ("https://",)
 HTTP_TOO = ("https://", "http://")
@@ -50,7 +50,7 @@ class Downloader:
 
     `ca_file` replaces the certificate authorities that `requests` comes with. `allowed_networks` are exempt from the
     check of addresses: for laboratories. `connect_timeout` is for TCP (seconds). With `redirects` in `tolerate` (out
-    of `stir.x5u.TOLERABLE`) three of them at most are followed, each to what `check_x5u` lets pass. `lookups` is how
+    of `pki.x5u.TOLERABLE`) three of them at most are followed, each to what `check_x5u` lets pass. `lookups` is how
     many names are resolved at a time; or, each with so many of them, `lanes`, with `share` for one group, where `place`
     says to which a host belongs (`io.turns`). `resolve` takes the place of the system's resolver. Raises `OSError` when
     `ca_file` cannot be read.

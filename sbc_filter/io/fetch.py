@@ -24,7 +24,7 @@ from sbc_filter.io.single import Single
 from sbc_filter.io.store import MAX_PEM, PASSING
 from sbc_filter.io.turns import Place
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.x5u import HTTP
+from sbc_filter.pki.x5u import HTTP
 
 _LOG = logging.getLogger(__name__)
 _LASTING = 300.0  # seconds for which a failure is remembered that will still be there
@@ -41,7 +41,7 @@ class Fetcher:
     at most `backlog` more wait.
 
     `connect_timeout` is for TCP; `total_timeout` covers look-up, connection, TLS, headers and body (seconds; a look-up
-    that takes all of it is FETCH_DNS). `ca_file`, `allowed_networks` and `tolerate` (out of `stir.x5u.TOLERABLE`) are
+    that takes all of it is FETCH_DNS). `ca_file`, `allowed_networks` and `tolerate` (out of `pki.x5u.TOLERABLE`) are
     those of `Downloader`; `x5u-http` speaks plain http. The first URL is taken as it is, but for its scheme:
     `CertificateMemory` has judged it.
 

@@ -10,10 +10,11 @@ from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.outcomes import Outcome
+from sbc_filter.pki.certificate import SigningCertificate
+from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.sip.numbering_plans import NANP, Profile
 from sbc_filter.stir.authentication import issue_time, sign_shaken
-from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import Call, Missing
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.service import (
@@ -23,7 +24,6 @@ from sbc_filter.stir.service import (
     signing_response,
     verification_response,
 )
-from sbc_filter.stir.trust import TrustStore
 from sbc_filter.stir.verification import Verification, verify
 
 _LOG = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.settings import CertificateSettings, Configuration
 from sbc_filter.ops.stock import TRUSTED, Item, date, row, scope_of, stock, verdict
-from sbc_filter.stir.certificate import HOSTILE, Certificate, leaf_of, parse_certificates
-from sbc_filter.stir.trust import TrustStore
-from sbc_filter.stir.x5u import check_x5u
+from sbc_filter.pki.certificate import HOSTILE, Certificate, leaf_of, parse_certificates
+from sbc_filter.pki.trust_store import TrustStore
+from sbc_filter.pki.x5u import check_x5u
 
 
 class CertificatesFault(FilterError):

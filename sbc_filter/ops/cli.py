@@ -273,7 +273,7 @@ def _url(text: str) -> str:
 
 
 def _x5u(text: str) -> str:
-    from sbc_filter.stir.x5u import check_x5u
+    from sbc_filter.pki.x5u import check_x5u
 
     try:
         check_x5u(text)

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from sbc_filter.stir import tnauthlist
-from sbc_filter.stir.tnauthlist import TnAuthList, encode_tnauthlist
+from sbc_filter.pki import tnauthlist
+from sbc_filter.pki.tnauthlist import TnAuthList, encode_tnauthlist
 
 X5U = "https://certificates.example.org/shaken.pem"
 CRL_URL = "https://certificates.example.org/crl.pem"

@@ -21,7 +21,7 @@ from sbc_filter.io.folder import IndexFault, entries, read_pem
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops.subscriptions import Subscriptions
 from sbc_filter.ops.trust import TrustFiles, file_stamp, moment
-from sbc_filter.stir.crl import distribution_points
+from sbc_filter.pki.crl import distribution_points
 
 _LOG = logging.getLogger(__name__)
 EVERY = 1.0  # seconds between two looks

@@ -18,6 +18,7 @@ from sbc_filter.ops.credentials import read_credentials
 from sbc_filter.ops.remote import engine_credentials
 from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.trust import TrustFiles
+from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.loader import read_rules
 from sbc_filter.rules.model import Direction, RuleAction
 from sbc_filter.rules.ruleset import RuleSet
@@ -25,7 +26,6 @@ from sbc_filter.rules.schema import parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credentials import Credential
-from sbc_filter.stir.trust import TrustStore
 
 _LOG = logging.getLogger(__name__)
 NO_SBC = "is missing: the rules tell by the SBC's addresses which calls arrive and which leave"

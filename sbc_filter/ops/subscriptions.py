@@ -17,10 +17,10 @@ from sbc_filter.io.single import Single
 from sbc_filter.ops import trustlist
 from sbc_filter.ops.schedule import CEILING, next_fetch, next_try
 from sbc_filter.ops.trust import TrustFiles, named
-from sbc_filter.stir.certificate import Certificate
-from sbc_filter.stir.crl import RevocationList
+from sbc_filter.pki.certificate import Certificate
+from sbc_filter.pki.crl import RevocationList
+from sbc_filter.pki.x5u import HTTP, check_x5u
 from sbc_filter.stir.trustlist import MAX_LIST
-from sbc_filter.stir.x5u import HTTP, check_x5u
 
 _LOG = logging.getLogger(__name__)
 MAX_POINTS = 64  # distinct URLs that certificates name: the authorities of a country share one, or have one each

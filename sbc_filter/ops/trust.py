@@ -13,9 +13,9 @@ from sbc_filter.io.files import MAX_FILE, files_in, read_file
 from sbc_filter.io.lists import KeptLists
 from sbc_filter.ops import trustlist
 from sbc_filter.ops.settings import Configuration
-from sbc_filter.stir.certificate import Certificate, parse_certificates
-from sbc_filter.stir.crl import RevocationList
-from sbc_filter.stir.trust import TrustStore
+from sbc_filter.pki.certificate import Certificate, parse_certificates
+from sbc_filter.pki.crl import RevocationList
+from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.trustlist import TrustList
 
 T = TypeVar("T")

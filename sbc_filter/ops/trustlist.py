@@ -13,7 +13,7 @@ from sbc_filter.io.download import Downloader
 from sbc_filter.io.files import read_file
 from sbc_filter.io.lists import ANYWHERE, replace_kept
 from sbc_filter.ops.settings import Configuration
-from sbc_filter.stir.certificate import Certificate
+from sbc_filter.pki.certificate import Certificate
 from sbc_filter.stir.trustlist import MAX_LIST, TrustList, read_trust_list
 
 KEPT = "trust-list.jwt"

@@ -14,7 +14,7 @@ from sbc_filter.errors import VerificationError, reason
 from sbc_filter.io.outputfile import READER_PATIENCE, OutputFile
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops.records import numbered
-from sbc_filter.stir.x5u import check_x5u
+from sbc_filter.pki.x5u import check_x5u
 
 _LOG = logging.getLogger(__name__)
 MAX_URLS = 20_000  # what the cache has room for

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sbc_filter.outcomes import Detail, Outcome
+from sbc_filter.pki.x5u import host_of
 from sbc_filter.rules.compiler import Predicate, compile_conditions
 from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.model import CONTINUE, Conditions, Mode, Rule, RuleAction, Treatment, When
 from sbc_filter.rules.rates import LocalRates, Rates
-from sbc_filter.stir.x5u import host_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import NamedTuple, Protocol
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
+from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbering_plans import NANP, Profile
-from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.media import check_media
 from sbc_filter.stir.passport import Claims, invalid
 from sbc_filter.stir.signature import verify_es256

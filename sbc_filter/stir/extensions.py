@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sbc_filter.errors import MessageError, VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
-from sbc_filter.stir.certificate import SigningCertificate
+from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.stir.checks import (
     Call,
     CertificateLookup,

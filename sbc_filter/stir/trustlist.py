@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from sbc_filter.errors import CertificateError, VerificationError
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.certificate import HOSTILE, MAX_CERTIFICATES, Certificate, parse_certificates
+from sbc_filter.pki.certificate import HOSTILE, MAX_CERTIFICATES, Certificate, parse_certificates
+from sbc_filter.pki.path import Anchors, check_dates, check_extensions, check_issuers, noted, paths
+from sbc_filter.pki.signed_der import is_plain
 from sbc_filter.stir.passport import decode_segment
-from sbc_filter.stir.path import Anchors, check_dates, check_extensions, check_issuers, noted, paths
 from sbc_filter.stir.signature import verify_es256
-from sbc_filter.stir.signed import is_plain
 
 MAX_LIST = 4 << 20  # octets; the real one has about 100 KiB
 _MAX_ENTRIES = 10_000

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
+from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.sip.identity import split_list
-from sbc_filter.stir.certificate import SigningCertificate
 from sbc_filter.stir.checks import Call, CertificateLookup, Missing, Policy, judge
 from sbc_filter.stir.compact import rebuild
 from sbc_filter.stir.diversion import DIVERSIONS

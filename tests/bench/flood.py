@@ -36,7 +36,7 @@ from sbc_filter.io.needs import Needs
 from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import X5U, Maker
-from sbc_filter.stir.trust import TrustStore
+from sbc_filter.pki.trust_store import TrustStore
 
 KNOWN_RATE, STRANGE_RATE, ALONE = 100, 10_000 / 60, 10.0
 LAB = Maker(time.time()).laboratory()

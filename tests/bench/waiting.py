@@ -37,7 +37,7 @@ from sbc_filter.io.needs import Needs
 from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import X5U, Maker, key_pem, pem
-from sbc_filter.stir.trust import TrustStore
+from sbc_filter.pki.trust_store import TrustStore
 
 HOST, PORT, DELAY = "slow.example.org", 8443, 0.3
 SECONDS, RATE, SLOW_RATE = 5, 200, 10

@@ -33,8 +33,8 @@ from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.errors import VerificationError
 from sbc_filter.ops.pki import X5U
 from sbc_filter.packet.udp import datagram_to_ip, parse
-from sbc_filter.stir.certificate import SigningCertificate
-from sbc_filter.stir.trust import TrustStore
+from sbc_filter.pki.certificate import SigningCertificate
+from sbc_filter.pki.trust_store import TrustStore
 
 GOOD = identity()
 # Everything at once: what can be rejected is, and every source of a party is looked at.

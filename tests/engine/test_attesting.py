@@ -34,10 +34,10 @@ from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.ops.pki import X5U
+from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.stir.credentials import Credential
 from sbc_filter.stir.passport import decode_segment
-from sbc_filter.stir.trust import TrustStore
 
 DATE = "Date: Fri, 15 Jan 2027 08:00:00 GMT"
 OTHER = "123e4567-e89b-12d3-a456-426655440000"

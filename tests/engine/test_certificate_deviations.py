@@ -8,7 +8,7 @@ from support.calls import LAB, VERIFY, arriving, identity, invite, make_engine, 
 from support.certificates import chain, unknown
 
 from sbc_filter.outcomes import CERTIFICATE_REFUSABLE
-from sbc_filter.stir.trust import TrustStore
+from sbc_filter.pki.trust_store import TrustStore
 
 STRICT = TrustStore([LAB.root.certificate], strict=CERTIFICATE_REFUSABLE)
 LOOSE = TrustStore([LAB.root.certificate])

@@ -10,7 +10,7 @@ from sbc_filter.errors import VerificationError
 from sbc_filter.generational_cache import Memory
 from sbc_filter.ops.pki import X5U
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.certificate import SigningCertificate
+from sbc_filter.pki.certificate import SigningCertificate
 
 
 def test_it_keeps_until_the_end_and_not_longer() -> None:

@@ -18,9 +18,9 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
 from sbc_filter.ops.pki import X5U, Maker
 from sbc_filter.outcomes import CertificateDeviation, Detail
-from sbc_filter.stir.certificate import SigningCertificate
-from sbc_filter.stir.crl import RevocationList
-from sbc_filter.stir.trust import TrustStore
+from sbc_filter.pki.certificate import SigningCertificate
+from sbc_filter.pki.crl import RevocationList
+from sbc_filter.pki.trust_store import TrustStore
 
 EMPTY = RevocationList(LAB.crl)
 REVOKED = RevocationList(MAKER.crl(LAB.root, (LAB.leaf.certificate,)))

@@ -35,11 +35,11 @@ from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
 from sbc_filter.ops.pki import X5U, Authority, Maker
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import parse
-from sbc_filter.stir.constraints import ENHANCED_JWT_CLAIM_CONSTRAINTS, JWT_CLAIM_CONSTRAINTS
-from sbc_filter.stir.crl import RevocationList
+from sbc_filter.pki.claim_constraints import ENHANCED_JWT_CLAIM_CONSTRAINTS, JWT_CLAIM_CONSTRAINTS
+from sbc_filter.pki.crl import RevocationList
+from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import sign_es256
-from sbc_filter.stir.trust import TrustStore
 
 PASSED, FAILED, NOT_VALIDATED = "TN-Validation-Passed", "TN-Validation-Failed", "No-TN-Validation"
 V438 = "438 Invalid Identity Header"

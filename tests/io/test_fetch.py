@@ -18,7 +18,7 @@ from sbc_filter.io.dial import Resolver, system_addresses
 from sbc_filter.io.fetch import Fetcher
 from sbc_filter.io.store import MAX_PEM
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.x5u import HTTP, PORT, REDIRECTS
+from sbc_filter.pki.x5u import HTTP, PORT, REDIRECTS
 
 DAY = 24 * 3600.0
 SHORT = 0.5  # seconds: a deadline that is meant to pass

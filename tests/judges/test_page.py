@@ -12,8 +12,8 @@ from support.deviations import URLS, Signer
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
-from sbc_filter.stir.certificate import parse_certificates
-from sbc_filter.stir.trust import TrustStore
+from sbc_filter.pki.certificate import parse_certificates
+from sbc_filter.pki.trust_store import TrustStore
 
 PAGE = (Path(__file__).parents[2] / "docs" / "interoperability.md").read_text()
 

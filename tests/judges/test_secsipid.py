@@ -31,10 +31,10 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.io.firewall import Plan
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
+from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.stir.credentials import load_credential
-from sbc_filter.stir.trust import TrustStore
 
 _MISSING = missing()
 pytestmark = [*LIVE, pytest.mark.skipif(_MISSING is not None, reason=str(_MISSING))]

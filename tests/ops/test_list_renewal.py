@@ -25,8 +25,8 @@ from sbc_filter.ops.pki import Authority, pem
 from sbc_filter.ops.renewal import Renewal
 from sbc_filter.ops.schedule import CEILING, FLOOR
 from sbc_filter.ops.trust import TrustFiles
-from sbc_filter.stir.crl import RevocationList
-from sbc_filter.stir.trust import TrustStore
+from sbc_filter.pki.crl import RevocationList
+from sbc_filter.pki.trust_store import TrustStore
 
 HOUR, DAY = 3600.0, 86400.0
 NAME = "crl.example.org"  # the loopback interface, to the resolver of these tests

@@ -9,8 +9,8 @@ from support.calls import claims
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir import der
-from sbc_filter.stir.constraints import ClaimConstraints, parse_constraints
+from sbc_filter.pki import der
+from sbc_filter.pki.claim_constraints import ClaimConstraints, parse_constraints
 
 
 def sequence(*parts: bytes) -> bytes:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from support.chains import ROOT, judged, make, unknown
 
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir import tnauthlist
-from sbc_filter.stir.certificate import SigningCertificate
-from sbc_filter.stir.tnauthlist import TnAuthList, encode_tnauthlist
+from sbc_filter.pki import tnauthlist
+from sbc_filter.pki.certificate import SigningCertificate
+from sbc_filter.pki.tnauthlist import TnAuthList, encode_tnauthlist
 
 THOUSAND = TnAuthList((), (("12125551000", 1000),))  # the example of RFC 9060 §4
 HUNDRED = TnAuthList((), (("12125551500", 100),))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.stir.tnauthlist import MAX_ENTRIES, TnAuthList, encode_tnauthlist, parse_tnauthlist
+from sbc_filter.pki.tnauthlist import MAX_ENTRIES, TnAuthList, encode_tnauthlist, parse_tnauthlist
 
 SPC = "3008 a006 1604 31323334"
 ONE = "300f a20d 160b 3132313535353531323132"

@@ -36,9 +36,9 @@ from support.chains import (
 from sbc_filter.errors import CertificateError
 from sbc_filter.ops.pki import Authority, pem
 from sbc_filter.outcomes import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE, CertificateDeviation, Detail
-from sbc_filter.stir import der
-from sbc_filter.stir.certificate import Certificate, SigningCertificate, parse_certificates
-from sbc_filter.stir.trust import TrustStore
+from sbc_filter.pki import der
+from sbc_filter.pki.certificate import Certificate, SigningCertificate, parse_certificates
+from sbc_filter.pki.trust_store import TrustStore
 
 
 def deviations(*chain: Any, **how: Any) -> set[str] | Detail | None:

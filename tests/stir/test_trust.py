@@ -42,11 +42,11 @@ from support.chains import (
 from sbc_filter.errors import CertificateError
 from sbc_filter.ops.pki import Authority, pem
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir import constraints, der
-from sbc_filter.stir.certificate import Certificate, SigningCertificate, parse_certificates
-from sbc_filter.stir.crl import RevocationList, distribution_points
-from sbc_filter.stir.tnauthlist import TnAuthList, encode_tnauthlist
-from sbc_filter.stir.trust import TrustStore
+from sbc_filter.pki import claim_constraints, der
+from sbc_filter.pki.certificate import Certificate, SigningCertificate, parse_certificates
+from sbc_filter.pki.crl import RevocationList, distribution_points
+from sbc_filter.pki.tnauthlist import TnAuthList, encode_tnauthlist
+from sbc_filter.pki.trust_store import TrustStore
 
 
 def openssl(folder: Path, anchor: Any, leaf: Any, *between: Any) -> bool:
@@ -369,9 +369,9 @@ def test_s083_policies_seen_in_the_field(oid: str) -> None:
 
 
 def test_s086_constraints_of_every_certificate_of_the_path() -> None:
-    forbid = unknown(constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS, bytes.fromhex("3009 a207 3005 1603 726364"))
+    forbid = unknown(claim_constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS, bytes.fromhex("3009 a207 3005 1603 726364"))
     only_b = bytes.fromhex("3013 a111 300f 300d 1606 617474657374 3003 0c01 42")
-    permit = unknown(constraints.JWT_CLAIM_CONSTRAINTS, only_b)
+    permit = unknown(claim_constraints.JWT_CLAIM_CONSTRAINTS, only_b)
     above = make(ROOT, "Limited", ca=True, extensions=[(forbid, True)])
     found = judged(make(above, extensions=[(permit, False)]), above)
     assert isinstance(found, SigningCertificate)
@@ -380,7 +380,7 @@ def test_s086_constraints_of_every_certificate_of_the_path() -> None:
         ["the certificate does not permit this value of the claim attest", None],
         [None, "the certificate forbids the claim rcd"],
     ]
-    garbled = unknown(constraints.JWT_CLAIM_CONSTRAINTS, b"\x04\x00")
+    garbled = unknown(claim_constraints.JWT_CLAIM_CONSTRAINTS, b"\x04\x00")
     assert judged(make(ROOT, extensions=[(garbled, False)])) is Detail.CERTIFICATE_PROFILE
 
 

@@ -13,9 +13,9 @@ from support.trustlists import trust_list
 from sbc_filter.errors import CertificateError
 from sbc_filter.ops.pki import pem
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.certificate import Certificate, parse_certificates
+from sbc_filter.pki.certificate import Certificate, parse_certificates
+from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.passport import encode_segment
-from sbc_filter.stir.trust import TrustStore
 from sbc_filter.stir.trustlist import MAX_LIST, TrustList, read_trust_list
 
 STI_PA = make(None, "STI-PA Root", ca=True, usage="key_cert_sign crl_sign digital_signature")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.stir.x5u import MAX_LENGTH, check_x5u, host_of
+from sbc_filter.pki.x5u import MAX_LENGTH, check_x5u, host_of
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from sbc_filter.engine.seen import Seen
 from sbc_filter.engine.verdict import Answer, Verdict
 from sbc_filter.ops.pki import X5U, Maker, key_pem
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
+from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.sip.numbering_plans import PROFILES
@@ -22,7 +23,6 @@ from sbc_filter.stir.credentials import Credential, load_credential
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.remote import RemoteCredential
 from sbc_filter.stir.signature import sign_es256
-from sbc_filter.stir.trust import TrustStore
 
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 MAKER = Maker(NOW, "tests")

@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from sbc_filter.ops.pki import Authority, pem
-from sbc_filter.stir import der, tnauthlist
-from sbc_filter.stir.tnauthlist import TnAuthList, encode_tnauthlist
+from sbc_filter.pki import der, tnauthlist
+from sbc_filter.pki.tnauthlist import TnAuthList, encode_tnauthlist
 from support.calls import LAB, NOW
 
 SPC_1234 = encode_tnauthlist(TnAuthList(("1234",)))

@@ -14,11 +14,11 @@ from cryptography.x509.oid import NameOID
 from sbc_filter.errors import CertificateError
 from sbc_filter.ops.pki import Authority, Maker, pem
 from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.stir import der, tnauthlist
-from sbc_filter.stir.certificate import SigningCertificate
-from sbc_filter.stir.crl import RevocationList
-from sbc_filter.stir.tnauthlist import TnAuthList, encode_tnauthlist
-from sbc_filter.stir.trust import TrustStore
+from sbc_filter.pki import der, tnauthlist
+from sbc_filter.pki.certificate import SigningCertificate
+from sbc_filter.pki.crl import RevocationList
+from sbc_filter.pki.tnauthlist import TnAuthList, encode_tnauthlist
+from sbc_filter.pki.trust_store import TrustStore
 
 NOW = 1_800_000_000.0
 BEGIN = datetime.fromtimestamp(NOW - 3600, UTC)

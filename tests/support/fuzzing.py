@@ -13,9 +13,9 @@ from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.errors import VerificationError
 from sbc_filter.ops.pki import X5U, pem
 from sbc_filter.packet.udp import parse
+from sbc_filter.pki.certificate import parse_certificates
 from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.sip.identity import split_identity
-from sbc_filter.stir.certificate import parse_certificates
 from sbc_filter.stir.checks import Call, Missing
 from sbc_filter.stir.verification import verify
 from support.calls import CALLED, CALLER, LAB, NOW, TRUST, arriving, identity, invite, make_engine

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sbc_filter.ops.pki import Authority, Laboratory, Maker, pem
-from sbc_filter.stir import tnauthlist
-from sbc_filter.stir.tnauthlist import TnAuthList, encode_tnauthlist
+from sbc_filter.pki import tnauthlist
+from sbc_filter.pki.tnauthlist import TnAuthList, encode_tnauthlist
 from support.certificates import unknown
 
 DAY = 86400.0

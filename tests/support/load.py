@@ -22,9 +22,9 @@ from sbc_filter.errors import VerificationError
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import Laboratory, Maker, key_pem, pem
+from sbc_filter.pki.tnauthlist import TnAuthList
 from sbc_filter.stir.passport import canonical_json, decode_segment, encode_segment
 from sbc_filter.stir.signature import sign_es256, verify_es256
-from sbc_filter.stir.tnauthlist import TnAuthList
 from support import calls
 from support.netns import eventually
 

@@ -16,15 +16,15 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.ops.pki import Maker
+from sbc_filter.pki.certificate import SigningCertificate, parse_certificates
+from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.sip.date import format_date
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbers import canonical_number, canonicaliser
-from sbc_filter.stir.certificate import SigningCertificate, parse_certificates
 from sbc_filter.stir.checks import Call, Missing
 from sbc_filter.stir.signature import verify_es256
-from sbc_filter.stir.trust import TrustStore
 from sbc_filter.stir.verification import verify
 from support.calls import invite
 from support.certificates import chain

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import CertificateDeviation, Detail
-from sbc_filter.stir.constraints import ClaimConstraints
-from sbc_filter.stir.signed import is_signed_by, open_signed
-from sbc_filter.stir.tnauthlist import TnAuthList
+from sbc_filter.pki.claim_constraints import ClaimConstraints
+from sbc_filter.pki.signed_der import is_signed_by, open_signed
+from sbc_filter.pki.tnauthlist import TnAuthList
 
 MAX_BODY = 64 * 1024  # octets (S-089)
 MAX_CERTIFICATES = 12  # in one body; real chains have two to four

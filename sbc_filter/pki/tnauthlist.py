@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir import der
+from sbc_filter.pki import der
 
 OID = "1.3.6.1.5.5.7.1.26"
 MAX_ENTRIES = 10_000

@@ -8,11 +8,11 @@ from cryptography.x509.oid import NameOID
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import CertificateDeviation, Detail
-from sbc_filter.stir import constraints, tnauthlist
-from sbc_filter.stir.certificate import Certificate
-from sbc_filter.stir.path import Path, check_extensions, check_issuers
-from sbc_filter.stir.signed import is_plain, is_plainly_signed
-from sbc_filter.stir.tnauthlist import TnAuthList, parse_tnauthlist
+from sbc_filter.pki import claim_constraints, tnauthlist
+from sbc_filter.pki.certificate import Certificate
+from sbc_filter.pki.path import Path, check_extensions, check_issuers
+from sbc_filter.pki.signed_der import is_plain, is_plainly_signed
+from sbc_filter.pki.tnauthlist import TnAuthList, parse_tnauthlist
 
 _ANY_POLICY = "2.5.29.32.0"
 _SHAKEN_POLICIES = "2.16.840.1.114569.1.1."  # of ATIS; the last number is the version of its certificate policy
@@ -72,14 +72,14 @@ def read_scope(path: Path, *, any_encoding: bool) -> tuple[TnAuthList, bool]:
     return scope, strange
 
 
-def claim_constraints(path: Path) -> Iterator[constraints.ClaimConstraints]:
+def constraints_on_claims(path: Path) -> Iterator[claim_constraints.ClaimConstraints]:
     """Of every certificate of the path: nobody can delegate what he may not say himself (S-086)."""
     for certificate in path:
-        for oid in (constraints.JWT_CLAIM_CONSTRAINTS, constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS):
+        for oid in (claim_constraints.JWT_CLAIM_CONSTRAINTS, claim_constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS):
             found = certificate.octets_of(oid)
             if found is not None:
-                enhanced = oid == constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS
-                yield constraints.parse_constraints(found, enhanced=enhanced)
+                enhanced = oid == claim_constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS
+                yield claim_constraints.parse_constraints(found, enhanced=enhanced)
 
 
 def deviations(path: Path, given: Sequence[Certificate], scope: TnAuthList) -> Iterator[str]:

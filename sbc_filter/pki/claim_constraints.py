@@ -7,7 +7,7 @@ from typing import Any
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir import der
+from sbc_filter.pki import der
 
 JWT_CLAIM_CONSTRAINTS = "1.3.6.1.5.5.7.1.27"
 ENHANCED_JWT_CLAIM_CONSTRAINTS = "1.3.6.1.5.5.7.1.33"

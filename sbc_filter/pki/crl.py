@@ -9,8 +9,8 @@ from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.certificate import HOSTILE, Certificate, NameKey, name_key
-from sbc_filter.stir.signed import is_signed_by, open_signed
+from sbc_filter.pki.certificate import HOSTILE, Certificate, NameKey, name_key
+from sbc_filter.pki.signed_der import is_signed_by, open_signed
 
 _PEM = regex(rb"-----BEGIN X509 CRL-----([^-]*)-----END X509 CRL-----")
 _UNDERSTOOD = frozenset(

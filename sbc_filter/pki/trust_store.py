@@ -7,10 +7,10 @@ from cryptography import x509
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import CertificateDeviation, Detail
-from sbc_filter.stir.certificate import Certificate, SigningCertificate, leaf_of, parse_certificates
-from sbc_filter.stir.crl import RevocationList
-from sbc_filter.stir.path import Anchors, Path, check_dates, noted, paths
-from sbc_filter.stir.profile import check_profile, claim_constraints, deviations, read_scope
+from sbc_filter.pki.certificate import Certificate, SigningCertificate, leaf_of, parse_certificates
+from sbc_filter.pki.crl import RevocationList
+from sbc_filter.pki.path import Anchors, Path, check_dates, noted, paths
+from sbc_filter.pki.shaken_profile import check_profile, constraints_on_claims, deviations, read_scope
 
 
 class TrustStore:
@@ -98,7 +98,7 @@ class TrustStore:
             leaf.serial_number,
             not_before,
             not_after,
-            tuple(claim_constraints(path)),
+            tuple(constraints_on_claims(path)),
             noticed.union(deviations(path, given, scope)),
             min(not_after, spoken_until),
         )

@@ -10,7 +10,7 @@ from cryptography.x509.oid import SignatureAlgorithmOID
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir import der
+from sbc_filter.pki import der
 
 RSA_BITS = range(2048, 8193)  # beyond, a signature that a stranger made would take long to judge
 

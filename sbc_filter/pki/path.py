@@ -9,8 +9,8 @@ from cryptography.x509.oid import ExtensionOID
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir import constraints, tnauthlist
-from sbc_filter.stir.certificate import HOSTILE, Certificate, NameKey, name_key
+from sbc_filter.pki import claim_constraints, tnauthlist
+from sbc_filter.pki.certificate import HOSTILE, Certificate, NameKey, name_key
 
 MAX_PATH = 6  # certificates, leaf and anchor included
 _MAX_SIGNATURES = 32  # checked in one search: cross-signed certificates must not make it explode
@@ -23,8 +23,8 @@ _KNOWN_CRITICAL = frozenset(
         ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string,
         ExtensionOID.AUTHORITY_KEY_IDENTIFIER.dotted_string,
         tnauthlist.OID,
-        constraints.JWT_CLAIM_CONSTRAINTS,
-        constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS,
+        claim_constraints.JWT_CLAIM_CONSTRAINTS,
+        claim_constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS,
     }
 )
 
