@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from sbc_filter.stir.addresses import is_ordinary
+from sbc_filter.pki.x5u import is_ordinary
 
 Network = IPv4Network | IPv6Network
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1
