@@ -10,7 +10,7 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.rules.model import UNATTESTED, SignOptions
 from sbc_filter.sip.field import is_uuid
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.stir.media import mky_of
+from sbc_filter.stir.media_keys import mky_of
 from sbc_filter.stir.token import ATTESTATIONS
 
 _ATTESTATION = (b"p-attestation-indicator", b"attestation-info")  # the names of ATIS and of TS 24.229 (S-115)

@@ -45,9 +45,9 @@ from sbc_filter.sip.grammar import OURS
 from sbc_filter.sip.numbering_plans import NANP, Profile
 from sbc_filter.sip.response import top_via
 from sbc_filter.stir.checks import Missing
-from sbc_filter.stir.credentials import Credential
-from sbc_filter.stir.remote import RemoteCredential, SigningRequest, check_signed, failure
-from sbc_filter.stir.remoteverification import VerificationRequest, believe
+from sbc_filter.stir.credential import Credential
+from sbc_filter.stir.delegated_signing import RemoteCredential, SigningRequest, check_signed, failure
+from sbc_filter.stir.delegated_verification import VerificationRequest, believe
 
 _INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
 # Named once: on the hot path a look at a member of an Enum costs as much as a call.

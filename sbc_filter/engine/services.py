@@ -19,12 +19,12 @@ from sbc_filter.rules.model import (
 )
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import parse_date
-from sbc_filter.stir.authentication import MAX_DATE_OFFSET, issue_time, sign_shaken
 from sbc_filter.stir.checks import CertificateLookup, Missing
-from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.credential import Credential
+from sbc_filter.stir.delegated_signing import RemoteCredential, Signed, SigningRequest
+from sbc_filter.stir.delegated_verification import VerificationRequest
 from sbc_filter.stir.diversion import sign_div
-from sbc_filter.stir.remote import RemoteCredential, Signed, SigningRequest
-from sbc_filter.stir.remoteverification import VerificationRequest
+from sbc_filter.stir.signing import MAX_DATE_OFFSET, issue_time, sign_shaken
 from sbc_filter.stir.token import is_extension, read_token
 
 _LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)

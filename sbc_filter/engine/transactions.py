@@ -18,8 +18,8 @@ from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.rules.model import Rule
 from sbc_filter.sip.message import Edits, SipMessage
 from sbc_filter.sip.response import Via, transaction
-from sbc_filter.stir.remote import Signed, SigningRequest
-from sbc_filter.stir.remoteverification import Finding, VerificationRequest
+from sbc_filter.stir.delegated_signing import Signed, SigningRequest
+from sbc_filter.stir.delegated_verification import Finding, VerificationRequest
 
 LIFETIME = 32.0  # seconds
 REMEMBERED = 64 << 20  # bytes of what became of messages, for their retransmissions

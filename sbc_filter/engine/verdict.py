@@ -6,8 +6,8 @@ from typing import NamedTuple
 from sbc_filter.engine.record import Record
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import Datagram
-from sbc_filter.stir.remote import SigningRequest
-from sbc_filter.stir.remoteverification import Told, VerificationRequest
+from sbc_filter.stir.delegated_signing import SigningRequest
+from sbc_filter.stir.delegated_verification import Told, VerificationRequest
 
 
 class Action(StrEnum):

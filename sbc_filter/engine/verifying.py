@@ -16,7 +16,7 @@ from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment, VerifyOption
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.numbering_plans import Profile
 from sbc_filter.stir.checks import Call, CertificateLookup, Missing
-from sbc_filter.stir.remoteverification import Finding, VerificationRequest, verify_by
+from sbc_filter.stir.delegated_verification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
 
 _PASSED = Outcome.PASSED  # named once: it is looked at for every call

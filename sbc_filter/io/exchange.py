@@ -20,7 +20,7 @@ from sbc_filter.errors import FetchError
 from sbc_filter.io.command import Program
 from sbc_filter.io.single import Single
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.service import MAX_BODY
+from sbc_filter.stir.delegation import MAX_BODY
 
 _LOG = logging.getLogger(__name__)
 R = TypeVar("R")

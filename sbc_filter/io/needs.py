@@ -8,8 +8,8 @@ from typing import Protocol
 from sbc_filter.engine.verdict import Answer, Need
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.remote import SigningRequest
-from sbc_filter.stir.remoteverification import VerificationRequest
+from sbc_filter.stir.delegated_signing import SigningRequest
+from sbc_filter.stir.delegated_verification import VerificationRequest
 
 
 class Signer(Protocol):

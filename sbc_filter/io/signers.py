@@ -8,10 +8,10 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import SigningError
 from sbc_filter.io.exchange import TIMEOUT, WORKERS, Exchange, Pool, Purpose
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.authentication import sign_shaken
-from sbc_filter.stir.credentials import Credential
-from sbc_filter.stir.remote import SigningRequest
-from sbc_filter.stir.service import read_signing_response, signing_request
+from sbc_filter.stir.credential import Credential
+from sbc_filter.stir.delegated_signing import SigningRequest
+from sbc_filter.stir.delegation import read_signing_response, signing_request
+from sbc_filter.stir.signing import sign_shaken
 
 _PURPOSE = Purpose("nothing signed", Detail.SIGNING_REFUSED, Detail.SIGNING_UNREACHABLE)
 

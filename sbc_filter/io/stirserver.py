@@ -11,7 +11,7 @@ from typing import Any
 from sbc_filter import __version__
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io.threads import BoundedThreads
-from sbc_filter.stir.service import MAX_BODY, ServiceError
+from sbc_filter.stir.delegation import MAX_BODY, ServiceError
 
 _LOG = logging.getLogger(__name__)
 _PATIENCE = 5.0  # seconds for one read or write

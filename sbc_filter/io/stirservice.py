@@ -14,16 +14,16 @@ from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.sip.numbering_plans import NANP, Profile
-from sbc_filter.stir.authentication import issue_time, sign_shaken
 from sbc_filter.stir.checks import Call, Missing
-from sbc_filter.stir.credentials import Credential
-from sbc_filter.stir.service import (
+from sbc_filter.stir.credential import Credential
+from sbc_filter.stir.delegation import (
     ServiceError,
     read_signing_request,
     read_verification_request,
     signing_response,
     verification_response,
 )
+from sbc_filter.stir.signing import issue_time, sign_shaken
 from sbc_filter.stir.verification import Verification, verify
 
 _LOG = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from sbc_filter.ops.liststate import list_states
 from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.probe import SERVED, probe, prober
 from sbc_filter.ops.setup import Setup, read_all
-from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.credential import Credential
 
 _DAY = 86400.0
 _SOON = 30.0  # days before the end of a certificate

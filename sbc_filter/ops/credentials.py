@@ -21,7 +21,7 @@ from sbc_filter.ops.obtaining import Answer, ask
 from sbc_filter.ops.settings import Configuration
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.stir.credentials import Credential, load_key, make_credential
+from sbc_filter.stir.credential import Credential, load_key, make_credential
 from sbc_filter.stir.signer import Signer
 
 _DIRECTORY = "CREDENTIALS_DIRECTORY"  # systemd.exec(5)

@@ -15,8 +15,8 @@ from rich.markup import escape
 
 from sbc_filter.ops.stage import CARRIER, CORE, PLAIN_PORT, Stage
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.stir.authentication import sign_shaken
-from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.credential import Credential
+from sbc_filter.stir.signing import sign_shaken
 
 _CUSTOMER, _OUTSIDER, _VICTIM, _FOREIGNER = "12155550200", "12155550100", "12155550199", "13125550123"
 _IDENTITY = re.compile(rb"([\w-]+\.[\w-]+\.[\w-]+);info=<([^>]+)>;alg=ES256;ppt=shaken")

@@ -16,7 +16,7 @@ from sbc_filter.errors import FetchError
 from sbc_filter.io.command import Program
 from sbc_filter.ops.keysettings import ObtainSettings, posix_time
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.credential import Credential
 
 _TIMEOUT = 10.0  # seconds
 SHORTEST, LONGEST, _USUAL = 10, 86400, 3600  # seconds for which an answer may hold, and does if it says nothing

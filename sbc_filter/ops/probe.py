@@ -11,7 +11,7 @@ from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.ops.sources import ask
 from sbc_filter.pki.certificate import Certificate, leaf_of, parse_certificates
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.credential import Credential
 
 SERVED = "x5u serves this certificate"
 

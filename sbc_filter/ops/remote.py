@@ -12,9 +12,9 @@ from sbc_filter.io.needs import Signer, Verifier
 from sbc_filter.io.signers import RemoteSigner, SlowKey
 from sbc_filter.io.verifiers import RemoteVerifier
 from sbc_filter.rules.schema import Table
-from sbc_filter.stir.credentials import Credential
-from sbc_filter.stir.remote import RemoteCredential
-from sbc_filter.stir.service import SIGNING
+from sbc_filter.stir.credential import Credential
+from sbc_filter.stir.delegated_signing import RemoteCredential
+from sbc_filter.stir.delegation import SIGNING
 
 T = TypeVar("T", Signer, Verifier)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")

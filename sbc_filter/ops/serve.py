@@ -24,8 +24,8 @@ from sbc_filter.ops.settings import ServeSettings
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask, certificate_source
 from sbc_filter.sip.numbering_plans import PROFILES
-from sbc_filter.stir.credentials import Credential
-from sbc_filter.stir.service import SIGNING, VERIFICATION
+from sbc_filter.stir.credential import Credential
+from sbc_filter.stir.delegation import SIGNING, VERIFICATION
 
 _LOG = logging.getLogger(__name__)
 _EVERY = 1.0  # seconds between two looks

@@ -25,7 +25,7 @@ from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.rules.schema import parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable
 from sbc_filter.sip.numbering_plans import PROFILES
-from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.credential import Credential
 
 _LOG = logging.getLogger(__name__)
 NO_SBC = "is missing: the rules tell by the SBC's addresses which calls arrive and which leave"

@@ -26,7 +26,7 @@ from sbc_filter.ops import laboratory, scenarios
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import Maker, key_pem, pem
 from sbc_filter.pki.tnauthlist import TnAuthList
-from sbc_filter.stir.credentials import Credential, load_credential
+from sbc_filter.stir.credential import Credential, load_credential
 
 CARRIER = {4: "192.0.2.7", 6: "2001:db8:1::7"}
 OUTSIDE = {4: "192.0.2.1", 6: "2001:db8:1::1"}  # the SBC, towards the carrier

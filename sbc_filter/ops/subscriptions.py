@@ -20,7 +20,7 @@ from sbc_filter.ops.trust import TrustFiles, named
 from sbc_filter.pki.certificate import Certificate
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.x5u import HTTP, check_x5u
-from sbc_filter.stir.trustlist import MAX_LIST
+from sbc_filter.stir.sti_pa_list import MAX_LIST
 
 _LOG = logging.getLogger(__name__)
 MAX_POINTS = 64  # distinct URLs that certificates name: the authorities of a country share one, or have one each

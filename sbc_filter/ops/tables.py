@@ -25,7 +25,7 @@ from sbc_filter.pki import x5u
 from sbc_filter.rules.schema import Table
 from sbc_filter.rules.trunk import read_networks
 from sbc_filter.sip.numbering_plans import PROFILES
-from sbc_filter.stir.service import VERIFICATION
+from sbc_filter.stir.delegation import VERIFICATION
 
 MAX_WORKERS = 64
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")

@@ -16,7 +16,7 @@ from sbc_filter.ops.settings import Configuration
 from sbc_filter.pki.certificate import Certificate, parse_certificates
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.stir.trustlist import TrustList
+from sbc_filter.stir.sti_pa_list import TrustList
 
 T = TypeVar("T")
 _MAX_ANCHORS = 10_000  # in one file

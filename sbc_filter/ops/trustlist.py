@@ -14,7 +14,7 @@ from sbc_filter.io.files import read_file
 from sbc_filter.io.lists import ANYWHERE, replace_kept
 from sbc_filter.ops.settings import Configuration
 from sbc_filter.pki.certificate import Certificate
-from sbc_filter.stir.trustlist import MAX_LIST, TrustList, read_trust_list
+from sbc_filter.stir.sti_pa_list import MAX_LIST, TrustList, read_trust_list
 
 KEPT = "trust-list.jwt"
 _AT_THE_START = 10.0  # seconds for which a start waits for the first list ever

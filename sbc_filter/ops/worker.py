@@ -45,7 +45,7 @@ from sbc_filter.ops.reload import Files
 from sbc_filter.ops.remote import signers, verifiers
 from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.setup import Setup
-from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.credential import Credential
 
 _LOG = logging.getLogger(__name__)
 BEAT = 1.0  # seconds

@@ -6,7 +6,7 @@ from typing import Any
 
 from sbc_filter.rules.model import ATTESTATIONS, UNATTESTED, SignOptions
 from sbc_filter.rules.schema import Table
-from sbc_filter.stir.richcalldata import Unusable, read_rcd
+from sbc_filter.stir.rich_call_data import Unusable, read_rcd
 
 MIN_SIZE, MAX_SIZE = 576, 65535  # bytes of a packet: what every IPv4 host takes (RFC 791), what its length field holds
 

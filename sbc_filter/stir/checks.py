@@ -12,7 +12,7 @@ from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbering_plans import NANP, Profile
-from sbc_filter.stir.media import check_media
+from sbc_filter.stir.media_keys import check_media
 from sbc_filter.stir.passport import Claims, invalid
 from sbc_filter.stir.signature import verify_es256
 from sbc_filter.stir.token import Token

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
 from sbc_filter.sip.numbers import canonical_number, canonicaliser
-from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.passport import Claims, Jose, canonical_json, encode_segment, invalid, parse_claims, parse_jose
 from sbc_filter.stir.signature import sign_es256
 

@@ -23,7 +23,7 @@ from sbc_filter.stir.checks import (
 from sbc_filter.stir.diversion import DIVERSIONS, Link, find_chain, make_link, unnest
 from sbc_filter.stir.passport import Claims, invalid
 from sbc_filter.stir.priority import check_priority
-from sbc_filter.stir.richcalldata import Unusable, names_agree, read_rcd
+from sbc_filter.stir.rich_call_data import Unusable, names_agree, read_rcd
 from sbc_filter.stir.token import BASIC, Token, check_shaken, vouches
 
 MAX_LINKS = 24  # tokens of one call that are looked at for diversions, nested ones included

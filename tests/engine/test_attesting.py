@@ -36,7 +36,7 @@ from sbc_filter.engine.verdict import Verdict
 from sbc_filter.ops.pki import X5U
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.loader import load_rules
-from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.passport import decode_segment
 
 DATE = "Date: Fri, 15 Jan 2027 08:00:00 GMT"

@@ -30,8 +30,8 @@ from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
 from sbc_filter.ops.pki import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import parse
+from sbc_filter.stir.delegated_verification import Told
 from sbc_filter.stir.passport import canonical_json, encode_segment
-from sbc_filter.stir.remoteverification import Told
 from sbc_filter.stir.signature import sign_es256
 
 PASSED, NOT_VALIDATED = "TN-Validation-Passed", "No-TN-Validation"

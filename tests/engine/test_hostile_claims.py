@@ -46,10 +46,10 @@ from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.records import Tally, to_lines
 from sbc_filter.outcomes import Outcome
 from sbc_filter.packet.udp import parse
+from sbc_filter.stir.delegated_signing import RemoteCredential
+from sbc_filter.stir.delegated_verification import Told
+from sbc_filter.stir.delegation import read_signing_response, read_verification_response
 from sbc_filter.stir.passport import encode_segment
-from sbc_filter.stir.remote import RemoteCredential
-from sbc_filter.stir.remoteverification import Told
-from sbc_filter.stir.service import read_signing_response, read_verification_response
 from sbc_filter.stir.signature import sign_es256
 
 HOSTILE = {

@@ -29,7 +29,7 @@ from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
 from sbc_filter.ops.pki import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import parse
-from sbc_filter.stir.remote import RemoteCredential, SigningRequest
+from sbc_filter.stir.delegated_signing import RemoteCredential, SigningRequest
 
 DATE = "Date: Fri, 15 Jan 2027 08:00:00 GMT"
 ASKED = SigningRequest("ours", CALLER, (CALLED,), "A", ORIGID, int(NOW))

@@ -25,7 +25,7 @@ from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
 from sbc_filter.ops.pki import X5U
 from sbc_filter.outcomes import DETAILS, Detail, Outcome
 from sbc_filter.packet.udp import parse
-from sbc_filter.stir.remoteverification import Told, VerificationRequest
+from sbc_filter.stir.delegated_verification import Told, VerificationRequest
 
 ASK = VERIFY + '[rule.verify]\nservice = "theirs"\n'
 PASSED, FAILED, NONE = "TN-Validation-Passed", "TN-Validation-Failed", "No-TN-Validation"

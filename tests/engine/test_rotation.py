@@ -11,7 +11,7 @@ from sbc_filter.ops.pki import X5U, key_pem, pem
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.sip.numbering_plans import PROFILES
-from sbc_filter.stir.credentials import load_credential, make_credential
+from sbc_filter.stir.credential import load_credential, make_credential
 
 NEW_X5U = "https://certificates.example.org/new.pem"
 NEW_KEY: ec.EllipticCurvePrivateKey = MAKER.key()

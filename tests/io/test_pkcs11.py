@@ -26,7 +26,7 @@ from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.sip.identity import split_identity
 from sbc_filter.sip.numbering_plans import PROFILES
-from sbc_filter.stir.credentials import make_credential
+from sbc_filter.stir.credential import make_credential
 from sbc_filter.stir.signature import sign_es256, verify_es256
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))

@@ -17,8 +17,8 @@ from sbc_filter.io.needs import Needs, Signer
 from sbc_filter.io.signers import RemoteSigner, SlowKey
 from sbc_filter.io.store import RefusingSource
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.remote import SigningRequest, check_signed
-from sbc_filter.stir.service import SIGNING
+from sbc_filter.stir.delegated_signing import SigningRequest, check_signed
+from sbc_filter.stir.delegation import SIGNING
 
 ASKED = SigningRequest("theirs", "12155550100", ("12155550199",), "A", ORIGID, int(NOW))
 BODY = (

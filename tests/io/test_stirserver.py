@@ -25,8 +25,8 @@ from sbc_filter.io.stirserver import StirServer
 from sbc_filter.io.stirservice import StirService
 from sbc_filter.ops.pki import X5U
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.remote import SigningRequest, check_signed
-from sbc_filter.stir.service import SIGNING, VERIFICATION
+from sbc_filter.stir.delegated_signing import SigningRequest, check_signed
+from sbc_filter.stir.delegation import SIGNING, VERIFICATION
 
 REQUEST = SigningRequest("ours", CALLER, (CALLED,), "A", ORIGID, int(NOW))
 CLAIMS = {"attest": "A", "dest": {"tn": [CALLED]}, "iat": int(NOW), "orig": {"tn": CALLER}, "origid": ORIGID}

@@ -20,8 +20,8 @@ from sbc_filter.io.stirservice import StirService
 from sbc_filter.io.store import RefusingSource
 from sbc_filter.io.verifiers import RemoteVerifier
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.remoteverification import Told, VerificationRequest, believe
-from sbc_filter.stir.service import VERIFICATION
+from sbc_filter.stir.delegated_verification import Told, VerificationRequest, believe
+from sbc_filter.stir.delegation import VERIFICATION
 
 VALUE = identity().removeprefix("Identity: ")
 ASKED = VerificationRequest("theirs", CALLER, (CALLED,), int(NOW), VALUE.encode())

@@ -34,7 +34,7 @@ from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.trunk import TrunkTable
-from sbc_filter.stir.credentials import load_credential
+from sbc_filter.stir.credential import load_credential
 
 _MISSING = missing()
 pytestmark = [*LIVE, pytest.mark.skipif(_MISSING is not None, reason=str(_MISSING))]

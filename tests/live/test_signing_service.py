@@ -21,7 +21,7 @@ from sbc_filter.io.needs import Needs
 from sbc_filter.io.signers import RemoteSigner
 from sbc_filter.io.store import RefusingSource
 from sbc_filter.ops.lab import Lab
-from sbc_filter.stir.remote import RemoteCredential
+from sbc_filter.stir.delegated_signing import RemoteCredential
 
 pytestmark = LIVE
 CARRIER = ("192.0.2.7", 5060)

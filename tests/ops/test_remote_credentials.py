@@ -131,8 +131,8 @@ def test_serve_refuses(text: str, code: int, said: str, tmp_path: Path, capsys: 
 
 SIGNER = """\
 import json, os, sys
-from sbc_filter.stir.authentication import sign_shaken
-from sbc_filter.stir.credentials import load_credential
+from sbc_filter.stir.signing import sign_shaken
+from sbc_filter.stir.credential import load_credential
 c = json.load(sys.stdin)["signingRequest"]
 ours = load_credential("hsm", open("key.pem", "rb").read(), open("chain.pem", "rb").read(), os.environ["X5U"])
 value = sign_shaken(ours, c["orig"]["tn"], c["dest"]["tn"], c["attest"], c["origid"], c["iat"], c["iat"])

@@ -17,9 +17,9 @@ from support.calls import LAB, NOW
 from support.certificates import chain
 
 from sbc_filter.ops.pki import X5U, key_pem, pem
-from sbc_filter.stir.authentication import sign_shaken
-from sbc_filter.stir.credentials import Credential, load_credential, load_key, make_credential
+from sbc_filter.stir.credential import Credential, load_credential, load_key, make_credential
 from sbc_filter.stir.passport import decode_segment, parse_jose
+from sbc_filter.stir.signing import sign_shaken
 
 KEY = LAB.leaf.key
 PKCS8 = key_pem(KEY)

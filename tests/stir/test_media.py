@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.stir.media import check_media, fingerprints, mky_of, parse_mky
+from sbc_filter.stir.media_keys import check_media, fingerprints, mky_of, parse_mky
 from sbc_filter.stir.passport import canonical_json
 
 ONE = "4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB:3E:4B:65:2E:7D:46:3F:54:42:CD:54:F1"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbc_filter.stir.passport import canonical_json
-from sbc_filter.stir.richcalldata import Reference, RichCallData, Unusable, names_agree, read_rcd
+from sbc_filter.stir.rich_call_data import Reference, RichCallData, Unusable, names_agree, read_rcd
 
 ICON = "https://example.com/photos/q-256x256.png"
 CARD = "https://example.com/qbranch.json"

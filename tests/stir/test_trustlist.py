@@ -16,7 +16,7 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.pki.certificate import Certificate, parse_certificates
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.passport import encode_segment
-from sbc_filter.stir.trustlist import MAX_LIST, TrustList, read_trust_list
+from sbc_filter.stir.sti_pa_list import MAX_LIST, TrustList, read_trust_list
 
 STI_PA = make(None, "STI-PA Root", ca=True, usage="key_cert_sign crl_sign digital_signature")
 SIGNER = make(STI_PA, "STI-PA", numbers=None)

@@ -19,9 +19,9 @@ from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.sip.numbering_plans import PROFILES
-from sbc_filter.stir.credentials import Credential, load_credential
+from sbc_filter.stir.credential import Credential, load_credential
+from sbc_filter.stir.delegated_signing import RemoteCredential
 from sbc_filter.stir.passport import canonical_json, encode_segment
-from sbc_filter.stir.remote import RemoteCredential
 from sbc_filter.stir.signature import sign_es256
 
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT

@@ -7,7 +7,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.ops.journal import LONGEST, shortened
 from sbc_filter.packet.udp import parse
-from sbc_filter.stir.remoteverification import Told
+from sbc_filter.stir.delegated_verification import Told
 from support import structure
 from support.calls import LAB, NOW, arriving, invite, leaving, make_engine, response
 from support.hostilecalls import HostileCall, Plan, hostile_call, rules

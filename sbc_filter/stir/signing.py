@@ -6,7 +6,7 @@ from typing import Any
 
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.credentials import Credential
+from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import sign_es256
 

@@ -10,8 +10,8 @@ from typing import Any
 from sbc_filter.errors import FilterError
 from sbc_filter.sip.field import is_printable_text, is_uuid
 from sbc_filter.sip.numbers import canonical_number
-from sbc_filter.stir.remote import SigningRequest
-from sbc_filter.stir.remoteverification import Told, VerificationRequest
+from sbc_filter.stir.delegated_signing import SigningRequest
+from sbc_filter.stir.delegated_verification import Told, VerificationRequest
 from sbc_filter.stir.token import ATTESTATIONS
 
 SIGNING, VERIFICATION = "/stir/v1/signing", "/stir/v1/verification"
