@@ -34,7 +34,7 @@ class TokenError(FilterError):
 
 
 class TokenKey:
-    """A `stir.signer.Signer`: a private key on a token, for ECDSA on P-256 with SHA-256.
+    """A `stir.signature.Signer`: a private key on a token, for ECDSA on P-256 with SHA-256.
 
     Hashes here and has the digest signed (CKM_ECDSA), which every token can. Any thread may sign; they take turns
     at a module, for `python-pkcs11` does not tell it of threads (C_Initialize without CKF_OS_LOCKING_OK). The

@@ -22,7 +22,7 @@ from sbc_filter.ops.settings import Configuration
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.credential import Credential, load_key, make_credential
-from sbc_filter.stir.signer import Signer
+from sbc_filter.stir.signature import Signer
 
 _DIRECTORY = "CREDENTIALS_DIRECTORY"  # systemd.exec(5)
 

@@ -12,7 +12,7 @@ from sbc_filter.errors import CertificateError, SigningError, VerificationError
 from sbc_filter.pki.certificate import HOSTILE, parse_certificates
 from sbc_filter.pki.x5u import check_x5u
 from sbc_filter.stir.passport import canonical_json, encode_segment
-from sbc_filter.stir.signer import Signer
+from sbc_filter.stir.signature import Signer
 
 OVERLAP = 3600.0  # seconds for which a new certificate is valid before it is signed with
 # Seconds before and after a call in which a token of it may be dated, or be verified: a Date may be 60 off, and a

@@ -1,5 +1,7 @@
 """ES256 (RFC 7518 §3.4): raw r||s outside, ECDSA with P-256 and SHA-256 inside (S-003, S-004)."""
 
+from typing import Protocol
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -7,7 +9,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.passport import decode_segment, encode_segment, invalid
-from sbc_filter.stir.signer import Signer
+
+
+class Signer(Protocol):
+    """`ec.EllipticCurvePrivateKey` is one, so that a key in memory costs nothing more."""
+
+    def sign(self, data: bytes, signature_algorithm: ec.EllipticCurveSignatureAlgorithm, /) -> bytes:
+        """The ECDSA signature over `data` in DER. A token may raise `SigningError(CRYPTO)`.
+
+        A token chooses its own random numbers: it does not keep to RFC 6979, two signatures over the same octets
+        differ. A retransmission is answered from memory, so that it never shows.
+        """
+
 
 _VERIFY = ec.ECDSA(hashes.SHA256())
 _SIGN = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)  # RFC 6979: same input, same token
