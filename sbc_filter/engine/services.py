@@ -23,7 +23,7 @@ from sbc_filter.stir.checks import CertificateLookup, Missing
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential, Signed, SigningRequest
 from sbc_filter.stir.delegated_verification import VerificationRequest
-from sbc_filter.stir.diversion import sign_div
+from sbc_filter.stir.sign_div import sign_div
 from sbc_filter.stir.signing import MAX_DATE_OFFSET, issue_time, sign_shaken
 from sbc_filter.stir.token import is_extension, read_token
 

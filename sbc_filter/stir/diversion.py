@@ -7,15 +7,11 @@ header field plays no part in a chain; it is what `dest` is compared with where 
 
 import re
 from collections.abc import Container, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
 from sbc_filter.sip.numbers import canonical_number, canonicaliser
-from sbc_filter.stir.credential import Credential
-from sbc_filter.stir.passport import Claims, Jose, canonical_json, encode_segment, invalid, parse_claims, parse_jose
-from sbc_filter.stir.signature import sign_es256
+from sbc_filter.stir.passport import Claims, Jose, invalid, parse_claims, parse_jose
 
 DIVERSIONS = frozenset(("div", "div-o"))  # values of ppt
 MAX_DIVERSIONS = 5  # of one call (S-104)
@@ -153,29 +149,6 @@ def _chains(
                 waiting.remove(link)
         growing = longer
     return ended
-
-
-def sign_div(credential: Credential, orig: str, dest: Sequence[str], diverted_by: str, iat: int, now: float) -> bytes:
-    """Value of the Identity header field that says: `diverted_by` sent this call on to `dest` (S-100).
-
-    `orig` and `iat` are those of the token that is there already (another `iat` only with another Date), `dest` is
-    the new Request-URI, the credential is one for `diverted_by`; all canonical identities.
-    Raises `SigningError(CREDENTIAL_EXPIRED)`.
-    """
-    if min(iat, now) < credential.not_before or max(iat, now) > credential.not_after:
-        raise SigningError(Detail.CREDENTIAL_EXPIRED)
-    to: dict[str, list[str]] = {}
-    for identity in sorted(set(dest)):
-        to.setdefault(_kind(identity), []).append(identity)
-    claims = {"dest": to, "div": {_kind(diverted_by): diverted_by}, "iat": iat, "orig": {_kind(orig): orig}}
-    signed = b"%b.%b" % (_jose(credential.x5u), encode_segment(canonical_json(claims)))
-    signature = sign_es256(credential.key, signed)
-    return b"%b.%b;info=<%b>;alg=ES256;ppt=div" % (signed, signature, credential.x5u.encode())
-
-
-@lru_cache(maxsize=64)
-def _jose(x5u: str) -> bytes:
-    return encode_segment(canonical_json({"alg": "ES256", "ppt": "div", "typ": "passport", "x5u": x5u}))
 
 
 def _kind(identity: str) -> str:

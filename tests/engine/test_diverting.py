@@ -24,8 +24,8 @@ from support.calls import (
 )
 
 from sbc_filter.ops.pki import X5U
-from sbc_filter.stir.diversion import sign_div
 from sbc_filter.stir.passport import decode_segment
+from sbc_filter.stir.sign_div import sign_div
 
 DATE = "Date: Fri, 15 Jan 2027 08:00:00 GMT"
 THIRD, FOURTH = "13125550123", "14155550177"

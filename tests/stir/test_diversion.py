@@ -19,18 +19,9 @@ from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.ops.pki import X5U
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.sip.identity import parse_parameters, split_identity
-from sbc_filter.stir.diversion import (
-    MAX_DIVERSIONS,
-    Link,
-    Nested,
-    find_chain,
-    make_link,
-    parse_div,
-    parse_opt,
-    sign_div,
-    unnest,
-)
+from sbc_filter.stir.diversion import MAX_DIVERSIONS, Link, Nested, find_chain, make_link, parse_div, parse_opt, unnest
 from sbc_filter.stir.passport import canonical_json, decode_segment, encode_segment, parse_claims, parse_jose
+from sbc_filter.stir.sign_div import sign_div
 from sbc_filter.stir.signature import sign_es256, verify_es256
 from sbc_filter.stir.token import Token
 
