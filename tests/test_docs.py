@@ -26,9 +26,9 @@ from sbc_filter.outcomes import (
     Deviation,
     Outcome,
 )
-from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import Bypass, Rule
-from sbc_filter.rules.schema import Table
+from sbc_filter.rules.rule_file import load_rules
+from sbc_filter.rules.toml_table import Table
 from sbc_filter.rules.trunk import Trunk
 from sbc_filter.sip.field import PASSED
 from sbc_filter.sip.numbering_plans import PROFILES

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sbc_filter.rules.loader import load_rules
+from sbc_filter.rules.rule_file import load_rules
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

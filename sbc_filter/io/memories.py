@@ -11,7 +11,7 @@ from sbc_filter.engine.seen import LocalSeen, Seen
 from sbc_filter.io.arrivals import SharedArrivals
 from sbc_filter.io.rates import SharedRates
 from sbc_filter.io.seen import SharedSeen
-from sbc_filter.rules.rates import LocalRates, Rates
+from sbc_filter.rules.rate_limits import LocalRates, Rates
 
 
 @dataclass(frozen=True, slots=True)

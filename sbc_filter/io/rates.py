@@ -10,9 +10,9 @@ from very many callers nothing is left, and of a caller at its limit everything.
 from struct import Struct
 
 from sbc_filter.io.table import BUCKET, ENTRY, FIRST, WAYS, Table
-from sbc_filter.rules.compiler import RATE_KEYS
+from sbc_filter.rules.conditions import RATE_KEYS
 from sbc_filter.rules.model import RateLimit
-from sbc_filter.rules.rates import nanoseconds, span, spend
+from sbc_filter.rules.rate_limits import nanoseconds, span, spend
 
 BUCKETS = 1 << 13  # for each that is counted by: 131072 keys in 4 MiB
 _MAGIC = b"sbc-filter rate1"
@@ -37,7 +37,7 @@ class SharedRates:
         self._table.close()
 
     def exceeds(self, rule: str, limit: RateLimit, key: str, now: float) -> bool:
-        """See `rules.rates.Rates`. Where another process was stopped in its turn, two calls may count as one."""
+        """See `rules.rate_limits.Rates`. Where another process was stopped in its turn, two calls may count as one."""
         digest = self._table.digest(repr((rule, limit.over, limit.seconds, limit.by, key)).encode())
         at = self._parts[limit.by] + int.from_bytes(digest[:4], "little") % self._buckets * BUCKET
         return self._table.in_turn(at, BUCKET, lambda: self._count(at, digest, limit, nanoseconds(now)))

@@ -16,7 +16,7 @@ from sbc_filter.ops.tables import (
     read_trust,
     read_verifiers,
 )
-from sbc_filter.rules.schema import Table, parse_toml
+from sbc_filter.rules.toml_table import Table, parse_toml
 from sbc_filter.rules.trunk import read_trunks
 
 NAME = "sbc-filter.toml"

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sbc_filter.io.pkcs11uri import SCHEME, Pkcs11Uri, parse_pkcs11_uri
-from sbc_filter.rules.schema import Table
+from sbc_filter.rules.toml_table import Table
 
 _SYSTEMD = "credential:"
 _NAME = re.compile(r"(?!\.\.?$)[^/\0]{1,255}")  # as systemd names credentials: one file in a folder

@@ -11,7 +11,7 @@ from sbc_filter.io.exchange import Command, Exchange, Service
 from sbc_filter.io.needs import Signer, Verifier
 from sbc_filter.io.signers import RemoteSigner, SlowKey
 from sbc_filter.io.verifiers import RemoteVerifier
-from sbc_filter.rules.schema import Table
+from sbc_filter.rules.toml_table import Table
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential
 from sbc_filter.stir.delegation import SIGNING

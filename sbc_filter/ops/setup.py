@@ -19,10 +19,10 @@ from sbc_filter.ops.remote import engine_credentials
 from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.trust import TrustFiles
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.rules.loader import read_rules
 from sbc_filter.rules.model import Direction, RuleAction
+from sbc_filter.rules.rule_file import read_rules
 from sbc_filter.rules.ruleset import RuleSet
-from sbc_filter.rules.schema import parse_toml
+from sbc_filter.rules.toml_table import parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential

@@ -1,6 +1,6 @@
 """What an operator's rule files say, as values: one class a table of the rule language (DESIGN §5).
 
-Made by `rules.loader`, consumed by `rules.compiler` (matching) and by the engine (deciding).
+Made by `rules.rule_file`, consumed by `rules.conditions` (matching) and by the engine (deciding).
 Everything is immutable: a reload makes a new `RuleSet` and swaps it whole.
 """
 
@@ -178,7 +178,7 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One `[[rule]]`. Its conditions are compiled to `matches` (see `rules.compiler`)."""
+    """One `[[rule]]`. Its conditions are compiled to `matches` (see `rules.conditions`)."""
 
     name: str
     action: RuleAction

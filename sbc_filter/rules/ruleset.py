@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.pki.x5u import host_of
-from sbc_filter.rules.compiler import Predicate, compile_conditions
+from sbc_filter.rules.conditions import Predicate, compile_conditions
 from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.model import CONTINUE, Conditions, Mode, Rule, RuleAction, Treatment, When
-from sbc_filter.rules.rates import LocalRates, Rates
+from sbc_filter.rules.rate_limits import LocalRates, Rates
 
 
 @dataclass(frozen=True, slots=True)

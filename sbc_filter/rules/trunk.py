@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from sbc_filter.rules.schema import Table
+from sbc_filter.rules.toml_table import Table
 
 IpNetwork = IPv4Network | IPv6Network
 TRANSPORTS = ("udp", "tcp")

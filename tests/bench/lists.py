@@ -13,7 +13,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from sbc_filter.rules.numberlist import Entries, NumberList
+from sbc_filter.rules.number_list import Entries, NumberList
 
 T = TypeVar("T")
 ENTRIES, ASKED, ROUNDS = 1_000_000, 20_000, 15

@@ -35,7 +35,7 @@ from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.ops.pki import X5U
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.rules.loader import load_rules
+from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.passport import decode_segment
 

@@ -9,8 +9,8 @@ from sbc_filter.engine.flow import Flow, Interfaces
 from sbc_filter.engine.network import Network, Place
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Verdict
-from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import Direction
+from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 
 IN, OUT = Direction.INBOUND, Direction.OUTBOUND

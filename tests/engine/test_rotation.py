@@ -8,7 +8,7 @@ from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.ops.pki import X5U, key_pem, pem
-from sbc_filter.rules.loader import load_rules
+from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credential import load_credential, make_credential

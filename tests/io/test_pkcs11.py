@@ -22,7 +22,7 @@ from sbc_filter.io.pkcs11 import _TURNS, TokenError, TokenKey
 from sbc_filter.io.pkcs11uri import parse_pkcs11_uri
 from sbc_filter.ops.pki import X5U
 from sbc_filter.packet.udp import parse
-from sbc_filter.rules.loader import load_rules
+from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.sip.identity import split_identity
 from sbc_filter.sip.numbering_plans import PROFILES

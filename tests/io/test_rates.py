@@ -19,9 +19,9 @@ from support.turns import never_in_vain, waited
 
 from sbc_filter.io.rates import SharedRates
 from sbc_filter.io.table import FIRST, PATIENCE, WAYS
-from sbc_filter.rules.compiler import RATE_KEYS
+from sbc_filter.rules.conditions import RATE_KEYS
 from sbc_filter.rules.model import RateLimit
-from sbc_filter.rules.rates import MAX_KEYS, LocalRates, Rates
+from sbc_filter.rules.rate_limits import MAX_KEYS, LocalRates, Rates
 
 NOW = 1_800_000_000.0
 FORK = multiprocessing.get_context("fork")

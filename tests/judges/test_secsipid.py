@@ -32,7 +32,7 @@ from sbc_filter.io.firewall import Plan
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.rules.loader import load_rules
+from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.stir.credential import load_credential
 

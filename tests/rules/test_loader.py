@@ -6,7 +6,6 @@ import pytest
 
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.outcomes import DETAILS, Outcome
-from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import (
     Direction,
     Insertion,
@@ -20,6 +19,7 @@ from sbc_filter.rules.model import (
     VerifyOptions,
     When,
 )
+from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import Trunk
 
 ORIGID = "4437c7eb-8f7a-4f0e-a863-f53a0e60251a"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_filter.rules.numberlist import Entries, NumberList
+from sbc_filter.rules.number_list import Entries, NumberList
 
 FILES = {
     "numbers.txt": "# our customers\n\n12155550100\n  12155550101  # a comment\r\n1216*\n12175550000-12175550009\n",

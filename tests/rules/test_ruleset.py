@@ -9,8 +9,8 @@ from support.calls import CALLED, CALLER, CARRIER, NOW, identity, invite
 from sbc_filter.engine.parties import Parties
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.facts import Facts
-from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import CONTINUE, Direction, Mode, Rule, RuleAction, Treatment, TreatmentAction, When
+from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.ruleset import RuleSet, treatment
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbers import canonicaliser

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sbc_filter.rules.schedule import Schedule, parse_days, parse_hours, parse_period
+from sbc_filter.rules.time_windows import Schedule, parse_days, parse_hours, parse_period
 
 
 def schedule(days: str, hours: str, zone: str = "UTC") -> Schedule:

@@ -4,8 +4,8 @@ import pytest
 from support.calls import ORIGID
 
 from sbc_filter.errors import ConfigurationError
-from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import SignOptions
+from sbc_filter.rules.rule_file import load_rules
 
 DIGEST = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 LISTED = 'numbers = "12155550100"\n'

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from sbc_filter.rules.schema import Table, parse_toml
+from sbc_filter.rules.toml_table import Table, parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable, parse_endpoint, read_trunks
 
 TRUNKS = """

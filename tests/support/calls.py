@@ -16,7 +16,7 @@ from sbc_filter.engine.verdict import Answer, Verdict
 from sbc_filter.ops.pki import X5U, Maker, key_pem
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.rules.loader import load_rules
+from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential, load_credential

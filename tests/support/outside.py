@@ -18,8 +18,8 @@ from sbc_filter.errors import VerificationError
 from sbc_filter.ops.pki import Maker
 from sbc_filter.pki.certificate import SigningCertificate, parse_certificates
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.rules.loader import load_rules
 from sbc_filter.rules.model import VerifyOptions
+from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.sip.date import format_date
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbers import canonical_number, canonicaliser

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.outcomes import REFUSABLE, SIGNING_OUTCOMES, TOLERABLE, VERIFICATION_OUTCOMES, Outcome
-from sbc_filter.rules import treatments
-from sbc_filter.rules.compiler import RATE_KEYS
+from sbc_filter.rules import treatment_options
+from sbc_filter.rules.conditions import RATE_KEYS
 from sbc_filter.rules.model import (
     ALWAYS,
     ATTESTATIONS,
@@ -31,11 +31,11 @@ from sbc_filter.rules.model import (
     StripOptions,
     VerifyOptions,
 )
-from sbc_filter.rules.numberlist import Entries, NumberList, ReadList
+from sbc_filter.rules.number_list import Entries, NumberList, ReadList
 from sbc_filter.rules.ruleset import RuleSet
-from sbc_filter.rules.schedule import DAYS, Schedule, parse_days, parse_hours, parse_period, parse_zone
-from sbc_filter.rules.schema import Table, parse_toml
-from sbc_filter.rules.signing import read_more
+from sbc_filter.rules.sign_options import read_more
+from sbc_filter.rules.time_windows import DAYS, Schedule, parse_days, parse_hours, parse_period, parse_zone
+from sbc_filter.rules.toml_table import Table, parse_toml
 from sbc_filter.rules.trunk import Trunk, read_trunks
 from sbc_filter.sip.header_names import canonical
 
@@ -113,7 +113,7 @@ class _Reader:
         action = RuleAction(table.choice("action", list(RuleAction), RuleAction.PASS, required=True))
         conditions = self._conditions(table)
         insertion = Insertion(table.choice("insertion", list(Insertion), Insertion.INLINE))
-        answer = treatments.read_answer(table) if "answer" in table else None
+        answer = treatment_options.read_answer(table) if "answer" in table else None
         if answer is not None and action is not RuleAction.REJECT:
             table.problem("answer", 'belongs to action = "reject" only')
         self._only(table, "verify", action, RuleAction.VERIFY)
@@ -135,8 +135,8 @@ class _Reader:
             self._verify(table.table("verify")),
             self._sign(table.table("sign"), action is RuleAction.SIGN),
             _strip(table.table("strip")),
-            tuple(treatments.read_when(when, self._entries) for when in table.tables("when")),
-            treatments.read_on(table.table("on"), _outcomes(action)),
+            tuple(treatment_options.read_when(when, self._entries) for when in table.tables("when")),
+            treatment_options.read_on(table.table("on"), _outcomes(action)),
             table.file,
         )
         self._check_redirect(table, rule, conditions)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection
 
 from sbc_filter.outcomes import DETAILS, VERIFICATION_OUTCOMES, Detail, Outcome
 from sbc_filter.rules.model import ATTESTATIONS, VERSTATS, Treatment, TreatmentAction, When
-from sbc_filter.rules.numberlist import Entries
-from sbc_filter.rules.schema import Table
+from sbc_filter.rules.number_list import Entries
+from sbc_filter.rules.toml_table import Table
 from sbc_filter.sip.field import is_reason
 
 _OWN_CODES = {TreatmentAction.REJECT: (400, 699), TreatmentAction.REDIRECT: (300, 399)}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.model import Conditions, RateLimit
-from sbc_filter.rules.rates import Rates
+from sbc_filter.rules.rate_limits import Rates
 from sbc_filter.sip.header_names import canonical
 
 Predicate = Callable[[Facts], bool]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from sbc_filter.rules.model import ATTESTATIONS, UNATTESTED, SignOptions
-from sbc_filter.rules.schema import Table
+from sbc_filter.rules.toml_table import Table
 from sbc_filter.stir.rich_call_data import Unusable, read_rcd
 
 MIN_SIZE, MAX_SIZE = 576, 65535  # bytes of a packet: what every IPv4 host takes (RFC 791), what its length field holds
