@@ -243,7 +243,7 @@ def _time(text: str) -> str:
 
 
 def _endpoint(text: str) -> tuple[str, int]:
-    from sbc_filter.rules.trunk import parse_endpoint
+    from sbc_filter.rules.trunk_options import parse_endpoint
 
     try:
         return parse_endpoint(text, 5060)

@@ -17,7 +17,7 @@ from sbc_filter.ops.tables import (
     read_verifiers,
 )
 from sbc_filter.rules.toml_table import Table, parse_toml
-from sbc_filter.rules.trunk import read_trunks
+from sbc_filter.rules.trunk_options import read_trunks
 
 NAME = "sbc-filter.toml"
 SYSTEM = Path("/etc/sbc-filter") / NAME

@@ -23,7 +23,7 @@ from sbc_filter.ops.settings import (
 from sbc_filter.outcomes import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE
 from sbc_filter.pki import x5u
 from sbc_filter.rules.toml_table import Table
-from sbc_filter.rules.trunk import read_networks
+from sbc_filter.rules.trunk_options import read_networks
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.delegation import VERIFICATION
 

@@ -36,7 +36,8 @@ from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.rules.sign_options import read_more
 from sbc_filter.rules.time_windows import DAYS, Schedule, parse_days, parse_hours, parse_period, parse_zone
 from sbc_filter.rules.toml_table import Table, parse_toml
-from sbc_filter.rules.trunk import Trunk, read_trunks
+from sbc_filter.rules.trunk import Trunk
+from sbc_filter.rules.trunk_options import read_trunks
 from sbc_filter.sip.header_names import canonical
 
 T = TypeVar("T")

@@ -5,7 +5,8 @@ from ipaddress import ip_network
 import pytest
 
 from sbc_filter.rules.toml_table import Table, parse_toml
-from sbc_filter.rules.trunk import Trunk, TrunkTable, parse_endpoint, read_trunks
+from sbc_filter.rules.trunk import Trunk, TrunkTable
+from sbc_filter.rules.trunk_options import parse_endpoint, read_trunks
 
 TRUNKS = """
 [trunks.everybody]
