@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from sbc_filter.engine import outcomes
-from sbc_filter.engine.dialects import DIALECTS
+from sbc_filter.engine.answers import DIALECTS, response_to, verstat_of
 from sbc_filter.engine.record import Record
 from sbc_filter.ops import config
 from sbc_filter.ops.cli import main
@@ -184,7 +183,7 @@ def test_defaults_of_bypass() -> None:
 
 def test_default_of_answer() -> None:
     stated = defaults(sections("rules")["answer"])
-    assert stated == f"code = {outcomes.answer(Outcome.PASSED_BY, Detail.REJECT_RULE)[0]}\n"
+    assert stated == f"code = {response_to(Outcome.PASSED_BY, Detail.REJECT_RULE)[0]}\n"
 
 
 # Every key that a reader asks for, by the section that describes it.
@@ -334,10 +333,10 @@ def test_every_outcome_is_described() -> None:
     table = keys(sections("records")["Outcomes"])
     assert table.keys() == set(Outcome)
     for outcome in VERIFICATION_OUTCOMES | SIGNING_OUTCOMES | {Outcome.PASSED_BY}:
-        code, phrase = outcomes.answer(outcome, None)
+        code, phrase = response_to(outcome, None)
         _, _, answer, verstat = table[outcome]
         assert answer == f"{code} {phrase}"
-        expected = outcomes.verstat(outcome, None)
+        expected = verstat_of(outcome, None)
         if outcome is Outcome.ANONYMOUS:
             assert verstat.startswith("none")
         else:
@@ -359,11 +358,11 @@ def test_every_detail_is_described() -> None:
 
 def _check_exception(outcome: Outcome, detail: Detail, text: str) -> None:
     """Where a detail differs from its outcome, the row says so, and only there."""
-    code, phrase = outcomes.answer(outcome, detail)
-    differs = (code, phrase) != outcomes.answer(outcome, None)
+    code, phrase = response_to(outcome, detail)
+    differs = (code, phrase) != response_to(outcome, None)
     assert (f"Rejected with {code} {phrase}" in text) is differs, (outcome, detail)
-    verstat = outcomes.verstat(outcome, detail)
-    assert ("`verstat` is" in text) is (verstat != outcomes.verstat(outcome, None)), (outcome, detail)
+    verstat = verstat_of(outcome, detail)
+    assert ("`verstat` is" in text) is (verstat != verstat_of(outcome, None)), (outcome, detail)
     if "`verstat` is" in text:
         assert f"`verstat` is `{verstat}`" in text
 

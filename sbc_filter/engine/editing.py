@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from sbc_filter.engine import marking, outcomes
+from sbc_filter.engine import marking
+from sbc_filter.engine.answers import DIALECTS, Dialect, response_to, usual_phrase
 from sbc_filter.engine.case import Case, Decision
-from sbc_filter.engine.dialects import DIALECTS, Dialect
 from sbc_filter.engine.flow import Flow
 from sbc_filter.outcomes import Outcome
 from sbc_filter.packet.udp import Datagram
@@ -33,9 +33,9 @@ def status_of(decision: Decision) -> StatusLine:
     treatment = decision.treatment
     if treatment.action is TreatmentAction.REDIRECT:
         return field.status(treatment.code or 302, treatment.phrase or "Moved Temporarily")
-    code, phrase = outcomes.answer(decision.outcome, decision.detail)
+    code, phrase = response_to(decision.outcome, decision.detail)
     if treatment.code is not None and treatment.code != code:
-        code, phrase = treatment.code, outcomes.phrase(treatment.code)
+        code, phrase = treatment.code, usual_phrase(treatment.code)
     return field.status(code, treatment.phrase or phrase)
 
 

@@ -8,7 +8,7 @@ Call-ID, From tag, CSeq number and the addresses on top of that.
 import re
 from typing import NamedTuple
 
-from sbc_filter.engine import outcomes
+from sbc_filter.engine.answers import response_to
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.flow import Flow
 from sbc_filter.engine.transactions import TransactionKey, transaction_key
@@ -116,7 +116,7 @@ def _of(
     if not _is_reported(options, outcome, detail):
         return None
     ppi = b".." + signature if _SIGNATURE.fullmatch(signature) else b""  # the compact form, RFC 8225 §7
-    return field.reason(protocol, *outcomes.answer(outcome, detail), ppi)
+    return field.reason(protocol, *response_to(outcome, detail), ppi)
 
 
 def _is_reported(options: VerifyOptions, outcome: Outcome, detail: Detail | None) -> bool:

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from sbc_filter.engine import outcomes
+from sbc_filter.engine.answers import DIALECTS, verstat_of
 from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.deviations import of_message
-from sbc_filter.engine.dialects import DIALECTS
 from sbc_filter.engine.record import recorded
 from sbc_filter.engine.seen import Replays
 from sbc_filter.errors import VerificationError
@@ -121,7 +120,7 @@ def _decision(rule: Rule, result: Verification) -> Decision:
     chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
     decision.treatment = chosen
     if options.verstat:
-        verstat = chosen.verstat or outcomes.verstat(outcome, detail)
+        verstat = chosen.verstat or verstat_of(outcome, detail)
         if outcome is _PASSED and verstat is not None:
             verstat = DIALECTS[options.dialect].verstat(verstat, decision.attest)
         decision.verstat = verstat

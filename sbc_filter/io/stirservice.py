@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from sbc_filter.engine import outcomes
+from sbc_filter.engine.answers import response_to, verstat_of
 from sbc_filter.engine.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import SigningError, VerificationError
@@ -92,11 +92,11 @@ class StirService:
             )
             if result.outcome is not Outcome.PASSED:
                 break
-        verstat = outcomes.verstat(result.outcome, result.detail)
+        verstat = verstat_of(result.outcome, result.detail)
         assert verstat is not None, "every outcome of verification has one"
         if result.outcome is Outcome.PASSED:
             return verification_response(verstat, None, "", "")
-        code, phrase = outcomes.answer(result.outcome, result.detail)
+        code, phrase = response_to(result.outcome, result.detail)
         return verification_response(verstat, code, phrase, str(result.detail or result.outcome))
 
     def _verified(self, identity: bytes, call: Call) -> Verification:

@@ -44,7 +44,7 @@ ALWAYS, BELOW_A, NEVER = "always", "below-a", "never"
 """When the SBC is told the attestation of a verified call (V19)."""
 VERSTATS = ("TN-Validation-Passed", "TN-Validation-Failed", "No-TN-Validation")  # TS 24.229 §7.2A.20
 DIALECTS = ("atis", "3gpp", "graded", "telnyx")
-"""Names of the forms in which an SBC is told the result; `engine.dialects` has what they mean."""
+"""Names of the forms in which an SBC is told the result; `engine.answers` has what they mean."""
 SESSION_ID, NUMBERS = "session-id", "numbers"
 """By what `preserve` tells that two legs are one call, beside any header field that the SBC copies."""
 

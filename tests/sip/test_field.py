@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_filter.engine.dialects import DIALECTS
-from sbc_filter.engine.outcomes import verstat as verstat_of
+from sbc_filter.engine.answers import DIALECTS
+from sbc_filter.engine.answers import verstat_of as verstat_of
 from sbc_filter.errors import FieldError
 from sbc_filter.outcomes import VERIFICATION_OUTCOMES
 from sbc_filter.rules.model import VERSTATS
@@ -22,7 +22,7 @@ INVITE = b"INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nFrom: <sip:a@b>\r\nTo
 
 # What stands in the middle of a value of each place, and what makes it into one.
 PLACES: dict[str, Callable[[str], HeaderField | FieldText | StatusLine | None]] = {
-    "verstat": field.verstat,
+    "verstat_of": field.verstat,
     "attestation": lambda text: field.attestation("P-Attestation-Indicator", text),
     "origination": lambda text: field.origination("P-Origination-ID", text),
     "Identity": lambda text: field.identity(text.encode()),
