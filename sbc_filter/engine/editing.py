@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from sbc_filter.engine import marking
 from sbc_filter.engine.answers import DIALECTS, Dialect, response_to, usual_phrase
+from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.case import Case, Decision
-from sbc_filter.engine.flow import Flow
 from sbc_filter.outcomes import Outcome
 from sbc_filter.packet.udp import Datagram
 from sbc_filter.rules.model import SIGN, VERIFY, Rule, RuleAction, TreatmentAction

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from itertools import islice
 
 from sbc_filter.engine import marking
+from sbc_filter.engine.call.network import Flow, Network, Place
 from sbc_filter.engine.case import Case, blank_record
-from sbc_filter.engine.flow import Flow
-from sbc_filter.engine.network import Network, Place
 from sbc_filter.engine.parties import Parties
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.errors import MessageError

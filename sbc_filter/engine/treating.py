@@ -2,11 +2,10 @@
 
 from collections import Counter
 
+from sbc_filter.engine.call.network import Flow, Network
 from sbc_filter.engine.case import Case, Decision, record
 from sbc_filter.engine.complaints import Complaints
 from sbc_filter.engine.editing import continue_call, status_of
-from sbc_filter.engine.flow import Flow
-from sbc_filter.engine.network import Network
 from sbc_filter.engine.reasons import Reports
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.redirects import Redirects

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from netfilterqueue import Packet
 
-from sbc_filter.engine.flow import Interfaces
+from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.io.clock import SteadyClock

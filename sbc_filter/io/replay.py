@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from sbc_filter.engine.flow import Interfaces
+from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.errors import PacketError

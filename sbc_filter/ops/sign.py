@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from sbc_filter.engine.flow import Flow
+from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Need, Verdict
 from sbc_filter.errors import ConfigurationError, Problem, reason

@@ -5,8 +5,7 @@ from ipaddress import ip_network
 import pytest
 from support.calls import CALLER, CARRIER, NOW, SBC, VERIFY, arriving, invite, make_engine, result
 
-from sbc_filter.engine.flow import Flow, Interfaces
-from sbc_filter.engine.network import Network, Place
+from sbc_filter.engine.call.network import Flow, Interfaces, Network, Place
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.rules.model import Direction

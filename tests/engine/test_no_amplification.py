@@ -20,7 +20,7 @@ from support.calls import (
     make_engine,
 )
 
-from sbc_filter.engine.flow import Flow
+from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Action, Need, Verdict
 from sbc_filter.errors import ConfigurationError

@@ -22,7 +22,7 @@ from support.calls import (
     status,
 )
 
-from sbc_filter.engine.flow import Flow
+from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.ops.pki import X5U

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from support.calls import CALLED, CALLER, LAB, NOW, SBC, SIGN, TRUST, invite, leaving, result
 from support.softhsm import MISSING, MODULE, PIN, SPY, make_store, make_token
 
+from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.certificates import CertificateMemory
-from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.errors import SigningError
 from sbc_filter.io.pkcs11 import _TURNS, TokenError, TokenKey

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from support.tiny import TinyEngine, filtered, invite
 
-from sbc_filter.engine.flow import Interfaces
+from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.io.capture import Frame

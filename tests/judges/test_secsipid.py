@@ -24,8 +24,8 @@ from support.netns import LIVE, endpoint, running, three_hosts
 from support.secsipid import ANSWER, CHECK, GOOD, Secsipid, missing, version
 from support.tiny import TinySource
 
+from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.certificates import CertificateMemory
-from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.io.firewall import Plan

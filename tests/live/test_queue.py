@@ -12,7 +12,7 @@ from support.netns import ADDRESSES, LIVE, NO_INVITE, PATHS, endpoint, eventuall
 from support.tiny import TinyEngine, TinySource, filtered, invite
 from support.waiting import LONG
 
-from sbc_filter.engine.flow import Interfaces
+from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io.emit import Emitter

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sbc_filter.engine.arrivals import Arrivals
+from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.certificates import CertificateMemory
-from sbc_filter.engine.network import Network
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.seen import Seen
 from sbc_filter.engine.verdict import Answer, Verdict

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sbc_filter.engine.flow import Interfaces
+from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import Packet, parse

@@ -5,8 +5,27 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import NamedTuple
 
-from sbc_filter.engine.flow import Flow
 from sbc_filter.rules.model import Direction
+
+
+class Interfaces(NamedTuple):
+    """By which network interfaces of this host a packet came in and leaves; "" where it does neither."""
+
+    came: str
+    leaves: str
+
+
+class Flow(NamedTuple):
+    """Addresses as text, ports, `udp` or `tcp`, and the interfaces where trunks are told apart by them and they
+    are known."""
+
+    src: str
+    sport: int
+    dst: str
+    dport: int
+    transport: str
+    interfaces: Interfaces | None = None
+
 
 Networks = Sequence[IPv4Network | IPv6Network]
 
