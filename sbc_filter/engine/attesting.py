@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sbc_filter.engine.case import Case
+from sbc_filter.engine.call.call import Case
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
 from sbc_filter.rules.model import UNATTESTED, SignOptions

@@ -3,8 +3,8 @@ what the peers of a trunk do; never a reason to refuse."""
 
 from functools import lru_cache
 
-from sbc_filter.engine.case import Case
-from sbc_filter.engine.parties import Party
+from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.parties import Party
 from sbc_filter.outcomes import Deviation
 from sbc_filter.sip.date import format_date
 

@@ -8,7 +8,7 @@ was called by a token that is there. Whenever that leaves a doubt nobody is name
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sbc_filter.engine.case import Case
+from sbc_filter.engine.call.call import Case
 from sbc_filter.errors import VerificationError
 from sbc_filter.rules.model import SignOptions
 from sbc_filter.stir.diversion import DIVERSIONS, Link, find_chain, make_link

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from sbc_filter.engine import marking
 from sbc_filter.engine.answers import DIALECTS, Dialect, response_to, usual_phrase
+from sbc_filter.engine.call import verstat
+from sbc_filter.engine.call.call import Case, Decision
 from sbc_filter.engine.call.network import Flow
-from sbc_filter.engine.case import Case, Decision
 from sbc_filter.outcomes import Outcome
 from sbc_filter.packet.udp import Datagram
 from sbc_filter.rules.model import SIGN, VERIFY, Rule, RuleAction, TreatmentAction
@@ -78,9 +78,9 @@ def _mark(rule: Rule, case: Case, decision: Decision) -> None:
         party = case.parties.first(options.caller_from)
         if party is not None:
             trusted = not case.place.is_stranger
-            marking.mark(message, party, decision.verstat, trusted=trusted, in_user_part=dialect.in_user_part)
+            verstat.mark(message, party, decision.verstat, trusted=trusted, in_user_part=dialect.in_user_part)
     for stated in _attestation(dialect, decision):
-        marking.state(message, stated)
+        verstat.state(message, stated)
     if not options.identity_keep and decision.outcome is Outcome.PASSED:
         _remove(message, ("Identity",))
 
@@ -104,7 +104,7 @@ def _target(rule: Rule, case: Case, decision: Decision) -> bytes:
     verify = rule.verify
     if verify.mark_contact and decision.verstat is not None and case.parties.first(verify.caller_from) is not None:
         in_user_part = DIALECTS[rule.verify.dialect].in_user_part
-        uri = marking.marked(uri, decision.verstat, in_user_part=in_user_part)
+        uri = verstat.marked(uri, decision.verstat, in_user_part=in_user_part)
     return uri
 
 
@@ -117,14 +117,14 @@ def _results(rule: Rule, case: Case, decision: Decision) -> Iterator[HeaderField
     dialect = DIALECTS[rule.verify.dialect]
     party = case.parties.first(rule.verify.caller_from)
     if decision.verstat is not None and party is not None:
-        uri = marking.marked_uri(case.message.buffer, party, decision.verstat, in_user_part=dialect.in_user_part)
+        uri = verstat.marked_uri(case.message.buffer, party, decision.verstat, in_user_part=dialect.in_user_part)
         yield field.asserted(uri)
     yield from _attestation(dialect, decision)
 
 
 def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
     _remove(message, rule.sign.remove)
-    marking.remove_assertions(message)
+    verstat.remove_assertions(message)
     if decision.date is not None:
         _remove(message, _DATE)  # only one that says nothing: A12, A14 and S-056 are decided by now
         message.add_header(field.date(decision.date))
@@ -133,7 +133,7 @@ def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
     for preserved in decision.preserved:
         message.add_header(preserved)
     if decision.bypass is not None:
-        marking.state(message, decision.bypass)
+        verstat.state(message, decision.bypass)
 
 
 def _remove(message: SipMessage, names: tuple[str, ...]) -> None:

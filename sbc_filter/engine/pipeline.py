@@ -12,10 +12,10 @@ from itertools import chain
 
 from sbc_filter.engine.arrivals import Arrivals
 from sbc_filter.engine.bypassing import bypassed
+from sbc_filter.engine.call.call import Case, Decision
+from sbc_filter.engine.call.intake import Intake
 from sbc_filter.engine.call.network import Flow, Interfaces, Network
-from sbc_filter.engine.case import Case, Decision
 from sbc_filter.engine.certificates import CertificateMemory
-from sbc_filter.engine.intake import Intake
 from sbc_filter.engine.preserving import Preserver
 from sbc_filter.engine.seen import LocalSeen, Replays, Seen
 from sbc_filter.engine.services import apply

@@ -8,7 +8,7 @@ Call-ID, From tag, the called number. One redirect lets one INVITE pass, so that
 from hashlib import sha256
 from typing import NamedTuple
 
-from sbc_filter.engine.case import Case
+from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.transactions import LIFETIME, transaction_key
 from sbc_filter.errors import MessageError
 from sbc_filter.generational_cache import Memory

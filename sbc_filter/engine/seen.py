@@ -5,7 +5,7 @@ A call is told by its Call-ID, which retransmissions, forks and an INVITE sent a
 
 from typing import Protocol
 
-from sbc_filter.engine.case import Case
+from sbc_filter.engine.call.call import Case
 from sbc_filter.generational_cache import Memory
 from sbc_filter.stir.token import Token
 

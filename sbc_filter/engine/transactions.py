@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
+from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.network import Flow
-from sbc_filter.engine.case import Case
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action
 from sbc_filter.errors import SigningError, VerificationError

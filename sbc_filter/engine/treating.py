@@ -2,8 +2,8 @@
 
 from collections import Counter
 
+from sbc_filter.engine.call.call import Case, Decision, record
 from sbc_filter.engine.call.network import Flow, Network
-from sbc_filter.engine.case import Case, Decision, record
 from sbc_filter.engine.complaints import Complaints
 from sbc_filter.engine.editing import continue_call, status_of
 from sbc_filter.engine.reasons import Reports

@@ -25,8 +25,8 @@ from support.calls import (
     result,
 )
 
+from sbc_filter.engine.call.call import Decision
 from sbc_filter.engine.call.network import Flow
-from sbc_filter.engine.case import Decision
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.reasons import LIFETIME, reasons
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.calls import CALLED, CALLER, CARRIER, NOW, identity, invite
 
-from sbc_filter.engine.parties import Parties
+from sbc_filter.engine.call.parties import Parties
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.model import CONTINUE, Direction, Mode, Rule, RuleAction, Treatment, TreatmentAction, When

@@ -6,7 +6,7 @@ Removing must never make what it removes: a cut that would join two names leaves
 import re
 from collections.abc import Iterator
 
-from sbc_filter.engine.parties import Party
+from sbc_filter.engine.call.parties import Party
 from sbc_filter.sip import field
 from sbc_filter.sip.field import ESCAPED_PLACEHOLDER, NOTHING, PLACEHOLDER, FieldText, HeaderField
 from sbc_filter.sip.grammar import LEAD, SLOPPY_REQUEST_LINE

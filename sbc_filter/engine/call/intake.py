@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from itertools import islice
 
-from sbc_filter.engine import marking
+from sbc_filter.engine.call import verstat
+from sbc_filter.engine.call.call import Case, blank_record
 from sbc_filter.engine.call.network import Flow, Network, Place
-from sbc_filter.engine.case import Case, blank_record
-from sbc_filter.engine.parties import Parties
+from sbc_filter.engine.call.parties import Parties
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
@@ -41,7 +41,7 @@ class Intake:
         in_dialog = message.in_dialog
         if place.is_stranger:
             message.straighten()
-            marking.scrub(message)
+            verstat.scrub(message)
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
         parties = Parties(message, self._canonicalise)
         return Case(message, flow, place, parties, now, in_dialog, emergency, target, message.edited)
@@ -63,7 +63,7 @@ class Intake:
         try:
             return self._reader.read(buffer, flow.src)
         except MessageError:
-            found = list(islice(marking.unclean(buffer), MAX_UNCLEAN + 1)) if place.is_stranger else []
+            found = list(islice(verstat.unclean(buffer), MAX_UNCLEAN + 1)) if place.is_stranger else []
             if not 0 < len(found) <= MAX_UNCLEAN:
                 raise
         message = self._reader.read(blanked(buffer, found), flow.src)
@@ -78,7 +78,7 @@ class Intake:
         if place.is_stranger and self._network.drop_unreadable:
             return Verdict(Action.DROP, record=made._replace(action=Action.DROP))
         if place.is_stranger:
-            scrubbed = marking.scrub_unreadable(buffer)
+            scrubbed = verstat.scrub_unreadable(buffer)
             if scrubbed != buffer:
                 return Verdict(Action.MODIFY, scrubbed, record=made._replace(action=Action.MODIFY))
         return Verdict(Action.ACCEPT, record=made)

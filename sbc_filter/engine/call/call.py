@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from sbc_filter.engine.call.network import Flow, Place
-from sbc_filter.engine.parties import Parties
+from sbc_filter.engine.call.parties import Parties
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action
 from sbc_filter.outcomes import Detail, Outcome
