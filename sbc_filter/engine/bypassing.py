@@ -6,7 +6,8 @@ during outage") and Oracle's SBC (`sti-static-bypass-token`) send P-Identity-Byp
 
 from collections.abc import Mapping
 
-from sbc_filter.engine.call.call import Case, Decision
+from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.services import parties_of, unsigned
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail

@@ -3,8 +3,8 @@
 The SBC did not make the token and can do nothing about it: the field is for us, is recorded, and goes no further.
 """
 
-from sbc_filter.engine.call.call import endpoints
 from sbc_filter.engine.call.network import Flow, Network
+from sbc_filter.engine.call.recording import endpoints
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.errors import MessageError

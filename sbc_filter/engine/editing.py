@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from sbc_filter.engine.answers import DIALECTS, Dialect, response_to, usual_phrase
 from sbc_filter.engine.call import verstat
-from sbc_filter.engine.call.call import Case, Decision
+from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.outcomes import Outcome
 from sbc_filter.packet.udp import Datagram

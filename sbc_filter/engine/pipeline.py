@@ -12,7 +12,8 @@ from itertools import chain
 
 from sbc_filter.engine.arrivals import Arrivals
 from sbc_filter.engine.bypassing import bypassed
-from sbc_filter.engine.call.call import Case, Decision
+from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.intake import Intake
 from sbc_filter.engine.call.network import Flow, Interfaces, Network
 from sbc_filter.engine.certificates import CertificateMemory

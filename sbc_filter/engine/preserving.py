@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from sbc_filter.engine.arrivals import Arrival, Arrivals, Key, LocalArrivals
-from sbc_filter.engine.call.call import Case, Decision
+from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.services import unsigned
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import NUMBERS, SESSION_ID, Direction, Rule, VerifyOptions

@@ -9,7 +9,8 @@ import re
 from typing import NamedTuple
 
 from sbc_filter.engine.answers import response_to
-from sbc_filter.engine.call.call import Case, Decision
+from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.transactions import TransactionKey, transaction_key
 from sbc_filter.errors import MessageError

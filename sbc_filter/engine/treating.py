@@ -2,8 +2,10 @@
 
 from collections import Counter
 
-from sbc_filter.engine.call.call import Case, Decision, record
+from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow, Network
+from sbc_filter.engine.call.recording import record
 from sbc_filter.engine.complaints import Complaints
 from sbc_filter.engine.editing import continue_call, status_of
 from sbc_filter.engine.reasons import Reports

@@ -25,7 +25,7 @@ from support.calls import (
     result,
 )
 
-from sbc_filter.engine.call.call import Decision
+from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.reasons import LIFETIME, reasons

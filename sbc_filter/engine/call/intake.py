@@ -4,9 +4,10 @@ from collections.abc import Callable
 from itertools import islice
 
 from sbc_filter.engine.call import verstat
-from sbc_filter.engine.call.call import Case, blank_record
+from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.network import Flow, Network, Place
 from sbc_filter.engine.call.parties import Parties
+from sbc_filter.engine.call.recording import blank_record
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
