@@ -10,24 +10,17 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import chain
 
-from sbc_filter.engine.arrivals import Arrivals
 from sbc_filter.engine.bypassing import bypassed
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.intake import Intake
 from sbc_filter.engine.call.network import Flow, Interfaces, Network
-from sbc_filter.engine.certificates import CertificateMemory
+from sbc_filter.engine.memory.arrivals import Arrivals
+from sbc_filter.engine.memory.certificates import CertificateMemory
+from sbc_filter.engine.memory.replays import LocalSeen, Replays, Seen
+from sbc_filter.engine.memory.transactions import Held, Progress, Remembered, Transactions, message_key, transaction_key
 from sbc_filter.engine.preserving import Preserver
-from sbc_filter.engine.seen import LocalSeen, Replays, Seen
 from sbc_filter.engine.services import apply
-from sbc_filter.engine.transactions import (
-    Held,
-    Progress,
-    Remembered,
-    Transactions,
-    message_key,
-    transaction_key,
-)
 from sbc_filter.engine.treating import Treatments, has_room, monitored, pass_by, wrap
 from sbc_filter.engine.uas import Uas
 from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Answer, Need, NeedKind, Verdict

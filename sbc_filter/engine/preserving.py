@@ -8,9 +8,9 @@ leave. When in doubt nothing is put back, and nothing signed as ours.
 import re
 from collections.abc import Iterable, Iterator
 
-from sbc_filter.engine.arrivals import Arrival, Arrivals, Key, LocalArrivals
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.memory.arrivals import Arrival, Arrivals, Key, LocalArrivals
 from sbc_filter.engine.services import unsigned
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import NUMBERS, SESSION_ID, Direction, Rule, VerifyOptions

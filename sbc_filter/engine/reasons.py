@@ -12,7 +12,7 @@ from sbc_filter.engine.answers import response_to
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
-from sbc_filter.engine.transactions import TransactionKey, transaction_key
+from sbc_filter.engine.memory.transactions import TransactionKey, transaction_key
 from sbc_filter.errors import MessageError
 from sbc_filter.generational_cache import Memory
 from sbc_filter.outcomes import Detail, Outcome

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from sbc_filter.engine.call.call import Case
-from sbc_filter.engine.transactions import LIFETIME, transaction_key
+from sbc_filter.engine.memory.transactions import LIFETIME, transaction_key
 from sbc_filter.errors import MessageError
 from sbc_filter.generational_cache import Memory
 from sbc_filter.sip.message import SipMessage

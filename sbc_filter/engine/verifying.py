@@ -7,8 +7,8 @@ from sbc_filter.engine.answers import DIALECTS, verstat_of
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.deviations import of_message
+from sbc_filter.engine.memory.replays import Replays
 from sbc_filter.engine.record import recorded
-from sbc_filter.engine.seen import Replays
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.pki.x5u import MAX_LENGTH

@@ -10,7 +10,7 @@ itself: what was overwritten meanwhile, or is what somebody sent and not what we
 from collections.abc import Iterator
 from struct import Struct
 
-from sbc_filter.engine.arrivals import LIFETIME, Arrival, Key, alive, crowd, expiry, joined
+from sbc_filter.engine.memory.arrivals import LIFETIME, Arrival, Key, alive, crowd, expiry, joined
 from sbc_filter.io.table import BUCKET, DIGEST, ENTRY, FIRST, WAYS, Table
 
 SHARDS, SHARD = 16, 4 << 20  # 64 MiB, as far as it is written to
@@ -44,12 +44,12 @@ class SharedArrivals:
         self._table.close()
 
     def add(self, key: Key, arrival: Arrival) -> None:
-        """See `engine.arrivals.Arrivals`."""
+        """See `engine.memory.arrivals.Arrivals`."""
         digest, shard = self._place(key)
         self._table.in_turn(shard, _HEAD, lambda: self._add(shard, digest, arrival))
 
     def get(self, key: Key, now: float) -> tuple[Arrival, ...]:
-        """See `engine.arrivals.Arrivals`."""
+        """See `engine.memory.arrivals.Arrivals`."""
         digest, shard = self._place(key)
         return self._table.in_turn(shard, _HEAD, lambda: self._get(shard, digest, now))
 

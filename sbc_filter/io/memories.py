@@ -6,8 +6,8 @@ What an engine remembers of one call it has for itself: all messages of a call p
 from dataclasses import dataclass
 from pathlib import Path
 
-from sbc_filter.engine.arrivals import Arrivals, LocalArrivals
-from sbc_filter.engine.seen import LocalSeen, Seen
+from sbc_filter.engine.memory.arrivals import Arrivals, LocalArrivals
+from sbc_filter.engine.memory.replays import LocalSeen, Seen
 from sbc_filter.io.arrivals import SharedArrivals
 from sbc_filter.io.rates import SharedRates
 from sbc_filter.io.seen import SharedSeen

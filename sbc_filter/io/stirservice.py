@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from sbc_filter.engine.answers import response_to, verstat_of
-from sbc_filter.engine.certificates import CertificateMemory
+from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.outcomes import Outcome

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
-from sbc_filter.engine.certificates import CertificateMemory
+from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.io.outlet import log_to
 from sbc_filter.io.stirserver import Operation, StirServer

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from support.calls import LAB, NOW, identity
 
-from sbc_filter.engine.arrivals import Arrival
+from sbc_filter.engine.memory.arrivals import Arrival
 from sbc_filter.io.memories import Memories
 from sbc_filter.rules.model import RateLimit
 

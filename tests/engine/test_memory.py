@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.calls import LAB, NOW, TRUST
 
-from sbc_filter.engine.certificates import CAPACITY, CertificateMemory
+from sbc_filter.engine.memory.certificates import CAPACITY, CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
 from sbc_filter.generational_cache import Memory

@@ -25,7 +25,7 @@ from support.calls import (
 )
 
 from sbc_filter import engine
-from sbc_filter.engine.arrivals import LIFETIME
+from sbc_filter.engine.memory.arrivals import LIFETIME
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.preserving import RECENT, Preserver
 from sbc_filter.engine.verdict import Answer, Need

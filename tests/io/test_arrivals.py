@@ -19,7 +19,7 @@ from support.calls import NOW, SIGN, VERIFY, added, arriving, identity, invite, 
 from support.dying import dies_after
 from support.turns import never_in_vain, waited
 
-from sbc_filter.engine.arrivals import CAPACITY, LIFETIME, MOST, Arrival, Arrivals, LocalArrivals, joined
+from sbc_filter.engine.memory.arrivals import CAPACITY, LIFETIME, MOST, Arrival, Arrivals, LocalArrivals, joined
 from sbc_filter.io.arrivals import SharedArrivals, decode, encode
 from sbc_filter.io.table import FIRST
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from support.turns import never_in_vain, waited
 
-from sbc_filter.engine.seen import LocalSeen, Seen
+from sbc_filter.engine.memory.replays import LocalSeen, Seen
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io.seen import BUCKETS, SharedSeen
 from sbc_filter.io.table import PATIENCE, WAYS

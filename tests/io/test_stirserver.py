@@ -16,7 +16,7 @@ from support import web
 from support.calls import CALLED, CALLER, CREDENTIAL, LAB, NOW, ORIGID, TRUST, claims, identity
 from support.waiting import LONG
 
-from sbc_filter.engine.certificates import CertificateMemory
+from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io.exchange import Service

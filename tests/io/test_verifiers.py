@@ -11,7 +11,7 @@ from support.calls import CALLED, CALLER, LAB, NOW, TRUST, claims, identity
 from support.postserver import PostServer
 from support.waiting import LONG
 
-from sbc_filter.engine.certificates import CertificateMemory
+from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer, Need, NeedKind
 from sbc_filter.io.exchange import Command, Exchange, Service
 from sbc_filter.io.needs import Needs

@@ -25,7 +25,7 @@ from support.secsipid import ANSWER, CHECK, GOOD, Secsipid, missing, version
 from support.tiny import TinySource
 
 from sbc_filter.engine.call.network import Network
-from sbc_filter.engine.certificates import CertificateMemory
+from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.io.firewall import Plan

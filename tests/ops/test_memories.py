@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.calls import CARRIER, NOW, SBC, arriving, invite, result
 
-from sbc_filter.engine.arrivals import Arrival
+from sbc_filter.engine.memory.arrivals import Arrival
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io.memories import Memories

@@ -1,0 +1,1 @@
+"""What outlives one packet: certificates, transactions, arrivals, tokens seen."""
