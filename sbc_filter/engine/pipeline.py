@@ -10,21 +10,21 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import chain
 
-from sbc_filter.engine.bypassing import bypassed
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.intake import Intake
 from sbc_filter.engine.call.network import Flow, Interfaces, Network
+from sbc_filter.engine.decide.bypass import bypassed
+from sbc_filter.engine.decide.preserve import Preserver
+from sbc_filter.engine.decide.sign import apply
+from sbc_filter.engine.decide.verify import Verifier
 from sbc_filter.engine.memory.arrivals import Arrivals
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.memory.replays import LocalSeen, Replays, Seen
 from sbc_filter.engine.memory.transactions import Held, Progress, Remembered, Transactions, message_key, transaction_key
-from sbc_filter.engine.preserving import Preserver
-from sbc_filter.engine.services import apply
 from sbc_filter.engine.treating import Treatments, has_room, monitored, pass_by, wrap
 from sbc_filter.engine.uas import Uas
 from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Answer, Need, NeedKind, Verdict
-from sbc_filter.engine.verifying import Verifier
 from sbc_filter.errors import MessageError, PacketError, SigningError, VerificationError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.ip import address_text

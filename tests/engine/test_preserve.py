@@ -24,10 +24,9 @@ from support.calls import (
     result,
 )
 
-from sbc_filter import engine
+from sbc_filter.engine.decide.preserve import RECENT, Preserver
 from sbc_filter.engine.memory.arrivals import LIFETIME
 from sbc_filter.engine.pipeline import Engine
-from sbc_filter.engine.preserving import RECENT, Preserver
 from sbc_filter.engine.verdict import Answer, Need
 from sbc_filter.io.arrivals import SharedArrivals
 from sbc_filter.outcomes import Detail
@@ -54,7 +53,7 @@ def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         yield
         return
     shared = SharedArrivals()
-    monkeypatch.setattr(engine.preserving, "LocalArrivals", lambda: shared)
+    monkeypatch.setattr("sbc_filter.engine.decide.preserve.LocalArrivals", lambda: shared)
     yield
     shared.close()
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.decision import Decision
-from sbc_filter.engine.services import parties_of, unsigned
+from sbc_filter.engine.decide.sign import parties_of, unsigned
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
 from sbc_filter.rules.model import Rule

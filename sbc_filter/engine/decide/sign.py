@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from sbc_filter.engine.attesting import attestation, is_private, more_claims, origination
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.decision import Decision
-from sbc_filter.engine.diverting import diversion, is_diverted
-from sbc_filter.engine.verifying import Findings, Verifier
+from sbc_filter.engine.decide.attestation import attestation, is_private, more_claims, origination
+from sbc_filter.engine.decide.diverted_call import diversion, is_diverted
+from sbc_filter.engine.decide.verify import Findings, Verifier
 from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import (

@@ -6,7 +6,7 @@ from functools import lru_cache
 from sbc_filter.engine.answers import DIALECTS, verstat_of
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.decision import Decision
-from sbc_filter.engine.deviations import of_message
+from sbc_filter.engine.decide.deviations import of_message
 from sbc_filter.engine.memory.replays import Replays
 from sbc_filter.engine.record import recorded
 from sbc_filter.errors import VerificationError

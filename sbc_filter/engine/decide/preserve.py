@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.decide.sign import unsigned
 from sbc_filter.engine.memory.arrivals import Arrival, Arrivals, Key, LocalArrivals
-from sbc_filter.engine.services import unsigned
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import NUMBERS, SESSION_ID, Direction, Rule, VerifyOptions
 from sbc_filter.rules.ruleset import treatment

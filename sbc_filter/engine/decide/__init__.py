@@ -1,0 +1,1 @@
+"""Decides: what a rule makes of a call."""
