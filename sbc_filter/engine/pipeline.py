@@ -14,9 +14,9 @@ from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.intake import Intake
 from sbc_filter.engine.call.network import Flow, Interfaces, Network
+from sbc_filter.engine.decide.apply_rule import apply
 from sbc_filter.engine.decide.bypass import bypassed
 from sbc_filter.engine.decide.preserve import Preserver
-from sbc_filter.engine.decide.sign import apply
 from sbc_filter.engine.decide.verify import Verifier
 from sbc_filter.engine.memory.arrivals import Arrivals
 from sbc_filter.engine.memory.certificates import CertificateMemory

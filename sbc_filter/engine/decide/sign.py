@@ -1,75 +1,26 @@
 """A rule applied to a case: what it asks for is decided, nothing is edited yet; and the authentication service."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.decide.attestation import attestation, is_private, more_claims, origination
 from sbc_filter.engine.decide.diverted_call import diversion, is_diverted
-from sbc_filter.engine.decide.verify import Findings, Verifier
 from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import (
     CONTINUE,
-    SIGN,
-    VERIFY,
     Rule,
-    RuleAction,
-    Treatment,
-    TreatmentAction,
 )
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import parse_date
-from sbc_filter.stir.checks import CertificateLookup, Missing
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential, Signed, SigningRequest
-from sbc_filter.stir.delegated_verification import VerificationRequest
 from sbc_filter.stir.sign_div import sign_div
 from sbc_filter.stir.signing import MAX_DATE_OFFSET, issue_time, sign_shaken
 from sbc_filter.stir.token import is_extension, read_token
 
 _LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)
-_CONTINUE = TreatmentAction.CONTINUE
-# What is done with a call that leaves instead of signing it; None: sign it.
-Instead = Callable[[Rule, Case], Decision | None]
-_FIXED = {
-    RuleAction.PASS: (Detail.PASS_RULE, CONTINUE),
-    RuleAction.STRIP: (Detail.STRIP_RULE, CONTINUE),
-    RuleAction.DROP: (Detail.DROP_RULE, Treatment(TreatmentAction.DROP)),
-    RuleAction.REJECT: (Detail.REJECT_RULE, Treatment(TreatmentAction.REJECT)),
-}
-
-
-def apply(
-    rule: Rule,
-    case: Case,
-    credentials: Mapping[str, Credential | RemoteCredential],
-    verifier: Verifier,
-    certificates: CertificateLookup,
-    signatures: Mapping[SigningRequest, Signed | SigningError] | None = None,
-    instead: Instead | None = None,
-    findings: Findings | None = None,
-) -> Decision | Missing | SigningRequest | VerificationRequest:
-    """Decide the case by this rule, or say what that needs; `signatures` are what others signed, or why they did not,
-    `findings` what others found.
-
-    An emergency call is continued whatever the outcome (S-137).
-    """
-    decision: Decision | Missing | SigningRequest | VerificationRequest | None = None
-    if rule.action is VERIFY:
-        decision = verifier.verify(rule, case, certificates, findings)
-    elif rule.action is SIGN:
-        decision = instead(rule, case) if instead is not None else None
-        if decision is None:
-            decision = _sign(rule, case, credentials, signatures)
-    else:
-        detail, fixed = _FIXED[rule.action]
-        decision = Decision(Outcome.PASSED_BY, detail, rule.answer or fixed)
-    if case.emergency and isinstance(decision, Decision) and decision.treatment.action is not _CONTINUE:
-        decision.treatment = CONTINUE
-        if decision.outcome is Outcome.PASSED_BY:
-            decision.detail = Detail.EMERGENCY
-    return decision
 
 
 def _sign(
