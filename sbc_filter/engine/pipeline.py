@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import chain
 
+from sbc_filter.engine.act.carry_out import Treatments, has_room, monitored, pass_by, wrap
+from sbc_filter.engine.act.uas import Uas
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.intake import Intake
@@ -22,8 +24,6 @@ from sbc_filter.engine.memory.arrivals import Arrivals
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.memory.replays import LocalSeen, Replays, Seen
 from sbc_filter.engine.memory.transactions import Held, Progress, Remembered, Transactions, message_key, transaction_key
-from sbc_filter.engine.treating import Treatments, has_room, monitored, pass_by, wrap
-from sbc_filter.engine.uas import Uas
 from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.errors import MessageError, PacketError, SigningError, VerificationError
 from sbc_filter.outcomes import Detail, Outcome

@@ -21,7 +21,7 @@ from support.calls import (
     result,
 )
 
-from sbc_filter.engine.complaints import LIFETIME
+from sbc_filter.engine.act.reasons_received import LIFETIME
 from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.ops.pki import X5U

@@ -23,7 +23,7 @@ from support.calls import (
     status,
 )
 
-from sbc_filter.engine import redirects
+from sbc_filter.engine.act import redirects
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.intake import Intake
 from sbc_filter.engine.call.network import Flow, Network

@@ -2,17 +2,17 @@
 
 from collections import Counter
 
+from sbc_filter.engine.act.edit_invite import continue_call, status_of
+from sbc_filter.engine.act.reasons_received import Complaints
+from sbc_filter.engine.act.reasons_sent import Reports
+from sbc_filter.engine.act.redirects import Redirects
+from sbc_filter.engine.act.uas import Uas
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow, Network
 from sbc_filter.engine.call.recording import record
-from sbc_filter.engine.complaints import Complaints
 from sbc_filter.engine.decide.sign import unsigned
-from sbc_filter.engine.editing import continue_call, status_of
-from sbc_filter.engine.reasons import Reports
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.redirects import Redirects
-from sbc_filter.engine.uas import Uas
 from sbc_filter.engine.verdict import ACCEPT, Action, Verdict
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.udp import Packet

@@ -3,11 +3,11 @@
 from collections import Counter
 from hmac import compare_digest
 
+from sbc_filter.engine.act.edit_invite import refuse_call, respond
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.call.recording import record
-from sbc_filter.engine.editing import refuse_call, respond
 from sbc_filter.engine.memory.transactions import Held, Remembered, TransactionKey, Transactions, transaction_key
 from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Verdict
 from sbc_filter.errors import MessageError

@@ -1,0 +1,1 @@
+"""Acts: what a decision does to the message, and to the responses that follow."""
