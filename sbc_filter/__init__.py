@@ -28,7 +28,7 @@ The supervisor holds no packet: it starts the others and starts anew who ends, a
 feeds the watchdog. Workers ask `certificates` over a Unix socket, by HTTP; what has to be one for all of them (tokens
 seen, rates, what `preserve` keeps) lies in memory that they share. Packets stay in the kernel until their verdict.
 
-To build on it: `engine.pipeline.Engine` with `Engine.process`, `decide` and `resume`; what they answer in
+To build on it: `engine.engine.Engine` with `Engine.process`, `decide` and `resume`; what they answer in
 `engine.verdict`; what is recorded in `engine.record`; `ops.setup.read_all` makes an engine of an operator's files.
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-import sbc_filter.engine.pipeline
+import sbc_filter.engine.engine
 from sbc_filter.ops.lab import Lab
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -21,9 +21,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tests of the compiled hot path must not be passed by the other."""
-    compiled = str(sbc_filter.engine.pipeline.__file__).endswith(".so")
+    compiled = str(sbc_filter.engine.engine.__file__).endswith(".so")
     if compiled is not bool(config.getoption("--compiled")):
-        raise pytest.UsageError(f"{sbc_filter.engine.pipeline.__file__}: not what --compiled says")
+        raise pytest.UsageError(f"{sbc_filter.engine.engine.__file__}: not what --compiled says")
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sbc_filter.engine.call.network import Network
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
-from sbc_filter.engine.pipeline import Engine
 from sbc_filter.errors import ConfigurationError, Problem, blamed, reason
 from sbc_filter.io.firewall import Plan, Responses
 from sbc_filter.io.memories import Memories

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.io.channel import Channel, Message

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from support.calls import LAB, NOW, arriving, claims, identity, invite, leaving, make_engine
 
-from sbc_filter.engine import pipeline
+from sbc_filter.engine import engine as pipeline
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.stir.passport import decode_segment
 

@@ -31,7 +31,7 @@ from support.netns import endpoint, three_hosts
 from support.processes import cpu
 from support.runs import processes, started
 
-from sbc_filter.engine import pipeline
+from sbc_filter.engine import engine
 from sbc_filter.ops.lab import Lab
 
 ROUNDS, INVITES, ORDERED, ACKS = 3, 8000, 1000, 16000
@@ -95,7 +95,7 @@ class Agent:
 
 def main() -> None:
     """Print the table."""
-    print(f"{'compiled' if str(pipeline.__file__).endswith('.so') else 'as Python'}; µs of CPU time for each packet\n")
+    print(f"{'compiled' if str(engine.__file__).endswith('.so') else 'as Python'}; µs of CPU time for each packet\n")
     print(f"{'':26}{'a second':>10}{'workers':>10}{'dispatcher':>12}{'both':>8}{'user agent':>12}{'others took':>14}")
     found: dict[tuple[str, int], list[Phase]] = {}
     with three_hosts() as lab:

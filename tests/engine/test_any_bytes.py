@@ -27,8 +27,8 @@ from support.growth import LINEAR, growth
 from support.torture import MESSAGES, OTHERS, OVERLOOKED
 
 from sbc_filter.engine.call.network import Flow
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
-from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.errors import VerificationError
 from sbc_filter.ops.pki import X5U

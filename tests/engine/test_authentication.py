@@ -26,8 +26,8 @@ from support.calls import (
 )
 
 from sbc_filter.engine.call.network import Network
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
-from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.ops.pki import X5U
 from sbc_filter.packet.udp import parse

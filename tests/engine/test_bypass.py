@@ -16,7 +16,7 @@ from support.calls import (
     status,
 )
 
-from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.engine import Engine
 
 DATE = "Date: Fri, 15 Jan 2027 08:00:00 GMT"
 FILE, TOKEN = "bypass-token", "3f1c-OUTAGE 42"

@@ -35,7 +35,7 @@ from support.calls import (
 from support.certificates import chain, numbers
 from support.reading import Fields, more, read
 
-from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import FilterError

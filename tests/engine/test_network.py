@@ -6,7 +6,7 @@ import pytest
 from support.calls import CALLER, CARRIER, NOW, SBC, VERIFY, arriving, invite, make_engine, result
 
 from sbc_filter.engine.call.network import Flow, Interfaces, Network, Place
-from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.rules.model import Direction
 from sbc_filter.rules.rule_file import load_rules

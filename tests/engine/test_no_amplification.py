@@ -21,7 +21,7 @@ from support.calls import (
 )
 
 from sbc_filter.engine.call.network import Flow
-from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Action, Need, Verdict
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse

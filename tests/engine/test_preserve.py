@@ -25,8 +25,8 @@ from support.calls import (
 )
 
 from sbc_filter.engine.decide.preserve import RECENT, Preserver
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.arrivals import LIFETIME
-from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Answer, Need
 from sbc_filter.io.arrivals import SharedArrivals
 from sbc_filter.outcomes import Detail

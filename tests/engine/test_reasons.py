@@ -28,7 +28,7 @@ from support.calls import (
 from sbc_filter.engine.act.reasons_sent import LIFETIME, reasons
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
-from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse

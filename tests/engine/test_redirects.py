@@ -27,7 +27,7 @@ from sbc_filter.engine.act import redirects
 from sbc_filter.engine.call.call import Case
 from sbc_filter.engine.call.intake import Intake
 from sbc_filter.engine.call.network import Flow, Network
-from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.sip.numbering_plans import NANP
 

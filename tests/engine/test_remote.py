@@ -24,7 +24,7 @@ from support.calls import (
     status,
 )
 
-from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
 from sbc_filter.ops.pki import X5U
 from sbc_filter.outcomes import Detail

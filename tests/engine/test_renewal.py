@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import hashes
 from support.calls import LAB, MAKER, NOW, TRUST, arriving, claims, identity, invite, make_engine, result
 from support.certificates import chain
 
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import AGAIN, ORDINARY, CertificateMemory
-from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
 from sbc_filter.ops.pki import X5U, Maker

@@ -22,8 +22,8 @@ from support.calls import (
     status,
 )
 
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.replays import LATE, LocalSeen
-from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.ops.pki import X5U
 from sbc_filter.sip.message import SipMessage

@@ -5,8 +5,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from support.calls import CREDENTIAL, LAB, MAKER, NOW, SBC, SIGN, TRUST, claims, identity, invite, leaving, result
 
 from sbc_filter.engine.call.network import Network
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
-from sbc_filter.engine.pipeline import Engine
 from sbc_filter.ops.pki import X5U, key_pem, pem
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable

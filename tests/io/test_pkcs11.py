@@ -15,8 +15,8 @@ from support.calls import CALLED, CALLER, LAB, NOW, SBC, SIGN, TRUST, invite, le
 from support.softhsm import MISSING, MODULE, PIN, SPY, make_store, make_token
 
 from sbc_filter.engine.call.network import Network
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
-from sbc_filter.engine.pipeline import Engine
 from sbc_filter.errors import SigningError
 from sbc_filter.io.pkcs11 import _TURNS, TokenError, TokenKey
 from sbc_filter.io.pkcs11uri import parse_pkcs11_uri

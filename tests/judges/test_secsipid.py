@@ -25,8 +25,8 @@ from support.secsipid import ANSWER, CHECK, GOOD, Secsipid, missing, version
 from support.tiny import TinySource
 
 from sbc_filter.engine.call.network import Network
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
-from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.io.firewall import Plan
 from sbc_filter.ops.lab import Lab

@@ -13,7 +13,7 @@ from support.netns import LIVE, endpoint, running, three_hosts
 from support.serving import serving
 from support.waiting import LONG
 
-from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.io.exchange import Service
 from sbc_filter.io.firewall import Plan

@@ -16,7 +16,7 @@ from support.runs import started
 from support.serving import Serving, serving
 from support.waiting import LONG
 
-from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.io.exchange import Service
 from sbc_filter.io.firewall import Plan

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from support.calls import CARRIER, NOW, SBC, arriving, invite, result
 
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.arrivals import Arrival
-from sbc_filter.engine.pipeline import Engine
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.io.memories import Memories
 from sbc_filter.ops.settings import Configuration, NetworkSettings

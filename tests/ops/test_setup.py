@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.engine import Engine
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.ops import config
 from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem

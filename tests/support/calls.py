@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sbc_filter.engine.call.network import Network
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.arrivals import Arrivals
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.memory.replays import Seen
-from sbc_filter.engine.pipeline import Engine
 from sbc_filter.engine.verdict import Answer, Verdict
 from sbc_filter.ops.pki import X5U, Maker, key_pem
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse

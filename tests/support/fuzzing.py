@@ -8,7 +8,7 @@ import re
 from random import Random
 from typing import NamedTuple
 
-from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.errors import VerificationError
 from sbc_filter.ops.pki import X5U, pem

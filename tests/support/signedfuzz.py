@@ -2,7 +2,7 @@
 
 from random import Random
 
-from sbc_filter.engine.pipeline import Engine
+from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.ops.journal import LONGEST, shortened
