@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
-from sbc_filter.io.single import Single
 from sbc_filter.io.store import MAX_PEM, PASSING
 from sbc_filter.outcomes import Detail
 

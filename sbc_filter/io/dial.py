@@ -17,10 +17,10 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from sbc_filter.concurrency.fair_queue import Place
+from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.errors import FetchError
 from sbc_filter.io.addresses import Network, is_permitted
-from sbc_filter.io.single import Single
-from sbc_filter.io.turns import Place
 from sbc_filter.outcomes import Detail
 
 if TYPE_CHECKING:

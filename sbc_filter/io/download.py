@@ -15,10 +15,10 @@ import urllib3
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from sbc_filter import __version__
+from sbc_filter.concurrency.fair_queue import Place
 from sbc_filter.errors import FetchError, VerificationError
 from sbc_filter.io.addresses import Network
 from sbc_filter.io.dial import Dialer, PinnedAdapter, Resolver, system_addresses, tls_context
-from sbc_filter.io.turns import Place
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.x5u import REDIRECTS, check_x5u
 
@@ -52,7 +52,7 @@ class Downloader:
     check of addresses: for laboratories. `connect_timeout` is for TCP (seconds). With `redirects` in `tolerate` (out
     of `pki.x5u.TOLERABLE`) three of them at most are followed, each to what `check_x5u` lets pass. `lookups` is how
     many names are resolved at a time; or, each with so many of them, `lanes`, with `share` for one group, where `place`
-    says to which a host belongs (`io.turns`). `resolve` takes the place of the system's resolver. Raises `OSError` when
+    says to which a host belongs (`concurrency.fair_queue`). `resolve` takes the place of the system's resolver. Raises `OSError` when
     `ca_file` cannot be read.
     """
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from cachetools import LRUCache
 
+from sbc_filter.concurrency.fair_queue import Place
+from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
 from sbc_filter.io.addresses import Network
@@ -20,9 +22,7 @@ from sbc_filter.io.domains import domain_of, registered
 from sbc_filter.io.download import HTTP_TOO, HTTPS, Downloader
 from sbc_filter.io.freshness import expires, leaf_end
 from sbc_filter.io.limits import Buckets
-from sbc_filter.io.single import Single
 from sbc_filter.io.store import MAX_PEM, PASSING
-from sbc_filter.io.turns import Place
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.x5u import HTTP
 

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 from sbc_filter import __version__
+from sbc_filter.concurrency.bounded_threads import BoundedThreads
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.threads import BoundedThreads
 from sbc_filter.stir.delegation import MAX_BODY, ServiceError
 
 _LOG = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.errors import CertificateError, FetchError, VerificationError, reason
 from sbc_filter.io.dial import Resolver, system_addresses
 from sbc_filter.io.download import HTTP_TOO, Downloader
 from sbc_filter.io.lists import ANYWHERE, MAX_CRL, KeptList
-from sbc_filter.io.single import Single
 from sbc_filter.ops import trustlist
 from sbc_filter.ops.schedule import CEILING, next_fetch, next_try
 from sbc_filter.ops.trust import TrustFiles, named

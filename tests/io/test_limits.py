@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.waiting import LONG, taken
 
+from sbc_filter.concurrency.fair_queue import Place, Turns
+from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.io.domains import domain_of
 from sbc_filter.io.limits import Buckets
-from sbc_filter.io.single import Single
-from sbc_filter.io.turns import Place, Turns
 
 
 @pytest.mark.parametrize(

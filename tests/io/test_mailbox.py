@@ -1,7 +1,7 @@
 import select
 from threading import Thread
 
-from sbc_filter.io.mailbox import Mailbox
+from sbc_filter.concurrency.mailbox import Mailbox
 
 
 def readable(mailbox: Mailbox[int], seconds: float = 0.0) -> bool:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from support.waiting import LONG, eventually, taken
 
+from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.io.command import CommandSource
-from sbc_filter.io.single import Single
 from sbc_filter.io.store import (
     MAX_PEM,
     CertificateSource,
@@ -286,7 +286,7 @@ def test_everybody_is_answered_once_whatever_happens() -> None:
 def test_a_hanging_job_does_not_keep_the_program() -> None:
     program = (
         "import threading\n"
-        "from sbc_filter.io.single import Single\n"
+        "from sbc_filter.concurrency.single_flight import Single\n"
         "begun = threading.Event()\n"
         "def hang(key):\n"
         "    begun.set()\n"

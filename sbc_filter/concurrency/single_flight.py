@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from sbc_filter.io.turns import Place, Turns
+from sbc_filter.concurrency.fair_queue import Place, Turns
 from sbc_filter.outcomes import Detail
 
 _LOG = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""Bounded threads, single flight, a fair queue, a mailbox."""
