@@ -9,8 +9,8 @@ from typing import Self
 
 from sbc_filter.errors import reason
 from sbc_filter.io.capture import MAX_DATA, SECOND, CaptureError, Frame
-from sbc_filter.io.outputfile import READER_PATIENCE, OutputFile
 from sbc_filter.io.pcapng import EPB, IDB, IF_TSRESOL, SHB
+from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 
 
 class CaptureWriter:

@@ -22,9 +22,9 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import EnvironmentFault, reason
 from sbc_filter.io.certificatesocket import PATH
 from sbc_filter.io.freshness import LONGEST
-from sbc_filter.io.localsocket import listen_at, number_of, unlink_own
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.outcomes import Detail
+from sbc_filter.system.unix_socket import listen_at, number_of, unlink_own
 
 _LOG = logging.getLogger(__name__)
 CONNECTIONS = 1024  # at one time; each is a thread, most of them idle

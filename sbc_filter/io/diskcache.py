@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.files import replace_file
 from sbc_filter.io.freshness import LONGEST
 from sbc_filter.io.store import MAX_PEM
+from sbc_filter.system.files import replace_file
 
 _LOG = logging.getLogger(__name__)
 _MAX_LABEL = 16 * 1024  # bytes; a URL is bounded by the message it came in

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.files import runtime_folder
 from sbc_filter.io.firewall import FRAGMENT_COMMENT, MAIN, Family, Plan, Table, call_of
+from sbc_filter.system.files import runtime_folder
 
 _TABLES = ("mangle", "raw")
 _CALL = re.compile(rf"-A (\S+ (?:.* )?-[jg] {MAIN}(?:-\S+)?)", re.ASCII)

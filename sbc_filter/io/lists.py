@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import NamedTuple
 
-from sbc_filter.io.files import replace_file
+from sbc_filter.system.files import replace_file
 
 SUFFIX = ".crl"
 MAX_CRL = 16 << 20  # octets

@@ -14,11 +14,11 @@ from rich.live import Live
 from rich.table import Table
 
 from sbc_filter.errors import ConfigurationError, Problem, reason
-from sbc_filter.io.plain import plain_lines
 from sbc_filter.ops import config, control
-from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.records import Kind
 from sbc_filter.ops.reload import REFUSED
+from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.plain_text import plain_lines
 
 _EVERY = 1.0  # seconds
 _SHOWN = 20  # fates of calls

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from sbc_filter.errors import FetchError, FilterError, VerificationError, reason
 from sbc_filter.io.folder import read_pem
-from sbc_filter.io.plain import plain
 from sbc_filter.io.store import certificate_path
-from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.settings import CertificateSettings, Configuration
 from sbc_filter.ops.stock import TRUSTED, Item, date, row, scope_of, stock, verdict
 from sbc_filter.pki.certificate import HOSTILE, Certificate, leaf_of, parse_certificates
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.pki.x5u import check_x5u
+from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.plain_text import plain
 
 
 class CertificatesFault(FilterError):

@@ -12,10 +12,10 @@ from sbc_filter.ops import config
 from sbc_filter.ops.doubts import doubts
 from sbc_filter.ops.keysettings import ObtainSettings
 from sbc_filter.ops.liststate import list_states
-from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.probe import SERVED, probe, prober
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.stir.credential import Credential
+from sbc_filter.system.plain_console import PlainConsole
 
 _DAY = 86400.0
 _SOON = 30.0  # days before the end of a certificate

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sbc_filter import __version__
 from sbc_filter.errors import ConfigurationError, EnvironmentFault, FilterError, UsageFault, VerificationError
-from sbc_filter.io.plain import plain_lines
-from sbc_filter.ops import signals, streams
+from sbc_filter.system import signals, streams
+from sbc_filter.system.plain_text import plain_lines
 
 GOOD, NO, USAGE, ENVIRONMENT = 0, 1, 2, 3
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.files import runtime_folder
-from sbc_filter.io.localsocket import listen_at, number_of, unlink_own
+from sbc_filter.system.files import runtime_folder
+from sbc_filter.system.unix_socket import listen_at, number_of, unlink_own
 
 FOLDER = Path("/run/sbc-filter")
 NAME = "control.sock"

@@ -14,7 +14,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sbc_filter.errors import CertificateError, Problem, blamed, reason
-from sbc_filter.io.files import read_file
 from sbc_filter.io.pkcs11 import TokenError, TokenKey
 from sbc_filter.ops.keysettings import CredentialSettings, ObtainSettings, OnToken, Place
 from sbc_filter.ops.obtaining import Answer, ask
@@ -23,6 +22,7 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.credential import Credential, load_key, make_credential
 from sbc_filter.stir.signature import Signer
+from sbc_filter.system.files import read_file
 
 _DIRECTORY = "CREDENTIALS_DIRECTORY"  # systemd.exec(5)
 

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from sbc_filter.errors import EnvironmentFault, reason
-from sbc_filter.io.files import replace_file
+from sbc_filter.system.files import replace_file
 
 _BOOTED = Path("/run/systemd/system")  # sd_booted(3)
 

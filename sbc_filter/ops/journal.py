@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sbc_filter.engine.record import Record
-from sbc_filter.io.outlet import Outlet
+from sbc_filter.system.nonblocking_output import Outlet
 
 _STANDARD_OUTPUT = 1
 LONGEST = select.PIPE_BUF  # bytes of a line

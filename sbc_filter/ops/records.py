@@ -8,9 +8,9 @@ from rich.table import Table
 
 from sbc_filter.engine.record import Record
 from sbc_filter.ops.journal import line_of
-from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.extensions import NOTES
+from sbc_filter.system.plain_console import PlainConsole
 
 Sink = Callable[[Record], None]
 _DEVIATION = "deviation."  # what the engine's counters of deviations begin with

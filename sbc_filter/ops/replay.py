@@ -17,15 +17,15 @@ from sbc_filter.io.capture import CaptureError, Frame
 from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.capturewriter import CaptureWriter
 from sbc_filter.io.needs import Needs
-from sbc_filter.io.outputfile import is_same_file, own_descriptor
 from sbc_filter.io.replay import Replay
 from sbc_filter.io.survey import Survey
 from sbc_filter.ops import config
-from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.records import Tally, findings, numbered, to_lines
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask_for, certificate_source
 from sbc_filter.ops.warming import Learner
+from sbc_filter.system.output_file import is_same_file, own_descriptor
+from sbc_filter.system.plain_console import PlainConsole
 
 SECRET = b"sbc-filter replay"  # our To tags are the same in every replay
 _FRESH = 3600.0  # seconds of the capture: what is replayed is judged by the folder as it is now

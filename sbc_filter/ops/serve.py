@@ -13,7 +13,6 @@ from ipaddress import ip_address
 
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.errors import ConfigurationError, Problem
-from sbc_filter.io.outlet import log_to
 from sbc_filter.io.stirserver import Operation, StirServer
 from sbc_filter.io.stirservice import StirService
 from sbc_filter.ops import config
@@ -26,6 +25,7 @@ from sbc_filter.ops.sources import ask, certificate_source
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegation import SIGNING, VERIFICATION
+from sbc_filter.system.nonblocking_output import log_to
 
 _LOG = logging.getLogger(__name__)
 _EVERY = 1.0  # seconds between two looks

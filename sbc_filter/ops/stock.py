@@ -9,12 +9,12 @@ from typing import Literal, NamedTuple
 from sbc_filter.errors import CertificateError, EnvironmentFault, FetchError, VerificationError, reason
 from sbc_filter.io.diskcache import entry_files, read_entry
 from sbc_filter.io.folder import IndexFault, entries, read_pem
-from sbc_filter.io.plain import plain
 from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.pki import tnauthlist
 from sbc_filter.pki.certificate import HOSTILE, Certificate, leaf_of, parse_certificates
 from sbc_filter.pki.tnauthlist import TnAuthList, parse_tnauthlist
 from sbc_filter.pki.trust_store import TrustStore
+from sbc_filter.system.plain_text import plain
 
 TRUSTED = "trusted"
 

@@ -14,7 +14,6 @@ from typing import Any
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.io.channel import Channel, Message
 from sbc_filter.io.children import GAVE_UP, Child
-from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.dispatch import Dispatcher, worker_queues
 from sbc_filter.io.memories import Memories
 from sbc_filter.io.messages import (
@@ -45,6 +44,7 @@ from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.systemd import Notifier
 from sbc_filter.ops.totals import Totals
 from sbc_filter.ops.worker import BEAT, Worker
+from sbc_filter.system.steady_clock import SteadyClock
 
 _STOP = 8.0  # seconds for all to have ended
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sbc_filter.errors import CertificateError, Problem, reason
-from sbc_filter.io.files import MAX_FILE, files_in, read_file
 from sbc_filter.io.lists import KeptLists
 from sbc_filter.ops import trustlist
 from sbc_filter.ops.settings import Configuration
@@ -17,6 +16,7 @@ from sbc_filter.pki.certificate import Certificate, parse_certificates
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.sti_pa_list import TrustList
+from sbc_filter.system.files import MAX_FILE, files_in, read_file
 
 T = TypeVar("T")
 _MAX_ANCHORS = 10_000  # in one file

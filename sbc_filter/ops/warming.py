@@ -11,10 +11,10 @@ from pathlib import Path
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError, reason
-from sbc_filter.io.outputfile import READER_PATIENCE, OutputFile
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops.records import numbered
 from sbc_filter.pki.x5u import check_x5u
+from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 
 _LOG = logging.getLogger(__name__)
 MAX_URLS = 20_000  # what the cache has room for

@@ -16,7 +16,6 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.io.channel import Channel, Message
-from sbc_filter.io.clock import SteadyClock
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.memories import Memories
 from sbc_filter.io.messages import (
@@ -46,6 +45,7 @@ from sbc_filter.ops.remote import signers, verifiers
 from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.setup import Setup
 from sbc_filter.stir.credential import Credential
+from sbc_filter.system.steady_clock import SteadyClock
 
 _LOG = logging.getLogger(__name__)
 BEAT = 1.0  # seconds

@@ -40,9 +40,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import FilterError
 from sbc_filter.io.exchange import Pool, Purpose
-from sbc_filter.io.plain import PlainFormatter
 from sbc_filter.ops.pki import X5U
-from sbc_filter.ops.plainconsole import PlainConsole
 from sbc_filter.ops.records import Tally, to_lines
 from sbc_filter.outcomes import Outcome
 from sbc_filter.packet.udp import parse
@@ -51,6 +49,8 @@ from sbc_filter.stir.delegated_verification import Told
 from sbc_filter.stir.delegation import read_signing_response, read_verification_response
 from sbc_filter.stir.passport import encode_segment
 from sbc_filter.stir.signature import sign_es256
+from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.plain_text import PlainFormatter
 
 HOSTILE = {
     "a header field": "A\r\nX-Injected: 1",

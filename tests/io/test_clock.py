@@ -2,7 +2,7 @@
 
 import pytest
 
-from sbc_filter.io.clock import PATIENCE, SteadyClock
+from sbc_filter.system.steady_clock import PATIENCE, SteadyClock
 
 DAY = 1_800_000_000.0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sbc_filter.io.files import replace_file
+from sbc_filter.system.files import replace_file
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: gives a file away")
 

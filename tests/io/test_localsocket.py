@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sbc_filter.io.localsocket import listen_at, number_of, unlink_own
+from sbc_filter.system.unix_socket import listen_at, number_of, unlink_own
 
 
 def test_for_whom_it_is_and_who_comes(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from sbc_filter.io.outlet import Outlet
+from sbc_filter.system.nonblocking_output import Outlet
 
 
 def test_a_log_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,8 +26,8 @@ def test_a_log_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
             waits.append(milliseconds)
             return []  # nobody reads
 
-    monkeypatch.setattr("sbc_filter.io.outlet.select.poll", Poll)
-    monkeypatch.setattr("sbc_filter.io.outlet._REST", math.inf)
+    monkeypatch.setattr("sbc_filter.system.nonblocking_output.select.poll", Poll)
+    monkeypatch.setattr("sbc_filter.system.nonblocking_output._REST", math.inf)
     for _ in range(1000):
         handler.handle(record)
     assert waits == [100.0]  # once, and not for each of those that are lost

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sbc_filter.io.outputfile import OutputFile, is_same_file, own_descriptor
+from sbc_filter.system.output_file import OutputFile, is_same_file, own_descriptor
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes devices, and files of other users")
 ANOTHER_USER = 65534
@@ -287,7 +287,7 @@ def test_standard_output_gets_it_where_it_stands(tmp_path: Path, path: str, kind
     (tmp_path / "link").symlink_to("/dev/stdout")
     path = path.replace("LINK", str(tmp_path / "link"))
     script = (
-        "import sys; from pathlib import Path; from sbc_filter.io.outputfile import OutputFile, own_descriptor\n"
+        "import sys; from pathlib import Path; from sbc_filter.system.output_file import OutputFile, own_descriptor\n"
         "print('before', flush=True)\n"
         "assert own_descriptor(Path(sys.argv[1])) == 1\n"
         "with OutputFile(Path(sys.argv[1])) as file: file.write(b'new\\n')\n"

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from sbc_filter.io.plain import PlainFormatter, plain, plain_lines
+from sbc_filter.system.plain_text import PlainFormatter, plain, plain_lines
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from rich.console import Group
 from rich.table import Table
 
-from sbc_filter.ops.plainconsole import PlainConsole
+from sbc_filter.system.plain_console import PlainConsole
 
 HOSTILE = "[red]a[/red] :smile:\x1b[2J\rb\nc"
 SHOWN = "[red]a[/red] :smile:\\x1b[2J\\x0db\\x0ac"

@@ -9,7 +9,7 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from sbc_filter.io.plain import PlainFormatter
+from sbc_filter.system.plain_text import PlainFormatter
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite

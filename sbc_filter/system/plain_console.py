@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from sbc_filter.io.plain import plain
+from sbc_filter.system.plain_text import plain
 
 
 class PlainConsole(Console):

@@ -1,6 +1,6 @@
 """Files of this host: read whole within a limit; files in folders of ours, written whole or not at all.
 
-A file that the operator named is written by `io.outputfile`.
+A file that the operator named is written by `system.output_file`.
 """
 
 import errno
