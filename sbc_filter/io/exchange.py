@@ -18,9 +18,9 @@ from sbc_filter import __version__
 from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
-from sbc_filter.io.command import Program
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.delegation import MAX_BODY
+from sbc_filter.system.program import Program
 
 _LOG = logging.getLogger(__name__)
 R = TypeVar("R")

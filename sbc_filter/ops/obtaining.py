@@ -13,10 +13,10 @@ from math import inf
 from typing import Any
 
 from sbc_filter.errors import FetchError
-from sbc_filter.io.command import Program
 from sbc_filter.ops.keysettings import ObtainSettings, posix_time
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.credential import Credential
+from sbc_filter.system.program import Program
 
 _TIMEOUT = 10.0  # seconds
 SHORTEST, LONGEST, _USUAL = 10, 86400, 3600  # seconds for which an answer may hold, and does if it says nothing
