@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from struct import Struct
 
-from sbc_filter.io.channel import Channel
-from sbc_filter.io.messages import Alive, Beat, Stop
 from sbc_filter.io.netlink import QueueChannel, QueueSettings
+from sbc_filter.processes.channel import Channel
+from sbc_filter.processes.messages import Alive, Beat, Stop
 
 # As INVITE, ACK, CANCEL and their answers write it: alike, since a call is told by it (RFC 3261 §8.1.1.4). What white
 # space has matched it keeps (`*+`): else 64 KiB of it would be tried in all ways, for half a minute.

@@ -18,9 +18,6 @@ from typing import NoReturn
 
 from sbc_filter.errors import FilterError
 from sbc_filter.io.certificateserver import CertificateServer, listening
-from sbc_filter.io.channel import Channel
-from sbc_filter.io.children import GAVE_UP
-from sbc_filter.io.messages import Beat, Failed, ListsChanged, Ready, Said, Stop
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops import privileges
 from sbc_filter.ops.renewal import Renewal
@@ -28,6 +25,9 @@ from sbc_filter.ops.settings import CertificateSettings, Configuration
 from sbc_filter.ops.sources import certificate_source, worker_source
 from sbc_filter.ops.trust import TrustFiles
 from sbc_filter.ops.warming import read_list, warm
+from sbc_filter.processes.channel import Channel
+from sbc_filter.processes.child import GAVE_UP
+from sbc_filter.processes.messages import Beat, Failed, ListsChanged, Ready, Said, Stop
 from sbc_filter.system.nonblocking_output import log_to_standard_error
 
 _BEAT = 1.0  # seconds

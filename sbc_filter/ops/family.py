@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from sbc_filter.concurrency.mailbox import Mailbox
-from sbc_filter.io.channel import Channel, Message
-from sbc_filter.io.children import GAVE_UP, Child, Closable, fork
-from sbc_filter.io.messages import Order, Ready, Stop
+from sbc_filter.processes.channel import Channel, Message
+from sbc_filter.processes.child import GAVE_UP, Child, Closable, fork
+from sbc_filter.processes.messages import Order, Ready, Stop
 
 STUCK = 5.0  # seconds without a sign of life: then the loop of a process is stuck, and it is ended
 START = 20.0  # seconds until it is ready: it may have to open a token

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sbc_filter.errors import ConfigurationError, EnvironmentFault, FilterError
-from sbc_filter.io.messages import Abort, Commit, Prepare, Stop
 from sbc_filter.ops import config
 from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.setup import Setup, read_all
+from sbc_filter.processes.messages import Abort, Commit, Prepare, Stop
 
 if TYPE_CHECKING:
     from sbc_filter.ops.supervisor import Supervisor

@@ -12,11 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
-from sbc_filter.io.channel import Channel, Message
-from sbc_filter.io.children import GAVE_UP, Child
 from sbc_filter.io.dispatch import Dispatcher, worker_queues
 from sbc_filter.io.memories import Memories
-from sbc_filter.io.messages import (
+from sbc_filter.io.netlink import QueueSettings
+from sbc_filter.ops.bypass import EVERY, State, said
+from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
+from sbc_filter.ops.control import ControlServer, Reply, default_path
+from sbc_filter.ops.family import START, Family, Role
+from sbc_filter.ops.obtaining import STAYS
+from sbc_filter.ops.queuewatch import QueueWatch
+from sbc_filter.ops.reload import Files, Reload
+from sbc_filter.ops.setup import Setup
+from sbc_filter.ops.systemd import Notifier
+from sbc_filter.ops.totals import Totals
+from sbc_filter.ops.worker import BEAT, Worker
+from sbc_filter.processes.channel import Channel, Message
+from sbc_filter.processes.child import GAVE_UP, Child
+from sbc_filter.processes.messages import (
     Alive,
     Beat,
     Bypass,
@@ -32,18 +44,6 @@ from sbc_filter.io.messages import (
     Reopened,
     Said,
 )
-from sbc_filter.io.netlink import QueueSettings
-from sbc_filter.ops.bypass import EVERY, State, said
-from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
-from sbc_filter.ops.control import ControlServer, Reply, default_path
-from sbc_filter.ops.family import START, Family, Role
-from sbc_filter.ops.obtaining import STAYS
-from sbc_filter.ops.queuewatch import QueueWatch
-from sbc_filter.ops.reload import Files, Reload
-from sbc_filter.ops.setup import Setup
-from sbc_filter.ops.systemd import Notifier
-from sbc_filter.ops.totals import Totals
-from sbc_filter.ops.worker import BEAT, Worker
 from sbc_filter.system.steady_clock import SteadyClock
 
 _STOP = 8.0  # seconds for all to have ended

@@ -1,4 +1,4 @@
-"""One process that filters: an engine on its queues, told what to do by the process that started it (`io.messages`).
+"""One process that filters: an engine on its queues, told what to do by the process that started it (`processes.messages`).
 
 Everything is read in a thread, while packets go on; what was read takes effect between two packets.
 """
@@ -15,10 +15,21 @@ from pathlib import Path
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
-from sbc_filter.io.channel import Channel, Message
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.memories import Memories
-from sbc_filter.io.messages import (
+from sbc_filter.io.needs import Needs
+from sbc_filter.io.netlink import QueueSettings
+from sbc_filter.io.nfqueue import QueueShell
+from sbc_filter.io.store import CertificateSource
+from sbc_filter.ops.journal import Journal
+from sbc_filter.ops.obtaining import Schedule
+from sbc_filter.ops.records import Tally
+from sbc_filter.ops.reload import Files
+from sbc_filter.ops.remote import signers, verifiers
+from sbc_filter.ops.settings import Configuration
+from sbc_filter.ops.setup import Setup
+from sbc_filter.processes.channel import Channel, Message
+from sbc_filter.processes.messages import (
     Abort,
     Beat,
     Bypass,
@@ -33,17 +44,6 @@ from sbc_filter.io.messages import (
     Reopened,
     Stop,
 )
-from sbc_filter.io.needs import Needs
-from sbc_filter.io.netlink import QueueSettings
-from sbc_filter.io.nfqueue import QueueShell
-from sbc_filter.io.store import CertificateSource
-from sbc_filter.ops.journal import Journal
-from sbc_filter.ops.obtaining import Schedule
-from sbc_filter.ops.records import Tally
-from sbc_filter.ops.reload import Files
-from sbc_filter.ops.remote import signers, verifiers
-from sbc_filter.ops.settings import Configuration
-from sbc_filter.ops.setup import Setup
 from sbc_filter.stir.credential import Credential
 from sbc_filter.system.steady_clock import SteadyClock
 

@@ -2,8 +2,8 @@
 
 import contextlib
 
-from sbc_filter.io.channel import Channel, Message
-from sbc_filter.io.messages import Alive, Beat, Bypass, Said, Stop
+from sbc_filter.processes.channel import Channel, Message
+from sbc_filter.processes.messages import Alive, Beat, Bypass, Said, Stop
 
 
 def test_messages_arrive_as_they_were_said() -> None:

@@ -12,10 +12,10 @@ import pytest
 from support.clock import FakeTime
 from support.waiting import LONG
 
-from sbc_filter.io.channel import Channel
-from sbc_filter.io.messages import Beat, Ready
 from sbc_filter.ops import family
 from sbc_filter.ops.family import Family, Role
+from sbc_filter.processes.channel import Channel
+from sbc_filter.processes.messages import Beat, Ready
 
 
 def beating(channel: Channel) -> int:

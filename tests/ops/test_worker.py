@@ -2,9 +2,9 @@
 
 import contextlib
 
-from sbc_filter.io.channel import Channel
-from sbc_filter.io.messages import Committed, Prepared
 from sbc_filter.ops.worker import answer
+from sbc_filter.processes.channel import Channel
+from sbc_filter.processes.messages import Committed, Prepared
 
 
 def test_more_problems_than_a_message_holds() -> None:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import get_args
 
-from sbc_filter.io.messages import Order, Report
+from sbc_filter.processes.messages import Order, Report
 
 _LARGEST = 1 << 17  # bytes of one message; the kernel takes as much unless somebody made net.core.wmem_max smaller
 _BUFFER = 4 << 20

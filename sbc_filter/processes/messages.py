@@ -1,4 +1,4 @@
-"""What a process and the one that started it tell each other (`io.channel`).
+"""What a process and the one that started it tell each other (`processes.channel`).
 
 all           are told Stop, and say Ready or Failed, Beat about once a second, Said
 workers       are told Prepare, Commit or Abort; Renew; Bypass; Reopen, and say Prepared, Committed, Obtained, Reopened

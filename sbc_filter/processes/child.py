@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from sbc_filter.io.channel import Channel
+from sbc_filter.processes.channel import Channel
 
 _LOG = logging.getLogger(__name__)
 FAILED = 70  # exit code after an error of ours (EX_SOFTWARE)

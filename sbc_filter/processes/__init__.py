@@ -1,0 +1,1 @@
+"""Child processes, the channel to each, and the messages that pass through it."""
