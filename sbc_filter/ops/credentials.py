@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sbc_filter.errors import CertificateError, Problem, blamed, reason
-from sbc_filter.io.pkcs11 import TokenError, TokenKey
+from sbc_filter.keys.pkcs11 import TokenError, TokenKey
 from sbc_filter.ops.keysettings import CredentialSettings, ObtainSettings, OnToken, Place
 from sbc_filter.ops.obtaining import Answer, ask
 from sbc_filter.ops.settings import Configuration

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sbc_filter.io.pkcs11uri import SCHEME, Pkcs11Uri, parse_pkcs11_uri
+from sbc_filter.keys.pkcs11_uri import SCHEME, Pkcs11Uri, parse_pkcs11_uri
 from sbc_filter.rules.toml_table import Table
 
 _SYSTEMD = "credential:"

@@ -18,8 +18,8 @@ from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.errors import SigningError
-from sbc_filter.io.pkcs11 import _TURNS, TokenError, TokenKey
-from sbc_filter.io.pkcs11uri import parse_pkcs11_uri
+from sbc_filter.keys.pkcs11 import _TURNS, TokenError, TokenKey
+from sbc_filter.keys.pkcs11_uri import parse_pkcs11_uri
 from sbc_filter.ops.pki import X5U
 from sbc_filter.packet.udp import parse
 from sbc_filter.rules.rule_file import load_rules

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sbc_filter.io.pkcs11uri import Pkcs11Uri, parse_pkcs11_uri
+from sbc_filter.keys.pkcs11_uri import Pkcs11Uri, parse_pkcs11_uri
 
 TOKEN = {"token": "STIR", "serial": "42", "manufacturer": "SoftHSM project", "model": "SoftHSM v2"}
 

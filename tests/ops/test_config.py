@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sbc_filter.errors import ConfigurationError
-from sbc_filter.io.pkcs11uri import Pkcs11Uri
+from sbc_filter.keys.pkcs11_uri import Pkcs11Uri
 from sbc_filter.ops import config
 from sbc_filter.ops.config import find, load, needed, parse
 from sbc_filter.ops.keysettings import CredentialSettings, OnToken, SystemdCredential

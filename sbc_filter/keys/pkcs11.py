@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from sbc_filter.errors import FilterError, SigningError
-from sbc_filter.io.pkcs11uri import TOKEN_ATTRIBUTES, Pkcs11Uri
+from sbc_filter.keys.pkcs11_uri import TOKEN_ATTRIBUTES, Pkcs11Uri
 from sbc_filter.outcomes import Detail
 
 _LOG = logging.getLogger(__name__)
