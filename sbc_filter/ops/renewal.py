@@ -16,12 +16,12 @@ from pathlib import Path
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError, VerificationError, reason
-from sbc_filter.io.dial import Resolver, system_addresses
 from sbc_filter.io.folder import IndexFault, entries, read_pem
 from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops.subscriptions import Subscriptions
 from sbc_filter.ops.trust import TrustFiles, file_stamp, moment
 from sbc_filter.pki.crl import distribution_points
+from sbc_filter.web.pinned_connection import Resolver, system_addresses
 
 _LOG = logging.getLogger(__name__)
 EVERY = 1.0  # seconds between two looks

@@ -11,8 +11,6 @@ from queue import Empty, SimpleQueue
 
 from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.errors import CertificateError, FetchError, VerificationError, reason
-from sbc_filter.io.dial import Resolver, system_addresses
-from sbc_filter.io.download import HTTP_TOO, Downloader
 from sbc_filter.io.lists import ANYWHERE, MAX_CRL, KeptList
 from sbc_filter.ops import trustlist
 from sbc_filter.ops.schedule import CEILING, next_fetch, next_try
@@ -21,6 +19,8 @@ from sbc_filter.pki.certificate import Certificate
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.x5u import HTTP, check_x5u
 from sbc_filter.stir.sti_pa_list import MAX_LIST
+from sbc_filter.web.download import HTTP_TOO, Downloader
+from sbc_filter.web.pinned_connection import Resolver, system_addresses
 
 _LOG = logging.getLogger(__name__)
 MAX_POINTS = 64  # distinct URLs that certificates name: the authorities of a country share one, or have one each

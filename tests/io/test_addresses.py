@@ -2,7 +2,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from sbc_filter.io.addresses import is_permitted
+from sbc_filter.web.allowed_addresses import is_permitted
 
 PUBLIC = ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "2a00:1450::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
 SPECIAL = [

@@ -14,11 +14,11 @@ from support.hostile import LOOPBACK, NAME, PEM, Authority, Server, serving
 from support.waiting import LONG, eventually
 
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.io.dial import Resolver, system_addresses
 from sbc_filter.io.fetch import Fetcher
 from sbc_filter.io.store import MAX_PEM
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.x5u import HTTP, PORT, REDIRECTS
+from sbc_filter.web.pinned_connection import Resolver, system_addresses
 
 DAY = 24 * 3600.0
 SHORT = 0.5  # seconds: a deadline that is meant to pass

@@ -20,8 +20,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from sbc_filter.concurrency.fair_queue import Place
 from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.errors import FetchError
-from sbc_filter.io.addresses import Network, is_permitted
 from sbc_filter.outcomes import Detail
+from sbc_filter.web.allowed_addresses import Network, is_permitted
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -17,10 +17,10 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from sbc_filter import __version__
 from sbc_filter.concurrency.fair_queue import Place
 from sbc_filter.errors import FetchError, VerificationError
-from sbc_filter.io.addresses import Network
-from sbc_filter.io.dial import Dialer, PinnedAdapter, Resolver, system_addresses, tls_context
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.x5u import REDIRECTS, check_x5u
+from sbc_filter.web.allowed_addresses import Network
+from sbc_filter.web.pinned_connection import Dialer, PinnedAdapter, Resolver, system_addresses, tls_context
 
 HTTPS = ("https://",)
 HTTP_TOO = ("https://", "http://")
