@@ -16,14 +16,13 @@ from sbc_filter.concurrency.fair_queue import Place
 from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
-from sbc_filter.io.domains import domain_of, registered
 from sbc_filter.io.freshness import expires, leaf_end
-from sbc_filter.io.limits import Buckets
 from sbc_filter.io.store import MAX_PEM, PASSING
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.x5u import HTTP
 from sbc_filter.web.allowed_addresses import Network
 from sbc_filter.web.download import HTTP_TOO, HTTPS, Downloader
+from sbc_filter.web.fairness import Buckets, domain_of, registered
 from sbc_filter.web.pinned_connection import Resolver, system_addresses
 
 _LOG = logging.getLogger(__name__)

@@ -10,8 +10,7 @@ from support.waiting import LONG, taken
 
 from sbc_filter.concurrency.fair_queue import Place, Turns
 from sbc_filter.concurrency.single_flight import Single
-from sbc_filter.io.domains import domain_of
-from sbc_filter.io.limits import Buckets
+from sbc_filter.web.fairness import Buckets, domain_of
 
 
 @pytest.mark.parametrize(
