@@ -11,7 +11,6 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.errors import ConfigurationError, Problem, blamed, reason
 from sbc_filter.io.firewall import Plan, Responses
-from sbc_filter.io.memories import Memories
 from sbc_filter.ops.bypass import BypassFiles
 from sbc_filter.ops.config import read
 from sbc_filter.ops.credentials import read_credentials
@@ -24,6 +23,7 @@ from sbc_filter.rules.rule_file import read_rules
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.rules.toml_table import parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable
+from sbc_filter.shared_memory.shared_state import Memories
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.io.dispatch import Dispatcher, worker_queues
-from sbc_filter.io.memories import Memories
 from sbc_filter.io.netlink import QueueSettings
 from sbc_filter.ops.bypass import EVERY, State, said
 from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
@@ -44,6 +43,7 @@ from sbc_filter.processes.messages import (
     Reopened,
     Said,
 )
+from sbc_filter.shared_memory.shared_state import Memories
 from sbc_filter.system.steady_clock import SteadyClock
 
 _STOP = 8.0  # seconds for all to have ended

@@ -16,7 +16,6 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.io.emit import Emitter
-from sbc_filter.io.memories import Memories
 from sbc_filter.io.needs import Needs
 from sbc_filter.io.netlink import QueueSettings
 from sbc_filter.io.nfqueue import QueueShell
@@ -44,6 +43,7 @@ from sbc_filter.processes.messages import (
     Reopened,
     Stop,
 )
+from sbc_filter.shared_memory.shared_state import Memories
 from sbc_filter.stir.credential import Credential
 from sbc_filter.system.steady_clock import SteadyClock
 

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from support.calls import LAB, NOW, identity
 
 from sbc_filter.engine.memory.arrivals import Arrival
-from sbc_filter.io.memories import Memories
 from sbc_filter.rules.model import RateLimit
+from sbc_filter.shared_memory.shared_state import Memories
 
 ROUNDS, OPERATIONS = 40, 500
 _CALL = b"4b1e7a60-5d3f-11ef-9c5a-0242ac120002@192.0.2.7"

@@ -28,8 +28,8 @@ from sbc_filter.engine.decide.preserve import RECENT, Preserver
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.arrivals import LIFETIME
 from sbc_filter.engine.verdict import Answer, Need
-from sbc_filter.io.arrivals import SharedArrivals
 from sbc_filter.outcomes import Detail
+from sbc_filter.shared_memory.shared_arrivals import SharedArrivals
 
 A, B, NIL = "a" * 32, "b" * 32, "0" * 32
 SESSION = f"Session-ID: {A};remote={NIL}"

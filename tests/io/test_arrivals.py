@@ -20,8 +20,8 @@ from support.dying import dies_after
 from support.turns import never_in_vain, waited
 
 from sbc_filter.engine.memory.arrivals import CAPACITY, LIFETIME, MOST, Arrival, Arrivals, LocalArrivals, joined
-from sbc_filter.io.arrivals import SharedArrivals, decode, encode
-from sbc_filter.io.table import FIRST
+from sbc_filter.shared_memory.shared_arrivals import SharedArrivals, decode, encode
+from sbc_filter.shared_memory.shared_table import FIRST
 
 FORK = multiprocessing.get_context("fork")
 KEY = ("numbers", b"12155550100 12155550199")

@@ -18,8 +18,8 @@ from support.turns import never_in_vain, waited
 
 from sbc_filter.engine.memory.replays import LocalSeen, Seen
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.seen import BUCKETS, SharedSeen
-from sbc_filter.io.table import PATIENCE, WAYS
+from sbc_filter.shared_memory.shared_replays import BUCKETS, SharedSeen
+from sbc_filter.shared_memory.shared_table import PATIENCE, WAYS
 
 NOW = 1_800_000_000.0
 END = NOW + 65
@@ -71,7 +71,7 @@ def test_a_call_id_of_any_length(table: Seen) -> None:
 def test_the_last_bucket_is_as_good_as_the_others(path: Path) -> None:
     """In a process of its own: `mmap.find` of some CPythons ends it where nothing is mapped behind the table."""
     code = (
-        "from pathlib import Path; from sbc_filter.io.seen import SharedSeen\n"
+        "from pathlib import Path; from sbc_filter.shared_memory.shared_replays import SharedSeen\n"
         f"tables = [SharedSeen(Path({str(path)!r} + str(each)), buckets=8) for each in range(20)]\n"
         "for table in tables[::2]: table.close()\n"
         "for table in tables[1::2]:\n"

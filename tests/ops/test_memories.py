@@ -10,10 +10,10 @@ from support.calls import CARRIER, NOW, SBC, arriving, invite, result
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.arrivals import Arrival
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.memories import Memories
 from sbc_filter.ops.settings import Configuration, NetworkSettings
 from sbc_filter.ops.setup import prepare
 from sbc_filter.rules.model import RateLimit
+from sbc_filter.shared_memory.shared_state import Memories
 
 KEY, TOKEN = ("session-id", b"a" * 32), b"%042d" % 1
 ARRIVAL = Arrival((CARRIER, b"call"), NOW, (b"token",), None)

@@ -9,7 +9,7 @@ from support.clock import FakeTime
 from support.waiting import LONG
 
 T = TypeVar("T")
-TABLE = "sbc_filter.io.table"
+TABLE = "sbc_filter.shared_memory.shared_table"
 
 
 def never_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:

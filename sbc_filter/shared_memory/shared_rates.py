@@ -9,10 +9,10 @@ from very many callers nothing is left, and of a caller at its limit everything.
 
 from struct import Struct
 
-from sbc_filter.io.table import BUCKET, ENTRY, FIRST, WAYS, Table
 from sbc_filter.rules.conditions import RATE_KEYS
 from sbc_filter.rules.model import RateLimit
 from sbc_filter.rules.rate_limits import nanoseconds, span, spend
+from sbc_filter.shared_memory.shared_table import BUCKET, ENTRY, FIRST, WAYS, Table
 
 BUCKETS = 1 << 13  # for each that is counted by: 131072 keys in 4 MiB
 _MAGIC = b"sbc-filter rate1"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from struct import Struct
 
 from sbc_filter.engine.memory.arrivals import LIFETIME, Arrival, Key, alive, crowd, expiry, joined
-from sbc_filter.io.table import BUCKET, DIGEST, ENTRY, FIRST, WAYS, Table
+from sbc_filter.shared_memory.shared_table import BUCKET, DIGEST, ENTRY, FIRST, WAYS, Table
 
 SHARDS, SHARD = 16, 4 << 20  # 64 MiB, as far as it is written to
 BUCKETS = 1 << 10  # of a shard: 16384 keys

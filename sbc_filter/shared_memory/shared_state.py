@@ -8,10 +8,10 @@ from pathlib import Path
 
 from sbc_filter.engine.memory.arrivals import Arrivals, LocalArrivals
 from sbc_filter.engine.memory.replays import LocalSeen, Seen
-from sbc_filter.io.arrivals import SharedArrivals
-from sbc_filter.io.rates import SharedRates
-from sbc_filter.io.seen import SharedSeen
 from sbc_filter.rules.rate_limits import LocalRates, Rates
+from sbc_filter.shared_memory.shared_arrivals import SharedArrivals
+from sbc_filter.shared_memory.shared_rates import SharedRates
+from sbc_filter.shared_memory.shared_replays import SharedSeen
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ nobody. The expiry is written last, so that what a process leaves half written i
 from pathlib import Path
 from struct import Struct
 
-from sbc_filter.io.table import BUCKET, ENTRY, FIRST, WAYS, Table
+from sbc_filter.shared_memory.shared_table import BUCKET, ENTRY, FIRST, WAYS, Table
 
 BUCKETS = 1 << 14  # 262144 tokens in 8 MiB
 _MAGIC = b"sbc-filter seen1"

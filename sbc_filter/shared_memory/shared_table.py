@@ -1,4 +1,4 @@
-"""A piece of memory that processes share, in turns (what is common to `io.seen`, `io.rates`, `io.arrivals`).
+"""A piece of memory that processes share, in turns (what is common to `shared_memory.shared_replays`, `shared_memory.shared_rates`, `shared_memory.shared_arrivals`).
 
     header | … | spare
 

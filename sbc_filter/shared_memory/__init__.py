@@ -1,0 +1,1 @@
+"""Tables in memory that the workers share."""
