@@ -15,8 +15,8 @@ from rich.table import Table
 
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.ops import config, control
-from sbc_filter.ops.records import Kind
 from sbc_filter.ops.reload import REFUSED
+from sbc_filter.records.tally import Kind
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain_lines
 

@@ -16,11 +16,11 @@ from sbc_filter.io.freshness import LONGEST, leaf_end
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.certificateviews import CertificatesFault, Place, breaks, chain, read
 from sbc_filter.ops.probe import prober
-from sbc_filter.ops.records import numbered
 from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.ops.sources import ask
 from sbc_filter.ops.stock import TRUSTED, date, verdict
 from sbc_filter.outcomes import Detail, Outcome
+from sbc_filter.records.tally import numbered
 from sbc_filter.system.output_file import OutputFile
 
 _OF_NO_USE = (Detail.CERTIFICATE_UNREADABLE, Detail.EXPIRED)  # whatever the trust store says tomorrow

@@ -15,10 +15,10 @@ from rich.spinner import Spinner
 from sbc_filter.io.firewalls import backend
 from sbc_filter.ops import config, privileges
 from sbc_filter.ops.ownrules import OwnRules
-from sbc_filter.ops.records import findings, numbered
 from sbc_filter.ops.reload import Files
 from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.supervisor import Supervisor
+from sbc_filter.records.tally import findings, numbered
 from sbc_filter.shared_memory.shared_state import Memories
 from sbc_filter.system.files import runtime_folder
 from sbc_filter.system.nonblocking_output import log_to_standard_error

@@ -23,7 +23,6 @@ from sbc_filter.ops.queuewatch import QueueWatch
 from sbc_filter.ops.reload import Files, Reload
 from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.systemd import Notifier
-from sbc_filter.ops.totals import Totals
 from sbc_filter.ops.worker import BEAT, Worker
 from sbc_filter.processes.channel import Channel, Message
 from sbc_filter.processes.child import GAVE_UP, Child
@@ -43,6 +42,7 @@ from sbc_filter.processes.messages import (
     Reopened,
     Said,
 )
+from sbc_filter.records.totals import Totals
 from sbc_filter.shared_memory.shared_state import Memories
 from sbc_filter.system.steady_clock import SteadyClock
 

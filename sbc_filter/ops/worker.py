@@ -20,9 +20,7 @@ from sbc_filter.io.needs import Needs
 from sbc_filter.io.netlink import QueueSettings
 from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.io.store import CertificateSource
-from sbc_filter.ops.journal import Journal
 from sbc_filter.ops.obtaining import Schedule
-from sbc_filter.ops.records import Tally
 from sbc_filter.ops.reload import Files
 from sbc_filter.ops.remote import signers, verifiers
 from sbc_filter.ops.settings import Configuration
@@ -43,6 +41,8 @@ from sbc_filter.processes.messages import (
     Reopened,
     Stop,
 )
+from sbc_filter.records.journal import Journal
+from sbc_filter.records.tally import Tally
 from sbc_filter.shared_memory.shared_state import Memories
 from sbc_filter.stir.credential import Credential
 from sbc_filter.system.steady_clock import SteadyClock

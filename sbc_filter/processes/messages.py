@@ -63,7 +63,7 @@ class Said(NamedTuple):
 
 
 class Beat(NamedTuple):
-    """It lives, and has counted so far: by name, and records by their fate (the fields of `ops.records.Kind`)."""
+    """It lives, and has counted so far: by name, and records by their fate (the fields of `records.tally.Kind`)."""
 
     counters: dict[str, int]
     kinds: Sequence[tuple[Sequence[str], int]]

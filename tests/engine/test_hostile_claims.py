@@ -41,9 +41,9 @@ from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import FilterError
 from sbc_filter.io.exchange import Pool, Purpose
 from sbc_filter.ops.pki import X5U
-from sbc_filter.ops.records import Tally, to_lines
 from sbc_filter.outcomes import Outcome
 from sbc_filter.packet.udp import parse
+from sbc_filter.records.tally import Tally, to_lines
 from sbc_filter.stir.delegated_signing import RemoteCredential
 from sbc_filter.stir.delegated_verification import Told
 from sbc_filter.stir.delegation import read_signing_response, read_verification_response

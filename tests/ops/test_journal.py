@@ -15,8 +15,8 @@ import pytest
 
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.ops.journal import Journal
 from sbc_filter.ops.worker import open_journal
+from sbc_filter.records.journal import Journal
 
 RECORD = Record(1.0, "192.0.2.7:5060", "192.0.2.1:5060", "udp")
 
@@ -116,7 +116,7 @@ def test_a_path_that_is_no_place_for_records(tmp_path: Path) -> None:
 def test_processes_do_not_mix_their_lines_in_a_pipe() -> None:
     """Two workers, standard output, and callers who have long Call-IDs: each line is a record of one of them."""
     script = (
-        "import sys; from sbc_filter.engine.record import Record; from sbc_filter.ops.journal import Journal\n"
+        "import sys; from sbc_filter.engine.record import Record; from sbc_filter.records.journal import Journal\n"
         "journal = Journal(None)\n"
         "for turn in range(60): journal(Record(1.0, sys.argv[1], '', 'udp', call_id='\\xff' * 60000, orig=sys.argv[1]))"
     )
@@ -163,7 +163,7 @@ def test_whoever_reads_no_more_stops_no_call(kind: str) -> None:
     """Standard output that is full, as when the journal stands still: what does not fit is lost, soon; the rest is
     whole, and when somebody reads again nothing is."""
     script = (
-        "import sys; from sbc_filter.engine.record import Record; from sbc_filter.ops.journal import Journal\n"
+        "import sys; from sbc_filter.engine.record import Record; from sbc_filter.records.journal import Journal\n"
         "journal, lost = Journal(None), 0\n"
         "for turn in range(2000):\n"
         "    try: journal(Record(1.0, str(turn), '', 'udp', call_id='x' * 1000))\n"

@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from sbc_filter.engine.record import Record
-from sbc_filter.ops.records import Kind, Tally, findings
-from sbc_filter.ops.totals import Totals
 from sbc_filter.processes.messages import Beat
+from sbc_filter.records.tally import Kind, Tally, findings
+from sbc_filter.records.totals import Totals
 
 
 @pytest.mark.parametrize(

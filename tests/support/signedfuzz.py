@@ -5,8 +5,8 @@ from random import Random
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
-from sbc_filter.ops.journal import LONGEST, shortened
 from sbc_filter.packet.udp import parse
+from sbc_filter.records.journal import LONGEST, shortened
 from sbc_filter.stir.delegated_verification import Told
 from support import structure
 from support.calls import LAB, NOW, arriving, invite, leaving, make_engine, response

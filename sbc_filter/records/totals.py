@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sbc_filter.ops.records import Kind, numbered
 from sbc_filter.processes.messages import Beat
+from sbc_filter.records.tally import Kind, numbered
 
 # What leaves no record, and should be seen.
 _TROUBLE = (

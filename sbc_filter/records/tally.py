@@ -7,8 +7,8 @@ from typing import IO, NamedTuple
 from rich.table import Table
 
 from sbc_filter.engine.record import Record
-from sbc_filter.ops.journal import line_of
 from sbc_filter.outcomes import Detail
+from sbc_filter.records.journal import line_of
 from sbc_filter.stir.extensions import NOTES
 from sbc_filter.system.plain_console import PlainConsole
 
