@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from support import outside
 from support.calls import LAB, VERIFY, arriving, identity, make_engine
 
+from sbc_filter.capture.frame import Frame
+from sbc_filter.capture.link_types import locate_ip
+from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.errors import CertificateError
-from sbc_filter.io.capture import Frame
-from sbc_filter.io.capturereader import CaptureReader
-from sbc_filter.io.linklayer import locate_ip
 from sbc_filter.ops.pki import pem
 from sbc_filter.outcomes import CERTIFICATE_TOLERABLE, Detail
 from sbc_filter.packet.udp import parse

@@ -13,7 +13,7 @@ from support.calls import CALLER, CARRIER, CORE, LAB, MAKER, NOW, SBC, arriving,
 from support.day_passes import Pass, beginning, claims_of, flooded, lines, passes
 from support.mixed_day import FOREIGN
 
-from sbc_filter.io.capturereader import CaptureReader
+from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import pem
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import make_pcaps
 import pytest
 
-from sbc_filter.io.capturereader import CaptureReader
+from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.ops.cli import main
 
 CASES = dict(make_pcaps.cases())

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sbc_filter.capture.frame import CaptureError, Frame
+from sbc_filter.capture.reader import CaptureReader
+from sbc_filter.capture.replay_shell import Replay
+from sbc_filter.capture.survey import Survey
+from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import UsageFault, reason
-from sbc_filter.io.capture import CaptureError, Frame
-from sbc_filter.io.capturereader import CaptureReader
-from sbc_filter.io.capturewriter import CaptureWriter
 from sbc_filter.io.needs import Needs
-from sbc_filter.io.replay import Replay
-from sbc_filter.io.survey import Survey
 from sbc_filter.ops import config
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask_for, certificate_source

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.captures import FRAMES, MIXED, PCAP, SECOND, START, T0, block, enhanced, read, section, tshark, write
 
-from sbc_filter.io.capture import CaptureError
-from sbc_filter.io.capturereader import CaptureReader
+from sbc_filter.capture.frame import CaptureError
+from sbc_filter.capture.reader import CaptureReader
 
 STRANGE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -10,9 +10,9 @@ from scapy.packet import Packet
 from scapy.utils import rdpcap
 from support.captures import FRAMES, LINK, MIXED, UDP4, UDP6, frame, read, tshark, write
 
-from sbc_filter.io.capture import CaptureError, Frame
-from sbc_filter.io.capturewriter import CaptureWriter
-from sbc_filter.io.linklayer import answer_frame, locate_ip
+from sbc_filter.capture.frame import CaptureError, Frame
+from sbc_filter.capture.link_types import answer_frame, locate_ip
+from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.packet.fragments import fragment
 
 

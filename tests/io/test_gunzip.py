@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from support.captures import MIXED, START, write
 
-from sbc_filter.io.capture import CaptureError
-from sbc_filter.io.capturereader import CaptureReader
+from sbc_filter.capture.frame import CaptureError
+from sbc_filter.capture.reader import CaptureReader
 
 
 def test_gzip(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, Ether
 from scapy.packet import Packet
 
-from sbc_filter.io.linklayer import (
+from sbc_filter.capture.link_types import (
     ETHERNET,
     LOOP,
     NULL,

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 from support.tiny import TinyEngine, filtered, invite
 
+from sbc_filter.capture.frame import Frame
+from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
-from sbc_filter.io.capture import Frame
-from sbc_filter.io.replay import Replay
 from sbc_filter.packet.fragments import fragment
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 

@@ -11,11 +11,11 @@ import make_pcaps
 import pytest
 from support.netns import ADDRESSES, LIVE, NO_INVITE, endpoint, nothing_else, running, settled, three_hosts
 
+from sbc_filter.capture.link_types import locate_ip
+from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import PacketError
-from sbc_filter.io.capturereader import CaptureReader
 from sbc_filter.io.firewall import Plan
-from sbc_filter.io.linklayer import locate_ip
 from sbc_filter.io.needs import Needs
 from sbc_filter.ops import config
 from sbc_filter.ops.lab import Lab

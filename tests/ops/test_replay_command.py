@@ -16,9 +16,9 @@ from support.captures import enhanced, interface, section
 from support.processes import heeding_signals
 from support.waiting import LONG, eventually
 
-from sbc_filter.io.capture import Frame
-from sbc_filter.io.capturereader import CaptureReader
-from sbc_filter.io.capturewriter import CaptureWriter
+from sbc_filter.capture.frame import Frame
+from sbc_filter.capture.reader import CaptureReader
+from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import X5U, pem

@@ -12,9 +12,9 @@ from support.calls import NOW, TRUST, VERIFY, arriving, claims, identity, invite
 from support.clock import FakeTime
 from support.waiting import LONG, eventually
 
+from sbc_filter.capture.frame import Frame
+from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.io.capture import Frame
-from sbc_filter.io.capturewriter import CaptureWriter
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import pem
 from sbc_filter.ops.warming import Learner, read_list, warm

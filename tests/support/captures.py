@@ -11,9 +11,9 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import CookedLinux, Dot1Q, Ether
 
-from sbc_filter.io.capture import Frame
-from sbc_filter.io.capturereader import CaptureReader
-from sbc_filter.io.capturewriter import CaptureWriter
+from sbc_filter.capture.frame import Frame
+from sbc_filter.capture.reader import CaptureReader
+from sbc_filter.capture.writer import CaptureWriter
 
 UDP4 = IP(src="198.51.100.7", dst="203.0.113.10") / UDP(sport=40000, dport=40001)
 UDP6 = IPv6(src="2001:db8::7", dst="2001:db8::10") / UDP(sport=40000, dport=40001)

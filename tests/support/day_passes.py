@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sbc_filter.capture.link_types import locate_ip
+from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.engine.verdict import Verdict
-from sbc_filter.io.capturereader import CaptureReader
-from sbc_filter.io.linklayer import locate_ip
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import parse
 from sbc_filter.stir.passport import decode_segment

@@ -5,8 +5,8 @@ import os
 import zlib
 from typing import IO
 
+from sbc_filter.capture.frame import MAX_DATA, CaptureError
 from sbc_filter.errors import reason
-from sbc_filter.io.capture import MAX_DATA, CaptureError
 from sbc_filter.io.gunzip import MAGIC, Gunzip
 
 _CHUNK = 64 << 10

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+from sbc_filter.capture.frame import MAX_DATA, SECOND, CaptureError, Frame
+from sbc_filter.capture.pcapng import EPB, IDB, IF_TSRESOL, SHB
 from sbc_filter.errors import reason
-from sbc_filter.io.capture import MAX_DATA, SECOND, CaptureError, Frame
-from sbc_filter.io.pcapng import EPB, IDB, IF_TSRESOL, SHB
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
-from sbc_filter.io.capture import MAX_DATA, SECOND, Frame
-from sbc_filter.io.capturefile import CaptureFile
+from sbc_filter.capture.capture_file import CaptureFile
+from sbc_filter.capture.frame import MAX_DATA, SECOND, Frame
 
 _MAX_BLOCK = MAX_DATA + (64 << 10)  # bytes of a block that we read, options included
 _MAX_INTERFACES = 1 << 16

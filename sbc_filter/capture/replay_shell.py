@@ -8,12 +8,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from sbc_filter.capture.frame import Frame
+from sbc_filter.capture.link_types import answer_frame, locate_ip, replace_ip
 from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.errors import PacketError
-from sbc_filter.io.capture import Frame
-from sbc_filter.io.linklayer import answer_frame, locate_ip, replace_ip
 from sbc_filter.packet.fragments import fragment, is_fragment
 from sbc_filter.packet.reassembly import Reassembler
 from sbc_filter.packet.udp import datagram_to_ip

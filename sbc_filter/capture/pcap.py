@@ -4,8 +4,8 @@ import struct
 from collections.abc import Iterator
 from struct import Struct
 
-from sbc_filter.io.capture import MAX_DATA, SECOND, Frame
-from sbc_filter.io.capturefile import CaptureFile
+from sbc_filter.capture.capture_file import CaptureFile
+from sbc_filter.capture.frame import MAX_DATA, SECOND, Frame
 
 MAGICS = {  # byte order and nanoseconds per unit, by the magic number
     b"\xa1\xb2\xc3\xd4": (">", 1000),

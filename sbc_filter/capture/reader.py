@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterator
 from typing import Self
 
-from sbc_filter.io import pcap, pcapng
-from sbc_filter.io.capture import Frame
-from sbc_filter.io.capturefile import CaptureFile
+from sbc_filter.capture import pcap, pcapng
+from sbc_filter.capture.capture_file import CaptureFile
+from sbc_filter.capture.frame import Frame
 
 
 class CaptureReader:
