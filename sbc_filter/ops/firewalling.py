@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from sbc_filter.io.firewalls import backend
+from sbc_filter.firewall.backend import backend
 from sbc_filter.ops import config
 from sbc_filter.ops.setup import read_plan
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.firewalls import backend
+from sbc_filter.firewall.backend import backend
 from sbc_filter.io.netlink import QueueChannel, QueueSettings, queue_statistics
 from sbc_filter.ops.settings import LAST_QUEUE
 from sbc_filter.ops.setup import Setup

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.live import Live
 from rich.spinner import Spinner
 
-from sbc_filter.io.firewalls import backend
+from sbc_filter.firewall.backend import backend
 from sbc_filter.ops import config, privileges
 from sbc_filter.ops.ownrules import OwnRules
 from sbc_filter.ops.reload import Files

@@ -10,7 +10,7 @@ from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.errors import ConfigurationError, Problem, blamed, reason
-from sbc_filter.io.firewall import Plan, Responses
+from sbc_filter.firewall.plan import Plan, Responses
 from sbc_filter.ops.bypass import BypassFiles
 from sbc_filter.ops.config import read
 from sbc_filter.ops.credentials import read_credentials

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
 
-from sbc_filter.io import firewalls
+from sbc_filter.firewall import backend
 from sbc_filter.ops.keysettings import CredentialSettings, ObtainSettings, read_credential, read_obtained
 from sbc_filter.ops.remote import RemoteSettings, read_path, read_remote
 from sbc_filter.ops.settings import (
@@ -89,7 +89,7 @@ def read_firewall(table: Table) -> FirewallSettings:
     """`[firewall]`."""
     default = FirewallSettings()
     settings = FirewallSettings(
-        table.choice("backend", firewalls.NAMES, default.backend),
+        table.choice("backend", backend.NAMES, default.backend),
         table.flag("nat", default.nat),
     )
     table.close()

@@ -30,9 +30,9 @@ from support.calls import VERIFY, claims, identity, invite, make_engine
 from support.netns import ADDRESSES, endpoint, three_hosts
 
 from sbc_filter.engine.verdict import Answer
+from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
 from sbc_filter.io.emit import Emitter
 from sbc_filter.io.fetch import Fetcher
-from sbc_filter.io.firewall import DEFAULT_MARK, Plan
 from sbc_filter.io.needs import Needs
 from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.ops.lab import Lab

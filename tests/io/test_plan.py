@@ -2,9 +2,9 @@
 
 import pytest
 
-from sbc_filter.io.firewall import Family, Plan
+from sbc_filter.firewall.nft import render
+from sbc_filter.firewall.plan import Family, Plan
 from sbc_filter.io.netlink import QueueSettings
-from sbc_filter.io.nft import render
 
 
 def queue_rules(plan: Plan, family: Family = Family.V4) -> list[str]:

@@ -28,7 +28,7 @@ from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.io.firewall import Plan
+from sbc_filter.firewall.plan import Plan
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
 from sbc_filter.pki.trust_store import TrustStore

@@ -7,8 +7,8 @@ from support.calls import LAB, NOW, VERIFY, identity, invite, make_engine, respo
 from support.netns import ADDRESSES, LIVE, NO_INVITE, endpoint, eventually, nothing_else, running
 from support.tiny import TinySource
 
-from sbc_filter.io.firewall import Plan
-from sbc_filter.io.iptables import Iptables
+from sbc_filter.firewall.iptables import Iptables
+from sbc_filter.firewall.plan import Plan
 from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE

@@ -8,7 +8,7 @@ from support.netns import ADDRESSES, LIVE, NO_INVITE, endpoint, nothing_else, ru
 from support.tiny import TinySource
 
 from sbc_filter.engine.record import Record
-from sbc_filter.io.firewall import Plan
+from sbc_filter.firewall.plan import Plan
 from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE

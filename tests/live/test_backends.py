@@ -12,10 +12,10 @@ from support.netns import ADDRESSES, LIVE, endpoint, nothing_else, running
 from support.tiny import TinyEngine, TinySource, filtered, invite
 
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.firewall import Plan
-from sbc_filter.io.firewalls import backend
-from sbc_filter.io.iptables import Iptables
-from sbc_filter.io.nft import Nft
+from sbc_filter.firewall.backend import backend
+from sbc_filter.firewall.iptables import Iptables
+from sbc_filter.firewall.nft import Nft
+from sbc_filter.firewall.plan import Plan
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.lab import Lab
 
@@ -117,8 +117,8 @@ def test_capabilities_suffice(lab: Lab, name: str) -> None:
     code = f"""
 import sys
 sys.path[:0] = {sys.path!r}
-from sbc_filter.io.firewall import Plan
-from sbc_filter.io.firewalls import backend
+from sbc_filter.firewall.plan import Plan
+from sbc_filter.firewall.backend import backend
 firewall = backend({name!r})
 firewall.apply(Plan())
 print(firewall.faults())

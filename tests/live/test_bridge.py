@@ -8,8 +8,8 @@ from support.netns import LIVE, NO_INVITE, endpoint, eventually, nothing_else, r
 from support.tiny import TinyEngine, TinySource, filtered
 from support.tiny import invite as padded
 
-from sbc_filter.io.firewall import Plan
-from sbc_filter.io.iptables import Iptables
+from sbc_filter.firewall.iptables import Iptables
+from sbc_filter.firewall.plan import Plan
 from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE

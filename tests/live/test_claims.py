@@ -5,8 +5,8 @@ from support.calls import NOW, VERIFY, claims, identity, invite, make_engine
 from support.netns import ADDRESSES, LIVE, endpoint, running
 from support.tiny import TinySource
 
-from sbc_filter.io.firewall import Plan
-from sbc_filter.io.iptables import Iptables
+from sbc_filter.firewall.iptables import Iptables
+from sbc_filter.firewall.plan import Plan
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import X5U
 

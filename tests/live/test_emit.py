@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from support.netns import ADDRESSES, LIVE, PATHS, endpoint
 
+from sbc_filter.firewall.plan import DEFAULT_MARK
 from sbc_filter.io.emit import Emitter
-from sbc_filter.io.firewall import DEFAULT_MARK
 from sbc_filter.ops.lab import Lab
 from sbc_filter.packet.udp import Datagram, datagram_to_ip
 

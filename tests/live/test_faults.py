@@ -20,7 +20,7 @@ from support.processes import stop
 from support.runs import asked, processes, started
 from support.waiting import LONG
 
-from sbc_filter.io.iptables import Iptables
+from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.io.needs import Needs
 from sbc_filter.io.netlink import queue_statistics
 from sbc_filter.ops.lab import Lab

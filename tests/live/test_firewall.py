@@ -23,9 +23,9 @@ from support.netns import (
 )
 from support.tiny import TinyEngine, TinySource, filtered, invite
 
+from sbc_filter.firewall.iptables import Iptables
+from sbc_filter.firewall.plan import DEFAULT_MARK, Family, Plan
 from sbc_filter.io.emit import Emitter
-from sbc_filter.io.firewall import DEFAULT_MARK, Family, Plan
-from sbc_filter.io.iptables import Iptables
 from sbc_filter.ops.lab import Lab
 from sbc_filter.packet.udp import Datagram
 
@@ -263,7 +263,7 @@ def test_both_queues_of_two_policies_are_served(lab: Lab) -> None:
 
 
 def test_without_privilege_one_sentence_says_so(lab: Lab) -> None:
-    code = "from sbc_filter.io.iptables import Iptables\ntry: Iptables().probe()\nexcept Exception as e: print(repr(e))"
+    code = "from sbc_filter.firewall.iptables import Iptables\ntry: Iptables().probe()\nexcept Exception as e: print(repr(e))"
     with lab.inside("sbc"):
         done = subprocess.run(
             ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", sys.executable, "-c", code],

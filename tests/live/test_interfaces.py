@@ -9,7 +9,7 @@ from support.netns import ADDRESSES, LIVE, endpoint, running, three_hosts
 from support.tiny import TinySource
 
 from sbc_filter.engine.record import Record
-from sbc_filter.io.firewall import Plan
+from sbc_filter.firewall.plan import Plan
 from sbc_filter.io.interfaces import InterfaceNames
 from sbc_filter.ops.lab import Lab
 

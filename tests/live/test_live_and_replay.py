@@ -15,7 +15,7 @@ from sbc_filter.capture.link_types import locate_ip
 from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import PacketError
-from sbc_filter.io.firewall import Plan
+from sbc_filter.firewall.plan import Plan
 from sbc_filter.io.needs import Needs
 from sbc_filter.ops import config
 from sbc_filter.ops.lab import Lab

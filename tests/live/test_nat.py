@@ -10,8 +10,8 @@ from support.calls import NOW, SIGN, VERIFY, claims, follow_up, identity, invite
 from support.netns import ADDRESSES, LIVE, NO_INVITE, endpoint, nothing_else, running
 from support.tiny import TinySource
 
-from sbc_filter.io.firewall import Plan
-from sbc_filter.io.iptables import Iptables
+from sbc_filter.firewall.iptables import Iptables
+from sbc_filter.firewall.plan import Plan
 from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE

@@ -16,10 +16,10 @@ from support.netns import ADDRESSES, LIVE, PATHS, endpoint, fragments, three_hos
 from support.tiny import invite
 
 from sbc_filter.errors import EnvironmentFault
+from sbc_filter.firewall.backend import backend
+from sbc_filter.firewall.nft import TABLE, Nft, fed, render
+from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
 from sbc_filter.io.emit import Emitter
-from sbc_filter.io.firewall import DEFAULT_MARK, Plan
-from sbc_filter.io.firewalls import backend
-from sbc_filter.io.nft import TABLE, Nft, fed, render
 from sbc_filter.ops.lab import Lab
 from sbc_filter.packet.udp import Datagram
 
@@ -223,7 +223,7 @@ def test_what_is_shown_is_what_nft_reads(lab: Lab) -> None:
 
 
 def test_without_privilege_one_sentence_says_so() -> None:
-    code = "from sbc_filter.io.nft import Nft\ntry: Nft().probe()\nexcept Exception as e: print(repr(e))"
+    code = "from sbc_filter.firewall.nft import Nft\ntry: Nft().probe()\nexcept Exception as e: print(repr(e))"
     command = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("EnvironmentFault('nft: no permission: run as root, or grant CAP_NET_ADMIN")

@@ -12,8 +12,8 @@ from support.tiny import TinySource
 from support.verstats import SPELLINGS, seen_by_others
 
 from sbc_filter.engine.record import Record
-from sbc_filter.io.firewall import Plan
-from sbc_filter.io.iptables import Iptables
+from sbc_filter.firewall.iptables import Iptables
+from sbc_filter.firewall.plan import Plan
 from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE

@@ -15,8 +15,8 @@ from support.waiting import LONG
 
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
+from sbc_filter.firewall.plan import Plan
 from sbc_filter.io.exchange import Service
-from sbc_filter.io.firewall import Plan
 from sbc_filter.io.needs import Needs
 from sbc_filter.io.signers import RemoteSigner
 from sbc_filter.io.store import RefusingSource

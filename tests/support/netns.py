@@ -15,9 +15,9 @@ from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.packet import Packet
 
+from sbc_filter.firewall.iptables import Iptables
+from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
 from sbc_filter.io.emit import Emitter
-from sbc_filter.io.firewall import DEFAULT_MARK, Plan
-from sbc_filter.io.iptables import Iptables
 from sbc_filter.io.nfqueue import Core, QueueShell, Source
 from sbc_filter.ops.lab import Lab
 from support.tiny import invite

@@ -3,9 +3,9 @@
 from typing import Protocol
 
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.firewall import Plan
-from sbc_filter.io.iptables import Iptables
-from sbc_filter.io.nft import Nft
+from sbc_filter.firewall.iptables import Iptables
+from sbc_filter.firewall.nft import Nft
+from sbc_filter.firewall.plan import Plan
 
 AUTO = "auto"
 NAMES = (AUTO, "nft", "iptables", "iptables-legacy")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.firewall import FRAGMENT_COMMENT, MAIN, Family, Plan, Table, call_of
+from sbc_filter.firewall.plan import FRAGMENT_COMMENT, MAIN, Family, Plan, Table, call_of
 from sbc_filter.system.files import runtime_folder
 
 _TABLES = ("mangle", "raw")

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.firewall import FRAGMENT_COMMENT, SHORTEST, ZONES, Family, Plan
-from sbc_filter.io.iptables import first_line, fragments_passed, run_firewall
+from sbc_filter.firewall.iptables import first_line, fragments_passed, run_firewall
+from sbc_filter.firewall.plan import FRAGMENT_COMMENT, SHORTEST, ZONES, Family, Plan
 from sbc_filter.io.netlink import QueueSettings
 
 TABLE = "inet sbc-filter"

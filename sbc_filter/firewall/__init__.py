@@ -1,0 +1,1 @@
+"""The nft and iptables rules that feed the queue."""
