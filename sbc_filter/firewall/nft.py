@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.iptables import first_line, fragments_passed, run_firewall
-from sbc_filter.firewall.plan import FRAGMENT_COMMENT, SHORTEST, ZONES, Family, Plan
-from sbc_filter.io.netlink import QueueSettings
+from sbc_filter.firewall.plan import FRAGMENT_COMMENT, SHORTEST, ZONES, Family, Plan, QueueSettings
 
 TABLE = "inet sbc-filter"
 # A table that is there is replaced: what is not there cannot be deleted.

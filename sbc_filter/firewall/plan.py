@@ -17,7 +17,16 @@ from enum import StrEnum
 from ipaddress import ip_address
 from typing import Literal, NamedTuple
 
-from sbc_filter.io.netlink import QueueSettings
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """Number of a queue, packets and bytes it may hold, and whether what exceeds it passes or is dropped."""
+
+    number: int
+    fail_open: bool = True
+    max_length: int = 4096
+    buffer: int = 32 << 20
+
 
 MAIN, SIP, QUEUE, DEFRAGMENT = "SBC-FILTER", "SBC-FILTER-SIP", "SBC-FILTER-QUEUE", "SBC-FILTER-DEFRAG"
 FRAGMENT_COMMENT = "fragments not put together"

@@ -11,12 +11,12 @@ import logging
 import os
 import socket
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
 
 from sbc_filter.errors import EnvironmentFault
+from sbc_filter.firewall.plan import QueueSettings
 
 _LOG = logging.getLogger(__name__)
 MAX_COPY = 0xFFFF - 4
@@ -41,16 +41,6 @@ _ERRNO = Struct("=i")
 _COPY = Struct(">IB")  # nfqnl_msg_config_params
 _RECEIVE = 0x11000  # the largest packet message: 64 KiB and its metadata
 _PATIENCE = 4096  # packets that may lie in front of an acknowledgement
-
-
-@dataclass(frozen=True, slots=True)
-class QueueSettings:
-    """Number of a queue, packets and bytes it may hold, and whether what exceeds it passes or is dropped."""
-
-    number: int
-    fail_open: bool = True
-    max_length: int = 4096
-    buffer: int = 32 << 20
 
 
 class QueueStatistics(NamedTuple):

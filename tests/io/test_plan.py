@@ -3,8 +3,7 @@
 import pytest
 
 from sbc_filter.firewall.nft import render
-from sbc_filter.firewall.plan import Family, Plan
-from sbc_filter.io.netlink import QueueSettings
+from sbc_filter.firewall.plan import Family, Plan, QueueSettings
 
 
 def queue_rules(plan: Plan, family: Family = Family.V4) -> list[str]:

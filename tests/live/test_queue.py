@@ -15,9 +15,9 @@ from support.waiting import LONG
 from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
+from sbc_filter.firewall.plan import DEFAULT_MARK, Plan, QueueSettings
 from sbc_filter.io.emit import Emitter
-from sbc_filter.io.netlink import MAX_COPY, QueueSettings, QueueStatistics, queue_statistics
+from sbc_filter.io.netlink import MAX_COPY, QueueStatistics, queue_statistics
 from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.ops.lab import Lab
 from sbc_filter.outcomes import Detail
