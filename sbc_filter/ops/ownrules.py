@@ -13,7 +13,7 @@ from typing import Self
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.plan import QueueSettings
-from sbc_filter.io.netlink import QueueChannel, queue_statistics
+from sbc_filter.live.netlink import QueueChannel, queue_statistics
 from sbc_filter.ops.settings import LAST_QUEUE
 from sbc_filter.ops.setup import Setup
 

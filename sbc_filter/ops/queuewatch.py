@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypedDict
 
 from sbc_filter.firewall.plan import QueueSettings
-from sbc_filter.io.netlink import queue_statistics
+from sbc_filter.live.netlink import queue_statistics
 
 _FULL = 0.8  # of a queue, from which on it is said
 

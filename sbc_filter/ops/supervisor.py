@@ -13,7 +13,7 @@ from typing import Any
 
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.firewall.plan import QueueSettings
-from sbc_filter.io.dispatch import Dispatcher, worker_queues
+from sbc_filter.live.dispatcher import Dispatcher, worker_queues
 from sbc_filter.ops.bypass import EVERY, State, said
 from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
 from sbc_filter.ops.control import ControlServer, Reply, default_path

@@ -16,10 +16,10 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.firewall.plan import QueueSettings
-from sbc_filter.io.emit import Emitter
 from sbc_filter.io.needs import Needs
-from sbc_filter.io.nfqueue import QueueShell
 from sbc_filter.io.store import CertificateSource
+from sbc_filter.live.queue_shell import QueueShell
+from sbc_filter.live.raw_send import Emitter
 from sbc_filter.ops.obtaining import Schedule
 from sbc_filter.ops.reload import Files
 from sbc_filter.ops.remote import signers, verifiers

@@ -30,10 +30,10 @@ from support.netns import ADDRESSES, endpoint, three_hosts
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
 from sbc_filter.io.cache import CachingSource
-from sbc_filter.io.emit import Emitter
 from sbc_filter.io.fetch import Fetcher
 from sbc_filter.io.needs import Needs
-from sbc_filter.io.nfqueue import QueueShell
+from sbc_filter.live.queue_shell import QueueShell
+from sbc_filter.live.raw_send import Emitter
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import X5U, Maker
 from sbc_filter.pki.trust_store import TrustStore

@@ -8,7 +8,7 @@ from support import calls
 from support.growth import LINEAR, growth
 
 from sbc_filter.firewall.plan import QueueSettings
-from sbc_filter.io.dispatch import shard, worker_queues
+from sbc_filter.live.dispatcher import shard, worker_queues
 
 
 def test_all_messages_of_a_call_go_to_one_worker() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from sbc_filter.engine.verdict import Need, NeedKind
-from sbc_filter.io.parking import Parking
+from sbc_filter.live.held_packets import Parking
 
 
 def need(number: int, deadline: float) -> Need:

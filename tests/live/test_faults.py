@@ -22,7 +22,7 @@ from support.waiting import LONG
 
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.io.needs import Needs
-from sbc_filter.io.netlink import queue_statistics
+from sbc_filter.live.netlink import queue_statistics
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.setup import read_all
 from sbc_filter.ops.sources import certificate_source

@@ -10,7 +10,7 @@ from support.tiny import TinySource
 
 from sbc_filter.engine.record import Record
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.io.interfaces import InterfaceNames
+from sbc_filter.live.interfaces import InterfaceNames
 from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE

@@ -19,7 +19,7 @@ from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.nft import TABLE, Nft, fed, render
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
-from sbc_filter.io.emit import Emitter
+from sbc_filter.live.raw_send import Emitter
 from sbc_filter.ops.lab import Lab
 from sbc_filter.packet.udp import Datagram
 

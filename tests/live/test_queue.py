@@ -16,9 +16,9 @@ from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan, QueueSettings
-from sbc_filter.io.emit import Emitter
-from sbc_filter.io.netlink import MAX_COPY, QueueStatistics, queue_statistics
-from sbc_filter.io.nfqueue import QueueShell
+from sbc_filter.live.netlink import MAX_COPY, QueueStatistics, queue_statistics
+from sbc_filter.live.queue_shell import QueueShell
+from sbc_filter.live.raw_send import Emitter
 from sbc_filter.ops.lab import Lab
 from sbc_filter.outcomes import Detail
 
@@ -181,7 +181,7 @@ def test_an_answer_in_time_counts_although_we_are_late(
 ) -> None:
     """The answer and then the deadline come while another packet takes the loop's time."""
     clock = FakeTime()
-    monkeypatch.setattr("sbc_filter.io.nfqueue.time", clock)
+    monkeypatch.setattr("sbc_filter.live.queue_shell.time", clock)
     source = TinySource()
 
     class Busy(TinyEngine):

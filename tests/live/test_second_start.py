@@ -15,7 +15,7 @@ from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.nft import TABLE, Nft
 from sbc_filter.firewall.plan import QueueSettings
-from sbc_filter.io.netlink import QueueChannel
+from sbc_filter.live.netlink import QueueChannel
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.ownrules import LOCK

@@ -14,7 +14,7 @@ from support.processes import stop
 from support.runs import asked, processes, started
 from support.waiting import LONG
 
-from sbc_filter.io.netlink import queue_statistics
+from sbc_filter.live.netlink import queue_statistics
 from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE

@@ -17,8 +17,8 @@ from scapy.packet import Packet
 
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
-from sbc_filter.io.emit import Emitter
-from sbc_filter.io.nfqueue import Core, QueueShell, Source
+from sbc_filter.live.queue_shell import Core, QueueShell, Source
+from sbc_filter.live.raw_send import Emitter
 from sbc_filter.ops.lab import Lab
 from support.tiny import invite
 from support.waiting import LONG

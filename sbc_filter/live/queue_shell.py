@@ -20,10 +20,10 @@ from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.firewall.plan import QueueSettings
-from sbc_filter.io.emit import Emitter
-from sbc_filter.io.interfaces import InterfaceNames
-from sbc_filter.io.kernelqueue import KernelQueue, QueuedPacket, blame, is_power_of_two, is_truncated
-from sbc_filter.io.parking import Parked, Parking, Ticket
+from sbc_filter.live.held_packets import Parked, Parking, Ticket
+from sbc_filter.live.interfaces import InterfaceNames
+from sbc_filter.live.kernel_queue import KernelQueue, QueuedPacket, blame, is_power_of_two, is_truncated
+from sbc_filter.live.raw_send import Emitter
 from sbc_filter.outcomes import Detail
 from sbc_filter.system.steady_clock import SteadyClock
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from struct import Struct
 
 from sbc_filter.firewall.plan import QueueSettings
-from sbc_filter.io.netlink import QueueChannel
+from sbc_filter.live.netlink import QueueChannel
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.messages import Alive, Beat, Stop
 

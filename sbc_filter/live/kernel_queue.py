@@ -13,8 +13,8 @@ from netfilterqueue import NetfilterQueue, Packet
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.plan import QueueSettings
-from sbc_filter.io.emit import Emitter
-from sbc_filter.io.netlink import MAX_COPY, QueueChannel
+from sbc_filter.live.netlink import MAX_COPY, QueueChannel
+from sbc_filter.live.raw_send import Emitter
 
 _LOG = logging.getLogger(__name__)
 _LOCAL_IN = 1  # NF_INET_LOCAL_IN

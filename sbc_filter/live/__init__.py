@@ -1,0 +1,1 @@
+"""The kernel's queue and the live shell."""
