@@ -20,7 +20,7 @@ from scapy.utils import PcapWriter
 from support.calls import CALLER, CARRIER, LAB, NOW, SBC, SIGN, VERIFY, claims, identity, invite, response
 from support.mixed_day import ASK_TO_SIGN, mixed_day
 
-from sbc_filter.io.store import certificate_path
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.ops.pki import X5U, key_pem, pem
 
 FOLDER = Path(__file__).parent.parent / "pcaps"

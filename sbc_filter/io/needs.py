@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.verdict import Answer, Need
-from sbc_filter.io.store import CertificateSource
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.delegated_signing import SigningRequest
 from sbc_filter.stir.delegated_verification import VerificationRequest

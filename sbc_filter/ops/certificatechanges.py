@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from sbc_filter.certificates.cache import MAX_FILES
+from sbc_filter.certificates.disk_cache import DiskCache, Entry, entry_files, entry_path, read_entry
+from sbc_filter.certificates.folder import INDEX, IndexFault, read_index
+from sbc_filter.certificates.lifetime import LONGEST, leaf_end
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.errors import ConfigurationError, EnvironmentFault, Problem, UsageFault, reason
-from sbc_filter.io.cache import MAX_FILES
-from sbc_filter.io.diskcache import DiskCache, Entry, entry_files, entry_path, read_entry
-from sbc_filter.io.folder import INDEX, IndexFault, read_index
-from sbc_filter.io.freshness import LONGEST, leaf_end
-from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.certificateviews import CertificatesFault, Place, breaks, chain, read
 from sbc_filter.ops.probe import prober
 from sbc_filter.ops.settings import CertificateSettings

@@ -16,15 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from sbc_filter.certificates.socket_server import CertificateServer, listening
+from sbc_filter.certificates.source import CertificateSource
+from sbc_filter.certificates.warm_up import read_list, warm
 from sbc_filter.errors import FilterError
-from sbc_filter.io.certificateserver import CertificateServer, listening
-from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops import privileges
 from sbc_filter.ops.renewal import Renewal
 from sbc_filter.ops.settings import CertificateSettings, Configuration
 from sbc_filter.ops.sources import certificate_source, worker_source
 from sbc_filter.ops.trust import TrustFiles
-from sbc_filter.ops.warming import read_list, warm
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.child import GAVE_UP
 from sbc_filter.processes.messages import Beat, Failed, ListsChanged, Ready, Said, Stop

@@ -5,8 +5,8 @@ import os
 import time
 from pathlib import Path
 
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.errors import ConfigurationError, Problem, reason
-from sbc_filter.io.store import certificate_path
 from sbc_filter.ops import config
 from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
 

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from math import inf
 from pathlib import Path
 
+from sbc_filter.certificates.folder import IndexFault, entries, read_pem
+from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError, VerificationError, reason
-from sbc_filter.io.folder import IndexFault, entries, read_pem
-from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops.subscriptions import Subscriptions
 from sbc_filter.ops.trust import TrustFiles, file_stamp, moment
 from sbc_filter.pki.crl import distribution_points

@@ -16,13 +16,13 @@ from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.writer import CaptureWriter
+from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import UsageFault, reason
 from sbc_filter.io.needs import Needs
 from sbc_filter.ops import config
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask_for, certificate_source
-from sbc_filter.ops.warming import Learner
 from sbc_filter.records.tally import Tally, findings, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
 from sbc_filter.system.plain_console import PlainConsole

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sbc_filter.certificates.cache import CachingSource
+from sbc_filter.certificates.command import CommandSource
+from sbc_filter.certificates.fetcher import Fetcher
+from sbc_filter.certificates.folder import FRESH, DirectorySource
+from sbc_filter.certificates.socket_client import SocketSource
+from sbc_filter.certificates.source import CertificateSource, FirstOf, RefusingSource
 from sbc_filter.engine.verdict import Answer, Need
-from sbc_filter.io.cache import CachingSource
-from sbc_filter.io.certificatesocket import SocketSource
-from sbc_filter.io.command import CommandSource
-from sbc_filter.io.fetch import Fetcher
-from sbc_filter.io.folder import FRESH, DirectorySource
 from sbc_filter.io.needs import Needs
-from sbc_filter.io.store import CertificateSource, FirstOf, RefusingSource
 from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.outcomes import Detail
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.store import certificate_path
 from sbc_filter.ops import laboratory, scenarios
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import Maker, key_pem, pem

@@ -13,7 +13,7 @@ from support import calls
 from support.machine import Machine, Tree, booted, fresh_tree, package
 from support.netns import LIVE, endpoint, eventually, three_hosts
 
-from sbc_filter.io.store import certificate_path
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.calls import LAB, MAKER, NOW, VERIFY, arriving, identity, invite, make_engine
 
+from sbc_filter.certificates.cache import CachingSource
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.cache import CachingSource
 from sbc_filter.ops.pki import X5U, Maker, pem
 from sbc_filter.outcomes import Detail
 

@@ -16,12 +16,12 @@ import pytest
 from support import sockets
 from support.waiting import LONG, eventually, taken
 
+from sbc_filter.certificates import socket_server
+from sbc_filter.certificates.socket_client import SocketSource
+from sbc_filter.certificates.socket_server import CertificateServer
+from sbc_filter.certificates.source import MAX_PEM, CertificateSource
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io import certificateserver
-from sbc_filter.io.certificateserver import CertificateServer
-from sbc_filter.io.certificatesocket import SocketSource
-from sbc_filter.io.store import MAX_PEM, CertificateSource
 from sbc_filter.outcomes import Detail
 
 URL = "https://certs.example.org/a%20b/é&x=1+2.pem"
@@ -104,7 +104,7 @@ def test_every_detail_of_a_fetch_passes(detail: Detail, tmp_path: Path) -> None:
 CLIENT = """\
 import sys
 from queue import SimpleQueue
-from sbc_filter.io.certificatesocket import SocketSource
+from sbc_filter.certificates.socket_client import SocketSource
 source, answers = SocketSource(sys.argv[1], timeout=60.0), SimpleQueue()
 print("ready", flush=True)
 sys.stdin.readline()
@@ -252,7 +252,7 @@ def test_a_client_that_says_nothing_holds_up_no_other(tmp_path: Path) -> None:
 
 
 def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificateserver, "CONNECTIONS", 3)
+    monkeypatch.setattr(socket_server, "CONNECTIONS", 3)
     with serving(tmp_path / "s", Told(Answer(PEM, None, NOW + 9))), contextlib.ExitStack() as stack:
         clients = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(4)]
         for client in clients:

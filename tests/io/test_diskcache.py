@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sbc_filter.certificates.disk_cache import DiskCache, Entry
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.diskcache import DiskCache, Entry
 from sbc_filter.ops.pki import Maker
 
 URL = "https://certs.example.org/acme.pem"
@@ -148,7 +148,7 @@ def test_what_has_ended_makes_room_and_so_does_what_a_crash_left(
     cache = opened(tmp_path, 4)
     cache.write(URL, ENTRY, NOW + 2)
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".cached", ".cached", ".jwt", ".new"]
-    monkeypatch.setattr("sbc_filter.io.diskcache._ABANDONED", -1.0)
+    monkeypatch.setattr("sbc_filter.certificates.disk_cache._ABANDONED", -1.0)
     cache.write(f"{URL}9", ENTRY, NOW + 2)
     assert cache.read(f"{URL}9", NOW + 2) == ENTRY
     assert not (tmp_path / "left.new").exists()

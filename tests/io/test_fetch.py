@@ -13,9 +13,9 @@ from support.calls import NOW
 from support.hostile import LOOPBACK, NAME, PEM, Authority, Server, serving
 from support.waiting import LONG, eventually
 
+from sbc_filter.certificates.fetcher import Fetcher
+from sbc_filter.certificates.source import MAX_PEM
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.io.fetch import Fetcher
-from sbc_filter.io.store import MAX_PEM
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.x5u import HTTP, PORT, REDIRECTS
 from sbc_filter.web.pinned_connection import Resolver, system_addresses

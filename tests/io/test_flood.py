@@ -14,10 +14,10 @@ from support.calls import NOW, VERIFY, arriving, claims, identity, invite, make_
 from support.hostile import LOOPBACK, NAME, PEM, Authority, Server, serving
 from support.waiting import LONG, eventually, taken
 
+from sbc_filter.certificates.cache import CachingSource
+from sbc_filter.certificates.fetcher import Fetcher
+from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.verdict import Answer, Verdict
-from sbc_filter.io.cache import CachingSource
-from sbc_filter.io.fetch import Fetcher
-from sbc_filter.io.store import CertificateSource
 from sbc_filter.ops.pki import X5U
 from sbc_filter.outcomes import Detail
 

@@ -9,9 +9,18 @@ from queue import SimpleQueue
 import pytest
 from support.waiting import LONG
 
+from sbc_filter.certificates.folder import (
+    FRESH,
+    INDEX,
+    MAX_INDEX,
+    DirectorySource,
+    Entry,
+    IndexFault,
+    entries,
+    read_index,
+)
+from sbc_filter.certificates.source import MAX_PEM, certificate_path
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.io.folder import FRESH, INDEX, MAX_INDEX, DirectorySource, Entry, IndexFault, entries, read_index
-from sbc_filter.io.store import MAX_PEM, certificate_path
 from sbc_filter.outcomes import Detail
 
 URL, OTHER = "https://certs.example.org/acme.pem", "https://certs.example.org/other.pem"

@@ -1,7 +1,7 @@
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from sbc_filter.io.freshness import expires
+from sbc_filter.certificates.lifetime import expires
 
 NOW = 1_700_000_000.0
 HOUR = 3600.0

@@ -11,8 +11,8 @@ from queue import SimpleQueue
 import pytest
 from support.waiting import LONG, eventually
 
+from sbc_filter.certificates.socket_client import SocketSource
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.io.certificatesocket import SocketSource
 from sbc_filter.outcomes import Detail
 
 PAGE = (Path(__file__).parents[2] / "docs" / "certificates.md").read_text().partition("## A socket")[2]

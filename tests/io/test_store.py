@@ -10,16 +10,10 @@ from typing import Any
 import pytest
 from support.waiting import LONG, eventually, taken
 
+from sbc_filter.certificates.command import CommandSource
+from sbc_filter.certificates.source import MAX_PEM, CertificateSource, FirstOf, RefusingSource, certificate_path
 from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.io.command import CommandSource
-from sbc_filter.io.store import (
-    MAX_PEM,
-    CertificateSource,
-    FirstOf,
-    RefusingSource,
-    certificate_path,
-)
 from sbc_filter.outcomes import Detail
 
 URL = "https://certs.example.org/acme.pem"

@@ -11,13 +11,13 @@ from support.calls import CALLED, CALLER, LAB, NOW, TRUST, claims, identity
 from support.postserver import PostServer
 from support.waiting import LONG
 
+from sbc_filter.certificates.source import RefusingSource
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer, Need, NeedKind
 from sbc_filter.io.exchange import Command, Exchange, Service
 from sbc_filter.io.needs import Needs
 from sbc_filter.io.stirserver import StirServer
 from sbc_filter.io.stirservice import StirService
-from sbc_filter.io.store import RefusingSource
 from sbc_filter.io.verifiers import RemoteVerifier
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.delegated_verification import Told, VerificationRequest, believe

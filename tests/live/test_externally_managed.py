@@ -20,8 +20,8 @@ from support.processes import heeding_signals
 from support.sockets import serving
 from support.waiting import LONG
 
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import Maker, pem
 from sbc_filter.outcomes import Detail

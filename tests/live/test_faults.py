@@ -320,8 +320,8 @@ def test_a_certificate_server_dies(lab: Lab, tmp_path: Path, number: signal.Sign
 def serving(path: Path, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A process that answers for certificates at a Unix socket."""
     program = (
-        "import sys; from pathlib import Path; from sbc_filter.io.certificateserver import CertificateServer; "
-        "from sbc_filter.io.folder import DirectorySource; "
+        "import sys; from pathlib import Path; from sbc_filter.certificates.socket_server import CertificateServer; "
+        "from sbc_filter.certificates.folder import DirectorySource; "
         "CertificateServer(sys.argv[1], DirectorySource(Path(sys.argv[2]))).serve_forever()"
     )
     process = subprocess.Popen([sys.executable, "-c", program, str(path), str(folder)])

@@ -24,7 +24,7 @@ from support.processes import heeding_signals
 from support.runs import RUN, asked
 from support.waiting import LONG
 
-from sbc_filter.io.store import certificate_path
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import Maker, pem
 

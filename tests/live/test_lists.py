@@ -19,8 +19,8 @@ from support.runs import processes, started
 from support.waiting import LONG
 from support.web import page_server
 
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.io.lists import KeptList, KeptLists
-from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import pem
 

@@ -17,7 +17,7 @@ from support.runs import RUN, started
 from support.tiny import invite
 from support.waiting import LONG
 
-from sbc_filter.io.store import certificate_path
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import X5U, Maker, key_pem, pem
 from sbc_filter.ops.stage import PROGRAMS

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from support import web
 
-from sbc_filter.io.diskcache import DiskCache, Entry, entry_path, read_entry
-from sbc_filter.io.store import certificate_path
+from sbc_filter.certificates.disk_cache import DiskCache, Entry, entry_path, read_entry
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import Maker, pem
 

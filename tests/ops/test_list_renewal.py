@@ -14,12 +14,12 @@ from support.trustlists import trust_list
 from support.waiting import LONG, eventually
 from support.web import PageServer, page_server
 
+from sbc_filter.certificates.folder import DirectorySource
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import CertificateError
-from sbc_filter.io.folder import DirectorySource
 from sbc_filter.io.lists import MAX_CRL, KeptList
-from sbc_filter.io.store import certificate_path
 from sbc_filter.ops import config, subscriptions
 from sbc_filter.ops.pki import Authority, pem
 from sbc_filter.ops.renewal import Renewal

@@ -19,7 +19,7 @@ from support.waiting import LONG, eventually
 from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.capture.writer import CaptureWriter
-from sbc_filter.io.store import certificate_path
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import X5U, pem
 

@@ -13,7 +13,7 @@ from support.chains import NOW, crl, entry, make
 from support.waiting import LONG, eventually
 from support.web import page_server
 
-from sbc_filter.io.store import certificate_path
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.ops.pki import pem
 
 URL = "https://certificates.example.org/renewed.pem"

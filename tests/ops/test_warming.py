@@ -14,10 +14,10 @@ from support.waiting import LONG, eventually
 
 from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.writer import CaptureWriter
+from sbc_filter.certificates.warm_up import Learner, read_list, warm
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import pem
-from sbc_filter.ops.warming import Learner, read_list, warm
 from sbc_filter.outcomes import Detail
 
 A, B, C = (f"https://certs.example.org/{name}.pem" for name in "abc")
@@ -84,7 +84,7 @@ def test_all_are_asked_for_in_order_a_few_at_a_time() -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
     """That of the thread that asks."""
     made = FakeTime(NOW)
-    monkeypatch.setattr("sbc_filter.ops.warming.time", made)
+    monkeypatch.setattr("sbc_filter.certificates.warm_up.time", made)
     return made
 
 

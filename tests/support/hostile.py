@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sbc_filter.io.store import MAX_PEM
+from sbc_filter.certificates.source import MAX_PEM
 from support.calls import LAB
 
 NAME = "certs.example.org"

@@ -18,8 +18,8 @@ from typing import IO
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from sbc_filter.certificates.source import certificate_path
 from sbc_filter.errors import VerificationError
-from sbc_filter.io.store import certificate_path
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import Laboratory, Maker, key_pem, pem
 from sbc_filter.pki.tnauthlist import TnAuthList

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sbc_filter.io.certificateserver import CertificateServer
-from sbc_filter.io.store import CertificateSource
+from sbc_filter.certificates.socket_server import CertificateServer
+from sbc_filter.certificates.source import CertificateSource
 from support.waiting import LONG
 
 

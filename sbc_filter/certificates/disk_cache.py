@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from sbc_filter.certificates.lifetime import LONGEST
+from sbc_filter.certificates.source import MAX_PEM
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.freshness import LONGEST
-from sbc_filter.io.store import MAX_PEM
 from sbc_filter.system.files import replace_file
 
 _LOG = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from sbc_filter.certificates.source import MAX_PEM, certificate_path
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError, reason
-from sbc_filter.io.store import MAX_PEM, certificate_path
 from sbc_filter.outcomes import Detail
 from sbc_filter.system.files import TooLarge, read_file
 

@@ -17,12 +17,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from sbc_filter import __version__
+from sbc_filter.certificates.lifetime import LONGEST
+from sbc_filter.certificates.socket_client import PATH
+from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.concurrency.bounded_threads import BoundedThreads
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import EnvironmentFault, reason
-from sbc_filter.io.certificatesocket import PATH
-from sbc_filter.io.freshness import LONGEST
-from sbc_filter.io.store import CertificateSource
 from sbc_filter.outcomes import Detail
 from sbc_filter.system.unix_socket import listen_at, number_of, unlink_own
 

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
+from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError, reason
-from sbc_filter.io.store import CertificateSource
 from sbc_filter.pki.x5u import check_x5u
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile

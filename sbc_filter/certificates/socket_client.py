@@ -19,11 +19,11 @@ from urllib.parse import quote
 import urllib3
 from urllib3.connection import HTTPConnection
 
+from sbc_filter.certificates.lifetime import LONGEST, MAX_AGE
+from sbc_filter.certificates.source import MAX_PEM, PASSING
 from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
-from sbc_filter.io.freshness import LONGEST, MAX_AGE
-from sbc_filter.io.store import MAX_PEM, PASSING
 from sbc_filter.outcomes import DETAILS, Detail, Outcome
 from sbc_filter.web.pinned_connection import DeadlineSocket
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from cachetools import LRUCache
 
+from sbc_filter.certificates.lifetime import expires, leaf_end
+from sbc_filter.certificates.source import MAX_PEM, PASSING
 from sbc_filter.concurrency.fair_queue import Place
 from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
-from sbc_filter.io.freshness import expires, leaf_end
-from sbc_filter.io.store import MAX_PEM, PASSING
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.x5u import HTTP
 from sbc_filter.web.allowed_addresses import Network

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from sbc_filter.certificates.disk_cache import DiskCache, Entry
+from sbc_filter.certificates.lifetime import leaf_end
+from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.generational_cache import Memory
-from sbc_filter.io.diskcache import DiskCache, Entry
-from sbc_filter.io.freshness import leaf_end
-from sbc_filter.io.store import CertificateSource
 
 _LOG = logging.getLogger(__name__)
 STALE = 72 * 3600.0  # seconds; a web server that fails on a Friday evening is repaired on a Monday

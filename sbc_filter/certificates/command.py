@@ -4,10 +4,10 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from sbc_filter.certificates.source import PASSING
 from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
-from sbc_filter.io.store import PASSING
 from sbc_filter.outcomes import Detail
 from sbc_filter.system.program import Program
 

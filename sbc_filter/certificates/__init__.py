@@ -1,0 +1,1 @@
+"""Where other parties' certificates come from."""
