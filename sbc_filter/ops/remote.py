@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from sbc_filter.delegates.exchange import Command, Exchange, Service
+from sbc_filter.delegates.remote_signer import RemoteSigner, SlowKey
+from sbc_filter.delegates.remote_verifier import RemoteVerifier
 from sbc_filter.errors import ConfigurationError, Problem
-from sbc_filter.io.exchange import Command, Exchange, Service
 from sbc_filter.io.needs import Signer, Verifier
-from sbc_filter.io.signers import RemoteSigner, SlowKey
-from sbc_filter.io.verifiers import RemoteVerifier
 from sbc_filter.rules.toml_table import Table
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
+from sbc_filter.delegates.operations import StirService
+from sbc_filter.delegates.server import Operation, StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.errors import ConfigurationError, Problem
-from sbc_filter.io.stirserver import Operation, StirServer
-from sbc_filter.io.stirservice import StirService
 from sbc_filter.ops import config
 from sbc_filter.ops.obtaining import STAYS, Schedule
 from sbc_filter.ops.remote import read_token_file

@@ -35,11 +35,11 @@ from support.calls import (
 from support.certificates import chain, numbers
 from support.reading import Fields, more, read
 
+from sbc_filter.delegates.exchange import Pool, Purpose
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import FilterError
-from sbc_filter.io.exchange import Pool, Purpose
 from sbc_filter.ops.pki import X5U
 from sbc_filter.outcomes import Outcome
 from sbc_filter.packet.udp import parse

@@ -16,13 +16,13 @@ from support import web
 from support.calls import CALLED, CALLER, CREDENTIAL, LAB, NOW, ORIGID, TRUST, claims, identity
 from support.waiting import LONG
 
+from sbc_filter.delegates.exchange import Service
+from sbc_filter.delegates.operations import StirService
+from sbc_filter.delegates.remote_signer import RemoteSigner
+from sbc_filter.delegates.server import StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.io.exchange import Service
-from sbc_filter.io.signers import RemoteSigner
-from sbc_filter.io.stirserver import StirServer
-from sbc_filter.io.stirservice import StirService
 from sbc_filter.ops.pki import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.delegated_signing import SigningRequest, check_signed

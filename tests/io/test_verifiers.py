@@ -12,13 +12,13 @@ from support.postserver import PostServer
 from support.waiting import LONG
 
 from sbc_filter.certificates.source import RefusingSource
+from sbc_filter.delegates.exchange import Command, Exchange, Service
+from sbc_filter.delegates.operations import StirService
+from sbc_filter.delegates.remote_verifier import RemoteVerifier
+from sbc_filter.delegates.server import StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer, Need, NeedKind
-from sbc_filter.io.exchange import Command, Exchange, Service
 from sbc_filter.io.needs import Needs
-from sbc_filter.io.stirserver import StirServer
-from sbc_filter.io.stirservice import StirService
-from sbc_filter.io.verifiers import RemoteVerifier
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.delegated_verification import Told, VerificationRequest, believe
 from sbc_filter.stir.delegation import VERIFICATION

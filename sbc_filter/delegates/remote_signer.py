@@ -4,9 +4,9 @@ import json
 import time
 from collections.abc import Callable
 
+from sbc_filter.delegates.exchange import TIMEOUT, WORKERS, Exchange, Pool, Purpose
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import SigningError
-from sbc_filter.io.exchange import TIMEOUT, WORKERS, Exchange, Pool, Purpose
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import SigningRequest

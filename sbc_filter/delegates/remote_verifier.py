@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from sbc_filter.delegates.exchange import Exchange, Pool, Purpose
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.io.exchange import Exchange, Pool, Purpose
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.delegated_verification import VerificationRequest
 from sbc_filter.stir.delegation import read_verification_response, verification_request
