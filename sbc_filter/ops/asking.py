@@ -13,8 +13,9 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
+from sbc_filter.config.configuration_file import find_configuration, read_configuration
 from sbc_filter.errors import ConfigurationError, Problem, reason
-from sbc_filter.ops import config, control
+from sbc_filter.ops import control
 from sbc_filter.ops.reload import REFUSED
 from sbc_filter.records.tally import Kind
 from sbc_filter.system.plain_console import PlainConsole
@@ -57,7 +58,7 @@ def _socket(arguments: argparse.Namespace) -> Path:
     """Where the filter listens: as told, else as its configuration says, as far as that can be read."""
     if arguments.socket is not None:
         return Path(arguments.socket)
-    given = config.find(arguments.config)
+    given = find_configuration(arguments.config)
     if arguments.config is not None:
         try:
             os.stat(arguments.config)
@@ -65,7 +66,7 @@ def _socket(arguments: argparse.Namespace) -> Path:
             what = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {reason(error)}"
             sentence = f"{what}: name the configuration of the filter that runs, or its --socket"
             raise ConfigurationError([Problem(str(arguments.config), "", sentence)]) from None
-    return (config.read(given, []).control if given is not None else None) or control.default_path()
+    return (read_configuration(given, []).control if given is not None else None) or control.default_path()
 
 
 def _picture(state: dict[str, Any]) -> RenderableType:

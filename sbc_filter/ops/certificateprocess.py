@@ -19,10 +19,10 @@ from typing import NoReturn
 from sbc_filter.certificates.socket_server import CertificateServer, listening
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import read_list, warm
+from sbc_filter.config.settings import CertificateSettings, Configuration
 from sbc_filter.errors import FilterError
 from sbc_filter.ops import privileges
 from sbc_filter.ops.renewal import Renewal
-from sbc_filter.ops.settings import CertificateSettings, Configuration
 from sbc_filter.ops.sources import certificate_source, worker_source
 from sbc_filter.ops.trust import TrustFiles
 from sbc_filter.processes.channel import Channel

@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Callable
 
+from sbc_filter.config.configuration_file import read_configuration, require_configuration
 from sbc_filter.errors import ConfigurationError, Problem
-from sbc_filter.ops import config
 from sbc_filter.ops.certificatechanges import fetch, purge, put
 from sbc_filter.ops.certificateviews import Place, listed, shown
 from sbc_filter.ops.trust import TrustFiles
@@ -14,7 +14,7 @@ from sbc_filter.system.plain_console import PlainConsole
 def certificates(arguments: argparse.Namespace) -> int:
     """Do what `arguments.what` says; 0 good, 1 the answer is no."""
     problems: list[Problem] = []
-    configuration = config.read(config.needed(arguments.config), problems)
+    configuration = read_configuration(require_configuration(arguments.config), problems)
     trust = TrustFiles(configuration).read(problems, [])
     if problems:
         raise ConfigurationError(problems)

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from rich.table import Table
 
+from sbc_filter.config.configuration_file import require_configuration
+from sbc_filter.config.credential_settings import ObtainSettings
 from sbc_filter.errors import ConfigurationError, Problem, reason
-from sbc_filter.ops import config
 from sbc_filter.ops.doubts import doubts
-from sbc_filter.ops.keysettings import ObtainSettings
 from sbc_filter.ops.liststate import list_states
 from sbc_filter.ops.probe import SERVED, probe, prober
 from sbc_filter.ops.setup import Setup, read_all
@@ -23,7 +23,7 @@ _SOON = 30.0  # days before the end of a certificate
 
 def check(arguments: argparse.Namespace) -> int:
     """Check configuration and rules; every problem at once, exit code 1 if there is any."""
-    path = config.needed(arguments.config)
+    path = require_configuration(arguments.config)
     setup = read_all(path, arguments.rules)
     console = PlainConsole()
     console.print(f"{path}: {'it works for now, but see the end' if setup.remarks else 'good'}")

@@ -252,7 +252,7 @@ def _endpoint(text: str) -> tuple[str, int]:
 
 
 def _listen(text: str) -> tuple[str, int]:
-    from sbc_filter.ops.tables import parse_listen
+    from sbc_filter.config.tables import parse_listen
 
     try:
         return parse_listen(text)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sbc_filter.certificates.folder import INDEX, IndexFault, read_index
 from sbc_filter.certificates.warm_up import read_list
-from sbc_filter.ops.settings import CertificateSettings
+from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.ops.setup import Setup
 from sbc_filter.rules.model import NEVER, Conditions, Mode, RuleAction
 

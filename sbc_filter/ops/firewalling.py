@@ -3,20 +3,20 @@
 import argparse
 import sys
 
+from sbc_filter.config.configuration_file import find_configuration, read_configuration, require_configuration
 from sbc_filter.firewall.backend import backend
-from sbc_filter.ops import config
 from sbc_filter.ops.setup import read_plan
 
 
 def firewall(arguments: argparse.Namespace) -> int:
     """Show, apply or remove the firewall rules, and say by which program."""
     if arguments.action == "remove":
-        file = config.find(arguments.config)
-        chosen = backend(config.read(file, []).firewall.backend)
+        file = find_configuration(arguments.config)
+        chosen = backend(read_configuration(file, []).firewall.backend)
         chosen.remove()
         print(f"the rules are gone ({chosen.name})")
         return 0
-    configuration, plan = read_plan(config.needed(arguments.config))
+    configuration, plan = read_plan(require_configuration(arguments.config))
     chosen = backend(configuration.firewall.backend)
     if arguments.action == "show":
         print(f"rules for {chosen.name}:", file=sys.stderr)

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from sbc_filter.certificates.source import certificate_path
+from sbc_filter.config.configuration_file import FILE_NAME
 from sbc_filter.errors import ConfigurationError, Problem, reason
-from sbc_filter.ops import config
 from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
 
 _CONFIGURATION = """\
@@ -67,14 +67,14 @@ def pki(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise ConfigurationError([Problem(str(folder), "", f"cannot be written: {reason(error)}")]) from None
     print(f"{folder}: root, issuing CA, SHAKEN certificate for SPC {arguments.spc}, keys, CRL, configuration and rules")
-    print(f"try: sbc-filter check --config {folder / config.NAME}")
+    print(f"try: sbc-filter check --config {folder / FILE_NAME}")
     return 0
 
 
 def write(folder: Path, laboratory: Laboratory, x5u: str = X5U) -> None:
     """Write all files of a laboratory; `FileExistsError` before anything is overwritten."""
     files = {
-        folder / config.NAME: _CONFIGURATION.format(x5u=x5u).encode(),
+        folder / FILE_NAME: _CONFIGURATION.format(x5u=x5u).encode(),
         folder / "rules" / "10-verify.toml": _VERIFY.encode(),
         folder / "rules" / "20-sign.toml": _SIGN.encode(),
         folder / "anchors" / "root.pem": pem(laboratory.root.certificate),

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from sbc_filter.config.credential_settings import ObtainSettings, posix_time
 from sbc_filter.errors import FetchError
-from sbc_filter.ops.keysettings import ObtainSettings, posix_time
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.credential import Credential
 from sbc_filter.system.program import Program

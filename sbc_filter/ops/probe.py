@@ -6,8 +6,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from sbc_filter.certificates.fetcher import Fetcher
 from sbc_filter.certificates.source import CertificateSource
+from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.errors import CertificateError
-from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.ops.sources import ask
 from sbc_filter.pki.certificate import Certificate, leaf_of, parse_certificates
 from sbc_filter.pki.trust_store import TrustStore

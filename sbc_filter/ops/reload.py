@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sbc_filter.config.configuration_file import read_configuration
+from sbc_filter.config.settings import Configuration
 from sbc_filter.errors import ConfigurationError, EnvironmentFault, FilterError
-from sbc_filter.ops import config
-from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.processes.messages import Abort, Commit, Prepare, Stop
 
@@ -54,7 +54,7 @@ class Files:
         """
         places = [self.configuration, *([self.rules] if self.rules is not None else [])]
         try:
-            places += _paths(config.read(self.configuration, []))
+            places += _paths(read_configuration(self.configuration, []))
         except OSError:
             pass
         found: dict[str, tuple[int, int, int]] = {}

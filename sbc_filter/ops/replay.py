@@ -17,10 +17,10 @@ from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.warm_up import Learner
+from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import UsageFault, reason
 from sbc_filter.io.needs import Needs
-from sbc_filter.ops import config
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask_for, certificate_source
 from sbc_filter.records.tally import Tally, findings, numbered, to_lines
@@ -37,7 +37,7 @@ def replay(arguments: argparse.Namespace) -> int:
     capture: Path = arguments.capture
     _refuse_itself(capture, "--out", arguments.out)
     _refuse_itself(capture, "--learn", arguments.learn)
-    setup = read_all(config.find(arguments.config, beside=capture), arguments.rules, live=False)
+    setup = read_all(find_configuration(arguments.config, beside=capture), arguments.rules, live=False)
     configuration = setup.configuration
     tally, survey = Tally(), Survey(configuration.network.sbc, configuration.network.ports)
     # Records, and files that are written to standard output, have it for themselves.

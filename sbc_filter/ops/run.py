@@ -12,8 +12,9 @@ from pathlib import Path
 from rich.live import Live
 from rich.spinner import Spinner
 
+from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.firewall.backend import backend
-from sbc_filter.ops import config, privileges
+from sbc_filter.ops import privileges
 from sbc_filter.ops.ownrules import OwnRules
 from sbc_filter.ops.reload import Files
 from sbc_filter.ops.setup import Setup
@@ -28,7 +29,7 @@ from sbc_filter.system.signals import Terminal
 
 def run(arguments: argparse.Namespace) -> int:
     """Filter live traffic."""
-    files = Files(config.needed(arguments.config), arguments.rules)
+    files = Files(require_configuration(arguments.config), arguments.rules)
     setup = files.needed()
     console = PlainConsole(stderr=True)
     log_to_standard_error()

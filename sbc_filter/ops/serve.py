@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
+from sbc_filter.config.configuration_file import require_configuration
+from sbc_filter.config.settings import ServeSettings
 from sbc_filter.delegates.operations import StirService
 from sbc_filter.delegates.server import Operation, StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.errors import ConfigurationError, Problem
-from sbc_filter.ops import config
 from sbc_filter.ops.obtaining import STAYS, Schedule
 from sbc_filter.ops.remote import read_token_file
 from sbc_filter.ops.renewal import Renewal
-from sbc_filter.ops.settings import ServeSettings
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask, certificate_source
 from sbc_filter.sip.numbering_plans import PROFILES
@@ -33,7 +33,7 @@ _EVERY = 1.0  # seconds between two looks
 
 def serve(arguments: argparse.Namespace) -> int:
     """Answer signing and verification requests until a signal ends it."""
-    setup = read_all(config.needed(arguments.config), None)
+    setup = read_all(require_configuration(arguments.config), None)
     settings = setup.configuration.serve
     if arguments.listen is not None:
         settings = replace(settings, listen=arguments.listen)

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sbc_filter.config.configuration_file import read_configuration
+from sbc_filter.config.settings import Configuration
 from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.errors import ConfigurationError, Problem, blamed, reason
 from sbc_filter.firewall.plan import Plan, Responses
 from sbc_filter.ops.bypass import BypassFiles
-from sbc_filter.ops.config import read
 from sbc_filter.ops.credentials import read_credentials
 from sbc_filter.ops.remote import engine_credentials
-from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.trust import TrustFiles
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import Direction, RuleAction
@@ -100,7 +100,7 @@ def read_plan(file: Path | None, rules: Path | None = None) -> tuple[Configurati
     Neither keys nor certificates are read: who puts the firewall rules in force need not be able to.
     """
     problems: list[Problem] = []
-    configuration = read(file, problems)
+    configuration = read_configuration(file, problems)
     directory = rules or configuration.rules
     files, base = rule_files(directory, problems) if directory is not None else ({}, Path())
     names = {*configuration.credentials, *configuration.remote}
@@ -113,7 +113,7 @@ def read_plan(file: Path | None, rules: Path | None = None) -> tuple[Configurati
 def read_all(file: Path | None, rules: Path | None = None, *, live: bool = True) -> Setup:
     """The configuration and all files that it names; `ConfigurationError` with every problem of all of them."""
     problems: list[Problem] = []
-    configuration = read(file, problems)
+    configuration = read_configuration(file, problems)
     return prepare(configuration, rules, live=live, problems=problems)
 
 

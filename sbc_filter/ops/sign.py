@@ -6,12 +6,12 @@ import sys
 import time
 from pathlib import Path
 
+from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Need, Verdict
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.io.needs import Needs
-from sbc_filter.ops import config
 from sbc_filter.ops.remote import signers, verifiers
 from sbc_filter.ops.setup import NO_SBC, Setup, read_all
 from sbc_filter.ops.sources import ask_for, certificate_source
@@ -23,7 +23,7 @@ _NOBODY = "192.0.2.254", 5060  # a peer of no trunk (RFC 5737)
 
 def sign(arguments: argparse.Namespace) -> int:
     """Sign the INVITE in a file or on standard input; exit code 1, and a sentence, when it was not signed."""
-    setup = read_all(config.needed(arguments.config), arguments.rules)
+    setup = read_all(require_configuration(arguments.config), arguments.rules)
     network = setup.configuration.network
     if not network.sbc:
         raise ConfigurationError([Problem(setup.configuration.file, "network.sbc", NO_SBC)])

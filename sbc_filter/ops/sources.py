@@ -11,9 +11,9 @@ from sbc_filter.certificates.fetcher import Fetcher
 from sbc_filter.certificates.folder import FRESH, DirectorySource
 from sbc_filter.certificates.socket_client import SocketSource
 from sbc_filter.certificates.source import CertificateSource, FirstOf, RefusingSource
+from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.verdict import Answer, Need
 from sbc_filter.io.needs import Needs
-from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.outcomes import Detail
 
 _DEADLINE = 10.0  # seconds; longer than a fetch and the wait for its turn

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 
 from sbc_filter.certificates.disk_cache import entry_files, read_entry
 from sbc_filter.certificates.folder import IndexFault, entries, read_pem
+from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.errors import CertificateError, EnvironmentFault, FetchError, VerificationError, reason
-from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.pki import tnauthlist
 from sbc_filter.pki.certificate import HOSTILE, Certificate, leaf_of, parse_certificates
 from sbc_filter.pki.tnauthlist import TnAuthList, parse_tnauthlist

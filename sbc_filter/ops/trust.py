@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from sbc_filter.config.settings import Configuration
 from sbc_filter.errors import CertificateError, Problem, reason
 from sbc_filter.io.lists import KeptLists
 from sbc_filter.ops import trustlist
-from sbc_filter.ops.settings import Configuration
 from sbc_filter.pki.certificate import Certificate, parse_certificates
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.trust_store import TrustStore

@@ -8,9 +8,9 @@ import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from sbc_filter.config.settings import Configuration
 from sbc_filter.errors import FetchError, Problem, reason
 from sbc_filter.io.lists import ANYWHERE, replace_kept
-from sbc_filter.ops.settings import Configuration
 from sbc_filter.pki.certificate import Certificate
 from sbc_filter.stir.sti_pa_list import MAX_LIST, TrustList, read_trust_list
 from sbc_filter.system.files import read_file

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sbc_filter.certificates.source import CertificateSource
+from sbc_filter.config.settings import Configuration
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
@@ -23,7 +24,6 @@ from sbc_filter.live.raw_send import Emitter
 from sbc_filter.ops.obtaining import Schedule
 from sbc_filter.ops.reload import Files
 from sbc_filter.ops.remote import signers, verifiers
-from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.setup import Setup
 from sbc_filter.processes.channel import Channel, Message
 from sbc_filter.processes.messages import (

@@ -13,11 +13,11 @@ from support.netns import ADDRESSES, LIVE, NO_INVITE, endpoint, nothing_else, ru
 
 from sbc_filter.capture.link_types import locate_ip
 from sbc_filter.capture.reader import CaptureReader
+from sbc_filter.config import configuration_file
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import PacketError
 from sbc_filter.firewall.plan import Plan
 from sbc_filter.io.needs import Needs
-from sbc_filter.ops import config
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.replay import SECRET
 from sbc_filter.ops.setup import prepare
@@ -66,7 +66,7 @@ def datagrams(capture: Path) -> Iterator[tuple[float, Seen]]:
 @pytest.mark.parametrize("name", [name for name, _ in make_pcaps.cases()])
 def test_live_is_as_replayed(lab: Lab, name: str, tmp_path: Path) -> None:
     make_pcaps.write_shared(tmp_path, credential=True)
-    settings = config.load(tmp_path / "sbc-filter.toml")
+    settings = configuration_file.load(tmp_path / "sbc-filter.toml")
     rules = make_pcaps.FOLDER / f"{name}.toml"
     now = [0.0]
     records: list[Record] = []

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from sbc_filter.ops import cli, config
+from sbc_filter.config import configuration_file
+from sbc_filter.ops import cli
 from sbc_filter.ops.cli import main
 
 INVITE = (
@@ -153,7 +154,7 @@ def test_without_a_configuration(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "SYSTEM", tmp_path / "none.toml")
+    monkeypatch.setattr(configuration_file, "SYSTEM", tmp_path / "none.toml")
     assert main(arguments) == 1
     said = capsys.readouterr().err
     assert said.startswith("sbc-filter: no configuration: neither ./sbc-filter.toml nor ")

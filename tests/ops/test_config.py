@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from sbc_filter.errors import ConfigurationError
-from sbc_filter.keys.pkcs11_uri import Pkcs11Uri
-from sbc_filter.ops import config
-from sbc_filter.ops.config import find, load, needed, parse
-from sbc_filter.ops.keysettings import CredentialSettings, OnToken, SystemdCredential
-from sbc_filter.ops.settings import (
+from sbc_filter.config import configuration_file
+from sbc_filter.config.configuration_file import find_configuration, load, parse, require_configuration
+from sbc_filter.config.credential_settings import CredentialSettings, OnToken, SystemdCredential
+from sbc_filter.config.settings import (
     CertificateSettings,
     Configuration,
     NetworkSettings,
     QueueConfiguration,
     TrustSettings,
 )
+from sbc_filter.errors import ConfigurationError
+from sbc_filter.keys.pkcs11_uri import Pkcs11Uri
 from sbc_filter.rules.trunk import Trunk
 
 FOLDER = Path("/etc/sbc-filter")
@@ -355,23 +355,39 @@ def test_where_the_configuration_is_looked_for(tmp_path: Path, monkeypatch: pyte
     work.mkdir()
     captures.mkdir()
     monkeypatch.chdir(work)
-    monkeypatch.setattr(config, "SYSTEM", system)
+    monkeypatch.setattr(configuration_file, "SYSTEM", system)
     given, capture, here = Path("mine.toml"), captures / "a.pcap", Path("sbc-filter.toml")
-    assert [find(given), find(None), find(None, capture)] == [given, None, None]  # given: even if it is not there
+    assert [find_configuration(given), find_configuration(None), find_configuration(None, capture)] == [
+        given,
+        None,
+        None,
+    ]  # given: even if it is not there
     system.touch()
-    assert [find(given), find(None), find(None, capture)] == [given, system, system]
+    assert [find_configuration(given), find_configuration(None), find_configuration(None, capture)] == [
+        given,
+        system,
+        system,
+    ]
     here.touch()
-    assert [find(given), find(None), find(None, capture)] == [given, here, here]
+    assert [find_configuration(given), find_configuration(None), find_configuration(None, capture)] == [
+        given,
+        here,
+        here,
+    ]
     beside = captures / "sbc-filter.toml"
     beside.touch()
-    assert [find(given, capture), find(None), find(None, capture)] == [given, here, beside]
+    assert [find_configuration(given, capture), find_configuration(None), find_configuration(None, capture)] == [
+        given,
+        here,
+        beside,
+    ]
 
 
 def test_none_at_all_and_none_that_may_be_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "SYSTEM", tmp_path / "etc.toml")
+    monkeypatch.setattr(configuration_file, "SYSTEM", tmp_path / "etc.toml")
     with pytest.raises(ConfigurationError) as caught:
-        needed(None)
+        require_configuration(None)
     assert str(caught.value) == (
         f"no configuration: neither ./sbc-filter.toml nor {tmp_path}/etc.toml; make one with `sbc-filter pki DIR`"
     )
@@ -381,6 +397,6 @@ def test_none_at_all_and_none_that_may_be_looked_for(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(Path, "is_file", refused)
     with pytest.raises(ConfigurationError) as caught:
-        find(None)
+        find_configuration(None)
     why = "Permission denied; name a configuration with --config"
     assert str(caught.value) == f"sbc-filter.toml: cannot be looked for: {why}"

@@ -17,10 +17,11 @@ from support.web import PageServer, page_server
 from sbc_filter.certificates.folder import DirectorySource
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.concurrency.single_flight import Single
+from sbc_filter.config import configuration_file
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import CertificateError
 from sbc_filter.io.lists import MAX_CRL, KeptList
-from sbc_filter.ops import config, subscriptions
+from sbc_filter.ops import subscriptions
 from sbc_filter.ops.pki import Authority, pem
 from sbc_filter.ops.renewal import Renewal
 from sbc_filter.ops.schedule import CEILING, FLOOR
@@ -79,7 +80,7 @@ class Host:
 
     def reader(self) -> TrustFiles:
         """Another process that reads the same files."""
-        made = TrustFiles(config.load(self.folder / "c.toml"), clock=lambda: self.now)
+        made = TrustFiles(configuration_file.load(self.folder / "c.toml"), clock=lambda: self.now)
         problems: list[Any] = []
         made.read(problems, [])
         assert problems == []
@@ -674,7 +675,7 @@ web_ca = "web.pem"
 '''
     (sti_pa / "c.toml").write_text(settings)
     problems: list[Any] = []
-    TrustFiles(config.load(sti_pa / "c.toml")).read(problems, [])
+    TrustFiles(configuration_file.load(sti_pa / "c.toml")).read(problems, [])
     (problem,) = map(str, problems)
     assert problem.startswith(f"{sti_pa}/c.toml: trust.trust_list_url: {url}: ")
     assert problem.endswith(": get the current list from your policy administrator")
@@ -687,7 +688,7 @@ def test_urls_without_fetch(sti_pa: Path) -> None:
             'trust_list_root = "sti-pa.pem"\n[certificates]\nweb_ca = "web.pem"\n'
         )
         problems: list[Any] = []
-        TrustFiles(config.load(sti_pa / "c.toml")).read(problems, [])
+        TrustFiles(configuration_file.load(sti_pa / "c.toml")).read(problems, [])
     assert [str(each) for each in problems] == [
         f"{sti_pa}/c.toml: trust.{key}: nothing is fetched without `fetch = true` in [certificates]"
         for key in ("crl_urls", "trust_list_url")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from support.trustlists import trust_list
 
+from sbc_filter.config import configuration_file
 from sbc_filter.io.lists import KeptList
-from sbc_filter.ops import config
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.liststate import list_states
 from sbc_filter.ops.pki import Maker, pem
@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def states(folder: Path, now: float = NOW) -> list[str]:
-    files = TrustFiles(config.load(folder / "c.toml"), clock=lambda: NOW)
+    files = TrustFiles(configuration_file.load(folder / "c.toml"), clock=lambda: NOW)
     problems: list[object] = []
     files.read(problems, [])  # type: ignore[arg-type]
     assert problems == []
@@ -53,7 +53,7 @@ def states(folder: Path, now: float = NOW) -> list[str]:
 
 
 def test_where_from_how_old_and_until_when(folder: Path) -> None:
-    files = TrustFiles(config.load(folder / "c.toml"))
+    files = TrustFiles(configuration_file.load(folder / "c.toml"))
     files.kept.keep(KeptList(URL, True, pem(LAB.crl)))
     assert states(folder, NOW + 7200) == [
         "list     /list.jwt: sequence 7, 1 anchor, holds until 2027-01-16 09:00 UTC, in 23 hours",

@@ -18,8 +18,9 @@ from support.calls import CREDENTIAL
 from support.obtaining import entry, says
 from support.waiting import LONG
 
+from sbc_filter.config import configuration_file
 from sbc_filter.errors import ConfigurationError
-from sbc_filter.ops import config, obtaining
+from sbc_filter.ops import obtaining
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.obtaining import Schedule, read_answer
 from sbc_filter.ops.pki import X5U, Authority, Maker, pem
@@ -46,7 +47,7 @@ def setup(folder: Path, answer: Any, settings: str = "") -> Setup:
     (folder / "root.pem").write_bytes(pem(ROOT.certificate))
     (folder / "answer").write_text(answer if isinstance(answer, str) else json.dumps(answer))
     (folder / "c.toml").write_text(TRUST + (settings or says(folder / "answer")))
-    return prepare(config.load(folder / "c.toml"))
+    return prepare(configuration_file.load(folder / "c.toml"))
 
 
 def problems(folder: Path, answer: Any, settings: str = "") -> list[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
+from sbc_filter.config import configuration_file
 from sbc_filter.errors import ConfigurationError
-from sbc_filter.ops import config
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import X5U, Authority, Maker, key_pem, pem
 from sbc_filter.ops.setup import Setup, prepare
@@ -49,7 +49,7 @@ def setup(folder: Path, settings: str, files: Mapping[str, bytes] | None = None)
         if "open" not in name:
             (folder / name).chmod(0o600)
     (folder / "c.toml").write_text(settings)
-    return prepare(config.load(folder / "c.toml"))
+    return prepare(configuration_file.load(folder / "c.toml"))
 
 
 def problems(folder: Path, settings: str, files: Mapping[str, bytes] | None = None) -> list[str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from support import calls
 
+from sbc_filter.config import configuration_file
 from sbc_filter.errors import ConfigurationError
-from sbc_filter.ops import config
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import X5U, Maker, key_pem
 from sbc_filter.ops.remote import RemoteSettings, signers, verifiers
@@ -22,14 +22,14 @@ URL = "https://sign.example.org/stir/v1/signing"
 
 def problems(text: str, folder: Path) -> list[str]:
     try:
-        config.parse("c.toml", text, folder)
+        configuration_file.parse("c.toml", text, folder)
     except ConfigurationError as error:
         return [f"{problem.key}: {problem.sentence}" for problem in error.problems]
     return []
 
 
 def test_what_is_read(tmp_path: Path) -> None:
-    made = config.parse(
+    made = configuration_file.parse(
         "c.toml",
         f'[credentials.a]\nservice = "{URL}"\ntoken = "t"\nclient_certificate = "c"\nclient_key = "k"\nweb_ca = "w"\n'
         '[credentials.b]\ncommand = ["sign", "--slot", "3"]\n',
@@ -78,7 +78,7 @@ def test_what_may_be_said(text: str, said: list[str], tmp_path: Path) -> None:
 
 
 def test_verifiers_are_read_as_credentials_of_others_are(tmp_path: Path) -> None:
-    made = config.parse(
+    made = configuration_file.parse(
         "c.toml",
         f'[verifiers.a]\nservice = "{URL}"\ntoken = "t"\nweb_ca = "w"\n[verifiers.b]\ncommand = "verify"\n',
         tmp_path,

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from sbc_filter.config import configuration_file
+from sbc_filter.config.settings import Configuration
 from sbc_filter.engine.engine import Engine
 from sbc_filter.errors import ConfigurationError
-from sbc_filter.ops import config
 from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
-from sbc_filter.ops.settings import Configuration
 from sbc_filter.ops.setup import NO_SBC, prepare, read_all, rule_files
 
 # Valid from 2023 for a hundred years: what is checked against the clock is checked with others.
@@ -54,7 +54,7 @@ def write(folder: Path, changes: Mapping[str, bytes | str | None] | None = None,
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content.encode() if isinstance(content, str) else content)
             path.chmod(mode)
-    return config.load(folder / "c.toml")
+    return configuration_file.load(folder / "c.toml")
 
 
 def problems(folder: Path, changes: Mapping[str, bytes | str | None], mode: int = 0o600) -> list[str]:
@@ -343,7 +343,9 @@ def test_what_only_follows_from_a_mistake_is_not_said(tmp_path: Path) -> None:
 def test_a_direction_needs_the_addresses_of_the_sbc(tmp_path: Path) -> None:
     directed: Mapping[str, bytes | str | None] = {"rules/10-verify.toml": VERIFY + 'direction = "inbound"\n'}
     assert problems(tmp_path, directed) == [f"/c.toml: network.sbc: {NO_SBC}"]
-    assert prepare(config.load(tmp_path / "c.toml"), live=False).rules.rules  # a replay says it in its summary
+    assert prepare(
+        configuration_file.load(tmp_path / "c.toml"), live=False
+    ).rules.rules  # a replay says it in its summary
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from support.sockets import serving
 from support.waiting import LONG, taken
 
 from sbc_filter.certificates.source import certificate_path
+from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.ops import sources
-from sbc_filter.ops.settings import CertificateSettings
 from sbc_filter.ops.sources import ask, certificate_source, worker_source
 from sbc_filter.outcomes import Detail
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from support.trustlists import trust_list
 
+from sbc_filter.config import configuration_file
 from sbc_filter.errors import ConfigurationError
-from sbc_filter.ops import config
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import Authority, Maker, pem
 from sbc_filter.ops.setup import Setup, read_all
@@ -61,7 +61,7 @@ def problems(folder: Path) -> list[str]:
 
 
 def keep(folder: Path) -> None:
-    files = TrustFiles(config.load(folder / "c.toml"))
+    files = TrustFiles(configuration_file.load(folder / "c.toml"))
     files.read([], [])
     files.keep_list()
 

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from sbc_filter.errors import ConfigurationError, Problem, reason
-from sbc_filter.ops.remote import read_path
-from sbc_filter.ops.settings import Configuration
-from sbc_filter.ops.tables import (
+from sbc_filter.config.settings import Configuration
+from sbc_filter.config.tables import (
     read_certificates,
     read_credentials,
     read_firewall,
@@ -16,27 +14,29 @@ from sbc_filter.ops.tables import (
     read_trust,
     read_verifiers,
 )
+from sbc_filter.errors import ConfigurationError, Problem, reason
+from sbc_filter.ops.remote import read_path
 from sbc_filter.rules.toml_table import Table, parse_toml
 from sbc_filter.rules.trunk_options import read_trunks
 
-NAME = "sbc-filter.toml"
-SYSTEM = Path("/etc/sbc-filter") / NAME
+FILE_NAME = "sbc-filter.toml"
+SYSTEM = Path("/etc/sbc-filter") / FILE_NAME
 
 
-def find(given: Path | None, beside: Path | None = None) -> Path | None:
+def find_configuration(given: Path | None, beside: Path | None = None) -> Path | None:
     """The configuration file: as given, else beside a capture, in the working folder, or the system's; None."""
     if given is not None:
         return given
     folders = [beside.parent] if beside is not None else []
-    candidates = [*(folder / NAME for folder in (*folders, Path())), SYSTEM]
+    candidates = [*(folder / FILE_NAME for folder in (*folders, Path())), SYSTEM]
     return next((candidate for candidate in candidates if _is_there(candidate)), None)
 
 
-def needed(given: Path | None) -> Path:
+def require_configuration(given: Path | None) -> Path:
     """The configuration file; `ConfigurationError` when there is none at all."""
-    path = find(given)
+    path = find_configuration(given)
     if path is None:
-        sentence = f"neither ./{NAME} nor {SYSTEM}; make one with `sbc-filter pki DIR`"
+        sentence = f"neither ./{FILE_NAME} nor {SYSTEM}; make one with `sbc-filter pki DIR`"
         raise ConfigurationError([Problem("no configuration", "", sentence)])
     return path
 
@@ -44,13 +44,13 @@ def needed(given: Path | None) -> Path:
 def load(path: Path | None) -> Configuration:
     """Read a configuration file; without one, the defaults. `ConfigurationError` with every problem."""
     problems: list[Problem] = []
-    configuration = read(path, problems)
+    configuration = read_configuration(path, problems)
     if problems:
         raise ConfigurationError(problems)
     return configuration
 
 
-def read(path: Path | None, problems: list[Problem]) -> Configuration:
+def read_configuration(path: Path | None, problems: list[Problem]) -> Configuration:
     """The same, but what is wrong is added to `problems`, and the rest is what could be read."""
     if path is None:
         return Configuration()
