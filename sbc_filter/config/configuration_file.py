@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sbc_filter.config.delegate_settings import read_path
 from sbc_filter.config.settings import Configuration
 from sbc_filter.config.tables import (
     read_certificates,
@@ -15,7 +16,6 @@ from sbc_filter.config.tables import (
     read_verifiers,
 )
 from sbc_filter.errors import ConfigurationError, Problem, reason
-from sbc_filter.ops.remote import read_path
 from sbc_filter.rules.toml_table import Table, parse_toml
 from sbc_filter.rules.trunk_options import read_trunks
 

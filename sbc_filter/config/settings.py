@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from sbc_filter.config.credential_settings import CredentialSettings, ObtainSettings
+from sbc_filter.config.delegate_settings import RemoteSettings
 from sbc_filter.firewall import backend as firewalls
-from sbc_filter.ops.remote import RemoteSettings
 from sbc_filter.rules.trunk import IpNetwork, Trunk
 
 CACHE = Path("/var/cache/sbc-filter")

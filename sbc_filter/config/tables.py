@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from sbc_filter.config.credential_settings import CredentialSettings, ObtainSettings, read_credential, read_obtained
+from sbc_filter.config.delegate_settings import RemoteSettings, read_path, read_remote
 from sbc_filter.config.settings import (
     LAST_QUEUE,
     CertificateSettings,
@@ -19,7 +20,6 @@ from sbc_filter.config.settings import (
     TrustSettings,
 )
 from sbc_filter.firewall import backend
-from sbc_filter.ops.remote import RemoteSettings, read_path, read_remote
 from sbc_filter.outcomes import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE
 from sbc_filter.pki import x5u
 from sbc_filter.rules.toml_table import Table

@@ -1,70 +1,19 @@
 """Whom else the configuration names: who signs with a key that is not here, and who verifies in our place."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
+from sbc_filter.config.delegate_settings import RemoteSettings
 from sbc_filter.delegates.exchange import Command, Exchange, Service
 from sbc_filter.delegates.remote_signer import RemoteSigner, SlowKey
 from sbc_filter.delegates.remote_verifier import RemoteVerifier
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.io.needs import Signer, Verifier
-from sbc_filter.rules.toml_table import Table
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential
-from sbc_filter.stir.delegation import SIGNING
 
 T = TypeVar("T", Signer, Verifier)
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteSettings:
-    """`[credentials.NAME]` and `[verifiers.NAME]` with `command` or `service`: the one that is not empty answers."""
-
-    command: tuple[str, ...] = ()
-    service: str = ""
-    token: Path | None = None
-    client_certificate: Path | None = None
-    client_key: Path | None = None
-    web_ca: Path | None = None
-
-
-def read_remote(table: Table, folder: Path, path: str = SIGNING) -> RemoteSettings:
-    """The settings in a table that has `command` or `service`; `path` is that of such a service."""
-    example = f"https://stir.example.org{path}"
-    settings = RemoteSettings(
-        table.texts("command"),
-        table.text("service"),
-        *(read_path(table, key, folder) for key in ("token", "client_certificate", "client_key", "web_ca")),
-    )
-    if settings.command and settings.service:
-        table.problem("command", "is one way, `service` is another: leave one out")
-    if not settings.command and not settings.service:
-        table.problem("command", "is empty: name a program, or a `service`")
-    if settings.service and not _is_fit(settings.service):
-        table.problem("service", f"{settings.service!r} is no URL such as {example}")
-    if (settings.client_certificate is None) != (settings.client_key is None):
-        table.problem("client_certificate", "and `client_key` belong together")
-    return settings
-
-
-def read_path(table: Table, key: str, folder: Path) -> Path | None:
-    """A file or folder that a table names; `folder` is what it is relative to."""
-    text = table.text(key)
-    return folder / text if text else None
-
-
-def _is_fit(url: str) -> bool:
-    """https, or plain http to this very machine."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK))
 
 
 def is_slow(credential: Credential) -> bool:
