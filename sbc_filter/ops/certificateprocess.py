@@ -22,13 +22,13 @@ from sbc_filter.certificates.warm_up import read_list, warm
 from sbc_filter.config.settings import CertificateSettings, Configuration
 from sbc_filter.errors import FilterError
 from sbc_filter.ops import privileges
-from sbc_filter.ops.renewal import Renewal
 from sbc_filter.ops.sources import certificate_source, worker_source
-from sbc_filter.ops.trust import TrustFiles
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.child import GAVE_UP
 from sbc_filter.processes.messages import Beat, Failed, ListsChanged, Ready, Said, Stop
 from sbc_filter.system.nonblocking_output import log_to_standard_error
+from sbc_filter.trust.renewal import Renewal
+from sbc_filter.trust.trust_files import TrustFiles
 
 _BEAT = 1.0  # seconds
 

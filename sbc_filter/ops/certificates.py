@@ -7,8 +7,8 @@ from sbc_filter.config.configuration_file import read_configuration, require_con
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.ops.certificatechanges import fetch, purge, put
 from sbc_filter.ops.certificateviews import Place, listed, shown
-from sbc_filter.ops.trust import TrustFiles
 from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.trust.trust_files import TrustFiles
 
 
 def certificates(arguments: argparse.Namespace) -> int:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from sbc_filter.ops.trust import InForce, TrustFiles, moment, named
 from sbc_filter.records.tally import numbered
+from sbc_filter.trust.trust_files import InForce, TrustFiles, moment, named
 
 _UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second"))
 

@@ -19,13 +19,13 @@ from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.ops.obtaining import STAYS, Schedule
 from sbc_filter.ops.remote import read_token_file
-from sbc_filter.ops.renewal import Renewal
 from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.ops.sources import ask, certificate_source
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegation import SIGNING, VERIFICATION
 from sbc_filter.system.nonblocking_output import log_to
+from sbc_filter.trust.renewal import Renewal
 
 _LOG = logging.getLogger(__name__)
 _EVERY = 1.0  # seconds between two looks

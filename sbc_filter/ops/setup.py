@@ -16,7 +16,6 @@ from sbc_filter.firewall.plan import Plan, Responses
 from sbc_filter.ops.bypass import BypassFiles
 from sbc_filter.ops.credentials import read_credentials
 from sbc_filter.ops.remote import engine_credentials
-from sbc_filter.ops.trust import TrustFiles
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import Direction, RuleAction
 from sbc_filter.rules.rule_file import read_rules
@@ -26,6 +25,7 @@ from sbc_filter.rules.trunk import Trunk, TrunkTable
 from sbc_filter.shared_memory.shared_state import Memories
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential
+from sbc_filter.trust.trust_files import TrustFiles
 
 _LOG = logging.getLogger(__name__)
 NO_SBC = "is missing: the rules tell by the SBC's addresses which calls arrive and which leave"

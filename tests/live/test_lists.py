@@ -20,9 +20,9 @@ from support.waiting import LONG
 from support.web import page_server
 
 from sbc_filter.certificates.source import certificate_path
-from sbc_filter.io.lists import KeptList, KeptLists
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import pem
+from sbc_filter.trust.crl_files import KeptList, KeptLists
 
 pytestmark = LIVE
 SBC = ("192.0.2.1", 5060)

@@ -20,14 +20,14 @@ from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.config import configuration_file
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import CertificateError
-from sbc_filter.io.lists import MAX_CRL, KeptList
-from sbc_filter.ops import subscriptions
 from sbc_filter.ops.pki import Authority, pem
-from sbc_filter.ops.renewal import Renewal
-from sbc_filter.ops.schedule import CEILING, FLOOR
-from sbc_filter.ops.trust import TrustFiles
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.trust_store import TrustStore
+from sbc_filter.trust import list_downloads
+from sbc_filter.trust.crl_files import MAX_CRL, KeptList
+from sbc_filter.trust.list_downloads import CEILING, FLOOR
+from sbc_filter.trust.renewal import Renewal
+from sbc_filter.trust.trust_files import TrustFiles
 
 HOUR, DAY = 3600.0, 86400.0
 NAME = "crl.example.org"  # the loopback interface, to the resolver of these tests
@@ -427,7 +427,7 @@ def test_no_private_address(host: Hosts, web: PageServer) -> None:
 
 
 def test_how_many_urls_certificates_may_name(host: Hosts, web: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subscriptions, "MAX_POINTS", 3)
+    monkeypatch.setattr(list_downloads, "MAX_POINTS", 3)
     made = host("", LOOPBACK)
     for at in range(6):
         made.renewal.note(pem(naming(web.url(f"/{at}", NAME)).certificate))
@@ -536,7 +536,7 @@ def test_a_file_that_is_being_written_is_left_alone(watched: Host) -> None:
 
 def test_it_runs_by_itself(watched: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread of its own, by the clock."""
-    monkeypatch.setattr("sbc_filter.ops.renewal.EVERY", 0.01)
+    monkeypatch.setattr("sbc_filter.trust.renewal.EVERY", 0.01)
     changed, stop = threading.Event(), threading.Event()
     renewal = Renewal(watched.files, watched.say, changed.set)
     thread = threading.Thread(target=renewal.run, args=(stop,))

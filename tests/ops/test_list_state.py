@@ -7,11 +7,11 @@ import pytest
 from support.trustlists import trust_list
 
 from sbc_filter.config import configuration_file
-from sbc_filter.io.lists import KeptList
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.liststate import list_states
 from sbc_filter.ops.pki import Maker, pem
-from sbc_filter.ops.trust import TrustFiles
+from sbc_filter.trust.crl_files import KeptList
+from sbc_filter.trust.trust_files import TrustFiles
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00 UTC; all begins an hour before
 MAKER = Maker(NOW, "state")

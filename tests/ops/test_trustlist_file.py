@@ -11,8 +11,8 @@ from sbc_filter.errors import ConfigurationError
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import Authority, Maker, pem
 from sbc_filter.ops.setup import Setup, read_all
-from sbc_filter.ops.trust import TrustFiles
-from sbc_filter.ops.trustlist import KEPT
+from sbc_filter.trust.sti_pa_list_file import KEPT
+from sbc_filter.trust.trust_files import TrustFiles
 
 _MAKER = Maker(1_700_000_000, "trust list")
 STI_PA = _MAKER.root("STI-PA Root", days=36500)

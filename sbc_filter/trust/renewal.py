@@ -18,9 +18,9 @@ from sbc_filter.certificates.folder import IndexFault, entries, read_pem
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError, VerificationError, reason
-from sbc_filter.ops.subscriptions import Subscriptions
-from sbc_filter.ops.trust import TrustFiles, file_stamp, moment
 from sbc_filter.pki.crl import distribution_points
+from sbc_filter.trust.list_downloads import Subscriptions
+from sbc_filter.trust.trust_files import TrustFiles, file_stamp, moment
 from sbc_filter.web.pinned_connection import Resolver, system_addresses
 
 _LOG = logging.getLogger(__name__)

@@ -10,13 +10,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from sbc_filter.config.settings import Configuration
 from sbc_filter.errors import CertificateError, Problem, reason
-from sbc_filter.io.lists import KeptLists
-from sbc_filter.ops import trustlist
 from sbc_filter.pki.certificate import Certificate, parse_certificates
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.sti_pa_list import TrustList
 from sbc_filter.system.files import MAX_FILE, files_in, read_file
+from sbc_filter.trust import sti_pa_list_file
+from sbc_filter.trust.crl_files import KeptLists
 
 T = TypeVar("T")
 _MAX_ANCHORS = 10_000  # in one file
@@ -95,7 +95,7 @@ class TrustFiles:
                 self._blame(f"trust.{key}", "nothing is fetched without `fetch = true` in [certificates]")
         anchors = self._certificates("trust.anchors", settings.anchors)
         self.roots = self._certificates("trust.trust_list_root", settings.trust_list_root)
-        self.trust_list = trustlist.listed(
+        self.trust_list = sti_pa_list_file.listed(
             self.configuration, self.roots, self._problems, self._remarks, self._now(), self.trust_list
         )
         self.lists = (*self._crls(), *self._fetched())
@@ -127,15 +127,15 @@ class TrustFiles:
             return
         data = read_file(path)
         try:
-            trustlist.newest(self.configuration, data, self.roots, self._now())
+            sti_pa_list_file.newest(self.configuration, data, self.roots, self._now())
         except ValueError:
             return  # said when it was read
-        trustlist.keep(self.configuration, data)
+        sti_pa_list_file.keep(self.configuration, data)
 
     def stamp(self) -> object:
         """What differs when any of the files is another one: cheap enough to be asked for every second."""
         settings = self.configuration.trust
-        single = (settings.trust_list, self.kept.folder / trustlist.KEPT, *self._kept_files())
+        single = (settings.trust_list, self.kept.folder / sti_pa_list_file.KEPT, *self._kept_files())
         found: list[object] = [_stamp_or_none(path) for path in single if path is not None]
         for path in (*settings.anchors, *settings.crls, *settings.crl_signers, *settings.trust_list_root):
             try:

@@ -11,16 +11,31 @@ from queue import Empty, SimpleQueue
 
 from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.errors import CertificateError, FetchError, VerificationError, reason
-from sbc_filter.io.lists import ANYWHERE, MAX_CRL, KeptList
-from sbc_filter.ops import trustlist
-from sbc_filter.ops.schedule import CEILING, next_fetch, next_try
-from sbc_filter.ops.trust import TrustFiles, named
 from sbc_filter.pki.certificate import Certificate
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.x5u import HTTP, check_x5u
 from sbc_filter.stir.sti_pa_list import MAX_LIST
+from sbc_filter.trust import sti_pa_list_file
+from sbc_filter.trust.crl_files import ANYWHERE, MAX_CRL, KeptList
+from sbc_filter.trust.trust_files import TrustFiles, named
 from sbc_filter.web.download import HTTP_TOO, Downloader
 from sbc_filter.web.pinned_connection import Resolver, system_addresses
+
+FLOOR = 600.0  # seconds between two fetches, whatever a list says of its end
+CEILING = 6 * 3600.0  # seconds after which a new one is looked for: what was revoked should not go on for days
+_FIRST, _LAST = 60.0, 3600.0  # seconds to wait after the first failure in a row, and at most
+
+
+def next_fetch(now: float, ends: float | None) -> float:
+    """When to fetch again (POSIX seconds) what was fetched `now` and is to be renewed by `ends`, if that is said."""
+    left = CEILING if ends is None else (ends - now) / 2
+    return now + min(max(left, FLOOR), CEILING)
+
+
+def next_try(now: float, failures: int) -> float:
+    """When to try again after this many failures in a row, of which the last was `now`."""
+    return now + min(_FIRST * 2.0 ** min(failures - 1, 10), _LAST)
+
 
 _LOG = logging.getLogger(__name__)
 MAX_POINTS = 64  # distinct URLs that certificates name: the authorities of a country share one, or have one each
@@ -196,8 +211,8 @@ class Subscriptions:
 
     def _take_list(self, _: _Source, body: bytes, now: float) -> tuple[float | None, bool]:
         """Until when the list holds, and whether it is a new one; `ValueError`, `OSError`."""
-        found = trustlist.newest(self._files.configuration, body, self._files.roots, now, self._files.trust_list)
-        return found.expires, trustlist.keep(self._files.configuration, body)
+        found = sti_pa_list_file.newest(self._files.configuration, body, self._files.roots, now, self._files.trust_list)
+        return found.expires, sti_pa_list_file.keep(self._files.configuration, body)
 
     def _take_crl(self, source: _Source, body: bytes, now: float) -> tuple[float | None, bool]:
         """The same for a CRL."""

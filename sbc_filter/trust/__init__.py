@@ -1,0 +1,1 @@
+"""Trust store files, the STI-PA list and CRLs, kept current."""
