@@ -29,7 +29,7 @@ feeds the watchdog. Workers ask `certificates` over a Unix socket, by HTTP; what
 seen, rates, what `preserve` keeps) lies in memory that they share. Packets stay in the kernel until their verdict.
 
 To build on it: `engine.engine.Engine` with `Engine.process`, `decide` and `resume`; what they answer in
-`engine.verdict`; what is recorded in `engine.record`; `ops.setup.read_all` makes an engine of an operator's files.
+`engine.verdict`; what is recorded in `engine.record`; `assembly.setup.read_all` makes an engine of an operator's files.
 """
 
 __all__ = ["__version__"]

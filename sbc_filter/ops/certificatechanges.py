@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from sbc_filter.assembly.certificate_sources import ask
 from sbc_filter.certificates.cache import MAX_FILES
 from sbc_filter.certificates.disk_cache import DiskCache, Entry, entry_files, entry_path, read_entry
 from sbc_filter.certificates.folder import INDEX, IndexFault, read_index
@@ -17,7 +18,6 @@ from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.errors import ConfigurationError, EnvironmentFault, Problem, UsageFault, reason
 from sbc_filter.ops.certificateviews import CertificatesFault, Place, breaks, chain, read
 from sbc_filter.ops.probe import prober
-from sbc_filter.ops.sources import ask
 from sbc_filter.ops.stock import TRUSTED, date, verdict
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.records.tally import numbered

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 from rich.table import Table
 
+from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.config.credential_settings import ObtainSettings
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.ops.doubts import doubts
 from sbc_filter.ops.liststate import list_states
 from sbc_filter.ops.probe import SERVED, probe, prober
-from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.stir.credential import Credential
 from sbc_filter.system.plain_console import PlainConsole
 

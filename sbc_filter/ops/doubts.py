@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from sbc_filter.assembly.setup import Setup
 from sbc_filter.certificates.folder import INDEX, IndexFault, read_index
 from sbc_filter.certificates.warm_up import read_list
 from sbc_filter.config.settings import CertificateSettings
-from sbc_filter.ops.setup import Setup
 from sbc_filter.rules.model import NEVER, Conditions, Mode, RuleAction
 
 _COMPARABLE = {"direction", "trunk", "has_identity", "enforce_percent"}

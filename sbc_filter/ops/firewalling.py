@@ -3,9 +3,9 @@
 import argparse
 import sys
 
+from sbc_filter.assembly.setup import read_plan
 from sbc_filter.config.configuration_file import find_configuration, read_configuration, require_configuration
 from sbc_filter.firewall.backend import backend
-from sbc_filter.ops.setup import read_plan
 
 
 def firewall(arguments: argparse.Namespace) -> int:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from sbc_filter.assembly.setup import Setup
 from sbc_filter.config.settings import LAST_QUEUE
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.netlink import QueueChannel, queue_statistics
-from sbc_filter.ops.setup import Setup
 
 LOCK = LAST_QUEUE + 1
 

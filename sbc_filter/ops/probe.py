@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from sbc_filter.assembly.certificate_sources import ask
 from sbc_filter.certificates.fetcher import Fetcher
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.errors import CertificateError
-from sbc_filter.ops.sources import ask
 from sbc_filter.pki.certificate import Certificate, leaf_of, parse_certificates
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.credential import Credential

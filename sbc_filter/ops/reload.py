@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.config.configuration_file import read_configuration
 from sbc_filter.config.settings import Configuration
 from sbc_filter.errors import ConfigurationError, EnvironmentFault, FilterError
-from sbc_filter.ops.setup import Setup, read_all
 from sbc_filter.processes.messages import Abort, Commit, Prepare, Stop
 
 if TYPE_CHECKING:

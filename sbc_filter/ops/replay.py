@@ -11,6 +11,9 @@ from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sbc_filter.assembly.certificate_sources import ask_for, certificate_source
+from sbc_filter.assembly.needs import Needs
+from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.capture.replay_shell import Replay
@@ -20,9 +23,6 @@ from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import UsageFault, reason
-from sbc_filter.io.needs import Needs
-from sbc_filter.ops.setup import Setup, read_all
-from sbc_filter.ops.sources import ask_for, certificate_source
 from sbc_filter.records.tally import Tally, findings, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
 from sbc_filter.system.plain_console import PlainConsole

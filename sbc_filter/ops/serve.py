@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
+from sbc_filter.assembly.certificate_sources import ask, certificate_source
+from sbc_filter.assembly.delegates import read_token_file
+from sbc_filter.assembly.obtain import STAYS, Schedule
+from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.config.settings import ServeSettings
 from sbc_filter.delegates.operations import StirService
 from sbc_filter.delegates.server import Operation, StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.errors import ConfigurationError, Problem
-from sbc_filter.ops.obtaining import STAYS, Schedule
-from sbc_filter.ops.remote import read_token_file
-from sbc_filter.ops.setup import Setup, read_all
-from sbc_filter.ops.sources import ask, certificate_source
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegation import SIGNING, VERIFICATION

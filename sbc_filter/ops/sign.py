@@ -6,15 +6,15 @@ import sys
 import time
 from pathlib import Path
 
+from sbc_filter.assembly.certificate_sources import ask_for, certificate_source
+from sbc_filter.assembly.delegates import signers, verifiers
+from sbc_filter.assembly.needs import Needs
+from sbc_filter.assembly.setup import NO_SBC, Setup, read_all
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Need, Verdict
 from sbc_filter.errors import ConfigurationError, Problem, reason
-from sbc_filter.io.needs import Needs
-from sbc_filter.ops.remote import signers, verifiers
-from sbc_filter.ops.setup import NO_SBC, Setup, read_all
-from sbc_filter.ops.sources import ask_for, certificate_source
 from sbc_filter.outcomes import Outcome
 from sbc_filter.rules.model import Direction
 

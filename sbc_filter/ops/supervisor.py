@@ -11,17 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sbc_filter.assembly.bypass_files import EVERY, State, said
+from sbc_filter.assembly.obtain import STAYS
+from sbc_filter.assembly.setup import Setup
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.dispatcher import Dispatcher, worker_queues
-from sbc_filter.ops.bypass import EVERY, State, said
 from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
 from sbc_filter.ops.control import ControlServer, Reply, default_path
 from sbc_filter.ops.family import START, Family, Role
-from sbc_filter.ops.obtaining import STAYS
 from sbc_filter.ops.queuewatch import QueueWatch
 from sbc_filter.ops.reload import Files, Reload
-from sbc_filter.ops.setup import Setup
 from sbc_filter.ops.systemd import Notifier
 from sbc_filter.ops.worker import BEAT, Worker
 from sbc_filter.processes.channel import Channel, Message

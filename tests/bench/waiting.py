@@ -29,10 +29,10 @@ from cryptography.x509.oid import NameOID
 from support.calls import VERIFY, claims, identity, invite, make_engine
 from support.netns import ADDRESSES, endpoint, three_hosts
 
+from sbc_filter.assembly.needs import Needs
 from sbc_filter.certificates.fetcher import Fetcher
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
-from sbc_filter.io.needs import Needs
 from sbc_filter.live.queue_shell import QueueShell
 from sbc_filter.live.raw_send import Emitter
 from sbc_filter.ops.lab import Lab

@@ -11,11 +11,11 @@ from support.calls import CREDENTIAL, NOW, ORIGID, identity
 from support.postserver import PostServer
 from support.waiting import LONG
 
+from sbc_filter.assembly.needs import Needs, Signer
 from sbc_filter.certificates.source import RefusingSource
 from sbc_filter.delegates.exchange import Command, Service
 from sbc_filter.delegates.remote_signer import RemoteSigner, SlowKey
 from sbc_filter.engine.verdict import Answer, Need, NeedKind
-from sbc_filter.io.needs import Needs, Signer
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.delegated_signing import SigningRequest, check_signed
 from sbc_filter.stir.delegation import SIGNING

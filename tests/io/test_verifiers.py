@@ -11,6 +11,7 @@ from support.calls import CALLED, CALLER, LAB, NOW, TRUST, claims, identity
 from support.postserver import PostServer
 from support.waiting import LONG
 
+from sbc_filter.assembly.needs import Needs
 from sbc_filter.certificates.source import RefusingSource
 from sbc_filter.delegates.exchange import Command, Exchange, Service
 from sbc_filter.delegates.operations import StirService
@@ -18,7 +19,6 @@ from sbc_filter.delegates.remote_verifier import RemoteVerifier
 from sbc_filter.delegates.server import StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer, Need, NeedKind
-from sbc_filter.io.needs import Needs
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.delegated_verification import Told, VerificationRequest, believe
 from sbc_filter.stir.delegation import VERIFICATION

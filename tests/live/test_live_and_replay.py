@@ -11,17 +11,17 @@ import make_pcaps
 import pytest
 from support.netns import ADDRESSES, LIVE, NO_INVITE, endpoint, nothing_else, running, settled, three_hosts
 
+from sbc_filter.assembly.certificate_sources import certificate_source
+from sbc_filter.assembly.needs import Needs
+from sbc_filter.assembly.setup import prepare
 from sbc_filter.capture.link_types import locate_ip
 from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.config import configuration_file
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import PacketError
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.io.needs import Needs
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.replay import SECRET
-from sbc_filter.ops.setup import prepare
-from sbc_filter.ops.sources import certificate_source
 from sbc_filter.packet.fragments import is_fragment
 from sbc_filter.packet.reassembly import Reassembler
 from sbc_filter.packet.udp import parse

@@ -13,13 +13,13 @@ from support.netns import LIVE, endpoint, running, three_hosts
 from support.serving import serving
 from support.waiting import LONG
 
+from sbc_filter.assembly.needs import Needs
 from sbc_filter.certificates.source import RefusingSource
 from sbc_filter.delegates.exchange import Service
 from sbc_filter.delegates.remote_signer import RemoteSigner
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.io.needs import Needs
 from sbc_filter.ops.lab import Lab
 from sbc_filter.stir.delegated_signing import RemoteCredential
 

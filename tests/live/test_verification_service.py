@@ -16,13 +16,13 @@ from support.runs import started
 from support.serving import Serving, serving
 from support.waiting import LONG
 
+from sbc_filter.assembly.needs import Needs
 from sbc_filter.certificates.source import RefusingSource
 from sbc_filter.delegates.exchange import Service
 from sbc_filter.delegates.remote_verifier import RemoteVerifier
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.io.needs import Needs
 from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE

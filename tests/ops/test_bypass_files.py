@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sbc_filter.ops.bypass import LONGEST, BypassFiles, State, said
+from sbc_filter.assembly.bypass_files import LONGEST, BypassFiles, State, said
 from sbc_filter.rules.model import Bypass, Rule, RuleAction, SignOptions
 
 ON, OFF = State({"token": "abc"}, ()), State({}, ())

@@ -7,8 +7,8 @@ from pathlib import Path
 from support.calls import NOW
 from support.hostile import PEM, Authority, serving
 
+from sbc_filter.assembly.certificate_sources import ask, certificate_source
 from sbc_filter.config.settings import CertificateSettings
-from sbc_filter.ops.sources import ask, certificate_source
 from sbc_filter.outcomes import Detail
 
 HOUR = 3600.0

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from sbc_filter import __version__
+from sbc_filter.assembly.setup import read_all
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.installation import UNIT_FOLDER, UNITS, is_made, samples, units
-from sbc_filter.ops.setup import read_all
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = "/opt/sbc-filter/bin/sbc-filter"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from support.calls import CARRIER, NOW, SBC, arriving, invite, result
 
+from sbc_filter.assembly.setup import prepare
 from sbc_filter.config.settings import Configuration, NetworkSettings
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.arrivals import Arrival
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.ops.setup import prepare
 from sbc_filter.rules.model import RateLimit
 from sbc_filter.shared_memory.shared_state import Memories
 

@@ -18,13 +18,13 @@ from support.calls import CREDENTIAL
 from support.obtaining import entry, says
 from support.waiting import LONG
 
+from sbc_filter.assembly import obtain
+from sbc_filter.assembly.obtain import Schedule, read_answer
+from sbc_filter.assembly.setup import Setup, prepare
 from sbc_filter.config import configuration_file
 from sbc_filter.errors import ConfigurationError
-from sbc_filter.ops import obtaining
 from sbc_filter.ops.cli import main
-from sbc_filter.ops.obtaining import Schedule, read_answer
 from sbc_filter.ops.pki import X5U, Authority, Maker, pem
-from sbc_filter.ops.setup import Setup, prepare
 
 DAY = 86400
 NOW = int(time.time())
@@ -167,7 +167,7 @@ def test_programs_that_fail(
     script: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SECRET", "hunter2")
-    monkeypatch.setattr(obtaining, "_TIMEOUT", 0.5 if script.startswith("sleep") else LONG)
+    monkeypatch.setattr(obtain, "_TIMEOUT", 0.5 if script.startswith("sleep") else LONG)
     command = json.dumps(["/bin/sh", "-c", script])
     assert problems(tmp_path, "", f"[credentials.ours]\nobtain = {command}\n") == [
         f"obtain: /bin/sh{'' if sentence.startswith(':') else ' '}{sentence}"
@@ -183,7 +183,7 @@ def test_a_program_that_is_not_there(tmp_path: Path) -> None:
 
 def test_programs_are_asked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three, none of which answers before the others are there."""
-    monkeypatch.setattr(obtaining, "_TIMEOUT", LONG)
+    monkeypatch.setattr(obtain, "_TIMEOUT", LONG)
     (tmp_path / "answer").write_text(json.dumps(OURS))
     here = f"{tmp_path}/here"
     wait = f"touch {here}.$1; until test -e {here}.a -a -e {here}.b -a -e {here}.c; do sleep 0.02; done"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
+from sbc_filter.assembly.setup import Setup, prepare
 from sbc_filter.config import configuration_file
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.ops.cli import main
 from sbc_filter.ops.pki import X5U, Authority, Maker, key_pem, pem
-from sbc_filter.ops.setup import Setup, prepare
 
 DAY = 86400
 NOW = int(time.time())

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from sbc_filter.assembly.setup import NO_SBC, prepare, read_all, rule_files
 from sbc_filter.config import configuration_file
 from sbc_filter.config.settings import Configuration
 from sbc_filter.engine.engine import Engine
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
-from sbc_filter.ops.setup import NO_SBC, prepare, read_all, rule_files
 
 # Valid from 2023 for a hundred years: what is checked against the clock is checked with others.
 _MAKER = Maker(1_700_000_000, "setup")

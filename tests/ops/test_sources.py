@@ -9,11 +9,11 @@ import pytest
 from support.sockets import serving
 from support.waiting import LONG, taken
 
+from sbc_filter.assembly import certificate_sources
+from sbc_filter.assembly.certificate_sources import ask, certificate_source, worker_source
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.ops import sources
-from sbc_filter.ops.sources import ask, certificate_source, worker_source
 from sbc_filter.outcomes import Detail
 
 
@@ -69,7 +69,7 @@ def test_a_folder_alone_needs_no_other_serving(tmp_path: Path) -> None:
 
 def test_what_is_slow_does_not_stand_before_what_is_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty requests that get no answer, one for a file, one for what the other process has at hand."""
-    monkeypatch.setattr(sources, "_DEADLINE", LONG)
+    monkeypatch.setattr(certificate_sources, "_DEADLINE", LONG)
     certificate_path(tmp_path, URL).write_bytes(b"file")
     settings, never = CertificateSettings(directory=tmp_path, fetch=True), SimpleQueue[Answer]()
     source = worker_source(settings, tmp_path / "s")

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sbc_filter.assembly.bypass_files import BypassFiles
+from sbc_filter.assembly.credentials import read_credentials
+from sbc_filter.assembly.delegates import engine_credentials
 from sbc_filter.config.configuration_file import read_configuration
 from sbc_filter.config.settings import Configuration
 from sbc_filter.engine.call.network import Network
@@ -13,9 +16,6 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.errors import ConfigurationError, Problem, blamed, reason
 from sbc_filter.firewall.plan import Plan, Responses
-from sbc_filter.ops.bypass import BypassFiles
-from sbc_filter.ops.credentials import read_credentials
-from sbc_filter.ops.remote import engine_credentials
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import Direction, RuleAction
 from sbc_filter.rules.rule_file import read_rules

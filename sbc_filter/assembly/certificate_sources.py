@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sbc_filter.assembly.needs import Needs
 from sbc_filter.certificates.cache import CachingSource
 from sbc_filter.certificates.command import CommandSource
 from sbc_filter.certificates.fetcher import Fetcher
@@ -13,7 +14,6 @@ from sbc_filter.certificates.socket_client import SocketSource
 from sbc_filter.certificates.source import CertificateSource, FirstOf, RefusingSource
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.verdict import Answer, Need
-from sbc_filter.io.needs import Needs
 from sbc_filter.outcomes import Detail
 
 _DEADLINE = 10.0  # seconds; longer than a fetch and the wait for its turn

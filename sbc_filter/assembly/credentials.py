@@ -13,11 +13,11 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from sbc_filter.assembly.obtain import Answer, ask
 from sbc_filter.config.credential_settings import CredentialSettings, ObtainSettings, OnToken, Place
 from sbc_filter.config.settings import Configuration
 from sbc_filter.errors import CertificateError, Problem, blamed, reason
 from sbc_filter.keys.pkcs11 import TokenError, TokenKey
-from sbc_filter.ops.obtaining import Answer, ask
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.credential import Credential, load_key, make_credential

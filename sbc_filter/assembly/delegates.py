@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from sbc_filter.assembly.needs import Signer, Verifier
 from sbc_filter.config.delegate_settings import RemoteSettings
 from sbc_filter.delegates.exchange import Command, Exchange, Service
 from sbc_filter.delegates.remote_signer import RemoteSigner, SlowKey
 from sbc_filter.delegates.remote_verifier import RemoteVerifier
 from sbc_filter.errors import ConfigurationError, Problem
-from sbc_filter.io.needs import Signer, Verifier
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential
 
