@@ -13,6 +13,7 @@ from typing import Any
 
 from sbc_filter.assembly.bypass_files import EVERY, State, said
 from sbc_filter.assembly.obtain import STAYS
+from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.firewall.plan import QueueSettings
@@ -21,7 +22,7 @@ from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
 from sbc_filter.ops.control import ControlServer, Reply, default_path
 from sbc_filter.ops.family import START, Family, Role
 from sbc_filter.ops.queuewatch import QueueWatch
-from sbc_filter.ops.reload import Files, Reload
+from sbc_filter.ops.reload import Reload
 from sbc_filter.ops.systemd import Notifier
 from sbc_filter.ops.worker import BEAT, Worker
 from sbc_filter.processes.channel import Channel, Message

@@ -15,6 +15,7 @@ from pathlib import Path
 from sbc_filter.assembly.delegates import signers, verifiers
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.obtain import Schedule
+from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.config.settings import Configuration
@@ -24,7 +25,6 @@ from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.queue_shell import QueueShell
 from sbc_filter.live.raw_send import Emitter
-from sbc_filter.ops.reload import Files
 from sbc_filter.processes.channel import Channel, Message
 from sbc_filter.processes.messages import (
     Abort,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sbc_filter.ops.reload import Files
+from sbc_filter.assembly.operator_files import Files
 
 
 @pytest.fixture
