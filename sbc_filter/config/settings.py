@@ -10,7 +10,7 @@ from sbc_filter.firewall import backend as firewalls
 from sbc_filter.rules.trunk import IpNetwork, Trunk
 
 CACHE = Path("/var/cache/sbc-filter")
-LAST_QUEUE = 65534  # the highest number of a queue; the one after it is a lock (`ops.ownrules`)
+LAST_QUEUE = 65534  # the highest number of a queue; the one after it is a lock (`daemon.own_firewall_rules`)
 
 Overload = Literal["accept", "drop"]
 Policy = Literal["soft", "hard"]

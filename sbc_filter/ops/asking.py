@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.table import Table
 
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
+from sbc_filter.daemon import control_socket
+from sbc_filter.daemon.reload import REFUSED
 from sbc_filter.errors import ConfigurationError, Problem, reason
-from sbc_filter.ops import control
-from sbc_filter.ops.reload import REFUSED
 from sbc_filter.records.tally import Kind
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain_lines
@@ -28,7 +28,7 @@ _SHOWN = 20  # fates of calls
 def status(arguments: argparse.Namespace) -> int:
     """Show what a running filter does."""
     path = _socket(arguments)
-    state = control.ask(path, "status", 10.0)
+    state = control_socket.ask(path, "status", 10.0)
     if arguments.json:
         print(json.dumps(state))
         return 0
@@ -39,12 +39,12 @@ def status(arguments: argparse.Namespace) -> int:
     with Live(_picture(state), console=console, auto_refresh=False) as live:
         while True:
             time.sleep(_EVERY)
-            live.update(_picture(control.ask(path, "status", 10.0)), refresh=True)
+            live.update(_picture(control_socket.ask(path, "status", 10.0)), refresh=True)
 
 
 def reload(arguments: argparse.Namespace) -> int:
     """Have a running filter read its files anew: 0 when it goes by them, 1 when it refused and why."""
-    problems = control.ask(_socket(arguments), "reload")["problems"]
+    problems = control_socket.ask(_socket(arguments), "reload")["problems"]
     for problem in problems:
         print(f"sbc-filter: {plain_lines(problem)}", file=sys.stderr)
     if problems:
@@ -66,7 +66,7 @@ def _socket(arguments: argparse.Namespace) -> Path:
             what = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {reason(error)}"
             sentence = f"{what}: name the configuration of the filter that runs, or its --socket"
             raise ConfigurationError([Problem(str(arguments.config), "", sentence)]) from None
-    return (read_configuration(given, []).control if given is not None else None) or control.default_path()
+    return (read_configuration(given, []).control if given is not None else None) or control_socket.default_path()
 
 
 def _picture(state: dict[str, Any]) -> RenderableType:

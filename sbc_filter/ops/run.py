@@ -15,10 +15,10 @@ from rich.spinner import Spinner
 from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.config.configuration_file import require_configuration
+from sbc_filter.daemon import privileges
+from sbc_filter.daemon.own_firewall_rules import OwnRules
+from sbc_filter.daemon.supervisor import Supervisor
 from sbc_filter.firewall.backend import backend
-from sbc_filter.ops import privileges
-from sbc_filter.ops.ownrules import OwnRules
-from sbc_filter.ops.supervisor import Supervisor
 from sbc_filter.records.tally import findings, numbered
 from sbc_filter.shared_memory.shared_state import Memories
 from sbc_filter.system.files import runtime_folder

@@ -20,10 +20,10 @@ from support.processes import stop
 from support.runs import RUN, asked, processes, started
 from support.waiting import LONG
 
-from sbc_filter.ops import privileges
+from sbc_filter.daemon import privileges
+from sbc_filter.daemon.privileges import NET_ADMIN, NET_RAW
 from sbc_filter.ops.lab import Lab
 from sbc_filter.ops.pki import Maker
-from sbc_filter.ops.privileges import NET_ADMIN, NET_RAW
 
 pytestmark = LIVE
 SBC = ("192.0.2.1", 5060)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from support.waiting import LONG, eventually
 
+from sbc_filter.daemon.control_socket import ControlServer, Reply, ask
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.ops.control import ControlServer, Reply, ask
 
 LARGE = {"problems": ["x" * 1000] * 2000}
 

@@ -12,8 +12,8 @@ import pytest
 from support.clock import FakeTime
 from support.waiting import LONG
 
-from sbc_filter.ops import family
-from sbc_filter.ops.family import Family, Role
+from sbc_filter.daemon import process_group
+from sbc_filter.daemon.process_group import Family, Role
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.messages import Beat, Ready
 
@@ -44,14 +44,14 @@ def test_nobody_is_stuck_because_we_were(monkeypatch: pytest.MonkeyPatch) -> Non
     said: list[str] = []
     role = Role("worker", beating)
     with one_of(role, said) as made, monkeypatch.context() as patch:
-        patch.setattr(family, "time", clock := FakeTime(role.beat))
+        patch.setattr(process_group, "time", clock := FakeTime(role.beat))
         first = role.child
         assert first is not None
         asked, question = os.pipe()
 
         def answer() -> None:
             os.read(asked, 1)
-            clock.now += 1.5 * family.STUCK
+            clock.now += 1.5 * process_group.STUCK
 
         made.selector.register(asked, selectors.EVENT_READ, answer)
         for _ in range(2):
@@ -67,7 +67,7 @@ def test_nobody_is_stuck_because_we_were(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_no_process_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory or processes are short: said, and tried again; nothing is left open by the attempt."""
-    monkeypatch.setattr(family, "_LAST", 0.3)
+    monkeypatch.setattr(process_group, "_LAST", 0.3)
     said: list[str] = []
     role = Role("worker", beating)
     made = Family(lambda *_: None, lambda *_: None, said.append)

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from sbc_filter.daemon.worker import open_journal
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.ops.worker import open_journal
 from sbc_filter.records.journal import Journal
 
 RECORD = Record(1.0, "192.0.2.7:5060", "192.0.2.1:5060", "udp")

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from sbc_filter.ops.worker import answer
+from sbc_filter.daemon.worker import answer
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.messages import Committed, Prepared
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sbc_filter.ops.control import ask
+from sbc_filter.daemon.control_socket import ask
 from sbc_filter.ops.lab import Lab
 from support.calls import invite
 from support.fuzzing import soup

@@ -21,8 +21,8 @@ from sbc_filter.certificates.socket_server import CertificateServer, listening
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import read_list, warm
 from sbc_filter.config.settings import CertificateSettings, Configuration
+from sbc_filter.daemon import privileges
 from sbc_filter.errors import FilterError
-from sbc_filter.ops import privileges
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.child import GAVE_UP
 from sbc_filter.processes.messages import Beat, Failed, ListsChanged, Ready, Said, Stop

@@ -10,7 +10,7 @@ from sbc_filter.errors import EnvironmentFault
 from sbc_filter.processes.messages import Abort, Commit, Prepare, Stop
 
 if TYPE_CHECKING:
-    from sbc_filter.ops.supervisor import Supervisor
+    from sbc_filter.daemon.supervisor import Supervisor
 
 _LOG = logging.getLogger(__name__)
 _READ, _SWAP = 120.0, 8.0  # seconds for all workers to have read the files, and to go by them

@@ -15,16 +15,16 @@ from sbc_filter.assembly.bypass_files import EVERY, State, said
 from sbc_filter.assembly.obtain import STAYS
 from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
+from sbc_filter.daemon.certificate_process import CertificateProcess, from_process
+from sbc_filter.daemon.control_socket import ControlServer, Reply, default_path
+from sbc_filter.daemon.process_group import START, Family, Role
+from sbc_filter.daemon.queue_watch import QueueWatch
+from sbc_filter.daemon.reload import Reload
+from sbc_filter.daemon.systemd import Notifier
+from sbc_filter.daemon.worker import BEAT, Worker
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.dispatcher import Dispatcher, worker_queues
-from sbc_filter.ops.certificateprocess import CertificateProcess, from_process
-from sbc_filter.ops.control import ControlServer, Reply, default_path
-from sbc_filter.ops.family import START, Family, Role
-from sbc_filter.ops.queuewatch import QueueWatch
-from sbc_filter.ops.reload import Reload
-from sbc_filter.ops.systemd import Notifier
-from sbc_filter.ops.worker import BEAT, Worker
 from sbc_filter.processes.channel import Channel, Message
 from sbc_filter.processes.child import GAVE_UP, Child
 from sbc_filter.processes.messages import (
