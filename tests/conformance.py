@@ -28,7 +28,7 @@ from sbc_filter.capture.link_types import locate_ip
 from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.errors import CertificateError
-from sbc_filter.ops.pki import pem
+from sbc_filter.lab.certificate_maker import pem
 from sbc_filter.outcomes import CERTIFICATE_TOLERABLE, Detail
 from sbc_filter.packet.udp import parse
 from sbc_filter.pki.certificate import Certificate, parse_certificates

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 import sbc_filter.engine.engine
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 
 sys.path.insert(0, str(Path(__file__).parent))
 settings.register_profile("project", deadline=None, max_examples=150, derandomize=True)

@@ -21,7 +21,7 @@ from support.calls import CALLER, CARRIER, LAB, NOW, SBC, SIGN, VERIFY, claims, 
 from support.mixed_day import ASK_TO_SIGN, mixed_day
 
 from sbc_filter.certificates.source import certificate_path
-from sbc_filter.ops.pki import X5U, key_pem, pem
+from sbc_filter.lab.certificate_maker import X5U, key_pem, pem
 
 FOLDER = Path(__file__).parent.parent / "pcaps"
 RULES = FOLDER.parent / "rules"

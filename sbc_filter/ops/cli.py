@@ -85,7 +85,7 @@ def _complain(*sentences: object) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The grammar of the command line. A command's modules are imported when it runs, not before."""
-    from sbc_filter.ops.pki import SPC, X5U
+    from sbc_filter.lab.certificate_maker import SPC, X5U
 
     top = argparse.ArgumentParser(
         prog="sbc-filter",

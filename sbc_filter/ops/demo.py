@@ -13,7 +13,7 @@ import jwt
 from rich.console import Console
 from rich.markup import escape
 
-from sbc_filter.ops.stage import CARRIER, CORE, PLAIN_PORT, Stage
+from sbc_filter.lab.demo_network import CARRIER, CORE, PLAIN_PORT, Stage
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.signing import sign_shaken

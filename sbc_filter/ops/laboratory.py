@@ -8,7 +8,7 @@ from pathlib import Path
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.config.configuration_file import FILE_NAME
 from sbc_filter.errors import ConfigurationError, Problem, reason
-from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
+from sbc_filter.lab.certificate_maker import X5U, Laboratory, Maker, key_pem, pem
 
 _CONFIGURATION = """\
 # A laboratory of sbc-filter. Relative paths are relative to this file.

@@ -32,10 +32,10 @@ from sbc_filter.certificates.cache import CachingSource
 from sbc_filter.certificates.fetcher import Fetcher
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
+from sbc_filter.lab.certificate_maker import X5U, Maker
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.queue_shell import QueueShell
 from sbc_filter.live.raw_send import Emitter
-from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import X5U, Maker
 from sbc_filter.pki.trust_store import TrustStore
 
 KNOWN_RATE, STRANGE_RATE, ALONE = 100, 10_000 / 60, 10.0

@@ -32,7 +32,7 @@ from support.processes import cpu
 from support.runs import processes, started
 
 from sbc_filter.engine import engine
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 
 ROUNDS, INVITES, ORDERED, ACKS = 3, 8000, 1000, 16000
 WINDOW = 256  # packets under way

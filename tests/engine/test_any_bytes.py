@@ -31,7 +31,7 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.errors import VerificationError
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.packet.udp import datagram_to_ip, parse
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore

@@ -33,7 +33,7 @@ from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Verdict
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.stir.credential import Credential

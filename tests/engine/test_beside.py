@@ -23,7 +23,7 @@ from support.calls import (
 from support.certificates import chain, numbers
 
 from sbc_filter.engine.verdict import Answer, Need, Verdict
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.packet.udp import parse
 
 PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"

@@ -20,7 +20,7 @@ from support.calls import (
 )
 
 from sbc_filter.engine.verdict import Answer, Need, Verdict
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.sip.message import SipMessage
 

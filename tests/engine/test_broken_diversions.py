@@ -8,7 +8,7 @@ from support.calls import CALLED, CALLER, LAB, NOW, VERIFY, added, arriving, cla
 from support.calls import result as judged
 
 from sbc_filter.engine.verdict import Answer, Need, Verdict
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.stir.passport import canonical_json
 
 PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"

@@ -24,7 +24,7 @@ from support.calls import (
 from sbc_filter.engine.act.reasons_received import LIFETIME
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Action, Verdict
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.packet.udp import parse
 
 REMOVE = f'{SIGN}reason = "remove"\n'

@@ -18,7 +18,7 @@ from support.calls import (
     result,
 )
 
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import REFUSABLE, TOLERABLE, Deviation
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import sign_es256

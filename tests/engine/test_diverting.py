@@ -23,7 +23,7 @@ from support.calls import (
     result,
 )
 
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.stir.passport import decode_segment
 from sbc_filter.stir.sign_div import sign_div
 

@@ -38,7 +38,7 @@ from support.structure import (
 )
 
 from sbc_filter.engine.verdict import Verdict
-from sbc_filter.ops.pki import Maker
+from sbc_filter.lab.certificate_maker import Maker
 
 GOOD = identity().partition(": ")[2].encode()
 

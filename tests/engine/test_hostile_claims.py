@@ -40,7 +40,7 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import FilterError
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Outcome
 from sbc_filter.packet.udp import parse
 from sbc_filter.records.tally import Tally, to_lines

@@ -8,7 +8,7 @@ from sbc_filter.engine.memory.certificates import CAPACITY, CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
 from sbc_filter.generational_cache import Memory
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.certificate import SigningCertificate
 

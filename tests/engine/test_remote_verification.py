@@ -22,7 +22,7 @@ from support.calls import (
 
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import DETAILS, Detail, Outcome
 from sbc_filter.packet.udp import parse
 from sbc_filter.stir.delegated_verification import Told, VerificationRequest

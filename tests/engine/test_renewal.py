@@ -16,7 +16,7 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import AGAIN, ORDINARY, CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
-from sbc_filter.ops.pki import X5U, Maker
+from sbc_filter.lab.certificate_maker import X5U, Maker
 from sbc_filter.outcomes import CertificateDeviation, Detail
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.crl import RevocationList

@@ -25,7 +25,7 @@ from support.calls import (
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.replays import LATE, LocalSeen
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import to_tag, top_via
 from sbc_filter.stir.passport import decode_segment, encode_segment

@@ -7,7 +7,7 @@ from support.calls import CREDENTIAL, LAB, MAKER, NOW, SBC, SIGN, TRUST, claims,
 from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
-from sbc_filter.ops.pki import X5U, key_pem, pem
+from sbc_filter.lab.certificate_maker import X5U, key_pem, pem
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.sip.numbering_plans import PROFILES

@@ -25,7 +25,7 @@ from support.calls import (
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import datagram_to_ip, parse
 

@@ -32,7 +32,7 @@ from support.calls import (
 from support.certificates import chain, constraints, numbers, unknown
 
 from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
-from sbc_filter.ops.pki import X5U, Authority, Maker
+from sbc_filter.lab.certificate_maker import X5U, Authority, Maker
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import parse
 from sbc_filter.pki.claim_constraints import ENHANCED_JWT_CLAIM_CONSTRAINTS, JWT_CLAIM_CONSTRAINTS

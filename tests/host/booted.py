@@ -14,8 +14,8 @@ from support.machine import Machine, Tree, booted, fresh_tree, package
 from support.netns import LIVE, endpoint, eventually, three_hosts
 
 from sbc_filter.certificates.source import certificate_path
-from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
+from sbc_filter.lab.certificate_maker import X5U, Laboratory, Maker, key_pem, pem
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 

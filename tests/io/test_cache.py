@@ -12,7 +12,7 @@ from support.calls import LAB, MAKER, NOW, VERIFY, arriving, identity, invite, m
 from sbc_filter.certificates.cache import CachingSource
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.ops.pki import X5U, Maker, pem
+from sbc_filter.lab.certificate_maker import X5U, Maker, pem
 from sbc_filter.outcomes import Detail
 
 URL = "https://certs.example.org/acme.pem"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sbc_filter.certificates.disk_cache import DiskCache, Entry
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.ops.pki import Maker
+from sbc_filter.lab.certificate_maker import Maker
 
 URL = "https://certs.example.org/acme.pem"
 DAY = 24 * 3600.0

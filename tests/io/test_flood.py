@@ -18,7 +18,7 @@ from sbc_filter.certificates.cache import CachingSource
 from sbc_filter.certificates.fetcher import Fetcher
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.verdict import Answer, Verdict
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
 
 URLS, MINUTE = 10_000, 60.0

@@ -20,7 +20,7 @@ from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.errors import SigningError
 from sbc_filter.keys.pkcs11 import _TURNS, TokenError, TokenKey
 from sbc_filter.keys.pkcs11_uri import parse_pkcs11_uri
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.packet.udp import parse
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable

@@ -23,7 +23,7 @@ from sbc_filter.delegates.server import StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.delegated_signing import SigningRequest, check_signed
 from sbc_filter.stir.delegation import SIGNING, VERIFICATION

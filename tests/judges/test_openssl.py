@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from support import judgedchains as chains
 from support.calls import LAB, NOW, SIGN, VERIFY, arriving, claims, invite, leaving, make_engine, result
 
-from sbc_filter.ops.pki import X5U, key_pem, pem
+from sbc_filter.lab.certificate_maker import X5U, key_pem, pem
 from sbc_filter.stir.passport import canonical_json, decode_segment, encode_segment
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")

@@ -29,8 +29,8 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
+from sbc_filter.lab.certificate_maker import X5U, Laboratory, Maker, key_pem, pem
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable

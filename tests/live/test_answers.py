@@ -9,7 +9,7 @@ from support.tiny import TinySource
 
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 RULES = VERIFY + '[rule.verify]\nreason = "stir"\n'

@@ -16,8 +16,8 @@ from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.nft import Nft
 from sbc_filter.firewall.plan import Plan
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.ops.cli import main
-from sbc_filter.ops.lab import Lab
 
 PLAN = Plan(sbc=("192.0.2.1", "2001:db8:1::1"))
 LEGACY = "iptables-legacy"

@@ -10,7 +10,7 @@ from support.tiny import invite as padded
 
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 # The SBC is the host `core` of the other tests, on the carrier's network.

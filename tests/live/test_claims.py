@@ -7,8 +7,8 @@ from support.tiny import TinySource
 
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 ALWAYS = '[rule.verify]\nattestation = "always"\n'

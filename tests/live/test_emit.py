@@ -7,8 +7,8 @@ import pytest
 from support.netns import ADDRESSES, LIVE, PATHS, endpoint
 
 from sbc_filter.firewall.plan import DEFAULT_MARK
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.raw_send import Emitter
-from sbc_filter.ops.lab import Lab
 from sbc_filter.packet.udp import Datagram, datagram_to_ip
 
 pytestmark = LIVE

@@ -22,8 +22,8 @@ from support.waiting import LONG
 
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import Maker, pem
+from sbc_filter.lab.certificate_maker import Maker, pem
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.outcomes import Detail
 
 STRACE = shutil.which("strace")

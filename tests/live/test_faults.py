@@ -24,8 +24,8 @@ from sbc_filter.assembly.certificate_sources import certificate_source
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.setup import read_all
 from sbc_filter.firewall.iptables import Iptables
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.netlink import queue_statistics
-from sbc_filter.ops.lab import Lab
 from sbc_filter.system.steady_clock import SteadyClock
 
 pytestmark = [*LIVE, pytest.mark.skipif(shutil.which("sipp") is None, reason="needs sipp")]

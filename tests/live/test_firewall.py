@@ -25,8 +25,8 @@ from support.tiny import TinyEngine, TinySource, filtered, invite
 
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.plan import DEFAULT_MARK, Family, Plan
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.raw_send import Emitter
-from sbc_filter.ops.lab import Lab
 from sbc_filter.packet.udp import Datagram
 
 pytestmark = LIVE

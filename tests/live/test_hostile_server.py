@@ -25,8 +25,8 @@ from support.runs import RUN, asked
 from support.waiting import LONG
 
 from sbc_filter.certificates.source import certificate_path
-from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import Maker, pem
+from sbc_filter.lab.certificate_maker import Maker, pem
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = [*LIVE, pytest.mark.skipif(os.geteuid() == 0 and not may_mount(), reason=NO_MOUNTS)]
 

@@ -10,8 +10,8 @@ from support.tiny import TinySource
 
 from sbc_filter.engine.record import Record
 from sbc_filter.firewall.plan import Plan
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.interfaces import InterfaceNames
-from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE
 RULES = """

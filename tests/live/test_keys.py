@@ -10,8 +10,8 @@ from support.keys import CARRIER, KEYS, X5U, configuration, signed_by, token_of,
 from support.netns import LIVE, endpoint
 from support.runs import started
 
-from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import Maker
+from sbc_filter.lab.certificate_maker import Maker
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 

@@ -20,8 +20,8 @@ from support.waiting import LONG
 from support.web import page_server
 
 from sbc_filter.certificates.source import certificate_path
-from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import pem
+from sbc_filter.lab.certificate_maker import pem
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.trust.crl_files import KeptList, KeptLists
 
 pytestmark = LIVE

@@ -20,7 +20,7 @@ from sbc_filter.config import configuration_file
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import PacketError
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.ops.replay import SECRET
 from sbc_filter.packet.fragments import is_fragment
 from sbc_filter.packet.reassembly import Reassembler

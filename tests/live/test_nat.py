@@ -12,7 +12,7 @@ from support.tiny import TinySource
 
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 RULES = f'{VERIFY}[rule.on]\nno-identity = "reject"\n'

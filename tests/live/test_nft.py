@@ -19,8 +19,8 @@ from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.nft import TABLE, Nft, fed, render
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.raw_send import Emitter
-from sbc_filter.ops.lab import Lab
 from sbc_filter.packet.udp import Datagram
 
 pytestmark = [*LIVE, pytest.mark.skipif(shutil.which("nft") is None, reason="needs nft")]

@@ -18,8 +18,8 @@ from support.netns import LIVE, endpoint, eventually, three_hosts
 from support.obtaining import IMPATIENT, entry, says
 from support.runs import RUN, processes, started
 
-from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import Maker
+from sbc_filter.lab.certificate_maker import Maker
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 PUBLIC: list[EllipticCurvePublicKey] = [key.public_key() for key in KEYS]

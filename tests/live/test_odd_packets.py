@@ -11,7 +11,7 @@ from support import calls
 from support.netns import ADDRESSES, LIVE, endpoint, eventually, three_hosts, transmit
 from support.runs import asked, started
 
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 PASSED = "P-Asserted-Identity: <tel:+12155550100;verstat=TN-Validation-Passed>"

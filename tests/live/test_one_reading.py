@@ -14,7 +14,7 @@ from support.verstats import SPELLINGS, seen_by_others
 from sbc_filter.engine.record import Record
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 REQUIRED = VERIFY + '[rule.on]\nno-identity = "reject"\n'

@@ -22,8 +22,8 @@ from support.waiting import LONG
 
 from sbc_filter.daemon import privileges
 from sbc_filter.daemon.privileges import NET_ADMIN, NET_RAW
-from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import Maker
+from sbc_filter.lab.certificate_maker import Maker
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 SBC = ("192.0.2.1", 5060)

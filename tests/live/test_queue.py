@@ -16,10 +16,10 @@ from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan, QueueSettings
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.netlink import MAX_COPY, QueueStatistics, queue_statistics
 from sbc_filter.live.queue_shell import QueueShell
 from sbc_filter.live.raw_send import Emitter
-from sbc_filter.ops.lab import Lab
 from sbc_filter.outcomes import Detail
 
 pytestmark = LIVE

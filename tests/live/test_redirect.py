@@ -17,7 +17,7 @@ import pytest
 from support.netns import LIVE
 from support.waiting import eventually
 
-from sbc_filter.ops.stage import CARRIER_X5U, CONFIGURATION, OUR_X5U, PROGRAMS, Stage
+from sbc_filter.lab.demo_network import CARRIER_X5U, CONFIGURATION, OUR_X5U, PROGRAMS, Stage
 from sbc_filter.sip.message import SipMessage
 
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]

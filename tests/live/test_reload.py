@@ -16,8 +16,8 @@ from support.netns import LIVE, endpoint, eventually
 from support.runs import started
 from support.waiting import LONG
 
-from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import Maker
+from sbc_filter.lab.certificate_maker import Maker
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 

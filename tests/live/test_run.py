@@ -18,9 +18,9 @@ from support.tiny import invite
 from support.waiting import LONG
 
 from sbc_filter.certificates.source import certificate_path
-from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import X5U, Maker, key_pem, pem
-from sbc_filter.ops.stage import PROGRAMS
+from sbc_filter.lab.certificate_maker import X5U, Maker, key_pem, pem
+from sbc_filter.lab.demo_network import PROGRAMS
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 

@@ -16,9 +16,9 @@ from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.nft import TABLE, Nft
 from sbc_filter.firewall.plan import QueueSettings
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.netlink import QueueChannel
 from sbc_filter.ops.cli import main
-from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE
 QUEUES = "a filter already runs in this network: the firewall rules in force feed netfilter queue {}, which another"

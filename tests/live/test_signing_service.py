@@ -20,7 +20,7 @@ from sbc_filter.delegates.remote_signer import RemoteSigner
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.stir.delegated_signing import RemoteCredential
 
 pytestmark = LIVE

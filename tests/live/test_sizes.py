@@ -26,7 +26,7 @@ from support.tiny import invite as padded
 
 from sbc_filter.engine.record import Record
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.sip.message import SipMessage
 
 pytestmark = LIVE

@@ -7,7 +7,7 @@ import pytest
 from support.netns import LIVE, three_hosts
 from support.soaking import Soak
 
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 

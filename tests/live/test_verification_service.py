@@ -23,7 +23,7 @@ from sbc_filter.delegates.remote_verifier import RemoteVerifier
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 SBC = ("192.0.2.1", 5060)

@@ -14,8 +14,8 @@ from support.processes import stop
 from support.runs import asked, processes, started
 from support.waiting import LONG
 
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.netlink import queue_statistics
-from sbc_filter.ops.lab import Lab
 
 pytestmark = LIVE
 SBC = ("192.0.2.1", 5060)

@@ -20,7 +20,7 @@ from sbc_filter.concurrency.single_flight import Single
 from sbc_filter.config import configuration_file
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import CertificateError
-from sbc_filter.ops.pki import Authority, pem
+from sbc_filter.lab.certificate_maker import Authority, pem
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.trust import list_downloads

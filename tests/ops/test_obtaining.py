@@ -23,8 +23,8 @@ from sbc_filter.assembly.obtain import Schedule, read_answer
 from sbc_filter.assembly.setup import Setup, prepare
 from sbc_filter.config import configuration_file
 from sbc_filter.errors import ConfigurationError
+from sbc_filter.lab.certificate_maker import X5U, Authority, Maker, pem
 from sbc_filter.ops.cli import main
-from sbc_filter.ops.pki import X5U, Authority, Maker, pem
 
 DAY = 86400
 NOW = int(time.time())

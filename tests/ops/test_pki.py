@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sbc_filter.ops.pki import CRL_URL, Laboratory, Maker, key_pem, pem
+from sbc_filter.lab.certificate_maker import CRL_URL, Laboratory, Maker, key_pem, pem
 from sbc_filter.pki.tnauthlist import TnAuthList
 
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT

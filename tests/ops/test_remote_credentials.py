@@ -15,8 +15,8 @@ from sbc_filter.assembly.delegates import signers, verifiers
 from sbc_filter.config import configuration_file
 from sbc_filter.config.delegate_settings import RemoteSettings
 from sbc_filter.errors import ConfigurationError
+from sbc_filter.lab.certificate_maker import X5U, Maker, key_pem
 from sbc_filter.ops.cli import main
-from sbc_filter.ops.pki import X5U, Maker, key_pem
 
 URL = "https://sign.example.org/stir/v1/signing"
 

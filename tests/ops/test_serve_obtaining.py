@@ -11,7 +11,7 @@ from support.keys import KEYS, X5U, signed_by
 from support.obtaining import IMPATIENT, entry, says
 from support.waiting import LONG, eventually
 
-from sbc_filter.ops.pki import Maker
+from sbc_filter.lab.certificate_maker import Maker
 
 
 def test_another_answer_while_it_serves(tmp_path: Path) -> None:

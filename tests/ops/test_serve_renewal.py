@@ -14,7 +14,7 @@ from support.waiting import LONG, eventually
 from support.web import page_server
 
 from sbc_filter.certificates.source import certificate_path
-from sbc_filter.ops.pki import pem
+from sbc_filter.lab.certificate_maker import pem
 
 URL = "https://certificates.example.org/renewed.pem"
 

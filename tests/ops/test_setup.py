@@ -10,7 +10,7 @@ from sbc_filter.config import configuration_file
 from sbc_filter.config.settings import Configuration
 from sbc_filter.engine.engine import Engine
 from sbc_filter.errors import ConfigurationError
-from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
+from sbc_filter.lab.certificate_maker import X5U, Laboratory, Maker, key_pem, pem
 
 # Valid from 2023 for a hundred years: what is checked against the clock is checked with others.
 _MAKER = Maker(1_700_000_000, "setup")

@@ -6,7 +6,7 @@ The certificate is a provider's, so all of it is by the leave of a rule: `test_b
 import pytest
 from support.calls import CALLED, CALLER, LAB, NOW, VERIFY, arriving, claims, invite, make_engine, result
 
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import sign_es256
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 from support.calls import LAB, NOW
 from support.certificates import chain
 
-from sbc_filter.ops.pki import X5U, key_pem, pem
+from sbc_filter.lab.certificate_maker import X5U, key_pem, pem
 from sbc_filter.stir.credential import Credential, load_credential, load_key, make_credential
 from sbc_filter.stir.passport import decode_segment, parse_jose
 from sbc_filter.stir.signing import sign_shaken

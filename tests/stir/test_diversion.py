@@ -16,7 +16,7 @@ from support import vectors
 from support.calls import CREDENTIAL, LAB, NOW, claims
 
 from sbc_filter.errors import SigningError, VerificationError
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.sip.identity import parse_parameters, split_identity
 from sbc_filter.stir.diversion import MAX_DIVERSIONS, Link, Nested, find_chain, make_link, parse_div, parse_opt, unnest

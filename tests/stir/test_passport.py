@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.calls import CALLED, CALLER, NOW, ORIGID, claims, identity
 
 from sbc_filter.errors import VerificationError
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.stir.passport import (
     canonical_json,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.calls import LAB, MAKER, claims
 
 from sbc_filter.errors import VerificationError
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import sign_es256, verify_es256

@@ -34,7 +34,7 @@ from support.chains import (
 )
 
 from sbc_filter.errors import CertificateError
-from sbc_filter.ops.pki import Authority, pem
+from sbc_filter.lab.certificate_maker import Authority, pem
 from sbc_filter.outcomes import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE, CertificateDeviation, Detail
 from sbc_filter.pki import der
 from sbc_filter.pki.certificate import Certificate, SigningCertificate, parse_certificates

@@ -40,7 +40,7 @@ from support.chains import (
 )
 
 from sbc_filter.errors import CertificateError
-from sbc_filter.ops.pki import Authority, pem
+from sbc_filter.lab.certificate_maker import Authority, pem
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki import claim_constraints, der
 from sbc_filter.pki.certificate import Certificate, SigningCertificate, parse_certificates

@@ -11,7 +11,7 @@ from support.chains import ISSUING, LAB, LEAF, MAKER, NOW, OTHER, ROOT, as_pem, 
 from support.trustlists import trust_list
 
 from sbc_filter.errors import CertificateError
-from sbc_filter.ops.pki import pem
+from sbc_filter.lab.certificate_maker import pem
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.certificate import Certificate, parse_certificates
 from sbc_filter.pki.trust_store import TrustStore

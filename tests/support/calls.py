@@ -13,7 +13,7 @@ from sbc_filter.engine.memory.arrivals import Arrivals
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.memory.replays import Seen
 from sbc_filter.engine.verdict import Answer, Verdict
-from sbc_filter.ops.pki import X5U, Maker, key_pem
+from sbc_filter.lab.certificate_maker import X5U, Maker, key_pem
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.rule_file import load_rules

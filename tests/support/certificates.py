@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from sbc_filter.ops.pki import Authority, pem
+from sbc_filter.lab.certificate_maker import Authority, pem
 from sbc_filter.pki import der, tnauthlist
 from sbc_filter.pki.tnauthlist import TnAuthList, encode_tnauthlist
 from support.calls import LAB, NOW

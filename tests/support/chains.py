@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from sbc_filter.errors import CertificateError
-from sbc_filter.ops.pki import Authority, Maker, pem
+from sbc_filter.lab.certificate_maker import Authority, Maker, pem
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.pki import der, tnauthlist
 from sbc_filter.pki.certificate import SigningCertificate

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.errors import VerificationError
-from sbc_filter.ops.pki import X5U, pem
+from sbc_filter.lab.certificate_maker import X5U, pem
 from sbc_filter.packet.udp import parse
 from sbc_filter.pki.certificate import parse_certificates
 from sbc_filter.rules.model import VerifyOptions

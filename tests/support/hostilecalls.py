@@ -8,7 +8,7 @@ import json
 from random import Random
 from typing import Any, NamedTuple
 
-from sbc_filter.ops.pki import X5U
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import TOLERABLE
 from support import attacks
 from support.calls import CALLED, CALLER, CARRIER, LAB, NOW, SBC, SIGN, claims

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sbc_filter.ops.pki import Authority, Laboratory, Maker, pem
+from sbc_filter.lab.certificate_maker import Authority, Laboratory, Maker, pem
 from sbc_filter.pki import tnauthlist
 from sbc_filter.pki.tnauthlist import TnAuthList, encode_tnauthlist
 from support.certificates import unknown

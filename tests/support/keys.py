@@ -5,7 +5,7 @@ from pathlib import Path
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sbc_filter.ops.pki import Laboratory, Maker, key_pem, pem
+from sbc_filter.lab.certificate_maker import Laboratory, Maker, key_pem, pem
 from support import calls
 
 X5U = "https://certificates.example.org/{}.pem"

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.errors import VerificationError
-from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import Laboratory, Maker, key_pem, pem
+from sbc_filter.lab.certificate_maker import Laboratory, Maker, key_pem, pem
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.pki.tnauthlist import TnAuthList
 from sbc_filter.stir.passport import canonical_json, decode_segment, encode_segment
 from sbc_filter.stir.signature import sign_es256, verify_es256

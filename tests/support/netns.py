@@ -17,9 +17,9 @@ from scapy.packet import Packet
 
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
+from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.queue_shell import Core, QueueShell, Source
 from sbc_filter.live.raw_send import Emitter
-from sbc_filter.ops.lab import Lab
 from support.tiny import invite
 from support.waiting import LONG
 from support.waiting import eventually as eventually

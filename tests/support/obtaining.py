@@ -4,7 +4,7 @@ import json
 import sys
 from typing import Any
 
-from sbc_filter.ops.pki import Authority, key_pem, pem
+from sbc_filter.lab.certificate_maker import Authority, key_pem, pem
 
 # The program with answers that hold for a second, and a second between two attempts.
 _SHORT = (

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from sbc_filter.errors import VerificationError
-from sbc_filter.ops.pki import Maker
+from sbc_filter.lab.certificate_maker import Maker
 from sbc_filter.pki.certificate import SigningCertificate, parse_certificates
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import VerifyOptions

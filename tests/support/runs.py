@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 from support.processes import heeding_signals
 from support.waiting import LONG, eventually
 

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 from string import Template
 
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 from support.netns import NO_MOUNTS, eventually, may_mount
 
 GOOD = 1

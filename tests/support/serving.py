@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from sbc_filter.ops.pki import X5U, Laboratory, Maker, key_pem, pem
+from sbc_filter.lab.certificate_maker import X5U, Laboratory, Maker, key_pem, pem
 from support.waiting import LONG, eventually
 
 

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from sbc_filter.daemon.control_socket import ask
-from sbc_filter.ops.lab import Lab
+from sbc_filter.lab.namespaces import Lab
 from support.calls import invite
 from support.fuzzing import soup
 from support.load import Load

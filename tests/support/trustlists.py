@@ -6,7 +6,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from sbc_filter.ops.pki import Authority, pem
+from sbc_filter.lab.certificate_maker import Authority, pem
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import sign_es256
 

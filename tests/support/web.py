@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sbc_filter.ops.pki import key_pem, pem
+from sbc_filter.lab.certificate_maker import key_pem, pem
 
 Pages = dict[str, bytes | int]
 

@@ -22,9 +22,10 @@ from typing import Any, Self
 
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.ops import laboratory, scenarios
-from sbc_filter.ops.lab import Lab
-from sbc_filter.ops.pki import Maker, key_pem, pem
+from sbc_filter.lab import sipp_scenarios
+from sbc_filter.lab.certificate_maker import Maker, key_pem, pem
+from sbc_filter.lab.namespaces import Lab
+from sbc_filter.ops.laboratory import write
 from sbc_filter.pki.tnauthlist import TnAuthList
 from sbc_filter.stir.credential import Credential, load_credential
 
@@ -141,7 +142,7 @@ class Stage:
         """
         self._runs += 1
         scenario, lines = self._folder / f"caller-{self._runs}.xml", self._folder / f"caller-{self._runs}.csv"
-        scenario.write_text(scenarios.caller(identity, refusal))
+        scenario.write_text(sipp_scenarios.caller(identity, refusal))
         wanted = list(calls)
         lines.write_text("\n".join(["SEQUENTIAL", *(";".join(fields) for fields in wanted)]) + "\n")
         addresses, gates = ENDS[caller_host]
@@ -203,7 +204,7 @@ class Stage:
         self._start_filter()
 
     def _files(self) -> None:
-        laboratory.write(self._folder, self.ours, OUR_X5U)
+        write(self._folder, self.ours, OUR_X5U)
         for path in (self._folder / "rules").iterdir():
             path.unlink()
         (self._folder / "sbc-filter.toml").write_text(CONFIGURATION)
@@ -221,7 +222,7 @@ class Stage:
             relay[CARRIER[version]] = _bracketed(CORE[version])
             relay[CORE[version]] = _bracketed(CARRIER[version])
         file = self._folder / "kamailio.cfg"
-        file.write_text(scenarios.sbc(listen, relay))
+        file.write_text(sipp_scenarios.sbc(listen, relay))
         run = self._folder / "kamailio"
         run.mkdir()
         self._start(
@@ -231,7 +232,7 @@ class Stage:
 
     def _start_called(self, host: str, version: int, address: str) -> None:
         scenario = self._folder / "called.xml"
-        scenario.write_text(scenarios.CALLED)
+        scenario.write_text(sipp_scenarios.CALLED)
         self._start(
             host,
             *("sipp", "-sf", str(scenario), "-i", address, "-p", "5060", "-nostdin", "-mp", str(10000 + version)),

@@ -1,0 +1,1 @@
+"""A laboratory: namespaces, a certificate maker, a demo network."""
