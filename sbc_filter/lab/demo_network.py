@@ -24,8 +24,8 @@ from sbc_filter.certificates.source import certificate_path
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.lab import sipp_scenarios
 from sbc_filter.lab.certificate_maker import Maker, key_pem, pem
+from sbc_filter.lab.laboratory import write
 from sbc_filter.lab.namespaces import Lab
-from sbc_filter.ops.laboratory import write
 from sbc_filter.pki.tnauthlist import TnAuthList
 from sbc_filter.stir.credential import Credential, load_credential
 
