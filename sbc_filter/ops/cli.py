@@ -232,7 +232,7 @@ def _files(
 
 
 def _time(text: str) -> str:
-    from sbc_filter.ops.replay import parse_time
+    from sbc_filter.commands.replay import parse_time
 
     if text not in ("capture", "now"):
         try:
@@ -283,43 +283,43 @@ def _x5u(text: str) -> str:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.run import run
+    from sbc_filter.commands.run import run
 
     return run(arguments)
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.asking import status
+    from sbc_filter.commands.status import status
 
     return status(arguments)
 
 
 def _reload(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.asking import reload
+    from sbc_filter.commands.status import reload
 
     return reload(arguments)
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.replay import replay
+    from sbc_filter.commands.replay import replay
 
     return replay(arguments)
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.check import check
+    from sbc_filter.commands.check import check
 
     return check(arguments)
 
 
 def _sign(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.sign import sign
+    from sbc_filter.commands.sign import sign
 
     return sign(arguments)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.serve import serve
+    from sbc_filter.commands.serve import serve
 
     return serve(arguments)
 
@@ -331,13 +331,13 @@ def _certificates(arguments: argparse.Namespace) -> int:
 
 
 def _pki(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.laboratory import pki
+    from sbc_filter.commands.pki import pki
 
     return pki(arguments)
 
 
 def _firewall(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.firewalling import firewall
+    from sbc_filter.commands.firewall import firewall
 
     return firewall(arguments)
 
@@ -355,6 +355,6 @@ def _uninstall(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.demo import demo
+    from sbc_filter.commands.demo import demo
 
     return demo(arguments)

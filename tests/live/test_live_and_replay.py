@@ -16,12 +16,12 @@ from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.setup import prepare
 from sbc_filter.capture.link_types import locate_ip
 from sbc_filter.capture.reader import CaptureReader
+from sbc_filter.commands.replay import SECRET
 from sbc_filter.config import configuration_file
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import PacketError
 from sbc_filter.firewall.plan import Plan
 from sbc_filter.lab.namespaces import Lab
-from sbc_filter.ops.replay import SECRET
 from sbc_filter.packet.fragments import is_fragment
 from sbc_filter.packet.reassembly import Reassembler
 from sbc_filter.packet.udp import parse

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from rich.table import Table
 
 from sbc_filter.assembly.setup import Setup, read_all
+from sbc_filter.commands.check_lists import list_states
+from sbc_filter.commands.check_warnings import doubts
+from sbc_filter.commands.check_x5u import SERVED, probe, prober
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.config.credential_settings import ObtainSettings
 from sbc_filter.errors import ConfigurationError, Problem, reason
-from sbc_filter.ops.doubts import doubts
-from sbc_filter.ops.liststate import list_states
-from sbc_filter.ops.probe import SERVED, probe, prober
 from sbc_filter.stir.credential import Credential
 from sbc_filter.system.plain_console import PlainConsole
 
