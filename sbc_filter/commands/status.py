@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +14,9 @@ from rich.table import Table
 
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
 from sbc_filter.daemon import control_socket
-from sbc_filter.daemon.reload import REFUSED
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.records.tally import Kind
 from sbc_filter.system.plain_console import PlainConsole
-from sbc_filter.system.plain_text import plain_lines
 
 _EVERY = 1.0  # seconds
 _SHOWN = 20  # fates of calls
@@ -40,18 +37,6 @@ def status(arguments: argparse.Namespace) -> int:
         while True:
             time.sleep(_EVERY)
             live.update(_picture(control_socket.ask(path, "status", 10.0)), refresh=True)
-
-
-def reload(arguments: argparse.Namespace) -> int:
-    """Have a running filter read its files anew: 0 when it goes by them, 1 when it refused and why."""
-    problems = control_socket.ask(_socket(arguments), "reload")["problems"]
-    for problem in problems:
-        print(f"sbc-filter: {plain_lines(problem)}", file=sys.stderr)
-    if problems:
-        print(f"sbc-filter: {REFUSED}", file=sys.stderr)
-    else:
-        print("reloaded")
-    return 1 if problems else 0
 
 
 def _socket(arguments: argparse.Namespace) -> Path:

@@ -295,7 +295,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _reload(arguments: argparse.Namespace) -> int:
-    from sbc_filter.commands.status import reload
+    from sbc_filter.commands.reload import reload
 
     return reload(arguments)
 

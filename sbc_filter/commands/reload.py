@@ -1,0 +1,21 @@
+"""`sbc-filter reload`: a running filter reads its files again."""
+
+import argparse
+import sys
+
+from sbc_filter.commands.status import _socket
+from sbc_filter.daemon import control_socket
+from sbc_filter.daemon.reload import REFUSED
+from sbc_filter.system.plain_text import plain_lines
+
+
+def reload(arguments: argparse.Namespace) -> int:
+    """Have a running filter read its files anew: 0 when it goes by them, 1 when it refused and why."""
+    problems = control_socket.ask(_socket(arguments), "reload")["problems"]
+    for problem in problems:
+        print(f"sbc-filter: {plain_lines(problem)}", file=sys.stderr)
+    if problems:
+        print(f"sbc-filter: {REFUSED}", file=sys.stderr)
+    else:
+        print("reloaded")
+    return 1 if problems else 0
