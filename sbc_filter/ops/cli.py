@@ -325,7 +325,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _certificates(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.certificates import certificates
+    from sbc_filter.commands.certificates import certificates
 
     return certificates(arguments)
 
@@ -343,13 +343,13 @@ def _firewall(arguments: argparse.Namespace) -> int:
 
 
 def _install(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.install import install
+    from sbc_filter.commands.install import install
 
     return install(arguments)
 
 
 def _uninstall(arguments: argparse.Namespace) -> int:
-    from sbc_filter.ops.install import uninstall
+    from sbc_filter.commands.install import uninstall
 
     return uninstall(arguments)
 
