@@ -3,10 +3,10 @@
 import argparse
 from collections.abc import Callable
 
+from sbc_filter.commands.certificates.change import fetch, purge, put
+from sbc_filter.commands.certificates.show import Place, listed, shown
 from sbc_filter.config.configuration_file import read_configuration, require_configuration
 from sbc_filter.errors import ConfigurationError, Problem
-from sbc_filter.ops.certificatechanges import fetch, purge, put
-from sbc_filter.ops.certificateviews import Place, listed, shown
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.trust.trust_files import TrustFiles
 

@@ -13,9 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from sbc_filter.errors import EnvironmentFault, reason
-from sbc_filter.ops.host import Host
-from sbc_filter.ops.installation import (
+from sbc_filter.commands.install.host import Host
+from sbc_filter.commands.install.installed_files import (
     CONFIGURATION,
     FOLDERS,
     HIDDEN,
@@ -28,6 +27,7 @@ from sbc_filter.ops.installation import (
     samples,
     units,
 )
+from sbc_filter.errors import EnvironmentFault, reason
 
 _WANTS = UNIT_FOLDER / "multi-user.target.wants" / SERVICE
 _NAME_ROOT = "name the root of a host's tree with --root"

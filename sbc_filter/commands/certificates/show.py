@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from sbc_filter.certificates.folder import read_pem
 from sbc_filter.certificates.source import certificate_path
+from sbc_filter.commands.certificates.inventory import TRUSTED, Item, date, row, scope_of, stock, verdict
 from sbc_filter.config.settings import CertificateSettings, Configuration
 from sbc_filter.errors import FetchError, FilterError, VerificationError, reason
-from sbc_filter.ops.stock import TRUSTED, Item, date, row, scope_of, stock, verdict
 from sbc_filter.pki.certificate import HOSTILE, Certificate, leaf_of, parse_certificates
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.pki.x5u import check_x5u

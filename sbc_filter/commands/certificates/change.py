@@ -14,11 +14,11 @@ from sbc_filter.certificates.disk_cache import DiskCache, Entry, entry_files, en
 from sbc_filter.certificates.folder import INDEX, IndexFault, read_index
 from sbc_filter.certificates.lifetime import LONGEST, leaf_end
 from sbc_filter.certificates.source import certificate_path
+from sbc_filter.commands.certificates.inventory import TRUSTED, date, verdict
+from sbc_filter.commands.certificates.show import CertificatesFault, Place, breaks, chain, read
 from sbc_filter.commands.check_x5u import prober
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.errors import ConfigurationError, EnvironmentFault, Problem, UsageFault, reason
-from sbc_filter.ops.certificateviews import CertificatesFault, Place, breaks, chain, read
-from sbc_filter.ops.stock import TRUSTED, date, verdict
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.output_file import OutputFile
