@@ -2,6 +2,6 @@
 
 import sys
 
-from sbc_filter.ops.cli import main
+from sbc_filter.cli import main
 
 sys.exit(main())

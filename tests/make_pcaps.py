@@ -288,7 +288,7 @@ def _accept() -> None:
     import contextlib
     import tempfile
 
-    from sbc_filter.ops.cli import main
+    from sbc_filter.cli import main
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
 from sbc_filter.config.settings import Configuration
 from sbc_filter.engine.answers import DIALECTS, response_to, verstat_of
 from sbc_filter.engine.record import Record
-from sbc_filter.ops.cli import main
 from sbc_filter.outcomes import (
     CERTIFICATE_TOLERABLE,
     DETAILS,

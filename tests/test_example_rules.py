@@ -14,8 +14,8 @@ from support.day_passes import Pass, beginning, claims_of, flooded, lines, passe
 from support.mixed_day import FOREIGN
 
 from sbc_filter.capture.reader import CaptureReader
+from sbc_filter.cli import main
 from sbc_filter.lab.certificate_maker import pem
-from sbc_filter.ops.cli import main
 
 ANCHORS = '[trust]\nanchors = ["anchors"]\n'
 OURS = (

@@ -8,7 +8,7 @@ import make_pcaps
 import pytest
 
 from sbc_filter.capture.reader import CaptureReader
-from sbc_filter.ops.cli import main
+from sbc_filter.cli import main
 
 CASES = dict(make_pcaps.cases())
 

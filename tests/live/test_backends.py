@@ -11,13 +11,13 @@ import pytest
 from support.netns import ADDRESSES, LIVE, endpoint, nothing_else, running
 from support.tiny import TinyEngine, TinySource, filtered, invite
 
+from sbc_filter.cli import main
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.nft import Nft
 from sbc_filter.firewall.plan import Plan
 from sbc_filter.lab.namespaces import Lab
-from sbc_filter.ops.cli import main
 
 PLAN = Plan(sbc=("192.0.2.1", "2001:db8:1::1"))
 LEGACY = "iptables-legacy"

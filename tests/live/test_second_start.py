@@ -11,6 +11,7 @@ from support.netns import ADDRESSES, LIVE, endpoint, eventually
 from support.processes import heeding_signals
 from support.runs import RUN, started
 
+from sbc_filter.cli import main
 from sbc_filter.daemon.own_firewall_rules import LOCK
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.backend import backend
@@ -18,7 +19,6 @@ from sbc_filter.firewall.nft import TABLE, Nft
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.netlink import QueueChannel
-from sbc_filter.ops.cli import main
 
 pytestmark = LIVE
 QUEUES = "a filter already runs in this network: the firewall rules in force feed netfilter queue {}, which another"

@@ -18,8 +18,8 @@ from support import web
 
 from sbc_filter.certificates.disk_cache import DiskCache, Entry, entry_path, read_entry
 from sbc_filter.certificates.source import certificate_path
+from sbc_filter.cli import main
 from sbc_filter.lab.certificate_maker import Maker, pem
-from sbc_filter.ops.cli import main
 
 HOST, ADDRESS = "certificates.example.org", "127.88.94.2"
 URL, OTHER = f"https://{HOST}:8443/shaken.pem", "https://other.example.org/a.pem"

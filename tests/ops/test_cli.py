@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from sbc_filter import cli
+from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
-from sbc_filter.ops import cli
-from sbc_filter.ops.cli import main
 
 INVITE = (
     b"INVITE sip:+12155550199@carrier.example SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.10;branch=z9hG4bK1\r\n"

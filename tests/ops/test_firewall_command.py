@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.netns import LIVE
 
-from sbc_filter.ops.cli import main
+from sbc_filter.cli import main
 
 pytestmark = LIVE  # it looks which firewall programs there are
 

@@ -12,8 +12,8 @@ import pytest
 
 from sbc_filter import __version__
 from sbc_filter.assembly.setup import read_all
+from sbc_filter.cli import main
 from sbc_filter.commands.install.installed_files import UNIT_FOLDER, UNITS, is_made, samples, units
-from sbc_filter.ops.cli import main
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = "/opt/sbc-filter/bin/sbc-filter"

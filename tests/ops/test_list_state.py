@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from support.trustlists import trust_list
 
+from sbc_filter.cli import main
 from sbc_filter.commands.check_lists import list_states
 from sbc_filter.config import configuration_file
 from sbc_filter.lab.certificate_maker import Maker, pem
-from sbc_filter.ops.cli import main
 from sbc_filter.trust.crl_files import KeptList
 from sbc_filter.trust.trust_files import TrustFiles
 

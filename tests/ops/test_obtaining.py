@@ -21,10 +21,10 @@ from support.waiting import LONG
 from sbc_filter.assembly import obtain
 from sbc_filter.assembly.obtain import Schedule, read_answer
 from sbc_filter.assembly.setup import Setup, prepare
+from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.lab.certificate_maker import X5U, Authority, Maker, pem
-from sbc_filter.ops.cli import main
 
 DAY = 86400
 NOW = int(time.time())

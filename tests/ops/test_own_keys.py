@@ -8,10 +8,10 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from sbc_filter.assembly.setup import Setup, prepare
+from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.lab.certificate_maker import X5U, Authority, Maker, key_pem, pem
-from sbc_filter.ops.cli import main
 
 DAY = 86400
 NOW = int(time.time())

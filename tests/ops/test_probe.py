@@ -9,8 +9,8 @@ import pytest
 from cryptography import x509
 from support import web
 
+from sbc_filter.cli import main
 from sbc_filter.lab.certificate_maker import Authority, Maker, key_pem, pem
-from sbc_filter.ops.cli import main
 
 HOST = "certificates.example.org"
 ADDRESS = "127.88.94.1"  # the port is one of two, the address is ours alone

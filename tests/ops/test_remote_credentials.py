@@ -12,11 +12,11 @@ import pytest
 from support import calls
 
 from sbc_filter.assembly.delegates import signers, verifiers
+from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
 from sbc_filter.config.delegate_settings import RemoteSettings
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.lab.certificate_maker import X5U, Maker, key_pem
-from sbc_filter.ops.cli import main
 
 URL = "https://sign.example.org/stir/v1/signing"
 

@@ -20,8 +20,8 @@ from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.source import certificate_path
+from sbc_filter.cli import main
 from sbc_filter.lab.certificate_maker import X5U, pem
-from sbc_filter.ops.cli import main
 
 NETWORK = f'[network]\nsbc = ["{SBC}"]\n'
 MONITOR = '[[rule]]\nname = "watch"\nmode = "monitor"\naction = "drop"\n'

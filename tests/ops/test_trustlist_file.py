@@ -7,10 +7,10 @@ import pytest
 from support.trustlists import trust_list
 
 from sbc_filter.assembly.setup import Setup, read_all
+from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.lab.certificate_maker import Authority, Maker, pem
-from sbc_filter.ops.cli import main
 from sbc_filter.trust.sti_pa_list_file import KEPT
 from sbc_filter.trust.trust_files import TrustFiles
 

@@ -15,9 +15,9 @@ from support.waiting import LONG, eventually
 from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.warm_up import Learner, read_list, warm
+from sbc_filter.cli import main
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.lab.certificate_maker import pem
-from sbc_filter.ops.cli import main
 from sbc_filter.outcomes import Detail
 
 A, B, C = (f"https://certs.example.org/{name}.pem" for name in "abc")

@@ -1,1 +1,0 @@
-"""The shells: kernel queue, capture files, certificates, firewall, sockets."""

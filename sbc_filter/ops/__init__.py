@@ -1,1 +1,0 @@
-"""Commands, configuration and everything else that an operator meets."""
