@@ -1,4 +1,4 @@
-"""Who says something does not wait for those who read it (of records on standard output: tests/ops/test_journal.py)."""
+"""Who says something does not wait for those who read it (of records on standard output: tests/records/test_journal.py)."""
 
 import logging
 import math
