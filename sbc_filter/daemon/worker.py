@@ -1,4 +1,5 @@
-"""One process that filters: an engine on its queues, told what to do by the process that started it (`processes.messages`).
+"""One process that filters: an engine on its queues, told what to do by the process that started it
+(`processes.messages`).
 
 Everything is read in a thread, while packets go on; what was read takes effect between two packets.
 """

@@ -1,4 +1,4 @@
-"""A piece of memory that processes share, in turns (what is common to `shared_memory.shared_replays`, `shared_memory.shared_rates`, `shared_memory.shared_arrivals`).
+"""A table in memory that processes share: what `shared_replays`, `shared_rates` and `shared_arrivals` have in common.
 
     header | … | spare
 

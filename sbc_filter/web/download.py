@@ -52,8 +52,8 @@ class Downloader:
     check of addresses: for laboratories. `connect_timeout` is for TCP (seconds). With `redirects` in `tolerate` (out
     of `pki.x5u.TOLERABLE`) three of them at most are followed, each to what `check_x5u` lets pass. `lookups` is how
     many names are resolved at a time; or, each with so many of them, `lanes`, with `share` for one group, where `place`
-    says to which a host belongs (`concurrency.fair_queue`). `resolve` takes the place of the system's resolver. Raises `OSError` when
-    `ca_file` cannot be read.
+    says to which a host belongs (`concurrency.fair_queue`). `resolve` takes the place of the system's resolver.
+    Raises `OSError` when `ca_file` cannot be read.
     """
 
     def __init__(

@@ -263,7 +263,10 @@ def test_both_queues_of_two_policies_are_served(lab: Lab) -> None:
 
 
 def test_without_privilege_one_sentence_says_so(lab: Lab) -> None:
-    code = "from sbc_filter.firewall.iptables import Iptables\ntry: Iptables().probe()\nexcept Exception as e: print(repr(e))"
+    code = (
+        "from sbc_filter.firewall.iptables import Iptables\n"
+        "try: Iptables().probe()\nexcept Exception as e: print(repr(e))"
+    )
     with lab.inside("sbc"):
         done = subprocess.run(
             ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", sys.executable, "-c", code],

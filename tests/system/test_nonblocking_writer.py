@@ -1,4 +1,4 @@
-"""Who says something does not wait for those who read it (of records on standard output: tests/records/test_journal.py)."""
+"""A writer does not wait for its readers (records on standard output: tests/records/test_journal.py)."""
 
 import logging
 import math
