@@ -10,7 +10,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Memory(Generic[K, V]):
+class GenerationalCache(Generic[K, V]):
     """Keeps values until they expire, of a total weight of at most `capacity`. Times are POSIX seconds."""
 
     __slots__ = ("_half", "_lifetime", "_old", "_turn", "_weight", "_young")

@@ -27,7 +27,7 @@ from sbc_filter.outcomes import (
 )
 from sbc_filter.rules.model import Bypass, Rule
 from sbc_filter.rules.rule_file import load_rules
-from sbc_filter.rules.toml_table import Table
+from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk import Trunk
 from sbc_filter.sip.field import PASSED
 from sbc_filter.sip.numbering_plans import PROFILES
@@ -249,23 +249,23 @@ bypass = {{ token_file = "t" }}
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[tuple[str, str]]:
     """What the readers ask for: (table, key)."""
     found: set[tuple[str, str]] = set()
-    raw, contains = Table.raw, Table.__contains__
+    raw, contains = TomlTable.raw, TomlTable.__contains__
 
-    def note(table: Table, key: str) -> None:
+    def note(table: TomlTable, key: str) -> None:
         path = re.sub(r"\[\d+\]", "", table.path)
         path = re.sub(r"^(trunks|credentials|rule\.on)\.(?!theirs).*", r"\1.x", path)
         found.add((path, key))
 
-    def noted_raw(table: Table, key: str) -> Any:
+    def noted_raw(table: TomlTable, key: str) -> Any:
         note(table, key)
         return raw(table, key)
 
-    def noted_contains(table: Table, key: str) -> bool:
+    def noted_contains(table: TomlTable, key: str) -> bool:
         note(table, key)
         return contains(table, key)
 
-    monkeypatch.setattr(Table, "raw", noted_raw)
-    monkeypatch.setattr(Table, "__contains__", noted_contains)
+    monkeypatch.setattr(TomlTable, "raw", noted_raw)
+    monkeypatch.setattr(TomlTable, "__contains__", noted_contains)
     key = 'key = "k"\ncertificate = "c"\nx5u = "https://x.example/c.pem"\n'
     parse(f"[credentials.x]\n{key}[[credentials.x.next]]\n{key}", tmp_path)
     parse('[credentials.x]\nobtain = "/usr/local/bin/key-for"\n', tmp_path)

@@ -7,20 +7,20 @@ from support.calls import LAB, NOW, TRUST
 from sbc_filter.engine.memory.certificates import CAPACITY, CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
-from sbc_filter.generational_cache import Memory
+from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.certificate import SigningCertificate
 
 
 def test_it_keeps_until_the_end_and_not_longer() -> None:
-    memory: Memory[str, int] = Memory(10, 32)
+    memory: GenerationalCache[str, int] = GenerationalCache(10, 32)
     memory.put("a", 1, expires=132.0, now=100.0)
     assert [memory.get("a", now) for now in (100.0, 131.9, 132.0)] == [1, 1, None]
 
 
 def test_what_is_used_survives_a_flood() -> None:
-    memory: Memory[str, int] = Memory(100, 1000)
+    memory: GenerationalCache[str, int] = GenerationalCache(100, 1000)
     memory.put("known", 1, 1000.0, 0.0)
     for number in range(10_000):
         memory.put(f"stranger {number}", 0, 1000.0, 0.0)
@@ -30,7 +30,7 @@ def test_what_is_used_survives_a_flood() -> None:
 
 
 def test_memory_is_given_back_after_its_lifetime() -> None:
-    memory: Memory[int, int] = Memory(1000, 32)
+    memory: GenerationalCache[int, int] = GenerationalCache(1000, 32)
     for number in range(400):
         memory.put(number, number, 32.0, 0.0)
     for now in (40.0, 80.0):
@@ -41,7 +41,7 @@ def test_memory_is_given_back_after_its_lifetime() -> None:
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 60), st.integers(1, 4)), max_size=300))
 def test_it_never_gives_anything_but_the_last_value_put(steps: list[tuple[int, int, int]]) -> None:
     """Against a dictionary that never forgets: the same value, or none."""
-    memory: Memory[int, int] = Memory(16, 32)
+    memory: GenerationalCache[int, int] = GenerationalCache(16, 32)
     last: dict[int, tuple[int, float]] = {}
     now = 0.0
     for value, (key, seconds, weight) in enumerate(steps):

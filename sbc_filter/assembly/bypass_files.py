@@ -13,7 +13,7 @@ LONGEST = 1024  # characters of a token
 _TOKEN = re.compile(rb"[!-~](?:[ -~]*[!-~])?")  # it becomes the value of a header field
 
 
-class State(NamedTuple):
+class BypassState(NamedTuple):
     """The tokens in force, by the file that rules name, and a sentence for each file that is there in vain."""
 
     tokens: dict[str, str]
@@ -27,7 +27,7 @@ class BypassFiles:
         names = {rule.sign.bypass.token_file for rule in rules if rule.sign.bypass is not None}
         self._paths = {name: folder / name for name in sorted(names)}
 
-    def read(self) -> State:
+    def read(self) -> BypassState:
         """What the files say now. A file that cannot be used switches nothing on: calls are signed as ever."""
         tokens, faults = {}, []
         for name, path in self._paths.items():
@@ -43,10 +43,10 @@ class BypassFiles:
                 faults.append(f"{path}: {sentence}; no call is bypassed")
                 continue
             tokens[name] = token
-        return State(tokens, tuple(faults))
+        return BypassState(tokens, tuple(faults))
 
 
-def said(before: State, after: State) -> Iterator[str]:
+def said(before: BypassState, after: BypassState) -> Iterator[str]:
     """One sentence for each thing that changed."""
     for name in after.tokens.keys() - before.tokens.keys():
         yield f"bypass on: {name} is there, so its token stands in for Identity in calls that leave"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from sbc_filter.assembly.obtain import Answer, ask
+from sbc_filter.assembly.obtain import ObtainedAnswer, ask
 from sbc_filter.config.credential_settings import CredentialSettings, ObtainSettings, OnToken, Place
 from sbc_filter.config.settings import Configuration
 from sbc_filter.errors import CertificateError, Problem, blamed, reason
@@ -21,7 +21,7 @@ from sbc_filter.keys.pkcs11 import TokenError, TokenKey
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.credential import Credential, load_key, make_credential
-from sbc_filter.stir.signature import Signer
+from sbc_filter.stir.signature import SigningKey
 from sbc_filter.system.files import read_file
 
 _DIRECTORY = "CREDENTIALS_DIRECTORY"  # systemd.exec(5)
@@ -66,7 +66,7 @@ def read_credentials(
         yield name, credential
 
 
-def _read_answer(name: str, answer: Answer | ValueError, problem: _Problem) -> list[_Read]:
+def _read_answer(name: str, answer: ObtainedAnswer | ValueError, problem: _Problem) -> list[_Read]:
     """What a program answered; nothing when there is a problem."""
     where = f"credentials.{name}.obtain"
     if isinstance(answer, ValueError):
@@ -102,7 +102,7 @@ def _read_files(name: str, settings: CredentialSettings, problem: _Problem) -> l
 def _read(name: str, settings: CredentialSettings, where: str) -> _Read:
     """Raises `ValueError` or `TokenError` with one sentence."""
     key, on_token = settings.key, isinstance(settings.key, OnToken)
-    signer: Signer
+    signer: SigningKey
     if isinstance(key, OnToken):
         signer = TokenKey(key.module, key.uri, _pin(key.pin))
     else:

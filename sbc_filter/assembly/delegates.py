@@ -4,16 +4,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from sbc_filter.assembly.needs import Signer, Verifier
+from sbc_filter.assembly.needs import SigningDelegate, VerifyingDelegate
 from sbc_filter.config.delegate_settings import RemoteSettings
-from sbc_filter.delegates.exchange import Command, Exchange, Service
+from sbc_filter.delegates.remote_peer import Command, RemotePeer, Service
 from sbc_filter.delegates.remote_signer import RemoteSigner, SlowKey
 from sbc_filter.delegates.remote_verifier import RemoteVerifier
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential
 
-T = TypeVar("T", Signer, Verifier)
+T = TypeVar("T", SigningDelegate, VerifyingDelegate)
 
 
 def is_slow(credential: Credential) -> bool:
@@ -31,9 +31,13 @@ def engine_credentials(
     return known | {name: RemoteCredential(name) for name in remote}
 
 
-def signers(file: str, ours: Mapping[str, Credential], remote: Mapping[str, RemoteSettings]) -> dict[str, Signer]:
+def signers(
+    file: str, ours: Mapping[str, Credential], remote: Mapping[str, RemoteSettings]
+) -> dict[str, SigningDelegate]:
     """Who signs for each credential that the engine waits for; `ConfigurationError` for files that cannot be read."""
-    found: dict[str, Signer] = {name: SlowKey(credential) for name, credential in ours.items() if is_slow(credential)}
+    found: dict[str, SigningDelegate] = {
+        name: SlowKey(credential) for name, credential in ours.items() if is_slow(credential)
+    }
     try:
         return found | _answering(file, "credentials", remote, RemoteSigner)
     except ConfigurationError:
@@ -42,13 +46,13 @@ def signers(file: str, ours: Mapping[str, Credential], remote: Mapping[str, Remo
         raise
 
 
-def verifiers(file: str, remote: Mapping[str, RemoteSettings]) -> dict[str, Verifier]:
+def verifiers(file: str, remote: Mapping[str, RemoteSettings]) -> dict[str, VerifyingDelegate]:
     """Who verifies for each rule that names somebody; `ConfigurationError` likewise."""
     return _answering(file, "verifiers", remote, RemoteVerifier)
 
 
 def _answering(
-    file: str, section: str, remote: Mapping[str, RemoteSettings], made: Callable[[str, Exchange], T]
+    file: str, section: str, remote: Mapping[str, RemoteSettings], made: Callable[[str, RemotePeer], T]
 ) -> dict[str, T]:
     found: dict[str, T] = {}
     problems: list[Problem] = []
@@ -64,7 +68,7 @@ def _answering(
     return found
 
 
-def _exchange(settings: RemoteSettings) -> Exchange:
+def _exchange(settings: RemoteSettings) -> RemotePeer:
     if settings.command:
         return Command(settings.command)
     certificate = None

@@ -12,7 +12,7 @@ from sbc_filter.stir.delegated_signing import SigningRequest
 from sbc_filter.stir.delegated_verification import VerificationRequest
 
 
-class Signer(Protocol):
+class SigningDelegate(Protocol):
     """Has calls signed with one credential."""
 
     def request(self, request: SigningRequest, done: Callable[[Answer], None], /) -> None:
@@ -22,14 +22,14 @@ class Signer(Protocol):
         """Refuse whatever is still under way, and let go of threads and processes."""
 
 
-class Verifier(Protocol):
+class VerifyingDelegate(Protocol):
     """Has Identity values verified by one service."""
 
     def request(self, request: VerificationRequest, done: Callable[[Answer], None], /) -> None:
-        """Begin to get the finding; as `Signer.request`."""
+        """Begin to get the finding; as `SigningDelegate.request`."""
 
     def close(self) -> None:
-        """As `Signer.close`."""
+        """As `SigningDelegate.close`."""
 
 
 class Needs:
@@ -39,9 +39,9 @@ class Needs:
     def __init__(
         self,
         certificates: CertificateSource,
-        signers: Mapping[str, Signer],
+        signers: Mapping[str, SigningDelegate],
         clock: Callable[[], float] = time.time,
-        verifiers: Mapping[str, Verifier] | None = None,
+        verifiers: Mapping[str, VerifyingDelegate] | None = None,
     ) -> None:
         self._certificates = certificates
         self._signers = signers

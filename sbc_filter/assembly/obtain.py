@@ -30,7 +30,7 @@ _PARTS = ("key", "certificate", "x5u")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ObtainedCredential:
     """A key with its certificate; `where` in the answer it stands, `begins` as in `Credential`, None if not said."""
 
     where: str
@@ -41,14 +41,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ObtainedAnswer:
     """The credential of now, those that will take its place, and for how many seconds to go by that."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ObtainedCredential, ...]
     refresh: float
 
 
-def ask(programs: Mapping[str, ObtainSettings]) -> dict[str, Answer | ValueError]:
+def ask(programs: Mapping[str, ObtainSettings]) -> dict[str, ObtainedAnswer | ValueError]:
     """What each program answers, by the name of its credential, or why that is no answer; all run at once."""
     if not programs:
         return {}
@@ -62,7 +62,7 @@ def ask(programs: Mapping[str, ObtainSettings]) -> dict[str, Answer | ValueError
                 program.close()
 
 
-def _asked(name: str, path: str, program: Program) -> Answer | ValueError:
+def _asked(name: str, path: str, program: Program) -> ObtainedAnswer | ValueError:
     try:
         return read_answer(program.run(name))
     except FetchError as error:
@@ -73,7 +73,7 @@ def _asked(name: str, path: str, program: Program) -> Answer | ValueError:
         return ValueError(f"{path}: {error}")
 
 
-def read_answer(answer: bytes) -> Answer:
+def read_answer(answer: bytes) -> ObtainedAnswer:
     """Read what a program wrote; `ValueError` with one sentence."""
     try:
         found = json.loads(answer, object_pairs_hook=_once)
@@ -95,7 +95,7 @@ def read_answer(answer: bytes) -> Answer:
         of = f"`next[{at}]` of its answer"
         _check(each, of, "from")
         entries.append(_entry(each, f".next[{at}]", of))
-    return Answer(tuple(entries), float(refresh))
+    return ObtainedAnswer(tuple(entries), float(refresh))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _check(found: object, of: str, *more: str) -> None:
         raise ValueError(f"{of} has something else than {known}")
 
 
-def _entry(found: dict[str, Any], where: str, of: str) -> Entry:
+def _entry(found: dict[str, Any], where: str, of: str) -> ObtainedCredential:
     for name in _PARTS:
         if not isinstance(found.get(name), str) or not found[name]:
             raise ValueError(f"`{name}` of {of} {'has to be a string' if name in found else 'is missing'}")
@@ -128,10 +128,10 @@ def _entry(found: dict[str, Any], where: str, of: str) -> Entry:
         begins = posix_time(found["from"])
         if begins is None:
             raise ValueError(f"`from` of {of} has to be a time with its zone such as 2027-01-01T00:00:00Z")
-    return Entry(where, key.encode(errors="replace"), certificate.encode(errors="replace"), x5u, begins)
+    return ObtainedCredential(where, key.encode(errors="replace"), certificate.encode(errors="replace"), x5u, begins)
 
 
-class Schedule:
+class RefreshSchedule:
     """When programs are asked again for the credentials that they gave, and what was wrong the last time.
 
     For one thread of one process.

@@ -22,7 +22,7 @@ from sbc_filter.rules.rule_file import read_rules
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.rules.toml_table import parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable
-from sbc_filter.shared_memory.shared_state import Memories
+from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential
 from sbc_filter.trust.trust_files import TrustFiles
@@ -44,9 +44,9 @@ class Setup:
     folder: Path = Path()  # of the rules, and of the files that they name
     read_at: float = field(default_factory=time.monotonic)  # seconds of the monotonic clock
 
-    def engine(self, secret: bytes, memories: Memories | None = None) -> Engine:
+    def engine(self, secret: bytes, memories: SharedState | None = None) -> Engine:
         """A new engine; `secret` makes our To tags, `memories` are the same for all that share the traffic."""
-        memories = memories or Memories.local()
+        memories = memories or SharedState.local()
         network = self.configuration.network
         place = Network(
             network.sbc,

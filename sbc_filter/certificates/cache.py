@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sbc_filter.certificates.disk_cache import DiskCache, Entry
+from sbc_filter.certificates.disk_cache import CachedCertificate, DiskCache
 from sbc_filter.certificates.lifetime import leaf_end
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.generational_cache import Memory
+from sbc_filter.generational_cache import GenerationalCache
 
 _LOG = logging.getLogger(__name__)
 STALE = 72 * 3600.0  # seconds; a web server that fails on a Friday evening is repaired on a Monday
@@ -37,7 +37,7 @@ class Web(CertificateSource, Protocol):
 
 @dataclass(slots=True)
 class _Known:
-    entry: Entry
+    entry: CachedCertificate
     due: float  # when it is to be renewed, if it is in use
     asked: bool  # was it, since it was fetched?
     lasting: bool  # has it been renewed?
@@ -75,7 +75,7 @@ class CachingSource:
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._memory = 0  # bytes of them
-        self._failures: Memory[str, Answer] = Memory(_FAILURES, _LONGEST_FAILURE)
+        self._failures: GenerationalCache[str, Answer] = GenerationalCache(_FAILURES, _LONGEST_FAILURE)
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
 
@@ -147,7 +147,7 @@ class CachingSource:
         now = self._clock()
         end = leaf_end(answer.pem) if answer.pem is not None else None
         if answer.pem is not None and end is not None and now < min(answer.expires, end):
-            entry = Entry(answer.pem, min(answer.expires, end), min(answer.expires + self._stale, end))
+            entry = CachedCertificate(answer.pem, min(answer.expires, end), min(answer.expires + self._stale, end))
             with self._lock:
                 known = self._find(url, now)
                 news = known is None or known.entry != entry  # all who waited for one answer come by here
@@ -166,7 +166,7 @@ class CachingSource:
             known.failing = True
         return _stale(known.entry, now)
 
-    def _write(self, url: str, entry: Entry, now: float, lasting: bool) -> None:
+    def _write(self, url: str, entry: CachedCertificate, now: float, lasting: bool) -> None:
         try:
             self._disk.write(url, entry, now, lasting=lasting)
         except OSError as error:
@@ -212,11 +212,11 @@ def _size(url: str, known: _Known) -> int:
     return len(url) + len(known.entry.pem) + _OVERHEAD
 
 
-def _due(entry: Entry, now: float) -> float:
+def _due(entry: CachedCertificate, now: float) -> float:
     """In the last quarter of its time, not when those are that came with it."""
     return entry.expires - max(entry.expires - now, 0.0) * random.uniform(0.1, 0.25)  # noqa: S311
 
 
-def _stale(entry: Entry, now: float) -> Answer:
+def _stale(entry: CachedCertificate, now: float) -> Answer:
     """Until it expires or, past that, for a while: the server may be back."""
     return Answer(entry.pem, None, entry.expires if now < entry.expires else min(now + _AGAIN, entry.ends))

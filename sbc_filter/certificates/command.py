@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from sbc_filter.certificates.source import PASSING
-from sbc_filter.concurrency.single_flight import Single
+from sbc_filter.concurrency.single_flight import SingleFlightPool
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
 from sbc_filter.outcomes import Detail
@@ -36,7 +36,7 @@ class CommandSource:
         self._name = command[0]
         self._valid = valid
         self._clock = clock
-        self._single: Single[Answer] = Single(
+        self._single: SingleFlightPool[Answer] = SingleFlightPool(
             self._answer,
             lambda detail: Answer(None, detail, clock()),
             name="certificate-command",

@@ -22,7 +22,7 @@ _KEPT = 0.9  # of files and bytes, when there are too many
 _PAUSE = 60.0  # seconds between two looks for room in a folder that is full
 
 
-class Entry(NamedTuple):
+class CachedCertificate(NamedTuple):
     """A certificate with its issuers as it was fetched; fresh until `expires`, of no use at all from `ends` on (POSIX
     seconds)."""
 
@@ -60,13 +60,19 @@ class DiskCache:
             why = error.strerror or error
             raise EnvironmentFault(f"the certificate cache {directory} cannot be used: {why}") from error
 
-    def read(self, url: str, now: float) -> Entry | None:
+    def read(self, url: str, now: float) -> CachedCertificate | None:
         """The entry for this URL, None when there is none of any use."""
         found = read_entry(entry_path(self._directory, url))
         return found[1] if found is not None and found[0] == url and found[1].is_of_use(now) else None
 
     def write(
-        self, url: str, entry: Entry, now: float, *, lasting: bool = True, owner: tuple[int, int] | None = None
+        self,
+        url: str,
+        entry: CachedCertificate,
+        now: float,
+        *,
+        lasting: bool = True,
+        owner: tuple[int, int] | None = None,
     ) -> None:
         """Keep it, if there is room, as a file of `owner` (user, group); `OSError` when the disk fails."""
         label = json.dumps({"url": url, "expires": entry.expires, "ends": entry.ends}).encode()
@@ -129,7 +135,7 @@ def entry_files(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if path.name.endswith(".cached"))
 
 
-def read_entry(path: Path) -> tuple[str, Entry] | None:
+def read_entry(path: Path) -> tuple[str, CachedCertificate] | None:
     """The URL and the entry in a file, None when it holds nothing that was written so."""
     try:
         with path.open("rb") as file:
@@ -139,7 +145,7 @@ def read_entry(path: Path) -> tuple[str, Entry] | None:
             return None
         line, _, pem = rest.partition(b"\n")
         label = json.loads(line)
-        return str(label["url"]), Entry(pem, float(label["expires"]), float(label["ends"]))
+        return str(label["url"]), CachedCertificate(pem, float(label["expires"]), float(label["ends"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

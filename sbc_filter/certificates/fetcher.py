@@ -14,8 +14,8 @@ from cachetools import LRUCache
 
 from sbc_filter.certificates.lifetime import expires, leaf_end
 from sbc_filter.certificates.source import MAX_PEM, PASSING
-from sbc_filter.concurrency.fair_queue import Place
-from sbc_filter.concurrency.single_flight import Single
+from sbc_filter.concurrency.fair_queue import QueueSlot
+from sbc_filter.concurrency.single_flight import SingleFlightPool
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
 from sbc_filter.outcomes import Detail
@@ -92,7 +92,7 @@ class Fetcher:
             place=lambda host: self._place(registered(host)),
             share=_SHARE,
         )
-        self._single: Single[Answer] = Single(
+        self._single: SingleFlightPool[Answer] = SingleFlightPool(
             self._answer,
             lambda detail: Answer(None, detail, clock()),  # the URL is not to blame: nothing to remember
             name="certificate-fetch",
@@ -123,9 +123,9 @@ class Fetcher:
         self._single.close()
         self._web.close()
 
-    def _place(self, domain: str) -> Place:
+    def _place(self, domain: str) -> QueueSlot:
         with self._lock:
-            return Place(_KNOWN if self._domains.get(domain) else _STRANGE, domain)
+            return QueueSlot(_KNOWN if self._domains.get(domain) else _STRANGE, domain)
 
     def _admit(self, url: str) -> bool:
         """Whether the limits let a new fetch begin."""

@@ -27,7 +27,7 @@ class IndexFault(ValueError):
     """The index is no table of URLs and file names; says where and why."""
 
 
-class Entry(NamedTuple):
+class FolderEntry(NamedTuple):
     """One file of the folder; `url` is None where only the digest in its name is known."""
 
     url: str | None
@@ -132,12 +132,12 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def entries(directory: Path) -> Iterator[Entry]:
+def entries(directory: Path) -> Iterator[FolderEntry]:
     """What is in the folder: the files of the index, and the others by their names. `OSError`, `IndexFault`."""
     index = read_index(directory)
     named = set(index.values())
     for url, name in sorted(index.items()):
-        yield Entry(url, directory / name)
+        yield FolderEntry(url, directory / name)
     for path in sorted(directory.glob("*.pem")):
         if path.name not in named:
-            yield Entry(None, path)
+            yield FolderEntry(None, path)

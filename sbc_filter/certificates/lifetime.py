@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import CertificateDeviation
-from sbc_filter.pki.certificate import HOSTILE, leaf_of, parse_certificates
+from sbc_filter.pki.certificate import PARSE_ERRORS, leaf_of, parse_certificates
 
 SHORTEST = 24 * 3600.0  # seconds; certificates change seldom and calls do not wait for fetches
 LONGEST = 30 * 24 * 3600.0  # seconds
@@ -33,7 +33,7 @@ def leaf_end(pem: bytes) -> float | None:
     """
     try:
         return leaf_of(parse_certificates(pem, tolerate=_ANY_FORM)).parsed.not_valid_after_utc.timestamp()
-    except (CertificateError, *HOSTILE):
+    except (CertificateError, *PARSE_ERRORS):
         return None
 
 

@@ -21,7 +21,7 @@ from urllib3.connection import HTTPConnection
 
 from sbc_filter.certificates.lifetime import LONGEST, MAX_AGE
 from sbc_filter.certificates.source import MAX_PEM, PASSING
-from sbc_filter.concurrency.single_flight import Single
+from sbc_filter.concurrency.single_flight import SingleFlightPool
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
 from sbc_filter.outcomes import DETAILS, Detail, Outcome
@@ -59,7 +59,7 @@ class SocketSource:
         self._clock = clock
         self._idle: deque[_Connection] = deque()
         self._closed = False
-        self._single: Single[Answer] = Single(
+        self._single: SingleFlightPool[Answer] = SingleFlightPool(
             self._answer,
             lambda detail: Answer(None, detail, clock()),
             name="certificate-socket",

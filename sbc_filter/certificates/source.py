@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.generational_cache import Memory
+from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.outcomes import Detail
 
 MAX_PEM = 64 * 1024  # bytes, of whatever a URL stands for (S-089)
@@ -65,7 +65,7 @@ class FirstOf:
         self._sources = tuple(sources)
         self._clock = clock
         self._lock = threading.Lock()  # of `_failed`
-        self._failed: Memory[tuple[int, str], Answer] = Memory(_MAX_FAILURES, _LONGEST_FAILURE)
+        self._failed: GenerationalCache[tuple[int, str], Answer] = GenerationalCache(_MAX_FAILURES, _LONGEST_FAILURE)
 
     def request(self, url: str, done: Callable[[Answer], None], /) -> None:
         """Ask the first source; what it answers may lead to the next."""

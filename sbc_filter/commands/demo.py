@@ -13,7 +13,7 @@ import jwt
 from rich.console import Console
 from rich.markup import escape
 
-from sbc_filter.lab.demo_network import CARRIER, CORE, PLAIN_PORT, Stage
+from sbc_filter.lab.demo_network import CARRIER, CORE, PLAIN_PORT, DemoNetwork
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.signing import sign_shaken
@@ -42,7 +42,7 @@ class Seen(NamedTuple):
     arrived: str
 
 
-Scene = Callable[[Stage, int], Seen]
+Scene = Callable[[DemoNetwork, int], Seen]
 
 
 def demo(_: argparse.Namespace) -> int:
@@ -50,7 +50,7 @@ def demo(_: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True)
     console.print(_INTRODUCTION)
     good = True
-    with Stage() as stage:
+    with DemoNetwork() as stage:
         for version in (4, 6):
             console.print(f"[bold]IPv{version}[/bold]: carrier {CARRIER[version]}, core {CORE[version]}\n")
             for number, (title, scene) in enumerate(SCENES, 1):
@@ -65,7 +65,7 @@ def demo(_: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
-def signed_call_arrives(stage: Stage, version: int) -> Seen:
+def signed_call_arrives(stage: DemoNetwork, version: int) -> Seen:
     """A call with a true signature continues, and the core is told by verstat."""
     before = len(stage.heard("core", version))
     answered = stage.call(
@@ -79,7 +79,7 @@ def signed_call_arrives(stage: Stage, version: int) -> Seen:
     )
 
 
-def spoofed_call_arrives(stage: Stage, version: int) -> Seen:
+def spoofed_call_arrives(stage: DemoNetwork, version: int) -> Seen:
     """A signature cut from another call: answered 438; neither the INVITE nor the ACK reaches the SBC's core."""
     before = len(_requests(stage, version))
     stolen = token(stage.carrier, _OUTSIDER, _CUSTOMER)
@@ -94,7 +94,7 @@ def spoofed_call_arrives(stage: Stage, version: int) -> Seen:
     )
 
 
-def call_leaves(stage: Stage, version: int) -> Seen:
+def call_leaves(stage: DemoNetwork, version: int) -> Seen:
     """A call from the core leaves with an Identity, which another implementation (PyJWT) verifies."""
     before = len(stage.heard("carrier", version))
     answered = stage.call("core", version, [(_CUSTOMER, _VICTIM, "")])
@@ -107,7 +107,7 @@ def call_leaves(stage: Stage, version: int) -> Seen:
     return Seen(good, f"INVITE from +{_CUSTOMER}, unsigned", f"at the carrier, an Identity that PyJWT verifies: {said}")
 
 
-def ordinary_traffic(stage: Stage, version: int) -> Seen:
+def ordinary_traffic(stage: DemoNetwork, version: int) -> Seen:
     """What is no INVITE, ACK or CANCEL does not even leave the kernel."""
     queued = stage.handed_over()
     packets = list(_ordinary(200))
@@ -139,11 +139,11 @@ def independent_claims(invite: bytes, key: Any) -> dict[str, Any]:
     return jwt.decode(found[0], key, algorithms=["ES256"])
 
 
-def _requests(stage: Stage, version: int) -> list[bytes]:
+def _requests(stage: DemoNetwork, version: int) -> list[bytes]:
     return [message for method in (b"INVITE", b"ACK") for message in stage.heard("core", version, method)]
 
 
-def _info(stage: Stage) -> str:
+def _info(stage: DemoNetwork) -> str:
     return f"info=<{stage.carrier.x5u}>;alg=ES256;ppt=shaken"
 
 
@@ -164,7 +164,7 @@ def _ordinary(count: int) -> Iterator[bytes]:
         yield kinds[number % len(kinds)] % number
 
 
-def _through(stage: Stage, version: int, packets: list[bytes]) -> list[bytes]:
+def _through(stage: DemoNetwork, version: int, packets: list[bytes]) -> list[bytes]:
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     with stage.lab.inside("core"):
         receiver = socket.socket(family, socket.SOCK_DGRAM)

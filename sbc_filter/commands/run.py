@@ -20,9 +20,9 @@ from sbc_filter.daemon.own_firewall_rules import OwnRules
 from sbc_filter.daemon.supervisor import Supervisor
 from sbc_filter.firewall.backend import backend
 from sbc_filter.records.tally import findings, numbered
-from sbc_filter.shared_memory.shared_state import Memories
+from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.system.files import runtime_folder
-from sbc_filter.system.nonblocking_output import log_to_standard_error
+from sbc_filter.system.nonblocking_writer import log_to_standard_error
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.signals import Terminal
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             stack.enter_context(rules)
         folder = stack.enter_context(_own_folder())
         # In a folder that outlives this process, so that a restart forgets no token.
-        memories = Memories.shared(runtime_folder(), setup.configuration.queue.number)
+        memories = SharedState.shared(runtime_folder(), setup.configuration.queue.number)
         stack.callback(memories.close)
 
         def applied(setup: Setup) -> None:

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 
 from sbc_filter.assembly.certificate_sources import ask, certificate_source
 from sbc_filter.assembly.delegates import read_token_file
-from sbc_filter.assembly.obtain import STAYS, Schedule
+from sbc_filter.assembly.obtain import STAYS, RefreshSchedule
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.config.settings import ServeSettings
@@ -24,7 +24,7 @@ from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegation import SIGNING, VERIFICATION
-from sbc_filter.system.nonblocking_output import log_to
+from sbc_filter.system.nonblocking_writer import log_to
 from sbc_filter.trust.renewal import Renewal
 
 _LOG = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def _obtaining(setup: Setup, credential: Credential | None, changed: Callable[[C
     if credential is None or not credential.refresh:
         yield
         return
-    schedule = Schedule({credential.name: credential}, setup.read_at)
+    schedule = RefreshSchedule({credential.name: credential}, setup.read_at)
     stop = threading.Event()
 
     def look() -> None:

@@ -7,14 +7,14 @@ from typing import Generic, NamedTuple, TypeVar
 T = TypeVar("T")
 
 
-class Place(NamedTuple):
+class QueueSlot(NamedTuple):
     """Where a job waits: in a lane of its queue, and there with those of its group."""
 
     lane: int
     group: str
 
 
-class Turns(Generic[T]):
+class FairQueue(Generic[T]):
     """A queue of `len(lanes)` lanes, each with at most so many jobs at work; in each the groups take turns, the jobs of
     one group in their order, and at most `share` of them at work. Not for several threads at once."""
 
@@ -34,12 +34,12 @@ class Turns(Generic[T]):
         """How many of them wait in this lane."""
         return self._lengths[lane]
 
-    def put(self, place: Place, job: T) -> None:
+    def put(self, place: QueueSlot, job: T) -> None:
         """Let a job wait for its turn."""
         self._waiting[place.lane].setdefault(place.group, deque()).append(job)
         self._lengths[place.lane] += 1
 
-    def crowd(self, place: Place) -> str | None:
+    def crowd(self, place: QueueSlot) -> str | None:
         """The group with most jobs waiting in the lane: one of them can be dropped for one of this place's, whose group
         has fewer. None when it has as many itself."""
         waiting = self._waiting[place.lane]
@@ -56,7 +56,7 @@ class Turns(Generic[T]):
         self._lengths[lane] -= 1
         return job
 
-    def take(self) -> tuple[Place, T] | None:
+    def take(self) -> tuple[QueueSlot, T] | None:
         """The next job that may be done, which is at work from now on."""
         for lane, limit in enumerate(self._lanes):
             running = self._running[lane]
@@ -64,10 +64,10 @@ class Turns(Generic[T]):
                 # Groups that are passed over have jobs at work: there are fewer of them than workers.
                 group = next((each for each in self._waiting[lane] if running[each] < self._share), None)
                 if group is not None:
-                    return Place(lane, group), self._pop(lane, group)
+                    return QueueSlot(lane, group), self._pop(lane, group)
         return None
 
-    def done(self, place: Place) -> None:
+    def done(self, place: QueueSlot) -> None:
         """A job of this place is no longer at work."""
         running = self._running[place.lane]
         running[place.group] -= 1

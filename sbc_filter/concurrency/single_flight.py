@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from sbc_filter.concurrency.fair_queue import Place, Turns
+from sbc_filter.concurrency.fair_queue import FairQueue, QueueSlot
 from sbc_filter.outcomes import Detail
 
 _LOG = logging.getLogger(__name__)
@@ -14,7 +14,7 @@ _LOG = logging.getLogger(__name__)
 A = TypeVar("A")
 
 
-class Single(Generic[A]):
+class SingleFlightPool(Generic[A]):
     """Runs `work(key)` in up to `workers` threads and hands what it returns to all who asked for the key.
 
     Every `done` is called exactly once. `failure(detail)` makes the answer where there was no work:
@@ -23,7 +23,7 @@ class Single(Generic[A]):
     for a job that waited longer than `patience` seconds, so that a burst of slow jobs delays the
     ones behind it by no more than that.
 
-    `place` says where a job waits, as in `Turns`: `lanes` are how many of the workers each lane may have, `share` is
+    `place` says where a job waits, as in `FairQueue`: `lanes` are how many of the workers each lane may have, `share` is
     for each group. Without them all keys are one group, and first come is first served. `admit` is asked before a job
     is begun, one thread at a time, and with False it is refused. `timer` gives the seconds of `patience`.
 
@@ -40,7 +40,7 @@ class Single(Generic[A]):
         workers: int,
         backlog: int = 1000,
         patience: float = 5.0,
-        place: Callable[[str], Place] = lambda key: Place(0, ""),
+        place: Callable[[str], QueueSlot] = lambda key: QueueSlot(0, ""),
         lanes: Sequence[int] | None = None,
         share: int | None = None,
         admit: Callable[[str], bool] = lambda key: True,
@@ -57,7 +57,7 @@ class Single(Generic[A]):
         self._callers: dict[str, list[Callable[[A], None]]] = {}  # of jobs that wait or run
         self._place = place
         self._admit = admit
-        self._queue: Turns[tuple[str, float]] = Turns(lanes or (workers,), share or workers)
+        self._queue: FairQueue[tuple[str, float]] = FairQueue(lanes or (workers,), share or workers)
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._closed = False
@@ -111,7 +111,7 @@ class Single(Generic[A]):
         return bool(self._threads)
 
     def _work(self) -> None:
-        finished: Place | None = None  # of the job that this thread has done last
+        finished: QueueSlot | None = None  # of the job that this thread has done last
         while (taken := self._take(finished)) is not None:
             finished, (key, since) = taken
             if self._timer() - since > self._patience:
@@ -124,7 +124,7 @@ class Single(Generic[A]):
                 answer = self._failure(Detail.FETCH_REFUSED)
             self._answer(key, answer)
 
-    def _take(self, finished: Place | None) -> tuple[Place, tuple[str, float]] | None:
+    def _take(self, finished: QueueSlot | None) -> tuple[QueueSlot, tuple[str, float]] | None:
         with self._change:
             if finished is not None:
                 # Nobody else has to be woken: what had to wait for this job's end this thread can do itself.

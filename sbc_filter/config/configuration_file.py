@@ -16,7 +16,7 @@ from sbc_filter.config.tables import (
     read_verifiers,
 )
 from sbc_filter.errors import ConfigurationError, Problem, reason
-from sbc_filter.rules.toml_table import Table, parse_toml
+from sbc_filter.rules.toml_table import TomlTable, parse_toml
 from sbc_filter.rules.trunk_options import read_trunks
 
 FILE_NAME = "sbc-filter.toml"
@@ -77,7 +77,7 @@ def parse(file: str, text: str, folder: Path, problems: list[Problem] | None = N
 
 
 def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Configuration:
-    top = Table(parse_toml(file, text, problems), file, "", problems)
+    top = TomlTable(parse_toml(file, text, problems), file, "", problems)
     rules = top.table("rules")
     log, control, process = top.table("log"), top.table("control"), top.table("process")
     # In the order of the documentation, which is that in which problems are told.

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sbc_filter.keys.pkcs11_uri import SCHEME, Pkcs11Uri, parse_pkcs11_uri
-from sbc_filter.rules.toml_table import Table
+from sbc_filter.rules.toml_table import TomlTable
 
 _SYSTEMD = "credential:"
 _NAME = re.compile(r"(?!\.\.?$)[^/\0]{1,255}")  # as systemd names credentials: one file in a folder
@@ -53,7 +53,7 @@ class ObtainSettings:
     command: tuple[str, ...]
 
 
-def read_obtained(table: Table) -> ObtainSettings:
+def read_obtained(table: TomlTable) -> ObtainSettings:
     """One `[credentials.NAME]` that has `obtain`."""
     command = table.texts("obtain")
     if table.raw("obtain") in ("", [], [""]):
@@ -64,12 +64,12 @@ def read_obtained(table: Table) -> ObtainSettings:
     return ObtainSettings(command)
 
 
-def read_credential(table: Table, folder: Path) -> CredentialSettings:
+def read_credential(table: TomlTable, folder: Path) -> CredentialSettings:
     """One `[credentials.NAME]` with a key of ours; `folder` is what relative paths are relative to."""
     return _read(table, folder)
 
 
-def _read(table: Table, folder: Path, *, successor: bool = False) -> CredentialSettings:
+def _read(table: TomlTable, folder: Path, *, successor: bool = False) -> CredentialSettings:
     settings = CredentialSettings(
         _key(table, folder),
         _place(table, "certificate", folder, required=True) or folder,
@@ -87,7 +87,7 @@ def _read(table: Table, folder: Path, *, successor: bool = False) -> CredentialS
     return settings
 
 
-def _key(table: Table, folder: Path) -> Place | OnToken:
+def _key(table: TomlTable, folder: Path) -> Place | OnToken:
     text = table.text("key", required=True)
     if not text.startswith(SCHEME):
         return _located(table, "key", text, folder)
@@ -104,12 +104,12 @@ def _key(table: Table, folder: Path) -> Place | OnToken:
     return OnToken(uri, folder / module, pin)
 
 
-def _place(table: Table, key: str, folder: Path, *, required: bool = False) -> Place | None:
+def _place(table: TomlTable, key: str, folder: Path, *, required: bool = False) -> Place | None:
     text = table.text(key, required=required)
     return _located(table, key, text, folder) if text else None
 
 
-def _located(table: Table, key: str, text: str, folder: Path) -> Place:
+def _located(table: TomlTable, key: str, text: str, folder: Path) -> Place:
     if not text.startswith(_SYSTEMD):
         return folder / text
     name = text.removeprefix(_SYSTEMD)
@@ -118,7 +118,7 @@ def _located(table: Table, key: str, text: str, folder: Path) -> Place:
     return SystemdCredential(name)
 
 
-def _moment(table: Table, key: str) -> float | None:
+def _moment(table: TomlTable, key: str) -> float | None:
     """A time with its zone, as TOML writes it or in quotes."""
     value = table.raw(key)
     if value is None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sbc_filter.rules.toml_table import Table
+from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.stir.delegation import SIGNING
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -22,7 +22,7 @@ class RemoteSettings:
     web_ca: Path | None = None
 
 
-def read_remote(table: Table, folder: Path, path: str = SIGNING) -> RemoteSettings:
+def read_remote(table: TomlTable, folder: Path, path: str = SIGNING) -> RemoteSettings:
     """The settings in a table that has `command` or `service`; `path` is that of such a service."""
     example = f"https://stir.example.org{path}"
     settings = RemoteSettings(
@@ -41,7 +41,7 @@ def read_remote(table: Table, folder: Path, path: str = SIGNING) -> RemoteSettin
     return settings
 
 
-def read_path(table: Table, key: str, folder: Path) -> Path | None:
+def read_path(table: TomlTable, key: str, folder: Path) -> Path | None:
     """A file or folder that a table names; `folder` is what it is relative to."""
     text = table.text(key)
     return folder / text if text else None

@@ -22,7 +22,7 @@ from sbc_filter.config.settings import (
 from sbc_filter.firewall import backend
 from sbc_filter.outcomes import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE
 from sbc_filter.pki import x5u
-from sbc_filter.rules.toml_table import Table
+from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk_options import read_networks
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.delegation import VERIFICATION
@@ -31,7 +31,7 @@ MAX_WORKERS = 64
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
 
 
-def read_network(table: Table) -> NetworkSettings:
+def read_network(table: TomlTable) -> NetworkSettings:
     """`[network]`."""
     sbc = []
     for text in table.texts("sbc"):
@@ -52,7 +52,7 @@ def read_network(table: Table) -> NetworkSettings:
     return settings
 
 
-def _ports(table: Table) -> tuple[int, ...]:
+def _ports(table: TomlTable) -> tuple[int, ...]:
     ports = table.raw("ports")
     if ports is None:
         return NetworkSettings().ports
@@ -65,7 +65,7 @@ def _ports(table: Table) -> tuple[int, ...]:
     return tuple(port for port in ports if type(port) is int)
 
 
-def read_queue(table: Table) -> QueueConfiguration:
+def read_queue(table: TomlTable) -> QueueConfiguration:
     """`[queue]`."""
     overload = table.table("on_overload")
     allowed = ("accept", "drop")
@@ -85,7 +85,7 @@ def read_queue(table: Table) -> QueueConfiguration:
     return configuration
 
 
-def read_firewall(table: Table) -> FirewallSettings:
+def read_firewall(table: TomlTable) -> FirewallSettings:
     """`[firewall]`."""
     default = FirewallSettings()
     settings = FirewallSettings(
@@ -96,7 +96,7 @@ def read_firewall(table: Table) -> FirewallSettings:
     return settings
 
 
-def read_trust(table: Table, folder: Path) -> TrustSettings:
+def read_trust(table: TomlTable, folder: Path) -> TrustSettings:
     """`[trust]`."""
     default = TrustSettings()
     settings = TrustSettings(
@@ -121,14 +121,14 @@ def read_trust(table: Table, folder: Path) -> TrustSettings:
     return settings
 
 
-def _url(table: Table, key: str, text: str, schemes: Sequence[str]) -> str:
+def _url(table: TomlTable, key: str, text: str, schemes: Sequence[str]) -> str:
     """A URL that the operator chose: where it leads to is his to say."""
     if text and re.fullmatch(rf"(?:{'|'.join(schemes)})://[!-~]+", text) is None:
         table.problem(key, f"{text!r} is no URL that begins with {' or '.join(f'{each}://' for each in schemes)}")
     return text
 
 
-def _policies(table: Table) -> frozenset[str]:
+def _policies(table: TomlTable) -> frozenset[str]:
     policies = frozenset(table.texts("policies"))
     for text in sorted(policies):
         if not _OID.fullmatch(text):
@@ -136,7 +136,7 @@ def _policies(table: Table) -> frozenset[str]:
     return policies
 
 
-def read_certificates(table: Table, folder: Path) -> CertificateSettings:
+def read_certificates(table: TomlTable, folder: Path) -> CertificateSettings:
     """`[certificates]`."""
     default = CertificateSettings()
     settings = CertificateSettings(
@@ -158,7 +158,7 @@ def read_certificates(table: Table, folder: Path) -> CertificateSettings:
 
 
 def read_credentials(
-    table: Table, folder: Path
+    table: TomlTable, folder: Path
 ) -> tuple[dict[str, CredentialSettings | ObtainSettings], dict[str, RemoteSettings]]:
     """Those with a key of ours, and those with which others sign."""
     own: dict[str, CredentialSettings | ObtainSettings] = {}
@@ -175,7 +175,7 @@ def read_credentials(
     return own, remote
 
 
-def read_verifiers(table: Table, folder: Path) -> dict[str, RemoteSettings]:
+def read_verifiers(table: TomlTable, folder: Path) -> dict[str, RemoteSettings]:
     """`[verifiers]`: who verify in our place, by name."""
     found = {}
     for name in table:
@@ -185,7 +185,7 @@ def read_verifiers(table: Table, folder: Path) -> dict[str, RemoteSettings]:
     return found
 
 
-def read_serve(table: Table, folder: Path) -> ServeSettings:
+def read_serve(table: TomlTable, folder: Path) -> ServeSettings:
     """`[serve]`."""
     default = ServeSettings()
     listen = default.listen
@@ -215,11 +215,11 @@ def parse_listen(text: str) -> tuple[str, int]:
     return str(ip_address(address.removeprefix("[").removesuffix("]"))), int(port)
 
 
-def read_records(table: Table, folder: Path) -> Path | None:
+def read_records(table: TomlTable, folder: Path) -> Path | None:
     """`[log].records`: the file of records, None for the journal."""
     text = table.text("records", "journal")
     return None if text == "journal" else folder / text
 
 
-def _paths(table: Table, key: str, folder: Path) -> tuple[Path, ...]:
+def _paths(table: TomlTable, key: str, folder: Path) -> tuple[Path, ...]:
     return tuple(folder / text for text in table.texts(key))

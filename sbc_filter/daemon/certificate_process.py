@@ -25,8 +25,8 @@ from sbc_filter.daemon import privileges
 from sbc_filter.errors import FilterError
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.child import GAVE_UP
-from sbc_filter.processes.messages import Beat, Failed, ListsChanged, Ready, Said, Stop
-from sbc_filter.system.nonblocking_output import log_to_standard_error
+from sbc_filter.processes.messages import Failed, Heartbeat, ListsChanged, LogLine, Ready, Stop
+from sbc_filter.system.nonblocking_writer import log_to_standard_error
 from sbc_filter.trust.renewal import Renewal
 from sbc_filter.trust.trust_files import TrustFiles
 
@@ -83,7 +83,7 @@ def _serve(configuration: Configuration, listener: socket.socket, channel: Chann
     """Until it is told to stop, or nobody is there to tell it."""
 
     def say(sentence: str) -> None:
-        channel.send(Said(sentence))
+        channel.send(LogLine(sentence))
 
     def changed() -> None:
         channel.send(ListsChanged())
@@ -132,7 +132,7 @@ def _until_told(channel: Channel) -> None:
             selector.select(_BEAT)
             if any(isinstance(message, Stop) for message in channel.receive()):
                 return
-            channel.send(Beat({}, []))
+            channel.send(Heartbeat({}, []))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ _FIRST, _LAST = 0.05, 5.0  # seconds between an end and the next start
 _TURN = 0.25  # seconds between two looks at clocks
 
 
-class Role:
+class ManagedProcess:
     """What one process does (`main`). `ready` once it says so, and no longer when it ends."""
 
     def __init__(self, name: str, main: Callable[[Channel], int]) -> None:
@@ -50,7 +50,7 @@ class Role:
         self.restarts += 1
 
 
-class Family:
+class ProcessGroup:
     """Starts roles, hears what their processes say, starts anew who ended, ends who is stuck.
 
     `heard(role, child, message)` and `lost(role, child)` are called from `turn`.
@@ -58,20 +58,20 @@ class Family:
 
     def __init__(
         self,
-        heard: Callable[[Role, Child, Message], None],
-        lost: Callable[[Role, Child], None],
+        heard: Callable[[ManagedProcess, Child, Message], None],
+        lost: Callable[[ManagedProcess, Child], None],
         say: Callable[[str], None],
     ) -> None:
         self.selector = selectors.DefaultSelector()
         self.private: list[Closable] = []  # what processes must not inherit
         self._heard, self._lost, self._say = heard, lost, say
-        self._roles: list[Role] = []
+        self._roles: list[ManagedProcess] = []
         self._ending = False
         self._mailbox: Mailbox[None] = Mailbox()
         self.selector.register(self._mailbox, selectors.EVENT_READ, lambda: list(self._mailbox.collect()))
 
     @property
-    def roles(self) -> Sequence[Role]:
+    def roles(self) -> Sequence[ManagedProcess]:
         """All that were started."""
         return self._roles
 
@@ -79,7 +79,7 @@ class Family:
         """Have `turn` return; from a signal handler as well."""
         self._mailbox.wake()
 
-    def start(self, role: Role) -> None:
+    def start(self, role: ManagedProcess) -> None:
         """Fork its process; from now on it has to be there. Where the host has no room for it now, it is tried again
         later: the others go on."""
         if role not in self._roles:
@@ -118,7 +118,7 @@ class Family:
             self.turn()
         return True
 
-    def end(self, roles: Sequence[Role], seconds: float) -> None:
+    def end(self, roles: Sequence[ManagedProcess], seconds: float) -> None:
         """Have these processes stop, and wait for it; who does not in time is ended. Nobody is started any more."""
         self._ending = True
         running = [role.child for role in roles if role.child is not None]
@@ -134,7 +134,7 @@ class Family:
         """All have ended."""
         self.selector.close()
 
-    def _hear(self, role: Role, child: Child) -> None:
+    def _hear(self, role: ManagedProcess, child: Child) -> None:
         for message in child.channel.receive():
             role.beat = time.monotonic()
             role.ready = role.ready or isinstance(message, Ready)
@@ -142,7 +142,7 @@ class Family:
         if child.channel.closed:
             self._forget(child.channel)
 
-    def _bury(self, role: Role, child: Child) -> None:
+    def _bury(self, role: ManagedProcess, child: Child) -> None:
         if not child.ended():
             return
         self._hear(role, child)  # its last words

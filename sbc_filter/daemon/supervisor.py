@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sbc_filter.assembly.bypass_files import EVERY, State, said
+from sbc_filter.assembly.bypass_files import EVERY, BypassState, said
 from sbc_filter.assembly.obtain import STAYS
 from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.daemon.certificate_process import CertificateProcess, from_process
 from sbc_filter.daemon.control_socket import ControlServer, Reply, default_path
-from sbc_filter.daemon.process_group import START, Family, Role
+from sbc_filter.daemon.process_group import START, ManagedProcess, ProcessGroup
 from sbc_filter.daemon.queue_watch import QueueWatch
 from sbc_filter.daemon.reload import Reload
 from sbc_filter.daemon.systemd import Notifier
@@ -29,11 +29,12 @@ from sbc_filter.processes.channel import Channel, Message
 from sbc_filter.processes.child import GAVE_UP, Child
 from sbc_filter.processes.messages import (
     Alive,
-    Beat,
     Bypass,
     Committed,
     Failed,
+    Heartbeat,
     ListsChanged,
+    LogLine,
     Obtained,
     Order,
     Prepared,
@@ -41,10 +42,9 @@ from sbc_filter.processes.messages import (
     Renew,
     Reopen,
     Reopened,
-    Said,
 )
 from sbc_filter.records.totals import Totals
-from sbc_filter.shared_memory.shared_state import Memories
+from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.system.steady_clock import SteadyClock
 
 _STOP = 8.0  # seconds for all to have ended
@@ -57,7 +57,7 @@ class Supervisor:
         self,
         setup: Setup,
         files: Files,
-        memories: Memories,
+        memories: SharedState,
         folder: Path,
         say: Callable[[str], None],
         applied: Callable[[Setup], None],
@@ -67,7 +67,7 @@ class Supervisor:
         self.say, self.applied = say, applied
         self.totals = Totals()
         self.notifier = Notifier()
-        self.family = Family(self._heard, self._lost, say)
+        self.family = ProcessGroup(self._heard, self._lost, say)
         self.reloading = Reload(self)
         self._memories = memories
         self._secret = os.urandom(32)
@@ -75,12 +75,14 @@ class Supervisor:
         self._since = time.time()
         self._certificates = CertificateProcess(folder)
         self._feeds = setup.plan().queues
-        self.workers = [Role(f"worker {at + 1}", self._work(at)) for at in range(setup.configuration.queue.workers)]
+        self.workers = [
+            ManagedProcess(f"worker {at + 1}", self._work(at)) for at in range(setup.configuration.queue.workers)
+        ]
         behind = (queue for at in range(len(self.workers)) for queue in self._worker_queues(at))
         self._queues = QueueWatch([*self._feeds, *behind])
-        self.source = Role("certificates", self._serve)
-        self._dispatcher = Role("dispatcher", self._dispatch)
-        self._bypass = State({}, ())
+        self.source = ManagedProcess("certificates", self._serve)
+        self._dispatcher = ManagedProcess("dispatcher", self._dispatch)
+        self._bypass = BypassState({}, ())
         self._troubles: dict[int, list[str]] = {}  # with the credentials of programs, by worker
         self._next_look = 0.0
         self._failed: str | None = None
@@ -188,7 +190,7 @@ class Supervisor:
         self._certificates.close()
         self.family.close()
 
-    def _heard(self, role: Role, child: Child, message: Message) -> None:
+    def _heard(self, role: ManagedProcess, child: Child, message: Message) -> None:
         match message:
             case Ready():
                 role.tell(Bypass(self._bypass.tokens))
@@ -197,7 +199,7 @@ class Supervisor:
                 self._failed = sentence
             case Failed(sentence):
                 self.say(f"{role.name} cannot begin: {sentence}")
-            case Beat():
+            case Heartbeat():
                 self.totals.take(child.pid, message)
             case Prepared(problems) | Committed(problems):
                 self.reloading.answers[child.pid] = problems
@@ -211,10 +213,10 @@ class Supervisor:
                         self.say(f"{sentence}; {STAYS}")
             case Reopened(sentence) if role is self.workers[0]:
                 self.say(sentence)
-            case Said(sentence):
+            case LogLine(sentence):
                 self.say(sentence)
 
-    def _lost(self, role: Role, child: Child) -> None:
+    def _lost(self, role: ManagedProcess, child: Child) -> None:
         self.totals.ended(child.pid)
         self._troubles.pop(child.pid, None)
         if not self._stop:
@@ -294,7 +296,7 @@ class Supervisor:
             reply({"problems": [f"{question!r} is no question: status and reload are"]})
 
 
-def _process(role: Role, child: Child, totals: Totals) -> dict[str, Any]:
+def _process(role: ManagedProcess, child: Child, totals: Totals) -> dict[str, Any]:
     return {
         "name": role.name,
         "pid": child.pid,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sbc_filter.assembly.delegates import signers, verifiers
 from sbc_filter.assembly.needs import Needs
-from sbc_filter.assembly.obtain import Schedule
+from sbc_filter.assembly.obtain import RefreshSchedule
 from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.certificates.source import CertificateSource
@@ -29,10 +29,10 @@ from sbc_filter.live.raw_send import Emitter
 from sbc_filter.processes.channel import Channel, Message
 from sbc_filter.processes.messages import (
     Abort,
-    Beat,
     Bypass,
     Commit,
     Committed,
+    Heartbeat,
     Obtained,
     Prepare,
     Prepared,
@@ -44,7 +44,7 @@ from sbc_filter.processes.messages import (
 )
 from sbc_filter.records.journal import Journal
 from sbc_filter.records.tally import Tally
-from sbc_filter.shared_memory.shared_state import Memories
+from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.stir.credential import Credential
 from sbc_filter.system.steady_clock import SteadyClock
 
@@ -67,7 +67,7 @@ class Worker:
         files: Files,
         queues: Sequence[QueueSettings],
         secret: bytes,
-        memories: Memories,
+        memories: SharedState,
         sources: Sources,
         channel: Channel,
         tokens: dict[str, str],
@@ -86,7 +86,7 @@ class Worker:
         self._journal = open_journal(setup.configuration.records)
         self._retired: list[tuple[float, Needs]] = []
         self._next_beat = 0.0
-        self._schedule = Schedule(setup.credentials, setup.read_at)
+        self._schedule = RefreshSchedule(setup.credentials, setup.read_at)
         self._source = self._needs(setup)
         self._engine = self._made(setup)
         self._shell = QueueShell(
@@ -200,7 +200,7 @@ class Worker:
         self._retired.append((time.monotonic() + _RETIRED, self._source))
         self._journal.close()
         self._setup, self._engine, self._source, self._journal = setup, engine, source, journal
-        self._schedule = Schedule(setup.credentials, setup.read_at)
+        self._schedule = RefreshSchedule(setup.credentials, setup.read_at)
         self._channel.send(Obtained([]))
         self._shell.replace(engine, source, interfaces=setup.tells_interfaces_apart)
         return []
@@ -236,7 +236,7 @@ class Worker:
     def _beat(self) -> None:
         counters = {**self._engine.counters, **self._shell.counters}
         kinds = self._tally.kinds.most_common(_KINDS)
-        while not self._channel.send(Beat(counters, kinds)) and kinds:
+        while not self._channel.send(Heartbeat(counters, kinds)) and kinds:
             del kinds[len(kinds) // 2 :]  # names of rules may be long; but a sign of life has to be heard
 
 

@@ -14,7 +14,7 @@ from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.sip.numbering_plans import NANP, Profile
-from sbc_filter.stir.checks import Call, Missing
+from sbc_filter.stir.checks import Missing, Signalling
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegation import (
     ServiceError,
@@ -88,7 +88,7 @@ class StirService:
         request = read_verification_request(body)
         for called in request.called:  # one, or it has to be true of them all
             result = self._verified(
-                request.identity, Call(request.caller, called, float(request.time), None, self._profile)
+                request.identity, Signalling(request.caller, called, float(request.time), None, self._profile)
             )
             if result.outcome is not Outcome.PASSED:
                 break
@@ -99,7 +99,7 @@ class StirService:
         code, phrase = response_to(result.outcome, result.detail)
         return verification_response(verstat, code, phrase, str(result.detail or result.outcome))
 
-    def _verified(self, identity: bytes, call: Call) -> Verification:
+    def _verified(self, identity: bytes, call: Signalling) -> Verification:
         fetched: dict[str, SigningCertificate | VerificationError] = {}
 
         def lookup(x5u: str) -> SigningCertificate | VerificationError | None:

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable
 
-from sbc_filter.delegates.exchange import TIMEOUT, WORKERS, Exchange, Pool, Purpose
+from sbc_filter.delegates.remote_peer import TIMEOUT, WORKERS, Pool, Purpose, RemotePeer
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
@@ -33,7 +33,7 @@ class _Signers(Pool):
 class RemoteSigner(_Signers):
     """Who answers signing requests signs for the credential `name`."""
 
-    def __init__(self, name: str, exchange: Exchange) -> None:
+    def __init__(self, name: str, exchange: RemotePeer) -> None:
         self._exchange = exchange
         super().__init__(
             name, lambda body: exchange.ask(body, read_signing_response), exchange.workers, exchange.timeout

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sbc_filter.delegates.exchange import Exchange, Pool, Purpose
+from sbc_filter.delegates.remote_peer import Pool, Purpose, RemotePeer
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.delegated_verification import VerificationRequest
@@ -14,7 +14,7 @@ _PURPOSE = Purpose("nothing verified", Detail.VERIFICATION_REFUSED, Detail.VERIF
 class RemoteVerifier(Pool):
     """Who answers verification requests verifies for the rules that name `name`."""
 
-    def __init__(self, name: str, exchange: Exchange) -> None:
+    def __init__(self, name: str, exchange: RemotePeer) -> None:
         self._exchange = exchange
         super().__init__(f"verifier {name}", _PURPOSE, self._verify, exchange.workers, exchange.timeout)
 

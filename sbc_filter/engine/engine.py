@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import chain
 
-from sbc_filter.engine.act.carry_out import Treatments, has_room, monitored, pass_by, wrap
+from sbc_filter.engine.act.carry_out import DecisionExecutor, as_packet_verdict, has_room, monitored, pass_by
 from sbc_filter.engine.act.uas import Uas
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.intake import Intake
 from sbc_filter.engine.call.network import Flow, Interfaces, Network
-from sbc_filter.engine.decide.apply_rule import apply
+from sbc_filter.engine.decide.apply_rule import apply_rule
 from sbc_filter.engine.decide.bypass import bypassed
 from sbc_filter.engine.decide.preserve import Preserver
-from sbc_filter.engine.decide.verify import Verifier
+from sbc_filter.engine.decide.verify import VerificationService
 from sbc_filter.engine.memory.arrivals import Arrivals
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.memory.replays import LocalSeen, Replays, Seen
@@ -40,7 +40,7 @@ from sbc_filter.sip.response import top_via
 from sbc_filter.stir.checks import Missing
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential, SigningRequest, check_signed, failure
-from sbc_filter.stir.delegated_verification import VerificationRequest, believe
+from sbc_filter.stir.delegated_verification import VerificationRequest, validate_finding
 
 _INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
 # Named once: on the hot path a look at a member of an Enum costs as much as a call.
@@ -77,9 +77,9 @@ class Engine:
         self._transactions = Transactions()
         self._intake = Intake(network, profile)
         longest = max((rule.verify.max_age for rule in rules.rules if rule.action is VERIFY), default=0.0)
-        self._verifier = Verifier(Replays(LocalSeen() if seen is None else seen, longest), profile)
+        self._verifier = VerificationService(Replays(LocalSeen() if seen is None else seen, longest), profile)
         self._uas = Uas(secret, self._transactions, self._count)
-        self._treatments = Treatments(rules, network, self._uas, self._count)
+        self._treatments = DecisionExecutor(rules, network, self._uas, self._count)
         preserving = [rule for rule in rules.rules if rule.sign.preserve is not None]
         self._preserver = Preserver(preserving, profile, arrivals) if preserving else None
         self._tokens: Mapping[str, str] = {}
@@ -139,7 +139,7 @@ class Engine:
             except SigningError as error:
                 progress.signatures[waits_for] = error
         elif isinstance(waits_for, VerificationRequest):
-            finding = believe(waits_for, answer.told, answer.detail)
+            finding = validate_finding(waits_for, answer.told, answer.detail)
             progress.findings = {**(progress.findings or {}), waits_for: finding}
         else:
             progress.answers[waits_for] = self._certificates.learn(waits_for, answer, now)
@@ -201,7 +201,7 @@ class Engine:
                 return self._uas.ack_or_cancel(message, flow, now)
             except MessageError as error:
                 unreadable = self._intake.unreadable(method.decode(), message, flow, now, error)
-                return wrap(unreadable, packet)
+                return as_packet_verdict(unreadable, packet)
         key = message_key(message, ends)
         known = self._transactions.decided(key, now)
         if known is not None:
@@ -209,21 +209,21 @@ class Engine:
             payload = known.edits.applied(message) if known.edits is not None else None
             if not has_room(packet, payload):
                 return DROP  # the first copy, which had room, has gone on
-            return wrap(Verdict(known.action, payload, known.emit), packet)
+            return as_packet_verdict(Verdict(known.action, payload, known.emit), packet)
         if self._transactions.held and self._transactions.is_held(key):
             self._count["held-duplicate"] += 1
             return DROP
         try:
             case = self._intake.read(message, flow, now)
         except MessageError as error:
-            return wrap(self._intake.unreadable("INVITE", message, flow, now, error), packet)
+            return as_packet_verdict(self._intake.unreadable("INVITE", message, flow, now, error), packet)
         if case.in_dialog:
-            return wrap(pass_by(case, Detail.IN_DIALOG), packet)
+            return as_packet_verdict(pass_by(case, Detail.IN_DIALOG), packet)
         if self._treatments.is_followed(case, now):
             verdict = pass_by(case, Detail.REDIRECTED)
             edits = case.message.edits() if verdict.payload is not None else None
             self._transactions.decide(key, Remembered(verdict.action, edits), now)
-            return wrap(verdict, packet)
+            return as_packet_verdict(verdict, packet)
         direction, peer, trunk, _ = case.place
         identity = self._intake.known_as(case)
         facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, case.message, identity)
@@ -265,9 +265,9 @@ class Engine:
 
         instead = self._instead if self._preserver is not None or self._tokens else None
         signatures, findings = progress.signatures, progress.findings
-        return apply(rule, progress.case, self._credentials, self._verifier, lookup, signatures, instead, findings)
+        return apply_rule(rule, progress.case, self._credentials, self._verifier, lookup, signatures, instead, findings)
 
-    def _instead(self, rule: Rule, case: Case) -> Decision | None:
+    def _instead(self, rule: Rule, case: IncomingCall) -> Decision | None:
         """What is done with a call that leaves instead of signing it."""
         found = self._preserver.decide(rule, case) if self._preserver is not None else None
         return bypassed(rule, case, self._tokens) if found is None else found
@@ -281,7 +281,7 @@ class Engine:
         if progress.monitored or (verdict.record is not None and verdict.record.rule is not None):
             edits = progress.case.message.edits() if verdict.payload is not None else None
             self._transactions.decide(progress.key, Remembered(verdict.action, edits, verdict.emit), now)
-        return wrap(verdict, progress.packet)
+        return as_packet_verdict(verdict, progress.packet)
 
     def _hold(self, rule: Rule, progress: Progress, wanted: str | SigningRequest | VerificationRequest) -> Need | None:
         """Hold an INVITE until the certificate, signature or finding is there; None, and a failure noted, when too many
@@ -291,7 +291,7 @@ class Engine:
             if isinstance(wanted, SigningRequest):
                 progress.signatures = {**(progress.signatures or {}), wanted: failure(Detail.HOLD_LIMIT)}
             elif isinstance(wanted, VerificationRequest):
-                finding = believe(wanted, None, Detail.HOLD_LIMIT)
+                finding = validate_finding(wanted, None, Detail.HOLD_LIMIT)
                 progress.findings = {**(progress.findings or {}), wanted: finding}
             else:
                 progress.answers[wanted] = VerificationError(Outcome.UNFETCHABLE, Detail.HOLD_LIMIT)

@@ -7,7 +7,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import Datagram
 from sbc_filter.stir.delegated_signing import SigningRequest
-from sbc_filter.stir.delegated_verification import Told, VerificationRequest
+from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest
 
 
 class Action(StrEnum):
@@ -68,4 +68,4 @@ class Answer(NamedTuple):
     detail: Detail | None
     expires: float
     identity: bytes | None = None
-    told: Told | None = None
+    told: ReportedResult | None = None

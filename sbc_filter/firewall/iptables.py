@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.firewall.plan import FRAGMENT_COMMENT, MAIN, Family, Plan, Table, call_of
+from sbc_filter.firewall.plan import FRAGMENT_COMMENT, MAIN, FirewallTable, IpFamily, Plan, call_of
 from sbc_filter.system.files import runtime_folder
 
 _TABLES = ("mangle", "raw")
@@ -96,7 +96,7 @@ class Iptables:
 
     def show(self, plan: Plan) -> str:
         """The commands that put the plan in force, as an engineer would type them."""
-        return "\n".join(plan.commands(family, self._program(family)) for family in Family)
+        return "\n".join(plan.commands(family, self._program(family)) for family in IpFamily)
 
     def _saved(self) -> Iterator[str]:
         """What the save program of each family prints, without the families that have no table of this kind."""
@@ -108,10 +108,10 @@ class Iptables:
                 continue
             yield _run([save])
 
-    def _program(self, family: Family, verb: str = "") -> str:
+    def _program(self, family: IpFamily, verb: str = "") -> str:
         return f"{family}{self._variant}{verb}"
 
-    def _replace(self, family: Family, table: Table) -> list[str]:
+    def _replace(self, family: IpFamily, table: FirewallTable) -> list[str]:
         calls, chains = self._ours(family, table.name)
         lines = [f":{chain} - [0:0]" for chain in table.chains]  # declared: made or emptied
         lines += [f"-D {call}" for call in calls]
@@ -120,21 +120,21 @@ class Iptables:
         stale = [chain for chain in chains if chain not in table.chains]
         return lines + [f"-{verb} {chain}" for verb in "FX" for chain in stale]
 
-    def _ours(self, family: Family, table: str) -> tuple[list[str], list[str]]:
+    def _ours(self, family: IpFamily, table: str) -> tuple[list[str], list[str]]:
         """The calls from chains that are not ours, and our chains."""
         rules = _run([self._program(family), "-w", "-t", table, "-S"]).splitlines()
         chains = [found[1] for rule in rules if (found := _CHAIN.fullmatch(rule))]
         calls = [found[1] for rule in rules if (found := _CALL.fullmatch(rule))]
         return [call for call in calls if call.split()[0] not in chains], chains
 
-    def _restore(self, family: Family, table: str, lines: list[str]) -> None:
+    def _restore(self, family: IpFamily, table: str, lines: list[str]) -> None:
         text = "\n".join([f"*{table}", *lines, "COMMIT", ""])
         _run([self._program(family, "-restore"), "-w", "--noflush"], text)
 
 
-def families() -> list[Family]:
+def families() -> list[IpFamily]:
     """Both families, or IPv4 alone on a kernel without IPv6."""
-    return list(Family) if Path("/proc/thread-self/net/if_inet6").exists() else [Family.V4]
+    return list(IpFamily) if Path("/proc/thread-self/net/if_inet6").exists() else [IpFamily.V4]
 
 
 def fragments_passed(program: str, passed: int) -> str:

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.iptables import first_line, fragments_passed, run_firewall
-from sbc_filter.firewall.plan import FRAGMENT_COMMENT, SHORTEST, ZONES, Family, Plan, QueueSettings
+from sbc_filter.firewall.plan import FRAGMENT_COMMENT, SHORTEST, ZONES, IpFamily, Plan, QueueSettings
 
 TABLE = "inet sbc-filter"
 # A table that is there is replaced: what is not there cannot be deleted.
 _CLEAR = f"add table {TABLE}\ndelete table {TABLE}\n"
 _COUNTED = re.compile(rf'counter packets (\d+) bytes \d+ return comment "{FRAGMENT_COMMENT}"', re.ASCII)
 _FED = re.compile(r"\bqueue (?:flags [\w,]+ )?(?:num|to) (\d+)", re.ASCII)  # as nft 0.9 and 1.0 list it
-_ADDRESS = {Family.V4: "ip", Family.V6: "ip6"}
+_ADDRESS = {IpFamily.V4: "ip", IpFamily.V6: "ip6"}
 # Where the four bytes of a payload begin: behind the eight of the UDP header; counted in bits.
 _WANTED = (
     "@th,64,32 & 0xdfdfdfdf == 0x494e5649 @th,96,16 & 0xdfdf == 0x5445",  # INVI TE, in either case
@@ -120,7 +120,7 @@ def _tracking(plan: Plan) -> Iterator[str]:
 
 
 def _to_sbc(plan: Plan) -> Iterator[str]:
-    for family in Family:
+    for family in IpFamily:
         yield from (f"{_ADDRESS[family]} daddr {address}" for address in plan.own(family))
 
 
@@ -129,7 +129,7 @@ def _answers(plan: Plan) -> Iterator[str]:
         yield _RESPONSE
     elif plan.responses == "sbc":
         yield from (
-            f"{_ADDRESS[family]} saddr {address} {_RESPONSE}" for family in Family for address in plan.own(family)
+            f"{_ADDRESS[family]} saddr {address} {_RESPONSE}" for family in IpFamily for address in plan.own(family)
         )
 
 

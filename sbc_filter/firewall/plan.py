@@ -42,7 +42,7 @@ SHORTEST = 80
 """Bytes of an IP packet with an INVITE: Via, From, To, Call-ID and CSeq take about 60, headers of IPv4 and UDP 28."""
 
 
-class Family(StrEnum):
+class IpFamily(StrEnum):
     """The program that manages the rules of a family; with `-restore` and `-save` behind it, its kin."""
 
     V4 = "iptables"
@@ -57,7 +57,7 @@ class Hook(NamedTuple):
     chain: str
 
 
-class Table(NamedTuple):
+class FirewallTable(NamedTuple):
     """One table of one family: our chains with their rules, and the calls of them."""
 
     name: str
@@ -95,10 +95,10 @@ class Plan:
             return (QueueSettings(self.queue, False),)
         return QueueSettings(self.queue, inbound), QueueSettings(self.queue + 1, outbound)
 
-    def tables(self, family: Family) -> tuple[Table, ...]:
+    def tables(self, family: IpFamily) -> tuple[FirewallTable, ...]:
         """The whole of the rules for one family."""
         own = f"-m mark --mark {self.mark:#x}/{self.mark:#x}"
-        mangle = Table(
+        mangle = FirewallTable(
             "mangle",
             {
                 DEFRAGMENT: [f"-p udp {own} -m socket -j RETURN"],
@@ -113,14 +113,14 @@ class Plan:
                 Hook("OUTPUT", "", MAIN),
             ),
         )
-        raw = Table("raw", {MAIN: list(self._tracking(family, own))}, (Hook("OUTPUT", "", MAIN),))
+        raw = FirewallTable("raw", {MAIN: list(self._tracking(family, own))}, (Hook("OUTPUT", "", MAIN),))
         return mangle, raw
 
     def show(self) -> str:
         """The commands that put the plan in force, as an engineer would type them."""
-        return "\n".join(self.commands(family, family) for family in Family)
+        return "\n".join(self.commands(family, family) for family in IpFamily)
 
-    def commands(self, family: Family, program: str) -> str:
+    def commands(self, family: IpFamily, program: str) -> str:
         """Those for one family, with the program that is to carry them out."""
         lines = []
         for table in self.tables(family):
@@ -130,7 +130,7 @@ class Plan:
             lines += [f"{command} -A {' '.join(call_of(hook))}" for hook in table.hooks]
         return "\n".join(lines)
 
-    def _tracking(self, family: Family, own: str) -> Iterator[str]:
+    def _tracking(self, family: IpFamily, own: str) -> Iterator[str]:
         if not self.nat:
             yield f"{own} -j CT --notrack"
             return
@@ -142,7 +142,7 @@ class Plan:
             ports = ",".join(map(str, self.ports[first : first + _PORTS_PER_RULE]))
             yield f"-p udp -m multiport --ports {ports} -j {SIP}"
 
-    def _queue(self, family: Family) -> Iterator[str]:
+    def _queue(self, family: IpFamily) -> Iterator[str]:
         inbound, outbound = self.queues[0], self.queues[-1]
         if inbound != outbound:
             for address in self.own(family):
@@ -154,15 +154,15 @@ class Plan:
         """Whether the responses of everybody are wanted."""
         return self.responses == "all" or (self.responses == "sbc" and not self.sbc)
 
-    def _answers(self, family: Family) -> Iterator[str]:
+    def _answers(self, family: IpFamily) -> Iterator[str]:
         if self.answers_of_all:
             yield _response(family)
         elif self.responses == "sbc":
             yield from (f"-s {address} {_response(family)}" for address in self.own(family))
 
-    def own(self, family: Family) -> Iterator[str]:
+    def own(self, family: IpFamily) -> Iterator[str]:
         """The SBC's addresses of a family."""
-        version = 4 if family is Family.V4 else 6
+        version = 4 if family is IpFamily.V4 else 6
         return (address for address in self.sbc if ip_address(address).version == version)
 
 
@@ -171,13 +171,13 @@ def _target(queue: QueueSettings) -> str:
     return f"-j NFQUEUE --queue-num {queue.number}" + (" --queue-bypass" if queue.fail_open else "")
 
 
-def _count_fragments(family: Family) -> str:
+def _count_fragments(family: IpFamily) -> str:
     """Never matches while defragmentation is on; its counter says so (S-153)."""
-    match = '-m u32 --u32 "4&0x3FFF=1:0x3FFF"' if family is Family.V4 else "-m ipv6header --header frag --soft"
+    match = '-m u32 --u32 "4&0x3FFF=1:0x3FFF"' if family is IpFamily.V4 else "-m ipv6header --header frag --soft"
     return f'-p udp {match} -m comment --comment "{FRAGMENT_COMMENT}" -j RETURN'
 
 
-def _wanted(family: Family) -> Iterator[str]:
+def _wanted(family: IpFamily) -> Iterator[str]:
     """Matches of UDP payloads that may be an INVITE, ACK or CANCEL.
 
     Wide on purpose, for what passes here is never filtered: SIP stacks are known to take methods in
@@ -190,19 +190,19 @@ def _wanted(family: Family) -> Iterator[str]:
     yield f'-m u32 --u32 "{at(8)}>>8&0xDFDFDF=0x41434B"'  # ACK
     yield f'-m u32 --u32 "{at(8)}&{upper}=0x43414E43&&{at(12)}>>16&0xDFDF=0x454C"'  # CANC EL
     yield f'-m length --length {SHORTEST}:65535 -m u32 --u32 "{at(8)}>>24=0:32,127:255"'  # something invisible first
-    if family is Family.V6:
+    if family is IpFamily.V6:
         yield '-m u32 ! --u32 "3&0xFF=17"'  # extension headers: UDP lies elsewhere, the filter looks for it
 
 
-def _response(family: Family) -> str:
+def _response(family: IpFamily) -> str:
     """Match of a response with status 101 to 699: 100 never gets a Reason, and there are most of it."""
     at = _payload(family)
     return f'-m u32 --u32 "{at(8)}=0x5349502F&&{at(12)}=0x322E3020&&{at(16)}>>8=0x313031:0x363939"'  # SIP/ 2.0_ 101
 
 
-def _payload(family: Family) -> Callable[[int], str]:
+def _payload(family: IpFamily) -> Callable[[int], str]:
     """u32's way to the four bytes at an offset, counted from the UDP header: 8 is where the payload begins."""
-    return "0>>22&0x3C@{}".format if family is Family.V4 else (lambda offset: str(40 + offset))
+    return "0>>22&0x3C@{}".format if family is IpFamily.V4 else (lambda offset: str(40 + offset))
 
 
 def call_of(hook: Hook) -> list[str]:

@@ -95,7 +95,7 @@ numbers = ["121555502*"]
 """
 
 
-class Stage:
+class DemoNetwork:
     """Build it with `with`; `call` and `heard` are all that a scene needs. Needs root and `PROGRAMS`."""
 
     def __init__(self) -> None:

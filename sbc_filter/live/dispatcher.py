@@ -17,7 +17,7 @@ from struct import Struct
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.netlink import QueueChannel
 from sbc_filter.processes.channel import Channel
-from sbc_filter.processes.messages import Alive, Beat, Stop
+from sbc_filter.processes.messages import Alive, Heartbeat, Stop
 
 # As INVITE, ACK, CANCEL and their answers write it: alike, since a call is told by it (RFC 3261 §8.1.1.4). What white
 # space has matched it keeps (`*+`): else 64 KiB of it would be tried in all ways, for half a minute.
@@ -65,7 +65,7 @@ class Dispatcher:
             raise
 
     def run(self, every: float) -> None:
-        """Work; a `Beat` comes about each `every` seconds."""
+        """Work; a `Heartbeat` comes about each `every` seconds."""
         signal.signal(signal.SIGTERM, lambda *_: self.stop())
         signal.signal(signal.SIGINT, lambda *_: self.stop())
         beat = 0.0
@@ -107,7 +107,7 @@ class Dispatcher:
             "handed-on": sum(feed.handed_on for feed in self._feeds),
             "overruns": sum(feed.overruns for feed in self._feeds),
         }
-        self._channel.send(Beat(counters, []))
+        self._channel.send(Heartbeat(counters, []))
 
     def _close(self) -> None:
         for feed in self._feeds:

@@ -21,7 +21,7 @@ from sbc_filter.pki.tnauthlist import TnAuthList
 MAX_BODY = 64 * 1024  # octets (S-089)
 MAX_CERTIFICATES = 12  # in one body; real chains have two to four
 # What the library raises over a certificate or a CRL that is none: on loading it, or only when a part is asked for.
-HOSTILE = (
+PARSE_ERRORS = (
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
@@ -49,7 +49,7 @@ class Certificate:
 
     @classmethod
     def parse(cls, encoded: bytes, deviations: frozenset[str] = frozenset()) -> "Certificate":
-        """Read DER; one of `HOSTILE` when it is no certificate."""
+        """Read DER; one of `PARSE_ERRORS` when it is no certificate."""
         opened = open_signed(encoded)
         if opened.repaired:
             deviations |= {CertificateDeviation.NULL_PARAMETERS}
@@ -145,7 +145,7 @@ def parse_certificates(
         if bare:
             return (Certificate.parse(body, frozenset({CertificateDeviation.DER_BODY})),)
         return tuple(Certificate.parse(a2b_base64(b"".join(block.split()), strict_mode=True)) for block in blocks)
-    except HOSTILE as error:
+    except PARSE_ERRORS as error:
         raise _unreadable(str(error)) from None
 
 

@@ -9,7 +9,7 @@ from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import Detail
-from sbc_filter.pki.certificate import HOSTILE, Certificate, NameKey, name_key
+from sbc_filter.pki.certificate import PARSE_ERRORS, Certificate, NameKey, name_key
 from sbc_filter.pki.signed_der import is_signed_by, open_signed
 
 _PEM = regex(rb"-----BEGIN X509 CRL-----([^-]*)-----END X509 CRL-----")
@@ -53,7 +53,7 @@ class RevocationList:
             encoded = a2b_base64(b"".join(block[1].split()), strict_mode=True) if block else data
             opened = open_signed(encoded)
             return cls(x509.load_der_x509_crl(opened.readable), opened.signed)
-        except HOSTILE as error:
+        except PARSE_ERRORS as error:
             raise CertificateError(Detail.CRL_UNAVAILABLE, f"the CRL cannot be read: {error}") from None
 
     def signer_among(self, certificates: Iterable[Certificate], *, any_key: bool = False) -> Certificate | None:
@@ -64,7 +64,7 @@ class RevocationList:
                     continue
                 if is_signed_by(certificate.parsed.public_key(), self._crl, self._signed, any_key=any_key):
                     return certificate
-            except (CertificateError, *HOSTILE):
+            except (CertificateError, *PARSE_ERRORS):
                 continue
         return None
 
@@ -140,7 +140,7 @@ def distribution_points(certificate: Certificate) -> tuple[str, ...]:
     try:
         points = certificate.extension(x509.CRLDistributionPoints) or ()
         names = [name for point in points for name in point.full_name or ()]
-    except HOSTILE:
+    except PARSE_ERRORS:
         return ()
     return tuple(str(name.value) for name in names if isinstance(name, x509.UniformResourceIdentifier))
 

@@ -10,7 +10,7 @@ from cryptography.x509.oid import ExtensionOID
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki import claim_constraints, tnauthlist
-from sbc_filter.pki.certificate import HOSTILE, Certificate, NameKey, name_key
+from sbc_filter.pki.certificate import PARSE_ERRORS, Certificate, NameKey, name_key
 
 MAX_PATH = 6  # certificates, leaf and anchor included
 _MAX_SIGNATURES = 32  # checked in one search: cross-signed certificates must not make it explode
@@ -41,7 +41,7 @@ class Anchors:
         for certificate in dict.fromkeys(self.certificates):
             try:
                 by_name.setdefault(name_key(certificate.parsed.subject), []).append(certificate)
-            except HOSTILE:
+            except PARSE_ERRORS:
                 continue  # nobody's issuer, but still an anchor by itself
         self._by_name: Mapping[NameKey, Sequence[Certificate]] = by_name
 
@@ -77,7 +77,7 @@ def paths(
             continue
         wanted = name_key(last.parsed.issuer)
         for issuer in dict.fromkeys((*anchors.named(wanted), *others)):
-            with noted(faults):
+            with collecting(faults):
                 if issuer in path or name_key(issuer.parsed.subject) != wanted:
                     continue
                 checked += 1
@@ -90,13 +90,13 @@ def paths(
 
 
 @contextmanager
-def noted(faults: list[CertificateError]) -> Iterator[None]:
+def collecting(faults: list[CertificateError]) -> Iterator[None]:
     """Note what is wrong with one way, so that the others are still tried."""
     try:
         yield
     except CertificateError as error:
         faults.append(error)
-    except HOSTILE as error:
+    except PARSE_ERRORS as error:
         faults.append(CertificateError(Detail.CERTIFICATE_UNREADABLE, str(error)))
 
 

@@ -9,7 +9,7 @@ from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import CertificateDeviation, Detail
 from sbc_filter.pki.certificate import Certificate, SigningCertificate, leaf_of, parse_certificates
 from sbc_filter.pki.crl import RevocationList
-from sbc_filter.pki.path import Anchors, Path, check_dates, noted, paths
+from sbc_filter.pki.path import Anchors, Path, check_dates, collecting, paths
 from sbc_filter.pki.shaken_profile import check_profile, constraints_on_claims, deviations, read_scope
 
 
@@ -60,7 +60,7 @@ class TrustStore:
         """
         faults: list[CertificateError] = []
         for path in self._paths(certificates, faults):
-            with noted(faults):
+            with collecting(faults):
                 return self._judge(path, certificates, at)
         raise faults[0]
 
@@ -68,7 +68,7 @@ class TrustStore:
         """The path by which the certificates in `body` lead to an anchor, the leaf first, whatever any CRL says."""
         faults: list[CertificateError] = []
         for path in self._paths(parse_certificates(body, tolerate=self.tolerate), faults):
-            with noted(faults):
+            with collecting(faults):
                 check_dates(path, at)
                 check_profile(path, self.policies, self.strict)
                 return path
@@ -80,7 +80,7 @@ class TrustStore:
 
     def _paths(self, certificates: Sequence[Certificate], faults: list[CertificateError]) -> Iterator[Path]:
         """The paths to an anchor; what bars any is put on `faults`."""
-        with noted(faults):
+        with collecting(faults):
             yield from paths(leaf_of(certificates), certificates, self._anchors, faults, any_key=self._any_key)
 
     def _judge(self, path: Path, given: Sequence[Certificate], at: float) -> SigningCertificate:

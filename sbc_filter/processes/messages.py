@@ -56,13 +56,13 @@ class Failed(NamedTuple):
     sentence: str
 
 
-class Said(NamedTuple):
+class LogLine(NamedTuple):
     """What an operator has to know."""
 
     sentence: str
 
 
-class Beat(NamedTuple):
+class Heartbeat(NamedTuple):
     """It lives, and has counted so far: by name, and records by their fate (the fields of `records.tally.Kind`)."""
 
     counters: dict[str, int]
@@ -98,4 +98,4 @@ class ListsChanged(NamedTuple):
 
 
 Order = Stop | Prepare | Commit | Abort | Renew | Bypass | Reopen | Alive
-Report = Ready | Failed | Said | Beat | Prepared | Committed | Obtained | Reopened | ListsChanged
+Report = Ready | Failed | LogLine | Heartbeat | Prepared | Committed | Obtained | Reopened | ListsChanged

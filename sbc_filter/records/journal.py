@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sbc_filter.engine.record import Record
-from sbc_filter.system.nonblocking_output import Outlet
+from sbc_filter.system.nonblocking_writer import NonBlockingWriter
 
 _STANDARD_OUTPUT = 1
 LONGEST = select.PIPE_BUF  # bytes of a line
@@ -28,7 +28,7 @@ class Journal:
     def __init__(self, where: Path | None) -> None:
         self._where = where
         self._descriptor = self._open()
-        self._outlet = Outlet(_STANDARD_OUTPUT) if where is None else None
+        self._outlet = NonBlockingWriter(_STANDARD_OUTPUT) if where is None else None
         self._torn = False  # the last line is not whole
 
     def __call__(self, record: Record) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sbc_filter.processes.messages import Beat
+from sbc_filter.processes.messages import Heartbeat
 from sbc_filter.records.tally import Kind, numbered
 
 # What leaves no record, and should be seen.
@@ -24,7 +24,7 @@ class Totals:
         self._past_kinds: Counter[Kind] = Counter()
         self._now: dict[int, tuple[Counter[str], Counter[Kind]]] = {}
 
-    def take(self, process: int, beat: Beat) -> None:
+    def take(self, process: int, beat: Heartbeat) -> None:
         """What a worker has counted so far."""
         kinds = Counter({Kind(*fate): calls for fate, calls in beat.kinds})
         self._now[process] = Counter(beat.counters), kinds

@@ -35,7 +35,7 @@ from sbc_filter.rules.number_list import Entries, NumberList, ReadList
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.rules.sign_options import read_more
 from sbc_filter.rules.time_windows import DAYS, Schedule, parse_days, parse_hours, parse_period, parse_zone
-from sbc_filter.rules.toml_table import Table, parse_toml
+from sbc_filter.rules.toml_table import TomlTable, parse_toml
 from sbc_filter.rules.trunk import Trunk
 from sbc_filter.rules.trunk_options import read_trunks
 from sbc_filter.sip.header_names import canonical
@@ -75,7 +75,7 @@ def read_rules(
 
     What is wrong is added to `problems`; then the rules are what could be read of them, and not to be used.
     """
-    tops = [Table(parse_toml(name, text, problems), name, "", problems) for name, text in files.items()]
+    tops = [TomlTable(parse_toml(name, text, problems), name, "", problems) for name, text in files.items()]
     known = {trunk.name: trunk for trunk in trunks}
     for top in tops:
         table = top.table("trunks")
@@ -106,7 +106,7 @@ class _Reader:
         self._verifiers = verifiers
         self._names: dict[str, str] = {}
 
-    def rule(self, table: Table) -> tuple[Rule, Conditions]:
+    def rule(self, table: TomlTable) -> tuple[Rule, Conditions]:
         name = table.text("name", required=True)
         if name and name in self._names:
             table.problem("name", f"{name!r} is the name of a rule in {self._names[name]} already")
@@ -147,11 +147,11 @@ class _Reader:
         table.close()
         return rule, conditions
 
-    def _only(self, table: Table, key: str, action: RuleAction, owner: RuleAction) -> None:
+    def _only(self, table: TomlTable, key: str, action: RuleAction, owner: RuleAction) -> None:
         if key in table and action is not owner:
             table.problem(key, f'belongs to action = "{owner}" only')
 
-    def _conditions(self, table: Table) -> Conditions:
+    def _conditions(self, table: TomlTable) -> Conditions:
         direction = table.choice("direction", list(Direction))
         trunk = table.choices("trunk", self._trunks, "there are no trunks: add [trunks.NAME]")
         methods = table.texts("method", ("INVITE",))
@@ -171,24 +171,24 @@ class _Reader:
             _rate(table.table("rate")) if "rate" in table else None,
         )
 
-    def _numbers(self, table: Table, key: str) -> Callable[[str | None], bool] | None:
+    def _numbers(self, table: TomlTable, key: str) -> Callable[[str | None], bool] | None:
         entries = self._entries(table, key)
         return None if entries is None else NumberList(entries, entries.report)
 
-    def _entries(self, table: Table, key: str) -> Entries | None:
+    def _entries(self, table: TomlTable, key: str) -> Entries | None:
         if key not in table:
             return None
         if table.raw(key) == []:
             table.problem(key, "is an empty list: name somebody, or leave it out")
         return Entries(table.texts(key), self._read_list, partial(table.problem, key))
 
-    def _verify(self, table: Table) -> VerifyOptions:
+    def _verify(self, table: TomlTable) -> VerifyOptions:
         options = _verify_options(table)
         if options.service:
             _refer(table, "service", options.service, self._verifiers, "verifier", "verifiers")
         return options
 
-    def _sign(self, table: Table, wanted: bool) -> SignOptions:
+    def _sign(self, table: TomlTable, wanted: bool) -> SignOptions:
         default = SignOptions()
         credential = table.text("credential", required=wanted)
         if wanted and credential:
@@ -217,7 +217,7 @@ class _Reader:
         table.close()
         return options
 
-    def _check_redirect(self, table: Table, rule: Rule, conditions: Conditions) -> None:
+    def _check_redirect(self, table: TomlTable, rule: Rule, conditions: Conditions) -> None:
         """A 302 hands our result, or our signature, to whoever asked: only a trusted trunk may ask."""
         if not rule.redirects:
             if rule.verify.mark_contact:
@@ -240,14 +240,14 @@ def _outcomes(action: RuleAction) -> Collection[Outcome]:
     return SIGNING_OUTCOMES if action is RuleAction.SIGN else ()
 
 
-def _refer(table: Table, key: str, name: str, known: Collection[str], what: str, tables: str) -> None:
+def _refer(table: TomlTable, key: str, name: str, known: Collection[str], what: str, tables: str) -> None:
     """Report a name that the configuration has no table for."""
     if name not in known:
         there = ", ".join(map(repr, sorted(known))) or f"none: add [{tables}.NAME] to the configuration"
         table.problem(key, f"{name!r} is no {what} of the configuration; there are {there}")
 
 
-def _verify_options(table: Table) -> VerifyOptions:
+def _verify_options(table: TomlTable) -> VerifyOptions:
     default = VerifyOptions()
     options = VerifyOptions(
         table.number("max_age", default.max_age, 0, 86400),
@@ -276,7 +276,7 @@ def _verify_options(table: Table) -> VerifyOptions:
     return options
 
 
-def _preserve(table: Table) -> str | None:
+def _preserve(table: TomlTable) -> str | None:
     """By what the two legs of a call are told to be one; None when tokens are not preserved."""
     if "preserve" not in table:
         return None
@@ -290,7 +290,7 @@ def _preserve(table: Table) -> str | None:
     return name
 
 
-def _bypass(table: Table) -> Bypass | None:
+def _bypass(table: TomlTable) -> Bypass | None:
     """What stands in for Identity during an outage."""
     if "bypass" not in table:
         return None
@@ -304,13 +304,13 @@ def _bypass(table: Table) -> Bypass | None:
     return bypass
 
 
-def _strip(table: Table) -> StripOptions:
+def _strip(table: TomlTable) -> StripOptions:
     options = StripOptions(_removable(table, "headers", StripOptions().headers))
     table.close()
     return options
 
 
-def _sources(table: Table, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+def _sources(table: TomlTable, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
     sources = table.texts(key, default)
     for source in sources:
         if source not in SOURCES and not canonical(source.encode()):
@@ -318,7 +318,7 @@ def _sources(table: Table, key: str, default: tuple[str, ...]) -> tuple[str, ...
     return sources
 
 
-def _removable(table: Table, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+def _removable(table: TomlTable, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
     names = table.texts(key, default)
     for name in names:
         known = canonical(name.encode())
@@ -327,7 +327,7 @@ def _removable(table: Table, key: str, default: tuple[str, ...]) -> tuple[str, .
     return names
 
 
-def _headers(table: Table) -> dict[str, "re.Pattern[str] | bool"]:
+def _headers(table: TomlTable) -> dict[str, "re.Pattern[str] | bool"]:
     found: dict[str, re.Pattern[str] | bool] = {}
     for name in table:
         value = table.raw(name)
@@ -345,7 +345,7 @@ def _headers(table: Table) -> dict[str, "re.Pattern[str] | bool"]:
     return found
 
 
-def _time(table: Table) -> Callable[[float], bool] | None:
+def _time(table: TomlTable) -> Callable[[float], bool] | None:
     days = _parsed(table, "days", parse_days, table.texts("days", DAYS))
     hours = _parsed(table, "hours", parse_hours, table.text("hours", "00:00-24:00"))
     zone = _parsed(table, "zone", parse_zone, table.text("zone", "UTC"))
@@ -353,7 +353,7 @@ def _time(table: Table) -> Callable[[float], bool] | None:
     return None if days is None or hours is None or zone is None else Schedule(days, *hours, zone)
 
 
-def _rate(table: Table) -> RateLimit | None:
+def _rate(table: TomlTable) -> RateLimit | None:
     over = table.number("over", 1, 1, 1e6)
     seconds = _parsed(table, "per", parse_period, table.text("per", "1s"))
     by = table.choice("by", RATE_KEYS, "trunk", required=True)
@@ -363,7 +363,7 @@ def _rate(table: Table) -> RateLimit | None:
     return None if seconds is None else RateLimit(over, seconds, by)
 
 
-def _parsed(table: Table, key: str, parse: Callable[[V], T], value: V) -> T | None:
+def _parsed(table: TomlTable, key: str, parse: Callable[[V], T], value: V) -> T | None:
     """What `parse` makes of the value of a key; None, and a problem, when it refuses it."""
     try:
         return parse(value)

@@ -41,7 +41,7 @@ class RuleSet:
                 if not predicate(facts):
                     break
             else:
-                enforced = compiled.share == 10000 or _lot(facts) < compiled.share
+                enforced = compiled.share == 10000 or sample_of(facts) < compiled.share
                 yield compiled.rule if enforced else compiled.watching
 
 
@@ -72,7 +72,7 @@ def _compile(rule: Rule, conditions: Conditions, rates: Rates) -> _Compiled:
     return _Compiled(rule, replace(rule, mode=Mode.MONITOR), share, predicates)
 
 
-def _lot(facts: Facts) -> int:
+def sample_of(facts: Facts) -> int:
     """0 to 9999 by the Call-ID: all messages of a call draw the same, on every host."""
     return zlib.crc32(facts.message.first(b"call-id") or b"") % 10000
 

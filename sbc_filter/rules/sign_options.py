@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from sbc_filter.rules.model import ATTESTATIONS, UNATTESTED, SignOptions
-from sbc_filter.rules.toml_table import Table
+from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.stir.rich_call_data import Unusable, read_rcd
 
 MIN_SIZE, MAX_SIZE = 576, 65535  # bytes of a packet: what every IPv4 host takes (RFC 791), what its length field holds
 
 
-def read_more(table: Table, options: SignOptions) -> SignOptions:
+def read_more(table: TomlTable, options: SignOptions) -> SignOptions:
     """The options with those keys too."""
     honour = table.flag("honour", options.honour)
     attest_max = table.choice("attest_max", ATTESTATIONS, options.attest_max)
@@ -35,7 +35,7 @@ def read_more(table: Table, options: SignOptions) -> SignOptions:
     )
 
 
-def _claims(table: Table) -> dict[str, Any]:
+def _claims(table: TomlTable) -> dict[str, Any]:
     """The claims `rcd`, `rcdi` and `crn` (RFC 9795), in the form in which a verifier will believe them."""
     rich: dict[str, Any] = {}
     inner = table.table("rcd")

@@ -20,7 +20,7 @@ def parse_toml(file: str, text: str, problems: list[Problem]) -> dict[str, Any]:
         return {}
 
 
-class Table:
+class TomlTable:
     """One TOML table. Each method takes one key, with a default for what is absent or wrong.
 
     `close` reports what nobody took: a misspelt key must never be a setting silently ignored.
@@ -122,15 +122,15 @@ class Table:
             return default
         return value
 
-    def table(self, key: str) -> "Table":
+    def table(self, key: str) -> "TomlTable":
         """A table inside this one; an empty one when it is absent."""
         value = self.raw(key)
         if value is not None and not isinstance(value, dict):
             self.problem(key, f"has to be a table, not {_show(value)}")
-            return Table({}, self.file, self._where(key), [])  # what is missing in it is no second problem
-        return Table(value or {}, self.file, self._where(key), self._problems)
+            return TomlTable({}, self.file, self._where(key), [])  # what is missing in it is no second problem
+        return TomlTable(value or {}, self.file, self._where(key), self._problems)
 
-    def tables(self, key: str) -> list["Table"]:
+    def tables(self, key: str) -> list["TomlTable"]:
         """An array of tables, written `[[key]]`."""
         value = self.raw(key)
         if value is None:
@@ -138,7 +138,9 @@ class Table:
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             self.problem(key, f"has to be written as [[{self._where(key)}]]")
             return []
-        return [Table(item, self.file, f"{self._where(key)}[{at}]", self._problems) for at, item in enumerate(value, 1)]
+        return [
+            TomlTable(item, self.file, f"{self._where(key)}[{at}]", self._problems) for at, item in enumerate(value, 1)
+        ]
 
     def close(self) -> None:
         """Report the keys that nobody asked for, each with the nearest that exists."""

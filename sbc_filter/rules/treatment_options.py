@@ -6,16 +6,16 @@ from collections.abc import Callable, Collection
 from sbc_filter.outcomes import DETAILS, VERIFICATION_OUTCOMES, Detail, Outcome
 from sbc_filter.rules.model import ATTESTATIONS, VERSTATS, Treatment, TreatmentAction, When
 from sbc_filter.rules.number_list import Entries
-from sbc_filter.rules.toml_table import Table
+from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.sip.field import is_reason
 
 _OWN_CODES = {TreatmentAction.REJECT: (400, 699), TreatmentAction.REDIRECT: (300, 399)}
 _CONDITIONS = ("outcome", "detail", "attest", "spc", "not_spc", "issuer", "x5u_host")
 _PHRASE = frozenset(map(chr, range(32, 127)))
-ReadEntries = Callable[[Table, str], Entries | None]
+ReadEntries = Callable[[TomlTable, str], Entries | None]
 
 
-def read_on(table: Table, outcomes: Collection[Outcome]) -> dict[str, Treatment]:
+def read_on(table: TomlTable, outcomes: Collection[Outcome]) -> dict[str, Treatment]:
     """`[rule.on]`: by `outcome` or `outcome.detail`."""
     found = {}
     for key in table:
@@ -46,7 +46,7 @@ def _meant(detail: str, outcome: Outcome) -> str:
     return f"did you mean {str(near[0])!r}?" if near else f"allowed are {', '.join(sorted(DETAILS[outcome]))}"
 
 
-def read_when(table: Table, entries: ReadEntries) -> When:
+def read_when(table: TomlTable, entries: ReadEntries) -> When:
     """One `[[rule.when]]`."""
 
     def listed(key: str, form: Callable[[str], str] = str) -> frozenset[str] | None:
@@ -72,7 +72,7 @@ def read_when(table: Table, entries: ReadEntries) -> When:
     return when
 
 
-def read_answer(table: Table) -> Treatment:
+def read_answer(table: TomlTable) -> Treatment:
     """`answer = { code = 603, phrase = "…" }` of a rule that rejects."""
     inner = table.table("answer")
     code, phrase = _code_and_phrase(inner, TreatmentAction.REJECT)
@@ -81,21 +81,21 @@ def read_answer(table: Table) -> Treatment:
     return treatment
 
 
-def _read(table: Table, *, marks: bool = True) -> Treatment:
+def _read(table: TomlTable, *, marks: bool = True) -> Treatment:
     action = TreatmentAction(table.choice("action", list(TreatmentAction), TreatmentAction.CONTINUE, required=True))
     code, phrase = _code_and_phrase(table, action)
     verstat, indicator = _mark(table, action) if marks else (None, None)
     return Treatment(action, code, phrase, verstat, indicator, _reason(table, action))
 
 
-def _treatment(table: Table, key: str, value: str) -> Treatment:
+def _treatment(table: TomlTable, key: str, value: str) -> Treatment:
     if value not in set(TreatmentAction):
         table.problem(key, f"is {value!r}; allowed are {', '.join(TreatmentAction)}")
         return Treatment(TreatmentAction.CONTINUE)
     return Treatment(TreatmentAction(value))
 
 
-def _mark(table: Table, action: TreatmentAction) -> tuple[str | None, str | None]:
+def _mark(table: TomlTable, action: TreatmentAction) -> tuple[str | None, str | None]:
     """What the SBC is told of a call that continues, or is redirected."""
     if action in (TreatmentAction.REJECT, TreatmentAction.DROP):
         for key in ("verstat", "indicator"):
@@ -107,7 +107,7 @@ def _mark(table: Table, action: TreatmentAction) -> tuple[str | None, str | None
     return verstat, "" if indicator == "none" else indicator
 
 
-def _reason(table: Table, action: TreatmentAction) -> str | None:
+def _reason(table: TomlTable, action: TreatmentAction) -> str | None:
     """A Reason header field (RFC 3326), such as 603+ has to carry (S-170)."""
     if "reason" not in table:
         return None
@@ -121,7 +121,7 @@ def _reason(table: Table, action: TreatmentAction) -> str | None:
     return reason
 
 
-def _code_and_phrase(table: Table, action: TreatmentAction) -> tuple[int | None, str | None]:
+def _code_and_phrase(table: TomlTable, action: TreatmentAction) -> tuple[int | None, str | None]:
     given = [key for key in ("code", "phrase") if key in table]
     if action not in _OWN_CODES:
         for key in given:

@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
-from sbc_filter.rules.toml_table import Table
+from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk import TRANSPORTS, IpNetwork, Trunk
 
 _INTERFACE = re.compile(r"(?!\.{1,2}$)[^/:\s]+")  # Linux: dev_valid_name()
 _MAX_INTERFACE = 15  # bytes; IFNAMSIZ without the NUL
 
 
-def read_trunks(table: Table) -> list[Trunk]:
+def read_trunks(table: TomlTable) -> list[Trunk]:
     """The trunks of a `[trunks]` table."""
     found = []
     for name in table:
@@ -28,7 +28,7 @@ def read_trunks(table: Table) -> list[Trunk]:
     return found
 
 
-def read_networks(table: Table, key: str) -> tuple[IpNetwork, ...]:
+def read_networks(table: TomlTable, key: str) -> tuple[IpNetwork, ...]:
     """A list of addresses and networks of either family."""
     found = []
     for text in table.texts(key):
@@ -50,7 +50,7 @@ def parse_endpoint(text: str, default_port: int) -> tuple[str, int]:
         return str(ip_address(address.strip("[]"))), int(port)
 
 
-def _locals(table: Table) -> Iterable[tuple[str, int]]:
+def _locals(table: TomlTable) -> Iterable[tuple[str, int]]:
     for text in table.texts("local"):
         try:
             yield parse_endpoint(text, 5060)
@@ -58,7 +58,7 @@ def _locals(table: Table) -> Iterable[tuple[str, int]]:
             table.problem("local", str(error))
 
 
-def _interface(table: Table) -> str:
+def _interface(table: TomlTable) -> str:
     """A name that Linux could give to an interface, "" when absent."""
     name = table.text("interface")
     if name and not (_INTERFACE.fullmatch(name) and len(name.encode()) <= _MAX_INTERFACE):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from struct import Struct
 
 from sbc_filter.engine.memory.arrivals import LIFETIME, Arrival, Key, alive, crowd, expiry, joined
-from sbc_filter.shared_memory.shared_table import BUCKET, DIGEST, ENTRY, FIRST, WAYS, Table
+from sbc_filter.shared_memory.shared_table import BUCKET, DIGEST, ENTRY, FIRST, WAYS, SharedTable
 
 SHARDS, SHARD = 16, 4 << 20  # 64 MiB, as far as it is written to
 BUCKETS = 1 << 10  # of a shard: 16384 keys
@@ -37,7 +37,7 @@ class SharedArrivals:
     def __init__(self, shards: int = SHARDS, shard: int = SHARD, buckets: int = BUCKETS) -> None:
         self._shards, self._shard, self._buckets = shards, shard, buckets
         self._ring = shard - _HEAD - buckets * BUCKET
-        self._table = Table(_MAGIC, (shards, shard), shards * shard, None, "arrivals", _REST)
+        self._table = SharedTable(_MAGIC, (shards, shard), shards * shard, None, "arrivals", _REST)
 
     def close(self) -> None:
         """Let go of the memory."""

@@ -12,7 +12,7 @@ from struct import Struct
 from sbc_filter.rules.conditions import RATE_KEYS
 from sbc_filter.rules.model import RateLimit
 from sbc_filter.rules.rate_limits import nanoseconds, span, spend
-from sbc_filter.shared_memory.shared_table import BUCKET, ENTRY, FIRST, WAYS, Table
+from sbc_filter.shared_memory.shared_table import BUCKET, ENTRY, FIRST, WAYS, SharedTable
 
 BUCKETS = 1 << 13  # for each that is counted by: 131072 keys in 4 MiB
 _MAGIC = b"sbc-filter rate1"
@@ -30,7 +30,7 @@ class SharedRates:
         self._buckets = buckets
         self._parts = {by: FIRST + part * buckets * BUCKET for part, by in enumerate(RATE_KEYS)}
         size = len(RATE_KEYS) * buckets * BUCKET
-        self._table = Table(_MAGIC, (buckets, WAYS), size, None, "rates", _REST)
+        self._table = SharedTable(_MAGIC, (buckets, WAYS), size, None, "rates", _REST)
 
     def close(self) -> None:
         """Let go of the table."""

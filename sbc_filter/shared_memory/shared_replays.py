@@ -9,7 +9,7 @@ nobody. The expiry is written last, so that what a process leaves half written i
 from pathlib import Path
 from struct import Struct
 
-from sbc_filter.shared_memory.shared_table import BUCKET, ENTRY, FIRST, WAYS, Table
+from sbc_filter.shared_memory.shared_table import BUCKET, ENTRY, FIRST, WAYS, SharedTable
 
 BUCKETS = 1 << 14  # 262144 tokens in 8 MiB
 _MAGIC = b"sbc-filter seen1"
@@ -21,14 +21,14 @@ _LONGEST = 3 * 86400.0  # seconds; an expiry beyond was not written by us, or by
 
 
 class SharedSeen:
-    """A `Seen` for all processes that open the same `path`, and for those forked after it was made: see `Table`.
+    """A `Seen` for all processes that open the same `path`, and for those forked after it was made: see `SharedTable`.
 
     Raises `EnvironmentFault` when the file cannot be used.
     """
 
     def __init__(self, path: Path | None = None, buckets: int = BUCKETS) -> None:
         self._buckets = buckets
-        self._table = Table(_MAGIC, (buckets, WAYS), buckets * BUCKET, path, "tokens")
+        self._table = SharedTable(_MAGIC, (buckets, WAYS), buckets * BUCKET, path, "tokens")
 
     def close(self) -> None:
         """Let go of the table; what it holds stays with the others."""

@@ -15,7 +15,7 @@ from sbc_filter.shared_memory.shared_replays import SharedSeen
 
 
 @dataclass(frozen=True, slots=True)
-class Memories:
+class SharedState:
     """Which tokens were seen (S-057), how many calls the keys of rates had, and what `preserve` keeps."""
 
     seen: Seen
@@ -23,12 +23,12 @@ class Memories:
     arrivals: Arrivals
 
     @classmethod
-    def local(cls) -> "Memories":
+    def local(cls) -> "SharedState":
         """For one engine, or those that follow one another in a process."""
         return cls(LocalSeen(), LocalRates(), LocalArrivals())
 
     @classmethod
-    def shared(cls, folder: Path | None, queue: int) -> "Memories":
+    def shared(cls, folder: Path | None, queue: int) -> "SharedState":
         """For this process and those that are forked from it; `EnvironmentFault` when there is no such memory.
 
         The tokens are in a file of this folder, named by the queue, where a restart finds them again; without a

@@ -35,7 +35,7 @@ _AT_ONCE = 20  # attempts before a turn is waited for asleep: it takes microseco
 _PAUSE = 0.0002
 
 
-class Table:
+class SharedTable:
     """See the module. For all processes that open the same `path`, and for those forked after it was made.
 
     The file is made with mode 0600, and made anew where it is not one of ours; what it holds outlives the processes.

@@ -42,7 +42,7 @@ class Policy(Protocol):
         """Which of `errors.REFUSABLE` are refused."""
 
 
-class Call:
+class Signalling:
     """What the signalling says of the call: canonical identities, and when the INVITE arrived (POSIX seconds)."""
 
     def __init__(
@@ -72,8 +72,8 @@ class Missing(NamedTuple):
 CertificateLookup = Callable[[str], SigningCertificate | VerificationError | None]
 
 
-def judge(
-    token: Token, call: Call, policy: Policy, certificates: CertificateLookup, *, check_called: bool
+def check_token(
+    token: Token, call: Signalling, policy: Policy, certificates: CertificateLookup, *, check_called: bool
 ) -> SigningCertificate | Missing:
     """All that makes one token true of one call; `check_called`: it is compared with To, not with a diversion."""
     claims = token.claims
@@ -87,7 +87,7 @@ def judge(
     return check_signature(token, claims.orig, call.arrived, certificates)
 
 
-def check_keys(claims: Claims, call: Call) -> None:
+def check_keys(claims: Claims, call: Signalling) -> None:
     """Whether the media keys of the call are those that its token names, if it names any (S-012)."""
     if call.message is not None:
         check_media(claims.all, call.message.buffer[call.message.body :])
@@ -116,7 +116,7 @@ def check_form(token: Token, policy: Policy) -> None:
             raise invalid(Detail.IDENTITY_SYNTAX, f"{deviation} is refused by `strict`")
 
 
-def check_caller(token: Token, call: Call, policy: Policy) -> None:
+def check_caller(token: Token, call: Signalling, policy: Policy) -> None:
     """V5, V8: the number comes from the signalling, never from the token (S-060)."""
     caller, orig = call.caller, token.claims.orig
     if caller is None:
@@ -128,7 +128,7 @@ def check_caller(token: Token, call: Call, policy: Policy) -> None:
     token.deviations += (Deviation.NATIONAL_CLAIM,)
 
 
-def _check_called(token: Token, call: Call, policy: Policy) -> None:
+def _check_called(token: Token, call: Signalling, policy: Policy) -> None:
     """V9, for a called party who is not literally in `dest`."""
     called, dest, profile = call.called, token.claims.dest, call.profile
     if called is None:
@@ -143,7 +143,7 @@ def _check_called(token: Token, call: Call, policy: Policy) -> None:
         raise invalid(Detail.DEST_MISMATCH)
 
 
-def check_freshness(claims: Claims, call: Call, policy: Policy) -> None:
+def check_freshness(claims: Claims, call: Signalling, policy: Policy) -> None:
     """V10."""
     age = call.arrived - claims.iat
     if age > policy.max_age:

@@ -9,12 +9,12 @@ from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.sip.date import parse_date
 from sbc_filter.sip.identity import parse_parameters, split_identity
-from sbc_filter.stir.checks import Call
+from sbc_filter.stir.checks import Signalling
 from sbc_filter.stir.passport import Claims, Jose, canonical_json, encode_segment, invalid
 from sbc_filter.stir.token import Token
 
 
-def rebuild(value: bytes, call: Call, *, iat_string: bool = False) -> Token:
+def rebuild(value: bytes, call: Signalling, *, iat_string: bool = False) -> Token:
     """The token that the sender of this call must have signed; its dest is whom the call names, and `iat` its Date,
     with `iat_string` as a string.
 

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from sbc_filter.errors import CertificateError, SigningError, VerificationError
-from sbc_filter.pki.certificate import HOSTILE, parse_certificates
+from sbc_filter.pki.certificate import PARSE_ERRORS, parse_certificates
 from sbc_filter.pki.x5u import check_x5u
 from sbc_filter.stir.passport import canonical_json, encode_segment
-from sbc_filter.stir.signature import Signer
+from sbc_filter.stir.signature import SigningKey
 
 OVERLAP = 3600.0  # seconds for which a new certificate is valid before it is signed with
 # Seconds before and after a call in which a token of it may be dated, or be verified: a Date may be 60 off, and a
@@ -34,7 +34,7 @@ class Credential:
     """
 
     name: str
-    key: Signer
+    key: SigningKey
     x5u: str
     jose: bytes
     not_before: float
@@ -107,7 +107,7 @@ def load_credential(
 
 
 def make_credential(
-    name: str, key: Signer, certificate_pem: bytes, x5u: str, *, slow: bool = False, begins: float | None = None
+    name: str, key: SigningKey, certificate_pem: bytes, x5u: str, *, slow: bool = False, begins: float | None = None
 ) -> Credential:
     """The same of a key that is there already. It signs once, to show that it is the certificate's.
 
@@ -116,7 +116,7 @@ def make_credential(
     try:
         certificate = parse_certificates(certificate_pem)[0].parsed
         public_key = certificate.public_key()
-    except (CertificateError, *HOSTILE) as error:
+    except (CertificateError, *PARSE_ERRORS) as error:
         raise ValueError(f"the certificate cannot be read: {error}") from None
     if not _belongs(key, public_key):
         raise ValueError("the key does not belong to the first certificate of the chain")
@@ -141,7 +141,7 @@ def make_credential(
     )
 
 
-def _belongs(key: Signer, public_key: object) -> bool:
+def _belongs(key: SigningKey, public_key: object) -> bool:
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return public_key == key.public_key()
     if not isinstance(public_key, ec.EllipticCurvePublicKey) or not isinstance(public_key.curve, ec.SECP256R1):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import DETAILS, Detail, Deviation, Outcome
 from sbc_filter.sip.identity import split_list
-from sbc_filter.stir.checks import Call, Policy, judge
+from sbc_filter.stir.checks import Policy, Signalling, check_token
 from sbc_filter.stir.compact import rebuild
 from sbc_filter.stir.token import BASIC, Token, is_extension, read_token, signature_of, vouches
 from sbc_filter.stir.verification import MAX_IDENTITIES, Failure, Verification, failed_of, rank_of
@@ -52,7 +52,7 @@ class VerificationRequest(NamedTuple):
     identity: bytes
 
 
-class Told(NamedTuple):
+class ReportedResult(NamedTuple):
     """What a service answered: `code` and `reason` say why a call did not pass; `claims` are those of the token that it
     judged, where it says so."""
 
@@ -66,7 +66,7 @@ class Told(NamedTuple):
 Finding = VerificationError | None
 
 
-def believe(request: VerificationRequest, told: Told | None, why: Detail | None) -> Finding:
+def validate_finding(request: VerificationRequest, told: ReportedResult | None, why: Detail | None) -> Finding:
     """What an answer to `request` means, or, without one, why there is none.
 
     An answer that contradicts itself, or speaks of another token, is none (VERIFICATION_MISMATCH).
@@ -127,7 +127,7 @@ class _Candidate(NamedTuple):
 def verify_by(
     service: str,
     values: Sequence[bytes],
-    call: Call,
+    call: Signalling,
     policy: Policy,
     findings: Mapping[VerificationRequest, Finding],
 ) -> Verification | VerificationRequest:
@@ -175,7 +175,10 @@ def verify_by(
 
 
 def _candidates(
-    values: Sequence[bytes], call: Call, policy: Policy, fail: Callable[[VerificationError, bytes, Token | None], None]
+    values: Sequence[bytes],
+    call: Signalling,
+    policy: Policy,
+    fail: Callable[[VerificationError, bytes, Token | None], None],
 ) -> list[_Candidate]:
     found = []
     for value in values:
@@ -184,7 +187,7 @@ def _candidates(
             token = rebuild(value, call) if value.startswith(b"..") else read_token(value, policy.tolerate)
             if token is None or token.jose.ppt not in BASIC:
                 continue
-            judge(token, call, policy, _nobody, check_called=True)
+            check_token(token, call, policy, _nobody, check_called=True)
             if not vouches(token, _UNKNOWN, policy.tolerate):
                 continue
         except VerificationError as error:

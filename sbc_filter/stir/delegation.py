@@ -11,7 +11,7 @@ from sbc_filter.errors import FilterError
 from sbc_filter.sip.field import is_printable_text, is_uuid
 from sbc_filter.sip.numbers import canonical_number
 from sbc_filter.stir.delegated_signing import SigningRequest
-from sbc_filter.stir.delegated_verification import Told, VerificationRequest
+from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest
 from sbc_filter.stir.token import ATTESTATIONS
 
 SIGNING, VERIFICATION = "/stir/v1/signing", "/stir/v1/verification"
@@ -91,7 +91,7 @@ def read_signing_response(body: bytes) -> bytes:
     return identity.encode("utf-8", "replace")
 
 
-def read_verification_response(body: bytes) -> Told:
+def read_verification_response(body: bytes) -> ReportedResult:
     """The result in an answer, as it is given; `ValueError` likewise. `jwt` may say which token was judged."""
     response = _response(body, "verificationResponse", "verstat")
     code, reason, jwt = response.get("reasonCode"), response.get("reasonDesc"), response.get("jwt")
@@ -102,7 +102,7 @@ def read_verification_response(body: bytes) -> Told:
     claims = jwt.get("claims") if isinstance(jwt, dict) else None
     if not isinstance(claims, dict):
         claims = None
-    return Told(response["verstat"], code, reason if isinstance(reason, str) else "", claims)
+    return ReportedResult(response["verstat"], code, reason if isinstance(reason, str) else "", claims)
 
 
 def _response(body: bytes, name: str, key: str) -> dict[str, Any]:

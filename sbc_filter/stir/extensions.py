@@ -9,16 +9,16 @@ from sbc_filter.errors import MessageError, VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.stir.checks import (
-    Call,
     CertificateLookup,
     Missing,
     Policy,
+    Signalling,
     check_caller,
     check_form,
     check_freshness,
     check_keys,
     check_signature,
-    judge,
+    check_token,
 )
 from sbc_filter.stir.diversion import DIVERSIONS, Link, find_chain, make_link, unnest
 from sbc_filter.stir.passport import Claims, invalid
@@ -32,7 +32,7 @@ NOTES = PRIORITY, USABLE, UNUSABLE = "rph-verified", "rcd-usable", "rcd-unusable
 Report = Callable[[Token, VerificationError], None]
 
 
-def is_diverted(token: Token, call: Call) -> bool:
+def is_diverted(token: Token, call: Signalling) -> bool:
     """Whether the Request-URI names somebody whom the token of the call does not (S-101)."""
     if call.target is None:
         return False
@@ -45,7 +45,7 @@ def is_diverted(token: Token, call: Call) -> bool:
 def follow_diversions(
     diversions: Sequence[Token],
     basic: Sequence[Token],
-    call: Call,
+    call: Signalling,
     policy: Policy,
     certificates: CertificateLookup,
     report: Report,
@@ -121,7 +121,7 @@ def _nested(token: Token) -> Iterator[tuple[int, Token]]:
 
 
 def judge_beside(
-    tokens: Sequence[Token], call: Call, policy: Policy, certificates: CertificateLookup, report: Report
+    tokens: Sequence[Token], call: Signalling, policy: Policy, certificates: CertificateLookup, report: Report
 ) -> list[str] | Missing:
     """Verify rph and rcd tokens beside one that passed (S-133, S-136). What was found is returned by name, to be
     counted; none of it changes the result for the number (S-132)."""
@@ -129,7 +129,7 @@ def judge_beside(
     for token in tokens:
         ppt = token.jose.ppt
         try:
-            certificate = judge(token, call, policy, certificates, check_called=policy.check_called)
+            certificate = check_token(token, call, policy, certificates, check_called=policy.check_called)
             if isinstance(certificate, Missing):
                 return certificate
             if ppt == "rph" and call.message is not None:
@@ -143,7 +143,7 @@ def judge_beside(
     return notes
 
 
-def rich_call_data(claims: Claims, call: Call) -> list[str]:
+def rich_call_data(claims: Claims, call: Signalling) -> list[str]:
     """What became of the rich call data in a token that verifies: of a shaken one, or of one of their own."""
     data = read_rcd(claims.all)
     if data is None or call.message is None:

@@ -11,7 +11,7 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.stir.passport import decode_segment, encode_segment, invalid
 
 
-class Signer(Protocol):
+class SigningKey(Protocol):
     """`ec.EllipticCurvePrivateKey` is one, so that a key in memory costs nothing more."""
 
     def sign(self, data: bytes, signature_algorithm: ec.EllipticCurveSignatureAlgorithm, /) -> bytes:
@@ -56,7 +56,7 @@ def _integer(big_endian: bytes) -> bytes:
     return b"\x02%c%b" % (len(digits), digits)
 
 
-def sign_es256(key: Signer, signed: bytes) -> bytes:
+def sign_es256(key: SigningKey, signed: bytes) -> bytes:
     """base64url of r||s over the octets `signed`; deterministic with a key in memory.
 
     Raises `SigningError(CRYPTO)` whatever the library, or what holds the key, raises: a call is not lost by that (A20).

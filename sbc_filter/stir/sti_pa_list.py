@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from sbc_filter.errors import CertificateError, VerificationError
 from sbc_filter.outcomes import Detail
-from sbc_filter.pki.certificate import HOSTILE, MAX_CERTIFICATES, Certificate, parse_certificates
-from sbc_filter.pki.path import Anchors, check_dates, check_extensions, check_issuers, noted, paths
+from sbc_filter.pki.certificate import MAX_CERTIFICATES, PARSE_ERRORS, Certificate, parse_certificates
+from sbc_filter.pki.path import Anchors, check_dates, check_extensions, check_issuers, collecting, paths
 from sbc_filter.pki.signed_der import is_plain
 from sbc_filter.stir.passport import decode_segment
 from sbc_filter.stir.signature import verify_es256
@@ -64,7 +64,7 @@ def _signers(jose: dict[str, Any], roots: Sequence[Certificate], now: float | No
     if chain is None:
         found = []
         for root in roots:
-            with noted(faults):
+            with collecting(faults):
                 _check_signer((root,), now)
                 found.append(root)
         return found
@@ -72,11 +72,11 @@ def _signers(jose: dict[str, Any], roots: Sequence[Certificate], now: float | No
         raise ValueError("x5c in its header is no list of certificates")
     try:
         given = [Certificate.parse(a2b_base64(str(each).encode(), strict_mode=True)) for each in chain]
-    except HOSTILE as error:
+    except PARSE_ERRORS as error:
         raise ValueError(f"a certificate in its header cannot be read: {error}") from None
-    with noted(faults):
+    with collecting(faults):
         for path in paths(given[0], given, Anchors(roots), faults):
-            with noted(faults):
+            with collecting(faults):
                 _check_signer(path, now)
                 return given[:1]
     raise ValueError(f"its signer is not believed: {faults[0]}")

@@ -7,7 +7,7 @@ from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.sip.identity import split_list
-from sbc_filter.stir.checks import Call, CertificateLookup, Missing, Policy, judge
+from sbc_filter.stir.checks import CertificateLookup, Missing, Policy, Signalling, check_token
 from sbc_filter.stir.compact import rebuild
 from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.extensions import follow_diversions, is_diverted, judge_beside, rich_call_data
@@ -58,7 +58,7 @@ _PRECEDENCE = (
 
 
 def verify(
-    values: Sequence[bytes], call: Call, policy: Policy, certificates: CertificateLookup
+    values: Sequence[bytes], call: Signalling, policy: Policy, certificates: CertificateLookup
 ) -> Verification | Missing:
     """Judge the unfolded Identity `values` of one INVITE (S-061, S-063).
 
@@ -92,12 +92,12 @@ def verify(
                 continue
             basic.append(token)
             try:
-                certificate = judge(token, call, policy, certificates, check_called=policy.check_called)
+                certificate = check_token(token, call, policy, certificates, check_called=policy.check_called)
             except VerificationError as error:
                 if not compact or error.detail is not Detail.BAD_SIGNATURE or Deviation.IAT_STRING not in tolerate:
                     raise
                 token = rebuild(value, call, iat_string=True)
-                certificate = judge(token, call, policy, certificates, check_called=policy.check_called)
+                certificate = check_token(token, call, policy, certificates, check_called=policy.check_called)
         except VerificationError as error:
             failures.append(Failure(error.outcome, error.detail, signature_of(value)))
             kinds = kinds_of(value) if token is None else _NO_KINDS
@@ -124,7 +124,7 @@ def verify(
     return result
 
 
-def _needs_diversions(best: Verification | None, call: Call, policy: Policy) -> bool:
+def _needs_diversions(best: Verification | None, call: Signalling, policy: Policy) -> bool:
     """Whether diversions have to lead from the Request-URI to a token; `best` is what passed by itself."""
     return policy.check_called and (best is None or (best.token is not None and is_diverted(best.token, call)))
 
@@ -136,7 +136,7 @@ def _with_others(
     lost: bool,
     failed: list[Verification],
     failures: list[Failure],
-    call: Call,
+    call: Signalling,
     policy: Policy,
     certificates: CertificateLookup,
 ) -> Verification | Missing:
@@ -174,7 +174,7 @@ def _with_others(
     return result
 
 
-def failed_of(failed: Sequence[Verification], call: Call) -> Verification:
+def failed_of(failed: Sequence[Verification], call: Signalling) -> Verification:
     """The result when no token verifies."""
     if not failed:
         return Verification(Outcome.NO_IDENTITY, Detail.UNSUPPORTED_PPT)

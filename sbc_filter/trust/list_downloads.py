@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from sbc_filter.concurrency.single_flight import Single
+from sbc_filter.concurrency.single_flight import SingleFlightPool
 from sbc_filter.errors import CertificateError, FetchError, VerificationError, reason
 from sbc_filter.pki.certificate import Certificate
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.x5u import HTTP, check_x5u
 from sbc_filter.stir.sti_pa_list import MAX_LIST
 from sbc_filter.trust import sti_pa_list_file
-from sbc_filter.trust.crl_files import ANYWHERE, MAX_CRL, KeptList
+from sbc_filter.trust.crl_store import ANYWHERE, MAX_CRL, StoredCrl
 from sbc_filter.trust.trust_files import TrustFiles, named
 from sbc_filter.web.download import HTTP_TOO, Downloader
 from sbc_filter.web.pinned_connection import Resolver, system_addresses
@@ -60,7 +60,7 @@ class _Source:
     fault: str = ""
 
 
-class Subscriptions:
+class ListDownloads:
     """Fetches in threads of its own; all methods are one thread's. What is good is put into the cache folder.
 
     `say` is told what an operator has to know. Raises `OSError` when `web_ca` cannot be read.
@@ -87,7 +87,7 @@ class Subscriptions:
             for networks in (ANYWHERE, certificates.allowed_networks)
         )
         self._tolerate = frozenset((HTTP, *certificates.tolerate))
-        self._single: Single[_Result] = Single(
+        self._single: SingleFlightPool[_Result] = SingleFlightPool(
             self._download, str, name="list-fetch", workers=_WORKERS, patience=CEILING
         )
         self._begin(clock())
@@ -221,7 +221,7 @@ class Subscriptions:
         self._check(crl, before, source, now)
         if before is not None and crl.is_for_the_same(before) and not before.is_behind(crl):
             return crl.next_update, False
-        self._files.kept.keep(KeptList(source.url, source.point, body))
+        self._files.kept.keep(StoredCrl(source.url, source.point, body))
         return crl.next_update, True
 
     def _in_force(self, source: _Source) -> RevocationList | None:

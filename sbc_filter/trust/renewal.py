@@ -19,7 +19,7 @@ from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError, VerificationError, reason
 from sbc_filter.pki.crl import distribution_points
-from sbc_filter.trust.list_downloads import Subscriptions
+from sbc_filter.trust.list_downloads import ListDownloads
 from sbc_filter.trust.trust_files import TrustFiles, file_stamp, moment
 from sbc_filter.web.pinned_connection import Resolver, system_addresses
 
@@ -52,7 +52,7 @@ class Renewal:
         self._say = say
         self._changed = changed
         self._clock = clock
-        self._subscriptions = Subscriptions(files, say, clock, resolve) if files.fetches else None
+        self._subscriptions = ListDownloads(files, say, clock, resolve) if files.fetches else None
         self._said = {str(remark) for remark in files.remarks}
         self._over: set[tuple[str, float]] = set()  # what was said to be over
         self._seen: object = None  # the stamp of the last look ...
@@ -167,7 +167,7 @@ class Renewal:
                 if path in known:
                     self._folder[path] = known[path]
 
-    def _take_notes(self, subscriptions: Subscriptions) -> None:
+    def _take_notes(self, subscriptions: ListDownloads) -> None:
         for _ in range(min(len(self._notes), _NOTES_A_LOOK)):
             pem = self._notes.popleft()
             digest = hashlib.sha256(pem).digest()

@@ -13,7 +13,7 @@ from sbc_filter.errors import FetchError, Problem, reason
 from sbc_filter.pki.certificate import Certificate
 from sbc_filter.stir.sti_pa_list import MAX_LIST, TrustList, read_trust_list
 from sbc_filter.system.files import read_file
-from sbc_filter.trust.crl_files import ANYWHERE, replace_kept
+from sbc_filter.trust.crl_store import ANYWHERE, replace_kept
 from sbc_filter.web.download import Downloader
 
 KEPT = "trust-list.jwt"

@@ -16,7 +16,7 @@ from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.sti_pa_list import TrustList
 from sbc_filter.system.files import MAX_FILE, files_in, read_file
 from sbc_filter.trust import sti_pa_list_file
-from sbc_filter.trust.crl_files import KeptLists
+from sbc_filter.trust.crl_store import CrlStore
 
 T = TypeVar("T")
 _MAX_ANCHORS = 10_000  # in one file
@@ -54,7 +54,7 @@ class TrustFiles:
         self.trust_list: TrustList | None = None
         self.roots: tuple[Certificate, ...] = ()  # whose signature on a trust list counts
         self.remarks: tuple[Problem, ...] = ()  # what was wrong at the last reading
-        self.kept = KeptLists(configuration.certificates.cache)
+        self.kept = CrlStore(configuration.certificates.cache)
         self._now = clock if live else lambda: None
         self._taken: dict[tuple[str, Path], dict[Path, Any]] = {}  # by key and path: files, and what they held
         self._kept_lists: dict[Path, tuple[object, InForce]] = {}

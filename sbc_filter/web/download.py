@@ -15,7 +15,7 @@ import urllib3
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from sbc_filter import __version__
-from sbc_filter.concurrency.fair_queue import Place
+from sbc_filter.concurrency.fair_queue import QueueSlot
 from sbc_filter.errors import FetchError, VerificationError
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.x5u import REDIRECTS, check_x5u
@@ -67,7 +67,7 @@ class Downloader:
         resolve: Resolver = system_addresses,
         accept: str = "*/*",
         lanes: Sequence[int] | None = None,
-        place: Callable[[str], Place] = lambda host: Place(0, ""),
+        place: Callable[[str], QueueSlot] = lambda host: QueueSlot(0, ""),
         share: int | None = None,
     ) -> None:
         self._context = tls_context(str(ca_file or DEFAULT_CA_BUNDLE_PATH))

@@ -17,8 +17,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from sbc_filter.concurrency.fair_queue import Place
-from sbc_filter.concurrency.single_flight import Single
+from sbc_filter.concurrency.fair_queue import QueueSlot
+from sbc_filter.concurrency.single_flight import SingleFlightPool
 from sbc_filter.errors import FetchError
 from sbc_filter.outcomes import Detail
 from sbc_filter.web.allowed_addresses import Network, is_permitted
@@ -49,14 +49,14 @@ class Dialer:
         allowed: Sequence[Network],
         connect_timeout: float,
         lanes: Sequence[int],
-        place: Callable[[str], Place] = lambda host: Place(0, ""),
+        place: Callable[[str], QueueSlot] = lambda host: QueueSlot(0, ""),
         share: int | None = None,
     ) -> None:
         self._resolve = resolve
         self._allowed = tuple(allowed)
         self._connect_timeout = connect_timeout
         # In threads of their own: nothing can interrupt a look-up, but one need not wait for it.
-        self._lookups: Single[Sequence[str] | Detail] = Single(
+        self._lookups: SingleFlightPool[Sequence[str] | Detail] = SingleFlightPool(
             self._look_up,
             lambda detail: detail,
             name="certificate-dns",

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sbc_filter.assembly.bypass_files import LONGEST, BypassFiles, State, said
+from sbc_filter.assembly.bypass_files import LONGEST, BypassFiles, BypassState, said
 from sbc_filter.rules.model import Bypass, Rule, RuleAction, SignOptions
 
-ON, OFF = State({"token": "abc"}, ()), State({}, ())
+ON, OFF = BypassState({"token": "abc"}, ()), BypassState({}, ())
 
 
 def files(folder: Path, name: str = "token") -> BypassFiles:
@@ -58,9 +58,9 @@ def test_what_is_said() -> None:
     fault = "token: no"
     assert list(said(OFF, OFF)) == list(said(ON, ON)) == []
     assert list(said(OFF, ON)) == ["bypass on: token is there, so its token stands in for Identity in calls that leave"]
-    assert list(said(ON, State({}, (fault,)))) == [
+    assert list(said(ON, BypassState({}, (fault,)))) == [
         "bypass off: token holds no token, calls that leave are signed again",
         fault,
     ]
-    assert list(said(State({}, (fault,)), State({}, (fault,)))) == []
-    assert list(said(ON, State({"token": "d"}, ()))) == ["bypass: token holds another token"]
+    assert list(said(BypassState({}, (fault,)), BypassState({}, (fault,)))) == []
+    assert list(said(ON, BypassState({"token": "d"}, ()))) == ["bypass: token holds another token"]

@@ -19,7 +19,7 @@ from support.obtaining import entry, says
 from support.waiting import LONG
 
 from sbc_filter.assembly import obtain
-from sbc_filter.assembly.obtain import Schedule, read_answer
+from sbc_filter.assembly.obtain import RefreshSchedule, read_answer
 from sbc_filter.assembly.setup import Setup, prepare
 from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
@@ -255,7 +255,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 def test_when_it_is_asked_again(clock: Callable[[float], None]) -> None:
     ours = replace(CREDENTIAL, refresh=600.0, not_after=NOW + DAY)
-    schedule = Schedule({"ours": ours, "file": CREDENTIAL}, 900.0)  # by the one that this process was forked from
+    schedule = RefreshSchedule(
+        {"ours": ours, "file": CREDENTIAL}, 900.0
+    )  # by the one that this process was forked from
     clock(499)
     assert schedule.due() == []
     clock(1)
@@ -278,7 +280,7 @@ def test_when_it_is_asked_again(clock: Callable[[float], None]) -> None:
 
 @pytest.mark.parametrize(("left", "wait"), [(1000, 880), (150, 60), (-5, 60)])
 def test_a_certificate_that_ends_is_asked_for_before(left: float, wait: float, clock: Callable[[float], None]) -> None:
-    schedule = Schedule({"ours": replace(CREDENTIAL, refresh=3600.0, not_after=NOW + left)}, 1000.0)
+    schedule = RefreshSchedule({"ours": replace(CREDENTIAL, refresh=3600.0, not_after=NOW + left)}, 1000.0)
     clock(wait - 1)
     assert schedule.due() == []
     clock(1)
@@ -288,7 +290,7 @@ def test_a_certificate_that_ends_is_asked_for_before(left: float, wait: float, c
 def test_processes_ask_one_after_another(clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch) -> None:
     ours = replace(CREDENTIAL, refresh=600.0, not_after=NOW + DAY)
     monkeypatch.setattr("os.getpid", lambda: 24)
-    other = Schedule({"ours": ours}, 1000.0)
+    other = RefreshSchedule({"ours": ours}, 1000.0)
     clock(569)
     assert other.due() == []
     clock(1)

@@ -24,7 +24,7 @@ from support.calls import LAB, NOW, identity
 
 from sbc_filter.engine.memory.arrivals import Arrival
 from sbc_filter.rules.model import RateLimit
-from sbc_filter.shared_memory.shared_state import Memories
+from sbc_filter.shared_memory.shared_state import SharedState
 
 ROUNDS, OPERATIONS = 40, 500
 _CALL = b"4b1e7a60-5d3f-11ef-9c5a-0242ac120002@192.0.2.7"
@@ -32,7 +32,7 @@ _LIMIT = RateLimit(20, 1, "trunk")
 _LEAVES = ("session-id", b"a" * 32)
 _IDENTITY = identity().removeprefix("Identity: ").encode()
 
-Operation = Callable[[Memories, bytes], object]  # the bytes are another each time, or always one of the same
+Operation = Callable[[SharedState, bytes], object]  # the bytes are another each time, or always one of the same
 OPERATIONS_BY_NAME: dict[str, Operation] = {
     "token, new": lambda memories, new: memories.seen.claim(new, _CALL, NOW + 65, NOW),
     "token, known": lambda memories, new: memories.seen.claim(_CALL, _CALL, NOW + 65, NOW),
@@ -51,8 +51,8 @@ def main() -> None:
     bare = _bare_verify()
     print("                                       bare    operation       ratio")
     for name, operation in OPERATIONS_BY_NAME.items():
-        _compare(f"{name}, one process", bare, operation, _filled(Memories.local()))
-        shared = _filled(Memories.shared(None, 50))
+        _compare(f"{name}, one process", bare, operation, _filled(SharedState.local()))
+        shared = _filled(SharedState.shared(None, 50))
         _compare(f"{name}, shared", bare, operation, shared)
         rival = multiprocessing.get_context("fork").Process(target=_for_ever, args=(operation, shared), daemon=True)
         rival.start()
@@ -64,12 +64,12 @@ def main() -> None:
         shared.close()
 
 
-def _filled(memories: Memories) -> Memories:
+def _filled(memories: SharedState) -> SharedState:
     memories.arrivals.add(_LEAVES, Arrival(("192.0.2.7", _CALL), NOW, (_IDENTITY,), None))
     return memories
 
 
-def _compare(name: str, bare: Callable[[], object], operation: Operation, memories: Memories) -> None:
+def _compare(name: str, bare: Callable[[], object], operation: Operation, memories: SharedState) -> None:
     bares, spent = [], []
     for _ in range(ROUNDS):
         news = _news()
@@ -90,7 +90,7 @@ def _news() -> list[bytes]:
     return [os.urandom(21).hex().encode() for _ in range(OPERATIONS)]
 
 
-def _for_ever(operation: Operation, memories: Memories) -> None:
+def _for_ever(operation: Operation, memories: SharedState) -> None:
     for new in itertools.cycle(itertools.chain.from_iterable(_news() for _ in range(100))):
         operation(memories, new)
 

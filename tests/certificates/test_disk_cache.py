@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_filter.certificates.disk_cache import DiskCache, Entry
+from sbc_filter.certificates.disk_cache import CachedCertificate, DiskCache
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.lab.certificate_maker import Maker
 
@@ -20,7 +20,7 @@ URL = "https://certs.example.org/acme.pem"
 DAY = 24 * 3600.0
 NOW = 1_700_000_000.0
 PEM = Maker(NOW, "disk").laboratory().chain
-ENTRY = Entry(PEM, NOW + DAY, NOW + 4 * DAY)
+ENTRY = CachedCertificate(PEM, NOW + DAY, NOW + 4 * DAY)
 
 
 def opened(folder: Path, max_files: int = 100, max_bytes: int = 1 << 20) -> DiskCache:

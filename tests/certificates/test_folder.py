@@ -14,7 +14,7 @@ from sbc_filter.certificates.folder import (
     INDEX,
     MAX_INDEX,
     DirectorySource,
-    Entry,
+    FolderEntry,
     IndexFault,
     entries,
     read_index,
@@ -152,7 +152,7 @@ def test_entries(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(PEM)
     put(tmp_path / INDEX, index({URL: "b.pem", OTHER: "absent.pem"}))
     assert list(entries(tmp_path)) == [
-        Entry(URL, tmp_path / "b.pem"),
-        Entry(OTHER, tmp_path / "absent.pem"),
-        Entry(None, tmp_path / "a.pem"),
+        FolderEntry(URL, tmp_path / "b.pem"),
+        FolderEntry(OTHER, tmp_path / "absent.pem"),
+        FolderEntry(None, tmp_path / "a.pem"),
     ]

@@ -12,7 +12,7 @@ from support.waiting import LONG, eventually, taken
 
 from sbc_filter.certificates.command import CommandSource
 from sbc_filter.certificates.source import MAX_PEM, CertificateSource, FirstOf, RefusingSource, certificate_path
-from sbc_filter.concurrency.single_flight import Single
+from sbc_filter.concurrency.single_flight import SingleFlightPool
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.outcomes import Detail
 
@@ -214,8 +214,12 @@ def test_a_full_queue_refuses(commands: Commands, tmp_path: Path) -> None:
 # One job per key
 
 
-def singles(work: Callable[[str], str], workers: int = 2, patience: float = LONG, **options: Any) -> Single[str]:
-    return Single(work, lambda detail: f"failed: {detail}", name="test", workers=workers, patience=patience, **options)
+def singles(
+    work: Callable[[str], str], workers: int = 2, patience: float = LONG, **options: Any
+) -> SingleFlightPool[str]:
+    return SingleFlightPool(
+        work, lambda detail: f"failed: {detail}", name="test", workers=workers, patience=patience, **options
+    )
 
 
 def test_a_job_that_waited_too_long_is_not_begun() -> None:

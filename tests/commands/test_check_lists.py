@@ -10,7 +10,7 @@ from sbc_filter.cli import main
 from sbc_filter.commands.check_lists import list_states
 from sbc_filter.config import configuration_file
 from sbc_filter.lab.certificate_maker import Maker, pem
-from sbc_filter.trust.crl_files import KeptList
+from sbc_filter.trust.crl_store import StoredCrl
 from sbc_filter.trust.trust_files import TrustFiles
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00 UTC; all begins an hour before
@@ -54,7 +54,7 @@ def states(folder: Path, now: float = NOW) -> list[str]:
 
 def test_where_from_how_old_and_until_when(folder: Path) -> None:
     files = TrustFiles(configuration_file.load(folder / "c.toml"))
-    files.kept.keep(KeptList(URL, True, pem(LAB.crl)))
+    files.kept.keep(StoredCrl(URL, True, pem(LAB.crl)))
     assert states(folder, NOW + 7200) == [
         "list     /list.jwt: sequence 7, 1 anchor, holds until 2027-01-16 09:00 UTC, in 23 hours",
         "CRL      /crls/a.crl: number 1, of 2027-01-15 07:00 UTC (3 hours old), next update 2027-01-17 07:00 UTC,"

@@ -13,23 +13,23 @@ from support.clock import FakeTime
 from support.waiting import LONG
 
 from sbc_filter.daemon import process_group
-from sbc_filter.daemon.process_group import Family, Role
+from sbc_filter.daemon.process_group import ManagedProcess, ProcessGroup
 from sbc_filter.processes.channel import Channel
-from sbc_filter.processes.messages import Beat, Ready
+from sbc_filter.processes.messages import Heartbeat, Ready
 
 
 def beating(channel: Channel) -> int:
     """What a process does that is well."""
     channel.send(Ready())
     while not channel.closed and not list(channel.receive()):
-        channel.send(Beat({}, []))
+        channel.send(Heartbeat({}, []))
         time.sleep(0.02)
     return 0
 
 
 @contextlib.contextmanager
-def one_of(role: Role, said: list[str]) -> Iterator[Family]:
-    made = Family(lambda *_: None, lambda *_: None, said.append)
+def one_of(role: ManagedProcess, said: list[str]) -> Iterator[ProcessGroup]:
+    made = ProcessGroup(lambda *_: None, lambda *_: None, said.append)
     try:
         made.start(role)
         assert role.child is None or made.wait(lambda: role.ready, LONG)
@@ -42,7 +42,7 @@ def one_of(role: Role, said: list[str]) -> Iterator[Family]:
 def test_nobody_is_stuck_because_we_were(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one answer takes of our own time, in which nobody is heard, is not the others' silence."""
     said: list[str] = []
-    role = Role("worker", beating)
+    role = ManagedProcess("worker", beating)
     with one_of(role, said) as made, monkeypatch.context() as patch:
         patch.setattr(process_group, "time", clock := FakeTime(role.beat))
         first = role.child
@@ -69,8 +69,8 @@ def test_no_process_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory or processes are short: said, and tried again; nothing is left open by the attempt."""
     monkeypatch.setattr(process_group, "_LAST", 0.3)
     said: list[str] = []
-    role = Role("worker", beating)
-    made = Family(lambda *_: None, lambda *_: None, said.append)
+    role = ManagedProcess("worker", beating)
+    made = ProcessGroup(lambda *_: None, lambda *_: None, said.append)
     opened = os.listdir("/proc/self/fd")
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, allowed[1]))

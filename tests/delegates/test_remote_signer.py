@@ -11,9 +11,9 @@ from support.calls import CREDENTIAL, NOW, ORIGID, identity
 from support.postserver import PostServer
 from support.waiting import LONG
 
-from sbc_filter.assembly.needs import Needs, Signer
+from sbc_filter.assembly.needs import Needs, SigningDelegate
 from sbc_filter.certificates.source import RefusingSource
-from sbc_filter.delegates.exchange import Command, Service
+from sbc_filter.delegates.remote_peer import Command, Service
 from sbc_filter.delegates.remote_signer import RemoteSigner, SlowKey
 from sbc_filter.engine.verdict import Answer, Need, NeedKind
 from sbc_filter.outcomes import Detail
@@ -32,7 +32,7 @@ DENIED = json.dumps(
 )
 
 
-def ask(signer: Signer, request: SigningRequest = ASKED) -> Answer:
+def ask(signer: SigningDelegate, request: SigningRequest = ASKED) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
     signer.request(request, answers.put)
     answer = answers.get(timeout=2 * LONG)

@@ -13,14 +13,14 @@ from support.waiting import LONG
 
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.certificates.source import RefusingSource
-from sbc_filter.delegates.exchange import Command, Exchange, Service
 from sbc_filter.delegates.operations import StirService
+from sbc_filter.delegates.remote_peer import Command, RemotePeer, Service
 from sbc_filter.delegates.remote_verifier import RemoteVerifier
 from sbc_filter.delegates.server import StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer, Need, NeedKind
 from sbc_filter.outcomes import Detail
-from sbc_filter.stir.delegated_verification import Told, VerificationRequest, believe
+from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest, validate_finding
 from sbc_filter.stir.delegation import VERIFICATION
 
 VALUE = identity().removeprefix("Identity: ")
@@ -36,7 +36,7 @@ DENIED = json.dumps(
 )
 
 
-def ask(exchange: Exchange, request: VerificationRequest = ASKED) -> Answer:
+def ask(exchange: RemotePeer, request: VerificationRequest = ASKED) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
     verifier = RemoteVerifier("theirs", exchange)
     verifier.request(request, answers.put)
@@ -60,7 +60,7 @@ def server() -> Iterator[PostServer]:
 
 def test_a_service_is_asked_as_atis_1000082_says(server: PostServer) -> None:
     answer = ask(Service(server.url, token="secret", timeout=LONG))
-    assert answer == Answer(None, None, 0.0, told=Told("TN-Validation-Passed"))
+    assert answer == Answer(None, None, 0.0, told=ReportedResult("TN-Validation-Passed"))
     ((path, headers, body, _),) = server.seen
     assert (path, body) == ("/stir/v1/verification", BODY)
     assert (headers["Content-Type"], headers["Authorization"]) == ("application/json", "Bearer secret")
@@ -77,20 +77,20 @@ def test_parties_that_are_no_numbers_are_uris(server: PostServer) -> None:
     [
         (
             told(verstat="TN-Validation-Failed", reasonCode=438, reasonText="x", reasonDesc="bad-signature"),
-            Told("TN-Validation-Failed", 438, "bad-signature"),
+            ReportedResult("TN-Validation-Failed", 438, "bad-signature"),
         ),
-        (told(verstat="No-TN-Validation", reasonCode="436"), Told("No-TN-Validation", 436)),
-        (told(verstat="TN-Validation-Passed", reasonDesc=None, more=[1]), Told("TN-Validation-Passed")),
-        (told(verstat="TN-Validation-Passed", reasonDesc=7), Told("TN-Validation-Passed")),
+        (told(verstat="No-TN-Validation", reasonCode="436"), ReportedResult("No-TN-Validation", 436)),
+        (told(verstat="TN-Validation-Passed", reasonDesc=None, more=[1]), ReportedResult("TN-Validation-Passed")),
+        (told(verstat="TN-Validation-Passed", reasonDesc=7), ReportedResult("TN-Validation-Passed")),
         (
             told(verstat="TN-Validation-Passed", jwt={"header": {}, "claims": claims()}),
-            Told("TN-Validation-Passed", claims=claims()),
+            ReportedResult("TN-Validation-Passed", claims=claims()),
         ),
-        (told(verstat="TN-Validation-Passed", jwt="eyJ..."), Told("TN-Validation-Passed")),
-        (told(verstat="TN-Validation-Passed", jwt={"claims": 1}), Told("TN-Validation-Passed")),
+        (told(verstat="TN-Validation-Passed", jwt="eyJ..."), ReportedResult("TN-Validation-Passed")),
+        (told(verstat="TN-Validation-Passed", jwt={"claims": 1}), ReportedResult("TN-Validation-Passed")),
     ],
 )
-def test_what_is_read_of_an_answer(server: PostServer, answer: str, found: Told) -> None:
+def test_what_is_read_of_an_answer(server: PostServer, answer: str, found: ReportedResult) -> None:
     server.answer = answer.encode()
     assert ask(Service(server.url, timeout=LONG)).told == found
 
@@ -145,7 +145,7 @@ def test_a_service_that_is_dead(server: PostServer) -> None:
 
 def test_a_command_speaks_the_same_messages() -> None:
     program = f"import sys; assert sys.stdin.read() == {BODY!r}; print({PASSED!r})"
-    assert ask(Command([sys.executable, "-c", program], LONG)).told == Told("TN-Validation-Passed")
+    assert ask(Command([sys.executable, "-c", program], LONG)).told == ReportedResult("TN-Validation-Passed")
     assert ask(Command(["/bin/false"], LONG)).detail == Detail.FETCH_REFUSED
 
 
@@ -176,5 +176,5 @@ def test_our_own_service_is_understood_word_by_word(request_: VerificationReques
         answer = ask(Service(f"http://127.0.0.1:{server.server_port}{VERIFICATION}", timeout=LONG), request_)
         server.shutdown()
         thread.join()
-    finding = believe(request_, answer.told, answer.detail)
+    finding = validate_finding(request_, answer.told, answer.detail)
     assert (finding and finding.detail) == detail

@@ -16,8 +16,8 @@ from support import web
 from support.calls import CALLED, CALLER, CREDENTIAL, LAB, NOW, ORIGID, TRUST, claims, identity
 from support.waiting import LONG
 
-from sbc_filter.delegates.exchange import Service
 from sbc_filter.delegates.operations import StirService
+from sbc_filter.delegates.remote_peer import Service
 from sbc_filter.delegates.remote_signer import RemoteSigner
 from sbc_filter.delegates.server import StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory

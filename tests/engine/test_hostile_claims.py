@@ -35,7 +35,7 @@ from support.calls import (
 from support.certificates import chain, numbers
 from support.reading import Fields, more, read
 
-from sbc_filter.delegates.exchange import Pool, Purpose
+from sbc_filter.delegates.remote_peer import Pool, Purpose
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, Need, Verdict
@@ -45,7 +45,7 @@ from sbc_filter.outcomes import Outcome
 from sbc_filter.packet.udp import parse
 from sbc_filter.records.tally import Tally, to_lines
 from sbc_filter.stir.delegated_signing import RemoteCredential
-from sbc_filter.stir.delegated_verification import Told
+from sbc_filter.stir.delegated_verification import ReportedResult
 from sbc_filter.stir.delegation import read_signing_response, read_verification_response
 from sbc_filter.stir.passport import encode_segment
 from sbc_filter.stir.signature import sign_es256
@@ -293,11 +293,11 @@ def test_what_a_verification_service_says(value: str) -> None:
     """`[verifiers]`: neither what it reports of the token nor its reasons reach anything."""
     rules = f'{VERIFY}[rule.verify]\nservice = "theirs"\nattestation = "always"\nreason = "stir"\n{LENIENT}'
     stories = [
-        Told(value),
-        Told("TN-Validation-Passed", None, value, {"attest": value, "origid": value}),
-        Told("TN-Validation-Passed", None, value),
-        Told("TN-Validation-Failed", 438, value),
-        Told("No-TN-Validation", 436, value, {value: value}),
+        ReportedResult(value),
+        ReportedResult("TN-Validation-Passed", None, value, {"attest": value, "origid": value}),
+        ReportedResult("TN-Validation-Passed", None, value),
+        ReportedResult("TN-Validation-Failed", 438, value),
+        ReportedResult("No-TN-Validation", 436, value, {value: value}),
     ]
     for number, told in enumerate(stories, 1):
         for each in (identity(), line("claim", "attest", value, None)):

@@ -3,10 +3,10 @@
 import pytest
 
 from sbc_filter.firewall.nft import render
-from sbc_filter.firewall.plan import Family, Plan, QueueSettings
+from sbc_filter.firewall.plan import IpFamily, Plan, QueueSettings
 
 
-def queue_rules(plan: Plan, family: Family = Family.V4) -> list[str]:
+def queue_rules(plan: Plan, family: IpFamily = IpFamily.V4) -> list[str]:
     return plan.tables(family)[0].chains["SBC-FILTER-QUEUE"]
 
 
@@ -35,7 +35,7 @@ def test_a_policy_for_each_direction_two_queues_told_apart_by_the_address() -> N
         "-d 192.0.2.1 -j NFQUEUE --queue-num 50",
         "-j NFQUEUE --queue-num 51 --queue-bypass",
     ]
-    assert queue_rules(plan, Family.V6)[0] == "-d 2001:db8::1 -j NFQUEUE --queue-num 50"
+    assert queue_rules(plan, IpFamily.V6)[0] == "-d 2001:db8::1 -j NFQUEUE --queue-num 50"
 
 
 def test_without_addresses_the_stricter_policy_holds_for_both() -> None:
@@ -44,12 +44,12 @@ def test_without_addresses_the_stricter_policy_holds_for_both() -> None:
 
 
 def test_any_number_of_ports() -> None:
-    rules = Plan(ports=range(5060, 5092)).tables(Family.V4)[0].chains["SBC-FILTER"][2:]
+    rules = Plan(ports=range(5060, 5092)).tables(IpFamily.V4)[0].chains["SBC-FILTER"][2:]
     assert [rule.count(",") + 1 for rule in rules] == [15, 15, 2]
 
 
-@pytest.mark.parametrize(("family", "at"), [(Family.V4, "0>>22&0x3C@8"), (Family.V6, "48")])
-def test_what_begins_invisibly_is_handed_over(family: Family, at: str) -> None:
+@pytest.mark.parametrize(("family", "at"), [(IpFamily.V4, "0>>22&0x3C@8"), (IpFamily.V6, "48")])
+def test_what_begins_invisibly_is_handed_over(family: IpFamily, at: str) -> None:
     """Every byte that some SIP stack skips in front of a request, when what follows could be one."""
     match = f'-m length --length 80:65535 -m u32 --u32 "{at}>>24=0:32,127:255"'
     assert f"-p udp {match} -j SBC-FILTER-QUEUE" in Plan().tables(family)[0].chains["SBC-FILTER-SIP"]
@@ -58,19 +58,19 @@ def test_what_begins_invisibly_is_handed_over(family: Family, at: str) -> None:
 
 # SIP/ 2.0_ 101 to 699
 STATUS = {
-    Family.V4: "0>>22&0x3C@8=0x5349502F&&0>>22&0x3C@12=0x322E3020&&0>>22&0x3C@16>>8=0x313031:0x363939",
-    Family.V6: "48=0x5349502F&&52=0x322E3020&&56>>8=0x313031:0x363939",
+    IpFamily.V4: "0>>22&0x3C@8=0x5349502F&&0>>22&0x3C@12=0x322E3020&&0>>22&0x3C@16>>8=0x313031:0x363939",
+    IpFamily.V6: "48=0x5349502F&&52=0x322E3020&&56>>8=0x313031:0x363939",
 }
 
 
-@pytest.mark.parametrize("family", Family)
-def test_responses_stay_in_the_kernel_unless_a_rule_needs_them(family: Family) -> None:
+@pytest.mark.parametrize("family", IpFamily)
+def test_responses_stay_in_the_kernel_unless_a_rule_needs_them(family: IpFamily) -> None:
     """DESIGN §3: none; those of the SBC; or all."""
     plain = Plan(sbc=("192.0.2.1", "2001:db8::1")).tables(family)[0].chains["SBC-FILTER-SIP"]
     of_sbc = Plan(sbc=("192.0.2.1", "2001:db8::1"), responses="sbc").tables(family)[0].chains["SBC-FILTER-SIP"]
     of_all = Plan(sbc=("192.0.2.1", "2001:db8::1"), responses="all").tables(family)[0].chains["SBC-FILTER-SIP"]
     nowhere = Plan(responses="sbc").tables(family)[0].chains["SBC-FILTER-SIP"]
-    address = "192.0.2.1" if family is Family.V4 else "2001:db8::1"
+    address = "192.0.2.1" if family is IpFamily.V4 else "2001:db8::1"
     match = f'-m u32 --u32 "{STATUS[family]}" -j SBC-FILTER-QUEUE'
     assert not any("0x5349502F" in rule for rule in plain)
     assert of_sbc == [*plain, f"-p udp -s {address} {match}"]
@@ -80,5 +80,5 @@ def test_responses_stay_in_the_kernel_unless_a_rule_needs_them(family: Family) -
 def test_responses_are_shown() -> None:
     shown = Plan(sbc=("192.0.2.1",), responses="sbc").show().splitlines()
     command = "iptables -w -t mangle -A SBC-FILTER-SIP -p udp -s 192.0.2.1 -m u32 --u32"
-    assert f"{command} '{STATUS[Family.V4]}' -j SBC-FILTER-QUEUE" in shown
+    assert f"{command} '{STATUS[IpFamily.V4]}' -j SBC-FILTER-QUEUE" in shown
     assert not any("ip6tables" in line and "0x5349502F" in line for line in shown)  # no address of that family

@@ -24,7 +24,7 @@ from support.netns import (
 from support.tiny import TinyEngine, TinySource, filtered, invite
 
 from sbc_filter.firewall.iptables import Iptables
-from sbc_filter.firewall.plan import DEFAULT_MARK, Family, Plan
+from sbc_filter.firewall.plan import DEFAULT_MARK, IpFamily, Plan
 from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.raw_send import Emitter
 from sbc_filter.packet.udp import Datagram
@@ -44,7 +44,7 @@ def applied(lab: Lab) -> Iterator[Lab]:
 
 def rules(lab: Lab) -> list[str]:
     """All rules and chains but the empty tables, which stay once they were looked at."""
-    saved = "".join(lab.run("sbc", f"{family}-save") for family in Family)
+    saved = "".join(lab.run("sbc", f"{family}-save") for family in IpFamily)
     return [line for line in saved.splitlines() if line.startswith("-A") or " - [" in line]
 
 

@@ -22,7 +22,7 @@ from support.web import page_server
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.lab.certificate_maker import pem
 from sbc_filter.lab.namespaces import Lab
-from sbc_filter.trust.crl_files import KeptList, KeptLists
+from sbc_filter.trust.crl_store import CrlStore, StoredCrl
 
 pytestmark = LIVE
 SBC = ("192.0.2.1", 5060)
@@ -140,7 +140,7 @@ def test_a_list_that_comes_during_a_reload_is_not_lost(lab: Lab, issuer: Issuer,
         os.kill(slow, signal.SIGSTOP)
         process.send_signal(signal.SIGHUP)
         time.sleep(0.5)
-        KeptLists(tmp_path / "cache").keep(KeptList(url, False, issuer.list(2, issuer.leaf)))
+        CrlStore(tmp_path / "cache").keep(StoredCrl(url, False, issuer.list(2, issuer.leaf)))
         time.sleep(2.5)  # whoever watches the folder has told of it
         os.kill(slow, signal.SIGCONT)
         assert eventually(lambda: "reloaded; rules: verify" in log.read_text())

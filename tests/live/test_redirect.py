@@ -17,7 +17,7 @@ import pytest
 from support.netns import LIVE
 from support.waiting import eventually
 
-from sbc_filter.lab.demo_network import CARRIER_X5U, CONFIGURATION, OUR_X5U, PROGRAMS, Stage
+from sbc_filter.lab.demo_network import CARRIER_X5U, CONFIGURATION, OUR_X5U, PROGRAMS, DemoNetwork
 from sbc_filter.sip.message import SipMessage
 
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
@@ -38,7 +38,7 @@ def block(language: str, at: int = 0) -> str:
     return found[at]
 
 
-class Asked(Stage):
+class Asked(DemoNetwork):
     """The stage with a proxy in front, and the filter where nobody listens. One version of IP at a time."""
 
     def __init__(self, version: int) -> None:

@@ -14,7 +14,7 @@ from support.netns import LIVE
 
 from sbc_filter.commands.demo import SCENES, Scene
 from sbc_filter.lab.certificate_maker import pem
-from sbc_filter.lab.demo_network import CARRIER_X5U, OUR_X5U, PROGRAMS, Stage
+from sbc_filter.lab.demo_network import CARRIER_X5U, OUR_X5U, PROGRAMS, DemoNetwork
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.stir.passport import canonical_json, decode_segment, encode_segment
 
@@ -25,20 +25,20 @@ IDENTITY = re.compile(rb"\r\nIdentity: ([\w-]+)\.([\w-]+)\.([\w-]+);info=<([^>]+
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage() as built:
+def stage() -> Iterator[DemoNetwork]:
+    with DemoNetwork() as built:
         yield built
 
 
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("scene", [pytest.param(scene, id=title) for title, scene in SCENES])
-def test_demonstration(stage: Stage, scene: Scene, version: int) -> None:
+def test_demonstration(stage: DemoNetwork, scene: Scene, version: int) -> None:
     seen = scene(stage, version)
     assert seen.good, seen
 
 
 @pytest.mark.parametrize("version", [4, 6])
-def test_500_calls_arrive_and_verify(stage: Stage, version: int) -> None:
+def test_500_calls_arrive_and_verify(stage: DemoNetwork, version: int) -> None:
     """Tokens made by PyJWT; each call answered, each marked once, with its own number."""
     before, records = len(stage.heard("core", version)), len(stage.records())
     calls = []
@@ -67,7 +67,7 @@ def test_500_calls_arrive_and_verify(stage: Stage, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [4, 6])
-def test_500_calls_leave_and_are_signed(stage: Stage, version: int, tmp_path: Path) -> None:
+def test_500_calls_leave_and_are_signed(stage: DemoNetwork, version: int, tmp_path: Path) -> None:
     """Each has one Identity that PyJWT and openssl accept, over its own numbers."""
     before = len(stage.heard("carrier", version))
     calls = [(f"1215558{number:04}", f"1215559{number:04}", "") for number in range(CALLS)]

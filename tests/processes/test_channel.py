@@ -3,12 +3,12 @@
 import contextlib
 
 from sbc_filter.processes.channel import Channel, Message
-from sbc_filter.processes.messages import Alive, Beat, Bypass, Said, Stop
+from sbc_filter.processes.messages import Alive, Bypass, Heartbeat, LogLine, Stop
 
 
 def test_messages_arrive_as_they_were_said() -> None:
     one, other = Channel.pair()
-    said: list[Message] = [Stop(), Alive([0, 2]), Bypass({"token": "X"}), Said("\udce9 ж")]
+    said: list[Message] = [Stop(), Alive([0, 2]), Bypass({"token": "X"}), LogLine("\udce9 ж")]
     with contextlib.closing(one), contextlib.closing(other):
         assert all(one.send(message) for message in said)
         assert list(other.receive()) == said
@@ -19,9 +19,9 @@ def test_a_message_arrives_whole_or_is_refused() -> None:
     one, other = Channel.pair()
     with contextlib.closing(one), contextlib.closing(other):
         for length in (10, 1000, 100_000):
-            assert one.send(Said("x" * length))
-        assert not one.send(Said("x" * 200_000))
-        assert list(other.receive()) == [Said("x" * length) for length in (10, 1000, 100_000)]
+            assert one.send(LogLine("x" * length))
+        assert not one.send(LogLine("x" * 200_000))
+        assert list(other.receive()) == [LogLine("x" * length) for length in (10, 1000, 100_000)]
         assert not other.closed
 
 
@@ -30,12 +30,12 @@ def test_nobody_waits_for_who_does_not_listen() -> None:
     one, other = Channel.pair()
     with contextlib.closing(one), contextlib.closing(other):
         taken = 0
-        while one.send(Beat({"x" * 10_000: taken}, [])):
+        while one.send(Heartbeat({"x" * 10_000: taken}, [])):
             taken += 1
             assert taken < 10_000
-        assert [message.counters["x" * 10_000] for message in other.receive() if isinstance(message, Beat)] == list(
-            range(taken)
-        )
+        assert [
+            message.counters["x" * 10_000] for message in other.receive() if isinstance(message, Heartbeat)
+        ] == list(range(taken))
         assert one.send(Stop())
         one.close()
         assert list(other.receive()) == [Stop()]

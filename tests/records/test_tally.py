@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from sbc_filter.engine.record import Record
-from sbc_filter.processes.messages import Beat
+from sbc_filter.processes.messages import Heartbeat
 from sbc_filter.records.tally import Kind, Tally, findings
 from sbc_filter.records.totals import Totals
 
@@ -42,7 +42,7 @@ def test_a_program_is_told_of_many_records_in_their_own_types() -> None:
     totals = Totals()
     passed = ["-", "enforce", "accept", "passed-by", "no-rule", "-"]
     stale = ["v", "enforce", "reject", "stale", "-", "403"]
-    totals.take(1, Beat({}, [(passed, 1), (stale, 2)]))
+    totals.take(1, Heartbeat({}, [(passed, 1), (stale, 2)]))
     assert [list(each.values()) for each in totals.fates()] == [
         ["v", "enforce", "reject", "stale", None, 403, 2],
         [None, "enforce", "accept", "passed-by", "no-rule", None, 1],

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from sbc_filter.rules.toml_table import Table, parse_toml
+from sbc_filter.rules.toml_table import TomlTable, parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable
 from sbc_filter.rules.trunk_options import parse_endpoint, read_trunks
 
@@ -31,7 +31,7 @@ transport = "tcp"
 
 def read(text: str) -> tuple[list[Trunk], list[str]]:
     problems: list[object] = []
-    top = Table(parse_toml("t.toml", text, problems), "t.toml", "", problems)  # type: ignore[arg-type]
+    top = TomlTable(parse_toml("t.toml", text, problems), "t.toml", "", problems)  # type: ignore[arg-type]
     trunks = read_trunks(top.table("trunks"))
     top.close()
     return trunks, list(map(str, problems))

@@ -13,7 +13,7 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.arrivals import Arrival
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.rules.model import RateLimit
-from sbc_filter.shared_memory.shared_state import Memories
+from sbc_filter.shared_memory.shared_state import SharedState
 
 KEY, TOKEN = ("session-id", b"a" * 32), b"%042d" % 1
 ARRIVAL = Arrival((CARRIER, b"call"), NOW, (b"token",), None)
@@ -21,13 +21,13 @@ LIMIT = RateLimit(1, 60, "trunk")
 
 
 @pytest.fixture(params=["local", "shared"])
-def memories(request: pytest.FixtureRequest) -> Iterator[Memories]:
-    made = Memories.local() if request.param == "local" else Memories.shared(None, 50)
+def memories(request: pytest.FixtureRequest) -> Iterator[SharedState]:
+    made = SharedState.local() if request.param == "local" else SharedState.shared(None, 50)
     yield made
     made.close()
 
 
-def limited(folder: Path, rate: str, memories: Memories | None, name: str = "too many") -> Engine:
+def limited(folder: Path, rate: str, memories: SharedState | None, name: str = "too many") -> Engine:
     """A filter that drops what exceeds a rate, its files read anew."""
     rules = folder / "rules.toml"
     rules.write_text(f'[[rule]]\nname = "{name}"\naction = "drop"\nrate = {{ {rate}, by = "peer" }}\n')
@@ -39,7 +39,7 @@ def actions(engine: Engine, *numbers: int) -> list[str]:
     return [result(engine, arriving(invite(number=number)))[0] for number in numbers]
 
 
-def test_a_rate_goes_on_over_a_reload_and_at_another_worker(tmp_path: Path, memories: Memories) -> None:
+def test_a_rate_goes_on_over_a_reload_and_at_another_worker(tmp_path: Path, memories: SharedState) -> None:
     """As long as its rule has the same name and the same limit."""
     twice = 'over = 2, per = "1m"'
     assert actions(limited(tmp_path, twice, memories), 1, 2, 3) == ["accept", "accept", "drop"]
@@ -49,7 +49,7 @@ def test_a_rate_goes_on_over_a_reload_and_at_another_worker(tmp_path: Path, memo
     assert actions(limited(tmp_path, twice, None), 12) == ["accept"]  # this one counts for itself
 
 
-def use(memories: Memories, answers: "multiprocessing.Queue[tuple[bool, bool, object]]") -> None:
+def use(memories: SharedState, answers: "multiprocessing.Queue[tuple[bool, bool, object]]") -> None:
     answers.put(
         (
             memories.seen.claim(TOKEN, b"another call", NOW + 65, NOW),
@@ -60,7 +60,7 @@ def use(memories: Memories, answers: "multiprocessing.Queue[tuple[bool, bool, ob
 
 
 def test_processes_share_all_of_it(tmp_path: Path) -> None:
-    memories = Memories.shared(tmp_path, 50)
+    memories = SharedState.shared(tmp_path, 50)
     assert memories.seen.claim(TOKEN, b"call", NOW + 65, NOW)
     assert not memories.rates.exceeds("r", LIMIT, "acme", NOW)
     fork = multiprocessing.get_context("fork")
@@ -75,12 +75,12 @@ def test_processes_share_all_of_it(tmp_path: Path) -> None:
 
 def test_a_restart_remembers_the_tokens(tmp_path: Path) -> None:
     """By the number of the queue, and nothing else."""
-    first = Memories.shared(tmp_path, 50)
+    first = SharedState.shared(tmp_path, 50)
     first.seen.claim(TOKEN, b"call", NOW + 65, NOW)
     first.arrivals.add(KEY, ARRIVAL)
     first.close()
     assert [each.name for each in tmp_path.iterdir()] == ["seen-50"]
-    second, other = Memories.shared(tmp_path, 50), Memories.shared(tmp_path, 51)
+    second, other = SharedState.shared(tmp_path, 50), SharedState.shared(tmp_path, 51)
     assert not second.seen.claim(TOKEN, b"another call", NOW + 65, NOW)
     assert second.arrivals.get(KEY, NOW) == ()
     assert other.seen.claim(TOKEN, b"another call", NOW + 65, NOW)
@@ -90,4 +90,4 @@ def test_a_restart_remembers_the_tokens(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFault, match="seen-50: tokens cannot be remembered there: No such file or directory"):
-        Memories.shared(tmp_path / "gone", 50)
+        SharedState.shared(tmp_path / "gone", 50)

@@ -16,7 +16,7 @@ from sbc_filter.packet.udp import parse
 from sbc_filter.pki.certificate import parse_certificates
 from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.sip.identity import split_identity
-from sbc_filter.stir.checks import Call, Missing
+from sbc_filter.stir.checks import Missing, Signalling
 from sbc_filter.stir.verification import verify
 from support.calls import CALLED, CALLER, LAB, NOW, TRUST, arriving, identity, invite, make_engine
 from support.mutate import mutant
@@ -132,7 +132,7 @@ def _split(value: bytes) -> str:
 
 def _verified(seed: str, value: bytes) -> Result:
     found = verify(
-        [value], Call(CALLER, CALLED, NOW), VerifyOptions(), lambda url: _CERTIFICATE if url == X5U else None
+        [value], Signalling(CALLER, CALLED, NOW), VerifyOptions(), lambda url: _CERTIFICATE if url == X5U else None
     )
     if isinstance(found, Missing):
         return Result("a certificate is asked for", None, ("verify",))

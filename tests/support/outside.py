@@ -23,7 +23,7 @@ from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.sip.date import format_date
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbers import canonical_number, canonicaliser
-from sbc_filter.stir.checks import Call, Missing
+from sbc_filter.stir.checks import Missing, Signalling
 from sbc_filter.stir.signature import verify_es256
 from sbc_filter.stir.verification import verify
 from support.calls import invite
@@ -62,7 +62,7 @@ def judge(path: Path, options: VerifyOptions) -> Judged:
     value, iat = _value(file), float(file["iat"])
     key = _key(file)
     dated = SipMessage.parse(invite(f"Date: {format_date(int(iat))}"))  # the compact form is rebuilt from it
-    call = Call(_party(file["orig"]), _party(file["dest"]), iat, message=dated)
+    call = Signalling(_party(file["orig"]), _party(file["dest"]), iat, message=dated)
     certificate = None if key is None else _certified(key, iat)
     found = verify([value], call, options, lambda _: certificate)
     if isinstance(found, Missing):

@@ -7,7 +7,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
 from sbc_filter.packet.udp import parse
 from sbc_filter.records.journal import LONGEST, shortened
-from sbc_filter.stir.delegated_verification import Told
+from sbc_filter.stir.delegated_verification import ReportedResult
 from support import structure
 from support.calls import LAB, NOW, arriving, invite, leaving, make_engine, response
 from support.hostilecalls import HostileCall, Plan, hostile_call, rules
@@ -16,7 +16,7 @@ _PER_ENGINE = 500  # calls, so that an engine's memories neither stay empty nor 
 _ENGINES = 2000  # at a time
 _LARGEST = 65000  # octets of a message
 _STATUSES = ("180 Ringing", "183 Session Progress", "200 OK", "486 Busy Here")
-_TOLD = Told("TN-Validation-Passed")
+_TOLD = ReportedResult("TN-Validation-Passed")
 
 
 class Engines:

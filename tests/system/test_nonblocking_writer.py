@@ -6,14 +6,14 @@ import os
 
 import pytest
 
-from sbc_filter.system.nonblocking_output import Outlet
+from sbc_filter.system.nonblocking_writer import NonBlockingWriter
 
 
 def test_a_log_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A traceback of 4 KB, a thousand times: the pipe takes 64 KiB of them."""
     monkeypatch.setattr(logging, "raiseExceptions", True)
     reading, writing = os.pipe()
-    outlet = Outlet(writing)
+    outlet = NonBlockingWriter(writing)
     handler = logging.StreamHandler(outlet)
     record = logging.LogRecord("test", logging.ERROR, "", 0, "x" * 4000 + "\ud800", None, None)
     waits: list[float] = []
@@ -26,8 +26,8 @@ def test_a_log_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
             waits.append(milliseconds)
             return []  # nobody reads
 
-    monkeypatch.setattr("sbc_filter.system.nonblocking_output.select.poll", Poll)
-    monkeypatch.setattr("sbc_filter.system.nonblocking_output._REST", math.inf)
+    monkeypatch.setattr("sbc_filter.system.nonblocking_writer.select.poll", Poll)
+    monkeypatch.setattr("sbc_filter.system.nonblocking_writer._REST", math.inf)
     for _ in range(1000):
         handler.handle(record)
     assert waits == [100.0]  # once, and not for each of those that are lost
@@ -43,4 +43,4 @@ def test_a_descriptor_that_is_none() -> None:
     os.close(reading)
     os.close(writing)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        Outlet(writing)
+        NonBlockingWriter(writing)

@@ -16,7 +16,7 @@ from support.web import PageServer, page_server
 
 from sbc_filter.certificates.folder import DirectorySource
 from sbc_filter.certificates.source import certificate_path
-from sbc_filter.concurrency.single_flight import Single
+from sbc_filter.concurrency.single_flight import SingleFlightPool
 from sbc_filter.config import configuration_file
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import CertificateError
@@ -24,7 +24,7 @@ from sbc_filter.lab.certificate_maker import Authority, pem
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.trust import list_downloads
-from sbc_filter.trust.crl_files import MAX_CRL, KeptList
+from sbc_filter.trust.crl_store import MAX_CRL, StoredCrl
 from sbc_filter.trust.list_downloads import CEILING, FLOOR
 from sbc_filter.trust.renewal import Renewal
 from sbc_filter.trust.trust_files import TrustFiles
@@ -406,7 +406,7 @@ def test_what_is_not_asked_for(
 ) -> None:
     """A stranger's certificate names nothing that we fetch, nor does any what an x5u might not."""
     requested: list[str] = []
-    monkeypatch.setattr(Single, "request", lambda _, url, done: requested.append(url))
+    monkeypatch.setattr(SingleFlightPool, "request", lambda _, url, done: requested.append(url))
     made = host("", certificates)
     made.renewal.note(pem(leaf(web.url(path, NAME)).certificate))
     for _ in range(2):
@@ -727,7 +727,7 @@ def test_the_cache_vouches_for_nothing(host: Hosts, web: PageServer) -> None:
     """A list that somebody else signed revokes nothing, nor does its number keep the true one out."""
     url = web.url("/crl")
     made = host(f'crl_urls = ["{url}"]')
-    made.files.kept.keep(KeptList(url, False, a_list(99, GOOD, signer=OTHER.root)))
+    made.files.kept.keep(StoredCrl(url, False, a_list(99, GOOD, signer=OTHER.root)))
     again = made.restarted()
     assert is_good(again.files.store, GOOD)
     web.pages["/crl"] = a_list(1, BAD)

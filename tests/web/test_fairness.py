@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.waiting import LONG, taken
 
-from sbc_filter.concurrency.fair_queue import Place, Turns
-from sbc_filter.concurrency.single_flight import Single
+from sbc_filter.concurrency.fair_queue import FairQueue, QueueSlot
+from sbc_filter.concurrency.single_flight import SingleFlightPool
 from sbc_filter.web.fairness import Buckets, domain_of
 
 
@@ -68,40 +68,45 @@ def test_never_more_than_the_rate_and_the_burst(steps: list[tuple[float, str]]) 
 
 
 def test_groups_take_turns_and_have_a_share() -> None:
-    turns: Turns[str] = Turns((3,), 2)
+    turns: FairQueue[str] = FairQueue((3,), 2)
     for job in ("a1", "a2", "a3", "a4", "b1", "b2", "c1"):
-        turns.put(Place(0, job[0]), job)
+        turns.put(QueueSlot(0, job[0]), job)
     first = [turns.take() for _ in range(4)]
-    assert first == [(Place(0, "a"), "a1"), (Place(0, "b"), "b1"), (Place(0, "c"), "c1"), None]  # three at work
-    turns.done(Place(0, "c"))
-    assert turns.take() == (Place(0, "a"), "a2")
-    turns.done(Place(0, "b"))
-    turns.put(Place(0, "a"), "a5")
-    assert turns.take() == (Place(0, "b"), "b2")  # a has its share
-    turns.done(Place(0, "b"))
+    assert first == [
+        (QueueSlot(0, "a"), "a1"),
+        (QueueSlot(0, "b"), "b1"),
+        (QueueSlot(0, "c"), "c1"),
+        None,
+    ]  # three at work
+    turns.done(QueueSlot(0, "c"))
+    assert turns.take() == (QueueSlot(0, "a"), "a2")
+    turns.done(QueueSlot(0, "b"))
+    turns.put(QueueSlot(0, "a"), "a5")
+    assert turns.take() == (QueueSlot(0, "b"), "b2")  # a has its share
+    turns.done(QueueSlot(0, "b"))
     assert turns.take() is None
-    turns.done(Place(0, "a"))
-    assert turns.take() == (Place(0, "a"), "a3")
+    turns.done(QueueSlot(0, "a"))
+    assert turns.take() == (QueueSlot(0, "a"), "a3")
     assert len(turns) == 2
 
 
 def test_lanes_do_not_wait_for_each_other() -> None:
-    turns: Turns[str] = Turns((1, 1), 1)
+    turns: FairQueue[str] = FairQueue((1, 1), 1)
     for lane, job in ((1, "a"), (1, "b"), (0, "c"), (0, "d")):
-        turns.put(Place(lane, job), job)
-    assert [turns.take() for _ in range(3)] == [(Place(0, "c"), "c"), (Place(1, "a"), "a"), None]
+        turns.put(QueueSlot(lane, job), job)
+    assert [turns.take() for _ in range(3)] == [(QueueSlot(0, "c"), "c"), (QueueSlot(1, "a"), "a"), None]
     assert [turns.waiting(0), turns.waiting(1), len(turns)] == [1, 1, 2]
-    turns.done(Place(1, "a"))
-    assert turns.take() == (Place(1, "b"), "b")
+    turns.done(QueueSlot(1, "a"))
+    assert turns.take() == (QueueSlot(1, "b"), "b")
     turns.clear()
-    turns.done(Place(0, "c"))
+    turns.done(QueueSlot(0, "c"))
     assert turns.take() is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from("abc"), st.booleans()), max_size=60))
 def test_every_job_is_done_once_and_the_limits_hold(steps: list[tuple[int, str, bool]]) -> None:
-    turns: Turns[int] = Turns((2, 3), 2)
-    working: list[Place] = []
+    turns: FairQueue[int] = FairQueue((2, 3), 2)
+    working: list[QueueSlot] = []
     done: list[int] = []
 
     def take() -> None:
@@ -113,7 +118,7 @@ def test_every_job_is_done_once_and_the_limits_hold(steps: list[tuple[int, str, 
         assert sum(place.lane == 1 for place in working) <= 3
 
     for number, (lane, group, finish) in enumerate(steps):
-        turns.put(Place(lane, group), number)
+        turns.put(QueueSlot(lane, group), number)
         take()
         if finish and working:
             turns.done(working.pop(0))
@@ -133,8 +138,8 @@ def test_a_slow_group_holds_up_nobody_else() -> None:
             release.wait()
         return key
 
-    single: Single[str] = Single(
-        work, str, name="test", patience=LONG, workers=4, place=lambda key: Place(0, key.partition("-")[0]), share=2
+    single: SingleFlightPool[str] = SingleFlightPool(
+        work, str, name="test", patience=LONG, workers=4, place=lambda key: QueueSlot(0, key.partition("-")[0]), share=2
     )
     for number in range(6):
         single.request(f"slow-{number}", answers.put)
@@ -155,14 +160,14 @@ def test_a_full_lane_refuses_and_the_other_does_not() -> None:
             release.wait()
         return key
 
-    single: Single[str] = Single(
+    single: SingleFlightPool[str] = SingleFlightPool(
         work,
         lambda detail: detail,
         name="test",
         patience=LONG,
         workers=2,
         backlog=1,
-        place=lambda key: Place(int(key[0]), key),
+        place=lambda key: QueueSlot(int(key[0]), key),
         lanes=(1, 1),
     )
     single.request("0a", answers.put)
@@ -189,7 +194,7 @@ def test_what_is_not_admitted_is_refused_but_joins_what_runs() -> None:
         release.wait()
         return key
 
-    single: Single[str] = Single(work, str, name="test", patience=LONG, workers=1, admit=admit)
+    single: SingleFlightPool[str] = SingleFlightPool(work, str, name="test", patience=LONG, workers=1, admit=admit)
     for key in ("a", "a", "b"):
         single.request(key, answers.put)
     assert taken(answers, 1) == ["fetch-refused"]

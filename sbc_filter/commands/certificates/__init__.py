@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 
 from sbc_filter.commands.certificates.change import fetch, purge, put
-from sbc_filter.commands.certificates.show import Place, listed, shown
+from sbc_filter.commands.certificates.show import CommandContext, listed, shown
 from sbc_filter.config.configuration_file import read_configuration, require_configuration
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.system.plain_console import PlainConsole
@@ -18,10 +18,10 @@ def certificates(arguments: argparse.Namespace) -> int:
     trust = TrustFiles(configuration).read(problems, [])
     if problems:
         raise ConfigurationError(problems)
-    return _WHAT[arguments.what](Place(configuration, trust, PlainConsole()), arguments)
+    return _WHAT[arguments.what](CommandContext(configuration, trust, PlainConsole()), arguments)
 
 
-_WHAT: dict[str, Callable[[Place, argparse.Namespace], int]] = {
+_WHAT: dict[str, Callable[[CommandContext, argparse.Namespace], int]] = {
     "list": listed,
     "show": shown,
     "fetch": fetch,

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from sbc_filter.assembly.certificate_sources import ask
 from sbc_filter.certificates.cache import MAX_FILES
-from sbc_filter.certificates.disk_cache import DiskCache, Entry, entry_files, entry_path, read_entry
+from sbc_filter.certificates.disk_cache import CachedCertificate, DiskCache, entry_files, entry_path, read_entry
 from sbc_filter.certificates.folder import INDEX, IndexFault, read_index
 from sbc_filter.certificates.lifetime import LONGEST, leaf_end
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.commands.certificates.inventory import TRUSTED, date, verdict
-from sbc_filter.commands.certificates.show import CertificatesFault, Place, breaks, chain, read
+from sbc_filter.commands.certificates.show import CertificatesFault, CommandContext, breaks, chain, read
 from sbc_filter.commands.check_x5u import prober
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.errors import ConfigurationError, EnvironmentFault, Problem, UsageFault, reason
@@ -26,7 +26,7 @@ from sbc_filter.system.output_file import OutputFile
 _OF_NO_USE = (Detail.CERTIFICATE_UNREADABLE, Detail.EXPIRED)  # whatever the trust store says tomorrow
 
 
-def fetch(place: Place, arguments: argparse.Namespace) -> int:
+def fetch(place: CommandContext, arguments: argparse.Namespace) -> int:
     """Fetch now, whatever the cache has and `fetch` says, by the rules; and keep it."""
     url, settings = arguments.url, place.settings
     broken = breaks(place, url)
@@ -84,7 +84,7 @@ def _keep(settings: CertificateSettings, url: str, pem: bytes, expires: float) -
     """Put it into the cache, in place of what is there, for the user whose the folder is; None when it has no room."""
     directory, end = settings.cache, leaf_end(pem) or expires
     path = entry_path(directory, url)
-    entry = Entry(pem, min(expires, end), min(expires + settings.stale_hours * 3600.0, end))
+    entry = CachedCertificate(pem, min(expires, end), min(expires + settings.stale_hours * 3600.0, end))
     try:
         cache, found = DiskCache(directory, MAX_FILES, settings.cache_mib << 20), directory.stat()
         owner = (found.st_uid, found.st_gid) if os.geteuid() == 0 else None
@@ -96,7 +96,7 @@ def _keep(settings: CertificateSettings, url: str, pem: bytes, expires: float) -
     return path
 
 
-def put(place: Place, arguments: argparse.Namespace) -> int:
+def put(place: CommandContext, arguments: argparse.Namespace) -> int:
     """Check a file, and put it where calls find it: into the folder, or without one into the cache."""
     url, pem, directory = arguments.url, read(arguments.file), place.settings.directory
     broken = breaks(place, url)
@@ -125,7 +125,7 @@ def put(place: Place, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def purge(place: Place, arguments: argparse.Namespace) -> int:
+def purge(place: CommandContext, arguments: argparse.Namespace) -> int:
     """Remove from the cache; the folder is somebody else's."""
     if (arguments.url is not None) + arguments.expired + arguments.all != 1:
         raise UsageFault("certificates purge: name one of URL, --expired and --all")

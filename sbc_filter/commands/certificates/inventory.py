@@ -11,7 +11,7 @@ from sbc_filter.certificates.folder import IndexFault, entries, read_pem
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.errors import CertificateError, EnvironmentFault, FetchError, VerificationError, reason
 from sbc_filter.pki import tnauthlist
-from sbc_filter.pki.certificate import HOSTILE, Certificate, leaf_of, parse_certificates
+from sbc_filter.pki.certificate import PARSE_ERRORS, Certificate, leaf_of, parse_certificates
 from sbc_filter.pki.tnauthlist import TnAuthList, parse_tnauthlist
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.system.plain_text import plain
@@ -104,7 +104,7 @@ def row(item: Item, trust: TrustStore, now: float) -> Row:
             spc = scope.spcs[0] if scope is not None and scope.spcs else None
             subject = leaf.parsed.subject.rfc4514_string()
             expires = leaf.parsed.not_valid_after_utc.timestamp()
-        except (CertificateError, *HOSTILE):
+        except (CertificateError, *PARSE_ERRORS):
             pass  # the verdict says it
     return Row(item.where, item.url, str(item.path), spc, subject, expires, item.until, told)
 

@@ -12,7 +12,7 @@ from sbc_filter.certificates.source import certificate_path
 from sbc_filter.commands.certificates.inventory import TRUSTED, Item, date, row, scope_of, stock, verdict
 from sbc_filter.config.settings import CertificateSettings, Configuration
 from sbc_filter.errors import FetchError, FilterError, VerificationError, reason
-from sbc_filter.pki.certificate import HOSTILE, Certificate, leaf_of, parse_certificates
+from sbc_filter.pki.certificate import PARSE_ERRORS, Certificate, leaf_of, parse_certificates
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.pki.x5u import check_x5u
 from sbc_filter.system.plain_console import PlainConsole
@@ -23,7 +23,7 @@ class CertificatesFault(FilterError):
     """The answer is no: exit code 1."""
 
 
-class Place(NamedTuple):
+class CommandContext(NamedTuple):
     """The configuration of the command, and where it speaks."""
 
     configuration: Configuration
@@ -44,7 +44,7 @@ class Place(NamedTuple):
         self.say(f"{label:10} {sentence}")
 
 
-def listed(place: Place, arguments: argparse.Namespace) -> int:
+def listed(place: CommandContext, arguments: argparse.Namespace) -> int:
     """A line for each file of the folder and of the cache."""
     now = time.time()
     rows = [row(item, place.trust, now) for item in stock(place.settings)]
@@ -65,7 +65,7 @@ def listed(place: Place, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def shown(place: Place, arguments: argparse.Namespace) -> int:
+def shown(place: CommandContext, arguments: argparse.Namespace) -> int:
     """Everything about one: by its URL where a call would find it, or in a file. Nothing is fetched."""
     items = list(_found(place, arguments.url))
     good = False
@@ -85,13 +85,13 @@ def shown(place: Place, arguments: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
-def _nameless(place: Place, item: Item) -> str:
+def _nameless(place: CommandContext, item: Item) -> str:
     if item.path.parent == place.settings.directory:
         return "not known: the file is named by the digest of its URL, and no index has it"
     return "not known: the file is neither in the folder nor in the cache"
 
 
-def _found(place: Place, what: str) -> Iterator[Item]:
+def _found(place: CommandContext, what: str) -> Iterator[Item]:
     path = Path(what)
     if _is_file(path):
         yield next((each for each in stock(place.settings) if each.path == path), None) or Item(
@@ -122,9 +122,9 @@ def read(path: Path) -> bytes:
         raise CertificatesFault(f"{path} cannot be read: {reason(error)}") from None
 
 
-def chain(place: Place, pem: bytes) -> None:
+def chain(place: CommandContext, pem: bytes) -> None:
     """Describe each certificate, as far as there are any."""
-    with contextlib.suppress(VerificationError, *HOSTILE):  # the verdict says it
+    with contextlib.suppress(VerificationError, *PARSE_ERRORS):  # the verdict says it
         found = parse_certificates(pem, tolerate=place.trust.tolerate)
         leaf = leaf_of(found)
         for each in found:
@@ -136,7 +136,7 @@ def chain(place: Place, pem: bytes) -> None:
             _scope(place, each)
 
 
-def _scope(place: Place, certificate: Certificate) -> None:
+def _scope(place: CommandContext, certificate: Certificate) -> None:
     scope = scope_of(certificate)
     if scope is None:
         return
@@ -147,7 +147,7 @@ def _scope(place: Place, certificate: Certificate) -> None:
     place.tell("", f"TNAuthList: {', '.join(parts[:20])}{more}")
 
 
-def breaks(place: Place, url: str) -> str:
+def breaks(place: CommandContext, url: str) -> str:
     """How a URL breaks the rules, empty when it does not."""
     try:
         check_x5u(url, place.settings.tolerate)

@@ -7,7 +7,7 @@ from sbc_filter.engine.act.reasons_received import Complaints
 from sbc_filter.engine.act.reasons_sent import Reports
 from sbc_filter.engine.act.redirects import Redirects
 from sbc_filter.engine.act.uas import Uas
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow, Network
 from sbc_filter.engine.call.recording import record
@@ -28,7 +28,7 @@ _ACTIONS = {
 _CONTINUE, _INLINE, _MODIFY = TreatmentAction.CONTINUE, Insertion.INLINE, Action.MODIFY
 
 
-class Treatments:
+class DecisionExecutor:
     """Carries out decisions, and remembers what the messages that follow need: calls that were redirected, reports that
     are owed, tokens of ours that others may complain of. Memory for what no rule asks for is not kept."""
 
@@ -41,7 +41,7 @@ class Treatments:
         self._complaints = Complaints(network) if any(rule.removes_reasons for rule in rules.rules) else None
         self.need_responses = self._reports is not None or self._complaints is not None
 
-    def inherit(self, other: "Treatments", count: Counter[str]) -> None:
+    def inherit(self, other: "DecisionExecutor", count: Counter[str]) -> None:
         """Go on in the place of `other`, and count here."""
         self._count = count
         if self._reports is not None and other._reports is not None:
@@ -51,7 +51,7 @@ class Treatments:
         if self._complaints is not None and other._complaints is not None:
             self._complaints.inherit(other._complaints)
 
-    def is_followed(self, case: Case, now: float) -> bool:
+    def is_followed(self, case: IncomingCall, now: float) -> bool:
         """Whether this call is one that we redirected, on its way to where we sent it."""
         return self._redirects is not None and self._redirects.is_followed(case, now)
 
@@ -62,7 +62,7 @@ class Treatments:
             relieved = self._complaints.remove(message, flow, now)
             if relieved is not None:
                 self._count["reason-removed"] += 1
-                return wrap(relieved, packet)
+                return as_packet_verdict(relieved, packet)
         payload = self._reports.add(message, flow, now) if self._reports is not None else None
         if payload is None:
             return ACCEPT
@@ -70,9 +70,11 @@ class Treatments:
             self._count["reason-no-room"] += 1
             return ACCEPT
         self._count["reason-added"] += 1
-        return wrap(Verdict(_MODIFY, payload), packet)
+        return as_packet_verdict(Verdict(_MODIFY, payload), packet)
 
-    def carry_out(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:
+    def carry_out(
+        self, rule: Rule, case: IncomingCall, decision: Decision, packet: Packet | None, now: float
+    ) -> Verdict:
         """Edit, or answer, as the treatment says."""
         treatment = decision.treatment
         if treatment.action is _CONTINUE:
@@ -87,7 +89,9 @@ class Treatments:
             self._redirects.expect(case, now)
         return Verdict(action, None, answers, record(case, rule, decision, action, status_of(decision).code))
 
-    def _continue(self, rule: Rule, case: Case, decision: Decision, packet: Packet | None, now: float) -> Verdict:
+    def _continue(
+        self, rule: Rule, case: IncomingCall, decision: Decision, packet: Packet | None, now: float
+    ) -> Verdict:
         message = case.message
         marked = True
         continue_call(rule, case, decision)
@@ -108,14 +112,14 @@ class Treatments:
         return Verdict(action, payload, record=record(case, rule, decision, action, None, marked=marked))
 
 
-def pass_by(case: Case, detail: Detail) -> Verdict:
+def pass_by(case: IncomingCall, detail: Detail) -> Verdict:
     """No rule decides: only what an untrusted peer may not claim is removed."""
     payload = case.message.changed()
     action = Action.ACCEPT if payload is None else Action.MODIFY
     return Verdict(action, payload, record=record(case, None, Decision(Outcome.PASSED_BY, detail), action, None))
 
 
-def monitored(rule: Rule, case: Case, decision: Decision) -> Record:
+def monitored(rule: Rule, case: IncomingCall, decision: Decision) -> Record:
     """The record of a rule that only watches: `action` and `code` are what it decided, and what did not happen."""
     action = _ACTIONS.get(decision.treatment.action, Action.ACCEPT)
     code = status_of(decision).code if action in (Action.REJECT, Action.REDIRECT) else None
@@ -134,7 +138,7 @@ def _is_too_large(rule: Rule, packet: Packet | None, payload: bytes | None) -> b
     return len(payload) + (packet.start + 8 if packet is not None else 0) > rule.sign.max_size
 
 
-def wrap(verdict: Verdict, packet: Packet | None) -> Verdict:
+def as_packet_verdict(verdict: Verdict, packet: Packet | None) -> Verdict:
     """A verdict about a message made one about the packet that carried it, in which there is room for it."""
     if packet is None or verdict.payload is None:
         return verdict

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from sbc_filter.engine.answers import DIALECTS, Dialect, response_to, usual_phrase
 from sbc_filter.engine.call import verstat
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.outcomes import Outcome
@@ -19,7 +19,7 @@ from sbc_filter.sip.response import Via, build_response
 _DATE = ("Date",)
 
 
-def continue_call(rule: Rule, case: Case, decision: Decision) -> None:
+def continue_call(rule: Rule, case: IncomingCall, decision: Decision) -> None:
     """Edit the INVITE of a call that goes on."""
     if rule.action is VERIFY:
         _mark(rule, case, decision)
@@ -40,7 +40,7 @@ def status_of(decision: Decision) -> StatusLine:
     return field.status(code, treatment.phrase or phrase)
 
 
-def refuse_call(rule: Rule, case: Case, decision: Decision, via: Via, tag: str) -> Datagram | None:
+def refuse_call(rule: Rule, case: IncomingCall, decision: Decision, via: Via, tag: str) -> Datagram | None:
     """The final answer to an INVITE that does not go on; None where it would be larger than the INVITE."""
     redirect = decision.treatment.action is TreatmentAction.REDIRECT
     headers: list[HeaderField] = []
@@ -72,7 +72,7 @@ def respond(
     return Datagram(flow.dst, flow.dport, flow.src, built[1], built[0]) if built is not None else None
 
 
-def _mark(rule: Rule, case: Case, decision: Decision) -> None:
+def _mark(rule: Rule, case: IncomingCall, decision: Decision) -> None:
     options, message = rule.verify, case.message
     dialect = DIALECTS[options.dialect]
     if decision.verstat is not None:
@@ -97,7 +97,7 @@ def _attestation(dialect: Dialect, decision: Decision) -> Iterator[HeaderField]:
             yield origin
 
 
-def _target(rule: Rule, case: Case, decision: Decision) -> bytes:
+def _target(rule: Rule, case: IncomingCall, decision: Decision) -> bytes:
     """Where a 302 leads to: where the INVITE would have gone, with the result where a rule wants it there (S-122).
 
     A call without a caller gets no result (S-110)."""
@@ -109,7 +109,7 @@ def _target(rule: Rule, case: Case, decision: Decision) -> bytes:
     return uri
 
 
-def _results(rule: Rule, case: Case, decision: Decision) -> Iterator[HeaderField]:
+def _results(rule: Rule, case: IncomingCall, decision: Decision) -> Iterator[HeaderField]:
     """What a 302 carries: the new Identity, or the caller with the result of verification (S-122)."""
     if decision.date is not None:
         yield field.date(decision.date)

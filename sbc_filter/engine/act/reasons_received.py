@@ -8,7 +8,7 @@ from sbc_filter.engine.call.recording import endpoints
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.errors import MessageError
-from sbc_filter.generational_cache import Memory
+from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import Mode
 from sbc_filter.sip.message import SipMessage
@@ -34,7 +34,7 @@ class Complaints:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._made: Memory[bytes, _Made] = Memory(REMEMBERED, LIFETIME)
+        self._made: GenerationalCache[bytes, _Made] = GenerationalCache(REMEMBERED, LIFETIME)
 
     def inherit(self, other: "Complaints") -> None:
         """Know what `other` knows."""

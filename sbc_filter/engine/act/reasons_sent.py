@@ -9,12 +9,12 @@ import re
 from typing import NamedTuple
 
 from sbc_filter.engine.answers import response_to
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.memory.transactions import TransactionKey, transaction_key
 from sbc_filter.errors import MessageError
-from sbc_filter.generational_cache import Memory
+from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import ReasonProtocol, Rule, VerifyOptions
 from sbc_filter.sip import field
@@ -39,9 +39,9 @@ class Reports:
     """Which Reason fields the answers to which INVITEs get. One instance serves one thread."""
 
     def __init__(self) -> None:
-        self._owed: Memory[TransactionKey, _Owed] = Memory(REMEMBERED, LIFETIME)
+        self._owed: GenerationalCache[TransactionKey, _Owed] = GenerationalCache(REMEMBERED, LIFETIME)
 
-    def owe(self, rule: Rule, case: Case, decision: Decision, now: float) -> None:
+    def owe(self, rule: Rule, case: IncomingCall, decision: Decision, now: float) -> None:
         """Remember what is to be reported of a call that `rule` lets continue, if anything is; never of an emergency
         call (V1)."""
         fields = () if case.emergency else tuple(reasons(rule.verify, decision))

@@ -8,10 +8,10 @@ Call-ID, From tag, the called number. One redirect lets one INVITE pass, so that
 from hashlib import sha256
 from typing import NamedTuple
 
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.memory.transactions import LIFETIME, transaction_key
 from sbc_filter.errors import MessageError
-from sbc_filter.generational_cache import Memory
+from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import top_via, transaction
 
@@ -30,9 +30,9 @@ class Redirects:
     """The calls that were redirected in the last 32 s. One instance serves one thread."""
 
     def __init__(self) -> None:
-        self._asked: Memory[bytes, _Asked] = Memory(CALLS, LIFETIME)
+        self._asked: GenerationalCache[bytes, _Asked] = GenerationalCache(CALLS, LIFETIME)
 
-    def expect(self, case: Case, now: float) -> None:
+    def expect(self, case: IncomingCall, now: float) -> None:
         """Remember that this INVITE, whose Via can be read, was answered with a redirect."""
         call, asked = _read(case)
         before = self._asked.get(call, now)
@@ -40,7 +40,7 @@ class Redirects:
             asked = asked._replace(rounds=before.rounds + 1)
         self._asked.put(call, asked, now + LIFETIME, now)
 
-    def is_followed(self, case: Case, now: float) -> bool:
+    def is_followed(self, case: IncomingCall, now: float) -> bool:
         """Whether this INVITE is the one that follows a redirect; the next one is not.
 
         What does not follow: a copy of the INVITE that was redirected, be it changed on its way, for it is of the same
@@ -62,7 +62,7 @@ class Redirects:
         return True
 
 
-def _read(case: Case) -> tuple[bytes, _Asked]:
+def _read(case: IncomingCall) -> tuple[bytes, _Asked]:
     """What tells the call, and what is to be known of the INVITE; `MessageError` when its Via cannot be read."""
     message, flow = case.message, case.flow
     via = top_via(message)

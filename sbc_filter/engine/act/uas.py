@@ -4,7 +4,7 @@ from collections import Counter
 from hmac import compare_digest
 
 from sbc_filter.engine.act.edit_invite import refuse_call, respond
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.call.recording import record
@@ -35,7 +35,7 @@ class Uas:
         """Go on with these memories."""
         self._transactions, self._counters = transactions, counters
 
-    def refuse(self, rule: Rule, case: Case, decision: Decision, now: float) -> tuple[Datagram, ...]:
+    def refuse(self, rule: Rule, case: IncomingCall, decision: Decision, now: float) -> tuple[Datagram, ...]:
         """The final answer to an INVITE that does not go on; none when its Via names nobody to send it to, or it would
         be larger than the INVITE."""
         try:

@@ -1,18 +1,18 @@
 """One INVITE on its way through the engine: what is known of it, and what was decided."""
 
-from sbc_filter.engine.call.network import Flow, Place
+from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.call.parties import Parties
 from sbc_filter.sip.message import SipMessage
 
 
-class Case:
+class IncomingCall:
     """An INVITE that could be read. `arrived` is in POSIX seconds: freshness counts from there."""
 
     def __init__(
         self,
         message: SipMessage,
         flow: Flow,
-        place: Place,
+        place: Position,
         parties: Parties,
         arrived: float,
         in_dialog: bool,

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from itertools import islice
 
 from sbc_filter.engine.call import verstat
-from sbc_filter.engine.call.call import Case
-from sbc_filter.engine.call.network import Flow, Network, Place
+from sbc_filter.engine.call.call import IncomingCall
+from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.parties import Parties
 from sbc_filter.engine.call.recording import blank_record
 from sbc_filter.engine.verdict import Action, Verdict
@@ -30,7 +30,7 @@ class Intake:
         self._canonicalise = canonicaliser(profile)
         self._reader = Reader()
 
-    def read(self, buffer: bytes, flow: Flow, now: float) -> Case:
+    def read(self, buffer: bytes, flow: Flow, now: float) -> IncomingCall:
         """Parse and check an INVITE and remove what an untrusted peer may not claim; `MessageError` if it is broken."""
         place = self._network.place(flow)
         message = self._read(buffer, flow, place)
@@ -45,9 +45,9 @@ class Intake:
             verstat.scrub(message)
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
         parties = Parties(message, self._canonicalise)
-        return Case(message, flow, place, parties, now, in_dialog, emergency, target, message.edited)
+        return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, message.edited)
 
-    def known_as(self, case: Case) -> Callable[[tuple[str, ...]], str | None]:
+    def known_as(self, case: IncomingCall) -> Callable[[tuple[str, ...]], str | None]:
         """By which identity rules know a party: a number without what only routes it (S-043)."""
         identity, profile = case.parties.identity, self._profile
         if not profile.routing:
@@ -59,7 +59,7 @@ class Intake:
 
         return subscriber
 
-    def _read(self, buffer: bytes, flow: Flow, place: Place) -> SipMessage:
+    def _read(self, buffer: bytes, flow: Flow, place: Position) -> SipMessage:
         """A stranger's NULs and bare CRs are made spaces, so that nobody behind us sees another message in it."""
         try:
             return self._reader.read(buffer, flow.src)

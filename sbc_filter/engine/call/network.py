@@ -30,7 +30,7 @@ class Flow(NamedTuple):
 Networks = Sequence[IPv4Network | IPv6Network]
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """What the addresses alone say of a message; the same for all messages of a flow."""
 
     direction: Direction | None
@@ -81,31 +81,31 @@ class Network:
             return False
         return identity in self._exact or (bool(self._prefixes) and identity.startswith(self._prefixes))
 
-    def _place(self, flow: Flow) -> Place:
+    def _place(self, flow: Flow) -> Position:
         if flow.dst in self._sbc:
             return self._arriving(Direction.INBOUND, flow)
         if flow.src in self._sbc:
             return self._leaving(Direction.OUTBOUND, flow)
         if self._sbc:
-            return Place(None, flow.src, None, True)
+            return Position(None, flow.src, None, True)
         place = self._arriving(None, flow)
         return place if place.trunk else self._leaving(None, flow)
 
-    def _arriving(self, direction: Direction | None, flow: Flow) -> Place:
+    def _arriving(self, direction: Direction | None, flow: Flow) -> Position:
         interface = flow.interfaces.came if flow.interfaces else None
         return self._seen(
             direction, flow.src, self._trunk_of(flow.src, flow.dst, flow.dport, flow.transport, interface)
         )
 
-    def _leaving(self, direction: Direction | None, flow: Flow) -> Place:
+    def _leaving(self, direction: Direction | None, flow: Flow) -> Position:
         interface = flow.interfaces.leaves if flow.interfaces else None
         return self._seen(
             direction, flow.dst, self._trunk_of(flow.dst, flow.src, flow.sport, flow.transport, interface)
         )
 
-    def _seen(self, direction: Direction | None, peer: str, trunk: tuple[str, bool] | None) -> Place:
+    def _seen(self, direction: Direction | None, peer: str, trunk: tuple[str, bool] | None) -> Position:
         if trunk is not None:
-            return Place(direction, peer, *trunk)
+            return Position(direction, peer, *trunk)
         address = ip_address(peer)
         trusted = direction is None or any(address in network for network in self._trusted_peers)
-        return Place(direction, peer, None, trusted)
+        return Position(direction, peer, None, trusted)

@@ -2,9 +2,9 @@
 
 from functools import lru_cache
 
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
-from sbc_filter.engine.call.network import Flow, Place
+from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action
 from sbc_filter.outcomes import Detail, Outcome
@@ -15,7 +15,7 @@ _NO_RULE = VerifyOptions()
 
 
 def record(
-    case: Case, rule: Rule | None, decision: Decision, action: Action, code: int | None, *, marked: bool = True
+    case: IncomingCall, rule: Rule | None, decision: Decision, action: Action, code: int | None, *, marked: bool = True
 ) -> Record:
     """The record of a decided case; not `marked`: there was no room for the verstat."""
     message, place, parties = case.message, case.place, case.parties
@@ -56,7 +56,7 @@ def record(
     )
 
 
-def blank_record(flow: Flow, place: Place, arrived: float, method: str, detail: Detail) -> Record:
+def blank_record(flow: Flow, place: Position, arrived: float, method: str, detail: Detail) -> Record:
     """What a record says of a message that cannot be read."""
     src, dst = endpoints(flow)
     return Record(

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.decide.sign import _sign
-from sbc_filter.engine.decide.verify import Findings, Verifier
+from sbc_filter.engine.decide.verify import Findings, VerificationService
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import (
@@ -24,7 +24,7 @@ from sbc_filter.stir.delegated_verification import VerificationRequest
 
 _CONTINUE = TreatmentAction.CONTINUE
 # What is done with a call that leaves instead of signing it; None: sign it.
-Instead = Callable[[Rule, Case], Decision | None]
+Instead = Callable[[Rule, IncomingCall], Decision | None]
 _FIXED = {
     RuleAction.PASS: (Detail.PASS_RULE, CONTINUE),
     RuleAction.STRIP: (Detail.STRIP_RULE, CONTINUE),
@@ -33,11 +33,11 @@ _FIXED = {
 }
 
 
-def apply(
+def apply_rule(
     rule: Rule,
-    case: Case,
+    case: IncomingCall,
     credentials: Mapping[str, Credential | RemoteCredential],
-    verifier: Verifier,
+    verifier: VerificationService,
     certificates: CertificateLookup,
     signatures: Mapping[SigningRequest, Signed | SigningError] | None = None,
     instead: Instead | None = None,

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
 from sbc_filter.rules.model import UNATTESTED, SignOptions
@@ -18,7 +18,7 @@ _ORIGINATION = (b"p-origination-id", b"origination-id")
 _PRIVATE = frozenset((b"id", b"user", b"header"))  # RFC 3323 §4.2, RFC 3325 §9.3
 
 
-def attestation(options: SignOptions, case: Case, caller: str) -> str:
+def attestation(options: SignOptions, case: IncomingCall, caller: str) -> str:
     """A, B or C. Raises `SigningError(NOT_LISTED)` where only callers on the list are signed for."""
     if options.honour:
         asked = _asked(case)
@@ -31,7 +31,7 @@ def attestation(options: SignOptions, case: Case, caller: str) -> str:
     return attest
 
 
-def origination(options: SignOptions, case: Case) -> str:
+def origination(options: SignOptions, case: IncomingCall) -> str:
     """The origination identifier: the rule's, or the one UUID that the SBC wrote where it is honoured."""
     if options.honour:
         stated = {value.lower() for value in _stated(case, _ORIGINATION)}
@@ -40,7 +40,7 @@ def origination(options: SignOptions, case: Case) -> str:
     return options.origid
 
 
-def more_claims(options: SignOptions, case: Case, attest: str) -> Mapping[str, Any] | None:
+def more_claims(options: SignOptions, case: IncomingCall, attest: str) -> Mapping[str, Any] | None:
     """Claims beside those of RFC 8588, if there are any.
 
     Rich call data are for full attestation only: they show a name for a number, and nobody vouches that it is theirs.
@@ -54,7 +54,7 @@ def more_claims(options: SignOptions, case: Case, attest: str) -> Mapping[str, A
     return found
 
 
-def is_private(case: Case) -> bool:
+def is_private(case: IncomingCall) -> bool:
     """Whether the caller does not want to be known to a peer who is not trusted (S-161); never to an emergency
     service."""
     message = case.message
@@ -67,13 +67,13 @@ def is_private(case: Case) -> bool:
     )
 
 
-def _asked(case: Case) -> str | None:
+def _asked(case: IncomingCall) -> str | None:
     """The attestation that the SBC asks for; the least of several, none if any cannot be read."""
     found = _stated(case, _ATTESTATION)
     return max(found) if found and ATTESTATIONS.issuperset(found) else None
 
 
-def _stated(case: Case, names: tuple[bytes, ...]) -> list[str]:
+def _stated(case: IncomingCall, names: tuple[bytes, ...]) -> list[str]:
     """The values of these header fields; none of them is believed of a stranger (S-114)."""
     if case.place.is_stranger:
         return []

@@ -6,7 +6,7 @@ during outage") and Oracle's SBC (`sti-static-bypass-token`) send P-Identity-Byp
 
 from collections.abc import Mapping
 
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.decide.sign import parties_of, unsigned
 from sbc_filter.errors import SigningError
@@ -15,7 +15,7 @@ from sbc_filter.rules.model import Rule
 from sbc_filter.sip import field
 
 
-def bypassed(rule: Rule, case: Case, tokens: Mapping[str, str]) -> Decision | None:
+def bypassed(rule: Rule, case: IncomingCall, tokens: Mapping[str, str]) -> Decision | None:
     """The decision about a call that would be signed if there were no outage; None when there is none, or when it
     would not be signed either. `tokens` are those in force, by the file that the rule names."""
     options = rule.sign.bypass

@@ -3,7 +3,7 @@ what the peers of a trunk do; never a reason to refuse."""
 
 from functools import lru_cache
 
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.parties import Party
 from sbc_filter.outcomes import Deviation
 from sbc_filter.sip.date import format_date
@@ -13,7 +13,7 @@ _NO_DATE, _DATE_DIFFERS = (Deviation.NO_DATE,), (Deviation.DATE_DIFFERS,)
 _NO_USER_PHONE = (Deviation.NO_USER_PHONE,)
 
 
-def of_message(case: Case, caller: Party | None, iat: int) -> tuple[Deviation, ...]:
+def of_message(case: IncomingCall, caller: Party | None, iat: int) -> tuple[Deviation, ...]:
     """What is unusual about an INVITE whose token verifies; `iat` is that of the token."""
     message = case.message
     buffer = message.buffer

@@ -8,7 +8,7 @@ was called by a token that is there. Whenever that leaves a doubt nobody is name
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.errors import VerificationError
 from sbc_filter.rules.model import SignOptions
 from sbc_filter.stir.diversion import DIVERSIONS, Link, find_chain, make_link
@@ -28,13 +28,13 @@ class Diversion(NamedTuple):
     iat: int
 
 
-def is_diverted(case: Case) -> bool:
+def is_diverted(case: IncomingCall) -> bool:
     """Whether the Request-URI names somebody whom no token names, or they cannot be read."""
     tokens = _tokens(case)
     return case.target is not None and (tokens is None or not _is_named(tokens, case.target))
 
 
-def diversion(options: SignOptions, case: Case) -> Diversion | None:
+def diversion(options: SignOptions, case: IncomingCall) -> Diversion | None:
     """The diversion that we can sign for; None unless everything agrees on it."""
     tokens, target, listed = _tokens(case), case.target, options.listed
     caller = case.parties.identity(options.caller_from)
@@ -55,7 +55,7 @@ def diversion(options: SignOptions, case: Case) -> Diversion | None:
     return Diversion(caller, target, ours[0], tokens[chain[1].at].claims.iat)
 
 
-def _tokens(case: Case) -> list[Token] | None:
+def _tokens(case: IncomingCall) -> list[Token] | None:
     """The tokens that speak for the number or divert it; None if one cannot be read."""
     values = case.message.values(b"identity")
     if len(values) > _MAX_TOKENS:

@@ -8,7 +8,7 @@ leave. When in doubt nothing is put back, and nothing signed as ours.
 import re
 from collections.abc import Iterable, Iterator
 
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.decide.sign import unsigned
 from sbc_filter.engine.memory.arrivals import Arrival, Arrivals, Key, LocalArrivals
@@ -38,7 +38,7 @@ class Preserver:
         self._profile = profile
         self._arrivals = LocalArrivals() if arrivals is None else arrivals
 
-    def remember(self, case: Case) -> None:
+    def remember(self, case: IncomingCall) -> None:
         """Take note of a call that arrives and goes on to the SBC, also of one without tokens: it may be the very one
         that leaves."""
         if case.place.direction is not Direction.INBOUND:
@@ -57,7 +57,7 @@ class Preserver:
         if numbers is not None:
             self._arrivals.add(numbers, arrival)
 
-    def decide(self, rule: Rule, case: Case) -> Decision | None:
+    def decide(self, rule: Rule, case: IncomingCall) -> Decision | None:
         """The decision about a call that leaves without Identity and is, or may be, one that arrived with some; None
         when it is this rule's to sign as any other."""
         name, message = rule.sign.preserve, case.message
@@ -78,7 +78,7 @@ class Preserver:
                 return _put_back(rule, case, tokens, arrival.date)
         return None
 
-    def _numbers(self, case: Case, caller_from: tuple[str, ...], called_from: tuple[str, ...]) -> Key | None:
+    def _numbers(self, case: IncomingCall, caller_from: tuple[str, ...], called_from: tuple[str, ...]) -> Key | None:
         """Between whom: numbers without what only routes them (S-043)."""
         caller, called = case.parties.identity(caller_from), case.parties.identity(called_from)
         if caller is None or called is None:
@@ -87,7 +87,7 @@ class Preserver:
         return NUMBERS, f"{subscriber(caller)} {subscriber(called)}".encode()
 
 
-def _put_back(rule: Rule, case: Case, tokens: tuple[bytes, ...], date: bytes | None) -> Decision:
+def _put_back(rule: Rule, case: IncomingCall, tokens: tuple[bytes, ...], date: bytes | None) -> Decision:
     preserved = [made for made in map(field.preserved, tokens) if made is not None]
     if not preserved:  # nothing of it is fit to be written, and yet the call is not ours to sign
         return unsigned(rule, case, Detail.AMBIGUOUS)

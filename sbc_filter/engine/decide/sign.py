@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.decide.attestation import attestation, is_private, more_claims, origination
 from sbc_filter.engine.decide.diverted_call import diversion, is_diverted
@@ -25,7 +25,7 @@ _LENGTHS = range(7, 16)  # digits of a number in international form; an extensio
 
 def _sign(
     rule: Rule,
-    case: Case,
+    case: IncomingCall,
     credentials: Mapping[str, Credential | RemoteCredential],
     signatures: Mapping[SigningRequest, Signed | SigningError] | None,
 ) -> Decision | SigningRequest:
@@ -38,7 +38,7 @@ def _sign(
         return unsigned(rule, case, error.detail)
 
 
-def unsigned(rule: Rule, case: Case, detail: Detail) -> Decision:
+def unsigned(rule: Rule, case: IncomingCall, detail: Detail) -> Decision:
     """The decision about a call that cannot be signed."""
     chosen = CONTINUE if case.emergency else treatment(rule, Outcome.UNSIGNED, detail)
     return Decision(Outcome.UNSIGNED, detail, chosen)
@@ -46,7 +46,7 @@ def unsigned(rule: Rule, case: Case, detail: Detail) -> Decision:
 
 def _signed(
     rule: Rule,
-    case: Case,
+    case: IncomingCall,
     credential: Credential | RemoteCredential,
     signatures: Mapping[SigningRequest, Signed | SigningError] | None,
 ) -> Decision | SigningRequest:
@@ -86,7 +86,7 @@ def _signed(
     )
 
 
-def parties_of(rule: Rule, case: Case) -> tuple[str, str]:
+def parties_of(rule: Rule, case: IncomingCall) -> tuple[str, str]:
     """(caller, called) of a call that can be signed for; `SigningError` when either is missing or no number (A7)."""
     caller = case.parties.identity(rule.sign.caller_from)
     if caller is None or not caller.isdigit() or len(caller) not in _LENGTHS:
@@ -97,7 +97,7 @@ def parties_of(rule: Rule, case: Case) -> tuple[str, str]:
     return caller, called
 
 
-def _transit(rule: Rule, case: Case, credential: Credential | RemoteCredential) -> Decision:
+def _transit(rule: Rule, case: IncomingCall, credential: Credential | RemoteCredential) -> Decision:
     """A call that is signed already: as it is (A3, S-076), or with a `div` token of ours beside (S-100)."""
     outcome, detail = Outcome.ALREADY_SIGNED, Detail.SHAKEN_PRESENT
     if not rule.sign.div or isinstance(credential, RemoteCredential) or not is_diverted(case):
@@ -121,7 +121,7 @@ def _transit(rule: Rule, case: Case, credential: Credential | RemoteCredential) 
     )
 
 
-def _has_shaken(case: Case) -> bool:
+def _has_shaken(case: IncomingCall) -> bool:
     """Whether another's shaken token is there already: a second one would contradict it (A3, S-076)."""
     for value in case.message.values(b"identity"):
         try:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from sbc_filter.engine.answers import DIALECTS, verstat_of
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.decide.deviations import of_message
 from sbc_filter.engine.memory.replays import Replays
@@ -15,7 +15,7 @@ from sbc_filter.pki.x5u import MAX_LENGTH
 from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.numbering_plans import Profile
-from sbc_filter.stir.checks import Call, CertificateLookup, Missing
+from sbc_filter.stir.checks import CertificateLookup, Missing, Signalling
 from sbc_filter.stir.delegated_verification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
 
@@ -26,7 +26,7 @@ Findings = Mapping[VerificationRequest, Finding]
 _NONE: Findings = {}
 
 
-class Verifier:
+class VerificationService:
     """Verifies cases; numbers are those of one country, and tokens that were seen are shared with others."""
 
     def __init__(self, replays: Replays, profile: Profile) -> None:
@@ -34,14 +34,14 @@ class Verifier:
         self._profile = profile
 
     def verify(
-        self, rule: Rule, case: Case, certificates: CertificateLookup, findings: Findings | None = None
+        self, rule: Rule, case: IncomingCall, certificates: CertificateLookup, findings: Findings | None = None
     ) -> Decision | Missing | VerificationRequest:
         """What this rule makes of the tokens of a call, by `certificates`, or by the `findings` of its service."""
         options, message, parties = rule.verify, case.message, case.parties
         caller = parties.first(options.caller_from)
         called = parties.identity(options.called_from)
         identity = caller.identity if caller is not None else None
-        call = Call(identity, called, case.arrived, case.target, self._profile, message)
+        call = Signalling(identity, called, case.arrived, case.target, self._profile, message)
         result = self._judge(rule, message.values(b"identity"), call, case, certificates, findings or _NONE)
         if not isinstance(result, Verification):
             return result
@@ -56,8 +56,8 @@ class Verifier:
         self,
         rule: Rule,
         values: Sequence[bytes],
-        call: Call,
-        case: Case,
+        call: Signalling,
+        case: IncomingCall,
         certificates: CertificateLookup,
         findings: Findings,
     ) -> Verification | Missing | VerificationRequest:
@@ -83,7 +83,7 @@ class Verifier:
         first.failures = (failure, *first.failures)
         return first
 
-    def _is_new(self, result: Verification, case: Case) -> bool:
+    def _is_new(self, result: Verification, case: IncomingCall) -> bool:
         """Whether the token that vouches for this very call, if one does, belongs to no other."""
         vouching = result.vouching
         return result.outcome is not _PASSED or vouching is None or self._replays.is_new(vouching, case)
@@ -92,8 +92,8 @@ class Verifier:
 def _verified(
     options: VerifyOptions,
     values: Sequence[bytes],
-    call: Call,
-    case: Case,
+    call: Signalling,
+    case: IncomingCall,
     certificates: CertificateLookup,
     findings: Findings,
 ) -> Verification | Missing | VerificationRequest:

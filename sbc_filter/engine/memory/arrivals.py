@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from sbc_filter.generational_cache import Memory
+from sbc_filter.generational_cache import GenerationalCache
 
 LIFETIME = 300.0  # seconds since a call arrived: an INVITE that still seeks its way is older than Timer C (> 3 min)
 CAPACITY = 64 << 20  # bytes
@@ -37,7 +37,7 @@ class LocalArrivals:
     """For one process: a replay, a test, a filter alone."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self._known: Memory[Key, tuple[Arrival, ...]] = Memory(capacity, LIFETIME)
+        self._known: GenerationalCache[Key, tuple[Arrival, ...]] = GenerationalCache(capacity, LIFETIME)
 
     def add(self, key: Key, arrival: Arrival) -> None:
         """See `Arrivals`."""

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError
-from sbc_filter.generational_cache import Memory
+from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.outcomes import Outcome
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
@@ -43,8 +43,8 @@ class CertificateMemory:
         """`tolerate`: which URLs may be asked for although they break the rules (see `pki.x5u`)."""
         self.trust = trust
         self.tolerate = frozenset(tolerate)
-        self._certificates: Memory[str, _Entry] = Memory(capacity, LONGEST)
-        self._failures: Memory[str, _Entry] = Memory(capacity, _LONGEST_FAILURE)
+        self._certificates: GenerationalCache[str, _Entry] = GenerationalCache(capacity, LONGEST)
+        self._failures: GenerationalCache[str, _Entry] = GenerationalCache(capacity, _LONGEST_FAILURE)
         self._generation = 0
 
     def renew(self, trust: TrustStore, tolerate: Collection[str] | None = None) -> None:

@@ -5,8 +5,8 @@ A call is told by its Call-ID, which retransmissions, forks and an INVITE sent a
 
 from typing import Protocol
 
-from sbc_filter.engine.call.call import Case
-from sbc_filter.generational_cache import Memory
+from sbc_filter.engine.call.call import IncomingCall
+from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.stir.token import Token
 
 # Half of a signature, in base64url: r. Of a signature (r, s) anybody can make (r, -s), which verifies as well, so a
@@ -32,7 +32,7 @@ class LocalSeen:
     """For one process: a replay, a test, a filter alone."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self._calls: Memory[bytes, bytes] = Memory(capacity, LIFETIME)
+        self._calls: GenerationalCache[bytes, bytes] = GenerationalCache(capacity, LIFETIME)
 
     def claim(self, token: bytes, call: bytes, expiry: float, now: float) -> bool:
         """See `Seen`."""
@@ -50,7 +50,7 @@ class Replays:
         self._seen = seen
         self._kept = max_age + LATE
 
-    def is_new(self, token: Token, case: Case) -> bool:
+    def is_new(self, token: Token, case: IncomingCall) -> bool:
         """Whether a token that verified comes with the call it came with first."""
         call = case.call_id or b""
         return self._seen.claim(token.signature[:_R], call, token.claims.iat + self._kept, case.arrived)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action
 from sbc_filter.errors import SigningError, VerificationError
-from sbc_filter.generational_cache import Memory
+from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.packet.udp import Datagram, Packet
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.rules.model import Rule
@@ -63,7 +63,7 @@ class Progress:
     def __init__(
         self,
         key: MessageKey,
-        case: Case,
+        case: IncomingCall,
         packet: Packet | None,
         rules: Iterator[Rule],
         monitored: tuple[Record, ...] = (),
@@ -93,8 +93,8 @@ class Transactions:
     """The engine's memory of transactions."""
 
     def __init__(self) -> None:
-        self._decided: Memory[MessageKey, Remembered] = Memory(REMEMBERED, LIFETIME)
-        self._rejected: Memory[TransactionKey, bool] = Memory(REJECTED, LIFETIME)
+        self._decided: GenerationalCache[MessageKey, Remembered] = GenerationalCache(REMEMBERED, LIFETIME)
+        self._rejected: GenerationalCache[TransactionKey, bool] = GenerationalCache(REJECTED, LIFETIME)
         self.held: dict[int, Held] = {}
         self._held_messages: set[MessageKey] = set()
         self._held_transactions: dict[TransactionKey, set[int]] = {}

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from support import web
 
-from sbc_filter.certificates.disk_cache import DiskCache, Entry, entry_path, read_entry
+from sbc_filter.certificates.disk_cache import CachedCertificate, DiskCache, entry_path, read_entry
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.cli import main
 from sbc_filter.lab.certificate_maker import Maker, pem
@@ -57,7 +57,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 def keep(url: str, body: bytes, lifetime: float, stale: float = 0.0) -> Path:
     now, cache = time.time(), Path("cache")
-    DiskCache(cache, 100, 1 << 20).write(url, Entry(body, now + lifetime, now + lifetime + stale), now)
+    DiskCache(cache, 100, 1 << 20).write(url, CachedCertificate(body, now + lifetime, now + lifetime + stale), now)
     return entry_path(cache, url)
 
 

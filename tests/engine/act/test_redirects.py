@@ -24,7 +24,7 @@ from support.calls import (
 )
 
 from sbc_filter.engine.act import redirects
-from sbc_filter.engine.call.call import Case
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.intake import Intake
 from sbc_filter.engine.call.network import Flow, Network
 from sbc_filter.engine.engine import Engine
@@ -207,7 +207,7 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(kept) <= 10
 
 
-def case(message: bytes) -> Case:
+def case(message: bytes) -> IncomingCall:
     return Intake(Network(["192.0.2.1"]), NANP).read(message, Flow(CARRIER, 5060, "192.0.2.1", 5060, "udp"), NOW)
 
 

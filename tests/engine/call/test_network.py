@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 from support.calls import CALLER, CARRIER, NOW, SBC, VERIFY, arriving, invite, make_engine, result
 
-from sbc_filter.engine.call.network import Flow, Interfaces, Network, Place
+from sbc_filter.engine.call.network import Flow, Interfaces, Network, Position
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.rules.model import Direction
@@ -70,7 +70,7 @@ def network(sbc: tuple[str, ...] = ("192.0.2.1", "192.0.2.2", "2001:DB8:1:0::1")
     ],
 )
 def test_place(flow: tuple[str, int, str, int], place: tuple[Direction | None, str, str | None, bool]) -> None:
-    assert network().place(Flow(*flow, "udp")) == Place(*place)
+    assert network().place(Flow(*flow, "udp")) == Position(*place)
 
 
 def test_transport_tells_trunks_apart() -> None:
@@ -91,7 +91,7 @@ def test_transport_tells_trunks_apart() -> None:
 )
 def test_without_sbc_addresses(flow: tuple[str, int, str, int], place: tuple[None, str, str | None, bool]) -> None:
     """DESIGN §5: no direction; either end may be the trunk, the source first."""
-    assert network(()).place(Flow(*flow, "udp")) == Place(*place)
+    assert network(()).place(Flow(*flow, "udp")) == Position(*place)
     stranger = network(()).place(Flow("10.0.0.1", 5060, "10.0.0.2", 5060, "udp"))
     assert (stranger.direction, stranger.trunk, stranger.trusted) == (None, None, True)  # nobody is called untrusted
 
@@ -149,7 +149,7 @@ def test_the_interface_towards_the_peer(
     flow = Flow(src, 5060, dst, 5060, "udp", Interfaces(came, leaves))
     peer = dst if direction is OUT else src
     place = Network((SBC,), trunk_of=TrunkTable(trunks)).place(flow)
-    assert place == Place(direction, peer, trunk, trunk == "core")
+    assert place == Position(direction, peer, trunk, trunk == "core")
 
 
 def test_without_sbc_addresses_either_interface_may_be_of_a_trunk() -> None:

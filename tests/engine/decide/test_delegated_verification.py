@@ -25,11 +25,11 @@ from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import DETAILS, Detail, Outcome
 from sbc_filter.packet.udp import parse
-from sbc_filter.stir.delegated_verification import Told, VerificationRequest
+from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest
 
 ASK = VERIFY + '[rule.verify]\nservice = "theirs"\n'
 PASSED, FAILED, NONE = "TN-Validation-Passed", "TN-Validation-Failed", "No-TN-Validation"
-GOOD = Told(PASSED)
+GOOD = ReportedResult(PASSED)
 ANONYMOUS = invite(identity()).replace(b"+12155550100@carrier.example", b"anonymous@anonymous.invalid")
 
 
@@ -46,15 +46,17 @@ def engine_of(rules: str = ASK, **options: Any) -> Engine:
     return make_engine(rules, known=False, **options)
 
 
-def resumed(engine: Engine, answer: Told | Detail, now: float = NOW + 0.1, need: int = 1) -> tuple[bytes, Any]:
+def resumed(
+    engine: Engine, answer: ReportedResult | Detail, now: float = NOW + 0.1, need: int = 1
+) -> tuple[bytes, Any]:
     """(the message as it goes on, its record)."""
-    told = answer if isinstance(answer, Told) else None
+    told = answer if isinstance(answer, ReportedResult) else None
     verdict = engine.resume(need, Answer(None, None if told else answer, NOW, told=told), now)  # type: ignore[arg-type]
     assert isinstance(verdict, Verdict), verdict
     return parse(verdict.payload).payload if verdict.payload else b"", verdict.record
 
 
-def after(answer: Told | Detail, rules: str = ASK) -> tuple[bytes, Any]:
+def after(answer: ReportedResult | Detail, rules: str = ASK) -> tuple[bytes, Any]:
     engine = engine_of(rules)
     assert isinstance(engine.process(arriving(invite(identity())), NOW), Need)
     return resumed(engine, answer)
@@ -81,25 +83,25 @@ def test_a_call_that_passes_is_marked_as_by_ourselves() -> None:
 @pytest.mark.parametrize(
     ("answer", "outcome", "detail", "verstat"),
     [
-        (Told(PASSED, 200), "passed", None, PASSED),
-        (Told(FAILED, 403, "Received 'iat' value is not fresh"), "stale", "verification-failed", FAILED),
-        (Told(FAILED, 403, "stale-date"), "stale", "stale-date", FAILED),
-        (Told(NONE, 436, "Unable to fetch"), "unfetchable", "verification-failed", NONE),
-        (Told(NONE, 436, "fetch-dns"), "unfetchable", "fetch-dns", NONE),
-        (Told(FAILED, 436, "x5u-policy"), "unfetchable", "x5u-policy", FAILED),
-        (Told(FAILED, 437), "untrusted", "verification-failed", FAILED),
-        (Told(FAILED, 437, "revoked"), "untrusted", "revoked", FAILED),
-        (Told(FAILED, 438), "invalid", "verification-failed", FAILED),
-        (Told(FAILED, 438, "bad-signature"), "invalid", "bad-signature", FAILED),
-        (Told(FAILED, 438, "revoked"), "invalid", "verification-failed", FAILED),  # it belongs to 437
-        (Told(NONE, 428), "no-identity", "unsupported-ppt", NONE),
-        (Told(FAILED), "invalid", "verification-failed", FAILED),
-        (Told(NONE), "unfetchable", "verification-failed", NONE),
-        (Told(FAILED, 500), "invalid", "verification-failed", FAILED),
-        (Told(PASSED, 438), "unfetchable", "verification-mismatch", NONE),
-        (Told("Passed"), "unfetchable", "verification-refused", NONE),
-        (Told("TN-Validation-Passed\r\nX-A: b"), "unfetchable", "verification-refused", NONE),
-        (Told(NONE, 436, "verification-timeout"), "unfetchable", "verification-failed", NONE),  # ours to say
+        (ReportedResult(PASSED, 200), "passed", None, PASSED),
+        (ReportedResult(FAILED, 403, "Received 'iat' value is not fresh"), "stale", "verification-failed", FAILED),
+        (ReportedResult(FAILED, 403, "stale-date"), "stale", "stale-date", FAILED),
+        (ReportedResult(NONE, 436, "Unable to fetch"), "unfetchable", "verification-failed", NONE),
+        (ReportedResult(NONE, 436, "fetch-dns"), "unfetchable", "fetch-dns", NONE),
+        (ReportedResult(FAILED, 436, "x5u-policy"), "unfetchable", "x5u-policy", FAILED),
+        (ReportedResult(FAILED, 437), "untrusted", "verification-failed", FAILED),
+        (ReportedResult(FAILED, 437, "revoked"), "untrusted", "revoked", FAILED),
+        (ReportedResult(FAILED, 438), "invalid", "verification-failed", FAILED),
+        (ReportedResult(FAILED, 438, "bad-signature"), "invalid", "bad-signature", FAILED),
+        (ReportedResult(FAILED, 438, "revoked"), "invalid", "verification-failed", FAILED),  # it belongs to 437
+        (ReportedResult(NONE, 428), "no-identity", "unsupported-ppt", NONE),
+        (ReportedResult(FAILED), "invalid", "verification-failed", FAILED),
+        (ReportedResult(NONE), "unfetchable", "verification-failed", NONE),
+        (ReportedResult(FAILED, 500), "invalid", "verification-failed", FAILED),
+        (ReportedResult(PASSED, 438), "unfetchable", "verification-mismatch", NONE),
+        (ReportedResult("Passed"), "unfetchable", "verification-refused", NONE),
+        (ReportedResult("TN-Validation-Passed\r\nX-A: b"), "unfetchable", "verification-refused", NONE),
+        (ReportedResult(NONE, 436, "verification-timeout"), "unfetchable", "verification-failed", NONE),  # ours to say
         (Detail.FETCH_TIMEOUT, "unfetchable", "verification-timeout", NONE),
         (Detail.VERIFICATION_UNREACHABLE, "unfetchable", "verification-unreachable", NONE),
         (Detail.VERIFICATION_REFUSED, "unfetchable", "verification-refused", NONE),
@@ -107,7 +109,7 @@ def test_a_call_that_passes_is_marked_as_by_ourselves() -> None:
         (Detail.HOLD_LIMIT, "unfetchable", "hold-limit", NONE),
     ],
 )
-def test_what_an_answer_means(answer: Told | Detail, outcome: str, detail: str | None, verstat: str) -> None:
+def test_what_an_answer_means(answer: ReportedResult | Detail, outcome: str, detail: str | None, verstat: str) -> None:
     out, record = after(answer)
     assert (record.outcome, record.detail, record.verstat) == (outcome, detail, verstat)
     assert f";verstat={verstat}".encode() in out
@@ -128,7 +130,7 @@ def test_what_an_answer_means(answer: Told | Detail, outcome: str, detail: str |
     ],
 )
 def test_s060_an_answer_about_another_token_is_none(said: dict[str, Any], detail: str | None) -> None:
-    _, record = after(Told(PASSED, claims=said))
+    _, record = after(ReportedResult(PASSED, claims=said))
     assert (record.outcome, record.detail) == ("unfetchable" if detail else "passed", detail)
 
 
@@ -162,7 +164,7 @@ def test_treatments_hold_as_for_our_own_verification() -> None:
     rules = f'{ASK}[rule.on]\n"unfetchable.verification-timeout" = "reject"\ninvalid = "reject"\n'
     engine = engine_of(rules)
     for number, told, said in (
-        (1, Told(FAILED, 438), "438 Invalid Identity Header"),
+        (1, ReportedResult(FAILED, 438), "438 Invalid Identity Header"),
         (2, None, "436 Bad Identity Info"),
     ):
         engine.process(arriving(invite(identity(), number=number)), NOW)
@@ -177,7 +179,7 @@ def test_s063_one_true_token_is_enough_and_the_best_attested_is_asked_first() ->
     first = engine.process(arriving(invite(b, a)), NOW)
     assert isinstance(first, Need)
     assert first.request == asked(a)
-    second = engine.resume(1, Answer(None, None, NOW, told=Told(FAILED, 437)), NOW + 0.1)
+    second = engine.resume(1, Answer(None, None, NOW, told=ReportedResult(FAILED, 437)), NOW + 0.1)
     assert second == Need(2, NeedKind.VERIFICATION, asked(b), NOW + 0.4)
     _, record = resumed(engine, GOOD, NOW + 0.2, 2)
     assert (record.outcome, record.attest) == ("passed", "B")
@@ -252,7 +254,7 @@ def test_a_rule_that_watches_asks_for_itself() -> None:
     watch = ASK.replace('name = "verify"', 'name = "watch"\nmode = "monitor"')
     engine = engine_of(watch + VERIFY)
     engine.process(arriving(invite(identity())), NOW)
-    second = engine.resume(1, Answer(None, None, NOW, told=Told(FAILED, 437)), NOW + 0.1)
+    second = engine.resume(1, Answer(None, None, NOW, told=ReportedResult(FAILED, 437)), NOW + 0.1)
     assert isinstance(second, Need)
     assert (second.kind, second.request) == (NeedKind.CERTIFICATE, X5U)
     verdict = engine.resume(2, Answer(LAB.chain, None, NOW + 60), NOW + 0.2)

@@ -15,7 +15,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from sbc_filter import __version__
-from sbc_filter.concurrency.single_flight import Single
+from sbc_filter.concurrency.single_flight import SingleFlightPool
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
 from sbc_filter.outcomes import Detail
@@ -53,7 +53,7 @@ class Pool:
         self._purpose = purpose
         self._ask = ask
         self._said = ""
-        self._single: Single[Answer] = Single(
+        self._single: SingleFlightPool[Answer] = SingleFlightPool(
             self._answer,
             lambda detail: Answer(None, detail, 0.0),
             name=name,
@@ -86,7 +86,7 @@ class Pool:
         return answer
 
 
-class Exchange(Protocol):
+class RemotePeer(Protocol):
     """Somebody to whom messages are sent, at most `workers` at a time, for `timeout` seconds each."""
 
     workers: int

@@ -18,7 +18,7 @@ _STANDARD_ERROR = 2
 _PATIENCE, _REST = 0.1, 2.0  # seconds for which a reader is waited for, and after that not
 
 
-class Outlet:
+class NonBlockingWriter:
     """Writes to one of the descriptors that a process begins with. What is not taken in a moment is lost.
 
     How it was opened stays as it is: others, who may wait, write to the same. `OSError` when there is none.
@@ -70,7 +70,7 @@ class Outlet:
 
 def log_to_standard_error() -> None:
     """Warnings and errors, by all processes of ours: none of them waits until somebody reads what it says."""
-    log_to(Outlet(_STANDARD_ERROR))
+    log_to(NonBlockingWriter(_STANDARD_ERROR))
 
 
 def log_to(stream: "SupportsWrite[str]") -> None:

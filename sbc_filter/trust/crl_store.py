@@ -16,7 +16,7 @@ _MAX_LABEL = 16 * 1024
 _NEVER_SWEPT = 10 * 365 * 86400.0  # seconds: the cache forgets its files by their time, the earliest first
 
 
-class KeptList(NamedTuple):
+class StoredCrl(NamedTuple):
     """`point`: whether a certificate named the URL; else the configuration did."""
 
     url: str
@@ -24,7 +24,7 @@ class KeptList(NamedTuple):
     body: bytes
 
 
-class KeptLists:
+class CrlStore:
     """One file a URL in `folder`: a line of JSON (URL, digest of the rest), and the list as it came.
 
     Nothing is believed for being there: whose signature a list needs is judged by who reads it.
@@ -37,7 +37,7 @@ class KeptLists:
         """The files that are there; none where there is no folder."""
         return sorted(self.folder.glob(f"*{SUFFIX}"))
 
-    def read(self, path: Path) -> KeptList:
+    def read(self, path: Path) -> StoredCrl:
         """One of the files; `ValueError` when it is damaged, `OSError`."""
         with path.open("rb") as file:
             content = file.read(_MAX_LABEL + MAX_CRL + 1)
@@ -49,9 +49,9 @@ class KeptLists:
             raise ValueError("it is damaged") from None
         if digest != hashlib.sha256(body).hexdigest() or path.name != self._path(url).name:
             raise ValueError("it is damaged")
-        return KeptList(url, point, body)
+        return StoredCrl(url, point, body)
 
-    def keep(self, kept: KeptList) -> None:
+    def keep(self, kept: StoredCrl) -> None:
         """Put a list in the place of the one before; `OSError`."""
         label = {"url": kept.url, "point": kept.point, "sha256": hashlib.sha256(kept.body).hexdigest()}
         replace_kept(self._path(kept.url), json.dumps(label).encode() + b"\n" + kept.body)
