@@ -62,7 +62,7 @@ def serve(arguments: argparse.Namespace) -> int:
         with (
             StirServer(settings.listen, operations, token=token, context=context) as server,
             renewal.running(),
-            _obtaining(setup, credential, service.rekey),
+            _obtaining(setup, credential, service.replace_credentials),
         ):
             _run(server, operations, tls=context is not None)
     finally:

@@ -196,7 +196,7 @@ class Worker:
             except FilterError as error:
                 return [str(error)]
             undo.pop_all()
-        engine.inherit(self._engine)
+        engine.take_over(self._engine)
         self._retired.append((time.monotonic() + _RETIRED, self._source))
         self._journal.close()
         self._setup, self._engine, self._source, self._journal = setup, engine, source, journal
@@ -229,7 +229,7 @@ class Worker:
             return  # everything was read anew meanwhile
         if credential is not None:
             setup.credentials[name] = credential
-            self._engine.rekey({name: credential})
+            self._engine.replace_credentials({name: credential})
         self._schedule.answered(name, credential, problems)
         self._channel.send(Obtained(self._schedule.problems))
 

@@ -57,7 +57,7 @@ class StirService:
         with self._lock:
             self._certificates.renew(trust)
 
-    def rekey(self, credential: Credential) -> None:
+    def replace_credentials(self, credential: Credential) -> None:
         """From now on this is signed with."""
         self._credential = credential
 

@@ -153,7 +153,7 @@ class Engine:
         """From the next call on this trust store counts, also for certificates that are known already."""
         self._certificates.renew(trust)
 
-    def rekey(self, credentials: Mapping[str, Credential | RemoteCredential]) -> None:
+    def replace_credentials(self, credentials: Mapping[str, Credential | RemoteCredential]) -> None:
         """From the next call on these are signed with, in place of those of the same names."""
         self._credentials = {**self._credentials, **credentials}
 
@@ -161,7 +161,7 @@ class Engine:
         """From now on these tokens, by the `token_file` of rules, stand in for Identity; none: calls are signed."""
         self._tokens = tokens
 
-    def inherit(self, other: "Engine") -> None:
+    def take_over(self, other: "Engine") -> None:
         """Go on in the place of `other`, an engine with other rules for the same traffic, which decides nothing more.
 
         Retransmissions get what the first copies got, what is held is decided by the rules under which it came, and
@@ -169,12 +169,12 @@ class Engine:
         """
         self._count, self._deviations, self._needs = other._count, other._deviations, other._needs
         self._transactions = other._transactions
-        self._uas.inherit(self._transactions, self._count)
+        self._uas.take_over(self._transactions, self._count)
         self._certificates, fresh = other._certificates, self._certificates
         self._certificates.renew(fresh.trust, fresh.tolerate)
         if self._transactions.held:  # they may name what is no longer there
             self._credentials = {**other._credentials, **self._credentials}
-        self._treatments.inherit(other._treatments, self._count)
+        self._treatments.take_over(other._treatments, self._count)
 
     def release(self, now: float) -> list[tuple[int, Verdict]]:
         """Give up waiting for everything: (need, verdict) of all that is held."""
@@ -225,7 +225,7 @@ class Engine:
             self._transactions.decide(key, Remembered(verdict.action, edits), now)
             return as_packet_verdict(verdict, packet)
         direction, peer, trunk, _ = case.place
-        identity = self._intake.known_as(case)
+        identity = self._intake.identity_for_rules(case)
         facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, case.message, identity)
         return self._walk(Progress(key, case, packet, self._rules.matching(facts)), now)
 

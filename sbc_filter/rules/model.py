@@ -144,7 +144,7 @@ class SignOptions:
     remove: tuple[str, ...] = ()
     preserve: str | None = None
     bypass: Bypass | None = None
-    honour: bool = False
+    trust_sbc_attestation: bool = False
     attest_max: str = "B"
     max_size: int | None = None
     skips_private: bool = False

@@ -13,18 +13,18 @@ MIN_SIZE, MAX_SIZE = 576, 65535  # bytes of a packet: what every IPv4 host takes
 
 def read_more(table: TomlTable, options: SignOptions) -> SignOptions:
     """The options with those keys too."""
-    honour = table.flag("honour", options.honour)
+    trust_sbc_attestation = table.flag("honour", options.trust_sbc_attestation)
     attest_max = table.choice("attest_max", ATTESTATIONS, options.attest_max)
-    if attest_max != options.attest_max and not honour:
+    if attest_max != options.attest_max and not trust_sbc_attestation:
         table.problem("attest_max", "limits what the SBC asks for: it belongs to honour = true")
     div = table.flag("div", options.div)
     if div and options.listed is None:
         table.problem("div", "is signed for numbers of ours only: name them in `numbers`")
-    if options.attest_unlisted == UNATTESTED and options.listed is None and not honour:
+    if options.attest_unlisted == UNATTESTED and options.listed is None and not trust_sbc_attestation:
         table.problem("attest_unlisted", "is none and there are no `numbers`, so nobody would be signed for: add them")
     return replace(
         options,
-        honour=honour,
+        trust_sbc_attestation=trust_sbc_attestation,
         attest_max=attest_max,
         max_size=table.integer("max_size", MAX_SIZE, MIN_SIZE, MAX_SIZE) if "max_size" in table else None,
         skips_private=table.choice("privacy", ("sign", "skip"), "sign") == "skip",

@@ -40,7 +40,7 @@ class SharedRates:
         """See `rules.rate_limits.Rates`. Where another process was stopped in its turn, two calls may count as one."""
         digest = self._table.digest(repr((rule, limit.over, limit.seconds, limit.by, key)).encode())
         at = self._parts[limit.by] + int.from_bytes(digest[:4], "little") % self._buckets * BUCKET
-        return self._table.in_turn(at, BUCKET, lambda: self._count(at, digest, limit, nanoseconds(now)))
+        return self._table.locked(at, BUCKET, lambda: self._count(at, digest, limit, nanoseconds(now)))
 
     def _count(self, at: int, digest: bytes, limit: RateLimit, now: int) -> bool:
         memory, full = self._table.memory, 0

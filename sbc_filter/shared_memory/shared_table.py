@@ -82,7 +82,7 @@ class SharedTable:
         which writes zeros first)."""
         self.memory[at : at + len(data)] = data
 
-    def in_turn(self, at: int, size: int, work: Callable[[], T]) -> T:
+    def locked(self, at: int, size: int, work: Callable[[], T]) -> T:
         """Do `work` while nobody else has a turn on these bytes.
 
         Who waits longer than `PATIENCE` goes on without: whoever has the turn was stopped (not ended, for that ends

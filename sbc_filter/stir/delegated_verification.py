@@ -163,7 +163,7 @@ def verify_by(
         if finding is None:
             if len(values) > joined:
                 token.deviations += (Deviation.COMMA_JOINED,)
-            return Verification(Outcome.PASSED, None, token, failures=tuple(failures), vouching=token)
+            return Verification(Outcome.PASSED, None, token, failures=tuple(failures), attesting_token=token)
         if finding.outcome is Outcome.NO_IDENTITY:
             continue  # to them it is a token of some extension
         fail(finding, value, token)

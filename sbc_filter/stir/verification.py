@@ -38,7 +38,7 @@ class Verification:
         certificate: SigningCertificate | None = None,
         failures: tuple[Failure, ...] = (),
         notes: tuple[str, ...] = (),
-        vouching: Token | None = None,
+        attesting_token: Token | None = None,
     ) -> None:
         self.outcome = outcome
         self.detail = detail
@@ -46,7 +46,9 @@ class Verification:
         self.certificate = certificate
         self.failures = failures
         self.notes = notes  # what tokens beside it were good for, to be counted
-        self.vouching = vouching  # of a call that passed, the token made for it: where it was diverted, the last
+        self.attesting_token = (
+            attesting_token  # of a call that passed, the token made for it: where it was diverted, the last
+        )
 
 
 # Where no token verifies, the failure that names the call: 436 only if *all* certificates were out of
@@ -108,7 +110,7 @@ def verify(
         if isinstance(certificate, Missing):
             missing = missing or certificate
         elif vouches(token, certificate.spc, tolerate) and (best is None or rank_of(token) < rank_of(best.token)):
-            best = Verification(Outcome.PASSED, None, token, certificate, vouching=token)
+            best = Verification(Outcome.PASSED, None, token, certificate, attesting_token=token)
     if best is None and missing is not None:
         return missing
     if beside or (lost and _needs_diversions(best, call, policy)):
@@ -161,7 +163,7 @@ def _with_others(
             if isinstance(found, Missing):
                 return found
             original, certificate, outermost = found
-            best = Verification(Outcome.PASSED, None, original, certificate, vouching=outermost)
+            best = Verification(Outcome.PASSED, None, original, certificate, attesting_token=outermost)
             diverted = (Outcome.INVALID, Detail.DEST_MISMATCH, original.signature)
             failures[:] = [each for each in failures if (each.outcome, each.detail, each.signature) != diverted]
     if best is not None and others:

@@ -18,7 +18,12 @@ def options(text: str) -> SignOptions:
 
 def test_all_are_off() -> None:
     default = options("")
-    assert (default.honour, default.attest_max, default.max_size, default.skips_private) == (False, "B", None, False)
+    assert (default.trust_sbc_attestation, default.attest_max, default.max_size, default.skips_private) == (
+        False,
+        "B",
+        None,
+        False,
+    )
     assert (default.removes_reason, default.claims, default.media_keys, default.div) == (False, {}, False, False)
 
 

@@ -18,7 +18,7 @@ class Field(NamedTuple):
     value: bytes
 
     @property
-    def known_as(self) -> bytes:
+    def identity_for_rules(self) -> bytes:
         """The long name in lower case."""
         return _COMPACT.get(self.name.lower(), self.name.lower())
 
@@ -32,7 +32,7 @@ class Plain(NamedTuple):
 
     def values(self, name: bytes) -> list[bytes]:
         """The values of this header field (long name in lower case), in order."""
-        return [field.value for field in self.fields if field.known_as == name]
+        return [field.value for field in self.fields if field.identity_for_rules == name]
 
 
 def read(message: bytes) -> Plain:

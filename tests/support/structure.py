@@ -123,16 +123,21 @@ def judge_forwarded(call: HostileCall, found: Found | None, out: bytes) -> None:
     before, after = read(call.message), read(out)
     _expect((before.start, before.body) == (after.start, after.body), "request line or body", after)
     additions = [*_marks(call, found)] if found is not None else []
-    names = {field.known_as for field in additions} & _ASSERTIONS
+    names = {field.identity_for_rules for field in additions} & _ASSERTIONS
     if not call.plan.trusted:
         names = _ASSERTIONS
     expected: list[Field] = []
     for field in before.fields:
-        if field.known_as in names:
+        if field.identity_for_rules in names:
             continue
-        if field.known_as == b"identity" and found is not None and found.outcome == "passed" and call.plan.strip:
+        if (
+            field.identity_for_rules == b"identity"
+            and found is not None
+            and found.outcome == "passed"
+            and call.plan.strip
+        ):
             continue
-        if field.known_as == b"p-asserted-identity" and found is not None and found.verstat is not None:
+        if field.identity_for_rules == b"p-asserted-identity" and found is not None and found.verstat is not None:
             if len(call.pai) == 1:
                 field = field._replace(value=_marked(call, field.value, found.verstat))
             elif not call.plan.trusted:
@@ -187,11 +192,13 @@ def judge_answer(call: HostileCall, found: Found, out: bytes) -> None:
     code, phrase = (302, "Moved Temporarily") if redirect else found.answer
     _expect(after.start == f"SIP/2.0 {code} {phrase}".encode(), "the status line", after)
     _expect(not after.body, "a body", after)
-    copied = [field for field in before.fields if field.known_as in (b"via", b"from", b"to", b"call-id", b"cseq")]
+    copied = [
+        field for field in before.fields if field.identity_for_rules in (b"via", b"from", b"to", b"call-id", b"cseq")
+    ]
     tag = re.compile(re.escape(before.values(b"to")[0]) + rb";tag=[0-9a-f]{24}")
     _expect(tag.fullmatch(b"".join(after.values(b"to"))) is not None, "the To field", after)
     additions = [Field(b"To", after.values(b"to")[0])]
-    additions += [field for field in copied if field.known_as != b"to"]
+    additions += [field for field in copied if field.identity_for_rules != b"to"]
     if redirect:
         marks = call.plan.marks_contact and found.verstat is not None
         target = _in_target(call, found.verstat or "") if marks else call.target
@@ -266,7 +273,7 @@ def judge_sent_on(call: HostileCall, outcome: str, out: bytes) -> None:
             dates = after.values(b"date")
             _expect(len(dates) == 1 and _DATE.fullmatch(dates[0]) is not None, "the form of our Date", dates)
             additions.append(Field(b"Date", dates[0]))
-    expected = [field for field in before.fields if field.known_as not in _ASSERTIONS]
+    expected = [field for field in before.fields if field.identity_for_rules not in _ASSERTIONS]
     _compare(expected, additions, after.fields)
 
 
@@ -280,7 +287,10 @@ def _compare(expected: Sequence[Field], additions: Sequence[Field], fields: Sequ
         if rest and field == rest[0]:
             del rest[0]
             continue
-        named = next((each for each in owed if (each.known_as, each.value) == (field.known_as, field.value)), None)
+        named = next(
+            (each for each in owed if (each.identity_for_rules, each.value) == (field.identity_for_rules, field.value)),
+            None,
+        )
         _expect(named is not None, "a header field that nothing accounts for", field)
         assert named is not None
         owed.remove(named)

@@ -41,7 +41,7 @@ class DecisionExecutor:
         self._complaints = Complaints(network) if any(rule.removes_reasons for rule in rules.rules) else None
         self.need_responses = self._reports is not None or self._complaints is not None
 
-    def inherit(self, other: "DecisionExecutor", count: Counter[str]) -> None:
+    def take_over(self, other: "DecisionExecutor", count: Counter[str]) -> None:
         """Go on in the place of `other`, and count here."""
         self._count = count
         if self._reports is not None and other._reports is not None:
@@ -49,7 +49,7 @@ class DecisionExecutor:
         if self._redirects is not None and other._redirects is not None:
             self._redirects = other._redirects
         if self._complaints is not None and other._complaints is not None:
-            self._complaints.inherit(other._complaints)
+            self._complaints.take_over(other._complaints)
 
     def is_followed(self, case: IncomingCall, now: float) -> bool:
         """Whether this call is one that we redirected, on its way to where we sent it."""

@@ -36,7 +36,7 @@ class Complaints:
         self._network = network
         self._made: GenerationalCache[bytes, _Made] = GenerationalCache(REMEMBERED, LIFETIME)
 
-    def inherit(self, other: "Complaints") -> None:
+    def take_over(self, other: "Complaints") -> None:
         """Know what `other` knows."""
         self._made = other._made
 

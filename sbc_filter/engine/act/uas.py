@@ -31,7 +31,7 @@ class Uas:
         self._transactions = transactions
         self._counters = counters
 
-    def inherit(self, transactions: Transactions, counters: Counter[str]) -> None:
+    def take_over(self, transactions: Transactions, counters: Counter[str]) -> None:
         """Go on with these memories."""
         self._transactions, self._counters = transactions, counters
 

@@ -47,7 +47,7 @@ class Intake:
         parties = Parties(message, self._canonicalise)
         return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, message.edited)
 
-    def known_as(self, case: IncomingCall) -> Callable[[tuple[str, ...]], str | None]:
+    def identity_for_rules(self, case: IncomingCall) -> Callable[[tuple[str, ...]], str | None]:
         """By which identity rules know a party: a number without what only routes it (S-043)."""
         identity, profile = case.parties.identity, self._profile
         if not profile.routing:

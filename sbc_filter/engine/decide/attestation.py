@@ -20,7 +20,7 @@ _PRIVATE = frozenset((b"id", b"user", b"header"))  # RFC 3323 §4.2, RFC 3325 §
 
 def attestation(options: SignOptions, case: IncomingCall, caller: str) -> str:
     """A, B or C. Raises `SigningError(NOT_LISTED)` where only callers on the list are signed for."""
-    if options.honour:
+    if options.trust_sbc_attestation:
         asked = _asked(case)
         if asked is not None:
             return max(asked, options.attest_max)  # C is the greatest, and vouches for least
@@ -33,7 +33,7 @@ def attestation(options: SignOptions, case: IncomingCall, caller: str) -> str:
 
 def origination(options: SignOptions, case: IncomingCall) -> str:
     """The origination identifier: the rule's, or the one UUID that the SBC wrote where it is honoured."""
-    if options.honour:
+    if options.trust_sbc_attestation:
         stated = {value.lower() for value in _stated(case, _ORIGINATION)}
         if len(stated) == 1 and all(map(is_uuid, stated)):
             return stated.pop()

@@ -67,12 +67,12 @@ class VerificationService:
         # Claimed also where the rule does not ask: another rule may, when the token comes again.
         if not isinstance(first, Verification) or self._is_new(first, case) or not options.check_replay:
             return first
-        vouching = first.vouching
-        assert vouching is not None, "something verified"
-        failure = Failure(Outcome.REPLAYED, Detail.TOKEN_SEEN, vouching.signature)
+        attesting_token = first.attesting_token
+        assert attesting_token is not None, "something verified"
+        failure = Failure(Outcome.REPLAYED, Detail.TOKEN_SEEN, attesting_token.signature)
         # One token that is true and new is enough (S-063), so the others are judged by themselves; no certificate is
         # waited for, and once is enough: a second look at all the others for each seen one would cost their square.
-        others = [value for value in values if vouching.signature not in value]
+        others = [value for value in values if attesting_token.signature not in value]
         second = _verified(options, others, call, case, certificates, findings)
         if isinstance(second, VerificationRequest):
             return second
@@ -85,8 +85,8 @@ class VerificationService:
 
     def _is_new(self, result: Verification, case: IncomingCall) -> bool:
         """Whether the token that vouches for this very call, if one does, belongs to no other."""
-        vouching = result.vouching
-        return result.outcome is not _PASSED or vouching is None or self._replays.is_new(vouching, case)
+        attesting_token = result.attesting_token
+        return result.outcome is not _PASSED or attesting_token is None or self._replays.is_new(attesting_token, case)
 
 
 def _verified(

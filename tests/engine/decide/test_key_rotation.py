@@ -40,7 +40,7 @@ def test_the_new_one_takes_over(engine: Engine) -> None:
 def test_another_credential_of_the_same_name(engine: Engine) -> None:
     """Obtained while calls run: in force from the next call on, and what is sent again is what it was."""
     before = result(engine, leaving(invite()), NOW)[1]
-    engine.rekey({"ours": load_credential("ours", key_pem(NEW_KEY), pem(NEW_LEAF.certificate), NEW_X5U)})
+    engine.replace_credentials({"ours": load_credential("ours", key_pem(NEW_KEY), pem(NEW_LEAF.certificate), NEW_X5U)})
     _, message, record = result(engine, leaving(invite(number=2)), NOW)
     expected = identity(claims(), jose={"x5u": NEW_X5U}, key=NEW_KEY)
     assert expected.encode() in message.split(b"\r\n")
