@@ -23,8 +23,8 @@ class SingleFlightPool(Generic[A]):
     for a job that waited longer than `patience` seconds, so that a burst of slow jobs delays the
     ones behind it by no more than that.
 
-    `place` says where a job waits, as in `FairQueue`: `lanes` are how many of the workers each lane may have, `share` is
-    for each group. Without them all keys are one group, and first come is first served. `admit` is asked before a job
+    `place` says where a job waits, as in `FairQueue`: `lanes` are how many of the workers each lane may have, `share`
+    is for each group. Without them all keys are one group, and first come is first served. `admit` is asked before a job
     is begun, one thread at a time, and with False it is refused. `timer` gives the seconds of `patience`.
 
     Threads start when they are needed, so an object made before a fork works after it. They are

@@ -35,7 +35,7 @@ class SharedSeen:
         self._table.close()
 
     def claim(self, token: bytes, call: bytes, expiry: float, now: float) -> bool:
-        """See `engine.memory.replays.Seen`. Two claims may both be the first where the owner of the lock was stopped."""
+        """See `engine.memory.replays.Seen`. Two claims may both be first where the owner of the lock was stopped."""
         digest, caller = self._table.digest(token), self._table.digest(call, 8)
         at = FIRST + int.from_bytes(digest[:4], "little") % self._buckets * BUCKET
         return self._table.locked(at, BUCKET, lambda: self._claim(at, digest, caller, expiry, now))
