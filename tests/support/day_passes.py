@@ -1,9 +1,12 @@
 """What rules did to calls: to each message of the mixed day in a replay, and to many calls at once."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from make_pcaps import RULES
 
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.errors import Detail
@@ -13,6 +16,15 @@ from sbc_filter.packet.packet import parse
 from sbc_filter.stir.passport import decode_segment
 from support.calls import CARRIER, NOW, arriving, leaving, make_engine
 from support.mixed_day import Sent, mixed_day
+
+
+def text_of(name: str) -> str:
+    return (RULES / f"{name}.toml").read_text()
+
+
+def uncommented(text: str) -> str:
+    """With every key that the file suggests: such a line begins with `#` directly."""
+    return re.sub(r"^#(?=[^\s#])", "", text, flags=re.MULTILINE)
 
 
 class Pass(NamedTuple):
