@@ -315,3 +315,12 @@ def test_check_warns_of_what_is_hardly_meant(tmp_path: Path, capsys: pytest.Capt
     (rules / "redirect.toml").unlink()
     assert main(["check", "--config", str(file)]) == 0
     assert f"warning: {rules} has no rule: every call passes as it is\n" in capsys.readouterr().out
+
+
+def test_what_an_error_names_acts_on_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor does it pass for a line of ours."""
+    assert main(["replay", str(tmp_path / "a\x1b[2J\nsbc-filter: all is well")]) == 1
+    first, second = capsys.readouterr().err.removesuffix("\n").split("\n")
+    assert first.startswith("sbc-filter: ")
+    assert first.endswith("a\\x1b[2J")
+    assert second.startswith("  sbc-filter: all is well")

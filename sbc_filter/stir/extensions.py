@@ -99,7 +99,7 @@ def follow_diversions(
                 break
             if isinstance(certificate, Missing):
                 return certificate
-            if link is chain[-1] and not vouches(token, certificate.spc, policy.tolerate):
+            if not vouches(token, certificate.spc, policy.tolerate):
                 fault = fault or VerificationError(Outcome.NO_IDENTITY, Detail.UNSUPPORTED_PPT)
                 links.remove(link)
                 break

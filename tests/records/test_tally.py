@@ -1,13 +1,16 @@
 """What a person is told of many records."""
 
+import json
 from collections import Counter
+from io import StringIO
 
 import pytest
 
 from sbc_filter.engine.record import Record
-from sbc_filter.processes.messages import Heartbeat
-from sbc_filter.records.tally import Kind, Tally, findings
-from sbc_filter.records.totals import Totals
+from sbc_filter.io.messages import Beat
+from sbc_filter.ops.journal import LONGEST
+from sbc_filter.ops.records import Kind, Tally, findings, to_lines
+from sbc_filter.ops.totals import Totals
 
 
 @pytest.mark.parametrize(
@@ -36,6 +39,18 @@ def test_records_of_responses_are_no_invites() -> None:
     for detail in ("no-rule", "reason-removed", "no-rule"):
         tally(Record(0.0, "a", "b", "udp", detail=detail))
     assert (tally.total, sum(tally.kinds.values())) == (2, 3)
+
+
+def test_a_line_of_a_replay_is_as_long_as_that_of_a_live_filter_at_most() -> None:
+    """A Call-ID of 64 KiB, of which each octet is six of JSON."""
+    out = StringIO()
+    to_lines(out)(Record(0.0, "a", "b", "udp", call_id="\x1b" * 65536, origid="x"))
+    assert out.getvalue().count("\n") == 1
+    assert len(out.getvalue()) <= LONGEST
+    found = json.loads(out.getvalue())
+    assert found["call_id"].startswith("\x1b" * 64)
+    assert found["call_id"].endswith("…")
+    assert found["origid"] == "x"
 
 
 def test_a_program_is_told_of_many_records_in_their_own_types() -> None:

@@ -1,18 +1,28 @@
 """What rules did to calls: to each message of the mixed day in a replay, and to many calls at once."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sbc_filter.capture.link_types import locate_ip
-from sbc_filter.capture.reader import CaptureReader
+from make_pcaps import RULES
+
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import parse
 from sbc_filter.stir.passport import decode_segment
-from support.calls import NOW, arriving, leaving, make_engine
+from support.calls import CARRIER, NOW, arriving, leaving, make_engine
 from support.mixed_day import Sent, mixed_day
+
+
+def text_of(name: str) -> str:
+    return (RULES / f"{name}.toml").read_text()
+
+
+def uncommented(text: str) -> str:
+    """With every key that the file suggests: such a line begins with `#` directly."""
+    return re.sub(r"^#(?=[^\s#])", "", text, flags=re.MULTILINE)
 
 
 class Pass(NamedTuple):
@@ -74,12 +84,15 @@ def _ip_packets(capture: Path) -> Iterator[bytes]:
         yield frame.data[slice(*span)]
 
 
-def flooded(rules: str, message: Callable[[int], bytes], *, out: bool) -> tuple[list[tuple[int, int]], set[str]]:
+def flooded(
+    rules: str, message: Callable[[int], bytes], *, out: bool, peer: str = CARRIER
+) -> tuple[list[tuple[int, int]], set[str]]:
     """80 calls within a second: (number, code) of each that a monitored `reject` would refuse, and what was done."""
     engine = make_engine(rules, ports=[5060, 5080])
     hit, actions = [], set()
     for number in range(80):
-        verdict = engine.process((leaving if out else arriving)(message(number)), NOW + number / 100)
+        raw = leaving(message(number), dst=peer) if out else arriving(message(number), src=peer)
+        verdict = engine.process(raw, NOW + number / 100)
         assert isinstance(verdict, Verdict)
         actions.add(str(verdict.action))
         refused = [record.code for record in verdict.monitored if record.detail == Detail.REJECT_RULE]

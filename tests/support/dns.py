@@ -58,4 +58,4 @@ def name_server(address: tuple[str, int], table: Table) -> Iterator[NameServer]:
         finally:
             with contextlib.suppress(OSError):
                 opened.shutdown(socket.SHUT_RDWR)  # wakes the thread, although nothing is connected
-            thread.join(5)
+            thread.join()

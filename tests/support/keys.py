@@ -14,7 +14,7 @@ KEYS = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
 
 
 def configuration(folder: Path, made: Laboratory, credentials: str) -> Path:
-    (folder / "rules").mkdir()
+    (folder / "rules").mkdir(exist_ok=True)
     (folder / "rules" / "sign.toml").write_text(calls.SIGN)
     (folder / "root.pem").write_bytes(pem(made.root.certificate))
     text = '[network]\nsbc = ["192.0.2.1"]\n[trust]\nanchors = ["root.pem"]\n[log]\nrecords = "records.jsonl"\n'

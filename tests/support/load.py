@@ -26,7 +26,7 @@ from sbc_filter.pki.tnauthlist import TnAuthList
 from sbc_filter.stir.passport import canonical_json, decode_segment, encode_segment
 from sbc_filter.stir.signature import sign_es256, verify_es256
 from support import calls
-from support.netns import eventually
+from support.waiting import LONG, eventually
 
 OUR_X5U, CARRIER_X5U = "https://certificates.example.org/ours.pem", "https://certificates.carrier.example/{}.pem"
 RULES = """
@@ -195,7 +195,7 @@ class Load:
                 process.kill()
                 process.wait()
 
-    def end(self, patience: float = 40.0) -> dict[str, Outcome]:
+    def end(self, patience: float = LONG) -> dict[str, Outcome]:
         """Wait for the last call, and judge."""
         found = {}
         for process, direction in self._callers:
@@ -203,11 +203,11 @@ class Load:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(2)  # a BYE that got lost is sent again for half a minute: nobody's matter here
             process.terminate()
-            process.wait(5)
+            process.wait(LONG)
         time.sleep(0.2)
         for answering in self._answering:
             answering.terminate()
-            answering.wait(5)
+            answering.wait(LONG)
         for log in self._logs:
             log.close()
         for _, direction in self._callers:
@@ -247,7 +247,7 @@ class Load:
                 "-mp",
                 "17000",
             ),
-            *("-m", str(self._count), "-r", str(rate), "-l", str(self._count), "-nostdin", "-timeout", "38s"),
+            *("-m", str(self._count), "-r", str(rate), "-l", str(self._count), "-nostdin", "-timeout", "58s"),
             *("-trace_logs", "-log_file", str(self.folder / f"{direction}.log")),
             *("-trace_stat", "-stf", str(self.folder / f"{direction}.stat"), "-fd", "1"),
         )

@@ -15,6 +15,7 @@ from string import Template
 
 from sbc_filter.lab.namespaces import Lab
 from support.netns import NO_MOUNTS, eventually, may_mount
+from support.waiting import LONG
 
 GOOD = 1
 CHECK, SIGN = 5070, 5071
@@ -108,7 +109,7 @@ class Secsipid:
             raise RuntimeError((folder / "log").read_text(errors="replace")[-2000:])
         with lab.inside(host):
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.settimeout(5)
+        self._socket.settimeout(LONG)
         self._socket.bind((address, 0))
         self._address = address
 

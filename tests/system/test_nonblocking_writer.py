@@ -3,10 +3,11 @@
 import logging
 import math
 import os
+from io import StringIO
 
 import pytest
 
-from sbc_filter.system.nonblocking_writer import NonBlockingWriter
+from sbc_filter.io.outlet import Outlet, log_to
 
 
 def test_a_log_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,6 +37,14 @@ def test_a_log_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     os.close(writing)
     with os.fdopen(reading, "rb") as reader:
         assert set(reader.read().split(b"\n")) == {b"x" * 4000 + b"\\ud800", b""}
+
+
+def test_what_is_logged_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = StringIO()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    log_to(stream)
+    logging.getLogger("test").warning("of %s", "a\nsbc-filter: b\x1b[2J")
+    assert stream.getvalue() == "sbc-filter: of a\\x0asbc-filter: b\\x1b[2J\n"
 
 
 def test_a_descriptor_that_is_none() -> None:
