@@ -9,7 +9,7 @@ from make_pcaps import RULES, SETS
 from support.calls import CARRIER, SBC
 from support.day_passes import text_of, uncommented
 
-from sbc_filter.ops.cli import main
+from sbc_filter.cli import main
 
 ANCHORS = '[trust]\nanchors = ["anchors"]\n'
 OURS = (

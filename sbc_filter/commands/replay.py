@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import sys
 import time
 from collections import Counter
@@ -37,6 +38,7 @@ def replay(arguments: argparse.Namespace) -> int:
     capture: Path = arguments.capture
     _refuse_itself(capture, "--out", arguments.out)
     _refuse_itself(capture, "--learn", arguments.learn)
+    _refuse_mixture(arguments.out, arguments.learn, json=arguments.json)
     setup = read_all(find_configuration(arguments.config, beside=capture), arguments.rules, live=False)
     configuration = setup.configuration
     tally, survey = Tally(), Survey(configuration.network.sbc, configuration.network.ports)
@@ -92,6 +94,15 @@ def replay(arguments: argparse.Namespace) -> int:
 def _refuse_itself(capture: Path, option: str, out: Path | None) -> None:
     if out is not None and is_same_file(out, capture):
         raise UsageFault(f"{option} {out} is the capture itself: name another file, the capture is not overwritten")
+
+
+def _refuse_mixture(out: Path | None, learn: Path | None, *, json: bool) -> None:
+    """Of two outputs with one name the later would replace the earlier, or both be mixed; a device may take both."""
+    if out and learn and os.path.realpath(out) == os.path.realpath(learn) and not out.is_char_device():
+        raise UsageFault(f"--out and --learn name the same file, {out}: name two")
+    for option, path in (("--out", out), ("--learn", learn)):
+        if json and path and own_descriptor(path) == 1:
+            raise UsageFault(f"--json and {option} {path} both write to standard output: give one of them a file")
 
 
 def _learn(console: PlainConsole, learner: Learner, path: Path, capture: Path) -> None:

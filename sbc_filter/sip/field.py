@@ -9,6 +9,7 @@ never end it.
 import re
 from functools import lru_cache
 from typing import Final, final
+from urllib.parse import unquote_to_bytes
 
 from sbc_filter.errors import FieldError
 from sbc_filter.sip.date import format_date
@@ -24,7 +25,7 @@ _TOKEN = re.compile(_WORD)
 # Reason: protocol, then parameters (RFC 3326 §2); a quoted string without escapes.
 _REASON = re.compile(rf'{_WORD}(?: ?; ?{_WORD}(?:=(?:"[ !#-\[\]-~]*"|{_WORD}))?)*')
 _NO_URI = re.compile(rb"[^!#-;=?-\[\]-~]")
-_FOLDED = re.compile(rb"[ -~]++(?:\r\n[ \t]+[!-~][ -~]*)*+")
+_FOLDED = re.compile(rb"[ -~]++(?>(?:\r\n[ \t]+[!-~][ -~]*)*)")
 _KEY: Final = object()
 
 
@@ -145,8 +146,19 @@ def asserted(uri: bytes) -> HeaderField:
 
 
 def contact(uri: bytes) -> HeaderField:
-    """`Contact` with this URI between brackets; octets that no URI holds are escaped."""
-    return HeaderField(b"contact", b"Contact: <%b>\r\n" % _escaped(uri), _KEY)
+    """`Contact` of a redirect with this Request-URI between brackets; octets that no URI holds are escaped.
+
+    In a Contact a URI may have a method and header fields for the request that follows (RFC 3261 §8.1.3.4, §19.1.5),
+    in a Request-URI it may not: they are left out, or the caller would write header fields into the next INVITE.
+    """
+    if uri[:3].lower() == b"sip":
+        user, at, rest = uri.rpartition(b"@")
+        host, *parameters = rest.partition(b"?")[0].split(b";")
+        kept = [each for each in parameters if unquote_to_bytes(each.partition(b"=")[0]).strip().lower() != b"method"]
+        uri = b"%b%b%b" % (user, at, b";".join((host, *kept)))
+    # One that is left is of no header fields to us, but may be to others.
+    uri = _escaped(uri.replace(b"?", b"%3F"))
+    return HeaderField(b"contact", b"Contact: <%b>\r\n" % uri, _KEY)
 
 
 def reason(protocol: str, cause: int, text: str, ppi: bytes = b"") -> HeaderField:

@@ -2,7 +2,9 @@
 
 Every pattern is linear in its input whatever an attacker writes: no alternation inside a starred
 group, possessive quantifiers (`*+`) where two adjacent repetitions could share a byte, and no
-pattern that is searched for begins with a repetition.
+pattern that is searched for begins with a repetition. Groups are made atomic, not possessive: until
+Python 3.11.4 a possessive group keeps the bytes of a repetition that fails halfway (CPython issue
+106052), so that `;a;` would be parameters.
 """
 
 import re
@@ -52,7 +54,7 @@ ADDR_SPEC = re.compile(
 PLAIN_ADDRESS = re.compile(
     rb"[ \t]*+(?:\"[^\"\\\n]*\"|[A-Za-z0-9 .!%*_+`'~-]*+)[ \t]*+"
     rb"<(sips?:\+([0-9]{1,32})@[A-Za-z0-9.:\[\]-]++(?:;[^?@<>\",\s]*+)?|tel:\+([0-9]{1,32})(?:;[^?@<>\",\s]*+)?)>"
-    rb"((?:;[A-Za-z0-9.!%*_+`'~-]+(?:=[A-Za-z0-9.!%*_+`'~:\[\]@/-]+)?)*+)[ \t]*+\r?\n"
+    rb"((?>(?:;[A-Za-z0-9.!%*_+`'~-]+(?:=[A-Za-z0-9.!%*_+`'~:\[\]@/-]+)?)*))[ \t]*+\r?\n"
 )
 COMMA = re.compile(LWS + rb"," + LWS)
 
@@ -61,7 +63,7 @@ PARAMETER = re.compile(
     LWS + rb";" + LWS + rb"(" + TOKEN + rb")"
     rb"(?:" + LWS + rb"=" + LWS + rb"(<[^<>\"\s]*>|" + QUOTED + rb"|[^\s;,\"<>]+)?)?"
 )  # fmt: skip
-PARAMETERS = re.compile(rb"(?:" + PARAMETER.pattern + rb")*+" + LWS)
+PARAMETERS = re.compile(rb"(?>(?:" + PARAMETER.pattern + rb")*)" + LWS)
 
 # Via: SIP/2.0/UDP host:port;parameters   (RFC 3261 §20.42), the first value of the line.
 VIA = re.compile(

@@ -35,6 +35,8 @@ class Via(NamedTuple):
 def top_via(message: SipMessage) -> Via:
     """The Via of the hop that sent us this request; `MessageError` when it cannot be read."""
     _, value, end = message.require(b"via")[0]
+    # Not the line end: a parameter without the value that its "=" announces would reach over it.
+    end = value + len(message.buffer[value:end].rstrip())
     match = grammar.VIA.match(message.buffer, value, end)
     if match is None:
         raise MessageError(Detail.HEADER_SYNTAX, "via")

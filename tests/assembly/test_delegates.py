@@ -144,9 +144,9 @@ print(json.dumps({"signingResponse": {"identity": value.decode()}}))
 
 # The program, but that commands have a minute: two seconds may not be enough for Python on a busy machine.
 PATIENT = (
-    "from sbc_filter.io.exchange import WORKERS, Command; "
+    "from sbc_filter.delegates.remote_peer import WORKERS, Command; "
     f"Command.__init__.__defaults__ = ({LONG}, WORKERS); "
-    "from sbc_filter.ops.cli import main; raise SystemExit(main())"
+    "from sbc_filter.cli import main; raise SystemExit(main())"
 )
 
 

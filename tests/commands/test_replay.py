@@ -166,6 +166,30 @@ def test_media_on_other_ports_is_no_reason_to_remark(tmp_path: Path, capsys: pyt
     assert said(path, capsys)[-1] == "Nothing would change."
 
 
+@pytest.mark.parametrize("learn", ["both", "link", "folder/../both"])
+def test_out_and_learn_are_not_written_into_one_file(
+    learn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The list of URLs would replace the capture."""
+    (tmp_path / "link").symlink_to("both")
+    (tmp_path / "folder").mkdir()
+    path, out = capture(tmp_path, arriving(invite())), tmp_path / "both"
+    assert main(["replay", str(path), "--out", str(out), "--learn", str(tmp_path / learn)]) == 2
+    assert capsys.readouterr().err == f"sbc-filter: --out and --learn name the same file, {out}: name two\n"
+    assert not out.exists()
+    assert main(["replay", str(path), "--out", "/dev/null", "--learn", "/dev/null"]) == 0
+
+
+@pytest.mark.parametrize("option", ["--out", "--learn"])
+def test_records_are_not_mixed_with_a_file_on_standard_output(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = capture(tmp_path, arriving(invite()))
+    assert main(["replay", str(path), "--json", option, "/dev/fd/1"]) == 2
+    error = f"--json and {option} /dev/fd/1 both write to standard output: give one of them a file"
+    assert capsys.readouterr() == ("", f"sbc-filter: {error}\n")
+
+
 @pytest.mark.parametrize("linked", [False, True])
 def test_a_capture_is_not_overwritten_by_itself(
     linked: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]

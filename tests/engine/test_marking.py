@@ -123,3 +123,21 @@ def test_a_cut_leaves_the_address_behind_a_display_name_readable() -> None:
     out, record = result(make_engine(VERIFY), arriving(message))[1:]
     assert record["outcome"] == "passed"
     assert f"\r\nP-Asserted-Identity: a<sip:+{CALLER};verstat={CLAIM}@h>\r\n".encode() in out
+
+
+@pytest.mark.parametrize(
+    ("address", "left"),
+    [
+        ('<sip:+19005550123@h;x=";verstat=x;y=">', '<sip:+19005550123@h;x=";y=">'),
+        ('<sip:+19005550123;x=";verstat=x;y="@h>', '<sip:+19005550123;x=";y="@h>'),
+        ('<tel:+19005550123;x=";verstat=x;y=">', '<tel:+19005550123;x=";y=">'),
+        ('a" <sip:+19005550123;verstat=x@h>;y="b', 'a" <sip:+19005550123@h>;y="b'),
+        ('"a <sip:+19005550123;verstat=x@h>, "b" <sip:a@h>', '"a <sip:+19005550123@h>, "b" <sip:a@h>'),
+    ],
+)
+@pytest.mark.parametrize("name", ["P-Asserted-Identity", "P-Preferred-Identity", "Contact", "Diversion"])
+def test_no_quotes_hide_it_but_those_of_a_display_name(name: str, address: str, left: str) -> None:
+    """An SBC that looks for brackets alone reads a parameter where quotes stand inside of them, or do not match."""
+    message = invite(f"{name}: {address}")
+    expected = message.replace(address.encode(), left.encode())
+    assert result(make_engine(""), arriving(message))[1] == expected

@@ -7,10 +7,10 @@ from io import StringIO
 import pytest
 
 from sbc_filter.engine.record import Record
-from sbc_filter.io.messages import Beat
-from sbc_filter.ops.journal import LONGEST
-from sbc_filter.ops.records import Kind, Tally, findings, to_lines
-from sbc_filter.ops.totals import Totals
+from sbc_filter.processes.messages import Heartbeat
+from sbc_filter.records.journal import LONGEST
+from sbc_filter.records.tally import Kind, Tally, findings, to_lines
+from sbc_filter.records.totals import Totals
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,13 @@ def test_no_control_character_passes(
         (field.identity(b"a.b.c;info=<https://a>"), b"Identity: a.b.c;info=<https://a>\r\n"),
         (field.preserved(b"a.b.c\r\n\t;info=<https://a>"), b"Identity: a.b.c\r\n\t;info=<https://a>\r\n"),
         (field.preserved(b"a.b.c\n ;info=<https://a>\t;x"), b"Identity: a.b.c ;info=<https://a> ;x\r\n"),
+        (field.preserved(b"a.b.c\r\n "), b"Identity: a.b.c\r\n"),
+        (field.preserved(b"a.b.c\r\n ;x\r\n\t"), b"Identity: a.b.c ;x\r\n"),
         (field.date(1_800_000_000), b"Date: Fri, 15 Jan 2027 08:00:00 GMT\r\n"),
         (field.asserted(b"sip:+1215@a.example"), b"P-Asserted-Identity: <sip:+1215@a.example>\r\n"),
         (field.asserted('sip:j\u00e4>"x\\y@a'.encode()), b"P-Asserted-Identity: <sip:j%C3%A4%3E%22x%5Cy@a>\r\n"),
         (field.contact(b"sip:a\r\nX: 1@b"), b"Contact: <sip:a%0D%0AX:%201@b>\r\n"),
+        (field.contact(b"sip:a@b;lr;method=REFER?Refer-To=c"), b"Contact: <sip:a@b;lr>\r\n"),  # RFC 3261 §19.1.5
         (field.reason("STIR", 436, "Bad Identity Info"), b'Reason: STIR ;cause=436 ;text="Bad Identity Info"\r\n'),
         (
             field.reason("STIR", 436, 'a "b" \\', b"..rq3p-_"),  # RFC 9410

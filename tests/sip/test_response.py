@@ -66,6 +66,12 @@ def test_answer() -> None:
             b"[2001:db8::8];rport=9;branch=b;received=2001:db8::7",
             9,
         ),
+        # a value that "=" announces and that is not there: what is added stays in the line
+        (b"10.0.0.5;branch=b;x=", ("198.51.100.7", 5060), b"10.0.0.5;branch=b;x=;received=198.51.100.7", 5060),
+        (b"10.0.0.5;x=\r\n ", ("198.51.100.7", 5060), b"10.0.0.5;x=;received=198.51.100.7", 5060),
+        (b"10.0.0.5;x=\r\n\t\r\n ", ("198.51.100.7", 5060), b"10.0.0.5;x=;received=198.51.100.7", 5060),
+        (b"10.0.0.5;rport=\r\n ", ("198.51.100.7", 9), b"10.0.0.5;rport=9;received=198.51.100.7", 9),
+        (b"10.0.0.5;received=\r\n ;x=\r\n ", ("198.51.100.7", 5060), b"10.0.0.5;x=;received=198.51.100.7", 5060),
     ],
 )
 def test_received_and_rport(via: bytes, source: tuple[str, int], expected: bytes, port: int) -> None:

@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 
-from sbc_filter.io.outlet import Outlet, log_to
+from sbc_filter.system.nonblocking_writer import NonBlockingWriter, log_to
 
 
 def test_a_log_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from sbc_filter.engine.call.parties import Party
+from sbc_filter.errors import MessageError
 from sbc_filter.sip import field
 from sbc_filter.sip.field import ESCAPED_PLACEHOLDER, NOTHING, PLACEHOLDER, FieldText, HeaderField
 from sbc_filter.sip.grammar import LEAD, SLOPPY_REQUEST_LINE
@@ -25,7 +26,11 @@ _MARKED = (
 _PAI = b"p-asserted-identity"
 _ASSERTIONS = (b"p-attestation-indicator", b"p-origination-id", b"attestation-info", b"origination-id")
 _FOLD = rb"[ \t]*+(?:\r?\n[ \t]++)*"
-_ASSERTION_LINES = re.compile(rb"(?im)^(?:" + b"|".join(_ASSERTIONS) + rb")" + _FOLD + rb":.*(?:\n[ \t].*)*(?:\n|\Z)")
+# What other readers may skip in front of a name and behind it (see `grammar.INVISIBLE`).
+_SKIPPED = rb"[^!-~\r\n]*+"
+_ASSERTION_LINES = re.compile(
+    rb"(?im)^" + _SKIPPED + rb"(?:" + b"|".join(_ASSERTIONS) + rb")" + _SKIPPED + _FOLD + rb":.*(?:\n[ \t].*)*(?:\n|\Z)"
+)
 # The parameter with whatever value, as others see it who undo escapes once, or not at all: each character of it may be
 # written as itself or escaped (%76 is v, %3b is ;, %3d is =; RFC 3261 §19.1.4), and so may what is invisible around it.
 # The alternatives begin with different bytes, so there is one way to match, and the group need not be possessive: until
@@ -50,10 +55,13 @@ def scrub(message: SipMessage) -> None:
     if not _may_carry_verstat(buffer):
         return
     start = buffer.index(message.uri)
-    _cut(message, start, start + len(message.uri))
+    _cut(message, _ANYWHERE, start, start + len(message.uri))
     for name in _MARKED:
-        for _, value, end in message.headers(name):
-            _cut(message, value, end)
+        headers = message.headers(name)
+        readable = bool(headers) and _is_readable(message, name)
+        for _, value, end in headers:
+            skips = readable and buffer.find(b"\\", value, end) < 0
+            _cut(message, _OUTSIDE_QUOTES if skips else _ANYWHERE, value, end)
 
 
 def remove_assertions(message: SipMessage) -> None:
@@ -95,7 +103,7 @@ def mark(message: SipMessage, party: Party, verstat: str, *, trusted: bool, in_u
     if party.source == "pai" and party.alone:
         uri = buffer[party.start : party.end]
         if _may_carry_verstat(uri):
-            _cut(message, party.start, party.end)
+            _cut(message, _ANYWHERE, party.start, party.end)
         place = _in_user_part if in_user_part else _behind
         position = place(buffer, party.start, party.end)
         message.replace(position, position, field.verstat(verstat))
@@ -141,11 +149,18 @@ def _may_carry_verstat(text: bytes) -> bool:
     return text.find(b"%") >= 0 or text.lower().find(b"verstat") >= 0
 
 
-def _cut(message: SipMessage, start: int, end: int) -> None:
-    """Quoted strings are display names and may say what they like; but who escapes quotes could mislead us there."""
-    buffer = message.buffer
-    pattern = _ANYWHERE if buffer.find(b"\\", start, end) >= 0 else _OUTSIDE_QUOTES
-    for found in pattern.finditer(buffer, start, end):
+def _is_readable(message: SipMessage, name: bytes) -> bool:
+    """Whether the quotes in these fields stand where RFC 3261 has them. Quoted strings are display names then, and may
+    say what they like; but a quote inside brackets, an escaped one, or one without its other could mislead us."""
+    try:
+        message.addresses(name)
+    except MessageError:
+        return False
+    return True
+
+
+def _cut(message: SipMessage, pattern: "re.Pattern[bytes]", start: int, end: int) -> None:
+    for found in pattern.finditer(message.buffer, start, end):
         if not found[0].startswith(b'"'):
             message.replace(*found.span(), _instead(found))
 
@@ -176,5 +191,5 @@ def _in_user_part(buffer: bytes, start: int, end: int) -> int:
 
 def _behind(buffer: bytes, start: int, end: int) -> int:
     """Where a parameter of the URI goes: behind all others, in front of URI headers."""
-    headers = buffer.find(b"?", start, end)
+    headers = buffer.find(b"?", max(start, buffer.rfind(b"@", start, end)), end)
     return headers if headers >= 0 else end

@@ -245,6 +245,35 @@ def test_s110_a_call_without_a_caller_has_no_result_in_the_contact() -> None:
     assert b"verstat" not in answer
 
 
+@pytest.mark.parametrize(
+    ("asked", "contact"),
+    [
+        ("sip:+12155550199@192.0.2.1?Route=%3Csip:203.0.113.9%3Blr%3E&P-Asserted-Identity=x", "sip:{}@192.0.2.1"),
+        ("sip:+12155550199@192.0.2.1;method=REFER;lr?Refer-To=x", "sip:{}@192.0.2.1;lr"),
+        ("sip:+12155550199@192.0.2.1;a;%6DETHOD%20=REFER", "sip:{}@192.0.2.1;a"),
+        ("sip:+12155550199?Route=x@192.0.2.1", "sip:+12155550199%3FRoute=x{}@192.0.2.1"),
+        ("sip:+12155550199@method;method=x", "sip:{}@method"),
+        ("tel:+12155550199?Route=x", "tel:+12155550199%3FRoute=x{}"),
+    ],
+)
+@pytest.mark.parametrize("rules", [SIGNS, VERIFIES, VERIFIES + "[rule.verify]\nmark_contact = true\n"])
+def test_s122_the_target_adds_nothing_to_the_invite_that_follows(rules: str, asked: str, contact: str) -> None:
+    """RFC 3261 §8.1.3.4: a method and header fields in a Contact would be those of the next INVITE; a Request-URI has
+    none (§19.1.1, table 1), and a caller who writes them anyway would write them into a call that the SBC makes."""
+    message = invite().replace(b"sip:+12155550199@192.0.2.1 ", asked.encode() + b" ", 1)
+    answer = result(make_engine(rules), arriving(message))[1]
+    number = "" if "%3F" in contact else "+12155550199"
+    mark = ";verstat=No-TN-Validation" if "mark_contact" in rules else ""
+    assert f"Contact: <{contact.format(number + mark)}>" in answer.decode().split("\r\n")
+
+
+def test_s122_a_mark_behind_the_host_stays_behind_it() -> None:
+    engine = make_engine(VERIFIES + '[rule.verify]\nmark_contact = true\ndialect = "telnyx"\n')
+    message = invite().replace(b"sip:+12155550199@192.0.2.1 ", b"sip:+1215?5550199@192.0.2.1;lr?x=y ", 1)
+    answer = result(engine, arriving(message))[1]
+    assert b"\r\nContact: <sip:+1215%3F5550199@192.0.2.1;lr;verstat=No-TN-Validation>\r\n" in answer
+
+
 def test_s137_an_emergency_call_is_not_expected_to_follow() -> None:
     message = invite().replace(b"sip:+12155550199@192.0.2.1 ", b"urn:service:sos ")
     engine = make_engine(VERIFIES)

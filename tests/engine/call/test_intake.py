@@ -89,7 +89,15 @@ def test_an_empty_tag_is_none(to_tag: str) -> None:
 @pytest.mark.parametrize("leading", ["", "\r\n\r\n", " \r\n"])
 @pytest.mark.parametrize(
     "claim",
-    [SPOOFED, "P-Attestation-Indicator: A", "p-attestation-indicator\r\n : A", "Origination-Id:\r\n A"],
+    [
+        SPOOFED,
+        "P-Attestation-Indicator: A",
+        "p-attestation-indicator\r\n : A",
+        "Origination-Id:\r\n A",
+        "P-Attestation-Indicator\x0b: A",
+        "\x0cAttestation-Info\x01 : A",
+        "\ufeffP-Origination-ID\xa0: A",
+    ],
 )
 def test_what_cannot_be_read_claims_nothing(leading: str, claim: str) -> None:
     """S-114: a lenient SBC may read it; of the rest not a byte changes."""
