@@ -24,8 +24,8 @@ class SingleFlightPool(Generic[A]):
     ones behind it by no more than that.
 
     `place` says where a job waits, as in `FairQueue`: `lanes` are how many of the workers each lane may have, `share`
-    is for each group. Without them all keys are one group, and first come is first served. `admit` is asked before a job
-    is begun, one thread at a time, and with False it is refused. `timer` gives the seconds of `patience`.
+    is for each group. Without them all keys are one group, and first come is first served. `admit` is asked before a
+    job is begun, one thread at a time, and with False it is refused. `timer` gives the seconds of `patience`.
 
     Threads start when they are needed, so an object made before a fork works after it. They are
     daemons: a job that hangs in the C library does not keep the program from ending.

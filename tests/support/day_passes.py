@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from make_pcaps import RULES
 
+from sbc_filter.capture.link_types import locate_ip
+from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import parse
