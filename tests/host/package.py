@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.machine import ROOT, Tree, checked, fresh_tree, package
+from support.machine import Tree, checked, fresh_tree, package
 
 from sbc_filter import __version__
 
@@ -41,8 +41,9 @@ def test_installs(tree: Tree) -> None:
     assert tree.run("sbc-filter", "check").splitlines()[0] == "/etc/sbc-filter/sbc-filter.toml: good"
     assert tree.run("getent", "passwd", "sbc-filter").endswith(":/nonexistent:/usr/sbin/nologin\n")
     assert tree.run("stat", "-c", "%A %U:%G", "/etc/sbc-filter/keys") == "drwxr-x--- root:sbc-filter\n"
-    examples = tree.folder / "usr/share/doc/sbc-filter/examples"
-    assert {path.name for path in examples.iterdir()} == {path.name for path in (ROOT / "rules").glob("[a-z]*")}
+    examples = (tree.folder / "usr/share/doc/sbc-filter/examples").iterdir()
+    packed = (tree.folder / HOME).rglob("site-packages/sbc_filter/example_rules/[a-z]*.toml")
+    assert {path.name for path in examples} == {path.name for path in packed}
     # As an operator finds it: the hot path is compiled, the rest is as well, and nothing runs before it is wanted.
     where = "from sbc_filter.engine import pipeline; print(pipeline.__file__)"
     assert tree.run(f"/{HOME}/bin/python3", "-c", where).strip().endswith(".so")
