@@ -2,15 +2,16 @@
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
+from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.config.settings import Configuration
+from sbc_filter.daemon.process_group import ManagedProcess
+from sbc_filter.daemon.systemd import Notifier
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.processes.messages import Abort, Commit, Prepare, Stop
-
-if TYPE_CHECKING:
-    from sbc_filter.daemon.supervisor import Supervisor
+from sbc_filter.processes.messages import Abort, Commit, Order, Prepare, Stop
 
 _LOG = logging.getLogger(__name__)
 _READ, _SWAP = 120.0, 8.0  # seconds for all workers to have read the files, and to go by them
@@ -19,10 +20,52 @@ _FIXED = ("queue", "control", "user")
 REFUSED = "reload refused: everything stays as it was"
 
 
+class RunningFilter(Protocol):
+    """What a reload needs of the supervisor."""
+
+    setup: Setup
+
+    @property
+    def files(self) -> Files:
+        """The operator's files."""
+
+    @property
+    def notifier(self) -> Notifier:
+        """The service manager."""
+
+    @property
+    def workers(self) -> Sequence[ManagedProcess]:
+        """The processes that filter."""
+
+    @property
+    def source(self) -> ManagedProcess:
+        """The process that gets certificates and lists."""
+
+    @property
+    def say(self) -> Callable[[str], None]:
+        """Writes a line of log."""
+
+    @property
+    def applied(self) -> Callable[[Setup], None]:
+        """Applies the firewall rules, if that is ours to do. Raises `EnvironmentFault`."""
+
+    def tell(self, order: Order, /) -> None:
+        """Send an order to every worker."""
+
+    def wait(self, condition: Callable[[], bool], seconds: float, /) -> bool:
+        """Handle messages until the condition is true; false after so many seconds."""
+
+    def renew_trust(self) -> None:
+        """Have the workers read the trust store again."""
+
+    def renew_bypass(self) -> None:
+        """Have the workers read the bypass tokens again."""
+
+
 class Reload:
     """Two steps: every worker reads everything, and says whether it could; then each swaps, or forgets it."""
 
-    def __init__(self, supervisor: "Supervisor") -> None:
+    def __init__(self, supervisor: RunningFilter) -> None:
         self._supervisor = supervisor
         self.answers: dict[int, list[str]] = {}  # what is wrong, by the process that was asked
         self.last: dict[str, Any] = {}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.machine import Tree, checked, fresh_tree, package
+from support.machine import ROOT, Tree, checked, fresh_tree, package
 
 from sbc_filter import __version__
 

@@ -69,7 +69,7 @@ def _overheard() -> Iterator[list[str]]:
         def emit(self, record: logging.LogRecord) -> None:
             heard.append(record.getMessage())
 
-    logger, listener = logging.getLogger("sbc_filter.io"), Listener()
+    logger, listener = logging.getLogger("sbc_filter"), Listener()
     level = logger.level
     logger.addHandler(listener)
     logger.setLevel(logging.INFO)
