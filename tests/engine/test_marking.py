@@ -133,6 +133,7 @@ def test_a_cut_leaves_the_address_behind_a_display_name_readable() -> None:
         ('<tel:+19005550123;x=";verstat=x;y=">', '<tel:+19005550123;x=";y=">'),
         ('a" <sip:+19005550123;verstat=x@h>;y="b', 'a" <sip:+19005550123@h>;y="b'),
         ('"a <sip:+19005550123;verstat=x@h>, "b" <sip:a@h>', '"a <sip:+19005550123@h>, "b" <sip:a@h>'),
+        ('"\\"" <sip:+19005550123;verstat=x@h>;x="y"', '"\\"" <sip:+19005550123@h>;x="y"'),
     ],
 )
 @pytest.mark.parametrize("name", ["P-Asserted-Identity", "P-Preferred-Identity", "Contact", "Diversion"])
