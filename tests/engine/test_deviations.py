@@ -159,6 +159,13 @@ def test_only_where_a_rule_says_so(name: str) -> None:
     assert counted(message, f'tolerate = ["{name}"]') == ("passed", None, deviations)
 
 
+def test_an_empty_origid_is_not_an_absent_one() -> None:
+    """S-070."""
+    message = invite(identity(claims(origid="")), DATE, PLAIN)
+    assert counted(message) == ("invalid", "claim-origid", set())
+    assert counted(message, 'tolerate = ["no-origid"]') == ("invalid", "claim-origid", set())
+
+
 def test_every_switch_is_tried() -> None:
     assert SWITCHED.keys() == TOLERABLE
 

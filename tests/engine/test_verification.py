@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from support import chains
 from support.calls import (
     CALLED,
     CALLER,
@@ -33,7 +35,7 @@ from support.certificates import chain, constraints, numbers, unknown
 
 from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
 from sbc_filter.errors import Detail
-from sbc_filter.ops.pki import X5U, Authority, Maker
+from sbc_filter.ops.pki import X5U, Authority, Maker, pem
 from sbc_filter.packet.packet import parse
 from sbc_filter.stir.constraints import ENHANCED_JWT_CLAIM_CONSTRAINTS, JWT_CLAIM_CONSTRAINTS
 from sbc_filter.stir.crl import RevocationList
@@ -385,6 +387,12 @@ def test_v18_v19_v20_good(headers: tuple[str, ...]) -> None:
     assert out == added(message, pai(PASSED))
 
 
+@pytest.mark.parametrize("attested", ["AB", "BA", "CB", "BC", "CAB", "BCA"])
+def test_s077_of_several_tokens_the_best_attested_counts(attested: str) -> None:
+    _, _, record = result(make_engine(VERIFY), arriving(invite(*(identity(claims(attest=each)) for each in attested))))
+    assert (record["outcome"], record["attest"], record["identities"]) == ("passed", min(attested), len(attested))
+
+
 def test_v18_the_record() -> None:
     """DESIGN §6."""
     _, _, record = result(make_engine(VERIFY), arriving(invite(GOOD)))
@@ -602,8 +610,19 @@ def limited(*arguments: Any, oid: str = JWT_CLAIM_CONSTRAINTS) -> bytes:
     return chain(extensions=((unknown(oid, constraints(*arguments)), True),))
 
 
+def below(extension: tuple[x509.ExtensionType, bool], *own: tuple[x509.ExtensionType, bool]) -> bytes:
+    """A leaf with `own` extensions, below a CA with this one, below the root of `support.chains`."""
+    above = chains.make(chains.ROOT, "Issuing", ca=True, extensions=[extension])
+    return pem(chains.make(above, key=LAB.leaf.key, extensions=own).certificate) + pem(above.certificate)
+
+
+def permitting(*values: str) -> tuple[x509.ExtensionType, bool]:
+    return unknown(JWT_CLAIM_CONSTRAINTS, constraints((), (("attest", values),))), True
+
+
 P384 = ec.generate_private_key(ec.SECP384R1())
 RSA = rsa.generate_private_key(65537, 2048)
+BELOW_ROOT = TrustStore([chains.ROOT.certificate])
 
 
 @pytest.mark.parametrize(
@@ -680,6 +699,13 @@ RSA = rsa.generate_private_key(65537, 2048)
         (limited((), (), ("attest",), oid=ENHANCED_JWT_CLAIM_CONSTRAINTS), TRUST, "invalid", "claim-constraints"),
         (limited((), (), ("rcd",), oid=ENHANCED_JWT_CLAIM_CONSTRAINTS), TRUST, "passed", None),
         (limited((), (), ("rcd",)), TRUST, "untrusted", "certificate-profile"),  # RFC 8226 has no mustExclude
+        # S-086: those of the issuer bind, whatever its leaf permits
+        (below(permitting("B", "C")), BELOW_ROOT, "invalid", "claim-constraints"),
+        (below(permitting("B", "C"), permitting("A", "B")), BELOW_ROOT, "invalid", "claim-constraints"),
+        (below(permitting("A", "B"), permitting("B", "C")), BELOW_ROOT, "invalid", "claim-constraints"),
+        (below(permitting("A", "B"), permitting("A", "C")), BELOW_ROOT, "passed", None),
+        (below((unknown("1.3.6.1.4.1.99999.1", b"\5\0"), True)), BELOW_ROOT, "untrusted", "critical-extension"),
+        (below((unknown("1.3.6.1.4.1.99999.1", b"\5\0"), False)), BELOW_ROOT, "passed", None),
         # S-092: (issuer, serial), and only by lists that our anchors signed
         (LAB.chain, store(EMPTY), "passed", None),
         (LAB.chain, store(REVOKED), "untrusted", "revoked"),

@@ -30,6 +30,13 @@ from sbc_filter.sip.number import PROFILES, canonical_number, canonicaliser
         (b"urn:service:sos.fire", "urn:service:sos.fire"),
         (b"sip:anonymous@anonymous.invalid", None),  # S-045, S-121
         (b"sip:Anonymous@x", None),
+        (b"sip:bob@anonymous.invalid", None),
+        (b"sip:bob@Anonymous.INVALID", None),  # host names have no case
+        (b"sip:bob@anonymous.invalid.example", "sip:bob@anonymous.invalid.example"),
+        (b"tel:+" + b"1" * 32, "1" * 32),  # the longest number
+        (b"tel:+" + b"1" * 33, None),
+        (b"sip:+" + b"1" * 32 + b"@h", "1" * 32),
+        (b"sip:+" + b"1" * 33 + b"@h", f"sip:+{'1' * 33}@h"),
         (b"sip:example.com", None),
         (b"mailto:a@b", None),
     ],
@@ -60,6 +67,8 @@ def test_france(uri: bytes, identity: str) -> None:
         ("+", None),
         ("1a", None),
         ("१", None),
+        ("+" + "1" * 32, "1" * 32),
+        ("+" + "1" * 33, None),
     ],
 )
 def test_number_of_a_token(text: str, number: str | None) -> None:

@@ -4,7 +4,7 @@ What the library does with NULL parameters depends on its version: up to 44 it r
 later it refuses. Nothing here may depend on that.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from cryptography import x509
@@ -295,6 +295,30 @@ def test_s084_issuer_keys(made: tuple[Any, Any], tolerated: Detail | None) -> No
     assert judged(leaf, anchors=[root]) in (Detail.CERTIFICATE_KEY, Detail.UNTRUSTED_CHAIN)
     found = deviations(leaf, anchors=[root], tolerate="issuer-keys")
     assert found is tolerated if tolerated else found == {"issuer-keys"}
+
+
+class OfBits(NamedTuple):
+    """A public key of so many bits, of which nobody has the private one."""
+
+    bits: int
+
+    def public_key(self) -> rsa.RSAPublicKey:
+        return rsa.RSAPublicNumbers(65537, (1 << self.bits) - 1).public_key()
+
+
+@pytest.mark.parametrize(
+    ("bits", "found"),
+    [
+        (2047, Detail.CERTIFICATE_KEY),
+        (2048, Detail.UNTRUSTED_CHAIN),  # the key will do; the signature is another's
+        (8192, Detail.UNTRUSTED_CHAIN),
+        (8193, Detail.CERTIFICATE_KEY),
+    ],
+)
+def test_s084_how_long_an_rsa_key_of_an_issuer_may_be(bits: int, found: Detail) -> None:
+    root = make(None, "Root", ca=True, key=OfBits(bits), signer=MAKER.key())
+    leaf = make(root, "SHAKEN 1234", signer=RSA_2048, extensions=PROFILE)
+    assert judged(leaf, anchors=[root], tolerate="issuer-keys") is found
 
 
 def test_s084_a_crl_of_such_an_issuer() -> None:

@@ -216,6 +216,9 @@ LATER = make(ROOT, "Later", ca=True, days=(1, 100))
 BELOW_FLAT = make(FLAT, "Below", ca=True)
 ONE = make(ROOT, "One", ca=True, limit=1)
 BELOW_ONE = make(ONE, "Below", ca=True)
+CRITICAL = make(ROOT, "Critical", ca=True, extensions=[(unknown("1.2.3.4", b"\x05\x00"), True)])
+BELOW_CRITICAL = make(CRITICAL, "Below", ca=True)
+NOT_CRITICAL = make(ROOT, "Not critical", ca=True, extensions=[(unknown("1.2.3.4", b"\x05\x00"), False)])
 FLAT_ROOT = make(None, "Flat root", ca=True, limit=0)
 BELOW_FLAT_ROOT = make(FLAT_ROOT, "Below", ca=True)
 
@@ -237,6 +240,9 @@ BELOW_FLAT_ROOT = make(FLAT_ROOT, "Below", ca=True)
         ((make(ROOT, days=(1, 100)),), ROOT, Detail.NOT_YET_VALID),
         ((make(ROOT, extensions=[(unknown("1.2.3.4", b"\x05\x00"), True)]),), ROOT, Detail.CRITICAL_EXTENSION),
         ((make(ROOT, extensions=[(unknown("1.2.3.4", b"\x05\x00"), False)]),), ROOT, None),
+        ((make(CRITICAL), CRITICAL), ROOT, Detail.CRITICAL_EXTENSION),  # of an issuer, too
+        ((make(BELOW_CRITICAL), BELOW_CRITICAL, CRITICAL), ROOT, Detail.CRITICAL_EXTENSION),
+        ((make(NOT_CRITICAL), NOT_CRITICAL), ROOT, None),
     ],
 )
 def test_s082_s093_what_rfc_5280_asks_for(

@@ -30,6 +30,13 @@ def test_s088_accepted(url: str) -> None:
     check_x5u(url)
 
 
+def test_s088_the_longest() -> None:
+    longest = "https://c.example/" + "a" * (2048 - 18)
+    check_x5u(longest)
+    with pytest.raises(VerificationError, match="it is longer than 2048 octets"):
+        check_x5u(longest + "a")
+
+
 SCHEME, QUERY, FRAGMENT = "the scheme is not https", "it has a query", "it has a fragment"
 USER, PORT, SYNTAX = "it has user information", "the port is neither 443 nor 8443", "it is no well-formed URL"
 ADDRESS = "the address is not a public one"
