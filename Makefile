@@ -3,6 +3,7 @@
 # make bench  what the engine spends, as multiples of one signature
 # make soak   half an hour of calls through two workers: memory, descriptors, every packet's verdict
 # make fuzz   throws mutants and random bytes at it, and has an independent judge look at what passes
+# make mutants changes the product in one place at a time, and shows which changes no test notices
 # make deb    builds the Debian package into build/deb
 # make deb-test  tries it in fresh Debian trees, booted as well
 # make pcaps  makes the golden captures anew, and accepts what a replay of them gives
@@ -68,6 +69,12 @@ conformance:
 fuzz:
 	@scripts/bootstrap.sh test
 	@$(BIN)/python tests/fuzz.py $(FUZZ)
+
+# A sample of each module; MUTANTS="--all stir", MUTANTS="--at sbc_filter/stir/path.py:70"
+.PHONY: mutants
+mutants:
+	@scripts/bootstrap.sh test
+	@nice $(BIN)/python tests/mutation.py $(MUTANTS)
 
 # SECONDS=600 for another length
 .PHONY: soak

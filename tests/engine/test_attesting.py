@@ -212,6 +212,12 @@ def test_s130_rich_call_data(rules: str, more: dict[str, Any]) -> None:
         assert engine.counters["rcd-usable"] == 1
 
 
+def test_s130_s012_beside_media_keys() -> None:
+    message = invite("Content-Type: application/sdp", body=SDP.format(DIGEST))
+    out = result(make_engine(f"{NAMED}media_keys = true\n"), leaving(message))[1]
+    assert out == added(message, DATE, signed(crn="Your delivery", rcd={"nam": "Parcels & Söhne"}, mky=KEYS))
+
+
 def test_s130_only_for_who_is_fully_attested() -> None:
     """Nobody vouches that another's number belongs to who bears the name."""
     message = invite(caller=STRANGER)

@@ -121,6 +121,18 @@ def test_s043_the_portability_prefix_of_france(called: str, dest: str, deviation
     assert set(engine.counters) == {f"deviation.{name}" for name in deviations}
 
 
+def test_s043_one_of_several_numbers_is_enough() -> None:
+    message = invite(identity(claims(dest={"tn": ["33111111111", "33123456789"]})), called="3360001123456789")
+    assert result(make_engine(VERIFY, numbering="france"), arriving(message))[2]["outcome"] == "passed"
+
+
+@pytest.mark.parametrize("numbering", ["nanp", "france", "e164"])
+def test_a_call_to_nobody_is_nobodys(numbering: str) -> None:
+    message = invite(identity()).replace(f"<sip:+{CALLED}@sbc.example>".encode(), b"<sip:sbc.example>")
+    _, _, record = result(make_engine(VERIFY, numbering=numbering), arriving(message))
+    assert (record["outcome"], record["detail"]) == ("invalid", "dest-mismatch")
+
+
 def test_s043_rules_see_the_number_without_it() -> None:
     rules = '[[rule]]\nname = "r"\ncalled = "33123456789"\naction = "drop"\n'
     message = invite(called="3360001123456789")
@@ -157,6 +169,17 @@ def test_only_where_a_rule_says_so(name: str) -> None:
     assert counted(message) == ("invalid", detail, set())
     assert counted(message, f"tolerate = {json.dumps(others)}") == ("invalid", detail, set())
     assert counted(message, f'tolerate = ["{name}"]') == ("passed", None, deviations)
+
+
+@pytest.mark.parametrize(
+    "national",
+    [{"orig": {"tn": "2155550100"}}, {"dest": {"tn": ["2155550199"]}}, {"dest": {"tn": ["1", "2155550199"]}}],
+)
+def test_national_claims_one_by_one(national: dict[str, Any]) -> None:
+    message = invite(identity(claims(**national)), DATE, PLAIN)
+    assert counted(message, 'tolerate = ["national-claim"]') == ("passed", None, {"national-claim"})
+    engine = make_engine(f'{VERIFY}[rule.verify]\ntolerate = ["national-claim"]\n', numbering="e164")
+    assert result(engine, arriving(message))[2]["outcome"] == "invalid"  # not national there
 
 
 def test_an_empty_origid_is_not_an_absent_one() -> None:

@@ -736,23 +736,28 @@ def test_s092_the_twin_has_the_serial_of_our_leaf() -> None:
 
 
 @pytest.mark.parametrize(
-    ("begin", "end", "iat", "detail"),
+    ("begin", "end", "iat", "outcome", "detail"),
     [
-        (NOW - 50, NOW + 9, NOW - 51, "not-yet-valid"),
-        (NOW - 50, NOW + 9, NOW - 50, None),
-        (NOW - 50, NOW + 9, NOW + 9, None),
-        (NOW - 50, NOW + 9, NOW + 10, "expired"),
+        (NOW - 50, NOW + 9, NOW - 51, "untrusted", "not-yet-valid"),
+        (NOW - 50, NOW + 9, NOW - 50, "passed", None),
+        (NOW - 50, NOW + 9, NOW + 9, "passed", None),
+        (NOW - 50, NOW + 9, NOW + 10, "untrusted", "expired"),
     ],
 )
-def test_s093_valid_when_the_token_was_made(begin: float, end: float, iat: float, detail: str | None) -> None:
+def test_s093_valid_when_the_token_was_made(
+    begin: float, end: float, iat: float, outcome: str, detail: str | None
+) -> None:
     engine = make_engine(VERIFY, chain=chain(begin=begin, end=end))
-    assert result(engine, arriving(says(iat=int(iat))))[2]["detail"] == detail
+    _, _, record = result(engine, arriving(says(iat=int(iat))))
+    assert (record["outcome"], record["detail"]) == (outcome, detail)
 
 
 def test_s093_and_valid_now() -> None:
     """In memory since before it expired; the token was made before, too."""
     engine = make_engine(VERIFY, chain=chain(end=NOW + 9))
-    assert result(engine, arriving(invite(GOOD)), NOW + 10)[2]["detail"] == "expired"
+    assert result(engine, arriving(invite(GOOD)), NOW + 9)[2]["outcome"] == "passed"
+    _, _, record = result(engine, arriving(invite(GOOD, number=2)), NOW + 10)
+    assert (record["outcome"], record["detail"]) == ("untrusted", "expired")
 
 
 # --- what continues: marks, strips, scrubs ---

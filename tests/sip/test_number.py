@@ -51,10 +51,28 @@ def test_identity_of_a_uri(uri: bytes, identity: str | None) -> None:
         (b"sip:0123456789@h", "33123456789"),
         (b"sip:0033123456789@h", "33123456789"),
         (b"tel:+33123456789", "33123456789"),
+        (b"tel:123456789", "123456789"),  # a national number has its trunk prefix
     ],
 )
 def test_france(uri: bytes, identity: str) -> None:
     assert canonicaliser(PROFILES["france"])(uri) == identity
+
+
+@pytest.mark.parametrize(
+    ("profile", "number", "subscriber"),
+    [
+        ("france", "3300011123456789", "33123456789"),  # S-043
+        ("france", "33123456789", "33123456789"),
+        ("france", "330001112345678", "330001112345678"),  # a digit less
+        ("france", "33000111234567890", "33000111234567890"),  # a digit more
+        ("france", "4400011123456789", "4400011123456789"),  # another country's
+        ("france", "33000111234567*9", "33000111234567*9"),
+        ("nanp", "12155551212", "12155551212"),
+        ("e164", "3300011123456789", "3300011123456789"),
+    ],
+)
+def test_s043_the_subscriber_without_what_only_routes(profile: str, number: str, subscriber: str) -> None:
+    assert PROFILES[profile].subscriber(number) == subscriber
 
 
 @pytest.mark.parametrize(
