@@ -79,6 +79,12 @@ STALE = int(NOW) - 61
         # S-103: who was called is in the token still, so no diversion is needed
         (invite(GOOD, div(FIRST, CALLED)), "passed", None),
         (invite(GOOD, div(FIRST, CALLED, key=OTHER_KEY)), "passed", None),
+        # nor where the Request-URI names nobody who could have diverted anything
+        (
+            invite(GOOD, div(FIRST, CALLED)).replace(f"sip:+{CALLED}@192.0.2.1 ".encode(), b"sip:192.0.2.1 "),
+            "passed",
+            None,
+        ),
         # no diversion at all: To is what counts
         (to(FIRST, GOOD), "passed", None),
         # S-102: an innermost of another kind, and the chain is ignored
@@ -186,6 +192,13 @@ def test_s132_the_name_is_the_one_that_is_shown(display: str, counted: str) -> N
     assert engine.counters[counted] == 1
 
 
+def test_s132_a_reason_without_a_name_agrees_with_any() -> None:
+    engine = make_engine(VERIFY)
+    message = invite(identity(claims(crn="Your delivery"))).replace(b"From: <", b'From: "The Bank" <')
+    assert result(engine, arriving(message))[2]["outcome"] == "passed"
+    assert engine.counters["rcd-usable"] == 1
+
+
 @pytest.mark.parametrize(
     ("mky", "outcome", "detail"),
     [
@@ -245,6 +258,14 @@ def test_v20_s117_one_reason_for_each_header_that_fails(headers: tuple[str, ...]
 def test_v16_s117_the_reason_names_the_diversion() -> None:
     token = div(SECOND, FIRST)
     assert reported(message=to(SECOND, GOOD, token)) == [reason(438, "Invalid Identity Header", token)]
+
+
+def test_v16_s117_a_diversion_by_nobody_is_named_beside_a_good_one() -> None:
+    payload = {"dest": {"tn": [FIRST]}, "div": {}, "iat": int(NOW), "orig": {"tn": CALLER}}
+    token = identity(payload, jose={"ppt": "div"})
+    message = to(FIRST, GOOD, token, div(FIRST, CALLED))
+    assert result(make_engine(VERIFY), arriving(message))[2]["outcome"] == "passed"
+    assert reported(message=message) == [reason(438, "Invalid Identity Header", token)]
 
 
 def test_s101_a_diverted_call_that_passes_reports_nothing() -> None:

@@ -106,6 +106,12 @@ def test_tolerated_in_the_message(name: str, message: bytes) -> None:
     assert counted(message) == ("passed", None, {name})
 
 
+def test_a_caller_by_uri_has_no_number_to_be_odd() -> None:
+    line = identity(claims(orig={"uri": "sip:alice@carrier.example"}))
+    sender = PLAIN.replace("+12155550100", "alice").replace(";user=phone", "")
+    assert counted(invite(line, DATE, sender)) == ("passed", None, set())
+
+
 @pytest.mark.parametrize(
     ("called", "dest", "deviations"),
     [

@@ -211,7 +211,7 @@ class _Tracing:
             return (yield)
         finally:
             sys.settrace(None)
-            threading.settrace(None)  # type: ignore[arg-type]
+            threading.settrace(None)
             lines = {file: sorted(numbers) for file, numbers in self._found.items()}
             self.tests[item.nodeid] = {
                 "seconds": round(time.thread_time() - began, 4),

@@ -248,12 +248,11 @@ class _Mutator:
             if function.attr in _IDLE:
                 yield *self._span(node), self._text(function.value)
 
-    def _fewer(self, node: ast.AST, members: list[ast.expr]) -> Iterator[tuple[int, int, str]]:
+    def _fewer(self, node: ast.Set | ast.List | ast.Tuple, members: list[ast.expr]) -> Iterator[tuple[int, int, str]]:
         start, end = self._span(node)
         for at in range(len(members)):
-            kept = type(node)(elts=members[:at] + members[at + 1 :], ctx=ast.Load())
-            text = ast.unparse(ast.fix_missing_locations(kept))
-            yield start, end, text
+            kept = members[:at] + members[at + 1 :]
+            yield start, end, ast.unparse(ast.Set(kept) if isinstance(node, ast.Set) else type(node)(kept, ast.Load()))
 
     def _other_member(self, node: ast.Attribute) -> Iterator[tuple[int, int, str]]:
         assert isinstance(node.value, ast.Name)
