@@ -159,6 +159,9 @@ def policies(*oids: str) -> tuple[x509.ExtensionType, bool]:
 
 SHAKEN = "2.16.840.1.114569.1.1."
 PROFILE = (points(*SIGNER), policies(f"{SHAKEN}4"))
+ISSUER = make(ROOT, "Issuer", ca=True, extensions=PROFILE)
+NO_POLICY = make(ROOT, "No policy", ca=True, extensions=PROFILE[:1])
+NO_POINT = make(ROOT, "No point", ca=True, extensions=PROFILE[1:])
 
 
 def test_what_is_as_it_should_be_is_not_noted() -> None:
@@ -182,6 +185,11 @@ def test_what_is_as_it_should_be_is_not_noted() -> None:
         ((make(ROOT, "SHAKEN 5678", extensions=PROFILE),), {"common-name"}),
         ((make(ROOT, "1234", extensions=PROFILE),), {"common-name"}),
         ((make(),), {"common-name", "policy", "no-crl-issuer"}),
+        # of every certificate below the anchor
+        ((make(ISSUER, "SHAKEN 1234", extensions=PROFILE), ISSUER), set()),
+        ((make(NO_POLICY, "SHAKEN 1234", extensions=PROFILE), NO_POLICY), {"policy"}),
+        ((make(NO_POINT, "SHAKEN 1234", extensions=PROFILE), NO_POINT), {"no-crl-issuer"}),
+        ((make(ISSUER, "SHAKEN 1234"), ISSUER), {"policy", "no-crl-issuer"}),
     ],
 )
 def test_s082_s083_s085_accepted_and_noted(chain: tuple[Authority, ...], found: set[str]) -> None:

@@ -304,6 +304,9 @@ def test_cross_signed_certificates_do_not_make_the_search_explode() -> None:
     start = make(None, "Loop", ca=True, key=key)
     loop = [make(start, "Loop", ca=True, key=key) for _ in range(11)]
     assert judged(make(start), *loop) is Detail.UNTRUSTED_CHAIN
+    body = b"".join(pem(each.certificate) for each in (make(start), *loop))
+    with pytest.raises(CertificateError, match="too many possible paths"):
+        TrustStore([ROOT.certificate]).read(body, NOW)
 
 
 # --- the profile of SHAKEN
