@@ -103,8 +103,9 @@ def exchanged(path: Path, before: bytes, after: bytes) -> dict[CodeType, CodeTyp
     if [code.co_qualname for code in old] != [code.co_qualname for code in new]:
         return None
     found = {}
+    imported = {inner for code in old if not code.co_flags & _OPTIMISED for inner in _comprehensions(code)}
     for mine, other in zip(old, new, strict=True):
-        if not mine.co_flags & _OPTIMISED:
+        if not mine.co_flags & _OPTIMISED or mine in imported:
             if _own(mine) != _own(other):
                 return None
         elif mine.co_freevars != other.co_freevars:
@@ -298,6 +299,12 @@ def _forget(caches: Sequence[Any]) -> None:
 def _codes(code: CodeType) -> list[CodeType]:
     inner = [each for const in code.co_consts if isinstance(const, CodeType) for each in _codes(const)]
     return [code, *inner]
+
+
+def _comprehensions(code: CodeType) -> list[CodeType]:
+    """Those that are evaluated where they stand."""
+    inner = [each for each in code.co_consts if isinstance(each, CodeType) and each.co_name.startswith("<")]
+    return [each for each in inner if each.co_name != "<lambda>"]
 
 
 def _own(code: CodeType) -> object:
