@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from hypothesis import given
@@ -288,6 +288,7 @@ def under(top: Any, digest: Any = hashes.SHA256, **how: Any) -> tuple[Any, Any]:
         (under(P384, hashes.SHA512), None),
         (under(MAKER.key(), hashes.SHA384), None),
         (under(RSA_1024), Detail.CERTIFICATE_KEY),
+        (under(ed25519.Ed25519PrivateKey.generate()), Detail.CERTIFICATE_KEY),
         (under(P521), Detail.CERTIFICATE_KEY),
         (under(P521, hashes.SHA512), Detail.CERTIFICATE_KEY),
         (under(RSA_2048, hashes.SHA224), Detail.CERTIFICATE_KEY),
