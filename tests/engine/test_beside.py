@@ -184,6 +184,14 @@ def test_s132_what_they_say_never_changes_the_result(headers: tuple[str, ...], c
     assert [name for name in engine.counters if name.startswith(("rph", "rcd"))] == [counted] * (counted is not None)
 
 
+def test_s062_an_extension_in_ordinary_base64_does_not_speak_for_the_number_either() -> None:
+    """As one in base64url: who has nothing else has no Identity; beside a token that is good it does no harm."""
+    lines = [beside("rph", rph={"auth": ["ets.0"]}, vendor=number) for number in range(20)]
+    odd = next(line.replace(made, made.replace("-", "+")) for line in lines if "-" in (made := signature(line)))
+    assert result(make_engine(VERIFY), arriving(invite(odd)))[2]["detail"] == "unsupported-ppt"
+    assert result(make_engine(VERIFY), arriving(invite(odd, GOOD)))[2]["outcome"] == "passed"
+
+
 @pytest.mark.parametrize(("display", "counted"), [("Q Branch", "rcd-usable"), ("The Bank", "rcd-unusable")])
 def test_s132_the_name_is_the_one_that_is_shown(display: str, counted: str) -> None:
     engine = make_engine(VERIFY)

@@ -106,6 +106,11 @@ def test_tolerated_in_the_message(name: str, message: bytes) -> None:
     assert counted(message) == ("passed", None, {name})
 
 
+def test_a_bare_number_in_a_header_field_of_the_operator_s_is_as_it_should_be() -> None:
+    message = invite(identity(), DATE, "X-Orig-TN: 12155550100")
+    assert counted(message, 'caller_from = ["X-Orig-TN"]') == ("passed", None, set())
+
+
 def test_a_caller_by_uri_has_no_number_to_be_odd() -> None:
     line = identity(claims(orig={"uri": "sip:alice@carrier.example"}))
     sender = PLAIN.replace("+12155550100", "alice").replace(";user=phone", "")
