@@ -71,6 +71,11 @@ STALE = int(NOW) - 61
         (to(SECOND, GOOD, div(FIRST, CALLED)), "invalid", "div-chain"),
         (to(FIRST, GOOD, div(FIRST, CALLED, orig=CALLED)), "invalid", "div-orig"),
         (to(FIRST, div(FIRST, CALLED)), "invalid", "div-chain"),
+        # whatever stands beside it, and whoever To names
+        (to(SECOND, GOOD, identity(key=OTHER_KEY), div(SECOND, FIRST)), "invalid", "div-chain"),
+        (to(SECOND, GOOD, "Identity: nonsense", div(SECOND, FIRST)), "invalid", "div-chain"),
+        (readdressed(to(SECOND, GOOD, div(SECOND, FIRST))), "invalid", "div-chain"),
+        (readdressed(to(SECOND, GOOD, "Identity: nonsense", div(SECOND, FIRST))), "invalid", "dest-mismatch"),
         # what is wrong with the token names the call
         (to(FIRST, GOOD, div(FIRST, CALLED, key=OTHER_KEY)), "invalid", "bad-signature"),
         (to(FIRST, GOOD, div(FIRST, CALLED, iat=STALE)), "stale", "stale-date"),
@@ -182,6 +187,20 @@ def test_s132_what_they_say_never_changes_the_result(headers: tuple[str, ...], c
     _, out, record = result(engine, arriving(message))
     assert (record["outcome"], out) == ("passed", added(message, pai(PASSED)))
     assert [name for name in engine.counters if name.startswith(("rph", "rcd"))] == [counted] * (counted is not None)
+
+
+def test_s133_the_certificate_of_a_token_beside_is_waited_for() -> None:
+    engine = make_engine(VERIFY)
+    message = invite(
+        GOOD, identity({**claims(attest=None, origid=None), "rcd": NAMED}, jose={"ppt": "rcd", "x5u": DELEGATE})
+    )
+    waiting = engine.process(arriving(message), NOW)
+    assert isinstance(waiting, Need)
+    assert waiting.request == DELEGATE
+    verdict = engine.resume(waiting.id, Answer(chain(), None, NOW + 60), NOW)
+    assert isinstance(verdict, Verdict)
+    assert verdict.record is not None
+    assert (verdict.record.outcome, engine.counters["rcd-usable"]) == ("passed", 1)
 
 
 def test_s062_an_extension_in_ordinary_base64_does_not_speak_for_the_number_either() -> None:

@@ -219,6 +219,16 @@ def test_port_8443() -> None:
     assert engine.counters == {"deviation.x5u-port-8443": 1}
 
 
+def test_8443_elsewhere_in_a_url_is_no_port() -> None:
+    from sbc_filter.engine.verdict import Answer
+
+    url = X5U.replace("/shaken", "/a:8443/shaken")
+    engine = make_engine(VERIFY)
+    engine.learn(url, Answer(LAB.chain, None, NOW + 60), NOW)
+    assert result(engine, arriving(invite(identity(jose={"x5u": url}), DATE, PLAIN)))[2]["outcome"] == "passed"
+    assert engine.counters == {}
+
+
 ALL = f"tolerate = {json.dumps(sorted(TOLERABLE))}"
 
 

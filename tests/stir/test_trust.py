@@ -524,6 +524,45 @@ def test_s092_a_list_speaks_until_its_next_update_and_without_one_for_ever() -> 
     assert endless.signer_among([Certificate.of(ROOT.certificate)]) is not None
 
 
+def test_s092_how_long_silence_counts() -> None:
+    """Of several certificates until the first list is over, of several lists until the last one is."""
+
+    def until(*lists: Any) -> float:
+        found = judged(BELOW, LISTING, crls=lists, policy="hard")
+        assert isinstance(found, SigningCertificate)
+        return (found.judged_until - (NOW - 3600)) / DAY
+
+    def own(signer: Any, days: float) -> Any:
+        return crl(signer, indirect=False, days=(0, days))
+
+    assert until(own(ROOT, 50), own(LISTING, 60)) == until(own(ROOT, 60), own(LISTING, 50)) == 50
+    assert until(own(ROOT, 50), own(ROOT, 70), own(LISTING, 60)) == 60
+    assert until(crl(ROOT, days=(0, 99))) == 99
+    assert until(crl(ROOT, days=(0, 500))) == 100  # not beyond the certificates
+
+
+def test_s092_a_leaf_does_not_vouch_for_itself() -> None:
+    leaf = make(ROOT, usage="digital_signature crl_sign")
+    assert trusted(leaf, crls=[crl(ROOT)], policy="hard")
+    for lists in ([crl(leaf)], [crl(leaf, issuer=ROOT_NAME)], [crl(leaf, indirect=False)]):
+        assert judged(leaf, crls=lists, policy="hard") is Detail.CRL_UNAVAILABLE
+
+
+def test_the_path_by_itself() -> None:
+    store = TrustStore([ROOT.certificate])
+    assert [each.parsed for each in store.path(pem(ISSUING.certificate) + pem(LEAF.certificate), NOW)] == [
+        *(LEAF.certificate, ISSUING.certificate, ROOT.certificate)
+    ]
+    for chain, at, detail in (
+        (LAB.chain, NOW + 400 * DAY, Detail.EXPIRED),
+        (pem(LEAF.certificate), NOW, Detail.UNTRUSTED_CHAIN),
+        (pem(make(ROOT, usage="key_encipherment").certificate), NOW, Detail.CERTIFICATE_PROFILE),
+    ):
+        with pytest.raises(CertificateError) as caught:
+            store.path(chain, at)
+        assert caught.value.detail is detail
+
+
 def test_s092_a_certificate_may_be_on_a_list_by_a_name_in_another_string_type() -> None:
     """RFC 5280 §7.1: the STI-PA writes names anew; a PrintableString is no other name than the same in UTF-8."""
     utf8, printable = (
