@@ -64,7 +64,9 @@ class Module:
         self.source = path.read_bytes()
         found = mutants_of(self.source)
         self.known = len(found)
-        if tried:
+        if options.again:
+            found = [each for each in found if self.shown(each) in options.again]
+        elif tried:
             found = [each for each in found if each.line(self.source) in tried]
         elif not options.all and len(found) > options.sample:
             rng = random.Random(f"{options.seed}:{path.name}")
@@ -139,6 +141,10 @@ def run(room: Room, modules: Sequence[Module]) -> None:
                 print(module.shown(job.mutant), flush=True)
 
 
+def _text(file: str) -> str:
+    return Path(file).read_text()
+
+
 def main() -> int:
     """0 when every mutant is noticed, 1 when some survive."""
     parser = argparse.ArgumentParser(description="Shows which changes of the product no test notices.")
@@ -148,6 +154,7 @@ def main() -> int:
     parser.add_argument("--tests", type=int, default=300, metavar="N", help="for one mutant (default: 300)")
     parser.add_argument("--seed", default="1", help="another sample (default: 1)")
     parser.add_argument("--at", action="append", default=[], metavar="PATH:LINE", help="only the mutants of this line")
+    parser.add_argument("--again", type=_text, metavar="FILE", help="only the survivors in the output of another run")
     options = parser.parse_args()
     os.chdir(TOP)
     lines: dict[str, list[int]] = {}
