@@ -1003,6 +1003,12 @@ def test_treatments_of_a_bad_signature(tables: str, expected: str | None) -> Non
         assert (action, status(out), record["code"]) == ("reject", expected, int(expected[:3]))
 
 
+@pytest.mark.parametrize("code", ["", ", code = 428"])
+def test_s065_a_code_that_is_the_usual_one_keeps_the_phrase_of_the_detail(code: str) -> None:
+    engine = make_engine(f'{VERIFY}[rule.on]\nno-identity = {{ action = "reject"{code} }}\n')
+    assert status(result(engine, arriving(invite(RPH)))[1]) == "428 Use Supported PASSporT Format"
+
+
 @pytest.mark.parametrize(
     ("condition", "holds"),
     [
