@@ -252,6 +252,14 @@ def test_a17_what_is_unsigned_still_loses_private_headers() -> None:
     assert status(result(engine, leaving(invite()))[1]) == "500 Server Internal Error"
 
 
+def test_a17_the_size_is_that_of_signed_calls() -> None:
+    """A call that is not signed anyway loses what it has to lose, however large it is."""
+    rules = f'{SIGN}attest_unlisted = "none"\nmax_size = 576\nremove = ["X-Orig-TN"]\n'
+    message = invite("X-Orig-TN: 1", "X-Long: " + "x" * 600, caller=STRANGER)
+    _, out, record = result(make_engine(rules), leaving(message))
+    assert (out, record["detail"]) == (message.replace(b"X-Orig-TN: 1\r\n", b""), "not-listed")
+
+
 # --- A18, S-161: privacy ---
 
 SKIP = f'{SIGN}privacy = "skip"\n'

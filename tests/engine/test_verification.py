@@ -1099,7 +1099,8 @@ def test_v1_s137_an_emergency_call_is_tagged_and_never_stopped(uri: str, header:
 @pytest.mark.parametrize("rule", ['action = "drop"', 'action = "reject"'])
 def test_v1_s137_nor_by_a_rule_that_asks_nothing(rule: str) -> None:
     message = invite().replace(b"sip:+12155550199@192.0.2.1 ", b"urn:service:sos ")
-    assert result(make_engine(f'[[rule]]\nname = "r"\n{rule}\n'), arriving(message))[:2] == ("accept", message)
+    action, out, record = result(make_engine(f'[[rule]]\nname = "r"\n{rule}\n'), arriving(message))
+    assert (action, out, record["outcome"], record["detail"]) == ("accept", message, "passed-by", "emergency")
 
 
 def test_v1_s137_with_a_phone_context() -> None:
