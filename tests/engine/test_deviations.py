@@ -17,6 +17,7 @@ from support.calls import (
     make_engine,
     result,
 )
+from support.certificates import chain
 
 from sbc_filter.errors import TOLERABLE, Deviation
 from sbc_filter.ops.pki import X5U
@@ -208,6 +209,15 @@ def test_every_deviation_is_tried() -> None:
     tried = {each for names in TOLERATED for each in names.partition(":")[0].split(", ")} | SWITCHED.keys()
     tried |= {"no-date", "date-differs", "no-user-phone", "national-number", "long-number", "portability-prefix"}
     assert tried - {"none"} | {"x5u-port-8443"} == set(Deviation)
+
+
+def test_those_of_the_certificate_are_counted_as_well() -> None:
+    engine = make_engine(VERIFY, chain=chain())
+    assert result(engine, arriving(invite(identity(), DATE, PLAIN)))[2]["outcome"] == "passed"
+    assert engine.counters == {"deviation.policy": 1, "deviation.no-crl-issuer": 1}
+    engine = make_engine(VERIFY, chain=chain())
+    assert result(engine, arriving(invite(identity(key=LAB.root.key), DATE, PLAIN)))[2]["outcome"] == "invalid"
+    assert engine.counters == {}
 
 
 def test_port_8443() -> None:

@@ -37,6 +37,7 @@ TRUSTED = f'[trunks.core]\naddresses = ["{CARRIER}", "{OTHER}"]\ntrusted = true\
 ASKED = '[[rule]]\ntrunk = "core"\ninsertion = "redirect"\n'
 VERIFIES = TRUSTED + VERIFY.replace("[[rule]]\n", ASKED)
 SIGNS = TRUSTED + SIGN.replace("[[rule]]\n", ASKED).replace("outbound", "inbound")
+ON_ABSENT = '[rule.on]\nno-identity = "redirect"\n'
 MARKED = "P-Asserted-Identity: <sip:+12155550100;verstat=TN-Validation-Passed@carrier.example>"
 
 
@@ -185,6 +186,13 @@ def test_s122_without_a_redirect_nothing_follows(rules: str) -> None:
     first = seen(engine, invite())
     assert seen(engine, again(invite())) == first
     assert "redirect" not in first
+
+
+def test_s122_what_a_rule_that_watches_would_have_answered() -> None:
+    engine = make_engine(VERIFIES.replace("insertion", 'mode = "monitor"\ninsertion') + ON_ABSENT)
+    verdict = engine.process(arriving(invite()), NOW)
+    assert isinstance(verdict, Verdict)
+    assert [(each.action, each.code) for each in verdict.monitored] == [("redirect", 302)]
 
 
 def test_s122_a_single_outcome_that_redirects() -> None:
