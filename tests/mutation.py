@@ -75,21 +75,22 @@ class Module:
         self.survivors: list[Mutant] = []
 
     def tests(self, job: Job, reached: Reached, uses: Uses) -> list[str]:
-        """The tests that reach a mutant: first those that are most special, for its module and altogether."""
+        """The tests that reach a mutant, those first that are likely to notice it: of the file named after its module,
+        and in turns the most special ones for its module, the most special ones altogether, the most devoted ones."""
         mutant = job.mutant
         places = {(str(self.path), line) for line in range(mutant.first, mutant.last + 1)}
         if job.codes is None:
             places |= uses.of(self.path, mutant.first)
-        special, anywhere = reached.special(str(self.path)), reached.special()
-        found = reached.tests(places) or (special if job.codes is None else ())
+        orders = [reached.special(str(self.path)), reached.special(), reached.devoted(str(self.path))]
+        found = reached.tests(places) or (orders[0] if job.codes is None else ())
+        ordered = [sorted(found, key=lambda test: (-order.get(test, 0.0), test)) for order in orders]
         named = f"test_{self.path.stem}.py"
-        here = sorted(found, key=lambda test: (named not in test, -special.get(test, 0.0), test))
-        there = sorted(found, key=lambda test: (-anywhere[test], test))
-        both = list(dict.fromkeys(test for pair in zip(here, there, strict=True) for test in pair))
+        chosen = list(dict.fromkeys(test for turn in zip(*ordered, strict=True) for test in turn))
+        chosen.sort(key=lambda test: named not in test)
         if job.codes is None:  # to import a file of tests takes longer than to run them
-            files = list(dict.fromkeys(test.partition("::")[0] for test in both))[:FILES]
-            both = [test for test in both if test.partition("::")[0] in files]
-        return both[: self._most]
+            files = list(dict.fromkeys(test.partition("::")[0] for test in chosen))[:FILES]
+            chosen = [test for test in chosen if test.partition("::")[0] in files]
+        return chosen[: self._most]
 
     def heading(self) -> str:
         """How many of its mutants survive."""
