@@ -100,6 +100,7 @@ def test_the_name_is_kept_for_tls_and_host(fetcher: Fetcher, server: Server) -> 
     assert server.names == [NAME]
     assert server.headers["Host"] == f"{NAME}:{server.server_port}"
     assert server.headers["Accept-Encoding"] == "identity"
+    assert server.headers["Accept"] == "application/pem-certificate-chain, */*;q=0.5"
     assert server.headers["User-Agent"].startswith("sbc-filter/")
     assert "Cookie" not in server.headers
 
