@@ -3,6 +3,7 @@
 # make bench  what the engine spends, as multiples of one signature
 # make soak   half an hour of calls through two workers: memory, descriptors, every packet's verdict
 # make fuzz   throws mutants, signed hostile claims and random bytes at it; independent judges look at what leaves
+# make mutants changes the product in one place at a time, and shows which changes no test notices
 # make deb    installs what the build needs, then builds the Debian package into build/deb
 # make deb-test  tries it in fresh Debian trees, booted as well
 # make deb-fresh  runs `make deb` in fresh trees of several releases, and installs what it builds in others
@@ -75,6 +76,12 @@ conformance:
 fuzz:
 	@scripts/bootstrap.sh test
 	@$(BIN)/python tests/fuzz.py $(FUZZ)
+
+# A sample of each module; MUTANTS="--all stir", MUTANTS="--at sbc_filter/stir/path.py:70"
+.PHONY: mutants
+mutants:
+	@scripts/bootstrap.sh test
+	@nice $(BIN)/python tests/mutation.py $(MUTANTS)
 
 # SECONDS=600 for another length
 .PHONY: soak

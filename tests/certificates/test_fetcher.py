@@ -19,7 +19,7 @@ from sbc_filter.certificates.source import MAX_PEM
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.x5u import HTTP, PORT, REDIRECTS
-from sbc_filter.web.pinned_connection import Resolver, system_addresses
+from sbc_filter.web.pinned_connection import Dialer, Resolver, system_addresses
 
 DAY = 24 * 3600.0
 SHORT = 0.5  # seconds: a deadline that is meant to pass
@@ -101,6 +101,7 @@ def test_the_name_is_kept_for_tls_and_host(fetcher: Fetcher, server: Server) -> 
     assert server.names == [NAME]
     assert server.headers["Host"] == f"{NAME}:{server.server_port}"
     assert server.headers["Accept-Encoding"] == "identity"
+    assert server.headers["Accept"] == "application/pem-certificate-chain, */*;q=0.5"
     assert server.headers["User-Agent"].startswith("sbc-filter/")
     assert "Cookie" not in server.headers
 
@@ -202,6 +203,16 @@ def test_the_deadline(authority: Authority, path: str, scheme: str, request: pyt
 def test_a_certificate_for_another_name(fetcher: Fetcher, server: Server, host: str) -> None:
     assert ask(fetcher, server.url("/good.pem", host)) == Answer(None, Detail.FETCH_TLS, NOW + 300)
     assert server.seen == {}
+
+
+@pytest.mark.parametrize(("names", "trusted"), [((), False), (("only.in.cn",), True)])
+def test_the_common_name_is_not_a_name(
+    fetcher: Fetcher, authority: Authority, tmp_path: Path, names: Sequence[str], trusted: bool
+) -> None:
+    """RFC 9525 §2: not even where the subjectAltName holds no DNS name, when OpenSSL would look at it."""
+    with serving(authority.server(tmp_path / "server.pem", names)) as server:
+        found = ask(fetcher, server.url("/good.pem", "only.in.cn"))
+        assert (found.detail, bool(server.seen)) == ((None, True) if trusted else (Detail.FETCH_TLS, False))
 
 
 @pytest.mark.parametrize("other", [True, False], ids=["another", "default"])
@@ -333,6 +344,32 @@ def test_the_next_address_is_tried(authority: Authority, server: Server) -> None
     )
     assert ask(fetcher, server.url("/good.pem")).pem == PEM
     fetcher.close()
+
+
+@contextlib.contextmanager
+def deaf(port: int) -> Iterator[str]:
+    """An address that answers no SYN at this port: whoever listens there accepts nothing, and is full."""
+    address = ("127.0.0.3", port)
+    with socket.create_server(address, backlog=0) as listening, contextlib.ExitStack() as waiting:
+        for _ in range(3):
+            full = waiting.enter_context(socket.socket())
+            full.setblocking(False)
+            full.connect_ex(address)
+        yield listening.getsockname()[0]
+
+
+def test_a_dead_address_leaves_time_for_the_next(raw: socket.socket) -> None:
+    """However long a connection alone may take: with two addresses, each gets a third, and so does the answer."""
+    port = raw.getsockname()[1]
+    with deaf(port) as dead:
+        dialer = Dialer(lambda host: [dead, "127.0.0.1"], LOOPBACK, 60.0, (1,))
+        deadline = time.monotonic() + 1.5
+        with dialer.dial(NAME, port, deadline) as connection:
+            assert connection.getpeername() == ("127.0.0.1", port)
+            timeout = connection.gettimeout()
+            assert timeout is not None
+            assert time.monotonic() + timeout <= deadline + 0.01
+        dialer.close()
 
 
 @pytest.mark.parametrize("url", ["http://certs.example.org/", "file:///etc/passwd", "", "https://", "https://[/"])

@@ -54,6 +54,7 @@ BC_AND_X = (*BC, ("origid", frozenset("x")))
         (sequence(IMPLICIT_EXCLUDE), ClaimConstraints((), (), ("rcd",))),
         (sequence(IMPLICIT_PERMIT_TWO), ClaimConstraints((), BC_AND_X)),
         (sequence(IMPLICIT_PERMIT), ClaimConstraints((), BC)),
+        (sequence(der.encode(0xA0, sequence()), der.encode(0xA1, sequence())), ClaimConstraints()),
     ],
 )
 def test_s086_read(data: bytes, read: ClaimConstraints) -> None:
@@ -77,6 +78,7 @@ def test_s086_the_octets_of_a_certificate() -> None:
         (sequence(der.encode(0xA0, sequence(der.encode(0x0C, b"attest")))), "a string with the tag 0x30"),
         (sequence(der.encode(0xA0, der.encode(0x0C, b"attest"))), "a string with the tag 0x0c"),
         (sequence(der.encode(0xA0, b"\x16\x09a")), "truncated"),
+        (sequence(der.encode(0xA0, sequence(names("attest")) + names("x"))), "a string with the tag 0x30"),
     ],
 )
 def test_s086_what_cannot_be_read(data: bytes, why: str) -> None:

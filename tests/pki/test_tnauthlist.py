@@ -34,6 +34,15 @@ def test_s080_written_and_read(octets: str, value: TnAuthList) -> None:
     assert encode_tnauthlist(value) == bytes.fromhex(octets)
 
 
+@pytest.mark.parametrize("lenient", [False, True])
+def test_s080_the_longest(lenient: bool) -> None:
+    longest = TnAuthList(("A" * 16,), (("1" * 15, 2**63 - 1),), frozenset({"*" * 15}))
+    assert parse_tnauthlist(encode_tnauthlist(longest), lenient=lenient) == longest
+    for more in (TnAuthList(("A" * 17,)), TnAuthList((), (("1" * 16, 2),)), TnAuthList((), (("1", 2**63),))):
+        with pytest.raises(CertificateError):
+            parse_tnauthlist(encode_tnauthlist(more), lenient=lenient)
+
+
 @pytest.mark.parametrize(
     ("octets", "why"),
     [

@@ -43,7 +43,7 @@ from sbc_filter.errors import CertificateError
 from sbc_filter.lab.certificate_maker import Authority, pem
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki import claim_constraints, der
-from sbc_filter.pki.certificate import Certificate, SigningCertificate, parse_certificates
+from sbc_filter.pki.certificate import Certificate, SigningCertificate, leaf_of, parse_certificates
 from sbc_filter.pki.crl import RevocationList, distribution_points
 from sbc_filter.pki.tnauthlist import TnAuthList, encode_tnauthlist
 from sbc_filter.pki.trust_store import TrustStore
@@ -115,6 +115,7 @@ BROKEN_PEM = pem(LEAF.certificate).replace(b"\nMII", b"\nMIX")
         (BROKEN_PEM, None),
         (b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", None),
         (b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n", None),
+        (pem(LEAF.certificate).replace(b"\nMII", b"\nM!II"), None),  # not read as if the "!" were not there
     ],
 )
 def test_s090_no_certificate(body: bytes, why: str | None) -> None:
@@ -122,6 +123,17 @@ def test_s090_no_certificate(body: bytes, why: str | None) -> None:
         parse_certificates(body)
     assert caught.value.detail is Detail.CERTIFICATE_UNREADABLE
     assert why is None or str(caught.value) == why
+
+
+def test_s016_as_many_and_as_large_as_may_be() -> None:
+    assert len(parse_certificates(pem(LEAF.certificate) * 12)) == 12
+    assert len(parse_certificates(LAB.chain.ljust(64 * 1024))) == 2
+
+
+def test_s090_the_leaf_wherever_it_stands() -> None:
+    leaf, issuing, root = (Certificate.of(each.certificate) for each in (LEAF, ISSUING, ROOT))
+    assert leaf_of([leaf, issuing]) == leaf_of([issuing, root, leaf]) == leaf
+    assert leaf_of([issuing, root]) == issuing
 
 
 # --- anchors
@@ -217,6 +229,9 @@ LATER = make(ROOT, "Later", ca=True, days=(1, 100))
 BELOW_FLAT = make(FLAT, "Below", ca=True)
 ONE = make(ROOT, "One", ca=True, limit=1)
 BELOW_ONE = make(ONE, "Below", ca=True)
+CRITICAL = make(ROOT, "Critical", ca=True, extensions=[(unknown("1.2.3.4", b"\x05\x00"), True)])
+BELOW_CRITICAL = make(CRITICAL, "Below", ca=True)
+NOT_CRITICAL = make(ROOT, "Not critical", ca=True, extensions=[(unknown("1.2.3.4", b"\x05\x00"), False)])
 FLAT_ROOT = make(None, "Flat root", ca=True, limit=0)
 BELOW_FLAT_ROOT = make(FLAT_ROOT, "Below", ca=True)
 
@@ -238,6 +253,9 @@ BELOW_FLAT_ROOT = make(FLAT_ROOT, "Below", ca=True)
         ((make(ROOT, days=(1, 100)),), ROOT, Detail.NOT_YET_VALID),
         ((make(ROOT, extensions=[(unknown("1.2.3.4", b"\x05\x00"), True)]),), ROOT, Detail.CRITICAL_EXTENSION),
         ((make(ROOT, extensions=[(unknown("1.2.3.4", b"\x05\x00"), False)]),), ROOT, None),
+        ((make(CRITICAL), CRITICAL), ROOT, Detail.CRITICAL_EXTENSION),  # of an issuer, too
+        ((make(BELOW_CRITICAL), BELOW_CRITICAL, CRITICAL), ROOT, Detail.CRITICAL_EXTENSION),
+        ((make(NOT_CRITICAL), NOT_CRITICAL), ROOT, None),
     ],
 )
 def test_s082_s093_what_rfc_5280_asks_for(
@@ -287,6 +305,9 @@ def test_cross_signed_certificates_do_not_make_the_search_explode() -> None:
     start = make(None, "Loop", ca=True, key=key)
     loop = [make(start, "Loop", ca=True, key=key) for _ in range(11)]
     assert judged(make(start), *loop) is Detail.UNTRUSTED_CHAIN
+    body = b"".join(pem(each.certificate) for each in (make(start), *loop))
+    with pytest.raises(CertificateError, match="too many possible paths"):
+        TrustStore([ROOT.certificate]).read(body, NOW)
 
 
 # --- the profile of SHAKEN
@@ -437,6 +458,24 @@ def test_s092_a_list_of_another_anchor() -> None:
     assert judged(LEAF, ISSUING, anchors=[ROOT], crls=lists, policy="hard") is Detail.CRL_UNAVAILABLE
 
 
+ITS_OWN = x509.IssuingDistributionPoint(HERE.full_name, None, False, False, None, False, False), True
+ODD_REASON = (
+    x509.CertificateRevocationListBuilder()
+    .issuer_name(ROOT_NAME)
+    .last_update(BEGIN)
+    .next_update(BEGIN + timedelta(9))
+    .add_extension(x509.IssuingDistributionPoint(HERE.full_name, None, False, False, None, True, False), True)
+    .add_revoked_certificate(
+        x509.RevokedCertificateBuilder()
+        .serial_number(4711)
+        .revocation_date(BEGIN)
+        .add_extension(unknown("1.2.3.4", b"\x05\x00"), True)
+        .build()
+    )
+    .sign(ROOT.key, hashes.SHA256())
+)
+
+
 @pytest.mark.parametrize(
     ("lists", "hard"),
     [
@@ -447,6 +486,8 @@ def test_s092_a_list_of_another_anchor() -> None:
         ([crl(ROOT, indirect=False)], Detail.CRL_UNAVAILABLE),
         ([crl(LISTING, indirect=False)], Detail.CRL_UNAVAILABLE),
         ([crl(ROOT, indirect=False), crl(LISTING, indirect=False)], None),
+        ([crl(ROOT, indirect=False, extensions=[ITS_OWN])], Detail.CRL_UNAVAILABLE),
+        ([crl(each, indirect=False, extensions=[ITS_OWN]) for each in (ROOT, LISTING)], None),
         ([crl(ROOT, days=(-10, -1)), LAB.crl], None),
         ([crl(ROOT, days=(-10, -1))], Detail.CRL_UNAVAILABLE),
         # RFC 5280 §5.2.5: lists for some certificates only, or for some reasons only
@@ -458,6 +499,7 @@ def test_s092_a_list_of_another_anchor() -> None:
         # RFC 5280 §5.2: what is not understood as a whole does not speak by its silence, but by what it names
         ([crl(ROOT, extensions=[(x509.DeltaCRLIndicator(1), True)])], Detail.CRL_UNAVAILABLE),
         ([crl(ROOT, extensions=[(x509.FreshestCRL([HERE]), False)])], None),
+        ([ODD_REASON], Detail.CRL_UNAVAILABLE),
         ([crl(ROOT, (BELOW_SERIAL, LISTING_NAME), extensions=[(x509.DeltaCRLIndicator(1), True)])], Detail.REVOKED),
     ],
 )
@@ -465,6 +507,61 @@ def test_s092_v21_soft_and_hard(lists: list[Any], hard: Detail | None) -> None:
     found = judged(BELOW, LISTING, crls=lists, policy="hard")
     assert found is hard if hard else isinstance(found, SigningCertificate)
     assert trusted(BELOW, LISTING, crls=lists) is (hard is not Detail.REVOKED)
+
+
+def test_s092_a_list_speaks_until_its_next_update_and_without_one_for_ever() -> None:
+    leaf = Certificate.of(LEAF.certificate)
+    made = crl(ROOT, days=(0, 100))
+    end = NOW - 3600 + 100 * DAY
+    assert [RevocationList(made).speaks_for(leaf, at) for at in (end, end + 1)] == [True, False]
+    signed, algorithm, _ = der.elements(der.only(made.public_bytes(Encoding.DER), 0x30))
+    parts = [part.encoded for part in der.elements(signed.content)]
+    assert [part[0] for part in parts[3:5]] == [0x17, 0x17]  # thisUpdate, nextUpdate
+    octets = der.encode(0x30, b"".join(parts[:4] + parts[5:]))
+    signature = ROOT.key.sign(octets, ec.ECDSA(hashes.SHA256()))
+    endless = RevocationList.parse(der.encode(0x30, octets + algorithm.encoded + der.encode(0x03, b"\0" + signature)))
+    assert endless.next_update is None
+    assert endless.speaks_for(leaf, end + 1)
+    assert endless.signer_among([Certificate.of(ROOT.certificate)]) is not None
+
+
+def test_s092_how_long_silence_counts() -> None:
+    """Of several certificates until the first list is over, of several lists until the last one is."""
+
+    def until(*lists: Any) -> float:
+        found = judged(BELOW, LISTING, crls=lists, policy="hard")
+        assert isinstance(found, SigningCertificate)
+        return (found.judged_until - (NOW - 3600)) / DAY
+
+    def own(signer: Any, days: float) -> Any:
+        return crl(signer, indirect=False, days=(0, days))
+
+    assert until(own(ROOT, 50), own(LISTING, 60)) == until(own(ROOT, 60), own(LISTING, 50)) == 50
+    assert until(own(ROOT, 50), own(ROOT, 70), own(LISTING, 60)) == 60
+    assert until(crl(ROOT, days=(0, 99))) == 99
+    assert until(crl(ROOT, days=(0, 500))) == 100  # not beyond the certificates
+
+
+def test_s092_a_leaf_does_not_vouch_for_itself() -> None:
+    leaf = make(ROOT, usage="digital_signature crl_sign")
+    assert trusted(leaf, crls=[crl(ROOT)], policy="hard")
+    for lists in ([crl(leaf)], [crl(leaf, issuer=ROOT_NAME)], [crl(leaf, indirect=False)]):
+        assert judged(leaf, crls=lists, policy="hard") is Detail.CRL_UNAVAILABLE
+
+
+def test_the_path_by_itself() -> None:
+    store = TrustStore([ROOT.certificate])
+    assert [each.parsed for each in store.path(pem(ISSUING.certificate) + pem(LEAF.certificate), NOW)] == [
+        *(LEAF.certificate, ISSUING.certificate, ROOT.certificate)
+    ]
+    for chain, at, detail in (
+        (LAB.chain, NOW + 400 * DAY, Detail.EXPIRED),
+        (pem(LEAF.certificate), NOW, Detail.UNTRUSTED_CHAIN),
+        (pem(make(ROOT, usage="key_encipherment").certificate), NOW, Detail.CERTIFICATE_PROFILE),
+    ):
+        with pytest.raises(CertificateError) as caught:
+            store.path(chain, at)
+        assert caught.value.detail is detail
 
 
 def test_s092_a_certificate_may_be_on_a_list_by_a_name_in_another_string_type() -> None:

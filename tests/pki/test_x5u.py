@@ -31,6 +31,13 @@ def test_s088_accepted(url: str) -> None:
     check_x5u(url)
 
 
+def test_s088_the_longest() -> None:
+    longest = "https://c.example/" + "a" * (2048 - 18)
+    check_x5u(longest)
+    with pytest.raises(VerificationError, match="it is longer than 2048 octets"):
+        check_x5u(longest + "a")
+
+
 SCHEME, QUERY, FRAGMENT = "the scheme is not https", "it has a query", "it has a fragment"
 USER, PORT, SYNTAX = "it has user information", "the port is neither 443 nor 8443", "it is no well-formed URL"
 ADDRESS = "the address is not a public one"
@@ -102,6 +109,8 @@ def test_s088_refused(url: str, why: str) -> None:
         "127.0.0.01",
         "1.2.3.4.5", "0", "0x", "example.0x7f", "10.0.0.0x1",
         "[64:ff9b::7f00:1]", "[64:ff9b::10.0.0.1]", "[64:ff9b::8.8.8.8]", "[::7f00:1]", "[fec0::1]", "192.88.99.1",
+        "[abc]", "[1:2]", "[1.2.3]", "[.]",
+        "192.31.196.1", "192.52.193.1", "192.175.48.1", "[2620:4f:8000::1]", "[3fff::1]", "[4000::1]", "[2001:1ff::1]",
     ],
 )  # fmt: skip
 def test_s088_no_literal_address_that_is_not_a_public_one(host: str) -> None:

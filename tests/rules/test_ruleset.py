@@ -203,6 +203,22 @@ def test_all_and_none(percent: int, mode: Mode) -> None:
     assert set(modes(percent, range(200)).values()) == {mode}
 
 
+FIRST, LAST = 588, 5237  # the Call-IDs of these draw 0 and 9999 out of 10000
+
+
+@pytest.mark.parametrize(
+    ("percent", "number", "mode"),
+    [
+        (0, FIRST, Mode.MONITOR),  # 0 % is no call at all
+        (0.01, FIRST, Mode.ENFORCE),
+        (99.99, LAST, Mode.MONITOR),
+        (100, LAST, Mode.ENFORCE),
+    ],
+)
+def test_the_first_and_the_last_call_of_all(percent: float, number: int, mode: Mode) -> None:
+    assert modes(percent, range(number, number + 1)) == {number: mode}
+
+
 def test_a_rule_in_monitor_mode_stays_so() -> None:
     ruleset = rules(rule("r", 'mode = "monitor"'))
     assert {next(ruleset.matching(facts(invite(number=n)))).mode for n in range(100)} == {Mode.MONITOR}

@@ -55,6 +55,19 @@ def test_errata_6499_ordinary_base64_only_where_it_is_asked_for() -> None:
     )
 
 
+def test_s037_base64url_that_is_folded_is_not_ordinary_base64() -> None:
+    value = b"a a.bb.cc;info=<https://c>"
+    assert split_identity(value, base64=True)[4] == split_identity(value)[4] == (Deviation.PARAMETER_FORM,)
+
+
+def test_s016_the_longest_value() -> None:
+    longest = b"aa.bb.cc;info=<https://c>;x=".ljust(8192, b"x")
+    assert split_identity(longest)[:3] == (b"aa", b"bb", b"cc")
+    with pytest.raises(VerificationError) as caught:
+        split_identity(longest + b"x")
+    assert caught.value.detail is Detail.TOO_LARGE
+
+
 @pytest.mark.parametrize(
     ("values", "split"),
     [

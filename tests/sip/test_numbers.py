@@ -31,6 +31,13 @@ from sbc_filter.sip.numbers import canonical_number, canonicaliser
         (b"urn:service:sos.fire", "urn:service:sos.fire"),
         (b"sip:anonymous@anonymous.invalid", None),  # S-045, S-121
         (b"sip:Anonymous@x", None),
+        (b"sip:bob@anonymous.invalid", None),
+        (b"sip:bob@Anonymous.INVALID", None),  # host names have no case
+        (b"sip:bob@anonymous.invalid.example", "sip:bob@anonymous.invalid.example"),
+        (b"tel:+" + b"1" * 32, "1" * 32),  # the longest number
+        (b"tel:+" + b"1" * 33, None),
+        (b"sip:+" + b"1" * 32 + b"@h", "1" * 32),
+        (b"sip:+" + b"1" * 33 + b"@h", f"sip:+{'1' * 33}@h"),
         (b"sip:example.com", None),
         (b"mailto:a@b", None),
     ],
@@ -45,10 +52,28 @@ def test_identity_of_a_uri(uri: bytes, identity: str | None) -> None:
         (b"sip:0123456789@h", "33123456789"),
         (b"sip:0033123456789@h", "33123456789"),
         (b"tel:+33123456789", "33123456789"),
+        (b"tel:123456789", "123456789"),  # a national number has its trunk prefix
     ],
 )
 def test_france(uri: bytes, identity: str) -> None:
     assert canonicaliser(PROFILES["france"])(uri) == identity
+
+
+@pytest.mark.parametrize(
+    ("profile", "number", "subscriber"),
+    [
+        ("france", "3300011123456789", "33123456789"),  # S-043
+        ("france", "33123456789", "33123456789"),
+        ("france", "330001112345678", "330001112345678"),  # a digit less
+        ("france", "33000111234567890", "33000111234567890"),  # a digit more
+        ("france", "4400011123456789", "4400011123456789"),  # another country's
+        ("france", "33000111234567*9", "33000111234567*9"),
+        ("nanp", "12155551212", "12155551212"),
+        ("e164", "3300011123456789", "3300011123456789"),
+    ],
+)
+def test_s043_the_subscriber_without_what_only_routes(profile: str, number: str, subscriber: str) -> None:
+    assert PROFILES[profile].subscriber(number) == subscriber
 
 
 @pytest.mark.parametrize(
@@ -61,6 +86,8 @@ def test_france(uri: bytes, identity: str) -> None:
         ("+", None),
         ("1a", None),
         ("१", None),
+        ("+" + "1" * 32, "1" * 32),
+        ("+" + "1" * 33, None),
     ],
 )
 def test_number_of_a_token(text: str, number: str | None) -> None:

@@ -50,6 +50,19 @@ def test_s013(headers: tuple[str, ...], outcome: str, detail: str | None) -> Non
     assert (record["outcome"], record["detail"], record["attest"]) == (outcome, detail, attest)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "outcome", "detail"),
+    [
+        (f"sip:+{CALLER}@carrier.example>;tag", "sip:anonymous@anonymous.invalid>;tag", "anonymous", "no-caller"),
+        (f"<sip:+{CALLED}@sbc.example>", "<sip:sbc.example>", "invalid", "compact-form"),
+    ],
+)
+def test_what_names_nobody_cannot_be_rebuilt(old: str, new: str, outcome: str, detail: str) -> None:
+    message = invite(compact(BASE), DATE).replace(old.encode(), new.encode())
+    _, _, record = result(make_engine(VERIFY), arriving(message))
+    assert (record["outcome"], record["detail"]) == (outcome, detail)
+
+
 def test_s021_the_called_party_by_uri() -> None:
     """The form of the sample in the drafts of RFC 8225: a number calls a URI."""
     payload = {**BASE, "dest": {"uri": ["sip:alice@example.com"]}}

@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
 from support.calls import LAB, NOW
 from support.certificates import chain
 
+from sbc_filter.errors import SigningError
 from sbc_filter.lab.certificate_maker import X5U, key_pem, pem
+from sbc_filter.outcomes import Detail
 from sbc_filter.stir.credential import Credential, load_credential, load_key, make_credential
 from sbc_filter.stir.passport import decode_segment, parse_jose
 from sbc_filter.stir.signing import sign_shaken
@@ -111,6 +113,42 @@ def test_s094_no_key_material_in_the_sentence(key: bytes) -> None:
     assert caught.value.__cause__ is None
 
 
+class Device:
+    """A key of which only signatures are to be had."""
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey | None) -> None:
+        self._key = key
+
+    def sign(self, data: bytes, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
+        if self._key is None:
+            raise SigningError(Detail.CRYPTO, "it has gone")
+        return self._key.sign(data, signature_algorithm)
+
+
+ANOTHER_CURVE = ec.generate_private_key(ec.SECP384R1())
+
+
+@pytest.mark.parametrize(
+    ("key", "certificate", "sentence"),
+    [
+        (KEY, LAB.chain, None),
+        (LAB.root.key, LAB.chain, NO_PAIR),
+        (ANOTHER_CURVE, chain(ANOTHER_CURVE.public_key()), NO_PAIR),
+        (KEY, chain(rsa.generate_private_key(65537, 2048).public_key()), NO_PAIR),
+        (None, LAB.chain, "the key does not sign: it has gone"),
+    ],
+)
+def test_s094_a_key_in_a_device_shows_that_it_is_the_certificate_s(
+    key: ec.EllipticCurvePrivateKey | None, certificate: bytes, sentence: str | None
+) -> None:
+    if sentence is None:
+        assert make_credential("ours", Device(key), certificate, X5U).x5u == X5U
+        return
+    with pytest.raises(ValueError, match=r".") as caught:
+        make_credential("ours", Device(key), certificate, X5U)
+    assert str(caught.value) == sentence
+
+
 # A credential and its successors: which signs is a function of the time of the call.
 
 DAY = 86400.0
@@ -155,6 +193,14 @@ NEW = credential(NEW_X5U, 0, 3 * DAY)
         ([credential(NEW_X5U, -3 * DAY, 2 * DAY)], 0, X5U),  # the order in the file does not matter
         ([credential(NEW_X5U, -3 * DAY, 2 * DAY)], DAY, NEW_X5U),
         ([NEW, credential("https://c.example/3.pem", DAY, 9 * DAY)], 2 * DAY, "https://c.example/3.pem"),
+        (  # neither has begun: not the one that is new
+            [
+                credential(NEW_X5U, 0, 3 * DAY, 2 * DAY),
+                credential("https://c.example/3.pem", DAY - 20, 9 * DAY, 2.5 * DAY),
+            ],
+            DAY + 10,
+            NEW_X5U,
+        ),
     ],
 )
 def test_s094_which_one_signs(successors: list[Credential], seconds: float, x5u: str) -> None:
@@ -179,6 +225,7 @@ def test_gaps_are_seen() -> None:
     assert OLD.followed_by([later]).gaps() == ((NOW + DAY, NOW + 2 * DAY),)
     assert later.followed_by([OLD]).gaps() == ((NOW + DAY, NOW + 2 * DAY),)
     assert OLD.followed_by([later, NEW]).gaps() == OLD.gaps() == ()
+    assert OLD.followed_by([credential(NEW_X5U, DAY, 3 * DAY)]).gaps() == ()  # one ends as the other begins
 
 
 def test_a_certificate_of_a_few_minutes_begins_in_the_middle() -> None:

@@ -80,6 +80,9 @@ def test_s012_nothing_is_found(body: bytes) -> None:
         ([KEY_1], b""),
         ([{"alg": "SHA-256", "dig": ONE.lower()}, KEY_2], BOTH),
         ([KEY_1 | {"x": 1}, KEY_2], BOTH),
+        ([KEY_1] * 64, b""),
+        ([{"alg": "md5", "dig": "AB" * 16}], b""),  # from the shortest to the longest
+        ([{"alg": "h" * 32, "dig": "AB" * 64}], b""),
     ],
 )
 def test_s012_the_keys_are_those_of_the_call(mky: Any, body: bytes) -> None:
@@ -98,6 +101,7 @@ def test_s012_the_keys_are_those_of_the_call(mky: Any, body: bytes) -> None:
         ([KEY_1], sdp(f"a=fingerprint:sha-256 {ONE}", "a=fingerprint:")),  # others may read into it what they like
         ([KEY_1], sdp(f"a=fingerprint:sha-256 {ONE}", f"a=fingerprint:{TWO}")),
         ([KEY_1], sdp(f"a=fingerprint:sha-256 {ONE} {TWO}")),
+        ([KEY_1], sdp(f"a=fingerprint:sha-256 {ONE[:48]} {ONE[48:]}")),
     ],
 )
 def test_s012_a_fingerprint_that_nobody_signed(mky: Any, body: bytes) -> None:
@@ -110,7 +114,7 @@ def test_s012_a_fingerprint_that_nobody_signed(mky: Any, body: bytes) -> None:
         None, "x", 5, {}, KEY_1, [], [None], ["x"], [[]], [{}], [KEY_1, {}], [{"alg": "sha-256"}], [{"dig": "00"}],
         [KEY_1 | {"dig": ""}], [KEY_1 | {"dig": "xx" * 32}], [KEY_1 | {"dig": "0" * 63}], [KEY_1 | {"dig": 5}],
         [KEY_1 | {"alg": ""}], [KEY_1 | {"alg": "sha 256"}], [KEY_1 | {"alg": None}], [KEY_1 | {"dig": "AB" * 65}],
-        [KEY_1] * 65,
+        [KEY_1] * 65, [KEY_1 | {"dig": "AB" * 15}], [KEY_1 | {"alg": "h"}], [KEY_1 | {"alg": "h" * 33}],
     ],
 )  # fmt: skip
 def test_s012_what_is_no_claim_mky(mky: Any) -> None:

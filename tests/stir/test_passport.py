@@ -334,6 +334,36 @@ def test_what_shaken_asks_for(changes: dict[str, Any], detail: Detail) -> None:
     assert token_refusal(identity(claims(**changes))) == (Outcome.INVALID, detail)
 
 
+@pytest.mark.parametrize(
+    ("iat", "read"),
+    [
+        ("1800000000", 1_800_000_000),
+        ('"1800000000"', 1_800_000_000),
+        ('"999999999999"', 999_999_999_999),
+        ('"1000000000000"', None),
+        ('"-1"', None),
+        ('"+1"', None),
+        ('"1.0"', None),
+        ('""', None),
+        ('" 1"', None),
+        ('"\u0661"', None),  # a digit, but not of ours
+        ("[1800000000]", None),
+        ('["1800000000"]', None),
+        ("null", None),
+        ("true", None),
+        ("{}", None),
+    ],
+)
+def test_s008_iat_where_a_string_is_tolerated(iat: str, read: int | None) -> None:
+    segment = encode_segment(GOOD.replace("1800000000", f" {iat}").encode())
+    if read is not None:
+        assert parse_claims(segment, ["iat-string"]).iat == read
+        return
+    with pytest.raises(VerificationError) as caught:
+        parse_claims(segment, ["iat-string"])
+    assert caught.value.detail is Detail.CLAIM_IAT
+
+
 def test_claims_of_others_are_let_be() -> None:
     """STANDARDS §19: rcd, crn, mky and vendors' claims in a shaken token."""
     token = read_token(value_of(identity(claims(rcd={"nam": "x"}, crn="y", vendor=[1, None, True]))))

@@ -37,6 +37,8 @@ def refusal(claims: Any, resource_priority: list[bytes], priority: list[bytes]) 
         ({"rph": {"ESorig": ["esnet.1"]}}, [b"esnet.1"], []),
         ({"rph": {"EScallback": ["esnet.0"]}, "sph": "psap-callback"}, [b"esnet.0"], [b"psap-callback"]),
         ({"rph": {"auth": ["ets.0"], "ESorig": ["esnet.1"]}}, [b"esnet.1, ets.0"], []),
+        ({"rph": {"auth": ["ets.0"] * 32}}, [b"ets.0"], []),  # as many and as long as may be
+        ({"rph": {"auth": ["e" * 64 + "." + "0" * 64]}}, [b"e" * 64 + b"." + b"0" * 64], []),
     ],
 )
 def test_s136_the_priority_is_the_one_that_was_signed(
@@ -79,6 +81,7 @@ def test_s136_another_priority(claims: Any, resource_priority: list[bytes], prio
         {"rph": {"auth": ["ets.0", None]}}, {"rph": {"auth": ["ets.0,wps.0"]}}, {"rph": {"auth": ["ets..0"]}},
         {"rph": {"auth": [""]}}, {"rph": {"auth": ["ets.0\r\n"]}}, {"rph": {"auth": ["éts.0"]}},
         {"rph": {"auth": ["ets.0.1"]}}, {"rph": {"auth": ["ets.0"] * 33}}, {"rph": {"auth": ["e" * 65 + ".0"]}},
+        {"rph": {"auth": ["e." + "0" * 65]}},
         {"rph": {"Auth": ["ets.0"]}}, {"rph": {"auth": ["ets.0"], "ESorig": "esnet.1"}},
         {"sph": "psap-callback"}, {**ETS_WPS, "sph": "emergency"}, {**ETS_WPS, "sph": None},
         {**ETS_WPS, "sph": ["psap-callback"]}, {**ETS_WPS, "sph": {"auth": ["psap-callback"]}}, {**ETS_WPS, "sph": ""},

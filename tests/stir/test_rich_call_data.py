@@ -139,6 +139,8 @@ def test_s131_digests(rcdi: dict[str, str]) -> None:
         ({"/jcd/1/1/3": ICON_DIGEST}, "the digest of /jcd/1/1/3 is another"),
         ({"/jcd/1/3": ICON_DIGEST}, "the digest of /jcd/1/3 is another"),
         ({"/jcd/1/3/0": ICON_DIGEST}, "the digest of /jcd/1/3/0 is another"),
+        ({"/jcd/1/3/1": ICON_DIGEST}, "the digest of /jcd/1/3/1 is another"),
+        ({"/jcd/1/3/2": ICON_DIGEST}, "the digest of /jcd/1/3/2 is another"),
         ({"/homepage": ICON_DIGEST}, "the digest of /homepage is another"),  # only what has to be a link is one
         ({"/x": ICON_DIGEST}, "rcdi points to nothing"),
         ({"/icn": ICON_DIGEST}, "rcdi points to nothing"),

@@ -46,6 +46,10 @@ def made(signer: Any = SIGNER, **how: Any) -> bytes:
         (made(STI_PA, chain=()), [STI_PA]),
         (made(header={"x5u": None}), [STI_PA]),
         (made() + b"\n", [STI_PA]),
+        (made().ljust(MAX_LIST), [STI_PA]),
+        (made(version="1"), [STI_PA]),
+        (made(version=1), [STI_PA]),
+        (made(version="1.2.3"), [STI_PA]),
         (json.dumps({"status": "success", "message": "", "caList": made().decode()}).encode(), [STI_PA]),
     ],
 )
@@ -92,6 +96,7 @@ P384_SIGNER = make(STI_PA, "STI-PA", numbers=None, key=ec.generate_private_key(e
         (made(chain=()), NOBODY),  # x5u alone, and only the root is known: the root did not sign it
         (made(OTHER.leaf), NOBODY),  # another's signature below the signer's certificate
         (made(STI_PA), NOBODY),
+        (made(BETWEEN, chain=(BELOW, BETWEEN)), NOBODY),  # the first of x5c is the signer, and no other
         (made()[:-4] + b"AAAA", NOBODY),
         (made(BELOW, chain=(BELOW,)), NO_PATH),
         (made(chain=(make(None, "STI-PA", numbers=None),)), NO_PATH),
@@ -99,6 +104,8 @@ P384_SIGNER = make(STI_PA, "STI-PA", numbers=None, key=ec.generate_private_key(e
         (made(chain=(make(STI_PA, "STI-PA", days=(-10, -1)),)), "its signer is not believed: expired"),
         (made(chain=(make(STI_PA, "STI-PA", days=(1, 10)),)), "its signer is not believed: not-yet-valid"),
         (made(version="2.0"), "its version is not 1"),
+        (made(version="2.1"), "its version is not 1"),
+        (made(version="10"), "its version is not 1"),
         (made(version=None), "its version is not 1"),
         (made(sequence=-1), "it has no sequence number"),
         (made(sequence="1"), "it has no sequence number"),
@@ -140,6 +147,7 @@ def test_s091_roots_that_may_not_sign_are_passed_over() -> None:
 
 def test_s091_the_time_may_not_matter() -> None:
     assert read(made(exp=NOW - 86400), now=None).expires == NOW - 86400
+    assert read(made(exp=0), now=None).expires == 0
     assert read(made(), now=NOW + 86400).sequence == 0
     with pytest.raises(ValueError, match=r"it was valid until 2027-01-16 08:00 UTC"):
         read(made(), now=NOW + 86401)

@@ -4,12 +4,12 @@ What the library does with NULL parameters depends on its version: up to 44 it r
 later it refuses. Nothing here may depend on that.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
@@ -161,6 +161,9 @@ def policies(*oids: str) -> tuple[x509.ExtensionType, bool]:
 
 SHAKEN = "2.16.840.1.114569.1.1."
 PROFILE = (points(*SIGNER), policies(f"{SHAKEN}4"))
+ISSUER = make(ROOT, "Issuer", ca=True, extensions=PROFILE)
+NO_POLICY = make(ROOT, "No policy", ca=True, extensions=PROFILE[:1])
+NO_POINT = make(ROOT, "No point", ca=True, extensions=PROFILE[1:])
 
 
 def test_what_is_as_it_should_be_is_not_noted() -> None:
@@ -184,6 +187,11 @@ def test_what_is_as_it_should_be_is_not_noted() -> None:
         ((make(ROOT, "SHAKEN 5678", extensions=PROFILE),), {"common-name"}),
         ((make(ROOT, "1234", extensions=PROFILE),), {"common-name"}),
         ((make(),), {"common-name", "policy", "no-crl-issuer"}),
+        # of every certificate below the anchor
+        ((make(ISSUER, "SHAKEN 1234", extensions=PROFILE), ISSUER), set()),
+        ((make(NO_POLICY, "SHAKEN 1234", extensions=PROFILE), NO_POLICY), {"policy"}),
+        ((make(NO_POINT, "SHAKEN 1234", extensions=PROFILE), NO_POINT), {"no-crl-issuer"}),
+        ((make(ISSUER, "SHAKEN 1234"), ISSUER), {"policy", "no-crl-issuer"}),
     ],
 )
 def test_s082_s083_s085_accepted_and_noted(chain: tuple[Authority, ...], found: set[str]) -> None:
@@ -282,6 +290,7 @@ def under(top: Any, digest: Any = hashes.SHA256, **how: Any) -> tuple[Any, Any]:
         (under(P384, hashes.SHA512), None),
         (under(MAKER.key(), hashes.SHA384), None),
         (under(RSA_1024), Detail.CERTIFICATE_KEY),
+        (under(ed25519.Ed25519PrivateKey.generate()), Detail.CERTIFICATE_KEY),
         (under(P521), Detail.CERTIFICATE_KEY),
         (under(P521, hashes.SHA512), Detail.CERTIFICATE_KEY),
         (under(RSA_2048, hashes.SHA224), Detail.CERTIFICATE_KEY),
@@ -297,6 +306,30 @@ def test_s084_issuer_keys(made: tuple[Any, Any], tolerated: Detail | None) -> No
     assert judged(leaf, anchors=[root]) in (Detail.CERTIFICATE_KEY, Detail.UNTRUSTED_CHAIN)
     found = deviations(leaf, anchors=[root], tolerate="issuer-keys")
     assert found is tolerated if tolerated else found == {"issuer-keys"}
+
+
+class OfBits(NamedTuple):
+    """A public key of so many bits, of which nobody has the private one."""
+
+    bits: int
+
+    def public_key(self) -> rsa.RSAPublicKey:
+        return rsa.RSAPublicNumbers(65537, (1 << self.bits) - 1).public_key()
+
+
+@pytest.mark.parametrize(
+    ("bits", "found"),
+    [
+        (2047, Detail.CERTIFICATE_KEY),
+        (2048, Detail.UNTRUSTED_CHAIN),  # the key will do; the signature is another's
+        (8192, Detail.UNTRUSTED_CHAIN),
+        (8193, Detail.CERTIFICATE_KEY),
+    ],
+)
+def test_s084_how_long_an_rsa_key_of_an_issuer_may_be(bits: int, found: Detail) -> None:
+    root = make(None, "Root", ca=True, key=OfBits(bits), signer=MAKER.key())
+    leaf = make(root, "SHAKEN 1234", signer=RSA_2048, extensions=PROFILE)
+    assert judged(leaf, anchors=[root], tolerate="issuer-keys") is found
 
 
 def test_s084_a_crl_of_such_an_issuer() -> None:

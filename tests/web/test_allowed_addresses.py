@@ -31,6 +31,12 @@ def test_not_permitted(address: str) -> None:
     assert not is_permitted(address)
 
 
+@pytest.mark.parametrize("address", ["10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::10.1.2.3"])
+def test_one_allowed_address(address: str) -> None:
+    assert is_permitted(address, [ip_network("10.1.2.3/32")])
+    assert not is_permitted(address, [ip_network("10.1.2.2/32"), ip_network("10.1.2.4/30")])
+
+
 def test_allowed_networks() -> None:
     allowed = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
     for address in ("10.1.2.3", "fd00::1", "::ffff:10.1.2.3", "64:ff9b::10.1.2.3", "8.8.8.8"):

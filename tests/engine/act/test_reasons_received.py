@@ -92,6 +92,23 @@ def test_s118_what_does_not_speak_of_ours_stays(said: list[str]) -> None:
     assert not engine.counters
 
 
+def test_two_tokens_in_one_answer_and_one_record() -> None:
+    engine = after()
+    other = leaving(invite(called="12155550111", number=2))
+    made = result(engine, other)[1].partition(b"Identity: ")[2].partition(b";")[0].rpartition(b".")[2].decode()
+    of_other = COMPLAINT.replace(OURS, made).replace("438", "436")
+    _, out, record = result(engine, arriving(response("180 Ringing", COMPLAINT, of_other)))
+    assert (out, record["code"]) == (response("180 Ringing"), 438)
+    assert result(engine, arriving(response("180 Ringing", of_other)))[2] == {}
+
+
+def test_octets_that_are_no_text_are_recorded_all_the_same() -> None:
+    answer = response("180 Ringing", COMPLAINT).replace(b"Call-ID: call-1", b"Call-ID: \xff\xfe")
+    _, out, record = result(after(), arriving(answer))
+    assert out == response("180 Ringing").replace(b"Call-ID: call-1", b"Call-ID: \xff\xfe")
+    assert record["call_id"] == "\ufffd\ufffd@carrier.example"
+
+
 def test_s172_603_plus_stays() -> None:
     reason = 'Reason: SIP;cause=603;text="v=analytics1;url=https://redress.example/";location=RLN'
     answer = response("603 Network Blocked", reason, COMPLAINT)

@@ -265,6 +265,18 @@ def test_what_is_not(call: bytes, rules: str) -> None:
     assert passes(after(rules, call), leaving(response("180 Ringing")))
 
 
+@pytest.mark.parametrize(
+    ("status", "present"),
+    [
+        ("603 Decline", 'Reason: SIP;cause=603;text="v=analytics1"'),
+        ("486 Network Blocked", "Reason: Q.850;cause=16"),
+    ],
+)
+def test_s172_what_is_not_603_plus_is_told_beside_a_reason_of_others(status: str, present: str) -> None:
+    answer = response(status, present)
+    assert result(after(), leaving(answer))[1] == told(answer, REASON)
+
+
 def test_v23_a_call_that_found_too_many_waiting_is_told_nothing() -> None:
     engine = make_engine(STIR, known=False, held_limit=0)
     assert result(engine, arriving(invite(identity())))[2]["detail"] == "hold-limit"

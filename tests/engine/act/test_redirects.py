@@ -36,6 +36,7 @@ TRUSTED = f'[trunks.core]\naddresses = ["{CARRIER}", "{OTHER}"]\ntrusted = true\
 ASKED = '[[rule]]\ntrunk = "core"\ninsertion = "redirect"\n'
 VERIFIES = TRUSTED + VERIFY.replace("[[rule]]\n", ASKED)
 SIGNS = TRUSTED + SIGN.replace("[[rule]]\n", ASKED).replace("outbound", "inbound")
+ON_ABSENT = '[rule.on]\nno-identity = "redirect"\n'
 MARKED = "P-Asserted-Identity: <sip:+12155550100;verstat=TN-Validation-Passed@carrier.example>"
 
 
@@ -64,16 +65,22 @@ def seen(engine: Engine, message: bytes, now: float = NOW, src: str = CARRIER) -
         (SIGNS, invite(), again(invite())),  # an asker that copies nothing would circle for ever
         (SIGNS, invite(), again(counted(invite(identity())))),  # a UAC counts on (RFC 3261 §8.1.3.4)
         (VERIFIES, invite(), again(counted(invite(pai("No-TN-Validation"))))),
+        (VERIFIES, invite(), again(counted(invite(pai("No-TN-Validation").replace("verstat", "VerStat"))))),
+        (VERIFIES, invite(identity()), again(counted(invite(identity(), identity(name="y"))))),
         (SIGNS, invite(), again(invite().replace(b"@192.0.2.1 ", b"@203.0.113.9;transport=udp "))),
     ],
-    ids=["verified", "no identity", "signed", "copied nothing", "UAC, signed", "UAC, verified", "elsewhere"],
+    ids=[
+        *("verified", "no identity", "signed", "copied nothing", "UAC, signed", "UAC, verified", "UAC, in capitals"),
+        *("UAC, one more Identity", "elsewhere"),
+    ],
 )
 def test_s122_what_follows_passes_as_it_is(rules: str, asked: bytes, follows: bytes) -> None:
     """And its retransmissions; what was asked first still gets the same 302."""
     engine = make_engine(rules)
     _, answer, _ = result(engine, arriving(asked))
     assert status(answer) == "302 Moved Temporarily"
-    assert result(engine, arriving(follows), NOW + 0.1)[:2] == ("accept", follows)
+    action, out, record = result(engine, arriving(follows), NOW + 0.1)
+    assert (action, out, record["detail"]) == ("accept", follows, "redirected")
     assert result(engine, arriving(follows), NOW + 0.6)[:2] == ("accept", follows)
     assert result(engine, arriving(asked), NOW + 0.7)[:2] == ("redirect", answer)
 
@@ -116,6 +123,34 @@ def test_s122_what_follows_nothing_is_answered(change: Callable[[bytes], bytes])
     assert seen(engine, change(again(invite()))) == "redirect signed.None"
 
 
+@pytest.mark.parametrize(
+    "follows",
+    [
+        counted(invite(identity())),  # as many as before
+        counted(invite(identity(), "P-Asserted-Identity: <sip:+12155550100@carrier.example>")),
+    ],
+    ids=["no more Identity", "a caller without a result"],
+)
+def test_s122_who_was_taught_nothing_is_answered_again(follows: bytes) -> None:
+    engine = make_engine(VERIFIES)
+    assert seen(engine, invite(identity())) == "redirect passed.None"
+    assert seen(engine, again(follows)) == "redirect passed.None"
+
+
+def test_s122_what_tells_a_call_is_not_run_together() -> None:
+    """Call-ID and From tag are what an asker likes to write."""
+    engine = make_engine(SIGNS)
+    assert seen(engine, invite()) == "redirect signed.None"
+    shifted = invite().replace(b"call-1@carrier.example\r", b"call-1@carrier.examplef\r").replace(b";tag=f1", b";tag=1")
+    assert seen(engine, again(shifted)) == "redirect signed.None"
+
+
+def test_s122_also_beside_rules_that_redirect_nothing() -> None:
+    engine = make_engine(VERIFIES + '[[rule]]\nname = "rest"\naction = "pass"\n')
+    assert seen(engine, invite()) == "redirect no-identity.absent"
+    assert seen(engine, again(invite())) == "accept passed-by.redirected"
+
+
 @pytest.mark.parametrize(("later", "src"), [(0.1, OTHER), (32.1, CARRIER)], ids=["another asks", "after 32 s"])
 def test_s122_neither_does_it_follow(later: float, src: str) -> None:
     engine = make_engine(SIGNS)
@@ -150,6 +185,13 @@ def test_s122_without_a_redirect_nothing_follows(rules: str) -> None:
     first = seen(engine, invite())
     assert seen(engine, again(invite())) == first
     assert "redirect" not in first
+
+
+def test_s122_what_a_rule_that_watches_would_have_answered() -> None:
+    engine = make_engine(VERIFIES.replace("insertion", 'mode = "monitor"\ninsertion') + ON_ABSENT)
+    verdict = engine.process(arriving(invite()), NOW)
+    assert isinstance(verdict, Verdict)
+    assert [(each.action, each.code) for each in verdict.monitored] == [("redirect", 302)]
 
 
 def test_s122_a_single_outcome_that_redirects() -> None:
@@ -228,6 +270,13 @@ def test_s122_the_result_in_the_contact(dialect: str, attest: str, contact: str)
     assert f"Contact: {contact}" in answer.decode().split("\r\n")
     follows = again(message).replace(b"sip:+12155550199@192.0.2.1 ", contact[1:-1].encode() + b" ", 1)
     assert seen(engine, follows) == "accept passed-by.redirected"
+
+
+def test_s122_no_result_is_no_mark() -> None:
+    engine = make_engine(VERIFIES + "[rule.verify]\nmark_contact = true\nverstat = false\n")
+    _, answer, _ = result(engine, arriving(invite(identity())))
+    assert b"\r\nContact: <sip:+12155550199@192.0.2.1>\r\n" in answer
+    assert b"verstat" not in answer
 
 
 def test_s122_a_mark_in_the_target_gives_way_to_ours() -> None:

@@ -212,6 +212,12 @@ def test_s130_rich_call_data(rules: str, more: dict[str, Any]) -> None:
         assert engine.counters["rcd-usable"] == 1
 
 
+def test_s130_s012_beside_media_keys() -> None:
+    message = invite("Content-Type: application/sdp", body=SDP.format(DIGEST))
+    out = result(make_engine(f"{NAMED}media_keys = true\n"), leaving(message))[1]
+    assert out == added(message, DATE, signed(crn="Your delivery", rcd={"nam": "Parcels & Söhne"}, mky=KEYS))
+
+
 def test_s130_only_for_who_is_fully_attested() -> None:
     """Nobody vouches that another's number belongs to who bears the name."""
     message = invite(caller=STRANGER)
@@ -244,6 +250,14 @@ def test_a17_what_is_unsigned_still_loses_private_headers() -> None:
     assert (action, out, record["detail"]) == ("modify", invite(), "too-large")
     engine = make_engine(f'{rules}[rule.on]\n"unsigned.too-large" = "reject"\n')
     assert status(result(engine, leaving(invite()))[1]) == "500 Server Internal Error"
+
+
+def test_a17_the_size_is_that_of_signed_calls() -> None:
+    """A call that is not signed anyway loses what it has to lose, however large it is."""
+    rules = f'{SIGN}attest_unlisted = "none"\nmax_size = 576\nremove = ["X-Orig-TN"]\n'
+    message = invite("X-Orig-TN: 1", "X-Long: " + "x" * 600, caller=STRANGER)
+    _, out, record = result(make_engine(rules), leaving(message))
+    assert (out, record["detail"]) == (message.replace(b"X-Orig-TN: 1\r\n", b""), "not-listed")
 
 
 # --- A18, S-161: privacy ---

@@ -113,18 +113,27 @@ def test_or_as_the_rule_says() -> None:
         identity(parameters="info=<https://other.example.org/a.pem>;alg=ES256;ppt=shaken"),
         identity() + "\r\nX-Injected: 1",
         identity() + "\r\n folded",
+        identity().replace(";alg", "\r\n ;alg"),
+        identity()[:99] + "\r\n " + identity()[99:],
         identity() + "\0",
+        identity(jose={"ppt": "foo"}),
         "Identity: nothing",
         "",
     ],
     ids=["caller", "called", "one more called", "attestation", "origid", "iat", "div", "base", "info", "CRLF", "fold",
-         "NUL", "no token", "nothing"],
+         "folded parameters", "folded digest", "NUL", "another kind", "no token", "nothing"],
 )  # fmt: skip
 def test_what_was_not_asked_does_not_leave(answer: str) -> None:
     engine = engine_of()
     engine.process(leaving(invite()), NOW)
     out, record = resumed(engine, signed_by(answer))
     assert (out, record.outcome, record.detail) == (None, "unsigned", "signing-mismatch")
+
+
+def test_white_space_around_it_is_no_part_of_it() -> None:
+    engine = engine_of()
+    engine.process(leaving(invite()), NOW)
+    assert resumed(engine, signed_by(f" {value(identity()).decode()}\r\n"))[0] == added(invite(), DATE, identity())
 
 
 def test_one_copy_is_kept_and_each_call_has_a_need_of_its_own() -> None:

@@ -25,11 +25,12 @@ from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import DETAILS, Detail, Outcome
 from sbc_filter.packet.udp import parse
-from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest
+from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest, validate_finding
 
 ASK = VERIFY + '[rule.verify]\nservice = "theirs"\n'
 PASSED, FAILED, NONE = "TN-Validation-Passed", "TN-Validation-Failed", "No-TN-Validation"
 GOOD = ReportedResult(PASSED)
+JOINED = 'tolerate = ["comma-joined"]\n'
 ANONYMOUS = invite(identity()).replace(b"+12155550100@carrier.example", b"anonymous@anonymous.invalid")
 
 
@@ -132,6 +133,38 @@ def test_what_an_answer_means(answer: ReportedResult | Detail, outcome: str, det
 def test_s060_an_answer_about_another_token_is_none(said: dict[str, Any], detail: str | None) -> None:
     _, record = after(ReportedResult(PASSED, claims=said))
     assert (record.outcome, record.detail) == ("unfetchable" if detail else "passed", detail)
+
+
+def test_s060_of_what_token_an_answer_to_the_compact_form_speaks_is_not_to_be_told() -> None:
+    compact = VerificationRequest("theirs", CALLER, (CALLED,), int(NOW), b"..QQ;info=<https://c.example/>")
+    assert validate_finding(compact, ReportedResult(PASSED, claims=claims(orig={"tn": CALLED})), None) is None
+    full = validate_finding(asked(identity()), ReportedResult(PASSED, claims=claims(orig={"tn": CALLED})), None)
+    assert full is not None
+    assert full.detail is Detail.VERIFICATION_MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("options", "outcome"), [("", "invalid"), ('tolerate = ["no-origid"]\n', "invalid"), (JOINED, "passed")]
+)
+def test_s032_tokens_joined_by_commas_where_a_rule_says_so(options: str, outcome: str) -> None:
+    b, a = identity(claims(attest="B")), identity()
+    message = invite(f"{b}, {value(a).decode()}")
+    engine = engine_of(ASK + options)
+    need = engine.process(arriving(message), NOW)
+    if isinstance(need, Verdict):
+        assert need.record is not None
+        assert (need.record.outcome, need.record.detail) == (outcome, "identity-syntax")
+        return
+    assert need.request == asked(a)
+    assert resumed(engine, GOOD)[1].outcome == outcome
+    assert engine.counters["deviation.comma-joined"] == 1
+
+
+def test_s032_one_token_is_not_joined() -> None:
+    engine = engine_of(ASK + JOINED)
+    engine.process(arriving(invite(identity())), NOW)
+    assert resumed(engine, GOOD)[1].outcome == "passed"
+    assert engine.counters["deviation.comma-joined"] == 0
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from support.calls import (
     make_engine,
     result,
 )
+from support.certificates import chain
 
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import REFUSABLE, TOLERABLE, Deviation
@@ -175,6 +176,17 @@ def test_tolerated_in_the_message(name: str, message: bytes) -> None:
     assert counted(message) == ("passed", None, {name})
 
 
+def test_a_bare_number_in_a_header_field_of_the_operator_s_is_as_it_should_be() -> None:
+    message = invite(identity(), DATE, "X-Orig-TN: 12155550100")
+    assert counted(message, 'caller_from = ["X-Orig-TN"]') == ("passed", None, set())
+
+
+def test_a_caller_by_uri_has_no_number_to_be_odd() -> None:
+    line = identity(claims(orig={"uri": "sip:alice@carrier.example"}))
+    sender = PLAIN.replace("+12155550100", "alice").replace(";user=phone", "")
+    assert counted(invite(line, DATE, sender)) == ("passed", None, set())
+
+
 @pytest.mark.parametrize(
     ("called", "dest", "deviations"),
     [
@@ -188,6 +200,18 @@ def test_s043_the_portability_prefix_of_france(called: str, dest: str, deviation
     message = invite(identity(claims(dest={"tn": [dest]})), DATE, PLAIN, called=called)
     assert result(engine, arriving(message))[2]["outcome"] == "passed"
     assert set(engine.counters) == {f"deviation.{name}" for name in deviations}
+
+
+def test_s043_one_of_several_numbers_is_enough() -> None:
+    message = invite(identity(claims(dest={"tn": ["33111111111", "33123456789"]})), called="3360001123456789")
+    assert result(make_engine(VERIFY, numbering="france"), arriving(message))[2]["outcome"] == "passed"
+
+
+@pytest.mark.parametrize("numbering", ["nanp", "france", "e164"])
+def test_a_call_to_nobody_is_nobodys(numbering: str) -> None:
+    message = invite(identity()).replace(f"<sip:+{CALLED}@sbc.example>".encode(), b"<sip:sbc.example>")
+    _, _, record = result(make_engine(VERIFY, numbering=numbering), arriving(message))
+    assert (record["outcome"], record["detail"]) == ("invalid", "dest-mismatch")
 
 
 def test_s043_rules_see_the_number_without_it() -> None:
@@ -234,6 +258,24 @@ def test_only_where_a_rule_says_so(name: str) -> None:
     assert counted(message, f'tolerate = ["{name}"]') == ("passed", None, deviations)
 
 
+@pytest.mark.parametrize(
+    "national",
+    [{"orig": {"tn": "2155550100"}}, {"dest": {"tn": ["2155550199"]}}, {"dest": {"tn": ["1", "2155550199"]}}],
+)
+def test_national_claims_one_by_one(national: dict[str, Any]) -> None:
+    message = invite(identity(claims(**national)), DATE, PLAIN)
+    assert counted(message, 'tolerate = ["national-claim"]') == ("passed", None, {"national-claim"})
+    engine = make_engine(f'{VERIFY}[rule.verify]\ntolerate = ["national-claim"]\n', numbering="e164")
+    assert result(engine, arriving(message))[2]["outcome"] == "invalid"  # not national there
+
+
+def test_an_empty_origid_is_not_an_absent_one() -> None:
+    """S-070."""
+    message = invite(identity(claims(origid="")), DATE, PLAIN)
+    assert counted(message) == ("invalid", "claim-origid", set())
+    assert counted(message, 'tolerate = ["no-origid"]') == ("invalid", "claim-origid", set())
+
+
 def test_every_switch_is_tried() -> None:
     assert SWITCHED.keys() == TOLERABLE
 
@@ -244,6 +286,15 @@ def test_every_deviation_is_tried() -> None:
     assert tried - {"none"} | {"x5u-port-8443"} == set(Deviation)
 
 
+def test_those_of_the_certificate_are_counted_as_well() -> None:
+    engine = make_engine(VERIFY, chain=chain())
+    assert result(engine, arriving(invite(identity(), DATE, PLAIN)))[2]["outcome"] == "passed"
+    assert engine.counters == {"deviation.policy": 1, "deviation.no-crl-issuer": 1}
+    engine = make_engine(VERIFY, chain=chain())
+    assert result(engine, arriving(invite(identity(key=LAB.root.key), DATE, PLAIN)))[2]["outcome"] == "invalid"
+    assert engine.counters == {}
+
+
 def test_port_8443() -> None:
     from sbc_filter.engine.verdict import Answer
 
@@ -251,6 +302,16 @@ def test_port_8443() -> None:
     engine.learn(JOSE_8443["x5u"], Answer(LAB.chain, None, NOW + 60), NOW)
     result(engine, arriving(invite(identity(jose=JOSE_8443), DATE, PLAIN)))
     assert engine.counters == {"deviation.x5u-port-8443": 1}
+
+
+def test_8443_elsewhere_in_a_url_is_no_port() -> None:
+    from sbc_filter.engine.verdict import Answer
+
+    url = X5U.replace("/shaken", "/a:8443/shaken")
+    engine = make_engine(VERIFY)
+    engine.learn(url, Answer(LAB.chain, None, NOW + 60), NOW)
+    assert result(engine, arriving(invite(identity(jose={"x5u": url}), DATE, PLAIN)))[2]["outcome"] == "passed"
+    assert engine.counters == {}
 
 
 ALL = f"tolerate = {json.dumps(sorted(TOLERABLE))}"

@@ -107,6 +107,12 @@ def test_s106_how_the_diverting_number_is_found(headers: list[str], to: str | No
     assert result(make_engine(DIV), leaving(message))[1] == added(message, DATE, div(THIRD, CALLED))
 
 
+def test_s062_tokens_of_other_extensions_say_nothing_of_diversions() -> None:
+    rph = identity({"dest": {"tn": [THIRD]}, "iat": int(NOW), "orig": {"tn": CALLER}}, jose={"ppt": "rph"})
+    message = sent_on(rph, identity())
+    assert result(make_engine(DIV), leaving(message))[1] == added(message, DATE, div(THIRD, CALLED))
+
+
 def test_s052_iat_and_date() -> None:
     """That of the token before, while it is fresh; the INVITE's Date, where it has one."""
     message = sent_on(identity())

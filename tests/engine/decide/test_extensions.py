@@ -71,6 +71,11 @@ STALE = int(NOW) - 61
         (to(SECOND, GOOD, div(FIRST, CALLED)), "invalid", "div-chain"),
         (to(FIRST, GOOD, div(FIRST, CALLED, orig=CALLED)), "invalid", "div-orig"),
         (to(FIRST, div(FIRST, CALLED)), "invalid", "div-chain"),
+        # whatever stands beside it, and whoever To names
+        (to(SECOND, GOOD, identity(key=OTHER_KEY), div(SECOND, FIRST)), "invalid", "div-chain"),
+        (to(SECOND, GOOD, "Identity: nonsense", div(SECOND, FIRST)), "invalid", "div-chain"),
+        (readdressed(to(SECOND, GOOD, div(SECOND, FIRST))), "invalid", "div-chain"),
+        (readdressed(to(SECOND, GOOD, "Identity: nonsense", div(SECOND, FIRST))), "invalid", "dest-mismatch"),
         # what is wrong with the token names the call
         (to(FIRST, GOOD, div(FIRST, CALLED, key=OTHER_KEY)), "invalid", "bad-signature"),
         (to(FIRST, GOOD, div(FIRST, CALLED, iat=STALE)), "stale", "stale-date"),
@@ -79,6 +84,12 @@ STALE = int(NOW) - 61
         # S-103: who was called is in the token still, so no diversion is needed
         (invite(GOOD, div(FIRST, CALLED)), "passed", None),
         (invite(GOOD, div(FIRST, CALLED, key=OTHER_KEY)), "passed", None),
+        # nor where the Request-URI names nobody who could have diverted anything
+        (
+            invite(GOOD, div(FIRST, CALLED)).replace(f"sip:+{CALLED}@192.0.2.1 ".encode(), b"sip:192.0.2.1 "),
+            "passed",
+            None,
+        ),
         # no diversion at all: To is what counts
         (to(FIRST, GOOD), "passed", None),
         # S-102: an innermost of another kind, and the chain is ignored
@@ -178,12 +189,41 @@ def test_s132_what_they_say_never_changes_the_result(headers: tuple[str, ...], c
     assert [name for name in engine.counters if name.startswith(("rph", "rcd"))] == [counted] * (counted is not None)
 
 
+def test_s133_the_certificate_of_a_token_beside_is_waited_for() -> None:
+    engine = make_engine(VERIFY)
+    message = invite(
+        GOOD, identity({**claims(attest=None, origid=None), "rcd": NAMED}, jose={"ppt": "rcd", "x5u": DELEGATE})
+    )
+    waiting = engine.process(arriving(message), NOW)
+    assert isinstance(waiting, Need)
+    assert waiting.request == DELEGATE
+    verdict = engine.resume(waiting.id, Answer(chain(), None, NOW + 60), NOW)
+    assert isinstance(verdict, Verdict)
+    assert verdict.record is not None
+    assert (verdict.record.outcome, engine.counters["rcd-usable"]) == ("passed", 1)
+
+
+def test_s062_an_extension_in_ordinary_base64_does_not_speak_for_the_number_either() -> None:
+    """As one in base64url: who has nothing else has no Identity; beside a token that is good it does no harm."""
+    lines = [beside("rph", rph={"auth": ["ets.0"]}, vendor=number) for number in range(20)]
+    odd = next(line.replace(made, made.replace("-", "+")) for line in lines if "-" in (made := signature(line)))
+    assert result(make_engine(VERIFY), arriving(invite(odd)))[2]["detail"] == "unsupported-ppt"
+    assert result(make_engine(VERIFY), arriving(invite(odd, GOOD)))[2]["outcome"] == "passed"
+
+
 @pytest.mark.parametrize(("display", "counted"), [("Q Branch", "rcd-usable"), ("The Bank", "rcd-unusable")])
 def test_s132_the_name_is_the_one_that_is_shown(display: str, counted: str) -> None:
     engine = make_engine(VERIFY)
     message = invite(identity(claims(rcd=NAMED))).replace(b"From: <", f'From: "{display}" <'.encode())
     assert result(engine, arriving(message))[2]["outcome"] == "passed"
     assert engine.counters[counted] == 1
+
+
+def test_s132_a_reason_without_a_name_agrees_with_any() -> None:
+    engine = make_engine(VERIFY)
+    message = invite(identity(claims(crn="Your delivery"))).replace(b"From: <", b'From: "The Bank" <')
+    assert result(engine, arriving(message))[2]["outcome"] == "passed"
+    assert engine.counters["rcd-usable"] == 1
 
 
 @pytest.mark.parametrize(
@@ -269,6 +309,14 @@ def test_v16_s117_a_diversion_that_cannot_be_read_is_reported() -> None:
     token = identity({"dest": {"tn": [FIRST]}, "div": {"tn": CALLED}, "iat": int(NOW)}, jose={"ppt": "div"})
     for message in (invite(GOOD, token), to(FIRST, GOOD, token), to(FIRST, GOOD, div(FIRST, CALLED), token)):
         assert reported(message=message) == [reason(438, "Invalid Identity Header", token)]
+
+
+def test_v16_s117_a_diversion_by_nobody_is_named_beside_a_good_one() -> None:
+    payload = {"dest": {"tn": [FIRST]}, "div": {}, "iat": int(NOW), "orig": {"tn": CALLER}}
+    token = identity(payload, jose={"ppt": "div"})
+    message = to(FIRST, GOOD, token, div(FIRST, CALLED))
+    assert result(make_engine(VERIFY), arriving(message))[2]["outcome"] == "passed"
+    assert reported(message=message) == [reason(438, "Invalid Identity Header", token)]
 
 
 def test_s101_a_diverted_call_that_passes_reports_nothing() -> None:

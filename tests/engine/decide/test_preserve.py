@@ -332,3 +332,30 @@ def test_no_room() -> None:
     engine = after(preserving(), invite(SESSION, f"Identity: {'x' * 40_000}"))
     message = invite(SESSION, number=2, body="x" * 30_000)
     assert left(engine, message) == (message, ("unsigned", "no-room"))
+
+
+def test_numbers_are_no_header_field() -> None:
+    """Who may write header fields into a call that leaves does not choose whose tokens it gets."""
+    engine = after(preserving("numbers"), invite(THEIRS))
+    message = invite(f"Numbers: {CALLER} {CALLED}", number=2, caller="12155550111")
+    assert left(engine, message)[1] == SIGNED
+
+
+@pytest.mark.parametrize("by", ["session-id", "numbers"])
+@pytest.mark.parametrize("numbering", ["nanp", "france"])
+def test_a_call_from_or_to_nobody_is_told_by_no_numbers(by: str, numbering: str) -> None:
+    engine = make_engine(f'{VERIFY}{SIGN}preserve = "{by}"\n', numbering=numbering)
+    nobody = [
+        invite(THEIRS).replace(f"+{CALLER}@carrier.example".encode(), b"anonymous@anonymous.invalid"),
+        invite(THEIRS, number=2).replace(f"To: <sip:+{CALLED}@".encode(), b"To: <sip:"),
+    ]
+    for message in nobody:
+        assert result(engine, arriving(message))[2]["outcome"] in ("anonymous", "invalid")
+        leaves = message.replace(THEIRS.encode() + b"\r\n", b"").replace(b"call-", b"left-")
+        assert left(engine, leaves)[1][0] == "unsigned"
+
+
+def test_a_rule_that_does_not_preserve_signs_beside_one_that_does() -> None:
+    first = SIGN.replace('"sign"\ndirection', '"first"\ncaller = "1215*"\ndirection')
+    engine = after(preserving("numbers", VERIFY + first), invite(THEIRS))
+    assert left(engine, invite(number=2)) == (added(invite(number=2), DATE, OURS), SIGNED)

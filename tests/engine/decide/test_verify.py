@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from support import chains
 from support.calls import (
     CALLED,
     CALLER,
@@ -32,7 +34,7 @@ from support.calls import (
 from support.certificates import chain, constraints, numbers, unknown
 
 from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
-from sbc_filter.lab.certificate_maker import X5U, Authority, Maker
+from sbc_filter.lab.certificate_maker import X5U, Authority, Maker, pem
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import parse
 from sbc_filter.pki.claim_constraints import ENHANCED_JWT_CLAIM_CONSTRAINTS, JWT_CLAIM_CONSTRAINTS
@@ -382,6 +384,12 @@ def test_v18_v19_v20_good(headers: tuple[str, ...]) -> None:
     assert out == added(message, pai(PASSED))
 
 
+@pytest.mark.parametrize("attested", ["AB", "BA", "CB", "BC", "CAB", "BCA"])
+def test_s077_of_several_tokens_the_best_attested_counts(attested: str) -> None:
+    _, _, record = result(make_engine(VERIFY), arriving(invite(*(identity(claims(attest=each)) for each in attested))))
+    assert (record["outcome"], record["attest"], record["identities"]) == ("passed", min(attested), len(attested))
+
+
 def test_v18_the_record() -> None:
     """DESIGN §6."""
     _, _, record = result(make_engine(VERIFY), arriving(invite(GOOD)))
@@ -599,8 +607,19 @@ def limited(*arguments: Any, oid: str = JWT_CLAIM_CONSTRAINTS) -> bytes:
     return chain(extensions=((unknown(oid, constraints(*arguments)), True),))
 
 
+def below(extension: tuple[x509.ExtensionType, bool], *own: tuple[x509.ExtensionType, bool]) -> bytes:
+    """A leaf with `own` extensions, below a CA with this one, below the root of `support.chains`."""
+    above = chains.make(chains.ROOT, "Issuing", ca=True, extensions=[extension])
+    return pem(chains.make(above, key=LAB.leaf.key, extensions=own).certificate) + pem(above.certificate)
+
+
+def permitting(*values: str) -> tuple[x509.ExtensionType, bool]:
+    return unknown(JWT_CLAIM_CONSTRAINTS, constraints((), (("attest", values),))), True
+
+
 P384 = ec.generate_private_key(ec.SECP384R1())
 RSA = rsa.generate_private_key(65537, 2048)
+BELOW_ROOT = TrustStore([chains.ROOT.certificate])
 
 
 @pytest.mark.parametrize(
@@ -677,6 +696,13 @@ RSA = rsa.generate_private_key(65537, 2048)
         (limited((), (), ("attest",), oid=ENHANCED_JWT_CLAIM_CONSTRAINTS), TRUST, "invalid", "claim-constraints"),
         (limited((), (), ("rcd",), oid=ENHANCED_JWT_CLAIM_CONSTRAINTS), TRUST, "passed", None),
         (limited((), (), ("rcd",)), TRUST, "untrusted", "certificate-profile"),  # RFC 8226 has no mustExclude
+        # S-086: those of the issuer bind, whatever its leaf permits
+        (below(permitting("B", "C")), BELOW_ROOT, "invalid", "claim-constraints"),
+        (below(permitting("B", "C"), permitting("A", "B")), BELOW_ROOT, "invalid", "claim-constraints"),
+        (below(permitting("A", "B"), permitting("B", "C")), BELOW_ROOT, "invalid", "claim-constraints"),
+        (below(permitting("A", "B"), permitting("A", "C")), BELOW_ROOT, "passed", None),
+        (below((unknown("1.3.6.1.4.1.99999.1", b"\5\0"), True)), BELOW_ROOT, "untrusted", "critical-extension"),
+        (below((unknown("1.3.6.1.4.1.99999.1", b"\5\0"), False)), BELOW_ROOT, "passed", None),
         # S-092: (issuer, serial), and only by lists that our anchors signed
         (LAB.chain, store(EMPTY), "passed", None),
         (LAB.chain, store(REVOKED), "untrusted", "revoked"),
@@ -707,23 +733,28 @@ def test_s092_the_twin_has_the_serial_of_our_leaf() -> None:
 
 
 @pytest.mark.parametrize(
-    ("begin", "end", "iat", "detail"),
+    ("begin", "end", "iat", "outcome", "detail"),
     [
-        (NOW - 50, NOW + 9, NOW - 51, "not-yet-valid"),
-        (NOW - 50, NOW + 9, NOW - 50, None),
-        (NOW - 50, NOW + 9, NOW + 9, None),
-        (NOW - 50, NOW + 9, NOW + 10, "expired"),
+        (NOW - 50, NOW + 9, NOW - 51, "untrusted", "not-yet-valid"),
+        (NOW - 50, NOW + 9, NOW - 50, "passed", None),
+        (NOW - 50, NOW + 9, NOW + 9, "passed", None),
+        (NOW - 50, NOW + 9, NOW + 10, "untrusted", "expired"),
     ],
 )
-def test_s093_valid_when_the_token_was_made(begin: float, end: float, iat: float, detail: str | None) -> None:
+def test_s093_valid_when_the_token_was_made(
+    begin: float, end: float, iat: float, outcome: str, detail: str | None
+) -> None:
     engine = make_engine(VERIFY, chain=chain(begin=begin, end=end))
-    assert result(engine, arriving(says(iat=int(iat))))[2]["detail"] == detail
+    _, _, record = result(engine, arriving(says(iat=int(iat))))
+    assert (record["outcome"], record["detail"]) == (outcome, detail)
 
 
 def test_s093_and_valid_now() -> None:
     """In memory since before it expired; the token was made before, too."""
     engine = make_engine(VERIFY, chain=chain(end=NOW + 9))
-    assert result(engine, arriving(invite(GOOD)), NOW + 10)[2]["detail"] == "expired"
+    assert result(engine, arriving(invite(GOOD)), NOW + 9)[2]["outcome"] == "passed"
+    _, _, record = result(engine, arriving(invite(GOOD, number=2)), NOW + 10)
+    assert (record["outcome"], record["detail"]) == ("untrusted", "expired")
 
 
 # --- what continues: marks, strips, scrubs ---
@@ -969,6 +1000,12 @@ def test_treatments_of_a_bad_signature(tables: str, expected: str | None) -> Non
         assert (action, status(out), record["code"]) == ("reject", expected, int(expected[:3]))
 
 
+@pytest.mark.parametrize("code", ["", ", code = 428"])
+def test_s065_a_code_that_is_the_usual_one_keeps_the_phrase_of_the_detail(code: str) -> None:
+    engine = make_engine(f'{VERIFY}[rule.on]\nno-identity = {{ action = "reject"{code} }}\n')
+    assert status(result(engine, arriving(invite(RPH)))[1]) == "428 Use Supported PASSporT Format"
+
+
 @pytest.mark.parametrize(
     ("condition", "holds"),
     [
@@ -1059,7 +1096,8 @@ def test_v1_s137_an_emergency_call_is_tagged_and_never_stopped(uri: str, header:
 @pytest.mark.parametrize("rule", ['action = "drop"', 'action = "reject"'])
 def test_v1_s137_nor_by_a_rule_that_asks_nothing(rule: str) -> None:
     message = invite().replace(b"sip:+12155550199@192.0.2.1 ", b"urn:service:sos ")
-    assert result(make_engine(f'[[rule]]\nname = "r"\n{rule}\n'), arriving(message))[:2] == ("accept", message)
+    action, out, record = result(make_engine(f'[[rule]]\nname = "r"\n{rule}\n'), arriving(message))
+    assert (action, out, record["outcome"], record["detail"]) == ("accept", message, "passed-by", "emergency")
 
 
 def test_v1_s137_with_a_phone_context() -> None:

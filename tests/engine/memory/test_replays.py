@@ -18,6 +18,7 @@ from support.calls import (
     leaving,
     make_engine,
     pai,
+    response,
     result,
     status,
 )
@@ -54,6 +55,17 @@ def changed(message: bytes, *pairs: tuple[bytes, bytes]) -> bytes:
 
 
 # --- what is a replay, and what happens to it ---
+
+
+def test_v17_s117_a_replayed_token_is_reported_beside_a_new_one() -> None:
+    """And so is whatever else does not verify."""
+    bad = identity(key=LAB.root.key)
+    engine = make_engine(f'{VERIFY}[rule.verify]\nreason = "stir"\n')
+    assert outcome(engine, FIRST) == NEW
+    assert outcome(engine, invite(bad, TOKEN, ANOTHER, number=2)) == NEW
+    answer = result(engine, leaving(response("180 Ringing", number=2)))[1].decode()
+    told = [line.rpartition('"..')[2].rstrip('"') for line in answer.split("\r\n") if line.startswith("Reason: STIR")]
+    assert told == [each.partition(";")[0].rpartition(".")[2] for each in (TOKEN, bad)]
 
 
 def test_v17_under_another_call_id_it_continues_as_failed() -> None:

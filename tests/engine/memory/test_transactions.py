@@ -307,7 +307,10 @@ def test_a_cancelled_call_has_a_record() -> None:
     resumed = engine.resume(1, FETCHED, NOW + 0.4)
     assert isinstance(resumed, Verdict)
     records = [verdict.record for verdict in (cancelled, resumed) if verdict.record is not None]
-    assert [(record.call_id, record.detail) for record in records] == [("call-1@carrier.example", "cancelled")]
+    assert [(record.call_id, record.detail, record.action, record.code) for record in records] == [
+        ("call-1@carrier.example", "cancelled", "reject", 487)
+    ]
+    assert engine.counters == {"cancel-answered": 1}
 
 
 def test_s145_cancel_of_the_second_of_two_that_differ() -> None:
