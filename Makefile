@@ -15,11 +15,11 @@ SIDE_BY_SIDE := -n auto --maxprocesses=4 --dist=loadfile
 .PHONY: demo test lint compiled bench deb deb-test deb-fresh pcaps conformance fuzz clean
 
 demo:
-	@scripts/bootstrap.sh demo
+	@.ci/bootstrap.sh demo
 	@$(BIN)/sbc-filter demo
 
 test:
-	@scripts/bootstrap.sh test
+	@.ci/bootstrap.sh test
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest $(SIDE_BY_SIDE)
 	@$(MAKE) --no-print-directory compiled
@@ -36,7 +36,7 @@ compiled:
 	$(BIN)/python -W ignore setup.py -q build --build-lib build/compiled
 
 bench:
-	@scripts/bootstrap.sh test
+	@.ci/bootstrap.sh test
 	@$(MAKE) --no-print-directory compiled
 	@$(BIN)/python tests/bench/engine.py
 	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/engine.py
@@ -47,46 +47,46 @@ bench:
 	@$(BIN)/python tests/bench/lists.py
 
 deb:
-	@scripts/bootstrap.sh deb
-	@scripts/deb.sh
+	@.ci/bootstrap.sh deb
+	@debian/build.sh
 
 deb-test: deb
-	@scripts/bootstrap.sh deb-test
+	@.ci/bootstrap.sh deb-test
 	lintian --fail-on error,warning --allow-root build/deb/*.deb
-	@scripts/debian-tree.sh build/debian
+	@debian/tree.sh build/debian
 	$(BIN)/pytest -q tests/host/package.py tests/host/booted.py tests/host/readme.py
 
 # SUITES="bookworm trixie" for other releases than this host's; about ten minutes each
 deb-fresh:
-	@scripts/bootstrap.sh deb-fresh
-	@scripts/deb-fresh.sh $(SUITES)
+	@.ci/bootstrap.sh deb-fresh
+	@debian/fresh.sh $(SUITES)
 
 pcaps:
-	@scripts/bootstrap.sh test
+	@.ci/bootstrap.sh test
 	$(BIN)/python tests/make_pcaps.py --accept
 
 # DATA=FOLDER: captures in FOLDER/pcaps, messages in FOLDER/torture, certificates in FOLDER/certs, identities with
 # their keys in FOLDER/identities
 conformance:
-	@scripts/bootstrap.sh test
+	@.ci/bootstrap.sh test
 	@$(BIN)/python tests/conformance.py $(DATA)
 
 # 10,000 mutants of a true call, 100,000 signed calls with hostile claims, 1,000,000 random ones (see tests/fuzz.py);
 # FUZZ="--seed S --start KIND:NUMBER" goes on with a run
 fuzz:
-	@scripts/bootstrap.sh test
+	@.ci/bootstrap.sh test
 	@$(BIN)/python tests/fuzz.py $(FUZZ)
 
 # A sample of each module; MUTANTS="--all stir", MUTANTS="--at sbc_filter/stir/path.py:70"
 .PHONY: mutants
 mutants:
-	@scripts/bootstrap.sh test
+	@.ci/bootstrap.sh test
 	@nice $(BIN)/python tests/mutation.py $(MUTANTS)
 
 # SECONDS=600 for another length
 .PHONY: soak
 soak:
-	@scripts/bootstrap.sh test
+	@.ci/bootstrap.sh test
 	@$(MAKE) --no-print-directory compiled
 	@PYTHONPATH=build/compiled $(BIN)/python tests/soak.py $(or $(SECONDS),1800)
 

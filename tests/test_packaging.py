@@ -16,7 +16,8 @@ import pytest
 from sbc_filter import __version__
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = ROOT / "scripts"
+BOOTSTRAP = ROOT / ".ci/bootstrap.sh"
+VERSION = ROOT / "debian/version.sh"
 CONTROL = (ROOT / "debian" / "control").read_text()
 BUILD_DEPENDS = re.split(r",\s*", re.findall(r"^Build-Depends: (.*(?:\n .*)*)", CONTROL, re.MULTILINE)[0])
 
@@ -25,7 +26,7 @@ apt = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("apt-get"), reaso
 
 def needs(target: str) -> set[str]:
     """The dependencies that bootstrap.sh installs for a target."""
-    command = f"{SCRIPTS}/bootstrap.sh"
+    command = str(BOOTSTRAP)
     done = subprocess.run([command, "list", target], stdout=subprocess.PIPE, text=True, check=True)
     return set(done.stdout.strip().split(", "))
 
@@ -42,7 +43,7 @@ def test_each_target_installs_what_it_needs_and_no_more() -> None:
 @pytest.mark.parametrize("target", ["demo", "test", "deb", "deb-test", "deb-fresh"])
 def test_the_makefile_asks_for_the_packages_of_its_target(target: str) -> None:
     recipe = re.findall(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[0]
-    assert recipe.startswith(f"\t@scripts/bootstrap.sh {target}\n")
+    assert recipe.startswith(f"\t@.ci/bootstrap.sh {target}\n")
 
 
 def test_one_list_says_what_the_program_is_built_with() -> None:
@@ -59,9 +60,9 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("source/scripts", "source/debian", "lists/partial", "cache/archives/partial", "archive"):
+        for name in ("source/.ci", "source/debian", "lists/partial", "cache/archives/partial", "archive"):
             (folder / name).mkdir(parents=True)
-        shutil.copy(SCRIPTS / "bootstrap.sh", folder / "source/scripts")
+        shutil.copy(BOOTSTRAP, folder / "source/.ci")
         shutil.copy(ROOT / "debian/control", folder / "source/debian")
         (folder / "sources.list").write_text(f"deb [trusted=yes] file:{folder}/archive ./\n")
         (folder / "status").touch()
@@ -99,7 +100,7 @@ class Host:
     def make_deb(self) -> tuple[int, str, str]:
         """What bootstrap.sh does here: exit code, output, errors."""
         done = subprocess.run(
-            [self.folder / "source/scripts/bootstrap.sh", "deb"],
+            [self.folder / "source/.ci/bootstrap.sh", "deb"],
             env=self.environment,
             capture_output=True,
             text=True,
@@ -163,12 +164,12 @@ def test_no_package_is_removed(host: Host) -> None:
 
 def version_of(folder: Path, program: str, release: str) -> str:
     """The version of the package, of a program's version and an os-release."""
-    for name in ("scripts", "sbc_filter"):
+    for name in ("debian", "sbc_filter"):
         (folder / name).mkdir(exist_ok=True)
-    shutil.copy(SCRIPTS / "deb-version.sh", folder / "scripts")
+    shutil.copy(VERSION, folder / "debian")
     (folder / "sbc_filter/__init__.py").write_text(f'"""0.0.9"""\n\n__version__ = "{program}"\n')
     (folder / "os-release").write_text(release)
-    command = [folder / "scripts/deb-version.sh", folder / "os-release"]
+    command = [folder / "debian/version.sh", folder / "os-release"]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
@@ -207,6 +208,6 @@ def test_a_later_version_or_release_is_an_upgrade(tmp_path: Path) -> None:
 
 def test_the_version_comes_from_one_place() -> None:
     assert not (ROOT / "debian/changelog").exists()  # written by deb.sh, in the copy that is built
-    done = subprocess.run([SCRIPTS / "deb-version.sh"], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([VERSION], stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout.startswith(f"{__version__}+")
     assert f"\n## {__version__} " in (ROOT / "CHANGELOG.md").read_text()

@@ -284,12 +284,12 @@ def test_everybody_is_answered_once_whatever_happens() -> None:
 def test_a_hanging_job_does_not_keep_the_program() -> None:
     program = (
         "import threading\n"
-        "from sbc_filter.concurrency.single_flight import Single\n"
+        "from sbc_filter.concurrency.single_flight import SingleFlightPool\n"
         "begun = threading.Event()\n"
         "def hang(key):\n"
         "    begun.set()\n"
         "    threading.Event().wait()\n"
-        "single = Single(hang, str, name='test', workers=1)\n"
+        "single = SingleFlightPool(hang, str, name='test', workers=1)\n"
         "single.request('x', print)\n"
         "begun.wait()\n"
         "single.close()\n"

@@ -36,7 +36,7 @@ def test_installs(tree: Tree) -> None:
     assert "error" not in said
     assert tree.run("sbc-filter", "--version") == f"sbc-filter {__version__}\n"
     version = tree.run("dpkg-query", "-W", "-f", "${Version}", "sbc-filter")
-    assert version == checked([str(ROOT / "scripts" / "deb-version.sh")]).strip()
+    assert version == checked([str(ROOT / "debian" / "version.sh")]).strip()
     assert package().name.startswith(f"sbc-filter_{version}_")
     assert tree.run("sbc-filter", "check").splitlines()[0] == "/etc/sbc-filter/sbc-filter.toml: good"
     assert tree.run("getent", "passwd", "sbc-filter").endswith(":/nonexistent:/usr/sbin/nologin\n")
@@ -45,7 +45,7 @@ def test_installs(tree: Tree) -> None:
     packed = (tree.folder / HOME).rglob("site-packages/sbc_filter/example_rules/[a-z]*.toml")
     assert {path.name for path in examples} == {path.name for path in packed}
     # As an operator finds it: the hot path is compiled, the rest is as well, and nothing runs before it is wanted.
-    where = "from sbc_filter.engine import pipeline; print(pipeline.__file__)"
+    where = "from sbc_filter.engine import engine; print(engine.__file__)"
     assert tree.run(f"/{HOME}/bin/python3", "-c", where).strip().endswith(".so")
     assert list((tree.folder / HOME).rglob("site-packages/sbc_filter/ops/__pycache__/run.*.pyc"))
     assert tree.run("systemctl", "is-enabled", "sbc-filter", code=1) == "disabled\n"

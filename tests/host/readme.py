@@ -41,7 +41,7 @@ def test_package(tree: Tree) -> None:
 def test_pip(tree: Tree) -> None:
     done(tree, PIP)
     checks(tree)
-    where = "from sbc_filter.engine import pipeline; print(pipeline.__file__)"
+    where = "from sbc_filter.engine import engine; print(engine.__file__)"
     assert tree.run("/opt/sbc-filter/bin/python", "-c", where).strip().endswith(".so")
 
 

@@ -126,7 +126,7 @@ def test_who_surrenders_has_nothing_left_to_give(tmp_path: Path) -> None:
     program = shutil.copy("/bin/cat", tmp_path)
     Path(program).chmod(0o4755)
     script = (
-        "import os, subprocess; from sbc_filter.ops import privileges; privileges.surrender()\n"
+        "import os, subprocess; from sbc_filter.daemon import privileges; privileges.surrender()\n"
         f"for path in ('/bin/cat', {program!r}): subprocess.run([path, '/proc/self/status'], check=True)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=LONG)

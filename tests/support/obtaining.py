@@ -8,7 +8,7 @@ from sbc_filter.lab.certificate_maker import Authority, key_pem, pem
 
 # The program with answers that hold for a second, and a second between two attempts.
 _SHORT = (
-    "from sbc_filter.ops import obtaining; obtaining.SHORTEST = obtaining.RETRY = 1; "
+    "from sbc_filter.assembly import obtain; obtain.SHORTEST = obtain.RETRY = 1; "
     "from sbc_filter.cli import main; raise SystemExit(main())"
 )
 IMPATIENT = (sys.executable, "-c", _SHORT)

@@ -2,7 +2,7 @@
 # Builds the Debian package into build/deb, from a copy of what git would take, so that nothing else gets into it.
 set -eu
 cd "$(dirname "$0")/.."
-version="$(scripts/deb-version.sh)"
+version="$(debian/version.sh)"
 
 rm -rf build/deb
 mkdir -p build/deb/source
