@@ -58,10 +58,10 @@ def test_it_never_gives_anything_but_the_last_value_put(steps: list[tuple[int, i
 def test_failures_push_out_no_certificate() -> None:
     """Ten minutes of 10,000 URLs each, and a signer of whom there was no call meanwhile."""
     certificates = CertificateMemory(TRUST)
-    certificates.learn(X5U, Answer(LAB.chain, None, NOW + 86400), NOW)
+    certificates.add_certificate(X5U, Answer(LAB.chain, None, NOW + 86400), NOW)
     for number in range(100_000):
         now = NOW + number * 0.006
-        certificates.learn(f"https://evil.example/{number}", Answer(None, Detail.FETCH_DNS, now + 300), now)
+        certificates.add_certificate(f"https://evil.example/{number}", Answer(None, Detail.FETCH_DNS, now + 300), now)
     assert isinstance(certificates.lookup(X5U, NOW + 600), SigningCertificate)
     assert isinstance(certificates.lookup("https://evil.example/99999", NOW + 600), VerificationError)
     assert certificates.lookup("https://evil.example/1", NOW + 600) is None
@@ -71,8 +71,8 @@ def test_failures_push_out_no_certificate() -> None:
 def test_a_failure_does_not_take_the_place_of_a_certificate() -> None:
     """As when another fetch of the same URL was cut off; it counts once the certificate has expired."""
     certificates = CertificateMemory(TRUST)
-    certificates.learn(X5U, Answer(LAB.chain, None, NOW + 60), NOW)
-    late = certificates.learn(X5U, Answer(None, Detail.FETCH_TIMEOUT, NOW + 90), NOW)
+    certificates.add_certificate(X5U, Answer(LAB.chain, None, NOW + 60), NOW)
+    late = certificates.add_certificate(X5U, Answer(None, Detail.FETCH_TIMEOUT, NOW + 90), NOW)
     assert isinstance(late, VerificationError)
     assert isinstance(certificates.lookup(X5U, NOW + 59), SigningCertificate)
     assert isinstance(certificates.lookup(X5U, NOW + 60), VerificationError)

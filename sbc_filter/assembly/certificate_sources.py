@@ -75,12 +75,12 @@ def worker_source(
 
 def ask(source: CertificateSource, url: str) -> Answer:
     """Ask for a certificate and wait: for what is done offline, where nobody stands in the queue behind."""
-    return _wait(lambda done: source.request(url, done))
+    return _wait(lambda done: source.fetch(url, done))
 
 
 def ask_for(needs: Needs, need: Need) -> Answer:
     """The same for whatever is needed."""
-    return _wait(lambda done: needs.request(need, done))
+    return _wait(lambda done: needs.satisfy(need, done))
 
 
 def _wait(request: Callable[[Callable[[Answer], None]], None]) -> Answer:

@@ -15,7 +15,7 @@ from sbc_filter.stir.delegated_verification import VerificationRequest
 class SigningDelegate(Protocol):
     """Has calls signed with one credential."""
 
-    def request(self, request: SigningRequest, done: Callable[[Answer], None], /) -> None:
+    def sign(self, request: SigningRequest, done: Callable[[Answer], None], /) -> None:
         """Begin to get the Identity value; returns at once. `done` is called exactly once, from any thread."""
 
     def close(self) -> None:
@@ -25,8 +25,8 @@ class SigningDelegate(Protocol):
 class VerifyingDelegate(Protocol):
     """Has Identity values verified by one service."""
 
-    def request(self, request: VerificationRequest, done: Callable[[Answer], None], /) -> None:
-        """Begin to get the finding; as `SigningDelegate.request`."""
+    def verify(self, request: VerificationRequest, done: Callable[[Answer], None], /) -> None:
+        """Begin to get the finding; as `SigningDelegate.sign`."""
 
     def close(self) -> None:
         """As `SigningDelegate.close`."""
@@ -48,23 +48,23 @@ class Needs:
         self._verifiers = verifiers or {}
         self._clock = clock
 
-    def request(self, need: Need, done: Callable[[Answer], None], /) -> None:
+    def satisfy(self, need: Need, done: Callable[[Answer], None], /) -> None:
         """Begin to get what is needed; returns at once."""
         wanted = need.request
         if isinstance(wanted, str):
-            self._certificates.request(wanted, done)
+            self._certificates.fetch(wanted, done)
         elif isinstance(wanted, VerificationRequest):
             verifier = self._verifiers.get(wanted.service)
             if verifier is None:
                 done(Answer(None, Detail.VERIFICATION_REFUSED, self._clock()))
             else:
-                verifier.request(wanted, done)
+                verifier.verify(wanted, done)
         else:
             signer = self._signers.get(wanted.credential)
             if signer is None:
                 done(Answer(None, Detail.SIGNING_REFUSED, self._clock()))
             else:
-                signer.request(wanted, done)
+                signer.sign(wanted, done)
 
     def close(self) -> None:
         """Close every source."""

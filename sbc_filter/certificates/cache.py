@@ -79,7 +79,7 @@ class CachingSource:
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         """Answer at once out of memory or from disk, or else when the web has answered."""
         self._begin()
         now = self._clock()
@@ -140,7 +140,7 @@ class CachingSource:
 
     def _fetch(self, url: str, asked: bool, done: Callable[[Answer], None] = lambda answer: None) -> None:
         """`asked`: because a call needs it, not only to renew it."""
-        self._web.request(url, lambda answer: done(self._learn(url, asked, answer)))
+        self._web.fetch(url, lambda answer: done(self._learn(url, asked, answer)))
 
     def _learn(self, url: str, asked: bool, answer: Answer) -> Answer:
         """Take in what the web answered; what to answer with."""

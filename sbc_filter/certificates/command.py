@@ -45,9 +45,9 @@ class CommandSource:
             patience=timeout,
         )
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         """Have the command run."""
-        self._single.request(url, done)
+        self._single.submit(url, done)
 
     def close(self) -> None:
         """Kill what runs."""

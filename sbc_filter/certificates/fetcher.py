@@ -105,9 +105,9 @@ class Fetcher:
             patience=total_timeout,
         )
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         """Have `url` fetched."""
-        self._single.request(url, done)
+        self._single.submit(url, done)
 
     def vouch(self, url: str, /) -> None:
         """This URL has served a certificate before, perhaps to an earlier process.

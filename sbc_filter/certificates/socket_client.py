@@ -68,9 +68,9 @@ class SocketSource:
             patience=timeout,
         )
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         """Have `url` asked for."""
-        self._single.request(url, done)
+        self._single.submit(url, done)
 
     def close(self) -> None:
         """Refuse what is under way; its connections end by themselves, at their deadlines."""

@@ -82,7 +82,7 @@ class CertificateServer:
             first = len(callers) == 1
         if first:
             try:
-                self._source.request(url, partial(self._answer, url))
+                self._source.fetch(url, partial(self._answer, url))
             except Exception:
                 _LOG.exception("the source of certificates failed on %r", url)
                 self._answer(url, Answer(None, Detail.FETCH_REFUSED, self._clock()))

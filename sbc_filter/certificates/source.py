@@ -25,7 +25,7 @@ _OVERHEAD = 400  # bytes that one of them takes beside its URL
 class CertificateSource(Protocol):
     """Gets the certificates behind a URL."""
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         """Begin to get them; returns at once. `done` is called exactly once, from any thread."""
 
     def close(self) -> None:
@@ -43,7 +43,7 @@ class RefusingSource:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         """Answer FETCH_REFUSED at once."""
         done(Answer(None, Detail.FETCH_REFUSED, self._clock() + _ABSENT))
 
@@ -67,7 +67,7 @@ class FirstOf:
         self._lock = threading.Lock()  # of `_failed`
         self._failed: GenerationalCache[tuple[int, str], Answer] = GenerationalCache(_MAX_FAILURES, _LONGEST_FAILURE)
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         """Ask the first source; what it answers may lead to the next."""
         self._ask(0, float("inf"), url, done)
 
@@ -86,7 +86,7 @@ class FirstOf:
 
         known = self._remembered(turn, url) if turn else None
         if known is None:
-            self._sources[turn].request(url, judge)
+            self._sources[turn].fetch(url, judge)
         else:
             judge(known)
 

@@ -75,7 +75,7 @@ def warm(
                 heapq.heappush(due, (time.monotonic() + min(pause, _LONGEST), number, url))
             free.release()
 
-        source.request(url, done)
+        source.fetch(url, done)
 
     while not stop.is_set():
         if not free.acquire(timeout=0.5):

@@ -42,7 +42,7 @@ def serve(arguments: argparse.Namespace) -> int:
     token, context = _protection(setup.configuration.file, settings)
     certificates = setup.configuration.certificates
     source = certificate_source(certificates, fetch=certificates.fetch)
-    renewal = Renewal(setup.trust_files, _warn, lambda: service.renew(setup.trust))
+    renewal = Renewal(setup.trust_files, _warn, lambda: service.set_trust_store(setup.trust))
     source = renewal.noting(source)
     try:
         service = StirService(

@@ -62,7 +62,7 @@ class SingleFlightPool(Generic[A]):
         self._idle = 0
         self._closed = False
 
-    def request(self, key: str, done: Callable[[A], None]) -> None:
+    def submit(self, key: str, done: Callable[[A], None]) -> None:
         """Have `done` called with the answer for `key`; returns at once."""
         with self._change:
             callers = self._callers.get(key)

@@ -179,7 +179,7 @@ class Worker:
             _LOG.exception("reading the trust store")
             return
         # By what counts then: this thread may have been overtaken by another, or by a reload.
-        self._shell.soon(lambda: self._engine.renew(self._setup.trust))
+        self._shell.soon(lambda: self._engine.set_trust_store(self._setup.trust))
 
     def _commit(self) -> list[str]:
         """Swap the engine, its sources and the journal, or leave all of them as they are; what is wrong, if so."""

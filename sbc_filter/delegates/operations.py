@@ -52,10 +52,10 @@ class StirService:
         self._lock = threading.Lock()  # of `certificates`
         self._options = VerifyOptions()
 
-    def renew(self, trust: TrustStore) -> None:
+    def set_trust_store(self, trust: TrustStore) -> None:
         """From now on this trust store counts."""
         with self._lock:
-            self._certificates.renew(trust)
+            self._certificates.set_trust_store(trust)
 
     def replace_credentials(self, credential: Credential) -> None:
         """From now on this is signed with."""
@@ -112,6 +112,6 @@ class StirService:
         while isinstance(result, Missing):
             answer = self._fetch(result.x5u)
             with self._lock:
-                fetched[result.x5u] = self._certificates.learn(result.x5u, answer, self._clock())
+                fetched[result.x5u] = self._certificates.add_certificate(result.x5u, answer, self._clock())
             result = verify([identity], call, self._options, lookup)
         return result

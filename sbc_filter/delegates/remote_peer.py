@@ -64,7 +64,7 @@ class Pool:
 
     def send(self, body: bytes, done: Callable[[Answer], None]) -> None:
         """Have it answered; the same request of another call shares the answer, as it would get the same."""
-        self._single.request(body.decode(), done)
+        self._single.submit(body.decode(), done)
 
     def close(self) -> None:
         """Refuse what is under way."""

@@ -25,7 +25,7 @@ class _Signers(Pool):
 
         super().__init__(f"credential {name}", _PURPOSE, ask, workers, timeout)
 
-    def request(self, request: SigningRequest, done: Callable[[Answer], None], /) -> None:
+    def sign(self, request: SigningRequest, done: Callable[[Answer], None], /) -> None:
         """Have it signed."""
         self.send(signing_request(request), done)
 

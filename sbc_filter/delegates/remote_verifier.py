@@ -18,7 +18,7 @@ class RemoteVerifier(Pool):
         self._exchange = exchange
         super().__init__(f"verifier {name}", _PURPOSE, self._verify, exchange.workers, exchange.timeout)
 
-    def request(self, request: VerificationRequest, done: Callable[[Answer], None], /) -> None:
+    def verify(self, request: VerificationRequest, done: Callable[[Answer], None], /) -> None:
         """Have it verified."""
         self.send(verification_request(request), done)
 

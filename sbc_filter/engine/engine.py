@@ -142,16 +142,16 @@ class Engine:
             finding = validate_finding(waits_for, answer.told, answer.detail)
             progress.findings = {**(progress.findings or {}), waits_for: finding}
         else:
-            progress.answers[waits_for] = self._certificates.learn(waits_for, answer, now)
+            progress.answers[waits_for] = self._certificates.add_certificate(waits_for, answer, now)
         return DROP if held.cancelled else self._walk(progress, now)
 
-    def learn(self, x5u: str, answer: Answer, now: float) -> None:
+    def add_certificate(self, x5u: str, answer: Answer, now: float) -> None:
         """Take in a certificate that nobody waits for (any more)."""
-        self._certificates.learn(x5u, answer, now)
+        self._certificates.add_certificate(x5u, answer, now)
 
-    def renew(self, trust: TrustStore) -> None:
+    def set_trust_store(self, trust: TrustStore) -> None:
         """From the next call on this trust store counts, also for certificates that are known already."""
-        self._certificates.renew(trust)
+        self._certificates.set_trust_store(trust)
 
     def replace_credentials(self, credentials: Mapping[str, Credential | RemoteCredential]) -> None:
         """From the next call on these are signed with, in place of those of the same names."""
@@ -171,7 +171,7 @@ class Engine:
         self._transactions = other._transactions
         self._uas.take_over(self._transactions, self._count)
         self._certificates, fresh = other._certificates, self._certificates
-        self._certificates.renew(fresh.trust, fresh.tolerate)
+        self._certificates.set_trust_store(fresh.trust, fresh.tolerate)
         if self._transactions.held:  # they may name what is no longer there
             self._credentials = {**other._credentials, **self._credentials}
         self._treatments.take_over(other._treatments, self._count)
@@ -214,25 +214,25 @@ class Engine:
             self._count["held-duplicate"] += 1
             return DROP
         try:
-            case = self._intake.read(message, flow, now)
+            call = self._intake.read(message, flow, now)
         except MessageError as error:
             return as_packet_verdict(self._intake.unreadable("INVITE", message, flow, now, error), packet)
-        if case.in_dialog:
-            return as_packet_verdict(pass_by(case, Detail.IN_DIALOG), packet)
-        if self._treatments.is_followed(case, now):
-            verdict = pass_by(case, Detail.REDIRECTED)
-            edits = case.message.edits() if verdict.payload is not None else None
+        if call.in_dialog:
+            return as_packet_verdict(pass_by(call, Detail.IN_DIALOG), packet)
+        if self._treatments.is_followed(call, now):
+            verdict = pass_by(call, Detail.REDIRECTED)
+            edits = call.message.edits() if verdict.payload is not None else None
             self._transactions.decide(key, Remembered(verdict.action, edits), now)
             return as_packet_verdict(verdict, packet)
-        direction, peer, trunk, _ = case.place
-        identity = self._intake.identity_for_rules(case)
-        facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, case.message, identity)
-        return self._walk(Progress(key, case, packet, self._rules.matching(facts)), now)
+        direction, peer, trunk, _ = call.place
+        identity = self._intake.identity_for_rules(call)
+        facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, call.message, identity)
+        return self._walk(Progress(key, call, packet, self._rules.matching(facts)), now)
 
     def _walk(self, progress: Progress, now: float) -> Verdict | Need:
         """Try the rules that match, from where `progress` stands: the first enforced one decides, those in monitor
         mode are only recorded."""
-        case = progress.case
+        call = progress.call
         for rule in progress.rules:
             decision = self._apply(rule, progress, now)
             while not isinstance(decision, Decision):
@@ -249,37 +249,37 @@ class Engine:
                 self._count[note] += 1
             if rule.mode is _ENFORCE:
                 return self._finish(
-                    progress, self._treatments.carry_out(rule, case, decision, progress.packet, now), now
+                    progress, self._treatments.carry_out(rule, call, decision, progress.packet, now), now
                 )
-            progress.monitored += (monitored(rule, case, decision),)
-        return self._finish(progress, pass_by(case, Detail.NO_RULE), now)
+            progress.monitored += (monitored(rule, call, decision),)
+        return self._finish(progress, pass_by(call, Detail.NO_RULE), now)
 
     def _apply(
         self, rule: Rule, progress: Progress, now: float
     ) -> Decision | Missing | SigningRequest | VerificationRequest:
         def lookup(x5u: str) -> SigningCertificate | VerificationError | None:
             known = (progress.answers.get(x5u) if progress.answers else None) or self._certificates.lookup(x5u, now)
-            if known is None and progress.case.emergency:
+            if known is None and progress.call.emergency:
                 return VerificationError(Outcome.UNFETCHABLE, Detail.FETCH_REFUSED)  # never waits (S-137)
             return known
 
         instead = self._instead if self._preserver is not None or self._tokens else None
         signatures, findings = progress.signatures, progress.findings
-        return apply_rule(rule, progress.case, self._credentials, self._verifier, lookup, signatures, instead, findings)
+        return apply_rule(rule, progress.call, self._credentials, self._verifier, lookup, signatures, instead, findings)
 
-    def _instead(self, rule: Rule, case: IncomingCall) -> Decision | None:
+    def _instead(self, rule: Rule, call: IncomingCall) -> Decision | None:
         """What is done with a call that leaves instead of signing it."""
-        found = self._preserver.decide(rule, case) if self._preserver is not None else None
-        return bypassed(rule, case, self._tokens) if found is None else found
+        found = self._preserver.decide(rule, call) if self._preserver is not None else None
+        return bypassed(rule, call, self._tokens) if found is None else found
 
     def _finish(self, progress: Progress, verdict: Verdict, now: float) -> Verdict:
         """Remember the verdict, if anything was decided, and make it one about the packet."""
         if self._preserver is not None and verdict.action in _GOES_ON:
-            self._preserver.remember(progress.case)
+            self._preserver.remember(progress.call)
         if progress.monitored:
             verdict = verdict._replace(monitored=progress.monitored)
         if progress.monitored or (verdict.record is not None and verdict.record.rule is not None):
-            edits = progress.case.message.edits() if verdict.payload is not None else None
+            edits = progress.call.message.edits() if verdict.payload is not None else None
             self._transactions.decide(progress.key, Remembered(verdict.action, edits, verdict.emit), now)
         return as_packet_verdict(verdict, progress.packet)
 
@@ -297,11 +297,11 @@ class Engine:
                 progress.answers[wanted] = VerificationError(Outcome.UNFETCHABLE, Detail.HOLD_LIMIT)
             return None
         self._needs += 1
-        case = progress.case
-        deadline = case.arrived + (rule.sign.hold_ms if rule.action is SIGN else rule.verify.hold_ms) / 1000
+        call = progress.call
+        deadline = call.arrived + (rule.sign.hold_ms if rule.action is SIGN else rule.verify.hold_ms) / 1000
         progress.rules = chain((rule,), progress.rules)
         try:
-            transaction = transaction_key(case.message, top_via(case.message), case.flow)
+            transaction = transaction_key(call.message, top_via(call.message), call.flow)
         except MessageError:
             transaction = None  # no CANCEL can name it either
         self._transactions.hold(Held(self._needs, wanted, progress, transaction))

@@ -40,7 +40,7 @@ class Core(Protocol):
     def resume(self, need_id: int, answer: Answer, now: float, /) -> Verdict | Need:
         """Decide with what was needed."""
 
-    def learn(self, request: str, answer: Answer, now: float, /) -> None:
+    def add_certificate(self, request: str, answer: Answer, now: float, /) -> None:
         """Take in what came too late for the packet that needed it."""
 
     def release(self, now: float, /) -> list[tuple[int, Verdict]]:
@@ -57,7 +57,7 @@ class Attended(Protocol):
 class Source(Protocol):
     """Where certificates and signatures come from; `done` is called once, from any thread."""
 
-    def request(self, need: Need, done: Callable[[Answer], None], /) -> None:
+    def satisfy(self, need: Need, done: Callable[[Answer], None], /) -> None:
         """Begin to get what is needed; returns at once."""
 
 
@@ -187,7 +187,7 @@ class QueueShell:
         if not isinstance(need.request, str):
             return  # a signature is for one call, which has gone
         try:
-            self._engine.learn(need.request, answer, self._clock())
+            self._engine.add_certificate(need.request, answer, self._clock())
         except Exception:
             self._blame("engine_errors")
 
@@ -226,7 +226,7 @@ class QueueShell:
             self._mailbox.post((ticket, need, answer))
 
         try:
-            self._source.request(need, done)
+            self._source.satisfy(need, done)
         except Exception:
             self._blame("source_errors")
             done(Answer(None, Detail.FETCH_REFUSED, self._clock()))

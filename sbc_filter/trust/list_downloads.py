@@ -113,7 +113,7 @@ class ListDownloads:
             # A due time beyond what is ever set was set by a clock that was wrong.
             if not source.asked and not now < source.due <= now + CEILING:
                 source.asked = True
-                self._single.request(source.url, partial(self._answered, source.url))
+                self._single.submit(source.url, partial(self._answered, source.url))
         return new
 
     def close(self) -> None:

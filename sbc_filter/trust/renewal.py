@@ -192,7 +192,7 @@ class _Noting:
         self._source = source
         self._note = note
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         """Ask the other."""
 
         def tell(answer: Answer) -> None:
@@ -200,7 +200,7 @@ class _Noting:
                 self._note(answer.pem)
             done(answer)
 
-        self._source.request(url, tell)
+        self._source.fetch(url, tell)
 
     def close(self) -> None:
         """Close the other."""

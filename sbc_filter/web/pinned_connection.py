@@ -100,7 +100,7 @@ class Dialer:
 
     def _checked(self, host: str, deadline: float) -> Sequence[str]:
         found: SimpleQueue[Sequence[str] | Detail] = SimpleQueue()
-        self._lookups.request(host, found.put)
+        self._lookups.submit(host, found.put)
         try:
             addresses = found.get(timeout=max(deadline - time.monotonic(), 0.0))
         except Empty:

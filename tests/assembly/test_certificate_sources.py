@@ -38,7 +38,7 @@ class Others:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         self.asked.append(url)
         if not url.startswith(SLOW):
             done(Answer(b"other", None, time.time() + 60))
@@ -75,7 +75,7 @@ def test_what_is_slow_does_not_stand_before_what_is_quick(tmp_path: Path, monkey
     source = worker_source(settings, tmp_path / "s")
     with serving(tmp_path / "s", Others()):
         for number in range(50):
-            source.request(f"{SLOW}{number}", never.put)
+            source.fetch(f"{SLOW}{number}", never.put)
         assert ask(source, URL).pem == b"file"
         assert ask(source, OTHER).pem == b"other"
         assert never.empty()

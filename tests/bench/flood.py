@@ -125,7 +125,7 @@ def _filter(
 
     logging.disable()
     engine = make_engine(VERIFY, known=False, trust=TrustStore([LAB.root.certificate]))
-    engine.learn(X5U, Answer(LAB.chain, None, time.time() + 3600), time.time())
+    engine.add_certificate(X5U, Answer(LAB.chain, None, time.time() + 3600), time.time())
     with lab.inside("sbc"), socket.create_server(("127.0.0.1", 443), backlog=1024):
         fetcher = Fetcher(allowed_networks=[ip_network("127.0.0.0/8")], resolve=resolve)
         source = CachingSource(fetcher, folder)

@@ -150,7 +150,7 @@ def _serve(lab: Lab, folder: Path) -> None:
 
 def _filter(lab: Lab, folder: Path, ready: "multiprocessing.synchronize.Event") -> None:
     engine = make_engine(VERIFY, known=False, trust=TrustStore([LAB.root.certificate]))
-    engine.learn(X5U, Answer(LAB.chain, None, time.time() + 3600), time.time())
+    engine.add_certificate(X5U, Answer(LAB.chain, None, time.time() + 3600), time.time())
     with lab.inside("sbc"):
         fetcher = Fetcher(
             ca_file=folder / "web.pem", allowed_networks=[ip_network("127.0.0.0/8")], resolve=lambda _: ["127.0.0.1"]

@@ -31,7 +31,7 @@ class Inner:
         self.vouched: list[str] = []
         self.closed = False
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         self.asked.append(url)
         done(self.answer)
 
@@ -49,7 +49,7 @@ class Slow(Inner):
         super().__init__()
         self.waiting: list[Callable[[Answer], None]] = []
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         self.waiting.append(done)
 
     def tell(self, answer: Answer) -> None:
@@ -83,7 +83,7 @@ def folder(tmp_path: Path) -> Path:
 
 def ask(source: CachingSource, url: str = URL) -> Answer:
     answers: list[Answer] = []
-    source.request(url, answers.append)
+    source.fetch(url, answers.append)
     (answer,) = answers
     return answer
 
@@ -212,19 +212,19 @@ def test_no_call_waits_for_a_server_that_is_known_to_fail(clock: Clock, folder: 
     web = Slow()
     source = CachingSource(web, folder, clock)
     answers: list[Answer] = []
-    source.request(URL, answers.append)
+    source.fetch(URL, answers.append)
     web.tell(Answer(PEM, None, NOW + DAY))
     clock.now = NOW + DAY
-    source.request(URL, answers.append)
+    source.fetch(URL, answers.append)
     assert len(answers) == 1
     web.tell(failing(clock))
     assert [answer.pem for answer in answers] == [PEM, PEM]
     clock.now += 31
-    source.request(URL, answers.append)
+    source.fetch(URL, answers.append)
     assert len(answers) == 3
     assert len(web.waiting) == 1  # in the background
     web.tell(Answer(NEWER, None, clock.now + DAY))
-    source.request(URL, answers.append)
+    source.fetch(URL, answers.append)
     assert [answer.pem for answer in answers] == [PEM, PEM, PEM, NEWER]
 
 

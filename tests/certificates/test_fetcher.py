@@ -73,7 +73,7 @@ def strict(authority: Authority) -> Iterator[Fetcher]:
 
 def ask(fetcher: Fetcher, url: str) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
-    fetcher.request(url, answers.put)
+    fetcher.fetch(url, answers.put)
     return answers.get(timeout=2 * LONG)
 
 
@@ -121,7 +121,7 @@ def test_nothing_is_taken_from_the_environment(
 def test_twenty_ask_and_the_server_is_asked_once(fetcher: Fetcher, server: Server) -> None:
     answers: SimpleQueue[Answer] = SimpleQueue()
     url = server.url("/slow.pem")
-    threads = [threading.Thread(target=fetcher.request, args=(url, answers.put)) for _ in range(20)]
+    threads = [threading.Thread(target=fetcher.fetch, args=(url, answers.put)) for _ in range(20)]
     for thread in threads:
         thread.start()
     assert {answers.get(timeout=LONG).pem for _ in threads} == {PEM}
@@ -131,7 +131,7 @@ def test_twenty_ask_and_the_server_is_asked_once(fetcher: Fetcher, server: Serve
 def test_different_urls_do_not_wait_for_each_other(fetcher: Fetcher, server: Server) -> None:
     answers: SimpleQueue[Answer] = SimpleQueue()
     for path in ("/hang", "/drip-body", "/hang", "/slow.pem", "/good.pem"):
-        fetcher.request(server.url(path), answers.put)
+        fetcher.fetch(server.url(path), answers.put)
     assert answers.get(timeout=LONG / 2).pem == PEM
 
 
@@ -638,10 +638,10 @@ def test_a_full_queue_refuses_and_so_does_a_closed_one(authority: Authority, ser
         clock=lambda: NOW,
     )
     answers: SimpleQueue[Answer] = SimpleQueue()
-    fetcher.request(server.url("/held.pem"), answers.put)
+    fetcher.fetch(server.url("/held.pem"), answers.put)
     assert eventually(lambda: server.seen["/held.pem"])
-    fetcher.request(server.url("/hang"), answers.put)
-    fetcher.request(server.url("/good.pem"), answers.put)
+    fetcher.fetch(server.url("/hang"), answers.put)
+    fetcher.fetch(server.url("/good.pem"), answers.put)
     refused = Answer(None, Detail.FETCH_REFUSED, NOW)
     assert answers.get(timeout=LONG) == refused
     server.permits.release()

@@ -59,7 +59,7 @@ def server(authority: Authority, tmp_path: Path) -> Iterator[Server]:
 
 def ask(source: CertificateSource, url: str) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
-    source.request(url, answers.put)
+    source.fetch(url, answers.put)
     return answers.get(timeout=2 * LONG)
 
 
@@ -86,7 +86,7 @@ class Calls:
             self._count(need)
             return
         self.held += 1
-        self.source.request(str(need.request), lambda answer: self._answers.put((need.id, answer)))
+        self.source.fetch(str(need.request), lambda answer: self._answers.put((need.id, answer)))
 
     def settle(self, patience: float = 0.0) -> None:
         """Take in the answers that have come, or, with `patience` (seconds for each), all of them."""
@@ -161,7 +161,7 @@ def test_slow_strangers_delay_no_known_signer(authority: Authority, server: Serv
     answers: SimpleQueue[Answer] = SimpleQueue()
     fetcher.vouch(server.url("/"))
     for number in range(50):
-        fetcher.request(f"https://www.evil-{number}.example/", answers.put)
+        fetcher.fetch(f"https://www.evil-{number}.example/", answers.put)
     assert ask(fetcher, server.url("/good.pem")).pem == PEM
     assert answers.empty()
     release.set()
@@ -189,10 +189,10 @@ def test_domains_that_became_known_in_order_to_be_slow(authority: Authority, tmp
         held: SimpleQueue[Answer] = SimpleQueue()
         for number in range(16):
             for host in evil:
-                fetcher.request(server.url(f"/held.pem;{number}", host), held.put)
+                fetcher.fetch(server.url(f"/held.pem;{number}", host), held.put)
         assert eventually(partial(have_come, server, 16))  # every worker has one
         good: SimpleQueue[Answer] = SimpleQueue()
-        fetcher.request(server.url("/good.pem"), good.put)
+        fetcher.fetch(server.url("/good.pem"), good.put)
         ended = 0
         while not server.seen["/good.pem"]:
             ended += 1
@@ -278,7 +278,7 @@ def test_ten_workers_and_the_first_calls_of_a_signer(authority: Authority, serve
     def work() -> None:
         together.wait()
         for _ in range(10):
-            source.request(server.url("/slow.pem"), answers.put)
+            source.fetch(server.url("/slow.pem"), answers.put)
 
     threads = [threading.Thread(target=work) for _ in range(10)]
     for thread in threads:

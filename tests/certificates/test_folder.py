@@ -34,7 +34,7 @@ def clock() -> float:
 
 def ask(source: DirectorySource, url: str = URL) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
-    source.request(url, answers.put)
+    source.fetch(url, answers.put)
     return answers.get(timeout=LONG)
 
 

@@ -43,7 +43,7 @@ class Told:
             self.may.set()
         self.asked: list[str] = []
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         self.asked.append(url)
         threading.Thread(target=self._answer, args=(done,), daemon=True).start()
 
@@ -68,7 +68,7 @@ def asking(path: Path, **options: Any) -> Iterator[SocketSource]:
 
 def ask(source: CertificateSource, url: str = URL) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
-    source.request(url, answers.put)
+    source.fetch(url, answers.put)
     return answers.get(timeout=2 * LONG)
 
 
@@ -108,7 +108,7 @@ from sbc_filter.certificates.socket_client import SocketSource
 source, answers = SocketSource(sys.argv[1], timeout=60.0), SimpleQueue()
 print("ready", flush=True)
 sys.stdin.readline()
-source.request(sys.argv[2], answers.put)
+source.fetch(sys.argv[2], answers.put)
 print(answers.get(timeout=60.0).pem.decode(), end="")
 source.close()
 """
@@ -145,7 +145,7 @@ def test_connections_stay_open_and_no_more_than_workers(tmp_path: Path) -> None:
         before = open_files()
         answers: SimpleQueue[Answer] = SimpleQueue()
         for number in range(30):
-            source.request(f"{URL}{number}", answers.put)
+            source.fetch(f"{URL}{number}", answers.put)
         assert eventually(lambda: len(told.asked) == 3)  # each worker has one, and a connection
         told.may.set()
         assert {answer.pem for answer in taken(answers, 30)} == {PEM}
@@ -195,7 +195,7 @@ def test_a_path_that_cannot_be_used(name: str, sentence: str, tmp_path: Path) ->
 
 def test_a_source_that_fails_is_an_answer_too(tmp_path: Path) -> None:
     class Failing(Told):
-        def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+        def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
             raise RuntimeError("bug")
 
     with serving(tmp_path / "s", Failing(Answer(PEM, None, NOW))), asking(tmp_path / "s") as source:
@@ -206,7 +206,7 @@ def test_close_answers_those_who_wait(tmp_path: Path) -> None:
     with serving(tmp_path / "s", Told(Answer(PEM, None, NOW + 9), may=False)):
         source = SocketSource(tmp_path / "s", clock=clock)
         answers: SimpleQueue[Answer] = SimpleQueue()
-        source.request(URL, answers.put)
+        source.fetch(URL, answers.put)
         source.close()
         assert taken(answers, 1) == [Answer(None, Detail.FETCH_REFUSED, NOW)]
         assert ask(source) == Answer(None, Detail.FETCH_REFUSED, NOW)
@@ -361,7 +361,7 @@ def test_a_full_backlog_is_waited_for_until_the_deadline(tmp_path: Path) -> None
         deaf.listen(0)
         answers: SimpleQueue[Answer] = SimpleQueue()
         for number in range(3):
-            source.request(f"{URL}{number}", answers.put)
+            source.fetch(f"{URL}{number}", answers.put)
         assert {answers.get(timeout=LONG).detail for _ in range(3)} == {Detail.FETCH_TIMEOUT}
 
 
@@ -378,7 +378,7 @@ def test_a_server_that_dies_over_the_question_is_asked_once_more(tmp_path: Path)
         listener.bind(str(tmp_path / "s"))
         listener.listen()
         answers: SimpleQueue[Answer] = SimpleQueue()
-        source.request(URL, answers.put)
+        source.fetch(URL, answers.put)
         listener.settimeout(LONG)
         dying, _ = listener.accept()
         asked = dying.recv(65536)
@@ -388,7 +388,7 @@ def test_a_server_that_dies_over_the_question_is_asked_once_more(tmp_path: Path)
             assert successor.recv(65536) == asked
             successor.sendall(http("200 OK", PEM))
             assert answers.get(timeout=LONG).pem == PEM
-            source.request(URL + "2", answers.put)
+            source.fetch(URL + "2", answers.put)
             assert successor.recv(65536)
         for _ in range(2):  # the connection that was open, and two new ones, and then no more
             listener.accept()[0].close()
@@ -399,10 +399,10 @@ def test_a_full_queue_refuses(tmp_path: Path) -> None:
     path, may = tmp_path / "s", threading.Event()
     with stranger(path, http("200 OK", PEM), may=may) as heard, asking(path, workers=1, backlog=1) as source:
         answers: SimpleQueue[Answer] = SimpleQueue()
-        source.request(URL, answers.put)
+        source.fetch(URL, answers.put)
         assert eventually(lambda: heard)
         for number in range(4):
-            source.request(f"{URL}{number}", answers.put)
+            source.fetch(f"{URL}{number}", answers.put)
         assert [answer.detail for answer in taken(answers, 3)] == [Detail.FETCH_REFUSED] * 3
         may.set()
         assert [answer.pem for answer in taken(answers, 2)] == [PEM] * 2

@@ -45,7 +45,7 @@ def test_the_server_of_the_documentation_answers(folder: Path) -> None:
         (URL, Answer(PEM, None, NOW + 60)),
         (URL + "x", Answer(None, Detail.FETCH_REFUSED, NOW + 60)),
     ):
-        source.request(url, answers.put)
+        source.fetch(url, answers.put)
         assert answers.get(timeout=2 * LONG) == answer
     source.close()
 

@@ -27,7 +27,7 @@ def clock() -> float:
 
 def ask(source: CertificateSource, url: str = URL) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
-    source.request(url, answers.put)
+    source.fetch(url, answers.put)
     answer = answers.get(timeout=2 * LONG)
     assert answers.empty()
     return answer
@@ -57,7 +57,7 @@ class Fixed:
         self.asked = 0
         self.closed = False
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         self.asked += 1
         threading.Thread(target=done, args=(self.answer,)).start()
 
@@ -178,7 +178,7 @@ def test_close_kills_what_runs(commands: Commands, tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     source = commands(f"echo $$ > {mark}; exec sleep 300")
     answers: SimpleQueue[Answer] = SimpleQueue()
-    source.request(URL, answers.put)
+    source.fetch(URL, answers.put)
     assert eventually(lambda: mark.exists() and mark.read_text() != "")
     source.close()
     assert answers.get(timeout=LONG).detail == Detail.FETCH_REFUSED
@@ -191,7 +191,7 @@ def test_one_run_for_all_who_ask(commands: Commands, tmp_path: Path) -> None:
     source = commands(f"echo run >> {tmp_path}/runs; {until(tmp_path / 'go')}; echo $1")
     answers: SimpleQueue[Answer] = SimpleQueue()
     for _ in range(20):
-        source.request(URL, answers.put)
+        source.fetch(URL, answers.put)
     (tmp_path / "go").touch()
     assert {answer.pem for answer in taken(answers, 20)} == {URL.encode() + b"\n"}
     assert (tmp_path / "runs").read_text() == "run\n"
@@ -202,10 +202,10 @@ def test_one_run_for_all_who_ask(commands: Commands, tmp_path: Path) -> None:
 def test_a_full_queue_refuses(commands: Commands, tmp_path: Path) -> None:
     source = commands(f"touch {tmp_path}/begun; {until(tmp_path / 'go')}; echo $1", workers=1, backlog=1)
     answers: SimpleQueue[Answer] = SimpleQueue()
-    source.request(URL + "1", answers.put)
+    source.fetch(URL + "1", answers.put)
     assert eventually((tmp_path / "begun").exists)
-    source.request(URL + "2", answers.put)
-    source.request(URL + "3", answers.put)
+    source.fetch(URL + "2", answers.put)
+    source.fetch(URL + "3", answers.put)
     assert taken(answers, 1) == [Answer(None, Detail.FETCH_REFUSED, NOW)]
     (tmp_path / "go").touch()
     assert [answer.pem for answer in taken(answers, 2)] == [URL.encode() + b"1\n", URL.encode() + b"2\n"]
@@ -235,7 +235,7 @@ def test_a_job_that_waited_too_long_is_not_begun() -> None:
     single = singles(work, workers=1, patience=5.0, timer=lambda: now)
     answers: SimpleQueue[str] = SimpleQueue()
     for key in "abc":
-        single.request(key, answers.put)
+        single.submit(key, answers.put)
     assert eventually(lambda: worked)
     now = 5.1
     release.set()
@@ -255,10 +255,10 @@ def test_errors_stay_with_those_who_made_them() -> None:
 
     single = singles(work, workers=1)
     answers: SimpleQueue[str] = SimpleQueue()
-    single.request("bad", answers.put)
+    single.submit("bad", answers.put)
     assert taken(answers, 1) == ["failed: fetch-refused"]
-    single.request("good", fail)
-    single.request("good", answers.put)
+    single.submit("good", fail)
+    single.submit("good", answers.put)
     assert taken(answers, 1) == ["good"]
     single.close(wait=1.0)
 
@@ -269,7 +269,7 @@ def test_everybody_is_answered_once_whatever_happens() -> None:
 
     def caller(number: int) -> None:
         for turn in range(200):
-            single.request(str(turn % 7), lambda answer, n=number * 200 + turn: answers.put((n, answer)))  # type: ignore[misc]
+            single.submit(str(turn % 7), lambda answer, n=number * 200 + turn: answers.put((n, answer)))  # type: ignore[misc]
 
     threads = [threading.Thread(target=caller, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -290,7 +290,7 @@ def test_a_hanging_job_does_not_keep_the_program() -> None:
         "    begun.set()\n"
         "    threading.Event().wait()\n"
         "single = SingleFlightPool(hang, str, name='test', workers=1)\n"
-        "single.request('x', print)\n"
+        "single.submit('x', print)\n"
         "begun.wait()\n"
         "single.close()\n"
     )

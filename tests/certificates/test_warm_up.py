@@ -36,7 +36,7 @@ class Counting:
         self.now = self.most = self.answered = 0
         self._lock = threading.Lock()
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         with self._lock:
             self.asked.append(url)
             self.now += 1

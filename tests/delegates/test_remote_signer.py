@@ -34,7 +34,7 @@ DENIED = json.dumps(
 
 def ask(signer: SigningDelegate, request: SigningRequest = ASKED) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
-    signer.request(request, answers.put)
+    signer.sign(request, answers.put)
     answer = answers.get(timeout=2 * LONG)
     signer.close()
     return answer
@@ -80,7 +80,7 @@ def test_the_same_reason_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     answers: SimpleQueue[Answer] = SimpleQueue()
     signer = RemoteSigner("theirs", Command(["/bin/false"], LONG))
     for iat in range(3):
-        signer.request(ASKED._replace(iat=iat), answers.put)
+        signer.sign(ASKED._replace(iat=iat), answers.put)
         answers.get(timeout=2 * LONG)
     signer.close()
     assert len(caplog.records) == 1
@@ -109,7 +109,7 @@ def test_its_connection_stays_open(server: PostServer) -> None:
     answers: SimpleQueue[Answer] = SimpleQueue()
     signer = RemoteSigner("theirs", Service(server.url, timeout=LONG))
     for iat in range(3):
-        signer.request(ASKED._replace(iat=iat), answers.put)
+        signer.sign(ASKED._replace(iat=iat), answers.put)
         assert answers.get(timeout=2 * LONG).identity
     signer.close()
     assert len({client for _, _, _, client in server.seen}) == 1
@@ -159,10 +159,10 @@ def test_a_slow_key_signs_as_a_quick_one() -> None:
 def test_each_need_goes_to_whom_it_concerns() -> None:
     answers: SimpleQueue[Answer] = SimpleQueue()
     needs = Needs(RefusingSource(lambda: NOW), {"theirs": SlowKey(CREDENTIAL, clock=lambda: NOW)}, lambda: NOW)
-    needs.request(Need(1, NeedKind.SIGNATURE, ASKED, NOW), answers.put)
+    needs.satisfy(Need(1, NeedKind.SIGNATURE, ASKED, NOW), answers.put)
     assert answers.get(timeout=2 * LONG).identity == VALUE.encode()
-    needs.request(Need(2, NeedKind.SIGNATURE, ASKED._replace(credential="other"), NOW), answers.put)
+    needs.satisfy(Need(2, NeedKind.SIGNATURE, ASKED._replace(credential="other"), NOW), answers.put)
     assert answers.get(timeout=2 * LONG).detail == Detail.SIGNING_REFUSED
-    needs.request(Need(3, NeedKind.CERTIFICATE, "https://x.example.org/a.pem", NOW), answers.put)
+    needs.satisfy(Need(3, NeedKind.CERTIFICATE, "https://x.example.org/a.pem", NOW), answers.put)
     assert answers.get(timeout=2 * LONG).detail == Detail.FETCH_REFUSED
     needs.close()

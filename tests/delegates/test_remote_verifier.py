@@ -39,7 +39,7 @@ DENIED = json.dumps(
 def ask(exchange: RemotePeer, request: VerificationRequest = ASKED) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
     verifier = RemoteVerifier("theirs", exchange)
-    verifier.request(request, answers.put)
+    verifier.verify(request, answers.put)
     answer = answers.get(timeout=2 * LONG)
     verifier.close()
     return answer
@@ -153,7 +153,7 @@ def test_nobody_to_ask_is_a_refusal() -> None:
     """As in a replay, whose calls are over."""
     answers: SimpleQueue[Answer] = SimpleQueue()
     needs = Needs(RefusingSource(lambda: NOW), {}, lambda: NOW)
-    needs.request(Need(1, NeedKind.VERIFICATION, ASKED, NOW), answers.put)
+    needs.satisfy(Need(1, NeedKind.VERIFICATION, ASKED, NOW), answers.put)
     assert answers.get(timeout=2 * LONG).detail == Detail.VERIFICATION_REFUSED
     needs.close()
 

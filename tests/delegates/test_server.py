@@ -63,7 +63,7 @@ def post(server: StirServer, path: str, body: object, method: str = "POST", **he
 
 def ask(signer: RemoteSigner, request: SigningRequest = REQUEST) -> Answer:
     answers: SimpleQueue[Answer] = SimpleQueue()
-    signer.request(request, answers.put)
+    signer.sign(request, answers.put)
     answer = answers.get(timeout=LONG)
     signer.close()
     return answer

@@ -223,8 +223,8 @@ def test_any_claims(changes: dict[str, object]) -> None:
 # --- any answer of a certificate source: the peer chooses the URL, and so the octets ---
 
 
-def learn(pem: bytes) -> SigningCertificate | VerificationError:
-    return CertificateMemory(TrustStore([LAB.root.certificate])).learn(X5U, Answer(pem, None, NOW + 60), NOW)
+def add_certificate(pem: bytes) -> SigningCertificate | VerificationError:
+    return CertificateMemory(TrustStore([LAB.root.certificate])).add_certificate(X5U, Answer(pem, None, NOW + 60), NOW)
 
 
 def armoured(der: bytes) -> bytes:
@@ -237,13 +237,13 @@ LEAF = LAB.leaf.certificate.public_bytes(Encoding.DER)
 @given(st.binary(max_size=100))
 def test_any_body_of_a_certificate(data: bytes) -> None:
     for body in (data, LAB.chain + data, data + LAB.chain, armoured(data)):
-        assert isinstance(learn(body), SigningCertificate | VerificationError)
+        assert isinstance(add_certificate(body), SigningCertificate | VerificationError)
 
 
 @given(st.integers(0, len(LEAF) - 1), st.integers(0, 255))
 def test_any_certificate(at: int, byte: int) -> None:
     """One octet of a real leaf exchanged: only the leaf itself is trusted."""
-    known = learn(armoured(LEAF[:at] + bytes((byte,)) + LEAF[at + 1 :]) + LAB.chain.partition(b"-----END")[2])
+    known = add_certificate(armoured(LEAF[:at] + bytes((byte,)) + LEAF[at + 1 :]) + LAB.chain.partition(b"-----END")[2])
     assert isinstance(known, VerificationError if LEAF[at] != byte else SigningCertificate)
 
 
@@ -260,7 +260,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", list(HOSTILE))
 def test_certificates_that_the_library_refuses_in_its_own_way(name: str) -> None:
-    assert isinstance(learn(HOSTILE[name]), VerificationError)
+    assert isinstance(add_certificate(HOSTILE[name]), VerificationError)
 
 
 # --- torture ---

@@ -111,6 +111,6 @@ def test_both_at_once() -> None:
 def test_a_stricter_trust_store_judges_what_is_known_again() -> None:
     engine = make_engine(VERIFY, chain=chain(extensions=EXCLUDING["clientAuth"]))
     assert result(engine, arriving(invite(identity())))[2]["outcome"] == "passed"
-    engine.renew(STRICT)
+    engine.set_trust_store(STRICT)
     record = result(engine, arriving(invite(identity(), number=2)))[2]
     assert (record["outcome"], record["detail"]) == REFUSED

@@ -127,7 +127,7 @@ def lines(value: str) -> tuple[str, ...]:
 def engine_for(rules: str, value: str, body: bytes = LAB.chain, **options: Any) -> Engine:
     """One that has the certificate in memory also by a hostile URL."""
     engine = make_engine(rules, chain=body, **options)
-    engine.learn(value, Answer(body, None, NOW + 60), NOW)
+    engine.add_certificate(value, Answer(body, None, NOW + 60), NOW)
     return engine
 
 

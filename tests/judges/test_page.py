@@ -22,7 +22,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "interoperability.md").read_text()
 def test_deviation(row: deviations.Row) -> None:
     engine = make_engine()
     for url in URLS:
-        engine.learn(url, Answer(LAB.chain, None, NOW + 60), NOW)
+        engine.add_certificate(url, Answer(LAB.chain, None, NOW + 60), NOW)
     _, _, record = result(engine, arriving(row.make(Signer(LAB.leaf.key, int(NOW)))))
     assert ".".join(filter(None, (record["outcome"], record["detail"]))) == row.ours
 

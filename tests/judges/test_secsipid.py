@@ -67,7 +67,7 @@ class World:
             b"secret",
         )
         now = time.time()
-        made.learn(X5U, Answer(self.laboratory.chain, None, now + 3600), now)
+        made.add_certificate(X5U, Answer(self.laboratory.chain, None, now + 3600), now)
         return made
 
 

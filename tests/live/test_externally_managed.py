@@ -55,7 +55,7 @@ class Answering:
         self._url, self._body = url, body
         self.asked: list[str] = []
 
-    def request(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
         self.asked.append(url)
         known = url == self._url
         done(Answer(self._body if known else None, None if known else Detail.FETCH_REFUSED, time.time() + 60))

@@ -205,7 +205,7 @@ def test_what_is_answered_at_once_stays_in_order(lab: Lab, peers: tuple[socket.s
     """As a folder answers: nothing that stands behind in the same batch overtakes it."""
 
     class Folder(TinySource):
-        def request(self, need: Need, done: Callable[[Answer], None]) -> None:
+        def satisfy(self, need: Need, done: Callable[[Answer], None]) -> None:
             done(Answer(b"pem", None, time.time() + 60))
 
     carrier, sbc = peers
@@ -326,7 +326,7 @@ def test_a_signal_stops_it(lab: Lab) -> None:
 
 def test_faults_of_source_and_sink_are_counted_only(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     class Broken:
-        def request(self, need: Need, done: object) -> None:
+        def satisfy(self, need: Need, done: object) -> None:
             raise OSError("no route")
 
     carrier, sbc = peers

@@ -124,7 +124,7 @@ def make_engine(
         ruleset, network, certificates, ours, b"secret", profile, held_limit=held_limit, seen=seen, arrivals=arrivals
     )
     if known:
-        made.learn(X5U, Answer(chain, None, NOW + 86400), NOW)
+        made.add_certificate(X5U, Answer(chain, None, NOW + 86400), NOW)
     return made
 
 

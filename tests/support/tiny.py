@@ -48,7 +48,7 @@ class TinyEngine:
         self.resumed.append(answer.detail)
         return self._modified(self.waiting.pop(need_id))
 
-    def learn(self, request: str, answer: Answer, now: float) -> None:
+    def add_certificate(self, request: str, answer: Answer, now: float) -> None:
         self.learnt.append(request)
 
     def release(self, now: float) -> list[tuple[int, Verdict]]:
@@ -66,5 +66,5 @@ class TinySource:
     def __init__(self) -> None:
         self.asked: list[Callable[[Answer], None]] = []
 
-    def request(self, need: Need, done: Callable[[Answer], None]) -> None:
+    def satisfy(self, need: Need, done: Callable[[Answer], None]) -> None:
         self.asked.append(done)

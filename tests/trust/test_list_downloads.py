@@ -299,7 +299,7 @@ def test_v21_the_server_is_down(policy: str, later: str, host: Hosts, web: PageS
 
     assert call() == later  # nothing was fetched yet
     made.until(lambda: made.changes)
-    engine.renew(made.files.store)
+    engine.set_trust_store(made.files.store)
     made.now += 1
     assert call() == "passed"
     web.pages["/crl"] = 503
@@ -316,7 +316,7 @@ def test_v21_the_server_is_down(policy: str, later: str, host: Hosts, web: PageS
     web.pages["/crl"] = a_list(2, signer=LAB.root)
     made.now += HOUR
     made.until(lambda: made.changes == 2)
-    engine.renew(made.files.store)
+    engine.set_trust_store(made.files.store)
     assert call() == "passed"
 
 
@@ -342,8 +342,8 @@ def test_the_list_that_a_certificate_names(host: Hosts, web: PageServer) -> None
     certificate_path(made.folder, "https://certificates.example.org/").write_bytes(chain)
     source = made.renewal.noting(DirectorySource(made.folder))
     answers: list[Answer] = []
-    source.request("https://certificates.example.org/", answers.append)
-    source.request("https://certificates.example.org/absent", answers.append)
+    source.fetch("https://certificates.example.org/", answers.append)
+    source.fetch("https://certificates.example.org/absent", answers.append)
     assert [answer.pem for answer in answers] == [chain, None]
     made.until(lambda: made.changes)
     assert is_good(made.files.store, leaf, issuing=issuing)

@@ -142,8 +142,8 @@ def test_a_slow_group_holds_up_nobody_else() -> None:
         work, str, name="test", patience=LONG, workers=4, place=lambda key: QueueSlot(0, key.partition("-")[0]), share=2
     )
     for number in range(6):
-        single.request(f"slow-{number}", answers.put)
-    single.request("quick-0", answers.put)
+        single.submit(f"slow-{number}", answers.put)
+    single.submit("quick-0", answers.put)
     assert taken(answers, 1) == ["quick-0"]
     release.set()
     assert sorted(taken(answers, 6)) == [f"slow-{number}" for number in range(6)]
@@ -170,11 +170,11 @@ def test_a_full_lane_refuses_and_the_other_does_not() -> None:
         place=lambda key: QueueSlot(int(key[0]), key),
         lanes=(1, 1),
     )
-    single.request("0a", answers.put)
-    single.request("1a", answers.put)
+    single.submit("0a", answers.put)
+    single.submit("1a", answers.put)
     at_work.wait(LONG)
     for key in ("0b", "0c", "1b"):
-        single.request(key, answers.put)
+        single.submit(key, answers.put)
     assert taken(answers, 1) == ["fetch-refused"]
     release.set()
     assert sorted(taken(answers, 4)) == ["0a", "0b", "1a", "1b"]
@@ -196,7 +196,7 @@ def test_what_is_not_admitted_is_refused_but_joins_what_runs() -> None:
 
     single: SingleFlightPool[str] = SingleFlightPool(work, str, name="test", patience=LONG, workers=1, admit=admit)
     for key in ("a", "a", "b"):
-        single.request(key, answers.put)
+        single.submit(key, answers.put)
     assert taken(answers, 1) == ["fetch-refused"]
     release.set()
     assert taken(answers, 2) == ["a", "a"]

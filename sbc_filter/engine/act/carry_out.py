@@ -51,9 +51,9 @@ class DecisionExecutor:
         if self._complaints is not None and other._complaints is not None:
             self._complaints.take_over(other._complaints)
 
-    def is_followed(self, case: IncomingCall, now: float) -> bool:
+    def is_followed(self, call: IncomingCall, now: float) -> bool:
         """Whether this call is one that we redirected, on its way to where we sent it."""
-        return self._redirects is not None and self._redirects.is_followed(case, now)
+        return self._redirects is not None and self._redirects.is_followed(call, now)
 
     def respond(self, message: bytes, flow: Flow, now: float, packet: Packet | None) -> Verdict:
         """A response without what it says of our tokens, or with the Reason fields that are owed to it, if any are and
@@ -73,57 +73,57 @@ class DecisionExecutor:
         return as_packet_verdict(Verdict(_MODIFY, payload), packet)
 
     def carry_out(
-        self, rule: Rule, case: IncomingCall, decision: Decision, packet: Packet | None, now: float
+        self, rule: Rule, call: IncomingCall, decision: Decision, packet: Packet | None, now: float
     ) -> Verdict:
         """Edit, or answer, as the treatment says."""
         treatment = decision.treatment
         if treatment.action is _CONTINUE:
-            if rule.insertion is _INLINE or case.emergency or decision.outcome is Outcome.ALREADY_SIGNED:
-                return self._continue(rule, case, decision, packet, now)
+            if rule.insertion is _INLINE or call.emergency or decision.outcome is Outcome.ALREADY_SIGNED:
+                return self._continue(rule, call, decision, packet, now)
             decision.treatment = treatment = REDIRECT
         action = _ACTIONS[treatment.action]
         if action is Action.DROP:
-            return Verdict(action, record=record(case, rule, decision, action, None))
-        answers = self._uas.refuse(rule, case, decision, now)
+            return Verdict(action, record=record(call, rule, decision, action, None))
+        answers = self._uas.refuse(rule, call, decision, now)
         if action is Action.REDIRECT and answers and self._redirects is not None:
-            self._redirects.expect(case, now)
-        return Verdict(action, None, answers, record(case, rule, decision, action, status_of(decision).code))
+            self._redirects.expect(call, now)
+        return Verdict(action, None, answers, record(call, rule, decision, action, status_of(decision).code))
 
     def _continue(
-        self, rule: Rule, case: IncomingCall, decision: Decision, packet: Packet | None, now: float
+        self, rule: Rule, call: IncomingCall, decision: Decision, packet: Packet | None, now: float
     ) -> Verdict:
-        message = case.message
+        message = call.message
         marked = True
-        continue_call(rule, case, decision)
+        continue_call(rule, call, decision)
         payload = message.changed()
         fits = has_room(packet, payload)
         if not fits or (decision.identity is not None and _is_too_large(rule, packet, payload)):
-            message.undo(case.scrubbed)  # what was removed stays removed
+            message.undo(call.scrubbed)  # what was removed stays removed
             if decision.identity is not None or decision.preserved or decision.bypass is not None:
                 detail = Detail.TOO_LARGE if fits else Detail.NO_ROOM
-                return self.carry_out(rule, case, unsigned(rule, case, detail), packet, now)
+                return self.carry_out(rule, call, unsigned(rule, call, detail), packet, now)
             payload = message.changed()
             marked = False
         if self._reports is not None and rule.action is VERIFY:
-            self._reports.owe(rule, case, decision, now)
+            self._reports.owe(rule, call, decision, now)
         if self._complaints is not None and decision.identity is not None and rule.sign.removes_reason:
             self._complaints.expect(decision.identity, rule.name, decision.x5u, now)
         action = _MODIFY if payload is not None else Action.ACCEPT
-        return Verdict(action, payload, record=record(case, rule, decision, action, None, marked=marked))
+        return Verdict(action, payload, record=record(call, rule, decision, action, None, marked=marked))
 
 
-def pass_by(case: IncomingCall, detail: Detail) -> Verdict:
+def pass_by(call: IncomingCall, detail: Detail) -> Verdict:
     """No rule decides: only what an untrusted peer may not claim is removed."""
-    payload = case.message.changed()
+    payload = call.message.changed()
     action = Action.ACCEPT if payload is None else Action.MODIFY
-    return Verdict(action, payload, record=record(case, None, Decision(Outcome.PASSED_BY, detail), action, None))
+    return Verdict(action, payload, record=record(call, None, Decision(Outcome.PASSED_BY, detail), action, None))
 
 
-def monitored(rule: Rule, case: IncomingCall, decision: Decision) -> Record:
+def monitored(rule: Rule, call: IncomingCall, decision: Decision) -> Record:
     """The record of a rule that only watches: `action` and `code` are what it decided, and what did not happen."""
     action = _ACTIONS.get(decision.treatment.action, Action.ACCEPT)
     code = status_of(decision).code if action in (Action.REJECT, Action.REDIRECT) else None
-    return record(case, rule, decision, action, code)
+    return record(call, rule, decision, action, code)
 
 
 def has_room(packet: Packet | None, payload: bytes | None) -> bool:

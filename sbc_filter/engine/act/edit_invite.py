@@ -19,14 +19,14 @@ from sbc_filter.sip.response import Via, build_response
 _DATE = ("Date",)
 
 
-def continue_call(rule: Rule, case: IncomingCall, decision: Decision) -> None:
+def continue_call(rule: Rule, call: IncomingCall, decision: Decision) -> None:
     """Edit the INVITE of a call that goes on."""
     if rule.action is VERIFY:
-        _mark(rule, case, decision)
+        _mark(rule, call, decision)
     elif rule.action is SIGN:
-        _sign(rule, case.message, decision)
+        _sign(rule, call.message, decision)
     elif rule.action is RuleAction.STRIP:
-        _remove(case.message, rule.strip.headers)
+        _remove(call.message, rule.strip.headers)
 
 
 def status_of(decision: Decision) -> StatusLine:
@@ -40,15 +40,15 @@ def status_of(decision: Decision) -> StatusLine:
     return field.status(code, treatment.phrase or phrase)
 
 
-def refuse_call(rule: Rule, case: IncomingCall, decision: Decision, via: Via, tag: str) -> Datagram | None:
+def refuse_call(rule: Rule, call: IncomingCall, decision: Decision, via: Via, tag: str) -> Datagram | None:
     """The final answer to an INVITE that does not go on; None where it would be larger than the INVITE."""
     redirect = decision.treatment.action is TreatmentAction.REDIRECT
     headers: list[HeaderField] = []
     if redirect:
-        headers = [field.contact(_target(rule, case, decision)), *_results(rule, case, decision)]
+        headers = [field.contact(_target(rule, call, decision)), *_results(rule, call, decision)]
     elif decision.treatment.reason is not None:
         headers = [field.stated_reason(decision.treatment.reason)]
-    return respond(case.message, case.flow, via, status_of(decision), tag, headers, bounded=not redirect)
+    return respond(call.message, call.flow, via, status_of(decision), tag, headers, bounded=not redirect)
 
 
 def respond(
@@ -72,13 +72,13 @@ def respond(
     return Datagram(flow.dst, flow.dport, flow.src, built[1], built[0]) if built is not None else None
 
 
-def _mark(rule: Rule, case: IncomingCall, decision: Decision) -> None:
-    options, message = rule.verify, case.message
+def _mark(rule: Rule, call: IncomingCall, decision: Decision) -> None:
+    options, message = rule.verify, call.message
     dialect = DIALECTS[options.dialect]
     if decision.verstat is not None:
-        party = case.parties.first(options.caller_from)
+        party = call.parties.first(options.caller_from)
         if party is not None:
-            trusted = not case.place.is_stranger
+            trusted = not call.place.is_stranger
             verstat.mark(message, party, decision.verstat, trusted=trusted, in_user_part=dialect.in_user_part)
     for stated in _attestation(dialect, decision):
         verstat.state(message, stated)
@@ -97,28 +97,28 @@ def _attestation(dialect: Dialect, decision: Decision) -> Iterator[HeaderField]:
             yield origin
 
 
-def _target(rule: Rule, case: IncomingCall, decision: Decision) -> bytes:
+def _target(rule: Rule, call: IncomingCall, decision: Decision) -> bytes:
     """Where a 302 leads to: where the INVITE would have gone, with the result where a rule wants it there (S-122).
 
     A call without a caller gets no result (S-110)."""
-    uri = case.message.uri
+    uri = call.message.uri
     verify = rule.verify
-    if verify.mark_contact and decision.verstat is not None and case.parties.first(verify.caller_from) is not None:
+    if verify.mark_contact and decision.verstat is not None and call.parties.first(verify.caller_from) is not None:
         in_user_part = DIALECTS[rule.verify.dialect].in_user_part
         uri = verstat.marked(uri, decision.verstat, in_user_part=in_user_part)
     return uri
 
 
-def _results(rule: Rule, case: IncomingCall, decision: Decision) -> Iterator[HeaderField]:
+def _results(rule: Rule, call: IncomingCall, decision: Decision) -> Iterator[HeaderField]:
     """What a 302 carries: the new Identity, or the caller with the result of verification (S-122)."""
     if decision.date is not None:
         yield field.date(decision.date)
     if decision.identity is not None:
         yield field.identity(decision.identity)
     dialect = DIALECTS[rule.verify.dialect]
-    party = case.parties.first(rule.verify.caller_from)
+    party = call.parties.first(rule.verify.caller_from)
     if decision.verstat is not None and party is not None:
-        uri = verstat.marked_uri(case.message.buffer, party, decision.verstat, in_user_part=dialect.in_user_part)
+        uri = verstat.marked_uri(call.message.buffer, party, decision.verstat, in_user_part=dialect.in_user_part)
         yield field.asserted(uri)
     yield from _attestation(dialect, decision)
 

@@ -41,14 +41,14 @@ class Reports:
     def __init__(self) -> None:
         self._owed: GenerationalCache[TransactionKey, _Owed] = GenerationalCache(REMEMBERED, LIFETIME)
 
-    def owe(self, rule: Rule, case: IncomingCall, decision: Decision, now: float) -> None:
+    def owe(self, rule: Rule, call: IncomingCall, decision: Decision, now: float) -> None:
         """Remember what is to be reported of a call that `rule` lets continue, if anything is; never of an emergency
         call (V1)."""
-        fields = () if case.emergency else tuple(reasons(rule.verify, decision))
+        fields = () if call.emergency else tuple(reasons(rule.verify, decision))
         if not fields:
             return
         try:
-            key = transaction_key(case.message, top_via(case.message), case.flow)
+            key = transaction_key(call.message, top_via(call.message), call.flow)
         except MessageError:
             return  # no answer can be told to be one to it
         self._remember(key, _Owed(_on_the_wire(rule.verify), fields), now)

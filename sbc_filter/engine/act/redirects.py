@@ -32,15 +32,15 @@ class Redirects:
     def __init__(self) -> None:
         self._asked: GenerationalCache[bytes, _Asked] = GenerationalCache(CALLS, LIFETIME)
 
-    def expect(self, case: IncomingCall, now: float) -> None:
+    def expect(self, call: IncomingCall, now: float) -> None:
         """Remember that this INVITE, whose Via can be read, was answered with a redirect."""
-        call, asked = _read(case)
-        before = self._asked.get(call, now)
+        key, asked = _read(call)
+        before = self._asked.get(key, now)
         if before is not None:
             asked = asked._replace(rounds=before.rounds + 1)
-        self._asked.put(call, asked, now + LIFETIME, now)
+        self._asked.put(key, asked, now + LIFETIME, now)
 
-    def is_followed(self, case: IncomingCall, now: float) -> bool:
+    def is_followed(self, call: IncomingCall, now: float) -> bool:
         """Whether this INVITE is the one that follows a redirect; the next one is not.
 
         What does not follow: a copy of the INVITE that was redirected, be it changed on its way, for it is of the same
@@ -50,26 +50,26 @@ class Redirects:
         if not len(self._asked):
             return False
         try:
-            call, this = _read(case)
+            key, this = _read(call)
         except MessageError:
             return False
-        asked = self._asked.get(call, now)
+        asked = self._asked.get(key, now)
         if asked is None or asked.transaction == this.transaction:
             return False
-        if asked.cseq != this.cseq and asked.rounds < _ROUNDS and not _is_taught(case.message, asked):
+        if asked.cseq != this.cseq and asked.rounds < _ROUNDS and not _is_taught(call.message, asked):
             return False
-        self._asked.put(call, asked, now, now)
+        self._asked.put(key, asked, now, now)
         return True
 
 
-def _read(case: IncomingCall) -> tuple[bytes, _Asked]:
+def _read(call: IncomingCall) -> tuple[bytes, _Asked]:
     """What tells the call, and what is to be known of the INVITE; `MessageError` when its Via cannot be read."""
-    message, flow = case.message, case.flow
+    message, flow = call.message, call.flow
     via = top_via(message)
     call_id, tag, cseq, _ = transaction(message, via)
-    target = case.target or ""
-    call = sha256(b"\0".join((call_id, tag, target.encode(), flow.src.encode()))).digest()
-    return call, _Asked(transaction_key(message, via, flow)[0], cseq, message.count(b"identity"), 1)
+    target = call.target or ""
+    key = sha256(b"\0".join((call_id, tag, target.encode(), flow.src.encode()))).digest()
+    return key, _Asked(transaction_key(message, via, flow)[0], cseq, message.count(b"identity"), 1)
 
 
 def _is_taught(message: SipMessage, asked: _Asked) -> bool:

@@ -35,13 +35,13 @@ class Uas:
         """Go on with these memories."""
         self._transactions, self._counters = transactions, counters
 
-    def refuse(self, rule: Rule, case: IncomingCall, decision: Decision, now: float) -> tuple[Datagram, ...]:
+    def refuse(self, rule: Rule, call: IncomingCall, decision: Decision, now: float) -> tuple[Datagram, ...]:
         """The final answer to an INVITE that does not go on; none when its Via names nobody to send it to, or it would
         be larger than the INVITE."""
         try:
-            via = top_via(case.message)
-            answer = refuse_call(rule, case, decision, via, to_tag(self._secret, case.message, via))
-            self._transactions.reject(transaction_key(case.message, via, case.flow), now)
+            via = top_via(call.message)
+            answer = refuse_call(rule, call, decision, via, to_tag(self._secret, call.message, via))
+            self._transactions.reject(transaction_key(call.message, via, call.flow), now)
         except MessageError:
             self._counters["unanswerable"] += 1
             return ()
@@ -88,13 +88,13 @@ class Uas:
     ) -> Verdict:
         """200 for the CANCEL, 487 for the INVITE that was held: the SBC sees neither (S-145)."""
         self._counters["cancel-answered"] += 1
-        case = held[0].progress.case
-        answer = respond(case.message, case.flow, top_via(case.message), _TERMINATED, tag)
+        call = held[0].progress.call
+        answer = respond(call.message, call.flow, top_via(call.message), _TERMINATED, tag)
         terminated = self._sent(answer)
         self._transactions.reject(key, now)
         for each in held:
             each.cancelled = True
             self._transactions.decide(each.progress.key, Remembered(Action.REJECT, emit=terminated), now)
         cancelled = Decision(Outcome.PASSED_BY, Detail.CANCELLED)
-        made = record(case, None, cancelled, Action.REJECT, 487)
+        made = record(call, None, cancelled, Action.REJECT, 487)
         return Verdict(Action.DROP, emit=self._sent(accepted) + terminated, record=made)

@@ -7,7 +7,7 @@ from sbc_filter.stir.verification import Failure
 
 
 class Decision:
-    """What a rule decided about a case. `verstat` and `indicator` are what the SBC is told, `identity` is the value of
+    """What a rule decided about a call. `verstat` and `indicator` are what the SBC is told, `identity` is the value of
     an Identity to add, `date` the POSIX seconds of a Date, `preserved` are the Identity fields to put back, `bypass` is
     a header field in place of Identity, `failures` what to report, `deviations` and `notes` what to count."""
 

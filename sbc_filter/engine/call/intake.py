@@ -1,4 +1,4 @@
-"""From the bytes of an INVITE to a case: read, checked, placed, and freed of what a stranger may not claim."""
+"""From the bytes of an INVITE to a call: read, checked, placed, and freed of what a stranger may not claim."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -22,7 +22,7 @@ MAX_UNCLEAN = 64  # octets made harmless in one message
 
 
 class Intake:
-    """Makes cases. One instance serves one thread: it learns how the INVITEs of each peer look."""
+    """Makes calls. One instance serves one thread: it learns how the INVITEs of each peer look."""
 
     def __init__(self, network: Network, profile: Profile) -> None:
         self._network = network
@@ -47,9 +47,9 @@ class Intake:
         parties = Parties(message, self._canonicalise)
         return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, message.edited)
 
-    def identity_for_rules(self, case: IncomingCall) -> Callable[[tuple[str, ...]], str | None]:
+    def identity_for_rules(self, call: IncomingCall) -> Callable[[tuple[str, ...]], str | None]:
         """By which identity rules know a party: a number without what only routes it (S-043)."""
-        identity, profile = case.parties.identity, self._profile
+        identity, profile = call.parties.identity, self._profile
         if not profile.routing:
             return identity
 

@@ -15,11 +15,11 @@ _NO_RULE = VerifyOptions()
 
 
 def record(
-    case: IncomingCall, rule: Rule | None, decision: Decision, action: Action, code: int | None, *, marked: bool = True
+    call: IncomingCall, rule: Rule | None, decision: Decision, action: Action, code: int | None, *, marked: bool = True
 ) -> Record:
-    """The record of a decided case; not `marked`: there was no room for the verstat."""
-    message, place, parties = case.message, case.place, case.parties
-    src, dst = endpoints(case.flow)
+    """The record of a decided call; not `marked`: there was no room for the verstat."""
+    message, place, parties = call.message, call.place, call.parties
+    src, dst = endpoints(call.flow)
     name = mode = mark = None
     caller_from, called_from = _NO_RULE.caller_from, _NO_RULE.called_from
     if rule is not None:
@@ -30,13 +30,13 @@ def record(
     if marked and caller is not None:
         mark = decision.verstat
     return Record(
-        case.arrived,
+        call.arrived,
         src,
         dst,
-        case.flow.transport,
+        call.flow.transport,
         place.direction,
         message.method,
-        _text(case.call_id),
+        _text(call.call_id),
         _text(message.first(b"cseq")),
         name,
         mode,

@@ -35,7 +35,7 @@ _FIXED = {
 
 def apply_rule(
     rule: Rule,
-    case: IncomingCall,
+    call: IncomingCall,
     credentials: Mapping[str, Credential | RemoteCredential],
     verifier: VerificationService,
     certificates: CertificateLookup,
@@ -43,22 +43,22 @@ def apply_rule(
     instead: Instead | None = None,
     findings: Findings | None = None,
 ) -> Decision | Missing | SigningRequest | VerificationRequest:
-    """Decide the case by this rule, or say what that needs; `signatures` are what others signed, or why they did not,
+    """Decide the call by this rule, or say what that needs; `signatures` are what others signed, or why they did not,
     `findings` what others found.
 
     An emergency call is continued whatever the outcome (S-137).
     """
     decision: Decision | Missing | SigningRequest | VerificationRequest | None = None
     if rule.action is VERIFY:
-        decision = verifier.verify(rule, case, certificates, findings)
+        decision = verifier.verify(rule, call, certificates, findings)
     elif rule.action is SIGN:
-        decision = instead(rule, case) if instead is not None else None
+        decision = instead(rule, call) if instead is not None else None
         if decision is None:
-            decision = _sign(rule, case, credentials, signatures)
+            decision = _sign(rule, call, credentials, signatures)
     else:
         detail, fixed = _FIXED[rule.action]
         decision = Decision(Outcome.PASSED_BY, detail, rule.answer or fixed)
-    if case.emergency and isinstance(decision, Decision) and decision.treatment.action is not _CONTINUE:
+    if call.emergency and isinstance(decision, Decision) and decision.treatment.action is not _CONTINUE:
         decision.treatment = CONTINUE
         if decision.outcome is Outcome.PASSED_BY:
             decision.detail = Detail.EMERGENCY

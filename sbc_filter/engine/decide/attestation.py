@@ -18,10 +18,10 @@ _ORIGINATION = (b"p-origination-id", b"origination-id")
 _PRIVATE = frozenset((b"id", b"user", b"header"))  # RFC 3323 §4.2, RFC 3325 §9.3
 
 
-def attestation(options: SignOptions, case: IncomingCall, caller: str) -> str:
+def attestation(options: SignOptions, call: IncomingCall, caller: str) -> str:
     """A, B or C. Raises `SigningError(NOT_LISTED)` where only callers on the list are signed for."""
     if options.trust_sbc_attestation:
-        asked = _asked(case)
+        asked = _asked(call)
         if asked is not None:
             return max(asked, options.attest_max)  # C is the greatest, and vouches for least
     listed = options.listed is not None and options.listed(caller)
@@ -31,34 +31,34 @@ def attestation(options: SignOptions, case: IncomingCall, caller: str) -> str:
     return attest
 
 
-def origination(options: SignOptions, case: IncomingCall) -> str:
+def origination(options: SignOptions, call: IncomingCall) -> str:
     """The origination identifier: the rule's, or the one UUID that the SBC wrote where it is honoured."""
     if options.trust_sbc_attestation:
-        stated = {value.lower() for value in _stated(case, _ORIGINATION)}
+        stated = {value.lower() for value in _stated(call, _ORIGINATION)}
         if len(stated) == 1 and all(map(is_uuid, stated)):
             return stated.pop()
     return options.origid
 
 
-def more_claims(options: SignOptions, case: IncomingCall, attest: str) -> Mapping[str, Any] | None:
+def more_claims(options: SignOptions, call: IncomingCall, attest: str) -> Mapping[str, Any] | None:
     """Claims beside those of RFC 8588, if there are any.
 
     Rich call data are for full attestation only: they show a name for a number, and nobody vouches that it is theirs.
     """
     found = options.claims if attest == "A" else None
     if options.media_keys:
-        message = case.message
+        message = call.message
         keys = mky_of(message.buffer[message.body :])
         if keys:
             return {**(found or {}), "mky": keys}
     return found
 
 
-def is_private(case: IncomingCall) -> bool:
+def is_private(call: IncomingCall) -> bool:
     """Whether the caller does not want to be known to a peer who is not trusted (S-161); never to an emergency
     service."""
-    message = case.message
-    if case.emergency or case.place.trusted or b"privacy" not in message.names():
+    message = call.message
+    if call.emergency or call.place.trusted or b"privacy" not in message.names():
         return False
     return any(
         word.strip().lower() in _PRIVATE
@@ -67,16 +67,16 @@ def is_private(case: IncomingCall) -> bool:
     )
 
 
-def _asked(case: IncomingCall) -> str | None:
+def _asked(call: IncomingCall) -> str | None:
     """The attestation that the SBC asks for; the least of several, none if any cannot be read."""
-    found = _stated(case, _ATTESTATION)
+    found = _stated(call, _ATTESTATION)
     return max(found) if found and ATTESTATIONS.issuperset(found) else None
 
 
-def _stated(case: IncomingCall, names: tuple[bytes, ...]) -> list[str]:
+def _stated(call: IncomingCall, names: tuple[bytes, ...]) -> list[str]:
     """The values of these header fields; none of them is believed of a stranger (S-114)."""
-    if case.place.is_stranger:
+    if call.place.is_stranger:
         return []
-    message: SipMessage = case.message
+    message: SipMessage = call.message
     present = message.names()
     return [value.decode("ascii", "replace") for name in names if name in present for value in message.values(name)]

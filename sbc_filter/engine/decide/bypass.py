@@ -15,17 +15,17 @@ from sbc_filter.rules.model import Rule
 from sbc_filter.sip import field
 
 
-def bypassed(rule: Rule, case: IncomingCall, tokens: Mapping[str, str]) -> Decision | None:
+def bypassed(rule: Rule, call: IncomingCall, tokens: Mapping[str, str]) -> Decision | None:
     """The decision about a call that would be signed if there were no outage; None when there is none, or when it
     would not be signed either. `tokens` are those in force, by the file that the rule names."""
     options = rule.sign.bypass
     token = tokens.get(options.token_file) if options is not None else None
-    if options is None or token is None or case.message.count(b"identity"):
+    if options is None or token is None or call.message.count(b"identity"):
         return None
     try:
-        parties_of(rule, case)
+        parties_of(rule, call)
     except SigningError:
         return None  # an outage is no pass for what nobody could sign
-    decision = unsigned(rule, case, Detail.BYPASS)
+    decision = unsigned(rule, call, Detail.BYPASS)
     decision.bypass = field.bypass(options.header, token)
     return decision

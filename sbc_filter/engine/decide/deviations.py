@@ -13,9 +13,9 @@ _NO_DATE, _DATE_DIFFERS = (Deviation.NO_DATE,), (Deviation.DATE_DIFFERS,)
 _NO_USER_PHONE = (Deviation.NO_USER_PHONE,)
 
 
-def of_message(case: IncomingCall, caller: Party | None, iat: int) -> tuple[Deviation, ...]:
+def of_message(call: IncomingCall, caller: Party | None, iat: int) -> tuple[Deviation, ...]:
     """What is unusual about an INVITE whose token verifies; `iat` is that of the token."""
-    message = case.message
+    message = call.message
     buffer = message.buffer
     found: tuple[Deviation, ...] = ()
     date = message.first(b"date")

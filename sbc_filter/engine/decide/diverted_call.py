@@ -28,22 +28,22 @@ class Diversion(NamedTuple):
     iat: int
 
 
-def is_diverted(case: IncomingCall) -> bool:
+def is_diverted(call: IncomingCall) -> bool:
     """Whether the Request-URI names somebody whom no token names, or they cannot be read."""
-    tokens = _tokens(case)
-    return case.target is not None and (tokens is None or not _is_named(tokens, case.target))
+    tokens = _tokens(call)
+    return call.target is not None and (tokens is None or not _is_named(tokens, call.target))
 
 
-def diversion(options: SignOptions, case: IncomingCall) -> Diversion | None:
+def diversion(options: SignOptions, call: IncomingCall) -> Diversion | None:
     """The diversion that we can sign for; None unless everything agrees on it."""
-    tokens, target, listed = _tokens(case), case.target, options.listed
-    caller = case.parties.identity(options.caller_from)
+    tokens, target, listed = _tokens(call), call.target, options.listed
+    caller = call.parties.identity(options.caller_from)
     if not tokens or target is None or caller is None or listed is None or _is_named(tokens, target):
         return None
     try:
         links = [make_link(at, token.jose.ppt, token.claims) for at, token in enumerate(tokens)]
         ends = {identity for link in links for identity in link.dest} - {link.div for link in links}
-        named = {identity for name in _NAMING for identity in case.parties.all(name)}
+        named = {identity for name in _NAMING for identity in call.parties.all(name)}
         ours = [identity for identity in named & ends if listed(identity)]
         if len(ours) != 1:
             return None
@@ -55,9 +55,9 @@ def diversion(options: SignOptions, case: IncomingCall) -> Diversion | None:
     return Diversion(caller, target, ours[0], tokens[chain[1].at].claims.iat)
 
 
-def _tokens(case: IncomingCall) -> list[Token] | None:
+def _tokens(call: IncomingCall) -> list[Token] | None:
     """The tokens that speak for the number or divert it; None if one cannot be read."""
-    values = case.message.values(b"identity")
+    values = call.message.values(b"identity")
     if len(values) > _MAX_TOKENS:
         return None
     try:

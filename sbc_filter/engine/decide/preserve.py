@@ -38,62 +38,62 @@ class Preserver:
         self._profile = profile
         self._arrivals = LocalArrivals() if arrivals is None else arrivals
 
-    def remember(self, case: IncomingCall) -> None:
+    def remember(self, call: IncomingCall) -> None:
         """Take note of a call that arrives and goes on to the SBC, also of one without tokens: it may be the very one
         that leaves."""
-        if case.place.direction is not Direction.INBOUND:
+        if call.place.direction is not Direction.INBOUND:
             return
-        message = case.message
-        call = case.place.peer, message.first(b"call-id") or b""
+        message = call.message
+        leg = call.place.peer, message.first(b"call-id") or b""
         tokens = tuple(message.buffer[value:end].strip() for _, value, end in message.headers(b"identity"))
         date = message.first(b"date")
         if date is not None and parse_date(date) is None:
             date = None
-        arrival = Arrival(call, case.arrived, tokens, date)
+        arrival = Arrival(leg, call.arrived, tokens, date)
         for name in self._names:
             for key in _arriving(name, message):
                 self._arrivals.add(key, arrival)
-        numbers = self._numbers(case, _ARRIVING.caller_from, _ARRIVING.called_from)
+        numbers = self._numbers(call, _ARRIVING.caller_from, _ARRIVING.called_from)
         if numbers is not None:
             self._arrivals.add(numbers, arrival)
 
-    def decide(self, rule: Rule, case: IncomingCall) -> Decision | None:
+    def decide(self, rule: Rule, call: IncomingCall) -> Decision | None:
         """The decision about a call that leaves without Identity and is, or may be, one that arrived with some; None
         when it is this rule's to sign as any other."""
-        name, message = rule.sign.preserve, case.message
-        if name is None or case.place.direction is not Direction.OUTBOUND or message.count(b"identity"):
+        name, message = rule.sign.preserve, call.message
+        if name is None or call.place.direction is not Direction.OUTBOUND or message.count(b"identity"):
             return None
-        found = {each.tokens: each for key in _leaving(name, message) for each in self._arrivals.get(key, case.arrived)}
+        found = {each.tokens: each for key in _leaving(name, message) for each in self._arrivals.get(key, call.arrived)}
         if not found:
-            numbers = self._numbers(case, rule.sign.caller_from, rule.sign.called_from)
-            between = self._arrivals.get(numbers, case.arrived) if numbers is not None else ()
+            numbers = self._numbers(call, rule.sign.caller_from, rule.sign.called_from)
+            between = self._arrivals.get(numbers, call.arrived) if numbers is not None else ()
             if name == NUMBERS:
-                found = {each.tokens: each for each in between if case.arrived - each.arrived <= RECENT}
+                found = {each.tokens: each for each in between if call.arrived - each.arrived <= RECENT}
             if not found and any(each.tokens != () for each in between):
-                return unsigned(rule, case, Detail.AMBIGUOUS)
+                return unsigned(rule, call, Detail.AMBIGUOUS)
         if len(found) > 1 or None in found:
-            return unsigned(rule, case, Detail.AMBIGUOUS)
+            return unsigned(rule, call, Detail.AMBIGUOUS)
         for tokens, arrival in found.items():
             if tokens:
-                return _put_back(rule, case, tokens, arrival.date)
+                return _put_back(rule, call, tokens, arrival.date)
         return None
 
-    def _numbers(self, case: IncomingCall, caller_from: tuple[str, ...], called_from: tuple[str, ...]) -> Key | None:
+    def _numbers(self, call: IncomingCall, caller_from: tuple[str, ...], called_from: tuple[str, ...]) -> Key | None:
         """Between whom: numbers without what only routes them (S-043)."""
-        caller, called = case.parties.identity(caller_from), case.parties.identity(called_from)
+        caller, called = call.parties.identity(caller_from), call.parties.identity(called_from)
         if caller is None or called is None:
             return None
         subscriber = self._profile.subscriber
         return NUMBERS, f"{subscriber(caller)} {subscriber(called)}".encode()
 
 
-def _put_back(rule: Rule, case: IncomingCall, tokens: tuple[bytes, ...], date: bytes | None) -> Decision:
+def _put_back(rule: Rule, call: IncomingCall, tokens: tuple[bytes, ...], date: bytes | None) -> Decision:
     preserved = [made for made in map(field.preserved, tokens) if made is not None]
     if not preserved:  # nothing of it is fit to be written, and yet the call is not ours to sign
-        return unsigned(rule, case, Detail.AMBIGUOUS)
+        return unsigned(rule, call, Detail.AMBIGUOUS)
     outcome, detail = Outcome.ALREADY_SIGNED, Detail.PRESERVED
     decision = Decision(outcome, detail, treatment(rule, outcome, detail), preserved=tuple(preserved))
-    if date is not None and case.message.first(b"date") is None:
+    if date is not None and call.message.first(b"date") is None:
         decision.date = parse_date(date)
     return decision
 

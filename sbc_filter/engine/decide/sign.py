@@ -1,4 +1,4 @@
-"""A rule applied to a case: what it asks for is decided, nothing is edited yet; and the authentication service."""
+"""A rule applied to a call: what it asks for is decided, nothing is edited yet; and the authentication service."""
 
 from collections.abc import Mapping
 
@@ -25,46 +25,46 @@ _LENGTHS = range(7, 16)  # digits of a number in international form; an extensio
 
 def _sign(
     rule: Rule,
-    case: IncomingCall,
+    call: IncomingCall,
     credentials: Mapping[str, Credential | RemoteCredential],
     signatures: Mapping[SigningRequest, Signed | SigningError] | None,
 ) -> Decision | SigningRequest:
     try:
         credential = credentials[rule.sign.credential]
         if not isinstance(credential, RemoteCredential):
-            credential = credential.at(case.arrived)
-        return _signed(rule, case, credential, signatures)
+            credential = credential.at(call.arrived)
+        return _signed(rule, call, credential, signatures)
     except SigningError as error:
-        return unsigned(rule, case, error.detail)
+        return unsigned(rule, call, error.detail)
 
 
-def unsigned(rule: Rule, case: IncomingCall, detail: Detail) -> Decision:
+def unsigned(rule: Rule, call: IncomingCall, detail: Detail) -> Decision:
     """The decision about a call that cannot be signed."""
-    chosen = CONTINUE if case.emergency else treatment(rule, Outcome.UNSIGNED, detail)
+    chosen = CONTINUE if call.emergency else treatment(rule, Outcome.UNSIGNED, detail)
     return Decision(Outcome.UNSIGNED, detail, chosen)
 
 
 def _signed(
     rule: Rule,
-    case: IncomingCall,
+    call: IncomingCall,
     credential: Credential | RemoteCredential,
     signatures: Mapping[SigningRequest, Signed | SigningError] | None,
 ) -> Decision | SigningRequest:
-    options, message = rule.sign, case.message
-    if _has_shaken(case):
-        return _transit(rule, case, credential)
-    if options.skips_private and is_private(case):
+    options, message = rule.sign, call.message
+    if _has_shaken(call):
+        return _transit(rule, call, credential)
+    if options.skips_private and is_private(call):
         raise SigningError(Detail.PRIVACY)
-    caller, called = parties_of(rule, case)
+    caller, called = parties_of(rule, call)
     date = message.first(b"date")
     signed_date = parse_date(date) if date is not None else None
-    iat = issue_time(signed_date, case.arrived)
-    attest, origid = attestation(options, case, caller), origination(options, case)
-    more = more_claims(options, case, attest)
+    iat = issue_time(signed_date, call.arrived)
+    attest, origid = attestation(options, call, caller), origination(options, call)
+    more = more_claims(options, call, attest)
     if isinstance(credential, RemoteCredential):
         request = SigningRequest(credential.name, caller, (called,), attest, origid, iat)
         signed = signatures.get(request) if signatures is not None else None
-        if more or (signed is None and case.emergency):
+        if more or (signed is None and call.emergency):
             raise SigningError(Detail.SIGNING_REFUSED)  # nobody can be asked for other claims; an emergency never waits
         if signed is None:
             return request
@@ -72,7 +72,7 @@ def _signed(
             raise signed
         identity, x5u = signed.identity, signed.x5u
     else:
-        identity = sign_shaken(credential, caller, (called,), attest, origid, iat, case.arrived, more)
+        identity = sign_shaken(credential, caller, (called,), attest, origid, iat, call.arrived, more)
         x5u = credential.x5u
     return Decision(
         Outcome.SIGNED,
@@ -86,31 +86,31 @@ def _signed(
     )
 
 
-def parties_of(rule: Rule, case: IncomingCall) -> tuple[str, str]:
+def parties_of(rule: Rule, call: IncomingCall) -> tuple[str, str]:
     """(caller, called) of a call that can be signed for; `SigningError` when either is missing or no number (A7)."""
-    caller = case.parties.identity(rule.sign.caller_from)
+    caller = call.parties.identity(rule.sign.caller_from)
     if caller is None or not caller.isdigit() or len(caller) not in _LENGTHS:
         raise SigningError(Detail.NO_CALLER)
-    called = case.parties.identity(rule.sign.called_from)
+    called = call.parties.identity(rule.sign.called_from)
     if called is None:
         raise SigningError(Detail.NO_CALLED)
     return caller, called
 
 
-def _transit(rule: Rule, case: IncomingCall, credential: Credential | RemoteCredential) -> Decision:
+def _transit(rule: Rule, call: IncomingCall, credential: Credential | RemoteCredential) -> Decision:
     """A call that is signed already: as it is (A3, S-076), or with a `div` token of ours beside (S-100)."""
     outcome, detail = Outcome.ALREADY_SIGNED, Detail.SHAKEN_PRESENT
-    if not rule.sign.div or isinstance(credential, RemoteCredential) or not is_diverted(case):
+    if not rule.sign.div or isinstance(credential, RemoteCredential) or not is_diverted(call):
         return Decision(outcome, detail, treatment(rule, outcome, detail))
-    found = diversion(rule.sign, case)
+    found = diversion(rule.sign, call)
     if found is None:
         return Decision(outcome, detail, treatment(rule, outcome, detail), notes=("div-unsure",))
-    date = case.message.first(b"date")
+    date = call.message.first(b"date")
     signed_date = parse_date(date) if date is not None else None
     # That of the token before, unless the Date is another one (RFC 8946 §4.1), or it rang too long.
-    copied = signed_date is None and abs(found.iat - case.arrived) <= MAX_DATE_OFFSET
-    iat = found.iat if copied else issue_time(signed_date, case.arrived)
-    identity = sign_div(credential, found.orig, (found.dest,), found.div, iat, case.arrived)
+    copied = signed_date is None and abs(found.iat - call.arrived) <= MAX_DATE_OFFSET
+    iat = found.iat if copied else issue_time(signed_date, call.arrived)
+    identity = sign_div(credential, found.orig, (found.dest,), found.div, iat, call.arrived)
     return Decision(
         Outcome.SIGNED,
         Detail.DIVERTED,
@@ -121,9 +121,9 @@ def _transit(rule: Rule, case: IncomingCall, credential: Credential | RemoteCred
     )
 
 
-def _has_shaken(case: IncomingCall) -> bool:
+def _has_shaken(call: IncomingCall) -> bool:
     """Whether another's shaken token is there already: a second one would contradict it (A3, S-076)."""
-    for value in case.message.values(b"identity"):
+    for value in call.message.values(b"identity"):
         try:
             token = read_token(value)
         except VerificationError:

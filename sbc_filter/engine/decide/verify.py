@@ -1,4 +1,4 @@
-"""The verification service at work on a case: what is asked of it, what its result means for the call."""
+"""The verification service at work on a call: what is asked of it, what its result means for the call."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -27,27 +27,27 @@ _NONE: Findings = {}
 
 
 class VerificationService:
-    """Verifies cases; numbers are those of one country, and tokens that were seen are shared with others."""
+    """Verifies calls; numbers are those of one country, and tokens that were seen are shared with others."""
 
     def __init__(self, replays: Replays, profile: Profile) -> None:
         self._replays = replays
         self._profile = profile
 
     def verify(
-        self, rule: Rule, case: IncomingCall, certificates: CertificateLookup, findings: Findings | None = None
+        self, rule: Rule, call: IncomingCall, certificates: CertificateLookup, findings: Findings | None = None
     ) -> Decision | Missing | VerificationRequest:
         """What this rule makes of the tokens of a call, by `certificates`, or by the `findings` of its service."""
-        options, message, parties = rule.verify, case.message, case.parties
+        options, message, parties = rule.verify, call.message, call.parties
         caller = parties.first(options.caller_from)
         called = parties.identity(options.called_from)
         identity = caller.identity if caller is not None else None
-        call = Signalling(identity, called, case.arrived, case.target, self._profile, message)
-        result = self._judge(rule, message.values(b"identity"), call, case, certificates, findings or _NONE)
+        signalling = Signalling(identity, called, call.arrived, call.target, self._profile, message)
+        result = self._judge(rule, message.values(b"identity"), signalling, call, certificates, findings or _NONE)
         if not isinstance(result, Verification):
             return result
         decision = _decision(rule, result)
         if result.outcome is _PASSED and result.token is not None:
-            decision.deviations = (*result.token.deviations, *of_message(case, caller, result.token.claims.iat))
+            decision.deviations = (*result.token.deviations, *of_message(call, caller, result.token.claims.iat))
             if result.certificate is not None and result.certificate.deviations:
                 decision.deviations += tuple(result.certificate.deviations)
         return decision
@@ -56,16 +56,16 @@ class VerificationService:
         self,
         rule: Rule,
         values: Sequence[bytes],
-        call: Signalling,
-        case: IncomingCall,
+        signalling: Signalling,
+        call: IncomingCall,
         certificates: CertificateLookup,
         findings: Findings,
     ) -> Verification | Missing | VerificationRequest:
         """The result; a token that came with another call before is `replayed` (V17)."""
         options = rule.verify
-        first = _verified(options, values, call, case, certificates, findings)
+        first = _verified(options, values, signalling, call, certificates, findings)
         # Claimed also where the rule does not ask: another rule may, when the token comes again.
-        if not isinstance(first, Verification) or self._is_new(first, case) or not options.check_replay:
+        if not isinstance(first, Verification) or self._is_new(first, call) or not options.check_replay:
             return first
         attesting_token = first.attesting_token
         assert attesting_token is not None, "something verified"
@@ -73,36 +73,36 @@ class VerificationService:
         # One token that is true and new is enough (S-063), so the others are judged by themselves; no certificate is
         # waited for, and once is enough: a second look at all the others for each seen one would cost their square.
         others = [value for value in values if attesting_token.signature not in value]
-        second = _verified(options, others, call, case, certificates, findings)
+        second = _verified(options, others, signalling, call, certificates, findings)
         if isinstance(second, VerificationRequest):
             return second
-        if isinstance(second, Verification) and second.outcome is _PASSED and self._is_new(second, case):
+        if isinstance(second, Verification) and second.outcome is _PASSED and self._is_new(second, call):
             second.failures = (failure, *second.failures)
             return second
         first.outcome, first.detail = Outcome.REPLAYED, Detail.TOKEN_SEEN
         first.failures = (failure, *first.failures)
         return first
 
-    def _is_new(self, result: Verification, case: IncomingCall) -> bool:
+    def _is_new(self, result: Verification, call: IncomingCall) -> bool:
         """Whether the token that vouches for this very call, if one does, belongs to no other."""
         attesting_token = result.attesting_token
-        return result.outcome is not _PASSED or attesting_token is None or self._replays.is_new(attesting_token, case)
+        return result.outcome is not _PASSED or attesting_token is None or self._replays.is_new(attesting_token, call)
 
 
 def _verified(
     options: VerifyOptions,
     values: Sequence[bytes],
-    call: Signalling,
-    case: IncomingCall,
+    signalling: Signalling,
+    call: IncomingCall,
     certificates: CertificateLookup,
     findings: Findings,
 ) -> Verification | Missing | VerificationRequest:
     if not options.service:
-        return verify(values, call, options, certificates)
-    result = verify_by(options.service, values, call, options, findings)
-    if case.emergency and isinstance(result, VerificationRequest):  # never waits (S-137)
+        return verify(values, signalling, options, certificates)
+    result = verify_by(options.service, values, signalling, options, findings)
+    if call.emergency and isinstance(result, VerificationRequest):  # never waits (S-137)
         refused = VerificationError(Outcome.UNFETCHABLE, Detail.VERIFICATION_REFUSED)
-        result = verify_by(options.service, values, call, options, {**findings, result: refused})
+        result = verify_by(options.service, values, signalling, options, {**findings, result: refused})
     return result
 
 

@@ -47,7 +47,7 @@ class CertificateMemory:
         self._failures: GenerationalCache[str, _Entry] = GenerationalCache(capacity, _LONGEST_FAILURE)
         self._generation = 0
 
-    def renew(self, trust: TrustStore, tolerate: Collection[str] | None = None) -> None:
+    def set_trust_store(self, trust: TrustStore, tolerate: Collection[str] | None = None) -> None:
         """From now on this trust store counts, also for what is known already; and `tolerate`, if given."""
         self.trust = trust
         self._generation += 1
@@ -71,7 +71,7 @@ class CertificateMemory:
         entry.generation = self._generation
         return entry.known
 
-    def learn(self, x5u: str, answer: Answer, now: float) -> _Known:
+    def add_certificate(self, x5u: str, answer: Answer, now: float) -> _Known:
         """Take in what a certificate source answered; a failure is remembered as well, unless it is over already.
 
         One that comes beside a certificate, of another fetch or of a deadline, does not take its place.

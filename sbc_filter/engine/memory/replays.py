@@ -50,7 +50,7 @@ class Replays:
         self._seen = seen
         self._kept = max_age + LATE
 
-    def is_new(self, token: Token, case: IncomingCall) -> bool:
+    def is_new(self, token: Token, call: IncomingCall) -> bool:
         """Whether a token that verified comes with the call it came with first."""
-        call = case.call_id or b""
-        return self._seen.claim(token.signature[:_R], call, token.claims.iat + self._kept, case.arrived)
+        call_id = call.call_id or b""
+        return self._seen.claim(token.signature[:_R], call_id, token.claims.iat + self._kept, call.arrived)

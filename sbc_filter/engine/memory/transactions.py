@@ -63,13 +63,13 @@ class Progress:
     def __init__(
         self,
         key: MessageKey,
-        case: IncomingCall,
+        call: IncomingCall,
         packet: Packet | None,
         rules: Iterator[Rule],
         monitored: tuple[Record, ...] = (),
     ) -> None:
         self.key = key
-        self.case = case
+        self.call = call
         self.packet = packet
         self.rules = rules
         self.monitored = monitored

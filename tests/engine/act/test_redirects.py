@@ -243,13 +243,13 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redirects, "CALLS", 10)
     memory = redirects.Redirects()
     for number in range(1, 101):
-        memory.expect(case(invite(number=number)), NOW)
-    kept = [number for number in range(100, 0, -1) if memory.is_followed(case(again(invite(number=number))), NOW)]
+        memory.expect(call(invite(number=number)), NOW)
+    kept = [number for number in range(100, 0, -1) if memory.is_followed(call(again(invite(number=number))), NOW)]
     assert kept[:4] == [100, 99, 98, 97]
     assert len(kept) <= 10
 
 
-def case(message: bytes) -> IncomingCall:
+def call(message: bytes) -> IncomingCall:
     return Intake(Network(["192.0.2.1"]), NANP).read(message, Flow(CARRIER, 5060, "192.0.2.1", 5060, "udp"), NOW)
 
 

@@ -191,7 +191,7 @@ def test_what_is_no_number_is_not_signed(caller: str, detail: str) -> None:
 
 def test_a_remembered_failure_keeps_nothing_of_the_calls_it_ended() -> None:
     engine = make_engine(known=False)
-    engine.learn(X5U, Answer(None, Detail.FETCH_STATUS, NOW + 60), NOW)
+    engine.add_certificate(X5U, Answer(None, Detail.FETCH_STATUS, NOW + 60), NOW)
     for number in range(5):
         result(engine, arriving(invite(identity(), number=number)))
     failure = engine._certificates.lookup(X5U, NOW)

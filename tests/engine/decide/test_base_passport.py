@@ -148,7 +148,7 @@ def test_one_for_a_number_counts_before_a_providers() -> None:
     both = [identity(claims(**NO_SHAKEN), jose={"ppt": None, "x5u": other}, parameters=f"info=<{other}>"), base()]
     for lines in (both, both[::-1]):
         engine = make_engine(TOLERANT)
-        engine.learn(other, Answer(NUMBERS, None, NOW + 60), NOW)
+        engine.add_certificate(other, Answer(NUMBERS, None, NOW + 60), NOW)
         _, _, record = result(engine, arriving(invite(*lines)))
         assert (record["outcome"], record["attest"], record["x5u"]) == ("passed", None, other)
 

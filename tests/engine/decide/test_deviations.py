@@ -299,7 +299,7 @@ def test_port_8443() -> None:
     from sbc_filter.engine.verdict import Answer
 
     engine = make_engine(VERIFY)
-    engine.learn(JOSE_8443["x5u"], Answer(LAB.chain, None, NOW + 60), NOW)
+    engine.add_certificate(JOSE_8443["x5u"], Answer(LAB.chain, None, NOW + 60), NOW)
     result(engine, arriving(invite(identity(jose=JOSE_8443), DATE, PLAIN)))
     assert engine.counters == {"deviation.x5u-port-8443": 1}
 
@@ -309,7 +309,7 @@ def test_8443_elsewhere_in_a_url_is_no_port() -> None:
 
     url = X5U.replace("/shaken", "/a:8443/shaken")
     engine = make_engine(VERIFY)
-    engine.learn(url, Answer(LAB.chain, None, NOW + 60), NOW)
+    engine.add_certificate(url, Answer(LAB.chain, None, NOW + 60), NOW)
     assert result(engine, arriving(invite(identity(jose={"x5u": url}), DATE, PLAIN)))[2]["outcome"] == "passed"
     assert engine.counters == {}
 

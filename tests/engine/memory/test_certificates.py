@@ -67,7 +67,7 @@ def test_revoked_from_the_next_call_on_and_believed_again_from_the_next() -> Non
         (store(policy="hard"), ("untrusted", "crl-unavailable")),
         (store(EMPTY, policy="hard"), PASSED),
     ):
-        engine.renew(trust)
+        engine.set_trust_store(trust)
         assert [calls.at(NOW + 1), calls.at(NOW + 2)] == [expected, expected]
 
 
@@ -77,16 +77,16 @@ def test_what_was_refused_is_judged_anew() -> None:
     engine = make_engine(chain=implicit)
     calls = Calls(engine)
     assert calls.at(NOW) == ("untrusted", "tnauthlist")
-    engine.renew(store(tolerate=CertificateDeviation.TNAUTHLIST_ENCODING))
+    engine.set_trust_store(store(tolerate=CertificateDeviation.TNAUTHLIST_ENCODING))
     assert calls.at(NOW) == PASSED
-    engine.renew(store())
+    engine.set_trust_store(store())
     assert calls.at(NOW) == ("untrusted", "tnauthlist")
 
 
 def test_a_failure_to_fetch_stays_one() -> None:
     engine = make_engine(known=False)
-    engine.learn(X5U, Answer(None, Detail.FETCH_TIMEOUT, NOW + 30), NOW)
-    engine.renew(store(EMPTY))
+    engine.add_certificate(X5U, Answer(None, Detail.FETCH_TIMEOUT, NOW + 30), NOW)
+    engine.set_trust_store(store(EMPTY))
     assert Calls(engine).at(NOW + 1) == ("unfetchable", "fetch-timeout")
 
 
@@ -94,7 +94,7 @@ def test_retransmissions_keep_their_answer() -> None:
     engine = make_engine(trust=store(EMPTY))
     raw = arriving(invite(identity(claims())))
     before = result(engine, raw, NOW)[1]
-    engine.renew(store(REVOKED))
+    engine.set_trust_store(store(REVOKED))
     assert result(engine, raw, NOW + 0.5)[1] == before
 
 
@@ -115,7 +115,7 @@ def test_v21_a_new_list_ends_it() -> None:
     engine = make_engine(trust=store(until(NOW + 600), policy="hard"))
     calls = Calls(engine)
     assert [calls.at(NOW), calls.at(NOW + 601)] == [PASSED, ("untrusted", "crl-unavailable")]
-    engine.renew(store(until(NOW + 1200), policy="hard"))
+    engine.set_trust_store(store(until(NOW + 1200), policy="hard"))
     assert [calls.at(NOW + 602), calls.at(NOW + 1201)] == [PASSED, ("untrusted", "crl-unavailable")]
 
 
@@ -134,10 +134,10 @@ def test_urls_are_judged_anew_as_well() -> None:
     """A reload may stop tolerating what was fetched before."""
     url = "http://certificates.example.org/shaken.pem"
     memory = CertificateMemory(TRUST, ("x5u-http",))
-    memory.learn(url, Answer(LAB.chain, None, NOW + DAY), NOW)
-    memory.renew(TRUST)
+    memory.add_certificate(url, Answer(LAB.chain, None, NOW + DAY), NOW)
+    memory.set_trust_store(TRUST)
     assert isinstance(memory.lookup(url, NOW), SigningCertificate)
-    memory.renew(TRUST, ())
+    memory.set_trust_store(TRUST, ())
     refused = memory.lookup(url, NOW)
     assert isinstance(refused, VerificationError)
     assert refused.detail == Detail.X5U_POLICY
@@ -147,7 +147,7 @@ def test_what_is_kept_is_bounded_by_its_size() -> None:
     """Chains of 64 KiB, of which a stranger may serve any number, take the place of sixteen ordinary ones each."""
     memory = CertificateMemory(TRUST, capacity=200)
     for number in range(100):
-        memory.learn(f"https://{number}.example.org/", Answer(bytes(16 * ORDINARY), None, NOW + DAY), NOW)
+        memory.add_certificate(f"https://{number}.example.org/", Answer(bytes(16 * ORDINARY), None, NOW + DAY), NOW)
     kept = sum(memory.lookup(f"https://{number}.example.org/", NOW) is not None for number in range(100))
     assert 5 <= kept <= 200 // 16
 
@@ -165,6 +165,6 @@ def test_the_memory_asks_the_trust_store_once(policy: str, monkeypatch: pytest.M
     engine = make_engine(trust=store(EMPTY, policy=policy))
     calls = Calls(engine)
     assert [calls.at(NOW + second) for second in range(5)] == [PASSED] * 5
-    engine.renew(store(EMPTY, policy=policy))
+    engine.set_trust_store(store(EMPTY, policy=policy))
     assert [calls.at(NOW + second) for second in range(5, 10)] == [PASSED] * 5
     assert asked == [NOW, NOW + 5]

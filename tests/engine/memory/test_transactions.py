@@ -371,7 +371,7 @@ def test_s137_an_emergency_call_never_waits() -> None:
 
 def test_a_certificate_that_nobody_waits_for_is_learnt() -> None:
     engine = make_engine(VERIFY, known=False)
-    engine.learn(X5U, FETCHED, NOW)
+    engine.add_certificate(X5U, FETCHED, NOW)
     later = invite(identity(claims(iat=int(NOW) + 3600)), number=2)
     assert result(engine, arriving(GOOD))[2]["outcome"] == "passed"
     assert isinstance(engine.process(arriving(later), NOW + 3600), Need)  # the answer has expired
