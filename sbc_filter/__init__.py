@@ -1,22 +1,29 @@
 """STIR/SHAKEN in the packet path of a session border controller that knows nothing of it.
 
-A pure function from packet bytes and a time to a decision, with thin shells that feed it: the kernel's queue, a capture
-file, a message by itself. They cannot disagree, because there is only one core. Imports go downwards alone, which
-`tests/test_imports.py` enforces:
+A pure function from packet bytes and a time to a verdict, with thin shells that feed it: the kernel's queue, a capture
+file, a message by itself. They cannot disagree, because there is only one core. Each folder is a room, named after what
+it does. Imports go downwards only; `tests/test_imports.py` has the table.
 
-                       ops          commands, configuration, processes: the only place that builds things
-                        │
-                        io          shells: kernel's queue, captures, certificates, firewall, sockets
-    ══ effects above ═══╪══ below: no socket, file, clock, thread, log handler ══
-                      engine        packet + time -> Verdict | Need
-                  ┌─────┴─────┐
-                rules         │     which calls, and what is done with them
-                  │           │
-                stir       packet   PASSporTs, certificates, trust; IP and UDP
-                  └─────┬─────┘
-                       sip          messages read by spans, edited by a list
-                        │
-                      errors        what can become of a packet, and why
+    cli  commands               one file a command
+    lab                         namespaces, certificate maker, demo network
+    daemon                      the processes of `run`
+    assembly                    settings -> running parts: the only place that builds an engine
+    config                      sbc-filter.toml -> settings
+    trust  certificates         lists kept current; where other parties' certificates come from
+    delegates                   signing and verification by others (ATIS-1000082)
+    live  firewall  capture     the shells: kernel queue and its rules, capture files
+    records  shared_memory      what leaves; what the workers share
+    web  keys  processes        safe HTTPS, PKCS#11, child processes
+    system  concurrency         files, sockets, programs, signals; threads and queues
+    ══ above: effects ══ below: no socket, file, clock, thread or log handler ══
+    engine                      packet + time -> Verdict | Need
+      call  decide  act  memory     read a call -> decide -> act; what outlives a packet
+    rules                       TOML -> rules -> matching
+    stir                        PASSporTs: read, sign, verify, diversions
+    pki                         certificates, chains, CRLs, trust store (no SIP)
+    sip                         messages, headers, addresses, numbers (no STIR)
+    packet                      bytes <-> IP and UDP
+    errors  outcomes            exceptions; what can become of a packet
 
 Live (`sbc-filter run`) it is several processes, so that what is slow, or fails, does not stand in the way of packets:
 

@@ -75,7 +75,7 @@ STALE = int(NOW) - 61
         (to(SECOND, GOOD, identity(key=OTHER_KEY), div(SECOND, FIRST)), "invalid", "div-chain"),
         (to(SECOND, GOOD, "Identity: nonsense", div(SECOND, FIRST)), "invalid", "div-chain"),
         (readdressed(to(SECOND, GOOD, div(SECOND, FIRST))), "invalid", "div-chain"),
-        (readdressed(to(SECOND, GOOD, "Identity: nonsense", div(SECOND, FIRST))), "invalid", "dest-mismatch"),
+        (readdressed(to(SECOND, GOOD, "Identity: nonsense", div(SECOND, FIRST))), "invalid", "div-chain"),
         # what is wrong with the token names the call
         (to(FIRST, GOOD, div(FIRST, CALLED, key=OTHER_KEY)), "invalid", "bad-signature"),
         (to(FIRST, GOOD, div(FIRST, CALLED, iat=STALE)), "stale", "stale-date"),
