@@ -152,10 +152,10 @@ def test_who_has_the_turn_and_is_no_more_holds_up_nobody(
     if end is signal.SIGKILL:
         process.join()
     seconds, claims = waited(monkeypatch, lambda: [table.claim(token(1), call, END, NOW) for call in (b"a", b"b")])
-    assert claims == [True, False]
-    assert seconds == (pytest.approx(2 * PATIENCE, abs=0.01) if end is signal.SIGSTOP else 0.0)
     process.kill()
     process.join()
+    assert claims == [True, False]
+    assert seconds == (pytest.approx(2 * PATIENCE, abs=0.01) if end is signal.SIGSTOP else 0.0)
 
 
 # --- the file ---

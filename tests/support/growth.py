@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 _ROUNDS = 3
 _TIMES = 8  # the larger input is so many times the smaller one
@@ -11,18 +11,22 @@ LINEAR = 3.0 * _TIMES
 
 
 def growth(work: Callable[[int], object], size: int) -> float:
-    """CPU time of `work(size)` divided by that of `work(size // 8)`; the best of some rounds each.
+    """CPU time of `work(size)` divided by that of `work(size // 8)`; more than `LINEAR` only if it is so every time.
 
     CPU time of this thread, so that other programs do not count, and a ratio, so that a slow machine does not either.
     """
-    small, large = size // _TIMES, size
     gc.collect()
     gc.disable()
     try:
-        rounds = [(_cost(work, small), _cost(work, large)) for _ in range(_ROUNDS)]
+        return next((ratio for ratio in _ratios(work, size) if ratio < LINEAR), LINEAR)
     finally:
         gc.enable()
-    return min(cost for _, cost in rounds) / min(cost for cost, _ in rounds)
+
+
+def _ratios(work: Callable[[int], object], size: int) -> Iterator[float]:
+    for _ in range(_ROUNDS):
+        small = min(_cost(work, size // _TIMES) for _ in range(_ROUNDS))
+        yield _cost(work, size) / small
 
 
 def _cost(work: Callable[[int], object], size: int) -> float:
