@@ -6,7 +6,7 @@ from typing import Literal
 
 from sbc_filter.config.credential_settings import CredentialSettings, ObtainSettings
 from sbc_filter.config.delegate_settings import RemoteSettings
-from sbc_filter.firewall import backend as firewalls
+from sbc_filter.firewall.backend import AUTO
 from sbc_filter.rules.trunk import IpNetwork, Trunk
 
 CACHE = Path("/var/cache/sbc-filter")
@@ -42,7 +42,7 @@ class QueueConfiguration:
 class FirewallSettings:
     """`[firewall]`: how the kernel is told what to hand over."""
 
-    backend: str = firewalls.AUTO
+    backend: str = AUTO
     nat: bool = False
 
 

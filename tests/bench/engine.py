@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from support.calls import LAB, NOW, arriving, claims, identity, invite, leaving, make_engine
 
-from sbc_filter.engine import engine as pipeline
+from sbc_filter.engine import engine as engine_module
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.stir.passport import decode_segment
 
@@ -55,7 +55,7 @@ def main() -> None:
         signed.append(arriving(invite(*headers, token, caller=caller, number=number, body=SDP)))
         unsigned.append(leaving(invite(*headers, caller=caller, number=number, body=SDP)))
         other.append(arriving(b"\x80\x00" + number.to_bytes(4, "big") + bytes(166)))
-    kind = "compiled" if str(pipeline.__file__).endswith(".so") else "as Python"
+    kind = "compiled" if str(engine_module.__file__).endswith(".so") else "as Python"
     print(f"{kind:20}    bare        engine      ratio   at most   all rounds")
     verify = [_bare_verify(packet) for packet in signed]
     _compare("verify", verify, signed, Action.MODIFY, 1.6)
