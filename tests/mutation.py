@@ -42,8 +42,8 @@ ROOMS = (
     ),
     Room(
         "io/dial.py io/download.py io/fetch.py io/addresses.py io/limits.py io/domains.py",
-        "tests/io/test_fetch.py tests/io/test_download.py tests/io/test_flood.py tests/io/test_addresses.py"
-        " tests/io/test_limits.py",
+        "tests/io/test_dial.py tests/io/test_fetch.py tests/io/test_download.py tests/io/test_flood.py"
+        " tests/io/test_addresses.py tests/io/test_limits.py",
     ),
 )
 
