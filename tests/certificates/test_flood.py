@@ -243,6 +243,49 @@ def test_a_known_domain_that_keeps_workers_waiting_is_a_stranger(
     fetcher.close()
 
 
+@pytest.mark.parametrize(
+    ("path", "detail", "known"),
+    [
+        ("/404", Detail.FETCH_STATUS, True),
+        ("/nothing", Detail.FETCH_CONNECT, True),
+        ("/too-large", Detail.FETCH_TOO_LARGE, False),
+        ("/gone", Detail.FETCH_DNS, False),  # the name does not resolve for once
+    ],
+)
+def test_what_makes_a_stranger_of_a_known_domain(
+    authority: Authority, server: Server, path: str, detail: Detail, known: bool
+) -> None:
+    """What costs a worker time, and nothing else."""
+    resolver, names = Resolver(), iter(["gone"] if path == "/gone" else [])
+    fetcher = Fetcher(
+        ca_file=authority.file,
+        allowed_networks=LOOPBACK,
+        total_timeout=20.0,
+        rate=1.0,
+        resolve=lambda host: resolver(next(names, host)),
+        clock=lambda: NOW,
+        timer=lambda: 0.0,
+    )
+    fetcher.vouch(server.url("/good.pem"))
+    assert ask(fetcher, server.url(path)).detail == detail
+    strangers = [ask(fetcher, f"https://{number}.example/").detail for number in range(11)]
+    assert strangers == [Detail.FETCH_DNS] * 10 + [Detail.FETCH_REFUSED]
+    assert ask(fetcher, server.url("/plain.pem")).detail == (None if known else Detail.FETCH_REFUSED)
+    assert ask(fetcher, server.url("/good.pem")).pem == PEM  # that very URL was vouched for
+    fetcher.close()
+
+
+def test_a_flood_does_not_fill_the_log(authority: Authority, caplog: pytest.LogCaptureFixture) -> None:
+    fetcher = Fetcher(ca_file=authority.file, rate=0.1, resolve=Resolver(), clock=lambda: NOW, timer=lambda: 0.0)
+    assert ask(fetcher, "https://first.example/").detail == Detail.FETCH_DNS
+    for number in range(9):
+        assert ask(fetcher, f"https://{number}.example/").detail == Detail.FETCH_REFUSED
+    said = [message for message in caplog.messages if "refused so far" in message]
+    assert [message.split()[0] for message in said] == ["1", "2", "4", "8"]
+    assert "'https://7.example/'" in said[-1]
+    fetcher.close()
+
+
 def test_urls_thought_up_for_a_known_domain_do_not_keep_its_certificates_from_renewal(
     authority: Authority, server: Server, tmp_path: Path
 ) -> None:

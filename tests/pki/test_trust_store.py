@@ -522,6 +522,8 @@ def test_s092_a_list_speaks_until_its_next_update_and_without_one_for_ever() -> 
     endless = RevocationList.parse(der.encode(0x30, octets + algorithm.encoded + der.encode(0x03, b"\0" + signature)))
     assert endless.next_update is None
     assert endless.speaks_for(leaf, end + 1)
+    found = TrustStore([ROOT.certificate], [endless], "hard").read(LAB.chain, NOW)
+    assert found.judged_until == found.not_after  # nothing to be judged again before
     assert endless.signer_among([Certificate.of(ROOT.certificate)]) is not None
 
 
@@ -540,6 +542,12 @@ def test_s092_how_long_silence_counts() -> None:
     assert until(own(ROOT, 50), own(ROOT, 70), own(LISTING, 60)) == 60
     assert until(crl(ROOT, days=(0, 99))) == 99
     assert until(crl(ROOT, days=(0, 500))) == 100  # not beyond the certificates
+
+
+def test_s092_a_list_that_is_not_indirect_speaks_for_its_issuer_alone() -> None:
+    lists = [crl(ROOT, indirect=False, extensions=[ITS_OWN])]
+    assert trusted(make(ROOT), crls=lists, policy="hard")
+    assert judged(BELOW, LISTING, crls=lists, policy="hard") is Detail.CRL_UNAVAILABLE
 
 
 def test_s092_a_leaf_does_not_vouch_for_itself() -> None:

@@ -25,6 +25,12 @@ from sbc_filter.sip.numbers import canonical_number, canonicaliser
         (b"sip:01133123456789@h", "33123456789"),
         (b"sip:+1234567890123456@h", "1234567890123456"),  # S-043: no cap at 15 digits
         (b"sip:911@h", "911"),
+        (b"sip:15@h", "15"),  # service codes have two or three digits
+        (b"sip:5@h", "sip:5@h"),
+        (b"sip:1234@h", "sip:1234@h"),
+        (b"tel:5", "5"),
+        (b"tel:911;phone-context=+1", "911"),  # and are of no prefix
+        (b"tel:1212;phone-context=+1215555", "12155551212"),
         (b"tel:*67", "*67"),
         (b"SIP:Al%69ce:secret@EXAMPLE.com:5060;transport=tcp?Subject=x", "sip:alice@example.com"),  # S-044
         (b"sip:1001@pbx", "sip:1001@pbx"),

@@ -113,7 +113,8 @@ def test_redirects_are_followed_where_they_are_tolerated(authority: Authority, s
     for nowhere in (300, 304, 305):
         server.redirects["/there"] = nowhere, "/good.pem"
         assert refusal(lenient, server.url("/there"))[0] is Detail.FETCH_STATUS
-    server.redirects["/there"] = status, ""
-    assert refusal(lenient, server.url("/there")) == (Detail.FETCH_STATUS, False)
+    server.redirects["/nowhere"] = status, ""
+    assert refusal(lenient, server.url("/nowhere")) == (Detail.FETCH_STATUS, False)
+    assert server.seen["/nowhere"] == 1
     strict.close()
     lenient.close()

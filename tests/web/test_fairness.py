@@ -34,6 +34,12 @@ def test_the_domain_of_a_url(url: str, domain: str) -> None:
     assert domain_of(url) == domain
 
 
+@pytest.mark.parametrize("category", "ac co com edu go gob gouv gov ltd ne net nom or org plc".split())
+def test_what_registries_put_between(category: str) -> None:
+    assert domain_of(f"https://a.example.{category}.uk/") == f"example.{category}.uk"
+    assert domain_of(f"https://a.example.{category}.info/") == f"{category}.info"
+
+
 def test_a_bucket_fills_again() -> None:
     buckets = Buckets(2.0, 5.0)
 
@@ -52,6 +58,16 @@ def test_a_bucket_whose_clock_goes_back() -> None:
     buckets = Buckets(1.0, 1.0)
     buckets.take("a", 100.0)
     assert not buckets.has("a", 50.0)
+    two = Buckets(1.0, 2.0)
+    two.take("a", 100.0)
+    assert two.has("a", 50.0)
+
+
+def test_there_is_always_room_for_one() -> None:
+    buckets = Buckets(0.01, 1.0)
+    assert buckets.has("a", 0.0)
+    buckets.take("a", 0.0)
+    assert [buckets.has("a", now) for now in (0.0, 99.0, 101.0)] == [False, False, True]
 
 
 @given(st.lists(st.tuples(st.floats(0, 3), st.sampled_from("ab")), max_size=100))

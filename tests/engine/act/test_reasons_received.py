@@ -92,6 +92,14 @@ def test_s118_what_does_not_speak_of_ours_stays(said: list[str]) -> None:
     assert not engine.counters
 
 
+def test_of_rules_that_remove_nothing_complaints_go_on() -> None:
+    """Beside one that does."""
+    rest = SIGN.replace('"sign"\ndirection', '"rest"\ncaller = "1216*"\ndirection')
+    assert got(after(f'{rest}reason = "remove"\n{SIGN}'), response("180 Ringing", COMPLAINT)) == response(
+        "180 Ringing", COMPLAINT
+    )
+
+
 def test_two_tokens_in_one_answer_and_one_record() -> None:
     engine = after()
     other = leaving(invite(called="12155550111", number=2))

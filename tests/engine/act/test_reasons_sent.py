@@ -426,13 +426,14 @@ def test_a_repeated_invite_changes_nothing() -> None:
     assert result(engine, leaving(response("200 OK")), NOW + 2)[1] == told(response("200 OK"), REASON)
 
 
-def test_it_may_ring_for_long() -> None:
+@pytest.mark.parametrize("rings", ["180 Ringing", "199 Early Dialog Terminated"])
+def test_it_may_ring_for_long(rings: str) -> None:
     """Timer C begins anew with each provisional answer (RFC 3261 §16.7)."""
     engine = after()
     now = NOW
     for _ in range(5):
         now += LIFETIME - 1
-        assert result(engine, leaving(response("180 Ringing")), now)[0] == "modify"
+        assert result(engine, leaving(response(rings)), now)[0] == "modify"
     now += LIFETIME - 33
     assert result(engine, leaving(response("200 OK")), now)[0] == "modify"
     assert result(engine, leaving(response("200 OK")), now + 32)[0] == "modify"

@@ -137,6 +137,17 @@ def test_s122_who_was_taught_nothing_is_answered_again(follows: bytes) -> None:
     assert seen(engine, again(follows)) == "redirect passed.None"
 
 
+def test_s122_what_names_no_transaction_follows_nothing() -> None:
+    """Nor is it answered: its Via says to nobody."""
+    engine = make_engine(SIGNS)
+    assert seen(engine, invite()) == "redirect signed.None"
+    nowhere = re.sub(rb"Via: [^\r]*", b"Via: SIP/2.0/UDP", invite())
+    verdict = engine.process(arriving(nowhere), NOW)
+    assert isinstance(verdict, Verdict)
+    assert verdict.record is not None
+    assert (verdict.action, verdict.record.outcome, verdict.emit) == ("redirect", "signed", ())
+
+
 def test_s122_what_tells_a_call_is_not_run_together() -> None:
     """Call-ID and From tag are what an asker likes to write."""
     engine = make_engine(SIGNS)

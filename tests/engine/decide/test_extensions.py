@@ -9,6 +9,7 @@ from support.calls import (
     CALLER,
     LAB,
     NOW,
+    TRUST,
     VERIFY,
     added,
     arriving,
@@ -25,6 +26,9 @@ from support.certificates import chain, numbers
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.packet.udp import parse
+from sbc_filter.rules.model import VerifyOptions
+from sbc_filter.stir.checks import Signalling
+from sbc_filter.stir.verification import Verification, verify
 
 PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"
 FIRST, SECOND = "12155550300", "12155550400"  # to whom the call is diverted, and again
@@ -255,6 +259,23 @@ def test_s012_media_keys_of_a_diverted_call(digest: str, outcome: str, detail: s
         for each in (message, readdressed(message)):
             record = result(make_engine(VERIFY), arriving(each))[2]
             assert (record["outcome"], record["detail"]) == (outcome, detail)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (identity(claims(rcd=NAMED, mky=[{"alg": "sha-256", "dig": DIGEST}])),),
+        (identity(claims(crn="Your delivery")),),
+        (GOOD, beside("rph", rph={"auth": ["ets.0"]})),
+        (GOOD, beside("rcd", rcd=NAMED)),
+    ],
+)
+def test_of_a_call_without_a_message_only_the_numbers_are_compared(lines: tuple[str, ...]) -> None:
+    """As a verification service has it."""
+    values = [line.removeprefix("Identity: ").encode() for line in lines]
+    found = verify(values, Signalling(CALLER, CALLED, NOW), VerifyOptions(), lambda _: TRUST.read(LAB.chain, NOW))
+    assert isinstance(found, Verification)
+    assert (found.outcome, found.notes, found.failures) == ("passed", (), ())
 
 
 # --- what is reported ---
