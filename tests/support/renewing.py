@@ -1,4 +1,4 @@
-"""A host that renews its trust store while its clock is moved by hand, and the CRLs that it is served (S-091, S-092)."""
+"""A host that renews its trust store, with a clock that is moved by hand, and the CRLs it is served (S-091, S-092)."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
