@@ -70,7 +70,7 @@ class Module:
         self.survivors: list[Mutant] = []
 
     def tests(self, job: Job, reached: Reached, uses: Uses) -> list[str]:
-        """The tests that reach a mutant, those first that are likely to notice it: of the file named after its module,
+        """The tests that reach a mutant, those first that are likely to notice it: of the files named after its module,
         and in turns the most special ones for its module, the most special ones altogether, the most devoted ones."""
         mutant = job.mutant
         places = {(str(self.path), line) for line in range(mutant.first, mutant.last + 1)}
@@ -79,9 +79,9 @@ class Module:
         orders = [reached.special(str(self.path)), reached.special(), reached.devoted(str(self.path))]
         found = reached.tests(places) or (orders[0] if job.codes is None else ())
         ordered = [sorted(found, key=lambda test: (-order.get(test, 0.0), test)) for order in orders]
-        named = f"test_{self.path.stem}.py"
+        named = f"test_{self.path.stem}.py", f"test_{self.path.stem}_"
         chosen = list(dict.fromkeys(test for turn in zip(*ordered, strict=True) for test in turn))
-        chosen.sort(key=lambda test: named not in test)
+        chosen.sort(key=lambda test: not Path(test.partition("::")[0]).name.startswith(named))
         if job.codes is None:  # to import a file of tests takes longer than to run them
             files = list(dict.fromkeys(test.partition("::")[0] for test in chosen))[:FILES]
             chosen = [test for test in chosen if test.partition("::")[0] in files]

@@ -1,6 +1,7 @@
 """The compact form (S-013, S-055, S-071): rebuilt from the call, so nothing else than the call can be signed.
 
-The certificate is a provider's, so all of it is by the leave of a rule: `test_base_passport.py` has what is otherwise.
+The certificate is a provider's, so all of it is by the leave of a rule:
+tests/engine/decide/test_verify_base_passport.py has what is otherwise.
 """
 
 import pytest

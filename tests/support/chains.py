@@ -25,6 +25,7 @@ BEGIN = datetime.fromtimestamp(NOW - 3600, UTC)
 MAKER = Maker(NOW, "trust")
 LAB = MAKER.laboratory()
 ROOT, ISSUING, LEAF = LAB.root, LAB.issuing, LAB.leaf
+LEAF_OCTETS = LEAF.certificate.public_bytes(Encoding.DER)
 OTHER = Maker(NOW, "other").laboratory()  # the same names, other keys
 DAY = 86400.0
 USAGES = (

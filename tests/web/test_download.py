@@ -1,4 +1,5 @@
-"""A download by itself, as lists and answers of operators' services are fetched; `test_fetch` has what goes wrong."""
+"""A download by itself, as lists and answers of operators' services are fetched; tests/certificates/test_fetcher.py has
+what goes wrong."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
