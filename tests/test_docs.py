@@ -201,7 +201,7 @@ _SECTIONS = {
     "log": ("configuration", "[log]"),
     "serve": ("configuration", "[serve]"),
     "credentials.x": ("configuration", "[credentials.NAME]"),
-    "credentials.theirs": ("configuration", "Signing by somebody else"),
+    "credentials.theirs": ("configuration", "Delegated signing"),
     "verifiers.theirs": ("configuration", "[verifiers.NAME]"),
     "trunks.x": ("configuration", "[trunks.NAME]"),
     "rule": ("rules", "[[rule]]"),
@@ -388,7 +388,7 @@ def test_numbers_become_what_the_table_says() -> None:
     for uri, *identities in lines:
         for profile, identity in zip(profiles, identities, strict=True):
             found = canonicaliser(PROFILES[profile])(uri.strip("`").encode())
-            assert (found or "nobody") == identity.strip("`"), (uri, profile)
+            assert (found or "none") == identity.strip("`"), (uri, profile)
 
 
 # Links.
