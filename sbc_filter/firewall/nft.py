@@ -1,6 +1,6 @@
 """The firewall plan in the language of nft: one table, put in force and taken back as a whole.
 
-What is queued, and why, stands in `firewall.py`; here the same matches read the payload of UDP behind the
+What is queued, and why, stands in `plan.py`; here the same matches read the payload of UDP behind the
 transport header, wherever it lies, so that extension headers of IPv6 need no rule of their own.
 """
 
@@ -22,7 +22,7 @@ _WANTED = (
     "@th,64,32 & 0xdfdfdfdf == 0x494e5649 @th,96,16 & 0xdfdf == 0x5445",  # INVI TE, in either case
     "@th,64,24 & 0xdfdfdf == 0x41434b",  # ACK
     "@th,64,32 & 0xdfdfdfdf == 0x43414e43 @th,96,16 & 0xdfdf == 0x454c",  # CANC EL
-    f"meta length >= {SHORTEST} @th,64,8 {{ 0-32, 127-255 }}",  # something invisible first
+    f"meta length >= {SHORTEST} @th,64,8 {{ 0-32, 127, 192-255 }}",  # something invisible first
 )
 _RESPONSE = "@th,64,32 0x5349502f @th,96,32 0x322e3020 @th,128,24 0x313031-0x363939"  # SIP/ 2.0_ 101
 

@@ -181,15 +181,16 @@ def _wanted(family: IpFamily) -> Iterator[str]:
     """Matches of UDP payloads that may be an INVITE, ACK or CANCEL.
 
     Wide on purpose, for what passes here is never filtered: SIP stacks are known to take methods in
-    lower case, and to skip every byte in front of the start line that is no visible character of ASCII.
+    lower case, and to skip bytes in front of the start line that are not visible characters of ASCII.
     Keep-alives (line ends, a NUL, STUN) are shorter than any request with all that it must carry.
+    Bytes 128 to 191 begin RTP and RTCP packets (RFC 3550 §5.1), which stay in the kernel.
     """
     at = _payload(family)
     upper = "0xDFDFDFDF"  # clears the bit that makes letters small
     yield f'-m u32 --u32 "{at(8)}&{upper}=0x494E5649&&{at(12)}>>16&0xDFDF=0x5445"'  # INVI TE
     yield f'-m u32 --u32 "{at(8)}>>8&0xDFDFDF=0x41434B"'  # ACK
     yield f'-m u32 --u32 "{at(8)}&{upper}=0x43414E43&&{at(12)}>>16&0xDFDF=0x454C"'  # CANC EL
-    yield f'-m length --length {SHORTEST}:65535 -m u32 --u32 "{at(8)}>>24=0:32,127:255"'  # something invisible first
+    yield f'-m length --length {SHORTEST}:65535 -m u32 --u32 "{at(8)}>>24=0:32,127,192:255"'  # something invisible first
     if family is IpFamily.V6:
         yield '-m u32 ! --u32 "3&0xFF=17"'  # extension headers: UDP lies elsewhere, the filter looks for it
 

@@ -50,10 +50,10 @@ def test_any_number_of_ports() -> None:
 
 @pytest.mark.parametrize(("family", "at"), [(IpFamily.V4, "0>>22&0x3C@8"), (IpFamily.V6, "48")])
 def test_what_begins_invisibly_is_handed_over(family: IpFamily, at: str) -> None:
-    """Every byte that some SIP stack skips in front of a request, when what follows could be one."""
-    match = f'-m length --length 80:65535 -m u32 --u32 "{at}>>24=0:32,127:255"'
+    """Bytes that SIP stacks skip in front of a request, when what follows could be one; RTP begins with 128 to 191."""
+    match = f'-m length --length 80:65535 -m u32 --u32 "{at}>>24=0:32,127,192:255"'
     assert f"-p udp {match} -j SBC-FILTER-QUEUE" in Plan().tables(family)[0].chains["SBC-FILTER-SIP"]
-    assert "meta l4proto udp meta length >= 80 @th,64,8 { 0-32, 127-255 } goto hand-over" in render(Plan())
+    assert "meta l4proto udp meta length >= 80 @th,64,8 { 0-32, 127, 192-255 } goto hand-over" in render(Plan())
 
 
 # SIP/ 2.0_ 101 to 699

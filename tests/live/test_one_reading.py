@@ -24,7 +24,7 @@ LINE = b"INVITE sip:"
 FOLDS = b"\r\n ", b"\n ", b"\r "
 STARTS = (
     *(lead + LINE for lead in (b"\0", b"\r\n\0", b"\0\r\n", b"\0\0\0\0", b"\x01", b"\x08", b"\x0b", b"\x0c", b"\x1b")),
-    *(lead + LINE for lead in (b" " * 1400, b"\r\n\t\0", b"\x7f", b"\x80", b"\xa0", b"\xef\xbb\xbf", b"\xff")),
+    *(lead + LINE for lead in (b" " * 1400, b"\r\n\t\0", b"\x7f", b"\xef\xbb\xbf", b"\xff")),
     *(b"INVITE" + gap + b"sip:" for gap in (*FOLDS, b"\x0b", b"\x0c", b"\x01", b"\x1f", b"\0", b"\t")),
     b"\0INVITE\r\n\t sip:",
     b"\r\n\x0binvite\xa0sip:",
