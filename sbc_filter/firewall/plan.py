@@ -190,7 +190,7 @@ def _wanted(family: IpFamily) -> Iterator[str]:
     yield f'-m u32 --u32 "{at(8)}&{upper}=0x494E5649&&{at(12)}>>16&0xDFDF=0x5445"'  # INVI TE
     yield f'-m u32 --u32 "{at(8)}>>8&0xDFDFDF=0x41434B"'  # ACK
     yield f'-m u32 --u32 "{at(8)}&{upper}=0x43414E43&&{at(12)}>>16&0xDFDF=0x454C"'  # CANC EL
-    yield f'-m length --length {SHORTEST}:65535 -m u32 --u32 "{at(8)}>>24=0:32,127,192:255"'  # something invisible first
+    yield f'-m length --length {SHORTEST}:65535 -m u32 --u32 "{at(8)}>>24=0:32,127,192:255"'  # invisible bytes first
     if family is IpFamily.V6:
         yield '-m u32 ! --u32 "3&0xFF=17"'  # extension headers: UDP lies elsewhere, the filter looks for it
 
