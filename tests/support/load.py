@@ -177,8 +177,10 @@ class Load:
             token = _token(self.carriers[0].key, 0, calls.CALLER, calls.CALLED, number, int(time.time()))
             yield f"Identity: {token};info=<{CARRIER_X5U.format(0)}>;alg=ES256;ppt=shaken"
 
-    def begin(self, seconds: float, rate: int = 200) -> None:
-        """Begin calls in both directions, so many a second each."""
+    def begin(self, seconds: float, rate: int = 200, *, t1_ms: int = 500) -> None:
+        """Begin calls in both directions, so many a second each. Callers send again what has no response after `t1_ms`:
+        long, where a packet that is sent again has to be one that was lost, and not one that a busy machine delayed."""
+        self._t1_ms = t1_ms
         for host, address in (("sbc", "192.0.2.1"), ("carrier", "192.0.2.7")):
             self._answer(host, address)
         self._count = int(seconds * rate)
@@ -229,7 +231,8 @@ class Load:
 
     def _call(self, host: str, near: str, far: str, direction: str, rate: int) -> None:
         scenario, lines = self.folder / f"{direction}.xml", self.folder / f"{direction}.csv"
-        scenario.write_text(_CALLER.replace("@FIRST@", _FIRST_LINE[direction]))
+        caller = _CALLER.replace("@FIRST@", _FIRST_LINE[direction]).replace('retrans="500"', f'retrans="{self._t1_ms}"')
+        scenario.write_text(caller)
         lines.write_text("\n".join(["SEQUENTIAL", *(";".join(each) for each in self._lines(direction))]) + "\n")
         process = self._start(
             host,
