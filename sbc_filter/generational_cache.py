@@ -1,13 +1,16 @@
 """A bounded cache with two generations.
 
-Every call uses it, so it has to be fast: a lookup is at most two dictionary accesses, and eviction drops a whole
-dictionary. An entry that is used moves to the young generation. A flood of new entries therefore cannot push out those
-in use (as with cachetools' LRU, at a tenth of its cost).
+Every call uses it, so it has to be fast: a lookup is two dictionary accesses, and eviction drops a whole dictionary. An
+entry that is used moves to the young generation. A flood of new entries therefore cannot push out those in use (as with
+cachetools' LRU, at a tenth of its cost).
 
-Invariants: a key is in at most one generation, except that `put` may leave an older value in the old one, where `get`
-no longer sees it. `_weight` is at least the weight of the young generation (a replaced value still counts). The young generation becomes the old one, and the
-old one is dropped, at the first `put` that would take `_weight` over half the capacity, or `lifetime` seconds after the
-last swap.
+Invariants:
+
+- A key is in at most one generation. Only `put` may leave an older value in the old one; `get` no longer sees it.
+- `_weight` is at least the weight of the young generation (a replaced value still counts).
+- The generations are swapped, and the old one is dropped, by the first `put` that takes `_weight` over half the
+  capacity, or that comes at or after `_next_swap`.
+- Only `put` enforces the limit: entries that `get` moves can take the total weight above `capacity`.
 """
 
 from typing import Generic, TypeVar
@@ -19,7 +22,7 @@ V = TypeVar("V")
 class GenerationalCache(Generic[K, V]):
     """Values kept until they expire, within a total weight of `capacity`. Times are POSIX seconds."""
 
-    __slots__ = ("_half", "_lifetime", "_old", "_next_swap", "_weight", "_young")
+    __slots__ = ("_half", "_lifetime", "_next_swap", "_old", "_weight", "_young")
 
     def __init__(self, capacity: int, lifetime: float) -> None:
         """`lifetime`: the longest time, in seconds, for which any entry is kept; after that its memory is released."""

@@ -146,7 +146,7 @@ class Reassembler(Generic[T]):
         return Whole(raw, datagram.tags, datagram.largest)
 
     def _spoil(self, datagram: _Datagram[T]) -> None:
-        """Discard the datagram and its future fragments (RFC 5722 §4). The entry stays, as a marker, until the timeout."""
+        """Discard the datagram and its future fragments (RFC 5722 §4); the entry stays as a marker until it expires."""
         self._given_up.append(datagram.tags)
         self._bytes -= datagram.cost
         datagram.tags, datagram.cost, datagram.spoiled = [], 0, True

@@ -65,7 +65,7 @@ class Packet:
 
     @property
     def room(self) -> int:
-        """Maximum size of a payload in bytes: the IP length field is at most 65535, in IPv6 without the first 40 bytes."""
+        """Maximum payload size in bytes: the IP length field is at most 65535, in IPv6 without the first 40 bytes."""
         return (0xFFFF if self.version == 4 else 0xFFFF + 40) - self.start - 8
 
     def replace_payload(self, payload: bytes) -> bytes:
