@@ -1,4 +1,4 @@
-"""Rule files to a `RuleSet`: everything that is wrong in any of them is reported at once (DESIGN §5)."""
+"""The reader of rule files: makes a `RuleSet`, and reports every fault of all files at once."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -55,7 +55,7 @@ def load_rules(
     trunks: Iterable[Trunk] = (),
     verifiers: Collection[str] = (),
 ) -> tuple[RuleSet, list[Trunk]]:
-    """What `read_rules` reads; raises `ConfigurationError` with every problem there is."""
+    """The result of `read_rules`; raises `ConfigurationError` with every problem."""
     problems: list[Problem] = []
     read = read_rules(files, read_list, problems, credentials, trunks, verifiers)
     if problems:
@@ -71,9 +71,9 @@ def read_rules(
     trunks: Iterable[Trunk] = (),
     verifiers: Collection[str] = (),
 ) -> tuple[RuleSet, list[Trunk]]:
-    """The rules of all `files` (name to text, in order), and all trunks, those of the configuration included.
+    """The rules of all `files` (name to text, in order), and all trunks, including those of the configuration.
 
-    What is wrong is added to `problems`; then the rules are what could be read of them, and not to be used.
+    Faults are added to `problems`; if there are any, the rules are incomplete and must not be used.
     """
     tops = [TomlTable(parse_toml(name, text, problems), name, "", problems) for name, text in files.items()]
     known = {trunk.name: trunk for trunk in trunks}
@@ -91,7 +91,7 @@ def read_rules(
 
 
 class _Reader:
-    """Reads `[[rule]]` tables; what they refer to is known."""
+    """Reads `[[rule]]` tables, and knows the names that they may refer to."""
 
     def __init__(
         self,
@@ -218,7 +218,7 @@ class _Reader:
         return options
 
     def _check_redirect(self, table: TomlTable, rule: Rule, conditions: Conditions) -> None:
-        """A 302 hands our result, or our signature, to whoever asked: only a trusted trunk may ask."""
+        """A 302 gives the result, or a signature, to whoever sent the INVITE: only a trusted trunk may get one."""
         if not rule.redirects:
             if rule.verify.mark_contact:
                 table.problem("verify.mark_contact", "belongs to a rule that redirects: nothing else has this Contact")
@@ -241,7 +241,7 @@ def _outcomes(action: RuleAction) -> Collection[Outcome]:
 
 
 def _refer(table: TomlTable, key: str, name: str, known: Collection[str], what: str, tables: str) -> None:
-    """Report a name that the configuration has no table for."""
+    """Report a name for which the configuration has no table."""
     if name not in known:
         there = ", ".join(map(repr, sorted(known))) or f"none: add [{tables}.NAME] to the configuration"
         table.problem(key, f"{name!r} is no {what} of the configuration; there are {there}")
@@ -277,7 +277,7 @@ def _verify_options(table: TomlTable) -> VerifyOptions:
 
 
 def _preserve(table: TomlTable) -> str | None:
-    """By what the two legs of a call are told to be one; None when tokens are not preserved."""
+    """The field by which two legs of a call are recognised; None if tokens are not preserved."""
     if "preserve" not in table:
         return None
     given = table.text("preserve")
@@ -291,7 +291,7 @@ def _preserve(table: TomlTable) -> str | None:
 
 
 def _bypass(table: TomlTable) -> Bypass | None:
-    """What stands in for Identity during an outage."""
+    """What replaces Identity during an outage."""
     if "bypass" not in table:
         return None
     inner = table.table("bypass")
@@ -364,7 +364,7 @@ def _rate(table: TomlTable) -> RateLimit | None:
 
 
 def _parsed(table: TomlTable, key: str, parse: Callable[[V], T], value: V) -> T | None:
-    """What `parse` makes of the value of a key; None, and a problem, when it refuses it."""
+    """The value of a key as converted by `parse`; None, and a problem, if `parse` refuses it."""
     try:
         return parse(value)
     except ValueError as error:

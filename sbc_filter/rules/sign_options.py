@@ -1,5 +1,5 @@
-"""`[rule.sign]`, what most rules leave out: whose word is taken for the attestation, what else a token says, when there
-is none (STANDARDS §21: A10, A11, A16 to A18, A21; S-100, S-130)."""
+"""The rarely used keys of `[rule.sign]` (STANDARDS §21: A10, A11, A16 to A18, A21; S-100, S-130): who decides on the
+attestation, additional claims, and calls that stay unsigned."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,11 +8,12 @@ from sbc_filter.rules.model import ATTESTATIONS, UNATTESTED, SignOptions
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.stir.rich_call_data import Unusable, read_rcd
 
-MIN_SIZE, MAX_SIZE = 576, 65535  # bytes of a packet: what every IPv4 host takes (RFC 791), what its length field holds
+# bytes of a packet: what every IPv4 host accepts (RFC 791), and the maximum of its length field
+MIN_SIZE, MAX_SIZE = 576, 65535
 
 
 def read_more(table: TomlTable, options: SignOptions) -> SignOptions:
-    """The options with those keys too."""
+    """The options with these keys added."""
     trust_sbc_attestation = table.flag("honour", options.trust_sbc_attestation)
     attest_max = table.choice("attest_max", ATTESTATIONS, options.attest_max)
     if attest_max != options.attest_max and not trust_sbc_attestation:
@@ -36,7 +37,7 @@ def read_more(table: TomlTable, options: SignOptions) -> SignOptions:
 
 
 def _claims(table: TomlTable) -> dict[str, Any]:
-    """The claims `rcd`, `rcdi` and `crn` (RFC 9795), in the form in which a verifier will believe them."""
+    """The claims `rcd`, `rcdi` and `crn` (RFC 9795), in the form that a verifier accepts."""
     rich: dict[str, Any] = {}
     inner = table.table("rcd")
     name, icon, digest = inner.text("nam", required="rcd" in table), inner.text("icn"), inner.text("icn_digest")

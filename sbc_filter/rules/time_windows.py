@@ -1,4 +1,4 @@
-"""Conditions on time: days and hours of the week, and how periods are written."""
+"""Conditions on time: days and hours of the week, and the notation of periods."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,8 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Days (0 is Monday) and the minutes of the day from `start` to before `end`, which may lie behind midnight."""
+    """Days (0 is Monday), and the minutes of the day from `start` up to but excluding `end`, which may be after
+    midnight."""
 
     days: frozenset[int]
     start: int
@@ -22,7 +23,8 @@ class Schedule:
     zone: tzinfo
 
     def __call__(self, now: float) -> bool:
-        """Whether the moment (POSIX seconds) lies within; hours behind midnight belong to the day they began on."""
+        """Whether this time (POSIX seconds) is in the schedule; hours after midnight belong to the day on which they
+        began."""
         local = datetime.fromtimestamp(now, self.zone)
         minute, day = local.hour * 60 + local.minute, local.weekday()
         if self.start < self.end:
@@ -54,7 +56,7 @@ def parse_hours(text: str) -> tuple[int, int]:
 
 
 def parse_zone(name: str) -> tzinfo:
-    """`America/New_York`; `ValueError` for what is no zone."""
+    """The time zone with a name such as `America/New_York`; `ValueError` if it is unknown."""
     try:
         return ZoneInfo(name)
     except (ValueError, KeyError, OSError):

@@ -1,4 +1,4 @@
-"""`[trunks.NAME]` of the configuration, read into trunks."""
+"""The reader for `[trunks.NAME]` of the configuration."""
 
 import re
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ def read_trunks(table: TomlTable) -> list[Trunk]:
 
 
 def read_networks(table: TomlTable, key: str) -> tuple[IpNetwork, ...]:
-    """A list of addresses and networks of either family."""
+    """A list of addresses and networks, IPv4 or IPv6."""
     found = []
     for text in table.texts(key):
         try:
@@ -40,7 +40,8 @@ def read_networks(table: TomlTable, key: str) -> tuple[IpNetwork, ...]:
 
 
 def parse_endpoint(text: str, default_port: int) -> tuple[str, int]:
-    """(address, port) of `203.0.113.10:5080`, `[2001:db8::10]:5080` or an address alone; `ValueError` else."""
+    """(address, port) of `203.0.113.10:5080`, `[2001:db8::10]:5080` or an address alone; `ValueError` for anything
+    else."""
     try:
         return str(ip_address(text)), default_port
     except ValueError:
@@ -59,7 +60,7 @@ def _locals(table: TomlTable) -> Iterable[tuple[str, int]]:
 
 
 def _interface(table: TomlTable) -> str:
-    """A name that Linux could give to an interface, "" when absent."""
+    """A name that Linux accepts for an interface; "" if absent."""
     name = table.text("interface")
     if name and not (_INTERFACE.fullmatch(name) and len(name.encode()) <= _MAX_INTERFACE):
         table.problem("interface", f"{name!r} is no name of an interface such as 'eth1'")

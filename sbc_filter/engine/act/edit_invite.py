@@ -78,7 +78,7 @@ def _mark(rule: Rule, call: IncomingCall, decision: Decision) -> None:
     if decision.verstat is not None:
         party = call.parties.first(options.caller_from)
         if party is not None:
-            trusted = not call.place.is_stranger
+            trusted = not call.place.is_untrusted
             verstat.mark(message, party, decision.verstat, trusted=trusted, in_user_part=dialect.in_user_part)
     for stated in _attestation(dialect, decision):
         verstat.state(message, stated)

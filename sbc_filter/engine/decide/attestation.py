@@ -75,7 +75,7 @@ def _asked(call: IncomingCall) -> str | None:
 
 def _stated(call: IncomingCall, names: tuple[bytes, ...]) -> list[str]:
     """The values of these header fields; none of them is believed of a stranger (S-114)."""
-    if call.place.is_stranger:
+    if call.place.is_untrusted:
         return []
     message: SipMessage = call.message
     present = message.names()
