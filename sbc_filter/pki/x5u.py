@@ -69,7 +69,7 @@ def check_x5u(url: str, tolerate: Collection[str] = ()) -> None:
         raise _refused("it has user information")
     match = _URL.fullmatch(url)
     if match is None:
-        raise _refused("it is no well-formed URL")
+        raise _refused("it is not a well-formed URL")
     host, port = match.groups(default="")
     if port not in _PORTS and not (PORT in tolerate and port.isdecimal() and 0 < int(port[:6]) < 65536):
         raise _refused("the port is neither 443 nor 8443")

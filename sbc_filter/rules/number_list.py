@@ -131,19 +131,19 @@ def _digits(text: str, entry: str) -> str:
 
 def _no_number(entry: str) -> str:
     forms = "12155550100, 1215*, 12155550000-12155559999, @file, anonymous or sip:user@host"
-    return f"{entry!r} is no number: write {forms}"
+    return f"{entry!r} is not a number: write {forms}"
 
 
 def _uri(entry: str) -> str:
     identity = _canonical_uri(entry.encode())
     if identity is None:
-        raise ValueError(f"{entry!r} is no URI that names anybody")
+        raise ValueError(f"{entry!r} is not a URI that identifies a party")
     return identity
 
 
 def _range(start: str, end: str, entry: str) -> _Range:
     if not start or len(start) != len(end) or start > end:
-        raise ValueError(f"{entry!r} is no range: both ends have as many digits, and the first is the smaller one")
+        raise ValueError(f"{entry!r} is not a range: both ends have as many digits, and the first is the smaller one")
     return len(start), start, end
 
 

@@ -126,7 +126,7 @@ class _Reader:
             table.problem("enforce_percent", 'belongs to mode = "enforce": a rule that monitors enforces nothing')
         inline = insertion is Insertion.INLINE
         if action is RuleAction.SIGN and conditions.direction is Direction.INBOUND and inline:
-            table.problem("direction", "a call that arrives is not ours to sign: write outbound, or leave it out")
+            table.problem("direction", "a call that arrives cannot be signed: write outbound, or leave it out")
         rule = Rule(
             name,
             action,
@@ -179,7 +179,7 @@ class _Reader:
         if key not in table:
             return None
         if table.raw(key) == []:
-            table.problem(key, "is an empty list: name somebody, or leave it out")
+            table.problem(key, "is an empty list: add an entry, or leave the key out")
         return Entries(table.texts(key), self._read_list, partial(table.problem, key))
 
     def _verify(self, table: TomlTable) -> VerifyOptions:
@@ -199,7 +199,7 @@ class _Reader:
             table.problem("attest_unlisted", "is never better than B: A vouches for numbers that are on a list (S-073)")
         origid = table.text("origid", required=wanted)
         if origid and _UUID.fullmatch(origid) is None:
-            table.problem("origid", f"{origid!r} is no UUID in lower case; make one with `uuidgen`")
+            table.problem("origid", f"{origid!r} is not a UUID in lower case; make one with `uuidgen`")
         options = SignOptions(
             credential,
             listed,
@@ -244,7 +244,7 @@ def _refer(table: TomlTable, key: str, name: str, known: Collection[str], what: 
     """Report a name for which the configuration has no table."""
     if name not in known:
         there = ", ".join(map(repr, sorted(known))) or f"none: add [{tables}.NAME] to the configuration"
-        table.problem(key, f"{name!r} is no {what} of the configuration; there are {there}")
+        table.problem(key, f"{name!r} is not a {what} of the configuration; there are {there}")
 
 
 def _verify_options(table: TomlTable) -> VerifyOptions:
@@ -269,7 +269,7 @@ def _verify_options(table: TomlTable) -> VerifyOptions:
         table.choices("strict", REFUSABLE) or default.strict,
     )
     if options.service and not options.check_called:
-        table.problem("check_called", "is for verification of our own: a `service` compares whom it is told of")
+        table.problem("check_called", "does not go with `service`: a service always compares the called party")
     if options.required and options.reason is ReasonProtocol.OFF:
         table.problem("required", 'says what `reason` reports: add reason = "stir", or reject no-identity in [rule.on]')
     table.close()
@@ -298,7 +298,7 @@ def _bypass(table: TomlTable) -> Bypass | None:
     bypass = Bypass(inner.text("token_file", required=True), inner.text("header", Bypass("").header))
     name = canonical(bypass.header.encode())
     if not name or name in _CHANGED | _NEEDED:
-        fault = "has another meaning" if name else "is no header name"
+        fault = "has another meaning" if name else "is not a header name"
         inner.problem("header", f"{bypass.header!r} {fault}: name the header field that the token goes into")
     inner.close()
     return bypass
@@ -323,7 +323,7 @@ def _removable(table: TomlTable, key: str, default: tuple[str, ...]) -> tuple[st
     for name in names:
         known = canonical(name.encode())
         if not known or known in _NEEDED:
-            table.problem(key, f"{name!r} " + ("cannot be removed from a call" if known else "is no header name"))
+            table.problem(key, f"{name!r} " + ("cannot be removed from a call" if known else "is not a header name"))
     return names
 
 
@@ -332,14 +332,14 @@ def _headers(table: TomlTable) -> dict[str, "re.Pattern[str] | bool"]:
     for name in table:
         value = table.raw(name)
         if not canonical(name.encode()):
-            table.problem(name, "is no header name")
+            table.problem(name, "is not a header name")
         elif isinstance(value, bool):
             found[name] = value
         elif isinstance(value, str):
             try:
                 found[name] = re.compile(value)
             except re.error as error:
-                table.problem(name, f"{value!r} is no regular expression: {error}")
+                table.problem(name, f"{value!r} is not a regular expression: {error}")
         else:
             table.problem(name, "has to be a regular expression, or true or false for present or absent")
     return found

@@ -20,9 +20,9 @@ def read_more(table: TomlTable, options: SignOptions) -> SignOptions:
         table.problem("attest_max", "limits what the SBC asks for: it belongs to honour = true")
     div = table.flag("div", options.div)
     if div and options.listed is None:
-        table.problem("div", "is signed for numbers of ours only: name them in `numbers`")
+        table.problem("div", "signs for your own numbers only: name them in `numbers`")
     if options.attest_unlisted == UNATTESTED and options.listed is None and not trust_sbc_attestation:
-        table.problem("attest_unlisted", "is none and there are no `numbers`, so nobody would be signed for: add them")
+        table.problem("attest_unlisted", "is none and there are no `numbers`, so no call would be signed: add them")
     return replace(
         options,
         trust_sbc_attestation=trust_sbc_attestation,
@@ -46,13 +46,15 @@ def _claims(table: TomlTable) -> dict[str, Any]:
     if icon and digest:
         rich = {"rcd": {"icn": icon, "nam": name}, "rcdi": {"/icn": digest}}
     elif icon or digest:
-        inner.problem("icn", "and icn_digest need each other: nobody may show an icon without its digest (RFC 9795 §6)")
+        inner.problem(
+            "icn", "and icn_digest need each other: an icon without its digest must not be shown (RFC 9795 §6)"
+        )
     inner.close()
     reason = {"crn": table.text("crn")} if "crn" in table else {}
     for key, claims in (("rcd", rich), ("crn", reason)):
         read = read_rcd(claims)
         if isinstance(read, Unusable):
-            table.problem(key, f"would be shown to nobody: {read.why}")
+            table.problem(key, f"would never be shown: {read.why}")
         elif read is not None and "rcdi" in claims and read.icon is None:
-            table.problem("rcd.icn", f"{icon!r} is no https URL")
+            table.problem("rcd.icn", f"{icon!r} is not an https URL")
     return rich | reason

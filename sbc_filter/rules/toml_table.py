@@ -13,10 +13,10 @@ def parse_toml(file: str, text: str, problems: list[Problem]) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        problems.append(Problem(file, "", f"this is no TOML: {error}"))
+        problems.append(Problem(file, "", f"this is not TOML: {error}"))
         return {}
     except RecursionError:
-        problems.append(Problem(file, "", "this is no TOML that can be read: it is nested too deeply"))
+        problems.append(Problem(file, "", "this TOML cannot be read: it is nested too deeply"))
         return {}
 
 

@@ -23,9 +23,9 @@ def read_on(table: TomlTable, outcomes: Collection[Outcome]) -> dict[str, Treatm
         value = table.raw(key)
         if outcome not in outcomes:
             allowed = ", ".join(sorted(outcomes)) or "none for this action"
-            table.problem(key, f"{outcome!r} is no outcome of this rule; allowed are {allowed}")
+            table.problem(key, f"{outcome!r} is not an outcome of this rule; allowed are {allowed}")
         elif dot and detail not in DETAILS[Outcome(outcome)]:
-            table.problem(key, f"{detail!r} is no detail of {outcome}; {_meant(detail, Outcome(outcome))}")
+            table.problem(key, f"{detail!r} is not a detail of {outcome}; {_meant(detail, Outcome(outcome))}")
         elif isinstance(value, str):
             found[key] = _treatment(table, key, value)
         else:
@@ -116,7 +116,7 @@ def _reason(table: TomlTable, action: TreatmentAction) -> str | None:
         return None
     reason = table.text("reason")
     if not is_reason(reason):
-        sentence = 'is no Reason: write SIP;cause=603;text="v=analytics1;url=https://redress.example/";location=RLN'
+        sentence = 'is not a Reason: write SIP;cause=603;text="v=analytics1;url=https://redress.example/";location=RLN'
         table.problem("reason", f"{reason!r} {sentence}")
     return reason
 

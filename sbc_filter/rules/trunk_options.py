@@ -47,7 +47,7 @@ def parse_endpoint(text: str, default_port: int) -> tuple[str, int]:
     except ValueError:
         address, colon, port = text.rpartition(":")
         if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ValueError(f"{text!r} is no address with a port such as 203.0.113.10:5080") from None
+            raise ValueError(f"{text!r} is not an address with a port such as 203.0.113.10:5080") from None
         return str(ip_address(address.strip("[]"))), int(port)
 
 
@@ -63,6 +63,6 @@ def _interface(table: TomlTable) -> str:
     """A name that Linux accepts for an interface; "" if absent."""
     name = table.text("interface")
     if name and not (_INTERFACE.fullmatch(name) and len(name.encode()) <= _MAX_INTERFACE):
-        table.problem("interface", f"{name!r} is no name of an interface such as 'eth1'")
+        table.problem("interface", f"{name!r} is not an interface name such as 'eth1'")
         return ""
     return name

@@ -102,7 +102,7 @@ def verstat(value: str) -> FieldText:
     """`;verstat=VALUE` for the values of TS 24.229 §7.2A.20, with or without a grade; `FieldError` for any other."""
     made = _VERSTATS.get(value)
     if made is None:
-        raise FieldError(f"{value!a} is no verstat")
+        raise FieldError(f"{value!a} is not a verstat")
     return made
 
 
@@ -195,7 +195,7 @@ def is_reason(value: str) -> bool:
 def stated_reason(value: str) -> HeaderField:
     """`Reason` as an operator wrote it; `FieldError` unless `is_reason`."""
     if not is_reason(value):
-        raise FieldError(f"{value!a} is no Reason")
+        raise FieldError(f"{value!a} is not a Reason")
     return _field("Reason", value.encode())
 
 
@@ -206,14 +206,14 @@ def bypass(name: str, value: str) -> HeaderField:
     `FieldError` unless the name is a token and the value is one line of printable ASCII.
     """
     if _TOKEN.fullmatch(name) is None or not is_printable_text(value):
-        raise FieldError(f"{name!a} is no name for a header field, or its value is not one line of printable ASCII")
+        raise FieldError(f"{name!a} is not a header field name, or its value is not one line of printable ASCII")
     return _field(name, value.encode())
 
 
 def tag(value: str) -> FieldText:
     """`;tag=VALUE`; `FieldError` unless the value is a token."""
     if _TOKEN.fullmatch(value) is None:
-        raise FieldError(f"{value!a} is no tag")
+        raise FieldError(f"{value!a} is not a tag")
     return FieldText(f";tag={value}".encode(), _KEY)
 
 
@@ -221,7 +221,7 @@ def tag(value: str) -> FieldText:
 def status(code: int, phrase: str) -> StatusLine:
     """`SIP/2.0 CODE PHRASE`; `FieldError` unless the code has three digits and the phrase is printable ASCII."""
     if not 100 <= code < 700 or not is_printable_text(phrase):
-        raise FieldError(f"{code} {phrase!a} is no status")
+        raise FieldError(f"{code} {phrase!a} is not a status")
     return StatusLine(code, f"SIP/2.0 {code} {phrase}\r\n".encode(), _KEY)
 
 

@@ -107,7 +107,7 @@ def check_signature(
     if certificate is None:
         return Missing(token.jose.x5u)
     if isinstance(certificate, VerificationError):
-        # Raise a copy: raising the cached one would attach the stack of every failed call to it.
+        # Raise a copy: the cached one would keep the stack of every failed call alive.
         raise VerificationError(certificate.outcome, certificate.detail, str(certificate))
     _check_certificate(certificate, token.claims, speaks_for, arrived)
     verify_es256(certificate.public_key, token.signed, token.signature)

@@ -99,7 +99,7 @@ def read_verification_response(body: bytes) -> ReportedResult:
     if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3:
         code = int(code)
     if not (code is None or (type(code) is int and 100 <= code < 700)):
-        raise ValueError("verificationResponse.reasonCode is no code of an answer")
+        raise ValueError("verificationResponse.reasonCode is not a response code")
     claims = jwt.get("claims") if isinstance(jwt, dict) else None
     if not isinstance(claims, dict):
         claims = None
@@ -111,9 +111,9 @@ def _response(body: bytes, name: str, key: str) -> dict[str, Any]:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        raise ValueError("the answer is no JSON") from None
+        raise ValueError("the answer is not JSON") from None
     if not isinstance(answer, dict):
-        raise ValueError("the answer is no JSON object")
+        raise ValueError("the answer is not a JSON object")
     response, error = answer.get(name), answer.get("requestError")
     if isinstance(response, dict) and isinstance(response.get(key), str):
         return response

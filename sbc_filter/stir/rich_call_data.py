@@ -69,18 +69,18 @@ def read_rcd(claims: Mapping[str, Any]) -> RichCallData | Unusable | None:
         return None
     for name in ("crn", "iss"):
         if name in claims and not _is_text(claims[name]):
-            return Unusable(f"{name} is no short text")
+            return Unusable(f"{name} is not a short text")
     reason, issuer = claims.get("crn"), claims.get("iss")
     if "rcd" not in claims:
         return RichCallData(reason=reason, issuer=issuer)
     rcd, digests = claims["rcd"], claims.get("rcdi", {})
     if not isinstance(rcd, dict) or not _is_text(rcd.get("nam")):
-        return Unusable("rcd has no nam, or nam is no short text")
+        return Unusable("rcd has no nam, or nam is not a short text")
     card, link, number = rcd.get("jcd"), rcd.get("jcl"), rcd.get("apn")
     if card is not None and (link is not None or not isinstance(card, list) or card[:1] != ["vcard"]):
-        return Unusable("jcd is no jCard, or there is jcl as well")
+        return Unusable("jcd is not a jCard, or there is jcl as well")
     if link is not None and not _is_url(link):
-        return Unusable("jcl is no https URL")
+        return Unusable("jcl is not an https URL")
     why = _wrong_digest(rcd, digests)
     if why:
         return Unusable(why)
@@ -130,13 +130,13 @@ def _wrong_digest(rcd: dict[str, Any], digests: object) -> str | None:
     value links to, which is not checked here.
     """
     if not isinstance(digests, dict) or len(digests) > _MAX_DIGESTS:
-        return "rcdi is no object of digests, or too large"
+        return "rcdi is not an object of digests, or too large"
     for pointer, text in digests.items():
         digest = _DIGEST.fullmatch(text) if isinstance(text, str) else None
         if digest is None or len(digest[2]) != -(-_HASHES[digest[1]]().digest_size * 4 // 3):
-            return "rcdi holds what is no digest"
+            return "rcdi contains a value that is not a digest"
         if len(pointer) > _MAX_POINTER or not _POINTER.fullmatch(pointer) or pointer.count("/") > _MAX_STEPS:
-            return "rcdi holds what is no JSON pointer"
+            return "rcdi contains a key that is not a JSON pointer"
         if pointer.startswith("/jcl/") and "jcl" in rcd:
             continue  # inside the card that jcl links to
         try:
@@ -147,7 +147,7 @@ def _wrong_digest(rcd: dict[str, Any], digests: object) -> str | None:
         except (LookupError, UnicodeEncodeError):
             return "rcdi points to nothing"
         if b64encode(found).rstrip(b"=").decode() != digest[2]:
-            return f"the digest of {pointer} is another"
+            return f"the digest of {pointer} does not match"
     return None
 
 

@@ -51,9 +51,9 @@ def read_trust_list(data: bytes, roots: Sequence[Certificate], now: float | None
         header, payload, signature = token.split(b".")
         jose, claims = _object(decode_segment(header)), _object(decode_segment(payload))
     except (VerificationError, ValueError):
-        raise ValueError("it is no signed list: three parts of base64url, of which the first two are JSON") from None
+        raise ValueError("it is not a signed list: three parts of base64url, of which the first two are JSON") from None
     if jose.get("alg") != "ES256" or "crit" in jose:  # an allow-list of one algorithm (S-002)
-        raise ValueError("its header asks for something else than ES256")
+        raise ValueError("its header asks for something other than ES256")
     _check_signature(b"%b.%b" % (header, payload), signature, _signers(jose, roots, now))
     return _read_claims(claims, now)
 
@@ -70,7 +70,7 @@ def _signers(jose: dict[str, Any], roots: Sequence[Certificate], now: float | No
                 found.append(root)
         return found
     if not isinstance(chain, list) or not 1 <= len(chain) <= MAX_CERTIFICATES:
-        raise ValueError("x5c in its header is no list of certificates")
+        raise ValueError("x5c in its header is not a list of certificates")
     try:
         given = [Certificate.parse(a2b_base64(str(each).encode(), strict_mode=True)) for each in chain]
     except PARSE_ERRORS as error:
@@ -80,7 +80,7 @@ def _signers(jose: dict[str, Any], roots: Sequence[Certificate], now: float | No
             with collecting(faults):
                 _check_signer(path, now)
                 return given[:1]
-    raise ValueError(f"its signer is not believed: {faults[0]}")
+    raise ValueError(f"its signer is not trusted: {faults[0]}")
 
 
 def _check_signer(path: tuple[Certificate, ...], now: float | None) -> None:
@@ -104,7 +104,7 @@ def _check_signature(signed: bytes, signature: bytes, signers: Sequence[Certific
             return verify_es256(key, signed, signature)
         except VerificationError:
             continue
-    raise ValueError("its signature is by none of those that trust_list_root names, nor by one whom they vouch for")
+    raise ValueError("its signature is by none of the certificates in trust_list_root, nor by one that leads to them")
 
 
 def _read_claims(claims: dict[str, Any], now: float | None) -> TrustList:
@@ -137,7 +137,7 @@ def _object(data: bytes) -> dict[str, Any]:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(found, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     return found
 
 
