@@ -1,11 +1,7 @@
-"""The closed lists of what can become of a packet, and the errors that carry them.
+"""The errors of this program; most of them carry a `Detail` of `sbc_filter.outcomes`.
 
-`Outcome` is what an operator counts and writes rules about; `Detail` is the exact cause.
-Both are closed: a new way to fail is a new member here, in the documentation and in a test.
-
-Two blames are kept apart: `MessageError` and its kin say that the *sender* is at fault and
-never leave the engine; `ConfigurationError` says that the *operator's files* are, and is
-shown to them whole, every problem at once.
+Two kinds of blame are kept apart. `MessageError` and its relatives blame the *sender* and never leave the engine.
+`ConfigurationError` blames the *operator's files*; it is shown to the operator in full, with every problem at once.
 """
 
 from collections.abc import Sequence
@@ -15,11 +11,11 @@ from sbc_filter.outcomes import Detail, Outcome
 
 
 class FilterError(Exception):
-    """Root of all errors of this program."""
+    """Base class of all errors of this program."""
 
 
 class DetailedError(FilterError):
-    """An error whose cause is a `Detail`; `str()` adds a sentence where there is more to say."""
+    """An error with a `Detail` as its cause. `str()` is the sentence if one was given, else the detail."""
 
     def __init__(self, detail: Detail, sentence: str = "") -> None:
         super().__init__(sentence or str(detail))
@@ -27,15 +23,15 @@ class DetailedError(FilterError):
 
 
 class PacketError(DetailedError):
-    """The bytes are no datagram that can be worked on."""
+    """The bytes are not a datagram that this program can process."""
 
 
 class MessageError(DetailedError):
-    """The bytes are no SIP message that can be worked on: outcome `unparseable`."""
+    """The bytes are not a SIP message that this program can process: outcome `unparseable`."""
 
 
 class VerificationError(DetailedError):
-    """A PASSporT does not verify; `outcome` says which of the failures it is."""
+    """A PASSporT fails verification; `outcome` is the verification outcome."""
 
     def __init__(self, outcome: Outcome, detail: Detail, sentence: str = "") -> None:
         super().__init__(detail, sentence)
@@ -43,7 +39,7 @@ class VerificationError(DetailedError):
 
 
 class CertificateError(VerificationError):
-    """A certificate (chain, list, extension) cannot be used: outcome `untrusted` (437)."""
+    """A certificate (or its chain, CRL or extension) cannot be used: outcome `untrusted` (response code 437)."""
 
     def __init__(self, detail: Detail, sentence: str = "") -> None:
         super().__init__(Outcome.UNTRUSTED, detail, sentence)
@@ -54,11 +50,11 @@ class SigningError(DetailedError):
 
 
 class FieldError(FilterError):
-    """Text that may not stand where it is to be written into a message (see `sip.field`)."""
+    """Text that is not allowed at the place in a message where it was to be written (see `sip.field`)."""
 
 
 class Problem(NamedTuple):
-    """One thing wrong in an operator's file: where (file, key path) and what to do."""
+    """One fault in an operator's file: where it is (file, key path) and what to do about it."""
 
     file: str
     key: str
@@ -69,7 +65,7 @@ class Problem(NamedTuple):
 
 
 class ConfigurationError(FilterError):
-    """Everything that is wrong with the operator's files, at once."""
+    """Every fault found in the operator's files, reported together."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -77,25 +73,26 @@ class ConfigurationError(FilterError):
 
 
 class UsageFault(FilterError):
-    """The command line asks for what makes no sense: exit code 2."""
+    """The command line does not make sense: exit code 2."""
 
 
 class EnvironmentFault(FilterError):
-    """The machine lacks something (privilege, kernel feature, program): exit code 3."""
+    """The machine lacks something (a privilege, a kernel feature, a program): exit code 3."""
 
 
 def reason(error: Exception) -> str:
-    """What is wrong, in the words of the operating system if it has any: without a path, which is said already."""
+    """The text of an error; for an `OSError` only the operating system's text, since the path is already in the
+    sentence."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def blamed(problems: Sequence[Problem], key: str) -> bool:
-    """Whether something is wrong with this table of the configuration already."""
+    """Whether a problem has already been reported for this table of the configuration."""
     return any(problem.key == key or problem.key.startswith(f"{key}.") for problem in problems)
 
 
 class FetchError(DetailedError):
-    """No certificate for this URL: outcome `unfetchable`. A `passing` cause may be over soon."""
+    """No certificate is available for this URL: outcome `unfetchable`. `passing`: the cause may go away soon."""
 
     def __init__(self, detail: Detail, sentence: str = "", *, passing: bool = False) -> None:
         super().__init__(detail, sentence)

@@ -1,7 +1,16 @@
-"""A bounded memory with two generations: a look-up is two dictionary accesses, forgetting is dropping a dictionary.
+"""A bounded cache with two generations.
 
-It stands where every call passes. Entries that are used move to the young generation, so that a flood of
-strangers cannot push them out (as with cachetools' LRU, at a tenth of its cost).
+Every call uses it, so it has to be fast: a lookup is two dictionary accesses, and eviction drops a whole dictionary. An
+entry that is used moves to the young generation. A flood of new entries therefore cannot push out those in use (as with
+cachetools' LRU, at a tenth of its cost).
+
+Invariants:
+
+- A key is in at most one generation. Only `put` may leave an older value in the old one; `get` no longer sees it.
+- `_weight` is at least the weight of the young generation (a replaced value still counts).
+- The generations are swapped, and the old one is dropped, by the first `put` that takes `_weight` over half the
+  capacity, or that comes at or after `_next_swap`.
+- Only `put` enforces the limit: entries that `get` moves can take the total weight above `capacity`.
 """
 
 from typing import Generic, TypeVar
@@ -11,21 +20,21 @@ V = TypeVar("V")
 
 
 class GenerationalCache(Generic[K, V]):
-    """Keeps values until they expire, of a total weight of at most `capacity`. Times are POSIX seconds."""
+    """Values kept until they expire, within a total weight of `capacity`. Times are POSIX seconds."""
 
-    __slots__ = ("_half", "_lifetime", "_old", "_turn", "_weight", "_young")
+    __slots__ = ("_half", "_lifetime", "_next_swap", "_old", "_weight", "_young")
 
     def __init__(self, capacity: int, lifetime: float) -> None:
-        """`lifetime` is the longest time for which anything is kept: after it, memory is given back."""
+        """`lifetime`: the longest time, in seconds, for which any entry is kept; after that its memory is released."""
         self._half = capacity // 2
         self._lifetime = lifetime
         self._young: dict[K, tuple[float, V, int]] = {}
         self._old: dict[K, tuple[float, V, int]] = {}
         self._weight = 0
-        self._turn = 0.0
+        self._next_swap = 0.0
 
     def get(self, key: K, now: float) -> V | None:
-        """The value of `key`, None when there is none (any more)."""
+        """The value of `key`; None if there is none or it has expired."""
         entry = self._young.get(key)
         if entry is None:
             entry = self._old.pop(key, None)
@@ -36,12 +45,12 @@ class GenerationalCache(Generic[K, V]):
         return entry[1] if now < entry[0] else None
 
     def put(self, key: K, value: V, expires: float, now: float, weight: int = 1) -> None:
-        """Keep `value` until `expires`."""
+        """Keep `value` until `expires`; `weight` counts towards `capacity`."""
         self._weight += weight
-        if self._weight > self._half or now >= self._turn:
+        if self._weight > self._half or now >= self._next_swap:
             self._old, self._young = self._young, {}
             self._weight = weight
-            self._turn = now + self._lifetime
+            self._next_swap = now + self._lifetime
         self._young[key] = (expires, value, weight)
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
-"""What can become of a packet: the closed lists of outcomes, details and deviations.
+"""The closed lists of what can become of a packet: outcomes, details and deviations.
 
 `Outcome` is what an operator counts and writes rules about; `Detail` is the exact cause. Both are closed: a new way to
-fail is a new member here, in the documentation and in a test.
+fail needs a new member here, an entry in the documentation and a test.
 """
 
 from collections.abc import Mapping
@@ -9,13 +9,14 @@ from enum import StrEnum
 
 
 class _Key(StrEnum):
-    """Strings from a closed list that are often keys: hashed by str, since Enum does it in Python."""
+    """A string from a closed list. `str.__hash__` is used because these are often dictionary keys, and Enum's is
+    slower."""
 
     __hash__ = str.__hash__
 
 
 class Outcome(_Key):
-    """What became of a message (DESIGN §6)."""
+    """What became of a message."""
 
     # verification
     PASSED = "passed"
@@ -76,7 +77,7 @@ class Detail(_Key):
     VERIFICATION_REFUSED = "verification-refused"
     VERIFICATION_UNREACHABLE = "verification-unreachable"
     VERIFICATION_MISMATCH = "verification-mismatch"
-    VERIFICATION_FAILED = "verification-failed"  # stale, untrusted and invalid too
+    VERIFICATION_FAILED = "verification-failed"  # also with the outcomes stale, untrusted and invalid
     # untrusted
     ALG = "alg"
     CERTIFICATE_UNREADABLE = "certificate-unreadable"
@@ -162,7 +163,7 @@ class Detail(_Key):
     ADDRESS_SYNTAX = "address-syntax"
     CSEQ = "cseq"
     CONTENT_LENGTH = "content-length"
-    # packets, only counted
+    # packets that are only counted
     PACKET_TRUNCATED = "packet-truncated"
     PACKET_SYNTAX = "packet-syntax"
     PACKET_FRAGMENT = "packet-fragment"
@@ -170,7 +171,7 @@ class Detail(_Key):
 
 
 class Deviation(_Key):
-    """How honest senders depart from the standards and are understood all the same (STANDARDS §19); each is counted."""
+    """How honest senders depart from the standards and are still understood (STANDARDS §19); each is counted."""
 
     # always tolerated
     PARAMETER_FORM = "parameter-form"
@@ -194,7 +195,7 @@ class Deviation(_Key):
     NO_USER_PHONE = "no-user-phone"
     NATIONAL_NUMBER = "national-number"
     PORTABILITY_PREFIX = "portability-prefix"
-    # tolerated where a rule says so
+    # tolerated only where a rule says so
     IAT_STRING = "iat-string"
     NO_ORIGID = "no-origid"
     STANDARD_BASE64 = "standard-base64"
@@ -215,34 +216,34 @@ TOLERABLE = frozenset(
         Deviation.BASE_PASSPORT,
     }
 )
-"""What is refused unless `[rule.verify].tolerate` names it."""
+"""Refused unless `[rule.verify].tolerate` names it."""
 
 REFUSABLE = frozenset({Deviation.EMPTY_PARAMETER})
-"""What is tolerated unless `[rule.verify].strict` names it."""
+"""Tolerated unless `[rule.verify].strict` names it."""
 
 
 class CertificateDeviation(_Key):
     """How real certificates depart from their profile (S-082, STANDARDS §19); each is counted."""
 
-    NULL_PARAMETERS = "null-parameters"  # NULL beside ecdsa-with-SHA…, which RFC 5758 §3.2 forbids
-    CHAIN_ORDER = "chain-order"  # not the leaf first and each issuer behind what it issued
-    POLICY = "policy"  # no certificate policy of SHAKEN, or one from before those of 2022
-    NO_CRL_ISSUER = "no-crl-issuer"  # no distribution point that names the issuer of the CRL
-    COMMON_NAME = "common-name"  # "SHAKEN" or the SPC is missing in the leaf's common name
+    NULL_PARAMETERS = "null-parameters"  # NULL parameters with ecdsa-with-SHA…, forbidden by RFC 5758 §3.2
+    CHAIN_ORDER = "chain-order"  # the leaf is not first, or an issuer does not directly follow what it issued
+    POLICY = "policy"  # no SHAKEN certificate policy, or one older than those of 2022
+    NO_CRL_ISSUER = "no-crl-issuer"  # no distribution point names the issuer of the CRL
+    COMMON_NAME = "common-name"  # the leaf's common name lacks "SHAKEN" or the SPC
     TNAUTHLIST_ENCODING = "tnauthlist-encoding"  # implicit tags, or an SPC as an untagged PrintableString
-    DER_BODY = "der-body"  # one certificate in DER where PEM belongs
-    ISSUER_KEYS = "issuer-keys"  # an issuer with RSA or P-384, or a signature with SHA-384 or SHA-512
-    EXTENDED_KEY_USAGE = "extended-key-usage"  # the purposes of the leaf do not include signing tokens
-    NO_KEY_USAGE = "no-key-usage"  # the leaf has no keyUsage, where ATIS-1000080 wants digitalSignature
+    DER_BODY = "der-body"  # a single DER certificate instead of PEM
+    ISSUER_KEYS = "issuer-keys"  # an issuer with an RSA or P-384 key, or a signature with SHA-384 or SHA-512
+    EXTENDED_KEY_USAGE = "extended-key-usage"  # the leaf's purposes do not include signing tokens
+    NO_KEY_USAGE = "no-key-usage"  # the leaf has no keyUsage; ATIS-1000080 requires digitalSignature
 
 
 CERTIFICATE_TOLERABLE = frozenset(
     {CertificateDeviation.TNAUTHLIST_ENCODING, CertificateDeviation.DER_BODY, CertificateDeviation.ISSUER_KEYS}
 )
-"""What is refused unless `[trust].tolerate` names it."""
+"""Refused unless `[trust].tolerate` names it."""
 
 CERTIFICATE_REFUSABLE = frozenset({CertificateDeviation.EXTENDED_KEY_USAGE})
-"""What is accepted unless `[trust].strict` names it."""
+"""Accepted unless `[trust].strict` names it."""
 
 _INVALID = (
     Detail.IDENTITY_SYNTAX, Detail.TOO_MANY_IDENTITIES, Detail.TOO_LARGE, Detail.COMPACT_FORM, Detail.BASE64,
@@ -264,7 +265,7 @@ _UNSIGNED = (
     Detail.SIGNING_TIMEOUT, Detail.SIGNING_REFUSED, Detail.SIGNING_UNREACHABLE, Detail.SIGNING_MISMATCH,
     Detail.HOLD_LIMIT,
 )  # fmt: skip
-# Which details a rule can meet behind each outcome of verification or signing.
+# The details that a rule can meet with each outcome of verification or signing.
 DETAILS: Mapping[Outcome, frozenset[Detail]] = {
     Outcome.PASSED: frozenset(),
     Outcome.NO_IDENTITY: frozenset({Detail.ABSENT, Detail.UNSUPPORTED_PPT}),

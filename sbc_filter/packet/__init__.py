@@ -1,1 +1,1 @@
-"""Bytes to IPv4, IPv6 and UDP, and back. Knows no SIP."""
+"""Parsing and building of IPv4, IPv6 and UDP packets. Contains nothing about SIP."""

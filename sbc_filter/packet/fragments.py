@@ -1,4 +1,4 @@
-"""IP fragments: know one, and cut a datagram into them (RFC 791 §3.2, RFC 8200 §4.5)."""
+"""IP fragments: detect one, and split a datagram into them (RFC 791 §3.2, RFC 8200 §4.5)."""
 
 import zlib
 from collections.abc import Iterator
@@ -7,15 +7,15 @@ from sbc_filter.errors import PacketError
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet import ip
 
-MORE_V4 = 0x2000  # in the word of the offset
+MORE_V4 = 0x2000  # the "more fragments" bit, in the 16-bit word with the offset
 _COPIED, _END_OF_OPTIONS, _NO_OPERATION = 0x80, 0, 1
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION = 0, 43, 44, 60
 _BEFORE_FRAGMENT = frozenset((_HOP_BY_HOP, _ROUTING, _DESTINATION))
-_MAX_EXTENSIONS = 8
+_MAX_EXTENSIONS = 8  # IPv6 headers searched; real packets have one or two, an attacker may write any number
 
 
 def is_fragment(raw: bytes) -> bool:
-    """True for an IP packet that is a part of a datagram, or bears a fragment header all the same."""
+    """Whether this IP packet is part of a datagram, or a whole one that carries an IPv6 fragment header (RFC 6946)."""
     if len(raw) < 20:
         return False
     version = raw[0] >> 4
@@ -25,11 +25,13 @@ def is_fragment(raw: bytes) -> bool:
 
 
 def fragment(raw: bytes, size: int) -> list[bytes]:
-    """`raw` as fragments of at most `size` bytes each, IP header included; `[raw]` if it fits.
+    """`raw` split into fragments of at most `size` bytes each, IP header included; `[raw]` if it fits.
 
-    IPv4: DF is cleared, an ID of 0 replaced by one derived from the payload. IPv6: a fragment header
-    goes in behind the headers that routers read. Raises `PacketError`: NO_ROOM when `size` does not
-    hold the header and 8 bytes, PACKET_FRAGMENT for what is a fragment, PACKET_SYNTAX, PACKET_TRUNCATED.
+    IPv4: DF is cleared, and an ID of 0 is replaced by one derived from the payload. IPv6: a fragment header is inserted
+    after the headers that routers read.
+
+    Raises `PacketError`: NO_ROOM when `size` is too small for the header and 8 bytes, PACKET_FRAGMENT when `raw` is
+    itself a fragment, PACKET_SYNTAX, PACKET_TRUNCATED.
     """
     version = raw[0] >> 4 if raw else 0
     if version not in (4, 6):
@@ -74,7 +76,8 @@ def _cut_v6(raw: bytes, size: int) -> Iterator[bytes]:
 
 
 def _spans(length: int, first: int, later: int) -> Iterator[tuple[int, int]]:
-    """(begin, end) of the pieces of `length` bytes; the fragments have room for `first`, then for `later`."""
+    """(begin, end) of each piece of `length` bytes; the first fragment has room for `first` bytes, the others for
+    `later`."""
     if first < 8:
         raise PacketError(Detail.NO_ROOM, "the fragments are too small for the headers")
     begin, room = 0, first
@@ -85,7 +88,7 @@ def _spans(length: int, first: int, later: int) -> Iterator[tuple[int, int]]:
 
 
 def _copied_options(options: bytes) -> bytes:
-    """The IPv4 options that every fragment repeats (RFC 791 §3.1), padded; a malformed one ends them."""
+    """The IPv4 options that every fragment repeats (RFC 791 §3.1), padded; reading stops at a malformed one."""
     kept, at = b"", 0
     while at < len(options) and options[at] != _END_OF_OPTIONS:
         length = 1 if options[at] == _NO_OPERATION else options[at + 1] if at + 1 < len(options) else 0
@@ -98,9 +101,9 @@ def _copied_options(options: bytes) -> bytes:
 
 
 def _extensions(raw: bytes) -> Iterator[tuple[int, int, int]]:
-    """(kind, link, start) of each IPv6 header after the first; `link` is the byte that names it.
+    """(kind, link, start) of each IPv6 header after the first; `link` is the offset of the byte that names its kind.
 
-    Ends behind the first one that may not precede a fragment header, and before one that is cut off.
+    Stops after the first header that may not precede a fragment header, and before one that is cut off.
     """
     link, start = 6, 40
     end = min(len(raw), 40 + int.from_bytes(raw[4:6], "big"))
@@ -114,14 +117,14 @@ def _extensions(raw: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def fragment_header(raw: bytes) -> tuple[int, int] | None:
-    """(link, start) of the IPv6 fragment header."""
+    """(link, start) of the IPv6 fragment header, or None; see `_extensions`."""
     if len(raw) < 48 or (raw[6] != _FRAGMENT and raw[6] not in _BEFORE_FRAGMENT):
-        return None  # nearly every packet
+        return None  # the fast path: nearly every packet
     return next(((link, start) for kind, link, start in _extensions(raw) if kind == _FRAGMENT), None)
 
 
 def _per_fragment_headers(raw: bytes) -> tuple[int, int]:
-    """(link, start) of the header behind those that every IPv6 fragment repeats (RFC 8200 §4.5)."""
+    """(link, start) of the header that follows those repeated in every IPv6 fragment (RFC 8200 §4.5)."""
     link, start = 6, 40
     for kind, _, at in _extensions(raw):
         after = at + (raw[at + 1] + 1) * 8

@@ -1,4 +1,4 @@
-"""IPv4 (RFC 791) and IPv6 (RFC 8200) headers: where the UDP datagram lies, and how to write them anew."""
+"""IPv4 (RFC 791) and IPv6 (RFC 8200) headers: find the UDP datagram in a packet, and write new headers."""
 
 from functools import lru_cache
 from ipaddress import ip_address
@@ -9,13 +9,14 @@ from sbc_filter.outcomes import Detail
 
 
 def udp_checksum(data: bytes) -> int:
-    """Complemented ones' complement sum of `data`, padded to an even length: 1..0xFFFF.
+    """Complement of the ones' complement sum of `data`, padded to an even length: 1..0xFFFF.
 
-    Of the two representations of zero it is the one that UDP wants: 0 means "no checksum" there (S-154).
+    Zero has two representations. This function returns 0xFFFF, as UDP requires: there, 0 means "no checksum" (S-154).
     """
     if len(data) & 1:
         data += b"\0"
-    half = len(data) // 4 * 2  # a sum of words does not care where it is cut, and the remainder costs by the length
+    # A sum of words may be split anywhere; the cost of the remainder grows with the length of the number.
+    half = len(data) // 4 * 2
     return 65535 - (int.from_bytes(data[:half], "big") + int.from_bytes(data[half:], "big")) % 65535
 
 
@@ -23,25 +24,26 @@ UDP = 17
 _V4 = Struct(">BBHHHBBH4s4s")
 _V6 = Struct(">IHBB16s16s")
 _DONT_FRAGMENT = 0x4000
-_FRAGMENTED = 0x3FFF  # more fragments, or an offset
+_FRAGMENTED = 0x3FFF  # the "more fragments" bit, or an offset
 
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
 
 
 @lru_cache(maxsize=4096)
 def address_text(address: bytes) -> str:
-    """Text of a 4 or 16 byte address, in the one canonical form (RFC 5952)."""
+    """Text of a 4- or 16-byte address in its canonical form (RFC 5952)."""
     return str(ip_address(address))
 
 
 @lru_cache(maxsize=4096)
 def address_bytes(text: str) -> bytes:
-    """4 or 16 bytes of an address in text; `ValueError` when it is none."""
+    """The 4 or 16 bytes of a textual address; `ValueError` if it is not an address."""
     return ip_address(text).packed
 
 
 def locate_v4(raw: bytes) -> tuple[int, int]:
-    """(start, end) of the UDP datagram in an IPv4 packet; bytes behind `end` are padding."""
+    """(start, end) of the UDP datagram in an IPv4 packet; bytes after `end` are padding. `PacketError` if there is
+    none."""
     if len(raw) < 20:
         raise PacketError(Detail.PACKET_TRUNCATED)
     first, _, total, _, fragment, _, protocol, _, _, _ = _V4.unpack_from(raw)
@@ -58,14 +60,18 @@ def locate_v4(raw: bytes) -> tuple[int, int]:
 
 
 def locate_v6(raw: bytes) -> tuple[int, int]:
-    """(start, end) of the UDP datagram in an IPv6 packet, extension headers skipped (S-154): however many, for a host
-    reads them all, and what is given up here would reach it as it is."""
+    """(start, end) of the UDP datagram in an IPv6 packet, after the extension headers (S-154). `PacketError` if there
+    is none.
+
+    The number of extension headers is not limited. A host reads them all, so a packet given up here would still reach
+    it, unfiltered.
+    """
     if len(raw) < 40:
         raise PacketError(Detail.PACKET_TRUNCATED)
     _, length, following, _, _, _ = _V6.unpack_from(raw)
     start, end = 40, 40 + length
     if not length and following == _HOP_BY_HOP:
-        end = len(raw)  # as in jumbograms (RFC 2675 §3); hosts do not ask whether it is one
+        end = len(raw)  # as in jumbograms (RFC 2675 §3); hosts accept a length of 0 in any packet
     while following != UDP:
         if following == _FRAGMENT:
             raise PacketError(Detail.PACKET_FRAGMENT)
@@ -74,7 +80,8 @@ def locate_v6(raw: bytes) -> tuple[int, int]:
         if start + 8 > min(end, len(raw)):
             raise PacketError(Detail.PACKET_TRUNCATED)
         if following == _ROUTING and raw[start + 3]:
-            raise PacketError(Detail.PACKET_PROTOCOL)  # not yet at its destination: the checksum is over another
+            # not yet at its final destination: the checksum covers another address
+            raise PacketError(Detail.PACKET_PROTOCOL)
         words = (raw[start + 1] + 2) * 4 if following == _AUTHENTICATION else (raw[start + 1] + 1) * 8
         following = raw[start]
         start += words
@@ -84,10 +91,10 @@ def locate_v6(raw: bytes) -> tuple[int, int]:
 
 
 def header_v4(header: bytes, size: int, identification: int | None = None) -> bytes:
-    """The header (options kept) for another payload of `size` bytes.
+    """The header (options kept) for a payload of `size` bytes.
 
-    A packet that grew may exceed the path MTU: it must be allowed to fragment, and then needs an
-    `identification` of its own (RFC 6864).
+    A packet that grew may exceed the path MTU. It then has to be fragmentable, and needs an `identification` of its own
+    (RFC 6864). `PacketError(NO_ROOM)` if the result would exceed 65535 bytes.
     """
     total = len(header) + size
     if total > 0xFFFF:
@@ -103,7 +110,7 @@ def header_v4(header: bytes, size: int, identification: int | None = None) -> by
 
 
 def header_v6(header: bytes, size: int) -> bytes:
-    """The header (extension headers kept) for another payload of `size` bytes."""
+    """The header (extension headers kept) for a payload of `size` bytes; `PacketError(NO_ROOM)` if that is too long."""
     length = len(header) - 40 + size
     if length > 0xFFFF:
         raise PacketError(Detail.NO_ROOM, "the datagram would exceed 65535 bytes")
@@ -111,17 +118,17 @@ def header_v6(header: bytes, size: int) -> bytes:
 
 
 def rewrite_v4(header: bytes, payload: bytes) -> bytes:
-    """The packet with `payload` in place of what followed `header`."""
+    """The packet with `payload` in place of whatever followed `header`."""
     return header_v4(header, len(payload)) + payload
 
 
 def rewrite_v6(header: bytes, payload: bytes) -> bytes:
-    """The packet with `payload` in place of what followed `header`."""
+    """The packet with `payload` in place of whatever followed `header`."""
     return header_v6(header, len(payload)) + payload
 
 
 def build_v4(src: bytes, dst: bytes, payload: bytes, ttl: int = 64) -> bytes:
-    """A new IPv4 packet that carries UDP; its ID is the checksum of that: the same input gives the same bytes."""
+    """A new IPv4 packet that carries UDP. Its ID is the UDP checksum, so that the same input gives the same bytes."""
     header = _V4.pack(0x45, 0, 0, 0, 0, ttl, UDP, 0, src, dst)
     return header_v4(header, len(payload), int.from_bytes(payload[6:8], "big")) + payload
 

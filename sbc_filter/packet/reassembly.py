@@ -1,7 +1,7 @@
-"""Put the fragments of a datagram together again (RFC 791 §3.2, RFC 8200 §4.5, RFC 5722).
+"""Reassembly of fragmented datagrams (RFC 791 §3.2, RFC 8200 §4.5, RFC 5722).
 
-Strict where a receiver may be fooled: two fragments that overlap spoil their datagram, because
-whoever looks at it later might choose the other bytes than we did.
+Overlapping fragments spoil their datagram: the receiver might choose other bytes than this program did, and so see
+another message.
 """
 
 from bisect import bisect_left
@@ -14,29 +14,30 @@ from sbc_filter.packet.fragments import MORE_V4, fragment_header
 
 T = TypeVar("T")
 
-_LARGEST = 0xFFFF  # bytes
-_OVERHEAD = 256  # bytes that a kept fragment costs beside its own: objects, and its tag
+_LARGEST = 0xFFFF  # bytes of a datagram: the largest value of the IP length field
+_OVERHEAD = 256  # bytes of memory that a kept fragment costs in addition to its own: objects, and its tag
 
 
 class Whole(NamedTuple, Generic[T]):
-    """A datagram put together."""
+    """A reassembled datagram."""
 
-    raw: bytes  # one IP packet, as if never cut
+    raw: bytes  # one IP packet, as if it had never been fragmented
     tags: list[T]  # of its fragments, in order of arrival, duplicates included
     largest: int  # bytes of the largest IP packet among its fragments
 
 
 class _Piece(NamedTuple):
     key: bytes
-    offset: int  # bytes
+    offset: int  # in the datagram's payload, in bytes
     last: bool
-    header: bytes  # what the whole packet begins with, if this piece has offset 0
+    header: bytes  # the header of the whole packet, if this piece has offset 0
     payload: bytes
-    size: int  # bytes of the fragment, its header included
+    size: int  # bytes of the fragment, header included
 
 
 class _Datagram(Generic[T]):
-    """The pieces of one datagram: no two overlap, none lies behind the last."""
+    """The pieces of one datagram. Invariant: `offsets` is sorted, no two pieces overlap, and none lies after the last
+    one."""
 
     __slots__ = (
         "cost", "header", "largest", "offsets", "payloads", "received", "spoiled", "started", "tags", "total",
@@ -48,16 +49,16 @@ class _Datagram(Generic[T]):
         self.payloads: list[bytes] = []
         self.tags: list[T] = []
         self.header = b""
-        self.total = -1  # bytes of payload, once the last piece has come
+        self.total = -1  # bytes of payload; unknown until the last piece has arrived
         self.received = self.largest = self.cost = 0
         self.spoiled = False
 
     def accept(self, piece: _Piece) -> bool:
-        """Take a piece in; false when it contradicts those before it."""
+        """Add a piece; False if it contradicts earlier ones."""
         offset, end = piece.offset, piece.offset + len(piece.payload)
         self.largest = max(self.largest, piece.size)
         at = bisect_left(self.offsets, offset)
-        if at < len(self.offsets) and self.offsets[at] == offset:  # the same again?
+        if at < len(self.offsets) and self.offsets[at] == offset:  # a duplicate?
             return self.payloads[at] == piece.payload and piece.last == (self.total == end)
         if at and self.offsets[at - 1] + len(self.payloads[at - 1]) > offset:
             return False
@@ -76,14 +77,17 @@ class _Datagram(Generic[T]):
 
 
 class Reassembler(Generic[T]):
-    """Datagrams in the making; what they cost in memory is bounded.
+    """Datagrams of which fragments are still missing, within a limit on memory.
 
-    `T` is what the caller wants to find its packets by. Every tag given to `add` comes back once: with
-    its `Whole`, or from `expire` or `flush` (call one of them now and then: what is given up waits there).
+    `T` is whatever the caller identifies its packets by. Every tag given to `add` is returned exactly once: with its
+    `Whole`, or from `expire` or `flush`. Call one of these regularly, since the tags of abandoned datagrams wait there.
     """
 
     def __init__(self, timeout: float = 30.0, max_datagrams: int = 1024, max_bytes: int = 64 << 20) -> None:
-        """`timeout` in seconds from the first fragment; beyond a maximum the oldest datagram is given up."""
+        """`timeout`: seconds since the first fragment. Beyond either maximum the oldest datagram is abandoned.
+
+        Defaults: 30 s is Linux's `ipfrag_time`; 1024 datagrams and 64 MiB bound what a flood of fragments can occupy.
+        """
         self._timeout = timeout
         self._max_datagrams = max_datagrams
         self._max_bytes = max_bytes
@@ -92,13 +96,13 @@ class Reassembler(Generic[T]):
         self._given_up: list[list[T]] = []
 
     def add(self, raw: bytes, now: float, tag: T) -> Whole[T] | None:
-        """Take a packet that `is_fragment`; the datagram if it is the one that completes it."""
+        """Add a packet for which `is_fragment` is true; returns the datagram if this fragment completes it."""
         self._age(now)
         piece = _piece(raw)
-        if piece is None:  # malformed: it cannot be said whose it is
+        if piece is None:  # malformed: its datagram is unknown
             self._given_up.append([tag])
             return None
-        if not piece.offset and piece.last:  # never waits for others, nor disturbs them (RFC 6946)
+        if not piece.offset and piece.last:  # an atomic fragment is handled alone and does not affect others (RFC 6946)
             return Whole(ip.rewrite_v6(piece.header, piece.payload), [tag], piece.size)
         datagram = self._datagrams.get(piece.key)
         if datagram is not None and self._stale(datagram, now):
@@ -118,13 +122,13 @@ class Reassembler(Generic[T]):
         return None
 
     def expire(self, now: float) -> list[list[T]]:
-        """The tags of each datagram given up: too old, too much, contradictory, malformed."""
+        """The tags of each abandoned datagram: expired, over a limit, contradictory or malformed."""
         self._age(now)
         given_up, self._given_up = self._given_up, []
         return given_up
 
     def flush(self) -> list[list[T]]:
-        """Give up everything."""
+        """Abandon every datagram and return the tags of each."""
         while self._datagrams:
             self._give_up(next(iter(self._datagrams)))
         given_up, self._given_up = self._given_up, []
@@ -142,7 +146,7 @@ class Reassembler(Generic[T]):
         return Whole(raw, datagram.tags, datagram.largest)
 
     def _spoil(self, datagram: _Datagram[T]) -> None:
-        """Discard it, and what is still to come of it (RFC 5722 §4): it stays as a mark until the timeout."""
+        """Discard the datagram and its future fragments (RFC 5722 §4); the entry stays as a marker until it expires."""
         self._given_up.append(datagram.tags)
         self._bytes -= datagram.cost
         datagram.tags, datagram.cost, datagram.spoiled = [], 0, True
@@ -156,7 +160,7 @@ class Reassembler(Generic[T]):
             self._given_up.append(datagram.tags)
 
     def _stale(self, datagram: _Datagram[T], now: float) -> bool:
-        return abs(now - datagram.started) >= self._timeout  # abs: the clock of a capture may jump back
+        return abs(now - datagram.started) >= self._timeout  # abs: the clock of a capture file may jump back
 
     def _age(self, now: float) -> None:
         while self._datagrams and self._stale(next(iter(self._datagrams.values())), now):
@@ -164,7 +168,7 @@ class Reassembler(Generic[T]):
 
 
 def _piece(raw: bytes) -> _Piece | None:
-    """The parts of a fragment; None when it is malformed or cut short."""
+    """The parts of a fragment; None if it is malformed or truncated."""
     piece = _piece_v4(raw) if len(raw) >= 20 and raw[0] >> 4 == 4 else _piece_v6(raw)
     if piece is None or not piece.payload or (len(piece.payload) % 8 and not piece.last):
         return None

@@ -1,4 +1,4 @@
-"""One UDP datagram in one IP packet: parse, exchange its payload, write it again with right checksums."""
+"""A UDP datagram in one IP packet: parse it, replace its payload, write it with correct checksums."""
 
 from struct import Struct
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from sbc_filter.packet.ip import udp_checksum
 
 
 class Datagram(NamedTuple):
-    """Addresses as text (`"198.51.100.7"`, `"2001:db8::7"`), ports as integers, the UDP payload."""
+    """A datagram: addresses as text (`"198.51.100.7"`, `"2001:db8::7"`), ports as integers, the UDP payload."""
 
     src: str
     sport: int
@@ -24,15 +24,15 @@ _COVERED = Struct(">HHHHH")
 
 
 class Packet:
-    """A parsed packet; `raw` is kept whole, `payload` is a slice of it."""
+    """A parsed packet; `raw` is kept as a whole, `payload` is a slice of it."""
 
     __slots__ = ("dport", "end", "payload", "raw", "sport", "start", "version")
 
     def __init__(self, raw: bytes, version: int, start: int, end: int, sport: int, dport: int, payload: bytes) -> None:
         self.raw = raw
         self.version = version
-        self.start = start  # of the UDP header
-        self.end = end  # of the IP packet; what follows is link-layer padding
+        self.start = start  # offset of the UDP header
+        self.end = end  # end of the IP packet; anything after it is link-layer padding
         self.sport = sport
         self.dport = dport
         self.payload = payload
@@ -49,7 +49,7 @@ class Packet:
 
     @property
     def ends(self) -> bytes:
-        """Source address, destination address, source port, destination port, as they stand in the packet."""
+        """Source address, destination address, source port and destination port, as encoded in the packet."""
         ports = self.raw[self.start : self.start + 4]
         return self.raw[12:20] + ports if self.version == 4 else self.raw[8:40] + ports
 
@@ -65,19 +65,20 @@ class Packet:
 
     @property
     def room(self) -> int:
-        """Bytes that a payload may have: the IP length field ends at 65535, in IPv6 without the first 40."""
+        """Maximum payload size in bytes: the IP length field is at most 65535, in IPv6 without the first 40 bytes."""
         return (0xFFFF if self.version == 4 else 0xFFFF + 40) - self.start - 8
 
     def replace_payload(self, payload: bytes) -> bytes:
-        """The same packet with another payload: lengths and checksums right, every other field kept.
+        """The same packet with another payload: lengths and checksums are corrected, every other field is kept.
 
-        Raises `PacketError(NO_ROOM)` when it would not fit into one IP datagram.
+        Raises `PacketError(NO_ROOM)` if the result does not fit into one IP datagram.
         """
         raw, start = self.raw, self.start
         if self.version == 4:
             udp = _udp_header(raw[12:20], self.sport, self.dport, payload)
             grown = start + 8 + len(payload) > self.end
-            identification = int.from_bytes(udp[6:], "big") if grown else None  # its checksum: a function of the packet
+            # the checksum: depends on the packet alone
+            identification = int.from_bytes(udp[6:], "big") if grown else None
             header = ip.header_v4(raw[:start], 8 + len(payload), identification)
         else:
             udp = _udp_header(raw[8:40], self.sport, self.dport, payload)
@@ -86,7 +87,7 @@ class Packet:
 
 
 def parse(raw: bytes) -> Packet:
-    """Parse an IPv4 or IPv6 packet that carries a whole UDP datagram; else raise `PacketError`."""
+    """Parse an IPv4 or IPv6 packet that carries a whole UDP datagram; `PacketError` for anything else."""
     version = raw[0] >> 4 if raw else 0
     if version == 4:
         start, end = ip.locate_v4(raw)
@@ -100,21 +101,21 @@ def parse(raw: bytes) -> Packet:
     if not 8 <= length <= end - start:
         if length or version == 4:
             raise PacketError(Detail.PACKET_SYNTAX)
-        length = end - start  # as in jumbograms (RFC 2675 §4); hosts take it so in any packet
+        length = end - start  # as in jumbograms (RFC 2675 §4); hosts accept this in any packet
     return Packet(raw, version, start, end, sport, dport, raw[start + 8 : start + length])
 
 
 def datagram_to_ip(datagram: Datagram) -> bytes:
-    """A complete IP packet for one of our own datagrams; both addresses are of one family."""
+    """A complete IP packet for a datagram of this program; both addresses have to be of the same family."""
     src, dst = ip.address_bytes(datagram.src), ip.address_bytes(datagram.dst)
     udp = _udp_header(src + dst, datagram.sport, datagram.dport, datagram.payload) + datagram.payload
     return ip.build_v4(src, dst, udp) if len(src) == 4 else ip.build_v6(src, dst, udp)
 
 
 def _udp_header(addresses: bytes, sport: int, dport: int, payload: bytes) -> bytes:
-    """The header with its checksum over pseudo header, ports, length and payload (RFC 768, RFC 8200 §8.1).
+    """The header, with its checksum over pseudo header, ports, length and payload (RFC 768, RFC 8200 §8.1).
 
-    The pseudo headers of both families sum up alike: the addresses, the protocol, the length.
+    The pseudo headers of both families add up the same way: addresses, protocol, length.
     """
     length = 8 + len(payload)
     if length > 0xFFFF:

@@ -1,1 +1,1 @@
-"""X.509: certificates, TNAuthLists, chains, CRLs, the trust store, and which x5u is acceptable; knows no SIP."""
+"""X.509: certificates, TNAuthLists, paths, CRLs, the trust store and the rules for x5u. Contains nothing about SIP."""

@@ -1,4 +1,4 @@
-"""Certificates as they come from a repository, and what is left of one once it was validated."""
+"""Certificates as received from a repository, and the summary of one that was validated."""
 
 import re
 from binascii import a2b_base64
@@ -18,9 +18,9 @@ from sbc_filter.pki.claim_constraints import ClaimConstraints
 from sbc_filter.pki.signed_der import is_signed_by, open_signed
 from sbc_filter.pki.tnauthlist import TnAuthList
 
-MAX_BODY = 64 * 1024  # octets (S-089)
+MAX_BODY = 64 * 1024  # octets of a downloaded body (S-089)
 MAX_CERTIFICATES = 12  # in one body; real chains have two to four
-# What the library raises over a certificate or a CRL that is none: on loading it, or only when a part is asked for.
+# Exceptions that the library raises for malformed certificates and CRLs: on loading, or only when a part is read.
 PARSE_ERRORS = (
     ValueError,
     TypeError,
@@ -37,9 +37,10 @@ _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate as it was received (`encoded`), and in a form that the library reads (`parsed`).
+    """A certificate as received (`encoded`), and in a form that the library can read (`parsed`).
 
-    They differ where `open_signed` repairs; what the issuer signed is `signed`, as received.
+    The two differ where `open_signed` repaired the encoding. `signed` are the octets that the issuer signed, as
+    received.
     """
 
     encoded: bytes
@@ -49,7 +50,7 @@ class Certificate:
 
     @classmethod
     def parse(cls, encoded: bytes, deviations: frozenset[str] = frozenset()) -> "Certificate":
-        """Read DER; one of `PARSE_ERRORS` when it is no certificate."""
+        """Parse DER; raises one of `PARSE_ERRORS` when it is not a certificate."""
         opened = open_signed(encoded)
         if opened.repaired:
             deviations |= {CertificateDeviation.NULL_PARAMETERS}
@@ -57,34 +58,35 @@ class Certificate:
 
     @classmethod
     def of(cls, certificate: "x509.Certificate | Certificate") -> "Certificate":
-        """The same for one that the library has read already."""
+        """The same for a certificate that the library has already parsed."""
         if isinstance(certificate, Certificate):
             return certificate
         return cls.parse(certificate.public_bytes(Encoding.DER))
 
     def issued(self, subject: "Certificate", *, any_key: bool = False) -> bool:
-        """Whether its key signed `subject`; see `is_signed_by`. The names are not compared."""
+        """Whether the key of this certificate signed `subject`; see `is_signed_by`. The names are not compared."""
         return is_signed_by(self.parsed.public_key(), subject.parsed, subject.signed, any_key=any_key)
 
     def usage(self, name: str) -> bool:
-        """Whether its key may be used for this, such as `key_cert_sign`: where nothing is said, for anything."""
+        """Whether the key may be used for `name`, such as `key_cert_sign`; without a keyUsage extension, for
+        anything."""
         usage = self.extension(x509.KeyUsage)
         return usage is None or bool(getattr(usage, name))
 
     def is_ca(self) -> bool:
-        """Whether it says that it is a CA."""
+        """Whether the certificate declares itself a CA."""
         constraints = self.extension(x509.BasicConstraints)
         return constraints is not None and constraints.ca
 
     def extension(self, kind: type[x509.ExtensionType]) -> Any:
-        """The value of an extension, None when there is none."""
+        """The value of an extension; None if it is absent."""
         try:
             return self.parsed.extensions.get_extension_for_class(kind).value
         except x509.ExtensionNotFound:
             return None
 
     def octets_of(self, oid: str) -> bytes | None:
-        """The octets of the extension with this OID, None when there is none."""
+        """The octets of the extension with this OID; None if it is absent."""
         for extension in self.parsed.extensions:
             if extension.oid.dotted_string == oid:
                 value = extension.value
@@ -93,17 +95,18 @@ class Certificate:
 
 
 def leaf_of(certificates: Sequence[Certificate]) -> Certificate:
-    """The one of them that signs PASSporTs, wherever it stands (S-090): the first that is no CA, else the first."""
+    """The certificate that signs PASSporTs, in any order of the chain (S-090): the first that is not a CA, else the
+    first."""
     return next((each for each in certificates if not each.is_ca()), certificates[0])
 
 
 @dataclass(frozen=True, slots=True)
 class SigningCertificate:
-    """A leaf with a valid path to a trust anchor: all that verification needs of it.
+    """A leaf with a valid path to a trust anchor: everything that verification needs from it.
 
-    `not_before` and `not_after` are POSIX seconds, the intersection over the whole path; `deviations` are names
-    of `CertificateDeviation`, of the whole path as well. Behind `judged_until` (POSIX seconds) it has to be judged
-    anew: a certificate of the path is over then, or a CRL without which it would not have been believed.
+    `not_before` and `not_after` are POSIX seconds, the intersection over the whole path. `deviations` are names of
+    `CertificateDeviation`, also for the whole path. After `judged_until` (POSIX seconds) the path has to be validated
+    again: a certificate in it, or a CRL that its acceptance depends on, expires then.
     """
 
     public_key: ec.EllipticCurvePublicKey
@@ -116,7 +119,7 @@ class SigningCertificate:
     constraints: tuple[ClaimConstraints, ...] = ()
     deviations: frozenset[str] = frozenset()
     judged_until: float = inf
-    spc: str | None = field(init=False)  # the service provider code, None for a certificate for numbers
+    spc: str | None = field(init=False)  # the service provider code; None for a certificate for telephone numbers
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spc", self.tnauthlist.spcs[0] if self.tnauthlist.spcs else None)
@@ -129,11 +132,11 @@ def parse_certificates(
     *,
     tolerate: frozenset[str] = frozenset(),
 ) -> tuple[Certificate, ...]:
-    """The certificates of a body in the order given: PEM with whatever around it (S-090).
+    """The certificates in a body, in the order given: PEM, with any text around it (S-090).
 
-    The limits are those for what strangers send; with "der-body" in `tolerate` one certificate in DER will do.
-    Raises `CertificateError(CERTIFICATE_UNREADABLE)` when there is no certificate, one is broken, or there are
-    too many.
+    The default limits are those for untrusted senders. With "der-body" in `tolerate`, a single DER certificate is
+    accepted. Raises `CertificateError(CERTIFICATE_UNREADABLE)` when there is no certificate, one is malformed, or there
+    are too many.
     """
     if len(body) > max_body:
         raise _unreadable("the body is too large")
@@ -150,8 +153,8 @@ def parse_certificates(
 
 
 def name_key(name: x509.Name) -> NameKey:
-    """What two distinguished names have in common that are the same (RFC 5280 §7.1): case and spaces do not matter,
-    nor whether a string is a PrintableString or UTF-8."""
+    """A key that is equal for equal distinguished names (RFC 5280 §7.1): case, spaces and the string type
+    (PrintableString or UTF-8) do not matter."""
     return tuple(frozenset((each.oid.dotted_string, _folded(each.value)) for each in part) for part in name.rdns)
 
 

@@ -1,4 +1,4 @@
-"""JWT claim constraints in a certificate (RFC 8226 §8, RFC 9118; S-086): what its tokens may say."""
+"""JWT claim constraints of a certificate (RFC 8226 §8, RFC 9118; S-086): which claims its tokens may make."""
 
 import json
 from collections.abc import Mapping
@@ -18,14 +18,15 @@ _MUST_INCLUDE, _PERMITTED_VALUES, _MUST_EXCLUDE = 0xA0, 0xA1, 0xA2
 
 @dataclass(frozen=True, slots=True)
 class ClaimConstraints:
-    """Claims that must be there, that must not, and the only values that some may have (as JSON text or string)."""
+    """Claims that are required, claims that are forbidden, and the permitted values of others (as a string or JSON
+    text)."""
 
     must_include: tuple[str, ...] = ()
     permitted_values: tuple[tuple[str, frozenset[str]], ...] = ()
     must_exclude: tuple[str, ...] = ()
 
     def violated_by(self, claims: Mapping[str, Any]) -> str | None:
-        """What is wrong with the claims of a token, or None."""
+        """The constraint that the claims of a token violate, as a sentence; None if they are permitted."""
         for name in self.must_include:
             if name not in claims:
                 return f"the certificate requires the claim {name}"
@@ -39,7 +40,7 @@ class ClaimConstraints:
 
 
 def parse_constraints(data: bytes, *, enhanced: bool) -> ClaimConstraints:
-    """Read the extension value; `CertificateError(CERTIFICATE_PROFILE)` when it is malformed."""
+    """Parse the extension value; `CertificateError(CERTIFICATE_PROFILE)` when it is malformed."""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     permitted: list[tuple[str, frozenset[str]]] = []
@@ -59,7 +60,8 @@ def parse_constraints(data: bytes, *, enhanced: bool) -> ClaimConstraints:
 
 
 def _unwrapped(content: bytes, member: int) -> bytes:
-    """Both taggings are in use: an explicit tag holds a SEQUENCE of members (of this tag), an implicit one them."""
+    """The members inside a tag. Both taggings are in use: explicit, with a SEQUENCE of members, and implicit, without
+    it."""
     if content[:1] != b"\x30":
         return content
     element = der.first(content)

@@ -1,4 +1,4 @@
-"""Certificate revocation lists, the indirect one of the STI-PA included (RFC 5280 §5; S-092)."""
+"""Certificate revocation lists, including the indirect CRL of the STI-PA (RFC 5280 §5; S-092)."""
 
 from binascii import a2b_base64
 from collections.abc import Iterable, Iterator
@@ -26,14 +26,14 @@ _UNDERSTOOD = frozenset(
 
 
 class RevocationList:
-    """What one CRL revokes, as (issuer, serial) pairs.
+    """The certificates that one CRL revokes, as (issuer, serial number) pairs.
 
-    One indirect CRL speaks for many issuers: a `certificateIssuer` entry holds for itself and for the
-    entries that follow (RFC 5280 §5.3.3), so a serial number alone says nothing.
+    An indirect CRL covers many issuers. A `certificateIssuer` entry applies to itself and to the entries that follow
+    (RFC 5280 §5.3.3), so a serial number alone does not identify a certificate.
     """
 
     def __init__(self, crl: x509.CertificateRevocationList, signed: bytes | None = None) -> None:
-        """`signed` are the octets that were signed, where they differ from those that the library has read."""
+        """`signed`: the octets that were signed, if they differ from those that the library parsed."""
         self.issuer = crl.issuer
         self.number = _number(crl)
         self.this_update = crl.last_update_utc.timestamp()
@@ -47,7 +47,7 @@ class RevocationList:
 
     @classmethod
     def parse(cls, data: bytes) -> "RevocationList":
-        """Read a CRL in PEM or DER; `CertificateError(CRL_UNAVAILABLE)` when it cannot be read."""
+        """Parse a CRL in PEM or DER; `CertificateError(CRL_UNAVAILABLE)` when it is malformed."""
         try:
             block = _PEM.search(data)
             encoded = a2b_base64(b"".join(block[1].split()), strict_mode=True) if block else data
@@ -57,7 +57,7 @@ class RevocationList:
             raise CertificateError(Detail.CRL_UNAVAILABLE, f"the CRL cannot be read: {error}") from None
 
     def signer_among(self, certificates: Iterable[Certificate], *, any_key: bool = False) -> Certificate | None:
-        """The one of these certificates that signed the list: by name, by what its key is for, by its key."""
+        """The certificate that signed the list, or None: its name, its key usage and its key all have to match."""
         for certificate in certificates:
             try:
                 if name_key(certificate.parsed.subject) != self._name or not certificate.usage("crl_sign"):
@@ -69,10 +69,11 @@ class RevocationList:
         return None
 
     def speaks_for(self, certificate: Certificate, at: float) -> bool:
-        """Whether its silence means that the certificate is good `at` (POSIX seconds).
+        """Whether a certificate that is not on the list is known to be unrevoked `at` (POSIX seconds).
 
-        It has to be indirect or of the same issuer, for certificates of this kind, understood as a whole (RFC 5280
-        §5.2), and not over: what it revokes stays revoked, but what was revoked since is not on it.
+        The list has to be indirect or by the same issuer, cover certificates of this kind, contain no unknown critical
+        extension (RFC 5280 §5.2), and not be expired. An expired list still revokes what it names, but later
+        revocations are not on it.
         """
         if not self._understood or (self.next_update is not None and at > self.next_update):
             return False
@@ -84,22 +85,23 @@ class RevocationList:
         return not partial and not other and (point.indirect_crl or self._name == name_key(certificate.parsed.issuer))
 
     def revokes(self, certificate: Certificate) -> bool:
-        """Whether this very certificate is on the list."""
+        """Whether the list names this certificate."""
         return (name_key(certificate.parsed.issuer), certificate.parsed.serial_number) in self._revoked
 
     def __len__(self) -> int:
         return len(self._revoked)
 
     def __bool__(self) -> bool:
-        return True  # a list that revokes nothing is a list
+        return True  # a list without entries is still a list
 
     def is_for_the_same(self, other: "RevocationList") -> bool:
-        """Whether both are by one issuer and for the same certificates, so that one may take the other's place."""
+        """Whether both lists have the same issuer and cover the same certificates, so that one can replace the
+        other."""
         return self._name == other._name and self._point == other._point
 
     def is_behind(self, other: "RevocationList") -> bool:
-        """Whether it is the earlier of two that are for the same (RFC 5280 §5.2.3): who shows it may be hiding what
-        was revoked since."""
+        """Whether this list is older than `other`, for the same certificates (RFC 5280 §5.2.3). Serving an old list may
+        be an attempt to hide later revocations."""
         numbered = self.number is not None and other.number is not None and self.number < other.number
         return numbered or self.this_update < other.this_update
 
@@ -132,10 +134,10 @@ def _number(crl: x509.CertificateRevocationList) -> int | None:
 
 
 def distribution_points(certificate: Certificate) -> tuple[str, ...]:
-    """The URLs at which the certificate says that its CRL is (RFC 5280 §4.2.1.13), as they are written.
+    """The URLs of the CRL that the certificate names (RFC 5280 §4.2.1.13), as written.
 
-    A point without cRLIssuer counts as well (S-092). One of a form that the library does not read is no fault of the
-    certificate's: it only names no URL.
+    A distribution point without cRLIssuer counts as well (S-092). One in a form that the library cannot read is not a
+    fault of the certificate: it just yields no URL.
     """
     try:
         points = certificate.extension(x509.CRLDistributionPoints) or ()
@@ -146,5 +148,6 @@ def distribution_points(certificate: Certificate) -> tuple[str, ...]:
 
 
 def _all_understood(extensions: x509.Extensions) -> bool:
-    """Whether none is critical that we do not know, such as the mark of a delta CRL, which is no list by itself."""
+    """Whether every critical extension is known. A delta CRL, for example, is marked by one and cannot be used
+    alone."""
     return all(each.oid in _UNDERSTOOD or not each.critical for each in extensions)

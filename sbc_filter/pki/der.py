@@ -1,11 +1,11 @@
-"""Just enough DER (X.690) for the extensions that no library reads: bounded, iterative, strict."""
+"""A minimal DER reader (X.690), for extensions that the library does not parse: bounded, iterative, strict."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 
 class Element(NamedTuple):
-    """One TLV: the tag octet, its content, and all its octets."""
+    """One TLV element: the tag octet, the content, and all octets of the element."""
 
     tag: int
     content: bytes
@@ -13,7 +13,7 @@ class Element(NamedTuple):
 
 
 def elements(data: bytes) -> Iterator[Element]:
-    """The elements that follow one another in `data`; `ValueError` unless they fill it exactly."""
+    """The consecutive elements in `data`; `ValueError` unless they fill it exactly."""
     position = 0
     while position < len(data):
         element = first(data, position)
@@ -22,7 +22,7 @@ def elements(data: bytes) -> Iterator[Element]:
 
 
 def first(data: bytes, position: int = 0) -> Element:
-    """The element that begins at `position`."""
+    """The element at `position`; `ValueError` when it is malformed or truncated."""
     if position + 2 > len(data):
         raise ValueError("truncated")
     tag, length = data[position], data[position + 1]
@@ -43,7 +43,7 @@ def first(data: bytes, position: int = 0) -> Element:
 
 
 def only(data: bytes, tag: int) -> bytes:
-    """Content of the one element that `data` is, which has to have this tag."""
+    """The content of the single element that `data` consists of; `ValueError` if it has another tag."""
     element = first(data)
     if element.tag != tag or len(element.encoded) != len(data):
         raise ValueError(f"not one element with the tag {tag:#04x}")
@@ -51,7 +51,7 @@ def only(data: bytes, tag: int) -> bytes:
 
 
 def encode(tag: int, content: bytes) -> bytes:
-    """One element."""
+    """The encoding of one element."""
     length = len(content)
     if length < 0x80:
         return bytes((tag, length)) + content

@@ -1,4 +1,4 @@
-"""Certification paths: from a certificate up to one that is believed (RFC 5280 §6)."""
+"""Certification paths: from a certificate to a trust anchor (RFC 5280 §6)."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,8 +12,8 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.pki import claim_constraints, tnauthlist
 from sbc_filter.pki.certificate import PARSE_ERRORS, Certificate, NameKey, name_key
 
-MAX_PATH = 6  # certificates, leaf and anchor included
-_MAX_SIGNATURES = 32  # checked in one search: cross-signed certificates must not make it explode
+MAX_PATH = 6  # certificates, leaf and anchor included; real paths have two to four
+_MAX_SIGNATURES = 32  # checked in one search: without a limit, cross-signed certificates would make it exponential
 _KNOWN_CRITICAL = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS.dotted_string,
@@ -32,7 +32,7 @@ Path = tuple[Certificate, ...]
 
 
 class Anchors:
-    """Certificates at which a path may end; self-signed or not."""
+    """Certificates at which a path may end, self-signed or not."""
 
     def __init__(self, certificates: Iterable[x509.Certificate | Certificate]) -> None:
         self.certificates = tuple(map(Certificate.of, certificates))
@@ -42,14 +42,14 @@ class Anchors:
             try:
                 by_name.setdefault(name_key(certificate.parsed.subject), []).append(certificate)
             except PARSE_ERRORS:
-                continue  # nobody's issuer, but still an anchor by itself
+                continue  # cannot be found as an issuer, but is still an anchor itself
         self._by_name: Mapping[NameKey, Sequence[Certificate]] = by_name
 
     def __contains__(self, certificate: Certificate) -> bool:
         return certificate in self._known
 
     def named(self, name: NameKey) -> Sequence[Certificate]:
-        """Those of this subject."""
+        """The anchors with this subject."""
         return self._by_name.get(name, ())
 
 
@@ -61,9 +61,9 @@ def paths(
     *,
     any_key: bool = False,
 ) -> Iterator[Path]:
-    """The paths from the leaf to an anchor by way of the others, the shortest first; what bars one is put on `faults`.
+    """The paths from the leaf to an anchor by way of the others, shortest first; each obstacle is added to `faults`.
 
-    `CertificateError(UNTRUSTED_CHAIN)` behind the last one, or when there are too many.
+    Raises `CertificateError(UNTRUSTED_CHAIN)` after the last path, or when too many signatures have to be checked.
     """
     checked = 0
     found = deque[Path]([(leaf,)])
@@ -91,7 +91,7 @@ def paths(
 
 @contextmanager
 def collecting(faults: list[CertificateError]) -> Iterator[None]:
-    """Note what is wrong with one way, so that the others are still tried."""
+    """Record the error of one attempt in `faults`, so that the others are still made."""
     try:
         yield
     except CertificateError as error:
@@ -101,7 +101,8 @@ def collecting(faults: list[CertificateError]) -> Iterator[None]:
 
 
 def check_dates(path: Path, at: float) -> tuple[float, float]:
-    """(not before, not after) of the whole path, POSIX seconds; `CertificateError` unless `at` lies between (S-093)."""
+    """(not before, not after) of the whole path in POSIX seconds; `CertificateError` unless `at` is between them
+    (S-093)."""
     not_before = max(each.parsed.not_valid_before_utc.timestamp() for each in path)
     not_after = min(each.parsed.not_valid_after_utc.timestamp() for each in path)
     if at > not_after:
@@ -112,7 +113,7 @@ def check_dates(path: Path, at: float) -> tuple[float, float]:
 
 
 def check_extensions(path: Path) -> None:
-    """Whether no critical extension is left unread (RFC 5280 §4.2)."""
+    """Raise `CertificateError` for a critical extension that this program does not process (RFC 5280 §4.2)."""
     for certificate in path:
         for extension in certificate.parsed.extensions:
             if extension.critical and extension.oid.dotted_string not in _KNOWN_CRITICAL:
@@ -120,7 +121,7 @@ def check_extensions(path: Path) -> None:
 
 
 def check_issuers(path: Path) -> None:
-    """Whether those above the first certificate may issue what is below them (RFC 5280 §6.1.4)."""
+    """Raise `CertificateError` unless every certificate above the leaf may issue the one below it (RFC 5280 §6.1.4)."""
     for height, issuer in enumerate(path[1:], 1):
         if not issuer.is_ca() or not issuer.usage("key_cert_sign"):
             raise CertificateError(Detail.CERTIFICATE_PROFILE, "an issuer may not sign certificates")

@@ -1,4 +1,4 @@
-"""The certificate profile of SHAKEN (ATIS-1000080; S-081 to S-087): what is refused, and what is only noted."""
+"""The SHAKEN certificate profile (ATIS-1000080; S-081 to S-087): which departures are refused, and which only noted."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,17 +16,17 @@ from sbc_filter.pki.tnauthlist import TnAuthList, parse_tnauthlist
 
 _ANY_POLICY = "2.5.29.32.0"
 _SHAKEN_POLICIES = "2.16.840.1.114569.1.1."  # of ATIS; the last number is the version of its certificate policy
-_FIRST_POLICY = 3  # certificates of later years have 4 and more, those of 2023 and before often 1 (S-083)
-_INCLUSIVE = frozenset(("2.5.29.37.0", "1.3.6.1.5.5.7.3.37"))  # any purpose; the signing of JWTs (RFC 9509 §3)
+_FIRST_POLICY = 3  # newer certificates have 4 or more, those of 2023 and before often 1 (S-083)
+_INCLUSIVE = frozenset(("2.5.29.37.0", "1.3.6.1.5.5.7.3.37"))  # any purpose; signing of JWTs (RFC 9509 §3)
 _LIST_BY_REFERENCE = "1.3.6.1.5.5.7.48.14"  # id-ad-stirTNList (RFC 8226 §10.1)
 
 
 def check_profile(path: Path, policies: frozenset[str], strict: frozenset[str]) -> ec.EllipticCurvePublicKey:
-    """The leaf's key; `CertificateError` where a path breaks what a verifier has to insist on.
+    """The leaf's key; `CertificateError` if the path violates the part of the profile that a verifier has to enforce.
 
-    `policies` are the OIDs of which all but the anchor have to carry one, empty: not looked at. An issuer may carry
-    anyPolicy in its place, as ATIS-1000080 has it since its fifth version. `strict`: names of
-    `errors.CERTIFICATE_REFUSABLE`.
+    `policies`: OIDs, one of which every certificate except the anchor has to carry; empty: not checked. An issuer may
+    carry anyPolicy instead, as ATIS-1000080 allows since its fifth version. `strict`: names of
+    `outcomes.CERTIFICATE_REFUSABLE`.
     """
     leaf = path[0]
     key = leaf.parsed.public_key()
@@ -49,10 +49,10 @@ def check_profile(path: Path, policies: frozenset[str], strict: frozenset[str]) 
 
 
 def read_scope(path: Path, *, any_encoding: bool) -> tuple[TnAuthList, bool]:
-    """The leaf's TNAuthList, and whether it or one above it is in a wrong encoding.
+    """The leaf's TNAuthList, and whether it or one above it is wrongly encoded.
 
-    A list in an issuing certificate has to encompass those below it (RFC 9060 §4); one that is somewhere else,
-    which RFC 9060 §6 allows, cannot be compared and is refused.
+    The list in an issuing certificate has to encompass those below it (RFC 9060 §4). A list that is stored elsewhere,
+    as RFC 9060 §6 allows, cannot be compared and is refused.
     """
     scope, strange = _list(path[0], any_encoding)
     if scope is None:
@@ -73,7 +73,7 @@ def read_scope(path: Path, *, any_encoding: bool) -> tuple[TnAuthList, bool]:
 
 
 def constraints_on_claims(path: Path) -> Iterator[claim_constraints.ClaimConstraints]:
-    """Of every certificate of the path: nobody can delegate what he may not say himself (S-086)."""
+    """The constraints of every certificate in the path: no issuer can delegate a claim that it may not make (S-086)."""
     for certificate in path:
         for oid in (claim_constraints.JWT_CLAIM_CONSTRAINTS, claim_constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS):
             found = certificate.octets_of(oid)
@@ -83,7 +83,7 @@ def constraints_on_claims(path: Path) -> Iterator[claim_constraints.ClaimConstra
 
 
 def deviations(path: Path, given: Sequence[Certificate], scope: TnAuthList) -> Iterator[str]:
-    """What is noted of a path that is good otherwise; `given` is the chain in the order in which it came."""
+    """Deviations of a path that is otherwise valid; `given` is the chain in the order in which it was received."""
     leaf, below_anchor = path[0], path[:-1] or path
     for certificate in path:
         yield from certificate.deviations
@@ -124,7 +124,7 @@ def _refers_to_a_list(certificate: Certificate) -> bool:
 
 
 def _excludes_tokens(leaf: Certificate) -> bool:
-    """Whether the leaf has purposes (RFC 5280 §4.2.1.12) and none of them includes the signing of PASSporTs."""
+    """Whether the leaf lists purposes (RFC 5280 §4.2.1.12) and none of them covers the signing of PASSporTs."""
     purposes = leaf.extension(x509.ExtendedKeyUsage)
     return purposes is not None and _INCLUSIVE.isdisjoint(each.dotted_string for each in purposes)
 

@@ -1,4 +1,4 @@
-"""What certificates and CRLs have in common: octets, and somebody's signature over them (RFC 5280 §4.1.1, §5.1.1)."""
+"""Signed DER documents, the common part of certificates and CRLs (RFC 5280 §4.1.1, §5.1.1)."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki import der
 
-RSA_BITS = range(2048, 8193)  # beyond, a signature that a stranger made would take long to judge
+RSA_BITS = range(2048, 8193)  # verification with a longer key, chosen by an untrusted peer, would take too long
 
 _SEQUENCE, _OID, _BIT_STRING = 0x30, 0x06, 0x03
 _NULL = b"\x05\x00"
@@ -34,7 +34,7 @@ _RSA: dict[x509.ObjectIdentifier, hashes.HashAlgorithm] = {
 
 
 class Opened(NamedTuple):
-    """The octets that were signed, as received, and all octets in a form that the library reads."""
+    """The signed octets as received, and the whole document in a form that the library can read."""
 
     signed: bytes
     readable: bytes
@@ -42,15 +42,15 @@ class Opened(NamedTuple):
 
 
 def open_signed(encoded: bytes) -> Opened:
-    """Take a certificate or CRL in DER apart; `ValueError` when it is not of that form.
+    """Split a DER certificate or CRL; `ValueError` when it does not have that form.
 
-    Some production certificates, of Java before 16, carry NULL beside ecdsa-with-SHA256 (RFC 5758 §3.2: nothing
-    belongs there), and the library reads none of them. Where exactly this NULL stands at both places, `readable`
-    has it taken out; the signature is over what was received, so `signed` is never touched.
+    Some production certificates, made by Java before 16, carry NULL with ecdsa-with-SHA256, although RFC 5758 §3.2
+    forbids parameters, and the library reads none of them. If exactly this NULL is present in both places, it is
+    removed from `readable`. The signature covers the octets as received, so `signed` is never changed.
     """
     signed, algorithm, signature = der.elements(der.only(encoded, _SEQUENCE))
     at = 0
-    while (inner := der.first(signed.content, at)).tag != _SEQUENCE:  # version and serial number stand before it
+    while (inner := der.first(signed.content, at)).tag != _SEQUENCE:  # preceded by version and serial number
         at += len(inner.encoded)
     if inner.encoded != algorithm.encoded:
         raise ValueError("the signature algorithm is not the one that was signed")  # RFC 5280 §4.1.1.2, §5.1.1.2
@@ -66,10 +66,10 @@ def open_signed(encoded: bytes) -> Opened:
 def is_signed_by(
     key: object, document: x509.Certificate | x509.CertificateRevocationList, signed: bytes, *, any_key: bool
 ) -> bool:
-    """Whether the signature of `document` over the octets `signed` is one by this issuer's key (S-084).
+    """Whether `document` has a valid signature of this issuer's key over the octets `signed` (S-084).
 
-    P-256 with SHA-256; with `any_key` also P-384, RSA of `RSA_BITS`, and SHA-384 or SHA-512. What is outside of that
-    is a `CertificateError(CERTIFICATE_KEY)`.
+    Accepted are P-256 with SHA-256; with `any_key` also P-384, RSA of `RSA_BITS`, and SHA-384 or SHA-512. Any other key
+    or algorithm raises `CertificateError(CERTIFICATE_KEY)`.
     """
     if not (is_plain(key) or (any_key and _is_strong(key))):
         raise CertificateError(Detail.CERTIFICATE_KEY, "the key of an issuer is not on the curve P-256")
@@ -91,12 +91,12 @@ def is_signed_by(
 
 
 def is_plain(key: object) -> bool:
-    """Whether it is a key on P-256, as all of SHAKEN should be."""
+    """Whether it is a P-256 key, the only kind that SHAKEN provides for."""
     return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
 
 
 def is_plainly_signed(document: x509.Certificate | x509.CertificateRevocationList) -> bool:
-    """Whether it is signed by ECDSA with SHA-256, as all of SHAKEN should be."""
+    """Whether it is signed with ECDSA and SHA-256, the only algorithm that SHAKEN provides for."""
     return document.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
 
 

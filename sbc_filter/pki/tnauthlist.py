@@ -1,4 +1,4 @@
-"""The TN Authorization List extension (RFC 8226 §9; S-080, S-081): for what numbers a certificate speaks."""
+"""The TN Authorization List extension (RFC 8226 §9; S-080, S-081): the numbers that a certificate may speak for."""
 
 from bisect import bisect_right
 from operator import itemgetter
@@ -25,7 +25,7 @@ class TnAuthList(NamedTuple):
     numbers: frozenset[str] = frozenset()
 
     def covers(self, number: str) -> bool:
-        """Whether the list names this number; ranges are decimal over numbers of equal length (S-085)."""
+        """Whether the list names this number; a range only covers numbers of the same length as its first (S-085)."""
         if number in self.numbers:
             return True
         if not (number.isascii() and number.isdecimal()):
@@ -33,17 +33,18 @@ class TnAuthList(NamedTuple):
         return any(len(start) == len(number) and 0 <= int(number) - int(start) < count for start, count in self.ranges)
 
     def encompasses(self, other: "TnAuthList") -> bool:
-        """Whether whoever holds this list may delegate that one: it is the same, or less (RFC 9060 §4).
+        """Whether the holder of this list may delegate `other`, that is, whether it is the same or smaller (RFC 9060
+        §4).
 
-        Which numbers belong to an SPC is in no certificate and in no public database (S-085), so numbers below an
-        SPC are believed; an SPC below another, or below numbers alone, is not.
+        Neither certificates nor public databases say which numbers belong to an SPC (S-085). Numbers below an SPC are
+        therefore accepted; an SPC below another SPC, or below numbers alone, is not.
         """
         if not set(other.spcs) <= set(self.spcs):
             return False
         if self.spcs:
             return True
         mine = _blocks(self)
-        odd = (number for number in other.numbers if not number.isdecimal())  # of `#` and `*`: in no block
+        odd = (number for number in other.numbers if not number.isdecimal())  # numbers with `#` or `*` are in no block
         return self.numbers.issuperset(odd) and all(
             _within(first, last, mine.get(length, []))
             for length, blocks in _blocks(other).items()
@@ -52,10 +53,10 @@ class TnAuthList(NamedTuple):
 
 
 def parse_tnauthlist(data: bytes, *, lenient: bool = False) -> TnAuthList:
-    """Read the extension value; `CertificateError(TNAUTHLIST)` for anything but what RFC 8226 §9 says.
+    """Parse the extension value; `CertificateError(TNAUTHLIST)` unless it has the form of RFC 8226 §9.
 
-    `lenient` also reads the two wrong encodings seen in production: implicit tags, and an SPC
-    as an untagged PrintableString.
+    `lenient` also accepts the two wrong encodings seen in production: implicit tags, and an SPC as an untagged
+    PrintableString.
     """
     try:
         found = list(der.elements(der.only(data, _SEQUENCE)))
@@ -67,7 +68,7 @@ def parse_tnauthlist(data: bytes, *, lenient: bool = False) -> TnAuthList:
 
 
 def encode_tnauthlist(value: TnAuthList) -> bytes:
-    """DER of the extension value."""
+    """The DER encoding of the extension value."""
     entries = [der.encode(_SPC, der.encode(_IA5, spc.encode("ascii"))) for spc in value.spcs]
     for start, count in value.ranges:
         size = count.to_bytes(count.bit_length() // 8 + 1, "big")
@@ -78,12 +79,12 @@ def encode_tnauthlist(value: TnAuthList) -> bytes:
 
 
 def _blocks(value: TnAuthList) -> dict[int, list[tuple[int, int]]]:
-    """The numbers as blocks of (first, last) by their length; sorted, and none touches the next."""
+    """The numbers as blocks of (first, last), by number length; sorted, with a gap between neighbours."""
     found = [(len(start), int(start), int(start) + count - 1) for start, count in value.ranges]
     found += ((len(number), int(number), int(number)) for number in value.numbers if number.isdecimal())
     blocks: dict[int, list[tuple[int, int]]] = {}
     for length, first, last in sorted(found):
-        last = min(last, 10**length - 1)  # a range does not grow a digit
+        last = min(last, 10**length - 1)  # a range ends at the last number of its length
         merged = blocks.setdefault(length, [])
         if merged and first <= merged[-1][1] + 1:
             merged[-1] = (merged[-1][0], max(merged[-1][1], last))

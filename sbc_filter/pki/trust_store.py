@@ -1,4 +1,4 @@
-"""Trust anchors, and what a chain that leads to one of them is worth (RFC 5280 §6; S-082 to S-093)."""
+"""The trust anchors, and the validation of chains up to one of them (RFC 5280 §6; S-082 to S-093)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf
@@ -14,12 +14,14 @@ from sbc_filter.pki.shaken_profile import check_profile, constraints_on_claims, 
 
 
 class TrustStore:
-    """An immutable snapshot of anchors and revocation lists. Never the machine's own store of web CAs (S-091).
+    """An immutable snapshot of anchors and revocation lists. The machine's own store of web CAs is never used (S-091).
 
-    `crl_policy`: `soft` passes where no list speaks for an issuer, `hard` refuses (V21). `tolerate`: names of
-    `errors.CERTIFICATE_TOLERABLE`. `strict`: names of `errors.CERTIFICATE_REFUSABLE`. `policies`: see `check_profile`.
-    `crl_signers` are believed about revocation, and about nothing else: the STI-PA signs one list for the certificates
-    of all CAs, but may not issue any itself (S-092).
+    - `crl_policy`: without a CRL that covers an issuer, `soft` accepts and `hard` refuses (V21).
+    - `tolerate`: names of `outcomes.CERTIFICATE_TOLERABLE`.
+    - `strict`: names of `outcomes.CERTIFICATE_REFUSABLE`.
+    - `policies`: see `check_profile`.
+    - `crl_signers` are trusted for revocation only: the STI-PA signs one list for the certificates of all CAs, but may
+      not issue any itself (S-092).
     """
 
     def __init__(
@@ -42,21 +44,21 @@ class TrustStore:
         self.policies = policies
         self._any_key = CertificateDeviation.ISSUER_KEYS in tolerate
         self._believed = (*self._anchors.certificates, *map(Certificate.of, crl_signers))
-        # The lists whose signer is known whatever the chain, and those that a chain may have the signer of.
+        # Lists whose signer is trusted for any chain, and lists whose signer may be a certificate of the chain.
         signers = [(crl, self.signer(crl)) for crl in self.crls]
         self._signed = tuple((crl, signer) for crl, signer in signers if signer is not None)
         self._unsigned = tuple(crl for crl, signer in signers if signer is None)
 
     def read(self, body: bytes, at: float) -> SigningCertificate:
-        """The leaf of a chain as it came from where `x5u` points: `parse_certificates`, then `validate`."""
+        """The leaf of a chain as downloaded from `x5u`: `parse_certificates`, then `validate`."""
         return self.validate(parse_certificates(body, tolerate=self.tolerate), at)
 
     def validate(self, certificates: Sequence[Certificate], at: float) -> SigningCertificate:
-        """The leaf among `certificates` with a path to an anchor, all valid `at` (POSIX seconds).
+        """The leaf among `certificates` with a path to an anchor, all of it valid `at` (POSIX seconds).
 
-        The set may hold the chain in any order, with or without its root (S-090). One good path is enough:
-        a CA renewed with its name and key has two certificates, and one of them may be over. Raises
-        `CertificateError` with the detail of the first thing that is wrong when there is none.
+        The chain may be in any order, with or without its root (S-090). One valid path is enough: a CA that was renewed
+        with the same name and key has two certificates, of which one may have expired. Without a valid path, raises the
+        first `CertificateError` that was found.
         """
         faults: list[CertificateError] = []
         for path in self._paths(certificates, faults):
@@ -65,7 +67,7 @@ class TrustStore:
         raise faults[0]
 
     def path(self, body: bytes, at: float) -> Path:
-        """The path by which the certificates in `body` lead to an anchor, the leaf first, whatever any CRL says."""
+        """The path from the certificates in `body` to an anchor, leaf first. CRLs are not consulted."""
         faults: list[CertificateError] = []
         for path in self._paths(parse_certificates(body, tolerate=self.tolerate), faults):
             with collecting(faults):
@@ -75,11 +77,11 @@ class TrustStore:
         raise faults[0]
 
     def signer(self, crl: RevocationList, others: Iterable[Certificate] = ()) -> Certificate | None:
-        """Who signed a list: somebody who is believed whatever the chain, or one of `others`."""
+        """The signer of a list: a certificate trusted for any chain, or one of `others`; None if it is neither."""
         return crl.signer_among((*self._believed, *others), any_key=self._any_key)
 
     def _paths(self, certificates: Sequence[Certificate], faults: list[CertificateError]) -> Iterator[Path]:
-        """The paths to an anchor; what bars any is put on `faults`."""
+        """The paths to an anchor; each obstacle is added to `faults`."""
         with collecting(faults):
             yield from paths(leaf_of(certificates), certificates, self._anchors, faults, any_key=self._any_key)
 
@@ -104,10 +106,12 @@ class TrustStore:
         )
 
     def _check_revocation(self, certificate: Certificate, path: Path, at: float) -> float:
-        """Until when it is known not to be revoked, as far as that has to be known (POSIX seconds).
+        """Until when (POSIX seconds) the certificate is known not to be revoked; infinite unless `crl_policy` is
+        `hard`.
 
-        A list counts when an anchor, a CRL signer or an issuer of the path signed it (RFC 5280 §6.3.3 (f)). What it
-        names is revoked even when the list or its signer is over; its silence then means nothing.
+        A list counts if an anchor, a CRL signer or an issuer of the path signed it (RFC 5280 §6.3.3 (f)). It revokes
+        what it names even if the list or its signer has expired. Only a valid list shows that a certificate is not
+        revoked.
         """
         own = ((crl, crl.signer_among(path[1:], any_key=self._any_key)) for crl in self._unsigned)
         lists = (*self._signed, *((crl, signer) for crl, signer in own if signer is not None))

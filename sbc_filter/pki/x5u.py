@@ -1,6 +1,6 @@
-"""Which URLs a certificate may be fetched from (S-088): an attacker writes every one of them.
+"""The rules for URLs from which a certificate may be fetched (S-088). Every such URL may come from an attacker.
 
-Only the text is judged here. What the host name resolves to is checked where the connection is made.
+Only the text is checked here. The addresses of the host name are checked when the connection is made.
 """
 
 import re
@@ -11,22 +11,22 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Outcome
 
-# `is_global` leaves these in, on some version of Python or other: anycast and AS112 blocks that are
-# globally reachable, yet the host behind them is whichever is near.
+# Blocks that `is_global` accepts in some Python versions: anycast and AS112. They are globally reachable, but the host
+# that responds is whichever is nearest.
 _SPECIAL_4 = tuple(
     map(
         IPv4Network,
         ("192.0.0.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.175.48.0/24"),
     )
 )
-_UNICAST_6 = IPv6Network("2000::/3")  # all that is allocated for global unicast
+_UNICAST_6 = IPv6Network("2000::/3")  # everything allocated for global unicast
 _SPECIAL_6 = tuple(
     map(
         IPv6Network,
         (
-            "2001::/23",  # IETF protocol assignments, Teredo and ORCHID among them
+            "2001::/23",  # IETF protocol assignments, including Teredo and ORCHID
             "2001:db8::/32",  # documentation
-            "2002::/16",  # 6to4: leads to the IPv4 address inside, by way of whoever relays
+            "2002::/16",  # 6to4: leads to the embedded IPv4 address by way of any relay
             "2620:4f:8000::/48",  # AS112
             "3fff::/20",  # documentation
         ),
@@ -35,7 +35,7 @@ _SPECIAL_6 = tuple(
 
 
 def is_ordinary(address: IPv4Address | IPv6Address) -> bool:
-    """Whether it is plain global unicast; never an IPv6 address that stands for an IPv4 address inside it."""
+    """Whether it is a plain global unicast address; an IPv6 address that embeds an IPv4 address is not."""
     if not address.is_global or address.is_multicast:
         return False
     if isinstance(address, IPv4Address):
@@ -43,11 +43,11 @@ def is_ordinary(address: IPv4Address | IPv6Address) -> bool:
     return address in _UNICAST_6 and not any(address in network for network in _SPECIAL_6)
 
 
-MAX_LENGTH = 2048  # octets
+MAX_LENGTH = 2048  # octets; far more than real URLs have
 _PORTS = ("", "443", "8443")
 HTTP, PORT, REDIRECTS = "x5u-http", "x5u-port", "redirects"
 TOLERABLE = (HTTP, PORT, REDIRECTS)
-"""What `[certificates].tolerate` may name: plain http, other ports, redirects that lead to such URLs."""
+"""Names for `[certificates].tolerate`: plain http, other ports, and redirects that lead to such URLs."""
 _URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]*))?(?:/[!$%&'()*+,./0-9:;=@A-Z_a-z~-]*)?")
 
 
@@ -55,8 +55,8 @@ _URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]*))?(?
 def check_x5u(url: str, tolerate: Collection[str] = ()) -> None:
     """Raise `VerificationError(unfetchable, x5u-policy)` with the reason unless the URL may be fetched.
 
-    https; no port, 443 or 8443; no user information, query or fragment, not even an empty one; no
-    literal address that is not a public one. `tolerate` (hashable) holds names out of `TOLERABLE`.
+    Accepted: https; no port, 443 or 8443; no user information, query or fragment, not even an empty one; no literal
+    address unless it is public. `tolerate` (hashable) contains names from `TOLERABLE`.
     """
     if len(url) > MAX_LENGTH:
         raise _refused(f"it is longer than {MAX_LENGTH} octets")
@@ -69,7 +69,7 @@ def check_x5u(url: str, tolerate: Collection[str] = ()) -> None:
         raise _refused("it has user information")
     match = _URL.fullmatch(url)
     if match is None:
-        raise _refused("it is no well-formed URL")
+        raise _refused("it is not a well-formed URL")
     host, port = match.groups(default="")
     if port not in _PORTS and not (PORT in tolerate and port.isdecimal() and 0 < int(port[:6]) < 65536):
         raise _refused("the port is neither 443 nor 8443")
@@ -78,7 +78,7 @@ def check_x5u(url: str, tolerate: Collection[str] = ()) -> None:
 
 
 def host_of(url: str) -> str | None:
-    """The host of a URL in lower case, None when it is no URL that `check_x5u` could pass."""
+    """The host of a URL in lower case; None for a URL that `check_x5u` could never accept."""
     match = _URL.fullmatch(url)
     return match[1].strip("[]").lower() if match else None
 
@@ -87,7 +87,7 @@ def _may_be_public(host: str) -> bool:
     try:
         address = ip_address(host.strip("[]"))
     except ValueError:
-        # A resolver takes "2130706433", "0x7f.1" or "127.1" for addresses; no top-level domain is a number.
+        # A resolver reads "2130706433", "0x7f.1" and "127.1" as addresses; no top-level domain is a number.
         last = host.rstrip(".").rpartition(".")[2].lower()
         return not (host.startswith("[") or last.isdigit() or last.startswith("0x")) and last != "localhost"
     return is_ordinary(address)

@@ -1,1 +1,1 @@
-"""The rule language: read, compiled, matched. Sees SIP and STIR values, never packets."""
+"""The rule language: parsing, compiling and matching. It sees SIP and STIR values, never packets."""

@@ -1,4 +1,5 @@
-"""Conditions compiled to a few predicates: only what a rule asks for is looked at, the cheap things first."""
+"""The conditions of a rule, compiled to a few predicates: only what the rule asks for is checked, cheap checks
+first."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -16,7 +17,8 @@ RATE_KEYS = ("peer", "trunk", "caller", "called")
 def compile_conditions(
     rule: str, conditions: Conditions, caller_from: Sources, called_from: Sources, rates: Rates
 ) -> tuple[Predicate, ...]:
-    """The predicates of `rule` that all have to hold. The rate comes last: it counts only what all others match."""
+    """The predicates of `rule`, all of which have to match. The rate is last, so that it counts only calls that match
+    the others."""
     found = tuple(_predicates(conditions, caller_from, called_from))
     if conditions.rate is None:
         return found

@@ -1,4 +1,4 @@
-"""What rules can ask about a call: values of the message and of its place in the network, never packets."""
+"""What rules can ask about a call: values of the message and its place in the network, never packets."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,9 @@ from sbc_filter.sip.message import SipMessage
 
 
 class Facts:
-    """One INVITE as the rules see it; `now` is its arrival in POSIX seconds.
+    """One INVITE as seen by the rules; `now` is its arrival in POSIX seconds.
 
-    `identity(sources)` is the caller or called party by the first of the sources that names one.
+    `identity(sources)` is the identity from the first of the sources that has one.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""What an operator's rule files say, as values: one class a table of the rule language (DESIGN §5).
+"""The contents of an operator's rule files as values: one class for each table of the rule language.
 
-Made by `rules.rule_file`, consumed by `rules.conditions` (matching) and by the engine (deciding).
-Everything is immutable: a reload makes a new `RuleSet` and swaps it whole.
+They are made by `rules.rule_file`, and used by `rules.conditions` (matching) and by the engine (deciding). All are
+immutable: a reload makes a new `RuleSet` and replaces the old one as a whole.
 """
 
 import re
@@ -14,21 +14,21 @@ from sbc_filter.outcomes import Detail, Outcome
 
 
 class Direction(StrEnum):
-    """Seen from the SBC: `inbound` to one of its addresses, `outbound` from one."""
+    """The direction seen from the SBC: `inbound` to one of its addresses, `outbound` from one of them."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
 
 
 class Mode(StrEnum):
-    """`monitor` decides and records, changes nothing, and matching goes on."""
+    """Whether a rule takes effect. In `monitor` it decides and records but changes nothing, and matching continues."""
 
     ENFORCE = "enforce"
     MONITOR = "monitor"
 
 
 class RuleAction(StrEnum):
-    """What a rule does with the calls it matches."""
+    """What a rule does with the calls that it matches."""
 
     SIGN = "sign"
     VERIFY = "verify"
@@ -39,29 +39,29 @@ class RuleAction(StrEnum):
 
 
 ATTESTATIONS = ("A", "B", "C")  # RFC 8588 §4
-UNATTESTED = "none"  # calls of callers who are not listed stay unsigned (A10)
+UNATTESTED = "none"  # calls of unlisted callers stay unsigned (A10)
 ALWAYS, BELOW_A, NEVER = "always", "below-a", "never"
-"""When the SBC is told the attestation of a verified call (V19)."""
+"""When the attestation of a verified call is reported to the SBC (V19)."""
 VERSTATS = ("TN-Validation-Passed", "TN-Validation-Failed", "No-TN-Validation")  # TS 24.229 §7.2A.20
 DIALECTS = ("atis", "3gpp", "graded", "telnyx")
-"""Names of the forms in which an SBC is told the result; `engine.answers` has what they mean."""
+"""Names of the forms in which the result is reported to the SBC; `engine.answers` defines them."""
 SESSION_ID, NUMBERS = "session-id", "numbers"
-"""By what `preserve` tells that two legs are one call, beside any header field that the SBC copies."""
+"""What `preserve` can use to recognise two legs of one call, in addition to any header field that the SBC copies."""
 
 
-# Named once: on the hot path a look at a member of an Enum costs as much as a call.
+# Named once: accessing a member of an Enum on the hot path costs as much as a call.
 SIGN, VERIFY = RuleAction.SIGN, RuleAction.VERIFY
 
 
 class Insertion(StrEnum):
-    """Rewrite the INVITE in flight, or answer it with a 302 that carries the result."""
+    """How a result is delivered: the INVITE is rewritten in flight, or answered with a 302 that carries the result."""
 
     INLINE = "inline"
     REDIRECT = "redirect"
 
 
 class ReasonProtocol(StrEnum):
-    """In which protocol's words answers report a failure (RFC 3326, RFC 9410)."""
+    """The protocol in whose terms responses report a failure (RFC 3326, RFC 9410)."""
 
     OFF = "off"
     STIR = "stir"
@@ -69,7 +69,7 @@ class ReasonProtocol(StrEnum):
 
 
 class TreatmentAction(StrEnum):
-    """What happens to the call once the outcome is known."""
+    """What happens to the call when the outcome is known."""
 
     CONTINUE = "continue"
     REJECT = "reject"
@@ -79,8 +79,12 @@ class TreatmentAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """`code`, `phrase` and `verstat` are None where the outcome's own are meant (STANDARDS §20), `indicator` where the
-    rule's is; an empty `indicator` is none. `reason` is the Reason header field of an answer that rejects."""
+    """What happens to a call, and how it is reported.
+
+    - `code`, `phrase` and `verstat`: None means those of the outcome (STANDARDS §20).
+    - `indicator`: None means that of the rule; an empty one means no indicator.
+    - `reason`: the Reason header field of a response that rejects the call.
+    """
 
     action: TreatmentAction
     code: int | None = None
@@ -96,8 +100,8 @@ REDIRECT = Treatment(TreatmentAction.REDIRECT)
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """`[rule.verify]`: how the verification service judges and marks a call. `service` names who judges in our place;
-    empty: nobody."""
+    """`[rule.verify]`: how the verification service judges and marks a call. `service` names the service that verifies
+    instead of this program; empty: none."""
 
     max_age: float = 60.0
     max_skew: float = 60.0
@@ -120,7 +124,7 @@ class VerifyOptions:
 
 @dataclass(frozen=True, slots=True)
 class Bypass:
-    """`bypass`: while the file is there, calls leave with its token in this header field, and without Identity."""
+    """`bypass`: while the file exists, calls leave with its token in this header field, and without Identity."""
 
     token_file: str
     header: str = "P-Identity-Bypass"
@@ -128,10 +132,11 @@ class Bypass:
 
 @dataclass(frozen=True, slots=True)
 class SignOptions:
-    """`[rule.sign]`: with which credential and attestation the authentication service signs.
+    """`[rule.sign]`: the credential and attestation with which the authentication service signs.
 
-    `listed(canonical_number)` tells whether the caller is on the `numbers` list; `preserve` is None, `NUMBERS` or
-    the canonical name of a header field; `claims` are the rich call data, as claims of the token.
+    - `listed(canonical_number)`: whether the caller is on the `numbers` list.
+    - `preserve`: None, `NUMBERS` or the canonical name of a header field.
+    - `claims`: the rich call data, as claims of the token.
     """
 
     credential: str = ""
@@ -157,14 +162,14 @@ class SignOptions:
 
 @dataclass(frozen=True, slots=True)
 class StripOptions:
-    """`[rule.strip]`: header names that are removed."""
+    """`[rule.strip]`: the names of the header fields to remove."""
 
     headers: tuple[str, ...] = ("Identity",)
 
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """`[[rule.when]]`: after verification; every condition given has to hold, None is not given."""
+    """`[[rule.when]]`: applied after verification; all given conditions have to match. None means not given."""
 
     treatment: Treatment
     outcome: frozenset[Outcome] | None = None
@@ -178,7 +183,7 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One `[[rule]]`. Its conditions are compiled to `matches` (see `rules.conditions`)."""
+    """One `[[rule]]`. Its conditions are compiled separately (see `rules.conditions`)."""
 
     name: str
     action: RuleAction
@@ -194,24 +199,24 @@ class Rule:
 
     @property
     def redirects(self) -> bool:
-        """Whether any outcome of its calls leads to a 302."""
+        """Whether any outcome of the rule leads to a 302."""
         every = [*self.on.values(), *(when.treatment for when in self.when)]
         return self.insertion is Insertion.REDIRECT or any(each.action is TreatmentAction.REDIRECT for each in every)
 
     @property
     def reports(self) -> bool:
-        """Whether answers to its calls may get a Reason field: then somebody has to show us the answers."""
+        """Whether responses to its calls may get a Reason field, so that the filter has to see the responses."""
         return self.action is VERIFY and self.mode is Mode.ENFORCE and self.verify.reason is not ReasonProtocol.OFF
 
     @property
     def removes_reasons(self) -> bool:
-        """Whether answers to its calls may lose a Reason field that speaks of our own signature (S-118)."""
+        """Whether responses to its calls may lose a Reason field about this program's own signature (S-118)."""
         return self.action is SIGN and self.mode is Mode.ENFORCE and self.sign.removes_reason
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """`rate`: more than `over` calls in `seconds`, counted by `by`."""
+    """`rate`: more than `over` calls in `seconds`, counted per `by`."""
 
     over: float
     seconds: float
@@ -220,7 +225,8 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The matching half of a `[[rule]]`; None is not given. Numbers are None for a party without a number."""
+    """The matching half of a `[[rule]]`; None means not given. The lists are called with None for a party without
+    number."""
 
     enforce_percent: float = 100.0
     direction: Direction | None = None

@@ -1,4 +1,4 @@
-"""Lists of numbers in rules: `12155550100`, `1215*`, `12155550000-12155559999`, `@file`, `anonymous`, `sip:a@b`."""
+"""Number lists in rules: `12155550100`, `1215*`, `12155550000-12155559999`, `@file`, `anonymous`, `sip:a@b`."""
 
 import re
 from bisect import bisect_right
@@ -11,23 +11,23 @@ _RANGE = re.compile(r"([0-9]*)-([0-9]*)")
 _canonical_uri = canonicaliser()
 
 ReadList = Callable[[str], str]
-"""Text of a list file by the name that stands behind `@`; raises `OSError`."""
+"""Returns the text of a list file by the name after `@`; raises `OSError`."""
 Report = Callable[[str], None]
-"""Takes a sentence about what is wrong; when it returns, reading goes on."""
-# Length, first and last number. As text: numbers of one length compare alike, and `int` refuses a caller of
-# thousands of digits, which fits into a datagram.
+"""Receives a sentence about a fault; if it returns, reading continues."""
+# Length, first and last number. They are text: numbers of equal length compare the same way, and `int` refuses a caller
+# with thousands of digits, which fits into a datagram.
 _Range = tuple[int, str, str]
 
 
 def refuse(sentence: str) -> None:
-    """Report by raising `ValueError`: the first thing wrong is the last one looked at."""
+    """Report by raising `ValueError`, so that reading stops at the first fault."""
     raise ValueError(sentence)
 
 
 class Entries:
-    """The entries of a rule with every `@file` replaced by its lines; `#` begins a comment that a space precedes.
+    """The entries of a rule, with every `@file` replaced by its lines. A space and `#` begin a comment.
 
-    While they are read, `report` says of what is wrong with the last one where it stands.
+    While they are iterated, `report` adds the file and line of the last entry to a sentence.
     """
 
     def __init__(self, entries: Iterable[str], read_list: ReadList, report: Report = refuse) -> None:
@@ -44,14 +44,15 @@ class Entries:
                 yield entry
 
     def report(self, sentence: str) -> None:
-        """Report something wrong with the entry given last."""
+        """Report a fault of the entry that was returned last."""
         self._report(self._place + sentence)
 
     def _lines(self, name: str) -> Iterator[str]:
         try:
             text = self._read_list(name)
         except (OSError, UnicodeDecodeError) as error:
-            why = (isinstance(error, OSError) and error.strerror) or error  # which would name the file once more
+            # the error's own text would repeat the file name
+            why = (isinstance(error, OSError) and error.strerror) or error
             self._report(f"the list {name!r} cannot be read: {why}")
             return
         empty = True
@@ -67,9 +68,9 @@ class Entries:
 
 
 class NumberList:
-    """Is an identity (see `sip.numbers`) on the list? None, a caller without a number, is `anonymous`.
+    """A test whether an identity (see `sip.numbers`) is on a list. None, a caller without a number, is `anonymous`.
 
-    Look-ups do not grow with the list: sets, one set a prefix length, sorted ranges.
+    The cost of a lookup does not grow with the list: it uses sets, one set per prefix length, and sorted ranges.
     """
 
     __slots__ = ("_anonymous", "_exact", "_prefixes", "_ranges")
@@ -85,7 +86,7 @@ class NumberList:
                     self._anonymous = True
                 elif ":" in entry:
                     exact.add(_uri(entry))
-                elif entry.endswith("**"):  # else the prefix of numbers that go on with a star: there are none
+                elif entry.endswith("**"):  # would be the prefix of numbers that continue with a star; there are none
                     raise ValueError(_no_number(entry))
                 elif entry.endswith("*"):
                     prefix = _digits(entry[:-1], entry) if entry != "*" else ""
@@ -130,19 +131,19 @@ def _digits(text: str, entry: str) -> str:
 
 def _no_number(entry: str) -> str:
     forms = "12155550100, 1215*, 12155550000-12155559999, @file, anonymous or sip:user@host"
-    return f"{entry!r} is no number: write {forms}"
+    return f"{entry!r} is not a number: write {forms}"
 
 
 def _uri(entry: str) -> str:
     identity = _canonical_uri(entry.encode())
     if identity is None:
-        raise ValueError(f"{entry!r} is no URI that names anybody")
+        raise ValueError(f"{entry!r} is not a URI that identifies a party")
     return identity
 
 
 def _range(start: str, end: str, entry: str) -> _Range:
     if not start or len(start) != len(end) or start > end:
-        raise ValueError(f"{entry!r} is no range: both ends have as many digits, and the first is the smaller one")
+        raise ValueError(f"{entry!r} is not a range: both ends have as many digits, and the first is the smaller one")
     return len(start), start, end
 
 

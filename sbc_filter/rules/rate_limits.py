@@ -1,7 +1,8 @@
-"""How many calls a key had lately: a bucket of `over` calls that refills evenly in `seconds` (DESIGN §5).
+"""Call rates by key: a bucket of `over` calls that refills evenly in `seconds`.
 
-Such a bucket is one number: when it will be full again, in POSIX nanoseconds, so that no part of a call is lost by
-rounding (the generic cell rate algorithm, ITU-T I.371 Annex A). One that is full now is like one that never was.
+A bucket is stored as one number, the time at which it will be full again, in POSIX nanoseconds so that rounding does
+not lose parts of a call (the generic cell rate algorithm, ITU-T I.371 Annex A). A bucket that is full now needs no
+entry.
 """
 
 from typing import Protocol
@@ -10,21 +11,22 @@ from cachetools import LRUCache
 
 from sbc_filter.rules.model import RateLimit
 
-MAX_KEYS = 100_000  # peers, callers … that one rate tells apart
+# keys (peers, callers …) that one rate can count separately; an attacker chooses callers, so it is bounded
+MAX_KEYS = 100_000
 
 
 class Rates(Protocol):
-    """Counts the calls of rules with a rate; the same for all that filter the same calls."""
+    """Counts the calls of rules with a rate; shared by all processes that filter the same calls."""
 
     def exceeds(self, rule: str, limit: RateLimit, key: str, now: float) -> bool:
-        """Count a call of `key` at `now` (POSIX seconds); true, and not counted, when it is one too many. Atomic.
+        """Count a call of `key` at `now` (POSIX seconds); True, without counting it, if it exceeds the rate. Atomic.
 
-        A rule is known by its name and its limit: after a reload it goes on from where it was.
+        The count belongs to the rule's name and limit, so that it continues after a reload.
         """
 
 
 class LocalRates:
-    """For one process: a replay, a test, a filter alone."""
+    """Rates of a single process: a replay, a test, or a filter on its own."""
 
     def __init__(self, maximum: int = MAX_KEYS) -> None:
         self._maximum = maximum
@@ -40,7 +42,7 @@ class LocalRates:
 
 
 def nanoseconds(now: float) -> int:
-    """POSIX seconds in the unit of buckets."""
+    """POSIX seconds as nanoseconds, the unit of buckets."""
     return round(now * 1e9)
 
 
@@ -50,9 +52,9 @@ def span(limit: RateLimit) -> int:
 
 
 def spend(limit: RateLimit, full: int, now: int) -> tuple[bool, int]:
-    """(whether a call is one too many, when the bucket is full after it) of a bucket that is full at `full`.
+    """(whether the call exceeds the rate, the new time of being full) for a bucket that is full at `full`.
 
-    A clock that was set back refills nothing by itself, and empties no bucket further than it can be.
+    A clock that is set back does not refill a bucket by itself, and never makes it emptier than empty.
     """
     each, whole = _each(limit), span(limit)
     full = min(max(full, now), now + whole)

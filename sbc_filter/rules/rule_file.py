@@ -1,4 +1,4 @@
-"""Rule files to a `RuleSet`: everything that is wrong in any of them is reported at once (DESIGN §5)."""
+"""The reader of rule files: makes a `RuleSet`, and reports every fault of all files at once."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -55,7 +55,7 @@ def load_rules(
     trunks: Iterable[Trunk] = (),
     verifiers: Collection[str] = (),
 ) -> tuple[RuleSet, list[Trunk]]:
-    """What `read_rules` reads; raises `ConfigurationError` with every problem there is."""
+    """The result of `read_rules`; raises `ConfigurationError` with every problem."""
     problems: list[Problem] = []
     read = read_rules(files, read_list, problems, credentials, trunks, verifiers)
     if problems:
@@ -71,9 +71,9 @@ def read_rules(
     trunks: Iterable[Trunk] = (),
     verifiers: Collection[str] = (),
 ) -> tuple[RuleSet, list[Trunk]]:
-    """The rules of all `files` (name to text, in order), and all trunks, those of the configuration included.
+    """The rules of all `files` (name to text, in order), and all trunks, including those of the configuration.
 
-    What is wrong is added to `problems`; then the rules are what could be read of them, and not to be used.
+    Faults are added to `problems`; if there are any, the rules are incomplete and must not be used.
     """
     tops = [TomlTable(parse_toml(name, text, problems), name, "", problems) for name, text in files.items()]
     known = {trunk.name: trunk for trunk in trunks}
@@ -91,7 +91,7 @@ def read_rules(
 
 
 class _Reader:
-    """Reads `[[rule]]` tables; what they refer to is known."""
+    """Reads `[[rule]]` tables, and knows the names that they may refer to."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class _Reader:
             table.problem("enforce_percent", 'belongs to mode = "enforce": a rule that monitors enforces nothing')
         inline = insertion is Insertion.INLINE
         if action is RuleAction.SIGN and conditions.direction is Direction.INBOUND and inline:
-            table.problem("direction", "a call that arrives is not ours to sign: write outbound, or leave it out")
+            table.problem("direction", "a call that arrives cannot be signed: write outbound, or leave it out")
         rule = Rule(
             name,
             action,
@@ -179,7 +179,7 @@ class _Reader:
         if key not in table:
             return None
         if table.raw(key) == []:
-            table.problem(key, "is an empty list: name somebody, or leave it out")
+            table.problem(key, "is an empty list: add an entry, or leave the key out")
         return Entries(table.texts(key), self._read_list, partial(table.problem, key))
 
     def _verify(self, table: TomlTable) -> VerifyOptions:
@@ -199,7 +199,7 @@ class _Reader:
             table.problem("attest_unlisted", "is never better than B: A vouches for numbers that are on a list (S-073)")
         origid = table.text("origid", required=wanted)
         if origid and _UUID.fullmatch(origid) is None:
-            table.problem("origid", f"{origid!r} is no UUID in lower case; make one with `uuidgen`")
+            table.problem("origid", f"{origid!r} is not a UUID in lower case; make one with `uuidgen`")
         options = SignOptions(
             credential,
             listed,
@@ -218,7 +218,7 @@ class _Reader:
         return options
 
     def _check_redirect(self, table: TomlTable, rule: Rule, conditions: Conditions) -> None:
-        """A 302 hands our result, or our signature, to whoever asked: only a trusted trunk may ask."""
+        """A 302 gives the result, or a signature, to whoever sent the INVITE: only a trusted trunk may get one."""
         if not rule.redirects:
             if rule.verify.mark_contact:
                 table.problem("verify.mark_contact", "belongs to a rule that redirects: nothing else has this Contact")
@@ -241,10 +241,10 @@ def _outcomes(action: RuleAction) -> Collection[Outcome]:
 
 
 def _refer(table: TomlTable, key: str, name: str, known: Collection[str], what: str, tables: str) -> None:
-    """Report a name that the configuration has no table for."""
+    """Report a name for which the configuration has no table."""
     if name not in known:
         there = ", ".join(map(repr, sorted(known))) or f"none: add [{tables}.NAME] to the configuration"
-        table.problem(key, f"{name!r} is no {what} of the configuration; there are {there}")
+        table.problem(key, f"{name!r} is not a {what} of the configuration; there are {there}")
 
 
 def _verify_options(table: TomlTable) -> VerifyOptions:
@@ -269,7 +269,7 @@ def _verify_options(table: TomlTable) -> VerifyOptions:
         table.choices("strict", REFUSABLE) or default.strict,
     )
     if options.service and not options.check_called:
-        table.problem("check_called", "is for verification of our own: a `service` compares whom it is told of")
+        table.problem("check_called", "does not go with `service`: a service always compares the called party")
     if options.required and options.reason is ReasonProtocol.OFF:
         table.problem("required", 'says what `reason` reports: add reason = "stir", or reject no-identity in [rule.on]')
     table.close()
@@ -277,7 +277,7 @@ def _verify_options(table: TomlTable) -> VerifyOptions:
 
 
 def _preserve(table: TomlTable) -> str | None:
-    """By what the two legs of a call are told to be one; None when tokens are not preserved."""
+    """The field by which two legs of a call are recognised; None if tokens are not preserved."""
     if "preserve" not in table:
         return None
     given = table.text("preserve")
@@ -291,14 +291,14 @@ def _preserve(table: TomlTable) -> str | None:
 
 
 def _bypass(table: TomlTable) -> Bypass | None:
-    """What stands in for Identity during an outage."""
+    """What replaces Identity during an outage."""
     if "bypass" not in table:
         return None
     inner = table.table("bypass")
     bypass = Bypass(inner.text("token_file", required=True), inner.text("header", Bypass("").header))
     name = canonical(bypass.header.encode())
     if not name or name in _CHANGED | _NEEDED:
-        fault = "has another meaning" if name else "is no header name"
+        fault = "has another meaning" if name else "is not a header name"
         inner.problem("header", f"{bypass.header!r} {fault}: name the header field that the token goes into")
     inner.close()
     return bypass
@@ -323,7 +323,7 @@ def _removable(table: TomlTable, key: str, default: tuple[str, ...]) -> tuple[st
     for name in names:
         known = canonical(name.encode())
         if not known or known in _NEEDED:
-            table.problem(key, f"{name!r} " + ("cannot be removed from a call" if known else "is no header name"))
+            table.problem(key, f"{name!r} " + ("cannot be removed from a call" if known else "is not a header name"))
     return names
 
 
@@ -332,14 +332,14 @@ def _headers(table: TomlTable) -> dict[str, "re.Pattern[str] | bool"]:
     for name in table:
         value = table.raw(name)
         if not canonical(name.encode()):
-            table.problem(name, "is no header name")
+            table.problem(name, "is not a header name")
         elif isinstance(value, bool):
             found[name] = value
         elif isinstance(value, str):
             try:
                 found[name] = re.compile(value)
             except re.error as error:
-                table.problem(name, f"{value!r} is no regular expression: {error}")
+                table.problem(name, f"{value!r} is not a regular expression: {error}")
         else:
             table.problem(name, "has to be a regular expression, or true or false for present or absent")
     return found
@@ -364,7 +364,7 @@ def _rate(table: TomlTable) -> RateLimit | None:
 
 
 def _parsed(table: TomlTable, key: str, parse: Callable[[V], T], value: V) -> T | None:
-    """What `parse` makes of the value of a key; None, and a problem, when it refuses it."""
+    """The value of a key as converted by `parse`; None, and a problem, if `parse` refuses it."""
     try:
         return parse(value)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The rules in force: an immutable list, in order; and what a rule says about an outcome."""
+"""The active rules, an immutable ordered list; and the treatment that a rule has for an outcome."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -15,8 +15,8 @@ from sbc_filter.rules.rate_limits import LocalRates, Rates
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     rule: Rule
-    watching: Rule  # the same in monitor mode, for the calls outside `enforce_percent`
-    share: int  # of 10000
+    watching: Rule  # the same rule in monitor mode, for calls outside `enforce_percent`
+    share: int  # out of 10000
     predicates: tuple[Predicate, ...]
 
 
@@ -24,18 +24,18 @@ class RuleSet:
     """Rules with their conditions, in the order in which they are tried."""
 
     def __init__(self, rules: Sequence[tuple[Rule, Conditions]] = (), rates: Rates | None = None) -> None:
-        """`rates` is where rules with a rate count; without it, these rules count for themselves."""
+        """`rates` counts the calls of rules with a rate; without it this rule set counts by itself."""
         counting = LocalRates() if rates is None else rates
         self.rules = tuple(rule for rule, _ in rules)
         self.conditions = tuple(conditions for _, conditions in rules)
         self._compiled = tuple(_compile(rule, conditions, counting) for rule, conditions in rules)
 
     def counted_in(self, rates: Rates) -> "RuleSet":
-        """The same rules, whose rates are counted there."""
+        """The same rules, with rates counted in `rates`."""
         return RuleSet(tuple(zip(self.rules, self.conditions, strict=True)), rates)
 
     def matching(self, facts: Facts) -> Iterator[Rule]:
-        """The rules that match, one after the other: the caller stops at the first that it enforces."""
+        """The rules that match, in order; the caller stops at the first one that it enforces."""
         for compiled in self._compiled:
             for predicate in compiled.predicates:
                 if not predicate(facts):
@@ -55,7 +55,7 @@ def treatment(
     issuer: str | None = None,
     x5u: str | None = None,
 ) -> Treatment:
-    """What the rule does with a call of this outcome: `when`, then `on` by detail, then by outcome, else continue."""
+    """The rule's treatment of an outcome: by `when`, then by `on` with the detail, then `on` without, else continue."""
     if not rule.when and not rule.on:
         return CONTINUE
     for when in rule.when:
@@ -73,7 +73,7 @@ def _compile(rule: Rule, conditions: Conditions, rates: Rates) -> _Compiled:
 
 
 def sample_of(facts: Facts) -> int:
-    """0 to 9999 by the Call-ID: all messages of a call draw the same, on every host."""
+    """A number from 0 to 9999 by Call-ID: the same for all messages of a call, on every host."""
     return zlib.crc32(facts.message.first(b"call-id") or b"") % 10000
 
 

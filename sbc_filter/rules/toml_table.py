@@ -1,4 +1,4 @@
-"""Reading an operator's TOML: every key is taken with its type, everything wrong is collected, nothing is guessed."""
+"""A reader of an operator's TOML: each key is read with its type, every fault is collected, nothing is guessed."""
 
 import difflib
 import tomllib
@@ -9,21 +9,21 @@ from sbc_filter.errors import Problem
 
 
 def parse_toml(file: str, text: str, problems: list[Problem]) -> dict[str, Any]:
-    """The top table of a file; empty, and a problem, when it is no TOML."""
+    """The top-level table of a file; empty, with a problem, if the file is not TOML."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        problems.append(Problem(file, "", f"this is no TOML: {error}"))
+        problems.append(Problem(file, "", f"this is not TOML: {error}"))
         return {}
     except RecursionError:
-        problems.append(Problem(file, "", "this is no TOML that can be read: it is nested too deeply"))
+        problems.append(Problem(file, "", "this TOML cannot be read: it is nested too deeply"))
         return {}
 
 
 class TomlTable:
-    """One TOML table. Each method takes one key, with a default for what is absent or wrong.
+    """One TOML table. Each method reads one key, with a default if it is absent or wrong.
 
-    `close` reports what nobody took: a misspelt key must never be a setting silently ignored.
+    `close` reports the keys that were not read: a misspelt key must never be ignored silently.
     """
 
     def __init__(self, data: Mapping[str, Any], file: str, path: str, problems: list[Problem]) -> None:
@@ -31,22 +31,22 @@ class TomlTable:
         self.path = path
         self._data = data
         self._problems = problems
-        self._known: set[str] = set()  # that anybody asked for
+        self._known: set[str] = set()  # keys that were read
 
     def __contains__(self, key: str) -> bool:
         self._known.add(key)
         return key in self._data
 
     def __iter__(self) -> Iterator[str]:
-        """All keys there are."""
+        """All keys of the table."""
         return iter(self._data)
 
     def problem(self, key: str, sentence: str) -> None:
-        """Report something wrong with a key (empty: with the table itself)."""
+        """Report a fault of a key (empty: of the table itself)."""
         self._problems.append(Problem(self.file, self._where(key), sentence))
 
     def raw(self, key: str) -> Any:
-        """The value as TOML has it, None when absent."""
+        """The value as parsed from TOML; None if absent."""
         self._known.add(key)
         return self._data.get(key)
 
@@ -63,7 +63,7 @@ class TomlTable:
         return value
 
     def choice(self, key: str, allowed: Collection[str], default: str = "", *, required: bool = False) -> str:
-        """A string out of a closed list."""
+        """A string from a closed list."""
         value = self.text(key, default, required=required)
         if key in self._data and value not in allowed and isinstance(self._data[key], str):
             self.problem(key, f"is {_show(value)}; allowed are {_list(allowed)}")
@@ -71,7 +71,7 @@ class TomlTable:
         return value
 
     def texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """A list of strings; one string alone is a list of one."""
+        """A list of strings; a single string counts as a list of one."""
         value = self.raw(key)
         if value is None:
             return default
@@ -83,7 +83,8 @@ class TomlTable:
         return tuple(value)
 
     def choices(self, key: str, allowed: Collection[str], empty: str = "none is allowed here") -> frozenset[str] | None:
-        """A list of strings out of a closed list; None when absent. `empty` is said where that list is."""
+        """A list of strings from a closed list; None if absent. `empty` is the problem reported if that closed list is
+        empty."""
         if key not in self:
             return None
         values = self.texts(key)
@@ -93,7 +94,7 @@ class TomlTable:
         return frozenset(values) & frozenset(allowed)
 
     def flag(self, key: str, default: bool) -> bool:
-        """true or false."""
+        """A boolean."""
         value = self.raw(key)
         if value is None:
             return default
@@ -123,11 +124,11 @@ class TomlTable:
         return value
 
     def table(self, key: str) -> "TomlTable":
-        """A table inside this one; an empty one when it is absent."""
+        """A nested table; empty if it is absent."""
         value = self.raw(key)
         if value is not None and not isinstance(value, dict):
             self.problem(key, f"has to be a table, not {_show(value)}")
-            return TomlTable({}, self.file, self._where(key), [])  # what is missing in it is no second problem
+            return TomlTable({}, self.file, self._where(key), [])  # a key that is missing in it is not a second problem
         return TomlTable(value or {}, self.file, self._where(key), self._problems)
 
     def tables(self, key: str) -> list["TomlTable"]:
@@ -143,7 +144,7 @@ class TomlTable:
         ]
 
     def close(self) -> None:
-        """Report the keys that nobody asked for, each with the nearest that exists."""
+        """Report the keys that were not read, each with the most similar known key."""
         for key in self._data:
             if key not in self._known:
                 near = difflib.get_close_matches(key, self._known, 1)

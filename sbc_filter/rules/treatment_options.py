@@ -1,4 +1,4 @@
-"""Reading what a rule does once the outcome is known: `[rule.on]`, `[[rule.when]]`, `answer`."""
+"""The reader for what a rule does when the outcome is known: `[rule.on]`, `[[rule.when]]`, `answer`."""
 
 import difflib
 from collections.abc import Callable, Collection
@@ -16,16 +16,16 @@ ReadEntries = Callable[[TomlTable, str], Entries | None]
 
 
 def read_on(table: TomlTable, outcomes: Collection[Outcome]) -> dict[str, Treatment]:
-    """`[rule.on]`: by `outcome` or `outcome.detail`."""
+    """`[rule.on]`, with keys `outcome` or `outcome.detail`."""
     found = {}
     for key in table:
         outcome, dot, detail = key.partition(".")
         value = table.raw(key)
         if outcome not in outcomes:
             allowed = ", ".join(sorted(outcomes)) or "none for this action"
-            table.problem(key, f"{outcome!r} is no outcome of this rule; allowed are {allowed}")
+            table.problem(key, f"{outcome!r} is not an outcome of this rule; allowed are {allowed}")
         elif dot and detail not in DETAILS[Outcome(outcome)]:
-            table.problem(key, f"{detail!r} is no detail of {outcome}; {_meant(detail, Outcome(outcome))}")
+            table.problem(key, f"{detail!r} is not a detail of {outcome}; {_meant(detail, Outcome(outcome))}")
         elif isinstance(value, str):
             found[key] = _treatment(table, key, value)
         else:
@@ -36,7 +36,7 @@ def read_on(table: TomlTable, outcomes: Collection[Outcome]) -> dict[str, Treatm
 
 
 def _meant(detail: str, outcome: Outcome) -> str:
-    """What an unknown detail may have been meant to be: the nearest, or all if they are few."""
+    """A hint for an unknown detail: the most similar one, or all of them."""
     of_others = [str(other) for other, details in DETAILS.items() if detail in details]
     if of_others:
         return f"it is one of {', '.join(of_others)}"
@@ -96,7 +96,7 @@ def _treatment(table: TomlTable, key: str, value: str) -> Treatment:
 
 
 def _mark(table: TomlTable, action: TreatmentAction) -> tuple[str | None, str | None]:
-    """What the SBC is told of a call that continues, or is redirected."""
+    """What the SBC is told about a call that continues or is redirected."""
     if action in (TreatmentAction.REJECT, TreatmentAction.DROP):
         for key in ("verstat", "indicator"):
             if key in table:
@@ -108,7 +108,7 @@ def _mark(table: TomlTable, action: TreatmentAction) -> tuple[str | None, str | 
 
 
 def _reason(table: TomlTable, action: TreatmentAction) -> str | None:
-    """A Reason header field (RFC 3326), such as 603+ has to carry (S-170)."""
+    """A Reason header field (RFC 3326), as required with 603+ (S-170)."""
     if "reason" not in table:
         return None
     if action is not TreatmentAction.REJECT:
@@ -116,7 +116,7 @@ def _reason(table: TomlTable, action: TreatmentAction) -> str | None:
         return None
     reason = table.text("reason")
     if not is_reason(reason):
-        sentence = 'is no Reason: write SIP;cause=603;text="v=analytics1;url=https://redress.example/";location=RLN'
+        sentence = 'is not a Reason: write SIP;cause=603;text="v=analytics1;url=https://redress.example/";location=RLN'
         table.problem("reason", f"{reason!r} {sentence}")
     return reason
 

@@ -1,4 +1,4 @@
-"""Trunks: who is at the other end, told apart by addresses and interfaces (DESIGN §5)."""
+"""Trunks: the parties at the other end, distinguished by addresses and interfaces."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ TRANSPORTS = ("udp", "tcp")
 
 @dataclass(frozen=True, slots=True)
 class Trunk:
-    """One `[trunks.NAME]`. `local` are (address, port) of our side, empty where it does not matter."""
+    """One `[trunks.NAME]`. `local` are (address, port) of the SBC's side; empty: any."""
 
     name: str
     addresses: tuple[IpNetwork, ...]
     local: frozenset[tuple[str, int]] = frozenset()
     transport: frozenset[str] = frozenset(TRANSPORTS)
     trusted: bool = False
-    interface: str = ""  # towards the other end; empty where it does not matter
+    interface: str = ""  # towards the other end; empty: any
 
 
 class TrunkTable:
-    """Finds the trunk of a flow: of all that match those with `interface` come first, for nobody far away can choose
-    by which cable he comes; then the one with the narrowest network, then the one with `local`.
+    """Finds the trunk of a flow.
 
-    Where the interface is not known (most captures) such a trunk matches by its other keys, and comes behind others
-    as narrow.
+    If several match, those with `interface` come first, because a distant attacker cannot choose the interface. Then
+    the narrowest network comes first, and then a trunk with `local`. If the interface is not known (as in most
+    captures), a trunk with `interface` is matched by its other keys, after others with an equally narrow network.
     """
 
     def __init__(self, trunks: Iterable[Trunk]) -> None:
@@ -39,8 +39,10 @@ class TrunkTable:
     def __call__(
         self, peer: str, local: str, port: int, transport: str, interface: str | None = None
     ) -> tuple[str, bool] | None:
-        """(name, trusted) of the trunk to which `peer` belongs, None for a stranger; `interface` is the one towards
-        the peer, "" when there is none, None when it is not known."""
+        """(name, trusted) of the trunk that `peer` belongs to, None for an untrusted peer.
+
+        `interface` is the one towards the peer; "" if there is none, None if it is not known.
+        """
         address = ip_address(peer)
         for network, trunk in self._blind if interface is None else self._entries:
             if (

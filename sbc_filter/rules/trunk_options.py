@@ -1,4 +1,4 @@
-"""`[trunks.NAME]` of the configuration, read into trunks."""
+"""The reader for `[trunks.NAME]` of the configuration."""
 
 import re
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ def read_trunks(table: TomlTable) -> list[Trunk]:
 
 
 def read_networks(table: TomlTable, key: str) -> tuple[IpNetwork, ...]:
-    """A list of addresses and networks of either family."""
+    """A list of addresses and networks, IPv4 or IPv6."""
     found = []
     for text in table.texts(key):
         try:
@@ -40,13 +40,14 @@ def read_networks(table: TomlTable, key: str) -> tuple[IpNetwork, ...]:
 
 
 def parse_endpoint(text: str, default_port: int) -> tuple[str, int]:
-    """(address, port) of `203.0.113.10:5080`, `[2001:db8::10]:5080` or an address alone; `ValueError` else."""
+    """(address, port) of `203.0.113.10:5080`, `[2001:db8::10]:5080` or an address alone; `ValueError` for anything
+    else."""
     try:
         return str(ip_address(text)), default_port
     except ValueError:
         address, colon, port = text.rpartition(":")
         if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ValueError(f"{text!r} is no address with a port such as 203.0.113.10:5080") from None
+            raise ValueError(f"{text!r} is not an address with a port such as 203.0.113.10:5080") from None
         return str(ip_address(address.strip("[]"))), int(port)
 
 
@@ -59,9 +60,9 @@ def _locals(table: TomlTable) -> Iterable[tuple[str, int]]:
 
 
 def _interface(table: TomlTable) -> str:
-    """A name that Linux could give to an interface, "" when absent."""
+    """A name that Linux accepts for an interface; "" if absent."""
     name = table.text("interface")
     if name and not (_INTERFACE.fullmatch(name) and len(name.encode()) <= _MAX_INTERFACE):
-        table.problem("interface", f"{name!r} is no name of an interface such as 'eth1'")
+        table.problem("interface", f"{name!r} is not an interface name such as 'eth1'")
         return ""
     return name

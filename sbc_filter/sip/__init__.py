@@ -1,1 +1,1 @@
-"""SIP messages: read by spans, edited by a list, answered. Knows no STIR."""
+"""SIP messages: read as spans of a buffer, changed by a list of edits, responded to. Contains nothing about STIR."""

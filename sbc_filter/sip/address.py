@@ -6,25 +6,28 @@ from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
 from sbc_filter.sip import grammar
 
-MAX_ADDRESSES = 32  # in one header field
+MAX_ADDRESSES = 32  # in one header field; far more than real calls carry, and each costs time to parse
 
 
 class Address(NamedTuple):
-    """One address; `start` and `end` are the offsets of the URI in the buffer it was parsed from."""
+    """One address. `start` and `end` are the offsets of its URI in the buffer that was parsed."""
 
     display: bytes
     uri: bytes
     start: int
     end: int
-    parameters: bytes  # the header parameters: what follows ">" or the first ";" of a bare URI
+    parameters: bytes  # header parameters: everything after ">", or after the first ";" of a bare URI
 
     def has_tag(self) -> bool:
-        """Whether there is a `tag` header parameter; never one inside the URI or in quotes (S-147), nor an empty one:
-        for others that is none, and the INVITE would begin a dialog unseen."""
+        """Whether there is a `tag` header parameter with a value (S-147).
+
+        A tag inside the URI or in quotes does not count. Nor does an empty one: other stacks ignore it, so the INVITE
+        would begin a dialog without being checked.
+        """
         return bool((self.parameter(b"tag") or b"").strip(b'"'))
 
     def parameter(self, name: bytes) -> bytes | None:
-        """Value of a header parameter (empty when it has none), or None. Names ignore case."""
+        """The value of a header parameter (empty if it has no value), or None. Names are case-insensitive."""
         if not self.parameters:
             return None
         for found in grammar.PARAMETER.finditer(self.parameters):
@@ -34,7 +37,7 @@ class Address(NamedTuple):
 
 
 def parse_address(buffer: bytes, start: int, end: int) -> Address:
-    """The one address that `buffer[start:end]` holds; anything else is a `MessageError`."""
+    """The single address in `buffer[start:end]`; `MessageError` for anything else."""
     found = parse_addresses(buffer, start, end)
     if len(found) != 1:
         raise MessageError(Detail.ADDRESS_SYNTAX, "more than one address")
@@ -42,7 +45,8 @@ def parse_address(buffer: bytes, start: int, end: int) -> Address:
 
 
 def parse_addresses(buffer: bytes, start: int, end: int) -> list[Address]:
-    """The comma-separated addresses of one header field (one or more)."""
+    """The comma-separated addresses of one header field; `MessageError` unless there are 1 to `MAX_ADDRESSES`,
+    well-formed."""
     found: list[Address] = []
     while True:
         match = grammar.NAME_ADDR.match(buffer, start, end) or grammar.ADDR_SPEC.match(buffer, start, end)

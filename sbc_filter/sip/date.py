@@ -1,4 +1,4 @@
-"""The Date header field (RFC 3261 §20.17): GMT only, English names, whatever the locale (S-050, S-056)."""
+"""The Date header field (RFC 3261 §20.17): always GMT and English names, regardless of the locale (S-050, S-056)."""
 
 import calendar
 import re
@@ -16,7 +16,7 @@ _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
 
 @lru_cache(maxsize=16)
 def format_date(at: int) -> str:
-    """`1471375418` -> `Tue, 16 Aug 2016 19:23:38 GMT`."""
+    """POSIX seconds as a Date value: `1471375418` -> `Tue, 16 Aug 2016 19:23:38 GMT`."""
     days, second = divmod(at, _SECONDS_A_DAY)
     year, month, day = _civil(days)
     return (
@@ -26,7 +26,8 @@ def format_date(at: int) -> str:
 
 
 def parse_date(value: bytes) -> int | None:
-    """POSIX seconds of a Date value; None for another zone, a wrong weekday or anything else (RFC 4475 baddate)."""
+    """POSIX seconds of a Date value; None for another time zone, a wrong weekday or any other text (RFC 4475
+    baddate)."""
     match = _DATE.fullmatch(value)
     if match is None:
         return None
@@ -40,7 +41,7 @@ def parse_date(value: bytes) -> int | None:
 
 
 def _civil(days: int) -> tuple[int, int, int]:
-    """Year, month, day of a day number since 1970-01-01, by the 400-year cycle of the Gregorian calendar."""
+    """(year, month, day) of a day counted from 1970-01-01, by the 400-year cycle of the Gregorian calendar."""
     era, of_era = divmod(days + 719468, 146097)
     year_of_era = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
     of_year = of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)

@@ -1,4 +1,4 @@
-"""Edits of a buffer: what is between two offsets makes way for other octets. For `sip` alone: see `sip.field`."""
+"""Edits of a buffer: the octets between two offsets are replaced by others. Only `sip` uses it; see `sip.field`."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -7,9 +7,10 @@ Edit: TypeAlias = tuple[int, int, bytes]
 
 
 def apply_edits(buffer: bytes, edits: Sequence[Edit]) -> bytes:
-    """The buffer with all edits applied, in buffer order, insertions at one place in the order made.
+    """The buffer with all edits applied in buffer order; insertions at the same offset keep the order in which they
+    were made.
 
-    An edit inside a removed header is moot: the removal stands.
+    An edit inside a removed header field has no effect: the removal wins.
     """
     if len(edits) == 1:
         ((start, end, data),) = edits
@@ -27,4 +28,4 @@ def apply_edits(buffer: bytes, edits: Sequence[Edit]) -> bytes:
 
 def _by_place(edit: Edit) -> tuple[int, int, int]:
     start, end, _ = edit
-    return start, end > start, -end  # at one start: insertions first, then the longest removal
+    return start, end > start, -end  # at the same start: insertions first, then the longest removal

@@ -1,9 +1,9 @@
-"""The one door by which text becomes part of a message.
+"""The only module that turns text into parts of a message.
 
-`SipMessage` and `build_response` write nothing but values of the three types below, and only the functions here make
-those: one for each place, which checks the text against the grammar of that place (RFC 3261 §25.1). No control
-character passes any of them. What a token, a certificate, a service or a peer says can therefore fill a value, but
-never end it.
+`SipMessage` and `build_response` write only values of the three types below, and only the functions here make them.
+There is one function for each place, and it checks the text against the grammar of that place (RFC 3261 §25.1). No
+control character passes any of them. Text from a token, a certificate, a service or a peer can therefore fill a value
+but never end it.
 """
 
 import re
@@ -15,14 +15,15 @@ from sbc_filter.errors import FieldError
 from sbc_filter.sip.date import format_date
 from sbc_filter.sip.header_names import canonical
 
-# `translate` by these changes what is not printable, or no URI holds: the fastest way to look at every octet.
+# `translate` with these tables changes an octet that is not printable, or that a URI may not contain. Comparing the
+# result with the input is the fastest way to check every octet.
 _PRINTABLE = bytes([code if 0x20 <= code < 0x7F else code ^ 1 for code in range(256)])
 _URI = bytes([code if 0x20 < code < 0x7F and code not in b'"<>\\' else code ^ 1 for code in range(256)])
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PPI = re.compile(rb"[A-Za-z0-9_.-]+")
 _WORD = r"[A-Za-z0-9.!%*_+`'~-]+"
 _TOKEN = re.compile(_WORD)
-# Reason: protocol, then parameters (RFC 3326 §2); a quoted string without escapes.
+# Reason: a protocol, then parameters (RFC 3326 §2); quoted strings may not contain escapes.
 _REASON = re.compile(rf'{_WORD}(?: ?; ?{_WORD}(?:=(?:"[ !#-\[\]-~]*"|{_WORD}))?)*')
 _NO_URI = re.compile(rb"[^!#-;=?-\[\]-~]")
 _FOLDED = re.compile(rb"[ -~]++(?>(?:\r\n[ \t]+[!-~][ -~]*)*)")
@@ -31,7 +32,7 @@ _KEY: Final = object()
 
 @final
 class HeaderField:
-    """One header field: `line` is all of it, CRLF included, `name` its canonical name."""
+    """One header field: `line` is the complete line with its CRLF, `name` the canonical name."""
 
     __slots__ = ("line", "name")
 
@@ -43,7 +44,7 @@ class HeaderField:
 
 @final
 class FieldText:
-    """A piece of text that may stand inside the value of a header field."""
+    """Text that may be placed inside the value of a header field."""
 
     __slots__ = ("text",)
 
@@ -54,7 +55,7 @@ class FieldText:
 
 @final
 class StatusLine:
-    """The first line of a response: `line` is all of it, CRLF included."""
+    """The first line of a response: `line` is the complete line with its CRLF."""
 
     __slots__ = ("code", "line")
 
@@ -70,17 +71,17 @@ def _guard(key: object) -> None:
 
 
 def _field(name: str, value: bytes) -> HeaderField:
-    """For values that are checked."""
+    """A header field whose value has already been checked."""
     return HeaderField(canonical(name.encode()), b"%b: %b\r\n" % (name.encode(), value), _KEY)
 
 
 NOTHING: Final = FieldText(b"", _KEY)
 PLACEHOLDER: Final = FieldText(b";x", _KEY)
-"""A parameter that says nothing, where a removed one leaves a gap that must not close."""
+"""A parameter without meaning, written in place of a removed one so that the text on both sides does not join."""
 ESCAPED_PLACEHOLDER: Final = FieldText(b"%3bx", _KEY)
-"""The same in place of one whose semicolon was written as an escape."""
+"""The same, for a parameter whose semicolon was written as an escape."""
 BLANK: Final = FieldText(b" ", _KEY)
-"""In place of an octet at which other readers would end a line, or everything."""
+"""Replaces an octet at which other parsers would end the line or the whole message."""
 
 PASSED: Final = "TN-Validation-Passed"
 FAILED: Final = "TN-Validation-Failed"
@@ -98,10 +99,10 @@ _ORIGINATIONS = frozenset(("P-Origination-ID", "Origination-Id"))
 
 
 def verstat(value: str) -> FieldText:
-    """`;verstat=VALUE`, for the values of TS 24.229 §7.2A.20 and those with a grade; `FieldError` for any other."""
+    """`;verstat=VALUE` for the values of TS 24.229 §7.2A.20, with or without a grade; `FieldError` for any other."""
     made = _VERSTATS.get(value)
     if made is None:
-        raise FieldError(f"{value!a} is no verstat")
+        raise FieldError(f"{value!a} is not a verstat")
     return made
 
 
@@ -125,8 +126,10 @@ def identity(value: bytes) -> HeaderField:
 
 
 def preserved(value: bytes) -> HeaderField | None:
-    """`Identity` as another provider wrote and perhaps folded it (RFC 3261 §7.3.1): printable ASCII. White space of any
-    other kind is made one space; None where something else is left."""
+    """`Identity` as another provider wrote it, possibly folded (RFC 3261 §7.3.1): printable ASCII.
+
+    Any other kind of white space becomes one space; None if other octets are left.
+    """
     if _FOLDED.fullmatch(value) is None:
         value = b" ".join(value.split())
         if not is_printable(value):
@@ -141,29 +144,32 @@ def date(at: int) -> HeaderField:
 
 
 def asserted(uri: bytes) -> HeaderField:
-    """`P-Asserted-Identity` with this URI between brackets; octets that no URI holds are escaped."""
+    """`P-Asserted-Identity` with this URI in angle brackets; octets that a URI may not contain are escaped."""
     return HeaderField(b"p-asserted-identity", b"P-Asserted-Identity: <%b>\r\n" % _escaped(uri), _KEY)
 
 
 def contact(uri: bytes) -> HeaderField:
-    """`Contact` of a redirect with this Request-URI between brackets; octets that no URI holds are escaped.
+    """`Contact` of a redirect with this Request-URI in angle brackets; octets that a URI may not contain are escaped.
 
-    In a Contact a URI may have a method and header fields for the request that follows (RFC 3261 §8.1.3.4, §19.1.5),
-    in a Request-URI it may not: they are left out, or the caller would write header fields into the next INVITE.
+    The URI of a Contact may name a method and header fields for the next request (RFC 3261 §8.1.3.4, §19.1.5); a
+    Request-URI may not. They are removed, or the caller could write header fields into the next INVITE.
     """
     if uri[:3].lower() == b"sip":
         user, at, rest = uri.rpartition(b"@")
         host, *parameters = rest.partition(b"?")[0].split(b";")
         kept = [each for each in parameters if unquote_to_bytes(each.partition(b"=")[0]).strip().lower() != b"method"]
         uri = b"%b%b%b" % (user, at, b";".join((host, *kept)))
-    # One that is left is of no header fields to us, but may be to others.
+    # A question mark that is left does not begin header fields for this parser, but it may for others.
     uri = _escaped(uri.replace(b"?", b"%3F"))
     return HeaderField(b"contact", b"Contact: <%b>\r\n" % uri, _KEY)
 
 
 def reason(protocol: str, cause: int, text: str, ppi: bytes = b"") -> HeaderField:
-    """`Reason`, spaced as RFC 9410 prints it. `ppi` is a PASSporT or its end, empty for none. `FieldError` for a
-    protocol that is no token, a text that is not printable ASCII, a `ppi` of other than base64url and dots."""
+    """`Reason`, spaced as in RFC 9410. `ppi` is a PASSporT or its last part; empty: no `ppi` parameter.
+
+    `FieldError` for a protocol that is not a token, a text that is not printable ASCII, or a `ppi` with characters
+    other than base64url and dots.
+    """
     value = _reason(protocol, cause, text)
     if ppi:
         if _PPI.fullmatch(ppi) is None:
@@ -181,7 +187,7 @@ def _reason(protocol: str, cause: int, text: str) -> bytes:
 
 
 def is_reason(value: str) -> bool:
-    """Whether an operator's text is a value for `Reason`."""
+    """Whether an operator's text is a valid value of `Reason`."""
     return _REASON.fullmatch(value) is not None
 
 
@@ -189,23 +195,25 @@ def is_reason(value: str) -> bool:
 def stated_reason(value: str) -> HeaderField:
     """`Reason` as an operator wrote it; `FieldError` unless `is_reason`."""
     if not is_reason(value):
-        raise FieldError(f"{value!a} is no Reason")
+        raise FieldError(f"{value!a} is not a Reason")
     return _field("Reason", value.encode())
 
 
 @lru_cache(maxsize=64)
 def bypass(name: str, value: str) -> HeaderField:
-    """A header field that an operator named, with an authority's token; `FieldError` unless the name is a token and
-    the value one line of printable ASCII."""
+    """A header field with a name from the operator and a token from the authority.
+
+    `FieldError` unless the name is a token and the value is one line of printable ASCII.
+    """
     if _TOKEN.fullmatch(name) is None or not is_printable_text(value):
-        raise FieldError(f"{name!a} is no name for a header field, or its value is not one line of printable ASCII")
+        raise FieldError(f"{name!a} is not a header field name, or its value is not one line of printable ASCII")
     return _field(name, value.encode())
 
 
 def tag(value: str) -> FieldText:
     """`;tag=VALUE`; `FieldError` unless the value is a token."""
     if _TOKEN.fullmatch(value) is None:
-        raise FieldError(f"{value!a} is no tag")
+        raise FieldError(f"{value!a} is not a tag")
     return FieldText(f";tag={value}".encode(), _KEY)
 
 
@@ -213,22 +221,22 @@ def tag(value: str) -> FieldText:
 def status(code: int, phrase: str) -> StatusLine:
     """`SIP/2.0 CODE PHRASE`; `FieldError` unless the code has three digits and the phrase is printable ASCII."""
     if not 100 <= code < 700 or not is_printable_text(phrase):
-        raise FieldError(f"{code} {phrase!a} is no status")
+        raise FieldError(f"{code} {phrase!a} is not a status")
     return StatusLine(code, f"SIP/2.0 {code} {phrase}\r\n".encode(), _KEY)
 
 
 def is_uuid(value: str) -> bool:
-    """Whether this is a UUID as RFC 4122 §3 writes it, in either case."""
+    """Whether this is a UUID in the text form of RFC 4122 §3, in upper or lower case."""
     return _UUID.fullmatch(value) is not None
 
 
 def is_printable(value: bytes) -> bool:
-    """Whether these are one line of printable ASCII, and not nothing."""
+    """Whether this is one non-empty line of printable ASCII."""
     return bool(value) and value.translate(_PRINTABLE) == value
 
 
 def is_printable_text(value: str) -> bool:
-    """The same of text."""
+    """The same as `is_printable`, for text."""
     return bool(value) and value.isascii() and value.isprintable()
 
 

@@ -1,7 +1,7 @@
-"""Header names: canonical form is the full name in lower case; compact forms per the IANA registry.
+"""Header names. The canonical form is the full name in lower case; compact forms are those of the IANA registry.
 
-`y` is Identity (RFC 8224 §13.1): a filter that overlooked it would let a peer
-slip tokens past verification and stripping (S-031). `n` (Identity-Info) is gone.
+`y` is Identity (RFC 8224 §13.1). A filter that overlooked it would let a peer's tokens bypass verification and removal
+(S-031). `n` (Identity-Info) no longer exists.
 """
 
 from sbc_filter.sip.grammar import HEADER_NAME
@@ -28,7 +28,7 @@ COMPACT_FORMS = {
     b"y": b"identity",
 }
 
-# The spellings met on nearly every message, so that most lookups are one dictionary access.
+# The usual spellings in nearly every message: most lookups then are one dictionary access.
 _COMMON = (
     "Via Max-Forwards Route Record-Route Contact To From Call-ID CSeq Allow Supported Require Content-Type "
     "Content-Length Date Identity P-Asserted-Identity P-Preferred-Identity Privacy User-Agent Server Expires "
@@ -40,7 +40,7 @@ KNOWN |= COMPACT_FORMS | {name.upper(): full for name, full in COMPACT_FORMS.ite
 
 
 def canonical(name: bytes) -> bytes:
-    """Canonical form of a header name as it stands before the colon (S-148); empty if it is no token."""
+    """The canonical form of a header name as written before the colon (S-148); empty if it is not a token."""
     known = KNOWN.get(name)
     if known is not None:
         return known

@@ -1,4 +1,4 @@
-"""The Identity header field (RFC 8224 §4, errata 6499): one value, taken apart but not yet believed."""
+"""The Identity header field (RFC 8224 §4, errata 6499): one value split into its parts, not yet verified."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ _NONE: Deviations = ()
 
 
 class Parameters(NamedTuple):
-    """The parameters behind a token, and how their form departs from what RFC 8224 §4 shows."""
+    """The parameters after a token, and how they depart from the form that RFC 8224 §4 shows."""
 
     info: str
     alg: str | None
@@ -25,11 +25,11 @@ class Parameters(NamedTuple):
 def split_identity(value: bytes, *, base64: bool = False) -> tuple[bytes, bytes, bytes, bytes, Deviations]:
     """(header, payload, signature, parameters, deviations) of one unfolded Identity value.
 
-    The first three are base64url without padding; in the compact form (RFC 8225 §7) only the signature is there.
+    The first three are base64url without padding; in the compact form (RFC 8225 §7) only the signature is present.
 
-    Tolerated (STANDARDS §19): any parameter order, quoted values, `info` without brackets, spaces
-    around `;` and `=`, a parameter with `=` and no value, padding, white space inside a folded digest, with `base64`
-    the digits `+` and `/`. Everything else that departs from the grammar, the RFC 4474 form included (S-035), is
+    Tolerated (STANDARDS §19): any order of parameters, quoted values, `info` without brackets, spaces around `;` and
+    `=`, a parameter with `=` and no value, padding, white space inside a folded digest; with `base64` also the
+    characters `+` and `/`. Everything else that departs from the grammar, including the RFC 4474 form (S-035), raises
     `VerificationError(invalid)`.
     """
     if len(value) > MAX_LENGTH:
@@ -46,12 +46,13 @@ def split_identity(value: bytes, *, base64: bool = False) -> tuple[bytes, bytes,
 
 
 def split_list(values: Sequence[bytes]) -> list[bytes]:
-    """Values that somebody joined by commas (S-032), one by one; a comma between brackets or quotes is none."""
+    """Split values that were joined by commas (S-032); a comma inside brackets or quotes does not separate."""
     return [part.strip() for value in values for part in _parts(value) if part.strip()]
 
 
 def parse_parameters(text: bytes) -> Parameters:
-    """The parameters behind a token."""
+    """Parse the parameters after a token; `VerificationError(invalid)` when they are malformed, repeated or lack
+    `info`."""
     found: dict[bytes, str] = {}
     deviations: dict[Deviation, None] = {}
     position = 0
@@ -63,7 +64,7 @@ def parse_parameters(text: bytes) -> Parameters:
         value = match[2] or b""
         if match[0].translate(None, b" \t\r\n") != match[0] or name != match[1]:
             deviations[Deviation.PARAMETER_FORM] = None
-        if not value and b"=" in match[0]:  # gen-value is never empty (RFC 3261 §25.1)
+        if not value and b"=" in match[0]:  # a gen-value is never empty (RFC 3261 §25.1)
             deviations[Deviation.EMPTY_PARAMETER] = None
         if name == b"info" and not value.startswith(b"<"):
             deviations[Deviation.INFO_FORM] = None
@@ -82,7 +83,7 @@ def parse_parameters(text: bytes) -> Parameters:
 
 
 def _digest(digest: bytes, base64: bool) -> tuple[bytes, bytes, bytes, Deviations]:
-    """A digest that is not as plain as most are."""
+    """Split a digest that is not in the usual plain form."""
     packed = b"".join(digest.split())
     deviations = [Deviation.PARAMETER_FORM] if packed != digest else []
     token = grammar.PASSPORT.fullmatch(packed)

@@ -1,8 +1,8 @@
-"""Learnt layouts: the INVITEs of one peer carry the same header fields in the same order, so one regular
-expression, made of those names, reads a whole INVITE in one step of the regular expression engine.
+"""Learned layouts: one regular expression per peer that reads a whole INVITE in a single match.
 
-It matches nothing that `SipMessage.parse` would read differently (a test compares them): a folded line, another
-name, another order is no match, and the message is then parsed the long way.
+The INVITEs of one peer carry the same header fields in the same order, so an expression built from those names fits the
+next one too. It never matches what `SipMessage.parse` would read differently (a test compares the two). A folded line,
+another name or another order does not match, and the message is then parsed in the usual way.
 """
 
 import re
@@ -14,10 +14,10 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.sip import grammar
 from sbc_filter.sip.message import SipMessage
 
-PEERS = 1024  # whose layouts are kept
-_MOST = 64  # header fields of a layout: what it costs to make and to keep grows with them
-_HABIT = 4  # misses after which a peer's layout is learnt (anew)
-_PATIENCE = 512  # messages between two lessons: a regular expression costs as much to make as a hundred calls
+PEERS = 1024  # peers whose layouts are kept
+_MOST = 64  # header fields in a layout; the cost of building and keeping it grows with their number
+_HABIT = 4  # misses after which a peer's layout is learned (again)
+_PATIENCE = 512  # messages between two lessons: building an expression costs as much as a hundred calls
 _CSEQ = rb"[ \t]*[0-9]{1,9}[ \t]+INVITE[ \t]*\r\n"
 _LENGTH = rb"[ \t]*([0-9]{1,9})[ \t]*\r\n"
 _OTHER = rb".*\r\n"
@@ -26,10 +26,13 @@ _ADDRESSES = (b"from", b"to", b"p-asserted-identity")
 
 
 class Layout(NamedTuple):
-    """A regular expression for INVITEs with the header fields `keys`: group 1 is the Request-URI, group `groups[n]`
-    the value of the n-th field up to the next line; `plain` are the groups of addresses as `grammar.PLAIN_ADDRESS`
-    has them, `length` is the group of the digits of Content-Length, `lead` the length of the first name with its
-    colon, `lines` their number from the first to the empty one."""
+    """A regular expression for INVITEs with the header fields `keys`.
+
+    Group 1 is the Request-URI, group `groups[n]` the value of the n-th field up to the next line. `plain` maps a name
+    to the first group of its address, with the groups of `grammar.PLAIN_ADDRESS`. `length` is the group with the digits
+    of Content-Length, or 0. `lead` is the length of the first name with its colon, `lines` the number of lines from the
+    first to the empty one.
+    """
 
     pattern: "re.Pattern[bytes]"
     keys: Sequence[bytes]
@@ -42,7 +45,7 @@ class Layout(NamedTuple):
 
     @classmethod
     def of(cls, message: SipMessage) -> "Layout":
-        """The layout of a message that was read the long way."""
+        """The layout of a message that was parsed in the usual way."""
         names, keys = message.names_as_written(), message.keys
         pattern = rb"INVITE (" + grammar.REQUEST_URI + rb") SIP/2\.0\r\n"
         groups: list[int] = []
@@ -72,9 +75,9 @@ class Layout(NamedTuple):
         )
 
     def read(self, buffer: bytes) -> SipMessage | None:
-        """The message, checked; None when this is not its layout."""
+        """The checked message; None when it does not have this layout. `MessageError` for a wrong Content-Length."""
         match = self.pattern.match(buffer)
-        # As many CR as lines, each of which ends with one: so there is none elsewhere (see `is_clean`).
+        # Every line ends with one CR, so an equal count means that there is no other CR (see `is_clean`).
         if (
             match is None
             or buffer.count(b"\r", 0, match.end()) != self.lines
@@ -89,15 +92,15 @@ class Layout(NamedTuple):
 
 
 class Reader:
-    """Reads INVITEs by the layout of the peer they come from, which it learns; what it remembers is bounded."""
+    """Reads INVITEs by the layout of their peer and learns these layouts; the number kept is bounded."""
 
     def __init__(self) -> None:
         self._layouts: dict[str, Layout] = {}
         self._misses: dict[str, int] = {}
-        self._rest = 0  # messages until the next lesson
+        self._rest = 0  # messages until a layout may be learned again
 
     def read(self, buffer: bytes, peer: str) -> SipMessage:
-        """Parse and check a request; `MessageError` when it is broken."""
+        """Parse and check a request; `MessageError` when it is malformed."""
         layout = self._layouts.get(peer)
         message = layout.read(buffer) if layout is not None else None
         if message is not None:
@@ -108,7 +111,8 @@ class Reader:
         return message
 
     def _miss(self, message: SipMessage, peer: str) -> None:
-        """Learn, sometimes: a peer that has a habit is worth it, and nobody may make us learn all the time."""
+        """Learn the layout of a peer that missed repeatedly, but not too often: an attacker must not be able to make
+        this program build expressions all the time."""
         self._rest -= 1
         misses = self._misses.get(peer, 0) + 1
         if misses < _HABIT or self._rest > 0:

@@ -1,8 +1,8 @@
-"""A SIP message: one immutable buffer, spans for the headers, a list of edits.
+"""A SIP message: one immutable buffer, spans for the header fields, and a list of edits.
 
-No edit: `to_bytes()` is the same object. An edit: every byte outside it stays identical.
-Reading is tolerant (bare LF, folding, any case, white space before the colon: S-148), since
-what we refuse to read the SBC might still obey; writing adds values of `sip.field` and nothing else.
+Without edits, `to_bytes()` returns the same object. With edits, every byte outside them stays identical. Reading is
+tolerant (bare LF, folding, any case, white space before the colon: S-148), since the SBC might still act on a message
+that this program refused to read. Writing only adds values of `sip.field`.
 """
 
 import re
@@ -19,23 +19,23 @@ from sbc_filter.sip.header_names import KNOWN, canonical
 
 _MANDATORY = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))  # RFC 3261 §8.1.1
 _AT_MOST_ONCE = (b"from", b"to", b"call-id", b"cseq", b"content-length", b"max-forwards")
-MAX_HEADERS, MAX_LINES = 256, 1024  # fields and lines of one message; real ones have a tenth of that
+MAX_HEADERS, MAX_LINES = 256, 1024  # header fields and lines of one message; real messages have a tenth of that
 _ROUTING = frozenset((b"via", b"route", b"record-route"))
 
-# Where one header field stands: (start, value, end); `buffer[start:end]` are its lines,
-# `buffer[value:end]` its value. A plain tuple: several are made for every INVITE.
+# Where one header field is: (start, value, end). `buffer[start:end]` are its lines, `buffer[value:end]` its value. A
+# plain tuple, since several are made for every INVITE.
 Header: TypeAlias = tuple[int, int, int]
-# The digits of a number, where its URI stands (start, end), and the header parameters behind.
+# The digits of a number, the start and end of its URI, and the header parameters after it.
 Plain: TypeAlias = tuple[bytes, int, int, bytes]
 _NOTHING: Mapping[bytes, int] = {}
 
 
 class SipMessage:
-    """A parsed request or response. Parsing raises `MessageError`; nothing else does on account of the bytes.
+    """A parsed request or response. Parsing raises `MessageError` and, whatever the bytes, nothing else.
 
-    `keys` are the canonical names of the header fields in order, `first` where each name occurs first,
-    `span(groups[at])` the (start, end) of the value of the header field `at`, its line end included; a
-    `match` of `sip.learned_layout` has found the addresses `learnt` as well.
+    `keys` are the canonical names of the header fields in order. `first` gives the first position of each name.
+    `span(groups[at])` is the (start, end) of the value of header field `at`, line end included. `match`, from
+    `sip.learned_layout`, has already found the addresses in `learnt`.
     """
 
     __slots__ = (
@@ -58,10 +58,10 @@ class SipMessage:
         learnt: Mapping[bytes, int] = _NOTHING,
     ) -> None:
         self.buffer = buffer
-        self.method = method  # in upper case: "invite" is no INVITE (RFC 3261 §7.1), but some SBCs take it for one
+        self.method = method  # in upper case: "invite" is not INVITE (RFC 3261 §7.1), but some SBCs accept it
         self.uri = uri
-        self.body = body  # where it begins
-        self._start = start  # of the first header line
+        self.body = body  # offset of the body
+        self._start = start  # offset of the first header line
         self._keys = keys
         self._unique = len(keys) == len(first)
         self._first = first
@@ -72,14 +72,14 @@ class SipMessage:
         self._addresses: dict[bytes, list[Address]] | None = None
         self._plain: dict[bytes, Plain | None] = {}
         self._edits: list[Edit] = []
-        self._sloppy: re.Match[bytes] | None = None  # the request line where it is not plain
+        self._sloppy: re.Match[bytes] | None = None  # the match of the request line, if it is not plain
 
     @classmethod
     def parse(cls, buffer: bytes) -> "SipMessage":
-        """Parse a request. The body is opaque; its bytes are never looked at.
+        """Parse a request. The body is opaque: its bytes are never read.
 
-        A request line that is not plain is read as lenient SIP stacks do (`grammar.SLOPPY_REQUEST_LINE`): line ends
-        in front of it are even legal (RFC 3261 §7.5). See `straighten`.
+        A request line that is not plain is read as lenient SIP stacks do (`grammar.SLOPPY_REQUEST_LINE`). Line ends
+        before it are even legal (RFC 3261 §7.5). See `straighten`.
         """
         request, sloppy = grammar.REQUEST_LINE.match(buffer), None
         if request is None:
@@ -92,8 +92,8 @@ class SipMessage:
 
     @classmethod
     def parse_response(cls, buffer: bytes) -> "tuple[int, bytes, SipMessage]":
-        """(status code, reason phrase, message) of a response. Its `method` is that of the request it answers, as
-        CSeq has it; it has no URI."""
+        """(status code, reason phrase, message) of a response. Its `method` is that of the request, taken from CSeq; it
+        has no URI. `MessageError` when it is malformed."""
         status = grammar.STATUS_LINE.match(buffer)
         if status is None:
             raise MessageError(Detail.START_LINE)
@@ -106,7 +106,7 @@ class SipMessage:
 
     @classmethod
     def _read(cls, buffer: bytes, method: str, uri: bytes, start: int) -> "SipMessage":
-        """The message whose header fields begin at `start`."""
+        """The message whose header fields begin at offset `start`."""
         lines, body = _header_lines(buffer, start)
         if len(lines) > MAX_LINES:
             raise MessageError(Detail.HEADER_SYNTAX, f"more than {MAX_LINES} lines")
@@ -131,11 +131,11 @@ class SipMessage:
 
     @property
     def headers_end(self) -> int:
-        """Where the empty line begins."""
+        """Offset of the empty line."""
         return self._line_start(len(self._keys))
 
     def check(self) -> None:
-        """Raise `MessageError` unless what every message must carry is there, once and well-formed."""
+        """Raise `MessageError` unless every mandatory header field is present, unique and well-formed."""
         if not self._first.keys() >= _MANDATORY:
             raise MessageError(Detail.HEADER_MISSING)
         if not self._unique:
@@ -151,7 +151,7 @@ class SipMessage:
 
     @property
     def in_dialog(self) -> bool:
-        """Whether To carries a tag: the request belongs to a dialog (S-147). `MessageError` for a broken To."""
+        """Whether To has a tag, so that the request belongs to a dialog (S-147). `MessageError` for a malformed To."""
         plain = self.plain(b"to")
         if plain is not None and not plain[3]:
             return False
@@ -161,9 +161,10 @@ class SipMessage:
         return to[0].has_tag()
 
     def plain(self, name: bytes) -> Plain | None:
-        """The one number in the only header field of this name, where it is as plain as `grammar.PLAIN_ADDRESS`.
+        """The number in the only header field of this name, if it has the plain form of `grammar.PLAIN_ADDRESS`; else
+        None.
 
-        Nearly every From, To and P-Asserted-Identity is; all others take the long way of `addresses`.
+        Nearly every From, To and P-Asserted-Identity has this form; all others go through `addresses`.
         """
         known = self._plain
         if name in known:
@@ -181,11 +182,11 @@ class SipMessage:
         return plain
 
     def has_address(self, name: bytes) -> bool:
-        """Whether there is exactly one address in the header fields of this name; `MessageError` for a broken one."""
+        """Whether the header fields of this name contain exactly one address; `MessageError` when one is malformed."""
         return name in self._learnt or self.plain(name) is not None or len(self.addresses(name)) == 1
 
     def addresses(self, name: bytes) -> Sequence[Address]:
-        """All addresses in the header fields of this name, in order; `MessageError` when one is broken."""
+        """All addresses in the header fields of this name, in order; `MessageError` when one is malformed."""
         if self._addresses is None:
             self._addresses = {}
         found = self._addresses.get(name)
@@ -209,14 +210,14 @@ class SipMessage:
         ]
 
     def require(self, name: bytes) -> Sequence[Header]:
-        """Like `headers`, but none is a `MessageError`."""
+        """Like `headers`, but raises `MessageError` if there is none."""
         found = self.headers(name)
         if not found:
             raise MessageError(Detail.HEADER_MISSING, name.decode())
         return found
 
     def count(self, name: bytes) -> int:
-        """How many header fields of this name there are."""
+        """The number of header fields with this name."""
         if self._unique:
             return 1 if name in self._first else 0
         return self._keys.count(name)
@@ -229,7 +230,7 @@ class SipMessage:
         return [self.value(header) for header in self.headers(name)]
 
     def names(self) -> KeysView[bytes]:
-        """The canonical names that occur."""
+        """The canonical names that are present."""
         return self._first.keys()
 
     @property
@@ -239,17 +240,18 @@ class SipMessage:
 
     @property
     def places(self) -> dict[bytes, int]:
-        """Where in `keys` each name occurs first."""
+        """The position in `keys` at which each name first occurs."""
         return self._first
 
     def names_as_written(self) -> list[bytes]:
-        """The names of all header fields, in order, as they stand in front of the colon."""
+        """The names of all header fields, in order, as written before the colon."""
         return [
             self.buffer[self._line_start(at) : self._span(self._groups[at])[0] - 1] for at in range(len(self._keys))
         ]
 
     def value(self, header: Header) -> bytes:
-        """The value of one header field: unfolded to one space (RFC 3261 §7.3.1), white space around it cut."""
+        """The value of one header field: folds become one space (RFC 3261 §7.3.1), surrounding white space is
+        removed."""
         return _unfolded(self.buffer[header[1] : header[2]])
 
     def first(self, name: bytes) -> bytes | None:
@@ -264,16 +266,16 @@ class SipMessage:
         return self._span(self._groups[at - 1])[1] if at else self._start
 
     def replace(self, start: int, end: int, text: FieldText) -> None:
-        """Edit: `text` in place of `buffer[start:end]`; `start == end` inserts."""
+        """Edit: put `text` in place of `buffer[start:end]`; `start == end` inserts."""
         self._edits.append((start, end, text.text))
 
     def cut(self, start: int, end: int) -> None:
-        """Edit: take out `buffer[start:end]`."""
+        """Edit: remove `buffer[start:end]`."""
         self._edits.append((start, end, b""))
 
     def straighten(self) -> None:
-        """Edit: a request line that is not plain becomes so, and what stands in front of it is cut: other SIP stacks
-        skip less than we do, or more, and would see another request."""
+        """Edit: rewrite a request line that is not plain, and remove whatever precedes it. Other SIP stacks skip fewer
+        bytes than this parser, or more, and would see another request."""
         sloppy = self._sloppy
         if sloppy is None:
             return
@@ -286,11 +288,11 @@ class SipMessage:
                 self._edits.append((start, end, plain))
 
     def remove(self, header: Header) -> None:
-        """Edit: take out one header field with all its lines."""
+        """Edit: remove one header field with all its lines."""
         self._edits.append((header[0], header[2], b""))
 
     def add_header(self, field: HeaderField, before: Header | None = None) -> None:
-        """Edit: add one header field, behind the last Via, Route or Record-Route (S-156) or `before` another."""
+        """Edit: add one header field `before` another, or else after the last Via, Route or Record-Route (S-156)."""
         if before is None:
             behind = len(self._keys)
             while behind and self._keys[behind - 1] not in _ROUTING:
@@ -302,29 +304,29 @@ class SipMessage:
 
     @property
     def edited(self) -> int:
-        """How many edits there are."""
+        """The number of edits."""
         return len(self._edits)
 
     def undo(self, edits: int) -> None:
-        """Forget all but the first so many edits."""
+        """Drop all edits after the first `edits`."""
         del self._edits[edits:]
 
     def edits(self) -> "Edits":
-        """All edits, for another copy of the same message."""
+        """All edits, to be applied to another copy of the same message."""
         return Edits(self)
 
     def changed(self) -> bytes | None:
-        """The message with all edits applied; None without any."""
+        """The message with all edits applied; None if there are none."""
         return apply_edits(self.buffer, self._edits) if self._edits else None
 
     def to_bytes(self) -> bytes:
-        """The message with all edits applied; without any, the buffer itself."""
+        """The message with all edits applied; the buffer itself if there are none."""
         return apply_edits(self.buffer, self._edits) if self._edits else self.buffer
 
 
 @final
 class Edits:
-    """The edits of a message, for its retransmissions: what is kept in its place weighs less than a copy of it."""
+    """The edits of a message, kept for its retransmissions: they take less memory than a copy of the message."""
 
     __slots__ = ("_edits",)
 
@@ -333,32 +335,35 @@ class Edits:
 
     @property
     def size(self) -> int:
-        """Octets that they add."""
+        """Octets that the edits add."""
         size = 0
         for _, _, data in self._edits:
             size += len(data)
         return size
 
     def applied(self, buffer: bytes) -> bytes | None:
-        """A copy of the message, edited; None where there is nothing to edit."""
+        """A copy of the message with the edits applied; None if there are none."""
         return apply_edits(buffer, self._edits) if self._edits else None
 
 
 def blanked(buffer: bytes, places: Sequence[int]) -> bytes:
-    """The buffer with a space in each of these places."""
+    """The buffer with a space at each of these offsets."""
     return apply_edits(buffer, [(at, at + 1, BLANK.text) for at in places])
 
 
 def _unfolded(value: bytes) -> bytes:
     text = value.strip()
-    # By `find`: for bytes, `in` first tries whether it was given a number, by raising an error.
+    # `find` instead of `in`: for bytes, `in` first tries its operand as a number and catches the error that this
+    # raises.
     return text if text.find(b"\n") < 0 else grammar.FOLD.sub(b" ", text)
 
 
 def is_clean(buffer: bytes, start: int, body: int) -> bool:
-    """Whether the header fields, from `start` to `body`, have no NUL, and CR only in front of LF: other readers end
-    lines, or everything, at those, and would see another message than we do. (No start line that we read has a NUL or
-    bare CR where `SipMessage.straighten` would leave it.)"""
+    """Whether the header fields, from `start` to `body`, contain no NUL, and CR only directly before LF.
+
+    Other parsers end the line, or the message, at such an octet and would see another message than this one does. (In a
+    start line that is accepted, NUL or a bare CR is found only where `SipMessage.straighten` removes it.)
+    """
     return (
         buffer.count(b"\r", start, body) == buffer.count(b"\r\n", start, body) and buffer.find(b"\0", start, body) < 0
     )
@@ -370,7 +375,7 @@ def _plain(match: "re.Match[bytes]", group: int) -> Plain:
 
 
 def _header_lines(buffer: bytes, start: int) -> tuple[list[bytes], int]:
-    """The lines up to the first empty one, without their LF, and where the body begins."""
+    """The lines before the first empty one, without their LF, and the offset of the body."""
     lines = buffer[start:].split(b"\n")
     count = len(lines) - 1
     if b"\r" in lines:
@@ -385,7 +390,7 @@ def _header_lines(buffer: bytes, start: int) -> tuple[list[bytes], int]:
 
 
 def _unfold(lines: list[bytes]) -> list[bytes]:
-    """Lines of a folded field put together again (RFC 3261 §7.3.1), so that each is one field."""
+    """The lines joined so that each is one header field: a folded field is several lines (RFC 3261 §7.3.1)."""
     fields: list[list[bytes]] = []
     for line in lines:
         if not line.startswith((b" ", b"\t")):

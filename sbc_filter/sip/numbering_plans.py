@@ -1,22 +1,22 @@
-"""How each country writes its telephone numbers (RFC 8224 §8.3; S-042, S-043)."""
+"""Numbering plans: how each country writes its telephone numbers (RFC 8224 §8.3; S-042, S-043)."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How a country writes numbers that are not in international form (S-042), and what it puts into them."""
+    """How a country writes numbers that are not in international form (S-042), and which prefixes it adds to them."""
 
     name: str
     country: str = ""
     international: tuple[str, ...] = ()  # prefixes that mean "+"
     trunk: str = ""  # prefix of a national number
-    trunk_optional: bool = False  # a national number may come without it
-    national: frozenset[int] = frozenset()  # lengths of a national number, trunk prefix cut
-    routing: int = 0  # digits of the prefix that stands behind the country code of a ported number (S-043)
+    trunk_optional: bool = False  # a national number may be written without it
+    national: frozenset[int] = frozenset()  # lengths of a national number without the trunk prefix
+    routing: int = 0  # digits of the prefix after the country code of a ported number (S-043)
 
     def normalise(self, digits: str) -> str:
-        """International form of digits dialled without "+"; unchanged when they cannot be converted."""
+        """The international form of digits dialled without "+"; unchanged if they cannot be converted."""
         for prefix in self.international:
             if digits.startswith(prefix) and len(digits) > len(prefix) + 6:
                 return digits[len(prefix) :]
@@ -26,7 +26,7 @@ class Profile:
         return digits
 
     def subscriber(self, number: str) -> str:
-        """The number without the prefix that only routes it: who is called is the same with it and without."""
+        """The number without its routing prefix: the called party is the same with and without it."""
         if not self.routing or not number.isdigit() or not number.startswith(self.country):
             return number
         behind = len(self.country) + self.routing

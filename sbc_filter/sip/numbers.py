@@ -1,7 +1,7 @@
-"""Telephone numbers and identities: one canonical form for signing, verifying and rules (RFC 8224 §8).
+"""Telephone numbers and identities: one canonical form for signing, verification and rules (RFC 8224 §8).
 
-A `TelephoneNumber` is digits, `#` and `*` without "+" (`12155551212`); an identity is that or, of who has no number,
-a canonical URI (`sip:alice@example.com`). Both are plain strings, told apart by the colon.
+A `TelephoneNumber` consists of digits, `#` and `*`, without "+" (`12155551212`). An identity is a telephone number or,
+for a party without one, a canonical URI (`sip:alice@example.com`). Both are plain strings; only a URI contains a colon.
 """
 
 import re
@@ -16,17 +16,17 @@ from sbc_filter.sip.numbering_plans import _AS_WRITTEN, NANP, Profile
 TelephoneNumber = NewType("TelephoneNumber", str)
 _NUMBER = frozenset("0123456789*#")
 MAX_DIGITS = 32  # of any number; the longest are French ones with a portability prefix (S-043)
-_CACHED = 256  # octets of a URI worth remembering
+_CACHED = 256  # octets of a URI that is worth caching
 _CONTROL = re.compile("[\0-\x1f\x7f]")
-_VISUAL_SEPARATORS = b"-.() "  # RFC 3966 §3; the space once percent-decoded
+_VISUAL_SEPARATORS = b"-.() "  # RFC 3966 §3; also a percent-decoded space
 
 Canonicaliser = Callable[[bytes], str | None]
 
 
 def canonicaliser(profile: Profile = NANP) -> Canonicaliser:
-    """The function that maps a URI in a header field to its identity, for numbers of one country.
+    """The function that maps the URI of a header field to its identity, for the numbering plan of one country.
 
-    None for what names nobody: no user part, the anonymous URI of RFC 3323, an unknown scheme.
+    It returns None for a URI that identifies no one: no user part, the anonymous URI of RFC 3323, or an unknown scheme.
     """
 
     def identity(uri: bytes) -> str | None:
@@ -45,7 +45,7 @@ def canonicaliser(profile: Profile = NANP) -> Canonicaliser:
         scheme, user, host, _, parameters = sip.groups()
         if not user or host.lower() == b"anonymous.invalid":
             return None
-        # Parameters of a telephone-subscriber go first: they may hold digits of another number (S-041).
+        # Remove the parameters of a telephone-subscriber first: they may contain digits of another number (S-041).
         subscriber, semicolon, rest = user.partition(b":")[0].partition(b";")
         subscriber = unquote_to_bytes(subscriber)
         if subscriber.lower() == b"anonymous":
@@ -62,9 +62,9 @@ def canonicaliser(profile: Profile = NANP) -> Canonicaliser:
 
 
 def canonical_number(text: str) -> TelephoneNumber | None:
-    """Canonical form of an international number in a token or a rule file, None if it is no number.
+    """The canonical form of an international number in a token or a rule file; None if it is not a number.
 
-    "+" and visual separators go (`+1 215-555-1212`); nothing is converted.
+    "+" and visual separators are removed (`+1 215-555-1212`); nothing is converted.
     """
     if text.isdecimal() and text.isascii():
         return TelephoneNumber(text)
@@ -72,17 +72,19 @@ def canonical_number(text: str) -> TelephoneNumber | None:
 
 
 def _means_number(user: bytes, parameters: bytes) -> bool:
-    """RFC 8224 §8.1 and our policy (S-040): user=phone, a leading "+", or 10 to 15 digits."""
+    """Whether a user part means a telephone number, by RFC 8224 §8.1 and S-040: user=phone, a leading "+", or 10 to 15
+    digits (or 2 or 3, a service code)."""
     if user.startswith(b"+") or b"user=phone" in parameters.lower():
         return True
-    return user.isdigit() and (10 <= len(user) <= 15 or len(user) in (2, 3))  # two or three digits: a service code
+    return user.isdigit() and (10 <= len(user) <= 15 or len(user) in (2, 3))  # 2 or 3 digits: a service code
 
 
 def _telephone(subscriber: bytes, parameters: bytes, profile: Profile) -> TelephoneNumber | None:
     if not subscriber.startswith(b"+"):
         lowered = parameters.lower()
         at = lowered.find(b";phone-context=+")
-        if at >= 0 and len(subscriber) > 3:  # a local number, no service code, within a global prefix (RFC 3966 §5.1.5)
+        # a local number, not a service code, after a global prefix (RFC 3966 §5.1.5)
+        if at >= 0 and len(subscriber) > 3:
             context = lowered[at + 16 :].partition(b";")[0]
             return _digits(b"+" + context + subscriber, profile)
     return _digits(subscriber, profile)

@@ -1,4 +1,5 @@
-"""The Reason header field (RFC 3326): why, in words of a protocol; `ppi` says of which PASSporT (RFC 9410)."""
+"""The Reason header field (RFC 3326): the cause of a message in terms of a protocol; `ppi` names the PASSporT that it
+is about (RFC 9410)."""
 
 import re
 from collections.abc import Callable
@@ -7,15 +8,15 @@ from typing import NamedTuple
 from sbc_filter.sip import grammar
 from sbc_filter.sip.message import Header, SipMessage
 
-# A quoted string; one that nobody ends reaches to the end, so that no octet is looked at twice.
+# A quoted string. An unterminated one extends to the end, so that no octet is examined twice.
 _QUOTED = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _COMMA = re.compile(_QUOTED.pattern + rb"|,", re.DOTALL)
-_MAX_PARAMETERS = 16  # of one value
-_MAX_VALUES = 64  # in one field
+_MAX_PARAMETERS = 16  # of one value; more are not read
+_MAX_VALUES = 64  # in one header field
 
 
 class Reason(NamedTuple):
-    """One value of a Reason field: its protocol in upper case; `ppi` is empty where there is none."""
+    """One value of a Reason field: the protocol in upper case; `ppi` is empty if there is none."""
 
     protocol: str
     cause: int | None
@@ -23,8 +24,10 @@ class Reason(NamedTuple):
 
 
 def protocols(message: SipMessage) -> set[str]:
-    """The protocols in the Reason fields of a message, in upper case: it may have several values, in one field or
-    in several, and of most protocols only one (RFC 3326 §2, RFC 9366)."""
+    """The protocols in the Reason fields of a message, in upper case.
+
+    There may be several values, in one field or in several, but of most protocols only one (RFC 3326 §2, RFC 9366).
+    """
     return {
         part.partition(b";")[0].strip().decode("ascii", "replace").upper()
         for value in message.values(b"reason")
@@ -33,9 +36,9 @@ def protocols(message: SipMessage) -> set[str]:
 
 
 def remove_reasons(message: SipMessage, unwanted: Callable[[Reason], bool]) -> list[Reason]:
-    """Edit: take out the unwanted values, and whole fields of which nothing is left; returns what was taken out.
+    """Edit: remove the unwanted values, and whole fields if none of their values is left; returns what was removed.
 
-    A field of more than 64 values stays as it is.
+    A field with more than 64 values is left unchanged.
     """
     removed: list[Reason] = []
     for header in message.headers(b"reason"):
@@ -56,13 +59,13 @@ def _remove(message: SipMessage, header: Header, unwanted: Callable[[Reason], bo
     else:
         first = keep.index(True)
         for at, (start, end) in enumerate(spans):
-            if not keep[at]:  # with the comma behind it, or in front of it where a kept one precedes
+            if not keep[at]:  # with the comma after it, or the one before it if a kept value precedes
                 message.cut(header[1] + start - (at > first), header[1] + end + (at < first))
     return [reason for reason, is_kept in zip(reasons, keep, strict=True) if not is_kept]
 
 
 def _parse(value: bytes) -> Reason:
-    """What can be read of a value: nothing behind the first thing that is no parameter."""
+    """Parse one value; reading stops at the first thing that is not a parameter."""
     protocol, semicolon, _ = value.partition(b";")
     position = len(protocol) if semicolon else len(value)
     found: dict[bytes, bytes] = {}

@@ -1,4 +1,4 @@
-"""Answers of a stateless UAS (RFC 3261 §8.2.6, §8.2.7, §18.2; RFC 3581): S-140 to S-145."""
+"""Responses of a stateless UAS (RFC 3261 §8.2.6, §8.2.7, §18.2; RFC 3581): S-140 to S-145."""
 
 import hmac
 from collections.abc import Iterator, Sequence
@@ -13,16 +13,16 @@ from sbc_filter.sip.field import HeaderField, StatusLine
 from sbc_filter.sip.message import SipMessage
 
 _DEFAULT_PORT = 5060
-# Names of header fields, and their compact forms (RFC 3261 §20).
+# Names of header fields, full and compact (RFC 3261 §20).
 _VIA, _FROM, _TO, _CALL_ID, _CSEQ = (b"Via", b"v"), (b"From", b"f"), (b"To", b"t"), (b"Call-ID", b"i"), (b"CSeq",) * 2
 _NO_BODY = b"Content-Length: 0\r\n"
 _MAX_PARAMETERS = 64  # of one Via
-# Name in lower case, value, and where both stand in the buffer.
+# Name in lower case, value, and the start and end of both in the buffer.
 ViaParameter: TypeAlias = tuple[bytes, bytes | None, int, int]
 
 
 class Via(NamedTuple):
-    """The first value of the top Via; `end` is its end in the buffer, behind its parameters."""
+    """The first value of the top Via; `end` is its end in the buffer, parameters included."""
 
     transport: str
     host: str
@@ -33,9 +33,9 @@ class Via(NamedTuple):
 
 
 def top_via(message: SipMessage) -> Via:
-    """The Via of the hop that sent us this request; `MessageError` when it cannot be read."""
+    """The Via of the previous hop; `MessageError` when it cannot be parsed."""
     _, value, end = message.require(b"via")[0]
-    # Not the line end: a parameter without the value that its "=" announces would reach over it.
+    # Exclude the line end: a parameter with "=" but no value would match across it.
     end = value + len(message.buffer[value:end].rstrip())
     match = grammar.VIA.match(message.buffer, value, end)
     if match is None:
@@ -60,13 +60,13 @@ def _parameters(buffer: bytes, start: int, end: int) -> Iterator[ViaParameter]:
 
 
 TAG_LENGTH = 24
-"""Characters of our To tags."""
+"""Characters of the To tags that this program generates."""
 
 
 def to_tag(secret: bytes, message: SipMessage, via: Via) -> str:
-    """Our To tag: an HMAC over what an INVITE, its retransmissions, its ACK and its CANCEL share (S-140).
+    """The To tag for a call: an HMAC over what an INVITE, its retransmissions, its ACK and its CANCEL share (S-140).
 
-    So a retransmission gets the same answer and an ACK is known to be for us, without a table.
+    A retransmission therefore gets the same response, and an ACK for this program is recognised, without a table.
     """
     return hmac.digest(secret, b"\0".join(transaction(message, via)), "sha256")[: TAG_LENGTH // 2].hex()
 
@@ -88,13 +88,14 @@ def build_response(
     headers: Sequence[HeaderField] = (),
     room: int | None = None,
 ) -> tuple[bytes, int] | None:
-    """(response, port to send it to) for a request that came from `source` (address, port).
+    """(response, destination port) for a request that came from `source` (address, port); None if it does not fit.
 
-    All Via, From, To (+ `tag`), Call-ID and CSeq are copied as received (S-141); `received` and
-    `rport` are filled in (S-142). It goes to the source address always: maddr would let anyone
-    point our answers at a third party (S-143). Where it would have more than `room` bytes, names
-    are compact and Content-Length, which UDP can do without (S-149), is left out; then `headers`
-    are; then there is none.
+    All Via, From, To (+ `tag`), Call-ID and CSeq are copied as received (S-141); `received` and `rport` are filled in
+    (S-142). The response always goes to the source address: with maddr anyone could direct responses to a third party
+    (S-143).
+
+    If the response would exceed `room` bytes, compact names are used and Content-Length, which is optional over UDP
+    (S-149), is left out; then `headers` are left out too; then there is no response.
     """
     address, source_port = source
     _, value, end = message.require(b"via")[0]
@@ -118,7 +119,8 @@ def build_response(
 
 
 def _received(text: bytes, offset: int, via: Via, address: str, port: int) -> bytes:
-    """The top Via line with `rport` filled in and `received` added where RFC 3261 §18.2.1, RFC 3581 §4 say so."""
+    """The top Via value with `rport` filled in, and `received` added where RFC 3261 §18.2.1 or RFC 3581 §4 requires
+    it."""
     rport = next((parameter for parameter in via.parameters if parameter[0] == b"rport"), None)
     spoofed = [parameter for parameter in via.parameters if parameter[0] == b"received"]
     edits = [(via.end, via.end, b";received=" + address.encode())] if rport or via.host.strip("[]") != address else []

@@ -1,1 +1,1 @@
-"""PASSporTs and certificates: the authentication service and the verification service."""
+"""The STIR/SHAKEN services: PASSporTs, and the authentication and verification of calls with them."""

@@ -1,7 +1,8 @@
 """The checks that one token has to pass (RFC 8224 §6.2), in the order of their cost (S-067).
 
-Cheap checks come first and the certificate is asked for only by a token that passed them all, so that nobody makes
-us fetch with a token that could not verify anyway. Each raises `VerificationError` with outcome and detail.
+Cheap checks come first. The certificate is requested only for a token that passed all of them, so that a token that
+could not verify anyway never causes a fetch. The signature, the most expensive check, comes last. Each check raises
+`VerificationError` with outcome and detail.
 """
 
 from collections.abc import Callable, Collection
@@ -19,31 +20,31 @@ from sbc_filter.stir.token import Token
 
 
 class Policy(Protocol):
-    """How strict to be; `rules.model.VerifyOptions` is one."""
+    """How strict verification is; `rules.model.VerifyOptions` implements it."""
 
     @property
     def max_age(self) -> float:
-        """Seconds that iat may lie in the past."""
+        """Maximum age of iat, in seconds."""
 
     @property
     def max_skew(self) -> float:
-        """Seconds that iat may lie in the future."""
+        """Maximum time by which iat may lie in the future, in seconds."""
 
     @property
     def check_called(self) -> bool:
-        """Whether dest is compared with the call."""
+        """Whether dest is compared with the called party."""
 
     @property
     def tolerate(self) -> Collection[str]:
-        """Which of `errors.TOLERABLE` are tolerated."""
+        """The members of `outcomes.TOLERABLE` that are tolerated."""
 
     @property
     def strict(self) -> Collection[str]:
-        """Which of `errors.REFUSABLE` are refused."""
+        """The members of `outcomes.REFUSABLE` that are refused."""
 
 
 class Signalling:
-    """What the signalling says of the call: canonical identities, and when the INVITE arrived (POSIX seconds)."""
+    """What the signalling says about the call: canonical identities, and the arrival of the INVITE in POSIX seconds."""
 
     def __init__(
         self,
@@ -57,25 +58,29 @@ class Signalling:
         self.caller = caller
         self.called = called
         self.arrived = arrived
-        self.target = target  # whom the Request-URI names
+        self.target = target  # the identity in the Request-URI
         self.profile = profile
-        self.message = message  # for what few tokens speak of: media, priority, the caller's name
+        self.message = message  # for tokens that also cover media, priority or the caller's name
 
 
 class Missing(NamedTuple):
-    """The result hangs on a certificate that is not in memory."""
+    """The result depends on a certificate that is not in the cache."""
 
     x5u: str
 
 
-# A certificate in memory, why there is (or may be) none, or None: not asked for yet.
+# The certificate from the cache, the reason why there is none (or may be none), or None if it was not requested yet.
 CertificateLookup = Callable[[str], SigningCertificate | VerificationError | None]
 
 
 def check_token(
     token: Token, call: Signalling, policy: Policy, certificates: CertificateLookup, *, check_called: bool
 ) -> SigningCertificate | Missing:
-    """All that makes one token true of one call; `check_called`: it is compared with To, not with a diversion."""
+    """Check everything that makes one token valid for one call, and return its certificate.
+
+    `check_called`: compare dest with the called party; False for a token that diversions lead to. The order is: form,
+    caller, called party, freshness, media keys, certificate, signature (see the module).
+    """
     claims = token.claims
     check_form(token, policy)
     check_caller(token, call, policy)
@@ -88,7 +93,7 @@ def check_token(
 
 
 def check_keys(claims: Claims, call: Signalling) -> None:
-    """Whether the media keys of the call are those that its token names, if it names any (S-012)."""
+    """Check that the media keys of the call are those that its token names, if it names any (S-012)."""
     if call.message is not None:
         check_media(claims.all, call.message.buffer[call.message.body :])
 
@@ -96,12 +101,13 @@ def check_keys(claims: Claims, call: Signalling) -> None:
 def check_signature(
     token: Token, speaks_for: str, arrived: float, certificates: CertificateLookup
 ) -> SigningCertificate | Missing:
-    """The certificate with which a token is signed, valid and entitled to speak for this identity (V11 to V15)."""
+    """The certificate that signed a token, after checking that it is valid and may speak for this identity (V11 to
+    V15)."""
     certificate = certificates(token.jose.x5u)
     if certificate is None:
         return Missing(token.jose.x5u)
     if isinstance(certificate, VerificationError):
-        # A new one: the remembered one would keep the stack of every call that it ended.
+        # Raise a copy: the cached one would keep the stack of every failed call alive.
         raise VerificationError(certificate.outcome, certificate.detail, str(certificate))
     _check_certificate(certificate, token.claims, speaks_for, arrived)
     verify_es256(certificate.public_key, token.signed, token.signature)
@@ -117,7 +123,7 @@ def check_form(token: Token, policy: Policy) -> None:
 
 
 def check_caller(token: Token, call: Signalling, policy: Policy) -> None:
-    """V5, V8: the number comes from the signalling, never from the token (S-060)."""
+    """V5, V8: the caller's number is taken from the signalling, never from the token (S-060)."""
     caller, orig = call.caller, token.claims.orig
     if caller is None:
         raise VerificationError(Outcome.ANONYMOUS, Detail.NO_CALLER)
@@ -129,7 +135,7 @@ def check_caller(token: Token, call: Signalling, policy: Policy) -> None:
 
 
 def _check_called(token: Token, call: Signalling, policy: Policy) -> None:
-    """V9, for a called party who is not literally in `dest`."""
+    """V9, for a called party that is not literally in `dest`."""
     called, dest, profile = call.called, token.claims.dest, call.profile
     if called is None:
         raise invalid(Detail.DEST_MISMATCH)
@@ -144,7 +150,7 @@ def _check_called(token: Token, call: Signalling, policy: Policy) -> None:
 
 
 def check_freshness(claims: Claims, call: Signalling, policy: Policy) -> None:
-    """V10."""
+    """V10: raise `VerificationError(stale)` if iat is too old or too far in the future."""
     age = call.arrived - claims.iat
     if age > policy.max_age:
         raise VerificationError(Outcome.STALE, Detail.STALE_DATE)
@@ -153,7 +159,8 @@ def check_freshness(claims: Claims, call: Signalling, policy: Policy) -> None:
 
 
 def _check_certificate(certificate: SigningCertificate, claims: Claims, speaks_for: str, arrived: float) -> None:
-    """V13, V14: valid when the token was made and when it arrived (S-093), and entitled to say what it says."""
+    """V13, V14: the certificate was valid when the token was made and when it arrived (S-093), and permits its
+    claims."""
     if claims.iat > certificate.not_after or arrived > certificate.not_after:
         raise VerificationError(Outcome.UNTRUSTED, Detail.EXPIRED)
     if claims.iat < certificate.not_before:

@@ -1,6 +1,6 @@
-"""The compact form (RFC 8225 §7, RFC 8224 §4.1.2): only the signature travels, the rest is rebuilt from the call.
+"""The compact form (RFC 8225 §7, RFC 8224 §4.1.2): only the signature is sent, the token is rebuilt from the call.
 
-Only a base PASSporT can be: what an extension says is not in the call (S-013, S-071).
+This works for a base PASSporT only: the claims of an extension are not in the call (S-013, S-071).
 """
 
 from typing import Any
@@ -15,11 +15,11 @@ from sbc_filter.stir.token import Token
 
 
 def rebuild(value: bytes, call: Signalling, *, iat_string: bool = False) -> Token:
-    """The token that the sender of this call must have signed; its dest is whom the call names, and `iat` its Date,
-    with `iat_string` as a string.
+    """The token that the sender of this call must have signed: dest is the called party of the signalling, and `iat`
+    its Date, as a string with `iat_string`.
 
-    Raises `VerificationError`: `invalid.compact-form` for one of an extension and for a call without Date (S-055),
-    `anonymous` for a call without caller.
+    Raises `VerificationError`: `invalid.compact-form` for an extension and for a call without Date (S-055), `anonymous`
+    for a call without caller.
     """
     _, _, signature, text, deviations = split_identity(value)
     info, alg, ppt, more = parse_parameters(text)

@@ -1,4 +1,4 @@
-"""Our own keys: what the authentication service signs with (RFC 8224 §6.1, S-094)."""
+"""The operator's keys: what the authentication service signs with (RFC 8224 §6.1, S-094)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,23 +14,24 @@ from sbc_filter.pki.x5u import check_x5u
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import SigningKey
 
-OVERLAP = 3600.0  # seconds for which a new certificate is valid before it is signed with
-# Seconds before and after a call in which a token of it may be dated, or be verified: a Date may be 60 off, and a
-# token lives for 60. A certificate that does not last for all of them signs only when no other can.
+OVERLAP = 3600.0  # seconds for which a new certificate is already valid before it is used
+# Seconds before and after a call at which one of its tokens may be dated or verified: a Date may be 60 s off, and a
+# token is valid for 60 s. A certificate that is not valid for all of that time signs only when no other can.
 _BEFORE, _AFTER = 60.0, 120.0
 _ES256 = ec.ECDSA(hashes.SHA256())
-_QUESTION = b"sbc-filter: is this the key of the certificate?"  # no token: those have a dot and no space
+_QUESTION = b"sbc-filter: is this the key of the certificate?"  # cannot be a token: tokens contain a dot and no space
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A private key with the certificate that speaks for it, and those that will take its place.
+    """A private key with its certificate, and the credentials that will succeed it.
 
-    `jose` is the first segment of every token it signs, made once; `not_before` and `not_after`
-    are POSIX seconds, of the certificate alone. `leaf` is that certificate in DER.
-    `slow`: its key waits for a device, so that whoever must not wait asks it from elsewhere.
-    `begins` (POSIX seconds) is when it is signed with if it is one of the `successors` of another.
-    `refresh`: seconds after which whoever gave it is to be asked again; 0: nobody is.
+    - `jose` is the first segment of every token that it signs, encoded once.
+    - `not_before` and `not_after` are POSIX seconds, of the certificate alone.
+    - `leaf` is the certificate in DER.
+    - `slow`: the key is in a device, so that a thread that must not block asks another one to sign.
+    - `begins` (POSIX seconds): from then on it is used, if it is one of the `successors` of another credential.
+    - `refresh`: seconds after which its source is asked again; 0: never.
     """
 
     name: str
@@ -46,11 +47,15 @@ class Credential:
     refresh: float = 0.0
 
     def at(self, now: float) -> "Credential":
-        """The one to sign with at `now` (POSIX seconds): itself or a successor, a function of `now` alone.
+        """The credential to sign with at `now` (POSIX seconds): this one or a successor. It depends on `now` alone.
 
-        Of those that have begun, and are neither new nor about to end, the one that began last. If there is none,
-        one that has not begun, so that no call is lost to a `begins` that is too late; then one that is valid at
-        all; else itself, and signing says what is wrong with it (A15).
+        The order of preference is:
+
+        1. The newest (by `begins`) of those that have begun and are valid from `_BEFORE` seconds ago until `_AFTER`
+           from now.
+        2. The same, but not begun yet, so that no call is lost to a `begins` that is too late.
+        3. Any that is valid now.
+        4. This one; signing then reports what is wrong with it (A15).
         """
         if not self.successors:
             return self
@@ -60,7 +65,7 @@ class Credential:
         return max(begun or steady or valid, key=_begins, default=self)
 
     def gaps(self) -> tuple[tuple[float, float], ...]:
-        """From when to when (POSIX seconds) none of them is valid, between the first and the last."""
+        """Periods (start, end; POSIX seconds) between the first and the last certificate in which none is valid."""
         found = []
         ordered = sorted(self.every(), key=lambda each: each.not_before)
         end = ordered[0].not_after
@@ -71,11 +76,11 @@ class Credential:
         return tuple(found)
 
     def followed_by(self, successors: Sequence["Credential"]) -> "Credential":
-        """The same with these successors."""
+        """The same credential with these successors."""
         return replace(self, successors=tuple(successors))
 
     def every(self) -> tuple["Credential", ...]:
-        """Itself and its successors."""
+        """The credential and its successors."""
         return (self, *self.successors)
 
 
@@ -84,10 +89,10 @@ def _begins(credential: Credential) -> float:
 
 
 def load_key(pem: bytes, passphrase: bytes | None = None) -> ec.EllipticCurvePrivateKey:
-    """A private key in PEM, PKCS#8 or SEC 1, encrypted or not; `ValueError` with one sentence."""
+    """A private key in PEM (PKCS#8 or SEC 1, encrypted or not); raises `ValueError` with one sentence."""
     try:
         key = load_pem_private_key(pem, password=passphrase)
-    except TypeError:  # one is encrypted, or has a passphrase, and the other not
+    except TypeError:  # one of the two is encrypted, or a passphrase was given for a key that is not
         if passphrase is None:
             raise ValueError("the key is encrypted: name a file that holds its `passphrase`") from None
         raise ValueError("the key is not encrypted, so it has no `passphrase`: take that out") from None
@@ -102,16 +107,17 @@ def load_key(pem: bytes, passphrase: bytes | None = None) -> ec.EllipticCurvePri
 def load_credential(
     name: str, key_pem: bytes, certificate_pem: bytes, x5u: str, passphrase: bytes | None = None
 ) -> Credential:
-    """Load and check a credential; `ValueError` with one sentence when it cannot sign calls."""
+    """Load and check a credential; raises `ValueError` with one sentence when it cannot sign calls."""
     return make_credential(name, load_key(key_pem, passphrase), certificate_pem, x5u)
 
 
 def make_credential(
     name: str, key: SigningKey, certificate_pem: bytes, x5u: str, *, slow: bool = False, begins: float | None = None
 ) -> Credential:
-    """The same of a key that is there already. It signs once, to show that it is the certificate's.
+    """Make a credential from a key that is already loaded. It signs once, to prove that it belongs to the certificate.
 
-    `begins`: see `Credential`; None: an hour after the certificate's own beginning, `OVERLAP`.
+    `begins`: see `Credential`. None: an hour (`OVERLAP`) after the certificate becomes valid, or half of its lifetime
+    if that is shorter.
     """
     try:
         certificate = parse_certificates(certificate_pem)[0].parsed

@@ -1,7 +1,6 @@
-"""Signing by somebody else, who holds the key: what is asked of them, and what of their answer is believed.
+"""Delegated signing: what is requested from a service that holds the key, and which of its responses are accepted.
 
-The answer is as good as the channel it came by, but a service can be set up wrongly, or mix up two calls: a token that
-does not say what was asked must not leave as ours.
+A service may be misconfigured, or mix up two calls. A token that does not say what was requested is never sent.
 """
 
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ from sbc_filter.stir.token import read_token
 
 @dataclass(frozen=True, slots=True)
 class RemoteCredential:
-    """A credential whose key is not here, or so slow that no packet may wait in line for it."""
+    """A credential whose key is in another service, or so slow that no packet may wait for it."""
 
     name: str
 
 
 class SigningRequest(NamedTuple):
-    """The claims that `credential` is to sign. `orig` and `dest` are canonical identities (see `sip.numbers`)."""
+    """The claims that `credential` has to sign. `orig` and `dest` are canonical identities (see `sip.numbers`)."""
 
     credential: str
     orig: str
@@ -32,19 +31,19 @@ class SigningRequest(NamedTuple):
 
 
 class Signed(NamedTuple):
-    """An Identity value that says what was asked, and its x5u."""
+    """An Identity value that says what was requested, and its x5u."""
 
     identity: bytes
     x5u: str
 
 
 def check_signed(value: bytes, request: SigningRequest) -> Signed:
-    """The Identity value that answers `request`; `SigningError(SIGNING_MISMATCH)` when it does not.
+    """The Identity value in the response to `request`; `SigningError(SIGNING_MISMATCH)` when it does not match.
 
-    The signature is not verified: the key is theirs, and the next provider verifies it anyway.
+    The signature is not verified: the service owns the key, and the next provider verifies it anyway.
     """
     value = value.strip()
-    if not is_printable(value):  # nobody else writes header fields into our calls
+    if not is_printable(value):  # a service must not be able to add header fields to a call
         raise SigningError(Detail.SIGNING_MISMATCH)
     try:
         token = read_token(value)
@@ -60,7 +59,7 @@ def check_signed(value: bytes, request: SigningRequest) -> Signed:
 
 
 def failure(detail: Detail | None) -> SigningError:
-    """Why nothing was signed, from why a source has no answer."""
+    """The error for a call that was not signed, from the reason why the source did not respond."""
     if detail is Detail.FETCH_TIMEOUT:
         return SigningError(Detail.SIGNING_TIMEOUT)
     if detail in (Detail.HOLD_LIMIT, Detail.SIGNING_UNREACHABLE):

@@ -1,8 +1,8 @@
-"""Verification by somebody else, who fetches and judges certificates: what is asked of them, what of it is believed.
+"""Delegated verification: what is requested from a service that checks certificates, and what of its result is used.
 
-What a token says can be read here, so it is compared with its call here, before anybody is asked (S-060, S-067); the
-service is asked only whether the signature is true, and its certificate to be trusted. What it says of callers is never
-used: a service can mix up two calls.
+The claims of a token can be read here, so they are compared with the call before a service is asked (S-060, S-067). The
+service only decides whether the signature is valid and its certificate trusted. Its claims about callers are never
+used, since a service may mix up two calls.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,20 +17,20 @@ from sbc_filter.stir.token import BASIC, Token, is_extension, read_token, signat
 from sbc_filter.stir.verification import MAX_IDENTITIES, Failure, Verification, failed_of, rank_of
 
 _PASSED, _FAILED, _NOT_VALIDATED = "TN-Validation-Passed", "TN-Validation-Failed", "No-TN-Validation"
-_OUTCOMES = {  # by reasonCode, which is the answer that RFC 8224 §6.2.2 has for it
+_OUTCOMES = {  # by reasonCode, the response code of RFC 8224 §6.2.2
     403: Outcome.STALE,
     428: Outcome.NO_IDENTITY,
     436: Outcome.UNFETCHABLE,
     437: Outcome.UNTRUSTED,
     438: Outcome.INVALID,
 }
-_OF_OTHERS = {  # by verstat, where the code is none of these
+_OF_OTHERS = {  # by verstat, for any other code
     _FAILED: (Outcome.INVALID, Detail.VERIFICATION_FAILED),
     _NOT_VALIDATED: (Outcome.UNFETCHABLE, Detail.VERIFICATION_FAILED),
 }
 _COMPARED = ("orig", "dest", "iat", "attest", "origid")
-_UNKNOWN = ""  # whose certificate it is: a service does not say, so it is taken for a provider's
-# There was no answer, so the next token would get none either, and the call has waited long enough.
+_UNKNOWN = ""  # the service does not say whose certificate it is; treat it as a provider's
+# No result was returned. The next token would fare no better, and the call has waited long enough.
 UNANSWERED = frozenset(
     {
         Detail.VERIFICATION_TIMEOUT,
@@ -42,7 +42,7 @@ UNANSWERED = frozenset(
 
 
 class VerificationRequest(NamedTuple):
-    """A call and one Identity value, for `service` to verify. `caller` and `called` are canonical identities (see
+    """A call and one Identity value, to be verified by `service`. `caller` and `called` are canonical identities (see
     `sip.numbers`), `time` is that of the call in POSIX seconds."""
 
     service: str
@@ -53,8 +53,8 @@ class VerificationRequest(NamedTuple):
 
 
 class ReportedResult(NamedTuple):
-    """What a service answered: `code` and `reason` say why a call did not pass; `claims` are those of the token that it
-    judged, where it says so."""
+    """The result from a service. `code` and `reason` say why a call did not pass; `claims` are those of the token that
+    was verified, if the service returns them."""
 
     verstat: str
     code: int | None = None
@@ -62,14 +62,14 @@ class ReportedResult(NamedTuple):
     claims: Mapping[str, Any] | None = None
 
 
-# Why a token does not verify, or None when it does.
+# Why a token does not verify; None if it does.
 Finding = VerificationError | None
 
 
 def validate_finding(request: VerificationRequest, told: ReportedResult | None, why: Detail | None) -> Finding:
-    """What an answer to `request` means, or, without one, why there is none.
+    """The finding that a service's result means for `request`; `why` is the cause if there is no result.
 
-    An answer that contradicts itself, or speaks of another token, is none (VERIFICATION_MISMATCH).
+    A result that contradicts itself, or is about another token, does not count (VERIFICATION_MISMATCH).
     """
     if told is None:
         return _unanswered(why)
@@ -86,13 +86,13 @@ def validate_finding(request: VerificationRequest, told: ReportedResult | None, 
         return VerificationError(*_OF_OTHERS[told.verstat])
     if outcome is Outcome.NO_IDENTITY:
         return VerificationError(outcome, Detail.UNSUPPORTED_PPT)  # it was given an Identity
-    # Another filter of this kind gives the exact cause, in our own words.
+    # Another instance of this program reports the exact cause by our own names.
     exact = next((each for each in DETAILS[outcome] if each == told.reason and each not in _OURS), None)
     return VerificationError(outcome, exact or Detail.VERIFICATION_FAILED)
 
 
 _OURS = UNANSWERED | {Detail.VERIFICATION_MISMATCH}
-"""What only we can say of a service."""
+"""Details that describe the service itself, and can therefore only come from this side."""
 
 
 def _unanswered(why: Detail | None) -> VerificationError:
@@ -106,19 +106,20 @@ def _unanswered(why: Detail | None) -> VerificationError:
 
 
 def _is_of(identity: bytes, claims: Mapping[str, Any]) -> bool:
-    """Whether these claims can be those of the token that was sent; of one in compact form that is not to be told."""
+    """Whether these claims can be those of the token that was sent; always true for the compact form, which has
+    none."""
     if identity.startswith(b".."):
         return True
     try:
         token = read_token(identity, {*Deviation})
     except VerificationError:
-        return True  # it could be read before, by the tolerance of its rule
+        return True  # it was readable before, with the tolerance of its rule
     said = token.claims.all if token is not None else {}
     return all(claims[name] == said.get(name) for name in _COMPARED if name in claims)
 
 
 class _Candidate(NamedTuple):
-    """A token that could be true of the call, as far as that can be told without its certificate."""
+    """A token that is valid for the call, as far as can be judged without its certificate."""
 
     value: bytes
     token: Token
@@ -131,11 +132,12 @@ def verify_by(
     policy: Policy,
     findings: Mapping[VerificationRequest, Finding],
 ) -> Verification | VerificationRequest:
-    """Judge the unfolded Identity `values` of one INVITE by what `service` says of them, or say what it is to be asked.
+    """Judge the unfolded Identity `values` of one INVITE by the findings of `service`, or return the next request to
+    it.
 
-    Tokens that contradict the call, or are broken or stale, are judged here and nobody is asked. Of the others the best
-    attested comes first (S-077), one at a time, and one that is true is enough (S-063). Tokens of extensions (`div`,
-    `rph`, `rcd`) are left alone: the interface has no place for them.
+    Tokens that contradict the call, or are malformed or stale, are rejected here without a request. Of the others the
+    best attested comes first (S-077), one at a time, and one that is valid is enough (S-063). Tokens of extensions
+    (`div`, `rph`, `rcd`) are ignored: the interface does not provide for them.
     """
     if not values:
         return Verification(Outcome.NO_IDENTITY, Detail.ABSENT)
@@ -164,7 +166,7 @@ def verify_by(
             if len(values) > joined:
                 token.deviations += (Deviation.COMMA_JOINED,)
             return Verification(Outcome.PASSED, None, token, failures=tuple(failures), attesting_token=token)
-        if finding.outcome is Outcome.NO_IDENTITY:
+        if finding.outcome is Outcome.NO_IDENTITY:  # the service takes it for a token of an unknown extension
             continue  # to them it is a token of some extension
         fail(finding, value, token)
         if finding.detail in UNANSWERED:
@@ -199,4 +201,4 @@ def _candidates(
 
 
 def _nobody(_: str) -> None:
-    """No certificate is known: that of a candidate is for the service to find."""
+    """No certificate is known here: the service finds that of a candidate."""

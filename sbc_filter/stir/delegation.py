@@ -1,7 +1,7 @@
 """The messages of the signing and verification services of ATIS-1000082: JSON by HTTP POST, and JSON errors.
 
-A local command that signs gets and gives the same messages. What is read here comes from operators' own services and
-clients, and is bounded by whoever receives it; still nothing is raised but `ServiceError` and `ValueError`.
+A local signing command reads and writes the same messages. They come from the operator's own services and clients, and
+the receiver limits their size. Even so, parsing raises nothing but `ServiceError` and `ValueError`.
 """
 
 import json
@@ -15,8 +15,8 @@ from sbc_filter.stir.delegated_verification import ReportedResult, VerificationR
 from sbc_filter.stir.token import ATTESTATIONS
 
 SIGNING, VERIFICATION = "/stir/v1/signing", "/stir/v1/verification"
-MAX_BODY = 64 << 10  # bytes
-_MAX_NUMBERS = 64
+MAX_BODY = 64 << 10  # bytes; an Identity value in it has at most 8192 (S-016)
+_MAX_NUMBERS = 64  # in one list of called parties, as in a token's dest
 _TEXTS = {
     "SVC4000": (400, "Missing request body"),
     "SVC4001": (400, "Missing mandatory parameter '%1'"),
@@ -28,13 +28,13 @@ _TEXTS = {
     "SVC4007": (411, "Missing mandatory Content-Length header"),
     "POL4050": (405, "Method not allowed"),
     "POL5000": (500, "Internal Server Error. Please try again later"),
-    # Not of ATIS-1000082, which leaves to others who may ask.
+    # Not defined by ATIS-1000082, which leaves authorization of clients open.
     "POL4010": (401, "Not authorized"),
 }
 
 
 class ServiceError(FilterError):
-    """A request that is answered with an error: SVC for what is wrong with it, POL for what is not allowed."""
+    """A request that is answered with an error: SVC for a faulty request, POL for one that is not allowed."""
 
     def __init__(self, message_id: str, *variables: str) -> None:
         self.status, self.text = _TEXTS[message_id]
@@ -43,14 +43,14 @@ class ServiceError(FilterError):
         super().__init__(f"{message_id} {self.text} {' '.join(variables)}".rstrip())
 
     def body(self) -> bytes:
-        """The JSON body of the answer."""
+        """The JSON body of the response."""
         kind = "serviceException" if self.message_id.startswith("SVC") else "policyException"
         told = {"messageId": self.message_id, "text": self.text, "variables": list(self.variables)}
         return _dump({"requestError": {kind: told}})
 
 
 def signing_request(request: SigningRequest) -> bytes:
-    """The body that asks for a signature."""
+    """The body of a request for a signature."""
     claims = {
         "attest": request.attest,
         "dest": _by_kind(request.dest),
@@ -62,7 +62,7 @@ def signing_request(request: SigningRequest) -> bytes:
 
 
 def verification_request(request: VerificationRequest) -> bytes:
-    """The body that asks what an Identity is worth."""
+    """The body of a request to verify an Identity."""
     claims = {
         "from": {_kind(request.caller): request.caller},
         "identity": request.identity.decode("utf-8", "replace"),
@@ -73,12 +73,12 @@ def verification_request(request: VerificationRequest) -> bytes:
 
 
 def signing_response(identity: bytes) -> bytes:
-    """The body that brings one."""
+    """The body of a response with an Identity value."""
     return _dump({"signingResponse": {"identity": identity.decode("ascii")}})
 
 
 def verification_response(verstat: str, code: int | None, text: str, description: str) -> bytes:
-    """The body that brings the result; reasons only where the call did not pass."""
+    """The body of a response with the result; the reason is included only if the call did not pass."""
     result: dict[str, Any] = {"verstat": verstat}
     if code is not None:
         result |= {"reasonCode": code, "reasonText": text, "reasonDesc": description}
@@ -86,19 +86,20 @@ def verification_response(verstat: str, code: int | None, text: str, description
 
 
 def read_signing_response(body: bytes) -> bytes:
-    """The Identity value in an answer; `ValueError`, with what the other side says, for an error and all else."""
+    """The Identity value in a response; `ValueError` with the other side's explanation for an error or anything
+    else."""
     identity: str = _response(body, "signingResponse", "identity")["identity"]
     return identity.encode("utf-8", "replace")
 
 
 def read_verification_response(body: bytes) -> ReportedResult:
-    """The result in an answer, as it is given; `ValueError` likewise. `jwt` may say which token was judged."""
+    """The result in a response, as given; `ValueError` for anything else. `jwt` may say which token was verified."""
     response = _response(body, "verificationResponse", "verstat")
     code, reason, jwt = response.get("reasonCode"), response.get("reasonDesc"), response.get("jwt")
     if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3:
         code = int(code)
     if not (code is None or (type(code) is int and 100 <= code < 700)):
-        raise ValueError("verificationResponse.reasonCode is no code of an answer")
+        raise ValueError("verificationResponse.reasonCode is not a response code")
     claims = jwt.get("claims") if isinstance(jwt, dict) else None
     if not isinstance(claims, dict):
         claims = None
@@ -106,13 +107,13 @@ def read_verification_response(body: bytes) -> ReportedResult:
 
 
 def _response(body: bytes, name: str, key: str) -> dict[str, Any]:
-    """The object `name` of an answer, in which `key` is a string."""
+    """The object `name` of a response, with `key` as a string in it."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        raise ValueError("the answer is no JSON") from None
+        raise ValueError("the answer is not JSON") from None
     if not isinstance(answer, dict):
-        raise ValueError("the answer is no JSON object")
+        raise ValueError("the answer is not a JSON object")
     response, error = answer.get(name), answer.get("requestError")
     if isinstance(response, dict) and isinstance(response.get(key), str):
         return response
@@ -128,7 +129,7 @@ def _told(error: dict[str, Any]) -> str:
 
 
 def read_signing_request(body: bytes, credential: str) -> SigningRequest:
-    """What a client wants signed, with numbers in canonical form; raises `ServiceError`."""
+    """The signature that a client requests, with numbers in canonical form; raises `ServiceError`."""
     claims = _read(body, "signingRequest")
     attest, origid = _need(claims, "attest"), _need(claims, "origid")
     dest, orig = _party(claims, "dest"), _party(claims, "orig")
@@ -142,7 +143,7 @@ def read_signing_request(body: bytes, credential: str) -> SigningRequest:
 
 
 def read_verification_request(body: bytes) -> VerificationRequest:
-    """What a client wants verified; raises `ServiceError`."""
+    """The verification that a client requests; raises `ServiceError`."""
     claims = _read(body, "verificationRequest")
     caller, called, identity = _party(claims, "from"), _party(claims, "to"), _need(claims, "identity")
     if not isinstance(identity, str) or not is_printable_text(identity):

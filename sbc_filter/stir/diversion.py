@@ -1,8 +1,8 @@
-"""Diverted calls (RFC 8946): `div` tokens, nested `div-o` tokens, and the chain they make.
+"""Diverted calls (RFC 8946): `div` tokens, nested `div-o` tokens, and the chain that they form.
 
-A token says "A calls B". Who diverts the call from B to C adds one that says "A calls C, diverted by B", and the
-Request-URI then names C. Links carry no order: only what they say puts them one behind the other (S-101). The To
-header field plays no part in a chain; it is what `dest` is compared with where nothing is diverted.
+A token says "A calls B". A party that diverts the call from B to C adds one that says "A calls C, diverted by B", and
+the Request-URI then names C. The order of the tokens in the message means nothing: only their claims connect them
+(S-101). The To header field plays no part in a chain; `dest` is compared with it only where nothing is diverted.
 """
 
 import re
@@ -21,9 +21,10 @@ _canonical_uri = canonicaliser()
 
 
 class Link(NamedTuple):
-    """What one token says of the way a call took, as canonical identities; `at` is where its owner keeps the token.
+    """One step of a call's path as claimed by a token, in canonical identities; `at` is the caller's index of the
+    token.
 
-    `div` is None for a token that diverts nothing (base, shaken): there a chain ends.
+    `div` is None for a token that does not divert (base, shaken): a chain ends there.
     """
 
     orig: str
@@ -33,12 +34,12 @@ class Link(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """Whom the certificate has to speak for (S-085, S-100): who diverted, otherwise who called."""
+        """The identity that the certificate has to speak for (S-085, S-100): the diverting party, else the caller."""
         return self.orig if self.div is None else self.div
 
 
 class Nested(NamedTuple):
-    """A token out of the `opt` of another; fields as of `verification.Token`. Well-formed, not yet believed."""
+    """A token from the `opt` of another; fields as in `token.Token`. Well-formed, not yet verified."""
 
     jose: Jose
     claims: Claims
@@ -47,15 +48,15 @@ class Nested(NamedTuple):
 
 
 def make_link(at: int, ppt: str | None, claims: Claims) -> Link:
-    """The link that a token is. Raises `VerificationError(invalid, CLAIM_DIV)` for a diversion by nobody."""
+    """The link of a token. Raises `VerificationError(invalid, CLAIM_DIV)` for a diversion without a diverting party."""
     return Link(claims.orig, claims.dest, parse_div(claims.all) if ppt in DIVERSIONS else None, at)
 
 
 def parse_div(claims: Mapping[str, Any]) -> str:
-    """The canonical identity that diverted the call: exactly one `tn` or `uri` (RFC 8946 §3), perhaps with `hi`, an
-    index of History-Info (S-106), which proves nothing and is not read.
+    """The canonical identity that diverted the call: exactly one `tn` or `uri` (RFC 8946 §3).
 
-    Raises `VerificationError(invalid, CLAIM_DIV)`.
+    `hi`, an index into History-Info (S-106), may be present; it proves nothing and is ignored. Raises
+    `VerificationError(invalid, CLAIM_DIV)`.
     """
     value = claims.get("div")
     if not isinstance(value, dict):
@@ -82,10 +83,10 @@ def parse_opt(claims: Mapping[str, Any]) -> bytes:
 
 
 def unnest(claims: Mapping[str, Any]) -> tuple[Nested, ...]:
-    """All tokens inside a `div-o` token that has these claims, outermost first; the last one nests nothing.
+    """All tokens nested in a `div-o` token with these claims, outermost first; the last one nests nothing.
 
-    As links they obey the same rules as those of other header fields. Raises `VerificationError(invalid)`:
-    CLAIM_OPT, DIV_CHAIN beyond `MAX_DIVERSIONS`, else what `parse_jose` and `parse_claims` find in a token.
+    As links they follow the same rules as those of other header fields. Raises `VerificationError(invalid)`: CLAIM_OPT,
+    DIV_CHAIN beyond `MAX_DIVERSIONS`, or whatever `parse_jose` and `parse_claims` raise.
     """
     found: list[Nested] = []
     while True:
@@ -102,16 +103,21 @@ def unnest(claims: Mapping[str, Any]) -> tuple[Nested, ...]:
 def find_chain(links: Sequence[Link], ruri: str | None, provisioned: Container[str] = _NOBODY) -> tuple[Link, ...]:
     """The links of a diverted call in order, outermost first; the last one is the token of the original call.
 
-    - The outermost names in `dest` the identity of the **Request-URI**, or one that is `provisioned` behind it (S-101).
+    - The outermost has the identity of the **Request-URI** in `dest`, or one that is `provisioned` for it (S-101).
     - Each `div` is in the `dest` of the next; all have the same `orig` (S-102).
-    - At least one diversion and at most `MAX_DIVERSIONS`; no number is met twice (S-104).
+    - There are 1 to `MAX_DIVERSIONS` diversions, and no number occurs twice (S-104).
 
-    Of several ends the first in `links` is taken, by the shortest way. What is left for the caller: `orig` is the
-    caller by the signalling (S-060); `dest` of no link is compared with To; the outermost is fresh, the innermost
-    should be; each signature, and a certificate for each `authority`. When a link of the result does not verify,
-    ask again without it. Links that belong to no chain do no harm.
+    If several tokens can end a chain, the first of them in `links` is used, on the shortest path. Links that belong to
+    no chain are ignored.
 
-    Raises `VerificationError(invalid)`: DIV_ORIG if only different `orig` stand between us and a chain, else DIV_CHAIN.
+    The caller of this function still has to check that:
+
+    - `orig` is the caller of the signalling (S-060); no `dest` is compared with To.
+    - The outermost link is fresh; the innermost should be.
+    - Each signature is valid, with a certificate for each `authority`. If one is not, call again without that link.
+
+    Raises `VerificationError(invalid)`: DIV_ORIG if a chain exists only with different values of `orig`, else
+    DIV_CHAIN.
     """
     chains = _chains(links, ruri, provisioned, True)
     if chains:
@@ -122,7 +128,8 @@ def find_chain(links: Sequence[Link], ruri: str | None, provisioned: Container[s
 def _chains(
     links: Sequence[Link], ruri: str | None, provisioned: Container[str], one_orig: bool
 ) -> list[tuple[Link, ...]]:
-    """The shortest chain to each end that there is. Breadth first, each link once: quadratic whatever the links say."""
+    """The shortest chain to each possible end. Breadth first, each link once: at most quadratic, whatever the links
+    say."""
 
     def reached(link: Link) -> list[str]:
         return [identity for identity in link.dest if identity == ruri or identity in provisioned]
@@ -140,7 +147,8 @@ def _chains(
                 if outer.div not in link.dest or (one_orig and outer.orig != link.orig):
                     continue
                 if link.div is None:
-                    # By the shortest way no link repeats a number, but the last can divert from where the call is now.
+                    # On a shortest path no link repeats a number, but the last one can divert from the number that the
+                    # call is at now.
                     if all(identity == outer.div for identity in reached(chain[0])):
                         continue
                     ended.append((*chain, link))
@@ -156,10 +164,10 @@ def _kind(identity: str) -> str:
 
 
 def _canonical(kind: str, identity: str) -> str | None:
-    """As `dest` is read, so that the two can be compared."""
+    """The canonical form, as for `dest`, so that the two can be compared."""
     if kind == "tn":
         return canonical_number(identity)
     try:
         return (_canonical_uri(identity.encode()) or identity) if kind == "uri" else None
-    except UnicodeEncodeError:  # half a character
+    except UnicodeEncodeError:  # an unpaired surrogate
         return None

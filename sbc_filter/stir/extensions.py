@@ -1,6 +1,6 @@
 """Tokens that do not speak for the caller's number by themselves: diversions, priority, rich call data.
 
-What they say is held against the call and against the tokens beside them. `report` takes each that does not verify.
+They are compared with the call and with its other tokens. `report` is called for each one that does not verify.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,14 +26,14 @@ from sbc_filter.stir.priority import check_priority
 from sbc_filter.stir.rich_call_data import Unusable, names_agree, read_rcd
 from sbc_filter.stir.token import BASIC, Token, check_shaken, vouches
 
-MAX_LINKS = 24  # tokens of one call that are looked at for diversions, nested ones included
+MAX_LINKS = 24  # tokens of one call that are considered for diversions, nested ones included: each costs a signature
 NOTES = PRIORITY, USABLE, UNUSABLE = "rph-verified", "rcd-usable", "rcd-unusable"
-"""What tokens beside the one that decides were good for."""
+"""Results of tokens other than the deciding one."""
 Report = Callable[[Token, VerificationError], None]
 
 
 def is_diverted(token: Token, call: Signalling) -> bool:
-    """Whether the Request-URI names somebody whom the token of the call does not (S-101)."""
+    """Whether the Request-URI names a party that the token of the call does not (S-101)."""
     if call.target is None:
         return False
     profile, dest = call.profile, token.claims.dest
@@ -50,12 +50,12 @@ def follow_diversions(
     certificates: CertificateLookup,
     report: Report,
 ) -> tuple[Token, SigningCertificate, Token] | Missing:
-    """The token of the original call, to which diversions lead from the Request-URI, its certificate, and the
-    outermost diversion (S-101).
+    """The token of the original call that diversions lead to, its certificate, and the outermost diversion (S-101).
 
-    Every token on the way has to verify, each by a certificate for who diverted; the outermost and the innermost
-    have to be fresh (S-102). What does not verify is left out, and another way is looked for. Raises the first fault,
-    `VerificationError`, when there is no way. `diversions` is empty where none could be read.
+    The chain starts at the Request-URI. Every token in it has to verify, each with a certificate for its diverting
+    party; the outermost and the innermost have to be fresh (S-102). A token that does not verify is dropped, and
+    another path is tried. Raises the first `VerificationError` if there is no valid path. `diversions` is empty if none
+    could be read.
     """
     tokens: list[Token] = []
     links: list[Link] = []
@@ -109,7 +109,7 @@ def follow_diversions(
 
 
 def _nested(token: Token) -> Iterator[tuple[int, Token]]:
-    """A diversion, and what is inside it (RFC 8946 §5)."""
+    """A diversion and the tokens nested in it (RFC 8946 §5), with their positions."""
     yield 0, token
     if token.jose.ppt == "div-o":
         for at, nested in enumerate(unnest(token.claims.all), 1):
@@ -123,8 +123,10 @@ def _nested(token: Token) -> Iterator[tuple[int, Token]]:
 def judge_beside(
     tokens: Sequence[Token], call: Signalling, policy: Policy, certificates: CertificateLookup, report: Report
 ) -> list[str] | Missing:
-    """Verify rph and rcd tokens beside one that passed (S-133, S-136). What was found is returned by name, to be
-    counted; none of it changes the result for the number (S-132)."""
+    """Verify rph and rcd tokens of a call that passed (S-133, S-136).
+
+    Returns the names of the results, to be counted. None of them changes the result for the number (S-132).
+    """
     notes: list[str] = []
     for token in tokens:
         ppt = token.jose.ppt
@@ -144,7 +146,7 @@ def judge_beside(
 
 
 def rich_call_data(claims: Claims, call: Signalling) -> list[str]:
-    """What became of the rich call data in a token that verifies: of a shaken one, or of one of their own."""
+    """The result for the rich call data of a token that verifies, whether shaken or rcd."""
     data = read_rcd(claims.all)
     if data is None or call.message is None:
         return []

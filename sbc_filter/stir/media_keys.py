@@ -1,6 +1,7 @@
 """Media keys (RFC 8225 §5.2.2, RFC 8224 §4.1): the claim `mky` against `a=fingerprint` in the SDP (S-012).
 
-Who changes the fingerprint of a DTLS certificate in the SDP can listen; a signed list of them tells.
+An attacker that replaces the fingerprint of a DTLS certificate in the SDP can listen to the call. A signed list of
+fingerprints reveals that.
 """
 
 import re
@@ -14,23 +15,23 @@ from sbc_filter.stir.passport import invalid
 Fingerprint: TypeAlias = tuple[str, str]
 
 _MAX_KEYS = 64  # in one claim
-_LINE = re.compile(rb"(?:^|\r)a=fingerprint:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)  # session and media level alike
+_LINE = re.compile(rb"(?:^|\r)a=fingerprint:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)  # at session and at media level
 _FUNCTION = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")
 _DIGEST = re.compile(r"(?:[0-9A-F]{2}){16,64}")
 
 
 def check_media(claims: Mapping[str, Any], body: bytes) -> None:
-    """Compare the claims of a token with the SDP in `body` (alone or in a multipart: its lines are what counts).
+    """Compare the claims of a token with the SDP in `body`, which may be a multipart: only its lines matter.
 
-    No `mky`, nothing to say. Keys in the claim that the SDP has not are no harm: an offer may have been narrowed.
-    Raises `VerificationError(invalid)`: CLAIM_MKY, FINGERPRINT_MISMATCH for a fingerprint that is not in the claim.
+    Without `mky` there is nothing to check. Keys in the claim but not in the SDP are harmless: an offer may have been
+    narrowed. Raises `VerificationError(invalid)`: CLAIM_MKY; FINGERPRINT_MISMATCH for a fingerprint not in the claim.
     """
     if "mky" in claims and not parse_mky(claims["mky"]).issuperset(fingerprints(body)):
         raise invalid(Detail.FINGERPRINT_MISMATCH)
 
 
 def parse_mky(value: object) -> frozenset[Fingerprint]:
-    """The fingerprints of a `mky` claim: an array of {"alg", "dig"}. Tolerated: any order, case, colons.
+    """The fingerprints of a `mky` claim, an array of {"alg", "dig"}. Any order, case and colons are tolerated.
 
     Raises `VerificationError(invalid, CLAIM_MKY)`.
     """
@@ -49,8 +50,10 @@ def parse_mky(value: object) -> frozenset[Fingerprint]:
 
 
 def fingerprints(body: bytes) -> frozenset[Fingerprint]:
-    """Those of all `a=fingerprint` lines (RFC 8122 §5). A malformed one is there too, as what is in no claim:
-    the other side may read it more kindly than we do."""
+    """The fingerprints of all `a=fingerprint` lines (RFC 8122 §5).
+
+    A malformed one is included, and matches no claim: the other side may be more lenient and accept it.
+    """
     found: set[Fingerprint] = set()
     for line in _LINE.findall(body):
         function, *digest = line.decode("ascii", "replace").split(maxsplit=1) or [""]
@@ -59,7 +62,7 @@ def fingerprints(body: bytes) -> frozenset[Fingerprint]:
 
 
 def mky_of(body: bytes) -> list[dict[str, str]]:
-    """The `mky` claim for this SDP: sorted, each key once; empty (then there is no claim) without a fingerprint."""
+    """The `mky` claim for this SDP: sorted, each key once; empty (then the claim is omitted) without a fingerprint."""
     return [{"alg": alg, "dig": dig} for alg, dig in sorted(filter(_is_one, fingerprints(body)))]
 
 

@@ -1,6 +1,6 @@
-"""PASSporTs (RFC 8225, RFC 8588): from base64url to believed-in-form, and back.
+"""PASSporTs (RFC 8225, RFC 8588): decoding from base64url to checked fields, and encoding.
 
-Parsing says only that a token is well-formed; whether it is true is `stir.verification`'s matter.
+Parsing only proves that a token is well-formed; `stir.verification` decides whether it is valid for a call.
 """
 
 import json
@@ -19,21 +19,22 @@ _STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
 _PADDING = (b"", b"", b"==", b"=")
 _LAST = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
-_MAX_DEPTH = 16  # of brackets (S-016); counted before parsing, since the parser recurses
+_MAX_DEPTH = 16  # nesting of brackets (S-016); checked before parsing, since the parser recurses
 _MAX_NUMBERS = 64  # in one dest
 _TOKENS = re.compile(rb'\\.|["\[\]{}]', re.DOTALL)
 _canonical_uri = canonicaliser()
-# The claims of a shaken token as RFC 8225 §9 has them written: what nearly all are. Any other form takes the long way.
+# The claims of a shaken token in the canonical form of RFC 8225 §9, which nearly all have. Any other form takes the
+# slower path.
 _CANONICAL = re.compile(
     rb'\{"attest":"([ABC])","dest":\{"tn":\["([0-9]{1,15})"\]\},"iat":([1-9][0-9]{0,11}),"orig":\{"tn":"([0-9]{1,15})"\},'
     rb'"origid":"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"\}'
 )
 _SHAKEN = frozenset(("attest", "dest", "iat", "orig", "origid"))
-_E164 = 15  # digits at most
+_E164 = 15  # maximum number of digits (ITU-T E.164)
 
 
 class Jose(NamedTuple):
-    """The protected header: `typ` and `x5u` are checked to be there (S-001)."""
+    """The protected header; `typ` and `x5u` were checked (S-001)."""
 
     alg: str
     ppt: str | None
@@ -41,8 +42,11 @@ class Jose(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """The claims of one token. `orig` and `dest` are canonical identities (see `sip.numbers`), `data` is its JSON,
-    `deviations` are how it departs from RFC 8225 and RFC 8588."""
+    """The claims of one token.
+
+    `orig` and `dest` are canonical identities (see `sip.numbers`). `data` is the JSON of the claims. `deviations` are
+    departures from RFC 8225 and RFC 8588.
+    """
 
     orig: str
     dest: tuple[str, ...]
@@ -54,14 +58,14 @@ class Claims(NamedTuple):
 
     @property
     def all(self) -> Mapping[str, Any]:
-        """Every claim that there is."""
+        """All claims."""
         return _parse_object(self.data)
 
 
 def decode_segment(segment: bytes) -> bytes:
-    """Bytes of a base64url segment without padding (RFC 7515 §2); strict: no stray bits, no other alphabet."""
+    """The bytes of a base64url segment without padding (RFC 7515 §2); strict: no stray bits, no other alphabet."""
     over = len(segment) & 3
-    # The last character must not carry bits that no octet has: one signature would have sixteen spellings.
+    # Unused bits of the last character must be zero, or one signature would have sixteen spellings.
     if over == 1 or (over and segment[-1] not in _LAST[over]):
         raise invalid(Detail.BASE64)
     try:
@@ -76,14 +80,14 @@ def encode_segment(data: bytes) -> bytes:
 
 
 def parse_jose(segment: bytes) -> Jose:
-    """The first segment."""
+    """Parse the first segment; `VerificationError` unless the header is acceptable."""
     header = _parse_object(decode_segment(segment))
     if header.get("typ") != "passport":
         raise invalid(Detail.TYP)
     if "crit" in header:
         raise invalid(Detail.CRIT)
     alg, ppt, x5u = header.get("alg"), header.get("ppt"), header.get("x5u")
-    if alg != "ES256":  # an allow-list of one, never "whatever alg says" (S-002)
+    if alg != "ES256":  # an allow-list of one algorithm, never "whatever alg says" (S-002)
         if not isinstance(alg, str):
             raise invalid(Detail.ALG_MISMATCH)
         raise VerificationError(Outcome.UNTRUSTED, Detail.ALG)
@@ -95,10 +99,10 @@ def parse_jose(segment: bytes) -> Jose:
 
 
 def parse_claims(segment: bytes, tolerate: Collection[str] = ()) -> Claims:
-    """The second segment of a base PASSporT or of any extension: orig, dest, iat checked for their form.
+    """Parse the second segment of any PASSporT; the form of orig, dest and iat is checked.
 
-    Tolerated (STANDARDS §19): "+" and separators in numbers, `dest.tn` as a bare string, `orig.tn` as an
-    array of one, an integral iat written as a float; with `iat-string` in `tolerate` iat as a string.
+    Tolerated (STANDARDS §19): "+" and separators in numbers, `dest.tn` as a bare string, `orig.tn` as an array of one,
+    an integral iat written as a float; with `iat-string` in `tolerate` also iat as a string.
     """
     data = decode_segment(segment)
     match = _CANONICAL.fullmatch(data)
@@ -131,7 +135,7 @@ def canonical_json(value: object) -> bytes:
 
 
 def invalid(detail: Detail, sentence: str = "") -> VerificationError:
-    """A token that is not well-formed, or does not fit its call: 438."""
+    """The error for a token that is malformed or does not match its call: 438."""
     return VerificationError(Outcome.INVALID, detail, sentence)
 
 
@@ -149,7 +153,8 @@ def _parse_object(data: bytes) -> dict[str, Any]:
 
 
 def _depth(data: bytes) -> int:
-    """How deeply brackets nest; those inside strings do not count. A string without an end hides none."""
+    """The nesting depth of brackets, not counting those inside strings. An unterminated string hides no bracket before
+    it."""
     depth = deepest = 0
     inside = False
     for token in _TOKENS.findall(data):
@@ -166,7 +171,7 @@ def _depth(data: bytes) -> int:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Duplicate keys make a token ambiguous: two readers could see two callers (S-007)."""
+    """A dictionary without duplicate keys: with duplicates two readers could see two different callers (S-007)."""
     value = dict(pairs)
     if len(value) != len(pairs):
         raise invalid(Detail.DUPLICATE_KEY)
@@ -174,18 +179,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(name)  # NaN and Infinity are no JSON
+    raise ValueError(name)  # NaN and Infinity are not JSON
 
 
 _DECODE = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).raw_decode
 _JSON_SPACE = " \t\r\n"
-_SURROGATE = re.compile(f"[{chr(0xD800)}-{chr(0xDFFF)}]")  # half a character: JSON can say it, UTF-8 cannot
+_SURROGATE = re.compile(f"[{chr(0xD800)}-{chr(0xDFFF)}]")  # an unpaired surrogate: possible in JSON, not in UTF-8
 
 
 def _is_canonical(claims: Mapping[str, Any], data: bytes) -> bool:
     try:
         return canonical_json(claims) == data
-    except UnicodeEncodeError:  # half a character
+    except UnicodeEncodeError:  # an unpaired surrogate
         return False
 
 

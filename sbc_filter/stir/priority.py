@@ -1,4 +1,4 @@
-"""Priority of calls (RFC 8443, RFC 9027): the claims `rph` and `sph` against Resource-Priority and Priority (S-136)."""
+"""Call priority (RFC 8443, RFC 9027): the claims `rph` and `sph` against Resource-Priority and Priority (S-136)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,22 +7,22 @@ from typing import Any, NamedTuple
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.passport import invalid
 
-PSAP_CALLBACK = "psap-callback"  # the one value of sph (RFC 9027 §4), and the one of Priority that it protects
+PSAP_CALLBACK = "psap-callback"  # the only value of sph (RFC 9027 §4), and the value of Priority that it protects
 _MAX_VALUES = 32  # in one claim
-# RFC 9027 as published writes esnet.x into "auth" as well; its drafts, and who followed them, had names of their own.
+# RFC 9027 as published puts esnet.x into "auth" as well; its drafts, and their implementations, used these names.
 _ASSERTIONS = ("auth", "ESorig", "EScallback")
 _VALUE = re.compile(r"[a-z0-9!%*_+`'~-]{1,64}\.[a-z0-9!%*_+`'~-]{1,64}")  # namespace "." priority (RFC 4412 §3.1)
 
 
 class Priority(NamedTuple):
-    """What a token authorises: values of Resource-Priority in lower case (`ets.0`), and a call back from a PSAP."""
+    """What a token authorises: values of Resource-Priority in lower case (`ets.0`), and a callback from a PSAP."""
 
     values: frozenset[str]
     callback: bool
 
 
 def parse_priority(claims: Mapping[str, Any]) -> Priority:
-    """Read the claims of a token with the `ppt` rph. Raises `VerificationError(invalid, CLAIM_RPH)`."""
+    """Parse the claims of a token with the `ppt` rph. Raises `VerificationError(invalid, CLAIM_RPH)`."""
     rph = claims.get("rph")
     if not isinstance(rph, dict):
         raise invalid(Detail.CLAIM_RPH)
@@ -42,11 +42,11 @@ def parse_priority(claims: Mapping[str, Any]) -> Priority:
 def check_priority(
     claims: Mapping[str, Any], resource_priority: Sequence[bytes], priority: Sequence[bytes] = ()
 ) -> Priority:
-    """Compare a token with the unfolded values of the header fields Resource-Priority and Priority of its call.
+    """Compare a token with the unfolded Resource-Priority and Priority values of its call.
 
-    The values have to be the same ones, in whatever order and case (RFC 4412 §3.1): one that is not signed would
-    ride on those that are. A token with `sph` belongs to a call with `Priority: psap-callback`.
-    Raises `VerificationError(invalid)`: CLAIM_RPH, PRIORITY_MISMATCH.
+    The values have to be the same, in any order and case (RFC 4412 §3.1): otherwise an unsigned value would profit from
+    the signed ones. A token with `sph` requires `Priority: psap-callback`. Raises `VerificationError(invalid)`:
+    CLAIM_RPH, PRIORITY_MISMATCH.
     """
     claimed = parse_priority(claims)
     if claimed.values != _listed(resource_priority):
@@ -57,6 +57,7 @@ def check_priority(
 
 
 def _listed(values: Sequence[bytes]) -> set[str]:
-    """The members of a comma-separated header field, which may occur several times; a malformed one equals no claim."""
+    """The members of a comma-separated header field, which may occur several times; a malformed one matches no
+    claim."""
     members = (member.strip() for value in values for member in value.decode("utf-8", "replace").split(","))
     return {member.lower() for member in members if member}

@@ -1,8 +1,8 @@
-"""Rich call data (RFC 9795): the claims `rcd`, `rcdi` and `crn`, of an rcd token or beside those of a shaken one.
+"""Rich call data (RFC 9795): the claims `rcd`, `rcdi` and `crn` of an rcd or shaken token.
 
-What a caller wants shown of themselves is read here, checked for its form and against its digests. Nothing is fetched
-(S-134): who follows a link has the digest that the content must have. Nothing here fails a number (S-132), hence
-no exceptions: data that cannot be used are `Unusable`.
+They say how a caller wants to be displayed. Their form and digests are checked here. Nothing is fetched (S-134): a
+consumer that follows a link has the digest that the content must have. Bad data never fail the call (S-132), so no
+exception is raised: data that cannot be used are `Unusable`.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ from sbc_filter.stir.passport import canonical_json
 _MAX_TEXT = 256  # characters of a name or a reason
 _MAX_URL = 2048
 _MAX_DIGESTS, _MAX_POINTER, _MAX_STEPS = 32, 256, 16
-# Control characters, those that turn the direction of writing, and halves of a character.
+# Control characters, characters that change the direction of writing, and surrogates.
 _CONTROL = re.compile(f"[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069{chr(0xD800)}-{chr(0xDFFF)}]")
 _URL = re.compile(r"https://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
-_POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)+")  # RFC 6901, never the whole
+_POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)+")  # RFC 6901, but never the whole document
 _DIGEST = re.compile(r"(sha256|sha384|sha512)-([A-Za-z0-9+/]+)={0,2}")
 _PLACE = re.compile(r"0|[1-9][0-9]{0,3}")
 _HASHES = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
@@ -30,28 +30,28 @@ _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 
 
 class Reference(NamedTuple):
-    """Something to be fetched, by https, and the digest of its content ("sha256-…", base64 without padding)."""
+    """Content to be fetched by https, and its digest ("sha256-…", base64 without padding)."""
 
     url: str
     digest: str
 
 
 class Unusable(NamedTuple):
-    """There are rich call data, and nobody should see them; `why` is a clause for logs."""
+    """Rich call data are present, but must not be displayed; `why` is a clause for logs."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class RichCallData:
-    """What may be shown once signature, certificate and `names_agree` are in order; None is what is not there.
+    """Data that may be displayed after signature, certificate and `names_agree` were checked; None means absent.
 
-    `card` is a jCard (RFC 7095) inside the token. `issuer` is set in the token of a third party: that is of use only
-    beside a valid one of the first party (S-133).
+    `card` is a jCard (RFC 7095) inside the token. `issuer` is set in a token of a third party, which may only be used
+    together with a valid one of the first party (S-133).
     """
 
     name: str | None = None
-    number: str | None = None  # canonical; the caller would rather have this one shown
+    number: str | None = None  # canonical; the number that the caller prefers to have displayed
     icon: Reference | None = None
     card: list[Any] | None = None
     card_link: Reference | None = None
@@ -60,27 +60,27 @@ class RichCallData:
 
 
 def read_rcd(claims: Mapping[str, Any]) -> RichCallData | Unusable | None:
-    """The rich call data in the claims of a token, None without any.
+    """The rich call data in the claims of a token; None if there are none.
 
-    An `icn` or a `jcl` without a digest in `rcdi`, and an `icn` that is no https URL, are left out; anything
-    else that is wrong makes all of them unusable.
+    An `icn` or `jcl` without a digest in `rcdi`, and an `icn` that is not an https URL, are left out. Any other fault
+    makes all of the data unusable.
     """
     if "rcd" not in claims and "crn" not in claims:
         return None
     for name in ("crn", "iss"):
         if name in claims and not _is_text(claims[name]):
-            return Unusable(f"{name} is no short text")
+            return Unusable(f"{name} is not a short text")
     reason, issuer = claims.get("crn"), claims.get("iss")
     if "rcd" not in claims:
         return RichCallData(reason=reason, issuer=issuer)
     rcd, digests = claims["rcd"], claims.get("rcdi", {})
     if not isinstance(rcd, dict) or not _is_text(rcd.get("nam")):
-        return Unusable("rcd has no nam, or nam is no short text")
+        return Unusable("rcd has no nam, or nam is not a short text")
     card, link, number = rcd.get("jcd"), rcd.get("jcl"), rcd.get("apn")
     if card is not None and (link is not None or not isinstance(card, list) or card[:1] != ["vcard"]):
-        return Unusable("jcd is no jCard, or there is jcl as well")
+        return Unusable("jcd is not a jCard, or there is jcl as well")
     if link is not None and not _is_url(link):
-        return Unusable("jcl is no https URL")
+        return Unusable("jcl is not an https URL")
     why = _wrong_digest(rcd, digests)
     if why:
         return Unusable(why)
@@ -96,9 +96,9 @@ def read_rcd(claims: Mapping[str, Any]) -> RichCallData | Unusable | None:
 
 
 def names_agree(name: str, display: bytes) -> bool:
-    """Whether `nam` is the display name of From (or P-Asserted-Identity), as it stands in the header field (S-132).
+    """Whether `nam` equals the display name of From (or P-Asserted-Identity), given as in the header field (S-132).
 
-    White space and the forms of Unicode do not count. No display name contradicts nothing: it is what `nam` may fill.
+    White space and Unicode normalisation are ignored. A missing display name agrees with any `nam`, which may fill it.
     """
     display = display.strip()
     if display.startswith(b'"'):
@@ -124,18 +124,21 @@ def _reference(url: Any, digest: str | None) -> Reference | None:
 
 
 def _wrong_digest(rcd: dict[str, Any], digests: object) -> str | None:
-    """What is wrong with `rcdi` (RFC 9795 §6.1; S-131): JSON pointers into `rcd`, each with the digest of the
-    deterministic JSON of its value, or of the content that its value links to: that is nothing to check here."""
+    """What is wrong with `rcdi` (RFC 9795 §6.1; S-131), or None.
+
+    It maps JSON pointers into `rcd` to digests: of the deterministic JSON of the value, or of the content that the
+    value links to, which is not checked here.
+    """
     if not isinstance(digests, dict) or len(digests) > _MAX_DIGESTS:
-        return "rcdi is no object of digests, or too large"
+        return "rcdi is not an object of digests, or too large"
     for pointer, text in digests.items():
         digest = _DIGEST.fullmatch(text) if isinstance(text, str) else None
         if digest is None or len(digest[2]) != -(-_HASHES[digest[1]]().digest_size * 4 // 3):
-            return "rcdi holds what is no digest"
+            return "rcdi contains a value that is not a digest"
         if len(pointer) > _MAX_POINTER or not _POINTER.fullmatch(pointer) or pointer.count("/") > _MAX_STEPS:
-            return "rcdi holds what is no JSON pointer"
+            return "rcdi contains a key that is not a JSON pointer"
         if pointer.startswith("/jcl/") and "jcl" in rcd:
-            continue  # into the card that jcl links to
+            continue  # inside the card that jcl links to
         try:
             value = _resolve(rcd, pointer)
             if pointer in ("/icn", "/jcl") or _is_link(rcd, pointer):
@@ -144,14 +147,14 @@ def _wrong_digest(rcd: dict[str, Any], digests: object) -> str | None:
         except (LookupError, UnicodeEncodeError):
             return "rcdi points to nothing"
         if b64encode(found).rstrip(b"=").decode() != digest[2]:
-            return f"the digest of {pointer} is another"
+            return f"the digest of {pointer} does not match"
     return None
 
 
 def _is_link(rcd: dict[str, Any], pointer: str) -> bool:
     """Whether a value inside the card is a link, by the type of its property: [name, parameters, "uri", value …].
 
-    A look at the value would not do: then who is held to a digest by the certificate could write a URL for a name.
+    The value itself does not show this: a caller that the certificate binds to a digest could write a URL as a name.
     """
     around, _, place = pointer.rpartition("/")
     if not around.startswith("/jcd/") or place in ("0", "1", "2"):
@@ -161,7 +164,7 @@ def _is_link(rcd: dict[str, Any], pointer: str) -> bool:
 
 
 def _resolve(value: Any, pointer: str) -> Any:
-    """The value that a JSON pointer names; LookupError for none."""
+    """The value that a JSON pointer names; `LookupError` if there is none."""
     for step in pointer[1:].split("/"):
         name = step.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Signing of `div` tokens: the authentication service of who diverts a call (RFC 8946 §4; S-100)."""
+"""Signing of `div` tokens: the authentication service of a party that diverts a call (RFC 8946 §4; S-100)."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -12,11 +12,11 @@ from sbc_filter.stir.signature import sign_es256
 
 
 def sign_div(credential: Credential, orig: str, dest: Sequence[str], diverted_by: str, iat: int, now: float) -> bytes:
-    """Value of the Identity header field that says: `diverted_by` sent this call on to `dest` (S-100).
+    """The Identity value that says: `diverted_by` sent this call on to `dest` (S-100).
 
-    `orig` and `iat` are those of the token that is there already (another `iat` only with another Date), `dest` is
-    the new Request-URI, the credential is one for `diverted_by`; all canonical identities.
-    Raises `SigningError(CREDENTIAL_EXPIRED)`.
+    All identities are canonical. `orig` and `iat` are those of the existing token (another `iat` only with another
+    Date), `dest` is the new Request-URI, and the credential is one for `diverted_by`. Raises
+    `SigningError(CREDENTIAL_EXPIRED)`.
     """
     if min(iat, now) < credential.not_before or max(iat, now) > credential.not_after:
         raise SigningError(Detail.CREDENTIAL_EXPIRED)

@@ -1,4 +1,4 @@
-"""The authentication service (RFC 8224 §6.1, RFC 8588): an Identity header for one call."""
+"""The authentication service (RFC 8224 §6.1, RFC 8588): creates the Identity header field for a call."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,14 @@ from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import sign_es256
 
-MAX_DATE_OFFSET = 60.0  # seconds between Date and our clock (RFC 8224 §6.1 step 3; S-051)
+MAX_DATE_OFFSET = 60.0  # seconds between Date and the local clock (RFC 8224 §6.1 step 3; S-051)
 _quote = json.encoder.encode_basestring
 
 
 def issue_time(date: int | None, now: float) -> int:
-    """iat of the new token: the INVITE's Date, or our clock when it has none (A12, A13; S-052).
+    """The iat of a new token: the INVITE's Date, or the local clock without one (A12, A13; S-052).
 
-    Raises `SigningError(STALE_DATE)` for a Date more than 60 s from our clock (A14).
+    Raises `SigningError(STALE_DATE)` for a Date more than 60 s from the local clock (A14).
     """
     if date is None:
         return int(now)
@@ -36,10 +36,10 @@ def sign_shaken(
     now: float,
     more: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """Value of the Identity header field: always the full form (S-071).
+    """The value of the Identity header field, always in the full form (S-071).
 
-    `orig` and `dest` are canonical identities; `more` are claims beside the usual ones. The usual ones are written by
-    hand in the order that RFC 8225 §9 prescribes (S-005); a test compares them with `passport.canonical_json`.
+    `orig` and `dest` are canonical identities; `more` are additional claims. The usual claims are written by hand in
+    the order that RFC 8225 §9 prescribes (S-005), which is faster; a test compares them with `passport.canonical_json`.
     Raises `SigningError`: CREDENTIAL_EXPIRED, CRYPTO.
     """
     if min(iat, now) < credential.not_before or max(iat, now) > credential.not_after:

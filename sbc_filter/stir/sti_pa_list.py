@@ -1,6 +1,6 @@
-"""The STI-PA's list of approved certification authorities (ATIS-1000084; S-091): a JWT that holds anchors.
+"""The STI-PA's list of approved certification authorities (ATIS-1000084; S-091): a JWT with trust anchors.
 
-Header, as the STI-PA of the United States writes it: {"alg":"ES256","typ":"JWT","x5u":…}; x5c is read as well.
+Header, as written by the STI-PA of the United States: {"alg":"ES256","typ":"JWT","x5u":…}; x5c is accepted too.
 Payload: {"version":"1.0","sequence":n,"exp":seconds,"trustList":["-----BEGIN CERTIFICATE-----…", …]}.
 """
 
@@ -20,13 +20,14 @@ from sbc_filter.pki.signed_der import is_plain
 from sbc_filter.stir.passport import decode_segment
 from sbc_filter.stir.signature import verify_es256
 
-MAX_LIST = 4 << 20  # octets; the real one has about 100 KiB
-_MAX_ENTRIES = 10_000
+MAX_LIST = 4 << 20  # octets; the real list has about 100 KiB
+_MAX_ENTRIES = 10_000  # certificates: bounds the work that a faulty list can cause
 _LATEST = 1 << 33  # POSIX seconds
 
 
 class TrustList(NamedTuple):
-    """A list whose signature was verified. `expires`: POSIX seconds; `unreadable`: entries that hold no certificate."""
+    """A list with a verified signature. `expires`: POSIX seconds; `unreadable`: number of entries without a
+    certificate."""
 
     sequence: int
     expires: float
@@ -35,11 +36,11 @@ class TrustList(NamedTuple):
 
 
 def read_trust_list(data: bytes, roots: Sequence[Certificate], now: float | None) -> TrustList:
-    """Read and verify a list: the token alone, or the answer of the STI-PA's API, {"caList": token, …}, as it came.
+    """Parse and verify a list: the token alone, or the unmodified response of the STI-PA's API, {"caList": token, …}.
 
-    Its signer's certificate comes with it (x5c) and leads to one of `roots`, or is one of them. `now` (POSIX seconds)
-    is what the signer's path and `exp` are held against; None where the time does not matter. Raises `ValueError`
-    with what is wrong.
+    The signer's certificate comes with it (x5c) and leads to one of `roots`, or it is one of them. The signer's path
+    and `exp` are checked at `now` (POSIX seconds); with None the time is not checked. Raises `ValueError` with the
+    fault.
     """
     if len(data) > MAX_LIST:
         raise ValueError(f"it is larger than {MAX_LIST >> 20} MiB")
@@ -50,15 +51,15 @@ def read_trust_list(data: bytes, roots: Sequence[Certificate], now: float | None
         header, payload, signature = token.split(b".")
         jose, claims = _object(decode_segment(header)), _object(decode_segment(payload))
     except (VerificationError, ValueError):
-        raise ValueError("it is no signed list: three parts of base64url, of which the first two are JSON") from None
-    if jose.get("alg") != "ES256" or "crit" in jose:  # an allow-list of one (S-002)
-        raise ValueError("its header asks for something else than ES256")
+        raise ValueError("it is not a signed list: three parts of base64url, of which the first two are JSON") from None
+    if jose.get("alg") != "ES256" or "crit" in jose:  # an allow-list of one algorithm (S-002)
+        raise ValueError("its header asks for something other than ES256")
     _check_signature(b"%b.%b" % (header, payload), signature, _signers(jose, roots, now))
     return _read_claims(claims, now)
 
 
 def _signers(jose: dict[str, Any], roots: Sequence[Certificate], now: float | None) -> Sequence[Certificate]:
-    """Those who may have signed it: the certificate that it brings, if it leads to a root, else one of the roots."""
+    """The certificates that may have signed it: the one that it carries, if it leads to a root, else the roots."""
     chain = jose.get("x5c")
     faults: list[CertificateError] = []
     if chain is None:
@@ -69,7 +70,7 @@ def _signers(jose: dict[str, Any], roots: Sequence[Certificate], now: float | No
                 found.append(root)
         return found
     if not isinstance(chain, list) or not 1 <= len(chain) <= MAX_CERTIFICATES:
-        raise ValueError("x5c in its header is no list of certificates")
+        raise ValueError("x5c in its header is not a list of certificates")
     try:
         given = [Certificate.parse(a2b_base64(str(each).encode(), strict_mode=True)) for each in chain]
     except PARSE_ERRORS as error:
@@ -79,11 +80,11 @@ def _signers(jose: dict[str, Any], roots: Sequence[Certificate], now: float | No
             with collecting(faults):
                 _check_signer(path, now)
                 return given[:1]
-    raise ValueError(f"its signer is not believed: {faults[0]}")
+    raise ValueError(f"its signer is not trusted: {faults[0]}")
 
 
 def _check_signer(path: tuple[Certificate, ...], now: float | None) -> None:
-    """Whether the first of the path may sign lists; `CertificateError` when it may not."""
+    """Raise `CertificateError` unless the first certificate of the path may sign lists."""
     signer = path[0]
     if not is_plain(signer.parsed.public_key()):
         raise CertificateError(Detail.CERTIFICATE_KEY, "its key is not on the curve P-256")
@@ -103,7 +104,7 @@ def _check_signature(signed: bytes, signature: bytes, signers: Sequence[Certific
             return verify_es256(key, signed, signature)
         except VerificationError:
             continue
-    raise ValueError("its signature is by none of those that trust_list_root names, nor by one whom they vouch for")
+    raise ValueError("its signature is by none of the certificates in trust_list_root, nor by one that leads to them")
 
 
 def _read_claims(claims: dict[str, Any], now: float | None) -> TrustList:
@@ -124,7 +125,7 @@ def _read_claims(claims: dict[str, Any], now: float | None) -> TrustList:
         try:
             anchors += parse_certificates(str(entry).encode())
         except CertificateError:
-            unreadable += 1  # one authority less is better than none
+            unreadable += 1  # a list with one authority less is better than no list
     if not anchors:
         raise ValueError("no certificate in its trustList can be read")
     return TrustList(sequence, float(expires), tuple(dict.fromkeys(anchors)), unreadable)
@@ -136,7 +137,7 @@ def _object(data: bytes) -> dict[str, Any]:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(found, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     return found
 
 

@@ -1,4 +1,4 @@
-"""One Identity value as a token that is well-formed (RFC 8224 §4, §6.2 step 1): read, not yet believed."""
+"""One Identity value as a well-formed token (RFC 8224 §4, §6.2 step 1): parsed, not yet verified."""
 
 import re
 from binascii import Error as BinasciiError
@@ -19,8 +19,8 @@ BASIC = frozenset((None, "shaken"))
 """Values of `ppt` whose tokens speak for the caller's number by themselves."""
 _DIVERSIONS = frozenset(("div", "div-o"))
 _UNDERSTOOD = BASIC | _DIVERSIONS | {"rph", "rcd"}
-_ORDINARY = bytes.maketrans(b"-_", b"+/")  # the digits of base64url as those of base64
-# What says that a token is a diversion or the caller's, wherever it stands.
+_ORDINARY = bytes.maketrans(b"-_", b"+/")  # maps the base64url alphabet to that of base64
+# Marks of a diversion or a shaken token in malformed text, wherever they are.
 _PPT_PARAMETER = re.compile(
     rb';[ \t\r\n]*+ppt[ \t\r\n]*+=[ \t\r\n"<]*+(div-o|div|shaken)(?=[ \t\r\n">]*+(?:[;,]|\Z))', re.IGNORECASE
 )
@@ -28,9 +28,9 @@ _PPT_MEMBER = re.compile(rb'"ppt"[ \t\r\n]*+:[ \t\r\n]*+"(div-o|div|shaken)"', r
 
 
 class Token:
-    """A well-formed token: nothing in it is believed before `Verification` says so.
+    """A well-formed token. Nothing in it is trusted before `Verification` confirms it.
 
-    `attest` and `origid` are claims of SHAKEN (RFC 8588 §4): of a token of another kind they are not taken.
+    `attest` and `origid` are SHAKEN claims (RFC 8588 §4); they are ignored in a token of another kind.
     """
 
     def __init__(
@@ -47,11 +47,12 @@ class Token:
         self.claims = claims
         self.signed = signed  # the received octets that the signature covers (S-006)
         self.signature = signature
-        self.deviations = deviations  # tolerated ones
+        self.deviations = deviations  # those that were tolerated
 
 
 class _Protected(NamedTuple):
-    """The protected header, how it and its parameters deviate, and what is wrong unless it is tolerated."""
+    """The protected header, the deviations of the header and its parameters, and a mismatch that has to be
+    tolerated."""
 
     jose: Jose
     deviations: tuple[Deviation, ...]
@@ -59,7 +60,7 @@ class _Protected(NamedTuple):
 
 
 def read_token(value: bytes, tolerate: Collection[str] = ()) -> Token | None:
-    """Parse one Identity value; None when its `ppt` is none of ours: ignored, neither good nor bad (S-062).
+    """Parse one Identity value; None for an unknown `ppt`: it is ignored, neither valid nor invalid (S-062).
 
     Raises `VerificationError(invalid)` when it is malformed or contradicts itself (V6).
     """
@@ -70,7 +71,7 @@ def read_token(value: bytes, tolerate: Collection[str] = ()) -> Token | None:
         raise invalid(Detail.INFO_MISMATCH)
     jose = protected.jose
     if jose.ppt not in _UNDERSTOOD:
-        if (jose.ppt or "").lower() in _DIVERSIONS:  # inside the token, case matters (S-036)
+        if (jose.ppt or "").lower() in _DIVERSIONS:  # case matters inside the token (S-036)
             raise invalid(Detail.PPT_MISMATCH, "ppt in capitals")
         return None
     claims = parse_claims(payload, tolerate)
@@ -81,7 +82,8 @@ def read_token(value: bytes, tolerate: Collection[str] = ()) -> Token | None:
 
 
 def check_shaken(claims: Claims, tolerate: Collection[str] = ()) -> tuple[Deviation, ...]:
-    """What RFC 8588 adds: an attestation and an origination identifier (S-070)."""
+    """Check what RFC 8588 adds, an attestation and an origination identifier (S-070); returns the deviation, if
+    tolerated."""
     if claims.attest not in ATTESTATIONS:
         raise invalid(Detail.CLAIM_ATTEST)
     if claims.origid:
@@ -94,9 +96,9 @@ def check_shaken(claims: Claims, tolerate: Collection[str] = ()) -> tuple[Deviat
 def vouches(token: Token, spc: str | None, tolerate: Collection[str] = ()) -> bool:
     """Whether a token that verifies speaks for its caller; `spc` is the service provider code of its certificate.
 
-    A provider speaks by SHAKEN alone (ATIS-1000074 §5.3.1). Its base PASSporT is let pass where `tolerate` has
-    `base-passport`, and is then the least of all attestations. One by a certificate with numbers and no SPC is what
-    RFC 8224 has in mind: it vouches for the number itself, and attests nothing.
+    A provider speaks by SHAKEN only (ATIS-1000074 §5.3.1). Its base PASSporT is accepted where `tolerate` has
+    `base-passport`, and then counts as the lowest attestation. A base PASSporT signed by a certificate with numbers and
+    no SPC is the case of RFC 8224: it vouches for the number itself, without an attestation.
     """
     if token.jose.ppt is not None or spc is None:
         return True
@@ -109,7 +111,7 @@ def vouches(token: Token, spc: str | None, tolerate: Collection[str] = ()) -> bo
 
 
 def signature_of(value: bytes) -> bytes:
-    """The signature of an Identity value that need not be well-formed otherwise; empty where there is none."""
+    """The signature of an Identity value, even one that is otherwise malformed; empty if there is none."""
     try:
         return split_identity(value, base64=True)[2]
     except VerificationError:
@@ -117,7 +119,8 @@ def signature_of(value: bytes) -> bytes:
 
 
 def is_extension(value: bytes) -> bool:
-    """Whether an Identity value, well-formed or not, is of an extension: it does not speak for the number by itself."""
+    """Whether an Identity value, well-formed or not, is of an extension, which does not speak for the number by
+    itself."""
     try:
         header, _, _, parameters, _ = split_identity(value, base64=True)
         return _protected(header, parameters).jose.ppt not in BASIC
@@ -126,9 +129,9 @@ def is_extension(value: bytes) -> bool:
 
 
 def kinds_of(value: bytes) -> frozenset[str]:
-    """Which of div, div-o and shaken an Identity value says it is, however broken: in a parameter or its header.
+    """Which of div, div-o and shaken a malformed Identity value claims to be, in a parameter or in its header.
 
-    In any case of letters. For a value that `read_token` refuses; of another it would say too much.
+    Case is ignored. Use it only for a value that `read_token` refuses; for others it finds too much.
     """
     header = value.partition(b";")[0].partition(b".")[0]
     found = {*_PPT_PARAMETER.findall(value), *_PPT_MEMBER.findall(_octets_of(header))}
@@ -136,7 +139,7 @@ def kinds_of(value: bytes) -> frozenset[str]:
 
 
 def _octets_of(segment: bytes) -> bytes:
-    """What a segment holds, whatever is wrong with its base64; empty where nothing can be made of it."""
+    """The decoded octets of a segment, however faulty its base64; empty if it cannot be decoded at all."""
     digits = segment.translate(_ORDINARY, b" \t\r\n=")
     try:
         return a2b_base64(digits[: len(digits) - (len(digits) % 4 == 1)] + b"==")
@@ -146,9 +149,9 @@ def _octets_of(segment: bytes) -> bytes:
 
 @lru_cache(maxsize=2048)
 def _protected(header: bytes, parameters: bytes) -> _Protected:
-    """The protected header, with which the parameters beside the token have to agree (S-033, S-034).
+    """The protected header, which the parameters after the token have to match (S-033, S-034).
 
-    Both are the same on every call of a carrier, hence the cache.
+    Both are the same for every call of a carrier, hence the cache.
     """
     info, alg, ppt, deviations = parse_parameters(parameters)
     if not header:

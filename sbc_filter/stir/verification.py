@@ -1,4 +1,14 @@
-"""The verification service (RFC 8224 §6.2, RFC 8588): are these tokens true of this call?"""
+"""The verification service (RFC 8224 §6.2, RFC 8588): decides whether the tokens of a call are valid for it.
+
+The order of the checks:
+
+1. No Identity, or too many (S-016): decided before anything is parsed.
+2. Each token by itself, as in `stir.checks`: form and claims first, the certificate and the signature last (S-067).
+3. Of the tokens that pass, the best attested one is kept (S-077).
+4. Only then, and only if the Request-URI requires it, the chain of diversions (S-128).
+5. Only for a call that passed: priority and rich call data, which never change its result (S-132).
+6. If no token passes, the failure that ranks first in `_PRECEDENCE`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +29,7 @@ MAX_IDENTITIES = 16  # header fields in one INVITE (S-016)
 
 @dataclass(slots=True)
 class Failure:
-    """Why one Identity header field does not verify; `signature` (base64url) tells which, empty where none is read."""
+    """Why one Identity header field does not verify; `signature` (base64url) identifies it, empty if it has none."""
 
     outcome: Outcome
     detail: Detail
@@ -27,8 +37,8 @@ class Failure:
 
 
 class Verification:
-    """The result for all tokens of a call. `token` and `certificate` are those of the token that decided, `failures`
-    are all Identity header fields that do not verify, in order (S-117)."""
+    """The result for all tokens of a call. `token` and `certificate` belong to the token that decided; `failures` are
+    all Identity header fields that do not verify, in order (S-117)."""
 
     def __init__(
         self,
@@ -45,14 +55,14 @@ class Verification:
         self.token = token
         self.certificate = certificate
         self.failures = failures
-        self.notes = notes  # what tokens beside it were good for, to be counted
+        self.notes = notes  # results of the other tokens, to be counted
         self.attesting_token = (
-            attesting_token  # of a call that passed, the token made for it: where it was diverted, the last
+            attesting_token  # of a call that passed, the token made for this very call: the last one if it was diverted
         )
 
 
-# Where no token verifies, the failure that names the call: 436 only if *all* certificates were out of
-# reach, 437 if one was had and not trusted (S-064). A token that contradicts its call outranks both.
+# If no token verifies, the failure that names the call: 436 only if *all* certificates were unreachable, 437 if one was
+# fetched and not trusted (S-064). A token that contradicts its call outranks both.
 _PRECEDENCE = (
     *(Outcome.ANONYMOUS, Outcome.INVALID, Outcome.STALE, Outcome.UNTRUSTED, Outcome.UNFETCHABLE),
     Outcome.NO_IDENTITY,
@@ -64,8 +74,9 @@ def verify(
 ) -> Verification | Missing:
     """Judge the unfolded Identity `values` of one INVITE (S-061, S-063).
 
-    One valid token is enough, of several the best attested one counts (S-077); where the call was diverted, the
-    diversions have to lead to it (S-128). A certificate is waited for only when the result hangs on it.
+    One valid token is enough, and the best attested one counts (S-077). If the call was diverted, the diversions have
+    to lead to it (S-128). Returns `Missing`, so that the call waits for a certificate, only if the result depends on
+    it.
     """
     if not values:
         return Verification(Outcome.NO_IDENTITY, Detail.ABSENT)
@@ -79,7 +90,7 @@ def verify(
     failures: list[Failure] = []
     basic: list[Token] = []
     beside: list[Token] = []
-    lost = False  # whether there is a diversion that cannot be read
+    lost = False  # a diversion that cannot be parsed is present
     best: Verification | None = None
     missing: Missing | None = None
     for value in values:
@@ -127,7 +138,7 @@ def verify(
 
 
 def _needs_diversions(best: Verification | None, call: Signalling, policy: Policy) -> bool:
-    """Whether diversions have to lead from the Request-URI to a token; `best` is what passed by itself."""
+    """Whether diversions have to lead from the Request-URI to a token; `best` is the token that passed by itself."""
     return policy.check_called and (best is None or (best.token is not None and is_diverted(best.token, call)))
 
 
@@ -142,8 +153,10 @@ def _with_others(
     policy: Policy,
     certificates: CertificateLookup,
 ) -> Verification | Missing:
-    """The result where there are tokens of extensions too; `lost`: one of a diversion could not be read, which is as
-    good as one that leads nowhere."""
+    """The result if tokens of extensions are present.
+
+    `lost`: a diversion could not be parsed; that is treated like one that leads nowhere.
+    """
 
     def report(token: Token, error: VerificationError) -> None:
         failures.append(Failure(error.outcome, error.detail, token.signature))
@@ -180,13 +193,13 @@ def failed_of(failed: Sequence[Verification], call: Signalling) -> Verification:
     """The result when no token verifies."""
     if not failed:
         return Verification(Outcome.NO_IDENTITY, Detail.UNSUPPORTED_PPT)
-    if call.caller is None:  # V5 comes before all that can be wrong with a token
+    if call.caller is None:  # V5 takes precedence over any fault of a token
         return Verification(Outcome.ANONYMOUS, Detail.NO_CALLER)
     return min(failed, key=lambda failure: _PRECEDENCE.index(failure.outcome))
 
 
 def rank_of(token: Token | None) -> str:
-    """A before B before C before a base PASSporT for a number, and that before a provider's."""
+    """The order of preference: A, B, C, then a base PASSporT for a number, then a provider's base PASSporT."""
     if token is None or token.jose.ppt is None:
         return "D" if token is None or token.claims.attest is None else "E"
     return token.claims.attest or "D"

@@ -319,7 +319,7 @@ def test_nothing_hides_anything(tmp_path: Path) -> None:
     assert all_problems(tmp_path) == [
         "/c.toml: network.ports: 0 is no port number from 1 to 65535",
         f"{OURS}: the key is not a PEM private key",
-        "/rules/30.toml: this is no TOML: Invalid value (at line 1, column 4)",
+        "/rules/30.toml: this is not TOML: Invalid value (at line 1, column 4)",
         "/rules/20-sign.toml: rule[1].sign.numbers: the list 'ours.txt' is empty",
     ]
 
@@ -331,8 +331,8 @@ def test_what_only_follows_from_a_mistake_is_not_said(tmp_path: Path) -> None:
     (tmp_path / "rules" / "30.toml").write_text("= 5\n")
     found = all_problems(tmp_path)
     assert [problem.partition(" (")[0] for problem in found] == [
-        "/c.toml: this is no TOML: Expected ']' at the end of a table declaration",
-        "/rules/30.toml: this is no TOML: Invalid statement",
+        "/c.toml: this is not TOML: Expected ']' at the end of a table declaration",
+        "/rules/30.toml: this is not TOML: Invalid statement",
     ]
     (tmp_path / "rules" / "30.toml").unlink()
     (tmp_path / "rules" / "10-verify.toml").write_text(VERIFY + 'direction = "inbound"\n')

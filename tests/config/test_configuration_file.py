@@ -131,7 +131,7 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("x =", "this is no TOML: Invalid value (at end of document)"),
+        ("x =", "this is not TOML: Invalid value (at end of document)"),
         ("network = 5", "network: has to be a table, not 5"),
         ("[netwrk]", "netwrk: is unknown; did you mean 'network'?"),
         ('[network]\nsbc = ["sbc.example"]', "network.sbc: 'sbc.example' is no address such as 203.0.113.10"),

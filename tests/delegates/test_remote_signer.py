@@ -58,9 +58,9 @@ def test_a_command_need_not_read() -> None:
     [
         ("raise SystemExit(3)", Detail.FETCH_REFUSED, "exit code 3"),
         ("print('x' * 100000)", Detail.FETCH_TOO_LARGE, "fetch-too-large"),
-        ("print('no')", Detail.SIGNING_REFUSED, "the answer is no JSON"),
-        ("print('[' * 60000)", Detail.SIGNING_REFUSED, "the answer is no JSON"),
-        ("print('[]')", Detail.SIGNING_REFUSED, "the answer is no JSON object"),
+        ("print('no')", Detail.SIGNING_REFUSED, "the answer is not JSON"),
+        ("print('[' * 60000)", Detail.SIGNING_REFUSED, "the answer is not JSON"),
+        ("print('[]')", Detail.SIGNING_REFUSED, "the answer is not a JSON object"),
         ("print('{}')", Detail.SIGNING_REFUSED, "the answer has no signingResponse.identity"),
         (f"print({DENIED!r})", Detail.SIGNING_REFUSED, "SVC4001 Missing %1 ['dest']"),
     ],
@@ -119,8 +119,8 @@ def test_its_connection_stays_open(server: PostServer) -> None:
     ("status", "answer", "said"),
     [
         (400, DENIED, "answers 400: SVC4001 Missing %1 ['dest']"),
-        (500, "", "answers 500: the answer is no JSON"),
-        (302, "", "answers 302: the answer is no JSON"),
+        (500, "", "answers 500: the answer is not JSON"),
+        (302, "", "answers 302: the answer is not JSON"),
         (500, SIGNED, "answers 500"),
         (200, "x" * 70000, "answers more than 65536 bytes"),
     ],

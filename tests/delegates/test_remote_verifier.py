@@ -30,7 +30,7 @@ BODY = (
     f'"to":{{"tn":["{CALLED}"]}}}}}}'
 )
 PASSED = '{"verificationResponse":{"verstat":"TN-Validation-Passed"}}'
-NO_CODE = "answers 200: verificationResponse.reasonCode is no code of an answer"
+NO_CODE = "answers 200: verificationResponse.reasonCode is not a response code"
 DENIED = json.dumps(
     {"requestError": {"serviceException": {"messageId": "SVC4001", "text": "Missing %1", "variables": ["from"]}}}
 )
@@ -99,11 +99,11 @@ def test_what_is_read_of_an_answer(server: PostServer, answer: str, found: Repor
     ("status", "answer", "said"),
     [
         (400, DENIED, "answers 400: SVC4001 Missing %1 ['from']"),
-        (500, "", "answers 500: the answer is no JSON"),
+        (500, "", "answers 500: the answer is not JSON"),
         (500, PASSED, "answers 500"),
         (302, PASSED, "answers 302"),
-        (200, "[" * 60000, "answers 200: the answer is no JSON"),
-        (200, "[]", "answers 200: the answer is no JSON object"),
+        (200, "[" * 60000, "answers 200: the answer is not JSON"),
+        (200, "[]", "answers 200: the answer is not a JSON object"),
         (200, "{}", "answers 200: the answer has no verificationResponse.verstat"),
         (200, told(verstat=1), "answers 200: the answer has no verificationResponse.verstat"),
         (

@@ -39,7 +39,7 @@ def test_s088_the_longest() -> None:
 
 
 SCHEME, QUERY, FRAGMENT = "the scheme is not https", "it has a query", "it has a fragment"
-USER, PORT, SYNTAX = "it has user information", "the port is neither 443 nor 8443", "it is no well-formed URL"
+USER, PORT, SYNTAX = "it has user information", "the port is neither 443 nor 8443", "it is not a well-formed URL"
 ADDRESS = "the address is not a public one"
 
 

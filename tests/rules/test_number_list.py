@@ -61,8 +61,8 @@ def test_what_is_on_a_list(entries: list[str], on: list[str | None], off: list[s
     assert [identity for identity in off if listed(identity)] == []
 
 
-UNUSABLE = "is no number: write 12155550100, 1215*, 12155550000-12155559999, @file, anonymous or sip:user@host"
-NO_RANGE = "is no range: both ends have as many digits, and the first is the smaller one"
+UNUSABLE = "is not a number: write 12155550100, 1215*, 12155550000-12155559999, @file, anonymous or sip:user@host"
+NO_RANGE = "is not a range: both ends have as many digits, and the first is the smaller one"
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ NO_RANGE = "is no range: both ends have as many digits, and the first is the sma
         ("20-10", f"'20-10' {NO_RANGE}"),
         ("10-200", f"'10-200' {NO_RANGE}"),
         ("-10", f"'-10' {NO_RANGE}"),
-        ("sip:example.com", "'sip:example.com' is no URI that names anybody"),
-        ("http://example.com", "'http://example.com' is no URI that names anybody"),
-        ("sip:anonymous@anonymous.invalid", "'sip:anonymous@anonymous.invalid' is no URI that names anybody"),
+        ("sip:example.com", "'sip:example.com' is not a URI that identifies a party"),
+        ("http://example.com", "'http://example.com' is not a URI that identifies a party"),
+        ("sip:anonymous@anonymous.invalid", "'sip:anonymous@anonymous.invalid' is not a URI that identifies a party"),
         ("@none.txt", "the list 'none.txt' cannot be read: No such file or directory"),
         ("²-³", f"'²-³' {UNUSABLE}"),
         ("١-٢", f"'١-٢' {UNUSABLE}"),

@@ -36,7 +36,7 @@ LISTS = {
     "empty.txt": "# nobody yet\n",
     "bad.txt": "12155550100\nnobody\n",
 }
-NUMBER = "is no number: write 12155550100, 1215*, 12155550000-12155559999, @file, anonymous or sip:user@host"
+NUMBER = "is not a number: write 12155550100, 1215*, 12155550000-12155559999, @file, anonymous or sip:user@host"
 REDIRECT = "a redirect needs `trunk`, and only trunks with `trusted = true`"
 VERIFYING = "anonymous, invalid, no-identity, passed, replayed, stale, unfetchable, untrusted"
 
@@ -233,7 +233,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("x = ", "this is no TOML: Invalid value (at end of document)"),
+        ("x = ", "this is not TOML: Invalid value (at end of document)"),
         ('[rule]\nname = "r"', "rule: has to be written as [[rule]]"),
         ("[[rules]]", "rules: is unknown; did you mean 'rule'?"),
         ("trunks = 5", "trunks: has to be a table, not 5"),
@@ -273,11 +273,11 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         (PASS + 'not_caller = ["@bad.txt"]', f"rule[1].not_caller: bad.txt, line 2: 'nobody' {NUMBER}"),
         (
             PASS + 'called = ["12155559999-12155550000"]',
-            "rule[1].called: '12155559999-12155550000' is no range: both ends have as many digits,"
+            "rule[1].called: '12155559999-12155550000' is not a range: both ends have as many digits,"
             " and the first is the smaller one",
         ),
         (PASS + "not_called = [5]", "rule[1].not_called: has to be a list of strings, not [5]"),
-        (PASS + 'caller = ["sip:h.example"]', "rule[1].caller: 'sip:h.example' is no URI that names anybody"),
+        (PASS + 'caller = ["sip:h.example"]', "rule[1].caller: 'sip:h.example' is not a URI that identifies a party"),
         (
             PASS + 'caller = ["@none.txt"]',
             "rule[1].caller: the list 'none.txt' cannot be read: No such file or directory",
@@ -285,9 +285,9 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         # header
         (
             PASS + 'header = { "X-A" = "(" }',
-            "rule[1].header.X-A: '(' is no regular expression: missing ), unterminated subpattern at position 0",
+            "rule[1].header.X-A: '(' is not a regular expression: missing ), unterminated subpattern at position 0",
         ),
-        (PASS + 'header = { "X A" = true }', "rule[1].header.X A: is no header name"),
+        (PASS + 'header = { "X A" = true }', "rule[1].header.X A: is not a header name"),
         (
             PASS + 'header = { "X-A" = 5 }',
             "rule[1].header.X-A: has to be a regular expression, or true or false for present or absent",
@@ -298,12 +298,12 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         (PASS + 'time = { day = ["mon"] }', "rule[1].time.day: is unknown; did you mean 'days'?"),
         (
             PASS + 'time = { days = ["mo"] }',
-            "rule[1].time.days: 'mo' is no day or range of days: write mon, or mon-fri",
+            "rule[1].time.days: 'mo' is not a day or range of days: write mon, or mon-fri",
         ),
-        (PASS + 'time = { hours = "8-18" }', "rule[1].time.hours: '8-18' are no hours: write 08:00-18:00"),
+        (PASS + 'time = { hours = "8-18" }', "rule[1].time.hours: '8-18' is not a span of hours: write 08:00-18:00"),
         (
             PASS + 'time = { hours = "08:00-24:30" }',
-            "rule[1].time.hours: '08:00-24:30' is no span of time within a day",
+            "rule[1].time.hours: '08:00-24:30' is not a span of time within a day",
         ),
         (
             PASS + 'time = { zone = "Mars/Base" }',
@@ -326,11 +326,11 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         ),
         (
             PASS + 'rate = { over = 5, per = "1d", by = "peer" }',
-            "rule[1].rate.per: '1d' is no period: write 1s, 10s, 1m or 1h",
+            "rule[1].rate.per: '1d' is not a period: write 1s, 10s, 1m or 1h",
         ),
         (
             PASS + 'rate = { over = 5, per = "0s", by = "peer" }',
-            "rule[1].rate.per: '0s' is no period: write 1s, 10s, 1m or 1h",
+            "rule[1].rate.per: '0s' is not a period: write 1s, 10s, 1m or 1h",
         ),
         # answer
         (PASS + "answer = { code = 603 }", 'rule[1].answer: belongs to action = "reject" only'),
@@ -345,7 +345,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         (PASS + "[rule.strip]", 'rule[1].strip: belongs to action = "strip" only'),
         (
             PASS + '[rule.on]\npassed = "drop"',
-            "rule[1].on.passed: 'passed' is no outcome of this rule; allowed are none for this action",
+            "rule[1].on.passed: 'passed' is not an outcome of this rule; allowed are none for this action",
         ),
         # verify
         (VERIFY + "[rule.verify]\nmax_age = -1", "rule[1].verify.max_age: has to be a number from 0 to 86400, not -1"),
@@ -376,32 +376,32 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         # on
         (
             VERIFY + '[rule.on]\nlate = "drop"',
-            f"rule[1].on.late: 'late' is no outcome of this rule; allowed are {VERIFYING}",
+            f"rule[1].on.late: 'late' is not an outcome of this rule; allowed are {VERIFYING}",
         ),
         (
             VERIFY + '[rule.on]\nsigned = "drop"',
-            f"rule[1].on.signed: 'signed' is no outcome of this rule; allowed are {VERIFYING}",
+            f"rule[1].on.signed: 'signed' is not an outcome of this rule; allowed are {VERIFYING}",
         ),
         (
             SIGN + '[rule.on]\npassed = "drop"',
-            "rule[1].on.passed: 'passed' is no outcome of this rule; allowed are already-signed, signed, unsigned",
+            "rule[1].on.passed: 'passed' is not an outcome of this rule; allowed are already-signed, signed, unsigned",
         ),
         (
             VERIFY + '[rule.on]\n"invalid.worse" = "drop"',
-            "rule[1].on.invalid.worse: 'worse' is no detail of invalid; allowed are "
+            "rule[1].on.invalid.worse: 'worse' is not a detail of invalid; allowed are "
             + ", ".join(sorted(DETAILS[Outcome.INVALID])),
         ),
         (
             VERIFY + '[rule.on]\n"invalid.orig-mismach" = "drop"',
-            "rule[1].on.invalid.orig-mismach: 'orig-mismach' is no detail of invalid; did you mean 'orig-mismatch'?",
+            "rule[1].on.invalid.orig-mismach: 'orig-mismach' is not a detail of invalid; did you mean 'orig-mismatch'?",
         ),
         (
             VERIFY + '[rule.on]\n"invalid.expired" = "drop"',
-            "rule[1].on.invalid.expired: 'expired' is no detail of invalid; it is one of untrusted",
+            "rule[1].on.invalid.expired: 'expired' is not a detail of invalid; it is one of untrusted",
         ),
         (
             VERIFY + '[rule.on]\n"passed.good" = "drop"',
-            "rule[1].on.passed.good: 'good' is no detail of passed; there are none",
+            "rule[1].on.passed.good: 'good' is not a detail of passed; there are none",
         ),
         # what could never be meant
         (
@@ -409,7 +409,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
             "rule[1].when[1]: has no condition, so it would decide every call: name one of"
             " outcome, detail, attest, spc, not_spc, issuer, x5u_host",
         ),
-        (PASS + "caller = []", "rule[1].caller: is an empty list: name somebody, or leave it out"),
+        (PASS + "caller = []", "rule[1].caller: is an empty list: add an entry, or leave the key out"),
         (PASS + 'caller = ["@empty.txt"]', "rule[1].caller: the list 'empty.txt' is empty"),
         (PASS + 'caller = ["1215**"]', f"rule[1].caller: '1215**' {NUMBER}"),
         (
@@ -418,7 +418,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         ),
         (
             SIGN.replace('action = "sign"', 'action = "sign"\ndirection = "inbound"'),
-            "rule[1].direction: a call that arrives is not ours to sign: write outbound, or leave it out",
+            "rule[1].direction: a call that arrives cannot be signed: write outbound, or leave it out",
         ),
         (
             VERIFY + '[rule.on]\npassed = "pass"',
@@ -434,7 +434,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         ),
         (
             VERIFY + '[rule.on]\nstale = { action = "reject", reason = "SIP;cause=603\\nX: y" }',
-            "rule[1].on.stale.reason: 'SIP;cause=603\\nX: y' is no Reason: write SIP;cause=603;"
+            "rule[1].on.stale.reason: 'SIP;cause=603\\nX: y' is not a Reason: write SIP;cause=603;"
             'text="v=analytics1;url=https://redress.example/";location=RLN',
         ),
         (
@@ -482,17 +482,17 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         ),
         (
             VERIFY + '[rule.verify]\nservice = "theirs"',
-            "rule[1].verify.service: 'theirs' is no verifier of the configuration; there are none:"
+            "rule[1].verify.service: 'theirs' is not a verifier of the configuration; there are none:"
             " add [verifiers.NAME] to the configuration",
         ),
         # sign
         (
             SIGN.replace("ours", "theirs"),
-            "rule[1].sign.credential: 'theirs' is no credential of the configuration; there are 'ours'",
+            "rule[1].sign.credential: 'theirs' is not a credential of the configuration; there are 'ours'",
         ),
         (
             SIGN.replace("4437c7eb", "4437C7EB"),
-            f"rule[1].sign.origid: '{ORIGID.replace('4437c7eb', '4437C7EB')}' is no UUID in lower case;"
+            f"rule[1].sign.origid: '{ORIGID.replace('4437c7eb', '4437C7EB')}' is not a UUID in lower case;"
             " make one with `uuidgen`",
         ),
         (
@@ -501,7 +501,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         ),
         (SIGN + 'attest_listed = "D"', "rule[1].sign.attest_listed: is 'D'; allowed are 'A', 'B', 'C'"),
         (SIGN + 'remove = ["v"]', "rule[1].sign.remove: 'v' cannot be removed from a call"),
-        (SIGN + 'remove = ["no name"]', "rule[1].sign.remove: 'no name' is no header name"),
+        (SIGN + 'remove = ["no name"]', "rule[1].sign.remove: 'no name' is not a header name"),
         (SIGN + 'numbers = "@bad.txt"', f"rule[1].sign.numbers: bad.txt, line 2: 'nobody' {NUMBER}"),
         (
             SIGN + 'preserve = "From"',
@@ -522,7 +522,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         ),
         (
             SIGN + 'bypass = { token_file = "t", header = "a b" }',
-            "rule[1].sign.bypass.header: 'a b' is no header name: name the header field that the token goes into",
+            "rule[1].sign.bypass.header: 'a b' is not a header name: name the header field that the token goes into",
         ),
         (SIGN + "preserve = true", "rule[1].sign.preserve: has to be a string, not True"),
         (STRIP + 'headers = ["From"]', "rule[1].strip.headers: 'From' cannot be removed from a call"),
@@ -542,7 +542,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         ),
         (
             '[trunks.a]\naddresses = ["10.0.0.1"]\nlocal = ["10.0.0.1:0"]',
-            "trunks.a.local: '10.0.0.1:0' is no address with a port such as 203.0.113.10:5080",
+            "trunks.a.local: '10.0.0.1:0' is not an address with a port such as 203.0.113.10:5080",
         ),
         (
             '[trunks.a]\naddresses = ["10.0.0.1"]\ntransport = ["sctp"]',
@@ -566,7 +566,7 @@ def test_what_a_signing_rule_cannot_do_without() -> None:
 
 def test_a_credential_where_the_configuration_has_none() -> None:
     assert problems(SIGN, credentials=()) == [
-        "a.toml: rule[1].sign.credential: 'ours' is no credential of the configuration;"
+        "a.toml: rule[1].sign.credential: 'ours' is not a credential of the configuration;"
         " there are none: add [credentials.NAME] to the configuration"
     ]
 
@@ -576,7 +576,7 @@ def test_a_credential_where_the_configuration_has_none() -> None:
     [
         (
             "check_called = false\n",
-            "verify.check_called: is for verification of our own: a `service` compares whom it is told of",
+            "verify.check_called: does not go with `service`: a service always compares the called party",
         ),
         *(
             (
@@ -650,7 +650,7 @@ def test_several_problems_of_several_files_at_once() -> None:
     one = TRUNKS + VERIFY + "[rule.verify]\nmax_age = -1\nmax_skw = 5\n"
     two = '[trunks.acme]\naddresses = ["10.1.0.0/16"]\n' + PASS + 'caller = ["abc"]\ntrunk = ["none"]\n'
     assert problems(one, two, "x = ") == [
-        "c.toml: this is no TOML: Invalid value (at end of document)",
+        "c.toml: this is not TOML: Invalid value (at end of document)",
         "b.toml: trunks.acme: is the name of another trunk already",
         "a.toml: rule[1].verify.max_age: has to be a number from 0 to 86400, not -1",
         "a.toml: rule[1].verify.max_skw: is unknown; did you mean 'max_skew'?",
@@ -678,8 +678,8 @@ def test_a_bad_number_of_a_file_is_found_by_its_line() -> None:
 
 def test_everything_wrong_with_a_time_at_once() -> None:
     assert problems(PASS + 'time = { days = ["mo"], hours = "8-18", zone = "Mars/Base" }') == [
-        "a.toml: rule[1].time.days: 'mo' is no day or range of days: write mon, or mon-fri",
-        "a.toml: rule[1].time.hours: '8-18' are no hours: write 08:00-18:00",
+        "a.toml: rule[1].time.days: 'mo' is not a day or range of days: write mon, or mon-fri",
+        "a.toml: rule[1].time.hours: '8-18' is not a span of hours: write 08:00-18:00",
         "a.toml: rule[1].time.zone: the zone 'Mars/Base' is unknown: write America/New_York",
     ]
 

@@ -35,7 +35,7 @@ def test_days(days: str, found: list[int]) -> None:
 
 @pytest.mark.parametrize("entry", ["", "mo", "monday", "mon-", "-mon", "mon-fri-sun", "mon, tue", "1"])
 def test_what_is_no_day(entry: str) -> None:
-    with pytest.raises(ValueError, match="is no day or range of days: write mon, or mon-fri"):
+    with pytest.raises(ValueError, match="is not a day or range of days: write mon, or mon-fri"):
         parse_days([entry])
 
 
@@ -68,7 +68,7 @@ def test_hours(text: str, minutes: tuple[int, int]) -> None:
     ],
 )
 def test_what_are_no_hours(text: str) -> None:
-    with pytest.raises(ValueError, match=r"write 08:00-18:00|no span of time"):
+    with pytest.raises(ValueError, match=r"write 08:00-18:00|not a span of time"):
         parse_hours(text)
 
 
@@ -79,7 +79,7 @@ def test_periods(text: str, seconds: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "0s", "s", "1", "1d", "1.5s", "-1s", "1 s", "100000s"])
 def test_what_is_no_period(text: str) -> None:
-    with pytest.raises(ValueError, match="is no period: write 1s, 10s, 1m or 1h"):
+    with pytest.raises(ValueError, match="is not a period: write 1s, 10s, 1m or 1h"):
         parse_period(text)
 
 

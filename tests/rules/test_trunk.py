@@ -127,7 +127,7 @@ def test_a_name_of_an_interface(name: str) -> None:
 def test_what_is_no_name_of_an_interface(name: str) -> None:
     """Linux, dev_valid_name(): an alias such as eth1:0 is no interface."""
     _, problems = read(f'[trunks.a]\naddresses = ["10.0.0.1"]\ninterface = "{name}"\n')
-    assert problems == [f"t.toml: trunks.a.interface: {name!r} is no name of an interface such as 'eth1'"]
+    assert problems == [f"t.toml: trunks.a.interface: {name!r} is not an interface name such as 'eth1'"]
 
 
 def test_an_interface_that_is_no_text() -> None:
@@ -170,7 +170,8 @@ def test_an_endpoint(text: str, endpoint: tuple[str, int]) -> None:
     ],
 )
 def test_what_is_no_endpoint(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no address with a port|does not appear to be an IPv4 or IPv6 address"):
+    expected = r"is not an address with a port|does not appear to be an IPv4 or IPv6 address"
+    with pytest.raises(ValueError, match=expected):
         parse_endpoint(text, 5060)
 
 

@@ -92,7 +92,7 @@ def test_what_is_read_of_a_result(more: dict[str, Any], told: ReportedResult) ->
 @pytest.mark.parametrize("code", [99, 700, 0, -1, 438.0, True, "43", "4380", "４38", "", [438]])
 def test_what_is_no_code(code: Any) -> None:
     body = json.dumps({"verificationResponse": {"verstat": "x", "reasonCode": code}}).encode()
-    with pytest.raises(ValueError, match=r"\AverificationResponse\.reasonCode is no code of an answer\Z"):
+    with pytest.raises(ValueError, match=r"\AverificationResponse\.reasonCode is not a response code\Z"):
         read_verification_response(body)
 
 
@@ -102,10 +102,10 @@ ERROR = {"messageId": "SVC4005", "text": "Invalid '%1'", "variables": ["iat"]}
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"", "the answer is no JSON"),
-        (b"\xff", "the answer is no JSON"),
-        (b"[" * 100_000, "the answer is no JSON"),
-        (b"[]", "the answer is no JSON object"),
+        (b"", "the answer is not JSON"),
+        (b"\xff", "the answer is not JSON"),
+        (b"[" * 100_000, "the answer is not JSON"),
+        (b"[]", "the answer is not a JSON object"),
         (b"{}", "the answer has no signingResponse.identity"),
         (b'{"signingResponse":"x"}', "the answer has no signingResponse.identity"),
         (b'{"signingResponse":{"identity":5}}', "the answer has no signingResponse.identity"),

@@ -68,9 +68,9 @@ def test_s091_its_anchors_verify_calls() -> None:
     assert caught.value.detail is Detail.UNTRUSTED_CHAIN
 
 
-NOBODY = "its signature is by none of those that trust_list_root names, nor by one whom they vouch for"
-NO_PATH = "its signer is not believed: no path from CN=STI-PA to a trust anchor"
-FORM = "it is no signed list: three parts of base64url, of which the first two are JSON"
+NOBODY = "its signature is by none of the certificates in trust_list_root, nor by one that leads to them"
+NO_PATH = "its signer is not trusted: no path from CN=STI-PA to a trust anchor"
+FORM = "it is not a signed list: three parts of base64url, of which the first two are JSON"
 P384_SIGNER = make(STI_PA, "STI-PA", numbers=None, key=ec.generate_private_key(ec.SECP384R1()))
 
 
@@ -85,12 +85,12 @@ P384_SIGNER = make(STI_PA, "STI-PA", numbers=None, key=ec.generate_private_key(e
         (encode_segment(b"[" * 100_000) + b".e30.AAAA", FORM),
         (b'{"status":"failure"}', FORM),
         (b"x" * (MAX_LIST + 1), "it is larger than 4 MiB"),
-        (made(header={"alg": "none"}), "its header asks for something else than ES256"),
-        (made(header={"alg": "HS256"}), "its header asks for something else than ES256"),
-        (made(header={"alg": None}), "its header asks for something else than ES256"),
-        (made(header={"crit": ["b64"]}), "its header asks for something else than ES256"),
-        (made(header={"x5c": []}), "x5c in its header is no list of certificates"),
-        (made(header={"x5c": "MII"}), "x5c in its header is no list of certificates"),
+        (made(header={"alg": "none"}), "its header asks for something other than ES256"),
+        (made(header={"alg": "HS256"}), "its header asks for something other than ES256"),
+        (made(header={"alg": None}), "its header asks for something other than ES256"),
+        (made(header={"crit": ["b64"]}), "its header asks for something other than ES256"),
+        (made(header={"x5c": []}), "x5c in its header is not a list of certificates"),
+        (made(header={"x5c": "MII"}), "x5c in its header is not a list of certificates"),
         (made(header={"x5c": ["MII"]}), None),
         (made(header={"x5c": [5]}), None),
         (made(chain=()), NOBODY),  # x5u alone, and only the root is known: the root did not sign it
@@ -101,8 +101,8 @@ P384_SIGNER = make(STI_PA, "STI-PA", numbers=None, key=ec.generate_private_key(e
         (made(BELOW, chain=(BELOW,)), NO_PATH),
         (made(chain=(make(None, "STI-PA", numbers=None),)), NO_PATH),
         (made(LEAF, chain=(LEAF, ISSUING, ROOT)), None),  # a certificate for calls signs no lists of anchors
-        (made(chain=(make(STI_PA, "STI-PA", days=(-10, -1)),)), "its signer is not believed: expired"),
-        (made(chain=(make(STI_PA, "STI-PA", days=(1, 10)),)), "its signer is not believed: not-yet-valid"),
+        (made(chain=(make(STI_PA, "STI-PA", days=(-10, -1)),)), "its signer is not trusted: expired"),
+        (made(chain=(make(STI_PA, "STI-PA", days=(1, 10)),)), "its signer is not trusted: not-yet-valid"),
         (made(version="2.0"), "its version is not 1"),
         (made(version="2.1"), "its version is not 1"),
         (made(version="10"), "its version is not 1"),
@@ -133,9 +133,9 @@ def test_s091_no_good_list(data: bytes, why: str | None) -> None:
     ],
 )
 def test_s091_a_signer_that_may_not_sign(signer: Any, why: str) -> None:
-    with pytest.raises(ValueError, match="its signer is not believed") as caught:
+    with pytest.raises(ValueError, match="its signer is not trusted") as caught:
         read(made(MAKER.root(), chain=(signer,)))
-    assert str(caught.value) == f"its signer is not believed: {why}"
+    assert str(caught.value) == f"its signer is not trusted: {why}"
 
 
 def test_s091_roots_that_may_not_sign_are_passed_over() -> None:

@@ -42,7 +42,7 @@ def test_s091_the_file_is_replaced(host: Hosts, sti_pa: Path) -> None:
     for data, why in (
         (list_of(5, ROOT), "its sequence number 5 is behind 6, which was there before"),
         (list_of(7, ROOT, exp=NOW - 1), "it was valid until 2027-01-15 07:59 UTC"),
-        (b"", "it is no signed list: three parts of base64url, of which the first two are JSON"),
+        (b"", "it is not a signed list: three parts of base64url, of which the first two are JSON"),
     ):
         made.put("list.jwt", data)
         assert made.said.pop() == (

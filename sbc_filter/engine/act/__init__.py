@@ -1,1 +1,1 @@
-"""Acts: what a decision does to the message, and to the responses that follow."""
+"""Execution of decisions: changes to the message, responses, and changes to later responses."""

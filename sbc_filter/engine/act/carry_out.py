@@ -1,4 +1,4 @@
-"""What becomes of calls once a rule has decided: sent on, answered or dropped; and what is done with their answers."""
+"""The execution of decisions: calls are sent on, responded to or dropped, and later responses are changed."""
 
 from collections import Counter
 
@@ -24,13 +24,13 @@ _ACTIONS = {
     TreatmentAction.REDIRECT: Action.REDIRECT,
     TreatmentAction.DROP: Action.DROP,
 }
-# Named once: on the hot path a look at a member of an Enum costs as much as a call.
+# Named once: accessing a member of an Enum on the hot path costs as much as a call.
 _CONTINUE, _INLINE, _MODIFY = TreatmentAction.CONTINUE, Insertion.INLINE, Action.MODIFY
 
 
 class DecisionExecutor:
-    """Carries out decisions, and remembers what the messages that follow need: calls that were redirected, reports that
-    are owed, tokens of ours that others may complain of. Memory for what no rule asks for is not kept."""
+    """Carries out decisions, and stores what later messages need: redirected calls, Reason fields to add to responses,
+    and tokens that a Reason field may be about. What no rule asks for is not stored."""
 
     def __init__(self, rules: RuleSet, network: Network, uas: Uas, count: Counter[str]) -> None:
         self._uas = uas
@@ -42,7 +42,7 @@ class DecisionExecutor:
         self.need_responses = self._reports is not None or self._complaints is not None
 
     def take_over(self, other: "DecisionExecutor", count: Counter[str]) -> None:
-        """Go on in the place of `other`, and count here."""
+        """Continue with the state of `other`, and count in `count`."""
         self._count = count
         if self._reports is not None and other._reports is not None:
             self._reports = other._reports
@@ -52,12 +52,14 @@ class DecisionExecutor:
             self._complaints.take_over(other._complaints)
 
     def is_followed(self, call: IncomingCall, now: float) -> bool:
-        """Whether this call is one that we redirected, on its way to where we sent it."""
+        """Whether this call was redirected by the engine and is now on its way to its target."""
         return self._redirects is not None and self._redirects.is_followed(call, now)
 
     def respond(self, message: bytes, flow: Flow, now: float, packet: Packet | None) -> Verdict:
-        """A response without what it says of our tokens, or with the Reason fields that are owed to it, if any are and
-        there is room: that is never recorded."""
+        """A response without the Reason values about this program's tokens, or with the Reason fields that are due.
+
+        It passes unchanged if neither applies or there is no room. Added fields are counted, not recorded.
+        """
         if self._complaints is not None:
             relieved = self._complaints.remove(message, flow, now)
             if relieved is not None:
@@ -75,7 +77,7 @@ class DecisionExecutor:
     def carry_out(
         self, rule: Rule, call: IncomingCall, decision: Decision, packet: Packet | None, now: float
     ) -> Verdict:
-        """Edit, or answer, as the treatment says."""
+        """Edit the INVITE or respond to it, as the treatment says."""
         treatment = decision.treatment
         if treatment.action is _CONTINUE:
             if rule.insertion is _INLINE or call.emergency or decision.outcome is Outcome.ALREADY_SIGNED:
@@ -98,7 +100,7 @@ class DecisionExecutor:
         payload = message.changed()
         fits = has_room(packet, payload)
         if not fits or (decision.identity is not None and _is_too_large(rule, packet, payload)):
-            message.undo(call.scrubbed)  # what was removed stays removed
+            message.undo(call.scrubbed)  # what was removed from an untrusted peer's call stays removed
             if decision.identity is not None or decision.preserved or decision.bypass is not None:
                 detail = Detail.TOO_LARGE if fits else Detail.NO_ROOM
                 return self.carry_out(rule, call, unsigned(rule, call, detail), packet, now)
@@ -113,33 +115,33 @@ class DecisionExecutor:
 
 
 def pass_by(call: IncomingCall, detail: Detail) -> Verdict:
-    """No rule decides: only what an untrusted peer may not claim is removed."""
+    """The verdict for a call that no rule decides: only the claims of an untrusted peer are removed."""
     payload = call.message.changed()
     action = Action.ACCEPT if payload is None else Action.MODIFY
     return Verdict(action, payload, record=record(call, None, Decision(Outcome.PASSED_BY, detail), action, None))
 
 
 def monitored(rule: Rule, call: IncomingCall, decision: Decision) -> Record:
-    """The record of a rule that only watches: `action` and `code` are what it decided, and what did not happen."""
+    """The record of a rule in monitor mode: `action` and `code` are what it decided, not what happened."""
     action = _ACTIONS.get(decision.treatment.action, Action.ACCEPT)
     code = status_of(decision).code if action in (Action.REJECT, Action.REDIRECT) else None
     return record(call, rule, decision, action, code)
 
 
 def has_room(packet: Packet | None, payload: bytes | None) -> bool:
-    """Whether the packet that carried a message can carry this one as well."""
+    """Whether the packet that carried a message has room for this one."""
     return payload is None or packet is None or len(payload) <= packet.room
 
 
 def _is_too_large(rule: Rule, packet: Packet | None, payload: bytes | None) -> bool:
-    """Whether a signed call exceeds what the rule allows a packet to have (A17)."""
+    """Whether a signed call exceeds the packet size that the rule allows (A17)."""
     if rule.sign.max_size is None or payload is None:
         return False
     return len(payload) + (packet.start + 8 if packet is not None else 0) > rule.sign.max_size
 
 
 def as_packet_verdict(verdict: Verdict, packet: Packet | None) -> Verdict:
-    """A verdict about a message made one about the packet that carried it, in which there is room for it."""
+    """A verdict about a message as a verdict about the packet that carried it, which has to have room for it."""
     if packet is None or verdict.payload is None:
         return verdict
     payload = packet.replace_payload(verdict.payload)

@@ -1,4 +1,4 @@
-"""A decision carried out on the message: the edits of a call that continues, the answer to one that does not."""
+"""A decision applied to the message: the edits of a call that continues, or the response to one that does not."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,7 +20,7 @@ _DATE = ("Date",)
 
 
 def continue_call(rule: Rule, call: IncomingCall, decision: Decision) -> None:
-    """Edit the INVITE of a call that goes on."""
+    """Edit the INVITE of a call that continues."""
     if rule.action is VERIFY:
         _mark(rule, call, decision)
     elif rule.action is SIGN:
@@ -30,7 +30,7 @@ def continue_call(rule: Rule, call: IncomingCall, decision: Decision) -> None:
 
 
 def status_of(decision: Decision) -> StatusLine:
-    """Status code and phrase of the answer: the treatment's own where given, else the outcome's (S-065)."""
+    """Status code and phrase of the response: the treatment's if given, else those of the outcome (S-065)."""
     treatment = decision.treatment
     if treatment.action is TreatmentAction.REDIRECT:
         return field.status(treatment.code or 302, treatment.phrase or "Moved Temporarily")
@@ -41,7 +41,7 @@ def status_of(decision: Decision) -> StatusLine:
 
 
 def refuse_call(rule: Rule, call: IncomingCall, decision: Decision, via: Via, tag: str) -> Datagram | None:
-    """The final answer to an INVITE that does not go on; None where it would be larger than the INVITE."""
+    """The final response to an INVITE that does not continue; None if it would be larger than the INVITE."""
     redirect = decision.treatment.action is TreatmentAction.REDIRECT
     headers: list[HeaderField] = []
     if redirect:
@@ -61,11 +61,11 @@ def respond(
     *,
     bounded: bool = True,
 ) -> Datagram | None:
-    """An answer on its way back: from the address and port that the request was sent to (S-143).
+    """A response sent from the address and port that the request was sent to (S-143); None if it does not fit.
 
-    Anyone can write anyone's address into a datagram, and we would be who floods them: so nobody gets more bytes than
-    came under their address. Not `bounded` is what trusted trunks alone get (a 302 carries a token); on TCP nobody
-    pretends to be another.
+    Anyone can forge the source address of a datagram. To make amplification impossible, a response over UDP is never
+    larger than the request. Only responses to trusted trunks are not `bounded` (a 302 carries a token). On TCP a source
+    address cannot be forged.
     """
     room = len(message.buffer) if bounded and flow.transport == "udp" else None
     built = build_response(message, via, status, tag, (flow.src, flow.sport), headers, room)
@@ -78,7 +78,7 @@ def _mark(rule: Rule, call: IncomingCall, decision: Decision) -> None:
     if decision.verstat is not None:
         party = call.parties.first(options.caller_from)
         if party is not None:
-            trusted = not call.place.is_stranger
+            trusted = not call.place.is_untrusted
             verstat.mark(message, party, decision.verstat, trusted=trusted, in_user_part=dialect.in_user_part)
     for stated in _attestation(dialect, decision):
         verstat.state(message, stated)
@@ -87,7 +87,8 @@ def _mark(rule: Rule, call: IncomingCall, decision: Decision) -> None:
 
 
 def _attestation(dialect: Dialect, decision: Decision) -> Iterator[HeaderField]:
-    """Header fields that say how far a verified caller is vouched for, and by whom (S-115); not what has no form."""
+    """Header fields that report the attestation of a verified caller and its origin (S-115); malformed values are left
+    out."""
     if decision.indicator is not None:
         indicator = field.attestation(dialect.attestation, decision.indicator)
         if indicator is not None:
@@ -98,9 +99,10 @@ def _attestation(dialect: Dialect, decision: Decision) -> Iterator[HeaderField]:
 
 
 def _target(rule: Rule, call: IncomingCall, decision: Decision) -> bytes:
-    """Where a 302 leads to: where the INVITE would have gone, with the result where a rule wants it there (S-122).
+    """The target of a 302: that of the INVITE, with the result in it if the rule wants it there (S-122).
 
-    A call without a caller gets no result (S-110)."""
+    A call without a caller gets no result (S-110).
+    """
     uri = call.message.uri
     verify = rule.verify
     if verify.mark_contact and decision.verstat is not None and call.parties.first(verify.caller_from) is not None:
@@ -110,7 +112,7 @@ def _target(rule: Rule, call: IncomingCall, decision: Decision) -> bytes:
 
 
 def _results(rule: Rule, call: IncomingCall, decision: Decision) -> Iterator[HeaderField]:
-    """What a 302 carries: the new Identity, or the caller with the result of verification (S-122)."""
+    """The header fields of a 302: the new Identity, or the caller with the result of verification (S-122)."""
     if decision.date is not None:
         yield field.date(decision.date)
     if decision.identity is not None:
@@ -127,7 +129,7 @@ def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
     _remove(message, rule.sign.remove)
     verstat.remove_assertions(message)
     if decision.date is not None:
-        _remove(message, _DATE)  # only one that says nothing: A12, A14 and S-056 are decided by now
+        _remove(message, _DATE)  # a Date that is still present is meaningless: A12, A14 and S-056 have been decided
         message.add_header(field.date(decision.date))
     if decision.identity is not None:
         message.add_header(field.identity(decision.identity))

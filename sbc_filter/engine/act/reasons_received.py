@@ -1,6 +1,6 @@
-"""What the other side says of our tokens: Reason fields in the answers to calls that we signed (RFC 9410; S-118, A21).
+"""Reports about this program's tokens: Reason fields in the responses to calls that it signed (RFC 9410; S-118, A21).
 
-The SBC did not make the token and can do nothing about it: the field is for us, is recorded, and goes no further.
+The SBC did not make the token and cannot act on the report, so the field is recorded and removed.
 """
 
 from sbc_filter.engine.call.network import Flow, Network
@@ -14,13 +14,14 @@ from sbc_filter.rules.model import Mode
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.reason import Reason, remove_reasons
 
-LIFETIME = 300.0  # seconds since the INVITE, or the last answer that spoke of it: more than Timer C (RFC 3261 §16.6)
-REMEMBERED = 32 << 20  # bytes of signatures, and of objects around them
+LIFETIME = 300.0  # seconds since the INVITE, or the last response about it: longer than Timer C (RFC 3261 §16.6)
+REMEMBERED = 32 << 20  # bytes of signatures and of the objects around them
+# Bytes that one entry takes: an estimate, since objects are counted too.
 _WEIGHT = 512
 
 
 class _Made:
-    """A token of ours, and whether the other side's opinion of it is recorded already."""
+    """A token that this program made, and whether a report about it has been recorded."""
 
     def __init__(self, rule: str, x5u: str | None) -> None:
         self.rule = rule
@@ -29,25 +30,27 @@ class _Made:
 
 
 class Complaints:
-    """Knows the signatures that we made, by which a Reason field is told to be meant for us. One instance serves
-    one thread."""
+    """The signatures that were made; a Reason field with one of them is meant for this program. One instance serves one
+    thread."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
         self._made: GenerationalCache[bytes, _Made] = GenerationalCache(REMEMBERED, LIFETIME)
 
     def take_over(self, other: "Complaints") -> None:
-        """Know what `other` knows."""
+        """Continue with the state of `other`."""
         self._made = other._made
 
     def expect(self, identity: bytes, rule: str, x5u: str | None, now: float) -> None:
-        """Remember the token in an Identity value that leaves."""
+        """Store the token of an Identity value that is sent."""
         signature = identity.partition(b";")[0].rpartition(b".")[2]
         self._made.put(signature, _Made(rule, x5u), now + LIFETIME, now, _WEIGHT)
 
     def remove(self, buffer: bytes, flow: Flow, now: float) -> Verdict | None:
-        """A response without the Reason values that speak of our tokens, and a record for the first of each token;
-        None when it is to pass as it is.
+        """The response without Reason values about this program's tokens, with a record for the first report on a
+        token.
+
+        None if the response passes unchanged.
         """
         if not len(self._made) or b"ppi" not in buffer.lower():
             return None
@@ -59,7 +62,7 @@ class Complaints:
         found: list[_Made] = []
 
         def is_ours(reason: Reason) -> bool:
-            # The compact form ("..signature") and the full one end alike.
+            # The compact form ("..signature") and the full form have the same end.
             signature = reason.ppi.rpartition(b".")[2]
             made = self._made.get(signature, now) if reason.protocol == "STIR" and signature else None
             if made is not None:

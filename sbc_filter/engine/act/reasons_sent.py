@@ -1,8 +1,8 @@
-"""What the caller's side is told of a call that fails and continues: Reason fields in the answers of the SBC
+"""Reports to the caller's side about calls that fail verification and continue: Reason fields in the SBC's responses
 (RFC 9410, RFC 3326; S-116, S-117; the column "Reason when continuing" of STANDARDS §20).
 
-An answer belongs to an INVITE by what RFC 3261 §17.1.3 matches it by (top Via branch, method in CSeq), and by
-Call-ID, From tag, CSeq number and the addresses on top of that.
+A response is matched to an INVITE as in RFC 3261 §17.1.3 (top Via branch, method in CSeq), and also by Call-ID, From
+tag, CSeq number and addresses.
 """
 
 import re
@@ -23,10 +23,12 @@ from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.reason import protocols
 from sbc_filter.sip.response import top_via
 
-LIFETIME = 300.0  # seconds since the INVITE or its last provisional answer: more than Timer C (RFC 3261 §16.6, > 3 min)
-REMEMBERED = 32 << 20  # bytes of Reason fields that are still owed
+# seconds since the INVITE or its last provisional response: longer than Timer C (RFC 3261 §16.6: over 3 minutes)
+LIFETIME = 300.0
+REMEMBERED = 32 << 20  # bytes of Reason fields still to be added
 _OVERHEAD = 256  # bytes of objects around each
-# Base64url, long enough for any signature with a curve: what is longer is none, and would only make answers grow.
+# Base64url, long enough for any elliptic-curve signature. Anything longer is not a signature and would only make
+# responses grow.
 _SIGNATURE = re.compile(rb"[A-Za-z0-9_-]{1,176}")
 
 
@@ -36,13 +38,13 @@ class _Owed(NamedTuple):
 
 
 class Reports:
-    """Which Reason fields the answers to which INVITEs get. One instance serves one thread."""
+    """The Reason fields to add to responses, by INVITE. One instance serves one thread."""
 
     def __init__(self) -> None:
         self._owed: GenerationalCache[TransactionKey, _Owed] = GenerationalCache(REMEMBERED, LIFETIME)
 
     def owe(self, rule: Rule, call: IncomingCall, decision: Decision, now: float) -> None:
-        """Remember what is to be reported of a call that `rule` lets continue, if anything is; never of an emergency
+        """Store what has to be reported about a call that `rule` lets continue, if anything; never for an emergency
         call (V1)."""
         fields = () if call.emergency else tuple(reasons(rule.verify, decision))
         if not fields:
@@ -50,14 +52,14 @@ class Reports:
         try:
             key = transaction_key(call.message, top_via(call.message), call.flow)
         except MessageError:
-            return  # no answer can be told to be one to it
+            return  # no response can be matched to it
         self._remember(key, _Owed(_on_the_wire(rule.verify), fields), now)
 
     def add(self, buffer: bytes, flow: Flow, now: float) -> bytes | None:
-        """An answer with the Reason fields that are owed to it; None when it is to pass as it is.
+        """A response with the Reason fields due; None if it passes unchanged.
 
-        So passes what cannot be read, 100 (S-117), whatever has a Reason of this protocol already, and
-        603+ (S-172).
+        These pass: what cannot be parsed, 100 (S-117), a response that already has a Reason of this protocol, and 603+
+        (S-172).
         """
         if not len(self._owed):
             return None
@@ -73,7 +75,7 @@ class Reports:
         if owed is None:
             return None
         if status < 200:
-            self._remember(key, owed, now)  # it rings on, and Timer C begins anew (RFC 3261 §16.7)
+            self._remember(key, owed, now)  # still ringing: Timer C starts again (RFC 3261 §16.7)
         present = protocols(message)
         if owed.protocol in present or (present and status == 603 and phrase.lower() == b"network blocked"):
             return None
@@ -87,10 +89,10 @@ class Reports:
 
 
 def reasons(options: VerifyOptions, decision: Decision) -> list[HeaderField]:
-    """The Reason fields that a decision means.
+    """The Reason fields for a decision.
 
-    STIR: one for each Identity field that does not verify, also beside one that does (V20), and one for the call
-    where none of them has its cause. SIP: one for the call, since more are not legal (RFC 3326 §2).
+    STIR: one for each Identity field that does not verify, even if another one does (V20), and one for the call if none
+    of them has its cause. SIP: only one, for the call, since more are not allowed (RFC 3326 §2).
     """
     if options.reason is ReasonProtocol.OFF:
         return []
@@ -102,7 +104,7 @@ def reasons(options: VerifyOptions, decision: Decision) -> list[HeaderField]:
     for failure in decision.failures:
         made = _of(options, protocol, failure.outcome, failure.detail, failure.signature)
         if made is not None:
-            # A PASSporT has one cause (RFC 9410), and what cannot be told apart is said once.
+            # A PASSporT has one cause (RFC 9410); identical fields are sent once.
             found.setdefault(failure.signature or made.line, made)
     fields = list({each.line: each for each in found.values()}.values())
     if of_call is not None and not any(each.line.startswith(of_call.line.rstrip()) for each in fields):
@@ -113,7 +115,7 @@ def reasons(options: VerifyOptions, decision: Decision) -> list[HeaderField]:
 def _of(
     options: VerifyOptions, protocol: str, outcome: Outcome, detail: Detail | None, signature: bytes
 ) -> HeaderField | None:
-    """The field for one failure, None where §20 has none."""
+    """The field for one failure; None if STANDARDS §20 has none."""
     if not _is_reported(options, outcome, detail):
         return None
     ppi = b".." + signature if _SIGNATURE.fullmatch(signature) else b""  # the compact form, RFC 8225 §7
@@ -123,7 +125,7 @@ def _of(
 def _is_reported(options: VerifyOptions, outcome: Outcome, detail: Detail | None) -> bool:
     if outcome is Outcome.NO_IDENTITY:
         return options.required  # V2, V3
-    # V5, V18; V23: that we had too much to do is no fault of the token.
+    # V5, V18. V23: an overload of this program is not a fault of the token.
     return outcome not in (Outcome.PASSED, Outcome.ANONYMOUS) and detail is not Detail.HOLD_LIMIT
 
 

@@ -1,8 +1,8 @@
-"""Which calls were answered with a redirect: the INVITE that follows one is recognised and left alone (S-122).
+"""Redirected calls: the INVITE that follows a redirect is recognised and passed without being decided again (S-122).
 
-Whoever asks goes on with what the answer taught it, and where its way to the target leads past the filter, it would
-be asked the same again, and the call would circle. The call is told by what an asker keeps (RFC 3261 §8.1.3.4, §16.5):
-Call-ID, From tag, the called number. One redirect lets one INVITE pass, so that whoever asks again later is answered.
+After a 302 the redirected element sends a new INVITE to the target. If its path leads through the filter, it would be
+redirected again, endlessly. The call is recognised by what such an element keeps (RFC 3261 §8.1.3.4, §16.5): Call-ID,
+From tag and called number. One redirect lets one INVITE pass; a later one is redirected again.
 """
 
 from hashlib import sha256
@@ -15,8 +15,8 @@ from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import top_via, transaction
 
-CALLS = 100_000  # that are remembered
-_ROUNDS = 3  # redirects of one call, before an asker that copies nothing passes: it would circle for ever
+CALLS = 100_000  # calls that are stored
+_ROUNDS = 3  # redirects of one call; then even an INVITE without the result passes, or it would loop for ever
 
 
 class _Asked(NamedTuple):
@@ -27,13 +27,13 @@ class _Asked(NamedTuple):
 
 
 class Redirects:
-    """The calls that were redirected in the last 32 s. One instance serves one thread."""
+    """The calls redirected in the last 32 s. One instance serves one thread."""
 
     def __init__(self) -> None:
         self._asked: GenerationalCache[bytes, _Asked] = GenerationalCache(CALLS, LIFETIME)
 
     def expect(self, call: IncomingCall, now: float) -> None:
-        """Remember that this INVITE, whose Via can be read, was answered with a redirect."""
+        """Store that this INVITE, whose Via can be parsed, was answered with a redirect."""
         key, asked = _read(call)
         before = self._asked.get(key, now)
         if before is not None:
@@ -41,11 +41,13 @@ class Redirects:
         self._asked.put(key, asked, now + LIFETIME, now)
 
     def is_followed(self, call: IncomingCall, now: float) -> bool:
-        """Whether this INVITE is the one that follows a redirect; the next one is not.
+        """Whether this INVITE is the one that follows a redirect; only the first such INVITE is.
 
-        What does not follow: a copy of the INVITE that was redirected, be it changed on its way, for it is of the same
-        transaction; and another request of the caller's, say with the credentials that a 407 wanted. That has another
-        CSeq number, as what follows may have (a UAC counts on, a proxy does not), but nothing that we answered.
+        Two kinds of INVITE do not follow a redirect:
+
+        - A copy of the INVITE that was redirected, even if changed on its way: it belongs to the same transaction.
+        - Another request of the caller, for example with credentials after a 407. It has another CSeq number, as an
+          INVITE that follows may have (a UAC increments it, a proxy does not), but carries no result.
         """
         if not len(self._asked):
             return False
@@ -63,7 +65,7 @@ class Redirects:
 
 
 def _read(call: IncomingCall) -> tuple[bytes, _Asked]:
-    """What tells the call, and what is to be known of the INVITE; `MessageError` when its Via cannot be read."""
+    """The key of the call, and what is stored of the INVITE; `MessageError` if its Via cannot be parsed."""
     message, flow = call.message, call.flow
     via = top_via(message)
     call_id, tag, cseq, _ = transaction(message, via)
@@ -73,6 +75,6 @@ def _read(call: IncomingCall) -> tuple[bytes, _Asked]:
 
 
 def _is_taught(message: SipMessage, asked: _Asked) -> bool:
-    """Whether an INVITE carries what a redirect teaches: one more Identity, or a caller with a result."""
+    """Whether an INVITE carries the result of a redirect: an additional Identity, or a caller with a verstat."""
     asserted = message.values(b"p-asserted-identity")
     return message.count(b"identity") > asked.identities or any(b"verstat" in value.lower() for value in asserted)

@@ -1,4 +1,4 @@
-"""The engine as a stateless UAS (RFC 3261 §8.2.7; S-140 to S-145): its own answers, and what comes back on them."""
+"""The engine as a stateless UAS (RFC 3261 §8.2.7; S-140 to S-145): its own responses, and the requests they cause."""
 
 from collections import Counter
 from hmac import compare_digest
@@ -23,8 +23,10 @@ _OK, _TERMINATED = status(200, "OK"), status(487, "Request Terminated")
 
 
 class Uas:
-    """Answers INVITEs, and knows the ACKs and CANCELs that belong to them: ACKs by the tag, which is an HMAC with
-    `secret`, CANCELs by what `transactions` remembers."""
+    """Responds to INVITEs and recognises their ACKs and CANCELs.
+
+    An ACK is recognised by its tag, an HMAC with `secret`; a CANCEL by what `transactions` contains.
+    """
 
     def __init__(self, secret: bytes, transactions: Transactions, counters: Counter[str]) -> None:
         self._secret = secret
@@ -32,12 +34,12 @@ class Uas:
         self._counters = counters
 
     def take_over(self, transactions: Transactions, counters: Counter[str]) -> None:
-        """Go on with these memories."""
+        """Continue with this state."""
         self._transactions, self._counters = transactions, counters
 
     def refuse(self, rule: Rule, call: IncomingCall, decision: Decision, now: float) -> tuple[Datagram, ...]:
-        """The final answer to an INVITE that does not go on; none when its Via names nobody to send it to, or it would
-        be larger than the INVITE."""
+        """The final response to an INVITE that does not continue; empty if its Via names no destination, or if the
+        response would be larger than the INVITE."""
         try:
             via = top_via(call.message)
             answer = refuse_call(rule, call, decision, via, to_tag(self._secret, call.message, via))
@@ -51,9 +53,10 @@ class Uas:
         return self._sent(answer)
 
     def ack_or_cancel(self, buffer: bytes, flow: Flow, now: float) -> Verdict:
-        """Absorb the ACK of our own answer, answer the CANCEL of what we hold or have answered, pass all others.
+        """Absorb the ACK of the engine's own response, respond to the CANCEL of a held or answered call, pass all
+        others.
 
-        Raises `MessageError` for what cannot be read.
+        Raises `MessageError` for a message that cannot be parsed.
         """
         message = SipMessage.parse(buffer)
         message.check()
@@ -61,7 +64,7 @@ class Uas:
         _, start, end = message.require(b"to")[0]
         tag = parse_address(buffer, start, end).parameter(b"tag")
         if message.method == "ACK" and (tag is None or len(tag) != TAG_LENGTH):
-            return ACCEPT  # as most are: of calls that somebody else has answered
+            return ACCEPT  # like most ACKs: the call was answered by another UAS
         ours = to_tag(self._secret, message, via)
         if message.method == "ACK":
             if tag is None or not compare_digest(tag, ours.encode()):
@@ -77,7 +80,7 @@ class Uas:
         return self._cancel(held, key, accepted, ours, now) if held else ACCEPT
 
     def _sent(self, *answers: Datagram | None) -> tuple[Datagram, ...]:
-        """The answers that there are; those for which there was no room are counted."""
+        """The responses without None, which stands for one that did not fit and is counted."""
         fitting = tuple(answer for answer in answers if answer is not None)
         if len(fitting) < len(answers):
             self._counters["answer-no-room"] += len(answers) - len(fitting)
@@ -86,7 +89,7 @@ class Uas:
     def _cancel(
         self, held: list[Held], key: TransactionKey, accepted: Datagram | None, tag: str, now: float
     ) -> Verdict:
-        """200 for the CANCEL, 487 for the INVITE that was held: the SBC sees neither (S-145)."""
+        """Respond 200 to the CANCEL and 487 to the held INVITE; the SBC sees neither request (S-145)."""
         self._counters["cancel-answered"] += 1
         call = held[0].progress.call
         answer = respond(call.message, call.flow, top_via(call.message), _TERMINATED, tag)

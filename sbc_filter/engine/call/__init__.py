@@ -1,1 +1,1 @@
-"""Reads a call: from bytes to an INVITE with its parties, placed in the network and freed of untrusted claims."""
+"""Reading of calls: from bytes to an INVITE with its parties, its place in the network, and no untrusted claims."""

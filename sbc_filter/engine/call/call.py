@@ -1,4 +1,4 @@
-"""One INVITE on its way through the engine: what is known of it, and what was decided."""
+"""One INVITE in the engine: everything known about it before a rule decides."""
 
 from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.call.parties import Parties
@@ -6,7 +6,7 @@ from sbc_filter.sip.message import SipMessage
 
 
 class IncomingCall:
-    """An INVITE that could be read. `arrived` is in POSIX seconds: freshness counts from there."""
+    """An INVITE that was parsed. `arrived` is in POSIX seconds; freshness is counted from then."""
 
     def __init__(
         self,
@@ -28,5 +28,5 @@ class IncomingCall:
         self.arrived = arrived
         self.in_dialog = in_dialog
         self.emergency = emergency
-        self.target = target  # whom the Request-URI names
-        self.scrubbed = scrubbed  # edits that removed what an untrusted peer may not claim
+        self.target = target  # the identity in the Request-URI
+        self.scrubbed = scrubbed  # number of edits that removed claims of an untrusted peer

@@ -1,4 +1,4 @@
-"""What a rule decided about a call."""
+"""The decision of a rule about a call."""
 
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import CONTINUE, Treatment
@@ -7,9 +7,16 @@ from sbc_filter.stir.verification import Failure
 
 
 class Decision:
-    """What a rule decided about a call. `verstat` and `indicator` are what the SBC is told, `identity` is the value of
-    an Identity to add, `date` the POSIX seconds of a Date, `preserved` are the Identity fields to put back, `bypass` is
-    a header field in place of Identity, `failures` what to report, `deviations` and `notes` what to count."""
+    """The decision of a rule about a call.
+
+    - `verstat`, `indicator`: what the SBC is told.
+    - `identity`: the value of an Identity header field to add.
+    - `date`: POSIX seconds of a Date to add.
+    - `preserved`: the Identity header fields to put back.
+    - `bypass`: a header field in place of Identity.
+    - `failures`: what to report.
+    - `deviations`, `notes`: what to count.
+    """
 
     def __init__(
         self,

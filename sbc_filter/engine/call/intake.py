@@ -1,4 +1,4 @@
-"""From the bytes of an INVITE to a call: read, checked, placed, and freed of what a stranger may not claim."""
+"""The way from the bytes of an INVITE to a call: it is parsed, checked and placed, and untrusted claims are removed."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -18,11 +18,11 @@ from sbc_filter.sip.message import SipMessage, blanked
 from sbc_filter.sip.numbering_plans import Profile
 from sbc_filter.sip.numbers import canonicaliser
 
-MAX_UNCLEAN = 64  # octets made harmless in one message
+MAX_UNCLEAN = 64  # octets replaced in one message; a message with more of them stays unreadable
 
 
 class Intake:
-    """Makes calls. One instance serves one thread: it learns how the INVITEs of each peer look."""
+    """Makes calls. One instance serves one thread, since it learns the INVITE layout of each peer."""
 
     def __init__(self, network: Network, profile: Profile) -> None:
         self._network = network
@@ -31,7 +31,7 @@ class Intake:
         self._reader = Reader()
 
     def read(self, buffer: bytes, flow: Flow, now: float) -> IncomingCall:
-        """Parse and check an INVITE and remove what an untrusted peer may not claim; `MessageError` if it is broken."""
+        """Parse and check an INVITE, and remove the claims of an untrusted peer; `MessageError` if it is malformed."""
         place = self._network.place(flow)
         message = self._read(buffer, flow, place)
         target = self._canonicalise(message.uri)
@@ -40,7 +40,7 @@ class Intake:
         if not message.has_address(b"from"):
             raise MessageError(Detail.ADDRESS_SYNTAX, "from")
         in_dialog = message.in_dialog
-        if place.is_stranger:
+        if place.is_untrusted:
             message.straighten()
             verstat.scrub(message)
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
@@ -48,7 +48,7 @@ class Intake:
         return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, message.edited)
 
     def identity_for_rules(self, call: IncomingCall) -> Callable[[tuple[str, ...]], str | None]:
-        """By which identity rules know a party: a number without what only routes it (S-043)."""
+        """The function by which rules identify a party: its number without a routing prefix (S-043)."""
         identity, profile = call.parties.identity, self._profile
         if not profile.routing:
             return identity
@@ -60,11 +60,12 @@ class Intake:
         return subscriber
 
     def _read(self, buffer: bytes, flow: Flow, place: Position) -> SipMessage:
-        """A stranger's NULs and bare CRs are made spaces, so that nobody behind us sees another message in it."""
+        """Parse a message. In one from an untrusted peer, NULs and bare CRs become spaces, so that the SBC cannot see
+        another message in it."""
         try:
             return self._reader.read(buffer, flow.src)
         except MessageError:
-            found = list(islice(verstat.unclean(buffer), MAX_UNCLEAN + 1)) if place.is_stranger else []
+            found = list(islice(verstat.unclean(buffer), MAX_UNCLEAN + 1)) if place.is_untrusted else []
             if not 0 < len(found) <= MAX_UNCLEAN:
                 raise
         message = self._reader.read(blanked(buffer, found), flow.src)
@@ -73,12 +74,13 @@ class Intake:
         return message
 
     def unreadable(self, method: str, buffer: bytes, flow: Flow, now: float, error: MessageError) -> Verdict:
-        """What cannot be read is the SBC's to refuse; but nobody's verstat goes with it."""
+        """The verdict for a message that cannot be parsed. The SBC has to refuse it; an untrusted verstat is removed
+        anyway."""
         place = self._network.place(flow)
         made = blank_record(flow, place, now, method, error.detail)
-        if place.is_stranger and self._network.drop_unreadable:
+        if place.is_untrusted and self._network.drop_unreadable:
             return Verdict(Action.DROP, record=made._replace(action=Action.DROP))
-        if place.is_stranger:
+        if place.is_untrusted:
             scrubbed = verstat.scrub_unreadable(buffer)
             if scrubbed != buffer:
                 return Verdict(Action.MODIFY, scrubbed, record=made._replace(action=Action.MODIFY))
@@ -86,7 +88,7 @@ class Intake:
 
 
 def _is_priority(message: SipMessage) -> bool:
-    """Whether a trusted peer marks an emergency call, or the call back from one (RFC 7135, RFC 9027)."""
+    """Whether a trusted peer marks an emergency call, or a callback from one (RFC 7135, RFC 9027)."""
     if b"resource-priority" not in message.names():
         return False
     values = (value.lower().split(b",") for value in message.values(b"resource-priority"))

@@ -1,4 +1,4 @@
-"""Where a message stands in the operator's network: direction, trunk, trust, emergency (DESIGN §5)."""
+"""The place of a message in the operator's network: direction, trunk, trust, emergency."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -9,15 +9,15 @@ from sbc_filter.rules.model import Direction
 
 
 class Interfaces(NamedTuple):
-    """By which network interfaces of this host a packet came in and leaves; "" where it does neither."""
+    """The network interfaces of this host by which a packet came in and leaves; "" if there is none."""
 
     came: str
     leaves: str
 
 
 class Flow(NamedTuple):
-    """Addresses as text, ports, `udp` or `tcp`, and the interfaces where trunks are told apart by them and they
-    are known."""
+    """Addresses as text, ports, and `udp` or `tcp`. `interfaces` is set only if trunks are distinguished by interface
+    and the interfaces are known."""
 
     src: str
     sport: int
@@ -31,30 +31,30 @@ Networks = Sequence[IPv4Network | IPv6Network]
 
 
 class Position(NamedTuple):
-    """What the addresses alone say of a message; the same for all messages of a flow."""
+    """What the addresses alone say about a message; the same for all messages of a flow."""
 
     direction: Direction | None
-    peer: str  # the address at the other end, seen from the SBC
+    peer: str  # the address of the other end, seen from the SBC
     trunk: str | None
     trusted: bool
 
     @property
-    def is_stranger(self) -> bool:
-        """Whether the message comes to the SBC from a peer whose claims are not believed (S-114)."""
+    def is_untrusted(self) -> bool:
+        """Whether the message goes to the SBC from a peer whose claims are not trusted (S-114)."""
         return not self.trusted and self.direction is Direction.INBOUND
 
 
-# (peer address, our address, our port, transport, the interface towards the peer if known) -> (trunk name, trusted),
-# or None
+# (peer address, SBC address, SBC port, transport, interface towards the peer if known) -> (trunk name, trusted), or
+# None
 TrunkLookup = Callable[[str, str, int, str, str | None], tuple[str, bool] | None]
 
 
 class Network:
     """The SBC's addresses, its SIP ports and its trunks.
 
-    Without SBC addresses (a replay without configuration) there is no direction: both ends of a
-    flow are then tried for a trunk, the source first, and nobody is called untrusted. With `drop_unreadable`
-    what strangers send and nobody can read ends here: a lenient SBC could read it, past all rules.
+    Without SBC addresses (a replay without configuration) there is no direction. Both ends of a flow are then looked up
+    as a trunk, the source first, and no peer is untrusted. With `drop_unreadable`, messages of untrusted peers that
+    cannot be parsed are dropped: a lenient SBC might accept them, and they would have bypassed all rules.
     """
 
     def __init__(

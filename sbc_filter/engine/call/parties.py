@@ -1,4 +1,4 @@
-"""Who calls whom, by the signalling: the places where an operator says the numbers stand (S-072)."""
+"""The calling and called parties by the signalling, in the header fields that the operator configures (S-072)."""
 
 from sbc_filter.errors import MessageError
 from sbc_filter.sip.message import SipMessage
@@ -8,9 +8,11 @@ _HEADERS = {"pai": b"p-asserted-identity", "from": b"from", "to": b"to"}
 
 
 class Party:
-    """An identity (see `sip.numbers`), its source, and where in the buffer its URI stands; `start` is -1 for the
-    Request-URI and bare values, which are never edited. `alone`: its source names nobody else; `plain`: it is
-    written as RFC 3966 has it, with "+"."""
+    """An identity (see `sip.numbers`), its source, and the place of its URI in the buffer.
+
+    `start` is -1 for the Request-URI and for bare values, which are never edited. `alone`: the source contains no other
+    identity. `plain`: written as in RFC 3966, with "+".
+    """
 
     def __init__(
         self,
@@ -43,7 +45,7 @@ class Parties:
         self._found: dict[str, Party | None] = {}
 
     def first(self, sources: tuple[str, ...]) -> Party | None:
-        """The party of the first source that has one."""
+        """The party in the first source that has one."""
         found = self._found
         for source in sources:
             party = found[source] if source in found else self._read(source)
@@ -57,7 +59,7 @@ class Parties:
         return party.identity if party is not None else None
 
     def all(self, name: bytes) -> list[str]:
-        """The identities of everybody whom the header fields of this canonical name name; none if one is broken."""
+        """All identities in the header fields of this canonical name; none if one of these is malformed."""
         try:
             found = [self._canonicalise(address.uri) for address in self._message.addresses(name)]
         except MessageError:
@@ -92,7 +94,7 @@ class Parties:
         return None
 
     def _private(self, source: str, name: bytes) -> Party | None:
-        """A header of the operator's own: an address, or a bare number as people write it."""
+        """A party in a header field chosen by the operator: an address, or a bare number as people write it."""
         found = self._address(source, name)
         if found is None:
             bare = b"".join((self._message.first(name) or b"").split())

@@ -1,4 +1,4 @@
-"""Records of calls: the two places that make one."""
+"""Records of calls: the two functions that make one."""
 
 from functools import lru_cache
 
@@ -11,13 +11,13 @@ from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import SIGN, Rule, VerifyOptions
 
 _NO_RULE = VerifyOptions()
-"""Where the parties are read when no rule says it."""
+"""The sources of the parties if no rule matched."""
 
 
 def record(
     call: IncomingCall, rule: Rule | None, decision: Decision, action: Action, code: int | None, *, marked: bool = True
 ) -> Record:
-    """The record of a decided call; not `marked`: there was no room for the verstat."""
+    """The record of a decided call. `marked` is False if there was no room for the verstat."""
     message, place, parties = call.message, call.place, call.parties
     src, dst = endpoints(call.flow)
     name = mode = mark = None
@@ -57,7 +57,7 @@ def record(
 
 
 def blank_record(flow: Flow, place: Position, arrived: float, method: str, detail: Detail) -> Record:
-    """What a record says of a message that cannot be read."""
+    """The record of a message that cannot be parsed."""
     src, dst = endpoints(flow)
     return Record(
         arrived,
@@ -74,7 +74,7 @@ def blank_record(flow: Flow, place: Position, arrived: float, method: str, detai
 
 @lru_cache(maxsize=4096)
 def endpoints(flow: Flow) -> tuple[str, str]:
-    """Both ends of a flow as records write them."""
+    """Both ends of a flow in the notation of records."""
     return _endpoint(flow.src, flow.sport), _endpoint(flow.dst, flow.dport)
 
 

@@ -1,6 +1,6 @@
-"""The trust boundary: what untrusted peers claim is removed, what we found is written (S-110 to S-115).
+"""The trust boundary: claims of untrusted peers are removed, results are written (S-110 to S-115).
 
-Removing must never make what it removes: a cut that would join two names leaves another parameter in its place.
+Removal must never create what it removes: if a cut would join two names, another parameter is left in its place.
 """
 
 import re
@@ -13,7 +13,7 @@ from sbc_filter.sip.field import ESCAPED_PLACEHOLDER, NOTHING, PLACEHOLDER, Fiel
 from sbc_filter.sip.grammar import LEAD, SLOPPY_REQUEST_LINE
 from sbc_filter.sip.message import SipMessage
 
-# Where a peer could plant a verstat that the SBC would believe, and the headers that assert attestation.
+# Header fields in which a peer could place a verstat that the SBC would trust, and those that assert an attestation.
 _MARKED = (
     b"p-asserted-identity",
     b"p-preferred-identity",
@@ -26,30 +26,30 @@ _MARKED = (
 _PAI = b"p-asserted-identity"
 _ASSERTIONS = (b"p-attestation-indicator", b"p-origination-id", b"attestation-info", b"origination-id")
 _FOLD = rb"[ \t]*+(?:\r?\n[ \t]++)*"
-# What other readers may skip in front of a name and behind it (see `grammar.INVISIBLE`).
+# What other parsers may skip before and after a name (see `grammar.INVISIBLE`).
 _SKIPPED = rb"[^!-~\r\n]*+"
 _ASSERTION_LINES = re.compile(
     rb"(?im)^" + _SKIPPED + rb"(?:" + b"|".join(_ASSERTIONS) + rb")" + _SKIPPED + _FOLD + rb":.*(?:\n[ \t].*)*(?:\n|\Z)"
 )
-# The parameter with whatever value, as others see it who undo escapes once, or not at all: each character of it may be
-# written as itself or escaped (%76 is v, %3b is ;, %3d is =; RFC 3261 §19.1.4), and so may what is invisible around it.
-# The alternatives begin with different bytes, so there is one way to match, and the group need not be possessive: until
-# Python 3.11.4 one that is loses the bytes of an alternative that fails halfway (CPython issue 106052).
+# The parameter with any value, as seen by parsers that undo escapes once or not at all. Each of its characters may be
+# literal or escaped (%76 is v, %3b is ;, %3d is =; RFC 3261 §19.1.4), and so may invisible characters around it. The
+# alternatives begin with different bytes, so that there is only one way to match and the group need not be possessive.
+# Until Python 3.11.4 a possessive group loses the bytes of an alternative that fails halfway (CPython issue 106052).
 _LWS = rb"(?:[^!-~\r\n]++|\r?\n[ \t]|%(?:[01][0-9a-f]|20|7f|[89a-f][0-9a-f]))*"
 _NAME = "".join(f"(?:{letter}|%{ord(letter):02x}|%{ord(letter.upper()):02x})" for letter in "verstat").encode()
 _VALUE = rb'(?:"[^"<>@]*"|[^;@<>,\s"?:]*+)'
-# Characters, or escapes of them, by which it would be the longer name of something else.
+# Characters, literal or escaped, that would make it the longer name of another parameter.
 _LONGER = rb"(?:[A-Za-z0-9_.!*+`'~-]|%(?:2[157abde]|3[0-9]|4[1-9a-f]|5[0-9af]|6[0-9a-f]|7[0-9ae]))"
 _VERSTAT = rb"(?:;|%3b)" + _LWS + _NAME + rb"(?:" + _LWS + rb"(?:=|%3d)" + _LWS + _VALUE + rb"|(?!" + _LONGER + rb"))"
 _ANYWHERE = re.compile(_VERSTAT, re.IGNORECASE)
 _OUTSIDE_QUOTES = re.compile(rb'"[^"]*"|' + _VERSTAT, re.IGNORECASE)
 _DELIMITER = re.compile(_LWS + rb"(?:[;@<>,?]|\r?\n|\Z)", re.IGNORECASE)
-_UNCLEAN = re.compile(rb"\r(?!\n)|\0")  # where other readers end a line, or everything
+_UNCLEAN = re.compile(rb"\r(?!\n)|\0")  # octets at which other parsers end a line or the message
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
 def scrub(message: SipMessage) -> None:
-    """Edit: remove every verstat parameter and attestation header of a peer that is not trusted (S-114)."""
+    """Edit: remove every verstat parameter and attestation header field of an untrusted peer (S-114)."""
     remove_assertions(message)
     buffer = message.buffer
     if not _may_carry_verstat(buffer):
@@ -65,7 +65,7 @@ def scrub(message: SipMessage) -> None:
 
 
 def remove_assertions(message: SipMessage) -> None:
-    """Edit: remove every attestation header: they are for the networks of one operator only (S-115, A11)."""
+    """Edit: remove every attestation header field: they are valid only within one operator's networks (S-115, A11)."""
     names = message.names()
     for name in _ASSERTIONS:
         if name in names:
@@ -74,8 +74,11 @@ def remove_assertions(message: SipMessage) -> None:
 
 
 def unclean(buffer: bytes) -> Iterator[int]:
-    """Where each NUL, and each CR without LF, stands in the header fields: with spaces there one reading is left.
-    The request line is not theirs (see `SipMessage.straighten`); without one there is no reading."""
+    """The offset of each NUL, and of each CR without LF, in the header fields: with spaces there, only one reading is
+    left.
+
+    The request line is not included (see `SipMessage.straighten`); without one there is nothing to read.
+    """
     request = SLOPPY_REQUEST_LINE.match(buffer)
     if request is None:
         return
@@ -84,7 +87,7 @@ def unclean(buffer: bytes) -> Iterator[int]:
 
 
 def scrub_unreadable(buffer: bytes) -> bytes:
-    """The same for a message that cannot be parsed: what refuses it here may be read by a more lenient SBC."""
+    """The same as `scrub` for a message that cannot be parsed here, but that a more lenient SBC may accept."""
     end = _head_end(buffer)
     head = _UNCLEAN.sub(b" ", buffer[:end])
     kept = _ASSERTION_LINES.sub(b"", head)
@@ -95,9 +98,9 @@ def scrub_unreadable(buffer: bytes) -> bytes:
 def mark(message: SipMessage, party: Party, verstat: str, *, trusted: bool, in_user_part: bool = True) -> None:
     """Edit: write the result into the P-Asserted-Identity that named the caller (S-111, S-112).
 
-    Where that is not the only one a new one is made of what was verified, in front of those of a trusted peer
-    and in place of those of a stranger (S-160): an SBC takes the first. From is never touched: it comes back
-    in every response and later request, where the mark would leak (S-113).
+    If that is not the only one, a new one is made from what was verified. It goes before those of a trusted peer, and
+    replaces those of an untrusted one (S-160), because an SBC uses the first. From is never changed: it comes back in
+    every response and later request, where the mark would leak (S-113).
     """
     buffer = message.buffer
     if party.source == "pai" and party.alone:
@@ -119,7 +122,7 @@ def mark(message: SipMessage, party: Party, verstat: str, *, trusted: bool, in_u
 
 
 def state(message: SipMessage, stated: HeaderField) -> None:
-    """Edit: a header field of ours, in place of those of this name that a trusted peer wrote."""
+    """Edit: add a header field, and remove those of the same name that a trusted peer wrote."""
     for header in message.headers(stated.name):
         message.remove(header)
     message.add_header(stated)
@@ -138,20 +141,24 @@ def marked(uri: bytes, verstat: str, *, in_user_part: bool = True) -> bytes:
 
 
 def _uri(buffer: bytes, party: Party) -> bytes:
-    """The URI to assert for a party: as it stands in the headers that are meant for it, else made of its identity."""
+    """The URI to assert for a party: as written in the header fields meant for it, else made from its identity."""
     if party.source in ("pai", "from"):
         return buffer[party.start : party.end]
     return party.identity.encode() if ":" in party.identity else b"tel:+" + party.identity.encode()
 
 
 def _may_carry_verstat(text: bytes) -> bool:
-    # By `find`: for bytes, `in` first tries whether it was given a number, by raising an error.
+    # `find` instead of `in`: for bytes, `in` first tries its operand as a number and catches the error that this
+    # raises.
     return text.find(b"%") >= 0 or text.lower().find(b"verstat") >= 0
 
 
 def _is_readable(message: SipMessage, name: bytes) -> bool:
-    """Whether the quotes in these fields stand where RFC 3261 has them. Quoted strings are display names then, and may
-    say what they like; but a quote inside brackets, an escaped one, or one without its other could mislead us."""
+    """Whether the quotes in these header fields are where RFC 3261 allows them.
+
+    Quoted strings are then display names and may contain anything. But a quote inside brackets, an escaped quote or an
+    unpaired one could mislead this parser.
+    """
     try:
         message.addresses(name)
     except MessageError:
@@ -166,8 +173,10 @@ def _cut(message: SipMessage, pattern: "re.Pattern[bytes]", start: int, end: int
 
 
 def _instead(found: "re.Match[bytes]") -> FieldText:
-    """What stands in place of a removed parameter: nothing, unless what follows would continue what precedes; then
-    another parameter, whose semicolon is escaped where that of the removed one was."""
+    """The text in place of a removed parameter: none, unless what follows would continue what precedes.
+
+    In that case it is another parameter, with an escaped semicolon if that of the removed one was escaped.
+    """
     if _DELIMITER.match(found.string, found.end(), found.endpos):
         return NOTHING
     return ESCAPED_PLACEHOLDER if found[0].startswith(b"%") else PLACEHOLDER
@@ -180,7 +189,7 @@ def _head_end(buffer: bytes) -> int:
 
 
 def _in_user_part(buffer: bytes, start: int, end: int) -> int:
-    """Where a parameter of the telephone number goes: inside the user part of a SIP URI, else at the end."""
+    """The offset for a parameter of the telephone number: inside the user part of a SIP URI, else at the end."""
     at = buffer.find(b"@", start, end)
     if at < 0 or buffer[start : start + 4].lower() == b"tel:":
         return end
@@ -190,6 +199,6 @@ def _in_user_part(buffer: bytes, start: int, end: int) -> int:
 
 
 def _behind(buffer: bytes, start: int, end: int) -> int:
-    """Where a parameter of the URI goes: behind all others, in front of URI headers."""
+    """The offset for a parameter of the URI: after all others, before URI headers."""
     headers = buffer.find(b"?", max(start, buffer.rfind(b"@", start, end)), end)
     return headers if headers >= 0 else end

@@ -1,1 +1,1 @@
-"""Decides: what a rule makes of a call."""
+"""Decisions: the result of applying a rule to a call."""

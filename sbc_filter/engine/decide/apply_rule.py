@@ -1,4 +1,4 @@
-"""One rule applied to one call: the decision, before anything is edited."""
+"""One rule applied to one call: the decision, before the message is edited."""
 
 from collections.abc import Callable, Mapping
 
@@ -23,7 +23,7 @@ from sbc_filter.stir.delegated_signing import RemoteCredential, Signed, SigningR
 from sbc_filter.stir.delegated_verification import VerificationRequest
 
 _CONTINUE = TreatmentAction.CONTINUE
-# What is done with a call that leaves instead of signing it; None: sign it.
+# The decision about an outgoing call that is not signed for some other reason; None: sign it.
 Instead = Callable[[Rule, IncomingCall], Decision | None]
 _FIXED = {
     RuleAction.PASS: (Detail.PASS_RULE, CONTINUE),
@@ -43,10 +43,10 @@ def apply_rule(
     instead: Instead | None = None,
     findings: Findings | None = None,
 ) -> Decision | Missing | SigningRequest | VerificationRequest:
-    """Decide the call by this rule, or say what that needs; `signatures` are what others signed, or why they did not,
-    `findings` what others found.
+    """Decide the call by this rule, or return what is needed for that.
 
-    An emergency call is continued whatever the outcome (S-137).
+    `signatures` are the results of signing services, `findings` those of verification services. An emergency call
+    always continues, whatever the outcome (S-137).
     """
     decision: Decision | Missing | SigningRequest | VerificationRequest | None = None
     if rule.action is VERIFY:

@@ -1,5 +1,5 @@
-"""How far the authentication service vouches for a caller, in whose name, and what else its token says
-(RFC 8588 §4; S-073, S-074; A8 to A11, A16, A18)."""
+"""How far the authentication service vouches for a caller, with which identifier, and what else its token says (RFC
+8588 §4; S-073, S-074; A8 to A11, A16, A18)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,17 +13,17 @@ from sbc_filter.sip.message import SipMessage
 from sbc_filter.stir.media_keys import mky_of
 from sbc_filter.stir.token import ATTESTATIONS
 
-_ATTESTATION = (b"p-attestation-indicator", b"attestation-info")  # the names of ATIS and of TS 24.229 (S-115)
+_ATTESTATION = (b"p-attestation-indicator", b"attestation-info")  # names of ATIS and of TS 24.229 (S-115)
 _ORIGINATION = (b"p-origination-id", b"origination-id")
 _PRIVATE = frozenset((b"id", b"user", b"header"))  # RFC 3323 §4.2, RFC 3325 §9.3
 
 
 def attestation(options: SignOptions, call: IncomingCall, caller: str) -> str:
-    """A, B or C. Raises `SigningError(NOT_LISTED)` where only callers on the list are signed for."""
+    """The attestation: A, B or C. Raises `SigningError(NOT_LISTED)` if only listed callers are signed for."""
     if options.trust_sbc_attestation:
         asked = _asked(call)
         if asked is not None:
-            return max(asked, options.attest_max)  # C is the greatest, and vouches for least
+            return max(asked, options.attest_max)  # C is the greatest letter and the lowest attestation
     listed = options.listed is not None and options.listed(caller)
     attest = options.attest_listed if listed else options.attest_unlisted
     if attest == UNATTESTED:
@@ -32,7 +32,8 @@ def attestation(options: SignOptions, call: IncomingCall, caller: str) -> str:
 
 
 def origination(options: SignOptions, call: IncomingCall) -> str:
-    """The origination identifier: the rule's, or the one UUID that the SBC wrote where it is honoured."""
+    """The origination identifier: the rule's, or the UUID written by the SBC if `honour` is set and it wrote only
+    one."""
     if options.trust_sbc_attestation:
         stated = {value.lower() for value in _stated(call, _ORIGINATION)}
         if len(stated) == 1 and all(map(is_uuid, stated)):
@@ -41,9 +42,10 @@ def origination(options: SignOptions, call: IncomingCall) -> str:
 
 
 def more_claims(options: SignOptions, call: IncomingCall, attest: str) -> Mapping[str, Any] | None:
-    """Claims beside those of RFC 8588, if there are any.
+    """Claims in addition to those of RFC 8588; None if there are none.
 
-    Rich call data are for full attestation only: they show a name for a number, and nobody vouches that it is theirs.
+    Rich call data require full attestation: they display a name for a number, and with less no one vouches for the
+    number.
     """
     found = options.claims if attest == "A" else None
     if options.media_keys:
@@ -55,8 +57,7 @@ def more_claims(options: SignOptions, call: IncomingCall, attest: str) -> Mappin
 
 
 def is_private(call: IncomingCall) -> bool:
-    """Whether the caller does not want to be known to a peer who is not trusted (S-161); never to an emergency
-    service."""
+    """Whether the caller must not be revealed to an untrusted peer (S-161); never towards an emergency service."""
     message = call.message
     if call.emergency or call.place.trusted or b"privacy" not in message.names():
         return False
@@ -68,14 +69,14 @@ def is_private(call: IncomingCall) -> bool:
 
 
 def _asked(call: IncomingCall) -> str | None:
-    """The attestation that the SBC asks for; the least of several, none if any cannot be read."""
+    """The attestation that the SBC requests: the lowest of several, None if any of them is not valid."""
     found = _stated(call, _ATTESTATION)
     return max(found) if found and ATTESTATIONS.issuperset(found) else None
 
 
 def _stated(call: IncomingCall, names: tuple[bytes, ...]) -> list[str]:
-    """The values of these header fields; none of them is believed of a stranger (S-114)."""
-    if call.place.is_stranger:
+    """The values of these header fields; empty for an untrusted peer (S-114)."""
+    if call.place.is_untrusted:
         return []
     message: SipMessage = call.message
     present = message.names()

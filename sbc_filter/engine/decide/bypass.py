@@ -1,7 +1,7 @@
-"""Calls that leave during an outage: a header field with the authority's token, and no Identity.
+"""Calls that leave during an outage: they carry the authority's token in a header field, and no Identity.
 
-France's MAN, as far as it is public: OpenSIPS (`stir_shaken_disengagement`: "the token provided by the authority
-during outage") and Oracle's SBC (`sti-static-bypass-token`) send P-Identity-Bypass with a fixed token.
+This follows France's MAN, as far as it is public: OpenSIPS (`stir_shaken_disengagement`: "the token provided by the
+authority during outage") and Oracle's SBC (`sti-static-bypass-token`) send P-Identity-Bypass with a fixed token.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,11 @@ from sbc_filter.sip import field
 
 
 def bypassed(rule: Rule, call: IncomingCall, tokens: Mapping[str, str]) -> Decision | None:
-    """The decision about a call that would be signed if there were no outage; None when there is none, or when it
-    would not be signed either. `tokens` are those in force, by the file that the rule names."""
+    """The decision about a call that would be signed if there were no outage.
+
+    None if there is no outage, or if the call would not be signed anyway. `tokens` are the active ones, by the file
+    that the rule names.
+    """
     options = rule.sign.bypass
     token = tokens.get(options.token_file) if options is not None else None
     if options is None or token is None or call.message.count(b"identity"):
@@ -25,7 +28,7 @@ def bypassed(rule: Rule, call: IncomingCall, tokens: Mapping[str, str]) -> Decis
     try:
         parties_of(rule, call)
     except SigningError:
-        return None  # an outage is no pass for what nobody could sign
+        return None  # an outage must not let through what could not be signed
     decision = unsigned(rule, call, Detail.BYPASS)
     decision.bypass = field.bypass(options.header, token)
     return decision

@@ -1,5 +1,5 @@
-"""How the message around a good token departs from the standards (STANDARDS §19): counted, so that an operator sees
-what the peers of a trunk do; never a reason to refuse."""
+"""Deviations of the message around a valid token (STANDARDS §19). They are counted, so that an operator sees how the
+peers of a trunk behave, and never a reason to refuse a call."""
 
 from functools import lru_cache
 
@@ -8,19 +8,19 @@ from sbc_filter.engine.call.parties import Party
 from sbc_filter.outcomes import Deviation
 from sbc_filter.sip.date import format_date
 
-# What is usual: named once, for a look at a member of an Enum costs as much as a call.
+# The usual values, named once: accessing a member of an Enum costs as much as a call.
 _NO_DATE, _DATE_DIFFERS = (Deviation.NO_DATE,), (Deviation.DATE_DIFFERS,)
 _NO_USER_PHONE = (Deviation.NO_USER_PHONE,)
 
 
 def of_message(call: IncomingCall, caller: Party | None, iat: int) -> tuple[Deviation, ...]:
-    """What is unusual about an INVITE whose token verifies; `iat` is that of the token."""
+    """Deviations of an INVITE whose token verifies; `iat` is that of the token."""
     message = call.message
     buffer = message.buffer
     found: tuple[Deviation, ...] = ()
     date = message.first(b"date")
     if date is None:
-        found = _NO_DATE  # S-053: iat is what counts
+        found = _NO_DATE  # S-053: only iat counts
     elif date != _date(iat):
         found = _DATE_DIFFERS
     if message.count(b"identity") > 1:

@@ -1,8 +1,8 @@
-"""A call that came with a token and that the SBC sends on to somebody else: who diverted it, if that was us
-(RFC 8946 §4.1; S-100, S-106).
+"""Calls that arrived with a token and are sent on by the SBC: whether one of the operator's numbers diverted them (RFC
+8946 §4.1; S-100, S-106).
 
-Diversion and History-Info are unsigned and only help to find the number; what counts is that an owner of that number
-was called by a token that is there. Whenever that leaves a doubt nobody is named, and the call goes on as it is.
+Diversion and History-Info are unsigned and only help to find the number. What counts is that a token in the call names
+this number as the called one. If any doubt is left, no diverting number is returned and the call continues unchanged.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from sbc_filter.stir.diversion import DIVERSIONS, Link, find_chain, make_link
 from sbc_filter.stir.token import BASIC, Token, read_token
 
 _NAMING = (b"to", b"diversion", b"history-info")
-_MAX_TOKENS = 16  # as many as verification looks at
-_TAIL = 9  # digits by which two numbers may be one, with a prefix in front that only routes (S-043)
+_MAX_TOKENS = 16  # the same limit as for verification (`MAX_IDENTITIES`)
+_TAIL = 9  # digits that two forms of a number have in common; a routing prefix may come before them (S-043)
 
 
 class Diversion(NamedTuple):
-    """What our `div` token says beside `div`, the diverting number: `iat` is that of the token before it."""
+    """The claims of a new `div` token; `div` is the diverting number, `iat` that of the token before it."""
 
     orig: str
     dest: str
@@ -29,13 +29,13 @@ class Diversion(NamedTuple):
 
 
 def is_diverted(call: IncomingCall) -> bool:
-    """Whether the Request-URI names somebody whom no token names, or they cannot be read."""
+    """Whether the Request-URI names a party that no token names, or the tokens cannot be parsed."""
     tokens = _tokens(call)
     return call.target is not None and (tokens is None or not _is_named(tokens, call.target))
 
 
 def diversion(options: SignOptions, call: IncomingCall) -> Diversion | None:
-    """The diversion that we can sign for; None unless everything agrees on it."""
+    """The diversion that can be signed; None unless all sources agree on it."""
     tokens, target, listed = _tokens(call), call.target, options.listed
     caller = call.parties.identity(options.caller_from)
     if not tokens or target is None or caller is None or listed is None or _is_named(tokens, target):
@@ -51,12 +51,12 @@ def diversion(options: SignOptions, call: IncomingCall) -> Diversion | None:
     except VerificationError:
         return None
     if len(chain) - 2 != sum(link.div is not None for link in links):
-        return None  # of all diversions that tokens tell, this has to be the last
+        return None  # it has to be the last of all diversions in the tokens
     return Diversion(caller, target, ours[0], tokens[chain[1].at].claims.iat)
 
 
 def _tokens(call: IncomingCall) -> list[Token] | None:
-    """The tokens that speak for the number or divert it; None if one cannot be read."""
+    """The tokens that speak for the number or divert it; None if one cannot be parsed."""
     values = call.message.values(b"identity")
     if len(values) > _MAX_TOKENS:
         return None
@@ -68,5 +68,5 @@ def _tokens(call: IncomingCall) -> list[Token] | None:
 
 
 def _is_named(tokens: Sequence[Token], target: str) -> bool:
-    """Whether the call is where a token says, or may be."""
+    """Whether a token names this number as called, possibly in another form."""
     return any(target[-_TAIL:] == identity[-_TAIL:] for token in tokens for identity in token.claims.dest)

@@ -1,8 +1,9 @@
-"""Tokens that the SBC drops between its two legs, put back on the leg that leaves (S-038, S-076, S-171; A3).
+"""Preservation of tokens that the SBC drops between its two legs: they are put back on the leaving leg (S-038, S-076,
+S-171; A3).
 
-They are the originator's, and were to be passed on unaltered (47 CFR 64.6302): also one that did not verify,
-which is the next verifier's to judge as well. Of calls that were rejected or dropped nothing is kept: they never
-leave. When in doubt nothing is put back, and nothing signed as ours.
+The tokens belong to the originator and have to be passed on unaltered (47 CFR 64.6302). This includes one that did not
+verify, which the next verifier has to judge as well. Tokens of calls that were rejected or dropped are not kept, since
+these calls never leave. If in doubt, no token is put back, and the call is not signed either.
 """
 
 import re
@@ -20,27 +21,29 @@ from sbc_filter.sip.date import parse_date
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbering_plans import Profile
 
-RECENT = 60.0  # seconds in which numbers alone tell a call; who redials later is told from the call before
-# RFC 7989 §5, and RFC 7329, which had no `remote`. Hexadecimal digits in upper case are understood too.
+RECENT = 60.0  # seconds in which numbers alone identify a call; a caller who redials later is a different call
+# RFC 7989 §5, and RFC 7329, which had no `remote`. Upper-case hexadecimal digits are accepted too.
 _SESSION = re.compile(rb"([0-9A-Fa-f]{32})[ \t]*(?:;.*)?", re.DOTALL)
 _REMOTE = re.compile(rb";[ \t]*remote[ \t]*=[ \t]*([0-9a-f]{32})(?![0-9a-z])", re.IGNORECASE)
 _NIL = b"0" * 32
 _ARRIVING = VerifyOptions()
-"""Where the parties of a call that arrives are read."""
+"""The sources of the parties of an arriving call."""
 
 
 class Preserver:
-    """Remembers what arrives, finds it again when it leaves. One instance serves one thread."""
+    """Stores arriving calls and finds them again when they leave. One instance serves one thread."""
 
     def __init__(self, rules: Iterable[Rule], profile: Profile, arrivals: Arrivals | None = None) -> None:
-        """`rules` are those that preserve: by what they tell calls all that arrive are remembered, in `arrivals`."""
+        """`rules`: those that preserve. Every arriving call is stored in `arrivals` under the keys that they use."""
         self._names = sorted({rule.sign.preserve for rule in rules if rule.sign.preserve} - {NUMBERS})
         self._profile = profile
         self._arrivals = LocalArrivals() if arrivals is None else arrivals
 
     def remember(self, call: IncomingCall) -> None:
-        """Take note of a call that arrives and goes on to the SBC, also of one without tokens: it may be the very one
-        that leaves."""
+        """Store a call that arrives and goes on to the SBC.
+
+        A call without tokens is stored too: it may be the one that leaves.
+        """
         if call.place.direction is not Direction.INBOUND:
             return
         message = call.message
@@ -58,8 +61,8 @@ class Preserver:
             self._arrivals.add(numbers, arrival)
 
     def decide(self, rule: Rule, call: IncomingCall) -> Decision | None:
-        """The decision about a call that leaves without Identity and is, or may be, one that arrived with some; None
-        when it is this rule's to sign as any other."""
+        """The decision about a call that leaves without Identity and is, or may be, one that arrived with tokens; None
+        if this rule may sign it like any other call."""
         name, message = rule.sign.preserve, call.message
         if name is None or call.place.direction is not Direction.OUTBOUND or message.count(b"identity"):
             return None
@@ -79,7 +82,7 @@ class Preserver:
         return None
 
     def _numbers(self, call: IncomingCall, caller_from: tuple[str, ...], called_from: tuple[str, ...]) -> Key | None:
-        """Between whom: numbers without what only routes them (S-043)."""
+        """The key of a call by its two numbers, without routing prefixes (S-043); None if one is missing."""
         caller, called = call.parties.identity(caller_from), call.parties.identity(called_from)
         if caller is None or called is None:
             return None
@@ -89,7 +92,7 @@ class Preserver:
 
 def _put_back(rule: Rule, call: IncomingCall, tokens: tuple[bytes, ...], date: bytes | None) -> Decision:
     preserved = [made for made in map(field.preserved, tokens) if made is not None]
-    if not preserved:  # nothing of it is fit to be written, and yet the call is not ours to sign
+    if not preserved:  # no token can be written, but the call has been signed by its originator
         return unsigned(rule, call, Detail.AMBIGUOUS)
     outcome, detail = Outcome.ALREADY_SIGNED, Detail.PRESERVED
     decision = Decision(outcome, detail, treatment(rule, outcome, detail), preserved=tuple(preserved))
@@ -99,7 +102,7 @@ def _put_back(rule: Rule, call: IncomingCall, tokens: tuple[bytes, ...], date: b
 
 
 def _arriving(name: str, message: SipMessage) -> Iterator[Key]:
-    """The keys under which an INVITE that arrives is remembered."""
+    """The keys under which an arriving INVITE is stored."""
     if name != SESSION_ID:
         yield from _header(name, message)
         return
@@ -109,8 +112,11 @@ def _arriving(name: str, message: SipMessage) -> Iterator[Key]:
 
 
 def _leaving(name: str, message: SipMessage) -> Iterator[Key]:
-    """The keys under which an INVITE that leaves may have been remembered: a B2BUA hands on the identifier of who
-    calls, or has one of its own, and the caller's is the other end's (RFC 7989 §§6, 7)."""
+    """The keys under which a leaving INVITE may have been stored.
+
+    A B2BUA passes on the session identifier of the caller, or has one of its own and sends the caller's as `remote`
+    (RFC 7989 §§6, 7).
+    """
     if name != SESSION_ID:
         yield from _header(name, message)
         return
@@ -127,7 +133,7 @@ def _header(name: str, message: SipMessage) -> Iterator[Key]:
 
 
 def _session(message: SipMessage) -> Iterator[tuple[bytes, bytes]]:
-    """(local, remote) of the one Session-ID; the nil UUID where there is none."""
+    """(local, remote) of the single Session-ID; a missing remote is the nil UUID."""
     value = message.first(b"session-id") if message.count(b"session-id") == 1 else None
     local = _SESSION.fullmatch(value) if value is not None else None
     if value is not None and local is not None:

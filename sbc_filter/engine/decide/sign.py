@@ -1,4 +1,4 @@
-"""A rule applied to a call: what it asks for is decided, nothing is edited yet; and the authentication service."""
+"""The authentication service applied to a call: what a signing rule decides, before the message is edited."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ from sbc_filter.stir.sign_div import sign_div
 from sbc_filter.stir.signing import MAX_DATE_OFFSET, issue_time, sign_shaken
 from sbc_filter.stir.token import is_extension, read_token
 
-_LENGTHS = range(7, 16)  # digits of a number in international form; an extension is nobody's to sign (A7)
+_LENGTHS = range(7, 16)  # digits of an international number; a shorter extension must not be signed (A7)
 
 
 def _sign(
@@ -65,7 +65,8 @@ def _signed(
         request = SigningRequest(credential.name, caller, (called,), attest, origid, iat)
         signed = signatures.get(request) if signatures is not None else None
         if more or (signed is None and call.emergency):
-            raise SigningError(Detail.SIGNING_REFUSED)  # nobody can be asked for other claims; an emergency never waits
+            # services cannot sign additional claims; an emergency call never waits
+            raise SigningError(Detail.SIGNING_REFUSED)
         if signed is None:
             return request
         if isinstance(signed, SigningError):
@@ -87,7 +88,8 @@ def _signed(
 
 
 def parties_of(rule: Rule, call: IncomingCall) -> tuple[str, str]:
-    """(caller, called) of a call that can be signed for; `SigningError` when either is missing or no number (A7)."""
+    """(caller, called) of a call that can be signed; `SigningError` if one is missing or the caller is not a number
+    (A7)."""
     caller = call.parties.identity(rule.sign.caller_from)
     if caller is None or not caller.isdigit() or len(caller) not in _LENGTHS:
         raise SigningError(Detail.NO_CALLER)
@@ -98,7 +100,7 @@ def parties_of(rule: Rule, call: IncomingCall) -> tuple[str, str]:
 
 
 def _transit(rule: Rule, call: IncomingCall, credential: Credential | RemoteCredential) -> Decision:
-    """A call that is signed already: as it is (A3, S-076), or with a `div` token of ours beside (S-100)."""
+    """A call that is already signed: unchanged (A3, S-076), or with an additional `div` token (S-100)."""
     outcome, detail = Outcome.ALREADY_SIGNED, Detail.SHAKEN_PRESENT
     if not rule.sign.div or isinstance(credential, RemoteCredential) or not is_diverted(call):
         return Decision(outcome, detail, treatment(rule, outcome, detail))
@@ -107,7 +109,7 @@ def _transit(rule: Rule, call: IncomingCall, credential: Credential | RemoteCred
         return Decision(outcome, detail, treatment(rule, outcome, detail), notes=("div-unsure",))
     date = call.message.first(b"date")
     signed_date = parse_date(date) if date is not None else None
-    # That of the token before, unless the Date is another one (RFC 8946 §4.1), or it rang too long.
+    # The iat of the previous token, unless the Date differs (RFC 8946 §4.1) or the call rang for too long.
     copied = signed_date is None and abs(found.iat - call.arrived) <= MAX_DATE_OFFSET
     iat = found.iat if copied else issue_time(signed_date, call.arrived)
     identity = sign_div(credential, found.orig, (found.dest,), found.div, iat, call.arrived)
@@ -122,13 +124,13 @@ def _transit(rule: Rule, call: IncomingCall, credential: Credential | RemoteCred
 
 
 def _has_shaken(call: IncomingCall) -> bool:
-    """Whether another's shaken token is there already: a second one would contradict it (A3, S-076)."""
+    """Whether the call already has a shaken token, which a second one would contradict (A3, S-076)."""
     for value in call.message.values(b"identity"):
         try:
             token = read_token(value)
         except VerificationError:
             if not is_extension(value):
-                return True  # nobody's to judge on the way out, and not to be doubled
+                return True  # outgoing tokens are not judged here, so one that cannot be parsed counts as shaken
         else:
             if token is not None and token.jose.ppt == "shaken":
                 return True

@@ -1,4 +1,4 @@
-"""The verification service at work on a call: what is asked of it, what its result means for the call."""
+"""The verification service applied to a call: its input from the message, and what its result means for the call."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -19,15 +19,15 @@ from sbc_filter.stir.checks import CertificateLookup, Missing, Signalling
 from sbc_filter.stir.delegated_verification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
 
-_PASSED = Outcome.PASSED  # named once: it is looked at for every call
-_ORIGID = 64  # characters; a UUID has 36
+_PASSED = Outcome.PASSED  # named once, since every call uses it
+_ORIGID = 64  # characters recorded; a UUID has 36
 Findings = Mapping[VerificationRequest, Finding]
-"""What services said of this call."""
+"""The results of verification services for this call."""
 _NONE: Findings = {}
 
 
 class VerificationService:
-    """Verifies calls; numbers are those of one country, and tokens that were seen are shared with others."""
+    """Verifies calls, with numbers in the plan of one country; the tokens seen are shared with other processes."""
 
     def __init__(self, replays: Replays, profile: Profile) -> None:
         self._replays = replays
@@ -36,7 +36,7 @@ class VerificationService:
     def verify(
         self, rule: Rule, call: IncomingCall, certificates: CertificateLookup, findings: Findings | None = None
     ) -> Decision | Missing | VerificationRequest:
-        """What this rule makes of the tokens of a call, by `certificates`, or by the `findings` of its service."""
+        """The decision of this rule about the tokens of a call, by `certificates` or by its service's `findings`."""
         options, message, parties = rule.verify, call.message, call.parties
         caller = parties.first(options.caller_from)
         called = parties.identity(options.called_from)
@@ -61,17 +61,17 @@ class VerificationService:
         certificates: CertificateLookup,
         findings: Findings,
     ) -> Verification | Missing | VerificationRequest:
-        """The result; a token that came with another call before is `replayed` (V17)."""
+        """The result; a token that was seen with another call before is `replayed` (V17)."""
         options = rule.verify
         first = _verified(options, values, signalling, call, certificates, findings)
-        # Claimed also where the rule does not ask: another rule may, when the token comes again.
+        # Claim the token even if this rule does not check replays: another rule may, when the token is seen again.
         if not isinstance(first, Verification) or self._is_new(first, call) or not options.check_replay:
             return first
         attesting_token = first.attesting_token
         assert attesting_token is not None, "something verified"
         failure = Failure(Outcome.REPLAYED, Detail.TOKEN_SEEN, attesting_token.signature)
-        # One token that is true and new is enough (S-063), so the others are judged by themselves; no certificate is
-        # waited for, and once is enough: a second look at all the others for each seen one would cost their square.
+        # One valid new token is enough (S-063), so the others are judged without this one. No certificate is waited
+        # for, and this is done only once: repeating it for each replayed token would make the cost quadratic.
         others = [value for value in values if attesting_token.signature not in value]
         second = _verified(options, others, signalling, call, certificates, findings)
         if isinstance(second, VerificationRequest):
@@ -84,7 +84,7 @@ class VerificationService:
         return first
 
     def _is_new(self, result: Verification, call: IncomingCall) -> bool:
-        """Whether the token that vouches for this very call, if one does, belongs to no other."""
+        """Whether the token that was made for this call, if there is one, was never seen with another call."""
         attesting_token = result.attesting_token
         return result.outcome is not _PASSED or attesting_token is None or self._replays.is_new(attesting_token, call)
 
@@ -100,14 +100,14 @@ def _verified(
     if not options.service:
         return verify(values, signalling, options, certificates)
     result = verify_by(options.service, values, signalling, options, findings)
-    if call.emergency and isinstance(result, VerificationRequest):  # never waits (S-137)
+    if call.emergency and isinstance(result, VerificationRequest):  # an emergency call never waits (S-137)
         refused = VerificationError(Outcome.UNFETCHABLE, Detail.VERIFICATION_REFUSED)
         result = verify_by(options.service, values, signalling, options, {**findings, result: refused})
     return result
 
 
 def _decision(rule: Rule, result: Verification) -> Decision:
-    """What the rule does with a call of this result, and what the SBC is told of it."""
+    """The rule's treatment of a call with this result, and what the SBC is told about it."""
     options, outcome, detail = rule.verify, result.outcome, result.detail
     token, certificate = result.token, result.certificate
     decision = Decision(outcome, detail, failures=result.failures, notes=result.notes)
@@ -132,12 +132,12 @@ def _decision(rule: Rule, result: Verification) -> Decision:
 
 @lru_cache(maxsize=1024)
 def _recorded_x5u(x5u: str) -> str | None:
-    """The same on every call of a carrier, hence the cache."""
+    """The URL as recorded. It is the same for every call of a carrier, hence the cache."""
     return recorded(x5u, MAX_LENGTH)
 
 
 def _indicator(when: str, chosen: Treatment, attest: str | None) -> str | None:
-    """The attestation that the SBC is told: what the treatment says, else, by default, any but A (V19)."""
+    """The attestation that is reported to the SBC: the treatment's, or else, by default, any but A (V19)."""
     if chosen.indicator is not None:
         return chosen.indicator or None
     if attest is None or when == NEVER or (when == BELOW_A and attest == "A"):

@@ -1,1 +1,1 @@
-"""What outlives one packet: certificates, transactions, arrivals, tokens seen."""
+"""State that outlives one packet: certificates, transactions, arrivals, tokens seen."""

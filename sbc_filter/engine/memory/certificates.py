@@ -1,4 +1,11 @@
-"""Signing certificates by x5u: parsed and validated once, then one look-up a call (RFC 8224 §6.2 step 3)."""
+"""Signing certificates by x5u: parsed and validated once, then one lookup per call (RFC 8224 §6.2 step 3).
+
+Invariants:
+
+- A URL may have an entry in both caches; the certificate wins, so that a failure never replaces a certificate.
+- An entry is valid for the trust store of its `generation` and until `until`; `lookup` validates it again otherwise.
+- `answer` is kept, so that validating again never needs another fetch.
+"""
 
 from collections.abc import Collection
 
@@ -10,17 +17,17 @@ from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.pki.x5u import check_x5u
 
-CAPACITY = 20_000  # URLs with an ordinary chain, and as many again that failed
-LONGEST = 30 * 86400.0  # seconds
-ORDINARY = 4096  # octets of PEM; what is larger takes the place of several
-AGAIN = 300.0  # seconds after which a chain that was refused is judged again: it may not have begun
-_LONGEST_FAILURE = 3600.0  # seconds; after it, memory is given back
+CAPACITY = 20_000  # URLs with a chain of usual size, and as many that failed
+LONGEST = 30 * 86400.0  # seconds for which a certificate is kept at most
+ORDINARY = 4096  # octets of PEM; a larger chain counts as several URLs
+AGAIN = 300.0  # seconds after which a refused chain is validated again: it may not have been valid yet
+_LONGEST_FAILURE = 3600.0  # seconds after which the memory of failures is released
 
 _Known = SigningCertificate | VerificationError
 
 
 class _Entry:
-    """What was answered, and what it was found to be worth by the trust store of that generation, until a time."""
+    """A response, and its result with the trust store of `generation`, valid until `until` (POSIX seconds)."""
 
     __slots__ = ("answer", "generation", "known", "until")
 
@@ -32,15 +39,15 @@ class _Entry:
 
 
 class CertificateMemory:
-    """What is known of each x5u until the answer that brought it expires.
+    """The results for each x5u until the response that they are based on expires.
 
-    Failures have a memory of their own: whoever thinks up URLs pushes out failures of others, and no certificates.
-    A chain is validated when it is learnt, and again at the first look-up behind `renew`, or behind the time for
-    which the judgement holds; nobody has to be asked for it anew.
+    Failures have a cache of their own: an attacker who invents URLs displaces other failures, but no certificates. A
+    chain is validated when it is added. It is validated again, without another fetch, at the first lookup after the
+    trust store changed or the previous result expired.
     """
 
     def __init__(self, trust: TrustStore, tolerate: Collection[str] = (), capacity: int = CAPACITY) -> None:
-        """`tolerate`: which URLs may be asked for although they break the rules (see `pki.x5u`)."""
+        """`tolerate`: rules for URLs that may be broken (see `pki.x5u`)."""
         self.trust = trust
         self.tolerate = frozenset(tolerate)
         self._certificates: GenerationalCache[str, _Entry] = GenerationalCache(capacity, LONGEST)
@@ -48,14 +55,14 @@ class CertificateMemory:
         self._generation = 0
 
     def set_trust_store(self, trust: TrustStore, tolerate: Collection[str] | None = None) -> None:
-        """From now on this trust store counts, also for what is known already; and `tolerate`, if given."""
+        """Use this trust store from now on, also for what is cached; and `tolerate`, if given."""
         self.trust = trust
         self._generation += 1
         if tolerate is not None:
             self.tolerate = frozenset(tolerate)
 
     def lookup(self, x5u: str, now: float) -> _Known | None:
-        """The certificate, why there is none, or None when it has to be asked for, and may be."""
+        """The certificate, the reason why there is none, or None if it has to be fetched, and may be."""
         entry = self._certificates.get(x5u, now)
         if entry is None:
             entry = self._failures.get(x5u, now)
@@ -72,9 +79,9 @@ class CertificateMemory:
         return entry.known
 
     def add_certificate(self, x5u: str, answer: Answer, now: float) -> _Known:
-        """Take in what a certificate source answered; a failure is remembered as well, unless it is over already.
+        """Store the response of a certificate source. A failure is stored too, unless it has already expired.
 
-        One that comes beside a certificate, of another fetch or of a deadline, does not take its place.
+        A failure that arrives in addition to a certificate (from another fetch, or a deadline) does not replace it.
         """
         known, until = self._judge(answer, now)
         weight = 1 if answer.pem is None else 1 + len(answer.pem) // ORDINARY
@@ -89,7 +96,7 @@ class CertificateMemory:
         return len(self._certificates) + len(self._failures)
 
     def _judge(self, answer: Answer, now: float) -> tuple[_Known, float]:
-        """What an answer is worth, and until when that is so if nothing new becomes known."""
+        """The result for a response, and until when it is valid if nothing changes."""
         if answer.pem is None:
             assert answer.detail is not None, "an answer carries a certificate or a reason"
             return VerificationError(Outcome.UNFETCHABLE, answer.detail), answer.expires

@@ -1,6 +1,9 @@
-"""Replay protection (S-057): a token vouches for one call, so another call that carries it is a replay.
+"""Replay protection (S-057): a token is valid for one call, so another call with the same token is a replay.
 
-A call is told by its Call-ID, which retransmissions, forks and an INVITE sent again after a challenge keep.
+A call is identified by its Call-ID, which is the same in retransmissions, forks and an INVITE sent again after a
+challenge.
+
+Invariant: the first call that claims a token keeps it until its claim is dropped; a later claim never changes that.
 """
 
 from typing import Protocol
@@ -9,27 +12,27 @@ from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.stir.token import Token
 
-# Half of a signature, in base64url: r. Of a signature (r, s) anybody can make (r, -s), which verifies as well, so a
-# token must not be told by the whole; nobody but the signer can make another r.
+# Half of a signature in base64url: r. From a signature (r, s) anyone can compute (r, -s), which is valid too, so the
+# whole signature must not identify a token. Only the signer can make another r.
 _R = 42
-LATE = 5.0  # seconds: an INVITE may claim so long after its arrival, for it was held (`hold_ms` is 4000 at most)
+LATE = 5.0  # seconds: a held INVITE may claim its token that long after its arrival (`hold_ms` is at most 4000)
 CAPACITY = 64 << 20  # bytes
-LIFETIME = 2 * 86400.0  # seconds: max_age and max_skew at most
+LIFETIME = 2 * 86400.0  # seconds: the maximum of max_age plus that of max_skew
 _OVERHEAD = 320  # bytes of objects around each
 
 
 class Seen(Protocol):
-    """Remembers with which call a token came; the same for all that filter the same calls."""
+    """The call with which each token was first seen; shared by all processes that filter the same calls."""
 
     def claim(self, token: bytes, call: bytes, expiry: float, now: float) -> bool:
-        """Whether `token` is new, or known as that of this `call`; from then on it is. Atomic.
+        """Whether `token` is new, or was claimed by the same `call`; a new one is claimed by it. Atomic.
 
-        It is forgotten at `expiry`, or before where too many are kept. Times are POSIX seconds.
+        The claim is dropped at `expiry`, or earlier if there are too many. Times are POSIX seconds.
         """
 
 
 class LocalSeen:
-    """For one process: a replay, a test, a filter alone."""
+    """Claims of a single process: a replay, a test, or a filter on its own."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._calls: GenerationalCache[bytes, bytes] = GenerationalCache(capacity, LIFETIME)
@@ -44,13 +47,14 @@ class LocalSeen:
 
 
 class Replays:
-    """Claims tokens for calls. A token is kept for as long as the rule with the longest `max_age` would believe it."""
+    """Claims tokens for calls. A claim is kept as long as the rule with the longest `max_age` would accept the
+    token."""
 
     def __init__(self, seen: Seen, max_age: float) -> None:
         self._seen = seen
         self._kept = max_age + LATE
 
     def is_new(self, token: Token, call: IncomingCall) -> bool:
-        """Whether a token that verified comes with the call it came with first."""
+        """Whether a token that verified is in the first call that it was seen with."""
         call_id = call.call_id or b""
         return self._seen.claim(token.signature[:_R], call_id, token.claims.iat + self._kept, call.arrived)

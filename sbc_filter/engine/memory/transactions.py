@@ -1,6 +1,11 @@
-"""What the engine remembers of transactions: answers for retransmissions, the held, the rejected.
+"""State of transactions: results for retransmissions, held INVITEs, rejected INVITEs.
 
-All of it is bounded, and forgotten after the 32 s that a transaction can last (RFC 3261 §17.1.1.2, Timer B).
+Everything is bounded, and expires after the 32 s that a transaction can last (RFC 3261 §17.1.1.2, Timer B).
+
+Invariants of held INVITEs, kept by `hold` and `free` together:
+
+- `held` has one entry per need, and `_held_messages` the key of each of them.
+- `_held_transactions` has each need under its transaction, if there is one, and never an empty set.
 """
 
 from collections.abc import Iterator
@@ -21,20 +26,20 @@ from sbc_filter.sip.response import Via, transaction
 from sbc_filter.stir.delegated_signing import Signed, SigningRequest
 from sbc_filter.stir.delegated_verification import Finding, VerificationRequest
 
-LIFETIME = 32.0  # seconds
-REMEMBERED = 64 << 20  # bytes of what became of messages, for their retransmissions
+LIFETIME = 32.0  # seconds: 64 * T1 (Timer B)
+REMEMBERED = 64 << 20  # bytes of results, for retransmissions
 _OVERHEAD = 512  # bytes of objects around each
-REJECTED = 100_000  # transactions
+REJECTED = 100_000  # transactions that the engine rejected
 
-# An INVITE and its retransmissions: the very same bytes over the very same flow. Anything less would
-# let one message ride on the verdict of another.
+# An INVITE and its retransmissions are the very same bytes over the very same flow. With any weaker key, one message
+# could use the verdict of another.
 MessageKey = bytes
-# What an INVITE shares with its ACK and CANCEL, and between whom.
+# What an INVITE shares with its ACK and CANCEL, and the two addresses.
 TransactionKey = tuple[bytes, str, str]
 
 
 def message_key(message: bytes, ends: bytes) -> MessageKey:
-    """The key under which a decision is remembered; `ends` tells flows apart."""
+    """The key under which a decision is stored; `ends` identifies the flow."""
     return sha256(message).digest() + ends
 
 
@@ -44,7 +49,7 @@ def transaction_key(message: SipMessage, via: Via, flow: Flow) -> TransactionKey
 
 
 class Remembered:
-    """What became of a message: the edits, not their result, for that would be a kilobyte for each call."""
+    """The result for a message. It contains the edits and not their output, which would take a kilobyte per call."""
 
     def __init__(
         self,
@@ -58,7 +63,8 @@ class Remembered:
 
 
 class Progress:
-    """How far an INVITE has come: the rules still to be tried, what rules in monitor mode said, what was answered."""
+    """The state of an INVITE: the rules still to be tried, the records of monitoring rules, and the responses so
+    far."""
 
     def __init__(
         self,
@@ -74,13 +80,13 @@ class Progress:
         self.rules = rules
         self.monitored = monitored
         self.answers: dict[str, SigningCertificate | VerificationError] = {}
-        self.signatures: dict[SigningRequest, Signed | SigningError] | None = None  # few calls are signed elsewhere
-        self.findings: dict[VerificationRequest, Finding] | None = None  # nor verified
+        self.signatures: dict[SigningRequest, Signed | SigningError] | None = None  # few calls are signed by a service
+        self.findings: dict[VerificationRequest, Finding] | None = None  # nor verified by one
 
 
 @dataclass(slots=True)
 class Held:
-    """An INVITE that waits for something: `need` is its number, `waits_for` a URL, a signature or a finding."""
+    """An INVITE that waits: `need` is the number of the request, `waits_for` a URL, a signature or a finding."""
 
     need: int
     waits_for: str | SigningRequest | VerificationRequest
@@ -90,7 +96,7 @@ class Held:
 
 
 class Transactions:
-    """The engine's memory of transactions."""
+    """The state of all transactions."""
 
     def __init__(self) -> None:
         self._decided: GenerationalCache[MessageKey, Remembered] = GenerationalCache(REMEMBERED, LIFETIME)
@@ -100,26 +106,26 @@ class Transactions:
         self._held_transactions: dict[TransactionKey, set[int]] = {}
 
     def decided(self, key: MessageKey, now: float) -> Remembered | None:
-        """What became of the first copy of this message."""
+        """The result for the first copy of this message."""
         return self._decided.get(key, now)
 
     def decide(self, key: MessageKey, outcome: Remembered, now: float) -> None:
-        """Remember an outcome for the retransmissions to come."""
+        """Store a result for future retransmissions."""
         size = _OVERHEAD + (outcome.edits.size if outcome.edits is not None else 0)
         for sent in outcome.emit:
             size += len(sent.payload)
         self._decided.put(key, outcome, now + LIFETIME, now, size)
 
     def is_rejected(self, key: TransactionKey, now: float) -> bool:
-        """Whether we answered this transaction ourselves."""
+        """Whether the engine itself responded to this transaction."""
         return self._rejected.get(key, now) is not None
 
     def reject(self, key: TransactionKey, now: float) -> None:
-        """Remember that we answered this transaction ourselves."""
+        """Store that the engine itself responded to this transaction."""
         self._rejected.put(key, True, now + LIFETIME, now)
 
     def hold(self, held: Held) -> None:
-        """Begin, or go on, to hold an INVITE."""
+        """Hold an INVITE, or keep holding it for another need."""
         self.held[held.need] = held
         self._held_messages.add(held.progress.key)
         if held.transaction is not None:
@@ -130,11 +136,11 @@ class Transactions:
         return key in self._held_messages
 
     def held_by(self, key: TransactionKey) -> list[Held]:
-        """The held INVITEs of this transaction: copies that differ are held each by itself."""
+        """The held INVITEs of this transaction, in the order of their needs: copies that differ are held separately."""
         return [self.held[need] for need in sorted(self._held_transactions.get(key, ()))]
 
     def free(self, need: int) -> Held | None:
-        """End the holding; None when this need is unknown (answered already)."""
+        """Stop holding; returns None if this need is unknown (already answered)."""
         held = self.held.pop(need, None)
         if held is not None:
             self._held_messages.remove(held.progress.key)
