@@ -1,25 +1,36 @@
-"""The command line: parses, calls one command, turns every error into one clear sentence and an exit code."""
+"""The command line: runs one command, and turns every error into one clear sentence and an exit code.
+
+Only the module of the command that was asked for is imported, and only when it is needed: `--help` imports none.
+"""
 
 import argparse
-import re
+import difflib
+import importlib
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from itertools import starmap, takewhile
+from typing import Any, Protocol, cast
 
 from sbc_filter import __version__
-from sbc_filter.errors import ConfigurationError, EnvironmentFault, FilterError, UsageFault, VerificationError
+from sbc_filter.commands import COMMANDS
+from sbc_filter.errors import ConfigurationError, EnvironmentFault, FilterError, UsageFault
 from sbc_filter.system import signals, streams
 from sbc_filter.system.plain_text import plain_lines
 
 GOOD, NO, USAGE, ENVIRONMENT = 0, 1, 2, 3
 
 _CODES: dict[type[FilterError], int] = {UsageFault: USAGE, EnvironmentFault: ENVIRONMENT}
-_SPC = re.compile("[0-9A-Z]{1,8}")
 _DESCRIPTION = """\
-STIR/SHAKEN for a session border controller that knows nothing of it:
-signs the INVITEs that leave, verifies those that arrive, in the packet path,
-by the operator's rules."""
+STIR/SHAKEN for a session border controller that has none. Calls that leave are
+signed, calls that arrive are verified, in the packet path, by your rules."""
 _EPILOG = """\
+Examples:
+  sbc-filter pki lab             make a configuration to try things with
+  sbc-filter replay calls.pcap   show what would have happened to these calls
+  sbc-filter help replay         show the options of one command
+
 Exit codes:
   0  good
   1  the answer is no: a mistake in a file, a call that was not signed
@@ -28,12 +39,20 @@ Exit codes:
      that runs"""
 
 
+class _Command(Protocol):
+    """What the module of a command offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None: ...
+
+    def run(self, arguments: argparse.Namespace, /) -> int: ...
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
         with signals.raising():
             streams.complete()
-            return _finished(_obey(arguments))
+            return _finished(_obey(sys.argv[1:] if arguments is None else arguments))
     except signals.Interrupted as interrupted:
         streams.abandon()
         return 128 + interrupted.number
@@ -42,11 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return GOOD
 
 
-def _obey(arguments: Sequence[str] | None) -> int:
+def _obey(words: Sequence[str]) -> int:
     try:
-        given = parser().parse_args(arguments)
-        command: Callable[[argparse.Namespace], int] = given.command
-        return command(given)
+        given = _understood(words)
+        run: Callable[[argparse.Namespace], int] = given.run
+        return run(given)
     except SystemExit:
         _finished(GOOD)  # the help is output as well
         raise
@@ -83,278 +102,52 @@ def _complain(*sentences: object) -> None:
         print(f"sbc-filter: {plain_lines(str(sentence))}", file=sys.stderr)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The grammar of the command line. A command's modules are imported when it runs, not before."""
-    from sbc_filter.lab.certificate_maker import SPC, X5U
+def _understood(words: Sequence[str]) -> argparse.Namespace:
+    """What the words say, with the command as `run`; `SystemExit` after help, and after a mistake."""
+    while words and words[0] == "help":  # `help replay` is `replay --help`; only names may follow, so nothing runs
+        words = [*takewhile(lambda word: not word.startswith("-"), words[1:]), "--help"]
+    top, parsers = _grammar()
+    name = next((word for word in words if not word.startswith("-")), "")
+    if name in parsers:
+        command = cast(_Command, importlib.import_module(f"sbc_filter.commands.{name}"))
+        command.add_arguments(parsers[name])
+        parsers[name].set_defaults(run=command.run)
+    return top.parse_args(words)
 
-    top = argparse.ArgumentParser(
+
+def _grammar() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser of the whole line, and one for each command, still without its arguments."""
+    top = _Parser(
         prog="sbc-filter",
+        usage="sbc-filter [-h] [--version] COMMAND ...",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
     )
-    top.add_argument("--version", action="version", version=f"sbc-filter {__version__}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-    run = _command(commands, "run", "filter live traffic from the kernel's queue", _run)
-    run.add_argument(
-        "--firewall", action="store_true", help="put the firewall rules in force, and take them back at the end"
-    )
-    _files(run)
-
-    status = _command(commands, "status", "show what the running filter does", _status)
-    status.add_argument("--watch", action="store_true", help="go on showing it")
-    status.add_argument("--json", action="store_true", help="print it as one line of JSON")
-    reload = _command(commands, "reload", "have the running filter read its files anew, all of them or none", _reload)
-    for asking in (status, reload):
-        _files(asking, rules=False)
-        asking.add_argument("--socket", type=Path, metavar="PATH", help="where it listens (default: as configured)")
-
-    replay = _command(commands, "replay", "show what the rules would have done to a capture", _replay)
-    replay.add_argument("capture", type=Path, metavar="CAPTURE", help="pcap or pcapng file, also compressed by gzip")
-    replay.add_argument(
-        "--at",
-        default="capture",
-        type=_time,
-        metavar="TIME",
-        help="judge freshness as of the capture (default), as of now, or as of a time such as 2027-01-15T08:00:00Z",
-    )
-    replay.add_argument("--out", type=Path, metavar="PCAP", help="write the packets as they would have left")
-    replay.add_argument("--json", action="store_true", help="print one JSON record a line instead of a summary")
-    replay.add_argument(
-        "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
-    )
-    replay.add_argument(
-        "--learn",
-        type=Path,
-        metavar="FILE",
-        help="write the x5u URLs of its tokens, for [certificates].warm",
-    )
-    _files(replay, where="sbc-filter.toml beside the capture, then here, then in /etc/sbc-filter")
-
-    check = _command(commands, "check", "check configuration and rules; report every mistake at once", _check)
-    check.add_argument(
-        "--probe", action="store_true", help="fetch each x5u of ours from the network, and compare what it serves"
-    )
-    _files(check)
-
-    sign = _command(commands, "sign", "sign one SIP message, as a call that leaves", _sign)
-    sign.add_argument("file", type=Path, metavar="FILE", help="the message, or - for standard input")
-    sign.add_argument(
-        "--to", type=_endpoint, metavar="ADDRESS[:PORT]", help="where it goes, for rules that name a trunk"
-    )
-    _files(sign)
-
-    serve = _command(commands, "serve", "sign and verify for others by HTTP (ATIS-1000082)", _serve)
-    serve.add_argument(
-        "--listen", type=_listen, metavar="ADDRESS:PORT", help="where (default: as configured, or 127.0.0.1:8085)"
-    )
-    _files(serve, rules=False)
-
-    _certificates_grammar(commands)
-
-    pki = _command(commands, "pki", "make a laboratory: CA, certificate, keys, CRL, configuration, rules", _pki)
-    pki.add_argument("folder", type=Path, metavar="DIR", help="folder to make it in")
-    pki.add_argument(
-        "--spc", default=SPC, type=_spc, help="service provider code in the certificate (default %(default)s)"
-    )
-    pki.add_argument("--x5u", default=X5U, type=_x5u, help="URL of the certificate (default %(default)s)")
-
-    firewall = _command(commands, "firewall", "the rules by which the kernel feeds the filter", _firewall)
-    firewall.add_argument(
-        "action", choices=("show", "apply", "remove"), help="print them, put them in force, take them back"
-    )
-    _files(firewall, rules=False)
-
-    install = _command(commands, "install", "make user, configuration and systemd units for this program", _install)
-    install.add_argument(
-        "--executable", type=Path, metavar="FILE", help="what the units execute (default: this very program)"
-    )
-    uninstall = _command(commands, "uninstall", "take back what install made, but no configuration", _uninstall)
-    uninstall.add_argument(
-        "--purge", action="store_true", help="remove configuration, keys, cache, records and user as well"
-    )
-    for each in (install, uninstall):
-        each.add_argument(
-            "--root", type=Path, default=Path("/"), metavar="DIR", help="the tree of another host (default: this host)"
-        )
-        each.add_argument("--dry-run", action="store_true", help="only say what would be done")
-
-    _command(commands, "demo", "carrier, SBC and core on this machine, real calls, live filter", _demo)
-    return top
-
-
-def _certificates_grammar(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    top = _command(commands, "certificates", "look at other people's certificates, and put them right", _certificates)
-    what = top.add_subparsers(title="what to do", metavar="WHAT", required=True, dest="what")
-    listed = _command(what, "list", "those in the folder and in the cache, and what each is worth", _certificates)
-    listed.add_argument("--json", action="store_true", help="print one JSON object a line instead of a table")
-    show = _command(what, "show", "one of them: chain, numbers, verdict with the reason", _certificates)
-    show.add_argument("url", metavar="URL|FILE", help="the URL in a token, or a PEM file")
-    fetch = _command(what, "fetch", "fetch one from the network now, by the rules, and keep it", _certificates)
-    fetch.add_argument("url", type=_url, metavar="URL", help="the URL in a token")
-    put = _command(what, "import", "check a PEM file and put it into the folder, or the cache", _certificates)
-    put.add_argument("url", type=_url, metavar="URL", help="the URL in tokens that it is for")
-    put.add_argument("file", type=Path, metavar="FILE", help="the signing certificate in PEM, issuers behind it")
-    purge = _command(what, "purge", "remove fetched certificates from the cache", _certificates)
-    purge.add_argument("url", type=_url, nargs="?", metavar="URL", help="the one of this URL")
-    purge.add_argument("--expired", action="store_true", help="those that are of no use any more, and damaged files")
-    purge.add_argument("--all", action="store_true", help="all of them")
-    for each in (listed, show, fetch, put, purge):
-        _files(each, rules=False)
-
-
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    sentence: str,
-    command: Callable[[argparse.Namespace], int],
-) -> argparse.ArgumentParser:
-    made = commands.add_parser(name, help=sentence, description=sentence[0].upper() + sentence[1:] + ".")
-    made.set_defaults(command=command)
-    return made
-
-
-def _files(
-    command: argparse.ArgumentParser,
-    *,
-    rules: bool = True,
-    where: str = "sbc-filter.toml here, then in /etc/sbc-filter",
-) -> None:
-    command.add_argument("--config", type=Path, metavar="FILE", help=f"configuration (default: {where})")
-    if rules:
-        command.add_argument(
-            "--rules",
-            type=Path,
-            metavar="DIR",
-            help="rule files (default: as configured, or rules/ beside the configuration)",
-        )
-
-
-def _time(text: str) -> str:
-    from sbc_filter.commands.replay import parse_time
-
-    if text not in ("capture", "now"):
-        try:
-            parse_time(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is neither capture, now nor a time") from None
-    return text
-
-
-def _endpoint(text: str) -> tuple[str, int]:
-    from sbc_filter.rules.trunk_options import parse_endpoint
-
-    try:
-        return parse_endpoint(text, 5060)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address such as 192.0.2.7 or 192.0.2.7:5080") from None
-
-
-def _listen(text: str) -> tuple[str, int]:
-    from sbc_filter.config.tables import parse_listen
-
-    try:
-        return parse_listen(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address with a port such as 127.0.0.1:8085") from None
-
-
-def _spc(text: str) -> str:
-    if _SPC.fullmatch(text) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no service provider code: 1 to 8 digits or capital letters")
-    return text
-
-
-def _url(text: str) -> str:
-    if not text.isascii() or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!a} is no URL: it has more than printable ASCII characters")
-    return text
-
-
-def _x5u(text: str) -> str:
-    from sbc_filter.pki.x5u import check_x5u
-
-    try:
-        check_x5u(text)
-    except VerificationError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} breaks the rules for such URLs: {error}") from None
-    return text
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    from sbc_filter.commands.run import run
-
-    return run(arguments)
-
-
-def _status(arguments: argparse.Namespace) -> int:
-    from sbc_filter.commands.status import status
-
-    return status(arguments)
-
-
-def _reload(arguments: argparse.Namespace) -> int:
-    from sbc_filter.commands.reload import reload
-
-    return reload(arguments)
-
-
-def _replay(arguments: argparse.Namespace) -> int:
-    from sbc_filter.commands.replay import replay
-
-    return replay(arguments)
-
-
-def _check(arguments: argparse.Namespace) -> int:
-    from sbc_filter.commands.check import check
-
-    return check(arguments)
-
-
-def _sign(arguments: argparse.Namespace) -> int:
-    from sbc_filter.commands.sign import sign
-
-    return sign(arguments)
-
-
-def _serve(arguments: argparse.Namespace) -> int:
-    from sbc_filter.commands.serve import serve
-
-    return serve(arguments)
-
-
-def _certificates(arguments: argparse.Namespace) -> int:
-    from sbc_filter.commands.certificates import certificates
-
-    return certificates(arguments)
-
-
-def _pki(arguments: argparse.Namespace) -> int:
-    from sbc_filter.commands.pki import pki
-
-    return pki(arguments)
-
-
-def _firewall(arguments: argparse.Namespace) -> int:
-    from sbc_filter.commands.firewall import firewall
-
-    return firewall(arguments)
-
-
-def _install(arguments: argparse.Namespace) -> int:
-    from sbc_filter.commands.install import install
-
-    return install(arguments)
-
-
-def _uninstall(arguments: argparse.Namespace) -> int:
-    from sbc_filter.commands.install import uninstall
-
-    return uninstall(arguments)
-
-
-def _demo(arguments: argparse.Namespace) -> int:
-    from sbc_filter.commands.demo import demo
-
-    return demo(arguments)
+    commands = top.add_subparsers(prog=top.prog, metavar="COMMAND", required=True, help=argparse.SUPPRESS)
+    parsers: dict[str, argparse.ArgumentParser] = {}
+    for title, group in COMMANDS.items():
+        top.add_argument_group(title, "\n".join(starmap(_entry, group.items())))
+        for name, sentence in group.items():
+            parsers[name] = commands.add_parser(name, description=f"{sentence[0].upper()}{sentence[1:]}.")
+    options = top.add_argument_group("Options")
+    options.add_argument("-h", "--help", action="help", help="show this help; after a command, help on that command")
+    options.add_argument("--version", action="version", version=f"sbc-filter {__version__}", help="show the version")
+    return top, parsers
+
+
+def _entry(name: str, sentence: str) -> str:
+    width = max(shutil.get_terminal_size().columns - 4, 40)
+    return textwrap.fill(f"{name:<14}{sentence}", width, subsequent_indent=" " * 14)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that suggests the word that was probably meant."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        near = difflib.get_close_matches(value, action.choices, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(action.choices)}"
+        raise argparse.ArgumentError(action, f"there is no {value!r}: {hint}")

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from sbc_filter import cli
+from sbc_filter import commands
 from sbc_filter.cli import main
+from sbc_filter.commands import pki
 from sbc_filter.config import configuration_file
 
 INVITE = (
@@ -18,6 +19,8 @@ INVITE = (
     b"From: <sip:+12155550100@example.org>;tag=1\r\nTo: <sip:+12155550199@carrier.example>\r\nCall-ID: 1\r\n"
     b"CSeq: 1 INVITE\r\n\r\n"
 )
+
+NAMES = [name for group in commands.COMMANDS.values() for name in group]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["nonsense"],
         ["replay"],
         ["replay", "x.pcap", "--at", "yesterday"],
+        ["firewall"],
         ["firewall", "burn"],
+        ["help", "nonsense"],
         ["certificates"],
         ["certificates", "fetch", "https://x.example/é.pem"],
         ["certificates", "purge", "--everything"],
@@ -50,12 +55,115 @@ def test_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) ->
     assert "usage: sbc-filter" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["run", "replay", "check", "certificates", "sign", "pki", "firewall", "demo"])
+@pytest.mark.parametrize("command", NAMES)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
     assert stopped.value.code == 0
     assert f"usage: sbc-filter {command}" in capsys.readouterr().out
+
+
+def test_the_table_names_every_command() -> None:
+    """Each file or folder in `commands` that has `run` is a command; the others are their parts."""
+    folder = Path(commands.__file__).parent
+    found = {path.stem: path for path in folder.glob("*.py")} | {
+        path.parent.name: path for path in folder.glob("*/__init__.py")
+    }
+    assert sorted(NAMES) == sorted(name for name, path in found.items() if "\ndef run(" in path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "same_as"),
+    [
+        (["help"], ["--help"]),
+        (["help", "help"], ["--help"]),
+        (["help", "replay"], ["replay", "--help"]),
+        (["help", "firewall", "show"], ["firewall", "show", "--help"]),
+        (["help", "certificates", "purge", "--", "--all"], ["certificates", "purge", "--help"]),
+    ],
+)
+def test_the_command_help(arguments: list[str], same_as: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """It only ever shows help: what follows the names of a command is left out."""
+
+    def shown(words: list[str]) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            main(words)
+        assert stopped.value.code == 0
+        return capsys.readouterr().out
+
+    names = "".join(f" {word}" for word in same_as[:-1])
+    assert shown(arguments) == shown(same_as)
+    assert shown(arguments).startswith(f"usage: sbc-filter{names} [-h]")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["rplay", "x.pcap"], "sbc-filter: error: argument COMMAND: there is no 'rplay': did you mean 'replay'?\n"),
+        (["help", "chekc"], "sbc-filter: error: argument COMMAND: there is no 'chekc': did you mean 'check'?\n"),
+        (["firewall", "aply"], "argument ACTION: there is no 'aply': did you mean 'apply'?\n"),
+        (["certificates", "lst"], "argument ACTION: there is no 'lst': did you mean 'list'?\n"),
+        (["firewall", "\x1b[2J"], "there is no '\\x1b[2J': choose from show, apply, remove\n"),
+        ([], "sbc-filter: error: the following arguments are required: COMMAND\n"),
+    ],
+)
+def test_a_mistyped_command(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.endswith(sentence)
+
+
+def test_help_imports_no_command() -> None:
+    """Nor what is slow to import: it is there at once."""
+    program = (
+        "import sys\nfrom sbc_filter.cli import main\ntry: main(sys.argv[1:])\n"
+        "except SystemExit: print(*sys.modules, file=sys.stderr)"
+    )
+    for words in (["--help"], ["help"], ["--version"], ["rplay"], ["--rules", "x"]):
+        done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
+        imported = done.stderr.splitlines()[-1].split()
+        assert "sbc_filter.cli" in imported
+        assert {name.partition(".")[0] for name in imported}.isdisjoint(
+            {"scapy", "cryptography", "requests", "rich", "jwt", "netfilterqueue"}
+        )
+        assert [name for name in imported if name.startswith("sbc_filter.commands.")] == []
+
+
+def test_help_lists_the_commands_in_groups(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "usage: sbc-filter [-h] [--version] COMMAND ..."
+    titles = ["Try it:", "Check and replay:", "Run:", "Manage:", "Options:", "Examples:", "Exit codes:"]
+    assert [line for line in lines if line.endswith(":")] == titles
+    begin, end = lines.index("Check and replay:"), lines.index("Run:")
+    assert [line.split()[0] for line in lines[begin + 1 : end - 1]] == ["check", "replay", "sign"]
+
+
+@pytest.mark.parametrize("order", [["--config", "no.toml", "show"], ["show", "--config", "no.toml"]])
+def test_the_configuration_is_named_before_the_action_or_after_it(
+    order: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["firewall", *order]) == 1
+    assert capsys.readouterr().err == "sbc-filter: no.toml: cannot be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize("imported", ["sbc_filter.cli", "sbc_filter.commands.replay"])
+def test_ctrl_c_while_modules_are_imported(imported: str) -> None:
+    """The program ends with 130 and says nothing, whichever module it was about to import."""
+    program = (
+        "import importlib.abc, os, runpy, signal, sys\n"
+        "class Finder(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == {imported!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "sys.argv = ['sbc-filter', 'replay', 'no.pcap']\n"
+        "runpy.run_module('sbc_filter', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
 @pytest.mark.parametrize(
@@ -269,7 +377,7 @@ def test_an_error_about_a_file_is_a_sentence_wherever_it_comes_from(
     def forbidden(*_: object) -> int:
         raise PermissionError(13, "Permission denied", "/closed/file")
 
-    monkeypatch.setattr(cli, "_pki", forbidden)
+    monkeypatch.setattr(pki, "run", forbidden)
     assert main(["pki", "DIR"]) == 1
     assert capsys.readouterr().err == "sbc-filter: /closed/file: Permission denied\n"
 

@@ -52,7 +52,7 @@ ROOMS: dict[str, str] = {
     "lab": "errors pki stir certificates config",
     "commands": "outcomes errors sip pki stir rules engine.record engine.verdict engine.call engine.memory system"
     " shared_memory records capture firewall certificates delegates config trust assembly daemon lab",
-    "cli": "errors pki rules system config lab commands",
+    "cli": "errors system commands",
 }
 LINE = "engine.engine"
 """The last room of the core: up to here no file, socket, clock, thread or log handler."""

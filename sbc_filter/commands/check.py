@@ -11,6 +11,7 @@ from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.commands.check_lists import list_states
 from sbc_filter.commands.check_warnings import doubts
 from sbc_filter.commands.check_x5u import SERVED, probe, prober
+from sbc_filter.commands.file_arguments import add_files
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.config.credential_settings import ObtainSettings
 from sbc_filter.errors import ConfigurationError, Problem, reason
@@ -21,7 +22,17 @@ _DAY = 86400.0
 _SOON = 30.0  # days before the end of a certificate
 
 
-def check(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `check`."""
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="fetch each x5u of our credentials from the network, and compare what it serves",
+    )
+    add_files(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Check configuration and rules; every problem at once, exit code 1 if there is any."""
     path = require_configuration(arguments.config)
     setup = read_all(path, arguments.rules)

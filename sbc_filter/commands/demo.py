@@ -45,7 +45,11 @@ class Seen(NamedTuple):
 Scene = Callable[[DemoNetwork, int], Seen]
 
 
-def demo(_: argparse.Namespace) -> int:
+def add_arguments(_: argparse.ArgumentParser) -> None:
+    """`demo` takes no arguments."""
+
+
+def run(_: argparse.Namespace) -> int:
     """Play all scenes in IPv4 and IPv6; exit code 0 when each of them went as it should."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(_INTRODUCTION)

@@ -4,11 +4,27 @@ import argparse
 import sys
 
 from sbc_filter.assembly.setup import read_plan
+from sbc_filter.commands.file_arguments import add_config
 from sbc_filter.config.configuration_file import find_configuration, read_configuration, require_configuration
 from sbc_filter.firewall.backend import backend
 
+_ACTIONS = {
+    "show": "print the rules, and apply nothing",
+    "apply": "apply the rules, in place of those applied before",
+    "remove": "remove the rules",
+}
 
-def firewall(arguments: argparse.Namespace) -> int:
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions of `firewall`. `--config` is taken in front of the action and after it."""
+    add_config(parser)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="action")
+    for name, sentence in _ACTIONS.items():
+        action = actions.add_parser(name, help=sentence, description=f"{sentence[0].upper()}{sentence[1:]}.")
+        add_config(action, default=argparse.SUPPRESS)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Show, apply or remove the firewall rules, and say by which program."""
     if arguments.action == "remove":
         file = find_configuration(arguments.config)

@@ -3,13 +3,18 @@
 import argparse
 import sys
 
-from sbc_filter.commands.status import _socket
+from sbc_filter.commands.status import _socket, add_socket
 from sbc_filter.daemon import control_socket
 from sbc_filter.daemon.reload import REFUSED
 from sbc_filter.system.plain_text import plain_lines
 
 
-def reload(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `reload`."""
+    add_socket(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Have a running filter read its files anew: 0 when it goes by them, 1 when it refused and why."""
     problems = control_socket.ask(_socket(arguments), "reload")["problems"]
     for problem in problems:

@@ -21,6 +21,7 @@ from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.warm_up import Learner
+from sbc_filter.commands.file_arguments import add_files
 from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import UsageFault, reason
@@ -33,7 +34,37 @@ _FRESH = 3600.0  # seconds of the capture: what is replayed is judged by the fol
 _EVERY = 512  # frames between two states of the progress bar
 
 
-def replay(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `replay`."""
+    parser.add_argument("capture", type=Path, metavar="CAPTURE", help="pcap or pcapng file, also compressed by gzip")
+    parser.add_argument(
+        "--at",
+        default="capture",
+        type=_time,
+        metavar="TIME",
+        help="judge freshness as of the capture (default), as of now, or as of a time such as 2027-01-15T08:00:00Z",
+    )
+    parser.add_argument("--out", type=Path, metavar="PCAP", help="write the packets as they would have left")
+    parser.add_argument("--json", action="store_true", help="print one JSON record a line instead of a summary")
+    parser.add_argument(
+        "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
+    )
+    parser.add_argument(
+        "--learn", type=Path, metavar="FILE", help="write the x5u URLs of its tokens, for [certificates].warm"
+    )
+    add_files(parser, where="sbc-filter.toml next to the capture, then here, then in /etc/sbc-filter")
+
+
+def _time(text: str) -> str:
+    if text not in ("capture", "now"):
+        try:
+            parse_time(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is neither capture, now nor a time") from None
+    return text
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Replay a capture through the engine."""
     capture: Path = arguments.capture
     _refuse_itself(capture, "--out", arguments.out)

@@ -14,6 +14,7 @@ from rich.spinner import Spinner
 
 from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
+from sbc_filter.commands.file_arguments import add_files
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.daemon import privileges
 from sbc_filter.daemon.own_firewall_rules import OwnRules
@@ -25,6 +26,12 @@ from sbc_filter.system.files import runtime_folder
 from sbc_filter.system.nonblocking_writer import log_to_standard_error
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.signals import Terminal
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `run`."""
+    parser.add_argument("--firewall", action="store_true", help="apply the firewall rules, and remove them at the end")
+    add_files(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,8 +15,10 @@ from sbc_filter.assembly.certificate_sources import ask, certificate_source
 from sbc_filter.assembly.delegates import read_token_file
 from sbc_filter.assembly.obtain import STAYS, RefreshSchedule
 from sbc_filter.assembly.setup import Setup, read_all
+from sbc_filter.commands.file_arguments import add_config
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.config.settings import ServeSettings
+from sbc_filter.config.tables import parse_listen
 from sbc_filter.delegates.operations import StirService
 from sbc_filter.delegates.server import Operation, StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
@@ -31,7 +33,22 @@ _LOG = logging.getLogger(__name__)
 _EVERY = 1.0  # seconds between two looks
 
 
-def serve(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `serve`."""
+    parser.add_argument(
+        "--listen", type=_listen, metavar="ADDRESS:PORT", help="where (default: as configured, or 127.0.0.1:8085)"
+    )
+    add_config(parser)
+
+
+def _listen(text: str) -> tuple[str, int]:
+    try:
+        return parse_listen(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address with a port such as 127.0.0.1:8085") from None
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Answer signing and verification requests until a signal ends it."""
     setup = read_all(require_configuration(arguments.config), None)
     settings = setup.configuration.serve

@@ -10,6 +10,7 @@ from sbc_filter.assembly.certificate_sources import ask_for, certificate_source
 from sbc_filter.assembly.delegates import signers, verifiers
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.setup import NO_SBC, Setup, read_all
+from sbc_filter.commands.file_arguments import add_files
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.record import Record
@@ -17,11 +18,28 @@ from sbc_filter.engine.verdict import Need, Verdict
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.outcomes import Outcome
 from sbc_filter.rules.model import Direction
+from sbc_filter.rules.trunk_options import parse_endpoint
 
 _NOBODY = "192.0.2.254", 5060  # a peer of no trunk (RFC 5737)
 
 
-def sign(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `sign`."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="the message, or - for standard input")
+    parser.add_argument(
+        "--to", type=_endpoint, metavar="ADDRESS[:PORT]", help="where it goes, for rules that name a trunk"
+    )
+    add_files(parser)
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    try:
+        return parse_endpoint(text, 5060)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address such as 192.0.2.7 or 192.0.2.7:5080") from None
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Sign the INVITE in a file or on standard input; exit code 1, and a sentence, when it was not signed."""
     setup = read_all(require_configuration(arguments.config), arguments.rules)
     network = setup.configuration.network

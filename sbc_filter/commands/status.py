@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
+from sbc_filter.commands.file_arguments import add_config
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
 from sbc_filter.daemon import control_socket
 from sbc_filter.errors import ConfigurationError, Problem, reason
@@ -22,7 +23,22 @@ _EVERY = 1.0  # seconds
 _SHOWN = 20  # fates of calls
 
 
-def status(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `status`."""
+    parser.add_argument("--watch", action="store_true", help="update the display every second")
+    parser.add_argument("--json", action="store_true", help="print it as one line of JSON")
+    add_socket(parser)
+
+
+def add_socket(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say which running filter is meant."""
+    add_config(parser)
+    parser.add_argument(
+        "--socket", type=Path, metavar="PATH", help="control socket of the filter (default: as configured)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Show what a running filter does."""
     path = _socket(arguments)
     state = control_socket.ask(path, "status", 10.0)

@@ -41,26 +41,34 @@ class Step(NamedTuple):
     act: Callable[[], None] | None = None
 
 
-def install(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `install`."""
+    parser.add_argument(
+        "--executable", type=Path, metavar="FILE", help="what the units execute (default: this very program)"
+    )
+    add_host(parser)
+
+
+def add_host(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that `install` and `uninstall` share."""
+    parser.add_argument(
+        "--root", type=Path, default=Path("/"), metavar="DIR", help="the tree of another host (default: this host)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Make what is missing, and say what was there already."""
-    host = _host(arguments)
+    host = chosen_host(arguments)
     executable = arguments.executable or Path(sys.executable).with_name(NAME)
     _check_reach(host, executable)
-    _follow(_making(host, executable), dry=arguments.dry_run)
+    follow(_making(host, executable), dry=arguments.dry_run)
     if not arguments.dry_run:
         print(f"next: write {CONFIGURATION}/sbc-filter.toml, `sbc-filter check`, `systemctl enable --now {NAME}`")
     return 0
 
 
-def uninstall(arguments: argparse.Namespace) -> int:
-    """Take back what `install` made; configuration, keys and user stay unless they are to be purged."""
-    host = _host(arguments)
-    if not _follow(_removing(host, purge=arguments.purge), dry=arguments.dry_run):
-        print("nothing to remove")
-    return 0
-
-
-def _host(arguments: argparse.Namespace) -> Host:
+def chosen_host(arguments: argparse.Namespace) -> Host:
     """The host meant; refuses what cannot end well, before anything is done."""
     host = Host(arguments.root)
     try:
@@ -81,7 +89,7 @@ def _host(arguments: argparse.Namespace) -> Host:
     return host
 
 
-def _follow(steps: Iterator[Step], *, dry: bool) -> int:
+def follow(steps: Iterator[Step], *, dry: bool) -> int:
     """Do the steps one by one, each said before it is done; how many there were."""
     done = 0
     for step in steps:
@@ -121,7 +129,8 @@ def _making(host: Host, executable: Path) -> Iterator[Step]:
         yield Step("systemctl daemon-reload", partial(host.systemctl, "daemon-reload"))
 
 
-def _removing(host: Host, *, purge: bool) -> Iterator[Step]:
+def removing(host: Host, *, purge: bool) -> Iterator[Step]:
+    """The steps of `uninstall`; with `purge` also configuration, keys and user."""
     found = {path: host.read(path) for path in units(Path())}
     ours = [path for path, text in found.items() if text is not None and (purge or is_made(text))]
     kept = [path for path, text in found.items() if text is not None and path not in ours]
