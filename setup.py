@@ -11,7 +11,7 @@ from setuptools import Extension, setup
 COMPILED = {
     "": "generational_cache",
     "packet": "ip udp",
-    "sip": "address edits field header_names identity learned_layout message numbering_plans numbers",
+    "sip": "address edits field header_lines header_names identity learned_layout message numbering_plans numbers",
     "stir": "checks passport signature signing token verification",
     "rules": "conditions facts ruleset",
     "engine": "answers engine record",

@@ -88,6 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
             each(record)
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_reporting_interrupts(writes=arguments.out is not None))
         reader = stack.enter_context(CaptureReader(capture))
         console.print(_what_applies(setup))
         for fault in setup.remarks:
@@ -104,13 +105,9 @@ def run(arguments: argparse.Namespace) -> int:
             engine, lambda need: ask_for(needs, need), sink, clock.time_of, survey, setup.tells_interfaces_apart
         )
         frames = Readable(reader, capture)
-        try:
-            for frame in _leaving(run, _with_progress(frames, reader, capture.name)):
-                if writer is not None:
-                    writer.write(frame)
-        except KeyboardInterrupt:
-            print(f"sbc-filter: interrupted{', nothing written' if writer else ''}", file=sys.stderr)
-            raise
+        for frame in _leaving(run, _with_progress(frames, reader, capture.name)):
+            if writer is not None:
+                writer.write(frame)
     if arguments.learn is not None:
         _learn(console, learner, arguments.learn, capture)
     if not arguments.json:
@@ -120,6 +117,16 @@ def run(arguments: argparse.Namespace) -> int:
     if frames.fault:
         raise CaptureError(f"{frames.fault}; everything before it was replayed")
     return 0
+
+
+@contextlib.contextmanager
+def _reporting_interrupts(*, writes: bool) -> Iterator[None]:
+    """Report an interrupt on standard error, once everything within has been closed."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"sbc-filter: interrupted{', nothing written' if writes else ''}", file=sys.stderr)
+        raise
 
 
 def _refuse_itself(capture: Path, option: str, out: Path | None) -> None:

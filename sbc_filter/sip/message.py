@@ -15,6 +15,7 @@ from sbc_filter.sip import grammar
 from sbc_filter.sip.address import Address, parse_addresses
 from sbc_filter.sip.edits import Edit, apply_edits
 from sbc_filter.sip.field import BLANK, FieldText, HeaderField
+from sbc_filter.sip.header_lines import header_lines, is_clean, unfold
 from sbc_filter.sip.header_names import KNOWN, canonical
 
 _MANDATORY = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))  # RFC 3261 §8.1.1
@@ -107,7 +108,7 @@ class SipMessage:
     @classmethod
     def _read(cls, buffer: bytes, method: str, uri: bytes, start: int) -> "SipMessage":
         """The message whose header fields begin at offset `start`."""
-        lines, body = _header_lines(buffer, start)
+        lines, body = header_lines(buffer, start)
         if len(lines) > MAX_LINES:
             raise MessageError(Detail.HEADER_SYNTAX, f"more than {MAX_LINES} lines")
         if not is_clean(buffer, start, body):
@@ -115,7 +116,7 @@ class SipMessage:
         names = [line.partition(b":")[0] for line in lines]
         keys: list[bytes] = list(map(KNOWN.get, names))  # type: ignore[arg-type]
         if None in keys:
-            lines = _unfold(lines)
+            lines = unfold(lines)
             names = [line.partition(b":")[0] for line in lines]
             keys = list(map(canonical, names))
         first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
@@ -358,45 +359,6 @@ def _unfolded(value: bytes) -> bytes:
     return text if text.find(b"\n") < 0 else grammar.FOLD.sub(b" ", text)
 
 
-def is_clean(buffer: bytes, start: int, body: int) -> bool:
-    """Whether the header fields, from `start` to `body`, contain no NUL, and CR only directly before LF.
-
-    Other parsers end the line, or the message, at such an octet and would see another message than this one does. (In a
-    start line that is accepted, NUL or a bare CR is found only where `SipMessage.straighten` removes it.)
-    """
-    return (
-        buffer.count(b"\r", start, body) == buffer.count(b"\r\n", start, body) and buffer.find(b"\0", start, body) < 0
-    )
-
-
 def _plain(match: "re.Match[bytes]", group: int) -> Plain:
     number = match[group + 2] or match[group + 3]
     return number, *match.span(group + 1), match[group + 4]
-
-
-def _header_lines(buffer: bytes, start: int) -> tuple[list[bytes], int]:
-    """The lines before the first empty one, without their LF, and the offset of the body."""
-    lines = buffer[start:].split(b"\n")
-    count = len(lines) - 1
-    if b"\r" in lines:
-        count = lines.index(b"\r")
-    if b"" in lines:
-        count = min(count, lines.index(b""))
-    elif count == len(lines) - 1:
-        raise MessageError(Detail.NO_BLANK_LINE)
-    head = lines[:count]
-    end = start + sum(map(len, head)) + count
-    return head, min(end + len(lines[count]) + 1, len(buffer))
-
-
-def _unfold(lines: list[bytes]) -> list[bytes]:
-    """The lines joined so that each is one header field: a folded field is several lines (RFC 3261 §7.3.1)."""
-    fields: list[list[bytes]] = []
-    for line in lines:
-        if not line.startswith((b" ", b"\t")):
-            fields.append([line])
-        elif fields:
-            fields[-1].append(line)
-        else:
-            raise MessageError(Detail.HEADER_SYNTAX, "the first header line is a continuation")
-    return [b"\n".join(field) for field in fields]
