@@ -1,4 +1,4 @@
-"""The lines of a message's header: where they end, which belong together, and whether every parser sees the same lines."""
+"""The lines of a message's header: where they end, which belong together, and whether all parsers see the same."""
 
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
