@@ -170,7 +170,7 @@ def test_an_endpoint(text: str, endpoint: tuple[str, int]) -> None:
     ],
 )
 def test_what_is_no_endpoint(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is not an address with a port|does not appear to be an IPv4 or IPv6 address"):
+    with pytest.raises(ValueError, match=r"is not an address with a port|does not appear to be an IPv4 or IPv6"):
         parse_endpoint(text, 5060)
 
 
