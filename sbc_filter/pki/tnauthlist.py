@@ -9,7 +9,7 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.pki import der
 
 OID = "1.3.6.1.5.5.7.1.26"
-MAX_ENTRIES = 10_000
+MAX_ENTRIES = 10_000  # in one list: bounds the work on a list from an untrusted peer
 
 _SEQUENCE, _INTEGER, _PRINTABLE, _IA5 = 0x30, 0x02, 0x13, 0x16
 _SPC, _RANGE, _ONE = 0xA0, 0xA1, 0xA2  # explicit tags [0] [1] [2]

@@ -1,5 +1,4 @@
-"""The conditions of a rule, compiled to a few predicates: only what the rule asks for is checked, cheap checks
-first."""
+"""The conditions of a rule, compiled to predicates: only what the rule asks for is checked, cheap checks first."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,5 +1,7 @@
-"""The rarely used keys of `[rule.sign]` (STANDARDS §21: A10, A11, A16 to A18, A21; S-100, S-130): who decides on the
-attestation, additional claims, and calls that stay unsigned."""
+"""The rarely used keys of `[rule.sign]`: the SBC's say on the attestation, additional claims, calls left unsigned.
+
+See STANDARDS §21: A10, A11, A16 to A18, A21; S-100, S-130.
+"""
 
 from dataclasses import replace
 from typing import Any

@@ -79,8 +79,8 @@ class SipMessage:
     def parse(cls, buffer: bytes) -> "SipMessage":
         """Parse a request. The body is opaque: its bytes are never read.
 
-        A request line that is not plain is read as lenient SIP stacks do (`grammar.SLOPPY_REQUEST_LINE`). Line ends
-        before it are even legal (RFC 3261 §7.5). See `straighten`.
+        A request line that is not plain is read as lenient SIP stacks do (`grammar.SLOPPY_REQUEST_LINE`), and line ends
+        before it are even legal (RFC 3261 §7.5); see `straighten`.
         """
         request, sloppy = grammar.REQUEST_LINE.match(buffer), None
         if request is None:
@@ -354,8 +354,7 @@ def blanked(buffer: bytes, places: Sequence[int]) -> bytes:
 
 def _unfolded(value: bytes) -> bytes:
     text = value.strip()
-    # `find` instead of `in`: for bytes, `in` first tries its operand as a number and catches the error that this
-    # raises.
+    # `find`, not `in`: for bytes, `in` first tries its operand as a number, and catches the error.
     return text if text.find(b"\n") < 0 else grammar.FOLD.sub(b" ", text)
 
 

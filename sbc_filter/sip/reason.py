@@ -1,5 +1,4 @@
-"""The Reason header field (RFC 3326): the cause of a message in terms of a protocol; `ppi` names the PASSporT that it
-is about (RFC 9410)."""
+"""The Reason header field (RFC 3326): a cause in terms of a protocol; `ppi` names its PASSporT (RFC 9410)."""
 
 import re
 from collections.abc import Callable

@@ -14,7 +14,7 @@ from sbc_filter.stir.passport import invalid
 # Hash function in lower case ("sha-256"), digest in hexadecimal: upper case, no colons.
 Fingerprint: TypeAlias = tuple[str, str]
 
-_MAX_KEYS = 64  # in one claim
+_MAX_KEYS = 64  # in one claim; each is compared with the SDP
 _LINE = re.compile(rb"(?:^|\r)a=fingerprint:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)  # at session and at media level
 _FUNCTION = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")
 _DIGEST = re.compile(r"(?:[0-9A-F]{2}){16,64}")

@@ -17,8 +17,8 @@ from sbc_filter.sip.numbers import canonical_number
 from sbc_filter.stir.passport import canonical_json
 
 _MAX_TEXT = 256  # characters of a name or a reason
-_MAX_URL = 2048
-_MAX_DIGESTS, _MAX_POINTER, _MAX_STEPS = 32, 256, 16
+_MAX_URL = 2048  # characters; the same limit as for x5u
+_MAX_DIGESTS, _MAX_POINTER, _MAX_STEPS = 32, 256, 16  # digests in rcdi; characters and steps of one JSON pointer
 # Control characters, characters that change the direction of writing, and surrogates.
 _CONTROL = re.compile(f"[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069{chr(0xD800)}-{chr(0xDFFF)}]")
 _URL = re.compile(r"https://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")

@@ -22,7 +22,7 @@ from sbc_filter.stir.signature import verify_es256
 
 MAX_LIST = 4 << 20  # octets; the real list has about 100 KiB
 _MAX_ENTRIES = 10_000  # certificates: bounds the work that a faulty list can cause
-_LATEST = 1 << 33  # POSIX seconds
+_LATEST = 1 << 33  # POSIX seconds (the year 2242): a greater `exp` is not plausible
 
 
 class TrustList(NamedTuple):

@@ -5,7 +5,7 @@ The order of the checks:
 1. No Identity, or too many (S-016): decided before anything is parsed.
 2. Each token by itself, as in `stir.checks`: form and claims first, the certificate and the signature last (S-067).
 3. Of the tokens that pass, the best attested one is kept (S-077).
-4. Only then, and only if the Request-URI requires it, the chain of diversions (S-128).
+4. The chain of diversions, only if no token passed or the Request-URI names another party than the best one (S-128).
 5. Only for a call that passed: priority and rich call data, which never change its result (S-132).
 6. If no token passes, the failure that ranks first in `_PRECEDENCE`.
 """

@@ -1,5 +1,6 @@
-"""Reports to the caller's side about calls that fail verification and continue: Reason fields in the SBC's responses
-(RFC 9410, RFC 3326; S-116, S-117; the column "Reason when continuing" of STANDARDS §20).
+"""Reports to the caller's side about calls that fail verification and continue: Reason fields in responses.
+
+See RFC 9410, RFC 3326; S-116, S-117; the column "Reason when continuing" of STANDARDS §20.
 
 A response is matched to an INVITE as in RFC 3261 §17.1.3 (top Via branch, method in CSeq), and also by Call-ID, From
 tag, CSeq number and addresses.

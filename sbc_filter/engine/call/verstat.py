@@ -148,8 +148,7 @@ def _uri(buffer: bytes, party: Party) -> bytes:
 
 
 def _may_carry_verstat(text: bytes) -> bool:
-    # `find` instead of `in`: for bytes, `in` first tries its operand as a number and catches the error that this
-    # raises.
+    # `find`, not `in`: for bytes, `in` first tries its operand as a number, and catches the error.
     return text.find(b"%") >= 0 or text.lower().find(b"verstat") >= 0
 
 

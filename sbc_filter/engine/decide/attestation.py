@@ -1,5 +1,7 @@
-"""How far the authentication service vouches for a caller, with which identifier, and what else its token says (RFC
-8588 §4; S-073, S-074; A8 to A11, A16, A18)."""
+"""The attestation of a caller, the origination identifier and the other claims of a token.
+
+See RFC 8588 §4; S-073, S-074; A8 to A11, A16, A18.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,5 +1,7 @@
-"""Deviations of the message around a valid token (STANDARDS §19). They are counted, so that an operator sees how the
-peers of a trunk behave, and never a reason to refuse a call."""
+"""Deviations of the message around a valid token (STANDARDS §19).
+
+They are counted, so that an operator sees how the peers of a trunk behave. They are never a reason to refuse a call.
+"""
 
 from functools import lru_cache
 

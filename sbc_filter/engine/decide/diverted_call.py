@@ -1,8 +1,8 @@
-"""Calls that arrived with a token and are sent on by the SBC: whether one of the operator's numbers diverted them (RFC
-8946 §4.1; S-100, S-106).
+"""Diverted calls: whether one of the operator's numbers diverted a call that arrived with a token and is sent on.
 
-Diversion and History-Info are unsigned and only help to find the number. What counts is that a token in the call names
-this number as the called one. If any doubt is left, no diverting number is returned and the call continues unchanged.
+See RFC 8946 §4.1; S-100, S-106. Diversion and History-Info are unsigned and only help to find the number. What counts
+is that a token in the call names this number as the called one. If any doubt is left, no diverting number is returned
+and the call continues unchanged.
 """
 
 from collections.abc import Sequence

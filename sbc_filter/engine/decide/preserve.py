@@ -1,9 +1,9 @@
-"""Preservation of tokens that the SBC drops between its two legs: they are put back on the leaving leg (S-038, S-076,
-S-171; A3).
+"""Preservation of tokens that the SBC drops between its two legs: they are put back on the leaving leg.
 
-The tokens belong to the originator and have to be passed on unaltered (47 CFR 64.6302). This includes one that did not
-verify, which the next verifier has to judge as well. Tokens of calls that were rejected or dropped are not kept, since
-these calls never leave. If in doubt, no token is put back, and the call is not signed either.
+See S-038, S-076, S-171; A3. The tokens belong to the originator and have to be passed on unaltered (47 CFR 64.6302).
+This includes one that did not verify, which the next verifier has to judge as well. Tokens of calls that were rejected
+or dropped are not kept, since these calls never leave. If in doubt, no token is put back, and the call is not signed
+either.
 """
 
 import re

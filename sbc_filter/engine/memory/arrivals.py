@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from sbc_filter.generational_cache import GenerationalCache
 
-# seconds since a call arrived: longer than Timer C (over 3 minutes), so that no pending INVITE is older
+# Seconds since a call arrived: longer than Timer C (over 3 minutes), so that no pending INVITE is older
 LIFETIME = 300.0
 CAPACITY = 64 << 20  # bytes
 MOST = 4  # arrivals with different tokens kept apart under one key; two are already ambiguous
