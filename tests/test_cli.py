@@ -142,6 +142,22 @@ def test_help_lists_the_commands_in_groups(capsys: pytest.CaptureFixture[str], m
     assert [line.split()[0] for line in lines[begin + 1 : end - 1]] == ["check", "replay", "sign"]
 
 
+def test_the_commands_fit_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    begin = lines.index("Check and replay:")
+    assert lines[begin + 1 : begin + 5] == [
+        "  check         check configuration and rules;",
+        "                report every mistake at once",
+        "  replay        show what the rules would have",
+        "                done to a capture",
+    ]
+
+
 @pytest.mark.parametrize("order", [["--config", "no.toml", "show"], ["show", "--config", "no.toml"]])
 def test_the_configuration_is_named_before_the_action_or_after_it(
     order: list[str], capsys: pytest.CaptureFixture[str]
