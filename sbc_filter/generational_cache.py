@@ -8,9 +8,9 @@ Invariants:
 
 - A key is in at most one generation. Only `put` may leave an older value in the old one; `get` no longer sees it.
 - `_weight` is at least the weight of the young generation (a replaced value still counts).
-- The generations are swapped, and the old one is dropped, by the first `put` that takes `_weight` over half the
-  capacity, or that comes at or after `_next_swap`.
-- Only `put` enforces the limit: entries that `get` moves can take the total weight above `capacity`.
+- The generations are swapped, and the old one is dropped, by the first `put` or `get` that takes `_weight` over half
+  the capacity, or the first `put` at or after `_next_swap`. So neither generation exceeds half the capacity by more
+  than one entry.
 """
 
 from typing import Generic, TypeVar
@@ -41,6 +41,9 @@ class GenerationalCache(Generic[K, V]):
             if entry is None or now >= entry[0]:
                 return None
             self._weight += entry[2]
+            if self._weight > self._half:
+                self._old, self._young = self._young, {}
+                self._weight = entry[2]
             self._young[key] = entry
         return entry[1] if now < entry[0] else None
 

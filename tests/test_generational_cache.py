@@ -77,3 +77,15 @@ def test_a_failure_does_not_take_the_place_of_a_certificate() -> None:
     assert isinstance(certificates.lookup(X5U, NOW + 59), SigningCertificate)
     assert isinstance(certificates.lookup(X5U, NOW + 60), VerificationError)
     assert certificates.lookup(X5U, NOW + 90) is None
+
+
+def test_reading_old_entries_again_keeps_to_the_limit() -> None:
+    """As a peer does that sends again what is remembered: each round adds fewer than half, and reads all there is."""
+    cache: GenerationalCache[int, int] = GenerationalCache(100, 1000.0)
+    for first in range(0, 1000, 50):
+        for key in range(first, first + 49):
+            cache.put(key, key, NOW + 900, NOW)
+        for key in range(first + 49):
+            cache.get(key, NOW)
+        cache.put(first + 49, 0, NOW + 900, NOW)
+        assert len(cache) <= 102
