@@ -21,6 +21,7 @@ from sbc_filter.rules.trunk_options import read_trunks
 
 FILE_NAME = "sbc-filter.toml"
 SYSTEM = Path("/etc/sbc-filter") / FILE_NAME
+_RULES = "rules belong in files of the folder rules/ beside this file"
 
 
 def find_configuration(given: Path | None, beside: Path | None = None) -> Path | None:
@@ -78,7 +79,10 @@ def parse(file: str, text: str, folder: Path, problems: list[Problem] | None = N
 
 def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Configuration:
     top = TomlTable(parse_toml(file, text, problems), file, "", problems)
-    rules = top.table("rules")
+    misplaced = isinstance(top.raw("rules"), list)
+    if misplaced:
+        top.problem("rules", _RULES)
+    rules = TomlTable({}, file, "rules", problems) if misplaced else top.table("rules")
     log, control, process = top.table("log"), top.table("control"), top.table("process")
     # In the order of the documentation, which is that in which problems are told.
     network, queue = read_network(top.table("network")), read_queue(top.table("queue"))
@@ -103,8 +107,9 @@ def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Confi
         verifiers,
         read_firewall(top.table("firewall")),
     )
-    for table in (rules, log, control, process, top):
+    for table in (rules, log, control, process):
         table.close()
+    top.close({"rule": _RULES})
     return configuration
 
 

@@ -79,7 +79,7 @@ def test_what_is_wrong_is_refused_and_said(lab: Lab, files: tuple[Path, list[str
         answer = reload(file)
         assert answer.returncode == 1
         assert answer.stderr == (
-            f"sbc-filter: {rules}: rule[1].direction: is 'outwards'; allowed are 'inbound', 'outbound'\n"
+            f"sbc-filter: {rules}: rule 'sign' (line 1): direction: is 'outwards'; allowed are 'inbound', 'outbound'\n"
             "sbc-filter: reload refused: everything stays as it was\n"
         )
         sbc.sendto(calls.invite(), CARRIER)
