@@ -1,6 +1,7 @@
 """Our own keys and certificates as the configuration names them: read, and doubted as others would (S-094)."""
 
 import contextlib
+import math
 import os
 import stat
 import time
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -20,7 +21,7 @@ from sbc_filter.errors import CertificateError, Problem, blamed, reason
 from sbc_filter.keys.pkcs11 import TokenError, TokenKey
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.stir.credential import Credential, load_key, make_credential
+from sbc_filter.stir.credential import Credential, first_certificate, load_key, make_credential, require_x5u
 from sbc_filter.stir.signature import SigningKey
 from sbc_filter.system.files import read_file
 
@@ -31,8 +32,11 @@ class _Read(NamedTuple):
     credential: Credential
     chain: bytes  # in PEM
     where: str  # its table in the configuration, or in the answer of a program
+    chosen: bool  # the operator, or the program, has said when it begins
 
 
+_T = TypeVar("_T")
+_KEY = "key", "pkcs11_module", "pin", "passphrase"  # what a key is made of
 _Problem = Callable[[str, str], None]  # where, and the sentence
 
 
@@ -47,16 +51,17 @@ def read_credentials(
     wanted = {
         name: settings
         for name, settings in configuration.credentials.items()
-        if not blamed(known, f"credentials.{name}")
+        if not _is_useless(known, f"credentials.{name}", settings)
     }
     answers = ask({name: each for name, each in wanted.items() if isinstance(each, ObtainSettings)})
     for name, settings in wanted.items():
         if isinstance(settings, ObtainSettings):
             read = _read_answer(name, answers[name], problem)
         else:
-            read = _read_files(name, settings, problem)
+            read = _read_files(name, settings, problem, known)
         if not read:
             continue
+        read = _in_turn(read)
         for key, sentence in _contradictions(read):
             problem(key, sentence)
         credential = read[0].credential.followed_by([each.credential for each in read[1:]])
@@ -64,6 +69,13 @@ def read_credentials(
             for key, sentence in _doubts(credential, read, trust, time.time()):
                 problem(f"{key}.certificate", sentence)
         yield name, credential
+
+
+def _is_useless(known: Sequence[Problem], table: str, settings: CredentialSettings | ObtainSettings) -> bool:
+    """Whether nothing of a table of the configuration can be looked at: no program is run by half of its settings."""
+    if isinstance(settings, ObtainSettings):
+        return blamed(known, table)
+    return any(problem.key == table for problem in known)
 
 
 def _read_answer(name: str, answer: ObtainedAnswer | ValueError, problem: _Problem) -> list[_Read]:
@@ -79,37 +91,81 @@ def _read_answer(name: str, answer: ObtainedAnswer | ValueError, problem: _Probl
         except ValueError as error:
             problem(where + each.where, str(error))
         else:
-            read.append(_Read(replace(made, refresh=answer.refresh), each.certificate, where + each.where))
+            chosen = each.begins is not None
+            read.append(_Read(replace(made, refresh=answer.refresh), each.certificate, where + each.where, chosen))
     return read if len(read) == len(answer.entries) else []
 
 
-def _read_files(name: str, settings: CredentialSettings, problem: _Problem) -> list[_Read]:
+def _read_files(name: str, settings: CredentialSettings, problem: _Problem, known: Sequence[Problem]) -> list[_Read]:
     """What is in files and on tokens; nothing when one of them cannot be read."""
     where = f"credentials.{name}"
     tables = {where: settings} | {f"{where}.next[{at}]": each for at, each in enumerate(settings.successors, 1)}
-    read = []
-    for table, each in tables.items():
-        try:
-            read.append(_read(name, each, table))
-        except (ValueError, TokenError) as error:
-            problem(table, str(error))
-        else:
-            for key, sentence in _exposed(each):
-                problem(f"{table}.{key}", sentence)
+    every = [_read(name, each, table, problem, known) for table, each in tables.items()]
+    read = [each for each in every if each is not None]
     return read if len(read) == len(tables) else []
 
 
-def _read(name: str, settings: CredentialSettings, where: str) -> _Read:
-    """Raises `ValueError` or `TokenError` with one sentence."""
-    key, on_token = settings.key, isinstance(settings.key, OnToken)
-    signer: SigningKey
+def _read(
+    name: str, settings: CredentialSettings, table: str, problem: _Problem, known: Sequence[Problem]
+) -> _Read | None:
+    """One table; None when something is wrong with it: with its key, its certificate and its URL each by itself."""
+
+    def tried(step: Callable[[], _T], *keys: str) -> _T | None:
+        if any(blamed(known, f"{table}.{key}") for key in keys):
+            return None
+        try:
+            return step()
+        except (ValueError, TokenError) as error:
+            problem(table, str(error))
+            return None
+
+    signer = tried(lambda: _signer(settings), *_KEY)
+    chain = tried(lambda: _chain(settings.certificate), "certificate")
+    x5u = tried(lambda: _x5u(settings.x5u), "x5u")
+    if signer is not None:
+        for key, sentence in _exposed(settings):
+            problem(f"{table}.{key}", sentence)
+    if signer is None or chain is None or x5u is None:
+        return None
+    slow, begins = isinstance(settings.key, OnToken), settings.begins
+    made = tried(lambda: make_credential(name, signer, chain, x5u, slow=slow, begins=begins))
+    return None if made is None else _Read(made, chain, table, begins is not None)
+
+
+def _signer(settings: CredentialSettings) -> SigningKey:
+    key = settings.key
     if isinstance(key, OnToken):
-        signer = TokenKey(key.module, key.uri, _pin(key.pin))
-    else:
-        signer = load_key(_contents(key), _secret(settings.passphrase, "passphrase"))
-    chain = _contents(settings.certificate)
-    made = make_credential(name, signer, chain, settings.x5u, slow=on_token, begins=settings.begins)
-    return _Read(made, chain, where)
+        return TokenKey(key.module, key.uri, _pin(key.pin))
+    return load_key(_contents(key), _secret(settings.passphrase, "passphrase"))
+
+
+def _chain(place: Place) -> bytes:
+    chain = _contents(place)
+    first_certificate(chain)
+    return chain
+
+
+def _x5u(url: str) -> str:
+    require_x5u(url)
+    return url
+
+
+def _in_turn(read: Sequence[_Read]) -> list[_Read]:
+    """The same, each before the next whose beginning was chosen, if its own was not.
+
+    Without `from` a certificate begins an hour after its first second: a guess, so that nobody meets one that is too
+    new. `from` is an order, and `next` says what comes after what: the guess must not put an old key back.
+    """
+    found: list[_Read] = []
+    earliest = math.inf
+    for each in reversed(read):
+        if each.chosen:
+            earliest = min(earliest, each.credential.begins)
+        elif each.credential.begins >= earliest:
+            before = min(each.credential.not_before, math.nextafter(earliest, -math.inf))
+            each = each._replace(credential=replace(each.credential, begins=before))
+        found.append(each)
+    return found[::-1]
 
 
 def _contents(place: Place) -> bytes:
@@ -171,11 +227,13 @@ def _exposed(settings: CredentialSettings) -> Iterator[tuple[str, str]]:
 def _contradictions(read: Sequence[_Read]) -> Iterator[tuple[str, str]]:
     """What cannot be meant, whatever the time."""
     keys: dict[str, bytes] = {}
-    for credential, _, where in read:
+    for credential, _, where, _ in read:
         if keys.setdefault(credential.x5u, _public(credential)) != _public(credential):
             sentence = "is that of another key: others keep what they fetched there, so a new key needs a new URL"
             yield f"{where}.x5u", sentence
-    for credential, _, where in read[1:]:
+    for credential, _, where, chosen in read[1:]:
+        if not chosen:
+            continue
         if not credential.not_before <= credential.begins < credential.not_after:
             begin, end = _date(credential.not_before), _date(credential.not_after)
             yield f"{where}.from", f"does not lie between {begin} and {end} UTC, where its certificate is valid"
@@ -198,7 +256,7 @@ def _doubts(credential: Credential, read: Sequence[_Read], trust: TrustStore, no
     if now < current.not_before:
         yield read[0].where, f"is not valid before {_date(current.not_before)} UTC"
         return
-    for each, chain, where in read:
+    for each, chain, where, _ in read:
         at = max(now, each.not_before)
         if not trust.anchors or at > each.not_after:
             continue

@@ -71,13 +71,15 @@ def _credentials(console: PlainConsole, setup: Setup) -> None:
 def _role(each: Credential, current: Credential, now: float) -> str:
     if each is current:
         return "sign as "
-    return "then as " if each.begins > now else "past    "
+    if each.not_after < now:
+        return "expired "
+    return "then as " if each.begins > now else "replaced"
 
 
 def _state(each: Credential, now: float) -> str:
     kind = "the key, on a token," if each.slow else "the key"
     if each.not_after < now:
-        return f"{kind} fits the certificate, over since {_date(each.not_after)} UTC"
+        return f"{kind} fits the certificate, which expired on {_date(each.not_after)} UTC"
     begins = f"from {_date(each.begins)} UTC, " if each.begins > now else ""
     days = (each.not_after - now) / _DAY
     return f"{kind} fits the certificate, {begins}{days:.0f} days left"

@@ -11,6 +11,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.system.nonblocking_writer import NonBlockingWriter
 
 _STANDARD_OUTPUT = 1
+_MODE = 0o640  # of a new file: it says who called whom, and the group may be that of whoever collects logs
 LONGEST = select.PIPE_BUF  # bytes of a line
 _DESTINATIONS = 8  # in a record that has to be shortened
 _TEXT = 1024  # characters of a text in it, if it has to be shortened
@@ -71,7 +72,7 @@ class Journal:
         # No call waits until a pipe has a reader, or room again.
         flags = os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         try:
-            return os.open(self._where, flags | os.O_WRONLY, 0o644)
+            return os.open(self._where, flags | os.O_WRONLY, _MODE)
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise

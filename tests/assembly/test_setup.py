@@ -288,6 +288,7 @@ def test_all_at_once(tmp_path: Path) -> None:
     assert problems(tmp_path, changes, 0o644) == [
         f"/c.toml: trust.anchors: /none.pem {NOT_FOUND}",
         f"/c.toml: trust.crls: /none.crl {NOT_FOUND}",
+        f"{OURS}.key: /key.pem can be read by everybody: run `chmod 600 /key.pem`",
         f"{OURS}: the key does not belong to the first certificate of the chain",
         "/c.toml: credentials.open.key: /open.pem can be read by everybody: run `chmod 600 /open.pem`",
         NO_ANCHOR,
