@@ -12,6 +12,7 @@ from sbc_filter.daemon.process_group import ManagedProcess
 from sbc_filter.daemon.systemd import Notifier
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.processes.messages import Abort, Commit, Order, Prepare, Stop
+from sbc_filter.system.plain_text import plain
 
 _LOG = logging.getLogger(__name__)
 _READ, _SWAP = 120.0, 8.0  # seconds for all workers to have read the files, and to go by them
@@ -84,9 +85,21 @@ class Reload:
         rules = ", ".join(rule.name for rule in supervisor.setup.rules.rules) or "none"
         sentence = REFUSED if problems else f"reloaded; rules: {rules}"
         supervisor.say(sentence)
-        supervisor.notifier.ready(sentence)
         self.last = {"time": time.time(), "problems": problems}
+        supervisor.notifier.ready(self.status() or sentence)
         return problems
+
+    def status(self) -> str:
+        """Why the last reload was refused, in one line; empty when it was not.
+
+        It stays in the status of the service until a reload succeeds: `systemctl reload` itself says only that it
+        failed, and names `systemctl status`.
+        """
+        problems = self.last.get("problems")
+        if not problems:
+            return ""
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return f"reload refused, the old files stay in force: {plain(problems[0])}{more}"
 
     def _reload(self) -> list[str]:
         supervisor = self._supervisor

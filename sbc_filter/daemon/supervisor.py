@@ -239,7 +239,7 @@ class Supervisor:
             for sentence in self._queues.crowding():
                 self.totals.note("queue_full")
                 self.say(sentence)
-            self.notifier.status(self.totals.sentence())
+            self.notifier.status("; ".join(filter(None, (self.reloading.status(), self.totals.sentence()))))
 
     # What the others do, in their own processes, each with what it needs alone.
 
