@@ -231,6 +231,20 @@ def test_what_is_not_an_invite_is_not_written(
     assert capfdbinary.readouterr() == (b"", b"sbc-filter: not signed: " + why + b"; nothing was written\n")
 
 
+def test_check_on_a_narrow_terminal(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    rules = lab / "rules-with-a-long-name" / "10-verify.toml"
+    rules.parent.mkdir()
+    rules.write_text('[[rule]]\nname = "from the carrier"\naction = "verify"\nenforce_percent = 5\n')
+    assert main(["check", "--config", str(lab / "sbc-filter.toml"), "--rules", str(rules)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.endswith(
+        f"\nRule from the carrier\n  Mode enforce 5 %, Action verify, Insertion inline\n  File {rules}\n"
+    )
+
+
 def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "lab"
     assert main(["pki", str(folder)]) == 0

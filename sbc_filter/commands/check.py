@@ -5,8 +5,6 @@ import contextlib
 import time
 from datetime import UTC, datetime
 
-from rich.table import Table
-
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.commands.check_lists import list_states
 from sbc_filter.commands.check_warnings import doubts
@@ -16,6 +14,7 @@ from sbc_filter.config.credential_settings import ObtainSettings
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.stir.credential import Credential
 from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.plain_table import PlainTable
 
 _DAY = 86400.0
 _SOON = 30.0  # days before the end of a certificate
@@ -111,8 +110,9 @@ def _probe(console: PlainConsole, setup: Setup) -> bool:
 
 
 def _rules(console: PlainConsole, setup: Setup) -> None:
-    table = Table("Rule", "Mode", "Action", "Insertion", "File", box=None, pad_edge=False)
+    rows = []
     for rule, conditions in zip(setup.rules.rules, setup.rules.conditions, strict=True):
         share = f" {conditions.enforce_percent:g} %" if conditions.enforce_percent < 100 else ""
-        table.add_row(rule.name, rule.mode + share, rule.action, rule.insertion, rule.file)
-    console.print(table if setup.rules.rules else "no rules: every call passes")
+        rows.append([rule.name, rule.mode + share, rule.action, rule.insertion, rule.file])
+    table = PlainTable(["Rule", "Mode", "Action", "Insertion", "File"], rows)
+    console.print(table if rows else "no rules: every call passes")

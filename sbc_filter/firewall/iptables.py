@@ -194,9 +194,9 @@ def _environment() -> dict[str, str]:
 def _explain(command: str, said: str) -> str:
     line = first_line(said)
     if "xtables.lock" in said:
-        return f"{command}: no permission for its lock: run as root, or set RUNTIME_DIRECTORY ({line})"
+        return f"{command}: no permission for its lock: run as root, or set RUNTIME_DIRECTORY"
     if "Permission denied" in said or "you must be root" in said:
-        return f"{command}: no permission: run as root, or grant CAP_NET_ADMIN ({line})"
+        return f"{command}: no permission: run as root, or grant CAP_NET_ADMIN"
     if "unable to initialize table" in said:
         return f"{command}: no permission, or no such table: run as root, load iptable_mangle ({line})"
     if "NFQUEUE" in said:

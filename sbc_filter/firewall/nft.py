@@ -155,7 +155,7 @@ def _run(*arguments: str, text: str = "") -> str:
 def _explain(said: str) -> str:
     line = first_line(said)
     if "Operation not permitted" in said or "must be root" in said:
-        return f"nft: no permission: run as root, or grant CAP_NET_ADMIN ({line})"
+        return "nft: no permission: run as root, or grant CAP_NET_ADMIN"
     if "No such file or directory" in said:
         for part in ("queue", "tproxy"):
             if f" {part} " in said or f"\t{part} " in said:

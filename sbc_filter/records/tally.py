@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, NamedTuple
 
-from rich.table import Table
-
 from sbc_filter.engine.record import Record
 from sbc_filter.outcomes import Detail
 from sbc_filter.records.journal import line_of
 from sbc_filter.stir.extensions import NOTES
 from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.plain_table import PlainTable
 
 Sink = Callable[[Record], None]
 _DEVIATION = "deviation."  # what the engine's counters of deviations begin with
@@ -66,11 +65,8 @@ class Tally:
             if watched:
                 console.print("Rules in monitor mode would have:")
                 console.print()
-            table = Table(*(name.capitalize() for name in Kind._fields), box=None, pad_edge=False)
-            table.add_column("Calls", justify="right")
-            for kind, count in rows:
-                table.add_row(*kind, str(count))
-            console.print(table)
+            names = [*(name.capitalize() for name in Kind._fields), "Calls"]
+            console.print(PlainTable(names, [[*kind, count] for kind, count in rows], right=["Calls"]))
 
 
 def numbered(count: int, noun: str) -> str:
