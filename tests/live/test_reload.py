@@ -131,7 +131,7 @@ def test_firewall_rules_that_fail_are_said(lab: Lab, tmp_path: Path, monkeypatch
         (tmp_path / "broken").touch()
         (tmp_path / "rules" / "r.toml").write_text('[[rule]]\nname = "no"\naction = "reject"\n')
         assert reload(file).stdout == "reloaded\n"
-        assert "the calls go by the new files; the firewall rules stay as they were: iptables" in log.read_text()
+        assert "calls follow the new files, but the firewall rules are unchanged: iptables" in log.read_text()
         carrier.sendto(calls.invite(), ("192.0.2.1", 5060))
         assert carrier.recv(70000).startswith(b"SIP/2.0 403 Forbidden\r\n")
         (tmp_path / "broken").unlink()

@@ -8,7 +8,10 @@ from rich.console import Console
 from sbc_filter.system.plain_table import PlainTable
 
 NAMES = ["Rule", "Mode", "Outcome", "Detail", "Calls"]
-ROWS = [["from carrier", "enforce", "invalid", "orig-mismatch", 1234], ["verify \x1b[2J", "monitor", "passed", None, 5]]
+ROWS: list[list[object]] = [
+    ["from carrier", "enforce", "invalid", "orig-mismatch", 1234],
+    ["verify \x1b[2J", "monitor", "passed", None, 5],
+]
 WIDE = """\
 Rule            Mode     Outcome  Detail         Calls
 from carrier    enforce  invalid  orig-mismatch   1234
