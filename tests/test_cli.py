@@ -271,7 +271,7 @@ def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest
     index = f"directory: {folder}/certificates/index.json"
     assert warnings() == [f"{index} names a.pem, which is not there", *others]
     (folder / "certificates" / "index.json").write_text('{"https://certs.example.org/a.pem": "../a.pem"}')
-    where = "'https://certs.example.org/a.pem': has to be the name of a file in this folder, not '../a.pem'"
+    where = "'https://certs.example.org/a.pem': must be the name of a file in this folder, not '../a.pem'"
     assert warnings() == [f"{index}: {where}", *others]
 
 

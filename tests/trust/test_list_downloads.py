@@ -179,7 +179,7 @@ def test_a_restart_without_the_network(host: Hosts, tmp_path: Path) -> None:
         made.until(lambda: made.changes)
     again = made.restarted()
     again.until(lambda: again.said)
-    assert again.said[0].startswith(f"{web.url('/crl')}: no good list is to be had there, the last good one stays")
+    assert again.said[0].startswith(f"{web.url('/crl')}: no good list is available there, the last good one stays")
     assert "fetch-connect" in again.said[0]
     assert not is_good(again.files.store, BAD)
     again.renewal.close()
@@ -188,11 +188,11 @@ def test_a_restart_without_the_network(host: Hosts, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "why"),
     [
-        (a_list(4), "it is older than the one that was there before, number 5, of 2027-01-15 07:05 UTC"),
-        (a_list(9, signer=OTHER.root), "it is signed by nobody who may sign it: is its signer among `crl_signers`?"),
+        (a_list(4), "it is older than the one before, number 5, of 2027-01-15 07:05 UTC"),
+        (a_list(9, signer=OTHER.root), "its signer may not sign it: is the signer listed in `crl_signers`?"),
         (
             a_list(9, indirect=False),
-            "it is of another issuer or for other certificates than the one before, which still holds",
+            "it has another issuer or scope than the one before, which is still valid",
         ),
         (b"<html>", "the CRL cannot be read: "),
         (b"", "the CRL cannot be read: "),
@@ -355,7 +355,7 @@ def test_the_list_that_a_certificate_names(host: Hosts, web: PageServer) -> None
     assert not is_good(again.files.store, leaf, issuing=issuing)
     web.pages["/point"] = a_list(3, signer=issuing)
     again.until(lambda: again.said)
-    assert "signed by nobody who may sign it" in again.said[0]  # the issuer is not known before the first call
+    assert "its signer may not sign it" in again.said[0]  # the issuer is not known before the first call
     again.renewal.note(chain)
     again.until(lambda: again.changes)
     assert is_good(again.files.store, leaf, issuing=issuing)
@@ -420,7 +420,7 @@ def test_no_private_address(host: Hosts, web: PageServer) -> None:
     made.renewal.note(pem(naming(url).certificate))
     made.until(lambda: made.said)
     assert made.said == [
-        f"{url}: no good list is to be had there, and none was before: fetch-address: {NAME} is 127.0.0.1,"
+        f"{url}: no good list is available there, and none was before: fetch-address: {NAME} is 127.0.0.1,"
         " which is not public"
     ]
     assert web.asked == {}
@@ -485,7 +485,7 @@ def test_a_crl_is_replaced(watched: Host) -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (a_list(4), "it is older than the list that was there before, number 5, of 2027-01-15 07:05 UTC"),
+        (a_list(4), "it is older than the list before, number 5, of 2027-01-15 07:05 UTC"),
         (b"<html>", "the CRL cannot be read: "),
     ],
 )
@@ -499,7 +499,7 @@ def test_a_crl_that_is_no_good(data: bytes, why: str, watched: Host) -> None:
     assert not is_good(watched.files.store, BAD)
     (said,) = watched.said
     assert said.startswith(f"/c.toml: trust.crls: /crls/list.crl: {why}")
-    assert said.endswith("; what it held before stays in force")
+    assert said.endswith("; its last good content stays in use")
     watched.put("crls/list.crl", a_list(6))
     assert is_good(watched.files.store, BAD)
 
@@ -515,8 +515,8 @@ def test_anchors_come_and_go(watched: Host) -> None:
     watched.renewal.look()
     assert is_good(watched.files.store, GOOD)
     assert watched.said == [
-        "/c.toml: trust.anchors: /anchors/root.pem: no certificate in PEM form; what it held before stays in force",
-        "/c.toml: trust.anchors: there is no trust anchor left; what it held before stays in force",
+        "/c.toml: trust.anchors: /anchors/root.pem: no certificate in PEM form; its last good content stays in use",
+        "/c.toml: trust.anchors: there is no trust anchor left; its last good content stays in use",
     ]
     (watched.folder / "anchors").rmdir()
     watched.renewal.look()
@@ -595,7 +595,7 @@ def test_s091_the_file_is_replaced(host: Hosts, sti_pa: Path) -> None:
     made.put("list.jwt", list_of(6, ROOT, other))
     assert (names(made), made.changes) == (["CN=Laboratory Root", "CN=Other"], 1)
     for data, why in (
-        (list_of(5, ROOT), "its sequence number 5 is behind 6, which was there before"),
+        (list_of(5, ROOT), "its sequence number 5 is lower than that of the list before, 6"),
         (list_of(7, ROOT, exp=NOW - 1), "it was valid until 2027-01-15 07:59 UTC"),
         (b"", "it is no signed list: three parts of base64url, of which the first two are JSON"),
     ):
@@ -639,8 +639,8 @@ def test_s091_the_list_is_fetched(host: Hosts, sti_pa: Path) -> None:
         assert (names(made), made.changes) == (["CN=Laboratory Root", "CN=Other"], 1)
         fetched(made, web, list_of(5, ROOT), "/list")
         assert made.said == [
-            f"{url}: no good list is to be had there, the last good one stays in force:"
-            " its sequence number 5 is behind 6, which was there before"
+            f"{url}: no good list is available there, the last good one stays in force:"
+            " its sequence number 5 is lower than that of the list before, 6"
         ]
     again = made.restarted()
     assert names(again) == ["CN=Laboratory Root", "CN=Other"]
@@ -713,7 +713,7 @@ def test_a_damaged_cache_is_said_and_repaired(host: Hosts, web: PageServer) -> N
             store = made.reader().read([], remarks)
             assert [str(each) for each in remarks] == [
                 f"{made.folder}/c.toml: certificates.cache: {kept}:"
-                " a list that was fetched cannot be read and is left out: it is damaged"
+                " a downloaded list cannot be read and is left out: it is damaged"
             ]
             assert is_good(store, BAD)  # soft: there is no list
     again = made.restarted()
@@ -742,7 +742,7 @@ def test_a_disk_that_fails(host: Hosts, web: PageServer) -> None:
     made = host(f'crl_urls = ["{web.url("/crl")}"]')
     (made.folder / "cache").write_text("no folder")
     made.until(lambda: made.said)
-    assert made.said == [f"{web.url('/crl')}: no good list is to be had there, and none was before: File exists"]
+    assert made.said == [f"{web.url('/crl')}: no good list is available there, and none was before: File exists"]
     (made.folder / "cache").unlink()
     made.now += 60
     made.until(lambda: made.changes)
