@@ -406,7 +406,7 @@ def test_what_is_not_asked_for(
 ) -> None:
     """A stranger's certificate names nothing that we fetch, nor does any what an x5u might not."""
     requested: list[str] = []
-    monkeypatch.setattr(SingleFlightPool, "request", lambda _, url, done: requested.append(url))
+    monkeypatch.setattr(SingleFlightPool, "submit", lambda _, url, done: requested.append(url))
     made = host("", certificates)
     made.renewal.note(pem(leaf(web.url(path, NAME)).certificate))
     for _ in range(2):
