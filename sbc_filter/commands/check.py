@@ -1,4 +1,4 @@
-"""`sbc-filter check`: everything that is wrong with the operator's files, or what they amount to."""
+"""`sbc-filter check`: reports every problem of the operator's files, or a summary of what they configure."""
 
 import argparse
 import contextlib
@@ -17,11 +17,11 @@ from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_table import PlainTable
 
 _DAY = 86400.0
-_SOON = 30.0  # days before the end of a certificate
+_SOON = 30.0  # days before a certificate expires
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Check configuration and rules; every problem at once, exit code 1 if there is any."""
+    """Check configuration and rules. Reports every problem at once; returns 1 if there is any."""
     path = require_configuration(arguments.config)
     setup = read_all(path, arguments.rules)
     console = PlainConsole()
@@ -60,14 +60,14 @@ def _credentials(console: PlainConsole, setup: Setup) -> None:
         place = setup.configuration.credentials[name]
         by = f"obtained from {place.command[0]}, " if isinstance(place, ObtainSettings) else ""
         for each in credential.every():
-            console.print(f"{_role(each, current, now)} {name}: {by}{_state(each, now)}; x5u {each.x5u}")
+            console.print(f"{_label(each, current, now)} {name}: {by}{_state(each, now)}; x5u {each.x5u}")
         for begin, end in credential.gaps():
             console.print(f"         warning: nothing signs as {name} from {_date(begin)} to {_date(end)} UTC")
         if (max(each.not_after for each in credential.every()) - now) / _DAY < _SOON:
             console.print(f"         warning: the certificate of {name} ends soon")
 
 
-def _role(each: Credential, current: Credential, now: float) -> str:
+def _label(each: Credential, current: Credential, now: float) -> str:
     if each is current:
         return "sign as "
     if each.not_after < now:
@@ -89,7 +89,7 @@ def _date(moment: float) -> str:
 
 
 def _probe(console: PlainConsole, setup: Setup) -> bool:
-    """Whether every x5u serves what we sign with; says so of each that is not over."""
+    """Check that every x5u serves our certificate, except expired ones; print the result of each."""
     settings, now = setup.configuration.certificates, time.time()
     try:
         source = prober(settings)

@@ -1,4 +1,4 @@
-"""`sbc-filter sign`: one SIP message in, the signed message out: what the rules do to a call that leaves."""
+"""`sbc-filter sign`: signs one INVITE, as the rules would sign an outbound call."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.outcomes import Outcome
 from sbc_filter.rules.model import Direction
 
-_NOBODY = "192.0.2.254", 5060  # a peer of no trunk (RFC 5737)
+_NO_TRUNK = "192.0.2.254", 5060  # a peer outside all trunks (RFC 5737)
 
 
 def sign(arguments: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ def sign(arguments: argparse.Namespace) -> int:
     if not network.sbc:
         raise ConfigurationError([Problem(setup.configuration.file, "network.sbc", NO_SBC)])
     message = _read(arguments.file)
-    address, port = arguments.to or _NOBODY
+    address, port = arguments.to or _NO_TRUNK
     flow = Flow(network.sbc[0], network.ports[0], address, port, "udp")
     decision = _decided(setup, message, flow)
     record = decision.record
@@ -51,7 +51,7 @@ def _is_invite(record: Record | None) -> bool:
 
 
 def _decided(setup: Setup, message: bytes, flow: Flow) -> Verdict:
-    """Here nothing is held, so whoever signs for us has all the time there is."""
+    """The verdict on the message. No packet is held here, so there is no deadline."""
     configuration = setup.configuration
     engine = setup.engine(os.urandom(32))
     engine.bypass(setup.bypasses.read().tokens)

@@ -1,4 +1,4 @@
-"""`sbc-filter status` and `sbc-filter reload`: what a running filter does, and having it read its files anew."""
+"""`sbc-filter status`: the state of a running filter."""
 
 import argparse
 import json
@@ -19,17 +19,17 @@ from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_table import PlainTable
 
 _EVERY = 1.0  # seconds
-_SHOWN = 20  # fates of calls
+_SHOWN = 20  # rows of the table of calls
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """Show what a running filter does."""
+    """Show the state of a running filter."""
     path = _socket(arguments)
     state = control_socket.ask(path, "status", 10.0)
     if arguments.json:
         print(json.dumps(state))
         return 0
-    console = PlainConsole(soft_wrap=not arguments.watch)  # `Live` cuts off what may not wrap
+    console = PlainConsole(soft_wrap=not arguments.watch)  # `Live` cuts lines that must not wrap
     if not arguments.watch:
         console.print(_picture(state))
         return 0
@@ -40,7 +40,7 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def _socket(arguments: argparse.Namespace) -> Path:
-    """Where the filter listens: as told, else as its configuration says, as far as that can be read."""
+    """The control socket: from the command line, or else from the configuration, as far as that is readable."""
     if arguments.socket is not None:
         return Path(arguments.socket)
     given = find_configuration(arguments.config)

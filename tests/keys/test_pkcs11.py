@@ -221,4 +221,4 @@ def test_a_pin_that_was_refused_is_not_tried_again() -> None:
     signer._refused = True  # as after PinIncorrect
     with pytest.raises(SigningError) as caught:
         sign_es256(signer, b"a.b")
-    assert str(caught.value) == "the token refused the PIN before: put it right, and reload or start again"
+    assert str(caught.value) == "the token refused the PIN before: correct it, then reload or restart"
