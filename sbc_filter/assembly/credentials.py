@@ -1,4 +1,4 @@
-"""Our own keys and certificates as the configuration names them: read, and doubted as others would (S-094)."""
+"""Reads our own keys and certificates, and checks them as a verifier would (S-094)."""
 
 import contextlib
 import math
@@ -43,7 +43,7 @@ _Problem = Callable[[str, str], None]  # where, and the sentence
 def read_credentials(
     configuration: Configuration, trust: TrustStore | None, problems: list[Problem], known: Sequence[Problem]
 ) -> Iterator[tuple[str, Credential]]:
-    """Our credentials; with `trust` what keeps others from believing them is a problem (S-094)."""
+    """Our credentials; with `trust`, reasons for which a verifier would refuse them are problems (S-094)."""
 
     def problem(where: str, sentence: str) -> None:
         problems.append(Problem(configuration.file, where, sentence))
@@ -72,14 +72,14 @@ def read_credentials(
 
 
 def _is_useless(known: Sequence[Problem], table: str, settings: CredentialSettings | ObtainSettings) -> bool:
-    """Whether nothing of a table of the configuration can be looked at: no program is run by half of its settings."""
+    """Whether a table is too broken to be read. A program is never run with incomplete settings."""
     if isinstance(settings, ObtainSettings):
         return blamed(known, table)
     return any(problem.key == table for problem in known)
 
 
 def _read_answer(name: str, answer: ObtainedAnswer | ValueError, problem: _Problem) -> list[_Read]:
-    """What a program answered; nothing when there is a problem."""
+    """The credentials in the answer of a program; none when there is a problem."""
     where = f"credentials.{name}.obtain"
     if isinstance(answer, ValueError):
         problem(where, str(answer))
@@ -97,7 +97,7 @@ def _read_answer(name: str, answer: ObtainedAnswer | ValueError, problem: _Probl
 
 
 def _read_files(name: str, settings: CredentialSettings, problem: _Problem, known: Sequence[Problem]) -> list[_Read]:
-    """What is in files and on tokens; nothing when one of them cannot be read."""
+    """The credentials in files and on tokens; none when one of them cannot be read."""
     where = f"credentials.{name}"
     tables = {where: settings} | {f"{where}.next[{at}]": each for at, each in enumerate(settings.successors, 1)}
     every = [_read(name, each, table, problem, known) for table, each in tables.items()]
@@ -108,7 +108,7 @@ def _read_files(name: str, settings: CredentialSettings, problem: _Problem, know
 def _read(
     name: str, settings: CredentialSettings, table: str, problem: _Problem, known: Sequence[Problem]
 ) -> _Read | None:
-    """One table; None when something is wrong with it: with its key, its certificate and its URL each by itself."""
+    """Read one table; None when it has problems. Key, certificate and URL are checked independently."""
 
     def tried(step: Callable[[], _T], *keys: str) -> _T | None:
         if any(blamed(known, f"{table}.{key}") for key in keys):
@@ -151,10 +151,10 @@ def _x5u(url: str) -> str:
 
 
 def _in_turn(read: Sequence[_Read]) -> list[_Read]:
-    """The same, each before the next whose beginning was chosen, if its own was not.
+    """The same, with the default beginning of a certificate moved before the next `from`, if it is later.
 
-    Without `from` a certificate begins an hour after its first second: a guess, so that nobody meets one that is too
-    new. `from` is an order, and `next` says what comes after what: the guess must not put an old key back.
+    Without `from` a certificate begins an hour after it becomes valid: a guess, so that verifiers with slow clocks
+    accept it. `from` is an order, and `next` says which follows which. The guess must not put an old key back.
     """
     found: list[_Read] = []
     earliest = math.inf
@@ -187,7 +187,7 @@ def _path(place: Place) -> Path:
 
 
 def _secret(place: Place | None, key: str) -> bytes | None:
-    """A passphrase or a PIN, without the end of its line. No sentence repeats what was written instead of a name."""
+    """A passphrase or a PIN, without its line end. Messages never repeat the value: it may be the secret itself."""
     if place is None:
         return None
     path = _path(place)
@@ -212,20 +212,20 @@ def _pin(place: Place | None) -> str | None:
 
 
 def _exposed(settings: CredentialSettings) -> Iterator[tuple[str, str]]:
-    """Secrets that everybody can read. The group may: it is how root lends a key to the filter's user."""
+    """Secrets that all users can read. The group may read them: that is how root gives the filter's user access."""
     key = settings.key
     secrets = {"pin": key.pin} if isinstance(key, OnToken) else {"key": key, "passphrase": settings.passphrase}
     for name, place in secrets.items():
         if place is None:
             continue
         path = _path(place)
-        with contextlib.suppress(OSError):  # it was read a moment ago
+        with contextlib.suppress(OSError):  # it was readable a moment ago
             if path.stat().st_mode & stat.S_IROTH:
                 yield name, f"{path} can be read by everybody: run `chmod 600 {path}`"
 
 
 def _contradictions(read: Sequence[_Read]) -> Iterator[tuple[str, str]]:
-    """What cannot be meant, whatever the time."""
+    """Mistakes that do not depend on the time."""
     keys: dict[str, bytes] = {}
     for credential, _, where, _ in read:
         if keys.setdefault(credential.x5u, _public(credential)) != _public(credential):
@@ -245,9 +245,9 @@ def _public(credential: Credential) -> bytes:
 
 
 def _doubts(credential: Credential, read: Sequence[_Read], trust: TrustStore, now: float) -> Iterator[tuple[str, str]]:
-    """Why nobody would believe our certificates, as far as can be told from here: without anchors only by dates.
+    """Why a verifier would refuse our certificates; without anchors, only their dates are checked.
 
-    What is over hurts nobody as long as another is valid: a restart after the rotation has to succeed.
+    An expired one is not a problem as long as another is valid: a restart after a rotation must succeed.
     """
     current = credential.at(now)
     if now > current.not_after:
@@ -264,7 +264,7 @@ def _doubts(credential: Credential, read: Sequence[_Read], trust: TrustStore, no
             trust.read(chain, at)
         except CertificateError as error:
             if at > now and error.detail is Detail.CRL_UNAVAILABLE:
-                continue  # there is no list of tomorrow yet
+                continue  # no CRL covers the future
             yield where, f"would not verify by your own trust anchors: {error}"
 
 
