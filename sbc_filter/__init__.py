@@ -31,9 +31,9 @@ Live (`sbc-filter run`) it is several processes, so that what is slow, or fails,
                 ├─ worker 1 … N   engine and queue, one thread; with one worker its queue is the firewall's
                 └─ certificates   cache on disk, command, socket, HTTPS; the lists of the trust store
 
-The supervisor holds no packet: it starts the others and starts anew who ends, answers the control socket, reloads, and
-feeds the watchdog. Workers ask `certificates` over a Unix socket, by HTTP; what has to be one for all of them (tokens
-seen, rates, what `preserve` keeps) lies in memory that they share. Packets stay in the kernel until their verdict.
+The supervisor holds no packet: it starts the other processes and restarts those that exit, answers the control socket,
+reloads, and feeds the watchdog. Workers ask `certificates` over a Unix socket, by HTTP. What all workers have in common
+(tokens seen, rates, what `preserve` keeps) lies in shared memory. Packets stay in the kernel until their verdict.
 
 To build on it: `engine.engine.Engine` with `Engine.process`, `decide` and `resume`; what they answer in
 `engine.verdict`; what is recorded in `engine.record`; `assembly.setup.read_all` makes an engine of an operator's files.

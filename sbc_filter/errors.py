@@ -59,9 +59,10 @@ class Problem(NamedTuple):
     file: str
     key: str
     sentence: str
+    shown: str = ""  # what a person reads in place of `key`, if that names a table by its index
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.key}: {self.sentence}" if self.key else f"{self.file}: {self.sentence}"
+        return ": ".join(part for part in (self.file, self.shown or self.key, self.sentence) if part)
 
 
 class ConfigurationError(FilterError):

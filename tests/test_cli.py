@@ -328,11 +328,45 @@ def test_what_is_no_sip_is_not_sent_to_a_terminal(lab: Path, tmp_path: Path) -> 
         [*command, "--config", str(lab / "sbc-filter.toml")], stdout=terminal, stderr=subprocess.PIPE, check=False
     )
     os.close(terminal)
-    assert (done.returncode, done.stderr) == (1, b"sbc-filter: not signed: it is no INVITE\n")
+    sentence = b"sbc-filter: not signed: the input is not an INVITE; nothing was written\n"
+    assert (done.returncode, done.stderr) == (1, sentence)
     os.set_blocking(master, False)
     with pytest.raises(OSError, match="Input/output error"):  # nothing was written, and the other end is closed
         os.read(master, 1)
     os.close(master)
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00" + bytes(1000), b"the input is not an INVITE"),
+        (INVITE.replace(b"INVITE", b"OPTIONS"), b"the input is not an INVITE"),
+        (b"", b"the input is not an INVITE"),
+        (b"INVITE \x1b]0;noise\x07\r\n\r\n", b"the INVITE cannot be read (start-line)"),
+    ],
+    ids=["a capture", "another method", "nothing", "broken"],
+)
+def test_what_is_not_an_invite_is_not_written(
+    message: bytes, why: bytes, lab: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Neither to a terminal nor into a pipe."""
+    (tmp_path / "input").write_bytes(message)
+    assert main(["sign", str(tmp_path / "input"), "--config", str(lab / "sbc-filter.toml")]) == 1
+    assert capfdbinary.readouterr() == (b"", b"sbc-filter: not signed: " + why + b"; nothing was written\n")
+
+
+def test_check_on_a_narrow_terminal(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    rules = lab / "rules-with-a-long-name" / "10-verify.toml"
+    rules.parent.mkdir()
+    rules.write_text('[[rule]]\nname = "from the carrier"\naction = "verify"\nenforce_percent = 5\n')
+    assert main(["check", "--config", str(lab / "sbc-filter.toml"), "--rules", str(rules)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.endswith(
+        f"\nRule from the carrier\n  Mode enforce 5 %, Action verify, Insertion inline\n  File {rules}\n"
+    )
 
 
 def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -361,7 +395,7 @@ def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest
     index = f"directory: {folder}/certificates/index.json"
     assert warnings() == [f"{index} names a.pem, which is not there", *others]
     (folder / "certificates" / "index.json").write_text('{"https://certs.example.org/a.pem": "../a.pem"}')
-    where = "'https://certs.example.org/a.pem': has to be the name of a file in this folder, not '../a.pem'"
+    where = "'https://certs.example.org/a.pem': must be the name of a file in this folder, not '../a.pem'"
     assert warnings() == [f"{index}: {where}", *others]
 
 

@@ -1,4 +1,4 @@
-"""The files that switch `bypass` on and off: an operator puts one there for an outage, and takes it away after."""
+"""The token files of `bypass`: an operator creates one for an outage and removes it afterwards."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,27 +8,27 @@ from typing import NamedTuple
 from sbc_filter.errors import reason
 from sbc_filter.rules.model import Rule
 
-EVERY = 1.0  # seconds between two looks
+EVERY = 1.0  # seconds between two checks
 LONGEST = 1024  # characters of a token
-_TOKEN = re.compile(rb"[!-~](?:[ -~]*[!-~])?")  # it becomes the value of a header field
+_TOKEN = re.compile(rb"[!-~](?:[ -~]*[!-~])?")  # becomes the value of a header field
 
 
 class BypassState(NamedTuple):
-    """The tokens in force, by the file that rules name, and a sentence for each file that is there in vain."""
+    """The tokens in use, by the file that rules name, and a sentence for each file that cannot be used."""
 
     tokens: dict[str, str]
     faults: tuple[str, ...]
 
 
 class BypassFiles:
-    """Those that rules name, relative to the folder of the rules."""
+    """The token files that rules name, relative to the folder of the rules."""
 
     def __init__(self, rules: Iterable[Rule], folder: Path) -> None:
         names = {rule.sign.bypass.token_file for rule in rules if rule.sign.bypass is not None}
         self._paths = {name: folder / name for name in sorted(names)}
 
     def read(self) -> BypassState:
-        """What the files say now. A file that cannot be used switches nothing on: calls are signed as ever."""
+        """Read the files. One that cannot be used has no effect: calls are signed as usual."""
         tokens, faults = {}, []
         for name, path in self._paths.items():
             try:
@@ -47,7 +47,7 @@ class BypassFiles:
 
 
 def said(before: BypassState, after: BypassState) -> Iterator[str]:
-    """One sentence for each thing that changed."""
+    """One sentence for each change."""
     for name in after.tokens.keys() - before.tokens.keys():
         yield f"bypass on: {name} is there, so its token stands in for Identity in calls that leave"
     for name in before.tokens.keys() - after.tokens.keys():
@@ -59,7 +59,7 @@ def said(before: BypassState, after: BypassState) -> Iterator[str]:
 
 
 def _read(path: Path) -> str | None:
-    """The token; None when the file holds something else."""
+    """The token; None when the content is not one."""
     with path.open("rb") as file:
         text = file.read(LONGEST + 3).strip()
     return text.decode("ascii") if len(text) <= LONGEST and _TOKEN.fullmatch(text) else None

@@ -1,4 +1,4 @@
-"""Where certificates come from, as the configuration says."""
+"""Builds the certificate sources of `[certificates]`."""
 
 import threading
 import time
@@ -16,9 +16,9 @@ from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.verdict import Answer, Need
 from sbc_filter.outcomes import Detail
 
-_DEADLINE = 10.0  # seconds; longer than a fetch and the wait for its turn
-_AT_ONCE = 64  # requests of one process to another: what is slow must not stand before what is quick
-_PATIENCE = 30.0  # seconds; every source answers sooner by its own deadline
+_DEADLINE = 10.0  # seconds; longer than a fetch and its time in the queue
+_AT_ONCE = 64  # concurrent requests to the certificate process, so that slow ones do not delay others
+_PATIENCE = 30.0  # seconds; every source has a shorter deadline of its own
 
 
 def certificate_source(
@@ -74,12 +74,12 @@ def worker_source(
 
 
 def ask(source: CertificateSource, url: str) -> Answer:
-    """Ask for a certificate and wait: for what is done offline, where nobody stands in the queue behind."""
+    """Ask for a certificate and wait: for offline commands, where no other call is delayed."""
     return _wait(lambda done: source.fetch(url, done))
 
 
 def ask_for(needs: Needs, need: Need) -> Answer:
-    """The same for whatever is needed."""
+    """The same for any need."""
     return _wait(lambda done: needs.satisfy(need, done))
 
 

@@ -1,6 +1,7 @@
-"""Our own keys and certificates as the configuration names them: read, and doubted as others would (S-094)."""
+"""Reads our own keys and certificates, and checks them as a verifier would (S-094)."""
 
 import contextlib
+import math
 import os
 import stat
 import time
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -20,7 +21,7 @@ from sbc_filter.errors import CertificateError, Problem, blamed, reason
 from sbc_filter.keys.pkcs11 import TokenError, TokenKey
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.stir.credential import Credential, load_key, make_credential
+from sbc_filter.stir.credential import Credential, first_certificate, load_key, make_credential, require_x5u
 from sbc_filter.stir.signature import SigningKey
 from sbc_filter.system.files import read_file
 
@@ -31,15 +32,18 @@ class _Read(NamedTuple):
     credential: Credential
     chain: bytes  # in PEM
     where: str  # its table in the configuration, or in the answer of a program
+    chosen: bool  # the operator, or the program, has said when it begins
 
 
+_T = TypeVar("_T")
+_KEY = "key", "pkcs11_module", "pin", "passphrase"  # what a key is made of
 _Problem = Callable[[str, str], None]  # where, and the sentence
 
 
 def read_credentials(
     configuration: Configuration, trust: TrustStore | None, problems: list[Problem], known: Sequence[Problem]
 ) -> Iterator[tuple[str, Credential]]:
-    """Our credentials; with `trust` what keeps others from believing them is a problem (S-094)."""
+    """Our credentials; with `trust`, reasons for which a verifier would refuse them are problems (S-094)."""
 
     def problem(where: str, sentence: str) -> None:
         problems.append(Problem(configuration.file, where, sentence))
@@ -47,16 +51,17 @@ def read_credentials(
     wanted = {
         name: settings
         for name, settings in configuration.credentials.items()
-        if not blamed(known, f"credentials.{name}")
+        if not _is_useless(known, f"credentials.{name}", settings)
     }
     answers = ask({name: each for name, each in wanted.items() if isinstance(each, ObtainSettings)})
     for name, settings in wanted.items():
         if isinstance(settings, ObtainSettings):
             read = _read_answer(name, answers[name], problem)
         else:
-            read = _read_files(name, settings, problem)
+            read = _read_files(name, settings, problem, known)
         if not read:
             continue
+        read = _in_turn(read)
         for key, sentence in _contradictions(read):
             problem(key, sentence)
         credential = read[0].credential.followed_by([each.credential for each in read[1:]])
@@ -66,8 +71,15 @@ def read_credentials(
         yield name, credential
 
 
+def _is_useless(known: Sequence[Problem], table: str, settings: CredentialSettings | ObtainSettings) -> bool:
+    """Whether a table is too broken to be read. A program is never run with incomplete settings."""
+    if isinstance(settings, ObtainSettings):
+        return blamed(known, table)
+    return any(problem.key == table for problem in known)
+
+
 def _read_answer(name: str, answer: ObtainedAnswer | ValueError, problem: _Problem) -> list[_Read]:
-    """What a program answered; nothing when there is a problem."""
+    """The credentials in the answer of a program; none when there is a problem."""
     where = f"credentials.{name}.obtain"
     if isinstance(answer, ValueError):
         problem(where, str(answer))
@@ -79,37 +91,81 @@ def _read_answer(name: str, answer: ObtainedAnswer | ValueError, problem: _Probl
         except ValueError as error:
             problem(where + each.where, str(error))
         else:
-            read.append(_Read(replace(made, refresh=answer.refresh), each.certificate, where + each.where))
+            chosen = each.begins is not None
+            read.append(_Read(replace(made, refresh=answer.refresh), each.certificate, where + each.where, chosen))
     return read if len(read) == len(answer.entries) else []
 
 
-def _read_files(name: str, settings: CredentialSettings, problem: _Problem) -> list[_Read]:
-    """What is in files and on tokens; nothing when one of them cannot be read."""
+def _read_files(name: str, settings: CredentialSettings, problem: _Problem, known: Sequence[Problem]) -> list[_Read]:
+    """The credentials in files and on tokens; none when one of them cannot be read."""
     where = f"credentials.{name}"
     tables = {where: settings} | {f"{where}.next[{at}]": each for at, each in enumerate(settings.successors, 1)}
-    read = []
-    for table, each in tables.items():
-        try:
-            read.append(_read(name, each, table))
-        except (ValueError, TokenError) as error:
-            problem(table, str(error))
-        else:
-            for key, sentence in _exposed(each):
-                problem(f"{table}.{key}", sentence)
+    every = [_read(name, each, table, problem, known) for table, each in tables.items()]
+    read = [each for each in every if each is not None]
     return read if len(read) == len(tables) else []
 
 
-def _read(name: str, settings: CredentialSettings, where: str) -> _Read:
-    """Raises `ValueError` or `TokenError` with one sentence."""
-    key, on_token = settings.key, isinstance(settings.key, OnToken)
-    signer: SigningKey
+def _read(
+    name: str, settings: CredentialSettings, table: str, problem: _Problem, known: Sequence[Problem]
+) -> _Read | None:
+    """Read one table; None when it has problems. Key, certificate and URL are checked independently."""
+
+    def tried(step: Callable[[], _T], *keys: str) -> _T | None:
+        if any(blamed(known, f"{table}.{key}") for key in keys):
+            return None
+        try:
+            return step()
+        except (ValueError, TokenError) as error:
+            problem(table, str(error))
+            return None
+
+    signer = tried(lambda: _signer(settings), *_KEY)
+    chain = tried(lambda: _chain(settings.certificate), "certificate")
+    x5u = tried(lambda: _x5u(settings.x5u), "x5u")
+    if signer is not None:
+        for key, sentence in _exposed(settings):
+            problem(f"{table}.{key}", sentence)
+    if signer is None or chain is None or x5u is None:
+        return None
+    slow, begins = isinstance(settings.key, OnToken), settings.begins
+    made = tried(lambda: make_credential(name, signer, chain, x5u, slow=slow, begins=begins))
+    return None if made is None else _Read(made, chain, table, begins is not None)
+
+
+def _signer(settings: CredentialSettings) -> SigningKey:
+    key = settings.key
     if isinstance(key, OnToken):
-        signer = TokenKey(key.module, key.uri, _pin(key.pin))
-    else:
-        signer = load_key(_contents(key), _secret(settings.passphrase, "passphrase"))
-    chain = _contents(settings.certificate)
-    made = make_credential(name, signer, chain, settings.x5u, slow=on_token, begins=settings.begins)
-    return _Read(made, chain, where)
+        return TokenKey(key.module, key.uri, _pin(key.pin))
+    return load_key(_contents(key), _secret(settings.passphrase, "passphrase"))
+
+
+def _chain(place: Place) -> bytes:
+    chain = _contents(place)
+    first_certificate(chain)
+    return chain
+
+
+def _x5u(url: str) -> str:
+    require_x5u(url)
+    return url
+
+
+def _in_turn(read: Sequence[_Read]) -> list[_Read]:
+    """The same, with the default beginning of a certificate moved before the next `from`, if it is later.
+
+    Without `from` a certificate begins an hour after it becomes valid: a guess, so that verifiers with slow clocks
+    accept it. `from` is an order, and `next` says which follows which. The guess must not put an old key back.
+    """
+    found: list[_Read] = []
+    earliest = math.inf
+    for each in reversed(read):
+        if each.chosen:
+            earliest = min(earliest, each.credential.begins)
+        elif each.credential.begins >= earliest:
+            before = min(each.credential.not_before, math.nextafter(earliest, -math.inf))
+            each = each._replace(credential=replace(each.credential, begins=before))
+        found.append(each)
+    return found[::-1]
 
 
 def _contents(place: Place) -> bytes:
@@ -131,7 +187,7 @@ def _path(place: Place) -> Path:
 
 
 def _secret(place: Place | None, key: str) -> bytes | None:
-    """A passphrase or a PIN, without the end of its line. No sentence repeats what was written instead of a name."""
+    """A passphrase or a PIN, without its line end. Messages never repeat the value: it may be the secret itself."""
     if place is None:
         return None
     path = _path(place)
@@ -156,26 +212,28 @@ def _pin(place: Place | None) -> str | None:
 
 
 def _exposed(settings: CredentialSettings) -> Iterator[tuple[str, str]]:
-    """Secrets that everybody can read. The group may: it is how root lends a key to the filter's user."""
+    """Secrets that all users can read. The group may read them: that is how root gives the filter's user access."""
     key = settings.key
     secrets = {"pin": key.pin} if isinstance(key, OnToken) else {"key": key, "passphrase": settings.passphrase}
     for name, place in secrets.items():
         if place is None:
             continue
         path = _path(place)
-        with contextlib.suppress(OSError):  # it was read a moment ago
+        with contextlib.suppress(OSError):  # it was readable a moment ago
             if path.stat().st_mode & stat.S_IROTH:
                 yield name, f"{path} can be read by everybody: run `chmod 600 {path}`"
 
 
 def _contradictions(read: Sequence[_Read]) -> Iterator[tuple[str, str]]:
-    """What cannot be meant, whatever the time."""
+    """Mistakes that do not depend on the time."""
     keys: dict[str, bytes] = {}
-    for credential, _, where in read:
+    for credential, _, where, _ in read:
         if keys.setdefault(credential.x5u, _public(credential)) != _public(credential):
             sentence = "is that of another key: others keep what they fetched there, so a new key needs a new URL"
             yield f"{where}.x5u", sentence
-    for credential, _, where in read[1:]:
+    for credential, _, where, chosen in read[1:]:
+        if not chosen:
+            continue
         if not credential.not_before <= credential.begins < credential.not_after:
             begin, end = _date(credential.not_before), _date(credential.not_after)
             yield f"{where}.from", f"does not lie between {begin} and {end} UTC, where its certificate is valid"
@@ -187,9 +245,9 @@ def _public(credential: Credential) -> bytes:
 
 
 def _doubts(credential: Credential, read: Sequence[_Read], trust: TrustStore, now: float) -> Iterator[tuple[str, str]]:
-    """Why nobody would believe our certificates, as far as can be told from here: without anchors only by dates.
+    """Why a verifier would refuse our certificates; without anchors, only their dates are checked.
 
-    What is over hurts nobody as long as another is valid: a restart after the rotation has to succeed.
+    An expired one is not a problem as long as another is valid: a restart after a rotation must succeed.
     """
     current = credential.at(now)
     if now > current.not_after:
@@ -198,7 +256,7 @@ def _doubts(credential: Credential, read: Sequence[_Read], trust: TrustStore, no
     if now < current.not_before:
         yield read[0].where, f"is not valid before {_date(current.not_before)} UTC"
         return
-    for each, chain, where in read:
+    for each, chain, where, _ in read:
         at = max(now, each.not_before)
         if not trust.anchors or at > each.not_after:
             continue
@@ -206,7 +264,7 @@ def _doubts(credential: Credential, read: Sequence[_Read], trust: TrustStore, no
             trust.read(chain, at)
         except CertificateError as error:
             if at > now and error.detail is Detail.CRL_UNAVAILABLE:
-                continue  # there is no list of tomorrow yet
+                continue  # no CRL covers the future
             yield where, f"would not verify by your own trust anchors: {error}"
 
 

@@ -1,4 +1,4 @@
-"""Whom else the configuration names: who signs with a key that is not here, and who verifies in our place."""
+"""Builds the delegates of the configuration, which sign or verify for us."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,14 +17,14 @@ T = TypeVar("T", SigningDelegate, VerifyingDelegate)
 
 
 def is_slow(credential: Credential) -> bool:
-    """Whether signing with this key of ours takes so long that no packet may wait in line for it."""
+    """Whether this key of ours is too slow to sign in the packet loop."""
     return bool(getattr(credential, "slow", False))
 
 
 def engine_credentials(
     ours: Mapping[str, Credential], remote: Mapping[str, RemoteSettings]
 ) -> dict[str, Credential | RemoteCredential]:
-    """All credentials as the engine knows them: those it signs with itself, and those it waits for."""
+    """The credentials for the engine: its own, and those whose signatures it waits for."""
     known: dict[str, Credential | RemoteCredential] = {
         name: RemoteCredential(name) if is_slow(credential) else credential for name, credential in ours.items()
     }
@@ -34,7 +34,7 @@ def engine_credentials(
 def signers(
     file: str, ours: Mapping[str, Credential], remote: Mapping[str, RemoteSettings]
 ) -> dict[str, SigningDelegate]:
-    """Who signs for each credential that the engine waits for; `ConfigurationError` for files that cannot be read."""
+    """The signer of each credential that the engine waits for; `ConfigurationError` for unreadable files."""
     found: dict[str, SigningDelegate] = {
         name: SlowKey(credential) for name, credential in ours.items() if is_slow(credential)
     }
@@ -47,7 +47,7 @@ def signers(
 
 
 def verifiers(file: str, remote: Mapping[str, RemoteSettings]) -> dict[str, VerifyingDelegate]:
-    """Who verifies for each rule that names somebody; `ConfigurationError` likewise."""
+    """The verifier of each name that rules use; `ConfigurationError` likewise."""
     return _answering(file, "verifiers", remote, RemoteVerifier)
 
 
@@ -81,7 +81,7 @@ def _exchange(settings: RemoteSettings) -> RemotePeer:
 
 
 def read_token_file(path: Path) -> str:
-    """The bearer token in a file; `ValueError` when it is none."""
+    """The bearer token in a file; `ValueError` when it has none."""
     token = path.read_text("ascii").strip()
     if not token or not token.isprintable() or " " in token:
         raise ValueError(f"{path}: there is no token in it, one line of printable characters")

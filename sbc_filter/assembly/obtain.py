@@ -19,9 +19,9 @@ from sbc_filter.stir.credential import Credential
 from sbc_filter.system.program import Program
 
 _TIMEOUT = 10.0  # seconds
-SHORTEST, LONGEST, _USUAL = 10, 86400, 3600  # seconds for which an answer may hold, and does if it says nothing
-RETRY = 60.0  # seconds after which a program is asked again that gave no good answer
-_LEAD = 120.0  # seconds before the end of the last certificate: by then a new one has to be there
+SHORTEST, LONGEST, _USUAL = 10, 86400, 3600  # seconds for which an answer may be valid, and the default
+RETRY = 60.0  # seconds after which a program is run again that failed
+_LEAD = 120.0  # seconds before the last certificate expires, by which a new one must be there
 # Of the time for which an answer holds: processes that were started together ask one after another.
 _JITTER, _STEPS = 0.1, 16
 _FAILURES = {Detail.FETCH_TIMEOUT: f" within {_TIMEOUT:g} s", Detail.FETCH_TOO_LARGE: " with at most 64 KiB"}
@@ -31,7 +31,7 @@ _PARTS = ("key", "certificate", "x5u")
 
 @dataclass(frozen=True, slots=True)
 class ObtainedCredential:
-    """A key with its certificate; `where` in the answer it stands, `begins` as in `Credential`, None if not said."""
+    """A key with its certificate; `where` is its place in the answer, `begins` as in `Credential` or None."""
 
     where: str
     key: bytes = field(repr=False)
@@ -42,14 +42,14 @@ class ObtainedCredential:
 
 @dataclass(frozen=True, slots=True)
 class ObtainedAnswer:
-    """The credential of now, those that will take its place, and for how many seconds to go by that."""
+    """The current credential, its successors, and for how many seconds the answer is valid."""
 
     entries: tuple[ObtainedCredential, ...]
     refresh: float
 
 
 def ask(programs: Mapping[str, ObtainSettings]) -> dict[str, ObtainedAnswer | ValueError]:
-    """What each program answers, by the name of its credential, or why that is no answer; all run at once."""
+    """The answer of each program, by the name of its credential, or why there is none; all run concurrently."""
     if not programs:
         return {}
     running = {name: Program(settings.command, _TIMEOUT) for name, settings in programs.items()}
@@ -106,7 +106,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check(found: object, of: str, *more: str) -> None:
-    """Whether it is an object with nothing in it that means nothing."""
+    """Require an object with known keys only."""
     if not isinstance(found, dict):
         raise ValueError(f"{of} is no JSON object")
     if not found.keys() <= {*_PARTS, *more}:
@@ -132,35 +132,35 @@ def _entry(found: dict[str, Any], where: str, of: str) -> ObtainedCredential:
 
 
 class RefreshSchedule:
-    """When programs are asked again for the credentials that they gave, and what was wrong the last time.
+    """When to run the programs of credentials again, and their last problems.
 
     For one thread of one process.
     """
 
     def __init__(self, credentials: Mapping[str, Credential], since: float) -> None:
-        """`since` (seconds of the monotonic clock) all of them were read."""
+        """`since` is when all of them were read (seconds of the monotonic clock)."""
         self._share = 1 - _JITTER * (os.getpid() % _STEPS) / _STEPS
         self._due = {name: since + self._wait(each) for name, each in credentials.items() if each.refresh}
         self._problems: dict[str, list[str]] = {}
 
     @property
     def problems(self) -> list[str]:
-        """Why what is in force is not what it should be by now."""
+        """The problems of the last runs."""
         return [sentence for found in self._problems.values() for sentence in found]
 
     def due(self) -> list[str]:
-        """The credentials to ask for now; each is named once, until it was `answered`."""
+        """The credentials to obtain now; each is returned once until it is `answered`."""
         now = time.monotonic()
         found = [name for name, moment in self._due.items() if moment <= now]
         self._due.update(dict.fromkeys(found, inf))
         return found
 
     def answered(self, name: str, credential: Credential | None, problems: list[str]) -> None:
-        """This is in force from now on; None: what was before stays so, for it has these problems."""
+        """Note the result of a run: a new credential, or None and its problems."""
         self._due[name] = time.monotonic() + (RETRY if credential is None else self._wait(credential))
         self._problems[name] = problems
 
     def _wait(self, credential: Credential) -> float:
-        """Seconds: as its program said, but not for longer than a certificate lasts."""
+        """Seconds until the next run: as the program said, but before the certificate expires."""
         left = max(each.not_after for each in credential.every()) - time.time() - _LEAD
         return min(credential.refresh, max(left, RETRY)) * self._share

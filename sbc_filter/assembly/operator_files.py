@@ -1,4 +1,4 @@
-"""The operator's files: what `run` was told to read, and whether any of it changed."""
+"""The operator's files: reads them, and detects changes."""
 
 import dataclasses
 import os
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     pass
 
 _DEEPEST = 4  # folders in folders
-# Paths in the configuration that are no files of the operator's: what we write ourselves, and where we look for others.
+# Paths in the configuration that are not input: files that we write, and folders of other parties' files.
 _NOT_READ = frozenset({"folder", "records", "control", "cache", "directory"})
 
 
 class Files:
-    """What `run` was told to read: a configuration, and perhaps rules from elsewhere than it says."""
+    """The files of `run`: a configuration, and optionally other rules than it names."""
 
     def __init__(self, configuration: Path, rules: Path | None = None) -> None:
         self.configuration = configuration
         self.rules = rules
 
     def needed(self) -> Setup:
-        """Everything; `ConfigurationError` with every problem."""
+        """Read everything; `ConfigurationError` with every problem."""
         return read_all(self.configuration, self.rules)
 
     def read(self) -> tuple[Setup | None, list[str]]:
-        """Everything; or what is wrong with it, one sentence each."""
+        """Read everything; returns the setup, or None and the problems, one sentence each."""
         try:
             return self.needed(), []
         except ConfigurationError as error:
@@ -39,9 +39,9 @@ class Files:
             return None, [str(error)]
 
     def fingerprint(self) -> dict[str, tuple[int, int, int]]:
-        """By which it is told whether any of the files has changed: time, size and number of each.
+        """Time, size and inode of each file, by which a change is detected.
 
-        Whoever writes a file while several processes read it would have some go by the old and some by the new one.
+        If a file changes while several processes read it, some would use the old and some the new content.
         """
         places = [self.configuration, *([self.rules] if self.rules is not None else [])]
         try:
@@ -60,7 +60,7 @@ class Files:
 
 
 def _paths(value: object) -> Iterator[Path]:
-    """All files and folders that are named anywhere in a configuration."""
+    """All files and folders that a configuration names."""
     if isinstance(value, Path):
         yield value
     elif isinstance(value, tuple | list):
@@ -81,7 +81,7 @@ def _below(folder: Path, depth: int = 1) -> Iterator[Path]:
     try:
         inside = list(folder.iterdir())
     except OSError:
-        return  # who needs what is there says so
+        return  # the code that reads the folder reports this
     for path in inside:
         yield path
         yield from _below(path, depth + 1)

@@ -1,4 +1,4 @@
-"""From the operator's files to an engine: everything is read and checked before anything runs."""
+"""Builds an engine from the operator's files. Everything is read and checked before anything runs."""
 
 import logging
 import time
@@ -33,19 +33,19 @@ NO_SBC = "is missing: the rules tell by the SBC's addresses which calls arrive a
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Everything that an engine is made of."""
+    """The parts of an engine."""
 
     configuration: Configuration
     rules: RuleSet
     trunks: tuple[Trunk, ...]
     trust_files: TrustFiles  # read once
     credentials: dict[str, Credential]
-    remarks: tuple[Problem, ...] = ()  # what is wrong, but can be lived with for now
-    folder: Path = Path()  # of the rules, and of the files that they name
+    remarks: tuple[Problem, ...] = ()  # problems that do not prevent a start
+    folder: Path = Path()  # of the rules and of the files that they name
     read_at: float = field(default_factory=time.monotonic)  # seconds of the monotonic clock
 
     def engine(self, secret: bytes, memories: SharedState | None = None) -> Engine:
-        """A new engine; `secret` makes our To tags, `memories` are the same for all that share the traffic."""
+        """A new engine; `secret` is the key of our To tags, `memories` is shared by all workers."""
         memories = memories or SharedState.local()
         network = self.configuration.network
         place = Network(
@@ -64,29 +64,28 @@ class Setup:
 
     @property
     def trust(self) -> TrustStore:
-        """Whose certificates are believed, by the last reading."""
+        """The trust store of the last reading."""
         return self.trust_files.store
 
     def obtain(self, name: str) -> tuple[Credential | None, list[str]]:
-        """Have a program answer anew with the credential of this name: what to sign with from now on; or None, and
-        what is wrong, one sentence each. It takes its time."""
+        """Run the program of a credential again; returns the credential, or None and the problems. May be slow."""
         only = replace(self.configuration, credentials={name: self.configuration.credentials[name]})
         problems: list[Problem] = []
         try:
             found = dict(read_credentials(only, self.trust, problems, ()))
-        except Exception as error:  # it is asked again all the same
+        except Exception as error:  # it is tried again later
             _LOG.exception("obtaining the credential %s", name)
             return None, [f"{only.file}: credentials.{name}.obtain: cannot be read: {type(error).__name__}"]
         return None if problems else found[name], [str(problem) for problem in problems]
 
     @property
     def bypasses(self) -> BypassFiles:
-        """The files that switch `bypass` on."""
+        """The token files of `bypass`."""
         return BypassFiles(self.rules.rules, self.folder)
 
     @property
     def tells_interfaces_apart(self) -> bool:
-        """Whether a trunk names its interface, so that the engine has to be told of them."""
+        """Whether a trunk names its interface, so that the engine needs the interface of each packet."""
         return any(trunk.interface for trunk in self.trunks)
 
     def plan(self) -> Plan:
@@ -97,7 +96,7 @@ class Setup:
 def read_plan(file: Path | None, rules: Path | None = None) -> tuple[Configuration, Plan]:
     """The configuration and its firewall rules; `ConfigurationError` with every problem of it and of the rules.
 
-    Neither keys nor certificates are read: who puts the firewall rules in force need not be able to.
+    Keys and certificates are not read: whoever applies the firewall rules need not have access to them.
     """
     problems: list[Problem] = []
     configuration = read_configuration(file, problems)
@@ -138,7 +137,7 @@ def prepare(
     directory = rules or configuration.rules
     files, base = rule_files(directory, found) if directory is not None else ({}, Path())
     if any(problem.file == configuration.file and not problem.key for problem in known):
-        # Nothing is known of the configuration: half of what the rules refer to would seem to be missing.
+        # The configuration is unknown, so most references in the rules would seem to be missing.
         for name, text in files.items():
             parse_toml(name, text, found)
         raise ConfigurationError(found)
@@ -156,12 +155,12 @@ def prepare(
 
 
 def _verifies(ruleset: RuleSet) -> bool:
-    """Whether calls are verified here, and not by a service."""
+    """Whether calls are verified here, and not only by a service."""
     return any(rule.action is RuleAction.VERIFY and not rule.verify.service for rule in ruleset.rules)
 
 
 def _responses(ruleset: RuleSet) -> Responses:
-    """Which responses the rules need to see: calls that arrive are answered by the SBC, those that leave by others."""
+    """Which responses the rules need: the SBC answers inbound calls, other parties answer outbound ones."""
     if any(rule.removes_reasons for rule in ruleset.rules):
         return "all"
     rules = zip(ruleset.rules, ruleset.conditions, strict=True)
@@ -174,12 +173,12 @@ def _responses(ruleset: RuleSet) -> Responses:
 def rule_files(path: Path, problems: list[Problem]) -> tuple[dict[str, str], Path]:
     """(text by name, folder) of the rule files in a folder, in the order of their names, or of one file.
 
-    Hidden files are none: editors keep half-written copies there.
+    Hidden files are skipped: editors keep unfinished copies in them.
     """
     found: dict[str, str] = {}
     try:
         folder = path if path.is_dir() else path.parent
-        # `glob` says nothing of a folder that it may not read.
+        # `glob` ignores folders without permission.
         paths = sorted(filter(_is_rule_file, path.iterdir())) if path.is_dir() else [path]
     except OSError as error:
         sentence = f"cannot be read: {reason(error)}; name the folder of the rules in [rules].directory, or by --rules"

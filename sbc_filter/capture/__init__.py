@@ -1,1 +1,1 @@
-"""Capture files in and out, and the replay shell."""
+"""Reads and writes capture files, and replays them."""

@@ -1,4 +1,4 @@
-"""The bytes of a capture file from front to back, gzip or not; memory does not grow with the file."""
+"""Reads the bytes of a capture file in order, gzip or not, in constant memory."""
 
 import io
 import os
@@ -17,7 +17,7 @@ _CHUNK = 64 << 10
 
 
 class Gunzip(io.RawIOBase):
-    """The uncompressed bytes, the file cut off or not; no more in memory than asked for.
+    """The uncompressed bytes of a gzip file, complete or cut off; buffers no more than requested.
 
     `begun` is what was read of the file already; `consumed` counts its compressed bytes.
     """
@@ -30,11 +30,11 @@ class Gunzip(io.RawIOBase):
         self.truncated = False
 
     def readable(self) -> bool:
-        """Always: a stream to read."""
+        """Always true."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        """Fill a part of `buffer`, at least a byte; 0 at the end, then `truncated` tells whether it came too early."""
+        """Fill at least one byte of `buffer`; 0 at the end, when `truncated` says whether the file is cut off."""
         view = memoryview(buffer).cast("B")
         while True:
             if self._inflate.eof:  # another member may follow; anything else is padding
@@ -54,7 +54,7 @@ class Gunzip(io.RawIOBase):
                 return 0
 
     def close(self) -> None:
-        """Close it, and the file below."""
+        """Close it and the underlying file."""
         self._file.close()
         super().close()
 
@@ -68,7 +68,7 @@ _CHUNK = 64 << 10
 
 
 class CaptureFile:
-    """Read once; what is wrong with it becomes a `CaptureError` with its name."""
+    """Reads a capture file once; errors become a `CaptureError` that names the file."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(path)
@@ -91,11 +91,11 @@ class CaptureFile:
         return self._gunzip.consumed if self._gunzip else self.at
 
     def close(self) -> None:
-        """Close the file; nothing can be read any more."""
+        """Close the file."""
         self._file.close()
 
     def magic(self) -> bytes:
-        """The first 4 bytes, fewer at its end; looks whether it is compressed, so call this before all else."""
+        """The first 4 bytes, or fewer. Call this first: it detects compression."""
         magic = self.take(4) or b""
         if magic[:2] == MAGIC:
             self._gunzip = Gunzip(self._file, magic)
@@ -117,11 +117,11 @@ class CaptureFile:
         return None
 
     def skip(self, count: int) -> bool:
-        """Pass over `count` bytes; false when the file ends before."""
+        """Skip `count` bytes; false when the file ends before that."""
         while count and self.take(min(count, _CHUNK)) is not None:
             count -= min(count, _CHUNK)
         return not count
 
     def error(self, what: str) -> CaptureError:
-        """The file's name, and `what` is wrong with it."""
+        """An error with the name of the file and `what` is wrong."""
         return CaptureError(f"{self._path} {what}")

@@ -1,15 +1,15 @@
-"""What a capture holds, frames, and what reading and writing one have in common."""
+"""Captured frames, and what readers and writers have in common."""
 
 from typing import NamedTuple
 
 from sbc_filter.errors import FilterError
 
-MAX_DATA = 256 << 10  # bytes of a frame; what libpcap and Wireshark allow
+MAX_DATA = 256 << 10  # bytes of a frame, as in libpcap and Wireshark
 SECOND = 10**9  # nanoseconds
 
 
 class CaptureError(FilterError):
-    """A capture file cannot be read or written; one sentence with the file, and the place in it."""
+    """A capture file cannot be read or written; one sentence with the file and the place in it."""
 
 
 class Frame(NamedTuple):
@@ -21,5 +21,5 @@ class Frame(NamedTuple):
     linktype: int
     interface: int  # from 0, counted through all sections of the file
     data: bytes
-    original_length: int  # bytes; more than `data` when the capture cut it
+    original_length: int  # bytes; more than `data` if the capture cut it
     interface_name: str = ""  # where the file has one

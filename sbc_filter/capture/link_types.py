@@ -1,17 +1,17 @@
-"""Where the IP packet lies in a captured frame, and how to exchange it (link types of tcpdump.org).
+"""Finds and replaces the IP packet in a captured frame (link types of tcpdump.org).
 
 Ethernet, BSD loopback, raw IP and Linux "cooked" frames, the latter two versions included; VLAN tags
 are kept. A frame may hold anything: what is no IP packet is None, never an error.
 """
 
 ETHERNET, NULL, LOOP, SLL, SLL2 = 1, 0, 108, 113, 276
-RAW = frozenset((12, 14, 101))  # LINKTYPE_RAW, and what it was called on disk before it had a number
+RAW = frozenset((12, 14, 101))  # LINKTYPE_RAW, and the values used in files before it was assigned
 RAW_V4, RAW_V6 = 228, 229
 
 _V4, _V6 = b"\x08\x00", b"\x86\xdd"
 _VLAN = frozenset((b"\x81\x00", b"\x88\xa8", b"\x91\x00", b"\x92\x00"))  # 802.1Q, 802.1ad, and older QinQ
 _MAX_TAGS = 8
-# In front of the network layer: bytes of the header, and where its protocol stands.
+# By link type: bytes of the link header, and the offset of its protocol field.
 _TYPED = {ETHERNET: (14, 12), SLL: (16, 14), SLL2: (20, 0)}
 _FAMILIES = {2: 4, 10: 6, 24: 6, 28: 6, 30: 6}  # AF_INET, and AF_INET6 of Linux, NetBSD, FreeBSD, macOS
 _FAMILY_OF = {4: 2, 6: 30}
@@ -58,7 +58,7 @@ def answer_frame(linktype: int, frame: bytes, start: int, ip: bytes) -> bytes:
     version = ip[0] >> 4 if ip else 4
     if linktype in _TYPED:
         size, protocol_at = _TYPED[linktype]
-        at = protocol_at if start == size else start - 2  # behind tags it is theirs
+        at = protocol_at if start == size else start - 2  # with VLAN tags, the field of the last tag
         header[at : at + 2] = _V6 if version == 6 else _V4
     if linktype == ETHERNET:
         header[0:6], header[6:12] = frame[6:12], frame[0:6]
@@ -72,7 +72,7 @@ def answer_frame(linktype: int, frame: bytes, start: int, ip: bytes) -> bytes:
 
 
 def _skip_tags(frame: bytes, start: int, protocol_at: int) -> tuple[int, int]:
-    """(start, IP version or 0) of what the link header and the tags behind it announce."""
+    """Returns (start, IP version or 0) of the payload, by the link header and its VLAN tags."""
     protocol = frame[protocol_at : protocol_at + 2]
     for _ in range(_MAX_TAGS):
         if protocol not in _VLAN:
@@ -83,13 +83,13 @@ def _skip_tags(frame: bytes, start: int, protocol_at: int) -> tuple[int, int]:
 
 
 def _family(header: bytes) -> int:
-    """IP version of an address family, in the byte order of whoever captured it; 0 for others."""
+    """IP version of an address family, in the byte order of the capturing host; 0 for others."""
     swapped = header[:2] != b"\0\0"
     return _FAMILIES.get(int.from_bytes(header, "little" if swapped else "big"), 0)
 
 
 def _end(frame: bytes, start: int, version: int) -> int | None:
-    """Where the IP packet of this version ends that begins at `start`; None if none begins there."""
+    """The end of the IP packet of this version at `start`; None if there is none."""
     if version == 4 and len(frame) >= start + 20 and 0x45 <= frame[start] <= 0x4F:
         total = int.from_bytes(frame[start + 2 : start + 4], "big")
         return start + total if total >= (frame[start] & 15) * 4 else None

@@ -1,4 +1,4 @@
-"""The classic capture format, read (draft-ietf-opsawg-pcap): of either byte order and time resolution."""
+"""Reads the classic capture format (draft-ietf-opsawg-pcap) in both byte orders and time resolutions."""
 
 import struct
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ MAGICS = {  # byte order and nanoseconds per unit, by the magic number
 
 
 def frames(file: CaptureFile, order: str, unit: int) -> Iterator[Frame]:
-    """The frames behind a magic number already read, which told byte order and unit."""
+    """The frames after the magic number, which has given byte order and unit."""
     header = file.take(20)
     if header is None:
         raise file.error("ends within its header")

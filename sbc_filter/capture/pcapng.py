@@ -1,4 +1,4 @@
-"""The newer capture format, read (draft-ietf-opsawg-pcapng).
+"""Reads the pcapng capture format (draft-ietf-opsawg-pcapng).
 
 Sections of either byte order, interfaces and their time resolutions. An ordinary packet costs two reads.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sbc_filter.capture.capture_file import CaptureFile
 from sbc_filter.capture.frame import MAX_DATA, SECOND, Frame
 
-_MAX_BLOCK = MAX_DATA + (64 << 10)  # bytes of a block that we read, options included
+_MAX_BLOCK = MAX_DATA + (64 << 10)  # bytes of a block at most, including options
 _MAX_INTERFACES = 1 << 16
 
 SHB, IDB, _PB, _SPB, EPB = 0x0A0D0D0A, 1, 2, 3, 6
@@ -20,7 +20,7 @@ _READ = frozenset((IDB, _PB, _SPB, EPB))
 _UNCAPTURED = frozenset((9, 0xBAD, 0x40000BAD))  # journal and custom blocks: Wireshark numbers them as frames
 _ORDERS = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 _IF_NAME, IF_TSRESOL, _IF_TSOFFSET = 2, 9, 14
-_MAX_NAME = 256  # bytes; Windows has names of some fifty
+_MAX_NAME = 256  # bytes; Windows has names of about fifty
 
 
 class _Interface(NamedTuple):
@@ -33,7 +33,7 @@ class _Interface(NamedTuple):
 
 
 def frames(file: CaptureFile) -> Iterator[Frame]:
-    """The frames behind a first `SECTION` already read."""
+    """The frames after the first `SECTION`, which has been read."""
     order = _section(file)
     if not order:
         raise file.error("ends within its header")
@@ -75,7 +75,7 @@ def _frames(file: CaptureFile, order: str) -> Iterator[Frame]:
 
 
 def _section(file: CaptureFile, rest: bytes = b"") -> str:
-    """Read a section header behind its type (and length); its byte order, "" when it is cut off."""
+    """Read a section header after its type (and length); returns its byte order, "" when it is cut off."""
     begin = file.at - 4 - len(rest)
     head = file.take(10 - len(rest))
     if head is None:

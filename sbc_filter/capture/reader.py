@@ -32,7 +32,7 @@ class CaptureReader:
 
     @property
     def truncated(self) -> bool:
-        """The file ended within a record."""
+        """Whether the file ended within a record."""
         return self._file.truncated
 
     def __iter__(self) -> Iterator[Frame]:
@@ -45,7 +45,7 @@ class CaptureReader:
         self.close()
 
     def close(self) -> None:
-        """Close the file; nothing can be read any more."""
+        """Close the file."""
         self._file.close()
 
     def _open(self) -> Iterator[Frame]:

@@ -1,4 +1,4 @@
-"""The capture shell: frames of a capture to the engine, its verdicts to another capture.
+"""The replay shell: feeds the frames of a capture to the engine, and returns frames with its verdicts applied.
 
 The same engine and the same stages as live: what the kernel does there is done here, fragments put
 together in front, cut again behind. What is not modified leaves as it was captured, in its order.
@@ -18,22 +18,22 @@ from sbc_filter.packet.fragments import fragment, is_fragment
 from sbc_filter.packet.reassembly import Reassembler
 from sbc_filter.packet.udp import datagram_to_ip
 
-_MAX_WAITING = 4096  # frames behind an incomplete datagram; then it is given up
-_REASSEMBLY = 5.0  # seconds of the capture, to put a datagram together
+_MAX_WAITING = 4096  # frames after an incomplete datagram, until that is given up
+_REASSEMBLY = 5.0  # seconds of the capture for the reassembly of a datagram
 
 
 class Core(Protocol):
-    """The engine, as this shell sees it."""
+    """What this shell needs of the engine."""
 
     def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None, /) -> Verdict | Need:
-        """Decide about an IP packet."""
+        """Decide on an IP packet."""
 
     def resume(self, need_id: int, answer: Answer, now: float, /) -> Verdict | Need:
-        """Decide with what was needed."""
+        """Decide with the answer to a need."""
 
 
 class _Slot:
-    """A place in the output: the frame that came, until what leaves in its place is known."""
+    """A place in the output: the original frame, until its replacement is known."""
 
     __slots__ = ("frame", "known", "leaving", "span")
 
@@ -47,7 +47,7 @@ class _Slot:
         self.known, self.leaving = True, leaving
 
     def with_packet(self, raw: bytes) -> Frame:
-        """The frame with another IP packet in it."""
+        """The frame with a new IP packet."""
         data = replace_ip(self.frame.data, *self.span, raw)
         return self.frame._replace(data=data, original_length=len(data))
 
@@ -73,13 +73,13 @@ class Replay:
         self._ask = ask
         self._sink = sink
         self._time_of = time_of
-        self._look = look  # at each IP packet as it was captured
+        self._look = look  # called with each IP packet as captured
         self._interfaces = interfaces
         self._slots: deque[_Slot] = deque()
         self._reassembler: Reassembler[_Slot] = Reassembler(timeout=_REASSEMBLY)
 
     def feed(self, frame: Frame) -> Iterator[Frame]:
-        """Take one frame; yields the frames that leave by now, in order."""
+        """Process one frame; yields the frames of the output that are known by now, in order."""
         self.counters["frames"] += 1
         span = locate_ip(frame.linktype, frame.data)
         if span is None:
@@ -93,7 +93,7 @@ class Replay:
         yield from self._leave()
 
     def finish(self) -> Iterator[Frame]:
-        """No more frames: what waits for missing fragments leaves as it came."""
+        """End the capture: frames that wait for missing fragments are yielded unchanged."""
         for slots in self._reassembler.flush():
             self._give_up(slots)
         yield from self._leave()
@@ -123,7 +123,7 @@ class Replay:
         return decision
 
     def _settle(self, slots: list[_Slot], size: int, verdict: Verdict, last: _Slot | None = None) -> None:
-        """What leaves in place of these frames, all of one datagram; the new stands where the `last` one was."""
+        """Replace the frames of one datagram; the new frames take the place of the `last` one."""
         last = last or slots[-1]
         for slot in slots:
             slot.settle([slot.frame] if verdict.action is Action.ACCEPT else [])
@@ -148,10 +148,10 @@ class Replay:
 
 
 def _cut(raw: bytes, size: int, pieces: int) -> list[bytes]:
-    """In fragments again what came in fragments. What came whole and grew is cut by the kernel, not in a capture."""
+    """Fragment a packet again that was fragmented. A whole packet that grew stays whole in a capture."""
     if pieces == 1:
         return [raw]
     try:
         return fragment(raw, size)
-    except PacketError:  # they were too small to hold anything of it
+    except PacketError:  # the fragments were too small
         return [raw]

@@ -1,4 +1,4 @@
-"""What a capture holds that the filter does not look at: other ports, other addresses, TCP."""
+"""Finds traffic of a capture that the filter ignores: other ports, other addresses, TCP."""
 
 import re
 from collections import Counter
@@ -10,11 +10,11 @@ from sbc_filter.packet.ip import UDP, address_text
 _TCP = 6
 _INVITE = re.compile(rb"\s*INVITE[ \t]+\S+[ \t]+SIP/2\.0\r?\n", re.IGNORECASE)
 _SIP = re.compile(rb"\s*(?:SIP/2\.0 [1-6][0-9][0-9] |[A-Z]{3,10} \S+ SIP/2\.0\r?\n)", re.IGNORECASE)
-_SHOWN = 5  # addresses and ports, the most frequent
+_SHOWN = 5  # most frequent addresses and ports in a remark
 
 
 class Survey:
-    """Call it with every IP packet of a capture; then `remarks` says what an operator may have forgotten."""
+    """Call it with every IP packet of a capture; `remarks` then hints at missing settings."""
 
     def __init__(self, sbc: Collection[str], ports: Collection[int]) -> None:
         self._sbc = frozenset(str(ip_address(address)) for address in sbc)
@@ -27,7 +27,7 @@ class Survey:
         self.tcp = 0
 
     def __call__(self, raw: bytes) -> None:
-        """Look at one IP packet; fragments but the first are skipped, for only that has ports."""
+        """Examine one IP packet. Fragments after the first are skipped, because they have no ports."""
         if raw[0] >> 4 == 4:
             start, protocol, first = (raw[0] & 15) * 4, raw[9], not int.from_bytes(raw[6:8], "big") & 0x1FFF
             ends = raw[12:16], raw[16:20]
@@ -56,7 +56,7 @@ class Survey:
             self._of_sbc = self._of_sbc or not self._sbc.isdisjoint(addresses)
 
     def remarks(self) -> Iterator[str]:
-        """One sentence for each thing that was not looked at."""
+        """One sentence for each kind of ignored traffic."""
         if self._sbc and self._addresses and not self._of_sbc:
             seen = _most(self._addresses)
             yield f"No INVITE is to or from an address of [network].sbc, so none has a direction; they are of {seen}."
@@ -73,6 +73,6 @@ class Survey:
 
 
 def _most(counts: Counter[str] | Counter[int]) -> str:
-    """The most frequent, each with its count."""
+    """The most frequent values, each with its count."""
     shown = ", ".join(f"{key} ({count})" for key, count in counts.most_common(_SHOWN))
     return f"{shown}, …" if len(counts) > _SHOWN else shown

@@ -1,4 +1,4 @@
-"""Capture files written: pcapng or classic pcap, in place of what was there only once they are complete."""
+"""Writes capture files, pcapng or classic pcap, which replace an existing file only when complete."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 
 
 class CaptureWriter:
-    """Writes a capture, whole or not at all; a context manager, which an exception makes leave nothing.
+    """Writes a capture completely or not at all. A context manager: after an exception nothing is left.
 
     pcapng with nanoseconds, or classic pcap with nanoseconds for a name in `.pcap`; that has room for
     one link type only. The same frames give the same bytes. A device or pipe is written to in place (`OutputFile`).
@@ -41,7 +41,7 @@ class CaptureWriter:
             self.discard()
 
     def write(self, frame: Frame) -> None:
-        """Append a frame; its number is not written, its interface only tells it from others."""
+        """Append a frame. Its number is not written; its interface only separates it from others."""
         try:
             record = self._record(frame) if self._classic else self._blocks(frame)
         except struct.error as error:
@@ -49,17 +49,17 @@ class CaptureWriter:
         self._put(record)
 
     def close(self) -> None:
-        """Finish the file and give it its name."""
+        """Finish the file and rename it into place."""
         if self._closed:
             return
         self._closed = True
         if self._classic and not self._interfaces:
-            self._put(_pcap_header(1))  # no frame, no link type: any will do
+            self._put(_pcap_header(1))  # without frames, any link type is right
         with self._errors():
             self._file.close()
 
     def discard(self) -> None:
-        """Leave what was there before."""
+        """Discard the output, and keep the old file."""
         self._closed = True
         self._file.discard()
 

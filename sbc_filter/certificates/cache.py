@@ -1,4 +1,4 @@
-"""Fetched certificates kept in memory and on disk, renewed before they end, and used on when their server fails."""
+"""A cache of fetched certificates, in memory and on disk, which renews them before they expire."""
 
 import logging
 import random
@@ -16,44 +16,45 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.generational_cache import GenerationalCache
 
 _LOG = logging.getLogger(__name__)
-STALE = 72 * 3600.0  # seconds; a web server that fails on a Friday evening is repaired on a Monday
+STALE = 72 * 3600.0  # seconds; a web server that fails on a Friday evening may be repaired on Monday
 MAX_FILES = 20_000
 MAX_BYTES = 400 << 20
-_MEMORY = 32 << 20  # bytes of certificates, with what is known of them
-_FAILURES = 4 << 20  # bytes of URLs that failed
+_MEMORY = 32 << 20  # bytes of certificates, with their entries
+_FAILURES = 4 << 20  # bytes of failures
 _LONGEST_FAILURE = 300.0  # seconds
-_KEPT = 0.9  # of the memory, when it is full
-_OVERHEAD = 600  # bytes of an object with its keys
-_ROUND, _A_ROUND = 10.0, 40  # seconds between two looks for what is to be renewed, and how much of it at a time
-_AGAIN = 300.0  # seconds for which an expired certificate is believed until it is asked for again
+_KEPT = 0.9  # share of the memory that is kept when room is made
+_OVERHEAD = 600  # bytes of an entry besides URL and certificate
+_ROUND, _A_ROUND = 10.0, 40  # seconds between two rounds of renewal, and certificates in a round
+_AGAIN = 300.0  # seconds for which an expired certificate is used before it is fetched again
 
 
 class Web(CertificateSource, Protocol):
-    """What a cache stands in front of."""
+    """The source behind the cache."""
 
     def vouch(self, url: str, /) -> None:
-        """This URL has served a certificate before."""
+        """Note that this URL has served a certificate before."""
 
 
 @dataclass(slots=True)
 class _Known:
     entry: CachedCertificate
-    due: float  # when it is to be renewed, if it is in use
-    asked: bool  # was it, since it was fetched?
-    lasting: bool  # has it been renewed?
-    failing: bool = False  # has it failed to be?
+    due: float  # POSIX seconds: when to renew it, if it is in use
+    asked: bool  # a call has asked for it since it was fetched
+    lasting: bool  # it has been renewed at least once
+    failing: bool = False  # its last renewal failed
 
 
 class CachingSource:
-    """Answers with what `web` answered before, out of memory or out of `directory` (`DiskCache`), until it expires.
+    """Answers from memory or from `directory` (`DiskCache`) until an entry expires, and otherwise asks `web`.
 
-    What was asked for since it was fetched is fetched again in the background, in the last quarter of its time. Once it
-    has expired the next call waits for a fetch; when that fails, or the fetch in the background did, it is used on for
-    `stale` seconds at most and never beyond the end of the certificate itself, while it goes on being asked for.
-    Failures are remembered in memory alone, and never in place of a certificate.
+    - A certificate that is in use is fetched again in the background, in the last quarter of its lifetime.
+    - When it has expired, the next call waits for a fetch.
+    - If either fetch fails, the certificate is used on for at most `stale` seconds, and never after it expires itself.
+      Meanwhile the fetch is repeated.
+    - Failures are kept in memory only. They never replace a certificate.
 
-    All memory is bounded. When it is full, what is new makes room for what is newer; what was renewed once, because it
-    was in use, stays until it ends. A disk that fails costs the cache, not the answer.
+    All memory is bounded. When it is full, certificates that were never renewed are removed, oldest first; those that
+    were renewed stay until they expire. If the disk fails, the answer is still delivered, but not cached on disk.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class CachingSource:
         self._closed = threading.Event()
 
     def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
-        """Answer at once out of memory or from disk, or else when the web has answered."""
+        """Answer at once from memory or disk; otherwise when `web` has answered."""
         self._begin()
         now = self._clock()
         with self._lock:
@@ -104,7 +105,7 @@ class CachingSource:
         self._fetch(url, True, done)
 
     def renew(self) -> None:
-        """Ask for some of what is in use and soon expires; the thread of this object does so every ten seconds."""
+        """Fetch some of the certificates that are in use and expire soon. A thread calls this every ten seconds."""
         now = self._clock()
         with self._lock:
             self._forget(now)
@@ -119,12 +120,12 @@ class CachingSource:
             self._fetch(url, False)
 
     def close(self) -> None:
-        """Close what is behind."""
+        """Stop renewing, and close `web`."""
         self._closed.set()
         self._web.close()
 
     def _begin(self) -> None:
-        """The thread starts with the first request: what is made before a fork works after it."""
+        """Start the thread with the first request, so that the object can be made before a fork."""
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
@@ -139,18 +140,18 @@ class CachingSource:
                 _LOG.exception("certificates cannot be renewed")
 
     def _fetch(self, url: str, asked: bool, done: Callable[[Answer], None] = lambda answer: None) -> None:
-        """`asked`: because a call needs it, not only to renew it."""
+        """Fetch it; `asked` if a call needs it, not only the renewal."""
         self._web.fetch(url, lambda answer: done(self._learn(url, asked, answer)))
 
     def _learn(self, url: str, asked: bool, answer: Answer) -> Answer:
-        """Take in what the web answered; what to answer with."""
+        """Store the answer of `web`; returns the answer for the call."""
         now = self._clock()
         end = leaf_end(answer.pem) if answer.pem is not None else None
         if answer.pem is not None and end is not None and now < min(answer.expires, end):
             entry = CachedCertificate(answer.pem, min(answer.expires, end), min(answer.expires + self._stale, end))
             with self._lock:
                 known = self._find(url, now)
-                news = known is None or known.entry != entry  # all who waited for one answer come by here
+                news = known is None or known.entry != entry  # one fetch may answer several calls
                 if news:
                     self._put(url, _Known(entry, _due(entry, now), asked, known is not None), now)
             if news:
@@ -172,10 +173,10 @@ class CachingSource:
         except OSError as error:
             _LOG.warning("the certificate of %r cannot be kept on disk: %s", url, error)
 
-    # The rest with the lock held.
+    # The methods below need the lock.
 
     def _find(self, url: str, now: float) -> _Known | None:
-        """What is known of a URL and of any use still."""
+        """The entry of a URL that may still be used, from memory or disk."""
         known = self._known.get(url)
         if known is not None:
             return known if known.entry.is_of_use(now) else None
@@ -213,10 +214,10 @@ def _size(url: str, known: _Known) -> int:
 
 
 def _due(entry: CachedCertificate, now: float) -> float:
-    """In the last quarter of its time, not when those are that came with it."""
+    """When to renew: at a random time in the last quarter, so that entries of one moment are spread."""
     return entry.expires - max(entry.expires - now, 0.0) * random.uniform(0.1, 0.25)  # noqa: S311
 
 
 def _stale(entry: CachedCertificate, now: float) -> Answer:
-    """Until it expires or, past that, for a while: the server may be back."""
+    """The answer after a failed renewal. It is valid for a short time only, since the server may recover."""
     return Answer(entry.pem, None, entry.expires if now < entry.expires else min(now + _AGAIN, entry.ends))

@@ -1,4 +1,4 @@
-"""Programs of the operator's, which may ask whatever they like; certificates from one."""
+"""Certificates from a program of the operator."""
 
 import logging
 import time
@@ -15,11 +15,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class CommandSource:
-    """A program of the operator's: the URL as its last argument, the PEM on its standard output.
+    """Runs a program of the operator: the URL is its last argument, the PEM is read from its standard output.
 
-    No shell is involved. Exit code 0 means success; anything else is FETCH_REFUSED, more than
-    `timeout` seconds FETCH_TIMEOUT, more than `MAX_PEM` bytes FETCH_TOO_LARGE. An answer holds for
-    `valid` seconds. One run a URL at a time, `workers` at most in all; `backlog` more may wait.
+    No shell is involved. Exit code 0 means success, any other is FETCH_REFUSED. More than `timeout` seconds are
+    FETCH_TIMEOUT, more than `MAX_PEM` bytes FETCH_TOO_LARGE. An answer is valid for `valid` seconds. Each URL has one
+    run at a time, and there are at most `workers` runs in all; `backlog` more requests may wait.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class CommandSource:
         )
 
     def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
-        """Have the command run."""
+        """Run the program."""
         self._single.submit(url, done)
 
     def close(self) -> None:
-        """Kill what runs."""
+        """Kill the running programs."""
         self._program.close()
         self._single.close(wait=1.0)
 

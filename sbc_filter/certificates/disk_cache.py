@@ -1,4 +1,4 @@
-"""Certificates in files, so that a restart, or a network that is cut, costs no call (S-089)."""
+"""Certificates in files, so that no call is lost after a restart or without the network (S-089)."""
 
 import hashlib
 import json
@@ -16,34 +16,34 @@ from sbc_filter.errors import EnvironmentFault
 from sbc_filter.system.files import replace_file
 
 _LOG = logging.getLogger(__name__)
-_MAX_LABEL = 16 * 1024  # bytes; a URL is bounded by the message it came in
-_ABANDONED = 3600.0  # seconds after which a half-written file is nobody's any more
-_KEPT = 0.9  # of files and bytes, when there are too many
-_PAUSE = 60.0  # seconds between two looks for room in a folder that is full
+_MAX_LABEL = 16 * 1024  # bytes; a URL is no longer than the message that it came in
+_ABANDONED = 3600.0  # seconds after which an unfinished file was left by a crash
+_KEPT = 0.9  # share of files and bytes that is kept when room is made
+_PAUSE = 60.0  # seconds between two attempts to make room in a full folder
 
 
 class CachedCertificate(NamedTuple):
-    """A certificate with its issuers as it was fetched; fresh until `expires`, of no use at all from `ends` on (POSIX
-    seconds)."""
+    """A certificate with its issuers, as fetched: fresh until `expires`, unusable from `ends` on (POSIX seconds)."""
 
     pem: bytes
     expires: float
     ends: float
 
     def is_of_use(self, now: float) -> bool:
-        """Whether it may be answered with; not when it expires later than is ever written, for then the clock was wrong
-        or is."""
+        """Whether it may be used. An expiry later than is ever written means that a clock was wrong, so it may not."""
         return now < self.ends and self.expires <= now + LONGEST
 
 
 class DiskCache:
-    """Entries by URL in the files of `directory`, at most about `max_files` and `max_bytes` of them.
+    """Entries by URL, one file each in `directory`; at most about `max_files` files and `max_bytes` bytes.
 
-    A file is the SHA-256 of all behind it, a line of JSON (URL, expiry, end) and the PEM; what does not read as such
-    is no entry. Processes may share the folder, for files are renamed into place; nothing waits for the disk, since
-    half a file after a power failure is no entry either. What has ended makes room, and what was written without
-    `lasting`, the oldest first: a flood of strangers pushes out strangers. If that is not enough, what is new is not
-    kept. The folder is made; raises `EnvironmentFault` when it cannot be.
+    A file holds the SHA-256 of the rest, a line of JSON (URL, expiry, end) and the PEM. Any other content is ignored.
+    Files are renamed into place, so processes may share the folder. They are not synced to disk: after a power failure
+    an incomplete file is ignored.
+
+    Room is made by removing expired entries and entries written without `lasting`, oldest first, so a flood of unknown
+    URLs removes only its own. If that is not enough, new entries are not kept.
+    The folder is made if it is missing; raises `EnvironmentFault` if that fails.
     """
 
     def __init__(self, directory: Path, max_files: int, max_bytes: int) -> None:
@@ -61,7 +61,7 @@ class DiskCache:
             raise EnvironmentFault(f"the certificate cache {directory} cannot be used: {why}") from error
 
     def read(self, url: str, now: float) -> CachedCertificate | None:
-        """The entry for this URL, None when there is none of any use."""
+        """The entry of this URL; None when there is none that may be used."""
         found = read_entry(entry_path(self._directory, url))
         return found[1] if found is not None and found[0] == url and found[1].is_of_use(now) else None
 
@@ -74,7 +74,7 @@ class DiskCache:
         lasting: bool = True,
         owner: tuple[int, int] | None = None,
     ) -> None:
-        """Keep it, if there is room, as a file of `owner` (user, group); `OSError` when the disk fails."""
+        """Write an entry, if there is room, as a file of `owner` (user, group); `OSError` when the disk fails."""
         label = json.dumps({"url": url, "expires": entry.expires, "ends": entry.ends}).encode()
         rest = label + b"\n" + entry.pem
         content = _digest(rest) + b"\n" + rest
@@ -83,7 +83,7 @@ class DiskCache:
             before = _size(path)
             if before is None and not self._has_room(len(content), now):
                 return
-            # The time of the file is when it may be removed at the earliest: `_sweep` need not read it.
+            # The time of the file is the earliest at which it may be removed, so `_sweep` need not read it.
             replace_file(path, content, moment=entry.ends if lasting else now, owner=owner)
             self._files += before is None
             self._bytes += len(content) - (before or 0)
@@ -93,7 +93,7 @@ class DiskCache:
             return True
         if time.monotonic() < self._full_until:
             return False
-        self._sweep(now)  # others may have made room, or taken it
+        self._sweep(now)  # other processes write here, too
         if self._fits(size):
             return True
         self._full_until = time.monotonic() + _PAUSE
@@ -107,7 +107,7 @@ class DiskCache:
         return self._files < self._max_files and self._bytes + size <= self._max_bytes
 
     def _sweep(self, now: float) -> None:
-        """Count, and make room where there is little: what a crash left behind first, then what may go by now."""
+        """Count the files, and make room if needed: unfinished files first, then entries that may be removed by now."""
         files: list[tuple[float, int, str]] = []
         self._files = self._bytes = 0
         with os.scandir(self._directory) as entries:
@@ -126,17 +126,17 @@ class DiskCache:
 
 
 def entry_path(directory: Path, url: str) -> Path:
-    """The file of this URL, whether or not there is one."""
+    """The path of the file of this URL, which need not exist."""
     return directory / f"{hashlib.sha256(url.encode()).hexdigest()}.cached"
 
 
 def entry_files(directory: Path) -> list[Path]:
-    """The files that there are, good or not; `OSError`."""
+    """The files of the cache, whether readable or not; `OSError`."""
     return sorted(path for path in directory.iterdir() if path.name.endswith(".cached"))
 
 
 def read_entry(path: Path) -> tuple[str, CachedCertificate] | None:
-    """The URL and the entry in a file, None when it holds nothing that was written so."""
+    """The URL and the entry in a file; None when the file is damaged."""
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_LABEL + MAX_PEM + 1)

@@ -1,7 +1,7 @@
-"""Fetches certificates over HTTPS (RFC 8224 §6.2 step 3; S-066, S-088, S-089), however many URLs strangers think up.
+"""Fetches certificates over HTTPS (RFC 8224 §6.2 step 3; S-066, S-088, S-089), under a flood of URLs as well.
 
-`download` bounds one fetch; here all of them together are bounded, in a way that keeps those apart who have served
-certificates before: what a flood of new names asks for is fetched slowly or not at all, and delays nobody else.
+`download` limits a single fetch; this module limits all of them together. Domains that have served certificates before
+have a lane of their own. So a flood of unknown domains is fetched slowly or refused, and does not delay known ones.
 """
 
 import logging
@@ -26,32 +26,36 @@ from sbc_filter.web.fairness import Buckets, domain_of, registered
 from sbc_filter.web.pinned_connection import Resolver, system_addresses
 
 _LOG = logging.getLogger(__name__)
-_LASTING = 300.0  # seconds for which a failure is remembered that will still be there
+_PERMANENT = 300.0  # seconds for which a permanent failure is cached
 _BURST = 10.0  # seconds' worth of fetches that may begin at once
-_BACKLOG = 40  # fetches that wait for a worker in each lane, so that few of those who ask wait for strangers
-_SHARE = 4  # fetches of one domain, and look-ups of its names, at a time in each lane
-_REMEMBERED = 20_000  # domains and URLs that have served certificates
-_KNOWN, _STRANGE = 0, 1  # the lanes: each has half of the workers
-_SLOW = (Detail.FETCH_TIMEOUT, Detail.FETCH_DNS, Detail.FETCH_TOO_LARGE)  # what keeps a worker busy
+_BACKLOG = 40  # fetches that may wait for a worker in each lane; few, so that calls do not wait behind unknown domains
+_SHARE = 4  # concurrent fetches, and lookups, of one domain in each lane
+_MAX_KNOWN = 20_000  # domains, and URLs, that are remembered as known
+_KNOWN, _UNKNOWN = 0, 1  # the lanes: each has half of the workers
+_SLOW = (Detail.FETCH_TIMEOUT, Detail.FETCH_DNS, Detail.FETCH_TOO_LARGE)  # failures that keep a worker busy
 
 
 class Fetcher:
-    """A `CertificateSource` that asks the web, with one GET a URL at a time and `workers` in all; for each half of them
-    at most `backlog` more wait.
+    """A `CertificateSource` over HTTPS: one GET per URL at a time, `workers` in all, half of them in each lane.
 
-    `connect_timeout` is for TCP; `total_timeout` covers look-up, connection, TLS, headers and body (seconds; a look-up
+    At most `backlog` more requests wait in each lane.
+
+    `connect_timeout` is for TCP; `total_timeout` covers look-up, connection, TLS, headers and body (seconds; a lookup
     that takes all of it is FETCH_DNS). `ca_file`, `allowed_networks` and `tolerate` (out of `pki.x5u.TOLERABLE`) are
-    those of `Downloader`; `x5u-http` speaks plain http. The first URL is taken as it is, but for its scheme:
-    `CertificateMemory` has judged it.
+    those of `Downloader`; `x5u-http` allows plain http. Only the scheme of the first URL is checked here:
+    `CertificateMemory` has checked the rest.
 
-    `rate` fetches a second, and ten times that at once after a pause, are for domains that have not served a
-    certificate lately; none has more than half of it, whether it is new or known. Beyond that: FETCH_REFUSED. A domain
-    (`domains`) is known by its last certificate, or by `vouch`, until it keeps a worker waiting in vain. A URL that was
-    vouched for is within the limits always: whoever thinks up others of the same domain does not keep it from renewal.
+    Limits, beyond which the answer is FETCH_REFUSED:
 
-    A certificate holds for as long as HTTP says, a day at least, but not beyond its own end; a failure, and a body
-    that is no certificate, for 300 seconds, or for 30 when it may be over soon. Raises `OSError` when `ca_file` cannot
-    be read. `clock` gives POSIX seconds, `timer` those of a clock that nobody sets.
+    - Unknown domains share `rate` fetches a second, and ten times that at once after a pause.
+    - One domain, known or not, gets at most half of `rate`.
+    - A URL that was vouched for has no limit: invented URLs of the same domain must not stop its renewal.
+
+    A domain becomes known when it serves a certificate or by `vouch`, and unknown when a fetch from it fails slowly.
+
+    A certificate is valid for as long as HTTP says, for at least a day, but not after it expires itself. A failure, or
+    a body that is not a certificate, is cached for 300 seconds, or for 30 if it may be temporary. Raises `OSError` when
+    `ca_file` cannot be read. `clock` gives POSIX seconds, `timer` monotonic seconds.
     """
 
     def __init__(
@@ -74,12 +78,12 @@ class Fetcher:
         self._clock = clock
         self._timer = timer
         self._rate = rate
-        self._strangers, self._domain_rates = Buckets(rate, _BURST), Buckets(rate / 2, _BURST)
+        self._unknown_rate, self._domain_rates = Buckets(rate, _BURST), Buckets(rate / 2, _BURST)
         self._refused = 0
         self._lock = threading.Lock()
-        # Domains that have served certificates, False of those that have failed since; and URLs.
-        self._domains: LRUCache[str, bool] = LRUCache(_REMEMBERED)
-        self._vouched: LRUCache[str, bool] = LRUCache(_REMEMBERED)
+        # Domains that have served certificates, with False if they have failed since; and URLs.
+        self._domains: LRUCache[str, bool] = LRUCache(_MAX_KNOWN)
+        self._vouched: LRUCache[str, bool] = LRUCache(_MAX_KNOWN)
         lanes = (max(workers // 2, 1), max(workers - workers // 2, 1))
         self._web = Downloader(
             ca_file=ca_file,
@@ -94,7 +98,7 @@ class Fetcher:
         )
         self._single: SingleFlightPool[Answer] = SingleFlightPool(
             self._answer,
-            lambda detail: Answer(None, detail, clock()),  # the URL is not to blame: nothing to remember
+            lambda detail: Answer(None, detail, clock()),  # not the fault of the URL: not cached
             name="certificate-fetch",
             workers=sum(lanes),
             lanes=lanes,
@@ -106,43 +110,43 @@ class Fetcher:
         )
 
     def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
-        """Have `url` fetched."""
+        """Fetch `url`."""
         self._single.submit(url, done)
 
     def vouch(self, url: str, /) -> None:
-        """This URL has served a certificate before, perhaps to an earlier process.
+        """Note that this URL has served a certificate before, perhaps to an earlier process.
 
-        Its domain is known by that, unless it has failed since.
+        Its domain becomes known, unless it has failed since.
         """
         with self._lock:
             self._vouched[url] = True
             self._domains.setdefault(domain_of(url), True)
 
     def close(self) -> None:
-        """Refuse what is under way; its connections end by themselves, at their deadlines."""
+        """Refuse all pending requests; open connections end at their deadlines."""
         self._single.close()
         self._web.close()
 
     def _place(self, domain: str) -> QueueSlot:
         with self._lock:
-            return QueueSlot(_KNOWN if self._domains.get(domain) else _STRANGE, domain)
+            return QueueSlot(_KNOWN if self._domains.get(domain) else _UNKNOWN, domain)
 
     def _admit(self, url: str) -> bool:
-        """Whether the limits let a new fetch begin."""
+        """Whether the limits allow a new fetch."""
         with self._lock:
             if url in self._vouched:
                 return True
         lane, domain = self._place(domain_of(url))
         now = self._timer()
-        if self._domain_rates.has(domain, now) and (lane == _KNOWN or self._strangers.has("", now)):
+        if self._domain_rates.has(domain, now) and (lane == _KNOWN or self._unknown_rate.has("", now)):
             self._domain_rates.take(domain, now)
-            if lane == _STRANGE:
-                self._strangers.take("", now)
+            if lane == _UNKNOWN:
+                self._unknown_rate.take("", now)
             return True
         self._refused += 1
-        if self._refused & (self._refused - 1) == 0:  # 1, 2, 4 …: a flood does not fill the log
+        if self._refused & (self._refused - 1) == 0:  # 1, 2, 4 …: a flood must not fill the log
             _LOG.warning(
-                "%d fetches refused so far, the last of %r: more than `fetch_rate` = %g a second were asked for",
+                "%d fetches refused so far, the last for %r: more requests than `fetch_rate` = %g a second",
                 *(self._refused, url, self._rate),
             )
         return False
@@ -154,15 +158,15 @@ class Fetcher:
             _LOG.info("%r: %s: %s", url, error.detail, error)
             if error.detail in _SLOW:
                 self._demote(domain_of(url))
-            return Answer(None, error.detail, self._clock() + (PASSING if error.passing else _LASTING))
+            return Answer(None, error.detail, self._clock() + (PASSING if error.passing else _PERMANENT))
         now, end = self._clock(), leaf_end(pem)
-        if end is None or end <= now:  # whoever asked for it will say what is wrong with it
-            return Answer(pem, None, now + _LASTING)
+        if end is None or end <= now:  # the verification reports what is wrong with it
+            return Answer(pem, None, now + _PERMANENT)
         with self._lock:
             self._domains[domain_of(url)] = True
         return Answer(pem, None, min(expires(headers, now), end))
 
     def _demote(self, domain: str) -> None:
         with self._lock:
-            if domain in self._domains:  # strangers are not remembered: they would push out who is known
+            if domain in self._domains:  # unknown domains are not stored: they would displace known ones
                 self._domains[domain] = False

@@ -1,4 +1,4 @@
-"""A folder of certificates that another system fills: a file by the digest of its URL, or by a name in an index."""
+"""A folder of certificates that another system fills. Files are named by the digest of their URL, or in an index."""
 
 import json
 import logging
@@ -18,13 +18,13 @@ from sbc_filter.system.files import TooLarge, read_file
 _LOG = logging.getLogger(__name__)
 
 INDEX = "index.json"
-FRESH = 1.0  # seconds for which a file is believed, or its absence, before it is looked at again
+FRESH = 1.0  # seconds for which a file, or its absence, is cached
 _MINUTE = 60.0  # seconds
-MAX_INDEX = 16 << 20  # bytes; 20,000 URLs are 2 MiB, and read in some 20 milliseconds, in which calls wait
+MAX_INDEX = 16 << 20  # bytes; 20,000 URLs take 2 MiB, and are read in about 20 ms, during which calls wait
 
 
 class IndexFault(ValueError):
-    """The index is no table of URLs and file names; says where and why."""
+    """The index does not map URLs to file names; the message says where and why."""
 
 
 class FolderEntry(NamedTuple):
@@ -35,10 +35,10 @@ class FolderEntry(NamedTuple):
 
 
 class DirectorySource:
-    """A folder that somebody else keeps up to date: `index.json`, and else one file a URL (`certificate_path`).
+    """A folder that another system keeps up to date: files by `index.json`, or one file per URL (`certificate_path`).
 
-    Nothing is believed for longer than `valid` seconds, so what is new, changed or gone is so without a restart. Put
-    files there by renaming them. An index that cannot be read is logged, once, and the last good one holds on.
+    Answers are valid for `valid` seconds, so new, changed and removed files are noticed without a restart. Rename files
+    into place. An index that cannot be read is logged once, and the last good one stays in use.
     """
 
     def __init__(self, directory: Path, clock: Callable[[], float] = time.time, valid: float = FRESH) -> None:
@@ -50,11 +50,11 @@ class DirectorySource:
         self._complained = -math.inf
 
     def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
-        """Read the file, here and now; FETCH_REFUSED without one, FETCH_TOO_LARGE beyond `MAX_PEM`."""
+        """Read the file at once; FETCH_REFUSED if there is none, FETCH_TOO_LARGE beyond `MAX_PEM` bytes."""
         expires = self._clock() + self._valid
         self._refresh()
         name = self._index.get(url)
-        # What the index names is the file or nothing: a left-over by the digest must not take its place.
+        # If the index names a file, only that one counts: an old file named by the digest must not replace it.
         path = certificate_path(self._directory, url) if name is None else self._directory / name
         try:
             answer = Answer(read_pem(path), None, expires)
@@ -69,17 +69,17 @@ class DirectorySource:
         done(answer)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing."""
 
     def _complain(self, sentence: str) -> None:
-        """Once a minute: callers choose the URLs, and so how often there is something to complain of."""
+        """Log at most once a minute: callers choose the URLs, and must not fill the log."""
         now = self._clock()
         if not self._complained <= now < self._complained + _MINUTE:
             self._complained = now
-            _LOG.warning("%s; the like is not told again for a minute", sentence)
+            _LOG.warning("%s; further such messages are suppressed for a minute", sentence)
 
     def _refresh(self) -> None:
-        """Read the index anew if it is another file than it was, or was written to."""
+        """Read the index again if it has been replaced or changed."""
         try:
             status = os.stat(self._directory / INDEX)
         except OSError:
@@ -91,11 +91,11 @@ class DirectorySource:
             try:
                 self._index = read_index(self._directory)
             except IndexFault as fault:
-                _LOG.warning("%s; what was read before holds on", fault)
+                _LOG.warning("%s; the last good index stays in use", fault)
 
 
 def read_pem(path: Path) -> bytes:
-    """What a file holds; `OSError`, or `FetchError(FETCH_TOO_LARGE)` beyond `MAX_PEM`."""
+    """The content of a file; `OSError`, or `FetchError(FETCH_TOO_LARGE)` beyond `MAX_PEM` bytes."""
     try:
         return read_file(path, MAX_PEM)
     except TooLarge:
@@ -103,7 +103,7 @@ def read_pem(path: Path) -> bytes:
 
 
 def read_index(directory: Path) -> dict[str, str]:
-    """File names by URL, empty without an index; raises `IndexFault`."""
+    """File names by URL; empty without an index. Raises `IndexFault`."""
     path = directory / INDEX
     try:
         content = read_file(path, MAX_INDEX)
@@ -116,24 +116,24 @@ def read_index(directory: Path) -> dict[str, str]:
     try:
         found = json.loads(content, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise IndexFault(f"{path}: this is no JSON: {error}") from None
+        raise IndexFault(f"{path}: this is not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise IndexFault(f"{path}: has to be an object with the names of files by URL")
+        raise IndexFault(f"{path}: must be an object that maps URLs to file names")
     for url, name in found.items():
         if not isinstance(name, str) or name != os.path.basename(name) or name in ("", ".", ".."):
-            raise IndexFault(f"{path}: {url!r}: has to be the name of a file in this folder, not {name!r}")
+            raise IndexFault(f"{path}: {url!r}: must be the name of a file in this folder, not {name!r}")
     return found
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key appears twice")
     return found
 
 
 def entries(directory: Path) -> Iterator[FolderEntry]:
-    """What is in the folder: the files of the index, and the others by their names. `OSError`, `IndexFault`."""
+    """The files of the folder: first those of the index, then the others by name. `OSError`, `IndexFault`."""
     index = read_index(directory)
     named = set(index.values())
     for url, name in sorted(index.items()):

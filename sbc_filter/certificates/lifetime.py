@@ -1,4 +1,4 @@
-"""How long a fetched certificate is good for (RFC 9111 §4.2.1, with the floor of S-089), and how long at most."""
+"""How long a fetched certificate may be cached (RFC 9111 §4.2.1, with the minimum of S-089)."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import CertificateDeviation
 from sbc_filter.pki.certificate import PARSE_ERRORS, leaf_of, parse_certificates
 
-SHORTEST = 24 * 3600.0  # seconds; certificates change seldom and calls do not wait for fetches
+SHORTEST = 24 * 3600.0  # seconds; certificates rarely change, and calls should not wait for fetches
 LONGEST = 30 * 24 * 3600.0  # seconds
 _ANY_FORM = frozenset({CertificateDeviation.DER_BODY})
 
@@ -18,18 +18,18 @@ MAX_AGE = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?([0-9]{1,12})', re.IGNORECASE)
 
 
 def expires(headers: Mapping[str, str], now: float) -> float:
-    """Until when (POSIX seconds) a response with these headers is good, received at `now`.
+    """When a response with these headers, received at `now`, expires (POSIX seconds).
 
-    `headers` finds its names in any case. No directive, one that forbids caching, or less than
-    `SHORTEST` all mean `SHORTEST`; never more than `LONGEST`.
+    `headers` is case-insensitive. No directive, one that forbids caching, or less than `SHORTEST` all
+    mean `SHORTEST`. The result is never more than `LONGEST` away.
     """
     return now + min(max(_lifetime(headers, now), SHORTEST), LONGEST)
 
 
 def leaf_end(pem: bytes) -> float | None:
-    """When the signing certificate in `pem` ends by itself (POSIX seconds); None when none can be read.
+    """When the signing certificate in `pem` expires (POSIX seconds); None when it cannot be read.
 
-    Nothing else is judged, least of all whether anybody should believe it.
+    The certificate is not verified here.
     """
     try:
         return leaf_of(parse_certificates(pem, tolerate=_ANY_FORM)).parsed.not_valid_after_utc.timestamp()
@@ -48,7 +48,7 @@ def _lifetime(headers: Mapping[str, str], now: float) -> float:
     if end is None:
         return 0.0
     begin = _date(headers, "Date")
-    # The server's clock may be off: what counts is the difference it states.
+    # The server's clock may be wrong, so only the difference of its two times is used.
     return end - (now if begin is None else begin) - _age(headers)
 
 
@@ -60,5 +60,5 @@ def _age(headers: Mapping[str, str]) -> int:
 def _date(headers: Mapping[str, str], name: str) -> float | None:
     try:
         return parsedate_to_datetime(headers[name]).timestamp()
-    except (KeyError, ValueError, TypeError, IndexError, OverflowError):  # "0" is common, and means the past
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError):  # "0" is common, and means that it has expired
         return None

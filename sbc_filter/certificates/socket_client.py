@@ -1,7 +1,8 @@
-"""Certificates from somebody who answers HTTP on a Unix socket of this machine: an operator's program, or our own.
+"""Certificates from an HTTP server on a local Unix socket: the operator's program, or our own process.
 
-`GET /certificate?url=<the URL, percent-encoded>`. 200 has the PEM for a body, 404 says that there is none, anything
-else is a failure; `Cache-Control: max-age=N` says for how many seconds the answer holds. The network is not touched.
+The request is `GET /certificate?url=<the URL, percent-encoded>`. Status 200 has the PEM as its body, 404 means that
+there is no certificate, and any other status is a failure. `Cache-Control: max-age=N` says for how many seconds the
+answer is valid. No network connection is made here.
 """
 
 import contextlib
@@ -29,20 +30,20 @@ from sbc_filter.web.pinned_connection import DeadlineSocket
 
 _LOG = logging.getLogger(__name__)
 PATH = "/certificate"
-VALID = 3600.0  # seconds for which a certificate holds whose answer does not say
-_NOBODY = 1.0  # seconds for which it is remembered that nobody listens: who was restarted is there again
-_RETRY = 0.01  # seconds between two tries of a connection that the other side's backlog has no room for
+VALID = 3600.0  # seconds for which a certificate is valid if the answer does not say
+_UNREACHABLE = 1.0  # seconds for which a refused connection is cached; short, since a restarted server is soon back
+_RETRY = 0.01  # seconds between two attempts to connect while the server's backlog is full
 _UNCACHED = re.compile(r"(?:^|[,\s])(?:no-store|no-cache)(?:$|[,\s=])", re.IGNORECASE)
 _TRANSPORT = (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError)
 
 
 class SocketSource:
-    """A `CertificateSource` that asks at the Unix socket `path`, with one GET a URL at a time and `workers` in all.
+    """A `CertificateSource` that asks the Unix socket `path`: one GET per URL at a time, `workers` in all.
 
-    An answer that is not there in `timeout` seconds is FETCH_TIMEOUT, more than `MAX_PEM` bytes are FETCH_TOO_LARGE,
-    404 is FETCH_REFUSED, any other status FETCH_STATUS; a JSON body `{"detail": "fetch-dns"}` may name another detail
-    of the outcome `unfetchable`. Nobody there is FETCH_CONNECT, and is forgotten after a second. Connections are kept
-    open; the server may close them, end and come again as it likes.
+    No answer within `timeout` seconds is FETCH_TIMEOUT, more than `MAX_PEM` bytes are FETCH_TOO_LARGE, status 404 is
+    FETCH_REFUSED, any other status FETCH_STATUS. A JSON body `{"detail": "fetch-dns"}` may name another detail of the
+    outcome `unfetchable`. If no server listens, that is FETCH_CONNECT, cached for a second. Connections are kept open;
+    the server may close them or restart at any time.
     """
 
     def __init__(
@@ -69,11 +70,11 @@ class SocketSource:
         )
 
     def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
-        """Have `url` asked for."""
+        """Ask for `url`."""
         self._single.submit(url, done)
 
     def close(self) -> None:
-        """Refuse what is under way; its connections end by themselves, at their deadlines."""
+        """Refuse all pending requests; open connections end at their deadlines."""
         self._closed = True
         self._single.close()
         self._drop_idle()
@@ -83,13 +84,13 @@ class SocketSource:
             return self._ask(url, time.monotonic() + self._timeout)
         except FetchError as error:
             _LOG.info("%s: %r: %s", self._path, url, error)
-            nobody = error.detail == Detail.FETCH_CONNECT
-            return Answer(None, error.detail, self._clock() + (_NOBODY if nobody else PASSING))
+            unreachable = error.detail == Detail.FETCH_CONNECT
+            return Answer(None, error.detail, self._clock() + (_UNREACHABLE if unreachable else PASSING))
 
     def _ask(self, url: str, deadline: float) -> Answer:
-        """Over a connection that is open, and if that has ended meanwhile, over a new one.
+        """Ask over an open connection, or over a new one if the server has closed it.
 
-        A server that dies over the question is asked once more: its successor may be there already.
+        If a new connection breaks during the request, it is tried once more: the server may have been restarted.
         """
         fresh = 0
         while True:
@@ -126,7 +127,7 @@ class SocketSource:
 
 
 class _Connection(HTTPConnection):
-    """HTTP over a Unix socket; each exchange has a deadline, on the monotonic clock."""
+    """HTTP over a Unix socket; each exchange has a deadline (seconds of the monotonic clock)."""
 
     def __init__(self, path: str) -> None:
         super().__init__("localhost")
@@ -134,7 +135,7 @@ class _Connection(HTTPConnection):
         self._deadline = 0.0
 
     def get(self, target: str, deadline: float) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and body; one of `_TRANSPORT`, or `FetchError(FETCH_TOO_LARGE)`."""
+        """Returns status, headers and body; raises one of `_TRANSPORT`, or `FetchError(FETCH_TOO_LARGE)`."""
         self._deadline = deadline
         if isinstance(self.sock, DeadlineSocket):
             self.sock.deadline = deadline
@@ -155,9 +156,9 @@ class _Connection(HTTPConnection):
                 made.settimeout(max(self._deadline - time.monotonic(), 0.001))
                 try:
                     made.connect(self._path)
-                except BlockingIOError:  # its backlog is full; unlike with TCP, the kernel does not wait
+                except BlockingIOError:  # the backlog is full; unlike with TCP, the kernel does not wait
                     if time.monotonic() >= self._deadline:
-                        raise TimeoutError("nobody accepts the connection") from None
+                        raise TimeoutError("the server does not accept the connection") from None
                     time.sleep(_RETRY)
                 else:
                     return made
@@ -177,7 +178,7 @@ def _read(status: int, headers: Mapping[str, str], body: bytes, now: float) -> A
 
 
 def _lifetime(headers: Mapping[str, str], default: float) -> float:
-    """Seconds (RFC 9111 §5.2.2.1); not the day at least that fetched certificates hold: who answers is trusted."""
+    """Seconds (RFC 9111 §5.2.2.1), without the minimum of a day: this server is trusted."""
     control = headers.get("Cache-Control", "")
     if _UNCACHED.search(control):
         return 0.0

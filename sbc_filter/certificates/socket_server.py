@@ -1,4 +1,4 @@
-"""Answers `SocketSource`: any source of certificates, for many processes of this machine, by HTTP on a Unix socket."""
+"""The server for `SocketSource`: offers a source of certificates to local processes, by HTTP on a Unix socket."""
 
 import contextlib
 import json
@@ -27,24 +27,24 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.system.unix_socket import listen_at, number_of, unlink_own
 
 _LOG = logging.getLogger(__name__)
-CONNECTIONS = 1024  # at one time; each is a thread, most of them idle
+CONNECTIONS = 1024  # at a time; each has a thread, most of them idle
 _BACKLOG = 512
-_IDLE = 60.0  # seconds after which a connection ends on which nothing is asked
+_IDLE = 60.0  # seconds after which an idle connection is closed
 _GLANCE = 0.1  # seconds
-_PATIENCE = 30.0  # seconds; every source answers sooner by its own deadline
+_PATIENCE = 30.0  # seconds; every source has a shorter deadline of its own
 _STATUS = {Detail.FETCH_REFUSED: 404, Detail.FETCH_TIMEOUT: 504}  # any other failure is 502
 
 
 class CertificateServer:
     """Serves `source` at the Unix socket `path`, for this user alone (mode 0600).
 
-    All who ask for one URL at a time cause one request at the source. A failure is a JSON object with its `detail`,
-    and max-age, rounded up to the second, is what is left of the answer's life: so the client has the answer that the
-    source gave. Beyond `CONNECTIONS` the next is closed unheard. A socket that an earlier process left behind is
-    replaced; raises `EnvironmentFault` when somebody listens there, or the path cannot be used.
+    Concurrent requests for one URL cause one request at the source. A failure is a JSON object with its `detail`.
+    max-age is the rest of the answer's lifetime, rounded up to a second, so the client gets the same answer as from the
+    source itself. Connections beyond `CONNECTIONS` are closed at once.
 
-    In place of the path it takes a socket that listens already: whoever keeps that open can have one server after
-    another at it, and who asks in between waits for the next.
+    A socket that an earlier process left behind is replaced. Raises `EnvironmentFault` when another process listens
+    there, or the path cannot be used. Instead of a path, `where` may be a socket that listens already. While that stays
+    open, servers can follow one another, and requests in between wait for the next.
     """
 
     def __init__(
@@ -63,18 +63,18 @@ class CertificateServer:
         self._server.serve_forever(glance)
 
     def stop(self) -> None:
-        """End `serve_forever`; returns at once, may be called by any thread, and in a signal handler."""
-        threading.Thread(target=self._server.shutdown, daemon=True).start()  # which waits for the loop
+        """Make `serve_forever` return. Does not wait; safe to call from any thread and from a signal handler."""
+        threading.Thread(target=self._server.shutdown, daemon=True).start()  # `shutdown` waits for the loop
 
     def close(self) -> None:
-        """Let go of the socket and end all connections; the source is whoever's who made it."""
+        """Close the socket and all connections, but not the source."""
         self._server.server_close()
         self._server.hang_up()
         if self._ours is not None:
             unlink_own(*self._ours)
 
     def ask(self, url: str) -> tuple[Answer, int]:
-        """The answer of the source, and for how many seconds it holds."""
+        """Returns the answer of the source, and for how many seconds it is valid."""
         answers: SimpleQueue[Answer] = SimpleQueue()
         with self._lock:
             callers = self._callers.setdefault(url, [])
@@ -100,7 +100,7 @@ class CertificateServer:
 
 
 def listening(path: Path | str) -> socket.socket:
-    """A socket that listens at `path`, for this user alone; `EnvironmentFault` when somebody else does, or none can."""
+    """A socket that listens at `path`, for this user alone; `EnvironmentFault` when that is not possible."""
     try:
         return listen_at(Path(path), 0o600, _BACKLOG)
     except OSError as error:
@@ -116,7 +116,7 @@ class _Server(BoundedThreads, UnixStreamServer):
         self.socket = listener
 
     def serve_connection(self, request: Any, client_address: Any) -> None:
-        """Known as long as it is open, for `hang_up`."""
+        """Keep track of the open connection, for `hang_up`."""
         self._open.add(request)
         try:
             super().serve_connection(request, client_address)
@@ -124,13 +124,13 @@ class _Server(BoundedThreads, UnixStreamServer):
             self._open.discard(request)
 
     def hang_up(self) -> None:
-        """End every connection: who is asked no more must not go on answering."""
+        """Close all connections, so that no further request is answered."""
         for connection in list(self._open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away."""
+        """Log that a client has disconnected."""
         _LOG.info("a connection broke", exc_info=True)
 
 
@@ -141,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _IDLE
     error_content_type = "application/json"
     error_message_format = '{"error": "%(code)d"}'
-    wbufsize = -1  # head and body in one write
+    wbufsize = -1  # headers and body in one write
     server: _Server
 
     def do_GET(self) -> None:
@@ -171,4 +171,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: who called whom is for the records of those who see the calls."""
+        """Log nothing: who called whom belongs in the records only."""

@@ -1,6 +1,6 @@
-"""What a source of certificates is; the one that has none, and the one that asks others in turn.
+"""The interface of certificate sources, a source without certificates, and one that asks several in turn.
 
-Each source answers with the PEM as it found it; nothing here judges a certificate (S-090).
+Each source answers with the PEM as it found it. Certificates are verified elsewhere (S-090).
 """
 
 import hashlib
@@ -14,22 +14,22 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.outcomes import Detail
 
-MAX_PEM = 64 * 1024  # bytes, of whatever a URL stands for (S-089)
-PASSING = 30.0  # seconds for which a failure is remembered that may be over soon
-_ABSENT = 60.0  # seconds for which it is remembered that there is no source
-_MAX_FAILURES = 8 << 20  # bytes, about, of the failures that `FirstOf` remembers
+MAX_PEM = 64 * 1024  # bytes of a response or file (S-089)
+PASSING = 30.0  # seconds for which a temporary failure is cached
+_ABSENT = 60.0  # seconds for which the absence of a source is cached
+_MAX_FAILURES = 8 << 20  # approximate bytes of the failures that `FirstOf` caches
 _LONGEST_FAILURE = 3600.0  # seconds
-_OVERHEAD = 400  # bytes that one of them takes beside its URL
+_OVERHEAD = 400  # bytes of a failure besides its URL
 
 
 class CertificateSource(Protocol):
     """Gets the certificates behind a URL."""
 
     def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
-        """Begin to get them; returns at once. `done` is called exactly once, from any thread."""
+        """Start to get them; returns at once. `done` is called exactly once, from any thread."""
 
     def close(self) -> None:
-        """Refuse whatever is still under way, and let go of threads and processes."""
+        """Refuse all pending requests, and release threads and processes."""
 
 
 def certificate_path(directory: Path, url: str) -> Path:
@@ -38,7 +38,7 @@ def certificate_path(directory: Path, url: str) -> Path:
 
 
 class RefusingSource:
-    """Has nothing: for runs that must not touch the network."""
+    """A source without certificates, for runs that must not use the network."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -48,27 +48,26 @@ class RefusingSource:
         done(Answer(None, Detail.FETCH_REFUSED, self._clock() + _ABSENT))
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing."""
 
 
 class FirstOf:
-    """Asks one source after the other; the first that has something wins, else the last failure counts.
+    """Asks one source after the other, until one has a certificate; otherwise the last failure is the answer.
 
-    A failure holds no longer than each of the sources wants: whichever may have it soonest is asked again first. Those
-    behind it are not asked before their own failures are over, so that a folder which is looked at every second does
-    not have a command run, or a dead server asked, every second.
+    The failure expires with the earliest failure of any source. Until its own failure expires, a later source is not
+    asked again: a folder is read every second, but the command behind it must not run every second.
     """
 
     def __init__(self, sources: Sequence[CertificateSource], clock: Callable[[], float] = time.time) -> None:
         if not sources:
-            raise ValueError("there has to be a source")
+            raise ValueError("at least one source is needed")
         self._sources = tuple(sources)
         self._clock = clock
         self._lock = threading.Lock()  # of `_failed`
         self._failed: GenerationalCache[tuple[int, str], Answer] = GenerationalCache(_MAX_FAILURES, _LONGEST_FAILURE)
 
     def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
-        """Ask the first source; what it answers may lead to the next."""
+        """Ask the first source, then the next if that has none."""
         self._ask(0, float("inf"), url, done)
 
     def _ask(self, turn: int, soonest: float, url: str, done: Callable[[Answer], None]) -> None:
@@ -102,6 +101,6 @@ class FirstOf:
                     self._failed.put((turn, url), answer, answer.expires, now, len(url) + _OVERHEAD)
 
     def close(self) -> None:
-        """Close them all."""
+        """Close all sources."""
         for source in self._sources:
             source.close()

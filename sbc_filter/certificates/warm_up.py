@@ -1,4 +1,4 @@
-"""Certificates asked for before a call needs them: a list of URLs, and how a capture teaches one."""
+"""Fetches certificates before calls need them, by a list of URLs; and makes such a list from a capture."""
 
 import heapq
 import logging
@@ -17,21 +17,21 @@ from sbc_filter.records.tally import numbered
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 
 _LOG = logging.getLogger(__name__)
-MAX_URLS = 20_000  # what the cache has room for
-_AT_ONCE = 4  # requests under way: calls come first
+MAX_URLS = 20_000  # the capacity of the cache
+_AT_ONCE = 4  # concurrent requests; few, because calls come first
 _LEAST = 30.0  # seconds between two requests for one URL
-_LONGEST = 3600.0  # seconds: a source that renews what is in use has to see that it is
+_LONGEST = 3600.0  # seconds; asking again tells a source that renews that the URL is in use
 
 
 def read_list(path: Path, tolerate: Collection[str] = ()) -> tuple[list[str], list[str]]:
-    """The URLs of a list, one a line, and a sentence for each line that is none, or for the file.
+    """The URLs of a list, one on each line, and a sentence for each bad line, or for a file that cannot be read.
 
-    Empty lines, and those that begin with `#`, say nothing; what is there twice counts once.
+    Empty lines and those that begin with `#` are skipped. Duplicates count once.
     """
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        return [], [f"{path} cannot be read, so no certificate is asked for beforehand: {reason(error)}"]
+        return [], [f"{path} cannot be read, so no certificate is fetched in advance: {reason(error)}"]
     urls: dict[str, None] = {}
     faults = []
     for number, line in enumerate(lines, 1):
@@ -45,7 +45,7 @@ def read_list(path: Path, tolerate: Collection[str] = ()) -> tuple[list[str], li
         else:
             urls[text] = None
     if len(urls) > MAX_URLS:
-        faults.append(f"{path}: only the first {MAX_URLS} of its {len(urls)} URLs count")
+        faults.append(f"{path}: only the first {MAX_URLS} of its {len(urls)} URLs are used")
     return list(urls)[:MAX_URLS], faults
 
 
@@ -58,14 +58,14 @@ def warm(
     least: float = _LEAST,
     clock: Callable[[], float] = time.time,
 ) -> None:
-    """Ask `source` for each URL, and again before its answer is over, until `stop`.
+    """Ask `source` for each URL, and again before the answer expires, until `stop`.
 
-    The first time in the order given, `at_once` at a time; then at half of what is left of the answer, no sooner than
-    `least` seconds and no later than an hour after the last. What the answers say is the source's to remember.
+    The first round is in the order given, `at_once` at a time. Each URL is asked for again after half of the remaining
+    lifetime, but after `least` seconds at the earliest and an hour at the latest. The source caches the answers.
     """
     free = threading.BoundedSemaphore(at_once)
     lock = threading.Lock()
-    due = [(0.0, number, url) for number, url in enumerate(urls)]  # a heap: it is sorted
+    due = [(0.0, number, url) for number, url in enumerate(urls)]  # sorted, so it is a heap
 
     def ask(number: int, url: str) -> None:
         def done(answer: Answer) -> None:
@@ -91,7 +91,7 @@ def warm(
 
 
 class Learner:
-    """Counts the tokens of calls by the URL of their certificate, as records say it."""
+    """Counts tokens by the URL of their certificate, from records."""
 
     def __init__(self, tolerate: Collection[str] = ()) -> None:
         self._tolerate = frozenset(tolerate)
@@ -99,7 +99,7 @@ class Learner:
         self._last: tuple[int | None, str | None] = (None, None)
 
     def __call__(self, record: Record) -> None:
-        """Count this record, unless its packet was counted: a rule in monitor mode makes a record of its own."""
+        """Count this record, unless its packet was counted: rules in monitor mode write further records."""
         seen = (record.packet, record.x5u)
         if record.x5u is None or seen == self._last:
             return
@@ -111,7 +111,7 @@ class Learner:
         self._calls[record.x5u] += 1
 
     def write(self, path: Path, capture: Path) -> int:
-        """Write the URLs, the most frequent first, by `OutputFile`; how many. `OSError`."""
+        """Write the URLs, most frequent first; returns their number. `OSError`."""
         ordered = sorted(self._calls.items(), key=lambda each: (-each[1], each[0]))
         count = numbered(sum(self._calls.values()), "token")
         lines = [f"# certificates of {count} in {capture.name}, the most frequent first"]

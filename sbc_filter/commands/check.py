@@ -1,11 +1,9 @@
-"""`sbc-filter check`: everything that is wrong with the operator's files, or what they amount to."""
+"""`sbc-filter check`: reports every problem of the operator's files, or a summary of what they configure."""
 
 import argparse
 import contextlib
 import time
 from datetime import UTC, datetime
-
-from rich.table import Table
 
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.commands.check_lists import list_states
@@ -17,9 +15,10 @@ from sbc_filter.config.credential_settings import ObtainSettings
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.stir.credential import Credential
 from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.plain_table import PlainTable
 
 _DAY = 86400.0
-_SOON = 30.0  # days before the end of a certificate
+_SOON = 30.0  # days before a certificate expires
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check configuration and rules; every problem at once, exit code 1 if there is any."""
+    """Check configuration and rules. Reports every problem at once; returns 1 if there is any."""
     path = require_configuration(arguments.config)
     setup = read_all(path, arguments.rules)
     console = PlainConsole()
@@ -72,23 +71,25 @@ def _credentials(console: PlainConsole, setup: Setup) -> None:
         place = setup.configuration.credentials[name]
         by = f"obtained from {place.command[0]}, " if isinstance(place, ObtainSettings) else ""
         for each in credential.every():
-            console.print(f"{_role(each, current, now)} {name}: {by}{_state(each, now)}; x5u {each.x5u}")
+            console.print(f"{_label(each, current, now)} {name}: {by}{_state(each, now)}; x5u {each.x5u}")
         for begin, end in credential.gaps():
             console.print(f"         warning: nothing signs as {name} from {_date(begin)} to {_date(end)} UTC")
         if (max(each.not_after for each in credential.every()) - now) / _DAY < _SOON:
             console.print(f"         warning: the certificate of {name} ends soon")
 
 
-def _role(each: Credential, current: Credential, now: float) -> str:
+def _label(each: Credential, current: Credential, now: float) -> str:
     if each is current:
         return "sign as "
-    return "then as " if each.begins > now else "past    "
+    if each.not_after < now:
+        return "expired "
+    return "then as " if each.begins > now else "replaced"
 
 
 def _state(each: Credential, now: float) -> str:
     kind = "the key, on a token," if each.slow else "the key"
     if each.not_after < now:
-        return f"{kind} fits the certificate, over since {_date(each.not_after)} UTC"
+        return f"{kind} fits the certificate, which expired on {_date(each.not_after)} UTC"
     begins = f"from {_date(each.begins)} UTC, " if each.begins > now else ""
     days = (each.not_after - now) / _DAY
     return f"{kind} fits the certificate, {begins}{days:.0f} days left"
@@ -99,7 +100,7 @@ def _date(moment: float) -> str:
 
 
 def _probe(console: PlainConsole, setup: Setup) -> bool:
-    """Whether every x5u serves what we sign with; says so of each that is not over."""
+    """Check that every x5u serves our certificate, except expired ones; print the result of each."""
     settings, now = setup.configuration.certificates, time.time()
     try:
         source = prober(settings)
@@ -120,8 +121,9 @@ def _probe(console: PlainConsole, setup: Setup) -> bool:
 
 
 def _rules(console: PlainConsole, setup: Setup) -> None:
-    table = Table("Rule", "Mode", "Action", "Insertion", "File", box=None, pad_edge=False)
+    rows = []
     for rule, conditions in zip(setup.rules.rules, setup.rules.conditions, strict=True):
         share = f" {conditions.enforce_percent:g} %" if conditions.enforce_percent < 100 else ""
-        table.add_row(rule.name, rule.mode + share, rule.action, rule.insertion, rule.file)
-    console.print(table if setup.rules.rules else "no rules: every call passes")
+        rows.append([rule.name, rule.mode + share, rule.action, rule.insertion, rule.file])
+    table = PlainTable(["Rule", "Mode", "Action", "Insertion", "File"], rows)
+    console.print(table if rows else "no rules: every call passes")

@@ -1,4 +1,4 @@
-"""In which state the trust list and the CRLs are, for an operator to read (`sbc-filter check`)."""
+"""The state of the trust list and the CRLs, as lines of `sbc-filter check`."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ _UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second"))
 
 
 def list_states(files: TrustFiles, now: float) -> Iterator[str]:
-    """A line for each list: from where, how old, until when; and one for what is configured and not there yet."""
+    """One line for each list (origin, age, expiry), and for each that is configured but not fetched yet."""
     settings, listed = files.configuration.trust, files.trust_list
     if listed is not None:
         where = settings.trust_list or settings.trust_list_url
@@ -47,6 +47,6 @@ def _end(what: str, end: float, now: float) -> str:
 
 
 def _span(seconds: float) -> str:
-    """A length of time in its largest unit."""
+    """A duration in its largest unit."""
     size, unit = next((each for each in _UNITS if seconds >= each[0]), _UNITS[-1])
     return numbered(int(seconds // size), unit)

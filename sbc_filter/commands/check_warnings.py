@@ -1,4 +1,4 @@
-"""What is no mistake in the operator's files, but hardly meant: said by `sbc-filter check`, and nothing more."""
+"""Warnings of `sbc-filter check`: settings that are valid, but probably not intended."""
 
 import os
 import pwd
@@ -17,7 +17,7 @@ _NONE = Conditions()
 
 
 def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
-    """One sentence for each."""
+    """One sentence for each warning."""
     configuration = setup.configuration
     records = configuration.records
     if records is not None and not _is_writable(records):
@@ -39,7 +39,7 @@ def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
 
 
 def _sources(settings: CertificateSettings) -> Iterator[str]:
-    """What is wrong with where certificates come from, and may be right before the first call."""
+    """Problems of certificate sources that may be solved before the first call."""
     if settings.directory is not None and not os.path.isdir(settings.directory):
         yield f"certificates.directory: there is no folder {settings.directory}"
     elif settings.directory is not None:
@@ -74,7 +74,7 @@ def _is_writable(path: Path) -> bool:
 
 
 def _unreachable(setup: Setup) -> Iterator[str]:
-    """Rules that an earlier one leaves no call for."""
+    """Rules that are never reached, because an earlier one takes all of their calls."""
     earlier: list[tuple[str, Conditions]] = []
     for rule, conditions in zip(setup.rules.rules, setup.rules.conditions, strict=True):
         first = next((name for name, wider in earlier if _covers(wider, conditions)), None)
@@ -85,7 +85,7 @@ def _unreachable(setup: Setup) -> Iterator[str]:
 
 
 def _pointless(setup: Setup) -> Iterator[str]:
-    """Rules whose redirects tell whoever asked nothing that it did not know."""
+    """Rules whose redirects carry no information for the proxy that asked."""
     for rule in setup.rules.rules:
         options = rule.verify
         if rule.action is RuleAction.VERIFY and rule.redirects and not options.verstat and options.attestation == NEVER:

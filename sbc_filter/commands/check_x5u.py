@@ -1,4 +1,4 @@
-"""Whether `x5u` serves what we sign with (S-094): asked as those who are called will ask."""
+"""Checks that `x5u` serves our certificate (S-094), with the same request as a verifier."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ SERVED = "x5u serves this certificate"
 
 
 def prober(settings: CertificateSettings) -> Fetcher:
-    """The web as `[certificates]` reaches it; no folder, command or cache that might know better.
+    """A fetcher with the settings of `[certificates]`, without folder, command and cache.
 
     Raises `OSError` when `web_ca` cannot be read.
     """
@@ -25,7 +25,7 @@ def prober(settings: CertificateSettings) -> Fetcher:
 
 
 def probe(credential: Credential, source: CertificateSource, trust: TrustStore, now: float) -> str:
-    """`SERVED`, or what is wrong with what `x5u` serves."""
+    """`SERVED`, or what is wrong with the response of `x5u`."""
     answer = ask(source, credential.x5u)
     if answer.pem is None:
         return f"x5u cannot be fetched: {answer.detail}"

@@ -1,4 +1,4 @@
-"""`sbc-filter firewall show|apply|remove`: the rules by which the kernel feeds the filter."""
+"""`sbc-filter firewall show|apply|remove`: the firewall rules that send packets to the filter."""
 
 import argparse
 import sys
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show, apply or remove the firewall rules, and say by which program."""
+    """Show, apply or remove the firewall rules, and name the program used."""
     if arguments.action == "remove":
         file = find_configuration(arguments.config)
         chosen = backend(read_configuration(file, []).firewall.backend)

@@ -1,4 +1,4 @@
-"""`sbc-filter pki DIR`: a laboratory in a folder, ready for check, sign, replay and run."""
+"""`sbc-filter pki DIR`: makes a laboratory in a folder, ready for check, sign, replay and run."""
 
 import argparse
 import re

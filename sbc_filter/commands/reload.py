@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Have a running filter read its files anew: 0 when it goes by them, 1 when it refused and why."""
+    """Make a running filter read its files again. Returns 1, after printing the reasons, when it refuses."""
     problems = control_socket.ask(_socket(arguments), "reload")["problems"]
     for problem in problems:
         print(f"sbc-filter: {plain_lines(problem)}", file=sys.stderr)

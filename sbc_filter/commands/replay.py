@@ -1,4 +1,4 @@
-"""`sbc-filter replay`: what the rules would have done to a capture, before they touch live calls."""
+"""`sbc-filter replay`: shows what the rules would have done to the calls of a capture."""
 
 import argparse
 import contextlib
@@ -30,8 +30,8 @@ from sbc_filter.system.output_file import is_same_file, own_descriptor
 from sbc_filter.system.plain_console import PlainConsole
 
 SECRET = b"sbc-filter replay"  # our To tags are the same in every replay
-_FRESH = 3600.0  # seconds of the capture: what is replayed is judged by the folder as it is now
-_EVERY = 512  # frames between two states of the progress bar
+_FRESH = 3600.0  # seconds of the capture for which an answer of the certificate folder is valid
+_EVERY = 512  # frames between two updates of the progress bar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     setup = read_all(find_configuration(arguments.config, beside=capture), arguments.rules, live=False)
     configuration = setup.configuration
     tally, survey = Tally(), Survey(configuration.network.sbc, configuration.network.ports)
-    # Records, and files that are written to standard output, have it for themselves.
+    # Standard output is reserved for records or for a file that goes there.
     taken = arguments.json or any(out and own_descriptor(out) == 1 for out in (arguments.out, arguments.learn))
     console = PlainConsole(stderr=taken)
     sinks: list[Callable[[Record], None]] = [tally]
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         source = certificate_source(
             configuration.certificates, fetch=arguments.fetch, offline=not arguments.fetch, clock=clock, fresh=_FRESH
         )
-        needs = Needs(source, {}, clock)  # nobody is to sign calls that are over
+        needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
         stack.callback(needs.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         engine = setup.engine(SECRET)
@@ -135,7 +135,7 @@ def _refuse_itself(capture: Path, option: str, out: Path | None) -> None:
 
 
 def _refuse_mixture(out: Path | None, learn: Path | None, *, json: bool) -> None:
-    """Of two outputs with one name the later would replace the earlier, or both be mixed; a device may take both."""
+    """Refuse two outputs to one file: one would replace the other, or both would be mixed. A device may take both."""
     if out and learn and os.path.realpath(out) == os.path.realpath(learn) and not out.is_char_device():
         raise UsageFault(f"--out and --learn name the same file, {out}: name two")
     for option, path in (("--out", out), ("--learn", learn)):
@@ -159,7 +159,7 @@ def _what_applies(setup: Setup) -> str:
 
 
 class Readable:
-    """The frames of a capture as far as it can be read; then `fault` says why that was not all."""
+    """The frames of a capture as far as it is readable; then `fault` says why reading stopped early."""
 
     def __init__(self, reader: CaptureReader, capture: Path) -> None:
         self._reader = reader
@@ -176,7 +176,7 @@ class Readable:
 
 
 class Clock:
-    """The time of a replay: the capture's own, or one that begins `now` or at a given time and runs as the capture."""
+    """The time of a replay: that of the capture, or shifted to begin `now` or at a given time."""
 
     def __init__(self, at: str) -> None:
         self._begin = None if at == "capture" else time.time() if at == "now" else parse_time(at)

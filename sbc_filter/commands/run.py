@@ -1,4 +1,4 @@
-"""`sbc-filter run`: processes that filter, until a signal ends it."""
+"""`sbc-filter run`: filters live traffic until a signal ends it."""
 
 import argparse
 import contextlib
@@ -47,17 +47,17 @@ def run(arguments: argparse.Namespace) -> int:
         _say(console, sentence)
 
     with contextlib.ExitStack() as stack:
-        # First of all: a second start fails here, and its end takes nothing from the filter that runs.
+        # First: a second start fails here, and its exit removes nothing of the running filter.
         rules = OwnRules(setup.configuration.firewall.backend, say) if arguments.firewall else None
         if rules is not None:
             stack.enter_context(rules)
         folder = stack.enter_context(_own_folder())
-        # In a folder that outlives this process, so that a restart forgets no token.
+        # In a folder that outlives this process, so that tokens are remembered across a restart.
         memories = SharedState.shared(runtime_folder(), setup.configuration.queue.number)
         stack.callback(memories.close)
 
         def applied(setup: Setup) -> None:
-            """Apply the firewall rules if that is our task, and report what runs."""
+            """Apply the firewall rules, with `--firewall`, and report what runs."""
             if rules is not None:
                 rules.apply(setup)
             _say_what_runs(console, setup, own_firewall=rules is not None)
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _listen_to_signals(supervisor: Supervisor, terminal: Terminal) -> None:
-    """Stop when told to, or when the terminal is closed; SIGHUP of anybody else means: read the files anew."""
+    """Stop on SIGTERM or SIGINT, or when the terminal is closed. Any other SIGHUP is a reload."""
 
     def hang_up() -> None:
         if terminal.is_gone():
@@ -89,16 +89,16 @@ def _listen_to_signals(supervisor: Supervisor, terminal: Terminal) -> None:
 
 
 def _say(console: PlainConsole, sentence: str) -> None:
-    """Say it, if there is still somebody to say it to."""
+    """Print a sentence, if standard error still works."""
     with contextlib.suppress(OSError):
         console.print(sentence)
 
 
 @contextlib.contextmanager
 def _own_folder() -> Iterator[Path]:
-    """For sockets between our processes: nobody else may enter it."""
+    """A private folder for the sockets between our processes."""
     home = runtime_folder()
-    # The path of a socket has room for 107 bytes.
+    # The path of a socket has at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="sbc-filter-" if home is None else "run-", dir=home))
     try:
         yield folder
@@ -118,14 +118,14 @@ def _say_what_runs(console: PlainConsole, setup: Setup, *, own_firewall: bool) -
     )
     for remark in setup.remarks:
         _say(console, f"warning: {remark}")
-    if not own_firewall and "NOTIFY_SOCKET" not in os.environ:  # under a service manager another unit brings the rules
+    if not own_firewall and "NOTIFY_SOCKET" not in os.environ:  # under a service manager another unit applies the rules
         for fault in backend(setup.configuration.firewall.backend).faults():
             _say(console, f"warning: {fault}")
 
 
 @contextlib.contextmanager
 def _status_line(console: PlainConsole, state: Callable[[], str]) -> Iterator[Callable[[], None]]:
-    """What shows one line that says how it goes, for a person at a terminal. Without a thread: processes fork."""
+    """A function that updates a status line on a terminal. Uses no thread, because this process forks."""
     if not console.is_terminal:
         yield lambda: None
         return

@@ -1,4 +1,4 @@
-"""`sbc-filter serve`: this program as the signing and verification service of others (ATIS-1000082)."""
+"""`sbc-filter serve`: a signing and verification service for other systems (ATIS-1000082)."""
 
 import argparse
 import contextlib
@@ -30,7 +30,7 @@ from sbc_filter.system.nonblocking_writer import log_to
 from sbc_filter.trust.renewal import Renewal
 
 _LOG = logging.getLogger(__name__)
-_EVERY = 1.0  # seconds between two looks
+_EVERY = 1.0  # seconds between two checks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _obtaining(setup: Setup, credential: Credential | None, changed: Callable[[Credential], None]) -> Iterator[None]:
-    """Have the program asked again and again that gave this, if one did, in a thread of its own."""
+    """Run the program that supplied this credential, if any, at intervals, in a thread of its own."""
     if credential is None or not credential.refresh:
         yield
         return
@@ -123,7 +123,7 @@ def _warn(sentence: str) -> None:
 
 def _run(server: StirServer, operations: dict[str, Operation], *, tls: bool) -> None:
     def stop(*_: object) -> None:
-        threading.Thread(target=server.shutdown).start()  # it waits for the loop, in which signals are handled
+        threading.Thread(target=server.shutdown).start()  # `shutdown` waits for the loop, in which signals are handled
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
@@ -135,7 +135,7 @@ def _run(server: StirServer, operations: dict[str, Operation], *, tls: bool) -> 
 
 
 def _credential(setup: Setup, settings: ServeSettings) -> Credential | None:
-    """The one that is named, or the only one there is."""
+    """The credential that is named, or the only one there is."""
     file, known = setup.configuration.file, setup.credentials
     if settings.credential:
         if settings.credential not in known:
@@ -150,7 +150,7 @@ def _credential(setup: Setup, settings: ServeSettings) -> Credential | None:
 
 
 def _protection(file: str, settings: ServeSettings) -> tuple[str, ssl.SSLContext | None]:
-    """Token and TLS. Beyond this very machine both TLS and a proof of who asks are needed: it signs for whoever may."""
+    """Token and TLS. Both TLS and authentication are required unless it listens on loopback: it signs for clients."""
     problems: list[Problem] = []
     token, context = "", None
     try:

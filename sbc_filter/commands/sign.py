@@ -1,4 +1,4 @@
-"""`sbc-filter sign`: one SIP message in, the signed message out: what the rules do to a call that leaves."""
+"""`sbc-filter sign`: signs one INVITE, as the rules would sign an outbound call."""
 
 import argparse
 import os
@@ -20,7 +20,7 @@ from sbc_filter.outcomes import Outcome
 from sbc_filter.rules.model import Direction
 from sbc_filter.rules.trunk_options import parse_endpoint
 
-_NOBODY = "192.0.2.254", 5060  # a peer of no trunk (RFC 5737)
+_NO_TRUNK = "192.0.2.254", 5060  # a peer outside all trunks (RFC 5737)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,17 +40,21 @@ def _endpoint(text: str) -> tuple[str, int]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Sign the INVITE in a file or on standard input; exit code 1, and a sentence, when it was not signed."""
+    """Sign the INVITE in a file or on standard input and write it to standard output.
+
+    Returns 1, after a sentence on standard error, when it was not signed. The INVITE is then written as the rules
+    leave it; input that is not an INVITE is not written at all.
+    """
     setup = read_all(require_configuration(arguments.config), arguments.rules)
     network = setup.configuration.network
     if not network.sbc:
         raise ConfigurationError([Problem(setup.configuration.file, "network.sbc", NO_SBC)])
     message = _read(arguments.file)
-    address, port = arguments.to or _NOBODY
+    address, port = arguments.to or _NO_TRUNK
     flow = Flow(network.sbc[0], network.ports[0], address, port, "udp")
     decision = _decided(setup, message, flow)
     record = decision.record
-    if record is not None or not sys.stdout.isatty():  # a terminal is not to be sent just any bytes
+    if _is_invite(record):  # anything else, a capture say, would only fill the terminal or the next program
         sys.stdout.buffer.write(decision.payload if decision.payload is not None else message)
         sys.stdout.buffer.flush()
     if record is not None and record.outcome == Outcome.SIGNED:
@@ -59,8 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 1
 
 
+def _is_invite(record: Record | None) -> bool:
+    """Whether the input was an INVITE that could be read: only such a message is written out, signed or not."""
+    return record is not None and record.outcome != Outcome.UNPARSEABLE
+
+
 def _decided(setup: Setup, message: bytes, flow: Flow) -> Verdict:
-    """Here nothing is held, so whoever signs for us has all the time there is."""
+    """The verdict on the message. No packet is held here, so there is no deadline."""
     configuration = setup.configuration
     engine = setup.engine(os.urandom(32))
     engine.bypass(setup.bypasses.read().tokens)
@@ -81,7 +90,9 @@ def _decided(setup: Setup, message: bytes, flow: Flow) -> Verdict:
 
 def _why(record: Record | None, flow: Flow, sbc: tuple[str, ...]) -> str:
     if record is None:
-        return "it is no INVITE"
+        return "the input is not an INVITE; nothing was written"
+    if record.outcome == Outcome.UNPARSEABLE:
+        return f"the INVITE cannot be read ({record.detail}); nothing was written"
     if record.direction != Direction.OUTBOUND:
         to = f"{flow.dst}, an address of the SBC itself" if flow.dst in sbc else flow.dst
         return f"the call does not leave: it goes to {to}; name where it goes with --to"

@@ -1,4 +1,4 @@
-"""`sbc-filter status` and `sbc-filter reload`: what a running filter does, and having it read its files anew."""
+"""`sbc-filter status`: the state of a running filter."""
 
 import argparse
 import json
@@ -10,7 +10,6 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 
 from sbc_filter.commands.file_arguments import add_config
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
@@ -18,9 +17,10 @@ from sbc_filter.daemon import control_socket
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.records.tally import Kind
 from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.plain_table import PlainTable
 
 _EVERY = 1.0  # seconds
-_SHOWN = 20  # fates of calls
+_SHOWN = 20  # rows of the table of calls
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,13 +39,13 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show what a running filter does."""
+    """Show the state of a running filter."""
     path = _socket(arguments)
     state = control_socket.ask(path, "status", 10.0)
     if arguments.json:
         print(json.dumps(state))
         return 0
-    console = PlainConsole(soft_wrap=not arguments.watch)  # `Live` cuts off what may not wrap
+    console = PlainConsole(soft_wrap=not arguments.watch)  # `Live` cuts lines that must not wrap
     if not arguments.watch:
         console.print(_picture(state))
         return 0
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _socket(arguments: argparse.Namespace) -> Path:
-    """Where the filter listens: as told, else as its configuration says, as far as that can be read."""
+    """The control socket: from the command line, or else from the configuration, as far as that is readable."""
     if arguments.socket is not None:
         return Path(arguments.socket)
     given = find_configuration(arguments.config)
@@ -89,14 +89,15 @@ def _parts(state: dict[str, Any]) -> Iterator[RenderableType]:
     calls = sorted(state["calls"], key=lambda each: (-each["calls"], each["rule"] or ""))[:_SHOWN]
     if calls:
         yield ""
-        yield _table([*map(str.capitalize, Kind._fields), "Calls"], [[each[name] for name in each] for each in calls])
+        names = [*map(str.capitalize, Kind._fields), "Calls"]
+        yield PlainTable(names, [list(each.values()) for each in calls])
     counters = {name: count for name, count in sorted(state["counters"].items()) if count}
     if counters:
         yield ""
         yield ", ".join(f"{name} {count}" for name, count in counters.items())
 
 
-def _processes(state: dict[str, Any], now: float) -> Table:
+def _processes(state: dict[str, Any], now: float) -> PlainTable:
     rows = []
     for each in state["processes"]:
         packets = each["counters"].get("packets", each["counters"].get("handed-on", "-"))
@@ -104,19 +105,12 @@ def _processes(state: dict[str, Any], now: float) -> Table:
             [each["name"], each["pid"], _span(now - each["since"]), "yes" if each["ready"] else "no", packets]
             + [each["restarts"]]
         )
-    return _table(["Process", "PID", "For", "Ready", "Packets", "Restarts"], rows)
+    return PlainTable(["Process", "PID", "For", "Ready", "Packets", "Restarts"], rows)
 
 
-def _queues(state: dict[str, Any]) -> Table:
+def _queues(state: dict[str, Any]) -> PlainTable:
     rows = [[number, each["waiting"], each["length"], each["dropped"]] for number, each in state["queues"].items()]
-    return _table(["Queue", "Waiting", "Of", "Dropped"], rows)
-
-
-def _table(names: list[str], rows: list[list[Any]]) -> Table:
-    table = Table(*names, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*("-" if cell is None else str(cell) for cell in row))
-    return table
+    return PlainTable(["Queue", "Waiting", "Of", "Dropped"], rows)
 
 
 def _span(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Servers with a thread for each connection, and a bound on how many."""
+"""Servers with one thread per connection, and a limit on their number."""
 
 import threading
 from socketserver import BaseServer, ThreadingMixIn
@@ -6,17 +6,17 @@ from typing import Any
 
 
 class BoundedThreads(ThreadingMixIn, BaseServer):
-    """At most `connections` at one time: the next is closed unheard. Stands before the class of the server."""
+    """At most `connections` at a time; further ones are closed at once. List it before the server class as a base."""
 
     daemon_threads = True
 
     def __init__(self, connections: int, *arguments: Any, **named: Any) -> None:
-        """`arguments` are those of the class of the server."""
+        """`arguments` go to the server class."""
         self._free = threading.BoundedSemaphore(connections)
         super().__init__(*arguments, **named)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """A thread for the connection, if one is free."""
+        """Start a thread for the connection, if one is free."""
         if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
             return
@@ -27,12 +27,12 @@ class BoundedThreads(ThreadingMixIn, BaseServer):
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """In its thread."""
+        """Serve the connection, in its thread."""
         try:
             self.serve_connection(request, client_address)
         finally:
             self._free.release()
 
     def serve_connection(self, request: Any, client_address: Any) -> None:
-        """All of one connection; what is to be done before and behind it."""
+        """Serve one connection; override to do something before and after."""
         super().process_request_thread(request, client_address)

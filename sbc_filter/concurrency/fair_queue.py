@@ -1,4 +1,4 @@
-"""Who is next: jobs in lanes and groups, so that nobody waits behind the jobs of somebody else."""
+"""A fair queue: lanes with their own limits, round robin between the groups of a lane."""
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
@@ -8,47 +8,51 @@ T = TypeVar("T")
 
 
 class QueueSlot(NamedTuple):
-    """Where a job waits: in a lane of its queue, and there with those of its group."""
+    """Where a job waits: the lane of the queue, and the group in that lane."""
 
     lane: int
     group: str
 
 
 class FairQueue(Generic[T]):
-    """A queue of `len(lanes)` lanes, each with at most so many jobs at work; in each the groups take turns, the jobs of
-    one group in their order, and at most `share` of them at work. Not for several threads at once."""
+    """A queue with a limit of running jobs for each lane (`lanes`), and for each group in a lane (`share`).
+
+    The groups of a lane take turns; the jobs of a group stay in order. Not thread-safe.
+    """
 
     def __init__(self, lanes: Sequence[int], share: int) -> None:
         self._lanes = tuple(lanes)
         self._share = share
-        # By lane: the groups in the order of their turns, each with its jobs.
+        # By lane: the groups in round-robin order, each with its waiting jobs.
         self._waiting: list[OrderedDict[str, deque[T]]] = [OrderedDict() for _ in lanes]
         self._running = [Counter[str]() for _ in lanes]
         self._lengths = [0 for _ in lanes]
 
     def __len__(self) -> int:
-        """How many jobs wait."""
+        """The number of waiting jobs."""
         return sum(self._lengths)
 
     def waiting(self, lane: int) -> int:
-        """How many of them wait in this lane."""
+        """The number of jobs that wait in this lane."""
         return self._lengths[lane]
 
     def put(self, place: QueueSlot, job: T) -> None:
-        """Let a job wait for its turn."""
+        """Add a job."""
         self._waiting[place.lane].setdefault(place.group, deque()).append(job)
         self._lengths[place.lane] += 1
 
     def crowd(self, place: QueueSlot) -> str | None:
-        """The group with most jobs waiting in the lane: one of them can be dropped for one of this place's, whose group
-        has fewer. None when it has as many itself."""
+        """The largest group of the lane, if it has more waiting jobs than the group of `place` would have; else None.
+
+        One of its jobs can be dropped to make room for a job of `place`.
+        """
         waiting = self._waiting[place.lane]
         group = max(waiting, key=lambda each: len(waiting[each]), default=place.group)
         fewer = len(waiting.get(place.group, ())) + 1 < len(waiting.get(group, ()))
         return group if fewer else None
 
     def drop(self, lane: int, group: str) -> T:
-        """Take out the job of this group that would be done last."""
+        """Remove and return the last job of this group."""
         waiting = self._waiting[lane]
         job = waiting[group].pop()
         if not waiting[group]:
@@ -57,25 +61,25 @@ class FairQueue(Generic[T]):
         return job
 
     def take(self) -> tuple[QueueSlot, T] | None:
-        """The next job that may be done, which is at work from now on."""
+        """Remove and return the next job that may run; it counts as running until `done`."""
         for lane, limit in enumerate(self._lanes):
             running = self._running[lane]
             if running.total() < limit:
-                # Groups that are passed over have jobs at work: there are fewer of them than workers.
+                # Groups that are skipped have running jobs, so there are fewer of them than workers.
                 group = next((each for each in self._waiting[lane] if running[each] < self._share), None)
                 if group is not None:
                     return QueueSlot(lane, group), self._pop(lane, group)
         return None
 
     def done(self, place: QueueSlot) -> None:
-        """A job of this place is no longer at work."""
+        """Note that a running job of this place has finished."""
         running = self._running[place.lane]
         running[place.group] -= 1
         if not running[place.group]:
             del running[place.group]
 
     def clear(self) -> None:
-        """Forget the jobs that wait."""
+        """Drop all waiting jobs."""
         for waiting in self._waiting:
             waiting.clear()
         self._lengths = [0 for _ in self._lanes]

@@ -1,4 +1,4 @@
-"""Answers from other threads into a loop that waits on descriptors."""
+"""Delivers items from other threads to a loop that waits on descriptors."""
 
 import contextlib
 import os
@@ -24,17 +24,17 @@ class Mailbox(Generic[T]):
         return self._event
 
     def post(self, item: T) -> None:
-        """Leave an item and wake the loop."""
+        """Add an item and wake the loop."""
         self._items.put(item)
         self.wake()
 
     def wake(self) -> None:
         """Make the descriptor readable."""
-        with contextlib.suppress(BlockingIOError):  # it already is, 2**64 - 1 times
+        with contextlib.suppress(BlockingIOError):  # the counter is full, so it is readable already
             os.eventfd_write(self._event, 1)
 
     def collect(self) -> Iterator[T]:
-        """All items there are; the descriptor rests until the next `post`."""
+        """Remove and return all items; the descriptor is not readable until the next `post`."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._event)
         while True:
@@ -44,5 +44,5 @@ class Mailbox(Generic[T]):
                 return
 
     def __del__(self) -> None:
-        # Not sooner: a late `post` of another thread would write to a stranger's descriptor.
+        # Not earlier: a late `post` of another thread would write to a descriptor that is reused.
         os.close(self._event)

@@ -1,4 +1,4 @@
-"""One job per key in worker threads; whoever asks for the same key meanwhile shares the answer."""
+"""Runs one job per key in worker threads. Requests for a key that is running share its answer."""
 
 import logging
 import threading
@@ -15,20 +15,21 @@ A = TypeVar("A")
 
 
 class SingleFlightPool(Generic[A]):
-    """Runs `work(key)` in up to `workers` threads and hands what it returns to all who asked for the key.
+    """Runs `work(key)` in up to `workers` threads and passes the result to every caller that asked for the key.
 
-    Every `done` is called exactly once. `failure(detail)` makes the answer where there was no work:
-    FETCH_REFUSED when `backlog` jobs wait already (in their lane), unless one of a group that has more of them can give
-    way, which is refused then; when `work` raises and after `close`; FETCH_TIMEOUT
-    for a job that waited longer than `patience` seconds, so that a burst of slow jobs delays the
-    ones behind it by no more than that.
+    Every `done` is called exactly once. `failure(detail)` makes the answer when no work is done:
 
-    `place` says where a job waits, as in `FairQueue`: `lanes` are how many of the workers each lane may have, `share`
-    is for each group. Without them all keys are one group, and first come is first served. `admit` is asked before a
-    job is begun, one thread at a time, and with False it is refused. `timer` gives the seconds of `patience`.
+    - FETCH_REFUSED when `backlog` jobs wait in the lane. If another group has more waiting jobs, its last job is
+      refused instead.
+    - FETCH_REFUSED when `work` raises, and after `close`.
+    - FETCH_TIMEOUT for a job that waited longer than `patience` seconds, so that slow jobs delay others no longer.
 
-    Threads start when they are needed, so an object made before a fork works after it. They are
-    daemons: a job that hangs in the C library does not keep the program from ending.
+    `place` assigns a key to a lane and group, as in `FairQueue`: `lanes` are the workers of each lane, `share` is the
+    limit of a group. By default all keys are one group, first come, first served. `admit` is called before a job is
+    queued, one thread at a time; the job is refused if it returns False. `timer` gives the seconds for `patience`.
+
+    Threads start when they are needed, so the object can be made before a fork. They are daemons: a job that hangs in
+    a C library does not keep the program from exiting.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class SingleFlightPool(Generic[A]):
         self._patience = patience
         self._timer = timer
         self._change = threading.Condition()
-        self._callers: dict[str, list[Callable[[A], None]]] = {}  # of jobs that wait or run
+        self._callers: dict[str, list[Callable[[A], None]]] = {}  # of waiting and running jobs
         self._place = place
         self._admit = admit
         self._queue: FairQueue[tuple[str, float]] = FairQueue(lanes or (workers,), share or workers)
@@ -63,7 +64,7 @@ class SingleFlightPool(Generic[A]):
         self._closed = False
 
     def submit(self, key: str, done: Callable[[A], None]) -> None:
-        """Have `done` called with the answer for `key`; returns at once."""
+        """Queue the job of `key`; `done` is called with its answer. Returns at once."""
         with self._change:
             callers = self._callers.get(key)
             if callers is not None:
@@ -85,7 +86,7 @@ class SingleFlightPool(Generic[A]):
         self._hand(refused, key, self._failure(Detail.FETCH_REFUSED))
 
     def close(self, wait: float = 0.0) -> None:
-        """Refuse all who still wait, and everything later; give running jobs `wait` seconds to end."""
+        """Refuse waiting and later requests; wait up to `wait` seconds for running jobs."""
         with self._change:
             self._closed = True
             abandoned = list(self._callers)
@@ -99,19 +100,19 @@ class SingleFlightPool(Generic[A]):
                 thread.join(max(end - time.monotonic(), 0.0))
 
     def _staffed(self) -> bool:
-        """Is there a thread to take one more job, sooner or later?"""
+        """Start a thread if needed; returns whether there is any thread to run the job."""
         if self._idle <= len(self._queue) and len(self._threads) < self._workers:
             thread = threading.Thread(target=self._work, name=self._name, daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # the system's limit; those that run take turns
+            except RuntimeError:  # the limit of the system; the running threads take the job
                 _LOG.warning("%s: no further thread can be started", self._name)
             else:
                 self._threads.append(thread)
         return bool(self._threads)
 
     def _work(self) -> None:
-        finished: QueueSlot | None = None  # of the job that this thread has done last
+        finished: QueueSlot | None = None  # the place of the last job of this thread
         while (taken := self._take(finished)) is not None:
             finished, (key, since) = taken
             if self._timer() - since > self._patience:
@@ -127,7 +128,7 @@ class SingleFlightPool(Generic[A]):
     def _take(self, finished: QueueSlot | None) -> tuple[QueueSlot, tuple[str, float]] | None:
         with self._change:
             if finished is not None:
-                # Nobody else has to be woken: what had to wait for this job's end this thread can do itself.
+                # No other thread has to be woken: this one can run the job that waited for the end of the last.
                 self._queue.done(finished)
             self._idle += 1
             try:
@@ -149,5 +150,5 @@ class SingleFlightPool(Generic[A]):
         for done in callers:
             try:
                 done(answer)
-            except Exception:  # one caller's error must not cost the others their answer
+            except Exception:  # an error of one caller must not affect the others
                 _LOG.exception("%s: the caller failed on the answer for %r", self._name, key)

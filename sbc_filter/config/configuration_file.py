@@ -1,4 +1,4 @@
-"""The configuration file (DESIGN §5): found, read once, checked whole. Relative paths are relative to the file."""
+"""Finds and reads the configuration file, and reports every problem (DESIGN §5). Paths are relative to the file."""
 
 from pathlib import Path
 
@@ -21,10 +21,11 @@ from sbc_filter.rules.trunk_options import read_trunks
 
 FILE_NAME = "sbc-filter.toml"
 SYSTEM = Path("/etc/sbc-filter") / FILE_NAME
+_RULES = "rules belong in files of the folder rules/ beside this file"
 
 
 def find_configuration(given: Path | None, beside: Path | None = None) -> Path | None:
-    """The configuration file: as given, else beside a capture, in the working folder, or the system's; None."""
+    """The configuration file: as given, next to a capture, in the working folder, or that of the system; or None."""
     if given is not None:
         return given
     folders = [beside.parent] if beside is not None else []
@@ -33,7 +34,7 @@ def find_configuration(given: Path | None, beside: Path | None = None) -> Path |
 
 
 def require_configuration(given: Path | None) -> Path:
-    """The configuration file; `ConfigurationError` when there is none at all."""
+    """The configuration file; `ConfigurationError` when there is none."""
     path = find_configuration(given)
     if path is None:
         sentence = f"neither ./{FILE_NAME} nor {SYSTEM}; make one with `sbc-filter pki DIR`"
@@ -51,11 +52,11 @@ def load(path: Path | None) -> Configuration:
 
 
 def read_configuration(path: Path | None, problems: list[Problem]) -> Configuration:
-    """The same, but what is wrong is added to `problems`, and the rest is what could be read."""
+    """Read a configuration file as far as possible, and add its faults to `problems`."""
     if path is None:
         return Configuration()
     try:
-        text = path.read_text("utf-8-sig")  # some editors begin a file with a mark that is no part of it
+        text = path.read_text("utf-8-sig")  # some editors write a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         problems.append(Problem(str(path), "", f"cannot be read: {reason(error)}"))
         return Configuration(str(path), path.parent)
@@ -65,7 +66,7 @@ def read_configuration(path: Path | None, problems: list[Problem]) -> Configurat
 def parse(file: str, text: str, folder: Path, problems: list[Problem] | None = None) -> Configuration:
     """A configuration from its text; `folder` is what relative paths are relative to.
 
-    What is wrong is added to `problems`; without such a list it is a `ConfigurationError`.
+    Faults are added to `problems`; without that list they raise `ConfigurationError`.
     """
     found: list[Problem] = []
     configuration = _parse(file, text, folder, found)
@@ -78,9 +79,12 @@ def parse(file: str, text: str, folder: Path, problems: list[Problem] | None = N
 
 def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Configuration:
     top = TomlTable(parse_toml(file, text, problems), file, "", problems)
-    rules = top.table("rules")
+    misplaced = isinstance(top.raw("rules"), list)
+    if misplaced:
+        top.problem("rules", _RULES)
+    rules = TomlTable({}, file, "rules", problems) if misplaced else top.table("rules")
     log, control, process = top.table("log"), top.table("control"), top.table("process")
-    # In the order of the documentation, which is that in which problems are told.
+    # In the order of the documentation, in which problems are reported, too.
     network, queue = read_network(top.table("network")), read_queue(top.table("queue"))
     trust, certificates = read_trust(top.table("trust"), folder), read_certificates(top.table("certificates"), folder)
     own, remote = read_credentials(top.table("credentials"), folder)
@@ -103,14 +107,15 @@ def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Confi
         verifiers,
         read_firewall(top.table("firewall")),
     )
-    for table in (rules, log, control, process, top):
+    for table in (rules, log, control, process):
         table.close()
+    top.close({"rule": _RULES})
     return configuration
 
 
 def _is_there(candidate: Path) -> bool:
     try:
         return candidate.is_file()
-    except OSError as error:  # a folder that may not be entered
+    except OSError as error:  # a folder without permission
         sentence = f"cannot be looked for: {reason(error)}; name a configuration with --config"
         raise ConfigurationError([Problem(str(candidate), "", sentence)]) from None

@@ -1,4 +1,4 @@
-"""`[credentials.NAME]`: what the configuration says of our own keys and certificates. Nothing is opened here."""
+"""`[credentials.NAME]`: the settings of our own keys and certificates. No file is opened here."""
 
 import re
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from sbc_filter.keys.pkcs11_uri import SCHEME, Pkcs11Uri, parse_pkcs11_uri
 from sbc_filter.rules.toml_table import TomlTable
 
 _SYSTEMD = "credential:"
-_NAME = re.compile(r"(?!\.\.?$)[^/\0]{1,255}")  # as systemd names credentials: one file in a folder
+_NAME = re.compile(r"(?!\.\.?$)[^/\0]{1,255}")  # names that systemd accepts for credentials: one file in a folder
 
 
 @dataclass(frozen=True, slots=True)
 class SystemdCredential:
-    """A file that systemd puts into $CREDENTIALS_DIRECTORY for the service (`LoadCredential=`)."""
+    """A file that systemd provides in $CREDENTIALS_DIRECTORY (`LoadCredential=`)."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class OnToken:
-    """A private key on a PKCS#11 token: the module that speaks to it, and the user's PIN if it needs one."""
+    """A private key on a PKCS#11 token: its URI, the PKCS#11 library, and the place of the user PIN."""
 
     uri: Pkcs11Uri
     module: Path
@@ -33,7 +33,7 @@ Place = Path | SystemdCredential
 
 @dataclass(frozen=True, slots=True)
 class CredentialSettings:
-    """`[credentials.NAME]`: where our own key and certificate are, and where others fetch the latter.
+    """`[credentials.NAME]`: where our key and certificate are, and the URL of the certificate.
 
     `begins` (POSIX seconds) is `from` of a table among `next`, which are the `successors`.
     """
@@ -48,13 +48,13 @@ class CredentialSettings:
 
 @dataclass(frozen=True, slots=True)
 class ObtainSettings:
-    """`[credentials.NAME].obtain`: the program that answers with key, certificate and URL."""
+    """`[credentials.NAME].obtain`: a program that supplies key, certificate and URL."""
 
     command: tuple[str, ...]
 
 
 def read_obtained(table: TomlTable) -> ObtainSettings:
-    """One `[credentials.NAME]` that has `obtain`."""
+    """Read a `[credentials.NAME]` with `obtain`."""
     command = table.texts("obtain")
     if table.raw("obtain") in ("", [], [""]):
         table.problem("obtain", "is empty: name a program")
@@ -65,7 +65,7 @@ def read_obtained(table: TomlTable) -> ObtainSettings:
 
 
 def read_credential(table: TomlTable, folder: Path) -> CredentialSettings:
-    """One `[credentials.NAME]` with a key of ours; `folder` is what relative paths are relative to."""
+    """Read a `[credentials.NAME]` with a key of ours; paths are relative to `folder`."""
     return _read(table, folder)
 
 
@@ -119,7 +119,7 @@ def _located(table: TomlTable, key: str, text: str, folder: Path) -> Place:
 
 
 def _moment(table: TomlTable, key: str) -> float | None:
-    """A time with its zone, as TOML writes it or in quotes."""
+    """A time with its zone, as a TOML time or a string."""
     value = table.raw(key)
     if value is None:
         return None
@@ -130,7 +130,7 @@ def _moment(table: TomlTable, key: str) -> float | None:
 
 
 def posix_time(value: object) -> float | None:
-    """POSIX seconds of a time with its zone, as an object or as RFC 3339 writes it; None for everything else."""
+    """POSIX seconds of a time with its zone, as an object or in RFC 3339 format; None for anything else."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:

@@ -1,4 +1,4 @@
-"""`[credentials.NAME]` and `[verifiers.NAME]` that name a command or a service."""
+"""`[credentials.NAME]` and `[verifiers.NAME]` with a command or a service."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True, slots=True)
 class RemoteSettings:
-    """`[credentials.NAME]` and `[verifiers.NAME]` with `command` or `service`: the one that is not empty answers."""
+    """A delegate in `[credentials.NAME]` or `[verifiers.NAME]`: `command` or `service`, one of which is empty."""
 
     command: tuple[str, ...] = ()
     service: str = ""
@@ -23,7 +23,7 @@ class RemoteSettings:
 
 
 def read_remote(table: TomlTable, folder: Path, path: str = SIGNING) -> RemoteSettings:
-    """The settings in a table that has `command` or `service`; `path` is that of such a service."""
+    """Read a table with `command` or `service`; `path` is the URL path of the service."""
     example = f"https://stir.example.org{path}"
     settings = RemoteSettings(
         table.texts("command"),
@@ -42,13 +42,13 @@ def read_remote(table: TomlTable, folder: Path, path: str = SIGNING) -> RemoteSe
 
 
 def read_path(table: TomlTable, key: str, folder: Path) -> Path | None:
-    """A file or folder that a table names; `folder` is what it is relative to."""
+    """A file or folder that a table names, relative to `folder`."""
     text = table.text(key)
     return folder / text if text else None
 
 
 def _is_fit(url: str) -> bool:
-    """https, or plain http to this very machine."""
+    """Whether a URL is https, or plain http to this host."""
     try:
         parts = urlsplit(url)
         host = parts.hostname

@@ -1,4 +1,4 @@
-"""What the configuration file says (DESIGN §5), as values: a class for each table of it."""
+"""The settings of the configuration file (DESIGN §5), one class for each table."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ Policy = Literal["soft", "hard"]
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """`[network]`: where the SBC is, and whom it trusts."""
+    """`[network]`: addresses and ports of the SBC, and its trusted peers."""
 
     sbc: tuple[str, ...] = ()
     ports: tuple[int, ...] = (5060,)
@@ -30,7 +30,7 @@ class NetworkSettings:
 
 @dataclass(frozen=True, slots=True)
 class QueueConfiguration:
-    """`[queue]`: the kernel's queue, and what passes when the filter cannot keep up or does not run."""
+    """`[queue]`: the kernel's queue, and what happens to packets when the filter is overloaded or not running."""
 
     number: int = 50
     inbound: Overload = "accept"
@@ -40,7 +40,7 @@ class QueueConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class FirewallSettings:
-    """`[firewall]`: how the kernel is told what to hand over."""
+    """`[firewall]`: how the firewall rules are applied."""
 
     backend: str = AUTO
     nat: bool = False
@@ -48,7 +48,7 @@ class FirewallSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrustSettings:
-    """`[trust]`: whose certificates are believed."""
+    """`[trust]`: anchors, CRLs and the trust list."""
 
     anchors: tuple[Path, ...] = ()
     crls: tuple[Path, ...] = ()
@@ -65,7 +65,7 @@ class TrustSettings:
 
 @dataclass(frozen=True, slots=True)
 class CertificateSettings:
-    """`[certificates]`: where the certificates of others come from."""
+    """`[certificates]`: where other parties' certificates come from."""
 
     directory: Path | None = None
     fetch: bool = False
@@ -83,7 +83,7 @@ class CertificateSettings:
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """`[serve]`: signing and verifying for others by HTTP."""
+    """`[serve]`: the signing and verification service."""
 
     listen: tuple[str, int] = ("127.0.0.1", 8085)
     credential: str = ""
@@ -95,7 +95,7 @@ class ServeSettings:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Everything that the configuration file says."""
+    """All settings of the configuration file."""
 
     file: str = ""
     folder: Path = Path()
@@ -106,10 +106,10 @@ class Configuration:
     certificates: CertificateSettings = field(default_factory=CertificateSettings)
     credentials: dict[str, CredentialSettings | ObtainSettings] = field(default_factory=dict)
     trunks: tuple[Trunk, ...] = ()
-    records: Path | None = None  # None: the journal, by way of standard output
-    remote: dict[str, RemoteSettings] = field(default_factory=dict)  # credentials with which others sign
+    records: Path | None = None  # None: standard output, which systemd passes to the journal
+    remote: dict[str, RemoteSettings] = field(default_factory=dict)  # credentials whose calls a delegate signs
     serve: ServeSettings = field(default_factory=ServeSettings)
-    control: Path | None = None  # the socket to ask; None: where the service manager, or custom, has it
-    user: str = ""  # whom to become, when started by root
-    verifiers: dict[str, RemoteSettings] = field(default_factory=dict)  # who verify for rules that name them
+    control: Path | None = None  # the control socket; None: the default path
+    user: str = ""  # the user to switch to, when started as root
+    verifiers: dict[str, RemoteSettings] = field(default_factory=dict)  # delegates that verify, by name
     firewall: FirewallSettings = field(default_factory=FirewallSettings)

@@ -1,4 +1,4 @@
-"""The tables of the configuration file, read one by one: each problem with its key, the rest as far as it can be."""
+"""Reads the tables of the configuration file. Each problem is reported with its key, and reading goes on."""
 
 import re
 from collections.abc import Sequence
@@ -71,8 +71,8 @@ def read_queue(table: TomlTable) -> QueueConfiguration:
     allowed = ("accept", "drop")
     default = QueueConfiguration()
     workers = table.integer("workers", default.workers, 1, MAX_WORKERS)
-    behind = 2 * workers if workers > 1 else 0  # theirs, at most two each
-    last = LAST_QUEUE - 1 - behind  # two policies take the next one as well
+    behind = 2 * workers if workers > 1 else 0  # the queues of the workers, at most two each
+    last = LAST_QUEUE - 1 - behind  # different policies for the directions take the next number, too
     number = table.integer("number", default.number, 0, last)
     configuration = QueueConfiguration(
         number,
@@ -122,7 +122,7 @@ def read_trust(table: TomlTable, folder: Path) -> TrustSettings:
 
 
 def _url(table: TomlTable, key: str, text: str, schemes: Sequence[str]) -> str:
-    """A URL that the operator chose: where it leads to is his to say."""
+    """A URL of the operator; its address is not restricted."""
     if text and re.fullmatch(rf"(?:{'|'.join(schemes)})://[!-~]+", text) is None:
         table.problem(key, f"{text!r} is no URL that begins with {' or '.join(f'{each}://' for each in schemes)}")
     return text
@@ -160,7 +160,7 @@ def read_certificates(table: TomlTable, folder: Path) -> CertificateSettings:
 def read_credentials(
     table: TomlTable, folder: Path
 ) -> tuple[dict[str, CredentialSettings | ObtainSettings], dict[str, RemoteSettings]]:
-    """Those with a key of ours, and those with which others sign."""
+    """`[credentials]`: returns those with a key of ours, and those with a delegate."""
     own: dict[str, CredentialSettings | ObtainSettings] = {}
     remote: dict[str, RemoteSettings] = {}
     for name in table:
@@ -176,7 +176,7 @@ def read_credentials(
 
 
 def read_verifiers(table: TomlTable, folder: Path) -> dict[str, RemoteSettings]:
-    """`[verifiers]`: who verify in our place, by name."""
+    """`[verifiers]`: delegates that verify, by name."""
     found = {}
     for name in table:
         entry = table.table(name)
@@ -208,7 +208,7 @@ def read_serve(table: TomlTable, folder: Path) -> ServeSettings:
 
 
 def parse_listen(text: str) -> tuple[str, int]:
-    """Address and port to listen on; `ValueError`."""
+    """Parse an address and port to listen on; `ValueError`."""
     address, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ValueError(text)

@@ -1,6 +1,6 @@
-"""The process that gets what others sign with, for all workers: one fetch a certificate, however many want it.
+"""The process that fetches other parties' certificates for all workers: one fetch, however many workers ask.
 
-It speaks with whoever a stranger's URL names, so it has no privilege, and touches no packet.
+It connects to hosts that untrusted URLs name. So it has no privilege, and no packet passes through it.
 """
 
 import os
@@ -30,19 +30,21 @@ from sbc_filter.system.nonblocking_writer import log_to_standard_error
 from sbc_filter.trust.renewal import Renewal
 from sbc_filter.trust.trust_files import TrustFiles
 
-_BEAT = 1.0  # seconds
+_HEARTBEAT = 1.0  # seconds
 
 
 class CertificateProcess:
-    """Made before any process is forked, so that the workers' questions wait while one follows another."""
+    """The certificate process and its socket, made before the first fork: requests wait there during a restart."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "certificates"
         self._listener = listening(self.path)
 
     def run(self, configuration: Configuration, channel: Channel) -> NoReturn:
-        """Be another program from here on, which knows this of the configuration and nothing else: what a process is
-        forked with (keys, what makes our To tags, the memories of workers) is not for one that speaks with strangers.
+        """Execute this module as a program of its own, with only the settings that it needs.
+
+        A forked process would still have our keys, the secret of our To tags and the shared memory of the workers.
+        None of these belongs in a process that connects to untrusted hosts.
         """
         needed = replace(configuration, credentials={}, remote={}, verifiers={}, trunks=())
         told = os.memfd_create("sbc-filter-configuration")
@@ -56,31 +58,31 @@ class CertificateProcess:
         os.execv(sys.executable, [sys.executable, *flags, "-m", __name__, *map(str, descriptors)])  # noqa: S606
 
     def leave(self) -> None:
-        """In a process that asks: it is not there to answer."""
+        """Close the listener in a worker, which only sends requests."""
         self._listener.close()
 
     def close(self) -> None:
-        """Nobody asks any more."""
+        """Close and remove the socket, when no process uses it any more."""
         self._listener.close()
         self.path.unlink(missing_ok=True)
 
 
 def from_process(path: Path) -> Callable[[Configuration], CertificateSource]:
-    """Where workers get certificates: a folder they read themselves, all else from the process that answers here."""
+    """The certificate source of a worker: it reads the folder itself, and asks the process at `path` for the rest."""
     return lambda configuration: worker_source(configuration.certificates, path)
 
 
 def main() -> int:
-    """The program; its arguments are descriptors: where it listens, its channel, the configuration."""
+    """Run the process. The arguments are descriptors: listener, channel, configuration."""
     listener, channel, told = map(int, sys.argv[1:])
     log_to_standard_error()
     with open(told, "rb") as file:
-        configuration = pickle.load(file)  # noqa: S301 - by the process that started us, which nobody else writes to
+        configuration = pickle.load(file)  # noqa: S301 - written by our parent process; no other has access
     return _serve(configuration, socket.socket(fileno=listener), Channel(socket.socket(fileno=channel)))
 
 
 def _serve(configuration: Configuration, listener: socket.socket, channel: Channel) -> int:
-    """Until it is told to stop, or nobody is there to tell it."""
+    """Serve until a stop order, or until the parent process is gone."""
 
     def say(sentence: str) -> None:
         channel.send(LogLine(sentence))
@@ -90,7 +92,7 @@ def _serve(configuration: Configuration, listener: socket.socket, channel: Chann
 
     settings = configuration.certificates
     files = TrustFiles(configuration)
-    files.read([], [])  # what is wrong with them is said by who goes by them
+    files.read([], [])  # the workers report their problems
     try:
         privileges.surrender()
         renewal = Renewal(files, say, changed)
@@ -113,7 +115,7 @@ def _serve(configuration: Configuration, listener: socket.socket, channel: Chann
 def _warm(
     settings: CertificateSettings, source: CertificateSource, say: Callable[[str], None], over: threading.Event
 ) -> None:
-    """Ask for what is on the list to warm with, if there is one."""
+    """Fetch the certificates of the list `[certificates].warm`, if there is one."""
     if settings.warm is None:
         return
     urls, faults = read_list(settings.warm, settings.tolerate)
@@ -129,7 +131,7 @@ def _until_told(channel: Channel) -> None:
     with selectors.DefaultSelector() as selector:
         selector.register(channel, selectors.EVENT_READ)
         while not over.is_set() and not channel.closed:
-            selector.select(_BEAT)
+            selector.select(_HEARTBEAT)
             if any(isinstance(message, Stop) for message in channel.receive()):
                 return
             channel.send(Heartbeat({}, []))

@@ -1,9 +1,9 @@
-"""One place to ask a running filter, and to have it reload: a Unix socket, one line of JSON there and one back.
+"""The control socket of a running filter: one line of JSON in, one line of JSON back.
 
-    {"ask": "status"}   its state, as `sbc-filter status --json` prints it
-    {"ask": "reload"}   {"problems": […]}, when it has read everything anew, or has refused to
+    {"ask": "status"}   returns its state, as `sbc-filter status --json` prints it
+    {"ask": "reload"}   returns {"problems": […]} after the reload; with problems, nothing has changed
 
-Who may connect is who may write to the socket: its user and group (mode 0660).
+Only the user and the group of the socket may connect (mode 0660).
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from sbc_filter.system.unix_socket import listen_at, number_of, unlink_own
 
 FOLDER = Path("/run/sbc-filter")
 NAME = "control.sock"
-_LONGEST = 4096  # bytes of a question
+_LONGEST = 4096  # bytes of a request
 _CLIENTS = 16
 
 Reply = Callable[[dict[str, Any]], None]
@@ -28,18 +28,21 @@ Question = Callable[[str, Reply], None]
 
 
 def default_path() -> Path:
-    """Where the socket is, unless the configuration says otherwise."""
+    """The path of the socket, unless the configuration names another."""
     return (runtime_folder() or FOLDER) / NAME
 
 
 class ControlServer:
-    """Takes questions; `asked(question, reply)` answers each, sooner or later. `OSError` when it cannot listen."""
+    """Listens for requests and calls `asked(question, reply)` for each; `reply` may be called later.
+
+    Raises `OSError` when it cannot listen.
+    """
 
     def __init__(self, path: Path, asked: Question, selector: selectors.BaseSelector) -> None:
         self._path = path
         self._asked = asked
         self._selector = selector
-        self._clients: dict[socket.socket, None] = {}  # in the order in which they came
+        self._clients: dict[socket.socket, None] = {}  # oldest first
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._listener = listen_at(path, 0o660, _CLIENTS)
         self._listener.setblocking(False)
@@ -47,13 +50,13 @@ class ControlServer:
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def close(self) -> None:
-        """Close all connections; in a process that was forked from the one that made it, that is all."""
+        """Close all connections, and leave the socket in place: for a forked child, which does not own it."""
         for client in self._clients:
             client.close()
         self._listener.close()
 
     def remove(self) -> None:
-        """Close, and take the socket away, if it is still ours."""
+        """Close, and remove the socket, if it is still the one that was made here."""
         self.close()
         unlink_own(self._path, self._number)
 
@@ -61,7 +64,7 @@ class ControlServer:
         with contextlib.suppress(OSError):
             client, _ = self._listener.accept()
             if len(self._clients) >= _CLIENTS:
-                self._give_up(next(iter(self._clients)))  # who connects and says nothing shuts nobody out
+                self._give_up(next(iter(self._clients)))  # idle connections must not lock others out
             client.setblocking(False)
             self._clients[client] = None
             self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
@@ -77,7 +80,7 @@ class ControlServer:
 
     def _reply(self, client: socket.socket, answer: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
-            client.settimeout(1.0)  # an answer is smaller than what the kernel takes without waiting
+            client.settimeout(1.0)  # normally the whole answer fits into the send buffer
             client.sendall(json.dumps(answer).encode() + b"\n")
         self._close(client)
 
@@ -92,7 +95,7 @@ class ControlServer:
 
 
 def ask(path: Path, question: str, timeout: float = 120.0) -> dict[str, Any]:
-    """Ask the filter behind this socket; `EnvironmentFault` when none answers."""
+    """Ask the filter that listens at `path`; `timeout` in seconds. Raises `EnvironmentFault` when none answers."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout)

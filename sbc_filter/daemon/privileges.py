@@ -1,4 +1,4 @@
-"""What this process may do (capabilities(7)): as little as it needs."""
+"""Reduces the privileges of this process to what it needs (capabilities(7))."""
 
 import ctypes
 import grp
@@ -20,10 +20,10 @@ NEEDED = (NET_ADMIN, NET_RAW)
 
 
 def become(user: str) -> None:
-    """Go on as `user`, with CAP_NET_ADMIN and CAP_NET_RAW and no other; programs that are started keep them. Group 0
-    is kept as well: to it alone the kernel shows what waits in its queues.
+    """Switch to `user`, with CAP_NET_ADMIN and CAP_NET_RAW and no other capability; child programs inherit them.
 
-    Raises `EnvironmentFault` where there is no such user, or this process may not.
+    Group 0 is kept as well: only root and its group can read the kernel's queue statistics.
+    Raises `EnvironmentFault` if there is no such user, or this process may not switch.
     """
     try:
         entry = pwd.getpwnam(user)
@@ -41,22 +41,22 @@ def become(user: str) -> None:
             _control(_AMBIENT, _RAISE, capability)
     except OSError as error:
         raise EnvironmentFault(f"process.user: cannot become {user!r}: {error.strerror}; start as root") from None
-    if not os.access(__file__, os.R_OK):  # what is imported later would be missing
+    if not os.access(__file__, os.R_OK):  # modules that are imported later must be readable
         raise EnvironmentFault(f"process.user: {user!r} may not read the program: install it outside of {_closed()}")
 
 
 def _closed() -> str:
-    """The first folder on the way to this file that cannot be entered."""
+    """The first folder on the path to this file that cannot be entered."""
     folders = reversed(Path(__file__).parents)
     return str(next((folder for folder in folders if not os.access(folder, os.X_OK)), Path(__file__).parent))
 
 
 def surrender() -> None:
-    """Have no capability from now on, whoever we are; also not in programs that are started."""
+    """Give up all capabilities, for this process and for the programs that it starts, even as root."""
     try:
         _control(_AMBIENT, _LOWER_ALL)
         _limit(())
-        _control(_NO_NEW_PRIVILEGES, 1)  # else a program that root starts has all of them again
+        _control(_NO_NEW_PRIVILEGES, 1)  # without this, a program started as root would regain them all
     except OSError as error:
         raise EnvironmentFault(f"capabilities cannot be given up: {error.strerror}") from None
 

@@ -1,4 +1,7 @@
-"""What waits in the kernel's queues: what it lets pass when one is full is counted by nobody, so it is said before."""
+"""Watches how full the kernel's queues are.
+
+The kernel does not count the packets that pass unfiltered when a queue is full, so a queue is reported before.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import TypedDict
@@ -6,11 +9,11 @@ from typing import TypedDict
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.netlink import queue_statistics
 
-_FULL = 0.8  # of a queue, from which on it is said
+_FULL = 0.8  # share of a queue above which it is reported
 
 
 class QueueState(TypedDict):
-    """Packets that wait, at most so many, and lost because queue or socket were full."""
+    """Packets that wait, the capacity of the queue, and packets lost because queue or socket were full."""
 
     waiting: int
     length: int
@@ -18,14 +21,14 @@ class QueueState(TypedDict):
 
 
 class QueueWatch:
-    """Looks after these queues."""
+    """The fill level of these queues."""
 
     def __init__(self, queues: Iterable[QueueSettings]) -> None:
         self._queues = sorted(set(queues), key=lambda queue: queue.number)
         self._crowded: set[int] = set()
 
     def states(self) -> dict[int, QueueState]:
-        """By number, of those that are bound."""
+        """The state of each queue that is bound, by number."""
         found = queue_statistics()
         return {
             queue.number: {
@@ -38,10 +41,10 @@ class QueueWatch:
         }
 
     def crowding(self) -> Iterator[str]:
-        """A sentence for each that has become almost full since the last look."""
+        """One sentence for each queue that has become almost full since the last call."""
         for number, queue in self.states().items():
             if queue["waiting"] < queue["length"] * _FULL:
                 self._crowded.discard(number)
             elif number not in self._crowded:
                 self._crowded.add(number)
-                yield f"queue {number}: {queue['waiting']} packets wait of at most {queue['length']}: overload"
+                yield f"queue {number}: {queue['waiting']} of at most {queue['length']} packets wait: overload"

@@ -1,4 +1,4 @@
-"""The operator's files read anew while calls go on: all workers go by them from then on, or none does."""
+"""Reloads the operator's files while calls go on: either all workers switch to the new files, or none does."""
 
 import logging
 import time
@@ -12,10 +12,11 @@ from sbc_filter.daemon.process_group import ManagedProcess
 from sbc_filter.daemon.systemd import Notifier
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.processes.messages import Abort, Commit, Order, Prepare, Stop
+from sbc_filter.system.plain_text import plain
 
 _LOG = logging.getLogger(__name__)
-_READ, _SWAP = 120.0, 8.0  # seconds for all workers to have read the files, and to go by them
-# What a process has to be made anew for, by table of the configuration.
+_READ, _SWAP = 120.0, 8.0  # seconds for all workers to read the files, and to switch to them
+# The tables of the configuration that take a restart.
 _FIXED = ("queue", "control", "user")
 REFUSED = "reload refused: everything stays as it was"
 
@@ -39,15 +40,15 @@ class RunningFilter(Protocol):
 
     @property
     def source(self) -> ManagedProcess:
-        """The process that gets certificates and lists."""
+        """The process that fetches certificates and lists."""
 
     @property
     def say(self) -> Callable[[str], None]:
-        """Writes a line of log."""
+        """Writes a line to the log."""
 
     @property
     def applied(self) -> Callable[[Setup], None]:
-        """Applies the firewall rules, if that is ours to do. Raises `EnvironmentFault`."""
+        """Applies the firewall rules, with `run --firewall`. Raises `EnvironmentFault`."""
 
     def tell(self, order: Order, /) -> None:
         """Send an order to every worker."""
@@ -63,15 +64,15 @@ class RunningFilter(Protocol):
 
 
 class Reload:
-    """Two steps: every worker reads everything, and says whether it could; then each swaps, or forgets it."""
+    """A reload in two phases: every worker reads the files and reports problems; then all switch, or all abort."""
 
     def __init__(self, supervisor: RunningFilter) -> None:
         self._supervisor = supervisor
-        self.answers: dict[int, list[str]] = {}  # what is wrong, by the process that was asked
+        self.answers: dict[int, list[str]] = {}  # the problems that each process reported, by PID
         self.last: dict[str, Any] = {}
 
     def __call__(self) -> list[str]:
-        """Reload; what is wrong, if anything, and then nothing has changed. Says it as well."""
+        """Reload, and log the result. Returns the problems; if there are any, nothing has changed."""
         supervisor = self._supervisor
         supervisor.notifier.reloading()
         try:
@@ -84,9 +85,21 @@ class Reload:
         rules = ", ".join(rule.name for rule in supervisor.setup.rules.rules) or "none"
         sentence = REFUSED if problems else f"reloaded; rules: {rules}"
         supervisor.say(sentence)
-        supervisor.notifier.ready(sentence)
         self.last = {"time": time.time(), "problems": problems}
+        supervisor.notifier.ready(self.status() or sentence)
         return problems
+
+    def status(self) -> str:
+        """Why the last reload was refused, in one line; empty when it was not.
+
+        It stays in the status of the service until a reload succeeds: `systemctl reload` itself says only that it
+        failed, and names `systemctl status`.
+        """
+        problems = self.last.get("problems")
+        if not problems:
+            return ""
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return f"reload refused, the old files stay in force: {plain(problems[0])}{more}"
 
     def _reload(self) -> list[str]:
         supervisor = self._supervisor
@@ -100,24 +113,24 @@ class Reload:
         if problems:
             supervisor.tell(Abort())
             return problems
-        old, supervisor.setup = supervisor.setup, setup  # from now on who is started anew goes by it
+        old, supervisor.setup = supervisor.setup, setup  # processes that are restarted from now on use it
         for problem in self._all(Commit(), _SWAP):
             supervisor.say(problem)
         for worker in supervisor.workers:
             if worker.child is not None and self.answers.get(worker.child.pid) != []:
-                worker.child.kill()  # who takes its place goes by the new files
+                worker.child.kill()  # its replacement uses the new files
         if _fetches_otherwise(old.configuration, setup.configuration):
-            supervisor.source.tell(Stop())  # likewise
-        supervisor.renew_trust()  # lists that came meanwhile: some workers had read the old ones by then
+            supervisor.source.tell(Stop())  # its replacement uses the new files, too
+        supervisor.renew_trust()  # some workers may have read lists that have been replaced since
         supervisor.renew_bypass()
         try:
             supervisor.applied(setup)
         except EnvironmentFault as error:
-            supervisor.say(f"the calls go by the new files; the firewall rules stay as they were: {error}")
+            supervisor.say(f"calls follow the new files, but the firewall rules are unchanged: {error}")
         return []
 
     def _all(self, order: Prepare | Commit, seconds: float) -> list[str]:
-        """Have all workers do something, and wait for it; what one of them says against it."""
+        """Send an order to all workers and wait; return the problems of the first worker that has any."""
         self.answers = {}
         asked = [worker.child for worker in self._supervisor.workers if worker.ready and worker.child is not None]
         for child in asked:
@@ -132,11 +145,11 @@ class Reload:
 
 
 def _what_cannot_change(old: Setup, new: Setup) -> list[str]:
-    """One sentence for each table that takes a restart."""
+    """One sentence for each changed table that takes a restart."""
     before, after = old.configuration, new.configuration
     changed = [f"[{name}]" for name in _FIXED if getattr(before, name) != getattr(after, name)]
     if not changed and old.plan().queues != new.plan().queues:
-        changed = ["network.sbc: the queues that it takes"]  # one, or one for each direction
+        changed = ["network.sbc: the queues that it takes"]  # one queue, or one for each direction
     return [f"{after.file}: {name} cannot change while the filter runs: restart it" for name in changed]
 
 

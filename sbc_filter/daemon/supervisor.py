@@ -1,6 +1,6 @@
-"""The process that the others come from: it holds no packet, so whatever it does, calls go on.
+"""The parent process. It holds no packet, so calls go on whatever it does.
 
-supervisor ─┬─ certificates   what others sign with: folder, command, network; no privilege
+supervisor ─┬─ certificates   fetches other parties' certificates: folder, command, network; no privilege
             ├─ worker 1 … N   engine and queue
             └─ dispatcher     with more than one worker: hands each packet to the worker of its call
 """
@@ -21,7 +21,7 @@ from sbc_filter.daemon.process_group import START, ManagedProcess, ProcessGroup
 from sbc_filter.daemon.queue_watch import QueueWatch
 from sbc_filter.daemon.reload import Reload
 from sbc_filter.daemon.systemd import Notifier
-from sbc_filter.daemon.worker import BEAT, Worker
+from sbc_filter.daemon.worker import HEARTBEAT, Worker
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.dispatcher import Dispatcher, worker_queues
@@ -47,11 +47,11 @@ from sbc_filter.records.totals import Totals
 from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.system.steady_clock import SteadyClock
 
-_STOP = 8.0  # seconds for all to have ended
+_STOP = 8.0  # seconds for a group of processes to exit
 
 
 class Supervisor:
-    """Runs a filter until `stop`. `applied(setup)` puts the firewall rules in force, if that is ours to do."""
+    """Runs a filter until `stop`. `applied(setup)` applies the firewall rules, if `run --firewall` asked for that."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Supervisor:
         say: Callable[[str], None],
         applied: Callable[[Setup], None],
     ) -> None:
-        """`folder` is for sockets of our own. The object belongs to the process it is made in."""
+        """`folder` is for internal sockets. Use the object only in the process that made it."""
         self.setup, self.files = setup, files
         self.say, self.applied = say, applied
         self.totals = Totals()
@@ -91,12 +91,14 @@ class Supervisor:
         self._control: ControlServer | None = None
 
     def run(self, shown: Callable[[], None]) -> None:
-        """Start all, work until `stop`, end all; `shown` is called about four times a second. `EnvironmentFault` when
-        one of them cannot begin."""
+        """Start all processes, work until `stop`, then stop them. `shown` is called about four times a second.
+
+        Raises `EnvironmentFault` when a process cannot start.
+        """
         try:
             self._begin()
             if not self._stop:
-                # Only now: a second filter, which gets no queue, leaves the socket of the first alone.
+                # Only now: a second filter gets no queue and fails earlier, so it leaves this socket alone.
                 self._control = self._listen()
                 self.applied(self.setup)
                 self.notifier.ready(self.totals.sentence())
@@ -110,35 +112,35 @@ class Supervisor:
             self._end()
 
     def stop(self) -> None:
-        """Make `run` return; from a signal handler as well."""
+        """Make `run` return. Safe to call from a signal handler."""
         self._stop = True
         self.family.wake()
 
     def soon(self, job: Callable[[], object]) -> None:
-        """Have `run` do this; from a signal handler as well."""
+        """Let the loop of `run` do this job. Safe to call from a signal handler."""
         self._wanted.append(job)
         self.family.wake()
 
     def reopen(self) -> None:
-        """Have the file of records begun anew: somebody has moved it away."""
+        """Reopen the file of records, after log rotation has moved it."""
         self.tell(Reopen())
 
     def tell(self, order: Order) -> None:
-        """Say something to all workers."""
+        """Send an order to all workers."""
         for worker in self.workers:
             worker.tell(order)
 
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Go on until this holds; false when it does not in time, or when all is to end."""
+        """Handle messages until the condition is true; false after `seconds`, or when the filter stops."""
 
         def given_up() -> bool:
-            self.notifier.alive()  # to wait for others is not to be stuck
+            self.notifier.alive()  # waiting for other processes does not count as a hang
             return self._stop or self._failed is not None
 
         return self.family.wait(condition, seconds, given_up)
 
     def renew_bypass(self) -> None:
-        """See whether an outage began or ended."""
+        """Read the bypass tokens again, and send them to the workers if an outage began or ended."""
         before, self._bypass = self._bypass, self.setup.bypasses.read()
         if self._bypass.tokens != before.tokens:
             self.tell(Bypass(self._bypass.tokens))
@@ -146,32 +148,34 @@ class Supervisor:
             self.say(sentence)
 
     def renew_trust(self) -> None:
-        """The lists of the trust store may be others now: workers read them, and who is started anew has them."""
+        """Read the lists of the trust store again, here for processes started later, and in the workers."""
         self.setup.trust_files.read([], [])
         self.tell(Renew())
 
     def state(self) -> dict[str, Any]:
-        """All that there is to know, as an object for JSON."""
+        """The whole state, as an object for JSON."""
         return {
             "pid": os.getpid(),
             "since": self._since,
             "configuration": self.setup.configuration.file,
             "rules": [rule.name for rule in self.setup.rules.rules],
             "reloaded": self.reloading.last,
-            "processes": [_process(role, role.child, self.totals) for role in self.family.roles if role.child],
+            "processes": [
+                _process(process, process.child, self.totals) for process in self.family.processes if process.child
+            ],
             "queues": self._queues.states(),
             "outcomes": self.totals.outcomes(),
             "calls": self.totals.fates(),
             "counters": self.totals.counters,
         }
 
-    # The life of the others.
+    # Starting and stopping the other processes.
 
     def _begin(self) -> None:
         self.renew_bypass()
-        for role in (self.source, *self.workers):
-            self.family.start(role)
-        ready = self.wait(lambda: all(role.ready for role in self.family.roles), START)
+        for process in (self.source, *self.workers):
+            self.family.start(process)
+        ready = self.wait(lambda: all(process.ready for process in self.family.processes), START)
         if ready and len(self.workers) > 1:
             self.family.start(self._dispatcher)
             ready = self.wait(lambda: self._dispatcher.ready, START)
@@ -181,24 +185,24 @@ class Supervisor:
             raise EnvironmentFault(f"the processes of the filter were not ready within {START:g} s")
 
     def _end(self) -> None:
-        """The dispatcher first, so that nothing lies between the queues; then the workers, with what they hold."""
+        """Stop the dispatcher first, so that no packet stays between the queues; then the workers."""
         self.notifier.stopping()
-        for roles in ([self._dispatcher], self.workers, [self.source]):
-            self.family.end(roles, _STOP)
+        for processes in ([self._dispatcher], self.workers, [self.source]):
+            self.family.end(processes, _STOP)
         if self._control is not None:
             self._control.remove()
         self._certificates.close()
         self.family.close()
 
-    def _heard(self, role: ManagedProcess, child: Child, message: Message) -> None:
+    def _heard(self, process: ManagedProcess, child: Child, message: Message) -> None:
         match message:
             case Ready():
-                role.tell(Bypass(self._bypass.tokens))
+                process.tell(Bypass(self._bypass.tokens))
                 self._tell_who_is_there()
             case Failed(sentence) if not self.notifier.is_ready:
                 self._failed = sentence
             case Failed(sentence):
-                self.say(f"{role.name} cannot begin: {sentence}")
+                self.say(f"{process.name} cannot start: {sentence}")
             case Heartbeat():
                 self.totals.take(child.pid, message)
             case Prepared(problems) | Committed(problems):
@@ -209,25 +213,25 @@ class Supervisor:
                 known = {sentence for found in self._troubles.values() for sentence in found}
                 self._troubles[child.pid] = problems
                 for sentence in problems:
-                    if sentence not in known:  # by this worker or by another
+                    if sentence not in known:  # reported before, by any worker
                         self.say(f"{sentence}; {STAYS}")
-            case Reopened(sentence) if role is self.workers[0]:
+            case Reopened(sentence) if process is self.workers[0]:
                 self.say(sentence)
             case LogLine(sentence):
                 self.say(sentence)
 
-    def _lost(self, role: ManagedProcess, child: Child) -> None:
+    def _lost(self, process: ManagedProcess, child: Child) -> None:
         self.totals.ended(child.pid)
         self._troubles.pop(child.pid, None)
         if not self._stop:
-            self.totals.note("worker_restarts" if role in self.workers else f"{role.name}_restarts")
+            self.totals.note("worker_restarts" if process in self.workers else f"{process.name}_restarts")
         self._tell_who_is_there()
 
     def _tell_who_is_there(self) -> None:
-        """The dispatcher has to know who takes packets."""
+        """Tell the dispatcher which workers take packets."""
         self._dispatcher.tell(Alive([at for at, worker in enumerate(self.workers) if worker.ready]))
 
-    # What is looked at again and again.
+    # Periodic work.
 
     def _look(self) -> None:
         self.notifier.alive()
@@ -239,9 +243,9 @@ class Supervisor:
             for sentence in self._queues.crowding():
                 self.totals.note("queue_full")
                 self.say(sentence)
-            self.notifier.status(self.totals.sentence())
+            self.notifier.status("; ".join(filter(None, (self.reloading.status(), self.totals.sentence()))))
 
-    # What the others do, in their own processes, each with what it needs alone.
+    # The main functions of the other processes: each gets only what it needs.
 
     def _worker_queues(self, at: int) -> tuple[QueueSettings, ...]:
         return self._feeds if len(self.workers) == 1 else worker_queues(self._feeds, at)
@@ -272,10 +276,10 @@ class Supervisor:
         except FilterError as error:
             return _give_up(channel, error)
         channel.send(Ready())
-        dispatcher.run(BEAT)
+        dispatcher.run(HEARTBEAT)
         return 0
 
-    # Who asks.
+    # The control socket.
 
     def _listen(self) -> ControlServer | None:
         path = self.setup.configuration.control or default_path()
@@ -293,17 +297,17 @@ class Supervisor:
         elif question == "reload":
             self.soon(lambda: reply({"problems": self.reloading()}))
         else:
-            reply({"problems": [f"{question!r} is no question: status and reload are"]})
+            reply({"problems": [f"unknown question {question!r}: ask status or reload"]})
 
 
-def _process(role: ManagedProcess, child: Child, totals: Totals) -> dict[str, Any]:
+def _process(process: ManagedProcess, child: Child, totals: Totals) -> dict[str, Any]:
     return {
-        "name": role.name,
+        "name": process.name,
         "pid": child.pid,
-        "since": role.since,
-        "ready": role.ready,
-        "restarts": role.restarts,
-        "beat": round(time.monotonic() - role.beat, 3),
+        "since": process.since,
+        "ready": process.ready,
+        "restarts": process.restarts,
+        "beat": round(time.monotonic() - process.heartbeat, 3),
         "counters": totals.of(child.pid),
     }
 

@@ -1,4 +1,4 @@
-"""What the service manager is told (sd_notify(3)), where there is one that listens."""
+"""Reports to the service manager: ready, reloading, stopping, status and watchdog (sd_notify(3))."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ import time
 
 
 class Notifier:
-    """Speaks to the socket that `NOTIFY_SOCKET` names; without one it says nothing."""
+    """Writes to the socket that `NOTIFY_SOCKET` names; does nothing without one."""
 
     def __init__(self) -> None:
         where = os.environ.get("NOTIFY_SOCKET", "")
@@ -17,24 +17,24 @@ class Notifier:
         self.is_ready = False
 
     def ready(self, status: str) -> None:
-        """It runs, or goes on after a reload."""
+        """Report that the filter runs, or that a reload is complete."""
         self.is_ready = True
         self._say("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
-        """The configuration is being read."""
+        """Report that a reload has begun."""
         self._say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """It is about to end."""
+        """Report that the filter is about to exit."""
         self._say("STOPPING=1")
 
     def status(self, status: str) -> None:
-        """One line for `systemctl status`."""
+        """Set the line that `systemctl status` shows."""
         self._say(f"STATUS={status}")
 
     def alive(self) -> None:
-        """The loop still turns; called by the loop itself, so that one that is stuck says nothing (WatchdogSec=)."""
+        """Feed the watchdog (WatchdogSec=). Only the main loop calls this, so a loop that hangs is detected."""
         now = time.monotonic()
         if self._watchdog is not None and now >= self._next:
             self._next = now + self._watchdog / 2
@@ -49,7 +49,7 @@ class Notifier:
 
 
 def _interval() -> float | None:
-    """Seconds within which the service manager wants a sign of life of this process; None when it wants none."""
+    """Seconds within which the service manager expects a heartbeat of this process; None without a watchdog."""
     wanted, process = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
     if not wanted.isdigit() or int(wanted) == 0 or (process and process != str(os.getpid())):
         return None

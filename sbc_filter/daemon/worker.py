@@ -1,7 +1,6 @@
-"""One process that filters: an engine on its queues, told what to do by the process that started it
-(`processes.messages`).
+"""A worker process: an engine on its queues, controlled by the supervisor (`processes.messages`).
 
-Everything is read in a thread, while packets go on; what was read takes effect between two packets.
+Files are read in a thread, while packets go on. What was read takes effect between two packets.
 """
 
 import contextlib
@@ -49,17 +48,17 @@ from sbc_filter.stir.credential import Credential
 from sbc_filter.system.steady_clock import SteadyClock
 
 _LOG = logging.getLogger(__name__)
-BEAT = 1.0  # seconds
-_RETIRED = 6.0  # seconds for which what was replaced still answers: `hold_ms` is 4000 at most
-_SWITCH = 0.001  # seconds: how long a packet waits at most for a thread of this process that computes
-_KINDS = 500  # of fates that are told apart in one message
-_TOLD = 100  # problems that are said where all of them are too many for one
+HEARTBEAT = 1.0  # seconds
+_RETIRED = 6.0  # seconds for which a replaced source still serves held calls; `hold_ms` is at most 4000
+_SWITCH = 0.001  # seconds: how long a packet waits at most for another thread of this process
+_KINDS = 500  # kinds of records in one heartbeat at most
+_TOLD = 100  # problems in an answer, if all of them are too long for one message
 
 Sources = Callable[[Configuration], CertificateSource]
 
 
 class Worker:
-    """See the module. Raises `EnvironmentFault` where it cannot begin."""
+    """See the module. Raises `EnvironmentFault` when it cannot start."""
 
     def __init__(
         self,
@@ -73,19 +72,19 @@ class Worker:
         tokens: dict[str, str],
         clock: SteadyClock,
     ) -> None:
-        """`files` are those that `setup` was read from; `tokens` those that stand in for Identity now."""
+        """`files` are those that `setup` was read from; `tokens` are the current bypass tokens, by file."""
         self._files = files
-        clock.say = None  # the one that started us tells
+        clock.say = None  # the supervisor reports clock jumps
         self._secret, self._memories, self._sources = secret, memories, sources
         self._channel = channel
         self._setup = setup
         self._pending: Setup | None = None
-        self._turn = 0  # of preparing: what an earlier one reads late is forgotten
+        self._turn = 0  # number of the last `Prepare`: results of earlier ones are dropped
         self._tokens = tokens
         self._tally = Tally()
         self._journal = open_journal(setup.configuration.records)
         self._retired: list[tuple[float, Needs]] = []
-        self._next_beat = 0.0
+        self._next_heartbeat = 0.0
         self._schedule = RefreshSchedule(setup.credentials, setup.read_at)
         self._source = self._needs(setup)
         self._engine = self._made(setup)
@@ -101,7 +100,7 @@ class Worker:
         self._shell.attend(channel, self._listen)
 
     def run(self) -> None:
-        """Filter until told to stop, or until nobody is there any more to tell it."""
+        """Filter until a stop order, or until the supervisor is gone."""
         sys.setswitchinterval(_SWITCH)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._shell.stop())
@@ -110,7 +109,7 @@ class Worker:
             self._shell.run(self._tick)
         finally:
             self._source.close()
-            self._beat()
+            self._heartbeat()
             self._journal.close()
 
     def _record(self, record: Record) -> None:
@@ -128,7 +127,7 @@ class Worker:
         engine.bypass(self._tokens)
         return engine
 
-    # What it is told.
+    # Orders of the supervisor.
 
     def _listen(self) -> None:
         for message in self._channel.receive():
@@ -166,23 +165,23 @@ class Worker:
         self._shell.soon(lambda: self._prepared(turn, setup, problems))
 
     def _prepared(self, turn: int, setup: Setup | None, problems: list[str]) -> None:
-        """Between two packets: say what is wrong with the files."""
+        """Between two packets: report the problems of the files."""
         if turn == self._turn:
             self._pending = setup
             answer(self._channel, Prepared, problems)
 
     def _renew(self) -> None:
-        """In a thread: read the trust store with the lists of now. What is wrong with them is said by who fetched."""
+        """In a thread: read the trust store with the current lists. The certificate process reports their problems."""
         try:
             self._setup.trust_files.read([], [])
         except Exception:
             _LOG.exception("reading the trust store")
             return
-        # By what counts then: this thread may have been overtaken by another, or by a reload.
+        # Looks the store up again when it runs: another thread or a reload may have been faster.
         self._shell.soon(lambda: self._engine.set_trust_store(self._setup.trust))
 
     def _commit(self) -> list[str]:
-        """Swap the engine, its sources and the journal, or leave all of them as they are; what is wrong, if so."""
+        """Replace engine, sources and journal. Returns the problems; if there are any, all of them stay as they are."""
         setup, self._pending = self._pending, None
         if setup is None:
             return ["nothing was prepared"]
@@ -205,50 +204,50 @@ class Worker:
         self._shell.replace(engine, source, interfaces=setup.tells_interfaces_apart)
         return []
 
-    # What it does by itself.
+    # Periodic work.
 
     def _tick(self) -> None:
         now = time.monotonic()
-        if now < self._next_beat:
+        if now < self._next_heartbeat:
             return
-        self._next_beat = now + BEAT
-        self._beat()
+        self._next_heartbeat = now + HEARTBEAT
+        self._heartbeat()
         for name in self._schedule.due():
             threading.Thread(target=self._obtain, args=(self._setup, name), daemon=True).start()
         while self._retired and self._retired[0][0] < now:
             self._retired.pop(0)[1].close()
 
     def _obtain(self, setup: Setup, name: str) -> None:
-        """In a thread: have a program answer anew."""
+        """In a thread: run the program of a credential again."""
         credential, problems = setup.obtain(name)
         self._shell.soon(lambda: self._obtained(setup, name, credential, problems))
 
     def _obtained(self, setup: Setup, name: str, credential: Credential | None, problems: list[str]) -> None:
-        """Between two packets: sign with it from now on, or go on with what there was."""
+        """Between two packets: switch to the new credential; without one, keep the old one."""
         if setup is not self._setup:
-            return  # everything was read anew meanwhile
+            return  # a reload came first
         if credential is not None:
             setup.credentials[name] = credential
             self._engine.replace_credentials({name: credential})
         self._schedule.answered(name, credential, problems)
         self._channel.send(Obtained(self._schedule.problems))
 
-    def _beat(self) -> None:
+    def _heartbeat(self) -> None:
         counters = {**self._engine.counters, **self._shell.counters}
         kinds = self._tally.kinds.most_common(_KINDS)
         while not self._channel.send(Heartbeat(counters, kinds)) and kinds:
-            del kinds[len(kinds) // 2 :]  # names of rules may be long; but a sign of life has to be heard
+            del kinds[len(kinds) // 2 :]  # names of rules may be long, and the heartbeat must fit
 
 
 def answer(channel: Channel, report: type[Prepared] | type[Committed], problems: list[str]) -> None:
-    """Say what is wrong, if anything; some of it where all is too long for one message, for an answer is waited for."""
+    """Send the problems. If they are too long for one message, send the first `_TOLD`: the supervisor waits for it."""
     if not channel.send(report(problems)) and len(problems) > _TOLD:
-        few = [*problems[:_TOLD], f"and {len(problems) - _TOLD} more: `sbc-filter check` says all"]
+        few = [*problems[:_TOLD], f"and {len(problems) - _TOLD} more: `sbc-filter check` lists all"]
         channel.send(report(few))
 
 
 def open_journal(where: Path | None) -> Journal:
-    """The records' way out; `EnvironmentFault` when there is none."""
+    """Open the destination of the records; `EnvironmentFault` when it cannot be written."""
     try:
         return Journal(where)
     except OSError as error:

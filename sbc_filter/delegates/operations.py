@@ -1,4 +1,4 @@
-"""Signing and verifying for others: the messages of ATIS-1000082 in and out, whatever carries them."""
+"""The signing and verification service: messages of ATIS-1000082 in and out, independent of the transport."""
 
 import logging
 import threading
@@ -30,10 +30,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class StirService:
-    """Signs with `credential`, verifies by `certificates` (whose trust store counts), and asks `fetch` for those that
-    are not in memory. Any number of threads may use it.
+    """Signs with `credential`; verifies with the trust store of `certificates`; `fetch` gets missing certificates.
 
-    A token is not remembered: whether it came with another call before is for those to tell who see the calls.
+    Thread-safe. Tokens are not remembered: only the client, which sees the calls, can detect replays.
     """
 
     def __init__(
@@ -53,20 +52,20 @@ class StirService:
         self._options = VerifyOptions()
 
     def set_trust_store(self, trust: TrustStore) -> None:
-        """From now on this trust store counts."""
+        """Use this trust store from now on."""
         with self._lock:
             self._certificates.set_trust_store(trust)
 
     def replace_credentials(self, credential: Credential) -> None:
-        """From now on this is signed with."""
+        """Sign with this credential from now on."""
         self._credential = credential
 
     def sign(self, body: bytes) -> bytes:
-        """An Identity for the claims of a `signingRequest`; raises `ServiceError`.
+        """Answer a `signingRequest` with an Identity for its claims; raises `ServiceError`.
 
         `iat` has to be within 60 seconds of our clock, as a Date has to be (RFC 8224 §6.1 step 3).
         """
-        credential = self._credential  # one and the same for all of this
+        credential = self._credential  # another thread may replace it meanwhile
         if credential is None:
             raise ServiceError("SVC4003")
         request, now = read_signing_request(body, credential.name), self._clock()
@@ -84,9 +83,9 @@ class StirService:
         return signing_response(identity)
 
     def verify(self, body: bytes) -> bytes:
-        """What the Identity of a `verificationRequest` is worth at its time; raises `ServiceError`."""
+        """Answer a `verificationRequest`: verify its Identity at its time. Raises `ServiceError`."""
         request = read_verification_request(body)
-        for called in request.called:  # one, or it has to be true of them all
+        for called in request.called:  # with several, the Identity must be valid for each
             result = self._verified(
                 request.identity, Signalling(request.caller, called, float(request.time), None, self._profile)
             )

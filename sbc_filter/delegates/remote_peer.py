@@ -1,6 +1,6 @@
-"""Those who answer for us, one message for one: a local program, or a service by HTTPS (ATIS-1000082).
+"""Delegates that answer requests for us: a local program, or an HTTPS service (ATIS-1000082).
 
-Each works in threads of its own, so that no packet waits in line for the answer to another.
+Each has threads of its own, so that no packet waits for the answer to another.
 """
 
 import logging
@@ -26,13 +26,15 @@ _LOG = logging.getLogger(__name__)
 R = TypeVar("R")
 TIMEOUT = 2.0  # seconds; a call waits less
 WORKERS = 8
-BACKLOG = 200  # requests that may wait for a worker: more would be too late anyway
+BACKLOG = 200  # requests that may wait for a worker; more would be answered too late
 
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """What is asked for: `failed` is what the log says where there is no answer, `refused` and `unreachable` are the
-    details of an answer that is none, and of nobody there."""
+    """What a delegate is used for.
+
+    `failed` is logged when there is no answer; `refused` is the detail for a bad answer, `unreachable` for none.
+    """
 
     failed: str
     refused: Detail
@@ -40,10 +42,10 @@ class Purpose:
 
 
 class Pool:
-    """Has `ask` turn the body of a request into an answer, in worker threads.
+    """Calls `ask` with the body of each request, in worker threads.
 
-    What it raises is the answer: `FetchError` with its detail, `ValueError` as `purpose.refused`. A reason is logged
-    when it is another than the last.
+    Exceptions become answers: `FetchError` with its detail, `ValueError` with `purpose.refused`. A reason is logged
+    when it differs from the last one.
     """
 
     def __init__(
@@ -63,11 +65,11 @@ class Pool:
         )
 
     def send(self, body: bytes, done: Callable[[Answer], None]) -> None:
-        """Have it answered; the same request of another call shares the answer, as it would get the same."""
+        """Queue a request. Equal requests of several calls share one answer."""
         self._single.submit(body.decode(), done)
 
     def close(self) -> None:
-        """Refuse what is under way."""
+        """Refuse all pending requests."""
         self._single.close(wait=1.0)
 
     def _answer(self, body: str) -> Answer:
@@ -87,40 +89,41 @@ class Pool:
 
 
 class RemotePeer(Protocol):
-    """Somebody to whom messages are sent, at most `workers` at a time, for `timeout` seconds each."""
+    """A delegate; at most `workers` requests at a time, each with `timeout` seconds."""
 
     workers: int
     timeout: float
 
     def ask(self, body: bytes, read: Callable[[bytes], R]) -> R:
-        """What `read` makes of the answer to a body; `FetchError`, or `ValueError` for what is no answer."""
+        """Send a body; returns the answer as parsed by `read`. `FetchError`, or `ValueError` for a bad answer."""
 
     def close(self) -> None:
-        """End what is under way, as far as it can be."""
+        """Stop pending requests as far as possible."""
 
 
 class Command:
-    """A program of the operator's: the body of the request on its standard input, that of the answer on its standard
-    output, exit code 0."""
+    """A program of the operator: it reads the request on standard input, writes the answer to standard output, and
+    exits with code 0.
+    """
 
     def __init__(self, command: Sequence[str], timeout: float = TIMEOUT, workers: int = WORKERS) -> None:
         self.timeout, self.workers = timeout, workers
         self._program = Program(command, timeout)
 
     def ask(self, body: bytes, read: Callable[[bytes], R]) -> R:
-        """Run it."""
+        """Run the program with the body."""
         return read(self._program.run(given=body))
 
     def close(self) -> None:
-        """Kill what runs."""
+        """Kill the running programs."""
         self._program.close()
 
 
 class Service:
-    """A service by HTTP, with connections that stay open; `url` is the operator's, so its address is not checked.
+    """An HTTP service, over persistent connections. The operator configured `url`, so its address is not checked.
 
-    `token` is sent as a bearer token, `certificate` are the PEM files of a client certificate and its key, `web_ca`
-    takes the place of the usual certificate authorities. Neither proxies nor redirects are followed.
+    `token` is sent as a bearer token. `certificate` names the PEM files of a client certificate and its key. `web_ca`
+    replaces the usual certificate authorities. Proxies are not used, and redirects are not followed.
     """
 
     def __init__(
@@ -153,8 +156,11 @@ class Service:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
     def ask(self, body: bytes, read: Callable[[bytes], R]) -> R:
-        """What `read` makes of the answer to a body; `ValueError` for what it refuses, and any status but 200,
-        `FetchError` (FETCH_TIMEOUT, FETCH_CONNECT) where there is none."""
+        """Send a body; returns the answer as parsed by `read`.
+
+        Raises `ValueError` if `read` does or the status is not 200, `FetchError` (FETCH_TIMEOUT, FETCH_CONNECT) if
+        there is no answer.
+        """
         end = time.monotonic() + self.timeout
         try:
             try:
@@ -162,7 +168,7 @@ class Service:
             except requests.ConnectionError as error:
                 if not isinstance(_cause(error), ConnectionResetError | BrokenPipeError):
                     raise
-                return self._read(body, read, end)  # it closed what stood idle while we were writing to it
+                return self._read(body, read, end)  # the server closed the idle connection just as it was used
         except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
             raise FetchError(Detail.FETCH_TIMEOUT, f"{self.url} does not answer within {self.timeout:g} s") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -171,7 +177,7 @@ class Service:
             ) from error
 
     def close(self) -> None:
-        """Let go of idle connections."""
+        """Close idle connections."""
         self._session.close()
 
     def _read(self, body: bytes, read: Callable[[bytes], R], end: float) -> R:
@@ -195,7 +201,7 @@ class Service:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The innermost reason: what `requests` wraps it in helps nobody."""
+    """The innermost exception, without the wrappers of `requests`."""
     while error.__context__ is not None or error.__cause__ is not None:
         inner = error.__cause__ or error.__context__
         assert inner is not None

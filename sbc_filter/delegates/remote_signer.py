@@ -1,4 +1,4 @@
-"""Those who sign for us: a local command, a service by HTTPS (ATIS-1000082), a key of our own that is slow."""
+"""Signing outside the packet loop: by a local command, an HTTPS service (ATIS-1000082), or a slow key of our own."""
 
 import json
 import time
@@ -17,7 +17,7 @@ _PURPOSE = Purpose("nothing signed", Detail.SIGNING_REFUSED, Detail.SIGNING_UNRE
 
 
 class _Signers(Pool):
-    """Has `sign` turn the body of a signing request into an Identity value."""
+    """Signs in worker threads: `sign` turns the body of a signing request into an Identity value."""
 
     def __init__(self, name: str, sign: Callable[[bytes], bytes], workers: int, timeout: float) -> None:
         def ask(body: bytes) -> Answer:
@@ -26,12 +26,12 @@ class _Signers(Pool):
         super().__init__(f"credential {name}", _PURPOSE, ask, workers, timeout)
 
     def sign(self, request: SigningRequest, done: Callable[[Answer], None], /) -> None:
-        """Have it signed."""
+        """Queue a signing request."""
         self.send(signing_request(request), done)
 
 
 class RemoteSigner(_Signers):
-    """Who answers signing requests signs for the credential `name`."""
+    """Signs for the credential `name` through a delegate that answers signing requests."""
 
     def __init__(self, name: str, exchange: RemotePeer) -> None:
         self._exchange = exchange
@@ -40,13 +40,13 @@ class RemoteSigner(_Signers):
         )
 
     def close(self) -> None:
-        """End what is under way."""
+        """Stop pending requests."""
         self._exchange.close()
         super().close()
 
 
 class SlowKey(_Signers):
-    """A credential of our own that takes its time, such as a key in a hardware module."""
+    """A credential of our own with a slow key, such as one in a hardware module."""
 
     def __init__(self, credential: Credential, workers: int = WORKERS, clock: Callable[[], float] = time.time) -> None:
         self._credential = credential

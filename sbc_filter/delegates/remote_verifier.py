@@ -1,4 +1,4 @@
-"""Those who verify for us: a service by HTTPS (ATIS-1000082), or a local command that speaks its messages."""
+"""Verification by a delegate: an HTTPS service (ATIS-1000082), or a local command with the same messages."""
 
 from collections.abc import Callable
 
@@ -12,18 +12,18 @@ _PURPOSE = Purpose("nothing verified", Detail.VERIFICATION_REFUSED, Detail.VERIF
 
 
 class RemoteVerifier(Pool):
-    """Who answers verification requests verifies for the rules that name `name`."""
+    """Verifies for the rules that name the verifier `name`, through a delegate that answers verification requests."""
 
     def __init__(self, name: str, exchange: RemotePeer) -> None:
         self._exchange = exchange
         super().__init__(f"verifier {name}", _PURPOSE, self._verify, exchange.workers, exchange.timeout)
 
     def verify(self, request: VerificationRequest, done: Callable[[Answer], None], /) -> None:
-        """Have it verified."""
+        """Queue a verification request."""
         self.send(verification_request(request), done)
 
     def close(self) -> None:
-        """End what is under way."""
+        """Stop pending requests."""
         self._exchange.close()
         super().close()
 

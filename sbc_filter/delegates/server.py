@@ -15,7 +15,7 @@ from sbc_filter.stir.delegation import MAX_BODY, ServiceError
 
 _LOG = logging.getLogger(__name__)
 _PATIENCE = 5.0  # seconds for one read or write
-_CONNECTIONS = 64  # at one time; each is a thread
+_CONNECTIONS = 64  # at a time; each has a thread
 _JSON = ("*/*", "application/*", "application/json")
 Operation = Callable[[bytes], bytes]
 
@@ -23,7 +23,7 @@ Operation = Callable[[bytes], bytes]
 class StirServer(BoundedThreads, HTTPServer):
     """Answers POSTs to the paths of `operations`, each a function from body to body that may raise `ServiceError`.
 
-    With `token` whoever asks has to know it (bearer token), with `context` everything is under TLS. Beyond 64
+    With `token`, clients must send it (bearer token). With `context`, TLS is required. Beyond 64
     connections at a time the next is closed unheard. Raises `EnvironmentFault` when the address cannot be bound.
     """
 
@@ -48,14 +48,14 @@ class StirServer(BoundedThreads, HTTPServer):
             raise EnvironmentFault(f"{address[0]}:{address[1]} cannot be listened on: {error.strerror}") from None
 
     def server_bind(self) -> None:
-        """Without the look-up of our own name, which may hang, and nobody needs."""
+        """Bind without looking up our own host name, which is not needed and may hang."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def serve_connection(self, request: Any, client_address: Any) -> None:
-        """TLS first, in the connection's own thread, so that a client that says nothing holds up no other."""
+        """Do the TLS handshake in the thread of the connection, so that a silent client delays no other."""
         request.settimeout(_PATIENCE)
         if self._context is not None:
             try:
@@ -67,7 +67,7 @@ class StirServer(BoundedThreads, HTTPServer):
         super().serve_connection(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away, or that was never one."""
+        """Log that a client has disconnected, or did not speak TLS."""
         _LOG.info("%s: the connection broke", client_address[0], exc_info=True)
 
 
@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: StirServer
 
     def handle_one_request(self) -> None:
-        """Any method is answered by `_serve`, for the answer to a wrong one is JSON as well."""
+        """Handle every method in `_serve`: errors for wrong methods are JSON, too."""
         try:
             self.raw_requestline = self.rfile.readline(8193)
             if not self.raw_requestline or len(self.raw_requestline) > 8192 or not self.parse_request():
@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """The answer to what is no HTTP: in JSON as any other, and in no word of whoever sent it."""
+        """Answer malformed HTTP in JSON, without repeating anything that the client sent."""
         self._answer(int(code), ServiceError("SVC4006", "no HTTP request that can be read").body())
 
     def _serve(self) -> None:
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, body: bytes) -> None:
         if status != 200:
-            self.close_connection = True  # what is left of its body would be read as the next request
+            self.close_connection = True  # the rest of the body would be read as the next request
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -147,4 +147,4 @@ class _Handler(BaseHTTPRequestHandler):
         return int(lengths[0])
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: who called whom is for the records of those who see the calls."""
+        """Log nothing: who called whom belongs in the records only."""

@@ -1,4 +1,4 @@
-"""Which program puts the firewall rules in force: nft where the kernel has nft's queue, else iptables."""
+"""Chooses the program that applies the firewall rules: nft if the kernel has nft's queue, otherwise iptables."""
 
 from typing import Protocol
 
@@ -12,36 +12,36 @@ NAMES = (AUTO, "nft", "iptables", "iptables-legacy")
 
 
 class Backend(Protocol):
-    """A program that puts a plan in force. What it cannot do raises `EnvironmentFault`."""
+    """A program that applies a plan. Raises `EnvironmentFault` when it cannot."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the program."""
 
     def apply(self, plan: Plan) -> None:
-        """Put `plan` in force, in place of an earlier one."""
+        """Apply `plan`, in place of an earlier one."""
 
     def remove(self) -> None:
-        """Take back all of it; without harm when there is nothing."""
+        """Remove all of our rules; does nothing when there are none."""
 
     def is_in_force(self) -> bool:
-        """Whether anything of ours is there."""
+        """Whether any of our rules are applied."""
 
     def queues(self) -> frozenset[int]:
-        """The numbers of the queues that our rules in force feed; empty without rules, or where they cannot be read."""
+        """The numbers of the queues that our rules feed; empty without rules, or when they cannot be read."""
 
     def faults(self) -> list[str]:
-        """One sentence for each thing that is wrong with the rules in force."""
+        """One sentence for each problem of the rules that are applied."""
 
     def probe(self) -> None:
-        """Raise `EnvironmentFault` when the rules cannot be put in force here."""
+        """Raise `EnvironmentFault` when the rules cannot be applied here."""
 
     def show(self, plan: Plan) -> str:
-        """What is put in force, as an engineer would type it."""
+        """The rules as commands or input of the program, for people."""
 
 
 class Firewall:
-    """One of several programs, of which the others keep nothing of ours: a packet would be queued by each of them."""
+    """The chosen program. Rules of ours in the others are removed, because each would queue every packet again."""
 
     def __init__(self, chosen: Backend, others: tuple[Backend, ...]) -> None:
         self._chosen = chosen
@@ -49,16 +49,16 @@ class Firewall:
 
     @property
     def name(self) -> str:
-        """The program that is used."""
+        """The name of the program that is used."""
         return self._chosen.name
 
     def apply(self, plan: Plan) -> None:
-        """Put `plan` in force, then take back what other programs have of an earlier one."""
+        """Apply `plan`, then remove rules that other programs have from an earlier one."""
         self._chosen.apply(plan)
         self._remove_others()
 
     def remove(self) -> None:
-        """Take back everything, whoever put it there; without harm when there is nothing."""
+        """Remove all of our rules, whichever program applied them; does nothing when there are none."""
         self._chosen.remove()
         self._remove_others()
 
@@ -71,14 +71,14 @@ class Firewall:
         return self._chosen.queues().union(*(other.queues() for other in self._others))
 
     def faults(self) -> list[str]:
-        """One sentence for each thing that is wrong with the rules in force; empty when they do their work."""
+        """One sentence for each problem of the rules that are applied; empty when they work."""
         twice = [other.name for other in self._others if other.is_in_force()]
         return self._chosen.faults() + [
             f"{name}: rules are in force beside those of {self.name}: run `sbc-filter firewall apply`" for name in twice
         ]
 
     def show(self, plan: Plan) -> str:
-        """What is put in force, as an engineer would type it."""
+        """The rules as commands or input of the program, for people."""
         return self._chosen.show(plan)
 
     def _remove_others(self) -> None:
@@ -88,13 +88,13 @@ class Firewall:
 
 
 def backend(name: str = AUTO) -> Firewall:
-    """The program of this name; `auto` is the first that can do it here, iptables where none can: it says why."""
+    """The program of this name. `auto` is the first that works here, or iptables, whose error then says why not."""
     nft, iptables, legacy = Nft(), Iptables(), Iptables("-legacy")
     candidates: dict[str, Backend] = {"nft": nft, "iptables": iptables, "iptables-legacy": legacy}
     chosen = candidates[name] if name != AUTO else _first(nft, iptables, legacy) or iptables
     if chosen is nft:
         return Firewall(nft, (iptables, legacy))
-    # `iptables` is one of two kinds, and what is of its own kind is not another's.
+    # `iptables` is one of two variants, and rules of the same variant are its own.
     modern = Iptables("-nft") if iptables.is_legacy else iptables
     return Firewall(chosen, (nft, legacy if chosen is modern else modern))
 

@@ -1,7 +1,7 @@
-"""Puts a firewall plan in force with iptables and ip6tables, takes it back, and says how it stands.
+"""Applies a firewall plan with iptables and ip6tables, removes it, and reports its state.
 
-Each table changes in one transaction, so there is no moment with half of the rules, and applying twice
-is the same as once. Only chains named SBC-FILTER… and the calls of them are ever touched.
+Each table changes in one transaction, so the rules are never half applied, and applying them twice is the same
+as once. Only chains named SBC-FILTER… and the jumps to them are changed.
 """
 
 import os
@@ -26,34 +26,32 @@ _LEGACY_TABLES = ("ip_tables_names", "ip6_tables_names")
 
 
 class Iptables:
-    """The programs of one kind: `variant` is what stands behind their names, "-legacy" or "-nft"; "" are those that
-    the distribution has chosen."""
+    """The iptables programs of one variant: "-legacy", "-nft", or "" for the default of the distribution."""
 
     def __init__(self, variant: str = "") -> None:
         self._variant = variant
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the program."""
         return f"iptables{self._variant}"
 
     @property
     def is_legacy(self) -> bool:
-        """Whether its rules are kept apart from those of nf_tables; false where it is not installed."""
+        """Whether its rules are separate from those of nf_tables; false when it is not installed."""
         if self._variant:
             return self._variant == "-legacy"
         return shutil.which(self.name) is not None and "legacy" in _run([self.name, "--version"])
 
     def apply(self, plan: Plan) -> None:
-        """Put `plan` in force, in place of an earlier one; raises `EnvironmentFault`, and then changed nothing
-        of the table it failed on."""
+        """Apply `plan`, in place of an earlier one. After an `EnvironmentFault` the failed table is unchanged."""
         self.probe()
         for family in families():
             for table in plan.tables(family):
                 self._restore(family, table.name, self._replace(family, table))
 
     def remove(self) -> None:
-        """Take back all of it; without harm when there is nothing."""
+        """Remove all of our rules; does nothing when there are none."""
         self.probe()
         for family in families():
             for name in _TABLES:
@@ -62,18 +60,18 @@ class Iptables:
                     self._restore(family, name, _withdraw(calls, chains))
 
     def is_in_force(self) -> bool:
-        """Whether any chain of ours is there. Makes no table by looking."""
+        """Whether any of our chains exists. Does not create tables by looking."""
         return any(f":{MAIN} " in saved for saved in self._saved())
 
     def queues(self) -> frozenset[int]:
-        """The numbers of the queues that the rules in force feed; empty without rules, or where they cannot be read."""
+        """The numbers of the queues that our rules feed; empty without rules, or when they cannot be read."""
         try:
             return frozenset(int(number) for saved in self._saved() for number in _FED.findall(saved))
         except EnvironmentFault:
             return frozenset()
 
     def faults(self) -> list[str]:
-        """One sentence for each thing that is wrong with the rules in force; empty when they do their work."""
+        """One sentence for each problem of the rules that are applied; empty when they work."""
         found = []
         for family in families():
             program = self._program(family)
@@ -86,7 +84,7 @@ class Iptables:
         return found
 
     def probe(self) -> None:
-        """Raise `EnvironmentFault` with one sentence when the rules cannot be put in force here."""
+        """Raise `EnvironmentFault` with one sentence when the rules cannot be applied here."""
         for family in families():
             if shutil.which(self._program(family, "-restore")) is None:
                 raise EnvironmentFault(f"{self._program(family)} is not installed: install the package iptables")
@@ -95,7 +93,7 @@ class Iptables:
             self._restore(family, "mangle", [*lines, f"-F {chain}", f"-X {chain}"])
 
     def show(self, plan: Plan) -> str:
-        """The commands that put the plan in force, as an engineer would type them."""
+        """The commands that apply the plan, as an engineer would type them."""
         return "\n".join(plan.commands(family, self._program(family)) for family in IpFamily)
 
     def _saved(self) -> Iterator[str]:
@@ -146,7 +144,7 @@ def fragments_passed(program: str, passed: int) -> str:
 
 
 def run_firewall(command: list[str], text: str = "") -> "subprocess.CompletedProcess[str]":
-    """Run a program of the firewall, its messages in English; `EnvironmentFault` when it is not there, or hangs."""
+    """Run a firewall program, with messages in English; `EnvironmentFault` when it is missing or hangs."""
     try:
         return subprocess.run(
             command, input=text, capture_output=True, text=True, timeout=30, check=False, env=_environment()
@@ -159,7 +157,7 @@ def run_firewall(command: list[str], text: str = "") -> "subprocess.CompletedPro
 
 
 def first_line(said: str) -> str:
-    """What a program complained of, in one line."""
+    """The first line of a program's error message."""
     return next((line.strip() for line in said.splitlines() if line.strip()), "failed without a message")
 
 
@@ -182,8 +180,11 @@ def _run(command: list[str], text: str = "") -> str:
 
 
 def _environment() -> dict[str, str]:
-    """The legacy kind locks a file that belongs to root. Who may change rules and not that file locks one of its own:
-    it then meets others' changes as an error of the kernel's, and nothing is lost."""
+    """The environment of a firewall program. The legacy variant locks a file that belongs to root.
+
+    A user with CAP_NET_ADMIN who cannot write that file locks another one. Concurrent changes of other programs then
+    fail with an error of the kernel, and nothing is lost.
+    """
     environment = {**os.environ, "LC_ALL": "C"}
     folder = runtime_folder()
     if folder is not None and not os.access(_LOCK if _LOCK.exists() else _LOCK.parent, os.W_OK):
@@ -194,9 +195,9 @@ def _environment() -> dict[str, str]:
 def _explain(command: str, said: str) -> str:
     line = first_line(said)
     if "xtables.lock" in said:
-        return f"{command}: no permission for its lock: run as root, or set RUNTIME_DIRECTORY ({line})"
+        return f"{command}: no permission for its lock: run as root, or set RUNTIME_DIRECTORY"
     if "Permission denied" in said or "you must be root" in said:
-        return f"{command}: no permission: run as root, or grant CAP_NET_ADMIN ({line})"
+        return f"{command}: no permission: run as root, or grant CAP_NET_ADMIN"
     if "unable to initialize table" in said:
         return f"{command}: no permission, or no such table: run as root, load iptable_mangle ({line})"
     if "NFQUEUE" in said:

@@ -33,42 +33,43 @@ class Nft:
     name = "nft"
 
     def apply(self, plan: Plan) -> None:
-        """Put `plan` in force, in place of an earlier one, in one transaction; raises `EnvironmentFault`, and then
-        changed nothing."""
+        """Apply `plan` in one transaction, in place of an earlier one; an `EnvironmentFault` leaves all unchanged."""
         _run("-f", "-", text=_CLEAR + render(plan))
 
     def remove(self) -> None:
-        """Take back all of it; without harm when there is nothing."""
+        """Remove all of our rules; does nothing when there are none."""
         _run("-f", "-", text=_CLEAR)
 
     def is_in_force(self) -> bool:
-        """Whether our table is there; false as well where nft is not installed, or may not be asked."""
+        """Whether our table exists; false when nft is not installed or lacks permission."""
         try:
             return f"table {TABLE}" in _run("list", "tables").splitlines()
         except EnvironmentFault:
             return False
 
     def queues(self) -> frozenset[int]:
-        """The numbers of the queues that the rules in force feed; empty without rules, or where they cannot be read."""
+        """The numbers of the queues that our rules feed; empty without rules, or when they cannot be read."""
         try:
             return fed(_run("list", "table", *TABLE.split()))
         except EnvironmentFault:
             return frozenset()
 
     def faults(self) -> list[str]:
-        """One sentence for each thing that is wrong with the rules in force; empty when they do their work."""
+        """One sentence for each problem of the rules that are applied; empty when they work."""
         if f"table {TABLE}" not in _run("list", "tables").splitlines():
             return ["nft: the rules are not in force: run `sbc-filter firewall apply`"]
         passed = sum(map(int, _COUNTED.findall(_run("list", "table", *TABLE.split()))))
         return [fragments_passed("nft", passed)] if passed else []
 
     def probe(self) -> None:
-        """Raise `EnvironmentFault` with one sentence when the rules cannot be put in force here: the kernel is asked of
-        each, and changes nothing."""
+        """Raise `EnvironmentFault` with one sentence when the rules cannot be applied here.
+
+        The kernel checks all of them without a change.
+        """
         _run("-c", "-f", "-", text=_CLEAR + render(Plan()))
 
     def show(self, plan: Plan) -> str:
-        """What `nft -f` reads to put the plan in force."""
+        """The input of `nft -f` that applies the plan."""
         return _CLEAR + render(plan).rstrip()
 
 
@@ -155,7 +156,7 @@ def _run(*arguments: str, text: str = "") -> str:
 def _explain(said: str) -> str:
     line = first_line(said)
     if "Operation not permitted" in said or "must be root" in said:
-        return f"nft: no permission: run as root, or grant CAP_NET_ADMIN ({line})"
+        return "nft: no permission: run as root, or grant CAP_NET_ADMIN"
     if "No such file or directory" in said:
         for part in ("queue", "tproxy"):
             if f" {part} " in said or f"\t{part} " in said:

@@ -1,13 +1,13 @@
-"""Which packets the kernel hands to the filter, as iptables rules; `iptables.py` puts them in force, and `nft.py` has
+"""Which packets the kernel sends to the filter, as iptables rules; `iptables.py` applies them, and `nft.py` has
 the same in the language of nft.
 
-A packet passes exactly one of the hooks INPUT, FORWARD and OUTPUT, so it is queued once; what a host
-sends to itself over `lo` would pass two, and is queued as it leaves. Addresses are there as the SBC
-knows them: behind DNAT, before SNAT. In front of the queue u32 lets by what cannot be an INVITE, ACK
-or CANCEL, so that media and other SIP never leave the kernel; nor do responses, unless a rule needs them.
+A packet passes exactly one of the hooks INPUT, FORWARD and OUTPUT, so it is queued once. A packet that a
+host sends to itself over `lo` would pass two; it is queued at OUTPUT. At these hooks addresses are those that
+the SBC uses: after DNAT, before SNAT. Before the queue, u32 passes packets that cannot be an INVITE, ACK or
+CANCEL, so that media and other SIP never leave the kernel; nor do responses, unless a rule needs them.
 
-The calls stand behind the rules that are there: a queued packet goes on to the next table, and would
-miss the operator's own (DSCP, say) if they came later.
+The jumps are appended after existing rules: a queued packet continues in the next table, and would miss the
+operator's own rules (DSCP, for example) if these came later.
 """
 
 import shlex
@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """Number of a queue, packets and bytes it may hold, and whether what exceeds it passes or is dropped."""
+    """Number of a queue, its capacity in packets and bytes, and whether further packets pass or are dropped."""
 
     number: int
     fail_open: bool = True
@@ -50,7 +50,7 @@ class IpFamily(StrEnum):
 
 
 class Hook(NamedTuple):
-    """A place in the packet's path from which a chain of ours is called, and for which packets."""
+    """A hook in the path of packets from which one of our chains is called, and for which packets."""
 
     name: str
     match: str
@@ -58,7 +58,7 @@ class Hook(NamedTuple):
 
 
 class FirewallTable(NamedTuple):
-    """One table of one family: our chains with their rules, and the calls of them."""
+    """One table of one family: our chains with their rules, and the jumps to them."""
 
     name: str
     chains: dict[str, list[str]]
@@ -67,7 +67,7 @@ class FirewallTable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to queue, and what happens to it while the filter is overloaded or not running.
+    """Which packets to queue, and what happens to them while the filter is overloaded or not running.
 
     `ports` are SIP ports at either end; `mark` is the bit that our own packets carry; `sbc` are the
     addresses by which a packet is inbound; `responses`: queue SIP responses too, those of the SBC or
@@ -87,16 +87,16 @@ class Plan:
 
     @property
     def queues(self) -> tuple[QueueSettings, ...]:
-        """The queues that the filter has to bind for this plan."""
+        """The queues that the filter must bind for this plan."""
         inbound, outbound = self.on_overload_inbound == "accept", self.on_overload_outbound == "accept"
         if inbound == outbound:
             return (QueueSettings(self.queue, inbound),)
-        if not self.sbc:  # nothing tells the directions apart: the stricter policy for both
+        if not self.sbc:  # directions are unknown: use the stricter policy for both
             return (QueueSettings(self.queue, False),)
         return QueueSettings(self.queue, inbound), QueueSettings(self.queue + 1, outbound)
 
     def tables(self, family: IpFamily) -> tuple[FirewallTable, ...]:
-        """The whole of the rules for one family."""
+        """All rules for one family."""
         own = f"-m mark --mark {self.mark:#x}/{self.mark:#x}"
         mangle = FirewallTable(
             "mangle",
@@ -117,11 +117,11 @@ class Plan:
         return mangle, raw
 
     def show(self) -> str:
-        """The commands that put the plan in force, as an engineer would type them."""
+        """The commands that apply the plan, as an engineer would type them."""
         return "\n".join(self.commands(family, family) for family in IpFamily)
 
     def commands(self, family: IpFamily, program: str) -> str:
-        """Those for one family, with the program that is to carry them out."""
+        """The commands for one family, with the name of the program."""
         lines = []
         for table in self.tables(family):
             command = f"{program} -w -t {table.name}"
@@ -135,7 +135,7 @@ class Plan:
             yield f"{own} -j CT --notrack"
             return
         yield from (f"{own} -d {address} -j CT --zone {ZONES[1]}" for address in self.own(family))
-        yield f"{own} -j CT --zone {ZONES[0]}"  # what has a zone keeps it
+        yield f"{own} -j CT --zone {ZONES[0]}"  # a zone that is set is kept
 
     def _ports(self) -> Iterator[str]:
         for first in range(0, len(self.ports), _PORTS_PER_RULE):
@@ -151,7 +151,7 @@ class Plan:
 
     @property
     def answers_of_all(self) -> bool:
-        """Whether the responses of everybody are wanted."""
+        """Whether responses from all addresses are needed."""
         return self.responses == "all" or (self.responses == "sbc" and not self.sbc)
 
     def _answers(self, family: IpFamily) -> Iterator[str]:
@@ -167,7 +167,7 @@ class Plan:
 
 
 def _target(queue: QueueSettings) -> str:
-    # Without bypass the kernel drops what nobody listens for.
+    # Without bypass the kernel drops packets while no program has bound the queue.
     return f"-j NFQUEUE --queue-num {queue.number}" + (" --queue-bypass" if queue.fail_open else "")
 
 

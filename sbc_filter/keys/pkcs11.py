@@ -1,6 +1,6 @@
-"""Keys that never lie on a disk: on a PKCS#11 token, a hardware security module or SoftHSM.
+"""Private keys on a PKCS#11 token (a hardware security module, or SoftHSM), which never leave it.
 
-The library is an extra (`pip install 'sbc-filter[pkcs11]'`), so it is imported when a key is on a token.
+The library is an extra (`pip install 'sbc-filter[pkcs11]'`), so it is imported only when a key is on a token.
 """
 
 import contextlib
@@ -22,47 +22,46 @@ from sbc_filter.keys.pkcs11_uri import TOKEN_ATTRIBUTES, Pkcs11Uri
 from sbc_filter.outcomes import Detail
 
 _LOG = logging.getLogger(__name__)
-_SIZE = 32  # octets of r and of s on P-256
-_TURNS: defaultdict[str, Lock] = defaultdict(Lock)  # by the module's path
+_SIZE = 32  # bytes of r and of s on P-256
+_LOCKS: defaultdict[str, Lock] = defaultdict(Lock)  # by the path of the module
 _OWNERS: dict[str, int] = {}  # the process that initialised the module
-os.register_at_fork(after_in_child=_TURNS.clear)  # whoever had a turn is not here
+os.register_at_fork(after_in_child=_LOCKS.clear)  # the thread that held a lock does not exist in the child
 _FIELDS = dict(zip(TOKEN_ATTRIBUTES, ("label", "serial", "manufacturer_id", "model"), strict=True))
 
 
 class TokenError(FilterError):
-    """The token, the key on it or the library is not there; one sentence."""
+    """The token, its key or the library is not available; the message is one sentence."""
 
 
 class TokenKey:
     """A `stir.signature.Signer`: a private key on a token, for ECDSA on P-256 with SHA-256.
 
-    Hashes here and has the digest signed (CKM_ECDSA), which every token can. Any thread may sign; they take turns
-    at a module, for `python-pkcs11` does not tell it of threads (C_Initialize without CKF_OS_LOCKING_OK). The
-    device is waited for without Python's own lock. A session that broke is opened anew, once for each signature,
-    but a PIN that was refused is never tried again: a few more tries would lock the token.
+    Data is hashed here, and the token signs the digest (CKM_ECDSA), which every token supports. Any thread may sign.
+    There is one lock for each module, because `python-pkcs11` initialises it without support for threads (C_Initialize
+    without CKF_OS_LOCKING_OK). The GIL is released while the token works. A broken session is opened again, once for
+    each signature. A PIN that was refused is never tried again: a few more attempts would lock the token.
 
-    It may be made in one process and used in those that are forked from it: each opens a session of its own when it
-    signs first.
+    The object may be made before a fork: each child opens its own session with its first signature.
 
-    Raises `TokenError` when the key cannot be had.
+    Raises `TokenError` when the key is not available.
     """
 
     def __init__(self, module: Path, uri: Pkcs11Uri, pin: str | None) -> None:
         self._library = _library()
-        self._module = str(module.resolve())  # by two names it would be initialised twice, which it refuses
+        self._module = str(module.resolve())  # under two names it would be initialised twice, which fails
         self._named = module
         self._uri = uri
         self._pin = pin
         self._refused = False
         self._process = os.getpid()
-        with _TURNS[self._module]:
+        with _LOCKS[self._module]:
             self._key: Any = self._open()
 
     def sign(self, data: bytes, signature_algorithm: ec.EllipticCurveSignatureAlgorithm, /) -> bytes:
         """See `Signer`; the algorithm is always ECDSA with SHA-256."""
         digest = hashlib.sha256(data).digest()
         try:
-            with _TURNS[self._module]:
+            with _LOCKS[self._module]:
                 raw = self._sign(digest)
         except TokenError as error:
             _LOG.warning("a call is not signed: %s", error)
@@ -85,9 +84,9 @@ class TokenKey:
         return bytes(ask())
 
     def _open(self) -> Any:
-        """The key, in a session of its own."""
+        """The key, in a new session."""
         if self._refused:
-            raise TokenError("the token refused the PIN before: put it right, and reload or start again")
+            raise TokenError("the token refused the PIN before: correct it, then reload or restart")
         return self._asked(self._find)
 
     def _find(self) -> Any:
@@ -115,17 +114,17 @@ class TokenKey:
         return found[0]
 
     def _initialised(self) -> Any:
-        """The module, initialised by this very process, as PKCS#11 has it for who was forked."""
+        """The module, initialised by this process: PKCS#11 requires that again after a fork."""
         module = self._library.lib(self._module)
         if _OWNERS.setdefault(self._module, os.getpid()) != os.getpid():
-            with contextlib.suppress(self._library.PKCS11Error):  # it may have noticed by itself
+            with contextlib.suppress(self._library.PKCS11Error):  # some modules detect the fork themselves
                 module.finalize()
             module.initialize()
             _OWNERS[self._module] = os.getpid()
         return module
 
     def _session(self, token: Any) -> Any:
-        """Who has logged in is logged in with all sessions of this process, until the last of them is closed."""
+        """A new session. A login is valid for all sessions of the process until the last one is closed."""
         if self._pin is None:
             return token.open()
         try:
@@ -153,7 +152,7 @@ def _library() -> Any:
 
 
 def _fields(token: Any) -> dict[str, str]:
-    """What it says of itself, by the names of RFC 7512; it pads with spaces."""
+    """The attributes of a token by their names in RFC 7512, without the padding."""
     values = {name: getattr(token, field) for name, field in _FIELDS.items()}
     return {
         name: (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).rstrip("\0 ")
@@ -162,5 +161,5 @@ def _fields(token: Any) -> dict[str, str]:
 
 
 def _why(error: Exception) -> str:
-    """Its class says what happened: `PinIncorrect`, `DeviceRemoved`."""
+    """The reason: the name of the class says it, such as `PinIncorrect` or `DeviceRemoved`."""
     return f"{type(error).__name__}{f' ({error})' if str(error) else ''}"

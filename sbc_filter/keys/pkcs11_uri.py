@@ -12,7 +12,7 @@ _VALUE = re.compile(r"(?:[A-Za-z0-9\-._~:\[\]@!$'()*+,=&]|%[0-9A-Fa-f]{2})*")  #
 
 
 class Pkcs11Uri(NamedTuple):
-    """Which key on which token; None is any. `id` is CKA_ID, `object` is CKA_LABEL."""
+    """Identifies a key on a token; None matches any. `id` is CKA_ID, `object` is CKA_LABEL."""
 
     token: str | None = None
     serial: str | None = None
@@ -22,12 +22,12 @@ class Pkcs11Uri(NamedTuple):
     id: bytes | None = None
 
     def is_token(self, attributes: Mapping[str, str]) -> bool:
-        """Whether the token with these `TOKEN_ATTRIBUTES` is meant."""
+        """Whether the URI matches a token with these `TOKEN_ATTRIBUTES`."""
         return all(getattr(self, name) in (None, attributes[name]) for name in TOKEN_ATTRIBUTES)
 
 
 def parse_pkcs11_uri(text: str) -> Pkcs11Uri:
-    """A URI that names a private key; `ValueError` with a sentence that repeats nothing of a PIN in it.
+    """Parse a URI that names a private key; `ValueError` with a sentence that never repeats a PIN.
 
     What `p11tool --list-all` prints is taken as it is. A key needs a token (`token` or `serial`) and a name there
     (`object` or `id`).

@@ -1,8 +1,8 @@
-"""Packets of one call to one worker, in order: a queue whose verdict is another queue (DESIGN §4).
+"""The dispatcher: sends all packets of a call to one worker, in order (DESIGN §4).
 
-The kernel spreads packets over queues by their addresses, and all calls of a trunk have the same. So one process takes
-them all, looks for the Call-ID alone, and hands each on to the queue of the worker whom the Call-ID names. A packet
-that is handed on stays where it is in the kernel: only its number travels.
+The kernel spreads packets over queues by address, and all calls of a trunk have the same addresses. So one process
+takes all packets, reads only the Call-ID, and gives each packet the verdict "to the queue of this worker". The packet
+itself stays in the kernel: only its number travels.
 """
 
 import re
@@ -19,38 +19,40 @@ from sbc_filter.live.netlink import QueueChannel
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.messages import Alive, Heartbeat, Stop
 
-# As INVITE, ACK, CANCEL and their answers write it: alike, since a call is told by it (RFC 3261 §8.1.1.4). What white
-# space has matched it keeps (`*+`): else 64 KiB of it would be tried in all ways, for half a minute.
+# The Call-ID is the same in INVITE, ACK, CANCEL and their responses (RFC 3261 §8.1.1.4). White space is matched
+# possessively (`*+`): backtracking over 64 KiB of it would take half a minute.
 _CALL_ID = re.compile(rb"[\r\n](?:call-id|i)[ \t]*+:[ \t\r\n]*+([^\r\n]*[^\r\n \t])", re.IGNORECASE)
 _PACKET, _VERDICT = 3 << 8, 3 << 8 | 1  # NFNL_SUBSYS_QUEUE with NFQNL_MSG_PACKET, NFQNL_MSG_VERDICT
 _PAYLOAD = 10  # NFQA_PAYLOAD
-_ATTRIBUTES = 20  # bytes in front of them; the first is NFQA_PACKET_HDR, which begins with the packet's number
+_ATTRIBUTES = 20  # where the attributes begin; the first is NFQA_PACKET_HDR, which begins with the packet's number
 _NUMBER = slice(24, 28)
 _KIND = Struct("=4xH")
 _ATTRIBUTE = Struct("=HH")
 # nlmsghdr (length, type, NLM_F_REQUEST, sequence, port), nfgenmsg (family, version, queue), NFQA_VERDICT_HDR;
-# behind it verdict and number of the packet, both big-endian.
+# then verdict and number of the packet, both big-endian.
 _HEAD = Struct("=IHHII2x2sHH")
 _LENGTH = _HEAD.size + 8
 _TO_QUEUE, _BYPASS = 3, 0x8000  # NF_QUEUE, NF_VERDICT_FLAG_QUEUE_BYPASS
-_BATCHES = 16  # at most, before others get their turn
+_BATCHES = 16  # read from one queue before the others are served
 
 
 def worker_queues(feeds: Sequence[QueueSettings], worker: int) -> tuple[QueueSettings, ...]:
-    """The queues of a worker, one for each that the firewall feeds: they are numbered behind those."""
+    """The queues of a worker, one for each queue that the firewall feeds; their numbers follow those of the feeds."""
     first = feeds[-1].number + 1 + worker * len(feeds)
     return tuple(replace(feed, number=first + at) for at, feed in enumerate(feeds))
 
 
 def shard(message: bytes, workers: int) -> int:
-    """Which of so many workers gets a packet, by the Call-ID in its bytes; what has none goes by all of them."""
+    """The worker (from 0) that gets a packet: by its Call-ID, or by all its bytes if it has none."""
     found = _CALL_ID.search(message)
     return zlib.crc32(found[1] if found is not None else message) % workers
 
 
 class Dispatcher:
-    """Hands on what comes to `feeds`, until it is told to stop, or nobody is there any more to tell it. Raises
-    `EnvironmentFault` when a queue cannot be bound."""
+    """Moves packets from `feeds` to the queues of the workers, until a stop order or until the supervisor is gone.
+
+    Raises `EnvironmentFault` when a queue cannot be bound.
+    """
 
     def __init__(self, feeds: Sequence[QueueSettings], workers: int, channel: Channel) -> None:
         self._channel = channel
@@ -65,10 +67,10 @@ class Dispatcher:
             raise
 
     def run(self, every: float) -> None:
-        """Work; a `Heartbeat` comes about each `every` seconds."""
+        """Dispatch packets, and send a `Heartbeat` about every `every` seconds."""
         signal.signal(signal.SIGTERM, lambda *_: self.stop())
         signal.signal(signal.SIGINT, lambda *_: self.stop())
-        beat = 0.0
+        sent = 0.0
         with selectors.DefaultSelector() as selector:
             selector.register(self._channel, selectors.EVENT_READ, self._listen)
             for feed in self._feeds:
@@ -77,18 +79,18 @@ class Dispatcher:
                 while not self._stop:
                     for key, _ in selector.select(every):
                         key.data()
-                    if time.monotonic() - beat >= every:
-                        beat = time.monotonic()
-                        self._beat()
+                    if time.monotonic() - sent >= every:
+                        sent = time.monotonic()
+                        self._send_heartbeat()
             finally:
                 for feed in self._feeds:
                     feed.refuse()
                     feed.drain()
-                self._beat()
+                self._send_heartbeat()
                 self._close()
 
     def stop(self) -> None:
-        """Make `run` return, when everything that waits has been handed on; from a signal handler as well."""
+        """Make `run` return after it has dispatched all waiting packets. Safe to call from a signal handler."""
         self._stop = True
 
     def _listen(self) -> None:
@@ -102,7 +104,7 @@ class Dispatcher:
         if self._channel.closed:
             self.stop()
 
-    def _beat(self) -> None:
+    def _send_heartbeat(self) -> None:
         counters = {
             "handed-on": sum(feed.handed_on for feed in self._feeds),
             "overruns": sum(feed.overruns for feed in self._feeds),
@@ -141,7 +143,7 @@ class _Feed:
         self._verdicts = [(self._numbers[heir] << 16 | flags).to_bytes(4, "big") for heir in heirs]
 
     def read(self) -> None:
-        """Hand on what waits, a few batches at most."""
+        """Dispatch waiting packets, at most `_BATCHES` batches."""
         for _ in range(_BATCHES):
             verdicts = bytearray()
             try:
@@ -153,11 +155,11 @@ class _Feed:
             self._channel.send(verdicts)
 
     def refuse(self) -> None:
-        """Let no further packet in: new ones pass or drop as set."""
+        """Accept no more packets: new ones pass or are dropped, as `on_overload` says."""
         self._channel.refuse()
 
     def drain(self) -> None:
-        """Hand on all that waits."""
+        """Dispatch all waiting packets."""
         while self._channel.pending():
             self.read()
 
@@ -166,18 +168,18 @@ class _Feed:
 
     def _hand_on(self, message: bytes, verdicts: bytearray) -> None:
         if _KIND.unpack_from(message)[0] != _PACKET:
-            return  # an error: the packet has gone already
+            return  # an error message: the packet is gone already
         worker = shard(_payload(message), len(self._verdicts))
         verdicts += self._head + self._verdicts[worker] + message[_NUMBER]
         self.handed_on += 1
 
 
 def _payload(message: bytes) -> bytes:
-    """The packet in a message of the kernel's."""
+    """The packet in a message of the kernel."""
     at = _ATTRIBUTES
     while at + _ATTRIBUTE.size <= len(message):
         length, kind = _ATTRIBUTE.unpack_from(message, at)
         if kind == _PAYLOAD:
             return message[at + _ATTRIBUTE.size : at + length]
-        at += max(length + 3 & ~3, _ATTRIBUTE.size)  # each begins at a multiple of four
+        at += max(length + 3 & ~3, _ATTRIBUTE.size)  # attributes are aligned to four bytes
     return b""

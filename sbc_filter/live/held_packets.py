@@ -1,4 +1,4 @@
-"""Packets that wait for an answer, each until its deadline; the number of them is bounded."""
+"""Packets that wait for an answer, each until its deadline. Their number is bounded."""
 
 import heapq
 import itertools
@@ -10,14 +10,14 @@ T = TypeVar("T")
 
 
 class Ticket(NamedTuple):
-    """Names one wait of one packet: an answer to an earlier wait of the same need does not fit."""
+    """Identifies one wait of one packet, so that a late answer to an earlier wait is not taken for it."""
 
     need_id: int
     serial: int
 
 
 class Parked(NamedTuple, Generic[T]):
-    """A packet that waits, and for what."""
+    """A waiting packet, and what it waits for."""
 
     ticket: Ticket
     need: Need
@@ -38,7 +38,7 @@ class Parking(Generic[T]):
 
     @property
     def full(self) -> bool:
-        """True when there is no place for another."""
+        """True when no further packet can wait."""
         return len(self._parked) >= self._capacity
 
     def park(self, need: Need, packet: T) -> Ticket:
@@ -52,18 +52,18 @@ class Parking(Generic[T]):
         return ticket
 
     def take(self, ticket: Ticket) -> Parked[T] | None:
-        """The packet of this ticket, no longer kept; None when it has left before."""
+        """Remove and return the packet of this ticket; None when it is gone already."""
         parked = self._parked.get(ticket.need_id)
         if parked is None or parked.ticket != ticket:
             return None
         return self._parked.pop(ticket.need_id)
 
     def take_need(self, need_id: int) -> Parked[T] | None:
-        """The packet of this need, no longer kept."""
+        """Remove and return the packet of this need; None when it is gone already."""
         return self._parked.pop(need_id, None)
 
     def take_due(self, now: float) -> list[Parked[T]]:
-        """The packets whose deadline has come, no longer kept, earliest first."""
+        """Remove and return the packets whose deadline has passed, earliest first."""
         due = []
         while self._deadlines and self._deadlines[0][0] <= now:
             parked = self.take(heapq.heappop(self._deadlines)[1])
@@ -72,18 +72,18 @@ class Parking(Generic[T]):
         return due
 
     def take_all(self) -> list[Parked[T]]:
-        """Every packet, in the order of arrival."""
+        """Remove and return all packets, in order of arrival."""
         parked = list(self._parked.values())
         self._parked.clear()
         self._deadlines.clear()
         return parked
 
     def next_deadline(self) -> float | None:
-        """The earliest deadline there is (perhaps of a packet that has left), None when there is none."""
+        """The earliest deadline, perhaps of a packet that is gone already; None without packets."""
         return self._deadlines[0][0] if self._deadlines else None
 
     def _sweep(self) -> None:
-        if len(self._deadlines) > 2 * len(self._parked) + 64:  # most have left before their deadline
+        if len(self._deadlines) > 2 * len(self._parked) + 64:  # drop the deadlines of packets that are gone
             waiting = {parked.ticket for parked in self._parked.values()}
             self._deadlines = [entry for entry in self._deadlines if entry[1] in waiting]
             heapq.heapify(self._deadlines)

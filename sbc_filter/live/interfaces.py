@@ -1,21 +1,21 @@
-"""Names of the network interfaces that the kernel speaks of by number."""
+"""Names of network interfaces by their index."""
 
 import fcntl
 import socket
 import struct
 
 _SIOCGIFNAME = 0x8910  # <linux/sockios.h>
-_IFREQ = struct.Struct("16si20x")  # struct ifreq: the name, and here the number; netdevice(7)
+_IFREQ = struct.Struct("16si20x")  # struct ifreq: name and index; netdevice(7)
 
 
 class InterfaceNames:
-    """Asks the kernel each time, for interfaces are renamed; in the network namespace in which this was made."""
+    """Looks names up in the network namespace in which it was made. Not cached, since interfaces can be renamed."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
     def __call__(self, number: int) -> str:
-        """The name of an interface; "" for number 0, which is none, and for one that is gone."""
+        """The name of an interface; "" for index 0 (no interface) and for an interface that is gone."""
         if not number:
             return ""
         try:
@@ -25,5 +25,5 @@ class InterfaceNames:
         return found[:16].partition(b"\0")[0].decode(errors="replace")
 
     def close(self) -> None:
-        """Ask no more."""
+        """Close the socket."""
         self._socket.close()

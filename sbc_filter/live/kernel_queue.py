@@ -1,4 +1,4 @@
-"""One netfilter queue of the kernel, and its packets: each gets exactly one verdict."""
+"""A netfilter queue and its packets. Each packet gets exactly one verdict."""
 
 import logging
 import warnings
@@ -23,18 +23,18 @@ _FORWARDING = frozenset({Action.ACCEPT, Action.MODIFY})
 
 
 class KernelQueue:
-    """Binds a queue; `read` calls `arrive` with each packet that waits."""
+    """Binds a queue, or raises `EnvironmentFault`; `read` calls `arrive` with each waiting packet."""
 
     def __init__(self, settings: QueueSettings, arrive: Callable[[Packet], None]) -> None:
         try:
-            self._library = NetfilterQueue()  # binds the family, which needs the privilege as well
-            with warnings.catch_warnings(action="ignore"):  # of a small receive buffer: enlarged below
+            self._library = NetfilterQueue()  # needs CAP_NET_ADMIN, too
+            with warnings.catch_warnings(action="ignore"):  # about a small receive buffer, which is enlarged below
                 self._library.bind(settings.number, arrive, max_len=settings.max_length)
         except OSError:
             raise EnvironmentFault(
                 f"netfilter queue {settings.number} cannot be bound:"
                 " another program has it, or CAP_NET_ADMIN is missing:"
-                " end the other, choose another [queue].number, or run as root"
+                " stop that program, choose another [queue].number, or run as root"
             ) from None
         try:
             self._channel = QueueChannel(settings, self._library.get_fd())
@@ -48,19 +48,19 @@ class KernelQueue:
 
     @property
     def overruns(self) -> int:
-        """How often the kernel said that it could not hand over packets."""
+        """How often the kernel reported packets lost because the receive buffer was full."""
         return self._channel.overruns
 
     def read(self) -> None:
-        """Take the packets that wait, at most one batch."""
-        self._library.run_socket(cast("socket", self._channel))  # of which it uses `recv` alone
+        """Read waiting packets, at most one batch."""
+        self._library.run_socket(cast("socket", self._channel))  # the library calls only `recv`
 
     def refuse(self) -> None:
-        """Let no further packet in: as the queue is full from now on, new ones pass or drop as set."""
+        """Accept no more packets: the queue counts as full, and new ones pass or are dropped, as `on_overload` says."""
         self._channel.refuse()
 
     def drain(self) -> None:
-        """Take all packets that wait."""
+        """Read all waiting packets."""
         while self._channel.pending():
             self.read()
 
@@ -71,10 +71,10 @@ class KernelQueue:
 
 
 class QueuedPacket:
-    """A packet in the kernel's queue that wants a verdict.
+    """A packet in the kernel's queue that needs a verdict.
 
-    As a context: leaving it without a verdict, by an exception or not, gives the verdict for errors,
-    unless the packet was `held` meanwhile.
+    As a context manager: leaving the block without a verdict, by an exception or not, gives the verdict for errors,
+    unless the packet was `held` in it.
     """
 
     __slots__ = ("_count", "_fail_open", "_kernel", "_settled", "held")
@@ -101,14 +101,14 @@ class QueuedPacket:
         return isinstance(error, Exception)
 
     def give_up(self) -> None:
-        """The verdict when none can be reached: pass or drop, as set for overload."""
+        """Give the verdict for errors: pass or drop, as `on_overload` says."""
         if self._fail_open:
             self._accept(None)
         else:
             self._drop()
 
     def settle(self, verdict: Verdict, emitter: Emitter) -> None:
-        """Carry out a verdict; a rewritten packet that the kernel would not fragment is sent anew."""
+        """Carry out a verdict. A rewritten packet that the kernel would not fragment is sent again as a new one."""
         if verdict.action not in _FORWARDING:
             self._drop()
         elif verdict.payload is None:
@@ -118,14 +118,16 @@ class QueuedPacket:
         elif emitter.resend(verdict.payload, self._kernel.mark):
             self._drop()
         elif len(verdict.payload) <= MAX_COPY:
-            self._accept(verdict.payload)  # it fits, if the path is wider than feared
+            self._accept(verdict.payload)  # it may still fit, if the MTU of the path is large enough
         else:
             self.give_up()
 
     def _wants_resending(self, payload: bytes) -> bool:
-        """What trials showed (DESIGN §4, S-152): the kernel fragments a rewritten IPv4 packet with DF
-        cleared, and delivers any size to itself; but not forwarded IPv6, nor that of a socket which
-        forbids it."""
+        """Whether the kernel would not fragment it, as found by experiment (DESIGN §4, S-152).
+
+        The kernel fragments a rewritten IPv4 packet with DF cleared, and delivers any size locally. It does not
+        fragment forwarded IPv6, nor packets of a socket that forbids it.
+        """
         if len(payload) > MAX_COPY:
             return True
         return payload[0] >> 4 == 6 and len(payload) > _V6_MIN_MTU and self._kernel.hook != _LOCAL_IN
@@ -144,7 +146,7 @@ class QueuedPacket:
 
 
 def is_truncated(raw: bytes) -> bool:
-    """True when the IP header speaks of more bytes than there are: such a packet cannot be rewritten."""
+    """True when the IP header states more bytes than there are. Such a packet cannot be rewritten."""
     if len(raw) < 20:
         return True
     if raw[0] >> 4 == 4:
@@ -153,12 +155,14 @@ def is_truncated(raw: bytes) -> bool:
 
 
 def blame(log: logging.Logger, counter: str, count: int) -> None:
-    """Log the exception at hand, with its trace, the first, second, fourth, eighth … time: an attacker who
-    finds a way to cause it must not be able to fill the disk."""
+    """Log the current exception with its trace, the first, second, fourth, eighth … time.
+
+    An attacker who finds a way to cause it must not be able to fill the disk.
+    """
     if is_power_of_two(count):
         log.exception("%s: %d so far", counter, count)
 
 
 def is_power_of_two(count: int) -> bool:
-    """How often a thing is said that happens again and again."""
+    """Whether to log the `count`-th occurrence of an event that keeps happening."""
     return count & (count - 1) == 0

@@ -1,8 +1,8 @@
-"""What NetfilterQueue leaves out of the netlink dialogue with the kernel's packet queue.
+"""Netlink messages to the kernel's packet queue that the library NetfilterQueue does not send.
 
 The library caps the copied part of a packet at 4016 bytes and sets no flags. The kernel accepts both
-in a further configuration message through the same descriptor (linux/netfilter/nfnetlink_queue.h);
-another descriptor would be refused, for the queue belongs to the one that bound it.
+in a further configuration message through the same descriptor (linux/netfilter/nfnetlink_queue.h).
+Another descriptor would be refused, because the queue belongs to the one that bound it.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from sbc_filter.firewall.plan import QueueSettings
 
 _LOG = logging.getLogger(__name__)
 MAX_COPY = 0xFFFF - 4
-"""Bytes of a packet that fit into one netlink attribute: what the kernel can hand over or take back."""
+"""Bytes of a packet that fit into one netlink attribute: the most that the kernel delivers or takes back."""
 STATISTICS = Path("/proc/thread-self/net/netfilter/nfnetlink_queue")
 
 _SO_RCVBUFFORCE = 33
@@ -40,11 +40,11 @@ _U32 = Struct(">I")
 _ERRNO = Struct("=i")
 _COPY = Struct(">IB")  # nfqnl_msg_config_params
 _RECEIVE = 0x11000  # the largest packet message: 64 KiB and its metadata
-_PATIENCE = 4096  # packets that may lie in front of an acknowledgement
+_PATIENCE = 4096  # packets that may arrive before an acknowledgement
 
 
 class QueueStatistics(NamedTuple):
-    """One line of nfnetlink_queue: packets waiting, and lost because the queue or the socket was full."""
+    """One line of nfnetlink_queue: waiting packets, and packets lost because the queue or the socket was full."""
 
     waiting: int
     copy_range: int
@@ -53,12 +53,13 @@ class QueueStatistics(NamedTuple):
 
 
 class QueueChannel:
-    """The descriptor of a bound queue, which hands over whole packets; `recv` is what `NetfilterQueue.run_socket`
-    calls."""
+    """The descriptor of a bound queue, which delivers whole packets. `NetfilterQueue.run_socket` calls `recv`."""
 
     def __init__(self, settings: QueueSettings, descriptor: int | None = None, batch: int = 64) -> None:
-        """`descriptor` is that of a queue that a library has bound; without one the queue is bound here. Raises
-        `EnvironmentFault` where somebody else has it, or the kernel does not let it be as `settings` say."""
+        """`descriptor` belongs to a queue that the library has bound; without it the queue is bound here.
+
+        Raises `EnvironmentFault` when another program has the queue, or the kernel refuses these `settings`.
+        """
         own = None if descriptor is None else os.dup(descriptor)
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER, fileno=own)
         self._settings = settings
@@ -83,19 +84,21 @@ class QueueChannel:
         return self._socket.fileno()
 
     def send(self, messages: bytes | bytearray) -> None:
-        """Verdicts, one behind the other."""
+        """Send verdicts, one after the other."""
         self._socket.send(messages)
 
     def refuse(self) -> None:
-        """Let no further packet in: as the queue is full from now on, new ones pass or drop as set."""
+        """Accept no more packets: the queue counts as full, and new ones pass or are dropped, as `on_overload` says."""
         try:
             self._configure(0)
         except (EnvironmentFault, OSError):
             _LOG.warning("queue %d: packets that arrive during the stop are lost", self._number)
 
     def recv(self, _size: int) -> bytes:
-        """The next message, whole whatever its size; `BlockingIOError` when there is none, and after
-        a batch of them, so that under load other work gets its turn."""
+        """The next message, whole whatever its size.
+
+        Raises `BlockingIOError` when there is none, and after each batch, so that other work is done under load.
+        """
         if not self._left:
             self._left = self._batch
             raise BlockingIOError(errno.EAGAIN, "end of the batch")
@@ -109,14 +112,14 @@ class QueueChannel:
             raise
 
     def pending(self) -> bool:
-        """True when a message waits."""
+        """Whether a message waits."""
         if not self._early:
             with contextlib.suppress(BlockingIOError):
                 self._early.append(self._receive())
         return bool(self._early)
 
     def close(self) -> None:
-        """Close this duplicate of the descriptor; the library closes its own."""
+        """Close this duplicate of the descriptor; the library closes the original."""
         self._socket.close()
 
     def _receive(self) -> bytes:
@@ -126,11 +129,13 @@ class QueueChannel:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                self.overruns += 1  # said once per loss; the kernel counts the packets
+                self.overruns += 1  # one per report; the kernel counts the packets themselves
 
     def _configure(self, max_length: int) -> None:
-        """Copy whole packets; queue at most `max_length` of them; with `fail_open` the kernel accepts
-        what exceeds it, else it drops it."""
+        """Copy whole packets, and queue at most `max_length` of them.
+
+        With `fail_open` the kernel accepts packets beyond that, otherwise it drops them.
+        """
         self._request(
             _attribute(_PARAMS, _COPY.pack(MAX_COPY, _COPY_PACKET))
             + _attribute(_MAXLEN, _U32.pack(max_length))
@@ -140,20 +145,20 @@ class QueueChannel:
         )
 
     def _enlarge_buffer(self, size: int) -> None:
-        """Without privilege the kernel grants at most net.core.rmem_max."""
+        """Enlarge the receive buffer; without CAP_NET_ADMIN the kernel grants at most net.core.rmem_max."""
         for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
             with contextlib.suppress(PermissionError):
                 self._socket.setsockopt(socket.SOL_SOCKET, option, size)
                 return
 
     def _request(self, attributes: bytes, otherwise: str) -> None:
-        """Have the kernel change something; `EnvironmentFault`, which tells what is `otherwise`, when it refuses."""
+        """Send a configuration message; `EnvironmentFault` with the likely cause `otherwise` if the kernel refuses."""
         self._sequence += 1
         length = _HEADER.size + _GENERIC.size + len(attributes)
         header = _HEADER.pack(length, _QUEUE_CONFIG, _REQUEST_ACK, self._sequence, 0)
         self._socket.send(header + _GENERIC.pack(socket.AF_UNSPEC, 0, self._number) + attributes)
         for _ in range(_PATIENCE):
-            message = self._receive()  # the kernel has answered before `send` returns: this never waits
+            message = self._receive()  # the kernel answers before `send` returns, so this never waits
             _, kind, _, sequence, _ = _HEADER.unpack_from(message)
             if kind != _ERROR:
                 self._early.append(message)
@@ -167,7 +172,7 @@ class QueueChannel:
 
 
 def queue_statistics(table: Path = STATISTICS) -> dict[int, QueueStatistics]:
-    """The kernel's counters by queue number, in the calling thread's network; empty without the module."""
+    """The kernel's counters by queue number, in the network namespace of this thread; empty without the module."""
     try:
         lines = table.read_text().splitlines()
     except OSError:

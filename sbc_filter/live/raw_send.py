@@ -1,8 +1,8 @@
-"""Datagrams of our own: answers to a peer, and rewritten packets that the kernel must fragment.
+"""Sends our own datagrams: responses to a peer, and rewritten packets that the kernel must fragment.
 
 One raw UDP socket for each family. The kernel writes the IP header, finds the route and fragments;
-the source may be any address (IP_TRANSPARENT), since an answer comes from where the INVITE was sent
-to (S-143). All carry a mark, by which the firewall lets them pass unfiltered and untracked (S-157).
+the source may be any address (IP_TRANSPARENT), because a response comes from the address that the INVITE
+was sent to (S-143). All carry a mark, so that the firewall passes them unfiltered and untracked (S-157).
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _IPV6_TRANSPARENT, _IPV6_MTU_DISCOVER = 75, 23
 _PMTUDISC_DONT = 0
 _SO_MARK, _SO_ATTACH_FILTER, _SO_SNDBUFFORCE = 36, 26, 32
 
-_SEND_BUFFER = 4 << 20  # bytes on their way to the interfaces, before sending fails
+_SEND_BUFFER = 4 << 20  # bytes that may be queued to the interfaces before sending fails
 _INT = Struct("=i")
 _U32 = Struct("=I")
 _PKTINFO_V4 = Struct("=i4s4s")  # interface, source, (received: destination)
@@ -35,7 +35,7 @@ _Ancillary = list[tuple[int, int, bytes]]
 
 
 class Emitter:
-    """Sends datagrams with any source address, marked `mark`; an error is counted, never raised.
+    """Sends datagrams with any source address and the mark `mark`. Errors are counted, never raised.
 
     Needs CAP_NET_ADMIN (the mark) and CAP_NET_RAW; raises `EnvironmentFault` without them.
     """
@@ -52,8 +52,10 @@ class Emitter:
         return self._count
 
     def send(self, datagram: Datagram) -> bool:
-        """Send one datagram; false when that failed. Never to a group: a source address that is one was forged, and
-        a bridge, unlike a router, hands such packets on."""
+        """Send one datagram; returns false on failure.
+
+        Never sends to a multicast group: such a peer address was forged, and a bridge, unlike a router, forwards it.
+        """
         try:
             packet = parse(datagram_to_ip(datagram))
             if ip_address(packet.dst).is_multicast:
@@ -63,8 +65,10 @@ class Emitter:
         return self._transmit(packet, self._mark, "emitted")
 
     def resend(self, raw: bytes, mark: int = 0) -> bool:
-        """Send a whole IP packet again, which may exceed the MTU; its addresses, ports, DSCP, hop
-        limit and `mark` stay, options and extension headers do not. False when that failed."""
+        """Send a whole IP packet again, even if it exceeds the MTU; returns false on failure.
+
+        Addresses, ports, DSCP, hop limit and `mark` are kept. Options and extension headers are not.
+        """
         try:
             packet = parse(raw)
         except PacketError:
@@ -117,7 +121,7 @@ def _header_v6(packet: Packet) -> _Ancillary:
 def _open_v4() -> socket.socket:
     opened = _open(socket.AF_INET)
     opened.setsockopt(socket.IPPROTO_IP, _IP_TRANSPARENT, 1)
-    # DF is never set, so that routers may fragment too.
+    # DF is never set, so that routers may fragment the packet, too.
     opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
     return opened
 
@@ -142,7 +146,7 @@ def _open(family: int) -> socket.socket:
     opened.setblocking(False)
     with contextlib.suppress(PermissionError):
         opened.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER)
-    # Receives nothing: otherwise it would get a copy of all UDP of the host.
+    # Reject everything: otherwise this socket would receive a copy of all UDP packets of the host.
     program = _PROGRAM.pack(1, ctypes.addressof(_REJECT_ALL))
     opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
     return opened

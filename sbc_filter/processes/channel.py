@@ -1,4 +1,4 @@
-"""The way between a process and the one that started it: messages as JSON on a pair of sockets."""
+"""The channel between a child process and its parent: JSON messages on a pair of sockets."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ from typing import get_args
 
 from sbc_filter.processes.messages import Order, Report
 
-_LARGEST = 1 << 17  # bytes of one message; the kernel takes as much unless somebody made net.core.wmem_max smaller
+_LARGEST = 1 << 17  # bytes of one message; fits unless net.core.wmem_max was reduced
 _BUFFER = 4 << 20
 
 Message = Order | Report
@@ -16,7 +16,7 @@ _KINDS: dict[str, Callable[..., Message]] = {kind.__name__: kind for kind in get
 
 
 class Channel:
-    """One end. Neither side ever waits for the other: what does not fit any more is lost, and said."""
+    """One end of a channel. Neither side waits for the other: `send` returns false for a message that does not fit."""
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
@@ -27,7 +27,7 @@ class Channel:
 
     @classmethod
     def pair(cls) -> "tuple[Channel, Channel]":
-        """Both ends; messages keep their bounds."""
+        """Make both ends; message boundaries are preserved."""
         one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         return cls(one), cls(other)
 
@@ -36,10 +36,10 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, message: Message) -> bool:
-        """Say something; false when the other side has gone, or has long stopped listening, or it is too long."""
+        """Send a message; returns false if it is too long, the other side is gone or no longer reads."""
         data = json.dumps([type(message).__name__, *message], ensure_ascii=False).encode("utf-8", "surrogatepass")
         if len(data) > _LARGEST:
-            return False  # it would arrive without its end
+            return False  # it would be truncated
         try:
             self._socket.send(data)
         except OSError:
@@ -47,7 +47,7 @@ class Channel:
         return True
 
     def receive(self) -> Iterator[Message]:
-        """What the other side has said meanwhile; `closed` is true from when it has gone."""
+        """The messages received so far; sets `closed` once the other side is gone."""
         while not self.closed:
             try:
                 data = self._socket.recv(_LARGEST)

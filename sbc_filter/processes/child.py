@@ -1,4 +1,4 @@
-"""Processes forked from this one, each with a channel to it."""
+"""Child processes, each with a channel to its parent."""
 
 import contextlib
 import gc
@@ -11,19 +11,19 @@ from typing import Protocol
 from sbc_filter.processes.channel import Channel
 
 _LOG = logging.getLogger(__name__)
-FAILED = 70  # exit code after an error of ours (EX_SOFTWARE)
-GAVE_UP = 3  # after something that the process has told the one that started it
+FAILED = 70  # exit code after an internal error (EX_SOFTWARE)
+GAVE_UP = 3  # exit code after a failure that the child has reported
 
 
 class Closable(Protocol):
-    """Something that processes must not inherit."""
+    """Something that children must not inherit."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
 
 
 class Child:
-    """A process of ours: `channel` leads to it, its descriptor becomes readable when it has ended."""
+    """A child process. Its descriptor becomes readable when it exits."""
 
     def __init__(self, name: str, pid: int, channel: Channel) -> None:
         self.name = name
@@ -37,7 +37,7 @@ class Child:
         return self._descriptor
 
     def ended(self) -> bool:
-        """Whether it has; then `status` is its exit code, or the number of the signal that ended it as a negative."""
+        """Whether it has exited; then `status` is its exit code, or minus the number of the signal that killed it."""
         if self.status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -45,20 +45,23 @@ class Child:
         return self.status is not None
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
 
     def close(self) -> None:
-        """Let go of channel and descriptor."""
+        """Close channel and descriptor."""
         self.channel.close()
         with contextlib.suppress(OSError):
             os.close(self._descriptor)
 
 
 def fork(name: str, main: Callable[[Channel], int], unwanted: Iterable[Closable]) -> Child:
-    """Start a process that runs `main`, without what is `unwanted` there: an end of somebody else's channel that stays
-    open by accident would hide that the other side has gone. `OSError` when there can be no further process."""
+    """Fork a process that runs `main`; `OSError` when the system cannot start another.
+
+    Closes `unwanted` in the child. An inherited end of another child's channel would keep that channel open, so its
+    process could not notice that the parent is gone.
+    """
     ours, theirs = Channel.pair()
     try:
         pid = os.fork()
@@ -76,7 +79,7 @@ def fork(name: str, main: Callable[[Channel], int], unwanted: Iterable[Closable]
         ours.close()
         for each in unwanted:
             each.close()
-        gc.freeze()  # what was made before stays shared with the other processes
+        gc.freeze()  # keeps pages of existing objects shared with the parent
         code = main(theirs)
     except BaseException:
         _LOG.exception("%s ends", name)

@@ -1,9 +1,10 @@
-"""What a process and the one that started it tell each other (`processes.channel`).
+"""The messages between the supervisor and its child processes (`processes.channel`).
 
-all           are told Stop, and say Ready or Failed, Beat about once a second, Said
-workers       are told Prepare, Commit or Abort; Renew; Bypass; Reopen, and say Prepared, Committed, Obtained, Reopened
-dispatcher    is told Alive
-certificates  says ListsChanged
+process       receives                                       sends
+all           Stop                                           Ready or Failed, LogLine, Heartbeat about once a second
+workers       Prepare, Commit, Abort, Renew, Bypass, Reopen  Prepared, Committed, Obtained, Reopened
+dispatcher    Alive
+certificates                                                 ListsChanged
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 
 class Stop(NamedTuple):
-    """End, when what is held has been let go of."""
+    """Exit, after giving held packets their verdicts."""
 
 
 class Prepare(NamedTuple):
@@ -19,82 +20,82 @@ class Prepare(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """Go by what was prepared."""
+    """Switch to the files that were prepared."""
 
 
 class Abort(NamedTuple):
-    """Forget it."""
+    """Discard the files that were prepared."""
 
 
 class Renew(NamedTuple):
-    """Read the trust store: its lists are others now."""
+    """Read the trust store again: its lists have changed."""
 
 
 class Bypass(NamedTuple):
-    """From now on these tokens, by the file that rules name, stand in for Identity."""
+    """The bypass tokens, by the file that rules name, that replace Identity from now on."""
 
     tokens: dict[str, str]
 
 
 class Reopen(NamedTuple):
-    """Begin the file of records anew."""
+    """Reopen the file of records."""
 
 
 class Alive(NamedTuple):
-    """Which workers, from 0, take packets."""
+    """The workers that take packets, counted from 0."""
 
     workers: list[int]
 
 
 class Ready(NamedTuple):
-    """It does its work from now on."""
+    """The process has started its work."""
 
 
 class Failed(NamedTuple):
-    """It cannot begin, and ends."""
+    """The process cannot start, and exits."""
 
     sentence: str
 
 
 class LogLine(NamedTuple):
-    """What an operator has to know."""
+    """A sentence for the operator's log."""
 
     sentence: str
 
 
 class Heartbeat(NamedTuple):
-    """It lives, and has counted so far: by name, and records by their fate (the fields of `records.tally.Kind`)."""
+    """A sign that the process runs, with its counters by name and its records by `records.tally.Kind`."""
 
     counters: dict[str, int]
     kinds: Sequence[tuple[Sequence[str], int]]
 
 
 class Prepared(NamedTuple):
-    """What is wrong with the files, if anything."""
+    """The problems of the files; empty if they are good."""
 
     problems: list[str]
 
 
 class Committed(NamedTuple):
-    """Why it does not go by them, if it does not."""
+    """Why the worker did not switch; empty if it did."""
 
     problems: list[str]
 
 
 class Obtained(NamedTuple):
-    """What is wrong with what programs answered who are asked for our keys, if anything."""
+    """The problems of credentials that programs supply; empty if there are none."""
 
     problems: list[str]
 
 
 class Reopened(NamedTuple):
-    """What became of the file of records."""
+    """The result of reopening the file of records."""
 
     sentence: str
 
 
 class ListsChanged(NamedTuple):
-    """Files that the trust store is read from are others now."""
+    """Files of the trust store have changed."""
 
 
 Order = Stop | Prepare | Commit | Abort | Renew | Bypass | Reopen | Alive

@@ -1,4 +1,4 @@
-"""Records of the live filter on their way to a file or to standard output, whatever happens to those."""
+"""Writes records of the live filter to a file or to standard output, without ever blocking a call."""
 
 import contextlib
 import errno
@@ -11,25 +11,26 @@ from sbc_filter.engine.record import Record
 from sbc_filter.system.nonblocking_writer import NonBlockingWriter
 
 _STANDARD_OUTPUT = 1
-LONGEST = select.PIPE_BUF  # bytes of a line
-_DESTINATIONS = 8  # in a record that has to be shortened
-_TEXT = 1024  # characters of a text in it, if it has to be shortened
+_MODE = 0o640  # of a new file: it says who called whom, and the group may be that of whoever collects logs
+LONGEST = select.PIPE_BUF  # bytes of a line at most
+_DESTINATIONS = 8  # that a shortened record keeps
+_TEXT = 1024  # characters of a text in a shortened record
 
 
 class Journal:
-    """A sink that writes each record as one line of JSON, at once; `OSError` for each that is lost.
+    """A sink that writes each record at once, as one line of JSON; `OSError` for each record that is lost.
 
-    Nothing is buffered, so that what was lost is lost, and not half of it is written later. No call waits for somebody
-    who reads standard output no more. No line is longer than `LONGEST`: several processes may write to one pipe, and
-    the kernel mixes what is longer; nor does a flood of Call-IDs of 64 KiB, six bytes of JSON for one of theirs, fill
-    the disk.
+    Nothing is buffered: a lost record is lost as a whole and never written in part later. No call waits for a reader of
+    standard output. No line is longer than `LONGEST`, for two reasons. Several workers may write to one pipe, and the
+    kernel interleaves longer writes. And a flood of Call-IDs of 64 KiB, each byte of which takes up to six in JSON,
+    must not fill the disk.
     """
 
     def __init__(self, where: Path | None) -> None:
         self._where = where
         self._descriptor = self._open()
         self._outlet = NonBlockingWriter(_STANDARD_OUTPUT) if where is None else None
-        self._torn = False  # the last line is not whole
+        self._torn = False  # the last line is incomplete
 
     def __call__(self, record: Record) -> None:
         """Write one record."""
@@ -39,10 +40,10 @@ class Journal:
         written = self._put(line)
         self._torn = written < len(line)
         if self._torn:
-            raise OSError(0, "only a part of it was taken")
+            raise OSError(0, "only a part of the record was written")
 
     def reopen(self) -> str:
-        """Begin the file anew, for whoever rotates logs has moved it away; a sentence about what was done."""
+        """Reopen the file, after log rotation has moved it; returns a sentence about the result."""
         if self._where is None:
             return "the records go to standard output: nothing to reopen"
         try:
@@ -62,31 +63,31 @@ class Journal:
                 os.close(self._descriptor)
 
     def _put(self, line: bytes) -> int:
-        """How much of the line was taken."""
+        """Write; returns the number of bytes written."""
         return os.write(self._descriptor, line) if self._outlet is None else self._outlet.put(line)
 
     def _open(self) -> int:
         if self._where is None:
             return _STANDARD_OUTPUT
-        # No call waits until a pipe has a reader, or room again.
+        # Never block until a pipe has a reader, or room.
         flags = os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         try:
-            return os.open(self._where, flags | os.O_WRONLY, 0o644)
+            return os.open(self._where, flags | os.O_WRONLY, _MODE)
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise
-        # A pipe without a reader. Open for both directions, it takes what it has room for until a reader comes.
+        # A pipe without a reader. Opened in both directions, it stores what fits until a reader comes.
         return os.open(self._where, flags | os.O_RDWR)
 
 
 def line_of(record: Record) -> str:
-    """The record as a line of JSON, its line feed included, and not too long."""
-    line = record.to_json()  # ASCII alone
+    """The record as a line of JSON with its line feed, shortened to `LONGEST` if needed."""
+    line = record.to_json()  # pure ASCII
     return f"{line if len(line) + 1 < LONGEST else shortened(record).to_json()}\n"
 
 
 def shortened(record: Record) -> Record:
-    """The record with its long texts cut, each with an ellipsis for the rest, so that it fits into a line."""
+    """The record with long texts cut, each with an ellipsis at the end, so that it fits into a line."""
     size = _TEXT
     while True:
         fields: dict[str, Any] = {
@@ -94,7 +95,7 @@ def shortened(record: Record) -> Record:
         }
         fields["dest"] = tuple(_cut(each, size) for each in record.dest[:_DESTINATIONS])
         found = record._replace(**fields)
-        if len(found.to_json()) + 2 <= LONGEST:  # a line feed behind it, and perhaps one before it
+        if len(found.to_json()) + 2 <= LONGEST:  # a line feed after it, and perhaps one before it
             return found
         size //= 2
 

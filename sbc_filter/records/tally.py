@@ -1,23 +1,22 @@
-"""Records on their way out: one JSON object a line, and the counts that a person wants to see."""
+"""Records as JSON lines, and their counts as a table for people."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, NamedTuple
-
-from rich.table import Table
 
 from sbc_filter.engine.record import Record
 from sbc_filter.outcomes import Detail
 from sbc_filter.records.journal import line_of
 from sbc_filter.stir.extensions import NOTES
 from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.plain_table import PlainTable
 
 Sink = Callable[[Record], None]
-_DEVIATION = "deviation."  # what the engine's counters of deviations begin with
+_DEVIATION = "deviation."  # prefix of the engine's counters of deviations
 
 
 class Kind(NamedTuple):
-    """Calls that met with the same fate."""
+    """What calls that are counted together have in common."""
 
     rule: str
     mode: str
@@ -28,7 +27,7 @@ class Kind(NamedTuple):
 
 
 class Tally:
-    """Counts records by what became of them."""
+    """Counts records by `Kind`."""
 
     def __init__(self) -> None:
         self.kinds: Counter[Kind] = Counter()
@@ -48,7 +47,7 @@ class Tally:
 
     @property
     def total(self) -> int:
-        """Records so far, those of rules in monitor mode and of responses not counted."""
+        """The number of records, without those of rules in monitor mode and of responses."""
         return sum(
             count
             for kind, count in self.kinds.items()
@@ -56,7 +55,7 @@ class Tally:
         )
 
     def print(self, console: PlainConsole) -> None:
-        """A table, the most frequent first; what would have happened in one of its own."""
+        """Print a table, most frequent first, and a second table for rules in monitor mode."""
         ordered = sorted(self.kinds.items(), key=lambda entry: (-entry[1], entry[0]))
         for watched in (False, True):
             rows = [entry for entry in ordered if (entry[0].mode == "monitor") is watched]
@@ -66,11 +65,8 @@ class Tally:
             if watched:
                 console.print("Rules in monitor mode would have:")
                 console.print()
-            table = Table(*(name.capitalize() for name in Kind._fields), box=None, pad_edge=False)
-            table.add_column("Calls", justify="right")
-            for kind, count in rows:
-                table.add_row(*kind, str(count))
-            console.print(table)
+            names = [*(name.capitalize() for name in Kind._fields), "Calls"]
+            console.print(PlainTable(names, [[*kind, count] for kind, count in rows], right=["Calls"]))
 
 
 def numbered(count: int, noun: str) -> str:
@@ -79,8 +75,10 @@ def numbered(count: int, noun: str) -> str:
 
 
 def findings(counters: Mapping[str, int]) -> Iterator[str]:
-    """What an engine counted beside outcomes, a line for each kind of which there is any, the most frequent first:
-    `tolerated: no-date 12, padding 3`, `found beside: rcd-usable 2`."""
+    """What an engine counted in addition to outcomes, one line for each kind, most frequent first.
+
+    Examples: `tolerated: no-date 12, padding 3`, `found beside: rcd-usable 2`.
+    """
     deviations = {
         name.removeprefix(_DEVIATION): count for name, count in counters.items() if name.startswith(_DEVIATION)
     }
@@ -94,7 +92,7 @@ def findings(counters: Mapping[str, int]) -> Iterator[str]:
 
 
 def to_lines(file: IO[str]) -> Sink:
-    """A sink that writes each record as one line of JSON, at once; as a live filter does, no longer than that."""
+    """A sink that writes each record at once as one line of JSON, shortened as in the live filter."""
 
     def write(record: Record) -> None:
         file.write(line_of(record))

@@ -1,4 +1,4 @@
-"""What all workers counted together, those included that have gone."""
+"""The sum of the counters of all workers, including those that have exited."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from sbc_filter.processes.messages import Heartbeat
 from sbc_filter.records.tally import Kind, numbered
 
-# What leaves no record, and should be seen.
+# Counters of events without a record, which an operator should see.
 _TROUBLE = (
     "retransmission", "ack-absorbed", "cancel-answered", "unanswerable", "answer-cut", "answer-no-room",
     "held-limit", "packet-truncated", "packet-fragment", "reason-added", "reason-no-room", "held_now", "overruns",
@@ -17,20 +17,20 @@ _GAUGES = ("held_now",)
 
 
 class Totals:
-    """Sums up the beats of workers, by the number of their process."""
+    """Sums up the heartbeats of workers, by PID."""
 
     def __init__(self) -> None:
         self._past: Counter[str] = Counter()
         self._past_kinds: Counter[Kind] = Counter()
         self._now: dict[int, tuple[Counter[str], Counter[Kind]]] = {}
 
-    def take(self, process: int, beat: Heartbeat) -> None:
-        """What a worker has counted so far."""
-        kinds = Counter({Kind(*fate): calls for fate, calls in beat.kinds})
-        self._now[process] = Counter(beat.counters), kinds
+    def take(self, process: int, heartbeat: Heartbeat) -> None:
+        """Store the latest heartbeat of a worker."""
+        kinds = Counter({Kind(*fate): calls for fate, calls in heartbeat.kinds})
+        self._now[process] = Counter(heartbeat.counters), kinds
 
     def ended(self, process: int) -> None:
-        """Its last beat is what remains of a worker."""
+        """Add the last heartbeat of a worker that has exited, except its gauges."""
         counters, kinds = self._now.pop(process, (Counter(), Counter()))
         for gauge in _GAUGES:
             del counters[gauge]
@@ -38,17 +38,17 @@ class Totals:
         self._past_kinds.update(kinds)
 
     def note(self, counter: str) -> None:
-        """Count something that no worker can."""
+        """Count an event outside the workers."""
         self._past[counter] += 1
 
     @property
     def counters(self) -> Counter[str]:
-        """By name; names that never happened are absent."""
+        """The counters by name; those at zero are absent."""
         return sum((counters for counters, _ in self._now.values()), self._past.copy())
 
     @property
     def kinds(self) -> Counter[Kind]:
-        """Records by what became of their calls."""
+        """The number of records of each kind."""
         return sum((kinds for _, kinds in self._now.values()), self._past_kinds.copy())
 
     def of(self, process: int) -> Mapping[str, int]:
@@ -56,7 +56,7 @@ class Totals:
         return self._now.get(process, (Counter[str](), None))[0]
 
     def outcomes(self) -> dict[str, int]:
-        """Calls by their outcome, without what rules in monitor mode said."""
+        """The number of calls of each outcome, without rules in monitor mode."""
         found: dict[str, int] = {}
         for kind, calls in self.kinds.items():
             if kind.mode != "monitor":
@@ -64,7 +64,7 @@ class Totals:
         return found
 
     def fates(self) -> list[dict[str, Any]]:
-        """The kinds as objects for JSON, the most frequent first: fields and types are those of a record."""
+        """The kinds as objects for JSON, most frequent first, with the fields and types of a record."""
         return [
             {
                 **{name: None if value == "-" else value for name, value in kind._asdict().items()},
@@ -75,7 +75,7 @@ class Totals:
         ]
 
     def sentence(self) -> str:
-        """All of it in one line, for a person."""
+        """A summary in one line, for people."""
         return ", ".join(self._parts())
 
     def _parts(self) -> Iterator[str]:

@@ -43,6 +43,13 @@ from sbc_filter.sip.header_names import canonical
 T = TypeVar("T")
 V = TypeVar("V")
 SOURCES = ("pai", "from", "to", "ruri")
+# The tables of the configuration file: one of them in a rule file has the wrong file, not the wrong name.
+CONFIGURATION_TABLES = (
+    "rules", "network", "queue", "trust", "certificates", "credentials", "verifiers", "log", "serve", "control",
+    "process", "firewall",
+)  # fmt: skip
+_RULES = "a rule begins with [[rule]], without an s at its end"
+_BEGIN = re.compile(r"""[ \t]*\[\[[ \t]*(?:rule|"rule"|'rule')[ \t]*\]\]""")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CHANGED = frozenset((b"via", b"from", b"to", b"cseq", b"contact", b"content-length", b"max-forwards", b"identity"))
 _NEEDED = frozenset((b"via", b"from", b"to", b"call-id", b"cseq", b"contact", b"content-length", b"max-forwards"))
@@ -75,7 +82,8 @@ def read_rules(
 
     Faults are added to `problems`; if there are any, the rules are incomplete and must not be used.
     """
-    tops = [TomlTable(parse_toml(name, text, problems), name, "", problems) for name, text in files.items()]
+    parsed = {name: parse_toml(name, text, problems) for name, text in files.items()}
+    tops = [TomlTable(top, name, "", problems) for name, top in parsed.items()]
     known = {trunk.name: trunk for trunk in trunks}
     for top in tops:
         table = top.table("trunks")
@@ -84,10 +92,22 @@ def read_rules(
                 table.problem(trunk.name, "is the name of another trunk already")
             known[trunk.name] = trunk
     reader = _Reader(read_list, credentials, known, verifiers)
-    rules = [reader.rule(table) for top in tops for table in top.tables("rule")]
+    lines = [_lines_of_rules(text) for text in files.values()]
+    rules = [reader.rule(table) for top, at in zip(tops, lines, strict=True) for table in top.tables("rule", at)]
     for top in tops:
-        top.close()
+        top.close(_elsewhere(parsed[top.file]))
     return RuleSet(rules), list(known.values())
+
+
+def _lines_of_rules(text: str) -> list[int]:
+    """The lines on which a rule begins, counted from 1."""
+    return [number for number, line in enumerate(text.split("\n"), 1) if _BEGIN.match(line)]
+
+
+def _elsewhere(top: Mapping[str, object]) -> dict[str, str]:
+    """What is said of a table that has no place in a rule file."""
+    found = dict.fromkeys(CONFIGURATION_TABLES, "belongs in the configuration file, sbc-filter.toml")
+    return found if isinstance(top.get("rules"), dict) else found | {"rules": _RULES}
 
 
 class _Reader:

@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sbc_filter.errors import Problem
@@ -26,9 +26,13 @@ class TomlTable:
     `close` reports the keys that were not read: a misspelt key must never be ignored silently.
     """
 
-    def __init__(self, data: Mapping[str, Any], file: str, path: str, problems: list[Problem]) -> None:
+    def __init__(
+        self, data: Mapping[str, Any], file: str, path: str, problems: list[Problem], entry: tuple[str, str] = ("", "")
+    ) -> None:
+        """`entry`: the beginning of `path` that has an index, and the words in which a person finds that table."""
         self.file = file
         self.path = path
+        self._entry = entry
         self._data = data
         self._problems = problems
         self._known: set[str] = set()  # keys that were read
@@ -43,7 +47,10 @@ class TomlTable:
 
     def problem(self, key: str, sentence: str) -> None:
         """Report a fault of a key (empty: of the table itself)."""
-        self._problems.append(Problem(self.file, self._where(key), sentence))
+        where = self._where(key)
+        indexed, words = self._entry
+        shown = words + where.removeprefix(indexed).replace(".", ": ", 1) if words else ""
+        self._problems.append(Problem(self.file, where, sentence, shown))
 
     def raw(self, key: str) -> Any:
         """The value as parsed from TOML; None if absent."""
@@ -128,31 +135,52 @@ class TomlTable:
         value = self.raw(key)
         if value is not None and not isinstance(value, dict):
             self.problem(key, f"has to be a table, not {_show(value)}")
-            return TomlTable({}, self.file, self._where(key), [])  # a key that is missing in it is not a second problem
-        return TomlTable(value or {}, self.file, self._where(key), self._problems)
+            return TomlTable({}, self.file, self._where(key), [])  # a missing key in it is not a second problem
+        return TomlTable(value or {}, self.file, self._where(key), self._problems, self._entry)
 
-    def tables(self, key: str) -> list["TomlTable"]:
-        """An array of tables, written `[[key]]`."""
+    def tables(self, key: str, lines: Sequence[int] | None = None) -> list["TomlTable"]:
+        """An array of tables, written `[[key]]`.
+
+        With `lines`, problems call each table by its `name` and by the line on which it begins; `lines` that are not
+        as many as the tables are left out.
+        """
         value = self.raw(key)
         if value is None:
             return []
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             self.problem(key, f"has to be written as [[{self._where(key)}]]")
             return []
-        return [
-            TomlTable(item, self.file, f"{self._where(key)}[{at}]", self._problems) for at, item in enumerate(value, 1)
-        ]
+        found = []
+        for at, item in enumerate(value, 1):
+            path, entry = f"{self._where(key)}[{at}]", self._entry
+            if lines is not None:
+                entry = path, _words(key, path, item.get("name"), lines[at - 1] if len(lines) == len(value) else 0)
+            found.append(TomlTable(item, self.file, path, self._problems, entry))
+        return found
 
-    def close(self) -> None:
-        """Report the keys that were not read, each with the most similar known key."""
+    def close(self, elsewhere: Mapping[str, str] | None = None) -> None:
+        """Report the keys that were not read, each with the most similar known key.
+
+        `elsewhere` has a sentence for each key that belongs in another file.
+        """
         for key in self._data:
-            if key not in self._known:
+            if key in self._known:
+                continue
+            if elsewhere is not None and key in elsewhere:
+                self.problem(key, elsewhere[key])
+            else:
                 near = difflib.get_close_matches(key, self._known, 1)
                 meant = f"did you mean {near[0]!r}?" if near else f"known here are {_list(self._known)}"
                 self.problem(key, f"is unknown; {meant}")
 
     def _where(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path and key else self.path or key
+
+
+def _words(key: str, path: str, name: object, line: int) -> str:
+    """`rule 'inbound' (line 12)`: an entry of an array of tables, as a person finds it."""
+    called = f"{key} {_show(name)}" if name and isinstance(name, str) else path
+    return f"{called} (line {line})" if line else called
 
 
 def _show(value: object) -> str:

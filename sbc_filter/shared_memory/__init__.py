@@ -1,1 +1,1 @@
-"""Tables in memory that the workers share."""
+"""Tables in shared memory, used by all workers."""

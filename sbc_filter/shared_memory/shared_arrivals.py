@@ -1,10 +1,10 @@
-"""What `preserve` remembers, for all processes that filter the same calls: the leg that leaves may be at another.
+"""What `preserve` remembers, in shared memory: the two legs of a call may pass different workers.
 
     header | shard | shard | … | spare      a shard: head | buckets of 16 entries of digest, position, expiry | ring
 
-A key belongs to one shard. All that arrived under it is one record in the ring, written behind the one before, over
-the oldest; the entry says where. A record is found by its entry only once it is whole, and carries a keyed digest of
-itself: what was overwritten meanwhile, or is what somebody sent and not what we wrote, is nobody's.
+A key belongs to one shard. All arrivals of a key are one record in the ring of that shard. New records overwrite the
+oldest, and the entry of the key holds the position. An entry points to a record only when that is complete. Each record
+has a keyed digest, so a record that was overwritten, or bytes that imitate one, are not accepted.
 """
 
 from collections.abc import Iterator
@@ -14,25 +14,27 @@ from sbc_filter.engine.memory.arrivals import LIFETIME, Arrival, Key, alive, cro
 from sbc_filter.shared_memory.shared_table import BUCKET, DIGEST, ENTRY, FIRST, WAYS, SharedTable
 
 SHARDS, SHARD = 16, 4 << 20  # 64 MiB, as far as it is written to
-BUCKETS = 1 << 10  # of a shard: 16384 keys
+BUCKETS = 1 << 10  # in a shard: 16384 keys
 _MAGIC = b"sbc-filter kept1"
-_HEAD = 512  # bytes, of which eight are in use
+_HEAD = 512  # bytes, of which eight are used
 _ENTRY = Struct("16sQd")
 _WORD = Struct("Q")
 _END = Struct("d")
 _POSITION_AT, _END_AT = DIGEST, DIGEST + _WORD.size
 _ENDS = Struct(f"{_END_AT}xd" * WAYS)
-_RECORD = Struct("<16sQI")  # digest of it, its position, bytes that follow
-_ARRIVAL = Struct("<dBIIII")  # when, what there is, bytes of peer, Call-ID and date, number of tokens
+_RECORD = Struct("<16sQI")  # digest of the record, its position, bytes that follow
+_ARRIVAL = Struct("<dBIIII")  # time, flags, bytes of peer, Call-ID and date, number of tokens
 _LENGTH = Struct("<I")
 _HAS_TOKENS, _HAS_DATE = 1, 2
-_ENDLESS = 1 << 62  # positions
-_REST = 1.0  # seconds: many calls share a shard, and cannot wait one after the other
+_ENDLESS = 1 << 62  # positions wrap around here
+_REST = 1.0  # seconds: many calls share a shard, and must not all wait in turn
 
 
 class SharedArrivals:
-    """An `Arrivals` for this process and those forked after it was made. Raises `EnvironmentFault` when there is no
-    memory to share."""
+    """An `Arrivals` for this process and those forked after it was made.
+
+    Raises `EnvironmentFault` when there is no shared memory.
+    """
 
     def __init__(self, shards: int = SHARDS, shard: int = SHARD, buckets: int = BUCKETS) -> None:
         self._shards, self._shard, self._buckets = shards, shard, buckets
@@ -40,7 +42,7 @@ class SharedArrivals:
         self._table = SharedTable(_MAGIC, (shards, shard), shards * shard, None, "arrivals", _REST)
 
     def close(self) -> None:
-        """Let go of the memory."""
+        """Release the memory in this process."""
         self._table.close()
 
     def add(self, key: Key, arrival: Arrival) -> None:
@@ -54,7 +56,7 @@ class SharedArrivals:
         return self._table.locked(shard, _HEAD, lambda: self._get(shard, digest, now))
 
     def _place(self, key: Key) -> tuple[bytes, int]:
-        """(digest, where its shard begins) of a key."""
+        """Returns (digest, offset of its shard) of a key."""
         digest = self._table.digest(key[0].encode() + b"\0" + key[1])
         return digest, FIRST + digest[-1] % self._shards * self._shard
 
@@ -74,7 +76,7 @@ class SharedArrivals:
         kept = joined(self._get(shard, digest, now), arrival)
         record = encode(kept)
         if len(record) > self._ring // 4:
-            record = encode((crowd(kept),))  # no datagram is so long; a doubt takes less room
+            record = encode((crowd(kept),))  # longer than any datagram: keep only the mark that there were several
         position = self._append(shard, digest, record)
         bucket = self._bucket(shard, digest)
         entry = self._table.find(digest, bucket)
@@ -86,7 +88,7 @@ class SharedArrivals:
         write(entry + _END_AT, _END.pack(expiry(kept)))
 
     def _append(self, shard: int, digest: bytes, body: bytes) -> int:
-        """Write a record into the ring, in one piece; its position, which only grows."""
+        """Write a record into the ring, in one piece; returns its position, which only grows."""
         size = _RECORD.size + len(body)
         head: int = _WORD.unpack_from(self._table.memory, shard)[0] % _ENDLESS
         if head % self._ring + size > self._ring:
@@ -97,7 +99,7 @@ class SharedArrivals:
         return head
 
     def _read(self, shard: int, digest: bytes, position: int) -> bytes | None:
-        """The record at a position; None when something else is there by now."""
+        """The record at a position; None when it has been overwritten."""
         memory, at = self._table.memory, self._at(shard, position)
         end = self._at(shard, 0) + self._ring
         if at + _RECORD.size > end:
@@ -117,7 +119,7 @@ class SharedArrivals:
 
 
 def encode(arrivals: tuple[Arrival, ...]) -> bytes:
-    """Arrivals as bytes, each part after its length."""
+    """Arrivals as bytes: each part follows its length."""
     parts = []
     for (peer, call_id), arrived, tokens, date in arrivals:
         has = (_HAS_TOKENS if tokens is not None else 0) | (_HAS_DATE if date is not None else 0)
@@ -130,7 +132,7 @@ def encode(arrivals: tuple[Arrival, ...]) -> bytes:
 
 
 def decode(record: bytes) -> Iterator[Arrival]:
-    """What `encode` was given."""
+    """The inverse of `encode`."""
     at = 0
 
     def take(size: int) -> bytes:
@@ -147,7 +149,7 @@ def decode(record: bytes) -> Iterator[Arrival]:
 
 
 def _way(ends: tuple[float, ...], now: float) -> int:
-    """Which entry of a bucket to write: one that is over, or of which nothing is alive (see there); else the oldest."""
+    """The entry of a bucket to overwrite: an expired or invalid one, otherwise the one that expires first."""
     for way, end in enumerate(ends):
         if not now < end < now + 2 * LIFETIME:
             return way

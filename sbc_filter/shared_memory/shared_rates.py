@@ -1,10 +1,10 @@
-"""Rates of rules for all processes that filter the same calls: a table of buckets that they share.
+"""Rates of rules in shared memory, counted by all workers together.
 
-    header | peers | trunks | callers | called | spare      each: buckets of 16 entries of digest, span, when it is full
+    header | peers | trunks | callers | called | spare      each: buckets of 16 entries of digest, span, refill time
 
-What rules count by has a part of the table each: who floods the filter with callers forgets no trunk. A key belongs
-to one bucket; where that is full, what has the smallest part of its limit spent gives way, so that of two calls each
-from very many callers nothing is left, and of a caller at its limit everything.
+Each key that rules count by has its own part of the table: a flood of callers displaces no trunk. A key belongs to one
+bucket. When the bucket is full, the entry that has spent the smallest part of its limit is overwritten. So many callers
+with two calls each displace one another, and a caller at its limit stays.
 """
 
 from struct import Struct
@@ -14,17 +14,19 @@ from sbc_filter.rules.model import RateLimit
 from sbc_filter.rules.rate_limits import nanoseconds, span, spend
 from sbc_filter.shared_memory.shared_table import BUCKET, ENTRY, FIRST, WAYS, SharedTable
 
-BUCKETS = 1 << 13  # for each that is counted by: 131072 keys in 4 MiB
+BUCKETS = 1 << 13  # for each of them: 131072 keys in 4 MiB
 _MAGIC = b"sbc-filter rate1"
 _ENTRY = Struct("16sqq")
 _FULL = Struct("q")
 _FULL_AT = ENTRY - _FULL.size
-_REST = 1.0  # seconds: all calls of a trunk count at one place, and cannot wait one after the other
+_REST = 1.0  # seconds: all calls of a trunk count in one place, and must not all wait in turn
 
 
 class SharedRates:
-    """A `Rates` for this process and those forked after it was made. Raises `EnvironmentFault` when there is no
-    memory to share."""
+    """A `Rates` for this process and those forked after it was made.
+
+    Raises `EnvironmentFault` when there is no shared memory.
+    """
 
     def __init__(self, buckets: int = BUCKETS) -> None:
         self._buckets = buckets
@@ -33,11 +35,11 @@ class SharedRates:
         self._table = SharedTable(_MAGIC, (buckets, WAYS), size, None, "rates", _REST)
 
     def close(self) -> None:
-        """Let go of the table."""
+        """Release the table in this process."""
         self._table.close()
 
     def exceeds(self, rule: str, limit: RateLimit, key: str, now: float) -> bool:
-        """See `rules.rate_limits.Rates`. Where another process was stopped in its turn, two calls may count as one."""
+        """See `rules.rate_limits.Rates`. If the holder of the lock was stopped, two calls may count as one."""
         digest = self._table.digest(repr((rule, limit.over, limit.seconds, limit.by, key)).encode())
         at = self._parts[limit.by] + int.from_bytes(digest[:4], "little") % self._buckets * BUCKET
         return self._table.locked(at, BUCKET, lambda: self._count(at, digest, limit, nanoseconds(now)))
@@ -57,7 +59,7 @@ class SharedRates:
 
 
 def _way(entries: bytes, now: int) -> int:
-    """Which entry of a bucket to write: one that is full, or was not written by us; else the one with least spent."""
+    """The entry of a bucket to overwrite: one that is full or invalid, otherwise the one with the least spent."""
     spent = []
     for way, (_, whole, full) in enumerate(_ENTRY.iter_unpack(entries)):
         if not 0 < full - now <= whole:

@@ -1,9 +1,9 @@
-"""Replay protection for all processes that filter the same calls: a table of tokens that they share (S-057).
+"""Replay protection in shared memory: one table of tokens for all workers (S-057).
 
     header | bucket | bucket | … | spare        a bucket: 16 entries of digest of the token, digest of the call, expiry
 
-A token belongs to one bucket; where that is full, the entry that ends first gives way, so a flood costs memory to
-nobody. The expiry is written last, so that what a process leaves half written is a free entry.
+A token belongs to one bucket. When the bucket is full, the entry that expires first is overwritten, so a flood needs
+no more memory. The expiry is written last: an entry that a process left incomplete counts as free.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ _ENTRY = Struct("<16s8sd")
 _END = Struct("<d")
 _END_AT = ENTRY - _END.size
 _ENDS = Struct("<" + f"{_END_AT}xd" * WAYS)
-_LONGEST = 3 * 86400.0  # seconds; an expiry beyond was not written by us, or by another clock
+_LONGEST = 3 * 86400.0  # seconds; an expiry beyond that is invalid, or was written by a wrong clock
 
 
 class SharedSeen:
@@ -31,11 +31,11 @@ class SharedSeen:
         self._table = SharedTable(_MAGIC, (buckets, WAYS), buckets * BUCKET, path, "tokens")
 
     def close(self) -> None:
-        """Let go of the table; what it holds stays with the others."""
+        """Release the table in this process; others keep it."""
         self._table.close()
 
     def claim(self, token: bytes, call: bytes, expiry: float, now: float) -> bool:
-        """See `engine.memory.replays.Seen`. Two claims may both be first where the owner of the lock was stopped."""
+        """See `engine.memory.replays.Seen`. If the holder of the lock was stopped, two claims may both be first."""
         digest, caller = self._table.digest(token), self._table.digest(call, 8)
         at = FIRST + int.from_bytes(digest[:4], "little") % self._buckets * BUCKET
         return self._table.locked(at, BUCKET, lambda: self._claim(at, digest, caller, expiry, now))
@@ -55,7 +55,7 @@ class SharedSeen:
 
 
 def _way(ends: tuple[float, ...], now: float) -> int:
-    """Which entry of a bucket to write: one that is over, or was not written by us; else the one that ends first."""
+    """The entry of a bucket to overwrite: an expired or invalid one, otherwise the one that expires first."""
     for way, end in enumerate(ends):
         if not now < end <= now + _LONGEST:
             return way

@@ -1,6 +1,6 @@
-"""What engines remember across calls: the same for all processes that filter the same calls.
+"""What engines remember across calls, shared by all workers.
 
-What an engine remembers of one call it has for itself: all messages of a call pass the same engine.
+What an engine remembers of a single call is not shared: all messages of a call pass the same engine.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from sbc_filter.shared_memory.shared_replays import SharedSeen
 
 @dataclass(frozen=True, slots=True)
 class SharedState:
-    """Which tokens were seen (S-057), how many calls the keys of rates had, and what `preserve` keeps."""
+    """The tokens that were seen (S-057), the counts of rates, and what `preserve` keeps."""
 
     seen: Seen
     rates: Rates
@@ -24,20 +24,20 @@ class SharedState:
 
     @classmethod
     def local(cls) -> "SharedState":
-        """For one engine, or those that follow one another in a process."""
+        """For the engines of a single process."""
         return cls(LocalSeen(), LocalRates(), LocalArrivals())
 
     @classmethod
     def shared(cls, folder: Path | None, queue: int) -> "SharedState":
-        """For this process and those that are forked from it; `EnvironmentFault` when there is no such memory.
+        """For this process and those forked from it; `EnvironmentFault` when there is no shared memory.
 
-        The tokens are in a file of this folder, named by the queue, where a restart finds them again; without a
-        folder, in memory as the others, where no other filter of this host meets them by accident.
+        The tokens are in a file of `folder`, named after the queue, so that they survive a restart. Without a folder
+        they are in memory, like the rest.
         """
         return cls(SharedSeen(folder / f"seen-{queue}" if folder else None), SharedRates(), SharedArrivals())
 
     def close(self) -> None:
-        """Let go of what is shared; the others keep it."""
+        """Release the shared tables in this process; others keep them."""
         for each in (self.seen, self.rates, self.arrivals):
             if isinstance(each, SharedSeen | SharedRates | SharedArrivals):
                 each.close()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -119,17 +120,10 @@ def make_credential(
     `begins`: see `Credential`. None: an hour (`OVERLAP`) after the certificate becomes valid, or half of its lifetime
     if that is shorter.
     """
-    try:
-        certificate = parse_certificates(certificate_pem)[0].parsed
-        public_key = certificate.public_key()
-    except (CertificateError, *PARSE_ERRORS) as error:
-        raise ValueError(f"the certificate cannot be read: {error}") from None
-    if not _belongs(key, public_key):
+    certificate = first_certificate(certificate_pem)
+    if not _belongs(key, certificate.public_key()):
         raise ValueError("the key does not belong to the first certificate of the chain")
-    try:
-        check_x5u(x5u)
-    except VerificationError as error:
-        raise ValueError(f"x5u {x5u!r} breaks the rules for such URLs: {error}") from None
+    require_x5u(x5u)
     header = {"alg": "ES256", "ppt": "shaken", "typ": "passport", "x5u": x5u}
     not_before, not_after = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
     if begins is None:
@@ -145,6 +139,24 @@ def make_credential(
         slow,
         begins,
     )
+
+
+def first_certificate(chain_pem: bytes) -> x509.Certificate:
+    """The certificate that signs, out of its chain; `ValueError` with one sentence."""
+    try:
+        certificate = parse_certificates(chain_pem)[0].parsed
+        certificate.public_key()
+    except (CertificateError, *PARSE_ERRORS) as error:
+        raise ValueError(f"the certificate cannot be read: {error}") from None
+    return certificate
+
+
+def require_x5u(x5u: str) -> None:
+    """`ValueError` with one sentence for a URL that no token may name."""
+    try:
+        check_x5u(x5u)
+    except VerificationError as error:
+        raise ValueError(f"x5u {x5u!r} breaks the rules for such URLs: {error}") from None
 
 
 def _belongs(key: SigningKey, public_key: object) -> bool:

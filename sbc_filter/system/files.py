@@ -13,7 +13,7 @@ MAX_FILE = 64 << 20  # bytes
 
 
 class TooLarge(OSError):
-    """A file that is larger than anybody means it to be."""
+    """A file that is larger than the limit."""
 
 
 def files_in(path: Path) -> list[Path]:
@@ -24,7 +24,7 @@ def files_in(path: Path) -> list[Path]:
 
 
 def read_file(path: Path, limit: int = MAX_FILE) -> bytes:
-    """All of a file; `OSError`, which is `TooLarge` beyond `limit` bytes."""
+    """The content of a file; `OSError`, and `TooLarge` (an `OSError`) beyond `limit` bytes."""
     with path.open("rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:
@@ -41,7 +41,7 @@ def replace_file(
     moment: float | None = None,
     owner: tuple[int, int] | None = None,
 ) -> None:
-    """Have the file at `path` hold `data`, whole or not at all, and no reader see anything between; `OSError`.
+    """Replace the content of `path` atomically: readers see the old or the new content. `OSError`.
 
     Whatever has this name is replaced, and a link is not followed: the folder may belong to another user than ours,
     who could have planted it. `moment` (POSIX seconds) is what its time is set to, `owner` (user, group) whose it
@@ -64,6 +64,6 @@ def replace_file(
 
 
 def runtime_folder() -> Path | None:
-    """The folder that systemd makes for this service alone (RuntimeDirectory=), the first of several; None without."""
+    """The first private folder that systemd makes for this service (RuntimeDirectory=); None without one."""
     name = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     return Path(name) if name else None

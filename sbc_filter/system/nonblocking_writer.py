@@ -1,4 +1,4 @@
-"""Standard output and error, for who must not wait until somebody reads them: a journal may stand still, or a pager."""
+"""Writes to standard output and error without blocking, even if the journal or a pager stops reading."""
 
 import contextlib
 import logging
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
 _STANDARD_ERROR = 2
-_PATIENCE, _REST = 0.1, 2.0  # seconds for which a reader is waited for, and after that not
+_PATIENCE, _REST = 0.1, 2.0  # seconds to wait for a reader, and then not to wait again
 
 
 class NonBlockingWriter:
@@ -36,7 +36,7 @@ class NonBlockingWriter:
         self._rests_until = 0.0  # on the monotonic clock
 
     def put(self, data: bytes) -> int:
-        """How many octets were taken; `BlockingIOError` when there is no room for any in time, `OSError`."""
+        """Write; returns the number of bytes written. `BlockingIOError` if none could be written in time, `OSError`."""
         try:
             return self._write(data)
         except BlockingIOError:
@@ -51,13 +51,13 @@ class NonBlockingWriter:
             return self._write(data)
 
     def write(self, text: str) -> int:
-        """As of a file: for `logging`. What cannot be written is lost."""
+        """The method of a file object that `logging` calls. Text that cannot be written is lost."""
         with contextlib.suppress(OSError):
             self.put(text.encode(errors="backslashreplace"))
         return len(text)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         if self._socket is not None:
             self._socket.close()
         os.close(self._descriptor)
@@ -69,12 +69,12 @@ class NonBlockingWriter:
 
 
 def log_to_standard_error() -> None:
-    """Warnings and errors, by all processes of ours: none of them waits until somebody reads what it says."""
+    """Log warnings and errors to standard error without blocking, in every process."""
     log_to(NonBlockingWriter(_STANDARD_ERROR))
 
 
 def log_to(stream: "SupportsWrite[str]") -> None:
-    """Warnings and errors, each on a line of its own that nothing in it can end."""
+    """A handler for warnings and errors, one line for each message whatever it contains."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(PlainFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

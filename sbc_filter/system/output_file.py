@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-READER_PATIENCE = 10.0  # seconds for which a command waits for the reader of a pipe
+READER_PATIENCE = 10.0  # seconds that a command waits for the reader of a pipe
 _PAUSE = 0.05  # seconds
 _LINKS = 40  # in a row, as Linux follows (path_resolution(7))
 _BUFFER = 1 << 16  # bytes
@@ -63,19 +63,19 @@ class OutputFile:
             self.discard()
 
     def write(self, data: bytes) -> None:
-        """Append these bytes."""
+        """Append bytes."""
         self._buffer += data
         if len(self._buffer) >= _BUFFER:
             self._flush()
 
     def close(self) -> None:
-        """Write what is left, and give the file its name; does nothing when it is closed already."""
+        """Write the rest, and rename the file into place; does nothing when it is closed already."""
         if not self._open:
             return
         try:
             self._flush()
             self._open = False
-            os.close(self._descriptor)  # the last moment at which a network file system reports an error
+            os.close(self._descriptor)  # a network file system may report errors only here
             if self._partial is not None:
                 self._partial.replace(self._place)
                 self._partial = None
@@ -84,7 +84,7 @@ class OutputFile:
             raise
 
     def discard(self) -> None:
-        """Leave what was there before; does nothing when the file is closed already."""
+        """Discard the output, and keep the old file; does nothing when it is closed already."""
         with contextlib.suppress(OSError):
             if self._open:
                 self._open = False
@@ -158,7 +158,7 @@ def _refuse_planted(place: Path, found: os.stat_result) -> None:
 
 
 def _created(partial: Path, mode: int | None) -> int:
-    """A new file, which nobody else reads before it has its mode."""
+    """A new file, which other users cannot read before it has its final mode."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(partial, flags, 0o666 if mode is None else 0o600)
     if mode is not None:
@@ -167,7 +167,7 @@ def _created(partial: Path, mode: int | None) -> int:
 
 
 def _opened(place: Path, patience: float) -> int:
-    """A device or pipe, for writing; a pipe once it has a reader."""
+    """Open a device or pipe for writing; waits for the reader of a pipe."""
     end = time.monotonic() + patience
     while True:
         try:

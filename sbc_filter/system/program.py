@@ -1,4 +1,4 @@
-"""Programs of the operator's, run for an answer."""
+"""Runs programs of the operator and reads their output."""
 
 import contextlib
 import os
@@ -13,11 +13,11 @@ from sbc_filter.errors import FetchError
 from sbc_filter.outcomes import Detail
 
 MAX_OUTPUT = 64 * 1024  # bytes of an answer
-_GLANCE = 0.1  # seconds; a running command notices `close` after this at the latest
+_GLANCE = 0.1  # seconds within which a running program notices `close`
 
 
 class Program:
-    """A program of the operator's, run for an answer. No shell is involved.
+    """A program of the operator, run for its output. No shell is involved.
 
     Exit code 0 means success; anything else is FETCH_REFUSED, more than `timeout` seconds FETCH_TIMEOUT, more than
     `MAX_OUTPUT` bytes FETCH_TOO_LARGE.
@@ -29,7 +29,7 @@ class Program:
         self._closing = threading.Event()
 
     def close(self) -> None:
-        """Kill what runs."""
+        """Kill the running programs."""
         self._closing.set()
 
     def run(self, *arguments: str, given: bytes = b"") -> bytes:

@@ -1,4 +1,4 @@
-"""What ends a command early: Ctrl-C, `kill`, a terminal that is closed. Whatever it was, it cleans up first."""
+"""Clean exits on Ctrl-C, `kill` and closed terminals."""
 
 import contextlib
 import os
@@ -20,9 +20,9 @@ class Interrupted(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def raising() -> Iterator[None]:
-    """Within it the first of `ENDING` raises `Interrupted`, and those behind it do not disturb the cleaning up.
+    """A block in which the first signal of `ENDING` raises `Interrupted`; later ones do not disturb the cleanup.
 
-    What is ignored stays ignored (`nohup`, jobs in the background of a shell).
+    Ignored signals stay ignored (`nohup`, jobs in the background of a shell).
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -45,11 +45,11 @@ def raising() -> Iterator[None]:
 
 
 class Terminal:
-    """The terminal that we were started from, if any."""
+    """The terminal that this process was started from, if any."""
 
     def __init__(self, descriptors: tuple[int, ...] = (0, 1, 2)) -> None:
         self._descriptors = [number for number in descriptors if os.isatty(number)]
 
     def is_gone(self) -> bool:
-        """Whether it was closed: then nobody is there any more to stop us."""
+        """Whether it was closed. Then it can no longer stop this process."""
         return any(not os.isatty(number) for number in self._descriptors)

@@ -1,4 +1,4 @@
-"""What time it is, when somebody sets the clock of the host.
+"""The time of day, robust against changes of the host's clock.
 
 Freshness, signatures and memories go by the time of day, and a clock that jumps would make every token stale or every
 signature one of another hour. So time goes on here as it went, counted by a clock that nobody sets, until the new time
@@ -8,12 +8,12 @@ has stood for a while: what is set and set back soon (a mistake, a leap, two ser
 import time
 from collections.abc import Callable
 
-JUMP = 1.0  # seconds; what is less is an adjustment (adjtime(3) slews)
-PATIENCE = 10.0  # seconds for which a new time has to stand
+JUMP = 1.0  # seconds; a smaller difference is an adjustment (adjtime(3) slews)
+PATIENCE = 10.0  # seconds for which a new time must persist
 
 
 def _steady() -> float:
-    """Seconds since the host was started, those included in which it was suspended."""
+    """Seconds since the host was started, including suspension."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -46,7 +46,7 @@ class SteadyClock:
         return self._doubted(base, steady)
 
     def _doubted(self, base: float, steady: float) -> float:
-        """The time of day is another than it should be: believed when it stays so."""
+        """Handle a time of day that has jumped: accept it if it persists."""
         if not (-JUMP < base - self._offered < JUMP and self._since):
             self._offered, self._since = base, steady
             self.jumps += 1

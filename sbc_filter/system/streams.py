@@ -1,4 +1,4 @@
-"""Standard input, output and error: there, or a sentence; never another file by mistake."""
+"""Standard input, output and error: reports failures, and never confuses them with other files."""
 
 import contextlib
 import errno
@@ -10,12 +10,14 @@ from sbc_filter.errors import FilterError
 
 
 class OutputFault(FilterError):
-    """Standard output does not take what we have to say."""
+    """Standard output cannot be written."""
 
 
 def complete() -> None:
-    """Give closed streams a descriptor that refuses everything: else the next file opened would get their number,
-    and what is meant for a person would be written into it."""
+    """Replace closed streams by a descriptor that refuses everything.
+
+    Otherwise the next file to be opened would get their number, and messages would be written into it.
+    """
     for number, (name, wrong_way) in enumerate(
         (("stdin", os.O_WRONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_RDWR))
     ):
@@ -31,7 +33,7 @@ def complete() -> None:
 
 
 def finish() -> None:
-    """Write what is still to be written; `OutputFault` when it cannot be, `BrokenPipeError` when nobody reads it."""
+    """Flush standard output; `OutputFault` when that fails, `BrokenPipeError` when the reader is gone."""
     try:
         _stdout().flush()
     except BrokenPipeError:
@@ -42,12 +44,12 @@ def finish() -> None:
 
 
 def is_output(error: OSError) -> bool:
-    """Whether this is an error of writing to a stream: all others name their file."""
+    """Whether an error is about a standard stream: all others name their file."""
     return error.filename is None and error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO)
 
 
 def abandon() -> None:
-    """Forget what was not written, so that the interpreter does not complain of it at its end."""
+    """Discard unwritten output, so that the interpreter does not report it at exit."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, _stdout().fileno())

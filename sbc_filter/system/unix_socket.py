@@ -1,4 +1,4 @@
-"""A Unix socket that a server of ours listens at: taken over from who is dead, left to who lives."""
+"""Unix sockets of our servers: replaces those of dead processes, but not those in use."""
 
 import contextlib
 import os
@@ -6,11 +6,11 @@ import socket
 import stat
 from pathlib import Path
 
-_PATIENCE = 1.0  # seconds for which who listens there is waited for
+_PATIENCE = 1.0  # seconds to wait for a process that listens there
 
 
 def listen_at(path: Path, mode: int, backlog: int) -> socket.socket:
-    """A socket that listens at `path`, for those whom `mode` lets write to it.
+    """A socket that listens at `path`; `mode` says who may connect.
 
     One that an earlier process left behind is replaced; `OSError` when somebody listens there, when there is a file of
     another kind, or none can be made.
@@ -19,7 +19,7 @@ def listen_at(path: Path, mode: int, backlog: int) -> socket.socket:
     try:
         _clear(path)
         listener.bind(str(path))
-        path.chmod(mode)  # before `listen` nobody can connect
+        path.chmod(mode)  # connections are possible only after `listen`
         listener.listen(backlog)
     except BaseException:
         listener.close()
@@ -28,19 +28,19 @@ def listen_at(path: Path, mode: int, backlog: int) -> socket.socket:
 
 
 def number_of(path: Path) -> int:
-    """By which a socket is known again (`unlink_own`), as long as it is open: no other gets its number before."""
+    """Identifies a socket file for `unlink_own`. Unique while the socket is open."""
     return os.stat(path).st_ino
 
 
 def unlink_own(path: Path, number: int) -> None:
-    """Take away the socket at `path`, unless it is a successor's by now."""
+    """Remove the socket at `path`, unless another process has replaced it."""
     with contextlib.suppress(OSError):
         if number_of(path) == number:
             path.unlink()
 
 
 def _clear(path: Path) -> None:
-    """Remove a socket at which nobody listens any more."""
+    """Remove a socket that no process listens on."""
     try:
         if not stat.S_ISSOCK(path.stat().st_mode):
             raise OSError(0, "there is something else")
@@ -53,6 +53,6 @@ def _clear(path: Path) -> None:
         except (ConnectionRefusedError, FileNotFoundError):
             path.unlink(missing_ok=True)
             return
-        except BlockingIOError:  # its backlog is full: it lives
+        except BlockingIOError:  # its backlog is full, so it is in use
             pass
     raise OSError(0, "another process listens there")

@@ -1,1 +1,1 @@
-"""Trust store files, the STI-PA list and CRLs, kept current."""
+"""The trust store: its files, the STI-PA list and CRLs, kept up to date."""

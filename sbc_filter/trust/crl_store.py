@@ -1,4 +1,4 @@
-"""CRLs that were fetched, on disk: so that all processes have them, and a restart without the network has them too."""
+"""Fetched CRLs on disk, for all processes and for a restart without the network."""
 
 import hashlib
 import json
@@ -11,13 +11,13 @@ from sbc_filter.system.files import replace_file
 
 SUFFIX = ".crl"
 MAX_CRL = 16 << 20  # octets
-ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))  # where a URL that the operator wrote may lead to
+ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))  # addresses that URLs of the operator may lead to
 _MAX_LABEL = 16 * 1024
-_NEVER_SWEPT = 10 * 365 * 86400.0  # seconds: the cache forgets its files by their time, the earliest first
+_NEVER_SWEPT = 10 * 365 * 86400.0  # seconds: the cache removes its files by their time, earliest first
 
 
 class StoredCrl(NamedTuple):
-    """`point`: whether a certificate named the URL; else the configuration did."""
+    """A fetched CRL; `point` is true if a certificate named the URL, false if the configuration did."""
 
     url: str
     point: bool
@@ -25,20 +25,20 @@ class StoredCrl(NamedTuple):
 
 
 class CrlStore:
-    """One file a URL in `folder`: a line of JSON (URL, digest of the rest), and the list as it came.
+    """One file per URL in `folder`: a line of JSON (URL, digest of the rest), and the CRL as received.
 
-    Nothing is believed for being there: whose signature a list needs is judged by who reads it.
+    The signature of a CRL is not checked here. Readers check it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def files(self) -> list[Path]:
-        """The files that are there; none where there is no folder."""
+        """The files of the store; none when there is no folder."""
         return sorted(self.folder.glob(f"*{SUFFIX}"))
 
     def read(self, path: Path) -> StoredCrl:
-        """One of the files; `ValueError` when it is damaged, `OSError`."""
+        """Read one of the files; `ValueError` when it is damaged, `OSError`."""
         with path.open("rb") as file:
             content = file.read(_MAX_LABEL + MAX_CRL + 1)
         line, _, body = content.partition(b"\n")
@@ -52,7 +52,7 @@ class CrlStore:
         return StoredCrl(url, point, body)
 
     def keep(self, kept: StoredCrl) -> None:
-        """Put a list in the place of the one before; `OSError`."""
+        """Store a CRL in place of the one before; `OSError`."""
         label = {"url": kept.url, "point": kept.point, "sha256": hashlib.sha256(kept.body).hexdigest()}
         replace_kept(self._path(kept.url), json.dumps(label).encode() + b"\n" + kept.body)
 
@@ -61,6 +61,6 @@ class CrlStore:
 
 
 def replace_kept(path: Path, data: bytes) -> None:
-    """Have a file of the cache hold `data`, whole or not at all; its folder is made. `OSError`."""
+    """Replace a file of the cache atomically; makes the folder. `OSError`."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace_file(path, data, mode=0o644, moment=time.time() + _NEVER_SWEPT)

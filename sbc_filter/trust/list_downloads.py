@@ -1,4 +1,4 @@
-"""The URLs from which CRLs and the trust list are fetched by the clock, and what counts of what they serve."""
+"""Fetches CRLs and the trust list at intervals, and checks them before they are used."""
 
 import contextlib
 import logging
@@ -21,49 +21,50 @@ from sbc_filter.trust.trust_files import TrustFiles, named
 from sbc_filter.web.download import HTTP_TOO, Downloader
 from sbc_filter.web.pinned_connection import Resolver, system_addresses
 
-FLOOR = 600.0  # seconds between two fetches, whatever a list says of its end
-CEILING = 6 * 3600.0  # seconds after which a new one is looked for: what was revoked should not go on for days
+FLOOR = 600.0  # seconds between two fetches at least, whatever a list says
+CEILING = 6 * 3600.0  # seconds between two fetches at most: revocations must not take days
 _FIRST, _LAST = 60.0, 3600.0  # seconds to wait after the first failure in a row, and at most
 
 
 def next_fetch(now: float, ends: float | None) -> float:
-    """When to fetch again (POSIX seconds) what was fetched `now` and is to be renewed by `ends`, if that is said."""
+    """When to fetch a list again (POSIX seconds) that was fetched `now`; `ends` is its expiry, if it states one."""
     left = CEILING if ends is None else (ends - now) / 2
     return now + min(max(left, FLOOR), CEILING)
 
 
 def next_try(now: float, failures: int) -> float:
-    """When to try again after this many failures in a row, of which the last was `now`."""
+    """When to try again (POSIX seconds), after this many failures in a row, the last of them `now`."""
     return now + min(_FIRST * 2.0 ** min(failures - 1, 10), _LAST)
 
 
 _LOG = logging.getLogger(__name__)
-MAX_POINTS = 64  # distinct URLs that certificates name: the authorities of a country share one, or have one each
-_MAX_ISSUERS = 32  # that may sign the list of one URL
+MAX_POINTS = 64  # URLs that certificates name; the authorities of a country share one, or have one each
+_MAX_ISSUERS = 32  # possible signers of the CRL of one URL
 _WORKERS = 4
-_TIMEOUT = 30.0  # seconds for one list, however slowly it comes
-_GIVEN_UP = 30 * 86400.0  # seconds behind its end after which a list that a certificate named is forgotten
+_TIMEOUT = 30.0  # seconds for one download
+_GIVEN_UP = 30 * 86400.0  # seconds after expiry until a CRL that a certificate named is dropped
 
-_Result = bytes | str  # what a URL serves, or why that is not to be had
+_Result = bytes | str  # what a URL serves, or why it is not available
 
 
 @dataclass(slots=True)
 class _Source:
-    """A URL: `due` is when it is asked next (POSIX seconds), `fault` what kind of thing is wrong, and was said."""
+    """A URL: `due` is the next fetch (POSIX seconds), `fault` the kind of failure that was reported last."""
 
     url: str
     due: float
     point: bool = False  # a certificate named it, not the configuration
-    issuers: set[Certificate] = field(default_factory=set)  # of the certificates that name it
+    issuers: set[Certificate] = field(default_factory=set)  # issuers of the certificates that name it
     asked: bool = False
     failures: int = 0
     fault: str = ""
 
 
 class ListDownloads:
-    """Fetches in threads of its own; all methods are one thread's. What is good is put into the cache folder.
+    """Downloads lists in threads of its own, and stores good ones in the cache folder.
 
-    `say` is told what an operator has to know. Raises `OSError` when `web_ca` cannot be read.
+    All methods must be called from one thread. `say` reports to the operator. Raises `OSError` when `web_ca` cannot be
+    read.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class ListDownloads:
         self._answers: SimpleQueue[tuple[str, _Result]] = SimpleQueue()
         self._full = False
         certificates = files.configuration.certificates
-        # To where the operator says, wherever that is, and to where certificates say, as far as an x5u might lead.
+        # URLs of the operator may lead anywhere; URLs in certificates only where an x5u may lead.
         self._ours, self._theirs = (
             Downloader(ca_file=certificates.web_ca, allowed_networks=networks, lookups=_WORKERS, resolve=resolve)
             for networks in (ANYWHERE, certificates.allowed_networks)
@@ -93,7 +94,7 @@ class ListDownloads:
         self._begin(clock())
 
     def want(self, url: str, issuers: Iterable[Certificate]) -> None:
-        """Have the list fetched that a certificate names; its issuers may have signed it."""
+        """Fetch the CRL that a certificate names; `issuers` are those of the certificate and may have signed it."""
         source = self._sources.get(url)
         if source is None:
             if not self._may_be_fetched(url) or self._is_full(url):
@@ -103,27 +104,27 @@ class ListDownloads:
         if new and len(source.issuers) < _MAX_ISSUERS:
             source.issuers |= new
             if source.fault:
-                source.due = self._clock()  # one of these may be the signer that was not known
+                source.due = self._clock()  # one of these may be the missing signer
 
     def look(self) -> bool:
-        """Ask what is due, take in what was answered; whether there is something new in the cache folder."""
+        """Start the fetches that are due and handle finished ones; returns whether the cache folder has new lists."""
         now = self._clock()
         new = self._take_answers(now)
         for source in self._sources.values():
-            # A due time beyond what is ever set was set by a clock that was wrong.
+            # A due time further away than is ever set was set by a wrong clock.
             if not source.asked and not now < source.due <= now + CEILING:
                 source.asked = True
                 self._single.submit(source.url, partial(self._answered, source.url))
         return new
 
     def close(self) -> None:
-        """Let go of the threads; what is under way ends by itself."""
+        """Release the threads; running downloads end by themselves."""
         self._single.close()
         self._ours.close()
         self._theirs.close()
 
     def _begin(self, now: float) -> None:
-        """The URLs of the configuration, and those of certificates that were in use before the restart."""
+        """Start with the URLs of the configuration, and with those of stored CRLs."""
         for url in (*self._settings.crl_urls, *filter(None, [self._settings.trust_list_url])):
             self._sources[url] = _Source(url, now)
         for where, crl, point in self._files.lists:
@@ -136,7 +137,7 @@ class ListDownloads:
                     path.unlink()
 
     def _url_of(self, path: Path) -> str | None:
-        """Of which URL a file of the cache is; None for a damaged one."""
+        """The URL of a file of the cache; None when it is damaged."""
         try:
             return self._files.kept.read(path).url
         except ValueError:
@@ -151,7 +152,7 @@ class ListDownloads:
         return True
 
     def _may_be_fetched(self, url: str) -> bool:
-        """Whether a certificate may have us fetch it: as an x5u, and over plain http too."""
+        """Whether a URL in a certificate may be fetched: the rules of x5u, plus plain http."""
         try:
             check_x5u(url, self._tolerate)
         except VerificationError as error:
@@ -188,7 +189,7 @@ class ListDownloads:
             except (ValueError, CertificateError, OSError) as error:
                 self._failed(source, reason(error), now)
                 continue
-            except Exception as error:  # a list that nobody thought of must not be asked for again at once
+            except Exception as error:  # an unforeseen failure must not be retried at once
                 _LOG.exception("%s", url)
                 self._failed(source, f"it cannot be read: {error!r}", now)
                 continue
@@ -201,21 +202,21 @@ class ListDownloads:
         source.failures += 1
         source.due = next_try(now, source.failures)
         why = "".join(each if each.isprintable() else "?" for each in why)
-        kind = why.partition(":")[0]  # what follows may differ each time
+        kind = why.partition(":")[0]  # the rest may differ each time
         if kind != source.fault:
             of_trust = source.url == self._settings.trust_list_url
             before = self._files.trust_list if of_trust else self._in_force(source)
             then = "and none was before" if before is None else "the last good one stays in force"
-            self._say(f"{source.url}: no good list is to be had there, {then}: {why}")
+            self._say(f"{source.url}: no good list is available there, {then}: {why}")
         source.fault = kind
 
     def _take_list(self, _: _Source, body: bytes, now: float) -> tuple[float | None, bool]:
-        """Until when the list holds, and whether it is a new one; `ValueError`, `OSError`."""
+        """Store a trust list; returns its expiry and whether it is new. `ValueError`, `OSError`."""
         found = sti_pa_list_file.newest(self._files.configuration, body, self._files.roots, now, self._files.trust_list)
         return found.expires, sti_pa_list_file.keep(self._files.configuration, body)
 
     def _take_crl(self, source: _Source, body: bytes, now: float) -> tuple[float | None, bool]:
-        """The same for a CRL."""
+        """Store a CRL; returns its next update and whether it is new. `ValueError`, `OSError`."""
         crl = RevocationList.parse(body)
         before = self._in_force(source)
         self._check(crl, before, source, now)
@@ -225,23 +226,23 @@ class ListDownloads:
         return crl.next_update, True
 
     def _in_force(self, source: _Source) -> RevocationList | None:
-        """The list that was fetched from there before, if it is what it says: the cache vouches for nothing."""
+        """The CRL fetched from there before, if its signature is valid: the cache itself is not trusted."""
         for where, crl, _ in self._files.lists:
             if where == source.url and self._files.store.signer(crl, source.issuers) is not None:
                 return crl
         return None
 
     def _check(self, crl: RevocationList, before: RevocationList | None, source: _Source, now: float) -> None:
-        """Whether a list may take the place of the one before, else `ValueError`.
+        """Raise `ValueError` unless a CRL may replace the one before.
 
-        Who answers over plain http may hide a revocation by an older list, and by another true one.
+        An attacker on plain http could hide a revocation with an older CRL, or with a genuine CRL of another scope.
         """
         if self._files.store.signer(crl, source.issuers) is None:
-            raise ValueError("it is signed by nobody who may sign it: is its signer among `crl_signers`?")
+            raise ValueError("its signer may not sign it: is the signer listed in `crl_signers`?")
         if before is None:
             return
         if crl.is_for_the_same(before):
             if crl.is_behind(before):
-                raise ValueError(f"it is older than the one that was there before, {named(before)}")
+                raise ValueError(f"it is older than the one before, {named(before)}")
         elif before.next_update is None or now <= before.next_update:
-            raise ValueError("it is of another issuer or for other certificates than the one before, which still holds")
+            raise ValueError("it has another issuer or scope than the one before, which is still valid")

@@ -1,7 +1,7 @@
-"""Keeps the trust store current while calls run: watches its files, fetches CRLs and the trust list (S-091, S-092).
+"""Keeps the trust store up to date while calls run: watches its files, fetches CRLs and the trust list (S-091, S-092).
 
-Nothing of this stands in the packet path. What was fetched and found good is put into the cache folder, where every
-process reads it; what is no good is said once, and the last good one stays in force.
+None of this is in the packet path. Good lists are stored in the cache folder, where every process reads them. A bad
+list is reported once, and the last good one stays in use.
 """
 
 import contextlib
@@ -24,19 +24,19 @@ from sbc_filter.trust.trust_files import TrustFiles, file_stamp, moment
 from sbc_filter.web.pinned_connection import Resolver, system_addresses
 
 _LOG = logging.getLogger(__name__)
-EVERY = 1.0  # seconds between two looks
-_EVERY_FOLDER = 60.0  # seconds between two looks into the folder of certificates
-_MAX_NOTES = 1000  # certificates that wait to be looked at
-_NOTES_A_LOOK = 50  # each takes about a millisecond
+EVERY = 1.0  # seconds between two checks
+_EVERY_FOLDER = 60.0  # seconds between two checks of the folder of certificates
+_MAX_NOTES = 1000  # certificates that may wait to be examined
+_NOTES_A_LOOK = 50  # certificates in one check; each takes about a millisecond
 _MAX_SEEN = 20_000
 
 
 class Renewal:
-    """See the module. `run` is one thread's; `note` may be called by any.
+    """See the module. `run` belongs in one thread; `note` may be called from any.
 
-    `files` were read before. `say` is told in one sentence what an operator has to know; `changed` is called when a
-    new reading of the files (`TrustFiles.read`) gives another trust store, here and in every other process. Raises
-    `OSError` when `web_ca` cannot be read.
+    `files` must have been read. `say` reports to the operator, one sentence at a time. `changed` is called when reading
+    the files again (`TrustFiles.read`) gives another trust store: all processes must then read them. Raises `OSError`
+    when `web_ca` cannot be read.
     """
 
     def __init__(
@@ -47,33 +47,33 @@ class Renewal:
         clock: Callable[[], float] = time.time,
         resolve: Resolver = system_addresses,
     ) -> None:
-        """`resolve` takes the place of the system's resolver."""
+        """`resolve` replaces the system's resolver."""
         self._files = files
         self._say = say
         self._changed = changed
         self._clock = clock
         self._subscriptions = ListDownloads(files, say, clock, resolve) if files.fetches else None
         self._said = {str(remark) for remark in files.remarks}
-        self._over: set[tuple[str, float]] = set()  # what was said to be over
-        self._seen: object = None  # the stamp of the last look ...
-        self._read: object = None  # ... and of the last reading
+        self._reported: set[tuple[str, float]] = set()  # lists whose expiry was reported
+        self._seen: object = None  # the stamp at the last check ...
+        self._read: object = None  # ... and at the last reading
         self._notes: deque[bytes] = deque(maxlen=_MAX_NOTES)
         self._noted: set[bytes] = set()  # digests
-        self._folder: dict[Path, object] = {}  # the files of certificates that were noted, and their stamps
-        self._next_folder = 0.0  # when it is looked at again (POSIX seconds)
+        self._folder: dict[Path, object] = {}  # certificate files that were noted, with their stamps
+        self._next_folder = 0.0  # the next check of that folder (POSIX seconds)
 
     def note(self, pem: bytes) -> None:
-        """A certificate is in use: the CRLs are wanted that it and its issuers name."""
+        """Note that a certificate is in use, so that the CRLs that it and its issuers name are fetched."""
         if self._subscriptions is not None:
             self._notes.append(pem)
 
     def noting(self, source: CertificateSource) -> CertificateSource:
-        """The same source, of which every certificate is noted."""
+        """Wrap a source, so that each of its certificates is noted."""
         return _Noting(source, self.note)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """`run` in a thread of its own."""
+        """Call `run` in a thread of its own, until the block ends."""
         stop = threading.Event()
         thread = threading.Thread(target=self.run, args=(stop,), name="renewal")
         thread.start()
@@ -84,34 +84,34 @@ class Renewal:
             thread.join()
 
     def run(self, stop: threading.Event) -> None:
-        """Look after everything until `stop` is set."""
+        """Check once a second until `stop` is set."""
         with contextlib.closing(self):
             while not stop.is_set():
                 try:
                     self.look()
-                except Exception:  # whatever is the matter with one list must not cost the others
-                    _LOG.exception("the lists cannot be looked after")
+                except Exception:  # a failure with one list must not affect the others
+                    _LOG.exception("the lists cannot be renewed")
                 stop.wait(EVERY)
 
     def close(self) -> None:
-        """Let go of the threads that fetch."""
+        """Release the download threads."""
         if self._subscriptions is not None:
             self._subscriptions.close()
 
     def look(self) -> None:
-        """Do what is to be done now; the network is not waited for."""
+        """Check once, without waiting for the network."""
         new = False
         if self._subscriptions is not None:
             self._note_folder()
             self._take_notes(self._subscriptions)
             new = self._subscriptions.look()
         stamp = self._files.stamp()
-        # Files that are just being written are read when they have come to rest.
+        # A file is read when it has not changed between two checks: it may still be being written.
         if new or (stamp == self._seen and stamp != self._read):
             self._renew()
             stamp = self._read = self._files.stamp()
         self._seen = stamp
-        self._say_what_is_over()
+        self._report_expired()
 
     def _renew(self) -> None:
         before = self._files.store
@@ -127,13 +127,13 @@ class Renewal:
         if after is not before:
             self._changed()
 
-    def _say_what_is_over(self) -> None:
-        """Once for each list that is in force and should have been renewed."""
+    def _report_expired(self) -> None:
+        """Report, once, each list in use that has expired."""
         now, settings = self._clock(), self._files.configuration.trust
         hard = settings.crl_policy == "hard"
         meaning = "refused (crl-unavailable)" if hard else "believed, although it may have been revoked since"
         lists = [(where, crl, crl.next_update or inf) for where, crl, _ in self._files.lists]
-        over = {
+        expired = {
             (f"{where}: this CRL should have been renewed by", end, f": what it speaks for is {meaning}")
             for where, crl, end in lists
             if end < now and not any(then >= now and other.is_for_the_same(crl) for _, other, then in lists)
@@ -141,14 +141,16 @@ class Renewal:
         found = self._files.trust_list
         if found is not None and found.expires < now:
             where = settings.trust_list or settings.trust_list_url
-            over.add((f"{where}: the trust list in force ended", found.expires, ": its authorities are still believed"))
-        for begin, end, tail in sorted(over):
-            if (begin, end) not in self._over:
+            expired.add(
+                (f"{where}: the trust list in force ended", found.expires, ": its authorities are still believed")
+            )
+        for begin, end, tail in sorted(expired):
+            if (begin, end) not in self._reported:
                 self._say(f"{begin} {moment(end)}{tail}")
-        self._over = {(begin, end) for begin, end, _ in over}
+        self._reported = {(begin, end) for begin, end, _ in expired}
 
     def _note_folder(self) -> None:
-        """What is new in the folder of certificates: whoever reads it need not ask anybody, so nobody notes it."""
+        """Note new files in the folder of certificates: workers read it themselves, so these do not pass `noting`."""
         folder, now = self._files.configuration.certificates.directory, self._clock()
         if folder is None or self._next_folder - _EVERY_FOLDER <= now < self._next_folder:
             return
@@ -157,7 +159,7 @@ class Renewal:
         try:
             paths = [path for _, path in entries(folder)]
         except (OSError, IndexFault):
-            paths = list(known)  # said by who reads it
+            paths = list(known)  # the workers report it
         for path in paths:
             with contextlib.suppress(OSError, FetchError):
                 stamp = file_stamp(path)
@@ -176,7 +178,7 @@ class Renewal:
             try:
                 path = self._files.store.path(pem, self._clock())
             except VerificationError:
-                continue  # nobody vouches for it, so it names URLs as any stranger does
+                continue  # not trusted, so its URLs are not fetched
             if len(self._noted) >= _MAX_SEEN:
                 self._noted.clear()
             self._noted.add(digest)
@@ -186,14 +188,14 @@ class Renewal:
 
 
 class _Noting:
-    """A `CertificateSource` that tells of all that another has."""
+    """A `CertificateSource` that notes the certificates of another."""
 
     def __init__(self, source: CertificateSource, note: Callable[[bytes], None]) -> None:
         self._source = source
         self._note = note
 
     def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
-        """Ask the other."""
+        """Ask the other source, and note its certificate."""
 
         def tell(answer: Answer) -> None:
             if answer.pem is not None:
@@ -203,5 +205,5 @@ class _Noting:
         self._source.fetch(url, tell)
 
     def close(self) -> None:
-        """Close the other."""
+        """Close the other source."""
         self._source.close()

@@ -1,7 +1,6 @@
-"""The STI-PA's trust list, from a file or fetched, and the last good one beside the fetched certificates (S-091).
+"""The STI-PA's trust list, from a file or fetched; the last good one is kept next to the cached certificates (S-091).
 
-What is kept is the list itself: its signature is verified anew whenever it is needed, and its sequence number is the
-highest that was seen.
+The list itself is kept. Its signature is verified again at each use, and its sequence number is the highest seen.
 """
 
 import contextlib
@@ -17,7 +16,7 @@ from sbc_filter.trust.crl_store import ANYWHERE, replace_kept
 from sbc_filter.web.download import Downloader
 
 KEPT = "trust-list.jwt"
-_AT_THE_START = 10.0  # seconds for which a start waits for the first list ever
+_AT_THE_START = 10.0  # seconds that a start waits for its first list
 
 
 def listed(
@@ -28,11 +27,11 @@ def listed(
     now: float | None,
     before: TrustList | None = None,
 ) -> TrustList | None:
-    """The list that is in force; None when the configuration names none, or there is no good one.
+    """The trust list in use; None when the configuration names none, or there is no good one.
 
-    One that is over, went back or cannot be read is a problem; where the last good one still holds, or is in force
-    already (`before`), it is only remarked, and that one counts. `now` (POSIX seconds): it has to hold then; None
-    where the calls have times of their own.
+    A list that has expired, cannot be read, or is older than the last one is a problem. If the last good list is still
+    valid, or in use already (`before`), that is used, and the problem is only a remark. The list must be valid at `now`
+    (POSIX seconds), unless `now` is None: the calls of a replay have times of their own.
     """
     settings = configuration.trust
     url = settings.trust_list_url if configuration.certificates.fetch else ""
@@ -69,16 +68,16 @@ def newest(
     now: float | None,
     before: TrustList | None = None,
 ) -> TrustList:
-    """The list in `data`, which must not be older than the one that was kept, or is in force; `ValueError`."""
+    """The list in `data`; `ValueError` if it is older than the one that was kept or is in use."""
     found = read_trust_list(data, roots, now)
     last = _later(kept(configuration, roots, None), before)
     if last is not None and found.sequence < last.sequence:
-        raise ValueError(f"its sequence number {found.sequence} is behind {last.sequence}, which was there before")
+        raise ValueError(f"its sequence number {found.sequence} is lower than that of the list before, {last.sequence}")
     return found
 
 
 def kept(configuration: Configuration, roots: Sequence[Certificate], now: float | None) -> TrustList | None:
-    """The last good list, if it still is."""
+    """The last good list, if it is still valid."""
     try:
         return read_trust_list(read_file(configuration.certificates.cache / KEPT), roots, now)
     except (OSError, ValueError):
@@ -92,7 +91,7 @@ def _later(one: TrustList | None, other: TrustList | None) -> TrustList | None:
 
 
 def keep(configuration: Configuration, data: bytes) -> bool:
-    """Keep this list, which is a good one; whether it is another than before. `OSError`."""
+    """Keep a good list; returns whether it differs from the one before. `OSError`."""
     path = configuration.certificates.cache / KEPT
     if path.exists() and path.read_bytes() == data:
         return False
@@ -103,15 +102,15 @@ def keep(configuration: Configuration, data: bytes) -> bool:
 def _fetched(
     configuration: Configuration, roots: Sequence[Certificate], now: float | None, before: TrustList | None
 ) -> TrustList:
-    """The list that was fetched last; where a start finds no good one, it is fetched here.
+    """The list that was fetched last; if a start finds no good one, it is fetched here.
 
-    One that is in force already is not given up for what is found on disk: who fetches says what is wrong.
+    A list in use is not replaced by an older one on disk. The download reports what is wrong with that.
     """
     last = _later(kept(configuration, roots, now), before)
     if last is not None:
         return last
     if now is None:
-        raise ValueError("none was fetched yet")
+        raise ValueError("no list has been fetched yet")
     downloader = Downloader(ca_file=configuration.certificates.web_ca, allowed_networks=ANYWHERE, lookups=1)
     with contextlib.closing(downloader):
         found = downloader.get(configuration.trust.trust_list_url, limit=MAX_LIST, timeout=_AT_THE_START)

@@ -1,4 +1,4 @@
-"""The trust store that `[trust]` describes, read as often as its files may have changed (S-091, S-092)."""
+"""The trust store of `[trust]`, read again whenever its files may have changed (S-091, S-092)."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ _MAX_ANCHORS = 10_000  # in one file
 
 
 class InForce(NamedTuple):
-    """A CRL, and where it is from: the path of a file, or a URL; `point`: a certificate named the URL."""
+    """A CRL and its origin, a path or a URL; `point` is true if a certificate named the URL."""
 
     where: str
     crl: RevocationList
@@ -32,31 +32,31 @@ class InForce(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Taken(Generic[T]):
-    """What a file held when it was last good; `stamp` tells whether it is another one now."""
+    """The last good content of a file; `stamp` differs when the file has changed."""
 
     stamp: object
     value: T
 
 
 class TrustFiles:
-    """The anchors, CRLs and the trust list as files, and as they were fetched.
+    """Anchors, CRLs and the trust list, from files and from downloads.
 
-    The first `read` takes all or complains. The later ones take what is good: a file that is no good any more, or a
-    list that went back, stays what it was. Each process that judges certificates has one, or a copy made by `fork`.
+    The first `read` reports every problem. Later ones use what is good: for a file that has become bad, or a list that
+    has become older, the last good content stays in use. Each process that verifies certificates has one of these.
     """
 
     def __init__(
         self, configuration: Configuration, *, live: bool = True, clock: Callable[[], float] = time.time
     ) -> None:
-        """`live`: lists have to hold now. The calls of a replay have times of their own."""
+        """`live`: lists must be valid now. The calls of a replay have times of their own."""
         self.configuration = configuration
         self.lists: tuple[InForce, ...] = ()
         self.trust_list: TrustList | None = None
-        self.roots: tuple[Certificate, ...] = ()  # whose signature on a trust list counts
+        self.roots: tuple[Certificate, ...] = ()  # those that may sign the trust list
         self.remarks: tuple[Problem, ...] = ()  # what was wrong at the last reading
         self.kept = CrlStore(configuration.certificates.cache)
         self._now = clock if live else lambda: None
-        self._taken: dict[tuple[str, Path], dict[Path, Any]] = {}  # by key and path: files, and what they held
+        self._taken: dict[tuple[str, Path], dict[Path, Any]] = {}  # by key and path: files and their content
         self._kept_lists: dict[Path, tuple[object, InForce]] = {}
         self._lock = threading.Lock()
         self._store: TrustStore | None = None
@@ -66,20 +66,20 @@ class TrustFiles:
 
     @property
     def store(self) -> TrustStore:
-        """What was read last."""
+        """The trust store of the last reading."""
         assert self._store is not None, "something was read"
         return self._store
 
     @property
     def fetches(self) -> bool:
-        """Whether lists are fetched at all."""
+        """Whether lists are downloaded at all."""
         return self.configuration.certificates.fetch
 
     def read(self, problems: list[Problem], remarks: list[Problem]) -> TrustStore:
-        """The trust store as the files are now: the very same one while nothing changed.
+        """Read the files; returns the same trust store object while nothing has changed.
 
-        What is wrong, and has to be put right before anything starts, is added to `problems`; what can be lived with,
-        as everything can behind the first reading, to `remarks`. Any thread may read.
+        Faults that prevent a start are added to `problems`, others to `remarks`. After the first reading, all are
+        remarks. Any thread may call this.
         """
         with self._lock:
             store = self._read(problems)
@@ -121,7 +121,7 @@ class TrustFiles:
         return self._store
 
     def keep_list(self) -> None:
-        """Keep the trust list of the file, if it is a good one; `OSError`."""
+        """Keep a copy of the trust list of the file, if it is good; `OSError`."""
         path = self.configuration.trust.trust_list
         if path is None or self.trust_list is None:
             return
@@ -129,11 +129,11 @@ class TrustFiles:
         try:
             sti_pa_list_file.newest(self.configuration, data, self.roots, self._now())
         except ValueError:
-            return  # said when it was read
+            return  # reported when it was read
         sti_pa_list_file.keep(self.configuration, data)
 
     def stamp(self) -> object:
-        """What differs when any of the files is another one: cheap enough to be asked for every second."""
+        """A value that differs when any of the files has changed; cheap enough for every second."""
         settings = self.configuration.trust
         single = (settings.trust_list, self.kept.folder / sti_pa_list_file.KEPT, *self._kept_files())
         found: list[object] = [_stamp_or_none(path) for path in single if path is not None]
@@ -160,14 +160,14 @@ class TrustFiles:
         def parse(data: bytes, before: RevocationList | None) -> RevocationList:
             crl = RevocationList.parse(data)
             if before is not None and crl.is_for_the_same(before) and crl.is_behind(before):
-                raise ValueError(f"it is older than the list that was there before, {named(before)}")
+                raise ValueError(f"it is older than the list before, {named(before)}")
             return crl
 
         for path, crl in self._values("trust.crls", self.configuration.trust.crls, parse):
             yield InForce(str(path), crl)
 
     def _fetched(self) -> Iterator[InForce]:
-        """Those that were fetched; a damaged one is left out, for it is fetched again."""
+        """The downloaded CRLs. A damaged one is left out, and downloaded again."""
         for path in self._kept_files():
             try:
                 stamp, taken = file_stamp(path), self._kept_lists.get(path)
@@ -177,15 +177,15 @@ class TrustFiles:
                     self._kept_lists[path] = taken
                 yield taken[1]
             except (OSError, ValueError, CertificateError) as error:
-                sentence = f"{path}: a list that was fetched cannot be read and is left out: {reason(error)}"
+                sentence = f"{path}: a downloaded list cannot be read and is left out: {reason(error)}"
                 self._remarks.append(Problem(self.configuration.file, "certificates.cache", sentence))
 
     def _values(
         self, key: str, paths: tuple[Path, ...], parse: Callable[[bytes, T | None], T]
     ) -> Iterator[tuple[Path, T]]:
-        """What these files, and the files of these folders, hold, or held when they were last good.
+        """The content of these files and folders, or their last good content.
 
-        `parse` is given the octets and what the file held before; it raises `ValueError` or `CertificateError`.
+        `parse` gets the bytes and the content before; it raises `ValueError` or `CertificateError`.
         """
         for path in paths:
             before: dict[Path, _Taken[T]] = self._taken.get((key, path), {})
@@ -204,7 +204,7 @@ class TrustFiles:
     def _value(
         self, key: str, file: Path, parse: Callable[[bytes, T | None], T], before: "_Taken[T] | None"
     ) -> "_Taken[T] | None":
-        """What one file holds, or held; None when that never was any good."""
+        """The content of one file, or its last good content; None when it never was good."""
         try:
             stamp = file_stamp(file)
             if before is not None and before.stamp == stamp:
@@ -217,23 +217,23 @@ class TrustFiles:
         return before
 
     def _blame(self, key: str, sentence: str, *, stays: bool = False) -> None:
-        tail = "; what it held before stays in force" if stays else ""
+        tail = "; its last good content stays in use" if stays else ""
         self._problems.append(Problem(self.configuration.file, key, f"{sentence}{tail}"))
 
 
 def named(crl: RevocationList) -> str:
-    """How a list is told from its predecessors: number and time."""
+    """How messages identify a CRL among its predecessors: by number and time."""
     number = f"number {crl.number}, " if crl.number is not None else ""
     return f"{number}of {moment(crl.this_update)}"
 
 
 def moment(seconds: float) -> str:
-    """A POSIX time for people."""
+    """A POSIX time as text, in UTC."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def file_stamp(path: Path) -> tuple[int, int, int]:
-    """What differs when the file is another one; `OSError`."""
+    """A value that differs when the file has changed; `OSError`."""
     found = path.stat()
     return found.st_mtime_ns, found.st_size, found.st_ino
 

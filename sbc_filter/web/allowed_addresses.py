@@ -1,4 +1,4 @@
-"""Which addresses a URL out of a stranger's message may lead to (RFC 6890; S-088)."""
+"""Which addresses a URL from an untrusted message may lead to (RFC 6890; S-088)."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -10,10 +10,10 @@ _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1
 
 
 def is_permitted(address: str, allowed: Sequence[Network] = ()) -> bool:
-    """May this numeric address be connected to? Ordinary global unicast, or in one of `allowed`.
+    """Whether connections to this numeric address are allowed: ordinary global unicast, or in one of `allowed`.
 
-    A resolver on a host without IPv4 gives IPv4-mapped and NAT64 addresses for ordinary names: they stand
-    for the IPv4 address inside, and are judged as that. Raises `ValueError` when it is no address.
+    A resolver on a host without IPv4 gives IPv4-mapped and NAT64 addresses for ordinary names: they are
+    checked as the IPv4 address that they contain. Raises `ValueError` for text that is not an address.
     """
     ip = _meant(ip_address(address))
     return any(ip in network for network in allowed) or is_ordinary(ip)

@@ -1,7 +1,7 @@
-"""One GET of a URL that a stranger wrote: where it may lead, how long it may take, how much may come (S-088, S-089).
+"""Downloads from an untrusted URL, with limits on its address, its time and its size (S-088, S-089).
 
-Addresses are checked (`dial`), and time, size and encoding of the answer are bounded. A redirect is another URL
-of a stranger's, to be judged as the first one was.
+Addresses are checked (`pinned_connection`); time, size and encoding of the response are limited. The target of a
+redirect is untrusted as well and is checked in the same way.
 """
 
 import time
@@ -25,35 +25,37 @@ from sbc_filter.web.pinned_connection import Dialer, PinnedAdapter, Resolver, sy
 HTTPS = ("https://",)
 HTTP_TOO = ("https://", "http://")
 _MAX_REDIRECTS = 3
-_AROUND = 256 << 10  # octets of headers, and of what is between the chunks of a body
-_REDIRECTS = frozenset((301, 302, 303, 307, 308))  # RFC 9110 §15.4: those that a GET may follow by itself
+_AROUND = 256 << 10  # bytes for headers and chunk framing, beyond the body
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))  # RFC 9110 §15.4: a GET may follow these automatically
 _HEADERS = {
     "User-Agent": f"sbc-filter/{__version__}",
-    "Accept-Encoding": "identity",  # what is not compressed cannot be a bomb
+    "Accept-Encoding": "identity",  # an uncompressed body cannot be a decompression bomb
     "Connection": "close",
 }
 
 
 class Download(NamedTuple):
-    """What a web server answered with status 200; `headers` finds its names in any case."""
+    """A response with status 200; `headers` is case-insensitive."""
 
     body: bytes
     headers: Mapping[str, str]
 
 
 class _Redirect(NamedTuple):
-    location: str  # as it was written
+    location: str  # as received
 
 
 class Downloader:
-    """Gets what is behind a URL, in the thread of the caller; any number of threads may do so.
+    """Downloads from URLs, in the thread of the caller. Thread-safe.
 
-    `ca_file` replaces the certificate authorities that `requests` comes with. `allowed_networks` are exempt from the
-    check of addresses: for laboratories. `connect_timeout` is for TCP (seconds). With `redirects` in `tolerate` (out
-    of `pki.x5u.TOLERABLE`) three of them at most are followed, each to what `check_x5u` lets pass. `lookups` is how
-    many names are resolved at a time; or, each with so many of them, `lanes`, with `share` for one group, where `place`
-    says to which a host belongs (`concurrency.fair_queue`). `resolve` takes the place of the system's resolver.
-    Raises `OSError` when `ca_file` cannot be read.
+    - `ca_file` replaces the certificate authorities of `requests`; raises `OSError` when it cannot be read.
+    - `allowed_networks` are exempt from the check of addresses, for laboratories.
+    - `connect_timeout` is for TCP (seconds).
+    - With `redirects` in `tolerate` (a subset of `pki.x5u.TOLERABLE`) up to three redirects are followed, to URLs that
+      `check_x5u` accepts.
+    - `lookups` is the number of concurrent name lookups. Instead, `lanes`, `share` and `place` (the slot of a host) may
+      divide them as in `concurrency.fair_queue`.
+    - `resolve` replaces the system's resolver.
     """
 
     def __init__(
@@ -76,11 +78,10 @@ class Downloader:
         self._dialer = Dialer(resolve, allowed_networks, connect_timeout, lanes or (lookups,), place, share)
 
     def get(self, url: str, *, limit: int, timeout: float, schemes: Sequence[str] = HTTPS) -> Download:
-        """What is behind `url`, at most `limit` bytes of it, within `timeout` seconds in all: look-up, connection,
-        TLS, headers and body, redirects included.
+        """Download at most `limit` bytes. `timeout` (seconds) covers lookup, connection, TLS, response and redirects.
 
-        `schemes` are `HTTPS` or `HTTP_TOO`; nothing else of the first URL is judged. Raises `FetchError`, and nothing
-        else, for everything but a 200 in time.
+        `schemes` are `HTTPS` or `HTTP_TOO`; nothing else of the first URL is checked. Anything but a 200 in time raises
+        `FetchError`; no other exception is raised.
         """
         deadline = time.monotonic() + timeout
         for _ in range(_MAX_REDIRECTS + 1):
@@ -91,7 +92,7 @@ class Downloader:
         raise FetchError(Detail.FETCH_STATUS, f"more than {_MAX_REDIRECTS} redirects")
 
     def close(self) -> None:
-        """Let go of the look-ups; connections end by themselves, at their deadlines."""
+        """Stop the lookups; open connections end at their deadlines."""
         self._dialer.close()
 
     def _ask(self, url: str, limit: int, deadline: float, schemes: Sequence[str]) -> Download | _Redirect:
@@ -99,8 +100,8 @@ class Downloader:
             raise FetchError(Detail.X5U_POLICY, "not https")
         adapter = PinnedAdapter(self._dialer, self._context, deadline, 2 * limit + _AROUND)
         try:
-            # Without a `requests.Session`, which brings proxies, .netrc and cookies, and reads the body
-            # of a redirect, all of it, even where it does not follow.
+            # No `requests.Session`: that would use proxies, .netrc and cookies, and would read the whole body
+            # of a redirect even without following it.
             request = requests.Request("GET", url, headers=self._headers).prepare()
             timeout = max(deadline - time.monotonic(), 0.001)
             with adapter.send(request, stream=True, timeout=timeout) as response:
@@ -108,20 +109,20 @@ class Downloader:
                     return _Redirect(response.headers.get("Location", ""))
                 return Download(_body(response, limit), response.headers)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise _told(error) from error  # ValueError: a chunk of -5
+            raise _told(error) from error  # ValueError: e.g. a chunk size of -5
         finally:
             adapter.close()
 
     def _target(self, url: str, location: str) -> str:
-        """Where a redirect leads to; raises `FetchError` unless a token could have named that URL itself."""
+        """The target of a redirect; raises `FetchError` unless a token could name that URL itself."""
         if not location:
             raise FetchError(Detail.FETCH_STATUS, "a redirect to nowhere")
         try:
-            target = urljoin(url, location)  # RFC 9110 §10.2.2: it may be relative
+            target = urljoin(url, location)  # RFC 9110 §10.2.2: may be relative
             check_x5u(target, self._tolerate)
         except VerificationError as error:
             raise FetchError(Detail.X5U_POLICY, f"redirected to {location!r}: {error}") from error
-        except ValueError as error:  # no URL at all
+        except ValueError as error:  # not a URL
             raise FetchError(Detail.X5U_POLICY, f"redirected to {location!r}") from error
         return target
 
@@ -144,14 +145,14 @@ def _body(response: requests.Response, limit: int) -> bytes:
 
 
 def _innermost(error: BaseException) -> str:
-    """What TLS itself says, without the wrappers that the libraries put around it."""
+    """The message of the TLS error itself, without the wrappers of the libraries."""
     while inner := [each for each in (getattr(error, "reason", None), *error.args) if isinstance(each, Exception)]:
         error = inner[0]
     return getattr(error, "verify_message", None) or str(error)
 
 
 def _told(error: Exception) -> FetchError:
-    """The detail in an error of the libraries."""
+    """Turn an error of the libraries into a `FetchError`."""
     sentence = str(error)
     if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
         return FetchError(Detail.FETCH_TLS, _innermost(error))

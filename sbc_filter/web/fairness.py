@@ -1,18 +1,18 @@
-"""How often something may happen: buckets of tokens, one for each key."""
+"""Rate limits by registered domain: token buckets, one for each key."""
 
 from cachetools import LRUCache
 
 from sbc_filter.pki.x5u import host_of
 
-# What registries put between the country and the name they sell. The Public Suffix List knows hundreds more; a name
-# that is sold under one of those shares its limits with its neighbours there, and nobody gains by it.
+# Second-level labels under which country registries sell names. The Public Suffix List has hundreds more. Names under
+# those share one limit, which gives an attacker no advantage.
 _SECOND_LEVEL = frozenset(
     {"ac", "co", "com", "edu", "go", "gob", "gouv", "gov", "ltd", "ne", "net", "nom", "or", "org", "plc"}
 )
 
 
 def domain_of(url: str) -> str:
-    """The registered domain of the host of a URL, or its address; of what is no URL, the empty string."""
+    """The registered domain, or the address, of the host of a URL; the empty string for text that is not a URL."""
     return registered((host_of(url) or "").rstrip("."))
 
 
@@ -25,27 +25,29 @@ def registered(host: str) -> str:
     return ".".join(labels[-3:] if country else labels[-2:])
 
 
-_KEYS = 10_000  # of which a bucket is remembered; a forgotten one is full again
+_KEYS = 10_000  # with a stored bucket; a bucket that was dropped counts as full
 
 
 class Buckets:
-    """`rate` a second for each key, and `rate * burst` at once after a while without any (a token bucket).
+    """Token buckets: `rate` a second for each key, and `rate * burst` at once after a pause.
 
-    Not for several threads at once. Of most keys nothing is remembered, so that a flood of keys costs no memory: who
-    is limited by key has to be limited as a whole as well.
+    Not thread-safe. Only `_KEYS` buckets are stored, so a flood of keys needs no more memory, but escapes the limit:
+    the total must be limited, too.
     """
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
         self._size = max(rate * burst, 1.0)
-        self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(_KEYS)  # tokens, and when they were counted
+        self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(
+            _KEYS
+        )  # tokens, and the time when they were counted
 
     def has(self, key: str, now: float) -> bool:
-        """Whether there is one left for this key; `now` in seconds, of a clock that nobody sets."""
+        """Whether this key has a token left; `now` in monotonic seconds."""
         return self._left(key, now) >= 1.0
 
     def take(self, key: str, now: float) -> None:
-        """Take one, which is there."""
+        """Take a token, after `has` was true."""
         self._buckets[key] = self._left(key, now) - 1.0, now
 
     def _left(self, key: str, now: float) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from sbc_filter.assembly.setup import Setup, prepare
+from sbc_filter.assembly.setup import Setup, prepare, read_all
 from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
 from sbc_filter.errors import ConfigurationError
@@ -130,8 +130,46 @@ def test_systemd_credentials_outside_the_service(tmp_path: Path, monkeypatch: py
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     assert problems(tmp_path, BY_SYSTEMD) == [
         "credentials.ours: the systemd credential 'ours.key' cannot be read: only a service has it, with "
-        "LoadCredential=ours.key:… in its unit ($CREDENTIALS_DIRECTORY is not set)"
+        "LoadCredential=ours.key:… in its unit ($CREDENTIALS_DIRECTORY is not set)",
+        "credentials.ours: the systemd credential 'ours.pem' cannot be read: only a service has it, with "
+        "LoadCredential=ours.pem:… in its unit ($CREDENTIALS_DIRECTORY is not set)",
     ]
+
+
+# Key, certificate and URL are looked at each by itself.
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentences"),
+    [
+        (OURS.replace("key.pem", "none.key").replace("chain.pem", "none.pem").replace("https:", "ftp:"), [
+            "credentials.ours: /none.key cannot be read: No such file or directory",
+            "credentials.ours: /none.pem cannot be read: No such file or directory",
+            f"credentials.ours: x5u {X5U.replace('https:', 'ftp:')!r} breaks the rules for such URLs:"
+            " the scheme is not https",
+        ]),
+        (OURS.replace('certificate = "chain.pem"\n', "").replace("key.pem", "none").replace("https:", "ftp:"), [
+            "credentials.ours.certificate: is missing",
+            "credentials.ours: /none cannot be read: No such file or directory",
+            f"credentials.ours: x5u {X5U.replace('https:', 'ftp:')!r} breaks the rules for such URLs:"
+            " the scheme is not https",
+        ]),
+        (OURS.replace('key = "key.pem"\n', "").replace("chain.pem", "key.pem"), [
+            "credentials.ours.key: is missing",
+            "credentials.ours: the certificate cannot be read: no certificate in PEM form",
+        ]),
+        ("credentials.ours = 5\n", ["credentials.ours: has to be a table, not 5"]),
+    ],
+    ids=["files", "a key that is missing", "another", "no table"],
+)  # fmt: skip
+def test_everything_wrong_with_a_credential_at_once(settings: str, sentences: list[str], tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_bytes(key_pem(OLD.key))
+    (tmp_path / "key.pem").chmod(0o600)
+    (tmp_path / "c.toml").write_text(settings)
+    with pytest.raises(ConfigurationError) as caught:
+        read_all(tmp_path / "c.toml")
+    found = [str(problem).replace(f"{tmp_path}/", "/") for problem in caught.value.problems]
+    assert [each.removeprefix("/c.toml: ") for each in found] == sentences
 
 
 # Successors.
@@ -215,11 +253,35 @@ def test_check_shows_what_signs_when(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["check", "--config", str(tmp_path / "c.toml")]) == 0
     begins = text_of(NOW + 10 * DAY + 3600)
     assert [line for line in capsys.readouterr().out.splitlines() if " ours:" in line] == [
-        f"past     ours: the key fits the certificate, over since {text_of(NOW - DAY)} UTC; x5u {X5U}",
+        f"expired  ours: the key fits the certificate, which expired on {text_of(NOW - DAY)} UTC; x5u {X5U}",
         f"sign as  ours: the key fits the certificate, 300 days left; x5u {NEW_X5U}",
         f"then as  ours: the key fits the certificate, from {begins} UTC, 300 days left; "
         "x5u https://certificates.example.org/later.pem",
     ]
+
+
+def test_a_beginning_in_the_past_does_not_put_the_old_key_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both certificates are two days old: `from` says which of them follows the other, not the hour that is a guess."""
+    old, new = leaf(-2, 300), leaf(-2, 300)
+    ago = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW - 2 * DAY + 1800))  # before the guess of the old one
+    made = setup(tmp_path, TRUST + OURS + NEXT + f"from = {ago}\n", {
+        "key.pem": key_pem(old.key), "chain.pem": chain(old), "new.key": key_pem(new.key), "new.pem": chain(new),
+    }).credentials["ours"]  # fmt: skip
+    assert [made.at(NOW - 2 * DAY + age).x5u for age in (1799, 1800, 3601, 2 * DAY)] == [X5U, NEW_X5U, NEW_X5U, NEW_X5U]
+    assert main(["check", "--config", str(tmp_path / "c.toml")]) == 0
+    assert [line[:14] for line in capsys.readouterr().out.splitlines() if " ours:" in line] == [
+        "replaced ours:",
+        "sign as  ours:",
+    ]
+
+
+def test_a_beginning_to_come_leaves_the_first_one_as_it_is(tmp_path: Path) -> None:
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW + DAY))
+    before = setup(tmp_path, TRUST + OURS).credentials["ours"]
+    made = setup(tmp_path, TRUST + OURS + NEXT + f"from = {soon}\n").credentials["ours"]
+    assert (made.begins, made.at(NOW).x5u, made.at(NOW + DAY).x5u) == (before.begins, X5U, NEW_X5U)
 
 
 def test_check_warns_of_a_gap(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,7 +102,7 @@ def test_check_with_a_verifier_needs_no_anchor(tmp_path: Path, capsys: pytest.Ca
     assert f"verifier theirs: {URL}\n" in capsys.readouterr().out
     rule.write_text(f'{calls.VERIFY}[rule.verify]\nservice = "their"\n')
     assert main(["check", "--config", str(tmp_path / "c.toml")]) == 1
-    sentence = "rule[1].verify.service: 'their' is not a verifier of the configuration; there are 'theirs'"
+    sentence = "verify.service: 'their' is not a verifier of the configuration; there are 'theirs'"
     assert sentence in capsys.readouterr().err
 
 

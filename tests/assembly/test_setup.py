@@ -144,7 +144,7 @@ NO_ANCHOR = (
 )
 NOT_UTF_8 = "cannot be read: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"
 HTTP = X5U.replace("https", "http")
-NUMBERS = "/rules/20-sign.toml: rule[1].sign.numbers: the list 'ours.txt'"
+NUMBERS = "/rules/20-sign.toml: rule 'sign' (line 1): sign.numbers: the list 'ours.txt'"
 NOT_FOUND = "cannot be read: No such file or directory"
 OURS = "/c.toml: credentials.ours"
 
@@ -182,7 +182,10 @@ OURS = "/c.toml: credentials.ours"
         ({"anchors/a.pem": "x"}, ["/c.toml: trust.anchors: /anchors/a.pem: no certificate in PEM form"]),
         (
             {"rules/30.toml": "[[rule]]"},
-            ["/rules/30.toml: rule[1].name: is missing", "/rules/30.toml: rule[1].action: is missing"],
+            [
+                "/rules/30.toml: rule[1] (line 1): name: is missing",
+                "/rules/30.toml: rule[1] (line 1): action: is missing",
+            ],
         ),
         (
             {
@@ -285,6 +288,7 @@ def test_all_at_once(tmp_path: Path) -> None:
     assert problems(tmp_path, changes, 0o644) == [
         f"/c.toml: trust.anchors: /none.pem {NOT_FOUND}",
         f"/c.toml: trust.crls: /none.crl {NOT_FOUND}",
+        f"{OURS}.key: /key.pem can be read by everybody: run `chmod 600 /key.pem`",
         f"{OURS}: the key does not belong to the first certificate of the chain",
         "/c.toml: credentials.open.key: /open.pem can be read by everybody: run `chmod 600 /open.pem`",
         NO_ANCHOR,
@@ -297,14 +301,14 @@ def test_rules_and_files_at_once(tmp_path: Path) -> None:
     ) == [
         f"/c.toml: trust.crls: /crl.pem {NOT_FOUND}",
         f"{OURS}: the key is not a PEM private key",
-        "/rules/10-verify.toml: rule[1].mod: is unknown; did you mean 'mode'?",
+        "/rules/10-verify.toml: rule 'v{at}' (line 1): mod: is unknown; did you mean 'mode'?",
     ]
 
 
 def test_no_anchor_and_a_mistake_in_the_rules_at_once(tmp_path: Path) -> None:
     settings = SETTINGS.replace('anchors = ["anchors"]', "")
     assert problems(tmp_path, {"c.toml": settings, "rules/10-verify.toml": VERIFY + 'mod = "enforce"\n'}) == [
-        "/rules/10-verify.toml: rule[1].mod: is unknown; did you mean 'mode'?",
+        "/rules/10-verify.toml: rule 'v{at}' (line 1): mod: is unknown; did you mean 'mode'?",
         NO_ANCHOR,
     ]
 
@@ -320,7 +324,7 @@ def test_nothing_hides_anything(tmp_path: Path) -> None:
         "/c.toml: network.ports: 0 is no port number from 1 to 65535",
         f"{OURS}: the key is not a PEM private key",
         "/rules/30.toml: this is not TOML: Invalid value (at line 1, column 4)",
-        "/rules/20-sign.toml: rule[1].sign.numbers: the list 'ours.txt' is empty",
+        "/rules/20-sign.toml: rule 'sign' (line 1): sign.numbers: the list 'ours.txt' is empty",
     ]
 
 

@@ -88,17 +88,17 @@ def test_a_file_by_the_index(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ('{"https://a": ', "this is no JSON"),
-        ('{"https://a": "a.pem", "https://a": "b.pem"}', "this is no JSON: a key is there twice"),
-        (b"\xff\xfe{", "this is no JSON"),
-        ("[" * 100_000, "this is no JSON"),
-        ("[]", "has to be an object with the names of files by URL"),
+        ('{"https://a": ', "this is not JSON"),
+        ('{"https://a": "a.pem", "https://a": "b.pem"}', "this is not JSON: a key appears twice"),
+        (b"\xff\xfe{", "this is not JSON"),
+        ("[" * 100_000, "this is not JSON"),
+        ("[]", "must be an object that maps URLs to file names"),
         (b" " * (MAX_INDEX + 1), "it is larger than 16 MiB"),
-        ('{"https://a": "../a.pem"}', "'https://a': has to be the name of a file in this folder, not '../a.pem'"),
-        ('{"https://a": "/etc/passwd"}', "has to be the name of a file"),
-        ('{"https://a": ".."}', "has to be the name of a file"),
-        ('{"https://a": ""}', "has to be the name of a file"),
-        ('{"https://a": 5}', "has to be the name of a file in this folder, not 5"),
+        ('{"https://a": "../a.pem"}', "'https://a': must be the name of a file in this folder, not '../a.pem'"),
+        ('{"https://a": "/etc/passwd"}', "must be the name of a file"),
+        ('{"https://a": ".."}', "must be the name of a file"),
+        ('{"https://a": ""}', "must be the name of a file"),
+        ('{"https://a": 5}', "must be the name of a file in this folder, not 5"),
     ],
 )
 def test_an_index_that_cannot_be_read_changes_nothing(
@@ -144,7 +144,7 @@ def test_callers_do_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFi
             for number in range(100):
                 assert ask(source, f"{URL}{number}").detail == Detail.FETCH_REFUSED
     assert len(caplog.messages) == 3
-    assert caplog.messages[0].endswith(": Is a directory; the like is not told again for a minute")
+    assert caplog.messages[0].endswith(": Is a directory; further such messages are suppressed for a minute")
 
 
 def test_entries(tmp_path: Path) -> None:

@@ -26,4 +26,4 @@ def test_keys_and_certificates_are_not_read(tmp_path: Path, capsys: pytest.Captu
 
     (tmp_path / "rules" / "r.toml").write_text(_RULE.replace("action", "aktion"))
     assert main(["firewall", "show", "--config", str(file)]) == 1
-    assert "rule[1].aktion: is unknown; did you mean 'action'?" in capsys.readouterr().err
+    assert "rule 'r' (line 1): aktion: is unknown; did you mean 'action'?" in capsys.readouterr().err

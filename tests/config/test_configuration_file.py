@@ -17,6 +17,7 @@ from sbc_filter.config.settings import (
 )
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.keys.pkcs11_uri import Pkcs11Uri
+from sbc_filter.rules.rule_file import CONFIGURATION_TABLES
 from sbc_filter.rules.trunk import Trunk
 
 FOLDER = Path("/etc/sbc-filter")
@@ -400,3 +401,19 @@ def test_none_at_all_and_none_that_may_be_looked_for(tmp_path: Path, monkeypatch
         find_configuration(None)
     why = "Permission denied; name a configuration with --config"
     assert str(caught.value) == f"sbc-filter.toml: cannot be looked for: {why}"
+
+
+@pytest.mark.parametrize("key", ["rule", "rules"])
+def test_rules_in_the_configuration_file(key: str) -> None:
+    """Neither of the two spellings leads to the other."""
+    with pytest.raises(ConfigurationError) as caught:
+        parse("c.toml", f'[[{key}]]\nname = "r"\naction = "pass"\n', Path())
+    assert str(caught.value) == f"c.toml: {key}: rules belong in files of the folder rules/ beside this file"
+
+
+def test_a_rule_file_knows_every_table_of_the_configuration_file() -> None:
+    """`trunks` may stand in either."""
+    with pytest.raises(ConfigurationError) as caught:
+        parse("c.toml", "x = 1", Path())
+    tables = ", ".join(map(repr, sorted({*CONFIGURATION_TABLES, "trunks"})))
+    assert str(caught.value) == f"c.toml: x: is unknown; known here are {tables}"

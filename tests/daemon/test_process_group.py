@@ -28,24 +28,24 @@ def beating(channel: Channel) -> int:
 
 
 @contextlib.contextmanager
-def one_of(role: ManagedProcess, said: list[str]) -> Iterator[ProcessGroup]:
+def one_of(process: ManagedProcess, said: list[str]) -> Iterator[ProcessGroup]:
     made = ProcessGroup(lambda *_: None, lambda *_: None, said.append)
     try:
-        made.start(role)
-        assert role.child is None or made.wait(lambda: role.ready, LONG)
+        made.start(process)
+        assert process.child is None or made.wait(lambda: process.ready, LONG)
         yield made
     finally:
-        made.end([role], LONG)
+        made.end([process], LONG)
         made.close()
 
 
 def test_nobody_is_stuck_because_we_were(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one answer takes of our own time, in which nobody is heard, is not the others' silence."""
     said: list[str] = []
-    role = ManagedProcess("worker", beating)
-    with one_of(role, said) as made, monkeypatch.context() as patch:
-        patch.setattr(process_group, "time", clock := FakeTime(role.beat))
-        first = role.child
+    process = ManagedProcess("worker", beating)
+    with one_of(process, said) as made, monkeypatch.context() as patch:
+        patch.setattr(process_group, "time", clock := FakeTime(process.heartbeat))
+        first = process.child
         assert first is not None
         asked, question = os.pipe()
 
@@ -61,7 +61,7 @@ def test_nobody_is_stuck_because_we_were(monkeypatch: pytest.MonkeyPatch) -> Non
         made.selector.unregister(asked)
         os.close(asked)
         os.close(question)
-        assert role.child is first
+        assert process.child is first
     assert said == []
 
 
@@ -69,18 +69,18 @@ def test_no_process_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory or processes are short: said, and tried again; nothing is left open by the attempt."""
     monkeypatch.setattr(process_group, "_LAST", 0.3)
     said: list[str] = []
-    role = ManagedProcess("worker", beating)
+    process = ManagedProcess("worker", beating)
     made = ProcessGroup(lambda *_: None, lambda *_: None, said.append)
     opened = os.listdir("/proc/self/fd")
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, allowed[1]))
     try:
-        made.start(role)
+        made.start(process)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
     assert os.listdir("/proc/self/fd") == opened
-    assert role.child is None
+    assert process.child is None
     assert said == ["worker cannot be started: Too many open files: tried again in 0.3 s"]
-    assert made.wait(lambda: role.ready, LONG)
-    made.end([role], LONG)
+    assert made.wait(lambda: process.ready, LONG)
+    made.end([process], LONG)
     made.close()

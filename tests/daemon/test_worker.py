@@ -16,5 +16,5 @@ def test_more_problems_than_a_message_holds() -> None:
         answer(one, Prepared, problems)
         assert list(other.receive()) == [
             Committed([]),
-            Prepared([*problems[:100], "and 900 more: `sbc-filter check` says all"]),
+            Prepared([*problems[:100], "and 900 more: `sbc-filter check` lists all"]),
         ]

@@ -142,7 +142,7 @@ def test_reload_of_a_mistake_fails_and_changes_nothing(place: Place) -> None:
     place.write("rules/10-verify.toml", calls.VERIFY.replace("action", "aktion"))
     place.machine.run("systemctl", "reload", SERVICE, code=1)
     said = place.machine.run("journalctl", "-u", SERVICE, "-o", "cat", "-n", "20")
-    assert "rule[1].aktion: is unknown; did you mean 'action'?" in said
+    assert "rule 'verify' (line 1): aktion: is unknown; did you mean 'action'?" in said
     assert place.machine.state(SERVICE) == "active"
     assert place.rules() == before
     assert place.verified(20)

@@ -89,7 +89,7 @@ def test_workers_are_killed_and_drop_is_the_policy(lab: Lab, load: Load) -> None
                 os.kill(processes(file)[f"worker {next(turn) % 2 + 1}"]["pid"], signal.SIGKILL)
 
         found = meanwhile(load, every=0.4, do=kill)
-        assert log.read_text().count("ended with signal 9: it is started anew") >= 5
+        assert log.read_text().count("ended with signal 9: restarting it") >= 5
     assert_all_right(found)
 
 

@@ -274,6 +274,4 @@ def test_without_privilege_one_sentence_says_so(lab: Lab) -> None:
             text=True,
             check=True,
         )
-    assert done.stdout.startswith(
-        "EnvironmentFault('iptables-restore: no permission: run as root, or grant CAP_NET_ADMIN"
-    )
+    assert done.stdout == ("EnvironmentFault('iptables-restore: no permission: run as root, or grant CAP_NET_ADMIN')\n")

@@ -97,7 +97,7 @@ def test_another_answer_at_200_calls_a_second(lab: Lab, tmp_path: Path) -> None:
         assert eventually(lambda: all_by(1))
         worker = processes(file)["worker 1"]["pid"]
         os.kill(worker, signal.SIGKILL)
-        assert eventually(lambda: "it is started anew" in log.read_text())
+        assert eventually(lambda: "restarting it" in log.read_text())
         assert eventually(lambda: bool(processes(file).get("worker 1", {}).get("ready")))
         assert eventually(lambda: all_by(1))
         assert log.read_text().count(said) == 1

@@ -4,6 +4,7 @@ import itertools
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -79,7 +80,7 @@ def test_what_is_wrong_is_refused_and_said(lab: Lab, files: tuple[Path, list[str
         answer = reload(file)
         assert answer.returncode == 1
         assert answer.stderr == (
-            f"sbc-filter: {rules}: rule[1].direction: is 'outwards'; allowed are 'inbound', 'outbound'\n"
+            f"sbc-filter: {rules}: rule 'sign' (line 1): direction: is 'outwards'; allowed are 'inbound', 'outbound'\n"
             "sbc-filter: reload refused: everything stays as it was\n"
         )
         sbc.sendto(calls.invite(), CARRIER)
@@ -130,7 +131,39 @@ def test_firewall_rules_that_fail_are_said(lab: Lab, tmp_path: Path, monkeypatch
         (tmp_path / "broken").touch()
         (tmp_path / "rules" / "r.toml").write_text('[[rule]]\nname = "no"\naction = "reject"\n')
         assert reload(file).stdout == "reloaded\n"
-        assert "the calls go by the new files; the firewall rules stay as they were: iptables" in log.read_text()
+        assert "calls follow the new files, but the firewall rules are unchanged: iptables" in log.read_text()
         carrier.sendto(calls.invite(), ("192.0.2.1", 5060))
         assert carrier.recv(70000).startswith(b"SIP/2.0 403 Forbidden\r\n")
         (tmp_path / "broken").unlink()
+
+
+def test_the_status_of_the_service_says_why_a_reload_was_refused(
+    lab: Lab, files: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`systemctl reload` prints no reason: `systemctl status` has it, until a reload succeeds."""
+    file, _ = files
+    rules = file.parent / "rules" / "sign.toml"
+    good = rules.read_text()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(LONG)
+
+        def status(wanted: str) -> str:
+            """The next status that begins like this."""
+            while True:
+                for line in manager.recv(4096).decode().split("\n"):
+                    if line.startswith(f"STATUS={wanted}"):
+                        return line
+
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with started(lab, file):
+            rules.write_text(good.replace('"outbound"', '"outwards"') + '"\\nREADY=1" = 5\n')
+            assert reload(file).returncode == 1
+            why = f"{rules}: rule 'sign' (line 1): direction: is 'outwards'; allowed are 'inbound', 'outbound'"
+            refused = f"STATUS=reload refused, the old files stay in force: {why} (and 1 more)"
+            assert status("reload refused") == refused
+            assert status("reload refused").startswith(f"{refused}; 0 packets")  # said again with the state
+            rules.write_text(good)
+            assert reload(file).returncode == 0
+            assert status("reloaded") == "STATUS=reloaded; rules: sign"
+            assert status("0 packets")

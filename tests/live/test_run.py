@@ -185,6 +185,6 @@ def test_tokens_are_remembered_in_the_folder_of_the_service(
     with lab.inside("sbc"):
         refused = subprocess.run([*RUN, str(tmp_path / "c.toml")], capture_output=True, check=False, timeout=LONG)
     assert refused.returncode == 3
-    said = f"sbc-filter: {file}: it is not a file of this user alone: remove it, and it is made anew\n"
+    said = f"sbc-filter: {file}: it is not a private file of this user: remove it, and a new one is made\n"
     assert refused.stderr.decode() == said
     assert not in_force(lab)

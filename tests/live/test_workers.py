@@ -93,7 +93,7 @@ def test_a_worker_is_replaced(lab: Lab, tmp_path: Path, workers: int, number: si
     with started(lab, file) as (_, log), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
         victim = processes(file)["worker 1"]["pid"]
         os.kill(victim, number)
-        assert eventually(lambda: "it is started anew" in log.read_text())
+        assert eventually(lambda: "restarting it" in log.read_text())
         assert eventually(lambda: processes(file)["worker 1"]["ready"])
         found = processes(file)["worker 1"]
         assert (found["pid"] != victim, found["restarts"]) == (True, 1)

@@ -46,6 +46,21 @@ def test_a_file_moved_away_is_begun_anew(tmp_path: Path) -> None:
     journal.close()
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o640), (0o000, 0o640), (0o077, 0o600)])
+def test_a_new_file_is_closed_to_other_users(umask: int, mode: int, tmp_path: Path) -> None:
+    """Who called whom is not for everybody on the host; a file that is there keeps the mode that somebody gave it."""
+    new, old = tmp_path / "new.jsonl", tmp_path / "old.jsonl"
+    old.touch()
+    old.chmod(0o644)
+    before = os.umask(umask)
+    try:
+        for path in (new, old):
+            Journal(path).close()
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (new, old)] == [mode, 0o644]
+
+
 def test_standard_output_is_not_reopened() -> None:
     assert Journal(None).reopen() == "the records go to standard output: nothing to reopen"
 

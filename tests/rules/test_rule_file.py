@@ -19,7 +19,7 @@ from sbc_filter.rules.model import (
     VerifyOptions,
     When,
 )
-from sbc_filter.rules.rule_file import load_rules
+from sbc_filter.rules.rule_file import CONFIGURATION_TABLES, load_rules
 from sbc_filter.rules.trunk import Trunk
 
 ORIGID = "4437c7eb-8f7a-4f0e-a863-f53a0e60251a"
@@ -56,7 +56,7 @@ def problems(*texts: str, credentials: Sequence[str] = ("ours",)) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
         load_rules(files, read_list, credentials)
     assert str(caught.value) == "\n".join(map(str, caught.value.problems))
-    return [str(problem) for problem in caught.value.problems]
+    return [f"{each.file}: {each.key}: {each.sentence}".replace(": : ", ": ") for each in caught.value.problems]
 
 
 # The example of DESIGN §5; `trunks.interface` is not in it, `answer` moved where it belongs.
@@ -235,7 +235,8 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
     [
         ("x = ", "this is not TOML: Invalid value (at end of document)"),
         ('[rule]\nname = "r"', "rule: has to be written as [[rule]]"),
-        ("[[rules]]", "rules: is unknown; did you mean 'rule'?"),
+        ("[[rules]]", "rules: a rule begins with [[rule]], without an s at its end"),
+        ("[[ruls]]", "ruls: is unknown; did you mean 'rule'?"),
         ("trunks = 5", "trunks: has to be a table, not 5"),
         ("[trunks]\na = 5", "trunks.a: has to be a table, not 5"),
         ('[[rule]]\naction = "pass"', "rule[1].name: is missing"),
@@ -590,7 +591,7 @@ def test_a_credential_where_the_configuration_has_none() -> None:
 def test_what_does_not_go_with_a_service(more: str, sentence: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_rules({"a.toml": f'{VERIFY}[rule.verify]\nservice = "theirs"\n{more}'}, read_list, verifiers=["theirs"])
-    assert str(caught.value) == f"a.toml: rule[1].{sentence}"
+    assert str(caught.value) == f"a.toml: rule 'r' (line 1): {sentence}"
 
 
 def test_a_trunk_where_there_is_none() -> None:
@@ -687,3 +688,62 @@ def test_everything_wrong_with_a_time_at_once() -> None:
 def test_the_direction_is_a_condition() -> None:
     assert Direction("inbound") is Direction.INBOUND
     assert load(PASS + 'direction = "inbound"')[0].action is RuleAction.PASS
+
+
+def said(text: str) -> list[str]:
+    """What an operator reads."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_rules({"a.toml": text}, read_list)
+    return str(caught.value).split("\n")
+
+
+def test_a_problem_names_the_rule_and_its_line() -> None:
+    text = """# two rules
+[[rule]]
+name = "first"
+action = "pass"
+
+  [[ "rule" ]]  # the second
+name = "from carrier"
+action = "verfy"
+[[rule]]
+mode = "on"
+"""
+    assert said(text) == [
+        "a.toml: rule 'from carrier' (line 6): action: is 'verfy';"
+        " allowed are 'drop', 'pass', 'reject', 'sign', 'strip', 'verify'",
+        "a.toml: rule[3] (line 9): name: is missing",
+        "a.toml: rule[3] (line 9): action: is missing",
+        "a.toml: rule[3] (line 9): mode: is 'on'; allowed are 'enforce', 'monitor'",
+    ]
+
+
+def test_keys_in_tables_of_a_rule_keep_their_path() -> None:
+    assert said(VERIFY + '[rule.verify]\nmax_age = -1\n[[rule.when]]\nattest = "D"\naction = "drop"\n') == [
+        "a.toml: rule 'r' (line 1): verify.max_age: has to be a number from 0 to 86400, not -1",
+        "a.toml: rule 'r' (line 1): when[1].attest: has 'D'; allowed are 'A', 'B', 'C'",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'rule = [{ name = "r", action = "go" }]\n',
+        # What looks like the beginning of a rule is in a string: the lines cannot be told, and none is named.
+        '[[rule]]\nname = "r"\naction = "go"\n[[rule.when]]\nx = """\n[[rule]]\n"""\n',
+    ],
+    ids=["inline", "in a string"],
+)
+def test_a_line_that_is_not_known_is_not_named(text: str) -> None:
+    assert said(text)[0].startswith("a.toml: rule 'r': action: is 'go'; allowed are ")
+
+
+def test_rules_with_an_s() -> None:
+    assert said('[[rules]]\nname = "r"\naction = "pass"\n') == [
+        "a.toml: rules: a rule begins with [[rule]], without an s at its end"
+    ]
+
+
+@pytest.mark.parametrize("table", CONFIGURATION_TABLES)
+def test_a_table_of_the_configuration_file(table: str) -> None:
+    assert said(f"[{table}]\nx = 1\n") == [f"a.toml: {table}: belongs in the configuration file, sbc-filter.toml"]

@@ -260,16 +260,16 @@ def readable(path: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "sentence"),
     [
-        (readable, "it is not a file of this user alone: remove it, and it is made anew"),
-        (os.mkfifo, "it is not a file of this user alone: remove it, and it is made anew"),
-        (Path.mkdir, "tokens cannot be remembered there: Is a directory"),
+        (readable, "it is not a private file of this user: remove it, and a new one is made"),
+        (os.mkfifo, "it is not a private file of this user: remove it, and a new one is made"),
+        (Path.mkdir, "tokens cannot be kept there: Is a directory"),
         (
             lambda path: path.symlink_to("elsewhere"),
-            "tokens cannot be remembered there: Too many levels of symbolic links",
+            "tokens cannot be kept there: Too many levels of symbolic links",
         ),
         (
             lambda path: path.parent.rename(path.parent.with_name("gone")),
-            "tokens cannot be remembered there: No such file or directory",
+            "tokens cannot be kept there: No such file or directory",
         ),
     ],
     ids=["readable", "pipe", "folder", "link", "no folder"],

@@ -89,5 +89,5 @@ def test_a_restart_remembers_the_tokens(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFault, match="seen-50: tokens cannot be remembered there: No such file or directory"):
+    with pytest.raises(EnvironmentFault, match="seen-50: tokens cannot be kept there: No such file or directory"):
         SharedState.shared(tmp_path / "gone", 50)

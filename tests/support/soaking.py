@@ -143,7 +143,7 @@ class Soak:
         for counter in ("engine_errors", "record_errors", "source_errors", "records_lost", "overruns", "held_now"):
             if counters.get(counter):
                 self.faults.append(f"{counter}: {counters[counter]}")
-        if "Traceback" in self.said or "started anew" in self.said:
+        if "Traceback" in self.said or "restarting it" in self.said:
             self.faults.append(self.said)
 
 

@@ -23,7 +23,7 @@ def test_a_damaged_cache_is_said_and_repaired(host: Hosts, web: PageServer) -> N
             store = made.reader().read([], remarks)
             assert [str(each) for each in remarks] == [
                 f"{made.folder}/c.toml: certificates.cache: {kept}:"
-                " a list that was fetched cannot be read and is left out: it is damaged"
+                " a downloaded list cannot be read and is left out: it is damaged"
             ]
             assert is_good(store, BAD)  # soft: there is no list
     again = made.restarted()
@@ -52,7 +52,7 @@ def test_a_disk_that_fails(host: Hosts, web: PageServer) -> None:
     made = host(f'crl_urls = ["{web.url("/crl")}"]')
     (made.folder / "cache").write_text("no folder")
     made.until(lambda: made.said)
-    assert made.said == [f"{web.url('/crl')}: no good list is to be had there, and none was before: File exists"]
+    assert made.said == [f"{web.url('/crl')}: no good list is available there, and none was before: File exists"]
     (made.folder / "cache").unlink()
     made.now += 60
     made.until(lambda: made.changes)

@@ -35,7 +35,7 @@ def test_a_restart_without_the_network(host: Hosts, tmp_path: Path) -> None:
         made.until(lambda: made.changes)
     again = made.restarted()
     again.until(lambda: again.said)
-    assert again.said[0].startswith(f"{web.url('/crl')}: no good list is to be had there, the last good one stays")
+    assert again.said[0].startswith(f"{web.url('/crl')}: no good list is available there, the last good one stays")
     assert "fetch-connect" in again.said[0]
     assert not is_good(again.files.store, BAD)
     again.renewal.close()
@@ -44,11 +44,11 @@ def test_a_restart_without_the_network(host: Hosts, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "why"),
     [
-        (a_list(4), "it is older than the one that was there before, number 5, of 2027-01-15 07:05 UTC"),
-        (a_list(9, signer=OTHER.root), "it is signed by nobody who may sign it: is its signer among `crl_signers`?"),
+        (a_list(4), "it is older than the one before, number 5, of 2027-01-15 07:05 UTC"),
+        (a_list(9, signer=OTHER.root), "its signer may not sign it: is the signer listed in `crl_signers`?"),
         (
             a_list(9, indirect=False),
-            "it is of another issuer or for other certificates than the one before, which still holds",
+            "it has another issuer or scope than the one before, which is still valid",
         ),
         (b"<html>", "the CRL cannot be read: "),
         (b"", "the CRL cannot be read: "),

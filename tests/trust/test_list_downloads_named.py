@@ -51,7 +51,7 @@ def test_the_list_that_a_certificate_names(host: Hosts, web: PageServer) -> None
     assert not is_good(again.files.store, leaf, issuing=issuing)
     web.pages["/point"] = a_list(3, signer=issuing)
     again.until(lambda: again.said)
-    assert "signed by nobody who may sign it" in again.said[0]  # the issuer is not known before the first call
+    assert "its signer may not sign it" in again.said[0]  # the issuer is not known before the first call
     again.renewal.note(chain)
     again.until(lambda: again.changes)
     assert is_good(again.files.store, leaf, issuing=issuing)
@@ -116,7 +116,7 @@ def test_no_private_address(host: Hosts, web: PageServer) -> None:
     made.renewal.note(pem(naming(url).certificate))
     made.until(lambda: made.said)
     assert made.said == [
-        f"{url}: no good list is to be had there, and none was before: fetch-address: {NAME} is 127.0.0.1,"
+        f"{url}: no good list is available there, and none was before: fetch-address: {NAME} is 127.0.0.1,"
         " which is not public"
     ]
     assert web.asked == {}

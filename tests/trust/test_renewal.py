@@ -48,7 +48,7 @@ def test_a_crl_is_replaced(watched: Host) -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (a_list(4), "it is older than the list that was there before, number 5, of 2027-01-15 07:05 UTC"),
+        (a_list(4), "it is older than the list before, number 5, of 2027-01-15 07:05 UTC"),
         (b"<html>", "the CRL cannot be read: "),
     ],
 )
@@ -62,7 +62,7 @@ def test_a_crl_that_is_no_good(data: bytes, why: str, watched: Host) -> None:
     assert not is_good(watched.files.store, BAD)
     (said,) = watched.said
     assert said.startswith(f"/c.toml: trust.crls: /crls/list.crl: {why}")
-    assert said.endswith("; what it held before stays in force")
+    assert said.endswith("; its last good content stays in use")
     watched.put("crls/list.crl", a_list(6))
     assert is_good(watched.files.store, BAD)
 
@@ -78,8 +78,8 @@ def test_anchors_come_and_go(watched: Host) -> None:
     watched.renewal.look()
     assert is_good(watched.files.store, GOOD)
     assert watched.said == [
-        "/c.toml: trust.anchors: /anchors/root.pem: no certificate in PEM form; what it held before stays in force",
-        "/c.toml: trust.anchors: there is no trust anchor left; what it held before stays in force",
+        "/c.toml: trust.anchors: /anchors/root.pem: no certificate in PEM form; its last good content stays in use",
+        "/c.toml: trust.anchors: there is no trust anchor left; its last good content stays in use",
     ]
     (watched.folder / "anchors").rmdir()
     watched.renewal.look()

@@ -40,7 +40,7 @@ def test_s091_the_file_is_replaced(host: Hosts, sti_pa: Path) -> None:
     made.put("list.jwt", list_of(6, ROOT, other))
     assert (names(made), made.changes) == (["CN=Laboratory Root", "CN=Other"], 1)
     for data, why in (
-        (list_of(5, ROOT), "its sequence number 5 is behind 6, which was there before"),
+        (list_of(5, ROOT), "its sequence number 5 is lower than that of the list before, 6"),
         (list_of(7, ROOT, exp=NOW - 1), "it was valid until 2027-01-15 07:59 UTC"),
         (b"", "it is not a signed list: three parts of base64url, of which the first two are JSON"),
     ):
@@ -84,8 +84,8 @@ def test_s091_the_list_is_fetched(host: Hosts, sti_pa: Path) -> None:
         assert (names(made), made.changes) == (["CN=Laboratory Root", "CN=Other"], 1)
         fetched(made, web, list_of(5, ROOT), "/list")
         assert made.said == [
-            f"{url}: no good list is to be had there, the last good one stays in force:"
-            " its sequence number 5 is behind 6, which was there before"
+            f"{url}: no good list is available there, the last good one stays in force:"
+            " its sequence number 5 is lower than that of the list before, 6"
         ]
     again = made.restarted()
     assert names(again) == ["CN=Laboratory Root", "CN=Other"]

@@ -94,7 +94,7 @@ def test_what_is_kept(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("exp", "sequence", "why"),
     [
-        (LATER, 4, "its sequence number 4 is behind 5, which was there before"),
+        (LATER, 4, "its sequence number 4 is lower than that of the list before, 5"),
         (1_700_000_100.0, 6, "it was valid until 2023-11-14 22:15 UTC"),
     ],
 )
