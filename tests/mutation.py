@@ -22,7 +22,7 @@ from support.mutations import Mutant, Uses, mutants_of
 
 TOP = Path(__file__).resolve().parents[1]
 
-FILES = 4  # of tests, for a mutant that takes effect when its module is imported
+FILES = 6  # of tests, for a mutant that takes effect when its module is imported
 
 
 class Room(NamedTuple):
@@ -79,11 +79,10 @@ class Module:
         """The tests that reach a mutant, those first that are likely to notice it: of the file named after its module,
         and in turns the most special ones for its module, the most special ones altogether, the most devoted ones."""
         mutant = job.mutant
-        places = {(str(self.path), line) for line in range(mutant.first, mutant.last + 1)}
-        if job.codes is None:
-            places |= uses.of(self.path, mutant.first)
         orders = [reached.special(str(self.path)), reached.special(), reached.devoted(str(self.path))]
-        found = reached.tests(places) or (orders[0] if job.codes is None else ())
+        found = reached.tests((str(self.path), line) for line in range(mutant.first, mutant.last + 1))
+        if job.codes is None:
+            found = reached.tests(uses.of(self.path, mutant.first)).union(orders[0])
         ordered = [sorted(found, key=lambda test: (-order.get(test, 0.0), test)) for order in orders]
         named = f"test_{self.path.stem}.py"
         chosen = list(dict.fromkeys(test for turn in zip(*ordered, strict=True) for test in turn))

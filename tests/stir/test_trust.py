@@ -41,7 +41,7 @@ from support.chains import (
 
 from sbc_filter.errors import CertificateError, Detail
 from sbc_filter.ops.pki import Authority, pem
-from sbc_filter.stir import constraints, der
+from sbc_filter.stir import constraints, der, tnauthlist
 from sbc_filter.stir.certificate import Certificate, SigningCertificate, leaf_of, parse_certificates
 from sbc_filter.stir.crl import RevocationList, distribution_points
 from sbc_filter.stir.tnauthlist import TnAuthList, encode_tnauthlist
@@ -263,6 +263,25 @@ def test_s082_s093_what_rfc_5280_asks_for(
     assert openssl(tmp_path, anchor, *chain) is (detail is None)
     found = judged(*chain, anchors=[anchor])
     assert found is detail if detail else isinstance(found, SigningCertificate)
+
+
+KNOWN = [
+    x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3"), None)]),
+    x509.CRLDistributionPoints([x509.DistributionPoint([x509.UniformResourceIdentifier("u")], None, None, None)]),
+    x509.SubjectKeyIdentifier(b"x"),
+    x509.AuthorityKeyIdentifier(b"x", None, None),
+    unknown(constraints.JWT_CLAIM_CONSTRAINTS, bytes.fromhex("3009 a007 3005 1603 726364")),
+    unknown(constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS, bytes.fromhex("3009 a007 3005 1603 726364")),
+    unknown(tnauthlist.OID, encode_tnauthlist(SPC)),
+]
+
+
+@pytest.mark.parametrize("extension", KNOWN, ids=lambda each: each.oid.dotted_string)
+def test_s086_what_is_read_may_be_critical(extension: x509.ExtensionType) -> None:
+    """Of the leaf and of its issuer; basicConstraints and keyUsage are in all of them."""
+    above = make(ROOT, "Above", ca=True, extensions=[(extension, True)])
+    numbers = None if extension.oid.dotted_string == tnauthlist.OID else b"spc"
+    assert trusted(make(above, numbers=numbers, extensions=[(extension, True)]), above)
 
 
 @pytest.mark.parametrize(
