@@ -1,5 +1,6 @@
 """What all tests share: `tests/` on the path, so that `from support.x import y` works."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import sbc_filter.engine.engine
 from sbc_filter.lab.namespaces import Lab
 
 sys.path.insert(0, str(Path(__file__).parent))
+os.environ.pop("COLUMNS", None)  # tables are as wide as they need to be, however wide the terminal of pytest is
 settings.register_profile("project", deadline=None, max_examples=150, derandomize=True)
 settings.load_profile("project")
 

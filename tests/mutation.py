@@ -22,7 +22,7 @@ from support.mutations import Mutant, Uses, mutants_of
 
 TOP = Path(__file__).resolve().parents[1]
 
-FILES = 4  # of tests, for a mutant that takes effect when its module is imported
+FILES = 4  # of tests that are most devoted to a module: they are run first, or alone where it is imported again
 
 
 class Room(NamedTuple):
@@ -70,20 +70,19 @@ class Module:
         self.survivors: list[Mutant] = []
 
     def tests(self, job: Job, reached: Reached, uses: Uses) -> list[str]:
-        """The tests that reach a mutant, those first that are likely to notice it: of the files named after its module,
-        and in turns the most special ones for its module, the most special ones altogether, the most devoted ones."""
-        mutant = job.mutant
-        places = {(str(self.path), line) for line in range(mutant.first, mutant.last + 1)}
+        """The tests that reach a mutant, those first that are likely to notice it: of the files that are most devoted
+        to its module; then in turns the most special ones for its module, the most special ones altogether, and the
+        most devoted ones."""
+        mutant, path = job.mutant, str(self.path)
+        orders = [reached.special(path), reached.special(), reached.devoted(path)]
+        found = reached.tests((path, line) for line in range(mutant.first, mutant.last + 1))
         if job.codes is None:
-            places |= uses.of(self.path, mutant.first)
-        orders = [reached.special(str(self.path)), reached.special(), reached.devoted(str(self.path))]
-        found = reached.tests(places) or (orders[0] if job.codes is None else ())
+            found = reached.tests(uses.of(self.path, mutant.first)).union(orders[0])
         ordered = [sorted(found, key=lambda test: (-order.get(test, 0.0), test)) for order in orders]
-        named = f"test_{self.path.stem}.py", f"test_{self.path.stem}_"
         chosen = list(dict.fromkeys(test for turn in zip(*ordered, strict=True) for test in turn))
-        chosen.sort(key=lambda test: not Path(test.partition("::")[0]).name.startswith(named))
+        files = reached.files(path)[:FILES]
+        chosen.sort(key=lambda test: test.partition("::")[0] not in files)
         if job.codes is None:  # to import a file of tests takes longer than to run them
-            files = list(dict.fromkeys(test.partition("::")[0] for test in chosen))[:FILES]
             chosen = [test for test in chosen if test.partition("::")[0] in files]
         return chosen[: self._most]
 

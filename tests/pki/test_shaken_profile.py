@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from support.chains import ROOT, judged, make, trusted, unknown
+from support.chains import ROOT, SPC, judged, make, trusted, unknown
 
 from sbc_filter.lab.certificate_maker import Authority
 from sbc_filter.outcomes import Detail
-from sbc_filter.pki import claim_constraints, der
+from sbc_filter.pki import claim_constraints, der, tnauthlist
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.tnauthlist import TnAuthList, encode_tnauthlist
 
@@ -108,3 +108,22 @@ def test_s086_constraints_of_every_certificate_of_the_path() -> None:
     ]
     garbled = unknown(claim_constraints.JWT_CLAIM_CONSTRAINTS, b"\x04\x00")
     assert judged(make(ROOT, extensions=[(garbled, False)])) is Detail.CERTIFICATE_PROFILE
+
+
+KNOWN = [
+    x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3"), None)]),
+    x509.CRLDistributionPoints([x509.DistributionPoint([x509.UniformResourceIdentifier("u")], None, None, None)]),
+    x509.SubjectKeyIdentifier(b"x"),
+    x509.AuthorityKeyIdentifier(b"x", None, None),
+    unknown(claim_constraints.JWT_CLAIM_CONSTRAINTS, bytes.fromhex("3009 a007 3005 1603 726364")),
+    unknown(claim_constraints.ENHANCED_JWT_CLAIM_CONSTRAINTS, bytes.fromhex("3009 a007 3005 1603 726364")),
+    unknown(tnauthlist.OID, tnauthlist.encode_tnauthlist(SPC)),
+]
+
+
+@pytest.mark.parametrize("extension", KNOWN, ids=lambda each: each.oid.dotted_string)
+def test_s086_what_is_read_may_be_critical(extension: x509.ExtensionType) -> None:
+    """Of the leaf and of its issuer; basicConstraints and keyUsage are in all of them."""
+    above = make(ROOT, "Above", ca=True, extensions=[(extension, True)])
+    numbers = None if extension.oid.dotted_string == tnauthlist.OID else b"spc"
+    assert trusted(make(above, numbers=numbers, extensions=[(extension, True)]), above)

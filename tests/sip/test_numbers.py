@@ -66,6 +66,21 @@ def test_france(uri: bytes, identity: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("uri", "identity"),
+    [
+        (b"tel:0033123456789", "33123456789"),
+        (b"tel:33123456789", "33123456789"),
+        (b"tel:0123456789", "0123456789"),  # national numbers are as they are written
+        (b"tel:2155551212", "2155551212"),
+        (b"tel:00123456", "00123456"),  # too short to be an international one
+        (b"tel:001234567", "1234567"),
+    ],
+)
+def test_e164(uri: bytes, identity: str) -> None:
+    assert canonicaliser(PROFILES["e164"])(uri) == identity
+
+
+@pytest.mark.parametrize(
     ("profile", "number", "subscriber"),
     [
         ("france", "3300011123456789", "33123456789"),  # S-043

@@ -74,6 +74,15 @@ class Reached:
         found: Counter[str] = Counter(test for tests in self.lines.get(file, {}).values() for test in tests)
         return {test: number / self._reached[test] for test, number in found.items()}
 
+    @functools.cache  # noqa: B019
+    def files(self, file: str) -> Sequence[str]:
+        """The files of tests that reach this file, those first whose tests are devoted to it on average."""
+        devoted, each = self.devoted(file), Counter(test.partition("::")[0] for test in self.seconds)
+        total: dict[str, float] = defaultdict(float)
+        for test, share in devoted.items():
+            total[test.partition("::")[0]] += share
+        return sorted(total, key=lambda name: (-total[name] / each[name], name))
+
     @functools.cached_property
     def _reached(self) -> Counter[str]:
         return Counter(test for lines in self.lines.values() for tests in lines.values() for test in tests)
