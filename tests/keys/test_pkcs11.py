@@ -18,7 +18,7 @@ from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.errors import SigningError
-from sbc_filter.keys.pkcs11 import _TURNS, TokenError, TokenKey
+from sbc_filter.keys.pkcs11 import _LOCKS, TokenError, TokenKey
 from sbc_filter.keys.pkcs11_uri import parse_pkcs11_uri
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.packet.udp import parse
@@ -126,7 +126,7 @@ def test_a_key_opened_before_a_fork_signs_in_every_process() -> None:
 
 def test_a_child_does_not_wait_for_a_turn_that_nobody_here_has() -> None:
     signer = key()
-    with _TURNS[str(MODULE.resolve())]:  # as when another thread signs while the process forks
+    with _LOCKS[str(MODULE.resolve())]:  # as when another thread signs while the process forks
         verify_es256(PUBLIC, b"child.x", forked(signer, b"child.x"))
 
 
