@@ -107,6 +107,15 @@ def test_s094_a_passphrase_that_everybody_can_read(tmp_path: Path) -> None:
     ]
 
 
+def test_s094_a_key_that_everybody_can_read_is_reported_without_its_certificate(tmp_path: Path) -> None:
+    (tmp_path / "open.key").touch(0o644)
+    settings = OURS.replace("key.pem", "open.key").replace("chain.pem", "none.pem")
+    assert problems(tmp_path, settings, {"open.key": key_pem(OLD.key)}) == [
+        "credentials.ours: /none.pem cannot be read: No such file or directory",
+        "credentials.ours.key: /open.key can be read by everybody: run `chmod 600 /open.key`",
+    ]
+
+
 # systemd.
 
 BY_SYSTEMD = OURS.replace("key.pem", "credential:ours.key").replace("chain.pem", "credential:ours.pem")
