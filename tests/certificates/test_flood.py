@@ -156,7 +156,12 @@ def test_slow_strangers_delay_no_known_signer(authority: Authority, server: Serv
         return ["127.0.0.1"]
 
     fetcher = Fetcher(
-        ca_file=authority.file, total_timeout=LONG, allowed_networks=LOOPBACK, resolve=resolve, clock=lambda: NOW
+        ca_file=authority.file,
+        total_timeout=LONG,
+        allowed_networks=LOOPBACK,
+        backlog=50,  # however slowly the workers get at it
+        resolve=resolve,
+        clock=lambda: NOW,
     )
     answers: SimpleQueue[Answer] = SimpleQueue()
     fetcher.vouch(server.url("/"))
