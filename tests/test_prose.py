@@ -17,7 +17,7 @@ AVERAGE = 20  # words of a sentence
 PLAIN = {
     r"anew": "again",
     r"nobody|somebody": "the actor's name",
-    r"(?:is|are|was) no (?!longer|more\b|later|earlier|fewer|less)": "is not a",
+    r"(?<!there )(?:is|are|was) no (?!longer|more\b|later|earlier|fewer|less)": "is not a",
     r"has none|have none": "does not have",
     r"to be had": "available",
     r"put(?:s|ting)? in force": "apply",
@@ -25,9 +25,9 @@ PLAIN = {
     r"at leisure|and the like": "(leave out)",
     r"sign of life": "heartbeat",
     r"lets? by": "pass",
-    r"strangers?": "untrusted peer",
+    r"strangers?\b(?!-)": "untrusted peer",
 }
-_WRONG = re.compile(rf"\b(?:{'|'.join(PLAIN)})", re.IGNORECASE)
+_WRONG = re.compile(rf"\b(?:{'|'.join(PLAIN)})\b", re.IGNORECASE)
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 

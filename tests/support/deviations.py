@@ -242,6 +242,6 @@ ROWS = (
         *("invalid.claim-orig", ACCEPTS, "RFC 8225 §5.2.1"),
     ),
     Row("no `dest`", lambda by: by.said(dest=None), "invalid.claim-dest", ACCEPTS, "RFC 8225 §5.2.1"),
-    Row("`dest.tn` is no array", lambda by: by.said(dest={"tn": CALLED}), "passed", -231, "RFC 8225 §5.2.1"),
+    Row("`dest.tn` is not an array", lambda by: by.said(dest={"tn": CALLED}), "passed", -231, "RFC 8225 §5.2.1"),
     Row("`dest.tn` is empty", lambda by: by.said(dest={"tn": []}), "invalid.claim-dest", ACCEPTS, "RFC 8225 §5.2.1"),
 )
