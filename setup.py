@@ -31,7 +31,7 @@ INTERPRETED = {
     " trunk_options",
     "engine": "verdict",
     "engine/call": "network",
-    "engine/memory": "arrivals",
+    "engine/memory": "arrivals results",
     "engine/decide": "bypass diverted_call preserve",
     "engine/act": "reasons_received reasons_sent redirects",
 }

@@ -12,7 +12,7 @@ from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.link_types import answer_frame, locate_ip, replace_ip
 from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
+from sbc_filter.engine.verdict import Action, AnyAnswer, Need, Verdict
 from sbc_filter.errors import PacketError
 from sbc_filter.packet.fragments import fragment, is_fragment
 from sbc_filter.packet.reassembly import Reassembler
@@ -28,7 +28,7 @@ class Core(Protocol):
     def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None, /) -> Verdict | Need:
         """Decide about an IP packet."""
 
-    def resume(self, need_id: int, answer: Answer, now: float, /) -> Verdict | Need:
+    def resume(self, need_id: int, answer: AnyAnswer, now: float, /) -> Verdict | Need:
         """Decide with what was needed."""
 
 
@@ -62,7 +62,7 @@ class Replay:
     def __init__(
         self,
         engine: Core,
-        ask: Callable[[Need], Answer],
+        ask: Callable[[Need], AnyAnswer],
         sink: Callable[[Record], None],
         time_of: Callable[[Frame], float] = lambda frame: frame.time,
         look: Callable[[bytes], None] = lambda raw: None,

@@ -92,7 +92,7 @@ class Fetcher:
             place=lambda host: self._place(registered(host)),
             share=_SHARE,
         )
-        self._single: SingleFlightPool[Answer] = SingleFlightPool(
+        self._single: SingleFlightPool[Answer[bytes]] = SingleFlightPool(
             self._answer,
             lambda detail: Answer(None, detail, clock()),  # the URL is not to blame: nothing to remember
             name="certificate-fetch",
@@ -105,7 +105,7 @@ class Fetcher:
             patience=total_timeout,
         )
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         """Have `url` fetched."""
         self._single.submit(url, done)
 
@@ -147,7 +147,7 @@ class Fetcher:
             )
         return False
 
-    def _answer(self, url: str) -> Answer:
+    def _answer(self, url: str) -> Answer[bytes]:
         try:
             pem, headers = self._web.get(url, limit=MAX_PEM, timeout=self._total_timeout, schemes=self._schemes)
         except FetchError as error:

@@ -49,7 +49,7 @@ class DirectorySource:
         self._index: Mapping[str, str] = {}
         self._complained = -math.inf
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         """Read the file, here and now; FETCH_REFUSED without one, FETCH_TOO_LARGE beyond `MAX_PEM`."""
         expires = self._clock() + self._valid
         self._refresh()

@@ -59,7 +59,7 @@ class SocketSource:
         self._clock = clock
         self._idle: deque[_Connection] = deque()
         self._closed = False
-        self._single: SingleFlightPool[Answer] = SingleFlightPool(
+        self._single: SingleFlightPool[Answer[bytes]] = SingleFlightPool(
             self._answer,
             lambda detail: Answer(None, detail, clock()),
             name="certificate-socket",
@@ -68,7 +68,7 @@ class SocketSource:
             patience=timeout,
         )
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         """Have `url` asked for."""
         self._single.submit(url, done)
 
@@ -78,7 +78,7 @@ class SocketSource:
         self._single.close()
         self._drop_idle()
 
-    def _answer(self, url: str) -> Answer:
+    def _answer(self, url: str) -> Answer[bytes]:
         try:
             return self._ask(url, time.monotonic() + self._timeout)
         except FetchError as error:
@@ -86,7 +86,7 @@ class SocketSource:
             nobody = error.detail == Detail.FETCH_CONNECT
             return Answer(None, error.detail, self._clock() + (_NOBODY if nobody else PASSING))
 
-    def _ask(self, url: str, deadline: float) -> Answer:
+    def _ask(self, url: str, deadline: float) -> Answer[bytes]:
         """Over a connection that is open, and if that has ended meanwhile, over a new one.
 
         A server that dies over the question is asked once more: its successor may be there already.
@@ -166,7 +166,7 @@ class _Connection(HTTPConnection):
             raise
 
 
-def _read(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Answer:
+def _read(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Answer[bytes]:
     if status == 200:
         return Answer(body, None, now + _lifetime(headers, VALID))
     detail = Detail.FETCH_REFUSED if status == 404 else Detail.FETCH_STATUS

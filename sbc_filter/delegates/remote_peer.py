@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import requests
 import urllib3
@@ -39,7 +39,7 @@ class Purpose:
     unreachable: Detail
 
 
-class Pool:
+class Pool(Generic[R]):
     """Has `ask` turn the body of a request into an answer, in worker threads.
 
     What it raises is the answer: `FetchError` with its detail, `ValueError` as `purpose.refused`. A reason is logged
@@ -47,13 +47,13 @@ class Pool:
     """
 
     def __init__(
-        self, name: str, purpose: Purpose, ask: Callable[[bytes], Answer], workers: int, timeout: float
+        self, name: str, purpose: Purpose, ask: Callable[[bytes], Answer[R]], workers: int, timeout: float
     ) -> None:
         self._name = name
         self._purpose = purpose
         self._ask = ask
         self._said = ""
-        self._single: SingleFlightPool[Answer] = SingleFlightPool(
+        self._single: SingleFlightPool[Answer[R]] = SingleFlightPool(
             self._answer,
             lambda detail: Answer(None, detail, 0.0),
             name=name,
@@ -62,7 +62,7 @@ class Pool:
             patience=timeout,
         )
 
-    def send(self, body: bytes, done: Callable[[Answer], None]) -> None:
+    def send(self, body: bytes, done: Callable[[Answer[R]], None]) -> None:
         """Have it answered; the same request of another call shares the answer, as it would get the same."""
         self._single.submit(body.decode(), done)
 
@@ -70,7 +70,7 @@ class Pool:
         """Refuse what is under way."""
         self._single.close(wait=1.0)
 
-    def _answer(self, body: str) -> Answer:
+    def _answer(self, body: str) -> Answer[R]:
         try:
             answer = self._ask(body.encode())
         except (FetchError, ValueError) as error:

@@ -23,9 +23,10 @@ from sbc_filter.engine.decide.verify import VerificationService
 from sbc_filter.engine.memory.arrivals import Arrivals
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.memory.replays import LocalSeen, Replays, Seen
+from sbc_filter.engine.memory.results import Results
 from sbc_filter.engine.memory.transactions import Held, Progress, Remembered, Transactions, message_key, transaction_key
-from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Answer, Need, NeedKind, Verdict
-from sbc_filter.errors import MessageError, PacketError, SigningError, VerificationError
+from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Answer, AnyAnswer, Need, Request, Verdict
+from sbc_filter.errors import MessageError, PacketError, VerificationError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.udp import Packet, parse
@@ -37,10 +38,8 @@ from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.grammar import OURS
 from sbc_filter.sip.numbering_plans import NANP, Profile
 from sbc_filter.sip.response import top_via
-from sbc_filter.stir.checks import Missing
 from sbc_filter.stir.credential import Credential
-from sbc_filter.stir.delegated_signing import RemoteCredential, SigningRequest, check_signed, failure
-from sbc_filter.stir.delegated_verification import VerificationRequest, validate_finding
+from sbc_filter.stir.delegated_signing import RemoteCredential
 
 _INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
 # Named once: on the hot path a look at a member of an Enum costs as much as a call.
@@ -124,30 +123,21 @@ class Engine:
             return ACCEPT
         return self._decide(message, method, flow, repr(flow).encode(), now, None)
 
-    def resume(self, need_id: int, answer: Answer, now: float) -> Verdict | Need:
-        """The awaited thing, or why it is not to be had. May end in another `Need`."""
+    def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict | Need:
+        """Go on with the result of what was needed, or with why there is none. May end in another `Need`."""
         held = self._transactions.free(need_id)
         if held is None:
             return ACCEPT
-        progress, waits_for = held.progress, held.waits_for
-        if isinstance(waits_for, SigningRequest):
-            progress.signatures = progress.signatures or {}
-            try:
-                if answer.identity is None:
-                    raise failure(answer.detail)
-                progress.signatures[waits_for] = check_signed(answer.identity, waits_for)
-            except SigningError as error:
-                progress.signatures[waits_for] = error
-        elif isinstance(waits_for, VerificationRequest):
-            finding = validate_finding(waits_for, answer.told, answer.detail)
-            progress.findings = {**(progress.findings or {}), waits_for: finding}
-        else:
-            progress.answers[waits_for] = self._certificates.add_certificate(waits_for, answer, now)
-        return DROP if held.cancelled else self._walk(progress, now)
+        self._add_result(held.progress, held.request, answer, now)
+        return DROP if held.cancelled else self._walk(held.progress, now)
 
-    def add_certificate(self, x5u: str, answer: Answer, now: float) -> None:
-        """Take in a certificate that nobody waits for (any more)."""
+    def add_certificate(self, x5u: str, answer: Answer[bytes], now: float) -> None:
+        """Take in a certificate that no call waits for."""
         self._certificates.add_certificate(x5u, answer, now)
+
+    def add_late(self, need: Need, answer: AnyAnswer, now: float) -> None:
+        """Take in what came too late for the call that needed it, where it is of use to other calls."""
+        Results().add(need.request, answer, self._certificates, now)
 
     def set_trust_store(self, trust: TrustStore) -> None:
         """From the next call on this trust store counts, also for certificates that are known already."""
@@ -236,7 +226,7 @@ class Engine:
         for rule in progress.rules:
             decision = self._apply(rule, progress, now)
             while not isinstance(decision, Decision):
-                need = self._hold(rule, progress, decision.x5u if isinstance(decision, Missing) else decision)
+                need = self._hold(rule, progress, decision, now)
                 if need is not None:
                     return need
                 decision = self._apply(rule, progress, now)
@@ -254,18 +244,19 @@ class Engine:
             progress.monitored += (monitored(rule, call, decision),)
         return self._finish(progress, pass_by(call, Detail.NO_RULE), now)
 
-    def _apply(
-        self, rule: Rule, progress: Progress, now: float
-    ) -> Decision | Missing | SigningRequest | VerificationRequest:
+    def _apply(self, rule: Rule, progress: Progress, now: float) -> Decision | Request:
+        results = progress.results
+
         def lookup(x5u: str) -> SigningCertificate | VerificationError | None:
-            known = (progress.answers.get(x5u) if progress.answers else None) or self._certificates.lookup(x5u, now)
+            known = results.certificates.get(x5u) if results is not None else None
+            if known is None:
+                known = self._certificates.lookup(x5u, now)
             if known is None and progress.call.emergency:
                 return VerificationError(Outcome.UNFETCHABLE, Detail.FETCH_REFUSED)  # never waits (S-137)
             return known
 
         instead = self._instead if self._preserver is not None or self._tokens else None
-        signatures, findings = progress.signatures, progress.findings
-        return apply_rule(rule, progress.call, self._credentials, self._verifier, lookup, signatures, instead, findings)
+        return apply_rule(rule, progress.call, self._credentials, self._verifier, lookup, results, instead)
 
     def _instead(self, rule: Rule, call: IncomingCall) -> Decision | None:
         """What is done with a call that leaves instead of signing it."""
@@ -283,18 +274,17 @@ class Engine:
             self._transactions.decide(progress.key, Remembered(verdict.action, edits, verdict.emit), now)
         return as_packet_verdict(verdict, progress.packet)
 
-    def _hold(self, rule: Rule, progress: Progress, wanted: str | SigningRequest | VerificationRequest) -> Need | None:
-        """Hold an INVITE until the certificate, signature or finding is there; None, and a failure noted, when too many
-        are held."""
+    def _add_result(self, progress: Progress, request: Request, answer: AnyAnswer, now: float) -> None:
+        if progress.results is None:
+            progress.results = Results()
+        progress.results.add(request, answer, self._certificates, now)
+
+    def _hold(self, rule: Rule, progress: Progress, request: Request, now: float) -> Need | None:
+        """Hold an INVITE until the result of `request` is there; None, and a failure as its result, when too many are
+        held."""
         if len(self._transactions.held) >= self._held_limit:
             self._count["held-limit"] += 1
-            if isinstance(wanted, SigningRequest):
-                progress.signatures = {**(progress.signatures or {}), wanted: failure(Detail.HOLD_LIMIT)}
-            elif isinstance(wanted, VerificationRequest):
-                finding = validate_finding(wanted, None, Detail.HOLD_LIMIT)
-                progress.findings = {**(progress.findings or {}), wanted: finding}
-            else:
-                progress.answers[wanted] = VerificationError(Outcome.UNFETCHABLE, Detail.HOLD_LIMIT)
+            self._add_result(progress, request, Answer(None, Detail.HOLD_LIMIT, now), now)
             return None
         self._needs += 1
         call = progress.call
@@ -304,14 +294,8 @@ class Engine:
             transaction = transaction_key(call.message, top_via(call.message), call.flow)
         except MessageError:
             transaction = None  # no CANCEL can name it either
-        self._transactions.hold(Held(self._needs, wanted, progress, transaction))
-        return Need(self._needs, _kind(wanted), wanted, deadline)
-
-
-def _kind(wanted: str | SigningRequest | VerificationRequest) -> NeedKind:
-    if isinstance(wanted, str):
-        return NeedKind.CERTIFICATE
-    return NeedKind.SIGNATURE if isinstance(wanted, SigningRequest) else NeedKind.VERIFICATION
+        self._transactions.hold(Held(self._needs, request, progress, transaction))
+        return Need(self._needs, request, deadline)
 
 
 @lru_cache(maxsize=16384)

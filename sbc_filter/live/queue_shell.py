@@ -18,7 +18,7 @@ from netfilterqueue import Packet
 from sbc_filter.concurrency.mailbox import Mailbox
 from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Answer, Need, Verdict
+from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.held_packets import Parked, Parking, Ticket
 from sbc_filter.live.interfaces import InterfaceNames
@@ -37,10 +37,10 @@ class Core(Protocol):
     def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None, /) -> Verdict | Need:
         """Decide about an IP packet."""
 
-    def resume(self, need_id: int, answer: Answer, now: float, /) -> Verdict | Need:
+    def resume(self, need_id: int, answer: AnyAnswer, now: float, /) -> Verdict | Need:
         """Decide with what was needed."""
 
-    def add_certificate(self, request: str, answer: Answer, now: float, /) -> None:
+    def add_late(self, need: Need, answer: AnyAnswer, now: float, /) -> None:
         """Take in what came too late for the packet that needed it."""
 
     def release(self, now: float, /) -> list[tuple[int, Verdict]]:
@@ -57,7 +57,7 @@ class Attended(Protocol):
 class Source(Protocol):
     """Where certificates and signatures come from; `done` is called once, from any thread."""
 
-    def satisfy(self, need: Need, done: Callable[[Answer], None], /) -> None:
+    def satisfy(self, need: Need, done: Callable[[AnyAnswer], None], /) -> None:
         """Begin to get what is needed; returns at once."""
 
 
@@ -88,7 +88,7 @@ class QueueShell:
         self._clock = clock or SteadyClock()
         self._count: Counter[str] = Counter()
         self._parking: Parking[QueuedPacket] = Parking(max_held)
-        self._mailbox: Mailbox[tuple[Ticket, Need, Answer]] = Mailbox()
+        self._mailbox: Mailbox[tuple[Ticket, Need, AnyAnswer]] = Mailbox()
         self._jobs: deque[Callable[[], None]] = deque()
         self._attended: list[tuple[Attended, Callable[[], None]]] = []
         self._stop = False
@@ -179,15 +179,13 @@ class QueueShell:
             parked = self._parking.take(ticket)
             if parked is None:
                 self._count["late_answers"] += 1
-                self._learn(need, answer)
+                self._add_late(need, answer)
             else:
                 self._resume(parked, answer)
 
-    def _learn(self, need: Need, answer: Answer) -> None:
-        if not isinstance(need.request, str):
-            return  # a signature is for one call, which has gone
+    def _add_late(self, need: Need, answer: AnyAnswer) -> None:
         try:
-            self._engine.add_certificate(need.request, answer, self._clock())
+            self._engine.add_late(need, answer, self._clock())
         except Exception:
             self._blame("engine_errors")
 
@@ -200,7 +198,7 @@ class QueueShell:
             self._count["deadlines"] += 1
             self._resume(parked, Answer(None, Detail.FETCH_TIMEOUT, self._clock()))
 
-    def _resume(self, parked: Parked[QueuedPacket], answer: Answer) -> None:
+    def _resume(self, parked: Parked[QueuedPacket], answer: AnyAnswer) -> None:
         with parked.packet as packet:
             self._follow(packet, self._engine.resume(parked.need.id, answer, self._clock()))
 
@@ -222,7 +220,7 @@ class QueueShell:
         packet.held = True
         self._count["held"] += 1
 
-        def done(answer: Answer) -> None:
+        def done(answer: AnyAnswer) -> None:
             self._mailbox.post((ticket, need, answer))
 
         try:

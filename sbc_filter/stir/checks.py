@@ -62,8 +62,9 @@ class Signalling:
         self.message = message  # for what few tokens speak of: media, priority, the caller's name
 
 
-class Missing(NamedTuple):
-    """The result hangs on a certificate that is not in memory."""
+class CertificateRequest(NamedTuple):
+    """The result needs the certificate of this URL, which is not in memory. See `delegated_signing.SigningRequest`
+    and `delegated_verification.VerificationRequest` for what else a decision may need."""
 
     x5u: str
 
@@ -74,7 +75,7 @@ CertificateLookup = Callable[[str], SigningCertificate | VerificationError | Non
 
 def check_token(
     token: Token, call: Signalling, policy: Policy, certificates: CertificateLookup, *, check_called: bool
-) -> SigningCertificate | Missing:
+) -> SigningCertificate | CertificateRequest:
     """All that makes one token true of one call; `check_called`: it is compared with To, not with a diversion."""
     claims = token.claims
     check_form(token, policy)
@@ -95,11 +96,11 @@ def check_keys(claims: Claims, call: Signalling) -> None:
 
 def check_signature(
     token: Token, speaks_for: str, arrived: float, certificates: CertificateLookup
-) -> SigningCertificate | Missing:
+) -> SigningCertificate | CertificateRequest:
     """The certificate with which a token is signed, valid and entitled to speak for this identity (V11 to V15)."""
     certificate = certificates(token.jose.x5u)
     if certificate is None:
-        return Missing(token.jose.x5u)
+        return CertificateRequest(token.jose.x5u)
     if isinstance(certificate, VerificationError):
         # A new one: the remembered one would keep the stack of every call that it ended.
         raise VerificationError(certificate.outcome, certificate.detail, str(certificate))

@@ -10,7 +10,7 @@ from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.stir.checks import (
     CertificateLookup,
-    Missing,
+    CertificateRequest,
     Policy,
     Signalling,
     check_caller,
@@ -49,7 +49,7 @@ def follow_diversions(
     policy: Policy,
     certificates: CertificateLookup,
     report: Report,
-) -> tuple[Token, SigningCertificate, Token] | Missing:
+) -> tuple[Token, SigningCertificate, Token] | CertificateRequest:
     """The token of the original call, to which diversions lead from the Request-URI, its certificate, and the
     outermost diversion (S-101).
 
@@ -97,7 +97,7 @@ def follow_diversions(
                 fault = fault or error
                 links.remove(link)
                 break
-            if isinstance(certificate, Missing):
+            if isinstance(certificate, CertificateRequest):
                 return certificate
             if not vouches(token, certificate.spc, policy.tolerate):
                 fault = fault or VerificationError(Outcome.NO_IDENTITY, Detail.UNSUPPORTED_PPT)
@@ -122,7 +122,7 @@ def _nested(token: Token) -> Iterator[tuple[int, Token]]:
 
 def judge_beside(
     tokens: Sequence[Token], call: Signalling, policy: Policy, certificates: CertificateLookup, report: Report
-) -> list[str] | Missing:
+) -> list[str] | CertificateRequest:
     """Verify rph and rcd tokens beside one that passed (S-133, S-136). What was found is returned by name, to be
     counted; none of it changes the result for the number (S-132)."""
     notes: list[str] = []
@@ -130,7 +130,7 @@ def judge_beside(
         ppt = token.jose.ppt
         try:
             certificate = check_token(token, call, policy, certificates, check_called=policy.check_called)
-            if isinstance(certificate, Missing):
+            if isinstance(certificate, CertificateRequest):
                 return certificate
             if ppt == "rph" and call.message is not None:
                 values = call.message.values

@@ -7,7 +7,7 @@ from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.sip.identity import split_list
-from sbc_filter.stir.checks import CertificateLookup, Missing, Policy, Signalling, check_token
+from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Policy, Signalling, check_token
 from sbc_filter.stir.compact import rebuild
 from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.extensions import follow_diversions, is_diverted, judge_beside, rich_call_data
@@ -61,7 +61,7 @@ _PRECEDENCE = (
 
 def verify(
     values: Sequence[bytes], call: Signalling, policy: Policy, certificates: CertificateLookup
-) -> Verification | Missing:
+) -> Verification | CertificateRequest:
     """Judge the unfolded Identity `values` of one INVITE (S-061, S-063).
 
     One valid token is enough, of several the best attested one counts (S-077); where the call was diverted, the
@@ -81,7 +81,7 @@ def verify(
     beside: list[Token] = []
     lost = False  # whether there is a diversion that cannot be read
     best: Verification | None = None
-    missing: Missing | None = None
+    missing: CertificateRequest | None = None
     for value in values:
         token = None
         try:
@@ -107,7 +107,7 @@ def verify(
             if token is not None or not ((kinds and kinds <= DIVERSIONS) or is_extension(value)):
                 failed.append(Verification(error.outcome, error.detail, token))
             continue
-        if isinstance(certificate, Missing):
+        if isinstance(certificate, CertificateRequest):
             missing = missing or certificate
         elif vouches(token, certificate.spc, tolerate) and (best is None or rank_of(token) < rank_of(best.token)):
             best = Verification(Outcome.PASSED, None, token, certificate, attesting_token=token)
@@ -141,7 +141,7 @@ def _with_others(
     call: Signalling,
     policy: Policy,
     certificates: CertificateLookup,
-) -> Verification | Missing:
+) -> Verification | CertificateRequest:
     """The result where there are tokens of extensions too; `lost`: one of a diversion could not be read, which is as
     good as one that leads nowhere."""
 
@@ -160,7 +160,7 @@ def _with_others(
                 failed = [Verification(error.outcome, error.detail, token)]
                 best = None
         else:
-            if isinstance(found, Missing):
+            if isinstance(found, CertificateRequest):
                 return found
             original, certificate, outermost = found
             best = Verification(Outcome.PASSED, None, original, certificate, attesting_token=outermost)
@@ -168,7 +168,7 @@ def _with_others(
             failures[:] = [each for each in failures if (each.outcome, each.detail, each.signature) != diverted]
     if best is not None and others:
         notes = judge_beside(others, call, policy, certificates, report)
-        if isinstance(notes, Missing):
+        if isinstance(notes, CertificateRequest):
             return notes
         best.notes = tuple(notes)
     result = best or failed_of(failed, call)

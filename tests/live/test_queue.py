@@ -13,7 +13,7 @@ from support.tiny import TinyEngine, TinySource, filtered, invite
 from support.waiting import LONG
 
 from sbc_filter.engine.call.network import Interfaces
-from sbc_filter.engine.verdict import Answer, Need, Verdict
+from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan, QueueSettings
 from sbc_filter.lab.namespaces import Lab
@@ -205,7 +205,7 @@ def test_what_is_answered_at_once_stays_in_order(lab: Lab, peers: tuple[socket.s
     """As a folder answers: nothing that stands behind in the same batch overtakes it."""
 
     class Folder(TinySource):
-        def satisfy(self, need: Need, done: Callable[[Answer], None]) -> None:
+        def satisfy(self, need: Need, done: Callable[[AnyAnswer], None]) -> None:
             done(Answer(b"pem", None, time.time() + 60))
 
     carrier, sbc = peers

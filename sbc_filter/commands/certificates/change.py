@@ -43,19 +43,19 @@ def fetch(place: CommandContext, arguments: argparse.Namespace) -> int:
     with contextlib.closing(web), _overheard() as heard:
         answer = ask(web, url)
     seconds = time.monotonic() - begin
-    if answer.pem is None:
+    if answer.result is None:
         for sentence in heard:
             place.tell("", sentence)
         place.tell("fetched", f"nothing, in {seconds:.2f} s: unfetchable.{answer.detail}")
         return 1
-    place.tell("fetched", f"{len(answer.pem)} octets in {seconds:.2f} s, good until {date(answer.expires)} UTC")
-    chain(place, answer.pem)
-    told = verdict(answer.pem, place.trust, time.time())
+    place.tell("fetched", f"{len(answer.result)} octets in {seconds:.2f} s, good until {date(answer.expires)} UTC")
+    chain(place, answer.result)
+    told = verdict(answer.result, place.trust, time.time())
     place.tell("verdict", told)
     if any(told.startswith(f"{Outcome.UNTRUSTED}.{detail}") for detail in _OF_NO_USE):
         place.tell("kept", "no: what is in the cache stays as it is")
     else:
-        kept = _keep(settings, url, answer.pem, answer.expires)
+        kept = _keep(settings, url, answer.result, answer.expires)
         place.tell("kept", f"in {kept}" if kept else f"no: {settings.cache} is full")
     return 0 if told.startswith(TRUSTED) else 1
 

@@ -15,7 +15,7 @@ from sbc_filter.pki.x5u import MAX_LENGTH
 from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.numbering_plans import Profile
-from sbc_filter.stir.checks import CertificateLookup, Missing, Signalling
+from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Signalling
 from sbc_filter.stir.delegated_verification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
 
@@ -35,7 +35,7 @@ class VerificationService:
 
     def verify(
         self, rule: Rule, call: IncomingCall, certificates: CertificateLookup, findings: Findings | None = None
-    ) -> Decision | Missing | VerificationRequest:
+    ) -> Decision | CertificateRequest | VerificationRequest:
         """What this rule makes of the tokens of a call, by `certificates`, or by the `findings` of its service."""
         options, message, parties = rule.verify, call.message, call.parties
         caller = parties.first(options.caller_from)
@@ -60,7 +60,7 @@ class VerificationService:
         call: IncomingCall,
         certificates: CertificateLookup,
         findings: Findings,
-    ) -> Verification | Missing | VerificationRequest:
+    ) -> Verification | CertificateRequest | VerificationRequest:
         """The result; a token that came with another call before is `replayed` (V17)."""
         options = rule.verify
         first = _verified(options, values, signalling, call, certificates, findings)
@@ -96,7 +96,7 @@ def _verified(
     call: IncomingCall,
     certificates: CertificateLookup,
     findings: Findings,
-) -> Verification | Missing | VerificationRequest:
+) -> Verification | CertificateRequest | VerificationRequest:
     if not options.service:
         return verify(values, signalling, options, certificates)
     result = verify_by(options.service, values, signalling, options, findings)

@@ -25,6 +25,7 @@ from support.certificates import chain, numbers
 from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.packet.udp import parse
+from sbc_filter.stir.checks import CertificateRequest
 
 PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"
 FIRST, SECOND = "12155550300", "12155550400"  # to whom the call is diverted, and again
@@ -128,7 +129,7 @@ def test_s100_the_certificate_of_a_diversion_is_for_who_diverts(listed: str, det
     ))  # fmt: skip
     waiting = engine.process(arriving(message), NOW)
     assert isinstance(waiting, Need)
-    assert waiting.request == DELEGATE
+    assert waiting.request == CertificateRequest(DELEGATE)
     verdict = engine.resume(waiting.id, Answer(chain(listed=numbers(ones=(listed,))), None, NOW + 60), NOW)
     assert isinstance(verdict, Verdict)
     assert verdict.record is not None
@@ -196,7 +197,7 @@ def test_s133_the_certificate_of_a_token_beside_is_waited_for() -> None:
     )
     waiting = engine.process(arriving(message), NOW)
     assert isinstance(waiting, Need)
-    assert waiting.request == DELEGATE
+    assert waiting.request == CertificateRequest(DELEGATE)
     verdict = engine.resume(waiting.id, Answer(chain(), None, NOW + 60), NOW)
     assert isinstance(verdict, Verdict)
     assert verdict.record is not None

@@ -33,13 +33,14 @@ from support.calls import (
 )
 from support.certificates import chain, constraints, numbers, unknown
 
-from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
+from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.lab.certificate_maker import X5U, Authority, Maker, pem
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import parse
 from sbc_filter.pki.claim_constraints import ENHANCED_JWT_CLAIM_CONSTRAINTS, JWT_CLAIM_CONSTRAINTS
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.trust_store import TrustStore
+from sbc_filter.stir.checks import CertificateRequest
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import sign_es256
 
@@ -510,7 +511,7 @@ def test_s067_need_then_the_result() -> None:
     engine = make_engine(VERIFY, known=False)
     message = invite(identity(claims(iat=int(NOW) - 60)))
     need = engine.process(arriving(message), NOW)
-    assert need == Need(1, NeedKind.CERTIFICATE, X5U, NOW + 0.4)
+    assert need == Need(1, CertificateRequest(X5U), NOW + 0.4)
     verdict = engine.resume(1, Answer(LAB.chain, None, NOW + 3600), NOW + 0.3)
     assert isinstance(verdict, Verdict)
     assert verdict.payload is not None
@@ -563,10 +564,10 @@ def test_two_certificates_one_after_the_other() -> None:
     engine = make_engine(VERIFY, known=False)
     elsewhere = identity(jose={"x5u": "https://elsewhere.example.org/a.pem"})
     assert engine.process(arriving(invite(elsewhere, GOOD)), NOW) == Need(
-        1, NeedKind.CERTIFICATE, "https://elsewhere.example.org/a.pem", NOW + 0.4
+        1, CertificateRequest("https://elsewhere.example.org/a.pem"), NOW + 0.4
     )
     refused = Answer(None, Detail.FETCH_STATUS, NOW + 30)
-    assert engine.resume(1, refused, NOW + 0.1) == Need(2, NeedKind.CERTIFICATE, X5U, NOW + 0.4)
+    assert engine.resume(1, refused, NOW + 0.1) == Need(2, CertificateRequest(X5U), NOW + 0.4)
     verdict = engine.resume(2, Answer(LAB.chain, None, NOW + 3600), NOW + 0.2)
     assert isinstance(verdict, Verdict)
     assert verdict.record is not None
@@ -575,7 +576,7 @@ def test_two_certificates_one_after_the_other() -> None:
 
 def test_19_port_8443() -> None:
     url = "https://certificates.example.org:8443/a.pem"
-    assert make_engine(VERIFY).process(arriving(jose(x5u=url)), NOW) == Need(1, NeedKind.CERTIFICATE, url, NOW + 0.4)
+    assert make_engine(VERIFY).process(arriving(jose(x5u=url)), NOW) == Need(1, CertificateRequest(url), NOW + 0.4)
 
 
 # --- V13, V14: certificates ---
