@@ -14,7 +14,7 @@ COMPILED = {
     "sip": "address edits field header_names identity learned_layout message numbering_plans numbers",
     "stir": "checks passport signature signing token verification",
     "rules": "conditions facts ruleset",
-    "engine": "answers engine record",
+    "engine": "answers engine record state",
     "engine/call": "call decision intake parties recording verstat",
     "engine/memory": "certificates replays transactions",
     "engine/decide": "apply_rule attestation deviations sign verify",

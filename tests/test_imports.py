@@ -25,11 +25,13 @@ ROOMS: dict[str, str] = {
     "engine.call": "outcomes errors sip stir rules engine.record engine.verdict",
     "engine.memory": "outcomes errors generational_cache packet sip"
     " pki stir rules engine.record engine.verdict engine.call",
-    "engine.decide": "outcomes errors sip pki stir rules engine.record engine.answers engine.call engine.memory",
+    "engine.decide": "outcomes errors sip pki stir rules"
+    " engine.record engine.verdict engine.answers engine.call engine.memory",
     "engine.act": "outcomes errors generational_cache packet sip rules"
     " engine.record engine.verdict engine.answers engine.call engine.memory engine.decide",
+    "engine.state": "rules stir engine.memory engine.act",
     "engine.engine": "outcomes errors packet sip pki stir"
-    " rules engine.verdict engine.call engine.memory engine.decide engine.act",
+    " rules engine.verdict engine.call engine.memory engine.decide engine.act engine.state",
     "concurrency": "outcomes",
     "processes": "",
     "keys": "outcomes errors",
@@ -46,8 +48,8 @@ ROOMS: dict[str, str] = {
     "config": "outcomes errors sip pki stir rules keys firewall",
     "trust": "errors pki stir engine.verdict concurrency system web certificates config",
     "assembly": "outcomes errors sip pki stir rules engine.verdict engine.call engine.memory"
-    " engine.engine keys system shared_memory firewall certificates delegates config trust",
-    "daemon": "errors stir engine.record engine.engine concurrency processes system"
+    " engine.state engine.engine keys system shared_memory firewall certificates delegates config trust",
+    "daemon": "errors stir engine.record engine.state engine.engine concurrency processes system"
     " shared_memory records firewall live certificates config trust assembly",
     "lab": "errors pki stir certificates config",
     "commands": "outcomes errors sip pki stir rules engine.record engine.verdict engine.call engine.memory system"

@@ -24,7 +24,8 @@ from sbc_filter.engine.memory.arrivals import Arrivals
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.memory.replays import LocalSeen, Replays, Seen
 from sbc_filter.engine.memory.results import Results
-from sbc_filter.engine.memory.transactions import Held, Progress, Remembered, Transactions, message_key, transaction_key
+from sbc_filter.engine.memory.transactions import Held, Progress, Remembered, message_key, transaction_key
+from sbc_filter.engine.state import EngineState
 from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Answer, AnyAnswer, Need, Request, Verdict
 from sbc_filter.errors import MessageError, PacketError, VerificationError
 from sbc_filter.outcomes import Detail, Outcome
@@ -63,26 +64,28 @@ class Engine:
         held_limit: int = HELD_LIMIT,
         seen: Seen | None = None,
         arrivals: Arrivals | None = None,
+        state: EngineState | None = None,
     ) -> None:
-        """`seen` is what tells replays, `arrivals` what `preserve` remembers; without them, this engine remembers for
-        itself."""
-        self._count: Counter[str] = Counter()
-        self._deviations: Counter[tuple[str, ...]] = Counter()  # those of one call together: one look-up a call
+        """`seen` detects replays, `arrivals` is what `preserve` remembers; without them, this engine remembers for
+        itself. `state` is that of an engine in whose place this one continues; the other decides nothing more."""
         self._rules = rules
         self._ports = network.ports
-        self._certificates = certificates
-        self._credentials = credentials
         self._held_limit = held_limit
-        self._transactions = Transactions()
         self._intake = Intake(network, profile)
         longest = max((rule.verify.max_age for rule in rules.rules if rule.action is VERIFY), default=0.0)
         self._verifier = VerificationService(Replays(LocalSeen() if seen is None else seen, longest), profile)
-        self._uas = Uas(secret, self._transactions, self._count)
-        self._treatments = DecisionExecutor(rules, network, self._uas, self._count)
         preserving = [rule for rule in rules.rules if rule.sign.preserve is not None]
         self._preserver = Preserver(preserving, profile, arrivals) if preserving else None
         self._tokens: Mapping[str, str] = {}
-        self._needs = 0
+        # Last: nothing fails any more, and the other engine's state is not touched in vain.
+        self.state = state = EngineState(certificates) if state is None else state
+        state.prepare(rules, certificates, credentials)
+        self._count, self._deviations = state.counters, state.deviations
+        self._transactions, self._certificates = state.transactions, state.certificates
+        self._uas = Uas(secret, state.transactions, state.counters)
+        self._treatments = DecisionExecutor(
+            network, self._uas, state.counters, state.reports, state.redirects, state.complaints
+        )
 
     @property
     def counters(self) -> Counter[str]:
@@ -145,26 +148,11 @@ class Engine:
 
     def replace_credentials(self, credentials: Mapping[str, Credential | RemoteCredential]) -> None:
         """From the next call on these are signed with, in place of those of the same names."""
-        self._credentials = {**self._credentials, **credentials}
+        self.state.credentials = {**self.state.credentials, **credentials}
 
     def bypass(self, tokens: Mapping[str, str]) -> None:
         """From now on these tokens, by the `token_file` of rules, stand in for Identity; none: calls are signed."""
         self._tokens = tokens
-
-    def take_over(self, other: "Engine") -> None:
-        """Go on in the place of `other`, an engine with other rules for the same traffic, which decides nothing more.
-
-        Retransmissions get what the first copies got, what is held is decided by the rules under which it came, and
-        certificates are known already, as far as the trust store of this engine believes them.
-        """
-        self._count, self._deviations, self._needs = other._count, other._deviations, other._needs
-        self._transactions = other._transactions
-        self._uas.take_over(self._transactions, self._count)
-        self._certificates, fresh = other._certificates, self._certificates
-        self._certificates.set_trust_store(fresh.trust, fresh.tolerate)
-        if self._transactions.held:  # they may name what is no longer there
-            self._credentials = {**other._credentials, **self._credentials}
-        self._treatments.take_over(other._treatments, self._count)
 
     def release(self, now: float) -> list[tuple[int, Verdict]]:
         """Give up waiting for everything: (need, verdict) of all that is held."""
@@ -256,7 +244,7 @@ class Engine:
             return known
 
         instead = self._instead if self._preserver is not None or self._tokens else None
-        return apply_rule(rule, progress.call, self._credentials, self._verifier, lookup, results, instead)
+        return apply_rule(rule, progress.call, self.state.credentials, self._verifier, lookup, results, instead)
 
     def _instead(self, rule: Rule, call: IncomingCall) -> Decision | None:
         """What is done with a call that leaves instead of signing it."""
@@ -286,7 +274,7 @@ class Engine:
             self._count["held-limit"] += 1
             self._add_result(progress, request, Answer(None, Detail.HOLD_LIMIT, now), now)
             return None
-        self._needs += 1
+        self.state.needs = number = self.state.needs + 1
         call = progress.call
         deadline = call.arrived + (rule.sign.hold_ms if rule.action is SIGN else rule.verify.hold_ms) / 1000
         progress.rules = chain((rule,), progress.rules)
@@ -294,8 +282,8 @@ class Engine:
             transaction = transaction_key(call.message, top_via(call.message), call.flow)
         except MessageError:
             transaction = None  # no CANCEL can name it either
-        self._transactions.hold(Held(self._needs, request, progress, transaction))
-        return Need(self._needs, request, deadline)
+        self._transactions.hold(Held(number, request, progress, transaction))
+        return Need(number, request, deadline)
 
 
 @lru_cache(maxsize=16384)

@@ -20,6 +20,7 @@ from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.verdict import Answer, Verdict
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
+from sbc_filter.stir.checks import CertificateRequest
 
 URLS, MINUTE = 10_000, 60.0
 RATE = 10.0  # fetches of strangers a second; a domain may have half of it
@@ -86,7 +87,8 @@ class Calls:
             self._count(need)
             return
         self.held += 1
-        self.source.fetch(str(need.request), lambda answer: self._answers.put((need.id, answer)))
+        assert isinstance(need.request, CertificateRequest)
+        self.source.fetch(need.request.x5u, lambda answer: self._answers.put((need.id, answer)))
 
     def settle(self, patience: float = 0.0) -> None:
         """Take in the answers that have come, or, with `patience` (seconds for each), all of them."""

@@ -36,9 +36,7 @@ REDIRECT = f'[trunks.core]\naddresses = ["{CARRIER}"]\ntrusted = true\n' + VERIF
 
 
 def reloaded(engine: Engine, rules: str, **options: bool) -> Engine:
-    made = make_engine(rules, known=False, **options)  # type: ignore[arg-type]
-    made.take_over(engine)
-    return made
+    return make_engine(rules, known=False, state=engine.state, **options)  # type: ignore[arg-type]
 
 
 def is_told(engine: Engine, number: int) -> bool:

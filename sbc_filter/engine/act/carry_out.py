@@ -16,8 +16,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import ACCEPT, Action, Verdict
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.udp import Packet
-from sbc_filter.rules.model import REDIRECT, VERIFY, Insertion, Mode, Rule, TreatmentAction
-from sbc_filter.rules.ruleset import RuleSet
+from sbc_filter.rules.model import REDIRECT, VERIFY, Insertion, Rule, TreatmentAction
 
 _ACTIONS = {
     TreatmentAction.REJECT: Action.REJECT,
@@ -30,26 +29,24 @@ _CONTINUE, _INLINE, _MODIFY = TreatmentAction.CONTINUE, Insertion.INLINE, Action
 
 class DecisionExecutor:
     """Carries out decisions, and remembers what the messages that follow need: calls that were redirected, reports that
-    are owed, tokens of ours that others may complain of. Memory for what no rule asks for is not kept."""
+    are owed, tokens of ours that others may complain of. A memory is None where no rule needs it."""
 
-    def __init__(self, rules: RuleSet, network: Network, uas: Uas, count: Counter[str]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        uas: Uas,
+        count: Counter[str],
+        reports: Reports | None,
+        redirects: Redirects | None,
+        complaints: Complaints | None,
+    ) -> None:
+        self._network = network
         self._uas = uas
         self._count = count
-        self._reports = Reports() if any(rule.reports for rule in rules.rules) else None
-        redirecting = any(rule.redirects and rule.mode is Mode.ENFORCE for rule in rules.rules)
-        self._redirects = Redirects() if redirecting else None
-        self._complaints = Complaints(network) if any(rule.removes_reasons for rule in rules.rules) else None
-        self.need_responses = self._reports is not None or self._complaints is not None
-
-    def take_over(self, other: "DecisionExecutor", count: Counter[str]) -> None:
-        """Go on in the place of `other`, and count here."""
-        self._count = count
-        if self._reports is not None and other._reports is not None:
-            self._reports = other._reports
-        if self._redirects is not None and other._redirects is not None:
-            self._redirects = other._redirects
-        if self._complaints is not None and other._complaints is not None:
-            self._complaints.take_over(other._complaints)
+        self._reports = reports
+        self._redirects = redirects
+        self._complaints = complaints
+        self.need_responses = reports is not None or complaints is not None
 
     def is_followed(self, call: IncomingCall, now: float) -> bool:
         """Whether this call is one that we redirected, on its way to where we sent it."""
@@ -59,7 +56,7 @@ class DecisionExecutor:
         """A response without what it says of our tokens, or with the Reason fields that are owed to it, if any are and
         there is room: that is never recorded."""
         if self._complaints is not None:
-            relieved = self._complaints.remove(message, flow, now)
+            relieved = self._complaints.remove(message, flow, self._network, now)
             if relieved is not None:
                 self._count["reason-removed"] += 1
                 return as_packet_verdict(relieved, packet)

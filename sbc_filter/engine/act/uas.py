@@ -31,10 +31,6 @@ class Uas:
         self._transactions = transactions
         self._counters = counters
 
-    def take_over(self, transactions: Transactions, counters: Counter[str]) -> None:
-        """Go on with these memories."""
-        self._transactions, self._counters = transactions, counters
-
     def refuse(self, rule: Rule, call: IncomingCall, decision: Decision, now: float) -> tuple[Datagram, ...]:
         """The final answer to an INVITE that does not go on; none when its Via names nobody to send it to, or it would
         be larger than the INVITE."""
