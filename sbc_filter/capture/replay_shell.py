@@ -6,6 +6,7 @@ together in front, cut again behind. What is not modified leaves as it was captu
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from typing import Protocol
 
 from sbc_filter.capture.frame import Frame
@@ -20,6 +21,15 @@ from sbc_filter.packet.udp import datagram_to_ip
 
 _MAX_WAITING = 4096  # frames behind an incomplete datagram; then it is given up
 _REASSEMBLY = 5.0  # seconds of the capture, to put a datagram together
+
+
+class FrameCount(StrEnum):
+    """What is counted besides the actions of verdicts."""
+
+    FRAMES = "frames"
+    REASSEMBLED = "reassembled"  # datagrams
+    INCOMPLETE = "incomplete"  # frames that wait in vain for other fragments
+    EMITTED = "emitted"  # answers
 
 
 class Core(Protocol):
@@ -68,7 +78,7 @@ class Replay:
         look: Callable[[bytes], None] = lambda raw: None,
         interfaces: bool = False,
     ) -> None:
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[FrameCount | Action] = Counter()
         self._engine = engine
         self._ask = ask
         self._sink = sink
@@ -80,7 +90,7 @@ class Replay:
 
     def feed(self, frame: Frame) -> Iterator[Frame]:
         """Take one frame; yields the frames that leave by now, in order."""
-        self.counters["frames"] += 1
+        self.counters[FrameCount.FRAMES] += 1
         span = locate_ip(frame.linktype, frame.data)
         if span is None:
             self._slots.append(_Slot(frame, (0, 0), known=True))
@@ -108,7 +118,7 @@ class Replay:
             return
         whole = self._reassembler.add(raw, slot.frame.time, slot)
         if whole is not None:
-            self.counters["reassembled"] += 1
+            self.counters[FrameCount.REASSEMBLED] += 1
             self._settle([*whole.tags], whole.largest, self._decide(whole.raw, slot.frame), slot)
 
     def _decide(self, raw: bytes, frame: Frame) -> Verdict:
@@ -130,7 +140,7 @@ class Replay:
         if verdict.action is Action.MODIFY and verdict.payload is not None:
             last.settle([last.with_packet(packet) for packet in _cut(verdict.payload, size, len(slots))])
         for datagram in verdict.emit:
-            self.counters["emitted"] += 1
+            self.counters[FrameCount.EMITTED] += 1
             last.leaving.append(self._answer(last, datagram_to_ip(datagram)))
 
     def _answer(self, slot: _Slot, raw: bytes) -> Frame:
@@ -138,7 +148,7 @@ class Replay:
         return slot.frame._replace(data=data, original_length=len(data))
 
     def _give_up(self, slots: list[_Slot]) -> None:
-        self.counters["incomplete"] += len(slots)
+        self.counters[FrameCount.INCOMPLETE] += len(slots)
         for slot in slots:
             slot.settle([slot.frame])
 

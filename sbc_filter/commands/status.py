@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
+from sbc_filter.counters import CounterName
 from sbc_filter.daemon import control_socket
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.records.tally import Kind
@@ -83,7 +84,7 @@ def _parts(state: dict[str, Any]) -> Iterator[RenderableType]:
 def _processes(state: dict[str, Any], now: float) -> Table:
     rows = []
     for each in state["processes"]:
-        packets = each["counters"].get("packets", each["counters"].get("handed-on", "-"))
+        packets = each["counters"].get(CounterName.PACKETS, each["counters"].get(CounterName.HANDED_ON, "-"))
         rows.append(
             [each["name"], each["pid"], _span(now - each["since"]), "yes" if each["ready"] else "no", packets]
             + [each["restarts"]]

@@ -234,7 +234,8 @@ class Worker:
         self._channel.send(Obtained(self._schedule.problems))
 
     def _beat(self) -> None:
-        counters = {**self._engine.counters, **self._shell.counters}
+        counters = self._engine.counters
+        counters.update(self._shell.counters)  # adds: both count `hold-limit`
         kinds = self._tally.kinds.most_common(_KINDS)
         while not self._channel.send(Heartbeat(counters, kinds)) and kinds:
             del kinds[len(kinds) // 2 :]  # names of rules may be long; but a sign of life has to be heard

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import chain
 
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.act.carry_out import DecisionExecutor, as_packet_verdict, has_room, monitored, pass_by
 from sbc_filter.engine.act.uas import Uas
 from sbc_filter.engine.call.call import IncomingCall
@@ -90,7 +91,7 @@ class Engine:
     @property
     def counters(self) -> Counter[str]:
         """How often what happened that leaves no record of its own; `deviation.NAME` is what was tolerated."""
-        found = self._count.copy()
+        found = Counter({str(name): count for name, count in self._count.items()})
         for together, calls in self._deviations.items():
             for deviation in together:
                 found[f"deviation.{deviation}"] += calls
@@ -183,13 +184,13 @@ class Engine:
         key = message_key(message, ends)
         known = self._transactions.decided(key, now)
         if known is not None:
-            self._count["retransmission"] += 1
+            self._count[CounterName.RETRANSMISSION] += 1
             payload = known.edits.applied(message) if known.edits is not None else None
             if not has_room(packet, payload):
                 return DROP  # the first copy, which had room, has gone on
             return as_packet_verdict(Verdict(known.action, payload, known.emit), packet)
         if self._transactions.held and self._transactions.is_held(key):
-            self._count["held-duplicate"] += 1
+            self._count[CounterName.HELD_DUPLICATE] += 1
             return DROP
         try:
             call = self._intake.read(message, flow, now)
@@ -221,8 +222,7 @@ class Engine:
             if decision.deviations:
                 self._deviations[decision.deviations] += 1
                 if len(self._deviations) > _COMBINATIONS:
-                    self._count.update(self.counters - self._count)
-                    self._deviations.clear()
+                    _apart(self._deviations)
             for note in decision.notes:
                 self._count[note] += 1
             if rule.mode is _ENFORCE:
@@ -271,7 +271,7 @@ class Engine:
         """Hold an INVITE until the result of `request` is there; None, and a failure as its result, when too many are
         held."""
         if len(self._transactions.held) >= self._held_limit:
-            self._count["held-limit"] += 1
+            self._count[CounterName.HOLD_LIMIT] += 1
             self._add_result(progress, request, Answer(None, Detail.HOLD_LIMIT, now), now)
             return None
         self.state.needs = number = self.state.needs + 1
@@ -284,6 +284,16 @@ class Engine:
             transaction = None  # no CANCEL can name it either
         self._transactions.hold(Held(number, request, progress, transaction))
         return Need(number, request, deadline)
+
+
+def _apart(deviations: Counter[tuple[str, ...]]) -> None:
+    """Count each deviation by itself, where there are too many combinations of them."""
+    single: Counter[tuple[str, ...]] = Counter()
+    for together, calls in deviations.items():
+        for deviation in together:
+            single[(deviation,)] += calls
+    deviations.clear()
+    deviations.update(single)
 
 
 @lru_cache(maxsize=16384)

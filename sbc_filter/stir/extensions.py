@@ -5,6 +5,7 @@ What they say is held against the call and against the tokens beside them. `repo
 
 from collections.abc import Callable, Iterator, Sequence
 
+from sbc_filter.counters import CounterName
 from sbc_filter.errors import MessageError, VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
@@ -27,7 +28,7 @@ from sbc_filter.stir.rich_call_data import Unusable, names_agree, read_rcd
 from sbc_filter.stir.token import BASIC, Token, check_shaken, vouches
 
 MAX_LINKS = 24  # tokens of one call that are looked at for diversions, nested ones included
-NOTES = PRIORITY, USABLE, UNUSABLE = "rph-verified", "rcd-usable", "rcd-unusable"
+NOTES = PRIORITY, USABLE, UNUSABLE = CounterName.RPH_VERIFIED, CounterName.RCD_USABLE, CounterName.RCD_UNUSABLE
 """What tokens beside the one that decides were good for."""
 Report = Callable[[Token, VerificationError], None]
 
@@ -122,10 +123,10 @@ def _nested(token: Token) -> Iterator[tuple[int, Token]]:
 
 def judge_beside(
     tokens: Sequence[Token], call: Signalling, policy: Policy, certificates: CertificateLookup, report: Report
-) -> list[str] | CertificateRequest:
+) -> list[CounterName] | CertificateRequest:
     """Verify rph and rcd tokens beside one that passed (S-133, S-136). What was found is returned by name, to be
     counted; none of it changes the result for the number (S-132)."""
-    notes: list[str] = []
+    notes: list[CounterName] = []
     for token in tokens:
         ppt = token.jose.ppt
         try:
@@ -143,7 +144,7 @@ def judge_beside(
     return notes
 
 
-def rich_call_data(claims: Claims, call: Signalling) -> list[str]:
+def rich_call_data(claims: Claims, call: Signalling) -> list[CounterName]:
     """What became of the rich call data in a token that verifies: of a shaken one, or of one of their own."""
     data = read_rcd(claims.all)
     if data is None or call.message is None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sbc_filter.counters import CounterName
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
@@ -37,7 +38,7 @@ class Verification:
         token: Token | None = None,
         certificate: SigningCertificate | None = None,
         failures: tuple[Failure, ...] = (),
-        notes: tuple[str, ...] = (),
+        notes: tuple[CounterName, ...] = (),
         attesting_token: Token | None = None,
     ) -> None:
         self.outcome = outcome

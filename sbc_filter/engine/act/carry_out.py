@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.act.edit_invite import continue_call, status_of
 from sbc_filter.engine.act.reasons_received import Complaints
 from sbc_filter.engine.act.reasons_sent import Reports
@@ -35,7 +36,7 @@ class DecisionExecutor:
         self,
         network: Network,
         uas: Uas,
-        count: Counter[str],
+        count: Counter[CounterName | Detail],
         reports: Reports | None,
         redirects: Redirects | None,
         complaints: Complaints | None,
@@ -58,15 +59,15 @@ class DecisionExecutor:
         if self._complaints is not None:
             relieved = self._complaints.remove(message, flow, self._network, now)
             if relieved is not None:
-                self._count["reason-removed"] += 1
+                self._count[CounterName.REASON_REMOVED] += 1
                 return as_packet_verdict(relieved, packet)
         payload = self._reports.add(message, flow, now) if self._reports is not None else None
         if payload is None:
             return ACCEPT
         if not has_room(packet, payload):
-            self._count["reason-no-room"] += 1
+            self._count[CounterName.REASON_NO_ROOM] += 1
             return ACCEPT
-        self._count["reason-added"] += 1
+        self._count[CounterName.REASON_ADDED] += 1
         return as_packet_verdict(Verdict(_MODIFY, payload), packet)
 
     def carry_out(

@@ -1,5 +1,6 @@
 """What a rule decided about a call."""
 
+from sbc_filter.counters import CounterName
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import CONTINUE, Treatment
 from sbc_filter.sip.field import HeaderField
@@ -28,7 +29,7 @@ class Decision:
         bypass: HeaderField | None = None,
         failures: tuple[Failure, ...] = (),
         deviations: tuple[str, ...] = (),
-        notes: tuple[str, ...] = (),
+        notes: tuple[CounterName, ...] = (),
     ) -> None:
         self.outcome = outcome
         self.detail = detail

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.decide.attestation import attestation, is_private, more_claims, origination
@@ -104,7 +105,7 @@ def _transit(rule: Rule, call: IncomingCall, credential: Credential | RemoteCred
         return Decision(outcome, detail, treatment(rule, outcome, detail))
     found = diversion(rule.sign, call)
     if found is None:
-        return Decision(outcome, detail, treatment(rule, outcome, detail), notes=("div-unsure",))
+        return Decision(outcome, detail, treatment(rule, outcome, detail), notes=(CounterName.DIV_UNSURE,))
     date = call.message.first(b"date")
     signed_date = parse_date(date) if date is not None else None
     # That of the token before, unless the Date is another one (RFC 8946 §4.1), or it rang too long.

@@ -330,7 +330,7 @@ def test_the_number_of_held_calls_is_limited() -> None:
     _, out, record = result(engine, arriving(message))
     assert (record["outcome"], record["detail"]) == ("unfetchable", "hold-limit")
     assert out == added(message, pai("No-TN-Validation"))
-    assert engine.counters == {"held-limit": 1}
+    assert engine.counters == {"hold-limit": 1}
     engine.resume(1, FETCHED, NOW + 0.1)
     other = identity(claims(iat=int(NOW) - 1))
     assert result(engine, arriving(invite(other, number=3)))[2]["outcome"] == "passed"
