@@ -158,7 +158,7 @@ class CachingSource:
             return answer._replace(expires=entry.expires)
         with self._lock:
             if answer.expires > now:
-                weight = len(url) + len(answer.result or b"") + _OVERHEAD
+                weight = len(url) + len(answer.result or b"") + len(answer.reason) + _OVERHEAD
                 self._failures.put(url, answer, answer.expires, now, weight)
             known = self._find(url, now)
             if known is None:

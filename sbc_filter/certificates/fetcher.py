@@ -154,7 +154,8 @@ class Fetcher:
             _LOG.info("%r: %s: %s", url, error.detail, error)
             if error.detail in _SLOW:
                 self._demote(domain_of(url))
-            return Answer(None, error.detail, self._clock() + (PASSING if error.passing else _LASTING))
+            lifetime = PASSING if error.passing else _LASTING
+            return Answer(None, error.detail, self._clock() + lifetime, str(error))
         now, end = self._clock(), leaf_end(pem)
         if end is None or end <= now:  # whoever asked for it will say what is wrong with it
             return Answer(pem, None, now + _LASTING)

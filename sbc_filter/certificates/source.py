@@ -101,7 +101,9 @@ class FirstOf:
         if answer.expires > now:
             with self._lock:
                 if self._failed.get((turn, url), now) is None:
-                    self._failed.put((turn, url), answer, answer.expires, now, len(url) + _OVERHEAD)
+                    self._failed.put(
+                        (turn, url), answer, answer.expires, now, len(url) + len(answer.reason) + _OVERHEAD
+                    )
 
     def close(self) -> None:
         """Close them all."""

@@ -67,12 +67,14 @@ class Need(NamedTuple):
 class Answer(NamedTuple, Generic[T]):
     """The result of a request, or the detail that says why there is none; valid until `expires` (POSIX seconds).
 
-    Only certificates are kept until then. The other results are for one call.
+    Only certificates are kept until then. The other results are for one call. `reason` explains the detail to a person,
+    in a sentence, where the source knows more than the detail says.
     """
 
     result: T | None
     detail: Detail | None
     expires: float
+    reason: str = ""
 
 
 AnyAnswer = Answer[bytes] | Answer[ReportedResult]

@@ -71,10 +71,17 @@ def strict(authority: Authority) -> Iterator[Fetcher]:
     made.close()
 
 
-def ask(fetcher: Fetcher, url: str) -> Answer[bytes]:
+def explained(fetcher: Fetcher, url: str) -> Answer[bytes]:
     answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     fetcher.fetch(url, answers.put)
     return answers.get(timeout=2 * LONG)
+
+
+def ask(fetcher: Fetcher, url: str) -> Answer[bytes]:
+    """The answer without its sentence, which every fetch that fails has."""
+    answer = explained(fetcher, url)
+    assert (answer.detail is not None) is bool(answer.reason)
+    return answer._replace(reason="")
 
 
 # What goes well
@@ -624,6 +631,11 @@ def test_one_deadline_for_all_redirects(authority: Authority, server: Server) ->
     assert server.seen["/slow.pem"] == 0
 
 
+def test_the_answer_says_in_a_sentence_what_was_wrong(fetcher: Fetcher, server: Server) -> None:
+    assert explained(fetcher, server.url("/404")).reason == "status 404"
+    assert explained(fetcher, server.url("/good.pem")).reason == ""
+
+
 # The queue
 
 
@@ -648,4 +660,4 @@ def test_a_full_queue_refuses_and_so_does_a_closed_one(authority: Authority, ser
     assert answers.get(timeout=LONG).result == PEM
     fetcher.close()
     assert answers.get(timeout=LONG) == refused
-    assert ask(fetcher, server.url("/good.pem")) == refused
+    assert explained(fetcher, server.url("/good.pem")) == refused
