@@ -14,11 +14,12 @@ ROOMS: dict[str, str] = {
     "outcomes": "",
     "errors": "outcomes",
     "counters": "",
+    "strict_json": "",
     "generational_cache": "",
     "packet": "outcomes errors",
     "sip": "outcomes errors",
     "pki": "outcomes errors",
-    "stir": "outcomes errors counters sip pki",
+    "stir": "outcomes errors counters strict_json sip pki",
     "rules": "outcomes errors sip pki stir",
     "engine.record": "",
     "engine.verdict": "outcomes packet stir engine.record",
@@ -44,12 +45,12 @@ ROOMS: dict[str, str] = {
     "firewall": "errors system",
     "live": "outcomes errors counters packet engine.record engine.verdict engine.call"
     " concurrency processes system firewall",
-    "certificates": "outcomes errors generational_cache pki engine.record"
+    "certificates": "outcomes errors strict_json generational_cache pki engine.record"
     " engine.verdict concurrency system web records",
     "delegates": "outcomes errors sip pki stir rules engine.verdict engine.answers engine.memory concurrency system",
     "config": "outcomes errors sip pki stir rules keys firewall",
     "trust": "errors pki stir engine.verdict concurrency system web certificates config",
-    "assembly": "outcomes errors sip pki stir rules engine.verdict engine.call engine.memory"
+    "assembly": "outcomes errors strict_json sip pki stir rules engine.verdict engine.call engine.memory"
     " engine.state engine.engine keys system shared_memory firewall certificates delegates config trust",
     "daemon": "errors counters stir engine.record engine.state engine.engine concurrency processes system"
     " shared_memory records firewall live certificates config trust assembly",

@@ -38,12 +38,12 @@ from sbc_filter.rules.time_windows import DAYS, Schedule, parse_days, parse_hour
 from sbc_filter.rules.toml_table import TomlTable, parse_toml
 from sbc_filter.rules.trunk import Trunk
 from sbc_filter.rules.trunk_options import read_trunks
+from sbc_filter.sip.field import is_uuid
 from sbc_filter.sip.header_names import canonical
 
 T = TypeVar("T")
 V = TypeVar("V")
 SOURCES = ("pai", "from", "to", "ruri")
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CHANGED = frozenset((b"via", b"from", b"to", b"cseq", b"contact", b"content-length", b"max-forwards", b"identity"))
 _NEEDED = frozenset((b"via", b"from", b"to", b"call-id", b"cseq", b"contact", b"content-length", b"max-forwards"))
 
@@ -198,7 +198,7 @@ class _Reader:
         if unlisted == "A":
             table.problem("attest_unlisted", "is never better than B: A vouches for numbers that are on a list (S-073)")
         origid = table.text("origid", required=wanted)
-        if origid and _UUID.fullmatch(origid) is None:
+        if origid and not (is_uuid(origid) and origid == origid.lower()):
             table.problem("origid", f"{origid!r} is no UUID in lower case; make one with `uuidgen`")
         options = SignOptions(
             credential,
