@@ -10,7 +10,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sbc_filter.assembly.delegates import signers, verifiers
@@ -234,11 +235,17 @@ class Worker:
         self._channel.send(Obtained(self._schedule.problems))
 
     def _beat(self) -> None:
-        counters = self._engine.counters
-        counters.update(self._shell.counters)  # adds: both count `hold-limit`
+        counters = total(self._engine.counters, self._shell.counters)
         kinds = self._tally.kinds.most_common(_KINDS)
         while not self._channel.send(Heartbeat(counters, kinds)) and kinds:
             del kinds[len(kinds) // 2 :]  # names of rules may be long; but a sign of life has to be heard
+
+
+def total(engine: Mapping[str, int], shell: Mapping[str, int]) -> Counter[str]:
+    """The counters of both; each counts the calls for which it had no place as `hold-limit`."""
+    counters: Counter[str] = Counter(engine)
+    counters.update(shell)
+    return counters
 
 
 def answer(channel: Channel, report: type[Prepared] | type[Committed], problems: list[str]) -> None:

@@ -21,6 +21,7 @@ from sbc_filter.live.netlink import MAX_COPY, QueueStatistics, queue_statistics
 from sbc_filter.live.queue_shell import QueueShell
 from sbc_filter.live.raw_send import Emitter
 from sbc_filter.outcomes import Detail
+from sbc_filter.stir.checks import CertificateRequest
 
 pytestmark = LIVE
 SBC = (ADDRESSES["sbc"][4], 5060)
@@ -149,8 +150,8 @@ def test_or_drops_it_where_the_operator_says_so(lab: Lab, peers: tuple[socket.so
 
 def test_a_held_packet_delays_no_other(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     carrier, sbc = peers
-    source = TinySource()
-    with running(lab, TinyEngine(), source) as shell:
+    engine, source = TinyEngine(), TinySource()
+    with running(lab, engine, source) as shell:
         carrier.sendto(invite(1, "X-Hold: 1\r\n"), SBC)
         assert eventually(lambda: len(source.asked) == 1)
         for number in range(50):
@@ -162,6 +163,7 @@ def test_a_held_packet_delays_no_other(lab: Lab, peers: tuple[socket.socket, soc
         assert sbc.recv(70000) == filtered(invite(1, "X-Hold: 1\r\n"))
         source.asked[0](Answer(b"pem", None, time.time() + 60))  # a source that answers twice does no harm
         assert eventually(lambda: shell.counters.get("late-answers") == 1)
+        assert engine.late == [CertificateRequest("https://example.org/c.pem")]
         assert nothing_else(carrier, SBC, sbc)
 
 

@@ -48,11 +48,11 @@ def apply_rule(
     """
     decision: Decision | Request | None = None
     if rule.action is VERIFY:
-        decision = verifier.verify(rule, call, certificates, results.findings if results is not None else None)
+        decision = verifier.verify(rule, call, certificates, results)
     elif rule.action is SIGN:
         decision = instead(rule, call) if instead is not None else None
         if decision is None:
-            decision = _sign(rule, call, credentials, results.signatures if results is not None else None)
+            decision = _sign(rule, call, credentials, results)
     else:
         detail, fixed = _FIXED[rule.action]
         decision = Decision(Outcome.PASSED_BY, detail, rule.answer or fixed)

@@ -7,6 +7,7 @@ from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.decide.attestation import attestation, is_private, more_claims, origination
 from sbc_filter.engine.decide.diverted_call import diversion, is_diverted
+from sbc_filter.engine.memory.results import Results
 from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import (
@@ -16,7 +17,7 @@ from sbc_filter.rules.model import (
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import parse_date
 from sbc_filter.stir.credential import Credential
-from sbc_filter.stir.delegated_signing import RemoteCredential, Signed, SigningRequest
+from sbc_filter.stir.delegated_signing import RemoteCredential, SigningRequest
 from sbc_filter.stir.sign_div import sign_div
 from sbc_filter.stir.signing import MAX_DATE_OFFSET, issue_time, sign_shaken
 from sbc_filter.stir.token import is_extension, read_token
@@ -28,13 +29,13 @@ def _sign(
     rule: Rule,
     call: IncomingCall,
     credentials: Mapping[str, Credential | RemoteCredential],
-    signatures: Mapping[SigningRequest, Signed | SigningError] | None,
+    results: Results | None,
 ) -> Decision | SigningRequest:
     try:
         credential = credentials[rule.sign.credential]
         if not isinstance(credential, RemoteCredential):
             credential = credential.at(call.arrived)
-        return _signed(rule, call, credential, signatures)
+        return _signed(rule, call, credential, results)
     except SigningError as error:
         return unsigned(rule, call, error.detail)
 
@@ -49,7 +50,7 @@ def _signed(
     rule: Rule,
     call: IncomingCall,
     credential: Credential | RemoteCredential,
-    signatures: Mapping[SigningRequest, Signed | SigningError] | None,
+    results: Results | None,
 ) -> Decision | SigningRequest:
     options, message = rule.sign, call.message
     if _has_shaken(call):
@@ -64,7 +65,7 @@ def _signed(
     more = more_claims(options, call, attest)
     if isinstance(credential, RemoteCredential):
         request = SigningRequest(credential.name, caller, (called,), attest, origid, iat)
-        signed = signatures.get(request) if signatures is not None else None
+        signed = results.signatures.get(request) if results is not None else None
         if more or (signed is None and call.emergency):
             raise SigningError(Detail.SIGNING_REFUSED)  # nobody can be asked for other claims; an emergency never waits
         if signed is None:

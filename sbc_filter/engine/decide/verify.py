@@ -8,6 +8,7 @@ from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.decide.deviations import of_message
 from sbc_filter.engine.memory.replays import Replays
+from sbc_filter.engine.memory.results import Results
 from sbc_filter.engine.record import recorded
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Outcome
@@ -34,15 +35,16 @@ class VerificationService:
         self._profile = profile
 
     def verify(
-        self, rule: Rule, call: IncomingCall, certificates: CertificateLookup, findings: Findings | None = None
+        self, rule: Rule, call: IncomingCall, certificates: CertificateLookup, results: Results | None = None
     ) -> Decision | CertificateRequest | VerificationRequest:
-        """What this rule makes of the tokens of a call, by `certificates`, or by the `findings` of its service."""
+        """What this rule makes of the tokens of a call, by `certificates`, or by what its service found."""
         options, message, parties = rule.verify, call.message, call.parties
         caller = parties.first(options.caller_from)
         called = parties.identity(options.called_from)
         identity = caller.identity if caller is not None else None
         signalling = Signalling(identity, called, call.arrived, call.target, self._profile, message)
-        result = self._judge(rule, message.values(b"identity"), signalling, call, certificates, findings or _NONE)
+        findings = results.findings if results is not None else _NONE
+        result = self._judge(rule, message.values(b"identity"), signalling, call, certificates, findings)
         if not isinstance(result, Verification):
             return result
         decision = _decision(rule, result)

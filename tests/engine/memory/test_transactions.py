@@ -29,6 +29,7 @@ from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import datagram_to_ip, parse
 from sbc_filter.stir.checks import CertificateRequest
+from sbc_filter.stir.delegated_signing import SigningRequest
 
 TAG = "25eb18e4044b89b4f9b77b79"  # HMAC of `invite()`'s transaction under the secret of `make_engine`
 REJECT = f'{VERIFY}[rule.on]\nno-identity = "reject"\n'
@@ -368,6 +369,20 @@ def test_s137_an_emergency_call_never_waits() -> None:
     action, out, record = result(engine, arriving(message))
     assert (action, record["outcome"]) == ("modify", "unfetchable")
     assert out == added(message, pai("No-TN-Validation"))
+
+
+def test_what_comes_too_late_is_kept_where_other_calls_can_use_it() -> None:
+    engine = make_engine(VERIFY, known=False)
+    need = engine.process(arriving(GOOD), NOW)
+    assert isinstance(need, Need)
+    engine.resume(need.id, Answer(None, Detail.FETCH_TIMEOUT, NOW), NOW + 0.4)
+    signature = SigningRequest("theirs", "12155550100", ("12155550199",), "A", "", int(NOW))
+    engine.add_late(Need(7, signature, NOW), Answer(b"x", None, NOW + 60), NOW + 0.5)
+    engine.add_late(need, FETCHED, NOW + 0.5)
+    verdict = engine.process(arriving(invite(identity(), number=2)), NOW + 0.6)
+    assert isinstance(verdict, Verdict)
+    assert verdict.record is not None
+    assert verdict.record.outcome == "passed"
 
 
 def test_a_certificate_that_nobody_waits_for_is_learnt() -> None:
