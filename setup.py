@@ -14,7 +14,7 @@ COMPILED = {
     "sip": "address edits field header_lines header_names identity learned_layout message numbering_plans numbers",
     "stir": "checks passport signature signing token verification",
     "rules": "conditions facts ruleset",
-    "engine": "answers engine record",
+    "engine": "answers engine record state",
     "engine/call": "call decision intake parties recording verstat",
     "engine/memory": "certificates replays transactions",
     "engine/decide": "apply_rule attestation deviations sign verify",
@@ -22,7 +22,7 @@ COMPILED = {
 }
 # The other files of these rooms: they serve few calls, or compiling them gains nothing.
 INTERPRETED = {
-    "": "__main__ cli errors outcomes",
+    "": "__main__ cli counters errors outcomes strict_json",
     "packet": "fragments reassembly",
     "sip": "date grammar reason response",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"
@@ -31,7 +31,7 @@ INTERPRETED = {
     " trunk_options",
     "engine": "verdict",
     "engine/call": "network",
-    "engine/memory": "arrivals",
+    "engine/memory": "arrivals results",
     "engine/decide": "bypass diverted_call preserve",
     "engine/act": "reasons_received reasons_sent redirects",
 }

@@ -23,7 +23,8 @@ it does. Imports go downwards only; `tests/test_imports.py` has the table.
     pki                         certificates, chains, CRLs, trust store (no SIP)
     sip                         messages, headers, addresses, numbers (no STIR)
     packet                      bytes <-> IP and UDP
-    errors  outcomes            exceptions; what can become of a packet
+    errors  outcomes  counters  exceptions; what can become of a packet; what is counted
+    strict_json                 JSON that can be read in one way only
 
 Live (`sbc-filter run`) it is several processes, so that what is slow, or fails, does not stand in the way of packets:
 

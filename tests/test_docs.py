@@ -12,6 +12,7 @@ import pytest
 from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
 from sbc_filter.config.settings import Configuration
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.answers import DIALECTS, response_to, verstat_of
 from sbc_filter.engine.record import Record
 from sbc_filter.outcomes import (
@@ -25,6 +26,7 @@ from sbc_filter.outcomes import (
     Deviation,
     Outcome,
 )
+from sbc_filter.records.totals import SHOWN
 from sbc_filter.rules.model import Bypass, Rule
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.toml_table import TomlTable
@@ -374,6 +376,21 @@ def test_summary_is_what_replay_says(capsys: pytest.CaptureFixture[str], monkeyp
     assert main(shown[0].split()) == 0
     said = [line.rstrip() or "<BLANKLINE>" for line in capsys.readouterr().out.splitlines()]
     assert said == shown[1].splitlines()
+
+
+# Counters.
+
+
+def test_every_counter_is_described() -> None:
+    """The first table is the line at a terminal, in its order; the second has all the others."""
+    shown, others = (
+        [name for cells in rows(table) for name in re.findall(r"`([^`]+)`", cells[0])]
+        for table in _tables(sections("service")["Counters and warnings"])
+    )
+    assert shown == list(SHOWN)
+    beside = re.findall(r"`(accepted|modified|dropped)`", sections("service")["Counters and warnings"])
+    packets = set(keys(sections("records")["Packets"]))
+    assert sorted([*others, *beside, *shown]) == sorted({*CounterName, *packets, "deviation."})
 
 
 # Numbers.

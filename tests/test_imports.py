@@ -13,45 +13,50 @@ PACKAGE = ROOT / "sbc_filter"
 ROOMS: dict[str, str] = {
     "outcomes": "",
     "errors": "outcomes",
+    "counters": "",
+    "strict_json": "",
     "generational_cache": "",
     "packet": "outcomes errors",
     "sip": "outcomes errors",
     "pki": "outcomes errors",
-    "stir": "outcomes errors sip pki",
+    "stir": "outcomes errors counters strict_json sip pki",
     "rules": "outcomes errors sip pki stir",
     "engine.record": "",
     "engine.verdict": "outcomes packet stir engine.record",
     "engine.answers": "outcomes sip",
-    "engine.call": "outcomes errors sip stir rules engine.record engine.verdict",
+    "engine.call": "outcomes errors counters sip stir rules engine.record engine.verdict",
     "engine.memory": "outcomes errors generational_cache packet sip"
     " pki stir rules engine.record engine.verdict engine.call",
-    "engine.decide": "outcomes errors sip pki stir rules engine.record engine.answers engine.call engine.memory",
-    "engine.act": "outcomes errors generational_cache packet sip rules"
+    "engine.decide": "outcomes errors counters sip pki stir rules"
+    " engine.record engine.verdict engine.answers engine.call engine.memory",
+    "engine.act": "outcomes errors counters generational_cache packet sip rules"
     " engine.record engine.verdict engine.answers engine.call engine.memory engine.decide",
-    "engine.engine": "outcomes errors packet sip pki stir"
-    " rules engine.verdict engine.call engine.memory engine.decide engine.act",
+    "engine.state": "outcomes counters rules stir engine.memory engine.act",
+    "engine.engine": "outcomes errors counters packet sip pki stir"
+    " rules engine.verdict engine.call engine.memory engine.decide engine.act engine.state",
     "concurrency": "outcomes",
     "processes": "",
     "keys": "outcomes errors",
     "system": "outcomes errors",
     "web": "outcomes errors pki concurrency",
     "shared_memory": "errors rules engine.memory",
-    "records": "outcomes stir engine.record processes system",
+    "records": "outcomes counters stir engine.record processes system",
     "capture": "errors packet engine.record engine.verdict engine.call system",
     "firewall": "errors system",
-    "live": "outcomes errors packet engine.record engine.verdict engine.call concurrency processes system firewall",
-    "certificates": "outcomes errors generational_cache pki engine.record"
+    "live": "outcomes errors counters packet engine.record engine.verdict engine.call"
+    " concurrency processes system firewall",
+    "certificates": "outcomes errors strict_json generational_cache pki engine.record"
     " engine.verdict concurrency system web records",
     "delegates": "outcomes errors sip pki stir rules engine.verdict engine.answers engine.memory concurrency system",
     "config": "outcomes errors sip pki stir rules keys firewall",
     "trust": "errors pki stir engine.verdict concurrency system web certificates config",
-    "assembly": "outcomes errors sip pki stir rules engine.verdict engine.call engine.memory"
-    " engine.engine keys system shared_memory firewall certificates delegates config trust",
-    "daemon": "errors stir engine.record engine.engine concurrency processes system"
+    "assembly": "outcomes errors strict_json sip pki stir rules engine.verdict engine.call engine.memory"
+    " engine.state engine.engine keys system shared_memory firewall certificates delegates config trust",
+    "daemon": "errors counters stir engine.record engine.state engine.engine concurrency processes system"
     " shared_memory records firewall live certificates config trust assembly",
     "lab": "errors pki stir certificates config",
-    "commands": "outcomes errors sip pki stir rules engine.record engine.verdict engine.call engine.memory system"
-    " shared_memory records capture firewall certificates delegates config trust assembly daemon lab",
+    "commands": "outcomes errors counters sip pki stir rules engine.record engine.verdict engine.call engine.memory"
+    " system shared_memory records capture firewall certificates delegates config trust assembly daemon lab",
     "cli": "errors system commands",
 }
 LINE = "engine.engine"

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.certificates.cache import CachingSource
@@ -13,12 +14,13 @@ from sbc_filter.certificates.folder import FRESH, DirectorySource
 from sbc_filter.certificates.socket_client import SocketSource
 from sbc_filter.certificates.source import CertificateSource, FirstOf, RefusingSource
 from sbc_filter.config.settings import CertificateSettings
-from sbc_filter.engine.verdict import Answer, Need
+from sbc_filter.engine.verdict import Answer, AnyAnswer, Need
 from sbc_filter.outcomes import Detail
 
 _DEADLINE = 10.0  # seconds; longer than a fetch and its time in the queue
 _AT_ONCE = 64  # concurrent requests to the certificate process, so that slow ones do not delay others
 _PATIENCE = 30.0  # seconds; every source has a shorter deadline of its own
+A = TypeVar("A")
 
 
 def certificate_source(
@@ -73,24 +75,24 @@ def worker_source(
     return FirstOf([DirectorySource(settings.directory, clock), others], clock)
 
 
-def ask(source: CertificateSource, url: str) -> Answer:
+def ask(source: CertificateSource, url: str) -> Answer[bytes]:
     """Ask for a certificate and wait: for offline commands, where no other call is delayed."""
-    return _wait(lambda done: source.fetch(url, done))
+    return _wait(lambda done: source.fetch(url, done)) or Answer(None, Detail.FETCH_TIMEOUT, 0.0)
 
 
-def ask_for(needs: Needs, need: Need) -> Answer:
+def ask_for(needs: Needs, need: Need) -> AnyAnswer:
     """The same for any need."""
-    return _wait(lambda done: needs.satisfy(need, done))
+    return _wait(lambda done: needs.satisfy(need, done)) or Answer(None, Detail.FETCH_TIMEOUT, 0.0)
 
 
-def _wait(request: Callable[[Callable[[Answer], None]], None]) -> Answer:
+def _wait(request: Callable[[Callable[[A], None]], None]) -> A | None:
     answered = threading.Event()
-    answers: list[Answer] = []
+    answers: list[A] = []
 
-    def done(answer: Answer) -> None:
+    def done(answer: A) -> None:
         answers.append(answer)
         answered.set()
 
     request(done)
     answered.wait(_PATIENCE)
-    return answers[0] if answers else Answer(None, Detail.FETCH_TIMEOUT, 0.0)
+    return answers[0] if answers else None

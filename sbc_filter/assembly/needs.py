@@ -1,21 +1,22 @@
-"""What the engine needs, from whom it is to be had: certificates by their URL, signatures by their credential, findings
-by the service that the rule names."""
+"""Who satisfies what the engine needs: certificates by their URL, signatures by their credential, findings by the
+service that the rule names."""
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from sbc_filter.certificates.source import CertificateSource
-from sbc_filter.engine.verdict import Answer, Need
+from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Request
 from sbc_filter.outcomes import Detail
+from sbc_filter.stir.checks import CertificateRequest
 from sbc_filter.stir.delegated_signing import SigningRequest
-from sbc_filter.stir.delegated_verification import VerificationRequest
+from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest
 
 
 class SigningDelegate(Protocol):
     """Has calls signed with one credential."""
 
-    def sign(self, request: SigningRequest, done: Callable[[Answer], None], /) -> None:
+    def sign(self, request: SigningRequest, done: Callable[[Answer[bytes]], None], /) -> None:
         """Begin to get the Identity value; returns at once. `done` is called exactly once, from any thread."""
 
     def close(self) -> None:
@@ -25,7 +26,7 @@ class SigningDelegate(Protocol):
 class VerifyingDelegate(Protocol):
     """Has Identity values verified by one service."""
 
-    def verify(self, request: VerificationRequest, done: Callable[[Answer], None], /) -> None:
+    def verify(self, request: VerificationRequest, done: Callable[[Answer[ReportedResult]], None], /) -> None:
         """Begin to get the finding; as `SigningDelegate.sign`."""
 
     def close(self) -> None:
@@ -47,24 +48,32 @@ class Needs:
         self._signers = signers
         self._verifiers = verifiers or {}
         self._clock = clock
+        self.satisfiers: Mapping[type[Request], Callable[[Any, Callable[[AnyAnswer], None]], None]] = {
+            CertificateRequest: self._fetch,
+            SigningRequest: self._sign,
+            VerificationRequest: self._verify,
+        }
 
-    def satisfy(self, need: Need, done: Callable[[Answer], None], /) -> None:
+    def satisfy(self, need: Need, done: Callable[[AnyAnswer], None], /) -> None:
         """Begin to get what is needed; returns at once."""
-        wanted = need.request
-        if isinstance(wanted, str):
-            self._certificates.fetch(wanted, done)
-        elif isinstance(wanted, VerificationRequest):
-            verifier = self._verifiers.get(wanted.service)
-            if verifier is None:
-                done(Answer(None, Detail.VERIFICATION_REFUSED, self._clock()))
-            else:
-                verifier.verify(wanted, done)
+        self.satisfiers[type(need.request)](need.request, done)
+
+    def _fetch(self, request: CertificateRequest, done: Callable[[AnyAnswer], None]) -> None:
+        self._certificates.fetch(request.x5u, done)
+
+    def _sign(self, request: SigningRequest, done: Callable[[AnyAnswer], None]) -> None:
+        signer = self._signers.get(request.credential)
+        if signer is None:
+            done(Answer(None, Detail.SIGNING_REFUSED, self._clock()))
         else:
-            signer = self._signers.get(wanted.credential)
-            if signer is None:
-                done(Answer(None, Detail.SIGNING_REFUSED, self._clock()))
-            else:
-                signer.sign(wanted, done)
+            signer.sign(request, done)
+
+    def _verify(self, request: VerificationRequest, done: Callable[[AnyAnswer], None]) -> None:
+        verifier = self._verifiers.get(request.service)
+        if verifier is None:
+            done(Answer(None, Detail.VERIFICATION_REFUSED, self._clock()))
+        else:
+            verifier.verify(request, done)
 
     def close(self) -> None:
         """Close every source."""

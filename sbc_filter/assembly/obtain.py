@@ -16,6 +16,7 @@ from sbc_filter.config.credential_settings import ObtainSettings, posix_time
 from sbc_filter.errors import FetchError
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.credential import Credential
+from sbc_filter.strict_json import DuplicateKey, strict_loads
 from sbc_filter.system.program import Program
 
 _TIMEOUT = 10.0  # seconds
@@ -76,10 +77,10 @@ def _asked(name: str, path: str, program: Program) -> ObtainedAnswer | ValueErro
 def read_answer(answer: bytes) -> ObtainedAnswer:
     """Read what a program wrote; `ValueError` with one sentence."""
     try:
-        found = json.loads(answer, object_pairs_hook=_once)
+        found = strict_loads(answer)
     except json.JSONDecodeError as error:
         raise ValueError(f"its answer is no JSON object (line {error.lineno}, column {error.colno})") from None
-    except KeyError:
+    except DuplicateKey:
         raise ValueError("its answer names something twice in one object") from None
     except (ValueError, RecursionError):  # not in UTF-8, a number of thousands of digits, nested too deeply
         found = None
@@ -96,13 +97,6 @@ def read_answer(answer: bytes) -> ObtainedAnswer:
         _check(each, of, "from")
         entries.append(_entry(each, f".next[{at}]", of))
     return ObtainedAnswer(tuple(entries), float(refresh))
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise KeyError
-    return found
 
 
 def _check(found: object, of: str, *more: str) -> None:

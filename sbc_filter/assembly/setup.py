@@ -14,6 +14,7 @@ from sbc_filter.config.settings import Configuration
 from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
+from sbc_filter.engine.state import EngineState
 from sbc_filter.errors import ConfigurationError, Problem, blamed, reason
 from sbc_filter.firewall.plan import Plan, Responses
 from sbc_filter.pki.trust_store import TrustStore
@@ -44,8 +45,9 @@ class Setup:
     folder: Path = Path()  # of the rules and of the files that they name
     read_at: float = field(default_factory=time.monotonic)  # seconds of the monotonic clock
 
-    def engine(self, secret: bytes, memories: SharedState | None = None) -> Engine:
-        """A new engine; `secret` is the key of our To tags, `memories` is shared by all workers."""
+    def engine(self, secret: bytes, memories: SharedState | None = None, state: EngineState | None = None) -> Engine:
+        """A new engine; `secret` is the key of our To tags, `memories` is shared by all workers, `state` is that of the
+        engine that it replaces."""
         memories = memories or SharedState.local()
         network = self.configuration.network
         place = Network(
@@ -60,7 +62,9 @@ class Setup:
         profile = PROFILES[network.numbering]
         credentials = engine_credentials(self.credentials, self.configuration.remote)
         rules, seen, arrivals = self.rules.counted_in(memories.rates), memories.seen, memories.arrivals
-        return Engine(rules, place, certificates, credentials, secret, profile, seen=seen, arrivals=arrivals)
+        return Engine(
+            rules, place, certificates, credentials, secret, profile, seen=seen, arrivals=arrivals, state=state
+        )
 
     @property
     def trust(self) -> TrustStore:

@@ -6,13 +6,14 @@ together in front, cut again behind. What is not modified leaves as it was captu
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from typing import Protocol
 
 from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.link_types import answer_frame, locate_ip, replace_ip
 from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
+from sbc_filter.engine.verdict import Action, AnyAnswer, Need, Verdict
 from sbc_filter.errors import PacketError
 from sbc_filter.packet.fragments import fragment, is_fragment
 from sbc_filter.packet.reassembly import Reassembler
@@ -22,13 +23,22 @@ _MAX_WAITING = 4096  # frames after an incomplete datagram, until that is given 
 _REASSEMBLY = 5.0  # seconds of the capture for the reassembly of a datagram
 
 
+class FrameCount(StrEnum):
+    """What is counted besides the actions of verdicts."""
+
+    FRAMES = "frames"
+    REASSEMBLED = "reassembled"  # datagrams
+    INCOMPLETE = "incomplete"  # frames that wait in vain for other fragments
+    EMITTED = "emitted"  # answers
+
+
 class Core(Protocol):
     """What this shell needs of the engine."""
 
     def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None, /) -> Verdict | Need:
         """Decide on an IP packet."""
 
-    def resume(self, need_id: int, answer: Answer, now: float, /) -> Verdict | Need:
+    def resume(self, need_id: int, answer: AnyAnswer, now: float, /) -> Verdict | Need:
         """Decide with the answer to a need."""
 
 
@@ -62,13 +72,13 @@ class Replay:
     def __init__(
         self,
         engine: Core,
-        ask: Callable[[Need], Answer],
+        ask: Callable[[Need], AnyAnswer],
         sink: Callable[[Record], None],
         time_of: Callable[[Frame], float] = lambda frame: frame.time,
         look: Callable[[bytes], None] = lambda raw: None,
         interfaces: bool = False,
     ) -> None:
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[FrameCount | Action] = Counter()
         self._engine = engine
         self._ask = ask
         self._sink = sink
@@ -80,7 +90,7 @@ class Replay:
 
     def feed(self, frame: Frame) -> Iterator[Frame]:
         """Process one frame; yields the frames of the output that are known by now, in order."""
-        self.counters["frames"] += 1
+        self.counters[FrameCount.FRAMES] += 1
         span = locate_ip(frame.linktype, frame.data)
         if span is None:
             self._slots.append(_Slot(frame, (0, 0), known=True))
@@ -108,7 +118,7 @@ class Replay:
             return
         whole = self._reassembler.add(raw, slot.frame.time, slot)
         if whole is not None:
-            self.counters["reassembled"] += 1
+            self.counters[FrameCount.REASSEMBLED] += 1
             self._settle([*whole.tags], whole.largest, self._decide(whole.raw, slot.frame), slot)
 
     def _decide(self, raw: bytes, frame: Frame) -> Verdict:
@@ -130,7 +140,7 @@ class Replay:
         if verdict.action is Action.MODIFY and verdict.payload is not None:
             last.settle([last.with_packet(packet) for packet in _cut(verdict.payload, size, len(slots))])
         for datagram in verdict.emit:
-            self.counters["emitted"] += 1
+            self.counters[FrameCount.EMITTED] += 1
             last.leaving.append(self._answer(last, datagram_to_ip(datagram)))
 
     def _answer(self, slot: _Slot, raw: bytes) -> Frame:
@@ -138,7 +148,7 @@ class Replay:
         return slot.frame._replace(data=data, original_length=len(data))
 
     def _give_up(self, slots: list[_Slot]) -> None:
-        self.counters["incomplete"] += len(slots)
+        self.counters[FrameCount.INCOMPLETE] += len(slots)
         for slot in slots:
             slot.settle([slot.frame])
 

@@ -76,11 +76,11 @@ class CachingSource:
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._memory = 0  # bytes of them
-        self._failures: GenerationalCache[str, Answer] = GenerationalCache(_FAILURES, _LONGEST_FAILURE)
+        self._failures: GenerationalCache[str, Answer[bytes]] = GenerationalCache(_FAILURES, _LONGEST_FAILURE)
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         """Answer at once from memory or disk; otherwise when `web` has answered."""
         self._begin()
         now = self._clock()
@@ -139,16 +139,16 @@ class CachingSource:
             except Exception:
                 _LOG.exception("certificates cannot be renewed")
 
-    def _fetch(self, url: str, asked: bool, done: Callable[[Answer], None] = lambda answer: None) -> None:
+    def _fetch(self, url: str, asked: bool, done: Callable[[Answer[bytes]], None] = lambda answer: None) -> None:
         """Fetch it; `asked` if a call needs it, not only the renewal."""
         self._web.fetch(url, lambda answer: done(self._learn(url, asked, answer)))
 
-    def _learn(self, url: str, asked: bool, answer: Answer) -> Answer:
+    def _learn(self, url: str, asked: bool, answer: Answer[bytes]) -> Answer[bytes]:
         """Store the answer of `web`; returns the answer for the call."""
         now = self._clock()
-        end = leaf_end(answer.pem) if answer.pem is not None else None
-        if answer.pem is not None and end is not None and now < min(answer.expires, end):
-            entry = CachedCertificate(answer.pem, min(answer.expires, end), min(answer.expires + self._stale, end))
+        end = leaf_end(answer.result) if answer.result is not None else None
+        if answer.result is not None and end is not None and now < min(answer.expires, end):
+            entry = CachedCertificate(answer.result, min(answer.expires, end), min(answer.expires + self._stale, end))
             with self._lock:
                 known = self._find(url, now)
                 news = known is None or known.entry != entry  # one fetch may answer several calls
@@ -159,7 +159,7 @@ class CachingSource:
             return answer._replace(expires=entry.expires)
         with self._lock:
             if answer.expires > now:
-                weight = len(url) + len(answer.pem or b"") + _OVERHEAD
+                weight = len(url) + len(answer.result or b"") + len(answer.reason) + _OVERHEAD
                 self._failures.put(url, answer, answer.expires, now, weight)
             known = self._find(url, now)
             if known is None:
@@ -218,6 +218,6 @@ def _due(entry: CachedCertificate, now: float) -> float:
     return entry.expires - max(entry.expires - now, 0.0) * random.uniform(0.1, 0.25)  # noqa: S311
 
 
-def _stale(entry: CachedCertificate, now: float) -> Answer:
+def _stale(entry: CachedCertificate, now: float) -> Answer[bytes]:
     """The answer after a failed renewal. It is valid for a short time only, since the server may recover."""
     return Answer(entry.pem, None, entry.expires if now < entry.expires else min(now + _AGAIN, entry.ends))

@@ -36,7 +36,7 @@ class CommandSource:
         self._name = command[0]
         self._valid = valid
         self._clock = clock
-        self._single: SingleFlightPool[Answer] = SingleFlightPool(
+        self._single: SingleFlightPool[Answer[bytes]] = SingleFlightPool(
             self._answer,
             lambda detail: Answer(None, detail, clock()),
             name="certificate-command",
@@ -45,7 +45,7 @@ class CommandSource:
             patience=timeout,
         )
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         """Run the program."""
         self._single.submit(url, done)
 
@@ -54,7 +54,7 @@ class CommandSource:
         self._program.close()
         self._single.close(wait=1.0)
 
-    def _answer(self, url: str) -> Answer:
+    def _answer(self, url: str) -> Answer[bytes]:
         try:
             return Answer(self._run(url), None, self._clock() + self._valid)
         except FetchError as error:

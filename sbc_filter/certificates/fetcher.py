@@ -96,7 +96,7 @@ class Fetcher:
             place=lambda host: self._place(registered(host)),
             share=_SHARE,
         )
-        self._single: SingleFlightPool[Answer] = SingleFlightPool(
+        self._single: SingleFlightPool[Answer[bytes]] = SingleFlightPool(
             self._answer,
             lambda detail: Answer(None, detail, clock()),  # not the fault of the URL: not cached
             name="certificate-fetch",
@@ -109,7 +109,7 @@ class Fetcher:
             patience=total_timeout,
         )
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         """Fetch `url`."""
         self._single.submit(url, done)
 
@@ -151,14 +151,15 @@ class Fetcher:
             )
         return False
 
-    def _answer(self, url: str) -> Answer:
+    def _answer(self, url: str) -> Answer[bytes]:
         try:
             pem, headers = self._web.get(url, limit=MAX_PEM, timeout=self._total_timeout, schemes=self._schemes)
         except FetchError as error:
             _LOG.info("%r: %s: %s", url, error.detail, error)
             if error.detail in _SLOW:
                 self._demote(domain_of(url))
-            return Answer(None, error.detail, self._clock() + (PASSING if error.passing else _PERMANENT))
+            lifetime = PASSING if error.passing else _PERMANENT
+            return Answer(None, error.detail, self._clock() + lifetime, str(error))
         now, end = self._clock(), leaf_end(pem)
         if end is None or end <= now:  # the verification reports what is wrong with it
             return Answer(pem, None, now + _PERMANENT)

@@ -1,6 +1,5 @@
 """A folder of certificates that another system fills. Files are named by the digest of their URL, or in an index."""
 
-import json
 import logging
 import math
 import os
@@ -13,6 +12,7 @@ from sbc_filter.certificates.source import MAX_PEM, certificate_path
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError, reason
 from sbc_filter.outcomes import Detail
+from sbc_filter.strict_json import strict_loads
 from sbc_filter.system.files import TooLarge, read_file
 
 _LOG = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class DirectorySource:
         self._index: Mapping[str, str] = {}
         self._complained = -math.inf
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         """Read the file at once; FETCH_REFUSED if there is none, FETCH_TOO_LARGE beyond `MAX_PEM` bytes."""
         expires = self._clock() + self._valid
         self._refresh()
@@ -114,7 +114,7 @@ def read_index(directory: Path) -> dict[str, str]:
     except OSError as error:
         raise IndexFault(f"{path} cannot be read: {reason(error)}") from None
     try:
-        found = json.loads(content, object_pairs_hook=_once)
+        found = strict_loads(content)
     except (ValueError, RecursionError) as error:
         raise IndexFault(f"{path}: this is not JSON: {error}") from None
     if not isinstance(found, dict):
@@ -122,13 +122,6 @@ def read_index(directory: Path) -> dict[str, str]:
     for url, name in found.items():
         if not isinstance(name, str) or name != os.path.basename(name) or name in ("", ".", ".."):
             raise IndexFault(f"{path}: {url!r}: must be the name of a file in this folder, not {name!r}")
-    return found
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key appears twice")
     return found
 
 

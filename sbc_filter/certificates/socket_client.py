@@ -60,7 +60,7 @@ class SocketSource:
         self._clock = clock
         self._idle: deque[_Connection] = deque()
         self._closed = False
-        self._single: SingleFlightPool[Answer] = SingleFlightPool(
+        self._single: SingleFlightPool[Answer[bytes]] = SingleFlightPool(
             self._answer,
             lambda detail: Answer(None, detail, clock()),
             name="certificate-socket",
@@ -69,7 +69,7 @@ class SocketSource:
             patience=timeout,
         )
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         """Ask for `url`."""
         self._single.submit(url, done)
 
@@ -79,7 +79,7 @@ class SocketSource:
         self._single.close()
         self._drop_idle()
 
-    def _answer(self, url: str) -> Answer:
+    def _answer(self, url: str) -> Answer[bytes]:
         try:
             return self._ask(url, time.monotonic() + self._timeout)
         except FetchError as error:
@@ -87,7 +87,7 @@ class SocketSource:
             unreachable = error.detail == Detail.FETCH_CONNECT
             return Answer(None, error.detail, self._clock() + (_UNREACHABLE if unreachable else PASSING))
 
-    def _ask(self, url: str, deadline: float) -> Answer:
+    def _ask(self, url: str, deadline: float) -> Answer[bytes]:
         """Ask over an open connection, or over a new one if the server has closed it.
 
         If a new connection breaks during the request, it is tried once more: the server may have been restarted.
@@ -167,7 +167,7 @@ class _Connection(HTTPConnection):
             raise
 
 
-def _read(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Answer:
+def _read(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Answer[bytes]:
     if status == 200:
         return Answer(body, None, now + _lifetime(headers, VALID))
     detail = Detail.FETCH_REFUSED if status == 404 else Detail.FETCH_STATUS

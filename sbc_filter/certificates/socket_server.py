@@ -53,7 +53,7 @@ class CertificateServer:
         self._source = source
         self._clock = clock
         self._lock = threading.Lock()
-        self._callers: dict[str, list[Callable[[Answer], None]]] = {}
+        self._callers: dict[str, list[Callable[[Answer[bytes]], None]]] = {}
         self._listener = listening(where) if not isinstance(where, socket.socket) else where
         self._ours = None if isinstance(where, socket.socket) else (Path(where), number_of(Path(where)))
         self._server = _Server(self._listener, self)
@@ -73,9 +73,9 @@ class CertificateServer:
         if self._ours is not None:
             unlink_own(*self._ours)
 
-    def ask(self, url: str) -> tuple[Answer, int]:
+    def ask(self, url: str) -> tuple[Answer[bytes], int]:
         """Returns the answer of the source, and for how many seconds it is valid."""
-        answers: SimpleQueue[Answer] = SimpleQueue()
+        answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
         with self._lock:
             callers = self._callers.setdefault(url, [])
             callers.append(answers.put)
@@ -92,7 +92,7 @@ class CertificateServer:
             answer = Answer(None, Detail.FETCH_TIMEOUT, self._clock())
         return answer, math.ceil(min(max(answer.expires - self._clock(), 0.0), LONGEST))
 
-    def _answer(self, url: str, answer: Answer) -> None:
+    def _answer(self, url: str, answer: Answer[bytes]) -> None:
         with self._lock:
             callers = self._callers.pop(url, [])
         for done in callers:
@@ -155,8 +155,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(400, b'{"error": "ask for /certificate?url=URL"}')
             return
         answer, lifetime = self.server.certificates.ask(urls[0])
-        if answer.pem is not None:
-            self._send(200, answer.pem, lifetime, "application/pem-certificate-chain")
+        if answer.result is not None:
+            self._send(200, answer.result, lifetime, "application/pem-certificate-chain")
             return
         assert answer.detail is not None, "an answer carries a certificate or a reason"
         body = json.dumps({"detail": answer.detail}).encode()

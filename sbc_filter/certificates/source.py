@@ -25,7 +25,7 @@ _OVERHEAD = 400  # bytes of a failure besides its URL
 class CertificateSource(Protocol):
     """Gets the certificates behind a URL."""
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         """Start to get them; returns at once. `done` is called exactly once, from any thread."""
 
     def close(self) -> None:
@@ -43,7 +43,7 @@ class RefusingSource:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         """Answer FETCH_REFUSED at once."""
         done(Answer(None, Detail.FETCH_REFUSED, self._clock() + _ABSENT))
 
@@ -64,15 +64,17 @@ class FirstOf:
         self._sources = tuple(sources)
         self._clock = clock
         self._lock = threading.Lock()  # of `_failed`
-        self._failed: GenerationalCache[tuple[int, str], Answer] = GenerationalCache(_MAX_FAILURES, _LONGEST_FAILURE)
+        self._failed: GenerationalCache[tuple[int, str], Answer[bytes]] = GenerationalCache(
+            _MAX_FAILURES, _LONGEST_FAILURE
+        )
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         """Ask the first source, then the next if that has none."""
         self._ask(0, float("inf"), url, done)
 
-    def _ask(self, turn: int, soonest: float, url: str, done: Callable[[Answer], None]) -> None:
-        def judge(answer: Answer) -> None:
-            if answer.pem is not None:
+    def _ask(self, turn: int, soonest: float, url: str, done: Callable[[Answer[bytes]], None]) -> None:
+        def judge(answer: Answer[bytes]) -> None:
+            if answer.result is not None:
                 done(answer)
                 return
             expires = min(soonest, answer.expires)
@@ -89,16 +91,18 @@ class FirstOf:
         else:
             judge(known)
 
-    def _remembered(self, turn: int, url: str) -> Answer | None:
+    def _remembered(self, turn: int, url: str) -> Answer[bytes] | None:
         with self._lock:
             return self._failed.get((turn, url), self._clock())
 
-    def _remember(self, turn: int, url: str, answer: Answer) -> None:
+    def _remember(self, turn: int, url: str, answer: Answer[bytes]) -> None:
         now = self._clock()
         if answer.expires > now:
             with self._lock:
                 if self._failed.get((turn, url), now) is None:
-                    self._failed.put((turn, url), answer, answer.expires, now, len(url) + _OVERHEAD)
+                    self._failed.put(
+                        (turn, url), answer, answer.expires, now, len(url) + len(answer.reason) + _OVERHEAD
+                    )
 
     def close(self) -> None:
         """Close all sources."""

@@ -68,9 +68,9 @@ def warm(
     due = [(0.0, number, url) for number, url in enumerate(urls)]  # sorted, so it is a heap
 
     def ask(number: int, url: str) -> None:
-        def done(answer: Answer) -> None:
+        def done(answer: Answer[bytes]) -> None:
             left = answer.expires - clock()
-            pause = max(left / 2 if answer.pem is not None else left, least)
+            pause = max(left / 2 if answer.result is not None else left, least)
             with lock:
                 heapq.heappush(due, (time.monotonic() + min(pause, _LONGEST), number, url))
             free.release()

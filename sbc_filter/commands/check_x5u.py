@@ -27,10 +27,10 @@ def prober(settings: CertificateSettings) -> Fetcher:
 def probe(credential: Credential, source: CertificateSource, trust: TrustStore, now: float) -> str:
     """`SERVED`, or what is wrong with the response of `x5u`."""
     answer = ask(source, credential.x5u)
-    if answer.pem is None:
+    if answer.result is None:
         return f"x5u cannot be fetched: {answer.detail}"
     try:
-        served = parse_certificates(answer.pem, tolerate=trust.tolerate)
+        served = parse_certificates(answer.result, tolerate=trust.tolerate)
     except CertificateError as error:
         return f"x5u serves what cannot be read: {error}"
     try:

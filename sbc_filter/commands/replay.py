@@ -17,13 +17,15 @@ from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.reader import CaptureReader
-from sbc_filter.capture.replay_shell import Replay
+from sbc_filter.capture.replay_shell import FrameCount, Replay
 from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.file_arguments import add_files
 from sbc_filter.config.configuration_file import find_configuration
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.record import Record
+from sbc_filter.engine.verdict import Action
 from sbc_filter.errors import UsageFault, reason
 from sbc_filter.records.tally import Tally, findings, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
@@ -225,28 +227,30 @@ def _with_progress(frames: Readable, reader: CaptureReader, name: str) -> Iterat
 
 def _report(console: PlainConsole, capture: Path, run: Replay, tally: Tally, done: Counter[str]) -> None:
     count = run.counters
-    packets, invites = numbered(count["frames"], "packet"), numbered(tally.total, "INVITE")
+    packets, invites = numbered(count[FrameCount.FRAMES], "packet"), numbered(tally.total, "INVITE")
     console.print(f"{capture}: {packets}, {invites}")
     if tally.kinds:
         tally.print(console)
         console.print()
-    if done["retransmission"]:
-        console.print(f"{numbered(done['retransmission'], 'repeated INVITE')}: treated as the first of its kind")
-    if done["reason-added"]:
-        console.print(f"{numbered(done['reason-added'], 'response')} of the SBC: a Reason added")
-    if done["reason-removed"]:
-        console.print(f"{numbered(done['reason-removed'], 'response')} to the SBC: a Reason about our tokens removed")
+    repeated, added = done[CounterName.RETRANSMISSION], done[CounterName.REASON_ADDED]
+    removed = done[CounterName.REASON_REMOVED]
+    if repeated:
+        console.print(f"{numbered(repeated, 'repeated INVITE')}: treated as the first of its kind")
+    if added:
+        console.print(f"{numbered(added, 'response')} of the SBC: a Reason added")
+    if removed:
+        console.print(f"{numbered(removed, 'response')} to the SBC: a Reason about our tokens removed")
     for line in findings(done):
         console.print(line)
     parts = [f"{count[action]} {word}" for action, word in _WORDS.items() if count[action]]
-    if count["emitted"]:
-        parts.append(f"{numbered(count['emitted'], 'answer')} sent")
+    if count[FrameCount.EMITTED]:
+        parts.append(f"{numbered(count[FrameCount.EMITTED], 'answer')} sent")
     console.print(", ".join(parts) or "Nothing would change.")
 
 
 _WORDS = {
-    "modify": "modified",
-    "reject": "rejected",
-    "redirect": "redirected",
-    "drop": "dropped",
+    Action.MODIFY: "modified",
+    Action.REJECT: "rejected",
+    Action.REDIRECT: "redirected",
+    Action.DROP: "dropped",
 }

@@ -13,6 +13,7 @@ from rich.live import Live
 
 from sbc_filter.commands.file_arguments import add_config
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
+from sbc_filter.counters import CounterName
 from sbc_filter.daemon import control_socket
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.records.tally import Kind
@@ -100,7 +101,7 @@ def _parts(state: dict[str, Any]) -> Iterator[RenderableType]:
 def _processes(state: dict[str, Any], now: float) -> PlainTable:
     rows = []
     for each in state["processes"]:
-        packets = each["counters"].get("packets", each["counters"].get("handed-on", "-"))
+        packets = each["counters"].get(CounterName.PACKETS, each["counters"].get(CounterName.HANDED_ON, "-"))
         rows.append(
             [each["name"], each["pid"], _span(now - each["since"]), "yes" if each["ready"] else "no", packets]
             + [each["restarts"]]

@@ -15,6 +15,7 @@ from sbc_filter.assembly.bypass_files import EVERY, BypassState, said
 from sbc_filter.assembly.obtain import STAYS
 from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
+from sbc_filter.counters import CounterName
 from sbc_filter.daemon.certificate_process import CertificateProcess, from_process
 from sbc_filter.daemon.control_socket import ControlServer, Reply, default_path
 from sbc_filter.daemon.process_group import START, ManagedProcess, ProcessGroup
@@ -224,7 +225,9 @@ class Supervisor:
         self.totals.ended(child.pid)
         self._troubles.pop(child.pid, None)
         if not self._stop:
-            self.totals.note("worker_restarts" if process in self.workers else f"{process.name}_restarts")
+            self.totals.note(
+                CounterName.WORKER_RESTARTS if process in self.workers else CounterName(f"{process.name}-restarts")
+            )
         self._tell_who_is_there()
 
     def _tell_who_is_there(self) -> None:
@@ -241,7 +244,7 @@ class Supervisor:
             self._next_look = now + EVERY
             self.renew_bypass()
             for sentence in self._queues.crowding():
-                self.totals.note("queue_full")
+                self.totals.note(CounterName.QUEUE_FULL)
                 self.say(sentence)
             self.notifier.status("; ".join(filter(None, (self.reloading.status(), self.totals.sentence()))))
 

@@ -9,7 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sbc_filter.assembly.delegates import signers, verifiers
@@ -21,6 +22,7 @@ from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.config.settings import Configuration
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
+from sbc_filter.engine.state import EngineState
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.queue_shell import QueueShell
@@ -122,8 +124,8 @@ class Worker:
         verify = verifiers(configuration.file, configuration.verifiers)
         return Needs(self._sources(configuration), sign, verifiers=verify)
 
-    def _made(self, setup: Setup) -> Engine:
-        engine = setup.engine(self._secret, self._memories)
+    def _made(self, setup: Setup, state: EngineState | None = None) -> Engine:
+        engine = setup.engine(self._secret, self._memories, state)
         engine.bypass(self._tokens)
         return engine
 
@@ -191,11 +193,10 @@ class Worker:
                 undo.callback(source.close)
                 journal = open_journal(setup.configuration.records)
                 undo.callback(journal.close)
-                engine = self._made(setup)
+                engine = self._made(setup, self._engine.state)
             except FilterError as error:
                 return [str(error)]
             undo.pop_all()
-        engine.take_over(self._engine)
         self._retired.append((time.monotonic() + _RETIRED, self._source))
         self._journal.close()
         self._setup, self._engine, self._source, self._journal = setup, engine, source, journal
@@ -233,10 +234,17 @@ class Worker:
         self._channel.send(Obtained(self._schedule.problems))
 
     def _heartbeat(self) -> None:
-        counters = {**self._engine.counters, **self._shell.counters}
+        counters = total(self._engine.counters, self._shell.counters)
         kinds = self._tally.kinds.most_common(_KINDS)
         while not self._channel.send(Heartbeat(counters, kinds)) and kinds:
             del kinds[len(kinds) // 2 :]  # names of rules may be long, and the heartbeat must fit
+
+
+def total(engine: Mapping[str, int], shell: Mapping[str, int]) -> Counter[str]:
+    """The counters of both; each counts the calls for which it had no place as `hold-limit`."""
+    counters: Counter[str] = Counter(engine)
+    counters.update(shell)
+    return counters
 
 
 def answer(channel: Channel, report: type[Prepared] | type[Committed], problems: list[str]) -> None:

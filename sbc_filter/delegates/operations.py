@@ -14,7 +14,7 @@ from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.sip.numbering_plans import NANP, Profile
-from sbc_filter.stir.checks import Missing, Signalling
+from sbc_filter.stir.checks import CertificateRequest, Signalling
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegation import (
     ServiceError,
@@ -39,7 +39,7 @@ class StirService:
         self,
         credential: Credential | None,
         certificates: CertificateMemory,
-        fetch: Callable[[str], Answer],
+        fetch: Callable[[str], Answer[bytes]],
         profile: Profile = NANP,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -108,7 +108,7 @@ class StirService:
                 return self._certificates.lookup(x5u, self._clock())
 
         result = verify([identity], call, self._options, lookup)
-        while isinstance(result, Missing):
+        while isinstance(result, CertificateRequest):
             answer = self._fetch(result.x5u)
             with self._lock:
                 fetched[result.x5u] = self._certificates.add_certificate(result.x5u, answer, self._clock())

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import requests
 import urllib3
@@ -41,7 +41,7 @@ class Purpose:
     unreachable: Detail
 
 
-class Pool:
+class Pool(Generic[R]):
     """Calls `ask` with the body of each request, in worker threads.
 
     Exceptions become answers: `FetchError` with its detail, `ValueError` with `purpose.refused`. A reason is logged
@@ -49,13 +49,13 @@ class Pool:
     """
 
     def __init__(
-        self, name: str, purpose: Purpose, ask: Callable[[bytes], Answer], workers: int, timeout: float
+        self, name: str, purpose: Purpose, ask: Callable[[bytes], Answer[R]], workers: int, timeout: float
     ) -> None:
         self._name = name
         self._purpose = purpose
         self._ask = ask
         self._said = ""
-        self._single: SingleFlightPool[Answer] = SingleFlightPool(
+        self._single: SingleFlightPool[Answer[R]] = SingleFlightPool(
             self._answer,
             lambda detail: Answer(None, detail, 0.0),
             name=name,
@@ -64,7 +64,7 @@ class Pool:
             patience=timeout,
         )
 
-    def send(self, body: bytes, done: Callable[[Answer], None]) -> None:
+    def send(self, body: bytes, done: Callable[[Answer[R]], None]) -> None:
         """Queue a request. Equal requests of several calls share one answer."""
         self._single.submit(body.decode(), done)
 
@@ -72,7 +72,7 @@ class Pool:
         """Refuse all pending requests."""
         self._single.close(wait=1.0)
 
-    def _answer(self, body: str) -> Answer:
+    def _answer(self, body: str) -> Answer[R]:
         try:
             answer = self._ask(body.encode())
         except (FetchError, ValueError) as error:

@@ -16,16 +16,16 @@ from sbc_filter.stir.signing import sign_shaken
 _PURPOSE = Purpose("nothing signed", Detail.SIGNING_REFUSED, Detail.SIGNING_UNREACHABLE)
 
 
-class _Signers(Pool):
+class _Signers(Pool[bytes]):
     """Signs in worker threads: `sign` turns the body of a signing request into an Identity value."""
 
     def __init__(self, name: str, sign: Callable[[bytes], bytes], workers: int, timeout: float) -> None:
-        def ask(body: bytes) -> Answer:
-            return Answer(None, None, 0.0, sign(body))
+        def ask(body: bytes) -> Answer[bytes]:
+            return Answer(sign(body), None, 0.0)
 
         super().__init__(f"credential {name}", _PURPOSE, ask, workers, timeout)
 
-    def sign(self, request: SigningRequest, done: Callable[[Answer], None], /) -> None:
+    def sign(self, request: SigningRequest, done: Callable[[Answer[bytes]], None], /) -> None:
         """Queue a signing request."""
         self.send(signing_request(request), done)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import chain
 
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.act.carry_out import DecisionExecutor, as_packet_verdict, has_room, monitored, pass_by
 from sbc_filter.engine.act.uas import Uas
 from sbc_filter.engine.call.call import IncomingCall
@@ -23,9 +24,11 @@ from sbc_filter.engine.decide.verify import VerificationService
 from sbc_filter.engine.memory.arrivals import Arrivals
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.memory.replays import LocalSeen, Replays, Seen
-from sbc_filter.engine.memory.transactions import Held, Progress, Remembered, Transactions, message_key, transaction_key
-from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Answer, Need, NeedKind, Verdict
-from sbc_filter.errors import MessageError, PacketError, SigningError, VerificationError
+from sbc_filter.engine.memory.results import Results
+from sbc_filter.engine.memory.transactions import Held, Progress, Remembered, message_key, transaction_key
+from sbc_filter.engine.state import EngineState
+from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Answer, AnyAnswer, Need, Request, Verdict
+from sbc_filter.errors import MessageError, PacketError, VerificationError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.udp import Packet, parse
@@ -37,10 +40,8 @@ from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.grammar import OURS
 from sbc_filter.sip.numbering_plans import NANP, Profile
 from sbc_filter.sip.response import top_via
-from sbc_filter.stir.checks import Missing
 from sbc_filter.stir.credential import Credential
-from sbc_filter.stir.delegated_signing import RemoteCredential, SigningRequest, check_signed, failure
-from sbc_filter.stir.delegated_verification import VerificationRequest, validate_finding
+from sbc_filter.stir.delegated_signing import RemoteCredential
 
 _INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
 # Named once: on the hot path a look at a member of an Enum costs as much as a call.
@@ -64,31 +65,33 @@ class Engine:
         held_limit: int = HELD_LIMIT,
         seen: Seen | None = None,
         arrivals: Arrivals | None = None,
+        state: EngineState | None = None,
     ) -> None:
-        """`seen` is what tells replays, `arrivals` what `preserve` remembers; without them, this engine remembers for
-        itself."""
-        self._count: Counter[str] = Counter()
-        self._deviations: Counter[tuple[str, ...]] = Counter()  # those of one call together: one look-up a call
+        """`seen` detects replays, `arrivals` is what `preserve` remembers; without them, this engine remembers for
+        itself. `state` is that of the engine that this one replaces; the other decides nothing more."""
         self._rules = rules
         self._ports = network.ports
-        self._certificates = certificates
-        self._credentials = credentials
         self._held_limit = held_limit
-        self._transactions = Transactions()
         self._intake = Intake(network, profile)
         longest = max((rule.verify.max_age for rule in rules.rules if rule.action is VERIFY), default=0.0)
         self._verifier = VerificationService(Replays(LocalSeen() if seen is None else seen, longest), profile)
-        self._uas = Uas(secret, self._transactions, self._count)
-        self._treatments = DecisionExecutor(rules, network, self._uas, self._count)
         preserving = [rule for rule in rules.rules if rule.sign.preserve is not None]
         self._preserver = Preserver(preserving, profile, arrivals) if preserving else None
         self._tokens: Mapping[str, str] = {}
-        self._needs = 0
+        # Last: nothing fails any more, and the other engine's state is not touched in vain.
+        self.state = state = EngineState(certificates) if state is None else state
+        state.prepare(rules, certificates, credentials)
+        self._count, self._deviations = state.counters, state.deviations
+        self._transactions, self._certificates = state.transactions, state.certificates
+        self._uas = Uas(secret, state.transactions, state.counters)
+        self._treatments = DecisionExecutor(
+            network, self._uas, state.counters, state.reports, state.redirects, state.complaints
+        )
 
     @property
     def counters(self) -> Counter[str]:
         """How often what happened that leaves no record of its own; `deviation.NAME` is what was tolerated."""
-        found = self._count.copy()
+        found = Counter({str(name): count for name, count in self._count.items()})
         for together, calls in self._deviations.items():
             for deviation in together:
                 found[f"deviation.{deviation}"] += calls
@@ -124,30 +127,21 @@ class Engine:
             return ACCEPT
         return self._decide(message, method, flow, repr(flow).encode(), now, None)
 
-    def resume(self, need_id: int, answer: Answer, now: float) -> Verdict | Need:
-        """The awaited thing, or why it is not to be had. May end in another `Need`."""
+    def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict | Need:
+        """Continue with the result of a need, or the reason why there is none. May return another `Need`."""
         held = self._transactions.free(need_id)
         if held is None:
             return ACCEPT
-        progress, waits_for = held.progress, held.waits_for
-        if isinstance(waits_for, SigningRequest):
-            progress.signatures = progress.signatures or {}
-            try:
-                if answer.identity is None:
-                    raise failure(answer.detail)
-                progress.signatures[waits_for] = check_signed(answer.identity, waits_for)
-            except SigningError as error:
-                progress.signatures[waits_for] = error
-        elif isinstance(waits_for, VerificationRequest):
-            finding = validate_finding(waits_for, answer.told, answer.detail)
-            progress.findings = {**(progress.findings or {}), waits_for: finding}
-        else:
-            progress.answers[waits_for] = self._certificates.add_certificate(waits_for, answer, now)
-        return DROP if held.cancelled else self._walk(progress, now)
+        self._add_result(held.progress, held.request, answer, now)
+        return DROP if held.cancelled else self._walk(held.progress, now)
 
-    def add_certificate(self, x5u: str, answer: Answer, now: float) -> None:
-        """Take in a certificate that nobody waits for (any more)."""
+    def add_certificate(self, x5u: str, answer: Answer[bytes], now: float) -> None:
+        """Store a certificate that no call waits for."""
         self._certificates.add_certificate(x5u, answer, now)
+
+    def add_late(self, need: Need, answer: AnyAnswer, now: float) -> None:
+        """Store an answer that came too late for its call, if other calls can use it."""
+        Results().add(need.request, answer, self._certificates, now)
 
     def set_trust_store(self, trust: TrustStore) -> None:
         """From the next call on this trust store counts, also for certificates that are known already."""
@@ -155,26 +149,11 @@ class Engine:
 
     def replace_credentials(self, credentials: Mapping[str, Credential | RemoteCredential]) -> None:
         """From the next call on these are signed with, in place of those of the same names."""
-        self._credentials = {**self._credentials, **credentials}
+        self.state.credentials = {**self.state.credentials, **credentials}
 
     def bypass(self, tokens: Mapping[str, str]) -> None:
         """From now on these tokens, by the `token_file` of rules, stand in for Identity; none: calls are signed."""
         self._tokens = tokens
-
-    def take_over(self, other: "Engine") -> None:
-        """Go on in the place of `other`, an engine with other rules for the same traffic, which decides nothing more.
-
-        Retransmissions get what the first copies got, what is held is decided by the rules under which it came, and
-        certificates are known already, as far as the trust store of this engine believes them.
-        """
-        self._count, self._deviations, self._needs = other._count, other._deviations, other._needs
-        self._transactions = other._transactions
-        self._uas.take_over(self._transactions, self._count)
-        self._certificates, fresh = other._certificates, self._certificates
-        self._certificates.set_trust_store(fresh.trust, fresh.tolerate)
-        if self._transactions.held:  # they may name what is no longer there
-            self._credentials = {**other._credentials, **self._credentials}
-        self._treatments.take_over(other._treatments, self._count)
 
     def release(self, now: float) -> list[tuple[int, Verdict]]:
         """Give up waiting for everything: (need, verdict) of all that is held."""
@@ -205,13 +184,13 @@ class Engine:
         key = message_key(message, ends)
         known = self._transactions.decided(key, now)
         if known is not None:
-            self._count["retransmission"] += 1
+            self._count[CounterName.RETRANSMISSION] += 1
             payload = known.edits.applied(message) if known.edits is not None else None
             if not has_room(packet, payload):
                 return DROP  # the first copy, which had room, has gone on
             return as_packet_verdict(Verdict(known.action, payload, known.emit), packet)
         if self._transactions.held and self._transactions.is_held(key):
-            self._count["held-duplicate"] += 1
+            self._count[CounterName.HELD_DUPLICATE] += 1
             return DROP
         try:
             call = self._intake.read(message, flow, now)
@@ -236,15 +215,14 @@ class Engine:
         for rule in progress.rules:
             decision = self._apply(rule, progress, now)
             while not isinstance(decision, Decision):
-                need = self._hold(rule, progress, decision.x5u if isinstance(decision, Missing) else decision)
+                need = self._hold(rule, progress, decision, now)
                 if need is not None:
                     return need
                 decision = self._apply(rule, progress, now)
             if decision.deviations:
                 self._deviations[decision.deviations] += 1
                 if len(self._deviations) > _COMBINATIONS:
-                    self._count.update(self.counters - self._count)
-                    self._deviations.clear()
+                    _apart(self._deviations)
             for note in decision.notes:
                 self._count[note] += 1
             if rule.mode is _ENFORCE:
@@ -254,18 +232,19 @@ class Engine:
             progress.monitored += (monitored(rule, call, decision),)
         return self._finish(progress, pass_by(call, Detail.NO_RULE), now)
 
-    def _apply(
-        self, rule: Rule, progress: Progress, now: float
-    ) -> Decision | Missing | SigningRequest | VerificationRequest:
+    def _apply(self, rule: Rule, progress: Progress, now: float) -> Decision | Request:
+        results = progress.results
+
         def lookup(x5u: str) -> SigningCertificate | VerificationError | None:
-            known = (progress.answers.get(x5u) if progress.answers else None) or self._certificates.lookup(x5u, now)
+            known = results.certificates.get(x5u) if results is not None else None
+            if known is None:
+                known = self._certificates.lookup(x5u, now)
             if known is None and progress.call.emergency:
                 return VerificationError(Outcome.UNFETCHABLE, Detail.FETCH_REFUSED)  # never waits (S-137)
             return known
 
         instead = self._instead if self._preserver is not None or self._tokens else None
-        signatures, findings = progress.signatures, progress.findings
-        return apply_rule(rule, progress.call, self._credentials, self._verifier, lookup, signatures, instead, findings)
+        return apply_rule(rule, progress.call, self.state.credentials, self._verifier, lookup, results, instead)
 
     def _instead(self, rule: Rule, call: IncomingCall) -> Decision | None:
         """What is done with a call that leaves instead of signing it."""
@@ -283,20 +262,19 @@ class Engine:
             self._transactions.decide(progress.key, Remembered(verdict.action, edits, verdict.emit), now)
         return as_packet_verdict(verdict, progress.packet)
 
-    def _hold(self, rule: Rule, progress: Progress, wanted: str | SigningRequest | VerificationRequest) -> Need | None:
-        """Hold an INVITE until the certificate, signature or finding is there; None, and a failure noted, when too many
-        are held."""
+    def _add_result(self, progress: Progress, request: Request, answer: AnyAnswer, now: float) -> None:
+        if progress.results is None:
+            progress.results = Results()
+        progress.results.add(request, answer, self._certificates, now)
+
+    def _hold(self, rule: Rule, progress: Progress, request: Request, now: float) -> Need | None:
+        """Hold an INVITE until the result of `request` is there; None, and a failure as its result, when too many are
+        held."""
         if len(self._transactions.held) >= self._held_limit:
-            self._count["held-limit"] += 1
-            if isinstance(wanted, SigningRequest):
-                progress.signatures = {**(progress.signatures or {}), wanted: failure(Detail.HOLD_LIMIT)}
-            elif isinstance(wanted, VerificationRequest):
-                finding = validate_finding(wanted, None, Detail.HOLD_LIMIT)
-                progress.findings = {**(progress.findings or {}), wanted: finding}
-            else:
-                progress.answers[wanted] = VerificationError(Outcome.UNFETCHABLE, Detail.HOLD_LIMIT)
+            self._count[CounterName.HOLD_LIMIT] += 1
+            self._add_result(progress, request, Answer(None, Detail.HOLD_LIMIT, now), now)
             return None
-        self._needs += 1
+        self.state.needs = number = self.state.needs + 1
         call = progress.call
         deadline = call.arrived + (rule.sign.hold_ms if rule.action is SIGN else rule.verify.hold_ms) / 1000
         progress.rules = chain((rule,), progress.rules)
@@ -304,14 +282,18 @@ class Engine:
             transaction = transaction_key(call.message, top_via(call.message), call.flow)
         except MessageError:
             transaction = None  # no CANCEL can name it either
-        self._transactions.hold(Held(self._needs, wanted, progress, transaction))
-        return Need(self._needs, _kind(wanted), wanted, deadline)
+        self._transactions.hold(Held(number, request, progress, transaction))
+        return Need(number, request, deadline)
 
 
-def _kind(wanted: str | SigningRequest | VerificationRequest) -> NeedKind:
-    if isinstance(wanted, str):
-        return NeedKind.CERTIFICATE
-    return NeedKind.SIGNATURE if isinstance(wanted, SigningRequest) else NeedKind.VERIFICATION
+def _apart(deviations: Counter[tuple[str, ...]]) -> None:
+    """Count each deviation by itself, where there are too many combinations of them."""
+    single: Counter[tuple[str, ...]] = Counter()
+    for together, calls in deviations.items():
+        for deviation in together:
+            single[(deviation,)] += calls
+    deviations.clear()
+    deviations.update(single)
 
 
 @lru_cache(maxsize=16384)

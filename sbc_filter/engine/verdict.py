@@ -1,13 +1,16 @@
 """What the engine answers: a verdict, or that it needs something which is not in memory."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from sbc_filter.engine.record import Record
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import Datagram
+from sbc_filter.stir.checks import CertificateRequest
 from sbc_filter.stir.delegated_signing import SigningRequest
 from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest
+
+T = TypeVar("T", covariant=True)
 
 
 class Action(StrEnum):
@@ -39,33 +42,39 @@ ACCEPT, DROP = Verdict(Action.ACCEPT), Verdict(Action.DROP)
 """What leaves no record: the packet goes on as it is, or ends here."""
 
 
-class NeedKind(StrEnum):
-    """Which kind of thing the engine waits for."""
+Request = CertificateRequest | SigningRequest | VerificationRequest
+"""Everything that a decision may need; the type is the kind, and says what the result is:
 
-    CERTIFICATE = "certificate"
-    SIGNATURE = "signature"
-    VERIFICATION = "verification"
+- `CertificateRequest`: a certificate and its issuers in PEM, as `Answer[bytes]`;
+- `SigningRequest`: an Identity value, as `Answer[bytes]`;
+- `VerificationRequest`: what a service found, as `Answer[ReportedResult]`.
+
+A new kind is one more type here, a row in `engine.memory.results`, and a row in `assembly.needs`.
+"""
 
 
 class Need(NamedTuple):
-    """The decision waits for something: `request` is the URL of a certificate, or what is to be signed or verified; at
-    `deadline` (POSIX seconds) the shell calls `Engine.resume` with a failure, whether or not anything came."""
+    """The decision waits for the result of `request`.
+
+    At `deadline` (POSIX seconds) the shell calls `Engine.resume` with a failure, whether or not anything came.
+    """
 
     id: int
-    kind: NeedKind
-    request: str | SigningRequest | VerificationRequest
+    request: Request
     deadline: float
 
 
-class Answer(NamedTuple):
-    """What was needed, or why it could not be had; it holds until `expires` (POSIX seconds).
+class Answer(NamedTuple, Generic[T]):
+    """The result of a request, or the detail that says why there is none; valid until `expires` (POSIX seconds).
 
-    `pem` is a certificate and its issuers, `identity` the Identity value that was signed, `told` what a service
-    found: both are for one call, and not kept.
+    Only certificates are kept until then. The other results are for one call. `reason` explains the detail to a person,
+    in a sentence, where the source knows more than the detail says.
     """
 
-    pem: bytes | None
+    result: T | None
     detail: Detail | None
     expires: float
-    identity: bytes | None = None
-    told: ReportedResult | None = None
+    reason: str = ""
+
+
+AnyAnswer = Answer[bytes] | Answer[ReportedResult]

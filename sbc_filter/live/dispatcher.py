@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from struct import Struct
 
+from sbc_filter.counters import CounterName
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.netlink import QueueChannel
 from sbc_filter.processes.channel import Channel
@@ -105,9 +106,9 @@ class Dispatcher:
             self.stop()
 
     def _send_heartbeat(self) -> None:
-        counters = {
-            "handed-on": sum(feed.handed_on for feed in self._feeds),
-            "overruns": sum(feed.overruns for feed in self._feeds),
+        counters: dict[str, int] = {
+            CounterName.HANDED_ON: sum(feed.handed_on for feed in self._feeds),
+            CounterName.OVERRUNS: sum(feed.overruns for feed in self._feeds),
         }
         self._channel.send(Heartbeat(counters, []))
 

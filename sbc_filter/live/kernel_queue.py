@@ -10,6 +10,7 @@ from typing import Self, cast
 
 from netfilterqueue import NetfilterQueue, Packet
 
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.verdict import Action, Verdict
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.plan import QueueSettings
@@ -17,6 +18,7 @@ from sbc_filter.live.netlink import MAX_COPY, QueueChannel
 from sbc_filter.live.raw_send import Emitter
 
 _LOG = logging.getLogger(__name__)
+_ACCEPTED, _MODIFIED = CounterName.ACCEPTED, CounterName.MODIFIED  # named once: counted for every packet
 _LOCAL_IN = 1  # NF_INET_LOCAL_IN
 _V6_MIN_MTU = 1280  # RFC 8200 §5
 _FORWARDING = frozenset({Action.ACCEPT, Action.MODIFY})
@@ -79,7 +81,7 @@ class QueuedPacket:
 
     __slots__ = ("_count", "_fail_open", "_kernel", "_settled", "held")
 
-    def __init__(self, kernel: Packet, fail_open: bool, count: Counter[str]) -> None:
+    def __init__(self, kernel: Packet, fail_open: bool, count: Counter[CounterName]) -> None:
         self._kernel = kernel
         self._fail_open = fail_open
         self._count = count
@@ -94,8 +96,8 @@ class QueuedPacket:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         if error is not None:
-            self._count["engine_errors"] += 1
-            blame(_LOG, "engine_errors", self._count["engine_errors"])
+            self._count[CounterName.ENGINE_ERRORS] += 1
+            blame(_LOG, CounterName.ENGINE_ERRORS, self._count[CounterName.ENGINE_ERRORS])
         if not (self._settled or (self.held and error is None)):
             self.give_up()
         return isinstance(error, Exception)
@@ -136,12 +138,12 @@ class QueuedPacket:
         if payload is not None:
             self._kernel.set_payload(payload)
         self._settled = True
-        self._count["accepted" if payload is None else "modified"] += 1
+        self._count[_ACCEPTED if payload is None else _MODIFIED] += 1
         self._kernel.accept()
 
     def _drop(self) -> None:
         self._settled = True
-        self._count["dropped"] += 1
+        self._count[CounterName.DROPPED] += 1
         self._kernel.drop()
 
 
@@ -154,7 +156,7 @@ def is_truncated(raw: bytes) -> bool:
     return len(raw) < 40 or 40 + int.from_bytes(raw[4:6], "big") > len(raw)
 
 
-def blame(log: logging.Logger, counter: str, count: int) -> None:
+def blame(log: logging.Logger, counter: CounterName, count: int) -> None:
     """Log the current exception with its trace, the first, second, fourth, eighth … time.
 
     An attacker who finds a way to cause it must not be able to fill the disk.

@@ -16,9 +16,10 @@ from typing import Protocol
 from netfilterqueue import Packet
 
 from sbc_filter.concurrency.mailbox import Mailbox
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Answer, Need, Verdict
+from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.held_packets import Parked, Parking, Ticket
 from sbc_filter.live.interfaces import InterfaceNames
@@ -28,6 +29,7 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.system.steady_clock import SteadyClock
 
 _LOG = logging.getLogger(__name__)
+_PACKETS = CounterName.PACKETS  # named once: counted for every packet
 _MAX_WAIT = 1.0  # seconds; a clock that was set, and a process that is stuck, are noticed by it
 
 
@@ -37,11 +39,11 @@ class Core(Protocol):
     def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None, /) -> Verdict | Need:
         """Decide about an IP packet."""
 
-    def resume(self, need_id: int, answer: Answer, now: float, /) -> Verdict | Need:
+    def resume(self, need_id: int, answer: AnyAnswer, now: float, /) -> Verdict | Need:
         """Decide with what was needed."""
 
-    def add_certificate(self, request: str, answer: Answer, now: float, /) -> None:
-        """Take in what came too late for the packet that needed it."""
+    def add_late(self, need: Need, answer: AnyAnswer, now: float, /) -> None:
+        """Store an answer that came too late for its packet."""
 
     def release(self, now: float, /) -> list[tuple[int, Verdict]]:
         """Give up on everything that is waited for."""
@@ -57,7 +59,7 @@ class Attended(Protocol):
 class Source(Protocol):
     """Where certificates and signatures come from; `done` is called once, from any thread."""
 
-    def satisfy(self, need: Need, done: Callable[[Answer], None], /) -> None:
+    def satisfy(self, need: Need, done: Callable[[AnyAnswer], None], /) -> None:
         """Begin to get what is needed; returns at once."""
 
 
@@ -86,9 +88,9 @@ class QueueShell:
         self._emitter = emitter
         self._sink = sink
         self._clock = clock or SteadyClock()
-        self._count: Counter[str] = Counter()
+        self._count: Counter[CounterName] = Counter()
         self._parking: Parking[QueuedPacket] = Parking(max_held)
-        self._mailbox: Mailbox[tuple[Ticket, Need, Answer]] = Mailbox()
+        self._mailbox: Mailbox[tuple[Ticket, Need, AnyAnswer]] = Mailbox()
         self._jobs: deque[Callable[[], None]] = deque()
         self._attended: list[tuple[Attended, Callable[[], None]]] = []
         self._stop = False
@@ -105,8 +107,9 @@ class QueueShell:
     @property
     def counters(self) -> Mapping[str, int]:
         """What happened so far, by name; names that never happened are absent."""
-        held = {"held_now": len(self._parking), "overruns": sum(queue.overruns for queue in self._queues)}
-        return {**self._count, **self._emitter.counters, **held}
+        held_now, overruns = len(self._parking), sum(queue.overruns for queue in self._queues)
+        own = {**self._count, CounterName.HELD_NOW: held_now, CounterName.OVERRUNS: overruns}
+        return {**{str(name): count for name, count in own.items()}, **self._emitter.counters}
 
     def run(self, tick: Callable[[], None] | None = None) -> None:
         """Work until `stop`; then release what is held, and unbind the queues with nothing left in them. `tick` is
@@ -162,11 +165,11 @@ class QueueShell:
 
     def _arrive(self, fail_open: bool, kernel: Packet) -> None:
         packet = QueuedPacket(kernel, fail_open, self._count)
-        self._count["packets"] += 1
+        self._count[_PACKETS] += 1
         with packet:
             raw = kernel.get_payload()
             if is_truncated(raw):
-                self._count["truncated"] += 1
+                self._count[CounterName.TRUNCATED] += 1
                 packet.give_up()
             elif self._names is None:
                 self._follow(packet, self._engine.process(raw, self._clock()))
@@ -178,18 +181,16 @@ class QueueShell:
         for ticket, need, answer in self._mailbox.collect():
             parked = self._parking.take(ticket)
             if parked is None:
-                self._count["late_answers"] += 1
-                self._learn(need, answer)
+                self._count[CounterName.LATE_ANSWERS] += 1
+                self._add_late(need, answer)
             else:
                 self._resume(parked, answer)
 
-    def _learn(self, need: Need, answer: Answer) -> None:
-        if not isinstance(need.request, str):
-            return  # a signature is for one call, which has gone
+    def _add_late(self, need: Need, answer: AnyAnswer) -> None:
         try:
-            self._engine.add_certificate(need.request, answer, self._clock())
+            self._engine.add_late(need, answer, self._clock())
         except Exception:
-            self._blame("engine_errors")
+            self._blame(CounterName.ENGINE_ERRORS)
 
     def _expire(self) -> None:
         deadline = self._parking.next_deadline()
@@ -197,10 +198,10 @@ class QueueShell:
             return
         self._collect()  # an answer that is there counts: who was too late for it was not the source, but we
         for parked in self._parking.take_due(time.monotonic()):
-            self._count["deadlines"] += 1
+            self._count[CounterName.DEADLINES] += 1
             self._resume(parked, Answer(None, Detail.FETCH_TIMEOUT, self._clock()))
 
-    def _resume(self, parked: Parked[QueuedPacket], answer: Answer) -> None:
+    def _resume(self, parked: Parked[QueuedPacket], answer: AnyAnswer) -> None:
         with parked.packet as packet:
             self._follow(packet, self._engine.resume(parked.need.id, answer, self._clock()))
 
@@ -208,7 +209,7 @@ class QueueShell:
 
     def _follow(self, packet: QueuedPacket, decision: Verdict | Need) -> None:
         if isinstance(decision, Need) and (self._parking.full or self._closing):
-            self._count["hold_limit"] += 1
+            self._count[CounterName.HOLD_LIMIT] += 1
             now = self._clock()
             decision = self._engine.resume(decision.id, Answer(None, Detail.HOLD_LIMIT, now), now)
         if isinstance(decision, Need):
@@ -220,15 +221,15 @@ class QueueShell:
         left = need.deadline - self._clock()  # by a clock that nobody sets from here on
         ticket = self._parking.park(need._replace(deadline=time.monotonic() + left), packet)
         packet.held = True
-        self._count["held"] += 1
+        self._count[CounterName.HELD] += 1
 
-        def done(answer: Answer) -> None:
+        def done(answer: AnyAnswer) -> None:
             self._mailbox.post((ticket, need, answer))
 
         try:
             self._source.satisfy(need, done)
         except Exception:
-            self._blame("source_errors")
+            self._blame(CounterName.SOURCE_ERRORS)
             done(Answer(None, Detail.FETCH_REFUSED, self._clock()))
         self._collect()  # a folder has answered already: what comes behind, a copy or a CANCEL, finds it decided
 
@@ -240,15 +241,14 @@ class QueueShell:
             try:
                 self._sink(record)
             except OSError as error:
-                self._count["records_lost"] += 1
-                if is_power_of_two(self._count["records_lost"]):
-                    _LOG.warning(
-                        "records cannot be written: %s; %d lost so far", error.strerror, self._count["records_lost"]
-                    )
+                self._count[CounterName.RECORDS_LOST] += 1
+                lost = self._count[CounterName.RECORDS_LOST]
+                if is_power_of_two(lost):
+                    _LOG.warning("records cannot be written: %s; %d lost so far", error.strerror, lost)
             except Exception:
-                self._blame("record_errors")
+                self._blame(CounterName.RECORD_ERRORS)
 
-    def _blame(self, counter: str) -> None:
+    def _blame(self, counter: CounterName) -> None:
         self._count[counter] += 1
         blame(_LOG, counter, self._count[counter])
 
@@ -267,7 +267,7 @@ class QueueShell:
                     with parked.packet as packet:
                         self._settle(packet, verdict)
         except Exception:
-            self._blame("engine_errors")
+            self._blame(CounterName.ENGINE_ERRORS)
         for parked in self._parking.take_all():
             with parked.packet as packet:
                 packet.give_up()

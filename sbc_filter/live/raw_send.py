@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from struct import Struct
 from struct import error as StructError  # noqa: N812
 
+from sbc_filter.counters import CounterName
 from sbc_filter.errors import EnvironmentFault, PacketError
 from sbc_filter.packet.udp import Datagram, Packet, datagram_to_ip, parse
 
@@ -42,14 +43,14 @@ class Emitter:
 
     def __init__(self, mark: int) -> None:
         self._mark = mark
-        self._count = {"emitted": 0, "reemitted": 0, "emit_errors": 0}
+        self._count = {CounterName.EMITTED: 0, CounterName.REEMITTED: 0, CounterName.EMIT_ERRORS: 0}
         self._v4 = _open_v4()
         self._v6 = _open_v6()
 
     @property
     def counters(self) -> Mapping[str, int]:
         """Datagrams sent, rewritten packets sent, and both that could not be sent."""
-        return self._count
+        return {str(name): count for name, count in self._count.items()}
 
     def send(self, datagram: Datagram) -> bool:
         """Send one datagram; returns false on failure.
@@ -59,10 +60,10 @@ class Emitter:
         try:
             packet = parse(datagram_to_ip(datagram))
             if ip_address(packet.dst).is_multicast:
-                return self._note("emit_errors")
+                return self._note(CounterName.EMIT_ERRORS)
         except (PacketError, ValueError, StructError):
-            return self._note("emit_errors")
-        return self._transmit(packet, self._mark, "emitted")
+            return self._note(CounterName.EMIT_ERRORS)
+        return self._transmit(packet, self._mark, CounterName.EMITTED)
 
     def resend(self, raw: bytes, mark: int = 0) -> bool:
         """Send a whole IP packet again, even if it exceeds the MTU; returns false on failure.
@@ -72,8 +73,8 @@ class Emitter:
         try:
             packet = parse(raw)
         except PacketError:
-            return self._note("emit_errors")
-        return self._transmit(packet, self._mark | mark, "reemitted")
+            return self._note(CounterName.EMIT_ERRORS)
+        return self._transmit(packet, self._mark | mark, CounterName.REEMITTED)
 
     def close(self) -> None:
         """Close both sockets."""
@@ -81,7 +82,7 @@ class Emitter:
         if self._v6 is not None:
             self._v6.close()
 
-    def _transmit(self, packet: Packet, mark: int, counter: str) -> bool:
+    def _transmit(self, packet: Packet, mark: int, counter: CounterName) -> bool:
         ancillary = _header_v4(packet) if packet.version == 4 else _header_v6(packet)
         ancillary.append((socket.SOL_SOCKET, _SO_MARK, _U32.pack(mark)))
         udp = memoryview(packet.raw)[packet.start : packet.end]
@@ -91,12 +92,12 @@ class Emitter:
             elif self._v6 is not None:
                 self._v6.sendmsg([udp], ancillary, 0, (packet.dst, 0, 0, 0))
             else:
-                return self._note("emit_errors")
+                return self._note(CounterName.EMIT_ERRORS)
         except OSError:
-            return self._note("emit_errors")
+            return self._note(CounterName.EMIT_ERRORS)
         return not self._note(counter)
 
-    def _note(self, counter: str) -> bool:
+    def _note(self, counter: CounterName) -> bool:
         self._count[counter] += 1
         return False
 

@@ -4,16 +4,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sbc_filter.counters import CounterName
+from sbc_filter.outcomes import Detail
 from sbc_filter.processes.messages import Heartbeat
 from sbc_filter.records.tally import Kind, numbered
 
-# Counters of events without a record, which an operator should see.
-_TROUBLE = (
-    "retransmission", "ack-absorbed", "cancel-answered", "unanswerable", "answer-cut", "answer-no-room",
-    "held-limit", "packet-truncated", "packet-fragment", "reason-added", "reason-no-room", "held_now", "overruns",
-    "emit_errors", "engine_errors", "records_lost", "worker_restarts",
+SHOWN = (
+    CounterName.RETRANSMISSION, CounterName.ACK_ABSORBED, CounterName.CANCEL_ANSWERED, CounterName.UNANSWERABLE,
+    CounterName.ANSWER_CUT, CounterName.ANSWER_NO_ROOM, CounterName.HOLD_LIMIT, Detail.PACKET_TRUNCATED,
+    Detail.PACKET_FRAGMENT, CounterName.REASON_ADDED, CounterName.REASON_NO_ROOM, CounterName.HELD_NOW,
+    CounterName.OVERRUNS, CounterName.EMIT_ERRORS, CounterName.ENGINE_ERRORS, CounterName.RECORDS_LOST,
+    CounterName.WORKER_RESTARTS,
 )  # fmt: skip
-_GAUGES = ("held_now",)
+"""Counters of events without a record, which an operator should see: the line on a terminal shows them."""
+_GAUGES = (CounterName.HELD_NOW,)
 
 
 class Totals:
@@ -37,7 +41,7 @@ class Totals:
         self._past.update(counters)
         self._past_kinds.update(kinds)
 
-    def note(self, counter: str) -> None:
+    def note(self, counter: CounterName) -> None:
         """Count an event outside the workers."""
         self._past[counter] += 1
 
@@ -80,7 +84,7 @@ class Totals:
 
     def _parts(self) -> Iterator[str]:
         count, outcomes = self.counters, self.outcomes()
-        yield numbered(count.get("packets", 0), "packet")
+        yield numbered(count.get(CounterName.PACKETS, 0), "packet")
         yield numbered(sum(outcomes.values()), "INVITE")
         yield from (f"{outcome} {calls}" for outcome, calls in sorted(outcomes.items()))
-        yield from (f"{name} {count[name]}" for name in _TROUBLE if count.get(name))
+        yield from (f"{name} {count[name]}" for name in SHOWN if count.get(name))

@@ -38,6 +38,7 @@ from sbc_filter.rules.time_windows import DAYS, Schedule, parse_days, parse_hour
 from sbc_filter.rules.toml_table import TomlTable, parse_toml
 from sbc_filter.rules.trunk import Trunk
 from sbc_filter.rules.trunk_options import read_trunks
+from sbc_filter.sip.field import is_uuid
 from sbc_filter.sip.header_names import canonical
 
 T = TypeVar("T")
@@ -50,7 +51,6 @@ CONFIGURATION_TABLES = (
 )  # fmt: skip
 _RULES = "a rule begins with [[rule]], without an s at its end"
 _BEGIN = re.compile(r"""[ \t]*\[\[[ \t]*(?:rule|"rule"|'rule')[ \t]*\]\]""")
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CHANGED = frozenset((b"via", b"from", b"to", b"cseq", b"contact", b"content-length", b"max-forwards", b"identity"))
 _NEEDED = frozenset((b"via", b"from", b"to", b"call-id", b"cseq", b"contact", b"content-length", b"max-forwards"))
 
@@ -218,7 +218,7 @@ class _Reader:
         if unlisted == "A":
             table.problem("attest_unlisted", "is never better than B: A vouches for numbers that are on a list (S-073)")
         origid = table.text("origid", required=wanted)
-        if origid and _UUID.fullmatch(origid) is None:
+        if origid and not (is_uuid(origid) and origid == origid.lower()):
             table.problem("origid", f"{origid!r} is not a UUID in lower case; make one with `uuidgen`")
         options = SignOptions(
             credential,

@@ -63,8 +63,9 @@ class Signalling:
         self.message = message  # for tokens that also cover media, priority or the caller's name
 
 
-class Missing(NamedTuple):
-    """The result depends on a certificate that is not in the cache."""
+class CertificateRequest(NamedTuple):
+    """The result depends on the certificate of this URL, which is not in the cache. The other things that a decision
+    may need are `delegated_signing.SigningRequest` and `delegated_verification.VerificationRequest`."""
 
     x5u: str
 
@@ -75,7 +76,7 @@ CertificateLookup = Callable[[str], SigningCertificate | VerificationError | Non
 
 def check_token(
     token: Token, call: Signalling, policy: Policy, certificates: CertificateLookup, *, check_called: bool
-) -> SigningCertificate | Missing:
+) -> SigningCertificate | CertificateRequest:
     """Check everything that makes one token valid for one call, and return its certificate.
 
     `check_called`: compare dest with the called party; False for a token that diversions lead to. The order is: form,
@@ -100,12 +101,12 @@ def check_keys(claims: Claims, call: Signalling) -> None:
 
 def check_signature(
     token: Token, speaks_for: str, arrived: float, certificates: CertificateLookup
-) -> SigningCertificate | Missing:
+) -> SigningCertificate | CertificateRequest:
     """The certificate that signed a token, after checking that it is valid and may speak for this identity (V11 to
     V15)."""
     certificate = certificates(token.jose.x5u)
     if certificate is None:
-        return Missing(token.jose.x5u)
+        return CertificateRequest(token.jose.x5u)
     if isinstance(certificate, VerificationError):
         # Raise a copy: the cached one would keep the stack of every failed call alive.
         raise VerificationError(certificate.outcome, certificate.detail, str(certificate))

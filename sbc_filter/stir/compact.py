@@ -10,7 +10,7 @@ from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.sip.date import parse_date
 from sbc_filter.sip.identity import parse_parameters, split_identity
 from sbc_filter.stir.checks import Signalling
-from sbc_filter.stir.passport import Claims, Jose, canonical_json, encode_segment, invalid
+from sbc_filter.stir.passport import Claims, Jose, canonical_json, encode_segment, identity_kind, invalid
 from sbc_filter.stir.token import Token
 
 
@@ -35,9 +35,9 @@ def rebuild(value: bytes, call: Signalling, *, iat_string: bool = False) -> Toke
         raise invalid(Detail.COMPACT_FORM, "what was signed cannot be rebuilt")
     header = {"alg": "ES256", "typ": "passport", "x5u": info}
     claims: dict[str, Any] = {
-        "dest": {_kind(call.called): [call.called]},
+        "dest": {identity_kind(call.called): [call.called]},
         "iat": str(iat) if iat_string else iat,
-        "orig": {_kind(call.caller): call.caller},
+        "orig": {identity_kind(call.caller): call.caller},
     }
     data = canonical_json(claims)
     return Token(
@@ -47,7 +47,3 @@ def rebuild(value: bytes, call: Signalling, *, iat_string: bool = False) -> Toke
         signature,
         (*deviations, *more, Deviation.IAT_STRING) if iat_string else deviations + more,
     )
-
-
-def _kind(identity: str) -> str:
-    return "uri" if ":" in identity else "tn"

@@ -12,6 +12,7 @@ from sbc_filter.sip.field import is_printable_text, is_uuid
 from sbc_filter.sip.numbers import canonical_number
 from sbc_filter.stir.delegated_signing import SigningRequest
 from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest
+from sbc_filter.stir.passport import identity_kind
 from sbc_filter.stir.token import ATTESTATIONS
 
 SIGNING, VERIFICATION = "/stir/v1/signing", "/stir/v1/verification"
@@ -55,7 +56,7 @@ def signing_request(request: SigningRequest) -> bytes:
         "attest": request.attest,
         "dest": _by_kind(request.dest),
         "iat": request.iat,
-        "orig": {_kind(request.orig): request.orig},
+        "orig": {identity_kind(request.orig): request.orig},
         "origid": request.origid,
     }
     return _dump({"signingRequest": claims})
@@ -64,7 +65,7 @@ def signing_request(request: SigningRequest) -> bytes:
 def verification_request(request: VerificationRequest) -> bytes:
     """The body of a request to verify an Identity."""
     claims = {
-        "from": {_kind(request.caller): request.caller},
+        "from": {identity_kind(request.caller): request.caller},
         "identity": request.identity.decode("utf-8", "replace"),
         "time": request.time,
         "to": _by_kind(request.called),
@@ -202,12 +203,8 @@ def _seconds(claims: dict[str, Any], name: str) -> int:
 def _by_kind(identities: tuple[str, ...]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for identity in identities:
-        found.setdefault(_kind(identity), []).append(identity)
+        found.setdefault(identity_kind(identity), []).append(identity)
     return found
-
-
-def _kind(identity: str) -> str:
-    return "uri" if ":" in identity else "tn"
 
 
 def _dump(message: dict[str, Any]) -> bytes:

@@ -159,10 +159,6 @@ def _chains(
     return ended
 
 
-def _kind(identity: str) -> str:
-    return "uri" if ":" in identity else "tn"
-
-
 def _canonical(kind: str, identity: str) -> str | None:
     """The canonical form, as for `dest`, so that the two can be compared."""
     if kind == "tn":

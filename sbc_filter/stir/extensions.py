@@ -5,12 +5,13 @@ They are compared with the call and with its other tokens. `report` is called fo
 
 from collections.abc import Callable, Iterator, Sequence
 
+from sbc_filter.counters import CounterName
 from sbc_filter.errors import MessageError, VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.stir.checks import (
     CertificateLookup,
-    Missing,
+    CertificateRequest,
     Policy,
     Signalling,
     check_caller,
@@ -27,7 +28,7 @@ from sbc_filter.stir.rich_call_data import Unusable, names_agree, read_rcd
 from sbc_filter.stir.token import BASIC, Token, check_shaken, vouches
 
 MAX_LINKS = 24  # tokens of one call that are considered for diversions, nested ones included: each costs a signature
-NOTES = PRIORITY, USABLE, UNUSABLE = "rph-verified", "rcd-usable", "rcd-unusable"
+NOTES = PRIORITY, USABLE, UNUSABLE = CounterName.RPH_VERIFIED, CounterName.RCD_USABLE, CounterName.RCD_UNUSABLE
 """Results of tokens other than the deciding one."""
 Report = Callable[[Token, VerificationError], None]
 
@@ -49,7 +50,7 @@ def follow_diversions(
     policy: Policy,
     certificates: CertificateLookup,
     report: Report,
-) -> tuple[Token, SigningCertificate, Token] | Missing:
+) -> tuple[Token, SigningCertificate, Token] | CertificateRequest:
     """The token of the original call that diversions lead to, its certificate, and the outermost diversion (S-101).
 
     The chain starts at the Request-URI. Every token in it has to verify, each with a certificate for its diverting
@@ -97,7 +98,7 @@ def follow_diversions(
                 fault = fault or error
                 links.remove(link)
                 break
-            if isinstance(certificate, Missing):
+            if isinstance(certificate, CertificateRequest):
                 return certificate
             if not vouches(token, certificate.spc, policy.tolerate):
                 fault = fault or VerificationError(Outcome.NO_IDENTITY, Detail.UNSUPPORTED_PPT)
@@ -122,17 +123,17 @@ def _nested(token: Token) -> Iterator[tuple[int, Token]]:
 
 def judge_beside(
     tokens: Sequence[Token], call: Signalling, policy: Policy, certificates: CertificateLookup, report: Report
-) -> list[str] | Missing:
+) -> list[CounterName] | CertificateRequest:
     """Verify rph and rcd tokens of a call that passed (S-133, S-136).
 
     Returns the names of the results, to be counted. None of them changes the result for the number (S-132).
     """
-    notes: list[str] = []
+    notes: list[CounterName] = []
     for token in tokens:
         ppt = token.jose.ppt
         try:
             certificate = check_token(token, call, policy, certificates, check_called=policy.check_called)
-            if isinstance(certificate, Missing):
+            if isinstance(certificate, CertificateRequest):
                 return certificate
             if ppt == "rph" and call.message is not None:
                 values = call.message.values
@@ -145,7 +146,7 @@ def judge_beside(
     return notes
 
 
-def rich_call_data(claims: Claims, call: Signalling) -> list[str]:
+def rich_call_data(claims: Claims, call: Signalling) -> list[CounterName]:
     """The result for the rich call data of a token that verifies, whether shaken or rcd."""
     data = read_rcd(claims.all)
     if data is None or call.message is None:

@@ -129,6 +129,11 @@ def parse_claims(segment: bytes, tolerate: Collection[str] = ()) -> Claims:
     )
 
 
+def identity_kind(identity: str) -> str:
+    """The member of `orig`, `dest` and `div` that has a canonical identity: `tn` or `uri` (RFC 8225 §5.2.1)."""
+    return "uri" if ":" in identity else "tn"
+
+
 def canonical_json(value: object) -> bytes:
     """The deterministic serialisation of RFC 8225 §9: keys sorted, no white space (S-005)."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()

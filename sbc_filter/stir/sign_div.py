@@ -6,8 +6,7 @@ from functools import lru_cache
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.credential import Credential
-from sbc_filter.stir.diversion import _kind
-from sbc_filter.stir.passport import canonical_json, encode_segment
+from sbc_filter.stir.passport import canonical_json, encode_segment, identity_kind
 from sbc_filter.stir.signature import sign_es256
 
 
@@ -22,8 +21,13 @@ def sign_div(credential: Credential, orig: str, dest: Sequence[str], diverted_by
         raise SigningError(Detail.CREDENTIAL_EXPIRED)
     to: dict[str, list[str]] = {}
     for identity in sorted(set(dest)):
-        to.setdefault(_kind(identity), []).append(identity)
-    claims = {"dest": to, "div": {_kind(diverted_by): diverted_by}, "iat": iat, "orig": {_kind(orig): orig}}
+        to.setdefault(identity_kind(identity), []).append(identity)
+    claims = {
+        "dest": to,
+        "div": {identity_kind(diverted_by): diverted_by},
+        "iat": iat,
+        "orig": {identity_kind(orig): orig},
+    }
     signed = b"%b.%b" % (_jose(credential.x5u), encode_segment(canonical_json(claims)))
     signature = sign_es256(credential.key, signed)
     return b"%b.%b;info=<%b>;alg=ES256;ppt=div" % (signed, signature, credential.x5u.encode())

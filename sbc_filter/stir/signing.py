@@ -7,7 +7,7 @@ from typing import Any
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.credential import Credential
-from sbc_filter.stir.passport import canonical_json, encode_segment
+from sbc_filter.stir.passport import canonical_json, encode_segment, identity_kind
 from sbc_filter.stir.signature import sign_es256
 
 MAX_DATE_OFFSET = 60.0  # seconds between Date and the local clock (RFC 8224 §6.1 step 3; S-051)
@@ -52,19 +52,15 @@ def sign_shaken(
 
 
 def _orig(identity: str) -> str:
-    return f'{{"{_kind(identity)}":{_quote(identity)}}}'
+    return f'{{"{identity_kind(identity)}":{_quote(identity)}}}'
 
 
 def _dest(identities: Sequence[str]) -> str:
     if len(identities) == 1:
-        return f'{{"{_kind(identities[0])}":[{_quote(identities[0])}]}}'
+        return f'{{"{identity_kind(identities[0])}":[{_quote(identities[0])}]}}'
     members = []
     for kind in ("tn", "uri"):
-        of_kind = sorted({identity for identity in identities if _kind(identity) == kind})
+        of_kind = sorted({identity for identity in identities if identity_kind(identity) == kind})
         if of_kind:
             members.append(f'"{kind}":[{",".join(map(_quote, of_kind))}]')
     return "{" + ",".join(members) + "}"
-
-
-def _kind(identity: str) -> str:
-    return "uri" if ":" in identity else "tn"

@@ -4,7 +4,6 @@ Header, as written by the STI-PA of the United States: {"alg":"ES256","typ":"JWT
 Payload: {"version":"1.0","sequence":n,"exp":seconds,"trustList":["-----BEGIN CERTIFICATE-----…", …]}.
 """
 
-import json
 from binascii import a2b_base64
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from sbc_filter.pki.path import Anchors, check_dates, check_extensions, check_is
 from sbc_filter.pki.signed_der import is_plain
 from sbc_filter.stir.passport import decode_segment
 from sbc_filter.stir.signature import verify_es256
+from sbc_filter.strict_json import strict_loads
 
 MAX_LIST = 4 << 20  # octets; the real list has about 100 KiB
 _MAX_ENTRIES = 10_000  # certificates: bounds the work that a faulty list can cause
@@ -133,16 +133,9 @@ def _read_claims(claims: dict[str, Any], now: float | None) -> TrustList:
 
 def _object(data: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(data, object_pairs_hook=_once)
+        found = strict_loads(data)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(found, dict):
         raise ValueError("it is not a JSON object")
-    return found
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key occurs twice")
     return found

@@ -13,11 +13,12 @@ The order of the checks:
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sbc_filter.counters import CounterName
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.sip.identity import split_list
-from sbc_filter.stir.checks import CertificateLookup, Missing, Policy, Signalling, check_token
+from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Policy, Signalling, check_token
 from sbc_filter.stir.compact import rebuild
 from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.extensions import follow_diversions, is_diverted, judge_beside, rich_call_data
@@ -47,7 +48,7 @@ class Verification:
         token: Token | None = None,
         certificate: SigningCertificate | None = None,
         failures: tuple[Failure, ...] = (),
-        notes: tuple[str, ...] = (),
+        notes: tuple[CounterName, ...] = (),
         attesting_token: Token | None = None,
     ) -> None:
         self.outcome = outcome
@@ -71,12 +72,12 @@ _PRECEDENCE = (
 
 def verify(
     values: Sequence[bytes], call: Signalling, policy: Policy, certificates: CertificateLookup
-) -> Verification | Missing:
+) -> Verification | CertificateRequest:
     """Judge the unfolded Identity `values` of one INVITE (S-061, S-063).
 
     One valid token is enough, and the best attested one counts (S-077). If the call was diverted, the diversions have
-    to lead to it (S-128). Returns `Missing`, so that the call waits for a certificate, only if the result depends on
-    it.
+    to lead to it (S-128). Returns `CertificateRequest`, so that the call waits for a certificate, only if the
+    result depends on it.
     """
     if not values:
         return Verification(Outcome.NO_IDENTITY, Detail.ABSENT)
@@ -92,7 +93,7 @@ def verify(
     beside: list[Token] = []
     lost = False  # a diversion that cannot be parsed is present
     best: Verification | None = None
-    missing: Missing | None = None
+    missing: CertificateRequest | None = None
     for value in values:
         token = None
         try:
@@ -118,7 +119,7 @@ def verify(
             if token is not None or not ((kinds and kinds <= DIVERSIONS) or is_extension(value)):
                 failed.append(Verification(error.outcome, error.detail, token))
             continue
-        if isinstance(certificate, Missing):
+        if isinstance(certificate, CertificateRequest):
             missing = missing or certificate
         elif vouches(token, certificate.spc, tolerate) and (best is None or rank_of(token) < rank_of(best.token)):
             best = Verification(Outcome.PASSED, None, token, certificate, attesting_token=token)
@@ -152,7 +153,7 @@ def _with_others(
     call: Signalling,
     policy: Policy,
     certificates: CertificateLookup,
-) -> Verification | Missing:
+) -> Verification | CertificateRequest:
     """The result if tokens of extensions are present.
 
     `lost`: a diversion could not be parsed; that is treated like one that leads nowhere.
@@ -173,7 +174,7 @@ def _with_others(
                 failed = [Verification(error.outcome, error.detail, token)]
                 best = None
         else:
-            if isinstance(found, Missing):
+            if isinstance(found, CertificateRequest):
                 return found
             original, certificate, outermost = found
             best = Verification(Outcome.PASSED, None, original, certificate, attesting_token=outermost)
@@ -181,7 +182,7 @@ def _with_others(
             failures[:] = [each for each in failures if (each.outcome, each.detail, each.signature) != diverted]
     if best is not None and others:
         notes = judge_beside(others, call, policy, certificates, report)
-        if isinstance(notes, Missing):
+        if isinstance(notes, CertificateRequest):
             return notes
         best.notes = tuple(notes)
     result = best or failed_of(failed, call)

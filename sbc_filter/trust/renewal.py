@@ -194,12 +194,12 @@ class _Noting:
         self._source = source
         self._note = note
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         """Ask the other source, and note its certificate."""
 
-        def tell(answer: Answer) -> None:
-            if answer.pem is not None:
-                self._note(answer.pem)
+        def tell(answer: Answer[bytes]) -> None:
+            if answer.result is not None:
+                self._note(answer.result)
             done(answer)
 
         self._source.fetch(url, tell)

@@ -38,7 +38,7 @@ class Others:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         self.asked.append(url)
         if not url.startswith(SLOW):
             done(Answer(b"other", None, time.time() + 60))
@@ -53,11 +53,11 @@ def test_a_worker_reads_the_folder_itself_and_asks_for_the_rest(tmp_path: Path) 
     others = Others()
     source = worker_source(settings, tmp_path / "s")
     with serving(tmp_path / "s", others):
-        assert ask(source, OTHER).pem == b"other"
-        assert ask(source, URL).pem == b"file"
+        assert ask(source, OTHER).result == b"other"
+        assert ask(source, URL).result == b"file"
     assert others.asked == [OTHER]
     assert ask(source, OTHER).detail == Detail.FETCH_CONNECT
-    assert ask(source, URL).pem == b"file"  # whatever became of that process
+    assert ask(source, URL).result == b"file"  # whatever became of that process
     source.close()
 
 
@@ -71,13 +71,13 @@ def test_what_is_slow_does_not_stand_before_what_is_quick(tmp_path: Path, monkey
     """Fifty requests that get no answer, one for a file, one for what the other process has at hand."""
     monkeypatch.setattr(certificate_sources, "_DEADLINE", LONG)
     certificate_path(tmp_path, URL).write_bytes(b"file")
-    settings, never = CertificateSettings(directory=tmp_path, fetch=True), SimpleQueue[Answer]()
+    settings, never = CertificateSettings(directory=tmp_path, fetch=True), SimpleQueue[Answer[bytes]]()
     source = worker_source(settings, tmp_path / "s")
     with serving(tmp_path / "s", Others()):
         for number in range(50):
             source.fetch(f"{SLOW}{number}", never.put)
-        assert ask(source, URL).pem == b"file"
-        assert ask(source, OTHER).pem == b"other"
+        assert ask(source, URL).result == b"file"
+        assert ask(source, OTHER).result == b"other"
         assert never.empty()
         source.close()
         assert {answer.detail for answer in taken(never, 50)} == {Detail.FETCH_REFUSED}

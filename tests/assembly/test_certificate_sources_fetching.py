@@ -34,9 +34,9 @@ def test_stale_hours(tmp_path: Path) -> None:
     source = certificate_source(settings, fetch=True, clock=lambda: now[0])
     with serving(authority.server(tmp_path / "server.pem")) as server:
         url = server.url("/plain.pem", "localhost")
-        assert ask(source, url).pem == PEM
+        assert ask(source, url).result == PEM
     now[0] = NOW + 25 * HOUR
-    assert ask(source, url).pem == PEM
+    assert ask(source, url).result == PEM
     now[0] = NOW + 26 * HOUR
     assert ask(source, url).detail == Detail.FETCH_CONNECT
     source.close()
@@ -55,7 +55,7 @@ def test_cache_mib(tmp_path: Path) -> None:
     with serving(authority.server(tmp_path / "server.pem")) as server:
         for number in range(20):
             server.files[f"/{number}"] = PEM + b"\n" * (65536 - len(PEM))
-            assert ask(source, server.url(f"/{number}", "localhost")).pem is not None
+            assert ask(source, server.url(f"/{number}", "localhost")).result is not None
     sizes = [path.stat().st_size for path in (tmp_path / "cache").iterdir()]
     assert 12 <= len(sizes) <= 15
     assert sum(sizes) <= 1 << 20

@@ -9,9 +9,10 @@ from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
+from sbc_filter.engine.verdict import Action, Answer, AnyAnswer, Need, Verdict
 from sbc_filter.packet.fragments import fragment
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
+from sbc_filter.stir.checks import CertificateRequest
 
 RAW = 101  # link type: nothing but the IP packet
 NOBODY = b"\x00" * 8
@@ -101,7 +102,7 @@ def test_the_engine_is_told_of_interfaces_where_it_wants_to_know(
             asked.append(interfaces)
             return Verdict(Action.ACCEPT)
 
-        def resume(self, need_id: int, answer: Answer, now: float) -> Verdict:
+        def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict:
             raise AssertionError("nothing was needed")
 
     given = frames(packet(invite(1)), packet(invite(2)), *fragment(packet(invite(3, size=3000)), 1500))
@@ -116,10 +117,10 @@ def test_an_answer_follows_its_cause_with_its_time_and_numbers_are_recorded() ->
 
     class Refusing:
         def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
-            return Need(7, NeedKind.CERTIFICATE, "https://c.example/a.pem", now + 1)
+            return Need(7, CertificateRequest("https://c.example/a.pem"), now + 1)
 
-        def resume(self, need_id: int, answer: Answer, now: float) -> Verdict | Need:
-            assert (need_id, answer.pem) == (7, b"pem")
+        def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict | Need:
+            assert (need_id, answer.result) == (7, b"pem")
             answered = Datagram("192.0.2.1", 5060, "192.0.2.7", 5060, b"SIP/2.0 438 No\r\n\r\n")
             return Verdict(Action.REJECT, None, (answered,), Record(now, "a", "b", "udp"))
 

@@ -31,7 +31,7 @@ class Inner:
         self.vouched: list[str] = []
         self.closed = False
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         self.asked.append(url)
         done(self.answer)
 
@@ -47,12 +47,12 @@ class Slow(Inner):
 
     def __init__(self) -> None:
         super().__init__()
-        self.waiting: list[Callable[[Answer], None]] = []
+        self.waiting: list[Callable[[Answer[bytes]], None]] = []
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         self.waiting.append(done)
 
-    def tell(self, answer: Answer) -> None:
+    def tell(self, answer: Answer[bytes]) -> None:
         for done in self.waiting:
             done(answer)
         self.waiting.clear()
@@ -81,14 +81,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "var" / "cache"
 
 
-def ask(source: CachingSource, url: str = URL) -> Answer:
-    answers: list[Answer] = []
+def ask(source: CachingSource, url: str = URL) -> Answer[bytes]:
+    answers: list[Answer[bytes]] = []
     source.fetch(url, answers.append)
     (answer,) = answers
     return answer
 
 
-def failing(clock: Clock, detail: Detail = Detail.FETCH_CONNECT) -> Answer:
+def failing(clock: Clock, detail: Detail = Detail.FETCH_CONNECT) -> Answer[bytes]:
     return Answer(None, detail, clock.now + 30)
 
 
@@ -125,8 +125,8 @@ def test_a_certificate_holds_no_longer_than_itself(inner: Inner, clock: Clock, f
     source = CachingSource(inner, folder, clock)
     assert ask(source) == Answer(short, None, NOW + 2 * DAY - HOUR)
     clock.now, inner.answer = NOW + 2 * DAY - HOUR, failing(clock)
-    assert ask(source).pem is None
-    assert ask(CachingSource(inner, folder, clock)).pem is None
+    assert ask(source).result is None
+    assert ask(CachingSource(inner, folder, clock)).result is None
 
 
 def test_an_entry_from_a_clock_that_was_wrong_is_ignored(inner: Inner, clock: Clock, folder: Path) -> None:
@@ -204,28 +204,28 @@ def test_a_page_in_place_of_a_certificate_is_a_failure_too(inner: Inner, clock: 
     source = CachingSource(inner, folder, clock)
     ask(source)
     clock.now, inner.answer = NOW + DAY, Answer(b"<html>", None, NOW + DAY + 300)
-    assert ask(source).pem == PEM
+    assert ask(source).result == PEM
 
 
 def test_no_call_waits_for_a_server_that_is_known_to_fail(clock: Clock, folder: Path) -> None:
     """The one that is asked first waits; those that come later are answered at once, and it is asked beside them."""
     web = Slow()
     source = CachingSource(web, folder, clock)
-    answers: list[Answer] = []
+    answers: list[Answer[bytes]] = []
     source.fetch(URL, answers.append)
     web.tell(Answer(PEM, None, NOW + DAY))
     clock.now = NOW + DAY
     source.fetch(URL, answers.append)
     assert len(answers) == 1
     web.tell(failing(clock))
-    assert [answer.pem for answer in answers] == [PEM, PEM]
+    assert [answer.result for answer in answers] == [PEM, PEM]
     clock.now += 31
     source.fetch(URL, answers.append)
     assert len(answers) == 3
     assert len(web.waiting) == 1  # in the background
     web.tell(Answer(NEWER, None, clock.now + DAY))
     source.fetch(URL, answers.append)
-    assert [answer.pem for answer in answers] == [PEM, PEM, PEM, NEWER]
+    assert [answer.result for answer in answers] == [PEM, PEM, PEM, NEWER]
 
 
 def test_without_the_network_after_a_restart(inner: Inner, clock: Clock, folder: Path) -> None:
@@ -239,7 +239,7 @@ def test_without_the_network_after_a_restart(inner: Inner, clock: Clock, folder:
     assert inner.vouched == [URL]  # so that its domain is no stranger
     clock.now = NOW + DAY + HOUR
     inner.answer = failing(clock)
-    assert ask(CachingSource(inner, folder, clock)).pem == PEM
+    assert ask(CachingSource(inner, folder, clock)).result == PEM
 
 
 @given(data=st.data())
@@ -308,7 +308,7 @@ def test_a_renewal_that_fails_leaves_the_certificate_and_is_tried_again(
     source.renew()
     assert inner.asked == [URL, URL, URL]
     clock.now = NOW + DAY
-    assert ask(source).pem == PEM
+    assert ask(source).result == PEM
 
 
 # Its bounds
@@ -325,7 +325,7 @@ def test_what_is_new_makes_room_for_what_is_newer(inner: Inner, clock: Clock, fo
         clock.now += 1.0
     assert len(list(folder.iterdir())) <= 10
     inner.asked.clear()
-    assert [ask(source).pem, ask(CachingSource(inner, folder, clock)).pem] == [NEWER] * 2
+    assert [ask(source).result, ask(CachingSource(inner, folder, clock)).result] == [NEWER] * 2
     ask(source, f"{URL}199")
     assert inner.asked == []
     ask(source, f"{URL}0")
@@ -369,7 +369,7 @@ def test_a_folder_that_cannot_be_made(inner: Inner, tmp_path: Path) -> None:
 
 def test_many_threads_and_two_sources_share_a_folder(inner: Inner, clock: Clock, folder: Path) -> None:
     sources = [CachingSource(inner, folder, clock, max_files=10, max_memory=20_000) for _ in range(2)]
-    wrong: list[Answer] = []
+    wrong: list[Answer[bytes]] = []
 
     def work(source: CachingSource) -> None:
         for number in range(60):

@@ -71,10 +71,17 @@ def strict(authority: Authority) -> Iterator[Fetcher]:
     made.close()
 
 
-def ask(fetcher: Fetcher, url: str) -> Answer:
-    answers: SimpleQueue[Answer] = SimpleQueue()
+def explained(fetcher: Fetcher, url: str) -> Answer[bytes]:
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     fetcher.fetch(url, answers.put)
     return answers.get(timeout=2 * LONG)
+
+
+def ask(fetcher: Fetcher, url: str) -> Answer[bytes]:
+    """The answer without its sentence, which every fetch that fails has."""
+    answer = explained(fetcher, url)
+    assert (answer.detail is not None) is bool(answer.reason)
+    return answer._replace(reason="")
 
 
 # What goes well
@@ -97,7 +104,7 @@ def test_good(fetcher: Fetcher, server: Server, path: str, body: bytes, valid: f
 
 
 def test_the_name_is_kept_for_tls_and_host(fetcher: Fetcher, server: Server) -> None:
-    assert ask(fetcher, server.url("/good.pem")).pem == PEM
+    assert ask(fetcher, server.url("/good.pem")).result == PEM
     assert server.names == [NAME]
     assert server.headers["Host"] == f"{NAME}:{server.server_port}"
     assert server.headers["Accept-Encoding"] == "identity"
@@ -114,25 +121,25 @@ def test_nothing_is_taken_from_the_environment(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert ask(fetcher, server.url("/good.pem")).pem == PEM
+    assert ask(fetcher, server.url("/good.pem")).result == PEM
     assert "Authorization" not in server.headers
 
 
 def test_twenty_ask_and_the_server_is_asked_once(fetcher: Fetcher, server: Server) -> None:
-    answers: SimpleQueue[Answer] = SimpleQueue()
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     url = server.url("/slow.pem")
     threads = [threading.Thread(target=fetcher.fetch, args=(url, answers.put)) for _ in range(20)]
     for thread in threads:
         thread.start()
-    assert {answers.get(timeout=LONG).pem for _ in threads} == {PEM}
+    assert {answers.get(timeout=LONG).result for _ in threads} == {PEM}
     assert server.seen == {"/slow.pem": 1}
 
 
 def test_different_urls_do_not_wait_for_each_other(fetcher: Fetcher, server: Server) -> None:
-    answers: SimpleQueue[Answer] = SimpleQueue()
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     for path in ("/hang", "/drip-body", "/hang", "/slow.pem", "/good.pem"):
         fetcher.fetch(server.url(path), answers.put)
-    assert answers.get(timeout=LONG / 2).pem == PEM
+    assert answers.get(timeout=LONG / 2).result == PEM
 
 
 # What the server does wrong
@@ -167,7 +174,7 @@ def test_bad(fetcher: Fetcher, server: Server, path: str, detail: Detail, rememb
     assert server.poured < 100  # a few times 64 KiB, for the buffers of the kernel
 
 
-def beyond_the_deadline(fetch: Callable[[float], Answer], begun: Callable[[], object]) -> Answer:
+def beyond_the_deadline(fetch: Callable[[float], Answer[bytes]], begun: Callable[[], object]) -> Answer[bytes]:
     """What a fetch comes to that has no more than so many seconds; again with twice the time while the server has
     noticed nothing of it, for a busy machine may be slow to connect."""
     total = SHORT
@@ -187,7 +194,7 @@ def test_the_deadline(authority: Authority, path: str, scheme: str, request: pyt
     web: Server = request.getfixturevalue(scheme)
     attempts: list[float] = []
 
-    def fetch(total: float) -> Answer:
+    def fetch(total: float) -> Answer[bytes]:
         attempts.append(total)
         with tolerating(authority, HTTP, total=total) as fetcher:
             return ask(fetcher, web.url(path))
@@ -250,7 +257,7 @@ def test_no_tls_at_all(fetcher: Fetcher, raw: socket.socket) -> None:
 
 
 def test_tls_that_never_begins(authority: Authority, raw: socket.socket) -> None:
-    def fetch(total: float) -> Answer:
+    def fetch(total: float) -> Answer[bytes]:
         with tolerating(authority, total=total) as fetcher:
             return ask(fetcher, f"https://{NAME}:{raw.getsockname()[1]}/")
 
@@ -300,8 +307,8 @@ def test_this_machine_is_out_of_reach(strict: Fetcher, server: Server, host: str
 
 def test_the_resolver_of_the_system(authority: Authority, server: Server) -> None:
     fetcher = Fetcher(ca_file=authority.file, total_timeout=LONG, allowed_networks=[*LOOPBACK, ip_network("::1/128")])
-    assert ask(fetcher, server.url("/good.pem", "localhost")).pem == PEM  # ::1, if it is there, refuses
-    assert ask(fetcher, server.url("/plain.pem", "127.0.0.1")).pem == PEM
+    assert ask(fetcher, server.url("/good.pem", "localhost")).result == PEM  # ::1, if it is there, refuses
+    assert ask(fetcher, server.url("/plain.pem", "127.0.0.1")).result == PEM
     fetcher.close()
 
 
@@ -342,7 +349,7 @@ def test_the_next_address_is_tried(authority: Authority, server: Server) -> None
         allowed_networks=LOOPBACK,
         resolve=lambda host: ["127.0.0.2", "127.0.0.1"],
     )
-    assert ask(fetcher, server.url("/good.pem")).pem == PEM
+    assert ask(fetcher, server.url("/good.pem")).result == PEM
     fetcher.close()
 
 
@@ -503,7 +510,7 @@ def test_a_redirect_is_not_followed(authority: Authority, server: Server, switch
 def test_a_relative_redirect(authority: Authority, server: Server, begin: str, location: str) -> None:
     server.redirects[begin] = 302, location.format(host=f"{NAME}:{server.server_port}")
     with tolerating(authority, REDIRECTS, PORT) as fetcher:
-        assert ask(fetcher, server.url(begin)).pem == PEM
+        assert ask(fetcher, server.url(begin)).result == PEM
 
 
 REFUSED = {  # Location: `{port}` is that of a server that would answer
@@ -556,14 +563,14 @@ def test_a_redirect_from_https_to_http_needs_both_switches(
     server.redirects["/here"] = 302, plain.url("/good.pem")
     with tolerating(authority, *switches) as fetcher:
         answer = ask(fetcher, server.url("/here"))
-    assert (answer.pem, answer.detail) == (None if detail else PEM, detail)
+    assert (answer.result, answer.detail) == (None if detail else PEM, detail)
     assert plain.connections == (0 if detail else 1)
 
 
 def test_a_redirect_from_http_to_https(authority: Authority, server: Server, plain: Server) -> None:
     plain.redirects["/here"] = 301, server.url("/good.pem")
     with tolerating(authority, REDIRECTS, HTTP, PORT) as fetcher:
-        assert ask(fetcher, plain.url("/here")).pem == PEM
+        assert ask(fetcher, plain.url("/here")).result == PEM
     plain.redirects["/here"] = 301, server.url("/good.pem", "other.example.org")
     with tolerating(authority, REDIRECTS, HTTP, PORT) as fetcher:
         assert ask(fetcher, plain.url("/here")).detail == Detail.FETCH_TLS
@@ -587,7 +594,7 @@ def test_three_redirects_at_most(authority: Authority, server: Server, redirects
         server.redirects[f"/{number}"] = 302, f"/{number + 1}" if number + 1 < redirects else "/good.pem"
     with tolerating(authority, REDIRECTS, PORT) as fetcher:
         answer = ask(fetcher, server.url("/0"))
-    assert (answer.pem, answer.detail) == (pem, None if pem else Detail.FETCH_STATUS)
+    assert (answer.result, answer.detail) == (pem, None if pem else Detail.FETCH_STATUS)
     assert server.connections == 4
 
 
@@ -606,7 +613,7 @@ def test_a_redirect_to_nowhere(authority: Authority, server: Server) -> None:
 
 def test_the_body_of_a_redirect_is_not_read(authority: Authority, server: Server) -> None:
     with tolerating(authority, REDIRECTS, PORT) as fetcher:
-        assert ask(fetcher, server.url("/302-endless")).pem == PEM
+        assert ask(fetcher, server.url("/302-endless")).result == PEM
     assert server.poured < 100
 
 
@@ -614,7 +621,7 @@ def test_one_deadline_for_all_redirects(authority: Authority, server: Server) ->
     for path, behind in (("/301-slow", "/302-slow"), ("/302-slow", "/slow.pem")):
         server.redirects[path] = 302, behind
 
-    def fetch(total: float) -> Answer:
+    def fetch(total: float) -> Answer[bytes]:
         server.delay = total * 0.6  # each is well within the time, all of them are not
         with tolerating(authority, REDIRECTS, PORT, total=total) as fetcher:
             return ask(fetcher, server.url("/301-slow"))
@@ -622,6 +629,11 @@ def test_one_deadline_for_all_redirects(authority: Authority, server: Server) ->
     begun = beyond_the_deadline(fetch, lambda: server.seen["/302-slow"])
     assert begun == Answer(None, Detail.FETCH_TIMEOUT, NOW + 30)
     assert server.seen["/slow.pem"] == 0
+
+
+def test_the_answer_says_in_a_sentence_what_was_wrong(fetcher: Fetcher, server: Server) -> None:
+    assert explained(fetcher, server.url("/404")).reason == "status 404"
+    assert explained(fetcher, server.url("/good.pem")).reason == ""
 
 
 # The queue
@@ -637,7 +649,7 @@ def test_a_full_queue_refuses_and_so_does_a_closed_one(authority: Authority, ser
         backlog=1,
         clock=lambda: NOW,
     )
-    answers: SimpleQueue[Answer] = SimpleQueue()
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     fetcher.fetch(server.url("/held.pem"), answers.put)
     assert eventually(lambda: server.seen["/held.pem"])
     fetcher.fetch(server.url("/hang"), answers.put)
@@ -645,7 +657,7 @@ def test_a_full_queue_refuses_and_so_does_a_closed_one(authority: Authority, ser
     refused = Answer(None, Detail.FETCH_REFUSED, NOW)
     assert answers.get(timeout=LONG) == refused
     server.permits.release()
-    assert answers.get(timeout=LONG).pem == PEM
+    assert answers.get(timeout=LONG).result == PEM
     fetcher.close()
     assert answers.get(timeout=LONG) == refused
-    assert ask(fetcher, server.url("/good.pem")) == refused
+    assert explained(fetcher, server.url("/good.pem")) == refused

@@ -20,6 +20,7 @@ from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.verdict import Answer, Verdict
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
+from sbc_filter.stir.checks import CertificateRequest
 
 URLS, MINUTE = 10_000, 60.0
 RATE = 10.0  # fetches of strangers a second; a domain may have half of it
@@ -57,8 +58,8 @@ def server(authority: Authority, tmp_path: Path) -> Iterator[Server]:
         yield made
 
 
-def ask(source: CertificateSource, url: str) -> Answer:
-    answers: SimpleQueue[Answer] = SimpleQueue()
+def ask(source: CertificateSource, url: str) -> Answer[bytes]:
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     source.fetch(url, answers.put)
     return answers.get(timeout=2 * LONG)
 
@@ -76,7 +77,7 @@ class Calls:
         self.source = source
         self.details: Counter[str] = Counter()
         self.held = 0
-        self._answers: SimpleQueue[tuple[int, Answer]] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[int, Answer[bytes]]] = SimpleQueue()
 
     def call(self, number: int, x5u: str) -> None:
         """A call whose token names this URL."""
@@ -86,7 +87,8 @@ class Calls:
             self._count(need)
             return
         self.held += 1
-        self.source.fetch(str(need.request), lambda answer: self._answers.put((need.id, answer)))
+        assert isinstance(need.request, CertificateRequest)
+        self.source.fetch(need.request.x5u, lambda answer: self._answers.put((need.id, answer)))
 
     def settle(self, patience: float = 0.0) -> None:
         """Take in the answers that have come, or, with `patience` (seconds for each), all of them."""
@@ -124,7 +126,7 @@ def test_a_flood(authority: Authority, server: Server, tmp_path: Path, name: str
     )
     source = CachingSource(fetcher, tmp_path / "cache", lambda: NOW)
     calls = Calls(source)
-    assert ask(source, server.url("/plain.pem")).pem == PEM
+    assert ask(source, server.url("/plain.pem")).result == PEM
     before = resident()
     for number in range(URLS):
         timer.now += MINUTE / URLS
@@ -134,7 +136,7 @@ def test_a_flood(authority: Authority, server: Server, tmp_path: Path, name: str
             calls.call(URLS + number, X5U)
             assert calls.details["passed"] == (number + 1) // 100  # at once
         if number == URLS // 2:
-            assert ask(source, server.url("/good.pem")).pem == PEM
+            assert ask(source, server.url("/good.pem")).result == PEM
     calls.settle(patience=LONG)
     assert limit * 0.9 < len(resolve.strangers) <= limit
     assert calls.details == {
@@ -163,11 +165,11 @@ def test_slow_strangers_delay_no_known_signer(authority: Authority, server: Serv
         resolve=resolve,
         clock=lambda: NOW,
     )
-    answers: SimpleQueue[Answer] = SimpleQueue()
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     fetcher.vouch(server.url("/"))
     for number in range(50):
         fetcher.fetch(f"https://www.evil-{number}.example/", answers.put)
-    assert ask(fetcher, server.url("/good.pem")).pem == PEM
+    assert ask(fetcher, server.url("/good.pem")).result == PEM
     assert answers.empty()
     release.set()
     fetcher.close()
@@ -191,12 +193,12 @@ def test_domains_that_became_known_in_order_to_be_slow(authority: Authority, tmp
         )
         for host in (NAME, *evil):
             fetcher.vouch(server.url("/", host))
-        held: SimpleQueue[Answer] = SimpleQueue()
+        held: SimpleQueue[Answer[bytes]] = SimpleQueue()
         for number in range(16):
             for host in evil:
                 fetcher.fetch(server.url(f"/held.pem;{number}", host), held.put)
         assert eventually(partial(have_come, server, 16))  # every worker has one
-        good: SimpleQueue[Answer] = SimpleQueue()
+        good: SimpleQueue[Answer[bytes]] = SimpleQueue()
         fetcher.fetch(server.url("/good.pem"), good.put)
         ended = 0
         while not server.seen["/good.pem"]:
@@ -204,7 +206,7 @@ def test_domains_that_became_known_in_order_to_be_slow(authority: Authority, tmp
             server.permits.release()
             assert eventually(partial(have_come, server, 16 + ended))  # its worker has the next
         assert ended <= 5
-        assert taken(good, 1)[0].pem == PEM
+        assert taken(good, 1)[0].result == PEM
         fetcher.close()
         assert {answer.detail for answer in taken(held, 64)} == {None, Detail.FETCH_REFUSED}
 
@@ -234,15 +236,15 @@ def test_a_known_domain_that_keeps_workers_waiting_is_a_stranger(
     def stranger() -> str:
         return f"https://{next(serial)}.example:{server.server_port}/good.pem"
 
-    assert ask(fetcher, server.url("/good.pem")).pem == PEM  # nine are left for strangers
+    assert ask(fetcher, server.url("/good.pem")).result == PEM  # nine are left for strangers
     assert [ask(fetcher, stranger()).detail for _ in range(10)] == [Detail.FETCH_TLS] * 9 + [Detail.FETCH_REFUSED]
-    assert ask(fetcher, server.url("/plain.pem")).pem == PEM
+    assert ask(fetcher, server.url("/plain.pem")).result == PEM
     with monkeypatch.context() as patch:
         patch.setattr(fetcher, "_total_timeout", 0.5 if path == "/hang" else LONG)
         assert ask(fetcher, server.url(path)).detail in details
     assert ask(fetcher, server.url("/identity")).detail == Detail.FETCH_REFUSED
     timer.now += 2.0
-    assert ask(fetcher, server.url("/identity")).pem == PEM  # and with that it is known again
+    assert ask(fetcher, server.url("/identity")).result == PEM  # and with that it is known again
     assert ask(fetcher, stranger()).detail == Detail.FETCH_TLS
     assert ask(fetcher, stranger()).detail == Detail.FETCH_REFUSED
     fetcher.close()
@@ -276,7 +278,7 @@ def test_what_makes_a_stranger_of_a_known_domain(
     strangers = [ask(fetcher, f"https://{number}.example/").detail for number in range(11)]
     assert strangers == [Detail.FETCH_DNS] * 10 + [Detail.FETCH_REFUSED]
     assert ask(fetcher, server.url("/plain.pem")).detail == (None if known else Detail.FETCH_REFUSED)
-    assert ask(fetcher, server.url("/good.pem")).pem == PEM  # that very URL was vouched for
+    assert ask(fetcher, server.url("/good.pem")).result == PEM  # that very URL was vouched for
     fetcher.close()
 
 
@@ -304,7 +306,7 @@ def test_urls_thought_up_for_a_known_domain_do_not_keep_its_certificates_from_re
         timer=lambda: 0.0,  # so that nothing is left again
     )
     source = CachingSource(fetcher, tmp_path / "cache", lambda: now[0])
-    assert ask(source, server.url("/plain.pem")).pem == PEM
+    assert ask(source, server.url("/plain.pem")).result == PEM
     details = Counter(ask(source, server.url(f"/404;{number}")).detail for number in range(60))
     assert details == {Detail.FETCH_STATUS: 49, Detail.FETCH_REFUSED: 11}
     now[0] += 23 * 3600.0
@@ -320,7 +322,7 @@ def test_ten_workers_and_the_first_calls_of_a_signer(authority: Authority, serve
         ca_file=authority.file, total_timeout=LONG, allowed_networks=LOOPBACK, resolve=Resolver(), clock=lambda: NOW
     )
     source = CachingSource(fetcher, tmp_path / "cache", lambda: NOW)
-    answers: SimpleQueue[Answer] = SimpleQueue()
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     together = threading.Barrier(10)
 
     def work() -> None:
@@ -331,7 +333,7 @@ def test_ten_workers_and_the_first_calls_of_a_signer(authority: Authority, serve
     threads = [threading.Thread(target=work) for _ in range(10)]
     for thread in threads:
         thread.start()
-    assert {answers.get(timeout=LONG).pem for _ in range(100)} == {PEM}
+    assert {answers.get(timeout=LONG).result for _ in range(100)} == {PEM}
     assert server.seen == {"/slow.pem": 1}
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".cached"]
     source.close()
@@ -348,6 +350,6 @@ def test_a_server_that_fails_and_then_does_not(authority: Authority, server: Ser
     assert [ask(source, url).detail for _ in range(2)] == [Detail.FETCH_STATUS] * 2
     assert server.seen == {"/500-then-good": 1}
     now[0] += 30
-    assert [ask(source, url).pem for _ in range(2)] == [PEM] * 2
+    assert [ask(source, url).result for _ in range(2)] == [PEM] * 2
     assert server.seen == {"/500-then-good": 2}
     source.close()

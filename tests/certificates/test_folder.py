@@ -32,8 +32,8 @@ def clock() -> float:
     return NOW
 
 
-def ask(source: DirectorySource, url: str = URL) -> Answer:
-    answers: SimpleQueue[Answer] = SimpleQueue()
+def ask(source: DirectorySource, url: str = URL) -> Answer[bytes]:
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     source.fetch(url, answers.put)
     return answers.get(timeout=LONG)
 
@@ -56,7 +56,7 @@ def test_a_file_by_the_digest_of_its_url(tmp_path: Path) -> None:
     put(certificate_path(tmp_path, URL), PEM)
     assert ask(source) == Answer(PEM, None, NOW + FRESH)
     put(certificate_path(tmp_path, URL), NEW)
-    assert ask(source).pem == NEW
+    assert ask(source).result == NEW
     assert ask(source, OTHER) == nothing
     certificate_path(tmp_path, URL).unlink()
     assert ask(source) == nothing
@@ -75,14 +75,14 @@ def test_a_file_by_the_index(tmp_path: Path) -> None:
     assert ask(source).detail == Detail.FETCH_REFUSED
     put(tmp_path / INDEX, index({URL: "acme 2027.pem"}))
     assert ask(source) == Answer(PEM, None, NOW + 100)
-    assert ask(source, OTHER).pem == NEW  # the others by their digests, as ever
+    assert ask(source, OTHER).result == NEW  # the others by their digests, as ever
     put(tmp_path / INDEX, index({URL: "renewed.pem"}))
     put(certificate_path(tmp_path, URL), PEM)
     assert ask(source).detail == Detail.FETCH_REFUSED  # what it names is not there yet, and nothing else counts
     put(tmp_path / "renewed.pem", NEW)
-    assert ask(source).pem == NEW
+    assert ask(source).result == NEW
     (tmp_path / INDEX).unlink()
-    assert ask(source).pem == PEM
+    assert ask(source).result == PEM
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,10 @@ def test_an_index_that_cannot_be_read_changes_nothing(
     put(tmp_path / "acme.pem", PEM)
     put(tmp_path / INDEX, index({URL: "acme.pem"}))
     source = DirectorySource(tmp_path, clock)
-    assert ask(source).pem == PEM
+    assert ask(source).result == PEM
     put(tmp_path / INDEX, content)
     with caplog.at_level(logging.WARNING):
-        assert [ask(source).pem for _ in range(3)] == [PEM] * 3
+        assert [ask(source).result for _ in range(3)] == [PEM] * 3
     assert len(caplog.messages) == 1
     assert f"{tmp_path / INDEX}" in caplog.messages[0]
     assert sentence in caplog.messages[0]

@@ -36,18 +36,18 @@ def clock() -> float:
 class Told:
     """A source that answers as told, from another thread, once it may, and remembers what it was asked for."""
 
-    def __init__(self, answer: Answer, may: bool = True) -> None:
+    def __init__(self, answer: Answer[bytes], may: bool = True) -> None:
         self.answer = answer
         self.may = threading.Event()
         if may:
             self.may.set()
         self.asked: list[str] = []
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         self.asked.append(url)
         threading.Thread(target=self._answer, args=(done,), daemon=True).start()
 
-    def _answer(self, done: Callable[[Answer], None]) -> None:
+    def _answer(self, done: Callable[[Answer[bytes]], None]) -> None:
         self.may.wait()
         done(self.answer)
 
@@ -66,8 +66,8 @@ def asking(path: Path, **options: Any) -> Iterator[SocketSource]:
     source.close()
 
 
-def ask(source: CertificateSource, url: str = URL) -> Answer:
-    answers: SimpleQueue[Answer] = SimpleQueue()
+def ask(source: CertificateSource, url: str = URL) -> Answer[bytes]:
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     source.fetch(url, answers.put)
     return answers.get(timeout=2 * LONG)
 
@@ -88,7 +88,9 @@ def ask(source: CertificateSource, url: str = URL) -> Answer:
         (Answer(None, Detail.X5U_POLICY, NOW), Answer(None, Detail.X5U_POLICY, NOW)),
     ],
 )
-def test_the_client_has_the_answer_that_the_source_gave(given: Answer, got: Answer, tmp_path: Path) -> None:
+def test_the_client_has_the_answer_that_the_source_gave(
+    given: Answer[bytes], got: Answer[bytes], tmp_path: Path
+) -> None:
     told = Told(given)
     with serving(tmp_path / "s", told), asking(tmp_path / "s") as source:
         assert ask(source) == got
@@ -109,7 +111,7 @@ source, answers = SocketSource(sys.argv[1], timeout=60.0), SimpleQueue()
 print("ready", flush=True)
 sys.stdin.readline()
 source.fetch(sys.argv[2], answers.put)
-print(answers.get(timeout=60.0).pem.decode(), end="")
+print(answers.get(timeout=60.0).result.decode(), end="")
 source.close()
 """
 
@@ -143,12 +145,12 @@ def test_connections_stay_open_and_no_more_than_workers(tmp_path: Path) -> None:
     told = Told(Answer(PEM, None, NOW + 9), may=False)
     with serving(tmp_path / "s", told), asking(tmp_path / "s", workers=3) as source:
         before = open_files()
-        answers: SimpleQueue[Answer] = SimpleQueue()
+        answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
         for number in range(30):
             source.fetch(f"{URL}{number}", answers.put)
         assert eventually(lambda: len(told.asked) == 3)  # each worker has one, and a connection
         told.may.set()
-        assert {answer.pem for answer in taken(answers, 30)} == {PEM}
+        assert {answer.result for answer in taken(answers, 30)} == {PEM}
         assert 1 <= open_files() - before <= 6  # both ends are in this process
     assert len(told.asked) == 30
 
@@ -173,11 +175,11 @@ def test_a_socket_that_a_dead_process_left_is_replaced(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(tmp_path / "s"))
     with serving(tmp_path / "s", Told(Answer(PEM, None, NOW + 9))), asking(tmp_path / "s") as source:
-        assert ask(source).pem == PEM
+        assert ask(source).result == PEM
         assert (tmp_path / "s").stat().st_mode & 0o777 == 0o600
         with pytest.raises(EnvironmentFault, match="another process listens there"):
             CertificateServer(tmp_path / "s", Told(Answer(PEM, None, NOW)))
-        assert ask(source, URL + "2").pem == PEM
+        assert ask(source, URL + "2").result == PEM
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,7 @@ def test_a_path_that_cannot_be_used(name: str, sentence: str, tmp_path: Path) ->
 
 def test_a_source_that_fails_is_an_answer_too(tmp_path: Path) -> None:
     class Failing(Told):
-        def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+        def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
             raise RuntimeError("bug")
 
     with serving(tmp_path / "s", Failing(Answer(PEM, None, NOW))), asking(tmp_path / "s") as source:
@@ -205,7 +207,7 @@ def test_a_source_that_fails_is_an_answer_too(tmp_path: Path) -> None:
 def test_close_answers_those_who_wait(tmp_path: Path) -> None:
     with serving(tmp_path / "s", Told(Answer(PEM, None, NOW + 9), may=False)):
         source = SocketSource(tmp_path / "s", clock=clock)
-        answers: SimpleQueue[Answer] = SimpleQueue()
+        answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
         source.fetch(URL, answers.put)
         source.close()
         assert taken(answers, 1) == [Answer(None, Detail.FETCH_REFUSED, NOW)]
@@ -248,7 +250,7 @@ def test_a_client_that_says_nothing_holds_up_no_other(tmp_path: Path) -> None:
             silent = stack.enter_context(socket.socket(socket.AF_UNIX))
             silent.connect(str(tmp_path / "s"))
         source = stack.enter_context(asking(tmp_path / "s"))
-        assert ask(source).pem == PEM  # each of them might say nothing for a minute
+        assert ask(source).result == PEM  # each of them might say nothing for a minute
 
 
 def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +265,7 @@ def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert clients[0].recv(12) == b"HTTP/1.1 200"
         clients[0].close()
         source = stack.enter_context(asking(tmp_path / "s"))
-        assert eventually(lambda: ask(source).pem == PEM)
+        assert eventually(lambda: ask(source).result == PEM)
 
 
 # Strangers who answer our client
@@ -334,7 +336,7 @@ def http(status: str, body: bytes, *headers: str) -> bytes:
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n", Answer(None, Detail.FETCH_CONNECT, NOW + 1)),
     ],
 )
-def test_what_a_stranger_says(said: bytes, answer: Answer, tmp_path: Path) -> None:
+def test_what_a_stranger_says(said: bytes, answer: Answer[bytes], tmp_path: Path) -> None:
     with stranger(tmp_path / "s", said) as heard, asking(tmp_path / "s") as source:
         assert ask(source) == answer
     target = "/certificate?url=https%3A%2F%2Fcerts.example.org%2Fa%2520b%2F%C3%A9%26x%3D1%2B2.pem"
@@ -359,7 +361,7 @@ def test_a_full_backlog_is_waited_for_until_the_deadline(tmp_path: Path) -> None
     with socket.socket(socket.AF_UNIX) as deaf, asking(tmp_path / "s", timeout=0.4, workers=3) as source:
         deaf.bind(str(tmp_path / "s"))
         deaf.listen(0)
-        answers: SimpleQueue[Answer] = SimpleQueue()
+        answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
         for number in range(3):
             source.fetch(f"{URL}{number}", answers.put)
         assert {answers.get(timeout=LONG).detail for _ in range(3)} == {Detail.FETCH_TIMEOUT}
@@ -368,7 +370,7 @@ def test_a_full_backlog_is_waited_for_until_the_deadline(tmp_path: Path) -> None
 def test_a_connection_that_the_server_closed_is_opened_anew(tmp_path: Path) -> None:
     with stranger(tmp_path / "s", http("200 OK", PEM)) as heard, asking(tmp_path / "s") as source:
         for number in range(5):
-            assert ask(source, f"{URL}{number}").pem == PEM
+            assert ask(source, f"{URL}{number}").result == PEM
     assert len(heard) == 5
 
 
@@ -377,7 +379,7 @@ def test_a_server_that_dies_over_the_question_is_asked_once_more(tmp_path: Path)
     with socket.socket(socket.AF_UNIX) as listener, asking(tmp_path / "s") as source:
         listener.bind(str(tmp_path / "s"))
         listener.listen()
-        answers: SimpleQueue[Answer] = SimpleQueue()
+        answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
         source.fetch(URL, answers.put)
         listener.settimeout(LONG)
         dying, _ = listener.accept()
@@ -387,7 +389,7 @@ def test_a_server_that_dies_over_the_question_is_asked_once_more(tmp_path: Path)
         with successor:
             assert successor.recv(65536) == asked
             successor.sendall(http("200 OK", PEM))
-            assert answers.get(timeout=LONG).pem == PEM
+            assert answers.get(timeout=LONG).result == PEM
             source.fetch(URL + "2", answers.put)
             assert successor.recv(65536)
         for _ in range(2):  # the connection that was open, and two new ones, and then no more
@@ -398,11 +400,11 @@ def test_a_server_that_dies_over_the_question_is_asked_once_more(tmp_path: Path)
 def test_a_full_queue_refuses(tmp_path: Path) -> None:
     path, may = tmp_path / "s", threading.Event()
     with stranger(path, http("200 OK", PEM), may=may) as heard, asking(path, workers=1, backlog=1) as source:
-        answers: SimpleQueue[Answer] = SimpleQueue()
+        answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
         source.fetch(URL, answers.put)
         assert eventually(lambda: heard)
         for number in range(4):
             source.fetch(f"{URL}{number}", answers.put)
         assert [answer.detail for answer in taken(answers, 3)] == [Detail.FETCH_REFUSED] * 3
         may.set()
-        assert [answer.pem for answer in taken(answers, 2)] == [PEM] * 2
+        assert [answer.result for answer in taken(answers, 2)] == [PEM] * 2

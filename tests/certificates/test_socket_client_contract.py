@@ -40,7 +40,10 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_the_server_of_the_documentation_answers(folder: Path) -> None:
-    source, answers = SocketSource(folder / "certificates.sock", timeout=LONG, clock=lambda: NOW), SimpleQueue[Answer]()
+    source, answers = (
+        SocketSource(folder / "certificates.sock", timeout=LONG, clock=lambda: NOW),
+        SimpleQueue[Answer[bytes]](),
+    )
     for url, answer in (
         (URL, Answer(PEM, None, NOW + 60)),
         (URL + "x", Answer(None, Detail.FETCH_REFUSED, NOW + 60)),

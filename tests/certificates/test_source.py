@@ -25,8 +25,8 @@ def clock() -> float:
     return NOW
 
 
-def ask(source: CertificateSource, url: str = URL) -> Answer:
-    answers: SimpleQueue[Answer] = SimpleQueue()
+def ask(source: CertificateSource, url: str = URL) -> Answer[bytes]:
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     source.fetch(url, answers.put)
     answer = answers.get(timeout=2 * LONG)
     assert answers.empty()
@@ -46,18 +46,18 @@ def test_the_file_name_is_the_digest_of_the_url(tmp_path: Path) -> None:
 
 def test_refusing() -> None:
     answer = ask(RefusingSource(clock))
-    assert (answer.pem, answer.detail) == (None, Detail.FETCH_REFUSED)
+    assert (answer.result, answer.detail) == (None, Detail.FETCH_REFUSED)
 
 
 class Fixed:
     """A source that knows one answer."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer[bytes]) -> None:
         self.answer = answer
         self.asked = 0
         self.closed = False
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         self.asked += 1
         threading.Thread(target=done, args=(self.answer,)).start()
 
@@ -128,7 +128,7 @@ def commands() -> Iterator[Commands]:
         ("cat /dev/zero", Answer(None, Detail.FETCH_TOO_LARGE, NOW + 30)),
     ],
 )
-def test_command(commands: Commands, script: str, answer: Answer) -> None:
+def test_command(commands: Commands, script: str, answer: Answer[bytes]) -> None:
     assert ask(commands(script)) == answer
 
 
@@ -139,7 +139,7 @@ def until(path: Path) -> str:
 
 def test_no_shell_reads_the_url() -> None:
     source = CommandSource(["/bin/echo"], LONG)
-    assert ask(source, "https://x/$(id);`id`").pem == b"https://x/$(id);`id`\n"
+    assert ask(source, "https://x/$(id);`id`").result == b"https://x/$(id);`id`\n"
     assert ask(source, "-n").detail == Detail.FETCH_REFUSED
     source.close()
 
@@ -177,7 +177,7 @@ def test_a_slow_command_is_killed_with_its_children(commands: Commands, tmp_path
 def test_close_kills_what_runs(commands: Commands, tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     source = commands(f"echo $$ > {mark}; exec sleep 300")
-    answers: SimpleQueue[Answer] = SimpleQueue()
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     source.fetch(URL, answers.put)
     assert eventually(lambda: mark.exists() and mark.read_text() != "")
     source.close()
@@ -189,11 +189,11 @@ def test_close_kills_what_runs(commands: Commands, tmp_path: Path) -> None:
 
 def test_one_run_for_all_who_ask(commands: Commands, tmp_path: Path) -> None:
     source = commands(f"echo run >> {tmp_path}/runs; {until(tmp_path / 'go')}; echo $1")
-    answers: SimpleQueue[Answer] = SimpleQueue()
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     for _ in range(20):
         source.fetch(URL, answers.put)
     (tmp_path / "go").touch()
-    assert {answer.pem for answer in taken(answers, 20)} == {URL.encode() + b"\n"}
+    assert {answer.result for answer in taken(answers, 20)} == {URL.encode() + b"\n"}
     assert (tmp_path / "runs").read_text() == "run\n"
     ask(source)
     assert (tmp_path / "runs").read_text() == "run\nrun\n"
@@ -201,14 +201,14 @@ def test_one_run_for_all_who_ask(commands: Commands, tmp_path: Path) -> None:
 
 def test_a_full_queue_refuses(commands: Commands, tmp_path: Path) -> None:
     source = commands(f"touch {tmp_path}/begun; {until(tmp_path / 'go')}; echo $1", workers=1, backlog=1)
-    answers: SimpleQueue[Answer] = SimpleQueue()
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     source.fetch(URL + "1", answers.put)
     assert eventually((tmp_path / "begun").exists)
     source.fetch(URL + "2", answers.put)
     source.fetch(URL + "3", answers.put)
     assert taken(answers, 1) == [Answer(None, Detail.FETCH_REFUSED, NOW)]
     (tmp_path / "go").touch()
-    assert [answer.pem for answer in taken(answers, 2)] == [URL.encode() + b"1\n", URL.encode() + b"2\n"]
+    assert [answer.result for answer in taken(answers, 2)] == [URL.encode() + b"1\n", URL.encode() + b"2\n"]
 
 
 # One job per key

@@ -36,7 +36,7 @@ class Counting:
         self.now = self.most = self.answered = 0
         self._lock = threading.Lock()
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         with self._lock:
             self.asked.append(url)
             self.now += 1

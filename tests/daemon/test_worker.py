@@ -2,7 +2,7 @@
 
 import contextlib
 
-from sbc_filter.daemon.worker import answer
+from sbc_filter.daemon.worker import answer, total
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.messages import Committed, Prepared
 
@@ -18,3 +18,8 @@ def test_more_problems_than_a_message_holds() -> None:
             Committed([]),
             Prepared([*problems[:100], "and 900 more: `sbc-filter check` lists all"]),
         ]
+
+
+def test_engine_and_shell_count_calls_for_which_there_was_no_place_together() -> None:
+    counted = total({"hold-limit": 2, "retransmission": 1}, {"hold-limit": 3, "held-now": 0})
+    assert counted == {"hold-limit": 5, "retransmission": 1, "held-now": 0}

@@ -15,8 +15,9 @@ from sbc_filter.assembly.needs import Needs, SigningDelegate
 from sbc_filter.certificates.source import RefusingSource
 from sbc_filter.delegates.remote_peer import Command, Service
 from sbc_filter.delegates.remote_signer import RemoteSigner, SlowKey
-from sbc_filter.engine.verdict import Answer, Need, NeedKind
+from sbc_filter.engine.verdict import Answer, AnyAnswer, Need
 from sbc_filter.outcomes import Detail
+from sbc_filter.stir.checks import CertificateRequest
 from sbc_filter.stir.delegated_signing import SigningRequest, check_signed
 from sbc_filter.stir.delegation import SIGNING
 
@@ -32,8 +33,8 @@ DENIED = json.dumps(
 )
 
 
-def ask(signer: SigningDelegate, request: SigningRequest = ASKED) -> Answer:
-    answers: SimpleQueue[Answer] = SimpleQueue()
+def ask(signer: SigningDelegate, request: SigningRequest = ASKED) -> Answer[bytes]:
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     signer.sign(request, answers.put)
     answer = answers.get(timeout=2 * LONG)
     signer.close()
@@ -46,11 +47,11 @@ def python(program: str, timeout: float = LONG) -> RemoteSigner:
 
 def test_a_command_gets_the_request_and_gives_the_identity() -> None:
     program = f"import sys; assert sys.stdin.read() == {BODY!r}; print({SIGNED!r})"
-    assert ask(python(program)) == Answer(None, None, 0.0, VALUE.encode())
+    assert ask(python(program)) == Answer(VALUE.encode(), None, 0.0)
 
 
 def test_a_command_need_not_read() -> None:
-    assert ask(RemoteSigner("theirs", Command(["/bin/echo", SIGNED], LONG))).identity == VALUE.encode()
+    assert ask(RemoteSigner("theirs", Command(["/bin/echo", SIGNED], LONG))).result == VALUE.encode()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_a_command_that_hangs_is_killed() -> None:
 
 
 def test_the_same_reason_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    answers: SimpleQueue[Answer] = SimpleQueue()
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     signer = RemoteSigner("theirs", Command(["/bin/false"], LONG))
     for iat in range(3):
         signer.sign(ASKED._replace(iat=iat), answers.put)
@@ -97,7 +98,7 @@ def server() -> Iterator[PostServer]:
 
 def test_a_service_is_asked_as_atis_1000082_says(server: PostServer) -> None:
     assert ask(RemoteSigner("theirs", Service(server.url, token="secret", timeout=LONG))) == Answer(
-        None, None, 0.0, VALUE.encode()
+        VALUE.encode(), None, 0.0
     )
     ((path, headers, body, _),) = server.seen
     assert (path, body) == ("/stir/v1/signing", BODY)
@@ -106,11 +107,11 @@ def test_a_service_is_asked_as_atis_1000082_says(server: PostServer) -> None:
 
 
 def test_its_connection_stays_open(server: PostServer) -> None:
-    answers: SimpleQueue[Answer] = SimpleQueue()
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     signer = RemoteSigner("theirs", Service(server.url, timeout=LONG))
     for iat in range(3):
         signer.sign(ASKED._replace(iat=iat), answers.put)
-        assert answers.get(timeout=2 * LONG).identity
+        assert answers.get(timeout=2 * LONG).result
     signer.close()
     assert len({client for _, _, _, client in server.seen}) == 1
 
@@ -146,23 +147,23 @@ def test_a_service_that_is_dead(server: PostServer) -> None:
 
 def test_a_slow_key_signs_as_a_quick_one() -> None:
     answer = ask(SlowKey(CREDENTIAL, clock=lambda: NOW))
-    assert answer == Answer(None, None, 0.0, VALUE.encode())
-    assert answer.identity is not None
-    assert check_signed(answer.identity, ASKED).identity == VALUE.encode()
+    assert answer == Answer(VALUE.encode(), None, 0.0)
+    assert answer.result is not None
+    assert check_signed(answer.result, ASKED).identity == VALUE.encode()
     both = ASKED._replace(dest=("12155550199", "sip:desk@example.org"))
-    mixed = ask(SlowKey(CREDENTIAL, clock=lambda: NOW), both).identity
+    mixed = ask(SlowKey(CREDENTIAL, clock=lambda: NOW), both).result
     assert mixed is not None
     assert check_signed(mixed, both)
     assert ask(SlowKey(CREDENTIAL, clock=lambda: NOW + 1e9)).detail == Detail.SIGNING_REFUSED
 
 
 def test_each_need_goes_to_whom_it_concerns() -> None:
-    answers: SimpleQueue[Answer] = SimpleQueue()
+    answers: SimpleQueue[AnyAnswer] = SimpleQueue()
     needs = Needs(RefusingSource(lambda: NOW), {"theirs": SlowKey(CREDENTIAL, clock=lambda: NOW)}, lambda: NOW)
-    needs.satisfy(Need(1, NeedKind.SIGNATURE, ASKED, NOW), answers.put)
-    assert answers.get(timeout=2 * LONG).identity == VALUE.encode()
-    needs.satisfy(Need(2, NeedKind.SIGNATURE, ASKED._replace(credential="other"), NOW), answers.put)
+    needs.satisfy(Need(1, ASKED, NOW), answers.put)
+    assert answers.get(timeout=2 * LONG).result == VALUE.encode()
+    needs.satisfy(Need(2, ASKED._replace(credential="other"), NOW), answers.put)
     assert answers.get(timeout=2 * LONG).detail == Detail.SIGNING_REFUSED
-    needs.satisfy(Need(3, NeedKind.CERTIFICATE, "https://x.example.org/a.pem", NOW), answers.put)
+    needs.satisfy(Need(3, CertificateRequest("https://x.example.org/a.pem"), NOW), answers.put)
     assert answers.get(timeout=2 * LONG).detail == Detail.FETCH_REFUSED
     needs.close()

@@ -18,7 +18,7 @@ from sbc_filter.delegates.remote_peer import Command, RemotePeer, Service
 from sbc_filter.delegates.remote_verifier import RemoteVerifier
 from sbc_filter.delegates.server import StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
-from sbc_filter.engine.verdict import Answer, Need, NeedKind
+from sbc_filter.engine.verdict import Answer, AnyAnswer, Need
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest, validate_finding
 from sbc_filter.stir.delegation import VERIFICATION
@@ -36,8 +36,8 @@ DENIED = json.dumps(
 )
 
 
-def ask(exchange: RemotePeer, request: VerificationRequest = ASKED) -> Answer:
-    answers: SimpleQueue[Answer] = SimpleQueue()
+def ask(exchange: RemotePeer, request: VerificationRequest = ASKED) -> Answer[ReportedResult]:
+    answers: SimpleQueue[Answer[ReportedResult]] = SimpleQueue()
     verifier = RemoteVerifier("theirs", exchange)
     verifier.verify(request, answers.put)
     answer = answers.get(timeout=2 * LONG)
@@ -60,7 +60,7 @@ def server() -> Iterator[PostServer]:
 
 def test_a_service_is_asked_as_atis_1000082_says(server: PostServer) -> None:
     answer = ask(Service(server.url, token="secret", timeout=LONG))
-    assert answer == Answer(None, None, 0.0, told=ReportedResult("TN-Validation-Passed"))
+    assert answer == Answer(ReportedResult("TN-Validation-Passed"), None, 0.0)
     ((path, headers, body, _),) = server.seen
     assert (path, body) == ("/stir/v1/verification", BODY)
     assert (headers["Content-Type"], headers["Authorization"]) == ("application/json", "Bearer secret")
@@ -92,7 +92,7 @@ def test_parties_that_are_no_numbers_are_uris(server: PostServer) -> None:
 )
 def test_what_is_read_of_an_answer(server: PostServer, answer: str, found: ReportedResult) -> None:
     server.answer = answer.encode()
-    assert ask(Service(server.url, timeout=LONG)).told == found
+    assert ask(Service(server.url, timeout=LONG)).result == found
 
 
 @pytest.mark.parametrize(
@@ -145,15 +145,15 @@ def test_a_service_that_is_dead(server: PostServer) -> None:
 
 def test_a_command_speaks_the_same_messages() -> None:
     program = f"import sys; assert sys.stdin.read() == {BODY!r}; print({PASSED!r})"
-    assert ask(Command([sys.executable, "-c", program], LONG)).told == ReportedResult("TN-Validation-Passed")
+    assert ask(Command([sys.executable, "-c", program], LONG)).result == ReportedResult("TN-Validation-Passed")
     assert ask(Command(["/bin/false"], LONG)).detail == Detail.FETCH_REFUSED
 
 
 def test_nobody_to_ask_is_a_refusal() -> None:
     """As in a replay, whose calls are over."""
-    answers: SimpleQueue[Answer] = SimpleQueue()
+    answers: SimpleQueue[AnyAnswer] = SimpleQueue()
     needs = Needs(RefusingSource(lambda: NOW), {}, lambda: NOW)
-    needs.satisfy(Need(1, NeedKind.VERIFICATION, ASKED, NOW), answers.put)
+    needs.satisfy(Need(1, ASKED, NOW), answers.put)
     assert answers.get(timeout=2 * LONG).detail == Detail.VERIFICATION_REFUSED
     needs.close()
 
@@ -176,5 +176,5 @@ def test_our_own_service_is_understood_word_by_word(request_: VerificationReques
         answer = ask(Service(f"http://127.0.0.1:{server.server_port}{VERIFICATION}", timeout=LONG), request_)
         server.shutdown()
         thread.join()
-    finding = validate_finding(request_, answer.told, answer.detail)
+    finding = validate_finding(request_, answer.result, answer.detail)
     assert (finding and finding.detail) == detail

@@ -33,7 +33,7 @@ CLAIMS = {"attest": "A", "dest": {"tn": [CALLED]}, "iat": int(NOW), "orig": {"tn
 VALUE = identity().removeprefix("Identity: ")
 
 
-def service(answer: Answer | None = None) -> StirService:
+def service(answer: Answer[bytes] | None = None) -> StirService:
     found = answer or Answer(LAB.chain, None, NOW + 3600)
     return StirService(CREDENTIAL, CertificateMemory(TRUST), lambda url: found, clock=lambda: NOW)
 
@@ -61,8 +61,8 @@ def post(server: StirServer, path: str, body: object, method: str = "POST", **he
     return found
 
 
-def ask(signer: RemoteSigner, request: SigningRequest = REQUEST) -> Answer:
-    answers: SimpleQueue[Answer] = SimpleQueue()
+def ask(signer: RemoteSigner, request: SigningRequest = REQUEST) -> Answer[bytes]:
+    answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
     signer.sign(request, answers.put)
     answer = answers.get(timeout=LONG)
     signer.close()
@@ -78,9 +78,9 @@ def error(body: dict[str, Any]) -> tuple[str, list[str]]:
 def test_our_client_and_our_server_agree() -> None:
     with serving() as server:
         answer = ask(RemoteSigner("ours", Service(f"http://127.0.0.1:{server.server_port}{SIGNING}", timeout=LONG)))
-    assert answer.identity is not None
-    assert check_signed(answer.identity, REQUEST).x5u == X5U
-    assert answer.identity == VALUE.encode()
+    assert answer.result is not None
+    assert check_signed(answer.result, REQUEST).x5u == X5U
+    assert answer.result == VALUE.encode()
 
 
 def test_tls_token_and_client_certificate(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_tls_token_and_client_certificate(tmp_path: Path) -> None:
         url = f"https://127.0.0.1:{server.server_port}{SIGNING}"
         mute = socket.create_connection(("127.0.0.1", server.server_port))  # it says nothing, and delays nobody
         good = RemoteSigner("ours", Service(url, timeout=LONG, token="secret", web_ca=file, certificate=(file, key)))
-        assert ask(good).identity == VALUE.encode()
+        assert ask(good).result == VALUE.encode()
         guess = RemoteSigner("ours", Service(url, timeout=LONG, token="guess", web_ca=file, certificate=(file, key)))
         assert ask(guess).detail == Detail.SIGNING_REFUSED
         nobody = RemoteSigner("ours", Service(url, timeout=LONG, token="secret", web_ca=file))

@@ -1,9 +1,14 @@
 """What outlives a reload: an engine with other rules goes on where the one before left off."""
 
+from collections import Counter
+from typing import Any
+
 import pytest
 from support.calls import (
     CARRIER,
+    CREDENTIAL,
     LAB,
+    MAKER,
     NOW,
     SIGN,
     VERIFY,
@@ -20,9 +25,11 @@ from support.calls import (
     status,
 )
 
-from sbc_filter.engine.engine import Engine
+from sbc_filter.engine.engine import Engine, _apart
 from sbc_filter.engine.verdict import Answer, Need, Verdict
+from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.packet.udp import parse
+from sbc_filter.pki.trust_store import TrustStore
 
 FAILING = "Identity: abc;info=<https://certificates.example.org/shaken.pem>"
 STIR = f'{VERIFY}[rule.verify]\nreason = "stir"\n'
@@ -35,10 +42,8 @@ REDIRECT = f'[trunks.core]\naddresses = ["{CARRIER}"]\ntrusted = true\n' + VERIF
 )
 
 
-def reloaded(engine: Engine, rules: str, **options: bool) -> Engine:
-    made = make_engine(rules, known=False, **options)  # type: ignore[arg-type]
-    made.take_over(engine)
-    return made
+def reloaded(engine: Engine, rules: str, **options: Any) -> Engine:
+    return make_engine(rules, known=False, state=engine.state, **options)
 
 
 def is_told(engine: Engine, number: int) -> bool:
@@ -121,6 +126,34 @@ def test_what_is_held_is_decided_by_the_rules_under_which_it_came() -> None:
     assert isinstance(fresh, Verdict), "the certificate is known"
     assert fresh.record is not None
     assert (fresh.action, fresh.record.outcome) == ("modify", "replayed")
+
+
+def test_what_is_held_is_signed_with_a_credential_that_is_gone() -> None:
+    watch = VERIFY.replace('direction = "inbound"', 'direction = "outbound"\nmode = "monitor"')
+    base = identity(jose={"ppt": None}, parameters=f"info=<{X5U}>;alg=ES256")
+    engine = make_engine(watch + SIGN, known=False)
+    need = engine.process(leaving(invite(base)), NOW)
+    assert isinstance(need, Need)
+    engine = make_engine(VERIFY, known=False, state=engine.state, credentials={"other": CREDENTIAL})
+    verdict = engine.resume(need.id, Answer(LAB.chain, None, NOW + 60), NOW + 0.1)
+    assert isinstance(verdict, Verdict)
+    assert verdict.record is not None
+    assert verdict.record.outcome == "signed"
+    assert engine.state.credentials.keys() == {"ours", "other"}
+    assert make_engine(VERIFY, state=engine.state).state.credentials.keys() == {"ours"}  # nothing is held any more
+
+
+def test_a_known_certificate_is_judged_by_the_new_trust_store() -> None:
+    engine = make_engine(VERIFY)
+    assert result(engine, arriving(invite(identity())))[2]["outcome"] == "passed"
+    engine = reloaded(engine, VERIFY, trust=TrustStore([MAKER.laboratory().root.certificate]))
+    assert result(engine, arriving(invite(identity(), number=2)))[2]["outcome"] == "untrusted"
+
+
+def test_deviations_are_counted_apart_where_there_are_too_many_combinations() -> None:
+    counted = Counter({("a", "b"): 2, ("a",): 1, ("b", "c"): 4})
+    _apart(counted)
+    assert counted == {("a",): 3, ("b",): 6, ("c",): 4}
 
 
 def test_certificates_and_counters_go_on() -> None:

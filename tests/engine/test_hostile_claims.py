@@ -263,7 +263,7 @@ def test_in_the_log(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
         json.dumps({"verificationResponse": {"verstat": "x", "reasonCode": value}}),
     ]
 
-    def refuse(body: bytes) -> Answer:
+    def refuse(body: bytes) -> Answer[bytes]:
         raise ValueError(f"https://{value}.example answers: {body!r}, {value}")
 
     try:
@@ -304,7 +304,7 @@ def test_what_a_verification_service_says(value: str) -> None:
             engine, message = make_engine(rules, known=False), invite(each, number=number)
             need = engine.process(arriving(message), NOW)
             assert isinstance(need, Need)
-            verdict = engine.resume(need.id, Answer(None, None, 0.0, told=told), NOW)
+            verdict = engine.resume(need.id, Answer(told, None, 0.0), NOW)
             assert isinstance(verdict, Verdict)
             assert verdict.payload is not None
             check(more(parse(verdict.payload).payload, message))
@@ -321,7 +321,7 @@ def test_what_a_signing_service_says(value: str) -> None:
         engine, message = make_engine(SIGN, credentials={"ours": RemoteCredential("ours")}), invite()
         need = engine.process(leaving(message), NOW)
         assert isinstance(need, Need)
-        verdict = engine.resume(need.id, Answer(None, None, 0.0, identity=answer), NOW)
+        verdict = engine.resume(need.id, Answer(answer, None, 0.0), NOW)
         assert isinstance(verdict, Verdict)
         out = parse(verdict.payload).payload if verdict.payload is not None else message
         fields = more(out, message)

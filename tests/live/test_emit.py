@@ -32,7 +32,7 @@ def test_from_any_source_in_any_size(lab: Lab, emitter: Emitter, start: str, end
         assert emitter.send(Datagram(source, 5060, destination, 5062, b"r" * size))
         message, address = receiver.recvfrom(70000)
         assert (message, address[:2]) == (b"r" * size, (source, 5060))
-    assert emitter.counters == {"emitted": 1, "reemitted": 0, "emit_errors": 0}
+    assert emitter.counters == {"emitted": 1, "reemitted": 0, "emit-errors": 0}
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -107,9 +107,9 @@ def test_it_receives_nothing(lab: Lab, emitter: Emitter) -> None:
 )
 def test_errors_are_counted_never_raised(emitter: Emitter, datagram: Datagram) -> None:
     assert not emitter.send(datagram)
-    assert emitter.counters["emit_errors"] == 1
+    assert emitter.counters["emit-errors"] == 1
 
 
 def test_what_is_no_packet_is_not_sent_again(emitter: Emitter) -> None:
     assert not emitter.resend(b"\x45nonsense")
-    assert emitter.counters["emit_errors"] == 1
+    assert emitter.counters["emit-errors"] == 1

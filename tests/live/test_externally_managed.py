@@ -55,7 +55,7 @@ class Answering:
         self._url, self._body = url, body
         self.asked: list[str] = []
 
-    def fetch(self, url: str, done: Callable[[Answer], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         self.asked.append(url)
         known = url == self._url
         done(Answer(self._body if known else None, None if known else Detail.FETCH_REFUSED, time.time() + 60))
@@ -126,7 +126,7 @@ def test_what_strace_prints_is_understood() -> None:
 def test_no_connection_but_to_the_local_socket(lab: Lab, tmp_path: Path) -> None:
     now = time.time()
     made = Maker(now, "external").laboratory()
-    folder, answer, socket_path = tmp_path / "certificates", tmp_path / "answer.pem", tmp_path / "c.sock"
+    folder, answer, socket_path = tmp_path / "certificates", tmp_path / "answer.result", tmp_path / "c.sock"
     folder.mkdir()
     certificate_path(folder, BY_FOLDER).write_bytes(made.chain)
     (folder / "acme.pem").write_bytes(made.chain)

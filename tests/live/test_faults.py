@@ -155,7 +155,7 @@ def test_who_gets_certificates_is_killed(lab: Lab, load: Load) -> None:
                 os.kill(processes(file)["certificates"]["pid"], signal.SIGKILL)
 
         found = meanwhile(load, every=0.5, do=kill)
-        assert asked(file)["counters"]["certificates_restarts"] >= 3
+        assert asked(file)["counters"]["certificates-restarts"] >= 3
     assert_all_right(found)
 
 
@@ -176,8 +176,8 @@ def test_the_disk_is_full(lab: Lab, load: Load) -> None:
     finally:
         subprocess.run(["umount", str(small)], check=True)
     assert_all_right(found)
-    assert counters["records_lost"] > 1000
-    assert 50 < kept <= 2 * SECONDS * RATE - counters["records_lost"] + 2
+    assert counters["records-lost"] > 1000
+    assert 50 < kept <= 2 * SECONDS * RATE - counters["records-lost"] + 2
 
 
 @pytest.mark.parametrize("policy", ["accept", "drop"])
@@ -196,7 +196,7 @@ def test_the_queue_is_full(lab: Lab, load: Load, policy: str) -> None:
         found = load.end()
         state = asked(file)
     assert_all_right(found, unfiltered=policy == "accept")
-    assert state["counters"]["queue_full"] == 1
+    assert state["counters"]["queue-full"] == 1
     assert policy == "accept" or state["queues"]["50"]["dropped"] > 1000
 
 
@@ -247,7 +247,7 @@ def test_a_worker_is_killed_with_calls_that_are_held(lab: Lab, tmp_path: Path, p
         with lab.inside("sbc"):
             assert eventually(lambda: queue_statistics()[50].waiting == 20)
         os.kill(worker, signal.SIGKILL)
-        assert eventually(lambda: asked(file)["counters"].get("worker_restarts") == 1)
+        assert eventually(lambda: asked(file)["counters"].get("worker-restarts") == 1)
         assert nothing_else(carrier, ("192.0.2.1", 5060), sbc, NO_INVITE)
         assert eventually(lambda: processes(file)["worker 1"]["ready"])
         for invite in invites:

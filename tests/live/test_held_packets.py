@@ -1,11 +1,12 @@
 import pytest
 
-from sbc_filter.engine.verdict import Need, NeedKind
+from sbc_filter.engine.verdict import Need
 from sbc_filter.live.held_packets import Parking
+from sbc_filter.stir.checks import CertificateRequest
 
 
 def need(number: int, deadline: float) -> Need:
-    return Need(number, NeedKind.CERTIFICATE, "https://example.org/c.pem", deadline)
+    return Need(number, CertificateRequest("https://example.org/c.pem"), deadline)
 
 
 def test_taken_once_by_ticket() -> None:

@@ -13,7 +13,7 @@ from support.tiny import TinyEngine, TinySource, filtered, invite
 from support.waiting import LONG
 
 from sbc_filter.engine.call.network import Interfaces
-from sbc_filter.engine.verdict import Answer, Need, Verdict
+from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan, QueueSettings
 from sbc_filter.lab.namespaces import Lab
@@ -21,6 +21,7 @@ from sbc_filter.live.netlink import MAX_COPY, QueueStatistics, queue_statistics
 from sbc_filter.live.queue_shell import QueueShell
 from sbc_filter.live.raw_send import Emitter
 from sbc_filter.outcomes import Detail
+from sbc_filter.stir.checks import CertificateRequest
 
 pytestmark = LIVE
 SBC = (ADDRESSES["sbc"][4], 5060)
@@ -135,7 +136,7 @@ def test_an_exception_in_the_engine_lets_the_packet_pass(lab: Lab, peers: tuple[
         assert sbc.recv(70000) == invite(1, "X-Boom: 1\r\n")
         carrier.sendto(invite(2), SBC)
         assert sbc.recv(70000) == filtered(invite(2))
-        assert shell.counters["engine_errors"] == 1
+        assert shell.counters["engine-errors"] == 1
         assert eventually(lambda: statistics(lab).waiting == 0)
 
 
@@ -149,19 +150,20 @@ def test_or_drops_it_where_the_operator_says_so(lab: Lab, peers: tuple[socket.so
 
 def test_a_held_packet_delays_no_other(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     carrier, sbc = peers
-    source = TinySource()
-    with running(lab, TinyEngine(), source) as shell:
+    engine, source = TinyEngine(), TinySource()
+    with running(lab, engine, source) as shell:
         carrier.sendto(invite(1, "X-Hold: 1\r\n"), SBC)
         assert eventually(lambda: len(source.asked) == 1)
         for number in range(50):
             carrier.sendto(invite(number), SBC)
         assert receive(sbc, 50) == [filtered(invite(number)) for number in range(50)]
-        assert eventually(lambda: (shell.counters["held_now"], statistics(lab).waiting) == (1, 1))
+        assert eventually(lambda: (shell.counters["held-now"], statistics(lab).waiting) == (1, 1))
 
         source.asked[0](Answer(b"pem", None, time.time() + 60))
         assert sbc.recv(70000) == filtered(invite(1, "X-Hold: 1\r\n"))
         source.asked[0](Answer(b"pem", None, time.time() + 60))  # a source that answers twice does no harm
-        assert eventually(lambda: shell.counters.get("late_answers") == 1)
+        assert eventually(lambda: shell.counters.get("late-answers") == 1)
+        assert engine.late == [CertificateRequest("https://example.org/c.pem")]
         assert nothing_else(carrier, SBC, sbc)
 
 
@@ -198,14 +200,14 @@ def test_an_answer_in_time_counts_although_we_are_late(
         carrier.sendto(invite(2, "X-Busy: 1\r\n"), SBC)
         assert receive(sbc, 2) == [filtered(invite(2, "X-Busy: 1\r\n")), filtered(invite(1, "X-Hold: 1\r\n"))]
         assert engine.resumed == [None]
-        assert shell.counters.keys().isdisjoint({"deadlines", "late_answers"})
+        assert shell.counters.keys().isdisjoint({"deadlines", "late-answers"})
 
 
 def test_what_is_answered_at_once_stays_in_order(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     """As a folder answers: nothing that stands behind in the same batch overtakes it."""
 
     class Folder(TinySource):
-        def satisfy(self, need: Need, done: Callable[[Answer], None]) -> None:
+        def satisfy(self, need: Need, done: Callable[[AnyAnswer], None]) -> None:
             done(Answer(b"pem", None, time.time() + 60))
 
     carrier, sbc = peers
@@ -225,7 +227,7 @@ def test_what_exceeds_the_hold_limit_is_not_held(lab: Lab, peers: tuple[socket.s
             carrier.sendto(invite(number, "X-Hold: 1\r\n"), SBC)
         assert sbc.recv(70000) == filtered(invite(2, "X-Hold: 1\r\n"))
         assert engine.resumed == [Detail.HOLD_LIMIT]
-        assert (shell.counters["held_now"], shell.counters["hold_limit"]) == (2, 1)
+        assert (shell.counters["held-now"], shell.counters["hold-limit"]) == (2, 1)
 
 
 def test_stopping_releases_what_is_held(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
@@ -233,7 +235,7 @@ def test_stopping_releases_what_is_held(lab: Lab, peers: tuple[socket.socket, so
     with running(lab, TinyEngine(), TinySource()) as shell:
         for number in range(3):
             carrier.sendto(invite(number, "X-Hold: 1\r\n"), SBC)
-        assert eventually(lambda: shell.counters["held_now"] == 3)
+        assert eventually(lambda: shell.counters["held-now"] == 3)
     assert receive(sbc, 3) == [filtered(invite(number, "X-Hold: 1\r\n")) for number in range(3)]
 
 
@@ -261,7 +263,7 @@ def test_overload(lab: Lab, peers: tuple[socket.socket, socket.socket], fail_ope
     with running(lab, TinyEngine(), source, queues=queues) as shell:
         for number in range(4):
             carrier.sendto(invite(number, "X-Hold: 1\r\n"), SBC)
-        assert eventually(lambda: shell.counters["held_now"] == 4)
+        assert eventually(lambda: shell.counters["held-now"] == 4)
         carrier.sendto(invite(9), SBC)
         if fail_open:
             assert sbc.recv(70000) == invite(9)
@@ -335,7 +337,7 @@ def test_faults_of_source_and_sink_are_counted_only(lab: Lab, peers: tuple[socke
         carrier.sendto(invite(1, "X-Hold: 1\r\n"), SBC)
         assert sbc.recv(70000) == filtered(invite(1, "X-Hold: 1\r\n"))
         assert engine.resumed == [Detail.FETCH_REFUSED]
-        assert shell.counters["source_errors"] == 1
+        assert shell.counters["source-errors"] == 1
 
 
 def test_a_queue_that_another_has_bound(lab: Lab) -> None:

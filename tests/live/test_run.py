@@ -83,7 +83,7 @@ def test_records_that_cannot_be_written_cost_no_call(lab: Lab, tmp_path: Path) -
     said = [line for line in log.read_text().splitlines() if "records" in line and "stopped" not in line]
     full = "sbc-filter: records cannot be written: No space left on device"
     assert said == [f"{full}; {lost} lost so far" for lost in (1, 2, 4)]
-    assert "records_lost 5" in log.read_text()
+    assert "records-lost 5" in log.read_text()
     assert process.returncode == 0
 
 

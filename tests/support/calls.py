@@ -12,6 +12,7 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.arrivals import Arrivals
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.memory.replays import Seen
+from sbc_filter.engine.state import EngineState
 from sbc_filter.engine.verdict import Answer, Verdict
 from sbc_filter.lab.certificate_maker import X5U, Maker, key_pem
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
@@ -112,6 +113,7 @@ def make_engine(
     seen: Seen | None = None,
     arrivals: Arrivals | None = None,
     credentials: Mapping[str, Credential | RemoteCredential] | None = None,
+    state: EngineState | None = None,
 ) -> Engine:
     """An engine with these rules. With `known` it has `chain`, the laboratory's, in memory already."""
     ruleset, trunks = load_rules(
@@ -121,7 +123,16 @@ def make_engine(
     certificates, profile = CertificateMemory(trust), PROFILES[numbering]
     ours = credentials or {"ours": CREDENTIAL}
     made = Engine(
-        ruleset, network, certificates, ours, b"secret", profile, held_limit=held_limit, seen=seen, arrivals=arrivals
+        ruleset,
+        network,
+        certificates,
+        ours,
+        b"secret",
+        profile,
+        held_limit=held_limit,
+        seen=seen,
+        arrivals=arrivals,
+        state=state,
     )
     if known:
         made.add_certificate(X5U, Answer(chain, None, NOW + 86400), NOW)

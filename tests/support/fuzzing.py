@@ -16,7 +16,7 @@ from sbc_filter.packet.udp import parse
 from sbc_filter.pki.certificate import parse_certificates
 from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.sip.identity import split_identity
-from sbc_filter.stir.checks import Missing, Signalling
+from sbc_filter.stir.checks import CertificateRequest, Signalling
 from sbc_filter.stir.verification import verify
 from support.calls import CALLED, CALLER, LAB, NOW, TRUST, arriving, identity, invite, make_engine
 from support.mutate import mutant
@@ -134,7 +134,7 @@ def _verified(seed: str, value: bytes) -> Result:
     found = verify(
         [value], Signalling(CALLER, CALLED, NOW), VerifyOptions(), lambda url: _CERTIFICATE if url == X5U else None
     )
-    if isinstance(found, Missing):
+    if isinstance(found, CertificateRequest):
         return Result("a certificate is asked for", None, ("verify",))
     if found.outcome == "passed" and not may_pass([value], LAB.chain, ROOT, CALLER, CALLED, NOW):
         raise FalsePassed(f"{seed}: {value!r}")

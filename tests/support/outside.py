@@ -23,7 +23,7 @@ from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.sip.date import format_date
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbers import canonical_number, canonicaliser
-from sbc_filter.stir.checks import Missing, Signalling
+from sbc_filter.stir.checks import CertificateRequest, Signalling
 from sbc_filter.stir.signature import verify_es256
 from sbc_filter.stir.verification import verify
 from support.calls import invite
@@ -65,7 +65,7 @@ def judge(path: Path, options: VerifyOptions) -> Judged:
     call = Signalling(_party(file["orig"]), _party(file["dest"]), iat, message=dated)
     certificate = None if key is None else _certified(key, iat)
     found = verify([value], call, options, lambda _: certificate)
-    if isinstance(found, Missing):
+    if isinstance(found, CertificateRequest):
         outcome = "no certificate"
     else:
         outcome = ".".join(filter(None, (found.outcome, found.detail)))

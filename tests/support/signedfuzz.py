@@ -4,10 +4,10 @@ from random import Random
 
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
+from sbc_filter.engine.verdict import Action, Answer, AnyAnswer, Need, Verdict
 from sbc_filter.packet.udp import parse
 from sbc_filter.records.journal import LONGEST, shortened
-from sbc_filter.stir.delegated_verification import ReportedResult
+from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest
 from support import structure
 from support.calls import LAB, NOW, arriving, invite, leaving, make_engine, response
 from support.hostilecalls import HostileCall, Plan, hostile_call, rules
@@ -88,10 +88,8 @@ def _decided(engine: Engine, packet: bytes) -> Verdict:
     """The verdict; whatever it needs is as good as the laboratory's."""
     verdict: Verdict | Need = engine.process(packet, NOW)
     while isinstance(verdict, Need):
-        if verdict.kind is NeedKind.VERIFICATION:
-            answer = Answer(None, None, NOW + 60, told=_TOLD)
-        else:
-            answer = Answer(LAB.chain, None, NOW + 60)
+        of_service = isinstance(verdict.request, VerificationRequest)
+        answer: AnyAnswer = Answer(_TOLD, None, NOW + 60) if of_service else Answer(LAB.chain, None, NOW + 60)
         verdict = engine.resume(verdict.id, answer, NOW)
     return verdict
 

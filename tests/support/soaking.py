@@ -88,7 +88,7 @@ class Soak:
             f"{kind['calls']:9} {kind['rule']}: {kind['action']}, {kind['outcome']} ({kind['detail']})"
             for kind in self.state["calls"]
         ]
-        waiting = (f"{name} {self.state['counters'].get(name, 0)}" for name in ("held", "deadlines", "late_answers"))
+        waiting = (f"{name} {self.state['counters'].get(name, 0)}" for name in ("held", "deadlines", "late-answers"))
         lines += [", ".join(waiting)]
         return "\n".join([*lines, *(f"FAULT {fault}" for fault in self.faults)])
 
@@ -140,7 +140,7 @@ class Soak:
         if len(set(list(account.values())[:-1])) != 1 or account["lost in queues"]:
             self.faults.append(f"packets are not accounted for: {account}")
         counters = self.state["counters"]
-        for counter in ("engine_errors", "record_errors", "source_errors", "records_lost", "overruns", "held_now"):
+        for counter in ("engine-errors", "record-errors", "source-errors", "records-lost", "overruns", "held-now"):
             if counters.get(counter):
                 self.faults.append(f"{counter}: {counters[counter]}")
         if "Traceback" in self.said or "restarting it" in self.said:

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from sbc_filter.engine.call.network import Interfaces
-from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
+from sbc_filter.engine.verdict import Action, AnyAnswer, Need, Request, Verdict
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import Packet, parse
+from sbc_filter.stir.checks import CertificateRequest
 
 MARKER = b"X-Filtered: yes\r\n"
 
@@ -29,7 +30,7 @@ class TinyEngine:
         self.seen: list[bytes] = []
         self.resumed: list[Detail | None] = []
         self.waiting: dict[int, Packet] = {}
-        self.learnt: list[str] = []
+        self.late: list[Request] = []
 
     def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
         packet = parse(raw)
@@ -39,17 +40,17 @@ class TinyEngine:
         if b"X-Drop" in packet.payload:
             return Verdict(Action.DROP)
         if b"X-Hold" in packet.payload:
-            need = Need(len(self.seen), NeedKind.CERTIFICATE, "https://example.org/c.pem", now + self.hold)
+            need = Need(len(self.seen), CertificateRequest("https://example.org/c.pem"), now + self.hold)
             self.waiting[need.id] = packet
             return need
         return self._modified(packet)
 
-    def resume(self, need_id: int, answer: Answer, now: float) -> Verdict | Need:
+    def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict | Need:
         self.resumed.append(answer.detail)
         return self._modified(self.waiting.pop(need_id))
 
-    def add_certificate(self, request: str, answer: Answer, now: float) -> None:
-        self.learnt.append(request)
+    def add_late(self, need: Need, answer: AnyAnswer, now: float) -> None:
+        self.late.append(need.request)
 
     def release(self, now: float) -> list[tuple[int, Verdict]]:
         released = [(need_id, self._modified(packet)) for need_id, packet in self.waiting.items()]
@@ -64,7 +65,7 @@ class TinySource:
     """Keeps what is asked for until the test answers it."""
 
     def __init__(self) -> None:
-        self.asked: list[Callable[[Answer], None]] = []
+        self.asked: list[Callable[[AnyAnswer], None]] = []
 
-    def satisfy(self, need: Need, done: Callable[[Answer], None]) -> None:
+    def satisfy(self, need: Need, done: Callable[[AnyAnswer], None]) -> None:
         self.asked.append(done)

@@ -37,10 +37,10 @@ def test_the_list_that_a_certificate_names(host: Hosts, web: PageServer) -> None
     made = host("", LOOPBACK)
     certificate_path(made.folder, "https://certificates.example.org/").write_bytes(chain)
     source = made.renewal.noting(DirectorySource(made.folder))
-    answers: list[Answer] = []
+    answers: list[Answer[bytes]] = []
     source.fetch("https://certificates.example.org/", answers.append)
     source.fetch("https://certificates.example.org/absent", answers.append)
-    assert [answer.pem for answer in answers] == [chain, None]
+    assert [answer.result for answer in answers] == [chain, None]
     made.until(lambda: made.changes)
     assert is_good(made.files.store, leaf, issuing=issuing)
     made.now += CEILING

@@ -2,10 +2,8 @@
 
 import argparse
 import contextlib
-import logging
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from sbc_filter.assembly.certificate_sources import ask
@@ -40,44 +38,24 @@ def fetch(place: CommandContext, arguments: argparse.Namespace) -> int:
         sentence = f"{settings.web_ca} cannot be read: {reason(error)}"
         raise ConfigurationError([Problem(place.configuration.file, "certificates.web_ca", sentence)]) from None
     begin = time.monotonic()
-    with contextlib.closing(web), _overheard() as heard:
+    with contextlib.closing(web):
         answer = ask(web, url)
     seconds = time.monotonic() - begin
-    if answer.pem is None:
-        for sentence in heard:
-            place.tell("", sentence)
+    if answer.result is None:
+        if answer.reason:
+            place.tell("", f"{url!r}: {answer.detail}: {answer.reason}")
         place.tell("fetched", f"nothing, in {seconds:.2f} s: unfetchable.{answer.detail}")
         return 1
-    place.tell("fetched", f"{len(answer.pem)} octets in {seconds:.2f} s, good until {date(answer.expires)} UTC")
-    chain(place, answer.pem)
-    told = verdict(answer.pem, place.trust, time.time())
+    place.tell("fetched", f"{len(answer.result)} octets in {seconds:.2f} s, good until {date(answer.expires)} UTC")
+    chain(place, answer.result)
+    told = verdict(answer.result, place.trust, time.time())
     place.tell("verdict", told)
     if any(told.startswith(f"{Outcome.UNTRUSTED}.{detail}") for detail in _OF_NO_USE):
         place.tell("kept", "no: what is in the cache stays as it is")
     else:
-        kept = _keep(settings, url, answer.pem, answer.expires)
+        kept = _keep(settings, url, answer.result, answer.expires)
         place.tell("kept", f"in {kept}" if kept else f"no: {settings.cache} is full")
     return 0 if told.startswith(TRUSTED) else 1
-
-
-@contextlib.contextmanager
-def _overheard() -> Iterator[list[str]]:
-    """What the fetcher logs, which no answer has room for."""
-    heard: list[str] = []
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            heard.append(record.getMessage())
-
-    logger, listener = logging.getLogger("sbc_filter"), Listener()
-    level = logger.level
-    logger.addHandler(listener)
-    logger.setLevel(logging.INFO)
-    try:
-        yield heard
-    finally:
-        logger.setLevel(level)
-        logger.removeHandler(listener)
 
 
 def _keep(settings: CertificateSettings, url: str, pem: bytes, expires: float) -> Path | None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.act.edit_invite import continue_call, status_of
 from sbc_filter.engine.act.reasons_received import Complaints
 from sbc_filter.engine.act.reasons_sent import Reports
@@ -16,8 +17,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import ACCEPT, Action, Verdict
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.udp import Packet
-from sbc_filter.rules.model import REDIRECT, VERIFY, Insertion, Mode, Rule, TreatmentAction
-from sbc_filter.rules.ruleset import RuleSet
+from sbc_filter.rules.model import REDIRECT, VERIFY, Insertion, Rule, TreatmentAction
 
 _ACTIONS = {
     TreatmentAction.REJECT: Action.REJECT,
@@ -30,26 +30,24 @@ _CONTINUE, _INLINE, _MODIFY = TreatmentAction.CONTINUE, Insertion.INLINE, Action
 
 class DecisionExecutor:
     """Carries out decisions, and stores what later messages need: redirected calls, Reason fields to add to responses,
-    and tokens that a Reason field may be about. What no rule asks for is not stored."""
+    and tokens that a Reason field may be about. A memory that no rule needs is None."""
 
-    def __init__(self, rules: RuleSet, network: Network, uas: Uas, count: Counter[str]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        uas: Uas,
+        count: Counter[CounterName | Detail],
+        reports: Reports | None,
+        redirects: Redirects | None,
+        complaints: Complaints | None,
+    ) -> None:
+        self._network = network
         self._uas = uas
         self._count = count
-        self._reports = Reports() if any(rule.reports for rule in rules.rules) else None
-        redirecting = any(rule.redirects and rule.mode is Mode.ENFORCE for rule in rules.rules)
-        self._redirects = Redirects() if redirecting else None
-        self._complaints = Complaints(network) if any(rule.removes_reasons for rule in rules.rules) else None
-        self.need_responses = self._reports is not None or self._complaints is not None
-
-    def take_over(self, other: "DecisionExecutor", count: Counter[str]) -> None:
-        """Continue with the state of `other`, and count in `count`."""
-        self._count = count
-        if self._reports is not None and other._reports is not None:
-            self._reports = other._reports
-        if self._redirects is not None and other._redirects is not None:
-            self._redirects = other._redirects
-        if self._complaints is not None and other._complaints is not None:
-            self._complaints.take_over(other._complaints)
+        self._reports = reports
+        self._redirects = redirects
+        self._complaints = complaints
+        self.need_responses = reports is not None or complaints is not None
 
     def is_followed(self, call: IncomingCall, now: float) -> bool:
         """Whether this call was redirected by the engine and is now on its way to its target."""
@@ -61,17 +59,17 @@ class DecisionExecutor:
         It passes unchanged if neither applies or there is no room. Added fields are counted, not recorded.
         """
         if self._complaints is not None:
-            relieved = self._complaints.remove(message, flow, now)
+            relieved = self._complaints.remove(message, flow, self._network, now)
             if relieved is not None:
-                self._count["reason-removed"] += 1
+                self._count[CounterName.REASON_REMOVED] += 1
                 return as_packet_verdict(relieved, packet)
         payload = self._reports.add(message, flow, now) if self._reports is not None else None
         if payload is None:
             return ACCEPT
         if not has_room(packet, payload):
-            self._count["reason-no-room"] += 1
+            self._count[CounterName.REASON_NO_ROOM] += 1
             return ACCEPT
-        self._count["reason-added"] += 1
+        self._count[CounterName.REASON_ADDED] += 1
         return as_packet_verdict(Verdict(_MODIFY, payload), packet)
 
     def carry_out(

@@ -3,7 +3,7 @@
 The SBC did not make the token and cannot act on the report, so the field is recorded and removed.
 """
 
-from sbc_filter.engine.call.network import Flow, Network
+from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.recording import endpoints
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Action, Verdict
@@ -33,24 +33,19 @@ class Complaints:
     """The signatures that were made; a Reason field with one of them is meant for this program. One instance serves one
     thread."""
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
+    def __init__(self) -> None:
         self._made: GenerationalCache[bytes, _Made] = GenerationalCache(REMEMBERED, LIFETIME)
-
-    def take_over(self, other: "Complaints") -> None:
-        """Continue with the state of `other`."""
-        self._made = other._made
 
     def expect(self, identity: bytes, rule: str, x5u: str | None, now: float) -> None:
         """Store the token of an Identity value that is sent."""
         signature = identity.partition(b";")[0].rpartition(b".")[2]
         self._made.put(signature, _Made(rule, x5u), now + LIFETIME, now, _WEIGHT)
 
-    def remove(self, buffer: bytes, flow: Flow, now: float) -> Verdict | None:
+    def remove(self, buffer: bytes, flow: Flow, network: Network, now: float) -> Verdict | None:
         """The response without Reason values about this program's tokens, with a record for the first report on a
         token.
 
-        None if the response passes unchanged.
+        None if the response passes unchanged. The record says where in `network` the response was seen.
         """
         if not len(self._made) or b"ppi" not in buffer.lower():
             return None
@@ -75,28 +70,28 @@ class Complaints:
             return None
         record = None
         if not found[0].told:
-            record = self._record(message, flow, found[0], removed[0].cause, now)
+            record = _record(message, flow, network.place(flow), found[0], removed[0].cause, now)
         for made in found:
             made.told = True
         return Verdict(Action.MODIFY, message.changed(), record=record)
 
-    def _record(self, message: SipMessage, flow: Flow, made: _Made, cause: int | None, now: float) -> Record:
-        place = self._network.place(flow)
-        call_id, cseq = message.first(b"call-id") or b"", message.first(b"cseq") or b""
-        return Record(
-            now,
-            *endpoints(flow),
-            flow.transport,
-            place.direction,
-            message.method,
-            call_id.decode("utf-8", "replace"),
-            cseq.decode("utf-8", "replace"),
-            made.rule,
-            Mode.ENFORCE,
-            Action.MODIFY,
-            Outcome.PASSED_BY,
-            Detail.REASON_REMOVED,
-            cause,
-            trunk=place.trunk,
-            x5u=made.x5u,
-        )
+
+def _record(message: SipMessage, flow: Flow, place: Position, made: _Made, cause: int | None, now: float) -> Record:
+    call_id, cseq = message.first(b"call-id") or b"", message.first(b"cseq") or b""
+    return Record(
+        now,
+        *endpoints(flow),
+        flow.transport,
+        place.direction,
+        message.method,
+        call_id.decode("utf-8", "replace"),
+        cseq.decode("utf-8", "replace"),
+        made.rule,
+        Mode.ENFORCE,
+        Action.MODIFY,
+        Outcome.PASSED_BY,
+        Detail.REASON_REMOVED,
+        cause,
+        trunk=place.trunk,
+        x5u=made.x5u,
+    )

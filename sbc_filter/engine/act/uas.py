@@ -3,6 +3,7 @@
 from collections import Counter
 from hmac import compare_digest
 
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.act.edit_invite import refuse_call, respond
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
@@ -28,14 +29,10 @@ class Uas:
     An ACK is recognised by its tag, an HMAC with `secret`; a CANCEL by what `transactions` contains.
     """
 
-    def __init__(self, secret: bytes, transactions: Transactions, counters: Counter[str]) -> None:
+    def __init__(self, secret: bytes, transactions: Transactions, counters: Counter[CounterName | Detail]) -> None:
         self._secret = secret
         self._transactions = transactions
         self._counters = counters
-
-    def take_over(self, transactions: Transactions, counters: Counter[str]) -> None:
-        """Continue with this state."""
-        self._transactions, self._counters = transactions, counters
 
     def refuse(self, rule: Rule, call: IncomingCall, decision: Decision, now: float) -> tuple[Datagram, ...]:
         """The final response to an INVITE that does not continue; empty if its Via names no destination, or if the
@@ -45,11 +42,11 @@ class Uas:
             answer = refuse_call(rule, call, decision, via, to_tag(self._secret, call.message, via))
             self._transactions.reject(transaction_key(call.message, via, call.flow), now)
         except MessageError:
-            self._counters["unanswerable"] += 1
+            self._counters[CounterName.UNANSWERABLE] += 1
             return ()
         reason = decision.treatment.reason
         if reason is not None and answer is not None and reason.encode() not in answer.payload:
-            self._counters["answer-cut"] += 1
+            self._counters[CounterName.ANSWER_CUT] += 1
         return self._sent(answer)
 
     def ack_or_cancel(self, buffer: bytes, flow: Flow, now: float) -> Verdict:
@@ -69,12 +66,12 @@ class Uas:
         if message.method == "ACK":
             if tag is None or not compare_digest(tag, ours.encode()):
                 return ACCEPT
-            self._counters["ack-absorbed"] += 1
+            self._counters[CounterName.ACK_ABSORBED] += 1
             return DROP
         key = transaction_key(message, via, flow)
         accepted = respond(message, flow, via, _OK, ours)
         if self._transactions.is_rejected(key, now):
-            self._counters["cancel-answered"] += 1
+            self._counters[CounterName.CANCEL_ANSWERED] += 1
             return Verdict(Action.DROP, emit=self._sent(accepted))
         held = self._transactions.held_by(key)
         return self._cancel(held, key, accepted, ours, now) if held else ACCEPT
@@ -83,14 +80,14 @@ class Uas:
         """The responses without None, which stands for one that did not fit and is counted."""
         fitting = tuple(answer for answer in answers if answer is not None)
         if len(fitting) < len(answers):
-            self._counters["answer-no-room"] += len(answers) - len(fitting)
+            self._counters[CounterName.ANSWER_NO_ROOM] += len(answers) - len(fitting)
         return fitting
 
     def _cancel(
         self, held: list[Held], key: TransactionKey, accepted: Datagram | None, tag: str, now: float
     ) -> Verdict:
         """Respond 200 to the CANCEL and 487 to the held INVITE; the SBC sees neither request (S-145)."""
-        self._counters["cancel-answered"] += 1
+        self._counters[CounterName.CANCEL_ANSWERED] += 1
         call = held[0].progress.call
         answer = respond(call.message, call.flow, top_via(call.message), _TERMINATED, tag)
         terminated = self._sent(answer)

@@ -1,5 +1,6 @@
 """The decision of a rule about a call."""
 
+from sbc_filter.counters import CounterName
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import CONTINUE, Treatment
 from sbc_filter.sip.field import HeaderField
@@ -35,7 +36,7 @@ class Decision:
         bypass: HeaderField | None = None,
         failures: tuple[Failure, ...] = (),
         deviations: tuple[str, ...] = (),
-        notes: tuple[str, ...] = (),
+        notes: tuple[CounterName, ...] = (),
     ) -> None:
         self.outcome = outcome
         self.detail = detail

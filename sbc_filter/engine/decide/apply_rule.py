@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.decide.sign import _sign
-from sbc_filter.engine.decide.verify import Findings, VerificationService
-from sbc_filter.errors import SigningError
+from sbc_filter.engine.decide.verify import VerificationService
+from sbc_filter.engine.memory.results import Results
+from sbc_filter.engine.verdict import Request
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import (
     CONTINUE,
@@ -17,10 +18,9 @@ from sbc_filter.rules.model import (
     Treatment,
     TreatmentAction,
 )
-from sbc_filter.stir.checks import CertificateLookup, Missing
+from sbc_filter.stir.checks import CertificateLookup
 from sbc_filter.stir.credential import Credential
-from sbc_filter.stir.delegated_signing import RemoteCredential, Signed, SigningRequest
-from sbc_filter.stir.delegated_verification import VerificationRequest
+from sbc_filter.stir.delegated_signing import RemoteCredential
 
 _CONTINUE = TreatmentAction.CONTINUE
 # The decision about an outgoing call that is not signed for some other reason; None: sign it.
@@ -39,22 +39,21 @@ def apply_rule(
     credentials: Mapping[str, Credential | RemoteCredential],
     verifier: VerificationService,
     certificates: CertificateLookup,
-    signatures: Mapping[SigningRequest, Signed | SigningError] | None = None,
+    results: Results | None = None,
     instead: Instead | None = None,
-    findings: Findings | None = None,
-) -> Decision | Missing | SigningRequest | VerificationRequest:
+) -> Decision | Request:
     """Decide the call by this rule, or return what is needed for that.
 
-    `signatures` are the results of signing services, `findings` those of verification services. An emergency call
+    `results` are the results of what the call needed before, from signing and verification services. An emergency call
     always continues, whatever the outcome (S-137).
     """
-    decision: Decision | Missing | SigningRequest | VerificationRequest | None = None
+    decision: Decision | Request | None = None
     if rule.action is VERIFY:
-        decision = verifier.verify(rule, call, certificates, findings)
+        decision = verifier.verify(rule, call, certificates, results)
     elif rule.action is SIGN:
         decision = instead(rule, call) if instead is not None else None
         if decision is None:
-            decision = _sign(rule, call, credentials, signatures)
+            decision = _sign(rule, call, credentials, results)
     else:
         detail, fixed = _FIXED[rule.action]
         decision = Decision(Outcome.PASSED_BY, detail, rule.answer or fixed)

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.decide.attestation import attestation, is_private, more_claims, origination
 from sbc_filter.engine.decide.diverted_call import diversion, is_diverted
+from sbc_filter.engine.memory.results import Results
 from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import (
@@ -15,7 +17,7 @@ from sbc_filter.rules.model import (
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import parse_date
 from sbc_filter.stir.credential import Credential
-from sbc_filter.stir.delegated_signing import RemoteCredential, Signed, SigningRequest
+from sbc_filter.stir.delegated_signing import RemoteCredential, SigningRequest
 from sbc_filter.stir.sign_div import sign_div
 from sbc_filter.stir.signing import MAX_DATE_OFFSET, issue_time, sign_shaken
 from sbc_filter.stir.token import is_extension, read_token
@@ -27,13 +29,13 @@ def _sign(
     rule: Rule,
     call: IncomingCall,
     credentials: Mapping[str, Credential | RemoteCredential],
-    signatures: Mapping[SigningRequest, Signed | SigningError] | None,
+    results: Results | None,
 ) -> Decision | SigningRequest:
     try:
         credential = credentials[rule.sign.credential]
         if not isinstance(credential, RemoteCredential):
             credential = credential.at(call.arrived)
-        return _signed(rule, call, credential, signatures)
+        return _signed(rule, call, credential, results)
     except SigningError as error:
         return unsigned(rule, call, error.detail)
 
@@ -48,7 +50,7 @@ def _signed(
     rule: Rule,
     call: IncomingCall,
     credential: Credential | RemoteCredential,
-    signatures: Mapping[SigningRequest, Signed | SigningError] | None,
+    results: Results | None,
 ) -> Decision | SigningRequest:
     options, message = rule.sign, call.message
     if _has_shaken(call):
@@ -63,7 +65,7 @@ def _signed(
     more = more_claims(options, call, attest)
     if isinstance(credential, RemoteCredential):
         request = SigningRequest(credential.name, caller, (called,), attest, origid, iat)
-        signed = signatures.get(request) if signatures is not None else None
+        signed = results.signatures.get(request) if results is not None else None
         if more or (signed is None and call.emergency):
             # services cannot sign additional claims; an emergency call never waits
             raise SigningError(Detail.SIGNING_REFUSED)
@@ -106,7 +108,7 @@ def _transit(rule: Rule, call: IncomingCall, credential: Credential | RemoteCred
         return Decision(outcome, detail, treatment(rule, outcome, detail))
     found = diversion(rule.sign, call)
     if found is None:
-        return Decision(outcome, detail, treatment(rule, outcome, detail), notes=("div-unsure",))
+        return Decision(outcome, detail, treatment(rule, outcome, detail), notes=(CounterName.DIV_UNSURE,))
     date = call.message.first(b"date")
     signed_date = parse_date(date) if date is not None else None
     # The iat of the previous token, unless the Date differs (RFC 8946 §4.1) or the call rang for too long.

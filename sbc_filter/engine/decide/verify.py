@@ -8,6 +8,7 @@ from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.decide.deviations import of_message
 from sbc_filter.engine.memory.replays import Replays
+from sbc_filter.engine.memory.results import Results
 from sbc_filter.engine.record import recorded
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Outcome
@@ -15,7 +16,7 @@ from sbc_filter.pki.x5u import MAX_LENGTH
 from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.numbering_plans import Profile
-from sbc_filter.stir.checks import CertificateLookup, Missing, Signalling
+from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Signalling
 from sbc_filter.stir.delegated_verification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
 
@@ -34,15 +35,16 @@ class VerificationService:
         self._profile = profile
 
     def verify(
-        self, rule: Rule, call: IncomingCall, certificates: CertificateLookup, findings: Findings | None = None
-    ) -> Decision | Missing | VerificationRequest:
-        """The decision of this rule about the tokens of a call, by `certificates` or by its service's `findings`."""
+        self, rule: Rule, call: IncomingCall, certificates: CertificateLookup, results: Results | None = None
+    ) -> Decision | CertificateRequest | VerificationRequest:
+        """The decision of this rule about the tokens of a call, by `certificates` or its service's `results`."""
         options, message, parties = rule.verify, call.message, call.parties
         caller = parties.first(options.caller_from)
         called = parties.identity(options.called_from)
         identity = caller.identity if caller is not None else None
         signalling = Signalling(identity, called, call.arrived, call.target, self._profile, message)
-        result = self._judge(rule, message.values(b"identity"), signalling, call, certificates, findings or _NONE)
+        findings = results.findings if results is not None else _NONE
+        result = self._judge(rule, message.values(b"identity"), signalling, call, certificates, findings)
         if not isinstance(result, Verification):
             return result
         decision = _decision(rule, result)
@@ -60,7 +62,7 @@ class VerificationService:
         call: IncomingCall,
         certificates: CertificateLookup,
         findings: Findings,
-    ) -> Verification | Missing | VerificationRequest:
+    ) -> Verification | CertificateRequest | VerificationRequest:
         """The result; a token that was seen with another call before is `replayed` (V17)."""
         options = rule.verify
         first = _verified(options, values, signalling, call, certificates, findings)
@@ -96,7 +98,7 @@ def _verified(
     call: IncomingCall,
     certificates: CertificateLookup,
     findings: Findings,
-) -> Verification | Missing | VerificationRequest:
+) -> Verification | CertificateRequest | VerificationRequest:
     if not options.service:
         return verify(values, signalling, options, certificates)
     result = verify_by(options.service, values, signalling, options, findings)

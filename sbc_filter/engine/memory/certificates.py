@@ -31,7 +31,7 @@ class _Entry:
 
     __slots__ = ("answer", "generation", "known", "until")
 
-    def __init__(self, answer: Answer, known: _Known, until: float, generation: int) -> None:
+    def __init__(self, answer: Answer[bytes], known: _Known, until: float, generation: int) -> None:
         self.answer = answer
         self.known = known
         self.until = until
@@ -78,13 +78,13 @@ class CertificateMemory:
         entry.generation = self._generation
         return entry.known
 
-    def add_certificate(self, x5u: str, answer: Answer, now: float) -> _Known:
+    def add_certificate(self, x5u: str, answer: Answer[bytes], now: float) -> _Known:
         """Store the response of a certificate source. A failure is stored too, unless it has already expired.
 
         A failure that arrives in addition to a certificate (from another fetch, or a deadline) does not replace it.
         """
         known, until = self._judge(answer, now)
-        weight = 1 if answer.pem is None else 1 + len(answer.pem) // ORDINARY
+        weight = 1 if answer.result is None else 1 + len(answer.result) // ORDINARY
         entry = _Entry(answer, known, until, self._generation)
         if not isinstance(known, VerificationError):
             self._certificates.put(x5u, entry, answer.expires, now, weight)
@@ -95,13 +95,13 @@ class CertificateMemory:
     def __len__(self) -> int:
         return len(self._certificates) + len(self._failures)
 
-    def _judge(self, answer: Answer, now: float) -> tuple[_Known, float]:
+    def _judge(self, answer: Answer[bytes], now: float) -> tuple[_Known, float]:
         """The result for a response, and until when it is valid if nothing changes."""
-        if answer.pem is None:
+        if answer.result is None:
             assert answer.detail is not None, "an answer carries a certificate or a reason"
             return VerificationError(Outcome.UNFETCHABLE, answer.detail), answer.expires
         try:
-            known = self.trust.read(answer.pem, now)
+            known = self.trust.read(answer.result, now)
         except VerificationError as error:
             return error, now + AGAIN
         return known, known.judged_until

@@ -14,17 +14,14 @@ from hashlib import sha256
 
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.network import Flow
+from sbc_filter.engine.memory.results import Results
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Action
-from sbc_filter.errors import SigningError, VerificationError
+from sbc_filter.engine.verdict import Action, Request
 from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.packet.udp import Datagram, Packet
-from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.rules.model import Rule
 from sbc_filter.sip.message import Edits, SipMessage
 from sbc_filter.sip.response import Via, transaction
-from sbc_filter.stir.delegated_signing import Signed, SigningRequest
-from sbc_filter.stir.delegated_verification import Finding, VerificationRequest
 
 LIFETIME = 32.0  # seconds: 64 * T1 (Timer B)
 REMEMBERED = 64 << 20  # bytes of results, for retransmissions
@@ -79,17 +76,15 @@ class Progress:
         self.packet = packet
         self.rules = rules
         self.monitored = monitored
-        self.answers: dict[str, SigningCertificate | VerificationError] = {}
-        self.signatures: dict[SigningRequest, Signed | SigningError] | None = None  # few calls are signed by a service
-        self.findings: dict[VerificationRequest, Finding] | None = None  # nor verified by one
+        self.results: Results | None = None  # few calls need anything
 
 
 @dataclass(slots=True)
 class Held:
-    """An INVITE that waits: `need` is the number of the request, `waits_for` a URL, a signature or a finding."""
+    """An INVITE that waits for the result of a request; `need` is the number of its `Need`."""
 
     need: int
-    waits_for: str | SigningRequest | VerificationRequest
+    request: Request
     progress: Progress
     transaction: TransactionKey | None
     cancelled: bool = False

@@ -273,7 +273,7 @@ def test_a_fetch_that_fails_says_why_and_costs_nothing(command: Command, bodies:
     old = keep(URL, LAB.chain, 86400)
     code, lines, _ = command("fetch", URL)
     assert (code, lines[0]) == (1, "URL rules good")
-    assert any("status 404" in line for line in lines)
+    assert lines[1] == f"'{URL}': fetch-status: status 404"
     assert lines[-1].startswith("fetched nothing, in ")
     assert lines[-1].endswith(": unfetchable.fetch-status")
     assert kept(old) == LAB.chain

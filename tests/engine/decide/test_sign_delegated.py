@@ -25,10 +25,11 @@ from support.calls import (
 )
 
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
+from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import parse
+from sbc_filter.stir.checks import CertificateRequest
 from sbc_filter.stir.delegated_signing import RemoteCredential, SigningRequest
 
 DATE = "Date: Fri, 15 Jan 2027 08:00:00 GMT"
@@ -43,15 +44,15 @@ def value(line: str) -> bytes:
     return line.removeprefix("Identity: ").encode()
 
 
-def signed_by(line: str) -> Answer:
-    return Answer(None, None, NOW, value(line))
+def signed_by(line: str) -> Answer[bytes]:
+    return Answer(value(line), None, NOW)
 
 
-def failed(detail: Detail) -> Answer:
+def failed(detail: Detail) -> Answer[bytes]:
     return Answer(None, detail, NOW)
 
 
-def resumed(engine: Engine, answer: Answer, now: float = NOW + 0.1, need: int = 1) -> tuple[bytes | None, Any]:
+def resumed(engine: Engine, answer: Answer[bytes], now: float = NOW + 0.1, need: int = 1) -> tuple[bytes | None, Any]:
     verdict = engine.resume(need, answer, now)
     assert isinstance(verdict, Verdict)
     return verdict.payload and parse(verdict.payload).payload, verdict.record
@@ -60,7 +61,7 @@ def resumed(engine: Engine, answer: Answer, now: float = NOW + 0.1, need: int = 
 @pytest.mark.parametrize(("options", "seconds"), [("", 0.4), ("hold_ms = 1500\n", 1.5), ("hold_ms = 0\n", 0.0)])
 def test_what_is_asked_and_until_when(options: str, seconds: float) -> None:
     need = engine_of(SIGN + options).process(leaving(invite()), NOW)
-    assert need == Need(1, NeedKind.SIGNATURE, ASKED, NOW + seconds)
+    assert need == Need(1, ASKED, NOW + seconds)
 
 
 def test_the_signature_of_somebody_else_is_inserted_as_ours_would_be() -> None:
@@ -188,9 +189,9 @@ def test_one_call_may_wait_for_a_certificate_and_then_for_a_signature() -> None:
     engine = engine_of(watch + SIGN, known=False)
     first = engine.process(leaving(invite(identity(jose={"ppt": None}, parameters=f"info=<{X5U}>;alg=ES256"))), NOW)
     assert isinstance(first, Need)
-    assert first.kind is NeedKind.CERTIFICATE
+    assert first.request == CertificateRequest(X5U)
     second = engine.resume(1, Answer(LAB.chain, None, NOW + 60), NOW + 0.1)
-    assert second == Need(2, NeedKind.SIGNATURE, ASKED, NOW + 0.4)
+    assert second == Need(2, ASKED, NOW + 0.4)
     assert resumed(engine, signed_by(identity()), NOW + 0.2, 2)[1].outcome == "signed"
 
 

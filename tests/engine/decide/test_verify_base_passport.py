@@ -26,11 +26,11 @@ from support.calls import (
 from support.certificates import chain, numbers
 
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
+from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import parse
-from sbc_filter.stir.delegated_verification import ReportedResult
+from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import sign_es256
 
@@ -219,8 +219,8 @@ def test_by_a_service(tolerate: str, lines: Sequence[str], expected: tuple[str, 
     verdict = engine.process(arriving(message), NOW)
     if tolerate:
         assert isinstance(verdict, Need)
-        assert verdict.kind is NeedKind.VERIFICATION
-        verdict = engine.resume(verdict.id, Answer(None, None, 0.0, told=ReportedResult(PASSED)), NOW)
+        assert isinstance(verdict.request, VerificationRequest)
+        verdict = engine.resume(verdict.id, Answer(ReportedResult(PASSED), None, 0.0), NOW)
     assert isinstance(verdict, Verdict)
     assert verdict.record is not None
     assert (verdict.record.outcome, verdict.record.detail, verdict.record.attest) == expected

@@ -21,10 +21,11 @@ from support.calls import (
 )
 
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.verdict import Answer, Need, NeedKind, Verdict
+from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import DETAILS, Detail, Outcome
 from sbc_filter.packet.udp import parse
+from sbc_filter.stir.checks import CertificateRequest
 from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest, validate_finding
 
 ASK = VERIFY + '[rule.verify]\nservice = "theirs"\n'
@@ -52,7 +53,7 @@ def resumed(
 ) -> tuple[bytes, Any]:
     """(the message as it goes on, its record)."""
     told = answer if isinstance(answer, ReportedResult) else None
-    verdict = engine.resume(need, Answer(None, None if told else answer, NOW, told=told), now)  # type: ignore[arg-type]
+    verdict = engine.resume(need, Answer(told, answer if isinstance(answer, Detail) else None, NOW), now)
     assert isinstance(verdict, Verdict), verdict
     return parse(verdict.payload).payload if verdict.payload else b"", verdict.record
 
@@ -67,7 +68,7 @@ def after(answer: ReportedResult | Detail, rules: str = ASK) -> tuple[bytes, Any
 def test_s060_what_is_asked_and_until_when(options: str, seconds: float) -> None:
     line = identity()
     need = engine_of(ASK + options).process(arriving(invite(line)), NOW)
-    assert need == Need(1, NeedKind.VERIFICATION, asked(line), NOW + seconds)
+    assert need == Need(1, asked(line), NOW + seconds)
 
 
 def test_a_call_that_passes_is_marked_as_by_ourselves() -> None:
@@ -201,7 +202,7 @@ def test_treatments_hold_as_for_our_own_verification() -> None:
         (2, None, "436 Bad Identity Info"),
     ):
         engine.process(arriving(invite(identity(), number=number)), NOW)
-        verdict = engine.resume(number, Answer(None, Detail.FETCH_TIMEOUT, NOW, told=told), NOW + 0.4)
+        verdict = engine.resume(number, Answer(told, Detail.FETCH_TIMEOUT, NOW), NOW + 0.4)
         assert isinstance(verdict, Verdict)
         assert status(verdict.emit[0].payload) == said
 
@@ -212,8 +213,8 @@ def test_s063_one_true_token_is_enough_and_the_best_attested_is_asked_first() ->
     first = engine.process(arriving(invite(b, a)), NOW)
     assert isinstance(first, Need)
     assert first.request == asked(a)
-    second = engine.resume(1, Answer(None, None, NOW, told=ReportedResult(FAILED, 437)), NOW + 0.1)
-    assert second == Need(2, NeedKind.VERIFICATION, asked(b), NOW + 0.4)
+    second = engine.resume(1, Answer(ReportedResult(FAILED, 437), None, NOW), NOW + 0.1)
+    assert second == Need(2, asked(b), NOW + 0.4)
     _, record = resumed(engine, GOOD, NOW + 0.2, 2)
     assert (record.outcome, record.attest) == ("passed", "B")
 
@@ -246,8 +247,8 @@ def test_s057_a_replayed_token_beside_a_new_one() -> None:
     engine.process(arriving(invite(old)), NOW)
     resumed(engine, GOOD)
     engine.process(arriving(invite(old, new, number=2)), NOW)
-    need = engine.resume(2, Answer(None, None, NOW, told=GOOD), NOW + 0.1)
-    assert need == Need(3, NeedKind.VERIFICATION, asked(new), NOW + 0.4)
+    need = engine.resume(2, Answer(GOOD, None, NOW), NOW + 0.1)
+    assert need == Need(3, asked(new), NOW + 0.4)
     record = resumed(engine, GOOD, need=3)[1]
     assert (record.outcome, record.attest) == ("passed", "B")
 
@@ -270,7 +271,7 @@ def test_s145_cancel_while_held() -> None:
     cancel = engine.process(arriving(follow_up(invite(identity()), "CANCEL")), NOW + 0.1)
     assert isinstance(cancel, Verdict)
     assert [status(each.payload) for each in cancel.emit] == ["200 OK", "487 Request Terminated"]
-    verdict = engine.resume(1, Answer(None, None, NOW, told=GOOD), NOW + 0.2)
+    verdict = engine.resume(1, Answer(GOOD, None, NOW), NOW + 0.2)
     assert isinstance(verdict, Verdict)
     assert (verdict.action, verdict.emit) == ("drop", ())
 
@@ -287,9 +288,9 @@ def test_a_rule_that_watches_asks_for_itself() -> None:
     watch = ASK.replace('name = "verify"', 'name = "watch"\nmode = "monitor"')
     engine = engine_of(watch + VERIFY)
     engine.process(arriving(invite(identity())), NOW)
-    second = engine.resume(1, Answer(None, None, NOW, told=ReportedResult(FAILED, 437)), NOW + 0.1)
+    second = engine.resume(1, Answer(ReportedResult(FAILED, 437), None, NOW), NOW + 0.1)
     assert isinstance(second, Need)
-    assert (second.kind, second.request) == (NeedKind.CERTIFICATE, X5U)
+    assert second.request == CertificateRequest(X5U)
     verdict = engine.resume(2, Answer(LAB.chain, None, NOW + 60), NOW + 0.2)
     assert isinstance(verdict, Verdict)
     assert [verdict.monitored[0].outcome, verdict.record and verdict.record.outcome] == ["untrusted", "passed"]

@@ -27,7 +27,7 @@ from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.packet.udp import parse
 from sbc_filter.rules.model import VerifyOptions
-from sbc_filter.stir.checks import Signalling
+from sbc_filter.stir.checks import CertificateRequest, Signalling
 from sbc_filter.stir.verification import Verification, verify
 
 PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"
@@ -132,7 +132,7 @@ def test_s100_the_certificate_of_a_diversion_is_for_who_diverts(listed: str, det
     ))  # fmt: skip
     waiting = engine.process(arriving(message), NOW)
     assert isinstance(waiting, Need)
-    assert waiting.request == DELEGATE
+    assert waiting.request == CertificateRequest(DELEGATE)
     verdict = engine.resume(waiting.id, Answer(chain(listed=numbers(ones=(listed,))), None, NOW + 60), NOW)
     assert isinstance(verdict, Verdict)
     assert verdict.record is not None
@@ -200,7 +200,7 @@ def test_s133_the_certificate_of_a_token_beside_is_waited_for() -> None:
     )
     waiting = engine.process(arriving(message), NOW)
     assert isinstance(waiting, Need)
-    assert waiting.request == DELEGATE
+    assert waiting.request == CertificateRequest(DELEGATE)
     verdict = engine.resume(waiting.id, Answer(chain(), None, NOW + 60), NOW)
     assert isinstance(verdict, Verdict)
     assert verdict.record is not None

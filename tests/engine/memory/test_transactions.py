@@ -24,10 +24,12 @@ from support.calls import (
 
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.verdict import Action, Answer, Need, NeedKind, Verdict
+from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import datagram_to_ip, parse
+from sbc_filter.stir.checks import CertificateRequest
+from sbc_filter.stir.delegated_signing import SigningRequest
 
 TAG = "25eb18e4044b89b4f9b77b79"  # HMAC of `invite()`'s transaction under the secret of `make_engine`
 REJECT = f'{VERIFY}[rule.on]\nno-identity = "reject"\n'
@@ -246,7 +248,7 @@ def held(rules: str = VERIFY, message: bytes = GOOD, held_limit: int = 1000) -> 
 @pytest.mark.parametrize(("options", "seconds"), [("", 0.4), ("hold_ms = 1500", 1.5), ("hold_ms = 0", 0.0)])
 def test_s146_the_deadline(options: str, seconds: float) -> None:
     engine = make_engine(f"{VERIFY}[rule.verify]\n{options}\n", known=False)
-    assert engine.process(arriving(GOOD), NOW) == Need(1, NeedKind.CERTIFICATE, X5U, NOW + seconds)
+    assert engine.process(arriving(GOOD), NOW) == Need(1, CertificateRequest(X5U), NOW + seconds)
 
 
 def test_s146_one_copy_is_kept_and_reaches_the_sbc_once() -> None:
@@ -274,7 +276,7 @@ def test_resumed_twice_is_decided_once() -> None:
 def test_each_call_has_a_need_of_its_own() -> None:
     engine = held()
     other = invite(identity(claims(iat=int(NOW) - 1)), number=2)
-    assert engine.process(arriving(other), NOW + 0.1) == Need(2, NeedKind.CERTIFICATE, X5U, NOW + 0.5)
+    assert engine.process(arriving(other), NOW + 0.1) == Need(2, CertificateRequest(X5U), NOW + 0.5)
     for need, message in ((2, other), (1, GOOD)):
         verdict = engine.resume(need, FETCHED, NOW + 0.2)
         assert isinstance(verdict, Verdict)
@@ -329,7 +331,7 @@ def test_the_number_of_held_calls_is_limited() -> None:
     _, out, record = result(engine, arriving(message))
     assert (record["outcome"], record["detail"]) == ("unfetchable", "hold-limit")
     assert out == added(message, pai("No-TN-Validation"))
-    assert engine.counters == {"held-limit": 1}
+    assert engine.counters == {"hold-limit": 1}
     engine.resume(1, FETCHED, NOW + 0.1)
     other = identity(claims(iat=int(NOW) - 1))
     assert result(engine, arriving(invite(other, number=3)))[2]["outcome"] == "passed"
@@ -367,6 +369,20 @@ def test_s137_an_emergency_call_never_waits() -> None:
     action, out, record = result(engine, arriving(message))
     assert (action, record["outcome"]) == ("modify", "unfetchable")
     assert out == added(message, pai("No-TN-Validation"))
+
+
+def test_what_comes_too_late_is_kept_where_other_calls_can_use_it() -> None:
+    engine = make_engine(VERIFY, known=False)
+    need = engine.process(arriving(GOOD), NOW)
+    assert isinstance(need, Need)
+    engine.resume(need.id, Answer(None, Detail.FETCH_TIMEOUT, NOW), NOW + 0.4)
+    signature = SigningRequest("theirs", "12155550100", ("12155550199",), "A", "", int(NOW))
+    engine.add_late(Need(7, signature, NOW), Answer(b"x", None, NOW + 60), NOW + 0.5)
+    engine.add_late(need, FETCHED, NOW + 0.5)
+    verdict = engine.process(arriving(invite(identity(), number=2)), NOW + 0.6)
+    assert isinstance(verdict, Verdict)
+    assert verdict.record is not None
+    assert verdict.record.outcome == "passed"
 
 
 def test_a_certificate_that_nobody_waits_for_is_learnt() -> None:

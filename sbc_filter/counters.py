@@ -1,0 +1,53 @@
+"""The closed list of what a running filter counts: each name stands in docs/service.md.
+
+Two families have names of their own: packets that are not read (a `Detail`), and `deviation.` with the name of a
+`Deviation`. The outcome of a call is not counted here: it has a record.
+"""
+
+from enum import StrEnum
+
+
+class CounterName(StrEnum):
+    """What is counted; in kebab-case, as details are."""
+
+    # By the live shell: packets.
+    PACKETS = "packets"
+    ACCEPTED = "accepted"
+    MODIFIED = "modified"
+    DROPPED = "dropped"
+    TRUNCATED = "truncated"
+    HELD = "held"
+    HELD_NOW = "held-now"  # a gauge: not how often, but how many now
+    HOLD_LIMIT = "hold-limit"  # by the engine as well
+    DEADLINES = "deadlines"
+    LATE_ANSWERS = "late-answers"
+    OVERRUNS = "overruns"
+    HANDED_ON = "handed-on"
+    EMITTED = "emitted"
+    REEMITTED = "reemitted"
+    # By the live shell: what went wrong.
+    EMIT_ERRORS = "emit-errors"
+    ENGINE_ERRORS = "engine-errors"
+    SOURCE_ERRORS = "source-errors"
+    RECORD_ERRORS = "record-errors"
+    RECORDS_LOST = "records-lost"
+    # By the engine.
+    RETRANSMISSION = "retransmission"
+    HELD_DUPLICATE = "held-duplicate"
+    ACK_ABSORBED = "ack-absorbed"
+    CANCEL_ANSWERED = "cancel-answered"
+    UNANSWERABLE = "unanswerable"
+    ANSWER_CUT = "answer-cut"
+    ANSWER_NO_ROOM = "answer-no-room"
+    REASON_ADDED = "reason-added"
+    REASON_NO_ROOM = "reason-no-room"
+    REASON_REMOVED = "reason-removed"
+    DIV_UNSURE = "div-unsure"
+    RPH_VERIFIED = "rph-verified"
+    RCD_USABLE = "rcd-usable"
+    RCD_UNUSABLE = "rcd-unusable"
+    # By the supervisor.
+    QUEUE_FULL = "queue-full"
+    WORKER_RESTARTS = "worker-restarts"
+    DISPATCHER_RESTARTS = "dispatcher-restarts"
+    CERTIFICATES_RESTARTS = "certificates-restarts"
