@@ -1,4 +1,4 @@
-"""Finds and reads the configuration file, and reports every problem (DESIGN §5). Paths are relative to the file."""
+"""Finds and reads the configuration file, and reports every problem. Paths are relative to the file."""
 
 from pathlib import Path
 

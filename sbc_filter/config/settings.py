@@ -1,4 +1,4 @@
-"""The settings of the configuration file (DESIGN §5), one class for each table."""
+"""The settings of the configuration file, one class for each table."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

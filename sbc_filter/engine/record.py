@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Record(NamedTuple):
-    """The fields of DESIGN §6; None where there is nothing to say."""
+    """The fields of a record; None where there is nothing to say."""
 
     time: float
     src: str

@@ -1,4 +1,4 @@
-"""The dispatcher: sends all packets of a call to one worker, in order (DESIGN §4).
+"""The dispatcher: sends all packets of a call to one worker, in order.
 
 The kernel spreads packets over queues by address, and all calls of a trunk have the same addresses. So one process
 takes all packets, reads only the Call-ID, and gives each packet the verdict "to the queue of this worker". The packet

@@ -125,7 +125,7 @@ class QueuedPacket:
             self.give_up()
 
     def _wants_resending(self, payload: bytes) -> bool:
-        """Whether the kernel would not fragment it, as found by experiment (DESIGN §4, S-152).
+        """Whether the kernel would not fragment it, as found by experiment (S-152).
 
         The kernel fragments a rewritten IPv4 packet with DF cleared, and delivers any size locally. It does not
         fragment forwarded IPv6, nor packets of a socket that forbids it.
