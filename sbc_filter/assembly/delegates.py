@@ -81,7 +81,7 @@ def _exchange(settings: RemoteSettings) -> RemotePeer:
 
 
 def read_token_file(path: Path) -> str:
-    """The bearer token in a file; `ValueError` when it has none."""
+    """The bearer token in a file; `ValueError` when it does not contain one."""
     token = path.read_text("ascii").strip()
     if not token or not token.isprintable() or " " in token:
         raise ValueError(f"{path}: there is no token in it, one line of printable characters")

@@ -34,7 +34,7 @@ class VerifyingDelegate(Protocol):
 
 
 class Needs:
-    """One source for everything. What there is nobody to ask for is refused: signatures and findings in a replay, whose
+    """One source for everything. A need that has no source is refused: signatures and findings in a replay, whose
     calls are over."""
 
     def __init__(

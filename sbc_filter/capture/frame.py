@@ -17,7 +17,7 @@ class Frame(NamedTuple):
 
     number: int  # from 1, as Wireshark counts
     time: float  # seconds since 1970
-    timestamp: int  # the same in nanoseconds; 0 where the file has none (simple packet blocks)
+    timestamp: int  # the same in nanoseconds; 0 where the file does not record it (simple packet blocks)
     linktype: int
     interface: int  # from 0, counted through all sections of the file
     data: bytes

@@ -1,7 +1,7 @@
 """Finds and replaces the IP packet in a captured frame (link types of tcpdump.org).
 
 Ethernet, BSD loopback, raw IP and Linux "cooked" frames, the latter two versions included; VLAN tags
-are kept. A frame may hold anything: what is no IP packet is None, never an error.
+are kept. A frame may hold anything: a frame without an IP packet is None, never an error.
 """
 
 ETHERNET, NULL, LOOP, SLL, SLL2 = 1, 0, 108, 113, 276

@@ -12,7 +12,7 @@ from sbc_filter.capture.frame import Frame
 class CaptureReader:
     """Iterates over the frames of a capture file, once; a context manager.
 
-    Raises `CaptureError` at construction for a file that is no capture, while iterating for one that is
+    Raises `CaptureError` at construction for a file that is not a capture, while iterating for one that is
     damaged. A file that just ends within a record yields all before it, then `truncated` is true.
     """
 

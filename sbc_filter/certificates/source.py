@@ -69,7 +69,7 @@ class FirstOf:
         )
 
     def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
-        """Ask the first source, then the next if that has none."""
+        """Ask the first source, then the next if that does not have the certificate."""
         self._ask(0, float("inf"), url, done)
 
     def _ask(self, turn: int, soonest: float, url: str, done: Callable[[Answer[bytes]], None]) -> None:

@@ -112,7 +112,7 @@ def call_leaves(stage: DemoNetwork, version: int) -> Seen:
 
 
 def ordinary_traffic(stage: DemoNetwork, version: int) -> Seen:
-    """What is no INVITE, ACK or CANCEL does not even leave the kernel."""
+    """Packets other than INVITE, ACK and CANCEL do not even leave the kernel."""
     queued = stage.handed_over()
     packets = list(_ordinary(200))
     arrived = _through(stage, version, packets)

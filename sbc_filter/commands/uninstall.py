@@ -1,4 +1,4 @@
-"""`sbc-filter uninstall`: take back what `sbc-filter install` made."""
+"""`sbc-filter uninstall`: remove what `sbc-filter install` made."""
 
 import argparse
 
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Take back what `install` made; configuration, keys and user stay unless they are to be purged."""
+    """Remove what `install` made; configuration, keys and user stay unless they are to be purged."""
     host = chosen_host(arguments)
     if not follow(removing(host, purge=arguments.purge), dry=arguments.dry_run):
         print("nothing to remove")

@@ -116,7 +116,7 @@ class Engine:
         ends = packet.ends
         flow = _flow(ends)
         if interfaces is not None:
-            # The same bytes by another interface may be somebody else's: nothing is remembered across.
+            # The same bytes by another interface may be another peer's: results are not shared between interfaces.
             flow, ends = flow._replace(interfaces=interfaces), ends + repr(interfaces).encode()
         return self._decide(packet.payload, method, flow, ends, now, packet)
 

@@ -1,4 +1,4 @@
-"""The firewall plan in the language of nft: one table, put in force and taken back as a whole.
+"""The firewall plan in the language of nft: one table, applied and removed as a whole.
 
 What is queued, and why, stands in `plan.py`; here the same matches read the payload of UDP behind the
 transport header, wherever it lies, so that extension headers of IPv6 need no rule of their own.
@@ -142,7 +142,7 @@ def _queues(plan: Plan) -> Iterator[str]:
 
 
 def _queue(queue: QueueSettings) -> str:
-    # Without bypass the kernel drops what nobody listens for.
+    # Without bypass the kernel drops packets of a queue that no process has bound.
     return f"queue num {queue.number}" + (" bypass" if queue.fail_open else "")
 
 

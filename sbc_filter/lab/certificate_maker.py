@@ -1,7 +1,7 @@
 """A laboratory's certificates: root, issuing CA, SHAKEN leaf with TNAuthList, keys, indirect CRL (`sbc-filter pki`).
 
 They have the profile of real ones (STANDARDS S-080 to S-083), so that what works here works there;
-nobody but the laboratory trusts them.
+only the laboratory trusts them.
 """
 
 import hashlib

@@ -59,7 +59,7 @@ class Lab:
         self._hosts.append(name)  # before it is there: a signal may come in between
         _ip("netns", "add", self.namespace(name))
         self.run(name, "ip", "link", "set", "lo", "up")
-        self.sysctl(name, "net/ipv6/conf/default/accept_dad", "0")  # nobody else is there to have an address
+        self.sysctl(name, "net/ipv6/conf/default/accept_dad", "0")  # no other host exists that could have the address
         if forwarding:
             self.sysctl(name, "net/ipv4/ip_forward", "1")
             self.sysctl(name, "net/ipv6/conf/all/forwarding", "1")

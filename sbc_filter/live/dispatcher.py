@@ -44,7 +44,7 @@ def worker_queues(feeds: Sequence[QueueSettings], worker: int) -> tuple[QueueSet
 
 
 def shard(message: bytes, workers: int) -> int:
-    """The worker (from 0) that gets a packet: by its Call-ID, or by all its bytes if it has none."""
+    """The worker (from 0) that gets a packet: by its Call-ID, or by all its bytes if it does not have one."""
     found = _CALL_ID.search(message)
     return zlib.crc32(found[1] if found is not None else message) % workers
 

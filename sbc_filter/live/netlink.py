@@ -20,7 +20,7 @@ from sbc_filter.firewall.plan import QueueSettings
 
 _LOG = logging.getLogger(__name__)
 MAX_COPY = 0xFFFF - 4
-"""Bytes of a packet that fit into one netlink attribute: the most that the kernel delivers or takes back."""
+"""Bytes of a packet that fit into one netlink attribute: the most that the kernel delivers or accepts."""
 STATISTICS = Path("/proc/thread-self/net/netfilter/nfnetlink_queue")
 
 _SO_RCVBUFFORCE = 33

@@ -218,7 +218,7 @@ class QueueShell:
             self._settle(packet, decision)
 
     def _hold(self, packet: QueuedPacket, need: Need) -> None:
-        left = need.deadline - self._clock()  # by a clock that nobody sets from here on
+        left = need.deadline - self._clock()  # by the monotonic clock from here on
         ticket = self._parking.park(need._replace(deadline=time.monotonic() + left), packet)
         packet.held = True
         self._count[CounterName.HELD] += 1

@@ -73,7 +73,7 @@ class SharedTable:
         return blake2b(data, digest_size=size, key=self._key).digest()
 
     def find(self, digest: bytes, bucket: int) -> int:
-        """The offset of the entry of this digest in this bucket; -1 when it has none."""
+        """The offset of the entry of this digest in this bucket; -1 when it is not there."""
         entry = self.memory.find(digest, bucket, bucket + BUCKET)
         while entry >= 0 and (entry - bucket) % ENTRY:
             entry = self.memory.find(digest, entry + 1, bucket + BUCKET)  # that match straddled two entries

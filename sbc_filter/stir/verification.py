@@ -30,7 +30,7 @@ MAX_IDENTITIES = 16  # header fields in one INVITE (S-016)
 
 @dataclass(slots=True)
 class Failure:
-    """Why one Identity header field does not verify; `signature` (base64url) identifies it, empty if it has none."""
+    """Why one Identity header field does not verify; `signature` (base64url) identifies it, empty if unreadable."""
 
     outcome: Outcome
     detail: Detail

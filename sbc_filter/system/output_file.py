@@ -35,7 +35,7 @@ class OutputFile:
     """See the module. A context manager: an exception leaves what was there before. Raises `OSError` everywhere.
 
     `mode` is that of a regular file; None: as the umask has it. A pipe without a reader is an error after `patience`
-    seconds. A crash may leave a hidden file that ends in `.new` in the folder. Data in place is not taken back.
+    seconds. A crash may leave a hidden file that ends in `.new` in the folder. Data written in place stays.
     """
 
     def __init__(self, path: Path, *, mode: int | None = None, patience: float = 0.0) -> None:

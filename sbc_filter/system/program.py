@@ -58,7 +58,7 @@ class Program:
             except subprocess.TimeoutExpired as error:
                 raise FetchError(Detail.FETCH_TIMEOUT) from error
             finally:
-                # Only while its leader is not reaped is the number of the group certainly not a stranger's.
+                # Only while its leader is not reaped is the number of the group certainly still its own.
                 if process.returncode is None:
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)

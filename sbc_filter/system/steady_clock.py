@@ -1,7 +1,7 @@
 """The time of day, robust against changes of the host's clock.
 
 Freshness, signatures and memories go by the time of day, and a clock that jumps would make every token stale or every
-signature one of another hour. So time goes on here as it went, counted by a clock that nobody sets, until the new time
+signature one of another hour. So time goes on here as it went, counted by the monotonic clock, until the new time
 has stood for a while: what is set and set back soon (a mistake, a leap, two servers that disagree) is never believed.
 """
 

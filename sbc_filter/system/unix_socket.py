@@ -12,8 +12,8 @@ _PATIENCE = 1.0  # seconds to wait for a process that listens there
 def listen_at(path: Path, mode: int, backlog: int) -> socket.socket:
     """A socket that listens at `path`; `mode` says who may connect.
 
-    One that an earlier process left behind is replaced; `OSError` when somebody listens there, when there is a file of
-    another kind, or none can be made.
+    A socket that an earlier process left is replaced. Raises `OSError` when another process listens there, when there
+    is a file of another kind, or when no socket can be made.
     """
     listener = socket.socket(socket.AF_UNIX)
     try:

@@ -1,4 +1,4 @@
-"""Connections to hosts that strangers name: only to addresses that were checked, only until a deadline.
+"""Connections to hosts that untrusted peers name: only to addresses that were checked, only until a deadline.
 
 Checking a name and then handing it to a library that resolves it again invites DNS rebinding; so
 the name is resolved here, every address of it is checked, and one of these very addresses is connected to.
@@ -122,8 +122,8 @@ class Dialer:
 class DeadlineSocket(socket.socket):
     """Each read may take what is left until `deadline`; a timeout alone lets bytes drip in for ever.
 
-    All together give `allowance` octets: what the libraries make of a chunk of -1, or of whatever else nobody thought
-    of, is bounded by what there is to be read. Writes are left alone: a request is far smaller than what the kernel
+    All together give `allowance` octets: what the libraries make of a chunk of -1, or of any other surprise,
+    is bounded by what there is to be read. Writes are left alone: a request is far smaller than what the kernel
     takes without waiting.
     """
 

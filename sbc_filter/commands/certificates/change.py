@@ -104,7 +104,7 @@ def put(place: CommandContext, arguments: argparse.Namespace) -> int:
 
 
 def purge(place: CommandContext, arguments: argparse.Namespace) -> int:
-    """Remove from the cache; the folder is somebody else's."""
+    """Remove from the cache. The folder belongs to another system."""
     if (arguments.url is not None) + arguments.expired + arguments.all != 1:
         raise UsageFault("certificates purge: name one of URL, --expired and --all")
     directory, now, removed = place.settings.cache, time.time(), 0

@@ -105,7 +105,7 @@ def _making(host: Host, executable: Path) -> Iterator[Step]:
         yield Step(f"keep user {NAME}")
     else:
         yield Step(f"make user {NAME}", partial(host.add_user, NAME, _COMMENT))
-    # Once there is a configuration, samples that are not there were removed by somebody.
+    # Once there is a configuration, samples that are not there were removed on purpose.
     begun = host.exists(CONFIGURATION / "sbc-filter.toml")
     for folder in FOLDERS:
         if not host.exists(folder):

@@ -35,7 +35,7 @@ def units(executable: Path) -> dict[Path, str]:
 
 
 def is_made(text: str) -> bool:
-    """Whether `install` made this unit and nobody changed it since, so that it may be replaced and removed."""
+    """Whether `install` made this unit and it is unchanged, so that it may be replaced and removed."""
     mark = _MARK.match(text)
     return mark is not None and mark[1] == _digest(text[mark.end() :])
 

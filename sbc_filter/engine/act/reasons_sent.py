@@ -116,7 +116,7 @@ def reasons(options: VerifyOptions, decision: Decision) -> list[HeaderField]:
 def _of(
     options: VerifyOptions, protocol: str, outcome: Outcome, detail: Detail | None, signature: bytes
 ) -> HeaderField | None:
-    """The field for one failure; None if STANDARDS §20 has none."""
+    """The field for one failure; None if STANDARDS §20 lists no field for it."""
     if not _is_reported(options, outcome, detail):
         return None
     ppi = b".." + signature if _SIGNATURE.fullmatch(signature) else b""  # the compact form, RFC 8225 §7
