@@ -1,5 +1,5 @@
-"""Who satisfies what the engine needs: certificates by their URL, signatures by their credential, findings by the
-service that the rule names."""
+"""Passes each need to its source: certificates by URL, signatures by credential, findings by the service that the
+rule names."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -214,7 +214,7 @@ class Supervisor:
                 known = {sentence for found in self._troubles.values() for sentence in found}
                 self._troubles[child.pid] = problems
                 for sentence in problems:
-                    if sentence not in known:  # reported before, by any worker
+                    if sentence not in known:  # not yet reported by any worker
                         self.say(f"{sentence}; {STAYS}")
             case Reopened(sentence) if process is self.workers[0]:
                 self.say(sentence)

@@ -44,7 +44,7 @@ from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential
 
 _INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
-# Named once: on the hot path a look at a member of an Enum costs as much as a call.
+# Aliases: on the hot path an Enum member lookup costs as much as a function call.
 _ENFORCE = Mode.ENFORCE
 _GOES_ON = (Action.ACCEPT, Action.MODIFY)
 HELD_LIMIT = 1000  # INVITEs that may wait at one time
@@ -67,8 +67,8 @@ class Engine:
         arrivals: Arrivals | None = None,
         state: EngineState | None = None,
     ) -> None:
-        """`seen` detects replays, `arrivals` is what `preserve` remembers; without them, this engine remembers for
-        itself. `state` is that of the engine that this one replaces; the other decides nothing more."""
+        """`seen` detects replays; `arrivals` is what `preserve` remembers. By default the engine makes its own.
+        `state` comes from the engine that this one replaces, which must no longer decide."""
         self._rules = rules
         self._ports = network.ports
         self._held_limit = held_limit
@@ -78,7 +78,7 @@ class Engine:
         preserving = [rule for rule in rules.rules if rule.sign.preserve is not None]
         self._preserver = Preserver(preserving, profile, arrivals) if preserving else None
         self._tokens: Mapping[str, str] = {}
-        # Last: nothing fails any more, and the other engine's state is not touched in vain.
+        # Last: if anything above fails, the other engine's state is untouched.
         self.state = state = EngineState(certificates) if state is None else state
         state.prepare(rules, certificates, credentials)
         self._count, self._deviations = state.counters, state.deviations
@@ -90,7 +90,7 @@ class Engine:
 
     @property
     def counters(self) -> Counter[str]:
-        """How often what happened that leaves no record of its own; `deviation.NAME` is what was tolerated."""
+        """Counts of events that leave no record of their own; `deviation.NAME` counts what was tolerated."""
         found = Counter({str(name): count for name, count in self._count.items()})
         for together, calls in self._deviations.items():
             for deviation in together:
@@ -100,7 +100,7 @@ class Engine:
     def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
         """One IP packet in. A verdict's `payload` is the whole new packet.
 
-        `interfaces` are for trunks that are told apart by them; None where they are not known, or do not matter.
+        `interfaces` is for trunks identified by interface; None if unknown or irrelevant.
         """
         try:
             packet = parse(raw)
@@ -144,15 +144,15 @@ class Engine:
         Results().add(need.request, answer, self._certificates, now)
 
     def set_trust_store(self, trust: TrustStore) -> None:
-        """From the next call on this trust store counts, also for certificates that are known already."""
+        """Use this trust store from the next call on, also for certificates already known."""
         self._certificates.set_trust_store(trust)
 
     def replace_credentials(self, credentials: Mapping[str, Credential | RemoteCredential]) -> None:
-        """From the next call on these are signed with, in place of those of the same names."""
+        """Sign with these from the next call on; they replace those of the same names."""
         self.state.credentials = {**self.state.credentials, **credentials}
 
     def bypass(self, tokens: Mapping[str, str]) -> None:
-        """From now on these tokens, by the `token_file` of rules, stand in for Identity; none: calls are signed."""
+        """Send these tokens, keyed by the rules' `token_file`, instead of Identity; if empty, sign calls."""
         self._tokens = tokens
 
     def release(self, now: float) -> list[tuple[int, Verdict]]:
@@ -166,7 +166,7 @@ class Engine:
         return released
 
     def _is_answer(self, message: bytes) -> bool:
-        """Whether these bytes are a response, and anybody needs responses."""
+        """Whether these bytes are a response, and responses are needed."""
         return self._treatments.need_responses and message.startswith(_RESPONSE)
 
     def _decide(
@@ -247,7 +247,7 @@ class Engine:
         return apply_rule(rule, progress.call, self.state.credentials, self._verifier, lookup, results, instead)
 
     def _instead(self, rule: Rule, call: IncomingCall) -> Decision | None:
-        """What is done with a call that leaves instead of signing it."""
+        """What to do with an outbound call instead of signing it."""
         found = self._preserver.decide(rule, call) if self._preserver is not None else None
         return bypassed(rule, call, self._tokens) if found is None else found
 
@@ -268,8 +268,8 @@ class Engine:
         progress.results.add(request, answer, self._certificates, now)
 
     def _hold(self, rule: Rule, progress: Progress, request: Request, now: float) -> Need | None:
-        """Hold an INVITE until the result of `request` is there; None, and a failure as its result, when too many are
-        held."""
+        """Hold an INVITE until `request` has a result. If too many are held, store a failure as the result and return
+        None."""
         if len(self._transactions.held) >= self._held_limit:
             self._count[CounterName.HOLD_LIMIT] += 1
             self._add_result(progress, request, Answer(None, Detail.HOLD_LIMIT, now), now)

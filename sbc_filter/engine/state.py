@@ -1,4 +1,4 @@
-"""What survives a reload: the engine with the new rules is constructed with the state of the one before."""
+"""Engine state that survives a reload: the engine with the new rules takes over the old one's state."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from sbc_filter.stir.delegated_signing import RemoteCredential
 class EngineState:
     """Everything that an engine remembers. One engine at a time uses it, in one thread.
 
-    Retransmissions get what the first copies got. What is held is decided by the rules under which it came.
+    A retransmission gets its first copy's result. Held calls are decided by the rules they arrived under.
     `reports`, `redirects` and `complaints` are None where no rule needs them.
     """
 

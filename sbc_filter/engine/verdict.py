@@ -39,7 +39,7 @@ class Verdict(NamedTuple):
 
 
 ACCEPT, DROP = Verdict(Action.ACCEPT), Verdict(Action.DROP)
-"""What leaves no record: the packet goes on as it is, or ends here."""
+"""Verdicts without a record: pass unchanged, or drop."""
 
 
 Request = CertificateRequest | SigningRequest | VerificationRequest

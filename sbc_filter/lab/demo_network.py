@@ -136,7 +136,7 @@ class DemoNetwork:
         refusal: int | None = None,
         rate: int = 50,
     ) -> int:
-        """Have a host call through the SBC: (caller, called, token) each; how many ended as they should.
+        """Place `calls` (caller, called, token) through the SBC; returns how many ended as expected.
 
         `identity` are the parameters behind the token in the Identity header, None: without Identity.
         """

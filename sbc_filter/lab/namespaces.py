@@ -79,7 +79,7 @@ class Lab:
     def address(self, host: str, address: str, device: str) -> None:
         """Give an interface of `host` one more address (with prefix length) of either family.
 
-        Without `nodad` no program can bind an IPv6 address until a worker of the kernel has had its turn.
+        Without `nodad` no program can bind an IPv6 address until a kernel worker has run.
         """
         self.run(host, "ip", "address", "replace", address, "dev", device, *(["nodad"] if ":" in address else []))
 

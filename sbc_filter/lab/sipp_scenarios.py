@@ -100,7 +100,7 @@ CALLED = """\
 </scenario>
 """
 
-# Relays whatever comes from one side to the other; of STIR it has never heard.
+# Relays everything from one side to the other; knows nothing of STIR.
 SBC = Template("""\
 debug=0
 log_stderror=yes

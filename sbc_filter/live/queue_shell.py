@@ -1,8 +1,8 @@
 """The live shell: packets from the kernel's queues to the engine, its verdicts back to the kernel.
 
-One thread waits for packets, for answers that packets wait for, and for deadlines. Whatever happens
-every packet gets one verdict: an error of ours is counted, and the packet goes the way the operator
-chose for overload. A packet that waits delays no other.
+One thread waits for packets, for the answers they need, and for deadlines. Every packet gets exactly
+one verdict. An internal error is counted, and the packet is treated as the operator chose for
+overload. A waiting packet does not delay others.
 """
 
 import logging
@@ -67,8 +67,8 @@ class QueueShell:
     """Runs `engine` on the packets of `queues` until `stop`.
 
     Construct it in the network namespace it is to work in; raises `EnvironmentFault` when a queue cannot
-    be bound. At most `max_held` packets wait at a time, the next one is decided without what it needs. With
-    `interfaces` the engine is told by which ones a packet comes and leaves: for trunks that are told apart by them.
+    be bound. At most `max_held` packets wait at a time; any more are decided without what they need. With
+    `interfaces` the engine also gets each packet's two interfaces, for trunks identified by them.
     """
 
     def __init__(
@@ -148,8 +148,8 @@ class QueueShell:
         self._attended.append((attended, call))
 
     def replace(self, engine: Core, source: Source, *, interfaces: bool = False) -> None:
-        """From the next packet on work with these; between two packets only (`soon`, `attend`). What is held goes on
-        waiting for what it was promised, and is decided by the new engine, which has to know it."""
+        """Use these from the next packet on. Call only between two packets (`soon`, `attend`). Held packets keep
+        waiting for their answers; the new engine decides them, so it has to know them."""
         self._engine, self._source = engine, source
         if interfaces and self._names is None:
             self._names = InterfaceNames()
@@ -196,7 +196,7 @@ class QueueShell:
         deadline = self._parking.next_deadline()
         if deadline is None or deadline > time.monotonic():
             return
-        self._collect()  # an answer that is there counts: who was too late for it was not the source, but we
+        self._collect()  # an answer that has arrived counts: the source was in time, we are late
         for parked in self._parking.take_due(time.monotonic()):
             self._count[CounterName.DEADLINES] += 1
             self._resume(parked, Answer(None, Detail.FETCH_TIMEOUT, self._clock()))
@@ -231,7 +231,7 @@ class QueueShell:
         except Exception:
             self._blame(CounterName.SOURCE_ERRORS)
             done(Answer(None, Detail.FETCH_REFUSED, self._clock()))
-        self._collect()  # a folder has answered already: what comes behind, a copy or a CANCEL, finds it decided
+        self._collect()  # a folder has already answered: decide before the next packet (a copy or a CANCEL)
 
     def _settle(self, packet: QueuedPacket, verdict: Verdict) -> None:
         packet.settle(verdict, self._emitter)
