@@ -299,7 +299,7 @@ def test_processes_killed_in_the_middle_cost_nothing(monkeypatch: pytest.MonkeyP
         process = FORK.Process(target=add_for_ever, args=(table, theirs))
         process.start()
         table.add(mine, came(1, "mine"))
-        table.add(theirs, came(1, "mine"))
+        table.add(theirs, came(1_000_000, "mine"))  # another call than any that the process adds
         end = time.monotonic() + 0.01 + number / 2000
         while time.monotonic() < end:
             assert told(table.get(mine, NOW)) == ["mine"]
