@@ -41,7 +41,7 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the state of a running filter."""
-    path = _socket(arguments)
+    path = find_socket(arguments)
     state = control_socket.ask(path, "status", 10.0)
     if arguments.json:
         print(json.dumps(state))
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             live.update(_picture(control_socket.ask(path, "status", 10.0)), refresh=True)
 
 
-def _socket(arguments: argparse.Namespace) -> Path:
+def find_socket(arguments: argparse.Namespace) -> Path:
     """The control socket: from the command line, or else from the configuration, as far as that is readable."""
     if arguments.socket is not None:
         return Path(arguments.socket)

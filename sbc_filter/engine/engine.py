@@ -84,7 +84,7 @@ class Engine:
         self._count, self._deviations = state.counters, state.deviations
         self._transactions, self._certificates = state.transactions, state.certificates
         self._uas = Uas(secret, state.transactions, state.counters)
-        self._treatments = DecisionExecutor(
+        self._executor = DecisionExecutor(
             network, self._uas, state.counters, state.reports, state.redirects, state.complaints
         )
 
@@ -167,14 +167,14 @@ class Engine:
 
     def _is_answer(self, message: bytes) -> bool:
         """Whether these bytes are a response, and responses are needed."""
-        return self._treatments.need_responses and message.startswith(_RESPONSE)
+        return self._executor.need_responses and message.startswith(_RESPONSE)
 
     def _decide(
         self, message: bytes, method: bytes | None, flow: Flow, ends: bytes, now: float, packet: Packet | None
     ) -> Verdict | Need:
         """Decide about an INVITE, ACK or CANCEL, or, without `method`, about a response."""
         if method is None:
-            return self._treatments.respond(message, flow, now, packet)
+            return self._executor.respond(message, flow, now, packet)
         if method is not _INVITE:
             try:
                 return self._uas.ack_or_cancel(message, flow, now)
@@ -198,7 +198,7 @@ class Engine:
             return as_packet_verdict(self._intake.unreadable("INVITE", message, flow, now, error), packet)
         if call.in_dialog:
             return as_packet_verdict(pass_by(call, Detail.IN_DIALOG), packet)
-        if self._treatments.is_followed(call, now):
+        if self._executor.is_followed(call, now):
             verdict = pass_by(call, Detail.REDIRECTED)
             edits = call.message.edits() if verdict.payload is not None else None
             self._transactions.decide(key, Remembered(verdict.action, edits), now)
@@ -226,9 +226,7 @@ class Engine:
             for note in decision.notes:
                 self._count[note] += 1
             if rule.mode is _ENFORCE:
-                return self._finish(
-                    progress, self._treatments.carry_out(rule, call, decision, progress.packet, now), now
-                )
+                return self._finish(progress, self._executor.carry_out(rule, call, decision, progress.packet, now), now)
             progress.monitored += (monitored(rule, call, decision),)
         return self._finish(progress, pass_by(call, Detail.NO_RULE), now)
 

@@ -42,4 +42,4 @@ PROFILES = {
     )
 }
 NANP = PROFILES["nanp"]
-_AS_WRITTEN = Profile("as-written")
+AS_WRITTEN = Profile("as-written")

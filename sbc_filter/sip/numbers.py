@@ -11,7 +11,7 @@ from typing import NewType
 from urllib.parse import unquote_to_bytes
 
 from sbc_filter.sip import grammar
-from sbc_filter.sip.numbering_plans import _AS_WRITTEN, NANP, Profile
+from sbc_filter.sip.numbering_plans import AS_WRITTEN, NANP, Profile
 
 TelephoneNumber = NewType("TelephoneNumber", str)
 _NUMBER = frozenset("0123456789*#")
@@ -68,7 +68,7 @@ def canonical_number(text: str) -> TelephoneNumber | None:
     """
     if text.isdecimal() and text.isascii():
         return TelephoneNumber(text)
-    return _digits(text.encode("utf-8", "replace"), _AS_WRITTEN)
+    return _digits(text.encode("utf-8", "replace"), AS_WRITTEN)
 
 
 def _means_number(user: bytes, parameters: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Records of calls: the two functions that make one."""
+"""Records of INVITEs: of a call that was decided, and of a message that cannot be read."""
 
 from functools import lru_cache
 

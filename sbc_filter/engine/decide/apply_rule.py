@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
-from sbc_filter.engine.decide.sign import _sign
+from sbc_filter.engine.decide.sign import sign_call
 from sbc_filter.engine.decide.verify import VerificationService
 from sbc_filter.engine.memory.results import Results
 from sbc_filter.engine.verdict import Request
@@ -53,7 +53,7 @@ def apply_rule(
     elif rule.action is SIGN:
         decision = instead(rule, call) if instead is not None else None
         if decision is None:
-            decision = _sign(rule, call, credentials, results)
+            decision = sign_call(rule, call, credentials, results)
     else:
         detail, fixed = _FIXED[rule.action]
         decision = Decision(Outcome.PASSED_BY, detail, rule.answer or fixed)

@@ -25,12 +25,13 @@ from sbc_filter.stir.token import is_extension, read_token
 _LENGTHS = range(7, 16)  # digits of an international number; a shorter extension must not be signed (A7)
 
 
-def _sign(
+def sign_call(
     rule: Rule,
     call: IncomingCall,
     credentials: Mapping[str, Credential | RemoteCredential],
     results: Results | None,
 ) -> Decision | SigningRequest:
+    """Decide a call by a rule that signs, or return the request for a signature that is made elsewhere."""
     try:
         credential = credentials[rule.sign.credential]
         if not isinstance(credential, RemoteCredential):
