@@ -19,11 +19,13 @@ sub text {
     return qq("$text");
 }
 
-# The user part of a URI, as Net::SIP::Util splits it; undef when there is none.
+# The user part of a URI, as Net::SIP::Util splits it; undef when there is none. It ends a URI at the first semicolon,
+# also in the user part: the number is then in front of it.
 sub user {
     my ($address) = @_;
-    my (undef, $user, undef, undef, undef) = eval { sip_uri2parts($address) };
+    my (undef, $user, undef, undef, $data) = eval { sip_uri2parts($address) };
     return $user if defined $user && length $user;
+    return $1 if defined $data && $address =~ m{\@} && $data =~ m{^sips?:([^;\@]+)$}i;
     return $1 if $address =~ m{^\s*(?:.*<)?tel:([^;>]+)}i;
     return undef;
 }

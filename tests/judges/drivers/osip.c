@@ -3,6 +3,7 @@
 #include <osipparser2/osip_headers.h>
 #include <osipparser2/osip_message.h>
 #include <osipparser2/osip_parser.h>
+#include <osipparser2/osip_port.h>
 
 #include "judge.h"
 
@@ -114,12 +115,23 @@ static const char *refusal(osip_message_t *sip)
     return NULL;
 }
 
+/* Without this, the library writes its errors to stdout. */
+static void silent(const char *file, int line, osip_trace_level_t level, const char *format, va_list arguments)
+{
+    (void)file;
+    (void)line;
+    (void)level;
+    (void)format;
+    (void)arguments;
+}
+
 int main(void)
 {
     static char message[JUDGE_LONGEST + 1];
     int length;
 
     parser_init();
+    osip_trace_initialize_func(TRACE_LEVEL0, silent);
     while ((length = judge_next(message)) >= 0) {
         osip_message_t *sip = NULL;
         const char *why = "cannot be parsed";
