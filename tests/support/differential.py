@@ -9,7 +9,7 @@ Every message comes from a peer that is not trusted, and every failure is reject
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sbc_filter.engine.engine import Engine
@@ -27,7 +27,8 @@ _PER_ENGINE = 2000  # messages, so that its memories neither stay empty nor fill
 _LARGEST = 65000
 _NUMBER = re.compile(r"\+?1?([0-9]{10})\Z")
 _SEPARATORS = re.compile(r"[-. ()]")
-_IN_TEXT = re.compile(rf"verstat\s*=\s*\"?{MARK}", re.IGNORECASE)
+_VALUE = re.compile(rf"\s*\"?{MARK}", re.IGNORECASE)
+_PARAMETER = re.compile(rf";\s*verstat\s*={_VALUE.pattern}", re.IGNORECASE)
 _ASSERTIONS = re.compile(
     r"\s*(?:p-attestation-indicator|p-origination-id|(?:p-)?attestation-info|origination-id|priority-verstat|(?:x-.*)?verstat"
     r"|x-.*stir.*)\s*\Z",
@@ -107,19 +108,20 @@ def number_of(user: str | None) -> str | None:
 
 
 def is_mark(mark: tuple[str, str, str]) -> bool:
-    """Whether the attacker is believed by one who reads this."""
+    """Whether the attacker is believed by one who reads this.
+
+    Header fields of a URI (`?verstat=`) are no parameters of it: they are for a request to that URI (RFC 3261 §19.1.1).
+    """
     place, name, value = mark
-    if MARK.lower() not in value.lower():
+    if MARK.lower() not in value.lower() or place == "URI header":
         return False
     if place == "header":
         return _ASSERTIONS.match(name) is not None
-    return name.strip().lower() == "verstat" or (name == "user" and _IN_TEXT.search(value) is not None)
+    if name.strip().lower() == "verstat":
+        return _VALUE.match(value) is not None
+    return name == "user" and _PARAMETER.search(value) is not None
 
 
 def judged(passed: Passed, stacks: Iterable[Stack]) -> list[Finding]:
     """All findings of all stacks about one message that passed."""
     return [found for stack in stacks for found in findings(passed, stack.name, stack.ask(passed.message))]
-
-
-Progress = Callable[[int, int], None]
-Examples = Mapping[Finding, bytes]

@@ -17,7 +17,7 @@ function address(text) {
 function uriMarks(place, uri) {
   const found = [[place, "user", uri.user || ""]];
   for (const name in uri._parameters) found.push([place, name, uri._parameters[name] || ""]);
-  for (const name in uri._headers) found.push([place, name, String(uri._headers[name])]);
+  for (const name in uri._headers) found.push(["URI header", name, String(uri._headers[name])]);
   return found;
 }
 
@@ -48,14 +48,16 @@ answer((message) => {
   if (!request.method) return { refused: "not a request" };
   if (!MANDATORY.every((name) => request[name] !== undefined && request[name] !== null))
     return { refused: "a mandatory header field is missing" };
-  const asserted = address(request.getHeader("P-Asserted-Identity") || "");
+  const raw = request.getHeader("P-Asserted-Identity") || "";
+  const asserted = address(raw);
+  const tel = /^(?:[^<]*<)?\s*tel:([^;>\s]+)/i.exec(raw); // its grammar knows no tel URIs; applications take them from the text
   return {
     method: request.method,
     call: request.method === "INVITE",
     uri: request.ruri.toString(),
     from: request.from.uri.user,
     to_tag: request.to_tag || undefined,
-    pai: asserted && asserted.uri.user,
+    pai: asserted ? asserted.uri.user : tel ? tel[1] : undefined,
     marks: marks(request),
   };
 });

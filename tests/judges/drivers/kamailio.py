@@ -57,7 +57,7 @@ request_route {
 }
 """)
 Values = Sequence[bytes]
-_ITEM = re.compile(rb"[;?&]\s*([^;?&=<>]*)(?:=([^;?&<>]*))?")
+_ITEM = re.compile(rb"([;?&])\s*([^;?&=<>]*)(?:=([^;?&<>]*))?")
 
 
 def hexadecimal(variable: str) -> str:
@@ -154,7 +154,10 @@ def parts(place: str, uri: bytes) -> list[list[str]]:
 
 
 def parameters(place: str, value: bytes) -> list[list[str]]:
-    return [[place, plain(found[1]), plain(found[2] or b"")] for found in _ITEM.finditer(value)]
+    return [
+        [place if found[1] == b";" else "URI header", plain(found[2]), plain(found[3] or b"")]
+        for found in _ITEM.finditer(value)
+    ]
 
 
 def plain(value: bytes) -> str:

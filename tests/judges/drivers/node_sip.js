@@ -46,8 +46,9 @@ function marks(headers, requestUri) {
     for (const address of addresses(headers[name])) {
       found.push([name, "user", user(address) || ""]);
       const inside = sip.parseUri(address.uri) || { params: {}, headers: {} };
-      for (const part of [address.params, inside.params, inside.headers])
+      for (const part of [address.params, inside.params])
         for (const key in part) found.push([name, plain(key), plain(part[key] || "")]);
+      for (const key in inside.headers) found.push(["URI header", plain(key), plain(inside.headers[key] || "")]);
     }
   }
   return found;

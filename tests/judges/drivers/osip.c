@@ -29,7 +29,7 @@ static void uri_marks(const char *place, osip_uri_t *uri)
     }
     for (int i = 0; i < osip_list_size(&uri->url_headers); i++) {
         osip_uri_header_t *found = osip_list_get(&uri->url_headers, i);
-        mark(place, found->gname, found->gvalue);
+        mark("URI header", found->gname, found->gvalue);
     }
 }
 

@@ -42,7 +42,7 @@ static int parameter(const struct pl *name, const struct pl *value, void *arg)
 static void uri_marks(const char *name, const struct uri *uri)
 {
     struct place user = {name, uri_user_unescape}, parameters = {name, uri_param_unescape};
-    struct place headers = {name, uri_header_unescape};
+    struct place headers = {"URI header", uri_header_unescape};
     struct pl label = PL("user");
 
     mark(&user, &label, &uri->user);

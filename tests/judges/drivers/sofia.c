@@ -56,7 +56,7 @@ static void uri_marks(const char *place, const url_t *url)
     for (int i = 0; i < 2; i++)
         for (const char *at = parts[i]; at && *at; at += at[0] != '\0') {
             size_t length = strcspn(at, i ? "&" : ";");
-            whole(place, at, length);
+            whole(i ? "URI header" : place, at, length);
             at += length;
         }
 }
