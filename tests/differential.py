@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from support.corpus import cases
 from support.differential import Filter, Finding, judged
 from support.odd_base import Case
+from support.odd_mutants import Mutator
 from support.stacks import STACKS, Missing, Stack
 
 _SHOWN = 6  # examples of a kind of finding
@@ -31,12 +33,16 @@ class Run:
     def __init__(self, stacks: list[Stack]) -> None:
         self._stacks = stacks
         self._filter = Filter()
+        self._seen: set[bytes] = set()
         self.messages = self.passed = self.odd = 0
         self._found: defaultdict[Kind, Counter[str]] = defaultdict(Counter)
         self._examples: defaultdict[Kind, dict[str, tuple[Finding, bytes]]] = defaultdict(dict)
 
     def case(self, case: Case) -> None:
-        """One message through the filter and, if it passes, the stacks."""
+        """One message through the filter and, if it passes, the stacks. What came before would be a retransmission."""
+        if case.message in self._seen:
+            return
+        self._seen.add(case.message)
         self.messages += 1
         passed = self._filter.passed(case.message)
         if passed is None:
@@ -82,11 +88,17 @@ def main() -> int:
     parser.add_argument("--seed", default=secrets.token_hex(4))
     parser.add_argument("--count", type=int, default=200_000, help="mutants (default: 200000)")
     parser.add_argument("--stacks", default=",".join(STACKS), help="names with commas (default: all)")
-    parser.add_argument("--corpus-only", action="store_true")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--corpus-only", action="store_true")
+    only.add_argument("--mutants-only", action="store_true")
     arguments = parser.parse_args()
     stacks = list(available(arguments.stacks.split(",")))
-    run, shown = Run(stacks), time.monotonic()
-    for case in cases():
+    if not stacks:
+        parser.error("none of the stacks is installed; `make differential` installs them")
+    print(f"seed {arguments.seed}; stacks: {', '.join(stack.name for stack in stacks)}", flush=True)
+    mutator, run, shown = Mutator(arguments.seed), Run(stacks), time.monotonic()
+    mutants = map(mutator.mutant, range(0 if arguments.corpus_only else arguments.count))
+    for case in mutants if arguments.mutants_only else chain(cases(), mutants):
         run.case(case)
         if time.monotonic() - shown > 10:
             shown = time.monotonic()

@@ -12,12 +12,14 @@ with one line of JSON:
 """
 
 import functools
+import importlib.util
 import json
 import os
 import select
 import shutil
 import struct
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -90,6 +92,12 @@ def _perl() -> list[str]:
     return ["perl", str(DRIVERS / "netsip.pl")]
 
 
+def _pjsip() -> list[str]:
+    if importlib.util.find_spec("pjsua2") is None:
+        raise Missing("needs the package pjsua2-python")
+    return [sys.executable, str(DRIVERS / "pjsip.py")]
+
+
 def _kamailio() -> list[str]:
     if shutil.which("kamailio") is None:
         raise Missing("needs kamailio")
@@ -101,6 +109,7 @@ STACKS: Mapping[str, Callable[[], list[str]]] = {
     "osip2": functools.partial(_compiled, "osip", "libosip2", ()),
     "sofia": functools.partial(_compiled, "sofia", "sofia-sip-ua", ()),
     "libre": functools.partial(_compiled, "re", "libre", LIBRE),
+    "pjsip": _pjsip,
     "netsip": _perl,
     "node-sip": functools.partial(_node, "node_sip", "sip"),
     "jssip": functools.partial(_node, "jssip", "jssip"),
