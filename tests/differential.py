@@ -1,8 +1,8 @@
 """`make differential`: the filter against SIP stacks that are installed here.
 
 The corpus (tests/support/corpus.py) and mutants of it go through the filter, which rejects every failure. What it lets
-pass goes through all stacks. The last line says how many findings there are; with findings the exit code is 1. The kinds
-of findings are explained in tests/support/differential.py.
+pass goes through all stacks. The last line says how many findings there are; with findings the exit code is 1. The
+kinds of findings are explained in tests/support/differential.py.
 """
 
 import argparse
@@ -61,15 +61,16 @@ class Run:
         totals: Counter[tuple[str, str]] = Counter()
         for kind, stacks in sorted(self._found.items()):
             write(f"{' | '.join(kind)}: " + ", ".join(f"{stack} {number}" for stack, number in sorted(stacks.items())))
-            for name, (finding, message) in self._examples[kind].items():
+            examples = self._examples[kind]
+            for name, (finding, _) in examples.items():
                 write(f"    {name}: {finding.stack} sees {finding.seen}")
-            write(f"        {message[:1500]!r}")
+            write(f"        {next(iter(examples.values()))[1][:1500]!r}")
             totals.update({(kind[0], stack): number for stack, number in stacks.items()})
         for (what, stack), number in sorted(totals.items()):
             write(f"{number:8}  {what}, {stack}")
-        for stack in self._stacks:
-            if stack.faults:
-                write(f"{stack.name} crashed or hung at {stack.faults} messages")
+        for asked in self._stacks:
+            if asked.faults:
+                write(f"{asked.name} crashed or hung at {asked.faults} messages")
         write(f"{self.messages} messages, {self.passed} passed, {self.odd} of them with findings")
 
 

@@ -1,7 +1,6 @@
 """Honest devices are never refused: their INVITEs under rules that reject every failure, with and without a token."""
 
 import pytest
-
 from support.calls import arriving, identity, make_engine, result
 from support.devices import PLAIN, SLOPPY
 
@@ -10,7 +9,7 @@ STRICT = (
     '[[rule]]\nname = "strict"\ndirection = "inbound"\naction = "verify"\n'
     '[rule.verify]\nverstat = false\nattestation = "never"\n[rule.on]\n'
 ) + "".join(f'{failure} = "reject"\n' for failure in _FAILURES)
-NOT_A_NUMBER = ("PBX extension as caller", "PBX user name as caller")
+NOT_A_NUMBER = ("pbx-extension-as-caller", "pbx-user-name-as-caller")
 
 
 def judged(message: bytes) -> tuple[str, bytes, str]:

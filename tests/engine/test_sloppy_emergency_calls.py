@@ -1,13 +1,15 @@
-"""What may be an emergency call is never refused, dropped or held, whatever its syntax: every failure is rejected here, and
-the certificate of its token is not in memory (S-137)."""
+"""What may be an emergency call is never refused, dropped or held, whatever its syntax (S-137).
+
+Every failure is rejected here, and the certificate of the token is not in memory.
+"""
 
 import pytest
-
-from sbc_filter.engine.verdict import Action, Verdict
 from support.calls import NOW, arriving, identity, make_engine
 from support.differential import RULES
 from support.odd_base import Change, both, edit, line_in_front, put, rename, replace, without
 from support.odd_start import gap, in_front, line_end, method, second_gap, version
+
+from sbc_filter.engine.verdict import Action, Verdict
 
 _HEAD = """\
 INVITE URI SIP/2.0
@@ -28,8 +30,8 @@ _TOKEN = identity(jose={"x5u": "https://unknown.example/shaken.pem"})
 _BASE = _HEAD.replace("TOKEN", _TOKEN).replace("\n", "\r\n").encode()
 URIS = (
     b"sip:911@192.0.2.1", b"sip:911@192.0.2.1;user=phone", b"tel:911;phone-context=+1", b"urn:service:sos",
-    b"urn:service:sos.police", b"URN:SERVICE:SOS", b"sips:911@192.0.2.1", b"SIP:911@192.0.2.1:5060", b"sip:911@[2001:db8::1]",
-    b"tel:911", b"sip:911@192.0.2.1;transport=udp", b"sip:911@sbc.example?a=b",
+    b"urn:service:sos.police", b"URN:SERVICE:SOS", b"sips:911@192.0.2.1", b"SIP:911@192.0.2.1:5060",
+    b"sip:911@[2001:db8::1]", b"tel:911", b"sip:911@192.0.2.1;transport=udp", b"sip:911@sbc.example?a=b",
 )  # fmt: skip
 _BENT: dict[str, Change] = {
     "two blanks in front of the URI": gap(b"  "),

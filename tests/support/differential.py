@@ -21,11 +21,12 @@ from support.stacks import Seen, Stack
 
 _FAILURES = ("no-identity", "anonymous", "invalid", "stale", "untrusted", "unfetchable", "replayed")
 RULES = (
-    '[[rule]]\nname = "strict"\ndirection = "inbound"\naction = "verify"\n[rule.verify]\ncheck_replay = false\n[rule.on]\n'
+    '[[rule]]\nname = "strict"\ndirection = "inbound"\naction = "verify"\n'
+    "[rule.verify]\ncheck_replay = false\n[rule.on]\n"
 ) + "".join(f'{failure} = "reject"\n' for failure in _FAILURES)
 _PER_ENGINE = 2000  # messages, so that its memories neither stay empty nor fill up
 _LARGEST = 65000
-_NUMBER = re.compile(r"\+?1?([0-9]{10})\Z")
+_NUMBER = re.compile(r"(?:\+?1)?([0-9]{10})\Z")
 _SEPARATORS = re.compile(r"[-. ()]")
 _VALUE = re.compile(rf"\s*\"?{MARK}", re.IGNORECASE)
 _PARAMETER = re.compile(rf";\s*verstat\s*={_VALUE.pattern}", re.IGNORECASE)
@@ -83,7 +84,7 @@ def _strict() -> Engine:
 
 def findings(passed: Passed, stack: str, seen: Seen) -> list[Finding]:
     """What is wrong with what a stack sees in a message that passed."""
-    found = []
+    found: list[Finding] = []
     if not seen.call:
         return found
     if seen.new_call and passed.caller is None:

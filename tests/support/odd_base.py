@@ -1,7 +1,7 @@
 """The two calls from which the corpus is made, and how a case changes one.
 
-An attacker, who is not trusted, writes every byte. `UNSIGNED` claims the number of a victim and a result. `SIGNED` has a
-true token for the attacker's own number in P-Asserted-Identity, and the victim's number in From.
+An attacker, who is not trusted, writes every byte. `UNSIGNED` claims the number of a victim and a result. `SIGNED` has
+a true token for the attacker's own number in P-Asserted-Identity, and the victim's number in From.
 """
 
 from collections.abc import Callable, Iterator

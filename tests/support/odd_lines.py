@@ -27,10 +27,22 @@ MANDATORY = LINES[:6]
 _COMPACT = {"Via": b"v", "From": b"f", "To": b"t", "Call-ID": b"i", "Contact": b"m", "Content-Length": b"l"}
 _EVIL = f"P-Attestation-Indicator: {MARK}".encode()
 _EVIL_PAI = f"P-Asserted-Identity: <sip:+{VICTIM};verstat={MARK}@h>".encode()
-FOLDS = (b"\r\n ", b"\r\n\t", b"\n ", b"\r ", b" \r\n ", b"\r\n  \t", b"\r\n \r\n ", b"\r\n\0 ", b"\r\n\x0b", b"\r\n\xa0")
+FOLDS = (
+    b"\r\n ",
+    b"\r\n\t",
+    b"\n ",
+    b"\r ",
+    b" \r\n ",
+    b"\r\n  \t",
+    b"\r\n \r\n ",
+    b"\r\n\0 ",
+    b"\r\n\x0b",
+    b"\r\n\xa0",
+)
 _ASSERTIONS = (
     "P-Attestation-Indicator", "p-attestation-indicator", "P-Origination-ID", "P-Attestation-Info", "Attestation-Info",
-    "Origination-Id", "Priority-Verstat", "X-VerStat", "X-Carrier-VerStat", "X-Stir-Verstat", "X-Stir-Attest", "Verstat",
+    "Origination-Id", "Priority-Verstat", "X-VerStat", "X-Carrier-VerStat", "X-Stir-Verstat", "X-Stir-Attest",
+    "Verstat",
     "P_Attestation_Indicator", "P-Attestation%2dIndicator", "%50-Attestation-Indicator", "P-Attestation-Indicat%6fr",
     "P-Attestation-Indicator%00", "P-Attestation-Indicator%20", "P--Attestation-Indicator",
 )  # fmt: skip
@@ -42,10 +54,14 @@ def names() -> Changes:
         name = line.encode()
         forms = [
             name.lower(), name.upper(), name.swapcase(), name + b" ", name + b"\t", name + b"  ", name + b"\r\n ",
-            name + b"\n ", name + b"\r ", b" " + name, b"\t" + name, name + b"\0", b"\0" + name, name + b"\xa0", b"\x80" + name,
-            b"\xff" + name, name + b"\xff", name + b"\x0b", name + b"\x0c", b"\x0b" + name, b"%%%02x" % name[0] + name[1:],
-            name[:-1] + b"%%%02x" % name[-1], name.replace(b"-", b"_"), name.replace(b"-", b"%2d"), name + b":", name + b",",
-            name + b";", b'"' + name + b'"', b"<" + name + b">", name + b"\r\n", b"\r" + name, b"\n" + name, name + b"%20",
+            name + b"\n ", name + b"\r ", b" " + name, b"\t" + name, name + b"\0", b"\0" + name, name + b"\xa0",
+            b"\x80" + name,
+            b"\xff" + name, name + b"\xff", name + b"\x0b", name + b"\x0c", b"\x0b" + name,
+            b"%%%02x" % name[0] + name[1:],
+            name[:-1] + b"%%%02x" % name[-1], name.replace(b"-", b"_"), name.replace(b"-",
+            b"%2d"), name + b":", name + b",",
+            name + b";", b'"' + name + b'"', b"<" + name + b">", name + b"\r\n", b"\r" + name,
+            b"\n" + name, name + b"%20",
         ]  # fmt: skip
         if line in _COMPACT:
             compact = _COMPACT[line]
@@ -62,17 +78,24 @@ def assertions() -> Changes:
     yield from ((f"{byte!r} in front", rename("P-Attestation-Indicator", byte + name + b":")) for byte in INVISIBLE)
     yield from ((f"{byte!r} behind", rename("P-Attestation-Indicator", name + byte + b":")) for byte in INVISIBLE)
     for at, letter in enumerate(name):
-        yield f"letter {at} escaped", rename("P-Attestation-Indicator", name[:at] + b"%%%02X" % letter + name[at + 1 :] + b":")
+        yield (
+            f"letter {at} escaped",
+            rename("P-Attestation-Indicator", name[:at] + b"%%%02X" % letter + name[at + 1 :] + b":"),
+        )
 
 
 def breaks() -> Changes:
     """Every byte that could end a line: behind it is a header field of the attacker."""
-    pairs = [b"\r\0", b"\n\0", b"\0\n", b"\r\r", b"\n\r", b"\r\x0b", b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9", b"%0d%0a",
+    pairs = [b"\r\0", b"\n\0", b"\0\n", b"\r\r", b"\n\r", b"\r\x0b", b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9",
+    b"%0d%0a",
              b"%0a", b"\\r\\n", b"\r\n\r", b"\r\r\n", b"\n", b"\r"]  # fmt: skip
     for byte in (*(b for b in BYTES if b != b"\n"), *pairs):
         yield f"{byte!r} in front of an attestation", line_in_front("CSeq", b"Subject: a" + byte + _EVIL + b"\r\n")
     for byte in (*INVISIBLE, *pairs):
-        yield f"{byte!r} in front of a P-Asserted-Identity", line_in_front("Via", b"Subject: a" + byte + _EVIL_PAI + b"\r\n")
+        yield (
+            f"{byte!r} in front of a P-Asserted-Identity",
+            line_in_front("Via", b"Subject: a" + byte + _EVIL_PAI + b"\r\n"),
+        )
     for line in LINES:
         for end in (b"\n", b"\r", b"\r\r\n", b"\n\r", b"\0\r\n", b" \r\n", b"\x0b\r\n", b"\r\0\n", b"\r\n\r"):
             yield f"{line} ends with {end!r}", _line_end(line, end)
@@ -129,12 +152,13 @@ def doubles() -> Changes:
     others = {
         "Via": b"SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK-other", "Max-Forwards": b"0", "Call-ID": b"other@h",
         "From": b"<sip:+12155550100@h>;tag=x", "To": b"<sip:+12155550199@sbc.example>;tag=x", "CSeq": b"1 ACK",
-        "P-Asserted-Identity": b"<sip:+12155550100@h>", "P-Attestation-Indicator": b"A", "Contact": b"<sip:x@192.0.2.7>",
+        "P-Asserted-Identity": b"<sip:+12155550100@h>", "P-Attestation-Indicator": b"A",
+        "Contact": b"<sip:x@192.0.2.7>",
         "Content-Length": b"9",
     }  # fmt: skip
     for line in LINES:
         old = value(UNSIGNED, line) if line not in ("P-Asserted-Identity",) else f"<sip:+{VICTIM}@h>".encode()
-        for shown, new in (("the same", old), ("another", others[line]), ("an empty", b""), ("a broken", b"<\x00\"")):
+        for shown, new in (("the same", old), ("another", others[line]), ("an empty", b""), ("a broken", b'<\x00"')):
             for name in (line, line.lower(), *([_COMPACT[line].decode()] if line in _COMPACT else [])):
                 added = name.encode() + b": " + new + b"\r\n"
                 yield f"{shown} {name} in front", line_in_front(line, added)
@@ -145,8 +169,10 @@ def doubles() -> Changes:
 
 def lengths() -> Changes:
     """Content-Length in all forms, with a body and without."""
-    forms = (b"1", b"9", b"99999", b"-1", b"+0", b"00", b"0x0", b"0 ", b" 0", b"0;a", b"0,0", b"0 0", b"a", b"0.0", b"1e1", b'"0"',
-             b"4294967296", b"18446744073709551616", b"99999999999999999999", b"0\r\n 0", b"0\t", b"\xd9\xa0", b"0\0", b"%30")  # fmt: skip
+    forms = (b"1", b"9", b"99999", b"-1", b"+0", b"00", b"0x0", b"0 ", b" 0", b"0;a", b"0,0", b"0 0", b"a", b"0.0",
+    b"1e1", b'"0"',
+             b"4294967296", b"18446744073709551616", b"99999999999999999999", b"0\r\n 0", b"0\t", b"\xd9\xa0", b"0\0",
+             b"%30")  # fmt: skip
     for body in (b"", b"v=0\r\n", b"v=0"):
         for form in (*forms, b"0", b"2", b"3", b"4", b"5", b"6", b"7"):
             yield f"{form!r} with {len(body)} bytes", both(put("Content-Length", form), append(body))
@@ -158,7 +184,8 @@ _OUTER = (b"OPTIONS", b"ACK", b"REGISTER", b"MESSAGE", b"BYE", b"CANCEL", b"jaK"
 
 def bodies() -> Changes:
     """A second request behind the first, where header fields end in one way or another (RFC 4475 dblreq)."""
-    ends = (b"\r\n\r\n", b"\n\n", b"\r\r", b"\n\r\n", b"\r\n\n", b"\r\n \r\n", b"\r\n\t\r\n", b"\r\n\0\r\n", b"\r\n\r\n\r\n", b"\r\r\n\r\r\n",
+    ends = (b"\r\n\r\n", b"\n\n", b"\r\r", b"\n\r\n", b"\r\n\n", b"\r\n \r\n", b"\r\n\t\r\n", b"\r\n\0\r\n",
+    b"\r\n\r\n\r\n", b"\r\r\n\r\r\n",
             b"\0", b"\r\n\r", b"\n\r\n\r", b"\x0b\x0b", b"\r\n\x0b\r\n", b"\r\n \r\n\r\n")  # fmt: skip
     for end in ends:
         yield from ((f"{outer.decode()}, {end!r}, INVITE", _second(outer, end)) for outer in _OUTER)
@@ -183,7 +210,9 @@ def many() -> Changes:
     for size in (255, 256, 1023, 1024, 4000, 8000, 16000, 32000):
         yield f"a header field of {size} bytes", line_in_front("Content-Length", b"X-A: " + b"b" * size + b"\r\n")
         yield f"a name of {size} bytes", line_in_front("Content-Length", b"X" * size + b": a\r\n")
-    for broken in (b"X\r\n", b"X-A\r\n", b": a\r\n", b":\r\n", b"X Y: a\r\n", b"=\r\n", b"\xff\r\n", b"(a): b\r\n", b"X;a: b\r\n", b"\0\r\n",
-                   b"\x01: a\r\n", b" : a\r\n", b"@: a\r\n", b'"a": b\r\n', b"Identity\r\n", b"%0d%0a: a\r\n", b"a=b\r\n"):  # fmt: skip
+    for broken in (b"X\r\n", b"X-A\r\n", b": a\r\n", b":\r\n", b"X Y: a\r\n", b"=\r\n", b"\xff\r\n", b"(a): b\r\n",
+    b"X;a: b\r\n", b"\0\r\n",
+                   b"\x01: a\r\n", b" : a\r\n", b"@: a\r\n", b'"a": b\r\n', b"Identity\r\n", b"%0d%0a: a\r\n",
+                   b"a=b\r\n"):  # fmt: skip
         for place in ("Via", "Max-Forwards", "From", "CSeq", "Content-Length"):
             yield f"{broken!r} in front of {place}", line_in_front(place, broken)

@@ -1,5 +1,7 @@
-"""Mutants of the corpus: several of its oddities in one message, then bytes changed at random. Each is a function of its
-seed and number."""
+"""Mutants of the corpus: several of its oddities in one message, then bytes changed at random.
+
+Each is a function of its seed and number.
+"""
 
 from random import Random
 
@@ -8,10 +10,14 @@ from support.odd_base import BASES, MARK, Case, Change
 from support.odd_start import INVISIBLE
 
 _PIECES = (
-    *(b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b"\r\n ", b"\r\n\r\n", b":", b";", b"=", b",", b"<", b">", b'"', b"\\", b"@", b"?", b"%", b"&"),
-    *(b"%3b", b"%3d", b"%40", b"%00", b"%0d%0a", b";tag=x", b";verstat=" + MARK.encode(), b"INVITE", b"SIP/2.0", b"sip:", b"tel:", b"+19005550123"),
-    *(b"From: <sip:+19005550123@h>;tag=y\r\n", b"f: <sip:+19005550123@h>;tag=y\r\n", b"P-Asserted-Identity: <sip:+19005550123@h>\r\n"),
-    *(b"P-Attestation-Indicator: " + MARK.encode() + b"\r\n", b"Content-Length: 0\r\n", b"l: 5\r\n", b"To: <sip:a@b>;tag=z\r\n", b"X: y\r\n"),
+    *(b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b"\r\n ", b"\r\n\r\n", b":", b";", b"=", b",", b"<", b">", b'"',
+    b"\\", b"@", b"?", b"%", b"&"),
+    *(b"%3b", b"%3d", b"%40", b"%00", b"%0d%0a", b";tag=x", b";verstat=" + MARK.encode(), b"INVITE", b"SIP/2.0",
+    b"sip:", b"tel:", b"+19005550123"),
+    *(b"From: <sip:+19005550123@h>;tag=y\r\n", b"f: <sip:+19005550123@h>;tag=y\r\n",
+    b"P-Asserted-Identity: <sip:+19005550123@h>\r\n"),
+    *(b"P-Attestation-Indicator: " + MARK.encode() + b"\r\n", b"Content-Length: 0\r\n", b"l: 5\r\n",
+    b"To: <sip:a@b>;tag=z\r\n", b"X: y\r\n"),
     *INVISIBLE,
 )  # fmt: skip
 

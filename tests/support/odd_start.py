@@ -8,13 +8,15 @@ INVISIBLE = [byte for byte in BYTES if not 0x21 <= byte[0] <= 0x7E]
 URI = f"sip:+{CALLED}@{SBC}".encode()
 _GAPS = (
     b"\r\n ", b"\n ", b"\r ", b"\r\n\t", b"\n\t", b"\r\n  ", b"\r\n", b"  ", b" \t", b"\t ", b"\t\t", b" \0", b"\0 ",
-    b" \r\n ", b"\xc2\xa0", b"\xe2\x80\xa8", b"\xc2\x85", b"%20", b"%09", b"", b" \r\n", b"\r\n\r\n ", b"  \r\n\t ", b"+",
+    b" \r\n ", b"\xc2\xa0", b"\xe2\x80\xa8", b"\xc2\x85", b"%20", b"%09", b"", b" \r\n", b"\r\n\r\n ", b"  \r\n\t ",
+    b"+",
 )  # fmt: skip
 _FRONT = (
     b"\r\n\0", b"\0\r\n", b"\0\0\0\0", b"\r\n\r\n", b"\n\n", b"\r\r", b"\r\n \r\n", b"\xef\xbb\xbf", b"\xff\xfe",
     b"\r\n\x01", b"\r\n\x0b", b"\r\n\x1b", b"\r\n\x7f", b"\r\n\x80", b"\r\n\xff", b"\n\0", b"\r\0", b" \0", b"\0 ",
     b"\t\t", b"  ", b"\r\n  ", b"\r\n\t", b"\xc2\xa0", b"\xe2\x80\x8b", b"x ", b"- ", b"\r\nx", b"%20", b"%0d%0a",
-    b"SIP/2.0 ", b"\0" * 64, b" " * 64, b"\r\n" * 32, b"\0\x01\0\x08" + b"\x21\x12\xa4\x42" + b"\0" * 12, b"\x80\xc8" * 8,
+    b"SIP/2.0 ", b"\0" * 64, b" " * 64, b"\r\n" * 32, b"\0\x01\0\x08" + b"\x21\x12\xa4\x42" + b"\0" * 12,
+    b"\x80\xc8" * 8,
 )  # fmt: skip
 _METHODS = (
     b"invite", b"Invite", b"iNVITE", b"INVITe", b"%49NVITE", b"INVIT%45", b"%49%4e%56%49%54%45", b"%69nvite",
@@ -23,12 +25,26 @@ _METHODS = (
     b"INVITE\r", b"I", b"INV", b"INVITE-", b"INVITE!", b"INVITE%00", b"INVITE%20", b"INVITE INVITE", b"ACK INVITE",
 )  # fmt: skip
 _VERSIONS = (
-    b"sip/2.0", b"Sip/2.0", b"SIP/2.00", b"SIP/02.0", b"SIP/2.0.0", b"SIP/2.1", b"SIP/1.0", b"SIP/3.0", b"SIP/2", b"SIP",
+    b"sip/2.0", b"Sip/2.0", b"SIP/2.00", b"SIP/02.0", b"SIP/2.0.0", b"SIP/2.1", b"SIP/1.0", b"SIP/3.0", b"SIP/2",
+    b"SIP",
     b"SIP/2.", b"SIP/", b"SIP /2.0", b"SIP/ 2.0", b"SIP / 2.0", b"SIP/2 .0", b"SIP/2.0 ", b"SIP/2.0\t", b"SIP/2.0  ",
     b"SIP/2.0;a", b"SIP/2.0 SIP/2.0", b"SIP/2.0x", b"SIP/2.0\0", b"SIP/2.0\r", b"SIP/2,0", b"SIPS/2.0", b"HTTP/1.1",
-    b"SIP/2.0\r\n ", b"SIP/2.0\r\n\t", b"SIP%2f2.0", b"S%49P/2.0", b"SIP/7.0", b"SIP/2.\xb2", b"", b"SIP/-2.0", b"SIP2.0",
+    b"SIP/2.0\r\n ", b"SIP/2.0\r\n\t", b"SIP%2f2.0", b"S%49P/2.0", b"SIP/7.0", b"SIP/2.\xb2", b"", b"SIP/-2.0",
+    b"SIP2.0",
 )  # fmt: skip
-_LINE_ENDS = (b"\n", b"\r", b"\r\r\n", b"\n\r", b"\r\n\r", b"\r\n\0", b"\0\r\n", b" \r\n", b"\t\r\n", b"\x0b\r\n", b"\r\n \r\n")
+_LINE_ENDS = (
+    b"\n",
+    b"\r",
+    b"\r\r\n",
+    b"\n\r",
+    b"\r\n\r",
+    b"\r\n\0",
+    b"\0\r\n",
+    b" \r\n",
+    b"\t\r\n",
+    b"\x0b\r\n",
+    b"\r\n \r\n",
+)
 _URIS = (
     b"<%b>", b"< %b>", b"<%b >", b"<%b", b"%b>", b'"%b"', b"%b;a=b", b"%b;a=%%20", b"%b?a=b", b"%b ;a", b"%b:5060",
     b"%b:99999", b"%b:", b"%b;", b"%b;;", b"%b#f", b"x %b", b"%b x", b"%b\0", b"%b\x01", b"%b\xff", b"%b\\", b"%b,%b",

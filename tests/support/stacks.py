@@ -1,7 +1,7 @@
 """SIP stacks as judges: what they see in a message, each in a process of its own.
 
-The drivers in tests/judges/drivers read messages from stdin, each behind its length (4 bytes, big-endian), and answer each
-with one line of JSON:
+The drivers in tests/judges/drivers read messages from stdin, each behind its length (4 bytes, big-endian), and answer
+each with one line of JSON:
 
 - `refused`: why the stack does not hand the message on. Then nothing else.
 - `method`, `call` (the stack takes it for an INVITE), `uri`;
@@ -67,7 +67,9 @@ def _compiled(name: str, package: str, flags: Sequence[str]) -> list[str]:
             if shutil.which(needed) is None:
                 raise Missing(f"needs {needed}")
         BUILD.mkdir(parents=True, exist_ok=True)
-        found = subprocess.run(["pkg-config", "--cflags", "--libs", package], capture_output=True, text=True, check=False)
+        found = subprocess.run(
+            ["pkg-config", "--cflags", "--libs", package], capture_output=True, text=True, check=False
+        )
         if found.returncode:
             raise Missing(f"needs the development files of {package}")
         part = BUILD / f"{name}.{os.getpid()}"
@@ -120,7 +122,7 @@ _ALONE = ("sofia", "kamailio")
 
 
 def _apart(command: Sequence[str]) -> list[str]:
-    script = "ip link set lo up && exec \"$0\" \"$@\""
+    script = 'ip link set lo up && exec "$0" "$@"'
     return ["unshare", "--map-root-user", "--net", "sh", "-c", script, *command]
 
 
@@ -132,11 +134,11 @@ class Stack:
         self.faults = 0
         command = STACKS[name]()
         self._command = _apart(command) if name in _ALONE else command
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
 
     def ask(self, message: bytes) -> Seen:
         """What the stack sees in a message. After a crash it is started again, for the next one."""
-        process = self._process or self._start()
+        process = self.process or self._start()
         assert process.stdin is not None
         try:
             process.stdin.write(struct.pack(">I", len(message)) + message)
@@ -152,16 +154,16 @@ class Stack:
 
     def close(self) -> None:
         """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+            self.process = None
 
     def _start(self) -> "subprocess.Popen[bytes]":
         environment = {**os.environ, "NODE_PATH": str(BUILD / "node_modules"), "LC_ALL": "C"}
         pipe, null = subprocess.PIPE, subprocess.DEVNULL
-        self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=null, env=environment)
-        return self._process
+        self.process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=null, env=environment)
+        return self.process
 
     @staticmethod
     def _line(process: "subprocess.Popen[bytes]") -> bytes | None:

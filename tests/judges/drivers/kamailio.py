@@ -1,7 +1,7 @@
 """What a running Kamailio sees: messages over UDP, and its script writes the variables that operators use to its log.
 
-Messages on stdin, each behind its length; a line of JSON each on stdout, as tests/support/stacks.py says. A message that
-reaches no script was refused: the request behind it says so.
+Messages on stdin, each behind its length; a line of JSON each on stdout, as tests/support/stacks.py says. A message
+that reaches no script was refused: the request behind it says so.
 """
 
 import json
@@ -22,8 +22,9 @@ from urllib.parse import unquote_to_bytes
 ADDRESS, PORT = "127.0.0.1", 5070
 SECONDS = 10.0
 END = (
-    "OPTIONS sip:judge@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK-judge-{0}\r\nMax-Forwards: 70\r\n"
-    "From: <sip:judge@h>;tag=judge\r\nTo: <sip:judge@h>\r\nCall-ID: judge-{0}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+    "OPTIONS sip:judge@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK-judge-{0}\r\n"
+    "Max-Forwards: 70\r\nFrom: <sip:judge@h>;tag=judge\r\nTo: <sip:judge@h>\r\nCall-ID: judge-{0}\r\n"
+    "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
 )
 # Header fields with marks, and variables with URIs: hexadecimal in the log, so that no byte of a message is structure.
 HEADERS = (
@@ -74,7 +75,21 @@ class Kamailio:
         fields = "|".join(map(hexadecimal, variables))
         path = folder / "kamailio.cfg"
         path.write_text(CONFIGURATION.substitute(address=ADDRESS, port=PORT, fields=fields))
-        command = ["kamailio", "-f", path, "-DD", "-E", "-m", "64", "-M", "8", "-Y", folder, "-w", folder]
+        command = [
+            "kamailio",
+            "-f",
+            str(path),
+            "-DD",
+            "-E",
+            "-m",
+            "64",
+            "-M",
+            "8",
+            "-Y",
+            str(folder),
+            "-w",
+            str(folder),
+        ]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._turn = 0

@@ -1,7 +1,7 @@
 """What PJSIP sees: its parser and the conditions of its transport, in the library that comes with the package pjsua2.
 
-Messages on stdin, each behind its length; a line of JSON each on stdout, as tests/support/stacks.py says. Other identities
-than From and To are read as Asterisk does: as the value of a From.
+Messages on stdin, each behind its length; a line of JSON each on stdout, as tests/support/stacks.py says. Other
+identities than From and To are read as Asterisk does: as the value of a From.
 """
 
 import ctypes
@@ -62,13 +62,27 @@ class SipUri(ctypes.Structure):
 class TelUri(ctypes.Structure):
     """pjsip_tel_uri"""
 
-    _fields_ = (("table", POINTER(UriTable)), ("number", Text), ("context", Text), ("isub", Text), ("ext", Text), ("parameters", Parameter))
+    _fields_ = (
+        ("table", POINTER(UriTable)),
+        ("number", Text),
+        ("context", Text),
+        ("isub", Text),
+        ("ext", Text),
+        ("parameters", Parameter),
+    )
 
 
 class Header(ctypes.Structure):
     """pjsip_hdr, and behind it the beginning of pjsip_fromto_hdr, pjsip_generic_string_hdr and pjsip_cid_hdr."""
 
-    _fields_ = (("prev", c_void_p), ("next", c_void_p), ("kind", c_int), ("name", Text), ("short", Text), ("table", c_void_p))
+    _fields_ = (
+        ("prev", c_void_p),
+        ("next", c_void_p),
+        ("kind", c_int),
+        ("name", Text),
+        ("short", Text),
+        ("table", c_void_p),
+    )
 
 
 class FromTo(ctypes.Structure):
@@ -76,7 +90,14 @@ class FromTo(ctypes.Structure):
 
 
 class Contact(ctypes.Structure):
-    _fields_ = (*Header._fields_, ("star", c_int), ("uri", c_void_p), ("q", c_int), ("expires", c_int), ("parameters", Parameter))
+    _fields_ = (
+        *Header._fields_,
+        ("star", c_int),
+        ("uri", c_void_p),
+        ("q", c_int),
+        ("expires", c_int),
+        ("parameters", Parameter),
+    )
 
 
 class TextHeader(ctypes.Structure):
@@ -157,7 +178,10 @@ class Pjsip:
         return self._seen(parsed, FromTo.from_address(headers[FROM]), FromTo.from_address(headers[TO]))
 
     def _seen(self, parsed: Message, caller: FromTo, called: FromTo) -> dict[str, object]:
-        pai, marks = None, [*uri_marks("Request-URI", parsed.uri), *address_marks("From", caller), *address_marks("To", called)]
+        pai, marks = (
+            None,
+            [*uri_marks("Request-URI", parsed.uri), *address_marks("From", caller), *address_marks("To", called)],
+        )
         for address in all_headers(parsed):
             header = Header.from_address(address)
             if header.kind == CONTACT and not Contact.from_address(address).star:
@@ -170,7 +194,12 @@ class Pjsip:
                     marks += address_marks(name, identity)
                     if name.lower() == IDENTITIES[0] and pai is None:
                         pai = number(identity.uri)
-        seen = {"method": parsed.method.name.text(), "call": parsed.method.number == INVITE, "uri": written(parsed.uri), "from": number(caller.uri)}
+        seen = {
+            "method": parsed.method.name.text(),
+            "call": parsed.method.number == INVITE,
+            "uri": written(parsed.uri),
+            "from": number(caller.uri),
+        }
         return {**seen, "to_tag": called.tag.text() or None, "pai": pai, "marks": marks}
 
     def _identity(self, value: Text) -> FromTo | None:
@@ -211,7 +240,11 @@ def uri_marks(place: str, uri: int) -> list[list[str]]:
     if scheme not in ("sip", "sips"):
         return []
     sip = SipUri.from_address(at)
-    return [[place, "user", sip.user.text()], *parameters(place, sip.parameters), *parameters("URI header", sip.headers)]
+    return [
+        [place, "user", sip.user.text()],
+        *parameters(place, sip.parameters),
+        *parameters("URI header", sip.headers),
+    ]
 
 
 def address_marks(place: str, header: FromTo | Contact) -> list[list[str]]:
