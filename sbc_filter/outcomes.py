@@ -1,11 +1,13 @@
 """The closed lists of what can become of a packet: outcomes, details and deviations.
 
 `Outcome` is what an operator counts and writes rules about; `Detail` is the exact cause. Both are closed: a new way to
-fail needs a new member here, an entry in the documentation and a test.
+fail needs a new line here, an entry in the documentation and a test. The line of a member is all that the program knows
+about it: which outcomes a detail belongs to, the response code and phrase, and the `verstat`.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class _Key(StrEnum):
@@ -15,159 +17,211 @@ class _Key(StrEnum):
     __hash__ = str.__hash__
 
 
-class Outcome(_Key):
-    """What became of a message."""
+class Verstat(_Key):
+    """What the SBC is told about the caller's number (TS 24.229 §7.2A.20)."""
 
-    # verification
-    PASSED = "passed"
-    NO_IDENTITY = "no-identity"
-    ANONYMOUS = "anonymous"
-    STALE = "stale"
-    UNFETCHABLE = "unfetchable"
-    UNTRUSTED = "untrusted"
-    INVALID = "invalid"
-    REPLAYED = "replayed"
-    # signing
-    SIGNED = "signed"
-    ALREADY_SIGNED = "already-signed"
-    UNSIGNED = "unsigned"
-    # neither
-    PASSED_BY = "passed-by"
+    PASSED = "TN-Validation-Passed"
+    FAILED = "TN-Validation-Failed"
+    NOT_VALIDATED = "No-TN-Validation"
+
+
+class Service(_Key):
+    """The service of RFC 8224 whose rules can name an outcome."""
+
+    VERIFICATION = "verification"
+    SIGNING = "signing"
+
+
+class Defaults(NamedTuple):
+    """What an outcome means unless a rule says otherwise: the response to a rejected call, and the `verstat` of one
+    that continues (None: it gets none)."""
+
+    code: int
+    phrase: str
+    verstat: Verstat | None = None
+
+
+_FORBIDDEN = Defaults(403, "Forbidden")
+
+
+class Outcome(_Key):
+    """What became of a message: its name, the service that reaches it (None: neither), and its defaults (S-065,
+    S-110)."""
+
+    service: Service | None
+    defaults: Defaults
+
+    PASSED = "passed", Service.VERIFICATION, Defaults(403, "Forbidden", Verstat.PASSED)
+    NO_IDENTITY = "no-identity", Service.VERIFICATION, Defaults(428, "Use Identity Header", Verstat.NOT_VALIDATED)
+    ANONYMOUS = "anonymous", Service.VERIFICATION, Defaults(433, "Anonymity Disallowed", Verstat.NOT_VALIDATED)
+    STALE = "stale", Service.VERIFICATION, Defaults(403, "Stale Date", Verstat.FAILED)
+    UNFETCHABLE = "unfetchable", Service.VERIFICATION, Defaults(436, "Bad Identity Info", Verstat.NOT_VALIDATED)
+    UNTRUSTED = "untrusted", Service.VERIFICATION, Defaults(437, "Unsupported Credential", Verstat.FAILED)
+    INVALID = "invalid", Service.VERIFICATION, Defaults(438, "Invalid Identity Header", Verstat.FAILED)
+    REPLAYED = "replayed", Service.VERIFICATION, Defaults(438, "Invalid Identity Header", Verstat.FAILED)
+    SIGNED = "signed", Service.SIGNING
+    ALREADY_SIGNED = "already-signed", Service.SIGNING
+    UNSIGNED = "unsigned", Service.SIGNING, Defaults(500, "Server Internal Error")
+    NOT_EXAMINED = "not-examined"  # neither verified nor signed
     UNPARSEABLE = "unparseable"
 
+    def __new__(cls, value: str, service: Service | None = None, defaults: Defaults = _FORBIDDEN) -> "Outcome":
+        """The member with this name, and with what its line says."""
+        made = str.__new__(cls, value)
+        made._value_ = value
+        made.service, made.defaults = service, defaults
+        return made
 
-VERIFICATION_OUTCOMES = frozenset(
-    {
-        Outcome.PASSED,
-        Outcome.NO_IDENTITY,
-        Outcome.ANONYMOUS,
-        Outcome.STALE,
-        Outcome.UNFETCHABLE,
-        Outcome.UNTRUSTED,
-        Outcome.INVALID,
-        Outcome.REPLAYED,
-    }
-)
-SIGNING_OUTCOMES = frozenset({Outcome.SIGNED, Outcome.ALREADY_SIGNED, Outcome.UNSIGNED})
+
+VERIFICATION_OUTCOMES = frozenset(each for each in Outcome if each.service is Service.VERIFICATION)
+SIGNING_OUTCOMES = frozenset(each for each in Outcome if each.service is Service.SIGNING)
 
 
 class Detail(_Key):
-    """The exact cause behind an `Outcome`."""
+    """The exact cause behind an `Outcome`: its name, and the outcomes that can have it.
+
+    An outcome stands in a pair with its own `Defaults` where this detail means others.
+    """
+
+    outcomes: frozenset[Outcome]
+    exceptions: Mapping[Outcome, Defaults]
 
     # no-identity
-    ABSENT = "absent"
-    UNSUPPORTED_PPT = "unsupported-ppt"
+    ABSENT = "absent", Outcome.NO_IDENTITY
+    UNSUPPORTED_PPT = (
+        "unsupported-ppt",
+        (Outcome.NO_IDENTITY, Defaults(428, "Use Supported PASSporT Format", Verstat.NOT_VALIDATED)),
+    )
     # anonymous; unsigned
-    NO_CALLER = "no-caller"
+    NO_CALLER = "no-caller", Outcome.ANONYMOUS, Outcome.UNSIGNED
     # stale; unsigned
-    STALE_DATE = "stale-date"
-    FUTURE_DATE = "future-date"
+    STALE_DATE = "stale-date", Outcome.STALE, (Outcome.UNSIGNED, Defaults(403, "Stale Date"))
+    FUTURE_DATE = "future-date", Outcome.STALE, Outcome.UNSIGNED
     # unfetchable
-    X5U_POLICY = "x5u-policy"
-    FETCH_REFUSED = "fetch-refused"
-    FETCH_TIMEOUT = "fetch-timeout"
-    FETCH_DNS = "fetch-dns"
-    FETCH_ADDRESS = "fetch-address"
-    FETCH_CONNECT = "fetch-connect"
-    FETCH_TLS = "fetch-tls"
-    FETCH_STATUS = "fetch-status"
-    FETCH_TOO_LARGE = "fetch-too-large"
-    HOLD_LIMIT = "hold-limit"
-    VERIFICATION_TIMEOUT = "verification-timeout"
-    VERIFICATION_REFUSED = "verification-refused"
-    VERIFICATION_UNREACHABLE = "verification-unreachable"
-    VERIFICATION_MISMATCH = "verification-mismatch"
-    VERIFICATION_FAILED = "verification-failed"  # also with the outcomes stale, untrusted and invalid
+    X5U_POLICY = "x5u-policy", (Outcome.UNFETCHABLE, Defaults(436, "Bad Identity Info", Verstat.FAILED))
+    FETCH_REFUSED = "fetch-refused", Outcome.UNFETCHABLE
+    FETCH_TIMEOUT = "fetch-timeout", Outcome.UNFETCHABLE
+    FETCH_DNS = "fetch-dns", Outcome.UNFETCHABLE
+    FETCH_ADDRESS = "fetch-address", Outcome.UNFETCHABLE
+    FETCH_CONNECT = "fetch-connect", Outcome.UNFETCHABLE
+    FETCH_TLS = "fetch-tls", Outcome.UNFETCHABLE
+    FETCH_STATUS = "fetch-status", Outcome.UNFETCHABLE
+    FETCH_TOO_LARGE = "fetch-too-large", Outcome.UNFETCHABLE
+    HOLD_LIMIT = "hold-limit", Outcome.UNFETCHABLE, Outcome.UNSIGNED
+    VERIFICATION_TIMEOUT = "verification-timeout", Outcome.UNFETCHABLE
+    VERIFICATION_REFUSED = "verification-refused", Outcome.UNFETCHABLE
+    VERIFICATION_UNREACHABLE = "verification-unreachable", Outcome.UNFETCHABLE
+    VERIFICATION_MISMATCH = "verification-mismatch", Outcome.UNFETCHABLE
+    VERIFICATION_FAILED = "verification-failed", Outcome.STALE, Outcome.UNFETCHABLE, Outcome.UNTRUSTED, Outcome.INVALID
     # untrusted
-    ALG = "alg"
-    CERTIFICATE_UNREADABLE = "certificate-unreadable"
-    CERTIFICATE_KEY = "certificate-key"
-    CERTIFICATE_PROFILE = "certificate-profile"
-    CRITICAL_EXTENSION = "critical-extension"
-    TNAUTHLIST = "tnauthlist"
-    UNTRUSTED_CHAIN = "untrusted-chain"
-    EXPIRED = "expired"
-    NOT_YET_VALID = "not-yet-valid"
-    REVOKED = "revoked"
-    CRL_UNAVAILABLE = "crl-unavailable"
+    ALG = "alg", Outcome.UNTRUSTED
+    CERTIFICATE_UNREADABLE = "certificate-unreadable", Outcome.UNTRUSTED
+    CERTIFICATE_KEY = "certificate-key", Outcome.UNTRUSTED
+    CERTIFICATE_PROFILE = "certificate-profile", Outcome.UNTRUSTED
+    CRITICAL_EXTENSION = "critical-extension", Outcome.UNTRUSTED
+    TNAUTHLIST = "tnauthlist", Outcome.UNTRUSTED
+    UNTRUSTED_CHAIN = "untrusted-chain", Outcome.UNTRUSTED
+    EXPIRED = "expired", Outcome.UNTRUSTED
+    NOT_YET_VALID = "not-yet-valid", Outcome.UNTRUSTED
+    REVOKED = "revoked", Outcome.UNTRUSTED
+    CRL_UNAVAILABLE = "crl-unavailable", Outcome.UNTRUSTED
     # invalid
-    IDENTITY_SYNTAX = "identity-syntax"
-    TOO_MANY_IDENTITIES = "too-many-identities"
-    TOO_LARGE = "too-large"
-    COMPACT_FORM = "compact-form"
-    BASE64 = "base64"
-    JSON = "json"
-    DUPLICATE_KEY = "duplicate-key"
-    TYP = "typ"
-    CRIT = "crit"
-    X5U_MISSING = "x5u-missing"
-    PPT_MISMATCH = "ppt-mismatch"
-    ALG_MISMATCH = "alg-mismatch"
-    INFO_MISMATCH = "info-mismatch"
-    CLAIM_ORIG = "claim-orig"
-    CLAIM_DEST = "claim-dest"
-    CLAIM_IAT = "claim-iat"
-    CLAIM_ATTEST = "claim-attest"
-    CLAIM_ORIGID = "claim-origid"
-    CLAIM_DIV = "claim-div"
-    CLAIM_OPT = "claim-opt"
-    CLAIM_RPH = "claim-rph"
-    CLAIM_MKY = "claim-mky"
-    ORIG_MISMATCH = "orig-mismatch"
-    DEST_MISMATCH = "dest-mismatch"
-    FINGERPRINT_MISMATCH = "fingerprint-mismatch"
-    PRIORITY_MISMATCH = "priority-mismatch"
-    DIV_CHAIN = "div-chain"
-    DIV_ORIG = "div-orig"
-    SIGNATURE_LENGTH = "signature-length"
-    BAD_SIGNATURE = "bad-signature"
-    NUMBER_NOT_AUTHORIZED = "number-not-authorized"
-    CLAIM_CONSTRAINTS = "claim-constraints"
+    IDENTITY_SYNTAX = "identity-syntax", Outcome.INVALID
+    TOO_MANY_IDENTITIES = "too-many-identities", Outcome.INVALID
+    TOO_LARGE = "too-large", Outcome.INVALID, Outcome.UNSIGNED
+    COMPACT_FORM = "compact-form", Outcome.INVALID
+    BASE64 = "base64", Outcome.INVALID
+    JSON = "json", Outcome.INVALID
+    DUPLICATE_KEY = "duplicate-key", Outcome.INVALID
+    TYP = "typ", Outcome.INVALID
+    CRIT = "crit", Outcome.INVALID
+    X5U_MISSING = "x5u-missing", Outcome.INVALID
+    PPT_MISMATCH = "ppt-mismatch", Outcome.INVALID
+    ALG_MISMATCH = "alg-mismatch", Outcome.INVALID
+    INFO_MISMATCH = "info-mismatch", Outcome.INVALID
+    CLAIM_ORIG = "claim-orig", Outcome.INVALID
+    CLAIM_DEST = "claim-dest", Outcome.INVALID
+    CLAIM_IAT = "claim-iat", Outcome.INVALID
+    CLAIM_ATTEST = "claim-attest", Outcome.INVALID
+    CLAIM_ORIGID = "claim-origid", Outcome.INVALID
+    CLAIM_DIV = "claim-div", Outcome.INVALID
+    CLAIM_OPT = "claim-opt", Outcome.INVALID
+    CLAIM_RPH = "claim-rph", Outcome.INVALID
+    CLAIM_MKY = "claim-mky", Outcome.INVALID
+    ORIG_MISMATCH = "orig-mismatch", Outcome.INVALID
+    DEST_MISMATCH = "dest-mismatch", Outcome.INVALID
+    FINGERPRINT_MISMATCH = "fingerprint-mismatch", Outcome.INVALID
+    PRIORITY_MISMATCH = "priority-mismatch", Outcome.INVALID
+    DIV_CHAIN = "div-chain", Outcome.INVALID
+    DIV_ORIG = "div-orig", Outcome.INVALID
+    SIGNATURE_LENGTH = "signature-length", Outcome.INVALID
+    BAD_SIGNATURE = "bad-signature", Outcome.INVALID
+    NUMBER_NOT_AUTHORIZED = "number-not-authorized", Outcome.INVALID
+    CLAIM_CONSTRAINTS = "claim-constraints", Outcome.INVALID
     # replayed
-    TOKEN_SEEN = "token-seen"
+    TOKEN_SEEN = "token-seen", Outcome.REPLAYED
     # signed, already-signed, unsigned
-    DIVERTED = "diverted"
-    SHAKEN_PRESENT = "shaken-present"
-    PRESERVED = "preserved"
-    AMBIGUOUS = "ambiguous"
-    BYPASS = "bypass"
-    NOT_LISTED = "not-listed"
-    PRIVACY = "privacy"
-    NO_CALLED = "no-called"
-    CREDENTIAL_EXPIRED = "credential-expired"
-    NO_ROOM = "no-room"
-    CRYPTO = "crypto"
-    SIGNING_TIMEOUT = "signing-timeout"
-    SIGNING_REFUSED = "signing-refused"
-    SIGNING_UNREACHABLE = "signing-unreachable"
-    SIGNING_MISMATCH = "signing-mismatch"
-    # passed-by
-    NO_RULE = "no-rule"
-    PASS_RULE = "pass-rule"
-    STRIP_RULE = "strip-rule"
-    DROP_RULE = "drop-rule"
-    REJECT_RULE = "reject-rule"
-    IN_DIALOG = "in-dialog"
-    REDIRECTED = "redirected"
-    EMERGENCY = "emergency"
-    HELD = "held"
-    CANCELLED = "cancelled"
-    REASON_REMOVED = "reason-removed"
-    INTERNAL_ERROR = "internal-error"
+    DIVERTED = "diverted", Outcome.SIGNED
+    SHAKEN_PRESENT = "shaken-present", Outcome.ALREADY_SIGNED
+    PRESERVED = "preserved", Outcome.ALREADY_SIGNED
+    AMBIGUOUS = "ambiguous", Outcome.UNSIGNED
+    BYPASS = "bypass", Outcome.UNSIGNED
+    NOT_LISTED = "not-listed", Outcome.UNSIGNED
+    PRIVACY = "privacy", Outcome.UNSIGNED
+    NO_CALLED = "no-called", Outcome.UNSIGNED
+    CREDENTIAL_EXPIRED = "credential-expired", Outcome.UNSIGNED
+    NO_ROOM = "no-room", Outcome.UNSIGNED
+    CRYPTO = "crypto", Outcome.UNSIGNED
+    SIGNING_TIMEOUT = "signing-timeout", Outcome.UNSIGNED
+    SIGNING_REFUSED = "signing-refused", Outcome.UNSIGNED
+    SIGNING_UNREACHABLE = "signing-unreachable", Outcome.UNSIGNED
+    SIGNING_MISMATCH = "signing-mismatch", Outcome.UNSIGNED
+    # not-examined
+    NO_RULE = "no-rule", Outcome.NOT_EXAMINED
+    PASS_RULE = "pass-rule", Outcome.NOT_EXAMINED
+    STRIP_RULE = "strip-rule", Outcome.NOT_EXAMINED
+    DROP_RULE = "drop-rule", Outcome.NOT_EXAMINED
+    REJECT_RULE = "reject-rule", Outcome.NOT_EXAMINED
+    IN_DIALOG = "in-dialog", Outcome.NOT_EXAMINED
+    REDIRECTED = "redirected", Outcome.NOT_EXAMINED
+    EMERGENCY = "emergency", Outcome.NOT_EXAMINED
+    HELD = "held", Outcome.NOT_EXAMINED
+    CANCELLED = "cancelled", Outcome.NOT_EXAMINED
+    REASON_REMOVED = "reason-removed", Outcome.NOT_EXAMINED
+    INTERNAL_ERROR = "internal-error", Outcome.NOT_EXAMINED
     # unparseable
-    START_LINE = "start-line"
-    NO_BLANK_LINE = "no-blank-line"
-    HEADER_SYNTAX = "header-syntax"
-    HEADER_MISSING = "header-missing"
-    HEADER_REPEATED = "header-repeated"
-    ADDRESS_SYNTAX = "address-syntax"
-    CSEQ = "cseq"
-    CONTENT_LENGTH = "content-length"
+    START_LINE = "start-line", Outcome.UNPARSEABLE
+    NO_BLANK_LINE = "no-blank-line", Outcome.UNPARSEABLE
+    HEADER_SYNTAX = "header-syntax", Outcome.UNPARSEABLE
+    HEADER_MISSING = "header-missing", Outcome.UNPARSEABLE
+    HEADER_REPEATED = "header-repeated", Outcome.UNPARSEABLE
+    ADDRESS_SYNTAX = "address-syntax", Outcome.UNPARSEABLE
+    CSEQ = "cseq", Outcome.UNPARSEABLE
+    CONTENT_LENGTH = "content-length", Outcome.UNPARSEABLE
     # packets that are only counted
     PACKET_TRUNCATED = "packet-truncated"
     PACKET_SYNTAX = "packet-syntax"
     PACKET_FRAGMENT = "packet-fragment"
     PACKET_PROTOCOL = "packet-protocol"
+
+    def __new__(cls, value: str, *outcomes: Outcome | tuple[Outcome, Defaults]) -> "Detail":
+        """The member with this name, and with what its line says."""
+        made = str.__new__(cls, value)
+        made._value_ = value
+        made.exceptions = dict(each for each in outcomes if isinstance(each, tuple))
+        made.outcomes = frozenset(each[0] if isinstance(each, tuple) else each for each in outcomes)
+        return made
+
+
+DETAILS: Mapping[Outcome, frozenset[Detail]] = {
+    outcome: frozenset(detail for detail in Detail if outcome in detail.outcomes) for outcome in Outcome
+}
+"""The details of each outcome."""
+
+
+def defaults_of(outcome: Outcome, detail: Detail | None) -> Defaults:
+    """What an outcome with this detail means unless a rule says otherwise."""
+    return outcome.defaults if detail is None else detail.exceptions.get(outcome, outcome.defaults)
 
 
 class Deviation(_Key):
@@ -244,39 +298,3 @@ CERTIFICATE_TOLERABLE = frozenset(
 
 CERTIFICATE_REFUSABLE = frozenset({CertificateDeviation.EXTENDED_KEY_USAGE})
 """Accepted unless `[trust].strict` names it."""
-
-_INVALID = (
-    Detail.IDENTITY_SYNTAX, Detail.TOO_MANY_IDENTITIES, Detail.TOO_LARGE, Detail.COMPACT_FORM, Detail.BASE64,
-    Detail.JSON, Detail.DUPLICATE_KEY, Detail.TYP, Detail.CRIT, Detail.X5U_MISSING, Detail.PPT_MISMATCH,
-    Detail.ALG_MISMATCH, Detail.INFO_MISMATCH, Detail.CLAIM_ORIG, Detail.CLAIM_DEST, Detail.CLAIM_IAT,
-    Detail.CLAIM_ATTEST, Detail.CLAIM_ORIGID, Detail.CLAIM_DIV, Detail.CLAIM_OPT, Detail.CLAIM_RPH, Detail.CLAIM_MKY,
-    Detail.ORIG_MISMATCH, Detail.DEST_MISMATCH, Detail.FINGERPRINT_MISMATCH, Detail.PRIORITY_MISMATCH,
-    Detail.DIV_CHAIN, Detail.DIV_ORIG, Detail.SIGNATURE_LENGTH, Detail.BAD_SIGNATURE, Detail.NUMBER_NOT_AUTHORIZED,
-    Detail.CLAIM_CONSTRAINTS, Detail.VERIFICATION_FAILED,
-)  # fmt: skip
-_UNTRUSTED = (
-    Detail.ALG, Detail.CERTIFICATE_UNREADABLE, Detail.CERTIFICATE_KEY, Detail.CERTIFICATE_PROFILE,
-    Detail.CRITICAL_EXTENSION, Detail.TNAUTHLIST, Detail.UNTRUSTED_CHAIN, Detail.EXPIRED, Detail.NOT_YET_VALID,
-    Detail.REVOKED, Detail.CRL_UNAVAILABLE, Detail.VERIFICATION_FAILED,
-)  # fmt: skip
-_UNSIGNED = (
-    Detail.NO_CALLER, Detail.NO_CALLED, Detail.STALE_DATE, Detail.FUTURE_DATE, Detail.CREDENTIAL_EXPIRED,
-    Detail.NO_ROOM, Detail.CRYPTO, Detail.AMBIGUOUS, Detail.BYPASS, Detail.NOT_LISTED, Detail.PRIVACY, Detail.TOO_LARGE,
-    Detail.SIGNING_TIMEOUT, Detail.SIGNING_REFUSED, Detail.SIGNING_UNREACHABLE, Detail.SIGNING_MISMATCH,
-    Detail.HOLD_LIMIT,
-)  # fmt: skip
-# The details that a rule can meet with each outcome of verification or signing.
-DETAILS: Mapping[Outcome, frozenset[Detail]] = {
-    Outcome.PASSED: frozenset(),
-    Outcome.NO_IDENTITY: frozenset({Detail.ABSENT, Detail.UNSUPPORTED_PPT}),
-    Outcome.ANONYMOUS: frozenset({Detail.NO_CALLER}),
-    Outcome.STALE: frozenset({Detail.STALE_DATE, Detail.FUTURE_DATE, Detail.VERIFICATION_FAILED}),
-    Outcome.UNFETCHABLE: frozenset(detail for detail in Detail if detail.startswith(("fetch-", "verification-")))
-    | {Detail.X5U_POLICY, Detail.HOLD_LIMIT},
-    Outcome.UNTRUSTED: frozenset(_UNTRUSTED),
-    Outcome.INVALID: frozenset(_INVALID),
-    Outcome.REPLAYED: frozenset({Detail.TOKEN_SEEN}),
-    Outcome.SIGNED: frozenset({Detail.DIVERTED}),
-    Outcome.ALREADY_SIGNED: frozenset({Detail.SHAKEN_PRESENT, Detail.PRESERVED}),
-    Outcome.UNSIGNED: frozenset(_UNSIGNED),
-}

@@ -13,7 +13,7 @@ from sbc_filter.stir.delegated_verification import ReportedResult, VerificationR
 T = TypeVar("T", covariant=True)
 
 
-class Action(StrEnum):
+class VerdictKind(StrEnum):
     """What is done with the packet."""
 
     ACCEPT = "accept"
@@ -31,14 +31,14 @@ class Verdict(NamedTuple):
     `monitored` are the records of rules in monitor mode, which change nothing.
     """
 
-    action: Action
+    kind: VerdictKind
     payload: bytes | None = None
     emit: tuple[Datagram, ...] = ()
     record: Record | None = None
     monitored: tuple[Record, ...] = ()
 
 
-ACCEPT, DROP = Verdict(Action.ACCEPT), Verdict(Action.DROP)
+ACCEPT, DROP = Verdict(VerdictKind.ACCEPT), Verdict(VerdictKind.DROP)
 """Verdicts without a record: pass unchanged, or drop."""
 
 

@@ -18,8 +18,9 @@ FIELDS = st.fixed_dictionaries(
         **dict.fromkeys(
             "direction method call_id cseq rule mode detail orig trunk spc attest origid x5u verstat".split(), TEXT
         ),
-        "action": st.text(),
+        "verdict": st.text(),
         "outcome": st.text(),
+        "treatment": st.text(),
         "code": st.none() | st.integers(300, 699),
         "dest": st.lists(st.text(), max_size=3).map(tuple),
         "identities": st.integers(0, 20),

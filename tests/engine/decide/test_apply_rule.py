@@ -27,7 +27,7 @@ from sbc_filter.packet.udp import parse
 )
 def test_rules_that_need_no_verification(rule: str, action: str, detail: str, expected: bytes) -> None:
     taken, out, record = result(make_engine(f'[[rule]]\nname = "r"\n{rule}\n'), arriving(invite(GOOD)))
-    assert (taken, record["action"], record["outcome"], record["detail"]) == (action, action, "passed-by", detail)
+    assert (taken, record["verdict"], record["outcome"], record["detail"]) == (action, action, "not-examined", detail)
     assert out.startswith(expected)
 
 
@@ -42,15 +42,15 @@ def test_monitor_mode_changes_nothing_and_shadows_nothing() -> None:
     for rules, action, name in ((MONITOR, "accept", None), (MONITOR + VERIFY, "modify", "verify")):
         verdict = make_engine(rules).process(arriving(invite(BAD)), NOW)
         assert isinstance(verdict, Verdict)
-        assert (verdict.action, verdict.emit) == (action, ())
+        assert (verdict.kind, verdict.emit) == (action, ())
         assert verdict.record is not None
-        assert (verdict.record.rule, verdict.record.outcome) == (name, "invalid" if name else "passed-by")
+        assert (verdict.record.rule, verdict.record.outcome) == (name, "invalid" if name else "not-examined")
         watched = [
-            (record.rule, record.mode, record.action, record.code, record.outcome) for record in verdict.monitored
+            (record.rule, record.mode, record.verdict, record.code, record.outcome) for record in verdict.monitored
         ]
         assert watched == [
             ("watch", "monitor", "reject", 438, "invalid"),
-            ("watch too", "monitor", "drop", None, "passed-by"),
+            ("watch too", "monitor", "drop", None, "not-examined"),
         ]
         if name:
             assert verdict.payload is not None
@@ -67,8 +67,8 @@ def test_enforce_percent_by_call_id(percent: int, enforced: int) -> None:
     for number in range(200):
         verdict = make_engine(rules).process(arriving(invite(number=number)), NOW)
         assert isinstance(verdict, Verdict)
-        assert len(verdict.monitored) == (verdict.action == "accept")
-        dropped.append(verdict.action == "drop")
+        assert len(verdict.monitored) == (verdict.kind == "accept")
+        dropped.append(verdict.kind == "drop")
     assert sum(dropped) == enforced
 
 
