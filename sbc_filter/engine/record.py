@@ -39,7 +39,7 @@ class Record(NamedTuple):
 
     def to_json(self) -> str:
         """One line of JSON; `packet` only in replay."""
-        line = _LINE % tuple([_json(value) for value in self[:-1]])
+        line = _LINE % tuple(map(_json, self[:-1]))
         return line if self.packet is None else f'{{"packet":{self.packet},{line[1:]}'
 
     def of_packet(self, number: int) -> "Record":

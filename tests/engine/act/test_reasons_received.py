@@ -142,6 +142,7 @@ def test_the_record() -> None:
         "verdict": "modify",
         "outcome": "not-examined",
         "detail": "reason-removed",
+        "treatment": "continue",
         "code": 438,
         "orig": None,
         "dest": [],

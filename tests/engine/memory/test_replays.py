@@ -88,6 +88,7 @@ def test_v17_under_another_call_id_it_continues_as_failed() -> None:
         "verdict": "modify",
         "outcome": "replayed",
         "detail": "token-seen",
+        "treatment": "continue",
         "code": None,
         "orig": "12155550100",
         "dest": ["12155550199"],

@@ -309,8 +309,8 @@ def test_a_cancelled_call_has_a_record() -> None:
     resumed = engine.resume(1, FETCHED, NOW + 0.4)
     assert isinstance(resumed, Verdict)
     records = [verdict.record for verdict in (cancelled, resumed) if verdict.record is not None]
-    assert [(record.call_id, record.detail, record.verdict, record.code) for record in records] == [
-        ("call-1@carrier.example", "cancelled", "reject", 487)
+    assert [(each.call_id, each.detail, each.verdict, each.treatment, each.code) for each in records] == [
+        ("call-1@carrier.example", "cancelled", "reject", "reject", 487)
     ]
     assert engine.counters == {"cancel-answered": 1}
 
