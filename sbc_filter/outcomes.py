@@ -5,7 +5,7 @@ fail needs a new line here, an entry in the documentation and a test. The line o
 about it: which outcomes a detail belongs to, the response code and phrase, and the `verstat`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -41,40 +41,62 @@ class Defaults(NamedTuple):
     verstat: Verstat | None = None
 
 
-_FORBIDDEN = Defaults(403, "Forbidden")
+class _Row(str):
+    """A line of one of the two tables below: the name of a member, and in its attributes what else the line says."""
+
+
+def _row(name: str, **rest: object) -> str:
+    row = _Row(name)
+    vars(row).update(rest)
+    return row
+
+
+def _outcome(
+    name: str,
+    service: Service | None = None,
+    code: int = 403,
+    phrase: str = "Forbidden",
+    verstat: Verstat | None = None,
+) -> str:
+    return _row(name, service=service, defaults=Defaults(code, phrase, verstat))
 
 
 class Outcome(_Key):
-    """What became of a message: its name, the service that reaches it (None: neither), and its defaults (S-065,
-    S-110)."""
+    """What became of a message: its name, the service that reaches it (None: neither), and its defaults (S-065, S-110):
+    code and phrase of the response, and the verstat."""
 
     service: Service | None
     defaults: Defaults
 
-    PASSED = "passed", Service.VERIFICATION, Defaults(403, "Forbidden", Verstat.PASSED)
-    NO_IDENTITY = "no-identity", Service.VERIFICATION, Defaults(428, "Use Identity Header", Verstat.NOT_VALIDATED)
-    ANONYMOUS = "anonymous", Service.VERIFICATION, Defaults(433, "Anonymity Disallowed", Verstat.NOT_VALIDATED)
-    STALE = "stale", Service.VERIFICATION, Defaults(403, "Stale Date", Verstat.FAILED)
-    UNFETCHABLE = "unfetchable", Service.VERIFICATION, Defaults(436, "Bad Identity Info", Verstat.NOT_VALIDATED)
-    UNTRUSTED = "untrusted", Service.VERIFICATION, Defaults(437, "Unsupported Credential", Verstat.FAILED)
-    INVALID = "invalid", Service.VERIFICATION, Defaults(438, "Invalid Identity Header", Verstat.FAILED)
-    REPLAYED = "replayed", Service.VERIFICATION, Defaults(438, "Invalid Identity Header", Verstat.FAILED)
-    SIGNED = "signed", Service.SIGNING
-    ALREADY_SIGNED = "already-signed", Service.SIGNING
-    UNSIGNED = "unsigned", Service.SIGNING, Defaults(500, "Server Internal Error")
-    NOT_EXAMINED = "not-examined"  # neither verified nor signed
-    UNPARSEABLE = "unparseable"
+    PASSED = _outcome("passed", Service.VERIFICATION, 403, "Forbidden", Verstat.PASSED)
+    NO_IDENTITY = _outcome("no-identity", Service.VERIFICATION, 428, "Use Identity Header", Verstat.NOT_VALIDATED)
+    ANONYMOUS = _outcome("anonymous", Service.VERIFICATION, 433, "Anonymity Disallowed", Verstat.NOT_VALIDATED)
+    STALE = _outcome("stale", Service.VERIFICATION, 403, "Stale Date", Verstat.FAILED)
+    UNFETCHABLE = _outcome("unfetchable", Service.VERIFICATION, 436, "Bad Identity Info", Verstat.NOT_VALIDATED)
+    UNTRUSTED = _outcome("untrusted", Service.VERIFICATION, 437, "Unsupported Credential", Verstat.FAILED)
+    INVALID = _outcome("invalid", Service.VERIFICATION, 438, "Invalid Identity Header", Verstat.FAILED)
+    REPLAYED = _outcome("replayed", Service.VERIFICATION, 438, "Invalid Identity Header", Verstat.FAILED)
+    SIGNED = _outcome("signed", Service.SIGNING)
+    ALREADY_SIGNED = _outcome("already-signed", Service.SIGNING)
+    UNSIGNED = _outcome("unsigned", Service.SIGNING, 500, "Server Internal Error")
+    NOT_EXAMINED = _outcome("not-examined")  # neither verified nor signed
+    UNPARSEABLE = _outcome("unparseable")
 
-    def __new__(cls, value: str, service: Service | None = None, defaults: Defaults = _FORBIDDEN) -> "Outcome":
-        """The member with this name, and with what its line says."""
-        made = str.__new__(cls, value)
-        made._value_ = value
-        made.service, made.defaults = service, defaults
-        return made
+    def __init__(self, row: str) -> None:
+        vars(self).update(vars(row))
 
 
 VERIFICATION_OUTCOMES = frozenset(each for each in Outcome if each.service is Service.VERIFICATION)
 SIGNING_OUTCOMES = frozenset(each for each in Outcome if each.service is Service.SIGNING)
+
+
+def _detail(name: str, *outcomes: Outcome | tuple[Outcome, Defaults]) -> str:
+    exceptions = dict(each for each in outcomes if isinstance(each, tuple))
+    return _row(
+        name,
+        outcomes={each for each in outcomes if isinstance(each, Outcome)} | exceptions.keys(),
+        exceptions=exceptions,
+    )
 
 
 class Detail(_Key):
@@ -83,134 +105,130 @@ class Detail(_Key):
     An outcome stands in a pair with its own `Defaults` where this detail means others.
     """
 
-    outcomes: frozenset[Outcome]
+    outcomes: Set[Outcome]
     exceptions: Mapping[Outcome, Defaults]
 
     # no-identity
-    ABSENT = "absent", Outcome.NO_IDENTITY
-    UNSUPPORTED_PPT = (
-        "unsupported-ppt",
-        (Outcome.NO_IDENTITY, Defaults(428, "Use Supported PASSporT Format", Verstat.NOT_VALIDATED)),
+    ABSENT = _detail("absent", Outcome.NO_IDENTITY)
+    UNSUPPORTED_PPT = _detail(
+        "unsupported-ppt", (Outcome.NO_IDENTITY, Defaults(428, "Use Supported PASSporT Format", Verstat.NOT_VALIDATED))
     )
     # anonymous; unsigned
-    NO_CALLER = "no-caller", Outcome.ANONYMOUS, Outcome.UNSIGNED
+    NO_CALLER = _detail("no-caller", Outcome.ANONYMOUS, Outcome.UNSIGNED)
     # stale; unsigned
-    STALE_DATE = "stale-date", Outcome.STALE, (Outcome.UNSIGNED, Defaults(403, "Stale Date"))
-    FUTURE_DATE = "future-date", Outcome.STALE, Outcome.UNSIGNED
+    STALE_DATE = _detail("stale-date", Outcome.STALE, (Outcome.UNSIGNED, Defaults(403, "Stale Date")))
+    FUTURE_DATE = _detail("future-date", Outcome.STALE, Outcome.UNSIGNED)
     # unfetchable
-    X5U_POLICY = "x5u-policy", (Outcome.UNFETCHABLE, Defaults(436, "Bad Identity Info", Verstat.FAILED))
-    FETCH_REFUSED = "fetch-refused", Outcome.UNFETCHABLE
-    FETCH_TIMEOUT = "fetch-timeout", Outcome.UNFETCHABLE
-    FETCH_DNS = "fetch-dns", Outcome.UNFETCHABLE
-    FETCH_ADDRESS = "fetch-address", Outcome.UNFETCHABLE
-    FETCH_CONNECT = "fetch-connect", Outcome.UNFETCHABLE
-    FETCH_TLS = "fetch-tls", Outcome.UNFETCHABLE
-    FETCH_STATUS = "fetch-status", Outcome.UNFETCHABLE
-    FETCH_TOO_LARGE = "fetch-too-large", Outcome.UNFETCHABLE
-    HOLD_LIMIT = "hold-limit", Outcome.UNFETCHABLE, Outcome.UNSIGNED
-    VERIFICATION_TIMEOUT = "verification-timeout", Outcome.UNFETCHABLE
-    VERIFICATION_REFUSED = "verification-refused", Outcome.UNFETCHABLE
-    VERIFICATION_UNREACHABLE = "verification-unreachable", Outcome.UNFETCHABLE
-    VERIFICATION_MISMATCH = "verification-mismatch", Outcome.UNFETCHABLE
-    VERIFICATION_FAILED = "verification-failed", Outcome.STALE, Outcome.UNFETCHABLE, Outcome.UNTRUSTED, Outcome.INVALID
+    X5U_POLICY = _detail("x5u-policy", (Outcome.UNFETCHABLE, Defaults(436, "Bad Identity Info", Verstat.FAILED)))
+    FETCH_REFUSED = _detail("fetch-refused", Outcome.UNFETCHABLE)
+    FETCH_TIMEOUT = _detail("fetch-timeout", Outcome.UNFETCHABLE)
+    FETCH_DNS = _detail("fetch-dns", Outcome.UNFETCHABLE)
+    FETCH_ADDRESS = _detail("fetch-address", Outcome.UNFETCHABLE)
+    FETCH_CONNECT = _detail("fetch-connect", Outcome.UNFETCHABLE)
+    FETCH_TLS = _detail("fetch-tls", Outcome.UNFETCHABLE)
+    FETCH_STATUS = _detail("fetch-status", Outcome.UNFETCHABLE)
+    FETCH_TOO_LARGE = _detail("fetch-too-large", Outcome.UNFETCHABLE)
+    HOLD_LIMIT = _detail("hold-limit", Outcome.UNFETCHABLE, Outcome.UNSIGNED)
+    VERIFICATION_TIMEOUT = _detail("verification-timeout", Outcome.UNFETCHABLE)
+    VERIFICATION_REFUSED = _detail("verification-refused", Outcome.UNFETCHABLE)
+    VERIFICATION_UNREACHABLE = _detail("verification-unreachable", Outcome.UNFETCHABLE)
+    VERIFICATION_MISMATCH = _detail("verification-mismatch", Outcome.UNFETCHABLE)
+    VERIFICATION_FAILED = _detail(
+        "verification-failed", Outcome.STALE, Outcome.UNFETCHABLE, Outcome.UNTRUSTED, Outcome.INVALID
+    )
     # untrusted
-    ALG = "alg", Outcome.UNTRUSTED
-    CERTIFICATE_UNREADABLE = "certificate-unreadable", Outcome.UNTRUSTED
-    CERTIFICATE_KEY = "certificate-key", Outcome.UNTRUSTED
-    CERTIFICATE_PROFILE = "certificate-profile", Outcome.UNTRUSTED
-    CRITICAL_EXTENSION = "critical-extension", Outcome.UNTRUSTED
-    TNAUTHLIST = "tnauthlist", Outcome.UNTRUSTED
-    UNTRUSTED_CHAIN = "untrusted-chain", Outcome.UNTRUSTED
-    EXPIRED = "expired", Outcome.UNTRUSTED
-    NOT_YET_VALID = "not-yet-valid", Outcome.UNTRUSTED
-    REVOKED = "revoked", Outcome.UNTRUSTED
-    CRL_UNAVAILABLE = "crl-unavailable", Outcome.UNTRUSTED
+    ALG = _detail("alg", Outcome.UNTRUSTED)
+    CERTIFICATE_UNREADABLE = _detail("certificate-unreadable", Outcome.UNTRUSTED)
+    CERTIFICATE_KEY = _detail("certificate-key", Outcome.UNTRUSTED)
+    CERTIFICATE_PROFILE = _detail("certificate-profile", Outcome.UNTRUSTED)
+    CRITICAL_EXTENSION = _detail("critical-extension", Outcome.UNTRUSTED)
+    TNAUTHLIST = _detail("tnauthlist", Outcome.UNTRUSTED)
+    UNTRUSTED_CHAIN = _detail("untrusted-chain", Outcome.UNTRUSTED)
+    EXPIRED = _detail("expired", Outcome.UNTRUSTED)
+    NOT_YET_VALID = _detail("not-yet-valid", Outcome.UNTRUSTED)
+    REVOKED = _detail("revoked", Outcome.UNTRUSTED)
+    CRL_UNAVAILABLE = _detail("crl-unavailable", Outcome.UNTRUSTED)
     # invalid
-    IDENTITY_SYNTAX = "identity-syntax", Outcome.INVALID
-    TOO_MANY_IDENTITIES = "too-many-identities", Outcome.INVALID
-    TOO_LARGE = "too-large", Outcome.INVALID, Outcome.UNSIGNED
-    COMPACT_FORM = "compact-form", Outcome.INVALID
-    BASE64 = "base64", Outcome.INVALID
-    JSON = "json", Outcome.INVALID
-    DUPLICATE_KEY = "duplicate-key", Outcome.INVALID
-    TYP = "typ", Outcome.INVALID
-    CRIT = "crit", Outcome.INVALID
-    X5U_MISSING = "x5u-missing", Outcome.INVALID
-    PPT_MISMATCH = "ppt-mismatch", Outcome.INVALID
-    ALG_MISMATCH = "alg-mismatch", Outcome.INVALID
-    INFO_MISMATCH = "info-mismatch", Outcome.INVALID
-    CLAIM_ORIG = "claim-orig", Outcome.INVALID
-    CLAIM_DEST = "claim-dest", Outcome.INVALID
-    CLAIM_IAT = "claim-iat", Outcome.INVALID
-    CLAIM_ATTEST = "claim-attest", Outcome.INVALID
-    CLAIM_ORIGID = "claim-origid", Outcome.INVALID
-    CLAIM_DIV = "claim-div", Outcome.INVALID
-    CLAIM_OPT = "claim-opt", Outcome.INVALID
-    CLAIM_RPH = "claim-rph", Outcome.INVALID
-    CLAIM_MKY = "claim-mky", Outcome.INVALID
-    ORIG_MISMATCH = "orig-mismatch", Outcome.INVALID
-    DEST_MISMATCH = "dest-mismatch", Outcome.INVALID
-    FINGERPRINT_MISMATCH = "fingerprint-mismatch", Outcome.INVALID
-    PRIORITY_MISMATCH = "priority-mismatch", Outcome.INVALID
-    DIV_CHAIN = "div-chain", Outcome.INVALID
-    DIV_ORIG = "div-orig", Outcome.INVALID
-    SIGNATURE_LENGTH = "signature-length", Outcome.INVALID
-    BAD_SIGNATURE = "bad-signature", Outcome.INVALID
-    NUMBER_NOT_AUTHORIZED = "number-not-authorized", Outcome.INVALID
-    CLAIM_CONSTRAINTS = "claim-constraints", Outcome.INVALID
+    IDENTITY_SYNTAX = _detail("identity-syntax", Outcome.INVALID)
+    TOO_MANY_IDENTITIES = _detail("too-many-identities", Outcome.INVALID)
+    TOO_LARGE = _detail("too-large", Outcome.INVALID, Outcome.UNSIGNED)
+    COMPACT_FORM = _detail("compact-form", Outcome.INVALID)
+    BASE64 = _detail("base64", Outcome.INVALID)
+    JSON = _detail("json", Outcome.INVALID)
+    DUPLICATE_KEY = _detail("duplicate-key", Outcome.INVALID)
+    TYP = _detail("typ", Outcome.INVALID)
+    CRIT = _detail("crit", Outcome.INVALID)
+    X5U_MISSING = _detail("x5u-missing", Outcome.INVALID)
+    PPT_MISMATCH = _detail("ppt-mismatch", Outcome.INVALID)
+    ALG_MISMATCH = _detail("alg-mismatch", Outcome.INVALID)
+    INFO_MISMATCH = _detail("info-mismatch", Outcome.INVALID)
+    CLAIM_ORIG = _detail("claim-orig", Outcome.INVALID)
+    CLAIM_DEST = _detail("claim-dest", Outcome.INVALID)
+    CLAIM_IAT = _detail("claim-iat", Outcome.INVALID)
+    CLAIM_ATTEST = _detail("claim-attest", Outcome.INVALID)
+    CLAIM_ORIGID = _detail("claim-origid", Outcome.INVALID)
+    CLAIM_DIV = _detail("claim-div", Outcome.INVALID)
+    CLAIM_OPT = _detail("claim-opt", Outcome.INVALID)
+    CLAIM_RPH = _detail("claim-rph", Outcome.INVALID)
+    CLAIM_MKY = _detail("claim-mky", Outcome.INVALID)
+    ORIG_MISMATCH = _detail("orig-mismatch", Outcome.INVALID)
+    DEST_MISMATCH = _detail("dest-mismatch", Outcome.INVALID)
+    FINGERPRINT_MISMATCH = _detail("fingerprint-mismatch", Outcome.INVALID)
+    PRIORITY_MISMATCH = _detail("priority-mismatch", Outcome.INVALID)
+    DIV_CHAIN = _detail("div-chain", Outcome.INVALID)
+    DIV_ORIG = _detail("div-orig", Outcome.INVALID)
+    SIGNATURE_LENGTH = _detail("signature-length", Outcome.INVALID)
+    BAD_SIGNATURE = _detail("bad-signature", Outcome.INVALID)
+    NUMBER_NOT_AUTHORIZED = _detail("number-not-authorized", Outcome.INVALID)
+    CLAIM_CONSTRAINTS = _detail("claim-constraints", Outcome.INVALID)
     # replayed
-    TOKEN_SEEN = "token-seen", Outcome.REPLAYED
+    TOKEN_SEEN = _detail("token-seen", Outcome.REPLAYED)
     # signed, already-signed, unsigned
-    DIVERTED = "diverted", Outcome.SIGNED
-    SHAKEN_PRESENT = "shaken-present", Outcome.ALREADY_SIGNED
-    PRESERVED = "preserved", Outcome.ALREADY_SIGNED
-    AMBIGUOUS = "ambiguous", Outcome.UNSIGNED
-    BYPASS = "bypass", Outcome.UNSIGNED
-    NOT_LISTED = "not-listed", Outcome.UNSIGNED
-    PRIVACY = "privacy", Outcome.UNSIGNED
-    NO_CALLED = "no-called", Outcome.UNSIGNED
-    CREDENTIAL_EXPIRED = "credential-expired", Outcome.UNSIGNED
-    NO_ROOM = "no-room", Outcome.UNSIGNED
-    CRYPTO = "crypto", Outcome.UNSIGNED
-    SIGNING_TIMEOUT = "signing-timeout", Outcome.UNSIGNED
-    SIGNING_REFUSED = "signing-refused", Outcome.UNSIGNED
-    SIGNING_UNREACHABLE = "signing-unreachable", Outcome.UNSIGNED
-    SIGNING_MISMATCH = "signing-mismatch", Outcome.UNSIGNED
+    DIVERTED = _detail("diverted", Outcome.SIGNED)
+    SHAKEN_PRESENT = _detail("shaken-present", Outcome.ALREADY_SIGNED)
+    PRESERVED = _detail("preserved", Outcome.ALREADY_SIGNED)
+    AMBIGUOUS = _detail("ambiguous", Outcome.UNSIGNED)
+    BYPASS = _detail("bypass", Outcome.UNSIGNED)
+    NOT_LISTED = _detail("not-listed", Outcome.UNSIGNED)
+    PRIVACY = _detail("privacy", Outcome.UNSIGNED)
+    NO_CALLED = _detail("no-called", Outcome.UNSIGNED)
+    CREDENTIAL_EXPIRED = _detail("credential-expired", Outcome.UNSIGNED)
+    NO_ROOM = _detail("no-room", Outcome.UNSIGNED)
+    CRYPTO = _detail("crypto", Outcome.UNSIGNED)
+    SIGNING_TIMEOUT = _detail("signing-timeout", Outcome.UNSIGNED)
+    SIGNING_REFUSED = _detail("signing-refused", Outcome.UNSIGNED)
+    SIGNING_UNREACHABLE = _detail("signing-unreachable", Outcome.UNSIGNED)
+    SIGNING_MISMATCH = _detail("signing-mismatch", Outcome.UNSIGNED)
     # not-examined
-    NO_RULE = "no-rule", Outcome.NOT_EXAMINED
-    PASS_RULE = "pass-rule", Outcome.NOT_EXAMINED
-    STRIP_RULE = "strip-rule", Outcome.NOT_EXAMINED
-    DROP_RULE = "drop-rule", Outcome.NOT_EXAMINED
-    REJECT_RULE = "reject-rule", Outcome.NOT_EXAMINED
-    IN_DIALOG = "in-dialog", Outcome.NOT_EXAMINED
-    REDIRECTED = "redirected", Outcome.NOT_EXAMINED
-    EMERGENCY = "emergency", Outcome.NOT_EXAMINED
-    HELD = "held", Outcome.NOT_EXAMINED
-    CANCELLED = "cancelled", Outcome.NOT_EXAMINED
-    REASON_REMOVED = "reason-removed", Outcome.NOT_EXAMINED
-    INTERNAL_ERROR = "internal-error", Outcome.NOT_EXAMINED
+    NO_RULE = _detail("no-rule", Outcome.NOT_EXAMINED)
+    PASS_RULE = _detail("pass-rule", Outcome.NOT_EXAMINED)
+    STRIP_RULE = _detail("strip-rule", Outcome.NOT_EXAMINED)
+    DROP_RULE = _detail("drop-rule", Outcome.NOT_EXAMINED)
+    REJECT_RULE = _detail("reject-rule", Outcome.NOT_EXAMINED)
+    IN_DIALOG = _detail("in-dialog", Outcome.NOT_EXAMINED)
+    REDIRECTED = _detail("redirected", Outcome.NOT_EXAMINED)
+    EMERGENCY = _detail("emergency", Outcome.NOT_EXAMINED)
+    HELD = _detail("held", Outcome.NOT_EXAMINED)
+    CANCELLED = _detail("cancelled", Outcome.NOT_EXAMINED)
+    REASON_REMOVED = _detail("reason-removed", Outcome.NOT_EXAMINED)
+    INTERNAL_ERROR = _detail("internal-error", Outcome.NOT_EXAMINED)
     # unparseable
-    START_LINE = "start-line", Outcome.UNPARSEABLE
-    NO_BLANK_LINE = "no-blank-line", Outcome.UNPARSEABLE
-    HEADER_SYNTAX = "header-syntax", Outcome.UNPARSEABLE
-    HEADER_MISSING = "header-missing", Outcome.UNPARSEABLE
-    HEADER_REPEATED = "header-repeated", Outcome.UNPARSEABLE
-    ADDRESS_SYNTAX = "address-syntax", Outcome.UNPARSEABLE
-    CSEQ = "cseq", Outcome.UNPARSEABLE
-    CONTENT_LENGTH = "content-length", Outcome.UNPARSEABLE
+    START_LINE = _detail("start-line", Outcome.UNPARSEABLE)
+    NO_BLANK_LINE = _detail("no-blank-line", Outcome.UNPARSEABLE)
+    HEADER_SYNTAX = _detail("header-syntax", Outcome.UNPARSEABLE)
+    HEADER_MISSING = _detail("header-missing", Outcome.UNPARSEABLE)
+    HEADER_REPEATED = _detail("header-repeated", Outcome.UNPARSEABLE)
+    ADDRESS_SYNTAX = _detail("address-syntax", Outcome.UNPARSEABLE)
+    CSEQ = _detail("cseq", Outcome.UNPARSEABLE)
+    CONTENT_LENGTH = _detail("content-length", Outcome.UNPARSEABLE)
     # packets that are only counted
-    PACKET_TRUNCATED = "packet-truncated"
-    PACKET_SYNTAX = "packet-syntax"
-    PACKET_FRAGMENT = "packet-fragment"
-    PACKET_PROTOCOL = "packet-protocol"
+    PACKET_TRUNCATED = _detail("packet-truncated")
+    PACKET_SYNTAX = _detail("packet-syntax")
+    PACKET_FRAGMENT = _detail("packet-fragment")
+    PACKET_PROTOCOL = _detail("packet-protocol")
 
-    def __new__(cls, value: str, *outcomes: Outcome | tuple[Outcome, Defaults]) -> "Detail":
-        """The member with this name, and with what its line says."""
-        made = str.__new__(cls, value)
-        made._value_ = value
-        made.exceptions = dict(each for each in outcomes if isinstance(each, tuple))
-        made.outcomes = frozenset(each[0] if isinstance(each, tuple) else each for each in outcomes)
-        return made
+    def __init__(self, row: str) -> None:
+        vars(self).update(vars(row))
 
 
 DETAILS: Mapping[Outcome, frozenset[Detail]] = {

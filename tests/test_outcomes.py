@@ -40,7 +40,7 @@ def test_the_defaults_of_an_outcome(
 
 def test_a_detail_may_belong_to_several_outcomes() -> None:
     assert Detail.VERIFICATION_FAILED.outcomes == {"stale", "unfetchable", "untrusted", "invalid"}
-    assert Detail.PACKET_SYNTAX.outcomes == frozenset()
+    assert not Detail.PACKET_SYNTAX.outcomes
     for outcome, details in DETAILS.items():
         assert details == {detail for detail in Detail if outcome in detail.outcomes}
 
