@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def _compare(
-    name: str, bare: Sequence[Callable[[], object]], packets: Sequence[bytes], action: VerdictKind, limit: float
+    name: str, bare: Sequence[Callable[[], object]], packets: Sequence[bytes], expected: VerdictKind, limit: float
 ) -> None:
     engine = make_engine()
     ratios, bares, spent = [], [], []
@@ -79,7 +79,7 @@ def _compare(
             verdict = engine.process(packet, NOW)
             end = time.perf_counter()
             assert isinstance(verdict, Verdict)
-            assert verdict.kind is action
+            assert verdict.kind is expected
             bare_times.append(middle - begin)
             engine_times.append(end - middle)
         bares.append(statistics.median(bare_times))
