@@ -26,8 +26,8 @@ class VerdictKind(StrEnum):
 class Verdict(NamedTuple):
     """The one decision about one packet.
 
-    `kind` is the field `verdict` of its record. `payload` is None when nothing changes; else, from `Engine.process`, the whole new IP packet,
-    and from `Engine.decide` the new SIP message. `emit` are complete answers to send;
+    `kind` is the field `verdict` of its record. `payload` is None when nothing changes; else, from `Engine.process`,
+    the whole new IP packet, and from `Engine.decide` the new SIP message. `emit` are complete answers to send;
     `monitored` are the records of rules in monitor mode, which change nothing.
     """
 
