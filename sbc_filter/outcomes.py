@@ -38,7 +38,7 @@ class Defaults(NamedTuple):
 
     code: int
     phrase: str
-    verstat: Verstat | None = None
+    verstat: str | None = None
 
 
 class _Row(str):
@@ -58,7 +58,8 @@ def _outcome(
     phrase: str = "Forbidden",
     verstat: Verstat | None = None,
 ) -> str:
-    return _row(name, service=service, defaults=Defaults(code, phrase, verstat))
+    # The plain value: on the hot path it is compared and looked up, which costs more with a member of an Enum.
+    return _row(name, service=service, defaults=Defaults(code, phrase, verstat and verstat.value))
 
 
 class Outcome(_Key):

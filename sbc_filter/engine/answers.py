@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from sbc_filter.outcomes import Detail, Outcome, Verstat, defaults_of
 
+_PASSED = Verstat.PASSED.value  # named once: looking up a member of an Enum is slow on the hot path
+
 
 class Dialect(NamedTuple):
     """Where the parameter `verstat` stands, what it says of a verified call by attestation where that is more than
@@ -20,7 +22,7 @@ class Dialect(NamedTuple):
 
     def verstat(self, value: str, attest: str | None) -> str:
         """The value in this dialect."""
-        return self.passed.get(attest, value) if attest is not None and value == Verstat.PASSED else value
+        return self.passed.get(attest, value) if attest is not None and value == _PASSED else value
 
 
 _GRADES = {grade: f"{Verstat.PASSED}-{grade}" for grade in "ABC"}

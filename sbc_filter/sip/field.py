@@ -86,7 +86,7 @@ BLANK: Final = FieldText(b" ", _KEY)
 
 _VERSTATS: dict[str, FieldText] = {
     value: FieldText(f";verstat={value}".encode(), _KEY)
-    for value in (*Verstat, *[f"{Verstat.PASSED}-{grade}" for grade in "ABC"])
+    for value in (*map(str, Verstat), *[f"{Verstat.PASSED}-{grade}" for grade in "ABC"])
 }
 _ATTESTATIONS = {
     (name, grade): _field(name, grade.encode())
