@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.processes import heeding_signals
 
 from sbc_filter import commands
 from sbc_filter.cli import main
@@ -178,7 +179,7 @@ def test_ctrl_c_while_modules_are_imported(imported: str) -> None:
         "sys.argv = ['sbc-filter', 'replay', 'no.pcap']\n"
         "runpy.run_module('sbc_filter', run_name='__main__')"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, preexec_fn=heeding_signals)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 

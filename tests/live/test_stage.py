@@ -85,7 +85,7 @@ def test_500_calls_leave_and_are_signed(stage: DemoNetwork, version: int, tmp_pa
         assert claims["attest"] == "B"
         assert (caller, called, "") in calls
         signed[called] = (header + b"." + payload, signature)
-    assert len(heard) == len(signed) == CALLS
+    assert len(set(heard)) == len(signed) == CALLS  # a busy switch sends some of them again
     if version == 4:
         _check_with_openssl(signed.values(), pem(certificate), tmp_path)
 
