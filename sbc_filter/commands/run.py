@@ -1,31 +1,8 @@
 """`sbc-filter run`: filters live traffic until a signal ends it."""
 
 import argparse
-import contextlib
-import os
-import shutil
-import signal
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from rich.live import Live
-from rich.spinner import Spinner
-
-from sbc_filter.assembly.operator_files import Files
-from sbc_filter.assembly.setup import Setup
 from sbc_filter.commands.file_arguments import add_files
-from sbc_filter.config.configuration_file import require_configuration
-from sbc_filter.daemon import privileges
-from sbc_filter.daemon.own_firewall_rules import OwnRules
-from sbc_filter.daemon.supervisor import Supervisor
-from sbc_filter.firewall.backend import backend
-from sbc_filter.records.tally import findings, numbered
-from sbc_filter.shared_memory.shared_state import SharedState
-from sbc_filter.system.files import runtime_folder
-from sbc_filter.system.nonblocking_writer import log_to_standard_error
-from sbc_filter.system.plain_console import PlainConsole
-from sbc_filter.system.signals import Terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,104 +13,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Filter live traffic."""
-    files = Files(require_configuration(arguments.config), arguments.rules)
-    setup = files.needed()
-    console = PlainConsole(stderr=True)
-    log_to_standard_error()
-    if setup.configuration.user:
-        privileges.become(setup.configuration.user)
+    from sbc_filter.commands.run_filter import filter_traffic
 
-    def say(sentence: str) -> None:
-        _say(console, sentence)
-
-    with contextlib.ExitStack() as stack:
-        # First: a second start fails here, and its exit removes nothing of the running filter.
-        rules = OwnRules(setup.configuration.firewall.backend, say) if arguments.firewall else None
-        if rules is not None:
-            stack.enter_context(rules)
-        folder = stack.enter_context(_own_folder())
-        # In a folder that outlives this process, so that tokens are remembered across a restart.
-        memories = SharedState.shared(runtime_folder(), setup.configuration.queue.number)
-        stack.callback(memories.close)
-
-        def applied(setup: Setup) -> None:
-            """Apply the firewall rules, with `--firewall`, and report what runs."""
-            if rules is not None:
-                rules.apply(setup)
-            _say_what_runs(console, setup, own_firewall=rules is not None)
-
-        supervisor = Supervisor(setup, files, memories, folder, say, applied)
-        if rules is not None:
-            supervisor.family.private.append(rules)
-        _listen_to_signals(supervisor, Terminal())
-        supervisor.run(stack.enter_context(_status_line(console, supervisor.totals.sentence)))
-    say(f"stopped; {supervisor.totals.sentence()}")
-    for line in findings(supervisor.totals.counters):
-        say(line)
-    return 0
-
-
-def _listen_to_signals(supervisor: Supervisor, terminal: Terminal) -> None:
-    """Stop on SIGTERM or SIGINT, or when the terminal is closed. Any other SIGHUP is a reload."""
-
-    def hang_up() -> None:
-        if terminal.is_gone():
-            supervisor.stop()
-        else:
-            supervisor.reopen()
-            supervisor.reloading()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: supervisor.stop())
-    signal.signal(signal.SIGHUP, lambda *_: supervisor.soon(hang_up))
-
-
-def _say(console: PlainConsole, sentence: str) -> None:
-    """Print a sentence, if standard error still works."""
-    with contextlib.suppress(OSError):
-        console.print(sentence)
-
-
-@contextlib.contextmanager
-def _own_folder() -> Iterator[Path]:
-    """A private folder for the sockets between our processes."""
-    home = runtime_folder()
-    # The path of a socket has at most 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="sbc-filter-" if home is None else "run-", dir=home))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _say_what_runs(console: PlainConsole, setup: Setup, *, own_firewall: bool) -> None:
-    rules = setup.rules.rules
-    queues = " and ".join(str(queue.number) for queue in setup.plan().queues)
-    names = f"{numbered(len(rules), 'rule')}: {', '.join(rule.name for rule in rules)}"
-    workers = setup.configuration.queue.workers
-    with_workers = f", {workers} workers," if workers > 1 else ""
-    _say(
-        console,
-        f"listening on queue {queues}{with_workers} with {names if rules else 'no rules: every call passes as it is'}",
-    )
-    for remark in setup.remarks:
-        _say(console, f"warning: {remark}")
-    if not own_firewall and "NOTIFY_SOCKET" not in os.environ:  # under a service manager another unit applies the rules
-        for fault in backend(setup.configuration.firewall.backend).faults():
-            _say(console, f"warning: {fault}")
-
-
-@contextlib.contextmanager
-def _status_line(console: PlainConsole, state: Callable[[], str]) -> Iterator[Callable[[], None]]:
-    """A function that updates a status line on a terminal. Uses no thread, because this process forks."""
-    if not console.is_terminal:
-        yield lambda: None
-        return
-    spinner = Spinner("dots", "waiting for packets", style="status.spinner")
-    with Live(spinner, console=console, auto_refresh=False, transient=True) as live:
-
-        def show() -> None:
-            spinner.update(text=state())
-            live.refresh()
-
-        yield show
+    return filter_traffic(arguments)

@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from sbc_filter.lab import SPC
+from sbc_filter.lab import X5U as X5U  # it is the name in the certificates made here
 from sbc_filter.pki import tnauthlist
 from sbc_filter.pki.tnauthlist import TnAuthList, encode_tnauthlist
 
-X5U = "https://certificates.example.org/shaken.pem"
 CRL_URL = "https://certificates.example.org/crl.pem"
-SPC = "1234"
 _POLICY = x509.ObjectIdentifier("2.16.840.1.114569.1.1.3")  # the SHAKEN certificate policy
 _USAGES = (
     "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",

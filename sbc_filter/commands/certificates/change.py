@@ -14,7 +14,7 @@ from sbc_filter.certificates.lifetime import LONGEST, leaf_end
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.commands.certificates.inventory import TRUSTED, date, verdict
 from sbc_filter.commands.certificates.show import CertificatesFault, CommandContext, breaks, chain, read
-from sbc_filter.commands.check_x5u import prober
+from sbc_filter.commands.check.probe import prober
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.errors import ConfigurationError, EnvironmentFault, Problem, UsageFault, reason
 from sbc_filter.outcomes import Detail, Outcome

@@ -7,7 +7,7 @@ import pytest
 from support.trustlists import trust_list
 
 from sbc_filter.cli import main
-from sbc_filter.commands.check_lists import list_states
+from sbc_filter.commands.check.list_states import list_states
 from sbc_filter.config import configuration_file
 from sbc_filter.lab.certificate_maker import Maker, pem
 from sbc_filter.trust.crl_store import StoredCrl

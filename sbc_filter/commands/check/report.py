@@ -1,4 +1,4 @@
-"""`sbc-filter check`: reports every problem of the operator's files, or a summary of what they configure."""
+"""What `sbc-filter check` prints: every problem of the operator's files, or a summary of what they configure."""
 
 import argparse
 import contextlib
@@ -6,10 +6,9 @@ import time
 from datetime import UTC, datetime
 
 from sbc_filter.assembly.setup import Setup, read_all
-from sbc_filter.commands.check_lists import list_states
-from sbc_filter.commands.check_warnings import doubts
-from sbc_filter.commands.check_x5u import SERVED, probe, prober
-from sbc_filter.commands.file_arguments import add_files
+from sbc_filter.commands.check.list_states import list_states
+from sbc_filter.commands.check.probe import SERVED, probe, prober
+from sbc_filter.commands.check.warnings import doubts
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.config.credential_settings import ObtainSettings
 from sbc_filter.errors import ConfigurationError, Problem, reason
@@ -21,17 +20,7 @@ _DAY = 86400.0
 _SOON = 30.0  # days before a certificate expires
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `check`."""
-    parser.add_argument(
-        "--probe",
-        action="store_true",
-        help="fetch each x5u of our credentials from the network, and compare what it serves",
-    )
-    add_files(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def report(arguments: argparse.Namespace) -> int:
     """Check configuration and rules. Reports every problem at once; returns 1 if there is any."""
     path = require_configuration(arguments.config)
     setup = read_all(path, arguments.rules)
