@@ -405,9 +405,9 @@ def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest
         return [line.removeprefix("warning: certificates.") for line in lines if line.startswith("warning: ")]
 
     others = [
-        f"socket: {folder}/file is no socket; nobody answers there now",
-        "command: ./none is no program that can be run",
-        f"cache: {folder}/file is no folder, so nothing that is fetched outlives a restart",
+        f"socket: {folder}/file is not a socket: no program listens there now",
+        "command: ./none is not a program that can be run",
+        f"cache: {folder}/file is not a folder, so nothing that is fetched outlives a restart",
         f"warm: {folder}/urls.txt: line 2: no token may name 'https://certs.example.org/a.pem?b': it has a query",
     ]
     index = f"directory: {folder}/certificates/index.json"

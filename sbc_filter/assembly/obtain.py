@@ -79,7 +79,7 @@ def read_answer(answer: bytes) -> ObtainedAnswer:
     try:
         found = strict_loads(answer)
     except json.JSONDecodeError as error:
-        raise ValueError(f"its answer is no JSON object (line {error.lineno}, column {error.colno})") from None
+        raise ValueError(f"its answer is not a JSON object (line {error.lineno}, column {error.colno})") from None
     except DuplicateKey:
         raise ValueError("its answer names something twice in one object") from None
     except (ValueError, RecursionError):  # not in UTF-8, a number of thousands of digits, nested too deeply
@@ -102,7 +102,7 @@ def read_answer(answer: bytes) -> ObtainedAnswer:
 def _check(found: object, of: str, *more: str) -> None:
     """Require an object with known keys only."""
     if not isinstance(found, dict):
-        raise ValueError(f"{of} is no JSON object")
+        raise ValueError(f"{of} is not a JSON object")
     if not found.keys() <= {*_PARTS, *more}:
         known = ", ".join(f"`{each}`" for each in (*_PARTS, *more))
         raise ValueError(f"{of} has something else than {known}")
@@ -116,7 +116,7 @@ def _entry(found: dict[str, Any], where: str, of: str) -> ObtainedCredential:
     if "ENCRYPTED" in key:
         raise ValueError(f"`key` of {of} is encrypted: have the program decrypt it")
     if not x5u.startswith("https://"):
-        raise ValueError(f"`x5u` of {of} is no URL that begins with https://")
+        raise ValueError(f"`x5u` of {of} is not a URL that begins with https://")
     begins = None
     if "from" in found:
         begins = posix_time(found["from"])

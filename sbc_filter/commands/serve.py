@@ -19,7 +19,7 @@ def _listen(text: str) -> tuple[str, int]:
     try:
         return parse_listen(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address with a port such as 127.0.0.1:8085") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address with a port such as 127.0.0.1:8085") from None
 
 
 def run(arguments: argparse.Namespace) -> int:

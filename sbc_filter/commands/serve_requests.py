@@ -123,7 +123,7 @@ def _credential(setup: Setup, settings: ServeSettings) -> Credential | None:
     if settings.credential:
         if settings.credential not in known:
             names = ", ".join(sorted(known)) or "none with a key of our own"
-            sentence = f"{settings.credential!r} is no credential to sign with; there are: {names}"
+            sentence = f"{settings.credential!r} is not a credential to sign with; there are: {names}"
             raise ConfigurationError([Problem(file, "serve.credential", sentence)])
         return known[settings.credential]
     if len(known) > 1:
@@ -152,10 +152,10 @@ def _protection(file: str, settings: ServeSettings) -> tuple[str, ssl.SSLContext
             problems.append(Problem(file, "serve.certificate", f"cannot be used: {error}"))
     if not ip_address(settings.listen[0]).is_loopback:
         if settings.certificate is None:
-            sentence = "is missing: beyond this machine there is no service without TLS"
+            sentence = "is missing: a service for other machines needs TLS"
             problems.append(Problem(file, "serve.certificate", sentence))
         if settings.token is None and settings.client_ca is None:
-            sentence = "is missing: beyond this machine whoever asks has to prove who they are; or name `client_ca`"
+            sentence = "is missing: clients on other machines have to authenticate; set this or `client_ca`"
             problems.append(Problem(file, "serve.token", sentence))
     if problems:
         raise ConfigurationError(problems)

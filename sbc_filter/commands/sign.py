@@ -21,7 +21,7 @@ def _endpoint(text: str) -> tuple[str, int]:
     try:
         return parse_endpoint(text, 5060)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address such as 192.0.2.7 or 192.0.2.7:5080") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 192.0.2.7 or 192.0.2.7:5080") from None
 
 
 def run(arguments: argparse.Namespace) -> int:

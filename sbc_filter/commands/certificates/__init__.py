@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _url(text: str) -> str:
     if not text.isascii() or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!a} is no URL: it has more than printable ASCII characters")
+        raise argparse.ArgumentTypeError(f"{text!a} is not a URL: it has more than printable ASCII characters")
     return text
 
 

@@ -78,11 +78,11 @@ def chosen_host(arguments: argparse.Namespace) -> Host:
     except OSError as error:
         raise EnvironmentFault(f"{host.root} cannot be used: {reason(error)}: {_NAME_ROOT}") from None
     if not is_folder:
-        raise EnvironmentFault(f"{host.root} is no folder: {_NAME_ROOT}")
+        raise EnvironmentFault(f"{host.root} is not a folder: {_NAME_ROOT}")
     for unit in PACKAGED:
         if host.exists(unit):
             raise EnvironmentFault(
-                f"{host.path(unit)} belongs to a package: it brings, and removes, all of this itself"
+                f"{host.path(unit)} belongs to a package: the package installs and removes all of this"
             )
     if os.geteuid() != 0 and not arguments.dry_run:
         raise EnvironmentFault("users and units are made by root only: run as root, or look with --dry-run")
@@ -159,7 +159,7 @@ def removing(host: Host, *, purge: bool) -> Iterator[Step]:
 def _check_reach(host: Host, executable: Path) -> None:
     """`EnvironmentFault` unless a user without rights, from within the service, can execute this program."""
     if not executable.is_absolute() or any(character.isspace() for character in str(executable)):
-        raise EnvironmentFault(f"{executable} is no absolute path without spaces, as systemd needs it")
+        raise EnvironmentFault(f"{executable} is not an absolute path without spaces, as systemd needs it")
     if not host.is_file(executable):
         sentence = "is not there: install the program in an environment of its own, and run it from there"
         raise EnvironmentFault(f"{host.path(executable)} {sentence}")
@@ -169,5 +169,5 @@ def _check_reach(host: Host, executable: Path) -> None:
     for path in needed:
         for part in (path, *path.parents):
             if part in HIDDEN or not host.is_open(part):
-                sentence = f"the service's user cannot reach {path}, for {part} is closed to it"
+                sentence = f"the service's user cannot reach {path}, because {part} is closed to it"
                 raise EnvironmentFault(f"{sentence}: install into a folder such as /opt/sbc-filter")
