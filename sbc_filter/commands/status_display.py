@@ -16,8 +16,7 @@ from sbc_filter.counters import CounterName
 from sbc_filter.daemon import control_socket
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.records.tally import Kind
-from sbc_filter.system.plain_console import PlainConsole
-from sbc_filter.system.plain_table import PlainTable
+from sbc_filter.system.plain_console import PlainConsole, PlainTable
 
 _EVERY = 1.0  # seconds
 _SHOWN = 20  # rows of the table of calls

@@ -20,7 +20,8 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError, VerificationError, reason
 from sbc_filter.pki.crl import distribution_points
 from sbc_filter.trust.list_downloads import ListDownloads
-from sbc_filter.trust.trust_files import TrustFiles, file_stamp, moment
+from sbc_filter.trust.trust_files import TrustFiles, file_stamp
+from sbc_filter.utc import utc_text
 from sbc_filter.web.pinned_connection import Resolver, system_addresses
 
 _LOG = logging.getLogger(__name__)
@@ -146,7 +147,7 @@ class Renewal:
             )
         for begin, end, tail in sorted(expired):
             if (begin, end) not in self._reported:
-                self._say(f"{begin} {moment(end)}{tail}")
+                self._say(f"{begin} {utc_text(end)} UTC{tail}")
         self._reported = {(begin, end) for begin, end, _ in expired}
 
     def _note_folder(self) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -15,6 +14,7 @@ from sbc_filter.pki.certificate import PARSE_ERRORS, Certificate, leaf_of, parse
 from sbc_filter.pki.tnauthlist import TnAuthList, parse_tnauthlist
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.system.plain_text import plain
+from sbc_filter.utc import utc_text
 
 TRUSTED = "trusted"
 
@@ -110,8 +110,5 @@ def row(item: Item, trust: TrustStore, now: float) -> Row:
 
 
 def date(moment: float | None) -> str:
-    """A time for people, in UTC."""
-    try:
-        return "-" if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"
-    except (OverflowError, ValueError):
-        return "never"
+    """A time in UTC; `-` if there is none."""
+    return "-" if moment is None else utc_text(moment)
