@@ -32,7 +32,7 @@ class _Read(NamedTuple):
     credential: Credential
     chain: bytes  # in PEM
     where: str  # its table in the configuration, or in the answer of a program
-    chosen: bool  # the operator, or the program, has said when it begins
+    chosen: bool  # whether the operator or the program set its beginning
 
 
 _T = TypeVar("_T")
@@ -151,10 +151,11 @@ def _x5u(url: str) -> str:
 
 
 def _in_turn(read: Sequence[_Read]) -> list[_Read]:
-    """The same, with the default beginning of a certificate moved before the next `from`, if it is later.
+    """The same, but a default beginning that is later than the next `from` is moved to before that `from`.
 
-    Without `from` a certificate begins an hour after it becomes valid: a guess, so that verifiers with slow clocks
-    accept it. `from` is an order, and `next` says which follows which. The guess must not put an old key back.
+    Without `from`, a certificate is used from an hour after it becomes valid. That is a guess, so that verifiers with
+    slow clocks accept it. `from` is an instruction, and `next` states the order. The guess must not put an old key
+    back.
     """
     found: list[_Read] = []
     earliest = math.inf

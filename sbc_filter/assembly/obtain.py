@@ -1,6 +1,6 @@
-"""`[credentials.NAME].obtain`: a program that answers with key, certificate and URL, so that no key lies in a file.
+"""`[credentials.NAME].obtain`: a program that supplies key, certificate and URL, so that no key lies in a file.
 
-What it writes may be a secret wherever it stands, so no sentence repeats any of it.
+Any part of its output may be a secret, so no message repeats any of it.
 """
 
 import json
@@ -21,9 +21,9 @@ from sbc_filter.system.program import Program
 
 _TIMEOUT = 10.0  # seconds
 SHORTEST, LONGEST, _USUAL = 10, 86400, 3600  # seconds for which an answer may be valid, and the default
-RETRY = 60.0  # seconds after which a program is run again that failed
-_LEAD = 120.0  # seconds before the last certificate expires, by which a new one must be there
-# Of the time for which an answer holds: processes that were started together ask one after another.
+RETRY = 60.0  # seconds after which a program that failed is run again
+_LEAD = 120.0  # seconds; a new certificate must arrive this long before the last one expires
+# Shares of an answer's lifetime: processes that were started together do not ask at the same time.
 _JITTER, _STEPS = 0.1, 16
 _FAILURES = {Detail.FETCH_TIMEOUT: f" within {_TIMEOUT:g} s", Detail.FETCH_TOO_LARGE: " with at most 64 KiB"}
 STAYS = "what was obtained before stays in force"
@@ -50,7 +50,7 @@ class ObtainedAnswer:
 
 
 def ask(programs: Mapping[str, ObtainSettings]) -> dict[str, ObtainedAnswer | ValueError]:
-    """The answer of each program, by the name of its credential, or why there is none; all run concurrently."""
+    """The answer of each program by the name of its credential, or the reason for its absence; all run concurrently."""
     if not programs:
         return {}
     running = {name: Program(settings.command, _TIMEOUT) for name, settings in programs.items()}

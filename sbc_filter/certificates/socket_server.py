@@ -171,4 +171,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: who called whom belongs in the records only."""
+        """Log nothing: the parties of a call belong in the records only."""

@@ -65,7 +65,7 @@ def play() -> int:
 
 
 def signed_call_arrives(stage: DemoNetwork, version: int) -> Seen:
-    """A call with a true signature continues, and the core is told by verstat."""
+    """A call with a valid signature continues, and verstat reports the result to the core."""
     before = len(stage.heard("core", version))
     answered = stage.call(
         "carrier", version, [(_OUTSIDER, _CUSTOMER, token(stage.carrier, _OUTSIDER, _CUSTOMER))], _info(stage)
@@ -79,7 +79,7 @@ def signed_call_arrives(stage: DemoNetwork, version: int) -> Seen:
 
 
 def spoofed_call_arrives(stage: DemoNetwork, version: int) -> Seen:
-    """A signature cut from another call: answered 438; neither the INVITE nor the ACK reaches the SBC's core."""
+    """A signature copied from another call: answered 438; neither the INVITE nor the ACK reaches the SBC's core."""
     before = len(_requests(stage, version))
     stolen = token(stage.carrier, _OUTSIDER, _CUSTOMER)
     refused = stage.call("carrier", version, [(_FOREIGNER, _CUSTOMER, stolen)], _info(stage), refusal=438)
@@ -127,13 +127,15 @@ SCENES: list[tuple[str, Scene]] = [
 
 
 def token(credential: Credential, caller: str, called: str) -> str:
-    """A token of now, as another provider makes it; of its own, for else two calls of one second would share it."""
+    """A new token, as another provider makes it, with its own `origid`: otherwise two calls of one second would share
+    it.
+    """
     now, origid = time.time(), str(uuid.uuid4())
     return sign_shaken(credential, caller, (called,), "A", origid, int(now), now).decode().partition(";")[0]
 
 
 def independent_claims(invite: bytes, key: Any) -> dict[str, Any]:
-    """The claims of an INVITE's one Identity, verified by PyJWT; raises unless there is exactly one, a true one."""
+    """The claims of an INVITE's only Identity, verified by PyJWT; raises unless there is exactly one valid Identity."""
     (found,) = _IDENTITY.findall(invite)
     return jwt.decode(found[0], key, algorithms=["ES256"])
 

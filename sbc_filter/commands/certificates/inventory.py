@@ -1,4 +1,4 @@
-"""The certificates of others that are at hand, in the folder and in the cache, and what each is worth."""
+"""Other parties' certificates in the folder and in the cache, with the verdict on each."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ TRUSTED = "trusted"
 
 
 class Item(NamedTuple):
-    """One file. `url` is None where nothing says it, `until` how long a cached one holds (POSIX seconds)."""
+    """One file. `url` is None if it is not known; `until` is when a cached one expires (POSIX seconds)."""
 
     where: Literal["folder", "cache"]
     path: Path
@@ -57,7 +57,7 @@ def _of_folder(url: str | None, path: Path) -> Item:
 
 
 def scope_of(certificate: Certificate) -> TnAuthList | None:
-    """For what numbers it speaks, in any encoding that is seen; None without an extension that can be read."""
+    """The numbers that it speaks for, in any encoding that is known; None without a readable extension."""
     octets = certificate.octets_of(tnauthlist.OID)
     try:
         return parse_tnauthlist(octets, lenient=True) if octets is not None else None

@@ -1,7 +1,7 @@
-"""`sbc-filter install|uninstall`: user, folders, a configuration to begin with, and the units of systemd.
+"""`sbc-filter install|uninstall`: user, folders, a first configuration, and the systemd units.
 
-For an installation by pip or pipx; a package of the distribution brings all this itself. Both can be repeated, and
-neither touches what an operator made or changed.
+For an installation by pip or pipx; a package of the distribution installs all this itself. Both can be repeated, and
+neither changes what an operator made or changed.
 """
 
 import argparse
@@ -35,7 +35,7 @@ _COMMENT = "STIR/SHAKEN filter"
 
 
 class Step(NamedTuple):
-    """One thing to do, in words and as a call; without a call it is something that is left as it is."""
+    """One thing to do, in words and as a call; without a call, something that is left as it is."""
 
     sentence: str
     act: Callable[[], None] | None = None
@@ -58,7 +58,7 @@ def add_host(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make what is missing, and say what was there already."""
+    """Make what is missing, and print what was there already."""
     host = chosen_host(arguments)
     executable = arguments.executable or Path(sys.executable).with_name(NAME)
     _check_reach(host, executable)
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def chosen_host(arguments: argparse.Namespace) -> Host:
-    """The host meant; refuses what cannot end well, before anything is done."""
+    """The host to install on; `EnvironmentFault`, before any change, if that cannot succeed."""
     host = Host(arguments.root)
     try:
         is_folder = stat.S_ISDIR(os.stat(host.root).st_mode)
@@ -90,7 +90,7 @@ def chosen_host(arguments: argparse.Namespace) -> Host:
 
 
 def follow(steps: Iterator[Step], *, dry: bool) -> int:
-    """Do the steps one by one, each said before it is done; how many there were."""
+    """Do the steps, and print each before it is done; returns their number."""
     done = 0
     for step in steps:
         print(step.sentence, flush=True)
