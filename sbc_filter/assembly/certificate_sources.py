@@ -17,8 +17,8 @@ from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.verdict import Answer, AnyAnswer, Need
 from sbc_filter.outcomes import Detail
 
-_DEADLINE = 10.0  # seconds; longer than a fetch and its time in the queue
-_AT_ONCE = 64  # concurrent requests to the certificate process, so that slow ones do not delay others
+_DEADLINE = 10.0  # seconds; a command takes longest: 5 s in the queue, 5 s until it is killed
+_AT_ONCE = 64  # concurrent requests to the certificate process: twice its fetches, so that slow ones delay no others
 _PATIENCE = 30.0  # seconds; every source has a shorter deadline of its own
 A = TypeVar("A")
 

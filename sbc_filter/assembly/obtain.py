@@ -19,10 +19,11 @@ from sbc_filter.stir.credential import Credential
 from sbc_filter.strict_json import DuplicateKey, strict_loads
 from sbc_filter.system.program import Program
 
-_TIMEOUT = 10.0  # seconds
-SHORTEST, LONGEST, _USUAL = 10, 86400, 3600  # seconds for which an answer may be valid, and the default
-RETRY = 60.0  # seconds after which a program that failed is run again
-_LEAD = 120.0  # seconds; a new certificate must arrive this long before the last one expires
+_TIMEOUT = 10.0  # seconds; the program may have to ask a service over the network
+# Seconds for which an answer may be valid (a run may take `_TIMEOUT`), and the default.
+SHORTEST, LONGEST, _USUAL = 10, 86400, 3600
+RETRY = 60.0  # seconds after which a program that failed is run again; short compared with any certificate's lifetime
+_LEAD = 120.0  # seconds; a new certificate must arrive this long before the last one expires: time for two retries
 # Shares of an answer's lifetime: processes that were started together do not ask at the same time.
 _JITTER, _STEPS = 0.1, 16
 _FAILURES = {Detail.FETCH_TIMEOUT: f" within {_TIMEOUT:g} s", Detail.FETCH_TOO_LARGE: " with at most 64 KiB"}

@@ -17,13 +17,14 @@ from sbc_filter.engine.verdict import Answer
 
 _LOG = logging.getLogger(__name__)
 STALE = 72 * 3600.0  # seconds; a web server that fails on a Friday evening may be repaired on Monday
-MAX_FILES = 20_000
-MAX_BYTES = 400 << 20
-_MEMORY = 32 << 20  # bytes of certificates, with their entries
-_KEPT = 0.9  # share of the memory that is kept when room is made
-_OVERHEAD = 600  # bytes of an entry besides URL and certificate
-_ROUND, _A_ROUND = 10.0, 40  # seconds between two rounds of renewal, and certificates in a round
-_AGAIN = 300.0  # seconds for which an expired certificate is used before it is fetched again
+MAX_FILES = 20_000  # as many as the workers keep in memory (`engine.memory.certificates.CAPACITY`)
+MAX_BYTES = 400 << 20  # 20 KiB for each of `MAX_FILES`; a chain has about 4
+_MEMORY = 32 << 20  # bytes of certificates, with their entries: about 7,000 chains of 4 KiB; all are on disk
+_KEPT = 0.9  # share of the memory that is kept when room is made, so that the next entries need no room made
+_OVERHEAD = 600  # bytes of an entry besides URL and certificate; more than Python needs, so that the bound is kept
+_ROUND, _A_ROUND = 10.0, 40  # seconds between two rounds of renewal, and certificates in a round: calls come first
+# Seconds for which an expired certificate is used before it is fetched again, as after a permanent failure.
+_AGAIN = 300.0
 
 
 class Web(CertificateSource, Protocol):

@@ -26,11 +26,11 @@ from sbc_filter.web.fairness import Buckets, domain_of, registered
 from sbc_filter.web.pinned_connection import Resolver, system_addresses
 
 _LOG = logging.getLogger(__name__)
-_PERMANENT = 300.0  # seconds for which a permanent failure is cached
-_BURST = 10.0  # seconds' worth of fetches that may begin at once
+_PERMANENT = 300.0  # seconds for which a permanent failure is cached; after a repair, calls fail for no longer
+_BURST = 10.0  # seconds' worth of fetches that may begin at once, as after a start with an empty cache
 _BACKLOG = 40  # fetches that may wait for a worker in each lane; few, so that calls do not wait behind unknown domains
-_SHARE = 4  # concurrent fetches, and lookups, of one domain in each lane
-_MAX_KNOWN = 20_000  # domains, and URLs, that are remembered as known
+_SHARE = 4  # concurrent fetches, and lookups, of one domain in each lane: a quarter of its 16 workers
+_MAX_KNOWN = 20_000  # domains, and URLs, that are remembered as known; as many as the cache holds (`cache.MAX_FILES`)
 _KNOWN, _UNKNOWN = 0, 1  # the lanes: each has half of the workers
 _SLOW = (Detail.FETCH_TIMEOUT, Detail.FETCH_DNS, Detail.FETCH_TOO_LARGE)  # failures that keep a worker busy
 

@@ -28,7 +28,7 @@ from sbc_filter.outcomes import DETAILS, Detail, Outcome
 from sbc_filter.web.pinned_connection import DeadlineSocket
 
 PATH = "/certificate"
-VALID = 3600.0  # seconds for which a certificate is valid if the answer does not say
+VALID = 3600.0  # seconds for which a certificate is valid if the answer does not say; the same as for a command
 _UNREACHABLE = 1.0  # seconds for which a refused connection is cached; short, since a restarted server is soon back
 _RETRY = 0.01  # seconds between two attempts to connect while the server's backlog is full
 _UNCACHED = re.compile(r"(?:^|[,\s])(?:no-store|no-cache)(?:$|[,\s=])", re.IGNORECASE)

@@ -14,8 +14,9 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.outcomes import Detail
 
 MAX_PEM = 64 * 1024  # bytes of a response or file (S-089)
-PASSING = 30.0  # seconds for which a temporary failure is cached
-_ABSENT = 60.0  # seconds for which the absence of a source is cached
+# Seconds for which a temporary failure is cached: spares a broken server, and is over soon after its repair.
+PASSING = 30.0
+_ABSENT = 60.0  # seconds for which the absence of a source is cached; only a new configuration changes it
 
 
 class CertificateSource(Protocol):

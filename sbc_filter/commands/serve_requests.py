@@ -28,7 +28,7 @@ from sbc_filter.system.nonblocking_writer import log_to
 from sbc_filter.trust.renewal import Renewal
 
 _LOG = logging.getLogger(__name__)
-_EVERY = 1.0  # seconds between two checks
+_EVERY = 1.0  # seconds between two checks whether a program is due; its shortest interval is ten
 
 
 def serve(arguments: argparse.Namespace) -> int:

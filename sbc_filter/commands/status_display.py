@@ -18,8 +18,8 @@ from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.records.tally import Kind
 from sbc_filter.system.plain_console import PlainConsole, PlainTable
 
-_EVERY = 1.0  # seconds
-_SHOWN = 20  # rows of the table of calls
+_EVERY = 1.0  # seconds between two updates; workers report as often
+_SHOWN = 20  # rows of the table of calls: the most frequent ones, so that it fits a screen
 
 
 def show(arguments: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from sbc_filter.errors import EnvironmentFault
 from sbc_filter.stir.delegation import MAX_BODY, ServiceError
 
 _LOG = logging.getLogger(__name__)
-_PATIENCE = 5.0  # seconds for one read or write
+_PATIENCE = 5.0  # seconds for one read or write; longer, and silent clients would keep threads
 _CONNECTIONS = 64  # at a time; each has a thread
 _JSON = ("*/*", "application/*", "application/json")
 Operation = Callable[[bytes], bytes]

@@ -9,7 +9,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-MAX_FILE = 64 << 20  # bytes
+MAX_FILE = 64 << 20  # bytes; far more than files of an operator have, and small enough to be read whole
 
 
 class TooLarge(OSError):

@@ -24,9 +24,9 @@ from types import TracebackType
 from typing import Self
 
 READER_PATIENCE = 10.0  # seconds that a command waits for the reader of a pipe
-_PAUSE = 0.05  # seconds
+_PAUSE = 0.05  # seconds between two attempts to open a pipe
 _LINKS = 40  # in a row, as Linux follows (path_resolution(7))
-_BUFFER = 1 << 16  # bytes
+_BUFFER = 1 << 16  # bytes that are collected before they are written
 _OWN_DESCRIPTORS = ("/proc/self/fd", "/proc/thread-self/fd")
 _IN_PLACE = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
 

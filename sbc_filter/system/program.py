@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sbc_filter.errors import FetchError
 from sbc_filter.outcomes import Detail
 
-MAX_OUTPUT = 64 * 1024  # bytes of an answer
+MAX_OUTPUT = 64 * 1024  # bytes of an answer; the same limit as for a downloaded certificate (S-089)
 _GLANCE = 0.1  # seconds within which a running program notices `close`
 
 

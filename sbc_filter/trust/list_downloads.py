@@ -39,9 +39,9 @@ def next_try(now: float, failures: int) -> float:
 
 _LOG = logging.getLogger(__name__)
 MAX_POINTS = 64  # URLs that certificates name; the authorities of a country share one, or have one each
-_MAX_ISSUERS = 32  # possible signers of the CRL of one URL
-_WORKERS = 4
-_TIMEOUT = 30.0  # seconds for one download
+_MAX_ISSUERS = 32  # possible signers of the CRL of one URL; each may cost a check of the signature
+_WORKERS = 4  # downloads at a time; lists are few, and not urgent
+_TIMEOUT = 30.0  # seconds for one download of up to `MAX_CRL` octets
 _GIVEN_UP = 30 * 86400.0  # seconds after expiry until a CRL that a certificate named is dropped
 
 _Result = bytes | str  # what a URL serves, or why it is not available

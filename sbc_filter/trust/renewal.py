@@ -25,11 +25,11 @@ from sbc_filter.utc import utc_text
 from sbc_filter.web.pinned_connection import Resolver, system_addresses
 
 _LOG = logging.getLogger(__name__)
-EVERY = 1.0  # seconds between two checks
+EVERY = 1.0  # seconds between two checks; a check costs one look at each file
 _EVERY_FOLDER = 60.0  # seconds between two checks of the folder of certificates
 _MAX_NOTES = 1000  # certificates that may wait to be examined
 _NOTES_A_LOOK = 50  # certificates in one check; each takes about a millisecond
-_MAX_SEEN = 20_000
+_MAX_SEEN = 20_000  # certificate files that are remembered; as many as the cache holds
 
 
 class Renewal:

@@ -19,7 +19,7 @@ from sbc_filter.trust.crl_store import CrlStore
 from sbc_filter.utc import utc_text
 
 T = TypeVar("T")
-_MAX_ANCHORS = 10_000  # in one file
+_MAX_ANCHORS = 10_000  # in one file: bounds the work that a faulty file can cause
 
 
 class InForce(NamedTuple):

@@ -25,7 +25,7 @@ from sbc_filter.web.allowed_addresses import Network, is_permitted
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-_MAX_ADDRESSES = 4  # that are tried; all are checked
+_MAX_ADDRESSES = 4  # that are tried, each with a share of the time; all are checked
 
 Resolver = Callable[[str], Sequence[str]]
 

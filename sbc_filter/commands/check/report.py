@@ -16,7 +16,7 @@ from sbc_filter.system.plain_console import PlainConsole, PlainTable
 from sbc_filter.utc import utc_text
 
 _DAY = 86400.0
-_SOON = 30.0  # days before a certificate expires
+_SOON = 30.0  # days before a certificate expires; enough to order a new one
 
 
 def report(arguments: argparse.Namespace) -> int:
