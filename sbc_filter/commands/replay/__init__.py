@@ -44,6 +44,6 @@ def _time(text: str) -> str | float:
 
 def run(arguments: argparse.Namespace) -> int:
     """Replay a capture through the engine."""
-    from sbc_filter.commands.replay_capture import replay
+    from sbc_filter.commands.replay.play import replay
 
     return replay(arguments)

@@ -13,6 +13,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Filter live traffic."""
-    from sbc_filter.commands.run_filter import filter_traffic
+    from sbc_filter.commands.run.filtering import filter_traffic
 
     return filter_traffic(arguments)
