@@ -27,7 +27,8 @@ from sbc_filter.rules.trunk_options import read_networks
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.delegation import VERIFICATION
 
-MAX_WORKERS = 64  # processes; one for each core of a large host
+# Processes; one for each core of a large host.
+MAX_WORKERS = 64
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
 
 
