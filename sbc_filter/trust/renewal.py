@@ -143,7 +143,7 @@ class Renewal:
         if found is not None and found.expires < now:
             where = settings.trust_list or settings.trust_list_url
             expired.add(
-                (f"{where}: the trust list in force ended", found.expires, ": its authorities are still believed")
+                (f"{where}: the trust list in use expired", found.expires, ": its authorities are still trusted")
             )
         for begin, end, tail in sorted(expired):
             if (begin, end) not in self._reported:

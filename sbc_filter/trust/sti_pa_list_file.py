@@ -56,8 +56,8 @@ def listed(
         problems.append(Problem(configuration.file, key, why))
         return None
     over = now is not None and now > last.expires
-    holds = f"which {'held' if over else 'holds'} until {utc_text(last.expires)} UTC"
-    remarks.append(Problem(configuration.file, key, f"{why}; the last good one is used, {holds}"))
+    valid = f"which {'was' if over else 'is'} valid until {utc_text(last.expires)} UTC"
+    remarks.append(Problem(configuration.file, key, f"{why}; the last good one is used, {valid}"))
     return last
 
 

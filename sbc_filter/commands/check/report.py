@@ -63,7 +63,7 @@ def _credentials(console: PlainConsole, setup: Setup) -> None:
         for begin, end in credential.gaps():
             console.print(f"         warning: nothing signs as {name} from {utc_text(begin)} to {utc_text(end)} UTC")
         if (max(each.not_after for each in credential.every()) - now) / _DAY < _SOON:
-            console.print(f"         warning: the certificate of {name} ends soon")
+            console.print(f"         warning: the certificate of {name} expires soon")
 
 
 def _label(each: Credential, current: Credential, now: float) -> str:
