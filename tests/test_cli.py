@@ -115,20 +115,38 @@ def test_a_mistyped_command(arguments: list[str], sentence: str, capsys: pytest.
     assert capsys.readouterr().err.endswith(sentence)
 
 
-def test_help_imports_no_command() -> None:
-    """Nor what is slow to import: it is there at once."""
+SLOW = {"scapy", "cryptography", "requests", "urllib3", "rich", "jwt", "netfilterqueue", "pkcs11"}
+"""What is slow to import, and needed only when a command runs."""
+
+
+def imported_by(*words: str) -> list[str]:
+    """The modules that are imported when the program has answered these words, which do not run a command."""
     program = (
         "import sys\nfrom sbc_filter.cli import main\ntry: main(sys.argv[1:])\n"
         "except SystemExit: print(*sys.modules, file=sys.stderr)"
     )
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
+    imported = done.stderr.splitlines()[-1].split()
+    assert "sbc_filter.cli" in imported
+    return imported
+
+
+def test_help_imports_no_command() -> None:
+    """Nor what is slow to import: it is there at once."""
     for words in (["--help"], ["help"], ["--version"], ["rplay"], ["--rules", "x"]):
-        done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
-        imported = done.stderr.splitlines()[-1].split()
-        assert "sbc_filter.cli" in imported
-        assert {name.partition(".")[0] for name in imported}.isdisjoint(
-            {"scapy", "cryptography", "requests", "rich", "jwt", "netfilterqueue"}
-        )
+        imported = imported_by(*words)
+        assert SLOW.isdisjoint(name.partition(".")[0] for name in imported)
         assert [name for name in imported if name.startswith("sbc_filter.commands.")] == []
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_help_of_a_command_imports_only_its_arguments(command: str) -> None:
+    """Neither what is slow to import nor the rooms in which the work is done."""
+    imported = imported_by(command, "--help")
+    assert f"sbc_filter.commands.{command}" in imported
+    assert SLOW.isdisjoint(name.partition(".")[0] for name in imported)
+    rooms = {name.split(".")[1] for name in imported if name.startswith("sbc_filter.")}
+    assert rooms <= {"cli", "commands", "errors", "lab", "outcomes", "pki", "system"}
 
 
 def test_help_lists_the_commands_in_groups(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -388,9 +406,9 @@ def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest
         return [line.removeprefix("warning: certificates.") for line in lines if line.startswith("warning: ")]
 
     others = [
-        f"socket: {folder}/file is no socket; nobody answers there now",
-        "command: ./none is no program that can be run",
-        f"cache: {folder}/file is no folder, so nothing that is fetched outlives a restart",
+        f"socket: {folder}/file is not a socket: no program listens there now",
+        "command: ./none is not a program that can be run",
+        f"cache: {folder}/file is not a folder, so nothing that is fetched outlives a restart",
         f"warm: {folder}/urls.txt: line 2: no token may name 'https://certs.example.org/a.pem?b': it has a query",
     ]
     index = f"directory: {folder}/certificates/index.json"

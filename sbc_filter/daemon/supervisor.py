@@ -48,7 +48,7 @@ from sbc_filter.records.totals import Totals
 from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.system.steady_clock import SteadyClock
 
-_STOP = 8.0  # seconds for a group of processes to exit
+_STOP = 8.0  # seconds for a group of processes to exit: twice the longest `hold_ms`
 
 
 class Supervisor:

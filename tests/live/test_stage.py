@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from support.netns import LIVE
 
-from sbc_filter.commands.demo import SCENES, Scene
+from sbc_filter.commands.demo_scenes import SCENES, Scene
 from sbc_filter.lab.certificate_maker import pem
 from sbc_filter.lab.demo_network import CARRIER_X5U, OUR_X5U, PROGRAMS, DemoNetwork
 from sbc_filter.sip.message import SipMessage

@@ -50,11 +50,11 @@ def _sources(settings: CertificateSettings) -> Iterator[str]:
         except IndexFault as fault:
             yield f"certificates.directory: {fault}"
     if settings.socket is not None and not settings.socket.is_socket():
-        yield f"certificates.socket: {settings.socket} is no socket; nobody answers there now"
+        yield f"certificates.socket: {settings.socket} is not a socket: no program listens there now"
     if settings.command and shutil.which(settings.command[0]) is None:
-        yield f"certificates.command: {settings.command[0]} is no program that can be run"
+        yield f"certificates.command: {settings.command[0]} is not a program that can be run"
     if settings.fetch and os.path.exists(settings.cache) and not os.path.isdir(settings.cache):
-        yield f"certificates.cache: {settings.cache} is no folder, so nothing that is fetched outlives a restart"
+        yield f"certificates.cache: {settings.cache} is not a folder, so nothing that is fetched outlives a restart"
     if settings.warm is not None:
         yield from (f"certificates.warm: {fault}" for fault in read_list(settings.warm, settings.tolerate)[1])
 
