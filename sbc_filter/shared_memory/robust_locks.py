@@ -48,7 +48,7 @@ class RobustLocks:
 
     def take(self, number: int) -> bool:
         """Take a lock; False if another process or thread has it. That of a dead process is taken over."""
-        result = self._trylock[number]()
+        result: int = self._trylock[number]()
         if result == errno.EOWNERDEAD:
             self._consistent(self._addresses[number])
             return True
