@@ -254,7 +254,7 @@ class Engine:
     def _finish(self, progress: Progress, verdict: Verdict, now: float) -> Verdict:
         """Remember the verdict, if anything was decided, and make it one about the packet."""
         if self._preserver is not None and verdict.action in _GOES_ON:
-            self._preserver.remember(progress.call)
+            self._preserver.remember(progress.call, verdict.record, progress.monitored)
         if progress.monitored:
             verdict = verdict._replace(monitored=progress.monitored)
         if progress.monitored or (verdict.record is not None and verdict.record.rule is not None):

@@ -48,7 +48,8 @@ def test_what_has_no_call_id_goes_by_all_its_bytes(message: bytes) -> None:
 
 FIXED = (
     "from sbc_filter.live.dispatcher import shard\n"
-    "for secret in (b'a' * 32, b'b' * 32): print(*(shard(b'\\nCall-ID: %d' % each, 4, secret) for each in range(400)))\n"
+    "for secret in (b'a' * 32, b'b' * 32):\n"
+    "    print(*(shard(b'\\nCall-ID: %d' % each, 4, secret) for each in range(400)))\n"
 )
 
 
