@@ -203,6 +203,14 @@ def test_in_memory_nobody_else_meets_it() -> None:
     assert other.claim(token(1), b"b", END, NOW)
 
 
+def test_no_two_tables_put_a_token_in_the_same_place() -> None:
+    """So no peer can choose tokens that share a bucket and displace one another. One table always does."""
+    one, other = SharedSeen(), SharedSeen()
+    places = [[table._table.digest(token(number))[:4] for number in range(100)] for table in (one, one, other)]
+    assert places[0] == places[1]
+    assert not {*places[0]} & {*places[2]}
+
+
 def remade(header: bytes) -> bytes:
     return header + b"\xff" * (HEADER + BUCKETS * BUCKET - len(header))
 
