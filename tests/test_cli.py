@@ -494,6 +494,37 @@ def test_check_warns_of_what_is_hardly_meant(tmp_path: Path, capsys: pytest.Capt
     assert f"warning: {rules} has no rule: every call passes as it is\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("more", "warned"),
+    [
+        ("", True),
+        ('[[rule]]\nname = "v"\ndirection = "outbound"\naction = "verify"\n', True),
+        ('[[rule]]\nname = "v"\ndirection = "inbound"\naction = "verify"\n', False),
+        ('[trunks.pbx]\naddresses = ["198.51.100.7"]\ntrusted = true\n', False),
+    ],
+)
+def test_check_warns_of_preserve_where_no_call_counts_as_an_arrival(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: str, warned: bool
+) -> None:
+    folder = tmp_path / "lab"
+    assert main(["pki", str(folder)]) == 0
+    for path in (folder / "rules").iterdir():
+        path.unlink()
+    rules = folder / "rules" / "10.toml"
+    rules.write_text(
+        '[[rule]]\nname = "s"\ndirection = "outbound"\naction = "sign"\n'
+        f'[rule.sign]\ncredential = "ours"\norigid = "4437c7eb-8f7a-4f0e-a863-f53a0e60251a"\n'
+        f'numbers = ["12155550100"]\npreserve = "numbers"\n{more}'
+    )
+    capsys.readouterr()
+    assert main(["check", "--config", str(folder / "sbc-filter.toml")]) == 0
+    sentence = (
+        f"warning: {rules}: rule 's' preserves nothing: only calls that passed, or come from a trusted peer, count. "
+        'Add a rule with action = "verify", or trusted = true to a trunk\n'
+    )
+    assert (sentence in capsys.readouterr().out) is warned
+
+
 def test_what_an_error_names_acts_on_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nor does it pass for a line of ours."""
     assert main(["replay", str(tmp_path / "a\x1b[2J\nsbc-filter: all is well")]) == 1

@@ -46,8 +46,8 @@ class Setup:
     read_at: float = field(default_factory=time.monotonic)  # seconds of the monotonic clock
 
     def engine(self, secret: bytes, memories: SharedState | None = None, state: EngineState | None = None) -> Engine:
-        """A new engine; `secret` is the key of our To tags, `memories` is shared by all workers, `state` is that of the
-        engine that it replaces."""
+        """A new engine. `secret` keys what others must not be able to predict. `memories` is shared by all workers.
+        `state` is that of the engine that it replaces."""
         memories = memories or SharedState.local()
         network = self.configuration.network
         place = Network(

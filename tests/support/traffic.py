@@ -60,8 +60,9 @@ class Sight(NamedTuple):
 
 
 class Traffic:
-    """`run` calls, so many a second in each direction; `load` is who signs them, and whose filter it is. A call is judged
-    `patience` seconds after it began, or later if it has not come to its end by then."""
+    """`run` calls, so many a second in each direction; `load` is who signs them, and whose filter it is.
+
+    A call is judged `patience` seconds after it began, or later if it has not come to its end by then."""
 
     def __init__(self, load: Load, carrier: socket.socket, sbc: socket.socket, patience: float) -> None:
         self._load = load

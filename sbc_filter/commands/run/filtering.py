@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,8 +92,14 @@ def _say_what_runs(console: PlainConsole, setup: Setup, *, own_firewall: bool) -
         console,
         f"listening on queue {queues}{with_workers} with {names if rules else 'no rules: every call passes as it is'}",
     )
-    for remark in setup.remarks:
+    for remark in (*setup.remarks, *environment_remarks()):
         _say(console, f"warning: {remark}")
     if not own_firewall and "NOTIFY_SOCKET" not in os.environ:  # under a service manager another unit applies the rules
         for fault in backend(setup.configuration.firewall.backend).faults():
             _say(console, f"warning: {fault}")
+
+
+def environment_remarks() -> Iterator[str]:
+    """What the environment should not contain: one sentence for each variable."""
+    if not sys.flags.ignore_environment and os.environ.get("PYTHONHASHSEED", "") not in ("", "random"):
+        yield "PYTHONHASHSEED is set: peers can choose values that slow down the tables in memory. Remove the variable"
