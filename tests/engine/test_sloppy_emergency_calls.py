@@ -9,7 +9,7 @@ from support.differential import RULES
 from support.odd_base import Change, both, edit, line_in_front, put, rename, replace, without
 from support.odd_start import gap, in_front, line_end, method, second_gap, version
 
-from sbc_filter.engine.verdict import Action, Verdict
+from sbc_filter.engine.verdict import Verdict, VerdictKind
 
 _HEAD = """\
 INVITE URI SIP/2.0
@@ -89,5 +89,5 @@ def test_goes_on_at_once(bent: str) -> None:
         message = _BENT[bent](_BASE).replace(b"URI", uri, 1)
         verdict = make_engine(RULES, known=False).process(arriving(message), NOW)
         assert isinstance(verdict, Verdict), (uri, "held")
-        assert verdict.action in (Action.ACCEPT, Action.MODIFY), uri
+        assert verdict.kind in (VerdictKind.ACCEPT, VerdictKind.MODIFY), uri
         assert not verdict.emit, uri

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.verdict import Action, Need, Verdict
+from sbc_filter.engine.verdict import Need, Verdict, VerdictKind
 from sbc_filter.packet.udp import parse
 from support.calls import NOW, arriving, make_engine
 from support.odd_base import MARK
@@ -70,7 +70,7 @@ class Filter:
             self._engine = _strict()
         verdict = self._engine.process(arriving(message), NOW)
         assert isinstance(verdict, Verdict), "the certificate is known" if isinstance(verdict, Need) else ""
-        if verdict.action not in (Action.ACCEPT, Action.MODIFY):
+        if verdict.kind not in (VerdictKind.ACCEPT, VerdictKind.MODIFY):
             return None
         record = verdict.record
         outcome = "no record" if record is None else record.outcome + (f".{record.detail}" if record.detail else "")
