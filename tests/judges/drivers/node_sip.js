@@ -29,8 +29,9 @@ function user(address) {
   return tel ? plain(tel[1]) : undefined;
 }
 
+// What applications do with parts of a URI, which the stack leaves as they are: two digits behind a percent sign.
 function plain(text) {
-  return unescape(text);
+  return text.replace(/%([0-9a-f]{2})/gi, (_, digits) => String.fromCharCode(parseInt(digits, 16)));
 }
 
 function marks(headers, requestUri) {
