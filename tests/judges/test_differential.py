@@ -13,8 +13,8 @@ from support.odd_base import ATTACKER, MARK, SIGNED, UNSIGNED, VICTIM, Case, edi
 from support.odd_mutants import Mutator
 from support.stacks import STACKS, Missing, Seen, Stack
 
-EVERY = 107
-"""The fixed part is every so manyth message of the corpus: about 300."""
+TABLES, EVERY = ("plain", "before the method"), 2
+"""The fixed part is every so manyth message of these tables: about 300."""
 
 
 @pytest.fixture(scope="module", params=STACKS)
@@ -32,7 +32,8 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
 def fixed() -> list[tuple[Case, Passed]]:
     """What passes of the fixed part."""
     strict = Filter()
-    return [(case, passed) for case in islice(cases(), 0, None, EVERY) if (passed := strict.passed(case.message))]
+    chosen = islice((case for case in cases() if case.table in TABLES), 0, None, EVERY)
+    return [(case, passed) for case in chosen if (passed := strict.passed(case.message))]
 
 
 def test_no_stack_sees_what_it_should_not(stack: Stack, fixed: list[tuple[Case, Passed]]) -> None:
