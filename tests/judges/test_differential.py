@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 from support.corpus import cases
 from support.differential import Filter, Finding, Passed, findings, is_mark, number_of
-from support.odd_base import ATTACKER, MARK, SIGNED, UNSIGNED, VICTIM, Case, edit
+from support.odd_base import ATTACKER, HIDDEN, MARK, SIGNED, UNSIGNED, VICTIM, Case, edit
 from support.odd_mutants import Mutator
 from support.stacks import STACKS, Missing, Seen, Stack
 
@@ -48,8 +48,8 @@ def test_no_stack_sees_what_it_should_not(stack: Stack, fixed: list[tuple[Case, 
 
 def test_the_corpus_is_large_and_without_repetition() -> None:
     messages = [case.message for case in cases()]
-    assert len(messages) == len(set(messages)) > 30_000
-    assert [case.message for case in islice(cases(), 2)] == [UNSIGNED, SIGNED]
+    assert len(messages) == len(set(messages)) > 40_000
+    assert [case.message for case in islice(cases(), 3)] == [UNSIGNED, SIGNED, HIDDEN]
 
 
 def test_a_mutant_is_a_function_of_its_seed_and_number() -> None:
@@ -58,9 +58,10 @@ def test_a_mutant_is_a_function_of_its_seed_and_number() -> None:
     assert one.mutant(1) != other.mutant(1)
 
 
-def test_the_filter_refuses_the_plain_unsigned_call_and_passes_the_signed_one() -> None:
+def test_the_filter_passes_only_the_plain_call_of_a_verified_caller() -> None:
     strict = Filter()
     assert strict.passed(UNSIGNED) is None
+    assert strict.passed(HIDDEN) is None
     passed = strict.passed(SIGNED)
     assert passed is not None
     assert (passed.outcome, passed.caller) == ("passed", ATTACKER)

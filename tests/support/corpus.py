@@ -1,4 +1,4 @@
-"""The corpus of `make differential`: every oddity of every table in both calls of `odd_base`, without repetition."""
+"""The corpus of `make differential`: every oddity of every table in each call of `odd_base`, without repetition."""
 
 from collections.abc import Iterator
 

@@ -1,7 +1,9 @@
-"""The two calls from which the corpus is made, and how a case changes one.
+"""The three calls from which the corpus is made, and how a case changes one.
 
-An attacker, who is not trusted, writes every byte. `UNSIGNED` claims the number of a victim and a result. `SIGNED` has
-a true token for the attacker's own number in P-Asserted-Identity, and the victim's number in From.
+An attacker, who is not trusted, writes every byte. `UNSIGNED` claims the number of a victim and a result. The others have
+a true token for the attacker's own number. `SIGNED` has it in P-Asserted-Identity and the victim's number in From: it
+passes, and a reader that does not find the identity takes the victim. `HIDDEN` has them the other way round: it does not
+pass, unless the filter does not find the identity.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ _LINES = (
     f"INVITE sip:+{CALLED}@{SBC} SIP/2.0",
     f"Via: SIP/2.0/UDP {CARRIER}:5060;branch=z9hG4bK-judge",
     "Max-Forwards: 70",
-    f"From: <sip:+{VICTIM}@carrier.example>;tag=f1",
+    "From: <sip:+{caller}@carrier.example>;tag=f1",
     f"To: <sip:+{CALLED}@sbc.example>",
     "Call-ID: judge-1@carrier.example",
     "CSeq: 1 INVITE",
@@ -28,13 +30,14 @@ _LINES = (
 )
 
 
-def _base(asserted: str, *more: str) -> bytes:
-    return "\r\n".join([*(line.format(asserted=asserted) for line in _LINES), *more, "", ""]).encode()
+def _base(caller: str, asserted: str, *more: str) -> bytes:
+    return "\r\n".join([*(line.format(caller=caller, asserted=asserted) for line in _LINES), *more, "", ""]).encode()
 
 
-UNSIGNED = _base(VICTIM)
-SIGNED = _base(ATTACKER, TOKEN)
-BASES = {"unsigned": UNSIGNED, "signed": SIGNED}
+UNSIGNED = _base(VICTIM, VICTIM)
+SIGNED = _base(VICTIM, ATTACKER, TOKEN)
+HIDDEN = _base(ATTACKER, VICTIM, TOKEN)
+BASES = {"unsigned": UNSIGNED, "signed": SIGNED, "hidden": HIDDEN}
 Change = Callable[[bytes], bytes]
 Changes = Iterator[tuple[str, Change]]
 
