@@ -1,9 +1,9 @@
 """The three calls from which the corpus is made, and how a case changes one.
 
-An attacker, who is not trusted, writes every byte. `UNSIGNED` claims the number of a victim and a result. The others have
-a true token for the attacker's own number. `SIGNED` has it in P-Asserted-Identity and the victim's number in From: it
-passes, and a reader that does not find the identity takes the victim. `HIDDEN` has them the other way round: it does not
-pass, unless the filter does not find the identity.
+An attacker, who is not trusted, writes every byte. `UNSIGNED` claims the number of a victim and a result. The others
+have a true token for the attacker's own number. `SIGNED` has it in P-Asserted-Identity and the victim's number in From:
+it passes, and a reader that does not find the identity takes the victim. `HIDDEN` has them the other way round: it does
+not pass, unless the filter does not find the identity.
 """
 
 from collections.abc import Callable, Iterator
