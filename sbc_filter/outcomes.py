@@ -143,6 +143,7 @@ class Detail(_Key):
     SIGNING_MISMATCH = "signing-mismatch"
     # passed-by
     NO_RULE = "no-rule"
+    NO_DIRECTION = "no-direction"
     PASS_RULE = "pass-rule"
     STRIP_RULE = "strip-rule"
     DROP_RULE = "drop-rule"

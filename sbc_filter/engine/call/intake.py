@@ -78,7 +78,7 @@ class Intake:
         anyway."""
         place = self._network.place(flow)
         made = blank_record(flow, place, now, method, error.detail)
-        if place.is_untrusted and self._network.drop_unreadable:
+        if place.is_untrusted and self._network.drop_unreadable and not place.is_foreign:
             return Verdict(Action.DROP, record=made._replace(action=Action.DROP))
         if place.is_untrusted:
             scrubbed = verstat.scrub_unreadable(buffer)
