@@ -7,6 +7,7 @@ Addresses come and go. A look is one request to the kernel, so it is repeated in
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
+from sbc_filter.records.tally import numbered
 from sbc_filter.system.local_addresses import LocalAddress, forgotten, local_addresses
 
 
@@ -26,7 +27,8 @@ class NetworkWatch:
             self._said = frozenset(found)
         if without_direction >= self._next_alarm:
             self._next_alarm = 2 * without_direction
+            seen = f"{numbered(without_direction, 'INVITE')} so far {'was' if without_direction == 1 else 'were'}"
             yield (
-                f"warning: {without_direction} INVITEs so far neither to nor from an address in [network].sbc:"
-                " they pass without verification; their records have no-direction"
+                f"warning: {seen} neither to nor from an address in [network].sbc: no rule is tried on such calls;"
+                " their records have no-direction"
             )

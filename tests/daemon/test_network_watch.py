@@ -56,6 +56,6 @@ def test_calls_without_a_direction_are_said_whenever_their_number_has_doubled() 
     said = [[line.split()[1] for line in watch.news([], count)] for count in (0, 1, 1, 2, 3, 9, 17, 18, 18)]
     assert said == [[], ["1"], [], ["2"], [], ["9"], [], ["18"], []]
     assert list(watch.news([], 99)) == [
-        "warning: 99 INVITEs so far neither to nor from an address in [network].sbc:"
-        " they pass without verification; their records have no-direction"
+        "warning: 99 INVITEs so far were neither to nor from an address in [network].sbc:"
+        " no rule is tried on such calls; their records have no-direction"
     ]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.calls import NOW, VERIFY, invite, make_engine
 from support.netns import ADDRESSES, LIVE, NO_INVITE, endpoint, eventually, nothing_else, running, three_hosts
+from support.runs import RUN, asked, started
 from support.tiny import TinySource
 
 from sbc_filter.cli import main
@@ -180,3 +181,19 @@ def test_check_names_them(lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert warning("198.51.100.1", "to-core") in said
     assert "127.0.0.1" not in said
     assert "fe80" not in said
+
+
+def test_run_says_both(lab: Lab, tmp_path: Path) -> None:
+    """Addresses that the list lacks, and calls that only pass through, as the operator of a running filter sees it."""
+    file = tmp_path / "sbc-filter.toml"
+    file.write_text(f'[network]\nsbc = {list(SBC)}\n[control]\nsocket = "control"\n')
+    with (
+        started(lab, file, [word for word in RUN if word != "--firewall"]) as (_, log),
+        endpoint(lab, "carrier") as carrier,
+        endpoint(lab, "core") as core,
+    ):
+        assert eventually(lambda: warning(FORGOTTEN[4], "to-carrier") in log.read_text())
+        carrier.sendto(invite(SPOOFED), (ADDRESSES["core"][4], 5060))
+        assert core.recv(70000) == invite(PLAIN)
+        assert eventually(lambda: "warning: 1 INVITE so far was neither to nor from" in log.read_text())
+        assert asked(file)["counters"]["no-direction"] == 1
