@@ -2,7 +2,7 @@
 
 A datagram stays in the kernel only if its first bytes prove that no SIP stack reads an INVITE, ACK or CANCEL in it:
 
-- It is shorter than any such request. That covers keep-alives: line ends, a NUL, `jaK`, nothing, short STUN.
+- It is shorter than any INVITE. That covers keep-alives: line ends, a NUL, `jaK`, nothing.
 - It begins with another method or with `SIP/2.0`, spelled exactly, and a space. All stacks agree on those.
 - It is STUN with the magic cookie (RFC 8489 §5). No stack skips the `!` that the cookie begins with.
 
@@ -19,9 +19,8 @@ For that reason other protocols that share ports (RFC 7983) are not in the table
 
 from typing import NamedTuple
 
-SHORTEST = 60
-"""Bytes of the shortest IP packet that may be a request: headers of IPv4 and UDP take 28, a request line and a Via 32.
-Proxies look for no more than these before they send it on."""
+SHORTEST = len(b"INVITE a SIP/2.0\n\n")
+"""Bytes of the shortest INVITE that anything could be: a request line and two line ends."""
 ALL = 0xFFFFFFFF  # every bit of a word
 
 
@@ -74,13 +73,13 @@ def matches(form: Form, payload: bytes) -> bool:
     return all(word.matches(payload) for word in form)
 
 
-def is_handed_over(payload: bytes, responses: bool = False, headers: int = 28) -> bool:
+def is_handed_over(payload: bytes, responses: bool = False) -> bool:
     """Whether the rules hand over a datagram on a SIP port: what they do in the kernel, in Python.
 
-    `responses`: rules need those of its sender. `headers`: bytes of the IP and UDP headers; 48 for IPv6 without
-    extension headers, and with them iptables hands over everything that is not too short.
+    `responses`: rules need those of its sender. With options of IPv4 or extension headers of IPv6, the kernel also
+    hands over what is too short. With extension headers, iptables hands over everything else as well.
     """
-    if headers + len(payload) < SHORTEST:
+    if len(payload) < SHORTEST:
         return False
     if responses and matches(RESPONSE, payload):
         return True

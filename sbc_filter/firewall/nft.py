@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.harmless import ALL, HARMLESS, RESPONSE, SHORTEST, Form
 from sbc_filter.firewall.iptables import first_line, fragments_passed, run_firewall
-from sbc_filter.firewall.plan import FRAGMENT_COMMENT, ZONES, IpFamily, Plan, QueueSettings
+from sbc_filter.firewall.plan import FRAGMENT_COMMENT, HEADERS, ZONES, IpFamily, Plan, QueueSettings
 
 TABLE = "inet sbc-filter"
 # A table that is there is replaced: what is not there cannot be deleted.
 _CLEAR = f"add table {TABLE}\ndelete table {TABLE}\n"
 _COUNTED = re.compile(rf'counter packets (\d+) bytes \d+ return comment "{FRAGMENT_COMMENT}"', re.ASCII)
 _FED = re.compile(r"\bqueue (?:flags [\w,]+ )?(?:num|to) (\d+)", re.ASCII)  # as nft 0.9 and 1.0 list it
+_PROTOCOL = {IpFamily.V4: "ipv4", IpFamily.V6: "ipv6"}
 _ADDRESS = {IpFamily.V4: "ip", IpFamily.V6: "ip6"}
 _UDP_HEADER = 64  # bits
 
@@ -122,7 +123,8 @@ def _of_sbc(plan: Plan, end: str) -> Iterator[str]:
 
 def _sip(plan: Plan) -> Iterator[str]:
     """Of the UDP packets on SIP ports, those that are needed, those that are harmless, and the rest."""
-    yield f"meta length < {SHORTEST} return"
+    for family in IpFamily:
+        yield f"meta nfproto {_PROTOCOL[family]} meta length < {HEADERS[family] + SHORTEST} return"
     yield from (f"{match} goto hand-over" for match in _answers(plan))
     yield from (f"{_match(form)} return" for form in HARMLESS)
     yield "goto hand-over"

@@ -50,6 +50,10 @@ class IpFamily(StrEnum):
     V6 = "ip6tables"
 
 
+HEADERS = {IpFamily.V4: 28, IpFamily.V6: 48}
+"""Bytes of the IP and UDP headers of a packet, without options and extension headers."""
+
+
 class Hook(NamedTuple):
     """A hook in the path of packets from which one of our chains is called, and for which packets."""
 
@@ -145,7 +149,7 @@ class Plan:
 
     def _sip(self, family: IpFamily) -> Iterator[str]:
         """Of the UDP packets on SIP ports, those that are needed, those that are harmless, and the rest."""
-        yield f"-m length --length 0:{SHORTEST - 1} -j RETURN"
+        yield f"-m length --length 0:{HEADERS[family] + SHORTEST - 1} -j RETURN"
         if family is IpFamily.V6:
             # Extension headers: UDP lies elsewhere, the filter looks for it.
             yield f'-m u32 ! --u32 "3&0xFF=17" -j {QUEUE}'

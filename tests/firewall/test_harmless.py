@@ -10,7 +10,7 @@ from support.handed import NO_RESPONSES, OTHERS, REQUESTS, RESPONSES, any_datagr
 
 from sbc_filter.firewall.harmless import METHODS, SHORTEST, is_handed_over
 from sbc_filter.firewall.nft import render
-from sbc_filter.firewall.plan import IpFamily, Plan, Responses
+from sbc_filter.firewall.plan import HEADERS, IpFamily, Plan, Responses
 from sbc_filter.sip.grammar import OURS
 
 # --- the predicate ---
@@ -49,7 +49,7 @@ def test_one_byte_more_or_less_is_not_harmless() -> None:
     """But for what another byte leaves harmless: a type of STUN, a status, what is too short."""
     kept = [payload for payload in near_misses() if not is_handed_over(payload)]
     assert all(
-        len(payload) < 32 or payload[4:8] == b"!\x12\xa4B" or payload.startswith((*OTHERS, b"SIP/2.0 "))
+        len(payload) < SHORTEST or payload[4:8] == b"!\x12\xa4B" or payload.startswith((*OTHERS, b"SIP/2.0 "))
         for payload in kept
     )
     assert len(kept) < len(list(near_misses())) / 2
@@ -83,7 +83,6 @@ def test_an_ordinary_call_costs_no_more_than_its_invites_and_acks() -> None:
 # --- its two languages, by a reading of them that is not the kernel's (which test_firewall.py and test_nft.py ask) ---
 
 PACKETS = {IpFamily.V4: IP(src="192.0.2.7", dst="192.0.2.1"), IpFamily.V6: IPv6(src="2001:db8::7", dst="2001:db8::1")}
-HEADERS = {IpFamily.V4: 28, IpFamily.V6: 48}
 PLANS: list[Responses] = ["none", "all"]
 _STEP = re.compile(r"(>>|&|@)?(0x[0-9A-Fa-f]+|\d+)")
 
@@ -126,8 +125,8 @@ def verdict_of_iptables(rules: list[str], packet: bytes) -> str:
 def verdict_of_nft(rules: list[str], packet: bytes, headers: int) -> str:
     """Where the chain `sip` sends a UDP packet."""
     for rule in rules:
-        length = re.match(r"meta length < (\d+)", rule)
-        if length and len(packet) >= int(length[1]):
+        length = re.match(r"meta nfproto ipv([46]) meta length < (\d+)", rule)
+        if length and (int(length[1]) != packet[0] >> 4 or len(packet) >= int(length[2])):
             continue
         tests = re.findall(r"@th,(\d+),32(?: & (\S+))? (0x[0-9a-f]+)(?:-(0x[0-9a-f]+))?", rule)
         if all(in_range(packet[headers - 8 :], *test) for test in tests):
@@ -152,7 +151,7 @@ def test_iptables_nft_and_the_predicate_agree(family: IpFamily, responses: Respo
     seen = set()
     for payload in any_datagram():
         packet = bytes(PACKETS[family] / UDP(sport=5062, dport=5060) / payload)
-        expected = is_handed_over(payload, responses == "all", HEADERS[family])
+        expected = is_handed_over(payload, responses == "all")
         seen.add(expected)
         assert verdict_of_iptables(u32_rules, packet) == ("SBC-FILTER-QUEUE" if expected else "RETURN"), payload
         assert verdict_of_nft(nft_rules, packet, HEADERS[family]) == ("hand-over" if expected else "return"), payload
@@ -160,16 +159,18 @@ def test_iptables_nft_and_the_predicate_agree(family: IpFamily, responses: Respo
 
 
 def test_options_of_ip_move_what_u32_reads() -> None:
+    """And a packet with them is longer: what is too short is handed over as well."""
     rules = Plan().tables(IpFamily.V4)[0].chains["SBC-FILTER-SIP"]
     for payload in any_datagram():
-        packet = bytes(IP(dst="192.0.2.1", options=b"\x01" * 8) / UDP(sport=5062, dport=5060) / payload)
-        expected = "SBC-FILTER-QUEUE" if is_handed_over(payload, headers=36) else "RETURN"
+        packet = bytes(IP(dst="192.0.2.1", options=b"\x01" * 40) / UDP(sport=5062, dport=5060) / payload)
+        expected = "SBC-FILTER-QUEUE" if is_handed_over(payload) or len(payload) < SHORTEST else "RETURN"
         assert verdict_of_iptables(rules, packet) == expected, payload
 
 
 def test_iptables_hands_over_all_packets_with_extension_headers_that_are_long_enough() -> None:
     rules = Plan().tables(IpFamily.V6)[0].chains["SBC-FILTER-SIP"]
     head = IPv6(dst="2001:db8::1") / IPv6ExtHdrDestOpt() / UDP(sport=5062, dport=5060)
+    shortest = HEADERS[IpFamily.V6] + SHORTEST
     sizes = {len(head / payload): verdict_of_iptables(rules, bytes(head / payload)) for payload in any_datagram()}
-    assert all(verdict == ("RETURN" if size < SHORTEST else "SBC-FILTER-QUEUE") for size, verdict in sizes.items())
-    assert min(sizes) < SHORTEST
+    assert all(verdict == ("RETURN" if size < shortest else "SBC-FILTER-QUEUE") for size, verdict in sizes.items())
+    assert min(sizes) < shortest

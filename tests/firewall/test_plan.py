@@ -69,15 +69,15 @@ def sip_rules(plan: Plan, family: IpFamily) -> list[str]:
     return rules
 
 
-@pytest.mark.parametrize(("family", "at"), [(IpFamily.V4, "0>>22&0x3C@8"), (IpFamily.V6, "48")])
-def test_what_is_harmless_returns_and_the_rest_is_handed_over(family: IpFamily, at: str) -> None:
+@pytest.mark.parametrize(("family", "at", "short"), [(IpFamily.V4, "0>>22&0x3C@8", 45), (IpFamily.V6, "48", 65)])
+def test_what_is_harmless_returns_and_the_rest_is_handed_over(family: IpFamily, at: str, short: int) -> None:
     """What is too short comes first; of what is left, a BYE stays in the kernel by its first four bytes."""
     rules = sip_rules(Plan(), family)
-    assert rules[0] == "-p udp -m length --length 0:59 -j RETURN"
+    assert rules[0] == f"-p udp -m length --length 0:{short} -j RETURN"
     assert f'-p udp -m u32 --u32 "{at}=0x42594520" -j RETURN' in rules
     assert ('-p udp -m u32 ! --u32 "3&0xFF=17" -j SBC-FILTER-QUEUE' in rules) is (family is IpFamily.V6)
     shown = render(Plan())
-    for rule in ("meta length < 60 return", "@th,64,32 0x42594520 return", "goto hand-over\n\t}"):
+    for rule in (f"meta length < {short + 1} return", "@th,64,32 0x42594520 return", "goto hand-over\n\t}"):
         assert rule in shown
 
 

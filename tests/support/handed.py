@@ -16,7 +16,7 @@ REQUESTS = (
     b"\0ACK" + _TAIL,
     b"\0CANCEL" + _TAIL,
     b" " * 1200 + b"INVITE" + _TAIL,
-    b"INVITE a SIP/2.0\nv:SIP/2.0/UDP a",  # a request line and a Via: the shortest
+    b"INVITE a SIP/2.0\n\n",  # the shortest
     b"\0INVITE a:b SIP/2.0\nv:SIP/2.0/UDP a\nf:a:b\nt:a:b\ni:a\nCSeq:1 INVITE\n\n",  # hardly an INVITE is shorter
     # RTP, RTCP and DTLS may consist of bytes that JAIN SIP skips.
     b"\x80\x08" + b"\x81" * 10 + b"INVITE" + _TAIL,
@@ -38,7 +38,8 @@ OTHERS = (
         )
     ),
     b"SIP/2.0 200 OK " + _PADDING,
-    *(b"\r\n\r\n", b"\r\n", b"", b"\0", b"\0\0\0\0", b"jaK\0", b"\x80\x08RTP"),
+    *(b"\r\n\r\n", b"\r\n", b"", b"\0", b"\0\0\0\0", b"jaK\0", b"\x80\x08RTP", b"INVITE a SIP/2.0\n"),
+    b"\0\1\0\0" + _COOKIE + b"\x10" * 12,
     b"\0\1\0\x08" + _COOKIE + b"\x10" * 12 + b"\0\x03\0\4" + b"\0" * 4,  # STUN
     b"\3\xff\0\x54" + _COOKIE + b"\x10" * 12 + b"\x80\x22\0\x50INVITE" + _TAIL,
 )  # fmt: skip

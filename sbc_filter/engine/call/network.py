@@ -120,9 +120,10 @@ class Network:
             return self._arriving(Direction.INBOUND, flow)
         if flow.src in self._sbc or flow.hook is Hook.OUTPUT:
             return self._leaving(Direction.OUTBOUND, flow)
-        if self._sbc:
-            return Position(None, flow.src, None, trusted=False, is_foreign=True)
         place = self._arriving(None, flow)
+        if self._sbc:
+            trusted = place.trusted if place.trunk else self._is_trusted_peer(flow.src)
+            return place._replace(trusted=trusted, is_foreign=True)
         return place if place.trunk else self._leaving(None, flow)
 
     def _arriving(self, direction: Direction | None, flow: Flow) -> Position:
@@ -140,6 +141,8 @@ class Network:
     def _seen(self, direction: Direction | None, peer: str, trunk: tuple[str, bool] | None) -> Position:
         if trunk is not None:
             return Position(direction, peer, *trunk)
+        return Position(direction, peer, None, direction is None or self._is_trusted_peer(peer))
+
+    def _is_trusted_peer(self, peer: str) -> bool:
         address = ip_address(peer)
-        trusted = direction is None or any(address in network for network in self._trusted_peers)
-        return Position(direction, peer, None, trusted)
+        return any(address in network for network in self._trusted_peers)

@@ -51,7 +51,7 @@ def network(sbc: tuple[str, ...] = ("192.0.2.1", "192.0.2.2", "2001:DB8:1:0::1")
         (("192.0.2.1", 5060, "198.51.100.7", 5060), (OUT, "198.51.100.7", "acme", False)),
         (("192.0.2.2", 5060, "192.0.2.1", 5060), (IN, "192.0.2.2", None, False)),
         (("10.0.0.1", 5060, "10.0.0.2", 5060), (None, "10.0.0.1", None, False, True)),  # none of ours
-        (("198.51.100.7", 5060, "10.0.0.2", 5060), (None, "198.51.100.7", None, False, True)),
+        (("198.51.100.7", 5060, "10.0.0.2", 5060), (None, "198.51.100.7", "acme", False, True)),
         # the longest prefix, whatever the order
         (("198.51.100.64", 5060, "192.0.2.1", 5060), (IN, "198.51.100.64", "acme-lab", True)),
         (("198.51.100.65", 5060, "192.0.2.1", 5060), (IN, "198.51.100.65", "acme-one", False)),
@@ -140,7 +140,8 @@ HERE, THROUGH, AWAY = Hook.INPUT, Hook.FORWARD, Hook.OUTPUT
         # forwarded, or of a capture
         ("10.0.0.1", "10.0.0.2", THROUGH, (None, "10.0.0.1", None, False, True)),
         ("10.0.0.1", "10.0.0.2", None, (None, "10.0.0.1", None, False, True)),
-        ("198.51.100.64", "10.0.0.2", THROUGH, (None, "198.51.100.64", None, False, True)),  # a trusted trunk's
+        ("198.51.100.64", "10.0.0.2", THROUGH, (None, "198.51.100.64", "acme-lab", True, True)),  # a trusted trunk's
+        ("192.0.2.130", "10.0.0.2", THROUGH, (None, "192.0.2.130", None, True, True)),
         # the addresses are enough
         ("198.51.100.7", "192.0.2.1", HERE, (IN, "198.51.100.7", "acme", False)),
         ("198.51.100.7", "192.0.2.1", THROUGH, (IN, "198.51.100.7", "acme", False)),
@@ -155,11 +156,16 @@ def test_the_hook_decides_where_the_addresses_do_not(src: str, dst: str, hook: H
 
 
 @pytest.mark.parametrize("hook", [HERE, THROUGH, None])
-def test_claims_are_removed_unless_a_known_peer_made_them(hook: Hook | None) -> None:
+def test_claims_are_removed_unless_a_trusted_peer_made_them(hook: Hook | None) -> None:
     net = network()
-    for src, untrusted in (("10.0.0.1", True), ("192.0.2.130", hook is not HERE)):
+    for src, untrusted in (
+        ("10.0.0.1", True),
+        ("198.51.100.7", True),
+        ("198.51.100.64", False),
+        ("192.0.2.130", False),
+    ):
         place = net.place(net.arrived(Flow(src, 5060, "192.0.2.9", 5060, "udp"), Arrival(hook)))
-        assert place.is_untrusted is untrusted
+        assert place.is_untrusted is not trusted
     assert not net.place(Flow("192.0.2.1", 5060, "10.0.0.1", 5060, "udp")).is_untrusted  # what leaves
 
 
