@@ -158,12 +158,8 @@ def test_the_hook_decides_where_the_addresses_do_not(src: str, dst: str, hook: H
 @pytest.mark.parametrize("hook", [HERE, THROUGH, None])
 def test_claims_are_removed_unless_a_trusted_peer_made_them(hook: Hook | None) -> None:
     net = network()
-    for src, untrusted in (
-        ("10.0.0.1", True),
-        ("198.51.100.7", True),
-        ("198.51.100.64", False),
-        ("192.0.2.130", False),
-    ):
+    believed = {"10.0.0.1": False, "198.51.100.7": False, "198.51.100.64": True, "192.0.2.130": True}
+    for src, trusted in believed.items():
         place = net.place(net.arrived(Flow(src, 5060, "192.0.2.9", 5060, "udp"), Arrival(hook)))
         assert place.is_untrusted is not trusted
     assert not net.place(Flow("192.0.2.1", 5060, "10.0.0.1", 5060, "udp")).is_untrusted  # what leaves
