@@ -149,6 +149,14 @@ def test_addresses_are_those_of_the_namespace(lab: Lab) -> None:
     assert not {LocalAddress(address, "to-carrier") for address in SBC} & set(found)
 
 
+def test_of_a_point_to_point_link_the_near_end_is_this_host(lab: Lab) -> None:
+    lab.run("carrier", "ip", "address", "add", "10.9.9.1", "peer", "10.9.9.2/32", "dev", "to-sbc")
+    with lab.inside("carrier"):
+        found = {each.address for each in local_addresses()}
+    assert "10.9.9.1" in found
+    assert "10.9.9.2" not in found
+
+
 def test_forgotten_addresses_are_said_at_start_and_when_they_come(lab: Lab) -> None:
     watch = NetworkWatch()
     known = (*SBC, "198.51.100.1", "2001:db8:2::1")

@@ -27,7 +27,11 @@ REQUESTS = (
     b"sip/2.0 200 OK " + _PADDING,
     b"SIP/2.0\t200 OK " + _PADDING,
     b"\0" * 100,
-    b"\0\1\0\x08!\x12*B" + b"\0" * 100,  # STUN, but for one bit of the cookie
+    # Nearly STUN: one bit of the cookie, of the first byte, of the length.
+    b"\0\1\0\x64!\x12*B" + b"\0" * 112,
+    b"\4\1\0\x64" + _COOKIE + b"\0" * 112,
+    b"\x41\1\0\x64" + _COOKIE + b"\0" * 112,
+    b"\0\1\0\x65" + _COOKIE + b"\0" * 113,
 )
 OTHERS = (
     *(
