@@ -238,7 +238,7 @@ def test_the_same_bytes_by_another_hook_are_another_call() -> None:
     arrives = engine.process(packet, NOW, Arrival(HERE))
     assert isinstance(leaves, Verdict)
     assert isinstance(arrives, Verdict)
-    assert (leaves.kind, arrives.action) == ("accept", "reject")
+    assert (leaves.kind, arrives.kind) == ("accept", "reject")
 
 
 # --- interfaces ---
