@@ -68,6 +68,11 @@ def test_the_filter_passes_only_the_plain_call_of_a_verified_caller() -> None:
     assert MARK.encode() not in passed.message
 
 
+def test_what_the_kernel_does_not_hand_over_passes_as_it_came() -> None:
+    options = UNSIGNED.replace(b"INVITE", b"OPTIONS")
+    assert Filter().passed(options) == Passed(options, "not handed over", None)
+
+
 # --- what is a finding ---
 
 CALL = Seen(None, "INVITE", True, "sip:h", f"+{VICTIM}", None, None)

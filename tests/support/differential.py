@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Need, Verdict, VerdictKind
+from sbc_filter.firewall.harmless import is_handed_over
 from sbc_filter.packet.udp import parse
 from support.calls import NOW, arriving, make_engine
 from support.odd_base import MARK
@@ -62,9 +63,11 @@ class Filter:
         self._engine: Engine = _strict()
 
     def passed(self, message: bytes) -> Passed | None:
-        """What goes on of a message, None if nothing does."""
+        """What goes on of a message, None if nothing does. The kernel hands over less than all of it."""
         if len(message) > _LARGEST:
             return None
+        if not is_handed_over(message):
+            return Passed(message, "not handed over", None)
         self._messages += 1
         if self._messages % _PER_ENGINE == 0:
             self._engine = _strict()
