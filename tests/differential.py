@@ -93,7 +93,10 @@ def main() -> int:
     only.add_argument("--corpus-only", action="store_true")
     only.add_argument("--mutants-only", action="store_true")
     arguments = parser.parse_args()
-    stacks = list(available(arguments.stacks.split(",")))
+    names = arguments.stacks.split(",")
+    if not STACKS.keys() >= set(names):
+        parser.error(f"--stacks: the stacks are {', '.join(STACKS)}")
+    stacks = list(available(names))
     if not stacks:
         parser.error("none of the stacks is installed; `make differential` installs them")
     print(f"seed {arguments.seed}; stacks: {', '.join(stack.name for stack in stacks)}", flush=True)

@@ -42,7 +42,7 @@ def test_each_target_installs_what_it_needs_and_no_more() -> None:
     assert needs("differential") - needs("test") == stacks
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "deb", "deb-test", "deb-fresh"])
+@pytest.mark.parametrize("target", ["demo", "test", "differential", "deb", "deb-test", "deb-fresh"])
 def test_the_makefile_asks_for_the_packages_of_its_target(target: str) -> None:
     recipe = re.findall(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[0]
     assert recipe.startswith(f"\t@.ci/bootstrap.sh {target}\n")

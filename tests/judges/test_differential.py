@@ -3,6 +3,9 @@
 `make differential` runs all of the corpus and 200,000 mutants; the stacks that are missing here are skipped.
 """
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import islice
 
@@ -11,7 +14,8 @@ from support.corpus import cases
 from support.differential import Filter, Finding, Passed, findings, is_mark, number_of
 from support.odd_base import ATTACKER, HIDDEN, MARK, SIGNED, UNSIGNED, VICTIM, Case, edit
 from support.odd_mutants import Mutator
-from support.stacks import STACKS, Missing, Seen, Stack
+from support.stacks import ROOT, STACKS, Missing, Seen, Stack
+from support.waiting import LONG
 
 TABLES, EVERY = ("plain", "before the method"), 2
 """The fixed part is every so manyth message of these tables: about 300."""
@@ -71,6 +75,24 @@ def test_the_filter_passes_only_the_plain_call_of_a_verified_caller() -> None:
 def test_what_the_kernel_does_not_hand_over_passes_as_it_came() -> None:
     options = UNSIGNED.replace(b"INVITE", b"OPTIONS")
     assert Filter().passed(options) == Passed(options, "not handed over", None)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "tests" / "differential.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONG)
+
+
+def test_the_command_says_what_it_did(stack: Stack) -> None:
+    done = run("--mutants-only", "--count", "1", "--seed", "a", "--stacks", stack.name)
+    first, *_, last = done.stdout.splitlines()
+    assert (done.returncode, first) == (0, f"seed a; stacks: {stack.name}")
+    assert re.fullmatch(r"1 messages, [01] passed, 0 of them with findings", last)
+
+
+def test_the_command_knows_its_stacks() -> None:
+    done = run("--stacks", "osip2,other")
+    assert done.returncode == 2
+    assert "--stacks: the stacks are osip2, sofia" in done.stderr
 
 
 # --- what is a finding ---
