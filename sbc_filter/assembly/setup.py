@@ -57,6 +57,7 @@ class Setup:
             network.emergency,
             TrunkTable(self.trunks),
             network.drop_unreadable,
+            network.untrusted_headers,
         )
         certificates = CertificateMemory(self.trust, self.configuration.certificates.tolerate)
         profile = PROFILES[network.numbering]

@@ -80,6 +80,8 @@ PLACEHOLDER: Final = FieldText(b";x", _KEY)
 """A parameter without meaning, written in place of a removed one so that the text on both sides does not join."""
 ESCAPED_PLACEHOLDER: Final = FieldText(b"%3bx", _KEY)
 """The same, for a parameter whose semicolon was written as an escape."""
+RENAMED: Final = FieldText(b"x", _KEY)
+"""A name without meaning, in place of one that may not stay."""
 BLANK: Final = FieldText(b" ", _KEY)
 """Replaces an octet at which other parsers would end the line or the whole message."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from sbc_filter.engine.answers import DIALECTS, Dialect, response_to, usual_phrase
-from sbc_filter.engine.call import verstat
+from sbc_filter.engine.call import scrub, verstat
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
@@ -127,7 +127,7 @@ def _results(rule: Rule, call: IncomingCall, decision: Decision) -> Iterator[Hea
 
 def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
     _remove(message, rule.sign.remove)
-    verstat.remove_assertions(message)
+    scrub.remove_assertions(message)
     if decision.date is not None:
         _remove(message, _DATE)  # a Date that is still present is meaningless: A12, A14 and S-056 have been decided
         message.add_header(field.date(decision.date))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from itertools import islice
 
-from sbc_filter.engine.call import verstat
+from sbc_filter.engine.call import scrub
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.parties import Parties
@@ -42,7 +42,7 @@ class Intake:
         in_dialog = message.in_dialog
         if place.is_untrusted:
             message.straighten()
-            verstat.scrub(message)
+            scrub.scrub(message, self._network.marks)
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
         parties = Parties(message, self._canonicalise)
         return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, message.edited)
@@ -65,7 +65,7 @@ class Intake:
         try:
             return self._reader.read(buffer, flow.src)
         except MessageError:
-            found = list(islice(verstat.unclean(buffer), MAX_UNCLEAN + 1)) if place.is_untrusted else []
+            found = list(islice(scrub.unclean(buffer), MAX_UNCLEAN + 1)) if place.is_untrusted else []
             if not 0 < len(found) <= MAX_UNCLEAN:
                 raise
         message = self._reader.read(blanked(buffer, found), flow.src)
@@ -81,7 +81,7 @@ class Intake:
         if place.is_untrusted and self._network.drop_unreadable:
             return Verdict(Action.DROP, record=made._replace(action=Action.DROP))
         if place.is_untrusted:
-            scrubbed = verstat.scrub_unreadable(buffer)
+            scrubbed = scrub.scrub_unreadable(buffer, self._network.marks)
             if scrubbed != buffer:
                 return Verdict(Action.MODIFY, scrubbed, record=made._replace(action=Action.MODIFY))
         return Verdict(Action.ACCEPT, record=made)
