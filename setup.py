@@ -16,7 +16,7 @@ COMPILED = {
     "stir": "checks passport signature signing token verification",
     "rules": "conditions facts ruleset",
     "engine": "answers engine record state",
-    "engine/call": "call decision intake parties recording scrub verstat",
+    "engine/call": "asserted call decision intake parties recording scrub verstat",
     "engine/memory": "certificates replays transactions",
     "engine/decide": "apply_rule attestation deviations sign verify",
     "engine/act": "carry_out edit_invite uas",

@@ -123,6 +123,7 @@ class Detail(_Key):
     BAD_SIGNATURE = "bad-signature"
     NUMBER_NOT_AUTHORIZED = "number-not-authorized"
     CLAIM_CONSTRAINTS = "claim-constraints"
+    AMBIGUOUS_CALLER = "ambiguous-caller"
     # replayed
     TOKEN_SEEN = "token-seen"
     # signed, already-signed, unsigned
@@ -252,7 +253,7 @@ _INVALID = (
     Detail.CLAIM_ATTEST, Detail.CLAIM_ORIGID, Detail.CLAIM_DIV, Detail.CLAIM_OPT, Detail.CLAIM_RPH, Detail.CLAIM_MKY,
     Detail.ORIG_MISMATCH, Detail.DEST_MISMATCH, Detail.FINGERPRINT_MISMATCH, Detail.PRIORITY_MISMATCH,
     Detail.DIV_CHAIN, Detail.DIV_ORIG, Detail.SIGNATURE_LENGTH, Detail.BAD_SIGNATURE, Detail.NUMBER_NOT_AUTHORIZED,
-    Detail.CLAIM_CONSTRAINTS, Detail.VERIFICATION_FAILED,
+    Detail.CLAIM_CONSTRAINTS, Detail.AMBIGUOUS_CALLER, Detail.VERIFICATION_FAILED,
 )  # fmt: skip
 _UNTRUSTED = (
     Detail.ALG, Detail.CERTIFICATE_UNREADABLE, Detail.CERTIFICATE_KEY, Detail.CERTIFICATE_PROFILE,

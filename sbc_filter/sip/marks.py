@@ -79,11 +79,15 @@ class Marks:
         """The text without these names."""
         if not self.may_be_in(text):
             return text
-        parts, position = [], 0
+        parts: list[bytes] = []
+        position = 0
         for start, end, instead in self.find(text, 0, len(text)):
             parts += (text[position:start], instead.text)
             position = end
         return b"".join((*parts, text[position:]))
+
+
+NO_MARKS = Marks(())
 
 
 def _instead(text: bytes, start: int, end: int, limit: int) -> FieldText:

@@ -122,7 +122,7 @@ def test_a_cut_leaves_the_address_behind_a_display_name_readable() -> None:
     message = invite(f"P-Asserted-Identity: a%3bverstat%3d<sip:+{CALLER}@h>", GOOD)
     out, record = result(make_engine(VERIFY), arriving(message))[1:]
     assert record["outcome"] == "passed"
-    assert f"\r\nP-Asserted-Identity: a<sip:+{CALLER};verstat={CLAIM}@h>\r\n".encode() in out
+    assert f"\r\nP-Asserted-Identity: a <sip:+{CALLER};verstat={CLAIM}@h>\r\n".encode() in out
 
 
 @pytest.mark.parametrize(

@@ -75,11 +75,11 @@ def respond(
 def _mark(rule: Rule, call: IncomingCall, decision: Decision) -> None:
     options, message = rule.verify, call.message
     dialect = DIALECTS[options.dialect]
-    if decision.verstat is not None:
-        party = call.parties.first(options.caller_from)
-        if party is not None:
-            trusted = not call.place.is_untrusted
-            verstat.mark(message, party, decision.verstat, trusted=trusted, in_user_part=dialect.in_user_part)
+    party = call.parties.first(options.caller_from)
+    if decision.verstat is not None and party is not None:
+        verstat.mark(call, party, decision.verstat, in_user_part=dialect.in_user_part)
+    elif call.place.is_untrusted:
+        verstat.show(call, party)
     for stated in _attestation(dialect, decision):
         verstat.state(message, stated)
     if not options.identity_keep and decision.outcome is Outcome.PASSED:

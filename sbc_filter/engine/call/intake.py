@@ -44,8 +44,9 @@ class Intake:
             message.straighten()
             scrub.scrub(message, self._network.marks)
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
-        parties = Parties(message, self._canonicalise)
-        return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, message.edited)
+        parties = Parties(message, self._canonicalise, place.is_untrusted)
+        scrubbed, marks = message.edited, self._network.marks
+        return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, scrubbed, marks)
 
     def identity_for_rules(self, call: IncomingCall) -> Callable[[tuple[str, ...]], str | None]:
         """The function by which rules identify a party: its number without a routing prefix (S-043)."""

@@ -1,39 +1,57 @@
 """The result of verification, written for the SBC (S-110 to S-113)."""
 
+from sbc_filter.engine.call import asserted
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.parties import Party
 from sbc_filter.sip import field
 from sbc_filter.sip.field import HeaderField
 from sbc_filter.sip.marks import Marks
 from sbc_filter.sip.message import SipMessage
 
-_PAI = b"p-asserted-identity"
 _VERSTAT = Marks(("verstat",))
 
 
-def mark(message: SipMessage, party: Party, verstat: str, *, trusted: bool, in_user_part: bool = True) -> None:
+def mark(call: IncomingCall, party: Party, verstat: str, *, in_user_part: bool = True) -> None:
     """Edit: write the result into the P-Asserted-Identity that named the caller (S-111, S-112).
 
-    If that is not the only one, a new one is made from what was verified. It goes before those of a trusted peer, and
-    replaces those of an untrusted one (S-160), because an SBC uses the first. From is never changed: it comes back in
-    every response and later request, where the mark would leak (S-113).
+    If that is not the only one, or an untrusted peer's and not plain, a new one is made from what was verified. It goes
+    before those of a trusted peer, and replaces those of an untrusted one (S-160), because an SBC uses the first. From
+    is never changed: it comes back in every response and later request, where the mark would leak (S-113).
     """
+    message, untrusted = call.message, call.place.is_untrusted
     buffer = message.buffer
-    if party.source == "pai" and party.alone:
+    if party.source == "pai" and (asserted.is_plain(call, party) if untrusted else party.alone):
         if _VERSTAT.may_be_in(buffer[party.start : party.end]):
             for start, end, instead in _VERSTAT.find(buffer, party.start, party.end):
                 message.replace(start, end, instead)
         place = _in_user_part if in_user_part else _behind
         position = place(buffer, party.start, party.end)
         message.replace(position, position, field.verstat(verstat))
-        return
-    made = field.asserted(marked_uri(buffer, party, verstat, in_user_part=in_user_part))
-    asserted = message.headers(_PAI)
-    if asserted and trusted:
-        message.add_header(made, asserted[0])
-        return
-    for header in asserted:
+    elif untrusted:
+        uri = marked(asserted.plain_uri(call, party), verstat, in_user_part=in_user_part)
+        _replace(message, asserted.rewritten(call, party, uri))
+    else:
+        headers = message.headers(asserted.PAI)
+        made = field.asserted(marked_uri(buffer, party, verstat, in_user_part=in_user_part))
+        message.add_header(made, headers[0] if headers else None)
+
+
+def show(call: IncomingCall, party: Party | None) -> None:
+    """Edit, without a result: an untrusted peer's caller is the one that every SIP stack sees."""
+    if party is None:
+        for header in call.message.headers(asserted.PAI):
+            if not asserted.is_readable(call.message, header):
+                call.message.remove(header)
+    elif not asserted.is_plain(call, party):
+        _replace(call.message, asserted.rewritten(call, party, asserted.plain_uri(call, party)))
+
+
+def _replace(message: SipMessage, made: HeaderField) -> None:
+    """Put this header field in place of all others of its name."""
+    headers = message.headers(made.name)
+    message.add_header(made, headers[0] if headers else None)
+    for header in headers:
         message.remove(header)
-    message.add_header(made)
 
 
 def state(message: SipMessage, stated: HeaderField) -> None:

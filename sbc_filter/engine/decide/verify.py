@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from sbc_filter.engine.answers import DIALECTS, verstat_of
+from sbc_filter.engine.call.asserted import is_shown
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.parties import Party
 from sbc_filter.engine.decide.deviations import of_message
 from sbc_filter.engine.memory.replays import Replays
 from sbc_filter.engine.memory.results import Results
@@ -47,6 +49,8 @@ class VerificationService:
         result = self._judge(rule, message.values(b"identity"), signalling, call, certificates, findings)
         if not isinstance(result, Verification):
             return result
+        if result.outcome is _PASSED and caller is not None and not caller.plain and call.place.is_untrusted:
+            _judge_form(result, call, caller, options)
         decision = _decision(rule, result)
         if result.outcome is _PASSED and result.token is not None:
             decision.deviations = (*result.token.deviations, *of_message(call, caller, result.token.claims.iat))
@@ -106,6 +110,14 @@ def _verified(
         refused = VerificationError(Outcome.UNFETCHABLE, Detail.VERIFICATION_REFUSED)
         result = verify_by(options.service, values, signalling, options, {**findings, result: refused})
     return result
+
+
+def _judge_form(result: Verification, call: IncomingCall, caller: Party, options: VerifyOptions) -> None:
+    """A caller whom some SIP stack would not see, or would see as another, did not pass."""
+    if not is_shown(call, caller, options.caller_from):
+        signature = result.token.signature if result.token is not None else b""
+        result.outcome, result.detail = Outcome.INVALID, Detail.AMBIGUOUS_CALLER
+        result.failures = (Failure(result.outcome, result.detail, signature), *result.failures)
 
 
 def _decision(rule: Rule, result: Verification) -> Decision:
