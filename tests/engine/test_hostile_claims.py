@@ -182,7 +182,8 @@ def test_in_the_invite_and_in_the_record(value: str, body: bytes) -> None:
                 verdict = engine.resume(verdict.id, Answer(body, None, NOW + 60), NOW)
             assert isinstance(verdict, Verdict)
             assert verdict.payload is not None
-            fields = more(parse(verdict.payload).payload, message)
+            unmarked = message.replace(b";verstat=TN-Validation-Passed", b"")  # S-114: in a display name, too
+            fields = more(parse(verdict.payload).payload, unmarked)
             check(fields)
             shown.update(name for name, _ in fields)
             assert verdict.record is not None

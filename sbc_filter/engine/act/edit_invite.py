@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from sbc_filter.engine.answers import DIALECTS, Dialect, response_to, usual_phrase
-from sbc_filter.engine.call import scrub, verstat
+from sbc_filter.engine.call import asserted, scrub, verstat
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
@@ -27,6 +27,12 @@ def continue_call(rule: Rule, call: IncomingCall, decision: Decision) -> None:
         _sign(rule, call.message, decision)
     elif rule.action is RuleAction.STRIP:
         _remove(call.message, rule.strip.headers)
+
+
+def is_shown_unmarked(rule: Rule, call: IncomingCall) -> bool:
+    """Whether the SBC sees the caller that was verified if no header field is changed, because there is no room."""
+    party = call.parties.first(rule.verify.caller_from)
+    return not call.place.is_untrusted or (party is not None and asserted.is_plain(call, party))
 
 
 def status_of(decision: Decision) -> StatusLine:

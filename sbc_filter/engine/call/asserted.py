@@ -117,12 +117,12 @@ def _sip_uri(call: IncomingCall, number: str, uri: bytes, tel_parameters: bytes)
 
 
 def _needs_sip(call: IncomingCall, party: Party) -> bool:
-    """Whether a tel URI will not do: some stacks do not read it in a P-Asserted-Identity, and would take From, which
-    names another caller."""
-    if party.source == "from" or call.message.buffer[party.start : party.start + 4].lower() != b"tel:":
+    """Whether a tel URI will not do: some stacks do not read it in a P-Asserted-Identity and take From, where they have
+    to find the same number."""
+    if call.message.buffer[party.start : party.start + 4].lower() != b"tel:":
         return False
     sender = call.parties.first(("from",))
-    return sender is None or sender.identity != party.identity
+    return sender is None or sender.identity != party.identity or not sender.plain
 
 
 def _is_plain(call: IncomingCall, name: bytes, pattern: "re.Pattern[bytes]", party: Party) -> bool:

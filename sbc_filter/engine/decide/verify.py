@@ -112,6 +112,17 @@ def _verified(
     return result
 
 
+def ambiguous(rule: Rule, decision: Decision) -> Decision:
+    """The decision about a call that passed, but whose caller cannot be written so that every SIP stack sees it."""
+    outcome, detail = Outcome.INVALID, Detail.AMBIGUOUS_CALLER
+    verdict = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, x5u=decision.x5u)
+    failures = (Failure(outcome, detail), *decision.failures)
+    made = Decision(outcome, detail, verdict, decision.attest, decision.origid, decision.x5u, decision.spc)
+    made.failures = failures
+    made.verstat = (verdict.verstat or verstat_of(outcome, detail)) if rule.verify.verstat else None
+    return made
+
+
 def _judge_form(result: Verification, call: IncomingCall, caller: Party, options: VerifyOptions) -> None:
     """A caller whom some SIP stack would not see, or would see as another, did not pass."""
     if not is_shown(call, caller, options.caller_from):

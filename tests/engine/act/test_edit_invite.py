@@ -6,7 +6,6 @@ from support.verifying import BAD, GOOD, RPH
 
 from sbc_filter.engine.verdict import Verdict
 
-
 TRUSTED = f'[trunks.core]\naddresses = ["{CARRIER}"]\ntrusted = true\n'
 
 
