@@ -15,7 +15,7 @@ from sbc_filter.engine.record import recorded
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.pki.x5u import MAX_LENGTH
-from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment, VerifyOptions
+from sbc_filter.rules.model import BELOW_A, CONTINUE, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.numbering_plans import Profile
 from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Signalling
@@ -112,14 +112,15 @@ def _verified(
     return result
 
 
-def ambiguous(rule: Rule, decision: Decision) -> Decision:
+def ambiguous(rule: Rule, call: IncomingCall, decision: Decision) -> Decision:
     """The decision about a call that passed, but whose caller cannot be written so that every SIP stack sees it."""
     outcome, detail = Outcome.INVALID, Detail.AMBIGUOUS_CALLER
-    verdict = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, x5u=decision.x5u)
-    failures = (Failure(outcome, detail), *decision.failures)
-    made = Decision(outcome, detail, verdict, decision.attest, decision.origid, decision.x5u, decision.spc)
-    made.failures = failures
-    made.verstat = (verdict.verstat or verstat_of(outcome, detail)) if rule.verify.verstat else None
+    chosen = CONTINUE
+    if not call.emergency:  # such a call always continues (S-137)
+        chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, x5u=decision.x5u)
+    made = Decision(outcome, detail, chosen, decision.attest, decision.origid, decision.x5u, decision.spc)
+    made.failures = (Failure(outcome, detail), *decision.failures)
+    made.verstat = (chosen.verstat or verstat_of(outcome, detail)) if rule.verify.verstat else None
     return made
 
 
