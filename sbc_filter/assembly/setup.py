@@ -58,6 +58,7 @@ class Setup:
             TrunkTable(self.trunks),
             network.drop_unreadable,
             network.untrusted_headers,
+            network.scrub_methods,
         )
         certificates = CertificateMemory(self.trust, self.configuration.certificates.tolerate)
         profile = PROFILES[network.numbering]

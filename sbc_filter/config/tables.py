@@ -71,7 +71,7 @@ def _untrusted_headers(table: TomlTable) -> tuple[str, ...]:
         marks = Marks((name,))
         needed = [each.decode() for each in sorted(_NEEDED) if marks.has(each)]
         if needed:
-            table.problem("untrusted_headers", f"{name!r} would remove {needed[0]} from every INVITE")
+            table.problem("untrusted_headers", f"{name!r} would remove the header field {needed[0]}, which calls need")
     return names
 
 

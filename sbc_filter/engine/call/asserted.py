@@ -1,7 +1,7 @@
 """The P-Asserted-Identity that the SBC gets to see of an untrusted peer's call: the caller that was verified.
 
 SIP stacks differ in what they can read. One that cannot read a P-Asserted-Identity takes the caller from another, or
-from From, and would show a number that nobody verified. So there is one form that all of them read alike. A value in
+from From, and would show a number that was not verified. So there is one form that all of them read alike. A value in
 this form stays as it is; any other is written again, and what is not plain in it is left out. From is never edited: it
 comes back in every response and later request (S-113).
 """

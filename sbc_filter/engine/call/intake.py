@@ -9,7 +9,7 @@ from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.parties import Parties
 from sbc_filter.engine.call.recording import make_record
-from sbc_filter.engine.verdict import Verdict, VerdictKind
+from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import DROP
@@ -75,6 +75,21 @@ class Intake:
         for at in found:
             message.replace(at, at + 1, BLANK)
         return message
+
+    def scrubbed(self, buffer: bytes, flow: Flow) -> Verdict:
+        """The verdict for a request that is not decided: it passes, without the marks of an untrusted peer."""
+        if not self._network.place(flow).is_untrusted:
+            return ACCEPT
+        try:
+            message = SipMessage.parse(buffer)
+            message.check()
+        except MessageError:
+            kept = scrub.scrub_unreadable(buffer, self._network.marks)
+        else:
+            message.straighten()
+            scrub.scrub(message, self._network.marks)
+            kept = message.to_bytes()
+        return ACCEPT if kept == buffer else Verdict(VerdictKind.MODIFY, kept)
 
     def unreadable(self, method: str, buffer: bytes, flow: Flow, now: float, error: MessageError) -> Verdict:
         """The verdict for a message that cannot be parsed. The SBC has to refuse it; an untrusted verstat is removed

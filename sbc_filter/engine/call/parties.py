@@ -48,7 +48,7 @@ class Parties:
     Sources: `pai`, `from`, `to`, `ruri`, or the name of a header field that carries a number or a URI.
 
     With `lenient`, a From that names no one may still name a number for some other parser, and that is then the caller:
-    nobody becomes anonymous by writing a number badly.
+    a number that is written badly does not make a call anonymous.
     """
 
     __slots__ = ("_canonicalise", "_found", "_lenient", "_message")

@@ -168,7 +168,7 @@ def test_a_from_that_is_not_plain_gets_an_asserted_identity(sender: str, shown: 
     ],
 )
 def test_a_from_with_two_readings_does_not_pass(sender: str) -> None:
-    """The token is true for one of them. Nobody becomes anonymous by such a From either."""
+    """The token is true for one of them. Such a From is not anonymous either."""
     message = sent_by(sender.replace("{}", CALLER), GOOD)
     action, out, record = result(make_engine(REJECT), arriving(message))
     assert (action, record["outcome"], record["detail"]) == ("reject", "invalid", "ambiguous-caller")
@@ -245,7 +245,7 @@ def test_a_caller_that_cannot_be_shown_for_want_of_room_does_not_pass() -> None:
     message = message.replace(b"Max-Forwards", b"X: " + b"x" * (65507 - len(message) - 5) + b"\r\nMax-Forwards", 1)
     assert len(message) == 65507
     record = result(make_engine(REJECT), arriving(message))[2]
-    assert (record["action"], record["detail"]) == ("reject", "ambiguous-caller")
+    assert (record["verdict"], record["detail"]) == ("reject", "ambiguous-caller")
 
 
 def test_who_is_not_verified_is_shown_plain_as_well() -> None:
