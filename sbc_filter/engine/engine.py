@@ -67,9 +67,11 @@ class Engine:
         arrivals: Arrivals | None = None,
         state: EngineState | None = None,
     ) -> None:
-        """`seen` detects replays; `arrivals` is what `preserve` remembers. By default the engine makes its own.
-        `state` comes from the engine that this one replaces, which must no longer decide."""
+        """`secret`, at most 64 bytes and the same in all workers, keys our To tags and the choice of `enforce_percent`.
+        `seen` detects replays; `arrivals` is what `preserve` remembers. By default the engine makes its own. `state`
+        comes from the engine that this one replaces, which must no longer decide."""
         self._rules = rules
+        self._secret = secret
         self._ports, self._scrubbed = network.ports, network.scrubbed
         self._held_limit = held_limit
         self._intake = Intake(network, profile)
@@ -210,7 +212,7 @@ class Engine:
         direction, peer, trunk, _ = call.place
         identity = self._intake.identity_for_rules(call)
         facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, call.message, identity)
-        return self._walk(Progress(key, call, packet, self._rules.matching(facts)), now)
+        return self._walk(Progress(key, call, packet, self._rules.matching(facts, self._secret)), now)
 
     def _walk(self, progress: Progress, now: float) -> Verdict | Need:
         """Try the rules that match, from where `progress` stands: the first enforced one decides, those in monitor
@@ -256,7 +258,7 @@ class Engine:
     def _finish(self, progress: Progress, verdict: Verdict, now: float) -> Verdict:
         """Remember the verdict, if anything was decided, and make it one about the packet."""
         if self._preserver is not None and verdict.kind in _GOES_ON:
-            self._preserver.remember(progress.call)
+            self._preserver.remember(progress.call, verdict.record, progress.monitored)
         if progress.monitored:
             verdict = verdict._replace(monitored=progress.monitored)
         if progress.monitored or (verdict.record is not None and verdict.record.rule is not None):
