@@ -50,7 +50,7 @@ class VerificationService:
         if not isinstance(result, Verification):
             return result
         if result.outcome is _PASSED and caller is not None and not caller.plain and call.place.is_untrusted:
-            _judge_form(result, call, caller, options)
+            result = _judge_form(result, call, caller, options)
         decision = _decision(rule, result)
         if result.outcome is _PASSED and result.token is not None:
             decision.deviations = (*result.token.deviations, *of_message(call, caller, result.token.claims.iat))
@@ -84,7 +84,7 @@ class VerificationService:
             return second
         if isinstance(second, Verification) and second.outcome is _PASSED and self._is_new(second, call):
             return second.with_failures((failure, *second.failures), second.notes)
-        return first.as_replayed(failure)
+        return first.as_failed(failure)
 
     def _is_new(self, result: Verification, call: IncomingCall) -> bool:
         """Whether the token that was made for this call, if there is one, was never seen with another call."""
@@ -121,12 +121,12 @@ def ambiguous(rule: Rule, call: IncomingCall, decision: Decision) -> Decision:
     return made
 
 
-def _judge_form(result: Verification, call: IncomingCall, caller: Party, options: VerifyOptions) -> None:
-    """A caller whom some SIP stack would not see, or would see as another, did not pass."""
-    if not is_shown(call, caller, options.caller_from):
-        signature = result.token.signature if result.token is not None else b""
-        result.outcome, result.detail = Outcome.INVALID, Detail.AMBIGUOUS_CALLER
-        result.failures = (Failure(result.outcome, result.detail, signature), *result.failures)
+def _judge_form(result: Verification, call: IncomingCall, caller: Party, options: VerifyOptions) -> Verification:
+    """The result; a caller whom some SIP stack would not see, or would see as another, did not pass."""
+    if is_shown(call, caller, options.caller_from):
+        return result
+    signature = result.token.signature if result.token is not None else b""
+    return result.as_failed(Failure(Outcome.INVALID, Detail.AMBIGUOUS_CALLER, signature))
 
 
 def _decision(rule: Rule, result: Verification) -> Decision:
