@@ -64,7 +64,7 @@ def datagrams(capture: Path) -> Iterator[tuple[float, Seen]]:
 
 
 @pytest.mark.parametrize("name", [name for name, _ in make_pcaps.cases()])
-def test_live_is_as_failed(lab: Lab, name: str, tmp_path: Path) -> None:
+def test_live_is_as_replayed(lab: Lab, name: str, tmp_path: Path) -> None:
     make_pcaps.write_shared(tmp_path, credential=True)
     settings = configuration_file.load(tmp_path / "sbc-filter.toml")
     rules = make_pcaps.FOLDER / f"{name}.toml"
