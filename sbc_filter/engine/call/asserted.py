@@ -35,6 +35,9 @@ _NAME_ADDR = (
 _ASSERTED = re.compile(_NAME_ADDR + rb"[ \t]*\r?\n")
 _SENDER = re.compile(_NAME_ADDR + rb"(?:[ \t]*;[^<>\"\r\n]*)?\r?\n")
 _PLAIN_URI = re.compile(_SIP)
+# What nearly every call has; all of it has the forms above.
+_ORDINARY_URI = re.compile(rb"sips?:\+[0-9]{1,32}@(?:[A-Za-z0-9]{1,32}[.-]){0,3}[A-Za-z]{1,32}(?:;user=phone)?")
+_ORDINARY = re.compile(rb"[ \t]*<" + _ORDINARY_URI.pattern + rb">\r\n")
 _PLAIN_DISPLAY = re.compile(rb'"[ !#-;=?-\[\]-~\x80-\xff]*"|' + _WORD + rb"(?:[ \t]+" + _WORD + rb")*")
 _PLAIN_HOST = re.compile(_HOST)
 _PLAIN_PORT = re.compile(_PORT)
@@ -85,7 +88,10 @@ def rewritten(call: IncomingCall, party: Party, uri: bytes) -> HeaderField:
 
 def plain_uri(call: IncomingCall, party: Party) -> bytes:
     """The URI of a caller in plain form: as written, where that is plain, else with what is plain of it."""
-    uri = call.marks.removed(call.message.buffer[party.start : party.end]) if party.start >= 0 else b""
+    uri = call.message.buffer[party.start : party.end] if party.start >= 0 else b""
+    if _ORDINARY_URI.fullmatch(uri) is not None:
+        return uri
+    uri = call.marks.removed(uri)
     number = party.identity
     if not number.isdigit():
         return uri or (number if ":" in number else "tel:" + number).encode()
@@ -129,6 +135,8 @@ def _is_plain(call: IncomingCall, name: bytes, pattern: "re.Pattern[bytes]", par
     """Whether the only header field of this name has the plain form."""
     buffer = call.message.buffer
     ((_, value, end),) = call.message.headers(name)
+    if _ORDINARY.fullmatch(buffer, value, end) is not None:
+        return True
     found = pattern.match(buffer, value, end)
     if found is None or found.end() != end:
         return False
