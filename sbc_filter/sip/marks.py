@@ -19,14 +19,19 @@ HEADERS = (
 # What other parsers skip around a name, literal or escaped. The alternatives begin with different bytes, so that there
 # is only one way to match and the groups need not be possessive: until Python 3.11.4 a possessive group loses the bytes
 # of an alternative that fails halfway (CPython issue 106052).
-_LWS = rb"(?:[^!-~\r\n]++|\r?\n[ \t]|%(?:[01][0-9a-f]|20|7f|[89a-f][0-9a-f]))*"
+_ESCAPE = rb"%(?:u00)?"  # also as the `unescape` of JavaScript reads it
+_LWS = rb"(?:[^!-~\r\n]++|\r?\n[ \t]|" + _ESCAPE + rb"(?:[01][0-9a-f]|20|7f|[89a-f][0-9a-f]))*"
 # A name with each character literal or escaped (%76 is v; RFC 3261 §19.1.4).
-_NAME = rb"(?:[A-Za-z0-9_.!*+`'~-]|%(?:2[157abde]|3[0-9]|4[1-9a-f]|5[0-9af]|6[0-9a-f]|7[0-9ae]))+"
+_NAME = rb"(?:[A-Za-z0-9_.!*+`'~-]|" + _ESCAPE + rb"(?:2[157abde]|3[0-9]|4[1-9a-f]|5[0-9af]|6[0-9a-f]|7[0-9ae]))+"
 _VALUE = rb'(?:"[^"<>@]*"|[^;@<>,\s"?:]*+)'
 # A name, after a semicolon or not; or an escape that is not part of one.
-_ITEM = re.compile(rb"((?:;|%3b)" + _LWS + rb")?(" + _NAME + rb")|%[0-9a-f]{2}", re.IGNORECASE)
-_ASSIGNED = re.compile(_LWS + rb"(?:=|%3d)" + _LWS + _VALUE, re.IGNORECASE)
+_ITEM = re.compile(
+    rb"((?:;|" + _ESCAPE + rb"3b)" + _LWS + rb")?(" + _NAME + rb")|" + _ESCAPE + rb"[0-9a-f]{2}", re.IGNORECASE
+)
+_ASSIGNED = re.compile(_LWS + rb"(?:=|" + _ESCAPE + rb"3d)" + _LWS + _VALUE, re.IGNORECASE)
 _DELIMITER = re.compile(_LWS + rb"(?:[;@<>,?]|\r?\n|\Z)", re.IGNORECASE)
+
+_INVISIBLE = bytes(range(0x21)) + b"\x7f"
 
 Cut = tuple[int, int, FieldText]
 """What to replace: start, end, and the text in place of it."""
@@ -52,8 +57,10 @@ class Marks:
         return any(lowered.find(hint) >= 0 for hint in self._hints)
 
     def has(self, name: bytes) -> bool:
-        """Whether this name, with its escapes undone or not, is on the list."""
-        lowered = (unquote_to_bytes(name) if name.find(b"%") >= 0 else name).lower()
+        """Whether this name is on the list, with its escapes undone, if any, and without blanks around it."""
+        lowered = name.lower()
+        if lowered.find(b"%") >= 0:
+            lowered = unquote_to_bytes(lowered.replace(b"%u00", b"%")).strip(_INVISIBLE).lower()
         return lowered in self._exact or any(_fits(lowered, pattern) for pattern in self._patterns)
 
     def find(self, text: bytes, start: int, end: int) -> Iterator[Cut]:

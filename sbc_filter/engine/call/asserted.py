@@ -28,7 +28,7 @@ _HOST = rb"([A-Za-z0-9]+(?:(?:-+|\.)[A-Za-z0-9]+)*|\[[0-9A-Fa-f:.]+\])"
 _PORT = rb"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"
 _SIP = rb"sips?:(\+?[A-Za-z0-9][A-Za-z0-9_.~-]*)" + _PARAMETERS + rb"@" + _HOST + _PORT + _PARAMETERS
 _NAME_ADDR = (
-    rb"[ \t]*(?:\"[ !#-;=?-\[\]-~\x80-\xff]*\"[ \t]*|(?:" + _WORD + rb"[ \t]+)*)"
+    rb" *(?:\"[ !#-;=?-\[\]-~\x80-\xff]*\" *|(?:" + _WORD + rb" +)*)"
     rb"<(?:" + _SIP + rb"|tel:\+[0-9]+" + _PARAMETERS + rb")>"
 )
 # Groups: user, its parameters, host, parameters of the URI, those of a tel URI.
@@ -37,14 +37,15 @@ _SENDER = re.compile(_NAME_ADDR + rb"(?:[ \t]*;[^<>\"\r\n]*)?\r?\n")
 _PLAIN_URI = re.compile(_SIP)
 # What nearly every call has; all of it has the forms above.
 _ORDINARY_URI = re.compile(rb"sips?:\+[0-9]{1,32}@(?:[A-Za-z0-9]{1,32}[.-]){0,3}[A-Za-z]{1,32}(?:;user=phone)?")
-_ORDINARY = re.compile(rb"[ \t]*<" + _ORDINARY_URI.pattern + rb">\r\n")
-_PLAIN_DISPLAY = re.compile(rb'"[ !#-;=?-\[\]-~\x80-\xff]*"|' + _WORD + rb"(?:[ \t]+" + _WORD + rb")*")
+_ORDINARY = re.compile(rb" *<" + _ORDINARY_URI.pattern + rb">\r\n")
+_PLAIN_DISPLAY = re.compile(rb'"[ !#-;=?-\[\]-~\x80-\xff]*"|' + _WORD + rb"(?: +" + _WORD + rb")*")
 _PLAIN_HOST = re.compile(_HOST)
 _PLAIN_PORT = re.compile(_PORT)
 _PLAIN_PARAMETER = re.compile(_PARAMETER)
 _PLAIN_NUMBER = re.compile(rb"\+?[0-9]+")
 _CONTEXT = b"phone-context"
 _CONTEXT_PARAMETER = re.compile(rb"(?i);" + _CONTEXT + rb"=[^;@>]*")
+_NOWHERE = "unknown.invalid"  # RFC 2606 §2
 _SHORT = 7  # digits; a shorter number is not in international form
 
 
@@ -71,7 +72,7 @@ def is_plain(call: IncomingCall, party: Party) -> bool:
     headers = call.message.headers(PAI)
     if party.source != "pai":
         return not headers and party.source == "from" and _is_plain(call, b"from", _SENDER, party)
-    return len(headers) == 1 and party.alone and _is_plain(call, PAI, _ASSERTED, party) and not _needs_sip(call, party)
+    return len(headers) == 1 and party.alone and _is_plain(call, PAI, _ASSERTED, party)
 
 
 def is_readable(message: SipMessage, header: Header) -> bool:
@@ -96,15 +97,16 @@ def plain_uri(call: IncomingCall, party: Party) -> bytes:
     if not number.isdigit():
         return uri or (number if ":" in number else "tel:" + number).encode()
     tel = TEL_URI.fullmatch(uri)
-    if tel is not None and not _needs_sip(call, party):
+    if tel is not None and _from_agrees(call, party):
         made = b"tel:+" + number.encode() + _kept(tel[2])
         return made if len(made) <= LONGEST else b"tel:+" + number.encode()
-    return _sip_uri(call, number, uri, tel[2] if tel is not None else b"")
+    return _sip_uri(call, party, uri, tel[2] if tel is not None else b"")
 
 
-def _sip_uri(call: IncomingCall, number: str, uri: bytes, tel_parameters: bytes) -> bytes:
+def _sip_uri(call: IncomingCall, party: Party, uri: bytes, tel_parameters: bytes) -> bytes:
     """The SIP URI of a number. Without a plain host it is that of the peer, as a gateway would write it (RFC 3261
     §19.1.6)."""
+    number = party.identity
     sip = SIP_URI.fullmatch(uri)
     scheme, user, host, port, parameters = sip.groups() if sip is not None else (b"sip", b"", b"", b"", b";user=phone")
     written, _, more = (user or b"").partition(b":")[0].partition(b";")
@@ -112,23 +114,25 @@ def _sip_uri(call: IncomingCall, number: str, uri: bytes, tel_parameters: bytes)
     if _PLAIN_NUMBER.fullmatch(written) is None or _CONTEXT in unquote_to_bytes(user).lower():
         written = (b"+" if len(number) >= _SHORT else b"") + number.encode()
     at = b":" + port if port else b""
-    if not _is_host(host):
+    if not _is_host(host) or (host.startswith(b"[") and not _from_agrees(call, party)):
         peer = call.flow.src
-        host, at = (f"[{peer}]" if ":" in peer else peer).encode(), b""
+        host, at = (_NOWHERE if ":" in peer else peer).encode(), b""
     if _PLAIN_PORT.fullmatch(at) is None:
         at = b""
     core = b"%b:%b" % (scheme.lower(), written)
     made = b"%b%b@%b%b%b" % (core, _kept(more), host, at, _kept(parameters))
-    return made if len(made) <= LONGEST else b"%b@%b%b" % (core, host if len(host) < LONGEST // 2 else b"invalid", at)
+    return (
+        made
+        if len(made) <= LONGEST
+        else b"%b@%b%b" % (core, host if len(host) < LONGEST // 2 else _NOWHERE.encode(), at)
+    )
 
 
-def _needs_sip(call: IncomingCall, party: Party) -> bool:
-    """Whether a tel URI will not do: some stacks do not read it in a P-Asserted-Identity and take From, where they have
-    to find the same number."""
-    if call.message.buffer[party.start : party.start + 4].lower() != b"tel:":
-        return False
+def _from_agrees(call: IncomingCall, party: Party) -> bool:
+    """Whether From has the same number in plain form. Some stacks read no tel URI and no IPv6 address in a
+    P-Asserted-Identity, and take From."""
     sender = call.parties.first(("from",))
-    return sender is None or sender.identity != party.identity or not sender.plain
+    return sender is not None and sender.identity == party.identity and sender.plain
 
 
 def _is_plain(call: IncomingCall, name: bytes, pattern: "re.Pattern[bytes]", party: Party) -> bool:
@@ -145,6 +149,9 @@ def _is_plain(call: IncomingCall, name: bytes, pattern: "re.Pattern[bytes]", par
         return False
     if name == PAI and end - value > LONGEST:
         return False
+    if user is None or host.startswith(b"["):
+        if name == PAI and not _from_agrees(call, party):
+            return False
     if user is None:
         return True
     return _is_host(host) and (_PLAIN_NUMBER.fullmatch(user) is not None or not party.identity.isdigit())

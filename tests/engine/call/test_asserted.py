@@ -36,7 +36,9 @@ def seen(message: bytes) -> list[str]:
         ("Bob Smith <sip:+{}@h>", "Bob Smith <sip:+{}@h>"),
         ('"Smith, Bob (é)" <sip:+{}@h.org:5061;user=phone>', '"Smith, Bob (é)" <sip:+{}@h.org:5061;user=phone>'),
         ("<sip:+{};cpc=ordinary;isup-oli=0@192.0.2.7>", "<sip:+{};cpc=ordinary;isup-oli=0@192.0.2.7>"),
-        ("<sips:+{}@[2001:db8::7]:5061>", "<sips:+{}@[2001:db8::7]:5061>"),
+        # Some stacks read no IPv6 address.
+        ("<sips:+{}@[2001:db8::7]:5061>", "<sips:+{}@192.0.2.7>"),
+        ("a\tb <sip:+{}@h>", '"a b" <sip:+{}@h>'),
         ("<sip:2155550100@h>", "<sip:2155550100@h>"),
         # A header parameter after the bracket.
         ("<sip:+{}@h>;a=b", "<sip:+{}@h>"),
@@ -98,8 +100,14 @@ def test_where_nothing_has_to_change_nothing_does() -> None:
     for pai in (f"<sip:+{CALLER}@h>", f'"Bob" <sip:+{CALLER};cpc=ordinary@h:5060;user=phone>'):
         action, out, _ = result(make_engine(SILENT), arriving(spoofing(pai)))
         assert (action, out) == ("accept", spoofing(pai))
-    tel = invite(f"P-Asserted-Identity: <tel:+{CALLER}>", GOOD)  # From has the same number: whoever reads it is right
-    assert result(make_engine(SILENT), arriving(tel))[:2] == ("accept", tel)
+    for uri in (f"tel:+{CALLER}", f"sip:+{CALLER}@[2001:db8::7]:5061"):  # From has the same number
+        message = invite(f"P-Asserted-Identity: <{uri}>", GOOD)
+        assert result(make_engine(SILENT), arriving(message))[:2] == ("accept", message)
+
+
+def test_a_peer_with_an_ipv6_address_is_not_named() -> None:
+    packet = arriving(spoofing(f"<tel:+{CALLER}>"), "2001:db8::7", "2001:db8:1::1")
+    assert seen(result(make_engine(SILENT), packet)[1]) == [f"<sip:+{CALLER}@unknown.invalid;user=phone>"]
 
 
 def test_the_asserted_identity_of_a_trusted_peer_stays() -> None:

@@ -25,6 +25,7 @@ def unreadable(message: bytes) -> bytes:
         ("<sip:+1{}%3bP%2dAttestation%2DIndicator%3dA@h>", "<sip:+1{}@h>"),
         ("<sip:+1{};X-Acme-VerStat=TN-Validation-Passed@h>", "<sip:+1{}@h>"),
         ("<sip:+1{};x-acme-%73tir-score=9@h>", "<sip:+1{}@h>"),
+        ("<sip:+1{};%u0076erstat=x%u003bverstat%u003dy@h>", "<sip:+1{}@h>"),
         # In the headers of a URI.
         (f"<sip:+1{{}}@h?{CLAIM}>", "<sip:+1{}@h?x=TN-Validation-Passed>"),
         ("<sip:+1{}@h?P-Attestation-Indicator=A>", "<sip:+1{}@h?x=A>"),
@@ -70,7 +71,7 @@ def test_marks_in_to(old: str, planted: str) -> None:
     [
         "P-Attestation-Indicator: A", "P-Attestation-Info: A", "Priority-Verstat: x", "priority-VERSTAT : x",
         "X-VerStat: x", "X-Acme-VerStat: x", "x-a-b-verstat: x", "X-Stir-Result: x", "X-Acme-Stir-Score: 9",
-        "P%2DAttestation-Indicator: A", "X-Acme-%56erStat: x", "X-Acme-VerStat\t:\r\n x\r\n y", "X-Score: 9",
+        "P%2DAttestation-Indicator: A", "P-Attestation-Indicator%20: A", "%09X-Stir-a: 1", "X-Acme-%56erStat: x", "X-Acme-VerStat\t:\r\n x\r\n y", "X-Score: 9",
         "Acme-1-x: 1",
     ],
 )  # fmt: skip
