@@ -149,9 +149,8 @@ def _is_plain(call: IncomingCall, name: bytes, pattern: "re.Pattern[bytes]", par
         return False
     if name == PAI and end - value > LONGEST:
         return False
-    if user is None or host.startswith(b"["):
-        if name == PAI and not _from_agrees(call, party):
-            return False
+    if name == PAI and (user is None or host.startswith(b"[")) and not _from_agrees(call, party):
+        return False
     if user is None:
         return True
     return _is_host(host) and (_PLAIN_NUMBER.fullmatch(user) is not None or not party.identity.isdigit())

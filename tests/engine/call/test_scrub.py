@@ -71,7 +71,8 @@ def test_marks_in_to(old: str, planted: str) -> None:
     [
         "P-Attestation-Indicator: A", "P-Attestation-Info: A", "Priority-Verstat: x", "priority-VERSTAT : x",
         "X-VerStat: x", "X-Acme-VerStat: x", "x-a-b-verstat: x", "X-Stir-Result: x", "X-Acme-Stir-Score: 9",
-        "P%2DAttestation-Indicator: A", "P-Attestation-Indicator%20: A", "%09X-Stir-a: 1", "X-Acme-%56erStat: x", "X-Acme-VerStat\t:\r\n x\r\n y", "X-Score: 9",
+        "P%2DAttestation-Indicator: A", "P-Attestation-Indicator%20: A", "%09X-Stir-a: 1",
+        "X-Acme-%56erStat: x", "X-Acme-VerStat\t:\r\n x\r\n y", "X-Score: 9",
         "Acme-1-x: 1",
     ],
 )  # fmt: skip
