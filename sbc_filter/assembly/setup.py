@@ -219,4 +219,5 @@ def _plan(configuration: Configuration, rules: RuleSet) -> Plan:
         on_overload_outbound=queue.outbound,
         responses=_responses(rules),
         nat=configuration.firewall.nat,
+        scrub_methods=network.scrub_methods,
     )

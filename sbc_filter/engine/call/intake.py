@@ -96,7 +96,7 @@ class Intake:
         anyway."""
         place = self._network.place(flow)
         decision, kind, payload = Decision(Outcome.UNPARSEABLE, error.detail), VerdictKind.ACCEPT, None
-        if place.is_untrusted and self._network.drop_unreadable:
+        if place.is_untrusted and self._network.drop_unreadable and not place.is_foreign:
             decision.treatment, kind = DROP, VerdictKind.DROP
         elif place.is_untrusted:
             scrubbed = scrub.scrub_unreadable(buffer, self._network.marks)
