@@ -11,6 +11,7 @@ halfway (CPython issue 106052), so that `;a;` would match as parameters.
 """
 
 import re
+from collections.abc import Sequence
 
 TOKEN = rb"[A-Za-z0-9.!%*_+`'~-]+"
 LWS = rb"[ \t\r\n]*+"
@@ -91,3 +92,8 @@ TEL_URI = re.compile(rb"[Tt][Ee][Ll]:([^;\s]+)((?:;\S*)?)")
 # The usual form, a telephone number in a SIP URI: sip:+12155551212@host;parameters
 PLAIN_NUMBER = re.compile(rb"sips?:\+([0-9]{1,32})@[A-Za-z0-9.:\[\]-]++(?:;[^?@\s]*)?")
 URN = re.compile(rb"[Uu][Rr][Nn]:\S+")
+
+
+def request_start(methods: Sequence[str]) -> "re.Pattern[bytes]":
+    """The start of a request with one of these methods, however malformed (see `OURS`)."""
+    return re.compile(LEAD.pattern + rb"(?i:" + "|".join(methods).encode() + rb")" + INVISIBLE)
