@@ -1,12 +1,21 @@
 """The judges of `make differential` judge: each sees a plain call as it is, and the oddities for which it is known."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
+from support.devices import PLAIN
 from support.differential import is_mark
 from support.odd_base import ATTACKER, MARK, SIGNED, UNSIGNED, VICTIM, edit, put, without
 from support.odd_start import gap, in_front, method
 from support.stacks import STACKS, Missing, Seen, Stack
+
+OTHER_TRANSPORTS = [
+    name for name, message in PLAIN.items() if not re.search(rb"(?i)\r\nv(?:ia)?: ?SIP/2\.0/UDP", message)
+]
+NUMBERS = ("12155550100", "2155550100", "101", "alice.smith")
+DIFFERENT = {("jssip", "3gpp-ims-tel-uris"), ("jssip", "ericsson"), ("libre", "rfc-2543-device")}
+"""JsSIP knows no tel URI in a request line; libre wants Max-Forwards."""
 
 
 @pytest.fixture(scope="module", params=STACKS)
@@ -38,6 +47,17 @@ def test_without_an_asserted_identity_the_caller_is_in_from(stack: Stack) -> Non
 
 def test_a_tel_uri_is_a_caller(stack: Stack) -> None:
     assert digits(stack.ask(put("P-Asserted-Identity", b"<tel:+12155550111>")(SIGNED)).caller) == "12155550111"
+
+
+@pytest.mark.parametrize("device", sorted(set(PLAIN) - set(OTHER_TRANSPORTS)))
+def test_what_devices_send_is_read_as_it_is_meant(stack: Stack, device: str) -> None:
+    """By all stacks: there is no reason to change it."""
+    seen = stack.ask(PLAIN[device])
+    if (stack.name, device) in DIFFERENT:
+        assert seen.refused is not None
+        return
+    assert seen.new_call
+    assert digits(seen.caller) in NUMBERS
 
 
 def test_a_to_tag_makes_it_a_dialog(stack: Stack) -> None:

@@ -36,7 +36,7 @@ URIS = {
     "Remote-Party-ID": "$re", "Diversion": "$di", "Contact": "$ct",
 }  # fmt: skip
 TEXTS = ("From", "P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Diversion", "Contact")
-FIELDS = ("$rm", "$fU", "$tt", "$(ai{uri.user})", "$ci", "$cs", "$td")
+FIELDS = ("$rm", "$fU", "$tt", "$(ai{uri.user})", "$ci", "$cs")
 CONFIGURATION = Template("""\
 debug=0
 log_stderror=yes
@@ -58,6 +58,7 @@ request_route {
 }
 """)
 Values = Sequence[bytes]
+_TEL = re.compile(rb"(?i)tel:([^;?]+)")
 _ITEM = re.compile(rb"([;?&])\s*([^;?&=<>]*)(?:=([^;?&<>]*))?")
 
 
@@ -141,10 +142,10 @@ class Kamailio:
 
 def as_seen(call: bool, values: Values) -> dict[str, object]:
     """The answer about one message, from the values of FIELDS, URIS, HEADERS and TEXTS; empty is absent."""
-    method, user, tag, asserted, call_id, sequence, to_host = values[: len(FIELDS)]
+    method, user, tag, asserted, call_id, sequence = values[: len(FIELDS)]
     uris = dict(zip(URIS, values[len(FIELDS) :], strict=False))
     headers = values[len(FIELDS) + len(URIS) :]
-    if not (uris["From"] and to_host and call_id and sequence):
+    if not (uris["From"] and uris["To"] and call_id and sequence):
         return {"refused": "a mandatory header field is missing"}
     marks = [mark for place, uri in uris.items() for mark in parts(place, uri)]
     marks += [["header", name, text(value)] for name, value in zip(HEADERS, headers, strict=False) if value]
@@ -154,11 +155,19 @@ def as_seen(call: bool, values: Values) -> dict[str, object]:
         "method": text(method),
         "call": call,
         "uri": text(uris["Request-URI"]),
-        "from": plain(user) if user else None,
+        "from": number(user, uris["From"]),
         "to_tag": text(tag) if tag else None,
-        "pai": plain(asserted) if asserted else None,
+        "pai": number(asserted, uris["P-Asserted-Identity"]),
         "marks": marks,
     }
+
+
+def number(user: bytes, uri: bytes) -> str | None:
+    """The user part, or the number of a tel URI."""
+    if user:
+        return plain(user)
+    tel = _TEL.match(uri)
+    return plain(tel[1]) if tel else None
 
 
 def parts(place: str, uri: bytes) -> list[list[str]]:
