@@ -161,6 +161,7 @@ class Detail(_Key):
     HEADER_MISSING = "header-missing"
     HEADER_REPEATED = "header-repeated"
     ADDRESS_SYNTAX = "address-syntax"
+    TO_TAG = "to-tag"
     CSEQ = "cseq"
     CONTENT_LENGTH = "content-length"
     # packets that are only counted
@@ -168,6 +169,21 @@ class Detail(_Key):
     PACKET_SYNTAX = "packet-syntax"
     PACKET_FRAGMENT = "packet-fragment"
     PACKET_PROTOCOL = "packet-protocol"
+
+
+class Repair(_Key):
+    """How a message of an untrusted peer was changed so that all SIP stacks read it alike; each is counted."""
+
+    LEADING_BYTES = "leading-bytes"  # bytes before the method were removed
+    REQUEST_LINE = "request-line"  # the request line, or the method in CSeq, was written in its plain form
+    LINE_ENDS = "line-ends"  # bare LF became CRLF, or a missing empty line was added
+    CONTROL_BYTES = "control-bytes"  # NUL and bare CR in the header became spaces
+    FOLDED_LINES = "folded-lines"  # folded lines were joined
+    HEADER_NAMES = "header-names"  # blanks, invisible bytes and escapes were removed from names
+    TAGS = "tags"  # the parameters of From or To were written without blanks, with one tag or none
+    REPEATED_FIELDS = "repeated-fields"  # a field that may occur once occurred again, and only the first was kept
+    CONTENT_LENGTH = "content-length"  # Content-Length was corrected, because only line ends were missing
+    TRAILING_BYTES = "trailing-bytes"  # bytes after the end that Content-Length states were removed
 
 
 class Deviation(_Key):
@@ -265,7 +281,11 @@ _UNSIGNED = (
     Detail.SIGNING_TIMEOUT, Detail.SIGNING_REFUSED, Detail.SIGNING_UNREACHABLE, Detail.SIGNING_MISMATCH,
     Detail.HOLD_LIMIT,
 )  # fmt: skip
-# The details that a rule can meet with each outcome of verification or signing.
+_UNPARSEABLE = (
+    Detail.START_LINE, Detail.NO_BLANK_LINE, Detail.HEADER_SYNTAX, Detail.HEADER_MISSING, Detail.HEADER_REPEATED,
+    Detail.ADDRESS_SYNTAX, Detail.TO_TAG, Detail.CSEQ, Detail.CONTENT_LENGTH,
+)  # fmt: skip
+# The details that a rule can meet with each outcome.
 DETAILS: Mapping[Outcome, frozenset[Detail]] = {
     Outcome.PASSED: frozenset(),
     Outcome.NO_IDENTITY: frozenset({Detail.ABSENT, Detail.UNSUPPORTED_PPT}),
@@ -279,4 +299,5 @@ DETAILS: Mapping[Outcome, frozenset[Detail]] = {
     Outcome.SIGNED: frozenset({Detail.DIVERTED}),
     Outcome.ALREADY_SIGNED: frozenset({Detail.SHAKEN_PRESENT, Detail.PRESERVED}),
     Outcome.UNSIGNED: frozenset(_UNSIGNED),
+    Outcome.UNPARSEABLE: frozenset(_UNPARSEABLE),
 }

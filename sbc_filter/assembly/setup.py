@@ -56,7 +56,7 @@ class Setup:
             network.trusted_peers,
             network.emergency,
             TrunkTable(self.trunks),
-            network.drop_unreadable,
+            network.unreadable,
         )
         certificates = CertificateMemory(self.trust, self.configuration.certificates.tolerate)
         profile = PROFILES[network.numbering]

@@ -39,6 +39,7 @@ _ANSWERS: dict[Outcome, tuple[int, str]] = {
     Outcome.INVALID: (438, "Invalid Identity Header"),
     Outcome.REPLAYED: (438, "Invalid Identity Header"),
     Outcome.UNSIGNED: (500, "Server Internal Error"),
+    Outcome.UNPARSEABLE: (400, "Bad Request"),
 }
 _PHRASES = dict(_ANSWERS.values()) | {
     403: "Forbidden",

@@ -23,9 +23,21 @@ REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") (" + REQUEST_URI + rb") [Ss][Ii][
 # a request (Kamailio: NUL; Asterisk: everything up to the space; JAIN SIP, which compares signed bytes: also those from
 # 0x80), and another for which it ends the method.
 INVISIBLE = rb"[\0-\x20\x7f-\xff]"
-LEAD = re.compile(INVISIBLE + rb"*+")
+INVISIBLE_BYTES = bytes((*range(0x21), *range(0x7F, 0x100)))
+# Before and after a method, every byte that cannot be part of one.
+_NO_TOKEN = rb"[^A-Za-z0-9.!%*_+`'~-]"
+LEAD = re.compile(_NO_TOKEN + rb"*+")
+
+
+def _spelled(name: str) -> bytes:
+    """A pattern for a name, each letter of which may be escaped (node's `sip` undoes escapes in a method)."""
+    return "".join(f"(?:{letter}|%{ord(letter):02x}|%{ord(letter) + 32:02x})" for letter in name).encode()
+
+
 # A request that may be one of those that matter, however malformed its start: an SBC may be just as lenient.
-OURS = re.compile(LEAD.pattern + rb"(?i:(INVITE|ACK|CANCEL))" + INVISIBLE)
+OURS = re.compile(
+    LEAD.pattern + rb"((?i:" + b"|".join(map(_spelled, ("INVITE", "ACK", "CANCEL"))) + rb"))(?=" + _NO_TOKEN + rb")"
+)
 # A request line as lenient stacks read it: anything invisible at the start; instead of each space any one such byte, or
 # a fold (in pjsip also after a bare CR or LF). Groups: method, URI, version with the line end.
 _GAP = rb"(?:(?:\r\n?|\n)[ \t]++|[\0-\x09\x0b-\x20\x7f-\xff])"
@@ -52,12 +64,25 @@ NAME_ADDR = re.compile(
 ADDR_SPEC = re.compile(
     LWS + rb"()([A-Za-z][A-Za-z0-9+.-]*:[^<>\"\s;,?]+)([^\",<>]*(?:" + QUOTED + rb"[^\",<>]*)*)", re.DOTALL
 )
+# Parameters after an address, without blanks, and with at most one tag: every parser finds the same tag, or none. (Some
+# parse; some search for ";tag=" in any case.)
+_NO_TAG = (
+    rb"(?>(?:;(?!(?i:tag)(?:[^A-Za-z0-9.!%*_+`'~-]|\Z))[A-Za-z0-9.!*_+`'~-]+"
+    rb"(?:=(?:[A-Za-z0-9.!%*_+`'~:\[\]@/-]+|\"[^\"\\\r\n]*\"))?)*)"
+)
+PLAIN_TAG = _NO_TAG + rb"(?:;tag=[A-Za-z0-9.!%*_+`'~-]+(?=[; \t\r\n]|\Z)" + _NO_TAG + rb")?"
+# The value of a From or To whose tag, or lack of one, everybody sees.
+PLAIN_TAGGED = re.compile(
+    rb"[ \t]*+(?:(?:\"[^\"\\\r\n]*(?:\\[^\r\n][^\"\\\r\n]*)*\"[ \t]*|[^\"<>,;:@\r\n]*+)<[^<>\"\s]+>|[^<>\"\s;,?]+)"
+    + PLAIN_TAG
+    + rb"[ \t]*"
+)
 # The usual form of a complete header field: an optional display name, one number as a SIP or tel URI, plain parameters.
 # Groups: URI, number (SIP), number (tel), parameters.
 PLAIN_ADDRESS = re.compile(
     rb"[ \t]*+(?:\"[^\"\\\n]*\"|[A-Za-z0-9 .!%*_+`'~-]*+)[ \t]*+"
     rb"<(sips?:\+([0-9]{1,32})@[A-Za-z0-9.:\[\]-]++(?:;[^?@<>\",\s]*+)?|tel:\+([0-9]{1,32})(?:;[^?@<>\",\s]*+)?)>"
-    rb"((?>(?:;[A-Za-z0-9.!%*_+`'~-]+(?:=[A-Za-z0-9.!%*_+`'~:\[\]@/-]+)?)*))[ \t]*+\r?\n"
+    rb"(" + PLAIN_TAG + rb")[ \t]*+\r?\n"
 )
 COMMA = re.compile(LWS + rb"," + LWS)
 

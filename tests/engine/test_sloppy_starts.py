@@ -73,7 +73,7 @@ def test_what_else_hides_in_the_header_is_made_harmless_too(start: bytes) -> Non
 
 def test_what_cannot_be_read_loses_its_claims_or_ends_here() -> None:
     """Never unseen, never with a verstat of the peer's: an SBC may be more lenient still (S-114)."""
-    scrubbing, dropping = make_engine(VERIFY), make_engine(VERIFY, drop_unreadable=True)
+    scrubbing, dropping = make_engine(VERIFY), make_engine(VERIFY, unreadable="drop")
     broken = invite(SPOOFED).replace(b"Content-Length: 0", b"Content-Length: 9")
     for start in STARTS:
         message = sloppy(broken, start)
@@ -101,7 +101,7 @@ def test_lines_that_no_edit_makes_plain(line: str) -> None:
     action, out, record = result(make_engine(REQUIRED), arriving(message))
     assert (action, record["outcome"], record["detail"]) == ("modify", "unparseable", "start-line")
     assert out == CONTROL.sub(b" ", message.replace(SPOOFED.encode(), HARMLESS.encode()))
-    assert result(make_engine(REQUIRED, drop_unreadable=True), arriving(message))[0] == "drop"
+    assert result(make_engine(REQUIRED, unreadable="drop"), arriving(message))[0] == "drop"
 
 
 @pytest.mark.parametrize("start", [(b"\0", b" "), (b"\r\n\x0b", b" "), (b"", b"\r\n "), (b"\xff", b"\x0c")])

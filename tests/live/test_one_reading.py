@@ -79,7 +79,7 @@ def test_what_cannot_be_read_claims_nothing_or_ends_here(lab: Lab, version: int,
     with (
         running(
             lab,
-            make_engine(REQUIRED, drop_unreadable=drop),
+            make_engine(REQUIRED, unreadable="drop" if drop else "scrub"),
             TinySource(),
             clock=lambda: NOW,
             sink=records.append,

@@ -5,7 +5,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import NamedTuple
 
-from sbc_filter.rules.model import Direction
+from sbc_filter.rules.model import Direction, Unreadable
 
 
 class Interfaces(NamedTuple):
@@ -53,8 +53,8 @@ class Network:
     """The SBC's addresses, its SIP ports and its trunks.
 
     Without SBC addresses (a replay without configuration) there is no direction. Both ends of a flow are then looked up
-    as a trunk, the source first, and no peer is untrusted. With `drop_unreadable`, messages of untrusted peers that
-    cannot be parsed are dropped: a lenient SBC might accept them, and they would have bypassed all rules.
+    as a trunk, the source first, and no peer is untrusted. `unreadable` says what becomes of INVITEs of untrusted peers
+    that cannot be read, where no rule matches: a lenient SBC might accept them.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class Network:
         trusted_peers: Networks = (),
         emergency: Sequence[str] = (),
         trunk_of: TrunkLookup = lambda *_: None,
-        drop_unreadable: bool = False,
+        unreadable: Unreadable = Unreadable.SCRUB,
     ) -> None:
         self.ports = frozenset(ports)
-        self.drop_unreadable = drop_unreadable
+        self.unreadable = unreadable
         self._sbc = frozenset(str(ip_address(address)) for address in sbc)
         self._trusted_peers = trusted_peers
         self._exact = frozenset(pattern.lower() for pattern in emergency if not pattern.endswith("*"))

@@ -4,13 +4,12 @@ Removal must never create what it removes: if a cut would join two names, anothe
 """
 
 import re
-from collections.abc import Iterator
 
 from sbc_filter.engine.call.parties import Party
 from sbc_filter.errors import MessageError
 from sbc_filter.sip import field
 from sbc_filter.sip.field import ESCAPED_PLACEHOLDER, NOTHING, PLACEHOLDER, FieldText, HeaderField
-from sbc_filter.sip.grammar import LEAD, SLOPPY_REQUEST_LINE
+from sbc_filter.sip.grammar import LEAD
 from sbc_filter.sip.message import SipMessage
 
 # Header fields in which a peer could place a verstat that the SBC would trust, and those that assert an attestation.
@@ -73,26 +72,13 @@ def remove_assertions(message: SipMessage) -> None:
                 message.remove(header)
 
 
-def unclean(buffer: bytes) -> Iterator[int]:
-    """The offset of each NUL, and of each CR without LF, in the header fields: with spaces there, only one reading is
-    left.
-
-    The request line is not included (see `SipMessage.straighten`); without one there is nothing to read.
-    """
-    request = SLOPPY_REQUEST_LINE.match(buffer)
-    if request is None:
-        return
-    for found in _UNCLEAN.finditer(buffer, request.end(), _head_end(buffer)):
-        yield found.start()
-
-
 def scrub_unreadable(buffer: bytes) -> bytes:
     """The same as `scrub` for a message that cannot be parsed here, but that a more lenient SBC may accept."""
     end = _head_end(buffer)
     head = _UNCLEAN.sub(b" ", buffer[:end])
     kept = _ASSERTION_LINES.sub(b"", head)
     kept = _ANYWHERE.sub(lambda found: _instead(found).text, kept)
-    return buffer if kept == head else kept + buffer[end:]
+    return buffer if kept == buffer[:end] else kept + buffer[end:]
 
 
 def mark(message: SipMessage, party: Party, verstat: str, *, trusted: bool, in_user_part: bool = True) -> None:

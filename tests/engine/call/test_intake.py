@@ -224,5 +224,5 @@ def test_what_cannot_be_read_may_be_dropped(trusted: str, action: str) -> None:
     """Where the operator says so: else a call could go past every rule by being broken just enough."""
     trunks = f'[trunks.t]\naddresses = ["{CARRIER}"]\ntrusted = {trusted}\n'
     broken = invite().replace(b"Content-Length: 0", b"Content-Length: 9")
-    record = result(make_engine(trunks + VERIFY, drop_unreadable=True), arriving(broken))[2]
+    record = result(make_engine(trunks + VERIFY, unreadable="drop"), arriving(broken))[2]
     assert (record["action"], record["outcome"], record["detail"]) == (action, "unparseable", "content-length")
