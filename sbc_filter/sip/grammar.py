@@ -71,9 +71,14 @@ _NO_TAG = (
     rb"(?:=(?:[A-Za-z0-9.!%*_+`'~:\[\]@/-]+|\"[^\"\\\r\n]*\"))?)*)"
 )
 PLAIN_TAG = _NO_TAG + rb"(?:;tag=[A-Za-z0-9.!%*_+`'~-]+(?=[; \t\r\n]|\Z)" + _NO_TAG + rb")?"
+_URI = rb"[A-Za-z][A-Za-z0-9+.-]*:"
 # The value of a From or To whose tag, or lack of one, everybody sees.
 PLAIN_TAGGED = re.compile(
-    rb"[ \t]*+(?:(?:\"[^\"\\\r\n]*(?:\\[^\r\n][^\"\\\r\n]*)*\"[ \t]*|[^\"<>,;:@\r\n]*+)<[^<>\"\s]+>|[^<>\"\s;,?]+)"
+    rb"[ \t]*+(?:(?:\"[^\"\\\r\n]*(?:\\[^\r\n][^\"\\\r\n]*)*\"[ \t]*|[^\"<>,;:@\r\n]*+)<"
+    + _URI
+    + rb"[^<>\"\s]+>|"
+    + _URI
+    + rb"[^<>\"\s;,?]+)"
     + PLAIN_TAG
     + rb"[ \t]*"
 )

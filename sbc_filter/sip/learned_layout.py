@@ -2,8 +2,8 @@
 
 The INVITEs of one peer carry the same header fields in the same order, so an expression built from those names fits the
 next one too. Only a message of the plain form (`sip.plain_form`) is learned, and only such messages match, so that no
-other look at them is needed. An expression never matches what `SipMessage.parse` would read differently (a test compares
-the two). Another name or another order does not match, and the message is then parsed in the usual way.
+other look at them is needed. A test compares what an expression reads with what `SipMessage.parse` reads: it never
+differs. Another name or another order does not match, and the message is then parsed in the usual way.
 """
 
 import re

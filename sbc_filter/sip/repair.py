@@ -41,24 +41,27 @@ def one_reading(buffer: bytes) -> tuple[SipMessage, tuple[Repair, ...]]:
 
     A plain message is parsed and nothing else. `MessageError` if no repair leaves exactly one reading.
     """
+    found = MessageError(Detail.HEADER_SYNTAX)
     try:
-        message = SipMessage.parse(buffer)
+        message = _checked(buffer)
         if is_plain(message):
-            message.check()
             return message, ()
     except MessageError as error:
         found = error
-    else:
-        found = MessageError(Detail.HEADER_SYNTAX)
     repaired, changed = repair(buffer)
     if not changed:
         raise found
-    message = SipMessage.parse(repaired)
-    message.check()
+    message = _checked(repaired)
     if not is_plain(message):
         raise MessageError(Detail.HEADER_SYNTAX)
     message.original = buffer
     return message, changed
+
+
+def _checked(buffer: bytes) -> SipMessage:
+    message = SipMessage.parse(buffer)
+    message.check()
+    return message
 
 
 def repair(buffer: bytes) -> tuple[bytes, tuple[Repair, ...]]:

@@ -60,9 +60,17 @@ def salvage(buffer: bytes) -> Salvage:
     except MessageError:  # nothing can be read
         message = SipMessage.parse_fields("INVITE", b"", b"")
     message.original = buffer
-    to = message.first(b"to") or b""
-    in_dialog = not ambiguous and grammar.PLAIN_TAGGED.fullmatch(to) is not None and message.in_dialog
-    return Salvage(message, in_dialog)
+    return Salvage(message, not ambiguous and _has_plain_tag(message))
+
+
+def _has_plain_tag(message: SipMessage) -> bool:
+    to = message.first(b"to")
+    if to is None or grammar.PLAIN_TAGGED.fullmatch(to) is None:
+        return False
+    try:
+        return message.in_dialog
+    except MessageError:
+        return False
 
 
 def targets(buffer: bytes) -> Iterator[bytes]:
