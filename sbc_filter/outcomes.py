@@ -177,7 +177,7 @@ class Repair(_Key):
     LEADING_BYTES = "leading-bytes"  # bytes before the method were removed
     REQUEST_LINE = "request-line"  # the request line, or the method in CSeq, was written in its plain form
     LINE_ENDS = "line-ends"  # bare LF became CRLF, or a missing empty line was added
-    CONTROL_BYTES = "control-bytes"  # NUL and bare CR in the header became spaces
+    CONTROL_BYTES = "control-bytes"  # control characters in the header became spaces
     FOLDED_LINES = "folded-lines"  # folded lines were joined
     HEADER_NAMES = "header-names"  # blanks, invisible bytes and escapes were removed from names
     TAGS = "tags"  # the parameters of From or To were written without blanks, with one tag or none

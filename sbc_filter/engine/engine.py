@@ -101,6 +101,8 @@ class Engine:
                 found[f"deviation.{deviation}"] += calls
         for repair, messages in self._repairs.items():
             found[f"repair.{repair}"] += messages
+        if self.state.unread:
+            found[CounterName.PASSED_UNREAD] = self.state.unread
         return found
 
     def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
@@ -115,6 +117,7 @@ class Engine:
             return ACCEPT
         method = method_of(packet.payload)
         if method is None and not self._is_answer(packet.payload):
+            self.state.unread += 1
             return ACCEPT
         ports = self._ports
         if packet.dport not in ports and packet.sport not in ports:
@@ -130,6 +133,7 @@ class Engine:
         """One SIP message in. A verdict's `payload` is the whole new message."""
         method = method_of(message)
         if method is None and not self._is_answer(message):
+            self.state.unread += 1
             return ACCEPT
         return self._decide(message, method, flow, repr(flow).encode(), now, None)
 

@@ -27,6 +27,7 @@ class EngineState:
         self.counters: Counter[CounterName | Detail] = Counter()  # details of packets that are not looked at
         self.deviations: Counter[tuple[str, ...]] = Counter()  # those of one call together: one look-up a call
         self.repairs: Counter[Repair] = Counter()
+        self.unread = 0  # packets that are not for the engine; a counter would cost more than looking at them
         self.needs = 0  # how many there were: the number of the last
         self.transactions = Transactions()
         self.certificates = certificates

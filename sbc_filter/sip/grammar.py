@@ -23,6 +23,11 @@ REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") (" + REQUEST_URI + rb") [Ss][Ii][
 # a request (Kamailio: NUL; Asterisk: everything up to the space; JAIN SIP, which compares signed bytes: also those from
 # 0x80), and another for which it ends the method.
 INVISIBLE = rb"[\0-\x20\x7f-\xff]"
+# What a header field may contain between its colon and its line end: no control characters but the tab.
+TEXT = rb"[\t\x20-\x7e\x80-\xff]"
+CONTROLS = bytes((*range(9), *range(11, 32), 127))  # all others but the line feed
+# Those at which some parser ends a line, the header or a value: all of them, but for a CR at a line end.
+UNCLEAN = re.compile(rb"\r(?!\n)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 INVISIBLE_BYTES = bytes((*range(0x21), *range(0x7F, 0x100)))
 # Before and after a method, every byte that cannot be part of one.
 _NO_TOKEN = rb"[^A-Za-z0-9.!%*_+`'~-]"

@@ -80,12 +80,11 @@ class Layout(NamedTuple):
     def read(self, buffer: bytes) -> SipMessage | None:
         """The checked message, which has the plain form; None when it does not have this layout."""
         match = self.pattern.match(buffer)
-        # Every line ends with one CR, so an equal count means that there is no other CR (see `is_clean`).
-        if (
-            match is None
-            or buffer.count(b"\r", 0, match.end()) != self.lines
-            or buffer.find(b"\0", 0, match.end()) >= 0
-        ):
+        if match is None:
+            return None
+        # Every line ends with one CR: if no more than these are removed, there is no other control character.
+        head = match.end()
+        if len(buffer[:head].translate(None, grammar.CONTROLS)) != head - self.lines:
             return None
         _, keys, first, groups, plain, length, lead, _ = self
         if length and int(match[length]) != len(buffer) - match.end():

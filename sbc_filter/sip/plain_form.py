@@ -9,10 +9,16 @@ from sbc_filter.sip import grammar
 from sbc_filter.sip.message import AT_MOST_ONCE, SipMessage
 
 # The request line, then lines with a name, a colon and a value: no folds, no blanks before a colon, no escapes in
-# names, no control character that ends a line elsewhere.
+# names, no control characters.
 _NAME = rb"[A-Za-z0-9.!*_+`'~-]*+(?:%(?![0-9A-Fa-f]{2})[A-Za-z0-9.!*_+`'~-]*+)*"
 _HEAD = re.compile(
-    rb"(?:INVITE|ACK|CANCEL) " + grammar.REQUEST_URI + rb" SIP/2\.0\r\n(?>(?:" + _NAME + rb":[^\0\r\n]*+\r\n)+)\r\n"
+    rb"(?:INVITE|ACK|CANCEL) "
+    + grammar.REQUEST_URI
+    + rb" SIP/2\.0\r\n(?>(?:"
+    + _NAME
+    + rb":"
+    + grammar.TEXT
+    + rb"*+\r\n)+)\r\n"
 )
 _LENGTH = re.compile(rb"[ \t]*(0|[1-9][0-9]{0,8})[ \t]*")
 

@@ -20,7 +20,6 @@ from sbc_filter.sip.repair_fields import repaired_address, repaired_cseq, repair
 from sbc_filter.sip.request_start import plain_request_line
 
 MAX_SIZE = 65_000  # octets of a message that grew; more might not fit into a datagram
-_UNCLEAN = re.compile(rb"\r(?!\n)|\0")  # octets at which other parsers end a line or the message
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _IGNORED = frozenset((b"max-forwards",))  # what a second field of this name says does not matter
 
@@ -101,7 +100,7 @@ def _divided(buffer: bytes, start: int, changed: dict[Repair, None]) -> tuple[li
     else:
         raise MessageError(Detail.NO_BLANK_LINE)
     head = buffer[start:end]
-    clean = _UNCLEAN.sub(b" ", head)
+    clean = grammar.UNCLEAN.sub(b" ", head)
     if clean != head:
         changed[Repair.CONTROL_BYTES] = None
     if blank is None or blank[0] == b"\n\n" or clean.count(b"\r\n") != clean.count(b"\n"):
@@ -128,7 +127,7 @@ def _unfolded(lines: list[bytes], changed: dict[Repair, None]) -> list[bytes]:
 
 
 def _fields(lines: list[bytes], method: bytes, changed: dict[Repair, None]) -> list[_Field]:
-    """The header fields, with what needs it written anew, and without those that say again what another says."""
+    """The header fields, repaired, and without those that repeat another."""
     fields: list[_Field] = []
     seen: dict[bytes, list[bytes]] = {}
     for line in lines:

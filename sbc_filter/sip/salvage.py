@@ -13,7 +13,6 @@ from sbc_filter.sip.message import SipMessage
 _MOST = 64  # Via fields that are repeated; real messages have fewer than ten
 _LONGEST = 8192  # octets of a request line that are searched for a called party
 _REPEATED = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))
-_UNCLEAN = re.compile(rb"\r(?!\n)|\0")
 _LINE_END = re.compile(rb"[\r\n\0]")
 _FOLD = re.compile(rb"(?:\r\n?|\n)[ \t]+")
 _CSEQ = re.compile(rb"[^0-9]{0,8}0*([0-9]{1,10})[^0-9]")
@@ -95,7 +94,7 @@ def targets(buffer: bytes) -> Iterator[bytes]:
 def _lines(buffer: bytes) -> Iterator[bytes]:
     """The lines of the header after the first, unfolded."""
     start = grammar.OURS.match(buffer)
-    text = _FOLD.sub(b" ", _UNCLEAN.sub(b" ", buffer[start.end() :] if start is not None else buffer))
+    text = _FOLD.sub(b" ", grammar.UNCLEAN.sub(b" ", buffer[start.end() :] if start is not None else buffer))
     for line in text.split(b"\n")[1:]:
         if line in (b"", b"\r"):
             return

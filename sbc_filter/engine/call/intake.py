@@ -47,7 +47,7 @@ class Intake:
             verstat.scrub(message)
         parties = Parties(message, self._canonicalise)
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
-        if not (emergency or place.is_untrusted):  # a stranger would exempt any call by writing 911 into To
+        if not (emergency or place.is_untrusted):  # an untrusted peer could exempt any call by writing 911 into To
             emergency = self._network.is_emergency(parties.identity(_TO))
         return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, message.edited, changed)
 

@@ -45,7 +45,7 @@ def unreadable_call(
     place = network.place(flow)
     rest = salvage(buffer)
     called = list(targets(buffer))
-    if not place.is_untrusted:  # a stranger would exempt any call by writing 911 into To
+    if not place.is_untrusted:  # an untrusted peer could exempt any call by writing 911 into To
         to = rest.message.first(b"to")
         called += [to[to.find(b"<") + 1 :].partition(b">")[0]] if to is not None else []
     emergency = any(network.is_emergency(canonicalise(uri)) for uri in called)
