@@ -313,13 +313,13 @@ def test_monitor_changes_no_byte_of_any_packet(
     assert make_pcaps.replayed_mixed(folder, RULES / "first-week-monitor.toml", main, out) == 0
     assert list(CaptureReader(out)) == list(CaptureReader(folder / MIXED / f"{MIXED}.pcap"))
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {record["action"] for record in records if record["rule"] is None} == {"accept"}
+    assert {record["verdict"] for record in records if record["rule"] is None} == {"accept"}
     watched = [record for record in records if record["rule"]]
     assert {record["mode"] for record in watched} == {"monitor"}
-    assert {f"{record['outcome']}: {record['action']}" for record in watched} == {
-        *("passed: accept", "no-identity: reject", "invalid: reject", "replayed: reject", "stale: reject"),
-        *("signed: accept", "already-signed: accept", "unsigned: reject"),
-        "invalid: accept",  # the emergency call
+    assert {f"{record['outcome']}: {record['treatment']}" for record in watched} == {
+        *("passed: continue", "no-identity: reject", "invalid: reject", "replayed: reject", "stale: reject"),
+        *("signed: continue", "already-signed: continue", "unsigned: reject"),
+        "invalid: continue",  # the emergency call
     }
 
 

@@ -23,7 +23,7 @@ ROOMS: dict[str, str] = {
     "rules": "outcomes errors sip pki stir",
     "engine.record": "",
     "engine.verdict": "outcomes packet stir engine.record",
-    "engine.answers": "outcomes sip",
+    "engine.answers": "outcomes",
     "engine.call": "outcomes errors counters sip stir rules engine.record engine.verdict",
     "engine.memory": "outcomes errors generational_cache packet sip"
     " pki stir rules engine.record engine.verdict engine.call",

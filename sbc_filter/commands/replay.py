@@ -25,7 +25,7 @@ from sbc_filter.commands.file_arguments import add_files
 from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.counters import CounterName
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Action
+from sbc_filter.engine.verdict import VerdictKind
 from sbc_filter.errors import UsageFault, reason
 from sbc_filter.records.tally import Tally, findings, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
@@ -242,15 +242,15 @@ def _report(console: PlainConsole, capture: Path, run: Replay, tally: Tally, don
         console.print(f"{numbered(removed, 'response')} to the SBC: a Reason about our tokens removed")
     for line in findings(done):
         console.print(line)
-    parts = [f"{count[action]} {word}" for action, word in _WORDS.items() if count[action]]
+    parts = [f"{count[kind]} {word}" for kind, word in _WORDS.items() if count[kind]]
     if count[FrameCount.EMITTED]:
         parts.append(f"{numbered(count[FrameCount.EMITTED], 'answer')} sent")
     console.print(", ".join(parts) or "Nothing would change.")
 
 
 _WORDS = {
-    Action.MODIFY: "modified",
-    Action.REJECT: "rejected",
-    Action.REDIRECT: "redirected",
-    Action.DROP: "dropped",
+    VerdictKind.MODIFY: "modified",
+    VerdictKind.REJECT: "rejected",
+    VerdictKind.REDIRECT: "redirected",
+    VerdictKind.DROP: "dropped",
 }

@@ -20,9 +20,9 @@ class Kind(NamedTuple):
 
     rule: str
     mode: str
-    action: str
     outcome: str
     detail: str
+    treatment: str
     code: str
 
 
@@ -38,9 +38,9 @@ class Tally:
             Kind(
                 record.rule or "-",
                 record.mode or "-",
-                record.action,
                 record.outcome,
                 record.detail or "-",
+                record.treatment,
                 str(record.code or "-"),
             )
         ] += 1

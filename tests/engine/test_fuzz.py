@@ -157,7 +157,7 @@ def test_the_judge_of_structure_lets_pass() -> None:
     judge_forwarded(hostile(), _PASSED, _MARKED)
     judge_forwarded(hostile(), None, _INVITE)
     judge_answer(hostile("reject"), _INVALID, _REFUSED)
-    judge_answer(hostile("redirect"), _PASSED._replace(action="redirect"), _REDIRECTED)
+    judge_answer(hostile("redirect"), _PASSED._replace(verdict="redirect"), _REDIRECTED)
     judge_response(hostile("stir"), _PASSED, _RINGING, _RINGING)
     judge_leaving(hostile("preserve"), "already-signed.preserved", invite(), added(invite(), identity()))
 

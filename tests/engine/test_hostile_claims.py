@@ -242,8 +242,8 @@ def test_on_a_terminal(value: str) -> None:
     told = [each.rstrip() for each in capture.get().removesuffix("\n").split("\n")]
     assert [each.split() for each in told[:3]] == [
         [],
-        ["Rule", "Mode", "Action", "Outcome", "Detail", "Code", "Calls"],
-        [*shown.split(), "-", "accept", "passed-by", *shown.split(), "-", "1"],
+        ["Rule", "Mode", "Outcome", "Detail", "Treatment", "Code", "Calls"],
+        [*shown.split(), "-", "not-examined", *shown.split(), "continue", "-", "1"],
     ]
     assert told[3:] == ["Name  Value", f"x5u   {shown}".rstrip(), f"{shown}: {shown}".rstrip()]
 

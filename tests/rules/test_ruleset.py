@@ -9,7 +9,7 @@ from support.calls import CALLED, CALLER, CARRIER, NOW, identity, invite
 from sbc_filter.engine.call.parties import Parties
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.facts import Facts
-from sbc_filter.rules.model import CONTINUE, Direction, Mode, Rule, RuleAction, Treatment, TreatmentAction, When
+from sbc_filter.rules.model import CONTINUE, Direction, Mode, Rule, RuleAction, Treatment, TreatmentKind, When
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.ruleset import RuleSet, treatment
 from sbc_filter.sip.message import SipMessage
@@ -224,8 +224,8 @@ def test_a_rule_in_monitor_mode_stays_so() -> None:
     assert {next(ruleset.matching(facts(invite(number=n)))).mode for n in range(100)} == {Mode.MONITOR}
 
 
-REJECT, DROP, REDIRECT = map(Treatment, (TreatmentAction.REJECT, TreatmentAction.DROP, TreatmentAction.REDIRECT))
-FORBIDDEN = Treatment(TreatmentAction.REJECT, 403, "No")
+REJECT, DROP, REDIRECT = map(Treatment, (TreatmentKind.REJECT, TreatmentKind.DROP, TreatmentKind.REDIRECT))
+FORBIDDEN = Treatment(TreatmentKind.REJECT, 403, "No")
 LAYERED = Rule(
     "r",
     RuleAction.VERIFY,

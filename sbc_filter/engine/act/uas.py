@@ -11,11 +11,11 @@ from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.call.recording import record
 from sbc_filter.engine.call.unreadable import UnreadableCall
 from sbc_filter.engine.memory.transactions import Held, Remembered, TransactionKey, Transactions, transaction_key
-from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Verdict
+from sbc_filter.engine.verdict import ACCEPT, DROP, Verdict, VerdictKind
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.udp import Datagram
-from sbc_filter.rules.model import Rule
+from sbc_filter.rules.model import REJECT, Rule
 from sbc_filter.sip.address import parse_address
 from sbc_filter.sip.field import HeaderField, StatusLine, status
 from sbc_filter.sip.message import SipMessage
@@ -87,7 +87,7 @@ class Uas:
         accepted = respond(message, flow, via, _OK, ours)
         if self._transactions.is_rejected(key, now):
             self._counters[CounterName.CANCEL_ANSWERED] += 1
-            return Verdict(Action.DROP, emit=self._sent(accepted))
+            return Verdict(VerdictKind.DROP, emit=self._sent(accepted))
         held = self._transactions.held_by(key)
         return self._cancel(held, key, accepted, ours, now) if held else ACCEPT
 
@@ -109,7 +109,7 @@ class Uas:
         self._transactions.reject(key, now)
         for each in held:
             each.cancelled = True
-            self._transactions.decide(each.progress.key, Remembered(Action.REJECT, emit=terminated), now)
-        cancelled = Decision(Outcome.PASSED_BY, Detail.CANCELLED)
-        made = record(call, None, cancelled, Action.REJECT, 487)
-        return Verdict(Action.DROP, emit=self._sent(accepted) + terminated, record=made)
+            self._transactions.decide(each.progress.key, Remembered(VerdictKind.REJECT, emit=terminated), now)
+        cancelled = Decision(Outcome.NOT_EXAMINED, Detail.CANCELLED, REJECT)
+        made = record(call, None, cancelled, VerdictKind.REJECT, 487)
+        return Verdict(VerdictKind.DROP, emit=self._sent(accepted) + terminated, record=made)

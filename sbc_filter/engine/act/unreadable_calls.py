@@ -11,24 +11,34 @@ from sbc_filter.engine.act.uas import Uas
 from sbc_filter.engine.answers import response_to
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Network
-from sbc_filter.engine.call.recording import blank_record
+from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.call.unreadable import UnreadableCall
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Action, Verdict
+from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.facts import Facts
-from sbc_filter.rules.model import CONTINUE, VERIFY, Mode, Rule, RuleAction, Treatment, TreatmentAction, Unreadable
+from sbc_filter.rules.model import (
+    CONTINUE,
+    DROP,
+    REJECT,
+    VERIFY,
+    Mode,
+    Rule,
+    RuleAction,
+    Treatment,
+    TreatmentKind,
+    Unreadable,
+)
 from sbc_filter.rules.ruleset import RuleSet, stated_treatment, treatment
 from sbc_filter.sip import field
 from sbc_filter.sip.field import HeaderField
 
-_DROP = Treatment(TreatmentAction.DROP)
 _DEFAULTS = {
     Unreadable.SCRUB: CONTINUE,
-    Unreadable.REJECT: Treatment(TreatmentAction.REJECT),
-    Unreadable.DROP: _DROP,
+    Unreadable.REJECT: REJECT,
+    Unreadable.DROP: DROP,
 }
-_ACTIONS = {TreatmentAction.REJECT: Action.REJECT, TreatmentAction.DROP: Action.DROP}
+_ACTIONS = {TreatmentKind.REJECT: VerdictKind.REJECT, TreatmentKind.DROP: VerdictKind.DROP}
 
 
 class UnreadableCalls:
@@ -46,21 +56,21 @@ class UnreadableCalls:
             chosen = CONTINUE if call.emergency else _treatment(rule, call.detail)
             if rule.mode is Mode.ENFORCE:
                 return self._carry_out(call, rule, chosen, now)._replace(monitored=monitored)
-            action = _ACTIONS.get(chosen.action, Action.ACCEPT)
+            action = _ACTIONS.get(chosen.kind, VerdictKind.ACCEPT)
             monitored += (_record(call, rule, chosen, action),)
         untreated = call.emergency or call.rest.in_dialog or not call.place.is_untrusted
         chosen = CONTINUE if untreated else _DEFAULTS[self._network.unreadable]
         return self._carry_out(call, None, chosen, now)._replace(monitored=monitored)
 
     def _carry_out(self, call: UnreadableCall, rule: Rule | None, chosen: Treatment, now: float) -> Verdict:
-        action = _ACTIONS.get(chosen.action)
-        if action is Action.REJECT:
+        action = _ACTIONS.get(chosen.kind)
+        if action is VerdictKind.REJECT:
             answers = self._uas.refuse_unreadable(call, _status(call, chosen), tuple(_headers(call, chosen)), now)
             if answers:
                 return Verdict(action, None, answers, _record(call, rule, chosen, action))
-            action = Action.DROP  # nothing says where a response should go
+            action = VerdictKind.DROP  # nothing says where a response should go
         if action is None:
-            action = Action.ACCEPT if call.scrubbed is None else Action.MODIFY
+            action = VerdictKind.ACCEPT if call.scrubbed is None else VerdictKind.MODIFY
             return Verdict(action, call.scrubbed, record=_record(call, rule, chosen, action))
         return Verdict(action, record=_record(call, rule, chosen, action))
 
@@ -72,17 +82,17 @@ def _treatment(rule: Rule, detail: Detail) -> Treatment:
     """
     if rule.action is not VERIFY:
         if rule.action is RuleAction.DROP:
-            return _DROP
+            return DROP
         if rule.action is not RuleAction.REJECT:
             return CONTINUE
-        chosen, outcome = rule.answer or Treatment(TreatmentAction.REJECT), Outcome.PASSED_BY
+        chosen, outcome = rule.answer or REJECT, Outcome.NOT_EXAMINED
     else:
         stated = stated_treatment(rule, Outcome.UNPARSEABLE, detail)
         outcome = Outcome.INVALID if stated is None else Outcome.UNPARSEABLE
         chosen = treatment(rule, Outcome.INVALID, None) if stated is None else stated
-    if chosen.action is TreatmentAction.REDIRECT:
-        chosen = Treatment(TreatmentAction.REJECT)
-    if chosen.action is not TreatmentAction.REJECT or chosen.code is not None:
+    if chosen.kind is TreatmentKind.REDIRECT:
+        chosen = REJECT
+    if chosen.kind is not TreatmentKind.REJECT or chosen.code is not None:
         return chosen
     return replace(chosen, code=response_to(outcome, None)[0])
 
@@ -98,16 +108,18 @@ def _status(call: UnreadableCall, chosen: Treatment) -> field.StatusLine:
     return status_of(Decision(Outcome.UNPARSEABLE, call.detail, chosen))
 
 
-def _record(call: UnreadableCall, rule: Rule | None, chosen: Treatment, action: Action) -> Record:
-    message = call.rest.message
-    call_id, cseq = message.first(b"call-id"), message.first(b"cseq")
-    return blank_record(call.flow, call.place, call.arrived, "INVITE", call.detail)._replace(
-        call_id=None if call_id is None else call_id.decode("utf-8", "replace"),
-        cseq=None if cseq is None else cseq.decode("utf-8", "replace"),
+def _record(call: UnreadableCall, rule: Rule | None, chosen: Treatment, kind: VerdictKind) -> Record:
+    return make_record(
+        call.flow,
+        call.place,
+        call.arrived,
+        "INVITE",
+        call.rest.message,
+        Decision(Outcome.UNPARSEABLE, call.detail, chosen),
+        kind,
         rule=None if rule is None else rule.name,
         mode=None if rule is None else rule.mode,
-        action=action,
-        code=_status(call, chosen).code if action is Action.REJECT else None,
+        code=_status(call, chosen).code if kind is VerdictKind.REJECT else None,
     )
 
 

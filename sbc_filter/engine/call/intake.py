@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 from sbc_filter.engine.call import verstat
 from sbc_filter.engine.call.call import IncomingCall
+from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.parties import Parties
-from sbc_filter.engine.call.recording import blank_record
+from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.call.unreadable import UnreadableCall, scrubbed_of, unreadable_call
-from sbc_filter.engine.verdict import Action, Verdict
+from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.errors import MessageError
-from sbc_filter.outcomes import Detail, Repair
+from sbc_filter.outcomes import Detail, Outcome, Repair
 from sbc_filter.rules.model import Direction
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.learned_layout import Reader
@@ -91,10 +92,10 @@ class Intake:
     def unreadable_follow_up(self, method: str, buffer: bytes, flow: Flow, now: float, error: MessageError) -> Verdict:
         """The verdict for an ACK or CANCEL that cannot be read: it passes without the claims of an untrusted peer."""
         place = self._network.place(flow)
-        made = blank_record(flow, place, now, method, error.detail)
+        decision = Decision(Outcome.UNPARSEABLE, error.detail)
         scrubbed = scrubbed_of(buffer, place)
-        action = Action.ACCEPT if scrubbed is None else Action.MODIFY
-        return Verdict(action, scrubbed, record=made._replace(action=action))
+        kind = VerdictKind.ACCEPT if scrubbed is None else VerdictKind.MODIFY
+        return Verdict(kind, scrubbed, record=make_record(flow, place, now, method, None, decision, kind))
 
 
 _TO = ("to",)

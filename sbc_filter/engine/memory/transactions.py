@@ -16,7 +16,7 @@ from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.memory.results import Results
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Action, Request
+from sbc_filter.engine.verdict import Request, VerdictKind
 from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.packet.udp import Datagram, Packet
 from sbc_filter.rules.model import Rule
@@ -50,11 +50,11 @@ class Remembered:
 
     def __init__(
         self,
-        action: Action,
+        kind: VerdictKind,
         edits: Edits | None = None,
         emit: tuple[Datagram, ...] = (),
     ) -> None:
-        self.action = action
+        self.kind = kind
         self.edits = edits
         self.emit = emit
 

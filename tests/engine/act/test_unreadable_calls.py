@@ -69,7 +69,7 @@ def test_it_is_refused_as_the_rule_says(rules: str, status: str) -> None:
     action, answer, record = result(make_engine(rules), arriving(BROKEN))
     assert answer == REFUSED % (status.encode(), tag_of(answer), b"")
     assert len(tag_of(answer)) == 24
-    assert (action, record["action"], record["code"]) == ("reject", "reject", int(status[:3]))
+    assert (action, record["verdict"], record["code"]) == ("reject", "reject", int(status[:3]))
     assert (record["outcome"], record["detail"], record["rule"]) == ("unparseable", "content-length", "verify")
     assert (record["call_id"], record["cseq"]) == ("call-1@carrier.example", "1 INVITE")
 
@@ -92,7 +92,7 @@ def test_it_is_refused_as_the_rule_says(rules: str, status: str) -> None:
 )
 def test_it_continues_scrubbed_or_is_dropped(rules: str, unreadable: str, action: str) -> None:
     done, out, record = result(make_engine(rules, unreadable=unreadable), arriving(BROKEN))
-    assert (done, record["action"], record["rule"]) == (action, action, "verify")
+    assert (done, record["verdict"], record["rule"]) == (action, action, "verify")
     assert out == (SCRUBBED if action == "modify" else BROKEN)
 
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_answered_is_dropped(lost: bytes) -> None:
     lines = [line for line in BROKEN.split(b"\r\n") if not line.startswith(lost)]
     engine = make_engine(on('invalid = "reject"'))
     action, _, record = result(engine, arriving(b"\r\n".join(lines)))
-    assert (action, record["action"], record["code"]) == ("drop", "drop", None)
+    assert (action, record["verdict"], record["code"]) == ("drop", "drop", None)
     assert engine.counters == {"unanswerable": 1}
 
 
@@ -179,7 +179,7 @@ def test_a_copy_gets_the_same_response_and_its_ack_is_absorbed() -> None:
     first, second = (engine.process(arriving(BROKEN), NOW) for _ in range(2))
     assert isinstance(first, Verdict)
     assert isinstance(second, Verdict)
-    assert (second.action, second.emit, second.record) == (first.action, first.emit, None)
+    assert (second.kind, second.emit, second.record) == (first.kind, first.emit, None)
     ack = follow_up(invite(), "ACK", tag_of(first.emit[0].payload).decode())
     assert result(engine, arriving(ack))[0] == "drop"
     cancel = result(engine, arriving(follow_up(invite(), "CANCEL")))
@@ -198,11 +198,11 @@ def test_a_rule_that_monitors_changes_nothing(percent: int) -> None:
     assert isinstance(verdict, Verdict)
     assert verdict.record is not None
     if percent:
-        assert (verdict.action, verdict.monitored, verdict.record.mode) == ("reject", (), "enforce")
+        assert (verdict.kind, verdict.monitored, verdict.record.mode) == ("reject", (), "enforce")
         return
-    assert (verdict.action, verdict.record.rule) == ("modify", None)
+    assert (verdict.kind, verdict.record.rule) == ("modify", None)
     (monitored,) = verdict.monitored
-    assert (monitored.mode, monitored.action, monitored.code) == ("monitor", "reject", 438)
+    assert (monitored.mode, monitored.verdict, monitored.code) == ("monitor", "reject", 438)
     assert (monitored.outcome, monitored.detail) == ("unparseable", "content-length")
 
 
@@ -212,7 +212,7 @@ def test_a_monitored_rule_hides_no_later_one() -> None:
     verdict = make_engine(rules).process(arriving(BROKEN), NOW)
     assert isinstance(verdict, Verdict)
     assert verdict.record is not None
-    assert (verdict.action, verdict.record.rule, verdict.monitored[0].action) == ("reject", "second", "drop")
+    assert (verdict.kind, verdict.record.rule, verdict.monitored[0].verdict) == ("reject", "second", "drop")
 
 
 @pytest.mark.parametrize("unreadable", ["scrub", "reject", "drop"])
@@ -264,6 +264,17 @@ def test_an_ack_or_cancel_that_cannot_be_read_is_never_refused(method: str) -> N
     action, out, record = result(engine, arriving(message))
     assert (action, out) == ("modify", message.replace(SPOOFED.encode(), HARMLESS.encode()))
     assert (record["method"], record["outcome"]) == (method, "unparseable")
+
+
+def test_a_repair_is_named_and_counted() -> None:
+    engine = make_engine()
+    message = b"\0" + invite("X : 1").replace(b"INVITE ", b"INVITE  ")
+    for _ in range(2):  # the copy is not repaired again: it gets what the first one got
+        assert result(engine, arriving(message))[1].startswith(b"INVITE sip:")
+    assert result(engine, arriving(b"\0" + invite("X : 2")))[2]["changed"] == ["leading-bytes", "header-names"]
+    assert engine.counters == {
+        "repair.leading-bytes": 2, "repair.request-line": 1, "repair.header-names": 2, "retransmission": 1
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("method", ["ACK", "CANCEL"])

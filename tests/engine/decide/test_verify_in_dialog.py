@@ -37,7 +37,7 @@ def test_no_other_rule_sees_it(packet: bytes) -> None:
         ELSE + REFUSING.replace('"inbound"\n', '"inbound"\ncaller = "13125550123"\n') + ELSE.replace('"else"', '"last"')
     )
     action, _, record = result(make_engine(rules), packet)
-    assert (action, record["outcome"], record["detail"]) == ("accept", "passed-by", "in-dialog")
+    assert (action, record["outcome"], record["detail"]) == ("accept", "not-examined", "in-dialog")
 
 
 def test_it_may_wait_for_a_certificate() -> None:
@@ -50,4 +50,4 @@ def test_one_that_cannot_be_read_is_refused_too() -> None:
     for rules, action in ((REFUSING, "reject"), (VERIFY + '[rule.on]\ninvalid = "reject"\n', "accept")):
         verdict = make_engine(rules).process(arriving(broken), NOW)
         assert isinstance(verdict, Verdict)
-        assert verdict.action == action
+        assert verdict.kind == action

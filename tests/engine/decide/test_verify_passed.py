@@ -95,9 +95,10 @@ def test_v18_the_record() -> None:
         "cseq": "1 INVITE",
         "rule": "verify",
         "mode": "enforce",
-        "action": "modify",
+        "verdict": "modify",
         "outcome": "passed",
         "detail": None,
+        "treatment": "continue",
         "code": None,
         "orig": CALLER,
         "dest": [CALLED],
@@ -108,4 +109,5 @@ def test_v18_the_record() -> None:
         "x5u": X5U,
         "verstat": PASSED,
         "identities": 1,
+        "changed": [],
     }

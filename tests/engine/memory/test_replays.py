@@ -25,7 +25,7 @@ from support.calls import (
 
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.replays import LATE, LocalSeen
-from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
+from sbc_filter.engine.verdict import Answer, Need, Verdict, VerdictKind
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import to_tag, top_via
@@ -85,9 +85,10 @@ def test_v17_under_another_call_id_it_continues_as_failed() -> None:
         "cseq": "1 INVITE",
         "rule": "verify",
         "mode": "enforce",
-        "action": "modify",
+        "verdict": "modify",
         "outcome": "replayed",
         "detail": "token-seen",
+        "treatment": "continue",
         "code": None,
         "orig": "12155550100",
         "dest": ["12155550199"],
@@ -98,6 +99,7 @@ def test_v17_under_another_call_id_it_continues_as_failed() -> None:
         "x5u": X5U,
         "verstat": FAILED,
         "identities": 1,
+        "changed": [],
     }
 
 
@@ -108,7 +110,7 @@ def test_v17_rejected_with_438_and_the_ack_is_absorbed() -> None:
     assert (action, status(out), record["code"]) == ("reject", "438 Invalid Identity Header", 438)
     message = SipMessage.parse(REPLAY)
     ack = follow_up(REPLAY, "ACK", to_tag(b"secret", message, top_via(message)))
-    assert engine.process(arriving(ack), NOW) == Verdict(Action.DROP)
+    assert engine.process(arriving(ack), NOW) == Verdict(VerdictKind.DROP)
     assert result(engine, arriving(REPLAY), NOW + 0.5)[:2] == ("reject", out)  # its copy
 
 
@@ -287,7 +289,7 @@ def test_a_call_that_several_rules_verify_is_no_replay_of_itself() -> None:
         verdict = engine.process(arriving(message), NOW)
         assert isinstance(verdict, Verdict)
         assert verdict.record is not None
-        assert verdict.action == "modify"
+        assert verdict.kind == "modify"
         assert [record.outcome for record in (*verdict.monitored, verdict.record)] == expected
 
 
@@ -298,8 +300,8 @@ def test_a_rule_that_only_watches_remembers_as_well() -> None:
         verdict = engine.process(arriving(message), NOW)
         assert isinstance(verdict, Verdict)
         (record,) = verdict.monitored
-        assert (record.outcome, record.action, record.code) == expected
-        assert (verdict.action, verdict.payload) == ("accept", None)
+        assert (record.outcome, record.verdict, record.code) == expected
+        assert (verdict.kind, verdict.payload) == ("accept", None)
 
 
 def test_a_call_that_its_rule_refused_has_used_its_token() -> None:

@@ -24,7 +24,7 @@ from support.calls import (
 
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
+from sbc_filter.engine.verdict import Answer, Need, Verdict, VerdictKind
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import datagram_to_ip, parse
@@ -36,7 +36,7 @@ REJECT = f'{VERIFY}[rule.on]\nno-identity = "reject"\n'
 GOOD = invite(identity())
 FETCHED = Answer(LAB.chain, None, NOW + 3600)
 FAILED = Answer(None, Detail.FETCH_TIMEOUT, NOW + 30)
-ACCEPTED, DROPPED = Verdict(Action.ACCEPT), Verdict(Action.DROP)
+ACCEPTED, DROPPED = Verdict(VerdictKind.ACCEPT), Verdict(VerdictKind.DROP)
 
 
 def verdict_of(engine: Engine, packet: bytes, now: float = NOW) -> Verdict:
@@ -79,7 +79,7 @@ def test_a2_a_retransmission_gets_the_identical_bytes_and_no_record(rules: str, 
     assert first.record is not None
     for later in (0.5, 1.5, 3.5, 31.9):
         again = verdict_of(engine, packet, NOW + later)
-        assert (again.action, again.payload, again.emit) == (first.action, first.payload, first.emit)
+        assert (again.kind, again.payload, again.emit) == (first.kind, first.payload, first.emit)
         assert (again.record, again.monitored) == (None, ())
     counted = {name: count for name, count in engine.counters.items() if not name.startswith("deviation.")}
     assert counted == {"retransmission": 4}
@@ -190,7 +190,7 @@ def test_s145_cancel_of_what_was_rejected() -> None:
     cancel = arriving(follow_up(invite(), "CANCEL"))
     assert verdict_of(engine, cancel) == ACCEPTED  # nothing to cancel yet
     verdict_of(engine, arriving(invite()))
-    expected = Verdict(Action.DROP, emit=((SBC, 5060, CARRIER, 5060, answer("200 OK", "CANCEL")),))  # type: ignore[arg-type]
+    expected = Verdict(VerdictKind.DROP, emit=((SBC, 5060, CARRIER, 5060, answer("200 OK", "CANCEL")),))  # type: ignore[arg-type]
     assert [verdict_of(engine, cancel, NOW + at) for at in (0.1, 0.6, 31.9)] == [expected] * 3
     assert verdict_of(engine, cancel, NOW + 32) == ACCEPTED
 
@@ -211,7 +211,7 @@ def test_s145_cancel_from_elsewhere_is_not_ours() -> None:
 def test_an_invite_without_a_via_to_answer_to_ends_all_the_same() -> None:
     engine = make_engine(REJECT)
     verdict = verdict_of(engine, arriving(invite().replace(b"SIP/2.0/UDP 192", b"SIP/3.0/UDP 192")))
-    assert (verdict.action, verdict.payload, verdict.emit) == ("reject", None, ())
+    assert (verdict.kind, verdict.payload, verdict.emit) == ("reject", None, ())
     assert engine.counters == {"unanswerable": 1}
 
 
@@ -229,7 +229,7 @@ def test_every_answer_is_a_packet(port: str) -> None:
     """S-143: sent-by names the port; one that does not exist makes no answer, and no exception in the shell."""
     message = invite().replace(b"192.0.2.7:5060;", f"192.0.2.7:{port};".encode())
     verdict = verdict_of(make_engine(REJECT), arriving(message))
-    assert verdict.action == "reject"
+    assert verdict.kind == "reject"
     assert [each.dport for each in verdict.emit] == ([int(port)] if port in ("1", "65535") else [])
     for each in verdict.emit:
         assert parse(datagram_to_ip(each)).payload == each.payload
@@ -291,15 +291,15 @@ def test_s145_cancel_while_held() -> None:
     ok = (SBC, 5060, CARRIER, 5060, answer("200 OK", "CANCEL"))
     terminated = (SBC, 5060, CARRIER, 5060, answer("487 Request Terminated"))
     first = verdict_of(engine, cancel, NOW + 0.1)
-    assert (first.action, first.payload, first.emit) == ("drop", None, (ok, terminated))
-    assert verdict_of(engine, cancel, NOW + 0.2) == Verdict(Action.DROP, emit=(ok,))  # type: ignore[arg-type]
+    assert (first.kind, first.payload, first.emit) == ("drop", None, (ok, terminated))
+    assert verdict_of(engine, cancel, NOW + 0.2) == Verdict(VerdictKind.DROP, emit=(ok,))  # type: ignore[arg-type]
     again = verdict_of(engine, arriving(GOOD), NOW + 0.3)
-    assert (again.action, again.payload, again.emit) == ("reject", None, (terminated,))
+    assert (again.kind, again.payload, again.emit) == ("reject", None, (terminated,))
     assert verdict_of(engine, arriving(follow_up(GOOD, "ACK", TAG)), NOW + 0.35) == DROPPED
     resumed = engine.resume(1, FETCHED, NOW + 0.4)
     assert isinstance(resumed, Verdict)
-    assert (resumed.action, resumed.payload, resumed.emit) == ("drop", None, ())
-    assert verdict_of(engine, cancel, NOW + 0.5) == Verdict(Action.DROP, emit=(ok,))  # type: ignore[arg-type]
+    assert (resumed.kind, resumed.payload, resumed.emit) == ("drop", None, ())
+    assert verdict_of(engine, cancel, NOW + 0.5) == Verdict(VerdictKind.DROP, emit=(ok,))  # type: ignore[arg-type]
 
 
 def test_a_cancelled_call_has_a_record() -> None:
@@ -309,8 +309,8 @@ def test_a_cancelled_call_has_a_record() -> None:
     resumed = engine.resume(1, FETCHED, NOW + 0.4)
     assert isinstance(resumed, Verdict)
     records = [verdict.record for verdict in (cancelled, resumed) if verdict.record is not None]
-    assert [(record.call_id, record.detail, record.action, record.code) for record in records] == [
-        ("call-1@carrier.example", "cancelled", "reject", 487)
+    assert [(each.call_id, each.detail, each.verdict, each.treatment, each.code) for each in records] == [
+        ("call-1@carrier.example", "cancelled", "reject", "reject", 487)
     ]
     assert engine.counters == {"cancel-answered": 1}
 
@@ -321,7 +321,7 @@ def test_s145_cancel_of_the_second_of_two_that_differ() -> None:
     assert isinstance(engine.process(arriving(invite(identity(), "X: 1")), NOW + 0.1), Need)
     engine.resume(1, FAILED._replace(expires=0.0), NOW + 0.2)
     verdict = verdict_of(engine, arriving(follow_up(GOOD, "CANCEL")), NOW + 0.3)
-    assert (verdict.action, len(verdict.emit)) == ("drop", 2)
+    assert (verdict.kind, len(verdict.emit)) == ("drop", 2)
 
 
 def test_the_number_of_held_calls_is_limited() -> None:
@@ -355,7 +355,7 @@ def test_release_gives_up_waiting_for_everything() -> None:
     assert isinstance(engine.process(arriving(cancelled), NOW), Need)
     verdict_of(engine, arriving(follow_up(cancelled, "CANCEL")))
     released = engine.release(NOW + 0.2)
-    assert [(need, verdict.action) for need, verdict in released] == [(1, "modify"), (2, "modify"), (3, "drop")]
+    assert [(need, verdict.kind) for need, verdict in released] == [(1, "modify"), (2, "modify"), (3, "drop")]
     for (_, verdict), message in zip(released[:2], (GOOD, two), strict=True):
         assert verdict.payload is not None
         assert parse(verdict.payload).payload == added(message, pai("No-TN-Validation"))
@@ -411,7 +411,7 @@ REDIRECT = TRUSTED + VERIFY.replace("[[rule]]\n", '[[rule]]\ntrunk = ["core"]\ni
 def test_s122_a_302_with_the_result(headers: list[str], asserted: str) -> None:
     engine = make_engine(REDIRECT)
     verdict = verdict_of(engine, arriving(invite(*headers)))
-    assert (verdict.action, verdict.payload) == ("redirect", None)
+    assert (verdict.kind, verdict.payload) == ("redirect", None)
     expected = answer("302 Moved Temporarily").replace(
         b"Content-Length",
         f"Contact: <sip:+12155550199@192.0.2.1>\r\nP-Asserted-Identity: {asserted}\r\nContent-Length".encode(),
