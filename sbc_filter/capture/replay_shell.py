@@ -20,7 +20,7 @@ from sbc_filter.packet.reassembly import Reassembler
 from sbc_filter.packet.udp import datagram_to_ip
 
 _MAX_WAITING = 4096  # frames after an incomplete datagram, until that is given up
-_REASSEMBLY = 5.0  # seconds of the capture for the reassembly of a datagram
+_REASSEMBLY = 5.0  # seconds of the capture for the reassembly of a datagram; its fragments are sent in one burst
 
 
 class FrameCount(StrEnum):

@@ -69,9 +69,11 @@ class Engine:
         arrivals: Arrivals | None = None,
         state: EngineState | None = None,
     ) -> None:
-        """`seen` detects replays; `arrivals` is what `preserve` remembers. By default the engine makes its own.
-        `state` comes from the engine that this one replaces, which must no longer decide."""
+        """`secret`, at most 64 bytes and the same in all workers, keys our To tags and the choice of `enforce_percent`.
+        `seen` detects replays; `arrivals` is what `preserve` remembers. By default the engine makes its own. `state`
+        comes from the engine that this one replaces, which must no longer decide."""
         self._rules = rules
+        self._secret = secret
         self._ports = network.ports
         self._held_limit = held_limit
         self._intake = Intake(network, profile)
@@ -86,7 +88,7 @@ class Engine:
         self._count, self._deviations, self._repairs = state.counters, state.deviations, state.repairs
         self._transactions, self._certificates = state.transactions, state.certificates
         self._uas = Uas(secret, state.transactions, state.counters)
-        self._unreadable_calls = UnreadableCalls(rules, network, self._uas)
+        self._unreadable_calls = UnreadableCalls(rules, network, self._uas, secret)
         self._executor = DecisionExecutor(
             network, self._uas, state.counters, state.reports, state.redirects, state.complaints
         )
@@ -213,7 +215,7 @@ class Engine:
         direction, peer, trunk, _ = call.place
         identity = self._intake.identity_for_rules(call)
         facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, call.message, identity)
-        return self._walk(Progress(key, call, packet, self._rules.matching(facts, call.in_dialog)), now)
+        return self._walk(Progress(key, call, packet, self._rules.matching(facts, self._secret, call.in_dialog)), now)
 
     def _follow_up(self, buffer: bytes, method: bytes, flow: Flow, now: float) -> Verdict:
         """Decide about an ACK or CANCEL."""
@@ -285,7 +287,7 @@ class Engine:
     def _finish(self, progress: Progress, verdict: Verdict, now: float) -> Verdict:
         """Remember the verdict, if anything was decided, and make it one about the packet."""
         if self._preserver is not None and verdict.kind in _GOES_ON:
-            self._preserver.remember(progress.call)
+            self._preserver.remember(progress.call, verdict.record, progress.monitored)
         if progress.monitored:
             verdict = verdict._replace(monitored=progress.monitored)
         if progress.monitored or (verdict.record is not None and verdict.record.rule is not None):

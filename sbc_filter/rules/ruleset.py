@@ -1,8 +1,8 @@
 """The active rules, an immutable ordered list; and the treatment that a rule has for an outcome."""
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.pki.x5u import host_of
@@ -37,8 +37,9 @@ class RuleSet:
         """The same rules, with rates counted in `rates`."""
         return RuleSet(tuple(zip(self.rules, self.conditions, strict=True)), rates)
 
-    def matching(self, facts: Facts, in_dialog: bool = False) -> Iterator[Rule]:
-        """The rules that match, in order; the caller stops at the first one that it enforces.
+    def matching(self, facts: Facts, secret: bytes, in_dialog: bool = False) -> Iterator[Rule]:
+        """The rules that match, in order; the caller stops at the first one that it enforces. `secret`: see
+        `sample_of`.
 
         An INVITE `in_dialog` is matched only by rules that verify such INVITEs.
         """
@@ -47,9 +48,9 @@ class RuleSet:
                 if not predicate(facts):
                     break
             else:
-                yield _sampled(compiled, facts)
+                yield _sampled(compiled, facts, secret)
 
-    def matching_unreadable(self, facts: Facts, in_dialog: bool) -> Iterator[Rule]:
+    def matching_unreadable(self, facts: Facts, secret: bytes, in_dialog: bool) -> Iterator[Rule]:
         """The rules that match an INVITE which cannot be read, in order.
 
         Of a rule that verifies, conditions on the message do not count. Any other rule with such conditions does not
@@ -60,7 +61,7 @@ class RuleSet:
             if action is RuleAction.SIGN or (action is not VERIFY and compiled.of_place != compiled.predicates):
                 continue
             if all(predicate(facts) for predicate in compiled.of_place):
-                yield _sampled(compiled, facts)
+                yield _sampled(compiled, facts, secret)
 
 
 def treatment(
@@ -105,15 +106,21 @@ def _compile(rule: Rule, conditions: Conditions, rates: Rates) -> _Compiled:
     return _Compiled(rule, replace(rule, mode=Mode.MONITOR), share, predicates, of_place)
 
 
-def _sampled(compiled: _Compiled, facts: Facts) -> Rule:
+def _sampled(compiled: _Compiled, facts: Facts, secret: bytes) -> Rule:
     """The rule, or the same in monitor mode for calls outside `enforce_percent`."""
-    enforced = compiled.share == 10000 or sample_of(facts) < compiled.share
+    enforced = compiled.share == 10000 or sample_of(facts, secret) < compiled.share
     return compiled.rule if enforced else compiled.watching
 
 
-def sample_of(facts: Facts) -> int:
-    """A number from 0 to 9999 by Call-ID: the same for all messages of a call, on every host."""
-    return zlib.crc32(facts.message.first(b"call-id") or b"") % 10000
+def sample_of(facts: Facts, secret: bytes) -> int:
+    """A number from 0 to 9999 by Call-ID: the same for all messages of a call, wherever `secret` is the same.
+
+    The caller chooses the Call-ID. Without the secret, of at most 64 bytes, it could choose one that no rule with an
+    `enforce_percent` is enforced for.
+    """
+    call_id = facts.message.first(b"call-id") or b""
+    digest = blake2b(call_id, digest_size=8, key=secret, person=b"enforce_percent").digest()
+    return int.from_bytes(digest, "big") % 10000
 
 
 def _holds(

@@ -166,13 +166,11 @@ def verify_by(
                 token.deviations += (Deviation.COMMA_JOINED,)
             return Verification(Outcome.PASSED, None, token, failures=tuple(failures), attesting_token=token)
         if finding.outcome is Outcome.NO_IDENTITY:  # the service takes it for a token of an unknown extension
-            continue  # to them it is a token of some extension
+            continue
         fail(finding, value, token)
         if finding.detail in UNANSWERED:
             break
-    result = failed_of(failed, call)
-    result.failures = tuple(failures)
-    return result
+    return failed_of(failed, call, tuple(failures))
 
 
 def _candidates(

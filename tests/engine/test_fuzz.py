@@ -30,6 +30,7 @@ from support.structure import (
     judge_answer,
     judge_forwarded,
     judge_leaving,
+    judge_leaving_without,
     judge_line,
     judge_record,
     judge_response,
@@ -234,6 +235,24 @@ def test_the_judge_of_responses(reason: str, is_good: bool) -> None:
 def test_the_judge_of_what_is_put_back(lines: list[str]) -> None:
     with pytest.raises(Structure):
         judge_leaving(hostile("preserve"), "already-signed.preserved", invite(), added(invite(), *lines))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "lines"),
+    [
+        ("already-signed.preserved", ["Identity: a.b.c"]),
+        ("signed.None", [identity()]),
+        ("signed.None", ["Identity: a.b.c", "Identity: d.e.f"]),
+        ("signed.None", []),
+        ("unsigned.ambiguous", ["Identity: a.b.c"]),
+        ("unsigned.no-number", []),
+    ],
+)
+def test_the_judge_of_what_is_not_put_back(outcome: str, lines: list[str]) -> None:
+    judge_leaving_without(hostile("preserve"), "signed.None", invite(), added(invite(), "Identity: a.b.c"))
+    judge_leaving_without(hostile("preserve"), "unsigned.ambiguous", invite(), invite())
+    with pytest.raises(Structure):
+        judge_leaving_without(hostile("preserve"), outcome, invite(), added(invite(), *lines))
 
 
 @pytest.mark.parametrize(

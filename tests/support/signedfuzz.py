@@ -81,7 +81,9 @@ def _judge_what_follows(call: HostileCall, found: structure.Found, engine: Engin
         came = invite(f"Session-ID: {call.number:032x};remote={'0' * 32}", number=call.number + 1)
         left = _decided(engine, leaving(came))
         assert left.record is not None
-        structure.judge_leaving(call, f"{left.record.outcome}.{left.record.detail}", came, _message(left, came))
+        counts = call.plan.trusted or found.outcome == "passed"
+        judge = structure.judge_leaving if counts else structure.judge_leaving_without
+        judge(call, f"{left.record.outcome}.{left.record.detail}", came, _message(left, came))
 
 
 def _decided(engine: Engine, packet: bytes) -> Verdict:

@@ -260,6 +260,16 @@ def judge_leaving(call: HostileCall, outcome: str, came: bytes, out: bytes) -> N
     _compare(before.fields, additions, after.fields)
 
 
+def judge_leaving_without(call: HostileCall, outcome: str, came: bytes, out: bytes) -> None:
+    """The same where the call of an untrusted peer did not pass: none of its tokens is put back. Another call between
+    the same numbers may have passed."""
+    arrived, after = read(call.message), read(out)
+    _expect(outcome in ("signed.None", "unsigned.ambiguous"), "the outcome", outcome)
+    _expect(len(after.values(b"identity")) == (outcome == "signed.None"), "the number of tokens", after)
+    _expect(not {*after.values(b"identity")} & {*arrived.values(b"identity")}, "a token of the other leg", after)
+    _expect(read(came).start == after.start, "request line", after)
+
+
 def judge_sent_on(call: HostileCall, outcome: str, out: bytes) -> None:
     """An INVITE that leaves, by a rule that signs (docs/rules.md, "Diversions by the SBC")."""
     before, after = read(call.message), read(out)

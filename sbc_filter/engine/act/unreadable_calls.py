@@ -44,15 +44,17 @@ _ACTIONS = {TreatmentKind.REJECT: VerdictKind.REJECT, TreatmentKind.DROP: Verdic
 class UnreadableCalls:
     """Decides INVITEs that cannot be read, and carries the decision out."""
 
-    def __init__(self, rules: RuleSet, network: Network, uas: Uas) -> None:
+    def __init__(self, rules: RuleSet, network: Network, uas: Uas, secret: bytes) -> None:
+        """`secret` keys the choice of calls by `enforce_percent`."""
         self._rules = rules
         self._network = network
         self._uas = uas
+        self._secret = secret
 
     def decide(self, call: UnreadableCall, now: float) -> Verdict:
         """The verdict about a message. One in a dialog passes, unless a rule verifies such INVITEs too."""
         monitored: tuple[Record, ...] = ()
-        for rule in self._rules.matching_unreadable(_facts(call), call.rest.in_dialog):
+        for rule in self._rules.matching_unreadable(_facts(call), self._secret, call.rest.in_dialog):
             chosen = CONTINUE if call.emergency else _treatment(rule, call.detail)
             if rule.mode is Mode.ENFORCE:
                 return self._carry_out(call, rule, chosen, now)._replace(monitored=monitored)

@@ -68,6 +68,17 @@ def test_v17_s117_a_replayed_token_is_reported_beside_a_new_one() -> None:
     assert told == [each.partition(";")[0].rpartition(".")[2] for each in (TOKEN, bad)]
 
 
+def test_v17_s117_a_replayed_token_is_reported_first() -> None:
+    """It decided; whatever else does not verify comes after it."""
+    bad = identity(key=LAB.root.key)
+    engine = make_engine(f'{VERIFY}[rule.verify]\nreason = "stir"\n')
+    assert outcome(engine, FIRST) == NEW
+    assert outcome(engine, invite(bad, TOKEN, number=2)) == SEEN
+    answer = result(engine, leaving(response("180 Ringing", number=2)))[1].decode()
+    told = [line.rpartition('"..')[2].rstrip('"') for line in answer.split("\r\n") if line.startswith("Reason: STIR")]
+    assert told == [each.partition(";")[0].rpartition(".")[2] for each in (TOKEN, bad)]
+
+
 def test_v17_under_another_call_id_it_continues_as_failed() -> None:
     """`continue` by default: simultaneous ring and route advance use a token again."""
     engine = make_engine()
@@ -377,6 +388,14 @@ def test_the_token_that_saved_a_call_belongs_to_it() -> None:
     assert outcome(engine, FIRST) == NEW
     assert outcome(engine, invite(TOKEN, ANOTHER, number=2)) == NEW
     assert outcome(engine, invite(ANOTHER, number=3)) == SEEN
+
+
+def test_the_rich_call_data_of_the_token_that_saved_a_call_counts() -> None:
+    engine = make_engine()
+    assert outcome(engine, FIRST) == NEW
+    named = identity(claims(iat=int(NOW) - 1, rcd={"nam": "Parcels"}))
+    assert outcome(engine, invite(TOKEN, named, number=2)) == NEW
+    assert engine.counters["rcd-usable"] + engine.counters["rcd-unusable"] == 1
 
 
 # --- held calls ---

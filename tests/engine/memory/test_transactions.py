@@ -158,30 +158,87 @@ def test_s140_after_32_s_too() -> None:
     assert verdict_of(engine, arriving(invite())).emit == verdict_of(engine, arriving(invite()), NOW + 99).emit
 
 
+@pytest.mark.parametrize("tag", [TAG, TAG.upper(), TAG[:-1], "theirs", ""])
+def test_s144_the_ack_of_a_refusal_is_absorbed_whatever_its_to_tag(tag: str) -> None:
+    """RFC 3261 §17.2.3: branch, sent-by and method are enough, as long as the transaction lasts."""
+    engine = make_engine(REJECT)
+    ack = arriving(follow_up(invite(), "ACK", tag))
+    assert verdict_of(engine, ack, NOW - 1) == (DROPPED if tag == TAG else ACCEPTED)  # nothing is refused yet
+    verdict_of(engine, arriving(invite()))
+    assert verdict_of(engine, ack, NOW + 31.9) == DROPPED
+    assert verdict_of(engine, ack, NOW + 32) == (DROPPED if tag == TAG else ACCEPTED)
+
+
 @pytest.mark.parametrize(
     ("tag", "absorbed"),
     [(TAG, True), (TAG.upper(), False), (TAG[:-1], False), ("theirs", False), ("", False)],
 )
-def test_s144_our_ack_is_absorbed_and_no_other(tag: str, absorbed: bool) -> None:
-    for engine in (make_engine(REJECT), make_engine("")):  # known without a table
-        verdict_of(engine, arriving(invite()))
-        verdict = verdict_of(engine, arriving(follow_up(invite(), "ACK", tag)))
-        assert verdict == (DROPPED if absorbed else ACCEPTED)
-        assert engine.counters["ack-absorbed"] == absorbed
+def test_s144_our_to_tag_is_known_without_a_table(tag: str, absorbed: bool) -> None:
+    """After a restart, say. That of another UAS is not."""
+    engine = make_engine("")
+    verdict = verdict_of(engine, arriving(follow_up(invite(), "ACK", tag)))
+    assert verdict == (DROPPED if absorbed else ACCEPTED)
+    assert engine.counters["ack-absorbed"] == absorbed
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
         (b"branch=z9hG4bK-1", b"branch=z9hG4bK-2"),
+        (b"branch=z9hG4bK-1", b"branch=z9hG4bK"),
         (b"CSeq: 1", b"CSeq: 2"),
         (b"tag=f1", b"tag=f2"),
         (b"call-1@", b"call-2@"),
     ],
 )
-def test_s144_of_another_transaction(old: bytes, new: bytes) -> None:
+def test_s144_our_to_tag_belongs_to_one_transaction(old: bytes, new: bytes) -> None:
     ack = follow_up(invite(), "ACK", TAG).replace(old, new)
     assert verdict_of(make_engine(REJECT), arriving(ack)) == ACCEPTED
+
+
+VIA = b"Via: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK-1"
+OLD = b"Via: SIP/2.0/UDP 192.0.2.7:5060;branch=1"  # RFC 2543: not unique
+BARE = b"Via: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK"  # RFC 4475 §3.2.1: no more than the magic cookie
+NONE = b"Via: SIP/2.0/UDP 192.0.2.7:5060"
+NAMED = b"Via: SIP/2.0/UDP Carrier.example;branch=z9hG4bK-1"
+
+
+@pytest.mark.parametrize("method", ["ACK", "CANCEL"])
+@pytest.mark.parametrize(
+    ("via", "old", "new", "matches"),
+    [
+        pytest.param(VIA, b"", b"", True, id="the same"),
+        pytest.param(VIA, b"CSeq: 1", b"CSeq: 2", True, id="another CSeq"),
+        pytest.param(VIA, b"tag=f1", b"tag=f2", True, id="another From tag"),
+        pytest.param(VIA, b"call-1@", b"call-2@", True, id="another Call-ID"),
+        pytest.param(VIA, b"7:5060;", b"7;", True, id="the default port"),
+        pytest.param(NAMED, b"Carrier", b"cARRIER", True, id="letter case of a host"),
+        pytest.param(VIA, b"bK-1", b"bK-2", False, id="another branch"),
+        pytest.param(VIA, b"7:5060;", b"7:5062;", False, id="another port"),
+        pytest.param(VIA, b"192.0.2.7:5060;", b"192.0.2.8:5060;", False, id="another host"),
+        *(
+            pytest.param(via, old, new, matches, id=f"{name}, {old.decode() or 'the same'}")
+            for via, name in ((OLD, "old branch"), (BARE, "bare cookie"), (NONE, "no branch"))
+            for old, new, matches in (
+                (b"", b"", True),
+                (b"CSeq: 1", b"CSeq: 2", False),
+                (b"tag=f1", b"tag=f2", False),
+                (b"call-1@", b"call-2@", False),
+                (b":5060\r\nMax" if via == NONE else b":5060;", b":5062\r\nMax" if via == NONE else b":5062;", False),
+            )
+        ),
+    ],
+)
+def test_rfc3261_17_2_3_which_requests_belong_to_a_refused_invite(
+    method: str, via: bytes, old: bytes, new: bytes, matches: bool
+) -> None:
+    message = invite().replace(VIA, via)
+    request = follow_up(message, method, "x" if method == "ACK" else "")
+    assert old in request
+    engine = make_engine(REJECT)
+    verdict_of(engine, arriving(message))
+    verdict = verdict_of(engine, arriving(request.replace(old, new)), NOW + 1)
+    assert (verdict.kind, len(verdict.emit)) == (("drop", method == "CANCEL") if matches else ("accept", 0))
 
 
 def test_s145_cancel_of_what_was_rejected() -> None:
@@ -202,10 +259,13 @@ def test_s145_cancel_of_what_the_sbc_got_goes_to_the_sbc(message: bytes) -> None
     assert verdict_of(engine, arriving(follow_up(message, "CANCEL"))) == ACCEPTED
 
 
-def test_s145_cancel_from_elsewhere_is_not_ours() -> None:
+@pytest.mark.parametrize("method", ["ACK", "CANCEL"])
+def test_s145_what_comes_from_elsewhere_is_not_ours(method: str) -> None:
+    """Another peer that guesses the branch ends no call."""
     engine = make_engine(REJECT)
     verdict_of(engine, arriving(invite()))
-    assert verdict_of(engine, arriving(follow_up(invite(), "CANCEL"), src=CORE)) == ACCEPTED
+    assert verdict_of(engine, arriving(follow_up(invite(), method), src=CORE)) == ACCEPTED
+    assert verdict_of(engine, arriving(follow_up(invite(), method))).kind == "drop"
 
 
 def test_an_invite_without_a_via_to_answer_to_ends_all_the_same() -> None:
