@@ -35,6 +35,7 @@ class CounterName(StrEnum):
     RETRANSMISSION = "retransmission"
     HELD_DUPLICATE = "held-duplicate"
     PASSED_UNREAD = "passed-unread"
+    NO_DIRECTION = "no-direction"
     ACK_ABSORBED = "ack-absorbed"
     CANCEL_ANSWERED = "cancel-answered"
     UNANSWERABLE = "unanswerable"

@@ -202,6 +202,7 @@ class Detail(_Key):
     SIGNING_MISMATCH = _detail("signing-mismatch", Outcome.UNSIGNED)
     # not-examined
     NO_RULE = _detail("no-rule", Outcome.NOT_EXAMINED)
+    NO_DIRECTION = _detail("no-direction", Outcome.NOT_EXAMINED)
     PASS_RULE = _detail("pass-rule", Outcome.NOT_EXAMINED)
     STRIP_RULE = _detail("strip-rule", Outcome.NOT_EXAMINED)
     DROP_RULE = _detail("drop-rule", Outcome.NOT_EXAMINED)

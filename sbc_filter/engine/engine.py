@@ -17,7 +17,7 @@ from sbc_filter.engine.act.unreadable_calls import UnreadableCalls
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.intake import Intake
-from sbc_filter.engine.call.network import Flow, Interfaces, Network
+from sbc_filter.engine.call.network import Arrival, Flow, Network
 from sbc_filter.engine.decide.apply_rule import apply_rule
 from sbc_filter.engine.decide.bypass import bypassed
 from sbc_filter.engine.decide.preserve import Preserver
@@ -74,6 +74,7 @@ class Engine:
         comes from the engine that this one replaces, which must no longer decide."""
         self._rules = rules
         self._secret = secret
+        self._network = network
         self._ports = network.ports
         self._held_limit = held_limit
         self._intake = Intake(network, profile)
@@ -107,11 +108,8 @@ class Engine:
             found[CounterName.PASSED_UNREAD] = self.state.unread
         return found
 
-    def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
-        """One IP packet in. A verdict's `payload` is the whole new packet.
-
-        `interfaces` is for trunks identified by interface; None if unknown or irrelevant.
-        """
+    def process(self, raw: bytes, now: float, arrival: Arrival | None = None) -> Verdict | Need:
+        """One IP packet in. A verdict's `payload` is the whole new packet. `arrival` is None if nothing is known."""
         try:
             packet = parse(raw)
         except PacketError as error:
@@ -126,9 +124,11 @@ class Engine:
             return ACCEPT
         ends = packet.ends
         flow = _flow(ends)
-        if interfaces is not None:
-            # The same bytes by another interface may be another peer's: results are not shared between interfaces.
-            flow, ends = flow._replace(interfaces=interfaces), ends + repr(interfaces).encode()
+        if arrival is not None:
+            known, flow = flow, self._network.arrived(flow, arrival)
+            if flow is not known:
+                # The same bytes by another way may be another peer's: results are not shared between ways.
+                ends += repr((flow.hook, flow.interfaces)).encode()
         return self._decide(packet.payload, method, flow, ends, now, packet)
 
     def decide(self, message: bytes, flow: Flow, now: float) -> Verdict | Need:
@@ -212,9 +212,12 @@ class Engine:
             edits = call.message.edits() if verdict.payload is not None else None
             self._transactions.decide(key, Remembered(verdict.kind, edits), now)
             return as_packet_verdict(verdict, packet)
-        direction, peer, trunk, _ = call.place
+        place = call.place
+        if place.is_foreign:
+            self._count[CounterName.NO_DIRECTION] += 1
+            return as_packet_verdict(pass_unexamined(call, Detail.NO_DIRECTION), packet)
         identity = self._intake.identity_for_rules(call)
-        facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, call.message, identity)
+        facts = Facts("INVITE", place.direction, place.trunk, place.peer, flow.transport, now, call.message, identity)
         return self._walk(Progress(key, call, packet, self._rules.matching(facts, self._secret, call.in_dialog)), now)
 
     def _follow_up(self, buffer: bytes, method: bytes, flow: Flow, now: float) -> Verdict:
@@ -231,7 +234,10 @@ class Engine:
 
     def _unreadable(self, buffer: bytes, flow: Flow, key: MessageKey, now: float, error: MessageError) -> Verdict:
         """Decide about an INVITE that cannot be read."""
-        verdict = self._unreadable_calls.decide(self._intake.unreadable(buffer, flow, now, error), now)
+        call = self._intake.unreadable(buffer, flow, now, error)
+        if call.place.is_foreign:
+            self._count[CounterName.NO_DIRECTION] += 1
+        verdict = self._unreadable_calls.decide(call, now)
         if verdict.monitored or verdict.emit or (verdict.record is not None and verdict.record.rule is not None):
             edits = Edits(None, verdict.payload) if verdict.payload is not None else None
             self._transactions.decide(key, Remembered(verdict.kind, edits, verdict.emit), now)

@@ -52,7 +52,12 @@ class UnreadableCalls:
         self._secret = secret
 
     def decide(self, call: UnreadableCall, now: float) -> Verdict:
-        """The verdict about a message. One in a dialog passes, unless a rule verifies such INVITEs too."""
+        """The verdict about a message.
+
+        One in a dialog passes, unless a rule verifies such INVITEs too. One without a direction always passes.
+        """
+        if call.place.is_foreign:
+            return self._carry_out(call, None, CONTINUE, now)
         monitored: tuple[Record, ...] = ()
         for rule in self._rules.matching_unreadable(_facts(call), self._secret, call.rest.in_dialog):
             chosen = CONTINUE if call.emergency else _treatment(rule, call.detail)
