@@ -109,6 +109,11 @@ VIA = re.compile(
     rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?:" + LWS + rb":" + LWS + rb"([0-9]{1,5}))?"
     rb"([^\",]*(?:" + QUOTED + rb"[^\",]*)*)"
 )
+# The beginning of a Via below the first. A parser that fails at one does not see what follows it.
+LATER_VIA = re.compile(
+    rb"[ \t]*+SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+" + TOKEN + rb"[ \t]++(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"
+    rb"[ \t]*+(?::[ \t]*+[0-9]{1,5}[ \t]*+)?(?=[;,\r])"
+)
 CSEQ = re.compile(LWS + rb"([0-9]{1,10})[ \t\r\n]+(" + TOKEN + rb")" + LWS)
 
 # A PASSporT in full or compact form (RFC 8224 §4, errata 6499): base64url and dots. Padding is tolerated and removed.

@@ -22,6 +22,7 @@ _CSEQ = rb"[ \t]*[0-9]{1,9}[ \t]+INVITE[ \t]*\r\n"
 _LENGTH = rb"[ \t]*(0|[1-9][0-9]{0,8})[ \t]*\r\n"
 _OTHER = rb".*\r\n"
 _PLAIN = grammar.PLAIN_ADDRESS.pattern.removesuffix(rb"\r?\n") + rb"\r\n"
+_LATER_VIA = grammar.LATER_VIA.pattern + rb".*\r\n"
 _TAGGED = grammar.PLAIN_TAGGED.pattern + rb"\r\n"
 _ADDRESSES = (b"from", b"to", b"p-asserted-identity")
 
@@ -56,6 +57,8 @@ class Layout(NamedTuple):
             value, inner = _OTHER, 0
             if key == b"cseq":
                 value = _CSEQ
+            elif key == b"via" and key in keys[: len(groups)]:
+                value = _LATER_VIA
             elif key == b"content-length":
                 value, inner, length = _LENGTH, 1, group + 1
             elif key in _ADDRESSES and message.plain(key) is not None:

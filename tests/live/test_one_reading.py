@@ -106,7 +106,7 @@ def test_a_message_is_repaired_on_its_way(lab: Lab, version: int) -> None:
         .replace(b"Subject: a P", b"Subject: a\rP")
         .replace(b";tag=x", b" ; tag = x")
         .replace(b"Max-Forwards: 70\r\n", b"Max-Forwards: 70\n")
-        .replace(b"CSeq: 1 INVITE", b"CSeq: 1 INVITE\r\nCSeq:  1 invite")
+        .replace(b"CSeq: 1 INVITE", b"CSeq: 1 INVITE\r\nCSeq:  1 INVITE")
     )
     with (
         running(lab, make_engine(""), TinySource(), clock=lambda: NOW),

@@ -78,6 +78,7 @@ def compare(layout: Layout, buffer: bytes) -> bool:
 
 
 LAYOUT = Layout.of(long_way(MODEL))
+RELAYED = MODEL.replace(b"Max-Forwards", b"Via: SIP/2.0/TCP [2001:db8::1]:5062 ;branch=x\r\nMax-Forwards")
 NAMED = MODEL.replace(b"+12155550199@", b"bob@").replace(
     b"<sip:+12155550100@carrier.example>", b"sip:al@carrier.example"
 )
@@ -140,6 +141,26 @@ def test_what_it_reads(old: bytes, new: bytes, read: bool) -> None:
 def test_what_it_reads_of_parties_without_a_number(old: bytes, new: bytes, read: bool) -> None:
     assert old in NAMED
     assert compare(Layout.of(long_way(NAMED)), NAMED.replace(old, new)) is read
+
+
+@pytest.mark.parametrize(
+    ("via", "read"),
+    [
+        (b"SIP/2.0/UDP a.example", True),
+        (b"SIP / 2.0 / UDP a:5060;x, SIP/2.0/UDP b", True),
+        (b"", False),
+        (b"x", False),
+        (b"SIP/2.0", False),
+        (b"SIP/3.0/UDP a", False),
+        (b"SIP/2.0/UDP a b", False),
+        (b"SIP/2.0/UDP", False),
+    ],
+)
+def test_what_it_reads_of_a_second_via(via: bytes, read: bool) -> None:
+    """Kamailio looks no further than to a Via that it cannot read."""
+    changed = RELAYED.replace(b"SIP/2.0/TCP [2001:db8::1]:5062 ;branch=x", via)
+    assert is_plain(long_way(changed)) is read
+    assert compare(Layout.of(long_way(RELAYED)), changed) is read
 
 
 @given(

@@ -144,6 +144,8 @@ def test_acks_and_cancels_are_repaired_as_well(method: str) -> None:
         (CALL_ID, b"Call ID: 1\r\n", Detail.HEADER_SYNTAX),
         (CALL_ID, CALL_ID + b"no colon\r\n", Detail.HEADER_SYNTAX),
         (CALL_ID, CALL_ID + b": no name\r\n", Detail.HEADER_SYNTAX),
+        (CALL_ID, CALL_ID + b"v:\r\n", Detail.HEADER_SYNTAX),
+        (CALL_ID, CALL_ID + b"Via: SIP/2.0/UDP\r\n", Detail.HEADER_SYNTAX),
         (CALL_ID, CALL_ID + b"%2541: 1\r\n", Detail.HEADER_SYNTAX),
         (CALL_ID, CALL_ID + b"X: 1\r\n" * 257, Detail.HEADER_SYNTAX),
         (CALL_ID, CALL_ID + b"X: 1\r\n" + b" 1\r\n" * 1024, Detail.HEADER_SYNTAX),
