@@ -182,6 +182,7 @@ class Detail(_Key):
     BAD_SIGNATURE = _detail("bad-signature", Outcome.INVALID)
     NUMBER_NOT_AUTHORIZED = _detail("number-not-authorized", Outcome.INVALID)
     CLAIM_CONSTRAINTS = _detail("claim-constraints", Outcome.INVALID)
+    AMBIGUOUS_CALLER = _detail("ambiguous-caller", Outcome.INVALID)
     # replayed
     TOKEN_SEEN = _detail("token-seen", Outcome.REPLAYED)
     # signed, already-signed, unsigned

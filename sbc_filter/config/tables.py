@@ -10,6 +10,7 @@ from sbc_filter.config.credential_settings import CredentialSettings, ObtainSett
 from sbc_filter.config.delegate_settings import RemoteSettings, read_path, read_remote
 from sbc_filter.config.settings import (
     LAST_QUEUE,
+    SCRUB_METHODS,
     CertificateSettings,
     FirewallSettings,
     NetworkSettings,
@@ -25,11 +26,16 @@ from sbc_filter.pki import x5u
 from sbc_filter.rules.model import Unreadable
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk_options import read_networks
+from sbc_filter.sip.header_names import KNOWN
+from sbc_filter.sip.marks import HEADERS, Marks
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.delegation import VERIFICATION
 
 # Processes; one for each core of a large host.
 MAX_WORKERS = 64
+# Header fields that may not be removed: those of RFC 3261, and those by which a caller is named.
+_NEEDED = frozenset(KNOWN.values()) - {name.lower().encode() for name in HEADERS}
+_HEADER_PATTERN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,128}")
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
 
 
@@ -49,9 +55,26 @@ def read_network(table: TomlTable) -> NetworkSettings:
         table.texts("emergency", default.emergency),
         table.choice("numbering", PROFILES, default.numbering),
         Unreadable(table.choice("unreadable", list(Unreadable), default.unreadable)),
+        _untrusted_headers(table),
+        tuple(sorted(table.choices("scrub_methods", SCRUB_METHODS) or ())),
     )
     table.close({"drop_unreadable": 'was replaced: write unreadable = "drop" for true, and "scrub" for false'})
     return settings
+
+
+def _untrusted_headers(table: TomlTable) -> tuple[str, ...]:
+    """Names of header fields, with `*` for any text. A name that a call needs is refused: without it there is no
+    call."""
+    names = table.texts("untrusted_headers")
+    for name in names:
+        if _HEADER_PATTERN.fullmatch(name) is None:
+            table.problem("untrusted_headers", f"{name!r} is not the name of a header field; * stands for any text")
+            continue
+        marks = Marks((name,))
+        needed = [each.decode() for each in sorted(_NEEDED) if marks.has(each)]
+        if needed:
+            table.problem("untrusted_headers", f"{name!r} would remove the header field {needed[0]}, which calls need")
+    return names
 
 
 def _ports(table: TomlTable) -> tuple[int, ...]:

@@ -75,7 +75,7 @@ class Engine:
         self._rules = rules
         self._secret = secret
         self._network = network
-        self._ports = network.ports
+        self._ports, self._scrubbed = network.ports, network.scrubbed
         self._held_limit = held_limit
         self._intake = Intake(network, profile)
         longest = max((rule.verify.max_age for rule in rules.rules if rule.action is VERIFY), default=0.0)
@@ -116,7 +116,7 @@ class Engine:
             self._count[error.detail] += 1
             return ACCEPT
         method = method_of(packet.payload)
-        if method is None and not self._is_answer(packet.payload):
+        if method is None and not self._is_needed(packet.payload):
             self.state.unread += 1
             return ACCEPT
         ports = self._ports
@@ -134,7 +134,7 @@ class Engine:
     def decide(self, message: bytes, flow: Flow, now: float) -> Verdict | Need:
         """One SIP message in. A verdict's `payload` is the whole new message."""
         method = method_of(message)
-        if method is None and not self._is_answer(message):
+        if method is None and not self._is_needed(message):
             self.state.unread += 1
             return ACCEPT
         return self._decide(message, method, flow, repr(flow).encode(), now, None)
@@ -177,14 +177,18 @@ class Engine:
             released.append((need_id, verdict))
         return released
 
-    def _is_answer(self, message: bytes) -> bool:
-        """Whether these bytes are a response, and responses are needed."""
-        return self._executor.need_responses and message.startswith(_RESPONSE)
+    def _is_needed(self, message: bytes) -> bool:
+        """Whether these bytes are a response, and responses are needed, or another request that has to be scrubbed."""
+        if self._executor.need_responses and message.startswith(_RESPONSE):
+            return True
+        return self._scrubbed is not None and self._scrubbed.match(message) is not None
 
     def _decide(
         self, message: bytes, method: bytes | None, flow: Flow, ends: bytes, now: float, packet: Packet | None
     ) -> Verdict | Need:
-        """Decide about an INVITE, ACK or CANCEL, or, without `method`, about a response."""
+        """Decide about an INVITE, ACK or CANCEL, or, without `method`, about a response or a request to scrub."""
+        if method is None and not message.startswith(_RESPONSE):
+            return as_packet_verdict(self._intake.scrubbed(message, flow), packet)
         if method is None:
             return self._executor.respond(message, flow, now, packet)
         if method != _INVITE:

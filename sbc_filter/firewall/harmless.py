@@ -17,6 +17,7 @@ For that reason other protocols that share ports (RFC 7983) are not in the table
 - TURN channels begin with 64 to 79, which are the letters from `@` to `O`, and `I` is one of them.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 SHORTEST = len(b"INVITE a SIP/2.0\n\n")
@@ -63,6 +64,14 @@ METHODS = (
 """The other methods that are registered for SIP, the most frequent first."""
 HARMLESS: tuple[Form, ...] = (_STATUS_LINE, *(_spelled(f"{method} ".encode()) for method in METHODS), _STUN)
 """What stays in the kernel. Responses come first: there are most of them."""
+
+
+def harmless_without(methods: Sequence[str]) -> tuple[Form, ...]:
+    """What stays in the kernel if requests with these methods are handed over, too."""
+    handed_over = {_spelled(f"{method} ".encode()) for method in methods}
+    return tuple(form for form in HARMLESS if form not in handed_over)
+
+
 RESPONSE: Form = (*_STATUS_LINE, Word(7, int.from_bytes(b"101", "big"), int.from_bytes(b"699", "big"), 0x00FFFFFF))
 """A response with status 101 to 699, for rules that need responses: 100 never gets a Reason, and there are most of it.
 The last word begins with the space in front of the status."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.firewall.harmless import ALL, HARMLESS, RESPONSE, SHORTEST, Form
+from sbc_filter.firewall.harmless import ALL, RESPONSE, SHORTEST, Form, harmless_without
 from sbc_filter.firewall.iptables import first_line, fragments_passed, run_firewall
 from sbc_filter.firewall.plan import FRAGMENT_COMMENT, HEADERS, ZONES, IpFamily, Plan, QueueSettings
 
@@ -126,7 +126,7 @@ def _sip(plan: Plan) -> Iterator[str]:
     for family in IpFamily:
         yield f"meta nfproto {_PROTOCOL[family]} meta length < {HEADERS[family] + SHORTEST} return"
     yield from (f"{match} goto hand-over" for match in _answers(plan))
-    yield from (f"{_match(form)} return" for form in HARMLESS)
+    yield from (f"{_match(form)} return" for form in harmless_without(plan.scrub_methods))
     yield "goto hand-over"
 
 

@@ -17,7 +17,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 from typing import Literal, NamedTuple
 
-from sbc_filter.firewall.harmless import ALL, HARMLESS, RESPONSE, SHORTEST, Form
+from sbc_filter.firewall.harmless import ALL, RESPONSE, SHORTEST, Form, harmless_without
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class Plan:
     `ports` are SIP ports at either end; `mark` is the bit that our own packets carry; `sbc` are the
     addresses by which a packet is inbound; `responses`: queue SIP responses too, those of the SBC or
     all; `nat`: this host translates addresses of the SBC, and has to do so with our own packets as well.
+    `scrub_methods`: requests that are queued although they are harmless.
     Different policies for the two directions take two queues, `queue` for inbound and `queue + 1`
     for outbound.
     """
@@ -89,6 +90,7 @@ class Plan:
     on_overload_outbound: Overload = "accept"
     responses: Responses = "none"
     nat: bool = False
+    scrub_methods: Sequence[str] = ()
 
     @property
     def queues(self) -> tuple[QueueSettings, ...]:
@@ -154,7 +156,7 @@ class Plan:
             # Extension headers: UDP lies elsewhere, the filter looks for it.
             yield f'-m u32 ! --u32 "3&0xFF=17" -j {QUEUE}'
         yield from (f"{match} -j {QUEUE}" for match in self._answers(family))
-        yield from (f"{_match(form, family)} -j RETURN" for form in HARMLESS)
+        yield from (f"{_match(form, family)} -j RETURN" for form in harmless_without(self.scrub_methods))
         yield f"-j {QUEUE}"
 
     def _queue(self, family: IpFamily) -> Iterator[str]:

@@ -11,6 +11,7 @@ halfway (CPython issue 106052), so that `;a;` would match as parameters.
 """
 
 import re
+from collections.abc import Sequence
 
 TOKEN = rb"[A-Za-z0-9.!%*_+`'~-]+"
 LWS = rb"[ \t\r\n]*+"
@@ -39,10 +40,14 @@ def _spelled(name: str) -> bytes:
     return "".join(f"(?:{letter}|%{ord(letter):02x}|%{ord(letter) + 32:02x})" for letter in name).encode()
 
 
-# A request that may be one of those that matter, however malformed its start: an SBC may be just as lenient.
-OURS = re.compile(
-    LEAD.pattern + rb"((?i:" + b"|".join(map(_spelled, ("INVITE", "ACK", "CANCEL"))) + rb"))(?=" + _NO_TOKEN + rb")"
-)
+def request_start(methods: Sequence[str]) -> "re.Pattern[bytes]":
+    """The start of a request with one of these methods, however malformed: an SBC may be just as lenient. Group 1 is
+    the method as written."""
+    return re.compile(LEAD.pattern + rb"((?i:" + b"|".join(map(_spelled, methods)) + rb"))(?=" + _NO_TOKEN + rb")")
+
+
+# The requests that matter.
+OURS = request_start(("INVITE", "ACK", "CANCEL"))
 # A request line as lenient stacks read it: anything invisible at the start; instead of each space any one such byte, or
 # a fold (in pjsip also after a bare CR or LF). Groups: method, URI, version with the line end.
 _GAP = rb"(?:(?:\r\n?|\n)[ \t]++|[\0-\x09\x0b-\x20\x7f-\xff])"

@@ -43,7 +43,7 @@ def canonicaliser(profile: Profile = NANP) -> Canonicaliser:
         if sip is None:
             return uri.decode("ascii", "replace").lower() if grammar.URN.fullmatch(uri) else None
         scheme, user, host, _, parameters = sip.groups()
-        if not user or host.lower() == b"anonymous.invalid":
+        if not user:
             return None
         # Remove the parameters of a telephone-subscriber first: they may contain digits of another number (S-041).
         subscriber, semicolon, rest = user.partition(b":")[0].partition(b";")
@@ -54,6 +54,8 @@ def canonicaliser(profile: Profile = NANP) -> Canonicaliser:
             number = _telephone(subscriber, semicolon + rest, profile)
             if number is not None:
                 return number
+        if host.lower() == b"anonymous.invalid":
+            return None
         name = _lower(unquote_to_bytes(user.partition(b":")[0]))
         return None if _CONTROL.search(name) else f"{_lower(scheme)}:{name}@{_lower(host)}"
 

@@ -11,7 +11,6 @@ from sbc_filter.sip.message import AT_MOST_ONCE, SipMessage
 
 # A name without escapes.
 _NAME = re.compile(rb"[A-Za-z0-9.!*_+`'~-]*+(?:%(?![0-9A-Fa-f]{2})[A-Za-z0-9.!*_+`'~-]*+)*")
-_METHODS = ("INVITE", "ACK", "CANCEL")
 _LENGTH = re.compile(rb"[ \t]*(0|[1-9][0-9]{0,8})[ \t]*")
 
 
@@ -45,8 +44,7 @@ def _has_plain_lines(message: SipMessage) -> bool:
     head = message.buffer[: message.body]
     lines = head.count(b"\n")
     return (
-        message.method in _METHODS
-        and head.startswith(b"%b %b SIP/2.0\r\n" % (message.method.encode(), message.uri))
+        head.startswith(b"%b %b SIP/2.0\r\n" % (message.method.encode(), message.uri))
         and head.endswith(b"\r\n\r\n")
         and lines == len(message.keys) + 2 == head.count(b"\r\n")
         and len(head.translate(None, grammar.CONTROLS)) == len(head) - lines

@@ -35,10 +35,11 @@ class _Field:
         self.value = value
 
 
-def one_reading(buffer: bytes) -> tuple[SipMessage, tuple[Repair, ...]]:
+def one_reading(buffer: bytes, starts: "re.Pattern[bytes]" = grammar.OURS) -> tuple[SipMessage, tuple[Repair, ...]]:
     """The checked message that every SIP stack reads in these bytes once they are repaired, and what was repaired.
 
-    A plain message is parsed and nothing else. `MessageError` if no repair leaves exactly one reading.
+    `starts` matches the start of the requests that are repaired (see `grammar.request_start`). A plain message is
+    parsed and nothing else. `MessageError` if no repair leaves exactly one reading.
     """
     found = MessageError(Detail.HEADER_SYNTAX)
     try:
@@ -47,7 +48,7 @@ def one_reading(buffer: bytes) -> tuple[SipMessage, tuple[Repair, ...]]:
             return message, ()
     except MessageError as error:
         found = error
-    repaired, changed = repair(buffer)
+    repaired, changed = repair(buffer, starts)
     if not changed:
         raise found
     message = _checked(repaired)
@@ -63,12 +64,12 @@ def _checked(buffer: bytes) -> SipMessage:
     return message
 
 
-def repair(buffer: bytes) -> tuple[bytes, tuple[Repair, ...]]:
-    """The repaired bytes of an INVITE, ACK or CANCEL, and what was repaired: nothing if there was nothing to do.
+def repair(buffer: bytes, starts: "re.Pattern[bytes]" = grammar.OURS) -> tuple[bytes, tuple[Repair, ...]]:
+    """The repaired bytes of a request, and what was repaired: nothing if there was nothing to do.
 
     `MessageError` for what cannot be repaired. The result is not checked: see `one_reading`.
     """
-    start = grammar.OURS.match(buffer)
+    start = starts.match(buffer)
     if start is None:
         raise MessageError(Detail.START_LINE)
     changed: dict[Repair, None] = {}  # in order

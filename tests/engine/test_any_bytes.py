@@ -155,7 +155,7 @@ def test_mutated_invites_that_arrive(rules: str, headers: tuple[str, ...], data:
         assert (other.kind, other.payload, other.emit) == (first.kind, first.payload, first.emit)
 
 
-UNCLEAN = re.compile(rb"\r(?!\n)|\0")
+UNCLEAN = re.compile(rb"\r(?!\n)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 ADDED = re.compile(rb"(?:Date: [^\r\n]{29}\r\n)?Identity: [A-Za-z0-9_.-]+;info=<[^>]+>;alg=ES256;ppt=shaken\r\n")
 
 

@@ -24,7 +24,7 @@ BEHIND = (
 STARTS = [*((lead, b" ") for lead in LEADS), *((b"", gap) for gap in BEHIND), (b"\r\n\0", b"\x0b")]
 REQUIRED = VERIFY + '[rule.on]\nno-identity = "reject"\n'
 SPOOFED = "P-Asserted-Identity: <sip:+19005550123;verstat=TN-Validation-Passed@h>"
-CONTROL = re.compile(rb"\r(?!\n)|\0")
+CONTROL = re.compile(rb"\r(?!\n)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 HARMLESS = SPOOFED.replace(";verstat=TN-Validation-Passed", "")
 
 

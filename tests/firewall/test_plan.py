@@ -110,3 +110,14 @@ def test_responses_are_shown() -> None:
     command = "iptables -w -t mangle -A SBC-FILTER-SIP -p udp -s 192.0.2.1 -m u32 --u32"
     assert f"{command} '{STATUS[IpFamily.V4]}' -j SBC-FILTER-QUEUE" in shown
     assert not any("ip6tables" in line and "0x313031" in line for line in shown)  # no address of that family
+
+
+def test_requests_to_scrub_are_handed_over() -> None:
+    """Of the rules, only those that leave REFER and UPDATE in the kernel are gone."""
+    for shown in (Plan.show, render):
+        usual, scrubbing = (shown(Plan(scrub_methods=methods)).splitlines() for methods in ((), ("REFER", "UPDATE")))
+        gone = [line for line in usual if line not in scrubbing]
+        assert [line for line in usual if line not in gone] == scrubbing
+        for start in ("52454645", "55504441"):  # REFE, UPDA
+            assert any(start in line.upper() for line in gone)
+        assert all("52454645" in line.upper() or "55504441" in line.upper() for line in gone)

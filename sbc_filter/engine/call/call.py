@@ -3,6 +3,7 @@
 from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.call.parties import Parties
 from sbc_filter.outcomes import Repair
+from sbc_filter.sip.marks import NO_MARKS, Marks
 from sbc_filter.sip.message import SipMessage
 
 
@@ -20,6 +21,7 @@ class IncomingCall:
         emergency: bool,
         target: str | None,
         scrubbed: int = 0,
+        marks: Marks = NO_MARKS,
         changed: tuple[Repair, ...] = (),
     ) -> None:
         self.message = message
@@ -33,3 +35,4 @@ class IncomingCall:
         self.target = target  # the identity in the Request-URI
         self.scrubbed = scrubbed  # number of edits that removed claims of an untrusted peer
         self.changed = changed  # what was repaired before the message was parsed
+        self.marks = marks  # what an untrusted peer may not write

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from sbc_filter.engine.call import verstat
+from sbc_filter.engine.call import scrub
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.parties import Parties
 from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.call.unreadable import UnreadableCall, scrubbed_of, unreadable_call
-from sbc_filter.engine.verdict import Verdict, VerdictKind
+from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Outcome, Repair
 from sbc_filter.rules.model import Direction
@@ -45,12 +45,13 @@ class Intake:
             raise MessageError(Detail.ADDRESS_SYNTAX, "from")
         in_dialog = message.in_dialog
         if place.is_untrusted:
-            verstat.scrub(message)
-        parties = Parties(message, self._canonicalise)
+            scrub.scrub(message, self._network.marks)
+        parties = Parties(message, self._canonicalise, place.is_untrusted)
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
         if not (emergency or place.is_untrusted):  # an untrusted peer could exempt any call by writing 911 into To
             emergency = self._network.is_emergency(parties.identity(_TO))
-        return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, message.edited, changed)
+        scrubbed, marks = message.edited, self._network.marks
+        return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, scrubbed, marks, changed)
 
     def identity_for_rules(self, call: IncomingCall) -> Callable[[tuple[str, ...]], str | None]:
         """The function by which rules identify a party: its number without a routing prefix (S-043)."""
@@ -93,9 +94,22 @@ class Intake:
         """The verdict for an ACK or CANCEL that cannot be read: it passes without the claims of an untrusted peer."""
         place = self._network.place(flow)
         decision = Decision(Outcome.UNPARSEABLE, error.detail)
-        scrubbed = scrubbed_of(buffer, place)
+        scrubbed = scrubbed_of(buffer, place, self._network.marks)
         kind = VerdictKind.ACCEPT if scrubbed is None else VerdictKind.MODIFY
         return Verdict(kind, scrubbed, record=make_record(flow, place, now, method, None, decision, kind))
+
+    def scrubbed(self, buffer: bytes, flow: Flow) -> Verdict:
+        """The verdict for a request that is not decided: it passes, without the marks of an untrusted peer."""
+        place, starts = self._network.place(flow), self._network.scrubbed
+        if not place.is_untrusted or starts is None:
+            return ACCEPT
+        try:
+            message, _ = one_reading(buffer, starts)
+            scrub.scrub(message, self._network.marks)
+            kept = message.changed()
+        except MessageError:
+            kept = scrubbed_of(buffer, place, self._network.marks)
+        return ACCEPT if kept is None else Verdict(VerdictKind.MODIFY, kept)
 
 
 _TO = ("to",)

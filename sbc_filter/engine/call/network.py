@@ -7,6 +7,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import NamedTuple
 
 from sbc_filter.rules.model import Direction, Unreadable
+from sbc_filter.sip.grammar import request_start
+from sbc_filter.sip.marks import HEADERS, Marks
 
 
 class Interfaces(NamedTuple):
@@ -80,6 +82,8 @@ class Network:
     If not (a replay without configuration), both ends are looked up as a trunk, the source first, and no peer is
     untrusted. `unreadable` says what becomes of INVITEs of untrusted peers that cannot be read, where no rule matches:
     a lenient SBC might accept them.
+    `untrusted_headers` are names, in addition to `marks.HEADERS`, that untrusted peers may not use. `scrub_methods` are
+    those of other requests from which marks are removed; `scrubbed` is how such a request begins, or None.
     """
 
     def __init__(
@@ -90,9 +94,13 @@ class Network:
         emergency: Sequence[str] = (),
         trunk_of: TrunkLookup = lambda *_: None,
         unreadable: Unreadable = Unreadable.SCRUB,
+        untrusted_headers: Sequence[str] = (),
+        scrub_methods: Sequence[str] = (),
     ) -> None:
         self.ports = frozenset(ports)
         self.unreadable = unreadable
+        self.marks = Marks(("verstat", *HEADERS, *untrusted_headers))
+        self.scrubbed = request_start(scrub_methods) if scrub_methods else None
         self._sbc = frozenset(str(ip_address(address)) for address in sbc)
         self._trusted_peers = trusted_peers
         self._exact = frozenset(pattern.lower() for pattern in emergency if not pattern.endswith("*"))

@@ -1,9 +1,10 @@
 """An INVITE that cannot be read, and that no repair makes readable: what is known about it nevertheless."""
 
-from sbc_filter.engine.call import verstat
+from sbc_filter.engine.call import scrub
 from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
+from sbc_filter.sip.marks import Marks
 from sbc_filter.sip.numbers import Canonicaliser
 from sbc_filter.sip.salvage import Salvage, salvage, targets
 
@@ -49,10 +50,12 @@ def unreadable_call(
         to = rest.message.first(b"to")
         called += [to[to.find(b"<") + 1 :].partition(b">")[0]] if to is not None else []
     emergency = any(network.is_emergency(canonicalise(uri)) for uri in called)
-    return UnreadableCall(flow, place, arrived, error.detail, rest, emergency, scrubbed_of(buffer, place))
+    return UnreadableCall(
+        flow, place, arrived, error.detail, rest, emergency, scrubbed_of(buffer, place, network.marks)
+    )
 
 
-def scrubbed_of(buffer: bytes, place: Position) -> bytes | None:
+def scrubbed_of(buffer: bytes, place: Position, marks: Marks) -> bytes | None:
     """The message without the claims of an untrusted peer; None if nothing changes."""
-    scrubbed = verstat.scrub_unreadable(buffer) if place.is_untrusted else buffer
+    scrubbed = scrub.scrub_unreadable(buffer, marks) if place.is_untrusted else buffer
     return None if scrubbed == buffer else scrubbed

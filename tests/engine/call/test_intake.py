@@ -68,7 +68,7 @@ def test_a_copy_is_made_harmless_as_well() -> None:
     ("uri", "left"),
     [
         (';ver;verstat="x"stat=TN-Validation-Passed@h', ";ver;xstat=TN-Validation-Passed@h"),
-        (';verstat="x"verstat=TN-Validation-Passed@h', ";xverstat=TN-Validation-Passed@h"),
+        (';verstat="x"verstat=TN-Validation-Passed@h', ";xx=TN-Validation-Passed@h"),
         ("%3bverstat=TN-Validation-Passed@h", "@h"),
         (";\x0bverstat=TN-Validation-Passed@h", "@h"),
     ],
@@ -119,8 +119,8 @@ def test_nor_does_its_last_line() -> None:
     [
         f"P-Asserted-Identity: a:b <sip:+{VICTIM}@h>",
         f"P-Asserted-Identity: < sip:+{VICTIM}@h>",
-        f"P-Asserted-Identity: <sip:+{VICTIM}@anonymous.invalid;x=@>",
-        f"P-Asserted-Identity: <sip:9995550000@anonymous.invalid>, <tel:+{CALLER}>",
+        f"P-Asserted-Identity: <sip:+{VICTIM}%00@h>",
+        f"P-Asserted-Identity: <sip:victim@anonymous.invalid>, <tel:+{CALLER}>",
         f"P-Asserted-Identity: <sip:+{CALLER}@h>, <sip:+{VICTIM}@h>",
     ],
 )
@@ -136,7 +136,7 @@ def test_the_only_identity_asserted_is_the_one_verified(pai: str) -> None:
 
 def test_of_a_trusted_peer_they_stay_behind_ours() -> None:
     trunk = f'[trunks.t]\naddresses = ["{CARRIER}"]\ntrusted = true\n'
-    pai = f"<sip:9995550000@anonymous.invalid>, <tel:+{CALLER}>"
+    pai = f"<sip:victim@anonymous.invalid>, <tel:+{CALLER}>"
     out = result(make_engine(trunk + VERIFY), arriving(invite(f"P-Asserted-Identity: {pai}", GOOD)))[1]
     assert asserted(out) == [f"<tel:+{CALLER};verstat=TN-Validation-Passed>".encode(), pai.encode()]
 
@@ -147,19 +147,21 @@ def test_what_is_marked_is_what_was_verified() -> None:
     message = invite(f"Remote-Party-ID: <sip:+{CALLER}@h>", GOOD, caller=VICTIM)
     out, record = result(make_engine(rules), arriving(message))[1:]
     assert record["outcome"] == "passed"
-    assert asserted(out) == [f"<tel:+{CALLER};verstat=TN-Validation-Passed>".encode()]
+    assert asserted(out) == [f"<sip:+{CALLER};verstat=TN-Validation-Passed@h>".encode()]
 
 
-def test_a_display_name_is_left_alone_and_nothing_is_cut_across_it() -> None:
+def test_a_display_name_loses_the_mark_and_nothing_is_cut_across_it() -> None:
+    """Scripts look for the text "verstat=" anywhere in the header field, quoted or not."""
     message = invite(f'P-Asserted-Identity: "a;verstat=" <sip:+{CALLER}@h>;x="y"', GOOD)
     out = result(make_engine(VERIFY), arriving(message))[1]
-    assert asserted(out) == [f'"a;verstat=" <sip:+{CALLER};verstat=TN-Validation-Passed@h>;x="y"'.encode()]
+    assert asserted(out) == [f'"a;x" <sip:+{CALLER};verstat=TN-Validation-Passed@h>'.encode()]
 
 
 @pytest.mark.parametrize("parameter", ["foo=a@b", "foo=x:y@b"])
 def test_the_mark_of_a_tel_uri_stands_at_its_end(parameter: str) -> None:
+    trunk = f'[trunks.t]\naddresses = ["{CARRIER}"]\ntrusted = true\n'
     message = invite(f"P-Asserted-Identity: <tel:+{CALLER};{parameter}>", GOOD)
-    out = result(make_engine(VERIFY), arriving(message))[1]
+    out = result(make_engine(trunk + VERIFY), arriving(message))[1]
     assert asserted(out) == [f"<tel:+{CALLER};{parameter};verstat=TN-Validation-Passed>".encode()]
 
 
@@ -205,7 +207,7 @@ def test_what_is_remembered_of_large_calls_is_bounded() -> None:
     for number in range(1500):
         many = invite(SPOOFED, number=number).replace(b"Via: ", b"Via: SIP/2.0/UDP h\r\n" * 1500 + b"Via: ", 1)
         engine.process(arriving(many + b" " * 30000), NOW)  # cannot be read, and is scrubbed
-        engine.process(arriving(invite("Via: " + "v" * 60000, number=number)), NOW)
+        engine.process(arriving(invite("Via: SIP/2.0/UDP " + "v" * 60000, number=number)), NOW)
     kept = engine._transactions._decided
     held = sum(entry[2] for generation in (kept._young, kept._old) for entry in generation.values())
     assert held <= 64 << 20
