@@ -12,7 +12,7 @@ COMPILED = {
     "": "generational_cache",
     "packet": "ip udp",
     "sip": "address edits field header_lines header_names identity learned_layout marks message numbering_plans"
-    " numbers",
+    " numbers plain_form repair repair_fields request_start",
     "stir": "checks passport signature signing token verification",
     "rules": "conditions facts ruleset",
     "engine": "answers engine record state",
@@ -25,16 +25,16 @@ COMPILED = {
 INTERPRETED = {
     "": "__main__ cli counters errors outcomes strict_json utc",
     "packet": "fragments reassembly",
-    "sip": "date grammar reason response",
+    "sip": "date grammar reason response salvage",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"
     " priority rich_call_data sign_div sti_pa_list",
     "rules": "model number_list rate_limits rule_file sign_options time_windows toml_table treatment_options trunk"
     " trunk_options",
     "engine": "verdict",
-    "engine/call": "network",
+    "engine/call": "network unreadable",
     "engine/memory": "arrivals results",
     "engine/decide": "bypass diverted_call preserve",
-    "engine/act": "reasons_received reasons_sent redirects",
+    "engine/act": "reasons_received reasons_sent redirects unreadable_calls",
 }
 
 

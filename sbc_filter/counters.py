@@ -1,7 +1,7 @@
 """The closed list of what a running filter counts: each name stands in docs/service.md.
 
-Two families have names of their own: packets that are not read (a `Detail`), and `deviation.` with the name of a
-`Deviation`. The outcome of a call is not counted here: it has a record.
+Three families have names of their own: packets that are not read (a `Detail`), `deviation.` with the name of a
+`Deviation`, and `repair.` with the name of a `Repair`. The outcome of a call is not counted here: it has a record.
 """
 
 from enum import StrEnum
@@ -34,6 +34,7 @@ class CounterName(StrEnum):
     # By the engine.
     RETRANSMISSION = "retransmission"
     HELD_DUPLICATE = "held-duplicate"
+    PASSED_UNREAD = "passed-unread"
     NO_DIRECTION = "no-direction"
     ACK_ABSORBED = "ack-absorbed"
     CANCEL_ANSWERED = "cancel-answered"

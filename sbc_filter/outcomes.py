@@ -81,7 +81,7 @@ class Outcome(_Key):
     ALREADY_SIGNED = _outcome("already-signed", Service.SIGNING)
     UNSIGNED = _outcome("unsigned", Service.SIGNING, 500, "Server Internal Error")
     NOT_EXAMINED = _outcome("not-examined")  # neither verified nor signed
-    UNPARSEABLE = _outcome("unparseable")
+    UNPARSEABLE = _outcome("unparseable", code=400, phrase="Bad Request")
 
     def __init__(self, row: str) -> None:
         vars(self).update(vars(row))
@@ -222,6 +222,7 @@ class Detail(_Key):
     HEADER_MISSING = _detail("header-missing", Outcome.UNPARSEABLE)
     HEADER_REPEATED = _detail("header-repeated", Outcome.UNPARSEABLE)
     ADDRESS_SYNTAX = _detail("address-syntax", Outcome.UNPARSEABLE)
+    TO_TAG = _detail("to-tag", Outcome.UNPARSEABLE)
     CSEQ = _detail("cseq", Outcome.UNPARSEABLE)
     CONTENT_LENGTH = _detail("content-length", Outcome.UNPARSEABLE)
     # packets that are only counted
@@ -243,6 +244,21 @@ DETAILS: Mapping[Outcome, frozenset[Detail]] = {
 def defaults_of(outcome: Outcome, detail: Detail | None) -> Defaults:
     """What an outcome with this detail means unless a rule says otherwise."""
     return outcome.defaults if detail is None else detail.exceptions.get(outcome, outcome.defaults)
+
+
+class Repair(_Key):
+    """How a message of an untrusted peer was changed so that all SIP stacks read it alike; each is counted."""
+
+    LEADING_BYTES = "leading-bytes"  # bytes before the method were removed
+    REQUEST_LINE = "request-line"  # the request line, or the method in CSeq, was written in its plain form
+    LINE_ENDS = "line-ends"  # bare LF became CRLF, or a missing empty line was added
+    CONTROL_BYTES = "control-bytes"  # control characters in the header became spaces
+    FOLDED_LINES = "folded-lines"  # folded lines were joined
+    HEADER_NAMES = "header-names"  # blanks, invisible bytes and escapes were removed from names
+    TAGS = "tags"  # the parameters of From or To were written without blanks, with one tag or none
+    REPEATED_FIELDS = "repeated-fields"  # a field that may occur once occurred again, and only the first was kept
+    CONTENT_LENGTH = "content-length"  # Content-Length was corrected, because only line ends were missing
+    TRAILING_BYTES = "trailing-bytes"  # bytes after the end that Content-Length states were removed
 
 
 class Deviation(_Key):

@@ -25,6 +25,7 @@ from sbc_filter.outcomes import (
     Detail,
     Deviation,
     Outcome,
+    Repair,
     Verstat,
 )
 from sbc_filter.records.totals import SHOWN
@@ -335,7 +336,7 @@ def test_every_field_is_described() -> None:
 def test_every_outcome_is_described() -> None:
     table = keys(sections("records")["Outcomes"])
     assert table.keys() == set(Outcome)
-    for outcome in VERIFICATION_OUTCOMES | SIGNING_OUTCOMES | {Outcome.NOT_EXAMINED}:
+    for outcome in VERIFICATION_OUTCOMES | SIGNING_OUTCOMES | {Outcome.NOT_EXAMINED, Outcome.UNPARSEABLE}:
         code, phrase = response_to(outcome, None)
         _, _, answer, verstat = table[outcome]
         assert answer == f"{code} {phrase}"
@@ -378,6 +379,10 @@ def test_summary_is_what_replay_says(capsys: pytest.CaptureFixture[str], monkeyp
     assert said == shown[1].splitlines()
 
 
+def test_every_repair_is_described() -> None:
+    assert list(keys(sections("records")["What is repaired"])) == list(Repair)
+
+
 # Counters.
 
 
@@ -390,7 +395,7 @@ def test_every_counter_is_described() -> None:
     assert shown == list(SHOWN)
     beside = re.findall(r"`(accepted|modified|dropped)`", sections("service")["Counters and warnings"])
     packets = set(keys(sections("records")["Packets"]))
-    assert sorted([*others, *beside, *shown]) == sorted({*CounterName, *packets, "deviation."})
+    assert sorted([*others, *beside, *shown]) == sorted({*CounterName, *packets, "deviation.", "repair."})
 
 
 # Numbers.

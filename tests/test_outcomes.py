@@ -27,7 +27,7 @@ FAILED, NOT_VALIDATED = "TN-Validation-Failed", "No-TN-Validation"
         ("unsigned", "crypto", (500, "Server Internal Error"), None),
         ("unsigned", "stale-date", (403, "Stale Date"), None),
         ("not-examined", "reject-rule", (403, "Forbidden"), None),
-        ("unparseable", "cseq", (403, "Forbidden"), None),
+        ("unparseable", "cseq", (400, "Bad Request"), None),
     ],
 )
 def test_the_defaults_of_an_outcome(

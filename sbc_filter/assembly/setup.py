@@ -56,7 +56,7 @@ class Setup:
             network.trusted_peers,
             network.emergency,
             TrunkTable(self.trunks),
-            network.drop_unreadable,
+            network.unreadable,
             network.untrusted_headers,
             network.scrub_methods,
         )

@@ -7,6 +7,7 @@ from typing import Literal
 from sbc_filter.config.credential_settings import CredentialSettings, ObtainSettings
 from sbc_filter.config.delegate_settings import RemoteSettings
 from sbc_filter.firewall.backend import AUTO
+from sbc_filter.rules.model import Unreadable
 from sbc_filter.rules.trunk import IpNetwork, Trunk
 
 CACHE = Path("/var/cache/sbc-filter")
@@ -27,7 +28,7 @@ class NetworkSettings:
     trusted_peers: tuple[IpNetwork, ...] = ()
     emergency: tuple[str, ...] = ("911", "112", "933", "urn:service:sos*")
     numbering: str = "nanp"
-    drop_unreadable: bool = False
+    unreadable: Unreadable = Unreadable.SCRUB
     untrusted_headers: tuple[str, ...] = ()
     scrub_methods: tuple[str, ...] = ()
 

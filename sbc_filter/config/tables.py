@@ -23,6 +23,7 @@ from sbc_filter.config.settings import (
 from sbc_filter.firewall import backend
 from sbc_filter.outcomes import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE
 from sbc_filter.pki import x5u
+from sbc_filter.rules.model import Unreadable
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk_options import read_networks
 from sbc_filter.sip.header_names import KNOWN
@@ -53,11 +54,11 @@ def read_network(table: TomlTable) -> NetworkSettings:
         read_networks(table, "trusted_peers"),
         table.texts("emergency", default.emergency),
         table.choice("numbering", PROFILES, default.numbering),
-        table.flag("drop_unreadable", default.drop_unreadable),
+        Unreadable(table.choice("unreadable", list(Unreadable), default.unreadable)),
         _untrusted_headers(table),
         tuple(sorted(table.choices("scrub_methods", SCRUB_METHODS) or ())),
     )
-    table.close()
+    table.close({"drop_unreadable": 'was replaced: write unreadable = "drop" for true, and "scrub" for false'})
     return settings
 
 

@@ -13,6 +13,7 @@ from itertools import chain
 from sbc_filter.counters import CounterName
 from sbc_filter.engine.act.carry_out import DecisionExecutor, as_packet_verdict, has_room, monitored, pass_unexamined
 from sbc_filter.engine.act.uas import Uas
+from sbc_filter.engine.act.unreadable_calls import UnreadableCalls
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.intake import Intake
@@ -25,11 +26,11 @@ from sbc_filter.engine.memory.arrivals import Arrivals
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.memory.replays import LocalSeen, Replays, Seen
 from sbc_filter.engine.memory.results import Results
-from sbc_filter.engine.memory.transactions import Held, Progress, Remembered, message_key, transaction_key
+from sbc_filter.engine.memory.transactions import Held, MessageKey, Progress, Remembered, message_key, transaction_key
 from sbc_filter.engine.state import EngineState
 from sbc_filter.engine.verdict import ACCEPT, DROP, Answer, AnyAnswer, Need, Request, Verdict, VerdictKind
 from sbc_filter.errors import MessageError, PacketError, VerificationError
-from sbc_filter.outcomes import Detail, Outcome
+from sbc_filter.outcomes import Detail, Outcome, Repair
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.udp import Packet, parse
 from sbc_filter.pki.certificate import SigningCertificate
@@ -37,8 +38,9 @@ from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.facts import Facts
 from sbc_filter.rules.model import SIGN, VERIFY, Mode, Rule
 from sbc_filter.rules.ruleset import RuleSet
-from sbc_filter.sip.grammar import OURS
+from sbc_filter.sip.message import Edits
 from sbc_filter.sip.numbering_plans import NANP, Profile
+from sbc_filter.sip.request_start import method_of
 from sbc_filter.sip.response import top_via
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential
@@ -84,20 +86,26 @@ class Engine:
         # Last: if anything above fails, the other engine's state is untouched.
         self.state = state = EngineState(certificates) if state is None else state
         state.prepare(rules, certificates, credentials)
-        self._count, self._deviations = state.counters, state.deviations
+        self._count, self._deviations, self._repairs = state.counters, state.deviations, state.repairs
         self._transactions, self._certificates = state.transactions, state.certificates
         self._uas = Uas(secret, state.transactions, state.counters)
+        self._unreadable_calls = UnreadableCalls(rules, network, self._uas, secret)
         self._executor = DecisionExecutor(
             network, self._uas, state.counters, state.reports, state.redirects, state.complaints
         )
 
     @property
     def counters(self) -> Counter[str]:
-        """Counts of events that leave no record of their own; `deviation.NAME` counts what was tolerated."""
+        """Counts of events that leave no record of their own; `deviation.NAME` counts what was tolerated, `repair.NAME`
+        what was repaired."""
         found = Counter({str(name): count for name, count in self._count.items()})
         for together, calls in self._deviations.items():
             for deviation in together:
                 found[f"deviation.{deviation}"] += calls
+        for repair, messages in self._repairs.items():
+            found[f"repair.{repair}"] += messages
+        if self.state.unread:
+            found[CounterName.PASSED_UNREAD] = self.state.unread
         return found
 
     def process(self, raw: bytes, now: float, arrival: Arrival | None = None) -> Verdict | Need:
@@ -107,8 +115,9 @@ class Engine:
         except PacketError as error:
             self._count[error.detail] += 1
             return ACCEPT
-        method = _method(packet.payload)
+        method = method_of(packet.payload)
         if method is None and not self._is_needed(packet.payload):
+            self.state.unread += 1
             return ACCEPT
         ports = self._ports
         if packet.dport not in ports and packet.sport not in ports:
@@ -124,8 +133,9 @@ class Engine:
 
     def decide(self, message: bytes, flow: Flow, now: float) -> Verdict | Need:
         """One SIP message in. A verdict's `payload` is the whole new message."""
-        method = _method(message)
+        method = method_of(message)
         if method is None and not self._is_needed(message):
+            self.state.unread += 1
             return ACCEPT
         return self._decide(message, method, flow, repr(flow).encode(), now, None)
 
@@ -181,12 +191,8 @@ class Engine:
             return as_packet_verdict(self._intake.scrubbed(message, flow), packet)
         if method is None:
             return self._executor.respond(message, flow, now, packet)
-        if method is not _INVITE:
-            try:
-                return self._uas.ack_or_cancel(message, flow, now)
-            except MessageError as error:
-                unreadable = self._intake.unreadable(method.decode(), message, flow, now, error)
-                return as_packet_verdict(unreadable, packet)
+        if method != _INVITE:
+            return as_packet_verdict(self._follow_up(message, method, flow, now), packet)
         key = message_key(message, ends)
         known = self._transactions.decided(key, now)
         if known is not None:
@@ -201,8 +207,9 @@ class Engine:
         try:
             call = self._intake.read(message, flow, now)
         except MessageError as error:
-            return as_packet_verdict(self._intake.unreadable("INVITE", message, flow, now, error), packet)
-        if call.in_dialog:
+            return as_packet_verdict(self._unreadable(message, flow, key, now, error), packet)
+        self._note(call.changed)
+        if call.in_dialog and not self._rules.judges_dialogs:
             return as_packet_verdict(pass_unexamined(call, Detail.IN_DIALOG), packet)
         if self._executor.is_followed(call, now):
             verdict = pass_unexamined(call, Detail.REDIRECTED)
@@ -215,7 +222,34 @@ class Engine:
             return as_packet_verdict(pass_unexamined(call, Detail.NO_DIRECTION), packet)
         identity = self._intake.identity_for_rules(call)
         facts = Facts("INVITE", place.direction, place.trunk, place.peer, flow.transport, now, call.message, identity)
-        return self._walk(Progress(key, call, packet, self._rules.matching(facts, self._secret)), now)
+        return self._walk(Progress(key, call, packet, self._rules.matching(facts, self._secret, call.in_dialog)), now)
+
+    def _follow_up(self, buffer: bytes, method: bytes, flow: Flow, now: float) -> Verdict:
+        """Decide about an ACK or CANCEL."""
+        try:
+            message, changed = self._intake.read_follow_up(buffer, flow)
+            verdict = self._uas.ack_or_cancel(message, flow, now)
+        except MessageError as error:
+            return self._intake.unreadable_follow_up(method.decode(), buffer, flow, now, error)
+        self._note(changed)
+        if changed and verdict.kind is VerdictKind.ACCEPT:
+            return verdict._replace(kind=VerdictKind.MODIFY, payload=message.buffer)
+        return verdict
+
+    def _unreadable(self, buffer: bytes, flow: Flow, key: MessageKey, now: float, error: MessageError) -> Verdict:
+        """Decide about an INVITE that cannot be read."""
+        call = self._intake.unreadable(buffer, flow, now, error)
+        if call.place.is_foreign:
+            self._count[CounterName.NO_DIRECTION] += 1
+        verdict = self._unreadable_calls.decide(call, now)
+        if verdict.monitored or verdict.emit or (verdict.record is not None and verdict.record.rule is not None):
+            edits = Edits(None, verdict.payload) if verdict.payload is not None else None
+            self._transactions.decide(key, Remembered(verdict.kind, edits, verdict.emit), now)
+        return verdict
+
+    def _note(self, changed: tuple[Repair, ...]) -> None:
+        for repair in changed:
+            self._repairs[repair] += 1
 
     def _walk(self, progress: Progress, now: float) -> Verdict | Need:
         """Try the rules that match, from where `progress` stands: the first enforced one decides, those in monitor
@@ -237,7 +271,9 @@ class Engine:
             if rule.mode is _ENFORCE:
                 return self._finish(progress, self._executor.carry_out(rule, call, decision, progress.packet, now), now)
             progress.monitored += (monitored(rule, call, decision),)
-        return self._finish(progress, pass_unexamined(call, Detail.NO_RULE), now)
+        return self._finish(
+            progress, pass_unexamined(call, Detail.IN_DIALOG if call.in_dialog else Detail.NO_RULE), now
+        )
 
     def _apply(self, rule: Rule, progress: Progress, now: float) -> Decision | Request:
         results = progress.results
@@ -310,14 +346,3 @@ def _flow(ends: bytes) -> Flow:
     half = len(addresses) // 2
     src, dst = address_text(addresses[:half]), address_text(addresses[half:])
     return Flow(src, int.from_bytes(ports[:2], "big"), dst, int.from_bytes(ports[2:], "big"), "udp")
-
-
-def _method(message: bytes) -> bytes | None:
-    """INVITE, ACK or CANCEL, whatever stands in front of it and however it is written; None for all other bytes."""
-    if message.startswith(b"INVITE "):
-        return _INVITE
-    ours = OURS.match(message)
-    if ours is None:
-        return None
-    method: bytes = ours[1].upper()
-    return _INVITE if method == _INVITE else method

@@ -35,6 +35,7 @@ class Record(NamedTuple):
     x5u: str | None = None
     verstat: str | None = None
     identities: int = 0
+    changed: tuple[str, ...] = ()
     packet: int | None = None
 
     def to_json(self) -> str:

@@ -9,7 +9,7 @@ from sbc_filter.engine.act.reasons_sent import Reports
 from sbc_filter.engine.act.redirects import Redirects
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.memory.transactions import Transactions
-from sbc_filter.outcomes import Detail
+from sbc_filter.outcomes import Detail, Repair
 from sbc_filter.rules.model import Mode
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.stir.credential import Credential
@@ -26,6 +26,8 @@ class EngineState:
     def __init__(self, certificates: CertificateMemory) -> None:
         self.counters: Counter[CounterName | Detail] = Counter()  # details of packets that are not looked at
         self.deviations: Counter[tuple[str, ...]] = Counter()  # those of one call together: one look-up a call
+        self.repairs: Counter[Repair] = Counter()
+        self.unread = 0  # packets that are not for the engine; a counter would cost more than looking at them
         self.needs = 0  # how many there were: the number of the last
         self.transactions = Transactions()
         self.certificates = certificates

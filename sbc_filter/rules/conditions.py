@@ -14,28 +14,41 @@ RATE_KEYS = ("peer", "trunk", "caller", "called")
 
 
 def compile_conditions(
-    rule: str, conditions: Conditions, caller_from: Sources, called_from: Sources, rates: Rates
+    rule: str,
+    conditions: Conditions,
+    of_place: tuple[Predicate, ...],
+    caller_from: Sources,
+    called_from: Sources,
+    rates: Rates,
 ) -> tuple[Predicate, ...]:
-    """The predicates of `rule`, all of which have to match. The rate is last, so that it counts only calls that match
-    the others."""
-    found = tuple(_predicates(conditions, caller_from, called_from))
+    """The predicates of `rule`, all of which have to match, with those `of_place` first. The rate is last, so that it
+    counts only calls that match the others."""
+    found = (*of_place, *_message_predicates(conditions, caller_from, called_from))
     if conditions.rate is None:
         return found
     return (*found, _rate(rule, conditions.rate, caller_from, called_from, rates))
 
 
-def _predicates(conditions: Conditions, caller_from: Sources, called_from: Sources) -> Iterator[Predicate]:
+def compile_place(conditions: Conditions) -> tuple[Predicate, ...]:
+    """The predicates that do not look at the message."""
+    return tuple(_place_predicates(conditions))
+
+
+def _place_predicates(conditions: Conditions) -> Iterator[Predicate]:
     if conditions.direction is not None:
         direction = conditions.direction
         yield lambda facts: facts.direction is direction
     if conditions.trunk is not None:
         trunk = conditions.trunk
         yield lambda facts: facts.trunk in trunk
-    if conditions.has_identity is not None:
-        yield _present(b"identity", conditions.has_identity)
     if conditions.time is not None:
         time = conditions.time
         yield lambda facts: time(facts.now)
+
+
+def _message_predicates(conditions: Conditions, caller_from: Sources, called_from: Sources) -> Iterator[Predicate]:
+    if conditions.has_identity is not None:
+        yield _present(b"identity", conditions.has_identity)
     for listed, wanted, sources in (
         (conditions.caller, True, caller_from),
         (conditions.not_caller, False, caller_from),

@@ -38,6 +38,14 @@ class RuleAction(StrEnum):
     REJECT = "reject"
 
 
+class Unreadable(StrEnum):
+    """What becomes of an INVITE that cannot be read, where no rule says so."""
+
+    SCRUB = "scrub"  # it passes without the claims of an untrusted peer
+    REJECT = "reject"
+    DROP = "drop"
+
+
 ATTESTATIONS = ("A", "B", "C")  # RFC 8588 §4
 UNATTESTED = "none"  # calls of unlisted callers stay unsigned (A10)
 ALWAYS, BELOW_A, NEVER = "always", "below-a", "never"
@@ -103,7 +111,7 @@ REDIRECT = Treatment(TreatmentKind.REDIRECT)
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
     """`[rule.verify]`: how the verification service judges and marks a call. `service` names the service that verifies
-    instead of this program; empty: none."""
+    instead of this program; empty: none. `in_dialog`: INVITEs with a To tag are judged like new calls."""
 
     max_age: float = 60.0
     max_skew: float = 60.0
@@ -122,6 +130,7 @@ class VerifyOptions:
     mark_contact: bool = False
     service: str = ""
     strict: frozenset[str] = frozenset()
+    in_dialog: bool = False
 
 
 @dataclass(frozen=True, slots=True)

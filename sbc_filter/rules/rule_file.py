@@ -256,7 +256,7 @@ class _Reader:
 
 def _outcomes(action: RuleAction) -> Collection[Outcome]:
     if action is RuleAction.VERIFY:
-        return VERIFICATION_OUTCOMES
+        return VERIFICATION_OUTCOMES | {Outcome.UNPARSEABLE}
     return SIGNING_OUTCOMES if action is RuleAction.SIGN else ()
 
 
@@ -287,6 +287,7 @@ def _verify_options(table: TomlTable) -> VerifyOptions:
         table.flag("mark_contact", default.mark_contact),
         table.text("service", required="service" in table),
         table.choices("strict", REFUSABLE) or default.strict,
+        table.choice("in_dialog", ("pass", "verify"), "pass") == "verify",
     )
     if options.service and not options.check_called:
         table.problem("check_called", "does not go with `service`: a service always compares the called party")

@@ -6,9 +6,9 @@ from hashlib import blake2b
 
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.pki.x5u import host_of
-from sbc_filter.rules.conditions import Predicate, compile_conditions
+from sbc_filter.rules.conditions import Predicate, compile_conditions, compile_place
 from sbc_filter.rules.facts import Facts
-from sbc_filter.rules.model import CONTINUE, Conditions, Mode, Rule, RuleAction, Treatment, When
+from sbc_filter.rules.model import CONTINUE, VERIFY, Conditions, Mode, Rule, RuleAction, Treatment, When
 from sbc_filter.rules.rate_limits import LocalRates, Rates
 
 
@@ -18,6 +18,7 @@ class _Compiled:
     watching: Rule  # the same rule in monitor mode, for calls outside `enforce_percent`
     share: int  # out of 10000
     predicates: tuple[Predicate, ...]
+    of_place: tuple[Predicate, ...]  # those that do not look at the message
 
 
 class RuleSet:
@@ -29,21 +30,38 @@ class RuleSet:
         self.rules = tuple(rule for rule, _ in rules)
         self.conditions = tuple(conditions for _, conditions in rules)
         self._compiled = tuple(_compile(rule, conditions, counting) for rule, conditions in rules)
+        self._in_dialog = tuple(each for each in self._compiled if each.rule.verify.in_dialog)
+        self.judges_dialogs = bool(self._in_dialog)  # whether any rule verifies INVITEs that have a To tag
 
     def counted_in(self, rates: Rates) -> "RuleSet":
         """The same rules, with rates counted in `rates`."""
         return RuleSet(tuple(zip(self.rules, self.conditions, strict=True)), rates)
 
-    def matching(self, facts: Facts, secret: bytes) -> Iterator[Rule]:
+    def matching(self, facts: Facts, secret: bytes, in_dialog: bool = False) -> Iterator[Rule]:
         """The rules that match, in order; the caller stops at the first one that it enforces. `secret`: see
-        `sample_of`."""
-        for compiled in self._compiled:
+        `sample_of`.
+
+        An INVITE `in_dialog` is matched only by rules that verify such INVITEs.
+        """
+        for compiled in self._in_dialog if in_dialog else self._compiled:
             for predicate in compiled.predicates:
                 if not predicate(facts):
                     break
             else:
-                enforced = compiled.share == 10000 or sample_of(facts, secret) < compiled.share
-                yield compiled.rule if enforced else compiled.watching
+                yield _sampled(compiled, facts, secret)
+
+    def matching_unreadable(self, facts: Facts, secret: bytes, in_dialog: bool) -> Iterator[Rule]:
+        """The rules that match an INVITE which cannot be read, in order.
+
+        Of a rule that verifies, conditions on the message do not count. Any other rule with such conditions does not
+        match, and no rule that signs does.
+        """
+        for compiled in self._in_dialog if in_dialog else self._compiled:
+            action = compiled.rule.action
+            if action is RuleAction.SIGN or (action is not VERIFY and compiled.of_place != compiled.predicates):
+                continue
+            if all(predicate(facts) for predicate in compiled.of_place):
+                yield _sampled(compiled, facts, secret)
 
 
 def treatment(
@@ -59,18 +77,39 @@ def treatment(
     """The rule's treatment of an outcome: by `when`, then by `on` with the detail, then `on` without, else continue."""
     if not rule.when and not rule.on:
         return CONTINUE
+    return stated_treatment(rule, outcome, detail, attest=attest, spc=spc, issuer=issuer, x5u=x5u) or CONTINUE
+
+
+def stated_treatment(
+    rule: Rule,
+    outcome: Outcome,
+    detail: Detail | None,
+    *,
+    attest: str | None = None,
+    spc: str | None = None,
+    issuer: str | None = None,
+    x5u: str | None = None,
+) -> Treatment | None:
+    """The same; None where the rule does not name the outcome."""
     for when in rule.when:
         if _holds(when, outcome, detail, attest, spc, issuer, x5u):
             return when.treatment
     exact = rule.on.get(f"{outcome}.{detail}") if detail else None
-    return exact or rule.on.get(outcome) or CONTINUE
+    return exact or rule.on.get(outcome)
 
 
 def _compile(rule: Rule, conditions: Conditions, rates: Rates) -> _Compiled:
     options = rule.sign if rule.action is RuleAction.SIGN else rule.verify
-    predicates = compile_conditions(rule.name, conditions, options.caller_from, options.called_from, rates)
+    of_place = compile_place(conditions)
+    predicates = compile_conditions(rule.name, conditions, of_place, options.caller_from, options.called_from, rates)
     share = round(conditions.enforce_percent * 100)
-    return _Compiled(rule, replace(rule, mode=Mode.MONITOR), share, predicates)
+    return _Compiled(rule, replace(rule, mode=Mode.MONITOR), share, predicates, of_place)
+
+
+def _sampled(compiled: _Compiled, facts: Facts, secret: bytes) -> Rule:
+    """The rule, or the same in monitor mode for calls outside `enforce_percent`."""
+    enforced = compiled.share == 10000 or sample_of(facts, secret) < compiled.share
+    return compiled.rule if enforced else compiled.watching
 
 
 def sample_of(facts: Facts, secret: bytes) -> int:

@@ -28,11 +28,18 @@ def read_on(table: TomlTable, outcomes: Collection[Outcome]) -> dict[str, Treatm
             table.problem(key, f"{detail!r} is not a detail of {outcome}; {_meant(detail, Outcome(outcome))}")
         elif isinstance(value, str):
             found[key] = _treatment(table, key, value)
+            _check_redirect(table, key, outcome, found[key])
         else:
             inner = table.table(key)
             found[key] = _read(inner, marks=outcome in VERIFICATION_OUTCOMES)
             inner.close()
+            _check_redirect(table, key, outcome, found[key])
     return found
+
+
+def _check_redirect(table: TomlTable, key: str, outcome: str, treatment: Treatment) -> None:
+    if outcome == Outcome.UNPARSEABLE and treatment.kind is TreatmentKind.REDIRECT:
+        table.problem(key, "a call that cannot be read cannot be redirected: write continue, reject or drop")
 
 
 def _meant(detail: str, outcome: Outcome) -> str:

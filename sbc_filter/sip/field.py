@@ -21,6 +21,7 @@ from sbc_filter.sip.header_names import canonical
 _PRINTABLE = bytes([code if 0x20 <= code < 0x7F else code ^ 1 for code in range(256)])
 _URI = bytes([code if 0x20 < code < 0x7F and code not in b'"<>\\' else code ^ 1 for code in range(256)])
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_HOST = re.compile(r"[0-9A-Fa-f.:]+")
 _PPI = re.compile(rb"[A-Za-z0-9_.-]+")
 _WORD = r"[A-Za-z0-9.!%*_+`'~-]+"
 _TOKEN = re.compile(_WORD)
@@ -216,6 +217,17 @@ def bypass(name: str, value: str) -> HeaderField:
     if _TOKEN.fullmatch(name) is None or not is_printable_text(value):
         raise FieldError(f"{name!a} is not a header field name, or its value is not one line of printable ASCII")
     return _field(name, value.encode())
+
+
+def warning(host: str, text: str) -> HeaderField:
+    """`Warning` with the code 399, which no program acts on (RFC 3261 §20.43); `host` is an IP address.
+
+    `FieldError` unless the text is printable ASCII without quotes and backslashes.
+    """
+    if not is_printable_text(text) or '"' in text or "\\" in text or _HOST.fullmatch(host) is None:
+        raise FieldError(f"{host!a} or {text!a} is not for a Warning")
+    agent = f"[{host}]" if ":" in host else host
+    return _field("Warning", f'399 {agent} "{text}"'.encode())
 
 
 def tag(value: str) -> FieldText:

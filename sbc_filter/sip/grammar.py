@@ -24,9 +24,30 @@ REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") (" + REQUEST_URI + rb") [Ss][Ii][
 # a request (Kamailio: NUL; Asterisk: everything up to the space; JAIN SIP, which compares signed bytes: also those from
 # 0x80), and another for which it ends the method.
 INVISIBLE = rb"[\0-\x20\x7f-\xff]"
-LEAD = re.compile(INVISIBLE + rb"*+")
-# A request that may be one of those that matter, however malformed its start: an SBC may be just as lenient.
-OURS = re.compile(LEAD.pattern + rb"(?i:(INVITE|ACK|CANCEL))" + INVISIBLE)
+# What a header field may contain between its colon and its line end: no control characters but the tab.
+TEXT = rb"[\t\x20-\x7e\x80-\xff]"
+CONTROLS = bytes((*range(9), *range(11, 32), 127))  # all others but the line feed
+# Those at which some parser ends a line, the header or a value: all of them, but for a CR at a line end.
+UNCLEAN = re.compile(rb"\r(?!\n)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+INVISIBLE_BYTES = bytes((*range(0x21), *range(0x7F, 0x100)))
+# Before and after a method, every byte that cannot be part of one.
+_NO_TOKEN = rb"[^A-Za-z0-9.!%*_+`'~-]"
+LEAD = re.compile(_NO_TOKEN + rb"*+")
+
+
+def _spelled(name: str) -> bytes:
+    """A pattern for a name, each letter of which may be escaped (node's `sip` undoes escapes in a method)."""
+    return "".join(f"(?:{letter}|%{ord(letter):02x}|%{ord(letter) + 32:02x})" for letter in name).encode()
+
+
+def request_start(methods: Sequence[str]) -> "re.Pattern[bytes]":
+    """The start of a request with one of these methods, however malformed: an SBC may be just as lenient. Group 1 is
+    the method as written."""
+    return re.compile(LEAD.pattern + rb"((?i:" + b"|".join(map(_spelled, methods)) + rb"))(?=" + _NO_TOKEN + rb")")
+
+
+# The requests that matter.
+OURS = request_start(("INVITE", "ACK", "CANCEL"))
 # A request line as lenient stacks read it: anything invisible at the start; instead of each space any one such byte, or
 # a fold (in pjsip also after a bare CR or LF). Groups: method, URI, version with the line end.
 _GAP = rb"(?:(?:\r\n?|\n)[ \t]++|[\0-\x09\x0b-\x20\x7f-\xff])"
@@ -53,12 +74,30 @@ NAME_ADDR = re.compile(
 ADDR_SPEC = re.compile(
     LWS + rb"()([A-Za-z][A-Za-z0-9+.-]*:[^<>\"\s;,?]+)([^\",<>]*(?:" + QUOTED + rb"[^\",<>]*)*)", re.DOTALL
 )
+# Parameters after an address, without blanks, and with at most one tag: every parser finds the same tag, or none. (Some
+# parse; some search for ";tag=" in any case.)
+_NO_TAG = (
+    rb"(?>(?:;(?!(?i:tag)(?:[^A-Za-z0-9.!%*_+`'~-]|\Z))[A-Za-z0-9.!*_+`'~-]+"
+    rb"(?:=(?:[A-Za-z0-9.!%*_+`'~:\[\]@/-]+|\"[^\"\\\r\n]*\"))?)*)"
+)
+PLAIN_TAG = _NO_TAG + rb"(?:;tag=[A-Za-z0-9.!%*_+`'~-]+(?=[; \t\r\n]|\Z)" + _NO_TAG + rb")?"
+_URI = rb"[A-Za-z][A-Za-z0-9+.-]*:"
+# The value of a From or To whose tag, or lack of one, everybody sees.
+PLAIN_TAGGED = re.compile(
+    rb"[ \t]*+(?:(?:\"[^\"\\\r\n]*(?:\\[^\r\n][^\"\\\r\n]*)*\"[ \t]*|[^\"<>,;:@\r\n]*+)<"
+    + _URI
+    + rb"[^<>\"\s]+>|"
+    + _URI
+    + rb"[^<>\"\s;,?]+)"
+    + PLAIN_TAG
+    + rb"[ \t]*"
+)
 # The usual form of a complete header field: an optional display name, one number as a SIP or tel URI, plain parameters.
 # Groups: URI, number (SIP), number (tel), parameters.
 PLAIN_ADDRESS = re.compile(
     rb"[ \t]*+(?:\"[^\"\\\n]*\"|[A-Za-z0-9 .!%*_+`'~-]*+)[ \t]*+"
     rb"<(sips?:\+([0-9]{1,32})@[A-Za-z0-9.:\[\]-]++(?:;[^?@<>\",\s]*+)?|tel:\+([0-9]{1,32})(?:;[^?@<>\",\s]*+)?)>"
-    rb"((?>(?:;[A-Za-z0-9.!%*_+`'~-]+(?:=[A-Za-z0-9.!%*_+`'~:\[\]@/-]+)?)*))[ \t]*+\r?\n"
+    rb"(" + PLAIN_TAG + rb")[ \t]*+\r?\n"
 )
 COMMA = re.compile(LWS + rb"," + LWS)
 
@@ -74,6 +113,11 @@ VIA = re.compile(
     LWS + rb"SIP" + LWS + rb"/" + LWS + rb"2\.0" + LWS + rb"/" + LWS + rb"(" + TOKEN + rb")[ \t\r\n]+"
     rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?:" + LWS + rb":" + LWS + rb"([0-9]{1,5}))?"
     rb"([^\",]*(?:" + QUOTED + rb"[^\",]*)*)"
+)
+# The beginning of a Via below the first. A parser that fails at one does not see what follows it.
+LATER_VIA = re.compile(
+    rb"[ \t]*+SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+" + TOKEN + rb"[ \t]++(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"
+    rb"[ \t]*+(?::[ \t]*+[0-9]{1,5}[ \t]*+)?(?=[;,\r])"
 )
 CSEQ = re.compile(LWS + rb"([0-9]{1,10})[ \t\r\n]+(" + TOKEN + rb")" + LWS)
 
@@ -92,8 +136,3 @@ TEL_URI = re.compile(rb"[Tt][Ee][Ll]:([^;\s]+)((?:;\S*)?)")
 # The usual form, a telephone number in a SIP URI: sip:+12155551212@host;parameters
 PLAIN_NUMBER = re.compile(rb"sips?:\+([0-9]{1,32})@[A-Za-z0-9.:\[\]-]++(?:;[^?@\s]*)?")
 URN = re.compile(rb"[Uu][Rr][Nn]:\S+")
-
-
-def request_start(methods: Sequence[str]) -> "re.Pattern[bytes]":
-    """The start of a request with one of these methods, however malformed (see `OURS`)."""
-    return re.compile(LEAD.pattern + rb"(?i:" + "|".join(methods).encode() + rb")" + INVISIBLE)

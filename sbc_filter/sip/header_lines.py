@@ -7,8 +7,7 @@ from sbc_filter.outcomes import Detail
 def is_clean(buffer: bytes, start: int, body: int) -> bool:
     """Whether the header fields, from `start` to `body`, contain no NUL, and CR only directly before LF.
 
-    Other parsers end the line, or the message, at such an octet and would see another message than this one does. (In a
-    start line that is accepted, NUL or a bare CR is found only where `SipMessage.straighten` removes it.)
+    Other parsers end the line, or the message, at such an octet and would see another message than this one does.
     """
     return (
         buffer.count(b"\r", start, body) == buffer.count(b"\r\n", start, body) and buffer.find(b"\0", start, body) < 0

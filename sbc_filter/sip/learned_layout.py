@@ -1,27 +1,29 @@
 """Learned layouts: one regular expression per peer that reads a whole INVITE in a single match.
 
 The INVITEs of one peer carry the same header fields in the same order, so an expression built from those names fits the
-next one too. It never matches what `SipMessage.parse` would read differently (a test compares the two). A folded line,
-another name or another order does not match, and the message is then parsed in the usual way.
+next one too. Only a message of the plain form (`sip.plain_form`) is learned, and only such messages match, so that no
+other look at them is needed. A test compares what an expression reads with what `SipMessage.parse` reads: it never
+differs. Another name or another order does not match, and the message is then parsed in the usual way.
 """
 
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sbc_filter.errors import MessageError
-from sbc_filter.outcomes import Detail
 from sbc_filter.sip import grammar
 from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip.plain_form import is_plain
 
 PEERS = 1024  # peers whose layouts are kept
 _MOST = 64  # header fields in a layout; the cost of building and keeping it grows with their number
 _HABIT = 4  # misses after which a peer's layout is learned (again)
 _PATIENCE = 512  # messages between two lessons: building an expression costs as much as a hundred calls
 _CSEQ = rb"[ \t]*[0-9]{1,9}[ \t]+INVITE[ \t]*\r\n"
-_LENGTH = rb"[ \t]*([0-9]{1,9})[ \t]*\r\n"
+_LENGTH = rb"[ \t]*(0|[1-9][0-9]{0,8})[ \t]*\r\n"
 _OTHER = rb".*\r\n"
 _PLAIN = grammar.PLAIN_ADDRESS.pattern.removesuffix(rb"\r?\n") + rb"\r\n"
+_LATER_VIA = grammar.LATER_VIA.pattern + rb".*\r\n"
+_TAGGED = grammar.PLAIN_TAGGED.pattern + rb"\r\n"
 _ADDRESSES = (b"from", b"to", b"p-asserted-identity")
 
 
@@ -45,7 +47,7 @@ class Layout(NamedTuple):
 
     @classmethod
     def of(cls, message: SipMessage) -> "Layout":
-        """The layout of a message that was parsed in the usual way."""
+        """The layout of a message of the plain form that was parsed in the usual way."""
         names, keys = message.names_as_written(), message.keys
         pattern = rb"INVITE (" + grammar.REQUEST_URI + rb") SIP/2\.0\r\n"
         groups: list[int] = []
@@ -55,11 +57,15 @@ class Layout(NamedTuple):
             value, inner = _OTHER, 0
             if key == b"cseq":
                 value = _CSEQ
+            elif key == b"via" and key in keys[: len(groups)]:
+                value = _LATER_VIA
             elif key == b"content-length":
                 value, inner, length = _LENGTH, 1, group + 1
             elif key in _ADDRESSES and message.plain(key) is not None:
                 value, inner = _PLAIN, grammar.PLAIN_ADDRESS.groups
                 plain[key] = group
+            elif key in (b"from", b"to"):
+                value = _TAGGED
             pattern += re.escape(name) + b":(" + value + b")"
             groups.append(group)
             group += 1 + inner
@@ -75,18 +81,17 @@ class Layout(NamedTuple):
         )
 
     def read(self, buffer: bytes) -> SipMessage | None:
-        """The checked message; None when it does not have this layout. `MessageError` for a wrong Content-Length."""
+        """The checked message, which has the plain form; None when it does not have this layout."""
         match = self.pattern.match(buffer)
-        # Every line ends with one CR, so an equal count means that there is no other CR (see `is_clean`).
-        if (
-            match is None
-            or buffer.count(b"\r", 0, match.end()) != self.lines
-            or buffer.find(b"\0", 0, match.end()) >= 0
-        ):
+        if match is None:
+            return None
+        # Every line ends with one CR: if no more than these are removed, there is no other control character.
+        head = match.end()
+        if len(buffer[:head].translate(None, grammar.CONTROLS)) != head - self.lines:
             return None
         _, keys, first, groups, plain, length, lead, _ = self
-        if length and int(match[length]) > len(buffer) - match.end():
-            raise MessageError(Detail.CONTENT_LENGTH)
+        if length and int(match[length]) != len(buffer) - match.end():
+            return None
         start = match.start(2) - lead
         return SipMessage(buffer, "INVITE", match[1], start, match.end(), keys, first, match.span, groups, match, plain)
 
@@ -99,20 +104,14 @@ class Reader:
         self._misses: dict[str, int] = {}
         self._rest = 0  # messages until a layout may be learned again
 
-    def read(self, buffer: bytes, peer: str) -> SipMessage:
-        """Parse and check a request; `MessageError` when it is malformed."""
+    def read(self, buffer: bytes, peer: str) -> SipMessage | None:
+        """The checked message of the plain form; None if it does not have the layout learned from this peer."""
         layout = self._layouts.get(peer)
-        message = layout.read(buffer) if layout is not None else None
-        if message is not None:
-            return message
-        message = SipMessage.parse(buffer)
-        message.check()
-        self._miss(message, peer)
-        return message
+        return layout.read(buffer) if layout is not None else None
 
-    def _miss(self, message: SipMessage, peer: str) -> None:
-        """Learn the layout of a peer that missed repeatedly, but not too often: an attacker must not be able to make
-        this program build expressions all the time."""
+    def miss(self, message: SipMessage, peer: str) -> None:
+        """Learn the layout of a peer whose checked messages had to be parsed repeatedly, but not too often: an attacker
+        must not be able to make this program build expressions all the time. What is not plain is not learned."""
         self._rest -= 1
         misses = self._misses.get(peer, 0) + 1
         if misses < _HABIT or self._rest > 0:
@@ -124,5 +123,5 @@ class Reader:
         self._rest = _PATIENCE
         if len(self._layouts) >= PEERS and peer not in self._layouts:
             del self._layouts[next(iter(self._layouts))]
-        if len(message.keys) <= _MOST:
+        if len(message.keys) <= _MOST and is_plain(message):
             self._layouts[peer] = Layout.of(message)

@@ -14,12 +14,12 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.sip import grammar
 from sbc_filter.sip.address import Address, parse_addresses
 from sbc_filter.sip.edits import Edit, apply_edits
-from sbc_filter.sip.field import BLANK, FieldText, HeaderField
+from sbc_filter.sip.field import FieldText, HeaderField
 from sbc_filter.sip.header_lines import header_lines, is_clean, unfold
 from sbc_filter.sip.header_names import KNOWN, canonical
 
 _MANDATORY = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))  # RFC 3261 §8.1.1
-_AT_MOST_ONCE = (b"from", b"to", b"call-id", b"cseq", b"content-length", b"max-forwards")
+AT_MOST_ONCE = (b"from", b"to", b"call-id", b"cseq", b"content-length", b"max-forwards")
 MAX_HEADERS, MAX_LINES = 256, 1024  # header fields and lines of one message; real messages have a tenth of that
 _ROUTING = frozenset((b"via", b"route", b"record-route"))
 
@@ -37,11 +37,13 @@ class SipMessage:
     `keys` are the canonical names of the header fields in order. `first` gives the first position of each name.
     `span(groups[at])` is the (start, end) of the value of header field `at`, line end included. `match`, from
     `sip.learned_layout`, has already found the addresses in `learnt`.
+
+    `original` is what arrived. It differs from `buffer` if `sip.repair` changed the message before it was parsed.
     """
 
     __slots__ = (
-        "_addresses", "_edits", "_first", "_groups", "_keys", "_learnt", "_match", "_plain", "_sloppy", "_span",
-        "_start", "_unique", "body", "buffer", "method", "uri",
+        "_addresses", "_edits", "_first", "_groups", "_keys", "_learnt", "_match", "_plain", "_span", "_start",
+        "_unique", "body", "buffer", "method", "original", "uri",
     )  # fmt: skip
 
     def __init__(
@@ -58,7 +60,7 @@ class SipMessage:
         match: "re.Match[bytes] | None" = None,
         learnt: Mapping[bytes, int] = _NOTHING,
     ) -> None:
-        self.buffer = buffer
+        self.buffer = self.original = buffer
         self.method = method  # in upper case: "invite" is not INVITE (RFC 3261 §7.1), but some SBCs accept it
         self.uri = uri
         self.body = body  # offset of the body
@@ -73,23 +75,23 @@ class SipMessage:
         self._addresses: dict[bytes, list[Address]] | None = None
         self._plain: dict[bytes, Plain | None] = {}
         self._edits: list[Edit] = []
-        self._sloppy: re.Match[bytes] | None = None  # the match of the request line, if it is not plain
 
     @classmethod
     def parse(cls, buffer: bytes) -> "SipMessage":
         """Parse a request. The body is opaque: its bytes are never read.
 
         A request line that is not plain is read as lenient SIP stacks do (`grammar.SLOPPY_REQUEST_LINE`), and line ends
-        before it are even legal (RFC 3261 §7.5); see `straighten`.
+        before it are even legal (RFC 3261 §7.5). `sip.repair` makes it plain.
         """
-        request, sloppy = grammar.REQUEST_LINE.match(buffer), None
-        if request is None:
-            request = sloppy = grammar.SLOPPY_REQUEST_LINE.match(buffer)
+        request = grammar.REQUEST_LINE.match(buffer) or grammar.SLOPPY_REQUEST_LINE.match(buffer)
         if request is None:
             raise MessageError(Detail.START_LINE)
-        message = cls._read(buffer, request[1].decode("ascii").upper(), request[2], request.end())
-        message._sloppy = sloppy
-        return message
+        return cls._read(buffer, request[1].decode("ascii").upper(), request[2], request.end())
+
+    @classmethod
+    def parse_fields(cls, method: str, uri: bytes, lines: bytes) -> "SipMessage":
+        """A request of these complete header lines alone, for what can be read of one that is broken."""
+        return cls._read(lines + b"\r\n", method, uri, 0)
 
     @classmethod
     def parse_response(cls, buffer: bytes) -> "tuple[int, bytes, SipMessage]":
@@ -140,7 +142,7 @@ class SipMessage:
         if not self._first.keys() >= _MANDATORY:
             raise MessageError(Detail.HEADER_MISSING)
         if not self._unique:
-            for name in _AT_MOST_ONCE:
+            for name in AT_MOST_ONCE:
                 if self._keys.count(name) > 1:
                     raise MessageError(Detail.HEADER_REPEATED, name.decode())
         cseq = grammar.CSEQ.fullmatch(self.first(b"cseq") or b"")
@@ -154,8 +156,8 @@ class SipMessage:
     def in_dialog(self) -> bool:
         """Whether To has a tag, so that the request belongs to a dialog (S-147). `MessageError` for a malformed To."""
         plain = self.plain(b"to")
-        if plain is not None and not plain[3]:
-            return False
+        if plain is not None and plain[3].find(b'"') < 0:
+            return plain[3].find(b";tag=") >= 0
         to = self.addresses(b"to")
         if len(to) != 1:
             raise MessageError(Detail.ADDRESS_SYNTAX, "to")
@@ -274,20 +276,6 @@ class SipMessage:
         """Edit: remove `buffer[start:end]`."""
         self._edits.append((start, end, b""))
 
-    def straighten(self) -> None:
-        """Edit: rewrite a request line that is not plain, and remove whatever precedes it. Other SIP stacks skip fewer
-        bytes than this parser, or more, and would see another request."""
-        sloppy = self._sloppy
-        if sloppy is None:
-            return
-        for start, end, plain in (
-            (0, sloppy.start(1), b""),
-            (sloppy.end(1), sloppy.start(2), b" "),
-            (sloppy.end(2), sloppy.start(3), b" "),
-        ):
-            if self.buffer[start:end] != plain:
-                self._edits.append((start, end, plain))
-
     def remove(self, header: Header) -> None:
         """Edit: remove one header field with all its lines."""
         self._edits.append((header[0], header[2], b""))
@@ -317,8 +305,10 @@ class SipMessage:
         return Edits(self)
 
     def changed(self) -> bytes | None:
-        """The message with all edits applied; None if there are none."""
-        return apply_edits(self.buffer, self._edits) if self._edits else None
+        """The message with all edits applied; None if it is as it arrived."""
+        if self._edits:
+            return apply_edits(self.buffer, self._edits)
+        return None if self.buffer is self.original else self.buffer
 
     def to_bytes(self) -> bytes:
         """The message with all edits applied; the buffer itself if there are none."""
@@ -327,29 +317,32 @@ class SipMessage:
 
 @final
 class Edits:
-    """The edits of a message, kept for its retransmissions: they take less memory than a copy of the message."""
+    """The edits of a message, kept for its retransmissions: they take less memory than a copy of the message.
 
-    __slots__ = ("_edits",)
+    `whole` is the copy, if the message was changed in another way than by edits.
+    """
 
-    def __init__(self, message: SipMessage) -> None:
-        self._edits = tuple(message._edits)
+    __slots__ = ("_edits", "_whole")
+
+    def __init__(self, message: SipMessage | None, whole: bytes | None = None) -> None:
+        if message is not None and message.buffer is not message.original:
+            whole = message.changed()
+        self._whole = whole
+        self._edits = tuple(message._edits) if message is not None and whole is None else ()
 
     @property
     def size(self) -> int:
-        """Octets that the edits add."""
-        size = 0
+        """Octets that the edits add, or those of the copy."""
+        size = len(self._whole) if self._whole is not None else 0
         for _, _, data in self._edits:
             size += len(data)
         return size
 
     def applied(self, buffer: bytes) -> bytes | None:
         """A copy of the message with the edits applied; None if there are none."""
+        if self._whole is not None:
+            return self._whole
         return apply_edits(buffer, self._edits) if self._edits else None
-
-
-def blanked(buffer: bytes, places: Sequence[int]) -> bytes:
-    """The buffer with a space at each of these offsets."""
-    return apply_edits(buffer, [(at, at + 1, BLANK.text) for at in places])
 
 
 def _unfolded(value: bytes) -> bytes:

@@ -75,7 +75,10 @@ def transaction(message: SipMessage, via: Via) -> tuple[bytes, bytes, bytes, byt
     """(Call-ID, From tag, CSeq number, top branch): shared by INVITE, ACK and CANCEL (RFC 3261 §17.2.3)."""
     _, value, end = message.require(b"from")[0]
     number = (message.first(b"cseq") or b"").split(maxsplit=1)[:1]
-    tag = parse_address(message.buffer, value, end).parameter(b"tag") or b""
+    try:
+        tag = parse_address(message.buffer, value, end).parameter(b"tag") or b""
+    except MessageError:  # of an INVITE that cannot be read
+        tag = b""
     return message.first(b"call-id") or b"", tag, b"".join(number), via.branch
 
 
@@ -134,6 +137,10 @@ def _received(text: bytes, offset: int, via: Via, address: str, port: int) -> by
 def _tagged(message: SipMessage, tag: str | None) -> bytes:
     _, value, end = message.require(b"to")[0]
     text = message.value((value, value, end))
-    if tag is None or parse_address(message.buffer, value, end).has_tag():
+    if tag is None:
         return text
-    return text + field.tag(tag).text
+    try:
+        tagged = parse_address(message.buffer, value, end).has_tag()
+    except MessageError:  # of an INVITE that cannot be read
+        tagged = b";tag=" in text.lower()
+    return text if tagged else text + field.tag(tag).text

@@ -147,6 +147,11 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
             f"network.trusted_peers: 10.0.0.1/8 has host bits set: {NETWORKS}",
         ),
         ("[network]\nemergency = 911", "network.emergency: has to be a list of strings, not 911"),
+        ('[network]\nunreadable = "x"', "network.unreadable: is 'x'; allowed are 'drop', 'reject', 'scrub'"),
+        (
+            "[network]\ndrop_unreadable = true",
+            'network.drop_unreadable: was replaced: write unreadable = "drop" for true, and "scrub" for false',
+        ),
         (
             '[network]\nuntrusted_headers = ["X Score"]',
             "network.untrusted_headers: 'X Score' is not the name of a header field; * stands for any text",

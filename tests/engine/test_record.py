@@ -13,6 +13,7 @@ SHAPES: dict[str, st.SearchStrategy[Any]] = {
     "code": st.none() | st.integers(300, 699),
     "dest": st.lists(st.text(), max_size=3).map(tuple),
     "identities": st.integers(0, 20),
+    "changed": st.lists(st.text(), max_size=3).map(tuple),
     "packet": st.none() | st.integers(1),
 }
 """The fields that are not text."""

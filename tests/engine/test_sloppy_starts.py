@@ -24,7 +24,7 @@ BEHIND = (
 STARTS = [*((lead, b" ") for lead in LEADS), *((b"", gap) for gap in BEHIND), (b"\r\n\0", b"\x0b")]
 REQUIRED = VERIFY + '[rule.on]\nno-identity = "reject"\n'
 SPOOFED = "P-Asserted-Identity: <sip:+19005550123;verstat=TN-Validation-Passed@h>"
-CONTROL = re.compile(rb"\r(?!\n)|\0")
+CONTROL = re.compile(rb"\r(?!\n)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 HARMLESS = SPOOFED.replace(";verstat=TN-Validation-Passed", "")
 
 
@@ -73,7 +73,7 @@ def test_what_else_hides_in_the_header_is_made_harmless_too(start: bytes) -> Non
 
 def test_what_cannot_be_read_loses_its_claims_or_ends_here() -> None:
     """Never unseen, never with a verstat of the peer's: an SBC may be more lenient still (S-114)."""
-    scrubbing, dropping = make_engine(VERIFY), make_engine(VERIFY, drop_unreadable=True)
+    scrubbing, dropping = make_engine(VERIFY), make_engine("", unreadable="drop")
     broken = invite(SPOOFED).replace(b"Content-Length: 0", b"Content-Length: 9")
     for start in STARTS:
         message = sloppy(broken, start)
@@ -83,25 +83,51 @@ def test_what_cannot_be_read_loses_its_claims_or_ends_here() -> None:
         assert result(dropping, arriving(message))[0] == "drop"
 
 
+PLAIN_LINE = "INVITE sip:+12155550199@192.0.2.1 SIP/2.0"
+
+
 @pytest.mark.parametrize(
     "line",
     [
         "INVITE  sip:+12155550199@192.0.2.1 SIP/2.0",
-        "INVITE\x0b\x0csip:+12155550199@192.0.2.1 SIP/2.0",
-        "INVITE\r\n\x0b sip:+12155550199@192.0.2.1 SIP/2.0",
-        "INVITE\r\nsip:+12155550199@192.0.2.1 SIP/2.0",
+        "INVITE\x0b\x0csip:+12155550199@192.0.2.1\t \t SIP/2.0",
         "\0INVITE\0 sip:+12155550199@192.0.2.1 SIP/2.0",
         "\x1bINVITE sip:+12155550199@192.0.2.1 SIP/2.0 ",
-        "INVITE\x0b<sip:+12155550199@192.0.2.1> SIP/2.0",
-        "invite\xa0+12155550199",
+        "INVITE\x0b< sip:+12155550199@192.0.2.1 >SIP/2.0",
+        "INVITE <sip:+12155550199@192.0.2.1>",
+        "INVITE sip:+12155550199@192.0.2.1",
+        "INVITE sip:+12155550199@192.0.2.1 sip/7",
+        "%49nvi%54%65 sip:+12155550199@192.0.2.1 SIP/2.00",
+        "INVITE\r\n\x0b sip:+12155550199@192.0.2.1 SIP/2.0",
+        '"<@inVite sip:+12155550199@192.0.2.1 SIP/2.0',
     ],
 )
-def test_lines_that_no_edit_makes_plain(line: str) -> None:
-    message = line.encode("latin-1") + invite(SPOOFED)[len("INVITE sip:+12155550199@192.0.2.1 SIP/2.0") :]
+def test_lines_that_are_made_plain(line: str) -> None:
+    message = invite(SPOOFED).replace(PLAIN_LINE.encode(), line.encode("latin-1"))
+    assert result(make_engine(""), arriving(message))[:2] == ("modify", invite(HARMLESS))
+    assert result(make_engine(REQUIRED), arriving(message))[0] == "reject"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "INVITE\r\nsip:+12155550199@192.0.2.1 SIP/2.0",
+        "invite\xa0+12155550199",
+        "INVITE sip:a@b sip:+12155550199@192.0.2.1 SIP/2.0",
+        "INVITE sip:a@b;x= y SIP/2.0",
+        "INVITE sip:+12155550199@192.0.2.1SIP/2.0",
+        "INVITE sip:+12155550199@192.0.2.1 SIP/2.0 x",
+        "INVITE sip:+12155550199@192.0.2.1 HTTP/1.1",
+        "INVITE <sip:a@b>,<sip:+12155550199@192.0.2.1> SIP/2.0",
+        "INVITE\0",
+    ],
+)
+def test_lines_that_nothing_makes_plain(line: str) -> None:
+    message = invite(SPOOFED).replace(PLAIN_LINE.encode(), line.encode("latin-1"))
     action, out, record = result(make_engine(REQUIRED), arriving(message))
     assert (action, record["outcome"], record["detail"]) == ("modify", "unparseable", "start-line")
     assert out == CONTROL.sub(b" ", message.replace(SPOOFED.encode(), HARMLESS.encode()))
-    assert result(make_engine(REQUIRED, drop_unreadable=True), arriving(message))[0] == "drop"
+    assert result(make_engine("", unreadable="drop"), arriving(message))[0] == "drop"
 
 
 @pytest.mark.parametrize("start", [(b"\0", b" "), (b"\r\n\x0b", b" "), (b"", b"\r\n "), (b"\xff", b"\x0c")])

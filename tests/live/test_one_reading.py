@@ -18,6 +18,7 @@ from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 REQUIRED = VERIFY + '[rule.on]\nno-identity = "reject"\n'
+REFUSING = VERIFY + '[rule.on]\ninvalid = "reject"\n'
 SPOOFED = "P-Asserted-Identity: <sip:+19005550123;verstat=TN-Validation-Passed@h>"
 HARMLESS = SPOOFED.replace(";verstat=TN-Validation-Passed", "")
 LINE = b"INVITE sip:"
@@ -28,8 +29,11 @@ STARTS = (
     *(b"INVITE" + gap + b"sip:" for gap in (*FOLDS, b"\x0b", b"\x0c", b"\x01", b"\x1f", b"\0", b"\t")),
     b"\0INVITE\r\n\t sip:",
     b"\r\n\x0binvite\xa0sip:",
+    b"INVITE  sip:",
+    b"\0INVITE\x0b\x0csip:",
+    b'"%49nv%69te sip:',
 )
-UNREADABLE = (b"INVITE  sip:", b"\0INVITE\x0b\x0csip:", b"INVITE\r\nsip:", b"INVITE\x1b<sip:")
+UNREADABLE = (b"INVITE\r\nsip:", b"INVITE <sip:", b"\0INVITE sip:a@b sip:", b"invite\0:sip:", b"%49NVITE sip:a b")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,7 +73,48 @@ def test_a_strange_start_goes_on_plain(lab: Lab, version: int) -> None:
             message, expected = (invite(field, number=number) for field in (SPOOFED, HARMLESS))
             carrier.sendto(message.replace(LINE, start, 1), (ADDRESSES["sbc"][version], 5060))
             arrived = sbc.recv(70000)
-            assert arrived.replace(b"invite ", b"INVITE ", 1) == expected, start
+            assert arrived == expected, start
+
+
+@pytest.mark.parametrize("rules", [REFUSING, ""], ids=["by a rule", "by the configuration"])
+@pytest.mark.parametrize("version", [4, 6])
+def test_what_cannot_be_read_is_refused(lab: Lab, version: int, rules: str) -> None:
+    engine, target = make_engine(rules, unreadable="reject"), (ADDRESSES["sbc"][version], 5060)
+    status = b"SIP/2.0 438 Invalid Identity Header" if rules else b"SIP/2.0 400 Bad Request"
+    agent = f"[{target[0]}]" if version == 6 else target[0]
+    with (
+        running(lab, engine, TinySource(), clock=lambda: NOW) as shell,
+        endpoint(lab, "carrier", version) as carrier,
+        endpoint(lab, "sbc", version) as sbc,
+    ):
+        for number, start in enumerate(UNREADABLE):
+            carrier.sendto(invite(SPOOFED, number=number).replace(LINE, start, 1), target)
+            head, *lines, _, _ = carrier.recv(70000).split(b"\r\n")
+            assert head == status, start
+            assert b"Call-ID: call-%d@carrier.example" % number in lines
+            assert f'Warning: 399 {agent} "sbc-filter unparseable.start-line"'.encode() in lines
+        settled(shell)
+        assert nothing_else(carrier, target, sbc, NO_INVITE)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_message_is_repaired_on_its_way(lab: Lab, version: int) -> None:
+    """Line ends, folds, names, tags, repeated fields and what stands behind the body: one of each."""
+    plain = invite("X-A: 1 2", HARMLESS, "Subject: a P-Attestation-Indicator: A", to_tag=";tag=x")
+    sloppy = (
+        plain.replace(b"X-A: 1 2", b"X-A : 1\r\n\t2")
+        .replace(b"Subject: a P", b"Subject: a\rP")
+        .replace(b";tag=x", b" ; tag = x")
+        .replace(b"Max-Forwards: 70\r\n", b"Max-Forwards: 70\n")
+        .replace(b"CSeq: 1 INVITE", b"CSeq: 1 INVITE\r\nCSeq:  1 INVITE")
+    )
+    with (
+        running(lab, make_engine(""), TinySource(), clock=lambda: NOW),
+        endpoint(lab, "carrier", version) as carrier,
+        endpoint(lab, "sbc", version) as sbc,
+    ):
+        carrier.sendto(b"\0" + sloppy + b"INVITE sip:second@h SIP/2.0\r\n\r\n", (ADDRESSES["sbc"][version], 5060))
+        assert sbc.recv(70000) == plain
 
 
 @pytest.mark.parametrize("drop", [False, True], ids=["scrubbed", "dropped"])
@@ -79,7 +124,7 @@ def test_what_cannot_be_read_claims_nothing_or_ends_here(lab: Lab, version: int,
     with (
         running(
             lab,
-            make_engine(REQUIRED, drop_unreadable=drop),
+            make_engine("" if drop else REQUIRED, unreadable="drop"),
             TinySource(),
             clock=lambda: NOW,
             sink=records.append,

@@ -38,7 +38,8 @@ LISTS = {
 }
 NUMBER = "is not a number: write 12155550100, 1215*, 12155550000-12155559999, @file, anonymous or sip:user@host"
 REDIRECT = "a redirect needs `trunk`, and only trunks with `trusted = true`"
-VERIFYING = "anonymous, invalid, no-identity, passed, replayed, stale, unfetchable, untrusted"
+REDIRECTED = '[trunks.t]\naddresses = "192.0.2.1"\ntrusted = true\n' + VERIFY + 'trunk = "t"\n'
+VERIFYING = "anonymous, invalid, no-identity, passed, replayed, stale, unfetchable, unparseable, untrusted"
 
 
 def read_list(name: str) -> str:
@@ -404,6 +405,20 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
             VERIFY + '[rule.on]\n"passed.good" = "drop"',
             "rule[1].on.passed.good: 'good' is not a detail of passed; there are none",
         ),
+        (
+            REDIRECTED + '[rule.on]\nunparseable = "redirect"',
+            "rule[1].on.unparseable: a call that cannot be read cannot be redirected: write continue, reject or drop",
+        ),
+        (
+            REDIRECTED + '[rule.on]\n"unparseable.to-tag" = { action = "redirect" }',
+            "rule[1].on.unparseable.to-tag: a call that cannot be read cannot be redirected: write continue, reject or"
+            " drop",
+        ),
+        (
+            VERIFY + '[rule.on]\nunparseable = { action = "continue", verstat = "No-TN-Validation" }',
+            "rule[1].on.unparseable.verstat: is unknown; known here are 'action', 'code', 'phrase', 'reason'",
+        ),
+        (VERIFY + "[rule.verify]\nin_dialog = true", "rule[1].verify.in_dialog: has to be a string, not True"),
         # what could never be meant
         (
             VERIFY + '[[rule.when]]\naction = "drop"',

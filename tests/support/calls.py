@@ -17,6 +17,7 @@ from sbc_filter.engine.verdict import Answer, Verdict
 from sbc_filter.lab.certificate_maker import X5U, Maker, key_pem
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 from sbc_filter.pki.trust_store import TrustStore
+from sbc_filter.rules.model import Unreadable
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.sip.numbering_plans import PROFILES
@@ -108,7 +109,7 @@ def make_engine(
     chain: bytes = LAB.chain,
     trust: TrustStore = TRUST,
     held_limit: int = 1000,
-    drop_unreadable: bool = False,
+    unreadable: str = "scrub",
     numbering: str = "nanp",
     seen: Seen | None = None,
     arrivals: Arrivals | None = None,
@@ -121,7 +122,9 @@ def make_engine(
     ruleset, trunks = load_rules(
         {"rules.toml": rules}, lambda name: (lists or {})[name], ["ours"], verifiers=["theirs"]
     )
-    network = Network(sbc, ports, (), emergency, TrunkTable(trunks), drop_unreadable, untrusted_headers, scrub_methods)
+    network = Network(
+        sbc, ports, (), emergency, TrunkTable(trunks), Unreadable(unreadable), untrusted_headers, scrub_methods
+    )
     certificates, profile = CertificateMemory(trust), PROFILES[numbering]
     ours = credentials or {"ours": CREDENTIAL}
     made = Engine(

@@ -123,6 +123,22 @@ MESSAGES: dict[str, tuple[str | None, bytes]] = {
     "ipv6-three-colons": (None, _but(("INVITE", "INVITE sip:u@[2001:db8:::192.0.2.1] SIP/2.0"))),
 }
 
+# What an untrusted peer's message is once it is repaired, where that differs.
+REPAIRED: dict[str, str | None] = {
+    "two-spaces": None,
+    "space-behind": None,
+    "brackets": None,
+    "other-version": None,
+    "huge-version": None,
+    "continuation-first": "start-line",
+}
+# Those that are repaired but can be read as they came, too.
+SLOPPY = {
+    "folded-tag", "compact-folded", "bare-lf", "mixed-line-ends", "trailing-bytes", "weird-body",
+    "ends-with-the-headers", *REPAIRED,
+}  # fmt: skip
+TAGGED = {"space-in-the-uri"}  # unreadable, but nobody overlooks the tag of its To
+
 # Broken where nothing of ours looks: STANDARDS §17 and §18 want them passed all the same.
 OVERLOOKED: dict[str, bytes] = {
     "open-quote-in-from": _but(("From", 'From: "Bell, Alexander" <sip:a@b>;tag="43')),

@@ -73,7 +73,7 @@ def respond(
     larger than the request. Only responses to trusted trunks are not `bounded` (a 302 carries a token). On TCP a source
     address cannot be forged.
     """
-    room = len(message.buffer) if bounded and flow.transport == "udp" else None
+    room = len(message.original) if bounded and flow.transport == "udp" else None
     built = build_response(message, via, status, tag, (flow.src, flow.sport), headers, room)
     return Datagram(flow.dst, flow.dport, flow.src, built[1], built[0]) if built is not None else None
 

@@ -9,6 +9,7 @@ from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.call.recording import record
+from sbc_filter.engine.call.unreadable import UnreadableCall
 from sbc_filter.engine.memory.transactions import Held, Remembered, TransactionKey, Transactions, transaction_key
 from sbc_filter.engine.verdict import ACCEPT, DROP, Verdict, VerdictKind
 from sbc_filter.errors import MessageError
@@ -16,7 +17,7 @@ from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.udp import Datagram
 from sbc_filter.rules.model import REJECT, Rule
 from sbc_filter.sip.address import parse_address
-from sbc_filter.sip.field import status
+from sbc_filter.sip.field import HeaderField, StatusLine, status
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import TAG_LENGTH, Via, to_tag, top_via
 
@@ -51,17 +52,31 @@ class Uas:
             self._counters[CounterName.ANSWER_CUT] += 1
         return self._sent(answer)
 
-    def ack_or_cancel(self, buffer: bytes, flow: Flow, now: float) -> Verdict:
+    def refuse_unreadable(
+        self, call: UnreadableCall, status: StatusLine, headers: tuple[HeaderField, ...], now: float
+    ) -> tuple[Datagram, ...]:
+        """The final response to an INVITE that cannot be read; empty as for `refuse`, or if what a response repeats
+        cannot be read either."""
+        message = call.rest.message
+        try:
+            message.check()
+            via = top_via(message)
+            answer = respond(message, call.flow, via, status, to_tag(self._secret, message, via), headers)
+            self._transactions.reject(transaction_key(message, via, call.flow), now)
+        except MessageError:
+            self._counters[CounterName.UNANSWERABLE] += 1
+            return ()
+        return self._sent(answer)
+
+    def ack_or_cancel(self, message: SipMessage, flow: Flow, now: float) -> Verdict:
         """Absorb the ACK of the engine's own response, respond to the CANCEL of a held or answered call, pass all
         others.
 
-        Raises `MessageError` for a message that cannot be parsed.
+        Raises `MessageError` for a message whose Via or To cannot be parsed.
         """
-        message = SipMessage.parse(buffer)
-        message.check()
         via = top_via(message)
         _, start, end = message.require(b"to")[0]
-        tag = parse_address(buffer, start, end).parameter(b"tag") or b""
+        tag = parse_address(message.buffer, start, end).parameter(b"tag") or b""
         key = transaction_key(message, via, flow)
         refused = self._transactions.is_rejected(key, now)
         if message.method == "ACK":

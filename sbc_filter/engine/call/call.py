@@ -2,6 +2,7 @@
 
 from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.call.parties import Parties
+from sbc_filter.outcomes import Repair
 from sbc_filter.sip.marks import NO_MARKS, Marks
 from sbc_filter.sip.message import SipMessage
 
@@ -21,6 +22,7 @@ class IncomingCall:
         target: str | None,
         scrubbed: int = 0,
         marks: Marks = NO_MARKS,
+        changed: tuple[Repair, ...] = (),
     ) -> None:
         self.message = message
         self.call_id = message.first(b"call-id")
@@ -32,4 +34,5 @@ class IncomingCall:
         self.emergency = emergency
         self.target = target  # the identity in the Request-URI
         self.scrubbed = scrubbed  # number of edits that removed claims of an untrusted peer
+        self.changed = changed  # what was repaired before the message was parsed
         self.marks = marks  # what an untrusted peer may not write

@@ -1,7 +1,6 @@
 """The way from the bytes of an INVITE to a call: it is parsed, checked and placed, and untrusted claims are removed."""
 
 from collections.abc import Callable
-from itertools import islice
 
 from sbc_filter.engine.call import scrub
 from sbc_filter.engine.call.call import IncomingCall
@@ -9,18 +8,17 @@ from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.parties import Parties
 from sbc_filter.engine.call.recording import make_record
+from sbc_filter.engine.call.unreadable import UnreadableCall, scrubbed_of, unreadable_call
 from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind
 from sbc_filter.errors import MessageError
-from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.rules.model import DROP
-from sbc_filter.sip.field import BLANK
+from sbc_filter.outcomes import Detail, Outcome, Repair
+from sbc_filter.rules.model import Direction
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.learned_layout import Reader
-from sbc_filter.sip.message import SipMessage, blanked
+from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbering_plans import Profile
 from sbc_filter.sip.numbers import canonicaliser
-
-MAX_UNCLEAN = 64  # octets replaced in one message; a message with more of them stays unreadable
+from sbc_filter.sip.repair import one_reading
 
 
 class Intake:
@@ -33,9 +31,13 @@ class Intake:
         self._reader = Reader()
 
     def read(self, buffer: bytes, flow: Flow, now: float) -> IncomingCall:
-        """Parse and check an INVITE, and remove the claims of an untrusted peer; `MessageError` if it is malformed."""
+        """Read and check an INVITE, and remove the claims of an untrusted peer; `MessageError` if it is unreadable."""
         place = self._network.place(flow)
-        message = self._read(buffer, flow, place)
+        changed: tuple[Repair, ...] = ()
+        message = self._reader.read(buffer, flow.src)
+        if message is None:
+            message, changed = self._read(buffer, place)
+            self._reader.miss(message, flow.src)
         target = self._canonicalise(message.uri)
         if target is None and message.uri[:3].lower() == b"sip" and SIP_URI.fullmatch(message.uri) is None:
             raise MessageError(Detail.START_LINE, "the Request-URI is broken")
@@ -43,12 +45,13 @@ class Intake:
             raise MessageError(Detail.ADDRESS_SYNTAX, "from")
         in_dialog = message.in_dialog
         if place.is_untrusted:
-            message.straighten()
             scrub.scrub(message, self._network.marks)
-        emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
         parties = Parties(message, self._canonicalise, place.is_untrusted)
+        emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
+        if not (emergency or place.is_untrusted):  # an untrusted peer could exempt any call by writing 911 into To
+            emergency = self._network.is_emergency(parties.identity(_TO))
         scrubbed, marks = message.edited, self._network.marks
-        return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, scrubbed, marks)
+        return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, scrubbed, marks, changed)
 
     def identity_for_rules(self, call: IncomingCall) -> Callable[[tuple[str, ...]], str | None]:
         """The function by which rules identify a party: its number without a routing prefix (S-043)."""
@@ -62,47 +65,54 @@ class Intake:
 
         return subscriber
 
-    def _read(self, buffer: bytes, flow: Flow, place: Position) -> SipMessage:
-        """Parse a message. In one from an untrusted peer, NULs and bare CRs become spaces, so that the SBC cannot see
-        another message in it."""
-        try:
-            return self._reader.read(buffer, flow.src)
-        except MessageError:
-            found = list(islice(scrub.unclean(buffer), MAX_UNCLEAN + 1)) if place.is_untrusted else []
-            if not 0 < len(found) <= MAX_UNCLEAN:
-                raise
-        message = self._reader.read(blanked(buffer, found), flow.src)
-        for at in found:
-            message.replace(at, at + 1, BLANK)
-        return message
+    def read_follow_up(self, buffer: bytes, flow: Flow) -> tuple[SipMessage, tuple[Repair, ...]]:
+        """Read and check an ACK or CANCEL, and what was repaired in it; `MessageError` if it is unreadable."""
+        return self._read(buffer, self._network.place(flow))
 
-    def scrubbed(self, buffer: bytes, flow: Flow) -> Verdict:
-        """The verdict for a request that is not decided: it passes, without the marks of an untrusted peer."""
-        if not self._network.place(flow).is_untrusted:
-            return ACCEPT
+    def _read(self, buffer: bytes, place: Position) -> tuple[SipMessage, tuple[Repair, ...]]:
+        """Read a message so that the SBC cannot see another one in it.
+
+        One of an untrusted peer is repaired if it is not plain. One of a trusted peer is repaired only if it cannot be
+        read otherwise, and the SBC's own never.
+        """
+        if place.is_untrusted:
+            return one_reading(buffer)
         try:
             message = SipMessage.parse(buffer)
             message.check()
         except MessageError:
-            kept = scrub.scrub_unreadable(buffer, self._network.marks)
-        else:
-            message.straighten()
-            scrub.scrub(message, self._network.marks)
-            kept = message.to_bytes()
-        return ACCEPT if kept == buffer else Verdict(VerdictKind.MODIFY, kept)
+            if place.direction is not Direction.INBOUND:
+                raise
+            return one_reading(buffer)
+        return message, ()
 
-    def unreadable(self, method: str, buffer: bytes, flow: Flow, now: float, error: MessageError) -> Verdict:
-        """The verdict for a message that cannot be parsed. The SBC has to refuse it; an untrusted verstat is removed
-        anyway."""
+    def unreadable(self, buffer: bytes, flow: Flow, now: float, error: MessageError) -> UnreadableCall:
+        """What is known about an INVITE that cannot be read."""
+        return unreadable_call(buffer, flow, now, error, self._network, self._canonicalise)
+
+    def unreadable_follow_up(self, method: str, buffer: bytes, flow: Flow, now: float, error: MessageError) -> Verdict:
+        """The verdict for an ACK or CANCEL that cannot be read: it passes without the claims of an untrusted peer."""
         place = self._network.place(flow)
-        decision, kind, payload = Decision(Outcome.UNPARSEABLE, error.detail), VerdictKind.ACCEPT, None
-        if place.is_untrusted and self._network.drop_unreadable and not place.is_foreign:
-            decision.treatment, kind = DROP, VerdictKind.DROP
-        elif place.is_untrusted:
-            scrubbed = scrub.scrub_unreadable(buffer, self._network.marks)
-            if scrubbed != buffer:
-                kind, payload = VerdictKind.MODIFY, scrubbed
-        return Verdict(kind, payload, record=make_record(flow, place, now, method, None, decision, kind))
+        decision = Decision(Outcome.UNPARSEABLE, error.detail)
+        scrubbed = scrubbed_of(buffer, place, self._network.marks)
+        kind = VerdictKind.ACCEPT if scrubbed is None else VerdictKind.MODIFY
+        return Verdict(kind, scrubbed, record=make_record(flow, place, now, method, None, decision, kind))
+
+    def scrubbed(self, buffer: bytes, flow: Flow) -> Verdict:
+        """The verdict for a request that is not decided: it passes, without the marks of an untrusted peer."""
+        place, starts = self._network.place(flow), self._network.scrubbed
+        if not place.is_untrusted or starts is None:
+            return ACCEPT
+        try:
+            message, _ = one_reading(buffer, starts)
+            scrub.scrub(message, self._network.marks)
+            kept = message.changed()
+        except MessageError:
+            kept = scrubbed_of(buffer, place, self._network.marks)
+        return ACCEPT if kept is None else Verdict(VerdictKind.MODIFY, kept)
+
+
+_TO = ("to",)
 
 
 def _is_priority(message: SipMessage) -> bool:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import NamedTuple
 
-from sbc_filter.rules.model import Direction
+from sbc_filter.rules.model import Direction, Unreadable
 from sbc_filter.sip.grammar import request_start
 from sbc_filter.sip.marks import HEADERS, Marks
 
@@ -80,8 +80,8 @@ class Network:
 
     With neither an address nor a hook there is no direction. If addresses of the SBC are known, the message is foreign.
     If not (a replay without configuration), both ends are looked up as a trunk, the source first, and no peer is
-    untrusted. With `drop_unreadable`, messages of untrusted peers that cannot be parsed are dropped: a lenient SBC
-    might accept them, and they would have bypassed all rules.
+    untrusted. `unreadable` says what becomes of INVITEs of untrusted peers that cannot be read, where no rule matches:
+    a lenient SBC might accept them.
     `untrusted_headers` are names, in addition to `marks.HEADERS`, that untrusted peers may not use. `scrub_methods` are
     those of other requests from which marks are removed; `scrubbed` is how such a request begins, or None.
     """
@@ -93,12 +93,12 @@ class Network:
         trusted_peers: Networks = (),
         emergency: Sequence[str] = (),
         trunk_of: TrunkLookup = lambda *_: None,
-        drop_unreadable: bool = False,
+        unreadable: Unreadable = Unreadable.SCRUB,
         untrusted_headers: Sequence[str] = (),
         scrub_methods: Sequence[str] = (),
     ) -> None:
         self.ports = frozenset(ports)
-        self.drop_unreadable = drop_unreadable
+        self.unreadable = unreadable
         self.marks = Marks(("verstat", *HEADERS, *untrusted_headers))
         self.scrubbed = request_start(scrub_methods) if scrub_methods else None
         self._sbc = frozenset(str(ip_address(address)) for address in sbc)

@@ -7,6 +7,7 @@ from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import VerdictKind
+from sbc_filter.outcomes import Repair
 from sbc_filter.rules.model import SIGN, Mode, Rule, VerifyOptions
 from sbc_filter.sip.message import SipMessage
 
@@ -49,6 +50,7 @@ def record(
         dest=(called,) if called else (),
         verstat=mark,
         identities=message.count(b"identity"),
+        changed=call.changed,
     )
 
 
@@ -68,6 +70,7 @@ def make_record(
     dest: tuple[str, ...] = (),
     verstat: str | None = None,
     identities: int = 0,
+    changed: tuple[Repair, ...] = (),
 ) -> Record:
     """The record of any message: the one place where records are made. `message` is None if it cannot be read."""
     src, dst = endpoints(flow)
@@ -96,6 +99,7 @@ def make_record(
         x5u=decision.x5u,
         verstat=verstat,
         identities=identities,
+        changed=changed,
     )
 
 

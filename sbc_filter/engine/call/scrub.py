@@ -1,9 +1,8 @@
 """The trust boundary: what an untrusted peer may not claim is removed from its messages (S-114, S-115)."""
 
 import re
-from collections.abc import Iterator
 
-from sbc_filter.sip.grammar import LEAD, SLOPPY_REQUEST_LINE, TOKEN
+from sbc_filter.sip.grammar import LEAD, TOKEN, UNCLEAN
 from sbc_filter.sip.marks import HEADERS, Marks
 from sbc_filter.sip.message import SipMessage
 
@@ -20,7 +19,6 @@ _FOLD = rb"[ \t]*+(?:\r?\n[ \t]++)*"
 _SKIPPED = rb"[^!-~\r\n]*+"
 _LINE = re.compile(rb"(?m)^" + _SKIPPED + rb"(" + TOKEN + rb")" + _SKIPPED + _FOLD + rb":")
 _REST_OF_LINE = re.compile(rb".*(?:\n[ \t].*)*(?:\n|\Z)")
-_UNCLEAN = re.compile(rb"\r(?!\n)|\0")  # octets at which other parsers end a line or the message
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
@@ -46,24 +44,11 @@ def remove_assertions(message: SipMessage) -> None:
         _remove(message, _ASSERTIONS)
 
 
-def unclean(buffer: bytes) -> Iterator[int]:
-    """The offset of each NUL, and of each CR without LF, in the header fields: with spaces there, only one reading is
-    left.
-
-    The request line is not included (see `SipMessage.straighten`); without one there is nothing to read.
-    """
-    request = SLOPPY_REQUEST_LINE.match(buffer)
-    if request is None:
-        return
-    for found in _UNCLEAN.finditer(buffer, request.end(), _head_end(buffer)):
-        yield found.start()
-
-
 def scrub_unreadable(buffer: bytes, marks: Marks) -> bytes:
-    """The same as `scrub` for a message that cannot be parsed here, but that a more lenient SBC may accept. Bare CRs
-    and NULs become spaces."""
+    """The same as `scrub` for a message that cannot be parsed here, but that a more lenient SBC may accept. Control
+    characters become spaces."""
     end = _head_end(buffer)
-    head = _UNCLEAN.sub(b" ", buffer[:end])
+    head = UNCLEAN.sub(b" ", buffer[:end])
     if marks.may_be_in(head):
         head = marks.removed(_without_lines(head, marks))
     return buffer if head == buffer[:end] else head + buffer[end:]

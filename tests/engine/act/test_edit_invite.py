@@ -22,7 +22,7 @@ TRUSTED = f'[trunks.core]\naddresses = ["{CARRIER}"]\ntrusted = true\n'
         (["P-Asserted-Identity: <tel:+12155550100;npdi>"], "npdi>", "npdi;verstat=TN-Validation-Passed>"),
         (["P-Asserted-Identity: sip:+12155550100@foo.com"], "0100@foo", "0100;verstat=TN-Validation-Passed@foo"),
         (["P-Asserted-Identity: <sip:+12155550100:secret@foo.com>"], "0100:s", "0100;verstat=TN-Validation-Passed:s"),
-        (["p-asserted-identity :\r\n <sips:+12155550100;npdi@foo.com>"], "npdi@", "npdi;verstat=TN-Validation-Passed@"),
+        (["p-asserted-identity:  <sips:+12155550100;npdi@foo.com>"], "npdi@", "npdi;verstat=TN-Validation-Passed@"),
         # S-112: of two, the one that named the caller
         (
             ["P-Asserted-Identity: <sip:+12155550100@h>", "P-Asserted-Identity: <tel:+12155550100>"],

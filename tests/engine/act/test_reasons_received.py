@@ -153,6 +153,7 @@ def test_the_record() -> None:
         "x5u": X5U,
         "verstat": None,
         "identities": 0,
+        "changed": [],
     }
     assert result(engine, arriving(response("200 OK", COMPLAINT)), NOW + 3)[2] == {}
     assert engine.counters == {"reason-removed": 2}

@@ -114,7 +114,7 @@ def test_s117_provisional_and_final_answers_say_what_was_wrong(answer: bytes) ->
 def test_all_others_pass_as_they_are(answer: bytes) -> None:
     engine = after()
     assert passes(engine, leaving(answer))
-    assert engine.counters == {}
+    assert engine.counters == ({} if answer.startswith(b"SIP/2.0 ") else {"passed-unread": 1})
 
 
 @pytest.mark.parametrize(

@@ -205,11 +205,9 @@ def test_what_is_remembered_of_large_calls_is_bounded() -> None:
     """64 MiB in all, however large the answers are."""
     engine = make_engine(REQUIRED)
     for number in range(1500):
-        engine.process(
-            arriving(invite(number=number).replace(b"Via: ", b"Via: SIP/2.0/UDP h\r\n" * 1500 + b"Via: ", 1)[:65000]),
-            NOW,
-        )
-        engine.process(arriving(invite("Via: " + "v" * 60000, number=number)), NOW)
+        many = invite(SPOOFED, number=number).replace(b"Via: ", b"Via: SIP/2.0/UDP h\r\n" * 1500 + b"Via: ", 1)
+        engine.process(arriving(many + b" " * 30000), NOW)  # cannot be read, and is scrubbed
+        engine.process(arriving(invite("Via: SIP/2.0/UDP " + "v" * 60000, number=number)), NOW)
     kept = engine._transactions._decided
     held = sum(entry[2] for generation in (kept._young, kept._old) for entry in generation.values())
     assert held <= 64 << 20
@@ -228,6 +226,32 @@ def test_what_cannot_be_read_may_be_dropped(trusted: str, verdict: str, treatmen
     """Where the operator says so: else a call could go past every rule by being broken just enough."""
     trunks = f'[trunks.t]\naddresses = ["{CARRIER}"]\ntrusted = {trusted}\n'
     broken = invite().replace(b"Content-Length: 0", b"Content-Length: 9")
-    record = result(make_engine(trunks + VERIFY, drop_unreadable=True), arriving(broken))[2]
+    record = result(make_engine(trunks, unreadable="drop"), arriving(broken))[2]
     assert (record["verdict"], record["treatment"]) == (verdict, treatment)
     assert (record["outcome"], record["detail"]) == ("unparseable", "content-length")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "readable"),
+    [("To: <sip:+12155550199@sbc.example>  ;tag=x", True), ("X: 1\r2", False), ("X : 1\r\n 2", True)],
+)
+def test_a_trusted_peer_is_repaired_only_if_nothing_else_helps(trusted: str, readable: bool) -> None:
+    """What it wrote goes on as it came, as long as it can be read."""
+    trunks = f'[trunks.t]\naddresses = ["{CARRIER}"]\ntrusted = true\n'
+    message = (
+        invite(trusted)
+        if trusted[0] == "X"
+        else invite().replace(b"To: <sip:+12155550199@sbc.example>", trusted.encode())
+    )
+    action, out, record = result(make_engine(trunks), arriving(message))
+    assert record["outcome"] == "not-examined"
+    assert (action, out) == (("accept", message) if readable else ("modify", message.replace(b"1\r2", b"1 2")))
+
+
+@pytest.mark.parametrize(("trusted", "action"), [("true", "modify"), ("false", "reject")])
+def test_911_in_to_exempts_only_calls_of_trusted_peers(trusted: str, action: str) -> None:
+    """On its way to an emergency service a call keeps its To, while the Request-URI changes."""
+    trunks = f'[trunks.t]\naddresses = ["{CARRIER}"]\ntrusted = {trusted}\n'
+    message = invite().replace(b"To: <sip:+12155550199@", b"To: <sip:911@")
+    record = result(make_engine(trunks + REQUIRED), arriving(message))[2]
+    assert (record["verdict"], record["outcome"]) == (action, "no-identity")

@@ -222,12 +222,18 @@ def test_what_is_not_the_sbcs_is_scrubbed_and_counted_and_never_refused(rules: s
 
 def test_what_is_not_the_sbcs_and_cannot_be_read_is_scrubbed_and_passes() -> None:
     message = invite(CLAIM).replace(b"Content-Length: 0", b"Content-Length: 9")
-    for src, dst, action in ((STRANGER, "203.0.113.67", "modify"), (STRANGER, SBC, "drop")):
-        engine = make_engine(REFUSING, drop_unreadable=True)
+    refusing = REFUSING + 'invalid = "reject"\n'
+    for rules, dst, action in (
+        ("", "203.0.113.67", "modify"),
+        (refusing, "203.0.113.67", "modify"),
+        ("", SBC, "drop"),
+    ):
+        src, engine = STRANGER, make_engine(rules, unreadable="drop")
         verdict = engine.process(arriving(message, src, dst), NOW, Arrival(THROUGH))
         assert isinstance(verdict, Verdict)
         assert verdict.kind == action
         assert verdict.payload is None or b"verstat" not in verdict.payload
+        assert engine.counters["no-direction"] == (action == "modify")
 
 
 def test_the_same_bytes_by_another_hook_are_another_call() -> None:

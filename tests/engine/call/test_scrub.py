@@ -96,8 +96,11 @@ def test_names_with_octets_that_other_parsers_skip(line: str) -> None:
 @pytest.mark.parametrize("line", ["X-Scores: 9", "Acme-X: 1", "X-VerStatus: x", "X-AcmeStir: 1", "Subject: X-Score: 9"])
 def test_header_fields_that_do_not(line: str) -> None:
     engine = make_engine("", untrusted_headers=["X-Score", "Acme-*-X"])
-    for message in (invite(line, "X-%41: 1"), unreadable(invite(line, "X-%41: 1"))):
-        assert result(engine, arriving(message))[1] == message
+    assert result(engine, arriving(invite(line, "X-%41: 1")))[1] == invite(
+        line, "X-A: 1"
+    )  # see tests/sip/test_repair.py
+    message = unreadable(invite(line, "X-%41: 1"))
+    assert result(engine, arriving(message))[1] == message
 
 
 def test_route_is_the_business_of_proxies() -> None:

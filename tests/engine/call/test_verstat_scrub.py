@@ -29,7 +29,7 @@ SPOOFED = [
     (["P-Asserted-Identity: <tel:+12155550177;verstat;npdi>"], ["P-Asserted-Identity: <tel:+12155550177;npdi>"]),
     (
         ["P-Asserted-Identity: <tel:+1>,\r\n <sip:+1;verstat=a;verstat=b@h>"],
-        ["P-Asserted-Identity: <tel:+1>,\r\n <sip:+1@h>"],
+        ["P-Asserted-Identity: <tel:+1>, <sip:+1@h>"],
     ),
     (["P-Preferred-Identity: <tel:+1;verstat=x>"], ["P-Preferred-Identity: <tel:+1>"]),
     (["Diversion: <tel:+1;verstat=x>;reason=unknown"], ["Diversion: <tel:+1>;reason=unknown"]),

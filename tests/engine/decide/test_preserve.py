@@ -137,11 +137,13 @@ def test_no_session_can_be_read(value: str) -> None:
 
 
 def test_the_value_is_kept_as_it_was_folded() -> None:
-    """The compact name is not kept, the value is, with its folds and its faults."""
+    """The compact name is not kept, the value is, with its faults; its folds, too, if the peer is trusted."""
     folded = THEIRS.replace(";info", "\r\n\t;info").removeprefix("Identity: ")
-    engine = after(preserving(), invite(SESSION, f"y:\r\n {folded}  "))
-    message = invite(SESSION, number=2)
-    assert left(engine, message) == (added(message, f"Identity: {folded}"), KEPT)
+    trunk = f'[trunks.t]\naddresses = ["{CARRIER}"]\ntrusted = true\n'
+    for rules, kept in ((trunk, folded), ("", folded.replace("\r\n\t", " "))):
+        engine = after(preserving(rules=rules + VERIFY), invite(SESSION, f"y:\r\n {folded}  "))
+        message = invite(SESSION, number=2)
+        assert left(engine, message) == (added(message, f"Identity: {kept}"), KEPT)
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,7 @@ def test_the_record() -> None:
         "x5u": X5U,
         "verstat": None,
         "identities": 0,
+        "changed": [],
     }
 
 

@@ -12,13 +12,24 @@ REJECT_ALL = (
 
 
 @pytest.mark.parametrize(
-    "to",
-    ["<sip:a@b>;tag=x", "sip:a@b;TAG=x", "<sip:a@b>;\r\n  tag   = 1918181833n", '"tag" <sip:a@b>;p="q" ; tag=x'],
+    ("to", "left"),
+    [
+        ("<sip:a@b>;tag=x", "<sip:a@b>;tag=x"),
+        ('"tag" <sip:a@b>;p="q";tag=x', '"tag" <sip:a@b>;p="q";tag=x'),
+        ("sip:a@b;TAG=x", " sip:a@b;tag=x"),
+        ("<sip:a@b>;\r\n  tag   = 1918181833n", " <sip:a@b>;tag=1918181833n"),
+        ('"tag" <sip:a@b>;p="q" ; tag=x', ' "tag" <sip:a@b>;tag=x;p="q"'),
+    ],
 )
-def test_v1_s147_in_dialog_passes_untouched(to: str) -> None:
-    message = invite(BAD).replace(b"To: <sip:+12155550199@sbc.example>", f"To: {to}".encode())
+def test_v1_s147_in_dialog_passes_untouched(to: str, left: str) -> None:
+    """But its tag becomes plain, so that the SBC sees it, too."""
+    message, expected = (
+        invite(BAD).replace(b"To: <sip:+12155550199@sbc.example>", f"To: {each}".encode())
+        for each in (to, left.strip())
+    )
     action, out, record = result(make_engine(REJECT_ALL), arriving(message))
-    assert (action, out, record["outcome"], record["detail"]) == ("accept", message, "not-examined", "in-dialog")
+    assert (out, record["outcome"], record["detail"]) == (expected, "not-examined", "in-dialog")
+    assert action == ("accept" if to == left else "modify")
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,7 @@ def test_v17_under_another_call_id_it_continues_as_failed() -> None:
         "x5u": X5U,
         "verstat": FAILED,
         "identities": 1,
+        "changed": [],
     }
 
 

@@ -102,7 +102,7 @@ def test_a_retransmission_is_forgotten_after_32_s() -> None:
         (invite(identity(), "X: 1"), "passed"),
         (invite(identity(key=LAB.root.key)), "invalid"),
         (invite(), "no-identity"),
-        (GOOD + b"\r\n", "passed"),
+        (GOOD.replace(b"Contact: ", b"Contact:  "), "passed"),
         (GOOD.replace(b"CSeq: 1", b"CSeq: 2"), "passed"),  # S-155
         (GOOD.replace(b"branch=z9hG4bK-1", b"branch=z9hG4bK-2"), "passed"),
     ],

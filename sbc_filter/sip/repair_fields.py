@@ -1,0 +1,76 @@
+"""Repair of single header fields: names, the tags of From and To, CSeq, Content-Length. See `sip.repair`."""
+
+import re
+from urllib.parse import unquote_to_bytes
+
+from sbc_filter.errors import MessageError
+from sbc_filter.outcomes import Detail
+from sbc_filter.sip import grammar
+from sbc_filter.sip.address import parse_address
+
+_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
+_LENGTH = re.compile(rb"0*([0-9]{1,9})")
+_MISSING = 4  # octets that may be missing at the end of a body: two line ends
+
+
+def repaired_name(name: bytes) -> bytes:
+    """A header name without the invisible bytes around it, and without escapes. It need not be a token."""
+    if _ESCAPE.search(name) is not None:
+        name = unquote_to_bytes(name)
+        if _ESCAPE.search(name) is not None:
+            raise MessageError(Detail.HEADER_SYNTAX, "an escape of an escape")
+    return name.strip(grammar.INVISIBLE_BYTES)
+
+
+def repaired_address(key: bytes, value: bytes) -> bytes:
+    """The value of a From or To (`key`) in which every parser finds the same tag, or none.
+
+    Its parameters are written without blanks, and `;tag=` once, unless it is empty. `MessageError` with the detail
+    `to-tag` or `address-syntax` if different tags can be read.
+    """
+    if grammar.PLAIN_TAGGED.fullmatch(value) is not None:
+        return value
+    address = parse_address(value, 0, len(value))
+    text = value.rstrip()
+    head = text[: len(text) - len(address.parameters)].rstrip()
+    parameters, tag = [], b""
+    for found in grammar.PARAMETER.finditer(address.parameters):
+        name, text = found[1], found[2]
+        if name.lower() != b"tag":
+            parameters.append(b";%b=%b" % (name, text) if text is not None else b";" + name)
+        elif text is not None and text.strip(b'"'):
+            if tag not in (b"", text.strip(b'"')):
+                raise _ambiguous(key)
+            tag = text.strip(b'"')
+    if tag:
+        parameters.insert(0, b";tag=" + tag)
+    made = head + b"".join(parameters)
+    if grammar.PLAIN_TAGGED.fullmatch(made) is None:
+        raise _ambiguous(key)
+    return made
+
+
+def _ambiguous(key: bytes) -> MessageError:
+    return MessageError(Detail.TO_TAG if key == b"to" else Detail.ADDRESS_SYNTAX, key.decode())
+
+
+def repaired_cseq(value: bytes, method: bytes) -> bytes:
+    """The value of a CSeq with the method in its plain form; `MessageError` if it names another."""
+    cseq = grammar.CSEQ.fullmatch(value)
+    if cseq is None or cseq[2].upper() != method:
+        raise MessageError(Detail.CSEQ)
+    return value if cseq[2] == method else b" %b %b" % (cseq[1], method)
+
+
+def repaired_length(value: bytes, body: bytes) -> tuple[bytes, int]:
+    """The value of a Content-Length, and the length of the body; `MessageError` if it is not a number, or more than
+    line ends are missing."""
+    digits = _LENGTH.fullmatch(value.strip(b" \t"))
+    if digits is None:
+        raise MessageError(Detail.CONTENT_LENGTH)
+    stated = int(digits[1])
+    size = min(stated, len(body))
+    if stated - size > _MISSING:
+        raise MessageError(Detail.CONTENT_LENGTH)
+    plain = b"%d" % size
+    return (value if value.strip(b" \t") == plain else b" " + plain), size
