@@ -19,7 +19,7 @@ from sbc_filter.concurrency.mailbox import Mailbox
 from sbc_filter.counters import CounterName
 from sbc_filter.engine.call.network import Arrival, Hook, Interfaces
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict
+from sbc_filter.engine.verdict import ACCEPT, Answer, AnyAnswer, Need, Verdict
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.held_packets import Parked, Parking, Ticket
 from sbc_filter.live.interfaces import InterfaceNames
@@ -228,6 +228,8 @@ class QueueShell:
         left = need.deadline - self._clock()  # by the monotonic clock from here on
         ticket = self._parking.park(need._replace(deadline=time.monotonic() + left), packet)
         packet.held = True
+        if not need.holds:
+            packet.settle(ACCEPT, self._emitter)
         self._count[CounterName.HELD] += 1
 
         def done(answer: AnyAnswer) -> None:
