@@ -97,6 +97,7 @@ class QueueShell:
         self._attended: list[tuple[Attended, Callable[[], None]]] = []
         self._stop = False
         self._closing = False
+        self.pass_on_errors = False  # whatever the queue says of packets that cannot be decided
         self._names = InterfaceNames() if interfaces else None
         self._queues: list[KernelQueue] = []
         try:
@@ -168,7 +169,7 @@ class QueueShell:
     # Three things happen: a packet arrives, an answer arrives, a deadline passes.
 
     def _arrive(self, fail_open: bool, kernel: Packet) -> None:
-        packet = QueuedPacket(kernel, fail_open, self._count)
+        packet = QueuedPacket(kernel, fail_open or self.pass_on_errors, self._count)
         self._count[_PACKETS] += 1
         with packet:
             raw = kernel.get_payload()

@@ -56,9 +56,6 @@ class Observation(NamedTuple):
     trunks: frozenset[str] = frozenset()
 
 
-NOTHING_OBSERVED = Observation()
-
-
 class Position(NamedTuple):
     """What a flow says about each of its messages, whatever their bytes."""
 
@@ -96,7 +93,7 @@ class Network:
     a lenient SBC might accept them.
     `untrusted_headers` are names, in addition to `marks.HEADERS`, that untrusted peers may not use. `scrub_methods` are
     those of other requests from which marks are removed; `scrubbed` is how such a request begins, or None.
-    `observed` is what passes unchanged.
+    `observed` says whether everything is only observed; see `observe`.
     """
 
     def __init__(
@@ -109,9 +106,10 @@ class Network:
         unreadable: Unreadable = Unreadable.SCRUB,
         untrusted_headers: Sequence[str] = (),
         scrub_methods: Sequence[str] = (),
-        observed: Observation = NOTHING_OBSERVED,
+        observed: bool = False,
     ) -> None:
-        self._observed = observed
+        self._always_observed = observed
+        self._observed = Observation(observed)
         self.ports = frozenset(ports)
         self.unreadable = unreadable
         self.marks = Marks(("verstat", *HEADERS, *untrusted_headers))
@@ -124,8 +122,9 @@ class Network:
         self.place = lru_cache(maxsize=16384)(self._place)
 
     def observe(self, observed: Observation) -> None:
-        """Let these messages pass unchanged, from the next one on, and treat all others as decided."""
-        self._observed = observed
+        """Let these messages pass unchanged from the next one on, and all others only if everything is observed
+        anyway."""
+        self._observed = observed._replace(everything=observed.everything or self._always_observed)
         self.place.cache_clear()
 
     def is_emergency(self, identity: str | None) -> bool:
