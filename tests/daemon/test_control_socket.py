@@ -85,7 +85,7 @@ def control(tmp_path: Path) -> Iterator[tuple[Path, Turn]]:
     """Where it listens, and one turn of the loop that serves it."""
     path = tmp_path / "control"
     with selectors.DefaultSelector() as selector:
-        server = ControlServer(path, lambda question, reply: reply({"asked": question}), selector)
+        server = ControlServer(path, lambda request, reply: reply({"asked": request["ask"]}), selector)
 
         def turn() -> None:
             for key, _ in selector.select(1.0):
