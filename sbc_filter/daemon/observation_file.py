@@ -39,7 +39,7 @@ class ObservationFile:
         try:
             found = json.loads(data)
             return {_trunk(trunk): _end(end) for trunk, end in found}
-        except (TypeError, OverflowError, RecursionError):
+        except (TypeError, ValueError, OverflowError, RecursionError):
             raise ValueError("it is not a list of trunks and times") from None
 
     def write(self, ends: Mapping[str | None, float]) -> None:
