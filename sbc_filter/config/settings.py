@@ -8,6 +8,7 @@ from sbc_filter.config.credential_settings import CredentialSettings, ObtainSett
 from sbc_filter.config.delegate_settings import RemoteSettings
 from sbc_filter.firewall.backend import AUTO
 from sbc_filter.rules.trunk import IpNetwork, Trunk
+from sbc_filter.sip.numbering_plans import NANP, emergency_of
 
 CACHE = Path("/var/cache/sbc-filter")
 LAST_QUEUE = 65534  # the highest number of a queue; the one after it is a lock (`daemon.own_firewall_rules`)
@@ -23,8 +24,8 @@ class NetworkSettings:
     sbc: tuple[str, ...] = ()
     ports: tuple[int, ...] = (5060,)
     trusted_peers: tuple[IpNetwork, ...] = ()
-    emergency: tuple[str, ...] = ("911", "112", "933", "urn:service:sos*")
-    numbering: str = "nanp"
+    emergency: tuple[str, ...] = emergency_of(NANP)
+    numbering: str = NANP.name
     drop_unreadable: bool = False
 
 

@@ -24,7 +24,7 @@ from sbc_filter.outcomes import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE
 from sbc_filter.pki import x5u
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk_options import read_networks
-from sbc_filter.sip.numbering_plans import PROFILES
+from sbc_filter.sip.numbering_plans import NANP, PROFILES, Profile, emergency_of, plan_named
 from sbc_filter.stir.delegation import VERIFICATION
 
 MAX_WORKERS = 64
@@ -40,16 +40,26 @@ def read_network(table: TomlTable) -> NetworkSettings:
         except ValueError:
             table.problem("sbc", f"{text!r} is no address such as 203.0.113.10")
     default = NetworkSettings()
+    plan = _numbering(table)
     settings = NetworkSettings(
         tuple(sbc),
         _ports(table),
         read_networks(table, "trusted_peers"),
-        table.texts("emergency", default.emergency),
-        table.choice("numbering", PROFILES, default.numbering),
+        table.texts("emergency", emergency_of(plan)),
+        plan.name,
         table.flag("drop_unreadable", default.drop_unreadable),
     )
     table.close()
     return settings
+
+
+def _numbering(table: TomlTable) -> Profile:
+    name = table.text("numbering", NANP.name)
+    plan = plan_named(name)
+    if plan is None:
+        names = ", ".join(sorted(PROFILES))
+        table.problem("numbering", f"is {name!r}; allowed are {names} and the ISO code of a region such as FR")
+    return plan or NANP
 
 
 def _ports(table: TomlTable) -> tuple[int, ...]:

@@ -147,7 +147,10 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
             f"network.trusted_peers: 10.0.0.1/8 has host bits set: {NETWORKS}",
         ),
         ("[network]\nemergency = 911", "network.emergency: has to be a list of strings, not 911"),
-        ('[network]\nnumbering = "us"', "network.numbering: is 'us'; allowed are 'e164', 'france', 'nanp'"),
+        (
+            '[network]\nnumbering = "xx"',
+            "network.numbering: is 'xx'; allowed are e164, france, nanp and the ISO code of a region such as FR",
+        ),
         ("[network]\nport = 5060", "network.port: is unknown; did you mean 'ports'?"),
         ("[queue]\nnumber = 65534", "queue.number: has to be a whole number from 0 to 65533, not 65534"),
         ("[queue]\nnumber = true", "queue.number: has to be a whole number from 0 to 65533, not True"),
