@@ -65,9 +65,9 @@ def country_table() -> str:
         data = metadata(region)
         by_code.setdefault(str(data.country_code), []).append(data)
     for code in phonenumbers.COUNTRY_CODES_FOR_NON_GEO_REGIONS:
-        data = PhoneMetadata.metadata_for_nongeo_region(code)
-        assert data is not None
-        by_code[str(code)] = [data]
+        shared = PhoneMetadata.metadata_for_nongeo_region(code)
+        assert shared is not None
+        by_code[str(code)] = [shared]
     rows = (f'    "{code}": "{" ".join(country_row(code, by_code[code]))}",\n' for code in sorted(by_code))
     return f'''"""Lengths and kinds of numbers by country calling code, made by `make numbering`."""
 
@@ -104,8 +104,13 @@ def country_row(code: str, regions: Sequence[PhoneMetadata]) -> Iterator[str]:
 
 def possible(region: PhoneMetadata) -> Iterable[int]:
     """The lengths of its national numbers. In NANP ten digits: 310 with seven cannot be called from abroad."""
-    lengths: Iterable[int] = region.general_desc.possible_length
-    return [10] if region.country_code == int(NANP) else lengths
+    return [10] if region.country_code == int(NANP) else lengths_of(region)
+
+
+def lengths_of(region: PhoneMetadata) -> tuple[int, ...]:
+    """The lengths of its national numbers in the metadata."""
+    assert region.general_desc is not None
+    return tuple(region.general_desc.possible_length)
 
 
 def _kinds(patterns: list[tuple[str, DigitPattern]], lead: str, found: dict[str, list[str]], depth: int) -> None:
@@ -222,7 +227,7 @@ def _around(prefix: str, patterns: list[DigitPattern], length: int, lead: str) -
 
 def types(data: PhoneMetadata, length: int) -> list[DigitPattern]:
     """The patterns of a region's numbers of this length."""
-    whole = data.general_desc.possible_length
+    whole = lengths_of(data)
     described = (getattr(data, name) for name in KINDS)
     found = (each for each in described if each and length in (each.possible_length or whole))
     return [digit_pattern(each.national_number_pattern) for each in found]
@@ -274,7 +279,8 @@ def _bare(data: PhoneMetadata, patterns: list[DigitPattern], length: int, lead: 
 
 def _format(data: PhoneMetadata, length: int, lead: str) -> bool | None:
     """Whether numbers with these leading digits are written without the trunk prefix; None if that depends on more."""
-    main = phonenumbers.region_code_for_country_code(data.country_code)
+    trunk = data.national_prefix or ""
+    main = phonenumbers.region_code_for_country_code(data.country_code or 0)
     for each in metadata(main).number_format:
         if not digit_pattern(each.pattern).accepts_length(length):
             continue
@@ -284,7 +290,7 @@ def _format(data: PhoneMetadata, length: int, lead: str) -> bool | None:
             return None
         if reached:
             rule = each.national_prefix_formatting_rule or ""
-            return data.national_prefix not in rule or bool(each.national_prefix_optional_when_formatting)
+            return trunk not in rule or bool(each.national_prefix_optional_when_formatting)
     return not metadata(main).number_format
 
 

@@ -54,7 +54,10 @@ def kind_of(number: str) -> NumberKind | None:
 
 
 def expand(spans: str) -> Iterator[str]:
-    """The digits that a table writes as `1,30-32`: 1, 30, 31, 32."""
+    """The digits that a table writes as `1,30-32`: 1, 30, 31, 32. An empty text is one empty string: any digits."""
+    if not spans:
+        yield ""
+        return
     for span in spans.split(","):
         first, _, last = span.partition("-")
         for each in range(int(first), int(last or first) + 1):

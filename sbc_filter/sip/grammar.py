@@ -53,10 +53,12 @@ ADDR_SPEC = re.compile(
     LWS + rb"()([A-Za-z][A-Za-z0-9+.-]*:[^<>\"\s;,?]+)([^\",<>]*(?:" + QUOTED + rb"[^\",<>]*)*)", re.DOTALL
 )
 # The usual form of a complete header field: an optional display name, one number as a SIP or tel URI, plain parameters.
-# Groups: URI, number (SIP), number (tel), parameters.
+# Groups: URI, number (SIP), number (tel), parameters. It and PLAIN_NUMBER match nothing that
+# SIP_URI and TEL_URI would not.
+_HOST_PORT = rb"(?:[A-Za-z0-9.-]++|\[[0-9A-Fa-f:.]++\])(?>(?::[0-9]{1,5})?)"
 PLAIN_ADDRESS = re.compile(
     rb"[ \t]*+(?:\"[^\"\\\n]*\"|[A-Za-z0-9 .!%*_+`'~-]*+)[ \t]*+"
-    rb"<(sips?:\+([0-9]{1,32})@[A-Za-z0-9.:\[\]-]++(?:;[^?@<>\",\s]*+)?|tel:\+([0-9]{1,32})(?:;[^?@<>\",\s]*+)?)>"
+    rb"<(sips?:\+([0-9]{1,32})@" + _HOST_PORT + rb"(?:;[^?@<>\",\s]*+)?|tel:\+([0-9]{1,32})(?:;[^?@<>\",\s]*+)?)>"
     rb"((?>(?:;[A-Za-z0-9.!%*_+`'~-]+(?:=[A-Za-z0-9.!%*_+`'~:\[\]@/-]+)?)*))[ \t]*+\r?\n"
 )
 COMMA = re.compile(LWS + rb"," + LWS)
@@ -89,5 +91,5 @@ SIP_URI = re.compile(
 )
 TEL_URI = re.compile(rb"[Tt][Ee][Ll]:([^;\s]+)((?:;\S*)?)")
 # The usual form, a telephone number in a SIP URI: sip:+12155551212@host;parameters
-PLAIN_NUMBER = re.compile(rb"sips?:\+([0-9]{1,32})@[A-Za-z0-9.:\[\]-]++(?:;[^?@\s]*)?")
+PLAIN_NUMBER = re.compile(rb"sips?:\+([0-9]{1,32})@" + _HOST_PORT + rb"(?:;[^?@\s]*)?")
 URN = re.compile(rb"[Uu][Rr][Nn]:\S+")

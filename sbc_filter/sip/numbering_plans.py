@@ -126,7 +126,7 @@ def _leads(text: str) -> Leads:
     for group in filter(None, text.split("/")):
         lengths, _, leads = group.partition(":")
         for length in expand(lengths):
-            found[int(length)] = tuple(expand(leads)) if leads else ("",)
+            found[int(length)] = tuple(expand(leads))
     return found
 
 

@@ -24,8 +24,8 @@ _WITHHELD = frozenset((b"anonymous", b"restricted"))
 _NO_NAME = frozenset((b"anonymous", b"restricted", b"unavailable"))  # of a tel URI, which has no host to say so
 _OURS = re.compile(rb"(?:sips?|tel):", re.IGNORECASE)
 _INVALID = re.compile(rb"(?:.*\.)?invalid\.?", re.IGNORECASE | re.DOTALL)
-_LIKE_A_NUMBER = re.compile(rb"\+?[0-9*#]+")
-_STARTS_LIKE_A_NUMBER = re.compile(rb"[+0-9*#]")
+_HOST_LIKE_A_NUMBER = re.compile(rb"[0-9+*#()-]+")  # an address has dots
+_NAME = re.compile(rb"[A-Za-z]|[^0-9]*\Z")
 _CONTEXT = b";phone-context=+"
 
 
@@ -65,7 +65,7 @@ def reader(profile: Profile = NANP) -> Reader:
             return _other(uri)
         scheme, user, host, _, parameters = sip.groups()
         if not user:
-            return NoParty.AMBIGUOUS if _LIKE_A_NUMBER.fullmatch(_plain(host)) else NoParty.ANONYMOUS
+            return NoParty.AMBIGUOUS if _HOST_LIKE_A_NUMBER.fullmatch(host) else NoParty.ANONYMOUS
         # Remove the parameters of a telephone-subscriber first: they may contain digits of another number (S-041).
         subscriber, semicolon, rest = user.partition(b":")[0].partition(b";")
         subscriber = unquote_to_bytes(subscriber)
@@ -79,7 +79,7 @@ def reader(profile: Profile = NANP) -> Reader:
         if _CONTROL.search(name):
             return NoParty.AMBIGUOUS
         if _INVALID.fullmatch(host):
-            return NoParty.AMBIGUOUS if _STARTS_LIKE_A_NUMBER.match(_plain(subscriber)) else NoParty.ANONYMOUS
+            return NoParty.ANONYMOUS if _NAME.match(_plain(unquote_to_bytes(user))) else NoParty.AMBIGUOUS
         return f"{_lower(scheme)}:{name}@{_lower(host)}"
 
     remembered = lru_cache(maxsize=4096)(any_form)

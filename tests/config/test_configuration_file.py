@@ -113,7 +113,9 @@ def test_every_key() -> None:
 
 def test_the_defaults() -> None:
     for made in (load(None), parse("", "", Path())):
-        assert made.network == NetworkSettings((), (5060,), (), ("911", "112", "933", "urn:service:sos*"), "nanp")
+        assert made.network == NetworkSettings(
+            (), (5060,), (), ("911", "112", "933", "988", "urn:service:sos*"), "nanp"
+        )
         assert made.queue == QueueConfiguration(50, "accept", "accept")  # fail-open unless told otherwise
         assert made.trust == TrustSettings((), (), (), "soft", None, (), frozenset(), frozenset())
         assert made.certificates == CertificateSettings(None, False, Path("/var/cache/sbc-filter"), ())

@@ -59,6 +59,31 @@ def test_v5_anonymous_from_with_a_number_in_pai() -> None:
         # S-107: dest ignored
         ("check_called = false", says(dest={"tn": ["12155550198"]}), "passed", None),
         ('called_from = ["ruri"]', says().replace(b"To: <sip:+12155550199", b"To: <sip:+12155550198"), "passed", None),
+        # Digits too few for a number without user=phone: what the token calls a number is the same party
+        (
+            "",
+            invite(identity(claims(dest={"tn": ["3900"]}))).replace(b"To: <sip:+12155550199", b"To: <sip:3900"),
+            "passed",
+            None,
+        ),
+        (
+            "",
+            invite(identity(claims(dest={"tn": ["118712"]}))).replace(b"To: <sip:+12155550199", b"To: <sip:118712"),
+            "passed",
+            None,
+        ),
+        (
+            "",
+            invite(identity(claims(dest={"tn": ["3900"]}))).replace(b"To: <sip:+12155550199", b"To: <sip:3901"),
+            "invalid",
+            "dest-mismatch",
+        ),
+        (
+            "",
+            invite(identity(claims(dest={"tn": ["3900"]}))).replace(b"To: <sip:+12155550199", b"To: <sip:3900x"),
+            "invalid",
+            "dest-mismatch",
+        ),
         # S-043: 16 digits
         ("", invite(identity(claims(dest={"tn": ["3312345678901234"]})), called="3312345678901234"), "passed", None),
     ],
