@@ -9,6 +9,7 @@ The metadata describes today's numbers digit by digit. Little of that is taken o
 and the leading digits of numbers where two readings have to be distinguished.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -158,7 +159,9 @@ def row(region: str) -> str:
     if trunk:
         fields.append(f"{'t' if trunk.isdigit() else 'T'}={trunk}")
     if data.national_prefix_transform_rule:
-        fields.append(f"R={data.national_prefix_transform_rule}")
+        before, _, group = data.national_prefix_transform_rule.partition("\\")
+        assert int(group) == re.compile(trunk or "").groups, "only the last group is kept"
+        fields.append(f"R={before}")
     fields.append(f"n={leads_of(after_trunk(data))}")
     bare = leads_of(without_trunk(data))
     if bare:

@@ -55,7 +55,7 @@ ADDR_SPEC = re.compile(
 # The usual form of a complete header field: an optional display name, one number as a SIP or tel URI, plain parameters.
 # Groups: URI, number (SIP), number (tel), parameters. It and PLAIN_NUMBER match nothing that
 # SIP_URI and TEL_URI would not.
-_HOST_PORT = rb"(?:[A-Za-z0-9.-]++|\[[0-9A-Fa-f:.]++\])(?>(?::[0-9]{1,5})?)"
+_HOST_PORT = rb"(?:[A-Za-z0-9.-]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{1,5})?"
 PLAIN_ADDRESS = re.compile(
     rb"[ \t]*+(?:\"[^\"\\\n]*\"|[A-Za-z0-9 .!%*_+`'~-]*+)[ \t]*+"
     rb"<(sips?:\+([0-9]{1,32})@" + _HOST_PORT + rb"(?:;[^?@<>\",\s]*+)?|tel:\+([0-9]{1,32})(?:;[^?@<>\",\s]*+)?)>"

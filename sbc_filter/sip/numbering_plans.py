@@ -3,7 +3,8 @@
 `plan_named` makes the plan of a region from its row in `region_table`. The fields of a row, after the country code:
 
 - `i=`, `I=`: the international prefix, in digits or as a pattern.
-- `t=`, `T=`: the trunk prefix, in digits or as a pattern. `R=` is what the pattern's match is replaced with.
+- `t=`, `T=`: the trunk prefix, in digits or as a pattern.
+- `R=`: what replaces the match of that pattern, together with its last group, if the last group matches.
 - `n=`: lengths of national numbers without the trunk prefix, `/` between groups. `:` and leading digits limit a group.
 - `b=`: the same of national numbers that are written without a trunk prefix.
 - `e=`: emergency numbers.
@@ -12,7 +13,6 @@ The patterns have bounded repetitions only, and the numbers that they are matche
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -24,8 +24,8 @@ _SHORTEST = 7  # digits of an international number after the prefix
 _LONGEST_PREFIX = 10  # digits of an international prefix
 _ROUTING = {"FR": 5}  # the metadata has no portability prefixes
 
-Leads = Mapping[int, tuple[str, ...]]
-"""The leading digits of numbers, by the length of the number."""
+Leads = dict[int, tuple[str, ...]]
+"""The leading digits of numbers, by the length of the number; an empty tuple stands for any digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +40,25 @@ class Profile:
     bare: Leads = field(default_factory=dict)  # national numbers that may be written without it
     routing: int = 0  # digits of the prefix after the country code of a ported number (S-043)
     emergency: tuple[str, ...] = ()
-    international_pattern: "re.Pattern[str] | None" = None
-    trunk_pattern: "re.Pattern[str] | None" = None
-    transform: str = ""  # what the last group of the trunk pattern becomes, if it matches
+    patterns: "Patterns | None" = None
 
     def normalise(self, digits: str) -> str:
         """The international form of digits dialled without "+"; unchanged if they cannot be converted."""
         for prefix in self.international:
             if digits.startswith(prefix) and len(digits) >= len(prefix) + _SHORTEST:
                 return digits[len(prefix) :]
-        if self.international_pattern is not None:
-            abroad = _after_prefix(self.international_pattern, digits)
-            if abroad:
-                return abroad
-        national = digits.removeprefix(self.trunk) if self.trunk else ""
-        if self.trunk_pattern is not None:
-            national = _after_trunk(self.trunk_pattern, self.transform, digits)
-        if national and national != digits and _begins(national, self.national):
-            return self.country + national
-        return self.country + digits if _begins(digits, self.bare) else digits
+        if self.patterns is not None and len(digits) <= MAX_DIGITS:
+            found = self.patterns.normalise(digits, self.country, self.national)
+            if found:
+                return found
+        trunk = self.trunk
+        if trunk and digits.startswith(trunk):
+            national = digits[len(trunk) :]
+            leads = self.national.get(len(national))
+            if leads is not None and (not leads or national.startswith(leads)):
+                return self.country + national
+        leads = self.bare.get(len(digits))
+        return self.country + digits if leads is not None and (not leads or digits.startswith(leads)) else digits
 
     def subscriber(self, number: str) -> str:
         """The number without its routing prefix: the called party is the same with and without it."""
@@ -68,30 +68,39 @@ class Profile:
         return self.country + number[behind:] if len(number) - behind in self.national else number
 
 
-def _begins(digits: str, leads: Leads) -> bool:
-    found = leads.get(len(digits))
-    return found is not None and digits.startswith(found)
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """The prefixes of a country that are not one sequence of digits."""
+
+    international: "re.Pattern[str] | None"
+    trunk: "re.Pattern[str] | None"
+    transform: str | None  # what precedes the last group of `trunk`, if that matches, in place of the whole match
+
+    def normalise(self, digits: str, country: str, lengths: Leads) -> str:
+        """The international form of digits with one of these prefixes; empty without one."""
+        if self.international is not None and self.international.match(digits):
+            return _after_prefix(self.international, digits)
+        if self.trunk is None:
+            return ""
+        match = self.trunk.match(digits)
+        if match is None or not match.end():
+            return ""
+        national = digits[match.end() :]
+        last = match[self.trunk.groups] if self.transform is not None else None
+        if last is not None:
+            national = f"{self.transform}{last}{national}"
+        leads = lengths.get(len(national))
+        return country + national if leads is not None and (not leads or national.startswith(leads)) else ""
 
 
 def _after_prefix(pattern: "re.Pattern[str]", digits: str) -> str:
-    """What follows an international prefix; empty without one. Of several prefixes the longest counts that leaves a
-    possible number: in Hong Kong `0085221234567` begins with 00, not with 008."""
-    if len(digits) > MAX_DIGITS or not pattern.match(digits):
-        return ""
+    """What follows an international prefix. Of several prefixes the longest counts that leaves a possible number: in
+    Hong Kong `0085221234567` begins with 00, not with 008."""
     for end in range(min(len(digits) - _SHORTEST, _LONGEST_PREFIX), 0, -1):
         if pattern.fullmatch(digits, 0, end) and possible(digits[end:]):
             return digits[end:]
     match = pattern.match(digits)
     return digits[match.end() :] if match and len(digits) >= match.end() + _SHORTEST else ""
-
-
-def _after_trunk(pattern: "re.Pattern[str]", transform: str, digits: str) -> str:
-    """A national number without its trunk prefix and carrier code, or with its area code; empty without a prefix."""
-    match = pattern.match(digits) if len(digits) <= MAX_DIGITS else None
-    if match is None or not match.end():
-        return ""
-    rest = digits[match.end() :]
-    return match.expand(transform) + rest if transform and match[pattern.groups] is not None else rest
 
 
 @lru_cache(maxsize=512)
@@ -104,7 +113,6 @@ def plan_named(name: str) -> Profile | None:
 def _plan(region: str, row: str) -> Profile:
     country, *fields = row.split()
     values = {each[0]: each[2:] for each in fields}
-    international, trunk = values.get("I"), values.get("T")
     return Profile(
         region,
         country,
@@ -114,19 +122,21 @@ def _plan(region: str, row: str) -> Profile:
         _leads(values.get("b", "")),
         _ROUTING.get(region, 0),
         tuple(expand(values["e"])) if "e" in values else (),
-        re.compile(international) if international else None,
-        re.compile(trunk) if trunk else None,
-        values.get("R", ""),
+        Patterns(_pattern(values, "I"), _pattern(values, "T"), values.get("R")) if {"I", "T"} & values.keys() else None,
     )
 
 
+def _pattern(values: dict[str, str], key: str) -> "re.Pattern[str] | None":
+    return re.compile(values[key]) if key in values else None
+
+
 def _leads(text: str) -> Leads:
-    """`8-9/10:1,30-32` as leading digits by length; one empty string stands for any digits."""
-    found: dict[int, tuple[str, ...]] = {}
+    """`8-9/10:1,30-32` as leading digits by length."""
+    found: Leads = {}
     for group in filter(None, text.split("/")):
         lengths, _, leads = group.partition(":")
         for length in expand(lengths):
-            found[int(length)] = tuple(expand(leads))
+            found[int(length)] = tuple(expand(leads)) if leads else ()
     return found
 
 
