@@ -23,7 +23,7 @@ COMPILED = {
 }
 # The other files of these rooms: they serve few calls, or compiling them gains nothing.
 INTERPRETED = {
-    "": "__main__ cli counters errors outcomes strict_json",
+    "": "__main__ cli counters errors outcomes strict_json utc",
     "packet": "fragments reassembly",
     "sip": "country_table date grammar reason region_table response",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"

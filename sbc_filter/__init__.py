@@ -24,7 +24,7 @@ it does. Imports go downwards only; `tests/test_imports.py` has the table.
     sip                         messages, headers, addresses, numbers (no STIR)
     packet                      bytes <-> IP and UDP
     errors  outcomes  counters  exceptions; what can become of a packet; what is counted
-    strict_json                 JSON that can be read in one way only
+    strict_json  utc            JSON that can be read in one way only; times as people read them
 
 Live (`sbc-filter run`) it is several processes, so that what is slow, or fails, does not stand in the way of packets:
 

@@ -23,8 +23,9 @@ GOOD, NO, USAGE, ENVIRONMENT = 0, 1, 2, 3
 
 _CODES: dict[type[FilterError], int] = {UsageFault: USAGE, EnvironmentFault: ENVIRONMENT}
 _DESCRIPTION = """\
-STIR/SHAKEN for a session border controller that has none. Calls that leave are
-signed, calls that arrive are verified, in the packet path, by your rules."""
+STIR/SHAKEN for a session border controller that does not support it. Calls
+that leave are signed, calls that arrive are verified, in the packet path, by
+your rules."""
 _EPILOG = """\
 Examples:
   sbc-filter pki lab             make a configuration to try things with

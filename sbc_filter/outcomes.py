@@ -1,11 +1,13 @@
 """The closed lists of what can become of a packet: outcomes, details and deviations.
 
 `Outcome` is what an operator counts and writes rules about; `Detail` is the exact cause. Both are closed: a new way to
-fail needs a new member here, an entry in the documentation and a test.
+fail needs a new line here, an entry in the documentation and a test. The line of a member is all that the program knows
+about it: which outcomes a detail belongs to, the response code and phrase, and the `verstat`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class _Key(StrEnum):
@@ -15,159 +17,231 @@ class _Key(StrEnum):
     __hash__ = str.__hash__
 
 
+class Verstat(_Key):
+    """What the SBC is told about the caller's number (TS 24.229 §7.2A.20)."""
+
+    PASSED = "TN-Validation-Passed"
+    FAILED = "TN-Validation-Failed"
+    NOT_VALIDATED = "No-TN-Validation"
+
+
+class Service(_Key):
+    """The service of RFC 8224 whose rules can name an outcome."""
+
+    VERIFICATION = "verification"
+    SIGNING = "signing"
+
+
+class Defaults(NamedTuple):
+    """What an outcome means unless a rule says otherwise: the response to a rejected call, and the `verstat` of one
+    that continues (None: it gets none)."""
+
+    code: int
+    phrase: str
+    verstat: str | None = None
+
+
+class _Row(str):
+    """A line of one of the two tables below: the name of a member, and in its attributes what else the line says."""
+
+
+def _row(name: str, **rest: object) -> str:
+    row = _Row(name)
+    vars(row).update(rest)
+    return row
+
+
+def _outcome(
+    name: str,
+    service: Service | None = None,
+    code: int = 403,
+    phrase: str = "Forbidden",
+    verstat: Verstat | None = None,
+) -> str:
+    # The plain value: on the hot path it is compared and looked up, which costs more with a member of an Enum.
+    return _row(name, service=service, defaults=Defaults(code, phrase, verstat and verstat.value))
+
+
 class Outcome(_Key):
-    """What became of a message."""
+    """What became of a message: its name, the service that reaches it (None: neither), and its defaults (S-065, S-110):
+    code and phrase of the response, and the verstat."""
 
-    # verification
-    PASSED = "passed"
-    NO_IDENTITY = "no-identity"
-    ANONYMOUS = "anonymous"
-    STALE = "stale"
-    UNFETCHABLE = "unfetchable"
-    UNTRUSTED = "untrusted"
-    INVALID = "invalid"
-    REPLAYED = "replayed"
-    # signing
-    SIGNED = "signed"
-    ALREADY_SIGNED = "already-signed"
-    UNSIGNED = "unsigned"
-    # neither
-    PASSED_BY = "passed-by"
-    UNPARSEABLE = "unparseable"
+    service: Service | None
+    defaults: Defaults
+
+    PASSED = _outcome("passed", Service.VERIFICATION, 403, "Forbidden", Verstat.PASSED)
+    NO_IDENTITY = _outcome("no-identity", Service.VERIFICATION, 428, "Use Identity Header", Verstat.NOT_VALIDATED)
+    ANONYMOUS = _outcome("anonymous", Service.VERIFICATION, 433, "Anonymity Disallowed", Verstat.NOT_VALIDATED)
+    STALE = _outcome("stale", Service.VERIFICATION, 403, "Stale Date", Verstat.FAILED)
+    UNFETCHABLE = _outcome("unfetchable", Service.VERIFICATION, 436, "Bad Identity Info", Verstat.NOT_VALIDATED)
+    UNTRUSTED = _outcome("untrusted", Service.VERIFICATION, 437, "Unsupported Credential", Verstat.FAILED)
+    INVALID = _outcome("invalid", Service.VERIFICATION, 438, "Invalid Identity Header", Verstat.FAILED)
+    REPLAYED = _outcome("replayed", Service.VERIFICATION, 438, "Invalid Identity Header", Verstat.FAILED)
+    SIGNED = _outcome("signed", Service.SIGNING)
+    ALREADY_SIGNED = _outcome("already-signed", Service.SIGNING)
+    UNSIGNED = _outcome("unsigned", Service.SIGNING, 500, "Server Internal Error")
+    NOT_EXAMINED = _outcome("not-examined")  # neither verified nor signed
+    UNPARSEABLE = _outcome("unparseable")
+
+    def __init__(self, row: str) -> None:
+        vars(self).update(vars(row))
 
 
-VERIFICATION_OUTCOMES = frozenset(
-    {
-        Outcome.PASSED,
-        Outcome.NO_IDENTITY,
-        Outcome.ANONYMOUS,
-        Outcome.STALE,
-        Outcome.UNFETCHABLE,
-        Outcome.UNTRUSTED,
-        Outcome.INVALID,
-        Outcome.REPLAYED,
-    }
-)
-SIGNING_OUTCOMES = frozenset({Outcome.SIGNED, Outcome.ALREADY_SIGNED, Outcome.UNSIGNED})
+VERIFICATION_OUTCOMES = frozenset(each for each in Outcome if each.service is Service.VERIFICATION)
+SIGNING_OUTCOMES = frozenset(each for each in Outcome if each.service is Service.SIGNING)
+
+
+def _detail(name: str, *outcomes: Outcome | tuple[Outcome, Defaults]) -> str:
+    exceptions = dict(each for each in outcomes if isinstance(each, tuple))
+    return _row(
+        name,
+        outcomes={each for each in outcomes if isinstance(each, Outcome)} | exceptions.keys(),
+        exceptions=exceptions,
+    )
 
 
 class Detail(_Key):
-    """The exact cause behind an `Outcome`."""
+    """The exact cause behind an `Outcome`: its name, and the outcomes that can have it.
+
+    An outcome stands in a pair with its own `Defaults` where this detail means others.
+    """
+
+    outcomes: Set[Outcome]
+    exceptions: Mapping[Outcome, Defaults]
 
     # no-identity
-    ABSENT = "absent"
-    UNSUPPORTED_PPT = "unsupported-ppt"
+    ABSENT = _detail("absent", Outcome.NO_IDENTITY)
+    UNSUPPORTED_PPT = _detail(
+        "unsupported-ppt", (Outcome.NO_IDENTITY, Defaults(428, "Use Supported PASSporT Format", Verstat.NOT_VALIDATED))
+    )
     # anonymous; unsigned
-    NO_CALLER = "no-caller"
+    NO_CALLER = _detail("no-caller", Outcome.ANONYMOUS, Outcome.UNSIGNED)
     # stale; unsigned
-    STALE_DATE = "stale-date"
-    FUTURE_DATE = "future-date"
+    STALE_DATE = _detail("stale-date", Outcome.STALE, (Outcome.UNSIGNED, Defaults(403, "Stale Date")))
+    FUTURE_DATE = _detail("future-date", Outcome.STALE, Outcome.UNSIGNED)
     # unfetchable
-    X5U_POLICY = "x5u-policy"
-    FETCH_REFUSED = "fetch-refused"
-    FETCH_TIMEOUT = "fetch-timeout"
-    FETCH_DNS = "fetch-dns"
-    FETCH_ADDRESS = "fetch-address"
-    FETCH_CONNECT = "fetch-connect"
-    FETCH_TLS = "fetch-tls"
-    FETCH_STATUS = "fetch-status"
-    FETCH_TOO_LARGE = "fetch-too-large"
-    HOLD_LIMIT = "hold-limit"
-    VERIFICATION_TIMEOUT = "verification-timeout"
-    VERIFICATION_REFUSED = "verification-refused"
-    VERIFICATION_UNREACHABLE = "verification-unreachable"
-    VERIFICATION_MISMATCH = "verification-mismatch"
-    VERIFICATION_FAILED = "verification-failed"  # also with the outcomes stale, untrusted and invalid
+    X5U_POLICY = _detail("x5u-policy", (Outcome.UNFETCHABLE, Defaults(436, "Bad Identity Info", Verstat.FAILED)))
+    FETCH_REFUSED = _detail("fetch-refused", Outcome.UNFETCHABLE)
+    FETCH_TIMEOUT = _detail("fetch-timeout", Outcome.UNFETCHABLE)
+    FETCH_DNS = _detail("fetch-dns", Outcome.UNFETCHABLE)
+    FETCH_ADDRESS = _detail("fetch-address", Outcome.UNFETCHABLE)
+    FETCH_CONNECT = _detail("fetch-connect", Outcome.UNFETCHABLE)
+    FETCH_TLS = _detail("fetch-tls", Outcome.UNFETCHABLE)
+    FETCH_STATUS = _detail("fetch-status", Outcome.UNFETCHABLE)
+    FETCH_TOO_LARGE = _detail("fetch-too-large", Outcome.UNFETCHABLE)
+    HOLD_LIMIT = _detail("hold-limit", Outcome.UNFETCHABLE, Outcome.UNSIGNED)
+    VERIFICATION_TIMEOUT = _detail("verification-timeout", Outcome.UNFETCHABLE)
+    VERIFICATION_REFUSED = _detail("verification-refused", Outcome.UNFETCHABLE)
+    VERIFICATION_UNREACHABLE = _detail("verification-unreachable", Outcome.UNFETCHABLE)
+    VERIFICATION_MISMATCH = _detail("verification-mismatch", Outcome.UNFETCHABLE)
+    VERIFICATION_FAILED = _detail(
+        "verification-failed", Outcome.STALE, Outcome.UNFETCHABLE, Outcome.UNTRUSTED, Outcome.INVALID
+    )
     # untrusted
-    ALG = "alg"
-    CERTIFICATE_UNREADABLE = "certificate-unreadable"
-    CERTIFICATE_KEY = "certificate-key"
-    CERTIFICATE_PROFILE = "certificate-profile"
-    CRITICAL_EXTENSION = "critical-extension"
-    TNAUTHLIST = "tnauthlist"
-    UNTRUSTED_CHAIN = "untrusted-chain"
-    EXPIRED = "expired"
-    NOT_YET_VALID = "not-yet-valid"
-    REVOKED = "revoked"
-    CRL_UNAVAILABLE = "crl-unavailable"
+    ALG = _detail("alg", Outcome.UNTRUSTED)
+    CERTIFICATE_UNREADABLE = _detail("certificate-unreadable", Outcome.UNTRUSTED)
+    CERTIFICATE_KEY = _detail("certificate-key", Outcome.UNTRUSTED)
+    CERTIFICATE_PROFILE = _detail("certificate-profile", Outcome.UNTRUSTED)
+    CRITICAL_EXTENSION = _detail("critical-extension", Outcome.UNTRUSTED)
+    TNAUTHLIST = _detail("tnauthlist", Outcome.UNTRUSTED)
+    UNTRUSTED_CHAIN = _detail("untrusted-chain", Outcome.UNTRUSTED)
+    EXPIRED = _detail("expired", Outcome.UNTRUSTED)
+    NOT_YET_VALID = _detail("not-yet-valid", Outcome.UNTRUSTED)
+    REVOKED = _detail("revoked", Outcome.UNTRUSTED)
+    CRL_UNAVAILABLE = _detail("crl-unavailable", Outcome.UNTRUSTED)
     # invalid
-    IDENTITY_SYNTAX = "identity-syntax"
-    TOO_MANY_IDENTITIES = "too-many-identities"
-    TOO_LARGE = "too-large"
-    COMPACT_FORM = "compact-form"
-    BASE64 = "base64"
-    JSON = "json"
-    DUPLICATE_KEY = "duplicate-key"
-    TYP = "typ"
-    CRIT = "crit"
-    X5U_MISSING = "x5u-missing"
-    PPT_MISMATCH = "ppt-mismatch"
-    ALG_MISMATCH = "alg-mismatch"
-    INFO_MISMATCH = "info-mismatch"
-    CLAIM_ORIG = "claim-orig"
-    CLAIM_DEST = "claim-dest"
-    CLAIM_IAT = "claim-iat"
-    CLAIM_ATTEST = "claim-attest"
-    CLAIM_ORIGID = "claim-origid"
-    CLAIM_DIV = "claim-div"
-    CLAIM_OPT = "claim-opt"
-    CLAIM_RPH = "claim-rph"
-    CLAIM_MKY = "claim-mky"
-    ORIG_MISMATCH = "orig-mismatch"
-    DEST_MISMATCH = "dest-mismatch"
-    FINGERPRINT_MISMATCH = "fingerprint-mismatch"
-    PRIORITY_MISMATCH = "priority-mismatch"
-    DIV_CHAIN = "div-chain"
-    DIV_ORIG = "div-orig"
-    SIGNATURE_LENGTH = "signature-length"
-    BAD_SIGNATURE = "bad-signature"
-    NUMBER_NOT_AUTHORIZED = "number-not-authorized"
-    CLAIM_CONSTRAINTS = "claim-constraints"
+    IDENTITY_SYNTAX = _detail("identity-syntax", Outcome.INVALID)
+    TOO_MANY_IDENTITIES = _detail("too-many-identities", Outcome.INVALID)
+    TOO_LARGE = _detail("too-large", Outcome.INVALID, Outcome.UNSIGNED)
+    COMPACT_FORM = _detail("compact-form", Outcome.INVALID)
+    BASE64 = _detail("base64", Outcome.INVALID)
+    JSON = _detail("json", Outcome.INVALID)
+    DUPLICATE_KEY = _detail("duplicate-key", Outcome.INVALID)
+    TYP = _detail("typ", Outcome.INVALID)
+    CRIT = _detail("crit", Outcome.INVALID)
+    X5U_MISSING = _detail("x5u-missing", Outcome.INVALID)
+    PPT_MISMATCH = _detail("ppt-mismatch", Outcome.INVALID)
+    ALG_MISMATCH = _detail("alg-mismatch", Outcome.INVALID)
+    INFO_MISMATCH = _detail("info-mismatch", Outcome.INVALID)
+    CLAIM_ORIG = _detail("claim-orig", Outcome.INVALID)
+    CLAIM_DEST = _detail("claim-dest", Outcome.INVALID)
+    CLAIM_IAT = _detail("claim-iat", Outcome.INVALID)
+    CLAIM_ATTEST = _detail("claim-attest", Outcome.INVALID)
+    CLAIM_ORIGID = _detail("claim-origid", Outcome.INVALID)
+    CLAIM_DIV = _detail("claim-div", Outcome.INVALID)
+    CLAIM_OPT = _detail("claim-opt", Outcome.INVALID)
+    CLAIM_RPH = _detail("claim-rph", Outcome.INVALID)
+    CLAIM_MKY = _detail("claim-mky", Outcome.INVALID)
+    ORIG_MISMATCH = _detail("orig-mismatch", Outcome.INVALID)
+    DEST_MISMATCH = _detail("dest-mismatch", Outcome.INVALID)
+    FINGERPRINT_MISMATCH = _detail("fingerprint-mismatch", Outcome.INVALID)
+    PRIORITY_MISMATCH = _detail("priority-mismatch", Outcome.INVALID)
+    DIV_CHAIN = _detail("div-chain", Outcome.INVALID)
+    DIV_ORIG = _detail("div-orig", Outcome.INVALID)
+    SIGNATURE_LENGTH = _detail("signature-length", Outcome.INVALID)
+    BAD_SIGNATURE = _detail("bad-signature", Outcome.INVALID)
+    NUMBER_NOT_AUTHORIZED = _detail("number-not-authorized", Outcome.INVALID)
+    CLAIM_CONSTRAINTS = _detail("claim-constraints", Outcome.INVALID)
     # replayed
-    TOKEN_SEEN = "token-seen"
+    TOKEN_SEEN = _detail("token-seen", Outcome.REPLAYED)
     # signed, already-signed, unsigned
-    DIVERTED = "diverted"
-    SHAKEN_PRESENT = "shaken-present"
-    PRESERVED = "preserved"
-    AMBIGUOUS = "ambiguous"
-    BYPASS = "bypass"
-    NOT_LISTED = "not-listed"
-    PRIVACY = "privacy"
-    NO_CALLED = "no-called"
-    CREDENTIAL_EXPIRED = "credential-expired"
-    NO_ROOM = "no-room"
-    CRYPTO = "crypto"
-    SIGNING_TIMEOUT = "signing-timeout"
-    SIGNING_REFUSED = "signing-refused"
-    SIGNING_UNREACHABLE = "signing-unreachable"
-    SIGNING_MISMATCH = "signing-mismatch"
-    # passed-by
-    NO_RULE = "no-rule"
-    PASS_RULE = "pass-rule"
-    STRIP_RULE = "strip-rule"
-    DROP_RULE = "drop-rule"
-    REJECT_RULE = "reject-rule"
-    IN_DIALOG = "in-dialog"
-    REDIRECTED = "redirected"
-    EMERGENCY = "emergency"
-    HELD = "held"
-    CANCELLED = "cancelled"
-    REASON_REMOVED = "reason-removed"
-    INTERNAL_ERROR = "internal-error"
+    DIVERTED = _detail("diverted", Outcome.SIGNED)
+    SHAKEN_PRESENT = _detail("shaken-present", Outcome.ALREADY_SIGNED)
+    PRESERVED = _detail("preserved", Outcome.ALREADY_SIGNED)
+    AMBIGUOUS = _detail("ambiguous", Outcome.UNSIGNED)
+    BYPASS = _detail("bypass", Outcome.UNSIGNED)
+    NOT_LISTED = _detail("not-listed", Outcome.UNSIGNED)
+    PRIVACY = _detail("privacy", Outcome.UNSIGNED)
+    NO_CALLED = _detail("no-called", Outcome.UNSIGNED)
+    IMPOSSIBLE_NUMBER = _detail("impossible-number", Outcome.UNSIGNED)
+    CREDENTIAL_EXPIRED = _detail("credential-expired", Outcome.UNSIGNED)
+    NO_ROOM = _detail("no-room", Outcome.UNSIGNED)
+    CRYPTO = _detail("crypto", Outcome.UNSIGNED)
+    SIGNING_TIMEOUT = _detail("signing-timeout", Outcome.UNSIGNED)
+    SIGNING_REFUSED = _detail("signing-refused", Outcome.UNSIGNED)
+    SIGNING_UNREACHABLE = _detail("signing-unreachable", Outcome.UNSIGNED)
+    SIGNING_MISMATCH = _detail("signing-mismatch", Outcome.UNSIGNED)
+    # not-examined
+    NO_RULE = _detail("no-rule", Outcome.NOT_EXAMINED)
+    PASS_RULE = _detail("pass-rule", Outcome.NOT_EXAMINED)
+    STRIP_RULE = _detail("strip-rule", Outcome.NOT_EXAMINED)
+    DROP_RULE = _detail("drop-rule", Outcome.NOT_EXAMINED)
+    REJECT_RULE = _detail("reject-rule", Outcome.NOT_EXAMINED)
+    IN_DIALOG = _detail("in-dialog", Outcome.NOT_EXAMINED)
+    REDIRECTED = _detail("redirected", Outcome.NOT_EXAMINED)
+    EMERGENCY = _detail("emergency", Outcome.NOT_EXAMINED)
+    HELD = _detail("held", Outcome.NOT_EXAMINED)
+    CANCELLED = _detail("cancelled", Outcome.NOT_EXAMINED)
+    REASON_REMOVED = _detail("reason-removed", Outcome.NOT_EXAMINED)
+    INTERNAL_ERROR = _detail("internal-error", Outcome.NOT_EXAMINED)
     # unparseable
-    START_LINE = "start-line"
-    NO_BLANK_LINE = "no-blank-line"
-    HEADER_SYNTAX = "header-syntax"
-    HEADER_MISSING = "header-missing"
-    HEADER_REPEATED = "header-repeated"
-    ADDRESS_SYNTAX = "address-syntax"
-    CSEQ = "cseq"
-    CONTENT_LENGTH = "content-length"
+    START_LINE = _detail("start-line", Outcome.UNPARSEABLE)
+    NO_BLANK_LINE = _detail("no-blank-line", Outcome.UNPARSEABLE)
+    HEADER_SYNTAX = _detail("header-syntax", Outcome.UNPARSEABLE)
+    HEADER_MISSING = _detail("header-missing", Outcome.UNPARSEABLE)
+    HEADER_REPEATED = _detail("header-repeated", Outcome.UNPARSEABLE)
+    ADDRESS_SYNTAX = _detail("address-syntax", Outcome.UNPARSEABLE)
+    CSEQ = _detail("cseq", Outcome.UNPARSEABLE)
+    CONTENT_LENGTH = _detail("content-length", Outcome.UNPARSEABLE)
     # packets that are only counted
-    PACKET_TRUNCATED = "packet-truncated"
-    PACKET_SYNTAX = "packet-syntax"
-    PACKET_FRAGMENT = "packet-fragment"
-    PACKET_PROTOCOL = "packet-protocol"
+    PACKET_TRUNCATED = _detail("packet-truncated")
+    PACKET_SYNTAX = _detail("packet-syntax")
+    PACKET_FRAGMENT = _detail("packet-fragment")
+    PACKET_PROTOCOL = _detail("packet-protocol")
+
+    def __init__(self, row: str) -> None:
+        vars(self).update(vars(row))
+
+
+DETAILS: Mapping[Outcome, frozenset[Detail]] = {
+    outcome: frozenset(detail for detail in Detail if outcome in detail.outcomes) for outcome in Outcome
+}
+"""The details of each outcome."""
+
+
+def defaults_of(outcome: Outcome, detail: Detail | None) -> Defaults:
+    """What an outcome with this detail means unless a rule says otherwise."""
+    return outcome.defaults if detail is None else detail.exceptions.get(outcome, outcome.defaults)
 
 
 class Deviation(_Key):
@@ -244,39 +318,3 @@ CERTIFICATE_TOLERABLE = frozenset(
 
 CERTIFICATE_REFUSABLE = frozenset({CertificateDeviation.EXTENDED_KEY_USAGE})
 """Accepted unless `[trust].strict` names it."""
-
-_INVALID = (
-    Detail.IDENTITY_SYNTAX, Detail.TOO_MANY_IDENTITIES, Detail.TOO_LARGE, Detail.COMPACT_FORM, Detail.BASE64,
-    Detail.JSON, Detail.DUPLICATE_KEY, Detail.TYP, Detail.CRIT, Detail.X5U_MISSING, Detail.PPT_MISMATCH,
-    Detail.ALG_MISMATCH, Detail.INFO_MISMATCH, Detail.CLAIM_ORIG, Detail.CLAIM_DEST, Detail.CLAIM_IAT,
-    Detail.CLAIM_ATTEST, Detail.CLAIM_ORIGID, Detail.CLAIM_DIV, Detail.CLAIM_OPT, Detail.CLAIM_RPH, Detail.CLAIM_MKY,
-    Detail.ORIG_MISMATCH, Detail.DEST_MISMATCH, Detail.FINGERPRINT_MISMATCH, Detail.PRIORITY_MISMATCH,
-    Detail.DIV_CHAIN, Detail.DIV_ORIG, Detail.SIGNATURE_LENGTH, Detail.BAD_SIGNATURE, Detail.NUMBER_NOT_AUTHORIZED,
-    Detail.CLAIM_CONSTRAINTS, Detail.VERIFICATION_FAILED,
-)  # fmt: skip
-_UNTRUSTED = (
-    Detail.ALG, Detail.CERTIFICATE_UNREADABLE, Detail.CERTIFICATE_KEY, Detail.CERTIFICATE_PROFILE,
-    Detail.CRITICAL_EXTENSION, Detail.TNAUTHLIST, Detail.UNTRUSTED_CHAIN, Detail.EXPIRED, Detail.NOT_YET_VALID,
-    Detail.REVOKED, Detail.CRL_UNAVAILABLE, Detail.VERIFICATION_FAILED,
-)  # fmt: skip
-_UNSIGNED = (
-    Detail.NO_CALLER, Detail.NO_CALLED, Detail.STALE_DATE, Detail.FUTURE_DATE, Detail.CREDENTIAL_EXPIRED,
-    Detail.NO_ROOM, Detail.CRYPTO, Detail.AMBIGUOUS, Detail.BYPASS, Detail.NOT_LISTED, Detail.PRIVACY, Detail.TOO_LARGE,
-    Detail.SIGNING_TIMEOUT, Detail.SIGNING_REFUSED, Detail.SIGNING_UNREACHABLE, Detail.SIGNING_MISMATCH,
-    Detail.HOLD_LIMIT,
-)  # fmt: skip
-# The details that a rule can meet with each outcome of verification or signing.
-DETAILS: Mapping[Outcome, frozenset[Detail]] = {
-    Outcome.PASSED: frozenset(),
-    Outcome.NO_IDENTITY: frozenset({Detail.ABSENT, Detail.UNSUPPORTED_PPT}),
-    Outcome.ANONYMOUS: frozenset({Detail.NO_CALLER}),
-    Outcome.STALE: frozenset({Detail.STALE_DATE, Detail.FUTURE_DATE, Detail.VERIFICATION_FAILED}),
-    Outcome.UNFETCHABLE: frozenset(detail for detail in Detail if detail.startswith(("fetch-", "verification-")))
-    | {Detail.X5U_POLICY, Detail.HOLD_LIMIT},
-    Outcome.UNTRUSTED: frozenset(_UNTRUSTED),
-    Outcome.INVALID: frozenset(_INVALID),
-    Outcome.REPLAYED: frozenset({Detail.TOKEN_SEEN}),
-    Outcome.SIGNED: frozenset({Detail.DIVERTED}),
-    Outcome.ALREADY_SIGNED: frozenset({Detail.SHAKEN_PRESENT, Detail.PRESERVED}),
-    Outcome.UNSIGNED: frozenset(_UNSIGNED),
-}

@@ -189,7 +189,7 @@ def _try(message: bytes) -> str:
     verdict = engine.process(arriving(message[:65000]), 1_800_000_000.0)
     if not isinstance(verdict, Verdict):
         raise TypeError("no verdict")
-    return f"{verdict.action}/{verdict.record.outcome if verdict.record else 'no record'}"
+    return f"{verdict.kind}/{verdict.record.outcome if verdict.record else 'no record'}"
 
 
 if __name__ == "__main__":

@@ -222,7 +222,7 @@ def _answered() -> list[Any]:
 
 
 def _our_tag(message: bytes) -> bytes:
-    from sbc_filter.commands.replay import SECRET
+    from sbc_filter.commands.replay.play import SECRET
     from sbc_filter.sip.message import SipMessage
     from sbc_filter.sip.response import to_tag, top_via
 

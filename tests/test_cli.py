@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.processes import heeding_signals
 
 from sbc_filter import commands
 from sbc_filter.cli import main
@@ -114,20 +115,38 @@ def test_a_mistyped_command(arguments: list[str], sentence: str, capsys: pytest.
     assert capsys.readouterr().err.endswith(sentence)
 
 
-def test_help_imports_no_command() -> None:
-    """Nor what is slow to import: it is there at once."""
+SLOW = {"scapy", "cryptography", "requests", "urllib3", "rich", "jwt", "netfilterqueue", "pkcs11"}
+"""What is slow to import, and needed only when a command runs."""
+
+
+def imported_by(*words: str) -> list[str]:
+    """The modules that are imported when the program has answered these words, which do not run a command."""
     program = (
         "import sys\nfrom sbc_filter.cli import main\ntry: main(sys.argv[1:])\n"
         "except SystemExit: print(*sys.modules, file=sys.stderr)"
     )
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
+    imported = done.stderr.splitlines()[-1].split()
+    assert "sbc_filter.cli" in imported
+    return imported
+
+
+def test_help_imports_no_command() -> None:
+    """Nor what is slow to import: it is there at once."""
     for words in (["--help"], ["help"], ["--version"], ["rplay"], ["--rules", "x"]):
-        done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
-        imported = done.stderr.splitlines()[-1].split()
-        assert "sbc_filter.cli" in imported
-        assert {name.partition(".")[0] for name in imported}.isdisjoint(
-            {"scapy", "cryptography", "requests", "rich", "jwt", "netfilterqueue"}
-        )
+        imported = imported_by(*words)
+        assert SLOW.isdisjoint(name.partition(".")[0] for name in imported)
         assert [name for name in imported if name.startswith("sbc_filter.commands.")] == []
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_help_of_a_command_imports_only_its_arguments(command: str) -> None:
+    """Neither what is slow to import nor the rooms in which the work is done."""
+    imported = imported_by(command, "--help")
+    assert f"sbc_filter.commands.{command}" in imported
+    assert SLOW.isdisjoint(name.partition(".")[0] for name in imported)
+    rooms = {name.split(".")[1] for name in imported if name.startswith("sbc_filter.")}
+    assert rooms <= {"cli", "commands", "errors", "lab", "outcomes", "pki", "system"}
 
 
 def test_help_lists_the_commands_in_groups(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +197,7 @@ def test_ctrl_c_while_modules_are_imported(imported: str) -> None:
         "sys.argv = ['sbc-filter', 'replay', 'no.pcap']\n"
         "runpy.run_module('sbc_filter', run_name='__main__')"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, preexec_fn=heeding_signals)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
@@ -387,9 +406,9 @@ def test_check_warns_of_sources_that_have_nothing(tmp_path: Path, capsys: pytest
         return [line.removeprefix("warning: certificates.") for line in lines if line.startswith("warning: ")]
 
     others = [
-        f"socket: {folder}/file is no socket; nobody answers there now",
-        "command: ./none is no program that can be run",
-        f"cache: {folder}/file is no folder, so nothing that is fetched outlives a restart",
+        f"socket: {folder}/file is not a socket: no program listens there now",
+        "command: ./none is not a program that can be run",
+        f"cache: {folder}/file is not a folder, so nothing that is fetched outlives a restart",
         f"warm: {folder}/urls.txt: line 2: no token may name 'https://certs.example.org/a.pem?b': it has a query",
     ]
     index = f"directory: {folder}/certificates/index.json"
@@ -473,6 +492,37 @@ def test_check_warns_of_what_is_hardly_meant(tmp_path: Path, capsys: pytest.Capt
     (rules / "redirect.toml").unlink()
     assert main(["check", "--config", str(file)]) == 0
     assert f"warning: {rules} has no rule: every call passes as it is\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "warned"),
+    [
+        ("", True),
+        ('[[rule]]\nname = "v"\ndirection = "outbound"\naction = "verify"\n', True),
+        ('[[rule]]\nname = "v"\ndirection = "inbound"\naction = "verify"\n', False),
+        ('[trunks.pbx]\naddresses = ["198.51.100.7"]\ntrusted = true\n', False),
+    ],
+)
+def test_check_warns_of_preserve_where_no_call_counts_as_an_arrival(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: str, warned: bool
+) -> None:
+    folder = tmp_path / "lab"
+    assert main(["pki", str(folder)]) == 0
+    for path in (folder / "rules").iterdir():
+        path.unlink()
+    rules = folder / "rules" / "10.toml"
+    rules.write_text(
+        '[[rule]]\nname = "s"\ndirection = "outbound"\naction = "sign"\n'
+        f'[rule.sign]\ncredential = "ours"\norigid = "4437c7eb-8f7a-4f0e-a863-f53a0e60251a"\n'
+        f'numbers = ["12155550100"]\npreserve = "numbers"\n{more}'
+    )
+    capsys.readouterr()
+    assert main(["check", "--config", str(folder / "sbc-filter.toml")]) == 0
+    sentence = (
+        f"warning: {rules}: rule 's' preserves nothing: only calls that passed, or come from a trusted peer, count. "
+        'Add a rule with action = "verify", or trusted = true to a trunk\n'
+    )
+    assert (sentence in capsys.readouterr().out) is warned
 
 
 def test_what_an_error_names_acts_on_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,13 +25,13 @@ from sbc_filter.outcomes import (
     Detail,
     Deviation,
     Outcome,
+    Verstat,
 )
 from sbc_filter.records.totals import SHOWN
 from sbc_filter.rules.model import Bypass, Rule
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk import Trunk
-from sbc_filter.sip.field import PASSED
 from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.sip.numbers import canonicaliser
 
@@ -44,6 +44,7 @@ REQUIRED = {
     "strip": "",
     "reject": "",
 }
+_VERIFIED = Verstat.PASSED
 _NONE = "—"
 
 
@@ -185,7 +186,7 @@ def test_defaults_of_bypass() -> None:
 
 def test_default_of_answer() -> None:
     stated = defaults(sections("rules")["answer"])
-    assert stated == f"code = {response_to(Outcome.PASSED_BY, Detail.REJECT_RULE)[0]}\n"
+    assert stated == f"code = {response_to(Outcome.NOT_EXAMINED, Detail.REJECT_RULE)[0]}\n"
 
 
 # Every key that a reader asks for, by the section that describes it.
@@ -334,7 +335,7 @@ def test_every_field_is_described() -> None:
 def test_every_outcome_is_described() -> None:
     table = keys(sections("records")["Outcomes"])
     assert table.keys() == set(Outcome)
-    for outcome in VERIFICATION_OUTCOMES | SIGNING_OUTCOMES | {Outcome.PASSED_BY}:
+    for outcome in VERIFICATION_OUTCOMES | SIGNING_OUTCOMES | {Outcome.NOT_EXAMINED}:
         code, phrase = response_to(outcome, None)
         _, _, answer, verstat = table[outcome]
         assert answer == f"{code} {phrase}"
@@ -351,8 +352,7 @@ def test_every_detail_is_described() -> None:
     for outcome in Outcome:
         described = keys(pages[outcome])
         seen.update(described)
-        if outcome in DETAILS:
-            assert described.keys() == DETAILS[outcome], outcome
+        assert described.keys() == DETAILS[outcome], outcome
         for name, row in described.items():
             _check_exception(outcome, Detail(name), " ".join(row))
     assert seen | keys(pages["Packets"]).keys() == set(Detail)
@@ -443,8 +443,9 @@ def test_every_dialect_is_described() -> None:
         dialect = DIALECTS[name]
         assert (cells[2] == "in the user part") is dialect.in_user_part
         assert re.findall(r"`([^`]+)`", cells[3]) == [dialect.attestation, dialect.origination]
-        grades = [dialect.verstat(PASSED, grade).removeprefix(PASSED) for grade in "ABC"]
-        assert [text.removeprefix(PASSED) for text in re.findall(r"`([^`]+)`", cells[1])] == list(dict.fromkeys(grades))
+        grades = [dialect.verstat(_VERIFIED, grade).removeprefix(_VERIFIED) for grade in "ABC"]
+        stated = [text.removeprefix(_VERIFIED) for text in re.findall(r"`([^`]+)`", cells[1])]
+        assert stated == list(dict.fromkeys(grades))
 
 
 # All defaults in one table.

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -241,8 +242,28 @@ def test_intermediate_changes_no_byte_when_it_is_enforced(replayed: Replayed) ->
     assert tomllib.loads(enforced)["rule"][0]["verify"]["hold_ms"] == 0
 
 
-def test_intermediate_that_signs_touches_no_token_there_is(replayed: Replayed) -> None:
-    day = replayed(uncommented(text_of("intermediate-provider")))
+@pytest.mark.parametrize(
+    ("trusted", "expected"),
+    [
+        # Calls between the numbers of the others arrived with tokens: it is in doubt whether the SBC dropped theirs.
+        (True, {"the call centre": "C"}),
+        # None of those tokens passed, so they are no reason for a doubt.
+        (False, {"the call centre": "C", "foreign number": "C", "emergency, own number": "C"}),
+    ],
+)
+def test_intermediate_that_signs_touches_no_token_there_is(
+    trusted: bool, expected: dict[str, str], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, rules, out = tmp_path / "day", tmp_path / "rules.toml", tmp_path / "out.pcap"
+    shutil.copytree(folder, place)
+    rules.write_text(uncommented(text_of("intermediate-provider")))
+    configuration = place / MIXED / "sbc-filter.toml"
+    assert CARRIERS in configuration.read_text()
+    configuration.write_text(
+        configuration.read_text().replace(CARRIERS, f"{CARRIERS}trusted = {str(trusted).lower()}\n")
+    )
+    assert make_pcaps.replayed_mixed(place, rules, main, out) == 0
+    day = passes(capsys.readouterr().out, out)
     signed = {}
     for each in day:
         before, after = lines(each.sent.payload, "Identity"), lines(each.left, "Identity")
@@ -250,8 +271,7 @@ def test_intermediate_that_signs_touches_no_token_there_is(replayed: Replayed) -
             assert each.left == each.sent.payload
         elif after:
             signed[each.sent.shows] = claims_of(each.left)["attest"]
-    # Calls between the numbers of the others arrived with tokens: it is in doubt whether the SBC dropped theirs.
-    assert signed == {"the call centre": "C"}
+    assert signed == expected
 
 
 # Enterprise.
@@ -313,13 +333,13 @@ def test_monitor_changes_no_byte_of_any_packet(
     assert make_pcaps.replayed_mixed(folder, RULES / "first-week-monitor.toml", main, out) == 0
     assert list(CaptureReader(out)) == list(CaptureReader(folder / MIXED / f"{MIXED}.pcap"))
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {record["action"] for record in records if record["rule"] is None} == {"accept"}
+    assert {record["verdict"] for record in records if record["rule"] is None} == {"accept"}
     watched = [record for record in records if record["rule"]]
     assert {record["mode"] for record in watched} == {"monitor"}
-    assert {f"{record['outcome']}: {record['action']}" for record in watched} == {
-        *("passed: accept", "no-identity: reject", "invalid: reject", "replayed: reject", "stale: reject"),
-        *("signed: accept", "already-signed: accept", "unsigned: reject"),
-        "invalid: accept",  # the emergency call
+    assert {f"{record['outcome']}: {record['treatment']}" for record in watched} == {
+        *("passed: continue", "no-identity: reject", "invalid: reject", "replayed: reject", "stale: reject"),
+        *("signed: continue", "already-signed: continue", "unsigned: reject"),
+        "invalid: continue",  # the emergency call
     }
 
 

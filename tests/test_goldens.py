@@ -51,7 +51,7 @@ def test_without_a_rule_nothing_changes(
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     same = list(CaptureReader(capture)) == list(CaptureReader(out))
     assert same is (name != "spoofed-verstat")
-    assert {record["action"] for record in records} <= ({"accept"} if same else {"modify"})
+    assert {record["verdict"] for record in records} <= ({"accept"} if same else {"modify"})
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -16,14 +16,15 @@ ROOMS: dict[str, str] = {
     "counters": "",
     "strict_json": "",
     "generational_cache": "",
+    "utc": "",
     "packet": "outcomes errors",
     "sip": "outcomes errors",
     "pki": "outcomes errors",
-    "stir": "outcomes errors counters strict_json sip pki",
+    "stir": "outcomes errors counters strict_json utc sip pki",
     "rules": "outcomes errors sip pki stir",
     "engine.record": "",
     "engine.verdict": "outcomes packet stir engine.record",
-    "engine.answers": "outcomes sip",
+    "engine.answers": "outcomes",
     "engine.call": "outcomes errors counters sip stir rules engine.record engine.verdict",
     "engine.memory": "outcomes errors generational_cache packet sip"
     " pki stir rules engine.record engine.verdict engine.call",
@@ -49,13 +50,13 @@ ROOMS: dict[str, str] = {
     " engine.verdict concurrency system web records",
     "delegates": "outcomes errors sip pki stir rules engine.verdict engine.answers engine.memory concurrency system",
     "config": "outcomes errors sip pki stir rules keys firewall",
-    "trust": "errors pki stir engine.verdict concurrency system web certificates config",
-    "assembly": "outcomes errors strict_json sip pki stir rules engine.verdict engine.call engine.memory"
+    "trust": "errors utc pki stir engine.verdict concurrency system web certificates config",
+    "assembly": "outcomes errors strict_json utc sip pki stir rules engine.verdict engine.call engine.memory"
     " engine.state engine.engine keys system shared_memory firewall certificates delegates config trust",
     "daemon": "errors counters stir engine.record engine.state engine.engine concurrency processes system"
     " shared_memory records firewall live certificates config trust assembly",
     "lab": "errors pki stir certificates config",
-    "commands": "outcomes errors counters sip pki stir rules engine.record engine.verdict engine.call engine.memory"
+    "commands": "outcomes errors counters utc sip pki stir rules engine.record engine.verdict engine.call engine.memory"
     " system shared_memory records capture firewall certificates delegates config trust assembly daemon lab",
     "cli": "errors system commands",
 }

@@ -46,11 +46,11 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def said(path: Path) -> Iterator[tuple[int, str]]:
-    """The docstrings and comments of a module, each with its line."""
+    """What a module says, each with its line: docstrings, comments, and all other strings, as most are messages."""
     text = path.read_text()
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            yield node.lineno, node.value.value
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
@@ -68,7 +68,7 @@ def test_sentences_are_short(page: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_docstrings_and_comments_use_plain_words(path: Path) -> None:
+def test_docstrings_comments_and_messages_use_plain_words(path: Path) -> None:
     wrong = [
         (line, found[0]) for line, text in said(path) for found in _WRONG.finditer(re.sub(r"`[^`]*`", "CODE", text))
     ]

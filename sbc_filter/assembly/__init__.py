@@ -1,1 +1,1 @@
-"""Settings made into running parts."""
+"""Builds the running parts of the program from its settings."""

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from sbc_filter.errors import reason
 from sbc_filter.rules.model import Rule
 
-EVERY = 1.0  # seconds between two checks
-LONGEST = 1024  # characters of a token
+EVERY = 1.0  # seconds between two checks; in an outage an operator should not wait longer
+LONGEST = 1024  # characters of a token; an Identity value has at most 8192 octets (S-016)
 _TOKEN = re.compile(rb"[!-~](?:[ -~]*[!-~])?")  # becomes the value of a header field
 
 

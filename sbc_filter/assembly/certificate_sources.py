@@ -17,8 +17,8 @@ from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.verdict import Answer, AnyAnswer, Need
 from sbc_filter.outcomes import Detail
 
-_DEADLINE = 10.0  # seconds; longer than a fetch and its time in the queue
-_AT_ONCE = 64  # concurrent requests to the certificate process, so that slow ones do not delay others
+_DEADLINE = 10.0  # seconds; a command takes longest: 5 s in the queue, 5 s until it is killed
+_AT_ONCE = 64  # concurrent requests to the certificate process: twice its fetches, so that slow ones delay no others
 _PATIENCE = 30.0  # seconds; every source has a shorter deadline of its own
 A = TypeVar("A")
 
@@ -32,10 +32,11 @@ def certificate_source(
     clock: Callable[[], float] = time.time,
     fresh: float = FRESH,
 ) -> CertificateSource:
-    """The folder first, then the socket, the command, and, only with `fetch`, the network with its cache on disk.
+    """The folder first, then the socket, the command and, only with `fetch`, the network with its cache on disk.
 
-    `offline`: the folder alone, for who knows where socket and command ask? Not `folder`: all but the folder. `fresh`:
-    for how many seconds a file is believed before it is looked at again.
+    - `offline`: only the folder, since socket and command may use the network.
+    - `folder`: False for all sources except the folder.
+    - `fresh`: for how many seconds a file of the folder is valid before it is read again.
     """
     sources: list[CertificateSource] = []
     if folder and settings.directory is not None:
@@ -62,10 +63,10 @@ def certificate_source(
 def worker_source(
     settings: CertificateSettings, path: Path, clock: Callable[[], float] = time.time
 ) -> CertificateSource:
-    """For one of several processes: the folder by itself, the rest by way of the process that answers at `path`.
+    """The source of one of several processes: it reads the folder itself, and asks the process at `path` for the rest.
 
-    That one serves `certificate_source(settings, fetch=settings.fetch, folder=False)`. The folder costs microseconds,
-    goes on when that process does not, and its files, which are asked for every second, do not queue behind fetches.
+    That process serves `certificate_source(settings, fetch=settings.fetch, folder=False)`. Reading the folder takes
+    microseconds and works without that process. Its files are read every second, so they must not queue behind fetches.
     """
     if settings.socket is None and not settings.command and not settings.fetch:
         return certificate_source(settings, fetch=False, clock=clock)

@@ -7,7 +7,6 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -24,6 +23,7 @@ from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.credential import Credential, first_certificate, load_key, make_credential, require_x5u
 from sbc_filter.stir.signature import SigningKey
 from sbc_filter.system.files import read_file
+from sbc_filter.utc import utc_text
 
 _DIRECTORY = "CREDENTIALS_DIRECTORY"  # systemd.exec(5)
 
@@ -32,7 +32,7 @@ class _Read(NamedTuple):
     credential: Credential
     chain: bytes  # in PEM
     where: str  # its table in the configuration, or in the answer of a program
-    chosen: bool  # the operator, or the program, has said when it begins
+    chosen: bool  # whether the operator or the program set its beginning
 
 
 _T = TypeVar("_T")
@@ -151,10 +151,11 @@ def _x5u(url: str) -> str:
 
 
 def _in_turn(read: Sequence[_Read]) -> list[_Read]:
-    """The same, with the default beginning of a certificate moved before the next `from`, if it is later.
+    """The same, but a default beginning that is later than the next `from` is moved to before that `from`.
 
-    Without `from` a certificate begins an hour after it becomes valid: a guess, so that verifiers with slow clocks
-    accept it. `from` is an order, and `next` says which follows which. The guess must not put an old key back.
+    Without `from`, a certificate is used from an hour after it becomes valid. That is a guess, so that verifiers with
+    slow clocks accept it. `from` is an instruction, and `next` states the order. The guess must not put an old key
+    back.
     """
     found: list[_Read] = []
     earliest = math.inf
@@ -235,7 +236,7 @@ def _contradictions(read: Sequence[_Read]) -> Iterator[tuple[str, str]]:
         if not chosen:
             continue
         if not credential.not_before <= credential.begins < credential.not_after:
-            begin, end = _date(credential.not_before), _date(credential.not_after)
+            begin, end = utc_text(credential.not_before), utc_text(credential.not_after)
             yield f"{where}.from", f"does not lie between {begin} and {end} UTC, where its certificate is valid"
 
 
@@ -254,7 +255,7 @@ def _doubts(credential: Credential, read: Sequence[_Read], trust: TrustStore, no
         yield read[0].where, "has expired: put a new one in its place"
         return
     if now < current.not_before:
-        yield read[0].where, f"is not valid before {_date(current.not_before)} UTC"
+        yield read[0].where, f"is not valid before {utc_text(current.not_before)} UTC"
         return
     for each, chain, where, _ in read:
         at = max(now, each.not_before)
@@ -266,7 +267,3 @@ def _doubts(credential: Credential, read: Sequence[_Read], trust: TrustStore, no
             if at > now and error.detail is Detail.CRL_UNAVAILABLE:
                 continue  # no CRL covers the future
             yield where, f"would not verify by your own trust anchors: {error}"
-
-
-def _date(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"

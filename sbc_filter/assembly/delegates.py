@@ -7,8 +7,7 @@ from typing import TypeVar
 from sbc_filter.assembly.needs import SigningDelegate, VerifyingDelegate
 from sbc_filter.config.delegate_settings import RemoteSettings
 from sbc_filter.delegates.remote_peer import Command, RemotePeer, Service
-from sbc_filter.delegates.remote_signer import RemoteSigner, SlowKey
-from sbc_filter.delegates.remote_verifier import RemoteVerifier
+from sbc_filter.delegates.remote_services import RemoteSigner, RemoteVerifier, SlowKey
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential

@@ -20,7 +20,7 @@ class SigningDelegate(Protocol):
         """Begin to get the Identity value; returns at once. `done` is called exactly once, from any thread."""
 
     def close(self) -> None:
-        """Refuse whatever is still under way, and let go of threads and processes."""
+        """Refuse all pending requests, and release threads and processes."""
 
 
 class VerifyingDelegate(Protocol):
@@ -34,8 +34,10 @@ class VerifyingDelegate(Protocol):
 
 
 class Needs:
-    """One source for everything. A need that has no source is refused: signatures and findings in a replay, whose
-    calls are over."""
+    """Gets everything that a decision may need.
+
+    A need without a source is refused: signatures and findings in a replay, whose calls are over.
+    """
 
     def __init__(
         self,

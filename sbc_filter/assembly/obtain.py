@@ -1,6 +1,6 @@
-"""`[credentials.NAME].obtain`: a program that answers with key, certificate and URL, so that no key lies in a file.
+"""`[credentials.NAME].obtain`: a program that supplies key, certificate and URL, so that no key lies in a file.
 
-What it writes may be a secret wherever it stands, so no sentence repeats any of it.
+Any part of its output may be a secret, so no message repeats any of it.
 """
 
 import json
@@ -19,11 +19,12 @@ from sbc_filter.stir.credential import Credential
 from sbc_filter.strict_json import DuplicateKey, strict_loads
 from sbc_filter.system.program import Program
 
-_TIMEOUT = 10.0  # seconds
-SHORTEST, LONGEST, _USUAL = 10, 86400, 3600  # seconds for which an answer may be valid, and the default
-RETRY = 60.0  # seconds after which a program is run again that failed
-_LEAD = 120.0  # seconds before the last certificate expires, by which a new one must be there
-# Of the time for which an answer holds: processes that were started together ask one after another.
+_TIMEOUT = 10.0  # seconds; the program may have to ask a service over the network
+# Seconds for which an answer may be valid (a run may take `_TIMEOUT`), and the default.
+SHORTEST, LONGEST, _USUAL = 10, 86400, 3600
+RETRY = 60.0  # seconds after which a program that failed is run again; short compared with any certificate's lifetime
+_LEAD = 120.0  # seconds; a new certificate must arrive this long before the last one expires: time for two retries
+# Shares of an answer's lifetime: processes that were started together do not ask at the same time.
 _JITTER, _STEPS = 0.1, 16
 _FAILURES = {Detail.FETCH_TIMEOUT: f" within {_TIMEOUT:g} s", Detail.FETCH_TOO_LARGE: " with at most 64 KiB"}
 STAYS = "what was obtained before stays in force"
@@ -50,7 +51,7 @@ class ObtainedAnswer:
 
 
 def ask(programs: Mapping[str, ObtainSettings]) -> dict[str, ObtainedAnswer | ValueError]:
-    """The answer of each program, by the name of its credential, or why there is none; all run concurrently."""
+    """The answer of each program by the name of its credential, or the reason for its absence; all run concurrently."""
     if not programs:
         return {}
     running = {name: Program(settings.command, _TIMEOUT) for name, settings in programs.items()}
@@ -79,7 +80,7 @@ def read_answer(answer: bytes) -> ObtainedAnswer:
     try:
         found = strict_loads(answer)
     except json.JSONDecodeError as error:
-        raise ValueError(f"its answer is no JSON object (line {error.lineno}, column {error.colno})") from None
+        raise ValueError(f"its answer is not a JSON object (line {error.lineno}, column {error.colno})") from None
     except DuplicateKey:
         raise ValueError("its answer names something twice in one object") from None
     except (ValueError, RecursionError):  # not in UTF-8, a number of thousands of digits, nested too deeply
@@ -102,7 +103,7 @@ def read_answer(answer: bytes) -> ObtainedAnswer:
 def _check(found: object, of: str, *more: str) -> None:
     """Require an object with known keys only."""
     if not isinstance(found, dict):
-        raise ValueError(f"{of} is no JSON object")
+        raise ValueError(f"{of} is not a JSON object")
     if not found.keys() <= {*_PARTS, *more}:
         known = ", ".join(f"`{each}`" for each in (*_PARTS, *more))
         raise ValueError(f"{of} has something else than {known}")
@@ -116,7 +117,7 @@ def _entry(found: dict[str, Any], where: str, of: str) -> ObtainedCredential:
     if "ENCRYPTED" in key:
         raise ValueError(f"`key` of {of} is encrypted: have the program decrypt it")
     if not x5u.startswith("https://"):
-        raise ValueError(f"`x5u` of {of} is no URL that begins with https://")
+        raise ValueError(f"`x5u` of {of} is not a URL that begins with https://")
     begins = None
     if "from" in found:
         begins = posix_time(found["from"])

@@ -13,7 +13,7 @@ from sbc_filter.errors import ConfigurationError, FilterError
 if TYPE_CHECKING:
     pass
 
-_DEEPEST = 4  # folders in folders
+_DEEPEST = 4  # folders in folders; more than a configuration needs, but the search must end
 # Paths in the configuration that are not input: files that we write, and folders of other parties' files.
 _NOT_READ = frozenset({"folder", "records", "control", "cache", "directory"})
 

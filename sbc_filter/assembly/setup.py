@@ -46,8 +46,8 @@ class Setup:
     read_at: float = field(default_factory=time.monotonic)  # seconds of the monotonic clock
 
     def engine(self, secret: bytes, memories: SharedState | None = None, state: EngineState | None = None) -> Engine:
-        """A new engine; `secret` is the key of our To tags, `memories` is shared by all workers, `state` is that of the
-        engine that it replaces."""
+        """A new engine. `secret` keys what others must not be able to predict. `memories` is shared by all workers.
+        `state` is that of the engine that it replaces."""
         memories = memories or SharedState.local()
         network = self.configuration.network
         place = Network(
@@ -100,7 +100,7 @@ class Setup:
 def read_plan(file: Path | None, rules: Path | None = None) -> tuple[Configuration, Plan]:
     """The configuration and its firewall rules; `ConfigurationError` with every problem of it and of the rules.
 
-    Keys and certificates are not read: whoever applies the firewall rules need not have access to them.
+    Keys and certificates are not read, so a user without access to them can apply the firewall rules.
     """
     problems: list[Problem] = []
     configuration = read_configuration(file, problems)
@@ -129,8 +129,8 @@ def prepare(
 ) -> Setup:
     """Read all files that the configuration names; `ConfigurationError` with every problem of all of them.
 
-    `live`: our own certificates have to be good now. The calls of a replay have times of their own.
-    `problems` are those of the configuration itself: what only follows from them is not said again.
+    `live`: our own certificates must be valid now. The calls of a replay have times of their own. `problems` are those
+    of the configuration itself. Problems that only follow from them are not reported.
     """
     known, found = problems, list(problems)
     file = configuration.file or "configuration"

@@ -13,14 +13,14 @@ from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.link_types import answer_frame, locate_ip, replace_ip
 from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Action, AnyAnswer, Need, Verdict
+from sbc_filter.engine.verdict import AnyAnswer, Need, Verdict, VerdictKind
 from sbc_filter.errors import PacketError
 from sbc_filter.packet.fragments import fragment, is_fragment
 from sbc_filter.packet.reassembly import Reassembler
 from sbc_filter.packet.udp import datagram_to_ip
 
 _MAX_WAITING = 4096  # frames after an incomplete datagram, until that is given up
-_REASSEMBLY = 5.0  # seconds of the capture for the reassembly of a datagram
+_REASSEMBLY = 5.0  # seconds of the capture for the reassembly of a datagram; its fragments are sent in one burst
 
 
 class FrameCount(StrEnum):
@@ -78,7 +78,7 @@ class Replay:
         look: Callable[[bytes], None] = lambda raw: None,
         interfaces: bool = False,
     ) -> None:
-        self.counters: Counter[FrameCount | Action] = Counter()
+        self.counters: Counter[FrameCount | VerdictKind] = Counter()
         self._engine = engine
         self._ask = ask
         self._sink = sink
@@ -128,16 +128,16 @@ class Replay:
         while isinstance(decision, Need):
             decision = self._engine.resume(decision.id, self._ask(decision), now)
         for record in (*decision.monitored, *((decision.record,) if decision.record else ())):
-            self._sink(record._replace(packet=frame.number))
-        self.counters[decision.action] += 1
+            self._sink(record.of_packet(frame.number))
+        self.counters[decision.kind] += 1
         return decision
 
     def _settle(self, slots: list[_Slot], size: int, verdict: Verdict, last: _Slot | None = None) -> None:
         """Replace the frames of one datagram; the new frames take the place of the `last` one."""
         last = last or slots[-1]
         for slot in slots:
-            slot.settle([slot.frame] if verdict.action is Action.ACCEPT else [])
-        if verdict.action is Action.MODIFY and verdict.payload is not None:
+            slot.settle([slot.frame] if verdict.kind is VerdictKind.ACCEPT else [])
+        if verdict.kind is VerdictKind.MODIFY and verdict.payload is not None:
             last.settle([last.with_packet(packet) for packet in _cut(verdict.payload, size, len(slots))])
         for datagram in verdict.emit:
             self.counters[FrameCount.EMITTED] += 1

@@ -10,22 +10,21 @@ from pathlib import Path
 from typing import Protocol
 
 from sbc_filter.certificates.disk_cache import CachedCertificate, DiskCache
+from sbc_filter.certificates.failed_fetches import FailedFetches
 from sbc_filter.certificates.lifetime import leaf_end
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.generational_cache import GenerationalCache
 
 _LOG = logging.getLogger(__name__)
 STALE = 72 * 3600.0  # seconds; a web server that fails on a Friday evening may be repaired on Monday
-MAX_FILES = 20_000
-MAX_BYTES = 400 << 20
-_MEMORY = 32 << 20  # bytes of certificates, with their entries
-_FAILURES = 4 << 20  # bytes of failures
-_LONGEST_FAILURE = 300.0  # seconds
-_KEPT = 0.9  # share of the memory that is kept when room is made
-_OVERHEAD = 600  # bytes of an entry besides URL and certificate
-_ROUND, _A_ROUND = 10.0, 40  # seconds between two rounds of renewal, and certificates in a round
-_AGAIN = 300.0  # seconds for which an expired certificate is used before it is fetched again
+MAX_FILES = 20_000  # as many as the workers keep in memory (`engine.memory.certificates.CAPACITY`)
+MAX_BYTES = 400 << 20  # 20 KiB for each of `MAX_FILES`; a chain has about 4
+_MEMORY = 32 << 20  # bytes of certificates, with their entries: about 7,000 chains of 4 KiB; all are on disk
+_KEPT = 0.9  # share of the memory that is kept when room is made, so that the next entries need no room made
+_OVERHEAD = 600  # bytes of an entry besides URL and certificate; more than Python needs, so that the bound is kept
+_ROUND, _A_ROUND = 10.0, 40  # seconds between two rounds of renewal, and certificates in a round: calls come first
+# Seconds for which an expired certificate is used before it is fetched again, as after a permanent failure.
+_AGAIN = 300.0
 
 
 class Web(CertificateSource, Protocol):
@@ -76,7 +75,7 @@ class CachingSource:
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._memory = 0  # bytes of them
-        self._failures: GenerationalCache[str, Answer[bytes]] = GenerationalCache(_FAILURES, _LONGEST_FAILURE)
+        self._failures = FailedFetches()
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
 
@@ -84,8 +83,8 @@ class CachingSource:
         """Answer at once from memory or disk; otherwise when `web` has answered."""
         self._begin()
         now = self._clock()
+        failure = self._failures.get(url, now)
         with self._lock:
-            failure = self._failures.get(url, now)
             known = self._find(url, now)
             if known is not None:
                 known.asked = True
@@ -157,10 +156,8 @@ class CachingSource:
             if news:
                 self._write(url, entry, now, known is not None)
             return answer._replace(expires=entry.expires)
+        self._failures.put(url, answer, now)
         with self._lock:
-            if answer.expires > now:
-                weight = len(url) + len(answer.result or b"") + len(answer.reason) + _OVERHEAD
-                self._failures.put(url, answer, answer.expires, now, weight)
             known = self._find(url, now)
             if known is None:
                 return answer

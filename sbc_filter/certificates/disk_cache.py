@@ -17,9 +17,9 @@ from sbc_filter.system.files import replace_file
 
 _LOG = logging.getLogger(__name__)
 _MAX_LABEL = 16 * 1024  # bytes; a URL is no longer than the message that it came in
-_ABANDONED = 3600.0  # seconds after which an unfinished file was left by a crash
-_KEPT = 0.9  # share of files and bytes that is kept when room is made
-_PAUSE = 60.0  # seconds between two attempts to make room in a full folder
+_ABANDONED = 3600.0  # seconds after which an unfinished file was left by a crash; writing one takes milliseconds
+_KEPT = 0.9  # share of files and bytes that is kept when room is made, so that it is not made for each new file
+_PAUSE = 60.0  # seconds between two attempts to make room in a full folder; each reads the whole folder
 
 
 class CachedCertificate(NamedTuple):

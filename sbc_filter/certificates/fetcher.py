@@ -13,9 +13,9 @@ from pathlib import Path
 from cachetools import LRUCache
 
 from sbc_filter.certificates.lifetime import expires, leaf_end
+from sbc_filter.certificates.pooled_source import PooledSource
 from sbc_filter.certificates.source import MAX_PEM, PASSING
 from sbc_filter.concurrency.fair_queue import QueueSlot
-from sbc_filter.concurrency.single_flight import SingleFlightPool
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
 from sbc_filter.outcomes import Detail
@@ -26,16 +26,16 @@ from sbc_filter.web.fairness import Buckets, domain_of, registered
 from sbc_filter.web.pinned_connection import Resolver, system_addresses
 
 _LOG = logging.getLogger(__name__)
-_PERMANENT = 300.0  # seconds for which a permanent failure is cached
-_BURST = 10.0  # seconds' worth of fetches that may begin at once
+_PERMANENT = 300.0  # seconds for which a permanent failure is cached; after a repair, calls fail for no longer
+_BURST = 10.0  # seconds' worth of fetches that may begin at once, as after a start with an empty cache
 _BACKLOG = 40  # fetches that may wait for a worker in each lane; few, so that calls do not wait behind unknown domains
-_SHARE = 4  # concurrent fetches, and lookups, of one domain in each lane
-_MAX_KNOWN = 20_000  # domains, and URLs, that are remembered as known
+_SHARE = 4  # concurrent fetches, and lookups, of one domain in each lane: a quarter of its 16 workers
+_MAX_KNOWN = 20_000  # domains, and URLs, that are remembered as known; as many as the cache holds (`cache.MAX_FILES`)
 _KNOWN, _UNKNOWN = 0, 1  # the lanes: each has half of the workers
 _SLOW = (Detail.FETCH_TIMEOUT, Detail.FETCH_DNS, Detail.FETCH_TOO_LARGE)  # failures that keep a worker busy
 
 
-class Fetcher:
+class Fetcher(PooledSource):
     """A `CertificateSource` over HTTPS: one GET per URL at a time, `workers` in all, half of them in each lane.
 
     At most `backlog` more requests wait in each lane.
@@ -73,9 +73,20 @@ class Fetcher:
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
+        lanes = (max(workers // 2, 1), max(workers - workers // 2, 1))
+        super().__init__(
+            "certificate-fetch",
+            workers=sum(lanes),
+            patience=total_timeout,
+            backlog=backlog,
+            clock=clock,
+            lanes=lanes,
+            place=lambda url: self._place(domain_of(url)),
+            share=_SHARE,
+            admit=self._admit,
+        )
         self._schemes = HTTP_TOO if HTTP in tolerate else HTTPS
         self._total_timeout = total_timeout
-        self._clock = clock
         self._timer = timer
         self._rate = rate
         self._unknown_rate, self._domain_rates = Buckets(rate, _BURST), Buckets(rate / 2, _BURST)
@@ -84,7 +95,6 @@ class Fetcher:
         # Domains that have served certificates, with False if they have failed since; and URLs.
         self._domains: LRUCache[str, bool] = LRUCache(_MAX_KNOWN)
         self._vouched: LRUCache[str, bool] = LRUCache(_MAX_KNOWN)
-        lanes = (max(workers // 2, 1), max(workers - workers // 2, 1))
         self._web = Downloader(
             ca_file=ca_file,
             allowed_networks=allowed_networks,
@@ -96,22 +106,6 @@ class Fetcher:
             place=lambda host: self._place(registered(host)),
             share=_SHARE,
         )
-        self._single: SingleFlightPool[Answer[bytes]] = SingleFlightPool(
-            self._answer,
-            lambda detail: Answer(None, detail, clock()),  # not the fault of the URL: not cached
-            name="certificate-fetch",
-            workers=sum(lanes),
-            lanes=lanes,
-            place=lambda url: self._place(domain_of(url)),
-            share=_SHARE,
-            admit=self._admit,
-            backlog=backlog,
-            patience=total_timeout,
-        )
-
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
-        """Fetch `url`."""
-        self._single.submit(url, done)
 
     def vouch(self, url: str, /) -> None:
         """Note that this URL has served a certificate before, perhaps to an earlier process.
@@ -124,7 +118,7 @@ class Fetcher:
 
     def close(self) -> None:
         """Refuse all pending requests; open connections end at their deadlines."""
-        self._single.close()
+        super().close()
         self._web.close()
 
     def _place(self, domain: str) -> QueueSlot:
@@ -151,21 +145,23 @@ class Fetcher:
             )
         return False
 
-    def _answer(self, url: str) -> Answer[bytes]:
+    def _get(self, url: str) -> Answer[bytes]:
         try:
             pem, headers = self._web.get(url, limit=MAX_PEM, timeout=self._total_timeout, schemes=self._schemes)
         except FetchError as error:
-            _LOG.info("%r: %s: %s", url, error.detail, error)
             if error.detail in _SLOW:
                 self._demote(domain_of(url))
-            lifetime = PASSING if error.passing else _PERMANENT
-            return Answer(None, error.detail, self._clock() + lifetime, str(error))
+            raise
         now, end = self._clock(), leaf_end(pem)
         if end is None or end <= now:  # the verification reports what is wrong with it
             return Answer(pem, None, now + _PERMANENT)
         with self._lock:
             self._domains[domain_of(url)] = True
         return Answer(pem, None, min(expires(headers, now), end))
+
+    def _failed(self, error: FetchError) -> Answer[bytes]:
+        lifetime = PASSING if error.passing else _PERMANENT
+        return Answer(None, error.detail, self._clock() + lifetime, str(error))
 
     def _demote(self, domain: str) -> None:
         with self._lock:

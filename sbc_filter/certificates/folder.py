@@ -18,8 +18,8 @@ from sbc_filter.system.files import TooLarge, read_file
 _LOG = logging.getLogger(__name__)
 
 INDEX = "index.json"
-FRESH = 1.0  # seconds for which a file, or its absence, is cached
-_MINUTE = 60.0  # seconds
+FRESH = 1.0  # seconds for which a file, or its absence, is cached; reading one takes microseconds
+_MINUTE = 60.0  # seconds between two complaints
 MAX_INDEX = 16 << 20  # bytes; 20,000 URLs take 2 MiB, and are read in about 20 ms, during which calls wait
 
 

@@ -9,7 +9,7 @@ from sbc_filter.outcomes import CertificateDeviation
 from sbc_filter.pki.certificate import PARSE_ERRORS, leaf_of, parse_certificates
 
 SHORTEST = 24 * 3600.0  # seconds; certificates rarely change, and calls should not wait for fetches
-LONGEST = 30 * 24 * 3600.0  # seconds
+LONGEST = 30 * 24 * 3600.0  # seconds; as long as a worker keeps a certificate (`engine.memory.certificates.LONGEST`)
 _ANY_FORM = frozenset({CertificateDeviation.DER_BODY})
 
 _UNCACHED = re.compile(r"(?:^|[,\s])(?:no-store|no-cache|private)(?:$|[,\s=])", re.IGNORECASE)

@@ -7,7 +7,6 @@ answer is valid. No network connection is made here.
 
 import contextlib
 import json
-import logging
 import re
 import socket
 import time
@@ -21,23 +20,22 @@ import urllib3
 from urllib3.connection import HTTPConnection
 
 from sbc_filter.certificates.lifetime import LONGEST, MAX_AGE
+from sbc_filter.certificates.pooled_source import BACKLOG, PooledSource
 from sbc_filter.certificates.source import MAX_PEM, PASSING
-from sbc_filter.concurrency.single_flight import SingleFlightPool
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
 from sbc_filter.outcomes import DETAILS, Detail, Outcome
 from sbc_filter.web.pinned_connection import DeadlineSocket
 
-_LOG = logging.getLogger(__name__)
 PATH = "/certificate"
-VALID = 3600.0  # seconds for which a certificate is valid if the answer does not say
+VALID = 3600.0  # seconds for which a certificate is valid if the answer does not say; the same as for a command
 _UNREACHABLE = 1.0  # seconds for which a refused connection is cached; short, since a restarted server is soon back
 _RETRY = 0.01  # seconds between two attempts to connect while the server's backlog is full
 _UNCACHED = re.compile(r"(?:^|[,\s])(?:no-store|no-cache)(?:$|[,\s=])", re.IGNORECASE)
 _TRANSPORT = (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError)
 
 
-class SocketSource:
+class SocketSource(PooledSource):
     """A `CertificateSource` that asks the Unix socket `path`: one GET per URL at a time, `workers` in all.
 
     No answer within `timeout` seconds is FETCH_TIMEOUT, more than `MAX_PEM` bytes are FETCH_TOO_LARGE, status 404 is
@@ -52,40 +50,27 @@ class SocketSource:
         *,
         timeout: float = 5.0,
         workers: int = 8,
-        backlog: int = 1000,
+        backlog: int = BACKLOG,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__(f"certificate-socket {path}", workers=workers, patience=timeout, backlog=backlog, clock=clock)
         self._path = str(path)
         self._timeout = timeout
-        self._clock = clock
         self._idle: deque[_Connection] = deque()
         self._closed = False
-        self._single: SingleFlightPool[Answer[bytes]] = SingleFlightPool(
-            self._answer,
-            lambda detail: Answer(None, detail, clock()),
-            name="certificate-socket",
-            workers=workers,
-            backlog=backlog,
-            patience=timeout,
-        )
-
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
-        """Ask for `url`."""
-        self._single.submit(url, done)
 
     def close(self) -> None:
         """Refuse all pending requests; open connections end at their deadlines."""
         self._closed = True
-        self._single.close()
+        super().close()
         self._drop_idle()
 
-    def _answer(self, url: str) -> Answer[bytes]:
-        try:
-            return self._ask(url, time.monotonic() + self._timeout)
-        except FetchError as error:
-            _LOG.info("%s: %r: %s", self._path, url, error)
-            unreachable = error.detail == Detail.FETCH_CONNECT
-            return Answer(None, error.detail, self._clock() + (_UNREACHABLE if unreachable else PASSING))
+    def _get(self, url: str) -> Answer[bytes]:
+        return self._ask(url, time.monotonic() + self._timeout)
+
+    def _failed(self, error: FetchError) -> Answer[bytes]:
+        lifetime = _UNREACHABLE if error.detail is Detail.FETCH_CONNECT else PASSING
+        return Answer(None, error.detail, self._clock() + lifetime)
 
     def _ask(self, url: str, deadline: float) -> Answer[bytes]:
         """Ask over an open connection, or over a new one if the server has closed it.

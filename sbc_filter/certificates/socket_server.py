@@ -27,10 +27,10 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.system.unix_socket import listen_at, number_of, unlink_own
 
 _LOG = logging.getLogger(__name__)
-CONNECTIONS = 1024  # at a time; each has a thread, most of them idle
-_BACKLOG = 512
-_IDLE = 60.0  # seconds after which an idle connection is closed
-_GLANCE = 0.1  # seconds
+CONNECTIONS = 1024  # at a time: 64 from each of 16 workers; each has a thread, most of them idle
+_BACKLOG = 512  # connections that wait to be accepted: after a restart, half of `CONNECTIONS` may come at once
+_IDLE = 60.0  # seconds after which an idle connection is closed, so that its thread ends
+_GLANCE = 0.1  # seconds within which `stop` is noticed
 _PATIENCE = 30.0  # seconds; every source has a shorter deadline of its own
 _STATUS = {Detail.FETCH_REFUSED: 404, Detail.FETCH_TIMEOUT: 504}  # any other failure is 502
 
@@ -171,4 +171,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: who called whom belongs in the records only."""
+        """Log nothing: the parties of a call belong in the records only."""

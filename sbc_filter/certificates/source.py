@@ -4,22 +4,19 @@ Each source answers with the PEM as it found it. Certificates are verified elsew
 """
 
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from sbc_filter.certificates.failed_fetches import FailedFetches
 from sbc_filter.engine.verdict import Answer
-from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.outcomes import Detail
 
 MAX_PEM = 64 * 1024  # bytes of a response or file (S-089)
-PASSING = 30.0  # seconds for which a temporary failure is cached
-_ABSENT = 60.0  # seconds for which the absence of a source is cached
-_MAX_FAILURES = 8 << 20  # approximate bytes of the failures that `FirstOf` caches
-_LONGEST_FAILURE = 3600.0  # seconds
-_OVERHEAD = 400  # bytes of a failure besides its URL
+# Seconds for which a temporary failure is cached: spares a broken server, and is over soon after its repair.
+PASSING = 30.0
+_ABSENT = 60.0  # seconds for which the absence of a source is cached; only a new configuration changes it
 
 
 class CertificateSource(Protocol):
@@ -63,46 +60,33 @@ class FirstOf:
             raise ValueError("at least one source is needed")
         self._sources = tuple(sources)
         self._clock = clock
-        self._lock = threading.Lock()  # of `_failed`
-        self._failed: GenerationalCache[tuple[int, str], Answer[bytes]] = GenerationalCache(
-            _MAX_FAILURES, _LONGEST_FAILURE
-        )
+        self._failures = [FailedFetches() for _ in sources[1:]]
 
     def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
         """Ask the first source, then the next if that does not have the certificate."""
         self._ask(0, float("inf"), url, done)
 
-    def _ask(self, turn: int, soonest: float, url: str, done: Callable[[Answer[bytes]], None]) -> None:
-        def judge(answer: Answer[bytes]) -> None:
+    def _ask(self, number: int, soonest: float, url: str, done: Callable[[Answer[bytes]], None]) -> None:
+        """Ask source `number`; `soonest` is when the earliest failure of those in front of it expires."""
+        failures = self._failures[number - 1] if number else None
+
+        def proceed(answer: Answer[bytes]) -> None:
             if answer.result is not None:
                 done(answer)
                 return
+            if failures is not None:
+                failures.put(url, answer, self._clock())
             expires = min(soonest, answer.expires)
-            if turn:
-                self._remember(turn, url, answer)
-            if turn + 1 < len(self._sources):
-                self._ask(turn + 1, expires, url, done)
+            if number + 1 < len(self._sources):
+                self._ask(number + 1, expires, url, done)
             else:
                 done(answer._replace(expires=expires))
 
-        known = self._remembered(turn, url) if turn else None
+        known = failures.get(url, self._clock()) if failures is not None else None
         if known is None:
-            self._sources[turn].fetch(url, judge)
+            self._sources[number].fetch(url, proceed)
         else:
-            judge(known)
-
-    def _remembered(self, turn: int, url: str) -> Answer[bytes] | None:
-        with self._lock:
-            return self._failed.get((turn, url), self._clock())
-
-    def _remember(self, turn: int, url: str, answer: Answer[bytes]) -> None:
-        now = self._clock()
-        if answer.expires > now:
-            with self._lock:
-                if self._failed.get((turn, url), now) is None:
-                    self._failed.put(
-                        (turn, url), answer, answer.expires, now, len(url) + len(answer.reason) + _OVERHEAD
-                    )
+            proceed(known)
 
     def close(self) -> None:
         """Close all sources."""

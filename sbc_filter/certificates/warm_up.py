@@ -17,9 +17,9 @@ from sbc_filter.records.tally import numbered
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 
 _LOG = logging.getLogger(__name__)
-MAX_URLS = 20_000  # the capacity of the cache
+MAX_URLS = 20_000  # the capacity of the cache (`cache.MAX_FILES`)
 _AT_ONCE = 4  # concurrent requests; few, because calls come first
-_LEAST = 30.0  # seconds between two requests for one URL
+_LEAST = 30.0  # seconds between two requests for one URL; as long as a temporary failure is cached (`source.PASSING`)
 _LONGEST = 3600.0  # seconds; asking again tells a source that renews that the URL is in use
 
 

@@ -1,7 +1,8 @@
 """One file or folder for each command, named after the command.
 
 Each has `add_arguments(parser)`, which declares its command line, and `run(arguments)`, which returns the exit code. A
-new command is such a file and its line in `COMMANDS`.
+new command is such a file and its line in `COMMANDS`. `run` imports what only running needs, so `--help` is fast (a
+test looks at what it imports).
 """
 
 COMMANDS = {

@@ -1,4 +1,4 @@
-"""The options `--config` and `--rules`, which several commands share."""
+"""The options that several commands share: `--config`, `--rules`, `--socket`."""
 
 import argparse
 from pathlib import Path
@@ -22,4 +22,12 @@ def add_files(parser: argparse.ArgumentParser, *, where: str = WHERE) -> None:
         type=Path,
         metavar="DIR",
         help="rule files (default: as configured, or rules/ next to the configuration)",
+    )
+
+
+def add_socket(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say which running filter is meant."""
+    add_config(parser)
+    parser.add_argument(
+        "--socket", type=Path, metavar="PATH", help="control socket of the filter (default: as configured)"
     )

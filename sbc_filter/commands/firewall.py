@@ -3,10 +3,7 @@
 import argparse
 import sys
 
-from sbc_filter.assembly.setup import read_plan
 from sbc_filter.commands.file_arguments import add_config
-from sbc_filter.config.configuration_file import find_configuration, read_configuration, require_configuration
-from sbc_filter.firewall.backend import backend
 
 _ACTIONS = {
     "show": "print the rules, and apply nothing",
@@ -26,6 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show, apply or remove the firewall rules, and name the program used."""
+    from sbc_filter.assembly.setup import read_plan
+    from sbc_filter.config.configuration_file import find_configuration, read_configuration, require_configuration
+    from sbc_filter.firewall.backend import backend
+
     if arguments.action == "remove":
         file = find_configuration(arguments.config)
         chosen = backend(read_configuration(file, []).firewall.backend)

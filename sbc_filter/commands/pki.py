@@ -5,10 +5,8 @@ import re
 import time
 from pathlib import Path
 
-from sbc_filter.config.configuration_file import FILE_NAME
 from sbc_filter.errors import ConfigurationError, Problem, VerificationError, reason
-from sbc_filter.lab.certificate_maker import SPC, X5U, Maker
-from sbc_filter.lab.laboratory import write
+from sbc_filter.lab import SPC, X5U
 from sbc_filter.pki.x5u import check_x5u
 
 _SPC = re.compile("[0-9A-Z]{1,8}")
@@ -25,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _spc(text: str) -> str:
     if _SPC.fullmatch(text) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no service provider code: 1 to 8 digits or capital letters")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a service provider code: 1 to 8 digits or capital letters")
     return text
 
 
@@ -39,6 +37,10 @@ def _x5u(text: str) -> str:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make a laboratory; refuses a folder in which there is one."""
+    from sbc_filter.config.configuration_file import FILE_NAME
+    from sbc_filter.lab.certificate_maker import Maker
+    from sbc_filter.lab.laboratory import write
+
     folder: Path = arguments.folder
     laboratory = Maker(time.time()).laboratory(arguments.spc)
     try:

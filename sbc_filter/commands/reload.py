@@ -3,9 +3,7 @@
 import argparse
 import sys
 
-from sbc_filter.commands.status import add_socket, find_socket
-from sbc_filter.daemon import control_socket
-from sbc_filter.daemon.reload import REFUSED
+from sbc_filter.commands.file_arguments import add_socket
 from sbc_filter.system.plain_text import plain_lines
 
 
@@ -16,6 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make a running filter read its files again. Returns 1, after printing the reasons, when it refuses."""
+    from sbc_filter.commands.status_display import find_socket
+    from sbc_filter.daemon import control_socket
+    from sbc_filter.daemon.reload import REFUSED
+
     problems = control_socket.ask(find_socket(arguments), "reload")["problems"]
     for problem in problems:
         print(f"sbc-filter: {plain_lines(problem)}", file=sys.stderr)

@@ -114,7 +114,7 @@ def _located(table: TomlTable, key: str, text: str, folder: Path) -> Place:
         return folder / text
     name = text.removeprefix(_SYSTEMD)
     if _NAME.fullmatch(name) is None:
-        table.problem(key, f"{text!r} is no name of a systemd credential such as {_SYSTEMD}shaken.key")
+        table.problem(key, f"{text!r} is not a name of a systemd credential such as {_SYSTEMD}shaken.key")
     return SystemdCredential(name)
 
 

@@ -35,7 +35,7 @@ def read_remote(table: TomlTable, folder: Path, path: str = SIGNING) -> RemoteSe
     if not settings.command and not settings.service:
         table.problem("command", "is empty: name a program, or a `service`")
     if settings.service and not _is_fit(settings.service):
-        table.problem("service", f"{settings.service!r} is no URL such as {example}")
+        table.problem("service", f"{settings.service!r} is not a URL such as {example}")
     if (settings.client_certificate is None) != (settings.client_key is None):
         table.problem("client_certificate", "and `client_key` belong together")
     return settings

@@ -27,6 +27,7 @@ from sbc_filter.rules.trunk_options import read_networks
 from sbc_filter.sip.numbering_plans import NANP, PROFILES, Profile, emergency_of, plan_named
 from sbc_filter.stir.delegation import VERIFICATION
 
+# Processes; one for each core of a large host.
 MAX_WORKERS = 64
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
 
@@ -38,7 +39,7 @@ def read_network(table: TomlTable) -> NetworkSettings:
         try:
             sbc.append(str(ip_address(text)))
         except ValueError:
-            table.problem("sbc", f"{text!r} is no address such as 203.0.113.10")
+            table.problem("sbc", f"{text!r} is not an address such as 203.0.113.10")
     default = NetworkSettings()
     plan = _numbering(table)
     settings = NetworkSettings(
@@ -71,7 +72,7 @@ def _ports(table: TomlTable) -> tuple[int, ...]:
         return NetworkSettings().ports
     for port in ports:
         if type(port) is not int or not 0 < port < 65536:
-            table.problem("ports", f"{port!r} is no port number from 1 to 65535")
+            table.problem("ports", f"{port!r} is not a port number from 1 to 65535")
     return tuple(port for port in ports if type(port) is int)
 
 
@@ -134,7 +135,7 @@ def read_trust(table: TomlTable, folder: Path) -> TrustSettings:
 def _url(table: TomlTable, key: str, text: str, schemes: Sequence[str]) -> str:
     """A URL of the operator; its address is not restricted."""
     if text and re.fullmatch(rf"(?:{'|'.join(schemes)})://[!-~]+", text) is None:
-        table.problem(key, f"{text!r} is no URL that begins with {' or '.join(f'{each}://' for each in schemes)}")
+        table.problem(key, f"{text!r} is not a URL that begins with {' or '.join(f'{each}://' for each in schemes)}")
     return text
 
 
@@ -142,7 +143,7 @@ def _policies(table: TomlTable) -> frozenset[str]:
     policies = frozenset(table.texts("policies"))
     for text in sorted(policies):
         if not _OID.fullmatch(text):
-            table.problem("policies", f"{text!r} is no object identifier such as 2.16.840.1.114569.1.1.4")
+            table.problem("policies", f"{text!r} is not an object identifier such as 2.16.840.1.114569.1.1.4")
     return policies
 
 
@@ -203,7 +204,7 @@ def read_serve(table: TomlTable, folder: Path) -> ServeSettings:
     try:
         listen = parse_listen(text)
     except ValueError:
-        table.problem("listen", f"{text!r} is no address with a port such as 127.0.0.1:8085")
+        table.problem("listen", f"{text!r} is not an address with a port such as 127.0.0.1:8085")
     settings = ServeSettings(
         listen,
         table.text("credential"),

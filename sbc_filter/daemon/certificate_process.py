@@ -30,7 +30,7 @@ from sbc_filter.system.nonblocking_writer import log_to_standard_error
 from sbc_filter.trust.renewal import Renewal
 from sbc_filter.trust.trust_files import TrustFiles
 
-_HEARTBEAT = 1.0  # seconds
+_HEARTBEAT = 1.0  # seconds between two heartbeats: a fifth of `process_group.STUCK`
 
 
 class CertificateProcess:

@@ -20,8 +20,8 @@ from sbc_filter.system.unix_socket import listen_at, number_of, unlink_own
 
 FOLDER = Path("/run/sbc-filter")
 NAME = "control.sock"
-_LONGEST = 4096  # bytes of a request
-_CLIENTS = 16
+_LONGEST = 4096  # bytes of a request; ours have about 20
+_CLIENTS = 16  # connections at a time: some operators, and monitoring
 
 Reply = Callable[[dict[str, Any]], None]
 Question = Callable[[str, Reply], None]

@@ -21,14 +21,14 @@ LOCK = LAST_QUEUE + 1
 
 
 class OwnRules:
-    """The lock, and the rules once `apply` was called. A context manager: its end removes these rules.
+    """The lock, and the rules once `apply` was called. A context manager that removes these rules at its end.
 
-    Construct it before anything else is started: `EnvironmentFault` when another filter has the lock, or works on the
-    rules that are in force. Nothing was changed then. Rules without a filter are replaced by `apply`.
+    Construct it before anything else is started. Raises `EnvironmentFault`, without a change, when another filter has
+    the lock or works on the rules that are applied. Rules without a filter are replaced by `apply`.
     """
 
     def __init__(self, name: str, say: Callable[[str], None]) -> None:
-        """`name` is a backend; `say` is told why rules stay that should have been removed."""
+        """`name` is a backend. `say` reports why rules stay that should have been removed."""
         self._name, self._backend = name, backend(name)
         self._say = say
         self._applied: frozenset[int] | None = None  # the queues that our rules feed
@@ -62,7 +62,7 @@ class OwnRules:
         if name != self._name:
             self._name, self._backend = name, backend(name)
         if self._applied is None:
-            self._backend.probe()  # fails without a change: what is in force then is not ours to remove
+            self._backend.probe()  # fails without a change: the rules that are applied then are not ours to remove
         self._applied = frozenset(queue.number for queue in plan.queues)
         self._backend.apply(plan)
 

@@ -10,11 +10,12 @@ from sbc_filter.processes.channel import Channel, Message
 from sbc_filter.processes.child import GAVE_UP, Child, Closable, fork
 from sbc_filter.processes.messages import Order, Ready, Stop
 
-STUCK = 5.0  # seconds without a heartbeat, after which a process counts as stuck and is killed
+STUCK = 5.0  # seconds without a heartbeat (five are missing), after which a process counts as stuck and is killed
 START = 20.0  # seconds until a process must be ready; it may have to open a PKCS#11 token
 _SHORT = 10.0  # seconds: a process that exits sooner is restarted after a growing delay
-_FIRST, _LAST = 0.05, 5.0  # seconds: shortest and longest delay before a restart
-_TURN = 0.25  # seconds between two checks of the clock
+# Seconds: shortest and longest delay before a restart; one crash costs little, a loop uses no core.
+_FIRST, _LAST = 0.05, 5.0
+_TURN = 0.25  # seconds between two checks of the clock; small compared with `STUCK`
 
 
 class ManagedProcess:

@@ -9,7 +9,7 @@ from typing import TypedDict
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.netlink import queue_statistics
 
-_FULL = 0.8  # share of a queue above which it is reported
+_FULL = 0.8  # share of a queue above which it is reported, before packets pass unfiltered or are lost
 
 
 class QueueState(TypedDict):

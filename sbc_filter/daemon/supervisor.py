@@ -48,7 +48,7 @@ from sbc_filter.records.totals import Totals
 from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.system.steady_clock import SteadyClock
 
-_STOP = 8.0  # seconds for a group of processes to exit
+_STOP = 8.0  # seconds for a group of processes to exit: twice the longest `hold_ms`
 
 
 class Supervisor:
@@ -71,7 +71,7 @@ class Supervisor:
         self.family = ProcessGroup(self._heard, self._lost, say)
         self.reloading = Reload(self)
         self._memories = memories
-        self._secret = os.urandom(32)
+        self._secret = os.urandom(32)  # of every hash that other parties must not be able to predict
         self._clock = SteadyClock(say=say)
         self._since = time.time()
         self._certificates = CertificateProcess(folder)
@@ -275,7 +275,7 @@ class Supervisor:
         self._certificates.leave()
         self._memories.close()
         try:
-            dispatcher = Dispatcher(self._feeds, len(self.workers), channel)
+            dispatcher = Dispatcher(self._feeds, len(self.workers), self._secret, channel)
         except FilterError as error:
             return _give_up(channel, error)
         channel.send(Ready())

@@ -50,10 +50,10 @@ from sbc_filter.stir.credential import Credential
 from sbc_filter.system.steady_clock import SteadyClock
 
 _LOG = logging.getLogger(__name__)
-HEARTBEAT = 1.0  # seconds
+HEARTBEAT = 1.0  # seconds between two heartbeats: a fifth of `process_group.STUCK`
 _RETIRED = 6.0  # seconds for which a replaced source still serves held calls; `hold_ms` is at most 4000
 _SWITCH = 0.001  # seconds: how long a packet waits at most for another thread of this process
-_KINDS = 500  # kinds of records in one heartbeat at most
+_KINDS = 500  # kinds of records in one heartbeat at most, so that it fits into one message
 _TOLD = 100  # problems in an answer, if all of them are too long for one message
 
 Sources = Callable[[Configuration], CertificateSource]

@@ -25,7 +25,7 @@ from sbc_filter.system.program import Program
 _LOG = logging.getLogger(__name__)
 R = TypeVar("R")
 TIMEOUT = 2.0  # seconds; a call waits less
-WORKERS = 8
+WORKERS = 8  # requests at a time, as for a socket of certificates
 BACKLOG = 200  # requests that may wait for a worker; more would be answered too late
 
 

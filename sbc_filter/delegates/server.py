@@ -14,7 +14,7 @@ from sbc_filter.errors import EnvironmentFault
 from sbc_filter.stir.delegation import MAX_BODY, ServiceError
 
 _LOG = logging.getLogger(__name__)
-_PATIENCE = 5.0  # seconds for one read or write
+_PATIENCE = 5.0  # seconds for one read or write; longer, and silent clients would keep threads
 _CONNECTIONS = 64  # at a time; each has a thread
 _JSON = ("*/*", "application/*", "application/json")
 Operation = Callable[[bytes], bytes]
@@ -23,8 +23,8 @@ Operation = Callable[[bytes], bytes]
 class StirServer(BoundedThreads, HTTPServer):
     """Answers POSTs to the paths of `operations`, each a function from body to body that may raise `ServiceError`.
 
-    With `token`, clients must send it (bearer token). With `context`, TLS is required. Beyond 64
-    connections at a time the next is closed unheard. Raises `EnvironmentFault` when the address cannot be bound.
+    With `token`, clients must send it as a bearer token. With `context`, TLS is required. While 64 connections are
+    open, further ones are closed at once. Raises `EnvironmentFault` when the address cannot be bound.
     """
 
     allow_reuse_address = True
@@ -147,4 +147,4 @@ class _Handler(BaseHTTPRequestHandler):
         return int(lengths[0])
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: who called whom belongs in the records only."""
+        """Log nothing: the parties of a call belong in the records only."""

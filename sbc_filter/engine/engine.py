@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import chain
 
 from sbc_filter.counters import CounterName
-from sbc_filter.engine.act.carry_out import DecisionExecutor, as_packet_verdict, has_room, monitored, pass_by
+from sbc_filter.engine.act.carry_out import DecisionExecutor, as_packet_verdict, has_room, monitored, pass_unexamined
 from sbc_filter.engine.act.uas import Uas
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
@@ -27,7 +27,7 @@ from sbc_filter.engine.memory.replays import LocalSeen, Replays, Seen
 from sbc_filter.engine.memory.results import Results
 from sbc_filter.engine.memory.transactions import Held, Progress, Remembered, message_key, transaction_key
 from sbc_filter.engine.state import EngineState
-from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Answer, AnyAnswer, Need, Request, Verdict
+from sbc_filter.engine.verdict import ACCEPT, DROP, Answer, AnyAnswer, Need, Request, Verdict, VerdictKind
 from sbc_filter.errors import MessageError, PacketError, VerificationError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.ip import address_text
@@ -46,7 +46,7 @@ from sbc_filter.stir.delegated_signing import RemoteCredential
 _INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
 # Aliases: on the hot path an Enum member lookup costs as much as a function call.
 _ENFORCE = Mode.ENFORCE
-_GOES_ON = (Action.ACCEPT, Action.MODIFY)
+_GOES_ON = (VerdictKind.ACCEPT, VerdictKind.MODIFY)
 HELD_LIMIT = 1000  # INVITEs that may wait at one time
 _COMBINATIONS = 1000  # of deviations that are counted apart
 
@@ -67,9 +67,11 @@ class Engine:
         arrivals: Arrivals | None = None,
         state: EngineState | None = None,
     ) -> None:
-        """`seen` detects replays; `arrivals` is what `preserve` remembers. By default the engine makes its own.
-        `state` comes from the engine that this one replaces, which must no longer decide."""
+        """`secret`, at most 64 bytes and the same in all workers, keys our To tags and the choice of `enforce_percent`.
+        `seen` detects replays; `arrivals` is what `preserve` remembers. By default the engine makes its own. `state`
+        comes from the engine that this one replaces, which must no longer decide."""
         self._rules = rules
+        self._secret = secret
         self._ports = network.ports
         self._held_limit = held_limit
         self._intake = Intake(network, profile)
@@ -188,7 +190,7 @@ class Engine:
             payload = known.edits.applied(message) if known.edits is not None else None
             if not has_room(packet, payload):
                 return DROP  # the first copy, which had room, has gone on
-            return as_packet_verdict(Verdict(known.action, payload, known.emit), packet)
+            return as_packet_verdict(Verdict(known.kind, payload, known.emit), packet)
         if self._transactions.held and self._transactions.is_held(key):
             self._count[CounterName.HELD_DUPLICATE] += 1
             return DROP
@@ -197,16 +199,16 @@ class Engine:
         except MessageError as error:
             return as_packet_verdict(self._intake.unreadable("INVITE", message, flow, now, error), packet)
         if call.in_dialog:
-            return as_packet_verdict(pass_by(call, Detail.IN_DIALOG), packet)
+            return as_packet_verdict(pass_unexamined(call, Detail.IN_DIALOG), packet)
         if self._executor.is_followed(call, now):
-            verdict = pass_by(call, Detail.REDIRECTED)
+            verdict = pass_unexamined(call, Detail.REDIRECTED)
             edits = call.message.edits() if verdict.payload is not None else None
-            self._transactions.decide(key, Remembered(verdict.action, edits), now)
+            self._transactions.decide(key, Remembered(verdict.kind, edits), now)
             return as_packet_verdict(verdict, packet)
         direction, peer, trunk, _ = call.place
         identity = self._intake.identity_for_rules(call)
         facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, call.message, identity)
-        return self._walk(Progress(key, call, packet, self._rules.matching(facts)), now)
+        return self._walk(Progress(key, call, packet, self._rules.matching(facts, self._secret)), now)
 
     def _walk(self, progress: Progress, now: float) -> Verdict | Need:
         """Try the rules that match, from where `progress` stands: the first enforced one decides, those in monitor
@@ -228,7 +230,7 @@ class Engine:
             if rule.mode is _ENFORCE:
                 return self._finish(progress, self._executor.carry_out(rule, call, decision, progress.packet, now), now)
             progress.monitored += (monitored(rule, call, decision),)
-        return self._finish(progress, pass_by(call, Detail.NO_RULE), now)
+        return self._finish(progress, pass_unexamined(call, Detail.NO_RULE), now)
 
     def _apply(self, rule: Rule, progress: Progress, now: float) -> Decision | Request:
         results = progress.results
@@ -251,13 +253,13 @@ class Engine:
 
     def _finish(self, progress: Progress, verdict: Verdict, now: float) -> Verdict:
         """Remember the verdict, if anything was decided, and make it one about the packet."""
-        if self._preserver is not None and verdict.action in _GOES_ON:
-            self._preserver.remember(progress.call)
+        if self._preserver is not None and verdict.kind in _GOES_ON:
+            self._preserver.remember(progress.call, verdict.record, progress.monitored)
         if progress.monitored:
             verdict = verdict._replace(monitored=progress.monitored)
         if progress.monitored or (verdict.record is not None and verdict.record.rule is not None):
             edits = progress.call.message.edits() if verdict.payload is not None else None
-            self._transactions.decide(progress.key, Remembered(verdict.action, edits, verdict.emit), now)
+            self._transactions.decide(progress.key, Remembered(verdict.kind, edits, verdict.emit), now)
         return as_packet_verdict(verdict, progress.packet)
 
     def _add_result(self, progress: Progress, request: Request, answer: AnyAnswer, now: float) -> None:

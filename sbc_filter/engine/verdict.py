@@ -13,7 +13,7 @@ from sbc_filter.stir.delegated_verification import ReportedResult, VerificationR
 T = TypeVar("T", covariant=True)
 
 
-class Action(StrEnum):
+class VerdictKind(StrEnum):
     """What is done with the packet."""
 
     ACCEPT = "accept"
@@ -26,19 +26,19 @@ class Action(StrEnum):
 class Verdict(NamedTuple):
     """The one decision about one packet.
 
-    `payload` is None when nothing changes; else, from `Engine.process`, the whole new IP packet,
-    and from `Engine.decide` the new SIP message. `emit` are complete answers to send;
+    `kind` is the field `verdict` of its record. `payload` is None when nothing changes; else, from `Engine.process`,
+    the whole new IP packet, and from `Engine.decide` the new SIP message. `emit` are complete answers to send;
     `monitored` are the records of rules in monitor mode, which change nothing.
     """
 
-    action: Action
+    kind: VerdictKind
     payload: bytes | None = None
     emit: tuple[Datagram, ...] = ()
     record: Record | None = None
     monitored: tuple[Record, ...] = ()
 
 
-ACCEPT, DROP = Verdict(Action.ACCEPT), Verdict(Action.DROP)
+ACCEPT, DROP = Verdict(VerdictKind.ACCEPT), Verdict(VerdictKind.DROP)
 """Verdicts without a record: pass unchanged, or drop."""
 
 

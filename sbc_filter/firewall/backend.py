@@ -41,7 +41,7 @@ class Backend(Protocol):
 
 
 class Firewall:
-    """The chosen program. Rules of ours in the others are removed, because each would queue every packet again."""
+    """The chosen program. Our rules in the other programs are removed, because each would queue every packet again."""
 
     def __init__(self, chosen: Backend, others: tuple[Backend, ...]) -> None:
         self._chosen = chosen

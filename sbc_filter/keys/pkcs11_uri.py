@@ -39,7 +39,7 @@ def parse_pkcs11_uri(text: str) -> Pkcs11Uri:
     for part in path.split(";"):
         name, equals, value = part.partition("=")
         if not equals or _VALUE.fullmatch(value) is None:
-            raise ValueError("is no URI such as pkcs11:token=STIR;object=shaken (RFC 7512)")
+            raise ValueError("is not a URI such as pkcs11:token=STIR;object=shaken (RFC 7512)")
         if name not in _KNOWN:
             raise ValueError(f"has the attribute {name!r}; known here are {', '.join(_KNOWN)}")
         if name in found:

@@ -1,7 +1,6 @@
-"""A laboratory's certificates: root, issuing CA, SHAKEN leaf with TNAuthList, keys, indirect CRL (`sbc-filter pki`).
+"""Makes a laboratory's certificates: root, issuing CA, SHAKEN leaf with TNAuthList, keys, indirect CRL.
 
-They have the profile of real ones (STANDARDS S-080 to S-083), so that what works here works there;
-only the laboratory trusts them.
+They have the same profile as real ones (STANDARDS S-080 to S-083). Only the laboratory trusts them.
 """
 
 import hashlib
@@ -14,12 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from sbc_filter.lab import SPC
+from sbc_filter.lab import X5U as X5U  # for those who use what is made here
 from sbc_filter.pki import tnauthlist
 from sbc_filter.pki.tnauthlist import TnAuthList, encode_tnauthlist
 
-X5U = "https://certificates.example.org/shaken.pem"
 CRL_URL = "https://certificates.example.org/crl.pem"
-SPC = "1234"
 _POLICY = x509.ObjectIdentifier("2.16.840.1.114569.1.1.3")  # the SHAKEN certificate policy
 _USAGES = (
     "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
@@ -37,7 +36,7 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Laboratory:
-    """All that a laboratory needs to sign and to verify."""
+    """The certificates, keys and the CRL that a laboratory needs to sign and to verify."""
 
     root: Authority
     issuing: Authority
@@ -51,10 +50,9 @@ class Laboratory:
 
 
 class Maker:
-    """Makes keys and certificates that begin an hour before `now`.
+    """Makes keys and certificates that are valid from an hour before `now` (POSIX seconds).
 
-    With a `seed` everything is a function of it: the same files every time, for tests. Without one
-    the keys are random, as they have to be.
+    With a `seed`, everything is derived from it: tests get the same files every time. Without one, keys are random.
     """
 
     def __init__(self, now: float, seed: str | None = None) -> None:
@@ -173,7 +171,7 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _issued(builder: x509.CertificateBuilder, parent: Authority) -> x509.CertificateBuilder:
-    """What every certificate but a root carries: its issuer's key, the policy, and where the CRL is (S-082)."""
+    """Add the extensions of every certificate but a root: the issuer's key, the policy, the CRL's address (S-082)."""
     identifier = parent.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     point = x509.DistributionPoint(
         [x509.UniformResourceIdentifier(CRL_URL)], None, None, [x509.DirectoryName(_name("Laboratory Root"))]

@@ -1,9 +1,9 @@
-"""The stage of the demonstration: carrier, SBC and core as hosts of a laboratory, and the filter on the SBC.
+"""The network of the demonstration: carrier, SBC and core as hosts of a laboratory, and the filter on the SBC.
 
     carrier 192.0.2.7 ---- 192.0.2.1 SBC 198.51.100.1 ---- 198.51.100.7 core      (and the same in IPv6)
 
 User agents (SIPp) on both ends, an ordinary SIP server (Kamailio) on the SBC. Everything is real:
-packets, firewall rules, kernel queue. Everything is gone when the stage is left.
+packets, firewall rules, kernel queue. All of it is removed when the context is left.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ CORE = {4: "198.51.100.7", 6: "2001:db8:2::7"}
 ENDS = {"carrier": (CARRIER, OUTSIDE), "core": (CORE, INSIDE)}
 CARRIER_X5U = "https://certificates.carrier.example/shaken.pem"
 OUR_X5U = "https://certificates.example.org/shaken.pem"
-PLAIN_PORT = 5080  # where ordinary traffic is tried
+PLAIN_PORT = 5080  # where ordinary traffic is sent
 PROGRAMS = {"sipp": "sip-tester", "kamailio": "kamailio", "ip": "iproute2", "iptables-restore": "iptables"}
 
 _RECEIVED = re.compile(rb"UDP message received \[(\d+)\] bytes :\n\n")
@@ -96,7 +96,7 @@ numbers = ["121555502*"]
 
 
 class DemoNetwork:
-    """Build it with `with`; `call` and `heard` are all that a scene needs. Needs root and `PROGRAMS`."""
+    """A context manager; `call` and `heard` are all that a scene needs. Needs root and `PROGRAMS`."""
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
@@ -138,7 +138,7 @@ class DemoNetwork:
     ) -> int:
         """Place `calls` (caller, called, token) through the SBC; returns how many ended as expected.
 
-        `identity` are the parameters behind the token in the Identity header, None: without Identity.
+        `identity`: the parameters after the token in the Identity header; None for calls without Identity.
         """
         self._runs += 1
         scenario, lines = self._folder / f"caller-{self._runs}.xml", self._folder / f"caller-{self._runs}.csv"

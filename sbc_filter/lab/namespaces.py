@@ -33,7 +33,7 @@ End = tuple[str, str, str]
 
 
 class Lab:
-    """Hosts and cables; leaving the context ends what was started in it and deletes everything made."""
+    """Hosts and cables. Leaving the context ends the processes that were started in it, and deletes the hosts."""
 
     def __init__(self, prefix: str = "sbc") -> None:
         self._prefix = f"{prefix}-{os.getpid()}-{next(_SERIAL)}-"
@@ -56,10 +56,10 @@ class Lab:
 
     def host(self, name: str, forwarding: bool = False) -> None:
         """Add a host; with `forwarding` it is a router for both families."""
-        self._hosts.append(name)  # before it is there: a signal may come in between
+        self._hosts.append(name)  # noted first: a signal may arrive in between
         _ip("netns", "add", self.namespace(name))
         self.run(name, "ip", "link", "set", "lo", "up")
-        self.sysctl(name, "net/ipv6/conf/default/accept_dad", "0")  # no other host exists that could have the address
+        self.sysctl(name, "net/ipv6/conf/default/accept_dad", "0")  # no other host can have the address
         if forwarding:
             self.sysctl(name, "net/ipv4/ip_forward", "1")
             self.sysctl(name, "net/ipv6/conf/all/forwarding", "1")
@@ -94,9 +94,9 @@ class Lab:
             Path("/proc/sys", key).write_text(value)
 
     def wait_until_up(self, seconds: float = 60.0) -> None:
-        """Wait until the kernel has noticed that all cables are plugged in, and receives for all addresses.
+        """Wait until all interfaces are up and the kernel receives for all addresses.
 
-        It takes a second, more on a busy machine; before that, IPv6 neighbours do not find each other. Raises
+        This takes a second, or more on a busy machine. Until then, IPv6 neighbours do not find each other. Raises
         `EnvironmentFault` when it takes longer than `seconds`.
         """
         end = time.monotonic() + seconds
@@ -136,14 +136,14 @@ class Lab:
             return _run(command, stdin, timeout)
 
     def start(self, host: str, *command: str, log: IO[bytes] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
-        """Start a command that runs on; it is ended with the laboratory at the latest."""
+        """Start a command in the background. It is ended with the laboratory at the latest."""
         with self.inside(host):
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         self._processes.append(process)
         return process
 
     def close(self) -> None:
-        """End the processes started here (no others), then delete the hosts; their cables go with them."""
+        """End the processes that were started here, then delete the hosts and with them their cables."""
         for process in self._processes:
             if process.poll() is None:
                 process.terminate()

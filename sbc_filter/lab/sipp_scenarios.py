@@ -1,4 +1,4 @@
-"""What the hosts of the demonstration run: SIPp scenarios for user agents, a Kamailio that is an ordinary SBC."""
+"""The programs of the demonstration's hosts: SIPp scenarios for user agents, Kamailio as an ordinary SBC."""
 
 from string import Template
 
@@ -47,7 +47,7 @@ _ANSWERED = (
     + _IN_CALL.substitute(method="BYE", cseq=2, shift="", again=' retrans="500"')
     + '  <recv response="200"/>\n</scenario>\n'
 )
-# The ACK of a refusal is of the INVITE's transaction and has its branch (RFC 3261 §17.1.1.3).
+# The ACK of a refusal belongs to the INVITE's transaction and has its branch (RFC 3261 §17.1.1.3).
 _REFUSED = (
     '  <recv response="$code"/>\n' + _IN_CALL.substitute(method="ACK", cseq=1, shift="-4", again="") + "</scenario>\n"
 )
@@ -100,7 +100,7 @@ CALLED = """\
 </scenario>
 """
 
-# Relays everything from one side to the other; knows nothing of STIR.
+# Relays all messages from one side to the other, without STIR.
 SBC = Template("""\
 debug=0
 log_stderror=yes
@@ -128,14 +128,17 @@ $relay
 
 
 def caller(identity: str | None, refusal: int | None = None) -> str:
-    """A user agent that calls: fields 0 and 1 of each line are caller and called, field 2 is the token that stands
-    before the parameters `identity`. It expects an answer, or this `refusal`, which it acknowledges."""
+    """A user agent that calls.
+
+    Fields 0 and 1 of each line are caller and called; field 2 is the token in front of the parameters `identity`. It
+    expects a call that is answered, or the response `refusal`, which it acknowledges.
+    """
     header = f"Identity: [field2];{identity}" if identity else "User-Agent: SIPp"
     end = _ANSWERED if refusal is None else Template(_REFUSED).substitute(code=refusal)
     return Template(_CALLER_HEAD).substitute(identity=header) + end
 
 
 def sbc(listen: list[str], relay: dict[str, str]) -> str:
-    """Kamailio's configuration: its addresses, and where to relay what comes from an address."""
+    """Kamailio's configuration: the addresses to listen on, and where to relay messages from each address."""
     lines = [f'    if (src_ip == {source}) $du = "sip:{target}:5060";' for source, target in relay.items()]
     return SBC.substitute(listen="\n".join(f"listen=udp:{address}:5060" for address in listen), relay="\n".join(lines))

@@ -9,7 +9,6 @@ import re
 import selectors
 import signal
 import time
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from struct import Struct
@@ -43,10 +42,14 @@ def worker_queues(feeds: Sequence[QueueSettings], worker: int) -> tuple[QueueSet
     return tuple(replace(feed, number=first + at) for at, feed in enumerate(feeds))
 
 
-def shard(message: bytes, workers: int) -> int:
-    """The worker (from 0) that gets a packet: by its Call-ID, or by all its bytes if it does not have one."""
+def shard(message: bytes, workers: int, secret: bytes) -> int:
+    """The worker (from 0) that gets a packet: by its Call-ID, or by all its bytes if it does not have one.
+
+    The caller chooses both. `secret` keeps it from choosing calls that all go to one worker: after the secret, the
+    state of Python's SipHash is unknown, even if the environment fixes the interpreter's own key.
+    """
     found = _CALL_ID.search(message)
-    return zlib.crc32(found[1] if found is not None else message) % workers
+    return hash(secret + (found[1] if found is not None else message)) % workers
 
 
 class Dispatcher:
@@ -55,14 +58,15 @@ class Dispatcher:
     Raises `EnvironmentFault` when a queue cannot be bound.
     """
 
-    def __init__(self, feeds: Sequence[QueueSettings], workers: int, channel: Channel) -> None:
+    def __init__(self, feeds: Sequence[QueueSettings], workers: int, secret: bytes, channel: Channel) -> None:
+        """`secret`: see `shard`; the same after a restart, so that a call stays with its worker."""
         self._channel = channel
         self._stop = False
         queues = [worker_queues(feeds, worker) for worker in range(workers)]
         self._feeds: list[_Feed] = []
         try:
             for at, settings in enumerate(feeds):
-                self._feeds.append(_Feed(settings, [each[at].number for each in queues]))
+                self._feeds.append(_Feed(settings, [each[at].number for each in queues], secret))
         except BaseException:
             self._close()
             raise
@@ -120,8 +124,9 @@ class Dispatcher:
 class _Feed:
     """One queue that the firewall feeds."""
 
-    def __init__(self, settings: QueueSettings, numbers: Sequence[int]) -> None:
+    def __init__(self, settings: QueueSettings, numbers: Sequence[int], secret: bytes) -> None:
         self._settings = settings
+        self._secret = secret
         self._numbers = numbers
         self.handed_on = 0
         queue = settings.number.to_bytes(2, "big")
@@ -170,7 +175,7 @@ class _Feed:
     def _hand_on(self, message: bytes, verdicts: bytearray) -> None:
         if _KIND.unpack_from(message)[0] != _PACKET:
             return  # an error message: the packet is gone already
-        worker = shard(_payload(message), len(self._verdicts))
+        worker = shard(_payload(message), len(self._verdicts), self._secret)
         verdicts += self._head + self._verdicts[worker] + message[_NUMBER]
         self.handed_on += 1
 

@@ -11,7 +11,7 @@ from typing import Self, cast
 from netfilterqueue import NetfilterQueue, Packet
 
 from sbc_filter.counters import CounterName
-from sbc_filter.engine.verdict import Action, Verdict
+from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.netlink import MAX_COPY, QueueChannel
@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 _ACCEPTED, _MODIFIED = CounterName.ACCEPTED, CounterName.MODIFIED  # named once: counted for every packet
 _LOCAL_IN = 1  # NF_INET_LOCAL_IN
 _V6_MIN_MTU = 1280  # RFC 8200 §5
-_FORWARDING = frozenset({Action.ACCEPT, Action.MODIFY})
+_FORWARDING = frozenset({VerdictKind.ACCEPT, VerdictKind.MODIFY})
 
 
 class KernelQueue:
@@ -111,7 +111,7 @@ class QueuedPacket:
 
     def settle(self, verdict: Verdict, emitter: Emitter) -> None:
         """Carry out a verdict. A rewritten packet that the kernel would not fragment is sent again as a new one."""
-        if verdict.action not in _FORWARDING:
+        if verdict.kind not in _FORWARDING:
             self._drop()
         elif verdict.payload is None:
             self._accept(None)

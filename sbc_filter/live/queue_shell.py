@@ -46,7 +46,7 @@ class Core(Protocol):
         """Store an answer that came too late for its packet."""
 
     def release(self, now: float, /) -> list[tuple[int, Verdict]]:
-        """Give up on everything that is waited for."""
+        """Give up all needs that are pending."""
 
 
 class Attended(Protocol):
@@ -112,8 +112,10 @@ class QueueShell:
         return {**{str(name): count for name, count in own.items()}, **self._emitter.counters}
 
     def run(self, tick: Callable[[], None] | None = None) -> None:
-        """Work until `stop`; then release what is held, and unbind the queues with nothing left in them. `tick` is
-        called between packets, about once a second or oftener."""
+        """Work until `stop`. Then release all held packets, and unbind the empty queues.
+
+        `tick` is called between packets, about once a second or more often.
+        """
         with selectors.DefaultSelector() as selector:
             selector.register(self._mailbox, selectors.EVENT_READ, self._collect)
             for queue in self._queues:

@@ -9,7 +9,7 @@ from typing import get_args
 from sbc_filter.processes.messages import Order, Report
 
 _LARGEST = 1 << 17  # bytes of one message; fits unless net.core.wmem_max was reduced
-_BUFFER = 4 << 20
+_BUFFER = 4 << 20  # bytes of a socket buffer: about 30 of the largest messages
 
 Message = Order | Report
 _KINDS: dict[str, Callable[..., Message]] = {kind.__name__: kind for kind in get_args(Message)}

@@ -8,8 +8,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.outcomes import Detail
 from sbc_filter.records.journal import line_of
 from sbc_filter.stir.extensions import NOTES
-from sbc_filter.system.plain_console import PlainConsole
-from sbc_filter.system.plain_table import PlainTable
+from sbc_filter.system.plain_console import PlainConsole, PlainTable
 
 Sink = Callable[[Record], None]
 _DEVIATION = "deviation."  # prefix of the engine's counters of deviations
@@ -20,9 +19,9 @@ class Kind(NamedTuple):
 
     rule: str
     mode: str
-    action: str
     outcome: str
     detail: str
+    treatment: str
     code: str
 
 
@@ -38,9 +37,9 @@ class Tally:
             Kind(
                 record.rule or "-",
                 record.mode or "-",
-                record.action,
                 record.outcome,
                 record.detail or "-",
+                record.treatment,
                 str(record.code or "-"),
             )
         ] += 1

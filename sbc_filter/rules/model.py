@@ -42,7 +42,6 @@ ATTESTATIONS = ("A", "B", "C")  # RFC 8588 §4
 UNATTESTED = "none"  # calls of unlisted callers stay unsigned (A10)
 ALWAYS, BELOW_A, NEVER = "always", "below-a", "never"
 """When the attestation of a verified call is reported to the SBC (V19)."""
-VERSTATS = ("TN-Validation-Passed", "TN-Validation-Failed", "No-TN-Validation")  # TS 24.229 §7.2A.20
 DIALECTS = ("atis", "3gpp", "graded", "telnyx")
 """Names of the forms in which the result is reported to the SBC; `engine.answers` defines them."""
 SESSION_ID, NUMBERS = "session-id", "numbers"
@@ -68,7 +67,7 @@ class ReasonProtocol(StrEnum):
     SIP = "sip"
 
 
-class TreatmentAction(StrEnum):
+class TreatmentKind(StrEnum):
     """What happens to the call when the outcome is known."""
 
     CONTINUE = "continue"
@@ -81,12 +80,13 @@ class TreatmentAction(StrEnum):
 class Treatment:
     """What happens to a call, and how it is reported.
 
+    - `kind`: the key `action` of `[rule.on]` and `[[rule.when]]`; the field `treatment` of a record.
     - `code`, `phrase` and `verstat`: None means those of the outcome (STANDARDS §20).
     - `indicator`: None means that of the rule; an empty one means no indicator.
     - `reason`: the Reason header field of a response that rejects the call.
     """
 
-    action: TreatmentAction
+    kind: TreatmentKind
     code: int | None = None
     phrase: str | None = None
     verstat: str | None = None
@@ -94,8 +94,10 @@ class Treatment:
     reason: str | None = None
 
 
-CONTINUE = Treatment(TreatmentAction.CONTINUE)
-REDIRECT = Treatment(TreatmentAction.REDIRECT)
+CONTINUE = Treatment(TreatmentKind.CONTINUE)
+REJECT = Treatment(TreatmentKind.REJECT)
+DROP = Treatment(TreatmentKind.DROP)
+REDIRECT = Treatment(TreatmentKind.REDIRECT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,7 @@ class Rule:
     def redirects(self) -> bool:
         """Whether any outcome of the rule leads to a 302."""
         every = [*self.on.values(), *(when.treatment for when in self.when)]
-        return self.insertion is Insertion.REDIRECT or any(each.action is TreatmentAction.REDIRECT for each in every)
+        return self.insertion is Insertion.REDIRECT or any(each.kind is TreatmentKind.REDIRECT for each in every)
 
     @property
     def reports(self) -> bool:

@@ -12,7 +12,7 @@ from cachetools import LRUCache
 from sbc_filter.rules.model import RateLimit
 
 # keys (peers, callers …) that one rate can count separately; an attacker chooses callers, so it is bounded
-MAX_KEYS = 100_000
+MAX_KEYS = 100_000  # keys in one process; the table of all workers has 131072 (`shared_memory.shared_rates`)
 
 
 class Rates(Protocol):

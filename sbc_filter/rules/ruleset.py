@@ -1,8 +1,8 @@
 """The active rules, an immutable ordered list; and the treatment that a rule has for an outcome."""
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.pki.x5u import host_of
@@ -34,14 +34,15 @@ class RuleSet:
         """The same rules, with rates counted in `rates`."""
         return RuleSet(tuple(zip(self.rules, self.conditions, strict=True)), rates)
 
-    def matching(self, facts: Facts) -> Iterator[Rule]:
-        """The rules that match, in order; the caller stops at the first one that it enforces."""
+    def matching(self, facts: Facts, secret: bytes) -> Iterator[Rule]:
+        """The rules that match, in order; the caller stops at the first one that it enforces. `secret`: see
+        `sample_of`."""
         for compiled in self._compiled:
             for predicate in compiled.predicates:
                 if not predicate(facts):
                     break
             else:
-                enforced = compiled.share == 10000 or sample_of(facts) < compiled.share
+                enforced = compiled.share == 10000 or sample_of(facts, secret) < compiled.share
                 yield compiled.rule if enforced else compiled.watching
 
 
@@ -72,9 +73,15 @@ def _compile(rule: Rule, conditions: Conditions, rates: Rates) -> _Compiled:
     return _Compiled(rule, replace(rule, mode=Mode.MONITOR), share, predicates)
 
 
-def sample_of(facts: Facts) -> int:
-    """A number from 0 to 9999 by Call-ID: the same for all messages of a call, on every host."""
-    return zlib.crc32(facts.message.first(b"call-id") or b"") % 10000
+def sample_of(facts: Facts, secret: bytes) -> int:
+    """A number from 0 to 9999 by Call-ID: the same for all messages of a call, wherever `secret` is the same.
+
+    The caller chooses the Call-ID. Without the secret, of at most 64 bytes, it could choose one that no rule with an
+    `enforce_percent` is enforced for.
+    """
+    call_id = facts.message.first(b"call-id") or b""
+    digest = blake2b(call_id, digest_size=8, key=secret, person=b"enforce_percent").digest()
+    return int.from_bytes(digest, "big") % 10000
 
 
 def _holds(

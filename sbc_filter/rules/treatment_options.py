@@ -3,13 +3,13 @@
 import difflib
 from collections.abc import Callable, Collection
 
-from sbc_filter.outcomes import DETAILS, VERIFICATION_OUTCOMES, Detail, Outcome
-from sbc_filter.rules.model import ATTESTATIONS, VERSTATS, Treatment, TreatmentAction, When
+from sbc_filter.outcomes import DETAILS, VERIFICATION_OUTCOMES, Detail, Outcome, Verstat
+from sbc_filter.rules.model import ATTESTATIONS, Treatment, TreatmentKind, When
 from sbc_filter.rules.number_list import Entries
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.sip.field import is_reason
 
-_OWN_CODES = {TreatmentAction.REJECT: (400, 699), TreatmentAction.REDIRECT: (300, 399)}
+_OWN_CODES = {TreatmentKind.REJECT: (400, 699), TreatmentKind.REDIRECT: (300, 399)}
 _CONDITIONS = ("outcome", "detail", "attest", "spc", "not_spc", "issuer", "x5u_host")
 _PHRASE = frozenset(map(chr, range(32, 127)))
 ReadEntries = Callable[[TomlTable, str], Entries | None]
@@ -66,7 +66,7 @@ def read_when(table: TomlTable, entries: ReadEntries) -> When:
         listed("x5u_host", str.lower),
     )
     given = [key for key in _CONDITIONS if key in table]
-    if not given and when.treatment.action is not TreatmentAction.CONTINUE:
+    if not given and when.treatment.kind is not TreatmentKind.CONTINUE:
         table.problem("", "has no condition, so it would decide every call: name one of " + ", ".join(_CONDITIONS))
     table.close()
     return when
@@ -75,44 +75,44 @@ def read_when(table: TomlTable, entries: ReadEntries) -> When:
 def read_answer(table: TomlTable) -> Treatment:
     """`answer = { code = 603, phrase = "…" }` of a rule that rejects."""
     inner = table.table("answer")
-    code, phrase = _code_and_phrase(inner, TreatmentAction.REJECT)
-    treatment = Treatment(TreatmentAction.REJECT, code, phrase, reason=_reason(inner, TreatmentAction.REJECT))
+    code, phrase = _code_and_phrase(inner, TreatmentKind.REJECT)
+    treatment = Treatment(TreatmentKind.REJECT, code, phrase, reason=_reason(inner, TreatmentKind.REJECT))
     inner.close()
     return treatment
 
 
 def _read(table: TomlTable, *, marks: bool = True) -> Treatment:
-    action = TreatmentAction(table.choice("action", list(TreatmentAction), TreatmentAction.CONTINUE, required=True))
-    code, phrase = _code_and_phrase(table, action)
-    verstat, indicator = _mark(table, action) if marks else (None, None)
-    return Treatment(action, code, phrase, verstat, indicator, _reason(table, action))
+    kind = TreatmentKind(table.choice("action", list(TreatmentKind), TreatmentKind.CONTINUE, required=True))
+    code, phrase = _code_and_phrase(table, kind)
+    verstat, indicator = _mark(table, kind) if marks else (None, None)
+    return Treatment(kind, code, phrase, verstat, indicator, _reason(table, kind))
 
 
 def _treatment(table: TomlTable, key: str, value: str) -> Treatment:
-    if value not in set(TreatmentAction):
-        table.problem(key, f"is {value!r}; allowed are {', '.join(TreatmentAction)}")
-        return Treatment(TreatmentAction.CONTINUE)
-    return Treatment(TreatmentAction(value))
+    if value not in set(TreatmentKind):
+        table.problem(key, f"is {value!r}; allowed are {', '.join(TreatmentKind)}")
+        return Treatment(TreatmentKind.CONTINUE)
+    return Treatment(TreatmentKind(value))
 
 
-def _mark(table: TomlTable, action: TreatmentAction) -> tuple[str | None, str | None]:
+def _mark(table: TomlTable, kind: TreatmentKind) -> tuple[str | None, str | None]:
     """What the SBC is told about a call that continues or is redirected."""
-    if action in (TreatmentAction.REJECT, TreatmentAction.DROP):
+    if kind in (TreatmentKind.REJECT, TreatmentKind.DROP):
         for key in ("verstat", "indicator"):
             if key in table:
-                table.problem(key, f"belongs to continue and redirect, not to {action}")
+                table.problem(key, f"belongs to continue and redirect, not to {kind}")
         return None, None
-    verstat = table.choice("verstat", VERSTATS) or None
+    verstat = table.choice("verstat", list(Verstat)) or None
     indicator = table.choice("indicator", (*ATTESTATIONS, "none")) or None
     return verstat, "" if indicator == "none" else indicator
 
 
-def _reason(table: TomlTable, action: TreatmentAction) -> str | None:
+def _reason(table: TomlTable, kind: TreatmentKind) -> str | None:
     """A Reason header field (RFC 3326), as required with 603+ (S-170)."""
     if "reason" not in table:
         return None
-    if action is not TreatmentAction.REJECT:
-        table.problem("reason", f"belongs to reject, not to {action}")
+    if kind is not TreatmentKind.REJECT:
+        table.problem("reason", f"belongs to reject, not to {kind}")
         return None
     reason = table.text("reason")
     if not is_reason(reason):
@@ -121,13 +121,13 @@ def _reason(table: TomlTable, action: TreatmentAction) -> str | None:
     return reason
 
 
-def _code_and_phrase(table: TomlTable, action: TreatmentAction) -> tuple[int | None, str | None]:
+def _code_and_phrase(table: TomlTable, kind: TreatmentKind) -> tuple[int | None, str | None]:
     given = [key for key in ("code", "phrase") if key in table]
-    if action not in _OWN_CODES:
+    if kind not in _OWN_CODES:
         for key in given:
-            table.problem(key, f"belongs to reject and redirect, not to {action}")
+            table.problem(key, f"belongs to reject and redirect, not to {kind}")
         return None, None
-    low, high = _OWN_CODES[action]
+    low, high = _OWN_CODES[kind]
     code = table.integer("code", low, low, high) if "code" in given else None
     phrase = table.text("phrase") if "phrase" in given else None
     if phrase is not None and not _PHRASE.issuperset(phrase):

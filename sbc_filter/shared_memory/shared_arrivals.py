@@ -48,12 +48,12 @@ class SharedArrivals:
     def add(self, key: Key, arrival: Arrival) -> None:
         """See `engine.memory.arrivals.Arrivals`."""
         digest, shard = self._place(key)
-        self._table.locked(shard, _HEAD, lambda: self._add(shard, digest, arrival))
+        self._table.locked(shard // self._shard, lambda: self._add(shard, digest, arrival))
 
     def get(self, key: Key, now: float) -> tuple[Arrival, ...]:
         """See `engine.memory.arrivals.Arrivals`."""
         digest, shard = self._place(key)
-        return self._table.locked(shard, _HEAD, lambda: self._get(shard, digest, now))
+        return self._table.locked(shard // self._shard, lambda: self._get(shard, digest, now))
 
     def _place(self, key: Key) -> tuple[bytes, int]:
         """Returns (digest, offset of its shard) of a key."""

@@ -41,8 +41,9 @@ class SharedRates:
     def exceeds(self, rule: str, limit: RateLimit, key: str, now: float) -> bool:
         """See `rules.rate_limits.Rates`. If the holder of the lock was stopped, two calls may count as one."""
         digest = self._table.digest(repr((rule, limit.over, limit.seconds, limit.by, key)).encode())
-        at = self._parts[limit.by] + int.from_bytes(digest[:4], "little") % self._buckets * BUCKET
-        return self._table.locked(at, BUCKET, lambda: self._count(at, digest, limit, nanoseconds(now)))
+        bucket = int.from_bytes(digest[:4], "little") % self._buckets
+        at = self._parts[limit.by] + bucket * BUCKET
+        return self._table.locked(bucket, lambda: self._count(at, digest, limit, nanoseconds(now)))
 
     def _count(self, at: int, digest: bytes, limit: RateLimit, now: int) -> bool:
         memory, full = self._table.memory, 0

@@ -12,7 +12,7 @@ from struct import Struct
 from sbc_filter.shared_memory.shared_table import BUCKET, ENTRY, FIRST, WAYS, SharedTable
 
 BUCKETS = 1 << 14  # 262144 tokens in 8 MiB
-_MAGIC = b"sbc-filter seen1"
+_MAGIC = b"sbc-filter seen2"
 _ENTRY = Struct("<16s8sd")
 _END = Struct("<d")
 _END_AT = ENTRY - _END.size
@@ -37,8 +37,9 @@ class SharedSeen:
     def claim(self, token: bytes, call: bytes, expiry: float, now: float) -> bool:
         """See `engine.memory.replays.Seen`. If the holder of the lock was stopped, two claims may both be first."""
         digest, caller = self._table.digest(token), self._table.digest(call, 8)
-        at = FIRST + int.from_bytes(digest[:4], "little") % self._buckets * BUCKET
-        return self._table.locked(at, BUCKET, lambda: self._claim(at, digest, caller, expiry, now))
+        bucket = int.from_bytes(digest[:4], "little") % self._buckets
+        at = FIRST + bucket * BUCKET
+        return self._table.locked(bucket, lambda: self._claim(at, digest, caller, expiry, now))
 
     def _claim(self, at: int, digest: bytes, call: bytes, expiry: float, now: float) -> bool:
         memory = self._table.memory

@@ -12,6 +12,7 @@ from typing import Final, final
 from urllib.parse import unquote_to_bytes
 
 from sbc_filter.errors import FieldError
+from sbc_filter.outcomes import Verstat
 from sbc_filter.sip.date import format_date
 from sbc_filter.sip.header_names import canonical
 
@@ -83,12 +84,9 @@ ESCAPED_PLACEHOLDER: Final = FieldText(b"%3bx", _KEY)
 BLANK: Final = FieldText(b" ", _KEY)
 """Replaces an octet at which other parsers would end the line or the whole message."""
 
-PASSED: Final = "TN-Validation-Passed"
-FAILED: Final = "TN-Validation-Failed"
-NOT_VALIDATED: Final = "No-TN-Validation"
-_VERSTATS = {
+_VERSTATS: dict[str, FieldText] = {
     value: FieldText(f";verstat={value}".encode(), _KEY)
-    for value in (PASSED, FAILED, NOT_VALIDATED, *[f"{PASSED}-{grade}" for grade in "ABC"])
+    for value in (*map(str, Verstat), *[f"{Verstat.PASSED}-{grade}" for grade in "ABC"])
 }
 _ATTESTATIONS = {
     (name, grade): _field(name, grade.encode())

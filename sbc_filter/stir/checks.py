@@ -1,8 +1,17 @@
 """The checks that one token has to pass (RFC 8224 §6.2), in the order of their cost (S-067).
 
-Cheap checks come first. The certificate is requested only for a token that passed all of them, so that a token that
-could not verify anyway never causes a fetch. The signature, the most expensive check, comes last. Each check raises
-`VerificationError` with outcome and detail.
+The first check that fails gives the result, so the order is part of the behaviour:
+
+1. Form: a deviation that `strict` refuses makes the token unusable, whatever it says.
+2. Caller (V5, V8): a token for another caller is not about this call.
+3. Called party (V9): nor is one for another destination, unless diversions lead to it.
+4. Freshness (V10): it is about this call, but may have been copied.
+5. Media keys (S-012): the only check that reads the body.
+6. Certificate (V11 to V14): the first check that may wait. It is requested only for a token that passed all others, so
+   a token that could not verify anyway never causes a fetch.
+7. Signature (V15): the most expensive check.
+
+Each check raises `VerificationError` with outcome and detail.
 """
 
 from collections.abc import Callable, Collection

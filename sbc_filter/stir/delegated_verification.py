@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sbc_filter.errors import VerificationError
-from sbc_filter.outcomes import DETAILS, Detail, Deviation, Outcome
+from sbc_filter.outcomes import DETAILS, Detail, Deviation, Outcome, Verstat
 from sbc_filter.sip.identity import split_list
 from sbc_filter.stir.checks import Policy, Signalling, check_token
 from sbc_filter.stir.compact import rebuild
 from sbc_filter.stir.token import BASIC, Token, is_extension, read_token, signature_of, vouches
 from sbc_filter.stir.verification import MAX_IDENTITIES, Failure, Verification, failed_of, rank_of
 
-_PASSED, _FAILED, _NOT_VALIDATED = "TN-Validation-Passed", "TN-Validation-Failed", "No-TN-Validation"
 _OUTCOMES = {  # by reasonCode, the response code of RFC 8224 §6.2.2
     403: Outcome.STALE,
     428: Outcome.NO_IDENTITY,
@@ -24,9 +23,9 @@ _OUTCOMES = {  # by reasonCode, the response code of RFC 8224 §6.2.2
     437: Outcome.UNTRUSTED,
     438: Outcome.INVALID,
 }
-_OF_OTHERS = {  # by verstat, for any other code
-    _FAILED: (Outcome.INVALID, Detail.VERIFICATION_FAILED),
-    _NOT_VALIDATED: (Outcome.UNFETCHABLE, Detail.VERIFICATION_FAILED),
+_OF_OTHERS: dict[str, tuple[Outcome, Detail]] = {  # by verstat, for any other code
+    Verstat.FAILED: (Outcome.INVALID, Detail.VERIFICATION_FAILED),
+    Verstat.NOT_VALIDATED: (Outcome.UNFETCHABLE, Detail.VERIFICATION_FAILED),
 }
 _COMPARED = ("orig", "dest", "iat", "attest", "origid")
 _UNKNOWN = ""  # the service does not say whose certificate it is; treat it as a provider's
@@ -75,7 +74,7 @@ def validate_finding(request: VerificationRequest, told: ReportedResult | None, 
         return _unanswered(why)
     if told.claims is not None and not _is_of(request.identity, told.claims):
         return VerificationError(Outcome.UNFETCHABLE, Detail.VERIFICATION_MISMATCH)
-    if told.verstat == _PASSED:
+    if told.verstat == Verstat.PASSED:
         if told.code in (None, 200):
             return None
         return VerificationError(Outcome.UNFETCHABLE, Detail.VERIFICATION_MISMATCH)
@@ -167,13 +166,11 @@ def verify_by(
                 token.deviations += (Deviation.COMMA_JOINED,)
             return Verification(Outcome.PASSED, None, token, failures=tuple(failures), attesting_token=token)
         if finding.outcome is Outcome.NO_IDENTITY:  # the service takes it for a token of an unknown extension
-            continue  # to them it is a token of some extension
+            continue
         fail(finding, value, token)
         if finding.detail in UNANSWERED:
             break
-    result = failed_of(failed, call)
-    result.failures = tuple(failures)
-    return result
+    return failed_of(failed, call, tuple(failures))
 
 
 def _candidates(

@@ -59,22 +59,9 @@ def follow_diversions(
     another path is tried. Raises the first `VerificationError` if there is no valid path. `diversions` is empty if none
     could be read.
     """
-    tokens: list[Token] = []
-    links: list[Link] = []
-    for token in diversions:
-        try:
-            found = [(each, make_link(len(tokens) + at, each.jose.ppt, each.claims)) for at, each in _nested(token)]
-        except VerificationError as error:
-            report(token, error)
-            continue
-        tokens += (each for each, _ in found)
-        links += (link for _, link in found)
-    for token in basic:
-        links.append(make_link(len(tokens), token.jose.ppt, token.claims))
-        tokens.append(token)
+    tokens, links = _links_of(diversions, basic, report)
     fault: VerificationError | None = None
     good: dict[int, SigningCertificate] = {}
-    del links[MAX_LINKS:]
     while True:
         try:
             chain = find_chain(links, call.target)
@@ -87,13 +74,9 @@ def follow_diversions(
                 continue
             token = tokens[link.at]
             try:
-                check_form(token, policy)
-                check_caller(token, call, policy)
-                if link is chain[0] or link is chain[-1]:
-                    check_freshness(token.claims, call, policy)
-                if link is chain[-1]:
-                    check_keys(token.claims, call)
-                certificate = check_signature(token, link.authority, call.arrived, certificates)
+                certificate = _check_link(
+                    token, link, call, policy, certificates, outermost=link is chain[0], innermost=link is chain[-1]
+                )
             except VerificationError as error:
                 report(token, error)
                 fault = fault or error
@@ -108,6 +91,47 @@ def follow_diversions(
             good[link.at] = certificate
         else:
             return tokens[chain[-1].at], good[chain[-1].at], tokens[chain[0].at]
+
+
+def _links_of(diversions: Sequence[Token], basic: Sequence[Token], report: Report) -> tuple[list[Token], list[Link]]:
+    """All tokens, nested ones included, and the first `MAX_LINKS` of their links."""
+    tokens: list[Token] = []
+    links: list[Link] = []
+    for token in diversions:
+        try:
+            found = [(each, make_link(len(tokens) + at, each.jose.ppt, each.claims)) for at, each in _nested(token)]
+        except VerificationError as error:
+            report(token, error)
+            continue
+        tokens += (each for each, _ in found)
+        links += (link for _, link in found)
+    for token in basic:
+        links.append(make_link(len(tokens), token.jose.ppt, token.claims))
+        tokens.append(token)
+    return tokens, links[:MAX_LINKS]
+
+
+def _check_link(
+    token: Token,
+    link: Link,
+    call: Signalling,
+    policy: Policy,
+    certificates: CertificateLookup,
+    *,
+    outermost: bool,
+    innermost: bool,
+) -> SigningCertificate | CertificateRequest:
+    """The certificate of one token of a chain, after the same checks as in `check_token`, except for dest.
+
+    Tokens in the middle may be old (S-102); only the innermost is about the media of this call.
+    """
+    check_form(token, policy)
+    check_caller(token, call, policy)
+    if outermost or innermost:
+        check_freshness(token.claims, call, policy)
+    if innermost:
+        check_keys(token.claims, call)
+    return check_signature(token, link.authority, call.arrived, certificates)
 
 
 def _nested(token: Token) -> Iterator[tuple[int, Token]]:

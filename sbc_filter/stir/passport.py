@@ -20,7 +20,7 @@ _URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
 _PADDING = (b"", b"", b"==", b"=")
 _LAST = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
 _MAX_DEPTH = 16  # nesting of brackets (S-016); checked before parsing, since the parser recurses
-_MAX_NUMBERS = 64  # in one dest
+_MAX_NUMBERS = 64  # in one dest; each may be compared with the called party
 _TOKENS = re.compile(rb'\\.|["\[\]{}]', re.DOTALL)
 _canonical_uri = canonicaliser()
 # The claims of a shaken token in the canonical form of RFC 8225 §9, which nearly all have. Any other form takes the

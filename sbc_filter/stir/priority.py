@@ -8,7 +8,7 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.stir.passport import invalid
 
 PSAP_CALLBACK = "psap-callback"  # the only value of sph (RFC 9027 §4), and the value of Priority that it protects
-_MAX_VALUES = 32  # in one claim
+_MAX_VALUES = 32  # in one claim; each is compared with the header fields
 # RFC 9027 as published puts esnet.x into "auth" as well; its drafts, and their implementations, used these names.
 _ASSERTIONS = ("auth", "ESorig", "EScallback")
 _VALUE = re.compile(r"[a-z0-9!%*_+`'~-]{1,64}\.[a-z0-9!%*_+`'~-]{1,64}")  # namespace "." priority (RFC 4412 §3.1)

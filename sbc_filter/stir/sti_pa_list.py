@@ -6,7 +6,6 @@ Payload: {"version":"1.0","sequence":n,"exp":seconds,"trustList":["-----BEGIN CE
 
 from binascii import a2b_base64
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,6 +18,7 @@ from sbc_filter.pki.signed_der import is_plain
 from sbc_filter.stir.passport import decode_segment
 from sbc_filter.stir.signature import verify_es256
 from sbc_filter.strict_json import strict_loads
+from sbc_filter.utc import utc_text
 
 MAX_LIST = 4 << 20  # octets; the real list has about 100 KiB
 _MAX_ENTRIES = 10_000  # certificates: bounds the work that a faulty list can cause
@@ -116,7 +116,7 @@ def _read_claims(claims: dict[str, Any], now: float | None) -> TrustList:
     if not isinstance(expires, int | float) or isinstance(expires, bool) or not 0 <= expires < _LATEST:
         raise ValueError("it has no time of expiry (exp)")
     if now is not None and now > expires:
-        raise ValueError(f"it was valid until {datetime.fromtimestamp(expires, UTC):%Y-%m-%d %H:%M} UTC")
+        raise ValueError(f"it was valid until {utc_text(expires)} UTC")
     if not isinstance(listed, list) or not 1 <= len(listed) <= _MAX_ENTRIES:
         raise ValueError("it has no trustList")
     anchors: list[Certificate] = []

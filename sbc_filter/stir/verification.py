@@ -11,7 +11,7 @@ The order of the checks:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from sbc_filter.counters import CounterName
 from sbc_filter.errors import VerificationError
@@ -28,8 +28,7 @@ _NO_KINDS: frozenset[str] = frozenset()
 MAX_IDENTITIES = 16  # header fields in one INVITE (S-016)
 
 
-@dataclass(slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Why one Identity header field does not verify; `signature` (base64url) identifies it, empty if unreadable."""
 
     outcome: Outcome
@@ -38,8 +37,13 @@ class Failure:
 
 
 class Verification:
-    """The result for all tokens of a call. `token` and `certificate` belong to the token that decided; `failures` are
-    all Identity header fields that do not verify, in order (S-117)."""
+    """The result for all tokens of a call. It never changes; a class, because a tuple costs four times as much here.
+
+    - `token`, `certificate`: those that decided.
+    - `failures`: all Identity header fields that do not verify, in order (S-117).
+    - `notes`: results of the other tokens, to be counted.
+    - `attesting_token`: of a call that passed, the token made for this very call: the last one if it was diverted.
+    """
 
     def __init__(
         self,
@@ -51,15 +55,48 @@ class Verification:
         notes: tuple[CounterName, ...] = (),
         attesting_token: Token | None = None,
     ) -> None:
-        self.outcome = outcome
-        self.detail = detail
-        self.token = token
-        self.certificate = certificate
-        self.failures = failures
-        self.notes = notes  # results of the other tokens, to be counted
-        self.attesting_token = (
-            attesting_token  # of a call that passed, the token made for this very call: the last one if it was diverted
+        self.outcome: Final = outcome
+        self.detail: Final = detail
+        self.token: Final = token
+        self.certificate: Final = certificate
+        self.failures: Final = failures
+        self.notes: Final = notes
+        self.attesting_token: Final = attesting_token
+
+    def with_failures(self, failures: tuple[Failure, ...], notes: tuple[CounterName, ...] = ()) -> "Verification":
+        """The same result with these failures and notes."""
+        return Verification(
+            self.outcome, self.detail, self.token, self.certificate, failures, notes, self.attesting_token
         )
+
+    def as_replayed(self, failure: Failure) -> "Verification":
+        """The result of a call whose token was seen with another call: `failure` comes first (V17)."""
+        return Verification(
+            failure.outcome,
+            failure.detail,
+            self.token,
+            self.certificate,
+            (failure, *self.failures),
+            self.notes,
+            self.attesting_token,
+        )
+
+
+class _Judged:
+    """What is known about the tokens of a call after some of them have been checked by themselves."""
+
+    def __init__(self) -> None:
+        self.best: Verification | None = None
+        self.missing: CertificateRequest | None = None  # the first one that a token needs
+        self.failed: list[Verification] = []
+        self.failures: list[Failure] = []
+        self.basic: list[Token] = []
+        self.beside: list[Token] = []  # the tokens of extensions
+        self.lost = False  # a diversion that cannot be parsed is present
+
+    def report(self, token: Token, error: VerificationError) -> None:
+        """Note that a token does not verify."""
+        self.failures.append(Failure(error.outcome, error.detail, token.signature))
 
 
 # If no token verifies, the failure that names the call: 436 only if *all* certificates were unreachable, 437 if one was
@@ -87,55 +124,58 @@ def verify(
         values = split_list(values)
     if len(values) > MAX_IDENTITIES:
         return Verification(Outcome.INVALID, Detail.TOO_MANY_IDENTITIES)
-    failed: list[Verification] = []
-    failures: list[Failure] = []
-    basic: list[Token] = []
-    beside: list[Token] = []
-    lost = False  # a diversion that cannot be parsed is present
-    best: Verification | None = None
-    missing: CertificateRequest | None = None
+    judged = _Judged()
     for value in values:
-        token = None
-        try:
-            compact = value.startswith(b"..")
-            token = rebuild(value, call) if compact else read_token(value, tolerate)
-            if token is None:
-                continue
-            if token.jose.ppt not in BASIC:
-                beside.append(token)
-                continue
-            basic.append(token)
-            try:
-                certificate = check_token(token, call, policy, certificates, check_called=policy.check_called)
-            except VerificationError as error:
-                if not compact or error.detail is not Detail.BAD_SIGNATURE or Deviation.IAT_STRING not in tolerate:
-                    raise
-                token = rebuild(value, call, iat_string=True)
-                certificate = check_token(token, call, policy, certificates, check_called=policy.check_called)
-        except VerificationError as error:
-            failures.append(Failure(error.outcome, error.detail, signature_of(value)))
-            kinds = kinds_of(value) if token is None else _NO_KINDS
-            lost = lost or not kinds.isdisjoint(DIVERSIONS)
-            if token is not None or not ((kinds and kinds <= DIVERSIONS) or is_extension(value)):
-                failed.append(Verification(error.outcome, error.detail, token))
-            continue
-        if isinstance(certificate, CertificateRequest):
-            missing = missing or certificate
-        elif vouches(token, certificate.spc, tolerate) and (best is None or rank_of(token) < rank_of(best.token)):
-            best = Verification(Outcome.PASSED, None, token, certificate, attesting_token=token)
-    if best is None and missing is not None:
-        return missing
-    if beside or (lost and _needs_diversions(best, call, policy)):
-        return _with_others(best, basic, beside, lost, failed, failures, call, policy, certificates)
-    result = best or failed_of(failed, call)
-    if failures:
-        result.failures = tuple(failures)
-    if best is not None and best.token is not None:
+        _judge(value, judged, call, policy, certificates)
+    best = judged.best
+    if best is None and judged.missing is not None:
+        return judged.missing
+    if judged.beside or (judged.lost and _needs_diversions(best, call, policy)):
+        return _with_others(judged, call, policy, certificates)
+    failures = tuple(judged.failures)
+    if best is None:
+        return failed_of(judged.failed, call, failures)
+    notes: tuple[CounterName, ...] = ()
+    if best.token is not None:
         if len(values) > joined:
             best.token.deviations += (Deviation.COMMA_JOINED,)
         if Deviation.EXTRA_CLAIMS in best.token.deviations:
-            best.notes = tuple(rich_call_data(best.token.claims, call))
-    return result
+            notes = tuple(rich_call_data(best.token.claims, call))
+    return best.with_failures(failures, notes) if failures or notes else best
+
+
+def _judge(value: bytes, judged: _Judged, call: Signalling, policy: Policy, certificates: CertificateLookup) -> None:
+    """Check one Identity value by itself; the tokens of extensions are only parsed."""
+    tolerate = policy.tolerate
+    token = None
+    try:
+        compact = value.startswith(b"..")
+        token = rebuild(value, call) if compact else read_token(value, tolerate)
+        if token is None:
+            return
+        if token.jose.ppt not in BASIC:
+            judged.beside.append(token)
+            return
+        judged.basic.append(token)
+        try:
+            certificate = check_token(token, call, policy, certificates, check_called=policy.check_called)
+        except VerificationError as error:
+            if not compact or error.detail is not Detail.BAD_SIGNATURE or Deviation.IAT_STRING not in tolerate:
+                raise
+            token = rebuild(value, call, iat_string=True)
+            certificate = check_token(token, call, policy, certificates, check_called=policy.check_called)
+    except VerificationError as error:
+        judged.failures.append(Failure(error.outcome, error.detail, signature_of(value)))
+        kinds = kinds_of(value) if token is None else _NO_KINDS
+        judged.lost = judged.lost or not kinds.isdisjoint(DIVERSIONS)
+        if token is not None or not ((kinds and kinds <= DIVERSIONS) or is_extension(value)):
+            judged.failed.append(Verification(error.outcome, error.detail, token))
+        return
+    best = judged.best
+    if isinstance(certificate, CertificateRequest):
+        judged.missing = judged.missing or certificate
+    elif vouches(token, certificate.spc, tolerate) and (best is None or rank_of(token) < rank_of(best.token)):
+        judged.best = Verification(Outcome.PASSED, None, token, certificate, attesting_token=token)
 
 
 def _needs_diversions(best: Verification | None, call: Signalling, policy: Policy) -> bool:
@@ -144,29 +184,18 @@ def _needs_diversions(best: Verification | None, call: Signalling, policy: Polic
 
 
 def _with_others(
-    best: Verification | None,
-    basic: list[Token],
-    beside: list[Token],
-    lost: bool,
-    failed: list[Verification],
-    failures: list[Failure],
-    call: Signalling,
-    policy: Policy,
-    certificates: CertificateLookup,
+    judged: _Judged, call: Signalling, policy: Policy, certificates: CertificateLookup
 ) -> Verification | CertificateRequest:
-    """The result if tokens of extensions are present.
+    """The result if tokens of extensions are present, or a diversion that cannot be parsed.
 
-    `lost`: a diversion could not be parsed; that is treated like one that leads nowhere.
+    A diversion that cannot be parsed is treated like one that leads nowhere.
     """
-
-    def report(token: Token, error: VerificationError) -> None:
-        failures.append(Failure(error.outcome, error.detail, token.signature))
-
-    diversions = [token for token in beside if token.jose.ppt in DIVERSIONS]
-    others = [token for token in beside if token.jose.ppt not in DIVERSIONS]
-    if (diversions or lost) and _needs_diversions(best, call, policy):
+    best, failed, failures = judged.best, judged.failed, judged.failures
+    diversions = [token for token in judged.beside if token.jose.ppt in DIVERSIONS]
+    others = [token for token in judged.beside if token.jose.ppt not in DIVERSIONS]
+    if (diversions or judged.lost) and _needs_diversions(best, call, policy):
         try:
-            found = follow_diversions(diversions, basic, call, policy, certificates, report)
+            found = follow_diversions(diversions, judged.basic, call, policy, certificates, judged.report)
         except VerificationError as error:
             legible = [each for each in failed if each.token is not None] or failed
             if best is not None or all(each.detail is Detail.DEST_MISMATCH for each in legible):
@@ -178,25 +207,26 @@ def _with_others(
                 return found
             original, certificate, outermost = found
             best = Verification(Outcome.PASSED, None, original, certificate, attesting_token=outermost)
-            diverted = (Outcome.INVALID, Detail.DEST_MISMATCH, original.signature)
-            failures[:] = [each for each in failures if (each.outcome, each.detail, each.signature) != diverted]
+            diverted = Failure(Outcome.INVALID, Detail.DEST_MISMATCH, original.signature)
+            failures[:] = [each for each in failures if each != diverted]
+    notes: tuple[CounterName, ...] = ()
     if best is not None and others:
-        notes = judge_beside(others, call, policy, certificates, report)
-        if isinstance(notes, CertificateRequest):
-            return notes
-        best.notes = tuple(notes)
-    result = best or failed_of(failed, call)
-    result.failures = tuple(failures)
-    return result
+        counted = judge_beside(others, call, policy, certificates, judged.report)
+        if isinstance(counted, CertificateRequest):
+            return counted
+        notes = tuple(counted)
+    if best is None:
+        return failed_of(failed, call, tuple(failures))
+    return best.with_failures(tuple(failures), notes)
 
 
-def failed_of(failed: Sequence[Verification], call: Signalling) -> Verification:
-    """The result when no token verifies."""
+def failed_of(failed: Sequence[Verification], call: Signalling, failures: tuple[Failure, ...]) -> Verification:
+    """The result when no token verifies, with these `failures`."""
     if not failed:
-        return Verification(Outcome.NO_IDENTITY, Detail.UNSUPPORTED_PPT)
+        return Verification(Outcome.NO_IDENTITY, Detail.UNSUPPORTED_PPT, failures=failures)
     if call.caller is None:  # V5 takes precedence over any fault of a token
-        return Verification(Outcome.ANONYMOUS, Detail.NO_CALLER)
-    return min(failed, key=lambda failure: _PRECEDENCE.index(failure.outcome))
+        return Verification(Outcome.ANONYMOUS, Detail.NO_CALLER, failures=failures)
+    return min(failed, key=lambda failure: _PRECEDENCE.index(failure.outcome)).with_failures(failures)
 
 
 def rank_of(token: Token | None) -> str:

@@ -1,1 +1,1 @@
-"""Small things around the operating system: files, sockets, programs, signals, clocks."""
+"""Helpers around the operating system: files, sockets, programs, signals, clocks."""

@@ -1,4 +1,4 @@
-"""Files of this host: read whole within a limit; files in folders of ours, written whole or not at all.
+"""Files of this host: read whole within a limit; in folders of ours, written whole or not at all.
 
 A file that the operator named is written by `system.output_file`.
 """
@@ -9,7 +9,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-MAX_FILE = 64 << 20  # bytes
+MAX_FILE = 64 << 20  # bytes; far more than files of an operator have, and small enough to be read whole
 
 
 class TooLarge(OSError):
@@ -43,9 +43,9 @@ def replace_file(
 ) -> None:
     """Replace the content of `path` atomically: readers see the old or the new content. `OSError`.
 
-    Whatever has this name is replaced, and a link is not followed: the folder may belong to another user than ours,
-    who could have planted it. `moment` (POSIX seconds) is what its time is set to, `owner` (user, group) whose it
-    becomes. A crash may leave a file that ends in `.new` in the folder.
+    Any file of this name is replaced, and a link is not followed: the folder may belong to another user, who could have
+    planted it. `moment` (POSIX seconds) becomes the file's time, `owner` (user, group) its owner. A crash may leave a
+    file that ends in `.new` in the folder.
     """
     descriptor, name = tempfile.mkstemp(".new", dir=path.parent)
     try:

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
 _STANDARD_ERROR = 2
-_PATIENCE, _REST = 0.1, 2.0  # seconds to wait for a reader, and then not to wait again
+_PATIENCE, _REST = 0.1, 2.0  # seconds to wait for a reader, and then to write without waiting
 
 
 class NonBlockingWriter:
-    """Writes to one of the descriptors that a process begins with. What is not taken in a moment is lost.
+    """Writes to one of the descriptors that a process starts with. What is not accepted in time is lost.
 
-    How it was opened stays as it is: others, who may wait, write to the same. `OSError` when there is none.
+    The descriptor itself stays blocking, because other processes may share it. `OSError` when there is no such
+    descriptor.
     """
 
     def __init__(self, descriptor: int) -> None:

@@ -2,8 +2,8 @@
 
 What the path leads to decides:
 
-- nothing, or a regular file: the data goes into a new file beside it, which is renamed at the end.
-- a symbolic link: what it leads to is treated so, and the link stays. A link that leads nowhere gets its file.
+- nothing, or a regular file: the data goes into a new file next to it, which is renamed at the end.
+- a symbolic link: its target is treated in this way, and the link stays. If the target is missing, it is made.
 - a device or a pipe: the data is written to it.
 - a descriptor of this process (`/dev/stdout`, `/dev/fd/3`): the data is written there, at its position.
 
@@ -24,18 +24,19 @@ from types import TracebackType
 from typing import Self
 
 READER_PATIENCE = 10.0  # seconds that a command waits for the reader of a pipe
-_PAUSE = 0.05  # seconds
+_PAUSE = 0.05  # seconds between two attempts to open a pipe
 _LINKS = 40  # in a row, as Linux follows (path_resolution(7))
-_BUFFER = 1 << 16  # bytes
+_BUFFER = 1 << 16  # bytes that are collected before they are written
 _OWN_DESCRIPTORS = ("/proc/self/fd", "/proc/thread-self/fd")
 _IN_PLACE = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class OutputFile:
-    """See the module. A context manager: an exception leaves what was there before. Raises `OSError` everywhere.
+    """A context manager: after an exception the old content is still there. All methods may raise `OSError`.
 
-    `mode` is that of a regular file; None: as the umask has it. A pipe without a reader is an error after `patience`
-    seconds. A crash may leave a hidden file that ends in `.new` in the folder. Data written in place stays.
+    `mode` is that of a regular file; without it, the umask decides. A pipe without a reader is an error after
+    `patience` seconds. A crash may leave a hidden file that ends in `.new` in the folder. Data written in place is not
+    undone.
     """
 
     def __init__(self, path: Path, *, mode: int | None = None, patience: float = 0.0) -> None:
@@ -100,7 +101,7 @@ class OutputFile:
             while done < len(view):
                 try:
                     done += os.write(self._descriptor, view[done:])
-                except BlockingIOError:  # a pipe that is full, or a descriptor that was given to us so
+                except BlockingIOError:  # a full pipe, or a descriptor that was already non-blocking
                     _wait_for_room(self._descriptor)
         self._buffer.clear()
 
@@ -123,7 +124,7 @@ def is_same_file(one: Path, other: Path) -> bool:
 
 
 def _led_to(path: Path) -> tuple[Path, os.stat_result | int | None]:
-    """Where the path ends behind all links, and what is there: its status, a descriptor of ours, or nothing."""
+    """The end of the path after all links, and what is there: its status, a descriptor of ours, or None."""
     if "\0" in str(path):
         raise OSError(errno.EINVAL, "a path cannot have a zero byte", str(path))
     for _ in range(_LINKS):

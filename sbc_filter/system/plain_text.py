@@ -1,6 +1,6 @@
 """Makes untrusted text safe for terminals and logs.
 
-A token, a certificate or a server may name things with line ends and escape sequences in them: here they are spelt out.
+A token, a certificate or a server may send names that contain line ends and escape sequences. They are escaped here.
 """
 
 import logging

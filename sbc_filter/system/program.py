@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sbc_filter.errors import FetchError
 from sbc_filter.outcomes import Detail
 
-MAX_OUTPUT = 64 * 1024  # bytes of an answer
+MAX_OUTPUT = 64 * 1024  # bytes of an answer; the same limit as for a downloaded certificate (S-089)
 _GLANCE = 0.1  # seconds within which a running program notices `close`
 
 
@@ -33,9 +33,9 @@ class Program:
         self._closing.set()
 
     def run(self, *arguments: str, given: bytes = b"") -> bytes:
-        """Its standard output; raises `FetchError`.
+        """The program's standard output; raises `FetchError`.
 
-        `arguments` go behind its own, `given`, no more than a pipe holds, to its standard input.
+        `arguments` are appended to its own. `given` is written to its standard input; it must fit into a pipe.
         """
         end = time.monotonic() + self._timeout
         try:
@@ -58,7 +58,7 @@ class Program:
             except subprocess.TimeoutExpired as error:
                 raise FetchError(Detail.FETCH_TIMEOUT) from error
             finally:
-                # Only while its leader is not reaped is the number of the group certainly still its own.
+                # Until its leader is reaped, the number of the group cannot belong to another group.
                 if process.returncode is None:
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)

@@ -51,5 +51,5 @@ class Terminal:
         self._descriptors = [number for number in descriptors if os.isatty(number)]
 
     def is_gone(self) -> bool:
-        """Whether it was closed. Then it can no longer stop this process."""
+        """Whether the terminal was closed. Then it can no longer stop this process."""
         return any(not os.isatty(number) for number in self._descriptors)

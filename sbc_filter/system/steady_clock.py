@@ -1,8 +1,8 @@
 """The time of day, robust against changes of the host's clock.
 
-Freshness, signatures and memories go by the time of day, and a clock that jumps would make every token stale or every
-signature one of another hour. So time goes on here as it went, counted by the monotonic clock, until the new time
-has stood for a while: what is set and set back soon (a mistake, a leap, two servers that disagree) is never believed.
+Freshness, signatures and caches depend on the time of day. After a jump of the clock every token would be stale, and
+signatures would have a wrong time. So this clock continues by the monotonic clock until the new time has persisted for
+a while. A time that is soon set back (a mistake, a leap second, two servers that disagree) is never used.
 """
 
 import time
@@ -18,9 +18,11 @@ def _steady() -> float:
 
 
 class SteadyClock:
-    """Call it for the time in POSIX seconds, again and again: what is set and set back between two calls is not
-    noticed. `jumps` counts the new times that were, and `say` tells of them. A process that is forked has the time of
-    the one that it comes from."""
+    """Returns the time in POSIX seconds. Call it regularly: a change that is undone between two calls is not noticed.
+
+    `jumps` counts the new times that were accepted; `say` reports them. A forked process starts with the time of its
+    parent.
+    """
 
     __slots__ = ("_base", "_offered", "_since", "_steady", "_wall", "jumps", "say")
 

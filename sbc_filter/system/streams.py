@@ -16,7 +16,7 @@ class OutputFault(FilterError):
 def complete() -> None:
     """Replace closed streams by a descriptor that refuses everything.
 
-    Otherwise the next file to be opened would get their number, and messages would be written into it.
+    Otherwise the next file to be opened would get the number of a stream, and messages would be written into that file.
     """
     for number, (name, wrong_way) in enumerate(
         (("stdin", os.O_WRONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_RDWR))

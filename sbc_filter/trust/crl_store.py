@@ -10,9 +10,9 @@ from typing import NamedTuple
 from sbc_filter.system.files import replace_file
 
 SUFFIX = ".crl"
-MAX_CRL = 16 << 20  # octets
+MAX_CRL = 16 << 20  # octets; about 400,000 entries of 40 octets
 ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))  # addresses that URLs of the operator may lead to
-_MAX_LABEL = 16 * 1024
+_MAX_LABEL = 16 * 1024  # bytes; the same limit as in `certificates.disk_cache`
 _NEVER_SWEPT = 10 * 365 * 86400.0  # seconds: the cache removes its files by their time, earliest first
 
 

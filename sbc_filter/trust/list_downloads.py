@@ -39,9 +39,9 @@ def next_try(now: float, failures: int) -> float:
 
 _LOG = logging.getLogger(__name__)
 MAX_POINTS = 64  # URLs that certificates name; the authorities of a country share one, or have one each
-_MAX_ISSUERS = 32  # possible signers of the CRL of one URL
-_WORKERS = 4
-_TIMEOUT = 30.0  # seconds for one download
+_MAX_ISSUERS = 32  # possible signers of the CRL of one URL; each may cost a check of the signature
+_WORKERS = 4  # downloads at a time; lists are few, and not urgent
+_TIMEOUT = 30.0  # seconds for one download of up to `MAX_CRL` octets
 _GIVEN_UP = 30 * 86400.0  # seconds after expiry until a CRL that a certificate named is dropped
 
 _Result = bytes | str  # what a URL serves, or why it is not available
@@ -82,7 +82,7 @@ class ListDownloads:
         self._answers: SimpleQueue[tuple[str, _Result]] = SimpleQueue()
         self._full = False
         certificates = files.configuration.certificates
-        # URLs of the operator may lead anywhere; URLs in certificates only where an x5u may lead.
+        # The operator's URLs may lead anywhere, URLs in certificates only where an x5u may lead.
         self._ours, self._theirs = (
             Downloader(ca_file=certificates.web_ca, allowed_networks=networks, lookups=_WORKERS, resolve=resolve)
             for networks in (ANYWHERE, certificates.allowed_networks)
@@ -111,7 +111,7 @@ class ListDownloads:
         now = self._clock()
         new = self._take_answers(now)
         for source in self._sources.values():
-            # A due time further away than is ever set was set by a wrong clock.
+            # A due time further away than any that is set here comes from a wrong clock.
             if not source.asked and not now < source.due <= now + CEILING:
                 source.asked = True
                 self._single.submit(source.url, partial(self._answered, source.url))

@@ -20,15 +20,16 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError, VerificationError, reason
 from sbc_filter.pki.crl import distribution_points
 from sbc_filter.trust.list_downloads import ListDownloads
-from sbc_filter.trust.trust_files import TrustFiles, file_stamp, moment
+from sbc_filter.trust.trust_files import TrustFiles, file_stamp
+from sbc_filter.utc import utc_text
 from sbc_filter.web.pinned_connection import Resolver, system_addresses
 
 _LOG = logging.getLogger(__name__)
-EVERY = 1.0  # seconds between two checks
+EVERY = 1.0  # seconds between two checks; a check costs one look at each file
 _EVERY_FOLDER = 60.0  # seconds between two checks of the folder of certificates
 _MAX_NOTES = 1000  # certificates that may wait to be examined
 _NOTES_A_LOOK = 50  # certificates in one check; each takes about a millisecond
-_MAX_SEEN = 20_000
+_MAX_SEEN = 20_000  # certificate files that are remembered; as many as the cache holds
 
 
 class Renewal:
@@ -142,11 +143,11 @@ class Renewal:
         if found is not None and found.expires < now:
             where = settings.trust_list or settings.trust_list_url
             expired.add(
-                (f"{where}: the trust list in force ended", found.expires, ": its authorities are still believed")
+                (f"{where}: the trust list in use expired", found.expires, ": its authorities are still trusted")
             )
         for begin, end, tail in sorted(expired):
             if (begin, end) not in self._reported:
-                self._say(f"{begin} {moment(end)}{tail}")
+                self._say(f"{begin} {utc_text(end)} UTC{tail}")
         self._reported = {(begin, end) for begin, end, _ in expired}
 
     def _note_folder(self) -> None:

@@ -5,7 +5,6 @@ The list itself is kept. Its signature is verified again at each use, and its se
 
 import contextlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from sbc_filter.config.settings import Configuration
 from sbc_filter.errors import FetchError, Problem, reason
@@ -13,6 +12,7 @@ from sbc_filter.pki.certificate import Certificate
 from sbc_filter.stir.sti_pa_list import MAX_LIST, TrustList, read_trust_list
 from sbc_filter.system.files import read_file
 from sbc_filter.trust.crl_store import ANYWHERE, replace_kept
+from sbc_filter.utc import utc_text
 from sbc_filter.web.download import Downloader
 
 KEPT = "trust-list.jwt"
@@ -56,8 +56,8 @@ def listed(
         problems.append(Problem(configuration.file, key, why))
         return None
     over = now is not None and now > last.expires
-    holds = f"which {'held' if over else 'holds'} until {datetime.fromtimestamp(last.expires, UTC):%Y-%m-%d %H:%M} UTC"
-    remarks.append(Problem(configuration.file, key, f"{why}; the last good one is used, {holds}"))
+    valid = f"which {'was' if over else 'is'} valid until {utc_text(last.expires)} UTC"
+    remarks.append(Problem(configuration.file, key, f"{why}; the last good one is used, {valid}"))
     return last
 
 

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -17,9 +16,10 @@ from sbc_filter.stir.sti_pa_list import TrustList
 from sbc_filter.system.files import MAX_FILE, files_in, read_file
 from sbc_filter.trust import sti_pa_list_file
 from sbc_filter.trust.crl_store import CrlStore
+from sbc_filter.utc import utc_text
 
 T = TypeVar("T")
-_MAX_ANCHORS = 10_000  # in one file
+_MAX_ANCHORS = 10_000  # in one file: bounds the work that a faulty file can cause
 
 
 class InForce(NamedTuple):
@@ -224,12 +224,7 @@ class TrustFiles:
 def named(crl: RevocationList) -> str:
     """How messages identify a CRL among its predecessors: by number and time."""
     number = f"number {crl.number}, " if crl.number is not None else ""
-    return f"{number}of {moment(crl.this_update)}"
-
-
-def moment(seconds: float) -> str:
-    """A POSIX time as text, in UTC."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{number}of {utc_text(crl.this_update)} UTC"
 
 
 def file_stamp(path: Path) -> tuple[int, int, int]:

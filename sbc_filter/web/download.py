@@ -24,7 +24,7 @@ from sbc_filter.web.pinned_connection import Dialer, PinnedAdapter, Resolver, sy
 
 HTTPS = ("https://",)
 HTTP_TOO = ("https://", "http://")
-_MAX_REDIRECTS = 3
+_MAX_REDIRECTS = 3  # each costs a connection within the same deadline; a repository needs one
 _AROUND = 256 << 10  # bytes for headers and chunk framing, beyond the body
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))  # RFC 9110 §15.4: a GET may follow these automatically
 _HEADERS = {

@@ -25,7 +25,7 @@ def registered(host: str) -> str:
     return ".".join(labels[-3:] if country else labels[-2:])
 
 
-_KEYS = 10_000  # with a stored bucket; a bucket that was dropped counts as full
+_KEYS = 10_000  # domains with a stored bucket; a bucket that was dropped counts as full
 
 
 class Buckets:

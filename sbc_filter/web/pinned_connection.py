@@ -1,8 +1,7 @@
-"""Connections to hosts that untrusted peers name: only to addresses that were checked, only until a deadline.
+"""Connections to hosts that untrusted peers name: only to checked addresses, and only until a deadline.
 
-Checking a name and then handing it to a library that resolves it again invites DNS rebinding; so
-the name is resolved here, every address of it is checked, and one of these very addresses is connected to.
-TLS and the Host header go on using the name.
+A library that resolves a checked name again is open to DNS rebinding. So the name is resolved here, all of its
+addresses are checked, and the connection goes to one of them. TLS and the Host header still use the name.
 """
 
 import math
@@ -26,7 +25,7 @@ from sbc_filter.web.allowed_addresses import Network, is_permitted
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-_MAX_ADDRESSES = 4  # that are tried; all are checked
+_MAX_ADDRESSES = 4  # that are tried, each with a share of the time; all are checked
 
 Resolver = Callable[[str], Sequence[str]]
 
@@ -38,9 +37,9 @@ def system_addresses(host: str) -> Sequence[str]:
 
 
 class Dialer:
-    """Resolves, checks, connects. `close` ends its look-ups.
+    """Resolves names, checks addresses, connects. `close` ends the lookups.
 
-    Each of `lanes` has so many look-ups at a time; `place` says where that of a host waits.
+    `lanes` are the concurrent lookups of each lane; `place` returns the slot of a host.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Dialer:
         self._resolve = resolve
         self._allowed = tuple(allowed)
         self._connect_timeout = connect_timeout
-        # In threads of their own: nothing can interrupt a look-up, but one need not wait for it.
+        # In threads of their own: a lookup cannot be interrupted, but its caller need not wait for it.
         self._lookups: SingleFlightPool[Sequence[str] | Detail] = SingleFlightPool(
             self._look_up,
             lambda detail: detail,
@@ -115,16 +114,16 @@ class Dialer:
     def _look_up(self, host: str) -> Sequence[str] | Detail:
         try:
             return tuple(dict.fromkeys(self._resolve(host))) or Detail.FETCH_DNS
-        except (OSError, ValueError):  # ValueError: no name at all, such as a label of 64 characters
+        except (OSError, ValueError):  # ValueError: not a name, such as a label of 64 characters
             return Detail.FETCH_DNS
 
 
 class DeadlineSocket(socket.socket):
-    """Each read may take what is left until `deadline`; a timeout alone lets bytes drip in for ever.
+    """Each read may last until `deadline`: a timeout alone would let bytes drip in for ever.
 
-    All together give `allowance` octets: what the libraries make of a chunk of -1, or of any other surprise,
-    is bounded by what there is to be read. Writes are left alone: a request is far smaller than what the kernel
-    takes without waiting.
+    All reads together return at most `allowance` octets. So the input is bounded, whatever the libraries make of a
+    chunk of -1 or of another surprise. Writes are not limited: a request is far smaller than what the kernel accepts
+    without waiting.
     """
 
     deadline = math.inf
@@ -139,7 +138,7 @@ class DeadlineSocket(socket.socket):
 
 
 class _DeadlineTls(ssl.SSLSocket):
-    """The same of a TLS connection, which takes over what it needs of the socket below, but not its methods."""
+    """The same for a TLS connection. It takes over the state of the plain socket, but not its methods."""
 
     deadline = math.inf
     allowance = math.inf
@@ -175,10 +174,10 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
 
 
 class PinnedAdapter(HTTPAdapter):
-    """What `requests` needs to connect through a `Dialer`; one per request, for the sake of the deadline and of the
-    octets that may come in all.
+    """What `requests` needs to connect through a `Dialer`.
 
-    Whether plain http may be spoken is for who makes the request to judge.
+    Made for each request, because the deadline and the limit of octets belong to the request. The caller decides
+    whether plain http is allowed.
     """
 
     def __init__(self, dialer: Dialer, context: ssl.SSLContext, deadline: float, allowance: int) -> None:
@@ -208,9 +207,9 @@ class PinnedAdapter(HTTPAdapter):
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: object) -> None:
-        """Give `requests` connections of ours."""
+        """Make `requests` use our connections."""
         super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **options)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def cert_verify(self, conn: object, url: object, verify: object, cert: object) -> None:
-        """Nothing: the context verifies, and has its authorities loaded once and for all."""
+        """Do nothing: the context verifies, and loads its authorities only once."""

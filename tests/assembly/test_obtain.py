@@ -84,25 +84,25 @@ ELSE = "something else than `key`, `certificate`, `x5u`"
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        ("", "its answer is no JSON object (line 1, column 1)"),
-        (OURS["key"], "its answer is no JSON object (line 1, column 1)"),
-        (json.dumps(OURS) + SECRET, f"its answer is no JSON object (line 1, column {len(json.dumps(OURS)) + 1})"),
-        (json.dumps(SECRET), "its answer is no JSON object"),
-        ('{"refresh": ' + "1" * 5000 + "}", "its answer is no JSON object"),
-        ("[" * 50000, "its answer is no JSON object"),
+        ("", "its answer is not a JSON object (line 1, column 1)"),
+        (OURS["key"], "its answer is not a JSON object (line 1, column 1)"),
+        (json.dumps(OURS) + SECRET, f"its answer is not a JSON object (line 1, column {len(json.dumps(OURS)) + 1})"),
+        (json.dumps(SECRET), "its answer is not a JSON object"),
+        ('{"refresh": ' + "1" * 5000 + "}", "its answer is not a JSON object"),
+        ("[" * 50000, "its answer is not a JSON object"),
         ('{"key": "' + SECRET + '", "key": ""}', TWICE),
         ({}, "`key` of its answer is missing"),
         ({**OURS, "key": [SECRET]}, "`key` of its answer has to be a string"),
         ({**OURS, "key": ""}, "`key` of its answer has to be a string"),
         (without("certificate"), "`certificate` of its answer is missing"),
         (without("x5u"), "`x5u` of its answer is missing"),
-        ({**OURS, "x5u": SECRET}, "`x5u` of its answer is no URL that begins with https://"),
+        ({**OURS, "x5u": SECRET}, "`x5u` of its answer is not a URL that begins with https://"),
         ({**OURS, SECRET: 1}, f"its answer has {ELSE}, `refresh`, `next`"),
         ({**OURS, "from": "2027-01-01T00:00:00Z"}, f"its answer has {ELSE}, `refresh`, `next`"),
         ({**OURS, "key": LOCKED}, "`key` of its answer is encrypted: have the program decrypt it"),
         *(({**OURS, "refresh": each}, SECONDS) for each in (9, 86401, "60", True, None, float("nan"))),
         ({**OURS, "next": NEXT}, "`next` of its answer has to be an array of objects"),
-        ({**OURS, "next": [SECRET]}, "`next[1]` of its answer is no JSON object"),
+        ({**OURS, "next": [SECRET]}, "`next[1]` of its answer is not a JSON object"),
         ({**OURS, "next": [{**NEXT, "refresh": 60}]}, f"`next[1]` of its answer has {ELSE}, `from`"),
         ({**OURS, "next": [NEXT, without("x5u")]}, "`x5u` of `next[2]` of its answer is missing"),
         *(
@@ -122,7 +122,7 @@ def test_what_is_no_answer(answer: Any, sentence: str) -> None:
 
 @pytest.mark.parametrize("answer", [b"\xff", '{"key": "ü"}'.encode("latin-1"), b'{"key": "\\ud800"}'])
 def test_strange_characters(answer: bytes) -> None:
-    with pytest.raises(ValueError, match=r"^(`certificate` of its answer is missing|its answer is no JSON object)$"):
+    with pytest.raises(ValueError, match=r"^(`certificate` of its answer is missing|its answer is not a JSON object)$"):
         read_answer(answer)
 
 
@@ -160,7 +160,7 @@ def test_s094_checked_as_files_are(answer: Any, sentences: list[str], tmp_path: 
         ("kill -9 $$", "does not answer: exit code -9"),
         ("sleep 300", "does not answer within 10 s"),
         ("yes $SECRET", "does not answer with at most 64 KiB"),
-        ("echo $SECRET", ": its answer is no JSON object (line 1, column 1)"),
+        ("echo $SECRET", ": its answer is not a JSON object (line 1, column 1)"),
     ],
 )
 def test_programs_that_fail(

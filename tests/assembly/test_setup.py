@@ -321,7 +321,7 @@ def test_nothing_hides_anything(tmp_path: Path) -> None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
     (tmp_path / "c.toml").write_text(SETTINGS + "[network]\nports = [5060, 0]\n")
     assert all_problems(tmp_path) == [
-        "/c.toml: network.ports: 0 is no port number from 1 to 65535",
+        "/c.toml: network.ports: 0 is not a port number from 1 to 65535",
         f"{OURS}: the key is not a PEM private key",
         "/rules/30.toml: this is not TOML: Invalid value (at line 1, column 4)",
         "/rules/20-sign.toml: rule 'sign' (line 1): sign.numbers: the list 'ours.txt' is empty",
@@ -341,7 +341,7 @@ def test_what_only_follows_from_a_mistake_is_not_said(tmp_path: Path) -> None:
     (tmp_path / "rules" / "30.toml").unlink()
     (tmp_path / "rules" / "10-verify.toml").write_text(VERIFY + 'direction = "inbound"\n')
     (tmp_path / "c.toml").write_text(SETTINGS + '[network]\nsbc = ["sbc"]\n')
-    assert all_problems(tmp_path) == ["/c.toml: network.sbc: 'sbc' is no address such as 203.0.113.10"]
+    assert all_problems(tmp_path) == ["/c.toml: network.sbc: 'sbc' is not an address such as 203.0.113.10"]
 
 
 def test_a_direction_needs_the_addresses_of_the_sbc(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from support.calls import LAB, NOW, arriving, claims, identity, invite, leaving, make_engine
 
 from sbc_filter.engine import engine as engine_module
-from sbc_filter.engine.verdict import Action, Verdict
+from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.stir.passport import decode_segment
 
 ROUNDS, PACKETS, QUIET = 60, 100, 10
@@ -58,13 +58,13 @@ def main() -> None:
     kind = "compiled" if str(engine_module.__file__).endswith(".so") else "as Python"
     print(f"{kind:20}    bare        engine      ratio   at most   all rounds")
     verify = [_bare_verify(packet) for packet in signed]
-    _compare("verify", verify, signed, Action.MODIFY, 1.6)
-    _compare("sign", [_bare_sign(packet) for packet in signed], unsigned, Action.MODIFY, 3.0)
-    _compare("not ours (of verify)", verify, other, Action.ACCEPT, 0.06)
+    _compare("verify", verify, signed, VerdictKind.MODIFY, 1.6)
+    _compare("sign", [_bare_sign(packet) for packet in signed], unsigned, VerdictKind.MODIFY, 3.0)
+    _compare("not ours (of verify)", verify, other, VerdictKind.ACCEPT, 0.06)
 
 
 def _compare(
-    name: str, bare: Sequence[Callable[[], object]], packets: Sequence[bytes], action: Action, limit: float
+    name: str, bare: Sequence[Callable[[], object]], packets: Sequence[bytes], expected: VerdictKind, limit: float
 ) -> None:
     engine = make_engine()
     ratios, bares, spent = [], [], []
@@ -79,7 +79,7 @@ def _compare(
             verdict = engine.process(packet, NOW)
             end = time.perf_counter()
             assert isinstance(verdict, Verdict)
-            assert verdict.action is action
+            assert verdict.kind is expected
             bare_times.append(middle - begin)
             engine_times.append(end - middle)
         bares.append(statistics.median(bare_times))

@@ -9,7 +9,7 @@ from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.engine.call.network import Interfaces
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Action, Answer, AnyAnswer, Need, Verdict
+from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict, VerdictKind
 from sbc_filter.packet.fragments import fragment
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 from sbc_filter.stir.checks import CertificateRequest
@@ -85,7 +85,7 @@ def test_the_fragments_of_an_untouched_datagram_are_the_captured_ones(size: int)
 
     class Idle:
         def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict:
-            return Verdict(Action.ACCEPT)
+            return Verdict(VerdictKind.ACCEPT)
 
     assert replayed(Idle(), frames(*pieces)) == pieces
 
@@ -100,7 +100,7 @@ def test_the_engine_is_told_of_interfaces_where_it_wants_to_know(
     class Listening:
         def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict:
             asked.append(interfaces)
-            return Verdict(Action.ACCEPT)
+            return Verdict(VerdictKind.ACCEPT)
 
         def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict:
             raise AssertionError("nothing was needed")
@@ -122,7 +122,7 @@ def test_an_answer_follows_its_cause_with_its_time_and_numbers_are_recorded() ->
         def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict | Need:
             assert (need_id, answer.result) == (7, b"pem")
             answered = Datagram("192.0.2.1", 5060, "192.0.2.7", 5060, b"SIP/2.0 438 No\r\n\r\n")
-            return Verdict(Action.REJECT, None, (answered,), Record(now, "a", "b", "udp"))
+            return Verdict(VerdictKind.REJECT, None, (answered,), Record(now, "a", "b", "udp"))
 
     run = Replay(Refusing(), lambda url: Answer(b"pem", None, 1e9), records.append)
     out = list(leaving(run, frames(packet(invite(1)), packet(invite(2)))))

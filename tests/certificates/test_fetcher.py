@@ -232,7 +232,9 @@ def test_an_authority_that_is_not_trusted(
     assert ask(fetcher, server.url("/good.pem")).detail == Detail.FETCH_TLS
     assert server.seen == {}
     (said,) = caplog.messages
-    assert re.fullmatch("'https://.*/good.pem': fetch-tls: [a-z -]+", said), "no wrapper of a library around it"
+    assert re.fullmatch("certificate-fetch: 'https://.*/good.pem': fetch-tls: [a-z -]+", said), (
+        "no wrapper of a library around it"
+    )
     fetcher.close()
 
 

@@ -98,6 +98,22 @@ def test_who_stands_behind_is_asked_again_when_its_own_failure_is_over() -> None
     assert web.asked == 3
 
 
+def test_each_source_has_failures_of_its_own() -> None:
+    """The failure of one is not taken for that of another, and each is asked again when its own has expired."""
+    now = NOW
+    folder = Fixed(Answer(None, Detail.FETCH_REFUSED, NOW + 1000))
+    command = Fixed(Answer(None, Detail.FETCH_REFUSED, NOW + 500))
+    web = Fixed(Answer(None, Detail.FETCH_DNS, NOW + 300))
+    source = FirstOf([folder, command, web], lambda: now)
+    for now in (NOW, NOW + 299):
+        assert ask(source) == Answer(None, Detail.FETCH_DNS, NOW + 300), now
+    assert (folder.asked, command.asked, web.asked) == (2, 1, 1)
+    now = NOW + 300
+    web.answer = Answer(PEM, None, NOW + 999)
+    assert ask(source) == web.answer
+    assert (command.asked, web.asked) == (1, 2)
+
+
 # A command
 
 Commands = Callable[..., CommandSource]

@@ -58,8 +58,8 @@ def test_first_which_configuration_and_how_many_rules(tmp_path: Path, capsys: py
     assert said(path, capsys) == [
         f"configuration: {tmp_path}/sbc-filter.toml; 1 rule of 1 file",
         f"{path}: 1 packet, 1 INVITE",
-        "Rule Mode Action Outcome Detail Code Calls",
-        "let enforce accept passed-by pass-rule - 1",
+        "Rule Mode Outcome Detail Treatment Code Calls",
+        "let enforce not-examined pass-rule continue - 1",
         "Nothing would change.",
     ]
     assert main(["replay", str(path), "--json"]) == 0
@@ -74,7 +74,7 @@ def test_monitored_and_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert f"{path}: 3 packets, 1 INVITE" in lines
     at = lines.index("Rules in monitor mode would have:")
     assert lines[at - 1].startswith("let enforce ")
-    assert lines[at + 2] == "watch monitor drop passed-by drop-rule - 1"
+    assert lines[at + 2] == "watch monitor not-examined drop-rule drop - 1"
     assert "2 repeated INVITEs: treated as the first of its kind" in lines
 
 

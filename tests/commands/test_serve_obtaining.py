@@ -29,7 +29,7 @@ def test_another_answer_while_it_serves(tmp_path: Path) -> None:
         where = log.read_text().split()[1]
         assert signed(where) == (True, False)
         (tmp_path / "answer").write_text("no")
-        said = "credentials.ours.obtain: /bin/sh: its answer is no JSON object (line 1, column 1); what was obtained"
+        said = "credentials.ours.obtain: /bin/sh: its answer is not a JSON object (line 1, column 1); what was obtained"
         assert eventually(lambda: said in log.read_text())
         assert signed(where) == (True, False)
         (tmp_path / "answer").write_text(json.dumps(answers[1]))

@@ -137,13 +137,13 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         ("x =", "this is not TOML: Invalid value (at end of document)"),
         ("network = 5", "network: has to be a table, not 5"),
         ("[netwrk]", "netwrk: is unknown; did you mean 'network'?"),
-        ('[network]\nsbc = ["sbc.example"]', "network.sbc: 'sbc.example' is no address such as 203.0.113.10"),
+        ('[network]\nsbc = ["sbc.example"]', "network.sbc: 'sbc.example' is not an address such as 203.0.113.10"),
         ("[network]\nsbc = [5]", "network.sbc: has to be a list of strings, not [5]"),
-        ("[network]\nports = [0]", "network.ports: 0 is no port number from 1 to 65535"),
-        ("[network]\nports = [65536]", "network.ports: 65536 is no port number from 1 to 65535"),
+        ("[network]\nports = [0]", "network.ports: 0 is not a port number from 1 to 65535"),
+        ("[network]\nports = [65536]", "network.ports: 65536 is not a port number from 1 to 65535"),
         ("[network]\nports = 5060", "network.ports: has to be a list of port numbers such as [5060]"),
         ("[network]\nports = []", "network.ports: has to be a list of port numbers such as [5060]"),
-        ("[network]\nports = [true]", "network.ports: True is no port number from 1 to 65535"),
+        ("[network]\nports = [true]", "network.ports: True is not a port number from 1 to 65535"),
         (
             '[network]\ntrusted_peers = ["10.0.0.1/8"]',
             f"network.trusted_peers: 10.0.0.1/8 has host bits set: {NETWORKS}",
@@ -173,7 +173,7 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         ),
         (
             '[trust]\npolicies = ["shaken"]',
-            "trust.policies: 'shaken' is no object identifier such as 2.16.840.1.114569.1.1.4",
+            "trust.policies: 'shaken' is not an object identifier such as 2.16.840.1.114569.1.1.4",
         ),
         (
             '[trust]\ntrust_list = "sti-pa.jwt"',
@@ -189,11 +189,11 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         ),
         (
             '[trust]\ntrust_list_url = "http://list.example.org/"\ntrust_list_root = "r"',
-            "trust.trust_list_url: 'http://list.example.org/' is no URL that begins with https://",
+            "trust.trust_list_url: 'http://list.example.org/' is not a URL that begins with https://",
         ),
         (
             '[trust]\ncrl_urls = "sti-pa.crl"',
-            "trust.crl_urls: 'sti-pa.crl' is no URL that begins with http:// or https://",
+            "trust.crl_urls: 'sti-pa.crl' is not a URL that begins with http:// or https://",
         ),
         ('[certificates]\nfetch = "yes"', "certificates.fetch: has to be true or false, not 'yes'"),
         ("[certificates]\ncommand = [5]", "certificates.command: has to be a list of strings, not [5]"),
@@ -241,7 +241,7 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         ),
         (
             CREDENTIAL.replace('"k"', '"credential:../shadow"'),
-            "credentials.a.key: 'credential:../shadow' is no name of a systemd credential such as "
+            "credentials.a.key: 'credential:../shadow' is not a name of a systemd credential such as "
             "credential:shaken.key",
         ),
         ("[trunks.a]", "trunks.a.addresses: is missing: the addresses or networks of the other end"),
@@ -309,9 +309,9 @@ key = "k"
     with pytest.raises(ConfigurationError) as caught:
         parse("c.toml", text, FOLDER)
     assert [str(each) for each in caught.value.problems] == [
-        "c.toml: network.sbc: 'a' is no address such as 203.0.113.10",
-        "c.toml: network.sbc: 'b' is no address such as 203.0.113.10",
-        "c.toml: network.ports: 99999 is no port number from 1 to 65535",
+        "c.toml: network.sbc: 'a' is not an address such as 203.0.113.10",
+        "c.toml: network.sbc: 'b' is not an address such as 203.0.113.10",
+        "c.toml: network.ports: 99999 is not a port number from 1 to 65535",
         "c.toml: queue.number: has to be a whole number from 0 to 65533, not -1",
         "c.toml: queue.on_overload.inbound: is 'x'; allowed are 'accept', 'drop'",
         "c.toml: queue.on_overload.outbound: is 'y'; allowed are 'accept', 'drop'",

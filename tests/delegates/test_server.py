@@ -18,7 +18,7 @@ from support.waiting import LONG
 
 from sbc_filter.delegates.operations import StirService
 from sbc_filter.delegates.remote_peer import Service
-from sbc_filter.delegates.remote_signer import RemoteSigner
+from sbc_filter.delegates.remote_services import RemoteSigner
 from sbc_filter.delegates.server import StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer

@@ -29,7 +29,7 @@ from support.torture import MESSAGES, OTHERS, OVERLOOKED
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
-from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
+from sbc_filter.engine.verdict import Answer, Need, Verdict, VerdictKind
 from sbc_filter.errors import VerificationError
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.packet.udp import datagram_to_ip, parse
@@ -55,8 +55,8 @@ def decided(engine: Engine, packet: bytes) -> Verdict | Need:
     if isinstance(verdict, Need):
         assert verdict.deadline >= NOW
         return verdict
-    assert (verdict.payload is not None) == (verdict.action is Action.MODIFY)
-    assert bool(verdict.emit) <= (verdict.action is not Action.ACCEPT)
+    assert (verdict.payload is not None) == (verdict.kind is VerdictKind.MODIFY)
+    assert bool(verdict.emit) <= (verdict.kind is not VerdictKind.ACCEPT)
     if verdict.payload is not None:
         before, after = parse(packet), parse(verdict.payload)
         assert (after.src, after.sport, after.dst, after.dport) == (before.src, before.sport, before.dst, before.dport)
@@ -77,7 +77,7 @@ def test_any_packet(data: bytes) -> None:
     head4, head6 = arriving(invite())[:20], arriving(invite(), "2001:db8::7", "2001:db8:1::1")[:40]
     for packet in (data, head4 + data, head6 + data, b"\x45" + data, b"\x60" + data):
         for rules in (STRICT, SIGN):
-            assert decided(make_engine(rules), packet) == Verdict(Action.ACCEPT)
+            assert decided(make_engine(rules), packet) == Verdict(VerdictKind.ACCEPT)
 
 
 @given(st.binary(max_size=300))
@@ -96,7 +96,7 @@ def test_any_payload(data: bytes) -> None:
             # Only what could be a Via is answered, and only what could be a verstat is removed (S-114).
             answerable = b"\r\nv" in data or b"\r\nV" in data
             claims = b"verstat" in data.lower() or b"%" in data
-            assert verdict.action is Action.ACCEPT or answerable or claims
+            assert verdict.kind is VerdictKind.ACCEPT or answerable or claims
 
 
 @st.composite
@@ -148,10 +148,10 @@ def test_mutated_invites_that_arrive(rules: str, headers: tuple[str, ...], data:
     if isinstance(first, Verdict):
         again = decided(engine, arriving(message))
         assert isinstance(again, Verdict)
-        assert (again.action, again.payload, again.emit) == (first.action, first.payload, first.emit)
+        assert (again.kind, again.payload, again.emit) == (first.kind, first.payload, first.emit)
         other = decided(make_engine(rules), arriving(message))
         assert isinstance(other, Verdict)
-        assert (other.action, other.payload, other.emit) == (first.action, first.payload, first.emit)
+        assert (other.kind, other.payload, other.emit) == (first.kind, first.payload, first.emit)
 
 
 UNCLEAN = re.compile(rb"\r(?!\n)|\0")
@@ -198,7 +198,7 @@ def test_what_no_rule_matches_is_the_same_object(data: st.DataObject) -> None:
             assert packet == arriving(message)
             assert parse(verdict.payload).payload == SLOPPY.sub(rb"\1 \2 \3", message, count=1) != message
         else:
-            assert (verdict.action, verdict.emit) == (Action.ACCEPT, ())
+            assert (verdict.kind, verdict.emit) == (VerdictKind.ACCEPT, ())
 
 
 @given(mutated(GOOD.encode()))
@@ -290,11 +290,11 @@ def test_torture(name: str, rules: str) -> None:
             verdict = decided(make_engine(ENGINES[rules]), packet)
             assert isinstance(verdict, Verdict)
             if not message.lstrip().startswith(b"INVITE "):
-                assert verdict == Verdict(Action.ACCEPT)
+                assert verdict == Verdict(VerdictKind.ACCEPT)
             elif detail is not None:
-                assert (verdict.action, verdict.payload, verdict.emit) == (Action.ACCEPT, None, ())
+                assert (verdict.kind, verdict.payload, verdict.emit) == (VerdictKind.ACCEPT, None, ())
                 assert verdict.record is not None
-                outcome = "passed-by" if detail == "in-dialog" else "unparseable"
+                outcome = "not-examined" if detail == "in-dialog" else "unparseable"
                 assert (verdict.record.outcome, verdict.record.detail) == (outcome, detail)
             else:
                 assert verdict.record is not None
@@ -335,7 +335,7 @@ def test_torture_that_is_no_invite(name: str) -> None:
         for packet in (arriving(OTHERS[name]), leaving(OTHERS[name])):
             verdict = decided(make_engine(rules), packet)
             assert isinstance(verdict, Verdict)
-            assert verdict._replace(record=None) == Verdict(Action.ACCEPT)
+            assert verdict._replace(record=None) == Verdict(VerdictKind.ACCEPT)
             assert verdict.record is None or verdict.record.outcome == "unparseable"
 
 
@@ -389,8 +389,8 @@ def test_time_does_not_explode(filler: bytes) -> None:
 @pytest.mark.parametrize("size", [0, 1, 19, 20, 27, 28, 39, 40, 47, 48])
 def test_cut_short(size: int) -> None:
     for packet in (arriving(invite(GOOD)), arriving(invite(GOOD), "2001:db8::7", "2001:db8:1::1")):
-        assert decided(make_engine(STRICT), packet[:size]) == Verdict(Action.ACCEPT)
-        assert decided(make_engine(STRICT), packet[:-1]) == Verdict(Action.ACCEPT)
+        assert decided(make_engine(STRICT), packet[:size]) == Verdict(VerdictKind.ACCEPT)
+        assert decided(make_engine(STRICT), packet[:-1]) == Verdict(VerdictKind.ACCEPT)
 
 
 def test_every_emitted_answer_can_be_sent() -> None:

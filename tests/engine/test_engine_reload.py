@@ -125,7 +125,7 @@ def test_what_is_held_is_decided_by_the_rules_under_which_it_came() -> None:
     fresh = engine.process(arriving(invite(identity(), number=2)), NOW + 0.2)
     assert isinstance(fresh, Verdict), "the certificate is known"
     assert fresh.record is not None
-    assert (fresh.action, fresh.record.outcome) == ("modify", "replayed")
+    assert (fresh.kind, fresh.record.outcome) == ("modify", "replayed")
 
 
 def test_what_is_held_is_signed_with_a_credential_that_is_gone() -> None:

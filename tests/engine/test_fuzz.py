@@ -30,6 +30,7 @@ from support.structure import (
     judge_answer,
     judge_forwarded,
     judge_leaving,
+    judge_leaving_without,
     judge_line,
     judge_record,
     judge_response,
@@ -157,7 +158,7 @@ def test_the_judge_of_structure_lets_pass() -> None:
     judge_forwarded(hostile(), _PASSED, _MARKED)
     judge_forwarded(hostile(), None, _INVITE)
     judge_answer(hostile("reject"), _INVALID, _REFUSED)
-    judge_answer(hostile("redirect"), _PASSED._replace(action="redirect"), _REDIRECTED)
+    judge_answer(hostile("redirect"), _PASSED._replace(verdict="redirect"), _REDIRECTED)
     judge_response(hostile("stir"), _PASSED, _RINGING, _RINGING)
     judge_leaving(hostile("preserve"), "already-signed.preserved", invite(), added(invite(), identity()))
 
@@ -234,6 +235,24 @@ def test_the_judge_of_responses(reason: str, is_good: bool) -> None:
 def test_the_judge_of_what_is_put_back(lines: list[str]) -> None:
     with pytest.raises(Structure):
         judge_leaving(hostile("preserve"), "already-signed.preserved", invite(), added(invite(), *lines))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "lines"),
+    [
+        ("already-signed.preserved", ["Identity: a.b.c"]),
+        ("signed.None", [identity()]),
+        ("signed.None", ["Identity: a.b.c", "Identity: d.e.f"]),
+        ("signed.None", []),
+        ("unsigned.ambiguous", ["Identity: a.b.c"]),
+        ("unsigned.no-number", []),
+    ],
+)
+def test_the_judge_of_what_is_not_put_back(outcome: str, lines: list[str]) -> None:
+    judge_leaving_without(hostile("preserve"), "signed.None", invite(), added(invite(), "Identity: a.b.c"))
+    judge_leaving_without(hostile("preserve"), "unsigned.ambiguous", invite(), invite())
+    with pytest.raises(Structure):
+        judge_leaving_without(hostile("preserve"), outcome, invite(), added(invite(), *lines))
 
 
 @pytest.mark.parametrize(

@@ -242,8 +242,8 @@ def test_on_a_terminal(value: str) -> None:
     told = [each.rstrip() for each in capture.get().removesuffix("\n").split("\n")]
     assert [each.split() for each in told[:3]] == [
         [],
-        ["Rule", "Mode", "Action", "Outcome", "Detail", "Code", "Calls"],
-        [*shown.split(), "-", "accept", "passed-by", *shown.split(), "-", "1"],
+        ["Rule", "Mode", "Outcome", "Detail", "Treatment", "Code", "Calls"],
+        [*shown.split(), "-", "not-examined", *shown.split(), "continue", "-", "1"],
     ]
     assert told[3:] == ["Name  Value", f"x5u   {shown}".rstrip(), f"{shown}: {shown}".rstrip()]
 
@@ -337,9 +337,9 @@ SESSION = "Session-ID: " + "a" * 32 + ";remote=" + "0" * 32
 
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
 def test_what_is_put_back_on_the_other_leg(value: str) -> None:
-    """`preserve`: as far as a message can carry it in at all; what does not print stays behind."""
+    """`preserve`, from a trusted peer: as far as a message can carry it in at all; what does not print stays behind."""
     carried = "".join(each for each in value if each not in "\r\n\0\ud800")
-    engine = make_engine(VERIFY + PRESERVE)
+    engine = make_engine(TRUSTED + VERIFY + PRESERVE)
     engine.process(arriving(invite(SESSION, f"Identity: a.b.c;info=<{carried}>;x={carried}", number=1)), NOW)
     message = invite(SESSION, number=2)
     _, out, record = result(engine, leaving(message))

@@ -86,7 +86,7 @@ def test_install_is_not_for_what_a_package_brings(tree: Tree) -> None:
     said = tree.run("sbc-filter", "install", code=3)
     assert said == (
         "sbc-filter: /usr/lib/systemd/system/sbc-filter.service belongs to a package:"
-        " it brings, and removes, all of this itself\n"
+        " the package installs and removes all of this\n"
     )
 
 

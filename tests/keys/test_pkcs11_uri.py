@@ -24,7 +24,7 @@ def test_a_key(text: str, expected: Pkcs11Uri) -> None:
     assert parse_pkcs11_uri(text) == expected
 
 
-NO_URI = "is no URI such as pkcs11:token=STIR;object=shaken (RFC 7512)"
+NO_URI = "is not a URI such as pkcs11:token=STIR;object=shaken (RFC 7512)"
 NAMES = "has to name a token (token=… or serial=…) and a key on it (object=… or id=…)"
 QUERY = "has a query: say `pin` and `pkcs11_module` in keys of their own"
 

@@ -16,7 +16,7 @@ from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.setup import prepare
 from sbc_filter.capture.link_types import locate_ip
 from sbc_filter.capture.reader import CaptureReader
-from sbc_filter.commands.replay import SECRET
+from sbc_filter.commands.replay.play import SECRET
 from sbc_filter.config import configuration_file
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import PacketError

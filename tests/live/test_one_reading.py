@@ -94,7 +94,7 @@ def test_what_cannot_be_read_claims_nothing_or_ends_here(lab: Lab, version: int,
                 expected = invite(HARMLESS).replace(LINE, start, 1).replace(b"\0", b" ")
                 assert sbc.recv(70000) == expected, start
         action = "drop" if drop else "modify"
-        assert {(record.outcome, record.action) for record in records} == {("unparseable", action)}
+        assert {(record.outcome, record.verdict) for record in records} == {("unparseable", action)}
         settled(shell)
         assert nothing_else(carrier, (ADDRESSES["sbc"][version], 5060), sbc, NO_INVITE)
 

@@ -104,7 +104,7 @@ def asked(request: pytest.FixtureRequest) -> Iterator[tuple[Asked, int]]:
 def new_records(stage: Asked, before: int, count: int) -> list[tuple[str, str, str | None]]:
     """(action, outcome, detail) of what was recorded since, once there is as much."""
     assert eventually(lambda: len(stage.records()) >= before + count)
-    return [(made["action"], made["outcome"], made["detail"]) for made in stage.records()[before:]]
+    return [(made["verdict"], made["outcome"], made["detail"]) for made in stage.records()[before:]]
 
 
 def test_s122_the_called_side_receives_a_valid_identity(asked: tuple[Asked, int]) -> None:
@@ -120,7 +120,7 @@ def test_s122_the_called_side_receives_a_valid_identity(asked: tuple[Asked, int]
     assert (claims["attest"], claims["orig"], claims["dest"]) == ("A", {"tn": CALLER}, {"tn": [CALLED]})
     assert parameters == f"info=<{OUR_X5U}>;alg=ES256;ppt=shaken"
     assert message.count(b"date") == 1
-    assert new_records(stage, before, 2) == [("redirect", "signed", None), ("accept", "passed-by", "redirected")]
+    assert new_records(stage, before, 2) == [("redirect", "signed", None), ("accept", "not-examined", "redirected")]
     assert len(stage.heard("core", version, b"ACK")) == len(stage.heard("core", version))
     assert stage.unwanted() == 0
 
@@ -145,7 +145,7 @@ def test_s122_the_called_side_is_told_the_result(asked: tuple[Asked, int]) -> No
     assert [*message.values(b"p-attestation-indicator")] == [b"B"]
     assert [*message.values(b"p-origination-id")] == [claims["origid"].encode()]
     assert message.count(b"identity") == 1
-    assert new_records(stage, before, 2) == [("redirect", "passed", None), ("accept", "passed-by", "redirected")]
+    assert new_records(stage, before, 2) == [("redirect", "passed", None), ("accept", "not-examined", "redirected")]
 
 
 def test_s122_a_rejection_goes_back_to_the_caller(asked: tuple[Asked, int]) -> None:
@@ -167,4 +167,4 @@ def test_without_the_filter_the_call_goes_on_as_it_is(asked: tuple[Asked, int]) 
     stage.lab.run("sbc", program, "-t", "raw", "-D", *cut)
     (message,) = map(SipMessage.parse, stage.heard("core", version)[heard:])
     assert message.count(b"identity") == 0
-    assert new_records(stage, records, 1) == [("accept", "passed-by", "no-rule")]
+    assert new_records(stage, records, 1) == [("accept", "not-examined", "no-rule")]

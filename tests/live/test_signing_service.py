@@ -16,7 +16,7 @@ from support.waiting import LONG
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.certificates.source import RefusingSource
 from sbc_filter.delegates.remote_peer import Service
-from sbc_filter.delegates.remote_signer import RemoteSigner
+from sbc_filter.delegates.remote_services import RemoteSigner
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.firewall.plan import Plan

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from support.netns import LIVE
 
-from sbc_filter.commands.demo import SCENES, Scene
+from sbc_filter.commands.demo_scenes import SCENES, Scene
 from sbc_filter.lab.certificate_maker import pem
 from sbc_filter.lab.demo_network import CARRIER_X5U, OUR_X5U, PROGRAMS, DemoNetwork
 from sbc_filter.sip.message import SipMessage
@@ -85,7 +85,7 @@ def test_500_calls_leave_and_are_signed(stage: DemoNetwork, version: int, tmp_pa
         assert claims["attest"] == "B"
         assert (caller, called, "") in calls
         signed[called] = (header + b"." + payload, signature)
-    assert len(heard) == len(signed) == CALLS
+    assert len(set(heard)) == len(signed) == CALLS  # a busy switch sends some of them again
     if version == 4:
         _check_with_openssl(signed.values(), pem(certificate), tmp_path)
 

@@ -55,11 +55,11 @@ def test_a_line_of_a_replay_is_as_long_as_that_of_a_live_filter_at_most() -> Non
 
 def test_a_program_is_told_of_many_records_in_their_own_types() -> None:
     totals = Totals()
-    passed = ["-", "enforce", "accept", "passed-by", "no-rule", "-"]
-    stale = ["v", "enforce", "reject", "stale", "-", "403"]
+    passed = ["-", "enforce", "not-examined", "no-rule", "continue", "-"]
+    stale = ["v", "enforce", "stale", "-", "reject", "403"]
     totals.take(1, Heartbeat({}, [(passed, 1), (stale, 2)]))
     assert [list(each.values()) for each in totals.fates()] == [
-        ["v", "enforce", "reject", "stale", None, 403, 2],
-        [None, "enforce", "accept", "passed-by", "no-rule", None, 1],
+        ["v", "enforce", "stale", None, "reject", 403, 2],
+        [None, "enforce", "not-examined", "no-rule", "continue", None, 1],
     ]
     assert list(totals.fates()[0]) == [*Kind._fields, "calls"]

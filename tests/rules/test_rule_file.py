@@ -15,7 +15,7 @@ from sbc_filter.rules.model import (
     SignOptions,
     StripOptions,
     Treatment,
-    TreatmentAction,
+    TreatmentKind,
     VerifyOptions,
     When,
 )
@@ -142,7 +142,7 @@ action = "reject"
 answer = {{ code = 603, phrase = "Network Blocked" }}
 """
 
-CONTINUE, REJECTED = Treatment(TreatmentAction.CONTINUE), Treatment(TreatmentAction.REJECT)
+CONTINUE, REJECTED = Treatment(TreatmentKind.CONTINUE), Treatment(TreatmentKind.REJECT)
 
 
 def test_the_example_of_the_design_loads() -> None:
@@ -158,7 +158,7 @@ def test_the_example_of_the_design_loads() -> None:
     assert verify.verify == VerifyOptions(60, 60, ("pai", "from"), ("to",), True, True, True, 400)
     assert verify.when == (
         When(
-            Treatment(TreatmentAction.REJECT, 403),
+            Treatment(TreatmentKind.REJECT, 403),
             outcome=frozenset({Outcome.PASSED}),
             attest=frozenset("C"),
             spc=frozenset({"1234"}),
@@ -171,7 +171,7 @@ def test_the_example_of_the_design_loads() -> None:
         "stale": REJECTED,
         "unfetchable": CONTINUE,
         "untrusted": REJECTED,
-        "invalid": Treatment(TreatmentAction.REJECT, 438, "Invalid Identity Header"),
+        "invalid": Treatment(TreatmentKind.REJECT, 438, "Invalid Identity Header"),
         "invalid.dest-mismatch": CONTINUE,
         "replayed": CONTINUE,
     }
@@ -183,9 +183,9 @@ def test_the_example_of_the_design_loads() -> None:
     assert [sign.sign.listed(number) for number in ("12155550100", "12155550101", None)] == [True, False, False]
     assert (sign.sign.caller_from, sign.sign.called_from) == (("X-Orig-TN", "pai", "from"), ("to",))
     assert sign.sign.remove == ("X-Orig-TN", "X-Customer")
-    assert sign.on["unsigned.stale-date"] == Treatment(TreatmentAction.REJECT, 403)
+    assert sign.on["unsigned.stale-date"] == Treatment(TreatmentKind.REJECT, 403)
     assert strip.strip == StripOptions(("Identity",))
-    assert blocked.answer == Treatment(TreatmentAction.REJECT, 603, "Network Blocked")
+    assert blocked.answer == Treatment(TreatmentKind.REJECT, 603, "Network Blocked")
 
 
 def test_the_defaults_are_the_cautious_ones() -> None:

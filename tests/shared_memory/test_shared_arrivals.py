@@ -15,7 +15,7 @@ from multiprocessing.synchronize import Barrier
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.calls import NOW, SIGN, VERIFY, added, arriving, identity, invite, leaving, make_engine, result
+from support.calls import CARRIER, NOW, SIGN, VERIFY, added, arriving, identity, invite, leaving, make_engine, result
 from support.dying import dies_after
 from support.turns import never_in_vain, waited
 
@@ -321,7 +321,8 @@ def test_processes_killed_in_the_middle_cost_nothing(monkeypatch: pytest.MonkeyP
 def test_the_leg_that_leaves_passes_another_engine() -> None:
     """What arrived at one is put back by the other, from the moment on in which the first gave its verdict."""
     table = SharedArrivals()
-    rules = f'{VERIFY}{SIGN}preserve = "session-id"\n'
+    trusted = f'[trunks.carrier]\naddresses = ["{CARRIER}"]\ntrusted = true\n'
+    rules = f'{trusted}{VERIFY}{SIGN}preserve = "session-id"\n'
     one, other = (make_engine(rules, arrivals=table) for _ in range(2))
     session, theirs, others = f"Session-ID: {'a' * 32}", identity(), "Identity: other"
     assert result(one, arriving(invite(session, theirs)))[0] in ("accept", "modify")

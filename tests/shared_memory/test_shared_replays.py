@@ -1,6 +1,5 @@
 """The table of tokens that processes share (S-057): one of them is first, whoever dies, whatever the file holds."""
 
-import fcntl
 import multiprocessing
 import os
 import signal
@@ -14,17 +13,17 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
-from support.turns import never_in_vain, waited
+from support.turns import hold_every_lock, never_in_vain, waited
 
 from sbc_filter.engine.memory.replays import LocalSeen, Seen
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.shared_memory.shared_replays import BUCKETS, SharedSeen
-from sbc_filter.shared_memory.shared_table import PATIENCE, WAYS
+from sbc_filter.shared_memory.shared_table import LOCKS, LOCKS_AT, PATIENCE, WAYS
 
 NOW = 1_800_000_000.0
 END = NOW + 65
 FORK = multiprocessing.get_context("fork")
-PROCESSES, TOKENS = 4, 10_000
+PROCESSES, TOKENS, ROUNDS = 4, 10_000, 500
 HEADER, BUCKET, ENTRY, SPARE = 4096, 512, 32, 4096  # bytes
 
 
@@ -130,21 +129,18 @@ def test_processes_killed_in_the_middle_cost_nothing(path: Path, monkeypatch: py
         assert waited(monkeypatch, mine_only)[0] == 0.0  # no turn had to be waited for
 
 
-def hold_every_turn(path: Path, held: Barrier) -> None:
-    with path.open("r+b") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
-        held.wait()
-        time.sleep(300)
+def hold_all(path: Path, held: Barrier) -> None:
+    hold_every_lock(SharedSeen(path)._table, held)
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
-def test_who_has_the_turn_and_is_no_more_holds_up_nobody(
+def test_who_has_the_lock_and_is_no_more_holds_up_nobody(
     path: Path, end: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel ends the turns of the dead. For one who was stopped a claim waits a moment, then goes on."""
+    """The kernel releases the locks of the dead. For one that was stopped a claim waits a moment, then goes on."""
     table = SharedSeen(path)
     held = FORK.Barrier(2)
-    process = FORK.Process(target=hold_every_turn, args=(path, held))
+    process = FORK.Process(target=hold_all, args=(path, held))
     process.start()
     held.wait()
     assert process.pid is not None
@@ -156,6 +152,30 @@ def test_who_has_the_turn_and_is_no_more_holds_up_nobody(
     process.join()
     assert claims == [True, False]
     assert seconds == (pytest.approx(2 * PATIENCE, abs=0.01) if end is signal.SIGSTOP else 0.0)
+    for _ in range(2):  # taken over, released, and free again
+        assert waited(monkeypatch, lambda: table.claim(token(1), b"a", END, NOW)) == (0.0, True)
+
+
+def claim_one(table: SharedSeen, begin: Barrier, me: int, wins: "multiprocessing.Queue[list[int]]") -> None:
+    won = []
+    for number in range(ROUNDS):
+        begin.wait()
+        if table.claim(token(number), b"call of process %d" % me, END, NOW):
+            won.append(number)
+    wins.put(won)
+
+
+def test_of_all_that_present_one_token_at_the_same_moment_exactly_one_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Round by round: every process waits for the others, then all claim the same token."""
+    never_in_vain(monkeypatch)
+    table, begin, wins = SharedSeen(), FORK.Barrier(PROCESSES), FORK.Queue()
+    racers = [FORK.Process(target=claim_one, args=(table, begin, me, wins)) for me in range(PROCESSES)]
+    for racer in racers:
+        racer.start()
+    won = [number for _ in racers for number in wins.get(timeout=60)]
+    for racer in racers:
+        racer.join(60)
+    assert sorted(won) == list(range(ROUNDS))
 
 
 # --- the file ---
@@ -183,6 +203,14 @@ def test_in_memory_nobody_else_meets_it() -> None:
     assert other.claim(token(1), b"b", END, NOW)
 
 
+def test_no_two_tables_put_a_token_in_the_same_place() -> None:
+    """So no peer can choose tokens that share a bucket and displace one another. One table always does."""
+    one, other = SharedSeen(), SharedSeen()
+    places = [[table._table.digest(token(number))[:4] for number in range(100)] for table in (one, one, other)]
+    assert places[0] == places[1]
+    assert not {*places[0]} & {*places[2]}
+
+
 def remade(header: bytes) -> bytes:
     return header + b"\xff" * (HEADER + BUCKETS * BUCKET - len(header))
 
@@ -193,12 +221,13 @@ def remade(header: bytes) -> bytes:
         b"",
         b"short",
         remade(b""),
+        remade(b"sbc-filter seen1" + struct.pack("<II16s", BUCKETS, WAYS, b"k")),  # before its locks were in it
         remade(b"sbc-filter seen9" + struct.pack("<II16s", BUCKETS, WAYS, b"k")),  # another version
-        remade(b"sbc-filter seen1" + struct.pack("<II16s", BUCKETS, WAYS + 1, b"k")),
-        remade(b"sbc-filter seen1" + struct.pack("<II16s", 2 * BUCKETS, WAYS, b"k")),
+        remade(b"sbc-filter seen2" + struct.pack("<II16s", BUCKETS, WAYS + 1, b"k")),
+        remade(b"sbc-filter seen2" + struct.pack("<II16s", 2 * BUCKETS, WAYS, b"k")),
         remade(b"") * 2,
     ],
-    ids=["empty", "short", "not ours", "version", "ways", "buckets", "too long"],
+    ids=["empty", "short", "not ours", "before", "version", "ways", "buckets", "too long"],
 )
 def test_what_is_not_ours_is_made_anew(path: Path, content: bytes) -> None:
     path.write_bytes(content)
@@ -250,6 +279,29 @@ def test_a_flood_does_not_make_it_grow_nor_fail(path: Path) -> None:
     assert all(table.claim(token(number), b"a", END + number / 1000, NOW) for number in range(20_000))
     assert path.stat().st_size == HEADER + 64 * BUCKET + SPARE
     assert sum(not table.claim(token(number), b"b", END + 20, NOW) for number in range(19_500, 20_000)) > 400
+
+
+def test_locks_of_an_earlier_boot_are_free(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file may name holders that no kernel knows any more. Who opens it first starts with free locks."""
+    SharedSeen(path).close()
+    with path.open("r+b") as file:
+        file.seek(LOCKS_AT)
+        file.write(b"\x01" * (HEADER - LOCKS_AT))
+    table = SharedSeen(path)
+    seconds, claims = waited(
+        monkeypatch, lambda: [table.claim(token(each), b"a", END, NOW) for each in range(3 * WAYS)]
+    )
+    assert (seconds, set(claims)) == (0.0, {True})
+
+
+def test_who_opens_the_file_later_leaves_the_locks_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that is held stays held: the process that has it is in the middle of a claim."""
+    first = SharedSeen(path)
+    for number in range(LOCKS):
+        assert first._table._locks.take(number)
+    second = SharedSeen(path)
+    seconds, _ = waited(monkeypatch, lambda: second.claim(token(1), b"a", END, NOW))
+    assert seconds == pytest.approx(PATIENCE, abs=0.01)
 
 
 def readable(path: Path) -> None:

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from sbc_filter.engine.answers import DIALECTS
 from sbc_filter.engine.answers import verstat_of as verstat_of
 from sbc_filter.errors import FieldError
-from sbc_filter.outcomes import VERIFICATION_OUTCOMES
-from sbc_filter.rules.model import VERSTATS
+from sbc_filter.outcomes import VERIFICATION_OUTCOMES, Verstat
 from sbc_filter.sip import field
 from sbc_filter.sip.field import FieldText, HeaderField, StatusLine
 from sbc_filter.sip.message import SipMessage
@@ -172,10 +171,10 @@ def test_the_dialects_are_known() -> None:
     for dialect in DIALECTS.values():
         assert field.attestation(dialect.attestation, "A") is not None
         assert field.origination(dialect.origination, UUID) is not None
-        for told in (*VERSTATS, *dialect.passed.values()):
+        for told in (*Verstat, *dialect.passed.values()):
             assert field.verstat(told).text == b";verstat=" + told.encode()
     for outcome in VERIFICATION_OUTCOMES:
-        assert verstat_of(outcome, None) in VERSTATS
+        assert verstat_of(outcome, None) in set(Verstat)
 
 
 @pytest.mark.parametrize("kind", [HeaderField, FieldText, StatusLine])

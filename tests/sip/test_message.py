@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sbc_filter.errors import MessageError
-from sbc_filter.outcomes import Detail
+from sbc_filter.outcomes import Detail, Verstat
 from sbc_filter.sip import field
 from sbc_filter.sip.message import SipMessage, blanked
 
@@ -112,7 +112,7 @@ def test_an_edit_inside_a_removed_header_is_moot() -> None:
 def test_an_edit_leaves_every_other_byte_identical(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(INVITE)))
     end = data.draw(st.integers(start, len(INVITE)))
-    new = data.draw(st.sampled_from((field.NOTHING, field.PLACEHOLDER, field.BLANK, field.verstat(field.PASSED))))
+    new = data.draw(st.sampled_from((field.NOTHING, field.PLACEHOLDER, field.BLANK, field.verstat(Verstat.PASSED))))
     message = SipMessage.parse(INVITE)
     message.replace(start, end, new)
     assert message.to_bytes() == INVITE[:start] + new.text + INVITE[end:]

@@ -80,7 +80,7 @@ P384_SIGNER = make(STI_PA, "STI-PA", numbers=None, key=ec.generate_private_key(e
         (b"", FORM),
         (b"a.b", FORM),
         (b"a.b.c.d", FORM),
-        (b"e30.W10.AAAA", FORM),  # the payload is no object
+        (b"e30.W10.AAAA", FORM),  # the payload is not an object
         (encode_segment(b'{"alg":"ES256","alg":"ES256"}') + b".e30.AAAA", FORM),
         (encode_segment(b"[" * 100_000) + b".e30.AAAA", FORM),
         (b'{"status":"failure"}', FORM),

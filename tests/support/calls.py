@@ -150,14 +150,14 @@ def leaving(message: bytes, src: str = SBC, dst: str = CARRIER) -> bytes:
 
 
 def result(engine: Engine, raw: bytes, now: float = NOW) -> tuple[str, bytes, dict[str, Any]]:
-    """(action, the SIP message that goes on or is answered with, the record) of a packet that needs nothing."""
+    """(verdict, the SIP message that goes on or is answered with, the record) of a packet that needs nothing."""
     verdict = engine.process(raw, now)
     assert isinstance(verdict, Verdict)
     message = parse(verdict.payload or raw).payload
     if verdict.emit:
         message = verdict.emit[0].payload
     record = json.loads(verdict.record.to_json()) if verdict.record else {}
-    return str(verdict.action), message, record
+    return str(verdict.kind), message, record
 
 
 def added(message: bytes, *lines: str) -> bytes:

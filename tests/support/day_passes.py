@@ -91,12 +91,12 @@ def flooded(
 ) -> tuple[list[tuple[int, int]], set[str]]:
     """80 calls within a second: (number, code) of each that a monitored `reject` would refuse, and what was done."""
     engine = make_engine(rules, ports=[5060, 5080])
-    hit, actions = [], set()
+    hit, verdicts = [], set()
     for number in range(80):
         raw = leaving(message(number), dst=peer) if out else arriving(message(number), src=peer)
         verdict = engine.process(raw, NOW + number / 100)
         assert isinstance(verdict, Verdict)
-        actions.add(str(verdict.action))
+        verdicts.add(str(verdict.kind))
         refused = [record.code for record in verdict.monitored if record.detail == Detail.REJECT_RULE]
         hit += [(number, code) for code in refused if code is not None]
-    return hit, actions
+    return hit, verdicts

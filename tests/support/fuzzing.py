@@ -9,7 +9,7 @@ from random import Random
 from typing import NamedTuple
 
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
+from sbc_filter.engine.verdict import Answer, Need, Verdict, VerdictKind
 from sbc_filter.errors import VerificationError
 from sbc_filter.lab.certificate_maker import X5U, pem
 from sbc_filter.packet.udp import parse
@@ -114,10 +114,10 @@ def _run(engine: Engine, packet: bytes, body: bytes) -> tuple[str, bytes]:
     verdict: Verdict | Need = engine.process(packet, NOW)
     while isinstance(verdict, Need):
         verdict = engine.resume(verdict.id, Answer(body, None, NOW + 60), NOW)
-    assert (verdict.payload is not None) == (verdict.action is Action.MODIFY)
+    assert (verdict.payload is not None) == (verdict.kind is VerdictKind.MODIFY)
     message = parse(verdict.payload).payload if verdict.payload else b""
     if verdict.record is None:
-        return f"{verdict.action} without a record", message
+        return f"{verdict.kind} without a record", message
     assert verdict.record.to_json().isascii()
     return str(verdict.record.outcome), message
 

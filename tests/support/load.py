@@ -139,6 +139,8 @@ class Load:
         self.made: Laboratory = maker.laboratory()
         self.carriers = [maker.leaf(self.made.issuing, TnAuthList(("5678",))) for _ in range(signers)]
         self._count = 0
+        self.discarded = 0
+        """Packets that the kernel discarded between `begin` and `end`, because SIPp did not read them in time."""
         self._callers: list[tuple[subprocess.Popen[bytes], str]] = []
         self._answering: list[subprocess.Popen[bytes]] = []
         self._logs: list[IO[bytes]] = []
@@ -181,6 +183,7 @@ class Load:
         """Begin calls in both directions, so many a second each. Callers send again what has no response after `t1_ms`:
         long, where a packet that is sent again has to be one that was lost, and not one that a busy machine delayed."""
         self._t1_ms = t1_ms
+        self.discarded = -self._discarded()
         for host, address in (("sbc", "192.0.2.1"), ("carrier", "192.0.2.7")):
             self._answer(host, address)
         self._count = int(seconds * rate)
@@ -207,6 +210,7 @@ class Load:
             process.terminate()
             process.wait(LONG)
         time.sleep(0.2)
+        self.discarded += self._discarded()
         for answering in self._answering:
             answering.terminate()
             answering.wait(LONG)
@@ -214,6 +218,16 @@ class Load:
             log.close()
         for _, direction in self._callers:
             found[direction] = self._judge(direction)
+        return found
+
+    def _discarded(self) -> int:
+        """Packets of either host's sockets that found no room in the receive buffer, so far."""
+        found = 0
+        for host in ("carrier", "sbc"):
+            with self.lab.inside(host):
+                table = Path("/proc/thread-self/net/snmp").read_text()
+            names, values = (line.split() for line in table.splitlines() if line.startswith("Udp:"))
+            found += int(values[names.index("RcvbufErrors")])
         return found
 
     def _have_ended(self, direction: str) -> bool:

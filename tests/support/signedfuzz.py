@@ -4,7 +4,7 @@ from random import Random
 
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Action, Answer, AnyAnswer, Need, Verdict
+from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict, VerdictKind
 from sbc_filter.packet.udp import parse
 from sbc_filter.records.journal import LONGEST, shortened
 from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest
@@ -52,7 +52,7 @@ def run(engines: Engines, seed: str) -> tuple[str, tuple[str, ...]]:
     if watched:
         assert verdict.record.detail == "no-rule"
         structure.judge_forwarded(call, None, _message(verdict, call.message))
-    elif verdict.action in (Action.REJECT, Action.REDIRECT):
+    elif verdict.kind in (VerdictKind.REJECT, VerdictKind.REDIRECT):
         (answer,) = verdict.emit
         structure.judge_answer(call, found, answer.payload)
     else:
@@ -81,7 +81,9 @@ def _judge_what_follows(call: HostileCall, found: structure.Found, engine: Engin
         came = invite(f"Session-ID: {call.number:032x};remote={'0' * 32}", number=call.number + 1)
         left = _decided(engine, leaving(came))
         assert left.record is not None
-        structure.judge_leaving(call, f"{left.record.outcome}.{left.record.detail}", came, _message(left, came))
+        counts = call.plan.trusted or found.outcome == "passed"
+        judge = structure.judge_leaving if counts else structure.judge_leaving_without
+        judge(call, f"{left.record.outcome}.{left.record.detail}", came, _message(left, came))
 
 
 def _decided(engine: Engine, packet: bytes) -> Verdict:
@@ -96,7 +98,7 @@ def _decided(engine: Engine, packet: bytes) -> Verdict:
 
 def _message(verdict: Verdict, came: bytes) -> bytes:
     """The SIP message that goes on."""
-    assert verdict.action in (Action.ACCEPT, Action.MODIFY)
+    assert verdict.kind in (VerdictKind.ACCEPT, VerdictKind.MODIFY)
     return parse(verdict.payload).payload if verdict.payload is not None else came
 
 

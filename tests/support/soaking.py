@@ -85,7 +85,7 @@ class Soak:
         lines.append(f"{'':14}" + f"{'PSS, anonymous, descriptors':>30}" * len(self.looks))
         lines += ["", "packets: " + ", ".join(f"{name} {count}" for name, count in self.account().items())]
         lines += [
-            f"{kind['calls']:9} {kind['rule']}: {kind['action']}, {kind['outcome']} ({kind['detail']})"
+            f"{kind['calls']:9} {kind['rule']}: {kind['outcome']} ({kind['detail']}), {kind['treatment']}"
             for kind in self.state["calls"]
         ]
         waiting = (f"{name} {self.state['counters'].get(name, 0)}" for name in ("held", "deadlines", "late-answers"))

@@ -57,7 +57,7 @@ class Found(NamedTuple):
 
     outcome: str
     detail: str | None
-    action: str
+    verdict: str
     attest: str | None
     origid: str | None
     verstat: str | None
@@ -95,7 +95,7 @@ def judge_record(call: HostileCall, found: Found) -> None:
     _expect(found.origid is None or found.origid in call.origids, "no token says this origid", found)
     _expect(found.verstat == _verstat(call, found), "the verstat in the record", found)
     if call.plan.does == "when" and found.outcome == "passed":
-        _expect(found.action == "modify", "a call that passed evaded `attest`", found)
+        _expect(found.verdict == "modify", "a call that passed evaded `attest`", found)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -188,7 +188,7 @@ def _marked(call: HostileCall, value: bytes, verstat: str) -> bytes:
 def judge_answer(call: HostileCall, found: Found, out: bytes) -> None:
     """A rejection, or a 302 (docs/redirect.md)."""
     before, after = read(call.message), read(out)
-    redirect = found.action == "redirect"
+    redirect = found.verdict == "redirect"
     code, phrase = (302, "Moved Temporarily") if redirect else found.answer
     _expect(after.start == f"SIP/2.0 {code} {phrase}".encode(), "the status line", after)
     _expect(not after.body, "a body", after)
@@ -258,6 +258,16 @@ def judge_leaving(call: HostileCall, outcome: str, came: bytes, out: bytes) -> N
     additions += [Field(b"Date", value) for value in arrived.values(b"date")]
     _expect(after.values(b"identity") == arrived.values(b"identity"), "the order of tokens", after)
     _compare(before.fields, additions, after.fields)
+
+
+def judge_leaving_without(call: HostileCall, outcome: str, came: bytes, out: bytes) -> None:
+    """The same where the call of an untrusted peer did not pass: none of its tokens is put back. Another call between
+    the same numbers may have passed."""
+    arrived, after = read(call.message), read(out)
+    _expect(outcome in ("signed.None", "unsigned.ambiguous"), "the outcome", outcome)
+    _expect(len(after.values(b"identity")) == (outcome == "signed.None"), "the number of tokens", after)
+    _expect(not {*after.values(b"identity")} & {*arrived.values(b"identity")}, "a token of the other leg", after)
+    _expect(read(came).start == after.start, "request line", after)
 
 
 def judge_sent_on(call: HostileCall, outcome: str, out: bytes) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from sbc_filter.engine.call.network import Interfaces
-from sbc_filter.engine.verdict import Action, AnyAnswer, Need, Request, Verdict
+from sbc_filter.engine.verdict import AnyAnswer, Need, Request, Verdict, VerdictKind
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import Packet, parse
 from sbc_filter.stir.checks import CertificateRequest
@@ -38,7 +38,7 @@ class TinyEngine:
         if b"X-Boom" in packet.payload:
             raise RuntimeError("boom")
         if b"X-Drop" in packet.payload:
-            return Verdict(Action.DROP)
+            return Verdict(VerdictKind.DROP)
         if b"X-Hold" in packet.payload:
             need = Need(len(self.seen), CertificateRequest("https://example.org/c.pem"), now + self.hold)
             self.waiting[need.id] = packet
@@ -58,7 +58,7 @@ class TinyEngine:
         return released
 
     def _modified(self, packet: Packet) -> Verdict:
-        return Verdict(Action.MODIFY, packet.replace_payload(filtered(packet.payload, self.growth)))
+        return Verdict(VerdictKind.MODIFY, packet.replace_payload(filtered(packet.payload, self.growth)))
 
 
 class TinySource:

@@ -31,10 +31,11 @@ from sbc_filter.stir.passport import decode_segment
 from sbc_filter.stir.signature import verify_es256
 from support.calls import follow_up
 from support.load import IDENTITY, MARK, OUR_X5U, Load
+from support.waiting import LONG
 
 CARRIER, SBC = ("192.0.2.7", 5060), ("192.0.2.1", 5060)
 _RINGS = 0.3  # seconds from the first INVITE to 200
-_LATE = 0.1  # seconds behind the time: then this process was not given its turn
+_MOST = 3.0  # times the calls that are under way on a machine that keeps up: no more begin before some have ended
 _KINDS = ("true",) * 11 + ("resent",) * 3 + ("cancelled",) * 3 + ("refused",) * 3
 _EXPECTED = {"true": "IA - 200", "resent": "IIIA - 200", "cancelled": "IIC - ", "refused": " - 438"}
 _CALL = re.compile(rb"\r\nCall-ID: (in|out)-(\d+)@")
@@ -52,10 +53,16 @@ class Sight(NamedTuple):
     near: list[str]  # status codes
     arrived: list[bytes]  # its INVITEs
 
+    @property
+    def seen(self) -> str:
+        """What was seen of it, in the notation of the table above."""
+        return f"{b''.join(self.far).decode()} - {', '.join(self.near)}"
+
 
 class Traffic:
-    """`run` calls, so many a second in each direction; `load` is who signs them, and whose filter it is. Within so many
-    seconds (`patience`) from its beginning a call has to have come to its end."""
+    """`run` calls, so many a second in each direction; `load` is who signs them, and whose filter it is.
+
+    A call is judged `patience` seconds after it began, or later if it has not come to its end by then."""
 
     def __init__(self, load: Load, carrier: socket.socket, sbc: socket.socket, patience: float) -> None:
         self._load = load
@@ -76,6 +83,7 @@ class Traffic:
         when the last call has."""
         begin = time.monotonic()
         told = 0.0
+        self._most = _MOST * 2 * rate * self._patience
         with selectors.DefaultSelector() as selector:
             for name, end in self._ends.items():
                 end.settimeout(None)  # what waits in a queue as it leaves fills the buffer of who sent it
@@ -111,6 +119,9 @@ class Traffic:
 
     def _every(self, when: float, times: int, step: float, job: Callable[[], None]) -> None:
         def turn() -> None:
+            if len(self._calls) > self._most:
+                self._at(time.monotonic() + _RINGS, turn)
+                return
             job()
             if times > 1:
                 self._every(when + step, times - 1, step, job)
@@ -213,23 +224,23 @@ class Traffic:
     # What became of it.
 
     def _judge_at(self, when: float, direction: str, number: int) -> None:
-        """Judge a call; but who is late himself gives it the same time once more."""
+        """Judge a call that came to the end that it should come to, or did not within `LONG`: machines may be busy."""
+        last = when + LONG
 
         def turn() -> None:
-            now = time.monotonic()
-            if now > when + _LATE:
-                self._judge_at(now + self._patience, direction, number)
-            else:
+            sight = self._calls[direction, number]
+            if sight.seen == _EXPECTED[sight.kind] or time.monotonic() > last:
                 self._judge(direction, number)
+            else:
+                self._at(time.monotonic() + self._patience, turn)
 
         self._at(when, turn)
 
     def _judge(self, direction: str, number: int) -> None:
         sight = self._calls.pop((direction, number))
         self.done[sight.kind] += 1
-        seen = f"{b''.join(sight.far).decode()} - {', '.join(sight.near)}"
-        if seen != _EXPECTED[sight.kind]:
-            self.wrong[f"{direction}, {sight.kind}: {seen!r}"] += 1
+        if sight.seen != _EXPECTED[sight.kind]:
+            self.wrong[f"{direction}, {sight.kind}: {sight.seen!r}"] += 1
         if len(set(sight.arrived)) > 1:
             self.wrong[f"{direction}, {sight.kind}: INVITEs differ"] += 1
         for message in sight.arrived[:1]:

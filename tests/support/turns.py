@@ -1,10 +1,13 @@
-"""Turns at tables that processes share: how long each is waited for, and a clock on which that is measured."""
+"""Locks of tables that processes share: how long each is waited for, and a clock on which that is measured."""
 
+import time
 from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
 from typing import TypeVar
 
 import pytest
 
+from sbc_filter.shared_memory.shared_table import LOCKS, SharedTable
 from support.clock import FakeTime
 from support.waiting import LONG
 
@@ -20,6 +23,14 @@ def never_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
 def waited(monkeypatch: pytest.MonkeyPatch, work: Callable[[], T]) -> tuple[float, T]:
     """For how many seconds `work` waits for turns, and what it returns."""
     with monkeypatch.context() as patch:
-        patch.setattr(f"{TABLE}.time", time := FakeTime())
+        patch.setattr(f"{TABLE}.time", clock := FakeTime())
         found = work()
-    return time.now, found
+    return clock.now, found
+
+
+def hold_every_lock(table: SharedTable, held: Barrier) -> None:
+    """A process that takes every lock of a table, and keeps them until it is killed."""
+    for number in range(LOCKS):
+        assert table._locks.take(number)
+    held.wait()
+    time.sleep(300)

@@ -47,7 +47,7 @@ def test_s091_the_file_is_replaced(host: Hosts, sti_pa: Path) -> None:
         made.put("list.jwt", data)
         assert made.said.pop() == (
             f"/c.toml: trust.trust_list: /list.jwt: {why}: get the current list from your policy administrator;"
-            " the last good one is used, which holds until 2096-10-02 07:06 UTC"
+            " the last good one is used, which is valid until 2096-10-02 07:06 UTC"
         )
     assert (names(made), made.changes) == (["CN=Laboratory Root", "CN=Other"], 1)
     made.put("list.jwt", list_of(6, ROOT))
@@ -64,11 +64,11 @@ def test_s091_a_list_ends_while_it_is_in_force(host: Hosts, sti_pa: Path) -> Non
     made.renewal.look()
     made.renewal.look()
     assert made.said == [
-        "/list.jwt: the trust list in force ended 2027-01-15 08:01 UTC: its authorities are still believed"
+        "/list.jwt: the trust list in use expired 2027-01-15 08:01 UTC: its authorities are still trusted"
     ]
     made.put("list.jwt", list_of(4, ROOT))
     assert names(made) == ["CN=Laboratory Root"]
-    assert made.said[1].endswith("; the last good one is used, which held until 2027-01-15 08:01 UTC")
+    assert made.said[1].endswith("; the last good one is used, which was valid until 2027-01-15 08:01 UTC")
 
 
 def test_s091_the_list_is_fetched(host: Hosts, sti_pa: Path) -> None:

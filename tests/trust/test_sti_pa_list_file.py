@@ -107,7 +107,7 @@ def test_a_list_that_went_back_or_is_over(exp: float, sequence: int, why: str, f
     assert anchors(made) == ["CN=First"]
     assert remarks(folder, made) == [
         f"/c.toml: trust.trust_list: /list.jwt: {why}: {GET};"
-        " the last good one is used, which holds until 2096-10-02 07:06 UTC"
+        " the last good one is used, which is valid until 2096-10-02 07:06 UTC"
     ]
     keep(folder)
     assert (folder / "cache" / KEPT).read_bytes() == data

@@ -1,16 +1,9 @@
-"""`sbc-filter certificates`: other people's certificates, looked at and put right."""
+"""`sbc-filter certificates`: list, check, fetch, import and remove other parties' certificates."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
-from sbc_filter.commands.certificates.change import fetch, purge, put
-from sbc_filter.commands.certificates.show import CommandContext, listed, shown
 from sbc_filter.commands.file_arguments import add_config
-from sbc_filter.config.configuration_file import read_configuration, require_configuration
-from sbc_filter.errors import ConfigurationError, Problem
-from sbc_filter.system.plain_console import PlainConsole
-from sbc_filter.trust.trust_files import TrustFiles
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,24 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _url(text: str) -> str:
     if not text.isascii() or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!a} is no URL: it has more than printable ASCII characters")
+        raise argparse.ArgumentTypeError(f"{text!a} is not a URL: it has more than printable ASCII characters")
     return text
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what `arguments.what` says; 0 good, 1 the answer is no."""
-    problems: list[Problem] = []
-    configuration = read_configuration(require_configuration(arguments.config), problems)
-    trust = TrustFiles(configuration).read(problems, [])
-    if problems:
-        raise ConfigurationError(problems)
-    return _WHAT[arguments.what](CommandContext(configuration, trust, PlainConsole()), arguments)
+    """Run the action `arguments.what`; 0 good, 1 the answer is no."""
+    from sbc_filter.commands.certificates.actions import act
 
-
-_WHAT: dict[str, Callable[[CommandContext, argparse.Namespace], int]] = {
-    "list": listed,
-    "show": shown,
-    "fetch": fetch,
-    "import": put,
-    "purge": purge,
-}
+    return act(arguments)

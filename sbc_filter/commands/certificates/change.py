@@ -1,4 +1,4 @@
-"""`sbc-filter certificates fetch|import|purge`: other people's certificates put right."""
+"""`sbc-filter certificates fetch|import|purge`: changes the folder and the cache of other parties' certificates."""
 
 import argparse
 import contextlib
@@ -14,7 +14,7 @@ from sbc_filter.certificates.lifetime import LONGEST, leaf_end
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.commands.certificates.inventory import TRUSTED, date, verdict
 from sbc_filter.commands.certificates.show import CertificatesFault, CommandContext, breaks, chain, read
-from sbc_filter.commands.check_x5u import prober
+from sbc_filter.commands.check.probe import prober
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.errors import ConfigurationError, EnvironmentFault, Problem, UsageFault, reason
 from sbc_filter.outcomes import Detail, Outcome
@@ -59,7 +59,7 @@ def fetch(place: CommandContext, arguments: argparse.Namespace) -> int:
 
 
 def _keep(settings: CertificateSettings, url: str, pem: bytes, expires: float) -> Path | None:
-    """Put it into the cache, in place of what is there, for the user whose the folder is; None when it has no room."""
+    """Put it into the cache, in place of an earlier one, as a file of the folder's owner; None if the cache is full."""
     directory, end = settings.cache, leaf_end(pem) or expires
     path = entry_path(directory, url)
     entry = CachedCertificate(pem, min(expires, end), min(expires + settings.stale_hours * 3600.0, end))
@@ -92,7 +92,7 @@ def put(place: CommandContext, arguments: argparse.Namespace) -> int:
         try:
             name = read_index(directory).get(url)
             path = certificate_path(directory, url) if name is None else directory / name
-            with OutputFile(path, mode=0o644) as file:  # public, and another user than ours may have to read it
+            with OutputFile(path, mode=0o644) as file:  # it is public, and another user may have to read it
                 file.write(pem)
         except IndexFault as fault:
             raise EnvironmentFault(f"{fault}; mend {directory / INDEX} first, nothing was written") from None

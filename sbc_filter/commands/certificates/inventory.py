@@ -1,8 +1,7 @@
-"""The certificates of others that are at hand, in the folder and in the cache, and what each is worth."""
+"""Other parties' certificates in the folder and in the cache, with the verdict on each."""
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -15,12 +14,13 @@ from sbc_filter.pki.certificate import PARSE_ERRORS, Certificate, leaf_of, parse
 from sbc_filter.pki.tnauthlist import TnAuthList, parse_tnauthlist
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.system.plain_text import plain
+from sbc_filter.utc import utc_text
 
 TRUSTED = "trusted"
 
 
 class Item(NamedTuple):
-    """One file. `url` is None where nothing says it, `until` how long a cached one holds (POSIX seconds)."""
+    """One file. `url` is None if it is not known; `until` is when a cached one expires (POSIX seconds)."""
 
     where: Literal["folder", "cache"]
     path: Path
@@ -57,7 +57,7 @@ def _of_folder(url: str | None, path: Path) -> Item:
 
 
 def scope_of(certificate: Certificate) -> TnAuthList | None:
-    """For what numbers it speaks, in any encoding that is seen; None without an extension that can be read."""
+    """The numbers that it speaks for, in any encoding that is known; None without a readable extension."""
     octets = certificate.octets_of(tnauthlist.OID)
     try:
         return parse_tnauthlist(octets, lenient=True) if octets is not None else None
@@ -110,8 +110,5 @@ def row(item: Item, trust: TrustStore, now: float) -> Row:
 
 
 def date(moment: float | None) -> str:
-    """A time for people, in UTC."""
-    try:
-        return "-" if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"
-    except (OverflowError, ValueError):
-        return "never"
+    """A time in UTC; `-` if there is none."""
+    return "-" if moment is None else utc_text(moment)

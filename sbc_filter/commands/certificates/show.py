@@ -1,4 +1,4 @@
-"""`sbc-filter certificates list|show`: what there is, and what it is worth."""
+"""`sbc-filter certificates list|show`: the certificates in folder and cache, and the verdict on each."""
 
 import argparse
 import contextlib
@@ -24,7 +24,7 @@ class CertificatesFault(FilterError):
 
 
 class CommandContext(NamedTuple):
-    """The configuration of the command, and where it speaks."""
+    """The configuration of the command, and the console that it prints to."""
 
     configuration: Configuration
     trust: TrustStore
@@ -58,7 +58,7 @@ def listed(place: CommandContext, arguments: argparse.Namespace) -> int:
         about = (each.where, each.spc or "-", each.subject or "-", date(each.expires), date(each.until))
         lines.append((*about, told, each.url or each.file))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:  # whole, however narrow the terminal: URLs are there to be copied
+    for line in lines:  # never cut, however narrow the terminal: URLs are copied from here
         place.say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     if not rows:
         place.say("no certificates: neither in the folder nor in the cache")

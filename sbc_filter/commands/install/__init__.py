@@ -1,7 +1,7 @@
-"""`sbc-filter install|uninstall`: user, folders, a configuration to begin with, and the units of systemd.
+"""`sbc-filter install|uninstall`: user, folders, a first configuration, and the systemd units.
 
-For an installation by pip or pipx; a package of the distribution brings all this itself. Both can be repeated, and
-neither touches what an operator made or changed.
+For an installation by pip or pipx; a package of the distribution installs all this itself. Both can be repeated, and
+neither changes what an operator made or changed.
 """
 
 import argparse
@@ -35,7 +35,7 @@ _COMMENT = "STIR/SHAKEN filter"
 
 
 class Step(NamedTuple):
-    """One thing to do, in words and as a call; without a call it is something that is left as it is."""
+    """One thing to do, in words and as a call; without a call, something that is left as it is."""
 
     sentence: str
     act: Callable[[], None] | None = None
@@ -58,7 +58,7 @@ def add_host(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make what is missing, and say what was there already."""
+    """Make what is missing, and print what was there already."""
     host = chosen_host(arguments)
     executable = arguments.executable or Path(sys.executable).with_name(NAME)
     _check_reach(host, executable)
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def chosen_host(arguments: argparse.Namespace) -> Host:
-    """The host meant; refuses what cannot end well, before anything is done."""
+    """The host to install on; `EnvironmentFault`, before any change, if that cannot succeed."""
     host = Host(arguments.root)
     try:
         is_folder = stat.S_ISDIR(os.stat(host.root).st_mode)
@@ -78,11 +78,11 @@ def chosen_host(arguments: argparse.Namespace) -> Host:
     except OSError as error:
         raise EnvironmentFault(f"{host.root} cannot be used: {reason(error)}: {_NAME_ROOT}") from None
     if not is_folder:
-        raise EnvironmentFault(f"{host.root} is no folder: {_NAME_ROOT}")
+        raise EnvironmentFault(f"{host.root} is not a folder: {_NAME_ROOT}")
     for unit in PACKAGED:
         if host.exists(unit):
             raise EnvironmentFault(
-                f"{host.path(unit)} belongs to a package: it brings, and removes, all of this itself"
+                f"{host.path(unit)} belongs to a package: the package installs and removes all of this"
             )
     if os.geteuid() != 0 and not arguments.dry_run:
         raise EnvironmentFault("users and units are made by root only: run as root, or look with --dry-run")
@@ -90,7 +90,7 @@ def chosen_host(arguments: argparse.Namespace) -> Host:
 
 
 def follow(steps: Iterator[Step], *, dry: bool) -> int:
-    """Do the steps one by one, each said before it is done; how many there were."""
+    """Do the steps, and print each before it is done; returns their number."""
     done = 0
     for step in steps:
         print(step.sentence, flush=True)
@@ -159,7 +159,7 @@ def removing(host: Host, *, purge: bool) -> Iterator[Step]:
 def _check_reach(host: Host, executable: Path) -> None:
     """`EnvironmentFault` unless a user without rights, from within the service, can execute this program."""
     if not executable.is_absolute() or any(character.isspace() for character in str(executable)):
-        raise EnvironmentFault(f"{executable} is no absolute path without spaces, as systemd needs it")
+        raise EnvironmentFault(f"{executable} is not an absolute path without spaces, as systemd needs it")
     if not host.is_file(executable):
         sentence = "is not there: install the program in an environment of its own, and run it from there"
         raise EnvironmentFault(f"{host.path(executable)} {sentence}")
@@ -169,5 +169,5 @@ def _check_reach(host: Host, executable: Path) -> None:
     for path in needed:
         for part in (path, *path.parents):
             if part in HIDDEN or not host.is_open(part):
-                sentence = f"the service's user cannot reach {path}, for {part} is closed to it"
+                sentence = f"the service's user cannot reach {path}, because {part} is closed to it"
                 raise EnvironmentFault(f"{sentence}: install into a folder such as /opt/sbc-filter")

@@ -42,7 +42,7 @@ class Host:
         try:
             self.path(path).mkdir(parents=True)
             os.chown(self.path(path), 0, self._group(group))
-            self.path(path).chmod(0o750)  # last, so that the group of another never enters it
+            self.path(path).chmod(0o750)  # last, so that another group can never enter it
         except OSError as error:
             raise EnvironmentFault(f"{self.path(path)} cannot be made: {reason(error)}") from None
 
@@ -98,7 +98,7 @@ class Host:
             self._run("groupdel", *self._prefix(), name)
 
     def has_systemd(self) -> bool:
-        """Whether its systemd can be spoken to."""
+        """Whether its systemd can be reached."""
         return self.is_this and _BOOTED.is_dir()
 
     def systemctl(self, *words: str) -> None:
@@ -109,7 +109,9 @@ class Host:
         return [] if self.is_this else ["--prefix", str(self.root)]
 
     def _number(self, base: str, name: str) -> int | None:
-        """The number of a user or group, from wherever this host has it (LDAP, …), or from the files of a tree."""
+        """The number of a user or group, from any source of this host (such as LDAP), or from the files of another
+        tree.
+        """
         if self.is_this:
             try:
                 return pwd.getpwnam(name).pw_uid if base == "passwd" else grp.getgrnam(name).gr_gid

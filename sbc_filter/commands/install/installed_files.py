@@ -1,4 +1,4 @@
-"""What an installation on a host consists of: the files that `install` makes, and how it knows them again."""
+"""The files of an installation on a host, and how `install` recognises those that it made."""
 
 import hashlib
 import re

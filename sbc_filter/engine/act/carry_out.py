@@ -14,18 +14,18 @@ from sbc_filter.engine.call.network import Flow, Network
 from sbc_filter.engine.call.recording import record
 from sbc_filter.engine.decide.sign import unsigned
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import ACCEPT, Action, Verdict
+from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.udp import Packet
-from sbc_filter.rules.model import REDIRECT, VERIFY, Insertion, Rule, TreatmentAction
+from sbc_filter.rules.model import REDIRECT, VERIFY, Insertion, Rule, TreatmentKind
 
-_ACTIONS = {
-    TreatmentAction.REJECT: Action.REJECT,
-    TreatmentAction.REDIRECT: Action.REDIRECT,
-    TreatmentAction.DROP: Action.DROP,
+_VERDICTS = {
+    TreatmentKind.REJECT: VerdictKind.REJECT,
+    TreatmentKind.REDIRECT: VerdictKind.REDIRECT,
+    TreatmentKind.DROP: VerdictKind.DROP,
 }
 # Named once: accessing a member of an Enum on the hot path costs as much as a call.
-_CONTINUE, _INLINE, _MODIFY = TreatmentAction.CONTINUE, Insertion.INLINE, Action.MODIFY
+_CONTINUE, _INLINE, _MODIFY = TreatmentKind.CONTINUE, Insertion.INLINE, VerdictKind.MODIFY
 
 
 class DecisionExecutor:
@@ -77,17 +77,17 @@ class DecisionExecutor:
     ) -> Verdict:
         """Edit the INVITE or respond to it, as the treatment says."""
         treatment = decision.treatment
-        if treatment.action is _CONTINUE:
+        if treatment.kind is _CONTINUE:
             if rule.insertion is _INLINE or call.emergency or decision.outcome is Outcome.ALREADY_SIGNED:
                 return self._continue(rule, call, decision, packet, now)
             decision.treatment = treatment = REDIRECT
-        action = _ACTIONS[treatment.action]
-        if action is Action.DROP:
-            return Verdict(action, record=record(call, rule, decision, action, None))
+        kind = _VERDICTS[treatment.kind]
+        if kind is VerdictKind.DROP:
+            return Verdict(kind, record=record(call, rule, decision, kind, None))
         answers = self._uas.refuse(rule, call, decision, now)
-        if action is Action.REDIRECT and answers and self._redirects is not None:
+        if kind is VerdictKind.REDIRECT and answers and self._redirects is not None:
             self._redirects.expect(call, now)
-        return Verdict(action, None, answers, record(call, rule, decision, action, status_of(decision).code))
+        return Verdict(kind, None, answers, record(call, rule, decision, kind, status_of(decision).code))
 
     def _continue(
         self, rule: Rule, call: IncomingCall, decision: Decision, packet: Packet | None, now: float
@@ -108,22 +108,22 @@ class DecisionExecutor:
             self._reports.owe(rule, call, decision, now)
         if self._complaints is not None and decision.identity is not None and rule.sign.removes_reason:
             self._complaints.expect(decision.identity, rule.name, decision.x5u, now)
-        action = _MODIFY if payload is not None else Action.ACCEPT
-        return Verdict(action, payload, record=record(call, rule, decision, action, None, marked=marked))
+        kind = _MODIFY if payload is not None else VerdictKind.ACCEPT
+        return Verdict(kind, payload, record=record(call, rule, decision, kind, None, marked=marked))
 
 
-def pass_by(call: IncomingCall, detail: Detail) -> Verdict:
+def pass_unexamined(call: IncomingCall, detail: Detail) -> Verdict:
     """The verdict for a call that no rule decides: only the claims of an untrusted peer are removed."""
     payload = call.message.changed()
-    action = Action.ACCEPT if payload is None else Action.MODIFY
-    return Verdict(action, payload, record=record(call, None, Decision(Outcome.PASSED_BY, detail), action, None))
+    kind = VerdictKind.ACCEPT if payload is None else VerdictKind.MODIFY
+    return Verdict(kind, payload, record=record(call, None, Decision(Outcome.NOT_EXAMINED, detail), kind, None))
 
 
 def monitored(rule: Rule, call: IncomingCall, decision: Decision) -> Record:
-    """The record of a rule in monitor mode: `action` and `code` are what it decided, not what happened."""
-    action = _ACTIONS.get(decision.treatment.action, Action.ACCEPT)
-    code = status_of(decision).code if action in (Action.REJECT, Action.REDIRECT) else None
-    return record(call, rule, decision, action, code)
+    """The record of a rule in monitor mode: `verdict` and `code` are what it decided, not what happened."""
+    kind = _VERDICTS.get(decision.treatment.kind, VerdictKind.ACCEPT)
+    code = status_of(decision).code if kind in (VerdictKind.REJECT, VerdictKind.REDIRECT) else None
+    return record(call, rule, decision, kind, code)
 
 
 def has_room(packet: Packet | None, payload: bytes | None) -> bool:
@@ -143,4 +143,4 @@ def as_packet_verdict(verdict: Verdict, packet: Packet | None) -> Verdict:
     if packet is None or verdict.payload is None:
         return verdict
     payload = packet.replace_payload(verdict.payload)
-    return Verdict(verdict.action, payload, verdict.emit, verdict.record, verdict.monitored)
+    return Verdict(verdict.kind, payload, verdict.emit, verdict.record, verdict.monitored)

@@ -9,7 +9,7 @@ from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.outcomes import Outcome
 from sbc_filter.packet.udp import Datagram
-from sbc_filter.rules.model import SIGN, VERIFY, Rule, RuleAction, TreatmentAction
+from sbc_filter.rules.model import SIGN, VERIFY, Rule, RuleAction, TreatmentKind
 from sbc_filter.sip import field
 from sbc_filter.sip.field import HeaderField, StatusLine
 from sbc_filter.sip.header_names import canonical
@@ -32,7 +32,7 @@ def continue_call(rule: Rule, call: IncomingCall, decision: Decision) -> None:
 def status_of(decision: Decision) -> StatusLine:
     """Status code and phrase of the response: the treatment's if given, else those of the outcome (S-065)."""
     treatment = decision.treatment
-    if treatment.action is TreatmentAction.REDIRECT:
+    if treatment.kind is TreatmentKind.REDIRECT:
         return field.status(treatment.code or 302, treatment.phrase or "Moved Temporarily")
     code, phrase = response_to(decision.outcome, decision.detail)
     if treatment.code is not None and treatment.code != code:
@@ -42,7 +42,7 @@ def status_of(decision: Decision) -> StatusLine:
 
 def refuse_call(rule: Rule, call: IncomingCall, decision: Decision, via: Via, tag: str) -> Datagram | None:
     """The final response to an INVITE that does not continue; None if it would be larger than the INVITE."""
-    redirect = decision.treatment.action is TreatmentAction.REDIRECT
+    redirect = decision.treatment.kind is TreatmentKind.REDIRECT
     headers: list[HeaderField] = []
     if redirect:
         headers = [field.contact(_target(rule, call, decision)), *_results(rule, call, decision)]

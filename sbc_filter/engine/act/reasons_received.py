@@ -3,10 +3,11 @@
 The SBC did not make the token and cannot act on the report, so the field is recorded and removed.
 """
 
+from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow, Network, Position
-from sbc_filter.engine.call.recording import endpoints
+from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Action, Verdict
+from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.errors import MessageError
 from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.outcomes import Detail, Outcome
@@ -73,25 +74,20 @@ class Complaints:
             record = _record(message, flow, network.place(flow), found[0], removed[0].cause, now)
         for made in found:
             made.told = True
-        return Verdict(Action.MODIFY, message.changed(), record=record)
+        return Verdict(VerdictKind.MODIFY, message.changed(), record=record)
 
 
 def _record(message: SipMessage, flow: Flow, place: Position, made: _Made, cause: int | None, now: float) -> Record:
-    call_id, cseq = message.first(b"call-id") or b"", message.first(b"cseq") or b""
-    return Record(
+    decision = Decision(Outcome.NOT_EXAMINED, Detail.REASON_REMOVED, x5u=made.x5u)
+    return make_record(
+        flow,
+        place,
         now,
-        *endpoints(flow),
-        flow.transport,
-        place.direction,
         message.method,
-        call_id.decode("utf-8", "replace"),
-        cseq.decode("utf-8", "replace"),
-        made.rule,
-        Mode.ENFORCE,
-        Action.MODIFY,
-        Outcome.PASSED_BY,
-        Detail.REASON_REMOVED,
-        cause,
-        trunk=place.trunk,
-        x5u=made.x5u,
+        message,
+        decision,
+        VerdictKind.MODIFY,
+        rule=made.rule,
+        mode=Mode.ENFORCE,
+        code=cause,
     )

@@ -7,13 +7,13 @@ tag, CSeq number and addresses.
 """
 
 import re
+from hashlib import sha256
 from typing import NamedTuple
 
 from sbc_filter.engine.answers import response_to
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
-from sbc_filter.engine.memory.transactions import TransactionKey, transaction_key
 from sbc_filter.errors import MessageError
 from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.outcomes import Detail, Outcome
@@ -22,7 +22,7 @@ from sbc_filter.sip import field
 from sbc_filter.sip.field import HeaderField
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.reason import protocols
-from sbc_filter.sip.response import top_via
+from sbc_filter.sip.response import Via, top_via, transaction
 
 # seconds since the INVITE or its last provisional response: longer than Timer C (RFC 3261 §16.6: over 3 minutes)
 LIFETIME = 300.0
@@ -31,6 +31,9 @@ _OVERHEAD = 256  # bytes of objects around each
 # Base64url, long enough for any elliptic-curve signature. Anything longer is not a signature and would only make
 # responses grow.
 _SIGNATURE = re.compile(rb"[A-Za-z0-9_-]{1,176}")
+
+
+_Key = tuple[bytes, str, str]
 
 
 class _Owed(NamedTuple):
@@ -42,7 +45,7 @@ class Reports:
     """The Reason fields to add to responses, by INVITE. One instance serves one thread."""
 
     def __init__(self) -> None:
-        self._owed: GenerationalCache[TransactionKey, _Owed] = GenerationalCache(REMEMBERED, LIFETIME)
+        self._owed: GenerationalCache[_Key, _Owed] = GenerationalCache(REMEMBERED, LIFETIME)
 
     def owe(self, rule: Rule, call: IncomingCall, decision: Decision, now: float) -> None:
         """Store what has to be reported about a call that `rule` lets continue, if anything; never for an emergency
@@ -51,7 +54,7 @@ class Reports:
         if not fields:
             return
         try:
-            key = transaction_key(call.message, top_via(call.message), call.flow)
+            key = _response_key(call.message, top_via(call.message), call.flow)
         except MessageError:
             return  # no response can be matched to it
         self._remember(key, _Owed(_on_the_wire(rule.verify), fields), now)
@@ -69,7 +72,7 @@ class Reports:
             message.check()
             if status == 100 or message.method != "INVITE":
                 return None
-            key = transaction_key(message, top_via(message), _reversed(flow))
+            key = _response_key(message, top_via(message), _reversed(flow))
         except MessageError:
             return None
         owed = self._owed.get(key, now)
@@ -84,7 +87,7 @@ class Reports:
             message.add_header(reason)
         return message.changed()
 
-    def _remember(self, key: TransactionKey, owed: _Owed, now: float) -> None:
+    def _remember(self, key: _Key, owed: _Owed, now: float) -> None:
         weight = _OVERHEAD + sum(len(reason.line) for reason in owed.fields)
         self._owed.put(key, owed, now + LIFETIME, now, weight)
 
@@ -128,6 +131,11 @@ def _is_reported(options: VerifyOptions, outcome: Outcome, detail: Detail | None
         return options.required  # V2, V3
     # V5, V18. V23: an overload of this program is not a fault of the token.
     return outcome not in (Outcome.PASSED, Outcome.ANONYMOUS) and detail is not Detail.HOLD_LIMIT
+
+
+def _response_key(message: SipMessage, via: Via, flow: Flow) -> _Key:
+    """The key that an INVITE shares with its responses."""
+    return sha256(b"\0".join(transaction(message, via))).digest(), flow.src, flow.dst
 
 
 def _on_the_wire(options: VerifyOptions) -> str:

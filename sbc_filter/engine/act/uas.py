@@ -10,15 +10,15 @@ from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.call.recording import record
 from sbc_filter.engine.memory.transactions import Held, Remembered, TransactionKey, Transactions, transaction_key
-from sbc_filter.engine.verdict import ACCEPT, DROP, Action, Verdict
+from sbc_filter.engine.verdict import ACCEPT, DROP, Verdict, VerdictKind
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.udp import Datagram
-from sbc_filter.rules.model import Rule
+from sbc_filter.rules.model import REJECT, Rule
 from sbc_filter.sip.address import parse_address
 from sbc_filter.sip.field import status
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.response import TAG_LENGTH, to_tag, top_via
+from sbc_filter.sip.response import TAG_LENGTH, Via, to_tag, top_via
 
 _OK, _TERMINATED = status(200, "OK"), status(487, "Request Terminated")
 
@@ -26,7 +26,9 @@ _OK, _TERMINATED = status(200, "OK"), status(487, "Request Terminated")
 class Uas:
     """Responds to INVITEs and recognises their ACKs and CANCELs.
 
-    An ACK is recognised by its tag, an HMAC with `secret`; a CANCEL by what `transactions` contains.
+    Both belong to an INVITE if they have its branch and sent-by (RFC 3261 §17.2.3), whatever their To tag; see
+    `transaction_key`. An ACK is also recognised by its To tag, an HMAC with `secret`, when `transactions` no longer
+    contains its INVITE.
     """
 
     def __init__(self, secret: bytes, transactions: Transactions, counters: Counter[CounterName | Detail]) -> None:
@@ -59,22 +61,28 @@ class Uas:
         message.check()
         via = top_via(message)
         _, start, end = message.require(b"to")[0]
-        tag = parse_address(buffer, start, end).parameter(b"tag")
-        if message.method == "ACK" and (tag is None or len(tag) != TAG_LENGTH):
-            return ACCEPT  # like most ACKs: the call was answered by another UAS
-        ours = to_tag(self._secret, message, via)
+        tag = parse_address(buffer, start, end).parameter(b"tag") or b""
+        key = transaction_key(message, via, flow)
+        refused = self._transactions.is_rejected(key, now)
         if message.method == "ACK":
-            if tag is None or not compare_digest(tag, ours.encode()):
+            # Most ACKs end here: the call was answered by another UAS, whose tags have another length.
+            if not refused and (len(tag) != TAG_LENGTH or not self._is_own(tag, message, via)):
                 return ACCEPT
             self._counters[CounterName.ACK_ABSORBED] += 1
             return DROP
-        key = transaction_key(message, via, flow)
+        held = [] if refused else self._transactions.held_by(key)
+        if not refused and not held:
+            return ACCEPT
+        ours = to_tag(self._secret, message, via)
         accepted = respond(message, flow, via, _OK, ours)
-        if self._transactions.is_rejected(key, now):
-            self._counters[CounterName.CANCEL_ANSWERED] += 1
-            return Verdict(Action.DROP, emit=self._sent(accepted))
-        held = self._transactions.held_by(key)
-        return self._cancel(held, key, accepted, ours, now) if held else ACCEPT
+        if held:
+            return self._cancel(held, key, accepted, ours, now)
+        self._counters[CounterName.CANCEL_ANSWERED] += 1
+        return Verdict(VerdictKind.DROP, emit=self._sent(accepted))
+
+    def _is_own(self, tag: bytes, message: SipMessage, via: Via) -> bool:
+        """Whether this program made the To tag, for this transaction."""
+        return compare_digest(tag, to_tag(self._secret, message, via).encode())
 
     def _sent(self, *answers: Datagram | None) -> tuple[Datagram, ...]:
         """The responses without None, which stands for one that did not fit and is counted."""
@@ -94,7 +102,7 @@ class Uas:
         self._transactions.reject(key, now)
         for each in held:
             each.cancelled = True
-            self._transactions.decide(each.progress.key, Remembered(Action.REJECT, emit=terminated), now)
-        cancelled = Decision(Outcome.PASSED_BY, Detail.CANCELLED)
-        made = record(call, None, cancelled, Action.REJECT, 487)
-        return Verdict(Action.DROP, emit=self._sent(accepted) + terminated, record=made)
+            self._transactions.decide(each.progress.key, Remembered(VerdictKind.REJECT, emit=terminated), now)
+        cancelled = Decision(Outcome.NOT_EXAMINED, Detail.CANCELLED, REJECT)
+        made = record(call, None, cancelled, VerdictKind.REJECT, 487)
+        return Verdict(VerdictKind.DROP, emit=self._sent(accepted) + terminated, record=made)

@@ -5,12 +5,14 @@ from itertools import islice
 
 from sbc_filter.engine.call import verstat
 from sbc_filter.engine.call.call import IncomingCall
+from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.parties import Parties
-from sbc_filter.engine.call.recording import blank_record
-from sbc_filter.engine.verdict import Action, Verdict
+from sbc_filter.engine.call.recording import make_record
+from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.errors import MessageError
-from sbc_filter.outcomes import Detail
+from sbc_filter.outcomes import Detail, Outcome
+from sbc_filter.rules.model import DROP
 from sbc_filter.sip.field import BLANK
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.learned_layout import Reader
@@ -77,14 +79,14 @@ class Intake:
         """The verdict for a message that cannot be parsed. The SBC has to refuse it; an untrusted verstat is removed
         anyway."""
         place = self._network.place(flow)
-        made = blank_record(flow, place, now, method, error.detail)
+        decision, kind, payload = Decision(Outcome.UNPARSEABLE, error.detail), VerdictKind.ACCEPT, None
         if place.is_untrusted and self._network.drop_unreadable:
-            return Verdict(Action.DROP, record=made._replace(action=Action.DROP))
-        if place.is_untrusted:
+            decision.treatment, kind = DROP, VerdictKind.DROP
+        elif place.is_untrusted:
             scrubbed = verstat.scrub_unreadable(buffer)
             if scrubbed != buffer:
-                return Verdict(Action.MODIFY, scrubbed, record=made._replace(action=Action.MODIFY))
-        return Verdict(Action.ACCEPT, record=made)
+                kind, payload = VerdictKind.MODIFY, scrubbed
+        return Verdict(kind, payload, record=make_record(flow, place, now, method, None, decision, kind))
 
 
 def _is_priority(message: SipMessage) -> bool:

@@ -1,4 +1,4 @@
-"""Records of INVITEs: of a call that was decided, and of a message that cannot be read."""
+"""The maker of records: of a call that was decided, of a message that cannot be read, and of a response."""
 
 from functools import lru_cache
 
@@ -6,20 +6,25 @@ from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Action
-from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.rules.model import SIGN, Rule, VerifyOptions
+from sbc_filter.engine.verdict import VerdictKind
+from sbc_filter.rules.model import SIGN, Mode, Rule, VerifyOptions
+from sbc_filter.sip.message import SipMessage
 
 _NO_RULE = VerifyOptions()
 """The sources of the parties if no rule matched."""
 
 
 def record(
-    call: IncomingCall, rule: Rule | None, decision: Decision, action: Action, code: int | None, *, marked: bool = True
+    call: IncomingCall,
+    rule: Rule | None,
+    decision: Decision,
+    verdict: VerdictKind,
+    code: int | None,
+    *,
+    marked: bool = True,
 ) -> Record:
     """The record of a decided call. `marked` is False if there was no room for the verstat."""
-    message, place, parties = call.message, call.place, call.parties
-    src, dst = endpoints(call.flow)
+    message, parties = call.message, call.parties
     name = mode = mark = None
     caller_from, called_from = _NO_RULE.caller_from, _NO_RULE.called_from
     if rule is not None:
@@ -29,46 +34,68 @@ def record(
     caller, called = parties.identity(caller_from), parties.identity(called_from)
     if marked and caller is not None:
         mark = decision.verstat
-    return Record(
+    return make_record(
+        call.flow,
+        call.place,
         call.arrived,
-        src,
-        dst,
-        call.flow.transport,
-        place.direction,
         message.method,
-        _text(call.call_id),
-        _text(message.first(b"cseq")),
-        name,
-        mode,
-        action,
-        decision.outcome,
-        decision.detail,
-        code,
-        caller,
-        (called,) if called else (),
-        place.trunk,
-        decision.spc,
-        decision.attest,
-        decision.origid,
-        decision.x5u,
-        mark,
-        message.count(b"identity"),
+        message,
+        decision,
+        verdict,
+        rule=name,
+        mode=mode,
+        code=code,
+        orig=caller,
+        dest=(called,) if called else (),
+        verstat=mark,
+        identities=message.count(b"identity"),
     )
 
 
-def blank_record(flow: Flow, place: Position, arrived: float, method: str, detail: Detail) -> Record:
-    """The record of a message that cannot be parsed."""
+def make_record(
+    flow: Flow,
+    place: Position,
+    arrived: float,
+    method: str,
+    message: SipMessage | None,
+    decision: Decision,
+    verdict: VerdictKind,
+    *,
+    rule: str | None = None,
+    mode: Mode | None = None,
+    code: int | None = None,
+    orig: str | None = None,
+    dest: tuple[str, ...] = (),
+    verstat: str | None = None,
+    identities: int = 0,
+) -> Record:
+    """The record of any message: the one place where records are made. `message` is None if it cannot be read."""
     src, dst = endpoints(flow)
     return Record(
-        arrived,
-        src,
-        dst,
-        flow.transport,
-        place.direction,
-        method,
-        outcome=Outcome.UNPARSEABLE,
-        detail=detail,
+        time=arrived,
+        src=src,
+        dst=dst,
+        transport=flow.transport,
+        direction=place.direction,
+        method=method,
+        call_id=_header(message, b"call-id"),
+        cseq=_header(message, b"cseq"),
+        rule=rule,
+        mode=mode,
+        verdict=verdict,
+        outcome=decision.outcome,
+        detail=decision.detail,
+        treatment=decision.treatment.kind,
+        code=code,
+        orig=orig,
+        dest=dest,
         trunk=place.trunk,
+        spc=decision.spc,
+        attest=decision.attest,
+        origid=decision.origid,
+        x5u=decision.x5u,
+        verstat=verstat,
+        identities=identities,
     )
 
 
@@ -82,5 +109,7 @@ def _endpoint(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def _text(value: bytes | None) -> str | None:
+def _header(message: SipMessage | None, name: bytes) -> str | None:
+    """The first header field of this name, as text."""
+    value = None if message is None else message.first(name)
     return None if value is None else value.decode("utf-8", "replace")

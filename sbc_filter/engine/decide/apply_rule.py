@@ -11,25 +11,26 @@ from sbc_filter.engine.verdict import Request
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import (
     CONTINUE,
+    DROP,
+    REJECT,
     SIGN,
     VERIFY,
     Rule,
     RuleAction,
-    Treatment,
-    TreatmentAction,
+    TreatmentKind,
 )
 from sbc_filter.stir.checks import CertificateLookup
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential
 
-_CONTINUE = TreatmentAction.CONTINUE
+_CONTINUE = TreatmentKind.CONTINUE
 # The decision about an outgoing call that is not signed for some other reason; None: sign it.
 Instead = Callable[[Rule, IncomingCall], Decision | None]
 _FIXED = {
     RuleAction.PASS: (Detail.PASS_RULE, CONTINUE),
     RuleAction.STRIP: (Detail.STRIP_RULE, CONTINUE),
-    RuleAction.DROP: (Detail.DROP_RULE, Treatment(TreatmentAction.DROP)),
-    RuleAction.REJECT: (Detail.REJECT_RULE, Treatment(TreatmentAction.REJECT)),
+    RuleAction.DROP: (Detail.DROP_RULE, DROP),
+    RuleAction.REJECT: (Detail.REJECT_RULE, REJECT),
 }
 
 
@@ -56,9 +57,9 @@ def apply_rule(
             decision = sign_call(rule, call, credentials, results)
     else:
         detail, fixed = _FIXED[rule.action]
-        decision = Decision(Outcome.PASSED_BY, detail, rule.answer or fixed)
-    if call.emergency and isinstance(decision, Decision) and decision.treatment.action is not _CONTINUE:
+        decision = Decision(Outcome.NOT_EXAMINED, detail, rule.answer or fixed)
+    if call.emergency and isinstance(decision, Decision) and decision.treatment.kind is not _CONTINUE:
         decision.treatment = CONTINUE
-        if decision.outcome is Outcome.PASSED_BY:
+        if decision.outcome is Outcome.NOT_EXAMINED:
             decision.detail = Detail.EMERGENCY
     return decision

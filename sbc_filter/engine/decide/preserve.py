@@ -1,19 +1,21 @@
 """Preservation of tokens that the SBC drops between its two legs: they are put back on the leaving leg.
 
 See S-038, S-076, S-171; A3. The tokens belong to the originator and have to be passed on unaltered (47 CFR 64.6302).
-This includes one that did not verify, which the next verifier has to judge as well. Tokens of calls that were rejected
-or dropped are not kept, since these calls never leave. If in doubt, no token is put back, and the call is not signed
-either.
+
+An arrival is a call that goes on to the SBC and comes from a trusted peer, or passed. Other calls do not count: anyone
+can write a token that does not verify next to a number of ours, and our own caller's next call would leave with it, or
+unsigned. If in doubt, no token is put back, and the call is not signed either.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.decide.sign import unsigned
 from sbc_filter.engine.memory.arrivals import Arrival, Arrivals, Key, LocalArrivals
-from sbc_filter.outcomes import Detail, Outcome
+from sbc_filter.engine.record import Record
+from sbc_filter.outcomes import VERIFICATION_OUTCOMES, Detail, Outcome
 from sbc_filter.rules.model import NUMBERS, SESSION_ID, Direction, Rule, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip import field
@@ -39,12 +41,15 @@ class Preserver:
         self._profile = profile
         self._arrivals = LocalArrivals() if arrivals is None else arrivals
 
-    def remember(self, call: IncomingCall) -> None:
-        """Store a call that arrives and goes on to the SBC.
+    def remember(self, call: IncomingCall, decided: Record | None, monitored: Sequence[Record]) -> None:
+        """Store a call that arrives and goes on to the SBC, if it counts as an arrival. `decided` is its record, and
+        `monitored` are those of rules in monitor mode.
 
-        A call without tokens is stored too: it may be the one that leaves.
+        A call of a trusted peer without tokens is stored too: it may be the one that leaves.
         """
         if call.place.direction is not Direction.INBOUND:
+            return
+        if not call.place.trusted and not _passed(decided, monitored):
             return
         message = call.message
         leg = call.place.peer, message.first(b"call-id") or b""
@@ -88,6 +93,13 @@ class Preserver:
             return None
         subscriber = self._profile.subscriber
         return NUMBERS, f"{subscriber(caller)} {subscriber(called)}".encode()
+
+
+def _passed(decided: Record | None, monitored: Sequence[Record]) -> bool:
+    """Whether a call passed: by the rule that verified it, otherwise by one that verified it in monitor mode."""
+    if decided is not None and decided.outcome in VERIFICATION_OUTCOMES:
+        return decided.outcome is Outcome.PASSED
+    return any(each.outcome is Outcome.PASSED for each in monitored)
 
 
 def _put_back(rule: Rule, call: IncomingCall, tokens: tuple[bytes, ...], date: bytes | None) -> Decision:

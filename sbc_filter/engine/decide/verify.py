@@ -79,11 +79,8 @@ class VerificationService:
         if isinstance(second, VerificationRequest):
             return second
         if isinstance(second, Verification) and second.outcome is _PASSED and self._is_new(second, call):
-            second.failures = (failure, *second.failures)
-            return second
-        first.outcome, first.detail = Outcome.REPLAYED, Detail.TOKEN_SEEN
-        first.failures = (failure, *first.failures)
-        return first
+            return second.with_failures((failure, *second.failures), second.notes)
+        return first.as_replayed(failure)
 
     def _is_new(self, result: Verification, call: IncomingCall) -> bool:
         """Whether the token that was made for this call, if there is one, was never seen with another call."""

@@ -181,20 +181,20 @@ def test_an_interrupted_installation_is_completed_by_the_next(tree: Path, capsys
 @pytest.mark.parametrize(
     ("place", "sentence"),
     [
-        ("bin/sbc-filter", "bin/sbc-filter is no absolute path without spaces, as systemd needs it"),
-        ("/opt/my sbc/run", "/opt/my sbc/run is no absolute path without spaces, as systemd needs it"),
+        ("bin/sbc-filter", "bin/sbc-filter is not an absolute path without spaces, as systemd needs it"),
+        ("/opt/my sbc/run", "/opt/my sbc/run is not an absolute path without spaces, as systemd needs it"),
         (
             "/opt/no/where",
             "TREE/opt/no/where is not there: install the program in an environment of its own, and run it from there",
         ),
         (
             "/root/.local/bin/sbc-filter",
-            "the service's user cannot reach /root/.local/bin/sbc-filter, for /root is closed to it:"
+            "the service's user cannot reach /root/.local/bin/sbc-filter, because /root is closed to it:"
             " install into a folder such as /opt/sbc-filter",
         ),
         (
             "/opt/closed/sbc-filter",
-            "the service's user cannot reach /opt/closed/sbc-filter, for /opt/closed is closed to it:"
+            "the service's user cannot reach /opt/closed/sbc-filter, because /opt/closed is closed to it:"
             " install into a folder such as /opt/sbc-filter",
         ),
     ],
@@ -215,14 +215,14 @@ def test_a_program_that_the_service_cannot_execute(
 def test_a_package_is_left_alone(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tree / "usr/lib/systemd/system").mkdir(parents=True)
     (tree / "usr/lib/systemd/system/sbc-filter.service").touch()
-    sentence = "belongs to a package: it brings, and removes, all of this itself"
+    sentence = "belongs to a package: the package installs and removes all of this"
     expected = (3, f"sbc-filter: TREE/usr/lib/systemd/system/sbc-filter.service {sentence}\n")
     for command in ("install", "uninstall"):
         assert run(capsys, tree, command, "--dry-run") == expected
 
 
 def test_no_tree(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sentence = "TREE/none is no folder: name the root of a host's tree with --root"
+    sentence = "TREE/none is not a folder: name the root of a host's tree with --root"
     assert main(["uninstall", "--root", str(tree / "none")]) == 3
     assert capsys.readouterr().err.replace(str(tree), "TREE") == f"sbc-filter: {sentence}\n"
 

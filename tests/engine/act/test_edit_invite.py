@@ -70,7 +70,7 @@ def test_verstat_can_be_off_and_then_nothing_changes() -> None:
     raw_packet = arriving(invite(GOOD))
     verdict = engine.process(raw_packet, NOW)
     assert isinstance(verdict, Verdict)
-    assert (verdict.action, verdict.payload) == ("accept", None)
+    assert (verdict.kind, verdict.payload) == ("accept", None)
     assert verdict.record is not None
     assert (verdict.record.outcome, verdict.record.verstat) == ("passed", None)
 

@@ -22,7 +22,7 @@ from support.calls import (
 
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.verdict import Action, Need, Verdict
+from sbc_filter.engine.verdict import Need, Verdict, VerdictKind
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 
@@ -149,9 +149,9 @@ def test_a_call_that_cannot_be_answered_ends_all_the_same() -> None:
     engine = make_engine(BLOCK)
     verdict = engine.process(arriving(SHORTEST), NOW)
     assert isinstance(verdict, Verdict)
-    assert (verdict.action, verdict.payload, verdict.emit) == (Action.REJECT, None, ())
+    assert (verdict.kind, verdict.payload, verdict.emit) == (VerdictKind.REJECT, None, ())
     again = engine.process(arriving(SHORTEST.replace(b"INVITE", b"CANCEL")), NOW)
-    assert again == Verdict(Action.DROP)
+    assert again == Verdict(VerdictKind.DROP)
     assert engine.counters == {"answer-no-room": 2, "cancel-answered": 1}
 
 

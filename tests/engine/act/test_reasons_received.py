@@ -23,7 +23,7 @@ from support.calls import (
 
 from sbc_filter.engine.act.reasons_received import LIFETIME
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.verdict import Action, Verdict
+from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.packet.udp import parse
 
@@ -88,7 +88,7 @@ def test_s118_ours_is_removed(status: str, said: list[str], left: list[str]) -> 
 def test_s118_what_does_not_speak_of_ours_stays(said: list[str]) -> None:
     engine = after()
     answer = response("180 Ringing", *said)
-    assert engine.process(arriving(answer), NOW) == Verdict(Action.ACCEPT)
+    assert engine.process(arriving(answer), NOW) == Verdict(VerdictKind.ACCEPT)
     assert not engine.counters
 
 
@@ -139,9 +139,10 @@ def test_the_record() -> None:
         "cseq": "1 INVITE",
         "rule": "sign",
         "mode": "enforce",
-        "action": "modify",
-        "outcome": "passed-by",
+        "verdict": "modify",
+        "outcome": "not-examined",
         "detail": "reason-removed",
+        "treatment": "continue",
         "code": 438,
         "orig": None,
         "dest": [],
@@ -183,14 +184,14 @@ def test_off_nothing_is_looked_at(rules: str) -> None:
     """Nor does the kernel hand over responses then."""
     engine = make_engine(rules)
     engine.process(leaving(invite()), NOW)
-    assert engine.process(arriving(response("180 Ringing", COMPLAINT)), NOW) == Verdict(Action.ACCEPT)
+    assert engine.process(arriving(response("180 Ringing", COMPLAINT)), NOW) == Verdict(VerdictKind.ACCEPT)
 
 
 def test_what_was_not_signed_has_nothing_to_be_said_of() -> None:
     """In transit the token is another's, and its signer is to hear of it."""
     engine = make_engine(REMOVE)
     assert result(engine, leaving(invite(identity())))[2]["outcome"] == "already-signed"
-    assert engine.process(arriving(response("180 Ringing", COMPLAINT)), NOW) == Verdict(Action.ACCEPT)
+    assert engine.process(arriving(response("180 Ringing", COMPLAINT)), NOW) == Verdict(VerdictKind.ACCEPT)
 
 
 def test_of_a_diversion_only_our_own_token() -> None:

@@ -29,7 +29,7 @@ from sbc_filter.engine.act.reasons_sent import LIFETIME, reasons
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
+from sbc_filter.engine.verdict import Answer, Need, Verdict, VerdictKind
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 from sbc_filter.rules.model import ReasonProtocol, VerifyOptions
@@ -61,7 +61,7 @@ def after(rules: str = STIR, call: bytes = FAILING, **options: object) -> Engine
 
 def passes(engine: Engine, packet: bytes, now: float = NOW) -> bool:
     """Whether a packet goes on untouched, and nobody hears of it."""
-    return engine.process(packet, now) == Verdict(Action.ACCEPT)
+    return engine.process(packet, now) == Verdict(VerdictKind.ACCEPT)
 
 
 # --- which answers ---
@@ -414,7 +414,7 @@ def test_a_repeated_answer_gets_the_same_bytes() -> None:
     engine = after()
     first = engine.process(leaving(response("200 OK")), NOW + 20)
     assert isinstance(first, Verdict)
-    assert first.action is Action.MODIFY
+    assert first.kind is VerdictKind.MODIFY
     for later in (20.5, 21.5, 52):
         assert engine.process(leaving(response("200 OK")), NOW + later) == first
 
@@ -466,7 +466,7 @@ def test_decide_is_the_same_without_a_packet() -> None:
     engine = make_engine(STIR)
     engine.decide(FAILING, Flow(CARRIER, 40000, SBC, 5060, "tcp"), NOW)
     answered = engine.decide(response("200 OK"), Flow(SBC, 5060, CARRIER, 40000, "tcp"), NOW)
-    assert answered == Verdict(Action.MODIFY, told(response("200 OK"), REASON))
+    assert answered == Verdict(VerdictKind.MODIFY, told(response("200 OK"), REASON))
 
 
 @given(st.binary(max_size=300))

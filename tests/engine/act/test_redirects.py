@@ -89,11 +89,11 @@ def test_s122_the_record_of_what_follows() -> None:
     engine = make_engine(SIGNS)
     assert seen(engine, invite()) == "redirect signed.None"
     _, _, record = result(engine, arriving(again(invite(identity()))))
-    said = {key: record[key] for key in ("rule", "action", "outcome", "detail", "trunk", "identities")}
+    said = {key: record[key] for key in ("rule", "verdict", "outcome", "detail", "trunk", "identities")}
     assert said == {
         "rule": None,
-        "action": "accept",
-        "outcome": "passed-by",
+        "verdict": "accept",
+        "outcome": "not-examined",
         "detail": "redirected",
         "trunk": "core",
         "identities": 1,
@@ -145,7 +145,7 @@ def test_s122_what_names_no_transaction_follows_nothing() -> None:
     verdict = engine.process(arriving(nowhere), NOW)
     assert isinstance(verdict, Verdict)
     assert verdict.record is not None
-    assert (verdict.action, verdict.record.outcome, verdict.emit) == ("redirect", "signed", ())
+    assert (verdict.kind, verdict.record.outcome, verdict.emit) == ("redirect", "signed", ())
 
 
 def test_s122_what_tells_a_call_is_not_run_together() -> None:
@@ -159,7 +159,7 @@ def test_s122_what_tells_a_call_is_not_run_together() -> None:
 def test_s122_also_beside_rules_that_redirect_nothing() -> None:
     engine = make_engine(VERIFIES + '[[rule]]\nname = "rest"\naction = "pass"\n')
     assert seen(engine, invite()) == "redirect no-identity.absent"
-    assert seen(engine, again(invite())) == "accept passed-by.redirected"
+    assert seen(engine, again(invite())) == "accept not-examined.redirected"
 
 
 @pytest.mark.parametrize(("later", "src"), [(0.1, OTHER), (32.1, CARRIER)], ids=["another asks", "after 32 s"])
@@ -173,13 +173,13 @@ def test_s122_one_redirect_lets_one_invite_pass() -> None:
     """Who asks again, say for the next route, is answered again."""
     engine = make_engine(SIGNS)
     found = [seen(engine, again(invite(), f"z9hG4bK-{number}"), NOW + number) for number in range(6)]
-    assert found == ["redirect signed.None", "accept passed-by.redirected"] * 3
+    assert found == ["redirect signed.None", "accept not-examined.redirected"] * 3
 
 
 def test_s122_an_asker_that_copies_nothing_and_counts_on_does_not_circle_for_ever() -> None:
     engine = make_engine(SIGNS)
     found = [seen(engine, again(counted(invite(), number), f"z9hG4bK-{number}"), NOW + number) for number in range(5)]
-    assert found == ["redirect signed.None"] * 3 + ["accept passed-by.redirected", "redirect signed.None"]
+    assert found == ["redirect signed.None"] * 3 + ["accept not-examined.redirected", "redirect signed.None"]
 
 
 @pytest.mark.parametrize(
@@ -202,13 +202,13 @@ def test_s122_what_a_rule_that_watches_would_have_answered() -> None:
     engine = make_engine(VERIFIES.replace("insertion", 'mode = "monitor"\ninsertion') + ON_ABSENT)
     verdict = engine.process(arriving(invite()), NOW)
     assert isinstance(verdict, Verdict)
-    assert [(each.action, each.code) for each in verdict.monitored] == [("redirect", 302)]
+    assert [(each.verdict, each.code) for each in verdict.monitored] == [("redirect", 302)]
 
 
 def test_s122_a_single_outcome_that_redirects() -> None:
     engine = make_engine(VERIFIES.replace('insertion = "redirect"\n', "") + '[rule.on]\nno-identity = "redirect"\n')
     assert seen(engine, invite()) == "redirect no-identity.absent"
-    assert seen(engine, again(invite())) == "accept passed-by.redirected"
+    assert seen(engine, again(invite())) == "accept not-examined.redirected"
 
 
 def test_s122_after_a_wait_for_the_certificate() -> None:
@@ -217,8 +217,8 @@ def test_s122_after_a_wait_for_the_certificate() -> None:
     assert isinstance(need, Need)
     verdict = engine.resume(need.id, Answer(LAB.chain, None, NOW + 3600), NOW + 0.2)
     assert isinstance(verdict, Verdict)
-    assert verdict.action == "redirect"
-    assert seen(engine, again(invite(identity(), MARKED)), NOW + 0.3) == "accept passed-by.redirected"
+    assert verdict.kind == "redirect"
+    assert seen(engine, again(invite(identity(), MARKED)), NOW + 0.3) == "accept not-examined.redirected"
 
 
 def test_s144_only_our_ack_is_absorbed() -> None:
@@ -246,7 +246,7 @@ def test_a3_what_is_signed_already_and_redirected_where_a_rule_says_so() -> None
     _, answer, _ = result(engine, arriving(message))
     lines = answer.decode().split("\r\n")
     assert lines[6:] == ["Contact: <sip:+12155550199@192.0.2.1>", "Content-Length: 0", "", ""]
-    assert seen(engine, again(message)) == "accept passed-by.redirected"
+    assert seen(engine, again(message)) == "accept not-examined.redirected"
 
 
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +280,7 @@ def test_s122_the_result_in_the_contact(dialect: str, attest: str, contact: str)
     _, answer, _ = result(engine, arriving(message))
     assert f"Contact: {contact}" in answer.decode().split("\r\n")
     follows = again(message).replace(b"sip:+12155550199@192.0.2.1 ", contact[1:-1].encode() + b" ", 1)
-    assert seen(engine, follows) == "accept passed-by.redirected"
+    assert seen(engine, follows) == "accept not-examined.redirected"
 
 
 def test_s122_no_result_is_no_mark() -> None:

@@ -83,7 +83,7 @@ def test_a_cut_makes_no_new_verstat(rules: str, uri: str, left: str) -> None:
 def test_an_empty_tag_is_none(to_tag: str) -> None:
     """S-147: for others the call is new, so it is verified."""
     record = result(make_engine(REQUIRED), arriving(invite(to_tag=to_tag)))[2]
-    assert (record["action"], record["outcome"]) == ("reject", "no-identity")
+    assert (record["verdict"], record["outcome"]) == ("reject", "no-identity")
 
 
 @pytest.mark.parametrize("leading", ["", "\r\n\r\n", " \r\n"])
@@ -178,7 +178,7 @@ def test_a_cancel_ends_every_copy_that_is_held() -> None:
     cancel = copies[0].replace(b"INVITE", b"CANCEL").replace(GOOD.encode() + b"\r\n", b"")
     assert len(_verdict(engine.process(arriving(cancel), NOW)).emit) == 2
     for need in (1, 2):
-        assert _verdict(engine.resume(need, Answer(LAB.chain, None, NOW + 60), NOW)).action == "drop"
+        assert _verdict(engine.resume(need, Answer(LAB.chain, None, NOW + 60), NOW)).kind == "drop"
 
 
 @pytest.mark.parametrize(
@@ -219,10 +219,13 @@ def _verdict(decision: Verdict | Need) -> Verdict:
     return decision
 
 
-@pytest.mark.parametrize(("trusted", "action"), [("false", "drop"), ("true", "accept")])
-def test_what_cannot_be_read_may_be_dropped(trusted: str, action: str) -> None:
+@pytest.mark.parametrize(
+    ("trusted", "verdict", "treatment"), [("false", "drop", "drop"), ("true", "accept", "continue")]
+)
+def test_what_cannot_be_read_may_be_dropped(trusted: str, verdict: str, treatment: str) -> None:
     """Where the operator says so: else a call could go past every rule by being broken just enough."""
     trunks = f'[trunks.t]\naddresses = ["{CARRIER}"]\ntrusted = {trusted}\n'
     broken = invite().replace(b"Content-Length: 0", b"Content-Length: 9")
     record = result(make_engine(trunks + VERIFY, drop_unreadable=True), arriving(broken))[2]
-    assert (record["action"], record["outcome"], record["detail"]) == (action, "unparseable", "content-length")
+    assert (record["verdict"], record["treatment"]) == (verdict, treatment)
+    assert (record["outcome"], record["detail"]) == ("unparseable", "content-length")

@@ -169,7 +169,7 @@ def test_the_same_bytes_by_another_interface_are_another_call() -> None:
         verdict = engine.process(spoofed, NOW, Interfaces(interface, ""))
         assert isinstance(verdict, Verdict)
         assert verdict.record is not None
-        assert (verdict.record.trunk, verdict.action) == (trunk, action)
+        assert (verdict.record.trunk, verdict.kind) == (trunk, action)
         assert (b"P-Attestation" in (verdict.payload or spoofed)) is (trunk == "core")
     again = engine.process(spoofed, NOW, Interfaces("eth1", ""))
     assert (engine.counters["retransmission"], again) == (1, Verdict("accept"))  # type: ignore[arg-type]
@@ -252,4 +252,4 @@ def test_a_range_and_a_number_without_end() -> None:
     engine: Engine = make_engine(rule('caller = ["12155550000-12155559999"]'))
     verdict = engine.process(arriving(invite(caller="9" * 5000), src=CARRIER), NOW)
     assert isinstance(verdict, Verdict)
-    assert verdict.action == "accept"
+    assert verdict.kind == "accept"

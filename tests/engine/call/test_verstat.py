@@ -154,7 +154,7 @@ def test_s115_what_a_trusted_peer_stated_gives_way_to_what_we_found() -> None:
 def test_s122_a_redirect_carries_the_same() -> None:
     rules = TRUSTED + VERIFY.replace("direction", 'trunk = "core"\ndirection') + '[rule.on]\npassed = "redirect"\n'
     _, out, record = result(make_engine(rules), arriving(GRADES["C"]))
-    assert record["action"] == "redirect"
+    assert (record["verdict"], record["treatment"]) == ("redirect", "redirect")
     lines = out.decode().split("\r\n")
     assert lines[0] == "SIP/2.0 302 Moved Temporarily"
     assert lines[6:10] == [

@@ -68,7 +68,7 @@ def test_s114_what_a_stranger_may_not_claim_is_removed(
     message, expected = invite(*headers, to_tag=to_tag), invite(*kept, to_tag=to_tag)
     action, out, record = result(make_engine(rules), arriving(message))
     assert out == expected
-    assert (action, record["outcome"]) == ("accept" if expected == message else "modify", "passed-by")
+    assert (action, record["outcome"]) == ("accept" if expected == message else "modify", "not-examined")
     assert record["detail"] == ("in-dialog" if to_tag else "pass-rule" if rules else "no-rule")
 
 
@@ -102,7 +102,7 @@ def test_s114_what_the_trusted_claim_is_left_alone(rules: str, src: str, dst: st
     message = invite("P-Attestation-Indicator: A", "P-Asserted-Identity: <tel:+1;verstat=TN-Validation-Passed>")
     verdict = make_engine(rules).process(arriving(message, src, dst), NOW)
     assert isinstance(verdict, Verdict)
-    assert (verdict.action, verdict.payload) == ("accept", None)
+    assert (verdict.kind, verdict.payload) == ("accept", None)
 
 
 def test_s114_no_room_for_the_mark_is_no_way_around_the_scrub() -> None:

@@ -9,25 +9,27 @@ from sbc_filter.packet.udp import parse
 
 
 @pytest.mark.parametrize(
-    ("rule", "action", "detail", "expected"),
+    ("rule", "verdict", "detail", "treatment", "expected"),
     [
-        ('action = "pass"', "accept", "pass-rule", invite(GOOD)),
-        ('action = "drop"', "drop", "drop-rule", invite(GOOD)),
-        ('action = "reject"', "reject", "reject-rule", b"SIP/2.0 403 Forbidden\r\n"),
+        ('action = "pass"', "accept", "pass-rule", "continue", invite(GOOD)),
+        ('action = "drop"', "drop", "drop-rule", "drop", invite(GOOD)),
+        ('action = "reject"', "reject", "reject-rule", "reject", b"SIP/2.0 403 Forbidden\r\n"),
         (
             'action = "reject"\nanswer = { code = 603, phrase = "Network Blocked" }',
             "reject",
             "reject-rule",
+            "reject",
             b"SIP/2.0 603 Network Blocked\r\n",
         ),  # V22
-        ('action = "strip"', "modify", "strip-rule", invite()),
-        ('action = "strip"\n[rule.strip]\nheaders = ["X-A", "y"]', "modify", "strip-rule", invite()),
-        ('action = "strip"\n[rule.strip]\nheaders = ["X-A"]', "accept", "strip-rule", invite(GOOD)),
+        ('action = "strip"', "modify", "strip-rule", "continue", invite()),
+        ('action = "strip"\n[rule.strip]\nheaders = ["X-A", "y"]', "modify", "strip-rule", "continue", invite()),
+        ('action = "strip"\n[rule.strip]\nheaders = ["X-A"]', "accept", "strip-rule", "continue", invite(GOOD)),
     ],
 )
-def test_rules_that_need_no_verification(rule: str, action: str, detail: str, expected: bytes) -> None:
+def test_rules_that_need_no_verification(rule: str, verdict: str, detail: str, treatment: str, expected: bytes) -> None:
     taken, out, record = result(make_engine(f'[[rule]]\nname = "r"\n{rule}\n'), arriving(invite(GOOD)))
-    assert (taken, record["action"], record["outcome"], record["detail"]) == (action, action, "passed-by", detail)
+    assert (taken, record["verdict"]) == (verdict, verdict)
+    assert (record["outcome"], record["detail"], record["treatment"]) == ("not-examined", detail, treatment)
     assert out.startswith(expected)
 
 
@@ -42,15 +44,16 @@ def test_monitor_mode_changes_nothing_and_shadows_nothing() -> None:
     for rules, action, name in ((MONITOR, "accept", None), (MONITOR + VERIFY, "modify", "verify")):
         verdict = make_engine(rules).process(arriving(invite(BAD)), NOW)
         assert isinstance(verdict, Verdict)
-        assert (verdict.action, verdict.emit) == (action, ())
+        assert (verdict.kind, verdict.emit) == (action, ())
         assert verdict.record is not None
-        assert (verdict.record.rule, verdict.record.outcome) == (name, "invalid" if name else "passed-by")
+        assert (verdict.record.rule, verdict.record.outcome) == (name, "invalid" if name else "not-examined")
         watched = [
-            (record.rule, record.mode, record.action, record.code, record.outcome) for record in verdict.monitored
+            (record.rule, record.mode, record.verdict, record.treatment, record.code, record.outcome)
+            for record in verdict.monitored
         ]
         assert watched == [
-            ("watch", "monitor", "reject", 438, "invalid"),
-            ("watch too", "monitor", "drop", None, "passed-by"),
+            ("watch", "monitor", "reject", "reject", 438, "invalid"),
+            ("watch too", "monitor", "drop", "drop", None, "not-examined"),
         ]
         if name:
             assert verdict.payload is not None
@@ -59,16 +62,16 @@ def test_monitor_mode_changes_nothing_and_shadows_nothing() -> None:
             assert verdict.payload is None
 
 
-@pytest.mark.parametrize(("percent", "enforced"), [(0, 0), (25, 56), (50, 101), (100, 200)])
+@pytest.mark.parametrize(("percent", "enforced"), [(0, 0), (25, 50), (50, 100), (100, 200)])
 def test_enforce_percent_by_call_id(percent: int, enforced: int) -> None:
-    """The share of calls; the others are watched. The same call draws the same on every host."""
+    """The share of calls; the others are watched. A call draws the same in every worker: they have one secret."""
     rules = f'[[rule]]\nname = "r"\nenforce_percent = {percent}\naction = "drop"\n'
     dropped = []
     for number in range(200):
         verdict = make_engine(rules).process(arriving(invite(number=number)), NOW)
         assert isinstance(verdict, Verdict)
-        assert len(verdict.monitored) == (verdict.action == "accept")
-        dropped.append(verdict.action == "drop")
+        assert len(verdict.monitored) == (verdict.kind == "accept")
+        dropped.append(verdict.kind == "drop")
     assert sum(dropped) == enforced
 
 

@@ -240,7 +240,7 @@ def test_a17_the_largest_packet(spare: int) -> None:
         assert verdict.payload is not None
         assert len(verdict.payload) == len(whole) + 28
         return
-    assert (verdict.action, verdict.payload) == ("accept", None)
+    assert (verdict.kind, verdict.payload) == ("accept", None)
     assert (verdict.record.outcome, verdict.record.detail, verdict.record.attest) == ("unsigned", "too-large", None)
 
 

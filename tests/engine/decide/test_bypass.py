@@ -119,7 +119,7 @@ def test_no_room() -> None:
     assert left(engine, message) == (message, ("unsigned", "no-room"))
 
 
-@pytest.mark.parametrize(("token", "outcome"), [(TOKEN, "passed-by"), ("another", "no-identity")])
+@pytest.mark.parametrize(("token", "outcome"), [(TOKEN, "not-examined"), ("another", "no-identity")])
 def test_a_call_that_arrives_with_it(token: str, outcome: str) -> None:
     """A rule with `header` lets it by; what a stranger may not claim is removed all the same."""
     lets_by = f'[[rule]]\nname = "outage"\nheader = {{ "P-Identity-Bypass" = "^{TOKEN}$" }}\naction = "pass"\n'

@@ -10,6 +10,7 @@ from support.calls import (
     CALLED,
     CALLER,
     CARRIER,
+    LAB,
     NOW,
     SBC,
     SIGN,
@@ -44,6 +45,9 @@ DIV = identity(
 )
 KEPT, DOUBT = ("already-signed", "preserved"), ("unsigned", "ambiguous")
 SIGNED = ("signed", None)
+JUNK = THEIRS.replace("eyJ", "eyK", 1)
+TRUSTED = f'[trunks.carrier]\naddresses = ["{CARRIER}"]\ntrusted = true\n'
+"""What comes from there counts as it came; from other peers only what passed does."""
 
 
 @pytest.fixture(params=["local", "shared"], autouse=True)
@@ -157,10 +161,74 @@ def test_date(came: tuple[str, ...], leaves: tuple[str, ...], expected: tuple[st
 
 
 def test_s171_a_token_that_does_not_verify_is_the_originators_all_the_same() -> None:
-    broken = THEIRS.replace("eyJ", "eyK", 1)
-    engine = after(preserving(), invite(SESSION, broken))
+    """Where the peer is trusted."""
+    engine = after(preserving(rules=TRUSTED + VERIFY), invite(SESSION, JUNK))
     message = invite(SESSION, number=2)
-    assert left(engine, message) == (added(message, broken), KEPT)
+    assert left(engine, message) == (added(message, JUNK), KEPT)
+
+
+# --- what untrusted peers send counts if it passed ---
+
+MONITOR = VERIFY.replace("[[rule]]\n", '[[rule]]\nmode = "monitor"\n')
+PASS = '[[rule]]\nname = "all"\ndirection = "inbound"\naction = "pass"\n'
+LAX = VERIFY.replace('name = "verify"', 'name = "lax"') + "[rule.verify]\nmax_age = 86400\n"
+STALE = identity(claims(iat=int(NOW) - 3600))
+
+
+@pytest.mark.parametrize("by", ["session-id", "Call-ID", "X-Call", "numbers"])
+@pytest.mark.parametrize(
+    "came",
+    [
+        (JUNK,),
+        (STALE,),
+        (identity(key=LAB.root.key),),
+        ("Identity: x",),
+        (JUNK, DIV),
+        (),
+    ],
+    ids=["junk", "stale", "signed by another", "no token", "two", "none"],
+)
+def test_a_stranger_takes_our_callers_call_for_no_arrival_of_its_own(by: str, came: tuple[str, ...]) -> None:
+    """It writes our customer as the caller, and knows every key: the customer's call is signed all the same."""
+    engine = after(preserving(by), invite(SESSION, "X-Call: 1", *came))
+    message = invite(SESSION, "X-Call: 1", number=1 if by == "Call-ID" else 2)
+    assert left(engine, message) == (added(message, DATE, OURS), SIGNED)
+
+
+@pytest.mark.parametrize("by", ["session-id", "numbers"])
+def test_nor_does_it_spoil_a_call_that_passed(by: str) -> None:
+    """As many as it sends, with tokens or without, before and after."""
+    strangers = [invite(SESSION, *headers, number=number) for number, headers in enumerate([(JUNK,), ()] * 9, 10)]
+    engine = after(preserving(by), *strangers[:9], invite(SESSION, THEIRS), *strangers[9:])
+    message = invite(SESSION, number=2)
+    assert left(engine, message) == (added(message, THEIRS), KEPT)
+
+
+@pytest.mark.parametrize(
+    ("rules", "came", "expected"),
+    [
+        pytest.param(MONITOR, THEIRS, KEPT, id="passed in monitor mode"),
+        pytest.param(MONITOR, JUNK, SIGNED, id="failed in monitor mode"),
+        pytest.param(MONITOR + PASS, THEIRS, KEPT, id="and then another rule lets it pass"),
+        pytest.param(
+            VERIFY.replace("[[rule]]\n", "[[rule]]\nenforce_percent = 0\n"), THEIRS, KEPT, id="not in the share"
+        ),
+        pytest.param(
+            MONITOR.replace('name = "verify"', 'name = "watch"') + LAX, STALE, KEPT, id="who enforces decides"
+        ),
+        pytest.param(LAX.replace("[[rule]]\n", '[[rule]]\nmode = "monitor"\n') + VERIFY, STALE, SIGNED, id="also no"),
+        pytest.param(PASS, THEIRS, SIGNED, id="nothing verified it"),
+        pytest.param("", THEIRS, SIGNED, id="no rule"),
+        pytest.param(TRUSTED, THEIRS, KEPT, id="no rule, a trusted peer"),
+    ],
+)
+def test_what_counts_as_passed(rules: str, came: str, expected: tuple[str, str | None]) -> None:
+    engine = after(preserving(rules=rules), invite(SESSION, came))
+    message = invite(SESSION, number=2)
+    assert left(engine, message) == (added(message, *((came,) if expected == KEPT else (DATE, OURS))), expected)
+
+
+# --- what is put back ---
 
 
 def test_stripped_on_the_way_in_put_back_on_the_way_out() -> None:
@@ -193,7 +261,7 @@ def test_nothing_is_kept_of_a_call_that_ended(rules: str) -> None:
 
 def test_a_call_that_arrived_unsigned_is_signed_as_the_rule_says() -> None:
     """Also where another between the same numbers had a token: the key tells them apart."""
-    engine = after(preserving(), invite(MINE), invite(SESSION, THEIRS, number=5))
+    engine = after(preserving(rules=TRUSTED + VERIFY), invite(MINE), invite(SESSION, THEIRS, number=5))
     message = invite(MINE, number=2)
     assert left(engine, message) == (added(message, DATE, OURS), SIGNED)
 
@@ -220,7 +288,7 @@ def test_a_call_of_nobody_that_arrived_is_signed() -> None:
     ],
 )
 def test_numbers_are_ambiguous(calls: list[bytes], expected: tuple[str, str | None]) -> None:
-    engine = after(preserving("numbers"), *calls)
+    engine = after(preserving("numbers", TRUSTED + VERIFY), *calls)
     message = invite(number=2)
     lines = {KEPT: (THEIRS,), SIGNED: (DATE, OURS), DOUBT: ()}[expected]
     assert left(engine, message) == (added(message, *lines), expected)
@@ -240,7 +308,7 @@ def test_without_the_key_the_numbers_still_raise_a_doubt() -> None:
 
 
 def test_a_flood_of_other_tokens_makes_a_doubt_and_no_other_token() -> None:
-    engine = after(preserving("numbers"), invite(THEIRS))
+    engine = after(preserving("numbers", TRUSTED + VERIFY), invite(THEIRS))
     for number in range(100, 130):
         after(engine, invite(f"Identity: {number};info=<https://a.example/{number}.pem>", number=number))
     assert left(engine, invite(number=2))[1] == DOUBT
@@ -254,7 +322,8 @@ def test_what_is_done_in_doubt(on: str, action: str) -> None:
 
 
 def test_s137_an_emergency_call_goes_on() -> None:
-    engine = make_engine(f'{VERIFY}{SIGN}preserve = "numbers"\n[rule.on]\n"unsigned.ambiguous" = "reject"\n')
+    ambiguous = '[rule.on]\n"unsigned.ambiguous" = "reject"\n'
+    engine = make_engine(f'{TRUSTED}{VERIFY}{SIGN}preserve = "numbers"\n{ambiguous}')
     after(engine, invite(THEIRS, called="911"), invite(OTHER, called="911", number=5))
     message = invite(called="911", number=2).replace(b"sip:+911", b"sip:911")
     assert left(engine, message) == (message, DOUBT)
@@ -279,7 +348,7 @@ def test_expiry(by: str, later: float, expected: tuple[str, str | None]) -> None
 
 
 def test_who_redials_is_told_from_the_call_before() -> None:
-    engine = after(preserving("numbers"), invite(OTHER))
+    engine = after(preserving("numbers", TRUSTED + VERIFY), invite(OTHER))
     after(engine, invite(THEIRS, number=5), now=NOW + RECENT + 1)
     message = invite(number=2)
     assert left(engine, message, NOW + RECENT + 2) == (added(message, THEIRS), KEPT)
@@ -299,10 +368,14 @@ def test_nothing_is_paid_where_no_rule_preserves(monkeypatch: pytest.MonkeyPatch
     assert left(engine, message) == (added(message, DATE, OURS), SIGNED)
 
 
-@pytest.mark.parametrize(("late", "expected"), [("continue", KEPT), ("reject", SIGNED)])
-def test_a_call_that_waited_for_its_certificate(late: str, expected: tuple[str, str | None]) -> None:
-    """It counts as arrived when it goes on to the SBC, if it does."""
-    engine = make_engine(f'{VERIFY}[rule.on]\nunfetchable = "{late}"\n{SIGN}preserve = "session-id"\n', known=False)
+@pytest.mark.parametrize(
+    ("trunks", "late", "expected"),
+    [(TRUSTED, "continue", KEPT), (TRUSTED, "reject", SIGNED), ("", "continue", SIGNED)],
+)
+def test_a_call_that_waited_for_its_certificate(trunks: str, late: str, expected: tuple[str, str | None]) -> None:
+    """It counts as arrived when it goes on to the SBC, if it does. Without the certificate it has not passed."""
+    verify = f'{trunks}{VERIFY}[rule.on]\nunfetchable = "{late}"\n'
+    engine = make_engine(f'{verify}{SIGN}preserve = "session-id"\n', known=False)
     need = engine.process(arriving(invite(SESSION, THEIRS)), NOW)
     assert isinstance(need, Need)
     engine.resume(need.id, Answer(None, Detail.FETCH_TIMEOUT, NOW + 1), NOW + 1)
@@ -320,7 +393,7 @@ def test_only_what_arrives_is_remembered() -> None:
 
 def test_monitored_it_only_says_so() -> None:
     rules = SIGN.replace('action = "sign"', 'mode = "monitor"\naction = "sign"')
-    engine = after(make_engine(f'{rules}preserve = "session-id"\n'), invite(SESSION, THEIRS))
+    engine = after(make_engine(f'{TRUSTED}{rules}preserve = "session-id"\n'), invite(SESSION, THEIRS))
     verdict = engine.process(leaving(invite(SESSION, number=2)), NOW)
     assert verdict.payload is None  # type: ignore[union-attr]
     (watched,) = verdict.monitored  # type: ignore[union-attr]
@@ -329,7 +402,7 @@ def test_monitored_it_only_says_so() -> None:
 
 def test_no_room() -> None:
     """A datagram ends at 65,535 bytes (S-149): the call goes on without."""
-    engine = after(preserving(), invite(SESSION, f"Identity: {'x' * 40_000}"))
+    engine = after(preserving(rules=TRUSTED + VERIFY), invite(SESSION, f"Identity: {'x' * 40_000}"))
     message = invite(SESSION, number=2, body="x" * 30_000)
     assert left(engine, message) == (message, ("unsigned", "no-room"))
 

@@ -116,9 +116,10 @@ def test_the_record() -> None:
         "cseq": "1 INVITE",
         "rule": "sign",
         "mode": "enforce",
-        "action": "modify",
+        "verdict": "modify",
         "outcome": "signed",
         "detail": None,
+        "treatment": "continue",
         "code": None,
         "orig": CALLER,
         "dest": [CALLED],
@@ -314,6 +315,12 @@ def test_a5_arriving_is_not_leaving() -> None:
         (f"From: <sip:+{CALLER}@carrier.example>", "From: <sip:anonymous@anonymous.invalid>", "no-caller"),  # S-045
         (f"From: <sip:+{CALLER}@carrier.example>", "From: <sip:alice@carrier.example>", "no-caller"),  # A6
         (f"From: <sip:+{CALLER}@carrier.example>", "From: <sip:1001@pbx>", "no-caller"),  # A7
+        # S-042, A7: numbers that cannot exist
+        (f"From: <sip:+{CALLER}@carrier.example>", "From: <sip:+121555501@h>", "impossible-number"),
+        (f"From: <sip:+{CALLER}@carrier.example>", "From: <sip:+121555501001@h>", "impossible-number"),
+        (f"From: <sip:+{CALLER}@carrier.example>", "From: <sip:+0012155550100@h>", "impossible-number"),
+        (f"From: <sip:+{CALLER}@carrier.example>", "From: <sip:5550100@h;user=phone>", "impossible-number"),
+        (f"From: <sip:+{CALLER}@carrier.example>", "From: <tel:+3312345678>", "impossible-number"),
         (f"To: <sip:+{CALLED}@sbc.example>", "To: <sip:sbc.example>", "no-called"),  # A7
         (f"To: <sip:+{CALLED}@sbc.example>", "To: <mailto:a@b>", "no-called"),
     ],
@@ -428,7 +435,7 @@ def test_a17_too_large_for_a_datagram() -> None:
     message = invite("X: " + "x" * padding)
     action, out, record = result(make_engine(SIGN), leaving(message))
     assert (action, out) == ("accept", message)
-    assert (record["action"], record["detail"]) == ("accept", "no-room")
+    assert (record["verdict"], record["detail"]) == ("accept", "no-room")
 
 
 def test_a17_its_outcome_is_unsigned() -> None:
@@ -462,7 +469,7 @@ def test_monitor_mode_signs_nothing() -> None:
     engine = make_engine(SIGN.replace("[[rule]]\n", '[[rule]]\nmode = "monitor"\n') + 'remove = ["Contact-X"]\n')
     verdict = engine.process(leaving(invite("Contact-X: 1")), NOW)
     assert isinstance(verdict, Verdict)
-    assert (verdict.action, verdict.payload) == ("accept", None)
+    assert (verdict.kind, verdict.payload) == ("accept", None)
     assert [(record.outcome, record.mode, record.attest) for record in verdict.monitored] == [
         ("signed", "monitor", "A")
     ]
@@ -479,7 +486,7 @@ def test_s122_redirect() -> None:
     """The asking SBC gets its Identity in a 302 and calls again; the INVITE goes nowhere."""
     verdict = make_engine(REDIRECT).process(leaving(invite(), src=CARRIER, dst=SBC), NOW)
     assert isinstance(verdict, Verdict)
-    assert (verdict.action, verdict.payload) == ("redirect", None)
+    assert (verdict.kind, verdict.payload) == ("redirect", None)
     assert [(each.src, each.sport, each.dst, each.dport) for each in verdict.emit] == [(SBC, 5060, CARRIER, 5060)]
     assert verdict.emit[0].payload == (
         b"SIP/2.0 302 Moved Temporarily\r\n"
@@ -492,4 +499,4 @@ def test_s122_redirect() -> None:
         b"\r\n"
     )
     assert verdict.record is not None
-    assert (verdict.record.action, verdict.record.code, verdict.record.outcome) == ("redirect", 302, "signed")
+    assert (verdict.record.verdict, verdict.record.code, verdict.record.outcome) == ("redirect", 302, "signed")

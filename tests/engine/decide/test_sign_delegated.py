@@ -156,7 +156,7 @@ def test_s145_cancel_while_held() -> None:
     assert [status(each.payload) for each in cancel.emit] == ["200 OK", "487 Request Terminated"]
     verdict = engine.resume(1, signed_by(identity()), NOW + 0.2)
     assert isinstance(verdict, Verdict)
-    assert (verdict.action, verdict.emit) == ("drop", ())
+    assert (verdict.kind, verdict.emit) == ("drop", ())
 
 
 def test_the_number_of_held_calls_is_limited() -> None:

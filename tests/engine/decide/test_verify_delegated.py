@@ -256,7 +256,7 @@ def test_s057_a_replayed_token_beside_a_new_one() -> None:
 def test_s137_an_emergency_call_never_waits() -> None:
     message = invite(identity(claims(dest={"tn": ["911"]}))).replace(b"12155550199", b"911")
     _, _, record = result(engine_of(f'{ASK}[rule.on]\nunfetchable = "reject"\n'), arriving(message))
-    assert (record["action"], record["outcome"], record["detail"]) == ("modify", "unfetchable", "verification-refused")
+    assert (record["verdict"], record["outcome"], record["detail"]) == ("modify", "unfetchable", "verification-refused")
 
 
 def test_the_number_of_held_calls_is_limited() -> None:
@@ -273,7 +273,7 @@ def test_s145_cancel_while_held() -> None:
     assert [status(each.payload) for each in cancel.emit] == ["200 OK", "487 Request Terminated"]
     verdict = engine.resume(1, Answer(GOOD, None, NOW), NOW + 0.2)
     assert isinstance(verdict, Verdict)
-    assert (verdict.action, verdict.emit) == ("drop", ())
+    assert (verdict.kind, verdict.emit) == ("drop", ())
 
 
 def test_release_lets_go_of_it() -> None:

@@ -18,7 +18,7 @@ REJECT_ALL = (
 def test_v1_s147_in_dialog_passes_untouched(to: str) -> None:
     message = invite(BAD).replace(b"To: <sip:+12155550199@sbc.example>", f"To: {to}".encode())
     action, out, record = result(make_engine(REJECT_ALL), arriving(message))
-    assert (action, out, record["outcome"], record["detail"]) == ("accept", message, "passed-by", "in-dialog")
+    assert (action, out, record["outcome"], record["detail"]) == ("accept", message, "not-examined", "in-dialog")
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_v1_s137_an_emergency_call_is_tagged_and_never_stopped(uri: str, header:
 def test_v1_s137_nor_by_a_rule_that_asks_nothing(rule: str) -> None:
     message = invite().replace(b"sip:+12155550199@192.0.2.1 ", b"urn:service:sos ")
     action, out, record = result(make_engine(f'[[rule]]\nname = "r"\n{rule}\n'), arriving(message))
-    assert (action, out, record["outcome"], record["detail"]) == ("accept", message, "passed-by", "emergency")
+    assert (action, out, record["outcome"], record["detail"]) == ("accept", message, "not-examined", "emergency")
 
 
 def test_v1_s137_with_a_phone_context() -> None:

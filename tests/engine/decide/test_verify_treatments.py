@@ -87,9 +87,9 @@ def test_drop_leaves_nothing_behind_but_a_record() -> None:
     engine = make_engine(f'{VERIFY}[rule.on]\ninvalid = "drop"\n')
     verdict = engine.process(arriving(invite(BAD)), NOW)
     assert isinstance(verdict, Verdict)
-    assert (verdict.action, verdict.payload, verdict.emit) == ("drop", None, ())
+    assert (verdict.kind, verdict.payload, verdict.emit) == ("drop", None, ())
     assert verdict.record is not None
-    assert (verdict.record.action, verdict.record.code, verdict.record.outcome) == ("drop", None, "invalid")
+    assert (verdict.record.verdict, verdict.record.code, verdict.record.outcome) == ("drop", None, "invalid")
 
 
 PLUS = 'SIP;cause=603;text="v=analytics1;url=https://redress.example/";location=RLN'

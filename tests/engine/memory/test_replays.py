@@ -25,7 +25,7 @@ from support.calls import (
 
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.replays import LATE, LocalSeen
-from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
+from sbc_filter.engine.verdict import Answer, Need, Verdict, VerdictKind
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import to_tag, top_via
@@ -68,6 +68,17 @@ def test_v17_s117_a_replayed_token_is_reported_beside_a_new_one() -> None:
     assert told == [each.partition(";")[0].rpartition(".")[2] for each in (TOKEN, bad)]
 
 
+def test_v17_s117_a_replayed_token_is_reported_first() -> None:
+    """It decided; whatever else does not verify comes after it."""
+    bad = identity(key=LAB.root.key)
+    engine = make_engine(f'{VERIFY}[rule.verify]\nreason = "stir"\n')
+    assert outcome(engine, FIRST) == NEW
+    assert outcome(engine, invite(bad, TOKEN, number=2)) == SEEN
+    answer = result(engine, leaving(response("180 Ringing", number=2)))[1].decode()
+    told = [line.rpartition('"..')[2].rstrip('"') for line in answer.split("\r\n") if line.startswith("Reason: STIR")]
+    assert told == [each.partition(";")[0].rpartition(".")[2] for each in (TOKEN, bad)]
+
+
 def test_v17_under_another_call_id_it_continues_as_failed() -> None:
     """`continue` by default: simultaneous ring and route advance use a token again."""
     engine = make_engine()
@@ -85,9 +96,10 @@ def test_v17_under_another_call_id_it_continues_as_failed() -> None:
         "cseq": "1 INVITE",
         "rule": "verify",
         "mode": "enforce",
-        "action": "modify",
+        "verdict": "modify",
         "outcome": "replayed",
         "detail": "token-seen",
+        "treatment": "continue",
         "code": None,
         "orig": "12155550100",
         "dest": ["12155550199"],
@@ -108,7 +120,7 @@ def test_v17_rejected_with_438_and_the_ack_is_absorbed() -> None:
     assert (action, status(out), record["code"]) == ("reject", "438 Invalid Identity Header", 438)
     message = SipMessage.parse(REPLAY)
     ack = follow_up(REPLAY, "ACK", to_tag(b"secret", message, top_via(message)))
-    assert engine.process(arriving(ack), NOW) == Verdict(Action.DROP)
+    assert engine.process(arriving(ack), NOW) == Verdict(VerdictKind.DROP)
     assert result(engine, arriving(REPLAY), NOW + 0.5)[:2] == ("reject", out)  # its copy
 
 
@@ -287,7 +299,7 @@ def test_a_call_that_several_rules_verify_is_no_replay_of_itself() -> None:
         verdict = engine.process(arriving(message), NOW)
         assert isinstance(verdict, Verdict)
         assert verdict.record is not None
-        assert verdict.action == "modify"
+        assert verdict.kind == "modify"
         assert [record.outcome for record in (*verdict.monitored, verdict.record)] == expected
 
 
@@ -298,8 +310,8 @@ def test_a_rule_that_only_watches_remembers_as_well() -> None:
         verdict = engine.process(arriving(message), NOW)
         assert isinstance(verdict, Verdict)
         (record,) = verdict.monitored
-        assert (record.outcome, record.action, record.code) == expected
-        assert (verdict.action, verdict.payload) == ("accept", None)
+        assert (record.outcome, record.verdict, record.code) == expected
+        assert (verdict.kind, verdict.payload) == ("accept", None)
 
 
 def test_a_call_that_its_rule_refused_has_used_its_token() -> None:
@@ -375,6 +387,14 @@ def test_the_token_that_saved_a_call_belongs_to_it() -> None:
     assert outcome(engine, FIRST) == NEW
     assert outcome(engine, invite(TOKEN, ANOTHER, number=2)) == NEW
     assert outcome(engine, invite(ANOTHER, number=3)) == SEEN
+
+
+def test_the_rich_call_data_of_the_token_that_saved_a_call_counts() -> None:
+    engine = make_engine()
+    assert outcome(engine, FIRST) == NEW
+    named = identity(claims(iat=int(NOW) - 1, rcd={"nam": "Parcels"}))
+    assert outcome(engine, invite(TOKEN, named, number=2)) == NEW
+    assert engine.counters["rcd-usable"] + engine.counters["rcd-unusable"] == 1
 
 
 # --- held calls ---

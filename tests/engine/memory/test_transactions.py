@@ -24,7 +24,7 @@ from support.calls import (
 
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.verdict import Action, Answer, Need, Verdict
+from sbc_filter.engine.verdict import Answer, Need, Verdict, VerdictKind
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import datagram_to_ip, parse
@@ -36,7 +36,7 @@ REJECT = f'{VERIFY}[rule.on]\nno-identity = "reject"\n'
 GOOD = invite(identity())
 FETCHED = Answer(LAB.chain, None, NOW + 3600)
 FAILED = Answer(None, Detail.FETCH_TIMEOUT, NOW + 30)
-ACCEPTED, DROPPED = Verdict(Action.ACCEPT), Verdict(Action.DROP)
+ACCEPTED, DROPPED = Verdict(VerdictKind.ACCEPT), Verdict(VerdictKind.DROP)
 
 
 def verdict_of(engine: Engine, packet: bytes, now: float = NOW) -> Verdict:
@@ -79,7 +79,7 @@ def test_a2_a_retransmission_gets_the_identical_bytes_and_no_record(rules: str, 
     assert first.record is not None
     for later in (0.5, 1.5, 3.5, 31.9):
         again = verdict_of(engine, packet, NOW + later)
-        assert (again.action, again.payload, again.emit) == (first.action, first.payload, first.emit)
+        assert (again.kind, again.payload, again.emit) == (first.kind, first.payload, first.emit)
         assert (again.record, again.monitored) == (None, ())
     counted = {name: count for name, count in engine.counters.items() if not name.startswith("deviation.")}
     assert counted == {"retransmission": 4}
@@ -158,30 +158,87 @@ def test_s140_after_32_s_too() -> None:
     assert verdict_of(engine, arriving(invite())).emit == verdict_of(engine, arriving(invite()), NOW + 99).emit
 
 
+@pytest.mark.parametrize("tag", [TAG, TAG.upper(), TAG[:-1], "theirs", ""])
+def test_s144_the_ack_of_a_refusal_is_absorbed_whatever_its_to_tag(tag: str) -> None:
+    """RFC 3261 §17.2.3: branch, sent-by and method are enough, as long as the transaction lasts."""
+    engine = make_engine(REJECT)
+    ack = arriving(follow_up(invite(), "ACK", tag))
+    assert verdict_of(engine, ack, NOW - 1) == (DROPPED if tag == TAG else ACCEPTED)  # nothing is refused yet
+    verdict_of(engine, arriving(invite()))
+    assert verdict_of(engine, ack, NOW + 31.9) == DROPPED
+    assert verdict_of(engine, ack, NOW + 32) == (DROPPED if tag == TAG else ACCEPTED)
+
+
 @pytest.mark.parametrize(
     ("tag", "absorbed"),
     [(TAG, True), (TAG.upper(), False), (TAG[:-1], False), ("theirs", False), ("", False)],
 )
-def test_s144_our_ack_is_absorbed_and_no_other(tag: str, absorbed: bool) -> None:
-    for engine in (make_engine(REJECT), make_engine("")):  # known without a table
-        verdict_of(engine, arriving(invite()))
-        verdict = verdict_of(engine, arriving(follow_up(invite(), "ACK", tag)))
-        assert verdict == (DROPPED if absorbed else ACCEPTED)
-        assert engine.counters["ack-absorbed"] == absorbed
+def test_s144_our_to_tag_is_known_without_a_table(tag: str, absorbed: bool) -> None:
+    """After a restart, say. That of another UAS is not."""
+    engine = make_engine("")
+    verdict = verdict_of(engine, arriving(follow_up(invite(), "ACK", tag)))
+    assert verdict == (DROPPED if absorbed else ACCEPTED)
+    assert engine.counters["ack-absorbed"] == absorbed
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
         (b"branch=z9hG4bK-1", b"branch=z9hG4bK-2"),
+        (b"branch=z9hG4bK-1", b"branch=z9hG4bK"),
         (b"CSeq: 1", b"CSeq: 2"),
         (b"tag=f1", b"tag=f2"),
         (b"call-1@", b"call-2@"),
     ],
 )
-def test_s144_of_another_transaction(old: bytes, new: bytes) -> None:
+def test_s144_our_to_tag_belongs_to_one_transaction(old: bytes, new: bytes) -> None:
     ack = follow_up(invite(), "ACK", TAG).replace(old, new)
     assert verdict_of(make_engine(REJECT), arriving(ack)) == ACCEPTED
+
+
+VIA = b"Via: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK-1"
+OLD = b"Via: SIP/2.0/UDP 192.0.2.7:5060;branch=1"  # RFC 2543: not unique
+BARE = b"Via: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK"  # RFC 4475 §3.2.1: no more than the magic cookie
+NONE = b"Via: SIP/2.0/UDP 192.0.2.7:5060"
+NAMED = b"Via: SIP/2.0/UDP Carrier.example;branch=z9hG4bK-1"
+
+
+@pytest.mark.parametrize("method", ["ACK", "CANCEL"])
+@pytest.mark.parametrize(
+    ("via", "old", "new", "matches"),
+    [
+        pytest.param(VIA, b"", b"", True, id="the same"),
+        pytest.param(VIA, b"CSeq: 1", b"CSeq: 2", True, id="another CSeq"),
+        pytest.param(VIA, b"tag=f1", b"tag=f2", True, id="another From tag"),
+        pytest.param(VIA, b"call-1@", b"call-2@", True, id="another Call-ID"),
+        pytest.param(VIA, b"7:5060;", b"7;", True, id="the default port"),
+        pytest.param(NAMED, b"Carrier", b"cARRIER", True, id="letter case of a host"),
+        pytest.param(VIA, b"bK-1", b"bK-2", False, id="another branch"),
+        pytest.param(VIA, b"7:5060;", b"7:5062;", False, id="another port"),
+        pytest.param(VIA, b"192.0.2.7:5060;", b"192.0.2.8:5060;", False, id="another host"),
+        *(
+            pytest.param(via, old, new, matches, id=f"{name}, {old.decode() or 'the same'}")
+            for via, name in ((OLD, "old branch"), (BARE, "bare cookie"), (NONE, "no branch"))
+            for old, new, matches in (
+                (b"", b"", True),
+                (b"CSeq: 1", b"CSeq: 2", False),
+                (b"tag=f1", b"tag=f2", False),
+                (b"call-1@", b"call-2@", False),
+                (b":5060\r\nMax" if via == NONE else b":5060;", b":5062\r\nMax" if via == NONE else b":5062;", False),
+            )
+        ),
+    ],
+)
+def test_rfc3261_17_2_3_which_requests_belong_to_a_refused_invite(
+    method: str, via: bytes, old: bytes, new: bytes, matches: bool
+) -> None:
+    message = invite().replace(VIA, via)
+    request = follow_up(message, method, "x" if method == "ACK" else "")
+    assert old in request
+    engine = make_engine(REJECT)
+    verdict_of(engine, arriving(message))
+    verdict = verdict_of(engine, arriving(request.replace(old, new)), NOW + 1)
+    assert (verdict.kind, len(verdict.emit)) == (("drop", method == "CANCEL") if matches else ("accept", 0))
 
 
 def test_s145_cancel_of_what_was_rejected() -> None:
@@ -190,7 +247,7 @@ def test_s145_cancel_of_what_was_rejected() -> None:
     cancel = arriving(follow_up(invite(), "CANCEL"))
     assert verdict_of(engine, cancel) == ACCEPTED  # nothing to cancel yet
     verdict_of(engine, arriving(invite()))
-    expected = Verdict(Action.DROP, emit=((SBC, 5060, CARRIER, 5060, answer("200 OK", "CANCEL")),))  # type: ignore[arg-type]
+    expected = Verdict(VerdictKind.DROP, emit=((SBC, 5060, CARRIER, 5060, answer("200 OK", "CANCEL")),))  # type: ignore[arg-type]
     assert [verdict_of(engine, cancel, NOW + at) for at in (0.1, 0.6, 31.9)] == [expected] * 3
     assert verdict_of(engine, cancel, NOW + 32) == ACCEPTED
 
@@ -202,16 +259,19 @@ def test_s145_cancel_of_what_the_sbc_got_goes_to_the_sbc(message: bytes) -> None
     assert verdict_of(engine, arriving(follow_up(message, "CANCEL"))) == ACCEPTED
 
 
-def test_s145_cancel_from_elsewhere_is_not_ours() -> None:
+@pytest.mark.parametrize("method", ["ACK", "CANCEL"])
+def test_s145_what_comes_from_elsewhere_is_not_ours(method: str) -> None:
+    """Another peer that guesses the branch ends no call."""
     engine = make_engine(REJECT)
     verdict_of(engine, arriving(invite()))
-    assert verdict_of(engine, arriving(follow_up(invite(), "CANCEL"), src=CORE)) == ACCEPTED
+    assert verdict_of(engine, arriving(follow_up(invite(), method), src=CORE)) == ACCEPTED
+    assert verdict_of(engine, arriving(follow_up(invite(), method))).kind == "drop"
 
 
 def test_an_invite_without_a_via_to_answer_to_ends_all_the_same() -> None:
     engine = make_engine(REJECT)
     verdict = verdict_of(engine, arriving(invite().replace(b"SIP/2.0/UDP 192", b"SIP/3.0/UDP 192")))
-    assert (verdict.action, verdict.payload, verdict.emit) == ("reject", None, ())
+    assert (verdict.kind, verdict.payload, verdict.emit) == ("reject", None, ())
     assert engine.counters == {"unanswerable": 1}
 
 
@@ -229,7 +289,7 @@ def test_every_answer_is_a_packet(port: str) -> None:
     """S-143: sent-by names the port; one that does not exist makes no answer, and no exception in the shell."""
     message = invite().replace(b"192.0.2.7:5060;", f"192.0.2.7:{port};".encode())
     verdict = verdict_of(make_engine(REJECT), arriving(message))
-    assert verdict.action == "reject"
+    assert verdict.kind == "reject"
     assert [each.dport for each in verdict.emit] == ([int(port)] if port in ("1", "65535") else [])
     for each in verdict.emit:
         assert parse(datagram_to_ip(each)).payload == each.payload
@@ -291,15 +351,15 @@ def test_s145_cancel_while_held() -> None:
     ok = (SBC, 5060, CARRIER, 5060, answer("200 OK", "CANCEL"))
     terminated = (SBC, 5060, CARRIER, 5060, answer("487 Request Terminated"))
     first = verdict_of(engine, cancel, NOW + 0.1)
-    assert (first.action, first.payload, first.emit) == ("drop", None, (ok, terminated))
-    assert verdict_of(engine, cancel, NOW + 0.2) == Verdict(Action.DROP, emit=(ok,))  # type: ignore[arg-type]
+    assert (first.kind, first.payload, first.emit) == ("drop", None, (ok, terminated))
+    assert verdict_of(engine, cancel, NOW + 0.2) == Verdict(VerdictKind.DROP, emit=(ok,))  # type: ignore[arg-type]
     again = verdict_of(engine, arriving(GOOD), NOW + 0.3)
-    assert (again.action, again.payload, again.emit) == ("reject", None, (terminated,))
+    assert (again.kind, again.payload, again.emit) == ("reject", None, (terminated,))
     assert verdict_of(engine, arriving(follow_up(GOOD, "ACK", TAG)), NOW + 0.35) == DROPPED
     resumed = engine.resume(1, FETCHED, NOW + 0.4)
     assert isinstance(resumed, Verdict)
-    assert (resumed.action, resumed.payload, resumed.emit) == ("drop", None, ())
-    assert verdict_of(engine, cancel, NOW + 0.5) == Verdict(Action.DROP, emit=(ok,))  # type: ignore[arg-type]
+    assert (resumed.kind, resumed.payload, resumed.emit) == ("drop", None, ())
+    assert verdict_of(engine, cancel, NOW + 0.5) == Verdict(VerdictKind.DROP, emit=(ok,))  # type: ignore[arg-type]
 
 
 def test_a_cancelled_call_has_a_record() -> None:
@@ -309,8 +369,8 @@ def test_a_cancelled_call_has_a_record() -> None:
     resumed = engine.resume(1, FETCHED, NOW + 0.4)
     assert isinstance(resumed, Verdict)
     records = [verdict.record for verdict in (cancelled, resumed) if verdict.record is not None]
-    assert [(record.call_id, record.detail, record.action, record.code) for record in records] == [
-        ("call-1@carrier.example", "cancelled", "reject", 487)
+    assert [(each.call_id, each.detail, each.verdict, each.treatment, each.code) for each in records] == [
+        ("call-1@carrier.example", "cancelled", "reject", "reject", 487)
     ]
     assert engine.counters == {"cancel-answered": 1}
 
@@ -321,7 +381,7 @@ def test_s145_cancel_of_the_second_of_two_that_differ() -> None:
     assert isinstance(engine.process(arriving(invite(identity(), "X: 1")), NOW + 0.1), Need)
     engine.resume(1, FAILED._replace(expires=0.0), NOW + 0.2)
     verdict = verdict_of(engine, arriving(follow_up(GOOD, "CANCEL")), NOW + 0.3)
-    assert (verdict.action, len(verdict.emit)) == ("drop", 2)
+    assert (verdict.kind, len(verdict.emit)) == ("drop", 2)
 
 
 def test_the_number_of_held_calls_is_limited() -> None:
@@ -355,7 +415,7 @@ def test_release_gives_up_waiting_for_everything() -> None:
     assert isinstance(engine.process(arriving(cancelled), NOW), Need)
     verdict_of(engine, arriving(follow_up(cancelled, "CANCEL")))
     released = engine.release(NOW + 0.2)
-    assert [(need, verdict.action) for need, verdict in released] == [(1, "modify"), (2, "modify"), (3, "drop")]
+    assert [(need, verdict.kind) for need, verdict in released] == [(1, "modify"), (2, "modify"), (3, "drop")]
     for (_, verdict), message in zip(released[:2], (GOOD, two), strict=True):
         assert verdict.payload is not None
         assert parse(verdict.payload).payload == added(message, pai("No-TN-Validation"))
@@ -411,7 +471,7 @@ REDIRECT = TRUSTED + VERIFY.replace("[[rule]]\n", '[[rule]]\ntrunk = ["core"]\ni
 def test_s122_a_302_with_the_result(headers: list[str], asserted: str) -> None:
     engine = make_engine(REDIRECT)
     verdict = verdict_of(engine, arriving(invite(*headers)))
-    assert (verdict.action, verdict.payload) == ("redirect", None)
+    assert (verdict.kind, verdict.payload) == ("redirect", None)
     expected = answer("302 Moved Temporarily").replace(
         b"Content-Length",
         f"Contact: <sip:+12155550199@192.0.2.1>\r\nP-Asserted-Identity: {asserted}\r\nContent-Length".encode(),

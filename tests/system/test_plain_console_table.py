@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from sbc_filter.system.plain_table import PlainTable
+from sbc_filter.system.plain_console import PlainTable
 
 NAMES = ["Rule", "Mode", "Outcome", "Detail", "Calls"]
 ROWS: list[list[object]] = [

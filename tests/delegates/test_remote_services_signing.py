@@ -14,7 +14,7 @@ from support.waiting import LONG
 from sbc_filter.assembly.needs import Needs, SigningDelegate
 from sbc_filter.certificates.source import RefusingSource
 from sbc_filter.delegates.remote_peer import Command, Service
-from sbc_filter.delegates.remote_signer import RemoteSigner, SlowKey
+from sbc_filter.delegates.remote_services import RemoteSigner, SlowKey
 from sbc_filter.engine.verdict import Answer, AnyAnswer, Need
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.checks import CertificateRequest

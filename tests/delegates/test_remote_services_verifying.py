@@ -15,7 +15,7 @@ from sbc_filter.assembly.needs import Needs
 from sbc_filter.certificates.source import RefusingSource
 from sbc_filter.delegates.operations import StirService
 from sbc_filter.delegates.remote_peer import Command, RemotePeer, Service
-from sbc_filter.delegates.remote_verifier import RemoteVerifier
+from sbc_filter.delegates.remote_services import RemoteVerifier
 from sbc_filter.delegates.server import StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer, AnyAnswer, Need

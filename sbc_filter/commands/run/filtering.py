@@ -1,20 +1,17 @@
-"""`sbc-filter run`: filters live traffic until a signal ends it."""
+"""Starts the supervisor, reports what runs and reacts to signals, for `sbc-filter run`."""
 
 import argparse
 import contextlib
 import os
 import shutil
-import signal
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-
-from rich.live import Live
-from rich.spinner import Spinner
 
 from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
-from sbc_filter.commands.file_arguments import add_files
+from sbc_filter.commands.run.terminal import listen_to_signals, status_line
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.daemon import privileges
 from sbc_filter.daemon.own_firewall_rules import OwnRules
@@ -28,14 +25,8 @@ from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.signals import Terminal
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `run`."""
-    parser.add_argument("--firewall", action="store_true", help="apply the firewall rules, and remove them at the end")
-    add_files(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Filter live traffic."""
+def filter_traffic(arguments: argparse.Namespace) -> int:
+    """Filter live traffic until a signal ends it."""
     files = Files(require_configuration(arguments.config), arguments.rules)
     setup = files.needed()
     console = PlainConsole(stderr=True)
@@ -65,27 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
         supervisor = Supervisor(setup, files, memories, folder, say, applied)
         if rules is not None:
             supervisor.family.private.append(rules)
-        _listen_to_signals(supervisor, Terminal())
-        supervisor.run(stack.enter_context(_status_line(console, supervisor.totals.sentence)))
+        listen_to_signals(supervisor, Terminal())
+        supervisor.run(stack.enter_context(status_line(console, supervisor.totals.sentence)))
     say(f"stopped; {supervisor.totals.sentence()}")
     for line in findings(supervisor.totals.counters):
         say(line)
     return 0
-
-
-def _listen_to_signals(supervisor: Supervisor, terminal: Terminal) -> None:
-    """Stop on SIGTERM or SIGINT, or when the terminal is closed. Any other SIGHUP is a reload."""
-
-    def hang_up() -> None:
-        if terminal.is_gone():
-            supervisor.stop()
-        else:
-            supervisor.reopen()
-            supervisor.reloading()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: supervisor.stop())
-    signal.signal(signal.SIGHUP, lambda *_: supervisor.soon(hang_up))
 
 
 def _say(console: PlainConsole, sentence: str) -> None:
@@ -116,24 +92,14 @@ def _say_what_runs(console: PlainConsole, setup: Setup, *, own_firewall: bool) -
         console,
         f"listening on queue {queues}{with_workers} with {names if rules else 'no rules: every call passes as it is'}",
     )
-    for remark in setup.remarks:
+    for remark in (*setup.remarks, *environment_remarks()):
         _say(console, f"warning: {remark}")
     if not own_firewall and "NOTIFY_SOCKET" not in os.environ:  # under a service manager another unit applies the rules
         for fault in backend(setup.configuration.firewall.backend).faults():
             _say(console, f"warning: {fault}")
 
 
-@contextlib.contextmanager
-def _status_line(console: PlainConsole, state: Callable[[], str]) -> Iterator[Callable[[], None]]:
-    """A function that updates a status line on a terminal. Uses no thread, because this process forks."""
-    if not console.is_terminal:
-        yield lambda: None
-        return
-    spinner = Spinner("dots", "waiting for packets", style="status.spinner")
-    with Live(spinner, console=console, auto_refresh=False, transient=True) as live:
-
-        def show() -> None:
-            spinner.update(text=state())
-            live.refresh()
-
-        yield show
+def environment_remarks() -> Iterator[str]:
+    """What the environment should not contain: one sentence for each variable."""
+    if not sys.flags.ignore_environment and os.environ.get("PYTHONHASHSEED", "") not in ("", "random"):
+        yield "PYTHONHASHSEED is set: peers can choose values that slow down the tables in memory. Remove the variable"

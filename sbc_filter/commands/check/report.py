@@ -1,37 +1,25 @@
-"""`sbc-filter check`: reports every problem of the operator's files, or a summary of what they configure."""
+"""What `sbc-filter check` prints: every problem of the operator's files, or a summary of what they configure."""
 
 import argparse
 import contextlib
 import time
-from datetime import UTC, datetime
 
 from sbc_filter.assembly.setup import Setup, read_all
-from sbc_filter.commands.check_lists import list_states
-from sbc_filter.commands.check_warnings import doubts
-from sbc_filter.commands.check_x5u import SERVED, probe, prober
-from sbc_filter.commands.file_arguments import add_files
+from sbc_filter.commands.check.list_states import list_states
+from sbc_filter.commands.check.probe import SERVED, probe, prober
+from sbc_filter.commands.check.warnings import doubts
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.config.credential_settings import ObtainSettings
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.stir.credential import Credential
-from sbc_filter.system.plain_console import PlainConsole
-from sbc_filter.system.plain_table import PlainTable
+from sbc_filter.system.plain_console import PlainConsole, PlainTable
+from sbc_filter.utc import utc_text
 
 _DAY = 86400.0
-_SOON = 30.0  # days before a certificate expires
+_SOON = 30.0  # days before a certificate expires; enough to order a new one
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of `check`."""
-    parser.add_argument(
-        "--probe",
-        action="store_true",
-        help="fetch each x5u of our credentials from the network, and compare what it serves",
-    )
-    add_files(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def report(arguments: argparse.Namespace) -> int:
     """Check configuration and rules. Reports every problem at once; returns 1 if there is any."""
     path = require_configuration(arguments.config)
     setup = read_all(path, arguments.rules)
@@ -73,9 +61,9 @@ def _credentials(console: PlainConsole, setup: Setup) -> None:
         for each in credential.every():
             console.print(f"{_label(each, current, now)} {name}: {by}{_state(each, now)}; x5u {each.x5u}")
         for begin, end in credential.gaps():
-            console.print(f"         warning: nothing signs as {name} from {_date(begin)} to {_date(end)} UTC")
+            console.print(f"         warning: nothing signs as {name} from {utc_text(begin)} to {utc_text(end)} UTC")
         if (max(each.not_after for each in credential.every()) - now) / _DAY < _SOON:
-            console.print(f"         warning: the certificate of {name} ends soon")
+            console.print(f"         warning: the certificate of {name} expires soon")
 
 
 def _label(each: Credential, current: Credential, now: float) -> str:
@@ -89,14 +77,10 @@ def _label(each: Credential, current: Credential, now: float) -> str:
 def _state(each: Credential, now: float) -> str:
     kind = "the key, on a token," if each.slow else "the key"
     if each.not_after < now:
-        return f"{kind} fits the certificate, which expired on {_date(each.not_after)} UTC"
-    begins = f"from {_date(each.begins)} UTC, " if each.begins > now else ""
+        return f"{kind} fits the certificate, which expired on {utc_text(each.not_after)} UTC"
+    begins = f"from {utc_text(each.begins)} UTC, " if each.begins > now else ""
     days = (each.not_after - now) / _DAY
     return f"{kind} fits the certificate, {begins}{days:.0f} days left"
-
-
-def _date(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"
 
 
 def _probe(console: PlainConsole, setup: Setup) -> bool:

@@ -1,16 +1,12 @@
-"""`sbc-filter replay`: shows what the rules would have done to the calls of a capture."""
+"""Replays a capture through the engine, for `sbc-filter replay`."""
 
 import argparse
 import contextlib
 import os
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
-
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sbc_filter.assembly.certificate_sources import ask_for, certificate_source
 from sbc_filter.assembly.needs import Needs
@@ -21,11 +17,11 @@ from sbc_filter.capture.replay_shell import FrameCount, Replay
 from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.warm_up import Learner
-from sbc_filter.commands.file_arguments import add_files
+from sbc_filter.commands.replay.frames import Clock, Readable, with_progress
 from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.counters import CounterName
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Action
+from sbc_filter.engine.verdict import VerdictKind
 from sbc_filter.errors import UsageFault, reason
 from sbc_filter.records.tally import Tally, findings, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
@@ -33,41 +29,10 @@ from sbc_filter.system.plain_console import PlainConsole
 
 SECRET = b"sbc-filter replay"  # our To tags are the same in every replay
 _FRESH = 3600.0  # seconds of the capture for which an answer of the certificate folder is valid
-_EVERY = 512  # frames between two updates of the progress bar
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of `replay`."""
-    parser.add_argument("capture", type=Path, metavar="CAPTURE", help="pcap or pcapng file, also compressed by gzip")
-    parser.add_argument(
-        "--at",
-        default="capture",
-        type=_time,
-        metavar="TIME",
-        help="judge freshness as of the capture (default), as of now, or as of a time such as 2027-01-15T08:00:00Z",
-    )
-    parser.add_argument("--out", type=Path, metavar="PCAP", help="write the packets as they would have left")
-    parser.add_argument("--json", action="store_true", help="print one JSON record a line instead of a summary")
-    parser.add_argument(
-        "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
-    )
-    parser.add_argument(
-        "--learn", type=Path, metavar="FILE", help="write the x5u URLs of its tokens, for [certificates].warm"
-    )
-    add_files(parser, where="sbc-filter.toml next to the capture, then here, then in /etc/sbc-filter")
-
-
-def _time(text: str) -> str:
-    if text not in ("capture", "now"):
-        try:
-            parse_time(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is neither capture, now nor a time") from None
-    return text
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Replay a capture through the engine."""
+def replay(arguments: argparse.Namespace) -> int:
+    """Replay the capture, and print a summary or its records."""
     capture: Path = arguments.capture
     _refuse_itself(capture, "--out", arguments.out)
     _refuse_itself(capture, "--learn", arguments.learn)
@@ -107,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
             engine, lambda need: ask_for(needs, need), sink, clock.time_of, survey, setup.tells_interfaces_apart
         )
         frames = Readable(reader, capture)
-        for frame in _leaving(run, _with_progress(frames, reader, capture.name)):
+        for frame in _leaving(run, with_progress(frames, reader, capture.name)):
             if writer is not None:
                 writer.write(frame)
     if arguments.learn is not None:
@@ -160,69 +125,10 @@ def _what_applies(setup: Setup) -> str:
     return f"configuration: {configuration.file or 'none found, the defaults'}; {rules}"
 
 
-class Readable:
-    """The frames of a capture as far as it is readable; then `fault` says why reading stopped early."""
-
-    def __init__(self, reader: CaptureReader, capture: Path) -> None:
-        self._reader = reader
-        self._capture = capture
-        self.fault = ""
-
-    def __iter__(self) -> Iterator[Frame]:
-        try:
-            yield from self._reader
-        except CaptureError as error:
-            self.fault = str(error)
-        if self._reader.truncated:
-            self.fault = f"{self._capture} ends within a packet"
-
-
-class Clock:
-    """The time of a replay: that of the capture, or shifted to begin `now` or at a given time."""
-
-    def __init__(self, at: str) -> None:
-        self._begin = None if at == "capture" else time.time() if at == "now" else parse_time(at)
-        self._first: float | None = None
-        self._now = self._begin or 0.0
-
-    def time_of(self, frame: Frame) -> float:
-        """The time (POSIX seconds) at which this frame arrives."""
-        if self._first is None:
-            self._first = frame.time
-        self._now = frame.time if self._begin is None else self._begin + frame.time - self._first
-        return self._now
-
-    def __call__(self) -> float:
-        """The time of the last frame."""
-        return self._now
-
-
-def parse_time(text: str) -> float:
-    """POSIX seconds, or ISO 8601 (local time unless it says otherwise); `ValueError` for anything else."""
-    try:
-        return float(text)
-    except ValueError:
-        return datetime.fromisoformat(text).timestamp()
-
-
 def _leaving(run: Replay, frames: Iterator[Frame]) -> Iterator[Frame]:
     for frame in frames:
         yield from run.feed(frame)
     yield from run.finish()
-
-
-def _with_progress(frames: Readable, reader: CaptureReader, name: str) -> Iterator[Frame]:
-    console = PlainConsole(stderr=True)
-    if not console.is_terminal:
-        yield from frames
-        return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(name, total=reader.size)
-        for frame in frames:
-            if frame.number % _EVERY == 0:
-                progress.update(task, completed=reader.position)
-            yield frame
 
 
 def _report(console: PlainConsole, capture: Path, run: Replay, tally: Tally, done: Counter[str]) -> None:
@@ -242,15 +148,15 @@ def _report(console: PlainConsole, capture: Path, run: Replay, tally: Tally, don
         console.print(f"{numbered(removed, 'response')} to the SBC: a Reason about our tokens removed")
     for line in findings(done):
         console.print(line)
-    parts = [f"{count[action]} {word}" for action, word in _WORDS.items() if count[action]]
+    parts = [f"{count[kind]} {word}" for kind, word in _WORDS.items() if count[kind]]
     if count[FrameCount.EMITTED]:
         parts.append(f"{numbered(count[FrameCount.EMITTED], 'answer')} sent")
     console.print(", ".join(parts) or "Nothing would change.")
 
 
 _WORDS = {
-    Action.MODIFY: "modified",
-    Action.REJECT: "rejected",
-    Action.REDIRECT: "redirected",
-    Action.DROP: "dropped",
+    VerdictKind.MODIFY: "modified",
+    VerdictKind.REJECT: "rejected",
+    VerdictKind.REDIRECT: "redirected",
+    VerdictKind.DROP: "dropped",
 }

@@ -10,7 +10,7 @@ from sbc_filter.assembly.setup import Setup
 from sbc_filter.certificates.folder import INDEX, IndexFault, read_index
 from sbc_filter.certificates.warm_up import read_list
 from sbc_filter.config.settings import CertificateSettings
-from sbc_filter.rules.model import NEVER, Conditions, Mode, RuleAction
+from sbc_filter.rules.model import NEVER, Conditions, Direction, Mode, RuleAction
 
 _COMPARABLE = {"direction", "trunk", "has_identity", "enforce_percent"}
 _NONE = Conditions()
@@ -36,6 +36,7 @@ def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
     yield from bypass.faults
     yield from _unreachable(setup)
     yield from _pointless(setup)
+    yield from _preserving_nothing(setup)
 
 
 def _sources(settings: CertificateSettings) -> Iterator[str]:
@@ -50,11 +51,11 @@ def _sources(settings: CertificateSettings) -> Iterator[str]:
         except IndexFault as fault:
             yield f"certificates.directory: {fault}"
     if settings.socket is not None and not settings.socket.is_socket():
-        yield f"certificates.socket: {settings.socket} is no socket; nobody answers there now"
+        yield f"certificates.socket: {settings.socket} is not a socket: no program listens there now"
     if settings.command and shutil.which(settings.command[0]) is None:
-        yield f"certificates.command: {settings.command[0]} is no program that can be run"
+        yield f"certificates.command: {settings.command[0]} is not a program that can be run"
     if settings.fetch and os.path.exists(settings.cache) and not os.path.isdir(settings.cache):
-        yield f"certificates.cache: {settings.cache} is no folder, so nothing that is fetched outlives a restart"
+        yield f"certificates.cache: {settings.cache} is not a folder, so nothing that is fetched outlives a restart"
     if settings.warm is not None:
         yield from (f"certificates.warm: {fault}" for fault in read_list(settings.warm, settings.tolerate)[1])
 
@@ -92,6 +93,22 @@ def _pointless(setup: Setup) -> Iterator[str]:
             yield (
                 f"{rule.file}: rule {rule.name!r} redirects calls and says nothing in the answer: leave out "
                 'verstat = false, or attestation = "never"'
+            )
+
+
+def _preserving_nothing(setup: Setup) -> Iterator[str]:
+    """Rules that preserve tokens where no call can count as an arrival."""
+    verifies = any(
+        rule.action is RuleAction.VERIFY and conditions.direction is not Direction.OUTBOUND
+        for rule, conditions in zip(setup.rules.rules, setup.rules.conditions, strict=True)
+    )
+    if verifies or setup.configuration.network.trusted_peers or any(trunk.trusted for trunk in setup.trunks):
+        return
+    for rule in setup.rules.rules:
+        if rule.sign.preserve is not None:
+            yield (
+                f"{rule.file}: rule {rule.name!r} preserves nothing: only calls that passed, or come from a trusted "
+                'peer, count. Add a rule with action = "verify", or trusted = true to a trunk'
             )
 
 

@@ -1,4 +1,7 @@
-"""Signing outside the packet loop: by a local command, an HTTPS service (ATIS-1000082), or a slow key of our own."""
+"""Signing and verification outside the packet loop.
+
+By a local command or an HTTPS service, with the messages of ATIS-1000082; signing also with a slow key of our own.
+"""
 
 import json
 import time
@@ -10,10 +13,17 @@ from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import SigningRequest
-from sbc_filter.stir.delegation import read_signing_response, signing_request
+from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest
+from sbc_filter.stir.delegation import (
+    read_signing_response,
+    read_verification_response,
+    signing_request,
+    verification_request,
+)
 from sbc_filter.stir.signing import sign_shaken
 
-_PURPOSE = Purpose("nothing signed", Detail.SIGNING_REFUSED, Detail.SIGNING_UNREACHABLE)
+_SIGNING = Purpose("nothing signed", Detail.SIGNING_REFUSED, Detail.SIGNING_UNREACHABLE)
+_VERIFICATION = Purpose("nothing verified", Detail.VERIFICATION_REFUSED, Detail.VERIFICATION_UNREACHABLE)
 
 
 class _Signers(Pool[bytes]):
@@ -23,7 +33,7 @@ class _Signers(Pool[bytes]):
         def ask(body: bytes) -> Answer[bytes]:
             return Answer(sign(body), None, 0.0)
 
-        super().__init__(f"credential {name}", _PURPOSE, ask, workers, timeout)
+        super().__init__(f"credential {name}", _SIGNING, ask, workers, timeout)
 
     def sign(self, request: SigningRequest, done: Callable[[Answer[bytes]], None], /) -> None:
         """Queue a signing request."""
@@ -63,3 +73,23 @@ class SlowKey(_Signers):
             return sign_shaken(credential, orig, dest, claims["attest"], claims["origid"], claims["iat"], now)
         except SigningError as error:
             raise ValueError(str(error)) from None
+
+
+class RemoteVerifier(Pool[ReportedResult]):
+    """Verifies for the rules that name the verifier `name`, through a delegate that answers verification requests."""
+
+    def __init__(self, name: str, exchange: RemotePeer) -> None:
+        self._exchange = exchange
+        super().__init__(f"verifier {name}", _VERIFICATION, self._verify, exchange.workers, exchange.timeout)
+
+    def verify(self, request: VerificationRequest, done: Callable[[Answer[ReportedResult]], None], /) -> None:
+        """Queue a verification request."""
+        self.send(verification_request(request), done)
+
+    def close(self) -> None:
+        """Stop pending requests."""
+        self._exchange.close()
+        super().close()
+
+    def _verify(self, body: bytes) -> Answer[ReportedResult]:
+        return Answer(self._exchange.ask(body, read_verification_response), None, 0.0)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from sbc_filter.records.tally import numbered
-from sbc_filter.trust.trust_files import InForce, TrustFiles, moment, named
+from sbc_filter.trust.trust_files import InForce, TrustFiles, named
+from sbc_filter.utc import utc_text
 
 _UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second"))
 
@@ -14,7 +15,7 @@ def list_states(files: TrustFiles, now: float) -> Iterator[str]:
     if listed is not None:
         where = settings.trust_list or settings.trust_list_url
         count = numbered(len(listed.anchors), "anchor")
-        yield f"list     {where}: sequence {listed.sequence}, {count}, {_end('holds', listed.expires, now)}"
+        yield f"list     {where}: sequence {listed.sequence}, {count}, {_end('valid', listed.expires, now)}"
     for each in files.lists:
         yield f"CRL      {_crl(files, each, now)}"
     there = {each.where for each in files.lists}
@@ -42,8 +43,8 @@ def _crl(files: TrustFiles, each: InForce, now: float) -> str:
 
 def _end(what: str, end: float, now: float) -> str:
     if end < now:
-        return f"OVER since {moment(end)}"
-    return f"{what} {'until ' if what == 'holds' else ''}{moment(end)}, in {_span(end - now)}"
+        return f"EXPIRED on {utc_text(end)} UTC"
+    return f"{what} {'until ' if what == 'valid' else ''}{utc_text(end)} UTC, in {_span(end - now)}"
 
 
 def _span(seconds: float) -> str:

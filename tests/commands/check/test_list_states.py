@@ -7,7 +7,7 @@ import pytest
 from support.trustlists import trust_list
 
 from sbc_filter.cli import main
-from sbc_filter.commands.check_lists import list_states
+from sbc_filter.commands.check.list_states import list_states
 from sbc_filter.config import configuration_file
 from sbc_filter.lab.certificate_maker import Maker, pem
 from sbc_filter.trust.crl_store import StoredCrl
@@ -56,7 +56,7 @@ def test_where_from_how_old_and_until_when(folder: Path) -> None:
     files = TrustFiles(configuration_file.load(folder / "c.toml"))
     files.kept.keep(StoredCrl(URL, True, pem(LAB.crl)))
     assert states(folder, NOW + 7200) == [
-        "list     /list.jwt: sequence 7, 1 anchor, holds until 2027-01-16 09:00 UTC, in 23 hours",
+        "list     /list.jwt: sequence 7, 1 anchor, valid until 2027-01-16 09:00 UTC, in 23 hours",
         "CRL      /crls/a.crl: number 1, of 2027-01-15 07:00 UTC (3 hours old), next update 2027-01-17 07:00 UTC,"
         " in 1 day, 1 certificate revoked; signed by CN=Laboratory Root,O=Laboratory,C=US",
         "CRL      /crls/b.crl: number 1, of 2027-01-15 07:00 UTC (3 hours old), next update 2028-01-15 07:00 UTC,"
@@ -71,8 +71,8 @@ def test_where_from_how_old_and_until_when(folder: Path) -> None:
 
 def test_what_is_over(folder: Path) -> None:
     said = states(folder, NOW + 3 * 86400)
-    assert said[0] == "list     /list.jwt: sequence 7, 1 anchor, OVER since 2027-01-16 09:00 UTC"
-    assert ", OVER since 2027-01-17 07:00 UTC, 1 certificate revoked" in said[1]
+    assert said[0] == "list     /list.jwt: sequence 7, 1 anchor, EXPIRED on 2027-01-16 09:00 UTC"
+    assert ", EXPIRED on 2027-01-17 07:00 UTC, 1 certificate revoked" in said[1]
 
 
 def test_hard_without_any(folder: Path) -> None:

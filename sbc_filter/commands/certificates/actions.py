@@ -1,0 +1,30 @@
+"""Runs the actions of `sbc-filter certificates`."""
+
+import argparse
+from collections.abc import Callable
+
+from sbc_filter.commands.certificates.change import fetch, purge, put
+from sbc_filter.commands.certificates.show import CommandContext, listed, shown
+from sbc_filter.config.configuration_file import read_configuration, require_configuration
+from sbc_filter.errors import ConfigurationError, Problem
+from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.trust.trust_files import TrustFiles
+
+
+def act(arguments: argparse.Namespace) -> int:
+    """Run the action `arguments.what`; returns its exit code."""
+    problems: list[Problem] = []
+    configuration = read_configuration(require_configuration(arguments.config), problems)
+    trust = TrustFiles(configuration).read(problems, [])
+    if problems:
+        raise ConfigurationError(problems)
+    return _WHAT[arguments.what](CommandContext(configuration, trust, PlainConsole()), arguments)
+
+
+_WHAT: dict[str, Callable[[CommandContext, argparse.Namespace], int]] = {
+    "list": listed,
+    "show": shown,
+    "fetch": fetch,
+    "import": put,
+    "purge": purge,
+}

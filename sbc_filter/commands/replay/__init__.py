@@ -1,0 +1,49 @@
+"""`sbc-filter replay`: shows what the rules would have done to the calls of a capture."""
+
+import argparse
+from datetime import datetime
+from pathlib import Path
+
+from sbc_filter.commands.file_arguments import add_files
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `replay`."""
+    parser.add_argument("capture", type=Path, metavar="CAPTURE", help="pcap or pcapng file, also compressed by gzip")
+    parser.add_argument(
+        "--at",
+        default="capture",
+        type=_time,
+        metavar="TIME",
+        help="judge freshness as of the capture (default), as of now, or as of a time such as 2027-01-15T08:00:00Z",
+    )
+    parser.add_argument("--out", type=Path, metavar="PCAP", help="write the packets as they would have left")
+    parser.add_argument("--json", action="store_true", help="print one JSON record a line instead of a summary")
+    parser.add_argument(
+        "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
+    )
+    parser.add_argument(
+        "--learn", type=Path, metavar="FILE", help="write the x5u URLs of its tokens, for [certificates].warm"
+    )
+    add_files(parser, where="sbc-filter.toml next to the capture, then here, then in /etc/sbc-filter")
+
+
+def _time(text: str) -> str | float:
+    """`capture`, `now`, or a time in POSIX seconds; it is given so, or in ISO 8601 (local time unless it says)."""
+    if text in ("capture", "now"):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither capture, now nor a time") from None
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Replay a capture through the engine."""
+    from sbc_filter.commands.replay.play import replay
+
+    return replay(arguments)

@@ -1,0 +1,105 @@
+"""What `sbc-filter status` shows: the state of a running filter."""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+
+from sbc_filter.config.configuration_file import find_configuration, read_configuration
+from sbc_filter.counters import CounterName
+from sbc_filter.daemon import control_socket
+from sbc_filter.errors import ConfigurationError, Problem, reason
+from sbc_filter.records.tally import Kind
+from sbc_filter.system.plain_console import PlainConsole, PlainTable
+
+_EVERY = 1.0  # seconds between two updates; workers report as often
+_SHOWN = 20  # rows of the table of calls: the most frequent ones, so that it fits a screen
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print the state, once or every second."""
+    path = find_socket(arguments)
+    state = control_socket.ask(path, "status", 10.0)
+    if arguments.json:
+        print(json.dumps(state))
+        return 0
+    console = PlainConsole(soft_wrap=not arguments.watch)  # `Live` cuts lines that must not wrap
+    if not arguments.watch:
+        console.print(_picture(state))
+        return 0
+    with Live(_picture(state), console=console, auto_refresh=False) as live:
+        while True:
+            time.sleep(_EVERY)
+            live.update(_picture(control_socket.ask(path, "status", 10.0)), refresh=True)
+
+
+def find_socket(arguments: argparse.Namespace) -> Path:
+    """The control socket: from the command line, or else from the configuration, as far as that is readable."""
+    if arguments.socket is not None:
+        return Path(arguments.socket)
+    given = find_configuration(arguments.config)
+    if arguments.config is not None:
+        try:
+            os.stat(arguments.config)
+        except OSError as error:
+            what = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {reason(error)}"
+            sentence = f"{what}: name the configuration of the filter that runs, or its --socket"
+            raise ConfigurationError([Problem(str(arguments.config), "", sentence)]) from None
+    return (read_configuration(given, []).control if given is not None else None) or control_socket.default_path()
+
+
+def _picture(state: dict[str, Any]) -> RenderableType:
+    return Group(*_parts(state))
+
+
+def _parts(state: dict[str, Any]) -> Iterator[RenderableType]:
+    now = time.time()
+    rules = ", ".join(state["rules"]) or "none"
+    yield f"{state['configuration']}, process {state['pid']}, for {_span(now - state['since'])}; rules: {rules}"
+    if state["reloaded"]:
+        refused = state["reloaded"]["problems"]
+        when = _span(now - state["reloaded"]["time"])
+        yield f"reload refused {when} ago: {refused[0]}" if refused else f"reloaded {when} ago"
+    yield ""
+    yield _processes(state, now)
+    yield ""
+    yield _queues(state)
+    calls = sorted(state["calls"], key=lambda each: (-each["calls"], each["rule"] or ""))[:_SHOWN]
+    if calls:
+        yield ""
+        names = [*map(str.capitalize, Kind._fields), "Calls"]
+        yield PlainTable(names, [list(each.values()) for each in calls])
+    counters = {name: count for name, count in sorted(state["counters"].items()) if count}
+    if counters:
+        yield ""
+        yield ", ".join(f"{name} {count}" for name, count in counters.items())
+
+
+def _processes(state: dict[str, Any], now: float) -> PlainTable:
+    rows = []
+    for each in state["processes"]:
+        packets = each["counters"].get(CounterName.PACKETS, each["counters"].get(CounterName.HANDED_ON, "-"))
+        rows.append(
+            [each["name"], each["pid"], _span(now - each["since"]), "yes" if each["ready"] else "no", packets]
+            + [each["restarts"]]
+        )
+    return PlainTable(["Process", "PID", "For", "Ready", "Packets", "Restarts"], rows)
+
+
+def _queues(state: dict[str, Any]) -> PlainTable:
+    rows = [[number, each["waiting"], each["length"], each["dropped"]] for number, each in state["queues"].items()]
+    return PlainTable(["Queue", "Waiting", "Of", "Dropped"], rows)
+
+
+def _span(seconds: float) -> str:
+    whole = int(seconds)
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if whole >= size:
+            return f"{whole // size} {name}"
+    return f"{whole} s"
