@@ -134,26 +134,25 @@ def _means_number(user: bytes, parameters: bytes) -> bool:
     return user.isdigit() and (10 <= len(user) <= 15 or len(user) in (2, 3))  # 2 or 3 digits: a service code
 
 
-def _telephone(subscriber: bytes, parameters: bytes, profile: Profile) -> str | NoParty | None:
+def _telephone(subscriber: bytes, parameters: bytes, profile: Profile) -> TelephoneNumber | None:
     """The number of a telephone-subscriber (RFC 3966 §3), or None."""
-    number = _digits(subscriber, profile)
-    if number is None or subscriber.startswith(b"+"):
-        return number
-    lowered = parameters.lower()
-    at = lowered.find(_CONTEXT)
-    if at < 0 or len(subscriber) <= 3:  # a service code has no global prefix (RFC 3966 §5.1.5)
-        return number
-    return _in_context(number, lowered[at + len(_CONTEXT) :].partition(b";")[0], subscriber, profile)
+    if not subscriber.startswith(b"+"):
+        lowered = parameters.lower()
+        at = lowered.find(_CONTEXT)
+        # a local number, not a service code, after a global prefix (RFC 3966 §5.1.5)
+        if at >= 0 and len(subscriber) > 3:
+            return _in_context(lowered[at + len(_CONTEXT) :].partition(b";")[0], subscriber, profile)
+    return _digits(subscriber, profile)
 
 
-def _in_context(number: str, context: bytes, subscriber: bytes, profile: Profile) -> str | NoParty | None:
-    """The number of local digits after a global prefix. Most SIP stacks ignore that prefix and show `number`, so the
-    URI is ambiguous if that is a possible number as well."""
-    whole = _digits(b"+" + context + subscriber, profile)
-    if whole == number or not possible(number):
-        return whole
-    # `0123456789;phone-context=+33`, as it is dialled in that country
-    return number if context == profile.country.encode() and number.startswith(profile.country) else NoParty.AMBIGUOUS
+def _in_context(context: bytes, subscriber: bytes, profile: Profile) -> TelephoneNumber | None:
+    """The number of local digits after a global prefix. `0123456789;phone-context=+33` has a trunk prefix that only the
+    plan of that country knows."""
+    if context == profile.country.encode():
+        number = _digits(subscriber, profile)
+        if number is not None and number.startswith(profile.country) and possible(number):
+            return number
+    return _digits(b"+" + context + subscriber, profile)
 
 
 def _digits(text: bytes, profile: Profile) -> TelephoneNumber | None:

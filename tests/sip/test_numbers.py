@@ -204,10 +204,9 @@ ANONYMOUS, AMBIGUOUS = NoParty.ANONYMOUS, NoParty.AMBIGUOUS
         (b"tel:", AMBIGUOUS),
         (b"tel:+" + b"1" * 33, AMBIGUOUS),
         (b"sip:+" + b"1" * 300 + b"@anonymous.invalid", AMBIGUOUS),
-        # Digits that have another country before them: SIP stacks ignore phone-context, and show a possible number.
-        (b"sip:9005550123;phone-context=+49@h;user=phone", AMBIGUOUS),
-        (b"tel:9005550123;phone-context=+49", AMBIGUOUS),
-        (b"tel:19005550123;PHONE-CONTEXT=+49", AMBIGUOUS),
+        # Digits that have another country before them.
+        (b"sip:9005550123;phone-context=+49@h;user=phone", "499005550123"),
+        (b"tel:19005550123;PHONE-CONTEXT=+49", "4919005550123"),
         (b"tel:9005550123;phone-context=+1", NUMBER),
         (b"tel:5550123;phone-context=+1-900", NUMBER),
         (b"tel:9005550123;phone-context=h", NUMBER),
