@@ -9,7 +9,7 @@
 - `b=`: the same of national numbers that are written without a trunk prefix.
 - `e=`: emergency numbers.
 
-The patterns have bounded repetitions only, and the numbers that they are matched with at most `MAX_DIGITS` digits.
+The patterns have bounded repetitions only, so a match takes bounded time, however many digits there are.
 """
 
 import re
@@ -47,7 +47,7 @@ class Profile:
         for prefix in self.international:
             if digits.startswith(prefix) and len(digits) >= len(prefix) + _SHORTEST:
                 return digits[len(prefix) :]
-        if self.patterns is not None and len(digits) <= MAX_DIGITS:
+        if self.patterns is not None:
             found = self.patterns.normalise(digits, self.country, self.national)
             if found:
                 return found

@@ -122,6 +122,23 @@ def test_the_defaults() -> None:
         assert (made.credentials, made.trunks, made.records) == ({}, (), None)
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "emergency"),
+    [
+        ('numbering = "FR"', "FR", ("911", "112", "933", "15", "17", "18", "urn:service:sos*")),
+        ('numbering = "fr"', "FR", ("911", "112", "933", "15", "17", "18", "urn:service:sos*")),
+        ('numbering = "se"', "SE", ("911", "112", "933", "90000", "sip:90000@*", "urn:service:sos*")),
+        ('numbering = "e164"', "e164", ("911", "112", "933", "urn:service:sos*")),
+        ('numbering = "France"\nemergency = ["112"]', "france", ("112",)),
+    ],
+)
+def test_a_region_has_its_numbering_plan_and_its_emergency_numbers(
+    text: str, name: str, emergency: tuple[str, ...]
+) -> None:
+    network = parse(f"[network]\n{text}\n", "", Path()).network
+    assert (network.numbering, network.emergency) == (name, emergency)
+
+
 FILES = 'key = "k"\ncertificate = "c"\nx5u = "u"\n'
 CREDENTIAL = f"[credentials.a]\n{FILES}"
 ON_TOKEN = CREDENTIAL.replace('"k"', '"pkcs11:token=t;object=s"')

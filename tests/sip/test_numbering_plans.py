@@ -115,6 +115,7 @@ def test_the_tables_are_those_that_make_numbering_makes() -> None:
         ("BR", "002112155550100", "12155550100"),
         ("AR", "01115123456789", "01115123456789"),  # a digit too many
         ("AR", "0111523456789", "5491123456789"),  # 15 after the area code becomes 9 before it
+        ("AR", "12155550100", "12155550100"),  # a number of Argentina with eleven digits begins with 9
         ("AG", "4641234", "12684641234"),  # seven digits have the area code of the island
         ("HK", "0085221234567", "85221234567"),
         ("HK", "0018613123456789", "8613123456789"),  # 001 is a carrier's

@@ -221,6 +221,10 @@ def test_a_local_number_in_its_own_country_is_read_as_it_is_dialled_there() -> N
     uri = b"tel:0123456789;phone-context=+33"
     assert reader(PROFILES["france"])(uri) == "33123456789"
     assert reader(PROFILES["e164"])(uri) == "330123456789"
+    assert (
+        reader(PROFILES["france"])(b"tel:3312345678;phone-context=+33") == "333312345678"
+    )  # 33 is no country code here
+    assert reader(PROFILES["france"])(b"tel:33123456789;phone-context=+33") == "33123456789"
 
 
 HOSTS = ["h", "anonymous.invalid", "a.b", "[2001:db8::1]", "[h]", "h:5060", "h:999999", "h:", "::", "[", "h[", "h.:1:2"]
