@@ -135,7 +135,7 @@ def test_the_defaults() -> None:
 def test_a_region_has_its_numbering_plan_and_its_emergency_numbers(
     text: str, name: str, emergency: tuple[str, ...]
 ) -> None:
-    network = parse(f"[network]\n{text}\n", "", Path()).network
+    network = parse("", f"[network]\n{text}\n", Path()).network
     assert (network.numbering, network.emergency) == (name, emergency)
 
 
