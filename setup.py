@@ -11,12 +11,12 @@ from setuptools import Extension, setup
 COMPILED = {
     "": "generational_cache",
     "packet": "ip udp",
-    "sip": "address country_codes edits field header_lines header_names identity learned_layout message"
+    "sip": "address country_codes edits field header_lines header_names identity learned_layout marks message"
     " numbering_plans numbers",
     "stir": "checks passport signature signing token verification",
     "rules": "conditions facts ruleset",
     "engine": "answers engine record state",
-    "engine/call": "call decision intake parties recording verstat",
+    "engine/call": "asserted call decision intake parties recording scrub verstat",
     "engine/memory": "certificates replays transactions",
     "engine/decide": "apply_rule attestation deviations sign verify",
     "engine/act": "carry_out edit_invite uas",

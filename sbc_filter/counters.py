@@ -34,6 +34,7 @@ class CounterName(StrEnum):
     # By the engine.
     RETRANSMISSION = "retransmission"
     HELD_DUPLICATE = "held-duplicate"
+    NO_DIRECTION = "no-direction"
     ACK_ABSORBED = "ack-absorbed"
     CANCEL_ANSWERED = "cancel-answered"
     UNANSWERABLE = "unanswerable"

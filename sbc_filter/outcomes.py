@@ -182,6 +182,7 @@ class Detail(_Key):
     BAD_SIGNATURE = _detail("bad-signature", Outcome.INVALID)
     NUMBER_NOT_AUTHORIZED = _detail("number-not-authorized", Outcome.INVALID)
     CLAIM_CONSTRAINTS = _detail("claim-constraints", Outcome.INVALID)
+    AMBIGUOUS_CALLER = _detail("ambiguous-caller", Outcome.INVALID)
     # replayed
     TOKEN_SEEN = _detail("token-seen", Outcome.REPLAYED)
     # signed, already-signed, unsigned
@@ -203,6 +204,7 @@ class Detail(_Key):
     SIGNING_MISMATCH = _detail("signing-mismatch", Outcome.UNSIGNED)
     # not-examined
     NO_RULE = _detail("no-rule", Outcome.NOT_EXAMINED)
+    NO_DIRECTION = _detail("no-direction", Outcome.NOT_EXAMINED)
     PASS_RULE = _detail("pass-rule", Outcome.NOT_EXAMINED)
     STRIP_RULE = _detail("strip-rule", Outcome.NOT_EXAMINED)
     DROP_RULE = _detail("drop-rule", Outcome.NOT_EXAMINED)

@@ -57,6 +57,8 @@ class Setup:
             network.emergency,
             TrunkTable(self.trunks),
             network.drop_unreadable,
+            network.untrusted_headers,
+            network.scrub_methods,
         )
         certificates = CertificateMemory(self.trust, self.configuration.certificates.tolerate)
         profile = plan_named(network.numbering) or NANP
@@ -217,4 +219,5 @@ def _plan(configuration: Configuration, rules: RuleSet) -> Plan:
         on_overload_outbound=queue.outbound,
         responses=_responses(rules),
         nat=configuration.firewall.nat,
+        scrub_methods=network.scrub_methods,
     )

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.link_types import answer_frame, locate_ip, replace_ip
-from sbc_filter.engine.call.network import Interfaces
+from sbc_filter.engine.call.network import Arrival, Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need, Verdict, VerdictKind
 from sbc_filter.errors import PacketError
@@ -35,7 +35,7 @@ class FrameCount(StrEnum):
 class Core(Protocol):
     """What this shell needs of the engine."""
 
-    def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None, /) -> Verdict | Need:
+    def process(self, raw: bytes, now: float, arrival: Arrival | None = None, /) -> Verdict | Need:
         """Decide on an IP packet."""
 
     def resume(self, need_id: int, answer: AnyAnswer, now: float, /) -> Verdict | Need:
@@ -124,7 +124,7 @@ class Replay:
     def _decide(self, raw: bytes, frame: Frame) -> Verdict:
         now = self._time_of(frame)
         name = frame.interface_name if self._interfaces else ""
-        decision = self._engine.process(raw, now, Interfaces(name, name) if name else None)
+        decision = self._engine.process(raw, now, Arrival(interfaces=Interfaces(name, name)) if name else None)
         while isinstance(decision, Need):
             decision = self._engine.resume(decision.id, self._ask(decision), now)
         for record in (*decision.monitored, *((decision.record,) if decision.record else ())):

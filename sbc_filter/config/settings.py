@@ -15,6 +15,8 @@ LAST_QUEUE = 65534  # the highest number of a queue; the one after it is a lock 
 
 Overload = Literal["accept", "drop"]
 Policy = Literal["soft", "hard"]
+SCRUB_METHODS = ("INFO", "MESSAGE", "NOTIFY", "OPTIONS", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE")
+"""Methods of `[network].scrub_methods`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class NetworkSettings:
     emergency: tuple[str, ...] = emergency_of(NANP)
     numbering: str = NANP.name
     drop_unreadable: bool = False
+    untrusted_headers: tuple[str, ...] = ()
+    scrub_methods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from sbc_filter.config.credential_settings import CredentialSettings, ObtainSett
 from sbc_filter.config.delegate_settings import RemoteSettings, read_path, read_remote
 from sbc_filter.config.settings import (
     LAST_QUEUE,
+    SCRUB_METHODS,
     CertificateSettings,
     FirewallSettings,
     NetworkSettings,
@@ -24,11 +25,16 @@ from sbc_filter.outcomes import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE
 from sbc_filter.pki import x5u
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk_options import read_networks
+from sbc_filter.sip.header_names import KNOWN
+from sbc_filter.sip.marks import HEADERS, Marks
 from sbc_filter.sip.numbering_plans import NANP, PROFILES, Profile, emergency_of, plan_named
 from sbc_filter.stir.delegation import VERIFICATION
 
 # Processes; one for each core of a large host.
 MAX_WORKERS = 64
+# Header fields that may not be removed: those of RFC 3261, and those by which a caller is named.
+_NEEDED = frozenset(KNOWN.values()) - {name.lower().encode() for name in HEADERS}
+_HEADER_PATTERN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,128}")
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
 
 
@@ -49,6 +55,8 @@ def read_network(table: TomlTable) -> NetworkSettings:
         table.texts("emergency", emergency_of(plan)),
         plan.name,
         table.flag("drop_unreadable", default.drop_unreadable),
+        _untrusted_headers(table),
+        tuple(sorted(table.choices("scrub_methods", SCRUB_METHODS) or ())),
     )
     table.close()
     return settings
@@ -61,6 +69,21 @@ def _numbering(table: TomlTable) -> Profile:
         names = ", ".join(sorted(PROFILES))
         table.problem("numbering", f"is {name!r}; allowed are {names} and the ISO code of a region such as FR")
     return plan or NANP
+
+
+def _untrusted_headers(table: TomlTable) -> tuple[str, ...]:
+    """Names of header fields, with `*` for any text. A name that a call needs is refused: without it there is no
+    call."""
+    names = table.texts("untrusted_headers")
+    for name in names:
+        if _HEADER_PATTERN.fullmatch(name) is None:
+            table.problem("untrusted_headers", f"{name!r} is not the name of a header field; * stands for any text")
+            continue
+        marks = Marks((name,))
+        needed = [each.decode() for each in sorted(_NEEDED) if marks.has(each)]
+        if needed:
+            table.problem("untrusted_headers", f"{name!r} would remove the header field {needed[0]}, which calls need")
+    return names
 
 
 def _ports(table: TomlTable) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from sbc_filter.assembly.setup import Setup
 from sbc_filter.counters import CounterName
 from sbc_filter.daemon.certificate_process import CertificateProcess, from_process
 from sbc_filter.daemon.control_socket import ControlServer, Reply, default_path
+from sbc_filter.daemon.network_watch import NetworkWatch
 from sbc_filter.daemon.process_group import START, ManagedProcess, ProcessGroup
 from sbc_filter.daemon.queue_watch import QueueWatch
 from sbc_filter.daemon.reload import Reload
@@ -81,6 +82,7 @@ class Supervisor:
         ]
         behind = (queue for at in range(len(self.workers)) for queue in self._worker_queues(at))
         self._queues = QueueWatch([*self._feeds, *behind])
+        self._network = NetworkWatch()
         self.source = ManagedProcess("certificates", self._serve)
         self._dispatcher = ManagedProcess("dispatcher", self._dispatch)
         self._bypass = BypassState({}, ())
@@ -245,6 +247,9 @@ class Supervisor:
             self.renew_bypass()
             for sentence in self._queues.crowding():
                 self.totals.note(CounterName.QUEUE_FULL)
+                self.say(sentence)
+            without_direction = self.totals.counters[CounterName.NO_DIRECTION]
+            for sentence in self._network.news(self.setup.configuration.network.sbc, without_direction):
                 self.say(sentence)
             self.notifier.status("; ".join(filter(None, (self.reloading.status(), self.totals.sentence()))))
 

@@ -16,7 +16,7 @@ from sbc_filter.engine.act.uas import Uas
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.intake import Intake
-from sbc_filter.engine.call.network import Flow, Interfaces, Network
+from sbc_filter.engine.call.network import Arrival, Flow, Network
 from sbc_filter.engine.decide.apply_rule import apply_rule
 from sbc_filter.engine.decide.bypass import bypassed
 from sbc_filter.engine.decide.preserve import Preserver
@@ -72,7 +72,8 @@ class Engine:
         comes from the engine that this one replaces, which must no longer decide."""
         self._rules = rules
         self._secret = secret
-        self._ports = network.ports
+        self._network = network
+        self._ports, self._scrubbed = network.ports, network.scrubbed
         self._held_limit = held_limit
         self._intake = Intake(network, profile)
         longest = max((rule.verify.max_age for rule in rules.rules if rule.action is VERIFY), default=0.0)
@@ -99,33 +100,32 @@ class Engine:
                 found[f"deviation.{deviation}"] += calls
         return found
 
-    def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
-        """One IP packet in. A verdict's `payload` is the whole new packet.
-
-        `interfaces` is for trunks identified by interface; None if unknown or irrelevant.
-        """
+    def process(self, raw: bytes, now: float, arrival: Arrival | None = None) -> Verdict | Need:
+        """One IP packet in. A verdict's `payload` is the whole new packet. `arrival` is None if nothing is known."""
         try:
             packet = parse(raw)
         except PacketError as error:
             self._count[error.detail] += 1
             return ACCEPT
         method = _method(packet.payload)
-        if method is None and not self._is_answer(packet.payload):
+        if method is None and not self._is_needed(packet.payload):
             return ACCEPT
         ports = self._ports
         if packet.dport not in ports and packet.sport not in ports:
             return ACCEPT
         ends = packet.ends
         flow = _flow(ends)
-        if interfaces is not None:
-            # The same bytes by another interface may be another peer's: results are not shared between interfaces.
-            flow, ends = flow._replace(interfaces=interfaces), ends + repr(interfaces).encode()
+        if arrival is not None:
+            known, flow = flow, self._network.arrived(flow, arrival)
+            if flow is not known:
+                # The same bytes by another way may be another peer's: results are not shared between ways.
+                ends += repr((flow.hook, flow.interfaces)).encode()
         return self._decide(packet.payload, method, flow, ends, now, packet)
 
     def decide(self, message: bytes, flow: Flow, now: float) -> Verdict | Need:
         """One SIP message in. A verdict's `payload` is the whole new message."""
         method = _method(message)
-        if method is None and not self._is_answer(message):
+        if method is None and not self._is_needed(message):
             return ACCEPT
         return self._decide(message, method, flow, repr(flow).encode(), now, None)
 
@@ -167,14 +167,18 @@ class Engine:
             released.append((need_id, verdict))
         return released
 
-    def _is_answer(self, message: bytes) -> bool:
-        """Whether these bytes are a response, and responses are needed."""
-        return self._executor.need_responses and message.startswith(_RESPONSE)
+    def _is_needed(self, message: bytes) -> bool:
+        """Whether these bytes are a response, and responses are needed, or another request that has to be scrubbed."""
+        if self._executor.need_responses and message.startswith(_RESPONSE):
+            return True
+        return self._scrubbed is not None and self._scrubbed.match(message) is not None
 
     def _decide(
         self, message: bytes, method: bytes | None, flow: Flow, ends: bytes, now: float, packet: Packet | None
     ) -> Verdict | Need:
-        """Decide about an INVITE, ACK or CANCEL, or, without `method`, about a response."""
+        """Decide about an INVITE, ACK or CANCEL, or, without `method`, about a response or a request to scrub."""
+        if method is None and not message.startswith(_RESPONSE):
+            return as_packet_verdict(self._intake.scrubbed(message, flow), packet)
         if method is None:
             return self._executor.respond(message, flow, now, packet)
         if method is not _INVITE:
@@ -205,9 +209,12 @@ class Engine:
             edits = call.message.edits() if verdict.payload is not None else None
             self._transactions.decide(key, Remembered(verdict.kind, edits), now)
             return as_packet_verdict(verdict, packet)
-        direction, peer, trunk, _ = call.place
+        place = call.place
+        if place.is_foreign:
+            self._count[CounterName.NO_DIRECTION] += 1
+            return as_packet_verdict(pass_unexamined(call, Detail.NO_DIRECTION), packet)
         identity = self._intake.identity_for_rules(call)
-        facts = Facts("INVITE", direction, trunk, peer, flow.transport, now, call.message, identity)
+        facts = Facts("INVITE", place.direction, place.trunk, place.peer, flow.transport, now, call.message, identity)
         return self._walk(Progress(key, call, packet, self._rules.matching(facts, self._secret)), now)
 
     def _walk(self, progress: Progress, now: float) -> Verdict | Need:

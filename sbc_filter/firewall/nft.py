@@ -1,6 +1,6 @@
 """The firewall plan in the language of nft: one table, applied and removed as a whole.
 
-What is queued, and why, stands in `plan.py`; here the same matches read the payload of UDP behind the
+What is queued, and why, stands in `plan.py` and `harmless.py`; here the same matches read the payload of UDP after the
 transport header, wherever it lies, so that extension headers of IPv6 need no rule of their own.
 """
 
@@ -8,23 +8,18 @@ import re
 from collections.abc import Iterator
 
 from sbc_filter.errors import EnvironmentFault
+from sbc_filter.firewall.harmless import ALL, RESPONSE, SHORTEST, Form, harmless_without
 from sbc_filter.firewall.iptables import first_line, fragments_passed, run_firewall
-from sbc_filter.firewall.plan import FRAGMENT_COMMENT, SHORTEST, ZONES, IpFamily, Plan, QueueSettings
+from sbc_filter.firewall.plan import FRAGMENT_COMMENT, HEADERS, ZONES, IpFamily, Plan, QueueSettings
 
 TABLE = "inet sbc-filter"
 # A table that is there is replaced: what is not there cannot be deleted.
 _CLEAR = f"add table {TABLE}\ndelete table {TABLE}\n"
 _COUNTED = re.compile(rf'counter packets (\d+) bytes \d+ return comment "{FRAGMENT_COMMENT}"', re.ASCII)
 _FED = re.compile(r"\bqueue (?:flags [\w,]+ )?(?:num|to) (\d+)", re.ASCII)  # as nft 0.9 and 1.0 list it
+_PROTOCOL = {IpFamily.V4: "ipv4", IpFamily.V6: "ipv6"}
 _ADDRESS = {IpFamily.V4: "ip", IpFamily.V6: "ip6"}
-# Where the four bytes of a payload begin: behind the eight of the UDP header; counted in bits.
-_WANTED = (
-    "@th,64,32 & 0xdfdfdfdf == 0x494e5649 @th,96,16 & 0xdfdf == 0x5445",  # INVI TE, in either case
-    "@th,64,24 & 0xdfdfdf == 0x41434b",  # ACK
-    "@th,64,32 & 0xdfdfdfdf == 0x43414e43 @th,96,16 & 0xdfdf == 0x454c",  # CANC EL
-    f"meta length >= {SHORTEST} @th,64,8 {{ 0-32, 127, 192-255 }}",  # something invisible first
-)
-_RESPONSE = "@th,64,32 0x5349502f @th,96,32 0x322e3020 @th,128,24 0x313031-0x363939"  # SIP/ 2.0_ 101
+_UDP_HEADER = 64  # bits
 
 
 class Nft:
@@ -91,7 +86,7 @@ def render(plan: Plan) -> str:
             f"udp sport {ports} goto sip",
             f"udp dport {ports} goto sip",
         ],
-        "sip": [f"meta l4proto udp {match} goto hand-over" for match in (*_WANTED, *_answers(plan))],
+        "sip": list(_sip(plan)),
         "hand-over": list(_queues(plan)),
     }
     # A chain stands before those that lead to it.
@@ -116,29 +111,50 @@ def _tracking(plan: Plan) -> Iterator[str]:
     if not plan.nat:
         yield "notrack"
         return
-    yield from (f"{address} ct zone set {ZONES[1]}" for address in _to_sbc(plan))
+    yield from (f"{address} ct zone set {ZONES[1]}" for address in _of_sbc(plan, "daddr"))
     yield f"ct zone set {ZONES[0]}"  # what has a zone keeps it
 
 
-def _to_sbc(plan: Plan) -> Iterator[str]:
+def _of_sbc(plan: Plan, end: str) -> Iterator[str]:
+    """Matches of packets whose `daddr` or `saddr` is one of the SBC's addresses."""
     for family in IpFamily:
-        yield from (f"{_ADDRESS[family]} daddr {address}" for address in plan.own(family))
+        yield from (f"{_ADDRESS[family]} {end} {address}" for address in plan.own(family))
+
+
+def _sip(plan: Plan) -> Iterator[str]:
+    """Of the UDP packets on SIP ports, those that are needed, those that are harmless, and the rest."""
+    for family in IpFamily:
+        yield f"meta nfproto {_PROTOCOL[family]} meta length < {HEADERS[family] + SHORTEST} return"
+    yield from (f"{match} goto hand-over" for match in _answers(plan))
+    yield from (f"{_match(form)} return" for form in harmless_without(plan.scrub_methods))
+    yield "goto hand-over"
+
+
+def _match(form: Form) -> str:
+    """The match of a datagram that begins like this."""
+    tests = []
+    for word in form:
+        mask = "" if word.mask == ALL else f" & {word.mask:#x}"
+        high = "" if word.high == word.low else f"-{word.high:#x}"
+        tests.append(f"@th,{_UDP_HEADER + 8 * word.at},32{mask} {word.low:#x}{high}")
+    return " ".join(tests)
 
 
 def _answers(plan: Plan) -> Iterator[str]:
+    response = _match(RESPONSE)
     if plan.answers_of_all:
-        yield _RESPONSE
+        yield response
     elif plan.responses == "sbc":
-        yield from (
-            f"{_ADDRESS[family]} saddr {address} {_RESPONSE}" for family in IpFamily for address in plan.own(family)
-        )
+        yield from (f"{address} {response}" for address in _of_sbc(plan, "saddr"))
 
 
 def _queues(plan: Plan) -> Iterator[str]:
+    """By direction; what neither goes to an address of the SBC nor comes from one has the stricter policy."""
     inbound, outbound = plan.queues[0], plan.queues[-1]
     if inbound != outbound:
-        yield from (f"{address} {_queue(inbound)}" for address in _to_sbc(plan))
-    yield _queue(outbound)
+        yield from (f"{address} {_queue(inbound)}" for address in _of_sbc(plan, "daddr"))
+        yield from (f"{address} {_queue(outbound)}" for address in _of_sbc(plan, "saddr"))
+    yield _queue(plan.strictest)
 
 
 def _queue(queue: QueueSettings) -> str:

@@ -4,18 +4,20 @@ the same in the language of nft.
 A packet passes exactly one of the hooks INPUT, FORWARD and OUTPUT, so it is queued once. A packet that a
 host sends to itself over `lo` would pass two; it is queued at OUTPUT. At these hooks addresses are those that
 the SBC uses: after DNAT, before SNAT. Before the queue, u32 passes packets that cannot be an INVITE, ACK or
-CANCEL, so that media and other SIP never leave the kernel; nor do responses, unless a rule needs them.
+CANCEL (`harmless.py`), so that most other SIP never leaves the kernel; nor do responses, unless a rule needs them.
 
 The jumps are appended after existing rules: a queued packet continues in the next table, and would miss the
 operator's own rules (DSCP, for example) if these came later.
 """
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Literal, NamedTuple
+
+from sbc_filter.firewall.harmless import ALL, RESPONSE, SHORTEST, Form, harmless_without
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,7 @@ INVITE would be taken for an answer to ours, and would not be translated; and in
 Overload = Literal["accept", "drop"]
 Responses = Literal["none", "sbc", "all"]
 _PORTS_PER_RULE = 15  # of the multiport match
-SHORTEST = 80
-"""Bytes of an IP packet with an INVITE: Via, From, To, Call-ID and CSeq take about 60, headers of IPv4 and UDP 28."""
+_UDP_HEADER = 8  # bytes
 
 
 class IpFamily(StrEnum):
@@ -47,6 +48,10 @@ class IpFamily(StrEnum):
 
     V4 = "iptables"
     V6 = "ip6tables"
+
+
+HEADERS = {IpFamily.V4: 28, IpFamily.V6: 48}
+"""Bytes of the IP and UDP headers of a packet, without options and extension headers."""
 
 
 class Hook(NamedTuple):
@@ -72,6 +77,7 @@ class Plan:
     `ports` are SIP ports at either end; `mark` is the bit that our own packets carry; `sbc` are the
     addresses by which a packet is inbound; `responses`: queue SIP responses too, those of the SBC or
     all; `nat`: this host translates addresses of the SBC, and has to do so with our own packets as well.
+    `scrub_methods`: requests that are queued although they are harmless.
     Different policies for the two directions take two queues, `queue` for inbound and `queue + 1`
     for outbound.
     """
@@ -84,6 +90,7 @@ class Plan:
     on_overload_outbound: Overload = "accept"
     responses: Responses = "none"
     nat: bool = False
+    scrub_methods: Sequence[str] = ()
 
     @property
     def queues(self) -> tuple[QueueSettings, ...]:
@@ -103,7 +110,7 @@ class Plan:
             {
                 DEFRAGMENT: [f"-p udp {own} -m socket -j RETURN"],
                 MAIN: [f"{own} -j RETURN", _count_fragments(family), *self._ports()],
-                SIP: [f"-p udp {match} -j {QUEUE}" for match in (*_wanted(family), *self._answers(family))],
+                SIP: [f"-p udp {rule}" for rule in self._sip(family)],
                 QUEUE: list(self._queue(family)),
             },
             (
@@ -142,12 +149,28 @@ class Plan:
             ports = ",".join(map(str, self.ports[first : first + _PORTS_PER_RULE]))
             yield f"-p udp -m multiport --ports {ports} -j {SIP}"
 
+    def _sip(self, family: IpFamily) -> Iterator[str]:
+        """Of the UDP packets on SIP ports, those that are needed, those that are harmless, and the rest."""
+        yield f"-m length --length 0:{HEADERS[family] + SHORTEST - 1} -j RETURN"
+        if family is IpFamily.V6:
+            # Extension headers: UDP lies elsewhere, the filter looks for it.
+            yield f'-m u32 ! --u32 "3&0xFF=17" -j {QUEUE}'
+        yield from (f"{match} -j {QUEUE}" for match in self._answers(family))
+        yield from (f"{_match(form, family)} -j RETURN" for form in harmless_without(self.scrub_methods))
+        yield f"-j {QUEUE}"
+
     def _queue(self, family: IpFamily) -> Iterator[str]:
+        """By direction; what neither goes to an address of the SBC nor comes from one has the stricter policy."""
         inbound, outbound = self.queues[0], self.queues[-1]
         if inbound != outbound:
-            for address in self.own(family):
-                yield f"-d {address} {_target(inbound)}"
-        yield _target(outbound)
+            yield from (f"-d {address} {_target(inbound)}" for address in self.own(family))
+            yield from (f"-s {address} {_target(outbound)}" for address in self.own(family))
+        yield _target(self.strictest)
+
+    @property
+    def strictest(self) -> QueueSettings:
+        """The queue from which packets are dropped when it is full, if there is one."""
+        return min(self.queues, key=lambda queue: queue.fail_open)
 
     @property
     def answers_of_all(self) -> bool:
@@ -155,10 +178,11 @@ class Plan:
         return self.responses == "all" or (self.responses == "sbc" and not self.sbc)
 
     def _answers(self, family: IpFamily) -> Iterator[str]:
+        response = _match(RESPONSE, family)
         if self.answers_of_all:
-            yield _response(family)
+            yield response
         elif self.responses == "sbc":
-            yield from (f"-s {address} {_response(family)}" for address in self.own(family))
+            yield from (f"-s {address} {response}" for address in self.own(family))
 
     def own(self, family: IpFamily) -> Iterator[str]:
         """The SBC's addresses of a family."""
@@ -177,33 +201,15 @@ def _count_fragments(family: IpFamily) -> str:
     return f'-p udp {match} -m comment --comment "{FRAGMENT_COMMENT}" -j RETURN'
 
 
-def _wanted(family: IpFamily) -> Iterator[str]:
-    """Matches of UDP payloads that may be an INVITE, ACK or CANCEL.
-
-    Wide on purpose, for what passes here is never filtered: SIP stacks are known to take methods in
-    lower case, and to skip bytes in front of the start line that are not visible characters of ASCII.
-    Keep-alives (line ends, a NUL, STUN) are shorter than any request with all that it must carry.
-    Bytes 128 to 191 begin RTP and RTCP packets (RFC 3550 §5.1), which stay in the kernel.
-    """
-    at = _payload(family)
-    upper = "0xDFDFDFDF"  # clears the bit that makes letters small
-    yield f'-m u32 --u32 "{at(8)}&{upper}=0x494E5649&&{at(12)}>>16&0xDFDF=0x5445"'  # INVI TE
-    yield f'-m u32 --u32 "{at(8)}>>8&0xDFDFDF=0x41434B"'  # ACK
-    yield f'-m u32 --u32 "{at(8)}&{upper}=0x43414E43&&{at(12)}>>16&0xDFDF=0x454C"'  # CANC EL
-    yield f'-m length --length {SHORTEST}:65535 -m u32 --u32 "{at(8)}>>24=0:32,127,192:255"'  # invisible bytes first
-    if family is IpFamily.V6:
-        yield '-m u32 ! --u32 "3&0xFF=17"'  # extension headers: UDP lies elsewhere, the filter looks for it
-
-
-def _response(family: IpFamily) -> str:
-    """Match of a response with status 101 to 699: 100 never gets a Reason, and there are most of it."""
-    at = _payload(family)
-    return f'-m u32 --u32 "{at(8)}=0x5349502F&&{at(12)}=0x322E3020&&{at(16)}>>8=0x313031:0x363939"'  # SIP/ 2.0_ 101
-
-
-def _payload(family: IpFamily) -> Callable[[int], str]:
-    """u32's way to the four bytes at an offset, counted from the UDP header: 8 is where the payload begins."""
-    return "0>>22&0x3C@{}".format if family is IpFamily.V4 else (lambda offset: str(40 + offset))
+def _match(form: Form, family: IpFamily) -> str:
+    """The match of u32 for a datagram that begins like this."""
+    at = "0>>22&0x3C@{}".format if family is IpFamily.V4 else (lambda offset: str(40 + offset))
+    tests = []
+    for word in form:
+        mask = "" if word.mask == ALL else f"&{word.mask:#x}"
+        high = "" if word.high == word.low else f":{word.high:#x}"
+        tests.append(f"{at(_UDP_HEADER + word.at)}{mask}={word.low:#x}{high}")
+    return f'-m u32 --u32 "{"&&".join(tests)}"'
 
 
 def call_of(hook: Hook) -> list[str]:

@@ -17,7 +17,7 @@ from netfilterqueue import Packet
 
 from sbc_filter.concurrency.mailbox import Mailbox
 from sbc_filter.counters import CounterName
-from sbc_filter.engine.call.network import Interfaces
+from sbc_filter.engine.call.network import Arrival, Hook, Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict
 from sbc_filter.firewall.plan import QueueSettings
@@ -30,13 +30,15 @@ from sbc_filter.system.steady_clock import SteadyClock
 
 _LOG = logging.getLogger(__name__)
 _PACKETS = CounterName.PACKETS  # named once: counted for every packet
+_ARRIVALS = {int(hook): Arrival(hook) for hook in Hook}  # made once: most packets need no more of it
+_UNKNOWN = Arrival()  # at a hook that the firewall rules do not use
 _MAX_WAIT = 1.0  # seconds; a clock that was set, and a process that is stuck, are noticed by it
 
 
 class Core(Protocol):
     """The engine, as the shell sees it."""
 
-    def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None, /) -> Verdict | Need:
+    def process(self, raw: bytes, now: float, arrival: Arrival | None = None, /) -> Verdict | Need:
         """Decide about an IP packet."""
 
     def resume(self, need_id: int, answer: AnyAnswer, now: float, /) -> Verdict | Need:
@@ -68,7 +70,7 @@ class QueueShell:
 
     Construct it in the network namespace it is to work in; raises `EnvironmentFault` when a queue cannot
     be bound. At most `max_held` packets wait at a time; any more are decided without what they need. With
-    `interfaces` the engine also gets each packet's two interfaces, for trunks identified by them.
+    `interfaces` the engine gets each packet's two interfaces, too, for trunks identified by them.
     """
 
     def __init__(
@@ -173,11 +175,14 @@ class QueueShell:
             if is_truncated(raw):
                 self._count[CounterName.TRUNCATED] += 1
                 packet.give_up()
-            elif self._names is None:
-                self._follow(packet, self._engine.process(raw, self._clock()))
             else:
-                interfaces = Interfaces(self._names(kernel.indev), self._names(kernel.outdev))
-                self._follow(packet, self._engine.process(raw, self._clock(), interfaces))
+                self._follow(packet, self._engine.process(raw, self._clock(), self._arrival(kernel)))
+
+    def _arrival(self, kernel: Packet) -> Arrival:
+        arrival = _ARRIVALS.get(kernel.hook, _UNKNOWN)
+        if self._names is None:
+            return arrival
+        return arrival._replace(interfaces=Interfaces(self._names(kernel.indev), self._names(kernel.outdev)))
 
     def _collect(self) -> None:
         for ticket, need, answer in self._mailbox.collect():

@@ -26,6 +26,7 @@ _WORD = r"[A-Za-z0-9.!%*_+`'~-]+"
 _TOKEN = re.compile(_WORD)
 # Reason: a protocol, then parameters (RFC 3326 §2); quoted strings may not contain escapes.
 _REASON = re.compile(rf'{_WORD}(?: ?; ?{_WORD}(?:=(?:"[ !#-\[\]-~]*"|{_WORD}))?)*')
+_DISPLAY = re.compile(rb'"[ !#-\[\]-~\x80-\xff]*"|[A-Za-z0-9.!*_+`\'~-]+(?:[ \t]+[A-Za-z0-9.!*_+`\'~-]+)*')
 _NO_URI = re.compile(rb"[^!#-;=?-\[\]-~]")
 _FOLDED = re.compile(rb"[ -~]++(?>(?:\r\n[ \t]+[!-~][ -~]*)*)")
 _KEY: Final = object()
@@ -81,6 +82,8 @@ PLACEHOLDER: Final = FieldText(b";x", _KEY)
 """A parameter without meaning, written in place of a removed one so that the text on both sides does not join."""
 ESCAPED_PLACEHOLDER: Final = FieldText(b"%3bx", _KEY)
 """The same, for a parameter whose semicolon was written as an escape."""
+RENAMED: Final = FieldText(b"x", _KEY)
+"""A name without meaning, in place of one that may not stay."""
 BLANK: Final = FieldText(b" ", _KEY)
 """Replaces an octet at which other parsers would end the line or the whole message."""
 
@@ -141,9 +144,16 @@ def date(at: int) -> HeaderField:
     return _field("Date", format_date(at).encode())
 
 
-def asserted(uri: bytes) -> HeaderField:
-    """`P-Asserted-Identity` with this URI in angle brackets; octets that a URI may not contain are escaped."""
-    return HeaderField(b"p-asserted-identity", b"P-Asserted-Identity: <%b>\r\n" % _escaped(uri), _KEY)
+def asserted(uri: bytes, display: bytes = b"") -> HeaderField:
+    """`P-Asserted-Identity` with this URI in angle brackets; octets that a URI may not contain are escaped.
+
+    `display` is written in front of it: one word or more, or a quoted string without escapes; `FieldError` otherwise.
+    """
+    if display:
+        if _DISPLAY.fullmatch(display) is None:
+            raise FieldError("a display name that is neither words nor a plain quoted string")
+        display += b" "
+    return HeaderField(b"p-asserted-identity", b"P-Asserted-Identity: %b<%b>\r\n" % (display, _escaped(uri)), _KEY)
 
 
 def contact(uri: bytes) -> HeaderField:

@@ -11,6 +11,7 @@ halfway (CPython issue 106052), so that `;a;` would match as parameters.
 """
 
 import re
+from collections.abc import Sequence
 
 TOKEN = rb"[A-Za-z0-9.!%*_+`'~-]+"
 LWS = rb"[ \t\r\n]*+"
@@ -53,12 +54,10 @@ ADDR_SPEC = re.compile(
     LWS + rb"()([A-Za-z][A-Za-z0-9+.-]*:[^<>\"\s;,?]+)([^\",<>]*(?:" + QUOTED + rb"[^\",<>]*)*)", re.DOTALL
 )
 # The usual form of a complete header field: an optional display name, one number as a SIP or tel URI, plain parameters.
-# Groups: URI, number (SIP), number (tel), parameters. It and PLAIN_NUMBER match nothing that
-# SIP_URI and TEL_URI would not.
-_HOST_PORT = rb"(?:[A-Za-z0-9.-]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{1,5})?"
+# Groups: URI, number (SIP), number (tel), parameters.
 PLAIN_ADDRESS = re.compile(
     rb"[ \t]*+(?:\"[^\"\\\n]*\"|[A-Za-z0-9 .!%*_+`'~-]*+)[ \t]*+"
-    rb"<(sips?:\+([0-9]{1,32})@" + _HOST_PORT + rb"(?:;[^?@<>\",\s]*+)?|tel:\+([0-9]{1,32})(?:;[^?@<>\",\s]*+)?)>"
+    rb"<(sips?:\+([0-9]{1,32})@[A-Za-z0-9.:\[\]-]++(?:;[^?@<>\",\s]*+)?|tel:\+([0-9]{1,32})(?:;[^?@<>\",\s]*+)?)>"
     rb"((?>(?:;[A-Za-z0-9.!%*_+`'~-]+(?:=[A-Za-z0-9.!%*_+`'~:\[\]@/-]+)?)*))[ \t]*+\r?\n"
 )
 COMMA = re.compile(LWS + rb"," + LWS)
@@ -91,5 +90,10 @@ SIP_URI = re.compile(
 )
 TEL_URI = re.compile(rb"[Tt][Ee][Ll]:([^;\s]+)((?:;\S*)?)")
 # The usual form, a telephone number in a SIP URI: sip:+12155551212@host;parameters
-PLAIN_NUMBER = re.compile(rb"sips?:\+([0-9]{1,32})@" + _HOST_PORT + rb"(?:;[^?@\s]*)?")
+PLAIN_NUMBER = re.compile(rb"sips?:\+([0-9]{1,32})@[A-Za-z0-9.:\[\]-]++(?:;[^?@\s]*)?")
 URN = re.compile(rb"[Uu][Rr][Nn]:\S+")
+
+
+def request_start(methods: Sequence[str]) -> "re.Pattern[bytes]":
+    """The start of a request with one of these methods, however malformed (see `OURS`)."""
+    return re.compile(LEAD.pattern + rb"(?i:" + "|".join(methods).encode() + rb")" + INVISIBLE)

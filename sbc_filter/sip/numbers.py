@@ -24,6 +24,8 @@ _WITHHELD = frozenset((b"anonymous", b"restricted"))
 _NO_NAME = frozenset((b"anonymous", b"restricted", b"unavailable"))  # of a tel URI, which has no host to say so
 _OURS = re.compile(rb"(?:sips?|tel):", re.IGNORECASE)
 _INVALID = re.compile(rb"(?:.*\.)?invalid\.?", re.IGNORECASE | re.DOTALL)
+# The usual form, with any host: the letters of the scheme make no difference to who it is.
+_USUAL = re.compile(grammar.PLAIN_NUMBER.pattern, re.IGNORECASE)
 _HOST_LIKE_A_NUMBER = re.compile(rb"[0-9+*#()-]+")  # an address has dots
 _NAME = re.compile(rb"[A-Za-z]|[^0-9]*\Z")
 _CONTEXT = b";phone-context=+"
@@ -64,8 +66,9 @@ def reader(profile: Profile = NANP) -> Reader:
         if sip is None:
             return _other(uri)
         scheme, user, host, _, parameters = sip.groups()
-        if not user:
-            return NoParty.AMBIGUOUS if _HOST_LIKE_A_NUMBER.fullmatch(host) else NoParty.ANONYMOUS
+        if not user:  # an "@" after the host may end the user part for others
+            unsure = uri.count(b"@") > (user is not None) or _HOST_LIKE_A_NUMBER.fullmatch(unquote_to_bytes(host))
+            return NoParty.AMBIGUOUS if unsure else NoParty.ANONYMOUS
         # Remove the parameters of a telephone-subscriber first: they may contain digits of another number (S-041).
         subscriber, semicolon, rest = user.partition(b":")[0].partition(b";")
         subscriber = unquote_to_bytes(subscriber)
@@ -119,6 +122,9 @@ def dialled(identity: str) -> str:
 
 def _other(uri: bytes) -> str | NoParty:
     """The identity of a URI that is not a well-formed SIP or tel URI."""
+    usual = _USUAL.fullmatch(uri)
+    if usual:
+        return usual[1].decode("ascii")
     if grammar.URN.fullmatch(uri):
         return uri.decode("ascii", "replace").lower()
     if _OURS.match(uri) or re.search(rb"[0-9]{3}", _plain(unquote_to_bytes(uri))):

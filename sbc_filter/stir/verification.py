@@ -69,8 +69,8 @@ class Verification:
             self.outcome, self.detail, self.token, self.certificate, failures, notes, self.attesting_token
         )
 
-    def as_replayed(self, failure: Failure) -> "Verification":
-        """The result of a call whose token was seen with another call: `failure` comes first (V17)."""
+    def as_failed(self, failure: Failure) -> "Verification":
+        """The result of a call whose tokens verify, but that fails as a whole: `failure` comes first (V17)."""
         return Verification(
             failure.outcome,
             failure.detail,

@@ -7,7 +7,7 @@ from support.tiny import TinyEngine, filtered, invite
 
 from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.replay_shell import Replay
-from sbc_filter.engine.call.network import Interfaces
+from sbc_filter.engine.call.network import Arrival, Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict, VerdictKind
 from sbc_filter.packet.fragments import fragment
@@ -84,7 +84,7 @@ def test_the_fragments_of_an_untouched_datagram_are_the_captured_ones(size: int)
     pieces = fragment(packet(b"OPTIONS sip:a@b SIP/2.0\r\n\r\n" + bytes(3000)), size)
 
     class Idle:
-        def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict:
+        def process(self, raw: bytes, now: float, arrival: Arrival | None = None) -> Verdict:
             return Verdict(VerdictKind.ACCEPT)
 
     assert replayed(Idle(), frames(*pieces)) == pieces
@@ -98,8 +98,8 @@ def test_the_engine_is_told_of_interfaces_where_it_wants_to_know(
     asked: list[Interfaces | None] = []
 
     class Listening:
-        def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict:
-            asked.append(interfaces)
+        def process(self, raw: bytes, now: float, arrival: Arrival | None = None) -> Verdict:
+            asked.append(arrival.interfaces if arrival is not None else None)
             return Verdict(VerdictKind.ACCEPT)
 
         def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict:
@@ -116,7 +116,7 @@ def test_an_answer_follows_its_cause_with_its_time_and_numbers_are_recorded() ->
     records: list[Record] = []
 
     class Refusing:
-        def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
+        def process(self, raw: bytes, now: float, arrival: Arrival | None = None) -> Verdict | Need:
             return Need(7, CertificateRequest("https://c.example/a.pem"), now + 1)
 
         def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict | Need:

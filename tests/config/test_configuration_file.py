@@ -170,6 +170,23 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
             '[network]\nnumbering = "xx"',
             "network.numbering: is 'xx'; allowed are e164, france, nanp and the ISO code of a region such as FR",
         ),
+        (
+            '[network]\nuntrusted_headers = ["X Score"]',
+            "network.untrusted_headers: 'X Score' is not the name of a header field; * stands for any text",
+        ),
+        (
+            '[network]\nuntrusted_headers = ["F*"]',
+            "network.untrusted_headers: 'F*' would remove the header field from, which calls need",
+        ),
+        (
+            '[network]\nuntrusted_headers = ["*"]',
+            "network.untrusted_headers: '*' would remove the header field accept, which calls need",
+        ),
+        (
+            '[network]\nscrub_methods = ["INVITE"]',
+            "network.scrub_methods: has 'INVITE'; allowed are 'INFO', 'MESSAGE', 'NOTIFY', 'OPTIONS', 'PUBLISH',"
+            " 'REFER', 'REGISTER', 'SUBSCRIBE', 'UPDATE'",
+        ),
         ("[network]\nport = 5060", "network.port: is unknown; did you mean 'ports'?"),
         ("[queue]\nnumber = 65534", "queue.number: has to be a whole number from 0 to 65533, not 65534"),
         ("[queue]\nnumber = true", "queue.number: has to be a whole number from 0 to 65533, not True"),

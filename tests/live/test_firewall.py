@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from scapy.layers.inet import UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt
-from support.handed import NO_RESPONSES, OTHERS, REQUESTS, RESPONSES
+from support.handed import NO_RESPONSES, OTHERS, REQUESTS, RESPONSES, any_datagram
 from support.netns import (
     ADDRESSES,
     LIVE,
@@ -23,6 +23,7 @@ from support.netns import (
 )
 from support.tiny import TinyEngine, TinySource, filtered, invite
 
+from sbc_filter.firewall.harmless import is_handed_over
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.plan import DEFAULT_MARK, IpFamily, Plan
 from sbc_filter.lab.namespaces import Lab
@@ -104,7 +105,7 @@ def test_the_commands_shown_do_the_same(lab: Lab) -> None:
 
 @pytest.mark.parametrize(("start", "end", "version"), PATHS)
 def test_what_reaches_the_queue(applied: Lab, start: str, end: str, version: int) -> None:
-    """INVITE, ACK and CANCEL on a SIP port, once each; all else stays in the kernel."""
+    """On a SIP port what may be an INVITE, ACK or CANCEL, once each; all else stays in the kernel."""
     engine = TinyEngine()
     target = ADDRESSES[end][version]
     with (
@@ -115,18 +116,32 @@ def test_what_reaches_the_queue(applied: Lab, start: str, end: str, version: int
         endpoint(applied, end, version, 10000) as media,
     ):
         for text in OTHERS:
-            sender.sendto(text.encode(), (target, 5060))
-            assert sip.recv(70000) == text.encode()
+            sender.sendto(text, (target, 5060))
+            assert sip.recv(70000) == text
         sender.sendto(invite(1), (target, 10000))
         assert media.recv(70000) == invite(1)
         assert engine.seen == []
 
         for count, text in enumerate(REQUESTS, 1):
-            sender.sendto(text.encode(), (target, 5060))
+            sender.sendto(text, (target, 5060))
             assert sip.recv(70000)
             assert len(engine.seen) == count
         sender_on_port.sendto(invite(2), (target, 10000))  # from a SIP port
         assert media.recv(70000) == filtered(invite(2))
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_kernel_reads_the_table_as_its_predicate_does(applied: Lab, version: int) -> None:
+    engine = TinyEngine()
+    with (
+        running(applied, engine, TinySource()),
+        endpoint(applied, "carrier", version, 5062) as sender,
+        endpoint(applied, "sbc", version) as sip,
+    ):
+        for payload in any_datagram():
+            sender.sendto(payload, (ADDRESSES["sbc"][version], 5060))
+            sip.recv(70000)
+    assert engine.seen == [payload for payload in any_datagram() if is_handed_over(payload)]
 
 
 @pytest.mark.parametrize(("start", "end", "version"), PATHS)
@@ -143,10 +158,10 @@ def test_which_responses_reach_the_queue(lab: Lab, start: str, end: str, version
             endpoint(lab, end, version) as receiver,
         ):
             for text in NO_RESPONSES + RESPONSES:
-                sender.sendto(text.encode(), (target, 5060))
+                sender.sendto(text, (target, 5060))
                 assert receiver.recv(70000)
             wanted = RESPONSES if start == "sbc" or responses == "all" else ()
-            assert tuple(seen.decode() for seen in engine.seen) == wanted
+            assert tuple(engine.seen) == wanted
         with lab.inside("sbc"):
             Iptables().remove()
 

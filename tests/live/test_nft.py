@@ -11,12 +11,13 @@ import sys
 import pytest
 from scapy.layers.inet import UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt
-from support.handed import NO_RESPONSES, OTHERS, REQUESTS, RESPONSES
+from support.handed import NO_RESPONSES, OTHERS, REQUESTS, RESPONSES, any_datagram
 from support.netns import ADDRESSES, LIVE, PATHS, endpoint, fragments, three_hosts, transmit
 from support.tiny import invite
 
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.backend import backend
+from sbc_filter.firewall.harmless import is_handed_over
 from sbc_filter.firewall.nft import TABLE, Nft, fed, render
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
 from sbc_filter.lab.namespaces import Lab
@@ -88,7 +89,7 @@ def test_nft_reads_it_and_takes_exception_to_the_queue_at_most(lab: Lab, plan: P
 
 @pytest.mark.parametrize(("start", "end", "version"), PATHS)
 def test_what_would_be_handed_over(lab: Lab, start: str, end: str, version: int) -> None:
-    """INVITE, ACK and CANCEL on a SIP port, once each; all else stays in the kernel."""
+    """On a SIP port what may be an INVITE, ACK or CANCEL, once each; all else stays in the kernel."""
     put_in_force(lab, counting(PLAN))
     target = ADDRESSES[end][version]
     with (
@@ -98,14 +99,14 @@ def test_what_would_be_handed_over(lab: Lab, start: str, end: str, version: int)
         endpoint(lab, end, version, 10000) as media,
     ):
         for text in OTHERS:
-            sender.sendto(text.encode(), (target, 5060))
-            assert sip.recv(70000) == text.encode()
+            sender.sendto(text, (target, 5060))
+            assert sip.recv(70000) == text
         sender.sendto(invite(1), (target, 10000))
         assert media.recv(70000) == invite(1)
         assert counted(lab) == 0
         for count, text in enumerate(REQUESTS, 1):
-            sender.sendto(text.encode(), (target, 5060))
-            assert sip.recv(70000) == text.encode()
+            sender.sendto(text, (target, 5060))
+            assert sip.recv(70000) == text
             assert counted(lab) == count
         sender_on_port.sendto(invite(2), (target, 10000))
         assert media.recv(70000)
@@ -114,13 +115,23 @@ def test_what_would_be_handed_over(lab: Lab, start: str, end: str, version: int)
         assert counted(lab) == len(REQUESTS) + 2
 
 
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_kernel_reads_the_table_as_its_predicate_does(lab: Lab, version: int) -> None:
+    put_in_force(lab, counting(PLAN))
+    with endpoint(lab, "carrier", version, 5062) as sender, endpoint(lab, "sbc", version) as sip:
+        for payload in any_datagram():
+            sender.sendto(payload, (ADDRESSES["sbc"][version], 5060))
+            assert sip.recv(70000) == payload
+    assert counted(lab) == sum(is_handed_over(each) for each in any_datagram())
+
+
 @pytest.mark.parametrize(("start", "end", "version"), PATHS)
 def test_which_responses_would(lab: Lab, start: str, end: str, version: int) -> None:
     for responses, wanted in (("none", False), ("sbc", start == "sbc"), ("all", True)):
         put_in_force(lab, counting(Plan(sbc=PLAN.sbc, responses=responses)))  # type: ignore[arg-type]
         with endpoint(lab, start, version, 5062) as sender, endpoint(lab, end, version) as receiver:
             for text in NO_RESPONSES + RESPONSES:
-                sender.sendto(text.encode(), (ADDRESSES[end][version], 5060))
+                sender.sendto(text, (ADDRESSES[end][version], 5060))
                 assert receiver.recv(70000)
         assert counted(lab) == (len(RESPONSES) if wanted else 0)
 

@@ -12,7 +12,7 @@ from support.netns import ADDRESSES, LIVE, NO_INVITE, PATHS, endpoint, eventuall
 from support.tiny import TinyEngine, TinySource, filtered, invite
 from support.waiting import LONG
 
-from sbc_filter.engine.call.network import Interfaces
+from sbc_filter.engine.call.network import Arrival
 from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan, QueueSettings
@@ -187,11 +187,11 @@ def test_an_answer_in_time_counts_although_we_are_late(
     source = TinySource()
 
     class Busy(TinyEngine):
-        def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
+        def process(self, raw: bytes, now: float, arrival: Arrival | None = None) -> Verdict | Need:
             if b"X-Busy" in raw:
                 source.asked[0](Answer(b"pem", None, time.time() + 60))
                 clock.now += 2 * self.hold
-            return super().process(raw, now, interfaces)
+            return super().process(raw, now, arrival)
 
     carrier, sbc = peers
     engine = Busy()
@@ -280,7 +280,7 @@ def test_a_receive_buffer_that_overflows(lab: Lab, peers: tuple[socket.socket, s
     sent = threading.Event()
 
     class Slow(TinyEngine):
-        def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
+        def process(self, raw: bytes, now: float, arrival: Arrival | None = None) -> Verdict | Need:
             sent.wait()
             return super().process(raw, now)
 

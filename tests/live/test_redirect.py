@@ -167,4 +167,4 @@ def test_without_the_filter_the_call_goes_on_as_it_is(asked: tuple[Asked, int]) 
     stage.lab.run("sbc", program, "-t", "raw", "-D", *cut)
     (message,) = map(SipMessage.parse, stage.heard("core", version)[heard:])
     assert message.count(b"identity") == 0
-    assert new_records(stage, records, 1) == [("accept", "not-examined", "no-rule")]
+    assert new_records(stage, records, 1) == [("accept", "not-examined", "no-direction")]

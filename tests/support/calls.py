@@ -114,12 +114,14 @@ def make_engine(
     arrivals: Arrivals | None = None,
     credentials: Mapping[str, Credential | RemoteCredential] | None = None,
     state: EngineState | None = None,
+    untrusted_headers: Sequence[str] = (),
+    scrub_methods: Sequence[str] = (),
 ) -> Engine:
     """An engine with these rules. With `known` it has `chain`, the laboratory's, in memory already."""
     ruleset, trunks = load_rules(
         {"rules.toml": rules}, lambda name: (lists or {})[name], ["ours"], verifiers=["theirs"]
     )
-    network = Network(sbc, ports, (), emergency, TrunkTable(trunks), drop_unreadable)
+    network = Network(sbc, ports, (), emergency, TrunkTable(trunks), drop_unreadable, untrusted_headers, scrub_methods)
     certificates, profile = CertificateMemory(trust), PROFILES[numbering]
     ours = credentials or {"ours": CREDENTIAL}
     made = Engine(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sbc_filter.engine.call.network import Interfaces
+from sbc_filter.engine.call.network import Arrival
 from sbc_filter.engine.verdict import AnyAnswer, Need, Request, Verdict, VerdictKind
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.udp import Packet, parse
@@ -32,7 +32,7 @@ class TinyEngine:
         self.waiting: dict[int, Packet] = {}
         self.late: list[Request] = []
 
-    def process(self, raw: bytes, now: float, interfaces: Interfaces | None = None) -> Verdict | Need:
+    def process(self, raw: bytes, now: float, arrival: Arrival | None = None) -> Verdict | Need:
         packet = parse(raw)
         self.seen.append(packet.payload)
         if b"X-Boom" in packet.payload:

@@ -27,7 +27,7 @@ def report(arguments: argparse.Namespace) -> int:
     console.print(f"{path}: {'it works for now, but see the end' if setup.remarks else 'good'}")
     network = setup.configuration.network
     console.print(
-        f"SBC      {', '.join(network.sbc) or 'no address: no call has a direction'}; ports {list(network.ports)}"
+        f"SBC      {', '.join(network.sbc) or 'no address: no rule can name a direction'}; ports {list(network.ports)}"
     )
     for anchor in setup.trust.anchors:
         console.print(f"anchor   {anchor.subject.rfc4514_string()}, until {anchor.not_valid_after_utc:%Y-%m-%d}")

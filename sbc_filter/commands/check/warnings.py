@@ -1,5 +1,6 @@
 """Warnings of `sbc-filter check`: settings that are valid, but probably not intended."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -11,6 +12,7 @@ from sbc_filter.certificates.folder import INDEX, IndexFault, read_index
 from sbc_filter.certificates.warm_up import read_list
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.rules.model import NEVER, Conditions, Direction, Mode, RuleAction
+from sbc_filter.system.local_addresses import forgotten, local_addresses
 
 _COMPARABLE = {"direction", "trunk", "has_identity", "enforce_percent"}
 _NONE = Conditions()
@@ -24,6 +26,8 @@ def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
         yield f"log.records: {records} cannot be written: make its folder, or name another file"
     if configuration.user and not _is_user(configuration.user):
         yield f"process.user: there is no user {configuration.user!r}, and `run` ends: `sbc-filter install` makes one"
+    with contextlib.suppress(OSError):  # without Linux, nothing is known
+        yield from forgotten(configuration.network.sbc, local_addresses())
     yield from _sources(configuration.certificates)
     folder = rules or configuration.rules
     if folder is None:

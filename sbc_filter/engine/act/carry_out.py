@@ -3,7 +3,7 @@
 from collections import Counter
 
 from sbc_filter.counters import CounterName
-from sbc_filter.engine.act.edit_invite import continue_call, status_of
+from sbc_filter.engine.act.edit_invite import continue_call, is_shown_unmarked, status_of
 from sbc_filter.engine.act.reasons_received import Complaints
 from sbc_filter.engine.act.reasons_sent import Reports
 from sbc_filter.engine.act.redirects import Redirects
@@ -13,6 +13,7 @@ from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow, Network
 from sbc_filter.engine.call.recording import record
 from sbc_filter.engine.decide.sign import unsigned
+from sbc_filter.engine.decide.verify import ambiguous
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind
 from sbc_filter.outcomes import Detail, Outcome
@@ -104,6 +105,8 @@ class DecisionExecutor:
                 return self.carry_out(rule, call, unsigned(rule, call, detail), packet, now)
             payload = message.changed()
             marked = False
+            if rule.action is VERIFY and decision.outcome is Outcome.PASSED and not is_shown_unmarked(rule, call):
+                return self.carry_out(rule, call, ambiguous(rule, call, decision), packet, now)
         if self._reports is not None and rule.action is VERIFY:
             self._reports.owe(rule, call, decision, now)
         if self._complaints is not None and decision.identity is not None and rule.sign.removes_reason:

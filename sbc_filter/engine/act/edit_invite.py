@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from sbc_filter.engine.answers import DIALECTS, Dialect, response_to, usual_phrase
-from sbc_filter.engine.call import verstat
+from sbc_filter.engine.call import asserted, scrub, verstat
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow
@@ -27,6 +27,12 @@ def continue_call(rule: Rule, call: IncomingCall, decision: Decision) -> None:
         _sign(rule, call.message, decision)
     elif rule.action is RuleAction.STRIP:
         _remove(call.message, rule.strip.headers)
+
+
+def is_shown_unmarked(rule: Rule, call: IncomingCall) -> bool:
+    """Whether the SBC sees the caller that was verified if no header field is changed, because there is no room."""
+    party = call.parties.first(rule.verify.caller_from)
+    return not call.place.is_untrusted or (party is not None and asserted.is_plain(call, party))
 
 
 def status_of(decision: Decision) -> StatusLine:
@@ -75,11 +81,11 @@ def respond(
 def _mark(rule: Rule, call: IncomingCall, decision: Decision) -> None:
     options, message = rule.verify, call.message
     dialect = DIALECTS[options.dialect]
-    if decision.verstat is not None:
-        party = call.parties.first(options.caller_from)
-        if party is not None:
-            trusted = not call.place.is_untrusted
-            verstat.mark(message, party, decision.verstat, trusted=trusted, in_user_part=dialect.in_user_part)
+    party = call.parties.first(options.caller_from)
+    if decision.verstat is not None and party is not None:
+        verstat.mark(call, party, decision.verstat, in_user_part=dialect.in_user_part)
+    elif call.place.is_untrusted:
+        verstat.show(call, party)
     for stated in _attestation(dialect, decision):
         verstat.state(message, stated)
     if not options.identity_keep and decision.outcome is Outcome.PASSED:
@@ -127,7 +133,7 @@ def _results(rule: Rule, call: IncomingCall, decision: Decision) -> Iterator[Hea
 
 def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
     _remove(message, rule.sign.remove)
-    verstat.remove_assertions(message)
+    scrub.remove_assertions(message)
     if decision.date is not None:
         _remove(message, _DATE)  # a Date that is still present is meaningless: A12, A14 and S-056 have been decided
         message.add_header(field.date(decision.date))

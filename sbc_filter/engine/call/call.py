@@ -2,6 +2,7 @@
 
 from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.call.parties import Parties
+from sbc_filter.sip.marks import NO_MARKS, Marks
 from sbc_filter.sip.message import SipMessage
 
 
@@ -19,6 +20,7 @@ class IncomingCall:
         emergency: bool,
         target: str | None,
         scrubbed: int = 0,
+        marks: Marks = NO_MARKS,
     ) -> None:
         self.message = message
         self.call_id = message.first(b"call-id")
@@ -30,3 +32,4 @@ class IncomingCall:
         self.emergency = emergency
         self.target = target  # the identity in the Request-URI
         self.scrubbed = scrubbed  # number of edits that removed claims of an untrusted peer
+        self.marks = marks  # what an untrusted peer may not write

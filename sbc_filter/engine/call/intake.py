@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from itertools import islice
 
-from sbc_filter.engine.call import verstat
+from sbc_filter.engine.call import scrub
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
 from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.parties import Parties
 from sbc_filter.engine.call.recording import make_record
-from sbc_filter.engine.verdict import Verdict, VerdictKind
+from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import DROP
@@ -44,10 +44,11 @@ class Intake:
         in_dialog = message.in_dialog
         if place.is_untrusted:
             message.straighten()
-            verstat.scrub(message)
+            scrub.scrub(message, self._network.marks)
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
-        parties = Parties(message, self._canonicalise)
-        return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, message.edited)
+        parties = Parties(message, self._canonicalise, place.is_untrusted)
+        scrubbed, marks = message.edited, self._network.marks
+        return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, scrubbed, marks)
 
     def identity_for_rules(self, call: IncomingCall) -> Callable[[tuple[str, ...]], str | None]:
         """The function by which rules identify a party: its number without a routing prefix (S-043)."""
@@ -67,7 +68,7 @@ class Intake:
         try:
             return self._reader.read(buffer, flow.src)
         except MessageError:
-            found = list(islice(verstat.unclean(buffer), MAX_UNCLEAN + 1)) if place.is_untrusted else []
+            found = list(islice(scrub.unclean(buffer), MAX_UNCLEAN + 1)) if place.is_untrusted else []
             if not 0 < len(found) <= MAX_UNCLEAN:
                 raise
         message = self._reader.read(blanked(buffer, found), flow.src)
@@ -75,15 +76,30 @@ class Intake:
             message.replace(at, at + 1, BLANK)
         return message
 
+    def scrubbed(self, buffer: bytes, flow: Flow) -> Verdict:
+        """The verdict for a request that is not decided: it passes, without the marks of an untrusted peer."""
+        if not self._network.place(flow).is_untrusted:
+            return ACCEPT
+        try:
+            message = SipMessage.parse(buffer)
+            message.check()
+        except MessageError:
+            kept = scrub.scrub_unreadable(buffer, self._network.marks)
+        else:
+            message.straighten()
+            scrub.scrub(message, self._network.marks)
+            kept = message.to_bytes()
+        return ACCEPT if kept == buffer else Verdict(VerdictKind.MODIFY, kept)
+
     def unreadable(self, method: str, buffer: bytes, flow: Flow, now: float, error: MessageError) -> Verdict:
         """The verdict for a message that cannot be parsed. The SBC has to refuse it; an untrusted verstat is removed
         anyway."""
         place = self._network.place(flow)
         decision, kind, payload = Decision(Outcome.UNPARSEABLE, error.detail), VerdictKind.ACCEPT, None
-        if place.is_untrusted and self._network.drop_unreadable:
+        if place.is_untrusted and self._network.drop_unreadable and not place.is_foreign:
             decision.treatment, kind = DROP, VerdictKind.DROP
         elif place.is_untrusted:
-            scrubbed = verstat.scrub_unreadable(buffer)
+            scrubbed = scrub.scrub_unreadable(buffer, self._network.marks)
             if scrubbed != buffer:
                 kind, payload = VerdictKind.MODIFY, scrubbed
         return Verdict(kind, payload, record=make_record(flow, place, now, method, None, decision, kind))

@@ -1,11 +1,14 @@
 """The place of a message in the operator's network: direction, trunk, trust, emergency."""
 
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import NamedTuple
 
 from sbc_filter.rules.model import Direction
+from sbc_filter.sip.grammar import request_start
+from sbc_filter.sip.marks import HEADERS, Marks
 
 
 class Interfaces(NamedTuple):
@@ -15,9 +18,24 @@ class Interfaces(NamedTuple):
     leaves: str
 
 
+class Hook(IntEnum):
+    """The netfilter hook that a packet passes: delivered to this host, forwarded, or sent by it (linux/netfilter.h)."""
+
+    INPUT = 1  # NF_INET_LOCAL_IN
+    FORWARD = 2  # NF_INET_FORWARD
+    OUTPUT = 3  # NF_INET_LOCAL_OUT
+
+
+class Arrival(NamedTuple):
+    """How a packet came to the kernel, as far as that is known. Packets of a capture have no hook; `interfaces` are
+    asked for only if trunks are distinguished by them."""
+
+    hook: Hook | None = None
+    interfaces: Interfaces | None = None
+
+
 class Flow(NamedTuple):
-    """Addresses as text, ports, and `udp` or `tcp`. `interfaces` is set only if trunks are distinguished by interface
-    and the interfaces are known."""
+    """Addresses as text, ports, and `udp` or `tcp`. `interfaces` and `hook` are set only where they matter."""
 
     src: str
     sport: int
@@ -25,23 +43,27 @@ class Flow(NamedTuple):
     dport: int
     transport: str
     interfaces: Interfaces | None = None
+    hook: Hook | None = None
 
 
 Networks = Sequence[IPv4Network | IPv6Network]
 
 
 class Position(NamedTuple):
-    """What the addresses alone say about a message; the same for all messages of a flow."""
+    """What a flow says about each of its messages, whatever their bytes."""
 
     direction: Direction | None
     peer: str  # the address of the other end, seen from the SBC
     trunk: str | None
     trusted: bool
+    is_foreign: bool = False
+    """Whether neither end is the SBC's, though its addresses are known. Such a message is never refused, since it may
+    not concern the SBC; its claims are not trusted, since it may."""
 
     @property
     def is_untrusted(self) -> bool:
-        """Whether the message goes to the SBC from a peer whose claims are not trusted (S-114)."""
-        return not self.trusted and self.direction is Direction.INBOUND
+        """Whether the message may go to the SBC from a peer whose claims are not trusted (S-114)."""
+        return not self.trusted and (self.direction is Direction.INBOUND or self.is_foreign)
 
 
 # (peer address, SBC address, SBC port, transport, interface towards the peer if known) -> (trunk name, trusted), or
@@ -52,9 +74,16 @@ TrunkLookup = Callable[[str, str, int, str, str | None], tuple[str, bool] | None
 class Network:
     """The SBC's addresses, its SIP ports and its trunks.
 
-    Without SBC addresses (a replay without configuration) there is no direction. Both ends of a flow are then looked up
-    as a trunk, the source first, and no peer is untrusted. With `drop_unreadable`, messages of untrusted peers that
-    cannot be parsed are dropped: a lenient SBC might accept them, and they would have bypassed all rules.
+    A message to an address of the SBC is inbound, one from such an address outbound. The hook decides about others:
+    what the kernel delivers to this host is inbound (a broadcast, an address that `sbc` lacks), what this host sends is
+    outbound. Delivery comes before the source address, which the sender may have invented.
+
+    With neither an address nor a hook there is no direction. If addresses of the SBC are known, the message is foreign.
+    If not (a replay without configuration), both ends are looked up as a trunk, the source first, and no peer is
+    untrusted. With `drop_unreadable`, messages of untrusted peers that cannot be parsed are dropped: a lenient SBC
+    might accept them, and they would have bypassed all rules.
+    `untrusted_headers` are names, in addition to `marks.HEADERS`, that untrusted peers may not use. `scrub_methods` are
+    those of other requests from which marks are removed; `scrubbed` is how such a request begins, or None.
     """
 
     def __init__(
@@ -65,9 +94,13 @@ class Network:
         emergency: Sequence[str] = (),
         trunk_of: TrunkLookup = lambda *_: None,
         drop_unreadable: bool = False,
+        untrusted_headers: Sequence[str] = (),
+        scrub_methods: Sequence[str] = (),
     ) -> None:
         self.ports = frozenset(ports)
         self.drop_unreadable = drop_unreadable
+        self.marks = Marks(("verstat", *HEADERS, *untrusted_headers))
+        self.scrubbed = request_start(scrub_methods) if scrub_methods else None
         self._sbc = frozenset(str(ip_address(address)) for address in sbc)
         self._trusted_peers = trusted_peers
         self._exact = frozenset(pattern.lower() for pattern in emergency if not pattern.endswith("*"))
@@ -81,14 +114,24 @@ class Network:
             return False
         return identity in self._exact or (bool(self._prefixes) and identity.startswith(self._prefixes))
 
+    def arrived(self, flow: Flow, arrival: Arrival) -> Flow:
+        """The flow of a packet, with as much of its arrival as can change its place; the same object without."""
+        hook = arrival.hook
+        if flow.dst in self._sbc or (flow.src in self._sbc and hook is not Hook.INPUT):
+            hook = None  # the addresses decide
+        if hook is None and arrival.interfaces is None:
+            return flow
+        return flow._replace(interfaces=arrival.interfaces, hook=hook)
+
     def _place(self, flow: Flow) -> Position:
-        if flow.dst in self._sbc:
+        if flow.dst in self._sbc or flow.hook is Hook.INPUT:
             return self._arriving(Direction.INBOUND, flow)
-        if flow.src in self._sbc:
+        if flow.src in self._sbc or flow.hook is Hook.OUTPUT:
             return self._leaving(Direction.OUTBOUND, flow)
-        if self._sbc:
-            return Position(None, flow.src, None, True)
         place = self._arriving(None, flow)
+        if self._sbc:
+            trusted = place.trusted if place.trunk else self._is_trusted_peer(flow.src)
+            return place._replace(trusted=trusted, is_foreign=True)
         return place if place.trunk else self._leaving(None, flow)
 
     def _arriving(self, direction: Direction | None, flow: Flow) -> Position:
@@ -106,6 +149,8 @@ class Network:
     def _seen(self, direction: Direction | None, peer: str, trunk: tuple[str, bool] | None) -> Position:
         if trunk is not None:
             return Position(direction, peer, *trunk)
+        return Position(direction, peer, None, direction is None or self._is_trusted_peer(peer))
+
+    def _is_trusted_peer(self, peer: str) -> bool:
         address = ip_address(peer)
-        trusted = direction is None or any(address in network for network in self._trusted_peers)
-        return Position(direction, peer, None, trusted)
+        return any(address in network for network in self._trusted_peers)

@@ -1,9 +1,18 @@
 """The calling and called parties by the signalling, in the header fields that the operator configures (S-072)."""
 
+import re
+from urllib.parse import unquote_to_bytes
+
 from sbc_filter.errors import MessageError
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbers import Canonicaliser
 
+# The whole of a user part or telephone number, escapes undone, of which all parsers make the same: in anything else
+# some of them would end earlier, or find another number.
+_ONE_READING = re.compile(rb"[A-Za-z0-9_.!~*'()&=+$,;/: #-]*")
+# A number at the start of a URI, escapes undone, whatever follows it.
+_LENIENT = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:[^0-9A-Za-z+@]*(\+?[0-9](?:[().-]*[0-9]){2,31})")
+_HOST_ALONE = re.compile(rb"(?i)sips?:(?!\+?[0-9]+(?:[:;?]|\Z))[^@]*\Z", re.DOTALL)
 _HEADERS = {"pai": b"p-asserted-identity", "from": b"from", "to": b"to"}
 
 
@@ -11,7 +20,7 @@ class Party:
     """An identity (see `sip.numbers`), its source, and the place of its URI in the buffer.
 
     `start` is -1 for the Request-URI and for bare values, which are never edited. `alone`: the source contains no other
-    identity. `plain`: written as in RFC 3966, with "+".
+    identity. `plain`: written as in RFC 3966, with "+". `sure`: no parser could find another identity there.
     """
 
     def __init__(
@@ -22,6 +31,7 @@ class Party:
         end: int = -1,
         alone: bool = True,
         plain: bool = False,
+        sure: bool = True,
     ) -> None:
         self.identity = identity
         self.source = source
@@ -29,18 +39,23 @@ class Party:
         self.end = end
         self.alone = alone
         self.plain = plain
+        self.sure = sure
 
 
 class Parties:
     """Finds a party in the first of several sources that names one; every source is read once.
 
     Sources: `pai`, `from`, `to`, `ruri`, or the name of a header field that carries a number or a URI.
+
+    With `lenient`, a From that names no one may still name a number for some other parser, and that is then the caller:
+    a number that is written badly does not make a call anonymous.
     """
 
-    __slots__ = ("_canonicalise", "_found", "_message")
+    __slots__ = ("_canonicalise", "_found", "_lenient", "_message")
 
-    def __init__(self, message: SipMessage, canonicalise: Canonicaliser) -> None:
+    def __init__(self, message: SipMessage, canonicalise: Canonicaliser, lenient: bool = False) -> None:
         self._message = message
+        self._lenient = lenient
         self._canonicalise = canonicalise
         self._found: dict[str, Party | None] = {}
 
@@ -66,6 +81,10 @@ class Parties:
             return []
         return [identity for identity in found if identity]
 
+    def reads(self, uri: bytes) -> str | None:
+        """The identity in this URI."""
+        return self._canonicalise(uri)
+
     def _read(self, source: str) -> Party | None:
         party: Party | None
         if source == "ruri":
@@ -90,7 +109,14 @@ class Parties:
         for address, identity in zip(addresses, identities, strict=True):
             if identity:
                 alone = identities.count(identity) == len(identities)
-                return Party(identity, source, address.start, address.end, alone)
+                sure = _ONE_READING.fullmatch(_user(address.uri)) is not None
+                return Party(identity, source, address.start, address.end, alone, sure=sure)
+        if self._lenient and source == "from":
+            for address in addresses:
+                digits = _lenient_number(address.uri)
+                identity = self._canonicalise(b"tel:" + digits) if digits is not None else None
+                if identity:
+                    return Party(identity, source, address.start, address.end, sure=False)
         return None
 
     def _private(self, source: str, name: bytes) -> Party | None:
@@ -101,3 +127,16 @@ class Parties:
             identity = self._canonicalise(b"tel:" + bare)
             found = Party(identity, source) if identity else None
         return found
+
+
+def _user(uri: bytes) -> bytes:
+    """The user part of a SIP URI, or the whole of another, with escapes undone."""
+    scheme, _, rest = uri.partition(b":")
+    return unquote_to_bytes(rest.partition(b"@")[0] if scheme.lower().startswith(b"sip") else rest)
+
+
+def _lenient_number(uri: bytes) -> bytes | None:
+    """The number that a parser could find in a URI that names no one."""
+    text = unquote_to_bytes(uri)
+    found = _LENIENT.match(text) if _HOST_ALONE.match(text) is None else None
+    return found[1] if found is not None else None

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from sbc_filter.engine.answers import DIALECTS, verstat_of
+from sbc_filter.engine.call.asserted import is_shown
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.parties import Party
 from sbc_filter.engine.decide.deviations import of_message
 from sbc_filter.engine.memory.replays import Replays
 from sbc_filter.engine.memory.results import Results
@@ -13,7 +15,7 @@ from sbc_filter.engine.record import recorded
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.pki.x5u import MAX_LENGTH
-from sbc_filter.rules.model import BELOW_A, NEVER, Rule, Treatment, VerifyOptions
+from sbc_filter.rules.model import BELOW_A, CONTINUE, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.numbering_plans import Profile
 from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Signalling
@@ -47,6 +49,8 @@ class VerificationService:
         result = self._judge(rule, message.values(b"identity"), signalling, call, certificates, findings)
         if not isinstance(result, Verification):
             return result
+        if result.outcome is _PASSED and caller is not None and not caller.plain and call.place.is_untrusted:
+            result = _judge_form(result, call, caller, options)
         decision = _decision(rule, result)
         if result.outcome is _PASSED and result.token is not None:
             decision.deviations = (*result.token.deviations, *of_message(call, caller, result.token.claims.iat))
@@ -80,7 +84,7 @@ class VerificationService:
             return second
         if isinstance(second, Verification) and second.outcome is _PASSED and self._is_new(second, call):
             return second.with_failures((failure, *second.failures), second.notes)
-        return first.as_replayed(failure)
+        return first.as_failed(failure)
 
     def _is_new(self, result: Verification, call: IncomingCall) -> bool:
         """Whether the token that was made for this call, if there is one, was never seen with another call."""
@@ -103,6 +107,26 @@ def _verified(
         refused = VerificationError(Outcome.UNFETCHABLE, Detail.VERIFICATION_REFUSED)
         result = verify_by(options.service, values, signalling, options, {**findings, result: refused})
     return result
+
+
+def ambiguous(rule: Rule, call: IncomingCall, decision: Decision) -> Decision:
+    """The decision about a call that passed, but whose caller cannot be written so that every SIP stack sees it."""
+    outcome, detail = Outcome.INVALID, Detail.AMBIGUOUS_CALLER
+    chosen = CONTINUE
+    if not call.emergency:  # such a call always continues (S-137)
+        chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, x5u=decision.x5u)
+    made = Decision(outcome, detail, chosen, decision.attest, decision.origid, decision.x5u, decision.spc)
+    made.failures = (Failure(outcome, detail), *decision.failures)
+    made.verstat = (chosen.verstat or verstat_of(outcome, detail)) if rule.verify.verstat else None
+    return made
+
+
+def _judge_form(result: Verification, call: IncomingCall, caller: Party, options: VerifyOptions) -> Verification:
+    """The result; a caller whom some SIP stack would not see, or would see as another, did not pass."""
+    if is_shown(call, caller, options.caller_from):
+        return result
+    signature = result.token.signature if result.token is not None else b""
+    return result.as_failed(Failure(Outcome.INVALID, Detail.AMBIGUOUS_CALLER, signature))
 
 
 def _decision(rule: Rule, result: Verification) -> Decision:

@@ -6,6 +6,8 @@ from support.verifying import BAD, GOOD, RPH
 
 from sbc_filter.engine.verdict import Verdict
 
+TRUSTED = f'[trunks.core]\naddresses = ["{CARRIER}"]\ntrusted = true\n'
+
 
 @pytest.mark.parametrize(
     ("headers", "old", "new"),
@@ -44,7 +46,7 @@ from sbc_filter.engine.verdict import Verdict
 def test_s111_s112_where_the_mark_goes(headers: list[str], old: str, new: str) -> None:
     message = invite(GOOD, *headers)
     assert message.count(old.encode()) == 1
-    assert result(make_engine(VERIFY), arriving(message))[1] == message.replace(old.encode(), new.encode())
+    assert result(make_engine(TRUSTED + VERIFY), arriving(message))[1] == message.replace(old.encode(), new.encode())
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_s111_s112_where_the_mark_goes(headers: list[str], old: str, new: str) -
     ],
 )
 def test_s113_a_new_pai_is_made_and_from_is_never_touched(sender: str, expected: str) -> None:
-    rules = f'[trunks.core]\naddresses = ["{CARRIER}"]\ntrusted = true\n{VERIFY}'
+    rules = TRUSTED + VERIFY
     message = invite(GOOD).replace(b"<sip:+12155550100@carrier.example>;tag", f"{sender};tag".encode())
     out = result(make_engine(rules), arriving(message))[1]
     assert out == added(message, f"P-Asserted-Identity: <{expected}>")

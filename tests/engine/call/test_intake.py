@@ -68,7 +68,7 @@ def test_a_copy_is_made_harmless_as_well() -> None:
     ("uri", "left"),
     [
         (';ver;verstat="x"stat=TN-Validation-Passed@h', ";ver;xstat=TN-Validation-Passed@h"),
-        (';verstat="x"verstat=TN-Validation-Passed@h', ";xverstat=TN-Validation-Passed@h"),
+        (';verstat="x"verstat=TN-Validation-Passed@h', ";xx=TN-Validation-Passed@h"),
         ("%3bverstat=TN-Validation-Passed@h", "@h"),
         (";\x0bverstat=TN-Validation-Passed@h", "@h"),
     ],
@@ -147,19 +147,21 @@ def test_what_is_marked_is_what_was_verified() -> None:
     message = invite(f"Remote-Party-ID: <sip:+{CALLER}@h>", GOOD, caller=VICTIM)
     out, record = result(make_engine(rules), arriving(message))[1:]
     assert record["outcome"] == "passed"
-    assert asserted(out) == [f"<tel:+{CALLER};verstat=TN-Validation-Passed>".encode()]
+    assert asserted(out) == [f"<sip:+{CALLER};verstat=TN-Validation-Passed@h>".encode()]
 
 
-def test_a_display_name_is_left_alone_and_nothing_is_cut_across_it() -> None:
+def test_a_display_name_loses_the_mark_and_nothing_is_cut_across_it() -> None:
+    """Scripts look for the text "verstat=" anywhere in the header field, quoted or not."""
     message = invite(f'P-Asserted-Identity: "a;verstat=" <sip:+{CALLER}@h>;x="y"', GOOD)
     out = result(make_engine(VERIFY), arriving(message))[1]
-    assert asserted(out) == [f'"a;verstat=" <sip:+{CALLER};verstat=TN-Validation-Passed@h>;x="y"'.encode()]
+    assert asserted(out) == [f'"a;x" <sip:+{CALLER};verstat=TN-Validation-Passed@h>'.encode()]
 
 
 @pytest.mark.parametrize("parameter", ["foo=a@b", "foo=x:y@b"])
 def test_the_mark_of_a_tel_uri_stands_at_its_end(parameter: str) -> None:
+    trunk = f'[trunks.t]\naddresses = ["{CARRIER}"]\ntrusted = true\n'
     message = invite(f"P-Asserted-Identity: <tel:+{CALLER};{parameter}>", GOOD)
-    out = result(make_engine(VERIFY), arriving(message))[1]
+    out = result(make_engine(trunk + VERIFY), arriving(message))[1]
     assert asserted(out) == [f"<tel:+{CALLER};{parameter};verstat=TN-Validation-Passed>".encode()]
 
 

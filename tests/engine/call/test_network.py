@@ -1,13 +1,15 @@
 """Where a message stands in the operator's network: direction, trunk, trust, emergency (DESIGN §5, S-137)."""
 
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 from support.calls import CALLER, CARRIER, NOW, SBC, VERIFY, arriving, invite, make_engine, result
 
-from sbc_filter.engine.call.network import Flow, Interfaces, Network, Position
+from sbc_filter.engine.call.network import Arrival, Flow, Hook, Interfaces, Network, Position
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Verdict
+from sbc_filter.packet.udp import parse
 from sbc_filter.rules.model import Direction
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable
@@ -48,7 +50,8 @@ def network(sbc: tuple[str, ...] = ("192.0.2.1", "192.0.2.2", "2001:DB8:1:0::1")
         (("198.51.100.7", 5060, "192.0.2.1", 5060), (IN, "198.51.100.7", "acme", False)),
         (("192.0.2.1", 5060, "198.51.100.7", 5060), (OUT, "198.51.100.7", "acme", False)),
         (("192.0.2.2", 5060, "192.0.2.1", 5060), (IN, "192.0.2.2", None, False)),
-        (("10.0.0.1", 5060, "10.0.0.2", 5060), (None, "10.0.0.1", None, True)),  # none of ours
+        (("10.0.0.1", 5060, "10.0.0.2", 5060), (None, "10.0.0.1", None, False, True)),  # none of ours
+        (("198.51.100.7", 5060, "10.0.0.2", 5060), (None, "198.51.100.7", "acme", False, True)),
         # the longest prefix, whatever the order
         (("198.51.100.64", 5060, "192.0.2.1", 5060), (IN, "198.51.100.64", "acme-lab", True)),
         (("198.51.100.65", 5060, "192.0.2.1", 5060), (IN, "198.51.100.65", "acme-one", False)),
@@ -69,7 +72,7 @@ def network(sbc: tuple[str, ...] = ("192.0.2.1", "192.0.2.2", "2001:DB8:1:0::1")
         (("192.0.2.127", 5060, "192.0.2.1", 5060), (IN, "192.0.2.127", None, False)),
     ],
 )
-def test_place(flow: tuple[str, int, str, int], place: tuple[Direction | None, str, str | None, bool]) -> None:
+def test_place(flow: tuple[str, int, str, int], place: Any) -> None:
     assert network().place(Flow(*flow, "udp")) == Position(*place)
 
 
@@ -112,6 +115,130 @@ def test_without_sbc_addresses(flow: tuple[str, int, str, int], place: tuple[Non
 def test_emergency(identity: str | None, emergency: bool) -> None:
     assert network().is_emergency(identity) is emergency
     assert Network().is_emergency(identity) is False
+
+
+# --- the netfilter hook ---
+
+HERE, THROUGH, AWAY = Hook.INPUT, Hook.FORWARD, Hook.OUTPUT
+
+
+@pytest.mark.parametrize(
+    ("src", "dst", "hook", "place"),
+    [
+        # delivered to this host, whatever the address: a broadcast, a group, an address that is not in `sbc`
+        ("203.0.113.99", "192.0.2.255", HERE, (IN, "203.0.113.99", "bravo", False)),
+        ("10.0.0.1", "255.255.255.255", HERE, (IN, "10.0.0.1", None, False)),
+        ("10.0.0.1", "224.0.1.75", HERE, (IN, "10.0.0.1", None, False)),
+        ("10.0.0.1", "192.0.2.9", HERE, (IN, "10.0.0.1", None, False)),
+        ("192.0.2.130", "192.0.2.9", HERE, (IN, "192.0.2.130", None, True)),  # of `trusted_peers`
+        ("fe80::7", "ff02::1", HERE, (IN, "fe80::7", None, False)),
+        ("192.0.2.1", "192.0.2.255", HERE, (IN, "192.0.2.1", None, False)),  # the source address is invented
+        ("2001:db8:1::1", "ff02::1", HERE, (IN, "2001:db8:1::1", None, False)),
+        # sent by this host
+        ("192.0.2.9", "198.51.100.7", AWAY, (OUT, "198.51.100.7", "acme", False)),
+        ("192.0.2.9", "192.0.2.130", AWAY, (OUT, "192.0.2.130", None, True)),
+        # forwarded, or of a capture
+        ("10.0.0.1", "10.0.0.2", THROUGH, (None, "10.0.0.1", None, False, True)),
+        ("10.0.0.1", "10.0.0.2", None, (None, "10.0.0.1", None, False, True)),
+        ("198.51.100.64", "10.0.0.2", THROUGH, (None, "198.51.100.64", "acme-lab", True, True)),  # a trusted trunk's
+        ("192.0.2.130", "10.0.0.2", THROUGH, (None, "192.0.2.130", None, True, True)),
+        # the addresses are enough
+        ("198.51.100.7", "192.0.2.1", HERE, (IN, "198.51.100.7", "acme", False)),
+        ("198.51.100.7", "192.0.2.1", THROUGH, (IN, "198.51.100.7", "acme", False)),
+        ("192.0.2.2", "192.0.2.1", AWAY, (IN, "192.0.2.2", None, False)),  # over the loopback interface
+        ("192.0.2.1", "198.51.100.7", AWAY, (OUT, "198.51.100.7", "acme", False)),
+        ("192.0.2.1", "198.51.100.7", THROUGH, (OUT, "198.51.100.7", "acme", False)),
+    ],
+)
+def test_the_hook_decides_where_the_addresses_do_not(src: str, dst: str, hook: Hook | None, place: Any) -> None:
+    net, flow = network(), Flow(src, 5060, dst, 5060, "udp")
+    assert net.place(net.arrived(flow, Arrival(hook))) == Position(*place)
+
+
+@pytest.mark.parametrize("hook", [HERE, THROUGH, None])
+def test_claims_are_removed_unless_a_trusted_peer_made_them(hook: Hook | None) -> None:
+    net = network()
+    believed = {"10.0.0.1": False, "198.51.100.7": False, "198.51.100.64": True, "192.0.2.130": True}
+    for src, trusted in believed.items():
+        place = net.place(net.arrived(Flow(src, 5060, "192.0.2.9", 5060, "udp"), Arrival(hook)))
+        assert place.is_untrusted is not trusted
+    assert not net.place(Flow("192.0.2.1", 5060, "10.0.0.1", 5060, "udp")).is_untrusted  # what leaves
+
+
+@pytest.mark.parametrize("hook", Hook)
+def test_of_a_flow_with_known_ends_the_hook_changes_nothing(hook: Hook) -> None:
+    """The same object, so that what is cached for it is found by all packets."""
+    net = network()
+    inbound = Flow("10.0.0.1", 5060, "192.0.2.1", 5060, "udp")
+    outbound = Flow("192.0.2.1", 5060, "10.0.0.1", 5060, "udp")
+    assert net.arrived(inbound, Arrival(hook)) is inbound
+    assert (net.arrived(outbound, Arrival(hook)) is outbound) is (hook is not HERE)
+
+
+@pytest.mark.parametrize(
+    ("hook", "direction", "trusted"), [(HERE, IN, False), (AWAY, OUT, False), (THROUGH, None, True), (None, None, True)]
+)
+def test_the_hook_without_sbc_addresses(hook: Hook | None, direction: Direction | None, trusted: bool) -> None:
+    net = network(())
+    place = net.place(net.arrived(Flow("10.0.0.1", 5060, "10.0.0.2", 5060, "udp"), Arrival(hook)))
+    assert (place.direction, place.trusted, place.is_foreign) == (direction, trusted, False)
+
+
+# --- a call whose ends are not the SBC's, through the engine ---
+
+CLAIM = "P-Asserted-Identity: <sip:+19005550123;verstat=TN-Validation-Passed@h>"
+PLAIN = CLAIM.replace(";verstat=TN-Validation-Passed", "")
+STRANGER = "203.0.113.66"
+REFUSING = VERIFY + '[rule.on]\nno-identity = "reject"\n'
+
+
+@pytest.mark.parametrize("dst", ["192.0.2.255", "255.255.255.255", "192.0.2.99"])
+def test_what_is_delivered_here_is_verified_like_any_call_that_arrives(dst: str) -> None:
+    engine = make_engine(REFUSING)
+    verdict = engine.process(arriving(invite(CLAIM), STRANGER, dst), NOW, Arrival(HERE))
+    assert isinstance(verdict, Verdict)
+    assert verdict.record is not None
+    assert (verdict.kind, verdict.record.outcome) == ("reject", "no-identity")
+    assert (verdict.record.direction, verdict.record.dst) == ("inbound", f"{dst}:5060")
+    assert engine.counters["no-direction"] == 0
+
+
+@pytest.mark.parametrize("arrival", [Arrival(THROUGH), Arrival(), None])
+@pytest.mark.parametrize("rules", [REFUSING, '[[rule]]\nname = "r"\naction = "drop"\n'])
+def test_what_is_not_the_sbcs_is_scrubbed_and_counted_and_never_refused(rules: str, arrival: Arrival | None) -> None:
+    engine = make_engine(rules)
+    for number in (1, 2):
+        packet = arriving(invite(CLAIM, number=number), STRANGER, "203.0.113.67")
+        verdict = engine.process(packet, NOW, arrival)
+        assert isinstance(verdict, Verdict)
+        assert verdict.payload is not None
+        assert parse(verdict.payload).payload == invite(PLAIN, number=number)
+        assert verdict.record is not None
+        assert verdict.record.outcome == "not-examined"
+        assert verdict.record.detail == "no-direction"
+        assert verdict.record.direction is None
+        assert engine.counters["no-direction"] == number
+
+
+def test_what_is_not_the_sbcs_and_cannot_be_read_is_scrubbed_and_passes() -> None:
+    message = invite(CLAIM).replace(b"Content-Length: 0", b"Content-Length: 9")
+    for src, dst, action in ((STRANGER, "203.0.113.67", "modify"), (STRANGER, SBC, "drop")):
+        engine = make_engine(REFUSING, drop_unreadable=True)
+        verdict = engine.process(arriving(message, src, dst), NOW, Arrival(THROUGH))
+        assert isinstance(verdict, Verdict)
+        assert verdict.kind == action
+        assert verdict.payload is None or b"verstat" not in verdict.payload
+
+
+def test_the_same_bytes_by_another_hook_are_another_call() -> None:
+    """What was decided about a call that passed through is not what holds for its copy to this host."""
+    engine = make_engine(REFUSING)
+    packet = arriving(invite(CLAIM), SBC, "192.0.2.255")
+    leaves = engine.process(packet, NOW, Arrival(AWAY))
+    arrives = engine.process(packet, NOW, Arrival(HERE))
+    assert isinstance(leaves, Verdict)
+    assert isinstance(arrives, Verdict)
+    assert (leaves.kind, arrives.kind) == ("accept", "reject")
 
 
 # --- interfaces ---
@@ -166,12 +293,12 @@ def test_the_same_bytes_by_another_interface_are_another_call() -> None:
     spoofed = arriving(invite("P-Attestation-Indicator: A"))
     expected = [("eth1", "core", "accept"), ("eth0", "carrier", "modify"), ("eth2", None, "modify")]
     for interface, trunk, action in expected:
-        verdict = engine.process(spoofed, NOW, Interfaces(interface, ""))
+        verdict = engine.process(spoofed, NOW, Arrival(Hook.INPUT, Interfaces(interface, "")))
         assert isinstance(verdict, Verdict)
         assert verdict.record is not None
         assert (verdict.record.trunk, verdict.kind) == (trunk, action)
         assert (b"P-Attestation" in (verdict.payload or spoofed)) is (trunk == "core")
-    again = engine.process(spoofed, NOW, Interfaces("eth1", ""))
+    again = engine.process(spoofed, NOW, Arrival(Hook.INPUT, Interfaces("eth1", "")))
     assert (engine.counters["retransmission"], again) == (1, Verdict("accept"))  # type: ignore[arg-type]
 
 
@@ -185,7 +312,8 @@ def rule(conditions: str) -> str:
 @pytest.mark.parametrize(
     ("conditions", "src", "dst", "matches"),
     [
-        ("", "10.0.0.1", "10.0.0.2", True),
+        ("", "10.0.0.1", "10.0.0.2", False),  # of no direction: no rule is asked
+        ("", "10.0.0.1", SBC, True),
         ('direction = "inbound"', "10.0.0.1", SBC, True),
         ('direction = "inbound"', SBC, "10.0.0.1", False),
         ('direction = "outbound"', SBC, "10.0.0.1", True),

@@ -83,7 +83,7 @@ def test_v18_v19_by_dialect(options: str, grade: str, lines: list[str]) -> None:
 )
 def test_s111_behind_the_host(pai_in: str, pai_out: str) -> None:
     message = invite(identity(), f"P-Asserted-Identity: {pai_in}")
-    out, _ = told('[rule.verify]\ndialect = "telnyx"\n', message)
+    out, _ = told(f'[rule.verify]\ndialect = "telnyx"\n{TRUSTED}', message)
     assert out == message.replace(pai_in.encode(), pai_out.encode())
 
 

@@ -95,7 +95,6 @@ def test_s114_a_claim_without_identity_leaves_as_not_validated() -> None:
     [
         (f'[trunks.core]\naddresses = ["{CARRIER}"]\ntrusted = true\n', CARRIER, SBC),  # a trusted trunk
         ("", SBC, CARRIER),  # leaving
-        ("", CARRIER, "203.0.113.9"),  # neither end is the SBC
     ],
 )
 def test_s114_what_the_trusted_claim_is_left_alone(rules: str, src: str, dst: str) -> None:
@@ -113,3 +112,9 @@ def test_s114_no_room_for_the_mark_is_no_way_around_the_scrub() -> None:
     assert len(message) == 65507
     expected = message.replace(b";verstat=TN-Validation-Passed", b"")
     assert result(make_engine(VERIFY), arriving(message))[1] == expected
+
+
+def test_s114_where_neither_end_is_the_sbc_the_sender_is_not_trusted() -> None:
+    message = invite("P-Attestation-Indicator: A", "P-Asserted-Identity: <tel:+1;verstat=TN-Validation-Passed>")
+    out = result(make_engine(""), arriving(message, CARRIER, "203.0.113.9"))[1]
+    assert out == invite("P-Asserted-Identity: <tel:+1>")

@@ -1,0 +1,99 @@
+"""The trust boundary: what an untrusted peer may not claim is removed from its messages (S-114, S-115)."""
+
+import re
+from collections.abc import Iterator
+
+from sbc_filter.sip.grammar import LEAD, SLOPPY_REQUEST_LINE, TOKEN
+from sbc_filter.sip.marks import HEADERS, Marks
+from sbc_filter.sip.message import SipMessage
+
+# Header fields with the address of a party, in which an SBC could look for a mark. Route and Record-Route name proxies,
+# and what stands there is the business of the proxy that wrote it.
+ADDRESSES = frozenset((
+    b"from", b"to", b"contact", b"reply-to", b"p-asserted-identity", b"p-preferred-identity", b"remote-party-id",
+    b"diversion", b"history-info", b"referred-by", b"refer-to", b"p-served-user", b"p-charge-info",
+    b"p-called-party-id", b"p-associated-uri",
+))  # fmt: skip
+_ASSERTIONS = Marks(HEADERS)
+_FOLD = rb"[ \t]*+(?:\r?\n[ \t]++)*"
+# What other parsers may skip before and after a name (see `grammar.INVISIBLE`).
+_SKIPPED = rb"[^!-~\r\n]*+"
+_LINE = re.compile(rb"(?m)^" + _SKIPPED + rb"(" + TOKEN + rb")" + _SKIPPED + _FOLD + rb":")
+_REST_OF_LINE = re.compile(rb".*(?:\n[ \t].*)*(?:\n|\Z)")
+_UNCLEAN = re.compile(rb"\r(?!\n)|\0")  # octets at which other parsers end a line or the message
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+
+
+def scrub(message: SipMessage, marks: Marks) -> None:
+    """Edit: remove every mark from the header fields, the addresses and the Request-URI of an untrusted peer's
+    message."""
+    buffer = message.buffer
+    if not marks.may_be_in(buffer):
+        return
+    _remove(message, marks)
+    start = buffer.index(message.uri)
+    _cut(message, marks, start, start + len(message.uri))
+    for name in message.names():
+        if name in ADDRESSES:
+            for _, value, end in message.headers(name):
+                _cut(message, marks, value, end)
+
+
+def remove_assertions(message: SipMessage) -> None:
+    """Edit: remove every header field that asserts an attestation or a result: they are valid only within one
+    operator's networks (S-115, A11)."""
+    if _ASSERTIONS.may_be_in(message.buffer):
+        _remove(message, _ASSERTIONS)
+
+
+def unclean(buffer: bytes) -> Iterator[int]:
+    """The offset of each NUL, and of each CR without LF, in the header fields: with spaces there, only one reading is
+    left.
+
+    The request line is not included (see `SipMessage.straighten`); without one there is nothing to read.
+    """
+    request = SLOPPY_REQUEST_LINE.match(buffer)
+    if request is None:
+        return
+    for found in _UNCLEAN.finditer(buffer, request.end(), _head_end(buffer)):
+        yield found.start()
+
+
+def scrub_unreadable(buffer: bytes, marks: Marks) -> bytes:
+    """The same as `scrub` for a message that cannot be parsed here, but that a more lenient SBC may accept. Bare CRs
+    and NULs become spaces."""
+    end = _head_end(buffer)
+    head = _UNCLEAN.sub(b" ", buffer[:end])
+    if marks.may_be_in(head):
+        head = marks.removed(_without_lines(head, marks))
+    return buffer if head == buffer[:end] else head + buffer[end:]
+
+
+def _without_lines(head: bytes, marks: Marks) -> bytes:
+    """The header without the fields of these names, folded lines included."""
+    parts, position = [], 0
+    for line in _LINE.finditer(head):
+        if line.start() < position or not marks.has(line[1]):
+            continue
+        parts.append(head[position : line.start()])
+        rest = _REST_OF_LINE.match(head, line.end())
+        position = rest.end() if rest is not None else len(head)
+    return b"".join((*parts, head[position:]))
+
+
+def _remove(message: SipMessage, marks: Marks) -> None:
+    for name in message.names():
+        if marks.has(name):
+            for header in message.headers(name):
+                message.remove(header)
+
+
+def _cut(message: SipMessage, marks: Marks, start: int, end: int) -> None:
+    for cut_start, cut_end, instead in marks.find(message.buffer, start, end):
+        message.replace(cut_start, cut_end, instead)
+
+
+def _head_end(buffer: bytes) -> int:
+    lead = LEAD.match(buffer)
+    blank = _BLANK_LINE.search(buffer, lead.end() if lead else 0)
+    return blank.end() if blank else len(buffer)
