@@ -11,7 +11,7 @@ from setuptools import Extension, setup
 COMPILED = {
     "": "generational_cache",
     "packet": "ip udp",
-    "sip": "address country_codes edits field header_lines header_names identity learned_layout marks message"
+    "sip": "address country_codes field header learned_layout marks message"
     " numbering_plans numbers plain_form repair repair_fields request_start",
     "stir": "checks passport signature signing token verification",
     "rules": "conditions ruleset",

@@ -6,7 +6,7 @@ A message in this form passes without a change, and its layout may be learned. `
 import re
 
 from sbc_filter.sip import grammar
-from sbc_filter.sip.header_names import KNOWN
+from sbc_filter.sip.header import KNOWN
 from sbc_filter.sip.message import AT_MOST_ONCE, SipMessage
 
 # A name without escapes.
