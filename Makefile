@@ -3,16 +3,18 @@
 # make bench  what the engine spends, as multiples of one signature
 # make soak   half an hour of calls through two workers: memory, descriptors, every packet's verdict
 # make fuzz   throws mutants, signed hostile claims and random bytes at it; independent judges look at what leaves
+# make differential  shows odd messages that pass the filter to SIP stacks, and what they see that they should not
 # make mutants changes the product in one place at a time, and shows which changes no test notices
 # make deb    installs what the build needs, then builds the Debian package into build/deb
 # make deb-test  tries it in fresh Debian trees, booted as well
 # make deb-fresh  runs `make deb` in fresh trees of several releases, and installs what it builds in others
+# make numbering  makes the tables of telephone numbers again, from the metadata of phonenumbers
 # make pcaps  makes the golden captures anew, and accepts what a replay of them gives
 
 BIN := .venv/bin
 # Most of the time of live tests is waiting; each file of tests stays in one process, with its own hosts.
 SIDE_BY_SIDE := -n auto --maxprocesses=4 --dist=loadfile
-.PHONY: demo test lint compiled bench deb deb-test deb-fresh pcaps conformance fuzz clean
+.PHONY: demo test lint compiled bench deb deb-test deb-fresh pcaps numbering conformance fuzz clean
 
 demo:
 	@.ci/bootstrap.sh demo
@@ -65,6 +67,10 @@ pcaps:
 	@.ci/bootstrap.sh test
 	$(BIN)/python tests/make_pcaps.py --accept
 
+numbering:
+	@.ci/bootstrap.sh test
+	$(BIN)/python tests/make_numbering.py
+
 # DATA=FOLDER: captures in FOLDER/pcaps, messages in FOLDER/torture, certificates in FOLDER/certs, identities with
 # their keys in FOLDER/identities
 conformance:
@@ -76,6 +82,12 @@ conformance:
 fuzz:
 	@.ci/bootstrap.sh test
 	@$(BIN)/python tests/fuzz.py $(FUZZ)
+
+# The corpus and COUNT mutants of it; DIFFERENTIAL="--corpus-only --stacks osip2,sofia" (see tests/differential.py)
+.PHONY: differential
+differential:
+	@.ci/bootstrap.sh differential
+	@$(BIN)/python tests/differential.py --count $(or $(COUNT),200000) $(DIFFERENTIAL)
 
 # A sample of each module; MUTANTS="--all stir", MUTANTS="--at sbc_filter/stir/path.py:70"
 .PHONY: mutants

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what one target of the Makefile needs and this Debian or Ubuntu host lacks: system packages, then (for demo,
-# test and deb-test) a virtual environment in .venv.
-#   bootstrap.sh demo | test | deb | deb-test | deb-fresh
+# test, differential and deb-test) a virtual environment in .venv. For differential also build/judges/node_modules.
+#   bootstrap.sh demo | test | differential | deb | deb-test | deb-fresh
 #   bootstrap.sh list TARGET    prints the packages that the target needs, and installs nothing
 set -eu
 cd "$(dirname "$0")/.."
@@ -20,6 +20,8 @@ run="iptables, iproute2, openssl, ca-certificates"
 demo="$build, $run, sip-tester, kamailio"
 test="$demo, tshark, procps, curl, strace, util-linux, kamailio-secsipid-modules, softhsm2, opensc-pkcs11, nftables,
  systemd, passwd"
+stacks="pkg-config, libosip2-dev, libsofia-sip-ua-dev, libre-dev, libnet-sip-perl, nodejs, npm"
+differential="$test, $stacks"
 deb_test="$test, lintian, debootstrap, systemd-container"
 deb_fresh="git, debootstrap"
 
@@ -31,11 +33,12 @@ fi
 case "${1:-}" in
 demo) needs="$demo" extra="" ;;
 test) needs="$test" extra="[test]" ;;
+differential) needs="$differential" extra="[test]" ;;
 deb) needs="$deb" extra=none ;;
 deb-test) needs="$deb_test" extra="[test]" ;;
 deb-fresh) needs="$deb_fresh" extra=none ;;
 *)
-    echo "usage: $0 [list] demo|test|deb|deb-test|deb-fresh" >&2
+    echo "usage: $0 [list] demo|test|differential|deb|deb-test|deb-fresh" >&2
     exit 2
     ;;
 esac
@@ -87,4 +90,18 @@ if [ ! -x .venv/bin/sbc-filter ] || [ "$(cat .venv/wanted 2>/dev/null)" != "$wan
     /usr/bin/python3 -m venv --clear .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".$extra"
     echo "$wanted" > .venv/wanted
+fi
+
+[ "$1" = differential ] || exit 0
+
+.venv/bin/python -c "import pjsua2" 2>/dev/null ||
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[differential]"
+if ! cmp -s tests/judges/package.json build/judges/package.json; then
+    echo "Installing packages of npm into build/judges"
+    mkdir -p build/judges
+    cp tests/judges/package.json build/judges
+    (cd build/judges && npm install --silent --no-audit --no-fund --no-package-lock) || {
+        rm build/judges/package.json
+        fail "npm failed to install what tests/judges/package.json names"
+    }
 fi
