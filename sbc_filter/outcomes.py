@@ -194,6 +194,7 @@ class Detail(_Key):
     NOT_LISTED = _detail("not-listed", Outcome.UNSIGNED)
     PRIVACY = _detail("privacy", Outcome.UNSIGNED)
     NO_CALLED = _detail("no-called", Outcome.UNSIGNED)
+    IMPOSSIBLE_NUMBER = _detail("impossible-number", Outcome.UNSIGNED)
     CREDENTIAL_EXPIRED = _detail("credential-expired", Outcome.UNSIGNED)
     NO_ROOM = _detail("no-room", Outcome.UNSIGNED)
     CRYPTO = _detail("crypto", Outcome.UNSIGNED)

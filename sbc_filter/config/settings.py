@@ -9,6 +9,7 @@ from sbc_filter.config.delegate_settings import RemoteSettings
 from sbc_filter.firewall.backend import AUTO
 from sbc_filter.rules.model import Unreadable
 from sbc_filter.rules.trunk import IpNetwork, Trunk
+from sbc_filter.sip.numbering_plans import NANP, emergency_of
 
 CACHE = Path("/var/cache/sbc-filter")
 LAST_QUEUE = 65534  # the highest number of a queue; the one after it is a lock (`daemon.own_firewall_rules`)
@@ -26,8 +27,8 @@ class NetworkSettings:
     sbc: tuple[str, ...] = ()
     ports: tuple[int, ...] = (5060,)
     trusted_peers: tuple[IpNetwork, ...] = ()
-    emergency: tuple[str, ...] = ("911", "112", "933", "urn:service:sos*")
-    numbering: str = "nanp"
+    emergency: tuple[str, ...] = emergency_of(NANP)
+    numbering: str = NANP.name
     unreadable: Unreadable = Unreadable.SCRUB
     untrusted_headers: tuple[str, ...] = ()
     scrub_methods: tuple[str, ...] = ()

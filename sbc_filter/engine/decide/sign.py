@@ -15,6 +15,7 @@ from sbc_filter.rules.model import (
     Rule,
 )
 from sbc_filter.rules.ruleset import treatment
+from sbc_filter.sip.country_codes import possible
 from sbc_filter.sip.date import parse_date
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential, SigningRequest
@@ -91,11 +92,13 @@ def _signed(
 
 
 def parties_of(rule: Rule, call: IncomingCall) -> tuple[str, str]:
-    """(caller, called) of a call that can be signed; `SigningError` if one is missing or the caller is not a number
-    (A7)."""
+    """(caller, called) of a call that can be signed; `SigningError` if one is missing, or if the caller is not a number
+    that can exist (A7)."""
     caller = call.parties.identity(rule.sign.caller_from)
     if caller is None or not caller.isdigit() or len(caller) not in _LENGTHS:
         raise SigningError(Detail.NO_CALLER)
+    if not possible(caller):
+        raise SigningError(Detail.IMPOSSIBLE_NUMBER)
     called = call.parties.identity(rule.sign.called_from)
     if called is None:
         raise SigningError(Detail.NO_CALLED)
