@@ -15,11 +15,11 @@ COMPILED = {
     "sip": "address edits field header_lines header_names identity learned_layout marks message numbers plain_form"
     " repair repair_fields request_start",
     "stir": "checks passport signature signing token verification",
-    "rules": "conditions facts ruleset",
+    "rules": "conditions ruleset",
     "engine": "answers engine record state",
-    "engine/call": "asserted call decision intake parties recording scrub verstat",
+    "engine/call": "asserted call intake parties recording scrub verstat",
     "engine/memory": "certificates replays transactions",
-    "engine/decide": "apply_rule attestation deviations sign verify",
+    "engine/decide": "apply_rule attestation sign verify",
     "engine/act": "carry_out edit_invite uas",
 }
 # The other files of these rooms: they serve few calls, or compiling them gains nothing.

@@ -14,8 +14,7 @@ from sbc_filter.counters import CounterName
 from sbc_filter.engine.act.carry_out import DecisionExecutor, as_packet_verdict, has_room, monitored, pass_unexamined
 from sbc_filter.engine.act.uas import Uas
 from sbc_filter.engine.act.unreadable_calls import UnreadableCalls
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.intake import Intake
 from sbc_filter.engine.call.network import Arrival, Flow, Network
 from sbc_filter.engine.decide.apply_rule import apply_rule
@@ -36,7 +35,7 @@ from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.udp import Packet, parse
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.rules.facts import Facts
+from sbc_filter.rules.conditions import Facts
 from sbc_filter.rules.model import SIGN, VERIFY, Mode, Rule
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.message import Edits

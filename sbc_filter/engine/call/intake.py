@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from sbc_filter.engine.call import scrub
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.parties import Parties
 from sbc_filter.engine.call.recording import make_record

@@ -10,8 +10,7 @@ unsigned. If in doubt, no token is put back, and the call is not signed either.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.decide.sign import unsigned
 from sbc_filter.engine.memory.arrivals import Arrival, Arrivals, Key, LocalArrivals
 from sbc_filter.engine.record import Record

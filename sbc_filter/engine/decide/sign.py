@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 from sbc_filter.counters import CounterName
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.decide.attestation import attestation, is_private, more_claims, origination
 from sbc_filter.engine.decide.diverted_call import diversion, is_diverted
 from sbc_filter.engine.memory.results import Results
