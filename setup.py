@@ -11,8 +11,8 @@ from setuptools import Extension, setup
 COMPILED = {
     "": "generational_cache",
     "packet": "ip udp",
-    "sip": "address country_codes field header learned_layout marks message"
-    " numbering_plans numbers plain_form repair repair_fields request_start",
+    "numbering": "country_codes numbering_plans",
+    "sip": "address field header learned_layout marks message numbers plain_form repair repair_fields request_start",
     "stir": "checks passport signature signing token verification",
     "rules": "conditions ruleset",
     "engine": "answers engine record state",
@@ -25,7 +25,8 @@ COMPILED = {
 INTERPRETED = {
     "": "__main__ cli counters errors outcomes strict_json utc",
     "packet": "fragments reassembly",
-    "sip": "country_table date grammar reason region_table response salvage",
+    "numbering": "country_table region_table",
+    "sip": "date grammar reason response salvage",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"
     " priority rich_call_data sign_div sti_pa_list",
     "rules": "model number_list rate_limits rule_file sign_options time_windows toml_table treatment_options trunk"

@@ -256,6 +256,7 @@ class Repair(_Key):
     CONTROL_BYTES = "control-bytes"  # control characters in the header became spaces
     FOLDED_LINES = "folded-lines"  # folded lines were joined
     HEADER_NAMES = "header-names"  # blanks, invisible bytes and escapes were removed from names
+    DISPLAY_NAMES = "display-names"  # the name in From or To got the quotes that it needs
     TAGS = "tags"  # the parameters of From or To were written without blanks, with one tag or none
     REPEATED_FIELDS = "repeated-fields"  # a field that may occur once occurred again, and only the first was kept
     CONTENT_LENGTH = "content-length"  # Content-Length was corrected, because only line ends were missing

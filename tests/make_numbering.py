@@ -20,7 +20,7 @@ import phonenumbers
 from phonenumbers import PhoneMetadata
 from support.digit_patterns import DigitPattern, digit_pattern
 
-SIP = Path(__file__).parent.parent / "sbc_filter/sip"
+NUMBERING = Path(__file__).parent.parent / "sbc_filter" / "numbering"
 KINDS = {
     "fixed_line": "fixed",
     "mobile": "mobile",
@@ -45,7 +45,7 @@ E164_LENGTHS = range(11, 18)  # a number that long may well be an international 
 def main() -> None:
     """Write both tables."""
     for name, table in (("region_table", region_table()), ("country_table", country_table())):
-        (SIP / f"{name}.py").write_text(table)
+        (NUMBERING / f"{name}.py").write_text(table)
 
 
 def region_table() -> str:

@@ -16,6 +16,7 @@ from sbc_filter.counters import CounterName
 from sbc_filter.engine.answers import response_to
 from sbc_filter.engine.call.verstat import DIALECTS
 from sbc_filter.engine.record import Record
+from sbc_filter.numbering.numbering_plans import PROFILES
 from sbc_filter.outcomes import (
     CERTIFICATE_TOLERABLE,
     DETAILS,
@@ -35,7 +36,6 @@ from sbc_filter.rules.model import Bypass, Rule
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk import Trunk
-from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.sip.numbers import canonicaliser
 
 ROOT = Path(__file__).parent.parent

@@ -7,9 +7,9 @@ from typing import Literal
 from sbc_filter.config.credential_settings import CredentialSettings, ObtainSettings
 from sbc_filter.config.delegate_settings import RemoteSettings
 from sbc_filter.firewall.backend import AUTO
+from sbc_filter.numbering.numbering_plans import NANP, emergency_of
 from sbc_filter.rules.model import Unreadable
 from sbc_filter.rules.trunk import IpNetwork, Trunk
-from sbc_filter.sip.numbering_plans import NANP, emergency_of
 
 CACHE = Path("/var/cache/sbc-filter")
 LAST_QUEUE = 65534  # the highest number of a queue; the one after it is a lock (`daemon.own_firewall_rules`)

@@ -21,6 +21,7 @@ from sbc_filter.config.settings import (
     TrustSettings,
 )
 from sbc_filter.firewall import backend
+from sbc_filter.numbering.numbering_plans import NANP, PROFILES, Profile, emergency_of, plan_named
 from sbc_filter.outcomes import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE
 from sbc_filter.pki import x5u
 from sbc_filter.rules.model import Unreadable
@@ -28,7 +29,6 @@ from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk_options import read_networks
 from sbc_filter.sip.header import KNOWN
 from sbc_filter.sip.marks import HEADERS, Marks
-from sbc_filter.sip.numbering_plans import NANP, PROFILES, Profile, emergency_of, plan_named
 from sbc_filter.stir.delegation import VERIFICATION
 
 # Processes; one for each core of a large host.

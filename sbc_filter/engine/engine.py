@@ -29,6 +29,7 @@ from sbc_filter.engine.memory.transactions import Held, MessageKey, Progress, Re
 from sbc_filter.engine.state import EngineState
 from sbc_filter.engine.verdict import ACCEPT, DROP, Answer, AnyAnswer, Need, Request, Verdict, VerdictKind
 from sbc_filter.errors import MessageError, PacketError, VerificationError
+from sbc_filter.numbering.numbering_plans import NANP, Profile
 from sbc_filter.outcomes import Detail, Outcome, Repair
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.udp import Packet, parse
@@ -38,7 +39,6 @@ from sbc_filter.rules.conditions import Facts
 from sbc_filter.rules.model import SIGN, VERIFY, Mode, Rule
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.message import Edits
-from sbc_filter.sip.numbering_plans import NANP, Profile
 from sbc_filter.sip.request_start import method_of
 from sbc_filter.sip.response import top_via
 from sbc_filter.stir.credential import Credential

@@ -18,10 +18,10 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol
 
 from sbc_filter.errors import VerificationError
+from sbc_filter.numbering.numbering_plans import NANP, Profile
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.numbering_plans import NANP, Profile
 from sbc_filter.sip.numbers import dialled
 from sbc_filter.stir.media_keys import check_media
 from sbc_filter.stir.passport import Claims, invalid

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sbc_filter.numbering.numbering_plans import PROFILES
 from sbc_filter.sip import grammar
-from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.sip.numbers import NoParty, canonical_number, canonicaliser, dialled, reader
 
 

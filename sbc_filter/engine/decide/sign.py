@@ -8,13 +8,13 @@ from sbc_filter.engine.decide.attestation import attestation, is_private, more_c
 from sbc_filter.engine.decide.diverted_call import diversion, is_diverted
 from sbc_filter.engine.memory.results import Results
 from sbc_filter.errors import SigningError, VerificationError
+from sbc_filter.numbering.country_codes import possible
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import (
     CONTINUE,
     Rule,
 )
 from sbc_filter.rules.ruleset import treatment
-from sbc_filter.sip.country_codes import possible
 from sbc_filter.sip.date import parse_date
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential, SigningRequest

@@ -11,12 +11,12 @@ from sbc_filter.engine.call.verstat import DIALECTS
 from sbc_filter.engine.memory.replays import Replays
 from sbc_filter.engine.memory.results import Results
 from sbc_filter.errors import VerificationError
+from sbc_filter.numbering.numbering_plans import Profile
 from sbc_filter.outcomes import Detail, Deviation, Outcome, defaults_of
 from sbc_filter.pki.x5u import MAX_LENGTH
 from sbc_filter.rules.model import BELOW_A, CONTINUE, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import format_date
-from sbc_filter.sip.numbering_plans import Profile
 from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Signalling
 from sbc_filter.stir.delegated_verification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify

@@ -10,9 +10,9 @@ import pytest
 from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberFormat
 from support.digit_patterns import digit_pattern
 
-from sbc_filter.sip.numbering_plans import EMERGENCY, PROFILES, emergency_of, plan_named
+from sbc_filter.numbering.numbering_plans import EMERGENCY, PROFILES, emergency_of, plan_named
+from sbc_filter.numbering.region_table import METADATA, REGIONS
 from sbc_filter.sip.numbers import canonicaliser
-from sbc_filter.sip.region_table import METADATA, REGIONS
 
 NOT_THE_LIBRARYS = {
     # The same digits are a shared-cost number of 8 digits after the country code, and a number in the area 55.
@@ -84,7 +84,7 @@ def test_emergency_numbers_are_not_completed(region: str) -> None:
 def test_the_tables_are_those_that_make_numbering_makes() -> None:
     for name in ("region_table", "country_table"):
         made = getattr(make_numbering, name)()
-        assert (make_numbering.SIP / f"{name}.py").read_text() == made
+        assert (make_numbering.NUMBERING / f"{name}.py").read_text() == made
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from functools import lru_cache
 
-from sbc_filter.sip.country_table import COUNTRIES
+from sbc_filter.numbering.country_table import COUNTRIES
 
 _LONGEST = 3  # digits of a country code; no code begins with another one
 

@@ -4,8 +4,8 @@ import phonenumbers
 import pytest
 from make_numbering import lengths_of, metadata
 
-from sbc_filter.sip.country_codes import NumberKind, country_of, kind_of, possible
-from sbc_filter.sip.country_table import COUNTRIES
+from sbc_filter.numbering.country_codes import NumberKind, country_of, kind_of, possible
+from sbc_filter.numbering.country_table import COUNTRIES
 
 
 @pytest.mark.parametrize(

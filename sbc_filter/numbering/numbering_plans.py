@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from sbc_filter.sip.country_codes import expand, possible
-from sbc_filter.sip.region_table import REGIONS
+from sbc_filter.numbering.country_codes import expand, possible
+from sbc_filter.numbering.region_table import REGIONS
 
 MAX_DIGITS = 32  # of any number; the longest are French ones with a portability prefix (S-043)
 _SHORTEST = 7  # digits of an international number after the prefix
