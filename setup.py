@@ -12,7 +12,8 @@ COMPILED = {
     "": "generational_cache",
     "packet": "ip udp",
     "sip": "address country_codes edits field header_lines header_names identity learned_layout marks message"
-    " numbering_plans numbers plain_form repair repair_fields request_start",
+    " numbering_plans numbers",
+    "sip/lenient": "plain_form repair repair_fields request_start",
     "stir": "checks passport signature signing token verification",
     "rules": "conditions facts ruleset",
     "engine": "answers engine record state",
@@ -25,7 +26,8 @@ COMPILED = {
 INTERPRETED = {
     "": "__main__ cli counters errors outcomes strict_json utc",
     "packet": "fragments reassembly",
-    "sip": "country_table date grammar reason region_table response salvage",
+    "sip": "country_table date grammar reason region_table response",
+    "sip/lenient": "salvage",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"
     " priority rich_call_data sign_div sti_pa_list",
     "rules": "model number_list rate_limits rule_file sign_options time_windows toml_table treatment_options trunk"

@@ -1,4 +1,4 @@
-"""Repair of single header fields: names, the tags of From and To, CSeq, Content-Length. See `sip.repair`."""
+"""Repair of single header fields: names, the tags of From and To, CSeq, Content-Length. See `sip.lenient.repair`."""
 
 import re
 from urllib.parse import unquote_to_bytes

@@ -13,9 +13,9 @@ from support.growth import LINEAR, growth
 
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Repair
+from sbc_filter.sip.lenient.plain_form import is_plain
+from sbc_filter.sip.lenient.repair import one_reading, repair
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.plain_form import is_plain
-from sbc_filter.sip.repair import one_reading, repair
 
 PLAIN = invite('Subject: "a", b', "X-50%: 1", identity(), body="v=0\r\n")
 EMPTY = PLAIN[:-5].replace(b"h: 5", b"h: 0")

@@ -1,6 +1,7 @@
 """The plain form of a message: the form that every SIP stack reads alike.
 
-A message in this form passes without a change, and its layout may be learned. `sip.repair` gives others this form.
+A message in this form passes without a change, and its layout may be learned. `sip.lenient.repair` gives others this
+form.
 """
 
 import re
