@@ -7,7 +7,7 @@ form.
 import re
 
 from sbc_filter.sip import grammar
-from sbc_filter.sip.header_names import KNOWN
+from sbc_filter.sip.header_names import KNOWN, hyphenated
 from sbc_filter.sip.message import AT_MOST_ONCE, SipMessage
 
 # A name without escapes.
@@ -53,5 +53,9 @@ def _has_plain_lines(message: SipMessage) -> bool:
 
 
 def _has_plain_names(message: SipMessage) -> bool:
-    """Whether no name has a blank before its colon, or an escape."""
-    return all(name in KNOWN or _NAME.fullmatch(name) is not None for name in message.names_as_written())
+    """Whether no name has a blank before its colon, an escape, or an underscore that some read as a hyphen."""
+    return all(name in KNOWN or _is_plain_name(name) for name in message.names_as_written())
+
+
+def _is_plain_name(name: bytes) -> bool:
+    return _NAME.fullmatch(name) is not None and hyphenated(name) is name

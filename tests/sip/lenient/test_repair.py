@@ -50,6 +50,8 @@ LINES = [
     (CALL_ID, b"Call-ID : call-1@carrier.example\r\n", CALL_ID, "header-names"),
     (CALL_ID, b"\xa0Call-ID\x01\xff: call-1@carrier.example\r\n", CALL_ID, "control-bytes header-names"),
     (CALL_ID, b"C%61ll-ID: call-1@carrier.example\r\n", CALL_ID, "header-names"),
+    (b"Call-ID: c", b"X_Y: 1\r\nCALL_ID: c", b"X_Y: 1\r\nCALL-ID: c", "header-names"),
+    (CALL_ID, b"P_Attestation-Indicator: A\r\n" + CALL_ID, b"P-Attestation-Indicator: A\r\n" + CALL_ID, "header-names"),
     (FROM, b"From\r\n : <sip:+12155550100@carrier.example>;tag=f1\r\n", FROM, "folded-lines header-names"),
     # folds and control characters
     (CALL_ID, b"Call-ID:\r\n\t call-1@carrier.example\r\n", CALL_ID, "folded-lines"),
