@@ -38,8 +38,8 @@ from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.conditions import Facts
 from sbc_filter.rules.model import SIGN, VERIFY, Mode, Rule
 from sbc_filter.rules.ruleset import RuleSet
+from sbc_filter.sip.lenient.request_start import method_of
 from sbc_filter.sip.message import Edits
-from sbc_filter.sip.request_start import method_of
 from sbc_filter.sip.response import top_via
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential

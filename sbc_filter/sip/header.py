@@ -42,6 +42,16 @@ _COMMON = (
 KNOWN = {name.encode(): name.lower().encode() for name in _COMMON.split()}
 KNOWN |= COMPACT_FORMS | {name.upper(): full for name, full in COMPACT_FORMS.items()}
 
+_NAMES = frozenset(KNOWN.values())
+
+
+def hyphenated(name: bytes) -> bytes:
+    """The name with hyphens in place of underscores if it then is a usual name: JsSIP reads both alike."""
+    if name.find(b"_") < 0:
+        return name
+    other = name.replace(b"_", b"-")
+    return other if other.lower() in _NAMES else name
+
 
 def canonical(name: bytes) -> bytes:
     """The canonical form of a header name as written before the colon (S-148); empty if it is not a token."""

@@ -37,7 +37,8 @@ class SipMessage:
     `span(groups[at])` is the (start, end) of the value of header field `at`, line end included. `match`, from
     `sip.learned_layout`, has already found the addresses in `learnt`.
 
-    `original` is what arrived. It differs from `buffer` if `sip.repair` changed the message before it was parsed.
+    `original` is what arrived. It differs from `buffer` if `sip.lenient.repair` changed the message before it was
+    parsed.
     """
 
     __slots__ = (
@@ -80,7 +81,7 @@ class SipMessage:
         """Parse a request. The body is opaque: its bytes are never read.
 
         A request line that is not plain is read as lenient SIP stacks do (`grammar.SLOPPY_REQUEST_LINE`), and line ends
-        before it are even legal (RFC 3261 §7.5). `sip.repair` makes it plain.
+        before it are even legal (RFC 3261 §7.5). `sip.lenient.repair` makes it plain.
         """
         request = grammar.REQUEST_LINE.match(buffer) or grammar.SLOPPY_REQUEST_LINE.match(buffer)
         if request is None:

@@ -15,9 +15,9 @@ from sbc_filter.outcomes import Detail, Outcome, Repair
 from sbc_filter.rules.model import Direction
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.learned_layout import Reader
+from sbc_filter.sip.lenient.repair import one_reading
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbers import canonicaliser
-from sbc_filter.sip.repair import one_reading
 
 
 class Intake:

@@ -98,7 +98,7 @@ def test_header_fields_that_do_not(line: str) -> None:
     engine = make_engine("", untrusted_headers=["X-Score", "Acme-*-X"])
     assert result(engine, arriving(invite(line, "X-%41: 1")))[1] == invite(
         line, "X-A: 1"
-    )  # see tests/sip/test_repair.py
+    )  # see tests/sip/lenient/test_repair.py
     message = unreadable(invite(line, "X-%41: 1"))
     assert result(engine, arriving(message))[1] == message
 

@@ -1,12 +1,13 @@
 """The plain form of a message: the form that every SIP stack reads alike.
 
-A message in this form passes without a change, and its layout may be learned. `sip.repair` gives others this form.
+A message in this form passes without a change, and its layout may be learned. `sip.lenient.repair` gives others this
+form.
 """
 
 import re
 
 from sbc_filter.sip import grammar
-from sbc_filter.sip.header import KNOWN
+from sbc_filter.sip.header import KNOWN, hyphenated
 from sbc_filter.sip.message import AT_MOST_ONCE, SipMessage
 
 # A name without escapes.
@@ -52,5 +53,9 @@ def _has_plain_lines(message: SipMessage) -> bool:
 
 
 def _has_plain_names(message: SipMessage) -> bool:
-    """Whether no name has a blank before its colon, or an escape."""
-    return all(name in KNOWN or _NAME.fullmatch(name) is not None for name in message.names_as_written())
+    """Whether no name has a blank before its colon, an escape, or an underscore that some read as a hyphen."""
+    return all(name in KNOWN or _is_plain_name(name) for name in message.names_as_written())
+
+
+def _is_plain_name(name: bytes) -> bool:
+    return _NAME.fullmatch(name) is not None and hyphenated(name) is name

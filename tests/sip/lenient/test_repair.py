@@ -13,9 +13,9 @@ from support.growth import LINEAR, growth
 
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Repair
+from sbc_filter.sip.lenient.plain_form import is_plain
+from sbc_filter.sip.lenient.repair import one_reading, repair
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.plain_form import is_plain
-from sbc_filter.sip.repair import one_reading, repair
 
 PLAIN = invite('Subject: "a", b', "X-50%: 1", identity(), body="v=0\r\n")
 EMPTY = PLAIN[:-5].replace(b"h: 5", b"h: 0")
@@ -50,6 +50,8 @@ LINES = [
     (CALL_ID, b"Call-ID : call-1@carrier.example\r\n", CALL_ID, "header-names"),
     (CALL_ID, b"\xa0Call-ID\x01\xff: call-1@carrier.example\r\n", CALL_ID, "control-bytes header-names"),
     (CALL_ID, b"C%61ll-ID: call-1@carrier.example\r\n", CALL_ID, "header-names"),
+    (b"Call-ID: c", b"X_Y: 1\r\nCALL_ID: c", b"X_Y: 1\r\nCALL-ID: c", "header-names"),
+    (CALL_ID, b"P_Attestation-Indicator: A\r\n" + CALL_ID, b"P-Attestation-Indicator: A\r\n" + CALL_ID, "header-names"),
     (FROM, b"From\r\n : <sip:+12155550100@carrier.example>;tag=f1\r\n", FROM, "folded-lines header-names"),
     # folds and control characters
     (CALL_ID, b"Call-ID:\r\n\t call-1@carrier.example\r\n", CALL_ID, "folded-lines"),

@@ -1,4 +1,4 @@
-"""Repair of single header fields: names, the tags of From and To, CSeq, Content-Length. See `sip.repair`."""
+"""Repair of single header fields: names, the tags of From and To, CSeq, Content-Length. See `sip.lenient.repair`."""
 
 import re
 from urllib.parse import unquote_to_bytes
@@ -7,6 +7,7 @@ from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
 from sbc_filter.sip import grammar
 from sbc_filter.sip.address import parse_address
+from sbc_filter.sip.header import hyphenated
 
 _ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
 _LENGTH = re.compile(rb"0*([0-9]{1,9})")
@@ -17,12 +18,13 @@ _MISSING = 4  # octets that may be missing at the end of a body: two line ends
 
 
 def repaired_name(name: bytes) -> bytes:
-    """A header name without the invisible bytes around it, and without escapes. It need not be a token."""
+    """A header name without the invisible bytes around it, without escapes, and with hyphens in place of underscores if
+    that makes it a usual name. It need not be a token."""
     if _ESCAPE.search(name) is not None:
         name = unquote_to_bytes(name)
         if _ESCAPE.search(name) is not None:
             raise MessageError(Detail.HEADER_SYNTAX, "an escape of an escape")
-    return name.strip(grammar.INVISIBLE_BYTES)
+    return hyphenated(name.strip(grammar.INVISIBLE_BYTES))
 
 
 def repaired_address(key: bytes, value: bytes) -> bytes:
