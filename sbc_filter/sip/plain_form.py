@@ -6,7 +6,7 @@ A message in this form passes without a change, and its layout may be learned. `
 import re
 
 from sbc_filter.sip import grammar
-from sbc_filter.sip.header_names import KNOWN
+from sbc_filter.sip.header_names import KNOWN, with_hyphens
 from sbc_filter.sip.message import AT_MOST_ONCE, SipMessage
 
 # A name without escapes.
@@ -52,5 +52,8 @@ def _has_plain_lines(message: SipMessage) -> bool:
 
 
 def _has_plain_names(message: SipMessage) -> bool:
-    """Whether no name has a blank before its colon, or an escape."""
-    return all(name in KNOWN or _NAME.fullmatch(name) is not None for name in message.names_as_written())
+    """Whether no name has a blank before its colon, an escape, or underscores for the hyphens of a known one."""
+    return all(
+        name in KNOWN or (_NAME.fullmatch(name) is not None and with_hyphens(name) == name)
+        for name in message.names_as_written()
+    )

@@ -7,6 +7,7 @@ from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
 from sbc_filter.sip import grammar
 from sbc_filter.sip.address import parse_address
+from sbc_filter.sip.header_names import with_hyphens
 
 _ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
 _LENGTH = re.compile(rb"0*([0-9]{1,9})")
@@ -14,12 +15,13 @@ _MISSING = 4  # octets that may be missing at the end of a body: two line ends
 
 
 def repaired_name(name: bytes) -> bytes:
-    """A header name without the invisible bytes around it, and without escapes. It need not be a token."""
+    """A header name without the invisible bytes around it, without escapes, and with the hyphens of a known name. It
+    need not be a token."""
     if _ESCAPE.search(name) is not None:
         name = unquote_to_bytes(name)
         if _ESCAPE.search(name) is not None:
             raise MessageError(Detail.HEADER_SYNTAX, "an escape of an escape")
-    return name.strip(grammar.INVISIBLE_BYTES)
+    return with_hyphens(name.strip(grammar.INVISIBLE_BYTES))
 
 
 def repaired_address(key: bytes, value: bytes) -> bytes:

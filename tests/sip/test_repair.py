@@ -51,6 +51,8 @@ LINES = [
     (CALL_ID, b"\xa0Call-ID\x01\xff: call-1@carrier.example\r\n", CALL_ID, "control-bytes header-names"),
     (CALL_ID, b"C%61ll-ID: call-1@carrier.example\r\n", CALL_ID, "header-names"),
     (FROM, b"From\r\n : <sip:+12155550100@carrier.example>;tag=f1\r\n", FROM, "folded-lines header-names"),
+    (CALL_ID, b"CALL_ID: call-1@carrier.example\r\n", CALL_ID.replace(b"Call-ID", b"CALL-ID"), "header-names"),
+    (CALL_ID, b"p_Asserted_identity: a\r\n" + CALL_ID, b"p-Asserted-identity: a\r\n" + CALL_ID, "header-names"),
     # folds and control characters
     (CALL_ID, b"Call-ID:\r\n\t call-1@carrier.example\r\n", CALL_ID, "folded-lines"),
     (CALL_ID, b"X: a \r\n \r\n\t\tb \r\n" + CALL_ID, b"X: a b\r\n" + CALL_ID, "folded-lines"),
