@@ -15,6 +15,7 @@ from sbc_filter.config.settings import Configuration
 from sbc_filter.counters import CounterName
 from sbc_filter.engine.answers import DIALECTS, response_to, verstat_of
 from sbc_filter.engine.record import Record
+from sbc_filter.numbering.numbering_plans import PROFILES
 from sbc_filter.outcomes import (
     CERTIFICATE_TOLERABLE,
     DETAILS,
@@ -33,7 +34,6 @@ from sbc_filter.rules.model import Bypass, Rule
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk import Trunk
-from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.sip.numbers import canonicaliser
 
 ROOT = Path(__file__).parent.parent

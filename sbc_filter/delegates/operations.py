@@ -9,11 +9,11 @@ from sbc_filter.engine.answers import response_to, verstat_of
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import SigningError, VerificationError
+from sbc_filter.numbering.numbering_plans import NANP, Profile
 from sbc_filter.outcomes import Outcome
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import VerifyOptions
-from sbc_filter.sip.numbering_plans import NANP, Profile
 from sbc_filter.stir.checks import CertificateRequest, Signalling
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegation import (

@@ -14,8 +14,7 @@ from sbc_filter.counters import CounterName
 from sbc_filter.engine.act.carry_out import DecisionExecutor, as_packet_verdict, has_room, monitored, pass_unexamined
 from sbc_filter.engine.act.uas import Uas
 from sbc_filter.engine.act.unreadable_calls import UnreadableCalls
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.intake import Intake
 from sbc_filter.engine.call.network import Arrival, Flow, Network
 from sbc_filter.engine.decide.apply_rule import apply_rule
@@ -30,16 +29,16 @@ from sbc_filter.engine.memory.transactions import Held, MessageKey, Progress, Re
 from sbc_filter.engine.state import EngineState
 from sbc_filter.engine.verdict import ACCEPT, DROP, Answer, AnyAnswer, Need, Request, Verdict, VerdictKind
 from sbc_filter.errors import MessageError, PacketError, VerificationError
+from sbc_filter.numbering.numbering_plans import NANP, Profile
 from sbc_filter.outcomes import Detail, Outcome, Repair
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.udp import Packet, parse
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.rules.facts import Facts
+from sbc_filter.rules.conditions import Facts
 from sbc_filter.rules.model import SIGN, VERIFY, Mode, Rule
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.sip.message import Edits
-from sbc_filter.sip.numbering_plans import NANP, Profile
 from sbc_filter.sip.request_start import method_of
 from sbc_filter.sip.response import top_via
 from sbc_filter.stir.credential import Credential

@@ -16,7 +16,7 @@ from sbc_filter.sip import grammar
 from sbc_filter.sip.header_names import canonical
 from sbc_filter.sip.message import AT_MOST_ONCE, MAX_LINES, SipMessage
 from sbc_filter.sip.plain_form import is_plain
-from sbc_filter.sip.repair_fields import repaired_address, repaired_cseq, repaired_length, repaired_name
+from sbc_filter.sip.repair_fields import quoted_name, repaired_address, repaired_cseq, repaired_length, repaired_name
 from sbc_filter.sip.request_start import plain_request_line
 
 MAX_SIZE = 65_000  # octets of a message that grew; more might not fit into a datagram
@@ -148,6 +148,7 @@ def _fields(lines: list[bytes], method: bytes, changed: dict[Repair, None]) -> l
                 continue
             seen[key] = words
         if key in (b"from", b"to"):
+            value = _noted(value, quoted_name(value), Repair.DISPLAY_NAMES, changed)
             value = _noted(value, repaired_address(key, value), Repair.TAGS, changed)
         elif key == b"cseq":
             value = _noted(value, repaired_cseq(value, method), Repair.REQUEST_LINE, changed)

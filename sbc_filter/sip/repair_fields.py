@@ -11,6 +11,9 @@ from sbc_filter.sip.header_names import with_hyphens
 
 _ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
 _LENGTH = re.compile(rb"0*([0-9]{1,9})")
+# A display name that needs quotes, and the rest of the value. With a colon, "@" or semicolon it could be an address.
+_BARE_NAME = re.compile(rb"([^\"<>:;@\\]++)(<.*)", re.DOTALL)
+_EMPTY_PARAMETER = re.compile(rb";[ \t]*(?=;|\Z)")
 _MISSING = 4  # octets that may be missing at the end of a body: two line ends
 
 
@@ -32,6 +35,7 @@ def repaired_address(key: bytes, value: bytes) -> bytes:
     """
     if grammar.PLAIN_TAGGED.fullmatch(value) is not None:
         return value
+    value = _without_empty_parameters(value)
     address = parse_address(value, 0, len(value))
     text = value.rstrip()
     head = text[: len(text) - len(address.parameters)].rstrip()
@@ -50,6 +54,20 @@ def repaired_address(key: bytes, value: bytes) -> bytes:
     if grammar.PLAIN_TAGGED.fullmatch(made) is None:
         raise _ambiguous(key)
     return made
+
+
+def quoted_name(value: bytes) -> bytes:
+    """The value of a From or To with quotes around a display name that needs them (RFC 3261 §25.1)."""
+    found = _BARE_NAME.fullmatch(value)
+    if found is None or grammar.NAME_ADDR.match(value) is not None:
+        return value
+    return b' "%b" %b' % (found[1].strip(b" \t"), found[2])
+
+
+def _without_empty_parameters(value: bytes) -> bytes:
+    """The value of a From or To without semicolons that no parameter follows, if they are behind all quotes."""
+    end = max(value.rfind(b">"), value.rfind(b'"')) + 1
+    return value[:end] + _EMPTY_PARAMETER.sub(b"", value[end:].rstrip())
 
 
 def _ambiguous(key: bytes) -> MessageError:

@@ -76,6 +76,13 @@ LINES = [
     (TO, TAGGED.replace(b"abc", b'""'), TO, "tags"),
     (TO, b"t: sip:bob@h ; tag=abc\r\n", b"t: sip:bob@h;tag=abc\r\n", "tags"),
     (FROM, FROM.replace(b";tag", b" ;tag"), FROM, "tags"),
+    (FROM, FROM.replace(b"f1", b"f1;"), FROM, "tags"),
+    (FROM, FROM.replace(b";tag=f1", b";; ;tag=f1 ; ;"), FROM, "tags"),
+    (TO, TO.replace(b">", b">;"), TO, "tags"),
+    # names
+    (FROM, FROM.replace(b"<", b"Doe, John <"), FROM.replace(b"<", b'"Doe, John" <'), "display-names"),
+    (FROM, FROM.replace(b" <", b"(a/b)  = c,<"), FROM.replace(b"<", b'"(a/b)  = c," <'), "display-names"),
+    (TO, b"t: a, b <sip:c@d>; tag=e\r\n", b't: "a, b" <sip:c@d>;tag=e\r\n', "display-names tags"),
     # fields that occur again
     (TO, TO * 3, TO, "repeated-fields"),
     (TO, TO + b"t:  <sip:+12155550199@sbc.example>\r\n", TO, "repeated-fields"),
@@ -165,6 +172,10 @@ def test_acks_and_cancels_are_repaired_as_well(method: str) -> None:
         (TO, TAGGED.replace(b";tag", b";\xa0tag"), Detail.ADDRESS_SYNTAX),
         (TO, TO.replace(b"\r", b", <sip:a@b>;tag=x\r"), Detail.ADDRESS_SYNTAX),
         (FROM, b"From: < sip:+12155550100@h>;tag=f1\r\n", Detail.ADDRESS_SYNTAX),
+        (FROM, FROM.replace(b"<", b"sip:a@b, <"), Detail.ADDRESS_SYNTAX),
+        (FROM, FROM.replace(b"<", b"a;tag=x, <"), Detail.ADDRESS_SYNTAX),
+        (FROM, FROM.replace(b"<", b'"a" b, <'), Detail.ADDRESS_SYNTAX),
+        (TO, TO.replace(b"\r", b';x=",;;y"\r').replace(b"<", b"a, <<"), Detail.ADDRESS_SYNTAX),
         (CSEQ, b"CSeq: 1 ACK\r\n", Detail.CSEQ),
         (CSEQ, b"CSeq: 4294967296 INVITE\r\n", Detail.CSEQ),
         (LENGTH, b"Content-Length: 10\r\n", Detail.CONTENT_LENGTH),
@@ -240,7 +251,7 @@ def test_any_bytes_are_repaired_or_refused(data: bytes) -> None:
     "filler", [b"a", b" ", b"\r", b"\xff", b'"', b";", b";tag=x", b"%41", b"X: 1\n", b"t: <sip:a@b>\n", b"\r\n \r\n"]
 )
 def test_time_is_linear_in_the_length(filler: bytes) -> None:
-    for place in (b"INVITE", b"SIP/2.0", b"call-1", b"sbc.example>", b"Call-ID", b"f1", b": 5", b"v=0"):
+    for place in (b"INVITE", b"SIP/2.0", b"call-1", b"sbc.example>", b"To: ", b"Call-ID", b"f1", b": 5", b"v=0"):
 
         def read(size: int, place: bytes = place) -> None:
             try:

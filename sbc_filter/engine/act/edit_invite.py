@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from sbc_filter.engine.answers import DIALECTS, Dialect, response_to, usual_phrase
 from sbc_filter.engine.call import asserted, scrub, verstat
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.outcomes import Outcome
 from sbc_filter.packet.udp import Datagram

@@ -3,20 +3,19 @@
 from collections.abc import Callable
 
 from sbc_filter.engine.call import scrub
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.parties import Parties
 from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.call.unreadable import UnreadableCall, scrubbed_of, unreadable_call
 from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind
 from sbc_filter.errors import MessageError
+from sbc_filter.numbering.numbering_plans import Profile
 from sbc_filter.outcomes import Detail, Outcome, Repair
 from sbc_filter.rules.model import Direction
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.learned_layout import Reader
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.numbering_plans import Profile
 from sbc_filter.sip.numbers import canonicaliser
 from sbc_filter.sip.repair import one_reading
 

@@ -2,8 +2,7 @@
 
 from functools import lru_cache
 
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import VerdictKind
