@@ -12,8 +12,7 @@ COMPILED = {
     "": "generational_cache",
     "packet": "ip udp",
     "numbering": "country_codes numbering_plans",
-    "sip": "address edits field header_lines header_names identity learned_layout marks message numbers plain_form"
-    " repair repair_fields request_start",
+    "sip": "address field header learned_layout marks message numbers plain_form repair repair_fields request_start",
     "stir": "checks passport signature signing token verification",
     "rules": "conditions ruleset",
     "engine": "answers engine record state",

@@ -30,7 +30,7 @@ ROOMS: dict[str, str] = {
     "engine.memory": "outcomes errors generational_cache packet sip"
     " pki stir rules engine.record engine.verdict engine.call",
     "engine.decide": "outcomes errors counters numbering sip pki stir rules"
-    " engine.record engine.verdict engine.answers engine.call engine.memory",
+    " engine.record engine.verdict engine.call engine.memory",
     "engine.act": "outcomes errors counters generational_cache packet sip rules"
     " engine.record engine.verdict engine.answers engine.call engine.memory engine.decide",
     "engine.state": "outcomes counters rules stir engine.memory engine.act",

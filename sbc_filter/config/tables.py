@@ -27,7 +27,7 @@ from sbc_filter.pki import x5u
 from sbc_filter.rules.model import Unreadable
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk_options import read_networks
-from sbc_filter.sip.header_names import KNOWN
+from sbc_filter.sip.header import KNOWN
 from sbc_filter.sip.marks import HEADERS, Marks
 from sbc_filter.stir.delegation import VERIFICATION
 

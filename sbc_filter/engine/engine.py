@@ -44,7 +44,7 @@ from sbc_filter.sip.response import top_via
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential
 
-_INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
+_INVITE, _PLAIN_INVITE, _RESPONSE = b"INVITE", b"INVITE ", b"SIP/2.0 "
 # Aliases: on the hot path an Enum member lookup costs as much as a function call.
 _ENFORCE = Mode.ENFORCE
 _GOES_ON = (VerdictKind.ACCEPT, VerdictKind.MODIFY)
@@ -114,8 +114,9 @@ class Engine:
         except PacketError as error:
             self._count[error.detail] += 1
             return ACCEPT
-        method = method_of(packet.payload)
-        if method is None and not self._is_needed(packet.payload):
+        payload = packet.payload
+        method = _INVITE if payload.startswith(_PLAIN_INVITE) else method_of(payload)
+        if method is None and not self._is_needed(payload):
             self.state.unread += 1
             return ACCEPT
         ports = self._ports
@@ -128,7 +129,7 @@ class Engine:
             if flow is not known:
                 # The same bytes by another way may be another peer's: results are not shared between ways.
                 ends += repr((flow.hook, flow.interfaces)).encode()
-        return self._decide(packet.payload, method, flow, ends, now, packet)
+        return self._decide(payload, method, flow, ends, now, packet)
 
     def decide(self, message: bytes, flow: Flow, now: float) -> Verdict | Need:
         """One SIP message in. A verdict's `payload` is the whole new message."""
@@ -207,7 +208,8 @@ class Engine:
             call = self._intake.read(message, flow, now)
         except MessageError as error:
             return as_packet_verdict(self._unreadable(message, flow, key, now, error), packet)
-        self._note(call.changed)
+        if call.changed:
+            self._note(call.changed)
         if call.in_dialog and not self._rules.judges_dialogs:
             return as_packet_verdict(pass_unexamined(call, Detail.IN_DIALOG), packet)
         if self._executor.is_followed(call, now):

@@ -6,7 +6,7 @@ A message in this form passes without a change, and its layout may be learned. `
 import re
 
 from sbc_filter.sip import grammar
-from sbc_filter.sip.header_names import KNOWN, with_hyphens
+from sbc_filter.sip.header import KNOWN, with_hyphens
 from sbc_filter.sip.message import AT_MOST_ONCE, SipMessage
 
 # Of the characters of a token, Kamailio takes only these; at any other it ends its search for the caller.

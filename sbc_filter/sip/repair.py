@@ -13,8 +13,8 @@ from urllib.parse import unquote_to_bytes
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Repair
 from sbc_filter.sip import grammar
-from sbc_filter.sip.header_names import canonical
-from sbc_filter.sip.message import AT_MOST_ONCE, MAX_LINES, SipMessage
+from sbc_filter.sip.header import MAX_LINES, canonical
+from sbc_filter.sip.message import AT_MOST_ONCE, SipMessage
 from sbc_filter.sip.plain_form import is_plain
 from sbc_filter.sip.repair_fields import quoted_name, repaired_address, repaired_cseq, repaired_length, repaired_name
 from sbc_filter.sip.request_start import plain_request_line

@@ -7,7 +7,7 @@ from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
 from sbc_filter.sip import grammar
 from sbc_filter.sip.address import parse_address
-from sbc_filter.sip.header_names import with_hyphens
+from sbc_filter.sip.header import with_hyphens
 
 _ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
 _READ_BY_ALL = bytes.maketrans(b"!%'*`", b"-----")
