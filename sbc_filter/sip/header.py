@@ -37,20 +37,23 @@ _COMMON = (
     "Via Max-Forwards Route Record-Route Contact To From Call-ID CSeq Allow Supported Require Content-Type "
     "Content-Length Date Identity P-Asserted-Identity P-Preferred-Identity Privacy User-Agent Server Expires "
     "Session-Expires Min-SE Accept Diversion History-Info P-Charging-Vector Session-ID Allow-Events Remote-Party-ID "
-    "P-Attestation-Indicator P-Origination-ID Attestation-Info Origination-Id Resource-Priority Reason"
+    "P-Attestation-Indicator P-Origination-ID Attestation-Info Origination-Id Resource-Priority Reason "
+    "Reply-To Referred-By Refer-To P-Served-User P-Charge-Info P-Called-Party-ID P-Associated-URI"
 )
 KNOWN = {name.encode(): name.lower().encode() for name in _COMMON.split()}
 KNOWN |= COMPACT_FORMS | {name.upper(): full for name, full in COMPACT_FORMS.items()}
+_FULL = frozenset(KNOWN.values())
 
-_NAMES = frozenset(KNOWN.values())
 
+def with_hyphens(name: bytes) -> bytes:
+    """The name with a hyphen for each underscore, if that is a known name; else as it is.
 
-def hyphenated(name: bytes) -> bytes:
-    """The name with hyphens in place of underscores if it then is a usual name: JsSIP reads both alike."""
+    JsSIP takes `P_Asserted_Identity` for `P-Asserted-Identity`.
+    """
     if name.find(b"_") < 0:
         return name
-    other = name.replace(b"_", b"-")
-    return other if other.lower() in _NAMES else name
+    hyphenated = name.replace(b"_", b"-")
+    return hyphenated if hyphenated.lower() in _FULL else name
 
 
 def canonical(name: bytes) -> bytes:

@@ -48,7 +48,7 @@ def mark(call: IncomingCall, party: Party, verstat: str, *, in_user_part: bool =
     """
     message, untrusted = call.message, call.untrusted
     buffer = message.buffer
-    if party.source == "pai" and (asserted.is_plain(call, party) if untrusted else party.alone):
+    if party.source == "pai" and (asserted.is_only(call, party) if untrusted else party.alone):
         if _VERSTAT.may_be_in(buffer[party.start : party.end]):
             for start, end, instead in _VERSTAT.find(buffer, party.start, party.end):
                 message.replace(start, end, instead)
