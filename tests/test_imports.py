@@ -55,8 +55,8 @@ ROOMS: dict[str, str] = {
     "trust": "errors utc pki stir engine.verdict concurrency system web certificates config",
     "assembly": "outcomes errors strict_json utc numbering pki stir rules engine.verdict engine.call engine.memory"
     " engine.state engine.engine keys system shared_memory firewall certificates delegates config trust",
-    "daemon": "errors counters stir engine.record engine.state engine.engine concurrency processes system"
-    " shared_memory records firewall live certificates config trust assembly",
+    "daemon": "errors counters utc stir engine.record engine.call engine.state engine.engine concurrency processes"
+    " system shared_memory records firewall live certificates config trust assembly",
     "lab": "errors pki stir certificates config",
     "commands": "outcomes errors counters utc numbering sip pki stir rules engine.record engine.verdict"
     " engine.call engine.memory system shared_memory records capture firewall certificates delegates config trust"

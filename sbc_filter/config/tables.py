@@ -9,10 +9,13 @@ from typing import cast
 from sbc_filter.config.credential_settings import CredentialSettings, ObtainSettings, read_credential, read_obtained
 from sbc_filter.config.delegate_settings import RemoteSettings, read_path, read_remote
 from sbc_filter.config.settings import (
+    ENFORCE,
     LAST_QUEUE,
+    OBSERVE,
     SCRUB_METHODS,
     CertificateSettings,
     FirewallSettings,
+    NetworkMode,
     NetworkSettings,
     Overload,
     Policy,
@@ -58,6 +61,7 @@ def read_network(table: TomlTable) -> NetworkSettings:
         Unreadable(table.choice("unreadable", list(Unreadable), default.unreadable)),
         _untrusted_headers(table),
         tuple(sorted(table.choices("scrub_methods", SCRUB_METHODS) or ())),
+        cast(NetworkMode, table.choice("mode", (ENFORCE, OBSERVE), default.mode)),
     )
     table.close({"drop_unreadable": 'was replaced: write unreadable = "drop" for true, and "scrub" for false'})
     return settings

@@ -22,6 +22,7 @@ class Record(NamedTuple):
     rule: str | None = None
     mode: str | None = None
     verdict: str = "accept"
+    would: str | None = None
     outcome: str = "not-examined"
     detail: str | None = None
     treatment: str = "continue"

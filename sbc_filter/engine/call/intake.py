@@ -8,7 +8,7 @@ from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.parties import Parties
 from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.call.unreadable import UnreadableCall, scrubbed_of, unreadable_call
-from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind
+from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind, as_observed
 from sbc_filter.errors import MessageError
 from sbc_filter.numbering.numbering_plans import Profile
 from sbc_filter.outcomes import Detail, Outcome, Repair
@@ -96,12 +96,13 @@ class Intake:
         decision = Decision(Outcome.UNPARSEABLE, error.detail)
         scrubbed = scrubbed_of(buffer, place, self._network.marks)
         kind = VerdictKind.ACCEPT if scrubbed is None else VerdictKind.MODIFY
-        return Verdict(kind, scrubbed, record=make_record(flow, place, now, method, None, decision, kind))
+        verdict = Verdict(kind, scrubbed, record=make_record(flow, place, now, method, None, decision, kind))
+        return as_observed(verdict) if place.observed else verdict
 
     def scrubbed(self, buffer: bytes, flow: Flow) -> Verdict:
         """The verdict for a request that is not decided: it passes, without the marks of an untrusted peer."""
         place, starts = self._network.place(flow), self._network.scrubbed
-        if not place.is_untrusted or starts is None:
+        if not place.is_untrusted or place.observed or starts is None:
             return ACCEPT
         try:
             message, _ = one_reading(buffer, starts)
