@@ -8,12 +8,13 @@
 # make deb    installs what the build needs, then builds the Debian package into build/deb
 # make deb-test  tries it in fresh Debian trees, booted as well
 # make deb-fresh  runs `make deb` in fresh trees of several releases, and installs what it builds in others
+# make numbering  makes the tables of telephone numbers again, from the metadata of phonenumbers
 # make pcaps  makes the golden captures anew, and accepts what a replay of them gives
 
 BIN := .venv/bin
 # Most of the time of live tests is waiting; each file of tests stays in one process, with its own hosts.
 SIDE_BY_SIDE := -n auto --maxprocesses=4 --dist=loadfile
-.PHONY: demo test lint compiled bench deb deb-test deb-fresh pcaps conformance fuzz clean
+.PHONY: demo test lint compiled bench deb deb-test deb-fresh pcaps numbering conformance fuzz clean
 
 demo:
 	@.ci/bootstrap.sh demo
@@ -65,6 +66,10 @@ deb-fresh:
 pcaps:
 	@.ci/bootstrap.sh test
 	$(BIN)/python tests/make_pcaps.py --accept
+
+numbering:
+	@.ci/bootstrap.sh test
+	$(BIN)/python tests/make_numbering.py
 
 # DATA=FOLDER: captures in FOLDER/pcaps, messages in FOLDER/torture, certificates in FOLDER/certs, identities with
 # their keys in FOLDER/identities

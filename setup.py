@@ -11,21 +11,24 @@ from setuptools import Extension, setup
 COMPILED = {
     "": "generational_cache",
     "packet": "ip udp",
-    "sip": "address edits field header_lines header_names identity learned_layout marks message numbering_plans"
-    " numbers plain_form repair repair_fields request_start",
+    "numbering": "country_codes numbering_plans",
+    "sip": "address field header learned_layout marks message numbers",
+    "sip/lenient": "plain_form repair repair_fields request_start",
     "stir": "checks passport signature signing token verification",
-    "rules": "conditions facts ruleset",
+    "rules": "conditions ruleset",
     "engine": "answers engine record state",
-    "engine/call": "asserted call decision intake parties recording scrub verstat",
+    "engine/call": "asserted call intake parties recording scrub verstat",
     "engine/memory": "certificates replays transactions",
-    "engine/decide": "apply_rule attestation deviations sign verify",
+    "engine/decide": "apply_rule attestation sign verify",
     "engine/act": "carry_out edit_invite uas",
 }
 # The other files of these rooms: they serve few calls, or compiling them gains nothing.
 INTERPRETED = {
     "": "__main__ cli counters errors outcomes strict_json utc",
     "packet": "fragments reassembly",
-    "sip": "date grammar reason response salvage",
+    "numbering": "country_table region_table",
+    "sip": "date grammar reason response",
+    "sip/lenient": "salvage",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"
     " priority rich_call_data sign_div sti_pa_list",
     "rules": "model number_list rate_limits rule_file sign_options time_windows toml_table treatment_options trunk"

@@ -194,6 +194,7 @@ class Detail(_Key):
     NOT_LISTED = _detail("not-listed", Outcome.UNSIGNED)
     PRIVACY = _detail("privacy", Outcome.UNSIGNED)
     NO_CALLED = _detail("no-called", Outcome.UNSIGNED)
+    IMPOSSIBLE_NUMBER = _detail("impossible-number", Outcome.UNSIGNED)
     CREDENTIAL_EXPIRED = _detail("credential-expired", Outcome.UNSIGNED)
     NO_ROOM = _detail("no-room", Outcome.UNSIGNED)
     CRYPTO = _detail("crypto", Outcome.UNSIGNED)
@@ -255,6 +256,7 @@ class Repair(_Key):
     CONTROL_BYTES = "control-bytes"  # control characters in the header became spaces
     FOLDED_LINES = "folded-lines"  # folded lines were joined
     HEADER_NAMES = "header-names"  # blanks, invisible bytes and escapes were removed from names
+    DISPLAY_NAMES = "display-names"  # the name in From or To got the quotes that it needs
     TAGS = "tags"  # the parameters of From or To were written without blanks, with one tag or none
     REPEATED_FIELDS = "repeated-fields"  # a field that may occur once occurred again, and only the first was kept
     CONTENT_LENGTH = "content-length"  # Content-Length was corrected, because only line ends were missing

@@ -34,7 +34,7 @@ class Room(NamedTuple):
 
 ROOMS = (
     Room(
-        "sip/numbers.py sip/numbering_plans.py sip/identity.py stir/*.py pki/*.py engine/decide/*.py engine/act/*.py"
+        "sip/numbers.py numbering/numbering_plans.py stir/*.py pki/*.py engine/decide/*.py engine/act/*.py"
         " rules/ruleset.py",
         "tests/packet tests/sip tests/pki tests/stir tests/rules tests/engine",
     ),

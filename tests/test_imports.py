@@ -18,22 +18,23 @@ ROOMS: dict[str, str] = {
     "generational_cache": "",
     "utc": "",
     "packet": "outcomes errors",
-    "sip": "outcomes errors",
+    "numbering": "",
+    "sip": "outcomes errors numbering",
     "pki": "outcomes errors",
-    "stir": "outcomes errors counters strict_json utc sip pki",
+    "stir": "outcomes errors counters strict_json utc numbering sip pki",
     "rules": "outcomes errors sip pki stir",
     "engine.record": "",
     "engine.verdict": "outcomes packet stir engine.record",
     "engine.answers": "outcomes",
-    "engine.call": "outcomes errors counters sip stir rules engine.record engine.verdict",
+    "engine.call": "outcomes errors counters numbering sip stir rules engine.record engine.verdict",
     "engine.memory": "outcomes errors generational_cache packet sip"
     " pki stir rules engine.record engine.verdict engine.call",
-    "engine.decide": "outcomes errors counters sip pki stir rules"
-    " engine.record engine.verdict engine.answers engine.call engine.memory",
+    "engine.decide": "outcomes errors counters numbering sip pki stir rules"
+    " engine.record engine.verdict engine.call engine.memory",
     "engine.act": "outcomes errors counters generational_cache packet sip rules"
     " engine.record engine.verdict engine.answers engine.call engine.memory engine.decide",
     "engine.state": "outcomes counters rules stir engine.memory engine.act",
-    "engine.engine": "outcomes errors counters packet sip pki stir"
+    "engine.engine": "outcomes errors counters packet numbering sip pki stir"
     " rules engine.verdict engine.call engine.memory engine.decide engine.act engine.state",
     "concurrency": "outcomes",
     "processes": "",
@@ -48,16 +49,18 @@ ROOMS: dict[str, str] = {
     " concurrency processes system firewall",
     "certificates": "outcomes errors strict_json generational_cache pki engine.record"
     " engine.verdict concurrency system web records",
-    "delegates": "outcomes errors sip pki stir rules engine.verdict engine.answers engine.memory concurrency system",
-    "config": "outcomes errors sip pki stir rules keys firewall",
+    "delegates": "outcomes errors numbering pki stir rules engine.verdict engine.answers engine.memory concurrency"
+    " system",
+    "config": "outcomes errors numbering sip pki stir rules keys firewall",
     "trust": "errors utc pki stir engine.verdict concurrency system web certificates config",
-    "assembly": "outcomes errors strict_json utc sip pki stir rules engine.verdict engine.call engine.memory"
+    "assembly": "outcomes errors strict_json utc numbering pki stir rules engine.verdict engine.call engine.memory"
     " engine.state engine.engine keys system shared_memory firewall certificates delegates config trust",
     "daemon": "errors counters utc stir engine.record engine.call engine.state engine.engine concurrency processes"
     " system shared_memory records firewall live certificates config trust assembly",
     "lab": "errors pki stir certificates config",
-    "commands": "outcomes errors counters utc sip pki stir rules engine.record engine.verdict engine.call engine.memory"
-    " system shared_memory records capture firewall certificates delegates config trust assembly daemon lab",
+    "commands": "outcomes errors counters utc numbering sip pki stir rules engine.record engine.verdict"
+    " engine.call engine.memory system shared_memory records capture firewall certificates delegates config trust"
+    " assembly daemon lab",
     "cli": "errors system commands",
 }
 LINE = "engine.engine"

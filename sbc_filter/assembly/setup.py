@@ -17,6 +17,7 @@ from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.state import EngineState
 from sbc_filter.errors import ConfigurationError, Problem, blamed, reason
 from sbc_filter.firewall.plan import Plan, Responses
+from sbc_filter.numbering.numbering_plans import NANP, plan_named
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import Direction, RuleAction
 from sbc_filter.rules.rule_file import read_rules
@@ -24,7 +25,6 @@ from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.rules.toml_table import parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable
 from sbc_filter.shared_memory.shared_state import SharedState
-from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential
 from sbc_filter.trust.trust_files import TrustFiles
 
@@ -62,7 +62,7 @@ class Setup:
             observed=self.observes,
         )
         certificates = CertificateMemory(self.trust, self.configuration.certificates.tolerate)
-        profile = PROFILES[network.numbering]
+        profile = plan_named(network.numbering) or NANP
         credentials = engine_credentials(self.credentials, self.configuration.remote)
         rules, seen, arrivals = self.rules.counted_in(memories.rates), memories.seen, memories.arrivals
         return Engine(

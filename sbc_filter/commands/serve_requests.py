@@ -21,7 +21,7 @@ from sbc_filter.delegates.operations import StirService
 from sbc_filter.delegates.server import Operation, StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.errors import ConfigurationError, Problem
-from sbc_filter.sip.numbering_plans import PROFILES
+from sbc_filter.numbering.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegation import SIGNING, VERIFICATION
 from sbc_filter.system.nonblocking_writer import log_to

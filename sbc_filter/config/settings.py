@@ -7,6 +7,7 @@ from typing import Literal
 from sbc_filter.config.credential_settings import CredentialSettings, ObtainSettings
 from sbc_filter.config.delegate_settings import RemoteSettings
 from sbc_filter.firewall.backend import AUTO
+from sbc_filter.numbering.numbering_plans import NANP, emergency_of
 from sbc_filter.rules.model import Unreadable
 from sbc_filter.rules.trunk import IpNetwork, Trunk
 
@@ -29,8 +30,8 @@ class NetworkSettings:
     sbc: tuple[str, ...] = ()
     ports: tuple[int, ...] = (5060,)
     trusted_peers: tuple[IpNetwork, ...] = ()
-    emergency: tuple[str, ...] = ("911", "112", "933", "urn:service:sos*")
-    numbering: str = "nanp"
+    emergency: tuple[str, ...] = emergency_of(NANP)
+    numbering: str = NANP.name
     unreadable: Unreadable = Unreadable.SCRUB
     untrusted_headers: tuple[str, ...] = ()
     scrub_methods: tuple[str, ...] = ()

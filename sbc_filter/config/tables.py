@@ -24,14 +24,14 @@ from sbc_filter.config.settings import (
     TrustSettings,
 )
 from sbc_filter.firewall import backend
+from sbc_filter.numbering.numbering_plans import NANP, PROFILES, Profile, emergency_of, plan_named
 from sbc_filter.outcomes import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE
 from sbc_filter.pki import x5u
 from sbc_filter.rules.model import Unreadable
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk_options import read_networks
-from sbc_filter.sip.header_names import KNOWN
+from sbc_filter.sip.header import KNOWN
 from sbc_filter.sip.marks import HEADERS, Marks
-from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.delegation import VERIFICATION
 
 # Processes; one for each core of a large host.
@@ -51,12 +51,13 @@ def read_network(table: TomlTable) -> NetworkSettings:
         except ValueError:
             table.problem("sbc", f"{text!r} is not an address such as 203.0.113.10")
     default = NetworkSettings()
+    plan = _numbering(table)
     settings = NetworkSettings(
         tuple(sbc),
         _ports(table),
         read_networks(table, "trusted_peers"),
-        table.texts("emergency", default.emergency),
-        table.choice("numbering", PROFILES, default.numbering),
+        table.texts("emergency", emergency_of(plan)),
+        plan.name,
         Unreadable(table.choice("unreadable", list(Unreadable), default.unreadable)),
         _untrusted_headers(table),
         tuple(sorted(table.choices("scrub_methods", SCRUB_METHODS) or ())),
@@ -64,6 +65,15 @@ def read_network(table: TomlTable) -> NetworkSettings:
     )
     table.close({"drop_unreadable": 'was replaced: write unreadable = "drop" for true, and "scrub" for false'})
     return settings
+
+
+def _numbering(table: TomlTable) -> Profile:
+    name = table.text("numbering", NANP.name)
+    plan = plan_named(name)
+    if plan is None:
+        names = ", ".join(sorted(PROFILES))
+        table.problem("numbering", f"is {name!r}; allowed are {names} and the ISO code of a region such as FR")
+    return plan or NANP
 
 
 def _untrusted_headers(table: TomlTable) -> tuple[str, ...]:

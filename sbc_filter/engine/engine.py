@@ -14,8 +14,7 @@ from sbc_filter.counters import CounterName
 from sbc_filter.engine.act.carry_out import DecisionExecutor, as_packet_verdict, has_room, monitored, pass_unexamined
 from sbc_filter.engine.act.uas import Uas
 from sbc_filter.engine.act.unreadable_calls import UnreadableCalls
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.intake import Intake
 from sbc_filter.engine.call.network import Arrival, Flow, Network, Observation
 from sbc_filter.engine.decide.apply_rule import apply_rule
@@ -40,22 +39,22 @@ from sbc_filter.engine.verdict import (
     as_observed,
 )
 from sbc_filter.errors import MessageError, PacketError, VerificationError
+from sbc_filter.numbering.numbering_plans import NANP, Profile
 from sbc_filter.outcomes import Detail, Outcome, Repair
 from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.udp import Packet, parse
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.rules.facts import Facts
+from sbc_filter.rules.conditions import Facts
 from sbc_filter.rules.model import SIGN, VERIFY, Mode, Rule
 from sbc_filter.rules.ruleset import RuleSet
+from sbc_filter.sip.lenient.request_start import method_of
 from sbc_filter.sip.message import Edits
-from sbc_filter.sip.numbering_plans import NANP, Profile
-from sbc_filter.sip.request_start import method_of
 from sbc_filter.sip.response import top_via
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential
 
-_INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
+_INVITE, _PLAIN_INVITE, _RESPONSE = b"INVITE", b"INVITE ", b"SIP/2.0 "
 # Aliases: on the hot path an Enum member lookup costs as much as a function call.
 _ENFORCE = Mode.ENFORCE
 _GOES_ON = (VerdictKind.ACCEPT, VerdictKind.MODIFY)
@@ -125,8 +124,9 @@ class Engine:
         except PacketError as error:
             self._count[error.detail] += 1
             return ACCEPT
-        method = method_of(packet.payload)
-        if method is None and not self._is_needed(packet.payload):
+        payload = packet.payload
+        method = _INVITE if payload.startswith(_PLAIN_INVITE) else method_of(payload)
+        if method is None and not self._is_needed(payload):
             self.state.unread += 1
             return ACCEPT
         ports = self._ports
@@ -139,7 +139,7 @@ class Engine:
             if flow is not known:
                 # The same bytes by another way may be another peer's: results are not shared between ways.
                 ends += repr((flow.hook, flow.interfaces)).encode()
-        return self._decide(packet.payload, method, flow, ends, now, packet)
+        return self._decide(payload, method, flow, ends, now, packet)
 
     def decide(self, message: bytes, flow: Flow, now: float) -> Verdict | Need:
         """One SIP message in. A verdict's `payload` is the whole new message."""
@@ -225,7 +225,8 @@ class Engine:
             call = self._intake.read(message, flow, now)
         except MessageError as error:
             return as_packet_verdict(self._unreadable(message, flow, key, now, error), packet)
-        self._note(call.changed)
+        if call.changed:
+            self._note(call.changed)
         if call.in_dialog and not self._rules.judges_dialogs:
             return as_packet_verdict(_undecided(call, Detail.IN_DIALOG), packet)
         if self._executor.is_followed(call, now):

@@ -1,12 +1,43 @@
-"""The conditions of a rule, compiled to predicates: only what the rule asks for is checked, cheap checks first."""
+"""The conditions of a rule, compiled to predicates: only what the rule asks for is checked, cheap checks first.
+
+They ask about `Facts`: values of the message and its place in the network, never packets.
+"""
 
 import re
 from collections.abc import Callable, Iterator
 
-from sbc_filter.rules.facts import Facts
-from sbc_filter.rules.model import Conditions, RateLimit
+from sbc_filter.rules.model import Conditions, Direction, RateLimit
 from sbc_filter.rules.rate_limits import Rates
-from sbc_filter.sip.header_names import canonical
+from sbc_filter.sip.header import canonical
+from sbc_filter.sip.message import SipMessage
+
+
+class Facts:
+    """One INVITE as seen by the rules; `now` is its arrival in POSIX seconds.
+
+    `identity(sources)` is the identity from the first of the sources that has one.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        direction: Direction | None,
+        trunk: str | None,
+        peer: str,
+        transport: str,
+        now: float,
+        message: SipMessage,
+        identity: Callable[[tuple[str, ...]], str | None],
+    ) -> None:
+        self.method = method
+        self.direction = direction
+        self.trunk = trunk
+        self.peer = peer
+        self.transport = transport
+        self.now = now
+        self.message = message
+        self.identity = identity
+
 
 Predicate = Callable[[Facts], bool]
 Sources = tuple[str, ...]

@@ -6,8 +6,7 @@ from hashlib import blake2b
 
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.pki.x5u import host_of
-from sbc_filter.rules.conditions import Predicate, compile_conditions, compile_place
-from sbc_filter.rules.facts import Facts
+from sbc_filter.rules.conditions import Facts, Predicate, compile_conditions, compile_place
 from sbc_filter.rules.model import CONTINUE, VERIFY, Conditions, Mode, Rule, RuleAction, Treatment, When
 from sbc_filter.rules.rate_limits import LocalRates, Rates
 

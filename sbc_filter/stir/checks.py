@@ -18,10 +18,11 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol
 
 from sbc_filter.errors import VerificationError
+from sbc_filter.numbering.numbering_plans import NANP, Profile
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.numbering_plans import NANP, Profile
+from sbc_filter.sip.numbers import dialled
 from sbc_filter.stir.media_keys import check_media
 from sbc_filter.stir.passport import Claims, invalid
 from sbc_filter.stir.signature import verify_es256
@@ -149,6 +150,8 @@ def _check_called(token: Token, call: Signalling, policy: Policy) -> None:
     called, dest, profile = call.called, token.claims.dest, call.profile
     if called is None:
         raise invalid(Detail.DEST_MISMATCH)
+    if dialled(called) in dest:
+        return
     subscriber = profile.subscriber(called)
     if any(profile.subscriber(each) == subscriber for each in dest):
         token.deviations += (Deviation.PORTABILITY_PREFIX,)

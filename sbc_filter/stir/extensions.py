@@ -9,6 +9,7 @@ from sbc_filter.counters import CounterName
 from sbc_filter.errors import MessageError, VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
+from sbc_filter.sip.numbers import dialled
 from sbc_filter.stir.checks import (
     CertificateLookup,
     CertificateRequest,
@@ -38,7 +39,7 @@ def is_diverted(token: Token, call: Signalling) -> bool:
     if call.target is None:
         return False
     profile, dest = call.profile, token.claims.dest
-    if profile.subscriber(call.target) in map(profile.subscriber, dest):
+    if dialled(profile.subscriber(call.target)) in map(profile.subscriber, dest):
         return False
     return Deviation.NATIONAL_CLAIM not in token.deviations or call.target not in map(profile.normalise, dest)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from support.calls import arriving, invite, result
 
 from sbc_filter.assembly.setup import NO_SBC, prepare, read_all, rule_files
 from sbc_filter.config import configuration_file
@@ -72,6 +73,14 @@ def test_everything_there(tmp_path: Path) -> None:
     assert made.credentials["ours"].x5u == X5U
     assert isinstance(made.engine(b"secret"), Engine)
     assert made.plan().queue == 50
+
+
+def test_numbers_are_read_by_the_plan_of_the_configured_region(tmp_path: Path) -> None:
+    engine = prepare(write(tmp_path, {"c.toml": '[network]\nnumbering = "de"\n' + SETTINGS})).engine(b"secret")
+    message = invite().replace(b"From: <sip:+12155550100@", b"From: <sip:03012345678@")
+    message = message.replace(b"To: <sip:+12155550199@", b"To: <sip:00493087654321@")
+    record = result(engine, arriving(message))[2]
+    assert (record["orig"], record["dest"]) == ("493012345678", ["493087654321"])
 
 
 VERIFY = '[[rule]]\nname = "v{at}"\naction = "verify"\n'

@@ -113,11 +113,30 @@ def test_every_key() -> None:
 
 def test_the_defaults() -> None:
     for made in (load(None), parse("", "", Path())):
-        assert made.network == NetworkSettings((), (5060,), (), ("911", "112", "933", "urn:service:sos*"), "nanp")
+        assert made.network == NetworkSettings(
+            (), (5060,), (), ("911", "112", "933", "988", "urn:service:sos*"), "nanp"
+        )
         assert made.queue == QueueConfiguration(50, "accept", "accept")  # fail-open unless told otherwise
         assert made.trust == TrustSettings((), (), (), "soft", None, (), frozenset(), frozenset())
         assert made.certificates == CertificateSettings(None, False, Path("/var/cache/sbc-filter"), ())
         assert (made.credentials, made.trunks, made.records) == ({}, (), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "emergency"),
+    [
+        ('numbering = "FR"', "FR", ("911", "112", "933", "15", "17", "18", "urn:service:sos*")),
+        ('numbering = "fr"', "FR", ("911", "112", "933", "15", "17", "18", "urn:service:sos*")),
+        ('numbering = "se"', "SE", ("911", "112", "933", "90000", "sip:90000@*", "urn:service:sos*")),
+        ('numbering = "e164"', "e164", ("911", "112", "933", "urn:service:sos*")),
+        ('numbering = "France"\nemergency = ["112"]', "france", ("112",)),
+    ],
+)
+def test_a_region_has_its_numbering_plan_and_its_emergency_numbers(
+    text: str, name: str, emergency: tuple[str, ...]
+) -> None:
+    network = parse("", f"[network]\n{text}\n", Path()).network
+    assert (network.numbering, network.emergency) == (name, emergency)
 
 
 FILES = 'key = "k"\ncertificate = "c"\nx5u = "u"\n'
@@ -153,6 +172,10 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
             'network.drop_unreadable: was replaced: write unreadable = "drop" for true, and "scrub" for false',
         ),
         (
+            '[network]\nnumbering = "xx"',
+            "network.numbering: is 'xx'; allowed are e164, france, nanp and the ISO code of a region such as FR",
+        ),
+        (
             '[network]\nuntrusted_headers = ["X Score"]',
             "network.untrusted_headers: 'X Score' is not the name of a header field; * stands for any text",
         ),
@@ -169,7 +192,6 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
             "network.scrub_methods: has 'INVITE'; allowed are 'INFO', 'MESSAGE', 'NOTIFY', 'OPTIONS', 'PUBLISH',"
             " 'REFER', 'REGISTER', 'SUBSCRIBE', 'UPDATE'",
         ),
-        ('[network]\nnumbering = "us"', "network.numbering: is 'us'; allowed are 'e164', 'france', 'nanp'"),
         ("[network]\nport = 5060", "network.port: is unknown; did you mean 'ports'?"),
         ("[queue]\nnumber = 65534", "queue.number: has to be a whole number from 0 to 65533, not 65534"),
         ("[queue]\nnumber = true", "queue.number: has to be a whole number from 0 to 65533, not True"),

@@ -21,13 +21,13 @@ from sbc_filter.errors import SigningError
 from sbc_filter.keys.pkcs11 import _LOCKS, TokenError, TokenKey
 from sbc_filter.keys.pkcs11_uri import parse_pkcs11_uri
 from sbc_filter.lab.certificate_maker import X5U
+from sbc_filter.numbering.numbering_plans import PROFILES
 from sbc_filter.packet.udp import parse
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable
-from sbc_filter.sip.identity import split_identity
-from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credential import make_credential
 from sbc_filter.stir.signature import sign_es256, verify_es256
+from sbc_filter.stir.token import split_identity
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 

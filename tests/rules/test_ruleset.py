@@ -8,7 +8,7 @@ from support.calls import CALLED, CALLER, CARRIER, NOW, identity, invite
 
 from sbc_filter.engine.call.parties import Parties
 from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.rules.facts import Facts
+from sbc_filter.rules.conditions import Facts
 from sbc_filter.rules.model import CONTINUE, Direction, Mode, Rule, RuleAction, Treatment, TreatmentKind, When
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.ruleset import RuleSet, treatment

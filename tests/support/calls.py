@@ -15,12 +15,12 @@ from sbc_filter.engine.memory.replays import Seen
 from sbc_filter.engine.state import EngineState
 from sbc_filter.engine.verdict import Answer, Verdict
 from sbc_filter.lab.certificate_maker import X5U, Maker, key_pem
+from sbc_filter.numbering.numbering_plans import PROFILES
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import Unreadable
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable
-from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential, load_credential
 from sbc_filter.stir.delegated_signing import RemoteCredential
 from sbc_filter.stir.passport import canonical_json, encode_segment

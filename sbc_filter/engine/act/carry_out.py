@@ -8,8 +8,7 @@ from sbc_filter.engine.act.reasons_received import Complaints
 from sbc_filter.engine.act.reasons_sent import Reports
 from sbc_filter.engine.act.redirects import Redirects
 from sbc_filter.engine.act.uas import Uas
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.network import Flow, Network
 from sbc_filter.engine.call.recording import record
 from sbc_filter.engine.decide.sign import unsigned

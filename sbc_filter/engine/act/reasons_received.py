@@ -3,7 +3,7 @@
 The SBC did not make the token and cannot act on the report, so the field is recorded and removed.
 """
 
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision
 from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.record import Record

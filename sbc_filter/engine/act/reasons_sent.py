@@ -11,8 +11,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from sbc_filter.engine.answers import response_to
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.errors import MessageError
 from sbc_filter.generational_cache import GenerationalCache

@@ -5,8 +5,7 @@ from hmac import compare_digest
 
 from sbc_filter.counters import CounterName
 from sbc_filter.engine.act.edit_invite import refuse_call, respond
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.call.recording import record
 from sbc_filter.engine.call.unreadable import UnreadableCall

@@ -9,14 +9,14 @@ from dataclasses import replace
 from sbc_filter.engine.act.edit_invite import status_of
 from sbc_filter.engine.act.uas import Uas
 from sbc_filter.engine.answers import response_to
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision
 from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.call.unreadable import UnreadableCall
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.rules.facts import Facts
+from sbc_filter.rules.conditions import Facts
 from sbc_filter.rules.model import (
     CONTINUE,
     DROP,

@@ -1,10 +1,14 @@
-"""One INVITE in the engine: everything known about it before a rule decides."""
+"""One INVITE in the engine: everything known about it before a rule decides, and the decision of a rule."""
 
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.call.parties import Parties
-from sbc_filter.outcomes import Repair
+from sbc_filter.outcomes import Detail, Outcome, Repair
+from sbc_filter.rules.model import CONTINUE, Treatment
+from sbc_filter.sip.field import HeaderField
 from sbc_filter.sip.marks import NO_MARKS, Marks
 from sbc_filter.sip.message import SipMessage
+from sbc_filter.stir.verification import Failure
 
 
 class IncomingCall:
@@ -28,6 +32,7 @@ class IncomingCall:
         self.call_id = message.first(b"call-id")
         self.flow = flow
         self.place = place
+        self.untrusted = place.is_untrusted  # asked once: several places need it
         self.parties = parties
         self.arrived = arrived
         self.in_dialog = in_dialog
@@ -36,3 +41,52 @@ class IncomingCall:
         self.scrubbed = scrubbed  # number of edits that removed claims of an untrusted peer
         self.changed = changed  # what was repaired before the message was parsed
         self.marks = marks  # what an untrusted peer may not write
+
+
+class Decision:
+    """The decision of a rule about a call.
+
+    - `verstat`, `indicator`: what the SBC is told.
+    - `identity`: the value of an Identity header field to add.
+    - `date`: POSIX seconds of a Date to add.
+    - `preserved`: the Identity header fields to put back.
+    - `bypass`: a header field in place of Identity.
+    - `failures`: what to report.
+    - `deviations`, `notes`: what to count.
+    """
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        detail: Detail | None,
+        treatment: Treatment = CONTINUE,
+        attest: str | None = None,
+        origid: str | None = None,
+        x5u: str | None = None,
+        spc: str | None = None,
+        verstat: str | None = None,
+        indicator: str | None = None,
+        identity: bytes | None = None,
+        date: int | None = None,
+        preserved: tuple[HeaderField, ...] = (),
+        bypass: HeaderField | None = None,
+        failures: tuple[Failure, ...] = (),
+        deviations: tuple[str, ...] = (),
+        notes: tuple[CounterName, ...] = (),
+    ) -> None:
+        self.outcome = outcome
+        self.detail = detail
+        self.treatment = treatment
+        self.attest = attest
+        self.origid = origid
+        self.x5u = x5u
+        self.spc = spc
+        self.verstat = verstat
+        self.indicator = indicator
+        self.identity = identity
+        self.date = date
+        self.preserved = preserved
+        self.bypass = bypass
+        self.failures = failures
+        self.deviations = deviations
+        self.notes = notes

@@ -2,8 +2,7 @@
 
 from functools import lru_cache
 
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import VerdictKind
@@ -101,6 +100,11 @@ def make_record(
         identities=identities,
         changed=changed,
     )
+
+
+def recorded(text: str | None, most: int) -> str | None:
+    """What a token says of itself, for a record: None where it is longer than `most` characters or does not print."""
+    return text if text is None or (len(text) <= most and text.isprintable()) else None
 
 
 @lru_cache(maxsize=4096)

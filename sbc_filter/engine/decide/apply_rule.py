@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.decide.sign import sign_call
 from sbc_filter.engine.decide.verify import VerificationService
 from sbc_filter.engine.memory.results import Results

@@ -6,8 +6,7 @@ authority during outage") and Oracle's SBC (`sti-static-bypass-token`) send P-Id
 
 from collections.abc import Mapping
 
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.decide.sign import parties_of, unsigned
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail

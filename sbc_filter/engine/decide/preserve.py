@@ -10,18 +10,17 @@ unsigned. If in doubt, no token is put back, and the call is not signed either.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.decide.sign import unsigned
 from sbc_filter.engine.memory.arrivals import Arrival, Arrivals, Key, LocalArrivals
 from sbc_filter.engine.record import Record
+from sbc_filter.numbering.numbering_plans import Profile
 from sbc_filter.outcomes import VERIFICATION_OUTCOMES, Detail, Outcome
 from sbc_filter.rules.model import NUMBERS, SESSION_ID, Direction, Rule, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip import field
 from sbc_filter.sip.date import parse_date
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.numbering_plans import Profile
 
 RECENT = 60.0  # seconds in which numbers alone identify a call; a caller who redials later is a different call
 # RFC 7989 §5, and RFC 7329, which had no `remote`. Upper-case hexadecimal digits are accepted too.

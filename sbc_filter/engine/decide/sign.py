@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 from sbc_filter.counters import CounterName
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.decide.attestation import attestation, is_private, more_claims, origination
 from sbc_filter.engine.decide.diverted_call import diversion, is_diverted
 from sbc_filter.engine.memory.results import Results
 from sbc_filter.errors import SigningError, VerificationError
+from sbc_filter.numbering.country_codes import possible
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.rules.model import (
     CONTINUE,
@@ -91,11 +91,13 @@ def _signed(
 
 
 def parties_of(rule: Rule, call: IncomingCall) -> tuple[str, str]:
-    """(caller, called) of a call that can be signed; `SigningError` if one is missing or the caller is not a number
-    (A7)."""
+    """(caller, called) of a call that can be signed; `SigningError` if one is missing, or if the caller is not a number
+    that can exist (A7)."""
     caller = call.parties.identity(rule.sign.caller_from)
     if caller is None or not caller.isdigit() or len(caller) not in _LENGTHS:
         raise SigningError(Detail.NO_CALLER)
+    if not possible(caller):
+        raise SigningError(Detail.IMPOSSIBLE_NUMBER)
     called = call.parties.identity(rule.sign.called_from)
     if called is None:
         raise SigningError(Detail.NO_CALLED)

@@ -3,26 +3,29 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from sbc_filter.engine.answers import DIALECTS, verstat_of
 from sbc_filter.engine.call.asserted import is_shown
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.parties import Party
-from sbc_filter.engine.decide.deviations import of_message
+from sbc_filter.engine.call.recording import recorded
+from sbc_filter.engine.call.verstat import DIALECTS
 from sbc_filter.engine.memory.replays import Replays
 from sbc_filter.engine.memory.results import Results
-from sbc_filter.engine.record import recorded
 from sbc_filter.errors import VerificationError
-from sbc_filter.outcomes import Detail, Outcome
+from sbc_filter.numbering.numbering_plans import Profile
+from sbc_filter.outcomes import Detail, Deviation, Outcome, defaults_of
 from sbc_filter.pki.x5u import MAX_LENGTH
 from sbc_filter.rules.model import BELOW_A, CONTINUE, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
-from sbc_filter.sip.numbering_plans import Profile
+from sbc_filter.sip.date import format_date
 from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Signalling
 from sbc_filter.stir.delegated_verification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
 
 _PASSED = Outcome.PASSED  # named once, since every call uses it
+# Deviations of the message around a valid token (STANDARDS §19). They are counted, so that an operator sees how the
+# peers of a trunk behave, and are never a reason to refuse a call.
+_NO_DATE, _DATE_DIFFERS = (Deviation.NO_DATE,), (Deviation.DATE_DIFFERS,)
+_NO_USER_PHONE = (Deviation.NO_USER_PHONE,)
 _ORIGID = 64  # characters recorded; a UUID has 36
 Findings = Mapping[VerificationRequest, Finding]
 """The results of verification services for this call."""
@@ -49,11 +52,11 @@ class VerificationService:
         result = self._judge(rule, message.values(b"identity"), signalling, call, certificates, findings)
         if not isinstance(result, Verification):
             return result
-        if result.outcome is _PASSED and caller is not None and not caller.plain and call.place.is_untrusted:
+        if result.outcome is _PASSED and caller is not None and not caller.plain and call.untrusted:
             result = _judge_form(result, call, caller, options)
         decision = _decision(rule, result)
         if result.outcome is _PASSED and result.token is not None:
-            decision.deviations = (*result.token.deviations, *of_message(call, caller, result.token.claims.iat))
+            decision.deviations = (*result.token.deviations, *_deviations(call, caller, result.token.claims.iat))
             if result.certificate is not None and result.certificate.deviations:
                 decision.deviations += tuple(result.certificate.deviations)
         return decision
@@ -117,7 +120,7 @@ def ambiguous(rule: Rule, call: IncomingCall, decision: Decision) -> Decision:
         chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, x5u=decision.x5u)
     made = Decision(outcome, detail, chosen, decision.attest, decision.origid, decision.x5u, decision.spc)
     made.failures = (Failure(outcome, detail), *decision.failures)
-    made.verstat = (chosen.verstat or verstat_of(outcome, detail)) if rule.verify.verstat else None
+    made.verstat = (chosen.verstat or defaults_of(outcome, detail).verstat) if rule.verify.verstat else None
     return made
 
 
@@ -144,7 +147,7 @@ def _decision(rule: Rule, result: Verification) -> Decision:
     chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
     decision.treatment = chosen
     if options.verstat:
-        verstat = chosen.verstat or verstat_of(outcome, detail)
+        verstat = chosen.verstat or defaults_of(outcome, detail).verstat
         if outcome is _PASSED and verstat is not None:
             verstat = DIALECTS[options.dialect].verstat(verstat, decision.attest)
         decision.verstat = verstat
@@ -166,3 +169,33 @@ def _indicator(when: str, chosen: Treatment, attest: str | None) -> str | None:
     if attest is None or when == NEVER or (when == BELOW_A and attest == "A"):
         return None
     return attest
+
+
+def _deviations(call: IncomingCall, caller: Party | None, iat: int) -> tuple[Deviation, ...]:
+    """Deviations of an INVITE whose token verifies; `iat` is that of the token."""
+    message = call.message
+    buffer = message.buffer
+    found: tuple[Deviation, ...] = ()
+    date = message.first(b"date")
+    if date is None:
+        found = _NO_DATE  # S-053: only iat counts
+    elif date != _date(iat):
+        found = _DATE_DIFFERS
+    if message.count(b"identity") > 1:
+        found += (Deviation.SEVERAL_IDENTITIES,)
+    for start, _, _ in message.headers(b"identity"):
+        if buffer[start] in b"yY":
+            found += (Deviation.COMPACT_NAME,)
+            break
+    if caller is not None and caller.start >= 0 and ":" not in caller.identity:
+        start, end = caller.start, caller.end
+        if not caller.plain and buffer.find(b"+", start, end) < 0:
+            found += (Deviation.NATIONAL_NUMBER,)
+        if buffer.find(b"user=phone", start, end) < 0 and buffer[start] in b"sS":
+            found += _NO_USER_PHONE
+    return found
+
+
+@lru_cache(maxsize=256)
+def _date(iat: int) -> bytes:
+    return format_date(iat).encode()

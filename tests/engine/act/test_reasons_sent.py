@@ -26,7 +26,7 @@ from support.calls import (
 )
 
 from sbc_filter.engine.act.reasons_sent import LIFETIME, reasons
-from sbc_filter.engine.call.decision import Decision
+from sbc_filter.engine.call.call import Decision
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Answer, Need, Verdict, VerdictKind

@@ -29,7 +29,7 @@ from sbc_filter.engine.call.intake import Intake
 from sbc_filter.engine.call.network import Flow, Network
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Answer, Need, Verdict
-from sbc_filter.sip.numbering_plans import NANP
+from sbc_filter.numbering.numbering_plans import NANP
 
 OTHER = "192.0.2.8"
 TRUSTED = f'[trunks.core]\naddresses = ["{CARRIER}", "{OTHER}"]\ntrusted = true\n'

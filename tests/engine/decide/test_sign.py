@@ -316,6 +316,12 @@ def test_a5_arriving_is_not_leaving() -> None:
         (f"From: <sip:+{CALLER}@carrier.example>", "From: <sip:anonymous@anonymous.invalid>", "no-caller"),  # S-045
         (f"From: <sip:+{CALLER}@carrier.example>", "From: <sip:alice@carrier.example>", "no-caller"),  # A6
         (f"From: <sip:+{CALLER}@carrier.example>", "From: <sip:1001@pbx>", "no-caller"),  # A7
+        # S-042, A7: numbers that cannot exist
+        (f"From: <sip:+{CALLER}@carrier.example>", "From: <sip:+121555501@h>", "impossible-number"),
+        (f"From: <sip:+{CALLER}@carrier.example>", "From: <sip:+121555501001@h>", "impossible-number"),
+        (f"From: <sip:+{CALLER}@carrier.example>", "From: <sip:+0012155550100@h>", "impossible-number"),
+        (f"From: <sip:+{CALLER}@carrier.example>", "From: <sip:5550100@h;user=phone>", "impossible-number"),
+        (f"From: <sip:+{CALLER}@carrier.example>", "From: <tel:+3312345678>", "impossible-number"),
         (f"To: <sip:+{CALLED}@sbc.example>", "To: <sip:sbc.example>", "no-called"),  # A7
         (f"To: <sip:+{CALLED}@sbc.example>", "To: <mailto:a@b>", "no-called"),
     ],

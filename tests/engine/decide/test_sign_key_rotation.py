@@ -8,9 +8,9 @@ from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.lab.certificate_maker import X5U, key_pem, pem
+from sbc_filter.numbering.numbering_plans import PROFILES
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable
-from sbc_filter.sip.numbering_plans import PROFILES
 from sbc_filter.stir.credential import load_credential, make_credential
 
 NEW_X5U = "https://certificates.example.org/new.pem"

@@ -88,6 +88,14 @@ STALE = int(NOW) - 61
         # S-103: who was called is in the token still, so no diversion is needed
         (invite(GOOD, div(FIRST, CALLED)), "passed", None),
         (invite(GOOD, div(FIRST, CALLED, key=OTHER_KEY)), "passed", None),
+        # nor where the Request-URI has a short code that the token calls a number
+        (
+            invite(identity(claims(dest={"tn": ["3900"]})), div(FIRST, CALLED)).replace(
+                f"sip:+{CALLED}@".encode(), b"sip:3900@"
+            ),
+            "passed",
+            None,
+        ),
         # nor where the Request-URI names nobody who could have diverted anything
         (
             invite(GOOD, div(FIRST, CALLED)).replace(f"sip:+{CALLED}@192.0.2.1 ".encode(), b"sip:192.0.2.1 "),

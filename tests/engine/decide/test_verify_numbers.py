@@ -42,6 +42,11 @@ def test_v5_anonymous_from_with_a_number_in_pai() -> None:
 # --- V8, V9 ---
 
 
+def to(uri: str, dest: str) -> bytes:
+    """A call to this URI, with a token for this number."""
+    return invite(identity(claims(dest={"tn": [dest]}))).replace(b"To: <sip:+12155550199", f"To: <{uri}".encode())
+
+
 @pytest.mark.parametrize(
     ("options", "message", "outcome", "detail"),
     [
@@ -59,6 +64,11 @@ def test_v5_anonymous_from_with_a_number_in_pai() -> None:
         # S-107: dest ignored
         ("check_called = false", says(dest={"tn": ["12155550198"]}), "passed", None),
         ('called_from = ["ruri"]', says().replace(b"To: <sip:+12155550199", b"To: <sip:+12155550198"), "passed", None),
+        # Digits too few for a number without user=phone: what the token calls a number is the same party
+        ("", to("sip:3900", "3900"), "passed", None),
+        ("", to("sip:118712", "118712"), "passed", None),
+        ("", to("sip:3901", "3900"), "invalid", "dest-mismatch"),
+        ("", to("sip:3900x", "3900"), "invalid", "dest-mismatch"),
         # S-043: 16 digits
         ("", invite(identity(claims(dest={"tn": ["3312345678901234"]})), called="3312345678901234"), "passed", None),
     ],

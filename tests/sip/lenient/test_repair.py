@@ -13,11 +13,11 @@ from support.growth import LINEAR, growth
 
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Repair
+from sbc_filter.sip.lenient.plain_form import is_plain
+from sbc_filter.sip.lenient.repair import one_reading, repair
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.plain_form import is_plain
-from sbc_filter.sip.repair import one_reading, repair
 
-PLAIN = invite('Subject: "a", b', "X-50%: 1", identity(), body="v=0\r\n")
+PLAIN = invite('Subject: "a", b', "X-5.0_+~: 1", identity(), body="v=0\r\n")
 EMPTY = PLAIN[:-5].replace(b"h: 5", b"h: 0")
 LINE = b"INVITE sip:+12155550199@192.0.2.1 SIP/2.0\r\n"
 TO = b"To: <sip:+12155550199@sbc.example>\r\n"
@@ -50,7 +50,13 @@ LINES = [
     (CALL_ID, b"Call-ID : call-1@carrier.example\r\n", CALL_ID, "header-names"),
     (CALL_ID, b"\xa0Call-ID\x01\xff: call-1@carrier.example\r\n", CALL_ID, "control-bytes header-names"),
     (CALL_ID, b"C%61ll-ID: call-1@carrier.example\r\n", CALL_ID, "header-names"),
+    (b"Call-ID: c", b"X_Y: 1\r\nCALL_ID: c", b"X_Y: 1\r\nCALL-ID: c", "header-names"),
+    (CALL_ID, b"P_Attestation-Indicator: A\r\n" + CALL_ID, b"P-Attestation-Indicator: A\r\n" + CALL_ID, "header-names"),
     (FROM, b"From\r\n : <sip:+12155550100@carrier.example>;tag=f1\r\n", FROM, "folded-lines header-names"),
+    (CALL_ID, b"CALL_ID: call-1@carrier.example\r\n", CALL_ID.replace(b"Call-ID", b"CALL-ID"), "header-names"),
+    (CALL_ID, b"p_Asserted_identity: a\r\n" + CALL_ID, b"p-Asserted-identity: a\r\n" + CALL_ID, "header-names"),
+    (CALL_ID, b"Contac%t!: a\r\n%: b\r\n" + CALL_ID, b"Contac-t-: a\r\n-: b\r\n" + CALL_ID, "header-names"),
+    (CALL_ID, b"Call'ID: call-1@carrier.example\r\n", CALL_ID, "header-names"),
     # folds and control characters
     (CALL_ID, b"Call-ID:\r\n\t call-1@carrier.example\r\n", CALL_ID, "folded-lines"),
     (CALL_ID, b"X: a \r\n \r\n\t\tb \r\n" + CALL_ID, b"X: a b\r\n" + CALL_ID, "folded-lines"),
@@ -74,6 +80,14 @@ LINES = [
     (TO, TAGGED.replace(b"abc", b'""'), TO, "tags"),
     (TO, b"t: sip:bob@h ; tag=abc\r\n", b"t: sip:bob@h;tag=abc\r\n", "tags"),
     (FROM, FROM.replace(b";tag", b" ;tag"), FROM, "tags"),
+    (FROM, FROM.replace(b"f1", b"f1;"), FROM, "tags"),
+    (FROM, FROM.replace(b";tag=f1", b";; ;tag=f1 ; ;"), FROM, "tags"),
+    (TO, TO.replace(b">", b">;"), TO, "tags"),
+    # names
+    (FROM, FROM.replace(b"<", b"Doe, John <"), FROM.replace(b"<", b'"Doe, John" <'), "display-names"),
+    (FROM, FROM.replace(b" <", b"(a/b)  = c,<"), FROM.replace(b"<", b'"(a/b)  = c," <'), "display-names"),
+    (FROM, FROM.replace(b"<", rb'\"Doe, J\"<'), FROM.replace(b"<", b'"Doe, J" <'), "display-names"),
+    (TO, b"t: a, b <sip:c@d>; tag=e\r\n", b't: "a, b" <sip:c@d>;tag=e\r\n', "display-names tags"),
     # fields that occur again
     (TO, TO * 3, TO, "repeated-fields"),
     (TO, TO + b"t:  <sip:+12155550199@sbc.example>\r\n", TO, "repeated-fields"),
@@ -163,6 +177,10 @@ def test_acks_and_cancels_are_repaired_as_well(method: str) -> None:
         (TO, TAGGED.replace(b";tag", b";\xa0tag"), Detail.ADDRESS_SYNTAX),
         (TO, TO.replace(b"\r", b", <sip:a@b>;tag=x\r"), Detail.ADDRESS_SYNTAX),
         (FROM, b"From: < sip:+12155550100@h>;tag=f1\r\n", Detail.ADDRESS_SYNTAX),
+        (FROM, FROM.replace(b"<", b"sip:a@b, <"), Detail.ADDRESS_SYNTAX),
+        (FROM, FROM.replace(b"<", b"a;tag=x, <"), Detail.ADDRESS_SYNTAX),
+        (FROM, FROM.replace(b"<", b'"a" b, <'), Detail.ADDRESS_SYNTAX),
+        (TO, TO.replace(b"\r", b';x=",;;y"\r').replace(b"<", b"a, <<"), Detail.ADDRESS_SYNTAX),
         (CSEQ, b"CSeq: 1 ACK\r\n", Detail.CSEQ),
         (CSEQ, b"CSeq: 4294967296 INVITE\r\n", Detail.CSEQ),
         (LENGTH, b"Content-Length: 10\r\n", Detail.CONTENT_LENGTH),
@@ -238,7 +256,7 @@ def test_any_bytes_are_repaired_or_refused(data: bytes) -> None:
     "filler", [b"a", b" ", b"\r", b"\xff", b'"', b";", b";tag=x", b"%41", b"X: 1\n", b"t: <sip:a@b>\n", b"\r\n \r\n"]
 )
 def test_time_is_linear_in_the_length(filler: bytes) -> None:
-    for place in (b"INVITE", b"SIP/2.0", b"call-1", b"sbc.example>", b"Call-ID", b"f1", b": 5", b"v=0"):
+    for place in (b"INVITE", b"SIP/2.0", b"call-1", b"sbc.example>", b"To: ", b"Call-ID", b"f1", b": 5", b"v=0"):
 
         def read(size: int, place: bytes = place) -> None:
             try:
