@@ -10,7 +10,21 @@ from pathlib import Path
 import make_pcaps
 import pytest
 from make_pcaps import MIXED, RULES, SETS
-from support.calls import CALLER, CARRIER, CORE, LAB, MAKER, NOW, SBC, arriving, identity, invite, make_engine, result, status
+from support.calls import (
+    CALLER,
+    CARRIER,
+    CORE,
+    LAB,
+    MAKER,
+    NOW,
+    SBC,
+    arriving,
+    identity,
+    invite,
+    make_engine,
+    result,
+    status,
+)
 from support.day_passes import Pass, beginning, claims_of, flooded, lines, passes, text_of, uncommented
 from support.mixed_day import CALL_CENTRE, FOREIGN
 
