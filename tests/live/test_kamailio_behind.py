@@ -1,9 +1,8 @@
-"""A real Kamailio as the SBC: without the filter it takes each of these for a call, with the filter for none (S-110)."""
+"""A real Kamailio as the SBC: it takes each of these for a call, and the filter does, too (S-110)."""
 
 import shutil
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from support.calls import NOW, VERIFY, invite, make_engine
