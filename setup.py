@@ -12,8 +12,8 @@ COMPILED = {
     "": "generational_cache",
     "packet": "ip udp",
     "numbering": "country_codes numbering_plans",
-    "sip": "address edits field header_lines header_names identity learned_layout marks message numbers plain_form"
-    " repair repair_fields request_start",
+    "sip": "address field header learned_layout marks message numbers",
+    "sip/lenient": "plain_form repair repair_fields request_start",
     "stir": "checks passport signature signing token verification",
     "rules": "conditions ruleset",
     "engine": "answers engine record state",
@@ -27,7 +27,8 @@ INTERPRETED = {
     "": "__main__ cli counters errors outcomes strict_json utc",
     "packet": "fragments reassembly",
     "numbering": "country_table region_table",
-    "sip": "date grammar reason response salvage",
+    "sip": "date grammar reason response",
+    "sip/lenient": "salvage",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"
     " priority rich_call_data sign_div sti_pa_list",
     "rules": "model number_list rate_limits rule_file sign_options time_windows toml_table treatment_options trunk"

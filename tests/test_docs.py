@@ -13,7 +13,8 @@ from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
 from sbc_filter.config.settings import Configuration
 from sbc_filter.counters import CounterName
-from sbc_filter.engine.answers import DIALECTS, response_to, verstat_of
+from sbc_filter.engine.answers import response_to
+from sbc_filter.engine.call.verstat import DIALECTS
 from sbc_filter.engine.record import Record
 from sbc_filter.numbering.numbering_plans import PROFILES
 from sbc_filter.outcomes import (
@@ -28,6 +29,7 @@ from sbc_filter.outcomes import (
     Outcome,
     Repair,
     Verstat,
+    defaults_of,
 )
 from sbc_filter.records.totals import SHOWN
 from sbc_filter.rules.model import Bypass, Rule
@@ -340,7 +342,7 @@ def test_every_outcome_is_described() -> None:
         code, phrase = response_to(outcome, None)
         _, _, answer, verstat = table[outcome]
         assert answer == f"{code} {phrase}"
-        expected = verstat_of(outcome, None)
+        expected = defaults_of(outcome, None).verstat
         if outcome is Outcome.ANONYMOUS:
             assert verstat.startswith("none")
         else:
@@ -364,8 +366,8 @@ def _check_exception(outcome: Outcome, detail: Detail, text: str) -> None:
     code, phrase = response_to(outcome, detail)
     differs = (code, phrase) != response_to(outcome, None)
     assert (f"Rejected with {code} {phrase}" in text) is differs, (outcome, detail)
-    verstat = verstat_of(outcome, detail)
-    assert ("`verstat` is" in text) is (verstat != verstat_of(outcome, None)), (outcome, detail)
+    verstat = defaults_of(outcome, detail).verstat
+    assert ("`verstat` is" in text) is (verstat != defaults_of(outcome, None).verstat), (outcome, detail)
     if "`verstat` is" in text:
         assert f"`verstat` is `{verstat}`" in text
 

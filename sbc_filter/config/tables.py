@@ -9,10 +9,13 @@ from typing import cast
 from sbc_filter.config.credential_settings import CredentialSettings, ObtainSettings, read_credential, read_obtained
 from sbc_filter.config.delegate_settings import RemoteSettings, read_path, read_remote
 from sbc_filter.config.settings import (
+    ENFORCE,
     LAST_QUEUE,
+    OBSERVE,
     SCRUB_METHODS,
     CertificateSettings,
     FirewallSettings,
+    NetworkMode,
     NetworkSettings,
     Overload,
     Policy,
@@ -27,7 +30,7 @@ from sbc_filter.pki import x5u
 from sbc_filter.rules.model import Unreadable
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk_options import read_networks
-from sbc_filter.sip.header_names import KNOWN
+from sbc_filter.sip.header import KNOWN
 from sbc_filter.sip.marks import HEADERS, Marks
 from sbc_filter.stir.delegation import VERIFICATION
 
@@ -59,6 +62,7 @@ def read_network(table: TomlTable) -> NetworkSettings:
         Unreadable(table.choice("unreadable", list(Unreadable), default.unreadable)),
         _untrusted_headers(table),
         tuple(sorted(table.choices("scrub_methods", SCRUB_METHODS) or ())),
+        cast(NetworkMode, table.choice("mode", (ENFORCE, OBSERVE), default.mode)),
     )
     table.close({"drop_unreadable": 'was replaced: write unreadable = "drop" for true, and "scrub" for false'})
     return settings

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from sbc_filter.rules.model import Conditions, Direction, RateLimit
 from sbc_filter.rules.rate_limits import Rates
-from sbc_filter.sip.header_names import canonical
+from sbc_filter.sip.header import canonical
 from sbc_filter.sip.message import SipMessage
 
 

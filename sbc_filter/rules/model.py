@@ -51,7 +51,7 @@ UNATTESTED = "none"  # calls of unlisted callers stay unsigned (A10)
 ALWAYS, BELOW_A, NEVER = "always", "below-a", "never"
 """When the attestation of a verified call is reported to the SBC (V19)."""
 DIALECTS = ("atis", "3gpp", "graded", "telnyx")
-"""Names of the forms in which the result is reported to the SBC; `engine.answers` defines them."""
+"""Names of the forms in which the result is reported to the SBC; `engine.call.verstat` defines them."""
 SESSION_ID, NUMBERS = "session-id", "numbers"
 """What `preserve` can use to recognise two legs of one call, in addition to any header field that the SBC copies."""
 

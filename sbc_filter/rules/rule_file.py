@@ -39,7 +39,7 @@ from sbc_filter.rules.toml_table import TomlTable, parse_toml
 from sbc_filter.rules.trunk import Trunk
 from sbc_filter.rules.trunk_options import read_trunks
 from sbc_filter.sip.field import is_uuid
-from sbc_filter.sip.header_names import canonical
+from sbc_filter.sip.header import canonical
 
 T = TypeVar("T")
 V = TypeVar("V")

@@ -35,7 +35,7 @@ from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.packet.udp import datagram_to_ip, parse
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.sip.repair import one_reading
+from sbc_filter.sip.lenient.repair import one_reading
 
 GOOD = identity()
 # Everything at once: what can be rejected is, and every source of a party is looked at.
@@ -160,7 +160,7 @@ ADDED = re.compile(rb"(?:Date: [^\r\n]{29}\r\n)?Identity: [A-Za-z0-9_.-]+;info=<
 
 
 def repaired_or_same(message: bytes) -> bytes:
-    """What an untrusted peer's message is made before anything else happens to it (see tests/sip/test_repair.py)."""
+    """What an untrusted peer's message becomes first (see tests/sip/lenient/test_repair.py)."""
     try:
         return one_reading(message)[0].buffer
     except MessageError:

@@ -32,6 +32,7 @@ class IncomingCall:
         self.call_id = message.first(b"call-id")
         self.flow = flow
         self.place = place
+        self.untrusted = place.is_untrusted  # asked once: several places need it
         self.parties = parties
         self.arrived = arrived
         self.in_dialog = in_dialog

@@ -8,16 +8,16 @@ from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.parties import Parties
 from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.call.unreadable import UnreadableCall, scrubbed_of, unreadable_call
-from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind
+from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind, as_observed
 from sbc_filter.errors import MessageError
 from sbc_filter.numbering.numbering_plans import Profile
 from sbc_filter.outcomes import Detail, Outcome, Repair
 from sbc_filter.rules.model import Direction
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.learned_layout import Reader
+from sbc_filter.sip.lenient.repair import one_reading
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbers import canonicaliser
-from sbc_filter.sip.repair import one_reading
 
 
 class Intake:
@@ -43,13 +43,14 @@ class Intake:
         if not message.has_address(b"from"):
             raise MessageError(Detail.ADDRESS_SYNTAX, "from")
         in_dialog = message.in_dialog
-        if place.is_untrusted:
-            scrub.scrub(message, self._network.marks)
-        parties = Parties(message, self._canonicalise, place.is_untrusted)
+        untrusted, marks = place.is_untrusted, self._network.marks
+        if untrusted and marks.may_be_in(message.buffer):  # nearly none: `scrub` costs a plain message nothing
+            scrub.scrub(message, marks)
+        parties = Parties(message, self._canonicalise, untrusted)
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
-        if not (emergency or place.is_untrusted):  # an untrusted peer could exempt any call by writing 911 into To
+        if not (emergency or untrusted):  # an untrusted peer could exempt any call by writing 911 into To
             emergency = self._network.is_emergency(parties.identity(_TO))
-        scrubbed, marks = message.edited, self._network.marks
+        scrubbed = message.edited
         return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, scrubbed, marks, changed)
 
     def identity_for_rules(self, call: IncomingCall) -> Callable[[tuple[str, ...]], str | None]:
@@ -95,12 +96,13 @@ class Intake:
         decision = Decision(Outcome.UNPARSEABLE, error.detail)
         scrubbed = scrubbed_of(buffer, place, self._network.marks)
         kind = VerdictKind.ACCEPT if scrubbed is None else VerdictKind.MODIFY
-        return Verdict(kind, scrubbed, record=make_record(flow, place, now, method, None, decision, kind))
+        verdict = Verdict(kind, scrubbed, record=make_record(flow, place, now, method, None, decision, kind))
+        return as_observed(verdict) if place.observed else verdict
 
     def scrubbed(self, buffer: bytes, flow: Flow) -> Verdict:
         """The verdict for a request that is not decided: it passes, without the marks of an untrusted peer."""
         place, starts = self._network.place(flow), self._network.scrubbed
-        if not place.is_untrusted or starts is None:
+        if not place.is_untrusted or place.observed or starts is None:
             return ACCEPT
         try:
             message, _ = one_reading(buffer, starts)

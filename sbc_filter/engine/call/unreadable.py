@@ -4,9 +4,9 @@ from sbc_filter.engine.call import scrub
 from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
+from sbc_filter.sip.lenient.salvage import Salvage, salvage, targets
 from sbc_filter.sip.marks import Marks
 from sbc_filter.sip.numbers import Canonicaliser
-from sbc_filter.sip.salvage import Salvage, salvage, targets
 
 
 class UnreadableCall:

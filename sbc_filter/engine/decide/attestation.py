@@ -78,7 +78,7 @@ def _asked(call: IncomingCall) -> str | None:
 
 def _stated(call: IncomingCall, names: tuple[bytes, ...]) -> list[str]:
     """The values of these header fields; empty for an untrusted peer (S-114)."""
-    if call.place.is_untrusted:
+    if call.untrusted:
         return []
     message: SipMessage = call.message
     present = message.names()

@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from sbc_filter.engine.answers import DIALECTS, verstat_of
 from sbc_filter.engine.call.asserted import is_shown
 from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.parties import Party
+from sbc_filter.engine.call.recording import recorded
+from sbc_filter.engine.call.verstat import DIALECTS
 from sbc_filter.engine.memory.replays import Replays
 from sbc_filter.engine.memory.results import Results
-from sbc_filter.engine.record import recorded
 from sbc_filter.errors import VerificationError
 from sbc_filter.numbering.numbering_plans import Profile
-from sbc_filter.outcomes import Detail, Deviation, Outcome
+from sbc_filter.outcomes import Detail, Deviation, Outcome, defaults_of
 from sbc_filter.pki.x5u import MAX_LENGTH
 from sbc_filter.rules.model import BELOW_A, CONTINUE, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
@@ -52,7 +52,7 @@ class VerificationService:
         result = self._judge(rule, message.values(b"identity"), signalling, call, certificates, findings)
         if not isinstance(result, Verification):
             return result
-        if result.outcome is _PASSED and caller is not None and not caller.plain and call.place.is_untrusted:
+        if result.outcome is _PASSED and caller is not None and not caller.plain and call.untrusted:
             result = _judge_form(result, call, caller, options)
         decision = _decision(rule, result)
         if result.outcome is _PASSED and result.token is not None:
@@ -120,7 +120,7 @@ def ambiguous(rule: Rule, call: IncomingCall, decision: Decision) -> Decision:
         chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, x5u=decision.x5u)
     made = Decision(outcome, detail, chosen, decision.attest, decision.origid, decision.x5u, decision.spc)
     made.failures = (Failure(outcome, detail), *decision.failures)
-    made.verstat = (chosen.verstat or verstat_of(outcome, detail)) if rule.verify.verstat else None
+    made.verstat = (chosen.verstat or defaults_of(outcome, detail).verstat) if rule.verify.verstat else None
     return made
 
 
@@ -147,7 +147,7 @@ def _decision(rule: Rule, result: Verification) -> Decision:
     chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
     decision.treatment = chosen
     if options.verstat:
-        verstat = chosen.verstat or verstat_of(outcome, detail)
+        verstat = chosen.verstat or defaults_of(outcome, detail).verstat
         if outcome is _PASSED and verstat is not None:
             verstat = DIALECTS[options.dialect].verstat(verstat, decision.attest)
         decision.verstat = verstat
