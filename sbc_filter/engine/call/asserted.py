@@ -11,8 +11,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import unquote_to_bytes
 
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.parties import Party
+from sbc_filter.engine.call.call import IncomingCall, Party
 from sbc_filter.errors import MessageError
 from sbc_filter.sip import field
 from sbc_filter.sip.field import HeaderField

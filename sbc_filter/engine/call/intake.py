@@ -3,9 +3,8 @@
 from collections.abc import Callable
 
 from sbc_filter.engine.call import scrub
-from sbc_filter.engine.call.call import Decision, IncomingCall
+from sbc_filter.engine.call.call import Decision, IncomingCall, Parties
 from sbc_filter.engine.call.network import Flow, Network, Position
-from sbc_filter.engine.call.parties import Parties
 from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.call.unreadable import UnreadableCall, scrubbed_of, unreadable_call
 from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind
