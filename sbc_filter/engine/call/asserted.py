@@ -36,7 +36,6 @@ _SENDER = re.compile(_NAME_ADDR + rb"(?:[ \t]*;[^<>\"\r\n]*)?\r?\n")
 _PLAIN_URI = re.compile(_SIP)
 # What nearly every call has; all of it has the forms above.
 _ORDINARY_URI = re.compile(rb"sips?:\+[0-9]{1,32}@(?:[A-Za-z0-9]{1,32}[.-]){0,3}[A-Za-z]{1,32}(?:;user=phone)?")
-_ORDINARY = re.compile(rb" *<" + _ORDINARY_URI.pattern + rb">\r\n")
 _PLAIN_DISPLAY = re.compile(rb'"[ !#-;=?-\[\]-~\x80-\xff]*"|' + _WORD + rb"(?: +" + _WORD + rb")*")
 _PLAIN_HOST = re.compile(_HOST)
 _PLAIN_PORT = re.compile(_PORT)
@@ -68,10 +67,11 @@ def is_shown(call: IncomingCall, party: Party, sources: tuple[str, ...]) -> bool
 
 def is_plain(call: IncomingCall, party: Party) -> bool:
     """Whether the header fields show this caller to every SIP stack as they are."""
-    headers = call.message.headers(PAI)
+    message = call.message
+    count = message.count(PAI)
     if party.source != "pai":
-        return not headers and party.source == "from" and _is_plain(call, b"from", _SENDER, party)
-    return len(headers) == 1 and party.alone and _is_plain(call, PAI, _ASSERTED, party)
+        return not count and party.source == "from" and _is_plain(call, b"from", _SENDER, party)
+    return count == 1 and party.alone and (_is_ordinary(message, party) or _is_plain(call, PAI, _ASSERTED, party))
 
 
 def is_readable(message: SipMessage, header: Header) -> bool:
@@ -134,12 +134,20 @@ def _from_agrees(call: IncomingCall, party: Party) -> bool:
     return sender is not None and sender.identity == party.identity and sender.plain
 
 
+def _is_ordinary(message: SipMessage, party: Party) -> bool:
+    """Whether the header field has nothing but an ordinary URI. It is the quickest to see, and nearly every call's."""
+    buffer, start, end = message.buffer, party.start, party.end
+    return (
+        buffer.endswith(b": <", 0, start)
+        and buffer.startswith(b">\r\n", end)
+        and _ORDINARY_URI.fullmatch(buffer, start, end) is not None
+    )
+
+
 def _is_plain(call: IncomingCall, name: bytes, pattern: "re.Pattern[bytes]", party: Party) -> bool:
     """Whether the only header field of this name has the plain form."""
     buffer = call.message.buffer
     ((_, value, end),) = call.message.headers(name)
-    if _ORDINARY.fullmatch(buffer, value, end) is not None:
-        return True
     found = pattern.match(buffer, value, end)
     if found is None or found.end() != end:
         return False
