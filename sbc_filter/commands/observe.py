@@ -15,23 +15,21 @@ _SECONDS = {"m": 60, "h": 3600, "d": 86400}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `observe`."""
     parser.add_argument("--trunk", metavar="NAME", help="only calls from and to this trunk (default: everything)")
-    parser.add_argument(
-        "--for", dest="time", type=seconds, metavar="TIME", help="how long, such as 30m, 2h or 1d; at most 7d"
-    )
+    parser.add_argument("--for", dest="time", metavar="TIME", help="how long, such as 30m, 2h or 1d; at most 7d")
     parser.add_argument("--off", action="store_true", help="end it now, for one trunk or for everything")
     add_socket(parser)
 
 
 def seconds(text: str) -> int:
-    """The seconds of a time such as 30m, 2h or 1d; `ArgumentTypeError`."""
+    """The seconds of a time such as 30m, 2h or 1d; `UsageFault`."""
     from sbc_filter.daemon.observation_file import LONGEST
 
     found = _TIME.fullmatch(text)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 30m, 2h or 1d")
+        raise UsageFault(f"--for {text!r} is not a time such as 30m, 2h or 1d")
     time = int(found[1]) * _SECONDS[found[2]]
     if time > LONGEST:
-        raise argparse.ArgumentTypeError(f"{text} is longer than 7d: to observe for good, set mode in [network]")
+        raise UsageFault(f"--for {text} is longer than 7d: to observe for good, set mode in [network]")
     return time
 
 
@@ -39,10 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Begin or end observation. Returns 1, after printing the reasons, when the filter refuses."""
     if arguments.off == (arguments.time is not None):
         raise UsageFault("say either how long, such as --for 2h, or --off")
+    time = 0 if arguments.off else seconds(arguments.time)
     from sbc_filter.commands.status_display import find_socket
     from sbc_filter.daemon import control_socket
 
-    time = 0 if arguments.off else arguments.time
     answer = control_socket.ask(find_socket(arguments), "observe", trunk=arguments.trunk, seconds=time)
     for problem in (*answer["problems"], *answer.get("warnings", ())):
         print(f"sbc-filter: {plain_lines(problem)}", file=sys.stderr)

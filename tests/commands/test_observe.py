@@ -6,6 +6,7 @@ import pytest
 
 from sbc_filter.cli import main
 from sbc_filter.commands.observe import seconds
+from sbc_filter.system.plain_text import plain_lines
 
 
 @pytest.mark.parametrize(("text", "expected"), [("1m", 60), ("30m", 1800), ("2h", 7200), ("1d", 86400), ("7d", 604800)])
@@ -15,19 +16,16 @@ def test_times(text: str, expected: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "0m", "2", "h", "2 h", "-1h", "1w", "1.5h", "2H", "٣h", "1h\n", "99999999d"])
 def test_what_is_not_a_time(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
-        main(["observe", f"--for={text}"])
-    assert left.value.code == 2
-    assert f"argument --for: {text!r} is not a time such as 30m, 2h or 1d" in capsys.readouterr().err
+    assert main(["observe", f"--for={text}"]) == 2
+    sentence = f"--for {text!r} is not a time such as 30m, 2h or 1d"
+    assert capsys.readouterr().err == f"sbc-filter: {plain_lines(sentence)}\n"
 
 
 @pytest.mark.parametrize("text", ["8d", "169h", "99999m"])
 def test_longer_than_a_week(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
-        main(["observe", f"--for={text}"])
-    assert left.value.code == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"{text} is longer than 7d: to observe for good, set mode in [network]" in said
+    assert main(["observe", f"--for={text}"]) == 2
+    sentence = f"--for {text} is longer than 7d: to observe for good, set mode in [network]"
+    assert capsys.readouterr().err == f"sbc-filter: {sentence}\n"
 
 
 @pytest.mark.parametrize("words", [[], ["--trunk", "a"], ["--off", "--for", "1h"]])

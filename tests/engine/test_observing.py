@@ -155,6 +155,19 @@ def test_a_report_about_our_token_stays_and_is_recorded() -> None:
     assert (verdict.record.detail, verdict.record.would) == ("reason-removed", "modify")
 
 
+def test_no_redirect_is_expected_to_be_followed() -> None:
+    """The call went on and was not redirected: the next INVITE of it is not what follows a redirect (S-122)."""
+    rules = TRUNKS + VERIFY + 'trunk = "asking"\ninsertion = "redirect"\n'
+    engine, asked = make_engine(rules), invite(identity())
+    engine.observe(ALL)
+    first = decided(engine, arriving(asked, ASKING)).record
+    engine.observe(NOTHING)
+    second = decided(engine, arriving(asked.replace(b"branch=z9hG4bK-1", b"branch=z9hG4bK-2"), ASKING))
+    assert first is not None
+    assert first.would == "redirect"
+    assert second.kind is VerdictKind.REDIRECT
+
+
 # --- certificates that are not known yet ---
 
 
