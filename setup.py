@@ -15,12 +15,13 @@ COMPILED = {
     "sip": "address field header learned_layout marks message numbers",
     "sip/lenient": "plain_form repair repair_fields request_start",
     "stir": "checks passport signature signing token verification",
-    "rules": "conditions ruleset",
+    "rules": "ruleset",
     "engine": "answers engine record state",
-    "engine/call": "asserted call intake parties recording scrub verstat",
+    "engine/call": "asserted call intake recording scrub verstat",
     "engine/memory": "certificates replays transactions",
     "engine/decide": "apply_rule attestation sign verify",
     "engine/act": "carry_out edit_invite uas",
+    "shared_memory": "robust_locks shared_replays shared_table",
 }
 # The other files of these rooms: they serve few calls, or compiling them gains nothing.
 INTERPRETED = {
@@ -38,6 +39,7 @@ INTERPRETED = {
     "engine/memory": "arrivals results",
     "engine/decide": "bypass diverted_call preserve",
     "engine/act": "reasons_received reasons_sent redirects unreadable_calls",
+    "shared_memory": "shared_arrivals shared_rates shared_state",
 }
 
 

@@ -455,6 +455,34 @@ def test_every_dialect_is_described() -> None:
         assert stated == list(dict.fromkeys(grades))
 
 
+# What fails open.
+
+
+def test_every_strict_setting_is_one_and_is_not_the_default() -> None:
+    table = _tables(sections("security")["What fails open"])[0]
+    defaults_of = {row[0].strip("`"): row[1].strip("`") for row in rows(_tables(DOCS["defaults"])[0])}
+    stated = [
+        (path.replace("[rule.", "rule.").replace("].", ".") if path.startswith("[rule.") else path, value)
+        for cells in rows(table)
+        for path, value in re.findall(r"`(\[[a-z.]+\]\.[a-z_.]+)(?: = ([^`]+))?`", cells[2])
+    ]
+    assert len(stated) >= 12
+    for setting, value in stated:
+        assert setting in defaults_of
+        assert value != defaults_of[setting], setting
+    refused = {name for cells in rows(table) for name in _treated(cells[2])} - {"action"}  # that of a rule
+    assert refused == {
+        *(str(each) for each in VERIFICATION_OUTCOMES - {Outcome.PASSED}),
+        *(str(each) for each in (Outcome.UNPARSEABLE, Outcome.UNSIGNED)),
+    }
+
+
+def _treated(cell: str) -> list[str]:
+    """The outcomes in front of the last ` = "reject"` of a cell."""
+    names, refused, _ = cell.rpartition(' = "reject"`')
+    return re.findall(r"`([a-z-]+)(?:`|$)", names) if refused else []
+
+
 # All defaults in one table.
 
 _BEGINNINGS = {"configuration": "[{}].", "rules": "{}."}

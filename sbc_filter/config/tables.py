@@ -36,8 +36,9 @@ from sbc_filter.stir.delegation import VERIFICATION
 
 # Processes; one for each core of a large host.
 MAX_WORKERS = 64
-# Header fields that may not be removed: those of RFC 3261, and those by which a caller is named.
-_NEEDED = frozenset(KNOWN.values()) - {name.lower().encode() for name in HEADERS}
+# Header fields that may not be removed, by full and by short name: those of RFC 3261, and those that name a caller.
+_REMOVED = {name.lower().encode() for name in HEADERS}
+_NEEDED = sorted({(full, each.lower()) for each, full in KNOWN.items() if full not in _REMOVED})
 _HEADER_PATTERN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,128}")
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
 
@@ -85,7 +86,7 @@ def _untrusted_headers(table: TomlTable) -> tuple[str, ...]:
             table.problem("untrusted_headers", f"{name!r} is not the name of a header field; * stands for any text")
             continue
         marks = Marks((name,))
-        needed = [each.decode() for each in sorted(_NEEDED) if marks.has(each)]
+        needed = [full.decode() for full, each in _NEEDED if marks.has(each)]
         if needed:
             table.problem("untrusted_headers", f"{name!r} would remove the header field {needed[0]}, which calls need")
     return names

@@ -45,9 +45,8 @@ from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.udp import Packet, parse
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.rules.conditions import Facts
 from sbc_filter.rules.model import SIGN, VERIFY, Mode, Rule
-from sbc_filter.rules.ruleset import RuleSet
+from sbc_filter.rules.ruleset import Facts, RuleSet
 from sbc_filter.sip.lenient.request_start import method_of
 from sbc_filter.sip.message import Edits
 from sbc_filter.sip.response import top_via

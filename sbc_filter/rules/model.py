@@ -1,6 +1,6 @@
 """The contents of an operator's rule files as values: one class for each table of the rule language.
 
-They are made by `rules.rule_file`, and used by `rules.conditions` (matching) and by the engine (deciding). All are
+They are made by `rules.rule_file`, and used by `rules.ruleset` (matching) and by the engine (deciding). All are
 immutable: a reload makes a new `RuleSet` and replaces the old one as a whole.
 """
 
@@ -194,7 +194,7 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One `[[rule]]`. Its conditions are compiled separately (see `rules.conditions`)."""
+    """One `[[rule]]`. Its conditions are compiled separately (see `rules.ruleset`)."""
 
     name: str
     action: RuleAction
@@ -232,6 +232,10 @@ class RateLimit:
     over: float
     seconds: float
     by: str
+
+
+RATE_KEYS = ("peer", "trunk", "caller", "called")
+"""What a rate may be counted per."""
 
 
 @dataclass(frozen=True, slots=True)

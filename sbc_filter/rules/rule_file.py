@@ -8,7 +8,6 @@ from typing import TypeVar
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.outcomes import REFUSABLE, SIGNING_OUTCOMES, TOLERABLE, VERIFICATION_OUTCOMES, Outcome
 from sbc_filter.rules import treatment_options
-from sbc_filter.rules.conditions import RATE_KEYS
 from sbc_filter.rules.model import (
     ALWAYS,
     ATTESTATIONS,
@@ -16,6 +15,7 @@ from sbc_filter.rules.model import (
     DIALECTS,
     NEVER,
     NUMBERS,
+    RATE_KEYS,
     SESSION_ID,
     UNATTESTED,
     Bypass,

@@ -58,7 +58,10 @@ class Marks:
         if text.find(b"%") >= 0:
             return True
         lowered = text.translate(_FOLDED)
-        return any(lowered.find(hint) >= 0 for hint in self._hints)
+        for hint in self._hints:  # noqa: SIM110 -- a generator costs more than the search
+            if lowered.find(hint) >= 0:
+                return True
+        return False
 
     def has(self, name: bytes) -> bool:
         """Whether this name is on the list, with its escapes undone, if any, and without blanks around it."""

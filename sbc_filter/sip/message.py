@@ -247,6 +247,14 @@ class SipMessage:
         start, end = self._span(self._groups[at])
         return _unfolded(self.buffer[start:end])
 
+    def head_without(self, name: bytes) -> bytes:
+        """The request line and the header, without the value of the first header field of this name."""
+        at = self._first.get(name)
+        if at is None:
+            return self.buffer[: self.body]
+        start, end = self._span(self._groups[at])
+        return self.buffer[:start] + self.buffer[end : self.body]
+
     def _line_start(self, at: int) -> int:
         return self._span(self._groups[at - 1])[1] if at else self._start
 

@@ -24,7 +24,7 @@ from support.calls import (
 )
 from support.certificates import chain, unknown
 from support.growth import LINEAR, growth
-from support.torture import MESSAGES, OTHERS, OVERLOOKED, REPAIRED, SLOPPY, TAGGED
+from support.torture import MESSAGES, OTHERS, OVERLOOKED, REPAIRED, SLOPPY, STRAY_SEPARATORS, TAGGED
 
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.engine import Engine
@@ -330,6 +330,13 @@ def test_readable_torture_is_signed_and_nothing_else_changes(name: str) -> None:
     (found,) = ADDED.finditer(out)
     stale = re.compile(rb"Date: .* EST\r\n")  # STANDARDS §17, baddate: replaced
     assert out[: found.start()] + out[found.end() :] == stale.sub(b"", message)
+
+
+def test_torture_with_stray_separators_is_repaired() -> None:
+    """All stacks read the same address and no tag once the empty parameters are gone."""
+    _, out, record = result(make_engine(f"{VERIFY}verify.verstat = false\n"), arriving(STRAY_SEPARATORS))
+    assert (record["outcome"], record["changed"]) == ("no-identity", ["tags"])
+    assert STRAY_SEPARATORS.replace(b"h>;;;;", b"h>") == out
 
 
 @pytest.mark.parametrize("name", OVERLOOKED)

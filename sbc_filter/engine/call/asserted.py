@@ -11,8 +11,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import unquote_to_bytes
 
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.parties import Party
+from sbc_filter.engine.call.call import IncomingCall, Party
 from sbc_filter.errors import MessageError
 from sbc_filter.sip import field
 from sbc_filter.sip.field import HeaderField
@@ -38,7 +37,6 @@ _BARE_SENDER = re.compile(rb" *sips?:\+?[0-9]+@" + _HOST + _PORT + rb"(?:[ \t]*;
 _PLAIN_URI = re.compile(_SIP)
 # What nearly every call has; all of it has the forms above.
 _ORDINARY_URI = re.compile(rb"sips?:\+[0-9]{1,32}@(?:[A-Za-z0-9]{1,32}[.-]){0,3}[A-Za-z]{1,32}(?:;user=phone)?")
-_ORDINARY = re.compile(rb" *<" + _ORDINARY_URI.pattern + rb">\r\n")
 _PLAIN_DISPLAY = re.compile(rb'"[ !#-;=?-\[\]-~\x80-\xff]*"|' + _WORD + rb"(?: +" + _WORD + rb")*")
 _PLAIN_HOST = re.compile(_HOST)
 _PLAIN_PORT = re.compile(_PORT)
@@ -73,15 +71,20 @@ def is_plain(call: IncomingCall, party: Party) -> bool:
 
     Two P-Asserted-Identity may do so together: a SIP and a tel URI (RFC 3325 §9.1).
     """
-    headers = call.message.headers(PAI)
+    message = call.message
+    count = message.count(PAI)
     if party.source != "pai":
-        return not headers and party.source == "from" and _is_plain_sender(call, party)
-    return len(headers) <= 2 and party.alone and all(_is_plain(call, PAI, header, party) for header in headers)
+        return not count and party.source == "from" and _is_plain_sender(call, party)
+    if not party.alone or count > 2:
+        return False
+    if count == 1 and _is_ordinary(message, party):
+        return True
+    return all(_is_plain(call, PAI, header, party) for header in message.headers(PAI))
 
 
 def is_only(call: IncomingCall, party: Party) -> bool:
     """Whether a single P-Asserted-Identity shows this caller to every SIP stack as it is."""
-    return len(call.message.headers(PAI)) == 1 and is_plain(call, party)
+    return call.message.count(PAI) == 1 and is_plain(call, party)
 
 
 def is_readable(message: SipMessage, header: Header) -> bool:
@@ -144,6 +147,16 @@ def _from_agrees(call: IncomingCall, party: Party) -> bool:
     return sender is not None and sender.identity == party.identity and _is_plain_sender(call, sender)
 
 
+def _is_ordinary(message: SipMessage, party: Party) -> bool:
+    """Whether the header field has nothing but an ordinary URI. It is the quickest to see, and nearly every call's."""
+    buffer, start, end = message.buffer, party.start, party.end
+    return (
+        buffer.endswith(b": <", 0, start)
+        and buffer.startswith(b">\r\n", end)
+        and _ORDINARY_URI.fullmatch(buffer, start, end) is not None
+    )
+
+
 def _is_plain_sender(call: IncomingCall, sender: Party) -> bool:
     """Whether every SIP stack reads this caller in From."""
     (header,) = call.message.headers(b"from")
@@ -157,8 +170,6 @@ def _is_plain(call: IncomingCall, name: bytes, header: Header, party: Party) -> 
     """Whether a header field of this name has the plain form."""
     buffer = call.message.buffer
     _, value, end = header
-    if _ORDINARY.fullmatch(buffer, value, end) is not None:
-        return True
     found = (_ASSERTED if name == PAI else _SENDER).match(buffer, value, end)
     if found is None or found.end() != end:
         return False

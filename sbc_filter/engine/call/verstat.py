@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sbc_filter.engine.call import asserted
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.parties import Party
+from sbc_filter.engine.call.call import IncomingCall, Party
 from sbc_filter.outcomes import Verstat
 from sbc_filter.sip import field
 from sbc_filter.sip.field import HeaderField

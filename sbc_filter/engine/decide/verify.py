@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from sbc_filter.engine.call.asserted import is_shown
-from sbc_filter.engine.call.call import Decision, IncomingCall
-from sbc_filter.engine.call.parties import Party
+from sbc_filter.engine.call.call import Decision, IncomingCall, Party
 from sbc_filter.engine.call.recording import recorded
 from sbc_filter.engine.call.verstat import DIALECTS
 from sbc_filter.engine.memory.replays import Replays
@@ -21,7 +20,9 @@ from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Signal
 from sbc_filter.stir.delegated_verification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
 
-_PASSED = Outcome.PASSED  # named once, since every call uses it
+# Named once, since every call uses them.
+_PASSED = Outcome.PASSED
+_OF_PASSED = _PASSED.defaults.verstat
 # Deviations of the message around a valid token (STANDARDS §19). They are counted, so that an operator sees how the
 # peers of a trunk behave, and are never a reason to refuse a call.
 _NO_DATE, _DATE_DIFFERS = (Deviation.NO_DATE,), (Deviation.DATE_DIFFERS,)
@@ -147,7 +148,7 @@ def _decision(rule: Rule, result: Verification) -> Decision:
     chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
     decision.treatment = chosen
     if options.verstat:
-        verstat = chosen.verstat or defaults_of(outcome, detail).verstat
+        verstat = chosen.verstat or (_OF_PASSED if outcome is _PASSED else defaults_of(outcome, detail).verstat)
         if outcome is _PASSED and verstat is not None:
             verstat = DIALECTS[options.dialect].verstat(verstat, decision.attest)
         decision.verstat = verstat

@@ -71,6 +71,7 @@ make /etc/sbc-filter/examples/first-week-monitor.toml
 make /etc/sbc-filter/examples/intermediate-provider.toml
 make /etc/sbc-filter/examples/originating-provider.toml
 make /etc/sbc-filter/examples/redirect-server.toml
+make /etc/sbc-filter/examples/strict-terminating.toml
 make /etc/sbc-filter/examples/terminating-provider.toml
 make /etc/sbc-filter/sbc-filter.toml
 make /etc/systemd/system/sbc-filter.service
