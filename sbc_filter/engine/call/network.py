@@ -10,6 +10,8 @@ from sbc_filter.rules.model import Direction, Unreadable
 from sbc_filter.sip.grammar import request_start
 from sbc_filter.sip.marks import HEADERS, Marks
 
+_INBOUND = Direction.INBOUND  # named once: looking up a member of an Enum is slow on the hot path
+
 
 class Interfaces(NamedTuple):
     """The network interfaces of this host by which a packet came in and leaves; "" if there is none."""
@@ -72,7 +74,7 @@ class Position(NamedTuple):
     @property
     def is_untrusted(self) -> bool:
         """Whether the message may go to the SBC from a peer whose claims are not trusted (S-114)."""
-        return not self.trusted and (self.direction is Direction.INBOUND or self.is_foreign)
+        return not self.trusted and (self.direction is _INBOUND or self.is_foreign)
 
 
 # (peer address, SBC address, SBC port, transport, interface towards the peer if known) -> (trunk name, trusted), or
