@@ -25,6 +25,10 @@ _PPT_PARAMETER = re.compile(
     rb';[ \t\r\n]*+ppt[ \t\r\n]*+=[ \t\r\n"<]*+(div-o|div|shaken)(?=[ \t\r\n">]*+(?:[;,]|\Z))', re.IGNORECASE
 )
 _PPT_MEMBER = re.compile(rb'"ppt"[ \t\r\n]*+:[ \t\r\n]*+"(div-o|div|shaken)"', re.IGNORECASE)
+# The same for any kind.
+_ANY_PARAMETER = re.compile(rb';[ \t\r\n]*+ppt[ \t\r\n]*+=[ \t\r\n"<]*+([^ \t\r\n">;,]++)', re.IGNORECASE)
+_ANY_MEMBER = re.compile(rb'"ppt"[ \t\r\n]*+:[ \t\r\n]*+"([^"]*+)"', re.IGNORECASE)
+_KNOWN = frozenset(kind.encode() for kind in _UNDERSTOOD if kind is not None)
 
 
 class Token:
@@ -62,8 +66,18 @@ class _Protected(NamedTuple):
 def read_token(value: bytes, tolerate: Collection[str] = ()) -> Token | None:
     """Parse one Identity value; None for an unknown `ppt`: it is ignored, neither valid nor invalid (S-062).
 
-    Raises `VerificationError(invalid)` when it is malformed or contradicts itself (V6).
+    The rest of a token of an unknown kind is not examined. Of any other token, raises `VerificationError(invalid)` when
+    it is malformed or contradicts itself (V6).
     """
+    try:
+        return _read(value, tolerate)
+    except VerificationError:
+        if is_unsupported(value):
+            return None
+        raise
+
+
+def _read(value: bytes, tolerate: Collection[str]) -> Token | None:
     base64 = bool(tolerate) and Deviation.STANDARD_BASE64 in tolerate
     header, payload, signature, parameters, form = split_identity(value, base64=base64)
     protected = _protected(header, parameters)
@@ -126,6 +140,21 @@ def is_extension(value: bytes) -> bool:
         return _protected(header, parameters).jose.ppt not in BASIC
     except VerificationError:
         return False
+
+
+def is_unsupported(value: bytes) -> bool:
+    """Whether the `ppt` of an Identity value, however malformed the rest, is of a kind that is not supported (RFC 8224
+    §6.2 step 1).
+
+    The parameter decides, as in the RFC. False if it is missing, or if a kind that is supported stands there too or in
+    the protected header: such a value contradicts itself.
+    """
+    digest, _, parameters = value.partition(b";")
+    named = _ANY_PARAMETER.findall(b";" + parameters)
+    if not named:
+        return False
+    named += _ANY_MEMBER.findall(_octets_of(digest.partition(b".")[0]))
+    return all(kind.lower() not in _KNOWN for kind in named)
 
 
 def kinds_of(value: bytes) -> frozenset[str]:

@@ -22,7 +22,16 @@ from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Policy
 from sbc_filter.stir.compact import rebuild
 from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.extensions import follow_diversions, is_diverted, judge_beside, rich_call_data
-from sbc_filter.stir.token import BASIC, Token, is_extension, kinds_of, read_token, signature_of, vouches
+from sbc_filter.stir.token import (
+    BASIC,
+    Token,
+    is_extension,
+    is_unsupported,
+    kinds_of,
+    read_token,
+    signature_of,
+    vouches,
+)
 
 _NO_KINDS: frozenset[str] = frozenset()
 MAX_IDENTITIES = 16  # header fields in one INVITE (S-016)
@@ -149,7 +158,7 @@ def _judge(value: bytes, judged: _Judged, call: Signalling, policy: Policy, cert
     tolerate = policy.tolerate
     token = None
     try:
-        compact = value.startswith(b"..")
+        compact = value.startswith(b"..") and not is_unsupported(value)
         token = rebuild(value, call) if compact else read_token(value, tolerate)
         if token is None:
             return
