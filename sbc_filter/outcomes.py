@@ -296,6 +296,7 @@ class Deviation(_Key):
     COMMA_JOINED = "comma-joined"
     NATIONAL_CLAIM = "national-claim"
     BASE_PASSPORT = "base-passport"
+    NO_PPT_PARAMETER = "no-ppt-parameter"
 
 
 TOLERABLE = frozenset(
@@ -307,6 +308,7 @@ TOLERABLE = frozenset(
         Deviation.COMMA_JOINED,
         Deviation.NATIONAL_CLAIM,
         Deviation.BASE_PASSPORT,
+        Deviation.NO_PPT_PARAMETER,
     }
 )
 """Refused unless `[rule.verify].tolerate` names it."""

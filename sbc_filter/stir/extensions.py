@@ -19,6 +19,7 @@ from sbc_filter.stir.checks import (
     check_form,
     check_freshness,
     check_keys,
+    check_lifetime,
     check_signature,
     check_token,
 )
@@ -129,6 +130,7 @@ def _check_link(
     check_caller(token, call, policy)
     if outermost or innermost:
         check_freshness(token.claims, call, policy)
+    check_lifetime(token.claims, call, policy)
     if innermost:
         check_keys(token.claims, call)
     return check_signature(token, link.authority, call.arrived, certificates)

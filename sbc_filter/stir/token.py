@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation
+from sbc_filter.pki.x5u import with_plain_scheme
 from sbc_filter.sip.identity import parse_parameters, split_identity
 from sbc_filter.stir.passport import Claims, Jose, invalid, parse_claims, parse_jose
 
@@ -19,6 +20,7 @@ BASIC = frozenset((None, "shaken"))
 """Values of `ppt` whose tokens speak for the caller's number by themselves."""
 _DIVERSIONS = frozenset(("div", "div-o"))
 _UNDERSTOOD = BASIC | _DIVERSIONS | {"rph", "rcd"}
+_NO_PPT = ((Deviation.NO_PPT_PARAMETER, Detail.PPT_MISMATCH),)
 _ORDINARY = bytes.maketrans(b"-_", b"+/")  # maps the base64url alphabet to that of base64
 # Marks of a diversion or a shaken token in malformed text, wherever they are.
 _PPT_PARAMETER = re.compile(
@@ -55,12 +57,12 @@ class Token:
 
 
 class _Protected(NamedTuple):
-    """The protected header, the deviations of the header and its parameters, and a mismatch that has to be
-    tolerated."""
+    """The protected header, the deviations of the header and its parameters, and for those that have to be tolerated
+    what refuses them otherwise."""
 
     jose: Jose
     deviations: tuple[Deviation, ...]
-    mismatch: bool
+    refused: tuple[tuple[Deviation, Detail], ...]
 
 
 def read_token(value: bytes, tolerate: Collection[str] = ()) -> Token | None:
@@ -81,8 +83,9 @@ def _read(value: bytes, tolerate: Collection[str]) -> Token | None:
     base64 = bool(tolerate) and Deviation.STANDARD_BASE64 in tolerate
     header, payload, signature, parameters, form = split_identity(value, base64=base64)
     protected = _protected(header, parameters)
-    if protected.mismatch and Deviation.INFO_MISMATCH not in tolerate:
-        raise invalid(Detail.INFO_MISMATCH)
+    for deviation, detail in protected.refused:
+        if deviation not in tolerate:
+            raise invalid(detail)
     jose = protected.jose
     if jose.ppt not in _UNDERSTOOD:
         if (jose.ppt or "").lower() in _DIVERSIONS:  # case matters inside the token (S-036)
@@ -137,7 +140,8 @@ def is_extension(value: bytes) -> bool:
     itself."""
     try:
         header, _, _, parameters, _ = split_identity(value, base64=True)
-        return _protected(header, parameters).jose.ppt not in BASIC
+        protected = _protected(header, parameters)
+        return protected.jose.ppt not in BASIC and Deviation.NO_PPT_PARAMETER not in protected.deviations
     except VerificationError:
         return False
 
@@ -186,13 +190,16 @@ def _protected(header: bytes, parameters: bytes) -> _Protected:
     if not header:
         raise invalid(Detail.COMPACT_FORM)
     jose = parse_jose(header)
-    if (ppt or "").lower() != (jose.ppt or "").lower():
+    refused: tuple[tuple[Deviation, Detail], ...] = ()
+    if ppt is None and jose.ppt is not None:  # an empty one is refused
+        refused = _NO_PPT
+    elif (ppt or "").lower() != (jose.ppt or "").lower():
         raise invalid(Detail.PPT_MISMATCH)
     if alg is not None and alg.upper() != jose.alg:
         raise invalid(Detail.ALG_MISMATCH)
-    mismatch = info != jose.x5u
-    if mismatch:
-        deviations += (Deviation.INFO_MISMATCH,)
+    if with_plain_scheme(info) != jose.x5u:
+        refused += ((Deviation.INFO_MISMATCH, Detail.INFO_MISMATCH),)
+    deviations += tuple(deviation for deviation, _ in refused)
     if jose.x5u.startswith("https://") and ":8443" in jose.x5u[8:].partition("/")[0]:
         deviations += (Deviation.X5U_PORT_8443,)
-    return _Protected(jose, deviations, mismatch)
+    return _Protected(jose, deviations, refused)

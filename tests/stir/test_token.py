@@ -88,7 +88,7 @@ HIDDEN = {
     "shaken-in-the-token": (f"{SHAKEN};{PARAMETERS}", Detail.PPT_MISMATCH),
     "shaken-second": (f"{SHAKEN};{PARAMETERS};ppt=shaken", Detail.IDENTITY_SYNTAX),
     "in-the-token-only": (identity({}, jose={"ppt": "vvp"}, parameters=f"info=<{X5U}>"), Detail.PPT_MISMATCH),
-    "in-a-quoted-string": (f'{SHAKEN};info=<{X5U}>;alg=none;x=";ppt=vvp"', Detail.PPT_MISMATCH),
+    "in-a-quoted-string": (f'{SHAKEN};info=<{X5U}>;alg=none;x=";ppt=vvp"', Detail.ALG_MISMATCH),
     "div-in-the-token": (identity({}, jose={"ppt": "div", "crit": ["x"]}, parameters=PARAMETERS), Detail.CRIT),
     "no-kind": (f"A.B.C;info=<{X5U}>", Detail.BASE64),
     "empty-kind": (f"{SHAKEN};info=<{X5U}>;ppt=", Detail.PPT_MISMATCH),
@@ -104,3 +104,51 @@ def test_v6_a_token_of_a_supported_kind_is_never_ignored(field: str, detail: Det
     with pytest.raises(VerificationError) as raised:
         read_token(field.removeprefix("Identity: ").encode())
     assert raised.value.detail is detail
+
+
+SPELLED = X5U.replace("https", "HTTPS")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        identity(jose={"x5u": SPELLED}),
+        identity(jose={"x5u": SPELLED}, parameters=f"info=<{X5U}>;alg=ES256;ppt=shaken"),
+        identity(parameters=f"info=<{SPELLED}>;alg=ES256;ppt=shaken"),
+    ],
+)
+def test_s088_an_x5u_whose_scheme_is_in_capitals_is_the_same_url(field: str) -> None:
+    """RFC 3986 §3.1: the certificate of the usual spelling is in memory, and counts."""
+    _, _, record = result(make_engine(VERIFY), arriving(invite(field)))
+    assert (record["outcome"], record["x5u"]) == ("passed", X5U)
+
+
+def no_ppt(parameters: str = f"info=<{X5U}>;alg=ES256", **jose: object) -> str:
+    return identity(jose=jose, parameters=parameters)
+
+
+@pytest.mark.parametrize(
+    ("field", "outcome"),
+    [
+        (no_ppt(), "passed"),
+        (no_ppt(f"info=<{X5U}>"), "passed"),
+        (no_ppt(f"info={X5U};alg=es256"), "passed"),
+        (no_ppt(f"x=y;info=<{X5U}>"), "passed"),
+        (no_ppt(f"info=<{X5U}>;alg=ES256;ppt"), "invalid.ppt-mismatch"),
+        (no_ppt(f"info=<{X5U}>;alg=ES256;ppt="), "invalid.ppt-mismatch"),
+        (no_ppt(f'info=<{X5U}>;alg=ES256;ppt=""'), "invalid.ppt-mismatch"),
+        (no_ppt(ppt="vvp"), "no-identity.unsupported-ppt"),
+        (no_ppt(f"info=<{X5U}>;ppt=div"), "invalid.ppt-mismatch"),
+        (no_ppt(f"info=<{X5U}>;alg=RS256"), "invalid.alg-mismatch"),
+        (no_ppt(f"info=<{X5U}x>"), "invalid.info-mismatch"),
+        (no_ppt(ppt=None), "no-identity.unsupported-ppt"),
+        (no_ppt(ppt=5), "invalid.ppt-mismatch"),
+        (no_ppt(crit=["x"]), "invalid.crit"),
+    ],
+)
+def test_s033_the_kind_in_the_token_counts_where_a_rule_says_so(field: str, outcome: str) -> None:
+    """With `no-ppt-parameter`; what the field says is still compared with the token."""
+    engine = make_engine(f'{VERIFY}[rule.verify]\ntolerate = ["no-ppt-parameter"]\n')
+    _, _, record = result(engine, arriving(invite(field)))
+    assert ".".join(filter(None, (record["outcome"], record["detail"]))) == outcome
+    assert engine.counters.get("deviation.no-ppt-parameter", 0) == (outcome == "passed")

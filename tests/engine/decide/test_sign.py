@@ -286,6 +286,34 @@ def test_a3_already_signed(present: str) -> None:
     assert (record["outcome"], record["detail"], record["identities"]) == ("already-signed", "shaken-present", 1)
 
 
+@pytest.mark.parametrize(
+    "empty",
+    [
+        ["Identity:"],
+        ["Identity: "],
+        ["Identity:\t \t"],
+        ["Identity: \r\n "],
+        ["Identity:\r\n\t\r\n  "],
+        ["identity :"],
+        ["IDENTITY:   "],
+        ["y:"],
+        ["y: \r\n\t"],
+        ["Identity:", "Identity: ", "y:"],
+    ],
+)
+def test_a3_an_empty_identity_is_not_a_token(empty: list[str]) -> None:
+    """The call is signed, and the empty field goes: a verifier might not look beyond it."""
+    _, out, record = result(make_engine(SIGN), leaving(invite(*empty)))
+    assert out == added(invite(), DATE, signed())
+    assert (record["outcome"], record["detail"]) == ("signed", None)
+
+
+def test_a3_an_empty_identity_next_to_a_token_hides_nothing() -> None:
+    message = invite("Identity:", identity())
+    action, out, record = result(make_engine(SIGN), leaving(message))
+    assert (action, out, record["outcome"]) == ("accept", message, "already-signed")
+
+
 def test_a4_s038_other_tokens_stay_where_they_are() -> None:
     others = [identity({"rph": {"auth": ["ets.0"]}}, jose={"ppt": "rph"}), identity(jose={"ppt": "rcd"}, name="y")]
     message = invite(*others)
