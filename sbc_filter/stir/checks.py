@@ -37,6 +37,10 @@ class Policy(Protocol):
         """Maximum age of iat, in seconds."""
 
     @property
+    def max_age_inner(self) -> float | None:
+        """Maximum age of the token of the original call where a fresh diversion covers it, in seconds; None: any."""
+
+    @property
     def max_skew(self) -> float:
         """Maximum time by which iat may lie in the future, in seconds."""
 
@@ -163,10 +167,14 @@ def _check_called(token: Token, call: Signalling, policy: Policy) -> None:
         raise invalid(Detail.DEST_MISMATCH)
 
 
-def check_freshness(claims: Claims, call: Signalling, policy: Policy) -> None:
-    """V10: raise `VerificationError(stale)` if iat is too old or too far in the future."""
+def check_freshness(claims: Claims, call: Signalling, policy: Policy, *, covered: bool = False) -> None:
+    """V10: raise `VerificationError(stale)` if iat is too old or too far in the future.
+
+    `covered`: a fresh diversion leads to this token, which may be older then (S-102): the call rang first, or waited.
+    """
     age = call.arrived - claims.iat
-    if age > policy.max_age:
+    limit = policy.max_age_inner if covered else policy.max_age
+    if limit is not None and age > limit:
         raise VerificationError(Outcome.STALE, Detail.STALE_DATE)
     if -age > policy.max_skew:
         raise VerificationError(Outcome.STALE, Detail.FUTURE_DATE)

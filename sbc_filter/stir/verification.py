@@ -216,8 +216,7 @@ def _with_others(
                 return found
             original, certificate, outermost = found
             best = Verification(Outcome.PASSED, None, original, certificate, attesting_token=outermost)
-            diverted = Failure(Outcome.INVALID, Detail.DEST_MISMATCH, original.signature)
-            failures[:] = [each for each in failures if each != diverted]
+            failures[:] = [each for each in failures if each not in _explained(original)]
     notes: tuple[CounterName, ...] = ()
     if best is not None and others:
         counted = judge_beside(others, call, policy, certificates, judged.report)
@@ -227,6 +226,12 @@ def _with_others(
     if best is None:
         return failed_of(failed, call, tuple(failures))
     return best.with_failures(tuple(failures), notes)
+
+
+def _explained(original: Token) -> tuple[Failure, ...]:
+    """The failures of a token by itself that do not count if diversions lead to it: another called party, its age."""
+    causes = (Outcome.INVALID, Detail.DEST_MISMATCH), (Outcome.STALE, Detail.STALE_DATE)
+    return tuple(Failure(outcome, detail, original.signature) for outcome, detail in causes)
 
 
 def failed_of(failed: Sequence[Verification], call: Signalling, failures: tuple[Failure, ...]) -> Verification:

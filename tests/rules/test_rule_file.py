@@ -469,7 +469,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         (
             VERIFY + '[rule.verify]\ntolerate = ["everything"]',
             "rule[1].verify.tolerate: has 'everything'; allowed are 'base-passport', 'comma-joined', 'iat-string',"
-            " 'info-mismatch', 'national-claim', 'no-origid', 'standard-base64'",
+            " 'info-mismatch', 'national-claim', 'no-origid', 'no-ppt-parameter', 'standard-base64'",
         ),
         (
             VERIFY + '[rule.verify]\nstrict = ["padding"]',
