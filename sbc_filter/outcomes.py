@@ -119,6 +119,7 @@ class Detail(_Key):
     # stale; unsigned
     STALE_DATE = _detail("stale-date", Outcome.STALE, (Outcome.UNSIGNED, Defaults(403, "Stale Date")))
     FUTURE_DATE = _detail("future-date", Outcome.STALE, Outcome.UNSIGNED)
+    DATE = _detail("date", Outcome.STALE)
     # unfetchable
     X5U_POLICY = _detail("x5u-policy", (Outcome.UNFETCHABLE, Defaults(436, "Bad Identity Info", Verstat.FAILED)))
     FETCH_REFUSED = _detail("fetch-refused", Outcome.UNFETCHABLE)

@@ -16,7 +16,7 @@ from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.x5u import MAX_LENGTH
 from sbc_filter.rules.model import BELOW_A, CONTINUE, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
-from sbc_filter.sip.date import format_date
+from sbc_filter.sip.date import format_date, parse_date
 from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Signalling
 from sbc_filter.stir.delegated_verification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
@@ -52,6 +52,8 @@ class VerificationService:
         result = self._judge(rule, message.values(b"identity"), signalling, call, certificates, findings)
         if not isinstance(result, Verification):
             return result
+        if options.max_date_age is not None and result.outcome is _PASSED:
+            result = _judge_date(result, call, options.max_date_age)
         if result.outcome is _PASSED and caller is not None and not caller.plain and call.place.is_untrusted:
             result = _judge_form(result, call, caller, options)
         decision = _decision(rule, result)
@@ -130,6 +132,19 @@ def _judge_form(result: Verification, call: IncomingCall, caller: Party, options
         return result
     signature = result.token.signature if result.token is not None else b""
     return result.as_failed(Failure(Outcome.INVALID, Detail.AMBIGUOUS_CALLER, signature))
+
+
+def _judge_date(result: Verification, call: IncomingCall, limit: float) -> Verification:
+    """The result; a call whose Date is more than `limit` seconds from its arrival did not pass (RFC 8224 §6.2 step 4).
+
+    A Date that is absent, or is not a date, cannot be judged (S-053).
+    """
+    value = call.message.first(b"date")
+    date = parse_date(value) if value is not None else None
+    if date is None or abs(call.arrived - date) <= limit:
+        return result
+    signature = result.token.signature if result.token is not None else b""
+    return result.as_failed(Failure(Outcome.STALE, Detail.DATE, signature))
 
 
 def _decision(rule: Rule, result: Verification) -> Decision:

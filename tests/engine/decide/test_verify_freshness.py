@@ -73,3 +73,48 @@ def test_v10_a_diversion_has_its_limits_too() -> None:
         fields = GOOD, identity({**payload, "orig": {"tn": "12155550100"}}, jose={"ppt": "div"})
         message = diverted.replace(b"CSeq:", "".join(f"{each}\r\n" for each in fields).encode() + b"CSeq:")
         assert result(make_engine(VERIFY), arriving(message))[2]["outcome"] == outcome
+
+
+LIMIT = "max_date_age = 60"
+
+
+@pytest.mark.parametrize(
+    ("options", "date", "outcome", "detail"),
+    [
+        (LIMIT, "Fri, 15 Jan 2027 08:00:00 GMT", "passed", None),
+        (LIMIT, "Fri, 15 Jan 2027 07:59:00 GMT", "passed", None),
+        (LIMIT, "Fri, 15 Jan 2027 08:01:00 GMT", "passed", None),
+        (LIMIT, "Fri, 15 Jan 2027 07:58:59 GMT", "stale", "date"),
+        (LIMIT, "Fri, 15 Jan 2027 08:01:01 GMT", "stale", "date"),
+        (LIMIT, "Thu, 14 Jan 2027 08:00:00 GMT", "stale", "date"),
+        (LIMIT, "Sat, 15 Jan 2028 08:00:00 GMT", "stale", "date"),
+        ("max_date_age = 0", "Fri, 15 Jan 2027 08:00:00 GMT", "passed", None),
+        ("max_date_age = 0", "Fri, 15 Jan 2027 08:00:01 GMT", "stale", "date"),
+        ("max_date_age = 86400", "Thu, 14 Jan 2027 08:00:00 GMT", "passed", None),
+        ("max_date_age = 86400", "Thu, 14 Jan 2027 07:59:59 GMT", "stale", "date"),
+        # not a date: as if there were none
+        (LIMIT, "Fri, 15 Jan 2027 03:00:00 EST", "passed", None),
+        (LIMIT, "Mon, 15 Jan 2027 07:00:00 GMT", "passed", None),
+        (LIMIT, "", "passed", None),
+        # off unless a rule says so
+        ("", "Thu, 01 Jan 1970 00:00:00 GMT", "passed", None),
+        ("max_age = 1", "Fri, 15 Jan 2027 07:00:00 GMT", "passed", None),
+    ],
+)
+def test_s053_the_date_counts_where_a_rule_says_so(options: str, date: str, outcome: str, detail: str | None) -> None:
+    engine = make_engine(f"{VERIFY}[rule.verify]\n{options}\n")
+    _, out, record = result(engine, arriving(invite(GOOD, f"Date: {date}")))
+    assert (record["outcome"], record["detail"]) == (outcome, detail)
+    assert (b"TN-Validation-Passed" in out, b"TN-Validation-Failed" in out) == (outcome == "passed", outcome == "stale")
+
+
+def test_s053_no_date_is_not_an_old_date() -> None:
+    engine = make_engine(f"{VERIFY}[rule.verify]\n{LIMIT}\n")
+    assert result(engine, arriving(invite(GOOD)))[2]["outcome"] == "passed"
+
+
+def test_s053_another_fault_of_the_token_names_the_call() -> None:
+    engine = make_engine(f"{VERIFY}[rule.verify]\n{LIMIT}\n")
+    stale = identity(claims(iat=AT - 61))
+    _, _, record = result(engine, arriving(invite(stale, "Date: Thu, 14 Jan 2027 08:00:00 GMT")))
+    assert (record["outcome"], record["detail"]) == ("stale", "stale-date")
