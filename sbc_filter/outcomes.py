@@ -76,7 +76,7 @@ class Outcome(_Key):
     UNFETCHABLE = _outcome("unfetchable", Service.VERIFICATION, 436, "Bad Identity Info", Verstat.NOT_VALIDATED)
     UNTRUSTED = _outcome("untrusted", Service.VERIFICATION, 437, "Unsupported Credential", Verstat.FAILED)
     INVALID = _outcome("invalid", Service.VERIFICATION, 438, "Invalid Identity Header", Verstat.FAILED)
-    REPLAYED = _outcome("replayed", Service.VERIFICATION, 438, "Invalid Identity Header", Verstat.FAILED)
+    REPLAYED = _outcome("replayed", Service.VERIFICATION, 438, "Invalid Identity Header", Verstat.NOT_VALIDATED)
     SIGNED = _outcome("signed", Service.SIGNING)
     ALREADY_SIGNED = _outcome("already-signed", Service.SIGNING)
     UNSIGNED = _outcome("unsigned", Service.SIGNING, 500, "Server Internal Error")

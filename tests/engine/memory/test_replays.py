@@ -31,7 +31,7 @@ from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import to_tag, top_via
 from sbc_filter.stir.passport import decode_segment, encode_segment
 
-PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"
+PASSED, NOT_VALIDATED = "TN-Validation-Passed", "No-TN-Validation"
 TOKEN = identity()
 ANOTHER = identity(claims(iat=int(NOW) - 1))  # as true of the same call
 FIRST, REPLAY = invite(TOKEN), invite(TOKEN, number=2)
@@ -79,12 +79,12 @@ def test_v17_s117_a_replayed_token_is_reported_first() -> None:
     assert told == [each.partition(";")[0].rpartition(".")[2] for each in (TOKEN, bad)]
 
 
-def test_v17_under_another_call_id_it_continues_as_failed() -> None:
+def test_v17_under_another_call_id_it_continues_as_not_validated() -> None:
     """`continue` by default: simultaneous ring and route advance use a token again."""
     engine = make_engine()
     assert result(engine, arriving(FIRST))[:2] == ("modify", added(FIRST, pai(PASSED)))
     action, out, record = result(engine, arriving(REPLAY), NOW + 5)
-    assert (action, out) == ("modify", added(REPLAY, pai(FAILED)))
+    assert (action, out) == ("modify", added(REPLAY, pai(NOT_VALIDATED)))
     assert record == {
         "time": NOW + 5,
         "src": "192.0.2.7:5060",
@@ -108,7 +108,7 @@ def test_v17_under_another_call_id_it_continues_as_failed() -> None:
         "attest": "A",
         "origid": ORIGID,
         "x5u": X5U,
-        "verstat": FAILED,
+        "verstat": NOT_VALIDATED,
         "identities": 1,
         "changed": [],
     }
@@ -168,7 +168,7 @@ def test_a_retransmission_gets_what_the_first_copy_got() -> None:
     engine = make_engine()
     first = result(engine, arriving(FIRST))
     assert outcome(engine, REPLAY) == SEEN
-    for copy, verstat in ((FIRST, PASSED), (REPLAY, FAILED)):
+    for copy, verstat in ((FIRST, PASSED), (REPLAY, NOT_VALIDATED)):
         action, out, record = result(engine, arriving(copy), NOW + 0.5)
         assert (action, out, record) == ("modify", added(copy, pai(verstat)), {})
     assert first[1] == added(FIRST, pai(PASSED))
@@ -337,13 +337,13 @@ def test_s137_an_emergency_call_goes_on() -> None:
     engine = make_engine(REJECT)
     assert outcome(engine, FIRST) == NEW
     action, out, record = result(engine, arriving(message))
-    assert (action, out, record["outcome"]) == ("modify", added(message, pai(FAILED)), "replayed")
+    assert (action, out, record["outcome"]) == ("modify", added(message, pai(NOT_VALIDATED)), "replayed")
 
 
 def test_s123_identity_is_kept_on_a_replay() -> None:
     engine = make_engine(f'{VERIFY}[rule.verify]\nidentity = "strip"\n')
     assert b"\nIdentity" not in result(engine, arriving(FIRST))[1]
-    assert result(engine, arriving(REPLAY))[1] == added(REPLAY, pai(FAILED))
+    assert result(engine, arriving(REPLAY))[1] == added(REPLAY, pai(NOT_VALIDATED))
 
 
 def test_a_replay_that_leaves_is_nobodys_matter() -> None:
@@ -380,7 +380,7 @@ def test_s063_one_token_that_is_true_and_new_is_enough(
     message = invite(*headers, number=2)
     _, out, record = result(engine, arriving(message))
     assert (record["outcome"], record["detail"]) == expected
-    assert out == added(message, pai(PASSED if expected == NEW else FAILED))
+    assert out == added(message, pai(PASSED if expected == NEW else NOT_VALIDATED))
 
 
 def test_the_token_that_saved_a_call_belongs_to_it() -> None:
