@@ -109,6 +109,8 @@ class Detail(_Key):
     outcomes: Set[Outcome]
     exceptions: Mapping[Outcome, Defaults]
 
+    # passed
+    TOKEN_AGAIN = _detail("token-again", Outcome.PASSED)
     # no-identity
     ABSENT = _detail("absent", Outcome.NO_IDENTITY)
     UNSUPPORTED_PPT = _detail(

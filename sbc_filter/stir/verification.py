@@ -78,6 +78,12 @@ class Verification:
             self.outcome, self.detail, self.token, self.certificate, failures, notes, self.attesting_token
         )
 
+    def with_detail(self, detail: Detail) -> "Verification":
+        """The same result with this detail."""
+        return Verification(
+            self.outcome, detail, self.token, self.certificate, self.failures, self.notes, self.attesting_token
+        )
+
     def as_failed(self, failure: Failure) -> "Verification":
         """The result of a call whose tokens verify, but that fails as a whole: `failure` comes first (V17)."""
         return Verification(

@@ -7,7 +7,7 @@ from sbc_filter.engine.answers import DIALECTS, verstat_of
 from sbc_filter.engine.call.asserted import is_shown
 from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.parties import Party
-from sbc_filter.engine.memory.replays import Replays
+from sbc_filter.engine.memory.replays import AGAIN, Replays
 from sbc_filter.engine.memory.results import Results
 from sbc_filter.engine.record import recorded
 from sbc_filter.errors import VerificationError
@@ -72,12 +72,17 @@ class VerificationService:
         certificates: CertificateLookup,
         findings: Findings,
     ) -> Verification | CertificateRequest | VerificationRequest:
-        """The result; a token that was seen with another call before is `replayed` (V17)."""
+        """The result; a token that was seen for another target before, or too often, is `replayed` (V17)."""
         options = rule.verify
         first = _verified(options, values, signalling, call, certificates, findings)
         # Claim the token even if this rule does not check replays: another rule may, when the token is seen again.
-        if not isinstance(first, Verification) or self._is_new(first, call) or not options.check_replay:
+        if not isinstance(first, Verification):
             return first
+        times = self._times(first, call)
+        if times == 1 or not options.check_replay:
+            return first
+        if 1 < times <= 1 + AGAIN:
+            return first.with_detail(Detail.TOKEN_AGAIN)
         attesting_token = first.attesting_token
         assert attesting_token is not None, "something verified"
         failure = Failure(Outcome.REPLAYED, Detail.TOKEN_SEEN, attesting_token.signature)
@@ -87,14 +92,17 @@ class VerificationService:
         second = _verified(options, others, signalling, call, certificates, findings)
         if isinstance(second, VerificationRequest):
             return second
-        if isinstance(second, Verification) and second.outcome is _PASSED and self._is_new(second, call):
+        if isinstance(second, Verification) and second.outcome is _PASSED and self._times(second, call) == 1:
             return second.with_failures((failure, *second.failures), second.notes)
         return first.as_failed(failure)
 
-    def _is_new(self, result: Verification, call: IncomingCall) -> bool:
-        """Whether the token that was made for this call, if there is one, was never seen with another call."""
+    def _times(self, result: Verification, call: IncomingCall) -> int:
+        """How often the token that was made for this call came for its target; 1 if there is no such token."""
         attesting_token = result.attesting_token
-        return result.outcome is not _PASSED or attesting_token is None or self._replays.is_new(attesting_token, call)
+        if result.outcome is not _PASSED or attesting_token is None:
+            return 1
+        target = call.message.uri if call.target is None else self._profile.subscriber(call.target).encode()
+        return self._replays.times(attesting_token, call, target)
 
 
 def _verified(
