@@ -288,6 +288,8 @@ def _verify_options(table: TomlTable) -> VerifyOptions:
         table.text("service", required="service" in table),
         table.choices("strict", REFUSABLE) or default.strict,
         table.choice("in_dialog", ("pass", "verify"), "pass") == "verify",
+        table.number("max_age_inner", default.max_age, 0, 86400) if "max_age_inner" in table else None,
+        table.number("max_date_age", default.max_age, 0, 86400) if "max_date_age" in table else None,
     )
     if options.service and not options.check_called:
         table.problem("check_called", "does not go with `service`: a service always compares the called party")

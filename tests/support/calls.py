@@ -4,6 +4,7 @@ All of it is a function of constants, so that a test is a transcript: these byte
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,6 +65,11 @@ def invite(
         f"Content-Length: {len(body)}",
     ]
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+def retargeted(message: bytes) -> bytes:
+    """The INVITE to another target, without a `div`: To is still that of its token."""
+    return re.sub(rb"^INVITE sip:\+[0-9]+@", b"INVITE sip:+12155550300@", message)
 
 
 def claims(**changes: Any) -> dict[str, Any]:

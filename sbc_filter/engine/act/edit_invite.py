@@ -134,6 +134,8 @@ def _results(rule: Rule, call: IncomingCall, decision: Decision) -> Iterator[Hea
 def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
     _remove(message, rule.sign.remove)
     scrub.remove_assertions(message)
+    if decision.identity is not None or decision.preserved:
+        _remove_empty(message)
     if decision.date is not None:
         _remove(message, _DATE)  # a Date that is still present is meaningless: A12, A14 and S-056 have been decided
         message.add_header(field.date(decision.date))
@@ -143,6 +145,14 @@ def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
         message.add_header(preserved)
     if decision.bypass is not None:
         verstat.state(message, decision.bypass)
+
+
+def _remove_empty(message: SipMessage) -> None:
+    """Remove Identity header fields without a value: a verifier might not look beyond them."""
+    for header in message.headers(b"identity"):
+        _, value, end = header
+        if not message.buffer[value:end].strip():
+            message.remove(header)
 
 
 def _remove(message: SipMessage, names: tuple[str, ...]) -> None:

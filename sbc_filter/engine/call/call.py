@@ -166,6 +166,7 @@ class IncomingCall:
         self.target = target  # the identity in the Request-URI
         self.scrubbed = scrubbed  # number of edits that removed claims of an untrusted peer
         self.changed = changed  # what was repaired before the message was parsed
+        self.claimed: dict[bytes, int] | None = None  # how often each of its tokens came: see `memory.replays`
         self.marks = marks  # what an untrusted peer may not write
 
 

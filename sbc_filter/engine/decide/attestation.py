@@ -13,9 +13,10 @@ from sbc_filter.rules.model import UNATTESTED, SignOptions
 from sbc_filter.sip.field import is_uuid
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.stir.media_keys import mky_of
-from sbc_filter.stir.token import ATTESTATIONS
+from sbc_filter.stir.token import ATTESTATIONS, LEAST
 
-_ATTESTATION = (b"p-attestation-indicator", b"attestation-info")  # names of ATIS and of TS 24.229 (S-115)
+# Names of ATIS, of TS 24.229 (S-115), and of some SBCs.
+_ATTESTATION = (b"p-attestation-indicator", b"attestation-info", b"p-attestation-info")
 _ORIGINATION = (b"p-origination-id", b"origination-id")
 _PRIVATE = frozenset((b"id", b"user", b"header"))  # RFC 3323 §4.2, RFC 3325 §9.3
 
@@ -71,9 +72,18 @@ def is_private(call: IncomingCall) -> bool:
 
 
 def _asked(call: IncomingCall) -> str | None:
-    """The attestation that the SBC requests: the lowest of several, None if any of them is not valid."""
-    found = _stated(call, _ATTESTATION)
-    return max(found) if found and ATTESTATIONS.issuperset(found) else None
+    """The attestation that the SBC requests: the lowest of several, None if it requests none.
+
+    What cannot be read counts as the lowest: the SBC said something, and it may have meant that.
+    """
+    found = [_grade(part) for value in _stated(call, _ATTESTATION) if value.strip() for part in value.split(",")]
+    return max(found) if found else None
+
+
+def _grade(text: str) -> str:
+    """The attestation in `C`, `c`, `"C"` or `C;`, parameters included."""
+    grade = text.partition(";")[0].strip("\"' \t\r\n").upper()
+    return grade if grade in ATTESTATIONS else LEAST
 
 
 def _stated(call: IncomingCall, names: tuple[bytes, ...]) -> list[str]:

@@ -61,7 +61,7 @@ def _tokens(call: IncomingCall) -> list[Token] | None:
     if len(values) > _MAX_TOKENS:
         return None
     try:
-        found = [read_token(value) for value in values]
+        found = [read_token(value) for value in values if value.strip()]
     except VerificationError:
         return None
     return [token for token in found if token is not None and (token.jose.ppt in BASIC or token.jose.ppt in DIVERSIONS)]

@@ -128,9 +128,14 @@ def _transit(rule: Rule, call: IncomingCall, credential: Credential | RemoteCred
     )
 
 
+def tokens_of(call: IncomingCall) -> list[bytes]:
+    """The Identity values of a call that leaves, without empty ones, which some SBCs write: they are not tokens."""
+    return [value for value in call.message.values(b"identity") if value.strip()]
+
+
 def _has_shaken(call: IncomingCall) -> bool:
     """Whether the call already has a shaken token, which a second one would contradict (A3, S-076)."""
-    for value in call.message.values(b"identity"):
+    for value in tokens_of(call):
         try:
             token = read_token(value)
         except VerificationError:

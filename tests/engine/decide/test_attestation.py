@@ -44,7 +44,7 @@ OTHER = "123e4567-e89b-12d3-a456-426655440000"
 STRANGER = "12155550101"  # not on the list
 HONOUR = f"{SIGN}honour = true\n"
 FULLY = f'{HONOUR}attest_max = "A"\n'
-ASSERTED = ("P-Attestation-Indicator", "P-Origination-ID", "Attestation-Info", "Origination-Id")
+ASSERTED = ("P-Attestation-Indicator", "P-Origination-ID", "Attestation-Info", "Origination-Id", "P-Attestation-Info")
 
 
 def signed(**changes: Any) -> str:
@@ -85,11 +85,12 @@ def test_a10_who_is_not_listed_is_not_signed() -> None:
         (HONOUR, ["P-Attestation-Indicator: A"], STRANGER, "B"),  # the cap
         (HONOUR, ["P-Attestation-Indicator: A"], CALLER, "B"),
         (f'{HONOUR}attest_max = "C"\n', ["P-Attestation-Indicator: B"], CALLER, "C"),
-        # several: the least; unreadable or absent: the lists
+        (FULLY, ["P-Attestation-Info: A"], STRANGER, "A"),  # some SBCs
+        (FULLY, ["P-Attestation-Info: C"], CALLER, "C"),
+        # several: the least; absent: the lists
         (FULLY, ["P-Attestation-Indicator: A", "Attestation-Info: C"], CALLER, "C"),
         (FULLY, ["P-Attestation-Indicator: A", "P-Attestation-Indicator: B"], CALLER, "B"),
         (FULLY, ["P-Attestation-Indicator: a"], CALLER, "A"),
-        (FULLY, ["P-Attestation-Indicator: D"], STRANGER, "B"),
         (FULLY, ["P-Attestation-Indicator:"], STRANGER, "B"),
         (FULLY, ["P-Attestation-Indicator: A", "Attestation-Info: A, B"], STRANGER, "B"),
         (FULLY, [], CALLER, "A"),
@@ -104,6 +105,45 @@ def test_a11_the_attestation_that_the_sbc_asks_for(rules: str, headers: list[str
     """Honoured up to the rule's maximum, then removed."""
     _, out, record = result(make_engine(rules), leaving(invite(*headers, caller=caller)))
     assert out == added(invite(caller=caller), DATE, signed(attest=attest, orig={"tn": caller}))
+    assert record["attest"] == attest
+
+
+@pytest.mark.parametrize(
+    ("written", "attest"),
+    [
+        ("C;", "C"),
+        ('"C"', "C"),
+        ("c", "C"),
+        ("'B'", "B"),
+        ('"b";level=full', "B"),
+        ("B ; x=A", "B"),
+        ("A;", "A"),
+        ('"a"', "A"),
+        ("C, B", "C"),
+        ("A, B", "B"),
+        ('"B, C"', "C"),
+        ("a,\r\n c", "C"),
+        # something is there that cannot be read
+        ("D", "C"),
+        ("full", "C"),
+        ("AB", "C"),
+        ("A B", "C"),
+        ("A,", "C"),
+        (";A", "C"),
+        ('""', "C"),
+        ("attest=A", "C"),
+        ("<A>", "C"),
+        ("%41", "C"),
+        ("\u0410", "C"),  # a Cyrillic letter
+        ("A\u200b", "C"),  # an invisible character
+        ("A" * 4000, "C"),
+    ],
+)
+@pytest.mark.parametrize("name", ["P-Attestation-Indicator", "Attestation-Info", "P-Attestation-Info"])
+def test_a11_what_cannot_be_read_means_the_least(name: str, written: str, attest: str) -> None:
+    """The caller is on the list, which would give A: what the SBC says must never turn into its opposite."""
+    _, out, record = result(make_engine(FULLY), leaving(invite(f"{name}: {written}")))
+    assert out == added(invite(), DATE, signed(attest=attest))
     assert record["attest"] == attest
 
 

@@ -232,6 +232,7 @@ SWITCHED: dict[str, tuple[tuple[str, ...], str, set[str]]] = {
     "iat-string": ((identity(claims(iat=str(int(NOW)))),), "claim-iat", {"iat-string"}),  # S-008, S-021
     "standard-base64": ((ordinary_base64(),), "identity-syntax", {"standard-base64", "extra-claims"}),
     "info-mismatch": ((MISMATCH,), "info-mismatch", {"info-mismatch"}),  # S-034: x5u, the signed one, is what counts
+    "no-ppt-parameter": ((with_parameters(f"info=<{X5U}>;alg=ES256"),), "ppt-mismatch", {"no-ppt-parameter"}),  # S-033
     "comma-joined": ((f"{identity()}, {TOKEN};{PARAMETERS}",), "identity-syntax", {"comma-joined"}),  # S-032
     "no-origid": ((identity(claims(origid=None)),), "claim-origid", {"no-origid"}),
     "base-passport": (
