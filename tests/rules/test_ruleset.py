@@ -13,7 +13,7 @@ from sbc_filter.rules.model import CONTINUE, Direction, Mode, Rule, RuleAction, 
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.ruleset import RuleSet, treatment
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.numbers import canonicaliser
+from sbc_filter.sip.numbers import reader
 
 TRUNKS = '[trunks.acme]\naddresses = ["192.0.2.0/24"]\n[trunks.core]\naddresses = ["10.0.0.0/8"]\n'
 SECRET = b"secret"
@@ -31,7 +31,7 @@ def rule(name: str, *lines: str, action: str = "pass") -> str:
 def facts(message: bytes | None = None, **changes: Any) -> Facts:
     """An inbound INVITE of trunk acme, seen on Friday at 08:00 UTC."""
     parsed = SipMessage.parse(invite() if message is None else message)
-    identity_of = Parties(parsed, canonicaliser()).identity
+    identity_of = Parties(parsed, reader()).identity
     made = Facts(parsed.method, Direction.INBOUND, "acme", CARRIER, "udp", NOW, parsed, identity_of)
     for name, value in changes.items():
         setattr(made, name, value)

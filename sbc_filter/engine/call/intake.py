@@ -16,7 +16,7 @@ from sbc_filter.rules.model import Direction
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.learned_layout import Reader
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.numbers import canonicaliser
+from sbc_filter.sip.numbers import canonicaliser, reader
 from sbc_filter.sip.repair import one_reading
 
 
@@ -27,6 +27,7 @@ class Intake:
         self._network = network
         self._profile = profile
         self._canonicalise = canonicaliser(profile)
+        self._read_uri = reader(profile)
         self._reader = Reader()
 
     def read(self, buffer: bytes, flow: Flow, now: float) -> IncomingCall:
@@ -45,7 +46,7 @@ class Intake:
         in_dialog = message.in_dialog
         if place.is_untrusted:
             scrub.scrub(message, self._network.marks)
-        parties = Parties(message, self._canonicalise, place.is_untrusted)
+        parties = Parties(message, self._read_uri)
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
         if not (emergency or place.is_untrusted):  # an untrusted peer could exempt any call by writing 911 into To
             emergency = self._network.is_emergency(parties.identity(_TO))

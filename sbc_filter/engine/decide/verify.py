@@ -52,7 +52,7 @@ class VerificationService:
         result = self._judge(rule, message.values(b"identity"), signalling, call, certificates, findings)
         if not isinstance(result, Verification):
             return result
-        if result.outcome is _PASSED and caller is not None and not caller.plain and call.place.is_untrusted:
+        if result.outcome is _PASSED and caller is not None and not caller.plain:
             result = _judge_form(result, call, caller, options)
         decision = _decision(rule, result)
         if result.outcome is _PASSED and result.token is not None:
@@ -125,8 +125,11 @@ def ambiguous(rule: Rule, call: IncomingCall, decision: Decision) -> Decision:
 
 
 def _judge_form(result: Verification, call: IncomingCall, caller: Party, options: VerifyOptions) -> Verification:
-    """The result; a caller whom some SIP stack would not see, or would see as another, did not pass."""
-    if is_shown(call, caller, options.caller_from):
+    """The result; a caller whom some SIP stack would not see, or would see as another, did not pass.
+
+    A trusted peer's caller did not pass only if it is ambiguous.
+    """
+    if not caller.is_ambiguous and (not call.place.is_untrusted or is_shown(call, caller, options.caller_from)):
         return result
     signature = result.token.signature if result.token is not None else b""
     return result.as_failed(Failure(Outcome.INVALID, Detail.AMBIGUOUS_CALLER, signature))
