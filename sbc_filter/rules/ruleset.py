@@ -100,7 +100,10 @@ def stated_treatment(
 def _compile(rule: Rule, conditions: Conditions, rates: Rates) -> _Compiled:
     options = rule.sign if rule.action is RuleAction.SIGN else rule.verify
     of_place = compile_place(conditions)
-    predicates = compile_conditions(rule.name, conditions, of_place, options.caller_from, options.called_from, rates)
+    refuses = rule.action in (RuleAction.DROP, RuleAction.REJECT)
+    predicates = compile_conditions(
+        rule.name, conditions, of_place, options.caller_from, options.called_from, rates, refuses=refuses
+    )
     share = round(conditions.enforce_percent * 100)
     return _Compiled(rule, replace(rule, mode=Mode.MONITOR), share, predicates, of_place)
 

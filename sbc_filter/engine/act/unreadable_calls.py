@@ -141,4 +141,5 @@ def _facts(call: UnreadableCall) -> Facts:
         call.arrived,
         call.rest.message,
         lambda _: None,
+        lambda _: [],
     )

@@ -53,17 +53,23 @@ class Intake:
         scrubbed, marks = message.edited, self._network.marks
         return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, scrubbed, marks, changed)
 
-    def identity_for_rules(self, call: IncomingCall) -> Callable[[tuple[str, ...]], str | None]:
-        """The function by which rules identify a party: its number without a routing prefix (S-043)."""
-        identity, profile = call.parties.identity, self._profile
+    def identities_for_rules(
+        self, call: IncomingCall
+    ) -> tuple[Callable[[tuple[str, ...]], str | None], Callable[[tuple[str, ...]], list[str]]]:
+        """The functions by which rules identify a party, and every party in some sources: by numbers without routing
+        prefixes (S-043)."""
+        parties, profile = call.parties, self._profile
         if not profile.routing:
-            return identity
+            return parties.identity, parties.every
 
         def subscriber(sources: tuple[str, ...]) -> str | None:
-            found = identity(sources)
+            found = parties.identity(sources)
             return None if found is None else profile.subscriber(found)
 
-        return subscriber
+        def subscribers(sources: tuple[str, ...]) -> list[str]:
+            return [profile.subscriber(each) for each in parties.every(sources)]
+
+        return subscriber, subscribers
 
     def read_follow_up(self, buffer: bytes, flow: Flow) -> tuple[SipMessage, tuple[Repair, ...]]:
         """Read and check an ACK or CANCEL, and what was repaired in it; `MessageError` if it is unreadable."""

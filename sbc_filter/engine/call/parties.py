@@ -97,19 +97,14 @@ class Parties:
 
     def every(self, sources: tuple[str, ...]) -> list[str]:
         """The identities of all parties in all these sources, also where some SIP stack alone would find one."""
-        found: dict[str, None] = {}
+        found: list[str] = []
         for source in sources:
-            name = _HEADERS.get(source)
-            for uri in (self._message.uri,) if source == "ruri" else self._uris(name or source.lower().encode()):
-                read = self._reader(uri)
-                identity = read if isinstance(read, str) else self._apparent(uri) if read is NoParty.AMBIGUOUS else None
-                if identity:
-                    found[identity] = None
-            if name is None and source != "ruri":
-                party = self.first((source,))  # may be a bare number
-                if party is not None:
-                    found[party.identity] = None
-        return list(found)
+            party = self.first((source,))  # may be a bare number
+            if party is not None:
+                found.append(party.identity)
+            if party is None or not party.plain:
+                found += filter(None, map(self._reads_any, self._uris(source)))
+        return found
 
     def all(self, name: bytes) -> list[str]:
         """All identities in the header fields of this canonical name; none if one of these is malformed."""
@@ -169,8 +164,16 @@ class Parties:
         number = self.reads(b"tel:" + digits[0]) if digits is not None else None
         return number or uri.decode("utf-8", "replace").lower()
 
-    def _uris(self, name: bytes) -> Sequence[bytes]:
-        """All URIs in the header fields of this name, also if these cannot be read."""
+    def _reads_any(self, uri: bytes) -> str | None:
+        """The identity that any SIP stack reads in this URI."""
+        found = self._reader(uri)
+        return self._apparent(uri) if found is NoParty.AMBIGUOUS else self.reads(uri)
+
+    def _uris(self, source: str) -> Sequence[bytes]:
+        """All URIs in a source, also if the header fields cannot be read."""
+        if source == "ruri":
+            return (self._message.uri,)
+        name = _HEADERS.get(source) or source.lower().encode()
         try:
             return [address.uri for address in self._message.addresses(name)]
         except MessageError:
