@@ -32,6 +32,7 @@ class NetworkSettings:
     unreadable: Unreadable = Unreadable.SCRUB
     untrusted_headers: tuple[str, ...] = ()
     scrub_methods: tuple[str, ...] = ()
+    protected_callers: tuple[str, ...] = ()  # entries of a number list, as in rules
 
 
 @dataclass(frozen=True, slots=True)

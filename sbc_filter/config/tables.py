@@ -58,6 +58,7 @@ def read_network(table: TomlTable) -> NetworkSettings:
         Unreadable(table.choice("unreadable", list(Unreadable), default.unreadable)),
         _untrusted_headers(table),
         tuple(sorted(table.choices("scrub_methods", SCRUB_METHODS) or ())),
+        table.texts("protected_callers"),
     )
     table.close({"drop_unreadable": 'was replaced: write unreadable = "drop" for true, and "scrub" for false'})
     return settings

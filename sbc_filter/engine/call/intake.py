@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sbc_filter.engine.call import scrub
 from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.network import Flow, Network, Position
-from sbc_filter.engine.call.parties import Parties
+from sbc_filter.engine.call.parties import CALLER_FROM, Parties
 from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.call.unreadable import UnreadableCall, scrubbed_of, unreadable_call
 from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind
@@ -50,6 +50,10 @@ class Intake:
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
         if not (emergency or place.is_untrusted):  # an untrusted peer could exempt any call by writing 911 into To
             emergency = self._network.is_emergency(parties.identity(_TO))
+        protects = self._network.protects
+        if protects is not None and not emergency:
+            caller = parties.identity(CALLER_FROM)
+            emergency = caller is not None and protects(self._profile.subscriber(caller))
         scrubbed, marks = message.edited, self._network.marks
         return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, scrubbed, marks, changed)
 
@@ -94,7 +98,7 @@ class Intake:
 
     def unreadable(self, buffer: bytes, flow: Flow, now: float, error: MessageError) -> UnreadableCall:
         """What is known about an INVITE that cannot be read."""
-        return unreadable_call(buffer, flow, now, error, self._network, self._canonicalise)
+        return unreadable_call(buffer, flow, now, error, self._network, self._read_uri)
 
     def unreadable_follow_up(self, method: str, buffer: bytes, flow: Flow, now: float, error: MessageError) -> Verdict:
         """The verdict for an ACK or CANCEL that cannot be read: it passes without the claims of an untrusted peer."""

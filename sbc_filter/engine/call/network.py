@@ -84,6 +84,7 @@ class Network:
     a lenient SBC might accept them.
     `untrusted_headers` are names, in addition to `marks.HEADERS`, that untrusted peers may not use. `scrub_methods` are
     those of other requests from which marks are removed; `scrubbed` is how such a request begins, or None.
+    `protects(identity)` says whether a caller is one whose calls always continue, or is None.
     """
 
     def __init__(
@@ -96,9 +97,11 @@ class Network:
         unreadable: Unreadable = Unreadable.SCRUB,
         untrusted_headers: Sequence[str] = (),
         scrub_methods: Sequence[str] = (),
+        protects: Callable[[str | None], bool] | None = None,
     ) -> None:
         self.ports = frozenset(ports)
         self.unreadable = unreadable
+        self.protects = protects
         self.marks = Marks(("verstat", *HEADERS, *untrusted_headers))
         self.scrubbed = request_start(scrub_methods) if scrub_methods else None
         self._sbc = frozenset(str(ip_address(address)) for address in sbc)

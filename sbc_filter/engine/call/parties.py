@@ -22,6 +22,8 @@ _DIGITS = re.compile(rb"\+?[0-9](?:[().-]*[0-9]){2,31}")
 _URI = re.compile(rb"(?i)(?:sips?|tel):[^\s<>\",]+")
 _HEADERS = {"pai": b"p-asserted-identity", "from": b"from", "to": b"to"}
 _CALLED = ("to", "ruri")
+CALLER_FROM = ("pai", "from")
+"""The usual sources of the caller."""
 _RPID = b"remote-party-id"
 
 
