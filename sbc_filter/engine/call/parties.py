@@ -24,7 +24,7 @@ _HEADERS = {"pai": b"p-asserted-identity", "from": b"from", "to": b"to"}
 _CALLED = ("to", "ruri")
 CALLER_FROM = ("pai", "from")
 """The usual sources of the caller."""
-_RPID = b"remote-party-id"
+REMOTE_PARTY_ID = b"remote-party-id"
 
 
 class Party:
@@ -116,6 +116,13 @@ class Parties:
             return []
         return [identity for identity in found if identity]
 
+    def calling(self) -> list[Address]:
+        """The addresses of Remote-Party-ID that are the caller's (draft-ietf-sip-privacy-04 §5.1: `party`)."""
+        try:
+            return [each for each in self._message.addresses(REMOTE_PARTY_ID) if _is_calling(each)]
+        except MessageError:
+            return []
+
     def reads(self, uri: bytes) -> str | None:
         """The identity in this URI."""
         found = self._reader(uri)
@@ -133,7 +140,7 @@ class Parties:
         return party
 
     def _address(self, source: str, name: bytes) -> Party | None:
-        plain = self._message.plain(name) if name != _RPID else None
+        plain = self._message.plain(name) if name != REMOTE_PARTY_ID else None
         if plain is not None:
             number, start, end, _ = plain
             return Party(number.decode("ascii"), source, start, end, True, True)
@@ -141,8 +148,8 @@ class Parties:
             addresses = self._message.addresses(name)
         except MessageError:
             return None
-        if name == _RPID:
-            addresses = [address for address in addresses if is_calling(address)]
+        if name == REMOTE_PARTY_ID:
+            addresses = self.calling()
         read = [self._reader(address.uri) for address in addresses]
         named = [(each, address) for each, address in zip(read, addresses, strict=True) if isinstance(each, str)]
         if named:
@@ -184,16 +191,16 @@ class Parties:
     def _private(self, source: str, name: bytes) -> Party | None:
         """A party in a header field chosen by the operator: an address, or a bare number as people write it."""
         found = self._address(source, name)
-        if found is None and name != _RPID:
+        if found is None and name != REMOTE_PARTY_ID:
             bare = b"".join((self._message.first(name) or b"").split())
             identity = self.reads(b"tel:" + bare)
             found = Party(identity, source) if identity else None
         return found
 
 
-def is_calling(address: Address) -> bool:
-    """Whether an address of a Remote-Party-ID is the caller's (draft-ietf-sip-privacy-04 §5.1: `party`)."""
-    return (address.parameter(b"party") or b"calling").strip(b'"').lower() == b"calling"
+def _is_calling(address: Address) -> bool:
+    stated = address.every_parameter(b"party")
+    return all(each.strip(b'"').lower() == b"calling" for each in stated)
 
 
 def _user(uri: bytes) -> bytes:

@@ -56,7 +56,7 @@ def _signed(
     options, message = rule.sign, call.message
     if _has_shaken(call):
         return _transit(rule, call, credential)
-    if options.skips_private and is_private(call):
+    if options.skips_private and is_private(options, call):
         raise SigningError(Detail.PRIVACY)
     caller, called = parties_of(rule, call)
     date = message.first(b"date")

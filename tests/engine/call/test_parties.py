@@ -191,3 +191,36 @@ def test_a_caller_without_a_number_is_not_marked(trunks: str, uri: str, header: 
     message = sent_by(uri, header)
     action, out, record = result(make_engine(trunks + VERIFY), arriving(message))
     assert (action, out, record["verstat"]) == ("accept", message, None)
+
+
+CALLING = f"<sip:+{OTHER}@h>"
+
+
+@pytest.mark.parametrize(
+    ("rpid", "caller"),
+    [
+        (CALLING, OTHER),
+        (f"{CALLING};party=calling", OTHER),
+        (f"{CALLING};Party=Calling;id-type=subscriber;screen=yes", OTHER),
+        (f'"Acme" {CALLING};party="calling";privacy=off', OTHER),
+        (f"{CALLING};party=called", CALLER),
+        (f"{CALLING};PARTY=CALLED", CALLER),
+        (f'{CALLING};screen=yes;party="called"', CALLER),
+        (f"{CALLING} ; party = called", CALLER),
+        (f"{CALLING};party=redirecting", CALLER),
+        (f"{CALLING};party=calling;party=called", CALLER),
+        (f"<tel:+12155550122>;party=called, {CALLING};party=calling", OTHER),
+        (f"<tel:+12155550122>;party=called\r\nRemote-Party-ID: {CALLING}", OTHER),
+        (f"<sip:acme@h>, {CALLING}", OTHER),
+        ("<sip:acme@h>", CALLER),
+        (f"<sip:+{OTHER}@h;party=called>", OTHER),  # a parameter of the URI
+        (f"{CALLING};party=called, x", CALLER),
+        (f"tel:+{OTHER};party=called", CALLER),
+        (OTHER, CALLER),  # not an address
+    ],
+)
+def test_the_calling_party_of_a_remote_party_id(rpid: str, caller: str) -> None:
+    """draft-ietf-sip-privacy-04 §5.1: `party` says whose identity it is."""
+    rules = SIGN + 'caller_from = ["Remote-Party-ID", "from"]\n'
+    record = result(make_engine(rules), leaving(invite(f"Remote-Party-ID: {rpid}")))[2]
+    assert (record["outcome"], record["orig"]) == ("signed", caller)
