@@ -59,6 +59,16 @@ def test_who_is_protected(message: bytes, protected: bool) -> None:
     assert (action, record["detail"]) == (("accept", "emergency") if protected else ("drop", "drop-rule"))
 
 
+def test_a_routing_prefix_of_the_caller_does_not_count() -> None:
+    """S-043: neither here nor on the lists of rules."""
+    raw = arriving(invite("P-Asserted-Identity: <tel:+33987654321>", caller="3360001123456789"))
+    rule = f'{REFUSING[0]}caller = ["33123456789"]\n'
+    assert result(make_engine(rule, numbering="france"), raw)[0] == "drop"
+    assert result(make_engine(rule, numbering="nanp"), raw)[0] == "accept"
+    raw = arriving(invite(caller="3360001123456789"))
+    assert result(make_engine(rule, numbering="france", protected=["33123456789"]), raw)[0] == "accept"
+
+
 def test_a_call_back_that_leaves_continues() -> None:
     raw = leaving(invite(caller=PSAP))
     assert result(engine(REFUSING[0]), raw)[0] == "accept"
