@@ -12,22 +12,24 @@ COMPILED = {
     "": "generational_cache",
     "packet": "ip udp",
     "numbering": "country_codes numbering_plans",
-    "sip": "address edits field header_lines header_names identity learned_layout marks message numbers plain_form"
-    " repair repair_fields request_start",
+    "sip": "address field header learned_layout marks message numbers",
+    "sip/lenient": "plain_form repair repair_fields request_start",
     "stir": "checks passport signature signing token verification",
-    "rules": "conditions ruleset",
+    "rules": "ruleset",
     "engine": "answers engine record state",
-    "engine/call": "asserted call intake parties recording scrub verstat",
+    "engine/call": "asserted call intake recording scrub verstat",
     "engine/memory": "certificates replays transactions",
     "engine/decide": "apply_rule attestation sign verify",
     "engine/act": "carry_out edit_invite uas",
+    "shared_memory": "robust_locks shared_replays shared_table",
 }
 # The other files of these rooms: they serve few calls, or compiling them gains nothing.
 INTERPRETED = {
     "": "__main__ cli counters errors outcomes strict_json utc",
     "packet": "fragments reassembly",
     "numbering": "country_table region_table",
-    "sip": "date grammar reason response salvage",
+    "sip": "date grammar reason response",
+    "sip/lenient": "salvage",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"
     " priority rich_call_data sign_div sti_pa_list",
     "rules": "model number_list rate_limits rule_file sign_options time_windows toml_table treatment_options trunk"
@@ -37,6 +39,7 @@ INTERPRETED = {
     "engine/memory": "arrivals results",
     "engine/decide": "bypass diverted_call preserve",
     "engine/act": "reasons_received reasons_sent redirects unreadable_calls",
+    "shared_memory": "shared_arrivals shared_rates shared_state",
 }
 
 

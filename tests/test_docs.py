@@ -13,7 +13,8 @@ from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
 from sbc_filter.config.settings import Configuration
 from sbc_filter.counters import CounterName
-from sbc_filter.engine.answers import DIALECTS, response_to, verstat_of
+from sbc_filter.engine.answers import response_to
+from sbc_filter.engine.call.verstat import DIALECTS
 from sbc_filter.engine.record import Record
 from sbc_filter.numbering.numbering_plans import PROFILES
 from sbc_filter.outcomes import (
@@ -28,6 +29,7 @@ from sbc_filter.outcomes import (
     Outcome,
     Repair,
     Verstat,
+    defaults_of,
 )
 from sbc_filter.records.totals import SHOWN
 from sbc_filter.rules.model import Bypass, Rule
@@ -105,7 +107,7 @@ def rule(text: str, trunks: tuple[Trunk, ...] = ()) -> Rule:
 
 def test_there_is_something_to_read() -> None:
     pages = {"certificates", "configuration", "defaults", "interoperability", "operations", "placement"}
-    assert DOCS.keys() == pages | {"records", "redirect", "rules", "service"}
+    assert DOCS.keys() == pages | {"records", "redirect", "rules", "security", "service"}
     assert len(blocks("rules")) >= 14
     assert len(blocks("configuration")) >= 8
 
@@ -340,7 +342,7 @@ def test_every_outcome_is_described() -> None:
         code, phrase = response_to(outcome, None)
         _, _, answer, verstat = table[outcome]
         assert answer == f"{code} {phrase}"
-        expected = verstat_of(outcome, None)
+        expected = defaults_of(outcome, None).verstat
         if outcome is Outcome.ANONYMOUS:
             assert verstat.startswith("none")
         else:
@@ -364,8 +366,8 @@ def _check_exception(outcome: Outcome, detail: Detail, text: str) -> None:
     code, phrase = response_to(outcome, detail)
     differs = (code, phrase) != response_to(outcome, None)
     assert (f"Rejected with {code} {phrase}" in text) is differs, (outcome, detail)
-    verstat = verstat_of(outcome, detail)
-    assert ("`verstat` is" in text) is (verstat != verstat_of(outcome, None)), (outcome, detail)
+    verstat = defaults_of(outcome, detail).verstat
+    assert ("`verstat` is" in text) is (verstat != defaults_of(outcome, None).verstat), (outcome, detail)
     if "`verstat` is" in text:
         assert f"`verstat` is `{verstat}`" in text
 
@@ -451,6 +453,34 @@ def test_every_dialect_is_described() -> None:
         grades = [dialect.verstat(_VERIFIED, grade).removeprefix(_VERIFIED) for grade in "ABC"]
         stated = [text.removeprefix(_VERIFIED) for text in re.findall(r"`([^`]+)`", cells[1])]
         assert stated == list(dict.fromkeys(grades))
+
+
+# What fails open.
+
+
+def test_every_strict_setting_is_one_and_is_not_the_default() -> None:
+    table = _tables(sections("security")["What fails open"])[0]
+    defaults_of = {row[0].strip("`"): row[1].strip("`") for row in rows(_tables(DOCS["defaults"])[0])}
+    stated = [
+        (path.replace("[rule.", "rule.").replace("].", ".") if path.startswith("[rule.") else path, value)
+        for cells in rows(table)
+        for path, value in re.findall(r"`(\[[a-z.]+\]\.[a-z_.]+)(?: = ([^`]+))?`", cells[2])
+    ]
+    assert len(stated) >= 12
+    for setting, value in stated:
+        assert setting in defaults_of
+        assert value != defaults_of[setting], setting
+    refused = {name for cells in rows(table) for name in _treated(cells[2])} - {"action"}  # that of a rule
+    assert refused == {
+        *(str(each) for each in VERIFICATION_OUTCOMES - {Outcome.PASSED}),
+        *(str(each) for each in (Outcome.UNPARSEABLE, Outcome.UNSIGNED)),
+    }
+
+
+def _treated(cell: str) -> list[str]:
+    """The outcomes in front of the last ` = "reject"` of a cell."""
+    names, refused, _ = cell.rpartition(' = "reject"`')
+    return re.findall(r"`([a-z-]+)(?:`|$)", names) if refused else []
 
 
 # All defaults in one table.

@@ -10,13 +10,29 @@ from pathlib import Path
 import make_pcaps
 import pytest
 from make_pcaps import MIXED, RULES, SETS
-from support.calls import CALLER, CARRIER, CORE, LAB, MAKER, NOW, SBC, arriving, invite, make_engine, result
+from support.calls import (
+    CALLER,
+    CARRIER,
+    CORE,
+    LAB,
+    MAKER,
+    NOW,
+    SBC,
+    arriving,
+    identity,
+    invite,
+    make_engine,
+    result,
+    status,
+)
 from support.day_passes import Pass, beginning, claims_of, flooded, lines, passes, text_of, uncommented
 from support.mixed_day import CALL_CENTRE, FOREIGN
 
 from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.cli import main
+from sbc_filter.engine.verdict import Answer, Need, Verdict
 from sbc_filter.lab.certificate_maker import pem
+from sbc_filter.outcomes import REFUSABLE, VERIFICATION_OUTCOMES, Detail
 
 CARRIERS = f'[trunks.carriers]\naddresses = ["{CARRIER}"]\n'
 
@@ -80,7 +96,7 @@ def test_emergency_calls_continue(name: str, replayed: Replayed) -> None:
     assert all(each.left.startswith(b"INVITE sip:911@") for each in calls)
 
 
-@pytest.mark.parametrize("name", sorted(set(SETS) - {"redirect-server"}))
+@pytest.mark.parametrize("name", sorted(set(SETS) - {"redirect-server", "strict-terminating"}))
 def test_no_call_is_refused(name: str, replayed: Replayed) -> None:
     assert {each.sent.shows for each in replayed(text_of(name)) if each.left.startswith(b"SIP/2.0 4")} == set()
 
@@ -185,6 +201,69 @@ def test_terminating_refuses_revoked_certificates_only(folder: Path, tmp_path: P
     refused = {shows for shows, each in calls.items() if each.left.startswith(b"SIP/2.0 437 ")}
     revoked = {"attestation A", "its retransmission", "attestation B", "attestation C", "the token of call 1 again"}
     assert refused == revoked
+
+
+# Strict terminating provider.
+
+
+def test_strict_refuses_every_failure_and_no_other_call(replayed: Replayed) -> None:
+    calls = beginning(replayed(text_of("strict-terminating")), CARRIER)
+    assert {shows: each.left.partition(b"\r\n")[0] for shows, each in calls.items()} == {
+        "attestation A": b"INVITE sip:+12155550199@192.0.2.1 SIP/2.0",
+        "its retransmission": b"INVITE sip:+12155550199@192.0.2.1 SIP/2.0",
+        "attestation B": b"INVITE sip:+12155550199@192.0.2.1 SIP/2.0",
+        "attestation C": b"INVITE sip:+12155550199@192.0.2.1 SIP/2.0",
+        "no Identity": b"SIP/2.0 428 Use Identity Header",
+        "the token of another caller's call": b"SIP/2.0 438 Invalid Identity Header",
+        "the token of call 1 again": b"SIP/2.0 438 Invalid Identity Header",
+        "signed 61 seconds ago": b"SIP/2.0 403 Stale Date",
+        "emergency, with the token of another call": b"INVITE sip:911@192.0.2.1 SIP/2.0",
+    }
+    told = [re.findall(rb"verstat=([A-Za-z-]+)", calls[f"attestation {letter}"].left) for letter in "ABC"]
+    assert told == [[b"TN-Validation-Passed"], [b"TN-Validation-Passed"], [b"No-TN-Validation"]]
+    marks = [lines(calls[f"attestation {letter}"].left, "P-Attestation-Indicator") for letter in "ABC"]
+    assert marks == [[b"P-Attestation-Indicator: A"], [b"P-Attestation-Indicator: B"], [b"P-Attestation-Indicator: C"]]
+
+
+def test_strict_treats_every_outcome_of_verification() -> None:
+    (rule,) = tomllib.loads(text_of("strict-terminating"))["rule"]
+    assert set(rule["on"]) == {str(each) for each in VERIFICATION_OUTCOMES} - {"passed"} | {"unparseable"}
+    assert rule["verify"]["strict"] == [str(each) for each in REFUSABLE]
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ("428 Use Identity Header", invite()),
+        ("428 Use Identity Header", b"\0" + invite()),
+        ("433 Anonymity Disallowed", invite(identity()).replace(b"sip:+%s@c" % CALLER.encode(), b"sip:anonymous@c")),
+        ("437 Unsupported Credential", invite(identity(jose={"alg": "RS256"}))),
+        ("438 Invalid Identity Header", invite("Identity: no-token")),
+        ("438 Invalid Identity Header", invite(identity() + ";x=")),
+        ("400 Bad Request", invite(identity()).replace(b"Content-Length: 0", b"Content-Length: 9")),
+    ],
+)
+def test_strict_refuses(found: str, message: bytes) -> None:
+    engine = make_engine(CARRIERS + text_of("strict-terminating"))
+    assert status(result(engine, arriving(message))[1]) == found
+
+
+def test_strict_refuses_a_call_whose_certificate_is_not_available() -> None:
+    engine = make_engine(CARRIERS + text_of("strict-terminating"), known=False)
+    need = engine.process(arriving(invite(identity())), NOW)
+    assert isinstance(need, Need)
+    verdict = engine.resume(need.id, Answer(None, Detail.FETCH_REFUSED, NOW + 60), NOW)
+    assert isinstance(verdict, Verdict)
+    assert status(verdict.emit[0].payload) == "436 Bad Identity Info"
+
+
+@pytest.mark.parametrize(("suggested", "left"), [(False, b"INVITE "), (True, b"SIP/2.0 428 ")])
+def test_strict_passes_what_is_in_a_dialog_unless_it_is_told_otherwise(suggested: bool, left: bytes) -> None:
+    text = text_of("strict-terminating")
+    if suggested:
+        text = text.replace("#in_dialog", "in_dialog")
+    _, message, _ = result(make_engine(CARRIERS + text), arriving(invite(to_tag=";tag=unknown")))
+    assert message.startswith(left)
 
 
 # Originating provider.

@@ -23,6 +23,7 @@ NEEDS = {
     "intermediate-provider": ANCHORS + CARRIERS,
     "originating-provider": OURS + CARRIERS,
     "redirect-server": ANCHORS + OURS,
+    "strict-terminating": ANCHORS + CARRIERS,
     "terminating-provider": ANCHORS + CARRIERS,
 }
 

@@ -43,7 +43,7 @@ def test_replay_gives_what_is_expected(folder: Path, name: str, capsys: pytest.C
 def test_without_a_rule_nothing_changes(
     folder: Path, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """But a peer that is not trusted does not get its verstat through (S-114), and its folded lines are joined."""
+    """But a peer that is not trusted does not get its verstat through (S-114), nor a folded line."""
     (tmp_path / "none.toml").write_text("")
     out = tmp_path / "out.pcap"
     capture = folder / f"{name}.pcap"

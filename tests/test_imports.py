@@ -30,7 +30,7 @@ ROOMS: dict[str, str] = {
     "engine.memory": "outcomes errors generational_cache packet sip"
     " pki stir rules engine.record engine.verdict engine.call",
     "engine.decide": "outcomes errors counters numbering sip pki stir rules"
-    " engine.record engine.verdict engine.answers engine.call engine.memory",
+    " engine.record engine.verdict engine.call engine.memory",
     "engine.act": "outcomes errors counters generational_cache packet sip rules"
     " engine.record engine.verdict engine.answers engine.call engine.memory engine.decide",
     "engine.state": "outcomes counters rules stir engine.memory engine.act",
@@ -55,8 +55,8 @@ ROOMS: dict[str, str] = {
     "trust": "errors utc pki stir engine.verdict concurrency system web certificates config",
     "assembly": "outcomes errors strict_json utc numbering pki stir rules engine.verdict engine.call engine.memory"
     " engine.state engine.engine keys system shared_memory firewall certificates delegates config trust",
-    "daemon": "errors counters stir engine.record engine.state engine.engine concurrency processes system"
-    " shared_memory records firewall live certificates config trust assembly",
+    "daemon": "errors counters utc stir engine.record engine.call engine.state engine.engine concurrency processes"
+    " system shared_memory records firewall live certificates config trust assembly",
     "lab": "errors pki stir certificates config",
     "commands": "outcomes errors counters utc numbering sip pki stir rules engine.record engine.verdict"
     " engine.call engine.memory system shared_memory records capture firewall certificates delegates config trust"

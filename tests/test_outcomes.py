@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
-from sbc_filter.engine.answers import response_to, verstat_of
-from sbc_filter.outcomes import DETAILS, SIGNING_OUTCOMES, VERIFICATION_OUTCOMES, Detail, Outcome
+from sbc_filter.engine.answers import response_to
+from sbc_filter.outcomes import DETAILS, SIGNING_OUTCOMES, VERIFICATION_OUTCOMES, Detail, Outcome, defaults_of
 
 FAILED, NOT_VALIDATED = "TN-Validation-Failed", "No-TN-Validation"
 
@@ -35,7 +35,7 @@ def test_the_defaults_of_an_outcome(
 ) -> None:
     """S-065, S-110; RFC 8224 §6.2.2. A detail has defaults of its own only with the outcome of its pair."""
     found = Outcome(outcome), None if detail is None else Detail(detail)
-    assert (response_to(*found), verstat_of(*found)) == (response, verstat)
+    assert (response_to(*found), defaults_of(*found).verstat) == (response, verstat)
 
 
 def test_a_detail_may_belong_to_several_outcomes() -> None:

@@ -10,7 +10,7 @@ from sbc_filter.assembly.bypass_files import BypassFiles
 from sbc_filter.assembly.credentials import read_credentials
 from sbc_filter.assembly.delegates import engine_credentials
 from sbc_filter.config.configuration_file import read_configuration
-from sbc_filter.config.settings import Configuration
+from sbc_filter.config.settings import OBSERVE, Configuration
 from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
@@ -61,7 +61,8 @@ class Setup:
             network.unreadable,
             network.untrusted_headers,
             network.scrub_methods,
-            self.protects,
+            observed=self.observes,
+            protects=self.protects,
         )
         certificates = CertificateMemory(self.trust, self.configuration.certificates.tolerate)
         profile = plan_named(network.numbering) or NANP
@@ -86,6 +87,11 @@ class Setup:
             _LOG.exception("obtaining the credential %s", name)
             return None, [f"{only.file}: credentials.{name}.obtain: cannot be read: {type(error).__name__}"]
         return None if problems else found[name], [str(problem) for problem in problems]
+
+    @property
+    def observes(self) -> bool:
+        """Whether the configuration says that nothing is changed."""
+        return self.configuration.network.mode == OBSERVE
 
     @property
     def bypasses(self) -> BypassFiles:

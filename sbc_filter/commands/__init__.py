@@ -20,6 +20,7 @@ COMMANDS = {
         "serve": "sign and verify for others by HTTP (ATIS-1000082)",
         "status": "show what the running filter does",
         "reload": "have the running filter read its files again, all or none",
+        "observe": "change nothing for a time, and record what would have been done",
     },
     "Manage": {
         "certificates": "inspect, fetch, import and purge other parties' certificates",

@@ -14,6 +14,7 @@ from rich.live import Live
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
 from sbc_filter.counters import CounterName
 from sbc_filter.daemon import control_socket
+from sbc_filter.daemon.observing import observed
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.records.tally import Kind
 from sbc_filter.system.plain_console import PlainConsole, PlainTable
@@ -66,6 +67,8 @@ def _parts(state: dict[str, Any]) -> Iterator[RenderableType]:
         refused = state["reloaded"]["problems"]
         when = _span(now - state["reloaded"]["time"])
         yield f"reload refused {when} ago: {refused[0]}" if refused else f"reloaded {when} ago"
+    if state["observing"]:
+        yield observed(state["observing"])
     yield ""
     yield _processes(state, now)
     yield ""

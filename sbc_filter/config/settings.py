@@ -16,6 +16,9 @@ LAST_QUEUE = 65534  # the highest number of a queue; the one after it is a lock 
 
 Overload = Literal["accept", "drop"]
 Policy = Literal["soft", "hard"]
+NetworkMode = Literal["enforce", "observe"]
+ENFORCE: NetworkMode = "enforce"
+OBSERVE: NetworkMode = "observe"
 SCRUB_METHODS = ("INFO", "MESSAGE", "NOTIFY", "OPTIONS", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE")
 """Methods of `[network].scrub_methods`."""
 
@@ -32,6 +35,7 @@ class NetworkSettings:
     unreadable: Unreadable = Unreadable.SCRUB
     untrusted_headers: tuple[str, ...] = ()
     scrub_methods: tuple[str, ...] = ()
+    mode: NetworkMode = ENFORCE
     protected_callers: tuple[str, ...] = ()  # entries of a number list, as in rules
 
 

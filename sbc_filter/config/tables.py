@@ -9,10 +9,13 @@ from typing import cast
 from sbc_filter.config.credential_settings import CredentialSettings, ObtainSettings, read_credential, read_obtained
 from sbc_filter.config.delegate_settings import RemoteSettings, read_path, read_remote
 from sbc_filter.config.settings import (
+    ENFORCE,
     LAST_QUEUE,
+    OBSERVE,
     SCRUB_METHODS,
     CertificateSettings,
     FirewallSettings,
+    NetworkMode,
     NetworkSettings,
     Overload,
     Policy,
@@ -27,14 +30,15 @@ from sbc_filter.pki import x5u
 from sbc_filter.rules.model import Unreadable
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk_options import read_networks
-from sbc_filter.sip.header_names import KNOWN
+from sbc_filter.sip.header import KNOWN
 from sbc_filter.sip.marks import HEADERS, Marks
 from sbc_filter.stir.delegation import VERIFICATION
 
 # Processes; one for each core of a large host.
 MAX_WORKERS = 64
-# Header fields that may not be removed: those of RFC 3261, and those by which a caller is named.
-_NEEDED = frozenset(KNOWN.values()) - {name.lower().encode() for name in HEADERS}
+# Header fields that may not be removed, by full and by short name: those of RFC 3261, and those that name a caller.
+_REMOVED = {name.lower().encode() for name in HEADERS}
+_NEEDED = sorted({(full, each.lower()) for each, full in KNOWN.items() if full not in _REMOVED})
 _HEADER_PATTERN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,128}")
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
 
@@ -58,6 +62,7 @@ def read_network(table: TomlTable) -> NetworkSettings:
         Unreadable(table.choice("unreadable", list(Unreadable), default.unreadable)),
         _untrusted_headers(table),
         tuple(sorted(table.choices("scrub_methods", SCRUB_METHODS) or ())),
+        cast(NetworkMode, table.choice("mode", (ENFORCE, OBSERVE), default.mode)),
         table.texts("protected_callers"),
     )
     table.close({"drop_unreadable": 'was replaced: write unreadable = "drop" for true, and "scrub" for false'})
@@ -82,7 +87,7 @@ def _untrusted_headers(table: TomlTable) -> tuple[str, ...]:
             table.problem("untrusted_headers", f"{name!r} is not the name of a header field; * stands for any text")
             continue
         marks = Marks((name,))
-        needed = [each.decode() for each in sorted(_NEEDED) if marks.has(each)]
+        needed = [full.decode() for full, each in _NEEDED if marks.has(each)]
         if needed:
             table.problem("untrusted_headers", f"{name!r} would remove the header field {needed[0]}, which calls need")
     return names

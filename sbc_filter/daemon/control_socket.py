@@ -2,6 +2,8 @@
 
     {"ask": "status"}   returns its state, as `sbc-filter status --json` prints it
     {"ask": "reload"}   returns {"problems": […]} after the reload; with problems, nothing has changed
+    {"ask": "observe", "trunk": …, "seconds": …}
+                        returns {"problems": […], "warnings": […], "observing": "…"} (`daemon.observing`)
 
 Only the user and the group of the socket may connect (mode 0660).
 """
@@ -10,7 +12,7 @@ import contextlib
 import json
 import selectors
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,11 @@ from sbc_filter.system.unix_socket import listen_at, number_of, unlink_own
 
 FOLDER = Path("/run/sbc-filter")
 NAME = "control.sock"
-_LONGEST = 4096  # bytes of a request; ours have about 20
+_LONGEST = 4096  # bytes of a request; ours have 20, and the name of a trunk
 _CLIENTS = 16  # connections at a time: some operators, and monitoring
 
 Reply = Callable[[dict[str, Any]], None]
-Question = Callable[[str, Reply], None]
+Question = Callable[[Mapping[str, Any], Reply], None]
 
 
 def default_path() -> Path:
@@ -33,7 +35,8 @@ def default_path() -> Path:
 
 
 class ControlServer:
-    """Listens for requests and calls `asked(question, reply)` for each; `reply` may be called later.
+    """Listens for requests and calls `asked(request, reply)` for each; `reply` may be called later. Every request has
+    the key `ask`, with a text.
 
     Raises `OSError` when it cannot listen.
     """
@@ -72,11 +75,12 @@ class ControlServer:
     def _read(self, client: socket.socket) -> None:
         self._selector.unregister(client)
         try:
-            question = json.loads(client.recv(_LONGEST))["ask"]
+            request = json.loads(client.recv(_LONGEST))
+            request["ask"] = str(request["ask"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             self._close(client)
             return
-        self._asked(str(question), lambda answer: self._reply(client, answer))
+        self._asked(request, lambda answer: self._reply(client, answer))
 
     def _reply(self, client: socket.socket, answer: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
@@ -94,13 +98,16 @@ class ControlServer:
         client.close()
 
 
-def ask(path: Path, question: str, timeout: float = 120.0) -> dict[str, Any]:
-    """Ask the filter that listens at `path`; `timeout` in seconds. Raises `EnvironmentFault` when none answers."""
+def ask(path: Path, question: str, timeout: float = 120.0, **more: object) -> dict[str, Any]:
+    """Ask the filter that listens at `path`; `timeout` in seconds, `more` belongs to the request.
+
+    Raises `EnvironmentFault` when none answers.
+    """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout)
             connection.connect(str(path))
-            connection.sendall(json.dumps({"ask": question}).encode())
+            connection.sendall(json.dumps({"ask": question, **more}).encode())
             with connection.makefile("rb") as answer:
                 found = json.loads(answer.readline())
     except PermissionError:

@@ -7,7 +7,7 @@ supervisor ─┬─ certificates   fetches other parties' certificates: folder,
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sbc_filter.counters import CounterName
 from sbc_filter.daemon.certificate_process import CertificateProcess, from_process
 from sbc_filter.daemon.control_socket import ControlServer, Reply, default_path
 from sbc_filter.daemon.network_watch import NetworkWatch
+from sbc_filter.daemon.observing import Observing
 from sbc_filter.daemon.process_group import START, ManagedProcess, ProcessGroup
 from sbc_filter.daemon.queue_watch import QueueWatch
 from sbc_filter.daemon.reload import Reload
@@ -44,6 +45,9 @@ from sbc_filter.processes.messages import (
     Renew,
     Reopen,
     Reopened,
+)
+from sbc_filter.processes.messages import (
+    Observing as ObservingReport,
 )
 from sbc_filter.records.totals import Totals
 from sbc_filter.shared_memory.shared_state import SharedState
@@ -71,9 +75,11 @@ class Supervisor:
         self.notifier = Notifier()
         self.family = ProcessGroup(self._heard, self._lost, say)
         self.reloading = Reload(self)
+        self._socket = setup.configuration.control or default_path()
         self._memories = memories
         self._secret = os.urandom(32)  # of every hash that other parties must not be able to predict
         self._clock = SteadyClock(say=say)
+        self.observing = Observing(self, self._socket.with_name(f"{self._socket.name}.observe"), self._clock)
         self._since = time.time()
         self._certificates = CertificateProcess(folder)
         self._feeds = setup.plan().queues
@@ -104,7 +110,7 @@ class Supervisor:
                 # Only now: a second filter gets no queue and fails earlier, so it leaves this socket alone.
                 self._control = self._listen()
                 self.applied(self.setup)
-                self.notifier.ready(self.totals.sentence())
+                self.notifier.ready(self.summary())
             while not self._stop:
                 self.family.turn()
                 self._look()
@@ -142,6 +148,10 @@ class Supervisor:
 
         return self.family.wait(condition, seconds, given_up)
 
+    def summary(self) -> str:
+        """What is observed, and what has happened so far, in one line."""
+        return "; ".join(filter(None, (self.observing.sentence(), self.totals.sentence())))
+
     def renew_bypass(self) -> None:
         """Read the bypass tokens again, and send them to the workers if an outage began or ended."""
         before, self._bypass = self._bypass, self.setup.bypasses.read()
@@ -163,6 +173,7 @@ class Supervisor:
             "configuration": self.setup.configuration.file,
             "rules": [rule.name for rule in self.setup.rules.rules],
             "reloaded": self.reloading.last,
+            "observing": self.observing.states(),
             "processes": [
                 _process(process, process.child, self.totals) for process in self.family.processes if process.child
             ],
@@ -176,6 +187,7 @@ class Supervisor:
 
     def _begin(self) -> None:
         self.renew_bypass()
+        self.observing.load()
         for process in (self.source, *self.workers):
             self.family.start(process)
         ready = self.wait(lambda: all(process.ready for process in self.family.processes), START)
@@ -201,6 +213,7 @@ class Supervisor:
         match message:
             case Ready():
                 process.tell(Bypass(self._bypass.tokens))
+                process.tell(self.observing.order)
                 self._tell_who_is_there()
             case Failed(sentence) if not self.notifier.is_ready:
                 self._failed = sentence
@@ -210,6 +223,8 @@ class Supervisor:
                 self.totals.take(child.pid, message)
             case Prepared(problems) | Committed(problems):
                 self.reloading.answers[child.pid] = problems
+            case ObservingReport(number):
+                self.observing.answers[child.pid] = number
             case ListsChanged():
                 self.renew_trust()
             case Obtained(problems):
@@ -226,6 +241,7 @@ class Supervisor:
     def _lost(self, process: ManagedProcess, child: Child) -> None:
         self.totals.ended(child.pid)
         self._troubles.pop(child.pid, None)
+        self.observing.answers.pop(child.pid, None)
         if not self._stop:
             self.totals.note(
                 CounterName.WORKER_RESTARTS if process in self.workers else CounterName(f"{process.name}-restarts")
@@ -241,6 +257,7 @@ class Supervisor:
     def _look(self) -> None:
         self.notifier.alive()
         self._clock()
+        self.observing.look()
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + EVERY
@@ -251,7 +268,7 @@ class Supervisor:
             without_direction = self.totals.counters[CounterName.NO_DIRECTION]
             for sentence in self._network.news(self.setup.configuration.network.sbc, without_direction):
                 self.say(sentence)
-            self.notifier.status("; ".join(filter(None, (self.reloading.status(), self.totals.sentence()))))
+            self.notifier.status("; ".join(filter(None, (self.reloading.status(), self.summary()))))
 
     # The main functions of the other processes: each gets only what it needs.
 
@@ -266,9 +283,11 @@ class Supervisor:
             self._certificates.leave()
             try:
                 sources = from_process(self._certificates.path)
-                queues, tokens = self._worker_queues(at), self._bypass.tokens
+                queues, tokens, observe = self._worker_queues(at), self._bypass.tokens, self.observing.order
                 memories, clock = self._memories, self._clock
-                worker = Worker(self.setup, self.files, queues, self._secret, memories, sources, channel, tokens, clock)
+                worker = Worker(
+                    self.setup, self.files, queues, self._secret, memories, sources, channel, tokens, observe, clock
+                )
             except FilterError as error:
                 return _give_up(channel, error)
             worker.run()
@@ -290,7 +309,7 @@ class Supervisor:
     # The control socket.
 
     def _listen(self) -> ControlServer | None:
-        path = self.setup.configuration.control or default_path()
+        path = self._socket
         try:
             control = ControlServer(path, self._asked, self.family.selector)
         except OSError as error:
@@ -299,13 +318,16 @@ class Supervisor:
         self.family.private.append(control)
         return control
 
-    def _asked(self, question: str, reply: Reply) -> None:
+    def _asked(self, request: Mapping[str, Any], reply: Reply) -> None:
+        question = request["ask"]
         if question == "status":
             reply(self.state())
         elif question == "reload":
             self.soon(lambda: reply({"problems": self.reloading()}))
+        elif question == "observe":
+            self.soon(lambda: reply(self.observing.command(request)))
         else:
-            reply({"problems": [f"unknown question {question!r}: ask status or reload"]})
+            reply({"problems": [f"unknown question {question!r}: ask status, reload or observe"]})
 
 
 def _process(process: ManagedProcess, child: Child, totals: Totals) -> dict[str, Any]:

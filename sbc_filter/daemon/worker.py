@@ -20,6 +20,7 @@ from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.config.settings import Configuration
+from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.state import EngineState
@@ -34,6 +35,8 @@ from sbc_filter.processes.messages import (
     Commit,
     Committed,
     Heartbeat,
+    Observe,
+    Observing,
     Obtained,
     Prepare,
     Prepared,
@@ -72,9 +75,11 @@ class Worker:
         sources: Sources,
         channel: Channel,
         tokens: dict[str, str],
+        observe: Observe,
         clock: SteadyClock,
     ) -> None:
-        """`files` are those that `setup` was read from; `tokens` are the current bypass tokens, by file."""
+        """`files` are those that `setup` was read from; `tokens` are the current bypass tokens, by file; `observe` is
+        what passes unchanged."""
         self._files = files
         clock.say = None  # the supervisor reports clock jumps
         self._secret, self._memories, self._sources = secret, memories, sources
@@ -83,6 +88,7 @@ class Worker:
         self._pending: Setup | None = None
         self._turn = 0  # number of the last `Prepare`: results of earlier ones are dropped
         self._tokens = tokens
+        self._observe = observe
         self._tally = Tally()
         self._journal = open_journal(setup.configuration.records)
         self._retired: list[tuple[float, Needs]] = []
@@ -99,6 +105,7 @@ class Worker:
             clock=clock,
             interfaces=setup.tells_interfaces_apart,
         )
+        self._pass_on_errors()
         self._shell.attend(channel, self._listen)
 
     def run(self) -> None:
@@ -127,6 +134,7 @@ class Worker:
     def _made(self, setup: Setup, state: EngineState | None = None) -> Engine:
         engine = setup.engine(self._secret, self._memories, state)
         engine.bypass(self._tokens)
+        engine.observe(_observation(self._observe))
         return engine
 
     # Orders of the supervisor.
@@ -152,6 +160,11 @@ class Worker:
             case Bypass(tokens):
                 self._tokens = tokens
                 self._engine.bypass(self._tokens)
+            case Observe(number):
+                self._observe = message
+                self._engine.observe(_observation(message))
+                self._pass_on_errors()
+                self._channel.send(Observing(number))
             case Reopen():
                 self._channel.send(Reopened(self._journal.reopen()))
             case Stop():
@@ -203,7 +216,12 @@ class Worker:
         self._schedule = RefreshSchedule(setup.credentials, setup.read_at)
         self._channel.send(Obtained([]))
         self._shell.replace(engine, source, interfaces=setup.tells_interfaces_apart)
+        self._pass_on_errors()
         return []
+
+    def _pass_on_errors(self) -> None:
+        """While everything is observed, what cannot be decided passes, too, whatever `on_overload` says."""
+        self._shell.pass_on_errors = self._observe.everything or self._setup.observes
 
     # Periodic work.
 
@@ -238,6 +256,10 @@ class Worker:
         kinds = self._tally.kinds.most_common(_KINDS)
         while not self._channel.send(Heartbeat(counters, kinds)) and kinds:
             del kinds[len(kinds) // 2 :]  # names of rules may be long, and the heartbeat must fit
+
+
+def _observation(order: Observe) -> Observation:
+    return Observation(order.everything, frozenset(order.trunks))
 
 
 def total(engine: Mapping[str, int], shell: Mapping[str, int]) -> Counter[str]:

@@ -5,12 +5,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from sbc_filter.engine.answers import response_to, verstat_of
+from sbc_filter.engine.answers import response_to
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.numbering.numbering_plans import NANP, Profile
-from sbc_filter.outcomes import Outcome
+from sbc_filter.outcomes import Outcome, defaults_of
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import VerifyOptions
@@ -91,7 +91,7 @@ class StirService:
             )
             if result.outcome is not Outcome.PASSED:
                 break
-        verstat = verstat_of(result.outcome, result.detail)
+        verstat = defaults_of(result.outcome, result.detail).verstat
         assert verstat is not None, "every outcome of verification has one"
         if result.outcome is Outcome.PASSED:
             return verification_response(verstat, None, "", "")

@@ -16,7 +16,7 @@ from sbc_filter.engine.act.uas import Uas
 from sbc_filter.engine.act.unreadable_calls import UnreadableCalls
 from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.intake import Intake
-from sbc_filter.engine.call.network import Arrival, Flow, Network
+from sbc_filter.engine.call.network import Arrival, Flow, Network, Observation
 from sbc_filter.engine.decide.apply_rule import apply_rule
 from sbc_filter.engine.decide.bypass import bypassed
 from sbc_filter.engine.decide.preserve import Preserver
@@ -27,7 +27,17 @@ from sbc_filter.engine.memory.replays import LocalSeen, Replays, Seen
 from sbc_filter.engine.memory.results import Results
 from sbc_filter.engine.memory.transactions import Held, MessageKey, Progress, Remembered, message_key, transaction_key
 from sbc_filter.engine.state import EngineState
-from sbc_filter.engine.verdict import ACCEPT, DROP, Answer, AnyAnswer, Need, Request, Verdict, VerdictKind
+from sbc_filter.engine.verdict import (
+    ACCEPT,
+    DROP,
+    Answer,
+    AnyAnswer,
+    Need,
+    Request,
+    Verdict,
+    VerdictKind,
+    as_observed,
+)
 from sbc_filter.errors import MessageError, PacketError, VerificationError
 from sbc_filter.numbering.numbering_plans import NANP, Profile
 from sbc_filter.outcomes import Detail, Outcome, Repair
@@ -35,16 +45,15 @@ from sbc_filter.packet.ip import address_text
 from sbc_filter.packet.udp import Packet, parse
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.rules.conditions import Facts
 from sbc_filter.rules.model import SIGN, VERIFY, Mode, Rule
-from sbc_filter.rules.ruleset import RuleSet
+from sbc_filter.rules.ruleset import Facts, RuleSet
+from sbc_filter.sip.lenient.request_start import method_of
 from sbc_filter.sip.message import Edits
-from sbc_filter.sip.request_start import method_of
 from sbc_filter.sip.response import top_via
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential
 
-_INVITE, _RESPONSE = b"INVITE", b"SIP/2.0 "
+_INVITE, _PLAIN_INVITE, _RESPONSE = b"INVITE", b"INVITE ", b"SIP/2.0 "
 # Aliases: on the hot path an Enum member lookup costs as much as a function call.
 _ENFORCE = Mode.ENFORCE
 _GOES_ON = (VerdictKind.ACCEPT, VerdictKind.MODIFY)
@@ -114,8 +123,9 @@ class Engine:
         except PacketError as error:
             self._count[error.detail] += 1
             return ACCEPT
-        method = method_of(packet.payload)
-        if method is None and not self._is_needed(packet.payload):
+        payload = packet.payload
+        method = _INVITE if payload.startswith(_PLAIN_INVITE) else method_of(payload)
+        if method is None and not self._is_needed(payload):
             self.state.unread += 1
             return ACCEPT
         ports = self._ports
@@ -128,7 +138,7 @@ class Engine:
             if flow is not known:
                 # The same bytes by another way may be another peer's: results are not shared between ways.
                 ends += repr((flow.hook, flow.interfaces)).encode()
-        return self._decide(packet.payload, method, flow, ends, now, packet)
+        return self._decide(payload, method, flow, ends, now, packet)
 
     def decide(self, message: bytes, flow: Flow, now: float) -> Verdict | Need:
         """One SIP message in. A verdict's `payload` is the whole new message."""
@@ -144,7 +154,9 @@ class Engine:
         if held is None:
             return ACCEPT
         self._add_result(held.progress, held.request, answer, now)
-        return DROP if held.cancelled else self._walk(held.progress, now)
+        if held.cancelled:
+            return ACCEPT if held.progress.call.place.observed else DROP
+        return self._walk(held.progress, now)
 
     def add_certificate(self, x5u: str, answer: Answer[bytes], now: float) -> None:
         """Store a certificate that no call waits for."""
@@ -165,6 +177,10 @@ class Engine:
     def bypass(self, tokens: Mapping[str, str]) -> None:
         """Send these tokens, keyed by the rules' `token_file`, instead of Identity; if empty, sign calls."""
         self._tokens = tokens
+
+    def observe(self, observed: Observation) -> None:
+        """Let these messages pass unchanged from the next one on. Transactions that have begun end as they began."""
+        self._network.observe(observed)
 
     def release(self, now: float) -> list[tuple[int, Verdict]]:
         """Give up waiting for everything: (need, verdict) of all that is held."""
@@ -200,25 +216,27 @@ class Engine:
             if not has_room(packet, payload):
                 return DROP  # the first copy, which had room, has gone on
             return as_packet_verdict(Verdict(known.kind, payload, known.emit), packet)
-        if self._transactions.held and self._transactions.is_held(key):
+        held = self._transactions.held_copy(key) if self._transactions.held else None
+        if held is not None:
             self._count[CounterName.HELD_DUPLICATE] += 1
-            return DROP
+            return ACCEPT if held.progress.call.place.observed else DROP
         try:
             call = self._intake.read(message, flow, now)
         except MessageError as error:
             return as_packet_verdict(self._unreadable(message, flow, key, now, error), packet)
-        self._note(call.changed)
+        if call.changed:
+            self._note(call.changed)
         if call.in_dialog and not self._rules.judges_dialogs:
-            return as_packet_verdict(pass_unexamined(call, Detail.IN_DIALOG), packet)
+            return as_packet_verdict(_undecided(call, Detail.IN_DIALOG), packet)
         if self._executor.is_followed(call, now):
-            verdict = pass_unexamined(call, Detail.REDIRECTED)
+            verdict = _undecided(call, Detail.REDIRECTED)
             edits = call.message.edits() if verdict.payload is not None else None
             self._transactions.decide(key, Remembered(verdict.kind, edits), now)
             return as_packet_verdict(verdict, packet)
         place = call.place
         if place.is_foreign:
             self._count[CounterName.NO_DIRECTION] += 1
-            return as_packet_verdict(pass_unexamined(call, Detail.NO_DIRECTION), packet)
+            return as_packet_verdict(_undecided(call, Detail.NO_DIRECTION), packet)
         identity, every = self._intake.identities_for_rules(call)
         facts = Facts(
             "INVITE", place.direction, place.trunk, place.peer, flow.transport, now, call.message, identity, every
@@ -233,7 +251,7 @@ class Engine:
         except MessageError as error:
             return self._intake.unreadable_follow_up(method.decode(), buffer, flow, now, error)
         self._note(changed)
-        if changed and verdict.kind is VerdictKind.ACCEPT:
+        if changed and verdict.kind is VerdictKind.ACCEPT and not self._network.place(flow).observed:
             return verdict._replace(kind=VerdictKind.MODIFY, payload=message.buffer)
         return verdict
 
@@ -243,7 +261,10 @@ class Engine:
         if call.place.is_foreign:
             self._count[CounterName.NO_DIRECTION] += 1
         verdict = self._unreadable_calls.decide(call, now)
-        if verdict.monitored or verdict.emit or (verdict.record is not None and verdict.record.rule is not None):
+        decided = verdict.monitored or verdict.emit or (verdict.record is not None and verdict.record.rule is not None)
+        if call.place.observed:
+            verdict = as_observed(verdict)
+        if decided:
             edits = Edits(None, verdict.payload) if verdict.payload is not None else None
             self._transactions.decide(key, Remembered(verdict.kind, edits, verdict.emit), now)
         return verdict
@@ -301,6 +322,8 @@ class Engine:
             self._preserver.remember(progress.call, verdict.record, progress.monitored)
         if progress.monitored:
             verdict = verdict._replace(monitored=progress.monitored)
+        if progress.call.place.observed:
+            verdict = as_observed(verdict)
         if progress.monitored or (verdict.record is not None and verdict.record.rule is not None):
             edits = progress.call.message.edits() if verdict.payload is not None else None
             self._transactions.decide(progress.key, Remembered(verdict.kind, edits, verdict.emit), now)
@@ -327,7 +350,13 @@ class Engine:
         except MessageError:
             transaction = None  # no CANCEL can name it either
         self._transactions.hold(Held(number, request, progress, transaction))
-        return Need(number, request, deadline)
+        return Need(number, request, deadline, holds=not call.place.observed)
+
+
+def _undecided(call: IncomingCall, detail: Detail) -> Verdict:
+    """The verdict for a call that is passed without asking the rules."""
+    verdict = pass_unexamined(call, detail)
+    return as_observed(verdict) if call.place.observed else verdict
 
 
 def _apart(deviations: Counter[tuple[str, ...]]) -> None:

@@ -22,6 +22,7 @@ class Record(NamedTuple):
     rule: str | None = None
     mode: str | None = None
     verdict: str = "accept"
+    would: str | None = None
     outcome: str = "not-examined"
     detail: str | None = None
     treatment: str = "continue"
@@ -60,8 +61,3 @@ def _json(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{','.join([encode_basestring_ascii(each) for each in value])}]"
     return repr(value)
-
-
-def recorded(text: str | None, most: int) -> str | None:
-    """What a token says of itself, for a record: None where it is longer than `most` characters or does not print."""
-    return text if text is None or (len(text) <= most and text.isprintable()) else None

@@ -38,6 +38,17 @@ class Verdict(NamedTuple):
     monitored: tuple[Record, ...] = ()
 
 
+def as_observed(verdict: Verdict) -> Verdict:
+    """What becomes of a packet that is only observed: it passes unchanged, and the records say what would have
+    happened."""
+    record = verdict.record if verdict.record is None else _as_observed(verdict.record)
+    return Verdict(VerdictKind.ACCEPT, None, (), record, tuple(map(_as_observed, verdict.monitored)))
+
+
+def _as_observed(record: Record) -> Record:
+    return record._replace(verdict=VerdictKind.ACCEPT, would=record.verdict)
+
+
 ACCEPT, DROP = Verdict(VerdictKind.ACCEPT), Verdict(VerdictKind.DROP)
 """Verdicts without a record: pass unchanged, or drop."""
 
@@ -56,12 +67,14 @@ A new kind is one more type here, a row in `engine.memory.results`, and a row in
 class Need(NamedTuple):
     """The decision waits for the result of `request`.
 
-    At `deadline` (POSIX seconds) the shell calls `Engine.resume` with a failure, whether or not anything came.
+    At `deadline` (POSIX seconds) the shell calls `Engine.resume` with a failure, whether or not anything came. If
+    `holds` is false, the packet is only observed: it passes at once, and only the record waits.
     """
 
     id: int
     request: Request
     deadline: float
+    holds: bool = True
 
 
 class Answer(NamedTuple, Generic[T]):

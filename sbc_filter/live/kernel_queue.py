@@ -103,14 +103,19 @@ class QueuedPacket:
         return isinstance(error, Exception)
 
     def give_up(self) -> None:
-        """Give the verdict for errors: pass or drop, as `on_overload` says."""
+        """Give the verdict for errors, if there is none yet: pass or drop, as `on_overload` says."""
+        if self._settled:
+            return
         if self._fail_open:
             self._accept(None)
         else:
             self._drop()
 
     def settle(self, verdict: Verdict, emitter: Emitter) -> None:
-        """Carry out a verdict. A rewritten packet that the kernel would not fragment is sent again as a new one."""
+        """Carry out the first verdict. A rewritten packet that the kernel would not fragment is sent again as a new
+        one."""
+        if self._settled:
+            return  # it was only observed, and went on before the decision
         if verdict.kind not in _FORWARDING:
             self._drop()
         elif verdict.payload is None:

@@ -19,7 +19,7 @@ from sbc_filter.concurrency.mailbox import Mailbox
 from sbc_filter.counters import CounterName
 from sbc_filter.engine.call.network import Arrival, Hook, Interfaces
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict
+from sbc_filter.engine.verdict import ACCEPT, Answer, AnyAnswer, Need, Verdict
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.held_packets import Parked, Parking, Ticket
 from sbc_filter.live.interfaces import InterfaceNames
@@ -97,6 +97,7 @@ class QueueShell:
         self._attended: list[tuple[Attended, Callable[[], None]]] = []
         self._stop = False
         self._closing = False
+        self.pass_on_errors = False  # whatever the queue says of packets that cannot be decided
         self._names = InterfaceNames() if interfaces else None
         self._queues: list[KernelQueue] = []
         try:
@@ -168,7 +169,7 @@ class QueueShell:
     # Three things happen: a packet arrives, an answer arrives, a deadline passes.
 
     def _arrive(self, fail_open: bool, kernel: Packet) -> None:
-        packet = QueuedPacket(kernel, fail_open, self._count)
+        packet = QueuedPacket(kernel, fail_open or self.pass_on_errors, self._count)
         self._count[_PACKETS] += 1
         with packet:
             raw = kernel.get_payload()
@@ -228,6 +229,8 @@ class QueueShell:
         left = need.deadline - self._clock()  # by the monotonic clock from here on
         ticket = self._parking.park(need._replace(deadline=time.monotonic() + left), packet)
         packet.held = True
+        if not need.holds:
+            packet.settle(ACCEPT, self._emitter)
         self._count[CounterName.HELD] += 1
 
         def done(answer: AnyAnswer) -> None:

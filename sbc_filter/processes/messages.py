@@ -2,7 +2,8 @@
 
 process       receives                                       sends
 all           Stop                                           Ready or Failed, LogLine, Heartbeat about once a second
-workers       Prepare, Commit, Abort, Renew, Bypass, Reopen  Prepared, Committed, Obtained, Reopened
+workers       Prepare, Commit, Abort, Renew, Bypass,         Prepared, Committed, Obtained, Reopened,
+              Observe, Reopen                                Observing
 dispatcher    Alive
 certificates                                                 ListsChanged
 """
@@ -35,6 +36,14 @@ class Bypass(NamedTuple):
     """The bypass tokens, by the file that rules name, that replace Identity from now on."""
 
     tokens: dict[str, str]
+
+
+class Observe(NamedTuple):
+    """The messages that pass unchanged from now on: all, or those of these trunks. `number` is in the answer."""
+
+    number: int
+    everything: bool
+    trunks: Sequence[str]
 
 
 class Reopen(NamedTuple):
@@ -88,6 +97,12 @@ class Obtained(NamedTuple):
     problems: list[str]
 
 
+class Observing(NamedTuple):
+    """The worker follows the order `Observe` of this number."""
+
+    number: int
+
+
 class Reopened(NamedTuple):
     """The result of reopening the file of records."""
 
@@ -98,5 +113,5 @@ class ListsChanged(NamedTuple):
     """Files of the trust store have changed."""
 
 
-Order = Stop | Prepare | Commit | Abort | Renew | Bypass | Reopen | Alive
-Report = Ready | Failed | LogLine | Heartbeat | Prepared | Committed | Obtained | Reopened | ListsChanged
+Order = Stop | Prepare | Commit | Abort | Renew | Bypass | Observe | Reopen | Alive
+Report = Ready | Failed | LogLine | Heartbeat | Prepared | Committed | Obtained | Observing | Reopened | ListsChanged

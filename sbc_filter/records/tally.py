@@ -11,6 +11,7 @@ from sbc_filter.stir.extensions import NOTES
 from sbc_filter.system.plain_console import PlainConsole, PlainTable
 
 Sink = Callable[[Record], None]
+OBSERVED = "observe"
 _DEVIATION = "deviation."  # prefix of the engine's counters of deviations
 
 
@@ -36,7 +37,7 @@ class Tally:
         self.kinds[
             Kind(
                 record.rule or "-",
-                record.mode or "-",
+                _mode(record),
                 record.outcome,
                 record.detail or "-",
                 record.treatment,
@@ -66,6 +67,11 @@ class Tally:
                 console.print()
             names = [*(name.capitalize() for name in Kind._fields), "Calls"]
             console.print(PlainTable(names, [[*kind, count] for kind, count in rows], right=["Calls"]))
+
+
+def _mode(record: Record) -> str:
+    """The mode of the rule, or that the call was only observed: then nothing of the rest happened."""
+    return OBSERVED if record.would is not None and record.mode != "monitor" else record.mode or "-"
 
 
 def numbered(count: int, noun: str) -> str:

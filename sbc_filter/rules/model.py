@@ -1,6 +1,6 @@
 """The contents of an operator's rule files as values: one class for each table of the rule language.
 
-They are made by `rules.rule_file`, and used by `rules.conditions` (matching) and by the engine (deciding). All are
+They are made by `rules.rule_file`, and used by `rules.ruleset` (matching) and by the engine (deciding). All are
 immutable: a reload makes a new `RuleSet` and replaces the old one as a whole.
 """
 
@@ -51,7 +51,7 @@ UNATTESTED = "none"  # calls of unlisted callers stay unsigned (A10)
 ALWAYS, BELOW_A, NEVER = "always", "below-a", "never"
 """When the attestation of a verified call is reported to the SBC (V19)."""
 DIALECTS = ("atis", "3gpp", "graded", "telnyx")
-"""Names of the forms in which the result is reported to the SBC; `engine.answers` defines them."""
+"""Names of the forms in which the result is reported to the SBC; `engine.call.verstat` defines them."""
 SESSION_ID, NUMBERS = "session-id", "numbers"
 """What `preserve` can use to recognise two legs of one call, in addition to any header field that the SBC copies."""
 
@@ -194,7 +194,7 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One `[[rule]]`. Its conditions are compiled separately (see `rules.conditions`)."""
+    """One `[[rule]]`. Its conditions are compiled separately (see `rules.ruleset`)."""
 
     name: str
     action: RuleAction
@@ -232,6 +232,10 @@ class RateLimit:
     over: float
     seconds: float
     by: str
+
+
+RATE_KEYS = ("peer", "trunk", "caller", "called")
+"""What a rate may be counted per."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from typing import TypeVar
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.outcomes import REFUSABLE, SIGNING_OUTCOMES, TOLERABLE, VERIFICATION_OUTCOMES, Outcome
 from sbc_filter.rules import treatment_options
-from sbc_filter.rules.conditions import RATE_KEYS
 from sbc_filter.rules.model import (
     ALWAYS,
     ATTESTATIONS,
@@ -16,6 +15,7 @@ from sbc_filter.rules.model import (
     DIALECTS,
     NEVER,
     NUMBERS,
+    RATE_KEYS,
     SESSION_ID,
     UNATTESTED,
     Bypass,
@@ -39,7 +39,7 @@ from sbc_filter.rules.toml_table import TomlTable, parse_toml
 from sbc_filter.rules.trunk import Trunk
 from sbc_filter.rules.trunk_options import read_trunks
 from sbc_filter.sip.field import is_uuid
-from sbc_filter.sip.header_names import canonical
+from sbc_filter.sip.header import canonical
 
 T = TypeVar("T")
 V = TypeVar("V")

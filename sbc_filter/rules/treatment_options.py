@@ -29,6 +29,8 @@ def read_on(table: TomlTable, outcomes: Collection[Outcome]) -> dict[str, Treatm
         elif isinstance(value, str):
             found[key] = _treatment(table, key, value)
             _check_redirect(table, key, outcome, found[key])
+        elif not isinstance(value, dict):
+            table.problem(key, f"is {value!r}; write continue, reject, drop or redirect in quotes, or a table")
         else:
             inner = table.table(key)
             found[key] = _read(inner, marks=outcome in VERIFICATION_OUTCOMES)

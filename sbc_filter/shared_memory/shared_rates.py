@@ -9,8 +9,7 @@ with two calls each displace one another, and a caller at its limit stays.
 
 from struct import Struct
 
-from sbc_filter.rules.conditions import RATE_KEYS
-from sbc_filter.rules.model import RateLimit
+from sbc_filter.rules.model import RATE_KEYS, RateLimit
 from sbc_filter.rules.rate_limits import nanoseconds, span, spend
 from sbc_filter.shared_memory.shared_table import BUCKET, ENTRY, FIRST, WAYS, SharedTable
 

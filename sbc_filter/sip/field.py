@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from sbc_filter.errors import FieldError
 from sbc_filter.outcomes import Verstat
 from sbc_filter.sip.date import format_date
-from sbc_filter.sip.header_names import canonical
+from sbc_filter.sip.header import canonical
 
 # `translate` with these tables changes an octet that is not printable, or that a URI may not contain. Comparing the
 # result with the input is the fastest way to check every octet.

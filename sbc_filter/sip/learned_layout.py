@@ -1,9 +1,9 @@
 """Learned layouts: one regular expression per peer that reads a whole INVITE in a single match.
 
 The INVITEs of one peer carry the same header fields in the same order, so an expression built from those names fits the
-next one too. Only a message of the plain form (`sip.plain_form`) is learned, and only such messages match, so that no
-other look at them is needed. A test compares what an expression reads with what `SipMessage.parse` reads: it never
-differs. Another name or another order does not match, and the message is then parsed in the usual way.
+next one too. Only a message of the plain form (`sip.lenient.plain_form`) is learned, and only such messages match, so
+that no other look at them is needed. A test compares what an expression reads with what `SipMessage.parse` reads: it
+never differs. Another name or another order does not match, and the message is then parsed in the usual way.
 """
 
 import re
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sbc_filter.sip import grammar
+from sbc_filter.sip.lenient.plain_form import is_plain
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.plain_form import is_plain
 
 PEERS = 1024  # peers whose layouts are kept
 _MOST = 64  # header fields in a layout; the cost of building and keeping it grows with their number

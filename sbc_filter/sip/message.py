@@ -13,19 +13,18 @@ from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
 from sbc_filter.sip import grammar
 from sbc_filter.sip.address import Address, parse_addresses
-from sbc_filter.sip.edits import Edit, apply_edits
 from sbc_filter.sip.field import FieldText, HeaderField
-from sbc_filter.sip.header_lines import header_lines, is_clean, unfold
-from sbc_filter.sip.header_names import KNOWN, canonical
+from sbc_filter.sip.header import split_header
 
 _MANDATORY = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))  # RFC 3261 §8.1.1
 AT_MOST_ONCE = (b"from", b"to", b"call-id", b"cseq", b"content-length", b"max-forwards")
-MAX_HEADERS, MAX_LINES = 256, 1024  # header fields and lines of one message; real messages have a tenth of that
 _ROUTING = frozenset((b"via", b"route", b"record-route"))
 
 # Where one header field is: (start, value, end). `buffer[start:end]` are its lines, `buffer[value:end]` its value. A
 # plain tuple, since several are made for every INVITE.
 Header: TypeAlias = tuple[int, int, int]
+# The octets between two offsets are replaced by others.
+Edit: TypeAlias = tuple[int, int, bytes]
 # The digits of a number, the start and end of its URI, and the header parameters after it.
 Plain: TypeAlias = tuple[bytes, int, int, bytes]
 _NOTHING: Mapping[bytes, int] = {}
@@ -38,7 +37,8 @@ class SipMessage:
     `span(groups[at])` is the (start, end) of the value of header field `at`, line end included. `match`, from
     `sip.learned_layout`, has already found the addresses in `learnt`.
 
-    `original` is what arrived. It differs from `buffer` if `sip.repair` changed the message before it was parsed.
+    `original` is what arrived. It differs from `buffer` if `sip.lenient.repair` changed the message before it was
+    parsed.
     """
 
     __slots__ = (
@@ -81,7 +81,7 @@ class SipMessage:
         """Parse a request. The body is opaque: its bytes are never read.
 
         A request line that is not plain is read as lenient SIP stacks do (`grammar.SLOPPY_REQUEST_LINE`), and line ends
-        before it are even legal (RFC 3261 §7.5). `sip.repair` makes it plain.
+        before it are even legal (RFC 3261 §7.5). `sip.lenient.repair` makes it plain.
         """
         request = grammar.REQUEST_LINE.match(buffer) or grammar.SLOPPY_REQUEST_LINE.match(buffer)
         if request is None:
@@ -110,26 +110,8 @@ class SipMessage:
     @classmethod
     def _read(cls, buffer: bytes, method: str, uri: bytes, start: int) -> "SipMessage":
         """The message whose header fields begin at offset `start`."""
-        lines, body = header_lines(buffer, start)
-        if len(lines) > MAX_LINES:
-            raise MessageError(Detail.HEADER_SYNTAX, f"more than {MAX_LINES} lines")
-        if not is_clean(buffer, start, body):
-            raise MessageError(Detail.HEADER_SYNTAX, "a bare CR, or NUL")
-        names = [line.partition(b":")[0] for line in lines]
-        keys: list[bytes] = list(map(KNOWN.get, names))  # type: ignore[arg-type]
-        if None in keys:
-            lines = unfold(lines)
-            names = [line.partition(b":")[0] for line in lines]
-            keys = list(map(canonical, names))
+        keys, spans, body = split_header(buffer, start)
         first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
-        if b"" in first or len(keys) > MAX_HEADERS:
-            raise MessageError(Detail.HEADER_SYNTAX)
-        spans: list[tuple[int, int]] = []
-        end = start
-        for line, name in zip(lines, names, strict=True):
-            value = end + len(name) + 1
-            end += len(line) + 1
-            spans.append((value, end))
         return cls(buffer, method, uri, start, body, keys, first, spans.__getitem__, range(len(keys)))
 
     @property
@@ -265,6 +247,14 @@ class SipMessage:
         start, end = self._span(self._groups[at])
         return _unfolded(self.buffer[start:end])
 
+    def head_without(self, name: bytes) -> bytes:
+        """The request line and the header, without the value of the first header field of this name."""
+        at = self._first.get(name)
+        if at is None:
+            return self.buffer[: self.body]
+        start, end = self._span(self._groups[at])
+        return self.buffer[:start] + self.buffer[end : self.body]
+
     def _line_start(self, at: int) -> int:
         return self._span(self._groups[at - 1])[1] if at else self._start
 
@@ -354,3 +344,28 @@ def _unfolded(value: bytes) -> bytes:
 def _plain(match: "re.Match[bytes]", group: int) -> Plain:
     number = match[group + 2] or match[group + 3]
     return number, *match.span(group + 1), match[group + 4]
+
+
+def apply_edits(buffer: bytes, edits: Sequence[Edit]) -> bytes:
+    """The buffer with all edits applied in buffer order; insertions at the same offset keep the order in which they
+    were made.
+
+    An edit inside a removed header field has no effect: the removal wins.
+    """
+    if len(edits) == 1:
+        ((start, end, data),) = edits
+        return b"%b%b%b" % (buffer[:start], data, buffer[end:])
+    parts: list[bytes] = []
+    position = 0
+    for start, end, data in sorted(edits, key=_by_place):
+        if start < position:
+            continue
+        parts += (buffer[position:start], data)
+        position = end
+    parts.append(buffer[position:])
+    return b"".join(parts)
+
+
+def _by_place(edit: Edit) -> tuple[int, int, int]:
+    start, end, _ = edit
+    return start, end > start, -end  # at the same start: insertions first, then the longest removal

@@ -8,9 +8,8 @@ from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
 from sbc_filter.sip import field, grammar
 from sbc_filter.sip.address import parse_address
-from sbc_filter.sip.edits import apply_edits
 from sbc_filter.sip.field import HeaderField, StatusLine
-from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip.message import SipMessage, apply_edits
 
 _DEFAULT_PORT = 5060
 # Names of header fields, full and compact (RFC 3261 §20).

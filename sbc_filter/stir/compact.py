@@ -8,10 +8,9 @@ from typing import Any
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.sip.date import parse_date
-from sbc_filter.sip.identity import parse_parameters, split_identity
 from sbc_filter.stir.checks import Signalling
 from sbc_filter.stir.passport import Claims, Jose, canonical_json, encode_segment, identity_kind, invalid
-from sbc_filter.stir.token import Token
+from sbc_filter.stir.token import Token, parse_parameters, split_identity
 
 
 def rebuild(value: bytes, call: Signalling, *, iat_string: bool = False) -> Token:

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import DETAILS, Detail, Deviation, Outcome, Verstat
-from sbc_filter.sip.identity import split_list
 from sbc_filter.stir.checks import Policy, Signalling, check_token
 from sbc_filter.stir.compact import rebuild
-from sbc_filter.stir.token import BASIC, Token, is_extension, read_token, signature_of, vouches
+from sbc_filter.stir.token import BASIC, Token, is_extension, read_token, signature_of, split_list, vouches
 from sbc_filter.stir.verification import MAX_IDENTITIES, Failure, Verification, failed_of, rank_of
 
 _OUTCOMES = {  # by reasonCode, the response code of RFC 8224 §6.2.2

@@ -240,7 +240,8 @@ def _identity(kind: str, identity: object, detail: Detail, seen: dict[Deviation,
         if len(number) > _E164:
             seen[Deviation.LONG_NUMBER] = None
         return number
-    if kind == "uri" and not _SURROGATE.search(identity):
+    # Digits alone are not a URI, and must not be taken for the number of a `tn`.
+    if kind == "uri" and not _SURROGATE.search(identity) and not identity.isdigit():
         return _canonical_uri(identity.encode()) or identity
     raise invalid(detail)
 

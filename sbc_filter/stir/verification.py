@@ -17,12 +17,11 @@ from sbc_filter.counters import CounterName
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
-from sbc_filter.sip.identity import split_list
 from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Policy, Signalling, check_token
 from sbc_filter.stir.compact import rebuild
 from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.extensions import follow_diversions, is_diverted, judge_beside, rich_call_data
-from sbc_filter.stir.token import BASIC, Token, is_extension, kinds_of, read_token, signature_of, vouches
+from sbc_filter.stir.token import BASIC, Token, is_extension, kinds_of, read_token, signature_of, split_list, vouches
 
 _NO_KINDS: frozenset[str] = frozenset()
 MAX_IDENTITIES = 16  # header fields in one INVITE (S-016)

@@ -13,8 +13,8 @@ from support.softhsm import MISSING, MODULE, PIN, make_store, make_token
 
 from sbc_filter.lab.certificate_maker import Maker
 from sbc_filter.lab.laboratory import write
-from sbc_filter.sip.identity import split_identity
 from sbc_filter.stir.signature import verify_es256
+from sbc_filter.stir.token import split_identity
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 

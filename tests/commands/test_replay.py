@@ -68,6 +68,30 @@ def test_first_which_configuration_and_how_many_rules(tmp_path: Path, capsys: py
     assert err == f"configuration: {tmp_path}/sbc-filter.toml; 1 rule of 1 file\n"
 
 
+def test_what_is_observed_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings, rules = f'{NETWORK}mode = "observe"\n', '[[rule]]\nname = "no"\naction = "reject"\n'
+    path = capture(tmp_path, arriving(invite()), arriving(invite()), settings=settings, rules=MONITOR + rules)
+    out = tmp_path / "out.pcap"
+    assert said(path, capsys) == [
+        f"configuration: {tmp_path}/sbc-filter.toml; 2 rules of 1 file; mode observe: nothing would change",
+        f"{path}: 2 packets, 1 INVITE",
+        "Rule Mode Outcome Detail Treatment Code Calls",
+        "no observe not-examined reject-rule reject 403 1",
+        "Rules in monitor mode would have:",
+        "Rule Mode Outcome Detail Treatment Code Calls",
+        "watch monitor not-examined drop-rule drop - 1",
+        "1 repeated INVITE: treated as the first of its kind",
+        "Nothing would change.",
+    ]
+    assert main(["replay", str(path), "--json", "--out", str(out)]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(each["verdict"], each["would"], each["mode"]) for each in records] == [
+        ("accept", "drop", "monitor"),
+        ("accept", "reject", "enforce"),
+    ]
+    assert list(CaptureReader(out)) == list(CaptureReader(path))
+
+
 def test_monitored_and_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = capture(tmp_path, *[arriving(invite())] * 3, rules=MONITOR + PASS)
     lines = said(path, capsys)

@@ -184,6 +184,10 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
             "network.untrusted_headers: 'F*' would remove the header field from, which calls need",
         ),
         (
+            '[network]\nuntrusted_headers = ["f"]',
+            "network.untrusted_headers: 'f' would remove the header field from, which calls need",
+        ),
+        (
             '[network]\nuntrusted_headers = ["*"]',
             "network.untrusted_headers: '*' would remove the header field accept, which calls need",
         ),

@@ -4,7 +4,7 @@ import contextlib
 import selectors
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ def serving(path: Path) -> Iterator[None]:
     over = threading.Event()
     with selectors.DefaultSelector() as selector:
 
-        def answer(question: str, reply: Reply) -> None:
-            reply(LARGE if question == "reload" else {"asked": question})
+        def answer(request: Mapping[str, Any], reply: Reply) -> None:
+            reply(LARGE if request["ask"] == "reload" else {"asked": request["ask"]})
 
         server = ControlServer(path, answer, selector)
 
@@ -85,7 +85,7 @@ def control(tmp_path: Path) -> Iterator[tuple[Path, Turn]]:
     """Where it listens, and one turn of the loop that serves it."""
     path = tmp_path / "control"
     with selectors.DefaultSelector() as selector:
-        server = ControlServer(path, lambda question, reply: reply({"asked": question}), selector)
+        server = ControlServer(path, lambda request, reply: reply({"asked": request["ask"]}), selector)
 
         def turn() -> None:
             for key, _ in selector.select(1.0):

@@ -24,7 +24,7 @@ from support.calls import (
 )
 from support.certificates import chain, unknown
 from support.growth import LINEAR, growth
-from support.torture import MESSAGES, OTHERS, OVERLOOKED, REPAIRED, SLOPPY, TAGGED
+from support.torture import MESSAGES, OTHERS, OVERLOOKED, REPAIRED, SLOPPY, STRAY_SEPARATORS, TAGGED
 
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.engine import Engine
@@ -35,7 +35,7 @@ from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.packet.udp import datagram_to_ip, parse
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.sip.repair import one_reading
+from sbc_filter.sip.lenient.repair import one_reading
 
 GOOD = identity()
 # Everything at once: what can be rejected is, and every source of a party is looked at.
@@ -160,7 +160,7 @@ ADDED = re.compile(rb"(?:Date: [^\r\n]{29}\r\n)?Identity: [A-Za-z0-9_.-]+;info=<
 
 
 def repaired_or_same(message: bytes) -> bytes:
-    """What an untrusted peer's message is made before anything else happens to it (see tests/sip/test_repair.py)."""
+    """What an untrusted peer's message becomes first (see tests/sip/lenient/test_repair.py)."""
     try:
         return one_reading(message)[0].buffer
     except MessageError:
@@ -330,6 +330,13 @@ def test_readable_torture_is_signed_and_nothing_else_changes(name: str) -> None:
     (found,) = ADDED.finditer(out)
     stale = re.compile(rb"Date: .* EST\r\n")  # STANDARDS §17, baddate: replaced
     assert out[: found.start()] + out[found.end() :] == stale.sub(b"", message)
+
+
+def test_torture_with_stray_separators_is_repaired() -> None:
+    """All stacks read the same address and no tag once the empty parameters are gone."""
+    _, out, record = result(make_engine(f"{VERIFY}verify.verstat = false\n"), arriving(STRAY_SEPARATORS))
+    assert (record["outcome"], record["changed"]) == ("no-identity", ["tags"])
+    assert STRAY_SEPARATORS.replace(b"h>;;;;", b"h>") == out
 
 
 @pytest.mark.parametrize("name", OVERLOOKED)

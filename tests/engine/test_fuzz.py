@@ -191,6 +191,56 @@ def test_the_judge_of_structure_does_not_let_pass(old: bytes, new: bytes) -> Non
         judge_forwarded(hostile(), _PASSED, _MARKED.replace(old, new))
 
 
+_SLOPPY = f'"A \\"b\\" caller" <sip:%2b{CALLER};cpc=x@carrier.example;x=[1];user=phone;VERSTAT%3dTN-Validation-Passed>'
+_WRITTEN = (
+    f'P-Asserted-Identity: "A b caller" <sip:+{CALLER};cpc=x;verstat=TN-Validation-Passed@carrier.example;user=phone>'
+)
+
+
+def sloppy(*values: str) -> HostileCall:
+    """The call of an untrusted peer whose P-Asserted-Identity has these values."""
+    asserted = [f"P-Asserted-Identity: {value}" for value in values]
+    return hostile()._replace(message=added(_INVITE, *asserted), pai=tuple(value.encode() for value in values))
+
+
+def shown_as(asserted: str) -> bytes:
+    """The INVITE with this P-Asserted-Identity, as one that passed."""
+    return added(_INVITE, asserted, "P-Attestation-Indicator: A", f"P-Origination-ID: {ORIGID}")
+
+
+def test_the_judge_of_callers_lets_pass() -> None:
+    judge_forwarded(sloppy(_SLOPPY), _PASSED, shown_as(_WRITTEN))
+    judge_forwarded(sloppy(_SLOPPY, f"<tel:+{CALLED}>"), _PASSED, shown_as(_WRITTEN))
+    of_tel = f"P-Asserted-Identity: <sip:+{CALLED};verstat=TN-Validation-Passed@192.0.2.7;user=phone>"
+    judge_forwarded(sloppy(f"<tel:+{CALLED}>", _SLOPPY), _PASSED, shown_as(of_tel))
+
+
+@pytest.mark.parametrize("values", [(_SLOPPY,), (_SLOPPY, f"<tel:+{CALLED}>")])
+@pytest.mark.parametrize(
+    "asserted",
+    [
+        f"P-Asserted-Identity: {_SLOPPY}".replace("@", ";verstat=TN-Validation-Passed@"),
+        _WRITTEN.replace(CALLER, CALLED),
+        _WRITTEN.replace(f"+{CALLER}", CALLER),
+        _WRITTEN.replace(";cpc=x", ""),
+        _WRITTEN.replace("user=phone", "user=phone;verstat=TN-Validation-Passed"),
+        _WRITTEN.replace("user=phone", "user=phone;x=[1]"),
+        _WRITTEN.replace("Passed", "Failed"),
+        _WRITTEN.replace(";verstat=TN-Validation-Passed", ""),
+        _WRITTEN.replace("carrier.example", "192.0.2.7"),
+        _WRITTEN.replace('"A b caller" ', ""),
+        _WRITTEN.replace("A b caller", 'A \\"b\\" caller'),
+        _WRITTEN.replace("<", "").replace(">", ""),
+        f"{_WRITTEN}\r\n{_WRITTEN}",
+        f"{_WRITTEN}\r\nP-Asserted-Identity: <tel:+{CALLED}>",
+        f"{_WRITTEN}\r\nX-Injected: 1",
+    ],
+)
+def test_the_judge_of_callers_does_not_let_pass(values: tuple[str, ...], asserted: str) -> None:
+    with pytest.raises(Structure):
+        judge_forwarded(sloppy(*values), _PASSED, shown_as(asserted))
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

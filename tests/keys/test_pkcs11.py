@@ -25,9 +25,9 @@ from sbc_filter.numbering.numbering_plans import PROFILES
 from sbc_filter.packet.udp import parse
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable
-from sbc_filter.sip.identity import split_identity
 from sbc_filter.stir.credential import make_credential
 from sbc_filter.stir.signature import sign_es256, verify_es256
+from sbc_filter.stir.token import split_identity
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 

@@ -148,6 +148,14 @@ def test_or_drops_it_where_the_operator_says_so(lab: Lab, peers: tuple[socket.so
         assert eventually(lambda: (shell.counters["dropped"], statistics(lab).waiting) == (1, 0))
 
 
+def test_but_not_while_everything_is_observed(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
+    carrier, sbc = peers
+    with running(lab, TinyEngine(), TinySource(), queues=[QueueSettings(50, fail_open=False)]) as shell:
+        shell.pass_on_errors = True
+        carrier.sendto(invite(1, "X-Boom: 1\r\n"), SBC)
+        assert sbc.recv(70000) == invite(1, "X-Boom: 1\r\n")
+
+
 def test_a_held_packet_delays_no_other(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     carrier, sbc = peers
     engine, source = TinyEngine(), TinySource()

@@ -34,6 +34,15 @@ def test_what_was_tolerated(counters: dict[str, int], line: str) -> None:
     assert "\n".join(findings(Counter(counters))) == line
 
 
+def test_observed_calls_have_a_mode_of_their_own() -> None:
+    """Also those of no rule; what a rule in monitor mode would have done is counted as ever."""
+    tally = Tally()
+    for mode, would in ((None, None), (None, "accept"), ("enforce", None), ("enforce", "reject"), ("monitor", "drop")):
+        tally(Record(0.0, "a", "b", "udp", mode=mode, would=would))
+    assert Counter(kind.mode for kind in tally.kinds.elements()) == {"-": 1, "observe": 2, "enforce": 1, "monitor": 1}
+    assert tally.total == 4
+
+
 def test_records_of_responses_are_no_invites() -> None:
     tally = Tally()
     for detail in ("no-rule", "reason-removed", "no-rule"):

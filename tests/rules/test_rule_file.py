@@ -484,7 +484,14 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
             "rule[1].on.stale.phrase: belongs to reject and redirect, not to continue",
         ),
         (VERIFY + "[rule.on]\nstale = {}", "rule[1].on.stale.action: is missing"),
-        (VERIFY + "[rule.on]\nstale = 5", "rule[1].on.stale: has to be a table, not 5"),
+        (
+            VERIFY + "[rule.on]\nstale = 5",
+            "rule[1].on.stale: is 5; write continue, reject, drop or redirect in quotes, or a table",
+        ),
+        (
+            VERIFY + "[rule.on]\nunparseable = true",
+            "rule[1].on.unparseable: is True; write continue, reject, drop or redirect in quotes, or a table",
+        ),
         # when
         (VERIFY + '[rule.when]\naction = "drop"', "rule[1].when: has to be written as [[rule[1].when]]"),
         (VERIFY + '[[rule.when]]\nattest = ["C"]', "rule[1].when[1].action: is missing"),

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 from support.calls import CALLED, CALLER, CARRIER, NOW, identity, invite
 
-from sbc_filter.engine.call.parties import Parties
+from sbc_filter.engine.call.call import Parties
 from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.rules.conditions import Facts
 from sbc_filter.rules.model import CONTINUE, Direction, Mode, Rule, RuleAction, Treatment, TreatmentKind, When
 from sbc_filter.rules.rule_file import load_rules
-from sbc_filter.rules.ruleset import RuleSet, treatment
+from sbc_filter.rules.ruleset import Facts, RuleSet, treatment
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbers import reader
 

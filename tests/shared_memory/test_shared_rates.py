@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from support.dying import dies_after
 from support.turns import hold_every_lock, never_in_vain, waited
 
-from sbc_filter.rules.conditions import RATE_KEYS
-from sbc_filter.rules.model import RateLimit
+from sbc_filter.rules.model import RATE_KEYS, RateLimit
 from sbc_filter.rules.rate_limits import MAX_KEYS, LocalRates, Rates
 from sbc_filter.shared_memory.shared_rates import SharedRates
 from sbc_filter.shared_memory.shared_table import FIRST, PATIENCE, WAYS

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_filter.engine.answers import DIALECTS
-from sbc_filter.engine.answers import verstat_of as verstat_of
+from sbc_filter.engine.call.verstat import DIALECTS
 from sbc_filter.errors import FieldError
-from sbc_filter.outcomes import VERIFICATION_OUTCOMES, Verstat
+from sbc_filter.outcomes import VERIFICATION_OUTCOMES, Verstat, defaults_of
 from sbc_filter.sip import field
 from sbc_filter.sip.field import FieldText, HeaderField, StatusLine
 from sbc_filter.sip.message import SipMessage
@@ -21,7 +20,7 @@ INVITE = b"INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nFrom: <sip:a@b>\r\nTo
 
 # What stands in the middle of a value of each place, and what makes it into one.
 PLACES: dict[str, Callable[[str], HeaderField | FieldText | StatusLine | None]] = {
-    "verstat_of": field.verstat,
+    "verstat": field.verstat,
     "attestation": lambda text: field.attestation("P-Attestation-Indicator", text),
     "origination": lambda text: field.origination("P-Origination-ID", text),
     "Identity": lambda text: field.identity(text.encode()),
@@ -174,7 +173,7 @@ def test_the_dialects_are_known() -> None:
         for told in (*Verstat, *dialect.passed.values()):
             assert field.verstat(told).text == b";verstat=" + told.encode()
     for outcome in VERIFICATION_OUTCOMES:
-        assert verstat_of(outcome, None) in set(Verstat)
+        assert defaults_of(outcome, None).verstat in set(Verstat)
 
 
 @pytest.mark.parametrize("kind", [HeaderField, FieldText, StatusLine])

@@ -10,8 +10,8 @@ from support.calls import identity, invite
 from sbc_filter.errors import MessageError
 from sbc_filter.sip import field
 from sbc_filter.sip.learned_layout import Layout, Reader
+from sbc_filter.sip.lenient.plain_form import is_plain
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.plain_form import is_plain
 
 NAMES = (
     b"via",

@@ -214,7 +214,7 @@ PLAIN_LINE = INVITE[: INVITE.index(b"\r\n")]
     [b" ", b"\t", b"\r\n ", b"\n\t", b"\r ", b"\r\n \t ", b"\x0b", b"\x0c", b"\x01", b"\0", b"\r", b"\xa0"],
 )
 def test_a_sloppy_request_line_is_read(lead: bytes, behind_method: bytes, behind_uri: bytes) -> None:
-    """As Kamailio, Asterisk's chan_sip, pjsip, node's sip and JAIN SIP read it; `sip.repair` makes it plain."""
+    """As Kamailio, Asterisk's chan_sip, pjsip, node's sip and JAIN SIP read it; `sip.lenient.repair` makes it plain."""
     line = lead + PLAIN_LINE.replace(b"INVITE ", b"INVITE" + behind_method).replace(b" SIP", behind_uri + b"SIP")
     sloppy = INVITE.replace(PLAIN_LINE, line)
     message = SipMessage.parse(sloppy)

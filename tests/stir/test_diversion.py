@@ -18,12 +18,11 @@ from support.calls import CREDENTIAL, LAB, NOW, claims
 from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.sip.identity import parse_parameters, split_identity
 from sbc_filter.stir.diversion import MAX_DIVERSIONS, Link, Nested, find_chain, make_link, parse_div, parse_opt, unnest
 from sbc_filter.stir.passport import canonical_json, decode_segment, encode_segment, parse_claims, parse_jose
 from sbc_filter.stir.sign_div import sign_div
 from sbc_filter.stir.signature import sign_es256, verify_es256
-from sbc_filter.stir.token import Token
+from sbc_filter.stir.token import Token, parse_parameters, split_identity
 
 A, B, C, D = "12155551212", "12155551213", "12155551214", "12155551215"
 

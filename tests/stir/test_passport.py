@@ -253,7 +253,7 @@ def test_s009_orig(orig: str, read: str) -> None:
         '{"tn":5}', '{"tn":null}', '{"tn":{"1":1}}', '{"tn":[["1"]]}', '{"tn":""}', '{"tn":"+"}', '{"tn":"alice"}',
         '{"tn":"1a"}',
         '{"tn":"\\u0661"}', '{"tn":"\\ud800"}', '{"TN":"1"}', '{"tel":"1"}', '{"uri":5}',
-        '{"uri":["sip:a@b","sip:c@d"]}',
+        '{"uri":["sip:a@b","sip:c@d"]}', '{"uri":"12155550100"}', '{"uri":["12155550100"]}',
         broken('{"uri":"\\ud800"}', reason=SURROGATE),
         broken('{"uri":["sip:\\udfff@example.com"]}', reason=SURROGATE),
     ],
@@ -286,7 +286,8 @@ def test_s010_dest(dest: str, read: tuple[str, ...]) -> None:
     [
         "{}", '{"tn":[]}', '{"tn":[],"uri":[]}', '{"tn":""}', '{"tn":null}', "[]", "null", "5", '"1"', '{"tn":[5]}',
         '{"tn":[null]}',
-        '{"tn":["1",["2"]]}', '{"tn":["alice"]}', '{"tel":["1"]}', '{"tn":["1"],"other":["2"]}', '{"tn":0}',
+        '{"tn":["1",["2"]]}', '{"tn":["alice"]}',
+        '{"uri":["12155550199"]}', '{"uri":"12155550199"}', '{"tel":["1"]}', '{"tn":["1"],"other":["2"]}', '{"tn":0}',
         '{"tn":false}',
         '{"tn":[' + ",".join(['"1"'] * 65) + "]}",
         broken('{"tn":5}', reason=NOT_A_LIST),

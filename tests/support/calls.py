@@ -134,7 +134,7 @@ def make_engine(
         Unreadable(unreadable),
         untrusted_headers,
         scrub_methods,
-        protects,
+        protects=protects,
     )
     certificates, profile = CertificateMemory(trust), PROFILES[numbering]
     ours = credentials or {"ours": CREDENTIAL}

@@ -42,6 +42,7 @@ SLOPPY = {
     "name without quotes, with parentheses and a dot": _but('From: "Alice" <', "From: Alice (Sales) Inc. <"),
     "name without quotes in UTF-8": _but('From: "Alice" <', "From: J\u00fcrgen <"),
     "name without quotes, with an apostrophe": _but('From: "Alice" <', "From: O'Neil's <"),
+    "name between escaped quotes": _but('From: "Alice" <', 'From: \\"Alice\\" <'),
     "two Max-Forwards": _but("Max-Forwards: 70\n", "Max-Forwards: 70\nMax-Forwards: 70\n"),
     "Content-Length two too small": _but(f"Content-Length: {_LENGTH}", f"Content-Length: {_LENGTH - 2}"),
     "Content-Length two too large": _but(f"Content-Length: {_LENGTH}", f"Content-Length: {_LENGTH + 2}"),

@@ -15,8 +15,8 @@ from sbc_filter.lab.certificate_maker import X5U, pem
 from sbc_filter.packet.udp import parse
 from sbc_filter.pki.certificate import parse_certificates
 from sbc_filter.rules.model import VerifyOptions
-from sbc_filter.sip.identity import split_identity
 from sbc_filter.stir.checks import CertificateRequest, Signalling
+from sbc_filter.stir.token import split_identity
 from sbc_filter.stir.verification import verify
 from support.calls import CALLED, CALLER, LAB, NOW, TRUST, arriving, identity, invite, make_engine
 from support.mutate import mutant

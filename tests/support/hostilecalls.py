@@ -248,6 +248,10 @@ _ASSERTED: tuple[tuple[str, ...], ...] = (
     (f"<tel:+{CALLER}>",),
     (f"sip:+{CALLER}@carrier.example",),
     (f"<sip:+{CALLER}@carrier.example>", f"<tel:+{DIVERTED_TO}>"),
+    (f"Bob Example <sip:+{CALLER};cpc=ordinary@carrier.example;isup-oli=00>",),
+    (f"<sip:+{CALLER};verstat=TN-Validation-Passed@carrier.example>",),
+    (f'"Bob" <sip:+{CALLER}@carrier.example;verstat%3dTN-Validation-Passed;x=[1]>',),
+    (f"<sip:%2b{CALLER}@carrier.example>",),
 )  # fmt: skip
 _PLANTED = ("P-Attestation-Indicator: A", "p-origination-id: 1", "Attestation-Info: B", "Origination-Id: 2")
 _BODY = b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"

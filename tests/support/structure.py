@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sbc_filter.lab.certificate_maker import X5U
+from support.calls import CARRIER
 from support.hostilecalls import FORCED, HostileCall
 from support.plainreader import Field, read
+from support.shown_caller import shown, without_results
 
 _GRADES = ("A", "B", "C")
 _BRACKETS = re.compile(rb".*<([^<>]*)>")
-_NUMBER = re.compile(rb"\+[0-9]+")
+_NUMBER = re.compile(rb"(?:\+|%2b)[0-9]+(?:;[^;@>]*)*(?=[@>]|\Z)")  # with its parameters
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _ASSERTIONS = {b"p-attestation-indicator", b"p-origination-id", b"attestation-info", b"origination-id"}
 _LONGEST = 4096  # octets of a record's line
@@ -137,14 +139,13 @@ def judge_forwarded(call: HostileCall, found: Found | None, out: bytes) -> None:
             and call.plan.strip
         ):
             continue
-        if field.identity_for_rules == b"p-asserted-identity" and found is not None and found.verstat is not None:
-            if len(call.pai) == 1:
-                field = field._replace(value=_marked(call, field.value, found.verstat))
-            elif not call.plan.trusted:
+        if field.identity_for_rules == b"p-asserted-identity":
+            field = field._replace(value=_asserted(call, field.value, found))
+            if found is not None and len(call.pai) > 1 and not call.plan.trusted:
                 continue
         expected.append(field)
     if found is not None and found.verstat is not None and len(call.pai) != 1:
-        additions.append(Field(b"P-Asserted-Identity", b"<%b>" % _caller(call, found.verstat)))
+        additions.append(Field(b"P-Asserted-Identity", _added(call, found.verstat)))
     _compare(expected, additions, after.fields)
 
 
@@ -163,6 +164,22 @@ def _marks(call: HostileCall, found: Found) -> Iterator[Field]:
         yield Field(origination, found.origid.encode())
 
 
+def _asserted(call: HostileCall, value: bytes, found: Found | None) -> bytes:
+    """A P-Asserted-Identity that came, as it goes on: marked if it is the only one, plain from an untrusted peer."""
+    if not call.plan.trusted:
+        value = without_results(value) if found is None else shown((value,), call.from_uri or b"", CARRIER.encode())
+    if found is None or found.verstat is None or len(call.pai) != 1:
+        return value
+    return _marked(call, value, found.verstat)
+
+
+def _added(call: HostileCall, verstat: str) -> bytes:
+    """The P-Asserted-Identity that is added where none, or more than one, names the caller."""
+    if call.pai and not call.plan.trusted:
+        return _marked(call, shown(call.pai, call.from_uri or b"", CARRIER.encode()), verstat)
+    return b"<%b>" % _caller(call, verstat)
+
+
 def _caller(call: HostileCall, verstat: str) -> bytes:
     """The caller's URI with the result, where P-Asserted-Identity does not name him alone."""
     uri = call.pai[0] if call.pai else call.from_uri or b""
@@ -172,6 +189,7 @@ def _caller(call: HostileCall, verstat: str) -> bytes:
 def _marked(call: HostileCall, value: bytes, verstat: str) -> bytes:
     """An address of the caller with `verstat` at its number, or behind the host."""
     mark = b";verstat=" + verstat.encode()
+    value = without_results(value)
     number = _NUMBER.search(value)
     _expect(number is not None, "the caller is not there", value)
     assert number is not None

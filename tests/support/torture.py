@@ -143,7 +143,6 @@ TAGGED = {"space-in-the-uri"}  # unreadable, but nobody overlooks the tag of its
 OVERLOOKED: dict[str, bytes] = {
     "open-quote-in-from": _but(("From", 'From: "Bell, Alexander" <sip:a@b>;tag="43')),
     "no-from": _but(("From", "From:")),
-    "stray-separators": _but(("Via", "Via: SIP/2.0/UDP 192.0.2.15;;,;,,"), ("To", 'To: "Joe" <sip:joe@h>;;;;')),
     "ipv6-no-brackets": _but(("INVITE", "INVITE sip:2001:db8::10 SIP/2.0")),
 }
 
@@ -160,3 +159,6 @@ OTHERS: dict[str, bytes] = {
     "cancel-odd-via": _but(("INVITE", "CANCEL sip:h SIP/2.0"), ("CSeq", "CSeq: 1 CANCEL"), ("Via", "Via: x")),
     "cancel-odd-from": _but(("INVITE", "CANCEL sip:h SIP/2.0"), ("CSeq", "CSeq: 1 CANCEL"), ("From", "From: <")),
 }
+
+STRAY_SEPARATORS = _but(("Via", "Via: SIP/2.0/UDP 192.0.2.15;;,;,,"), ("To", 'To: "Joe" <sip:joe@h>;;;;'))
+"""RFC 4475 §3.1.2.1."""

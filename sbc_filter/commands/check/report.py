@@ -29,6 +29,8 @@ def report(arguments: argparse.Namespace) -> int:
     console.print(
         f"SBC      {', '.join(network.sbc) or 'no address: no rule can name a direction'}; ports {list(network.ports)}"
     )
+    if setup.observes:
+        console.print("mode     observe: every packet passes unchanged, and records say what would have been done")
     for anchor in setup.trust.anchors:
         console.print(f"anchor   {anchor.subject.rfc4514_string()}, until {anchor.not_valid_after_utc:%Y-%m-%d}")
     for line in list_states(setup.trust_files, time.time()):

@@ -122,7 +122,8 @@ def _what_applies(setup: Setup) -> str:
     configuration = setup.configuration
     files = {rule.file for rule in setup.rules.rules}
     rules = numbered(len(setup.rules.rules), "rule") + (f" of {numbered(len(files), 'file')}" if files else "")
-    return f"configuration: {configuration.file or 'none found, the defaults'}; {rules}"
+    observes = "; mode observe: nothing would change" if setup.observes else ""
+    return f"configuration: {configuration.file or 'none found, the defaults'}; {rules}{observes}"
 
 
 def _leaving(run: Replay, frames: Iterator[Frame]) -> Iterator[Frame]:

@@ -52,13 +52,15 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
             if rules is not None:
                 rules.apply(setup)
             _say_what_runs(console, setup, own_firewall=rules is not None)
+            if supervisor.observing.sentence():
+                say(supervisor.observing.sentence())
 
         supervisor = Supervisor(setup, files, memories, folder, say, applied)
         if rules is not None:
             supervisor.family.private.append(rules)
         listen_to_signals(supervisor, Terminal())
-        supervisor.run(stack.enter_context(status_line(console, supervisor.totals.sentence)))
-    say(f"stopped; {supervisor.totals.sentence()}")
+        supervisor.run(stack.enter_context(status_line(console, supervisor.summary)))
+    say(f"stopped; {supervisor.summary()}")
     for line in findings(supervisor.totals.counters):
         say(line)
     return 0

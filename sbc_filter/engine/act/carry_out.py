@@ -14,7 +14,7 @@ from sbc_filter.engine.call.recording import record
 from sbc_filter.engine.decide.sign import unsigned
 from sbc_filter.engine.decide.verify import ambiguous
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind
+from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind, as_observed
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.udp import Packet
 from sbc_filter.rules.model import REDIRECT, VERIFY, Insertion, Rule, TreatmentKind
@@ -61,10 +61,12 @@ class DecisionExecutor:
         if self._complaints is not None:
             relieved = self._complaints.remove(message, flow, self._network, now)
             if relieved is not None:
+                if self._network.place(flow).observed:
+                    return as_observed(relieved)
                 self._count[CounterName.REASON_REMOVED] += 1
                 return as_packet_verdict(relieved, packet)
         payload = self._reports.add(message, flow, now) if self._reports is not None else None
-        if payload is None:
+        if payload is None or self._network.place(flow).observed:
             return ACCEPT
         if not has_room(packet, payload):
             self._count[CounterName.REASON_NO_ROOM] += 1
@@ -85,7 +87,7 @@ class DecisionExecutor:
         if kind is VerdictKind.DROP:
             return Verdict(kind, record=record(call, rule, decision, kind, None))
         answers = self._uas.refuse(rule, call, decision, now)
-        if kind is VerdictKind.REDIRECT and answers and self._redirects is not None:
+        if kind is VerdictKind.REDIRECT and answers and self._redirects is not None and not call.place.observed:
             self._redirects.expect(call, now)
         return Verdict(kind, None, answers, record(call, rule, decision, kind, status_of(decision).code))
 
@@ -106,12 +108,17 @@ class DecisionExecutor:
             marked = False
             if rule.action is VERIFY and decision.outcome is Outcome.PASSED and not is_shown_unmarked(rule, call):
                 return self.carry_out(rule, call, ambiguous(rule, call, decision), packet, now)
+        if not call.place.observed:
+            self._expect_responses(rule, call, decision, now)
+        kind = _MODIFY if payload is not None else VerdictKind.ACCEPT
+        return Verdict(kind, payload, record=record(call, rule, decision, kind, None, marked=marked))
+
+    def _expect_responses(self, rule: Rule, call: IncomingCall, decision: Decision, now: float) -> None:
+        """Store what is to be done to the responses to a call that continues."""
         if self._reports is not None and rule.action is VERIFY:
             self._reports.owe(rule, call, decision, now)
         if self._complaints is not None and decision.identity is not None and rule.sign.removes_reason:
             self._complaints.expect(decision.identity, rule.name, decision.x5u, now)
-        kind = _MODIFY if payload is not None else VerdictKind.ACCEPT
-        return Verdict(kind, payload, record=record(call, rule, decision, kind, None, marked=marked))
 
 
 def pass_unexamined(call: IncomingCall, detail: Detail) -> Verdict:

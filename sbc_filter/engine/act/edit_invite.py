@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
-from sbc_filter.engine.answers import DIALECTS, Dialect, response_to, usual_phrase
+from sbc_filter.engine.answers import response_to, usual_phrase
 from sbc_filter.engine.call import asserted, scrub, verstat
 from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.network import Flow
+from sbc_filter.engine.call.verstat import DIALECTS, Dialect
 from sbc_filter.outcomes import Outcome
 from sbc_filter.packet.udp import Datagram
 from sbc_filter.rules.model import SIGN, VERIFY, Rule, RuleAction, TreatmentKind
 from sbc_filter.sip import field
 from sbc_filter.sip.field import HeaderField, StatusLine
-from sbc_filter.sip.header_names import canonical
+from sbc_filter.sip.header import canonical
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import Via, build_response
 
@@ -31,7 +32,7 @@ def continue_call(rule: Rule, call: IncomingCall, decision: Decision) -> None:
 def is_shown_unmarked(rule: Rule, call: IncomingCall) -> bool:
     """Whether the SBC sees the caller that was verified if no header field is changed, because there is no room."""
     party = call.parties.first(rule.verify.caller_from)
-    return not call.place.is_untrusted or (party is not None and asserted.is_plain(call, party))
+    return not call.untrusted or (party is not None and asserted.is_plain(call, party))
 
 
 def status_of(decision: Decision) -> StatusLine:
@@ -83,7 +84,7 @@ def _mark(rule: Rule, call: IncomingCall, decision: Decision) -> None:
     party = call.parties.first(options.caller_from)
     if decision.verstat is not None and party is not None and party.is_number:
         verstat.mark(call, party, decision.verstat, in_user_part=dialect.in_user_part)
-    elif call.place.is_untrusted:
+    elif call.untrusted:
         verstat.show(call, party)
     for stated in _attestation(dialect, decision):
         verstat.state(message, stated)

@@ -6,11 +6,11 @@ from hmac import compare_digest
 from sbc_filter.counters import CounterName
 from sbc_filter.engine.act.edit_invite import refuse_call, respond
 from sbc_filter.engine.call.call import Decision, IncomingCall
-from sbc_filter.engine.call.network import Flow
+from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.call.recording import record
 from sbc_filter.engine.call.unreadable import UnreadableCall
 from sbc_filter.engine.memory.transactions import Held, Remembered, TransactionKey, Transactions, transaction_key
-from sbc_filter.engine.verdict import ACCEPT, DROP, Verdict, VerdictKind
+from sbc_filter.engine.verdict import ACCEPT, DROP, Verdict, VerdictKind, as_observed
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.packet.udp import Datagram
@@ -20,6 +20,7 @@ from sbc_filter.sip.field import HeaderField, StatusLine, status
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import TAG_LENGTH, Via, to_tag, top_via
 
+_PASSED = Remembered(VerdictKind.ACCEPT)
 _OK, _TERMINATED = status(200, "OK"), status(487, "Request Terminated")
 
 
@@ -42,7 +43,7 @@ class Uas:
         try:
             via = top_via(call.message)
             answer = refuse_call(rule, call, decision, via, to_tag(self._secret, call.message, via))
-            self._transactions.reject(transaction_key(call.message, via, call.flow), now)
+            self._reject(transaction_key(call.message, via, call.flow), call.place, now)
         except MessageError:
             self._counters[CounterName.UNANSWERABLE] += 1
             return ()
@@ -61,7 +62,7 @@ class Uas:
             message.check()
             via = top_via(message)
             answer = respond(message, call.flow, via, status, to_tag(self._secret, message, via), headers)
-            self._transactions.reject(transaction_key(message, via, call.flow), now)
+            self._reject(transaction_key(message, via, call.flow), call.place, now)
         except MessageError:
             self._counters[CounterName.UNANSWERABLE] += 1
             return ()
@@ -69,7 +70,7 @@ class Uas:
 
     def ack_or_cancel(self, message: SipMessage, flow: Flow, now: float) -> Verdict:
         """Absorb the ACK of the engine's own response, respond to the CANCEL of a held or answered call, pass all
-        others.
+        others. The CANCEL of a held call that is only observed passes, too: the SBC has the call.
 
         Raises `MessageError` for a message whose Via or To cannot be parsed.
         """
@@ -94,6 +95,11 @@ class Uas:
         self._counters[CounterName.CANCEL_ANSWERED] += 1
         return Verdict(VerdictKind.DROP, emit=self._sent(accepted))
 
+    def _reject(self, key: TransactionKey, place: Position, now: float) -> None:
+        """Store that this transaction was answered, if the answer is sent."""
+        if not place.observed:
+            self._transactions.reject(key, now)
+
     def _is_own(self, tag: bytes, message: SipMessage, via: Via) -> bool:
         """Whether this program made the To tag, for this transaction."""
         return compare_digest(tag, to_tag(self._secret, message, via).encode())
@@ -108,15 +114,23 @@ class Uas:
     def _cancel(
         self, held: list[Held], key: TransactionKey, accepted: Datagram | None, tag: str, now: float
     ) -> Verdict:
-        """Respond 200 to the CANCEL and 487 to the held INVITE; the SBC sees neither request (S-145)."""
-        self._counters[CounterName.CANCEL_ANSWERED] += 1
+        """Respond 200 to the CANCEL and 487 to the held INVITE; the SBC sees neither request (S-145).
+
+        If a copy of the INVITE was only observed, it is with the SBC, and so the CANCEL has to go there.
+        """
         call = held[0].progress.call
         answer = respond(call.message, call.flow, top_via(call.message), _TERMINATED, tag)
         terminated = self._sent(answer)
-        self._transactions.reject(key, now)
+        observed = [each for each in held if each.progress.call.place.observed]
         for each in held:
             each.cancelled = True
-            self._transactions.decide(each.progress.key, Remembered(VerdictKind.REJECT, emit=terminated), now)
+            result = _PASSED if each in observed else Remembered(VerdictKind.REJECT, emit=terminated)
+            self._transactions.decide(each.progress.key, result, now)
         cancelled = Decision(Outcome.NOT_EXAMINED, Detail.CANCELLED, REJECT)
         made = record(call, None, cancelled, VerdictKind.REJECT, 487)
-        return Verdict(VerdictKind.DROP, emit=self._sent(accepted) + terminated, record=made)
+        verdict = Verdict(VerdictKind.DROP, emit=self._sent(accepted) + terminated, record=made)
+        if observed:
+            return as_observed(verdict)
+        self._counters[CounterName.CANCEL_ANSWERED] += 1
+        self._transactions.reject(key, now)
+        return verdict

@@ -16,7 +16,6 @@ from sbc_filter.engine.call.unreadable import UnreadableCall
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.rules.conditions import Facts
 from sbc_filter.rules.model import (
     CONTINUE,
     DROP,
@@ -29,7 +28,7 @@ from sbc_filter.rules.model import (
     TreatmentKind,
     Unreadable,
 )
-from sbc_filter.rules.ruleset import RuleSet, stated_treatment, treatment
+from sbc_filter.rules.ruleset import Facts, RuleSet, stated_treatment, treatment
 from sbc_filter.sip import field
 from sbc_filter.sip.field import HeaderField
 

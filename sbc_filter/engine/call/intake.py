@@ -3,21 +3,20 @@
 from collections.abc import Callable
 
 from sbc_filter.engine.call import scrub
-from sbc_filter.engine.call.call import Decision, IncomingCall
+from sbc_filter.engine.call.call import CALLER_FROM, Decision, IncomingCall, Parties
 from sbc_filter.engine.call.network import Flow, Network, Position
-from sbc_filter.engine.call.parties import CALLER_FROM, Parties
 from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.call.unreadable import UnreadableCall, scrubbed_of, unreadable_call
-from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind
+from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind, as_observed
 from sbc_filter.errors import MessageError
 from sbc_filter.numbering.numbering_plans import Profile
 from sbc_filter.outcomes import Detail, Outcome, Repair
 from sbc_filter.rules.model import Direction
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.learned_layout import Reader
+from sbc_filter.sip.lenient.repair import one_reading
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbers import canonicaliser, reader
-from sbc_filter.sip.repair import one_reading
 
 
 class Intake:
@@ -44,17 +43,19 @@ class Intake:
         if not message.has_address(b"from"):
             raise MessageError(Detail.ADDRESS_SYNTAX, "from")
         in_dialog = message.in_dialog
-        if place.is_untrusted:
-            scrub.scrub(message, self._network.marks)
+        untrusted, marks = place.is_untrusted, self._network.marks
+        # Nearly no message has a mark. An Identity is most of a message, and nothing is scrubbed in it.
+        if untrusted and marks.may_be_in(message.head_without(b"identity")):
+            scrub.scrub(message, marks)
         parties = Parties(message, self._read_uri)
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
-        if not (emergency or place.is_untrusted):  # an untrusted peer could exempt any call by writing 911 into To
+        if not (emergency or untrusted):  # an untrusted peer could exempt any call by writing 911 into To
             emergency = self._network.is_emergency(parties.identity(_TO))
         protects = self._network.protects
         if protects is not None and not emergency:
             caller = parties.identity(CALLER_FROM)
             emergency = caller is not None and protects(self._profile.subscriber(caller))
-        scrubbed, marks = message.edited, self._network.marks
+        scrubbed = message.edited
         return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, scrubbed, marks, changed)
 
     def identities_for_rules(
@@ -106,12 +107,13 @@ class Intake:
         decision = Decision(Outcome.UNPARSEABLE, error.detail)
         scrubbed = scrubbed_of(buffer, place, self._network.marks)
         kind = VerdictKind.ACCEPT if scrubbed is None else VerdictKind.MODIFY
-        return Verdict(kind, scrubbed, record=make_record(flow, place, now, method, None, decision, kind))
+        verdict = Verdict(kind, scrubbed, record=make_record(flow, place, now, method, None, decision, kind))
+        return as_observed(verdict) if place.observed else verdict
 
     def scrubbed(self, buffer: bytes, flow: Flow) -> Verdict:
         """The verdict for a request that is not decided: it passes, without the marks of an untrusted peer."""
         place, starts = self._network.place(flow), self._network.scrubbed
-        if not place.is_untrusted or starts is None:
+        if not place.is_untrusted or place.observed or starts is None:
             return ACCEPT
         try:
             message, _ = one_reading(buffer, starts)

@@ -49,6 +49,13 @@ class Flow(NamedTuple):
 Networks = Sequence[IPv4Network | IPv6Network]
 
 
+class Observation(NamedTuple):
+    """The messages that are decided and recorded, but pass unchanged: all of them, or those of these trunks."""
+
+    everything: bool = False
+    trunks: frozenset[str] = frozenset()
+
+
 class Position(NamedTuple):
     """What a flow says about each of its messages, whatever their bytes."""
 
@@ -59,6 +66,8 @@ class Position(NamedTuple):
     is_foreign: bool = False
     """Whether neither end is the SBC's, though its addresses are known. Such a message is never refused, since it may
     not concern the SBC; its claims are not trusted, since it may."""
+    observed: bool = False
+    """Whether such messages are decided and recorded, but pass unchanged."""
 
     @property
     def is_untrusted(self) -> bool:
@@ -84,6 +93,7 @@ class Network:
     a lenient SBC might accept them.
     `untrusted_headers` are names, in addition to `marks.HEADERS`, that untrusted peers may not use. `scrub_methods` are
     those of other requests from which marks are removed; `scrubbed` is how such a request begins, or None.
+    `observed` says whether everything is only observed; see `observe`.
     `protects(identity)` says whether a caller is one whose calls always continue, or is None.
     """
 
@@ -97,8 +107,11 @@ class Network:
         unreadable: Unreadable = Unreadable.SCRUB,
         untrusted_headers: Sequence[str] = (),
         scrub_methods: Sequence[str] = (),
+        observed: bool = False,
         protects: Callable[[str | None], bool] | None = None,
     ) -> None:
+        self._always_observed = observed
+        self._observed = Observation(observed)
         self.ports = frozenset(ports)
         self.unreadable = unreadable
         self.protects = protects
@@ -110,6 +123,12 @@ class Network:
         self._prefixes = tuple(pattern[:-1].lower() for pattern in emergency if pattern.endswith("*"))
         self._trunk_of = trunk_of
         self.place = lru_cache(maxsize=16384)(self._place)
+
+    def observe(self, observed: Observation) -> None:
+        """Let these messages pass unchanged from the next one on, and all others only if everything is observed
+        anyway."""
+        self._observed = observed._replace(everything=observed.everything or self._always_observed)
+        self.place.cache_clear()
 
     def is_emergency(self, identity: str | None) -> bool:
         """Whether the identity in a Request-URI is an emergency service (S-137)."""
@@ -151,8 +170,11 @@ class Network:
 
     def _seen(self, direction: Direction | None, peer: str, trunk: tuple[str, bool] | None) -> Position:
         if trunk is not None:
-            return Position(direction, peer, *trunk)
-        return Position(direction, peer, None, direction is None or self._is_trusted_peer(peer))
+            name, trusted = trunk
+            observed = self._observed.everything or name in self._observed.trunks
+            return Position(direction, peer, name, trusted, observed=observed)
+        trusted = direction is None or self._is_trusted_peer(peer)
+        return Position(direction, peer, None, trusted, observed=self._observed.everything)
 
     def _is_trusted_peer(self, peer: str) -> bool:
         address = ip_address(peer)

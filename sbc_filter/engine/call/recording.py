@@ -102,6 +102,11 @@ def make_record(
     )
 
 
+def recorded(text: str | None, most: int) -> str | None:
+    """What a token says of itself, for a record: None where it is longer than `most` characters or does not print."""
+    return text if text is None or (len(text) <= most and text.isprintable()) else None
+
+
 @lru_cache(maxsize=4096)
 def endpoints(flow: Flow) -> tuple[str, str]:
     """Both ends of a flow in the notation of records."""

@@ -1,13 +1,13 @@
 """An INVITE that cannot be read, and that no repair makes readable: what is known about it nevertheless."""
 
 from sbc_filter.engine.call import scrub
+from sbc_filter.engine.call.call import CALLER_FROM, Parties
 from sbc_filter.engine.call.network import Flow, Network, Position
-from sbc_filter.engine.call.parties import CALLER_FROM, Parties
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
+from sbc_filter.sip.lenient.salvage import Salvage, salvage, targets
 from sbc_filter.sip.marks import Marks
 from sbc_filter.sip.numbers import Reader
-from sbc_filter.sip.salvage import Salvage, salvage, targets
 
 
 class UnreadableCall:

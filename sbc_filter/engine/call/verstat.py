@@ -1,14 +1,41 @@
-"""The result of verification, written for the SBC (S-110 to S-113)."""
+"""The result of verification, written for the SBC (S-110 to S-113) in the dialect that it understands."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from sbc_filter.engine.call import asserted
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.parties import Party
+from sbc_filter.engine.call.call import IncomingCall, Party
+from sbc_filter.outcomes import Verstat
 from sbc_filter.sip import field
 from sbc_filter.sip.field import HeaderField
 from sbc_filter.sip.marks import Marks
 from sbc_filter.sip.message import SipMessage
 
 _VERSTAT = Marks(("verstat",))
+_PASSED = Verstat.PASSED.value  # named once: looking up a member of an Enum is slow on the hot path
+
+
+class Dialect(NamedTuple):
+    """Where the parameter `verstat` stands, what it says of a verified call by attestation where that is more than
+    `Verstat.PASSED`, and which header fields carry attestation and origination identifier."""
+
+    in_user_part: bool = True  # as TS 24.229 §7.2A.20 has it; else behind the host
+    passed: Mapping[str, str] = {}
+    attestation: str = "P-Attestation-Indicator"
+    origination: str = "P-Origination-ID"
+
+    def verstat(self, value: str, attest: str | None) -> str:
+        """The value in this dialect."""
+        return self.passed.get(attest, value) if attest is not None and value == _PASSED else value
+
+
+_GRADES = {grade: f"{Verstat.PASSED}-{grade}" for grade in "ABC"}
+DIALECTS: Mapping[str, Dialect] = {
+    "atis": Dialect(),
+    "3gpp": Dialect(attestation="Attestation-Info", origination="Origination-Id"),
+    "graded": Dialect(passed=_GRADES),  # Avaya and others
+    "telnyx": Dialect(in_user_part=False, passed={"B": _GRADES["B"], "C": _GRADES["C"]}),  # plain Passed means A
+}
 
 
 def mark(call: IncomingCall, party: Party, verstat: str, *, in_user_part: bool = True) -> None:
@@ -18,9 +45,9 @@ def mark(call: IncomingCall, party: Party, verstat: str, *, in_user_part: bool =
     before those of a trusted peer, and replaces those of an untrusted one (S-160), because an SBC uses the first. From
     is never changed: it comes back in every response and later request, where the mark would leak (S-113).
     """
-    message, untrusted = call.message, call.place.is_untrusted
+    message, untrusted = call.message, call.untrusted
     buffer = message.buffer
-    if party.source == "pai" and (asserted.is_plain(call, party) if untrusted else party.alone):
+    if party.source == "pai" and (asserted.is_only(call, party) if untrusted else party.alone):
         if _VERSTAT.may_be_in(buffer[party.start : party.end]):
             for start, end, instead in _VERSTAT.find(buffer, party.start, party.end):
                 message.replace(start, end, instead)

@@ -7,8 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sbc_filter.engine.call.call import IncomingCall
-from sbc_filter.engine.call.parties import REMOTE_PARTY_ID
+from sbc_filter.engine.call.call import REMOTE_PARTY_ID, IncomingCall
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
 from sbc_filter.rules.model import UNATTESTED, SignOptions
@@ -98,7 +97,7 @@ def _asked(call: IncomingCall) -> str | None:
 
 def _stated(call: IncomingCall, names: tuple[bytes, ...]) -> list[str]:
     """The values of these header fields; empty for an untrusted peer (S-114)."""
-    if call.place.is_untrusted:
+    if call.untrusted:
         return []
     message: SipMessage = call.message
     present = message.names()

@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from sbc_filter.engine.answers import DIALECTS, verstat_of
 from sbc_filter.engine.call.asserted import is_shown
-from sbc_filter.engine.call.call import Decision, IncomingCall
-from sbc_filter.engine.call.parties import Party
+from sbc_filter.engine.call.call import Decision, IncomingCall, Party
+from sbc_filter.engine.call.recording import recorded
+from sbc_filter.engine.call.verstat import DIALECTS
 from sbc_filter.engine.memory.replays import Replays
 from sbc_filter.engine.memory.results import Results
-from sbc_filter.engine.record import recorded
 from sbc_filter.errors import VerificationError
 from sbc_filter.numbering.numbering_plans import Profile
-from sbc_filter.outcomes import Detail, Deviation, Outcome
+from sbc_filter.outcomes import Detail, Deviation, Outcome, defaults_of
 from sbc_filter.pki.x5u import MAX_LENGTH
 from sbc_filter.rules.model import BELOW_A, CONTINUE, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
@@ -21,7 +20,9 @@ from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Signal
 from sbc_filter.stir.delegated_verification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
 
-_PASSED = Outcome.PASSED  # named once, since every call uses it
+# Named once, since every call uses them.
+_PASSED = Outcome.PASSED
+_OF_PASSED = _PASSED.defaults.verstat
 # Deviations of the message around a valid token (STANDARDS §19). They are counted, so that an operator sees how the
 # peers of a trunk behave, and are never a reason to refuse a call.
 _NO_DATE, _DATE_DIFFERS = (Deviation.NO_DATE,), (Deviation.DATE_DIFFERS,)
@@ -120,7 +121,7 @@ def ambiguous(rule: Rule, call: IncomingCall, decision: Decision) -> Decision:
         chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, x5u=decision.x5u)
     made = Decision(outcome, detail, chosen, decision.attest, decision.origid, decision.x5u, decision.spc)
     made.failures = (Failure(outcome, detail), *decision.failures)
-    made.verstat = (chosen.verstat or verstat_of(outcome, detail)) if rule.verify.verstat else None
+    made.verstat = (chosen.verstat or defaults_of(outcome, detail).verstat) if rule.verify.verstat else None
     return made
 
 
@@ -129,7 +130,7 @@ def _judge_form(result: Verification, call: IncomingCall, caller: Party, options
 
     A trusted peer's caller did not pass only if it is ambiguous.
     """
-    if not caller.is_ambiguous and (not call.place.is_untrusted or is_shown(call, caller, options.caller_from)):
+    if not caller.is_ambiguous and (not call.untrusted or is_shown(call, caller, options.caller_from)):
         return result
     signature = result.token.signature if result.token is not None else b""
     return result.as_failed(Failure(Outcome.INVALID, Detail.AMBIGUOUS_CALLER, signature))
@@ -150,7 +151,7 @@ def _decision(rule: Rule, result: Verification) -> Decision:
     chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
     decision.treatment = chosen
     if options.verstat:
-        verstat = chosen.verstat or verstat_of(outcome, detail)
+        verstat = chosen.verstat or (_OF_PASSED if outcome is _PASSED else defaults_of(outcome, detail).verstat)
         if outcome is _PASSED and verstat is not None:
             verstat = DIALECTS[options.dialect].verstat(verstat, decision.attest)
         decision.verstat = verstat

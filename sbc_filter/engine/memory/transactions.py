@@ -91,7 +91,10 @@ class Progress:
 
 @dataclass(slots=True)
 class Held:
-    """An INVITE that waits for the result of a request; `need` is the number of its `Need`."""
+    """An INVITE that waits for the result of a request; `need` is the number of its `Need`.
+
+    If it is only observed, the packet has gone on, and only the decision waits.
+    """
 
     need: int
     request: Request
@@ -107,7 +110,7 @@ class Transactions:
         self._decided: GenerationalCache[MessageKey, Remembered] = GenerationalCache(REMEMBERED, LIFETIME)
         self._rejected: GenerationalCache[TransactionKey, bool] = GenerationalCache(REJECTED, LIFETIME)
         self.held: dict[int, Held] = {}
-        self._held_messages: set[MessageKey] = set()
+        self._held_messages: dict[MessageKey, Held] = {}
         self._held_transactions: dict[TransactionKey, set[int]] = {}
 
     def decided(self, key: MessageKey, now: float) -> Remembered | None:
@@ -132,13 +135,13 @@ class Transactions:
     def hold(self, held: Held) -> None:
         """Hold an INVITE, or keep holding it for another need."""
         self.held[held.need] = held
-        self._held_messages.add(held.progress.key)
+        self._held_messages[held.progress.key] = held
         if held.transaction is not None:
             self._held_transactions.setdefault(held.transaction, set()).add(held.need)
 
-    def is_held(self, key: MessageKey) -> bool:
-        """Whether another copy of this message is held."""
-        return key in self._held_messages
+    def held_copy(self, key: MessageKey) -> Held | None:
+        """The copy of this message that is held, if there is one."""
+        return self._held_messages.get(key)
 
     def held_by(self, key: TransactionKey) -> list[Held]:
         """The held INVITEs of this transaction, in the order of their needs: copies that differ are held separately."""
@@ -148,7 +151,7 @@ class Transactions:
         """Stop holding; returns None if this need is unknown (already answered)."""
         held = self.held.pop(need, None)
         if held is not None:
-            self._held_messages.remove(held.progress.key)
+            del self._held_messages[held.progress.key]
             if held.transaction is not None:
                 needs = self._held_transactions[held.transaction]
                 needs.discard(need)

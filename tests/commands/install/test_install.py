@@ -71,6 +71,7 @@ make /etc/sbc-filter/examples/first-week-monitor.toml
 make /etc/sbc-filter/examples/intermediate-provider.toml
 make /etc/sbc-filter/examples/originating-provider.toml
 make /etc/sbc-filter/examples/redirect-server.toml
+make /etc/sbc-filter/examples/strict-terminating.toml
 make /etc/sbc-filter/examples/terminating-provider.toml
 make /etc/sbc-filter/sbc-filter.toml
 make /etc/systemd/system/sbc-filter.service
@@ -243,7 +244,9 @@ def test_samples_are_good_as_they_are(tmp_path: Path) -> None:
         place = tmp_path / path.relative_to("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
-    assert read_all(tmp_path / "etc/sbc-filter/sbc-filter.toml").rules.rules == ()
+    setup = read_all(tmp_path / "etc/sbc-filter/sbc-filter.toml")
+    assert setup.rules.rules == ()
+    assert setup.observes  # who writes rules sees first what they would do
 
 
 def test_a_wheel_has_all_that_is_installed() -> None:

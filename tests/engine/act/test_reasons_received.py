@@ -140,6 +140,7 @@ def test_the_record() -> None:
         "rule": "sign",
         "mode": "enforce",
         "verdict": "modify",
+        "would": None,
         "outcome": "not-examined",
         "detail": "reason-removed",
         "treatment": "continue",

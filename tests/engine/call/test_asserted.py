@@ -79,6 +79,8 @@ def seen(message: bytes) -> list[str]:
         ("<sip:+{}@h>, <tel:+{}>", "<sip:+{}@h>"),
         (f"<sip:+{{}}@h>, <sip:+{VICTIM}@h>", "<sip:+{}@h>"),
         (f"<sip:+{{}}@h>\r\nP-Asserted-Identity: <tel:+{VICTIM}>", "<sip:+{}@h>"),
+        ("<sip:+{}@h>\r\nP-Asserted-Identity: <tel:+{}>", "<sip:+{}@h>"),  # From has another number
+        ("<sip:+{}@h>" + "\r\nP-Asserted-Identity: <sip:+{}@h>" * 2, "<sip:+{}@h>"),
         # Some stacks read no tel URI here, and would take From.
         ("<tel:+{}>", "<sip:+{}@192.0.2.7;user=phone>"),
         ("<tel:+{};cpc=ordinary>", "<sip:+{};cpc=ordinary@192.0.2.7;user=phone>"),
@@ -100,6 +102,12 @@ def test_where_nothing_has_to_change_nothing_does() -> None:
     for pai in (f"<sip:+{CALLER}@h>", f'"Bob" <sip:+{CALLER};cpc=ordinary@h:5060;user=phone>'):
         action, out, _ = result(make_engine(SILENT), arriving(spoofing(pai)))
         assert (action, out) == ("accept", spoofing(pai))
+    both = spoofing(f"<sip:+{CALLER}@h>\r\nP-Asserted-Identity: <sip:+{CALLER}@h;user=phone>")
+    assert result(make_engine(SILENT), arriving(both))[:2] == ("accept", both)
+    for sender in (f"sip:+{CALLER}@192.0.2.7", f"<sip:+{CALLER};cpc=ordinary@h>"):
+        for headers in ([], [f"P-Asserted-Identity: <tel:+{CALLER};cpc=ordinary>"]):
+            message = sent_by(sender, *headers, GOOD)
+            assert result(make_engine(SILENT), arriving(message))[:2] == ("accept", message)
     for uri in (f"tel:+{CALLER}", f"sip:+{CALLER}@[2001:db8::7]:5061"):  # From has the same number
         message = invite(f"P-Asserted-Identity: <{uri}>", GOOD)
         assert result(make_engine(SILENT), arriving(message))[:2] == ("accept", message)
@@ -146,6 +154,8 @@ def test_an_anonymous_asserted_identity_stays() -> None:
         ("<sip:+{}:secret@h>", "<sip:+{}@h>"),
         ('"<sip:+19005550123@h>" <sip:+{}@h>', "<sip:+{}@h>"),
         ("<tel:+1-215-555-0100>", "<sip:+{}@192.0.2.7;user=phone>"),
+        ("sip:+{}@h_h", "<sip:+{}@192.0.2.7>"),
+        ("sip:%2b{}@h", "<sip:+{}@h>"),
     ],
 )
 def test_a_from_that_is_not_plain_gets_an_asserted_identity(sender: str, shown: str) -> None:

@@ -73,7 +73,7 @@ def test_marks_in_to(old: str, planted: str) -> None:
         "X-VerStat: x", "X-Acme-VerStat: x", "x-a-b-verstat: x", "X-Stir-Result: x", "X-Acme-Stir-Score: 9",
         "P%2DAttestation-Indicator: A", "P-Attestation-Indicator%20: A", "%09X-Stir-a: 1",
         "X-Acme-%56erStat: x", "X-Acme-VerStat\t:\r\n x\r\n y", "X-Score: 9",
-        "Acme-1-x: 1",
+        "Acme-1-x: 1", "X_Acme_VerStat: x", "X_Score: 9", "P_Attestation_Indicator: A",
     ],
 )  # fmt: skip
 def test_header_fields_that_mark(line: str) -> None:
@@ -98,7 +98,7 @@ def test_header_fields_that_do_not(line: str) -> None:
     engine = make_engine("", untrusted_headers=["X-Score", "Acme-*-X"])
     assert result(engine, arriving(invite(line, "X-%41: 1")))[1] == invite(
         line, "X-A: 1"
-    )  # see tests/sip/test_repair.py
+    )  # see tests/sip/lenient/test_repair.py
     message = unreadable(invite(line, "X-%41: 1"))
     assert result(engine, arriving(message))[1] == message
 

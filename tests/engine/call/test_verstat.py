@@ -19,7 +19,7 @@ from support.calls import (
     result,
 )
 
-from sbc_filter.engine.answers import DIALECTS
+from sbc_filter.engine.call.verstat import DIALECTS
 from sbc_filter.rules import model
 
 GRADES = {grade: invite(identity(claims(attest=grade))) for grade in "ABC"}

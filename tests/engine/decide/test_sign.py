@@ -117,6 +117,7 @@ def test_the_record() -> None:
         "rule": "sign",
         "mode": "enforce",
         "verdict": "modify",
+        "would": None,
         "outcome": "signed",
         "detail": None,
         "treatment": "continue",

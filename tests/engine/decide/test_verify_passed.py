@@ -96,6 +96,7 @@ def test_v18_the_record() -> None:
         "rule": "verify",
         "mode": "enforce",
         "verdict": "modify",
+        "would": None,
         "outcome": "passed",
         "detail": None,
         "treatment": "continue",

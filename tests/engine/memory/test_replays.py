@@ -97,6 +97,7 @@ def test_v17_under_another_call_id_it_continues_as_failed() -> None:
         "rule": "verify",
         "mode": "enforce",
         "verdict": "modify",
+        "would": None,
         "outcome": "replayed",
         "detail": "token-seen",
         "treatment": "continue",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation
-from sbc_filter.sip.identity import parse_parameters, split_identity, split_list
+from sbc_filter.stir.token import parse_parameters, split_identity, split_list
 
 GOOD = (b"aa", b"bb", b"cc", "https://c.example/p.cer", "ES256", "shaken")
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from sbc_filter.errors import MessageError
 from sbc_filter.sip import grammar
-from sbc_filter.sip.header_names import canonical
+from sbc_filter.sip.header import canonical
 from sbc_filter.sip.message import SipMessage
 
 _MOST = 64  # Via fields that are repeated; real messages have fewer than ten

@@ -4,7 +4,7 @@ import pytest
 
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
-from sbc_filter.sip.request_start import method_of, plain_request_line
+from sbc_filter.sip.lenient.request_start import method_of, plain_request_line
 
 
 @pytest.mark.parametrize("lead", [b"", b"\0", b"\r\n\r\n", b"\xef\xbb\xbf", b'"', b"</:@,;", b"\0" * 3000])

@@ -1,4 +1,4 @@
-"""Repair of single header fields: names, the tags of From and To, CSeq, Content-Length. See `sip.repair`."""
+"""Repair of single header fields: names, the tags of From and To, CSeq, Content-Length. See `sip.lenient.repair`."""
 
 import re
 from urllib.parse import unquote_to_bytes
@@ -7,22 +7,29 @@ from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
 from sbc_filter.sip import grammar
 from sbc_filter.sip.address import parse_address
+from sbc_filter.sip.header import with_hyphens
 
 _ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
+_READ_BY_ALL = bytes.maketrans(b"!%'*`", b"-----")
 _LENGTH = re.compile(rb"0*([0-9]{1,9})")
 # A display name that needs quotes, and the rest of the value. With a colon, "@" or semicolon it could be an address.
 _BARE_NAME = re.compile(rb"([^\"<>:;@\\]++)(<.*)", re.DOTALL)
+_ESCAPED_QUOTES = re.compile(rb'[ \t]*\\"([^\"<>:;@\\]*)\\"[ \t]*(<.*)', re.DOTALL)
 _EMPTY_PARAMETER = re.compile(rb";[ \t]*(?=;|\Z)")
 _MISSING = 4  # octets that may be missing at the end of a body: two line ends
 
 
 def repaired_name(name: bytes) -> bytes:
-    """A header name without the invisible bytes around it, and without escapes. It need not be a token."""
+    """A header name that all stacks read alike, if it is a token.
+
+    Invisible bytes around it and escapes are gone, hyphens stand in place of what Kamailio does not take in a name, and
+    in a known name in place of underscores.
+    """
     if _ESCAPE.search(name) is not None:
         name = unquote_to_bytes(name)
         if _ESCAPE.search(name) is not None:
             raise MessageError(Detail.HEADER_SYNTAX, "an escape of an escape")
-    return name.strip(grammar.INVISIBLE_BYTES)
+    return with_hyphens(name.strip(grammar.INVISIBLE_BYTES).translate(_READ_BY_ALL))
 
 
 def repaired_address(key: bytes, value: bytes) -> bytes:
@@ -55,8 +62,11 @@ def repaired_address(key: bytes, value: bytes) -> bytes:
 
 
 def quoted_name(value: bytes) -> bytes:
-    """The value of a From or To with quotes around a display name that needs them (RFC 3261 §25.1)."""
-    found = _BARE_NAME.fullmatch(value)
+    """The value of a From or To with quotes around a display name that needs them (RFC 3261 §25.1).
+
+    Some devices send `\\"name\\"`.
+    """
+    found = _BARE_NAME.fullmatch(value) or _ESCAPED_QUOTES.fullmatch(value)
     if found is None or grammar.NAME_ADDR.match(value) is not None:
         return value
     return b' "%b" %b' % (found[1].strip(b" \t"), found[2])

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_filter.sip.edits import apply_edits
+from sbc_filter.sip.message import apply_edits
 
 
 @given(st.binary(max_size=60), st.data())

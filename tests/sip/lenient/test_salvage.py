@@ -7,8 +7,8 @@ from support.growth import LINEAR, growth
 from sbc_filter.engine.call.network import Network
 from sbc_filter.errors import MessageError
 from sbc_filter.numbering.numbering_plans import NANP
+from sbc_filter.sip.lenient.salvage import salvage, targets
 from sbc_filter.sip.numbers import canonicaliser
-from sbc_filter.sip.salvage import salvage, targets
 
 BROKEN = invite("Via: second", "no colon", "X-A: 1")
 FIELDS = {

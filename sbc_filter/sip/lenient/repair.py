@@ -2,7 +2,7 @@
 
 Stacks differ in what they skip, where they end a line, a name or the header, and how they find a tag. A peer who knows
 this writes a message in which a filter sees something else than what stands behind it. The repaired message, in the
-form of `sip.plain_form`, is the one that is judged and the one that goes on. Everything else keeps its bytes.
+form of `sip.lenient.plain_form`, is the one that is judged and the one that goes on. Everything else keeps its bytes.
 
 What cannot be repaired is unreadable: `MessageError`. All of this takes linear time.
 """
@@ -13,11 +13,17 @@ from urllib.parse import unquote_to_bytes
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Repair
 from sbc_filter.sip import grammar
-from sbc_filter.sip.header_names import canonical
-from sbc_filter.sip.message import AT_MOST_ONCE, MAX_LINES, SipMessage
-from sbc_filter.sip.plain_form import is_plain
-from sbc_filter.sip.repair_fields import quoted_name, repaired_address, repaired_cseq, repaired_length, repaired_name
-from sbc_filter.sip.request_start import plain_request_line
+from sbc_filter.sip.header import MAX_LINES, canonical
+from sbc_filter.sip.lenient.plain_form import is_plain
+from sbc_filter.sip.lenient.repair_fields import (
+    quoted_name,
+    repaired_address,
+    repaired_cseq,
+    repaired_length,
+    repaired_name,
+)
+from sbc_filter.sip.lenient.request_start import plain_request_line
+from sbc_filter.sip.message import AT_MOST_ONCE, SipMessage
 
 MAX_SIZE = 65_000  # octets of a message that grew; more might not fit into a datagram
 _BLANK_LINE = re.compile(rb"\n\r?\n")

@@ -13,11 +13,11 @@ from support.growth import LINEAR, growth
 
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Repair
+from sbc_filter.sip.lenient.plain_form import is_plain
+from sbc_filter.sip.lenient.repair import one_reading, repair
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.plain_form import is_plain
-from sbc_filter.sip.repair import one_reading, repair
 
-PLAIN = invite('Subject: "a", b', "X-50%: 1", identity(), body="v=0\r\n")
+PLAIN = invite('Subject: "a", b', "X-5.0_+~: 1", identity(), body="v=0\r\n")
 EMPTY = PLAIN[:-5].replace(b"h: 5", b"h: 0")
 LINE = b"INVITE sip:+12155550199@192.0.2.1 SIP/2.0\r\n"
 TO = b"To: <sip:+12155550199@sbc.example>\r\n"
@@ -50,7 +50,13 @@ LINES = [
     (CALL_ID, b"Call-ID : call-1@carrier.example\r\n", CALL_ID, "header-names"),
     (CALL_ID, b"\xa0Call-ID\x01\xff: call-1@carrier.example\r\n", CALL_ID, "control-bytes header-names"),
     (CALL_ID, b"C%61ll-ID: call-1@carrier.example\r\n", CALL_ID, "header-names"),
+    (b"Call-ID: c", b"X_Y: 1\r\nCALL_ID: c", b"X_Y: 1\r\nCALL-ID: c", "header-names"),
+    (CALL_ID, b"P_Attestation-Indicator: A\r\n" + CALL_ID, b"P-Attestation-Indicator: A\r\n" + CALL_ID, "header-names"),
     (FROM, b"From\r\n : <sip:+12155550100@carrier.example>;tag=f1\r\n", FROM, "folded-lines header-names"),
+    (CALL_ID, b"CALL_ID: call-1@carrier.example\r\n", CALL_ID.replace(b"Call-ID", b"CALL-ID"), "header-names"),
+    (CALL_ID, b"p_Asserted_identity: a\r\n" + CALL_ID, b"p-Asserted-identity: a\r\n" + CALL_ID, "header-names"),
+    (CALL_ID, b"Contac%t!: a\r\n%: b\r\n" + CALL_ID, b"Contac-t-: a\r\n-: b\r\n" + CALL_ID, "header-names"),
+    (CALL_ID, b"Call'ID: call-1@carrier.example\r\n", CALL_ID, "header-names"),
     # folds and control characters
     (CALL_ID, b"Call-ID:\r\n\t call-1@carrier.example\r\n", CALL_ID, "folded-lines"),
     (CALL_ID, b"X: a \r\n \r\n\t\tb \r\n" + CALL_ID, b"X: a b\r\n" + CALL_ID, "folded-lines"),
@@ -80,6 +86,7 @@ LINES = [
     # names
     (FROM, FROM.replace(b"<", b"Doe, John <"), FROM.replace(b"<", b'"Doe, John" <'), "display-names"),
     (FROM, FROM.replace(b" <", b"(a/b)  = c,<"), FROM.replace(b"<", b'"(a/b)  = c," <'), "display-names"),
+    (FROM, FROM.replace(b"<", rb'\"Doe, J\"<'), FROM.replace(b"<", b'"Doe, J" <'), "display-names"),
     (TO, b"t: a, b <sip:c@d>; tag=e\r\n", b't: "a, b" <sip:c@d>;tag=e\r\n', "display-names tags"),
     # fields that occur again
     (TO, TO * 3, TO, "repeated-fields"),

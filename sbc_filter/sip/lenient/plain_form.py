@@ -1,16 +1,17 @@
 """The plain form of a message: the form that every SIP stack reads alike.
 
-A message in this form passes without a change, and its layout may be learned. `sip.repair` gives others this form.
+A message in this form passes without a change, and its layout may be learned. `sip.lenient.repair` gives others this
+form.
 """
 
 import re
 
 from sbc_filter.sip import grammar
-from sbc_filter.sip.header_names import KNOWN
+from sbc_filter.sip.header import KNOWN, with_hyphens
 from sbc_filter.sip.message import AT_MOST_ONCE, SipMessage
 
-# A name without escapes.
-_NAME = re.compile(rb"[A-Za-z0-9.!*_+`'~-]*+(?:%(?![0-9A-Fa-f]{2})[A-Za-z0-9.!*_+`'~-]*+)*")
+# Of the characters of a token, Kamailio takes only these; at any other it ends its search for the caller.
+_NAME = re.compile(rb"[A-Za-z0-9._+~-]*+")
 _LENGTH = re.compile(rb"[ \t]*(0|[1-9][0-9]{0,8})[ \t]*")
 
 
@@ -52,5 +53,8 @@ def _has_plain_lines(message: SipMessage) -> bool:
 
 
 def _has_plain_names(message: SipMessage) -> bool:
-    """Whether no name has a blank before its colon, or an escape."""
-    return all(name in KNOWN or _NAME.fullmatch(name) is not None for name in message.names_as_written())
+    """Whether all names are read alike: without blanks, and without underscores for the hyphens of a known one."""
+    return all(
+        name in KNOWN or (_NAME.fullmatch(name) is not None and with_hyphens(name) == name)
+        for name in message.names_as_written()
+    )
