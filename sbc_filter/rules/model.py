@@ -244,7 +244,7 @@ RATE_KEYS = ("peer", "trunk", "caller", "called")
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """The matching half of a `[[rule]]`; None means not given. The lists are called with None for a party without
-    number."""
+    number. Without sources of its own, a condition looks where the rule's action does."""
 
     enforce_percent: float = 100.0
     direction: Direction | None = None
@@ -257,3 +257,5 @@ class Conditions:
     has_identity: bool | None = None
     time: Callable[[float], bool] | None = None
     rate: RateLimit | None = None
+    caller_from: tuple[str, ...] = ()
+    called_from: tuple[str, ...] = ()

@@ -82,7 +82,7 @@ def _mark(rule: Rule, call: IncomingCall, decision: Decision) -> None:
     options, message = rule.verify, call.message
     dialect = DIALECTS[options.dialect]
     party = call.parties.first(options.caller_from)
-    if decision.verstat is not None and party is not None:
+    if decision.verstat is not None and party is not None and party.is_number:
         verstat.mark(call, party, decision.verstat, in_user_part=dialect.in_user_part)
     elif call.untrusted:
         verstat.show(call, party)
@@ -107,11 +107,12 @@ def _attestation(dialect: Dialect, decision: Decision) -> Iterator[HeaderField]:
 def _target(rule: Rule, call: IncomingCall, decision: Decision) -> bytes:
     """The target of a 302: that of the INVITE, with the result in it if the rule wants it there (S-122).
 
-    A call without a caller gets no result (S-110).
+    A call whose caller is not a telephone number gets no result (S-110).
     """
     uri = call.message.uri
     verify = rule.verify
-    if verify.mark_contact and decision.verstat is not None and call.parties.first(verify.caller_from) is not None:
+    caller = call.parties.first(verify.caller_from)
+    if verify.mark_contact and decision.verstat is not None and caller is not None and caller.is_number:
         in_user_part = DIALECTS[rule.verify.dialect].in_user_part
         uri = verstat.marked(uri, decision.verstat, in_user_part=in_user_part)
     return uri
@@ -125,7 +126,7 @@ def _results(rule: Rule, call: IncomingCall, decision: Decision) -> Iterator[Hea
         yield field.identity(decision.identity)
     dialect = DIALECTS[rule.verify.dialect]
     party = call.parties.first(rule.verify.caller_from)
-    if decision.verstat is not None and party is not None:
+    if decision.verstat is not None and party is not None and party.is_number:
         uri = verstat.marked_uri(call.message.buffer, party, decision.verstat, in_user_part=dialect.in_user_part)
         yield field.asserted(uri)
     yield from _attestation(dialect, decision)

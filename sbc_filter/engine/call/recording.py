@@ -31,8 +31,8 @@ def record(
         name, mode = rule.name, rule.mode
         options = rule.sign if rule.action is SIGN else rule.verify
         caller_from, called_from = options.caller_from, options.called_from
-    caller, called = parties.identity(caller_from), parties.identity(called_from)
-    if marked and caller is not None:
+    caller, called = parties.first(caller_from), parties.identity(called_from)
+    if marked and caller is not None and caller.is_number:
         mark = decision.verstat
     return make_record(
         call.flow,
@@ -45,7 +45,7 @@ def record(
         rule=name,
         mode=mode,
         code=code,
-        orig=caller,
+        orig=None if caller is None else caller.identity,
         dest=(called,) if called else (),
         verstat=mark,
         identities=message.count(b"identity"),

@@ -55,7 +55,7 @@ class VerificationService:
             return result
         if options.max_date_age is not None and result.outcome is _PASSED:
             result = _judge_date(result, call, options.max_date_age)
-        if result.outcome is _PASSED and caller is not None and not caller.plain and call.untrusted:
+        if result.outcome is _PASSED and caller is not None and not caller.plain:
             result = _judge_form(result, call, caller, options)
         decision = _decision(rule, result)
         if result.outcome is _PASSED and result.token is not None:
@@ -136,8 +136,11 @@ def ambiguous(rule: Rule, call: IncomingCall, decision: Decision) -> Decision:
 
 
 def _judge_form(result: Verification, call: IncomingCall, caller: Party, options: VerifyOptions) -> Verification:
-    """The result; a caller whom some SIP stack would not see, or would see as another, did not pass."""
-    if is_shown(call, caller, options.caller_from):
+    """The result; a caller whom some SIP stack would not see, or would see as another, did not pass.
+
+    A trusted peer's caller did not pass only if it is ambiguous.
+    """
+    if not caller.is_ambiguous and (not call.untrusted or is_shown(call, caller, options.caller_from)):
         return result
     signature = result.token.signature if result.token is not None else b""
     return result.as_failed(Failure(Outcome.INVALID, Detail.AMBIGUOUS_CALLER, signature))

@@ -317,6 +317,21 @@ SKIP = f'{SIGN}privacy = "skip"\n'
         ("Privacy: critical", False),
         ("Privacy: history", False),
         ("Privacy: identity", False),
+        ("Privacy: ID", True),
+        ("Privacy:id", True),
+        ("Privacy:  \tid\t", True),
+        ("PRIVACY: User;Id;Critical", True),
+        ("Privacy: none,id", True),
+        ("Privacy: none\r\nPrivacy: id", True),  # several header fields
+        ("Privacy: id\r\nPrivacy: none", True),
+        ("Privacy: session;\r\n id", True),  # folded
+        ("Privacy: session id", True),
+        ('Privacy: "id"', True),
+        ("Privacy: ;;id;", True),
+        ("Privacy:", False),
+        ("Privacy: none;session;critical", False),
+        ("Privacy: x-id", False),
+        ("X-Privacy: id", False),
     ],
 )
 def test_a18_s161_privacy(privacy: str, skipped: bool) -> None:
@@ -325,6 +340,40 @@ def test_a18_s161_privacy(privacy: str, skipped: bool) -> None:
     _, out, record = result(make_engine(SKIP), leaving(message))
     assert out == (message if skipped else added(message, DATE, signed()))
     assert record["detail"] == ("privacy" if skipped else None)
+
+
+RPID = "Remote-Party-ID: <sip:+12155550111@h>"
+RPID_FIRST = 'caller_from = ["Remote-Party-ID", "pai", "from"]\n'
+
+
+@pytest.mark.parametrize(
+    ("rpid", "skipped"),
+    [
+        (RPID, False),
+        (f"{RPID};privacy=full", True),
+        (f"{RPID};privacy=uri", True),
+        (f"{RPID};PRIVACY=Full", True),
+        (f'{RPID};privacy="full"', True),
+        (f'{RPID};privacy="name,uri"', True),
+        (f"{RPID};privacy=full-network", True),
+        (f"{RPID};party=calling;screen=yes;privacy=uri-network", True),
+        (f"{RPID} ; privacy = full", True),
+        (f"{RPID};privacy=off;privacy=full", True),
+        (f"{RPID}, <sip:+12155550122@h>;privacy=full", True),
+        (f"{RPID};privacy=off", False),
+        (f"{RPID};privacy=name", False),
+        (f"{RPID};privacy", False),
+        (f"{RPID};privacy=fully", False),
+        (f"{RPID}, <sip:+12155550122@h>;party=called;privacy=full", False),
+        ("Remote-Party-ID: <sip:+12155550111@h;privacy=full>", False),  # a parameter of the URI
+    ],
+)
+def test_s161_privacy_of_a_remote_party_id(rpid: str, skipped: bool) -> None:
+    message = invite(rpid)
+    record = result(make_engine(SKIP + RPID_FIRST), leaving(message))[2]
+    assert (record["detail"], record["orig"]) == ("privacy" if skipped else None, "12155550111")
+    assert result(make_engine(SIGN + RPID_FIRST), leaving(message))[2]["outcome"] == "signed"
+    assert result(make_engine(SKIP), leaving(message))[2]["outcome"] == "signed"  # not a source of this rule
 
 
 def test_a18_a_trusted_peer_may_know() -> None:

@@ -184,7 +184,8 @@ def test_a_bare_number_in_a_header_field_of_the_operator_s_is_as_it_should_be() 
 def test_a_caller_by_uri_has_no_number_to_be_odd() -> None:
     line = identity(claims(orig={"uri": "sip:alice@carrier.example"}))
     sender = PLAIN.replace("+12155550100", "alice").replace(";user=phone", "")
-    assert counted(invite(line, DATE, sender)) == ("passed", None, set())
+    message = invite(line, DATE, sender).replace(b"From: <sip:+12155550100@", b"From: <sip:alice@")
+    assert counted(message) == ("passed", None, set())
 
 
 @pytest.mark.parametrize(
