@@ -40,12 +40,15 @@ def salvage(buffer: bytes) -> Salvage:
     ambiguous = False
     for line in _lines(buffer):
         name, colon, value = line.partition(b":")
-        key = canonical(name.strip(grammar.INVISIBLE_BYTES))
+        key = canonical(_unescaped(name).strip(grammar.INVISIBLE_BYTES))
         value = value.strip(grammar.INVISIBLE_BYTES)
-        if not colon or key not in _REPEATED or len(lines) == _MOST:
+        if not colon or key not in _REPEATED:
             continue
         if key in seen and key != b"via":
             ambiguous = ambiguous or (key == b"to" and value != seen[key])
+            continue
+        if len(lines) == _MOST:
+            ambiguous = ambiguous or key == b"to"
             continue
         seen[key] = value
         if key == b"cseq":
@@ -60,6 +63,11 @@ def salvage(buffer: bytes) -> Salvage:
         message = SipMessage.parse_fields("INVITE", b"", b"")
     message.original = buffer
     return Salvage(message, not ambiguous and _has_plain_tag(message))
+
+
+def _unescaped(name: bytes) -> bytes:
+    """A header name as node's `sip` reads it, which undoes the escapes of JavaScript."""
+    return unquote_to_bytes(name.replace(b"%u00", b"%"))
 
 
 def _has_plain_tag(message: SipMessage) -> bool:

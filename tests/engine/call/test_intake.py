@@ -255,3 +255,31 @@ def test_911_in_to_exempts_only_calls_of_trusted_peers(trusted: str, action: str
     message = invite().replace(b"To: <sip:+12155550199@", b"To: <sip:911@")
     record = result(make_engine(trunks + REQUIRED), arriving(message))[2]
     assert (record["verdict"], record["outcome"]) == (action, "no-identity")
+
+
+def _behind_headers(message: bytes) -> bytes:
+    """The IPv6 packet of a message, with 4096 octets of destination options that every host skips: 8 of 255 octets in
+    each of two headers (RFC 8200 §4.6)."""
+    raw = arriving(message, "2001:db8:9::7", "2001:db8:1::1")
+    options = (b"\x3e\xfd" + bytes(253)) * 8 + b"\x01\x04" + bytes(4)
+    headers = b"".join(bytes((following, 255)) + options for following in (60, 17))
+    length = len(raw) - 40 + len(headers)
+    return raw[:4] + length.to_bytes(2, "big") + b"\x3c" + raw[7:40] + headers + raw[40:]
+
+
+@RULES
+@pytest.mark.parametrize("method", [b"INVITE", b"ACK", b"CANCEL", b"UPDATE"])
+@pytest.mark.parametrize("to_tag", ["", ";tag=x"])
+def test_what_has_no_room_to_be_repaired_is_unreadable(rules: str, method: bytes, to_tag: str) -> None:
+    """With 4096 octets of headers in front of it, a message has 61,431 octets. This one fills them all, and each of its
+    200 line ends would take one more. Its mark is removed nevertheless."""
+    mark = b"P-Attestation-Indicator: A\r\n"
+    message = (
+        invite(to_tag=to_tag)
+        .replace(b"INVITE", method)
+        .replace(b"Max-Forwards", mark + b"X: 1\n" * 200 + b"Max-Forwards")
+    )
+    message = message.replace(b"Max-Forwards", b"Y: " + b"y" * (61431 - len(message) - 5) + b"\r\nMax-Forwards")
+    engine = make_engine(rules, scrub_methods=["UPDATE"])
+    verdict, out, _ = result(engine, _behind_headers(message))
+    assert (verdict, out) == ("modify", message.replace(mark, b""))
