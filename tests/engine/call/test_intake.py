@@ -283,3 +283,54 @@ def test_what_has_no_room_to_be_repaired_is_unreadable(rules: str, method: bytes
     engine = make_engine(rules, scrub_methods=["UPDATE"])
     verdict, out, _ = result(engine, _behind_headers(message))
     assert (verdict, out) == ("modify", message.replace(mark, b""))
+
+
+@RULES
+@pytest.mark.parametrize(
+    ("where", "hidden", "left"),
+    [
+        ("Contact:", "P-Attestation-Indicator\n: A\r\nContact:", "Contact:"),
+        ("Via:", "\nP-Attestation-Indicator: A\r\nVia:", "\nVia:"),
+        (
+            "Via:",
+            "\r\n SIP/2.0\r\nP-Asserted-Identity: <sip:+1;verstat=x@h>\r\nVia:",
+            "\r\n SIP/2.0\r\nP-Asserted-Identity: <sip:+1@h>\r\nVia:",
+        ),
+    ],
+)
+def test_no_mark_stays_where_the_header_of_an_unreadable_message_may_go_on(
+    rules: str, where: str, hidden: str, left: str
+) -> None:
+    """osip2 and JsSIP do not end the header at every empty line; node's `sip` looks for the colon on the next line."""
+    message = invite().replace(where.encode(), hidden.encode(), 1)
+    verdict, out, record = result(make_engine(rules), arriving(message))
+    assert (verdict, record["outcome"]) == ("modify", "unparseable")
+    assert out == message.replace(hidden.encode(), left.encode())
+
+
+@pytest.mark.parametrize(
+    ("via", "verdict"),
+    [
+        ("SIP/2.0/UDP h;branch=z9hG4bK-1;rport;received=192.0.2.9", "modify"),
+        ('SIP / 2.0 / UDP [2001:db8::1]:5060 ; branch = z9hG4bK-1 ;x="a b", SIP/2.0/TCP h;rport=;alias', "modify"),
+        ("SIP/2.0/UDP h;branch=z9hG4 bK", "reject"),
+        ("SIP/2.0/UDP h;branch=z9hG4bK;", "reject"),
+        ("SIP/2.0/UDP h;;branch=z9hG4bK", "reject"),
+        ("SIP/2.0/UDP h;branch=a=b", "reject"),
+        ('SIP/2.0/UDP h;x="a\\"b"', "reject"),
+        ("SIP/2.0/UDP h;Branch", "reject"),
+        ("SIP/2.0/UDP h; branch = ;x", "reject"),
+        ("SIP/2.0/UDP h;received", "reject"),
+        ("SIP/2.0/UDP h;i=", "reject"),
+        ("SIP/2.0/UDP h;maddr,SIP/2.0/UDP h", "reject"),
+        ("SIP/2.0/UDP h;ttl", "reject"),
+        ("SIP/2.0/UDP h;alias=", "reject"),
+        ("SIP/2.0/UDP h;a, SIP/2.0/UDP h;x y", "reject"),
+        ("SIP/2.0/UDP h;a,", "reject"),
+    ],
+)
+def test_a_later_via_cannot_hide_the_caller(via: str, verdict: str) -> None:
+    """Kamailio reads no P-Asserted-Identity in front of a later Via at which it fails: it takes the number in From."""
+    headers = f"P-Asserted-Identity: <sip:+{CALLER}@h>", GOOD, f"Via: {via}"
+    rules = VERIFY + '[rule.on]\ninvalid = "reject"\n'
+    assert result(make_engine(rules), arriving(invite(*headers, caller=VICTIM)))[0] == verdict
