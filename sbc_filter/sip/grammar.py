@@ -124,6 +124,8 @@ _LATER_VALUE = (
     rb"(?:=[ \t]*+(?:\"[^\"\\\r\n]*+\"|[^\s;,=\"]*+)[ \t]*+)?)*)"
 )
 LATER_VIA = re.compile(_LATER_VALUE + rb"(?>(?:," + _LATER_VALUE + rb")*)(?=\r)")
+# Kamailio fails at any other Retry-After, and then reads no P-Asserted-Identity.
+RETRY_AFTER = re.compile(rb"[ \t]*+[0-9]{1,9}[ \t]*+(?:[;(][^\r\n]*+)?(?=\r)")
 CSEQ = re.compile(LWS + rb"([0-9]{1,10})[ \t\r\n]+(" + TOKEN + rb")" + LWS)
 
 # A PASSporT in full or compact form (RFC 8224 §4, errata 6499): base64url and dots. Padding is tolerated and removed.

@@ -334,3 +334,19 @@ def test_a_later_via_cannot_hide_the_caller(via: str, verdict: str) -> None:
     headers = f"P-Asserted-Identity: <sip:+{CALLER}@h>", GOOD, f"Via: {via}"
     rules = VERIFY + '[rule.on]\ninvalid = "reject"\n'
     assert result(make_engine(rules), arriving(invite(*headers, caller=VICTIM)))[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("after", "verdict"),
+    [("120", "modify"), (" 120 (in a meeting)", "modify"), ("18000;duration=3600", "modify"), ("x", "reject"),
+     ("", "reject"), ("1 x", "reject"), ("1:", "reject"), ("4294967296", "reject"), ("-1", "reject")],
+)  # fmt: skip
+def test_a_retry_after_cannot_hide_the_caller(after: str, verdict: str) -> None:
+    """Kamailio parses this field wherever it is, and fails as it does at a broken Via. The layout is learned after some
+    calls."""
+    rules = VERIFY + '[rule.verify]\ncheck_replay = false\n[rule.on]\ninvalid = "reject"\n'
+    engine = make_engine(rules)
+    for number in range(8):
+        headers = f"Retry-After:{after if number > 6 else 1}", f"P-Asserted-Identity: <sip:+{CALLER}@h>", GOOD
+        found = result(engine, arriving(invite(*headers, caller=VICTIM, number=number)))[0]
+    assert found == verdict
