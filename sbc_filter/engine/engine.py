@@ -47,6 +47,7 @@ from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import SIGN, VERIFY, Mode, Rule
 from sbc_filter.rules.ruleset import Facts, RuleSet
+from sbc_filter.sip.lenient.repair import MAX_SIZE
 from sbc_filter.sip.lenient.request_start import method_of
 from sbc_filter.sip.message import Edits
 from sbc_filter.sip.response import top_via
@@ -203,11 +204,11 @@ class Engine:
     ) -> Verdict | Need:
         """Decide about an INVITE, ACK or CANCEL, or, without `method`, about a response or a request to scrub."""
         if method is None and not message.startswith(_RESPONSE):
-            return as_packet_verdict(self._intake.scrubbed(message, flow), packet)
+            return as_packet_verdict(self._intake.scrubbed(message, flow, _room(packet)), packet)
         if method is None:
             return self._executor.respond(message, flow, now, packet)
         if method != _INVITE:
-            return as_packet_verdict(self._follow_up(message, method, flow, now), packet)
+            return as_packet_verdict(self._follow_up(message, method, flow, now, _room(packet)), packet)
         key = message_key(message, ends)
         known = self._transactions.decided(key, now)
         if known is not None:
@@ -221,7 +222,7 @@ class Engine:
             self._count[CounterName.HELD_DUPLICATE] += 1
             return ACCEPT if held.progress.call.place.observed else DROP
         try:
-            call = self._intake.read(message, flow, now)
+            call = self._intake.read(message, flow, now, _room(packet))
         except MessageError as error:
             return as_packet_verdict(self._unreadable(message, flow, key, now, error), packet)
         if call.changed:
@@ -243,10 +244,10 @@ class Engine:
         )
         return self._walk(Progress(key, call, packet, self._rules.matching(facts, self._secret, call.in_dialog)), now)
 
-    def _follow_up(self, buffer: bytes, method: bytes, flow: Flow, now: float) -> Verdict:
+    def _follow_up(self, buffer: bytes, method: bytes, flow: Flow, now: float, room: int) -> Verdict:
         """Decide about an ACK or CANCEL."""
         try:
-            message, changed = self._intake.read_follow_up(buffer, flow)
+            message, changed = self._intake.read_follow_up(buffer, flow, room)
             verdict = self._uas.ack_or_cancel(message, flow, now)
         except MessageError as error:
             return self._intake.unreadable_follow_up(method.decode(), buffer, flow, now, error)
@@ -351,6 +352,11 @@ class Engine:
             transaction = None  # no CANCEL can name it either
         self._transactions.hold(Held(number, request, progress, transaction))
         return Need(number, request, deadline, holds=not call.place.observed)
+
+
+def _room(packet: Packet | None) -> int:
+    """The octets of the largest message that can go on in the place of one that arrived."""
+    return MAX_SIZE if packet is None else packet.room
 
 
 def _undecided(call: IncomingCall, detail: Detail) -> Verdict:

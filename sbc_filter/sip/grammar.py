@@ -114,11 +114,18 @@ VIA = re.compile(
     rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?:" + LWS + rb":" + LWS + rb"([0-9]{1,5}))?"
     rb"([^\",]*(?:" + QUOTED + rb"[^\",]*)*)"
 )
-# The beginning of a Via below the first. A parser that fails at one does not see what follows it.
-LATER_VIA = re.compile(
+# A Via below the first, up to its line end. A parser that fails at one (Kamailio: also at a blank in a parameter, an
+# empty one, a branch without value) does not see what follows it, or no P-Asserted-Identity at all.
+_NO_VALUE = rb"(?i:(?:branch|ttl|maddr|received|i)[ \t]*+=?|alias[ \t]*+=)[ \t]*+[;,\r]"
+_LATER_VALUE = (
     rb"[ \t]*+SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+" + TOKEN + rb"[ \t]++(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"
-    rb"[ \t]*+(?::[ \t]*+[0-9]{1,5}[ \t]*+)?(?=[;,\r])"
+    rb"[ \t]*+(?::[ \t]*+[0-9]{1,5}[ \t]*+)?"
+    rb"(?>(?:;[ \t]*+(?!" + _NO_VALUE + rb")[^\s;,=\"]++[ \t]*+"
+    rb"(?:=[ \t]*+(?:\"[^\"\\\r\n]*+\"|[^\s;,=\"]*+)[ \t]*+)?)*)"
 )
+LATER_VIA = re.compile(_LATER_VALUE + rb"(?>(?:," + _LATER_VALUE + rb")*)(?=\r)")
+# Kamailio fails at any other Retry-After, and then reads no P-Asserted-Identity.
+RETRY_AFTER = re.compile(rb"[ \t]*+[0-9]{1,9}[ \t]*+(?:[;(][^\r\n]*+)?(?=\r)")
 CSEQ = re.compile(LWS + rb"([0-9]{1,10})[ \t\r\n]+(" + TOKEN + rb")" + LWS)
 
 # A PASSporT in full or compact form (RFC 8224 §4, errata 6499): base64url and dots. Padding is tolerated and removed.

@@ -23,6 +23,7 @@ _LENGTH = rb"[ \t]*(0|[1-9][0-9]{0,8})[ \t]*\r\n"
 _OTHER = rb".*\r\n"
 _PLAIN = grammar.PLAIN_ADDRESS.pattern.removesuffix(rb"\r?\n") + rb"\r\n"
 _LATER_VIA = grammar.LATER_VIA.pattern + rb".*\r\n"
+_RETRY_AFTER = grammar.RETRY_AFTER.pattern + rb"\r\n"
 _TAGGED = grammar.PLAIN_TAGGED.pattern + rb"\r\n"
 _ADDRESSES = (b"from", b"to", b"p-asserted-identity")
 
@@ -59,6 +60,8 @@ class Layout(NamedTuple):
                 value = _CSEQ
             elif key == b"via" and key in keys[: len(groups)]:
                 value = _LATER_VIA
+            elif key == b"retry-after":
+                value = _RETRY_AFTER
             elif key == b"content-length":
                 value, inner, length = _LENGTH, 1, group + 1
             elif key in _ADDRESSES and message.plain(key) is not None:

@@ -14,7 +14,7 @@ from sbc_filter.outcomes import Detail, Outcome, Repair
 from sbc_filter.rules.model import Direction
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.learned_layout import Reader
-from sbc_filter.sip.lenient.repair import one_reading
+from sbc_filter.sip.lenient.repair import MAX_SIZE, one_reading
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbers import canonicaliser, reader
 
@@ -29,13 +29,16 @@ class Intake:
         self._read_uri = reader(profile)
         self._reader = Reader()
 
-    def read(self, buffer: bytes, flow: Flow, now: float) -> IncomingCall:
-        """Read and check an INVITE, and remove the claims of an untrusted peer; `MessageError` if it is unreadable."""
+    def read(self, buffer: bytes, flow: Flow, now: float, room: int = MAX_SIZE) -> IncomingCall:
+        """Read and check an INVITE, and remove the claims of an untrusted peer; `MessageError` if it is unreadable.
+
+        A repaired message has at most `room` octets, or those that arrived.
+        """
         place = self._network.place(flow)
         changed: tuple[Repair, ...] = ()
         message = self._reader.read(buffer, flow.src)
         if message is None:
-            message, changed = self._read(buffer, place)
+            message, changed = self._read(buffer, place, room)
             self._reader.miss(message, flow.src)
         target = self._canonicalise(message.uri)
         if target is None and message.uri[:3].lower() == b"sip" and SIP_URI.fullmatch(message.uri) is None:
@@ -76,25 +79,28 @@ class Intake:
 
         return subscriber, subscribers
 
-    def read_follow_up(self, buffer: bytes, flow: Flow) -> tuple[SipMessage, tuple[Repair, ...]]:
-        """Read and check an ACK or CANCEL, and what was repaired in it; `MessageError` if it is unreadable."""
-        return self._read(buffer, self._network.place(flow))
+    def read_follow_up(self, buffer: bytes, flow: Flow, room: int) -> tuple[SipMessage, tuple[Repair, ...]]:
+        """Read and check an ACK or CANCEL, and what was repaired in it; `MessageError` if it is unreadable.
 
-    def _read(self, buffer: bytes, place: Position) -> tuple[SipMessage, tuple[Repair, ...]]:
+        `room`: see `read`.
+        """
+        return self._read(buffer, self._network.place(flow), room)
+
+    def _read(self, buffer: bytes, place: Position, room: int) -> tuple[SipMessage, tuple[Repair, ...]]:
         """Read a message so that the SBC cannot see another one in it.
 
         One of an untrusted peer is repaired if it is not plain. One of a trusted peer is repaired only if it cannot be
         read otherwise, and the SBC's own never.
         """
         if place.is_untrusted:
-            return one_reading(buffer)
+            return one_reading(buffer, room=room)
         try:
             message = SipMessage.parse(buffer)
             message.check()
         except MessageError:
             if place.direction is not Direction.INBOUND:
                 raise
-            return one_reading(buffer)
+            return one_reading(buffer, room=room)
         return message, ()
 
     def unreadable(self, buffer: bytes, flow: Flow, now: float, error: MessageError) -> UnreadableCall:
@@ -110,13 +116,16 @@ class Intake:
         verdict = Verdict(kind, scrubbed, record=make_record(flow, place, now, method, None, decision, kind))
         return as_observed(verdict) if place.observed else verdict
 
-    def scrubbed(self, buffer: bytes, flow: Flow) -> Verdict:
-        """The verdict for a request that is not decided: it passes, without the marks of an untrusted peer."""
+    def scrubbed(self, buffer: bytes, flow: Flow, room: int) -> Verdict:
+        """The verdict for a request that is not decided: it passes, without the marks of an untrusted peer.
+
+        `room`: see `read`.
+        """
         place, starts = self._network.place(flow), self._network.scrubbed
         if not place.is_untrusted or place.observed or starts is None:
             return ACCEPT
         try:
-            message, _ = one_reading(buffer, starts)
+            message, _ = one_reading(buffer, starts, room)
             scrub.scrub(message, self._network.marks)
             kept = message.changed()
         except MessageError:

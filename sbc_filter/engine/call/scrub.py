@@ -14,10 +14,8 @@ ADDRESSES = frozenset((
     b"p-called-party-id", b"p-associated-uri",
 ))  # fmt: skip
 _ASSERTIONS = Marks(HEADERS)
-_FOLD = rb"[ \t]*+(?:\r?\n[ \t]++)*"
-# What other parsers may skip before and after a name (see `grammar.INVISIBLE`).
-_SKIPPED = rb"[^!-~\r\n]*+"
-_LINE = re.compile(rb"(?m)^" + _SKIPPED + rb"(" + TOKEN + rb")" + _SKIPPED + _FOLD + rb":")
+# What other parsers may skip before and after a name (see `grammar.INVISIBLE`); behind it, some also skip line ends.
+_LINE = re.compile(rb"(?m)^[^!-~\r\n]*+(" + TOKEN + rb")[^!-~]*+:")
 _REST_OF_LINE = re.compile(rb".*(?:\n[ \t].*)*(?:\n|\Z)")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
@@ -46,24 +44,23 @@ def remove_assertions(message: SipMessage) -> None:
 
 def scrub_unreadable(buffer: bytes, marks: Marks) -> bytes:
     """The same as `scrub` for a message that cannot be parsed here, but that a more lenient SBC may accept. Control
-    characters become spaces."""
+    characters of the header become spaces. Marks are removed from the body as well, since stacks differ in which empty
+    line ends the header of such a message."""
     end = _head_end(buffer)
-    head = UNCLEAN.sub(b" ", buffer[:end])
-    if marks.may_be_in(head):
-        head = marks.removed(_without_lines(head, marks))
-    return buffer if head == buffer[:end] else head + buffer[end:]
+    text = UNCLEAN.sub(b" ", buffer[:end]) + buffer[end:]
+    return marks.removed(_without_lines(text, marks)) if marks.may_be_in(text) else text
 
 
-def _without_lines(head: bytes, marks: Marks) -> bytes:
-    """The header without the fields of these names, folded lines included."""
+def _without_lines(text: bytes, marks: Marks) -> bytes:
+    """The text without the fields of these names, folded lines included."""
     parts, position = [], 0
-    for line in _LINE.finditer(head):
+    for line in _LINE.finditer(text):
         if line.start() < position or not marks.has(line[1]):
             continue
-        parts.append(head[position : line.start()])
-        rest = _REST_OF_LINE.match(head, line.end())
-        position = rest.end() if rest is not None else len(head)
-    return b"".join((*parts, head[position:]))
+        parts.append(text[position : line.start()])
+        rest = _REST_OF_LINE.match(text, line.end())
+        position = rest.end() if rest is not None else len(text)
+    return b"".join((*parts, text[position:]))
 
 
 def _remove(message: SipMessage, marks: Marks) -> None:

@@ -25,6 +25,9 @@ def is_plain(message: SipMessage) -> bool:
         for header in message.headers(b"via")[1:]:
             if grammar.LATER_VIA.match(message.buffer, header[1], header[2]) is None:
                 return False
+    for header in message.headers(b"retry-after"):
+        if grammar.RETRY_AFTER.match(message.buffer, header[1], header[2]) is None:
+            return False
     for name in (b"from", b"to"):
         value = message.first(name)
         if value is None or grammar.PLAIN_TAGGED.fullmatch(value) is None:

@@ -41,11 +41,14 @@ class _Field:
         self.value = value
 
 
-def one_reading(buffer: bytes, starts: "re.Pattern[bytes]" = grammar.OURS) -> tuple[SipMessage, tuple[Repair, ...]]:
+def one_reading(
+    buffer: bytes, starts: "re.Pattern[bytes]" = grammar.OURS, room: int = MAX_SIZE
+) -> tuple[SipMessage, tuple[Repair, ...]]:
     """The checked message that every SIP stack reads in these bytes once they are repaired, and what was repaired.
 
     `starts` matches the start of the requests that are repaired (see `grammar.request_start`). A plain message is
-    parsed and nothing else. `MessageError` if no repair leaves exactly one reading.
+    parsed and nothing else. `MessageError` if no repair leaves exactly one reading, or if the message
+    grows to more than `room` octets.
     """
     found = MessageError(Detail.HEADER_SYNTAX)
     try:
@@ -54,7 +57,7 @@ def one_reading(buffer: bytes, starts: "re.Pattern[bytes]" = grammar.OURS) -> tu
             return message, ()
     except MessageError as error:
         found = error
-    repaired, changed = repair(buffer, starts)
+    repaired, changed = repair(buffer, starts, room)
     if not changed:
         raise found
     message = _checked(repaired)
@@ -70,7 +73,9 @@ def _checked(buffer: bytes) -> SipMessage:
     return message
 
 
-def repair(buffer: bytes, starts: "re.Pattern[bytes]" = grammar.OURS) -> tuple[bytes, tuple[Repair, ...]]:
+def repair(
+    buffer: bytes, starts: "re.Pattern[bytes]" = grammar.OURS, room: int = MAX_SIZE
+) -> tuple[bytes, tuple[Repair, ...]]:
     """The repaired bytes of a request, and what was repaired: nothing if there was nothing to do.
 
     `MessageError` for what cannot be repaired. The result is not checked: see `one_reading`.
@@ -92,7 +97,7 @@ def repair(buffer: bytes, starts: "re.Pattern[bytes]" = grammar.OURS) -> tuple[b
     if not changed:
         return buffer, ()
     out = b"\r\n".join((request, *(b"%b:%b" % (each.name, each.value) for each in fields), b"", body))
-    if len(out) > max(len(buffer), MAX_SIZE):
+    if len(out) > max(len(buffer), min(room, MAX_SIZE)):
         raise MessageError(Detail.HEADER_SYNTAX, "too large to be repaired")
     return out, tuple(changed)
 

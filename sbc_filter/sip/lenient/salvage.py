@@ -13,6 +13,8 @@ from sbc_filter.sip.message import SipMessage
 _MOST = 64  # Via fields that are repeated; real messages have fewer than ten
 _LONGEST = 8192  # octets of a request line that are searched for a called party
 _REPEATED = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))
+# To, wherever a stack may find its name: node's `sip` also on another line than the colon.
+_TO = re.compile(rb"(?<![!-~])(?i:to?)" + grammar.INVISIBLE + rb"*+:")
 _LINE_END = re.compile(rb"[\r\n\0]")
 _FOLD = re.compile(rb"(?:\r\n?|\n)[ \t]+")
 _CSEQ = re.compile(rb"[^0-9]{0,8}0*([0-9]{1,10})[^0-9]")
@@ -37,15 +39,16 @@ def salvage(buffer: bytes) -> Salvage:
     """Whatever can be read of an INVITE."""
     lines: list[bytes] = []
     seen: dict[bytes, bytes] = {}
-    ambiguous = False
+    same = 0  # fields with the value of the first To
     for line in _lines(buffer):
         name, colon, value = line.partition(b":")
-        key = canonical(name.strip(grammar.INVISIBLE_BYTES))
+        key = canonical(_unescaped(name).strip(grammar.INVISIBLE_BYTES))
         value = value.strip(grammar.INVISIBLE_BYTES)
-        if not colon or key not in _REPEATED or len(lines) == _MOST:
+        if not colon or key not in _REPEATED:
             continue
-        if key in seen and key != b"via":
-            ambiguous = ambiguous or (key == b"to" and value != seen[key])
+        if key == b"to" and value == seen.get(key, value):
+            same += 1
+        if (key in seen and key != b"via") or len(lines) == _MOST:
             continue
         seen[key] = value
         if key == b"cseq":
@@ -59,7 +62,12 @@ def salvage(buffer: bytes) -> Salvage:
     except MessageError:  # nothing can be read
         message = SipMessage.parse_fields("INVITE", b"", b"")
     message.original = buffer
-    return Salvage(message, not ambiguous and _has_plain_tag(message))
+    return Salvage(message, _has_plain_tag(message) and len(_TO.findall(_unescaped(buffer))) == same)
+
+
+def _unescaped(text: bytes) -> bytes:
+    """Text as node's `sip` reads header names: it undoes the escapes of JavaScript."""
+    return unquote_to_bytes(text.replace(b"%u00", b"%"))
 
 
 def _has_plain_tag(message: SipMessage) -> bool:
