@@ -244,7 +244,8 @@ def test_a_token_seen_while_observed_is_a_replay_afterwards(first: Observation) 
     engine = observing(f'{TRUNKS}{VERIFY}[rule.on]\nreplayed = "reject"\n', first)
     decided(engine, arriving(GOOD))
     engine.observe(NOTHING)
-    replay = arriving(GOOD.replace(b"Call-ID: call-1", b"Call-ID: call-2"))
+    another = GOOD.replace(b"INVITE sip:+12155550199@", b"INVITE sip:+12155550111@")
+    replay = arriving(another.replace(b"Call-ID: call-1", b"Call-ID: call-2"))
     assert decided(engine, replay).kind is VerdictKind.REJECT
 
 

@@ -38,7 +38,7 @@ def scrub(message: SipMessage, marks: Marks) -> None:
 def remove_assertions(message: SipMessage) -> None:
     """Edit: remove every header field that asserts an attestation or a result: they are valid only within one
     operator's networks (S-115, A11)."""
-    if _ASSERTIONS.may_be_in(b"\n".join(message.names())):  # all that is removed is found by its name
+    if _ASSERTIONS.may_be_in(b",".join(message.names())):  # all that is removed is found by its name
         _remove(message, _ASSERTIONS)
 
 

@@ -102,7 +102,10 @@ class VerificationService:
         attesting_token = result.attesting_token
         if result.outcome is not _PASSED or attesting_token is None:
             return 1
-        target = call.message.uri if call.target is None else self._profile.subscriber(call.target).encode()
+        target = call.message.uri
+        if call.target is not None:
+            number = self._profile.subscriber(call.target) if self._profile.routing else call.target
+            target = number.encode()
         return self._replays.times(attesting_token, call, target)
 
 
