@@ -115,13 +115,13 @@ VIA = re.compile(
     rb"([^\",]*(?:" + QUOTED + rb"[^\",]*)*)"
 )
 # A Via below the first, up to its line end. A parser that fails at one (Kamailio: also at a blank in a parameter, an
-# empty one, a branch without value) does not see what follows it, or no P-Asserted-Identity at all.
-_NO_VALUE = rb"(?i:(?:branch|ttl|maddr|received|i)[ \t]*+=?|alias[ \t]*+=)[ \t]*+[;,\r]"
+# empty one, a branch without value, an alias with one) does not see what follows it, or no P-Asserted-Identity at all.
+_NO_VALUE = rb"(?i:(?:branch|ttl|maddr|received|i)[ \t]*+=?)[ \t]*+[;,\r]|(?i:alias)[ \t]*+="
 _LATER_VALUE = (
     rb"[ \t]*+SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+" + TOKEN + rb"[ \t]++(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"
     rb"[ \t]*+(?::[ \t]*+[0-9]{1,5}[ \t]*+)?"
-    rb"(?>(?:;[ \t]*+(?!" + _NO_VALUE + rb")[^\s;,=\"]++[ \t]*+"
-    rb"(?:=[ \t]*+(?:\"[^\"\\\r\n]*+\"|[^\s;,=\"]*+)[ \t]*+)?)*)"
+    rb"(?>(?:;[ \t]*+(?!" + _NO_VALUE + rb")" + TOKEN + rb"(?:[ \t]*+=[ \t]*+"
+    rb"(?:\"[^\"\\,;=()\r\n]*+\"|[^\s;,=\"()]*+)[ \t]*+|[ \t]*+(?=[;\r])|(?=,)))*)"
 )
 LATER_VIA = re.compile(_LATER_VALUE + rb"(?>(?:," + _LATER_VALUE + rb")*)(?=\r)")
 # Kamailio fails at any other Retry-After, and then reads no P-Asserted-Identity.

@@ -327,8 +327,18 @@ _FORWARDS = (
     b"70\0",
     b"%37%30",
 )
+_LATER = (
+    *(b"Via: SIP/2.0/UDP h" + tail for tail in (
+        b";branch=z9hG4 bK", b";;", b";", b";x=", b";x==", b";x=a=b", b";branch", b";branch=", b";i", b";alias=x",
+        b";x=\"a", b";x=\"a,b\"", b";x=\"a\\\"b\"", b";x=a,", b";x , SIP/2.0/UDP h", b",SIP/2.0/UDP h;x y", b";(x)",
+    )),
+    b"Retry-After: x", b"Retry-After: 1 x", b"Retry-After: 120",
+    b"To\n: <sip:+12155550199@sbc.example>", b"%54o: <sip:+12155550199@sbc.example>",
+)  # fmt: skip
 
 
 def others() -> Changes:
     for line, forms in (("CSeq", _CSEQ), ("Call-ID", _CALL_IDS), ("Via", _VIAS), ("Max-Forwards", _FORWARDS)):
         yield from ((f"{line} is {form[:60]!r}", put(line, form)) for form in forms)
+    for later in _LATER:
+        yield f"{later!r} behind all others", line_in_front("Content-Length", later + b"\r\n")
