@@ -14,7 +14,7 @@ from sbc_filter.engine.verdict import Verdict
 
 PACKAGE = Path(sbc_filter.__file__).parent
 MOST = 28  # files for a call of a peer whose layout is known
-MOST_AT_FIRST = 33  # for the first call of a peer: its message is parsed and checked, and its place looked up
+MOST_AT_FIRST = 34  # for the first call of a peer: its message is parsed and checked, its numbers and place looked up
 LEARNT_AFTER = 8  # messages
 
 
