@@ -76,7 +76,7 @@ class Outcome(_Key):
     UNFETCHABLE = _outcome("unfetchable", Service.VERIFICATION, 436, "Bad Identity Info", Verstat.NOT_VALIDATED)
     UNTRUSTED = _outcome("untrusted", Service.VERIFICATION, 437, "Unsupported Credential", Verstat.FAILED)
     INVALID = _outcome("invalid", Service.VERIFICATION, 438, "Invalid Identity Header", Verstat.FAILED)
-    REPLAYED = _outcome("replayed", Service.VERIFICATION, 438, "Invalid Identity Header", Verstat.FAILED)
+    REPLAYED = _outcome("replayed", Service.VERIFICATION, 438, "Invalid Identity Header", Verstat.NOT_VALIDATED)
     SIGNED = _outcome("signed", Service.SIGNING)
     ALREADY_SIGNED = _outcome("already-signed", Service.SIGNING)
     UNSIGNED = _outcome("unsigned", Service.SIGNING, 500, "Server Internal Error")
@@ -109,6 +109,8 @@ class Detail(_Key):
     outcomes: Set[Outcome]
     exceptions: Mapping[Outcome, Defaults]
 
+    # passed
+    TOKEN_AGAIN = _detail("token-again", Outcome.PASSED)
     # no-identity
     ABSENT = _detail("absent", Outcome.NO_IDENTITY)
     UNSUPPORTED_PPT = _detail(
@@ -119,6 +121,7 @@ class Detail(_Key):
     # stale; unsigned
     STALE_DATE = _detail("stale-date", Outcome.STALE, (Outcome.UNSIGNED, Defaults(403, "Stale Date")))
     FUTURE_DATE = _detail("future-date", Outcome.STALE, Outcome.UNSIGNED)
+    DATE = _detail("date", Outcome.STALE)
     # unfetchable
     X5U_POLICY = _detail("x5u-policy", (Outcome.UNFETCHABLE, Defaults(436, "Bad Identity Info", Verstat.FAILED)))
     FETCH_REFUSED = _detail("fetch-refused", Outcome.UNFETCHABLE)
@@ -296,6 +299,7 @@ class Deviation(_Key):
     COMMA_JOINED = "comma-joined"
     NATIONAL_CLAIM = "national-claim"
     BASE_PASSPORT = "base-passport"
+    NO_PPT_PARAMETER = "no-ppt-parameter"
 
 
 TOLERABLE = frozenset(
@@ -307,6 +311,7 @@ TOLERABLE = frozenset(
         Deviation.COMMA_JOINED,
         Deviation.NATIONAL_CLAIM,
         Deviation.BASE_PASSPORT,
+        Deviation.NO_PPT_PARAMETER,
     }
 )
 """Refused unless `[rule.verify].tolerate` names it."""

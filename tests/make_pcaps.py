@@ -17,7 +17,7 @@ from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import CookedLinux, Dot1Q, Ether
 from scapy.utils import PcapWriter
-from support.calls import CALLER, CARRIER, LAB, NOW, SBC, SIGN, VERIFY, claims, identity, invite, response
+from support.calls import CALLER, CARRIER, LAB, NOW, SBC, SIGN, VERIFY, claims, identity, invite, response, retargeted
 from support.mixed_day import ASK_TO_SIGN, mixed_day
 
 from sbc_filter.certificates.source import certificate_path
@@ -157,8 +157,11 @@ def cases() -> Iterator[tuple[str, Case]]:
     yield (
         "replayed",
         Case(
-            "A call, a fork of it with another branch, and its token in another call: 438.",
-            [udp(payload) for payload in (good, good.replace(b"bK-1", b"bK-1a"), invite(identity(), number=2))],
+            "A call, a fork of it with another branch, and its token in a call to another target: 438.",
+            [
+                udp(payload)
+                for payload in (good, good.replace(b"bK-1", b"bK-1a"), retargeted(invite(identity(), number=2)))
+            ],
             VERIFY + '[rule.on]\nreplayed = "reject"\n',
         ),
     )

@@ -22,7 +22,7 @@ FAILED, NOT_VALIDATED = "TN-Validation-Failed", "No-TN-Validation"
         ("unfetchable", "x5u-policy", (436, "Bad Identity Info"), FAILED),
         ("untrusted", "revoked", (437, "Unsupported Credential"), FAILED),
         ("invalid", "bad-signature", (438, "Invalid Identity Header"), FAILED),
-        ("replayed", "token-seen", (438, "Invalid Identity Header"), FAILED),
+        ("replayed", "token-seen", (438, "Invalid Identity Header"), NOT_VALIDATED),
         ("signed", None, (403, "Forbidden"), None),
         ("unsigned", "crypto", (500, "Server Internal Error"), None),
         ("unsigned", "stale-date", (403, "Stale Date"), None),

@@ -43,7 +43,11 @@ _Problem = Callable[[str, str], None]  # where, and the sentence
 def read_credentials(
     configuration: Configuration, trust: TrustStore | None, problems: list[Problem], known: Sequence[Problem]
 ) -> Iterator[tuple[str, Credential]]:
-    """Our credentials; with `trust`, reasons for which a verifier would refuse them are problems (S-094)."""
+    """Our credentials. `trust` is None for calls that are not live.
+
+    With `trust`, reasons for which a verifier would refuse them are problems (S-094), and signatures have random
+    nonces. Without it, a replay gives the same bytes each time.
+    """
 
     def problem(where: str, sentence: str) -> None:
         problems.append(Problem(configuration.file, where, sentence))
@@ -66,6 +70,7 @@ def read_credentials(
             problem(key, sentence)
         credential = read[0].credential.followed_by([each.credential for each in read[1:]])
         if trust is not None:
+            credential = credential.with_random_nonces()
             for key, sentence in _doubts(credential, read, trust, time.time()):
                 problem(f"{key}.certificate", sentence)
         yield name, credential

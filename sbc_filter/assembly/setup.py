@@ -20,6 +20,7 @@ from sbc_filter.firewall.plan import Plan, Responses
 from sbc_filter.numbering.numbering_plans import NANP, plan_named
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import Direction, RuleAction
+from sbc_filter.rules.number_list import Entries, NumberList
 from sbc_filter.rules.rule_file import read_rules
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.rules.toml_table import parse_toml
@@ -43,6 +44,7 @@ class Setup:
     credentials: dict[str, Credential]
     remarks: tuple[Problem, ...] = ()  # problems that do not prevent a start
     folder: Path = Path()  # of the rules and of the files that they name
+    protects: NumberList | None = None  # `protected_callers`
     read_at: float = field(default_factory=time.monotonic)  # seconds of the monotonic clock
 
     def engine(self, secret: bytes, memories: SharedState | None = None, state: EngineState | None = None) -> Engine:
@@ -60,6 +62,7 @@ class Setup:
             network.untrusted_headers,
             network.scrub_methods,
             observed=self.observes,
+            protects=self.protects,
         )
         certificates = CertificateMemory(self.trust, self.configuration.certificates.tolerate)
         profile = plan_named(network.numbering) or NANP
@@ -155,6 +158,7 @@ def prepare(
         raise ConfigurationError(found)
     names = {*configuration.credentials, *configuration.remote}
     ruleset, trunks = read_rules(files, _reader(base), found, names, configuration.trunks, configuration.verifiers)
+    protects = _protected(configuration, base, found)
     if not trust.anchors and not blamed(known, "trust") and _verifies(ruleset):
         sentence = "there is no trust anchor, so nothing could ever verify: name the PEM files of the roots you trust"
         found.append(Problem(file, "trust.anchors", sentence))
@@ -163,7 +167,24 @@ def prepare(
         found.append(Problem(file, "network.sbc", NO_SBC))
     if found:
         raise ConfigurationError(found)
-    return Setup(configuration, ruleset, tuple(trunks), trust_files, credentials, tuple(remarks), base)
+    return Setup(
+        configuration, ruleset, tuple(trunks), trust_files, credentials, tuple(remarks), base, protects=protects
+    )
+
+
+def _protected(configuration: Configuration, folder: Path, problems: list[Problem]) -> NumberList | None:
+    """The callers of `protected_callers`; None if there are none."""
+
+    def report(sentence: str) -> None:
+        problems.append(Problem(configuration.file or "configuration", "network.protected_callers", sentence))
+
+    if not configuration.network.protected_callers:
+        return None
+    entries = Entries(configuration.network.protected_callers, _reader(folder), report)
+    found = NumberList(entries, entries.report)
+    if found(None):
+        report("has 'anonymous', and any caller can be anonymous: name numbers")
+    return found
 
 
 def _verifies(ruleset: RuleSet) -> bool:

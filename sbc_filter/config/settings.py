@@ -36,6 +36,7 @@ class NetworkSettings:
     untrusted_headers: tuple[str, ...] = ()
     scrub_methods: tuple[str, ...] = ()
     mode: NetworkMode = ENFORCE
+    protected_callers: tuple[str, ...] = ()  # entries of a number list, as in rules
 
 
 @dataclass(frozen=True, slots=True)

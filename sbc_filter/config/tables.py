@@ -63,6 +63,7 @@ def read_network(table: TomlTable) -> NetworkSettings:
         _untrusted_headers(table),
         tuple(sorted(table.choices("scrub_methods", SCRUB_METHODS) or ())),
         cast(NetworkMode, table.choice("mode", (ENFORCE, OBSERVE), default.mode)),
+        table.texts("protected_callers"),
     )
     table.close({"drop_unreadable": 'was replaced: write unreadable = "drop" for true, and "scrub" for false'})
     return settings

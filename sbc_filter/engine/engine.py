@@ -237,8 +237,10 @@ class Engine:
         if place.is_foreign:
             self._count[CounterName.NO_DIRECTION] += 1
             return as_packet_verdict(_undecided(call, Detail.NO_DIRECTION), packet)
-        identity = self._intake.identity_for_rules(call)
-        facts = Facts("INVITE", place.direction, place.trunk, place.peer, flow.transport, now, call.message, identity)
+        identity, every = self._intake.identities_for_rules(call)
+        facts = Facts(
+            "INVITE", place.direction, place.trunk, place.peer, flow.transport, now, call.message, identity, every
+        )
         return self._walk(Progress(key, call, packet, self._rules.matching(facts, self._secret, call.in_dialog)), now)
 
     def _follow_up(self, buffer: bytes, method: bytes, flow: Flow, now: float) -> Verdict:

@@ -32,7 +32,8 @@ PARSE_ERRORS = (
 
 NameKey = tuple[frozenset[tuple[str, str | bytes]], ...]
 
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----")
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9. ]{0,20}CERTIFICATE)-----([^-]*)-----END \1-----")
+_LABELS = frozenset((b"CERTIFICATE", b"X509 CERTIFICATE", b"X.509 CERTIFICATE"))  # RFC 7468 §5.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,11 @@ def parse_certificates(
     """
     if len(body) > max_body:
         raise _unreadable("the body is too large")
-    blocks = _PEM.findall(body)
+    found = _PEM.findall(body)
+    for label, _ in found:  # passed over, its issuer would be taken for the leaf
+        if label not in _LABELS:
+            raise _unreadable(f"a block of the kind {label.decode()}")
+    blocks = [block for _, block in found]
     bare = not blocks and body[:1] == b"\x30" and CertificateDeviation.DER_BODY in tolerate
     if not bare and not 1 <= len(blocks) <= max_certificates:
         raise _unreadable(f"{len(blocks) or 'no'} certificate{'s' if blocks else ''} in PEM form")

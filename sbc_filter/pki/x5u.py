@@ -77,6 +77,16 @@ def check_x5u(url: str, tolerate: Collection[str] = ()) -> None:
         raise _refused("the address is not a public one")
 
 
+def with_plain_scheme(url: str) -> str:
+    """The URL with `https` or `http` in small letters, as all URLs are compared, cached and fetched (RFC 3986 §3.1)."""
+    if url.startswith("https://"):
+        return url
+    for scheme in ("https://", "http://"):
+        if url[: len(scheme)].lower() == scheme:
+            return scheme + url[len(scheme) :]
+    return url
+
+
 def host_of(url: str) -> str | None:
     """The host of a URL in lower case; None for a URL that `check_x5u` could never accept."""
     match = _URL.fullmatch(url)

@@ -111,7 +111,8 @@ REDIRECT = Treatment(TreatmentKind.REDIRECT)
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
     """`[rule.verify]`: how the verification service judges and marks a call. `service` names the service that verifies
-    instead of this program; empty: none. `in_dialog`: INVITEs with a To tag are judged like new calls."""
+    instead of this program; empty: none. `in_dialog`: INVITEs with a To tag are judged like new calls. `max_age_inner`:
+    None means any age. `max_date_age`: seconds between Date and arrival, either way; None: Date is not judged."""
 
     max_age: float = 60.0
     max_skew: float = 60.0
@@ -131,6 +132,8 @@ class VerifyOptions:
     service: str = ""
     strict: frozenset[str] = frozenset()
     in_dialog: bool = False
+    max_age_inner: float | None = None
+    max_date_age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +244,7 @@ RATE_KEYS = ("peer", "trunk", "caller", "called")
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """The matching half of a `[[rule]]`; None means not given. The lists are called with None for a party without
-    number."""
+    number. Without sources of its own, a condition looks where the rule's action does."""
 
     enforce_percent: float = 100.0
     direction: Direction | None = None
@@ -254,3 +257,5 @@ class Conditions:
     has_identity: bool | None = None
     time: Callable[[float], bool] | None = None
     rate: RateLimit | None = None
+    caller_from: tuple[str, ...] = ()
+    called_from: tuple[str, ...] = ()

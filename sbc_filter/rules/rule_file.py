@@ -153,8 +153,8 @@ class _Reader:
             mode,
             insertion,
             answer,
-            self._verify(table.table("verify")),
-            self._sign(table.table("sign"), action is RuleAction.SIGN),
+            self._verify(table.table("verify"), conditions),
+            self._sign(table.table("sign"), action is RuleAction.SIGN, conditions),
             _strip(table.table("strip")),
             tuple(treatment_options.read_when(when, self._entries) for when in table.tables("when")),
             treatment_options.read_on(table.table("on"), _outcomes(action)),
@@ -189,6 +189,8 @@ class _Reader:
             table.flag("has_identity", False) if "has_identity" in table else None,
             _time(table.table("time")) if "time" in table else None,
             _rate(table.table("rate")) if "rate" in table else None,
+            _sources(table, "caller_from", ()),
+            _sources(table, "called_from", ()),
         )
 
     def _numbers(self, table: TomlTable, key: str) -> Callable[[str | None], bool] | None:
@@ -202,13 +204,13 @@ class _Reader:
             table.problem(key, "is an empty list: add an entry, or leave the key out")
         return Entries(table.texts(key), self._read_list, partial(table.problem, key))
 
-    def _verify(self, table: TomlTable) -> VerifyOptions:
-        options = _verify_options(table)
+    def _verify(self, table: TomlTable, conditions: Conditions) -> VerifyOptions:
+        options = _verify_options(table, conditions)
         if options.service:
             _refer(table, "service", options.service, self._verifiers, "verifier", "verifiers")
         return options
 
-    def _sign(self, table: TomlTable, wanted: bool) -> SignOptions:
+    def _sign(self, table: TomlTable, wanted: bool, conditions: Conditions) -> SignOptions:
         default = SignOptions()
         credential = table.text("credential", required=wanted)
         if wanted and credential:
@@ -226,8 +228,8 @@ class _Reader:
             table.choice("attest_listed", ATTESTATIONS, default.attest_listed),
             unlisted,
             origid,
-            _sources(table, "caller_from", default.caller_from),
-            _sources(table, "called_from", default.called_from),
+            _sources(table, "caller_from", conditions.caller_from or default.caller_from),
+            _sources(table, "called_from", conditions.called_from or default.called_from),
             _removable(table, "remove", default.remove),
             _preserve(table),
             _bypass(table),
@@ -267,13 +269,13 @@ def _refer(table: TomlTable, key: str, name: str, known: Collection[str], what: 
         table.problem(key, f"{name!r} is not a {what} of the configuration; there are {there}")
 
 
-def _verify_options(table: TomlTable) -> VerifyOptions:
+def _verify_options(table: TomlTable, conditions: Conditions) -> VerifyOptions:
     default = VerifyOptions()
     options = VerifyOptions(
         table.number("max_age", default.max_age, 0, 86400),
         table.number("max_skew", default.max_skew, 0, 86400),
-        _sources(table, "caller_from", default.caller_from),
-        _sources(table, "called_from", default.called_from),
+        _sources(table, "caller_from", conditions.caller_from or default.caller_from),
+        _sources(table, "called_from", conditions.called_from or default.called_from),
         table.flag("check_called", default.check_called),
         table.choice("identity", ("keep", "strip"), "keep") == "keep",
         table.flag("verstat", default.verstat),
@@ -288,6 +290,8 @@ def _verify_options(table: TomlTable) -> VerifyOptions:
         table.text("service", required="service" in table),
         table.choices("strict", REFUSABLE) or default.strict,
         table.choice("in_dialog", ("pass", "verify"), "pass") == "verify",
+        table.number("max_age_inner", default.max_age, 0, 86400) if "max_age_inner" in table else None,
+        table.number("max_date_age", default.max_age, 0, 86400) if "max_date_age" in table else None,
     )
     if options.service and not options.check_called:
         table.problem("check_called", "does not go with `service`: a service always compares the called party")

@@ -31,7 +31,8 @@ from sbc_filter.sip.message import SipMessage
 class Facts:
     """One INVITE as seen by the rules; `now` is its arrival in POSIX seconds.
 
-    `identity(sources)` is the identity from the first of the sources that has one.
+    `identity(sources)` is the identity from the first of the sources that has a number, else from the first that has
+    one. `identities(sources)` are all in all of them.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Facts:
         now: float,
         message: SipMessage,
         identity: Callable[[tuple[str, ...]], str | None],
+        identities: Callable[[tuple[str, ...]], list[str]],
     ) -> None:
         self.method = method
         self.direction = direction
@@ -53,10 +55,13 @@ class Facts:
         self.now = now
         self.message = message
         self.identity = identity
+        self.identities = identities
 
 
 Predicate = Callable[[Facts], bool]
 Sources = tuple[str, ...]
+EVERY_CALLED: Sources = ("ruri", "to")
+"""Where rules that refuse calls look for the called party. The caller of a call writes To as it likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,10 @@ def stated_treatment(
 def _compile(rule: Rule, conditions: Conditions, rates: Rates) -> _Compiled:
     options = rule.sign if rule.action is RuleAction.SIGN else rule.verify
     of_place = tuple(_place_predicates(conditions))
-    predicates = _predicates(rule.name, conditions, of_place, options.caller_from, options.called_from, rates)
+    refuses = rule.action in (RuleAction.DROP, RuleAction.REJECT)
+    predicates = _predicates(
+        rule.name, conditions, of_place, options.caller_from, options.called_from, rates, refuses=refuses
+    )
     share = round(conditions.enforce_percent * 100)
     return _Compiled(rule, replace(rule, mode=Mode.MONITOR), share, predicates, of_place)
 
@@ -160,10 +168,19 @@ def _predicates(
     caller_from: Sources,
     called_from: Sources,
     rates: Rates,
+    *,
+    refuses: bool,
 ) -> tuple[Predicate, ...]:
     """The predicates of `rule`, all of which have to match, with those `of_place` first. The rate is last, so that it
-    counts only calls that match the others."""
-    found = (*of_place, *_message_predicates(conditions, caller_from, called_from))
+    counts only calls that match the others.
+
+    For a rule that `refuses` calls, every party in the sources counts: a number on its list must not hide next to
+    another one. The sources of `conditions` replace those given.
+    """
+    caller_from = conditions.caller_from or caller_from
+    called_from = conditions.called_from or called_from
+    listed_called = EVERY_CALLED if refuses and not conditions.called_from else called_from
+    found = (*of_place, *_message_predicates(conditions, caller_from, listed_called, refuses))
     if conditions.rate is None:
         return found
     return (*found, _rate(rule, conditions.rate, caller_from, called_from, rates))
@@ -182,7 +199,10 @@ def _place_predicates(conditions: Conditions) -> Iterator[Predicate]:
         yield lambda facts: time(facts.now)
 
 
-def _message_predicates(conditions: Conditions, caller_from: Sources, called_from: Sources) -> Iterator[Predicate]:
+def _message_predicates(
+    conditions: Conditions, caller_from: Sources, called_from: Sources, every: bool
+) -> Iterator[Predicate]:
+    on_list = _any_on_list if every else _on_list
     if conditions.has_identity is not None:
         yield _present(b"identity", conditions.has_identity)
     for listed, wanted, sources in (
@@ -192,7 +212,7 @@ def _message_predicates(conditions: Conditions, caller_from: Sources, called_fro
         (conditions.not_called, False, called_from),
     ):
         if listed is not None:
-            yield _on_list(listed, wanted, sources)
+            yield on_list(listed, wanted, sources)
     for name, wanted_value in conditions.header.items():
         key = canonical(name.encode())
         if isinstance(wanted_value, bool):
@@ -207,6 +227,16 @@ def _present(name: bytes, wanted: bool) -> Predicate:
 
 def _on_list(listed: Callable[[str | None], bool], wanted: bool, sources: Sources) -> Predicate:
     return lambda facts: listed(facts.identity(sources)) is wanted
+
+
+def _any_on_list(listed: Callable[[str | None], bool], wanted: bool, sources: Sources) -> Predicate:
+    """Whether any party is on the list; if not `wanted`, whether none is. A call without a party is `anonymous`."""
+
+    def matches(facts: Facts) -> bool:
+        found = listed(facts.identity(sources)) or any(listed(each) for each in facts.identities(sources))
+        return found is wanted
+
+    return matches
 
 
 def _value(name: bytes, pattern: "re.Pattern[str]") -> Predicate:

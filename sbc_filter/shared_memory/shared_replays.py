@@ -1,6 +1,7 @@
 """Replay protection in shared memory: one table of tokens for all workers (S-057).
 
-    header | bucket | bucket | … | spare        a bucket: 16 entries of digest of the token, digest of the call, expiry
+    header | bucket | bucket | … | spare
+    a bucket: 16 entries of digest of the token, digest of the target, times, expiry
 
 A token belongs to one bucket. When the bucket is full, the entry that expires first is overwritten, so a flood needs
 no more memory. The expiry is written last: an entry that a process left incomplete counts as free.
@@ -12,8 +13,10 @@ from struct import Struct
 from sbc_filter.shared_memory.shared_table import BUCKET, ENTRY, FIRST, WAYS, SharedTable
 
 BUCKETS = 1 << 14  # 262144 tokens in 8 MiB
-_MAGIC = b"sbc-filter seen2"
-_ENTRY = Struct("<16s8sd")
+_MAGIC = b"sbc-filter seen3"
+_TARGET = 7  # bytes of its digest
+_ENTRY = Struct(f"<16s{_TARGET}sBd")
+_TIMES_AT, _MOST = 16 + _TARGET, 255
 _END = Struct("<d")
 _END_AT = ENTRY - _END.size
 _ENDS = Struct("<" + f"{_END_AT}xd" * WAYS)
@@ -34,25 +37,28 @@ class SharedSeen:
         """Release the table in this process; others keep it."""
         self._table.close()
 
-    def claim(self, token: bytes, call: bytes, expiry: float, now: float) -> bool:
+    def claim(self, token: bytes, target: bytes, expiry: float, now: float) -> int:
         """See `engine.memory.replays.Seen`. If the holder of the lock was stopped, two claims may both be first."""
-        digest, caller = self._table.digest(token), self._table.digest(call, 8)
+        digest, called = self._table.digest(token), self._table.digest(target, _TARGET)
         bucket = int.from_bytes(digest[:4], "little") % self._buckets
         at = FIRST + bucket * BUCKET
-        return self._table.locked(bucket, lambda: self._claim(at, digest, caller, expiry, now))
+        return self._table.locked(bucket, lambda: self._claim(at, digest, called, expiry, now))
 
-    def _claim(self, at: int, digest: bytes, call: bytes, expiry: float, now: float) -> bool:
+    def _claim(self, at: int, digest: bytes, target: bytes, expiry: float, now: float) -> int:
         memory = self._table.memory
         entry = self._table.find(digest, at)
         if entry >= 0:
-            _, known, end = _ENTRY.unpack_from(memory, entry)
+            _, known, times, end = _ENTRY.unpack_from(memory, entry)
             if now < end <= now + _LONGEST:
-                return bool(known == call)
+                if known != target:
+                    return 0
+                memory[entry + _TIMES_AT] = times = min(times + 1, _MOST)
+                return int(times)
         else:
             entry = at + _way(_ENDS.unpack_from(memory, at), now) * ENTRY
         _END.pack_into(memory, entry + _END_AT, 0.0)
-        _ENTRY.pack_into(memory, entry, digest, call, expiry)
-        return True
+        _ENTRY.pack_into(memory, entry, digest, target, 1, expiry)
+        return 1
 
 
 def _way(ends: tuple[float, ...], now: float) -> int:

@@ -35,6 +35,10 @@ class Address(NamedTuple):
                 return found[2] or b""
         return None
 
+    def every_parameter(self, name: bytes) -> list[bytes]:
+        """The values of all header parameters of this name."""
+        return [each[2] or b"" for each in grammar.PARAMETER.finditer(self.parameters) if each[1].lower() == name]
+
 
 def parse_address(buffer: bytes, start: int, end: int) -> Address:
     """The single address in `buffer[start:end]`; `MessageError` for anything else."""

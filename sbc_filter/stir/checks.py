@@ -5,7 +5,7 @@ The first check that fails gives the result, so the order is part of the behavio
 1. Form: a deviation that `strict` refuses makes the token unusable, whatever it says.
 2. Caller (V5, V8): a token for another caller is not about this call.
 3. Called party (V9): nor is one for another destination, unless diversions lead to it.
-4. Freshness (V10): it is about this call, but may have been copied.
+4. Freshness (V10), `exp` and `nbf`: it is about this call, but may have been copied.
 5. Media keys (S-012): the only check that reads the body.
 6. Certificate (V11 to V14): the first check that may wait. It is requested only for a token that passed all others, so
    a token that could not verify anyway never causes a fetch.
@@ -35,6 +35,10 @@ class Policy(Protocol):
     @property
     def max_age(self) -> float:
         """Maximum age of iat, in seconds."""
+
+    @property
+    def max_age_inner(self) -> float | None:
+        """Maximum age of the token of the original call where a fresh diversion covers it, in seconds; None: any."""
 
     @property
     def max_skew(self) -> float:
@@ -98,6 +102,7 @@ def check_token(
     if check_called and call.called not in claims.dest:
         _check_called(token, call, policy)
     check_freshness(claims, call, policy)
+    check_lifetime(claims, call, policy)
     if Deviation.EXTRA_CLAIMS in token.deviations:
         check_keys(claims, call)
     return check_signature(token, claims.orig, call.arrived, certificates)
@@ -162,13 +167,36 @@ def _check_called(token: Token, call: Signalling, policy: Policy) -> None:
         raise invalid(Detail.DEST_MISMATCH)
 
 
-def check_freshness(claims: Claims, call: Signalling, policy: Policy) -> None:
-    """V10: raise `VerificationError(stale)` if iat is too old or too far in the future."""
+def check_freshness(claims: Claims, call: Signalling, policy: Policy, *, covered: bool = False) -> None:
+    """V10: raise `VerificationError(stale)` if iat is too old or too far in the future.
+
+    `covered`: a fresh diversion leads to this token, which may be older then (S-102): the call rang first, or waited.
+    """
     age = call.arrived - claims.iat
-    if age > policy.max_age:
+    limit = policy.max_age_inner if covered else policy.max_age
+    if limit is not None and age > limit:
         raise VerificationError(Outcome.STALE, Detail.STALE_DATE)
     if -age > policy.max_skew:
         raise VerificationError(Outcome.STALE, Detail.FUTURE_DATE)
+
+
+def check_lifetime(claims: Claims, call: Signalling, policy: Policy) -> None:
+    """Raise `VerificationError(stale)` from `exp` on, and before `nbf` less the skew of clocks.
+
+    See RFC 7519 §4.1.4, §4.1.5. Raises `VerificationError(invalid)` if one of them is not a number: a limit that cannot
+    be read must not be a limit that does not exist.
+    """
+    if Deviation.EXTRA_CLAIMS not in claims.deviations:
+        return
+    said = claims.all
+    for name in ("exp", "nbf"):
+        limit = said.get(name, 0)
+        if isinstance(limit, bool) or not isinstance(limit, int | float):
+            raise invalid(Detail.CLAIM_IAT, f"{name} is not a number")
+    if "exp" in said and call.arrived >= said["exp"]:
+        raise VerificationError(Outcome.STALE, Detail.STALE_DATE, "exp is in the past")
+    if call.arrived + policy.max_skew < said.get("nbf", 0):
+        raise VerificationError(Outcome.STALE, Detail.FUTURE_DATE, "nbf is in the future")
 
 
 def _check_certificate(certificate: SigningCertificate, claims: Claims, speaks_for: str, arrived: float) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
+from sbc_filter.pki.x5u import with_plain_scheme
 from sbc_filter.sip.date import parse_date
 from sbc_filter.stir.checks import Signalling
 from sbc_filter.stir.passport import Claims, Jose, canonical_json, encode_segment, identity_kind, invalid
@@ -40,7 +41,7 @@ def rebuild(value: bytes, call: Signalling, *, iat_string: bool = False) -> Toke
     }
     data = canonical_json(claims)
     return Token(
-        Jose("ES256", None, info),
+        Jose("ES256", None, with_plain_scheme(info)),
         Claims(call.caller, (call.called,), iat, None, None, data),
         encode_segment(canonical_json(header)) + b"." + encode_segment(data),
         signature,

@@ -33,6 +33,7 @@ class Credential:
     - `slow`: the key is in a device, so that a thread that must not block asks another one to sign.
     - `begins` (POSIX seconds): from then on it is used, if it is one of the `successors` of another credential.
     - `refresh`: seconds after which its source is asked again; 0: never.
+    - `random`: signatures have a random nonce, as live calls need them; without it the same input gives the same bytes.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Credential:
     begins: float = 0.0
     successors: tuple["Credential", ...] = ()
     refresh: float = 0.0
+    random: bool = False
 
     def at(self, now: float) -> "Credential":
         """The credential to sign with at `now` (POSIX seconds): this one or a successor. It depends on `now` alone.
@@ -79,6 +81,11 @@ class Credential:
     def followed_by(self, successors: Sequence["Credential"]) -> "Credential":
         """The same credential with these successors."""
         return replace(self, successors=tuple(successors))
+
+    def with_random_nonces(self) -> "Credential":
+        """The same credential and successors, for live calls: no two of its tokens are equal."""
+        successors = tuple(each.with_random_nonces() for each in self.successors)
+        return replace(self, random=True, successors=successors)
 
     def every(self) -> tuple["Credential", ...]:
         """The credential and its successors."""

@@ -12,7 +12,16 @@ from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import DETAILS, Detail, Deviation, Outcome, Verstat
 from sbc_filter.stir.checks import Policy, Signalling, check_token
 from sbc_filter.stir.compact import rebuild
-from sbc_filter.stir.token import BASIC, Token, is_extension, read_token, signature_of, split_list, vouches
+from sbc_filter.stir.token import (
+    BASIC,
+    Token,
+    is_extension,
+    is_unsupported,
+    read_token,
+    signature_of,
+    split_list,
+    vouches,
+)
 from sbc_filter.stir.verification import MAX_IDENTITIES, Failure, Verification, failed_of, rank_of
 
 _OUTCOMES = {  # by reasonCode, the response code of RFC 8224 §6.2.2
@@ -182,7 +191,8 @@ def _candidates(
     for value in values:
         token = None
         try:
-            token = rebuild(value, call) if value.startswith(b"..") else read_token(value, policy.tolerate)
+            compact = value.startswith(b"..") and not is_unsupported(value)
+            token = rebuild(value, call) if compact else read_token(value, policy.tolerate)
             if token is None or token.jose.ppt not in BASIC:
                 continue
             check_token(token, call, policy, _nobody, check_called=True)

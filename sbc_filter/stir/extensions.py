@@ -19,6 +19,7 @@ from sbc_filter.stir.checks import (
     check_form,
     check_freshness,
     check_keys,
+    check_lifetime,
     check_signature,
     check_token,
 )
@@ -55,9 +56,9 @@ def follow_diversions(
     """The token of the original call that diversions lead to, its certificate, and the outermost diversion (S-101).
 
     The chain starts at the Request-URI. Every token in it has to verify, each with a certificate for its diverting
-    party; the outermost and the innermost have to be fresh (S-102). A token that does not verify is dropped, and
-    another path is tried. Raises the first `VerificationError` if there is no valid path. `diversions` is empty if none
-    could be read.
+    party; the outermost has to be fresh, the innermost not older than `max_age_inner` (S-102). A token that does not
+    verify is dropped, and another path is tried. Raises the first `VerificationError` if there is no valid path.
+    `diversions` is empty if none could be read.
     """
     tokens, links = _links_of(diversions, basic, report)
     fault: VerificationError | None = None
@@ -123,12 +124,14 @@ def _check_link(
 ) -> SigningCertificate | CertificateRequest:
     """The certificate of one token of a chain, after the same checks as in `check_token`, except for dest.
 
-    Tokens in the middle may be old (S-102); only the innermost is about the media of this call.
+    Tokens in the middle may be old (S-102), and the innermost as old as the policy says. Only the innermost is about
+    the media of this call.
     """
     check_form(token, policy)
     check_caller(token, call, policy)
     if outermost or innermost:
-        check_freshness(token.claims, call, policy)
+        check_freshness(token.claims, call, policy, covered=not outermost)
+    check_lifetime(token.claims, call, policy)
     if innermost:
         check_keys(token.claims, call)
     return check_signature(token, link.authority, call.arrived, certificates)

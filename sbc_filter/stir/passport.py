@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
+from sbc_filter.pki.x5u import with_plain_scheme
 from sbc_filter.sip.field import is_uuid
 from sbc_filter.sip.numbers import canonical_number, canonicaliser
 
@@ -34,7 +35,7 @@ _E164 = 15  # maximum number of digits (ITU-T E.164)
 
 
 class Jose(NamedTuple):
-    """The protected header; `typ` and `x5u` were checked (S-001)."""
+    """The protected header; `typ` and `x5u` were checked (S-001). The scheme of `x5u` is in small letters."""
 
     alg: str
     ppt: str | None
@@ -95,14 +96,14 @@ def parse_jose(segment: bytes) -> Jose:
         raise invalid(Detail.X5U_MISSING)
     if ppt is not None and not isinstance(ppt, str):
         raise invalid(Detail.PPT_MISMATCH)
-    return Jose(alg, ppt, x5u)
+    return Jose(alg, ppt, with_plain_scheme(x5u))
 
 
 def parse_claims(segment: bytes, tolerate: Collection[str] = ()) -> Claims:
     """Parse the second segment of any PASSporT; the form of orig, dest and iat is checked.
 
     Tolerated (STANDARDS §19): "+" and separators in numbers, `dest.tn` as a bare string, `orig.tn` as an array of one,
-    an integral iat written as a float; with `iat-string` in `tolerate` also iat as a string.
+    iat written as a float, whose fraction is dropped; with `iat-string` in `tolerate` also iat as a string.
     """
     data = decode_segment(segment)
     match = _CANONICAL.fullmatch(data)
@@ -247,7 +248,7 @@ def _identity(kind: str, identity: object, detail: Detail, seen: dict[Deviation,
 
 
 def _iat(value: object, seen: dict[Deviation, None], string: bool) -> int:
-    if isinstance(value, float) and value.is_integer() and 0 <= value < 1e12:
+    if isinstance(value, float) and 0 <= value < 1e12:  # a NumericDate may have a fraction (RFC 7519 §2)
         seen[Deviation.IAT_FORM] = None
         return int(value)
     if string and isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 12:

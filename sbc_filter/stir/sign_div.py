@@ -29,7 +29,7 @@ def sign_div(credential: Credential, orig: str, dest: Sequence[str], diverted_by
         "orig": {identity_kind(orig): orig},
     }
     signed = b"%b.%b" % (_jose(credential.x5u), encode_segment(canonical_json(claims)))
-    signature = sign_es256(credential.key, signed)
+    signature = sign_es256(credential.key, signed, random=credential.random)
     return b"%b.%b;info=<%b>;alg=ES256;ppt=div" % (signed, signature, credential.x5u.encode())
 
 

@@ -23,7 +23,8 @@ class SigningKey(Protocol):
 
 
 _VERIFY = ec.ECDSA(hashes.SHA256())
-_SIGN = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)  # RFC 6979: the same input gives the same token
+_REPEATABLE = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)  # RFC 6979: the same input gives the same token
+_RANDOM = ec.ECDSA(hashes.SHA256())  # a nonce of its own for each signature; also the faster of the two
 
 _FULL = (b"\x02\x20%b", b"\x02\x21\x00%b")
 _TEMPLATES = {(r, s): b"\x30%c" % (0x44 + r + s) + _FULL[r] + _FULL[s] for r in (0, 1) for s in (0, 1)}
@@ -57,13 +58,16 @@ def _integer(big_endian: bytes) -> bytes:
     return b"\x02%c%b" % (len(digits), digits)
 
 
-def sign_es256(key: SigningKey, signed: bytes) -> bytes:
-    """base64url of r||s over the octets `signed`; deterministic with a key in memory.
+def sign_es256(key: SigningKey, signed: bytes, *, random: bool = False) -> bytes:
+    """base64url of r||s over the octets `signed`; with a key in memory deterministic, unless `random`.
+
+    Two calls between the same numbers in one second have the same octets to sign. With the same signature too, the
+    second call would look like a replay of the first to any verifier.
 
     Raises `SigningError(CRYPTO)` whatever the library or the key's device raises, so that the call is not lost (A20).
     """
     try:
-        der = key.sign(signed, _SIGN)
+        der = key.sign(signed, _RANDOM if random else _REPEATABLE)
     except SigningError:
         raise
     except Exception as error:

@@ -47,7 +47,7 @@ def sign_shaken(
     claims = f'{{"attest":"{attest}","dest":{_dest(dest)},"iat":{iat},"orig":{_orig(orig)},"origid":{_quote(origid)}}}'
     octets = canonical_json({**json.loads(claims), **more}) if more else claims.encode()
     signed = credential.jose + b"." + encode_segment(octets)
-    signature = sign_es256(credential.key, signed)
+    signature = sign_es256(credential.key, signed, random=credential.random)
     return b"%s.%s;info=<%s>;alg=ES256;ppt=shaken" % (signed, signature, credential.x5u.encode())
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation
+from sbc_filter.pki.x5u import with_plain_scheme
 from sbc_filter.sip import grammar
 from sbc_filter.stir.passport import Claims, Jose, invalid, parse_claims, parse_jose
 
@@ -24,12 +25,17 @@ BASIC = frozenset((None, "shaken"))
 """Values of `ppt` whose tokens speak for the caller's number by themselves."""
 _DIVERSIONS = frozenset(("div", "div-o"))
 _UNDERSTOOD = BASIC | _DIVERSIONS | {"rph", "rcd"}
+_NO_PPT = ((Deviation.NO_PPT_PARAMETER, Detail.PPT_MISMATCH),)
 _ORDINARY = bytes.maketrans(b"-_", b"+/")  # maps the base64url alphabet to that of base64
 # Marks of a diversion or a shaken token in malformed text, wherever they are.
 _PPT_PARAMETER = re.compile(
     rb';[ \t\r\n]*+ppt[ \t\r\n]*+=[ \t\r\n"<]*+(div-o|div|shaken)(?=[ \t\r\n">]*+(?:[;,]|\Z))', re.IGNORECASE
 )
 _PPT_MEMBER = re.compile(rb'"ppt"[ \t\r\n]*+:[ \t\r\n]*+"(div-o|div|shaken)"', re.IGNORECASE)
+# The same for any kind.
+_ANY_PARAMETER = re.compile(rb';[ \t\r\n]*+ppt[ \t\r\n]*+=[ \t\r\n"<]*+([^ \t\r\n">;,]++)', re.IGNORECASE)
+_ANY_MEMBER = re.compile(rb'"ppt"[ \t\r\n]*+:[ \t\r\n]*+"([^"]*+)"', re.IGNORECASE)
+_KNOWN = frozenset(kind.encode() for kind in _UNDERSTOOD if kind is not None)
 
 
 class Parameters(NamedTuple):
@@ -65,12 +71,12 @@ class Token:
 
 
 class _Protected(NamedTuple):
-    """The protected header, the deviations of the header and its parameters, and a mismatch that has to be
-    tolerated."""
+    """The protected header, the deviations of the header and its parameters, and for those that have to be tolerated
+    what refuses them otherwise."""
 
     jose: Jose
     deviations: tuple[Deviation, ...]
-    mismatch: bool
+    refused: tuple[tuple[Deviation, Detail], ...]
 
 
 def split_identity(value: bytes, *, base64: bool = False) -> tuple[bytes, bytes, bytes, bytes, Deviations]:
@@ -136,13 +142,24 @@ def parse_parameters(text: bytes) -> Parameters:
 def read_token(value: bytes, tolerate: Collection[str] = ()) -> Token | None:
     """Parse one Identity value; None for an unknown `ppt`: it is ignored, neither valid nor invalid (S-062).
 
-    Raises `VerificationError(invalid)` when it is malformed or contradicts itself (V6).
+    The rest of a token of an unknown kind is not examined. Of any other token, raises `VerificationError(invalid)` when
+    it is malformed or contradicts itself (V6).
     """
+    try:
+        return _read(value, tolerate)
+    except VerificationError:
+        if is_unsupported(value):
+            return None
+        raise
+
+
+def _read(value: bytes, tolerate: Collection[str]) -> Token | None:
     base64 = bool(tolerate) and Deviation.STANDARD_BASE64 in tolerate
     header, payload, signature, parameters, form = split_identity(value, base64=base64)
     protected = _protected(header, parameters)
-    if protected.mismatch and Deviation.INFO_MISMATCH not in tolerate:
-        raise invalid(Detail.INFO_MISMATCH)
+    for deviation, detail in protected.refused:
+        if deviation not in tolerate:
+            raise invalid(detail)
     jose = protected.jose
     if jose.ppt not in _UNDERSTOOD:
         if (jose.ppt or "").lower() in _DIVERSIONS:  # case matters inside the token (S-036)
@@ -197,9 +214,25 @@ def is_extension(value: bytes) -> bool:
     itself."""
     try:
         header, _, _, parameters, _ = split_identity(value, base64=True)
-        return _protected(header, parameters).jose.ppt not in BASIC
+        protected = _protected(header, parameters)
+        return protected.jose.ppt not in BASIC and Deviation.NO_PPT_PARAMETER not in protected.deviations
     except VerificationError:
         return False
+
+
+def is_unsupported(value: bytes) -> bool:
+    """Whether the `ppt` of an Identity value, however malformed the rest, is of a kind that is not supported (RFC 8224
+    §6.2 step 1).
+
+    The parameter decides, as in the RFC. False if it is missing, or if a kind that is supported stands there too or in
+    the protected header: such a value contradicts itself.
+    """
+    digest, _, parameters = value.partition(b";")
+    named = _ANY_PARAMETER.findall(b";" + parameters)
+    if not named:
+        return False
+    named += _ANY_MEMBER.findall(_octets_of(digest.partition(b".")[0]))
+    return all(kind.lower() not in _KNOWN for kind in named)
 
 
 def kinds_of(value: bytes) -> frozenset[str]:
@@ -258,13 +291,16 @@ def _protected(header: bytes, parameters: bytes) -> _Protected:
     if not header:
         raise invalid(Detail.COMPACT_FORM)
     jose = parse_jose(header)
-    if (ppt or "").lower() != (jose.ppt or "").lower():
+    refused: tuple[tuple[Deviation, Detail], ...] = ()
+    if ppt is None and jose.ppt is not None:  # an empty one is refused
+        refused = _NO_PPT
+    elif (ppt or "").lower() != (jose.ppt or "").lower():
         raise invalid(Detail.PPT_MISMATCH)
     if alg is not None and alg.upper() != jose.alg:
         raise invalid(Detail.ALG_MISMATCH)
-    mismatch = info != jose.x5u
-    if mismatch:
-        deviations += (Deviation.INFO_MISMATCH,)
+    if with_plain_scheme(info) != jose.x5u:
+        refused += ((Deviation.INFO_MISMATCH, Detail.INFO_MISMATCH),)
+    deviations += tuple(deviation for deviation, _ in refused)
     if jose.x5u.startswith("https://") and ":8443" in jose.x5u[8:].partition("/")[0]:
         deviations += (Deviation.X5U_PORT_8443,)
-    return _Protected(jose, deviations, mismatch)
+    return _Protected(jose, deviations, refused)

@@ -21,7 +21,17 @@ from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Policy
 from sbc_filter.stir.compact import rebuild
 from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.extensions import follow_diversions, is_diverted, judge_beside, rich_call_data
-from sbc_filter.stir.token import BASIC, Token, is_extension, kinds_of, read_token, signature_of, split_list, vouches
+from sbc_filter.stir.token import (
+    BASIC,
+    Token,
+    is_extension,
+    is_unsupported,
+    kinds_of,
+    read_token,
+    signature_of,
+    split_list,
+    vouches,
+)
 
 _NO_KINDS: frozenset[str] = frozenset()
 MAX_IDENTITIES = 16  # header fields in one INVITE (S-016)
@@ -66,6 +76,12 @@ class Verification:
         """The same result with these failures and notes."""
         return Verification(
             self.outcome, self.detail, self.token, self.certificate, failures, notes, self.attesting_token
+        )
+
+    def with_detail(self, detail: Detail) -> "Verification":
+        """The same result with this detail."""
+        return Verification(
+            self.outcome, detail, self.token, self.certificate, self.failures, self.notes, self.attesting_token
         )
 
     def as_failed(self, failure: Failure) -> "Verification":
@@ -148,7 +164,7 @@ def _judge(value: bytes, judged: _Judged, call: Signalling, policy: Policy, cert
     tolerate = policy.tolerate
     token = None
     try:
-        compact = value.startswith(b"..")
+        compact = value.startswith(b"..") and not is_unsupported(value)
         token = rebuild(value, call) if compact else read_token(value, tolerate)
         if token is None:
             return
@@ -206,8 +222,7 @@ def _with_others(
                 return found
             original, certificate, outermost = found
             best = Verification(Outcome.PASSED, None, original, certificate, attesting_token=outermost)
-            diverted = Failure(Outcome.INVALID, Detail.DEST_MISMATCH, original.signature)
-            failures[:] = [each for each in failures if each != diverted]
+            failures[:] = [each for each in failures if each not in _explained(original)]
     notes: tuple[CounterName, ...] = ()
     if best is not None and others:
         counted = judge_beside(others, call, policy, certificates, judged.report)
@@ -217,6 +232,12 @@ def _with_others(
     if best is None:
         return failed_of(failed, call, tuple(failures))
     return best.with_failures(tuple(failures), notes)
+
+
+def _explained(original: Token) -> tuple[Failure, ...]:
+    """The failures of a token by itself that do not count if diversions lead to it: another called party, its age."""
+    causes = (Outcome.INVALID, Detail.DEST_MISMATCH), (Outcome.STALE, Detail.STALE_DATE)
+    return tuple(Failure(outcome, detail, original.signature) for outcome, detail in causes)
 
 
 def failed_of(failed: Sequence[Verification], call: Signalling, failures: tuple[Failure, ...]) -> Verification:

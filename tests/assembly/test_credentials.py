@@ -299,3 +299,10 @@ def test_check_warns_of_a_gap(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["check", "--config", str(tmp_path / "c.toml")]) == 0
     expected = f"warning: nothing signs as ours from {text_of(NOW + 20 * DAY)} to {text_of(NOW + 30 * DAY)} UTC"
     assert expected in capsys.readouterr().out
+
+
+def test_s155_live_calls_are_signed_with_random_nonces_and_a_replay_is_not(tmp_path: Path) -> None:
+    made = setup(tmp_path, TRUST + OURS + NEXT)
+    again = prepare(configuration_file.load(tmp_path / "c.toml"), live=False)
+    assert [each.random for each in made.credentials["ours"].every()] == [True, True]
+    assert [each.random for each in again.credentials["ours"].every()] == [False, False]

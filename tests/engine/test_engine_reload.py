@@ -22,6 +22,7 @@ from support.calls import (
     pai,
     response,
     result,
+    retargeted,
     status,
 )
 
@@ -122,7 +123,7 @@ def test_what_is_held_is_decided_by_the_rules_under_which_it_came() -> None:
     verdict = engine.resume(need.id, Answer(LAB.chain, None, NOW + 60), NOW + 0.1)
     assert isinstance(verdict, Verdict)
     assert [status(each.payload) for each in verdict.emit] == ["403 Forbidden"]
-    fresh = engine.process(arriving(invite(identity(), number=2)), NOW + 0.2)
+    fresh = engine.process(arriving(retargeted(invite(identity(), number=2))), NOW + 0.2)
     assert isinstance(fresh, Verdict), "the certificate is known"
     assert fresh.record is not None
     assert (fresh.kind, fresh.record.outcome) == ("modify", "replayed")

@@ -54,6 +54,47 @@ def test_s090_the_leaf_wherever_it_stands() -> None:
     assert leaf_of([issuing, root]) == issuing
 
 
+def labelled(body: bytes, label: str) -> bytes:
+    return body.replace(b" CERTIFICATE-----", f" {label}-----".encode())
+
+
+OF_LEAF, OF_ISSUER = pem(LEAF.certificate), pem(ISSUING.certificate)
+
+
+@pytest.mark.parametrize("label", ["X509 CERTIFICATE", "X.509 CERTIFICATE"])
+@pytest.mark.parametrize("issuers", ["CERTIFICATE", "X509 CERTIFICATE"])
+def test_s090_old_labels_are_read(label: str, issuers: str) -> None:
+    """RFC 7468 §5.1: parsers may accept them."""
+    body = labelled(OF_LEAF, label) + labelled(OF_ISSUER, issuers)
+    leaf, issuing = parse_certificates(body)
+    assert (leaf, issuing) == (Certificate.of(LEAF.certificate), Certificate.of(ISSUING.certificate))
+    assert leaf_of([leaf, issuing]) == leaf
+
+
+@pytest.mark.parametrize("label", ["TRUSTED CERTIFICATE", "PKCS7 CERTIFICATE", "NEW CERTIFICATE", "X509  CERTIFICATE"])
+def test_s090_a_block_of_another_kind_is_not_passed_over(label: str) -> None:
+    """Otherwise the issuer would be taken for the leaf, and the operator would look in the wrong place."""
+    with pytest.raises(CertificateError) as caught:
+        parse_certificates(labelled(OF_LEAF, label) + OF_ISSUER)
+    assert caught.value.detail is Detail.CERTIFICATE_UNREADABLE
+    assert str(caught.value) == f"a block of the kind {label}"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        PUBLIC_KEY,
+        labelled(OF_LEAF, "CERTIFICATE REQUEST"),
+        labelled(OF_LEAF, "PKCS7"),
+        b"-----BEGIN X509 CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",  # two labels are not a block
+        b"-----BEGIN CERTIFICATE-----\n",
+        b"subject=CN = SHAKEN 1234, issuer=CN = SHAKEN CERTIFICATE\n",
+    ],
+)
+def test_s090_other_text_is_passed_over(other: bytes) -> None:
+    assert parse_certificates(other + OF_LEAF) == (Certificate.of(LEAF.certificate),)
+
+
 # --- certificates of an attacker: every one is judged, none gets another exception out
 
 

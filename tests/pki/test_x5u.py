@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.pki.x5u import MAX_LENGTH, check_x5u, host_of
+from sbc_filter.pki.x5u import MAX_LENGTH, check_x5u, host_of, with_plain_scheme
 
 
 @pytest.mark.parametrize(
@@ -176,3 +176,27 @@ def test_19_switches(url: str, tolerate: list[str], passes: bool) -> None:
     except VerificationError as error:
         refused = error.detail is Detail.X5U_POLICY
     assert refused is not passes
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("https://c.example/a.pem", "https://c.example/a.pem"),
+        ("HTTPS://c.example/a.pem", "https://c.example/a.pem"),
+        ("Https://c.example/a.pem", "https://c.example/a.pem"),
+        ("hTTpS://C.Example/A.pem", "https://C.Example/A.pem"),  # nothing else ignores case in the same way
+        ("HTTP://c.example/a.pem", "http://c.example/a.pem"),
+        ("http://c.example/a.pem", "http://c.example/a.pem"),
+        ("HTTPS:/c.example/a.pem", "HTTPS:/c.example/a.pem"),
+        ("HTTPS//c.example", "HTTPS//c.example"),
+        (" HTTPS://c.example", " HTTPS://c.example"),
+        ("FTP://c.example/a.pem", "FTP://c.example/a.pem"),
+        ("HTTPSS://c.example", "HTTPSS://c.example"),
+        ("HTTP\u017f://c.example", "HTTP\u017f://c.example"),  # a long s is not an s
+        ("HTTPS", "HTTPS"),
+        ("", ""),
+    ],
+)
+def test_s088_the_scheme_ignores_case(url: str, plain: str) -> None:
+    """RFC 3986 §3.1."""
+    assert with_plain_scheme(url) == plain

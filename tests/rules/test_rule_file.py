@@ -403,7 +403,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         ),
         (
             VERIFY + '[rule.on]\n"passed.good" = "drop"',
-            "rule[1].on.passed.good: 'good' is not a detail of passed; there are none",
+            "rule[1].on.passed.good: 'good' is not a detail of passed; allowed are token-again",
         ),
         (
             REDIRECTED + '[rule.on]\nunparseable = "redirect"',
@@ -469,7 +469,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         (
             VERIFY + '[rule.verify]\ntolerate = ["everything"]',
             "rule[1].verify.tolerate: has 'everything'; allowed are 'base-passport', 'comma-joined', 'iat-string',"
-            " 'info-mismatch', 'national-claim', 'no-origid', 'standard-base64'",
+            " 'info-mismatch', 'national-claim', 'no-origid', 'no-ppt-parameter', 'standard-base64'",
         ),
         (
             VERIFY + '[rule.verify]\nstrict = ["padding"]',

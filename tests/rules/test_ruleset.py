@@ -12,7 +12,7 @@ from sbc_filter.rules.model import CONTINUE, Direction, Mode, Rule, RuleAction, 
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.ruleset import Facts, RuleSet, treatment
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.numbers import canonicaliser
+from sbc_filter.sip.numbers import reader
 
 TRUNKS = '[trunks.acme]\naddresses = ["192.0.2.0/24"]\n[trunks.core]\naddresses = ["10.0.0.0/8"]\n'
 SECRET = b"secret"
@@ -30,8 +30,8 @@ def rule(name: str, *lines: str, action: str = "pass") -> str:
 def facts(message: bytes | None = None, **changes: Any) -> Facts:
     """An inbound INVITE of trunk acme, seen on Friday at 08:00 UTC."""
     parsed = SipMessage.parse(invite() if message is None else message)
-    identity_of = Parties(parsed, canonicaliser()).identity
-    made = Facts(parsed.method, Direction.INBOUND, "acme", CARRIER, "udp", NOW, parsed, identity_of)
+    parties = Parties(parsed, reader())
+    made = Facts(parsed.method, Direction.INBOUND, "acme", CARRIER, "udp", NOW, parsed, parties.identity, parties.every)
     for name, value in changes.items():
         setattr(made, name, value)
     return made
@@ -125,6 +125,92 @@ def test_a_condition(condition: str, given: Facts, matches: bool) -> None:
 def test_the_parties_come_from_where_the_rule_says(condition: str, given: Facts, matches: bool) -> None:
     text = f'[[rule]]\nname = "r"\n{condition}\n{FROM_PRIVATE}\n'
     assert names(rules(text), given) == ["r"] * matches
+
+
+def parties(ruri: str = CALLED, to: str = CALLED, sender: str = f"sip:+{CALLER}@h", *asserted: str) -> Facts:
+    """A call with these parties; `asserted` are P-Asserted-Identity values."""
+    message = invite(*(f"P-Asserted-Identity: {each}" for each in asserted))
+    for old, new in (
+        (f"INVITE sip:+{CALLED}", f"INVITE sip:+{ruri}"),
+        (f"To: <sip:+{CALLED}", f"To: <sip:+{to}"),
+        (f"From: <sip:+{CALLER}@carrier.example>", f"From: <{sender}>"),
+    ):
+        message = message.replace(old.encode(), new.encode())
+    return facts(message)
+
+
+SPAM, HONEST = "19005550100", f"sip:+{CALLER}@h"
+FROM_SPAM, BY_SPAM = ("sip:+19005550100@h", "<tel:+19005550100>")
+ANY_PARTY = [
+    # condition, call, whether a rule that refuses matches, whether another one does
+    ("caller", parties(CALLED, CALLED, FROM_SPAM), True, True),
+    ("caller", parties(CALLED, CALLED, FROM_SPAM, f"<{HONEST}>"), True, False),  # another number in front
+    ("caller", parties(CALLED, CALLED, HONEST, BY_SPAM), True, True),
+    ("caller", parties(CALLED, CALLED, HONEST, f"<{HONEST}>, {BY_SPAM}"), True, False),
+    ("caller", parties(CALLED, CALLED, HONEST, f"<{HONEST}>", BY_SPAM), True, False),
+    ("caller", parties(CALLED, CALLED, FROM_SPAM, "<sip:acme@h>"), True, True),  # letters in front
+    ("caller", parties(CALLED, CALLED, HONEST, f"<sip:acme@h>, {BY_SPAM}"), True, True),
+    ("caller", parties(CALLED, CALLED, HONEST, f"a:b {BY_SPAM}"), True, False),  # readable for some stacks
+    ("caller", parties(CALLED, CALLED, "sip:+19005550100@anonymous.invalid"), True, True),
+    ("caller", parties(CALLED, CALLED, "sip:%2b19005550100@anonymous.invalid"), True, True),
+    ("caller", parties(CALLED, CALLED, "sip:+19005550100%00@h"), True, True),
+    ("caller", parties(CALLED, CALLED, "sip:+19005550100@a@b", f"<{HONEST}>"), True, False),
+    ("caller", parties(CALLED, CALLED, HONEST, "<sip:+19005550100%00@h>"), True, False),
+    ("caller", parties(CALLED, CALLED, "pres:+19005550100@h"), True, True),
+    ("caller", parties(CALLED, CALLED, HONEST, f"<{HONEST}>"), False, False),
+    ("caller", parties(CALLED, CALLED, "sip:anonymous@anonymous.invalid"), False, False),
+    ("called", parties(SPAM, CALLED), True, False),
+    ("called", parties(CALLED, SPAM), True, True),
+    ("called", parties(SPAM, SPAM), True, True),
+    ("called", parties(f"{SPAM};npdi", "alice"), True, False),
+    ("called", parties("alice", SPAM), True, True),
+    ("called", parties(CALLED, CALLED, FROM_SPAM, BY_SPAM), False, False),
+]
+
+
+@pytest.mark.parametrize(("key", "given", "refused", "otherwise"), ANY_PARTY)
+def test_a_number_on_the_list_of_a_rule_that_refuses_cannot_hide(
+    key: str, given: Facts, refused: bool, otherwise: bool
+) -> None:
+    """Any of Request-URI and To, or of P-Asserted-Identity and From, may be the number that the SBC uses."""
+    for action, matches in (("drop", refused), ("reject", refused), ("pass", otherwise), ("strip", otherwise)):
+        assert names(rules(rule("r", f'{key} = ["1900*"]', action=action)), given) == ["r"] * matches
+        assert names(rules(rule("r", f'not_{key} = ["1900*"]', action=action)), given) == ["r"] * (not matches)
+
+
+@pytest.mark.parametrize(
+    ("keys", "given", "matches"),
+    [
+        ('caller = ["anonymous"]', parties(CALLED, CALLED, "sip:anonymous@anonymous.invalid"), True),
+        ('caller = ["anonymous"]', parties(CALLED, CALLED, "sip:anonymous@anonymous.invalid", BY_SPAM), False),
+        ('caller = ["anonymous"]', parties(CALLED, CALLED, HONEST, "<sip:anonymous@anonymous.invalid>"), False),
+        ('caller = ["anonymous"]', parties(CALLED, CALLED, "sip:+1900%00@h"), False),
+        ('caller = ["1900*"]\ncaller_from = ["pai"]', parties(CALLED, CALLED, FROM_SPAM), False),
+        ('caller = ["1900*"]\ncaller_from = ["pai"]', parties(CALLED, CALLED, HONEST, BY_SPAM), True),
+        ('caller = ["1900*"]\ncaller_from = "from"', parties(CALLED, CALLED, HONEST, BY_SPAM), False),
+        ('called = ["1900*"]\ncalled_from = ["to"]', parties(SPAM, CALLED), False),
+        ('called = ["1900*"]\ncalled_from = ["ruri"]', parties(SPAM, CALLED), True),
+        ('called = ["1900*"]\ncalled_from = ["ruri"]', parties(CALLED, SPAM), False),
+        ('caller = ["1900*"]\ncaller_from = ["X-TN"]', facts(invite("X-TN: 1-900-555-0100")), True),
+        ('caller = ["1900*"]\ncaller_from = ["X-TN"]', facts(invite("X-TN: <tel:+1>, <tel:+1900>")), True),
+    ],
+)
+def test_sources_of_a_rule_that_refuses(keys: str, given: Facts, matches: bool) -> None:
+    assert names(rules(rule("r", keys, action="drop")), given) == ["r"] * matches
+
+
+@pytest.mark.parametrize("action", ["pass", "strip", "drop", "reject", "verify", "sign"])
+def test_every_rule_may_name_its_sources(action: str) -> None:
+    """Those of a rule are also those of its action, unless that has its own."""
+    more = '[rule.sign]\ncredential = "ours"\norigid = "4437c7eb-8f7a-4f0e-a863-f53a0e60251a"' * (action == "sign")
+    keys = ('caller_from = ["X-TN"]', 'called_from = ["ruri"]', 'caller = ["1900*"]', 'called = ["1901*"]')
+    ruleset = rules(rule("r", *keys, more, action=action))
+    message = invite("X-TN: +19005550100", called="19015550100").replace(b"To: <sip:+1901", b"To: <sip:+1902")
+    assert names(ruleset, facts(message)) == ["r"]
+    assert names(ruleset, facts(message.replace(b"INVITE sip:+1901", b"INVITE sip:+1902"))) == []
+    if action in ("verify", "sign"):
+        options = getattr(ruleset.rules[0], action)
+        assert (options.caller_from, options.called_from) == (("X-TN",), ("ruri",))
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_a_rate_goes_on_over_a_reload_and_at_another_worker(tmp_path: Path, memo
     assert actions(limited(tmp_path, twice, None), 12) == ["accept"]  # this one counts for itself
 
 
-def use(memories: SharedState, answers: "multiprocessing.Queue[tuple[bool, bool, object]]") -> None:
+def use(memories: SharedState, answers: "multiprocessing.Queue[tuple[int, bool, object]]") -> None:
     answers.put(
         (
             memories.seen.claim(TOKEN, b"another call", NOW + 65, NOW),
@@ -68,7 +68,7 @@ def test_processes_share_all_of_it(tmp_path: Path) -> None:
     process = fork.Process(target=use, args=(memories, answers))
     memories.arrivals.add(KEY, ARRIVAL)
     process.start()
-    assert answers.get(timeout=60) == (False, True, (ARRIVAL,))
+    assert answers.get(timeout=60) == (0, True, (ARRIVAL,))
     process.join()
     memories.close()
 

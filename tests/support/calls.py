@@ -4,6 +4,7 @@ All of it is a function of constants, so that a test is a transcript: these byte
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from sbc_filter.numbering.numbering_plans import PROFILES
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import Unreadable
+from sbc_filter.rules.number_list import Entries, NumberList
 from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.stir.credential import Credential, load_credential
@@ -64,6 +66,11 @@ def invite(
         f"Content-Length: {len(body)}",
     ]
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+def retargeted(message: bytes) -> bytes:
+    """The INVITE to another target, without a `div`: To is still that of its token."""
+    return re.sub(rb"^INVITE sip:\+[0-9]+@", b"INVITE sip:+12155550300@", message)
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -117,13 +124,23 @@ def make_engine(
     state: EngineState | None = None,
     untrusted_headers: Sequence[str] = (),
     scrub_methods: Sequence[str] = (),
+    protected: Sequence[str] = (),
 ) -> Engine:
     """An engine with these rules. With `known` it has `chain`, the laboratory's, in memory already."""
     ruleset, trunks = load_rules(
         {"rules.toml": rules}, lambda name: (lists or {})[name], ["ours"], verifiers=["theirs"]
     )
+    protects = NumberList(Entries(protected, lambda name: (lists or {})[name])) if protected else None
     network = Network(
-        sbc, ports, (), emergency, TrunkTable(trunks), Unreadable(unreadable), untrusted_headers, scrub_methods
+        sbc,
+        ports,
+        (),
+        emergency,
+        TrunkTable(trunks),
+        Unreadable(unreadable),
+        untrusted_headers,
+        scrub_methods,
+        protects=protects,
     )
     certificates, profile = CertificateMemory(trust), PROFILES[numbering]
     ours = credentials or {"ours": CREDENTIAL}

@@ -6,7 +6,7 @@ port 5060, for a signature on port 5080.
 
 from typing import NamedTuple
 
-from support.calls import CALLED, CALLER, CARRIER, CORE, NOW, SBC, claims, identity, invite, response
+from support.calls import CALLED, CALLER, CARRIER, CORE, NOW, SBC, claims, identity, invite, response, retargeted
 
 FOREIGN = "13125550123"  # a caller whose number is not ours
 CALL_CENTRE = "12155550185"  # ours, with an origid of its own in originating-provider.toml
@@ -40,7 +40,7 @@ def _inbound() -> list[Sent]:
         Sent("attestation C", invite(_token(attest="C"), number=3)),
         Sent("no Identity", invite(number=4)),
         Sent("the token of another caller's call", invite(identity(), caller=FOREIGN, number=5)),
-        Sent("the token of call 1 again", invite(identity(), number=6)),
+        Sent("the token of call 1 again", retargeted(invite(identity(), number=6))),
         Sent("signed 61 seconds ago", invite(_token(iat=int(NOW) - 61), number=7)),
         Sent("emergency, with the token of another call", _emergency(invite(identity(), called="911", number=8))),
     ]
@@ -64,7 +64,7 @@ def _asked() -> list[Sent]:
         "good call": verified,
         "no Identity": invite(number=22),
         "the token of another caller's call": invite(identity(), caller=FOREIGN, number=23),
-        "the token of call 21 again": verified.replace(b"call-21", b"call-24").replace(b"bK-21", b"bK-24"),
+        "the token of call 21 again": retargeted(verified.replace(b"call-21", b"call-24").replace(b"bK-21", b"bK-24")),
         "emergency": _emergency(invite(called="911", number=25)),
     }
     to_sign = {

@@ -41,7 +41,7 @@ _VERSTAT = {
     "unfetchable": "No-TN-Validation",
     "untrusted": "TN-Validation-Failed",
     "invalid": "TN-Validation-Failed",
-    "replayed": "TN-Validation-Failed",
+    "replayed": "No-TN-Validation",
 }
 _GRADED = {"graded": "ABC", "telnyx": "BC"}  # dialects whose verstat has the attestation at its end
 _NAMES = {"3gpp": (b"Attestation-Info", b"Origination-Id")}

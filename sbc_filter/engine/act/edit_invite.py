@@ -82,7 +82,7 @@ def _mark(rule: Rule, call: IncomingCall, decision: Decision) -> None:
     options, message = rule.verify, call.message
     dialect = DIALECTS[options.dialect]
     party = call.parties.first(options.caller_from)
-    if decision.verstat is not None and party is not None:
+    if decision.verstat is not None and party is not None and party.is_number:
         verstat.mark(call, party, decision.verstat, in_user_part=dialect.in_user_part)
     elif call.untrusted:
         verstat.show(call, party)
@@ -107,11 +107,12 @@ def _attestation(dialect: Dialect, decision: Decision) -> Iterator[HeaderField]:
 def _target(rule: Rule, call: IncomingCall, decision: Decision) -> bytes:
     """The target of a 302: that of the INVITE, with the result in it if the rule wants it there (S-122).
 
-    A call without a caller gets no result (S-110).
+    A call whose caller is not a telephone number gets no result (S-110).
     """
     uri = call.message.uri
     verify = rule.verify
-    if verify.mark_contact and decision.verstat is not None and call.parties.first(verify.caller_from) is not None:
+    caller = call.parties.first(verify.caller_from)
+    if verify.mark_contact and decision.verstat is not None and caller is not None and caller.is_number:
         in_user_part = DIALECTS[rule.verify.dialect].in_user_part
         uri = verstat.marked(uri, decision.verstat, in_user_part=in_user_part)
     return uri
@@ -125,7 +126,7 @@ def _results(rule: Rule, call: IncomingCall, decision: Decision) -> Iterator[Hea
         yield field.identity(decision.identity)
     dialect = DIALECTS[rule.verify.dialect]
     party = call.parties.first(rule.verify.caller_from)
-    if decision.verstat is not None and party is not None:
+    if decision.verstat is not None and party is not None and party.is_number:
         uri = verstat.marked_uri(call.message.buffer, party, decision.verstat, in_user_part=dialect.in_user_part)
         yield field.asserted(uri)
     yield from _attestation(dialect, decision)
@@ -134,6 +135,8 @@ def _results(rule: Rule, call: IncomingCall, decision: Decision) -> Iterator[Hea
 def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
     _remove(message, rule.sign.remove)
     scrub.remove_assertions(message)
+    if decision.identity is not None or decision.preserved:
+        _remove_empty(message)
     if decision.date is not None:
         _remove(message, _DATE)  # a Date that is still present is meaningless: A12, A14 and S-056 have been decided
         message.add_header(field.date(decision.date))
@@ -143,6 +146,14 @@ def _sign(rule: Rule, message: SipMessage, decision: Decision) -> None:
         message.add_header(preserved)
     if decision.bypass is not None:
         verstat.state(message, decision.bypass)
+
+
+def _remove_empty(message: SipMessage) -> None:
+    """Remove Identity header fields without a value: a verifier might not look beyond them."""
+    for header in message.headers(b"identity"):
+        _, value, end = header
+        if not message.buffer[value:end].strip():
+            message.remove(header)
 
 
 def _remove(message: SipMessage, names: tuple[str, ...]) -> None:

@@ -140,4 +140,5 @@ def _facts(call: UnreadableCall) -> Facts:
         call.arrived,
         call.rest.message,
         lambda _: None,
+        lambda _: [],
     )

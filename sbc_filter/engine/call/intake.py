@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from sbc_filter.engine.call import scrub
-from sbc_filter.engine.call.call import Decision, IncomingCall, Parties
+from sbc_filter.engine.call.call import CALLER_FROM, Decision, IncomingCall, Parties
 from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.call.unreadable import UnreadableCall, scrubbed_of, unreadable_call
@@ -16,7 +16,7 @@ from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.learned_layout import Reader
 from sbc_filter.sip.lenient.repair import one_reading
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.numbers import canonicaliser
+from sbc_filter.sip.numbers import canonicaliser, reader
 
 
 class Intake:
@@ -26,6 +26,7 @@ class Intake:
         self._network = network
         self._profile = profile
         self._canonicalise = canonicaliser(profile)
+        self._read_uri = reader(profile)
         self._reader = Reader()
 
     def read(self, buffer: bytes, flow: Flow, now: float) -> IncomingCall:
@@ -46,24 +47,34 @@ class Intake:
         # Nearly no message has a mark. An Identity is most of a message, and nothing is scrubbed in it.
         if untrusted and marks.may_be_in(message.head_without(b"identity")):
             scrub.scrub(message, marks)
-        parties = Parties(message, self._canonicalise, untrusted)
+        parties = Parties(message, self._read_uri)
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
         if not (emergency or untrusted):  # an untrusted peer could exempt any call by writing 911 into To
             emergency = self._network.is_emergency(parties.identity(_TO))
+        protects = self._network.protects
+        if protects is not None and not emergency:
+            caller = parties.identity(CALLER_FROM)
+            emergency = caller is not None and protects(self._profile.subscriber(caller))
         scrubbed = message.edited
         return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, scrubbed, marks, changed)
 
-    def identity_for_rules(self, call: IncomingCall) -> Callable[[tuple[str, ...]], str | None]:
-        """The function by which rules identify a party: its number without a routing prefix (S-043)."""
-        identity, profile = call.parties.identity, self._profile
+    def identities_for_rules(
+        self, call: IncomingCall
+    ) -> tuple[Callable[[tuple[str, ...]], str | None], Callable[[tuple[str, ...]], list[str]]]:
+        """The functions by which rules identify a party, and every party in some sources: by numbers without routing
+        prefixes (S-043)."""
+        parties, profile = call.parties, self._profile
         if not profile.routing:
-            return identity
+            return parties.identity, parties.every
 
         def subscriber(sources: tuple[str, ...]) -> str | None:
-            found = identity(sources)
+            found = parties.identity(sources)
             return None if found is None else profile.subscriber(found)
 
-        return subscriber
+        def subscribers(sources: tuple[str, ...]) -> list[str]:
+            return [profile.subscriber(each) for each in parties.every(sources)]
+
+        return subscriber, subscribers
 
     def read_follow_up(self, buffer: bytes, flow: Flow) -> tuple[SipMessage, tuple[Repair, ...]]:
         """Read and check an ACK or CANCEL, and what was repaired in it; `MessageError` if it is unreadable."""
@@ -88,7 +99,7 @@ class Intake:
 
     def unreadable(self, buffer: bytes, flow: Flow, now: float, error: MessageError) -> UnreadableCall:
         """What is known about an INVITE that cannot be read."""
-        return unreadable_call(buffer, flow, now, error, self._network, self._canonicalise)
+        return unreadable_call(buffer, flow, now, error, self._network, self._read_uri)
 
     def unreadable_follow_up(self, method: str, buffer: bytes, flow: Flow, now: float, error: MessageError) -> Verdict:
         """The verdict for an ACK or CANCEL that cannot be read: it passes without the claims of an untrusted peer."""

@@ -96,6 +96,7 @@ class Network:
     `untrusted_headers` are names, in addition to `marks.HEADERS`, that untrusted peers may not use. `scrub_methods` are
     those of other requests from which marks are removed; `scrubbed` is how such a request begins, or None.
     `observed` says whether everything is only observed; see `observe`.
+    `protects(identity)` says whether a caller is one whose calls always continue, or is None.
     """
 
     def __init__(
@@ -109,11 +110,13 @@ class Network:
         untrusted_headers: Sequence[str] = (),
         scrub_methods: Sequence[str] = (),
         observed: bool = False,
+        protects: Callable[[str | None], bool] | None = None,
     ) -> None:
         self._always_observed = observed
         self._observed = Observation(observed)
         self.ports = frozenset(ports)
         self.unreadable = unreadable
+        self.protects = protects
         self.marks = Marks(("verstat", *HEADERS, *untrusted_headers))
         self.scrubbed = request_start(scrub_methods) if scrub_methods else None
         self._sbc = frozenset(str(ip_address(address)) for address in sbc)

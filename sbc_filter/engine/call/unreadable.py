@@ -1,12 +1,13 @@
 """An INVITE that cannot be read, and that no repair makes readable: what is known about it nevertheless."""
 
 from sbc_filter.engine.call import scrub
+from sbc_filter.engine.call.call import CALLER_FROM, Parties
 from sbc_filter.engine.call.network import Flow, Network, Position
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail
 from sbc_filter.sip.lenient.salvage import Salvage, salvage, targets
 from sbc_filter.sip.marks import Marks
-from sbc_filter.sip.numbers import Canonicaliser
+from sbc_filter.sip.numbers import Reader
 
 
 class UnreadableCall:
@@ -40,7 +41,7 @@ class UnreadableCall:
 
 
 def unreadable_call(
-    buffer: bytes, flow: Flow, arrived: float, error: MessageError, network: Network, canonicalise: Canonicaliser
+    buffer: bytes, flow: Flow, arrived: float, error: MessageError, network: Network, reader: Reader
 ) -> UnreadableCall:
     """What is known about an INVITE that raised this error."""
     place = network.place(flow)
@@ -49,7 +50,10 @@ def unreadable_call(
     if not place.is_untrusted:  # an untrusted peer could exempt any call by writing 911 into To
         to = rest.message.first(b"to")
         called += [to[to.find(b"<") + 1 :].partition(b">")[0]] if to is not None else []
-    emergency = any(network.is_emergency(canonicalise(uri)) for uri in called)
+    parties = Parties(rest.message, reader)
+    emergency = any(network.is_emergency(parties.reads(uri)) for uri in called)
+    if network.protects is not None and not emergency:
+        emergency = any(map(network.protects, parties.every(CALLER_FROM)))
     return UnreadableCall(
         flow, place, arrived, error.detail, rest, emergency, scrubbed_of(buffer, place, network.marks)
     )

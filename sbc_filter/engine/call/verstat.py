@@ -39,7 +39,7 @@ DIALECTS: Mapping[str, Dialect] = {
 
 
 def mark(call: IncomingCall, party: Party, verstat: str, *, in_user_part: bool = True) -> None:
-    """Edit: write the result into the P-Asserted-Identity that named the caller (S-111, S-112).
+    """Edit: write the result into the P-Asserted-Identity that named the caller, a telephone number (S-110 to S-112).
 
     If that is not the only one, or an untrusted peer's and not plain, a new one is made from what was verified. It goes
     before those of a trusted peer, and replaces those of an untrusted one (S-160), because an SBC uses the first. From
@@ -64,8 +64,11 @@ def mark(call: IncomingCall, party: Party, verstat: str, *, in_user_part: bool =
 
 
 def show(call: IncomingCall, party: Party | None) -> None:
-    """Edit, without a result: an untrusted peer's caller is the one that every SIP stack sees."""
-    if party is None:
+    """Edit, without a result: an untrusted peer's caller is the one that every SIP stack sees.
+
+    A From without a telephone number is never asserted, since no peer asserted it (S-110).
+    """
+    if party is None or (party.source != "pai" and not party.is_number):
         for header in call.message.headers(asserted.PAI):
             if not asserted.is_readable(call.message, header):
                 call.message.remove(header)

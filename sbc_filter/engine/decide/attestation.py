@@ -3,21 +3,26 @@
 See RFC 8588 §4; S-073, S-074; A8 to A11, A16, A18.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from sbc_filter.engine.call.call import IncomingCall
+from sbc_filter.engine.call.call import REMOTE_PARTY_ID, IncomingCall
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
 from sbc_filter.rules.model import UNATTESTED, SignOptions
+from sbc_filter.sip.address import Address
 from sbc_filter.sip.field import is_uuid
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.stir.media_keys import mky_of
-from sbc_filter.stir.token import ATTESTATIONS
+from sbc_filter.stir.token import ATTESTATIONS, LEAST
 
-_ATTESTATION = (b"p-attestation-indicator", b"attestation-info")  # names of ATIS and of TS 24.229 (S-115)
+# Names of ATIS, of TS 24.229 (S-115), and of some SBCs.
+_ATTESTATION = (b"p-attestation-indicator", b"attestation-info", b"p-attestation-info")
 _ORIGINATION = (b"p-origination-id", b"origination-id")
 _PRIVATE = frozenset((b"id", b"user", b"header"))  # RFC 3323 §4.2, RFC 3325 §9.3
+_HIDDEN = frozenset((b"full", b"uri"))  # of a Remote-Party-ID
+_BETWEEN = re.compile(rb"[\s,;\"]+")
 
 
 def attestation(options: SignOptions, call: IncomingCall, caller: str) -> str:
@@ -58,22 +63,46 @@ def more_claims(options: SignOptions, call: IncomingCall, attest: str) -> Mappin
     return found
 
 
-def is_private(call: IncomingCall) -> bool:
-    """Whether the caller must not be revealed to an untrusted peer (S-161); never towards an emergency service."""
+def is_private(options: SignOptions, call: IncomingCall) -> bool:
+    """Whether the caller must not be revealed to an untrusted peer (S-161); never towards an emergency service.
+
+    A Remote-Party-ID counts if the rule finds callers in it.
+    """
     message = call.message
-    if call.emergency or call.place.trusted or b"privacy" not in message.names():
+    if call.emergency or call.place.trusted:
         return False
-    return any(
-        word.strip().lower() in _PRIVATE
-        for value in message.values(b"privacy")
-        for word in value.replace(b",", b";").split(b";")
-    )
+    names = message.names()
+    if b"privacy" in names and any(not _PRIVATE.isdisjoint(_words(each)) for each in message.values(b"privacy")):
+        return True
+    rpid = REMOTE_PARTY_ID in names and any(each.lower().encode() == REMOTE_PARTY_ID for each in options.caller_from)
+    return rpid and any(map(_is_private_address, call.parties.calling()))
+
+
+def _is_private_address(address: Address) -> bool:
+    """Whether a Remote-Party-ID hides its number: `privacy=full` or `uri`, also `-network` (draft-ietf-sip-privacy-04
+    §5.1)."""
+    stated = address.every_parameter(b"privacy")
+    return any(word.partition(b"-")[0] in _HIDDEN for value in stated for word in _words(value))
+
+
+def _words(value: bytes) -> list[bytes]:
+    """The words of a list in lower case, whatever stands between them."""
+    return _BETWEEN.split(value.lower())
 
 
 def _asked(call: IncomingCall) -> str | None:
-    """The attestation that the SBC requests: the lowest of several, None if any of them is not valid."""
-    found = _stated(call, _ATTESTATION)
-    return max(found) if found and ATTESTATIONS.issuperset(found) else None
+    """The attestation that the SBC requests: the lowest of several, None if it requests none.
+
+    What cannot be read counts as the lowest: the SBC said something, and it may have meant that.
+    """
+    found = [_grade(part) for value in _stated(call, _ATTESTATION) if value.strip() for part in value.split(",")]
+    return max(found) if found else None
+
+
+def _grade(text: str) -> str:
+    """The attestation in `C`, `c`, `"C"` or `C;`, parameters included."""
+    grade = text.partition(";")[0].strip("\"' \t\r\n").upper()
+    return grade if grade in ATTESTATIONS else LEAST
 
 
 def _stated(call: IncomingCall, names: tuple[bytes, ...]) -> list[str]:

@@ -7,7 +7,7 @@ authority during outage") and Oracle's SBC (`sti-static-bypass-token`) send P-Id
 from collections.abc import Mapping
 
 from sbc_filter.engine.call.call import Decision, IncomingCall
-from sbc_filter.engine.decide.sign import parties_of, unsigned
+from sbc_filter.engine.decide.sign import parties_of, tokens_of, unsigned
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
 from sbc_filter.rules.model import Rule
@@ -22,7 +22,7 @@ def bypassed(rule: Rule, call: IncomingCall, tokens: Mapping[str, str]) -> Decis
     """
     options = rule.sign.bypass
     token = tokens.get(options.token_file) if options is not None else None
-    if options is None or token is None or call.message.count(b"identity"):
+    if options is None or token is None or tokens_of(call):
         return None
     try:
         parties_of(rule, call)

@@ -37,9 +37,12 @@ def is_diverted(call: IncomingCall) -> bool:
 def diversion(options: SignOptions, call: IncomingCall) -> Diversion | None:
     """The diversion that can be signed; None unless all sources agree on it."""
     tokens, target, listed = _tokens(call), call.target, options.listed
-    caller = call.parties.identity(options.caller_from)
-    if not tokens or target is None or caller is None or listed is None or _is_named(tokens, target):
+    party = call.parties.first(options.caller_from)
+    if not tokens or target is None or party is None or listed is None or _is_named(tokens, target):
         return None
+    if party.is_ambiguous:
+        return None
+    caller = party.identity
     try:
         links = [make_link(at, token.jose.ppt, token.claims) for at, token in enumerate(tokens)]
         ends = {identity for link in links for identity in link.dest} - {link.div for link in links}
@@ -61,7 +64,7 @@ def _tokens(call: IncomingCall) -> list[Token] | None:
     if len(values) > _MAX_TOKENS:
         return None
     try:
-        found = [read_token(value) for value in values]
+        found = [read_token(value) for value in values if value.strip()]
     except VerificationError:
         return None
     return [token for token in found if token is not None and (token.jose.ppt in BASIC or token.jose.ppt in DIVERSIONS)]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from sbc_filter.engine.call.call import Decision, IncomingCall
-from sbc_filter.engine.decide.sign import unsigned
+from sbc_filter.engine.decide.sign import tokens_of, unsigned
 from sbc_filter.engine.memory.arrivals import Arrival, Arrivals, Key, LocalArrivals
 from sbc_filter.engine.record import Record
 from sbc_filter.numbering.numbering_plans import Profile
@@ -68,7 +68,7 @@ class Preserver:
         """The decision about a call that leaves without Identity and is, or may be, one that arrived with tokens; None
         if this rule may sign it like any other call."""
         name, message = rule.sign.preserve, call.message
-        if name is None or call.place.direction is not Direction.OUTBOUND or message.count(b"identity"):
+        if name is None or call.place.direction is not Direction.OUTBOUND or tokens_of(call):
             return None
         found = {each.tokens: each for key in _leaving(name, message) for each in self._arrivals.get(key, call.arrived)}
         if not found:

@@ -56,7 +56,7 @@ def _signed(
     options, message = rule.sign, call.message
     if _has_shaken(call):
         return _transit(rule, call, credential)
-    if options.skips_private and is_private(call):
+    if options.skips_private and is_private(options, call):
         raise SigningError(Detail.PRIVACY)
     caller, called = parties_of(rule, call)
     date = message.first(b"date")
@@ -93,8 +93,11 @@ def _signed(
 def parties_of(rule: Rule, call: IncomingCall) -> tuple[str, str]:
     """(caller, called) of a call that can be signed; `SigningError` if one is missing, or if the caller is not a number
     that can exist (A7)."""
-    caller = call.parties.identity(rule.sign.caller_from)
-    if caller is None or not caller.isdigit() or len(caller) not in _LENGTHS:
+    party = call.parties.first(rule.sign.caller_from)
+    if party is None or party.is_ambiguous:
+        raise SigningError(Detail.NO_CALLER)
+    caller = party.identity
+    if not caller.isdigit() or len(caller) not in _LENGTHS:
         raise SigningError(Detail.NO_CALLER)
     if not possible(caller):
         raise SigningError(Detail.IMPOSSIBLE_NUMBER)
@@ -128,9 +131,14 @@ def _transit(rule: Rule, call: IncomingCall, credential: Credential | RemoteCred
     )
 
 
+def tokens_of(call: IncomingCall) -> list[bytes]:
+    """The Identity values of a call that leaves, without empty ones, which some SBCs write: they are not tokens."""
+    return [value for value in call.message.values(b"identity") if value.strip()]
+
+
 def _has_shaken(call: IncomingCall) -> bool:
     """Whether the call already has a shaken token, which a second one would contradict (A3, S-076)."""
-    for value in call.message.values(b"identity"):
+    for value in tokens_of(call):
         try:
             token = read_token(value)
         except VerificationError:

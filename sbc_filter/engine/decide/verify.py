@@ -7,7 +7,7 @@ from sbc_filter.engine.call.asserted import is_shown
 from sbc_filter.engine.call.call import Decision, IncomingCall, Party
 from sbc_filter.engine.call.recording import recorded
 from sbc_filter.engine.call.verstat import DIALECTS
-from sbc_filter.engine.memory.replays import Replays
+from sbc_filter.engine.memory.replays import AGAIN, Replays
 from sbc_filter.engine.memory.results import Results
 from sbc_filter.errors import VerificationError
 from sbc_filter.numbering.numbering_plans import Profile
@@ -15,7 +15,7 @@ from sbc_filter.outcomes import Detail, Deviation, Outcome, defaults_of
 from sbc_filter.pki.x5u import MAX_LENGTH
 from sbc_filter.rules.model import BELOW_A, CONTINUE, NEVER, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
-from sbc_filter.sip.date import format_date
+from sbc_filter.sip.date import format_date, parse_date
 from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Signalling
 from sbc_filter.stir.delegated_verification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, verify
@@ -53,7 +53,9 @@ class VerificationService:
         result = self._judge(rule, message.values(b"identity"), signalling, call, certificates, findings)
         if not isinstance(result, Verification):
             return result
-        if result.outcome is _PASSED and caller is not None and not caller.plain and call.untrusted:
+        if options.max_date_age is not None and result.outcome is _PASSED:
+            result = _judge_date(result, call, options.max_date_age)
+        if result.outcome is _PASSED and caller is not None and not caller.plain:
             result = _judge_form(result, call, caller, options)
         decision = _decision(rule, result)
         if result.outcome is _PASSED and result.token is not None:
@@ -71,12 +73,17 @@ class VerificationService:
         certificates: CertificateLookup,
         findings: Findings,
     ) -> Verification | CertificateRequest | VerificationRequest:
-        """The result; a token that was seen with another call before is `replayed` (V17)."""
+        """The result; a token that was seen for another target before, or too often, is `replayed` (V17)."""
         options = rule.verify
         first = _verified(options, values, signalling, call, certificates, findings)
         # Claim the token even if this rule does not check replays: another rule may, when the token is seen again.
-        if not isinstance(first, Verification) or self._is_new(first, call) or not options.check_replay:
+        if not isinstance(first, Verification):
             return first
+        times = self._times(first, call)
+        if times == 1 or not options.check_replay:
+            return first
+        if 1 < times <= 1 + AGAIN:
+            return first.with_detail(Detail.TOKEN_AGAIN)
         attesting_token = first.attesting_token
         assert attesting_token is not None, "something verified"
         failure = Failure(Outcome.REPLAYED, Detail.TOKEN_SEEN, attesting_token.signature)
@@ -86,14 +93,17 @@ class VerificationService:
         second = _verified(options, others, signalling, call, certificates, findings)
         if isinstance(second, VerificationRequest):
             return second
-        if isinstance(second, Verification) and second.outcome is _PASSED and self._is_new(second, call):
+        if isinstance(second, Verification) and second.outcome is _PASSED and self._times(second, call) == 1:
             return second.with_failures((failure, *second.failures), second.notes)
         return first.as_failed(failure)
 
-    def _is_new(self, result: Verification, call: IncomingCall) -> bool:
-        """Whether the token that was made for this call, if there is one, was never seen with another call."""
+    def _times(self, result: Verification, call: IncomingCall) -> int:
+        """How often the token that was made for this call came for its target; 1 if there is no such token."""
         attesting_token = result.attesting_token
-        return result.outcome is not _PASSED or attesting_token is None or self._replays.is_new(attesting_token, call)
+        if result.outcome is not _PASSED or attesting_token is None:
+            return 1
+        target = call.message.uri if call.target is None else self._profile.subscriber(call.target).encode()
+        return self._replays.times(attesting_token, call, target)
 
 
 def _verified(
@@ -126,11 +136,27 @@ def ambiguous(rule: Rule, call: IncomingCall, decision: Decision) -> Decision:
 
 
 def _judge_form(result: Verification, call: IncomingCall, caller: Party, options: VerifyOptions) -> Verification:
-    """The result; a caller whom some SIP stack would not see, or would see as another, did not pass."""
-    if is_shown(call, caller, options.caller_from):
+    """The result; a caller whom some SIP stack would not see, or would see as another, did not pass.
+
+    A trusted peer's caller did not pass only if it is ambiguous.
+    """
+    if not caller.is_ambiguous and (not call.untrusted or is_shown(call, caller, options.caller_from)):
         return result
     signature = result.token.signature if result.token is not None else b""
     return result.as_failed(Failure(Outcome.INVALID, Detail.AMBIGUOUS_CALLER, signature))
+
+
+def _judge_date(result: Verification, call: IncomingCall, limit: float) -> Verification:
+    """The result; a call whose Date is more than `limit` seconds from its arrival did not pass (RFC 8224 §6.2 step 4).
+
+    A Date that is absent, or is not a date, cannot be judged (S-053).
+    """
+    value = call.message.first(b"date")
+    date = parse_date(value) if value is not None else None
+    if date is None or abs(call.arrived - date) <= limit:
+        return result
+    signature = result.token.signature if result.token is not None else b""
+    return result.as_failed(Failure(Outcome.STALE, Detail.DATE, signature))
 
 
 def _decision(rule: Rule, result: Verification) -> Decision:

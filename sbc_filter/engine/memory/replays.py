@@ -1,9 +1,10 @@
-"""Replay protection (S-057): a token is valid for one call, so another call with the same token is a replay.
+"""Replay protection (S-057): a token is valid for one called party, and for a few INVITEs to it.
 
-A call is identified by its Call-ID, which is the same in retransmissions, forks and an INVITE sent again after a
-challenge.
+Honest calls present a token again: forks, simultaneous ring, route advance, retries after 302, 407 and 422. All these
+go to the same target, under the same Call-ID or another one. An INVITE to another target is a replay, and so is one
+more than `AGAIN` after the first.
 
-Invariant: the first call that claims a token keeps it until its claim is dropped; a later claim never changes that.
+Invariant: the first target that claims a token keeps it until its claim is dropped; a later claim never changes that.
 """
 
 from typing import Protocol
@@ -16,45 +17,64 @@ from sbc_filter.stir.token import Token
 # whole signature must not identify a token. Only the signer can make another r.
 _R = 42
 LATE = 5.0  # seconds: a held INVITE may claim its token that long after its arrival (`hold_ms` is at most 4000)
+AGAIN = 4  # times that a token may come again
 CAPACITY = 64 << 20  # bytes
 LIFETIME = 2 * 86400.0  # seconds: the maximum of max_age plus that of max_skew
 _OVERHEAD = 320  # bytes of objects around each
 
 
 class Seen(Protocol):
-    """The call with which each token was first seen; shared by all processes that filter the same calls."""
+    """The target for which each token was first seen; shared by all processes that filter the same calls."""
 
-    def claim(self, token: bytes, call: bytes, expiry: float, now: float) -> bool:
-        """Whether `token` is new, or was claimed by the same `call`; a new one is claimed by it. Atomic.
+    def claim(self, token: bytes, target: bytes, expiry: float, now: float) -> int:
+        """How often `token` was claimed for this `target`, this claim included; 0 if it belongs to another. Atomic.
 
         The claim is dropped at `expiry`, or earlier if there are too many. Times are POSIX seconds.
         """
+
+
+class _Claim:
+    def __init__(self, target: bytes) -> None:
+        self.target = target
+        self.times = 0
 
 
 class LocalSeen:
     """Claims of a single process: a replay, a test, or a filter on its own."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self._calls: GenerationalCache[bytes, bytes] = GenerationalCache(capacity, LIFETIME)
+        self._claims: GenerationalCache[bytes, _Claim] = GenerationalCache(capacity, LIFETIME)
 
-    def claim(self, token: bytes, call: bytes, expiry: float, now: float) -> bool:
+    def claim(self, token: bytes, target: bytes, expiry: float, now: float) -> int:
         """See `Seen`."""
-        known = self._calls.get(token, now)
+        known = self._claims.get(token, now)
         if known is None:
-            self._calls.put(token, call, expiry, now, _OVERHEAD + len(call))
-            return True
-        return known == call
+            known = _Claim(target)
+            self._claims.put(token, known, expiry, now, _OVERHEAD + len(target))
+        if known.target != target:
+            return 0
+        known.times += 1
+        return known.times
 
 
 class Replays:
-    """Claims tokens for calls. A claim is kept as long as the rule with the longest `max_age` would accept the
+    """Claims tokens for targets. A claim is kept as long as the rule with the longest `max_age` would accept the
     token."""
 
     def __init__(self, seen: Seen, max_age: float) -> None:
         self._seen = seen
         self._kept = max_age + LATE
 
-    def is_new(self, token: Token, call: IncomingCall) -> bool:
-        """Whether a token that verified is in the first call that it was seen with."""
-        call_id = call.call_id or b""
-        return self._seen.claim(token.signature[:_R], call_id, token.claims.iat + self._kept, call.arrived)
+    def times(self, token: Token, call: IncomingCall, target: bytes) -> int:
+        """How often a token that verified came for `target`, this INVITE included; 0 if it was for another target.
+
+        An INVITE counts once, however many rules verify it.
+        """
+        key = token.signature[:_R]
+        times = call.claimed.get(key) if call.claimed is not None else None
+        if times is None:
+            times = self._seen.claim(key, target, token.claims.iat + self._kept, call.arrived)
+            if call.claimed is None:
+                call.claimed = {}
+            call.claimed[key] = times
+        return times

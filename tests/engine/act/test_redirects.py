@@ -297,10 +297,14 @@ def test_s122_a_mark_in_the_target_gives_way_to_ours() -> None:
     assert b"\r\nContact: <sip:+12155550199;verstat=No-TN-Validation@192.0.2.1>\r\n" in answer
 
 
-def test_s110_a_call_without_a_caller_has_no_result_in_the_contact() -> None:
+@pytest.mark.parametrize(
+    "caller", [b"sip:anonymous@anonymous.invalid", b"sip:alice@carrier.example", b"urn:service:sos"]
+)
+def test_s110_a_call_without_a_caller_s_number_has_no_result(caller: bytes) -> None:
     engine = make_engine(VERIFIES + "[rule.verify]\nmark_contact = true\n")
-    message = re.sub(rb"From: [^;]*;", b"From: <sip:anonymous@anonymous.invalid>;", invite())
+    message = re.sub(rb"From: [^;]*;", b"From: <" + caller + b">;", invite())
     _, answer, _ = result(engine, arriving(message))
+    assert b"P-Asserted-Identity" not in answer
     assert b"\r\nContact: <sip:+12155550199@192.0.2.1>\r\n" in answer
     assert b"verstat" not in answer
 

@@ -44,7 +44,7 @@ OTHER = "123e4567-e89b-12d3-a456-426655440000"
 STRANGER = "12155550101"  # not on the list
 HONOUR = f"{SIGN}honour = true\n"
 FULLY = f'{HONOUR}attest_max = "A"\n'
-ASSERTED = ("P-Attestation-Indicator", "P-Origination-ID", "Attestation-Info", "Origination-Id")
+ASSERTED = ("P-Attestation-Indicator", "P-Origination-ID", "Attestation-Info", "Origination-Id", "P-Attestation-Info")
 
 
 def signed(**changes: Any) -> str:
@@ -85,11 +85,12 @@ def test_a10_who_is_not_listed_is_not_signed() -> None:
         (HONOUR, ["P-Attestation-Indicator: A"], STRANGER, "B"),  # the cap
         (HONOUR, ["P-Attestation-Indicator: A"], CALLER, "B"),
         (f'{HONOUR}attest_max = "C"\n', ["P-Attestation-Indicator: B"], CALLER, "C"),
-        # several: the least; unreadable or absent: the lists
+        (FULLY, ["P-Attestation-Info: A"], STRANGER, "A"),  # some SBCs
+        (FULLY, ["P-Attestation-Info: C"], CALLER, "C"),
+        # several: the least; absent: the lists
         (FULLY, ["P-Attestation-Indicator: A", "Attestation-Info: C"], CALLER, "C"),
         (FULLY, ["P-Attestation-Indicator: A", "P-Attestation-Indicator: B"], CALLER, "B"),
         (FULLY, ["P-Attestation-Indicator: a"], CALLER, "A"),
-        (FULLY, ["P-Attestation-Indicator: D"], STRANGER, "B"),
         (FULLY, ["P-Attestation-Indicator:"], STRANGER, "B"),
         (FULLY, ["P-Attestation-Indicator: A", "Attestation-Info: A, B"], STRANGER, "B"),
         (FULLY, [], CALLER, "A"),
@@ -104,6 +105,45 @@ def test_a11_the_attestation_that_the_sbc_asks_for(rules: str, headers: list[str
     """Honoured up to the rule's maximum, then removed."""
     _, out, record = result(make_engine(rules), leaving(invite(*headers, caller=caller)))
     assert out == added(invite(caller=caller), DATE, signed(attest=attest, orig={"tn": caller}))
+    assert record["attest"] == attest
+
+
+@pytest.mark.parametrize(
+    ("written", "attest"),
+    [
+        ("C;", "C"),
+        ('"C"', "C"),
+        ("c", "C"),
+        ("'B'", "B"),
+        ('"b";level=full', "B"),
+        ("B ; x=A", "B"),
+        ("A;", "A"),
+        ('"a"', "A"),
+        ("C, B", "C"),
+        ("A, B", "B"),
+        ('"B, C"', "C"),
+        ("a,\r\n c", "C"),
+        # something is there that cannot be read
+        ("D", "C"),
+        ("full", "C"),
+        ("AB", "C"),
+        ("A B", "C"),
+        ("A,", "C"),
+        (";A", "C"),
+        ('""', "C"),
+        ("attest=A", "C"),
+        ("<A>", "C"),
+        ("%41", "C"),
+        ("\u0410", "C"),  # a Cyrillic letter
+        ("A\u200b", "C"),  # an invisible character
+        ("A" * 4000, "C"),
+    ],
+)
+@pytest.mark.parametrize("name", ["P-Attestation-Indicator", "Attestation-Info", "P-Attestation-Info"])
+def test_a11_what_cannot_be_read_means_the_least(name: str, written: str, attest: str) -> None:
+    """The caller is on the list, which would give A: what the SBC says must never turn into its opposite."""
+    _, out, record = result(make_engine(FULLY), leaving(invite(f"{name}: {written}")))
+    assert out == added(invite(), DATE, signed(attest=attest))
     assert record["attest"] == attest
 
 
@@ -277,6 +317,21 @@ SKIP = f'{SIGN}privacy = "skip"\n'
         ("Privacy: critical", False),
         ("Privacy: history", False),
         ("Privacy: identity", False),
+        ("Privacy: ID", True),
+        ("Privacy:id", True),
+        ("Privacy:  \tid\t", True),
+        ("PRIVACY: User;Id;Critical", True),
+        ("Privacy: none,id", True),
+        ("Privacy: none\r\nPrivacy: id", True),  # several header fields
+        ("Privacy: id\r\nPrivacy: none", True),
+        ("Privacy: session;\r\n id", True),  # folded
+        ("Privacy: session id", True),
+        ('Privacy: "id"', True),
+        ("Privacy: ;;id;", True),
+        ("Privacy:", False),
+        ("Privacy: none;session;critical", False),
+        ("Privacy: x-id", False),
+        ("X-Privacy: id", False),
     ],
 )
 def test_a18_s161_privacy(privacy: str, skipped: bool) -> None:
@@ -285,6 +340,40 @@ def test_a18_s161_privacy(privacy: str, skipped: bool) -> None:
     _, out, record = result(make_engine(SKIP), leaving(message))
     assert out == (message if skipped else added(message, DATE, signed()))
     assert record["detail"] == ("privacy" if skipped else None)
+
+
+RPID = "Remote-Party-ID: <sip:+12155550111@h>"
+RPID_FIRST = 'caller_from = ["Remote-Party-ID", "pai", "from"]\n'
+
+
+@pytest.mark.parametrize(
+    ("rpid", "skipped"),
+    [
+        (RPID, False),
+        (f"{RPID};privacy=full", True),
+        (f"{RPID};privacy=uri", True),
+        (f"{RPID};PRIVACY=Full", True),
+        (f'{RPID};privacy="full"', True),
+        (f'{RPID};privacy="name,uri"', True),
+        (f"{RPID};privacy=full-network", True),
+        (f"{RPID};party=calling;screen=yes;privacy=uri-network", True),
+        (f"{RPID} ; privacy = full", True),
+        (f"{RPID};privacy=off;privacy=full", True),
+        (f"{RPID}, <sip:+12155550122@h>;privacy=full", True),
+        (f"{RPID};privacy=off", False),
+        (f"{RPID};privacy=name", False),
+        (f"{RPID};privacy", False),
+        (f"{RPID};privacy=fully", False),
+        (f"{RPID}, <sip:+12155550122@h>;party=called;privacy=full", False),
+        ("Remote-Party-ID: <sip:+12155550111@h;privacy=full>", False),  # a parameter of the URI
+    ],
+)
+def test_s161_privacy_of_a_remote_party_id(rpid: str, skipped: bool) -> None:
+    message = invite(rpid)
+    record = result(make_engine(SKIP + RPID_FIRST), leaving(message))[2]
+    assert (record["detail"], record["orig"]) == ("privacy" if skipped else None, "12155550111")
+    assert result(make_engine(SIGN + RPID_FIRST), leaving(message))[2]["outcome"] == "signed"
+    assert result(make_engine(SKIP), leaving(message))[2]["outcome"] == "signed"  # not a source of this rule
 
 
 def test_a18_a_trusted_peer_may_know() -> None:

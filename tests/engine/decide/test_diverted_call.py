@@ -147,6 +147,11 @@ def test_s052_iat_and_date() -> None:
             True,
             id="two of ours",
         ),
+        pytest.param(
+            renamed(sent_on(identity()), f"From: <sip:+{CALLER}", f"From: <sip:+{CALLER}%00"),
+            True,
+            id="an ambiguous caller",
+        ),
         pytest.param(sent_on(identity(), *["Identity: nonsense"] * 20), True, id="too many tokens"),
     ],
 )

@@ -36,6 +36,7 @@ from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.trunk import TrunkTable
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.passport import decode_segment
+from sbc_filter.stir.signature import verify_es256
 
 DATE = "Date: Fri, 15 Jan 2027 08:00:00 GMT"
 
@@ -287,6 +288,34 @@ def test_a3_already_signed(present: str) -> None:
     assert (record["outcome"], record["detail"], record["identities"]) == ("already-signed", "shaken-present", 1)
 
 
+@pytest.mark.parametrize(
+    "empty",
+    [
+        ["Identity:"],
+        ["Identity: "],
+        ["Identity:\t \t"],
+        ["Identity: \r\n "],
+        ["Identity:\r\n\t\r\n  "],
+        ["identity :"],
+        ["IDENTITY:   "],
+        ["y:"],
+        ["y: \r\n\t"],
+        ["Identity:", "Identity: ", "y:"],
+    ],
+)
+def test_a3_an_empty_identity_is_not_a_token(empty: list[str]) -> None:
+    """The call is signed, and the empty field goes: a verifier might not look beyond it."""
+    _, out, record = result(make_engine(SIGN), leaving(invite(*empty)))
+    assert out == added(invite(), DATE, signed())
+    assert (record["outcome"], record["detail"]) == ("signed", None)
+
+
+def test_a3_an_empty_identity_next_to_a_token_hides_nothing() -> None:
+    message = invite("Identity:", identity())
+    action, out, record = result(make_engine(SIGN), leaving(message))
+    assert (action, out, record["outcome"]) == ("accept", message, "already-signed")
+
+
 def test_a4_s038_other_tokens_stay_where_they_are() -> None:
     others = [identity({"rph": {"auth": ["ets.0"]}}, jose={"ppt": "rph"}), identity(jose={"ppt": "rcd"}, name="y")]
     message = invite(*others)
@@ -502,3 +531,61 @@ def test_s122_redirect() -> None:
     )
     assert verdict.record is not None
     assert (verdict.record.verdict, verdict.record.code, verdict.record.outcome) == ("redirect", 302, "signed")
+
+
+# --- S-155: two calls have two tokens, a retransmission has one
+
+
+FRESH = {"ours": CREDENTIAL.with_random_nonces()}
+FIRST_CALL = invite()
+OTHER_CALLS = {
+    "call-id": FIRST_CALL.replace(b"Call-ID: call-1", b"Call-ID: call-2"),
+    "branch": FIRST_CALL.replace(b"branch=z9hG4bK-1", b"branch=z9hG4bK-2"),
+    "from-tag": FIRST_CALL.replace(b";tag=f1", b";tag=f2"),
+    "cseq": FIRST_CALL.replace(b"CSeq: 1", b"CSeq: 2"),  # after 401 or 407
+    "everything": invite(number=2),
+    "contact": FIRST_CALL.replace(f"@{CARRIER}>".encode(), b"@192.0.2.9>"),
+    "max-forwards": FIRST_CALL.replace(b"Max-Forwards: 70", b"Max-Forwards: 69"),
+    "header": invite("X: 1"),
+    "body": invite(body="v=0\r\n"),
+    "uri": FIRST_CALL.replace(b"INVITE sip:+", b"INVITE sip:"),
+    "case": FIRST_CALL.replace(b"Call-ID:", b"call-id:"),
+}
+
+
+def identity_in(out: bytes) -> bytes:
+    return out.partition(b"\r\nIdentity: ")[2].partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("other", OTHER_CALLS.values(), ids=OTHER_CALLS)
+def test_s155_another_call_in_the_same_second_gets_another_token(other: bytes) -> None:
+    """Between the same numbers: with one token for both, a verifier would take the second call for a replay."""
+    engine = make_engine(SIGN, credentials=FRESH)
+    first, second = (identity_in(result(engine, leaving(message))[1]) for message in (FIRST_CALL, other))
+    header, payload, signature = first.partition(b";")[0].split(b".")
+    assert second.startswith(header + b"." + payload + b".")
+    assert signature
+    assert signature not in second
+    for value in (first, second):
+        verify_es256(LAB.leaf.key.public_key(), header + b"." + payload, value.partition(b";")[0].split(b".")[2])
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 1.5, 31.5])
+def test_s155_a_retransmission_gets_the_first_copys_bytes(seconds: float) -> None:
+    engine = make_engine(SIGN, credentials=FRESH)
+    first = result(engine, leaving(FIRST_CALL))[1]
+    result(engine, leaving(OTHER_CALLS["call-id"]))
+    assert result(engine, leaving(FIRST_CALL), NOW + seconds)[1] == first
+    assert engine.counters["retransmission"] == 1
+
+
+def test_s155_without_random_nonces_a_replay_gives_the_same_bytes() -> None:
+    """S-004: the default, which `replay` uses."""
+    first, second = (result(make_engine(SIGN), leaving(FIRST_CALL))[1] for _ in range(2))
+    assert first == second
+    assert identity_in(result(make_engine(SIGN, credentials=FRESH), leaving(FIRST_CALL))[1]) != identity_in(first)
+
+
+def test_s155_successors_have_random_nonces_too() -> None:
+    credential = CREDENTIAL.followed_by([CREDENTIAL, CREDENTIAL]).with_random_nonces()
+    assert [each.random for each in credential.every()] == [True, True, True]

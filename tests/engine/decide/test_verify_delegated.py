@@ -17,6 +17,7 @@ from support.calls import (
     invite,
     make_engine,
     result,
+    retargeted,
     status,
 )
 
@@ -234,10 +235,11 @@ def test_a_retransmission_is_answered_from_memory() -> None:
     assert result(engine, raw, NOW + 0.5)[1] == out
 
 
-def test_s057_a_token_of_another_call_is_replayed() -> None:
+def test_s057_a_token_of_a_call_to_another_target_is_replayed() -> None:
     engine = engine_of()
-    for number, outcome in ((1, "passed"), (2, "replayed")):
-        engine.process(arriving(invite(identity(), number=number)), NOW)
+    first = invite(identity())
+    for number, call, outcome in ((1, first, "passed"), (2, retargeted(first), "replayed")):
+        engine.process(arriving(call), NOW)
         assert resumed(engine, GOOD, need=number)[1].outcome == outcome
 
 
@@ -246,7 +248,7 @@ def test_s057_a_replayed_token_beside_a_new_one() -> None:
     engine = engine_of()
     engine.process(arriving(invite(old)), NOW)
     resumed(engine, GOOD)
-    engine.process(arriving(invite(old, new, number=2)), NOW)
+    engine.process(arriving(retargeted(invite(old, new, number=2))), NOW)
     need = engine.resume(2, Answer(GOOD, None, NOW), NOW + 0.1)
     assert need == Need(3, asked(new), NOW + 0.4)
     record = resumed(engine, GOOD, need=3)[1]

@@ -1,7 +1,7 @@
 """Whose numbers a token is compared with (V8, V9; S-072), and calls without a usable caller (V5; S-121)."""
 
 import pytest
-from support.calls import CALLER, VERIFY, arriving, claims, identity, invite, make_engine, result, status
+from support.calls import CALLED, CALLER, VERIFY, arriving, claims, identity, invite, make_engine, result, status
 from support.verifying import GOOD, says
 
 # --- V5: no usable caller ---
@@ -68,6 +68,8 @@ def to(uri: str, dest: str) -> bytes:
         ("", to("sip:3900", "3900"), "passed", None),
         ("", to("sip:118712", "118712"), "passed", None),
         ("", to("sip:3901", "3900"), "invalid", "dest-mismatch"),
+        ('called_from = ["to", "ruri"]', to("sip:3900", "3900"), "passed", None),  # does not give way to a number
+        ('called_from = ["to", "ruri"]', to("sip:sales", CALLED), "passed", None),  # a word does
         ("", to("sip:3900x", "3900"), "invalid", "dest-mismatch"),
         # S-043: 16 digits
         ("", invite(identity(claims(dest={"tn": ["3312345678901234"]})), called="3312345678901234"), "passed", None),

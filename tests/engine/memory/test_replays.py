@@ -1,5 +1,7 @@
 """Replay protection (S-057, V17): a token vouches for one call; another call with it is told, and treated."""
 
+from collections.abc import Callable
+
 import pytest
 from support.calls import (
     CARRIER,
@@ -27,14 +29,22 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.replays import LATE, LocalSeen
 from sbc_filter.engine.verdict import Answer, Need, Verdict, VerdictKind
 from sbc_filter.lab.certificate_maker import X5U
+from sbc_filter.shared_memory.shared_replays import SharedSeen
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import to_tag, top_via
 from sbc_filter.stir.passport import decode_segment, encode_segment
 
-PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"
+PASSED, NOT_VALIDATED = "TN-Validation-Passed", "No-TN-Validation"
 TOKEN = identity()
 ANOTHER = identity(claims(iat=int(NOW) - 1))  # as true of the same call
-FIRST, REPLAY = invite(TOKEN), invite(TOKEN, number=2)
+
+
+def elsewhere(*headers: str, number: int = 2) -> bytes:
+    """A call to another target, whose To is that of the token."""
+    return invite(*headers, number=number).replace(b"INVITE sip:+12155550199", b"INVITE sip:+12155550300")
+
+
+FIRST, REPLAY = invite(TOKEN), elsewhere(TOKEN)
 REJECT = VERIFY + '[rule.on]\nreplayed = "reject"\n'
 ORDER_OF_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -44,7 +54,7 @@ def outcome(engine: Engine, message: bytes, now: float = NOW, src: str = CARRIER
     return record["outcome"], record["detail"]
 
 
-SEEN, NEW = ("replayed", "token-seen"), ("passed", None)
+SEEN, NEW, AGAIN = ("replayed", "token-seen"), ("passed", None), ("passed", "token-again")
 
 
 def changed(message: bytes, *pairs: tuple[bytes, bytes]) -> bytes:
@@ -62,7 +72,7 @@ def test_v17_s117_a_replayed_token_is_reported_beside_a_new_one() -> None:
     bad = identity(key=LAB.root.key)
     engine = make_engine(f'{VERIFY}[rule.verify]\nreason = "stir"\n')
     assert outcome(engine, FIRST) == NEW
-    assert outcome(engine, invite(bad, TOKEN, ANOTHER, number=2)) == NEW
+    assert outcome(engine, elsewhere(bad, TOKEN, ANOTHER)) == NEW
     answer = result(engine, leaving(response("180 Ringing", number=2)))[1].decode()
     told = [line.rpartition('"..')[2].rstrip('"') for line in answer.split("\r\n") if line.startswith("Reason: STIR")]
     assert told == [each.partition(";")[0].rpartition(".")[2] for each in (TOKEN, bad)]
@@ -73,18 +83,18 @@ def test_v17_s117_a_replayed_token_is_reported_first() -> None:
     bad = identity(key=LAB.root.key)
     engine = make_engine(f'{VERIFY}[rule.verify]\nreason = "stir"\n')
     assert outcome(engine, FIRST) == NEW
-    assert outcome(engine, invite(bad, TOKEN, number=2)) == SEEN
+    assert outcome(engine, elsewhere(bad, TOKEN)) == SEEN
     answer = result(engine, leaving(response("180 Ringing", number=2)))[1].decode()
     told = [line.rpartition('"..')[2].rstrip('"') for line in answer.split("\r\n") if line.startswith("Reason: STIR")]
     assert told == [each.partition(";")[0].rpartition(".")[2] for each in (TOKEN, bad)]
 
 
-def test_v17_under_another_call_id_it_continues_as_failed() -> None:
-    """`continue` by default: simultaneous ring and route advance use a token again."""
+def test_v17_for_another_target_it_continues_as_not_validated() -> None:
+    """`continue` by default: a carrier may retarget a call without a `div`."""
     engine = make_engine()
     assert result(engine, arriving(FIRST))[:2] == ("modify", added(FIRST, pai(PASSED)))
     action, out, record = result(engine, arriving(REPLAY), NOW + 5)
-    assert (action, out) == ("modify", added(REPLAY, pai(FAILED)))
+    assert (action, out) == ("modify", added(REPLAY, pai(NOT_VALIDATED)))
     assert record == {
         "time": NOW + 5,
         "src": "192.0.2.7:5060",
@@ -109,7 +119,7 @@ def test_v17_under_another_call_id_it_continues_as_failed() -> None:
         "attest": "A",
         "origid": ORIGID,
         "x5u": X5U,
-        "verstat": FAILED,
+        "verstat": NOT_VALIDATED,
         "identities": 1,
         "changed": [],
     }
@@ -146,16 +156,16 @@ def test_the_treatment_is_chosen_for_the_replay(tables: str, expected: str) -> N
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        pytest.param(FIRST + b"\r\n", NEW, id="a retransmission but for its end"),
-        pytest.param(changed(FIRST, (b"z9hG4bK-1", b"z9hG4bK-7")), NEW, id="S-057 a fork: another branch"),
-        pytest.param(changed(FIRST, (b"CSeq: 1 ", b"CSeq: 2 "), (b"z9hG4bK-1", b"z9hG4bK-7")), NEW, id="after a 401"),
-        pytest.param(changed(FIRST, (b"Call-ID:", b"i:")), NEW, id="the short name"),
-        pytest.param(changed(FIRST, (b"Call-ID: call", b"Call-ID:\r\n  call")), NEW, id="folded"),
-        pytest.param(changed(FIRST, (b"call-1@", b"CALL-1@")), SEEN, id="RFC 3261 20.8: Call-IDs mind their case"),
-        pytest.param(changed(FIRST, (b"call-1@", b"call-2@")), SEEN, id="nothing but the Call-ID"),
-        pytest.param(invite(TOKEN.replace("Identity", "y"), number=2), SEEN, id="under the short name"),
-        pytest.param(invite(TOKEN.replace(";alg=ES256", ""), number=2), SEEN, id="other parameters"),
-        pytest.param(invite(ANOTHER, number=2), NEW, id="another token"),
+        pytest.param(FIRST + b"\r\n", AGAIN, id="a retransmission but for its end"),
+        pytest.param(changed(FIRST, (b"z9hG4bK-1", b"z9hG4bK-7")), AGAIN, id="S-057 a fork: another branch"),
+        pytest.param(changed(FIRST, (b"CSeq: 1 ", b"CSeq: 2 "), (b"z9hG4bK-1", b"z9hG4bK-7")), AGAIN, id="after a 401"),
+        pytest.param(changed(FIRST, (b"Call-ID:", b"i:")), AGAIN, id="the short name"),
+        pytest.param(changed(FIRST, (b"Call-ID: call", b"Call-ID:\r\n  call")), AGAIN, id="folded"),
+        pytest.param(changed(FIRST, (b"call-1@", b"CALL-1@")), AGAIN, id="RFC 3261 20.8: Call-IDs mind their case"),
+        pytest.param(changed(FIRST, (b"call-1@", b"call-2@")), AGAIN, id="nothing but the Call-ID"),
+        pytest.param(elsewhere(TOKEN.replace("Identity", "y")), SEEN, id="under the short name"),
+        pytest.param(elsewhere(TOKEN.replace(";alg=ES256", "")), SEEN, id="other parameters"),
+        pytest.param(elsewhere(ANOTHER), NEW, id="another token"),
         pytest.param(invite(TOKEN, number=2, caller="13125550123"), ("invalid", "orig-mismatch"), id="not of the call"),
     ],
 )
@@ -169,7 +179,7 @@ def test_a_retransmission_gets_what_the_first_copy_got() -> None:
     engine = make_engine()
     first = result(engine, arriving(FIRST))
     assert outcome(engine, REPLAY) == SEEN
-    for copy, verstat in ((FIRST, PASSED), (REPLAY, FAILED)):
+    for copy, verstat in ((FIRST, PASSED), (REPLAY, NOT_VALIDATED)):
         action, out, record = result(engine, arriving(copy), NOW + 0.5)
         assert (action, out, record) == ("modify", added(copy, pai(verstat)), {})
     assert first[1] == added(FIRST, pai(PASSED))
@@ -181,7 +191,7 @@ def test_it_does_not_matter_where_a_replay_comes_from() -> None:
     engine = make_engine()
     assert outcome(engine, FIRST) == NEW
     assert outcome(engine, REPLAY, src=CORE) == SEEN
-    assert outcome(engine, changed(FIRST, (b"Max-Forwards: 70", b"Max-Forwards: 69")), src=CORE) == NEW
+    assert outcome(engine, changed(FIRST, (b"Max-Forwards: 70", b"Max-Forwards: 69")), src=CORE) == AGAIN
 
 
 def twin(header: str) -> str:
@@ -196,8 +206,8 @@ def twin(header: str) -> str:
 def test_a_negated_signature_is_no_other_token() -> None:
     engine = make_engine()
     assert outcome(engine, invite(twin(TOKEN), number=9)) == NEW  # it does verify
-    assert outcome(engine, FIRST) == SEEN
-    assert outcome(engine, invite(twin(TOKEN), number=3)) == SEEN
+    assert outcome(engine, FIRST) == AGAIN
+    assert outcome(engine, elsewhere(twin(TOKEN), number=3)) == SEEN
 
 
 # --- which tokens are claimed, and for how long ---
@@ -265,13 +275,13 @@ class Notes:
     def __init__(self) -> None:
         self.claims: list[tuple[bytes, bytes, float, float]] = []
 
-    def claim(self, token: bytes, call: bytes, expiry: float, now: float) -> bool:
-        self.claims.append((token, call, expiry, now))
-        return True
+    def claim(self, token: bytes, target: bytes, expiry: float, now: float) -> int:
+        self.claims.append((token, target, expiry, now))
+        return 1
 
 
 def test_what_is_claimed() -> None:
-    """r of the signature, the Call-ID, until the token is stale and the last call is no longer held."""
+    """r of the signature, the target, until the token is stale and the last call is no longer held."""
     notes = Notes()
     engine = make_engine(seen=notes)
     engine.process(arriving(FIRST), NOW + 7.5)
@@ -279,7 +289,7 @@ def test_what_is_claimed() -> None:
     engine.process(arriving(invite()), NOW)
     engine.process(leaving(invite()), NOW)
     signature = TOKEN.partition(";")[0].rpartition(".")[2]
-    assert notes.claims == [(signature[:42].encode(), b"call-1@carrier.example", NOW + 60 + LATE, NOW + 7.5)]
+    assert notes.claims == [(signature[:42].encode(), b"12155550199", NOW + 60 + LATE, NOW + 7.5)]
 
 
 # --- the rules ---
@@ -290,7 +300,7 @@ def test_workers_share_what_they_have_seen() -> None:
     engines = [make_engine(seen=shared) for _ in range(2)]
     assert outcome(engines[0], FIRST) == NEW
     assert outcome(engines[1], REPLAY) == SEEN
-    assert outcome(engines[1], changed(FIRST, (b"z9hG4bK-1", b"z9hG4bK-7"))) == NEW
+    assert outcome(engines[1], changed(FIRST, (b"z9hG4bK-1", b"z9hG4bK-7"))) == AGAIN
     assert outcome(make_engine(), REPLAY) == NEW
 
 
@@ -330,21 +340,21 @@ def test_a_rule_may_not_ask_but_the_token_is_remembered_for_those_that_do() -> N
     engine = make_engine(f'[trunks.ringing]\naddresses = ["{CORE}"]\n{lenient}{VERIFY}')
     assert outcome(engine, FIRST, src=CORE) == NEW
     assert outcome(engine, REPLAY, src=CORE) == NEW
-    assert outcome(engine, invite(TOKEN, number=3)) == SEEN
+    assert outcome(engine, elsewhere(TOKEN, number=3)) == SEEN
 
 
 def test_s137_an_emergency_call_goes_on() -> None:
-    message = changed(REPLAY, (b"sip:+12155550199@192.0.2.1 ", b"urn:service:sos "))
+    message = changed(REPLAY, (b"sip:+12155550300@192.0.2.1 ", b"urn:service:sos "))
     engine = make_engine(REJECT)
     assert outcome(engine, FIRST) == NEW
     action, out, record = result(engine, arriving(message))
-    assert (action, out, record["outcome"]) == ("modify", added(message, pai(FAILED)), "replayed")
+    assert (action, out, record["outcome"]) == ("modify", added(message, pai(NOT_VALIDATED)), "replayed")
 
 
 def test_s123_identity_is_kept_on_a_replay() -> None:
     engine = make_engine(f'{VERIFY}[rule.verify]\nidentity = "strip"\n')
     assert b"\nIdentity" not in result(engine, arriving(FIRST))[1]
-    assert result(engine, arriving(REPLAY))[1] == added(REPLAY, pai(FAILED))
+    assert result(engine, arriving(REPLAY))[1] == added(REPLAY, pai(NOT_VALIDATED))
 
 
 def test_a_replay_that_leaves_is_nobodys_matter() -> None:
@@ -378,16 +388,16 @@ def test_s063_one_token_that_is_true_and_new_is_enough(
 ) -> None:
     engine = make_engine()
     assert outcome(engine, FIRST) == NEW
-    message = invite(*headers, number=2)
+    message = elsewhere(*headers)
     _, out, record = result(engine, arriving(message))
     assert (record["outcome"], record["detail"]) == expected
-    assert out == added(message, pai(PASSED if expected == NEW else FAILED))
+    assert out == added(message, pai(PASSED if expected == NEW else NOT_VALIDATED))
 
 
 def test_the_token_that_saved_a_call_belongs_to_it() -> None:
     engine = make_engine()
     assert outcome(engine, FIRST) == NEW
-    assert outcome(engine, invite(TOKEN, ANOTHER, number=2)) == NEW
+    assert outcome(engine, elsewhere(TOKEN, ANOTHER)) == NEW
     assert outcome(engine, invite(ANOTHER, number=3)) == SEEN
 
 
@@ -395,7 +405,7 @@ def test_the_rich_call_data_of_the_token_that_saved_a_call_counts() -> None:
     engine = make_engine()
     assert outcome(engine, FIRST) == NEW
     named = identity(claims(iat=int(NOW) - 1, rcd={"nam": "Parcels"}))
-    assert outcome(engine, invite(TOKEN, named, number=2)) == NEW
+    assert outcome(engine, elsewhere(TOKEN, named)) == NEW
     assert engine.counters["rcd-usable"] + engine.counters["rcd-unusable"] == 1
 
 
@@ -429,3 +439,59 @@ def test_a_call_held_past_the_end_of_its_token_is_still_told() -> None:
     assert isinstance(late, Verdict)
     assert late.record is not None
     assert late.record.outcome == "replayed"
+
+
+# --- a token that comes again for the same target ---
+
+OTHERS = {
+    "simultaneous ring": lambda at: invite(TOKEN, number=10 + at),
+    "a fork": lambda at: changed(FIRST, (b"z9hG4bK-1", b"z9hG4bK-f%d" % at)),
+    "after 407": lambda at: changed(FIRST, (b"z9hG4bK-1", b"z9hG4bK-a%d" % at), (b"CSeq: 1 ", b"CSeq: %d " % (at + 2))),
+    "after 422": lambda at: changed(invite(TOKEN, f"Min-SE: {at + 90}"), (b"z9hG4bK-1", b"z9hG4bK-s%d" % at)),
+    "route advance": lambda at: invite(TOKEN, f"Route: <sip:{at}.example;lr>", number=20 + at),
+    "another From tag": lambda at: changed(FIRST, (b";tag=f1", b";tag=t%d" % at)),
+    "another port in the URI": lambda at: changed(FIRST, (b"@192.0.2.1 ", b"@192.0.2.1:%d " % (5060 + at))),
+    "a number without plus": lambda at: changed(invite(TOKEN, number=30 + at), (b"INVITE sip:+1", b"INVITE sip:1")),
+    "a tel URI": lambda at: changed(
+        invite(TOKEN, number=40 + at), (b"sip:+12155550199@192.0.2.1 ", b"tel:+12155550199 ")
+    ),
+    "one hop less": lambda at: changed(FIRST, (b"Max-Forwards: 70", b"Max-Forwards: %d" % (69 - at))),
+    "another Contact": lambda at: changed(FIRST, (b"@192.0.2.7>", b"@192.0.2.%d>" % (100 + at))),
+}
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["one process", "shared memory"])
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_s057_a_token_may_come_again_four_times_for_the_same_target(
+    other: Callable[[int], bytes], shared: bool
+) -> None:
+    engine = make_engine(seen=SharedSeen() if shared else None)
+    assert outcome(engine, FIRST) == NEW
+    assert [outcome(engine, other(at), NOW + 1 + at) for at in range(6)] == [AGAIN] * 4 + [SEEN] * 2
+    assert outcome(engine, REPLAY, NOW + 9) == SEEN  # another target was none from the first
+
+
+def test_s057_a_call_for_another_target_uses_none_of_the_four_times() -> None:
+    engine = make_engine()
+    assert outcome(engine, FIRST) == NEW
+    assert [outcome(engine, elsewhere(TOKEN, number=at)) for at in range(2, 9)] == [SEEN] * 7
+    assert [outcome(engine, invite(TOKEN, number=at)) for at in range(10, 15)] == [AGAIN] * 4 + [SEEN]
+
+
+def test_s057_retransmissions_use_none_of_the_four_times() -> None:
+    engine = make_engine()
+    for _ in range(9):
+        engine.process(arriving(FIRST), NOW)
+    assert [outcome(engine, invite(TOKEN, number=at)) for at in range(10, 15)] == [AGAIN] * 4 + [SEEN]
+
+
+def test_s057_a_call_counts_once_however_many_rules_verify_it() -> None:
+    watch = '[[rule]]\nname = "watch"\nmode = "monitor"\naction = "verify"\n'
+    engine = make_engine(watch + watch.replace("watch", "watch too") + VERIFY)
+    assert [outcome(engine, invite(TOKEN, number=at)) for at in range(1, 7)] == [NEW] + [AGAIN] * 4 + [SEEN]
+
+
+def test_s057_a_rule_may_treat_a_token_that_comes_again() -> None:
+    engine = make_engine(f'{VERIFY}[rule.on]\n"passed.token-again" = "reject"\n')
+    assert result(engine, arriving(FIRST))[0] == "modify"
+    assert result(engine, arriving(invite(TOKEN, number=2)))[0] == "reject"
