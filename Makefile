@@ -25,7 +25,7 @@ test:
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest $(SIDE_BY_SIDE)
 	@$(MAKE) --no-print-directory compiled
-	PYTHONPATH=build/compiled $(BIN)/pytest -q $(SIDE_BY_SIDE) --compiled tests/packet tests/sip tests/stir tests/rules tests/engine tests/shared_memory tests/test_goldens.py
+	PYTHONPATH=build/compiled $(BIN)/pytest -q $(SIDE_BY_SIDE) --compiled tests/packet tests/sip tests/stir tests/rules tests/engine tests/test_goldens.py
 
 lint:
 	$(BIN)/ruff check .

@@ -21,7 +21,6 @@ COMPILED = {
     "engine/memory": "certificates replays transactions",
     "engine/decide": "apply_rule attestation sign verify",
     "engine/act": "carry_out edit_invite uas",
-    "shared_memory": "robust_locks shared_replays shared_table",
 }
 # The other files of these rooms: they serve few calls, or compiling them gains nothing.
 INTERPRETED = {
@@ -39,7 +38,6 @@ INTERPRETED = {
     "engine/memory": "arrivals results",
     "engine/decide": "bypass diverted_call preserve",
     "engine/act": "reasons_received reasons_sent redirects unreadable_calls",
-    "shared_memory": "shared_arrivals shared_rates shared_state",
 }
 
 

@@ -46,13 +46,14 @@ def repaired_address(key: bytes, value: bytes) -> bytes:
     head = text[: len(text) - len(address.parameters)].rstrip()
     parameters, tag = [], b""
     for found in grammar.PARAMETER.finditer(address.parameters):
-        name, text = found[1], found[2]
+        name: bytes = found[1]
+        written: bytes | None = found[2]  # a name of its own: compiled, a variable has one type
         if name.lower() != b"tag":
-            parameters.append(b";%b=%b" % (name, text) if text is not None else b";" + name)
-        elif text is not None and text.strip(b'"'):
-            if tag not in (b"", text.strip(b'"')):
+            parameters.append(b";%b=%b" % (name, written) if written is not None else b";" + name)
+        elif written is not None and written.strip(b'"'):
+            if tag not in (b"", written.strip(b'"')):
                 raise _ambiguous(key)
-            tag = text.strip(b'"')
+            tag = written.strip(b'"')
     if tag:
         parameters.insert(0, b";tag=" + tag)
     made = head + b"".join(parameters)
