@@ -41,7 +41,7 @@ def settings(folder: Path, queue: int = 50, more: str = "") -> Path:
     (folder / "rules").mkdir()
     (folder / "rules" / "reject.toml").write_text('[[rule]]\nname = "no"\naction = "reject"\nanswer = { code = 403 }\n')
     (folder / "c.toml").write_text(
-        f'[network]\nsbc = ["192.0.2.1", "2001:db8:1::1"]\n[queue]\nnumber = {queue}\n'
+        f'[network]\nsbc = ["192.0.2.1", "2001:db8:1::1", "198.51.100.1", "2001:db8:2::1"]\n[queue]\nnumber = {queue}\n'
         f'[log]\nrecords = "records"\n[control]\nsocket = "control"\n{more}'
     )
     return folder / "c.toml"

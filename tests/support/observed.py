@@ -22,7 +22,7 @@ def to_sbc(iat: int) -> list[bytes]:
     return [
         invite(token, number=1),  # passed: marked
         invite(token, number=1),  # its retransmission
-        invite(token, number=3),  # replayed: dropped
+        invite(token, number=3).replace(b"INVITE sip:+12155550199@", b"INVITE sip:+12155550111@"),  # replayed: dropped
         unsigned,  # rejected, and recorded by the rule that watches
         unsigned,
         follow_up(unsigned, "ACK"),  # absorbed

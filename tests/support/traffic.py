@@ -27,6 +27,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sbc_filter.errors import VerificationError
+from sbc_filter.firewall.harmless import is_handed_over
 from sbc_filter.stir.passport import decode_segment
 from sbc_filter.stir.signature import verify_es256
 from support.calls import follow_up
@@ -40,8 +41,7 @@ _KINDS = ("true",) * 11 + ("resent",) * 3 + ("cancelled",) * 3 + ("refused",) * 
 _EXPECTED = {"true": "IA - 200", "resent": "IIIA - 200", "cancelled": "IIC - ", "refused": " - 438"}
 _CALL = re.compile(rb"\r\nCall-ID: (in|out)-(\d+)@")
 _TAG = re.compile(rb"\r\nTo: [^\r\n]*;tag=([^\r\n;]+)")
-_RANDOM = b"INVITE random "
-_FILTERED = re.compile(rb"INVITE|ACK|CANCEL|[\t\r\n ]", re.IGNORECASE)  # what the firewall rules queue
+_RANDOM = b"INVITATION random "
 
 
 class Sight(NamedTuple):
@@ -171,7 +171,7 @@ class Traffic:
         if message.startswith(_RANDOM):
             self._random.add(message)
         self._ends["carrier"].sendto(message, SBC)
-        self.sent["others" if _FILTERED.match(message) else "others, not for the filter"] += 1
+        self.sent["others" if is_handed_over(message) else "others, not for the filter"] += 1
 
     # What is received.
 
@@ -271,7 +271,7 @@ def _marked(message: bytes) -> str:
 
 
 def random_packets(seed: str) -> Iterator[bytes]:
-    """What only begins like an INVITE, each different."""
+    """What is handed to the filter, but is not a request for it, each different."""
     rng = Random(seed)
     while True:
         yield _RANDOM + rng.randbytes(rng.choice((20, 200, 1000, 3000)))
