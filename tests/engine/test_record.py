@@ -17,7 +17,10 @@ SHAPES: dict[str, st.SearchStrategy[Any]] = {
     "packet": st.none() | st.integers(1),
 }
 """The fields that are not text."""
-FIELDS = st.fixed_dictionaries({name: SHAPES.get(name, st.none() | st.text()) for name in Record._fields})
+ALWAYS = {"src", "dst", "transport", "verdict", "outcome", "treatment"}
+"""The fields that are text in every record: compiled, they cannot be None."""
+TEXTS = {name: st.text() if name in ALWAYS else st.none() | st.text() for name in Record._fields}
+FIELDS = st.fixed_dictionaries({name: SHAPES.get(name, TEXTS[name]) for name in Record._fields})
 
 
 @given(FIELDS)
