@@ -41,7 +41,8 @@ class Record(NamedTuple):
 
     def to_json(self) -> str:
         """One line of JSON; `packet` only in replay."""
-        line = _LINE % tuple(map(_json, self[:-1]))
+        values: tuple[Any, ...] = self  # compiled, a slice of the record itself would check the type of each field
+        line = _LINE % tuple(map(_json, values[:-1]))
         return line if self.packet is None else f'{{"packet":{self.packet},{line[1:]}'
 
     def of_packet(self, number: int) -> "Record":
