@@ -29,6 +29,7 @@ TEXT = rb"[\t\x20-\x7e\x80-\xff]"
 CONTROLS = bytes((*range(9), *range(11, 32), 127))  # all others but the line feed
 # Those at which some parser ends a line, the header or a value: all of them, but for a CR at a line end.
 UNCLEAN = re.compile(rb"\r(?!\n)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+BLANK_LINE = re.compile(rb"\n\r?\n")  # the end of a line, and an empty one
 INVISIBLE_BYTES = bytes((*range(0x21), *range(0x7F, 0x100)))
 # Before and after a method, every byte that cannot be part of one.
 _NO_TOKEN = rb"[^A-Za-z0-9.!%*_+`'~-]"

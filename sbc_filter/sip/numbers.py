@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NewType
 from urllib.parse import unquote_to_bytes
 
-from sbc_filter.numbering.country_codes import possible as possible
+from sbc_filter.numbering.country_codes import possible
 from sbc_filter.numbering.numbering_plans import AS_WRITTEN, MAX_DIGITS, NANP, Profile
 from sbc_filter.sip import grammar
 

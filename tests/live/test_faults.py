@@ -226,7 +226,7 @@ def test_the_socket_is_full(lab: Lab, tmp_path: Path, policy: str) -> None:
         other.setblocking(False)
 
         def is_full() -> bool:
-            """Whether, with more of the flood, packets pass or are dropped: on a busy machine many of it get lost."""
+            """Whether packets pass or are dropped after more of the flood. A busy machine loses much of it."""
             for _ in range(1200):
                 flood.sendto(large, ("192.0.2.1", 5090))
             with contextlib.suppress(BlockingIOError):

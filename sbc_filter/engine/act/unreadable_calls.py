@@ -37,7 +37,7 @@ _DEFAULTS = {
     Unreadable.REJECT: REJECT,
     Unreadable.DROP: DROP,
 }
-_ACTIONS = {TreatmentKind.REJECT: VerdictKind.REJECT, TreatmentKind.DROP: VerdictKind.DROP}
+_VERDICTS = {TreatmentKind.REJECT: VerdictKind.REJECT, TreatmentKind.DROP: VerdictKind.DROP}
 
 
 class UnreadableCalls:
@@ -62,23 +62,23 @@ class UnreadableCalls:
             chosen = CONTINUE if call.emergency else _treatment(rule, call.detail)
             if rule.mode is Mode.ENFORCE:
                 return self._carry_out(call, rule, chosen, now)._replace(monitored=monitored)
-            action = _ACTIONS.get(chosen.kind, VerdictKind.ACCEPT)
-            monitored += (_record(call, rule, chosen, action),)
+            kind = _VERDICTS.get(chosen.kind, VerdictKind.ACCEPT)
+            monitored += (_record(call, rule, chosen, kind),)
         untreated = call.emergency or call.rest.in_dialog or not call.place.is_untrusted
         chosen = CONTINUE if untreated else _DEFAULTS[self._network.unreadable]
         return self._carry_out(call, None, chosen, now)._replace(monitored=monitored)
 
     def _carry_out(self, call: UnreadableCall, rule: Rule | None, chosen: Treatment, now: float) -> Verdict:
-        action = _ACTIONS.get(chosen.kind)
-        if action is VerdictKind.REJECT:
+        kind = _VERDICTS.get(chosen.kind)
+        if kind is VerdictKind.REJECT:
             answers = self._uas.refuse_unreadable(call, _status(call, chosen), tuple(_headers(call, chosen)), now)
             if answers:
-                return Verdict(action, None, answers, _record(call, rule, chosen, action))
-            action = VerdictKind.DROP  # nothing says where a response should go
-        if action is None:
-            action = VerdictKind.ACCEPT if call.scrubbed is None else VerdictKind.MODIFY
-            return Verdict(action, call.scrubbed, record=_record(call, rule, chosen, action))
-        return Verdict(action, record=_record(call, rule, chosen, action))
+                return Verdict(kind, None, answers, _record(call, rule, chosen, kind))
+            kind = VerdictKind.DROP  # nothing says where a response should go
+        if kind is None:
+            kind = VerdictKind.ACCEPT if call.scrubbed is None else VerdictKind.MODIFY
+            return Verdict(kind, call.scrubbed, record=_record(call, rule, chosen, kind))
+        return Verdict(kind, record=_record(call, rule, chosen, kind))
 
 
 def _treatment(rule: Rule, detail: Detail) -> Treatment:

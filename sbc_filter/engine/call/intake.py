@@ -16,7 +16,7 @@ from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.learned_layout import Reader
 from sbc_filter.sip.lenient.repair import MAX_SIZE, one_reading
 from sbc_filter.sip.message import SipMessage
-from sbc_filter.sip.numbers import canonicaliser, reader
+from sbc_filter.sip.numbers import reader
 
 
 class Intake:
@@ -25,7 +25,6 @@ class Intake:
     def __init__(self, network: Network, profile: Profile) -> None:
         self._network = network
         self._profile = profile
-        self._canonicalise = canonicaliser(profile)
         self._read_uri = reader(profile)
         self._reader = Reader()
 
@@ -40,7 +39,8 @@ class Intake:
         if message is None:
             message, changed = self._read(buffer, place, room)
             self._reader.miss(message, flow.src)
-        target = self._canonicalise(message.uri)
+        parties = Parties(message, self._read_uri)
+        target = parties.reads(message.uri)
         if target is None and message.uri[:3].lower() == b"sip" and SIP_URI.fullmatch(message.uri) is None:
             raise MessageError(Detail.START_LINE, "the Request-URI is broken")
         if not message.has_address(b"from"):
@@ -50,7 +50,6 @@ class Intake:
         # Nearly no message has a mark. An Identity is most of a message, and nothing is scrubbed in it.
         if untrusted and marks.may_be_in(message.head_without(b"identity")):
             scrub.scrub(message, marks)
-        parties = Parties(message, self._read_uri)
         emergency = self._network.is_emergency(target) or (place.trusted and _is_priority(message))
         if not (emergency or untrusted):  # an untrusted peer could exempt any call by writing 911 into To
             emergency = self._network.is_emergency(parties.identity(_TO))

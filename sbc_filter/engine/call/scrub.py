@@ -2,7 +2,7 @@
 
 import re
 
-from sbc_filter.sip.grammar import LEAD, TOKEN, UNCLEAN
+from sbc_filter.sip.grammar import BLANK_LINE, LEAD, TOKEN, UNCLEAN
 from sbc_filter.sip.marks import HEADERS, Marks
 from sbc_filter.sip.message import SipMessage
 
@@ -17,7 +17,6 @@ _ASSERTIONS = Marks(HEADERS)
 # What other parsers may skip before and after a name (see `grammar.INVISIBLE`); behind it, some also skip line ends.
 _LINE = re.compile(rb"(?m)^[^!-~\r\n]*+(" + TOKEN + rb")[^!-~]*+:")
 _REST_OF_LINE = re.compile(rb".*(?:\n[ \t].*)*(?:\n|\Z)")
-_BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
 def scrub(message: SipMessage, marks: Marks) -> None:
@@ -77,5 +76,5 @@ def _cut(message: SipMessage, marks: Marks, start: int, end: int) -> None:
 
 def _head_end(buffer: bytes) -> int:
     lead = LEAD.match(buffer)
-    blank = _BLANK_LINE.search(buffer, lead.end() if lead else 0)
+    blank = BLANK_LINE.search(buffer, lead.end() if lead else 0)
     return blank.end() if blank else len(buffer)

@@ -26,7 +26,6 @@ from sbc_filter.sip.lenient.request_start import plain_request_line
 from sbc_filter.sip.message import AT_MOST_ONCE, SipMessage
 
 MAX_SIZE = 65_000  # octets of a message that grew; more might not fit into a datagram
-_BLANK_LINE = re.compile(rb"\n\r?\n")
 _IGNORED = frozenset((b"max-forwards",))  # what a second field of this name says does not matter
 
 
@@ -104,7 +103,7 @@ def repair(
 
 def _divided(buffer: bytes, start: int, changed: dict[Repair, None]) -> tuple[list[bytes], bytes]:
     """The lines of the header without their ends, and the body."""
-    blank = _BLANK_LINE.search(buffer, start)
+    blank = grammar.BLANK_LINE.search(buffer, start)
     if blank is not None:
         end, body = blank.start() + 1, buffer[blank.end() :]
     elif buffer.endswith(b"\n"):

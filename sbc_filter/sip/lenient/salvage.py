@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 from sbc_filter.errors import MessageError
 from sbc_filter.sip import grammar
 from sbc_filter.sip.header import canonical
+from sbc_filter.sip.marks import unescaped
 from sbc_filter.sip.message import SipMessage
 
 _MOST = 64  # Via fields that are repeated; real messages have fewer than ten
@@ -42,7 +43,7 @@ def salvage(buffer: bytes) -> Salvage:
     same = 0  # fields with the value of the first To
     for line in _lines(buffer):
         name, colon, value = line.partition(b":")
-        key = canonical(_unescaped(name).strip(grammar.INVISIBLE_BYTES))
+        key = canonical(unescaped(name).strip(grammar.INVISIBLE_BYTES))
         value = value.strip(grammar.INVISIBLE_BYTES)
         if not colon or key not in _REPEATED:
             continue
@@ -62,12 +63,7 @@ def salvage(buffer: bytes) -> Salvage:
     except MessageError:  # nothing can be read
         message = SipMessage.parse_fields("INVITE", b"", b"")
     message.original = buffer
-    return Salvage(message, _has_plain_tag(message) and len(_TO.findall(_unescaped(buffer))) == same)
-
-
-def _unescaped(text: bytes) -> bytes:
-    """Text as node's `sip` reads header names: it undoes the escapes of JavaScript."""
-    return unquote_to_bytes(text.replace(b"%u00", b"%"))
+    return Salvage(message, _has_plain_tag(message) and len(_TO.findall(unescaped(buffer))) == same)
 
 
 def _has_plain_tag(message: SipMessage) -> bool:
