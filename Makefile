@@ -13,7 +13,8 @@
 
 BIN := .venv/bin
 # Most of the time of live tests is waiting; each file of tests stays in one process, with its own hosts.
-SIDE_BY_SIDE := -n auto --maxprocesses=4 --dist=loadfile
+# A process that crashes ends the run: a new one in its place would not take up its files, and the run would hang.
+SIDE_BY_SIDE := -n auto --maxprocesses=4 --dist=loadfile --max-worker-restart=0
 .PHONY: demo test lint compiled bench deb deb-test deb-fresh pcaps numbering conformance fuzz clean
 
 demo:

@@ -59,6 +59,12 @@ class RobustLocks:
         self._unlock[number]()
 
     def close(self) -> None:
-        """Let go of the mapping, so that it can be closed. The locks stay as they are."""
+        """Let go of the mapping, so that it can be closed. What this thread holds is released.
+
+        The C library links the robust locks that a thread holds with each other. A lock that is unmapped while it is
+        held leaves a dangling pointer in that list, and the next lock that the thread takes would be written there.
+        """
+        for unlock in self._unlock:
+            unlock()  # EPERM, and no effect, unless this thread holds it
         self._anchor = None
         self._trylock, self._unlock, self._addresses = [], [], []

@@ -302,7 +302,18 @@ def test_who_opens_the_file_later_leaves_the_locks_alone(path: Path, monkeypatch
         assert first._table._locks.take(number)
     second = SharedSeen(path)
     seconds, _ = waited(monkeypatch, lambda: second.claim(token(1), b"a", END, NOW))
+    first.close()
     assert seconds == pytest.approx(PATIENCE, abs=0.01)
+
+
+def test_a_table_closed_in_the_middle_of_a_claim_leaves_nothing_behind(path: Path) -> None:
+    """The C library lists the locks that a thread holds: one of memory that is gone would crash the next claim."""
+    closed = SharedSeen(path)
+    for number in range(LOCKS):
+        assert closed._table._locks.take(number)
+    closed.close()
+    assert SharedSeen(path).claim(token(1), b"a", END, NOW)
+    assert SharedSeen(None).claim(token(1), b"a", END, NOW)
 
 
 def readable(path: Path) -> None:
