@@ -9,7 +9,7 @@ from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import CertificateDeviation, Detail
 from sbc_filter.pki.certificate import Certificate, SigningCertificate, leaf_of, parse_certificates
 from sbc_filter.pki.crl import RevocationList
-from sbc_filter.pki.path import Anchors, Path, check_dates, collecting, paths
+from sbc_filter.pki.path import Anchors, Faults, Path, check_dates, paths
 from sbc_filter.pki.shaken_profile import check_profile, constraints_on_claims, deviations, read_scope
 
 
@@ -42,7 +42,7 @@ class TrustStore:
         self.tolerate = tolerate
         self.strict = strict
         self.policies = policies
-        self._any_key = CertificateDeviation.ISSUER_KEYS in tolerate
+        self._any_key = CertificateDeviation.ISSUER_KEYS not in strict
         self._believed = (*self._anchors.certificates, *map(Certificate.of, crl_signers))
         # Lists whose signer is trusted for any chain, and lists whose signer may be a certificate of the chain.
         signers = [(crl, self.signer(crl)) for crl in self.crls]
@@ -58,37 +58,41 @@ class TrustStore:
 
         The chain may be in any order, with or without its root (S-090). One valid path is enough: a CA that was renewed
         with the same name and key has two certificates, of which one may have expired. Without a valid path, raises the
-        first `CertificateError` that was found.
+        `CertificateError` of the path that came furthest.
         """
-        faults: list[CertificateError] = []
+        faults = Faults()
         for path in self._paths(certificates, faults):
-            with collecting(faults):
-                return self._judge(path, certificates, at)
-        raise faults[0]
+            with faults.collecting():
+                return self._judge(path, certificates, at, faults)
+        raise faults.furthest()
 
     def path(self, body: bytes, at: float) -> Path:
         """The path from the certificates in `body` to an anchor, leaf first. CRLs are not consulted."""
-        faults: list[CertificateError] = []
+        faults = Faults()
         for path in self._paths(parse_certificates(body, tolerate=self.tolerate), faults):
-            with collecting(faults):
+            with faults.collecting():
                 check_dates(path, at)
+                faults.passed()
                 check_profile(path, self.policies, self.strict)
                 return path
-        raise faults[0]
+        raise faults.furthest()
 
     def signer(self, crl: RevocationList, others: Iterable[Certificate] = ()) -> Certificate | None:
         """The signer of a list: a certificate trusted for any chain, or one of `others`; None if it is neither."""
         return crl.signer_among((*self._believed, *others), any_key=self._any_key)
 
-    def _paths(self, certificates: Sequence[Certificate], faults: list[CertificateError]) -> Iterator[Path]:
+    def _paths(self, certificates: Sequence[Certificate], faults: Faults) -> Iterator[Path]:
         """The paths to an anchor; each obstacle is added to `faults`."""
-        with collecting(faults):
+        with faults.collecting():
             yield from paths(leaf_of(certificates), certificates, self._anchors, faults, any_key=self._any_key)
 
-    def _judge(self, path: Path, given: Sequence[Certificate], at: float) -> SigningCertificate:
+    def _judge(self, path: Path, given: Sequence[Certificate], at: float, faults: Faults) -> SigningCertificate:
         not_before, not_after = check_dates(path, at)
+        faults.passed()
         key = check_profile(path, self.policies, self.strict)
+        faults.passed()
         spoken_until = min((self._check_revocation(each, path, at) for each in path[:-1]), default=inf)
+        faults.passed()
         scope, strange = read_scope(path, any_encoding=CertificateDeviation.TNAUTHLIST_ENCODING in self.tolerate)
         leaf = path[0].parsed
         noticed = frozenset({CertificateDeviation.TNAUTHLIST_ENCODING}) if strange else frozenset()

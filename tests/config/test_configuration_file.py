@@ -241,11 +241,11 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         ("[trust]\nanchors = 5", "trust.anchors: has to be a list of strings, not 5"),
         (
             '[trust]\ntolerate = ["expired"]',
-            "trust.tolerate: has 'expired'; allowed are 'der-body', 'issuer-keys', 'tnauthlist-encoding'",
+            "trust.tolerate: has 'expired'; allowed are 'der-body', 'tnauthlist-encoding'",
         ),
         (
             '[trust]\nstrict = ["policy"]',
-            "trust.strict: has 'policy'; allowed are 'extended-key-usage'",
+            "trust.strict: has 'policy'; allowed are 'extended-key-usage', 'issuer-keys'",
         ),
         (
             '[trust]\npolicies = ["shaken"]',

@@ -26,7 +26,7 @@ def list_of(sequence: int, *anchors: Authority, exp: float = LATER) -> bytes:
 
 @pytest.fixture
 def sti_pa(tmp_path: Path) -> Path:
-    (tmp_path / "sti-pa.pem").write_bytes(pem(STI_PA.certificate))
+    (tmp_path / "sti-pa.pem").write_bytes(pem(STI_PA.certificate) + pem(SIGNER.certificate))
     return tmp_path
 
 

@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "verify.toml").write_text(VERIFY)
     (tmp_path / "c.toml").write_text(SETTINGS)
-    (tmp_path / "sti-pa.pem").write_bytes(pem(STI_PA.certificate))
+    (tmp_path / "sti-pa.pem").write_bytes(pem(STI_PA.certificate) + pem(SIGNER.certificate))
     put(tmp_path, (FIRST,))
     return tmp_path
 
