@@ -49,7 +49,7 @@ class Layout(NamedTuple):
     @classmethod
     def of(cls, message: SipMessage) -> "Layout":
         """The layout of a message of the plain form that was parsed in the usual way."""
-        names, keys = message.names_as_written(), message.keys
+        names, keys = message.names_as_written(), tuple(message.keys)
         pattern = rb"INVITE (" + grammar.REQUEST_URI + rb") SIP/2\.0\r\n"
         groups: list[int] = []
         plain: dict[bytes, int] = {}
