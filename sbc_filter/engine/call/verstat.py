@@ -51,8 +51,8 @@ def mark(call: IncomingCall, party: Party, verstat: str, *, in_user_part: bool =
         if _VERSTAT.may_be_in(buffer[party.start : party.end]):
             for start, end, instead in _VERSTAT.find(buffer, party.start, party.end):
                 message.replace(start, end, instead)
-        place = _in_user_part if in_user_part else _behind
-        position = place(buffer, party.start, party.end)
+        start, end = party.start, party.end
+        position = _in_user_part(buffer, start, end) if in_user_part else _behind(buffer, start, end)
         message.replace(position, position, field.verstat(verstat))
     elif untrusted:
         uri = marked(asserted.plain_uri(call, party), verstat, in_user_part=in_user_part)
