@@ -235,7 +235,6 @@ class IncomingCall:
         changed: tuple[Repair, ...] = (),
     ) -> None:
         self.message = message
-        self.call_id = message.first(b"call-id")
         self.flow = flow
         self.place = place
         self.untrusted = place.is_untrusted  # asked once: several places need it
