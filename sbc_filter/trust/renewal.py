@@ -18,7 +18,7 @@ from sbc_filter.certificates.folder import IndexFault, entries, read_pem
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError, VerificationError, reason
-from sbc_filter.pki.crl import distribution_points
+from sbc_filter.pki.crl_scope import distribution_points
 from sbc_filter.trust.list_downloads import ListDownloads
 from sbc_filter.trust.trust_files import TrustFiles, file_stamp
 from sbc_filter.utc import utc_text
