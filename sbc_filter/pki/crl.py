@@ -69,7 +69,7 @@ class CrlHead:
         self.digest = Digest(hashlib.new(name, signed).digest() if name else b"")
 
     def refusal(self, now: float | None) -> str:
-        """Why the list is never used, as a sentence; empty if it may be. It must not be later than `now` (POSIX seconds).
+        """Why the list is not used, as a sentence; empty if it is. It must not be later than `now` (POSIX seconds).
 
         - A delta CRL is not a list by itself (RFC 5280 §5.2.4).
         - nextUpdate is mandatory (§5.1.2.5): without it, an old list would count for ever.
@@ -190,7 +190,7 @@ class RevocationList(CrlHead):
         return named and self.scope.may_revoke(certificate, appointed=appointed)
 
     def __len__(self) -> int:
-        return self._table.count
+        return len(self._table)
 
     def __bool__(self) -> bool:
         return True  # a list without entries is still a list

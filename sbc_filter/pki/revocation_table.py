@@ -7,6 +7,7 @@ file that several processes map.
 import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from sbc_filter.pki import der
@@ -34,7 +35,8 @@ class Octets(Protocol):
         """Some of the octets."""
 
 
-class RevocationTable(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RevocationTable:
     """The digests of all (issuer, serial number) pairs, sorted.
 
     `understood` is false if an entry has an unknown critical extension (RFC 5280 §5.3).
@@ -43,15 +45,15 @@ class RevocationTable(NamedTuple):
     rows: Octets
     understood: bool
 
-    def __contains__(self, row: object) -> bool:
-        rows = self.rows
-        at = bisect_left(range(len(rows) // ROW), row, key=lambda at: rows[at * ROW : at * ROW + ROW])
-        return rows[at * ROW : at * ROW + ROW] == row
-
-    @property
-    def count(self) -> int:
-        """The number of rows."""
+    def __len__(self) -> int:
         return len(self.rows) // ROW
+
+    def __contains__(self, row: bytes) -> bool:
+        at = bisect_left(range(len(self)), row, key=self._row)
+        return self._row(at) == row
+
+    def _row(self, at: int) -> bytes:
+        return self.rows[at * ROW : (at + 1) * ROW]
 
 
 class _Entry(NamedTuple):

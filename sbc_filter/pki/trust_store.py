@@ -84,6 +84,10 @@ class TrustStore:
         known = (*self._appointed, *self._anchors.certificates, *others)
         return crl.signer_among(known, any_key=self._any_key)
 
+    def is_appointed(self, signer: Certificate) -> bool:
+        """Whether its lists speak for the certificates of all authorities: the operator trusts it for revocation."""
+        return signer in self._appointed
+
     def _paths(self, certificates: Sequence[Certificate], faults: list[CertificateError]) -> Iterator[Path]:
         """The paths to an anchor; each obstacle is added to `faults`."""
         with collecting(faults):
@@ -121,7 +125,7 @@ class TrustStore:
         own = ((crl, crl.signer_among(above, any_key=self._any_key)) for crl in self._unsigned)
         signed = (*self._signed, *((crl, signer) for crl, signer in own if signer is not None))
         latest = max(at, self._read_at)
-        lists = [(crl, signer, signer in self._appointed) for crl, signer in signed if not crl.refusal(latest)]
+        lists = [(crl, signer, self.is_appointed(signer)) for crl, signer in signed if not crl.refusal(latest)]
         if any(crl.revokes(certificate, appointed=appointed) for crl, _, appointed in lists):
             raise CertificateError(Detail.REVOKED, certificate.parsed.subject.rfc4514_string())
         if self.crl_policy != "hard":

@@ -183,9 +183,9 @@ class Renewal:
             if len(self._noted) >= _MAX_SEEN:
                 self._noted.clear()
             self._noted.add(digest)
-            for certificate in path[:-1]:
+            for height, certificate in enumerate(path[:-1]):
                 for url in distribution_points(certificate):
-                    subscriptions.want(url, path[1:])
+                    subscriptions.want(url, certificate, path[height + 1 :])
 
 
 class _Noting:

@@ -4,21 +4,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sbc_filter.config.settings import Configuration
 from sbc_filter.errors import CertificateError, Problem, reason
 from sbc_filter.pki.certificate import Certificate, parse_certificates
-from sbc_filter.pki.crl import RevocationList
+from sbc_filter.pki.crl import CLOCKS, CrlHead, RevocationList
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.sti_pa_list import TrustList
 from sbc_filter.system.files import MAX_FILE, files_in, read_file
 from sbc_filter.trust import sti_pa_list_file
-from sbc_filter.trust.crl_store import CrlStore
+from sbc_filter.trust.crl_shelf import CrlShelf, Stamp
+from sbc_filter.trust.crl_store import CrlStore, StoredCrl
 from sbc_filter.utc import utc_text
 
 T = TypeVar("T")
+_CRLS = "trust.crls"
 _MAX_ANCHORS = 10_000  # in one file: bounds the work that a faulty file can cause
 
 
@@ -38,6 +42,14 @@ class _Taken(Generic[T]):
     value: T
 
 
+class _Refused(ValueError):
+    """A CRL that can be read, but may not be used: it does not prevent a start."""
+
+
+class _Later(ValueError):
+    """A CRL that another process is about to read."""
+
+
 class TrustFiles:
     """Anchors, CRLs and the trust list, from files and from downloads.
 
@@ -46,18 +58,29 @@ class TrustFiles:
     """
 
     def __init__(
-        self, configuration: Configuration, *, live: bool = True, clock: Callable[[], float] = time.time
+        self,
+        configuration: Configuration,
+        *,
+        live: bool = True,
+        clock: Callable[[], float] = time.time,
+        shelf: CrlShelf | None = None,
     ) -> None:
-        """`live`: lists must be valid now. The calls of a replay have times of their own."""
+        """`live`: lists must be valid now. The calls of a replay have times of their own. `shelf`: where CRLs are
+        exchanged with other processes that read the same files."""
         self.configuration = configuration
         self.lists: tuple[InForce, ...] = ()
         self.trust_list: TrustList | None = None
         self.roots: tuple[Certificate, ...] = ()  # those that may sign the trust list
         self.remarks: tuple[Problem, ...] = ()  # what was wrong at the last reading
         self.kept = CrlStore(configuration.certificates.cache)
+        self.shelf = shelf
+        self.is_shelved = shelf is not None  # every CRL in use lies on the shelf
+        self._clock = clock
         self._now = clock if live else lambda: None
+        self._from_others = False
+        self._early: list[float] = []  # when lists of the future may be used (POSIX seconds)
         self._taken: dict[tuple[str, Path], dict[Path, Any]] = {}  # by key and path: files and their content
-        self._kept_lists: dict[Path, tuple[object, InForce]] = {}
+        self._kept_lists: dict[Path, _Taken[InForce]] = {}
         self._lock = threading.Lock()
         self._store: TrustStore | None = None
         self._parts: tuple[object, ...] = ()
@@ -75,19 +98,57 @@ class TrustFiles:
         """Whether lists are downloaded at all."""
         return self.configuration.certificates.fetch
 
-    def read(self, problems: list[Problem], remarks: list[Problem]) -> TrustStore:
+    def read(self, problems: list[Problem], remarks: list[Problem], *, from_others: bool = False) -> TrustStore:
         """Read the files; returns the same trust store object while nothing has changed.
 
         Faults that prevent a start are added to `problems`, others to `remarks`. After the first reading, all are
-        remarks. Any thread may call this.
+        remarks. Any thread may call this. `from_others`: take changed CRLs only from the shelf, where another process
+        has put them. One that changed again since then is put there soon.
         """
         with self._lock:
+            self._from_others = from_others
             store = self._read(problems)
             remarks += self._remarks
             return store
 
+    def put_on(self, shelf: CrlShelf) -> None:
+        """Put the CRLs in use on this shelf, for processes that read the same files."""
+        with self._lock:
+            self.shelf, self.is_shelved = shelf, True
+            taken = [each for (key, _), files in self._taken.items() if key == _CRLS for each in files.items()]
+            for path, crl in taken:
+                self._shelve(path, crl.stamp, crl.value)
+            for path, kept in self._kept_lists.items():
+                self._shelve(path, kept.stamp, kept.value.crl)
+
+    def read_crls(self) -> None:
+        """Read the CRLs only, so that they lie on the shelf; their faults are reported by `read`."""
+        with self._lock:
+            self._problems = []
+            for _ in (*self._crls(), *self._fetched()):
+                pass
+
+    def keep(self, kept: StoredCrl, crl: RevocationList) -> OSError | None:
+        """Keep a fetched CRL, which is then in force. Returns why it will not survive a restart; `OSError` when it
+        cannot be kept anywhere."""
+        try:
+            self.kept.keep(kept)
+        except OSError as error:
+            if self.shelf is None:
+                raise
+            self.shelf.unkept.keep(kept)
+            path = self.shelf.unkept.path(kept.url)
+            self._shelve(path, file_stamp(path), crl)
+            return error
+        if self.shelf is not None:
+            self.shelf.unkept.path(kept.url).unlink(missing_ok=True)
+        path = self.kept.path(kept.url)
+        self._shelve(path, file_stamp(path), crl)
+        return None
+
     def _read(self, problems: list[Problem]) -> TrustStore:
         settings = self.configuration.trust
+        self.is_shelved = self.shelf is not None
         self._remarks = []
         self._problems = self._remarks if self._store is not None else problems
         for key in ("crl_urls", "trust_list_url"):
@@ -116,6 +177,7 @@ class TrustFiles:
                 strict=settings.strict,
                 policies=settings.policies,
                 crl_signers=signers,
+                read_at=self._clock() if self._now() is None else -inf,
             )
         self.remarks = tuple(self._remarks)
         return self._store
@@ -137,6 +199,8 @@ class TrustFiles:
         settings = self.configuration.trust
         single = (settings.trust_list, self.kept.folder / sti_pa_list_file.KEPT, *self._kept_files())
         found: list[object] = [_stamp_or_none(path) for path in single if path is not None]
+        now = self._now()
+        found.append(sum(now is not None and time <= now for time in self._early))
         for path in (*settings.anchors, *settings.crls, *settings.crl_signers, *settings.trust_list_root):
             try:
                 files = files_in(path)
@@ -146,53 +210,102 @@ class TrustFiles:
         return found
 
     def _kept_files(self) -> list[Path]:
-        return self.kept.files() if self.fetches else []
+        """The files of fetched CRLs. One that could not be kept is newer than that in the cache."""
+        if not self.fetches:
+            return []
+        stores = (self.kept, self.shelf.unkept) if self.shelf is not None else (self.kept,)
+        return list({path.name: path for store in stores for path in store.files()}.values())
 
     def _certificates(self, key: str, paths: tuple[Path, ...]) -> tuple[Certificate, ...]:
         tolerate = self.configuration.trust.tolerate
 
-        def parse(data: bytes, _: object) -> tuple[Certificate, ...]:
-            return parse_certificates(data, MAX_FILE, _MAX_ANCHORS, tolerate=tolerate)
+        def load(path: Path, *_: object) -> tuple[Certificate, ...]:
+            return parse_certificates(read_file(path), MAX_FILE, _MAX_ANCHORS, tolerate=tolerate)
 
-        return tuple(each for _, certificates in self._values(key, paths, parse) for each in certificates)
+        return tuple(each for _, certificates in self._values(key, paths, load) for each in certificates)
 
     def _crls(self) -> Iterator[InForce]:
-        def parse(data: bytes, before: RevocationList | None) -> RevocationList:
-            crl = RevocationList.parse(data)
-            if before is not None and crl.is_for_the_same(before) and crl.is_behind(before):
-                raise ValueError(f"it is older than the list before, {named(before)}")
-            return crl
-
-        for path, crl in self._values("trust.crls", self.configuration.trust.crls, parse):
+        self._early = []
+        for path, crl in self._values(_CRLS, self.configuration.trust.crls, self._crl):
             yield InForce(str(path), crl)
+
+    def _crl(self, path: Path, stamp: Stamp, before: RevocationList | None) -> RevocationList:
+        """The CRL in a file of the operator."""
+
+        def check(head: CrlHead) -> None:
+            self._check(head)
+            if before is not None and head.is_for_the_same(before) and head.is_behind(before):
+                raise ValueError(f"it is older than the list before, {named(before)}")
+
+        return self._loaded(path, stamp, partial(read_file, path), check, before is not None)
 
     def _fetched(self) -> Iterator[InForce]:
         """The downloaded CRLs. A damaged one is left out, and downloaded again."""
         for path in self._kept_files():
+            taken = self._kept_lists.get(path)
             try:
-                stamp, taken = file_stamp(path), self._kept_lists.get(path)
-                if taken is None or taken[0] != stamp:
-                    kept = self.kept.read(path)
-                    taken = stamp, InForce(kept.url, RevocationList.parse(kept.body), kept.point)
-                    self._kept_lists[path] = taken
-                yield taken[1]
+                stamp = file_stamp(path)
+                if taken is None or taken.stamp != stamp:
+                    url, point = self.kept.label(path)
+                    crl = self._loaded(path, stamp, partial(self._kept_body, path), self._check, taken is not None)
+                    taken = self._kept_lists[path] = _Taken(stamp, InForce(url, crl, point))
+            except _Later:
+                pass
             except (OSError, ValueError, CertificateError) as error:
                 sentence = f"{path}: a downloaded list cannot be read and is left out: {reason(error)}"
                 self._remarks.append(Problem(self.configuration.file, "certificates.cache", sentence))
+                continue
+            if taken is not None:
+                yield taken.value
+
+    def _kept_body(self, path: Path) -> bytes:
+        return self.kept.read(path).body
+
+    def _loaded(
+        self,
+        path: Path,
+        stamp: Stamp,
+        data: Callable[[], bytes],
+        check: Callable[[CrlHead], None],
+        has_one: bool,
+    ) -> RevocationList:
+        """A CRL from the shelf, or read here and put there. `check` may raise; `has_one`: there is one before."""
+        if self.shelf is not None:
+            found = self.shelf.get(path, stamp)
+            if found is not None:
+                check(found)
+                return found
+            if self._from_others and has_one:
+                raise _Later
+        crl = RevocationList.parse(data(), check)
+        self._shelve(path, stamp, crl)
+        return crl
+
+    def _shelve(self, path: Path, stamp: Any, crl: RevocationList) -> None:
+        if self.shelf is not None and not self.shelf.put(path, stamp, crl):
+            self.is_shelved = False
+
+    def _check(self, head: CrlHead) -> None:
+        now = self._now()
+        why = head.refusal(now)
+        if why and not head.refusal(None):
+            self._early.append(head.this_update - CLOCKS)
+        if why:
+            raise _Refused(why)
 
     def _values(
-        self, key: str, paths: tuple[Path, ...], parse: Callable[[bytes, T | None], T]
+        self, key: str, paths: tuple[Path, ...], load: Callable[[Path, Stamp, T | None], T]
     ) -> Iterator[tuple[Path, T]]:
         """The content of these files and folders, or their last good content.
 
-        `parse` gets the bytes and the content before; it raises `ValueError` or `CertificateError`.
+        `load` gets the path, its stamp and the content before; it raises `ValueError`, `CertificateError` or `OSError`.
         """
         for path in paths:
             before: dict[Path, _Taken[T]] = self._taken.get((key, path), {})
             now: dict[Path, _Taken[T]] = {}
             try:
                 for file in files_in(path):
-                    taken = self._value(key, file, parse, before.get(file))
+                    taken = self._value(key, file, load, before.get(file))
                     if taken is not None:
                         now[file] = taken
             except OSError as error:
@@ -202,14 +315,19 @@ class TrustFiles:
             yield from ((file, taken.value) for file, taken in now.items())
 
     def _value(
-        self, key: str, file: Path, parse: Callable[[bytes, T | None], T], before: "_Taken[T] | None"
+        self, key: str, file: Path, load: Callable[[Path, Stamp, T | None], T], before: "_Taken[T] | None"
     ) -> "_Taken[T] | None":
         """The content of one file, or its last good content; None when it never was good."""
         try:
             stamp = file_stamp(file)
             if before is not None and before.stamp == stamp:
                 return before
-            return _Taken(stamp, parse(read_file(file), before.value if before is not None else None))
+            return _Taken(stamp, load(file, stamp, before.value if before is not None else None))
+        except _Later:
+            pass
+        except _Refused as error:
+            tail = "its last good content stays in use" if before is not None else "it is left out"
+            self._remarks.append(Problem(self.configuration.file, key, f"{file}: {error}; {tail}"))
         except OSError as error:
             self._blame(key, f"{file} cannot be read: {reason(error)}", stays=before is not None)
         except (ValueError, CertificateError) as error:
@@ -227,13 +345,13 @@ def named(crl: RevocationList) -> str:
     return f"{number}of {utc_text(crl.this_update)} UTC"
 
 
-def file_stamp(path: Path) -> tuple[int, int, int]:
+def file_stamp(path: Path) -> Stamp:
     """A value that differs when the file has changed; `OSError`."""
     found = path.stat()
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _stamp_or_none(path: Path) -> tuple[int, int, int] | None:
+def _stamp_or_none(path: Path) -> Stamp | None:
     try:
         return file_stamp(path)
     except OSError:

@@ -1,6 +1,7 @@
 """S-092, V21: CRLs are fetched while calls run; servers fail, and some lie."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.calls import LAB, NOW, arriving, claims, identity, invite, make_engine, result
@@ -95,10 +96,10 @@ def test_a_list_that_nobody_thought_of(host: Hosts, web: PageServer, monkeypatch
     """It costs neither the other lists nor the thread, and is not asked for again at once."""
     parse = RevocationList.parse
 
-    def fails(data: bytes) -> RevocationList:
+    def fails(data: bytes, *check: Any) -> RevocationList:
         if data == b"strange":
             raise RuntimeError
-        return parse(data)
+        return parse(data, *check)
 
     monkeypatch.setattr(RevocationList, "parse", fails)
     web.pages.update({"/strange": b"strange", "/crl": a_list(1, BAD)})
