@@ -126,7 +126,10 @@ class ProcessGroup:
     def run_once(
         self, name: str, main: Callable[[Channel], int], wait: Callable[[Callable[[], bool]], object]
     ) -> None:
-        """Run `main` in a process of its own until `wait` returns, which turns until its argument is true or in vain."""
+        """Run `main` in a process of its own, and kill it if it still runs when `wait` returns.
+
+        `wait` gets a condition and turns until that is true, or gives up.
+        """
         others = [each.child for each in self._processes if each.child is not None]
         try:
             child = fork(name, main, [*others, *self.private, self.selector])
