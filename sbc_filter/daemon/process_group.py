@@ -123,9 +123,7 @@ class ProcessGroup:
             self.turn()
         return True
 
-    def run_once(
-        self, name: str, main: Callable[[Channel], int], wait: Callable[[Callable[[], bool]], object]
-    ) -> None:
+    def run_once(self, name: str, main: Callable[[Channel], int], wait: Callable[[Callable[[], bool]], object]) -> None:
         """Run `main` in a process of its own, and kill it if it still runs when `wait` returns.
 
         `wait` gets a condition and turns until that is true, or gives up.

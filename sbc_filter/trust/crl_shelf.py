@@ -30,7 +30,7 @@ class CrlShelf:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.unkept = CrlStore(folder)
 
     def get(self, path: Path, stamp: Stamp) -> RevocationList | None:
@@ -53,7 +53,7 @@ class CrlShelf:
         return True
 
     def _path(self, path: Path) -> Path:
-        return self._folder / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()}{_SUFFIX}"
+        return self.folder / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()}{_SUFFIX}"
 
 
 class _WithoutStamp:

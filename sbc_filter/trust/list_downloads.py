@@ -250,7 +250,10 @@ class ListDownloads:
         except _Known:
             assert before is not None, "the same list is in force"
             return before.next_update, False
-        fault = self._files.keep(StoredCrl(source.url, source.point, body), crl)
+        try:
+            fault = self._files.keep(StoredCrl(source.url, source.point, body), crl)
+        except OSError as error:
+            raise ValueError(f"it is good, but can be kept nowhere: {reason(error)}") from None
         if fault is None:
             self._unkept.discard(source.url)
         elif source.url not in self._unkept:
