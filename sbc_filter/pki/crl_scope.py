@@ -14,7 +14,7 @@ Names = frozenset[Hashable]
 class CrlScope:
     """What a list covers, by its issuer and its extension issuingDistributionPoint.
 
-    - `names`: those of its distribution point; None if it has none, so that it covers all points.
+    - `names`: those of its distribution point; None if the list covers all points.
     - `partial`: it covers some reasons only.
     """
 
@@ -115,7 +115,7 @@ def distribution_points(certificate: Certificate) -> tuple[str, ...]:
 
 
 def _names_of(point: x509.DistributionPoint, issuer: x509.Name) -> Names:
-    """The names of a distribution point; those of its cRLIssuer if it has none itself."""
+    """The names of a distribution point; those of its cRLIssuer without any."""
     if point.full_name is not None:
         return frozenset(map(_general_name, point.full_name))
     above = next((each.value for each in point.crl_issuer or () if isinstance(each, x509.DirectoryName)), issuer)

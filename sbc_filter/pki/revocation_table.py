@@ -14,7 +14,7 @@ from sbc_filter.pki import der
 from sbc_filter.pki.certificate import NameKey
 
 ROW = 16  # octets: SHA-256, truncated
-MAX_ROWS = 2_000_000  # in one list; each entry may have several issuers, so the size of the list is no bound
+MAX_ROWS = 2_000_000  # in one list; each entry may have several issuers
 MAX_ISSUERS = 10_000  # different certificateIssuer values in one list; each costs the library some 50 µs
 _MAX_KNOWN = 50_000  # blocks of extensions that are remembered; a list may have a different one in each entry
 
