@@ -7,7 +7,7 @@ import hashlib
 import mmap
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from struct import Struct
@@ -51,6 +51,13 @@ class CrlShelf:
         except OSError:
             return False
         return True
+
+    def sweep(self, used: Iterable[Path]) -> None:
+        """Remove all lists but those of these files. Processes that have mapped one go on with it."""
+        names = {self._path(path).name for path in used}
+        for path in self.folder.glob(f"*{_SUFFIX}"):
+            if path.name not in names:
+                path.unlink(missing_ok=True)
 
     def _path(self, path: Path) -> Path:
         return self.folder / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()}{_SUFFIX}"

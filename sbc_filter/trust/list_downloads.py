@@ -159,7 +159,7 @@ class ListDownloads:
             lives = crl.next_update is None or now < crl.next_update + _GIVEN_UP
             if point and lives and where not in self._sources and self._may_be_fetched(where):
                 self._sources[where] = _Source(where, now, point=True)
-        for path in self._files.kept.files():
+        for path in self._files.kept_files():
             with contextlib.suppress(OSError):
                 if self._url_of(path) not in self._sources:
                     path.unlink()

@@ -127,6 +127,7 @@ class Renewal:
             _LOG.warning("the trust list cannot be kept in %s: %s", self._files.kept.folder, reason(error))
         if after is not before:
             self._changed()
+            self._files.sweep()
 
     def _report_expired(self) -> None:
         """Report, once, each list in use that has expired."""

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -12,11 +11,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from sbc_filter.config.settings import Configuration
 from sbc_filter.errors import CertificateError, Problem, reason
 from sbc_filter.pki.certificate import Certificate, parse_certificates
-from sbc_filter.pki.crl import CLOCKS, CrlHead, RevocationList
+from sbc_filter.pki.crl import CrlHead, RevocationList
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.stir.sti_pa_list import TrustList
 from sbc_filter.system.files import MAX_FILE, files_in, read_file
 from sbc_filter.trust import sti_pa_list_file
+from sbc_filter.trust.crl_reader import CrlReader, ReadLater, RefusedCrl
 from sbc_filter.trust.crl_shelf import CrlShelf, Stamp
 from sbc_filter.trust.crl_store import CrlStore, StoredCrl
 from sbc_filter.utc import utc_text
@@ -38,16 +38,8 @@ class InForce(NamedTuple):
 class _Taken(Generic[T]):
     """The last good content of a file; `stamp` differs when the file has changed."""
 
-    stamp: object
+    stamp: Stamp
     value: T
-
-
-class _Refused(ValueError):
-    """A CRL that can be read, but may not be used: it does not prevent a start."""
-
-
-class _Later(ValueError):
-    """A CRL that another process is about to read."""
 
 
 class TrustFiles:
@@ -73,12 +65,9 @@ class TrustFiles:
         self.roots: tuple[Certificate, ...] = ()  # those that may sign the trust list
         self.remarks: tuple[Problem, ...] = ()  # what was wrong at the last reading
         self.kept = CrlStore(configuration.certificates.cache)
-        self.shelf = shelf
-        self.is_shelved = shelf is not None  # every CRL in use lies on the shelf
         self._clock = clock
         self._now = clock if live else lambda: None
-        self._from_others = False
-        self._early: list[float] = []  # when lists of the future may be used (POSIX seconds)
+        self._reader = CrlReader(shelf, self._now)
         self._taken: dict[tuple[str, Path], dict[Path, Any]] = {}  # by key and path: files and their content
         self._kept_lists: dict[Path, _Taken[InForce]] = {}
         self._lock = threading.Lock()
@@ -106,49 +95,75 @@ class TrustFiles:
         has put them. One that changed again since then is put there soon.
         """
         with self._lock:
-            self._from_others = from_others
+            self._reader.begin(from_others=from_others)
             store = self._read(problems)
             remarks += self._remarks
             return store
 
+    @property
+    def shelf(self) -> CrlShelf | None:
+        """Where CRLs are exchanged with other processes."""
+        return self._reader.shelf
+
+    @property
+    def is_shelved(self) -> bool:
+        """Whether every CRL of the last reading lies on the shelf."""
+        return self._reader.is_shelved
+
     def put_on(self, shelf: CrlShelf) -> None:
         """Put the CRLs in use on this shelf, for processes that read the same files."""
         with self._lock:
-            self.shelf, self.is_shelved = shelf, True
-            taken = [each for (key, _), files in self._taken.items() if key == _CRLS for each in files.items()]
-            for path, crl in taken:
-                self._shelve(path, crl.stamp, crl.value)
-            for path, kept in self._kept_lists.items():
-                self._shelve(path, kept.stamp, kept.value.crl)
+            self._reader = CrlReader(shelf, self._now)
+            for path, stamp, crl in self._in_use():
+                self._reader.put(path, stamp, crl)
+
+    def sweep(self) -> None:
+        """Remove from the shelf what is not in use."""
+        if self.shelf is not None:
+            self.shelf.sweep(path for path, _, _ in self._in_use())
 
     def read_crls(self) -> None:
         """Read the CRLs only, so that they lie on the shelf; their faults are reported by `read`."""
         with self._lock:
             self._problems = []
+            self._reader.begin(from_others=False)
             for _ in (*self._crls(), *self._fetched()):
                 pass
 
     def keep(self, kept: StoredCrl, crl: RevocationList) -> OSError | None:
-        """Keep a fetched CRL, which is then in force. Returns why it will not survive a restart; `OSError` when it
-        cannot be kept anywhere."""
+        """Keep a fetched CRL, which is then in force.
+
+        Returns why it will not survive a restart; raises `OSError` when it cannot be kept anywhere.
+        """
+        store, fault, unkept = self.kept, None, self.shelf.unkept if self.shelf is not None else None
         try:
-            self.kept.keep(kept)
+            store.keep(kept)
         except OSError as error:
-            if self.shelf is None:
+            if unkept is None:
                 raise
-            self.shelf.unkept.keep(kept)
-            path = self.shelf.unkept.path(kept.url)
-            self._shelve(path, file_stamp(path), crl)
-            return error
-        if self.shelf is not None:
-            self.shelf.unkept.path(kept.url).unlink(missing_ok=True)
-        path = self.kept.path(kept.url)
-        self._shelve(path, file_stamp(path), crl)
-        return None
+            store, fault = unkept, error
+            store.keep(kept)
+        else:
+            if unkept is not None:
+                unkept.path(kept.url).unlink(missing_ok=True)
+        path = store.path(kept.url)
+        self._reader.put(path, file_stamp(path), crl)
+        return fault
+
+    def kept_files(self) -> list[Path]:
+        """The files of fetched CRLs. One that could not be kept is newer than that in the cache."""
+        if not self.fetches:
+            return []
+        stores = (self.kept, self.shelf.unkept) if self.shelf is not None else (self.kept,)
+        return list({path.name: path for store in stores for path in store.files()}.values())
+
+    def _in_use(self) -> list[tuple[Path, Stamp, RevocationList]]:
+        own = [each for (key, _), files in self._taken.items() if key == _CRLS for each in files.items()]
+        fetched = [(path, kept.stamp, kept.value.crl) for path, kept in self._kept_lists.items()]
+        return [*((path, taken.stamp, taken.value) for path, taken in own), *fetched]
 
     def _read(self, problems: list[Problem]) -> TrustStore:
         settings = self.configuration.trust
-        self.is_shelved = self.shelf is not None
         self._remarks = []
         self._problems = self._remarks if self._store is not None else problems
         for key in ("crl_urls", "trust_list_url"):
@@ -197,10 +212,9 @@ class TrustFiles:
     def stamp(self) -> object:
         """A value that differs when any of the files has changed; cheap enough for every second."""
         settings = self.configuration.trust
-        single = (settings.trust_list, self.kept.folder / sti_pa_list_file.KEPT, *self._kept_files())
+        single = (settings.trust_list, self.kept.folder / sti_pa_list_file.KEPT, *self.kept_files())
         found: list[object] = [_stamp_or_none(path) for path in single if path is not None]
-        now = self._now()
-        found.append(sum(now is not None and time <= now for time in self._early))
+        found.append(self._reader.ripe())
         for path in (*settings.anchors, *settings.crls, *settings.crl_signers, *settings.trust_list_root):
             try:
                 files = files_in(path)
@@ -208,13 +222,6 @@ class TrustFiles:
                 files = [path]
             found += [(file, _stamp_or_none(file)) for file in files]
         return found
-
-    def _kept_files(self) -> list[Path]:
-        """The files of fetched CRLs. One that could not be kept is newer than that in the cache."""
-        if not self.fetches:
-            return []
-        stores = (self.kept, self.shelf.unkept) if self.shelf is not None else (self.kept,)
-        return list({path.name: path for store in stores for path in store.files()}.values())
 
     def _certificates(self, key: str, paths: tuple[Path, ...]) -> tuple[Certificate, ...]:
         tolerate = self.configuration.trust.tolerate
@@ -225,73 +232,41 @@ class TrustFiles:
         return tuple(each for _, certificates in self._values(key, paths, load) for each in certificates)
 
     def _crls(self) -> Iterator[InForce]:
-        self._early = []
-        for path, crl in self._values(_CRLS, self.configuration.trust.crls, self._crl):
+        """The CRLs in files of the operator."""
+
+        def load(path: Path, stamp: Stamp, before: RevocationList | None) -> RevocationList:
+            def check(head: CrlHead) -> None:
+                if before is not None and head.is_for_the_same(before) and head.is_behind(before):
+                    raise ValueError(f"it is older than the list before, {named(before)}")
+
+            return self._reader.read(path, stamp, lambda: read_file(path), check, has_one=before is not None)
+
+        for path, crl in self._values(_CRLS, self.configuration.trust.crls, load):
             yield InForce(str(path), crl)
-
-    def _crl(self, path: Path, stamp: Stamp, before: RevocationList | None) -> RevocationList:
-        """The CRL in a file of the operator."""
-
-        def check(head: CrlHead) -> None:
-            self._check(head)
-            if before is not None and head.is_for_the_same(before) and head.is_behind(before):
-                raise ValueError(f"it is older than the list before, {named(before)}")
-
-        return self._loaded(path, stamp, partial(read_file, path), check, before is not None)
 
     def _fetched(self) -> Iterator[InForce]:
         """The downloaded CRLs. A damaged one is left out, and downloaded again."""
-        for path in self._kept_files():
-            taken = self._kept_lists.get(path)
+        files = self.kept_files()
+        self._kept_lists = {path: self._kept_lists[path] for path in files if path in self._kept_lists}
+        for path in files:
             try:
-                stamp = file_stamp(path)
-                if taken is None or taken.stamp != stamp:
-                    url, point = self.kept.label(path)
-                    crl = self._loaded(path, stamp, partial(self._kept_body, path), self._check, taken is not None)
-                    taken = self._kept_lists[path] = _Taken(stamp, InForce(url, crl, point))
-            except _Later:
-                pass
+                yield self._kept_list(path)
             except (OSError, ValueError, CertificateError) as error:
                 sentence = f"{path}: a downloaded list cannot be read and is left out: {reason(error)}"
                 self._remarks.append(Problem(self.configuration.file, "certificates.cache", sentence))
-                continue
-            if taken is not None:
-                yield taken.value
 
-    def _kept_body(self, path: Path) -> bytes:
-        return self.kept.read(path).body
-
-    def _loaded(
-        self,
-        path: Path,
-        stamp: Stamp,
-        data: Callable[[], bytes],
-        check: Callable[[CrlHead], None],
-        has_one: bool,
-    ) -> RevocationList:
-        """A CRL from the shelf, or read here and put there. `check` may raise; `has_one`: there is one before."""
-        if self.shelf is not None:
-            found = self.shelf.get(path, stamp)
-            if found is not None:
-                check(found)
-                return found
-            if self._from_others and has_one:
-                raise _Later
-        crl = RevocationList.parse(data(), check)
-        self._shelve(path, stamp, crl)
-        return crl
-
-    def _shelve(self, path: Path, stamp: Any, crl: RevocationList) -> None:
-        if self.shelf is not None and not self.shelf.put(path, stamp, crl):
-            self.is_shelved = False
-
-    def _check(self, head: CrlHead) -> None:
-        now = self._now()
-        why = head.refusal(now)
-        if why and not head.refusal(None):
-            self._early.append(head.this_update - CLOCKS)
-        if why:
-            raise _Refused(why)
+    def _kept_list(self, path: Path) -> InForce:
+        """The CRL in a file of the cache; `OSError`, `ValueError`, `CertificateError`."""
+        stamp, taken = file_stamp(path), self._kept_lists.get(path)
+        if taken is None or taken.stamp != stamp:
+            url, point = self.kept.label(path)
+            try:
+                crl = self._reader.read(path, stamp, lambda: self.kept.read(path).body, has_one=taken is not None)
+            except ReadLater:
+                assert taken is not None, "there is one before"
+                return taken.value
+            taken = self._kept_lists[path] = _Taken(stamp, InForce(url, crl, point))
+        return taken.value
 
     def _values(
         self, key: str, paths: tuple[Path, ...], load: Callable[[Path, Stamp, T | None], T]
@@ -323,9 +298,9 @@ class TrustFiles:
             if before is not None and before.stamp == stamp:
                 return before
             return _Taken(stamp, load(file, stamp, before.value if before is not None else None))
-        except _Later:
+        except ReadLater:
             pass
-        except _Refused as error:
+        except RefusedCrl as error:
             tail = "its last good content stays in use" if before is not None else "it is left out"
             self._remarks.append(Problem(self.configuration.file, key, f"{file}: {error}; {tail}"))
         except OSError as error:
