@@ -99,6 +99,19 @@ def test_without_room_each_process_reads_itself(host: Hosts, tmp_path: Path, par
     assert len(parsed) == 3
 
 
+def test_the_shelf_has_only_what_is_in_use(host: Hosts, tmp_path: Path) -> None:
+    """A folder may get a file of another name every day. A list that is still mapped goes on."""
+    (tmp_path / "crls").mkdir()
+    (tmp_path / "crls" / "monday.crl").write_bytes(a_list(1, BAD))
+    made = host('crls = "crls"', "")
+    worker = made.reader()
+    (tmp_path / "crls" / "monday.crl").unlink()
+    made.put("crls/tuesday.crl", a_list(2, GOOD))
+    assert len(list(made.shelf.folder.iterdir())) == 1
+    assert [is_good(worker.store, each) for each in (BAD, GOOD)] == [False, True]
+    assert [is_good(worker.read([], [], from_others=True), each) for each in (BAD, GOOD)] == [True, False]
+
+
 def test_lists_of_the_start_come_onto_the_shelf(host: Hosts, tmp_path: Path, parsed: list[int]) -> None:
     (tmp_path / "list.crl").write_bytes(a_list(1, BAD))
     made = host('crls = "list.crl"', "")
