@@ -20,8 +20,9 @@ from sbc_filter.pki.signed_der import Digest, digest_name, is_signed_by, open_si
 
 CLOCKS = 300.0  # seconds by which the clock of an issuer may be ahead of ours
 
+_MAX_HEAD = 64 << 10  # octets of a list without its entries; the library makes objects of its names before any check
 _BEGIN, _END = b"-----BEGIN X509 CRL-----", b"-----END X509 CRL-----"
-_SEQUENCE, _TIMES = 0x30, (0x17, 0x18)
+_SEQUENCE, _EXTENSIONS, _TIMES = 0x30, 0xA0, (0x17, 0x18)
 _UNDERSTOOD = frozenset(
     {
         ExtensionOID.ISSUING_DISTRIBUTION_POINT,
@@ -233,8 +234,10 @@ def _split(encoded: bytes) -> _Parts:
     if times and at < inner_end and encoded[at] == _SEQUENCE:
         entries = slice(*der.span(encoded, at))
         behind = entries.stop
-    if behind > inner_end:
-        raise ValueError("truncated")
+    if behind > inner_end or (behind < inner_end and encoded[behind] != _EXTENSIONS):
+        raise ValueError("something other than extensions follows the entries")  # such as a second list of entries
+    if end - (behind - at) > _MAX_HEAD:
+        raise ValueError("it is too long without its entries")
     inside = encoded[inner:at] + encoded[behind:inner_end]
     head = der.encode(_SEQUENCE, der.encode(encoded[start], inside) + encoded[inner_end:end])
     return _Parts(head, slice(start, inner_end), entries)

@@ -15,8 +15,9 @@ from sbc_filter.pki.certificate import NameKey
 
 ROW = 16  # octets: SHA-256, truncated
 MAX_ROWS = 2_000_000  # in one list; each entry may have several issuers
-MAX_ISSUERS = 10_000  # different certificateIssuer values in one list; each costs the library some 50 µs
-_MAX_KNOWN = 50_000  # blocks of extensions that are remembered; a list may have a different one in each entry
+MAX_ISSUERS = 10_000  # different names in one list; each costs the library some 50 µs and 1 KB
+MAX_NAMES = 16 << 10  # octets of one certificateIssuer, which the library reads as a whole
+_MAX_KNOWN, _LONGEST_KNOWN = 50_000, 1024  # blocks of extensions that are remembered, and the octets of each
 
 _SEQUENCE, _INTEGER, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0x02, 0x17, 0x18
 _TIMES = {_UTC_TIME: 13, _GENERALIZED_TIME: 15}  # octets (RFC 5280 §4.1.2.5)
@@ -103,7 +104,7 @@ def read_table(
         entry = known.get(rest)
         if entry is None:
             entry = reader.read(rest)
-            if len(known) < _MAX_KNOWN:
+            if len(known) < _MAX_KNOWN and len(rest) <= _LONGEST_KNOWN:
                 known[rest] = entry
             understood = understood and entry.understood
         if entry.issuers is None:
@@ -154,6 +155,7 @@ class _EntryReader:
     def __init__(self, names_in: Callable[[bytes], Sequence[NameKey]]) -> None:
         self._names_in = names_in
         self._issuers: dict[bytes, tuple[bytes, ...]] = {}
+        self._left = MAX_ISSUERS
 
     def read(self, encoded: bytes) -> _Entry:
         """The extensions of one entry; `ValueError`."""
@@ -177,9 +179,12 @@ class _EntryReader:
     def _named(self, extension: bytes) -> tuple[bytes, ...]:
         known = self._issuers.get(extension)
         if known is None:
-            if len(self._issuers) >= MAX_ISSUERS:
-                raise ValueError(f"more than {MAX_ISSUERS} different issuers of certificates")
+            if len(extension) > MAX_NAMES:
+                raise ValueError("a certificateIssuer entry that is too long")
             known = self._issuers[extension] = tuple({name_digest(name): None for name in self._names_in(extension)})
+            self._left -= len(known)
+            if self._left < 0:
+                raise ValueError(f"more than {MAX_ISSUERS} different issuers of certificates")
             if not known:
                 raise ValueError("a certificateIssuer entry without a directory name")
         return known

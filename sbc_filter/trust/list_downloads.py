@@ -295,12 +295,21 @@ class ListDownloads:
             raise ValueError(f"it is older than the one before, {named(before)}")
         if same and not before.is_behind(crl):
             raise _Known
-        if not same and (before.next_update is None or now <= before.next_update):
+        if not (same or self._goes_before(appointed, before, source) or _is_over(before, now)):
             raise ValueError("it has another issuer or scope than the one before, which is still valid")
+
+    def _goes_before(self, appointed: bool, before: RevocationList, source: _Source) -> bool:
+        """Whether a list of an `appointed` signer replaces one of another: it counts for more certificates."""
+        signer = self._files.store.signer(before, source.issuers)
+        return appointed and signer is not None and not self._files.store.is_appointed(signer)
 
 
 class _Known(Exception):
     """A CRL is the one in force."""
+
+
+def _is_over(crl: RevocationList, now: float) -> bool:
+    return crl.next_update is not None and now > crl.next_update
 
 
 def _got(get: Callable[[], Download]) -> _Result:

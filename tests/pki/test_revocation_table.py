@@ -127,9 +127,12 @@ def test_what_the_limits_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revocation_table, "MAX_ROWS", 20)
     monkeypatch.setattr(revocation_table, "MAX_ISSUERS", 4)
     names = [carrier(at) for at in range(5)]
+    rows = [entry(b"\1", certificate_issuer(*names[:4])), *(entry(bytes((at,))) for at in range(2, 7))]
     cases = {
-        "rows": [entry(b"\1", certificate_issuer(*names)), *(entry(bytes((at,))) for at in range(2, 6))],
+        "rows": rows,
         "issuers": [entry(b"\1", certificate_issuer(each)) for each in names],
+        "names": [entry(b"\1", certificate_issuer(*names[:4])), entry(b"\1", certificate_issuer(names[4]))],
+        "octets": [entry(b"\1"), entry(b"\1", certificate_issuer(*names * 90))],
     }
     why = {}
     for case, entries in cases.items():
@@ -137,7 +140,37 @@ def test_what_the_limits_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
             RevocationList.parse(signed(SIGNER, entries))
         why[case] = str(caught.value).removeprefix("the CRL cannot be read: ")
         RevocationList.parse(signed(SIGNER, entries[:-1]))
-    assert why == {"rows": "more than 20 entries", "issuers": "more than 4 different issuers of certificates"}
+    assert why == {
+        "rows": "more than 20 entries",
+        "issuers": "more than 4 different issuers of certificates",
+        "names": "more than 4 different issuers of certificates",
+        "octets": "a certificateIssuer entry that is too long",
+    }
+
+
+def test_what_is_not_the_structure_of_a_list() -> None:
+    """A second list of entries, which another reader might read; a head that is as long as only entries may be."""
+    good = signed(SIGNER, [entry(b"\1")], idp=b"")
+    (octets, *rest) = der.elements(der.only(good, 0x30))
+    parts = [each.encoded for each in der.elements(octets.content)]
+    assert [each[0] for each in parts] == [0x02, 0x30, 0x30, 0x17, 0x17, 0x30, 0xA0]
+    more = der.encode(0x30, entry(b"\2"))
+
+    def fault(*inside: bytes) -> str:
+        try:
+            RevocationList.parse(
+                der.encode(0x30, der.encode(0x30, b"".join(inside)) + rest[0].encoded + rest[1].encoded)
+            )
+        except CertificateError as error:
+            return str(error).removeprefix("the CRL cannot be read: ")
+        return ""
+
+    assert fault(*parts) == ""
+    assert fault(*parts[:6], more, parts[6]) == "something other than extensions follows the entries"
+    assert fault(*parts[:5], parts[6], more) != ""
+    assert fault(*parts[:6]) == fault(*parts[:5]) == fault(*parts[:5], b"\x30\x00", parts[6]) == ""
+    names = b"".join(der.encode(0x31, der.encode(0x30, b"\x06\x03\x55\x04\x03\x0c\x01a")) for _ in range(6000))
+    assert fault(*parts[:2], der.encode(0x30, names), *parts[3:]) == "it is too long without its entries"
 
 
 def test_entries_are_read_after_the_check() -> None:
