@@ -16,7 +16,7 @@ from sbc_filter.pki.certificate import NameKey
 ROW = 16  # octets: SHA-256, truncated
 MAX_ROWS = 2_000_000  # in one list; each entry may have several issuers
 MAX_ISSUERS = 10_000  # different names in one list; each costs the library some 50 µs and 1 KB
-MAX_NAMES = 16 << 10  # octets of one certificateIssuer, which the library reads as a whole
+MAX_EXTENSIONS = 16 << 10  # octets of those of one entry; the library reads a certificateIssuer as a whole
 _MAX_KNOWN, _LONGEST_KNOWN = 50_000, 1024  # blocks of extensions that are remembered, and the octets of each
 
 _SEQUENCE, _INTEGER, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0x02, 0x17, 0x18
@@ -159,6 +159,8 @@ class _EntryReader:
 
     def read(self, encoded: bytes) -> _Entry:
         """The extensions of one entry; `ValueError`."""
+        if len(encoded) > MAX_EXTENSIONS:
+            raise ValueError("an entry that is too long")
         seen: set[bytes] = set()
         issuers, removes, understood = None, False, True
         for extension in der.elements(der.only(encoded, _SEQUENCE)):
@@ -179,8 +181,6 @@ class _EntryReader:
     def _named(self, extension: bytes) -> tuple[bytes, ...]:
         known = self._issuers.get(extension)
         if known is None:
-            if len(extension) > MAX_NAMES:
-                raise ValueError("a certificateIssuer entry that is too long")
             known = self._issuers[extension] = tuple({name_digest(name): None for name in self._names_in(extension)})
             self._left -= len(known)
             if self._left < 0:

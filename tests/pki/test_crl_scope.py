@@ -12,6 +12,7 @@ from support.chains import BEGIN, DAY, NOW, ROOT, crl, entry, judged, make, name
 from sbc_filter.errors import CertificateError
 from sbc_filter.lab.certificate_maker import Authority, pem
 from sbc_filter.outcomes import Detail
+from sbc_filter.pki.certificate import Certificate
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.trust_store import TrustStore
 
@@ -89,6 +90,24 @@ def test_s092_as_an_anchor_it_speaks_for_those_that_name_it() -> None:
         listed = [crl(STI_PA, entry(leaf), indirect=False, extensions=INDIRECT)]
         made[what] = not trusted(leaf, issuing, crls=listed, anchors=[ROOT, STI_PA])
     assert list(made.values()) == [True, True, False, False, False]
+
+
+def test_each_point_is_that_of_its_own_issuer() -> None:
+    """A list of the cRLIssuer at the point where that of the certificate's issuer belongs, and one not indirect."""
+    at_pa = x509.DistributionPoint([URL], None, None, [x509.DirectoryName(NAME)])
+    at_issuer = x509.DistributionPoint([ELSEWHERE], None, None, None)
+    leaf = make(ROOT, extensions=((x509.CRLDistributionPoints([at_pa, at_issuer]), False),))
+    certificate = Certificate.of(leaf.certificate)
+    found = {}
+    for url in (URL, ELSEWHERE):
+        for indirect in (True, False):
+            extension = x509.IssuingDistributionPoint([url], None, False, False, None, indirect, False), True
+            scope = RevocationList.of(crl(STI_PA, indirect=False, extensions=[extension])).scope
+            found[url, indirect] = (
+                scope.may_revoke(certificate, appointed=False),
+                scope.covers(certificate, appointed=False),
+            )
+    assert list(found.values()) == [(True, True), (False, False), (True, False), (False, False)]
 
 
 def test_an_intermediate_does_not_vouch_for_itself() -> None:

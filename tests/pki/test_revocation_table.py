@@ -144,7 +144,7 @@ def test_what_the_limits_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
         "rows": "more than 20 entries",
         "issuers": "more than 4 different issuers of certificates",
         "names": "more than 4 different issuers of certificates",
-        "octets": "a certificateIssuer entry that is too long",
+        "octets": "an entry that is too long",
     }
 
 
