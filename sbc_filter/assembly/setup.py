@@ -27,6 +27,7 @@ from sbc_filter.rules.toml_table import parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable
 from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.stir.credential import Credential
+from sbc_filter.trust.crl_shelf import CrlShelf
 from sbc_filter.trust.trust_files import TrustFiles
 
 _LOG = logging.getLogger(__name__)
@@ -124,11 +125,13 @@ def read_plan(file: Path | None, rules: Path | None = None) -> tuple[Configurati
     return configuration, _plan(configuration, ruleset)
 
 
-def read_all(file: Path | None, rules: Path | None = None, *, live: bool = True) -> Setup:
+def read_all(
+    file: Path | None, rules: Path | None = None, *, live: bool = True, shelf: CrlShelf | None = None
+) -> Setup:
     """The configuration and all files that it names; `ConfigurationError` with every problem of all of them."""
     problems: list[Problem] = []
     configuration = read_configuration(file, problems)
-    return prepare(configuration, rules, live=live, problems=problems)
+    return prepare(configuration, rules, live=live, problems=problems, shelf=shelf)
 
 
 def prepare(
@@ -137,16 +140,17 @@ def prepare(
     *,
     live: bool = True,
     problems: Sequence[Problem] = (),
+    shelf: CrlShelf | None = None,
 ) -> Setup:
     """Read all files that the configuration names; `ConfigurationError` with every problem of all of them.
 
     `live`: our own certificates must be valid now. The calls of a replay have times of their own. `problems` are those
-    of the configuration itself. Problems that only follow from them are not reported.
+    of the configuration itself. Problems that only follow from them are not reported. `shelf`: see `TrustFiles`.
     """
     known, found = problems, list(problems)
     file = configuration.file or "configuration"
     remarks: list[Problem] = []
-    trust_files = TrustFiles(configuration, live=live)
+    trust_files = TrustFiles(configuration, live=live, shelf=shelf)
     trust = trust_files.read(found, remarks)
     credentials = dict(read_credentials(configuration, trust if live else None, found, known))
     directory = rules or configuration.rules
