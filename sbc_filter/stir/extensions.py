@@ -71,11 +71,12 @@ def follow_diversions(
     `diversions` is empty if none could be read.
     """
     tokens, links = _links_of(diversions, basic, report)
+    provisioned = () if call.target is None else (dialled(call.target),)
     fault: VerificationError | None = None
     good: dict[int, SigningCertificate] = {}  # the certificate of each token that verifies
     while True:
         try:
-            chain = find_chain(links, call.target)
+            chain = find_chain(links, call.target, provisioned)
         except VerificationError as error:
             if fault is None and diversions:
                 report(diversions[0], error)
