@@ -59,7 +59,7 @@ class VerificationService:
         if result.outcome is _PASSED and caller is not None and not caller.plain:
             result = _judge_form(result, call, caller, options)
         decision = _decision(rule, result)
-        if result.detail in _USED_BEFORE and result.attesting_token is not None:
+        if result.detail is not None and result.detail in _USED_BEFORE and result.attesting_token is not None:
             decision.first_use = self._replays.first_use(result.attesting_token, call)
         if result.outcome is _PASSED and result.token is not None:
             decision.deviations = (*result.deviations, *_deviations(call, caller, result.token.claims.iat))

@@ -7,6 +7,7 @@ more than `AGAIN` after the first.
 Invariant: the first target that claims a token keeps it until its claim is dropped; a later claim never changes that.
 """
 
+from functools import lru_cache
 from typing import Protocol
 
 from sbc_filter.engine.call.call import FirstUse, IncomingCall
@@ -19,7 +20,7 @@ _R = 42
 LATE = 5.0  # seconds: a held INVITE may claim its token that long after its arrival (`hold_ms` is at most 4000)
 AGAIN = 4  # times that a token may come again
 USE, _TRUNK = 120, 31  # bytes that are kept of a first use, and of its trunk
-_ELLIPSIS = "…".encode()
+_NO_TRUNK, _ELLIPSIS = b"\0", "…".encode()
 CAPACITY = 64 << 20  # bytes
 LIFETIME = 2 * 86400.0  # seconds: the maximum of max_age plus that of max_skew
 _OVERHEAD = 320  # bytes of objects around each
@@ -32,7 +33,7 @@ class Seen(Protocol):
         """How often `token` was claimed for this `target`, this claim included; 0 if it belongs to another. Atomic.
 
         The claim is dropped at `expiry`, or earlier if there are too many. Times are POSIX seconds. `use`, at most
-        `USE` bytes that do not end in NUL, is kept with the first claim.
+        `USE` bytes, is kept with the first claim, but for NUL at its end.
         """
 
     def first_use(self, token: bytes, now: float) -> bytes:
@@ -94,14 +95,19 @@ class Replays:
     def first_use(self, token: Token, call: IncomingCall) -> FirstUse:
         """The call that brought this token first. Its Call-ID ends in an ellipsis if it is long."""
         trunk, _, call_id = self._seen.first_use(token.signature[:_R], call.arrived).partition(b"\0")
-        return FirstUse(call_id.decode("utf-8", "replace") or None, trunk.decode() or None)
+        return FirstUse(call_id.rstrip(b"\0").decode("utf-8", "replace") or None, trunk.decode() or None)
 
 
 def _use(call: IncomingCall) -> bytes:
     """Trunk and Call-ID of a call. The trunk comes first: whatever a peer writes into its Call-ID, this is ours."""
-    trunk, call_id = call.place.trunk, call.message.first(b"call-id") or b""
-    kept = b"" if trunk is None else _cut(trunk.encode(), _TRUNK)
-    return b"%b\0%b" % (kept, _cut(call_id, USE - _TRUNK - 1).rstrip(b"\0"))
+    trunk = call.place.trunk
+    use = (_NO_TRUNK if trunk is None else _of_trunk(trunk)) + (call.message.first(b"call-id") or b"")
+    return use if len(use) <= USE else _cut(use, USE)
+
+
+@lru_cache(maxsize=1024)
+def _of_trunk(trunk: str) -> bytes:
+    return _cut(trunk.encode(), _TRUNK) + _NO_TRUNK
 
 
 def _cut(text: bytes, most: int) -> bytes:

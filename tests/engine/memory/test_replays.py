@@ -530,10 +530,10 @@ def test_a_token_that_comes_again_is_recorded_with_its_first_use(table: Callable
 
 CALL_IDS = {
     "short": ("a", "a"),
-    "as long as is kept": ("a" * 88, "a" * 88),
-    "longer": ("a" * 89, "a" * 85 + "…"),
-    "much longer": ("a" * 4000, "a" * 85 + "…"),
-    "cut in a character": ("a" * 84 + "é" * 9, "a" * 84 + "…"),
+    "as long as is kept": ("a" * 119, "a" * 119),
+    "longer": ("a" * 120, "a" * 116 + "…"),
+    "much longer": ("a" * 4000, "a" * 116 + "…"),
+    "cut in a character": ("a" * 115 + "é" * 9, "a" * 115 + "…"),
     "with an address": ("a@192.0.2.7", "a@192.0.2.7"),
     "with quotes": ('"a"', '"a"'),
     "with a backslash": ("a\\b", "a\\b"),
