@@ -260,6 +260,7 @@ class Decision:
     - `bypass`: a header field in place of Identity.
     - `failures`: what to report.
     - `deviations`, `notes`: what to count.
+    - `request_uri`: the number in the Request-URI that no token explains.
     """
 
     def __init__(
@@ -297,3 +298,4 @@ class Decision:
         self.failures = failures
         self.deviations = deviations
         self.notes = notes
+        self.request_uri: str | None = None

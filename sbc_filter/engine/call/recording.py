@@ -101,6 +101,7 @@ def make_record(
         verstat,
         identities,
         changed,
+        decision.request_uri,
     )
 
 
