@@ -34,6 +34,11 @@ class Record(NamedTuple):
     attest: str | None = None
     origid: str | None = None
     x5u: str | None = None
+    token: int | None = None
+    kind: str | None = None
+    deviations: tuple[str, ...] = ()
+    first_call_id: str | None = None
+    first_trunk: str | None = None
     verstat: str | None = None
     identities: int = 0
     changed: tuple[str, ...] = ()

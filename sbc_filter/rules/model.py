@@ -162,6 +162,7 @@ class SignOptions:
     - `listed(canonical_number)`: whether the caller is on the `numbers` list.
     - `preserve`: None, `NUMBERS` or the canonical name of a header field.
     - `claims`: the rich call data, as claims of the token.
+    - `attest_impossible`: the attestation of callers whose number cannot exist, C or `UNATTESTED`.
     """
 
     credential: str = ""
@@ -183,6 +184,7 @@ class SignOptions:
     media_keys: bool = False
     div: bool = False
     hold_ms: int = 400
+    attest_impossible: str = UNATTESTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ VERSION = bytes.fromhex("a003020102")
 
 
 def judge_octets(octets: bytes) -> Detail | None:
-    store = TrustStore([ROOT.certificate], [RevocationList(LAB.crl)])
+    store = TrustStore([ROOT.certificate], [RevocationList.of(LAB.crl)])
     try:
         store.validate(parse_certificates(as_pem(octets) + pem(ISSUING.certificate)), NOW)
     except CertificateError as error:

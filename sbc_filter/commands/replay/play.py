@@ -5,11 +5,12 @@ import contextlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from sbc_filter.assembly.certificate_sources import ask_for, certificate_source
 from sbc_filter.assembly.needs import Needs
+from sbc_filter.assembly.operator_files import input_files
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.reader import CaptureReader
@@ -34,10 +35,12 @@ _FRESH = 3600.0  # seconds of the capture for which an answer of the certificate
 def replay(arguments: argparse.Namespace) -> int:
     """Replay the capture, and print a summary or its records."""
     capture: Path = arguments.capture
-    _refuse_itself(capture, "--out", arguments.out)
-    _refuse_itself(capture, "--learn", arguments.learn)
+    file = find_configuration(arguments.config, beside=capture)
+    for option, out in (("--out", arguments.out), ("--learn", arguments.learn)):
+        _refuse_itself(capture, option, out)
+        _refuse_input(input_files(file, arguments.rules), option, out)
     _refuse_mixture(arguments.out, arguments.learn, json=arguments.json)
-    setup = read_all(find_configuration(arguments.config, beside=capture), arguments.rules, live=False)
+    setup = read_all(file, arguments.rules, live=False)
     configuration = setup.configuration
     tally, survey = Tally(), Survey(configuration.network.sbc, configuration.network.ports)
     # Standard output is reserved for records or for a file that goes there.
@@ -67,7 +70,7 @@ def replay(arguments: argparse.Namespace) -> int:
         needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
         stack.callback(needs.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
-        engine = setup.engine(SECRET)
+        engine = setup.engine(SECRET, nothing_waits=True)
         run = Replay(
             engine, lambda need: ask_for(needs, need), sink, clock.time_of, survey, setup.tells_interfaces_apart
         )
@@ -99,6 +102,11 @@ def _reporting_interrupts(*, writes: bool) -> Iterator[None]:
 def _refuse_itself(capture: Path, option: str, out: Path | None) -> None:
     if out is not None and is_same_file(out, capture):
         raise UsageFault(f"{option} {out} is the capture itself: name another file, the capture is not overwritten")
+
+
+def _refuse_input(inputs: Iterable[Path], option: str, out: Path | None) -> None:
+    if out is not None and not os.path.isdir(out) and any(is_same_file(out, each) for each in inputs):
+        raise UsageFault(f"{option} {out} belongs to the configuration: name another file, it is not overwritten")
 
 
 def _refuse_mixture(out: Path | None, learn: Path | None, *, json: bool) -> None:

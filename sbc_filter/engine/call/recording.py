@@ -73,6 +73,7 @@ def make_record(
 ) -> Record:
     """The record of any message: the one place where records are made. `message` is None if it cannot be read."""
     src, dst = endpoints(flow)
+    first = decision.first_use
     # In the order of the fields: so many keywords would cost two microseconds a call. Whole records are tested by name.
     return Record(
         arrived,
@@ -98,6 +99,11 @@ def make_record(
         decision.attest,
         decision.origid,
         decision.x5u,
+        decision.token,
+        decision.kind,
+        decision.deviations,
+        None if first is None else first.call_id,
+        None if first is None else first.trunk,
         verstat,
         identities,
         changed,

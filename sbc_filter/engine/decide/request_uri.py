@@ -10,13 +10,14 @@ from urllib.parse import unquote_to_bytes
 
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.numbering.country_codes import possible
-from sbc_filter.numbering.numbering_plans import Profile
+from sbc_filter.numbering.numbering_plans import MAX_DIGITS, Profile
 from sbc_filter.outcomes import Deviation
 from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.stir.verification import Verification
 
 _SHORTEST = 7  # digits of a number that is not a short code, a service number or an extension
 _WHOLE = 10  # digits that are a number without "+", whatever the plan says
+_MOST = 8  # numbers in one Request-URI that are looked at
 _SEPARATORS = str.maketrans("", "", "-.() ")
 # The user part of a SIP URI that begins like a number: its "+", its digits, and a letter after them.
 _USER = re.compile(r"sips?:(\+?)([0-9*#][0-9*#(). -]*)([a-z]?)")
@@ -35,11 +36,13 @@ def unexplained(call: IncomingCall, result: Verification, options: VerifyOptions
     if call.emergency:
         return None
     tokens = (result.token, result.attesting_token)
-    named = [identity for token in tokens if token is not None for identity in token.claims.dest]
+    named = {identity for token in tokens if token is not None for identity in token.claims.dest}
     if any(_is_service(each) for each in named):
         return None
-    for number in _numbers(call, profile):
-        if not any(_explains(each, number, options, profile) for each in named):
+    for at, number in enumerate(_numbers(call, profile)):
+        if at == _MOST or len(number) > MAX_DIGITS:
+            return number[:MAX_DIGITS]
+        if number not in named and not any(_explains(each, number, options, profile) for each in named):
             return number
     return None
 

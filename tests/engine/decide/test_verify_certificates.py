@@ -23,11 +23,11 @@ TWIN = Maker(NOW, "tests")
 TWIN_ROOT = TWIN.root()
 TWIN_ISSUING = TWIN.issuing(TWIN_ROOT, "Another Issuing CA")
 TWIN_LEAF = TWIN.leaf(TWIN_ISSUING)
-REVOKED = RevocationList(MAKER.crl(LAB.root, (LAB.leaf.certificate,)))
-REVOKED_ISSUING = RevocationList(MAKER.crl(LAB.root, (LAB.issuing.certificate,)))
-REVOKED_TWIN = RevocationList(MAKER.crl(LAB.root, (TWIN_LEAF.certificate,)))
-REVOKED_BY_OTHERS = RevocationList(OTHERS.crl(OTHER_LAB.root, (LAB.leaf.certificate,)))
-EMPTY = RevocationList(LAB.crl)
+REVOKED = RevocationList.of(MAKER.crl(LAB.root, (LAB.leaf.certificate,)))
+REVOKED_ISSUING = RevocationList.of(MAKER.crl(LAB.root, (LAB.issuing.certificate,)))
+REVOKED_TWIN = RevocationList.of(MAKER.crl(LAB.root, (TWIN_LEAF.certificate,)))
+REVOKED_BY_OTHERS = RevocationList.of(OTHERS.crl(OTHER_LAB.root, (LAB.leaf.certificate,)))
+EMPTY = RevocationList.of(LAB.crl)
 
 
 def store(*crls: RevocationList, policy: str = "soft") -> TrustStore:

@@ -26,7 +26,7 @@ from support.calls import (
 )
 
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.memory.replays import LATE, LocalSeen
+from sbc_filter.engine.memory.replays import LATE, LocalSeen, Seen
 from sbc_filter.engine.verdict import Answer, Need, Verdict, VerdictKind
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.shared_memory.shared_replays import SharedSeen
@@ -119,6 +119,11 @@ def test_v17_for_another_target_it_continues_as_not_validated() -> None:
         "attest": "A",
         "origid": ORIGID,
         "x5u": X5U,
+        "token": 1,
+        "kind": "shaken",
+        "deviations": [],
+        "first_call_id": "call-1@carrier.example",
+        "first_trunk": None,
         "verstat": NOT_VALIDATED,
         "identities": 1,
         "changed": [],
@@ -273,15 +278,18 @@ class Notes:
     """Notes what is claimed."""
 
     def __init__(self) -> None:
-        self.claims: list[tuple[bytes, bytes, float, float]] = []
+        self.claims: list[tuple[bytes, bytes, float, float, bytes]] = []
 
-    def claim(self, token: bytes, target: bytes, expiry: float, now: float) -> int:
-        self.claims.append((token, target, expiry, now))
+    def claim(self, token: bytes, target: bytes, expiry: float, now: float, use: bytes = b"") -> int:
+        self.claims.append((token, target, expiry, now, use))
         return 1
+
+    def first_use(self, token: bytes, now: float) -> bytes:
+        raise AssertionError("a token that comes for the first time")
 
 
 def test_what_is_claimed() -> None:
-    """r of the signature, the target, until the token is stale and the last call is no longer held."""
+    """r of the signature, the target, until the token is stale and the last call is no longer held; and the call."""
     notes = Notes()
     engine = make_engine(seen=notes)
     engine.process(arriving(FIRST), NOW + 7.5)
@@ -289,7 +297,8 @@ def test_what_is_claimed() -> None:
     engine.process(arriving(invite()), NOW)
     engine.process(leaving(invite()), NOW)
     signature = TOKEN.partition(";")[0].rpartition(".")[2]
-    assert notes.claims == [(signature[:42].encode(), b"12155550199", NOW + 60 + LATE, NOW + 7.5)]
+    use = b"\0call-1@carrier.example"
+    assert notes.claims == [(signature[:42].encode(), b"12155550199", NOW + 60 + LATE, NOW + 7.5, use)]
 
 
 # --- the rules ---
@@ -495,3 +504,57 @@ def test_s057_a_rule_may_treat_a_token_that_comes_again() -> None:
     engine = make_engine(f'{VERIFY}[rule.on]\n"passed.token-again" = "reject"\n')
     assert result(engine, arriving(FIRST))[0] == "modify"
     assert result(engine, arriving(invite(TOKEN, number=2)))[0] == "reject"
+
+
+# --- the record names the first use ---
+
+TRUNKS = f'[trunks.acme]\naddresses = ["{CARRIER}"]\n[trunks.beta]\naddresses = ["{CORE}"]\n'
+
+
+@pytest.mark.parametrize("table", [LocalSeen, SharedSeen], ids=["local", "shared"])
+def test_a_token_that_comes_again_is_recorded_with_its_first_use(table: Callable[[], Seen]) -> None:
+    """Its first Call-ID, and the trunk of that call, whichever way it comes again."""
+    engines = [make_engine(TRUNKS + VERIFY, seen=seen) for seen in [table()] for _ in range(2)]
+    record = result(engines[0], arriving(FIRST))[2]
+    assert (record["detail"], record["first_call_id"], record["first_trunk"]) == (None, None, None)
+    for number in range(2, 8):
+        record = result(engines[number % 2], arriving(invite(TOKEN, number=number), CORE))[2]
+        assert (record["call_id"], record["trunk"]) == (f"call-{number}@carrier.example", "beta")
+        assert record["detail"] == ("token-again" if number <= 5 else "token-seen")
+        assert (record["first_call_id"], record["first_trunk"]) == ("call-1@carrier.example", "acme")
+    record = result(engines[0], arriving(REPLAY, CORE))[2]
+    assert (record["detail"], record["first_call_id"], record["first_trunk"]) == (
+        *("token-seen", "call-1@carrier.example", "acme"),
+    )
+
+
+CALL_IDS = {
+    "short": ("a", "a"),
+    "as long as is kept": ("a" * 119, "a" * 119),
+    "longer": ("a" * 120, "a" * 116 + "…"),
+    "much longer": ("a" * 4000, "a" * 116 + "…"),
+    "cut in a character": ("a" * 115 + "é" * 9, "a" * 115 + "…"),
+    "with an address": ("a@192.0.2.7", "a@192.0.2.7"),
+    "with quotes": ('"a"', '"a"'),
+    "with a backslash": ("a\\b", "a\\b"),
+    "with spaces": ("a b", "a b"),
+    "like a trunk": ("acme beta", "acme beta"),
+}
+
+
+@pytest.mark.parametrize("table", [LocalSeen, SharedSeen], ids=["local", "shared"])
+@pytest.mark.parametrize(("written", "kept"), CALL_IDS.values(), ids=CALL_IDS)
+def test_the_first_call_id_as_recorded(table: Callable[[], Seen], written: str, kept: str) -> None:
+    engine = make_engine(seen=table())
+    result(engine, arriving(changed(FIRST, (b"call-1@carrier.example", written.encode()))))
+    record = result(engine, arriving(invite(TOKEN, number=2)))[2]
+    assert (record["detail"], record["first_call_id"], record["first_trunk"]) == ("token-again", kept, None)
+
+
+@pytest.mark.parametrize("name", ["t" * 31, "t" * 32, "é" * 40])
+def test_a_long_name_of_a_trunk_is_cut(name: str) -> None:
+    engine = make_engine(f'[trunks."{name}"]\naddresses = ["{CARRIER}"]\n{VERIFY}', seen=SharedSeen())
+    result(engine, arriving(FIRST))
+    record = result(engine, arriving(invite(TOKEN, number=2)))[2]
+    kept = name if len(name.encode()) <= 31 else name[: 28 // len(name[0].encode())] + "…"
+    assert (record["first_call_id"], record["first_trunk"]) == ("call-1@carrier.example", kept)
