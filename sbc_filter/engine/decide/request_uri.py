@@ -13,6 +13,7 @@ from sbc_filter.numbering.country_codes import possible
 from sbc_filter.numbering.numbering_plans import MAX_DIGITS, Profile
 from sbc_filter.outcomes import Deviation
 from sbc_filter.rules.model import VerifyOptions
+from sbc_filter.sip.numbers import dialled
 from sbc_filter.stir.verification import Verification
 
 _SHORTEST = 7  # digits of a number that is not a short code, a service number or an extension
@@ -49,7 +50,8 @@ def unexplained(call: IncomingCall, result: Verification, options: VerifyOptions
 
 def _is_service(dest: str) -> bool:
     """Whether `dest` names a short code or a service, which cannot be routed as it is."""
-    return dest.startswith(_SERVICE) or (len(dest) < _SHORTEST and dest.isdecimal())
+    digits = dialled(dest)
+    return dest.startswith(_SERVICE) or (len(digits) < _SHORTEST and digits.isdecimal())
 
 
 def _numbers(call: IncomingCall, profile: Profile) -> Iterator[str]:
