@@ -31,12 +31,12 @@ INTERPRETED = {
     "sip/lenient": "salvage",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"
     " priority rich_call_data sign_div sti_pa_list",
-    "rules": "model number_list rate_limits rule_file sign_options time_windows toml_table treatment_options trunk"
+    "rules": "model number_list rate_limits rule_file sign_options time_windows toml_table translations treatment_options trunk"
     " trunk_options",
     "engine": "verdict",
     "engine/call": "unreadable",
     "engine/memory": "arrivals results",
-    "engine/decide": "bypass diverted_call preserve",
+    "engine/decide": "bypass diverted_call preserve request_uri",
     "engine/act": "reasons_received reasons_sent redirects unreadable_calls",
 }
 

@@ -42,6 +42,7 @@ class Record(NamedTuple):
     verstat: str | None = None
     identities: int = 0
     changed: tuple[str, ...] = ()
+    request_uri: str | None = None
     packet: int | None = None
 
     def to_json(self) -> str:

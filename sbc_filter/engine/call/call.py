@@ -269,6 +269,7 @@ class Decision:
     - `deviations`, `notes`: what to count.
     - `token`, `kind`: the token that decided, as its place in the INVITE from 1, and its ppt.
     - `first_use`: the first use of a token that came again.
+    - `request_uri`: the number in the Request-URI that no token explains.
     """
 
     def __init__(
@@ -312,3 +313,4 @@ class Decision:
         self.token = token
         self.kind = kind
         self.first_use = first_use
+        self.request_uri: str | None = None

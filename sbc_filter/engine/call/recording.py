@@ -107,6 +107,7 @@ def make_record(
         verstat,
         identities,
         changed,
+        decision.request_uri,
     )
 
 

@@ -7,13 +7,14 @@ from sbc_filter.engine.call.asserted import is_shown
 from sbc_filter.engine.call.call import Decision, IncomingCall, Party
 from sbc_filter.engine.call.recording import recorded
 from sbc_filter.engine.call.verstat import DIALECTS
+from sbc_filter.engine.decide.request_uri import unexplained
 from sbc_filter.engine.memory.replays import AGAIN, Replays
 from sbc_filter.engine.memory.results import Results
 from sbc_filter.errors import VerificationError
 from sbc_filter.numbering.numbering_plans import Profile
 from sbc_filter.outcomes import Detail, Deviation, Outcome, defaults_of
 from sbc_filter.pki.x5u import MAX_LENGTH
-from sbc_filter.rules.model import BELOW_A, CONTINUE, NEVER, Rule, Treatment, VerifyOptions
+from sbc_filter.rules.model import BELOW_A, CONTINUE, NEVER, RequestUriCheck, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import format_date, parse_date
 from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Signalling
@@ -23,6 +24,7 @@ from sbc_filter.stir.verification import Failure, Verification, failure_of, veri
 # Named once, since every call uses them.
 _PASSED = Outcome.PASSED
 _OF_PASSED = _PASSED.defaults.verstat
+_OFF, _DIFFERS = RequestUriCheck.OFF, Detail.REQUEST_URI_DIFFERS
 # Deviations of the message around a valid token (STANDARDS §19). They are counted, so that an operator sees how the
 # peers of a trunk behave, and are never a reason to refuse a call.
 _NO_DATE, _DATE_DIFFERS = (Deviation.NO_DATE,), (Deviation.DATE_DIFFERS,)
@@ -58,11 +60,23 @@ class VerificationService:
             result = _judge_date(result, call, options.max_date_age)
         if result.outcome is _PASSED and caller is not None and not caller.plain:
             result = _judge_form(result, call, caller, options)
+        number: str | None = None
+        token = result.token
+        if (
+            result.outcome is _PASSED
+            and token is not None
+            and call.target not in token.claims.dest
+            and options.check_request_uri is not _OFF
+        ):
+            number = unexplained(call, result, options, self._profile)
+            if number is not None:
+                result = _judge_request_uri(result, options)
         decision = _decision(rule, result)
+        decision.request_uri = number
         if result.detail is not None and result.detail in _USED_BEFORE and result.attesting_token is not None:
             decision.first_use = self._replays.first_use(result.attesting_token, call)
-        if result.outcome is _PASSED and result.token is not None:
-            decision.deviations = (*result.deviations, *_deviations(call, caller, result.token.claims.iat))
+        if result.outcome is _PASSED and token is not None:
+            decision.deviations = (*result.deviations, *_deviations(call, caller, token.claims.iat))
             if result.certificate is not None and result.certificate.deviations:
                 decision.deviations += tuple(result.certificate.deviations)
         return decision
@@ -165,6 +179,13 @@ def _judge_date(result: Verification, call: IncomingCall, limit: float) -> Verif
     return result.as_failed(failure_of(result.token, Outcome.STALE, Detail.DATE))
 
 
+def _judge_request_uri(result: Verification, options: VerifyOptions) -> Verification:
+    """The result of a call that passed, but whose Request-URI has a number that no token explains."""
+    if options.check_request_uri is not RequestUriCheck.REQUIRE:
+        return result.with_detail(_DIFFERS)
+    return result.as_failed(failure_of(result.token, Outcome.INVALID, _DIFFERS))
+
+
 def _decision(rule: Rule, result: Verification) -> Decision:
     """The rule's treatment of a call with this result, and what the SBC is told about it."""
     options, outcome, detail = rule.verify, result.outcome, result.detail
@@ -183,12 +204,14 @@ def _decision(rule: Rule, result: Verification) -> Decision:
     chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
     decision.treatment = chosen
     if options.verstat:
-        verstat = chosen.verstat or (_OF_PASSED if outcome is _PASSED else defaults_of(outcome, detail).verstat)
+        plain = outcome is _PASSED and detail is not _DIFFERS
+        verstat = chosen.verstat or (_OF_PASSED if plain else defaults_of(outcome, detail).verstat)
         if outcome is _PASSED and verstat is not None:
             verstat = DIALECTS[options.dialect].verstat(verstat, decision.attest)
         decision.verstat = verstat
     if outcome is _PASSED:
-        decision.indicator = _indicator(options.attestation, chosen, decision.attest)
+        when = NEVER if detail is _DIFFERS else options.attestation
+        decision.indicator = _indicator(when, chosen, decision.attest)
     return decision
 
 

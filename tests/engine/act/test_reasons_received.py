@@ -160,6 +160,7 @@ def test_the_record() -> None:
         "verstat": None,
         "identities": 0,
         "changed": [],
+        "request_uri": None,
     }
     assert result(engine, arriving(response("200 OK", COMPLAINT)), NOW + 3)[2] == {}
     assert engine.counters == {"reason-removed": 2}

@@ -138,6 +138,7 @@ def test_the_record() -> None:
         "verstat": None,
         "identities": 0,
         "changed": [],
+        "request_uri": None,
     }
 
 

@@ -116,4 +116,5 @@ def test_v18_the_record() -> None:
         "verstat": PASSED,
         "identities": 1,
         "changed": [],
+        "request_uri": None,
     }
