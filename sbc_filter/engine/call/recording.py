@@ -74,8 +74,9 @@ def make_record(
     """The record of any message: the one place where records are made. `message` is None if it cannot be read."""
     src, dst = endpoints(flow)
     first = decision.first_use
-    # In the order of the fields: so many keywords would cost two microseconds a call. Whole records are tested by name.
-    return Record(
+    # In the order of the fields: so many keywords would cost two microseconds a call, and a call with more than thirty
+    # arguments half of one. Whole records are tested by name.
+    values = (
         arrived,
         src,
         dst,
@@ -108,7 +109,9 @@ def make_record(
         identities,
         changed,
         decision.request_uri,
+        None,  # `packet`: see `Record.of_packet`
     )
+    return Record._make(values)
 
 
 def recorded(text: str | None, most: int) -> str | None:
