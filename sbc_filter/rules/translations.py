@@ -71,7 +71,7 @@ def _halves(entry: str) -> tuple[str, str]:
 
 
 def _number(text: str, entry: str) -> str:
-    number = canonical_number(text)
+    number = canonical_number(text) if not _RANGE.fullmatch(text) else None
     if number is None:
         raise ValueError(f"{entry!r} is not a translation, because {text!r} is not a number: {_FORM}")
     return number
