@@ -109,8 +109,11 @@ class Detail(_Key):
     outcomes: Set[Outcome]
     exceptions: Mapping[Outcome, Defaults]
 
-    # passed
+    # passed; invalid
     TOKEN_AGAIN = _detail("token-again", Outcome.PASSED)
+    REQUEST_URI_DIFFERS = _detail(
+        "request-uri-differs", Outcome.INVALID, (Outcome.PASSED, Defaults(403, "Forbidden", Verstat.NOT_VALIDATED))
+    )
     # no-identity
     ABSENT = _detail("absent", Outcome.NO_IDENTITY)
     UNSUPPORTED_PPT = _detail(

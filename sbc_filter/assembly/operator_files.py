@@ -4,14 +4,12 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.config.configuration_file import read_configuration
 from sbc_filter.errors import ConfigurationError, FilterError
-
-if TYPE_CHECKING:
-    pass
+from sbc_filter.trust.crl_shelf import CrlShelf
+from sbc_filter.trust.trust_files import TrustFiles
 
 _DEEPEST = 4  # folders in folders; more than a configuration needs, but the search must end
 # Paths in the configuration that are not input: files that we write, and folders of other parties' files.
@@ -24,10 +22,11 @@ class Files:
     def __init__(self, configuration: Path, rules: Path | None = None) -> None:
         self.configuration = configuration
         self.rules = rules
+        self.shelf: CrlShelf | None = None  # where CRLs are exchanged with other processes
 
     def needed(self) -> Setup:
         """Read everything; `ConfigurationError` with every problem."""
-        return read_all(self.configuration, self.rules)
+        return read_all(self.configuration, self.rules, shelf=self.shelf)
 
     def read(self) -> tuple[Setup | None, list[str]]:
         """Read everything; returns the setup, or None and the problems, one sentence each."""
@@ -38,25 +37,35 @@ class Files:
         except FilterError as error:
             return None, [str(error)]
 
+    def read_crls(self) -> None:
+        """Read the CRLs, so that `read` finds them on the shelf, however large they are."""
+        TrustFiles(read_configuration(self.configuration, []), shelf=self.shelf).read_crls()
+
     def fingerprint(self) -> dict[str, tuple[int, int, int]]:
         """Time, size and inode of each file, by which a change is detected.
 
         If a file changes while several processes read it, some would use the old and some the new content.
         """
-        places = [self.configuration, *([self.rules] if self.rules is not None else [])]
-        try:
-            places += _paths(read_configuration(self.configuration, []))
-        except OSError:
-            pass
         found: dict[str, tuple[int, int, int]] = {}
-        for place in places:
-            for path in (place, *_below(place)):
-                try:
-                    status = path.stat()
-                except OSError:
-                    continue
-                found[str(path)] = status.st_mtime_ns, status.st_size, status.st_ino
+        for path in input_files(self.configuration, self.rules):
+            try:
+                status = path.stat()
+            except OSError:
+                continue
+            found[str(path)] = status.st_mtime_ns, status.st_size, status.st_ino
         return found
+
+
+def input_files(configuration: Path | None, rules: Path | None) -> Iterator[Path]:
+    """The configuration, the rules, and all files and folders that the configuration names, with what is in them."""
+    places = [place for place in (configuration, rules) if place is not None]
+    try:
+        places += _paths(read_configuration(configuration, []))
+    except OSError:
+        pass
+    for place in places:
+        yield place
+        yield from _below(place)
 
 
 def _paths(value: object) -> Iterator[Path]:

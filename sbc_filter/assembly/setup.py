@@ -27,6 +27,7 @@ from sbc_filter.rules.toml_table import parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable
 from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.stir.credential import Credential
+from sbc_filter.trust.crl_shelf import CrlShelf
 from sbc_filter.trust.trust_files import TrustFiles
 
 _LOG = logging.getLogger(__name__)
@@ -47,9 +48,16 @@ class Setup:
     protects: NumberList | None = None  # `protected_callers`
     read_at: float = field(default_factory=time.monotonic)  # seconds of the monotonic clock
 
-    def engine(self, secret: bytes, memories: SharedState | None = None, state: EngineState | None = None) -> Engine:
+    def engine(
+        self,
+        secret: bytes,
+        memories: SharedState | None = None,
+        state: EngineState | None = None,
+        *,
+        nothing_waits: bool = False,
+    ) -> Engine:
         """A new engine. `secret` keys what others must not be able to predict. `memories` is shared by all workers.
-        `state` is that of the engine that it replaces."""
+        `state` is that of the engine that it replaces. `nothing_waits`: see `Engine`."""
         memories = memories or SharedState.local()
         network = self.configuration.network
         place = Network(
@@ -69,7 +77,16 @@ class Setup:
         credentials = engine_credentials(self.credentials, self.configuration.remote)
         rules, seen, arrivals = self.rules.counted_in(memories.rates), memories.seen, memories.arrivals
         return Engine(
-            rules, place, certificates, credentials, secret, profile, seen=seen, arrivals=arrivals, state=state
+            rules,
+            place,
+            certificates,
+            credentials,
+            secret,
+            profile,
+            seen=seen,
+            arrivals=arrivals,
+            state=state,
+            nothing_waits=nothing_waits,
         )
 
     @property
@@ -124,11 +141,13 @@ def read_plan(file: Path | None, rules: Path | None = None) -> tuple[Configurati
     return configuration, _plan(configuration, ruleset)
 
 
-def read_all(file: Path | None, rules: Path | None = None, *, live: bool = True) -> Setup:
+def read_all(
+    file: Path | None, rules: Path | None = None, *, live: bool = True, shelf: CrlShelf | None = None
+) -> Setup:
     """The configuration and all files that it names; `ConfigurationError` with every problem of all of them."""
     problems: list[Problem] = []
     configuration = read_configuration(file, problems)
-    return prepare(configuration, rules, live=live, problems=problems)
+    return prepare(configuration, rules, live=live, problems=problems, shelf=shelf)
 
 
 def prepare(
@@ -137,16 +156,17 @@ def prepare(
     *,
     live: bool = True,
     problems: Sequence[Problem] = (),
+    shelf: CrlShelf | None = None,
 ) -> Setup:
     """Read all files that the configuration names; `ConfigurationError` with every problem of all of them.
 
     `live`: our own certificates must be valid now. The calls of a replay have times of their own. `problems` are those
-    of the configuration itself. Problems that only follow from them are not reported.
+    of the configuration itself. Problems that only follow from them are not reported. `shelf`: see `TrustFiles`.
     """
     known, found = problems, list(problems)
     file = configuration.file or "configuration"
     remarks: list[Problem] = []
-    trust_files = TrustFiles(configuration, live=live)
+    trust_files = TrustFiles(configuration, live=live, shelf=shelf)
     trust = trust_files.read(found, remarks)
     credentials = dict(read_credentials(configuration, trust if live else None, found, known))
     directory = rules or configuration.rules

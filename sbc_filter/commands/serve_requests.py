@@ -25,6 +25,7 @@ from sbc_filter.numbering.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegation import SIGNING, VERIFICATION
 from sbc_filter.system.nonblocking_writer import log_to
+from sbc_filter.trust.crl_shelf import shelf_in_memory
 from sbc_filter.trust.renewal import Renewal
 
 _LOG = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ def serve(arguments: argparse.Namespace) -> int:
     token, context = _protection(setup.configuration.file, settings)
     certificates = setup.configuration.certificates
     source = certificate_source(certificates, fetch=certificates.fetch)
+    shelf = contextlib.ExitStack()
+    setup.trust_files.put_on(shelf.enter_context(shelf_in_memory()))
     renewal = Renewal(setup.trust_files, _warn, lambda: service.set_trust_store(setup.trust))
     source = renewal.noting(source)
     try:
@@ -68,6 +71,7 @@ def serve(arguments: argparse.Namespace) -> int:
     finally:
         renewal.close()
         source.close()
+        shelf.close()
     return 0
 
 

@@ -27,9 +27,11 @@ from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.child import GAVE_UP
 from sbc_filter.processes.messages import Failed, Heartbeat, ListsChanged, LogLine, Ready, Stop
 from sbc_filter.system.nonblocking_writer import log_to_standard_error
+from sbc_filter.trust.crl_shelf import CrlShelf
 from sbc_filter.trust.renewal import Renewal
 from sbc_filter.trust.trust_files import TrustFiles
 
+_SWITCH = 0.001  # seconds: how long a request waits at most for a thread that reads a large list
 _HEARTBEAT = 1.0  # seconds between two heartbeats: a fifth of `process_group.STUCK`
 
 
@@ -40,7 +42,7 @@ class CertificateProcess:
         self.path = folder / "certificates"
         self._listener = listening(self.path)
 
-    def run(self, configuration: Configuration, channel: Channel) -> NoReturn:
+    def run(self, configuration: Configuration, shelf: CrlShelf | None, channel: Channel) -> NoReturn:
         """Execute this module as a program of its own, with only the settings that it needs.
 
         A forked process would still have our keys, the secret of our To tags and the shared memory of the workers.
@@ -49,7 +51,7 @@ class CertificateProcess:
         needed = replace(configuration, credentials={}, remote={}, verifiers={}, trunks=())
         told = os.memfd_create("sbc-filter-configuration")
         with open(told, "wb", closefd=False) as file:
-            pickle.dump(needed, file)
+            pickle.dump((needed, shelf), file)
         os.lseek(told, 0, os.SEEK_SET)
         descriptors = (self._listener.fileno(), channel.fileno(), told)
         for descriptor in descriptors:
@@ -77,21 +79,22 @@ def main() -> int:
     listener, channel, told = map(int, sys.argv[1:])
     log_to_standard_error()
     with open(told, "rb") as file:
-        configuration = pickle.load(file)  # noqa: S301 - written by our parent process; no other has access
-    return _serve(configuration, socket.socket(fileno=listener), Channel(socket.socket(fileno=channel)))
+        configuration, shelf = pickle.load(file)  # noqa: S301 - written by our parent process; no other has access
+    sys.setswitchinterval(_SWITCH)
+    return _serve(configuration, shelf, socket.socket(fileno=listener), Channel(socket.socket(fileno=channel)))
 
 
-def _serve(configuration: Configuration, listener: socket.socket, channel: Channel) -> int:
+def _serve(configuration: Configuration, shelf: CrlShelf | None, listener: socket.socket, channel: Channel) -> int:
     """Serve until a stop order, or until the parent process is gone."""
 
     def say(sentence: str) -> None:
         channel.send(LogLine(sentence))
 
     def changed() -> None:
-        channel.send(ListsChanged())
+        channel.send(ListsChanged(files.is_shelved))
 
     settings = configuration.certificates
-    files = TrustFiles(configuration)
+    files = TrustFiles(configuration, shelf=shelf)
     files.read([], [])  # the workers report their problems
     try:
         privileges.surrender()

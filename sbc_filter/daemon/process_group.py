@@ -123,6 +123,25 @@ class ProcessGroup:
             self.turn()
         return True
 
+    def run_once(self, name: str, main: Callable[[Channel], int], wait: Callable[[Callable[[], bool]], object]) -> None:
+        """Run `main` in a process of its own, and kill it if it still runs when `wait` returns.
+
+        `wait` gets a condition and turns until that is true, or gives up.
+        """
+        others = [each.child for each in self._processes if each.child is not None]
+        try:
+            child = fork(name, main, [*others, *self.private, self.selector])
+        except OSError as error:
+            self._say(f"{name} cannot be started: {error.strerror}")
+            return
+        self.selector.register(child, selectors.EVENT_READ, child.ended)
+        wait(lambda: child.status is not None)
+        if child.status is None:
+            child.kill()
+            self.wait(child.ended, _TURN)
+        self._forget(child)
+        child.close()
+
     def end(self, processes: Sequence[ManagedProcess], seconds: float) -> None:
         """Stop these processes; kill those that take longer than `seconds`. No process is started after this."""
         self._ending = True

@@ -15,7 +15,7 @@ from sbc_filter.processes.messages import Abort, Commit, Order, Prepare, Stop
 from sbc_filter.system.plain_text import plain
 
 _LOG = logging.getLogger(__name__)
-_READ, _SWAP = 120.0, 8.0  # seconds for all workers to read the files, and to switch to them
+READ, _SWAP = 120.0, 8.0  # seconds for all workers to read the files, and to switch to them
 # The tables of the configuration that take a restart.
 _FIXED = ("queue", "control", "user")
 REFUSED = "reload refused: everything stays as it was"
@@ -55,6 +55,9 @@ class RunningFilter(Protocol):
 
     def wait(self, condition: Callable[[], bool], seconds: float, /) -> bool:
         """Handle messages until the condition is true; false after so many seconds."""
+
+    def read_crls(self) -> None:
+        """Have the CRLs read by another process, for all."""
 
     def renew_trust(self) -> None:
         """Have the workers read the trust store again."""
@@ -99,15 +102,16 @@ class Reload:
         if not problems:
             return ""
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        return f"reload refused, the old files stay in force: {plain(problems[0])}{more}"
+        return f"reload refused, the old files stay in use: {plain(problems[0])}{more}"
 
     def _reload(self) -> list[str]:
         supervisor = self._supervisor
         before = supervisor.files.fingerprint()
+        supervisor.read_crls()
         setup, problems = supervisor.files.read()
         if setup is None:
             return problems
-        problems = _what_cannot_change(supervisor.setup, setup) or self._all(Prepare(), _READ)
+        problems = _what_cannot_change(supervisor.setup, setup) or self._all(Prepare(), READ)
         if not problems and supervisor.files.fingerprint() != before:
             problems = ["the files changed while they were read: reload again"]
         if problems:

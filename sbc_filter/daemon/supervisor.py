@@ -22,7 +22,7 @@ from sbc_filter.daemon.network_watch import NetworkWatch
 from sbc_filter.daemon.observing import Observing
 from sbc_filter.daemon.process_group import START, ManagedProcess, ProcessGroup
 from sbc_filter.daemon.queue_watch import QueueWatch
-from sbc_filter.daemon.reload import Reload
+from sbc_filter.daemon.reload import READ, Reload
 from sbc_filter.daemon.systemd import Notifier
 from sbc_filter.daemon.worker import HEARTBEAT, Worker
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
@@ -160,10 +160,19 @@ class Supervisor:
         for sentence in said(before, self._bypass):
             self.say(sentence)
 
-    def renew_trust(self) -> None:
-        """Read the lists of the trust store again, here for processes started later, and in the workers."""
-        self.setup.trust_files.read([], [])
-        self.tell(Renew())
+    def renew_trust(self, *, shelved: bool = True) -> None:
+        """Read the lists of the trust store again, here for processes started later, and in the workers.
+
+        `shelved`: the certificate process has read the CRLs, which may be large.
+        """
+        shelved = shelved and self.setup.trust_files.is_shelved
+        self.setup.trust_files.read([], [], from_others=shelved)
+        self.tell(Renew(shelved))
+
+    def read_crls(self) -> None:
+        """Read the CRLs of the operator's files in a process of its own, so that reading them here takes no time."""
+        if self.files.shelf is not None:
+            self.family.run_once("lists", self._read_crls, lambda done: self.wait(done, READ))
 
     def state(self) -> dict[str, Any]:
         """The whole state, as an object for JSON."""
@@ -226,8 +235,8 @@ class Supervisor:
                 self.reloading.answers[child.pid] = problems
             case ObservingReport(number):
                 self.observing.answers[child.pid] = number
-            case ListsChanged():
-                self.renew_trust()
+            case ListsChanged(shelved):
+                self.renew_trust(shelved=shelved)
             case Obtained(problems):
                 known = {sentence for found in self._troubles.values() for sentence in found}
                 self._troubles[child.pid] = problems
@@ -277,7 +286,12 @@ class Supervisor:
         return self._feeds if len(self.workers) == 1 else worker_queues(self._feeds, at)
 
     def _serve(self, channel: Channel) -> int:
-        self._certificates.run(self.setup.configuration, channel)
+        self._certificates.run(self.setup.configuration, self.files.shelf, channel)
+
+    def _read_crls(self, _: Channel) -> int:
+        self._certificates.leave()
+        self.files.read_crls()
+        return 0
 
     def _work(self, at: int) -> Callable[[Channel], int]:
         def main(channel: Channel) -> int:

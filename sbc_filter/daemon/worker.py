@@ -155,8 +155,8 @@ class Worker:
             case Abort():
                 self._turn += 1
                 self._pending = None
-            case Renew():
-                threading.Thread(target=self._renew, daemon=True).start()
+            case Renew(shelved):
+                threading.Thread(target=self._renew, args=(shelved,), daemon=True).start()
             case Bypass(tokens):
                 self._tokens = tokens
                 self._engine.bypass(self._tokens)
@@ -185,10 +185,10 @@ class Worker:
             self._pending = setup
             answer(self._channel, Prepared, problems)
 
-    def _renew(self) -> None:
+    def _renew(self, shelved: bool) -> None:
         """In a thread: read the trust store with the current lists. The certificate process reports their problems."""
         try:
-            self._setup.trust_files.read([], [])
+            self._setup.trust_files.read([], [], from_others=shelved)
         except Exception:
             _LOG.exception("reading the trust store")
             return

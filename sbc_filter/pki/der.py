@@ -23,6 +23,12 @@ def elements(data: bytes) -> Iterator[Element]:
 
 def first(data: bytes, position: int = 0) -> Element:
     """The element at `position`; `ValueError` when it is malformed or truncated."""
+    start, end = span(data, position)
+    return Element(data[position], data[start:end], data[position:end])
+
+
+def span(data: bytes, position: int = 0) -> tuple[int, int]:
+    """Start and end of the content of the element at `position`, which is not copied; `ValueError` as in `first`."""
     if position + 2 > len(data):
         raise ValueError("truncated")
     tag, length = data[position], data[position + 1]
@@ -39,7 +45,7 @@ def first(data: bytes, position: int = 0) -> Element:
             raise ValueError("a length that is not minimal")
     if start + length > len(data):
         raise ValueError("truncated")
-    return Element(tag, data[start : start + length], data[position : start + length])
+    return start, start + length
 
 
 def only(data: bytes, tag: int) -> bytes:

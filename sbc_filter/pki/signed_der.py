@@ -6,6 +6,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.x509.oid import SignatureAlgorithmOID
 
 from sbc_filter.errors import CertificateError
@@ -33,6 +34,10 @@ _RSA: dict[x509.ObjectIdentifier, hashes.HashAlgorithm] = {
     SignatureAlgorithmOID.RSA_WITH_SHA384: hashes.SHA384(),
     SignatureAlgorithmOID.RSA_WITH_SHA512: hashes.SHA512(),
 }
+
+
+class Digest(bytes):
+    """A digest of what was signed, by the hash algorithm of the document's signature, in place of the octets."""
 
 
 class Opened(NamedTuple):
@@ -70,7 +75,7 @@ def open_signed(encoded: bytes) -> Opened:
 def is_signed_by(
     key: object, document: x509.Certificate | x509.CertificateRevocationList, signed: bytes, *, any_key: bool
 ) -> bool:
-    """Whether `document` has a valid signature of this issuer's key over the octets `signed` (S-084).
+    """Whether `document` has a valid signature of this issuer's key over `signed`, octets or a `Digest` (S-084).
 
     Accepted are P-256 with SHA-256; with `any_key` also P-384, P-521, RSA of `RSA_BITS`, and SHA-384 or SHA-512. Any
     other key or algorithm raises `CertificateError(CERTIFICATE_KEY)`.
@@ -84,14 +89,25 @@ def is_signed_by(
         if isinstance(key, ec.EllipticCurvePublicKey) and algorithm in _ECDSA:
             if not (any_key or is_plainly_signed(document)):
                 raise CertificateError(Detail.CERTIFICATE_KEY, "a signature is not ECDSA with SHA-256")
-            key.verify(document.signature, signed, ec.ECDSA(_ECDSA[algorithm]))
+            key.verify(document.signature, signed, ec.ECDSA(_hash(_ECDSA[algorithm], signed)))
         elif isinstance(key, rsa.RSAPublicKey) and algorithm in _RSA:
-            key.verify(document.signature, signed, padding.PKCS1v15(), _RSA[algorithm])
+            key.verify(document.signature, signed, padding.PKCS1v15(), _hash(_RSA[algorithm], signed))
         else:
             return False
     except InvalidSignature:
         return False
     return True
+
+
+def digest_name(document: x509.Certificate | x509.CertificateRevocationList) -> str:
+    """The name of the hash algorithm of a signature; empty if it is none that is accepted."""
+    algorithm = document.signature_algorithm_oid
+    found = _ECDSA.get(algorithm) or _RSA.get(algorithm)
+    return found.name if found is not None else ""
+
+
+def _hash(algorithm: hashes.HashAlgorithm, signed: bytes) -> hashes.HashAlgorithm | Prehashed:
+    return Prehashed(algorithm) if isinstance(signed, Digest) else algorithm
 
 
 def is_plain(key: object) -> bool:

@@ -8,7 +8,7 @@ from cryptography import x509
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import CertificateDeviation, Detail
 from sbc_filter.pki.certificate import Certificate, SigningCertificate, leaf_of, parse_certificates
-from sbc_filter.pki.crl import RevocationList
+from sbc_filter.pki.crl import CrlHead, RevocationList
 from sbc_filter.pki.path import Anchors, Faults, Path, check_dates, paths
 from sbc_filter.pki.shaken_profile import check_profile, constraints_on_claims, deviations, read_scope
 
@@ -20,8 +20,9 @@ class TrustStore:
     - `tolerate`: names of `outcomes.CERTIFICATE_TOLERABLE`.
     - `strict`: names of `outcomes.CERTIFICATE_REFUSABLE`.
     - `policies`: see `check_profile`.
-    - `crl_signers` are trusted for revocation only: the STI-PA signs one list for the certificates of all CAs, but may
-      not issue any itself (S-092).
+    - `crl_signers` are trusted for revocation only, and for the certificates of all CAs: the STI-PA signs one list, but
+      may not issue any certificate itself (S-092).
+    - `read_at`: when the lists were read (POSIX seconds), if calls of the past are judged by them.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class TrustStore:
         strict: frozenset[str] = frozenset(),
         policies: frozenset[str] = frozenset(),
         crl_signers: Iterable[x509.Certificate | Certificate] = (),
+        read_at: float = -inf,
     ) -> None:
         self._anchors = Anchors(anchors)
         self.anchors = tuple(anchor.parsed for anchor in self._anchors.certificates)
@@ -43,9 +45,10 @@ class TrustStore:
         self.strict = strict
         self.policies = policies
         self._any_key = CertificateDeviation.ISSUER_KEYS not in strict
-        self._believed = (*self._anchors.certificates, *map(Certificate.of, crl_signers))
+        self._appointed = tuple(dict.fromkeys(map(Certificate.of, crl_signers)))
+        self._read_at = read_at
         # Lists whose signer is trusted for any chain, and lists whose signer may be a certificate of the chain.
-        signers = [(crl, self.signer(crl)) for crl in self.crls]
+        signers = [(crl, self.signer(crl)) for crl in self.crls if not crl.refusal(None)]
         self._signed = tuple((crl, signer) for crl, signer in signers if signer is not None)
         self._unsigned = tuple(crl for crl, signer in signers if signer is None)
 
@@ -77,9 +80,14 @@ class TrustStore:
                 return path
         raise faults.furthest()
 
-    def signer(self, crl: RevocationList, others: Iterable[Certificate] = ()) -> Certificate | None:
+    def signer(self, crl: CrlHead, others: Iterable[Certificate] = ()) -> Certificate | None:
         """The signer of a list: a certificate trusted for any chain, or one of `others`; None if it is neither."""
-        return crl.signer_among((*self._believed, *others), any_key=self._any_key)
+        known = (*self._appointed, *self._anchors.certificates, *others)
+        return crl.signer_among(known, any_key=self._any_key)
+
+    def is_appointed(self, signer: Certificate) -> bool:
+        """Whether its lists speak for the certificates of all authorities: the operator trusts it for revocation."""
+        return signer in self._appointed
 
     def _paths(self, certificates: Sequence[Certificate], faults: Faults) -> Iterator[Path]:
         """The paths to an anchor; each obstacle is added to `faults`."""
@@ -91,7 +99,7 @@ class TrustStore:
         faults.passed()
         key = check_profile(path, self.policies, self.strict)
         faults.passed()
-        spoken_until = min((self._check_revocation(each, path, at) for each in path[:-1]), default=inf)
+        spoken_until = min((self._check_revocation(path, height, at) for height in range(len(path) - 1)), default=inf)
         faults.passed()
         scope, strange = read_scope(path, any_encoding=CertificateDeviation.TNAUTHLIST_ENCODING in self.tolerate)
         leaf = path[0].parsed
@@ -109,24 +117,27 @@ class TrustStore:
             min(not_after, spoken_until),
         )
 
-    def _check_revocation(self, certificate: Certificate, path: Path, at: float) -> float:
-        """Until when (POSIX seconds) the certificate is known not to be revoked; infinite unless `crl_policy` is
-        `hard`.
+    def _check_revocation(self, path: Path, height: int, at: float) -> float:
+        """Until when (POSIX seconds) this certificate of the path is known not to be revoked; infinite unless
+        `crl_policy` is `hard`.
 
-        A list counts if an anchor, a CRL signer or an issuer of the path signed it (RFC 5280 §6.3.3 (f)). It revokes
-        what it names even if the list or its signer has expired. Only a valid list shows that a certificate is not
-        revoked.
+        A list counts if its signer is an anchor, a CRL signer or an issuer above the certificate (RFC 5280 §6.3.3 (f)),
+        if it is for the certificate (`crl_scope`), and if it is not of the future. It revokes what it names even if the
+        list or its signer has expired. Only a valid list shows that a certificate is not revoked.
         """
-        own = ((crl, crl.signer_among(path[1:], any_key=self._any_key)) for crl in self._unsigned)
-        lists = (*self._signed, *((crl, signer) for crl, signer in own if signer is not None))
-        if any(crl.revokes(certificate) for crl, _ in lists):
+        certificate, above = path[height], path[height + 1 :]
+        own = ((crl, crl.signer_among(above, any_key=self._any_key)) for crl in self._unsigned)
+        signed = (*self._signed, *((crl, signer) for crl, signer in own if signer is not None))
+        latest = max(at, self._read_at)
+        lists = [(crl, signer, self.is_appointed(signer)) for crl, signer in signed if not crl.refusal(latest)]
+        if any(crl.revokes(certificate, appointed=appointed) for crl, _, appointed in lists):
             raise CertificateError(Detail.REVOKED, certificate.parsed.subject.rfc4514_string())
         if self.crl_policy != "hard":
             return inf
         spoken = [
             min(crl.next_update or inf, signer.parsed.not_valid_after_utc.timestamp())
-            for crl, signer in lists
-            if crl.speaks_for(certificate, at) and _is_valid(signer, at)
+            for crl, signer, appointed in lists
+            if crl.speaks_for(certificate, at, appointed=appointed) and _is_valid(signer, at)
         ]
         if not spoken:
             raise CertificateError(Detail.CRL_UNAVAILABLE)

@@ -29,7 +29,9 @@ class Abort(NamedTuple):
 
 
 class Renew(NamedTuple):
-    """Read the trust store again: its lists have changed."""
+    """Read the trust store again: its lists have changed. `shelved`: CRLs lie on the shelf of these processes."""
+
+    shelved: bool
 
 
 class Bypass(NamedTuple):
@@ -110,7 +112,9 @@ class Reopened(NamedTuple):
 
 
 class ListsChanged(NamedTuple):
-    """Files of the trust store have changed."""
+    """Files of the trust store have changed. `shelved`: the CRLs among them lie on the shelf, as they were read."""
+
+    shelved: bool
 
 
 Order = Stop | Prepare | Commit | Abort | Renew | Bypass | Observe | Reopen | Alive

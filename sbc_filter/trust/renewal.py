@@ -18,7 +18,7 @@ from sbc_filter.certificates.folder import IndexFault, entries, read_pem
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError, VerificationError, reason
-from sbc_filter.pki.crl import distribution_points
+from sbc_filter.pki.crl_scope import distribution_points
 from sbc_filter.trust.list_downloads import ListDownloads
 from sbc_filter.trust.trust_files import TrustFiles, file_stamp
 from sbc_filter.utc import utc_text
@@ -125,6 +125,7 @@ class Renewal:
             _LOG.warning("a trust list cannot be kept in %s: %s", self._files.kept.folder, reason(error))
         if after[0] is not before[0] or after[1] != before[1]:
             self._changed()
+            self._files.sweep()
 
     def _report_expired(self) -> None:
         """Report, once, each list in use that has expired."""
@@ -179,9 +180,9 @@ class Renewal:
             if len(self._noted) >= _MAX_SEEN:
                 self._noted.clear()
             self._noted.add(digest)
-            for certificate in path[:-1]:
+            for height, certificate in enumerate(path[:-1]):
                 for url in distribution_points(certificate):
-                    subscriptions.want(url, path[1:])
+                    subscriptions.want(url, certificate, path[height + 1 :])
 
 
 class _Noting:

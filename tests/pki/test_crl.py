@@ -15,15 +15,16 @@ from sbc_filter.lab.certificate_maker import pem
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki import der
 from sbc_filter.pki.certificate import Certificate
-from sbc_filter.pki.crl import RevocationList, distribution_points
+from sbc_filter.pki.crl import RevocationList
+from sbc_filter.pki.crl_scope import distribution_points
 from sbc_filter.pki.trust_store import TrustStore
 
 
-def test_s092_a_list_speaks_until_its_next_update_and_without_one_for_ever() -> None:
-    leaf = Certificate.of(LEAF.certificate)
+def test_s092_a_list_speaks_until_its_next_update_and_without_one_never() -> None:
+    leaf = Certificate.of(LEAF.certificate)  # names the root as cRLIssuer
     made = crl(ROOT, days=(0, 100))
     end = NOW - 3600 + 100 * DAY
-    assert [RevocationList(made).speaks_for(leaf, at) for at in (end, end + 1)] == [True, False]
+    assert [RevocationList.of(made).speaks_for(leaf, at) for at in (end, end + 1)] == [True, False]
     signed, algorithm, _ = der.elements(der.only(made.public_bytes(Encoding.DER), 0x30))
     parts = [part.encoded for part in der.elements(signed.content)]
     assert [part[0] for part in parts[3:5]] == [0x17, 0x17]  # thisUpdate, nextUpdate
@@ -31,9 +32,11 @@ def test_s092_a_list_speaks_until_its_next_update_and_without_one_for_ever() -> 
     signature = ROOT.key.sign(octets, ec.ECDSA(hashes.SHA256()))
     endless = RevocationList.parse(der.encode(0x30, octets + algorithm.encoded + der.encode(0x03, b"\0" + signature)))
     assert endless.next_update is None
-    assert endless.speaks_for(leaf, end + 1)
-    found = TrustStore([ROOT.certificate], [endless], "hard").read(LAB.chain, NOW)
-    assert found.judged_until == found.not_after  # nothing to be judged again before
+    assert not endless.speaks_for(leaf, NOW)
+    assert endless.refusal(NOW) == "it has no nextUpdate, so it would count for ever"
+    with pytest.raises(CertificateError) as caught:
+        TrustStore([ROOT.certificate], [endless], "hard").read(LAB.chain, NOW)
+    assert caught.value.detail is Detail.CRL_UNAVAILABLE
     assert endless.signer_among([Certificate.of(ROOT.certificate)]) is not None
 
 
@@ -43,6 +46,7 @@ def test_a_list_in_pem_and_der(encoding: Encoding) -> None:
     read = RevocationList.parse(made.public_bytes(encoding))
     assert (read.issuer, read.next_update) == (ROOT.certificate.subject, NOW - 3600 + 365 * DAY)
     leaf, issuing, root = (Certificate.of(each.certificate) for each in (LEAF, ISSUING, ROOT))
+    assert len(read) == 1
     assert [read.revokes(each) for each in (leaf, issuing, root)] == [True, False, False]
     assert [read.signer_among(each) for each in ([root], [issuing, root], [issuing], [])] == [root, root, None, None]
 
@@ -111,7 +115,7 @@ def test_s092_lists_that_went_back(number: int | None, begin: int, behind: bool)
 
     def made(number: int | None, begin: int) -> RevocationList:
         numbered = ((x509.CRLNumber(number), False),) if number is not None else ()
-        return RevocationList(crl(ROOT, days=(begin, 100), extensions=numbered))
+        return RevocationList.of(crl(ROOT, days=(begin, 100), extensions=numbered))
 
     one, other = made(number, begin), made(5, 0)
     assert one.is_for_the_same(other)
@@ -120,4 +124,4 @@ def test_s092_lists_that_went_back(number: int | None, begin: int, behind: bool)
 
 @pytest.mark.parametrize("how", [{"indirect": False}, {"only": "user"}, {"issuer": name("other")}])
 def test_s092_lists_for_others(how: dict[str, Any]) -> None:
-    assert not RevocationList(crl(ROOT, **how)).is_for_the_same(RevocationList(crl(ROOT)))
+    assert not RevocationList.of(crl(ROOT, **how)).is_for_the_same(RevocationList.of(crl(ROOT)))

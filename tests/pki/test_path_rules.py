@@ -211,8 +211,8 @@ def test_s082_a_signature_of_another_type_is_malformed() -> None:
 # --- the fault of the path that came furthest
 
 
-def issuer(**how: Any) -> Any:
-    return make(ROOT, "Issuing", ca=True, key=ISSUING.key, **how)
+def issuer(usage: str = "key_cert_sign crl_sign", **how: Any) -> Any:
+    return make(ROOT, "Issuing", ca=True, key=ISSUING.key, usage=usage, **how)
 
 
 GOOD, OVER, LATER = issuer(), issuer(days=(-10, -1)), issuer(days=(1, 10))
@@ -245,7 +245,7 @@ def test_s093_of_several_paths_the_fault_of_the_one_that_came_furthest(
     leaf: Any, others: tuple[Any, ...], detail: Detail | None
 ) -> None:
     """In any order: only of two that came equally far, the first."""
-    revoked = [crl(ROOT, entry(REVOKED))]
+    revoked = [crl(GOOD, entry(REVOKED))]
     orders = [others] if set(others) == {OVER, LATER} else [others, others[::-1]]
     for order in orders:
         found = judged(leaf, *order, crls=revoked)

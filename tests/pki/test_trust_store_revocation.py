@@ -26,15 +26,20 @@ from support.chains import (
     unknown,
 )
 
+from sbc_filter.lab.certificate_maker import CRL_URL
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.certificate import SigningCertificate
 
 LEAF_SERIAL, ISSUING_NAME = entry(LEAF)
 ISSUING_SERIAL, ROOT_NAME = entry(ISSUING)
-LISTING = make(ROOT, "Listing", ca=True, usage="key_cert_sign crl_sign")
-BELOW = make(LISTING)
-BELOW_SERIAL, LISTING_NAME = entry(BELOW)
 HERE = x509.DistributionPoint([x509.UniformResourceIdentifier("https://c.example/crl")], None, None, None)
+AT_ROOT = x509.DistributionPoint(
+    [x509.UniformResourceIdentifier(CRL_URL)], None, None, [x509.DirectoryName(ROOT.certificate.subject)]
+)
+POINTS = ((x509.CRLDistributionPoints([AT_ROOT, HERE]), False),)
+LISTING = make(ROOT, "Listing", ca=True, usage="key_cert_sign crl_sign", extensions=POINTS)
+BELOW = make(LISTING, extensions=POINTS)
+BELOW_SERIAL, LISTING_NAME = entry(BELOW)
 
 
 @pytest.mark.parametrize(
@@ -71,14 +76,20 @@ def test_s092_an_issuing_ca_may_keep_its_own_list() -> None:
 
 
 def test_s092_a_list_of_another_anchor() -> None:
-    """One list of the STI-PA speaks for all CAs: its signer is an anchor, and on no path of theirs."""
+    """An authority says nothing about the certificates of another, unless they name it as cRLIssuer."""
     authority = make(None, "STI-PA", ca=True, usage="key_cert_sign crl_sign")
-    lists = [crl(authority, (LEAF_SERIAL, ISSUING_NAME))]
-    assert judged(LEAF, ISSUING, anchors=[ROOT, authority], crls=lists) is Detail.REVOKED
-    assert trusted(LEAF, ISSUING, anchors=[ROOT], crls=lists)
-    assert judged(LEAF, ISSUING, anchors=[ROOT], crls=lists, policy="hard") is Detail.CRL_UNAVAILABLE
+    there = x509.DistributionPoint(HERE.full_name, None, None, [x509.DirectoryName(authority.certificate.subject)])
+    naming = make(ROOT, extensions=((x509.CRLDistributionPoints([there]), False),))
+    lists = [crl(authority, (LEAF_SERIAL, ISSUING_NAME), entry(naming))]
+    assert trusted(LEAF, ISSUING, anchors=[ROOT, authority], crls=lists)
+    assert judged(LEAF, ISSUING, anchors=[ROOT, authority], crls=lists, policy="hard") is Detail.CRL_UNAVAILABLE
+    assert judged(naming, anchors=[ROOT, authority], crls=lists) is Detail.REVOKED
+    assert trusted(naming, anchors=[ROOT, authority], crls=[crl(authority)], policy="hard")
+    assert trusted(naming, anchors=[ROOT], crls=lists)
+    assert judged(naming, anchors=[ROOT], crls=lists, policy="hard") is Detail.CRL_UNAVAILABLE
 
 
+UNKNOWN = unknown("1.2.3.4", b"\x05\x00"), True
 ITS_OWN = x509.IssuingDistributionPoint(HERE.full_name, None, False, False, None, False, False), True
 ODD_REASON = (
     x509.CertificateRevocationListBuilder()
@@ -117,11 +128,18 @@ ODD_REASON = (
         ([crl(ROOT, only="user"), crl(ROOT, only="ca")], None),
         ([crl(ROOT, only="attribute")], Detail.CRL_UNAVAILABLE),
         ([crl(ROOT, only="reasons")], Detail.CRL_UNAVAILABLE),
-        # RFC 5280 §5.2: what is not understood as a whole does not speak by its silence, but by what it names
+        # RFC 5280 §5.2.4: a delta is not a list, whatever it names
         ([crl(ROOT, extensions=[(x509.DeltaCRLIndicator(1), True)])], Detail.CRL_UNAVAILABLE),
+        ([crl(ROOT, extensions=[(x509.DeltaCRLIndicator(1), False)])], Detail.CRL_UNAVAILABLE),
+        (
+            [crl(ROOT, (BELOW_SERIAL, LISTING_NAME), extensions=[(x509.DeltaCRLIndicator(1), True)])],
+            Detail.CRL_UNAVAILABLE,
+        ),
+        # RFC 5280 §5.2: what is not understood as a whole does not speak by its silence, but by what it names
+        ([crl(ROOT, extensions=[UNKNOWN])], Detail.CRL_UNAVAILABLE),
+        ([crl(ROOT, (BELOW_SERIAL, LISTING_NAME), extensions=[UNKNOWN])], Detail.REVOKED),
         ([crl(ROOT, extensions=[(x509.FreshestCRL([HERE]), False)])], None),
         ([ODD_REASON], Detail.CRL_UNAVAILABLE),
-        ([crl(ROOT, (BELOW_SERIAL, LISTING_NAME), extensions=[(x509.DeltaCRLIndicator(1), True)])], Detail.REVOKED),
     ],
 )
 def test_s092_v21_soft_and_hard(lists: list[Any], hard: Detail | None) -> None:
@@ -149,7 +167,7 @@ def test_s092_how_long_silence_counts() -> None:
 
 def test_s092_a_list_that_is_not_indirect_speaks_for_its_issuer_alone() -> None:
     lists = [crl(ROOT, indirect=False, extensions=[ITS_OWN])]
-    assert trusted(make(ROOT), crls=lists, policy="hard")
+    assert trusted(make(ROOT, extensions=POINTS), crls=lists, policy="hard")
     assert judged(BELOW, LISTING, crls=lists, policy="hard") is Detail.CRL_UNAVAILABLE
 
 
@@ -214,12 +232,12 @@ def test_s092_several_issuers_on_one_list() -> None:
     """The same serial number under two issuers: only one of the certificates is revoked."""
     key = MAKER.key()
     first, second = make(ROOT, "First", ca=True, key=key), make(ROOT, "Second", ca=True, key=key)
-    one, other = make(first, serial=77), make(second, serial=77)
+    one, other = (make(each, serial=77, extensions=POINTS) for each in (first, second))
     names = [each.certificate.subject for each in (first, second)]
     lists = [crl(ROOT, (5, names[0]), (6, None), (77, names[1]), (8, None), (9, names[0]))]
     assert trusted(one, first, crls=lists)
     assert judged(other, second, crls=lists) is Detail.REVOKED
-    assert [trusted(make(first, serial=serial), first, crls=lists) for serial in (5, 6, 8, 9)] == [
+    assert [trusted(make(first, serial=serial, extensions=POINTS), first, crls=lists) for serial in (5, 6, 8, 9)] == [
         *(False, False, True, False)
     ]
 

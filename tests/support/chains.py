@@ -101,7 +101,7 @@ def judged_body(
     """What becomes of a body; a CRL may be given by its octets."""
     store = TrustStore(
         [anchor.certificate for anchor in anchors],
-        [RevocationList.parse(crl) if isinstance(crl, bytes) else RevocationList(crl) for crl in crls],
+        [RevocationList.parse(crl) if isinstance(crl, bytes) else RevocationList.of(crl) for crl in crls],
         policy,
         tolerate=frozenset(tolerate.split()),
         strict=frozenset(strict.split()),
@@ -132,11 +132,10 @@ def crl(
     builder = x509.CertificateRevocationListBuilder().issuer_name(issuer or signer.certificate.subject)
     builder = builder.last_update(begin).next_update(end)
     if indirect:
-        where = x509.RelativeDistinguishedName(name("d").rdns[0])
         builder = builder.add_extension(
             x509.IssuingDistributionPoint(
                 None,
-                where,
+                None,
                 only == "user",
                 only == "ca",
                 frozenset({x509.ReasonFlags.key_compromise}) if only == "reasons" else None,

@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from sbc_filter.config import configuration_file
 from sbc_filter.errors import CertificateError
 from sbc_filter.lab.certificate_maker import Authority, pem
+from sbc_filter.pki import der
 from sbc_filter.pki.trust_store import TrustStore
+from sbc_filter.trust.crl_shelf import CrlShelf
 from sbc_filter.trust.list_downloads import CEILING
 from sbc_filter.trust.renewal import Renewal
 from sbc_filter.trust.trust_files import TrustFiles
@@ -29,11 +33,32 @@ def number(value: int) -> tuple[tuple[x509.ExtensionType, bool], ...]:
     return ((x509.CRLNumber(value), False),)
 
 
-def a_list(of: int, *revoked: Authority, signer: Any = ROOT, days: float = 10, **how: Any) -> bytes:
-    """A CRL with this number, made so many minutes after the others began; it ends `days` behind NOW."""
-    begin = of / 1440
-    made = crl(signer, *map(entry, revoked), extensions=number(of), days=(begin, days + 1 / 24), **how)
+DELTA = ((x509.DeltaCRLIndicator(1), True),)
+
+
+def a_list(
+    of: int,
+    *revoked: Authority,
+    signer: Any = ROOT,
+    days: float = 10,
+    begin: float | None = None,
+    extensions: tuple[tuple[x509.ExtensionType, bool], ...] = (),
+    **how: Any,
+) -> bytes:
+    """A CRL with this number, made so many minutes after the others began, or at `begin`; it ends `days` behind NOW."""
+    first = of / 1440 if begin is None else (begin - NOW + HOUR) / DAY
+    made = crl(signer, *map(entry, revoked), extensions=(*number(of), *extensions), days=(first, days + 1 / 24), **how)
     return bytes(made.public_bytes(Encoding.DER))
+
+
+def without_next_update(data: bytes, signer: Any = ROOT) -> bytes:
+    """The same CRL without nextUpdate, which the library does not write."""
+    signed, algorithm, _ = der.elements(der.only(data, 0x30))
+    parts = [part.encoded for part in der.elements(signed.content)]
+    assert [part[0] for part in parts[3:5]] == [0x17, 0x17]  # thisUpdate, nextUpdate
+    octets = der.encode(0x30, b"".join(parts[:4] + parts[5:]))
+    signature = signer.key.sign(octets, ec.ECDSA(hashes.SHA256()))
+    return der.encode(0x30, octets + algorithm.encoded + der.encode(0x03, b"\0" + signature))
 
 
 def is_good(store: TrustStore, leaf: Authority, at: float = NOW, issuing: Authority = ISSUING) -> bool:
@@ -61,12 +86,21 @@ class Host:
         self.now = NOW
         self.said: list[str] = []
         self.changes = 0
+        self.starts = 0
         self.files = self.reader()
         self.renewal = Renewal(self.files, self.say, self.changed, lambda: self.now, resolve)
 
+    @property
+    def shelf(self) -> CrlShelf:
+        """Where the processes of this host exchange CRLs; gone after a restart."""
+        folder = self.folder / f"shelf {self.starts}"
+        folder.mkdir(exist_ok=True)
+        return CrlShelf(folder)
+
     def reader(self) -> TrustFiles:
         """Another process that reads the same files."""
-        made = TrustFiles(configuration_file.load(self.folder / "c.toml"), clock=lambda: self.now)
+        configuration = configuration_file.load(self.folder / "c.toml")
+        made = TrustFiles(configuration, clock=lambda: self.now, shelf=self.shelf)
         problems: list[Any] = []
         made.read(problems, [])
         assert problems == []
@@ -76,7 +110,7 @@ class Host:
         """The same host after a restart."""
         self.renewal.close()
         made = object.__new__(Host)
-        made.folder, made.now, made.said, made.changes = self.folder, self.now, [], 0
+        made.folder, made.now, made.said, made.changes, made.starts = self.folder, self.now, [], 0, self.starts + 1
         made.files = made.reader()
         made.renewal = Renewal(made.files, made.say, made.changed, lambda: made.now, resolve)
         return made

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sbc_filter.lab.certificate_maker import key_pem, pem
+from support.waiting import LONG
 
-Pages = dict[str, bytes | int]
+Pages = dict[str, bytes | int | threading.Event]
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
@@ -34,6 +35,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked[self.path] += 1
         page = self.server.pages.get(self.path, 404)
+        if isinstance(page, threading.Event):
+            page.wait(LONG)
+            page = 503
         status, body = (200, page) if isinstance(page, bytes) else (page, b"")
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -48,7 +52,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class PageServer(ThreadingHTTPServer):
-    """`pages` by path: a body, or a status; `asked`: how often each was. Both may change while it runs."""
+    """`pages` by path: a body, a status, or an event until which it hangs; `asked`: how often each was.
+
+    Both may change while it runs.
+    """
 
     def __init__(self, address: tuple[str, int], files: tuple[Path, Path | None] | None) -> None:
         super().__init__(address, _Handler)

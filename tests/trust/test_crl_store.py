@@ -47,12 +47,17 @@ def test_the_cache_vouches_for_nothing(host: Hosts, web: PageServer) -> None:
 
 
 def test_a_disk_that_fails(host: Hosts, web: PageServer) -> None:
-    """The list is lost, and that is said."""
+    """The list is lost if there is no memory for it either, and that is said."""
     web.pages["/crl"] = a_list(1, BAD)
     made = host(f'crl_urls = ["{web.url("/crl")}"]')
     (made.folder / "cache").write_text("no folder")
+    (made.folder / "shelf 0").rmdir()
+    (made.folder / "shelf 0").write_text("no folder")
     made.until(lambda: made.said)
-    assert made.said == [f"{web.url('/crl')}: no good list is available there, and none was before: File exists"]
+    assert made.said == [
+        f"{web.url('/crl')}: no good list is available there, and none was before: it is good, but can be kept nowhere:"
+        " File exists"
+    ]
     (made.folder / "cache").unlink()
     made.now += 60
     made.until(lambda: made.changes)

@@ -1,17 +1,33 @@
 """S-092, V21: CRLs are fetched while calls run; servers fail, and some lie."""
 
+import errno
+import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.calls import LAB, NOW, arriving, claims, identity, invite, make_engine, result
 from support.chains import MAKER, OTHER
-from support.renewing import BAD, DAY, GOOD, HOUR, Hosts, a_list, fetched, is_asking, is_good
+from support.renewing import (
+    BAD,
+    DAY,
+    DELTA,
+    GOOD,
+    HOUR,
+    Hosts,
+    a_list,
+    fetched,
+    is_asking,
+    is_good,
+    without_next_update,
+)
 from support.web import PageServer, page_server
 
 from sbc_filter.lab.certificate_maker import pem
 from sbc_filter.pki.crl import RevocationList
-from sbc_filter.trust.crl_store import MAX_CRL
-from sbc_filter.trust.list_downloads import FLOOR
+from sbc_filter.trust.crl_store import MAX_CRL, CrlStore, StoredCrl
+from sbc_filter.trust.list_downloads import CEILING, FLOOR
 
 
 def test_a_list_is_fetched_and_every_process_has_it(host: Hosts, web: PageServer) -> None:
@@ -50,6 +66,13 @@ def test_a_restart_without_the_network(host: Hosts, tmp_path: Path) -> None:
             a_list(9, indirect=False),
             "it has another issuer or scope than the one before, which is still valid",
         ),
+        # RFC 5280 §5.2.4, §5.1.2.4, §5.1.2.5: neither takes the place of a list, nor keeps the next one out
+        (a_list(9, extensions=DELTA), "it is a delta CRL, which says nothing without its base"),
+        (
+            a_list(9, begin=NOW + 2 * CEILING + 310),
+            "its thisUpdate is in the future: is the clock of this host right?",
+        ),
+        (without_next_update(a_list(9)), "it has no nextUpdate, so it would count for ever"),
         (b"<html>", "the CRL cannot be read: "),
         (b"", "the CRL cannot be read: "),
         (bytes(MAX_CRL + 1), "fetch-too-large"),
@@ -95,10 +118,10 @@ def test_a_list_that_nobody_thought_of(host: Hosts, web: PageServer, monkeypatch
     """It costs neither the other lists nor the thread, and is not asked for again at once."""
     parse = RevocationList.parse
 
-    def fails(data: bytes) -> RevocationList:
+    def fails(data: bytes, *check: Any) -> RevocationList:
         if data == b"strange":
             raise RuntimeError
-        return parse(data)
+        return parse(data, *check)
 
     monkeypatch.setattr(RevocationList, "parse", fails)
     web.pages.update({"/strange": b"strange", "/crl": a_list(1, BAD)})
@@ -188,3 +211,73 @@ def test_a_list_is_forgotten_when_nobody_names_it(host: Hosts, web: PageServer) 
     again.until(lambda: again.changes)
     assert is_good(again.files.store, BAD)
     again.renewal.close()
+
+
+def test_a_full_disk_keeps_no_list_out(host: Hosts, web: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in force in every process, which is said once, and kept as soon as there is room."""
+    kept, full = CrlStore.keep, [True]
+
+    def keep(store: CrlStore, each: StoredCrl) -> None:
+        if store.folder.name == "cache" and full[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(store.folder))
+        kept(store, each)
+
+    monkeypatch.setattr(CrlStore, "keep", keep)
+    web.pages["/crl"] = a_list(1, BAD)
+    made = host(f'crl_urls = ["{web.url("/crl")}"]')
+    worker = made.reader()
+    made.until(lambda: made.changes)
+    assert not is_good(made.files.store, BAD)
+    assert not is_good(worker.read([], [], from_others=True), BAD)
+    fetched(made, web, a_list(2, GOOD))
+    assert [is_good(worker.read([], [], from_others=True), each) for each in (BAD, GOOD)] == [True, False]
+    fetched(made, web, a_list(1, BAD))
+    full[0] = False
+    fetched(made, web, a_list(4, BAD))
+    assert [is_good(worker.read([], [], from_others=True), each) for each in (BAD, GOOD)] == [False, True]
+    url = web.url("/crl")
+    assert made.said == [
+        f"{url}: the list is in force, but cannot be kept in /cache: No space left on device: a restart begins without"
+        " it",
+        f"{url}: no good list is available there, the last good one stays in force: it is older than the one before,"
+        " number 2, of 2027-01-15 07:02 UTC",
+        f"{url}: good again",
+    ]
+    again = made.restarted()
+    assert not is_good(again.files.store, BAD)
+    again.renewal.close()
+
+
+def test_a_list_that_was_ahead_is_used_when_its_time_has_come(host: Hosts, tmp_path: Path) -> None:
+    """Also if nothing changes meanwhile: the file lies there."""
+    (tmp_path / "ahead.crl").write_bytes(a_list(1, BAD, begin=NOW + 310))
+    made = host('crls = "ahead.crl"', "")
+    assert is_good(made.files.store, BAD)
+    assert [str(each).replace(f"{tmp_path}/", "") for each in made.files.remarks] == [
+        "c.toml: trust.crls: ahead.crl: its thisUpdate is in the future: is the clock of this host right?;"
+        " it is left out"
+    ]
+    made.now += 9
+    made.renewal.look()
+    made.renewal.look()
+    assert is_good(made.files.store, BAD)
+    made.now += 1
+    made.renewal.look()
+    made.renewal.look()
+    assert not is_good(made.files.store, BAD, made.now)
+    assert made.changes == 1
+
+
+def test_slow_hosts_delay_no_other_list(host: Hosts, web: PageServer) -> None:
+    """As many URLs of the operator as there are hang at a time, and the last one is fetched at once."""
+    release = threading.Event()
+    try:
+        web.pages.update({f"/{at}": release for at in range(9)})
+        web.pages["/crl"] = a_list(1, BAD)
+        urls = ", ".join(f'"{web.url(path)}"' for path in (*(f"/{at}" for at in range(9)), "/crl"))
+        made = host(f"crl_urls = [{urls}]")
+        made.until(lambda: made.changes)
+        assert not is_good(made.files.store, BAD)
+        assert made.said == []
+    finally:
+        release.set()

@@ -1,5 +1,6 @@
 """S-092: CRLs that certificates name: which of their URLs are fetched, and which never."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from sbc_filter.trust import list_downloads
 from sbc_filter.trust.list_downloads import CEILING
 
 
-def naming(url: str, parent: Any = ROOT, **how: Any) -> Any:
-    """A leaf that names the URL of a CRL, without cRLIssuer (S-092)."""
-    point = x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None)
+def naming(url: str, parent: Any = ROOT, issuer: Any = None, **how: Any) -> Any:
+    """A leaf that names the URL of a CRL, without cRLIssuer (S-092) unless that is given."""
+    of = [x509.DirectoryName(issuer.certificate.subject)] if issuer else None
+    point = x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, of)
     return make(parent, extensions=((x509.CRLDistributionPoints([point]), False),), **how)
 
 
@@ -131,3 +133,47 @@ def test_how_many_urls_certificates_may_name(host: Hosts, web: PageServer, monke
     made.renewal.look()
     assert sum(web.asked.values()) == 3
     assert made.said[0].startswith("certificates name more than 3 URLs of CRLs: http://crl.example.org:")
+
+
+def test_a_list_of_another_authority_does_not_keep_the_right_one_out(
+    host: Hosts, web: PageServer, tmp_path: Path
+) -> None:
+    """On plain http anyone may serve a genuine list of X where that of the certificate's issuer belongs."""
+    other = make(None, "X", ca=True, usage="key_cert_sign crl_sign")
+    (tmp_path / "roots.pem").write_bytes(pem(ROOT.certificate) + pem(other.certificate))
+    leaf, elsewhere = naming(web.url("/crl", NAME)), naming(web.url("/x", NAME), issuer=other)
+    made = host('anchors = "roots.pem"', LOOPBACK)
+    web.pages.update({"/crl": a_list(1, signer=other), "/x": a_list(1, elsewhere, signer=other)})
+    for each in (leaf, elsewhere):
+        made.renewal.note(pem(each.certificate))
+    made.until(lambda: made.said and made.changes)
+    assert made.said == [
+        f"{web.url('/crl', NAME)}: no good list is available there, and none was before: its issuer is not that of the"
+        " certificates that name it, nor their cRLIssuer"
+    ]
+    assert (is_good(made.files.store, leaf), is_good(made.files.store, elsewhere)) == (True, False)
+    web.pages["/crl"] = a_list(1, leaf)
+    made.now += CEILING
+    made.until(lambda: made.changes == 2)
+    assert not is_good(made.files.store, leaf)
+
+
+def test_one_authority_delays_no_list_of_another(host: Hosts, web: PageServer, tmp_path: Path) -> None:
+    """Its URLs hang, as many as there may be. Those of the other, named later, are fetched meanwhile; so is ours."""
+    other = make(None, "X", ca=True, usage="key_cert_sign crl_sign")
+    (tmp_path / "roots.pem").write_bytes(pem(ROOT.certificate) + pem(other.certificate))
+    release = threading.Event()
+    try:
+        made = host(f'anchors = "roots.pem"\ncrl_urls = "{web.url("/ours")}"', LOOPBACK)
+        for at in range(20):
+            web.pages[f"/{at}"] = release
+            made.renewal.note(pem(naming(web.url(f"/{at}", NAME), other).certificate))
+        made.until(lambda: made.said and sum(web.asked[f"/{at}"] for at in range(20)) == 2)  # ours: 404 so far
+        leaf, ours = naming(web.url("/crl", NAME)), naming("http://192.0.2.1/")
+        web.pages.update({"/crl": a_list(1, leaf), "/ours": a_list(1, ours)})
+        made.renewal.note(pem(leaf.certificate))
+        made.now += CEILING
+        made.until(lambda: not (is_good(made.files.store, leaf) or is_good(made.files.store, ours)))
+        assert sum(web.asked[f"/{at}"] for at in range(20)) == 2
+    finally:
+        release.set()

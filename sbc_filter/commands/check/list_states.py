@@ -30,10 +30,13 @@ def list_states(files: TrustFiles, now: float) -> Iterator[str]:
 
 def _crl(files: TrustFiles, each: InForce, now: float) -> str:
     crl = each.crl
-    end = "without a next update" if crl.next_update is None else _end("next update", crl.next_update, now)
+    assert crl.next_update is not None, "no other list is in use"
+    end = _end("next update", crl.next_update, now)
     signer = files.store.signer(crl)
     if signer is not None:
         signed = f"signed by {signer.parsed.subject.rfc4514_string()}"
+        if not files.store.is_appointed(signer):
+            signed += ", for certificates that it issued or that name it as cRLIssuer"
     else:
         signed = f"counts only in chains with its signer, {crl.issuer.rfc4514_string()}"
     origin = ", named by certificates" if each.point else ""

@@ -25,6 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--learn", type=Path, metavar="FILE", help="write the x5u URLs of its tokens, for [certificates].warm"
     )
+    parser.add_argument(
+        "--learn-translations",
+        type=Path,
+        metavar="FILE",
+        help="write the numbers that arrived as others in the Request-URI, for `translations` of [rule.verify]",
+    )
     add_files(parser, where="sbc-filter.toml next to the capture, then here, then in /etc/sbc-filter")
 
 

@@ -23,6 +23,7 @@ from sbc_filter.system.files import runtime_folder
 from sbc_filter.system.nonblocking_writer import log_to_standard_error
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.signals import Terminal
+from sbc_filter.trust.crl_shelf import shelf_in_memory
 
 
 def filter_traffic(arguments: argparse.Namespace) -> int:
@@ -43,6 +44,8 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
         if rules is not None:
             stack.enter_context(rules)
         folder = stack.enter_context(_own_folder())
+        files.shelf = stack.enter_context(shelf_in_memory())
+        setup.trust_files.put_on(files.shelf)
         # In a folder that outlives this process, so that tokens are remembered across a restart.
         memories = SharedState.shared(runtime_folder(), setup.configuration.queue.number)
         stack.callback(memories.close)

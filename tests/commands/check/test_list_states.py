@@ -58,15 +58,23 @@ def test_where_from_how_old_and_until_when(folder: Path) -> None:
     assert states(folder, NOW + 7200) == [
         "list     /list.jwt: sequence 7, 1 anchor, valid until 2027-01-16 09:00 UTC, in 23 hours",
         "CRL      /crls/a.crl: number 1, of 2027-01-15 07:00 UTC (3 hours old), next update 2027-01-17 07:00 UTC,"
-        " in 1 day, 1 certificate revoked; signed by CN=Laboratory Root,O=Laboratory,C=US",
+        " in 1 day, 1 certificate revoked; signed by CN=Laboratory Root,O=Laboratory,C=US,"
+        " for certificates that it issued or that name it as cRLIssuer",
         "CRL      /crls/b.crl: number 1, of 2027-01-15 07:00 UTC (3 hours old), next update 2028-01-15 07:00 UTC,"
         " in 364 days, 0 certificates revoked; counts only in chains with its signer,"
         " CN=Laboratory Issuing CA,O=Laboratory,C=US",
         f"CRL      {URL}, named by certificates: number 1, of 2027-01-15 07:00 UTC (3 hours old),"
         " next update 2028-01-15 07:00 UTC, in 364 days, 0 certificates revoked;"
-        " signed by CN=Laboratory Root,O=Laboratory,C=US",
+        " signed by CN=Laboratory Root,O=Laboratory,C=US, for certificates that it issued or that name it as cRLIssuer",
         "CRL      https://crl.example.org/other: not fetched yet: `run` does",
     ]
+
+
+def test_a_signer_for_all_certificates(folder: Path) -> None:
+    text = (folder / "c.toml").read_text()
+    (folder / "signer.pem").write_bytes(pem(LAB.root.certificate))
+    (folder / "c.toml").write_text(text.replace("[trust]", '[trust]\ncrl_signers = "signer.pem"', 1))
+    assert states(folder)[1].endswith("1 certificate revoked; signed by CN=Laboratory Root,O=Laboratory,C=US")
 
 
 def test_what_is_over(folder: Path) -> None:

@@ -12,6 +12,7 @@ from support.certificates import chain, constraints, numbers, unknown
 from support.verifying import FAILED, GOOD, PASSED, V437, V438, says
 
 from sbc_filter.lab.certificate_maker import Authority, Maker, pem
+from sbc_filter.outcomes import CertificateDeviation
 from sbc_filter.pki.claim_constraints import ENHANCED_JWT_CLAIM_CONSTRAINTS, JWT_CLAIM_CONSTRAINTS
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.trust_store import TrustStore
@@ -23,11 +24,11 @@ TWIN = Maker(NOW, "tests")
 TWIN_ROOT = TWIN.root()
 TWIN_ISSUING = TWIN.issuing(TWIN_ROOT, "Another Issuing CA")
 TWIN_LEAF = TWIN.leaf(TWIN_ISSUING)
-REVOKED = RevocationList(MAKER.crl(LAB.root, (LAB.leaf.certificate,)))
-REVOKED_ISSUING = RevocationList(MAKER.crl(LAB.root, (LAB.issuing.certificate,)))
-REVOKED_TWIN = RevocationList(MAKER.crl(LAB.root, (TWIN_LEAF.certificate,)))
-REVOKED_BY_OTHERS = RevocationList(OTHERS.crl(OTHER_LAB.root, (LAB.leaf.certificate,)))
-EMPTY = RevocationList(LAB.crl)
+REVOKED = RevocationList.of(MAKER.crl(LAB.root, (LAB.leaf.certificate,)))
+REVOKED_ISSUING = RevocationList.of(MAKER.crl(LAB.root, (LAB.issuing.certificate,)))
+REVOKED_TWIN = RevocationList.of(MAKER.crl(LAB.root, (TWIN_LEAF.certificate,)))
+REVOKED_BY_OTHERS = RevocationList.of(OTHERS.crl(OTHER_LAB.root, (LAB.leaf.certificate,)))
+EMPTY = RevocationList.of(LAB.crl)
 
 
 def store(*crls: RevocationList, policy: str = "soft") -> TrustStore:
@@ -54,6 +55,7 @@ def permitting(*values: str) -> tuple[x509.ExtensionType, bool]:
 
 P384 = ec.generate_private_key(ec.SECP384R1())
 RSA = rsa.generate_private_key(65537, 2048)
+STRICT_KEYS = TrustStore([LAB.root.certificate], strict=frozenset({CertificateDeviation.ISSUER_KEYS}))
 BELOW_ROOT = TrustStore([chains.ROOT.certificate])
 
 
@@ -92,7 +94,8 @@ BELOW_ROOT = TrustStore([chains.ROOT.certificate])
         # S-084
         (chain(P384.public_key()), TRUST, "untrusted", "certificate-key"),
         (chain(RSA.public_key()), TRUST, "untrusted", "certificate-key"),
-        (chain(hash_algorithm=hashes.SHA384()), TRUST, "untrusted", "certificate-key"),
+        (chain(hash_algorithm=hashes.SHA384()), TRUST, "passed", None),  # strong enough, unless `strict` refuses
+        (chain(hash_algorithm=hashes.SHA384()), STRICT_KEYS, "untrusted", "certificate-key"),
         # S-082, S-091
         (chain(ca=True), TRUST, "untrusted", "certificate-profile"),
         (chain(usage="key_agreement"), TRUST, "untrusted", "certificate-profile"),

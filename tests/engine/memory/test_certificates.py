@@ -22,8 +22,8 @@ from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.pki.trust_store import TrustStore
 
-EMPTY = RevocationList(LAB.crl)
-REVOKED = RevocationList(MAKER.crl(LAB.root, (LAB.leaf.certificate,)))
+EMPTY = RevocationList.of(LAB.crl)
+REVOKED = RevocationList.of(MAKER.crl(LAB.root, (LAB.leaf.certificate,)))
 OTHER_ROOT = Maker(NOW, "another").root().certificate
 DAY = 86400.0
 PASSED = ("passed", None)
@@ -39,7 +39,7 @@ def until(end: float) -> RevocationList:
     builder = x509.CertificateRevocationListBuilder().issuer_name(LAB.root.certificate.subject)
     builder = builder.last_update(datetime.fromtimestamp(NOW - 60, UTC)).next_update(datetime.fromtimestamp(end, UTC))
     builder = builder.add_extension(point, True)
-    return RevocationList(builder.sign(LAB.root.key, hashes.SHA256()))
+    return RevocationList.of(builder.sign(LAB.root.key, hashes.SHA256()))
 
 
 class Calls:
