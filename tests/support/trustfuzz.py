@@ -42,26 +42,29 @@ _STRING_TYPES = (0x0C, 0x13, 0x14, 0x1C, 0x1E)
 _SHA256 = der.encode(0x30, bytes.fromhex("06082a8648ce3d040302"))
 
 
-def _has_odd_name(certificate: x509.Certificate) -> bool:
+_Document = x509.Certificate | x509.CertificateRevocationList
+
+
+def _has_odd_name(document: _Document) -> bool:
     """Whether a name has a value of a type other than those of DirectoryString (RFC 5280 §4.1.2.4)."""
-    return any(
-        each._type.value not in _STRING_TYPES for name in (certificate.subject, certificate.issuer) for each in name
-    )
+    names = [document.issuer, *([document.subject] if isinstance(document, x509.Certificate) else [])]
+    return any(each._type.value not in _STRING_TYPES for name in names for each in name)
 
 
-def _has(certificate: x509.Certificate, oids: Collection[str]) -> bool:
-    return any(each.oid.dotted_string in oids for each in certificate.extensions)
+def _has(document: _Document, oids: Collection[str]) -> bool:
+    return any(each.oid.dotted_string in oids for each in document.extensions)
 
 
-LISTED: dict[int, tuple[str, Callable[[x509.Certificate], bool]]] = {
+LISTED: dict[int, tuple[str, Callable[[_Document], bool]]] = {
     -1: ("a name with a value that is not a string by its type, which openssl does not read", _has_odd_name),
+    3: ("the same in the name of the issuer of a CRL", _has_odd_name),
     20: (
         "a key identifier of another issuer: names and signatures decide, and some real certificates have a wrong one",
-        lambda certificate: _has(certificate, ("2.5.29.35",)),
+        lambda document: _has(document, ("2.5.29.35",)),
     ),
     34: (
         "a critical TNAuthList or JWT claim constraint, which openssl does not know",
-        lambda certificate: _has(certificate, (tnauthlist.OID, *CONSTRAINTS)),
+        lambda document: _has(document, (tnauthlist.OID, *CONSTRAINTS)),
     ),
 }
 """What openssl refuses and the program accepts, by openssl's number, and what at least one certificate then has."""
@@ -135,17 +138,17 @@ def fuzz_trustlist(seed: str) -> tuple[str, tuple[str, ...]]:
         found = read_trust_list(token, [Certificate.of(SIGNER.certificate)], NOW)
     except ValueError as error:
         return f"{which}: {str(error).partition(':')[0][:40]}", (which,)
-    for anchor in found.anchors:
-        done = _openssl("x509", "-noout", "-subject", data=as_pem(anchor.encoded))
-        if done.returncode:
-            raise Disagreement(f"{seed}: openssl cannot read {anchor.encoded.hex()}: {done.stderr!r}")
-        anchor.parsed.subject.rfc4514_string()  # as `check` prints it
+    anchors = b"".join(as_pem(each.encoded) for each in found.anchors)
+    done = _openssl("crl2pkcs7", "-nocrl", "-certfile", "/dev/stdin", data=anchors)
+    if done.returncode and not any(map(_has_odd_name, _parsed(anchors, b""))):
+        raise Disagreement(f"{seed}: openssl cannot read {anchors!r}: {done.stderr!r}")
+    for each in found.anchors:
+        each.parsed.subject.rfc4514_string()  # as `check` prints it
     try:
         TrustStore(found.anchors).read(pem(GOOD.certificate) + pem(MIDDLE.certificate), NOW)
     except CertificateError as error:
         return f"{which}: accepted, {found.unreadable} unreadable, chain {error.detail}", (which,)
     if odd != pem(TOP.certificate).decode():  # a bent anchor that is believed
-        anchors = b"".join(as_pem(each.encoded) for each in found.anchors)
         _judge(seed, anchors, pem(MIDDLE.certificate), pem(GOOD.certificate))
     return f"{which}: accepted, {found.unreadable} unreadable, chain good", (which,)
 
@@ -179,14 +182,15 @@ def _judge(seed: str, anchor: bytes, issuer: bytes, leaf: bytes, crls: bytes = b
         return ""
     found = re.search(rb"error (\d+) at", done.stderr)
     number = int(found[1]) if found else -1
-    if number not in LISTED or not any(map(LISTED[number][1], _parsed(anchor + issuer + leaf))):
+    if number not in LISTED or not any(map(LISTED[number][1], _parsed(anchor + issuer + leaf, crls))):
         raise Disagreement(f"{seed}: openssl says {done.stderr.decode()} of {anchor!r} {issuer!r} {leaf!r} {crls!r}")
     return f", openssl {number}"
 
 
-def _parsed(body: bytes) -> list[x509.Certificate]:
+def _parsed(body: bytes, crls: bytes) -> list[_Document]:
     with contextlib.suppress(CertificateError):
-        return [each.parsed for each in parse_certificates(body)]
+        blocks = re.findall(rb"-----BEGIN.*?-----END [A-Z0-9 ]+-----\n", crls, re.DOTALL)
+        return [*(each.parsed for each in parse_certificates(body)), *map(x509.load_pem_x509_crl, blocks)]
     return []
 
 
