@@ -73,7 +73,7 @@ def test_what_is_proposed(capture: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert f"{learnt}: 2 translations learnt\n" in capsys.readouterr().out
     assert learnt.read_text() == (
         "# translations of 3 calls in calls.pcap, the most frequent first\n"
-        "# Keep only those that you know: the call of an attacker to somebody else looks like one.\n"
+        "# Keep only those that you know: the call of an attacker looks like one.\n"
         f"{CALLED} = {TARGET}  # 2 calls\n"
         f"{CALLED} = {ELSEWHERE}  # 1 call\n"
     )

@@ -10,7 +10,7 @@ from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 
 _HEAD = (
     "# translations of {calls} in {capture}, the most frequent first",
-    "# Keep only those that you know: the call of an attacker to somebody else looks like one.",
+    "# Keep only those that you know: the call of an attacker looks like one.",
 )
 
 

@@ -1,7 +1,7 @@
 """Whether the tokens of a call that passed explain the telephone number in its Request-URI.
 
-`dest` is compared with To (RFC 8224 §6.2), but an SBC routes by the Request-URI, which nobody signs. Without this check
-the token of a call to one's own number would show as passed on a call to somebody else, for as long as it is fresh.
+`dest` is compared with To (RFC 8224 §6.2), but an SBC routes by the Request-URI, which is not signed. Without this
+check the token of a call to an attacker would show as passed on a call to any other number, as long as it is fresh.
 """
 
 import re
