@@ -17,7 +17,7 @@ COMPILED = {
     "stir": "checks passport signature signing token verification",
     "rules": "ruleset",
     "engine": "answers engine record state",
-    "engine/call": "asserted call intake recording scrub verstat",
+    "engine/call": "asserted call intake network recording scrub verstat",
     "engine/memory": "certificates replays transactions",
     "engine/decide": "apply_rule attestation sign verify",
     "engine/act": "carry_out edit_invite uas",
@@ -31,12 +31,12 @@ INTERPRETED = {
     "sip/lenient": "salvage",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"
     " priority rich_call_data sign_div sti_pa_list",
-    "rules": "model number_list rate_limits rule_file sign_options time_windows toml_table treatment_options trunk"
-    " trunk_options",
+    "rules": "model number_list rate_limits rule_file sign_options time_windows toml_table translations treatment_options"
+    " trunk trunk_options",
     "engine": "verdict",
-    "engine/call": "network unreadable",
+    "engine/call": "unreadable",
     "engine/memory": "arrivals results",
-    "engine/decide": "bypass diverted_call preserve",
+    "engine/decide": "bypass diverted_call preserve request_uri",
     "engine/act": "reasons_received reasons_sent redirects unreadable_calls",
 }
 

@@ -109,8 +109,11 @@ class Detail(_Key):
     outcomes: Set[Outcome]
     exceptions: Mapping[Outcome, Defaults]
 
-    # passed
+    # passed; invalid
     TOKEN_AGAIN = _detail("token-again", Outcome.PASSED)
+    REQUEST_URI_DIFFERS = _detail(
+        "request-uri-differs", Outcome.INVALID, (Outcome.PASSED, Defaults(403, "Forbidden", Verstat.NOT_VALIDATED))
+    )
     # no-identity
     ABSENT = _detail("absent", Outcome.NO_IDENTITY)
     UNSUPPORTED_PPT = _detail(
@@ -330,15 +333,13 @@ class CertificateDeviation(_Key):
     COMMON_NAME = "common-name"  # the leaf's common name lacks "SHAKEN" or the SPC
     TNAUTHLIST_ENCODING = "tnauthlist-encoding"  # implicit tags, or an SPC as an untagged PrintableString
     DER_BODY = "der-body"  # a single DER certificate instead of PEM
-    ISSUER_KEYS = "issuer-keys"  # an issuer with an RSA or P-384 key, or a signature with SHA-384 or SHA-512
+    ISSUER_KEYS = "issuer-keys"  # an issuer with an RSA, P-384 or P-521 key, or a signature with SHA-384 or SHA-512
     EXTENDED_KEY_USAGE = "extended-key-usage"  # the leaf's purposes do not include signing tokens
     NO_KEY_USAGE = "no-key-usage"  # the leaf has no keyUsage; ATIS-1000080 requires digitalSignature
 
 
-CERTIFICATE_TOLERABLE = frozenset(
-    {CertificateDeviation.TNAUTHLIST_ENCODING, CertificateDeviation.DER_BODY, CertificateDeviation.ISSUER_KEYS}
-)
+CERTIFICATE_TOLERABLE = frozenset({CertificateDeviation.TNAUTHLIST_ENCODING, CertificateDeviation.DER_BODY})
 """Refused unless `[trust].tolerate` names it."""
 
-CERTIFICATE_REFUSABLE = frozenset({CertificateDeviation.EXTENDED_KEY_USAGE})
+CERTIFICATE_REFUSABLE = frozenset({CertificateDeviation.EXTENDED_KEY_USAGE, CertificateDeviation.ISSUER_KEYS})
 """Accepted unless `[trust].strict` names it."""

@@ -27,7 +27,7 @@ _LEAD = 120.0  # seconds; a new certificate must arrive this long before the las
 # Shares of an answer's lifetime: processes that were started together do not ask at the same time.
 _JITTER, _STEPS = 0.1, 16
 _FAILURES = {Detail.FETCH_TIMEOUT: f" within {_TIMEOUT:g} s", Detail.FETCH_TOO_LARGE: " with at most 64 KiB"}
-STAYS = "what was obtained before stays in force"
+STAYS = "what was obtained before stays in use"
 _PARTS = ("key", "certificate", "x5u")
 
 

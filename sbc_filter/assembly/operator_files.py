@@ -46,20 +46,26 @@ class Files:
 
         If a file changes while several processes read it, some would use the old and some the new content.
         """
-        places = [self.configuration, *([self.rules] if self.rules is not None else [])]
-        try:
-            places += _paths(read_configuration(self.configuration, []))
-        except OSError:
-            pass
         found: dict[str, tuple[int, int, int]] = {}
-        for place in places:
-            for path in (place, *_below(place)):
-                try:
-                    status = path.stat()
-                except OSError:
-                    continue
-                found[str(path)] = status.st_mtime_ns, status.st_size, status.st_ino
+        for path in input_files(self.configuration, self.rules):
+            try:
+                status = path.stat()
+            except OSError:
+                continue
+            found[str(path)] = status.st_mtime_ns, status.st_size, status.st_ino
         return found
+
+
+def input_files(configuration: Path | None, rules: Path | None) -> Iterator[Path]:
+    """The configuration, the rules, and all files and folders that the configuration names, with what is in them."""
+    places = [place for place in (configuration, rules) if place is not None]
+    try:
+        places += _paths(read_configuration(configuration, []))
+    except OSError:
+        pass
+    for place in places:
+        yield place
+        yield from _below(place)
 
 
 def _paths(value: object) -> Iterator[Path]:

@@ -48,9 +48,16 @@ class Setup:
     protects: NumberList | None = None  # `protected_callers`
     read_at: float = field(default_factory=time.monotonic)  # seconds of the monotonic clock
 
-    def engine(self, secret: bytes, memories: SharedState | None = None, state: EngineState | None = None) -> Engine:
+    def engine(
+        self,
+        secret: bytes,
+        memories: SharedState | None = None,
+        state: EngineState | None = None,
+        *,
+        nothing_waits: bool = False,
+    ) -> Engine:
         """A new engine. `secret` keys what others must not be able to predict. `memories` is shared by all workers.
-        `state` is that of the engine that it replaces."""
+        `state` is that of the engine that it replaces. `nothing_waits`: see `Engine`."""
         memories = memories or SharedState.local()
         network = self.configuration.network
         place = Network(
@@ -70,7 +77,16 @@ class Setup:
         credentials = engine_credentials(self.credentials, self.configuration.remote)
         rules, seen, arrivals = self.rules.counted_in(memories.rates), memories.seen, memories.arrivals
         return Engine(
-            rules, place, certificates, credentials, secret, profile, seen=seen, arrivals=arrivals, state=state
+            rules,
+            place,
+            certificates,
+            credentials,
+            secret,
+            profile,
+            seen=seen,
+            arrivals=arrivals,
+            state=state,
+            nothing_waits=nothing_waits,
         )
 
     @property

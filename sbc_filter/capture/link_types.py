@@ -10,7 +10,7 @@ RAW_V4, RAW_V6 = 228, 229
 
 _V4, _V6 = b"\x08\x00", b"\x86\xdd"
 _VLAN = frozenset((b"\x81\x00", b"\x88\xa8", b"\x91\x00", b"\x92\x00"))  # 802.1Q, 802.1ad, and older QinQ
-_MAX_TAGS = 8
+_MAX_TAGS = 8  # on one frame; networks use one or two
 # By link type: bytes of the link header, and the offset of its protocol field.
 _TYPED = {ETHERNET: (14, 12), SLL: (16, 14), SLL2: (20, 0)}
 _FAMILIES = {2: 4, 10: 6, 24: 6, 28: 6, 30: 6}  # AF_INET, and AF_INET6 of Linux, NetBSD, FreeBSD, macOS

@@ -12,7 +12,7 @@ from sbc_filter.capture.capture_file import CaptureFile
 from sbc_filter.capture.frame import MAX_DATA, SECOND, Frame
 
 _MAX_BLOCK = MAX_DATA + (64 << 10)  # bytes of a block at most, including options
-_MAX_INTERFACES = 1 << 16
+_MAX_INTERFACES = 1 << 16  # of a section; a hostile file could define millions, and each is kept
 
 SHB, IDB, _PB, _SPB, EPB = 0x0A0D0D0A, 1, 2, 3, 6
 SECTION = b"\x0a\x0d\x0d\x0a"  # the same in either byte order

@@ -12,6 +12,7 @@ from sbc_filter.certificates.source import MAX_PEM, certificate_path
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError, reason
 from sbc_filter.outcomes import Detail
+from sbc_filter.pki.x5u import spellings, with_plain_scheme
 from sbc_filter.strict_json import strict_loads
 from sbc_filter.system.files import TooLarge, read_file
 
@@ -55,7 +56,7 @@ class DirectorySource:
         self._refresh()
         name = self._index.get(url)
         # If the index names a file, only that one counts: an old file named by the digest must not replace it.
-        path = certificate_path(self._directory, url) if name is None else self._directory / name
+        path = self._named_by_digest(url) if name is None else self._directory / name
         try:
             answer = Answer(read_pem(path), None, expires)
         except FileNotFoundError:
@@ -70,6 +71,11 @@ class DirectorySource:
 
     def close(self) -> None:
         """Do nothing."""
+
+    def _named_by_digest(self, url: str) -> Path:
+        """The file that is named by the digest of this URL, however its name spells the scheme (RFC 3986 §3.1)."""
+        paths = [certificate_path(self._directory, each) for each in spellings(url)]
+        return next((path for path in paths if path.exists()), paths[0])
 
     def _complain(self, sentence: str) -> None:
         """Log at most once a minute: callers choose the URLs, and must not fill the log."""
@@ -103,7 +109,7 @@ def read_pem(path: Path) -> bytes:
 
 
 def read_index(directory: Path) -> dict[str, str]:
-    """File names by URL; empty without an index. Raises `IndexFault`."""
+    """File names by URL, the scheme in small letters; empty without an index. Raises `IndexFault`."""
     path = directory / INDEX
     try:
         content = read_file(path, MAX_INDEX)
@@ -122,7 +128,7 @@ def read_index(directory: Path) -> dict[str, str]:
     for url, name in found.items():
         if not isinstance(name, str) or name != os.path.basename(name) or name in ("", ".", ".."):
             raise IndexFault(f"{path}: {url!r}: must be the name of a file in this folder, not {name!r}")
-    return found
+    return {with_plain_scheme(url): name for url, name in found.items()}
 
 
 def entries(directory: Path) -> Iterator[FolderEntry]:

@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -38,9 +37,9 @@ _STATUS = {Detail.FETCH_REFUSED: 404, Detail.FETCH_TIMEOUT: 504}  # any other fa
 class CertificateServer:
     """Serves `source` at the Unix socket `path`, for this user alone (mode 0600).
 
-    Concurrent requests for one URL cause one request at the source. A failure is a JSON object with its `detail`.
-    max-age is the rest of the answer's lifetime, rounded up to a second, so the client gets the same answer as from the
-    source itself. Connections beyond `CONNECTIONS` are closed at once.
+    The source joins concurrent requests for one URL, as every `PooledSource` does. A failure is a JSON object with its
+    `detail`. max-age is the rest of the answer's lifetime, rounded up to a second, so the client gets the same answer
+    as from the source itself. Connections beyond `CONNECTIONS` are closed at once.
 
     A socket that an earlier process left behind is replaced. Raises `EnvironmentFault` when another process listens
     there, or the path cannot be used. Instead of a path, `where` may be a socket that listens already. While that stays
@@ -52,8 +51,6 @@ class CertificateServer:
     ) -> None:
         self._source = source
         self._clock = clock
-        self._lock = threading.Lock()
-        self._callers: dict[str, list[Callable[[Answer[bytes]], None]]] = {}
         self._listener = listening(where) if not isinstance(where, socket.socket) else where
         self._ours = None if isinstance(where, socket.socket) else (Path(where), number_of(Path(where)))
         self._server = _Server(self._listener, self)
@@ -76,27 +73,16 @@ class CertificateServer:
     def ask(self, url: str) -> tuple[Answer[bytes], int]:
         """Returns the answer of the source, and for how many seconds it is valid."""
         answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
-        with self._lock:
-            callers = self._callers.setdefault(url, [])
-            callers.append(answers.put)
-            first = len(callers) == 1
-        if first:
-            try:
-                self._source.fetch(url, partial(self._answer, url))
-            except Exception:
-                _LOG.exception("the source of certificates failed on %r", url)
-                self._answer(url, Answer(None, Detail.FETCH_REFUSED, self._clock()))
+        try:
+            self._source.fetch(url, answers.put)
+        except Exception:
+            _LOG.exception("the source of certificates failed on %r", url)
+            answers.put(Answer(None, Detail.FETCH_REFUSED, self._clock()))
         try:
             answer = answers.get(timeout=_PATIENCE)
         except Empty:
             answer = Answer(None, Detail.FETCH_TIMEOUT, self._clock())
         return answer, math.ceil(min(max(answer.expires - self._clock(), 0.0), LONGEST))
-
-    def _answer(self, url: str, answer: Answer[bytes]) -> None:
-        with self._lock:
-            callers = self._callers.pop(url, [])
-        for done in callers:
-            done(answer)
 
 
 def listening(path: Path | str) -> socket.socket:

@@ -12,7 +12,7 @@ from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError, reason
-from sbc_filter.pki.x5u import check_x5u
+from sbc_filter.pki.x5u import check_x5u, with_plain_scheme
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 
@@ -43,7 +43,7 @@ def read_list(path: Path, tolerate: Collection[str] = ()) -> tuple[list[str], li
         except VerificationError as error:
             faults.append(f"{path}: line {number}: no token may name {text[:200]!r}: {error}")
         else:
-            urls[text] = None
+            urls[with_plain_scheme(text)] = None
     if len(urls) > MAX_URLS:
         faults.append(f"{path}: only the first {MAX_URLS} of its {len(urls)} URLs are used")
     return list(urls)[:MAX_URLS], faults

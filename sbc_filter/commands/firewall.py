@@ -40,5 +40,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(chosen.show(plan))
         return 0
     chosen.apply(plan)
-    print(f"in force by {chosen.name}; undo with `sbc-filter firewall remove`")
+    print(f"applied with {chosen.name}; undo with `sbc-filter firewall remove`")
     return 0

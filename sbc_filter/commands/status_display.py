@@ -73,6 +73,9 @@ def _parts(state: dict[str, Any]) -> Iterator[RenderableType]:
     yield _processes(state, now)
     yield ""
     yield _queues(state)
+    if state["trust_lists"]:
+        yield ""
+        yield _trust_lists(state, now)
     calls = sorted(state["calls"], key=lambda each: (-each["calls"], each["rule"] or ""))[:_SHOWN]
     if calls:
         yield ""
@@ -98,6 +101,15 @@ def _processes(state: dict[str, Any], now: float) -> PlainTable:
 def _queues(state: dict[str, Any]) -> PlainTable:
     rows = [[number, each["waiting"], each["length"], each["dropped"]] for number, each in state["queues"].items()]
     return PlainTable(["Queue", "Waiting", "Of", "Dropped"], rows)
+
+
+def _trust_lists(state: dict[str, Any], now: float) -> PlainTable:
+    rows = []
+    for each in state["trust_lists"]:
+        end = each["expires"]
+        left = "no good list" if end is None else "EXPIRED" if end < now else _span(end - now)
+        rows.append([each["list"], "-" if end is None else each["sequence"], each["anchors"], left])
+    return PlainTable(["Trust list", "Sequence", "Anchors", "For another"], rows)
 
 
 def _span(seconds: float) -> str:

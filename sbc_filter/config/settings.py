@@ -58,19 +58,26 @@ class FirewallSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustListSettings:
+    """A trust list: its file or its URL, and the files of the certificates whose signature on it counts."""
+
+    key: str  # of `[trust]`, for messages
+    where: Path | str
+    roots: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TrustSettings:
-    """`[trust]`: anchors, CRLs and the trust list."""
+    """`[trust]`: anchors, CRLs and the trust lists."""
 
     anchors: tuple[Path, ...] = ()
     crls: tuple[Path, ...] = ()
     crl_signers: tuple[Path, ...] = ()
     crl_policy: Policy = "soft"
-    trust_list: Path | None = None
-    trust_list_root: tuple[Path, ...] = ()
+    trust_lists: tuple[TrustListSettings, ...] = ()
     policies: frozenset[str] = frozenset()
     tolerate: frozenset[str] = frozenset()
     crl_urls: tuple[str, ...] = ()
-    trust_list_url: str = ""
     strict: frozenset[str] = frozenset()
 
 

@@ -1,7 +1,6 @@
 """Reads the tables of the configuration file. Each problem is reported with its key, and reading goes on."""
 
 import re
-from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
@@ -23,6 +22,7 @@ from sbc_filter.config.settings import (
     ServeSettings,
     TrustSettings,
 )
+from sbc_filter.config.trust_lists import read_paths, read_trust_lists, read_url
 from sbc_filter.firewall import backend
 from sbc_filter.numbering.numbering_plans import NANP, PROFILES, Profile, emergency_of, plan_named
 from sbc_filter.outcomes import CERTIFICATE_REFUSABLE, CERTIFICATE_TOLERABLE
@@ -141,32 +141,18 @@ def read_trust(table: TomlTable, folder: Path) -> TrustSettings:
     """`[trust]`."""
     default = TrustSettings()
     settings = TrustSettings(
-        _paths(table, "anchors", folder),
-        _paths(table, "crls", folder),
-        _paths(table, "crl_signers", folder),
+        read_paths(table, "anchors", folder),
+        read_paths(table, "crls", folder),
+        read_paths(table, "crl_signers", folder),
         cast(Policy, table.choice("crl_policy", ("soft", "hard"), default.crl_policy)),
-        read_path(table, "trust_list", folder),
-        _paths(table, "trust_list_root", folder),
+        read_trust_lists(table, folder),
         _policies(table),
         table.choices("tolerate", CERTIFICATE_TOLERABLE) or default.tolerate,
-        tuple(_url(table, "crl_urls", text, ("http", "https")) for text in table.texts("crl_urls")),
-        _url(table, "trust_list_url", table.text("trust_list_url"), ("https",)),
+        tuple(read_url(table, "crl_urls", text, ("http", "https")) for text in table.texts("crl_urls")),
         table.choices("strict", CERTIFICATE_REFUSABLE) or default.strict,
     )
-    listed = settings.trust_list is not None or settings.trust_list_url
-    if listed and not settings.trust_list_root:
-        table.problem("trust_list_root", "is missing: name the PEM files of those whose signature on the list counts")
-    if settings.trust_list is not None and settings.trust_list_url:
-        table.problem("trust_list_url", "and `trust_list` are two ways to the one list: name one of them")
     table.close()
     return settings
-
-
-def _url(table: TomlTable, key: str, text: str, schemes: Sequence[str]) -> str:
-    """A URL of the operator; its address is not restricted."""
-    if text and re.fullmatch(rf"(?:{'|'.join(schemes)})://[!-~]+", text) is None:
-        table.problem(key, f"{text!r} is not a URL that begins with {' or '.join(f'{each}://' for each in schemes)}")
-    return text
 
 
 def _policies(table: TomlTable) -> frozenset[str]:
@@ -260,7 +246,3 @@ def read_records(table: TomlTable, folder: Path) -> Path | None:
     """`[log].records`: the file of records, None for the journal."""
     text = table.text("records", "journal")
     return None if text == "journal" else folder / text
-
-
-def _paths(table: TomlTable, key: str, folder: Path) -> tuple[Path, ...]:
-    return tuple(folder / text for text in table.texts(key))

@@ -37,7 +37,7 @@ class OwnRules:
         if taken:
             self.close()
             raise EnvironmentFault(
-                f"a filter already runs in this network: the firewall rules in force feed netfilter queue {taken[0]},"
+                f"a filter already runs in this network: the applied firewall rules feed netfilter queue {taken[0]},"
                 " which another process has bound: end that process first; nothing was changed"
             )
 

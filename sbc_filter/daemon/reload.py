@@ -102,7 +102,7 @@ class Reload:
         if not problems:
             return ""
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        return f"reload refused, the old files stay in force: {plain(problems[0])}{more}"
+        return f"reload refused, the old files stay in use: {plain(problems[0])}{more}"
 
     def _reload(self) -> list[str]:
         supervisor = self._supervisor

@@ -187,6 +187,7 @@ class Supervisor:
                 _process(process, process.child, self.totals) for process in self.family.processes if process.child
             ],
             "queues": self._queues.states(),
+            "trust_lists": [each.state() for each in self.setup.trust_files.trust_lists],
             "outcomes": self.totals.outcomes(),
             "calls": self.totals.fates(),
             "counters": self.totals.counters,

@@ -9,6 +9,7 @@ from sbc_filter.engine.answers import response_to
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import SigningError, VerificationError
+from sbc_filter.numbering.country_codes import possible
 from sbc_filter.numbering.numbering_plans import NANP, Profile
 from sbc_filter.outcomes import Outcome, defaults_of
 from sbc_filter.pki.certificate import SigningCertificate
@@ -63,12 +64,15 @@ class StirService:
     def sign(self, body: bytes) -> bytes:
         """Answer a `signingRequest` with an Identity for its claims; raises `ServiceError`.
 
-        `iat` has to be within 60 seconds of our clock, as a Date has to be (RFC 8224 §6.1 step 3).
+        `orig` has to be a number that can exist (A7). `iat` has to be within 60 seconds of our clock, as a Date has to
+        be (RFC 8224 §6.1 step 3).
         """
         credential = self._credential  # another thread may replace it meanwhile
         if credential is None:
             raise ServiceError("SVC4003")
         request, now = read_signing_request(body, credential.name), self._clock()
+        if not possible(request.orig):
+            raise ServiceError("SVC4005", "orig.tn", "a number that can exist")
         try:
             issue_time(request.iat, now)
         except SigningError:

@@ -77,15 +77,18 @@ class Engine:
         seen: Seen | None = None,
         arrivals: Arrivals | None = None,
         state: EngineState | None = None,
+        nothing_waits: bool = False,
     ) -> None:
         """`secret`, at most 64 bytes and the same in all workers, keys our To tags and the choice of `enforce_percent`.
         `seen` detects replays; `arrivals` is what `preserve` remembers. By default the engine makes its own. `state`
-        comes from the engine that this one replaces, which must no longer decide."""
+        comes from the engine that this one replaces, which must no longer decide. `nothing_waits`: a need delays no
+        call, as in a replay; emergency calls then have certificates looked for, too."""
         self._rules = rules
         self._secret = secret
         self._network = network
         self._ports, self._scrubbed = network.ports, network.scrubbed
         self._held_limit = held_limit
+        self._nothing_waits = nothing_waits
         self._intake = Intake(network, profile)
         longest = max((rule.verify.max_age for rule in rules.rules if rule.action is VERIFY), default=0.0)
         self._verifier = VerificationService(Replays(LocalSeen() if seen is None else seen, longest), profile)
@@ -305,7 +308,7 @@ class Engine:
             known = results.certificates.get(x5u) if results is not None else None
             if known is None:
                 known = self._certificates.lookup(x5u, now)
-            if known is None and progress.call.emergency:
+            if known is None and progress.call.emergency and not self._nothing_waits:
                 return VerificationError(Outcome.UNFETCHABLE, Detail.FETCH_REFUSED)  # never waits (S-137)
             return known
 

@@ -34,9 +34,15 @@ class Record(NamedTuple):
     attest: str | None = None
     origid: str | None = None
     x5u: str | None = None
+    token: int | None = None
+    kind: str | None = None
+    deviations: tuple[str, ...] = ()
+    first_call_id: str | None = None
+    first_trunk: str | None = None
     verstat: str | None = None
     identities: int = 0
     changed: tuple[str, ...] = ()
+    request_uri: str | None = None
     packet: int | None = None
 
     def to_json(self) -> str:

@@ -74,7 +74,7 @@ class Firewall:
         """One sentence for each problem of the rules that are applied; empty when they work."""
         twice = [other.name for other in self._others if other.is_in_force()]
         return self._chosen.faults() + [
-            f"{name}: rules are in force beside those of {self.name}: run `sbc-filter firewall apply`" for name in twice
+            f"{name}: rules are applied beside those of {self.name}: run `sbc-filter firewall apply`" for name in twice
         ]
 
     def show(self, plan: Plan) -> str:

@@ -77,7 +77,7 @@ class Iptables:
             program = self._program(family)
             listing = _run([self._program(family, "-save"), "-c", "-t", "mangle"])
             if f":{MAIN} " not in listing or f" -j {MAIN}\n" not in listing:
-                found.append(f"{program}: the rules are not in force: run `sbc-filter firewall apply`")
+                found.append(f"{program}: the rules are not applied: run `sbc-filter firewall apply`")
             passed = sum(map(int, _COUNTED.findall(listing)))
             if passed:
                 found.append(fragments_passed(program, passed))

@@ -52,7 +52,7 @@ class Nft:
     def faults(self) -> list[str]:
         """One sentence for each problem of the rules that are applied; empty when they work."""
         if f"table {TABLE}" not in _run("list", "tables").splitlines():
-            return ["nft: the rules are not in force: run `sbc-filter firewall apply`"]
+            return ["nft: the rules are not applied: run `sbc-filter firewall apply`"]
         passed = sum(map(int, _COUNTED.findall(_run("list", "table", *TABLE.split()))))
         return [fragments_passed("nft", passed)] if passed else []
 

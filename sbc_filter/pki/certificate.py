@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import CertificateDeviation, Detail
+from sbc_filter.pki import der
 from sbc_filter.pki.claim_constraints import ClaimConstraints
 from sbc_filter.pki.signed_der import is_signed_by, open_signed
 from sbc_filter.pki.tnauthlist import TnAuthList
@@ -32,6 +33,8 @@ PARSE_ERRORS = (
 
 NameKey = tuple[frozenset[tuple[str, str | bytes]], ...]
 
+_SEQUENCE, _OID, _VERSION = 0x30, 0x06, 0xA0
+_EC_PUBLIC_KEY = bytes.fromhex("2a8648ce3d0201")
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9. ]{0,20}CERTIFICATE)-----([^-]*)-----END \1-----")
 _LABELS = frozenset((b"CERTIFICATE", b"X509 CERTIFICATE", b"X.509 CERTIFICATE"))  # RFC 7468 §5.1
 
@@ -85,6 +88,14 @@ class Certificate:
             return self.parsed.extensions.get_extension_for_class(kind).value
         except x509.ExtensionNotFound:
             return None
+
+    def names_its_curve(self) -> bool:
+        """Whether an EC key names its curve. RFC 5480 §2.1.1 forbids parameters in place of a name; the library takes
+        them for the name."""
+        parts = list(der.elements(der.only(next(der.elements(der.only(self.encoded, _SEQUENCE))).encoded, _SEQUENCE)))
+        key = parts[5 + (parts[0].tag == _VERSION)]  # behind serial number, algorithm, issuer, validity and subject
+        algorithm, *parameters = der.elements(der.first(key.content).content)
+        return algorithm.content != _EC_PUBLIC_KEY or [each.tag for each in parameters] == [_OID]
 
     def octets_of(self, oid: str) -> bytes | None:
         """The octets of the extension with this OID; None if it is absent."""

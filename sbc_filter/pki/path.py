@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
@@ -57,7 +58,7 @@ def paths(
     leaf: Certificate,
     others: Sequence[Certificate],
     anchors: Anchors,
-    faults: list[CertificateError],
+    faults: "Faults",
     *,
     any_key: bool = False,
 ) -> Iterator[Path]:
@@ -77,7 +78,7 @@ def paths(
             continue
         wanted = name_key(last.parsed.issuer)
         for issuer in dict.fromkeys((*anchors.named(wanted), *others)):
-            with collecting(faults):
+            with faults.collecting():
                 if issuer in path or name_key(issuer.parsed.subject) != wanted:
                     continue
                 checked += 1
@@ -89,15 +90,32 @@ def paths(
     raise CertificateError(Detail.UNTRUSTED_CHAIN, f"no path from {subject} to a trust anchor")
 
 
-@contextmanager
-def collecting(faults: list[CertificateError]) -> Iterator[None]:
-    """Record the error of one attempt in `faults`, so that the others are still made."""
-    try:
-        yield
-    except CertificateError as error:
-        faults.append(error)
-    except PARSE_ERRORS as error:
-        faults.append(CertificateError(Detail.CERTIFICATE_UNREADABLE, str(error)))
+class Faults:
+    """What stands in the way of each path from one certificate. The fault of the path that came furthest is the one to
+    report: a path with an old issuer says nothing about the one with the new issuer."""
+
+    def __init__(self) -> None:
+        self._stage = 0
+        self._found: list[tuple[int, CertificateError]] = []
+
+    def passed(self) -> None:
+        """A path has passed one more of the checks, which come in the same order for all."""
+        self._stage += 1
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Record the error of one attempt, so that the others are still made."""
+        try:
+            yield
+        except CertificateError as error:
+            self._found.append((self._stage, error))
+        except PARSE_ERRORS as error:
+            self._found.append((self._stage, CertificateError(Detail.CERTIFICATE_UNREADABLE, str(error))))
+        self._stage = 0
+
+    def furthest(self) -> CertificateError:
+        """The fault of the path that passed the most checks, of several the first; there has to be one."""
+        return max(self._found, key=itemgetter(0))[1]
 
 
 def check_dates(path: Path, at: float) -> tuple[float, float]:
@@ -112,19 +130,32 @@ def check_dates(path: Path, at: float) -> tuple[float, float]:
     return not_before, not_after
 
 
+def check_curves(path: Path) -> None:
+    """Raise `CertificateError` for a key with the parameters of its curve in place of a name (RFC 5480 §2.1.1)."""
+    if not all(certificate.names_its_curve() for certificate in path):
+        raise CertificateError(Detail.CERTIFICATE_KEY, "a key describes its curve in place of naming it")
+
+
 def check_extensions(path: Path) -> None:
-    """Raise `CertificateError` for a critical extension that this program does not process (RFC 5280 §4.2)."""
+    """Raise `CertificateError` for a critical extension that this program does not process (RFC 5280 §4.2), and for
+    nameConstraints even if they are not critical, as they have to be (§4.2.1.10)."""
     for certificate in path:
         for extension in certificate.parsed.extensions:
-            if extension.critical and extension.oid.dotted_string not in _KNOWN_CRITICAL:
+            known = extension.oid.dotted_string in _KNOWN_CRITICAL
+            if (extension.critical and not known) or extension.oid == ExtensionOID.NAME_CONSTRAINTS:
                 raise CertificateError(Detail.CRITICAL_EXTENSION, extension.oid.dotted_string)
 
 
 def check_issuers(path: Path) -> None:
-    """Raise `CertificateError` unless every certificate above the leaf may issue the one below it (RFC 5280 §6.1.4)."""
-    for height, issuer in enumerate(path[1:], 1):
+    """Raise `CertificateError` unless every certificate above the leaf may issue the one below it (RFC 5280 §6.1.4).
+
+    Self-issued certificates, as a CA makes them for its new key, do not count for the length of the path (§4.2.1.9).
+    """
+    between = 0  # issuers below this one that count
+    for issuer in path[1:]:
         if not issuer.is_ca() or not issuer.usage("key_cert_sign"):
             raise CertificateError(Detail.CERTIFICATE_PROFILE, "an issuer may not sign certificates")
         limit = issuer.extension(x509.BasicConstraints).path_length
-        if limit is not None and height - 1 > limit:
+        if limit is not None and between > limit:
             raise CertificateError(Detail.UNTRUSTED_CHAIN, "the path is longer than an issuer allows")
+        between += name_key(issuer.parsed.subject) != name_key(issuer.parsed.issuer)

@@ -10,7 +10,7 @@ from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import CertificateDeviation, Detail
 from sbc_filter.pki import claim_constraints, tnauthlist
 from sbc_filter.pki.certificate import Certificate
-from sbc_filter.pki.path import Path, check_extensions, check_issuers
+from sbc_filter.pki.path import Path, check_curves, check_extensions, check_issuers
 from sbc_filter.pki.signed_der import is_plain, is_plainly_signed
 from sbc_filter.pki.tnauthlist import TnAuthList, parse_tnauthlist
 
@@ -32,6 +32,7 @@ def check_profile(path: Path, policies: frozenset[str], strict: frozenset[str]) 
     key = leaf.parsed.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey) or not is_plain(key):
         raise CertificateError(Detail.CERTIFICATE_KEY, "the key of the leaf is not on the curve P-256")
+    check_curves(path)
     check_extensions(path)
     if leaf.is_ca():
         raise CertificateError(Detail.CERTIFICATE_PROFILE, "the leaf is a CA")
@@ -99,7 +100,7 @@ def deviations(path: Path, given: Sequence[Certificate], scope: TnAuthList) -> I
     if leaf.extension(x509.KeyUsage) is None:
         yield CertificateDeviation.NO_KEY_USAGE
     names = " ".join(str(each.value) for each in leaf.parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME))
-    if "SHAKEN" not in names or not all(spc in names for spc in scope.spcs):
+    if "SHAKEN" not in names or not all(spc in names.upper() for spc in scope.spcs):
         yield CertificateDeviation.COMMON_NAME
     signed_plainly = all(is_plainly_signed(each.parsed) for each in path[:-1])
     if not signed_plainly or not all(is_plain(each.parsed.public_key()) for each in path[1:]):

@@ -13,7 +13,9 @@ from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki import der
 
-RSA_BITS = range(2048, 8193)  # verification with a longer key, chosen by an untrusted peer, would take too long
+# Verification with a longer key or exponent, chosen by an untrusted peer, would take too long.
+RSA_BITS = range(2048, 8193)
+_EXPONENT_BITS = 33  # real exponents are 65537 or less
 
 _SEQUENCE, _OID, _BIT_STRING = 0x30, 0x06, 0x03
 _NULL = b"\x05\x00"
@@ -54,6 +56,8 @@ def open_signed(encoded: bytes) -> Opened:
     removed from `readable`. The signature covers the octets as received, so `signed` is never changed.
     """
     signed, algorithm, signature = der.elements(der.only(encoded, _SEQUENCE))
+    if signature.tag != _BIT_STRING or signature.content[:1] != b"\0":
+        raise ValueError("the signature is not a string of whole octets")  # RFC 3279 §2.2.3
     at = 0
     while (inner := der.first(signed.content, at)).tag != _SEQUENCE:  # preceded by version and serial number
         at += len(inner.encoded)
@@ -73,8 +77,8 @@ def is_signed_by(
 ) -> bool:
     """Whether `document` has a valid signature of this issuer's key over `signed`, octets or a `Digest` (S-084).
 
-    Accepted are P-256 with SHA-256; with `any_key` also P-384, RSA of `RSA_BITS`, and SHA-384 or SHA-512. Any other key
-    or algorithm raises `CertificateError(CERTIFICATE_KEY)`.
+    Accepted are P-256 with SHA-256; with `any_key` also P-384, P-521, RSA of `RSA_BITS`, and SHA-384 or SHA-512. Any
+    other key or algorithm raises `CertificateError(CERTIFICATE_KEY)`.
     """
     if not (is_plain(key) or (any_key and _is_strong(key))):
         raise CertificateError(Detail.CERTIFICATE_KEY, "the key of an issuer is not on the curve P-256")
@@ -118,5 +122,5 @@ def is_plainly_signed(document: x509.Certificate | x509.CertificateRevocationLis
 
 def _is_strong(key: object) -> bool:
     if isinstance(key, rsa.RSAPublicKey):
-        return key.key_size in RSA_BITS
-    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1)
+        return key.key_size in RSA_BITS and key.public_numbers().e.bit_length() <= _EXPONENT_BITS
+    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP384R1 | ec.SECP521R1)

@@ -18,7 +18,10 @@ _NUMBER = frozenset("0123456789#*")
 
 
 class TnAuthList(NamedTuple):
-    """Service provider codes, ranges as (first number, count), and single numbers."""
+    """Service provider codes in capitals, ranges as (first number, count), and single numbers.
+
+    RFC 8226 §9 does not limit the case of a code, and some certificates have small letters. They are the same code.
+    """
 
     spcs: tuple[str, ...] = ()
     ranges: tuple[tuple[str, int], ...] = ()
@@ -120,9 +123,9 @@ def _collect(found: list[der.Element], lenient: bool) -> TnAuthList:
 
 def _spc(content: bytes) -> str:
     text = content.decode("ascii")
-    if not (1 <= len(text) <= 16 and text.isalnum() and text == text.upper()):
-        raise ValueError("an SPC that is not digits and upper-case letters")
-    return text
+    if not (1 <= len(text) <= 16 and text.isalnum()):
+        raise ValueError("an SPC that is not digits and letters")
+    return text.upper()
 
 
 def _number(content: bytes) -> str:

@@ -9,7 +9,7 @@ from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import CertificateDeviation, Detail
 from sbc_filter.pki.certificate import Certificate, SigningCertificate, leaf_of, parse_certificates
 from sbc_filter.pki.crl import CrlHead, RevocationList
-from sbc_filter.pki.path import Anchors, Path, check_dates, collecting, paths
+from sbc_filter.pki.path import Anchors, Faults, Path, check_dates, paths
 from sbc_filter.pki.shaken_profile import check_profile, constraints_on_claims, deviations, read_scope
 
 
@@ -44,7 +44,7 @@ class TrustStore:
         self.tolerate = tolerate
         self.strict = strict
         self.policies = policies
-        self._any_key = CertificateDeviation.ISSUER_KEYS in tolerate
+        self._any_key = CertificateDeviation.ISSUER_KEYS not in strict
         self._appointed = tuple(dict.fromkeys(map(Certificate.of, crl_signers)))
         self._read_at = read_at
         # Lists whose signer is trusted for any chain, and lists whose signer may be a certificate of the chain.
@@ -61,23 +61,24 @@ class TrustStore:
 
         The chain may be in any order, with or without its root (S-090). One valid path is enough: a CA that was renewed
         with the same name and key has two certificates, of which one may have expired. Without a valid path, raises the
-        first `CertificateError` that was found.
+        `CertificateError` of the path that came furthest.
         """
-        faults: list[CertificateError] = []
+        faults = Faults()
         for path in self._paths(certificates, faults):
-            with collecting(faults):
-                return self._judge(path, certificates, at)
-        raise faults[0]
+            with faults.collecting():
+                return self._judge(path, certificates, at, faults)
+        raise faults.furthest()
 
     def path(self, body: bytes, at: float) -> Path:
         """The path from the certificates in `body` to an anchor, leaf first. CRLs are not consulted."""
-        faults: list[CertificateError] = []
+        faults = Faults()
         for path in self._paths(parse_certificates(body, tolerate=self.tolerate), faults):
-            with collecting(faults):
+            with faults.collecting():
                 check_dates(path, at)
+                faults.passed()
                 check_profile(path, self.policies, self.strict)
                 return path
-        raise faults[0]
+        raise faults.furthest()
 
     def signer(self, crl: CrlHead, others: Iterable[Certificate] = ()) -> Certificate | None:
         """The signer of a list: a certificate trusted for any chain, or one of `others`; None if it is neither."""
@@ -88,15 +89,18 @@ class TrustStore:
         """Whether its lists speak for the certificates of all authorities: the operator trusts it for revocation."""
         return signer in self._appointed
 
-    def _paths(self, certificates: Sequence[Certificate], faults: list[CertificateError]) -> Iterator[Path]:
+    def _paths(self, certificates: Sequence[Certificate], faults: Faults) -> Iterator[Path]:
         """The paths to an anchor; each obstacle is added to `faults`."""
-        with collecting(faults):
+        with faults.collecting():
             yield from paths(leaf_of(certificates), certificates, self._anchors, faults, any_key=self._any_key)
 
-    def _judge(self, path: Path, given: Sequence[Certificate], at: float) -> SigningCertificate:
+    def _judge(self, path: Path, given: Sequence[Certificate], at: float, faults: Faults) -> SigningCertificate:
         not_before, not_after = check_dates(path, at)
+        faults.passed()
         key = check_profile(path, self.policies, self.strict)
+        faults.passed()
         spoken_until = min((self._check_revocation(path, height, at) for height in range(len(path) - 1)), default=inf)
+        faults.passed()
         scope, strange = read_scope(path, any_encoding=CertificateDeviation.TNAUTHLIST_ENCODING in self.tolerate)
         leaf = path[0].parsed
         noticed = frozenset({CertificateDeviation.TNAUTHLIST_ENCODING}) if strange else frozenset()

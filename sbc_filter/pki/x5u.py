@@ -55,9 +55,10 @@ _URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]*))?(?
 def check_x5u(url: str, tolerate: Collection[str] = ()) -> None:
     """Raise `VerificationError(unfetchable, x5u-policy)` with the reason unless the URL may be fetched.
 
-    Accepted: https; no port, 443 or 8443; no user information, query or fragment, not even an empty one; no literal
-    address unless it is public. `tolerate` (hashable) contains names from `TOLERABLE`.
+    Accepted: https, in any letter case (RFC 3986 §3.1); no port, 443 or 8443; no user information, query or fragment,
+    not even an empty one; no literal address unless it is public. `tolerate` (hashable) has names from `TOLERABLE`.
     """
+    url = with_plain_scheme(url)
     if len(url) > MAX_LENGTH:
         raise _refused(f"it is longer than {MAX_LENGTH} octets")
     if not url.startswith("https://") and not (HTTP in tolerate and url.startswith("http://")):
@@ -77,6 +78,13 @@ def check_x5u(url: str, tolerate: Collection[str] = ()) -> None:
         raise _refused("the address is not a public one")
 
 
+def spellings(url: str) -> tuple[str, ...]:
+    """The URL with the usual spellings of its scheme, the plain one first. All of them are the same URL, but a program
+    that names files after URLs may know only one."""
+    scheme, colon, rest = url.partition(":")
+    return url, f"{scheme.upper()}{colon}{rest}", f"{scheme.capitalize()}{colon}{rest}"
+
+
 def with_plain_scheme(url: str) -> str:
     """The URL with `https` or `http` in small letters, as all URLs are compared, cached and fetched (RFC 3986 §3.1)."""
     if url.startswith("https://"):
@@ -89,7 +97,7 @@ def with_plain_scheme(url: str) -> str:
 
 def host_of(url: str) -> str | None:
     """The host of a URL in lower case; None for a URL that `check_x5u` could never accept."""
-    match = _URL.fullmatch(url)
+    match = _URL.fullmatch(with_plain_scheme(url))
     return match[1].strip("[]").lower() if match else None
 
 

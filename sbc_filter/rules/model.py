@@ -75,6 +75,14 @@ class ReasonProtocol(StrEnum):
     SIP = "sip"
 
 
+class RequestUriCheck(StrEnum):
+    """What becomes of a call that passed, but whose Request-URI has a number that no token explains."""
+
+    OFF = "off"  # the Request-URI is not looked at
+    NOTE = "note"  # the call passed, without TN-Validation-Passed
+    REQUIRE = "require"  # the call is invalid
+
+
 class TreatmentKind(StrEnum):
     """What happens to the call when the outcome is known."""
 
@@ -112,7 +120,8 @@ REDIRECT = Treatment(TreatmentKind.REDIRECT)
 class VerifyOptions:
     """`[rule.verify]`: how the verification service judges and marks a call. `service` names the service that verifies
     instead of this program; empty: none. `in_dialog`: INVITEs with a To tag are judged like new calls. `max_age_inner`:
-    None means any age. `max_date_age`: seconds between Date and arrival, either way; None: Date is not judged."""
+    None means any age. `max_date_age`: seconds between Date and arrival, either way; None: Date is not judged.
+    `translations(called, target)`: whether a number in `dest` arrives as another one in the Request-URI."""
 
     max_age: float = 60.0
     max_skew: float = 60.0
@@ -134,6 +143,8 @@ class VerifyOptions:
     in_dialog: bool = False
     max_age_inner: float | None = None
     max_date_age: float | None = None
+    check_request_uri: RequestUriCheck = RequestUriCheck.NOTE
+    translations: Callable[[str, str], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +162,7 @@ class SignOptions:
     - `listed(canonical_number)`: whether the caller is on the `numbers` list.
     - `preserve`: None, `NUMBERS` or the canonical name of a header field.
     - `claims`: the rich call data, as claims of the token.
+    - `attest_impossible`: the attestation of callers whose number cannot exist, C or `UNATTESTED`.
     """
 
     credential: str = ""
@@ -172,6 +184,7 @@ class SignOptions:
     media_keys: bool = False
     div: bool = False
     hold_ms: int = 400
+    attest_impossible: str = UNATTESTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.rules.sign_options import read_more
 from sbc_filter.rules.time_windows import DAYS, Schedule, parse_days, parse_hours, parse_period, parse_zone
 from sbc_filter.rules.toml_table import TomlTable, parse_toml
+from sbc_filter.rules.translations import read_request_uri
 from sbc_filter.rules.trunk import Trunk
 from sbc_filter.rules.trunk_options import read_trunks
 from sbc_filter.sip.field import is_uuid
@@ -206,6 +207,8 @@ class _Reader:
 
     def _verify(self, table: TomlTable, conditions: Conditions) -> VerifyOptions:
         options = _verify_options(table, conditions)
+        options = read_request_uri(table, options, self._entries(table, "translations"))
+        table.close()
         if options.service:
             _refer(table, "service", options.service, self._verifiers, "verifier", "verifiers")
         return options
@@ -297,7 +300,6 @@ def _verify_options(table: TomlTable, conditions: Conditions) -> VerifyOptions:
         table.problem("check_called", "does not go with `service`: a service always compares the called party")
     if options.required and options.reason is ReasonProtocol.OFF:
         table.problem("required", 'says what `reason` reports: add reason = "stir", or reject no-identity in [rule.on]')
-    table.close()
     return options
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sbc_filter.rules.model import ATTESTATIONS, UNATTESTED, SignOptions
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.stir.rich_call_data import Unusable, read_rcd
+from sbc_filter.stir.token import LEAST
 
 # bytes of a packet: what every IPv4 host accepts (RFC 791), and the maximum of its length field
 MIN_SIZE, MAX_SIZE = 576, 65535
@@ -35,6 +36,7 @@ def read_more(table: TomlTable, options: SignOptions) -> SignOptions:
         claims=_claims(table),
         media_keys=table.flag("media_keys", options.media_keys),
         div=div,
+        attest_impossible=table.choice("attest_impossible", (LEAST, UNATTESTED), options.attest_impossible),
     )
 
 

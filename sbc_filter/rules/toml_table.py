@@ -89,6 +89,19 @@ class TomlTable:
             return default
         return tuple(value)
 
+    def entries(self, key: str) -> "list[str | TomlTable]":
+        """A list of strings and tables; a single one counts as a list of one."""
+        value = self.raw(key)
+        items = value if isinstance(value, list) else [] if value is None else [value]
+        if not all(isinstance(item, str | dict) for item in items):
+            self.problem(key, f"has to be a list of strings and tables, not {_show(value)}")
+            return []
+        where = self._where(key)
+        return [
+            item if isinstance(item, str) else TomlTable(item, self.file, f"{where}[{at}]", self._problems, self._entry)
+            for at, item in enumerate(items, 1)
+        ]
+
     def choices(self, key: str, allowed: Collection[str], empty: str = "none is allowed here") -> frozenset[str] | None:
         """A list of strings from a closed list; None if absent. `empty` is the problem reported if that closed list is
         empty."""

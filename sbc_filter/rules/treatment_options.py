@@ -69,8 +69,8 @@ def read_when(table: TomlTable, entries: ReadEntries) -> When:
         frozenset(map(Outcome, outcome)) if outcome is not None else None,
         frozenset(map(Detail, detail)) if detail is not None else None,
         table.choices("attest", ATTESTATIONS),
-        listed("spc"),
-        listed("not_spc"),
+        listed("spc", str.upper),
+        listed("not_spc", str.upper),
         listed("issuer"),
         listed("x5u_host", str.lower),
     )

@@ -33,7 +33,8 @@ BLANK_LINE = re.compile(rb"\n\r?\n")  # the end of a line, and an empty one
 INVISIBLE_BYTES = bytes((*range(0x21), *range(0x7F, 0x100)))
 # Before and after a method, every byte that cannot be part of one.
 _NO_TOKEN = rb"[^A-Za-z0-9.!%*_+`'~-]"
-LEAD = re.compile(_NO_TOKEN + rb"*+")
+# Invisible bytes first: they come in runs (silence in RTP), and two ranges are quicker to check than a class.
+LEAD = re.compile(INVISIBLE + rb"*+" + _NO_TOKEN + rb"*+")
 
 
 def _spelled(name: str) -> bytes:

@@ -1,9 +1,10 @@
-"""Learned layouts: one regular expression per peer that reads a whole INVITE in a single match.
+"""Learned layouts: one regular expression per peer that reads a whole request in a single match.
 
 The INVITEs of one peer carry the same header fields in the same order, so an expression built from those names fits the
-next one too. Only a message of the plain form (`sip.lenient.plain_form`) is learned, and only such messages match, so
-that no other look at them is needed. A test compares what an expression reads with what `SipMessage.parse` reads: it
-never differs. Another name or another order does not match, and the message is then parsed in the usual way.
+next one too. The same is true of its ACKs, which have a reader of their own. Only a message of the plain form
+(`sip.lenient.plain_form`) is learned, and only such messages match, so that no other look at them is needed. A test
+compares what an expression reads with what `SipMessage.parse` reads: it never differs. Another name or another order
+does not match, and the message is then parsed in the usual way.
 """
 
 import re
@@ -18,7 +19,7 @@ PEERS = 1024  # peers whose layouts are kept
 _MOST = 64  # header fields in a layout; the cost of building and keeping it grows with their number
 _HABIT = 4  # misses after which a peer's layout is learned (again)
 _PATIENCE = 512  # messages between two lessons: building an expression costs as much as a hundred calls
-_CSEQ = rb"[ \t]*[0-9]{1,9}[ \t]+INVITE[ \t]*\r\n"
+_NUMBER = rb"[ \t]*[0-9]{1,9}[ \t]+"  # of CSeq, in front of the method
 _LENGTH = rb"[ \t]*(0|[1-9][0-9]{0,8})[ \t]*\r\n"
 _OTHER = rb".*\r\n"
 _PLAIN = grammar.PLAIN_ADDRESS.pattern.removesuffix(rb"\r?\n") + rb"\r\n"
@@ -29,7 +30,7 @@ _ADDRESSES = (b"from", b"to", b"p-asserted-identity")
 
 
 class Layout(NamedTuple):
-    """A regular expression for INVITEs with the header fields `keys`.
+    """A regular expression for requests of one `method` with the header fields `keys`.
 
     Group 1 is the Request-URI, group `groups[n]` the value of the n-th field up to the next line. `plain` maps a name
     to the first group of its address, with the groups of `grammar.PLAIN_ADDRESS`. `length` is the group with the digits
@@ -37,6 +38,7 @@ class Layout(NamedTuple):
     first to the empty one.
     """
 
+    method: str
     pattern: "re.Pattern[bytes]"
     keys: Sequence[bytes]
     first: dict[bytes, int]
@@ -49,15 +51,16 @@ class Layout(NamedTuple):
     @classmethod
     def of(cls, message: SipMessage) -> "Layout":
         """The layout of a message of the plain form that was parsed in the usual way."""
-        names, keys = message.names_as_written(), message.keys
-        pattern = rb"INVITE (" + grammar.REQUEST_URI + rb") SIP/2\.0\r\n"
+        names, keys = message.names_as_written(), tuple(message.keys)
+        method = re.escape(message.method.encode())
+        pattern = method + rb" (" + grammar.REQUEST_URI + rb") SIP/2\.0\r\n"
         groups: list[int] = []
         plain: dict[bytes, int] = {}
         group, length = 2, 0
         for name, key in zip(names, keys, strict=True):
             value, inner = _OTHER, 0
             if key == b"cseq":
-                value = _CSEQ
+                value = _NUMBER + method + rb"[ \t]*\r\n"
             elif key == b"via" and key in keys[: len(groups)]:
                 value = _LATER_VIA
             elif key == b"retry-after":
@@ -73,6 +76,7 @@ class Layout(NamedTuple):
             groups.append(group)
             group += 1 + inner
         return cls(
+            message.method,
             re.compile(pattern + rb"\r\n"),
             keys,
             message.places,
@@ -92,15 +96,15 @@ class Layout(NamedTuple):
         head = match.end()
         if len(buffer[:head].translate(None, grammar.CONTROLS)) != head - self.lines:
             return None
-        _, keys, first, groups, plain, length, lead, _ = self
+        method, _, keys, first, groups, plain, length, lead, _ = self
         if length and int(match[length]) != len(buffer) - match.end():
             return None
         start = match.start(2) - lead
-        return SipMessage(buffer, "INVITE", match[1], start, match.end(), keys, first, match.span, groups, match, plain)
+        return SipMessage(buffer, method, match[1], start, match.end(), keys, first, match.span, groups, match, plain)
 
 
 class Reader:
-    """Reads INVITEs by the layout of their peer and learns these layouts; the number kept is bounded."""
+    """Reads requests by the layout of their peer and learns these layouts; the number kept is bounded."""
 
     def __init__(self) -> None:
         self._layouts: dict[str, Layout] = {}

@@ -138,8 +138,12 @@ class SipMessage:
     def in_dialog(self) -> bool:
         """Whether To has a tag, so that the request belongs to a dialog (S-147). `MessageError` for a malformed To."""
         plain = self.plain(b"to")
-        if plain is not None and plain[3].find(b'"') < 0:
-            return plain[3].find(b";tag=") >= 0
+        if plain is not None:
+            parameters = plain[3]
+            if not parameters:
+                return False
+            if parameters.find(b'"') < 0:
+                return parameters.find(b";tag=") >= 0
         to = self.addresses(b"to")
         if len(to) != 1:
             raise MessageError(Detail.ADDRESS_SYNTAX, "to")

@@ -15,7 +15,7 @@ _DEFAULT_PORT = 5060
 # Names of header fields, full and compact (RFC 3261 §20).
 _VIA, _FROM, _TO, _CALL_ID, _CSEQ = (b"Via", b"v"), (b"From", b"f"), (b"To", b"t"), (b"Call-ID", b"i"), (b"CSeq",) * 2
 _NO_BODY = b"Content-Length: 0\r\n"
-_MAX_PARAMETERS = 64  # of one Via
+_MAX_PARAMETERS = 64  # of one Via; devices write up to five, and each further one costs time
 # Name in lower case, value, and the start and end of both in the buffer.
 ViaParameter: TypeAlias = tuple[bytes, bytes | None, int, int]
 

@@ -26,7 +26,7 @@ from sbc_filter.sip.numbers import dialled
 from sbc_filter.stir.media_keys import check_media
 from sbc_filter.stir.passport import Claims, invalid
 from sbc_filter.stir.signature import verify_es256
-from sbc_filter.stir.token import Token
+from sbc_filter.stir.token import Deviations, Token
 
 
 class Policy(Protocol):
@@ -86,26 +86,25 @@ class CertificateRequest(NamedTuple):
 
 # The certificate from the cache, the reason why there is none (or may be none), or None if it was not requested yet.
 CertificateLookup = Callable[[str], SigningCertificate | VerificationError | None]
+_NONE: Deviations = ()
 
 
-def check_token(
-    token: Token, call: Signalling, policy: Policy, certificates: CertificateLookup, *, check_called: bool
-) -> SigningCertificate | CertificateRequest:
-    """Check everything that makes one token valid for one call, and return its certificate.
+def check_claims(token: Token, call: Signalling, policy: Policy, *, check_called: bool) -> Deviations:
+    """Check everything that makes one token valid for one call, except its signature; returns what was tolerated.
 
     `check_called`: compare dest with the called party; False for a token that diversions lead to. The order is: form,
-    caller, called party, freshness, media keys, certificate, signature (see the module).
+    caller, called party, freshness, media keys (see the module).
     """
     claims = token.claims
     check_form(token, policy)
-    check_caller(token, call, policy)
+    tolerated = check_caller(token, call, policy)
     if check_called and call.called not in claims.dest:
-        _check_called(token, call, policy)
+        tolerated = _check_called(claims, call, policy, tolerated)
     check_freshness(claims, call, policy)
     check_lifetime(claims, call, policy)
     if Deviation.EXTRA_CLAIMS in token.deviations:
         check_keys(claims, call)
-    return check_signature(token, claims.orig, call.arrived, certificates)
+    return tolerated
 
 
 def check_keys(claims: Claims, call: Signalling) -> None:
@@ -138,33 +137,32 @@ def check_form(token: Token, policy: Policy) -> None:
             raise invalid(Detail.IDENTITY_SYNTAX, f"{deviation} is refused by `strict`")
 
 
-def check_caller(token: Token, call: Signalling, policy: Policy) -> None:
-    """V5, V8: the caller's number is taken from the signalling, never from the token (S-060)."""
+def check_caller(token: Token, call: Signalling, policy: Policy) -> Deviations:
+    """V5, V8: the caller's number is taken from the signalling, never from the token (S-060); returns what was
+    tolerated."""
     caller, orig = call.caller, token.claims.orig
     if caller is None:
         raise VerificationError(Outcome.ANONYMOUS, Detail.NO_CALLER)
     if orig == caller:
-        return
+        return _NONE
     if Deviation.NATIONAL_CLAIM not in policy.tolerate or call.profile.normalise(orig) != caller:
         raise invalid(Detail.ORIG_MISMATCH)
-    token.deviations += (Deviation.NATIONAL_CLAIM,)
+    return (Deviation.NATIONAL_CLAIM,)
 
 
-def _check_called(token: Token, call: Signalling, policy: Policy) -> None:
-    """V9, for a called party that is not literally in `dest`."""
-    called, dest, profile = call.called, token.claims.dest, call.profile
+def _check_called(claims: Claims, call: Signalling, policy: Policy, tolerated: Deviations) -> Deviations:
+    """V9, for a called party that is not literally in `dest`; returns what was `tolerated`, now included."""
+    called, dest, profile = call.called, claims.dest, call.profile
     if called is None:
         raise invalid(Detail.DEST_MISMATCH)
     if dialled(called) in dest:
-        return
+        return tolerated
     subscriber = profile.subscriber(called)
     if any(profile.subscriber(each) == subscriber for each in dest):
-        token.deviations += (Deviation.PORTABILITY_PREFIX,)
-    elif Deviation.NATIONAL_CLAIM in policy.tolerate and any(profile.normalise(each) == called for each in dest):
-        if Deviation.NATIONAL_CLAIM not in token.deviations:
-            token.deviations += (Deviation.NATIONAL_CLAIM,)
-    else:
-        raise invalid(Detail.DEST_MISMATCH)
+        return (*tolerated, Deviation.PORTABILITY_PREFIX)
+    if Deviation.NATIONAL_CLAIM in policy.tolerate and any(profile.normalise(each) == called for each in dest):
+        return tolerated or (Deviation.NATIONAL_CLAIM,)
+    raise invalid(Detail.DEST_MISMATCH)
 
 
 def check_freshness(claims: Claims, call: Signalling, policy: Policy, *, covered: bool = False) -> None:

@@ -14,9 +14,9 @@ from sbc_filter.stir.passport import Claims, Jose, canonical_json, encode_segmen
 from sbc_filter.stir.token import Token, parse_parameters, split_identity
 
 
-def rebuild(value: bytes, call: Signalling, *, iat_string: bool = False) -> Token:
-    """The token that the sender of this call must have signed: dest is the called party of the signalling, and `iat`
-    its Date, as a string with `iat_string`.
+def rebuild(value: bytes, call: Signalling, at: int, *, iat_string: bool = False) -> Token:
+    """The token at this place that the sender of this call must have signed: dest is the called party of the
+    signalling, and `iat` its Date, as a string with `iat_string`.
 
     Raises `VerificationError`: `invalid.compact-form` for an extension and for a call without Date (S-055), `anonymous`
     for a call without caller.
@@ -46,4 +46,5 @@ def rebuild(value: bytes, call: Signalling, *, iat_string: bool = False) -> Toke
         encode_segment(canonical_json(header)) + b"." + encode_segment(data),
         signature,
         (*deviations, *more, Deviation.IAT_STRING) if iat_string else deviations + more,
+        at,
     )

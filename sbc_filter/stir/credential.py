@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from sbc_filter.errors import CertificateError, SigningError, VerificationError
 from sbc_filter.pki.certificate import PARSE_ERRORS, parse_certificates
-from sbc_filter.pki.x5u import check_x5u
+from sbc_filter.pki.x5u import check_x5u, with_plain_scheme
 from sbc_filter.stir.passport import canonical_json, encode_segment
 from sbc_filter.stir.signature import SigningKey
 
@@ -131,6 +131,7 @@ def make_credential(
     if not _belongs(key, certificate.public_key()):
         raise ValueError("the key does not belong to the first certificate of the chain")
     require_x5u(x5u)
+    x5u = with_plain_scheme(x5u)
     header = {"alg": "ES256", "ppt": "shaken", "typ": "passport", "x5u": x5u}
     not_before, not_after = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
     if begins is None:

@@ -10,17 +10,19 @@ from typing import Any, NamedTuple
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import DETAILS, Detail, Deviation, Outcome, Verstat
-from sbc_filter.stir.checks import Policy, Signalling, check_token
+from sbc_filter.stir.checks import Policy, Signalling, check_claims
 from sbc_filter.stir.compact import rebuild
 from sbc_filter.stir.token import (
     BASIC,
+    Deviations,
     Token,
     is_extension,
     is_unsupported,
+    kind_claimed,
     read_token,
     signature_of,
     split_list,
-    vouches,
+    vouching,
 )
 from sbc_filter.stir.verification import MAX_IDENTITIES, Failure, Verification, failed_of, rank_of
 
@@ -126,10 +128,12 @@ def _is_of(identity: bytes, claims: Mapping[str, Any]) -> bool:
 
 
 class _Candidate(NamedTuple):
-    """A token that is valid for the call, as far as can be judged without its certificate."""
+    """A token that is valid for the call, as far as can be judged without its certificate; `tolerated` is what was
+    tolerated of it."""
 
     value: bytes
     token: Token
+    tolerated: Deviations
 
 
 def verify_by(
@@ -138,9 +142,10 @@ def verify_by(
     call: Signalling,
     policy: Policy,
     findings: Mapping[VerificationRequest, Finding],
+    ignored: bytes | None = None,
 ) -> Verification | VerificationRequest:
     """Judge the unfolded Identity `values` of one INVITE by the findings of `service`, or return the next request to
-    it.
+    it. The token with the signature `ignored` does not count.
 
     Tokens that contradict the call, or are malformed or stale, are rejected here without a request. Of the others the
     best attested comes first (S-077), one at a time, and one that is valid is enough (S-063). Tokens of extensions
@@ -156,13 +161,14 @@ def verify_by(
     failed: list[Verification] = []
     failures: list[Failure] = []
 
-    def fail(error: VerificationError, value: bytes, token: Token | None) -> None:
-        failures.append(Failure(error.outcome, error.detail, signature_of(value)))
-        failed.append(Verification(error.outcome, error.detail, token))
+    def fail(error: VerificationError, value: bytes, at: int, token: Token | None) -> None:
+        kind = kind_claimed(value) if token is None else token.kind
+        failures.append(Failure(error.outcome, error.detail, signature_of(value), at, kind))
+        failed.append(Verification(error.outcome, error.detail, token, failure=failures[-1]))
 
-    candidates = _candidates(values, call, policy, fail)
+    candidates = _candidates(values, call, policy, fail, ignored)
     candidates.sort(key=lambda candidate: rank_of(candidate.token))
-    for value, token in candidates:
+    for value, token, tolerated in candidates:
         assert call.caller is not None, "a token was compared with the caller"
         assert call.called is not None, "and with the called"
         request = VerificationRequest(service, call.caller, (call.called,), int(call.arrived), value)
@@ -171,11 +177,12 @@ def verify_by(
         finding = findings[request]
         if finding is None:
             if len(values) > joined:
-                token.deviations += (Deviation.COMMA_JOINED,)
-            return Verification(Outcome.PASSED, None, token, failures=tuple(failures), attesting_token=token)
+                tolerated += (Deviation.COMMA_JOINED,)
+            deviations = token.deviations + tolerated
+            return Verification(Outcome.PASSED, None, token, None, tuple(failures), (), token, deviations)
         if finding.outcome is Outcome.NO_IDENTITY:  # the service takes it for a token of an unknown extension
             continue
-        fail(finding, value, token)
+        fail(finding, value, token.at, token)
         if finding.detail in UNANSWERED:
             break
     return failed_of(failed, call, tuple(failures))
@@ -185,26 +192,25 @@ def _candidates(
     values: Sequence[bytes],
     call: Signalling,
     policy: Policy,
-    fail: Callable[[VerificationError, bytes, Token | None], None],
+    fail: Callable[[VerificationError, bytes, int, Token | None], None],
+    ignored: bytes | None,
 ) -> list[_Candidate]:
     found = []
-    for value in values:
+    for at, value in enumerate(values, 1):
         token = None
+        if ignored is not None and ignored in value:
+            continue
         try:
             compact = value.startswith(b"..") and not is_unsupported(value)
-            token = rebuild(value, call) if compact else read_token(value, policy.tolerate)
+            token = rebuild(value, call, at) if compact else read_token(value, policy.tolerate, at)
             if token is None or token.jose.ppt not in BASIC:
                 continue
-            check_token(token, call, policy, _nobody, check_called=True)
-            if not vouches(token, _UNKNOWN, policy.tolerate):
-                continue
+            tolerated = check_claims(token, call, policy, check_called=True)
         except VerificationError as error:
             if token is not None or not is_extension(value):
-                fail(error, value, token)
+                fail(error, value, at, token)
             continue
-        found.append(_Candidate(value, token))
+        speaks = vouching(token, _UNKNOWN, policy.tolerate)
+        if speaks is not None:
+            found.append(_Candidate(value, speaks, tolerated))
     return found
-
-
-def _nobody(_: str) -> None:
-    """No certificate is known here: the service finds that of a candidate."""

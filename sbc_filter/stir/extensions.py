@@ -3,7 +3,8 @@
 They are compared with the call and with its other tokens. `report` is called for each one that does not verify.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple
 
 from sbc_filter.counters import CounterName
 from sbc_filter.errors import MessageError, VerificationError
@@ -16,18 +17,18 @@ from sbc_filter.stir.checks import (
     Policy,
     Signalling,
     check_caller,
+    check_claims,
     check_form,
     check_freshness,
     check_keys,
     check_lifetime,
     check_signature,
-    check_token,
 )
 from sbc_filter.stir.diversion import DIVERSIONS, Link, find_chain, make_link, unnest
 from sbc_filter.stir.passport import Claims, invalid
 from sbc_filter.stir.priority import check_priority
 from sbc_filter.stir.rich_call_data import Unusable, names_agree, read_rcd
-from sbc_filter.stir.token import BASIC, Token, check_shaken, vouches
+from sbc_filter.stir.token import BASIC, Deviations, Token, check_shaken, vouching
 
 MAX_LINKS = 24  # tokens of one call that are considered for diversions, nested ones included: each costs a signature
 NOTES = PRIORITY, USABLE, UNUSABLE = CounterName.RPH_VERIFIED, CounterName.RCD_USABLE, CounterName.RCD_UNUSABLE
@@ -35,14 +36,23 @@ NOTES = PRIORITY, USABLE, UNUSABLE = CounterName.RPH_VERIFIED, CounterName.RCD_U
 Report = Callable[[Token, VerificationError], None]
 
 
-def is_diverted(token: Token, call: Signalling) -> bool:
+class Diverted(NamedTuple):
+    """The token of the original call, its certificate, what was tolerated of it, and the outermost diversion."""
+
+    original: Token
+    certificate: SigningCertificate
+    tolerated: Deviations
+    outermost: Token
+
+
+def is_diverted(token: Token, call: Signalling, tolerated: Collection[Deviation]) -> bool:
     """Whether the Request-URI names a party that the token of the call does not (S-101)."""
     if call.target is None:
         return False
     profile, dest = call.profile, token.claims.dest
     if dialled(profile.subscriber(call.target)) in map(profile.subscriber, dest):
         return False
-    return Deviation.NATIONAL_CLAIM not in token.deviations or call.target not in map(profile.normalise, dest)
+    return Deviation.NATIONAL_CLAIM not in tolerated or call.target not in map(profile.normalise, dest)
 
 
 def follow_diversions(
@@ -52,8 +62,8 @@ def follow_diversions(
     policy: Policy,
     certificates: CertificateLookup,
     report: Report,
-) -> tuple[Token, SigningCertificate, Token] | CertificateRequest:
-    """The token of the original call that diversions lead to, its certificate, and the outermost diversion (S-101).
+) -> Diverted | CertificateRequest:
+    """The token of the original call that diversions lead to (S-101).
 
     The chain starts at the Request-URI. Every token in it has to verify, each with a certificate for its diverting
     party; the outermost has to be fresh, the innermost not older than `max_age_inner` (S-102). A token that does not
@@ -61,11 +71,12 @@ def follow_diversions(
     `diversions` is empty if none could be read.
     """
     tokens, links = _links_of(diversions, basic, report)
+    provisioned = () if call.target is None else (dialled(call.target),)
     fault: VerificationError | None = None
-    good: dict[int, SigningCertificate] = {}
+    good: dict[int, SigningCertificate] = {}  # the certificate of each token that verifies
     while True:
         try:
-            chain = find_chain(links, call.target)
+            chain = find_chain(links, call.target, provisioned)
         except VerificationError as error:
             if fault is None and diversions:
                 report(diversions[0], error)
@@ -85,13 +96,15 @@ def follow_diversions(
                 break
             if isinstance(certificate, CertificateRequest):
                 return certificate
-            if not vouches(token, certificate.spc, policy.tolerate):
+            speaks = vouching(token, certificate.spc, policy.tolerate)
+            if speaks is None:
                 fault = fault or VerificationError(Outcome.NO_IDENTITY, Detail.UNSUPPORTED_PPT)
                 links.remove(link)
                 break
-            good[link.at] = certificate
+            tokens[link.at], good[link.at] = speaks, certificate
         else:
-            return tokens[chain[-1].at], good[chain[-1].at], tokens[chain[0].at]
+            original, certificate = tokens[chain[-1].at], good[chain[-1].at]
+            return Diverted(original, certificate, check_caller(original, call, policy), tokens[chain[0].at])
 
 
 def _links_of(diversions: Sequence[Token], basic: Sequence[Token], report: Report) -> tuple[list[Token], list[Link]]:
@@ -146,7 +159,7 @@ def _nested(token: Token) -> Iterator[tuple[int, Token]]:
                 raise invalid(Detail.DIV_CHAIN, "a token of another kind inside")  # S-102
             if nested.jose.ppt == "shaken":
                 check_shaken(nested.claims)
-            yield at, Token(*nested)
+            yield at, Token(*nested, at=token.at)
 
 
 def judge_beside(
@@ -160,7 +173,8 @@ def judge_beside(
     for token in tokens:
         ppt = token.jose.ppt
         try:
-            certificate = check_token(token, call, policy, certificates, check_called=policy.check_called)
+            check_claims(token, call, policy, check_called=policy.check_called)
+            certificate = check_signature(token, token.claims.orig, call.arrived, certificates)
             if isinstance(certificate, CertificateRequest):
                 return certificate
             if ppt == "rph" and call.message is not None:

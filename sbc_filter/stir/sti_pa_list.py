@@ -8,12 +8,14 @@ from binascii import a2b_base64
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sbc_filter.errors import CertificateError, VerificationError
 from sbc_filter.outcomes import Detail
-from sbc_filter.pki.certificate import MAX_CERTIFICATES, PARSE_ERRORS, Certificate, parse_certificates
-from sbc_filter.pki.path import Anchors, check_dates, check_extensions, check_issuers, collecting, paths
+from sbc_filter.pki import tnauthlist
+from sbc_filter.pki.certificate import MAX_CERTIFICATES, PARSE_ERRORS, Certificate, name_key, parse_certificates
+from sbc_filter.pki.path import Anchors, Faults, Path, check_curves, check_dates, check_extensions, check_issuers, paths
 from sbc_filter.pki.signed_der import is_plain
 from sbc_filter.stir.passport import decode_segment
 from sbc_filter.stir.signature import verify_es256
@@ -22,6 +24,7 @@ from sbc_filter.utc import utc_text
 
 MAX_LIST = 4 << 20  # octets; the real list has about 100 KiB
 _MAX_ENTRIES = 10_000  # certificates: bounds the work that a faulty list can cause
+_SIGNING_OF_JWTS = "1.3.6.1.5.5.7.3.37"  # id-kp-jwt (RFC 9509 §3)
 _LATEST = 1 << 33  # POSIX seconds (the year 2242): a greater `exp` is not plausible
 
 
@@ -38,9 +41,10 @@ class TrustList(NamedTuple):
 def read_trust_list(data: bytes, roots: Sequence[Certificate], now: float | None) -> TrustList:
     """Parse and verify a list: the token alone, or the unmodified response of the STI-PA's API, {"caList": token, …}.
 
-    The signer's certificate comes with it (x5c) and leads to one of `roots`, or it is one of them. The signer's path
-    and `exp` are checked at `now` (POSIX seconds); with None the time is not checked. Raises `ValueError` with the
-    fault.
+    The signer's certificate is one of `roots`, or it comes with the list (x5c), leads to one of them, and has the
+    purpose of signing JWTs (RFC 9509 §3) in its extendedKeyUsage. No other certificate below a root signs lists: the
+    root may have issued it for calls, for CRLs or for a web server. The signer's path and `exp` are checked at `now`
+    (POSIX seconds); with None the time is not checked. Raises `ValueError` with the fault.
     """
     if len(data) > MAX_LIST:
         raise ValueError(f"it is larger than {MAX_LIST >> 20} MiB")
@@ -61,11 +65,11 @@ def read_trust_list(data: bytes, roots: Sequence[Certificate], now: float | None
 def _signers(jose: dict[str, Any], roots: Sequence[Certificate], now: float | None) -> Sequence[Certificate]:
     """The certificates that may have signed it: the one that it carries, if it leads to a root, else the roots."""
     chain = jose.get("x5c")
-    faults: list[CertificateError] = []
+    faults = Faults()
     if chain is None:
         found = []
         for root in roots:
-            with collecting(faults):
+            with faults.collecting():
                 _check_signer((root,), now)
                 found.append(root)
         return found
@@ -75,25 +79,36 @@ def _signers(jose: dict[str, Any], roots: Sequence[Certificate], now: float | No
         given = [Certificate.parse(a2b_base64(str(each).encode(), strict_mode=True)) for each in chain]
     except PARSE_ERRORS as error:
         raise ValueError(f"a certificate in its header cannot be read: {error}") from None
-    with collecting(faults):
+    with faults.collecting():
         for path in paths(given[0], given, Anchors(roots), faults):
-            with collecting(faults):
+            with faults.collecting():
+                faults.passed()
                 _check_signer(path, now)
                 return given[:1]
-    raise ValueError(f"its signer is not trusted: {faults[0]}")
+    raise ValueError(f"its signer is not trusted: {faults.furthest()}")
 
 
-def _check_signer(path: tuple[Certificate, ...], now: float | None) -> None:
+def _check_signer(path: Path, now: float | None) -> None:
     """Raise `CertificateError` unless the first certificate of the path may sign lists."""
     signer = path[0]
     if not is_plain(signer.parsed.public_key()):
         raise CertificateError(Detail.CERTIFICATE_KEY, "its key is not on the curve P-256")
     if not signer.usage("digital_signature"):
         raise CertificateError(Detail.CERTIFICATE_PROFILE, "its key may not sign")
+    if len(path) > 1 and not _is_for_lists(signer):
+        sentence = "it is for other purposes: name it in trust_list_root, or have it made for signing JWTs (RFC 9509)"
+        raise CertificateError(Detail.CERTIFICATE_PROFILE, sentence)
     if now is not None:
         check_dates(path, now)
+    check_curves(path)
     check_extensions(path)
     check_issuers(path)
+
+
+def _is_for_lists(signer: Certificate) -> bool:
+    purposes = signer.extension(x509.ExtendedKeyUsage) or ()
+    signs_tokens = any(each.dotted_string == _SIGNING_OF_JWTS for each in purposes)
+    return signs_tokens and signer.octets_of(tnauthlist.OID) is None
 
 
 def _check_signature(signed: bytes, signature: bytes, signers: Sequence[Certificate]) -> None:
@@ -123,12 +138,25 @@ def _read_claims(claims: dict[str, Any], now: float | None) -> TrustList:
     unreadable = 0
     for entry in listed:
         try:
-            anchors += parse_certificates(str(entry).encode())
-        except CertificateError:
+            anchors += _authorities(entry)
+        except (CertificateError, *PARSE_ERRORS):
             unreadable += 1  # a list with one authority less is better than no list
     if not anchors:
         raise ValueError("no certificate in its trustList can be read")
     return TrustList(sequence, float(expires), tuple(dict.fromkeys(anchors)), unreadable)
+
+
+def _authorities(entry: object) -> tuple[Certificate, ...]:
+    """The certificates of one entry; raises one of `PARSE_ERRORS` if a part that is needed later cannot be read."""
+    if not isinstance(entry, str):
+        raise ValueError("an entry that is not a string")
+    found = parse_certificates(entry.encode())
+    for each in found:
+        parsed = each.parsed
+        for part in (parsed.public_key, parsed.subject.rfc4514_string, parsed.issuer.rfc4514_string):
+            part()
+        _ = name_key(parsed.subject), parsed.extensions, parsed.not_valid_before_utc, parsed.not_valid_after_utc
+    return found
 
 
 def _object(data: bytes) -> dict[str, Any]:

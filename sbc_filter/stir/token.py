@@ -6,7 +6,7 @@ from binascii import Error as BinasciiError
 from binascii import a2b_base64
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation
@@ -20,6 +20,7 @@ Deviations = tuple[Deviation, ...]
 _NONE: Deviations = ()
 ATTESTATIONS = frozenset("ABC")
 LEAST = "C"
+BASE = "base"  # how a token without `ppt` is called in records
 _SHAKEN = "shaken"
 BASIC = frozenset((None, "shaken"))
 """Values of `ppt` whose tokens speak for the caller's number by themselves."""
@@ -48,7 +49,7 @@ class Parameters(NamedTuple):
 
 
 class Token:
-    """A well-formed token. Nothing in it is trusted before `Verification` confirms it.
+    """A well-formed token, which never changes. Nothing in it is trusted before `Verification` confirms it.
 
     `attest` and `origid` are SHAKEN claims (RFC 8588 §4); they are ignored in a token of another kind.
     """
@@ -59,15 +60,24 @@ class Token:
         claims: Claims,
         signed: bytes,
         signature: bytes,
-        deviations: tuple[Deviation, ...] = (),
+        deviations: Deviations = (),
+        at: int = 0,
+        attest: str | None = None,
     ) -> None:
-        if jose.ppt != _SHAKEN and (claims.attest is not None or claims.origid is not None):
-            claims = claims._replace(attest=None, origid=None)
-        self.jose = jose
-        self.claims = claims
-        self.signed = signed  # the received octets that the signature covers (S-006)
-        self.signature = signature
-        self.deviations = deviations  # those that were tolerated
+        """`attest` is what a token of another kind than `shaken` counts as."""
+        if jose.ppt != _SHAKEN and (claims.attest is not attest or claims.origid is not None):
+            claims = claims._replace(attest=attest, origid=None)
+        self.jose: Final = jose
+        self.claims: Final = claims
+        self.signed: Final = signed  # the received octets that the signature covers (S-006)
+        self.signature: Final = signature
+        self.deviations: Final = deviations  # those of its form, which were tolerated
+        self.at: Final = at  # its place among the tokens of the INVITE, from 1; 0 if unknown
+
+    @property
+    def kind(self) -> str:
+        """Its `ppt`, or `BASE` without one."""
+        return self.jose.ppt or BASE
 
 
 class _Protected(NamedTuple):
@@ -139,21 +149,22 @@ def parse_parameters(text: bytes) -> Parameters:
     return Parameters(info, found.get(b"alg"), found.get(b"ppt"), tuple(deviations))
 
 
-def read_token(value: bytes, tolerate: Collection[str] = ()) -> Token | None:
-    """Parse one Identity value; None for an unknown `ppt`: it is ignored, neither valid nor invalid (S-062).
+def read_token(value: bytes, tolerate: Collection[str] = (), at: int = 0) -> Token | None:
+    """Parse the Identity value at this place; None for an unknown `ppt`: it is ignored, neither valid nor invalid
+    (S-062).
 
     The rest of a token of an unknown kind is not examined. Of any other token, raises `VerificationError(invalid)` when
     it is malformed or contradicts itself (V6).
     """
     try:
-        return _read(value, tolerate)
+        return _read(value, tolerate, at)
     except VerificationError:
         if is_unsupported(value):
             return None
         raise
 
 
-def _read(value: bytes, tolerate: Collection[str]) -> Token | None:
+def _read(value: bytes, tolerate: Collection[str], at: int) -> Token | None:
     base64 = bool(tolerate) and Deviation.STANDARD_BASE64 in tolerate
     header, payload, signature, parameters, form = split_identity(value, base64=base64)
     protected = _protected(header, parameters)
@@ -169,7 +180,7 @@ def _read(value: bytes, tolerate: Collection[str]) -> Token | None:
     deviations = form + protected.deviations + claims.deviations
     if jose.ppt == _SHAKEN:
         deviations += check_shaken(claims, tolerate)
-    return Token(jose, claims, b"%b.%b" % (header, payload), signature, deviations)
+    return Token(jose, claims, b"%b.%b" % (header, payload), signature, deviations, at)
 
 
 def check_shaken(claims: Claims, tolerate: Collection[str] = ()) -> tuple[Deviation, ...]:
@@ -184,21 +195,20 @@ def check_shaken(claims: Claims, tolerate: Collection[str] = ()) -> tuple[Deviat
     return (Deviation.NO_ORIGID,)
 
 
-def vouches(token: Token, spc: str | None, tolerate: Collection[str] = ()) -> bool:
-    """Whether a token that verifies speaks for its caller; `spc` is the service provider code of its certificate.
+def vouching(token: Token, spc: str | None, tolerate: Collection[str] = ()) -> Token | None:
+    """A token that verifies, as what it counts for its caller; None if it does not speak for the caller. `spc` is the
+    service provider code of its certificate.
 
     A provider speaks by SHAKEN only (ATIS-1000074 §5.3.1). Its base PASSporT is accepted where `tolerate` has
     `base-passport`, and then counts as the lowest attestation. A base PASSporT signed by a certificate with numbers and
     no SPC is the case of RFC 8224: it vouches for the number itself, without an attestation.
     """
     if token.jose.ppt is not None or spc is None:
-        return True
+        return token
     if Deviation.BASE_PASSPORT not in tolerate:
-        return False
-    if token.claims.attest is None:
-        token.claims = token.claims._replace(attest=LEAST)
-        token.deviations += (Deviation.BASE_PASSPORT,)
-    return True
+        return None
+    deviations = (*token.deviations, Deviation.BASE_PASSPORT)
+    return Token(token.jose, token.claims, token.signed, token.signature, deviations, token.at, LEAST)
 
 
 def signature_of(value: bytes) -> bytes:
@@ -243,6 +253,14 @@ def kinds_of(value: bytes) -> frozenset[str]:
     header = value.partition(b";")[0].partition(b".")[0]
     found = {*_PPT_PARAMETER.findall(value), *_PPT_MEMBER.findall(_octets_of(header))}
     return frozenset(kind.decode().lower() for kind in found)
+
+
+def kind_claimed(value: bytes) -> str | None:
+    """The kind that a malformed Identity value claims to be; None unless it claims one kind that is supported."""
+    header = value.partition(b";")[0].partition(b".")[0]
+    named = _ANY_PARAMETER.findall(value) + _ANY_MEMBER.findall(_octets_of(header))
+    kinds = {kind.lower() for kind in named}
+    return kinds.pop().decode() if len(kinds) == 1 and kinds <= _KNOWN else None
 
 
 def _digest(digest: bytes, base64: bool) -> tuple[bytes, bytes, bytes, Deviations]:

@@ -17,38 +17,63 @@ from sbc_filter.counters import CounterName
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
-from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Policy, Signalling, check_token
+from sbc_filter.stir.checks import (
+    CertificateLookup,
+    CertificateRequest,
+    Policy,
+    Signalling,
+    check_claims,
+    check_signature,
+)
 from sbc_filter.stir.compact import rebuild
 from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.extensions import follow_diversions, is_diverted, judge_beside, rich_call_data
 from sbc_filter.stir.token import (
     BASIC,
+    Deviations,
     Token,
     is_extension,
     is_unsupported,
+    kind_claimed,
     kinds_of,
     read_token,
     signature_of,
     split_list,
-    vouches,
+    vouching,
 )
 
 _NO_KINDS: frozenset[str] = frozenset()
+_COMMA_JOINED = (Deviation.COMMA_JOINED,)
 MAX_IDENTITIES = 16  # header fields in one INVITE (S-016)
 
 
 class Failure(NamedTuple):
-    """Why one Identity header field does not verify; `signature` (base64url) identifies it, empty if unreadable."""
+    """Why one token does not verify; `signature` (base64url) identifies it, empty if unreadable.
+
+    `at` is its place among the tokens of the INVITE, from 1, and 0 if no token is at fault. `kind` is its ppt, or that
+    which it claims to have; None if unknown.
+    """
 
     outcome: Outcome
     detail: Detail
     signature: bytes = b""
+    at: int = 0
+    kind: str | None = None
+
+
+def failure_of(token: Token | None, outcome: Outcome, detail: Detail) -> Failure:
+    """Why `token` does not verify; None for a fault of the call alone."""
+    return (
+        Failure(outcome, detail) if token is None else Failure(outcome, detail, token.signature, token.at, token.kind)
+    )
 
 
 class Verification:
     """The result for all tokens of a call. It never changes; a class, because a tuple costs four times as much here.
 
     - `token`, `certificate`: those that decided.
+    - `deviations`: what was tolerated of that token.
+    - `failure`: of a call that did not pass, the one that decided.
     - `failures`: all Identity header fields that do not verify, in order (S-117).
     - `notes`: results of the other tokens, to be counted.
     - `attesting_token`: of a call that passed, the token made for this very call: the last one if it was diverted.
@@ -63,6 +88,8 @@ class Verification:
         failures: tuple[Failure, ...] = (),
         notes: tuple[CounterName, ...] = (),
         attesting_token: Token | None = None,
+        deviations: Deviations = (),
+        failure: Failure | None = None,
     ) -> None:
         self.outcome: Final = outcome
         self.detail: Final = detail
@@ -71,17 +98,37 @@ class Verification:
         self.failures: Final = failures
         self.notes: Final = notes
         self.attesting_token: Final = attesting_token
+        self.deviations: Final = deviations
+        self.failure: Final = failure
 
-    def with_failures(self, failures: tuple[Failure, ...], notes: tuple[CounterName, ...] = ()) -> "Verification":
-        """The same result with these failures and notes."""
+    def with_failures(
+        self, failures: tuple[Failure, ...], notes: tuple[CounterName, ...] = (), more: Deviations = ()
+    ) -> "Verification":
+        """The same result with these failures and notes, and `more` deviations."""
         return Verification(
-            self.outcome, self.detail, self.token, self.certificate, failures, notes, self.attesting_token
+            self.outcome,
+            self.detail,
+            self.token,
+            self.certificate,
+            failures,
+            notes,
+            self.attesting_token,
+            self.deviations + more,
+            self.failure,
         )
 
     def with_detail(self, detail: Detail) -> "Verification":
         """The same result with this detail."""
         return Verification(
-            self.outcome, detail, self.token, self.certificate, self.failures, self.notes, self.attesting_token
+            self.outcome,
+            detail,
+            self.token,
+            self.certificate,
+            self.failures,
+            self.notes,
+            self.attesting_token,
+            self.deviations,
+            self.failure,
         )
 
     def as_failed(self, failure: Failure) -> "Verification":
@@ -94,6 +141,8 @@ class Verification:
             (failure, *self.failures),
             self.notes,
             self.attesting_token,
+            self.deviations,
+            failure,
         )
 
 
@@ -111,7 +160,7 @@ class _Judged:
 
     def report(self, token: Token, error: VerificationError) -> None:
         """Note that a token does not verify."""
-        self.failures.append(Failure(error.outcome, error.detail, token.signature))
+        self.failures.append(failure_of(token, error.outcome, error.detail))
 
 
 # If no token verifies, the failure that names the call: 436 only if *all* certificates were unreachable, 437 if one was
@@ -123,9 +172,14 @@ _PRECEDENCE = (
 
 
 def verify(
-    values: Sequence[bytes], call: Signalling, policy: Policy, certificates: CertificateLookup
+    values: Sequence[bytes],
+    call: Signalling,
+    policy: Policy,
+    certificates: CertificateLookup,
+    ignored: bytes | None = None,
 ) -> Verification | CertificateRequest:
-    """Judge the unfolded Identity `values` of one INVITE (S-061, S-063).
+    """Judge the unfolded Identity `values` of one INVITE (S-061, S-063); the token with the signature `ignored` does
+    not count.
 
     One valid token is enough, and the best attested one counts (S-077). If the call was diverted, the diversions have
     to lead to it (S-128). Returns `CertificateRequest`, so that the call waits for a certificate, only if the
@@ -140,8 +194,9 @@ def verify(
     if len(values) > MAX_IDENTITIES:
         return Verification(Outcome.INVALID, Detail.TOO_MANY_IDENTITIES)
     judged = _Judged()
-    for value in values:
-        _judge(value, judged, call, policy, certificates)
+    for at, value in enumerate(values, 1):
+        if ignored is None or ignored not in value:
+            _judge(value, at, judged, call, policy, certificates)
     best = judged.best
     if best is None and judged.missing is not None:
         return judged.missing
@@ -151,21 +206,21 @@ def verify(
     if best is None:
         return failed_of(judged.failed, call, failures)
     notes: tuple[CounterName, ...] = ()
-    if best.token is not None:
-        if len(values) > joined:
-            best.token.deviations += (Deviation.COMMA_JOINED,)
-        if Deviation.EXTRA_CLAIMS in best.token.deviations:
-            notes = tuple(rich_call_data(best.token.claims, call))
-    return best.with_failures(failures, notes) if failures or notes else best
+    more: Deviations = _COMMA_JOINED if len(values) > joined else ()
+    if best.token is not None and Deviation.EXTRA_CLAIMS in best.token.deviations:
+        notes = tuple(rich_call_data(best.token.claims, call))
+    return best.with_failures(failures, notes, more) if failures or notes or more else best
 
 
-def _judge(value: bytes, judged: _Judged, call: Signalling, policy: Policy, certificates: CertificateLookup) -> None:
-    """Check one Identity value by itself; the tokens of extensions are only parsed."""
+def _judge(
+    value: bytes, at: int, judged: _Judged, call: Signalling, policy: Policy, certificates: CertificateLookup
+) -> None:
+    """Check the Identity value at this place by itself; the tokens of extensions are only parsed."""
     tolerate = policy.tolerate
     token = None
     try:
         compact = value.startswith(b"..") and not is_unsupported(value)
-        token = rebuild(value, call) if compact else read_token(value, tolerate)
+        token = rebuild(value, call, at) if compact else read_token(value, tolerate, at)
         if token is None:
             return
         if token.jose.ppt not in BASIC:
@@ -173,29 +228,37 @@ def _judge(value: bytes, judged: _Judged, call: Signalling, policy: Policy, cert
             return
         judged.basic.append(token)
         try:
-            certificate = check_token(token, call, policy, certificates, check_called=policy.check_called)
+            tolerated = check_claims(token, call, policy, check_called=policy.check_called)
+            certificate = check_signature(token, token.claims.orig, call.arrived, certificates)
         except VerificationError as error:
             if not compact or error.detail is not Detail.BAD_SIGNATURE or Deviation.IAT_STRING not in tolerate:
                 raise
-            token = rebuild(value, call, iat_string=True)
-            certificate = check_token(token, call, policy, certificates, check_called=policy.check_called)
+            token = rebuild(value, call, at, iat_string=True)
+            tolerated = check_claims(token, call, policy, check_called=policy.check_called)
+            certificate = check_signature(token, token.claims.orig, call.arrived, certificates)
     except VerificationError as error:
-        judged.failures.append(Failure(error.outcome, error.detail, signature_of(value)))
+        kind = kind_claimed(value) if token is None else token.kind
+        failure = Failure(error.outcome, error.detail, signature_of(value), at, kind)
+        judged.failures.append(failure)
         kinds = kinds_of(value) if token is None else _NO_KINDS
         judged.lost = judged.lost or not kinds.isdisjoint(DIVERSIONS)
         if token is not None or not ((kinds and kinds <= DIVERSIONS) or is_extension(value)):
-            judged.failed.append(Verification(error.outcome, error.detail, token))
+            judged.failed.append(Verification(error.outcome, error.detail, token, failure=failure))
         return
-    best = judged.best
     if isinstance(certificate, CertificateRequest):
         judged.missing = judged.missing or certificate
-    elif vouches(token, certificate.spc, tolerate) and (best is None or rank_of(token) < rank_of(best.token)):
-        judged.best = Verification(Outcome.PASSED, None, token, certificate, attesting_token=token)
+        return
+    best, token = judged.best, vouching(token, certificate.spc, tolerate)
+    if token is not None and (best is None or rank_of(token) < rank_of(best.token)):
+        deviations = token.deviations + tolerated
+        judged.best = Verification(Outcome.PASSED, None, token, certificate, (), (), token, deviations)
 
 
 def _needs_diversions(best: Verification | None, call: Signalling, policy: Policy) -> bool:
     """Whether diversions have to lead from the Request-URI to a token; `best` is the token that passed by itself."""
-    return policy.check_called and (best is None or (best.token is not None and is_diverted(best.token, call)))
+    if not policy.check_called or best is None:
+        return policy.check_called
+    return best.token is not None and is_diverted(best.token, call, best.deviations)
 
 
 def _with_others(
@@ -215,13 +278,14 @@ def _with_others(
             legible = [each for each in failed if each.token is not None] or failed
             if best is not None or all(each.detail is Detail.DEST_MISMATCH for each in legible):
                 token = best.token if best is not None else None
-                failed = [Verification(error.outcome, error.detail, token)]
+                failed = [Verification(error.outcome, error.detail, token, failure=_of_chain(failures, error))]
                 best = None
         else:
             if isinstance(found, CertificateRequest):
                 return found
-            original, certificate, outermost = found
-            best = Verification(Outcome.PASSED, None, original, certificate, attesting_token=outermost)
+            original = found.original
+            deviations = original.deviations + found.tolerated
+            best = Verification(Outcome.PASSED, None, original, found.certificate, (), (), found.outermost, deviations)
             failures[:] = [each for each in failures if each not in _explained(original)]
     notes: tuple[CounterName, ...] = ()
     if best is not None and others:
@@ -237,7 +301,15 @@ def _with_others(
 def _explained(original: Token) -> tuple[Failure, ...]:
     """The failures of a token by itself that do not count if diversions lead to it: another called party, its age."""
     causes = (Outcome.INVALID, Detail.DEST_MISMATCH), (Outcome.STALE, Detail.STALE_DATE)
-    return tuple(Failure(outcome, detail, original.signature) for outcome, detail in causes)
+    return tuple(failure_of(original, outcome, detail) for outcome, detail in causes)
+
+
+def _of_chain(failures: Sequence[Failure], error: VerificationError) -> Failure | None:
+    """The failure of the diversion that broke a chain: the first with this error, or else the first one, which may be
+    unreadable."""
+    of_diversions = [each for each in failures if each.kind in DIVERSIONS]
+    same = [each for each in of_diversions if (each.outcome, each.detail) == (error.outcome, error.detail)]
+    return next(iter(same or of_diversions), None)
 
 
 def failed_of(failed: Sequence[Verification], call: Signalling, failures: tuple[Failure, ...]) -> Verification:

@@ -16,7 +16,7 @@ _ATTRIBUTE = Struct("=HH")  # rtattr: length, type
 _DONE, _ERROR, _NEW_ADDRESS, _GET_ADDRESS = 3, 2, 20, 22  # NLMSG_DONE, NLMSG_ERROR, RTM_NEWADDR, RTM_GETADDR
 _REQUEST_DUMP = 1 | 0x300  # NLM_F_REQUEST | NLM_F_DUMP
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_RECEIVE = 1 << 16
+_RECEIVE = 1 << 16  # bytes; the kernel sends at most 32 KiB in a datagram
 _PATIENCE = 1.0  # seconds; the kernel answers at once
 
 

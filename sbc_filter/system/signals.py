@@ -3,11 +3,13 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN = 0.01  # seconds until a signal is sent again
 
 
 class Interrupted(KeyboardInterrupt):
@@ -23,6 +25,9 @@ def raising() -> Iterator[None]:
     """A block in which the first signal of `ENDING` raises `Interrupted`; later ones do not disturb the cleanup.
 
     Ignored signals stay ignored (`nohup`, jobs in the background of a shell).
+
+    Python discards an exception that is raised in a finalizer or in the callback of a weak reference, as its import
+    system has them. Such a signal is sent again.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -35,11 +40,23 @@ def raising() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise Interrupted(number)
 
-    for number in caught:
-        signal.signal(number, end)
+    def discarded(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(unraisable.exc_value, Interrupted):
+            hook(unraisable)
+            return
+        listen()
+        threading.Timer(_AGAIN, os.kill, (os.getpid(), unraisable.exc_value.number)).start()
+
+    def listen() -> None:
+        for each in caught:
+            signal.signal(each, end)
+
+    hook, sys.unraisablehook = sys.unraisablehook, discarded
+    listen()
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number in caught:
             signal.signal(number, before[number])
 

@@ -18,7 +18,6 @@ from sbc_filter.pki.certificate import Certificate, NameKey, name_key
 from sbc_filter.pki.crl import CrlHead, RevocationList
 from sbc_filter.pki.x5u import HTTP, check_x5u
 from sbc_filter.stir.sti_pa_list import MAX_LIST
-from sbc_filter.trust import sti_pa_list_file
 from sbc_filter.trust.crl_store import ANYWHERE, MAX_CRL, MAX_POINT_CRL, StoredCrl
 from sbc_filter.trust.trust_files import TrustFiles, named
 from sbc_filter.web.download import HTTP_TOO, Download, Downloader
@@ -88,6 +87,7 @@ class ListDownloads:
         self._say = say
         self._clock = clock
         self._settings = files.configuration.trust
+        self._lists = {each.where: each for each in files.trust_lists if isinstance(each.where, str)}
         self._sources: dict[str, _Source] = {}
         self._answers: SimpleQueue[tuple[str, _Result]] = SimpleQueue()
         self._full = False
@@ -153,7 +153,7 @@ class ListDownloads:
 
     def _begin(self, now: float) -> None:
         """Start with the URLs of the configuration, and with those of stored CRLs."""
-        for url in (*self._settings.crl_urls, *filter(None, [self._settings.trust_list_url])):
+        for url in (*self._settings.crl_urls, *self._lists):
             self._sources[url] = _Source(url, now)
         for where, crl, point in self._files.lists:
             lives = crl.next_update is None or now < crl.next_update + _GIVEN_UP
@@ -189,7 +189,7 @@ class ListDownloads:
         return True
 
     def _download(self, url: str) -> _Result:
-        if url == self._settings.trust_list_url:
+        if url in self._lists:
             return _got(partial(self._ours.get, url, limit=MAX_LIST, timeout=_TIMEOUT))
         return _got(partial(self._ours.get, url, limit=MAX_CRL, timeout=_TIMEOUT, schemes=HTTP_TOO))
 
@@ -208,7 +208,7 @@ class ListDownloads:
                 return new
             source = self._sources[url]
             source.asked = False
-            take = self._take_list if url == self._settings.trust_list_url else self._take_crl
+            take = self._take_list if url in self._lists else self._take_crl
             try:
                 if isinstance(result, str):
                     raise ValueError(result)
@@ -231,16 +231,16 @@ class ListDownloads:
         why = "".join(each if each.isprintable() else "?" for each in why)
         kind = why.partition(":")[0]  # the rest may differ each time
         if kind != source.fault:
-            of_trust = source.url == self._settings.trust_list_url
-            before = self._files.trust_list if of_trust else self._in_force(source)
+            listed = self._lists.get(source.url)
+            before = self._in_force(source) if listed is None else listed.current
             then = "and none was before" if before is None else "the last good one stays in force"
             self._say(f"{source.url}: no good list is available there, {then}: {why}")
         source.fault = kind
 
-    def _take_list(self, _: _Source, body: bytes, now: float) -> tuple[float | None, bool]:
+    def _take_list(self, source: _Source, body: bytes, now: float) -> tuple[float | None, bool]:
         """Store a trust list; returns its expiry and whether it is new. `ValueError`, `OSError`."""
-        found = sti_pa_list_file.newest(self._files.configuration, body, self._files.roots, now, self._files.trust_list)
-        return found.expires, sti_pa_list_file.keep(self._files.configuration, body)
+        listed = self._lists[source.url]
+        return listed.newest(body, now).expires, listed.keep(body)
 
     def _take_crl(self, source: _Source, body: bytes, now: float) -> tuple[float | None, bool]:
         """Store a CRL; returns its next update and whether it is new. `ValueError`, `OSError`."""

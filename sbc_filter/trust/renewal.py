@@ -115,17 +115,15 @@ class Renewal:
         self._report_expired()
 
     def _renew(self) -> None:
-        before = self._files.store
-        after = self._files.read([], [])
+        before = self._files.store, [each.current for each in self._files.trust_lists]
+        after = self._files.read([], []), [each.current for each in self._files.trust_lists]
         remarks = {str(remark) for remark in self._files.remarks}
         for sentence in sorted(remarks - self._said):
             self._say(sentence)
         self._said = remarks
-        try:
-            self._files.keep_list()
-        except OSError as error:
-            _LOG.warning("the trust list cannot be kept in %s: %s", self._files.kept.folder, reason(error))
-        if after is not before:
+        for error in self._files.keep_lists():
+            _LOG.warning("a trust list cannot be kept in %s: %s", self._files.kept.folder, reason(error))
+        if after[0] is not before[0] or after[1] != before[1]:
             self._changed()
             self._files.sweep()
 
@@ -140,12 +138,10 @@ class Renewal:
             for where, crl, end in lists
             if end < now and not any(then >= now and other.is_for_the_same(crl) for _, other, then in lists)
         }
-        found = self._files.trust_list
-        if found is not None and found.expires < now:
-            where = settings.trust_list or settings.trust_list_url
-            expired.add(
-                (f"{where}: the trust list in use expired", found.expires, ": its authorities are still trusted")
-            )
+        for each in self._files.trust_lists:
+            if each.current is not None and each.current.expires < now:
+                begin = f"{each.where}: the trust list in use expired"
+                expired.add((begin, each.current.expires, ": its authorities are still trusted"))
         for begin, end, tail in sorted(expired):
             if (begin, end) not in self._reported:
                 self._say(f"{begin} {utc_text(end)} UTC{tail}")

@@ -13,12 +13,11 @@ from sbc_filter.errors import CertificateError, Problem, reason
 from sbc_filter.pki.certificate import Certificate, parse_certificates
 from sbc_filter.pki.crl import CrlHead, RevocationList
 from sbc_filter.pki.trust_store import TrustStore
-from sbc_filter.stir.sti_pa_list import TrustList
 from sbc_filter.system.files import MAX_FILE, files_in, read_file
-from sbc_filter.trust import sti_pa_list_file
 from sbc_filter.trust.crl_reader import CrlReader, ReadLater, RefusedCrl
 from sbc_filter.trust.crl_shelf import CrlShelf, Stamp
 from sbc_filter.trust.crl_store import CrlStore, StoredCrl
+from sbc_filter.trust.sti_pa_list_file import StiPaListFile
 from sbc_filter.utc import utc_text
 
 T = TypeVar("T")
@@ -43,7 +42,7 @@ class _Taken(Generic[T]):
 
 
 class TrustFiles:
-    """Anchors, CRLs and the trust list, from files and from downloads.
+    """Anchors, CRLs and the trust lists, from files and from downloads.
 
     The first `read` reports every problem. Later ones use what is good: for a file that has become bad, or a list that
     has become older, the last good content stays in use. Each process that verifies certificates has one of these.
@@ -61,8 +60,7 @@ class TrustFiles:
         exchanged with other processes that read the same files."""
         self.configuration = configuration
         self.lists: tuple[InForce, ...] = ()
-        self.trust_list: TrustList | None = None
-        self.roots: tuple[Certificate, ...] = ()  # those that may sign the trust list
+        self.trust_lists = tuple(StiPaListFile(configuration, each) for each in configuration.trust.trust_lists)
         self.remarks: tuple[Problem, ...] = ()  # what was wrong at the last reading
         self.kept = CrlStore(configuration.certificates.cache)
         self._clock = clock
@@ -166,18 +164,17 @@ class TrustFiles:
         settings = self.configuration.trust
         self._remarks = []
         self._problems = self._remarks if self._store is not None else problems
-        for key in ("crl_urls", "trust_list_url"):
-            if getattr(settings, key) and not self.fetches:
+        urls = {"crl_urls": bool(settings.crl_urls)}
+        urls |= {each.key: True for each in settings.trust_lists if isinstance(each.where, str)}
+        for key, there in urls.items():
+            if there and not self.fetches:
                 self._blame(f"trust.{key}", "nothing is fetched without `fetch = true` in [certificates]")
         anchors = self._certificates("trust.anchors", settings.anchors)
-        self.roots = self._certificates("trust.trust_list_root", settings.trust_list_root)
-        self.trust_list = sti_pa_list_file.listed(
-            self.configuration, self.roots, self._problems, self._remarks, self._now(), self.trust_list
-        )
+        roots = self._read_trust_lists()
         self.lists = (*self._crls(), *self._fetched())
-        signers = (*self._certificates("trust.crl_signers", settings.crl_signers), *self.roots)
-        listed = self.trust_list.anchors if self.trust_list is not None else ()
-        every = (*anchors, *listed)
+        signers = (*self._certificates("trust.crl_signers", settings.crl_signers), *roots)
+        listed = (each.current.anchors for each in self.trust_lists if each.current is not None)
+        every = (*anchors, *dict.fromkeys(anchor for part in listed for anchor in part))
         if self._store is not None and self._store.anchors and not every:
             self._blame("trust.anchors", "there is no trust anchor left", stays=True)
             every = tuple(map(Certificate.of, self._store.anchors))
@@ -197,25 +194,39 @@ class TrustFiles:
         self.remarks = tuple(self._remarks)
         return self._store
 
-    def keep_list(self) -> None:
-        """Keep a copy of the trust list of the file, if it is good; `OSError`."""
-        path = self.configuration.trust.trust_list
-        if path is None or self.trust_list is None:
-            return
-        data = read_file(path)
-        try:
-            sti_pa_list_file.newest(self.configuration, data, self.roots, self._now())
-        except ValueError:
-            return  # reported when it was read
-        sti_pa_list_file.keep(self.configuration, data)
+    def _read_trust_lists(self) -> tuple[Certificate, ...]:
+        """Read the trust lists; returns the certificates that may sign them.
+
+        With one good list the filter starts, whatever is wrong with another.
+        """
+        paths = dict.fromkeys(path for each in self.trust_lists for path in each.roots)
+        signers = {path: self._certificates("trust.trust_list_root", (path,)) for path in paths}
+        problems: list[Problem] = []
+        for each in self.trust_lists:
+            own = [certificate for path in each.roots for certificate in signers[path]]
+            each.read(own, problems, self._remarks, self._now())
+        good = any(each.current is not None for each in self.trust_lists)
+        (self._remarks if good else self._problems).extend(problems)
+        return tuple(certificate for part in signers.values() for certificate in part)
+
+    def keep_lists(self) -> list[OSError]:
+        """Keep a copy of each trust list that is a file, if it is good; returns what prevented it."""
+        failures = []
+        for each in self.trust_lists:
+            try:
+                each.keep_file(self._now())
+            except OSError as error:
+                failures.append(error)
+        return failures
 
     def stamp(self) -> object:
         """A value that differs when any of the files has changed; cheap enough for every second."""
         settings = self.configuration.trust
-        single = (settings.trust_list, self.kept.folder / sti_pa_list_file.KEPT, *self.kept_files())
-        found: list[object] = [_stamp_or_none(path) for path in single if path is not None]
+        lists = [path for each in self.trust_lists for path in (each.where, each.kept) if isinstance(path, Path)]
+        found: list[object] = [_stamp_or_none(path) for path in (*lists, *self.kept_files())]
         found.append(self._reader.ripe())
-        for path in (*settings.anchors, *settings.crls, *settings.crl_signers, *settings.trust_list_root):
+        roots = dict.fromkeys(path for each in self.trust_lists for path in each.roots)
+        for path in (*settings.anchors, *settings.crls, *settings.crl_signers, *roots):
             try:
                 files = files_in(path)
             except OSError:

@@ -63,6 +63,44 @@ def test_a_file_by_the_digest_of_its_url(tmp_path: Path) -> None:
     source.close()
 
 
+SPELLINGS = {
+    # the URL by which another system names a file: whether it is found for URL
+    "https://certs.example.org/acme.pem": True,
+    "HTTPS://certs.example.org/acme.pem": True,
+    "Https://certs.example.org/acme.pem": True,
+    "https://CERTS.example.org/acme.pem": False,
+    "https://Certs.Example.Org/acme.pem": False,
+    "https://certs.example.org/ACME.pem": False,
+    "https://certs.example.org/acme.PEM": False,
+    "https://certs.example.org:443/acme.pem": False,
+    "http://certs.example.org/acme.pem": False,
+    "HTTP://certs.example.org/acme.pem": False,
+    "https:certs.example.org/acme.pem": False,
+    "certs.example.org/acme.pem": False,
+}
+
+
+@pytest.mark.parametrize(("url", "found"), SPELLINGS.items())
+def test_a_digest_of_the_url_as_a_token_spells_its_scheme(url: str, found: bool, tmp_path: Path) -> None:
+    """RFC 3986 §3.1: the scheme ignores case. Calls ask for it in small letters, whatever their token says."""
+    put(certificate_path(tmp_path, url), PEM)
+    assert (ask(DirectorySource(tmp_path, clock)).result == PEM) is found
+
+
+def test_the_plain_spelling_comes_first(tmp_path: Path) -> None:
+    put(certificate_path(tmp_path, "HTTPS" + URL[5:]), PEM)
+    put(certificate_path(tmp_path, URL), NEW)
+    assert ask(DirectorySource(tmp_path, clock)).result == NEW
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS", "Https", "hTTps"])
+def test_an_index_may_spell_the_scheme_in_any_letter_case(scheme: str, tmp_path: Path) -> None:
+    put(tmp_path / "acme.pem", PEM)
+    put(tmp_path / INDEX, index({scheme + URL[5:]: "acme.pem"}))
+    assert ask(DirectorySource(tmp_path, clock)).result == PEM
+    assert [entry.url for entry in entries(tmp_path)] == [URL]
+
+
 def test_nothing_is_believed_for_longer_than_a_second() -> None:
     """Issue 5: new, changed and removed files are in force within about a second."""
     assert FRESH <= 1.0

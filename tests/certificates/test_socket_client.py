@@ -17,6 +17,7 @@ from support import sockets
 from support.waiting import LONG, eventually, taken
 
 from sbc_filter.certificates import socket_server
+from sbc_filter.certificates.pooled_source import PooledSource
 from sbc_filter.certificates.socket_client import SocketSource
 from sbc_filter.certificates.socket_server import CertificateServer
 from sbc_filter.certificates.source import MAX_PEM, CertificateSource
@@ -33,26 +34,25 @@ def clock() -> float:
     return NOW
 
 
-class Told:
-    """A source that answers as told, from another thread, once it may, and remembers what it was asked for."""
+class Told(PooledSource):
+    """A source that answers as told, once it may, and remembers what it was asked for."""
 
     def __init__(self, answer: Answer[bytes], may: bool = True) -> None:
+        super().__init__("told", workers=64, patience=LONG, clock=clock)
         self.answer = answer
         self.may = threading.Event()
         if may:
             self.may.set()
         self.asked: list[str] = []
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
+    def _get(self, url: str) -> Answer[bytes]:
         self.asked.append(url)
-        threading.Thread(target=self._answer, args=(done,), daemon=True).start()
-
-    def _answer(self, done: Callable[[Answer[bytes]], None]) -> None:
         self.may.wait()
-        done(self.answer)
+        return self.answer
 
-    def close(self) -> None:
-        pass
+    def callers(self, url: str) -> int:
+        """How many wait for the answer."""
+        return len(self._single._callers.get(url, ()))
 
 
 def serving(path: Path, source: CertificateSource) -> AbstractContextManager[CertificateServer]:
@@ -119,7 +119,7 @@ source.close()
 def test_ten_processes_that_ask_at_once_cause_one_request(tmp_path: Path) -> None:
     """Issue 5, show 4: ten workers' first call of one carrier."""
     told = Told(Answer(PEM, None, NOW + 3600), may=False)
-    with serving(tmp_path / "s", told) as server:
+    with serving(tmp_path / "s", told):
         clients = [
             subprocess.Popen(
                 [sys.executable, "-c", CLIENT, str(tmp_path / "s"), URL],
@@ -135,7 +135,7 @@ def test_ten_processes_that_ask_at_once_cause_one_request(tmp_path: Path) -> Non
             assert client.stdin is not None
             client.stdin.write(b"\n")
             client.stdin.flush()
-        assert eventually(lambda: len(server._callers.get(URL, ())) == 10)
+        assert eventually(lambda: told.callers(URL) == 10)
         told.may.set()
         assert [client.communicate(timeout=LONG)[0] for client in clients] == [PEM] * 10
     assert told.asked == [URL]

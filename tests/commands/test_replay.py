@@ -11,7 +11,21 @@ from pathlib import Path
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
-from support.calls import CARRIER, LAB, NOW, SBC, arriving, claims, identity, invite, leaving, response
+from support.calls import (
+    CARRIER,
+    LAB,
+    NOW,
+    SBC,
+    VERIFY,
+    arriving,
+    claims,
+    identity,
+    invite,
+    leaving,
+    make_engine,
+    response,
+    result,
+)
 from support.captures import enhanced, interface, section
 from support.processes import heeding_signals
 from support.waiting import LONG, eventually
@@ -228,6 +242,69 @@ def test_a_capture_is_not_overwritten_by_itself(
         f"sbc-filter: --out {out} is the capture itself: name another file, the capture is not overwritten\n"
     )
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--out", "--learn"])
+@pytest.mark.parametrize(
+    "name", ["sbc-filter.toml", "rules/rules.toml", "root.pem", "ours.key", "ours.pem", "anchors/root.pem", "link.toml"]
+)
+def test_the_configuration_is_not_overwritten(
+    name: str, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor the rules, nor a file or the content of a folder that the configuration names, whatever the path."""
+    named = (
+        '[trust]\nanchors = ["root.pem", "anchors"]\n[credentials.ours]\nkey = "ours.key"\ncertificate = "ours.pem"\n'
+    )
+    path = capture(tmp_path, arriving(invite()), settings=f'{NETWORK}{named}x5u = "{X5U}"\n')
+    (tmp_path / "anchors").mkdir()
+    for root in ("root.pem", "anchors/root.pem"):
+        (tmp_path / root).write_bytes(pem(LAB.root.certificate))
+    (tmp_path / "ours.pem").write_bytes(LAB.chain)
+    (tmp_path / "ours.key").touch(0o600)
+    (tmp_path / "link.toml").symlink_to(tmp_path / "sbc-filter.toml")
+    before = (tmp_path / name).read_bytes()
+    assert main(["replay", str(path), option, str(tmp_path / name)]) == 2
+    assert capsys.readouterr().err == (
+        f"sbc-filter: {option} {tmp_path / name} belongs to the configuration: "
+        "name another file, it is not overwritten\n"
+    )
+    assert (tmp_path / name).read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--out", "--learn"])
+def test_nor_are_rules_that_the_command_names(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, rules = capture(tmp_path, arriving(invite())), tmp_path / "other.toml"
+    rules.write_text(PASS)
+    assert main(["replay", str(path), "--rules", str(rules), option, str(rules)]) == 2
+    assert rules.read_text() == PASS
+    assert "belongs to the configuration" in capsys.readouterr().err
+
+
+EMERGENCIES = (
+    *("sip:911@h", "sip:+911@h", "tel:911", "sip:112@h;user=phone", "sip:933@h", "sip:988@h", "urn:service:sos"),
+    *("URN:service:SOS.fire", "urn:service:sos.police", "tel:911;phone-context=+1", "sips:911@h"),
+)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("uri", EMERGENCIES)
+def test_an_emergency_call_is_verified_by_a_certificate_at_hand(
+    uri: str, known: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Live it is not: the folder is asked off the packet path, and such a call never waits (S-137)."""
+    settings = '[certificates]\ndirectory = "certificates"\n[trust]\nanchors = ["root.pem"]\n'
+    message = invite(identity()).replace(b"sip:+12155550199@192.0.2.1 ", uri.encode() + b" ")
+    path = capture(tmp_path, arriving(message), settings=NETWORK + settings, rules=VERIFY)
+    (tmp_path / "root.pem").write_bytes(pem(LAB.root.certificate))
+    (tmp_path / "certificates").mkdir()
+    if known:
+        certificate_path(tmp_path / "certificates", X5U).write_bytes(LAB.chain)
+    assert main(["replay", str(path), "--json", "--at", str(NOW)]) == 0
+    record = json.loads(capsys.readouterr().out)
+    engine = make_engine(VERIFY, known=False, emergency=("911", "112", "933", "988", "urn:service:sos*"))
+    live = result(engine, arriving(message))[2]
+    assert (live["outcome"], live["detail"]) == ("unfetchable", "fetch-refused")
+    assert (record["outcome"], record["detail"]) == (("passed", None) if known else ("unfetchable", "fetch-refused"))
 
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])

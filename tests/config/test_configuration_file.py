@@ -13,6 +13,7 @@ from sbc_filter.config.settings import (
     Configuration,
     NetworkSettings,
     QueueConfiguration,
+    TrustListSettings,
     TrustSettings,
 )
 from sbc_filter.errors import ConfigurationError
@@ -84,8 +85,7 @@ def test_every_key() -> None:
             (FOLDER / "crl.pem",),
             (FOLDER / "sti-pa-crl.pem",),
             "hard",
-            FOLDER / "sti-pa.jwt",
-            (FOLDER / "sti-pa.pem",),
+            (TrustListSettings("trust_list", FOLDER / "sti-pa.jwt", (FOLDER / "sti-pa.pem",)),),
             frozenset({"2.16.840.1.114569.1.1.4"}),
             frozenset({"der-body", "tnauthlist-encoding"}),
             ("https://crl.example.org/download/v1/crl", "http://10.0.0.5/crl"),
@@ -111,13 +111,46 @@ def test_every_key() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "lists"),
+    [
+        ('trust_list = "us.jwt"', [("trust_list", "us.jwt", ["r"])]),
+        ('trust_list = ["us.jwt"]', [("trust_list", "us.jwt", ["r"])]),
+        ('trust_list = ["us.jwt", "ca.jwt"]', [("trust_list", "us.jwt", ["r"]), ("trust_list", "ca.jwt", ["r"])]),
+        ('trust_list = { file = "us.jwt", root = "s" }', [("trust_list", "us.jwt", ["s"])]),
+        (
+            'trust_list = ["us.jwt", { file = "ca.jwt", root = ["s", "t"] }]',
+            [("trust_list", "us.jwt", ["r"]), ("trust_list", "ca.jwt", ["s", "t"])],
+        ),
+        ('trust_list = { url = "https://a.example/", root = "s" }', [("trust_list", "https://a.example/", ["s"])]),
+        ('trust_list_url = "https://a.example/"', [("trust_list_url", "https://a.example/", ["r"])]),
+        (
+            'trust_list_url = ["https://a.example/", "https://b.example/"]',
+            [("trust_list_url", f"https://{each}.example/", ["r"]) for each in "ab"],
+        ),
+        (
+            'trust_list = "us.jwt"\ntrust_list_url = "https://b.example/"',
+            [("trust_list", "us.jwt", ["r"]), ("trust_list_url", "https://b.example/", ["r"])],
+        ),
+        ('trust_list = ""\ntrust_list_url = ""', []),
+        ("trust_list = []", []),
+    ],
+)
+def test_s091_one_trust_list_or_several(text: str, lists: list[tuple[str, str, list[str]]]) -> None:
+    made = parse("c.toml", f'[trust]\ntrust_list_root = "r"\n{text}\n', FOLDER)
+    assert [(each.key, each.where, each.roots) for each in made.trust.trust_lists] == [
+        (key, where if ":" in where else FOLDER / where, tuple(FOLDER / root for root in roots))
+        for key, where, roots in lists
+    ]
+
+
 def test_the_defaults() -> None:
     for made in (load(None), parse("", "", Path())):
         assert made.network == NetworkSettings(
             (), (5060,), (), ("911", "112", "933", "988", "urn:service:sos*"), "nanp"
         )
         assert made.queue == QueueConfiguration(50, "accept", "accept")  # fail-open unless told otherwise
-        assert made.trust == TrustSettings((), (), (), "soft", None, (), frozenset(), frozenset())
+        assert made.trust == TrustSettings((), (), (), "soft", (), frozenset(), frozenset())
         assert made.certificates == CertificateSettings(None, False, Path("/var/cache/sbc-filter"), ())
         assert (made.credentials, made.trunks, made.records) == ({}, (), None)
 
@@ -208,11 +241,11 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         ("[trust]\nanchors = 5", "trust.anchors: has to be a list of strings, not 5"),
         (
             '[trust]\ntolerate = ["expired"]',
-            "trust.tolerate: has 'expired'; allowed are 'der-body', 'issuer-keys', 'tnauthlist-encoding'",
+            "trust.tolerate: has 'expired'; allowed are 'der-body', 'tnauthlist-encoding'",
         ),
         (
             '[trust]\nstrict = ["policy"]',
-            "trust.strict: has 'policy'; allowed are 'extended-key-usage'",
+            "trust.strict: has 'policy'; allowed are 'extended-key-usage', 'issuer-keys'",
         ),
         (
             '[trust]\npolicies = ["shaken"]',
@@ -227,8 +260,37 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
             "trust.trust_list_root: is missing: name the PEM files of those whose signature on the list counts",
         ),
         (
-            '[trust]\ntrust_list = "l"\ntrust_list_url = "https://list.example.org/"\ntrust_list_root = "r"',
-            "trust.trust_list_url: and `trust_list` are two ways to the one list: name one of them",
+            '[trust]\ntrust_list = ["l", { file = "m", root = "s" }]',
+            "trust.trust_list_root: is missing: name the PEM files of those whose signature on the list counts",
+        ),
+        (
+            '[trust]\ntrust_list = { file = "l" }\ntrust_list_root = "r"',
+            "trust.trust_list[1].root: is missing: name the PEM files of those whose signature on the list counts",
+        ),
+        (
+            '[trust]\ntrust_list = ["k", { root = "r" }]\ntrust_list_root = "r"',
+            "trust.trust_list[2].file: or `url` has to be there, and not both",
+        ),
+        (
+            '[trust]\ntrust_list = { file = "l", url = "https://list.example.org/", root = "r" }',
+            "trust.trust_list[1].file: or `url` has to be there, and not both",
+        ),
+        (
+            '[trust]\ntrust_list = { url = "http://list.example.org/", root = "r" }',
+            "trust.trust_list[1].url: 'http://list.example.org/' is not a URL that begins with https://",
+        ),
+        (
+            '[trust]\ntrust_list = { file = "l", roots = "r", root = "r" }',
+            "trust.trust_list[1].roots: is unknown; did you mean 'root'?",
+        ),
+        ("[trust]\ntrust_list = 5", "trust.trust_list: has to be a list of strings and tables, not 5"),
+        (
+            '[trust]\ntrust_list = ["/l", { file = "/l", root = "s" }]\ntrust_list_root = "r"',
+            "trust.trust_list: /l is named twice",
+        ),
+        (
+            f'[trust]\ntrust_list = {[str(each) for each in range(17)]}\ntrust_list_root = "r"',
+            "trust.trust_list: has 17 lists with those of `trust_list_url`; 16 are allowed",
         ),
         (
             '[trust]\ntrust_list_url = "http://list.example.org/"\ntrust_list_root = "r"',

@@ -1,14 +1,17 @@
-"""openssl as judge: of our signatures, of the ones it makes for us to verify, and of certificate chains."""
+"""openssl, alone and under PyJWT, as judge: of what we sign, of what it signs for us to verify, and of chains."""
 
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from support import judgedchains as chains
-from support.calls import LAB, NOW, SIGN, VERIFY, arriving, claims, invite, leaving, make_engine, result
+from support.calls import LAB, NOW, SIGN, VERIFY, arriving, claims, identity, invite, leaving, make_engine, result
+from support.signed_forms import DIV_RULES, DIVERSIONS, FORMS, ORIG, Form
 
 from sbc_filter.lab.certificate_maker import X5U, key_pem, pem
 from sbc_filter.stir.passport import canonical_json, decode_segment, encode_segment
@@ -41,6 +44,46 @@ def test_s003_what_we_sign_openssl_verifies(keys: Path, number: int) -> None:
     command = ("dgst", "-sha256", "-verify", keys / "public.pem", "-signature", keys / "signature")
     assert openssl(*command, data=signed).stdout == b"Verified OK\n"
     assert openssl(*command, data=signed + b"x").stdout == b"Verification failure\n"
+
+
+def judged(keys: Path, message: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and claims of the first token in a message, after openssl and PyJWT have verified its signature."""
+    found = re.search(rb"\r\nIdentity: ([\w.-]+);info=<([^>]*)>;alg=ES256;ppt=(\w+)\r\n", message)
+    assert found is not None
+    token, info, ppt = (part.decode() for part in found.groups())
+    signed, _, signature = token.rpartition(".")
+    raw = decode_segment(signature.encode())
+    der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+    (keys / "signature").write_bytes(der)
+    command = ("dgst", "-sha256", "-verify", keys / "public.pem", "-signature", keys / "signature")
+    assert openssl(*command, data=signed.encode()).stdout == b"Verified OK\n"
+    public = (keys / "public.pem").read_bytes()
+    said = jwt.decode(token, public, algorithms=["ES256"], options={"verify_iat": False})  # that would read the clock
+    header = jwt.get_unverified_header(token)
+    assert (header["x5u"], header["ppt"]) == (info, ppt)
+    return header, said
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_s003_what_we_sign_is_what_others_read(keys: Path, form: Form) -> None:
+    """PyJWT reads the claims that the table has; `test_secsipid` shows the same calls to Kamailio."""
+    message = form.message()
+    _, out, record = result(make_engine(SIGN), leaving(message))
+    header, said = judged(keys, out)
+    assert header == {"alg": "ES256", "ppt": "shaken", "typ": "passport", "x5u": X5U}
+    assert said == claims(orig=form.orig, dest=form.dest, attest=record["attest"])
+    assert (record["outcome"], record["attest"]) == ("signed", "A" if form.orig == ORIG else "B")
+    dated = out.replace(b"\r\nDate: Fri, 15 Jan 2027 08:00:00 GMT", b"", 1)
+    assert re.sub(rb"\r\nIdentity: [^\r]*", b"", dated) == message  # nothing else changed
+
+
+@pytest.mark.parametrize(("to", "uri", "dest", "made", "by"), DIVERSIONS.values(), ids=DIVERSIONS)
+def test_s100_our_diversions_are_what_others_read(keys: Path, to: str, uri: str, dest: Any, made: Any, by: Any) -> None:
+    message = Form(to=to, uri=uri, headers=(identity(claims(dest=dest)),)).message()
+    out = result(make_engine(DIV_RULES), leaving(message))[1]
+    header, said = judged(keys, out)
+    assert header == {"alg": "ES256", "ppt": "div", "typ": "passport", "x5u": X5U}
+    assert said == {"dest": made, "div": by, "iat": int(NOW), "orig": ORIG}
 
 
 @pytest.mark.parametrize("number", range(8))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -18,10 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from support import deviations
 from support import judgedchains as chains
-from support.calls import CALLED, CALLER, CARRIER, SBC, SIGN, VERIFY, invite, leaving, result
+from support.calls import CALLED, CALLER, CARRIER, SBC, SIGN, VERIFY, claims, identity, invite, leaving, result
 from support.deviations import Signer
 from support.netns import LIVE, endpoint, running, three_hosts
 from support.secsipid import ANSWER, CHECK, GOOD, Secsipid, missing, version
+from support.signed_forms import DIV_RULES, DIVERSIONS, FORMS, Form
 from support.tiny import TinySource
 
 from sbc_filter.engine.call.network import Network
@@ -55,9 +57,9 @@ class World:
     def signer(self) -> Signer:
         return Signer(self.laboratory.leaf.key, int(time.time()))
 
-    def engine(self) -> Engine:
+    def engine(self, rules_text: str = VERIFY + SIGN) -> Engine:
         """An engine that signs with the laboratory's certificate and has it in memory."""
-        rules, trunks = load_rules({"rules.toml": VERIFY + SIGN}, str, ["ours"])
+        rules, trunks = load_rules({"rules.toml": rules_text}, str, ["ours"])
         key = key_pem(self.laboratory.leaf.key)
         made = Engine(
             rules,
@@ -99,9 +101,24 @@ def signed_by_us(world: World, **options: str) -> bytes:
     return message
 
 
-@pytest.mark.parametrize("options", [{}, {"called": "911"}, {"called": "4930123456789012"}, {"caller": "33123456789"}])
-def test_what_we_sign_it_accepts(world: World, judge: Secsipid, options: dict[str, str]) -> None:
-    assert judge.code(signed_by_us(world, **options), world.leaf) == GOOD
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_what_we_sign_it_accepts(world: World, judge: Secsipid, form: Form) -> None:
+    """However caller and called party are written. `test_openssl` reads the claims of the same calls."""
+    action, message, record = result(world.engine(), leaving(form.message()), time.time())
+    assert (action, record["outcome"]) == ("modify", "signed")
+    assert judge.code(message, world.leaf) == GOOD
+
+
+@pytest.mark.parametrize(("to", "uri", "dest", "made", "by"), DIVERSIONS.values(), ids=DIVERSIONS)
+def test_it_accepts_our_diversions(
+    world: World, judge: Secsipid, to: str, uri: str, dest: Any, made: Any, by: Any
+) -> None:
+    """It reads the first token, which is ours, and looks at the signature."""
+    said = claims(dest=dest, iat=int(time.time()))
+    message = Form(to=to, uri=uri, headers=(identity(said, key=world.laboratory.leaf.key),)).message()
+    action, out, record = result(world.engine(DIV_RULES), leaving(message), time.time())
+    assert (action, record["detail"]) == ("modify", "diverted")
+    assert judge.code(out, world.leaf) == GOOD
 
 
 def test_what_we_sign_it_accepts_no_more_once_changed(world: World, judge: Secsipid) -> None:

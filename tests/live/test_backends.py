@@ -39,7 +39,7 @@ def test_calls_are_filtered_by_the_rules_of(lab: Lab, name: str) -> None:
     needed(lab, name)
     with lab.inside("sbc"):
         firewall = backend(name)
-        assert firewall.faults()[0].endswith("the rules are not in force: run `sbc-filter firewall apply`")
+        assert firewall.faults()[0].endswith("the rules are not applied: run `sbc-filter firewall apply`")
         firewall.apply(Plan(ports=(5070, 5060), queue=7))
         firewall.apply(PLAN)
         assert (firewall.name, firewall.faults(), firewall.queues()) == (name, [], frozenset({50}))
@@ -79,7 +79,7 @@ def test_one_program_at_a_time(lab: Lab, before: str, after: str) -> None:
             backend(before).apply(PLAN)
             assert backend(after).queues() == {50}
         firewall = backend(after)
-        assert f"{before}: rules are in force beside those of {after}: run `sbc-filter firewall apply`" in (
+        assert f"{before}: rules are applied beside those of {after}: run `sbc-filter firewall apply`" in (
             firewall.faults()
         )
         firewall.apply(PLAN)
@@ -151,5 +151,5 @@ def test_the_command_says_which(lab: Lab, tmp_path: Path, capsys: pytest.Capture
     assert "ip6tables-legacy -w -t raw -A SBC-FILTER -m mark --mark 0x20000000/0x20000000 -j CT --zone 5060" in (
         said["show"].out
     )
-    assert said["apply"].out == "in force by iptables-legacy; undo with `sbc-filter firewall remove`\n"
+    assert said["apply"].out == "applied with iptables-legacy; undo with `sbc-filter firewall remove`\n"
     assert said["remove"].out == "the rules are gone (iptables-legacy)\n"

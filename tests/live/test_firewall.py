@@ -76,7 +76,7 @@ def test_apply_twice_is_apply_once_and_remove_takes_its_own_only(lab: Lab) -> No
         Iptables().remove()
         assert rules(lab) == before
         Iptables().remove()
-        assert Iptables().faults()[0] == ("iptables: the rules are not in force: run `sbc-filter firewall apply`")
+        assert Iptables().faults()[0] == ("iptables: the rules are not applied: run `sbc-filter firewall apply`")
     lab.run(
         "sbc",
         "iptables",

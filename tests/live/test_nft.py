@@ -208,7 +208,7 @@ def test_in_force_or_not(lab: Lab) -> None:
         nft = Nft()
         nft.remove()
         assert not nft.is_in_force()
-        assert nft.faults() == ["nft: the rules are not in force: run `sbc-filter firewall apply`"]
+        assert nft.faults() == ["nft: the rules are not applied: run `sbc-filter firewall apply`"]
         nft.remove()
         put_in_force(lab, counting(PLAN))
         assert nft.is_in_force()

@@ -160,7 +160,7 @@ def test_the_status_of_the_service_says_why_a_reload_was_refused(
             rules.write_text(good.replace('"outbound"', '"outwards"') + '"\\nREADY=1" = 5\n')
             assert reload(file).returncode == 1
             why = f"{rules}: rule 'sign' (line 1): direction: is 'outwards'; allowed are 'inbound', 'outbound'"
-            refused = f"STATUS=reload refused, the old files stay in force: {why} (and 1 more)"
+            refused = f"STATUS=reload refused, the old files stay in use: {why} (and 1 more)"
             assert status("reload refused").startswith(refused)  # counts follow, once there are any
             assert status("reload refused").startswith(f"{refused}; 0 packets")  # said again with the state
             rules.write_text(good)

@@ -21,7 +21,7 @@ from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.netlink import QueueChannel
 
 pytestmark = LIVE
-QUEUES = "a filter already runs in this network: the firewall rules in force feed netfilter queue {}, which another"
+QUEUES = "a filter already runs in this network: the applied firewall rules feed netfilter queue {}, which another"
 QUEUES += " process has bound: end that process first; nothing was changed"
 LOCKED = f"another `sbc-filter run --firewall` runs in this network (it has bound netfilter queue {LOCK}):"
 LOCKED += " end that process first; nothing was changed"

@@ -61,11 +61,12 @@ def labelled(body: bytes, label: str) -> bytes:
 OF_LEAF, OF_ISSUER = pem(LEAF.certificate), pem(ISSUING.certificate)
 
 
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
 @pytest.mark.parametrize("label", ["X509 CERTIFICATE", "X.509 CERTIFICATE"])
-@pytest.mark.parametrize("issuers", ["CERTIFICATE", "X509 CERTIFICATE"])
-def test_s090_old_labels_are_read(label: str, issuers: str) -> None:
+@pytest.mark.parametrize("issuers", ["CERTIFICATE", "X509 CERTIFICATE", "X.509 CERTIFICATE"])
+def test_s090_old_labels_are_read(label: str, issuers: str, ends: bytes) -> None:
     """RFC 7468 §5.1: parsers may accept them."""
-    body = labelled(OF_LEAF, label) + labelled(OF_ISSUER, issuers)
+    body = (labelled(OF_LEAF, label) + labelled(OF_ISSUER, issuers)).replace(b"\n", ends)
     leaf, issuing = parse_certificates(body)
     assert (leaf, issuing) == (Certificate.of(LEAF.certificate), Certificate.of(ISSUING.certificate))
     assert leaf_of([leaf, issuing]) == leaf

@@ -46,7 +46,7 @@ def openssl(folder: Path, anchor: Any, leaf: Any, *between: Any) -> bool:
     return done.returncode == 0
 
 
-RSA = rsa.generate_private_key(65537, 2048)
+RSA_1024 = rsa.generate_private_key(65537, 1024)
 
 
 # --- one good path among several
@@ -64,7 +64,7 @@ def test_s090_a_good_path_beside_one_that_is_over() -> None:
 def test_s090_a_good_path_beside_one_that_cannot_be_followed() -> None:
     """A certificate of the issuer's name whose key is not for us, and one that the library cannot read."""
     good = make(ROOT, "Issuing", ca=True)
-    foreign = make(ROOT, "Issuing", ca=True, key=RSA)
+    foreign = make(ROOT, "Issuing", ca=True, key=RSA_1024)
     x400 = unknown("2.5.29.17", bytes.fromhex("3002a300"))
     odd = make(ROOT, "Issuing", ca=True, key=good.key, extensions=[(x400, False)])
     leaf = make(good)

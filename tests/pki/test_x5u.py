@@ -31,6 +31,17 @@ def test_s088_accepted(url: str) -> None:
     check_x5u(url)
 
 
+@pytest.mark.parametrize("scheme", ["HTTPS", "Https", "hTTPS", "httpS", "HtTpS"])
+def test_s088_accepted_in_any_letter_case(scheme: str) -> None:
+    """RFC 3986 §3.1; and the other rules hold all the same."""
+    check_x5u(f"{scheme}://c.example/a.pem")
+    assert host_of(f"{scheme}://C.example/a.pem") == "c.example"
+    for rest in ("c.example:80/a.pem", "c.example/a.pem?x=1", "u@c.example/", "127.0.0.1/a.pem", "c.example/a#b"):
+        with pytest.raises(VerificationError) as refused:
+            check_x5u(f"{scheme}://{rest}")
+        assert refused.value.detail is Detail.X5U_POLICY
+
+
 def test_s088_the_longest() -> None:
     longest = "https://c.example/" + "a" * (2048 - 18)
     check_x5u(longest)
@@ -48,7 +59,6 @@ ADDRESS = "the address is not a public one"
     [
         ("", SCHEME),
         ("http://c.example/a.pem", SCHEME),
-        ("HTTPS://c.example/a.pem", SCHEME),
         ("ftp://c.example/a.pem", SCHEME),
         ("file:///etc/passwd", SCHEME),
         ("//c.example/a.pem", SCHEME),

@@ -403,7 +403,7 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
         ),
         (
             VERIFY + '[rule.on]\n"passed.good" = "drop"',
-            "rule[1].on.passed.good: 'good' is not a detail of passed; allowed are token-again",
+            "rule[1].on.passed.good: 'good' is not a detail of passed; allowed are request-uri-differs, token-again",
         ),
         (
             REDIRECTED + '[rule.on]\nunparseable = "redirect"',

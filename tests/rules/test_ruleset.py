@@ -371,6 +371,11 @@ PASSED: dict[str, Any] = {"attest": "A", "spc": "1234", "issuer": "CN=CA,O=Labor
         ('spc = ["@spcs.txt"]', {}, True),
         ('spc = ["755J"]', {}, False),
         ('spc = ["1234"]', {"spc": None}, False),
+        ('spc = ["755J"]', {"spc": "755J"}, True),
+        ('spc = ["755j"]', {"spc": "755J"}, True),
+        ('spc = ["@spcs.txt"]', {"spc": "756J"}, True),
+        ('not_spc = ["755j"]', {"spc": "755J"}, False),
+        ('not_spc = ["@spcs.txt"]', {"spc": "756J"}, False),
         ('not_spc = ["1234"]', {}, False),
         ('not_spc = ["755J"]', {}, True),
         ('not_spc = ["755J"]', {"spc": None}, True),
@@ -388,5 +393,5 @@ PASSED: dict[str, Any] = {"attest": "A", "spc": "1234", "issuer": "CN=CA,O=Labor
 )
 def test_a_condition_of_when(condition: str, changes: dict[str, Any], holds: bool) -> None:
     text = rule("r", "[[rule.when]]", condition, 'action = "drop"', action="verify")
-    made = load_rules({"r.toml": text}, {"spcs.txt": "# ours\n1234\n755J\n"}.__getitem__)[0].rules[0]
+    made = load_rules({"r.toml": text}, {"spcs.txt": "# ours\n1234\n755J\n756j\n"}.__getitem__)[0].rules[0]
     assert treatment(made, Outcome.PASSED, None, **(PASSED | changes)) == (DROP if holds else CONTINUE)

@@ -40,6 +40,7 @@ def test_all_are_off() -> None:
         ),
         ("div = true", "div", "signs for your own numbers only: name them in `numbers`"),
         ("max_size = 575", "max_size", "has to be a whole number from 576 to 65535, not 575"),
+        ('attest_impossible = "A"', "attest_impossible", "is 'A'; allowed are 'C', 'none'"),
         ('privacy = "drop"', "privacy", "is 'drop'; allowed are 'sign', 'skip'"),
         ('reason = "add"', "reason", "is 'add'; allowed are 'keep', 'remove'"),
         ('media_keys = "yes"', "media_keys", "has to be true or false, not 'yes'"),

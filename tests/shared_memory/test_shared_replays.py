@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.turns import hold_every_lock, never_in_vain, waited
 
-from sbc_filter.engine.memory.replays import LocalSeen, Seen
+from sbc_filter.engine.memory.replays import USE, LocalSeen, Seen
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.shared_memory.shared_replays import BUCKETS, SharedSeen
 from sbc_filter.shared_memory.shared_table import LOCKS, LOCKS_AT, PATIENCE, WAYS
@@ -24,7 +24,7 @@ NOW = 1_800_000_000.0
 END = NOW + 65
 FORK = multiprocessing.get_context("fork")
 PROCESSES, TOKENS, ROUNDS = 4, 10_000, 500
-HEADER, BUCKET, ENTRY, SPARE = 4096, 512, 32, 4096  # bytes
+HEADER, BUCKET, ENTRY, SPARE = 4096, 512, 32, 4096  # bytes; the first uses of a bucket take as many as itself
 
 
 def token(number: int) -> bytes:
@@ -178,13 +178,50 @@ def test_of_all_that_present_one_token_at_the_same_moment_exactly_one_is_first(m
     assert sorted(won) == list(range(ROUNDS))
 
 
+# --- the first use ---
+
+
+def test_the_first_use_stays_that_of_the_first_claim(table: Seen) -> None:
+    assert table.first_use(token(1), NOW) == b""
+    assert table.claim(token(1), b"a", END, NOW, b"acme\0call-1") == 1
+    assert table.claim(token(1), b"a", END, NOW, b"beta\0call-2") == 2
+    assert table.claim(token(1), b"b", END, NOW, b"beta\0call-3") == 0
+    assert table.claim(token(2), b"b", END, NOW, b"\0call-4") == 1
+    assert table.claim(token(3), b"b", END, NOW) == 1
+    assert [table.first_use(token(number), NOW) for number in (1, 2, 3)] == [b"acme\0call-1", b"\0call-4", b""]
+
+
+def test_the_longest_first_use_is_kept_whole(table: Seen) -> None:
+    use = b"\0" + b"x" * (USE - 1)
+    table.claim(token(1), b"a", END, NOW, use)
+    assert table.first_use(token(1), NOW) == use
+
+
+def test_a_later_token_may_take_the_place_of_a_first_use_but_never_lend_its_own(path: Path) -> None:
+    """One bucket: sixteen tokens share four places."""
+    table = SharedSeen(path, buckets=1)
+    for number in range(WAYS):
+        table.claim(token(number), b"a", END + number, NOW, b"\0call-%d" % number)
+    found = [table.first_use(token(number), NOW) for number in range(WAYS)]
+    assert found == [b""] * 12 + [b"\0call-%d" % number for number in range(12, 16)]
+    assert table.claim(token(100), b"a", END + 100, NOW) == 1  # in the place of token 0, and without a use
+    assert table.first_use(token(100), NOW) == b""
+    assert table.claim(token(0), b"b", END, NOW) == 1  # forgotten
+    assert [table.claim(token(number), b"a", END, NOW) for number in range(4, WAYS)] == [2] * 12
+
+
+def test_processes_and_a_restart_share_first_uses(path: Path) -> None:
+    SharedSeen(path).claim(token(1), b"a", END, NOW, b"acme\0call-1")
+    assert SharedSeen(path).first_use(token(1), NOW) == b"acme\0call-1"
+
+
 # --- the file ---
 
 
 def test_the_file_is_ours_alone(path: Path) -> None:
     SharedSeen(path).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert path.stat().st_size == HEADER + BUCKETS * BUCKET + SPARE
+    assert path.stat().st_size == HEADER + 2 * BUCKETS * BUCKET + SPARE
     assert path.stat().st_blocks * 512 >= path.stat().st_size  # all of it: a full disk shows at the start
 
 
@@ -212,7 +249,7 @@ def test_no_two_tables_put_a_token_in_the_same_place() -> None:
 
 
 def remade(header: bytes) -> bytes:
-    return header + b"\xff" * (HEADER + BUCKETS * BUCKET - len(header))
+    return header + b"\xff" * (HEADER + 2 * BUCKETS * BUCKET - len(header))
 
 
 @pytest.mark.parametrize(
@@ -223,18 +260,19 @@ def remade(header: bytes) -> bytes:
         remade(b""),
         remade(b"sbc-filter seen1" + struct.pack("<II16s", BUCKETS, WAYS, b"k")),  # before its locks were in it
         remade(b"sbc-filter seen2" + struct.pack("<II16s", BUCKETS, WAYS, b"k")),  # of Call-IDs, not of targets
+        remade(b"sbc-filter seen3" + struct.pack("<II16s", BUCKETS, WAYS, b"k")),  # without first uses
         remade(b"sbc-filter seen9" + struct.pack("<II16s", BUCKETS, WAYS, b"k")),  # another version
-        remade(b"sbc-filter seen3" + struct.pack("<II16s", BUCKETS, WAYS + 1, b"k")),
-        remade(b"sbc-filter seen3" + struct.pack("<II16s", 2 * BUCKETS, WAYS, b"k")),
+        remade(b"sbc-filter seen4" + struct.pack("<II16s", BUCKETS, WAYS + 1, b"k")),
+        remade(b"sbc-filter seen4" + struct.pack("<II16s", 2 * BUCKETS, WAYS, b"k")),
         remade(b"") * 2,
     ],
-    ids=["empty", "short", "not ours", "before", "of Call-IDs", "version", "ways", "buckets", "too long"],
+    ids=["empty", "short", "not ours", "before", "of Call-IDs", "no uses", "version", "ways", "buckets", "too long"],
 )
 def test_what_is_not_ours_is_made_anew(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     path.chmod(0o600)
     table = SharedSeen(path)
-    assert path.stat().st_size == max(len(content), HEADER + BUCKETS * BUCKET + SPARE)  # never shorter
+    assert path.stat().st_size == max(len(content), HEADER + 2 * BUCKETS * BUCKET + SPARE)  # never shorter
     assert path.read_bytes()[HEADER : HEADER + 10 * BUCKET] == bytes(10 * BUCKET)
     assert [table.claim(token(1), call, END, NOW) for call in (b"a", b"b")] == [True, False]
     again = SharedSeen(path)
@@ -271,14 +309,14 @@ def test_in_a_full_table_what_ends_first_gives_way(path: Path) -> None:
     assert all(table.claim(token(100 + number), b"a", END + 100, NOW) for number in range(4))
     assert not any(table.claim(token(number), b"b", END, NOW) for number in (*range(4, 16), *range(100, 104)))
     assert table.claim(token(0), b"b", END + 200, NOW)  # forgotten: the price of a bound
-    assert path.stat().st_size == HEADER + BUCKET + SPARE
+    assert path.stat().st_size == HEADER + 2 * BUCKET + SPARE
 
 
 def test_a_flood_does_not_make_it_grow_nor_fail(path: Path) -> None:
     """64 buckets hold 1024 tokens; of those that came last most are there, since older ones end first."""
     table = SharedSeen(path, buckets=64)
     assert all(table.claim(token(number), b"a", END + number / 1000, NOW) for number in range(20_000))
-    assert path.stat().st_size == HEADER + 64 * BUCKET + SPARE
+    assert path.stat().st_size == HEADER + 2 * 64 * BUCKET + SPARE
     assert sum(not table.claim(token(number), b"b", END + 20, NOW) for number in range(19_500, 20_000)) > 400
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.calls import identity, invite
+from support.calls import follow_up, identity, invite
 
 from sbc_filter.errors import MessageError
 from sbc_filter.sip import field
@@ -161,6 +161,27 @@ def test_what_it_reads_of_a_second_via(via: bytes, read: bool) -> None:
     changed = RELAYED.replace(b"SIP/2.0/TCP [2001:db8::1]:5062 ;branch=x", via)
     assert is_plain(long_way(changed)) is read
     assert compare(Layout.of(long_way(RELAYED)), changed) is read
+
+
+ACK = follow_up(invite(), "ACK", "a")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "read"),
+    [
+        (b";tag=a", b";tag=b", True),
+        (b";tag=a", b"; tag=a", False),
+        (b"+12155550199@sbc", b"+12155550300@sbc", True),
+        (b"CSeq: 1 ACK", b"CSeq: 9 ACK", True),
+        (b"CSeq: 1 ACK", b"CSeq: 1 INVITE", False),
+        (b"ACK sip", b"CANCEL sip", False),
+        (b"ACK sip", b"INVITE sip", False),
+        (b"\r\n\r\n", b"\r\n\r\nINVITE sip:a@b SIP/2.0\r\n\r\n", False),  # RFC 4475 dblreq
+    ],
+)
+def test_what_it_reads_of_an_ack(old: bytes, new: bytes, read: bool) -> None:
+    assert old in ACK
+    assert compare(Layout.of(long_way(ACK)), ACK.replace(old, new)) is read
 
 
 @given(

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import DNSName, ExtendedKeyUsage, ObjectIdentifier, SubjectAlternativeName
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 from support.chains import ISSUING, LAB, LEAF, MAKER, NOW, OTHER, ROOT, as_pem, make, unknown, with_null
@@ -19,9 +21,17 @@ from sbc_filter.stir.passport import encode_segment
 from sbc_filter.stir.sti_pa_list import MAX_LIST, TrustList, read_trust_list
 
 STI_PA = make(None, "STI-PA Root", ca=True, usage="key_cert_sign crl_sign digital_signature")
-SIGNER = make(STI_PA, "STI-PA", numbers=None)
+JWT = ObjectIdentifier("1.3.6.1.5.5.7.3.37")  # RFC 9509 §3
+FOR_LISTS = (ExtendedKeyUsage([JWT]), False)
+
+
+def signer_of_lists(parent: Any = STI_PA, **how: Any) -> Any:
+    return make(parent, "STI-PA", **{"numbers": None, "extensions": [FOR_LISTS], **how})
+
+
+SIGNER = signer_of_lists()
 BETWEEN = make(STI_PA, "STI-PA Issuing", ca=True)
-BELOW = make(BETWEEN, "STI-PA", numbers=None)
+BELOW = signer_of_lists(BETWEEN)
 TOMORROW = NOW + 86400
 
 
@@ -99,10 +109,10 @@ P384_SIGNER = make(STI_PA, "STI-PA", numbers=None, key=ec.generate_private_key(e
         (made(BETWEEN, chain=(BELOW, BETWEEN)), NOBODY),  # the first of x5c is the signer, and no other
         (made()[:-4] + b"AAAA", NOBODY),
         (made(BELOW, chain=(BELOW,)), NO_PATH),
-        (made(chain=(make(None, "STI-PA", numbers=None),)), NO_PATH),
+        (made(chain=(signer_of_lists(None),)), NO_PATH),
         (made(LEAF, chain=(LEAF, ISSUING, ROOT)), None),  # a certificate for calls signs no lists of anchors
-        (made(chain=(make(STI_PA, "STI-PA", days=(-10, -1)),)), "its signer is not trusted: expired"),
-        (made(chain=(make(STI_PA, "STI-PA", days=(1, 10)),)), "its signer is not trusted: not-yet-valid"),
+        (made(chain=(signer_of_lists(days=(-10, -1)),)), "its signer is not trusted: expired"),
+        (made(chain=(signer_of_lists(days=(1, 10)),)), "its signer is not trusted: not-yet-valid"),
         (made(version="2.0"), "its version is not 1"),
         (made(version="2.1"), "its version is not 1"),
         (made(version="10"), "its version is not 1"),
@@ -129,7 +139,7 @@ def test_s091_no_good_list(data: bytes, why: str | None) -> None:
     [
         (make(STI_PA, "STI-PA", numbers=None, usage="key_encipherment"), "its key may not sign"),
         (P384_SIGNER, "its key is not on the curve P-256"),
-        (make(STI_PA, "STI-PA", numbers=None, extensions=[(unknown("1.2.3.4", b"\5\0"), True)]), "1.2.3.4"),
+        (make(STI_PA, "STI-PA", numbers=None, extensions=[FOR_LISTS, (unknown("1.2.3.4", b"\5\0"), True)]), "1.2.3.4"),
     ],
 )
 def test_s091_a_signer_that_may_not_sign(signer: Any, why: str) -> None:
@@ -158,6 +168,78 @@ def test_s091_one_entry_that_cannot_be_read_does_not_cost_the_others() -> None:
     found = read(made(trustList=["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", null]))
     assert found.unreadable == 1
     assert found.anchors == parse_certificates(null.encode())
+
+
+SERVER, ANY = ExtendedKeyUsageOID.SERVER_AUTH, ObjectIdentifier("2.5.29.37.0")
+PURPOSE = (
+    "its signer is not trusted: it is for other purposes: name it in trust_list_root, or have it made for signing JWTs"
+    " (RFC 9509)"
+)
+
+
+@pytest.mark.parametrize(
+    ("signer", "may"),
+    [
+        (signer_of_lists(), True),
+        (signer_of_lists(extensions=[(ExtendedKeyUsage([SERVER, JWT]), False)]), True),
+        (signer_of_lists(numbers=b"spc"), False),  # a certificate for calls, whatever else it is for
+        (make(STI_PA, "SHAKEN 1234"), False),
+        (make(STI_PA, "STI-PA", numbers=None), False),
+        (make(STI_PA, "STI-PA", numbers=None, usage=None), False),
+        (make(STI_PA, "STI-PA CRL", numbers=None, usage="crl_sign digital_signature"), False),
+        (signer_of_lists(extensions=[(ExtendedKeyUsage([SERVER]), False)]), False),
+        (signer_of_lists(extensions=[(ExtendedKeyUsage([ANY]), False)]), False),
+        (signer_of_lists(extensions=[(SubjectAlternativeName([DNSName("sti-pa.example")]), False)]), False),
+        (make(STI_PA, "STI-PA CA", ca=True, usage="key_cert_sign digital_signature"), False),
+    ],
+)
+def test_s091_no_other_certificate_below_the_root_signs_lists(signer: Any, may: bool) -> None:
+    """The root of the STI-PA issues certificates for other things. Named by the operator, each signs lists."""
+    data = made(signer, chain=(signer,))
+    if may:
+        assert read(data).sequence == 0
+    else:
+        with pytest.raises(ValueError, match=r".") as caught:
+            read(data)
+        assert str(caught.value) == PURPOSE
+    for listed in (data, made(signer, chain=())):
+        assert read(listed, STI_PA, signer).sequence == 0
+        assert read(listed, signer).sequence == 0
+
+
+X400 = unknown("2.5.29.17", bytes.fromhex("3002a300"))  # an alternative name that the library cannot read
+GOOD_ENTRY = pem(ROOT.certificate).decode()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "\ud800",
+        "\udfff" + GOOD_ENTRY,
+        "",
+        "x",
+        None,
+        5,
+        True,
+        [GOOD_ENTRY],
+        {"pem": GOOD_ENTRY},
+        GOOD_ENTRY[:-60],
+        GOOD_ENTRY.replace("MII", "AII"),
+        GOOD_ENTRY.replace("CERTIFICATE", "PUBLIC KEY"),
+        "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----",
+        GOOD_ENTRY * 13,
+        GOOD_ENTRY.ljust(70_000),
+        pem(make(None, "Odd", ca=True, extensions=[(X400, False)]).certificate).decode(),
+        "\u0000" * 100,
+    ],
+    ids=lambda entry: repr(entry)[:30],
+)
+@pytest.mark.parametrize("last", [False, True])
+def test_s091_one_unreadable_entry_never_costs_the_list(entry: object, last: bool) -> None:
+    other = pem(OTHER.root.certificate).decode()
+    found = read(made(trustList=[other, entry] if last else [entry, other]))
+    assert found.unreadable == 1
+    assert [anchor.parsed for anchor in found.anchors] == [OTHER.root.certificate]
 
 
 @given(st.binary(max_size=200), st.integers(0, 2))

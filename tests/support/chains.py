@@ -94,6 +94,7 @@ def judged_body(
     crls: Sequence[Any] = (),
     policy: str = "soft",
     tolerate: str = "",
+    strict: str = "",
     policies: str = "",
     crl_signers: Sequence[Any] = (),
 ) -> SigningCertificate | Detail | None:
@@ -103,6 +104,7 @@ def judged_body(
         [RevocationList.parse(crl) if isinstance(crl, bytes) else RevocationList.of(crl) for crl in crls],
         policy,
         tolerate=frozenset(tolerate.split()),
+        strict=frozenset(strict.split()),
         policies=frozenset(policies.split()),
         crl_signers=[signer.certificate for signer in crl_signers],
     )
@@ -167,6 +169,37 @@ def with_null(document: Any, key: ec.EllipticCurvePrivateKey, inside: bytes = _N
     octets = der.encode(0x30, b"".join(parts))
     signature = key.sign(octets, ec.ECDSA(hashes.SHA256()))
     return der.encode(0x30, octets + outside + der.encode(0x03, b"\0" + signature))
+
+
+_SHA256 = der.encode(0x30, bytes.fromhex("06082a8648ce3d040302"))
+SPKI = 6  # the subject's key, by its place in the signed part of a version 3 certificate
+P256_NAME = bytes.fromhex("06082a8648ce3d030107")
+P256_PARAMETERS = bytes.fromhex(  # ECParameters of P-256 (SEC 1 §C.2), with the uncompressed generator
+    "3081e0020101302c06072a8648ce3d0101022100ffffffff00000001000000000000000000000000ffffffffffffffffffffffff30440420"
+    "ffffffff00000001000000000000000000000000fffffffffffffffffffffffc04205ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53"
+    "b0f63bce3c3e27d2604b0441046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb"
+    "4a7c0f9e162bce33576b315ececbb6406837bf51f5022100ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551"
+    "020101"
+)
+
+
+def resigned(document: Any, key: ec.EllipticCurvePrivateKey, old: bytes, new: bytes) -> bytes:
+    """DER of a certificate whose key has `new` in place of `old` as its parameters, signed again by its issuer."""
+    parts = [each.encoded for each in der.elements(der.only(document.tbs_certificate_bytes, 0x30))]
+    algorithm, point = der.elements(der.only(parts[SPKI], 0x30))
+    assert algorithm.content.endswith(old)
+    changed = der.encode(0x30, algorithm.content.removesuffix(old) + new)
+    parts[SPKI] = der.encode(0x30, changed + point.encoded)
+    signed = der.encode(0x30, b"".join(parts))
+    signature = key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    return der.encode(0x30, signed + _SHA256 + der.encode(0x03, b"\0" + signature))
+
+
+def with_bits(octets: bytes, unused: int, tag: int = 0x03) -> bytes:
+    """DER of a certificate or CRL whose signature says that so many bits of its last octet are not used."""
+    signed, algorithm, signature = der.elements(der.only(octets, 0x30))
+    content = bytes((unused,)) + signature.content[1:]
+    return der.encode(0x30, signed.encoded + algorithm.encoded + der.encode(tag, content))
 
 
 def as_pem(octets: bytes, label: str = "CERTIFICATE") -> bytes:

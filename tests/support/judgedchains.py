@@ -218,12 +218,12 @@ ROWS = (
     Row(
         "signed with SHA-384",
         lambda by: _issued(by, digest=hashes.SHA384),
-        *("untrusted.certificate-key", GOOD, ACCEPTS, "ATIS-1000080 §6.4.1"),
+        *("good", GOOD, ACCEPTS, "ATIS-1000080 §6.4.1"),
     ),
     Row(
         "issuer on the curve P-384",
         lambda by: _below(by, by.authority(key=ec.generate_private_key(ec.SECP384R1()))),
-        *("untrusted.certificate-key", GOOD, ACCEPTS, "ATIS-1000080 §6.4.1"),
+        *("good", GOOD, ACCEPTS, "ATIS-1000080 §6.4.1"),
     ),
     Row("a key without a certificate", _key_only, "untrusted.certificate-unreadable", -1, -102, "RFC 8226 §5"),
 )

@@ -1,13 +1,14 @@
 """Trust lists as the STI-PA signs them, and as it does not (S-091)."""
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from sbc_filter.lab.certificate_maker import Authority, pem
-from sbc_filter.stir.passport import canonical_json, encode_segment
+from sbc_filter.stir.passport import encode_segment
 from sbc_filter.stir.signature import sign_es256
 
 X5U = "https://authority.example.org/download/v1/certificate/1.crt"
@@ -33,5 +34,6 @@ def trust_list(
         {key: value for key, value in part.items() if value is not None}
         for part in (jose | dict(header or {}), payload)
     ]
-    signed = b".".join(encode_segment(canonical_json(part)) for part in parts)
+    # In ASCII, so that a part may be a lone surrogate.
+    signed = b".".join(encode_segment(json.dumps(part, sort_keys=True).encode()) for part in parts)
     return signed + b"." + sign_es256(signer.key, signed)

@@ -12,6 +12,7 @@ from support.web import page_server
 
 from sbc_filter.config import configuration_file
 from sbc_filter.lab.certificate_maker import Authority, pem
+from sbc_filter.trust.sti_pa_list_file import kept_name
 from sbc_filter.trust.trust_files import TrustFiles
 
 LATER = 4_000_000_000.0
@@ -25,7 +26,7 @@ def list_of(sequence: int, *anchors: Authority, exp: float = LATER) -> bytes:
 
 @pytest.fixture
 def sti_pa(tmp_path: Path) -> Path:
-    (tmp_path / "sti-pa.pem").write_bytes(pem(STI_PA.certificate))
+    (tmp_path / "sti-pa.pem").write_bytes(pem(STI_PA.certificate) + pem(SIGNER.certificate))
     return tmp_path
 
 
@@ -79,7 +80,7 @@ def test_s091_the_list_is_fetched(host: Hosts, sti_pa: Path) -> None:
         url = web.url("/list")
         made = host(f'trust_list_url = "{url}"\ntrust_list_root = "sti-pa.pem"', 'fetch = true\nweb_ca = "web.pem"')
         assert names(made) == ["CN=Laboratory Root"]
-        made.until(lambda: (sti_pa / "cache" / "trust-list.jwt").exists())
+        made.until(lambda: (sti_pa / "cache" / kept_name(url)).exists())
         fetched(made, web, list_of(6, ROOT, other), "/list")
         assert (names(made), made.changes) == (["CN=Laboratory Root", "CN=Other"], 1)
         fetched(made, web, list_of(5, ROOT), "/list")
@@ -97,14 +98,49 @@ def test_s091_the_list_is_fetched(host: Hosts, sti_pa: Path) -> None:
 @pytest.mark.parametrize("kept", [b"damaged", list_of(4, ROOT, exp=NOW - 1)])
 def test_s091_a_start_without_a_good_list(kept: bytes, host: Hosts, sti_pa: Path) -> None:
     (sti_pa / "cache").mkdir()
-    (sti_pa / "cache" / "trust-list.jwt").write_bytes(kept)
     with page_server(sti_pa) as web:
         web.pages["/list"] = list_of(5, ROOT)
+        copy = sti_pa / "cache" / kept_name(web.url("/list"))
+        copy.write_bytes(kept)
         urls = f'trust_list_url = "{web.url("/list")}"\ntrust_list_root = "sti-pa.pem"'
         made = host(urls, 'fetch = true\nweb_ca = "web.pem"')
         assert (names(made), web.asked["/list"]) == (["CN=Laboratory Root"], 1)
-        made.until(lambda: (sti_pa / "cache" / "trust-list.jwt").read_bytes() == list_of(5, ROOT))
+        made.until(lambda: copy.read_bytes() == list_of(5, ROOT))
     assert made.said == []
+
+
+CANADA = MAKER.root("CST-GA Root", days=36500)
+CA_SIGNER = MAKER.leaf(CANADA, days=36500)
+MAPLE = MAKER.root("Maple")
+
+
+def ca_list(sequence: int, *anchors: Authority) -> bytes:
+    return trust_list(CA_SIGNER, anchors, exp=LATER, sequence=sequence)
+
+
+def test_s091_a_list_that_goes_bad_does_not_stop_the_news_of_another(host: Hosts, sti_pa: Path) -> None:
+    """A file of the one country, a URL of the other, each with signers of its own."""
+    (sti_pa / "ca.pem").write_bytes(pem(CA_SIGNER.certificate))
+    (sti_pa / "us.jwt").write_bytes(list_of(5, ROOT))
+    other = MAKER.root("Other")
+    with page_server(sti_pa) as web:
+        web.pages["/ca"] = ca_list(70, MAPLE)
+        url = web.url("/ca")
+        lists = f'trust_list = ["us.jwt", {{ url = "{url}", root = "ca.pem" }}]\ntrust_list_root = "sti-pa.pem"'
+        made = host(lists, 'fetch = true\nweb_ca = "web.pem"')
+        assert names(made) == ["CN=Laboratory Root", "CN=Maple"]
+        made.until(lambda: (sti_pa / "cache" / kept_name(url)).exists())
+        made.put("us.jwt", b"")  # the file is bad, the URL goes on
+        assert made.said.pop().startswith("/c.toml: trust.trust_list: /us.jwt: it is not a signed list")
+        fetched(made, web, ca_list(71, MAPLE, other), "/ca")
+        assert names(made) == ["CN=Laboratory Root", "CN=Maple", "CN=Other"]
+        fetched(made, web, list_of(99, other), "/ca")  # the list of the other country, at this URL
+        assert made.said.pop().startswith(f"{url}: no good list is available there, the last good one stays in force")
+        made.put("us.jwt", list_of(6, other))  # and the other way round
+        assert names(made) == ["CN=Other", "CN=Maple"]
+    again = made.restarted()
+    assert names(again) == ["CN=Other", "CN=Maple"]
+    again.renewal.close()
 
 
 def test_s091_no_list_at_the_very_first_start(host: Hosts, sti_pa: Path) -> None:

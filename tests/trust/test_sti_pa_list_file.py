@@ -11,7 +11,7 @@ from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.lab.certificate_maker import Authority, Maker, pem
-from sbc_filter.trust.sti_pa_list_file import KEPT
+from sbc_filter.trust.sti_pa_list_file import kept_name
 from sbc_filter.trust.trust_files import TrustFiles
 
 _MAKER = Maker(1_700_000_000, "trust list")
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "verify.toml").write_text(VERIFY)
     (tmp_path / "c.toml").write_text(SETTINGS)
-    (tmp_path / "sti-pa.pem").write_bytes(pem(STI_PA.certificate))
+    (tmp_path / "sti-pa.pem").write_bytes(pem(STI_PA.certificate) + pem(SIGNER.certificate))
     put(tmp_path, (FIRST,))
     return tmp_path
 
@@ -60,10 +60,14 @@ def problems(folder: Path) -> list[str]:
     return [str(problem).replace(f"{folder}/", "/") for problem in caught.value.problems]
 
 
+def kept_in(folder: Path, name: str = "list.jwt") -> Path:
+    return folder / "cache" / kept_name(folder / name)
+
+
 def keep(folder: Path) -> None:
     files = TrustFiles(configuration_file.load(folder / "c.toml"))
     files.read([], [])
-    files.keep_list()
+    assert files.keep_lists() == []
 
 
 def test_the_list_adds_its_anchors(folder: Path) -> None:
@@ -82,8 +86,8 @@ def test_nothing_is_kept_but_by_run(folder: Path) -> None:
 def test_what_is_kept(folder: Path) -> None:
     data = put(folder, (FIRST,))
     keep(folder)
-    kept = folder / "cache" / KEPT
-    assert [path.name for path in (folder / "cache").iterdir()] == [KEPT]
+    kept = kept_in(folder)
+    assert list((folder / "cache").iterdir()) == [kept]
     assert (kept.read_bytes(), kept.stat().st_mode & 0o777) == (data, 0o644)
     assert kept.stat().st_mtime > time.time() + 86400 * 365  # the cache sweeps by time, the earliest first
     put(folder, (FIRST, SECOND), sequence=6)
@@ -110,7 +114,7 @@ def test_a_list_that_went_back_or_is_over(exp: float, sequence: int, why: str, f
         " the last good one is used, which is valid until 2096-10-02 07:06 UTC"
     ]
     keep(folder)
-    assert (folder / "cache" / KEPT).read_bytes() == data
+    assert (kept_in(folder)).read_bytes() == data
 
 
 def test_no_good_list_at_all(folder: Path) -> None:
@@ -124,7 +128,7 @@ def test_no_good_list_at_all(folder: Path) -> None:
     keep(folder)
     assert not (folder / "cache").exists()
     (folder / "cache").mkdir()
-    (folder / "cache" / KEPT).write_bytes((folder / "list.jwt").read_bytes())  # over as well
+    (kept_in(folder)).write_bytes((folder / "list.jwt").read_bytes())  # over as well
     assert problems(folder) == [over, no_anchor]
     (folder / "list.jwt").unlink()
     assert problems(folder)[0] == f"/c.toml: trust.trust_list: /list.jwt: No such file or directory: {GET}"
@@ -134,7 +138,7 @@ def test_what_is_kept_is_believed_for_its_signature_alone(folder: Path) -> None:
     """Whoever can write the cache cannot make an anchor of it, nor stop the true list by a high number."""
     other = _MAKER.root("Other", days=36500)
     (folder / "cache").mkdir()
-    (folder / "cache" / KEPT).write_bytes(trust_list(other, (SECOND,), exp=LATER, sequence=99))
+    (kept_in(folder)).write_bytes(trust_list(other, (SECOND,), exp=LATER, sequence=99))
     assert anchors(read_all(folder / "c.toml")) == ["CN=First"]
 
 
@@ -165,9 +169,11 @@ def test_check_says_what_run_can_live_with(folder: Path, capsys: pytest.CaptureF
 
 
 def test_a_folder_that_cannot_be_written(folder: Path) -> None:
+    """One list that cannot be kept does not prevent the attempt with another."""
     (folder / "cache").write_text("")
-    with pytest.raises(OSError, match="File exists"):
-        keep(folder)
+    files = TrustFiles(configuration_file.load(folder / "c.toml"))
+    files.read([], [])
+    assert [str(error).partition(":")[0] for error in files.keep_lists()] == ["[Errno 17] File exists"]
 
 
 def test_s092_who_signs_the_list_may_sign_crls(folder: Path) -> None:
@@ -182,3 +188,97 @@ def test_s092_who_signs_the_list_may_sign_crls(folder: Path) -> None:
     for chain, why in ((pem(revoked.certificate) + below, "SHAKEN 1234"), (pem(SIGNER.certificate), "no path")):
         with pytest.raises(Exception, match=why):
             store.read(chain, time.time())
+
+
+# --- several lists
+
+CANADA = _MAKER.root("CST-GA Root", days=36500)
+CA_SIGNER = _MAKER.leaf(CANADA, days=36500)
+MAPLE = _MAKER.root("Maple", days=36500)
+BOTH = SETTINGS.replace('trust_list = "list.jwt"', 'trust_list = ["list.jwt", { file = "ca.jwt", root = "ca.pem" }]')
+
+
+def ca_list(*anchors: Authority, signer: Authority = CA_SIGNER, exp: float = LATER, sequence: int = 700) -> bytes:
+    return trust_list(signer, anchors, exp=exp, sequence=sequence)
+
+
+@pytest.fixture
+def two(folder: Path) -> Path:
+    (folder / "c.toml").write_text(BOTH)
+    (folder / "ca.pem").write_bytes(pem(CA_SIGNER.certificate))
+    (folder / "ca.jwt").write_bytes(ca_list(MAPLE))
+    return folder
+
+
+def test_s091_all_authorities_of_all_lists_are_trusted(two: Path) -> None:
+    made = read_all(two / "c.toml")
+    assert (anchors(made), made.remarks) == (["CN=First", "CN=Maple"], ())
+    (two / "ca.jwt").write_bytes(ca_list(MAPLE, FIRST))
+    assert anchors(read_all(two / "c.toml")) == ["CN=First", "CN=Maple"]
+    for anchor in (FIRST, MAPLE):
+        leaf = _MAKER.leaf(anchor, days=36500)
+        assert made.trust.read(pem(leaf.certificate), time.time()).spc == "1234"
+
+
+FORM = "it is not a signed list: three parts of base64url, of which the first two are JSON"
+OURS = "its signature is by none of the certificates in trust_list_root, nor by one that leads to them"
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", FORM),
+        (b"{}", FORM),
+        (ca_list(MAPLE, exp=1_700_000_100.0), "it was valid until 2023-11-14 22:15 UTC"),
+        (ca_list(), "it has no trustList"),
+        (ca_list(MAPLE, signer=FIRST), OURS),
+        (ca_list(MAPLE, signer=CANADA), OURS),  # its root is not named
+        (ca_list(MAPLE, signer=SIGNER), OURS),  # who signs the other list
+        (ca_list(MAPLE, signer=STI_PA), OURS),
+        (trust_list(SIGNER, (SECOND,), exp=LATER, chain=(SIGNER,)), None),  # the other list itself
+        (None, "No such file or directory"),
+    ],
+)
+def test_s091_one_bad_list_never_costs_the_other(data: bytes | None, why: str | None, two: Path) -> None:
+    """Not at the first start, not after one; and its own last good one is used."""
+    (two / "ca.jwt").unlink()
+    if data is not None:
+        (two / "ca.jwt").write_bytes(data)
+    made = read_all(two / "c.toml")
+    assert anchors(made) == ["CN=First"]
+    assert len(remarks(two, made)) == 1
+    if why is not None:
+        assert remarks(two, made) == [f"/c.toml: trust.trust_list: /ca.jwt: {why}: {GET}"]
+    good = two / "good"
+    good.write_bytes(ca_list(MAPLE))
+    good.rename(two / "ca.jwt")
+    keep(two)
+    (two / "ca.jwt").write_bytes(data or b"")
+    assert anchors(read_all(two / "c.toml")) == ["CN=First", "CN=Maple"]
+
+
+def test_s091_each_list_has_its_own_sequence_and_copy(two: Path) -> None:
+    keep(two)
+    assert {path.read_bytes() for path in (two / "cache").iterdir()} == {
+        (two / "list.jwt").read_bytes(),
+        (two / "ca.jwt").read_bytes(),
+    }
+    (two / "ca.jwt").write_bytes(ca_list(MAPLE, sequence=699))
+    put(two, (SECOND,), sequence=6)
+    made = read_all(two / "c.toml")
+    assert anchors(made) == ["CN=Second", "CN=Maple"]
+    assert remarks(two, made) == [
+        "/c.toml: trust.trust_list: /ca.jwt: its sequence number 699 is lower than that of the list before, 700:"
+        f" {GET}; the last good one is used, which is valid until 2096-10-02 07:06 UTC"
+    ]
+
+
+def test_s091_two_bad_lists_and_a_bad_root(two: Path) -> None:
+    (two / "list.jwt").write_bytes(b"")
+    (two / "ca.jwt").write_bytes(b"")
+    first, second, none = problems(two)
+    assert first == f"/c.toml: trust.trust_list: /list.jwt: {FORM}: {GET}"
+    assert second == f"/c.toml: trust.trust_list: /ca.jwt: {FORM}: {GET}"
+    assert none.startswith("/c.toml: trust.anchors: there is no trust anchor")
+    (two / "ca.pem").write_bytes(b"")
+    assert problems(two)[0] == "/c.toml: trust.trust_list_root: /ca.pem: no certificate in PEM form"

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = added("list", "list those in the folder and in the cache, and what each is worth")
     listing.add_argument("--json", action="store_true", help="print one JSON object a line instead of a table")
     showing = added("show", "show one of them: chain, numbers, verdict with the reason")
-    showing.add_argument("url", metavar="URL|FILE", help="the URL in a token, or a PEM file")
+    showing.add_argument("url", type=_plain, metavar="URL|FILE", help="the URL in a token, or a PEM file")
     fetching = added("fetch", "fetch one from the network now, by the rules, and keep it")
     fetching.add_argument("url", type=_url, metavar="URL", help="the URL in a token")
     importing = added("import", "check a PEM file and put it into the folder, or the cache")
@@ -30,10 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_config(each)
 
 
+def _plain(text: str) -> str:
+    from sbc_filter.pki.x5u import with_plain_scheme
+
+    return with_plain_scheme(text)
+
+
 def _url(text: str) -> str:
     if not text.isascii() or not text.isprintable():
         raise argparse.ArgumentTypeError(f"{text!a} is not a URL: it has more than printable ASCII characters")
-    return text
+    return _plain(text)
 
 
 def run(arguments: argparse.Namespace) -> int:

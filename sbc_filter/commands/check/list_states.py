@@ -1,4 +1,4 @@
-"""The state of the trust list and the CRLs, as lines of `sbc-filter check`."""
+"""The state of the trust lists and the CRLs, as lines of `sbc-filter check`."""
 
 from collections.abc import Iterator
 
@@ -11,13 +11,15 @@ _UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second"))
 
 def list_states(files: TrustFiles, now: float) -> Iterator[str]:
     """One line for each list (origin, age, expiry), and for each that is configured but not fetched yet."""
-    settings, listed = files.configuration.trust, files.trust_list
-    if listed is not None:
-        where = settings.trust_list or settings.trust_list_url
-        count = numbered(len(listed.anchors), "anchor")
-        yield f"list     {where}: sequence {listed.sequence}, {count}, {_end('valid', listed.expires, now)}"
-    for each in files.lists:
-        yield f"CRL      {_crl(files, each, now)}"
+    settings = files.configuration.trust
+    for each in files.trust_lists:
+        if (listed := each.current) is not None:
+            count = numbered(len(listed.anchors), "anchor")
+            yield f"list     {each.where}: sequence {listed.sequence}, {count}, {_end('valid', listed.expires, now)}"
+        else:
+            yield f"list     {each.where}: no good list"
+    for crl in files.lists:
+        yield f"CRL      {_crl(files, crl, now)}"
     there = {each.where for each in files.lists}
     for url in settings.crl_urls:
         if url not in there:

@@ -25,7 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--learn", type=Path, metavar="FILE", help="write the x5u URLs of its tokens, for [certificates].warm"
     )
+    parser.add_argument(
+        "--learn-translations",
+        type=Path,
+        metavar="FILE",
+        help="write the numbers that arrived as others in the Request-URI, for `translations` of [rule.verify]",
+    )
     add_files(parser, where="sbc-filter.toml next to the capture, then here, then in /etc/sbc-filter")
+
+
+_END = 253_402_300_800.0  # POSIX seconds: the year 10000
 
 
 def _time(text: str) -> str | float:
@@ -33,13 +42,19 @@ def _time(text: str) -> str | float:
     if text in ("capture", "now"):
         return text
     try:
+        found = _seconds(text)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither capture, now nor a time") from None
+    if not 0 <= found < _END:  # false for NaN
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time from 1970 to 9999")
+    return found
+
+
+def _seconds(text: str) -> float:
+    try:
         return float(text)
     except ValueError:
-        pass
-    try:
         return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither capture, now nor a time") from None
 
 
 def run(arguments: argparse.Namespace) -> int:

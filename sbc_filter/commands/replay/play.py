@@ -5,11 +5,13 @@ import contextlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
 
 from sbc_filter.assembly.certificate_sources import ask_for, certificate_source
 from sbc_filter.assembly.needs import Needs
+from sbc_filter.assembly.operator_files import input_files
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.reader import CaptureReader
@@ -18,6 +20,7 @@ from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.frames import Clock, Readable, with_progress
+from sbc_filter.commands.replay.learnt_translations import LearntTranslations
 from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.counters import CounterName
 from sbc_filter.engine.record import Record
@@ -34,19 +37,24 @@ _FRESH = 3600.0  # seconds of the capture for which an answer of the certificate
 def replay(arguments: argparse.Namespace) -> int:
     """Replay the capture, and print a summary or its records."""
     capture: Path = arguments.capture
-    _refuse_itself(capture, "--out", arguments.out)
-    _refuse_itself(capture, "--learn", arguments.learn)
-    _refuse_mixture(arguments.out, arguments.learn, json=arguments.json)
-    setup = read_all(find_configuration(arguments.config, beside=capture), arguments.rules, live=False)
+    file = find_configuration(arguments.config, beside=capture)
+    outputs = _outputs(arguments)
+    for option, out in outputs.items():
+        _refuse_itself(capture, option, out)
+        _refuse_input(input_files(file, arguments.rules), option, out)
+    _refuse_mixture(outputs, json=arguments.json)
+    setup = read_all(file, arguments.rules, live=False)
     configuration = setup.configuration
     tally, survey = Tally(), Survey(configuration.network.sbc, configuration.network.ports)
     # Standard output is reserved for records or for a file that goes there.
-    taken = arguments.json or any(out and own_descriptor(out) == 1 for out in (arguments.out, arguments.learn))
+    taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
     console = PlainConsole(stderr=taken)
     sinks: list[Callable[[Record], None]] = [tally]
-    learner = Learner(configuration.certificates.tolerate)
+    learner, translations = Learner(configuration.certificates.tolerate), LearntTranslations()
     if arguments.learn is not None:
         sinks.append(learner)
+    if arguments.learn_translations is not None:
+        sinks.append(translations)
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
 
@@ -67,7 +75,7 @@ def replay(arguments: argparse.Namespace) -> int:
         needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
         stack.callback(needs.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
-        engine = setup.engine(SECRET)
+        engine = setup.engine(SECRET, nothing_waits=True)
         run = Replay(
             engine, lambda need: ask_for(needs, need), sink, clock.time_of, survey, setup.tells_interfaces_apart
         )
@@ -76,7 +84,9 @@ def replay(arguments: argparse.Namespace) -> int:
             if writer is not None:
                 writer.write(frame)
     if arguments.learn is not None:
-        _learn(console, learner, arguments.learn, capture)
+        _learn(console, learner, arguments.learn, capture, "URL")
+    if arguments.learn_translations is not None:
+        _learn(console, translations, arguments.learn_translations, capture, "translation")
     if not arguments.json:
         _report(console, capture, run, tally, engine.counters)
     for remark in survey.remarks():
@@ -96,26 +106,42 @@ def _reporting_interrupts(*, writes: bool) -> Iterator[None]:
         raise
 
 
-def _refuse_itself(capture: Path, option: str, out: Path | None) -> None:
-    if out is not None and is_same_file(out, capture):
+def _outputs(arguments: argparse.Namespace) -> dict[str, Path]:
+    """The files to write, by the option that names each."""
+    every = {
+        "--out": arguments.out,
+        "--learn": arguments.learn,
+        "--learn-translations": arguments.learn_translations,
+    }
+    return {option: path for option, path in every.items() if path is not None}
+
+
+def _refuse_itself(capture: Path, option: str, out: Path) -> None:
+    if is_same_file(out, capture):
         raise UsageFault(f"{option} {out} is the capture itself: name another file, the capture is not overwritten")
 
 
-def _refuse_mixture(out: Path | None, learn: Path | None, *, json: bool) -> None:
+def _refuse_input(inputs: Iterable[Path], option: str, out: Path) -> None:
+    if not os.path.isdir(out) and any(is_same_file(out, each) for each in inputs):
+        raise UsageFault(f"{option} {out} belongs to the configuration: name another file, it is not overwritten")
+
+
+def _refuse_mixture(outputs: Mapping[str, Path], *, json: bool) -> None:
     """Refuse two outputs to one file: one would replace the other, or both would be mixed. A device may take both."""
-    if out and learn and os.path.realpath(out) == os.path.realpath(learn) and not out.is_char_device():
-        raise UsageFault(f"--out and --learn name the same file, {out}: name two")
-    for option, path in (("--out", out), ("--learn", learn)):
-        if json and path and own_descriptor(path) == 1:
+    for (option, path), (other, second) in combinations(outputs.items(), 2):
+        if os.path.realpath(path) == os.path.realpath(second) and not path.is_char_device():
+            raise UsageFault(f"{option} and {other} name the same file, {path}: name two")
+    for option, path in outputs.items():
+        if json and own_descriptor(path) == 1:
             raise UsageFault(f"--json and {option} {path} both write to standard output: give one of them a file")
 
 
-def _learn(console: PlainConsole, learner: Learner, path: Path, capture: Path) -> None:
+def _learn(console: PlainConsole, learner: Learner | LearntTranslations, path: Path, capture: Path, what: str) -> None:
     try:
         count = learner.write(path, capture)
     except OSError as error:
         raise CaptureError(f"{path} cannot be written: {reason(error)}") from None
-    console.print(f"{path}: {numbered(count, 'URL')} learnt")
+    console.print(f"{path}: {numbered(count, what)} learnt")
 
 
 def _what_applies(setup: Setup) -> str:

@@ -151,8 +151,8 @@ def _is_ordinary(message: SipMessage, party: Party) -> bool:
     """Whether the header field has nothing but an ordinary URI. It is the quickest to see, and nearly every call's."""
     buffer, start, end = message.buffer, party.start, party.end
     return (
-        buffer.endswith(b": <", 0, start)
-        and buffer.startswith(b">\r\n", end)
+        buffer[start - 3 : start] == b": <"
+        and buffer[end : end + 3] == b">\r\n"
         and _ORDINARY_URI.fullmatch(buffer, start, end) is not None
     )
 

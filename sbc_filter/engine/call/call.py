@@ -7,6 +7,7 @@ has only a URI. An IMS core writes `P-Asserted-Identity: <sip:acme@…>, <tel:+1
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from sbc_filter.counters import CounterName
@@ -235,7 +236,6 @@ class IncomingCall:
         changed: tuple[Repair, ...] = (),
     ) -> None:
         self.message = message
-        self.call_id = message.first(b"call-id")
         self.flow = flow
         self.place = place
         self.untrusted = place.is_untrusted  # asked once: several places need it
@@ -250,6 +250,13 @@ class IncomingCall:
         self.marks = marks  # what an untrusted peer may not write
 
 
+class FirstUse(NamedTuple):
+    """Which call a token came with first: its Call-ID, where that is known, and the trunk of its peer."""
+
+    call_id: str | None
+    trunk: str | None
+
+
 class Decision:
     """The decision of a rule about a call.
 
@@ -260,6 +267,9 @@ class Decision:
     - `bypass`: a header field in place of Identity.
     - `failures`: what to report.
     - `deviations`, `notes`: what to count.
+    - `token`, `kind`: the token that decided, as its place in the INVITE from 1, and its ppt.
+    - `first_use`: the first use of a token that came again.
+    - `request_uri`: the number in the Request-URI that no token explains.
     """
 
     def __init__(
@@ -280,6 +290,9 @@ class Decision:
         failures: tuple[Failure, ...] = (),
         deviations: tuple[str, ...] = (),
         notes: tuple[CounterName, ...] = (),
+        token: int | None = None,
+        kind: str | None = None,
+        first_use: FirstUse | None = None,
     ) -> None:
         self.outcome = outcome
         self.detail = detail
@@ -297,3 +310,7 @@ class Decision:
         self.failures = failures
         self.deviations = deviations
         self.notes = notes
+        self.token = token
+        self.kind = kind
+        self.first_use = first_use
+        self.request_uri: str | None = None

@@ -20,13 +20,13 @@ from sbc_filter.sip.numbers import reader
 
 
 class Intake:
-    """Makes calls. One instance serves one thread, since it learns the INVITE layout of each peer."""
+    """Makes calls. One instance serves one thread, since it learns the layout of each peer's INVITEs and ACKs."""
 
     def __init__(self, network: Network, profile: Profile) -> None:
         self._network = network
         self._profile = profile
         self._read_uri = reader(profile)
-        self._reader = Reader()
+        self._invites, self._follow_ups = Reader(), Reader()
 
     def read(self, buffer: bytes, flow: Flow, now: float, room: int = MAX_SIZE) -> IncomingCall:
         """Read and check an INVITE, and remove the claims of an untrusted peer; `MessageError` if it is unreadable.
@@ -35,10 +35,10 @@ class Intake:
         """
         place = self._network.place(flow)
         changed: tuple[Repair, ...] = ()
-        message = self._reader.read(buffer, flow.src)
+        message = self._invites.read(buffer, flow.src)
         if message is None:
             message, changed = self._read(buffer, place, room)
-            self._reader.miss(message, flow.src)
+            self._invites.miss(message, flow.src)
         parties = Parties(message, self._read_uri)
         target = parties.reads(message.uri)
         if target is None and message.uri[:3].lower() == b"sip" and SIP_URI.fullmatch(message.uri) is None:
@@ -83,7 +83,12 @@ class Intake:
 
         `room`: see `read`.
         """
-        return self._read(buffer, self._network.place(flow), room)
+        message = self._follow_ups.read(buffer, flow.src)
+        if message is not None:
+            return message, ()
+        message, changed = self._read(buffer, self._network.place(flow), room)
+        self._follow_ups.miss(message, flow.src)
+        return message, changed
 
     def _read(self, buffer: bytes, place: Position, room: int) -> tuple[SipMessage, tuple[Repair, ...]]:
         """Read a message so that the SBC cannot see another one in it.

@@ -73,8 +73,10 @@ def make_record(
 ) -> Record:
     """The record of any message: the one place where records are made. `message` is None if it cannot be read."""
     src, dst = endpoints(flow)
-    # In the order of the fields: so many keywords would cost two microseconds a call. Whole records are tested by name.
-    return Record(
+    first = decision.first_use
+    # In the order of the fields: so many keywords would cost two microseconds a call, and a call with more than thirty
+    # arguments half of one. Whole records are tested by name.
+    values = (
         arrived,
         src,
         dst,
@@ -98,10 +100,18 @@ def make_record(
         decision.attest,
         decision.origid,
         decision.x5u,
+        decision.token,
+        decision.kind,
+        decision.deviations,
+        None if first is None else first.call_id,
+        None if first is None else first.trunk,
         verstat,
         identities,
         changed,
+        decision.request_uri,
+        None,  # `packet`: see `Record.of_packet`
     )
+    return Record._make(values)
 
 
 def recorded(text: str | None, most: int) -> str | None:

@@ -48,11 +48,11 @@ def mark(call: IncomingCall, party: Party, verstat: str, *, in_user_part: bool =
     message, untrusted = call.message, call.untrusted
     buffer = message.buffer
     if party.source == "pai" and (asserted.is_only(call, party) if untrusted else party.alone):
-        if _VERSTAT.may_be_in(buffer[party.start : party.end]):
+        uri = buffer[party.start : party.end]
+        if not untrusted and _VERSTAT.may_be_in(uri):  # an untrusted peer's were removed on arrival
             for start, end, instead in _VERSTAT.find(buffer, party.start, party.end):
                 message.replace(start, end, instead)
-        place = _in_user_part if in_user_part else _behind
-        position = place(buffer, party.start, party.end)
+        position = party.start + (_in_user_part(uri) if in_user_part else _behind(uri))
         message.replace(position, position, field.verstat(verstat))
     elif untrusted:
         uri = marked(asserted.plain_uri(call, party), verstat, in_user_part=in_user_part)
@@ -99,7 +99,7 @@ def marked_uri(buffer: bytes, party: Party, verstat: str, *, in_user_part: bool 
 def marked(uri: bytes, verstat: str, *, in_user_part: bool = True) -> bytes:
     """A URI with this result and no other."""
     uri = _VERSTAT.removed(uri)
-    at = (_in_user_part if in_user_part else _behind)(uri, 0, len(uri))
+    at = _in_user_part(uri) if in_user_part else _behind(uri)
     return b"%b%b%b" % (uri[:at], field.verstat(verstat).text, uri[at:])
 
 
@@ -110,17 +110,17 @@ def _uri(buffer: bytes, party: Party) -> bytes:
     return party.identity.encode() if ":" in party.identity else b"tel:+" + party.identity.encode()
 
 
-def _in_user_part(buffer: bytes, start: int, end: int) -> int:
+def _in_user_part(uri: bytes) -> int:
     """The offset for a parameter of the telephone number: inside the user part of a SIP URI, else at the end."""
-    at = buffer.find(b"@", start, end)
-    if at < 0 or buffer[start : start + 4].lower() == b"tel:":
-        return end
-    colon = buffer.find(b":", start, at)
-    password = buffer.find(b":", colon + 1, at)
+    at = uri.find(b"@")
+    if at < 0 or uri[:4].lower() == b"tel:":
+        return len(uri)
+    user = uri[:at]
+    password = user.find(b":", user.find(b":") + 1)
     return password if password >= 0 else at
 
 
-def _behind(buffer: bytes, start: int, end: int) -> int:
+def _behind(uri: bytes) -> int:
     """The offset for a parameter of the URI: after all others, before URI headers."""
-    headers = buffer.find(b"?", max(start, buffer.rfind(b"@", start, end)), end)
-    return headers if headers >= 0 else end
+    headers = uri.find(b"?", max(0, uri.rfind(b"@")))
+    return headers if headers >= 0 else len(uri)

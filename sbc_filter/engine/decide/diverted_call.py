@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.errors import VerificationError
 from sbc_filter.rules.model import SignOptions
+from sbc_filter.sip.numbers import dialled
 from sbc_filter.stir.diversion import DIVERSIONS, Link, find_chain, make_link
 from sbc_filter.stir.token import BASIC, Token, read_token
 
@@ -47,6 +48,7 @@ def diversion(options: SignOptions, call: IncomingCall) -> Diversion | None:
         links = [make_link(at, token.jose.ppt, token.claims) for at, token in enumerate(tokens)]
         ends = {identity for link in links for identity in link.dest} - {link.div for link in links}
         named = {identity for name in _NAMING for identity in call.parties.all(name)}
+        named |= {dialled(identity) for identity in named}
         ours = [identity for identity in named & ends if listed(identity)]
         if len(ours) != 1:
             return None
@@ -71,5 +73,9 @@ def _tokens(call: IncomingCall) -> list[Token] | None:
 
 
 def _is_named(tokens: Sequence[Token], target: str) -> bool:
-    """Whether a token names this number as called, possibly in another form."""
-    return any(target[-_TAIL:] == identity[-_TAIL:] for token in tokens for identity in token.claims.dest)
+    """Whether a token names this party as called, possibly in another form."""
+    return any(_may_be_same(dialled(target), dialled(identity)) for token in tokens for identity in token.claims.dest)
+
+
+def _may_be_same(one: str, other: str) -> bool:
+    return one == other or (one.isdigit() and other.isdigit() and one[-_TAIL:] == other[-_TAIL:])

@@ -10,10 +10,7 @@ from sbc_filter.engine.memory.results import Results
 from sbc_filter.errors import SigningError, VerificationError
 from sbc_filter.numbering.country_codes import possible
 from sbc_filter.outcomes import Detail, Outcome
-from sbc_filter.rules.model import (
-    CONTINUE,
-    Rule,
-)
+from sbc_filter.rules.model import CONTINUE, UNATTESTED, Rule
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import parse_date
 from sbc_filter.stir.credential import Credential
@@ -63,6 +60,8 @@ def _signed(
     signed_date = parse_date(date) if date is not None else None
     iat = issue_time(signed_date, call.arrived)
     attest, origid = attestation(options, call, caller), origination(options, call)
+    if options.attest_impossible != UNATTESTED and not possible(caller):
+        attest = options.attest_impossible
     more = more_claims(options, call, attest)
     if isinstance(credential, RemoteCredential):
         request = SigningRequest(credential.name, caller, (called,), attest, origid, iat)
@@ -92,14 +91,14 @@ def _signed(
 
 def parties_of(rule: Rule, call: IncomingCall) -> tuple[str, str]:
     """(caller, called) of a call that can be signed; `SigningError` if one is missing, or if the caller is not a number
-    that can exist (A7)."""
+    that can exist, unless the rule attests others (A7)."""
     party = call.parties.first(rule.sign.caller_from)
     if party is None or party.is_ambiguous:
         raise SigningError(Detail.NO_CALLER)
     caller = party.identity
     if not caller.isdigit() or len(caller) not in _LENGTHS:
         raise SigningError(Detail.NO_CALLER)
-    if not possible(caller):
+    if rule.sign.attest_impossible == UNATTESTED and not possible(caller):
         raise SigningError(Detail.IMPOSSIBLE_NUMBER)
     called = call.parties.identity(rule.sign.called_from)
     if called is None:

@@ -7,26 +7,29 @@ from sbc_filter.engine.call.asserted import is_shown
 from sbc_filter.engine.call.call import Decision, IncomingCall, Party
 from sbc_filter.engine.call.recording import recorded
 from sbc_filter.engine.call.verstat import DIALECTS
+from sbc_filter.engine.decide.request_uri import unexplained
 from sbc_filter.engine.memory.replays import AGAIN, Replays
 from sbc_filter.engine.memory.results import Results
 from sbc_filter.errors import VerificationError
 from sbc_filter.numbering.numbering_plans import Profile
 from sbc_filter.outcomes import Detail, Deviation, Outcome, defaults_of
 from sbc_filter.pki.x5u import MAX_LENGTH
-from sbc_filter.rules.model import BELOW_A, CONTINUE, NEVER, Rule, Treatment, VerifyOptions
+from sbc_filter.rules.model import BELOW_A, CONTINUE, NEVER, RequestUriCheck, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import format_date, parse_date
 from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Signalling
 from sbc_filter.stir.delegated_verification import Finding, VerificationRequest, verify_by
-from sbc_filter.stir.verification import Failure, Verification, verify
+from sbc_filter.stir.verification import Failure, Verification, failure_of, verify
 
 # Named once, since every call uses them.
 _PASSED = Outcome.PASSED
 _OF_PASSED = _PASSED.defaults.verstat
+_OFF, _DIFFERS = RequestUriCheck.OFF, Detail.REQUEST_URI_DIFFERS
 # Deviations of the message around a valid token (STANDARDS §19). They are counted, so that an operator sees how the
 # peers of a trunk behave, and are never a reason to refuse a call.
 _NO_DATE, _DATE_DIFFERS = (Deviation.NO_DATE,), (Deviation.DATE_DIFFERS,)
 _NO_USER_PHONE = (Deviation.NO_USER_PHONE,)
+_USED_BEFORE = (Detail.TOKEN_AGAIN, Detail.TOKEN_SEEN)
 _ORIGID = 64  # characters recorded; a UUID has 36
 Findings = Mapping[VerificationRequest, Finding]
 """The results of verification services for this call."""
@@ -57,9 +60,23 @@ class VerificationService:
             result = _judge_date(result, call, options.max_date_age)
         if result.outcome is _PASSED and caller is not None and not caller.plain:
             result = _judge_form(result, call, caller, options)
+        number: str | None = None
+        token = result.token
+        if (
+            result.outcome is _PASSED
+            and token is not None
+            and call.target not in token.claims.dest
+            and options.check_request_uri is not _OFF
+        ):
+            number = unexplained(call, result, options, self._profile)
+            if number is not None:
+                result = _judge_request_uri(result, options)
         decision = _decision(rule, result)
-        if result.outcome is _PASSED and result.token is not None:
-            decision.deviations = (*result.token.deviations, *_deviations(call, caller, result.token.claims.iat))
+        decision.request_uri = number
+        if result.detail is not None and result.detail in _USED_BEFORE and result.attesting_token is not None:
+            decision.first_use = self._replays.first_use(result.attesting_token, call)
+        if result.outcome is _PASSED and token is not None:
+            decision.deviations = (*result.deviations, *_deviations(call, caller, token.claims.iat))
             if result.certificate is not None and result.certificate.deviations:
                 decision.deviations += tuple(result.certificate.deviations)
         return decision
@@ -86,11 +103,11 @@ class VerificationService:
             return first.with_detail(Detail.TOKEN_AGAIN)
         attesting_token = first.attesting_token
         assert attesting_token is not None, "something verified"
-        failure = Failure(Outcome.REPLAYED, Detail.TOKEN_SEEN, attesting_token.signature)
+        failure = failure_of(attesting_token, Outcome.REPLAYED, Detail.TOKEN_SEEN)
         # One valid new token is enough (S-063), so the others are judged without this one. No certificate is waited
         # for, and this is done only once: repeating it for each replayed token would make the cost quadratic.
-        others = [value for value in values if attesting_token.signature not in value]
-        second = _verified(options, others, signalling, call, certificates, findings)
+        ignored = attesting_token.signature
+        second = _verified(options, values, signalling, call, certificates, findings, ignored)
         if isinstance(second, VerificationRequest):
             return second
         if isinstance(second, Verification) and second.outcome is _PASSED and self._times(second, call) == 1:
@@ -116,13 +133,14 @@ def _verified(
     call: IncomingCall,
     certificates: CertificateLookup,
     findings: Findings,
+    ignored: bytes | None = None,
 ) -> Verification | CertificateRequest | VerificationRequest:
     if not options.service:
-        return verify(values, signalling, options, certificates)
-    result = verify_by(options.service, values, signalling, options, findings)
+        return verify(values, signalling, options, certificates, ignored)
+    result = verify_by(options.service, values, signalling, options, findings, ignored)
     if call.emergency and isinstance(result, VerificationRequest):  # an emergency call never waits (S-137)
         refused = VerificationError(Outcome.UNFETCHABLE, Detail.VERIFICATION_REFUSED)
-        result = verify_by(options.service, values, signalling, options, {**findings, result: refused})
+        result = verify_by(options.service, values, signalling, options, {**findings, result: refused}, ignored)
     return result
 
 
@@ -134,6 +152,7 @@ def ambiguous(rule: Rule, call: IncomingCall, decision: Decision) -> Decision:
         chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, x5u=decision.x5u)
     made = Decision(outcome, detail, chosen, decision.attest, decision.origid, decision.x5u, decision.spc)
     made.failures = (Failure(outcome, detail), *decision.failures)
+    made.token, made.kind = decision.token, decision.kind
     made.verstat = (chosen.verstat or defaults_of(outcome, detail).verstat) if rule.verify.verstat else None
     return made
 
@@ -145,8 +164,7 @@ def _judge_form(result: Verification, call: IncomingCall, caller: Party, options
     """
     if not caller.is_ambiguous and (not call.untrusted or is_shown(call, caller, options.caller_from)):
         return result
-    signature = result.token.signature if result.token is not None else b""
-    return result.as_failed(Failure(Outcome.INVALID, Detail.AMBIGUOUS_CALLER, signature))
+    return result.as_failed(failure_of(result.token, Outcome.INVALID, Detail.AMBIGUOUS_CALLER))
 
 
 def _judge_date(result: Verification, call: IncomingCall, limit: float) -> Verification:
@@ -158,8 +176,14 @@ def _judge_date(result: Verification, call: IncomingCall, limit: float) -> Verif
     date = parse_date(value) if value is not None else None
     if date is None or abs(call.arrived - date) <= limit:
         return result
-    signature = result.token.signature if result.token is not None else b""
-    return result.as_failed(Failure(Outcome.STALE, Detail.DATE, signature))
+    return result.as_failed(failure_of(result.token, Outcome.STALE, Detail.DATE))
+
+
+def _judge_request_uri(result: Verification, options: VerifyOptions) -> Verification:
+    """The result of a call that passed, but whose Request-URI has a number that no token explains."""
+    if options.check_request_uri is not RequestUriCheck.REQUIRE:
+        return result.with_detail(_DIFFERS)
+    return result.as_failed(failure_of(result.token, Outcome.INVALID, _DIFFERS))
 
 
 def _decision(rule: Rule, result: Verification) -> Decision:
@@ -172,17 +196,22 @@ def _decision(rule: Rule, result: Verification) -> Decision:
         decision.attest = token.claims.attest
         decision.origid = recorded(token.claims.origid, _ORIGID)
         decision.x5u = _recorded_x5u(token.jose.x5u)
+        decision.token, decision.kind = token.at, token.kind
+    if result.failure is not None and result.failure.at:
+        decision.token, decision.kind = result.failure.at, result.failure.kind
     if certificate is not None:
         decision.spc, issuer = certificate.spc, certificate.issuer
     chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
     decision.treatment = chosen
     if options.verstat:
-        verstat = chosen.verstat or (_OF_PASSED if outcome is _PASSED else defaults_of(outcome, detail).verstat)
+        plain = outcome is _PASSED and detail is not _DIFFERS
+        verstat = chosen.verstat or (_OF_PASSED if plain else defaults_of(outcome, detail).verstat)
         if outcome is _PASSED and verstat is not None:
             verstat = DIALECTS[options.dialect].verstat(verstat, decision.attest)
         decision.verstat = verstat
     if outcome is _PASSED:
-        decision.indicator = _indicator(options.attestation, chosen, decision.attest)
+        when = NEVER if detail is _DIFFERS else options.attestation
+        decision.indicator = _indicator(when, chosen, decision.attest)
     return decision
 
 

@@ -15,7 +15,7 @@ _URI = re.compile(grammar.REQUEST_URI)
 # The version at the end of the line, and whatever stands between it and the URI. Any version is read as 2.0: some
 # stacks do not look at it.
 _VERSION = re.compile(rb"[Ss][Ii][Pp]/[0-9]{1,20}(?:\.[0-9]{1,20})?\Z")
-_LONGEST_VERSION = 48
+_LONGEST_VERSION = 48  # bytes that `_VERSION` can match, rounded up: an endless line costs no more
 
 
 def method_of(message: bytes) -> bytes | None:

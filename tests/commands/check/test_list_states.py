@@ -36,7 +36,7 @@ cache = "cache"
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "c.toml").write_text(SETTINGS)
     (tmp_path / "root.pem").write_bytes(pem(LAB.root.certificate))
-    (tmp_path / "sti-pa.pem").write_bytes(pem(STI_PA.certificate))
+    (tmp_path / "sti-pa.pem").write_bytes(pem(STI_PA.certificate) + pem(SIGNER.certificate))
     (tmp_path / "list.jwt").write_bytes(trust_list(SIGNER, (LAB.root,), exp=NOW + 90_000, sequence=7, chain=(SIGNER,)))
     (tmp_path / "crls").mkdir()
     (tmp_path / "crls" / "a.crl").write_bytes(pem(MAKER.crl(LAB.root, (LAB.leaf.certificate,), days=2)))

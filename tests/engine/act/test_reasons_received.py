@@ -152,9 +152,15 @@ def test_the_record() -> None:
         "attest": None,
         "origid": None,
         "x5u": X5U,
+        "token": None,
+        "kind": None,
+        "deviations": [],
+        "first_call_id": None,
+        "first_trunk": None,
         "verstat": None,
         "identities": 0,
         "changed": [],
+        "request_uri": None,
     }
     assert result(engine, arriving(response("200 OK", COMPLAINT)), NOW + 3)[2] == {}
     assert engine.counters == {"reason-removed": 2}

@@ -286,6 +286,24 @@ def test_an_ack_or_cancel_is_repaired(method: str) -> None:
     assert result(engine, leaving(b"\r\n" + plain))[0] == "accept"
 
 
+def test_the_acks_of_a_peer_are_read_by_their_layout() -> None:
+    """After four of one layout. Whatever differs from it is looked at as closely as the first one."""
+    engine = make_engine(on('no-identity = "reject"'))
+
+    def ack(number: int) -> bytes:
+        return follow_up(invite(number=number), "ACK", "x")
+
+    for number in range(4):
+        assert engine._intake._follow_ups.read(ack(number), CARRIER) is None
+        assert result(engine, arriving(ack(number)))[0] == "accept"
+    assert engine._intake._follow_ups.read(ack(4), CARRIER) is not None
+    assert result(engine, arriving(ack(4)))[0] == "accept"
+    assert result(engine, arriving(ack(5).replace(b";tag=x", b"; tag=x")))[:2] == ("modify", ack(5))
+    assert result(engine, arriving(ack(6) + invite(number=7)))[:2] == ("modify", ack(6))  # RFC 4475 dblreq
+    assert result(engine, arriving(invite(number=8)))[0] == "reject"
+    assert result(engine, arriving(ack(8)))[0] == "drop"
+
+
 @pytest.mark.parametrize(
     "message", [b"\r\n\r\n", b"jaK\0", b"\0", b"\0\0\0\0", b"INVITE", b"x INVITE sip:a@b SIP/2.0\r\n\r\n"]
 )

@@ -239,6 +239,13 @@ GERMAN_TOKEN = identity(claims(orig={"tn": "499005550123"}))
         ("<tel:9005550123;phone-context=+49>", [], "<sip:+499005550123@192.0.2.7;user=phone>"),
         ("<sip:+499005550123@h>", [f"P-Asserted-Identity: {GERMAN}"], "<sip:+499005550123@h;user=phone>"),
         (f"<sip:+{VICTIM}@h>", [f"P-Asserted-Identity: {GERMAN}"], "<sip:+499005550123@h;user=phone>"),
+        (GERMAN.replace("phone-context", "PHONE-CONTEXT"), [], "<sip:+499005550123@h;user=phone>"),
+        (GERMAN.replace(";phone-context", ";isub=1;phone-context"), [], "<sip:+499005550123;isub=1@h;user=phone>"),
+        (GERMAN.replace("9005550123", "900-555.01(23)"), [], "<sip:+499005550123@h;user=phone>"),
+        (GERMAN.replace("<sip:", '"+12155550177" <sip:'), [], "<sip:+499005550123@h;user=phone>"),
+        (GERMAN.replace("sip:", "SIP:"), [], "<sip:+499005550123@h;user=phone>"),
+        ("<tel:9005550123;isub=1;phone-context=+49>", [], "<sip:+499005550123;isub=1@192.0.2.7;user=phone>"),
+        ("<tel:900-555-0123;phone-context=+49>", [], "<sip:+499005550123@192.0.2.7;user=phone>"),
     ],
 )
 def test_a_number_with_a_context_is_shown_in_international_form(sender: str, headers: list[str], shown: str) -> None:

@@ -509,3 +509,65 @@ def test_any_header_fields(fields: list[tuple[str, str]], transit: bool) -> None
     assert record["outcome"] in ("signed", "unsigned", "already-signed")
     assert not any(f"\n{name}:".encode() in out for name in ASSERTED)
     assert result(engine, arriving(response("180 Ringing", *headers)))[0] in ("accept", "modify")
+
+
+# --- numbers that cannot exist ---
+
+IMPOSSIBLE = (
+    *("+121555501", "+121555501001", "+0012155550100", "+3312345678", "+331234567890", "+999155550100"),
+    *("+1215555010", "+44123456", "+4512345", "+8612345", "+2105550100", "5550100;user=phone"),
+)
+WITH_C = 'attest_impossible = "C"\n'
+UNLISTED = SIGN.replace(f'numbers = ["{CALLER}"]\n', "")
+EVERYBODY = SIGN.replace(f'["{CALLER}"]', '["1*", "0*", "2*", "3*", "4*", "5*", "8*", "9*"]')
+
+
+def from_number(caller: str, *headers: str) -> bytes:
+    """The INVITE of a caller, whose number may have a parameter of the URI behind it."""
+    number, _, parameter = caller.partition(";")
+    uri = f"sip:{number}@carrier.example" + (f";{parameter}" if parameter else "")
+    return invite(*headers).replace(f"From: <sip:+{CALLER}@carrier.example>".encode(), f"From: <{uri}>".encode())
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        UNLISTED + WITH_C,
+        EVERYBODY + WITH_C,
+        EVERYBODY + WITH_C + 'honour = true\nattest_max = "A"\n',
+        EVERYBODY + WITH_C + 'crn = "for nothing less than A"\n',
+    ],
+    ids=["unlisted", "listed", "A by the SBC", "with more claims"],
+)
+@pytest.mark.parametrize("caller", IMPOSSIBLE)
+def test_a7_a_number_that_cannot_exist_is_signed_with_c_if_the_rule_says_so(caller: str, rules: str) -> None:
+    message = from_number(caller, "P-Attestation-Indicator: A")
+    record = result(make_engine(rules.replace(WITH_C, "")), leaving(message))[2]
+    assert (record["outcome"], record["detail"]) == ("unsigned", "impossible-number")
+    _, out, record = result(make_engine(rules), leaving(message))
+    assert (record["outcome"], record["detail"], record["attest"]) == ("signed", None, "C")
+    orig = caller.partition(";")[0].lstrip("+")
+    assert token(out) == claims(attest="C", orig={"tn": orig})
+
+
+@pytest.mark.parametrize(
+    ("caller", "expected"),
+    [
+        (f"+{CALLER}", ("signed", None, "A")),  # it can exist
+        ("+12155550101", ("signed", None, "B")),
+        ("1001", ("unsigned", "no-caller", None)),  # an extension
+        ("911", ("unsigned", "no-caller", None)),
+        ("alice", ("unsigned", "no-caller", None)),
+        ("anonymous", ("unsigned", "no-caller", None)),
+        ("+1215555010012345", ("unsigned", "no-caller", None)),  # 16 digits
+    ],
+)
+def test_a7_nothing_else_is_signed_with_c(caller: str, expected: tuple[str, str | None, str | None]) -> None:
+    record = result(make_engine(SIGN + WITH_C), leaving(from_number(caller)))[2]
+    assert (record["outcome"], record["detail"], record["attest"]) == expected
+
+
+def test_a7_a_number_that_cannot_exist_and_is_not_listed_stays_unsigned_if_only_listed_ones_are() -> None:
+    rules = f'{SIGN}{WITH_C}attest_unlisted = "none"\n'
+    record = result(make_engine(rules), leaving(from_number("+121555501")))[2]
+    assert (record["outcome"], record["detail"]) == ("unsigned", "not-listed")

@@ -3,6 +3,7 @@
 A calls B, who is ours; the SBC diverts to C. What leaves names C in the Request-URI, and is verified by another engine.
 """
 
+import json
 from typing import Any
 
 import pytest
@@ -180,3 +181,84 @@ def test_s100_without_a_token_there_is_nothing_to_divert() -> None:
 def test_the_library_makes_the_same_token() -> None:
     value = sign_div(CREDENTIAL, CALLER, (THIRD,), CALLED, int(NOW), NOW)
     assert f"Identity: {value.decode()}" == div(THIRD, CALLED)
+
+
+# --- short codes and service numbers ---
+
+FRENCH, OURS = "33123456789", '["3900", "118712", "33199999999", "12155550199"]'
+OF_FRANCE = SIGN.replace(f'["{CALLER}"]', OURS) + "div = true\n"
+TN_3900, LONG, OTHER_LONG = {"tn": ["3900"]}, {"tn": ["33199999999"]}, {"tn": ["33188888888"]}
+UNSURE = "unsure"
+SHORT: dict[str, tuple[str, str, Any, Any]] = {
+    # To, Request-URI, dest of the token: dest and div of ours, None if nothing is diverted
+    "where it was called": ("sip:3900@a", "sip:3900@a", TN_3900, None),
+    "on another host": ("sip:3900@a", "sip:3900@b", TN_3900, None),
+    "as a number": ("sip:3900@a", "sip:3900@b;user=phone", TN_3900, None),
+    "in tel": ("sip:3900@a", "tel:3900;phone-context=a", TN_3900, None),
+    "from a code to a number": ("sip:3900@a", "sip:+33188888888@b", TN_3900, (OTHER_LONG, {"tn": "3900"})),
+    "from a code as number": (
+        *("sip:3900@a;user=phone", "sip:+33188888888@b", TN_3900),
+        (OTHER_LONG, {"tn": "3900"}),
+    ),
+    "from a longer code": (
+        *("sip:118712@a", "sip:+33188888888@b", {"tn": ["118712"]}),
+        (OTHER_LONG, {"tn": "118712"}),
+    ),
+    "from a code to another": ("sip:3900@a", "sip:118712@b", TN_3900, ({"uri": ["sip:118712@b"]}, {"tn": "3900"})),
+    "from a number to a code": (
+        *("sip:+33199999999@a", "sip:3900@b", LONG),
+        ({"uri": ["sip:3900@b"]}, {"tn": "33199999999"}),
+    ),
+    "from a number to a code as number": (
+        *("sip:+33199999999@a", "sip:3900@b;user=phone", LONG),
+        (TN_3900, {"tn": "33199999999"}),
+    ),
+    "from a national number": (
+        *("sip:0199999999@a;user=phone", "sip:118712@b;user=phone", LONG),
+        ({"tn": ["118712"]}, {"tn": "33199999999"}),
+    ),
+    "from a number to an emergency service": (
+        *("sip:+33199999999@a", "sip:15@b", LONG),
+        ({"tn": ["15"]}, {"tn": "33199999999"}),
+    ),
+    "from a code that is not ours": ("sip:3901@a", "sip:+33188888888@b", {"tn": ["3901"]}, UNSURE),
+    "from a code on a host": ("sip:3900@a", "sip:+33188888888@b", {"uri": ["sip:3900@a"]}, UNSURE),
+    "from a name to another": ("sip:bob@a.example", "sip:eve@a.example", {"uri": ["sip:bob@a.example"]}, UNSURE),
+}
+
+
+def of_france(to: str, ruri: str, dest: dict[str, list[str]], *headers: str) -> bytes:
+    """A call from France, with its token."""
+    message = invite(identity(claims(orig={"tn": FRENCH}, dest=dest)), *headers, caller=FRENCH)
+    message = renamed(message, "INVITE sip:+12155550199@192.0.2.1", f"INVITE {ruri}")
+    return renamed(message, "To: <sip:+12155550199@sbc.example>", f"To: <{to}>")
+
+
+@pytest.mark.parametrize(("to", "ruri", "dest", "made"), SHORT.values(), ids=SHORT)
+def test_s100_short_codes(to: str, ruri: str, dest: Any, made: Any) -> None:
+    """What is signed verifies, and a call that is not diverted leaves as it is and is not counted as unsure."""
+    message = of_france(to, ruri, dest)
+    engine = make_engine(OF_FRANCE, numbering="france")
+    _, out, record = result(engine, leaving(message))
+    verified = result(make_engine(VERIFY, numbering="france"), arriving(out))[2]
+    assert (verified["outcome"], verified["detail"]) == ("passed", None)
+    assert engine.counters["div-unsure"] == (made == UNSURE)
+    if made is None or made == UNSURE:
+        assert (record["outcome"], record["detail"], out) == (*ALREADY, message)
+        return
+    said = json.loads(decode_segment(out.partition(b"Identity: ")[2].split(b".")[1]))
+    assert ((record["outcome"], record["detail"]), (said["dest"], said["div"])) == (BY_US, made)
+    assert verified["token"] == 2  # ours leads to it
+
+
+@pytest.mark.parametrize(
+    "ruri",
+    ["sip:3900@b", "sip:3900@c:5070", "sips:3900@b", "sip:3900@b;user=phone", "sip:3900@192.0.2.1;transport=udp"],
+)
+def test_s101_a_chain_that_ends_at_a_short_code_verifies_on_any_host(ruri: str) -> None:
+    """The signer named it as a number; another number, or a code of more digits, is another party."""
+    by_carrier = div("3900", "33199999999", orig={"tn": FRENCH})
+    for target, expected in ((ruri, ("passed", None)), (ruri.replace("3900", "39001"), ("invalid", "div-chain"))):
+        message = of_france("sip:+33199999999@a", target, LONG, by_carrier)
+        record = result(make_engine(VERIFY, numbering="france"), arriving(message))[2]
+        assert (record["outcome"], record["detail"]) == expected

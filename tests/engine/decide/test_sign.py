@@ -130,9 +130,15 @@ def test_the_record() -> None:
         "attest": "A",
         "origid": ORIGID,
         "x5u": X5U,
+        "token": None,
+        "kind": None,
+        "deviations": [],
+        "first_call_id": None,
+        "first_trunk": None,
         "verstat": None,
         "identities": 0,
         "changed": [],
+        "request_uri": None,
     }
 
 

@@ -38,6 +38,7 @@ def counted(message: bytes, options: str = "") -> tuple[str, str | None, set[str
     _, _, record = result(engine, arriving(message))
     seen = {name.removeprefix("deviation.") for name in engine.counters if name.startswith("deviation.")}
     assert all(engine.counters[f"deviation.{name}"] == 1 for name in seen)
+    assert sorted(record["deviations"]) == sorted(seen)
     return record["outcome"], record["detail"], seen
 
 

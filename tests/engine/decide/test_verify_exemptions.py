@@ -44,6 +44,34 @@ def test_v1_s137_an_emergency_call_is_tagged_and_never_stopped(uri: str, header:
     assert (action, out) == ("modify", added(message, pai(record["verstat"])))
 
 
+TO = (
+    "sip:911@h",
+    "sip:+911@h",
+    "sip:911@h;user=phone",
+    "SIP:911@h",
+    "sips:911@h",
+    "tel:911",
+    "tel:911;phone-context=+1",
+)
+URNS = ("urn:service:sos", "URN:service:SOS.fire", "urn:service:sos.police", "urn:service:sos.ecall.manual")
+RULES = {
+    "reject": '[[rule]]\nname = "r"\naction = "reject"\n',
+    "drop": '[[rule]]\nname = "d"\naction = "drop"\n',
+    "verify": REJECT_ALL,
+}
+
+
+@pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("to", [*TO, *URNS])
+def test_v1_s137_to_counts_for_trusted_peers_and_for_calls_that_leave(to: str, rules: str) -> None:
+    """On its way to the PSAP a call may lose 911 in the Request-URI. Any caller can write it into To, though."""
+    message = invite().replace(b"To: <sip:+12155550199@sbc.example>", f"To: <{to}>".encode())
+    friends = f'[trunks.friends]\naddresses = ["{CARRIER}"]\ntrusted = true\n'
+    assert result(make_engine(rules), arriving(message))[0] in ("reject", "drop")
+    assert result(make_engine(friends + rules), arriving(message))[0] in ("accept", "modify")
+    assert result(make_engine(rules.replace("inbound", "outbound")), leaving(message))[0] in ("accept", "modify")
+
+
 @pytest.mark.parametrize("rule", ['action = "drop"', 'action = "reject"'])
 def test_v1_s137_nor_by_a_rule_that_asks_nothing(rule: str) -> None:
     message = invite().replace(b"sip:+12155550199@192.0.2.1 ", b"urn:service:sos ")

@@ -103,8 +103,6 @@ STALE = int(NOW) - 61
             "passed",
             None,
         ),
-        # no diversion at all: To is what counts
-        (to(FIRST, GOOD), "passed", None),
         # S-102: an innermost of another kind, and the chain is ignored
         (to(FIRST, identity(jose={"ppt": "foo"}), div(FIRST, CALLED)), "invalid", "div-chain"),
     ],
@@ -113,6 +111,14 @@ def test_v16_diversions(message: bytes, outcome: str, detail: str | None) -> Non
     _, out, record = result(make_engine(VERIFY), arriving(message))
     assert (record["outcome"], record["detail"]) == (outcome, detail)
     assert out == added(message, pai(PASSED if outcome == "passed" else FAILED))
+
+
+def test_without_any_diversion_to_counts() -> None:
+    """Whether its Request-URI is explained is another matter: see `request_uri`."""
+    engine = make_engine(f'{VERIFY}[rule.verify]\ncheck_request_uri = "off"\n')
+    _, out, record = result(engine, arriving(to(FIRST, GOOD)))
+    assert (record["outcome"], record["detail"]) == ("passed", None)
+    assert out == added(to(FIRST, GOOD), pai(PASSED))
 
 
 def test_s107_without_a_look_at_dest_nothing_has_to_lead_anywhere() -> None:

@@ -67,6 +67,14 @@ def to(uri: str, dest: str) -> bytes:
         # Digits too few for a number without user=phone: what the token calls a number is the same party
         ("", to("sip:3900", "3900"), "passed", None),
         ("", to("sip:118712", "118712"), "passed", None),
+        ("", to("sips:3900", "3900"), "passed", None),
+        ("", to("SIP:3900", "3900"), "passed", None),
+        ("", to("sip:1234", "1234"), "passed", None),
+        ("", to("sip:123456789", "123456789"), "passed", None),
+        ("", to("sip:%33900", "3900"), "passed", None),
+        ("", to("sip:3900;x=y", "3900"), "invalid", "dest-mismatch"),
+        ("", to("sip:13900", "3900"), "invalid", "dest-mismatch"),
+        ("", to("sip:390", "3900"), "invalid", "dest-mismatch"),
         ("", to("sip:3901", "3900"), "invalid", "dest-mismatch"),
         ('called_from = ["to", "ruri"]', to("sip:3900", "3900"), "passed", None),  # does not give way to a number
         ('called_from = ["to", "ruri"]', to("sip:sales", CALLED), "passed", None),  # a word does

@@ -108,7 +108,13 @@ def test_v18_the_record() -> None:
         "attest": "A",
         "origid": ORIGID,
         "x5u": X5U,
+        "token": 1,
+        "kind": "shaken",
+        "deviations": ["no-date", "no-user-phone"],
+        "first_call_id": None,
+        "first_trunk": None,
         "verstat": PASSED,
         "identities": 1,
         "changed": [],
+        "request_uri": None,
     }

@@ -1,0 +1,42 @@
+"""Proposes entries for `translations` from the records of a replay: called numbers that arrived as others."""
+
+from collections import Counter
+from pathlib import Path
+
+from sbc_filter.engine.record import Record
+from sbc_filter.outcomes import Detail
+from sbc_filter.records.tally import numbered
+from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
+
+_HEAD = (
+    "# translations of {calls} in {capture}, the most frequent first",
+    "# Keep only those that you know: the call of an attacker to somebody else looks like one.",
+)
+
+
+class LearntTranslations:
+    """Counts calls by their called number and the number in the Request-URI that no token explains."""
+
+    def __init__(self) -> None:
+        self._calls: Counter[tuple[str, str]] = Counter()
+        self._last: int | None = None
+
+    def __call__(self, record: Record) -> None:
+        """Count this record, unless its packet was counted: rules in monitor mode write further records."""
+        if record.detail != Detail.REQUEST_URI_DIFFERS or record.packet == self._last:
+            return
+        self._last = record.packet
+        target = record.request_uri
+        called = [each for each in record.dest if ":" not in each]
+        if target is not None and called:
+            self._calls[called[0], target] += 1
+
+    def write(self, path: Path, capture: Path) -> int:
+        """Write the entries, most frequent first; returns their number. `OSError`."""
+        ordered = sorted(self._calls.items(), key=lambda each: (-each[1], each[0]))
+        calls = numbered(sum(self._calls.values()), "call")
+        lines = [line.format(calls=calls, capture=capture.name) for line in _HEAD]
+        lines += [f"{called} = {target}  # {numbered(count, 'call')}" for (called, target), count in ordered]
+        with OutputFile(path, mode=0o644, patience=READER_PATIENCE) as file:
+            file.write("".join(f"{line}\n" for line in lines).encode())
+        return len(ordered)
