@@ -83,6 +83,11 @@ CALLS: dict[str, tuple[bytes, tuple[str, str | None], tuple[int | None, str | No
         ("invalid", "div-chain"),
         (2, "div", "A"),
     ),
+    "an unreadable diversion in front of a forged one": (
+        retargeted(invite(f"Identity: x;info=<{X5U}>;ppt=div", GOOD, div(OTHER_KEY))),
+        ("invalid", "bad-signature"),
+        (3, "div", "A"),
+    ),
     "an unreadable diversion": (
         retargeted(invite(GOOD, f"Identity: x;info=<{X5U}>;ppt=div")),
         ("invalid", "div-chain"),
@@ -112,6 +117,14 @@ def test_a_base_passport_that_is_tolerated() -> None:
     record = result(make_engine(f'{VERIFY}[rule.verify]\ntolerate = ["base-passport"]\n'), arriving(invite(base())))[2]
     assert recorded(record) == (("passed", None), (1, "base", "C"))
     assert record["deviations"] == ["base-passport", "no-date", "no-user-phone"]
+
+
+def test_the_deviations_of_a_diverted_call_are_those_of_its_original_token() -> None:
+    national = {"orig": {"tn": "2155550100"}}
+    message = retargeted(invite(div(**national), identity(claims(**national))))
+    record = result(make_engine(f'{VERIFY}[rule.verify]\ntolerate = ["national-claim"]\n'), arriving(message))[2]
+    assert recorded(record) == (("passed", None), (2, "shaken", "A"))
+    assert record["deviations"] == ["national-claim", "no-date", "several-identities", "no-user-phone"]
 
 
 def test_tokens_joined_by_a_comma_count_one_by_one() -> None:
