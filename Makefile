@@ -78,7 +78,8 @@ conformance:
 	@.ci/bootstrap.sh test
 	@$(BIN)/python tests/conformance.py $(DATA)
 
-# 10,000 mutants of a true call, 100,000 signed calls with hostile claims, 1,000,000 random ones (see tests/fuzz.py);
+# 10,000 mutants of a true call, 100,000 signed calls with hostile claims, 1,000,000 random ones, 100,000 certificates,
+# CRLs and trust lists (see tests/fuzz.py);
 # FUZZ="--seed S --start KIND:NUMBER" goes on with a run
 fuzz:
 	@.ci/bootstrap.sh test

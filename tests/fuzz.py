@@ -1,10 +1,12 @@
-"""`make fuzz`: three kinds of cases through the program, each a function of its seed, SEED:KIND:NUMBER.
+"""`make fuzz`: six kinds of cases through the program, each a function of its seed, SEED:KIND:NUMBER.
 
 - mutant: 10,000 true calls with Identity header fields and certificates bent.
 - signed: 100,000 calls with hostile claims that a believed key signed, under all kinds of rules. What leaves
   (INVITE, 302, rejection, Reason, put-back tokens, record) has exactly the header fields that came and those that
   the manual documents, as a reader of its own sees them.
 - random: 1,000,000 random Identity values and INVITEs.
+- certificate, crl, trustlist: 40,000, 40,000 and 20,000 of them, bent in what is signed and signed again. Only the
+  documented errors; what is accepted is good to openssl, but for what `support.trustfuzz.LISTED` names.
 
 No exception, no false `passed`, bounded time and memory for each. `--only` runs one case again, `--start`
 continues an interrupted run.
@@ -98,6 +100,9 @@ def main() -> int:
     parser.add_argument("--mutants", type=int, default=10_000)
     parser.add_argument("--signed", type=int, default=100_000)
     parser.add_argument("--random", type=int, default=1_000_000)
+    parser.add_argument("--certificates", type=int, default=40_000)
+    parser.add_argument("--crls", type=int, default=40_000)
+    parser.add_argument("--trustlists", type=int, default=20_000)
     parser.add_argument("--start", default="mutant:0", help="KIND:NUMBER of the first case")
     parser.add_argument("--only", help="SEED:KIND:NUMBER of one case, which may raise")
     arguments = parser.parse_args()
@@ -107,7 +112,14 @@ def main() -> int:
     first, _, number = arguments.start.partition(":")
     print(f"seed {arguments.seed}", flush=True)
     faults = 0
-    counts = {"mutant": arguments.mutants, "signed": arguments.signed, "random": arguments.random}
+    counts = {
+        "mutant": arguments.mutants,
+        "signed": arguments.signed,
+        "random": arguments.random,
+        "certificate": arguments.certificates,
+        "crl": arguments.crls,
+        "trustlist": arguments.trustlists,
+    }
     if first not in counts:
         parser.error(f"--start: the kinds are {', '.join(counts)}")
     for kind in list(counts)[list(counts).index(first) :]:

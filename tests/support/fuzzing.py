@@ -22,6 +22,7 @@ from support.calls import CALLED, CALLER, LAB, NOW, TRUST, arriving, identity, i
 from support.mutate import mutant
 from support.oracle import may_pass
 from support.signedfuzz import Engines, run
+from support.trustfuzz import fuzz_certificate, fuzz_crl, fuzz_trustlist
 
 ROOT = pem(LAB.root.certificate)
 PASSED = re.compile(rb";verstat=TN-Validation-Passed[;@>]")
@@ -89,6 +90,21 @@ class Fuzzer:
         if outcome == "passed" or PASSED.search(out):
             return _pass_of_soup(seed, outcome, message, out)
         return Result(outcome, None, ("invite",))
+
+    def certificate(self, seed: str) -> Result:
+        """A chain with a certificate that its issuer bent."""
+        outcome, what = fuzz_certificate(seed)
+        return Result(outcome, None, what)
+
+    def crl(self, seed: str) -> Result:
+        """A CRL that its issuer bent."""
+        outcome, what = fuzz_crl(seed)
+        return Result(outcome, None, what)
+
+    def trustlist(self, seed: str) -> Result:
+        """A trust list that its signer bent."""
+        outcome, what = fuzz_trustlist(seed)
+        return Result(outcome, None, what)
 
     def _shared(self) -> Engine:
         self._cases += 1

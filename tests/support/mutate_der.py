@@ -104,6 +104,36 @@ def mutate(data: bytes, rng: Random) -> bytes:
     return b"".join(bent if number == at else encode(each) for number, each in enumerate(elements))
 
 
+def mutate_value(data: bytes, rng: Random) -> bytes:
+    """These octets with one element left out, doubled, exchanged with its neighbour, or of another value: good DER."""
+    try:
+        elements = parse(data)
+    except ValueError:
+        return _octets(data, rng)
+    return b"".join(map(encode, _value(elements, rng)))
+
+
+def _value(elements: tuple[Element, ...], rng: Random) -> tuple[Element, ...]:
+    if not elements:
+        return (Element(rng.choice(_TAGS) & 0xDF, rng.randbytes(rng.randrange(3))),)
+    at = rng.randrange(len(elements))
+    before, (tag, inside), behind = elements[:at], elements[at], elements[at + 1 :]
+    if not isinstance(inside, bytes) and rng.random() < 0.93:
+        return (*before, Element(tag, _value(inside, rng)), *behind)
+    kind = rng.randrange(8)
+    if kind == 0:
+        return before + behind
+    if kind == 1:
+        return (*before, elements[at], elements[at], *behind)
+    if kind == 2 and behind:
+        return (*before, behind[0], elements[at], *behind[1:])
+    if isinstance(inside, bytes) and inside:
+        place = rng.randrange(len(inside))
+        new = rng.choice((inside[place] ^ (1 << rng.randrange(8)), 0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
+        return (*before, Element(tag, inside[:place] + bytes((new,)) + inside[place + 1 :]), *behind)
+    return (*before, Element(tag, rng.randbytes(rng.randrange(4))), *behind)
+
+
 def _bend(element: Element, rng: Random) -> bytes:
     inside = element.inside
     if not isinstance(inside, bytes) and inside and rng.random() < 0.8:
