@@ -20,8 +20,9 @@ _SHORTEST = 7  # digits of a number that is not a short code, a service number o
 _WHOLE = 10  # digits that are a number without "+", whatever the plan says
 _MOST = 8  # numbers in one Request-URI that are looked at
 _SEPARATORS = str.maketrans("", "", "-.() ")
-# The user part of a SIP URI that begins like a number: its "+", its digits, and a letter after them.
-_USER = re.compile(r"sips?:(\+?)([0-9*#][0-9*#(). -]*)([a-z]?)")
+# The user part of a SIP URI that begins like a number: its "+", its digits, and a letter after them. Signs in front of
+# it are not a name.
+_USER = re.compile(r"sips?:[^a-z0-9+*#@]*(\+*)[^a-z0-9+*#@]*([0-9*#][0-9*#(). -]*)([a-z]?)")
 _DIGITS = re.compile(rb"\+?[0-9](?:[().-]*[0-9]){6,}")
 _SERVICE = "urn:service:"
 _SOURCE = ("ruri",)
@@ -89,7 +90,7 @@ def _explains(dest: str, number: str, options: VerifyOptions, profile: Profile) 
     """Whether a call to `dest` may have this number in its Request-URI."""
     if profile.subscriber(dest) == profile.subscriber(number):
         return True
-    if dest.endswith(number) and not possible(number):  # a local form of it
+    if dest.startswith(profile.country) and dest.endswith(number) and not possible(number):  # a local form of it
         return True
     if Deviation.NATIONAL_CLAIM in options.tolerate and profile.normalise(dest) == number:
         return True
