@@ -35,7 +35,7 @@ def read_trust_lists(table: TomlTable, folder: Path) -> tuple[TrustListSettings,
         table.problem(_FILE, f"{where} is named twice")
     if len(found) > MAX_LISTS:
         table.problem(_FILE, f"has {len(found)} lists with those of `{_URL}`; {MAX_LISTS} are allowed")
-    return tuple(found[:MAX_LISTS])
+    return tuple(found)
 
 
 def _with_root(entry: TomlTable, folder: Path) -> list[TrustListSettings]:

@@ -17,7 +17,7 @@ from sbc_filter.pki import der
 RSA_BITS = range(2048, 8193)
 _EXPONENT_BITS = 33  # real exponents are 65537 or less
 
-_SEQUENCE, _OID, _BIT_STRING = 0x30, 0x06, 0x03
+_SEQUENCE, _OID = 0x30, 0x06
 _NULL = b"\x05\x00"
 _ECDSA_WITH_SHA2 = [bytes.fromhex("2a8648ce3d0403") + bytes((which,)) for which in (2, 3, 4)]
 _WITHOUT_NULL = {
@@ -56,7 +56,7 @@ def open_signed(encoded: bytes) -> Opened:
     removed from `readable`. The signature covers the octets as received, so `signed` is never changed.
     """
     signed, algorithm, signature = der.elements(der.only(encoded, _SEQUENCE))
-    if signature.tag != _BIT_STRING or signature.content[:1] != b"\0":
+    if signature.content[:1] != b"\0":
         raise ValueError("the signature is not a string of whole octets")  # RFC 3279 §2.2.3
     at = 0
     while (inner := der.first(signed.content, at)).tag != _SEQUENCE:  # preceded by version and serial number

@@ -161,6 +161,7 @@ def policies(*oids: str) -> tuple[x509.ExtensionType, bool]:
 
 SHAKEN = "2.16.840.1.114569.1.1."
 PROFILE = (points(*SIGNER), policies(f"{SHAKEN}4"))
+SMALL = bytes.fromhex("3008 a006 1604 31326162")  # the SPC 12ab
 ISSUER = make(ROOT, "Issuer", ca=True, extensions=PROFILE)
 NO_POLICY = make(ROOT, "No policy", ca=True, extensions=PROFILE[:1])
 NO_POINT = make(ROOT, "No point", ca=True, extensions=PROFILE[1:])
@@ -186,6 +187,8 @@ def test_what_is_as_it_should_be_is_not_noted() -> None:
         ((make(ROOT, "SHAKEN 1234", extensions=[policies(f"{SHAKEN}3")]),), {"no-crl-issuer"}),
         ((make(ROOT, "SHAKEN 5678", extensions=PROFILE),), {"common-name"}),
         ((make(ROOT, "1234", extensions=PROFILE),), {"common-name"}),
+        ((make(ROOT, "SHAKEN 12ab", numbers=SMALL, extensions=PROFILE),), set()),
+        ((make(ROOT, "SHAKEN 12AB", numbers=SMALL, extensions=PROFILE),), set()),
         ((make(),), {"common-name", "policy", "no-crl-issuer"}),
         # of every certificate below the anchor
         ((make(ISSUER, "SHAKEN 1234", extensions=PROFILE), ISSUER), set()),

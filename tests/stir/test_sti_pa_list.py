@@ -1,5 +1,6 @@
 """S-091: the STI-PA's list of approved authorities, verified to the STI-PA's root, and what is no such list."""
 
+import base64
 import json
 from typing import Any
 
@@ -9,7 +10,22 @@ from cryptography.x509 import DNSName, ExtendedKeyUsage, ObjectIdentifier, Subje
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
-from support.chains import ISSUING, LAB, LEAF, MAKER, NOW, OTHER, ROOT, as_pem, make, unknown, with_null
+from support.chains import (
+    ISSUING,
+    LAB,
+    LEAF,
+    MAKER,
+    NOW,
+    OTHER,
+    P256_NAME,
+    P256_PARAMETERS,
+    ROOT,
+    as_pem,
+    make,
+    resigned,
+    unknown,
+    with_null,
+)
 from support.trustlists import trust_list
 
 from sbc_filter.errors import CertificateError
@@ -168,6 +184,13 @@ def test_s091_one_entry_that_cannot_be_read_does_not_cost_the_others() -> None:
     found = read(made(trustList=["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", null]))
     assert found.unreadable == 1
     assert found.anchors == parse_certificates(null.encode())
+
+
+def test_s091_a_signer_that_describes_its_curve() -> None:
+    octets = resigned(SIGNER.certificate, STI_PA.key, P256_NAME, P256_PARAMETERS)
+    data = made(header={"x5c": [base64.b64encode(octets).decode()]})
+    with pytest.raises(ValueError, match="its signer is not trusted: a key describes its curve in place of naming it"):
+        read(data)
 
 
 SERVER, ANY = ExtendedKeyUsageOID.SERVER_AUTH, ObjectIdentifier("2.5.29.37.0")

@@ -51,6 +51,8 @@ def test_s091_the_file_is_replaced(host: Hosts, sti_pa: Path) -> None:
             " the last good one is used, which is valid until 2096-10-02 07:06 UTC"
         )
     assert (names(made), made.changes) == (["CN=Laboratory Root", "CN=Other"], 1)
+    made.put("list.jwt", list_of(6, ROOT, other, exp=LATER - 1))
+    assert made.changes == 2  # the same authorities until another time, which `status` shows
     made.put("list.jwt", list_of(6, ROOT))
     assert (names(made), made.said) == (["CN=Laboratory Root"], [])
 
