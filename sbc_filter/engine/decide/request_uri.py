@@ -35,10 +35,10 @@ def unexplained(call: IncomingCall, result: Verification, options: VerifyOptions
     A call to a short code or an emergency service explains any number, because the network translates it. A Request-URI
     without a telephone number has nothing to explain. Emergency calls are never judged (S-137).
     """
-    if call.emergency:
+    token = result.attesting_token  # the last one, if the call was diverted
+    if call.emergency or token is None:
         return None
-    tokens = (result.token, result.attesting_token)
-    named = {identity for token in tokens if token is not None for identity in token.claims.dest}
+    named = token.claims.dest
     if any(_is_service(each) for each in named):
         return None
     for at, number in enumerate(_numbers(call, profile)):
