@@ -48,7 +48,8 @@ class CounterName(StrEnum):
     RPH_VERIFIED = "rph-verified"
     RCD_USABLE = "rcd-usable"
     RCD_UNUSABLE = "rcd-unusable"
-    # By the supervisor.
+    # By the supervisor; what passed because a worker's socket was full, by the worker.
+    PASSED_UNFILTERED = "passed-unfiltered"
     QUEUE_FULL = "queue-full"
     WORKER_RESTARTS = "worker-restarts"
     DISPATCHER_RESTARTS = "dispatcher-restarts"

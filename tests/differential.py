@@ -102,14 +102,16 @@ def main() -> int:
     print(f"seed {arguments.seed}; stacks: {', '.join(stack.name for stack in stacks)}", flush=True)
     mutator, run, shown = Mutator(arguments.seed), Run(stacks), time.monotonic()
     mutants = map(mutator.mutant, range(0 if arguments.corpus_only else arguments.count))
-    for case in mutants if arguments.mutants_only else chain(cases(), mutants):
-        run.case(case)
-        if time.monotonic() - shown > 10:
-            shown = time.monotonic()
-            print(f"  {run.messages} messages, {run.passed} passed, {run.odd} with findings", flush=True)
-    run.report()
-    for stack in stacks:
-        stack.close()
+    try:
+        for case in mutants if arguments.mutants_only else chain(cases(), mutants):
+            run.case(case)
+            if time.monotonic() - shown > 10:
+                shown = time.monotonic()
+                print(f"  {run.messages} messages, {run.passed} passed, {run.odd} with findings", flush=True)
+    finally:  # what was found is not lost if the run ends early
+        run.report()
+        for stack in stacks:
+            stack.close()
     return min(run.odd, 1)
 
 

@@ -506,6 +506,24 @@ def test_check_warns_of_what_is_hardly_meant(tmp_path: Path, capsys: pytest.Capt
     assert f"warning: {rules} has no rule: every call passes as it is\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["folder", "folder/", "link", "."])
+def test_check_refuses_a_folder_in_place_of_the_file_of_records(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`run` could not start, whoever starts it."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    file = tmp_path / "sbc-filter.toml"
+    file.write_text(f'[log]\nrecords = "{name}"\n')
+    assert main(["check", "--config", str(file)]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"error: log.records: {tmp_path / name} is a folder: name a file in it"
+    )
+    file.write_text('[log]\nrecords = "folder/records.jsonl"\n')
+    assert main(["check", "--config", str(file)]) == 0
+    assert "log.records" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("more", "warned"),
     [

@@ -99,8 +99,11 @@ def _processes(state: dict[str, Any], now: float) -> PlainTable:
 
 
 def _queues(state: dict[str, Any]) -> PlainTable:
-    rows = [[number, each["waiting"], each["length"], each["dropped"]] for number, each in state["queues"].items()]
-    return PlainTable(["Queue", "Waiting", "Of", "Dropped"], rows)
+    rows = [
+        [number, each["waiting"], each["length"], each["dropped"], each.get("unfiltered", "-")]
+        for number, each in state["queues"].items()
+    ]
+    return PlainTable(["Queue", "Waiting", "Of", "Dropped", "Unfiltered"], rows)
 
 
 def _trust_lists(state: dict[str, Any], now: float) -> PlainTable:

@@ -7,7 +7,7 @@ supervisor ─┬─ certificates   fetches other parties' certificates: folder,
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ class Supervisor:
     ) -> None:
         """`folder` is for internal sockets. Use the object only in the process that made it."""
         self.setup, self.files = setup, files
-        self.say, self.applied = say, applied
+        self.say, self._apply = say, applied
         self.totals = Totals()
         self.notifier = Notifier()
         self.family = ProcessGroup(self._heard, self._lost, say)
@@ -86,8 +86,7 @@ class Supervisor:
         self.workers = [
             ManagedProcess(f"worker {at + 1}", self._work(at)) for at in range(setup.configuration.queue.workers)
         ]
-        behind = (queue for at in range(len(self.workers)) for queue in self._worker_queues(at))
-        self._queues = QueueWatch([*self._feeds, *behind])
+        self._queues = QueueWatch(self._feeds, len(self.workers), self.totals)
         self._network = NetworkWatch()
         self.source = ManagedProcess("certificates", self._serve)
         self._dispatcher = ManagedProcess("dispatcher", self._dispatch)
@@ -138,6 +137,12 @@ class Supervisor:
         """Send an order to all workers."""
         for worker in self.workers:
             worker.tell(order)
+
+    def applied(self, setup: Setup) -> None:
+        """Apply the firewall rules, if asked for: their counters begin at zero. Raises `EnvironmentFault`."""
+        self._say_all(self._queues.settle())
+        self._apply(setup)
+        self._say_all(self._queues.settle())
 
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Handle messages until the condition is true; false after `seconds`, or when the filter stops."""
@@ -212,6 +217,8 @@ class Supervisor:
     def _end(self) -> None:
         """Stop the dispatcher first, so that no packet stays between the queues; then the workers."""
         self.notifier.stopping()
+        if self.notifier.is_ready:
+            self._say_all(self._queues.end())
         for processes in ([self._dispatcher], self.workers, [self.source]):
             self.family.end(processes, _STOP)
         if self._control is not None:
@@ -225,6 +232,7 @@ class Supervisor:
                 process.tell(Bypass(self._bypass.tokens))
                 process.tell(self.observing.order)
                 self._tell_who_is_there()
+                self._queues.replaced()
             case Failed(sentence) if not self.notifier.is_ready:
                 self._failed = sentence
             case Failed(sentence):
@@ -252,6 +260,7 @@ class Supervisor:
         self.totals.ended(child.pid)
         self._troubles.pop(child.pid, None)
         self.observing.answers.pop(child.pid, None)
+        self._queues.replaced()
         if not self._stop:
             self.totals.note(
                 CounterName.WORKER_RESTARTS if process in self.workers else CounterName(f"{process.name}-restarts")
@@ -269,16 +278,18 @@ class Supervisor:
         self._clock()
         self.observing.look()
         now = time.monotonic()
+        self._say_all(self._queues.news(now))
         if now >= self._next_look:
             self._next_look = now + EVERY
             self.renew_bypass()
-            for sentence in self._queues.crowding():
-                self.totals.note(CounterName.QUEUE_FULL)
-                self.say(sentence)
             without_direction = self.totals.counters[CounterName.NO_DIRECTION]
             for sentence in self._network.news(self.setup.configuration.network.sbc, without_direction):
                 self.say(sentence)
             self.notifier.status("; ".join(filter(None, (self.reloading.status(), self.summary()))))
+
+    def _say_all(self, sentences: Iterable[str]) -> None:
+        for sentence in sentences:
+            self.say(sentence)
 
     # The main functions of the other processes: each gets only what it needs.
 

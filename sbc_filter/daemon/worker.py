@@ -20,12 +20,14 @@ from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.config.settings import Configuration
+from sbc_filter.counters import CounterName
 from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.state import EngineState
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.firewall.plan import QueueSettings
+from sbc_filter.live.full_socket import FullSocket
 from sbc_filter.live.queue_shell import QueueShell
 from sbc_filter.live.raw_send import Emitter
 from sbc_filter.processes.channel import Channel, Message
@@ -105,6 +107,7 @@ class Worker:
             clock=clock,
             interfaces=setup.tells_interfaces_apart,
         )
+        self._full_socket = FullSocket(queues)
         self._pass_on_errors()
         self._shell.attend(channel, self._listen)
 
@@ -252,7 +255,9 @@ class Worker:
         self._channel.send(Obtained(self._schedule.problems))
 
     def _heartbeat(self) -> None:
-        counters = total(self._engine.counters, self._shell.counters)
+        shell = self._shell.counters
+        counters = total(self._engine.counters, shell)
+        counters[CounterName.PASSED_UNFILTERED] = self._full_socket.passed(shell)
         kinds = self._tally.kinds.most_common(_KINDS)
         while not self._channel.send(Heartbeat(counters, kinds)) and kinds:
             del kinds[len(kinds) // 2 :]  # names of rules may be long, and the heartbeat must fit

@@ -30,6 +30,9 @@ class Backend(Protocol):
     def queues(self) -> frozenset[int]:
         """The numbers of the queues that our rules feed; empty without rules, or when they cannot be read."""
 
+    def readings(self) -> list[list[str]]:
+        """The commands that print the packet counters of our rules."""
+
     def faults(self) -> list[str]:
         """One sentence for each problem of the rules that are applied."""
 
@@ -69,6 +72,10 @@ class Firewall:
     def queues(self) -> frozenset[int]:
         """The numbers of the queues that rules of ours feed, whichever program applied them."""
         return self._chosen.queues().union(*(other.queues() for other in self._others))
+
+    def readings(self) -> list[list[str]]:
+        """The commands that print the packet counters of our rules, whichever program applied them."""
+        return [command for each in (self._chosen, *self._others) for command in each.readings()]
 
     def faults(self) -> list[str]:
         """One sentence for each problem of the rules that are applied; empty when they work."""

@@ -8,7 +8,9 @@ import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 from sbc_filter.errors import EnvironmentFault
@@ -19,6 +21,7 @@ _TABLES = ("mangle", "raw")
 _CALL = re.compile(rf"-A (\S+ (?:.* )?-[jg] {MAIN}(?:-\S+)?)", re.ASCII)
 _CHAIN = re.compile(rf"-N ({MAIN}(?:-\S+)?)", re.ASCII)
 _COUNTED = re.compile(rf'\[(\d+):\d+\] -A {MAIN} .*"{FRAGMENT_COMMENT}"', re.ASCII)
+_HANDED_OVER = re.compile(rf"\[(\d+):\d+\] -A {MAIN}\S* .*-j NFQUEUE --queue-num (\d+)", re.ASCII)
 _FED = re.compile(rf"-A {MAIN}\S* .*-j NFQUEUE --queue-num (\d+)", re.ASCII)
 _LOCK = Path("/run/xtables.lock")
 # Which families have tables of the legacy kind: to look at those with iptables would make them.
@@ -36,7 +39,7 @@ class Iptables:
         """The name of the program."""
         return f"iptables{self._variant}"
 
-    @property
+    @cached_property
     def is_legacy(self) -> bool:
         """Whether its rules are separate from those of nf_tables; false when it is not installed."""
         if self._variant:
@@ -70,6 +73,10 @@ class Iptables:
         except EnvironmentFault:
             return frozenset()
 
+    def readings(self) -> list[list[str]]:
+        """The commands that print the packet counters of our rules. Does not create tables by looking."""
+        return [[save, "-c", "-t", "mangle"] for save in self._saves()]
+
     def faults(self) -> list[str]:
         """One sentence for each problem of the rules that are applied; empty when they work."""
         found = []
@@ -97,14 +104,18 @@ class Iptables:
         return "\n".join(plan.commands(family, self._program(family)) for family in IpFamily)
 
     def _saved(self) -> Iterator[str]:
-        """What the save program of each family prints, without the families that have no table of this kind."""
+        """What the save program of each family prints."""
+        yield from (_run([save]) for save in self._saves())
+
+    def _saves(self) -> Iterator[str]:
+        """The save program of each family, without the families that have no table of this kind."""
         for family, names in zip(families(), _LEGACY_TABLES, strict=False):
             save = self._program(family, "-save")
             if shutil.which(save) is None:
                 continue
             if self.is_legacy and "mangle" not in _lines(Path("/proc/thread-self/net", names)):
                 continue
-            yield _run([save])
+            yield save
 
     def _program(self, family: IpFamily, verb: str = "") -> str:
         return f"{family}{self._variant}{verb}"
@@ -143,11 +154,19 @@ def fragments_passed(program: str, passed: int) -> str:
     )
 
 
+def handed_over(listing: str) -> Counter[int]:
+    """The packets that our rules have handed over, by queue; without the queues that they do not feed."""
+    found: Counter[int] = Counter()
+    for packets, queue in _HANDED_OVER.findall(listing):
+        found[int(queue)] += int(packets)
+    return found
+
+
 def run_firewall(command: list[str], text: str = "") -> "subprocess.CompletedProcess[str]":
     """Run a firewall program, with messages in English; `EnvironmentFault` when it is missing or hangs."""
     try:
         return subprocess.run(
-            command, input=text, capture_output=True, text=True, timeout=30, check=False, env=_environment()
+            command, input=text, capture_output=True, text=True, timeout=30, check=False, env=firewall_environment()
         )
     except FileNotFoundError:
         package = "nftables" if command[0] == "nft" else "iptables"
@@ -179,7 +198,7 @@ def _run(command: list[str], text: str = "") -> str:
     return done.stdout
 
 
-def _environment() -> dict[str, str]:
+def firewall_environment() -> dict[str, str]:
     """The environment of a firewall program. The legacy variant locks a file that belongs to root.
 
     A user with CAP_NET_ADMIN who cannot write that file locks another one. Concurrent changes of other programs then

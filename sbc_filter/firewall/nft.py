@@ -5,6 +5,8 @@ transport header, wherever it lies, so that extension headers of IPv6 need no ru
 """
 
 import re
+import shutil
+from collections import Counter
 from collections.abc import Iterator
 
 from sbc_filter.errors import EnvironmentFault
@@ -16,6 +18,7 @@ TABLE = "inet sbc-filter"
 # A table that is there is replaced: what is not there cannot be deleted.
 _CLEAR = f"add table {TABLE}\ndelete table {TABLE}\n"
 _COUNTED = re.compile(rf'counter packets (\d+) bytes \d+ return comment "{FRAGMENT_COMMENT}"', re.ASCII)
+_HANDED_OVER = re.compile(r"\bcounter packets (\d+) bytes \d+ queue (?:flags [\w,]+ )?(?:num|to) (\d+)", re.ASCII)
 _FED = re.compile(r"\bqueue (?:flags [\w,]+ )?(?:num|to) (\d+)", re.ASCII)  # as nft 0.9 and 1.0 list it
 _PROTOCOL = {IpFamily.V4: "ipv4", IpFamily.V6: "ipv6"}
 _ADDRESS = {IpFamily.V4: "ip", IpFamily.V6: "ip6"}
@@ -48,6 +51,10 @@ class Nft:
             return fed(_run("list", "table", *TABLE.split()))
         except EnvironmentFault:
             return frozenset()
+
+    def readings(self) -> list[list[str]]:
+        """The commands that print the packet counters of our rules."""
+        return [["nft", "list", "table", *TABLE.split()]] if shutil.which("nft") is not None else []
 
     def faults(self) -> list[str]:
         """One sentence for each problem of the rules that are applied; empty when they work."""
@@ -97,6 +104,14 @@ def render(plan: Plan) -> str:
 def fed(listing: str) -> frozenset[int]:
     """The numbers of the queues that rules feed which nft has listed."""
     return frozenset(map(int, _FED.findall(listing)))
+
+
+def handed_over(listing: str) -> Counter[int]:
+    """The packets that our rules have handed over, by queue; without the queues that they do not feed."""
+    found: Counter[int] = Counter()
+    for packets, queue in _HANDED_OVER.findall(listing):
+        found[int(queue)] += int(packets)
+    return found
 
 
 def _base(hook: str, priority: str) -> str:
@@ -159,7 +174,7 @@ def _queues(plan: Plan) -> Iterator[str]:
 
 def _queue(queue: QueueSettings) -> str:
     # Without bypass the kernel drops packets of a queue that no process has bound.
-    return f"queue num {queue.number}" + (" bypass" if queue.fail_open else "")
+    return f"counter queue num {queue.number}" + (" bypass" if queue.fail_open else "")
 
 
 def _run(*arguments: str, text: str = "") -> str:

@@ -44,12 +44,18 @@ _PATIENCE = 4096  # packets that may arrive before an acknowledgement
 
 
 class QueueStatistics(NamedTuple):
-    """One line of nfnetlink_queue: waiting packets, and packets lost because the queue or the socket was full."""
+    """One line of nfnetlink_queue: waiting packets, and packets lost because the queue or the socket was full.
+
+    `entered` counts packets modulo 2³² since the queue was bound, also those for which the socket had no room, but not
+    those that passed because the queue was full. `listener` is the port id of the socket that has bound the queue.
+    """
 
     waiting: int
     copy_range: int
     queue_dropped: int
     socket_dropped: int
+    entered: int = 0
+    listener: int = 0
 
 
 class QueueChannel:
@@ -178,7 +184,7 @@ def queue_statistics(table: Path = STATISTICS) -> dict[int, QueueStatistics]:
     except OSError:
         return {}
     rows = [[int(field) for field in line.split()] for line in lines]
-    return {row[0]: QueueStatistics(row[2], row[4], row[5], row[6]) for row in rows if len(row) >= 7}
+    return {row[0]: QueueStatistics(row[2], row[4], row[5], row[6], row[7], row[1]) for row in rows if len(row) >= 8}
 
 
 def _attribute(kind: int, value: bytes) -> bytes:

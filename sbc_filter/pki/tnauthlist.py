@@ -58,8 +58,8 @@ class TnAuthList(NamedTuple):
 def parse_tnauthlist(data: bytes, *, lenient: bool = False) -> TnAuthList:
     """Parse the extension value; `CertificateError(TNAUTHLIST)` unless it has the form of RFC 8226 §9.
 
-    `lenient` also accepts the two wrong encodings seen in production: implicit tags, and an SPC as an untagged
-    PrintableString.
+    `lenient` also accepts the two wrong encodings seen in production, implicit tags and an SPC as an untagged
+    PrintableString, and counts with zero octets in front, which openssl refuses as well.
     """
     try:
         found = list(der.elements(der.only(data, _SEQUENCE)))
@@ -111,7 +111,7 @@ def _collect(found: list[der.Element], lenient: bool) -> TnAuthList:
         elif tag == _ONE:
             numbers.add(_number(der.only(content, _IA5)))
         elif tag == _RANGE:
-            ranges.append(_range(der.only(content, _SEQUENCE)))
+            ranges.append(_range(der.only(content, _SEQUENCE), lenient))
         elif lenient and tag in (_PRINTABLE, _IMPLICIT_SPC):
             spcs.append(_spc(content))
         elif lenient and tag == _IMPLICIT_ONE:
@@ -135,10 +135,12 @@ def _number(content: bytes) -> str:
     return text
 
 
-def _range(content: bytes) -> tuple[str, int]:
+def _range(content: bytes, lenient: bool) -> tuple[str, int]:
     parts = list(der.elements(content))
     if [part.tag for part in parts] != [_IA5, _INTEGER] or not 1 <= len(parts[1].content) <= 8:
         raise ValueError("a range that is not a number and a count")
+    if parts[1].content[0] == 0 and parts[1].content[1:2] < b"\x80" and len(parts[1].content) > 1 and not lenient:
+        raise ValueError("a count that is not minimal")  # X.690 §8.3.2
     start, count = _number(parts[0].content), int.from_bytes(parts[1].content, "big", signed=True)
     if not start.isdecimal() or count < 2:
         raise ValueError("a range that starts with no digit or counts less than 2")

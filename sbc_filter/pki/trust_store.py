@@ -48,7 +48,7 @@ class TrustStore:
         self._appointed = tuple(dict.fromkeys(map(Certificate.of, crl_signers)))
         self._read_at = read_at
         # Lists whose signer is trusted for any chain, and lists whose signer may be a certificate of the chain.
-        signers = [(crl, self.signer(crl)) for crl in self.crls if not crl.refusal(None)]
+        signers = [(crl, self.signer(crl)) for crl in self.crls]
         self._signed = tuple((crl, signer) for crl, signer in signers if signer is not None)
         self._unsigned = tuple(crl for crl, signer in signers if signer is None)
 

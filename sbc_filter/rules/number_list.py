@@ -4,11 +4,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 
-from sbc_filter.sip.numbers import canonical_number, canonicaliser
+from sbc_filter.sip.numbers import canonical_number, canonical_uri
 
 ANONYMOUS = "anonymous"
 _RANGE = re.compile(r"([0-9]*)-([0-9]*)")
-_canonical_uri = canonicaliser()
 
 ReadList = Callable[[str], str]
 """Returns the text of a list file by the name after `@`; raises `OSError`."""
@@ -135,7 +134,7 @@ def _no_number(entry: str) -> str:
 
 
 def _uri(entry: str) -> str:
-    identity = _canonical_uri(entry.encode())
+    identity = canonical_uri(entry.encode())
     if identity is None:
         raise ValueError(f"{entry!r} is not a URI that identifies a party")
     return identity

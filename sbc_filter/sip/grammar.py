@@ -84,13 +84,15 @@ _NO_TAG = (
 )
 PLAIN_TAG = _NO_TAG + rb"(?:;tag=[A-Za-z0-9.!%*_+`'~-]+(?=[; \t\r\n]|\Z)" + _NO_TAG + rb")?"
 _URI = rb"[A-Za-z][A-Za-z0-9+.-]*:"
-# The value of a From or To whose tag, or lack of one, everybody sees.
+BARE_URI = _URI + rb"[^<>\"\s;,?]+"
+# The value of a From or To whose tag, or lack of one, everybody sees. PJSIP reads the parameters after a URI without
+# brackets as part of the URI, unless the scheme is one of these three.
 PLAIN_TAGGED = re.compile(
-    rb"[ \t]*+(?:(?:\"[^\"\\\r\n]*(?:\\[^\r\n][^\"\\\r\n]*)*\"[ \t]*|[^\"<>,;:@\r\n]*+)<"
+    rb"[ \t]*+(?>(?:\"[^\"\\\r\n]*(?:\\[^\r\n][^\"\\\r\n]*)*\"[ \t]*|[^\"<>,;:@\r\n]*+)<"
     + _URI
-    + rb"[^<>\"\s]+>|"
-    + _URI
-    + rb"[^<>\"\s;,?]+)"
+    + rb"[^<>\"\s]+>|(?i:sips?|tel):[^<>\"\s;,?]+|"
+    + BARE_URI
+    + rb"(?!;))"
     + PLAIN_TAG
     + rb"[ \t]*"
 )

@@ -100,6 +100,10 @@ def canonicaliser(profile: Profile = NANP) -> Canonicaliser:
     return identity
 
 
+canonical_uri = canonicaliser()
+"""For a URI in a token or a rule file, which is international whatever the plan of the network."""
+
+
 def canonical_number(text: str) -> TelephoneNumber | None:
     """The canonical form of an international number in a token or a rule file; None if it is not a number.
 

@@ -10,14 +10,13 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sbc_filter.outcomes import Detail
-from sbc_filter.sip.numbers import canonical_number, canonicaliser
+from sbc_filter.sip.numbers import canonical_number, canonical_uri
 from sbc_filter.stir.passport import Claims, Jose, invalid, parse_claims, parse_jose
 
 DIVERSIONS = frozenset(("div", "div-o"))  # values of ppt
 MAX_DIVERSIONS = 5  # of one call (S-104)
 _FULL_FORM = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _NOBODY: frozenset[str] = frozenset()
-_canonical_uri = canonicaliser()
 
 
 class Link(NamedTuple):
@@ -164,6 +163,6 @@ def _canonical(kind: str, identity: str) -> str | None:
     if kind == "tn":
         return canonical_number(identity)
     try:
-        return (_canonical_uri(identity.encode()) or identity) if kind == "uri" else None
+        return (canonical_uri(identity.encode()) or identity) if kind == "uri" else None
     except UnicodeEncodeError:  # an unpaired surrogate
         return None

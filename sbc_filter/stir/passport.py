@@ -14,7 +14,7 @@ from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.x5u import with_plain_scheme
 from sbc_filter.sip.field import is_uuid
-from sbc_filter.sip.numbers import canonical_number, canonicaliser
+from sbc_filter.sip.numbers import canonical_number, canonical_uri
 
 _STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
@@ -23,7 +23,6 @@ _LAST = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
 _MAX_DEPTH = 16  # nesting of brackets (S-016); checked before parsing, since the parser recurses
 _MAX_NUMBERS = 64  # in one dest; each may be compared with the called party
 _TOKENS = re.compile(rb'\\.|["\[\]{}]', re.DOTALL)
-_canonical_uri = canonicaliser()
 # The claims of a shaken token in the canonical form of RFC 8225 §9, which nearly all have. Any other form takes the
 # slower path.
 _CANONICAL = re.compile(
@@ -243,7 +242,7 @@ def _identity(kind: str, identity: object, detail: Detail, seen: dict[Deviation,
         return number
     # Digits alone are not a URI, and must not be taken for the number of a `tn`.
     if kind == "uri" and not _SURROGATE.search(identity) and not identity.isdigit():
-        return _canonical_uri(identity.encode()) or identity
+        return canonical_uri(identity.encode()) or identity
     raise invalid(detail)
 
 

@@ -305,11 +305,10 @@ def _explained(original: Token) -> tuple[Failure, ...]:
 
 
 def _of_chain(failures: Sequence[Failure], error: VerificationError) -> Failure | None:
-    """The failure of the diversion that broke a chain: the first with this error, or else the first one, which may be
+    """The failure that broke a chain: the last one with this error, or else that of the first diversion, which may be
     unreadable."""
-    of_diversions = [each for each in failures if each.kind in DIVERSIONS]
-    same = [each for each in of_diversions if (each.outcome, each.detail) == (error.outcome, error.detail)]
-    return next(iter(same or of_diversions), None)
+    same = [each for each in failures if (each.outcome, each.detail) == (error.outcome, error.detail)]
+    return same[-1] if same else next((each for each in failures if each.kind in DIVERSIONS), None)
 
 
 def failed_of(failed: Sequence[Verification], call: Signalling, failures: tuple[Failure, ...]) -> Verification:

@@ -3,12 +3,15 @@
 Reading a large list takes seconds. One process reads it, and puts what it found here. The others map that file.
 """
 
+import fcntl
 import hashlib
 import mmap
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from struct import Struct
 
@@ -19,6 +22,8 @@ from sbc_filter.trust.crl_store import CrlStore
 Stamp = tuple[int, int, int]
 _STAMP = Struct("<3Q")
 _SUFFIX = ".compiled"
+_PREFIX = "sbc-filter-lists-"
+_YOUNG = 60.0  # seconds: another program that starts may not have locked its shelf yet
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
 
 
@@ -80,5 +85,28 @@ class _WithoutStamp:
 def shelf_in_memory() -> Iterator[CrlShelf]:
     """A shelf of this program and its child processes, in memory if possible: a full disk does not matter to it."""
     home = runtime_folder() or (_IN_MEMORY if os.access(_IN_MEMORY, os.W_OK | os.X_OK) else None)
-    with tempfile.TemporaryDirectory(prefix="sbc-filter-lists-", dir=home, ignore_cleanup_errors=True) as folder:
+    made = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=home, ignore_cleanup_errors=True)
+    with made as folder, _locked(Path(folder)):
+        for other in Path(folder).parent.glob(f"{_PREFIX}*"):
+            _remove_abandoned(other)
         yield CrlShelf(Path(folder))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock a folder; `OSError` when another program, or one that it started, still has it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove a shelf of which the program was killed: it would occupy memory until the host restarts."""
+    with suppress(OSError):
+        found = folder.stat(follow_symlinks=False)
+        if found.st_uid == os.geteuid() and found.st_mtime < time.time() - _YOUNG:
+            with _locked(folder):
+                shutil.rmtree(folder, ignore_errors=True)

@@ -93,7 +93,7 @@ class ListDownloads:
         self._full = False
         self._unkept: set[str] = set()  # URLs whose list is in force, but could not be kept
         certificates = files.configuration.certificates
-        workers = min(len(self._settings.crl_urls) + 1, _MAX_WORKERS)
+        workers = min(len(self._settings.crl_urls) + len(self._lists) or 1, _MAX_WORKERS)
         # The operator's URLs may lead anywhere, URLs in certificates only where an x5u may lead.
         self._ours, self._theirs = (
             Downloader(ca_file=certificates.web_ca, allowed_networks=networks, lookups=lookups, resolve=resolve)

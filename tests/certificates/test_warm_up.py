@@ -122,6 +122,8 @@ def test_read_list(tmp_path: Path) -> None:
         f"{path}: line 7: no token may name 'https://127.0.0.1/a.pem': the address is not a public one",
     ]
     assert read_list(path, ["x5u-http"])[0] == [A, B, "http://x.example/a.pem"]
+    path.write_text(f"{A.replace('https', 'HTTPS')}\n{B.replace('https', 'Https')}\n{A}\n")
+    assert read_list(path) == ([A, B], [])  # RFC 3986 §3.1: calls ask for them in small letters
     urls, faults = read_list(tmp_path / "absent")
     assert (urls, len(faults)) == ([], 1)
 

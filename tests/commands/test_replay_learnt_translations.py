@@ -40,7 +40,7 @@ def to(number: str, message: bytes) -> bytes:
 
 @pytest.fixture
 def capture(tmp_path: Path) -> Path:
-    """Three calls that arrive at other numbers than their tokens say, and three about which there is nothing to say."""
+    """Three calls that arrive at other numbers than their tokens say, and four about which there is nothing to say."""
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "rules.toml").write_text(WATCH + VERIFY)
     (tmp_path / "anchors").mkdir()
@@ -57,6 +57,9 @@ def capture(tmp_path: Path) -> Path:
         signed(4),  # as its token says
         retargeted(invite(identity(key=LAB.root.key), number=5)),  # did not pass
         retargeted(invite(number=6)),
+        retargeted(invite(identity(claims(dest={"uri": ["sip:alice@sbc.example"]})), number=7)).replace(
+            f"To: <sip:+{CALLED}@".encode(), b"To: <sip:alice@"
+        ),
     ]
     path = tmp_path / "calls.pcap"
     with CaptureWriter(path) as writer:
@@ -73,7 +76,7 @@ def test_what_is_proposed(capture: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert f"{learnt}: 2 translations learnt\n" in capsys.readouterr().out
     assert learnt.read_text() == (
         "# translations of 3 calls in calls.pcap, the most frequent first\n"
-        "# Keep only those that you know: the call of an attacker to somebody else looks like one.\n"
+        "# Keep only those that you know: the call of an attacker looks like one.\n"
         f"{CALLED} = {TARGET}  # 2 calls\n"
         f"{CALLED} = {ELSEWHERE}  # 1 call\n"
     )

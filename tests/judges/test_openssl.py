@@ -58,7 +58,7 @@ def judged(keys: Path, message: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     command = ("dgst", "-sha256", "-verify", keys / "public.pem", "-signature", keys / "signature")
     assert openssl(*command, data=signed.encode()).stdout == b"Verified OK\n"
     public = (keys / "public.pem").read_bytes()
-    said = jwt.decode(token, public, algorithms=["ES256"], options={"verify_iat": False})  # that would read the clock
+    said = jwt.decode(token, public, algorithms=["ES256"], options={"verify_iat": False})  # it reads the clock
     header = jwt.get_unverified_header(token)
     assert (header["x5u"], header["ppt"]) == (info, ppt)
     return header, said

@@ -13,8 +13,8 @@ def test_statistics_of_the_kernel(tmp_path: Path) -> None:
         "   50  17483     3 2 65531     7     9     4711  1\n   51  17484     0 2 65531     0     0        0  1\n"
     )
     assert queue_statistics(table) == {
-        50: QueueStatistics(waiting=3, copy_range=65531, queue_dropped=7, socket_dropped=9),
-        51: QueueStatistics(waiting=0, copy_range=65531, queue_dropped=0, socket_dropped=0),
+        50: QueueStatistics(3, 65531, queue_dropped=7, socket_dropped=9, entered=4711, listener=17483),
+        51: QueueStatistics(0, 65531, queue_dropped=0, socket_dropped=0, entered=0, listener=17484),
     }
 
 

@@ -63,7 +63,7 @@ def test_no_packet_is_lost_none_comes_twice(lab: Lab, peers: tuple[socket.socket
             carrier.sendto(invite(number), SBC)
         assert sorted(receive(sbc, 1000)) == sorted(filtered(invite(number)) for number in range(1000))
         assert nothing_else(carrier, SBC, sbc)
-        assert eventually(lambda: statistics(lab) == QueueStatistics(0, MAX_COPY, 0, 0))
+        assert eventually(lambda: statistics(lab)[:4] == (0, MAX_COPY, 0, 0))
         assert shell.counters["packets"] == shell.counters["modified"] == len(engine.seen) == 1001
 
 

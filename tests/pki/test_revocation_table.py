@@ -74,6 +74,14 @@ def test_it_agrees_with_the_library() -> None:
 
 
 DATE = utc_time(1.8e9)
+STRANGE = der.encode(0x30, bytes.fromhex("06032a0304 0402 0500"))
+
+
+def critical(extension: bytes) -> bytes:
+    oid, value = der.elements(der.only(extension, 0x30))
+    return der.encode(0x30, oid.encoded + bytes.fromhex("0101ff") + value.encoded)
+
+
 LONG = der.encode(0x30, der.encode(0x30, bytes.fromhex("06032a0304") + der.encode(0x04, b"x" * 300)))
 
 
@@ -89,6 +97,7 @@ LONG = der.encode(0x30, der.encode(0x30, bytes.fromhex("06032a0304") + der.encod
         der.encode(0x30, b"\x02\x02\xff\x81" + DATE),
         der.encode(0x30, b"\x02\x81\x01\x01" + DATE),
         der.encode(0x30, b"\x02\x20\x01" + DATE),  # longer than the entry
+        der.encode(0x30, b"\x02\x81\x80" + b"\1" * 128 + DATE),  # longer than any serial number
         der.encode(0x30, b"\x02\x01\x01" + der.encode(0x17, b"2701150800Z")),
         der.encode(0x30, b"\x02\x01\x01" + der.encode(0x17, b"27011508000xZ")),
         der.encode(0x30, b"\x02\x01\x01" + der.encode(0x17, b"2701150800000")),
@@ -120,6 +129,21 @@ def test_long_entries() -> None:
     )._table
     assert row_of(name_digest(name_key(OWN)), int.from_bytes(serial, "big")) in table
     assert table.understood
+
+
+@pytest.mark.parametrize(
+    ("extensions", "understood"),
+    [
+        ([[HELD]], True),
+        ([[critical(SINCE)], [critical(HELD)]], True),  # RFC 5280 §5.3.1, §5.3.2: known, though never critical
+        ([[STRANGE]], True),
+        ([[critical(STRANGE)], [HELD]], False),
+        ([[HELD], [HELD, critical(STRANGE)]], False),
+    ],
+)
+def test_unknown_critical_extensions_of_any_entry(extensions: list[list[bytes]], understood: bool) -> None:
+    entries = [entry(bytes((at,)), *each) for at, each in enumerate(extensions, 1)]
+    assert RevocationList.parse(signed(SIGNER, entries))._table.understood is understood
 
 
 def test_what_the_limits_refuse(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,10 @@ def test_s080_the_longest(lenient: bool) -> None:
         ("3008 a006 1604 313233", "truncated"),
         ("3009 a006 1604 31323334 00", "truncated"),
         ("3008 a006 1603 31323334", "not one element with the tag 0x16"),  # one octet too many inside
+        ("300b a109 3007 1601 37 0202 0002", "a count that is not minimal"),
+        ("300b a109 3007 1601 37 0202 007f", "a count that is not minimal"),
+        ("300c a10a 3008 1601 37 0203 000080", "a count that is not minimal"),
+        ("3011 a10f 300d 1601 37 0208 0000000000000002", "a count that is not minimal"),
         ("3080 a006 1604 31323334 0000", "a length out of bounds"),  # indefinite: BER, not DER
         ("308108 a006 1604 31323334", "a length that is not minimal"),
         ("3085 0000000008 a006 1604 31323334", "a length out of bounds"),
@@ -139,6 +143,9 @@ def test_s080_the_entries_are_bounded() -> None:
         ("300d 820b 3132313535353531323132", TnAuthList(numbers=frozenset({"12155551212"}))),
         (SPC, TnAuthList(("1234",))),
         (RANGE, TnAuthList(ranges=(("12155551000", 1000),))),
+        ("300b a109 3007 1601 37 0202 0002", TnAuthList(ranges=(("7", 2),))),
+        ("300c a10a 3008 1601 37 0203 000080", TnAuthList(ranges=(("7", 128),))),
+        ("3011 a10f 300d 1601 37 0208 0000000000000002", TnAuthList(ranges=(("7", 2),))),
     ],
 )
 def test_s081_lenient_reads_the_two_wrong_encodings_seen_in_the_field(octets: str, value: TnAuthList) -> None:

@@ -89,13 +89,15 @@ def test_faults(entry: str, fault: str) -> None:
 
 
 def test_a_fault_names_file_and_line_and_reading_goes_on() -> None:
-    text = f"# map\n\n{A}\n{A} {B}  # ours\nx y\n"
+    text = f"# map\n\n{A}\n{A} {B}  # ours\nx y\nx* {B}\n"
     faults: list[str] = []
     entries = Entries(["@map.txt"], lambda _: text, faults.append)
     assert Translations(entries, entries.report)(A, B)
     assert faults == [
         f"map.txt, line 3: '{A}' is not a translation: {FORM}",
         f"map.txt, line 5: 'x y' is not a translation, because 'x' is not a number: {FORM}",
+        "map.txt, line 6: 'x*' is not a number: write 12155550100, 1215*, 12155550000-12155559999, @file, anonymous or "
+        "sip:user@host",
     ]
 
 

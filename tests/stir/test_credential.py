@@ -52,6 +52,14 @@ def test_a_good_credential(key: bytes, certificate: bytes) -> None:
     assert made.not_after == LAB.leaf.certificate.not_valid_after_utc.timestamp()
 
 
+@pytest.mark.parametrize("scheme", ["HTTPS", "Https", "hTTpS"])
+def test_the_scheme_of_its_url_leaves_in_small_letters(scheme: str) -> None:
+    """Verifiers of others may compare it letter by letter."""
+    made = load_credential("ours", PKCS8, LAB.chain, X5U.replace("https", scheme))
+    assert (made.x5u, parse_jose(made.jose).x5u) == (X5U, X5U)
+    assert json.loads(decode_segment(made.jose))["x5u"] == X5U
+
+
 def refused(x5u: str, why: str) -> str:
     return f"x5u {x5u!r} breaks the rules for such URLs: {why}"
 

@@ -16,7 +16,7 @@ from sbc_filter.engine.memory.replays import Seen
 from sbc_filter.engine.state import EngineState
 from sbc_filter.engine.verdict import Answer, Verdict
 from sbc_filter.lab.certificate_maker import X5U, Maker, key_pem
-from sbc_filter.numbering.numbering_plans import PROFILES
+from sbc_filter.numbering.numbering_plans import plan_named
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.rules.model import Unreadable
@@ -142,7 +142,8 @@ def make_engine(
         scrub_methods,
         protects=protects,
     )
-    certificates, profile = CertificateMemory(trust), PROFILES[numbering]
+    certificates, profile = CertificateMemory(trust), plan_named(numbering)
+    assert profile is not None, numbering
     ours = credentials or {"ours": CREDENTIAL}
     made = Engine(
         ruleset,

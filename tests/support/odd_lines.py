@@ -201,7 +201,7 @@ def _second(outer: bytes, end: bytes) -> Change:
 
 
 def _behind_a_response(end: bytes) -> Change:
-    return lambda message: end_with(end)(b"SIP/2.0 200 OK\r\n" + message.split(b"\r\n", 1)[1]) + message
+    return lambda message: end_with(end)(b"SIP/2.0 200 OK\r\n" + message.partition(b"\r\n")[2]) + message
 
 
 def many() -> Changes:

@@ -122,7 +122,7 @@ _PAI = [form.replace(b"A", _A).replace(b"V", _V) for form in (
     b"<sip:+A@h?>", b"<SIP:+A@h>", b"<sips:+A@h>", b"<sip:+A@h_x>", b"<sip:+A@h..x>", b"<sip:+A@-h>", b"<sip:+A@h.>",
     b"<sip:+A@192.0.2.999>", b"<sip:+A@1.2>",
     b"<sip:+A@\xc3\xa9>", b"<sip:+A@h%2e>", b"<sip:+A{@h>", b"<sip:+A[@h>", b"<sip:+A`@h>", b"<sip:+A^@h>",
-    b"<sip:+A|@h>", b'<sip:+A"@h>', b"<sip:+A\\@h>",
+    b"<sip:+A;a`@h>", b"<sip:+A@h;a=`>", b"<tel:+A;`>", b"<sip:+A|@h>", b'<sip:+A"@h>', b"<sip:+A\\@h>",
     b"<sip:+A#@h>", b"<sip:+A;a b@h>", b"<sip:+A@h> a", b"<sip:+A@h>(a)", b"(a)<sip:+A@h>", b"<sip:+A@h>\0",
     b"\0<sip:+A@h>", b"<sip:+A@h>;a=\"", b"<sip:+A@h>;a=\"b\"",
     b'<sip:+A@h>;a="b,c"', b"<sip:+A@h>;tag=1", b"<sip:+A@h>;verstat=No-TN-Validation", b"<sip:+A@h>;a=b;a=c",
@@ -179,6 +179,7 @@ def tags() -> Changes:
     for tag in _TAGS:
         yield f"To ends with {tag[:40]!r}", put("To", _TO + tag)
         yield f"bare To ends with {tag[:40]!r}", put("To", _TO.strip(b"<>") + tag)
+        yield f"bare URN in To ends with {tag[:40]!r}", put("To", b"urn:service:sos" + tag)
         yield f"To has {tag[:40]!r} in its URI", put("To", _TO[:-1] + tag + b">")
         yield f"To has {tag[:40]!r} in its user part", put("To", _TO.replace(b"@", tag + b"@"))
         yield f"To has {tag[:40]!r} in its name", put("To", b'"a' + tag + b'" ' + _TO)

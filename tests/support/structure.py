@@ -69,6 +69,11 @@ class Found(NamedTuple):
         """Code and phrase of a rejection, or of a Reason (docs/records.md)."""
         return _ANSWERS.get(f"{self.outcome}.{self.detail}") or _ANSWERS[self.outcome]
 
+    @property
+    def differs(self) -> bool:
+        """Whether the call passed, but has a number in its Request-URI that no token explains."""
+        return (self.outcome, self.detail) == ("passed", "request-uri-differs")
+
 
 # --- the record ---
 
@@ -112,7 +117,9 @@ def _verstat(call: HostileCall, found: Found) -> str | None:
     value = _VERSTAT[found.outcome]
     if found.detail == "x5u-policy":
         value = "TN-Validation-Failed"
-    if found.outcome == "passed" and found.attest is not None and found.attest in _GRADED.get(call.plan.dialect, ""):
+    if found.differs:
+        value = "No-TN-Validation"
+    elif found.outcome == "passed" and found.attest is not None and found.attest in _GRADED.get(call.plan.dialect, ""):
         value = f"{value}-{found.attest}"
     return value if call.from_uri is not None else None
 
@@ -154,7 +161,7 @@ def _marks(call: HostileCall, found: Found) -> Iterator[Field]:
     grade = found.attest if found.outcome == "passed" and found.attest in _GRADES else None
     if grade is not None and call.plan.does == "when":
         grade = FORCED
-    elif call.plan.attestation == "never" or (call.plan.attestation == "below-a" and grade == "A"):
+    elif found.differs or call.plan.attestation == "never" or (call.plan.attestation == "below-a" and grade == "A"):
         grade = None
     if grade is None:
         return

@@ -1,6 +1,7 @@
 """CRLs are read by one process, and mapped by the others."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,21 @@ def test_it_is_private_in_memory_and_goes_with_the_process(monkeypatch: pytest.M
             assert shelf.folder.stat().st_mode & 0o777 == 0o700
             assert shelf.put(Path("a"), STAMP, READ(a_list(1)))
         assert not shelf.folder.exists()
+
+
+def test_what_a_killed_program_left_is_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """But neither the shelf of one that runs, nor one that was just made, nor anything else."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    with shelf_in_memory() as running:
+        for name, age in (("sbc-filter-lists-old", 90), ("sbc-filter-lists-new", 0), ("run-old", 90)):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "a.compiled").write_bytes(b"x")
+            os.utime(tmp_path / name, (time.time() - age, time.time() - age))
+        os.utime(running.folder, (1, 1))
+        with shelf_in_memory() as shelf:
+            assert {each.name for each in tmp_path.iterdir()} == {
+                *("sbc-filter-lists-new", "run-old", running.folder.name, shelf.folder.name)
+            }
 
 
 def test_each_list_is_read_once(host: Hosts, tmp_path: Path, parsed: list[int]) -> None:

@@ -3,12 +3,13 @@
 import errno
 import os
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.calls import LAB, NOW, arriving, claims, identity, invite, make_engine, result
-from support.chains import MAKER, OTHER
+from support.chains import MAKER, OTHER, ROOT
 from support.renewing import (
     BAD,
     DAY,
@@ -24,10 +25,12 @@ from support.renewing import (
 )
 from support.web import PageServer, page_server
 
+from sbc_filter.config import configuration_file
 from sbc_filter.lab.certificate_maker import pem
 from sbc_filter.pki.crl import RevocationList
 from sbc_filter.trust.crl_store import MAX_CRL, CrlStore, StoredCrl
 from sbc_filter.trust.list_downloads import CEILING, FLOOR
+from sbc_filter.trust.trust_files import TrustFiles
 
 
 def test_a_list_is_fetched_and_every_process_has_it(host: Hosts, web: PageServer) -> None:
@@ -243,6 +246,9 @@ def test_a_full_disk_keeps_no_list_out(host: Hosts, web: PageServer, monkeypatch
         " number 2, of 2027-01-15 07:02 UTC",
         f"{url}: good again",
     ]
+    full[0] = True
+    fetched(made, web, a_list(5, BAD))
+    assert made.said[3:] == made.said[:1]  # it was not so meanwhile
     again = made.restarted()
     assert not is_good(again.files.store, BAD)
     again.renewal.close()
@@ -266,6 +272,32 @@ def test_a_list_that_was_ahead_is_used_when_its_time_has_come(host: Hosts, tmp_p
     made.renewal.look()
     assert not is_good(made.files.store, BAD, made.now)
     assert made.changes == 1
+
+
+def test_a_replay_goes_by_lists_that_are_newer_than_its_calls(tmp_path: Path) -> None:
+    """They are not of the future when it reads them."""
+    (tmp_path / "root.pem").write_bytes(pem(ROOT.certificate))
+    (tmp_path / "list.crl").write_bytes(a_list(1, BAD, begin=NOW + 2 * DAY))
+    (tmp_path / "c.toml").write_text('[trust]\nanchors = "root.pem"\ncrls = "list.crl"\n')
+    for read_at, good in ((NOW + 2 * DAY, False), (NOW + DAY, True)):
+        files = TrustFiles(configuration_file.load(tmp_path / "c.toml"), live=False, clock=partial(float, read_at))
+        assert is_good(files.read([], []), BAD) is good
+
+
+def test_the_list_of_a_crl_signer_replaces_that_of_an_anchor(host: Hosts, web: PageServer, tmp_path: Path) -> None:
+    """On plain http, a genuine list of any anchor would otherwise keep the one out that counts for all."""
+    signer = MAKER.root("STI-PA CRL")
+    (tmp_path / "signer.pem").write_bytes(pem(signer.certificate))
+    web.pages["/crl"] = a_list(7)
+    made = host(f'crl_signers = "signer.pem"\ncrl_urls = ["{web.url("/crl")}"]')
+    made.until(lambda: made.changes)
+    fetched(made, web, a_list(1, BAD, signer=signer))
+    assert not is_good(made.files.store, BAD)
+    fetched(made, web, a_list(8))
+    assert not is_good(made.files.store, BAD)
+    assert [said.rpartition(": ")[2] for said in made.said] == [
+        "it has another issuer or scope than the one before, which is still valid"
+    ]
 
 
 def test_slow_hosts_delay_no_other_list(host: Hosts, web: PageServer) -> None:

@@ -158,6 +158,21 @@ def test_a_list_of_another_authority_does_not_keep_the_right_one_out(
     assert not is_good(made.files.store, leaf)
 
 
+def test_s092_certificates_without_crl_issuer_name_the_list_of_a_crl_signer(
+    host: Hosts, web: PageServer, tmp_path: Path
+) -> None:
+    """As many in production do: its signer is known by `crl_signers` only."""
+    signer = make(None, "STI-PA CRL", usage="crl_sign", numbers=None)
+    (tmp_path / "signer.pem").write_bytes(pem(signer.certificate))
+    leaf = naming(web.url("/crl", NAME))
+    web.pages["/crl"] = a_list(1, leaf, signer=signer)
+    made = host('crl_signers = "signer.pem"', LOOPBACK)
+    made.renewal.note(pem(leaf.certificate))
+    made.until(lambda: made.changes)
+    assert not is_good(made.files.store, leaf)
+    assert made.said == []
+
+
 def test_one_authority_delays_no_list_of_another(host: Hosts, web: PageServer, tmp_path: Path) -> None:
     """Its URLs hang, as many as there may be. Those of the other, named later, are fetched meanwhile; so is ours."""
     other = make(None, "X", ca=True, usage="key_cert_sign crl_sign")

@@ -7,7 +7,7 @@ import time
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.commands.check.list_states import list_states
 from sbc_filter.commands.check.probe import SERVED, probe, prober
-from sbc_filter.commands.check.warnings import doubts
+from sbc_filter.commands.check.warnings import doubts, faults
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.config.credential_settings import ObtainSettings
 from sbc_filter.errors import ConfigurationError, Problem, reason
@@ -45,9 +45,10 @@ def report(arguments: argparse.Namespace) -> int:
     _rules(console, setup)
     for doubt in doubts(setup, arguments.rules):
         console.print(f"warning: {doubt}")
-    for remark in setup.remarks:
-        console.print(f"error: {remark}")
-    return 1 if setup.remarks or not good else 0
+    wrong = [*map(str, setup.remarks), *faults(setup)]
+    for sentence in wrong:
+        console.print(f"error: {sentence}")
+    return 1 if wrong or not good else 0
 
 
 def _credentials(console: PlainConsole, setup: Setup) -> None:

@@ -18,11 +18,18 @@ _COMPARABLE = {"direction", "trunk", "has_identity", "enforce_percent"}
 _NONE = Conditions()
 
 
+def faults(setup: Setup) -> Iterator[str]:
+    """One sentence for each setting with which `run` cannot start, whoever runs it."""
+    records = setup.configuration.records
+    if records is not None and os.path.isdir(records):
+        yield f"log.records: {records} is a folder: name a file in it"
+
+
 def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
     """One sentence for each warning."""
     configuration = setup.configuration
     records = configuration.records
-    if records is not None and not _is_writable(records):
+    if records is not None and not os.path.isdir(records) and not _is_writable(records):
         yield f"log.records: {records} cannot be written: make its folder, or name another file"
     if configuration.user and not _is_user(configuration.user):
         yield f"process.user: there is no user {configuration.user!r}, and `run` ends: `sbc-filter install` makes one"
@@ -74,7 +81,7 @@ def _is_user(name: str) -> bool:
 
 def _is_writable(path: Path) -> bool:
     if os.path.exists(path):
-        return not os.path.isdir(path) and os.access(path, os.W_OK)
+        return os.access(path, os.W_OK)
     return os.path.isdir(path.parent) and os.access(path.parent, os.W_OK | os.X_OK)
 
 

@@ -4,13 +4,12 @@ from collections import Counter
 from pathlib import Path
 
 from sbc_filter.engine.record import Record
-from sbc_filter.outcomes import Detail
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 
 _HEAD = (
     "# translations of {calls} in {capture}, the most frequent first",
-    "# Keep only those that you know: the call of an attacker to somebody else looks like one.",
+    "# Keep only those that you know: the call of an attacker looks like one.",
 )
 
 
@@ -23,13 +22,12 @@ class LearntTranslations:
 
     def __call__(self, record: Record) -> None:
         """Count this record, unless its packet was counted: rules in monitor mode write further records."""
-        if record.detail != Detail.REQUEST_URI_DIFFERS or record.packet == self._last:
+        if record.request_uri is None or record.packet == self._last:
             return
         self._last = record.packet
-        target = record.request_uri
         called = [each for each in record.dest if ":" not in each]
-        if target is not None and called:
-            self._calls[called[0], target] += 1
+        if called:
+            self._calls[called[0], record.request_uri] += 1
 
     def write(self, path: Path, capture: Path) -> int:
         """Write the entries, most frequent first; returns their number. `OSError`."""

@@ -5,7 +5,7 @@ import contextlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from sbc_filter.system.output_file import is_same_file, own_descriptor
 from sbc_filter.system.plain_console import PlainConsole
 
 SECRET = b"sbc-filter replay"  # our To tags are the same in every replay
+_LEARNT = {"--learn": "URL", "--learn-translations": "translation"}
 _FRESH = 3600.0  # seconds of the capture for which an answer of the certificate folder is valid
 
 
@@ -49,12 +50,8 @@ def replay(arguments: argparse.Namespace) -> int:
     # Standard output is reserved for records or for a file that goes there.
     taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
     console = PlainConsole(stderr=taken)
-    sinks: list[Callable[[Record], None]] = [tally]
-    learner, translations = Learner(configuration.certificates.tolerate), LearntTranslations()
-    if arguments.learn is not None:
-        sinks.append(learner)
-    if arguments.learn_translations is not None:
-        sinks.append(translations)
+    learners = _learners(outputs, configuration.certificates.tolerate)
+    sinks: list[Callable[[Record], None]] = [tally, *learners.values()]
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
 
@@ -83,10 +80,8 @@ def replay(arguments: argparse.Namespace) -> int:
         for frame in _leaving(run, with_progress(frames, reader, capture.name)):
             if writer is not None:
                 writer.write(frame)
-    if arguments.learn is not None:
-        _learn(console, learner, arguments.learn, capture, "URL")
-    if arguments.learn_translations is not None:
-        _learn(console, translations, arguments.learn_translations, capture, "translation")
+    for option, learner in learners.items():
+        _learn(console, learner, outputs[option], capture, _LEARNT[option])
     if not arguments.json:
         _report(console, capture, run, tally, engine.counters)
     for remark in survey.remarks():
@@ -114,6 +109,15 @@ def _outputs(arguments: argparse.Namespace) -> dict[str, Path]:
         "--learn-translations": arguments.learn_translations,
     }
     return {option: path for option, path in every.items() if path is not None}
+
+
+def _learners(outputs: Mapping[str, Path], tolerate: Collection[str]) -> dict[str, Learner | LearntTranslations]:
+    """What learns from records, by the option that asks for it."""
+    every: dict[str, Learner | LearntTranslations] = {
+        "--learn": Learner(tolerate),
+        "--learn-translations": LearntTranslations(),
+    }
+    return {option: learner for option, learner in every.items() if option in outputs}
 
 
 def _refuse_itself(capture: Path, option: str, out: Path) -> None:

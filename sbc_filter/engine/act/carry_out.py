@@ -78,12 +78,11 @@ class DecisionExecutor:
         self, rule: Rule, call: IncomingCall, decision: Decision, packet: Packet | None, now: float
     ) -> Verdict:
         """Edit the INVITE or respond to it, as the treatment says."""
-        treatment = decision.treatment
-        if treatment.kind is _CONTINUE:
-            if rule.insertion is _INLINE or call.emergency or decision.outcome is Outcome.ALREADY_SIGNED:
+        if decision.treatment.kind is _CONTINUE:
+            if not _is_redirected(rule, call, decision):
                 return self._continue(rule, call, decision, packet, now)
-            decision.treatment = treatment = REDIRECT
-        kind = _VERDICTS[treatment.kind]
+            decision.treatment = REDIRECT
+        kind = _VERDICTS[decision.treatment.kind]
         if kind is VerdictKind.DROP:
             return Verdict(kind, record=record(call, rule, decision, kind, None))
         answers = self._uas.refuse(rule, call, decision, now)
@@ -130,9 +129,16 @@ def pass_unexamined(call: IncomingCall, detail: Detail) -> Verdict:
 
 def monitored(rule: Rule, call: IncomingCall, decision: Decision) -> Record:
     """The record of a rule in monitor mode: `verdict` and `code` are what it decided, not what happened."""
+    if decision.treatment.kind is _CONTINUE and _is_redirected(rule, call, decision):
+        decision.treatment = REDIRECT
     kind = _VERDICTS.get(decision.treatment.kind, VerdictKind.ACCEPT)
     code = status_of(decision).code if kind in (VerdictKind.REJECT, VerdictKind.REDIRECT) else None
     return record(call, rule, decision, kind, code)
+
+
+def _is_redirected(rule: Rule, call: IncomingCall, decision: Decision) -> bool:
+    """Whether a call that continues is answered with a 302 in place of an edit."""
+    return rule.insertion is not _INLINE and not call.emergency and decision.outcome is not Outcome.ALREADY_SIGNED
 
 
 def has_room(packet: Packet | None, payload: bytes | None) -> bool:

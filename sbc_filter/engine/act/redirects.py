@@ -2,7 +2,7 @@
 
 After a 302 the redirected element sends a new INVITE to the target. If its path leads through the filter, it would be
 redirected again, endlessly. The call is recognised by what such an element keeps (RFC 3261 §8.1.3.4, §16.5): Call-ID,
-From tag and called number. One redirect lets one INVITE pass; a later one is redirected again.
+From with its tag, and called number. One redirect lets one INVITE pass; a later one is redirected again.
 """
 
 from hashlib import sha256
@@ -16,6 +16,7 @@ from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.response import top_via, transaction
 
 CALLS = 100_000  # calls that are stored
+_FROM = ("from",)
 _ROUNDS = 3  # redirects of one call; then even an INVITE without the result passes, or it would loop for ever
 
 
@@ -70,7 +71,9 @@ def _read(call: IncomingCall) -> tuple[bytes, _Asked]:
     via = top_via(message)
     call_id, tag, cseq, _ = transaction(message, via)
     target = call.target or ""
-    key = sha256(b"\0".join((call_id, tag, target.encode(), flow.src.encode()))).digest()
+    caller = call.parties.identity(_FROM) or ""
+    parts = (call_id, tag, caller.encode(), target.encode(), flow.src.encode())
+    key = sha256(b"\0".join(parts)).digest()
     return key, _Asked(transaction_key(message, via, flow)[0], cseq, message.count(b"identity"), 1)
 
 

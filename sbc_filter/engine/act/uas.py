@@ -9,7 +9,14 @@ from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.network import Flow, Position
 from sbc_filter.engine.call.recording import record
 from sbc_filter.engine.call.unreadable import UnreadableCall
-from sbc_filter.engine.memory.transactions import Held, Remembered, TransactionKey, Transactions, transaction_key
+from sbc_filter.engine.memory.transactions import (
+    Held,
+    Remembered,
+    TransactionKey,
+    Transactions,
+    call_of,
+    transaction_key,
+)
 from sbc_filter.engine.verdict import ACCEPT, DROP, Verdict, VerdictKind, as_observed
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Outcome
@@ -27,9 +34,9 @@ _OK, _TERMINATED = status(200, "OK"), status(487, "Request Terminated")
 class Uas:
     """Responds to INVITEs and recognises their ACKs and CANCELs.
 
-    Both belong to an INVITE if they have its branch and sent-by (RFC 3261 §17.2.3), whatever their To tag; see
-    `transaction_key`. An ACK is also recognised by its To tag, an HMAC with `secret`, when `transactions` no longer
-    contains its INVITE.
+    Both belong to an INVITE if they have its branch and sent-by (RFC 3261 §17.2.3), Call-ID and CSeq number, whatever
+    their To tag; see `transaction_key` and `call_of`. An ACK is also recognised by its To tag, an HMAC with `secret`,
+    when `transactions` no longer contains its INVITE.
     """
 
     def __init__(self, secret: bytes, transactions: Transactions, counters: Counter[CounterName | Detail]) -> None:
@@ -43,7 +50,7 @@ class Uas:
         try:
             via = top_via(call.message)
             answer = refuse_call(rule, call, decision, via, to_tag(self._secret, call.message, via))
-            self._reject(transaction_key(call.message, via, call.flow), call.place, now)
+            self._reject(call.message, via, call.flow, call.place, now)
         except MessageError:
             self._counters[CounterName.UNANSWERABLE] += 1
             return ()
@@ -62,7 +69,7 @@ class Uas:
             message.check()
             via = top_via(message)
             answer = respond(message, call.flow, via, status, to_tag(self._secret, message, via), headers)
-            self._reject(transaction_key(message, via, call.flow), call.place, now)
+            self._reject(message, via, call.flow, call.place, now)
         except MessageError:
             self._counters[CounterName.UNANSWERABLE] += 1
             return ()
@@ -78,7 +85,7 @@ class Uas:
         _, start, end = message.require(b"to")[0]
         tag = parse_address(message.buffer, start, end).parameter(b"tag") or b""
         key = transaction_key(message, via, flow)
-        refused = self._transactions.is_rejected(key, now)
+        refused = self._transactions.is_rejected(key, call_of(message), now)
         if message.method == "ACK":
             # Most ACKs end here: the call was answered by another UAS, whose tags have another length.
             if not refused and (len(tag) != TAG_LENGTH or not self._is_own(tag, message, via)):
@@ -95,10 +102,10 @@ class Uas:
         self._counters[CounterName.CANCEL_ANSWERED] += 1
         return Verdict(VerdictKind.DROP, emit=self._sent(accepted))
 
-    def _reject(self, key: TransactionKey, place: Position, now: float) -> None:
+    def _reject(self, message: SipMessage, via: Via, flow: Flow, place: Position, now: float) -> None:
         """Store that this transaction was answered, if the answer is sent."""
         if not place.observed:
-            self._transactions.reject(key, now)
+            self._transactions.reject(transaction_key(message, via, flow), call_of(message), now)
 
     def _is_own(self, tag: bytes, message: SipMessage, via: Via) -> bool:
         """Whether this program made the To tag, for this transaction."""
@@ -132,5 +139,5 @@ class Uas:
         if observed:
             return as_observed(verdict)
         self._counters[CounterName.CANCEL_ANSWERED] += 1
-        self._transactions.reject(key, now)
+        self._transactions.reject(key, call_of(call.message), now)
         return verdict

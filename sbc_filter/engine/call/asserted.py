@@ -21,7 +21,8 @@ from sbc_filter.sip.message import Header, SipMessage
 PAI = b"p-asserted-identity"
 LONGEST = 200  # octets of a plain value: some stacks read 255, and the result of verification has to fit in as well
 _WORD = rb"[A-Za-z0-9.!*_+`'~-]+"
-_PARAMETER = _WORD + rb"(?:=" + _WORD + rb")?"
+_URI_WORD = rb"[A-Za-z0-9.!*_+'~-]+"  # a token may have a backquote, a URI may not: PJSIP and JsSIP do not read it
+_PARAMETER = _URI_WORD + rb"(?:=" + _URI_WORD + rb")?"
 _PARAMETERS = rb"((?:;" + _PARAMETER + rb")*)"
 _HOST = rb"([A-Za-z0-9]+(?:(?:-+|\.)[A-Za-z0-9]+)*|\[[0-9A-Fa-f:.]+\])"
 _PORT = rb"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"

@@ -1,7 +1,7 @@
 """Whether the tokens of a call that passed explain the telephone number in its Request-URI.
 
-`dest` is compared with To (RFC 8224 §6.2), but an SBC routes by the Request-URI, which nobody signs. Without this check
-the token of a call to one's own number would show as passed on a call to somebody else, for as long as it is fresh.
+`dest` is compared with To (RFC 8224 §6.2), but an SBC routes by the Request-URI, which is not signed. Without this
+check the token of a call to an attacker would show as passed on a call to any other number, as long as it is fresh.
 """
 
 import re
@@ -20,8 +20,9 @@ _SHORTEST = 7  # digits of a number that is not a short code, a service number o
 _WHOLE = 10  # digits that are a number without "+", whatever the plan says
 _MOST = 8  # numbers in one Request-URI that are looked at
 _SEPARATORS = str.maketrans("", "", "-.() ")
-# The user part of a SIP URI that begins like a number: its "+", its digits, and a letter after them.
-_USER = re.compile(r"sips?:(\+?)([0-9*#][0-9*#(). -]*)([a-z]?)")
+# The user part of a SIP URI that begins like a number: its "+", its digits, and a letter after them. Signs in front of
+# it are not a name.
+_USER = re.compile(r"sips?:[^a-z0-9+*#@]*(\+*)[^a-z0-9+*#@]*([0-9*#][0-9*#(). -]*)([a-z]?)")
 _DIGITS = re.compile(rb"\+?[0-9](?:[().-]*[0-9]){6,}")
 _SERVICE = "urn:service:"
 _SOURCE = ("ruri",)
@@ -34,10 +35,10 @@ def unexplained(call: IncomingCall, result: Verification, options: VerifyOptions
     A call to a short code or an emergency service explains any number, because the network translates it. A Request-URI
     without a telephone number has nothing to explain. Emergency calls are never judged (S-137).
     """
-    if call.emergency:
+    token = result.attesting_token  # the last one, if the call was diverted
+    if call.emergency or token is None:
         return None
-    tokens = (result.token, result.attesting_token)
-    named = {identity for token in tokens if token is not None for identity in token.claims.dest}
+    named = token.claims.dest
     if any(_is_service(each) for each in named):
         return None
     for at, number in enumerate(_numbers(call, profile)):
@@ -89,7 +90,7 @@ def _explains(dest: str, number: str, options: VerifyOptions, profile: Profile) 
     """Whether a call to `dest` may have this number in its Request-URI."""
     if profile.subscriber(dest) == profile.subscriber(number):
         return True
-    if dest.endswith(number) and not possible(number):  # a local form of it
+    if dest.startswith(profile.country) and dest.endswith(number) and not possible(number):  # a local form of it
         return True
     if Deviation.NATIONAL_CLAIM in options.tolerate and profile.normalise(dest) == number:
         return True

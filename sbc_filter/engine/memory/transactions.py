@@ -55,6 +55,13 @@ def transaction_key(message: SipMessage, via: Via, flow: Flow) -> TransactionKey
     return sha256(b"\0".join((*shared, sent_by))).digest(), flow.src, flow.dst
 
 
+def call_of(message: SipMessage) -> bytes:
+    """What an INVITE also shares with its ACK and CANCEL, and not with the next call of a peer that uses a branch
+    again: a digest of Call-ID and CSeq number."""
+    number = (message.first(b"cseq") or b"").split(maxsplit=1)[:1]
+    return sha256(b"\0".join((message.first(b"call-id") or b"", *number))).digest()
+
+
 class Remembered:
     """The result for a message. It contains the edits and not their output, which would take a kilobyte per call."""
 
@@ -108,7 +115,7 @@ class Transactions:
 
     def __init__(self) -> None:
         self._decided: GenerationalCache[MessageKey, Remembered] = GenerationalCache(REMEMBERED, LIFETIME)
-        self._rejected: GenerationalCache[TransactionKey, bool] = GenerationalCache(REJECTED, LIFETIME)
+        self._rejected: GenerationalCache[TransactionKey, bytes] = GenerationalCache(REJECTED, LIFETIME)
         self.held: dict[int, Held] = {}
         self._held_messages: dict[MessageKey, Held] = {}
         self._held_transactions: dict[TransactionKey, set[int]] = {}
@@ -124,13 +131,13 @@ class Transactions:
             size += len(sent.payload)
         self._decided.put(key, outcome, now + LIFETIME, now, size)
 
-    def is_rejected(self, key: TransactionKey, now: float) -> bool:
-        """Whether the engine itself responded to this transaction."""
-        return self._rejected.get(key, now) is not None
+    def is_rejected(self, key: TransactionKey, call: bytes, now: float) -> bool:
+        """Whether the engine itself responded to this transaction of this call (see `call_of`)."""
+        return self._rejected.get(key, now) == call
 
-    def reject(self, key: TransactionKey, now: float) -> None:
-        """Store that the engine itself responded to this transaction."""
-        self._rejected.put(key, True, now + LIFETIME, now)
+    def reject(self, key: TransactionKey, call: bytes, now: float) -> None:
+        """Store that the engine itself responded to this transaction of this call."""
+        self._rejected.put(key, call, now + LIFETIME, now)
 
     def hold(self, held: Held) -> None:
         """Hold an INVITE, or keep holding it for another need."""

@@ -15,6 +15,7 @@ _LENGTH = re.compile(rb"0*([0-9]{1,9})")
 # A display name that needs quotes, and the rest of the value. With a colon, "@" or semicolon it could be an address.
 _BARE_NAME = re.compile(rb"([^\"<>:;@\\]++)(<.*)", re.DOTALL)
 _ESCAPED_QUOTES = re.compile(rb'[ \t]*\\"([^\"<>:;@\\]*)\\"[ \t]*(<.*)', re.DOTALL)
+_NO_BRACKETS = re.compile(rb"([ \t]*)((?!(?i:sips?|tel):)" + grammar.BARE_URI + rb")")
 _EMPTY_PARAMETER = re.compile(rb";[ \t]*(?=;|\Z)")
 _MISSING = 4  # octets that may be missing at the end of a body: two line ends
 
@@ -35,8 +36,9 @@ def repaired_name(name: bytes) -> bytes:
 def repaired_address(key: bytes, value: bytes) -> bytes:
     """The value of a From or To (`key`) in which every parser finds the same tag, or none.
 
-    Its parameters are written without blanks, and `;tag=` once, unless it is empty. `MessageError` with the detail
-    `to-tag` or `address-syntax` if different tags can be read.
+    Its parameters are written without blanks, and `;tag=` once, unless it is empty. Brackets separate them from a URI
+    that is neither SIP nor tel (see `grammar.PLAIN_TAGGED`). `MessageError` with the detail `to-tag` or
+    `address-syntax` if different tags can be read.
     """
     if grammar.PLAIN_TAGGED.fullmatch(value) is not None:
         return value
@@ -56,6 +58,9 @@ def repaired_address(key: bytes, value: bytes) -> bytes:
             tag = written.strip(b'"')
     if tag:
         parameters.insert(0, b";tag=" + tag)
+    bare = _NO_BRACKETS.fullmatch(head)
+    if bare is not None:
+        head = b"%b<%b>" % bare.groups()
     made = head + b"".join(parameters)
     if grammar.PLAIN_TAGGED.fullmatch(made) is None:
         raise _ambiguous(key)

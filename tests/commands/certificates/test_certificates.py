@@ -137,6 +137,18 @@ def test_import_into_the_folder(command: Command) -> None:
     assert not list(Path("folder").glob("*.new"))
 
 
+@pytest.mark.parametrize("scheme", ["HTTPS", "Https", "hTTpS"])
+def test_the_scheme_of_a_url_in_any_letter_case(command: Command, scheme: str) -> None:
+    """RFC 3986 §3.1: calls ask for it in small letters, so this is where it goes, and where it is found."""
+    spelled = OTHER.replace("https", scheme)
+    assert command("import", spelled, "good.pem")[0] == 0
+    assert [path.name for path in Path("folder").iterdir()] == [certificate_path(Path(), OTHER).name]
+    assert command("show", spelled)[1] == command("show", OTHER)[1]
+    kept_at = keep(OTHER, LAB.chain, 86400)
+    assert command("purge", spelled)[0] == 0
+    assert not kept_at.exists()
+
+
 def test_import_replaces_what_a_link_leads_to(command: Command) -> None:
     Path("folder/index.json").write_text(f'{{"{URL}": "acme.pem"}}')
     Path("elsewhere.pem").write_text("old")

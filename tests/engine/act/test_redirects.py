@@ -106,6 +106,8 @@ def test_s122_the_record_of_what_follows() -> None:
         lambda message: message.replace(b"call-1@", b"call-2@"),
         lambda message: message.replace(b";tag=f1", b";tag=f2"),
         lambda message: message.replace(b"+12155550199@192.0.2.1 ", b"+12155550188@192.0.2.1 "),
+        lambda message: message.replace(b"From: <sip:+12155550100@", b"From: <sip:+12155550111@"),
+        lambda message: message.replace(b"From: <sip:+12155550100@carrier.example>", b"From: <tel:+12155550111>"),
         lambda message: message.replace(b"z9hG4bK-1.1", b"z9hG4bK-1").replace(b"Max-", b"X: 1\r\nMax-"),
         lambda message: counted(message).replace(b"Max-", b'Proxy-Authorization: Digest username="u"\r\nMax-'),
     ],
@@ -113,6 +115,8 @@ def test_s122_the_record_of_what_follows() -> None:
         "another call",
         "another caller",
         "forwarded to another number",
+        "from another number",
+        "from another number in tel",
         "a copy changed on its way",
         "with credentials, after a 407",
     ],
@@ -198,11 +202,54 @@ def test_s122_without_a_redirect_nothing_follows(rules: str) -> None:
     assert "redirect" not in first
 
 
-def test_s122_what_a_rule_that_watches_would_have_answered() -> None:
-    engine = make_engine(VERIFIES.replace("insertion", 'mode = "monitor"\ninsertion') + ON_ABSENT)
-    verdict = engine.process(arriving(invite()), NOW)
+@pytest.mark.parametrize(
+    "sender",
+    [
+        b"<sip:+12155550100@carrier.example;user=phone>",
+        b"<sip:+12155550100;verstat=No-TN-Validation@carrier.example>",
+        b'"Acme" <sip:+12155550100@other.example>',
+        b"<sip:2155550100@carrier.example;user=phone>",
+        b"<tel:+1-215-555-0100>",
+        b"sip:+12155550100@carrier.example",
+    ],
+)
+def test_s122_the_caller_may_be_written_in_another_way(sender: bytes) -> None:
+    engine = make_engine(SIGNS)
+    assert seen(engine, invite()) == "redirect signed.None"
+    follows = again(invite(identity())).replace(b"<sip:+12155550100@carrier.example>;tag", sender + b";tag")
+    assert seen(engine, follows) == "accept not-examined.redirected"
+
+
+@pytest.mark.parametrize(
+    ("rules", "message", "emergency"),
+    [
+        (VERIFIES + ON_ABSENT, invite(), False),
+        (VERIFIES, invite(), False),
+        (VERIFIES, invite(identity()), False),
+        (VERIFIES, invite("Identity: x"), False),
+        (SIGNS, invite(), False),
+        (SIGNS, invite().replace(b"<sip:+12155550100@", b"<sip:alice@"), False),
+        (VERIFIES, invite(identity()), True),
+        (SIGNS, invite(identity()), False),  # it is signed already
+    ],
+)
+def test_s122_a_rule_that_watches_records_what_it_would_have_answered(
+    rules: str, message: bytes, emergency: bool
+) -> None:
+    """The same as if it were enforced, but for the mode; nothing is done."""
+    if emergency:
+        message = message.replace(b"INVITE sip:+12155550199@", b"INVITE sip:911@")
+    enforced = make_engine(rules).process(arriving(message), NOW)
+    verdict = make_engine(rules.replace("insertion", 'mode = "monitor"\ninsertion')).process(arriving(message), NOW)
+    assert isinstance(enforced, Verdict)
     assert isinstance(verdict, Verdict)
-    assert [(each.verdict, each.code) for each in verdict.monitored] == [("redirect", 302)]
+    assert (verdict.emit, verdict.payload) == ((), None)
+    (watched,) = verdict.monitored
+    assert enforced.record is not None
+    told = (watched.outcome, watched.detail, watched.treatment, watched.code)
+    assert told == (enforced.record.outcome, enforced.record.detail, enforced.record.treatment, enforced.record.code)
+    kept = emergency or enforced.record.outcome == "already-signed"
+    assert (watched.verdict, watched.code) == (("accept", None) if kept else ("redirect", 302))
 
 
 def test_s122_a_single_outcome_that_redirects() -> None:

@@ -40,6 +40,8 @@ def seen(message: bytes) -> list[str]:
         ("<sips:+{}@[2001:db8::7]:5061>", "<sips:+{}@192.0.2.7>"),
         ("a\tb <sip:+{}@h>", '"a b" <sip:+{}@h>'),
         ("<sip:2155550100@h>", "<sip:2155550100@h>"),
+        # No URI has a backquote, though a token may.
+        ("a`b <sip:+{};c`d=e;f=g@h;i=`;j>", "a`b <sip:+{};f=g@h;j>"),
         # A header parameter after the bracket.
         ("<sip:+{}@h>;a=b", "<sip:+{}@h>"),
         # A display name that needs quotes, has escapes in it, or brackets.

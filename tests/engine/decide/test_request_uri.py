@@ -84,6 +84,11 @@ UNEXPLAINED = {
     "a prefix for routing": (f"sip:1010%23{VICTIM}@192.0.2.1", f"1010#{VICTIM}"),
     "a star code": (f"sip:*67{VICTIM}@192.0.2.1", f"*67{VICTIM}"),
     "a letter after it": (f"sip:+{VICTIM}x@192.0.2.1", VICTIM),
+    "blanks and signs before it": (f"sip:%20%22+{VICTIM}%22@192.0.2.1", VICTIM),
+    "twice plus": (f"sip:++{VICTIM}@192.0.2.1", VICTIM),
+    "an escape in a URI that stacks read differently": (f"tel:+1%39{VICTIM[2:]}x", VICTIM),
+    "separators before an escape": ("sip:+1(900)555-0123%3B@192.0.2.1", VICTIM),
+    "tel with an escape": (f"tel:%2B{VICTIM}", VICTIM),
     "an escaped semicolon after it": (f"sip:+{VICTIM}%3B@192.0.2.1", VICTIM),
     "the number of the token in escaped parameters": (f"sip:{VICTIM}%3Bx={CALLED}@192.0.2.1", VICTIM),
     "the number of the token and more digits": (f"sip:+{CALLED}0123@192.0.2.1", f"{CALLED}0123"),
@@ -167,9 +172,14 @@ def test_what_needs_no_explanation(uri: str) -> None:
         ("sip:+3312345987654321@h", "33123456789", "france", (*DIFFERS, "3312345987654321")),
         ("sip:0123456789@h", "33123456789", "france", ("passed", None, None)),
         ("sip:0123456780@h", "33123456789", "france", (*DIFFERS, "33123456780")),
+        # a plan without a trunk prefix
+        ("sip:33445566@h", "4522334455", "DK", (*DIFFERS, "4533445566")),
+        ("sip:22334455@h", "4522334455", "DK", ("passed", None, None)),
         # without a plan, a national number is the end of an international one
         (f"sip:{CALLED[1:]}@h", CALLED, "e164", ("passed", None, None)),
         (f"sip:{VICTIM[1:]}@h", CALLED, "e164", (*DIFFERS, VICTIM[1:])),
+        # nor is a local form that of another country
+        ("sip:5550199@h;user=phone", "492155550199", "nanp", (*DIFFERS, "5550199")),
         # the end of a number that is the whole of another is not its local form: 6834000 is in Niue
         ("tel:+6834000", "12156834000", "nanp", (*DIFFERS, "6834000")),
     ],

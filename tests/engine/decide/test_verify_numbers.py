@@ -1,7 +1,7 @@
 """Whose numbers a token is compared with (V8, V9; S-072), and calls without a usable caller (V5; S-121)."""
 
 import pytest
-from support.calls import CALLED, CALLER, VERIFY, arriving, claims, identity, invite, make_engine, result, status
+from support.calls import CALLER, VERIFY, arriving, claims, identity, invite, make_engine, result, status
 from support.verifying import GOOD, says
 
 # --- V5: no usable caller ---

@@ -83,6 +83,11 @@ CALLS: dict[str, tuple[bytes, tuple[str, str | None], tuple[int | None, str | No
         ("invalid", "div-chain"),
         (2, "div", "A"),
     ),
+    "an unreadable diversion in front of a forged one": (
+        retargeted(invite(f"Identity: x;info=<{X5U}>;ppt=div", GOOD, div(OTHER_KEY))),
+        ("invalid", "bad-signature"),
+        (3, "div", "A"),
+    ),
     "an unreadable diversion": (
         retargeted(invite(GOOD, f"Identity: x;info=<{X5U}>;ppt=div")),
         ("invalid", "div-chain"),
@@ -114,6 +119,26 @@ def test_a_base_passport_that_is_tolerated() -> None:
     assert record["deviations"] == ["base-passport", "no-date", "no-user-phone"]
 
 
+def test_the_deviations_of_a_diverted_call_are_those_of_its_original_token() -> None:
+    national = {"orig": {"tn": "2155550100"}}
+    quoted = PARAMETERS.replace("ppt=shaken", 'ppt="shaken"')
+    message = retargeted(invite(div(**national), identity(claims(**national), parameters=quoted)))
+    record = result(make_engine(f'{VERIFY}[rule.verify]\ntolerate = ["national-claim"]\n'), arriving(message))[2]
+    assert recorded(record) == (("passed", None), (2, "shaken", "A"))
+    assert record["deviations"] == [
+        *("quoted-parameter", "national-claim", "no-date", "several-identities", "no-user-phone"),
+    ]
+
+
+def test_a_token_inside_another_has_the_place_of_the_outer_one() -> None:
+    inner = FORGED.removeprefix("Identity: ").partition(";")[0]
+    outer = {"dest": {"tn": [FORWARDED]}, "div": {"tn": CALLED}, "iat": int(NOW), "orig": {"tn": CALLER}, "opt": inner}
+    record = result(make_engine(), arriving(retargeted(invite(rcd(), identity(outer, jose={"ppt": "div-o"})))))[2]
+    assert recorded(record) == (("invalid", "bad-signature"), (2, "shaken", None))
+    record = result(make_engine(), arriving(retargeted(invite(OF_B, identity(outer, jose={"ppt": "div-o"})))))[2]
+    assert recorded(record) == (("passed", None), (1, "shaken", "B"))
+
+
 def test_tokens_joined_by_a_comma_count_one_by_one() -> None:
     joined = f"{FORGED}, {GOOD.removeprefix('Identity: ')}"
     engine = make_engine(f'{VERIFY}[rule.verify]\ntolerate = ["comma-joined"]\n')
@@ -141,12 +166,14 @@ def test_the_place_stays_where_a_token_that_came_before_is_left_out() -> None:
 
 def test_what_a_service_verified_is_recorded_in_the_same_way() -> None:
     engine = make_engine(f'{VERIFY}[rule.verify]\nservice = "theirs"\n', known=False)
-    need = engine.process(arriving(invite(OF_ANOTHER, OF_B)), NOW)
+    quoted = identity(claims(attest="B"), parameters=PARAMETERS.replace("ppt=shaken", 'ppt="shaken"'))
+    need = engine.process(arriving(invite(OF_ANOTHER, quoted)), NOW)
     assert isinstance(need, Need)
     verdict = engine.resume(need.id, Answer(ReportedResult("TN-Validation-Passed"), None, NOW), NOW)
     assert isinstance(verdict, Verdict)
     assert verdict.record is not None
     assert recorded(verdict.record._asdict()) == (("passed", None), (2, "shaken", "B"))
+    assert verdict.record.deviations[0] == "quoted-parameter"
     need = engine.process(arriving(invite(OF_ANOTHER, OF_B, number=2)), NOW)
     assert isinstance(need, Need)
     verdict = engine.resume(need.id, Answer(ReportedResult("TN-Validation-Failed", 437), None, NOW), NOW)

@@ -208,9 +208,9 @@ NAMED = b"Via: SIP/2.0/UDP Carrier.example;branch=z9hG4bK-1"
     ("via", "old", "new", "matches"),
     [
         pytest.param(VIA, b"", b"", True, id="the same"),
-        pytest.param(VIA, b"CSeq: 1", b"CSeq: 2", True, id="another CSeq"),
+        pytest.param(VIA, b"CSeq: 1", b"CSeq: 2", False, id="another CSeq"),
         pytest.param(VIA, b"tag=f1", b"tag=f2", True, id="another From tag"),
-        pytest.param(VIA, b"call-1@", b"call-2@", True, id="another Call-ID"),
+        pytest.param(VIA, b"call-1@", b"call-2@", False, id="another Call-ID"),
         pytest.param(VIA, b"7:5060;", b"7;", True, id="the default port"),
         pytest.param(NAMED, b"Carrier", b"cARRIER", True, id="letter case of a host"),
         pytest.param(VIA, b"bK-1", b"bK-2", False, id="another branch"),
@@ -239,6 +239,33 @@ def test_rfc3261_17_2_3_which_requests_belong_to_a_refused_invite(
     verdict_of(engine, arriving(message))
     verdict = verdict_of(engine, arriving(request.replace(old, new)), NOW + 1)
     assert (verdict.kind, len(verdict.emit)) == (("drop", method == "CANCEL") if matches else ("accept", 0))
+
+
+SECOND = {
+    "another Call-ID": ((b"call-1@", b"call-2@"),),
+    "another Call-ID and From tag": ((b"call-1@", b"call-2@"), (b"tag=f1", b"tag=f2")),
+    "another CSeq": ((b"CSeq: 1", b"CSeq: 2"),),
+    "another Call-ID and CSeq": ((b"call-1@", b"call-2@"), (b"CSeq: 1", b"CSeq: 7")),
+    "everything but the branch": ((b"call-1@", b"call-2@"), (b"CSeq: 1", b"CSeq: 7"), (b"tag=f1", b"tag=f2")),
+}
+
+
+@pytest.mark.parametrize("method", ["ACK", "CANCEL"])
+@pytest.mark.parametrize("changes", SECOND.values(), ids=SECOND)
+def test_the_second_call_of_a_peer_that_uses_a_branch_again_gets_its_ack_and_cancel(
+    changes: tuple[tuple[bytes, bytes], ...], method: str
+) -> None:
+    """The first call was refused for want of a token. The second passes, and the SBC has to end it."""
+    engine = make_engine(f'{VERIFY}[rule.on]\nno-identity = "reject"\n')
+    tag = "theirs" if method == "ACK" else ""
+    first, second, follows = invite(), GOOD, follow_up(GOOD, method, tag)
+    for old, new in changes:
+        assert old in second
+        second, follows = second.replace(old, new), follows.replace(old, new)
+    assert verdict_of(engine, arriving(first)).kind == "reject"
+    assert verdict_of(engine, arriving(second), NOW + 1).kind == "modify"
+    assert verdict_of(engine, arriving(follows), NOW + 2) == ACCEPTED
+    assert verdict_of(engine, arriving(follow_up(first, method, tag)), NOW + 2).kind == "drop"
 
 
 def test_s145_cancel_of_what_was_rejected() -> None:

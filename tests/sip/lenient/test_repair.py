@@ -79,6 +79,9 @@ LINES = [
     (TO, TAGGED.replace(b"=abc", b""), TO, "tags"),
     (TO, TAGGED.replace(b"abc", b'""'), TO, "tags"),
     (TO, b"t: sip:bob@h ; tag=abc\r\n", b"t: sip:bob@h;tag=abc\r\n", "tags"),
+    (TO, b"To: si:a@b;tag=abc\r\n", b"To: <si:a@b>;tag=abc\r\n", "tags"),
+    (TO, b"t:urn:service:sos;x ; tag=abc\r\n", b"t:<urn:service:sos>;tag=abc;x\r\n", "tags"),
+    (FROM, b"From: im:a@b;tag=abc\r\n", b"From: <im:a@b>;tag=abc\r\n", "tags"),
     (FROM, FROM.replace(b";tag", b" ;tag"), FROM, "tags"),
     (FROM, FROM.replace(b"f1", b"f1;"), FROM, "tags"),
     (FROM, FROM.replace(b";tag=f1", b";; ;tag=f1 ; ;"), FROM, "tags"),
@@ -133,7 +136,19 @@ def test_the_ends_of_header_and_body(arrived: bytes, repaired: bytes, names: str
     assert sorted(changed) == sorted(Repair(name) for name in names.split())
 
 
-@pytest.mark.parametrize("message", [PLAIN, invite(), invite(to_tag=";tag=x;y=z"), PLAIN.replace(LENGTH, b"")])
+@pytest.mark.parametrize(
+    "message",
+    [
+        PLAIN,
+        invite(),
+        invite(to_tag=";tag=x;y=z"),
+        PLAIN.replace(LENGTH, b""),
+        PLAIN.replace(TO, b"To: SIP:a@b;tag=x\r\n"),
+        PLAIN.replace(TO, b"To: tel:+1;tag=x\r\n"),
+        PLAIN.replace(TO, b"To: urn:service:sos\r\n"),
+        PLAIN.replace(TO, b"To: <urn:service:sos>;tag=x\r\n"),
+    ],
+)
 def test_a_plain_message_is_the_same_object(message: bytes) -> None:
     read, changed = one_reading(message)
     assert read.buffer is read.original is message
