@@ -124,3 +124,24 @@ def test_of_two_directions_only_the_one_that_accepts_is_counted() -> None:
     assert list(watch.settle()) == []
     assert totals.counters["passed-unfiltered"] == 2
     assert [state.get("unfiltered") for state in watch.states().values()] == [None, 2]
+
+
+def test_rules_that_were_removed_count_from_the_first_look_at_them() -> None:
+    totals = Totals()
+    kernel = Kernel({50: queue(0)}, rules={50: 0})
+    watch = kernel.watch(totals)
+    for kernel.rules in ({50: 0}, {50: 3}, {}, {50: 70}, {50: 71}):
+        assert list(watch.settle()) == []
+    assert totals.counters["passed-unfiltered"] == 4
+
+
+def test_a_reading_that_failed_is_forgotten() -> None:
+    """What was queued then is not compared with the counters of a later one."""
+    totals = Totals()
+    kernel = Kernel({50: queue(0)}, rules={50: 0})
+    watch = kernel.watch(totals)
+    for entered, kernel.rules in ((0, {50: 0}), (10, None), (30, {50: 30}), (30, {50: 30}), (30, {50: 31})):
+        kernel.moments = [{50: queue(entered)}]
+        assert list(watch.settle()) == []
+        assert totals.counters["passed-unfiltered"] == (kernel.rules == {50: 31})
+    assert list(watch.end()) == []
