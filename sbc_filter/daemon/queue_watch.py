@@ -1,7 +1,7 @@
 """Watches the kernel's queues: how full they are, and how many packets pass unfiltered because they are full."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NotRequired, TypedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NotRequired, Protocol, TypedDict
 
 from sbc_filter.counters import CounterName
 from sbc_filter.daemon.overload import Overload
@@ -33,15 +33,40 @@ class QueueState(TypedDict):
     unfiltered: NotRequired[int]
 
 
+class Reader(Protocol):
+    """Reads the counters of the rules: see `HandedOverReader`."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a reading has been started and not been collected."""
+
+    def start(self) -> None:
+        """Start a reading."""
+
+    def collect(self, seconds: float, /) -> Mapping[int, int] | None:
+        """The packets by queue; None while it runs, waiting at most `seconds`, and when it failed."""
+
+    def close(self) -> None:
+        """Give up a reading that runs."""
+
+
 class QueueWatch:
     """The queues of a filter with so many workers."""
 
-    def __init__(self, feeds: Sequence[QueueSettings], workers: int, totals: Totals) -> None:
+    def __init__(
+        self,
+        feeds: Sequence[QueueSettings],
+        workers: int,
+        totals: Totals,
+        statistics: Callable[[], Mapping[int, QueueStatistics]] = queue_statistics,
+        reader: Reader | None = None,
+    ) -> None:
         behind = [worker_queues(feeds, worker) for worker in range(workers)] if workers > 1 else []
         self._queues = sorted({*feeds, *(queue for queues in behind for queue in queues)}, key=lambda each: each.number)
         self._totals = totals
         self._overload = Overload()
-        self._reader = HandedOverReader()
+        self._statistics = statistics
+        self._reader = HandedOverReader() if reader is None else reader
         self._entered = EnteredSinceBound()
         self._crowded: set[int] = set()
         self._generation = 0  # of the processes: one may have come and gone between two looks
@@ -55,7 +80,7 @@ class QueueWatch:
 
     def states(self) -> dict[int, QueueState]:
         """The state of each queue that is bound, by number."""
-        found = queue_statistics()
+        found = self._statistics()
         states: dict[int, QueueState] = {}
         for queue in self._queues:
             if queue.number in found:
@@ -150,7 +175,7 @@ class QueueWatch:
         A packet may move from the dispatcher to a worker in between. `before`: then it is in neither, otherwise in
         both.
         """
-        first, second = queue_statistics(), queue_statistics()
+        first, second = self._statistics(), self._statistics()
         feeds, workers = (second, first) if before else (first, second)
         return {number: self._of(number, behind, feeds, workers) for number, behind in self._accepting.items()}
 
@@ -158,8 +183,8 @@ class QueueWatch:
         self,
         number: int,
         behind: Iterable[int],
-        feeds: dict[int, QueueStatistics],
-        workers: dict[int, QueueStatistics],
+        feeds: Mapping[int, QueueStatistics],
+        workers: Mapping[int, QueueStatistics],
     ) -> Queued:
         feed = feeds.get(number, _NO_QUEUE)
         if not behind:

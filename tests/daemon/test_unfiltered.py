@@ -98,3 +98,11 @@ def test_the_kernels_counter_wraps_around() -> None:
     found = [entered(50, 17, count) for count in (2**32 - 1, 3, 2**32 - 1, 0)]
     assert found == [2**32 - 1, 2**32 + 3, 2 * 2**32 - 1, 2 * 2**32]
     assert [entered(51, 18, 9), entered(50, 19, 2), entered(50, 19, 5)] == [9, 2, 5]
+
+
+def test_a_limit_is_never_below_zero() -> None:
+    """Packets that the rules had counted before come into the queue of the next process."""
+    count = UnfilteredCount()
+    for look in (one(100, 100), one(101, 5, listener=19), one(130, 10, listener=20)):
+        count.take(look)
+    assert count.missed() == 19
