@@ -104,7 +104,8 @@ def test_a_process_that_came_and_went_between_two_looks() -> None:
 
 def test_without_rules_that_count_no_number_is_claimed() -> None:
     totals = Totals()
-    for rules in (None, {}):
+    readings: tuple[Mapping[int, int] | None, ...] = (None, {})
+    for rules in readings:
         kernel = Kernel({50: queue(9, 90)}, rules=rules)
         watch = kernel.watch(totals)
         assert list(watch.news(0.0)) == ["queue 50: 90 of at most 100 packets wait: overload"]
