@@ -1,6 +1,7 @@
 """The verification service applied to a call: its input from the message, and what its result means for the call."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from sbc_filter.engine.call.asserted import is_shown
@@ -202,6 +203,8 @@ def _decision(rule: Rule, result: Verification) -> Decision:
     if certificate is not None:
         decision.spc, issuer = certificate.spc, certificate.issuer
     chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
+    if detail is _DIFFERS:
+        chosen = _without_marks_of_others(rule, chosen)
     decision.treatment = chosen
     if options.verstat:
         plain = outcome is _PASSED and detail is not _DIFFERS
@@ -213,6 +216,16 @@ def _decision(rule: Rule, result: Verification) -> Decision:
         when = NEVER if detail is _DIFFERS else options.attestation
         decision.indicator = _indicator(when, chosen, decision.attest)
     return decision
+
+
+def _without_marks_of_others(rule: Rule, chosen: Treatment) -> Treatment:
+    """The treatment of a call whose Request-URI differs: what it says to the SBC counts only if it names this detail.
+
+    A `verstat` or `indicator` that was written for calls that passed would show this one as if its token named it.
+    """
+    named = [rule.on.get(f"{_PASSED}.{_DIFFERS}")]
+    named += [when.treatment for when in rule.when if when.detail is not None and _DIFFERS in when.detail]
+    return chosen if any(chosen is each for each in named) else replace(chosen, verstat=None, indicator=None)
 
 
 @lru_cache(maxsize=1024)

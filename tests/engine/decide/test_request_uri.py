@@ -317,6 +317,19 @@ def test_a_treatment_can_mark_it() -> None:
     assert record["verstat"] == FAILED
 
 
+@pytest.mark.parametrize(
+    "tables",
+    [
+        '[rule.on]\npassed = { action = "continue", verstat = "TN-Validation-Passed", indicator = "A" }\n',
+        '[[rule.when]]\nattest = "A"\naction = "continue"\nverstat = "TN-Validation-Passed"\nindicator = "A"\n',
+        '[[rule.when]]\noutcome = "passed"\naction = "continue"\nverstat = "TN-Validation-Passed"\n',
+    ],
+)
+def test_a_treatment_of_other_calls_does_not_mark_it(tables: str) -> None:
+    message = to(f"sip:+{VICTIM}@h")
+    assert result(make_engine(VERIFY + tables), arriving(message))[1] == added(message, pai(NOT_VALIDATED))
+
+
 @pytest.mark.parametrize("dialect", ["atis", "3gpp", "graded", "telnyx"])
 def test_no_dialect_shows_an_attestation(dialect: str) -> None:
     """Neither in the `verstat` nor in a header field, whatever `attestation` says."""
