@@ -140,8 +140,11 @@ class Supervisor:
 
     def applied(self, setup: Setup) -> None:
         """Apply the firewall rules, if asked for: their counters begin at zero. Raises `EnvironmentFault`."""
-        self._say_all(self._queues.settle())
+        self.count_unfiltered()
         self._apply(setup)
+
+    def count_unfiltered(self) -> None:
+        """Count the packets that passed unfiltered up to this moment."""
         self._say_all(self._queues.settle())
 
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:

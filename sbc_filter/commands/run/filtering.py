@@ -54,6 +54,7 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
             """Apply the firewall rules, with `--firewall`, and report what runs."""
             if rules is not None:
                 rules.apply(setup)
+            supervisor.count_unfiltered()  # from the first packets on
             _say_what_runs(console, setup, own_firewall=rules is not None)
             if supervisor.observing.sentence():
                 say(supervisor.observing.sentence())
