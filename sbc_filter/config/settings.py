@@ -59,11 +59,15 @@ class FirewallSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrustListSettings:
-    """A trust list: its file or its URL, and the files of the certificates whose signature on it counts."""
+    """A trust list: its file or its URL, and the files of the certificates whose signature on it counts.
+
+    `shared`: these sign every list without a `root` of its own, and CRLs for all authorities.
+    """
 
     key: str  # of `[trust]`, for messages
     where: Path | str
     roots: tuple[Path, ...]
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,9 @@ def read_trust_lists(table: TomlTable, folder: Path) -> tuple[TrustListSettings,
         if isinstance(entry, TomlTable):
             found += _with_root(entry, folder)
         elif entry:
-            found.append(TrustListSettings(_FILE, folder / entry, roots))
+            found.append(TrustListSettings(_FILE, folder / entry, roots, shared=True))
     urls = [read_url(table, _URL, text, ("https",)) for text in table.texts(_URL)]
-    found += (TrustListSettings(_URL, url, roots) for url in urls if url)
+    found += (TrustListSettings(_URL, url, roots, shared=True) for url in urls if url)
     if not roots and any(each.roots is roots for each in found):
         table.problem(_ROOT, _MISSING)
     places = [each.where for each in found]

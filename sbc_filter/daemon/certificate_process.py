@@ -94,7 +94,7 @@ def _serve(configuration: Configuration, shelf: CrlShelf | None, listener: socke
         channel.send(ListsChanged(files.is_shelved))
 
     settings = configuration.certificates
-    files = TrustFiles(configuration, shelf=shelf)
+    files = TrustFiles(configuration, shelf=shelf, downloads=False)  # the supervisor has waited for them
     files.read([], [])  # the workers report their problems
     try:
         privileges.surrender()

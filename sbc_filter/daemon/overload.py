@@ -53,5 +53,7 @@ class Overload:
         self.is_on = False
         passed = f"{numbered(self._sum_passed, 'packet')} passed unfiltered"
         if not counted:
-            passed = "packets that passed unfiltered are not counted, because no firewall rules were found"
+            passed = (
+                "packets that passed unfiltered are not counted, because no counters of our firewall rules were found"
+            )
         yield f"the overload has ended: {passed}, {self._sum_dropped} were dropped"

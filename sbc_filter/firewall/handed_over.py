@@ -28,6 +28,7 @@ class HandedOverReader:
             self._commands = nft.Nft().readings
         self._running: list[_Program] = []
         self._end = 0.0
+        self._incomplete = False  # a program could not be started
         self._worked: set[str] = set()  # the programs that could read their rules
 
     @property
@@ -38,8 +39,13 @@ class HandedOverReader:
     def start(self) -> None:
         """Start a reading."""
         self._end = time.monotonic() + _PATIENCE
+        self._incomplete = False
         for command in self._commands():
-            output = os.fdopen(os.memfd_create("counters"), "w+b")
+            try:
+                output = os.fdopen(os.memfd_create("counters"), "w+b")
+            except OSError:  # no descriptor is left: the reading fails, the filter goes on
+                self._incomplete = True
+                continue
             try:
                 process = subprocess.Popen(
                     command,
@@ -48,8 +54,11 @@ class HandedOverReader:
                     stderr=subprocess.DEVNULL,
                     env=firewall_environment(),
                 )
+            except FileNotFoundError:  # not installed
+                output.close()
             except OSError:
                 output.close()
+                self._incomplete = True
             else:
                 self._running.append(_Program(command[0], process, output))
 
@@ -68,7 +77,7 @@ class HandedOverReader:
                 program.process.kill()
                 program.process.wait()
         found: Counter[int] = Counter()
-        failed = False
+        failed = self._incomplete
         for program in self._running:
             with program.output as output:
                 output.seek(0)

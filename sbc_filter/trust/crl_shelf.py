@@ -20,7 +20,7 @@ from sbc_filter.system.files import replace_file, runtime_folder
 from sbc_filter.trust.crl_store import CrlStore
 
 Stamp = tuple[int, int, int]
-_STAMP = Struct("<3Q")
+_STAMP = Struct("<qQQ")  # a file may be older than 1970
 _SUFFIX = ".compiled"
 _PREFIX = "sbc-filter-lists-"
 _YOUNG = 60.0  # seconds: another program that starts may not have locked its shelf yet

@@ -17,8 +17,6 @@ from sbc_filter.trust.crl_store import ANYWHERE, replace_kept
 from sbc_filter.utc import utc_text
 from sbc_filter.web.download import Downloader
 
-_AT_THE_START = 10.0  # seconds that a start waits for its first list
-
 
 def kept_name(where: Path | str) -> str:
     """The name of the file with the last good list of a file or URL: no list takes the place of another."""
@@ -42,13 +40,20 @@ class StiPaListFile:
         self._signers: Sequence[Certificate] = ()
 
     def read(
-        self, signers: Sequence[Certificate], problems: list[Problem], remarks: list[Problem], now: float | None
+        self,
+        signers: Sequence[Certificate],
+        problems: list[Problem],
+        remarks: list[Problem],
+        now: float | None,
+        *,
+        patience: float = 0.0,
     ) -> None:
         """Read the list again; `signers` are the certificates whose signature on it counts.
 
         A list that has expired, cannot be read, or is older than the last one is a problem. If the last good list is
         still valid, or in use already, that is used, and the problem is only a remark. The list must be valid at `now`
-        (POSIX seconds), unless `now` is None: the calls of a replay have times of their own.
+        (POSIX seconds), unless `now` is None: the calls of a replay have times of their own. `patience`: how many
+        seconds to wait for a download, if no good list was kept; the downloads of the running filter are elsewhere.
         """
         self._signers = signers
         if not signers or not (isinstance(self.where, Path) or self._configuration.certificates.fetch):
@@ -58,7 +63,7 @@ class StiPaListFile:
             if isinstance(self.where, Path):
                 found = self.newest(read_file(self.where), now)
             else:
-                found = self._fetched(self.where, now)
+                found = self._fetched(self.where, now, patience)
         except (OSError, ValueError, FetchError) as error:
             why = f"{self.where}: {reason(error)}: get the current list from your policy administrator"
         else:
@@ -120,19 +125,19 @@ class StiPaListFile:
         except (OSError, ValueError):
             return None
 
-    def _fetched(self, url: str, now: float | None) -> TrustList:
-        """The list that was fetched last; if a start finds no good one, it is fetched here.
+    def _fetched(self, url: str, now: float | None, patience: float) -> TrustList:
+        """The list that was fetched last; if a start finds no good one, it is fetched here within `patience` seconds.
 
         A list in use is not replaced by an older one on disk. The download reports what is wrong with that.
         """
         last = _later(self._last(now), self.current)
         if last is not None:
             return last
-        if now is None:
+        if now is None or patience <= 0:
             raise ValueError("no list has been fetched yet")
         downloader = Downloader(ca_file=self._configuration.certificates.web_ca, allowed_networks=ANYWHERE, lookups=1)
         with contextlib.closing(downloader):
-            found = downloader.get(url, limit=MAX_LIST, timeout=_AT_THE_START)
+            found = downloader.get(url, limit=MAX_LIST, timeout=patience)
         return self.newest(found.body, now)
 
     def _problem(self, sentence: str) -> Problem:

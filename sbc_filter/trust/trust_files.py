@@ -21,6 +21,7 @@ from sbc_filter.trust.sti_pa_list_file import StiPaListFile
 from sbc_filter.utc import utc_text
 
 T = TypeVar("T")
+_AT_THE_START = 10.0  # seconds that a start waits for trust lists that were never fetched
 _CRLS = "trust.crls"
 _MAX_ANCHORS = 10_000  # in one file: bounds the work that a faulty file can cause
 
@@ -55,9 +56,11 @@ class TrustFiles:
         live: bool = True,
         clock: Callable[[], float] = time.time,
         shelf: CrlShelf | None = None,
+        downloads: bool = True,
     ) -> None:
         """`live`: lists must be valid now. The calls of a replay have times of their own. `shelf`: where CRLs are
-        exchanged with other processes that read the same files."""
+        exchanged with other processes that read the same files. `downloads`: the first reading waits for trust
+        lists that were never fetched."""
         self.configuration = configuration
         self.lists: tuple[InForce, ...] = ()
         self.trust_lists = tuple(StiPaListFile(configuration, each) for each in configuration.trust.trust_lists)
@@ -65,6 +68,7 @@ class TrustFiles:
         self.kept = CrlStore(configuration.certificates.cache)
         self._clock = clock
         self._now = clock if live else lambda: None
+        self._patience = _AT_THE_START if downloads else 0.0
         self._reader = CrlReader(shelf, self._now)
         self._taken: dict[tuple[str, Path], dict[Path, Any]] = {}  # by key and path: files and their content
         self._kept_lists: dict[Path, _Taken[InForce]] = {}
@@ -195,19 +199,24 @@ class TrustFiles:
         return self._store
 
     def _read_trust_lists(self) -> tuple[Certificate, ...]:
-        """Read the trust lists; returns the certificates that may sign them.
+        """Read the trust lists; returns the certificates that may sign all of them.
 
-        With one good list the filter starts, whatever is wrong with another.
+        With one good list the filter starts, whatever is wrong with another. The first reading waits for downloads, for
+        all of them together; later ones do not, because `ListDownloads` goes on with them.
         """
+        settings = self.configuration.trust.trust_lists
+        end = time.monotonic() + self._patience
+        self._patience = 0.0
         paths = dict.fromkeys(path for each in self.trust_lists for path in each.roots)
         signers = {path: self._certificates("trust.trust_list_root", (path,)) for path in paths}
         problems: list[Problem] = []
         for each in self.trust_lists:
             own = [certificate for path in each.roots for certificate in signers[path]]
-            each.read(own, problems, self._remarks, self._now())
+            each.read(own, problems, self._remarks, self._now(), patience=end - time.monotonic())
         good = any(each.current is not None for each in self.trust_lists)
         (self._remarks if good else self._problems).extend(problems)
-        return tuple(certificate for part in signers.values() for certificate in part)
+        shared = dict.fromkeys(path for each in settings if each.shared for path in each.roots)
+        return tuple(certificate for path in shared for certificate in signers[path])
 
     def keep_lists(self) -> list[OSError]:
         """Keep a copy of each trust list that is a file, if it is good; returns what prevented it."""

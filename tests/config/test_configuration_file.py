@@ -85,7 +85,7 @@ def test_every_key() -> None:
             (FOLDER / "crl.pem",),
             (FOLDER / "sti-pa-crl.pem",),
             "hard",
-            (TrustListSettings("trust_list", FOLDER / "sti-pa.jwt", (FOLDER / "sti-pa.pem",)),),
+            (TrustListSettings("trust_list", FOLDER / "sti-pa.jwt", (FOLDER / "sti-pa.pem",), shared=True),),
             frozenset({"2.16.840.1.114569.1.1.4"}),
             frozenset({"der-body", "tnauthlist-encoding"}),
             ("https://crl.example.org/download/v1/crl", "http://10.0.0.5/crl"),

@@ -45,6 +45,6 @@ def test_it_claims_no_number_without_rules_that_count() -> None:
     overload = Overload()
     overload.begin()
     assert list(overload.end(counted=False)) == [
-        "the overload has ended: packets that passed unfiltered are not counted, because no firewall rules were found,"
-        " 0 were dropped"
+        "the overload has ended: packets that passed unfiltered are not counted, because no counters of our firewall"
+        " rules were found, 0 were dropped"
     ]

@@ -111,8 +111,8 @@ def test_without_rules_that_count_no_number_is_claimed() -> None:
         assert list(watch.news(0.0)) == ["queue 50: 90 of at most 100 packets wait: overload"]
         assert "unfiltered" not in watch.states()[50]
         assert list(watch.end()) == [
-            "the overload has ended: packets that passed unfiltered are not counted, because no firewall rules were"
-            " found, 0 were dropped"
+            "the overload has ended: packets that passed unfiltered are not counted, because no counters of our"
+            " firewall rules were found, 0 were dropped"
         ]
 
 

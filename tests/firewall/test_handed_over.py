@@ -1,5 +1,6 @@
 """The counters of the rules, as the programs list them and as they are read."""
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -115,3 +116,19 @@ def test_a_reading_can_be_given_up(programs: Path) -> None:
     assert reader.collect(0.0) is None
     reader.close()
     assert not reader.is_running
+
+
+@pytest.mark.parametrize("where", ["os.memfd_create", "subprocess.Popen"])
+def test_without_descriptors_the_reading_fails(where: str, programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rules have not gone, and the filter goes on."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    reader = HandedOverReader()
+    with monkeypatch.context() as patch:
+        patch.setattr(where, fail)
+        reader.start()
+        assert reader.collect(60) is None
+    reader.start()
+    assert reader.collect(60) is not None

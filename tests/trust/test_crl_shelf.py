@@ -151,3 +151,10 @@ def test_reading_ahead_reads_the_lists_and_reports_nothing(host: Hosts, tmp_path
     ahead.read_crls()
     assert len(parsed) == 3
     assert ahead.remarks == ()
+
+
+def test_a_file_may_be_older_than_1970(tmp_path: Path) -> None:
+    shelf, stamp = CrlShelf(tmp_path), (-3_600_000_000_000, 2, 3)
+    assert shelf.put(Path("a"), stamp, READ(signed(ROOT, [], number=7)))
+    assert shelf.get(Path("a"), stamp) is not None
+    assert shelf.get(Path("a"), STAMP) is None

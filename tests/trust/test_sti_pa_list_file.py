@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from support.trustlists import trust_list
+from support.web import page_server
 
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
-from sbc_filter.errors import ConfigurationError
+from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.lab.certificate_maker import Authority, Maker, pem
 from sbc_filter.trust.sti_pa_list_file import kept_name
 from sbc_filter.trust.trust_files import TrustFiles
@@ -282,3 +283,29 @@ def test_s091_two_bad_lists_and_a_bad_root(two: Path) -> None:
     assert none.startswith("/c.toml: trust.anchors: there is no trust anchor")
     (two / "ca.pem").write_bytes(b"")
     assert problems(two)[0] == "/c.toml: trust.trust_list_root: /ca.pem: no certificate in PEM form"
+
+
+def test_s092_who_signs_one_list_revokes_nothing_of_others(two: Path) -> None:
+    """Canada's administrator is trusted for Canada's list, not for the certificates of the other country."""
+    (two / "c.toml").write_text(BOTH.replace("[trust]", '[trust]\ncrls = "crl.pem"'))
+    (two / "ca.pem").write_bytes(pem(CANADA.certificate) + pem(CA_SIGNER.certificate))
+    leaf = _MAKER.leaf(FIRST, days=36500)
+    (two / "crl.pem").write_bytes(pem(_MAKER.crl(CANADA, (leaf.certificate,), days=36500)))
+    assert read_all(two / "c.toml").trust.read(pem(leaf.certificate), time.time()).spc == "1234"
+
+
+def test_s091_downloads_are_waited_for_once(two: Path) -> None:
+    """By the first reading of the process that starts the others."""
+    with page_server(two) as web:
+        fetched = f'{{ url = "{web.url("/list")}", root = "ca.pem" }}'
+        settings = BOTH.replace('trust_list = ["list.jwt"', f'trust_list = [{fetched}, "list.jwt"')
+        (two / "c.toml").write_text(settings + 'fetch = true\nweb_ca = "web.pem"\n')
+        configuration = configuration_file.load(two / "c.toml")
+        said: list[Problem] = []
+        TrustFiles(configuration, downloads=False).read([], said)
+        assert (f"{web.url('/list')}: no list has been fetched yet" in str(said[0]), web.asked) == (True, {})
+        files = TrustFiles(configuration)
+        for _ in range(3):
+            store = files.read([], [])
+            assert [each.subject.rfc4514_string().split(",")[0] for each in store.anchors] == ["CN=First", "CN=Maple"]
+        assert web.asked == {"/list": 1}

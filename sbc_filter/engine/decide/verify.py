@@ -203,7 +203,7 @@ def _decision(rule: Rule, result: Verification) -> Decision:
     if certificate is not None:
         decision.spc, issuer = certificate.spc, certificate.issuer
     chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
-    if detail is _DIFFERS:
+    if detail is _DIFFERS and outcome is _PASSED:
         chosen = _without_marks_of_others(rule, chosen)
     decision.treatment = chosen
     if options.verstat:

@@ -287,6 +287,13 @@ def test_required() -> None:
     assert (record["outcome"], record["detail"], record["request_uri"]) == ("invalid", "request-uri-differs", VICTIM)
 
 
+@pytest.mark.parametrize("key", ["invalid", '"invalid.request-uri-differs"'])
+def test_a_rule_says_what_a_required_number_shows(key: str) -> None:
+    message = to(f"sip:+{VICTIM}@h")
+    engine = make_engine(f'{REQUIRE}[rule.on]\n{key} = {{ action = "continue", verstat = "No-TN-Validation" }}\n')
+    assert result(engine, arriving(message))[1] == added(message, pai(NOT_VALIDATED))
+
+
 def test_required_and_rejected() -> None:
     engine = make_engine(f'{REQUIRE}[rule.on]\n"invalid.request-uri-differs" = "reject"\n')
     action, out, record = result(engine, arriving(to(f"sip:+{VICTIM}@h")))
