@@ -70,7 +70,7 @@ def test_root_is_given_up(lab: Lab, folder: Path) -> None:
         nobody = pwd.getpwnam("nobody").pw_uid
 
         def all_rights() -> list[tuple[int, int]]:
-            with contextlib.suppress(FileNotFoundError):  # a firewall program that has ended meanwhile
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a firewall program that has ended
                 return sorted(rights(pid) for pid in (process.pid, *children(process.pid)))
             return []
 

@@ -3,11 +3,21 @@
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 from support.waiting import LONG
 
 from sbc_filter.system.signals import ENDING, Interrupted, raising
+
+
+@pytest.fixture(autouse=True)
+def heeded() -> Iterator[None]:
+    """The signals as a program gets them from a terminal: a shell lets its jobs in the background ignore SIGINT."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ENDING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", ENDING)
