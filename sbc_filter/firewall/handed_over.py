@@ -8,6 +8,7 @@ import os
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple
 
 from sbc_filter.errors import EnvironmentFault
@@ -42,25 +43,11 @@ class HandedOverReader:
         self._incomplete = False
         for command in self._commands():
             try:
-                output = os.fdopen(os.memfd_create("counters"), "w+b")
-            except OSError:  # no descriptor is left: the reading fails, the filter goes on
+                self._running.append(_started(command))
+            except FileNotFoundError:
+                continue  # it is not installed
+            except OSError:  # no descriptor or no process is left: the reading fails, the filter goes on
                 self._incomplete = True
-                continue
-            try:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.DEVNULL,
-                    env=firewall_environment(),
-                )
-            except FileNotFoundError:  # not installed
-                output.close()
-            except OSError:
-                output.close()
-                self._incomplete = True
-            else:
-                self._running.append(_Program(command[0], process, output))
 
     def collect(self, seconds: float) -> Counter[int] | None:
         """The packets by queue; None while a program runs, waiting for it at most `seconds`, and when it failed.
@@ -103,3 +90,20 @@ class _Program(NamedTuple):
     name: str
     process: "subprocess.Popen[bytes]"
     output: BinaryIO
+
+
+def _started(command: Sequence[str]) -> _Program:
+    """A firewall program that writes to memory; `OSError`."""
+    output = os.fdopen(os.memfd_create("counters"), "w+b")
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+            env=firewall_environment(),
+        )
+    except OSError:
+        output.close()
+        raise
+    return _Program(command[0], process, output)

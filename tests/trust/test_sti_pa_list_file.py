@@ -12,6 +12,7 @@ from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.lab.certificate_maker import Authority, Maker, pem
+from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.trust.sti_pa_list_file import kept_name
 from sbc_filter.trust.trust_files import TrustFiles
 
@@ -47,8 +48,12 @@ def put(folder: Path, anchors: tuple[Authority, ...], *, exp: float = LATER, seq
     return data
 
 
+def names(store: TrustStore) -> list[str]:
+    return [anchor.subject.rfc4514_string().split(",")[0] for anchor in store.anchors]
+
+
 def anchors(made: Setup) -> list[str]:
-    return [anchor.subject.rfc4514_string().split(",")[0] for anchor in made.trust.anchors]
+    return names(made.trust)
 
 
 def remarks(folder: Path, made: Setup) -> list[str]:
@@ -306,6 +311,5 @@ def test_s091_downloads_are_waited_for_once(two: Path) -> None:
         assert (f"{web.url('/list')}: no list has been fetched yet" in str(said[0]), web.asked) == (True, {})
         files = TrustFiles(configuration)
         for _ in range(3):
-            store = files.read([], [])
-            assert [each.subject.rfc4514_string().split(",")[0] for each in store.anchors] == ["CN=First", "CN=Maple"]
+            assert names(files.read([], [])) == ["CN=First", "CN=Maple"]
         assert web.asked == {"/list": 1}

@@ -203,17 +203,18 @@ def _decision(rule: Rule, result: Verification) -> Decision:
     if certificate is not None:
         decision.spc, issuer = certificate.spc, certificate.issuer
     chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, issuer=issuer, x5u=decision.x5u)
-    if detail is _DIFFERS and outcome is _PASSED:
+    differs = outcome is _PASSED and detail is _DIFFERS
+    if differs:
         chosen = _without_marks_of_others(rule, chosen)
     decision.treatment = chosen
     if options.verstat:
-        plain = outcome is _PASSED and detail is not _DIFFERS
+        plain = outcome is _PASSED and not differs
         verstat = chosen.verstat or (_OF_PASSED if plain else defaults_of(outcome, detail).verstat)
         if outcome is _PASSED and verstat is not None:
             verstat = DIALECTS[options.dialect].verstat(verstat, decision.attest)
         decision.verstat = verstat
     if outcome is _PASSED:
-        when = NEVER if detail is _DIFFERS else options.attestation
+        when = NEVER if differs else options.attestation
         decision.indicator = _indicator(when, chosen, decision.attest)
     return decision
 
