@@ -50,7 +50,17 @@ class CounterName(StrEnum):
     RCD_UNUSABLE = "rcd-unusable"
     # By the supervisor; what passed because a worker's socket was full, by the worker.
     PASSED_UNFILTERED = "passed-unfiltered"
+    UNFILTERED_INBOUND = "unfiltered-inbound"
+    UNFILTERED_OUTBOUND = "unfiltered-outbound"
     QUEUE_FULL = "queue-full"
     WORKER_RESTARTS = "worker-restarts"
     DISPATCHER_RESTARTS = "dispatcher-restarts"
     CERTIFICATES_RESTARTS = "certificates-restarts"
+
+
+UNFILTERED = {
+    "": CounterName.PASSED_UNFILTERED,
+    "inbound": CounterName.UNFILTERED_INBOUND,
+    "outbound": CounterName.UNFILTERED_OUTBOUND,
+}
+"""The counter of packets that passed unfiltered, by the direction of their queue; the first counts those of all."""

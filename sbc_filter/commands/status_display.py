@@ -100,10 +100,11 @@ def _processes(state: dict[str, Any], now: float) -> PlainTable:
 
 def _queues(state: dict[str, Any]) -> PlainTable:
     rows = [
-        [number, each["waiting"], each["length"], each["dropped"], each.get("unfiltered", "-")]
+        [number, each.get("direction", "both")]
+        + [each["waiting"], each["length"], each["dropped"], each.get("unfiltered", "-")]
         for number, each in state["queues"].items()
     ]
-    return PlainTable(["Queue", "Waiting", "Of", "Dropped", "Unfiltered"], rows)
+    return PlainTable(["Queue", "Direction", "Waiting", "Of", "Dropped", "Unfiltered"], rows)
 
 
 def _trust_lists(state: dict[str, Any], now: float) -> PlainTable:

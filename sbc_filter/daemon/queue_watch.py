@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NotRequired, Protocol, TypedDict
 
-from sbc_filter.counters import CounterName
+from sbc_filter.counters import UNFILTERED, CounterName
 from sbc_filter.daemon.overload import Overload
 from sbc_filter.daemon.unfiltered import EnteredSinceBound, Look, Queued, UnfilteredCount
 from sbc_filter.firewall.handed_over import HandedOverReader
-from sbc_filter.firewall.plan import QueueSettings
+from sbc_filter.firewall.plan import QueueDirection, QueueSettings
 from sbc_filter.live.dispatcher import worker_queues
 from sbc_filter.live.netlink import QueueStatistics, queue_statistics
 from sbc_filter.records.tally import numbered
@@ -24,13 +24,15 @@ class QueueState(TypedDict):
     """Packets that wait, the capacity of the queue, and packets lost because queue or socket were full.
 
     `unfiltered` are the packets that passed because they were full. Only queues with `on_overload = "accept"` that the
-    firewall rules feed have it, and only once the counters of the rules were read.
+    firewall rules feed have it, and only once the counters of the rules were read. `direction` is that of the packets;
+    a queue for both does not have it.
     """
 
     waiting: int
     length: int
     dropped: int
     unfiltered: NotRequired[int]
+    direction: NotRequired[QueueDirection]
 
 
 class Reader(Protocol):
@@ -72,7 +74,7 @@ class QueueWatch:
         self._generation = 0  # of the processes: one may have come and gone between two looks
         self._before: dict[int, Queued] | None = None  # what was queued when the reading that runs was started
         self._next_look = self._next_reading = 0.0
-        # At most one: with different policies there are two queues, otherwise one.
+        self._directions = {feed.number: feed.direction for feed in feeds}
         self._accepting = {
             feed.number: [queues[at].number for queues in behind] for at, feed in enumerate(feeds) if feed.fail_open
         }
@@ -86,9 +88,12 @@ class QueueWatch:
             if queue.number in found:
                 kernel = found[queue.number]
                 dropped = kernel.queue_dropped + kernel.socket_dropped
-                states[queue.number] = {"waiting": kernel.waiting, "length": queue.max_length, "dropped": dropped}
+                state: QueueState = {"waiting": kernel.waiting, "length": queue.max_length, "dropped": dropped}
+                if queue.direction:
+                    state["direction"] = queue.direction
                 if queue.number in self._counts:
-                    states[queue.number]["unfiltered"] = self._passed
+                    state["unfiltered"] = self._totals.counters[UNFILTERED[queue.direction]]
+                states[queue.number] = state
         return states
 
     def news(self, now: float) -> Iterator[str]:
@@ -118,8 +123,9 @@ class QueueWatch:
         self._reader.close()
 
     @property
-    def _passed(self) -> int:
-        return self._totals.counters[CounterName.PASSED_UNFILTERED]
+    def _passed(self) -> dict[str, int]:
+        counters = self._totals.counters
+        return {self._directions[number]: counters[UNFILTERED[self._directions[number]]] for number in self._accepting}
 
     def _look(self) -> Iterator[str]:
         states = self.states()
@@ -161,7 +167,8 @@ class QueueWatch:
             count = self._counts.setdefault(number, UnfilteredCount())
             known = count.total
             count.take(Look(found[number], before[number], after[number]))
-            self._totals.note(CounterName.PASSED_UNFILTERED, count.total - known)
+            for name in {UNFILTERED[""], UNFILTERED[self._directions[number]]}:
+                self._totals.note(name, count.total - known)
             missed = count.missed()
             if missed:
                 yield (

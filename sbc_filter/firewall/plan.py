@@ -19,15 +19,21 @@ from typing import Literal, NamedTuple
 
 from sbc_filter.firewall.harmless import ALL, RESPONSE, SHORTEST, Form, harmless_without
 
+QueueDirection = Literal["", "inbound", "outbound"]
+
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """Number of a queue, its capacity in packets and bytes, and whether further packets pass or are dropped."""
+    """Number of a queue, its capacity in packets and bytes, and whether further packets pass or are dropped.
+
+    `direction` is that of its packets, empty where the queue is for both.
+    """
 
     number: int
     fail_open: bool = True
     max_length: int = 4096
     buffer: int = 32 << 20
+    direction: QueueDirection = ""
 
 
 MAIN, SIP, QUEUE, DEFRAGMENT = "SBC-FILTER", "SBC-FILTER-SIP", "SBC-FILTER-QUEUE", "SBC-FILTER-DEFRAG"
@@ -78,8 +84,8 @@ class Plan:
     addresses by which a packet is inbound; `responses`: queue SIP responses too, those of the SBC or
     all; `nat`: this host translates addresses of the SBC, and has to do so with our own packets as well.
     `scrub_methods`: requests that are queued although they are harmless.
-    Different policies for the two directions take two queues, `queue` for inbound and `queue + 1`
-    for outbound.
+    With `sbc`, each direction has its own queue, `queue` for inbound and `queue + 1` for outbound: what passes
+    unfiltered is counted by direction, and the two policies may differ.
     """
 
     ports: Sequence[int] = (5060,)
@@ -96,11 +102,12 @@ class Plan:
     def queues(self) -> tuple[QueueSettings, ...]:
         """The queues that the filter must bind for this plan."""
         inbound, outbound = self.on_overload_inbound == "accept", self.on_overload_outbound == "accept"
-        if inbound == outbound:
-            return (QueueSettings(self.queue, inbound),)
         if not self.sbc:  # directions are unknown: use the stricter policy for both
-            return (QueueSettings(self.queue, False),)
-        return QueueSettings(self.queue, inbound), QueueSettings(self.queue + 1, outbound)
+            return (QueueSettings(self.queue, inbound and outbound),)
+        return (
+            QueueSettings(self.queue, inbound, direction="inbound"),
+            QueueSettings(self.queue + 1, outbound, direction="outbound"),
+        )
 
     def tables(self, family: IpFamily) -> tuple[FirewallTable, ...]:
         """All rules for one family."""

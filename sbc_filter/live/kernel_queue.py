@@ -76,7 +76,7 @@ class QueuedPacket:
     """A packet in the kernel's queue that needs a verdict.
 
     As a context manager: leaving the block without a verdict, by an exception or not, gives the verdict for errors,
-    unless the packet was `held` in it.
+    unless the packet was `held` in it. `count` counts the verdicts, and errors on the way to them.
     """
 
     __slots__ = ("_count", "_fail_open", "_kernel", "_settled", "held")

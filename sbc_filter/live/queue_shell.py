@@ -100,9 +100,12 @@ class QueueShell:
         self.pass_on_errors = False  # whatever the queue says of packets that cannot be decided
         self._names = InterfaceNames() if interfaces else None
         self._queues: list[KernelQueue] = []
+        self.verdicts: dict[int, Counter[CounterName]] = {}  # by the number of the queue: see `QueuedPacket`
         try:
             for settings in queues:
-                self._queues.append(KernelQueue(settings, partial(self._arrive, settings.fail_open)))
+                verdicts = self.verdicts[settings.number] = Counter()
+                arrive = partial(self._arrive, settings.fail_open, verdicts)
+                self._queues.append(KernelQueue(settings, arrive))
         except BaseException:
             self._close_queues()
             raise
@@ -111,7 +114,8 @@ class QueueShell:
     def counters(self) -> Mapping[str, int]:
         """What happened so far, by name; names that never happened are absent."""
         held_now, overruns = len(self._parking), sum(queue.overruns for queue in self._queues)
-        own = {**self._count, CounterName.HELD_NOW: held_now, CounterName.OVERRUNS: overruns}
+        count = sum(self.verdicts.values(), self._count.copy())
+        own = {**count, CounterName.HELD_NOW: held_now, CounterName.OVERRUNS: overruns}
         return {**{str(name): count for name, count in own.items()}, **self._emitter.counters}
 
     def run(self, tick: Callable[[], None] | None = None) -> None:
@@ -168,8 +172,8 @@ class QueueShell:
 
     # Three things happen: a packet arrives, an answer arrives, a deadline passes.
 
-    def _arrive(self, fail_open: bool, kernel: Packet) -> None:
-        packet = QueuedPacket(kernel, fail_open or self.pass_on_errors, self._count)
+    def _arrive(self, fail_open: bool, verdicts: Counter[CounterName], kernel: Packet) -> None:
+        packet = QueuedPacket(kernel, fail_open or self.pass_on_errors, verdicts)
         self._count[_PACKETS] += 1
         with packet:
             raw = kernel.get_payload()

@@ -119,12 +119,39 @@ def test_without_rules_that_count_no_number_is_claimed() -> None:
 def test_of_two_directions_only_the_one_that_accepts_is_counted() -> None:
     totals = Totals()
     kernel = Kernel({50: queue(0), 51: queue(0)}, rules={50: 0, 51: 0})
-    watch = kernel.watch(totals, QueueSettings(50, fail_open=False, max_length=100), QueueSettings(51, max_length=100))
+    inbound = QueueSettings(50, fail_open=False, max_length=100, direction="inbound")
+    watch = kernel.watch(totals, inbound, QueueSettings(51, max_length=100, direction="outbound"))
     assert list(watch.news(0.0)) == []
     kernel.rules = {50: 40, 51: 2}
     assert list(watch.settle()) == []
-    assert totals.counters["passed-unfiltered"] == 2
+    assert totals.counters == {"passed-unfiltered": 2, "unfiltered-outbound": 2}
     assert [state.get("unfiltered") for state in watch.states().values()] == [None, 2]
+
+
+def test_each_direction_is_counted() -> None:
+    """Queues 50 and 51, and behind the dispatcher those of two workers."""
+    totals = Totals()
+    kernel = Kernel({number: queue(0) for number in range(50, 56)}, rules={50: 0, 51: 0})
+    feeds = QueueSettings(50, direction="inbound"), QueueSettings(51, direction="outbound")
+    watch = kernel.watch(totals, *feeds, workers=2)
+    assert list(watch.news(0.0)) == []
+    kernel.moments = [{number: queue(0 if number < 52 else 10) for number in range(50, 56)}]
+    kernel.rules = {50: 20 + 5, 51: 20 + 2}
+    assert list(watch.settle()) == []
+    assert totals.counters == {"passed-unfiltered": 7, "unfiltered-inbound": 5, "unfiltered-outbound": 2}
+    states = watch.states()
+    assert [(number, states[number]["direction"], states[number].get("unfiltered")) for number in states] == [
+        (50, "inbound", 5),
+        (51, "outbound", 2),
+        (52, "inbound", None),
+        (53, "outbound", None),
+        (54, "inbound", None),
+        (55, "outbound", None),
+    ]
+    assert list(watch.news(1.0)) == ["the queue was full for a moment: overload"]
+    assert list(watch.end()) == [
+        "the overload has ended: 7 packets passed unfiltered (5 inbound, 2 outbound), 0 were dropped"
+    ]
 
 
 def test_rules_that_were_removed_count_from_the_first_look_at_them() -> None:

@@ -106,11 +106,15 @@ def test_all_is_killed_and_started_again(lab: Lab, load: Load, policy: str) -> N
     with contextlib.ExitStack() as stack:
         process, _ = stack.enter_context(started(lab, file))
         load.begin(SECONDS, RATE)
-        time.sleep(1)
+        assert eventually(lambda: all(load.ended(way) > 50 for way in ("inbound", "outbound")))
         for pid in (process.pid, *(each["pid"] for each in processes(file).values())):
             os.kill(pid, signal.SIGKILL)
         process.wait()
-        time.sleep(0.5)
+        ended = {way: load.ended(way) for way in ("inbound", "outbound")}
+        if policy == "accept":
+            assert eventually(lambda: all(load.ended(way) > ended[way] + 50 for way in ended))
+        else:
+            time.sleep(0.5)  # for some to wait
         stack.enter_context(started(lab, file))
         found = load.end()
     assert_all_right(found, unfiltered=policy == "accept")
@@ -307,7 +311,7 @@ def test_the_clock_is_set(lab: Lab, load: Load, step: float) -> None:
     with lab.inside("sbc"):
         Iptables().apply(setup.plan())
     try:
-        with running(lab, setup.engine(b"secret"), source, clock=clock):
+        with running(lab, setup.engine(b"secret"), source, clock=clock, queues=setup.plan().queues):
             load.begin(SECONDS, RATE)
             time.sleep(1)
             offset = step

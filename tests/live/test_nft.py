@@ -56,7 +56,7 @@ def counting(plan: Plan) -> str:
     return QUEUE.sub(r'counter return comment "\1\2"', render(plan))
 
 
-def counted(lab: Lab, queue: str = "50 bypass") -> int:
+def counted(lab: Lab, queue: str = "5[01] bypass") -> int:
     """Packets that would have been handed over."""
     found = re.findall(rf'packets (\d+) bytes \d+ return comment "{queue}"', listing(lab))
     return sum(map(int, found))
