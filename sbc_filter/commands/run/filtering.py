@@ -90,13 +90,14 @@ def _own_folder() -> Iterator[Path]:
 
 def _say_what_runs(console: PlainConsole, setup: Setup, *, own_firewall: bool) -> None:
     rules = setup.rules.rules
-    queues = " and ".join(str(queue.number) for queue in setup.plan().queues)
+    numbers = [str(queue.number) for queue in setup.plan().queues]
+    queues = f"queue{'s' * (len(numbers) > 1)} {' and '.join(numbers)}"
     names = f"{numbered(len(rules), 'rule')}: {', '.join(rule.name for rule in rules)}"
     workers = setup.configuration.queue.workers
     with_workers = f", {workers} workers," if workers > 1 else ""
     _say(
         console,
-        f"listening on queue {queues}{with_workers} with {names if rules else 'no rules: every call passes as it is'}",
+        f"listening on {queues}{with_workers} with {names if rules else 'no rules: every call passes as it is'}",
     )
     for remark in (*setup.remarks, *environment_remarks()):
         _say(console, f"warning: {remark}")
