@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
@@ -15,18 +14,17 @@ from sbc_filter.assembly.operator_files import input_files
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.reader import CaptureReader
-from sbc_filter.capture.replay_shell import FrameCount, Replay
+from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.frames import Clock, Readable, with_progress
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
+from sbc_filter.commands.replay.report import report
 from sbc_filter.config.configuration_file import find_configuration
-from sbc_filter.counters import CounterName
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import VerdictKind
 from sbc_filter.errors import UsageFault, reason
-from sbc_filter.records.tally import Tally, findings, numbered, to_lines
+from sbc_filter.records.tally import Tally, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
 from sbc_filter.system.plain_console import PlainConsole
 
@@ -83,7 +81,7 @@ def replay(arguments: argparse.Namespace) -> int:
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], capture, _LEARNT[option])
     if not arguments.json:
-        _report(console, capture, run, tally, engine.counters)
+        report(console, capture, run, tally, engine.counters)
     for remark in survey.remarks():
         console.print(remark)
     if frames.fault:
@@ -160,34 +158,3 @@ def _leaving(run: Replay, frames: Iterator[Frame]) -> Iterator[Frame]:
     for frame in frames:
         yield from run.feed(frame)
     yield from run.finish()
-
-
-def _report(console: PlainConsole, capture: Path, run: Replay, tally: Tally, done: Counter[str]) -> None:
-    count = run.counters
-    packets, invites = numbered(count[FrameCount.FRAMES], "packet"), numbered(tally.total, "INVITE")
-    console.print(f"{capture}: {packets}, {invites}")
-    if tally.kinds:
-        tally.print(console)
-        console.print()
-    repeated, added = done[CounterName.RETRANSMISSION], done[CounterName.REASON_ADDED]
-    removed = done[CounterName.REASON_REMOVED]
-    if repeated:
-        console.print(f"{numbered(repeated, 'repeated INVITE')}: treated as the first of its kind")
-    if added:
-        console.print(f"{numbered(added, 'response')} of the SBC: a Reason added")
-    if removed:
-        console.print(f"{numbered(removed, 'response')} to the SBC: a Reason about our tokens removed")
-    for line in findings(done):
-        console.print(line)
-    parts = [f"{count[kind]} {word}" for kind, word in _WORDS.items() if count[kind]]
-    if count[FrameCount.EMITTED]:
-        parts.append(f"{numbered(count[FrameCount.EMITTED], 'answer')} sent")
-    console.print(", ".join(parts) or "Nothing would change.")
-
-
-_WORDS = {
-    VerdictKind.MODIFY: "modified",
-    VerdictKind.REJECT: "rejected",
-    VerdictKind.REDIRECT: "redirected",
-    VerdictKind.DROP: "dropped",
-}
