@@ -5,7 +5,7 @@ together in front, cut again behind. What is not modified leaves as it was captu
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
@@ -32,6 +32,9 @@ class FrameCount(StrEnum):
     REASSEMBLED = "reassembled"  # datagrams
     INCOMPLETE = "incomplete"  # frames that wait in vain for other fragments
     EMITTED = "emitted"  # answers
+
+
+_ACCEPT = VerdictKind.ACCEPT  # named once: looking up a member of an Enum is slow
 
 
 class Core(Protocol):
@@ -88,7 +91,8 @@ class Replay:
         interfaces: bool = False,
         leaves: bool = True,
     ) -> None:
-        self.counters: Counter[FrameCount | VerdictKind] = Counter()
+        self._count: Counter[FrameCount | VerdictKind] = Counter()
+        self._frames = self._accepted = 0  # as of `counters`; integers, since they count nearly every packet
         self._engine = engine
         self._ask = ask
         self._sink = sink
@@ -101,46 +105,68 @@ class Replay:
         self._now = 0.0  # of the capture
         self._reassembler: Reassembler[_Slot] = Reassembler()
 
-    def feed(self, frame: Frame) -> Iterator[Frame]:
-        """Process one frame; yields the frames of the output that are known by now, in order."""
-        self.counters[FrameCount.FRAMES] += 1
+    @property
+    def counters(self) -> Counter[FrameCount | VerdictKind]:
+        """What happened so far."""
+        return +Counter({**self._count, FrameCount.FRAMES: self._frames, _ACCEPT: self._accepted})
+
+    def feed(self, frame: Frame) -> list[Frame]:
+        """Process one frame; returns the frames of the output that are known by now, in order."""
+        self._frames += 1
         self._now = frame.time or self._now  # where there are no time stamps, nothing ages
         span = locate_ip(frame.linktype, frame.data)
         if span is None:
             self._survey.frame(frame.linktype, frame.data)
             self._keep(_Slot(frame, (0, 0), known=True))
         else:
-            self._packet(_Slot(frame, span, known=False))
-        for slots in self._reassembler.expire(self._now):
-            self._give_up(slots)
+            self._packet(frame, span)
+        if not self._reassembler.is_busy:
+            return self._leave()
+        self._expire()
+        left = self._leave()
         while self._waiting > _MAX_WAITING and self._reassembler.give_up_oldest():
-            for slots in self._reassembler.expire(self._now):
-                self._give_up(slots)
-            yield from self._leave()
-        yield from self._leave()
+            self._expire()
+            left += self._leave()
+        return left
 
-    def finish(self) -> Iterator[Frame]:
-        """End the capture: frames that wait for missing fragments are yielded unchanged."""
+    def finish(self) -> list[Frame]:
+        """End the capture: returns the frames that wait for missing fragments, unchanged."""
         for slots in self._reassembler.flush():
             self._give_up(slots)
         self._survey.finish()
-        yield from self._leave()
+        return self._leave()
 
-    def _packet(self, slot: _Slot) -> None:
-        raw = slot.raw
-        self._keep(slot)
-        if is_cut(raw):
-            self._survey.cut(raw, len(slot.frame.data))
-            self._settle([slot], len(raw), self._decide(raw, slot.frame))
-        elif not is_fragment(raw):
-            self._survey.packet(raw)
-            self._settle([slot], len(raw), self._decide(raw, slot.frame))
+    def _packet(self, frame: Frame, span: tuple[int, int]) -> None:
+        start, end = span
+        raw = frame.data[start:end]
+        cut = is_cut(raw)
+        if not cut and is_fragment(raw):
+            self._fragment(_Slot(frame, span, known=False), raw)
+            return
+        if cut:
+            self._survey.cut(raw, len(frame.data))
         else:
-            whole = self._reassembler.add(raw, self._now, slot)
-            if whole is not None:
-                self.counters[FrameCount.REASSEMBLED] += 1
-                self._survey.packet(whole.raw)
-                self._settle([*whole.tags], whole.largest, self._decide(whole.raw, slot.frame), slot)
+            self._survey.packet(raw)
+        verdict = self._decide(raw, frame)
+        if self._leaves:
+            slot = _Slot(frame, span, known=True)
+            self._keep(slot)
+            if verdict.kind is not _ACCEPT or verdict.emit:
+                self._settle([slot], len(raw), verdict)
+
+    def _fragment(self, slot: _Slot, raw: bytes) -> None:
+        self._keep(slot)
+        whole = self._reassembler.add(raw, self._now, slot)
+        if whole is not None:
+            self._count[FrameCount.REASSEMBLED] += 1
+            self._survey.packet(whole.raw)
+            verdict = self._decide(whole.raw, slot.frame)
+            if self._leaves:
+                self._settle([*whole.tags], whole.largest, verdict, slot)
+
+    def _expire(self) -> None:
+        for slots in self._reassembler.expire(self._now):
+            self._give_up(slots)
 
     def _keep(self, slot: _Slot) -> None:
         if self._leaves:
@@ -153,20 +179,23 @@ class Replay:
         decision = self._engine.process(raw, now, Arrival(interfaces=Interfaces(name, name)) if name else None)
         while isinstance(decision, Need):
             decision = self._engine.resume(decision.id, self._ask(decision), now)
-        for record in (*decision.monitored, *((decision.record,) if decision.record else ())):
+        for record in decision.monitored:
             self._sink(record.of_packet(frame.number))
-        self.counters[decision.kind] += 1
+        if decision.record is not None:
+            self._sink(decision.record.of_packet(frame.number))
+        if decision.kind is _ACCEPT:
+            self._accepted += 1
+        else:
+            self._count[decision.kind] += 1
+        if decision.emit:
+            self._count[FrameCount.EMITTED] += len(decision.emit)
         return decision
 
     def _settle(self, slots: list[_Slot], size: int, verdict: Verdict, last: _Slot | None = None) -> None:
         """Replace the frames of one datagram; the new frames take the place of the `last` one."""
-        if verdict.emit:
-            self.counters[FrameCount.EMITTED] += len(verdict.emit)
-        if not self._leaves:
-            return
         last = last or slots[-1]
         for slot in slots:
-            slot.settle([slot.frame] if verdict.kind is VerdictKind.ACCEPT else [])
+            slot.settle([slot.frame] if verdict.kind is _ACCEPT else [])
         if verdict.kind is VerdictKind.MODIFY and verdict.payload is not None:
             last.settle([last.with_packet(packet) for packet in _cut(verdict.payload, size, len(slots))])
         for datagram in verdict.emit:
@@ -177,16 +206,18 @@ class Replay:
         return slot.frame._replace(data=data, original_length=len(data))
 
     def _give_up(self, slots: list[_Slot]) -> None:
-        self.counters[FrameCount.INCOMPLETE] += len(slots)
+        self._count[FrameCount.INCOMPLETE] += len(slots)
         self._survey.incomplete([slot.raw for slot in slots])
         for slot in slots:
             slot.settle([slot.frame])
 
-    def _leave(self) -> Iterator[Frame]:
+    def _leave(self) -> list[Frame]:
+        left: list[Frame] = []
         while self._slots and self._slots[0].known:
             slot = self._slots.popleft()
             self._waiting -= len(slot.frame.data) + _OVERHEAD
-            yield from slot.leaving
+            left += slot.leaving
+        return left
 
 
 def is_cut(raw: bytes) -> bool:

@@ -122,6 +122,11 @@ class Reassembler(Generic[T]):
             self._give_up(next(iter(self._datagrams)))
         return None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether any datagram is incomplete, or tags wait for `expire`."""
+        return bool(self._datagrams or self._given_up)
+
     def expire(self, now: float) -> list[list[T]]:
         """The tags of each abandoned datagram: expired, over a limit, contradictory or malformed."""
         self._age(now)
