@@ -116,7 +116,7 @@ class Replay:
         self._now = frame.time or self._now  # where there are no time stamps, nothing ages
         span = locate_ip(frame.linktype, frame.data)
         if span is None:
-            self._survey.frame(frame.linktype, frame.data)
+            self._survey.frame(frame.linktype, frame.data, frame.original_length > len(frame.data))
             self._keep(_Slot(frame, (0, 0), known=True))
         else:
             self._packet(frame, span)
