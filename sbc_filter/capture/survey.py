@@ -58,7 +58,7 @@ class Survey:
         self._on_ports = self._on_ports or on_ports
         if begin >= 0:
             invite = CUT_INVITE.match(raw, begin) is not None
-            invite = invite or not (on_ports or SIP.match(raw, begin)) and has_invite(raw)
+            invite = invite or (not (on_ports or SIP.match(raw, begin)) and has_invite(raw))
         else:  # not UDP, or a later fragment of it
             invite = protocol not in (UDP, *_QUOTING) and has_invite(raw)
         if invite or on_ports:
