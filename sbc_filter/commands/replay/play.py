@@ -4,8 +4,9 @@ import argparse
 import contextlib
 import os
 import sys
-from collections import Counter
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -15,18 +16,21 @@ from sbc_filter.assembly.operator_files import input_files
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.reader import CaptureReader
-from sbc_filter.capture.replay_shell import FrameCount, Replay
+from sbc_filter.capture.record_survey import RecordSurvey
+from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
+from sbc_filter.capture.unseen import Unseen
 from sbc_filter.capture.writer import CaptureWriter
+from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.frames import Clock, Readable, with_progress
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
+from sbc_filter.commands.replay.report import Result
 from sbc_filter.config.configuration_file import find_configuration
-from sbc_filter.counters import CounterName
+from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import VerdictKind
-from sbc_filter.errors import UsageFault, reason
-from sbc_filter.records.tally import Tally, findings, numbered, to_lines
+from sbc_filter.errors import EnvironmentFault, UsageFault, reason
+from sbc_filter.records.tally import Tally, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
 from sbc_filter.system.plain_console import PlainConsole
 
@@ -46,12 +50,14 @@ def replay(arguments: argparse.Namespace) -> int:
     _refuse_mixture(outputs, json=arguments.json)
     setup = read_all(file, arguments.rules, live=False)
     configuration = setup.configuration
-    tally, survey = Tally(), Survey(configuration.network.sbc, configuration.network.ports)
+    tally, unseen = Tally(), Unseen(configuration.network.ports)
+    survey = Survey(configuration.network.ports, unseen)
+    calls = RecordSurvey(unseen, sbc=bool(configuration.network.sbc), dated=arguments.at == "capture")
     # Standard output is reserved for records or for a file that goes there.
     taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
     console = PlainConsole(stderr=taken)
     learners = _learners(outputs, configuration.certificates.tolerate)
-    sinks: list[Callable[[Record], None]] = [tally, *learners.values()]
+    sinks: list[Callable[[Record], None]] = [tally, calls, *learners.values()]
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
 
@@ -66,15 +72,19 @@ def replay(arguments: argparse.Namespace) -> int:
         for fault in setup.remarks:
             console.print(f"warning: {fault}")
         clock = Clock(arguments.at)
-        source = certificate_source(
-            configuration.certificates, fetch=arguments.fetch, offline=not arguments.fetch, clock=clock, fresh=_FRESH
-        )
+        source = _source(configuration.certificates, arguments.fetch, clock, console, stack)
         needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
         stack.callback(needs.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         engine = setup.engine(SECRET, nothing_waits=True)
         run = Replay(
-            engine, lambda need: ask_for(needs, need), sink, clock.time_of, survey, setup.tells_interfaces_apart
+            engine,
+            lambda need: ask_for(needs, need),
+            sink,
+            clock.time_of,
+            survey,
+            setup.tells_interfaces_apart,
+            leaves=writer is not None,
         )
         frames = Readable(reader, capture)
         for frame in _leaving(run, with_progress(frames, reader, capture.name)):
@@ -82,13 +92,33 @@ def replay(arguments: argparse.Namespace) -> int:
                 writer.write(frame)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], capture, _LEARNT[option])
-    if not arguments.json:
-        _report(console, capture, run, tally, engine.counters)
-    for remark in survey.remarks():
-        console.print(remark)
+    calls.finish()
+    done = Result(str(capture), run.counters, engine.counters, tally, unseen, frames.fault)
+    if arguments.json:
+        print(done.to_json())
+    else:
+        done.print(console)
+    for sentence in unseen.sentences():
+        console.print(sentence)
     if frames.fault:
         raise CaptureError(f"{frames.fault}; everything before it was replayed")
-    return 0
+    return int(unseen.has_invites)
+
+
+def _source(
+    settings: CertificateSettings, fetch: bool, clock: Clock, console: PlainConsole, stack: contextlib.ExitStack
+) -> CertificateSource:
+    """Where certificates come from. A cache folder that this user may not write is not needed: another serves."""
+
+    def made(settings: CertificateSettings) -> CertificateSource:
+        return certificate_source(settings, fetch=fetch, offline=not fetch, clock=clock, fresh=_FRESH)
+
+    try:
+        return made(settings)
+    except EnvironmentFault as error:
+        console.print(f"warning: {error}; what is fetched is kept for this replay only")
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sbc-filter-"))
+        return made(replace(settings, cache=Path(folder)))
 
 
 @contextlib.contextmanager
@@ -160,34 +190,3 @@ def _leaving(run: Replay, frames: Iterator[Frame]) -> Iterator[Frame]:
     for frame in frames:
         yield from run.feed(frame)
     yield from run.finish()
-
-
-def _report(console: PlainConsole, capture: Path, run: Replay, tally: Tally, done: Counter[str]) -> None:
-    count = run.counters
-    packets, invites = numbered(count[FrameCount.FRAMES], "packet"), numbered(tally.total, "INVITE")
-    console.print(f"{capture}: {packets}, {invites}")
-    if tally.kinds:
-        tally.print(console)
-        console.print()
-    repeated, added = done[CounterName.RETRANSMISSION], done[CounterName.REASON_ADDED]
-    removed = done[CounterName.REASON_REMOVED]
-    if repeated:
-        console.print(f"{numbered(repeated, 'repeated INVITE')}: treated as the first of its kind")
-    if added:
-        console.print(f"{numbered(added, 'response')} of the SBC: a Reason added")
-    if removed:
-        console.print(f"{numbered(removed, 'response')} to the SBC: a Reason about our tokens removed")
-    for line in findings(done):
-        console.print(line)
-    parts = [f"{count[kind]} {word}" for kind, word in _WORDS.items() if count[kind]]
-    if count[FrameCount.EMITTED]:
-        parts.append(f"{numbered(count[FrameCount.EMITTED], 'answer')} sent")
-    console.print(", ".join(parts) or "Nothing would change.")
-
-
-_WORDS = {
-    VerdictKind.MODIFY: "modified",
-    VerdictKind.REJECT: "rejected",
-    VerdictKind.REDIRECT: "redirected",
-    VerdictKind.DROP: "dropped",
-}
