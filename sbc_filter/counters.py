@@ -51,6 +51,9 @@ class CounterName(StrEnum):
     # By the supervisor; what passed because a worker's socket was full, by the worker.
     PASSED_UNFILTERED = "passed-unfiltered"
     QUEUE_FULL = "queue-full"
+    FIREWALL_LOST = "firewall-lost"
+    FIREWALL_RESTORED = "firewall-restored"
+    FIREWALL_MISSING = "firewall-missing"  # a gauge: 1 while the rules are not as planned, and this was said
     WORKER_RESTARTS = "worker-restarts"
     DISPATCHER_RESTARTS = "dispatcher-restarts"
     CERTIFICATES_RESTARTS = "certificates-restarts"

@@ -59,7 +59,7 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
             if supervisor.observing.sentence():
                 say(supervisor.observing.sentence())
 
-        supervisor = Supervisor(setup, files, memories, folder, say, applied)
+        supervisor = Supervisor(setup, files, memories, folder, say, applied, rules)
         if rules is not None:
             supervisor.family.private.append(rules)
         listen_to_signals(supervisor, Terminal())
