@@ -27,6 +27,7 @@ class CounterName(StrEnum):
     REEMITTED = "reemitted"
     # By the live shell: what went wrong.
     EMIT_ERRORS = "emit-errors"
+    NOT_REEMITTED = "not-reemitted"
     ENGINE_ERRORS = "engine-errors"
     SOURCE_ERRORS = "source-errors"
     RECORD_ERRORS = "record-errors"

@@ -218,6 +218,11 @@ class Plan:
         return (address for address in self.sbc if ip_address(address).version == version)
 
 
+def admission(family: IpFamily, mark: int) -> str:
+    """The command that lets the filter's own packets out of a host whose firewall is closed."""
+    return f"{family} -I OUTPUT -m mark --mark {mark:#x}/{mark:#x} -j ACCEPT"
+
+
 def _target(queue: QueueSettings) -> str:
     # Without bypass the kernel drops packets while no program has bound the queue.
     return f"-j NFQUEUE --queue-num {queue.number}" + (" --queue-bypass" if queue.fail_open else "")
