@@ -96,6 +96,15 @@ class Iptables:
                 found.append(fragments_passed(program, passed))
         return found
 
+    def listing(self, family: IpFamily, table: str) -> str:
+        """A whole table as the save program prints it; "" when there is none, or when it cannot be read."""
+        save = self._program(family, "-save")
+        try:
+            there = shutil.which(save) is not None and self._has(family, table)
+            return _run([save, "-t", table]) if there else ""
+        except (EnvironmentFault, OSError):
+            return ""
+
     def probe(self) -> None:
         """Raise `EnvironmentFault` with one sentence when the rules cannot be applied here."""
         for family in families():
