@@ -108,7 +108,7 @@ def _of_nft(plan: Plan) -> Iterator[str]:
     chains = printed("nft", "list", "chains")
     for table, chain, policy in nft_chains(chains, "output", "filter"):
         if nft_closed(printed("nft", "list", "chain", *table.split(), chain), policy, plan.mark):
-            rule = f"nft insert rule {table} {chain} meta mark & {plan.mark:#x} == {plan.mark:#x} accept"
+            rule = f"nft insert rule {table} {chain} 'meta mark & {plan.mark:#x} == {plan.mark:#x} accept'"
             yield (
                 f"nft: chain {chain} of table {table} is closed by default, and rejections of the filter may not get"
                 f" out: run `{rule}`"

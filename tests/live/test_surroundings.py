@@ -51,14 +51,14 @@ def test_rules_of_both_programs(host: Lab) -> None:
         f"iptables: the rule `-t nat -A {redirect}`{nat}",
         "ip6tables: what the rule `-t mangle -A FORWARD -p udp -j ACCEPT` accepts passes unfiltered: remove it, or"
         " narrow it",
-        f"nft: chain outgoing of table inet host {out.removesuffix(':')}: run `nft insert rule inet host outgoing meta"
-        " mark & 0x20000000 == 0x20000000 accept`",
+        f"nft: chain outgoing of table inet host {out.removesuffix(':')}: run `nft insert rule inet host outgoing 'meta"
+        " mark & 0x20000000 == 0x20000000 accept'`",
         f"nft: the rule `udp dport 5060 dnat ip to 198.51.100.7` of table inet host{nat}",
     ]
     for family in ("iptables", "ip6tables"):
         host.run("sbc", family, "-I", "OUTPUT", "-m", "mark", "--mark", "0x20000000/0x20000000", "-j", "ACCEPT")
-    rule = "insert rule inet host outgoing meta mark & 0x20000000 == 0x20000000 accept"
-    host.run("sbc", "nft", *rule.split())
+    rule = "meta mark & 0x20000000 == 0x20000000 accept"
+    host.run("sbc", "nft", "insert", "rule", "inet", "host", "outgoing", rule)
     assert [sentence.partition(":")[0] for sentence in said(host, Plan(nat=True))] == ["ip6tables"]
 
 
