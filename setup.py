@@ -35,7 +35,7 @@ INTERPRETED = {
     " treatment_options trunk trunk_options",
     "engine": "verdict",
     "engine/call": "unreadable",
-    "engine/memory": "arrivals results",
+    "engine/memory": "arrivals results shares",
     "engine/decide": "bypass diverted_call preserve request_uri",
     "engine/act": "reasons_received reasons_sent redirects unreadable_calls",
 }

@@ -69,12 +69,16 @@ class Need(NamedTuple):
 
     At `deadline` (POSIX seconds) the shell calls `Engine.resume` with a failure, whether or not anything came. If
     `holds` is false, the packet is only observed: it passes at once, and only the record waits.
+
+    `displaces` is an earlier need that has to give way, because too many calls wait: the shell calls `Engine.resume`
+    for it with HOLD_LIMIT, now.
     """
 
     id: int
     request: Request
     deadline: float
     holds: bool = True
+    displaces: int | None = None
 
 
 class Answer(NamedTuple, Generic[T]):
