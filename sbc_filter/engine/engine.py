@@ -358,7 +358,7 @@ class Engine:
         except MessageError:
             transaction = None  # no CANCEL can name it either
         self._transactions.hold(Held(number, request, progress, transaction, party))
-        return Need(number, request, deadline, holds=not call.place.observed, displaces=displaced)
+        return Need(number, request, deadline, not call.place.observed, displaced, party)
 
 
 def _room(packet: Packet | None) -> int:

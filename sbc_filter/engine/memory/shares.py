@@ -5,24 +5,20 @@ trusted are one together, and so are all others. The senders of a trunk follow. 
 thus displaces calls of peers without a trunk, and never more than that.
 """
 
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from sbc_filter.engine.call.network import Position
+from sbc_filter.engine.verdict import Party
 from sbc_filter.packet.ip import sender_of
+from sbc_filter.rules.model import Direction
 
 K = TypeVar("K")
 
 
-class Party(NamedTuple):
-    """Whose call waits: `group` is direction, trunk and trust in one text, `sender` is the peer (see `sender_of`)."""
-
-    group: str
-    sender: str
-
-
 def party_of(place: Position) -> Party:
-    """The party of a call."""
-    return Party(f"{place.direction} {place.trusted} {place.trunk or ''}", sender_of(place.peer))
+    """The party of a call. Calls to a trunk are not those from it."""
+    stranger = place.trunk is None and not place.trusted and place.direction is not Direction.OUTBOUND
+    return Party("" if stranger else f"{place.direction} {place.trunk or ''}", sender_of(place.peer))
 
 
 class Counts(Generic[K]):

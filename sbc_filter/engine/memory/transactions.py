@@ -16,9 +16,9 @@ from hashlib import sha256
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.memory.results import Results
-from sbc_filter.engine.memory.shares import Party, Shares
+from sbc_filter.engine.memory.shares import Shares
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Request, VerdictKind
+from sbc_filter.engine.verdict import Party, Request, VerdictKind
 from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.packet.udp import Datagram, Packet
 from sbc_filter.rules.model import Rule

@@ -8,8 +8,8 @@ from support.calls import NOW, VERIFY, arriving, identity, invite, make_engine
 
 from sbc_filter.engine.call.network import Position
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.memory.shares import Counts, Party, Shares, party_of
-from sbc_filter.engine.verdict import Answer, Need, Verdict
+from sbc_filter.engine.memory.shares import Counts, Shares, party_of
+from sbc_filter.engine.verdict import Answer, Need, Party, Verdict
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.ip import sender_of
 from sbc_filter.rules.model import Direction
