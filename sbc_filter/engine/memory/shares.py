@@ -5,14 +5,11 @@ trusted are one together, and so are all others. The senders of a trunk follow. 
 thus displaces calls of peers without a trunk, and never more than that.
 """
 
-from typing import Generic, TypeVar
-
 from sbc_filter.engine.call.network import Position
 from sbc_filter.engine.verdict import Party
 from sbc_filter.packet.ip import sender_of
 from sbc_filter.rules.model import Direction
-
-K = TypeVar("K")
+from sbc_filter.tally import Tally
 
 
 def party_of(place: Position) -> Party:
@@ -21,58 +18,18 @@ def party_of(place: Position) -> Party:
     return Party("" if stranger else f"{place.direction} {place.trunk or ''}", sender_of(place.peer))
 
 
-class Counts(Generic[K]):
-    """Counts by key that change by one. The key that has most is known at once, however many keys there are."""
-
-    def __init__(self) -> None:
-        self._counts: dict[K, int] = {}
-        self._keys: dict[int, dict[K, None]] = {}  # by count; never empty
-        self._highest = 0
-
-    def __getitem__(self, key: K) -> int:
-        return self._counts.get(key, 0)
-
-    def add(self, key: K) -> None:
-        """Count one more of `key`."""
-        count = self._move(key, 1)
-        self._highest = max(self._highest, count)
-
-    def remove(self, key: K) -> None:
-        """Count one less of `key`, which has at least one."""
-        count = self._move(key, -1)
-        if self._highest not in self._keys:
-            self._highest = count
-
-    def largest(self) -> K | None:
-        """A key that has most; None if there is no key."""
-        return next(iter(self._keys[self._highest])) if self._highest else None
-
-    def _move(self, key: K, step: int) -> int:
-        before = self._counts.pop(key, 0)
-        if before:
-            keys = self._keys[before]
-            del keys[key]
-            if not keys:
-                del self._keys[before]
-        count = before + step
-        if count:
-            self._counts[key] = count
-            self._keys.setdefault(count, {})[key] = None
-        return count
-
-
 class Shares:
     """The needs that wait, by party. All methods take constant time."""
 
     def __init__(self) -> None:
-        self._groups: Counts[str] = Counts()
-        self._senders: dict[str, Counts[str]] = {}  # by group; never empty
+        self._groups: Tally[str] = Tally()
+        self._senders: dict[str, Tally[str]] = {}  # by group; never empty
         self._needs: dict[Party, dict[int, None]] = {}  # in the order in which they began to wait; never empty
 
     def add(self, party: Party, need: int) -> None:
         """Note that this need waits."""
         self._groups.add(party.group)
-        self._senders.setdefault(party.group, Counts()).add(party.sender)
+        self._senders.setdefault(party.group, Tally()).add(party.sender)
         self._needs.setdefault(party, {})[need] = None
 
     def remove(self, party: Party, need: int) -> None:

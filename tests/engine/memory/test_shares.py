@@ -1,18 +1,16 @@
 """Fair shares of the calls that wait: who holds most gives way, so that a flood displaces only itself."""
 
-import random
-from collections import Counter
-
 import pytest
 from support.calls import NOW, VERIFY, arriving, identity, invite, make_engine
 
 from sbc_filter.engine.call.network import Position
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.memory.shares import Counts, Shares, party_of
+from sbc_filter.engine.memory.shares import Shares, party_of
 from sbc_filter.engine.verdict import Answer, Need, Party, Verdict
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.ip import sender_of
 from sbc_filter.rules.model import Direction
+from sbc_filter.tally import Tally
 
 LIMIT = 12
 REFUSED = Answer(None, Detail.HOLD_LIMIT, NOW)
@@ -45,23 +43,6 @@ def test_the_party_of_a_call() -> None:
     parties = [party_of(place) for place in places]
     assert len({party.group for party in parties}) == 5
     assert {party.sender for party in parties} == {"192.0.2.7"}
-
-
-def test_the_largest_count_is_always_known() -> None:
-    """Against a Counter, under 4,000 random steps."""
-    chance, counts, model = random.Random(18), Counts[str](), Counter[str]()
-    for _ in range(4000):
-        key = chance.choice("abcdefgh")
-        if model[key] and chance.random() < 0.5:
-            counts.remove(key)
-            model[key] -= 1
-        else:
-            counts.add(key)
-            model[key] += 1
-        largest = counts.largest()
-        assert (largest is None) is (model.total() == 0)
-        assert largest is None or model[largest] == max(model.values())
-        assert all(counts[each] == model[each] for each in "abcdefgh")
 
 
 def shares(**held: int) -> Shares:
@@ -102,7 +83,7 @@ def test_what_waits_no_longer_leaves_nothing_behind() -> None:
         group, _, sender = party.partition("_")
         made.remove(Party(group, sender), need)
     assert vars(made) == {**vars(Shares()), "_groups": made._groups}
-    assert vars(made._groups) == vars(Counts())
+    assert vars(made._groups) == vars(Tally())
 
 
 # --- the engine ---
