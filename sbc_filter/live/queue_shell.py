@@ -220,6 +220,10 @@ class QueueShell:
     # And each of them leads to a verdict, or to (another) wait.
 
     def _follow(self, packet: QueuedPacket, decision: Verdict | Need) -> None:
+        if isinstance(decision, Need) and decision.displaces is not None:
+            displaced = self._parking.take_need(decision.displaces)
+            if displaced is not None:
+                self._resume(displaced, Answer(None, Detail.HOLD_LIMIT, self._clock()))
         if isinstance(decision, Need) and (self._parking.full or self._closing):
             self._count[CounterName.HOLD_LIMIT] += 1
             now = self._clock()

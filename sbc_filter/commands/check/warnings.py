@@ -10,6 +10,7 @@ from pathlib import Path
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.certificates.folder import INDEX, IndexFault, read_index
 from sbc_filter.certificates.warm_up import read_list
+from sbc_filter.commands.check.patterns import slow_patterns
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.firewall.surroundings import surroundings
 from sbc_filter.rules.model import NEVER, Conditions, Direction, Mode, RuleAction
@@ -20,10 +21,11 @@ _NONE = Conditions()
 
 
 def faults(setup: Setup) -> Iterator[str]:
-    """One sentence for each setting with which `run` cannot start, whoever runs it."""
+    """One sentence for each setting with which `run` cannot start, whoever runs it, or could be stopped by a call."""
     records = setup.configuration.records
     if records is not None and os.path.isdir(records):
         yield f"log.records: {records} is a folder: name a file in it"
+    yield from slow_patterns(setup)
 
 
 def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
