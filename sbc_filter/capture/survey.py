@@ -58,11 +58,15 @@ class Survey:
         self._on_ports = self._on_ports or on_ports
         if begin >= 0:
             invite = CUT_INVITE.match(raw, begin) is not None
-            invite = invite or not (on_ports or SIP.match(raw, begin)) and has_invite(raw)
+            invite = invite or (not (on_ports or SIP.match(raw, begin)) and has_invite(raw))
         else:  # not UDP, or a later fragment of it
             invite = protocol not in (UDP, *_QUOTING) and has_invite(raw)
         if invite or on_ports:
             self._unseen.add(Reason.CUT, str(snaplen), int(invite))
+
+    def in_tunnel(self, tunnel: str) -> None:
+        """Count an INVITE that the engine got, but that was in a tunnel."""
+        self._unseen.add(Reason.LIVE_TUNNEL, tunnel, 1)
 
     def incomplete(self, fragments: list[bytes]) -> None:
         """Examine the fragments of a datagram of which others are missing, or which contradict each other."""

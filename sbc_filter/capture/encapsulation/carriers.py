@@ -94,7 +94,7 @@ _CONSTANT = frozenset(
         *("Ether", "CookedLinux", "CookedLinuxV2", "Dot1Q", "Dot1AD", "Dot1AH", "SNAP", "LLC", "MPLS", "EoMCW"),
         *("PPP", "HDLC", "DIR_PPP", "CHDLC", "GRErouting", "ERSPAN_I", "ERSPAN_II", "ERSPAN_III"),
         *("ERSPAN_PlatformSpecific", "VXLAN", "GENEVE", "GTPPDUSessionContainer", "EtherIP"),
-        *("RadioTap", "Dot11", "Dot11QoS", "PrismHeader", "PKTAP", "PFLOG", "ENC", "NULL", "LOOP", "RAW"),
+        *("RadioTap", "Dot11", "Dot11QoS", "PrismHeader", "PKTAP", "PFLOG", "ENC", "NULL", "RAW", "ExportedPDU"),
     )
 )
 """Headers that say nothing about the packet within them."""

@@ -73,6 +73,7 @@ def _step(name: str, data: bytes) -> Step | None:
         if hasattr(kind, "dispatch_hook"):
             kind = kind.dispatch_hook(data)
         layer = kind()
+        layer.original = data  # as `Packet.dissect` sets it; some layers measure themselves by it
         rest = layer.post_dissect(layer.do_dissect(layer.pre_dissect(data)))
         if not rest or not _passable(kind.__name__, layer):
             return None
