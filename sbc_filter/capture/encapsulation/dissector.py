@@ -75,7 +75,7 @@ def open_tunnel(raw: bytes) -> Enclosed | None:
 
 def _walk(data: bytes, name: str, at: int, end: int, headers: tuple[Header, ...], tunnel: str = "") -> Enclosed | None:
     """Read the header `name` and all after it, up to an IP packet."""
-    for _ in range(MAX_HEADERS):
+    for _ in range(MAX_HEADERS + 1):  # and the IP packet
         if name in _VERSIONS:
             ends = ip_end(data[:end], at, _VERSIONS[name])
             return None if ends is None else Enclosed(data, at, min(ends, end), headers, tunnel)
