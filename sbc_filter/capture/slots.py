@@ -76,7 +76,10 @@ class Lay(NamedTuple):
         """The packet put together of `fragments`, of which this was the last to come."""
         slots = {id(slot): slot for each in fragments for slot in each.slots if slot not in self.slots}
         pieces = largest if len(fragments) > 1 else 0  # an atomic fragment is not cut (RFC 6946)
-        return self._replace(raw=raw, slots=(*slots.values(), *self.slots), largest=pieces)
+        around = self.around
+        if around is not None:
+            around = around._replace(largest=max(each.around.largest for each in fragments if each.around is not None))
+        return self._replace(raw=raw, slots=(*slots.values(), *self.slots), largest=pieces, around=around)
 
     def replaced(self, raw: bytes) -> list[Frame] | None:
         """The frames with `raw` in place of the packet; None if they cannot be written correctly."""
