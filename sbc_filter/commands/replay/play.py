@@ -4,7 +4,9 @@ import argparse
 import contextlib
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -19,13 +21,15 @@ from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.unseen import Unseen
 from sbc_filter.capture.writer import CaptureWriter
+from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.frames import Clock, Readable, with_progress
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
 from sbc_filter.commands.replay.report import Result
 from sbc_filter.config.configuration_file import find_configuration
+from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.record import Record
-from sbc_filter.errors import UsageFault, reason
+from sbc_filter.errors import EnvironmentFault, UsageFault, reason
 from sbc_filter.records.tally import Tally, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
 from sbc_filter.system.plain_console import PlainConsole
@@ -68,9 +72,7 @@ def replay(arguments: argparse.Namespace) -> int:
         for fault in setup.remarks:
             console.print(f"warning: {fault}")
         clock = Clock(arguments.at)
-        source = certificate_source(
-            configuration.certificates, fetch=arguments.fetch, offline=not arguments.fetch, clock=clock, fresh=_FRESH
-        )
+        source = _source(configuration.certificates, arguments.fetch, clock, console, stack)
         needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
         stack.callback(needs.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
@@ -101,6 +103,22 @@ def replay(arguments: argparse.Namespace) -> int:
     if frames.fault:
         raise CaptureError(f"{frames.fault}; everything before it was replayed")
     return int(unseen.has_invites)
+
+
+def _source(
+    settings: CertificateSettings, fetch: bool, clock: Clock, console: PlainConsole, stack: contextlib.ExitStack
+) -> CertificateSource:
+    """Where certificates come from. A cache folder that this user may not write is not needed: another serves."""
+
+    def made(settings: CertificateSettings) -> CertificateSource:
+        return certificate_source(settings, fetch=fetch, offline=not fetch, clock=clock, fresh=_FRESH)
+
+    try:
+        return made(settings)
+    except EnvironmentFault as error:
+        console.print(f"warning: {error}; what is fetched is kept for this replay only")
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sbc-filter-"))
+        return made(replace(settings, cache=Path(folder)))
 
 
 @contextlib.contextmanager
