@@ -1,6 +1,9 @@
 """The capture shell and tunnels: fragments of the packets around and within; what leaves, and what is said."""
 
+from typing import Any
+
 import pytest
+from scapy.layers import inet
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import GRE, Dot3
 from scapy.packet import Packet, Raw
@@ -19,7 +22,7 @@ from sbc_filter.engine.verdict import Answer, AnyAnswer, Verdict, VerdictKind
 from sbc_filter.packet.fragments import fragment
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
 
-NO_IP = bytes(ETHER) + b"\x88\xcc" + bytes(46)
+SCAPY: Any = inet  # its functions have no types
 
 
 def packet(payload: bytes, source: str = "192.0.2.7") -> bytes:
@@ -50,17 +53,15 @@ def replay(given: list[Frame], engine: object = None, leaves: bool = True) -> tu
 
 def whole_outer(frames: list[bytes]) -> bytes:
     """What the frames of an output carry, put together by scapy."""
-    from scapy.layers.inet import defragment
-
-    packets = defragment([IP(data[14:]) for data in frames])
+    packets = SCAPY.defragment([IP(data[14:]) for data in frames])
     assert len(packets) == 1
     return bytes(packets[0])
 
 
 def checked(raw: bytes) -> Packet:
     """The packet, if scapy sets the same lengths and check sums in it."""
-    again = IP(raw)
-    layer = again
+    again: Any = IP(raw)
+    layer: Any = again
     while layer is not None and not isinstance(layer, Raw):
         if isinstance(layer, UDP) and "MF" in layer.underlayer.flags:
             break  # its length is that of the whole

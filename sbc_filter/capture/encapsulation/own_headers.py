@@ -67,6 +67,13 @@ def _typed(name: str, type_at: int, size: int) -> Reader:
     return read
 
 
+def _llc(data: bytes, at: int, end: int) -> Read | None:
+    """Only SNAP leads to IP. Every network has others (spanning tree), for which scapy is not worth its memory."""
+    if data[at : at + 3] != b"\xaa\xaa\x03":
+        return None
+    return Read((Header("LLC", at, 3),), "SNAP", at + 3, end)
+
+
 def _snap(data: bytes, at: int, end: int) -> Read | None:
     """RFC 1042, and 802.1H for bridged networks."""
     if data[at : at + 3] not in (b"\0\0\0", b"\0\0\xf8"):
@@ -137,6 +144,7 @@ OWN: dict[str, Reader] = {
     "Dot1AD": _typed("Dot1AD", 2, 4),
     "Dot1AH": lambda data, at, end: Read((Header("Dot1AH", at, 4),), "Ether", at + 4, end),
     "CHDLC": _typed("CHDLC", 2, 4),
+    "LLC": _llc,
     "SNAP": _snap,
     "RAW": _ip_by_version,
     "NULL": _by_family("NULL", 0, 4),

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 # The module of each class that may be on the way to an IP packet.
 _MODULES = {
-    "LLC": "layers.l2",
     "GRE": "layers.l2",
     "GRE_PPTP": "layers.l2",
     "GRErouting": "layers.l2",
