@@ -63,8 +63,9 @@ def checked(raw: bytes) -> Packet:
     again: Any = IP(raw)
     layer: Any = again
     while layer is not None and not isinstance(layer, Raw):
-        if isinstance(layer, UDP) and "MF" in layer.underlayer.flags:
-            break  # its length is that of the whole
+        if "MF" in str(layer.fields.get("flags", "")):
+            del layer.len, layer.chksum
+            break  # the length of UDP is that of the whole
         for name in ("len", "chksum"):
             if name in layer.fields:
                 delattr(layer, name)

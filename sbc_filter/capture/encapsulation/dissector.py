@@ -44,13 +44,11 @@ def open_frame(linktype: int, frame: bytes) -> Carrier | None:
 
 def may_be_tunnel(raw: bytes) -> bool:
     """Whether it is worth while to call `open_tunnel` with an IP packet. Fast: nearly every packet is not."""
-    if raw[0] >> 4 == 4:
-        protocol, ports = raw[9], (raw[0] & 15) * 4
-    else:
-        protocol, ports = raw[6], 40
-    if protocol == UDP:
-        return raw[ports + 2 : ports + 4] in _PORT_OCTETS
-    return protocol in _CARRYING
+    first = raw[0]
+    if first == 0x45 and raw[9] == UDP:
+        return raw[22:24] in _PORT_OCTETS
+    protocol, at = (raw[9], (first & 15) * 4 + 2) if first >> 4 == 4 else (raw[6], 42)
+    return raw[at : at + 2] in _PORT_OCTETS if protocol == UDP else protocol in _CARRYING
 
 
 def open_tunnel(raw: bytes) -> Enclosed | None:

@@ -87,7 +87,12 @@ def test_hostile_octets_reach_scapy_in_small_portions(monkeypatch: pytest.Monkey
     """Radiotap's presence masks follow each other without end: scapy makes an object of each."""
     seen: list[int] = []
     real = scapy_headers._step
-    monkeypatch.setattr(scapy_headers, "_step", lambda name, data: seen.append(len(data)) or real(name, data))
+
+    def noting(name: str, data: bytes) -> Step | None:
+        seen.append(len(data))
+        return real(name, data)
+
+    monkeypatch.setattr(scapy_headers, "_step", noting)
     assert step("RadioTap", b"\0\0\xff\xff" + b"\0\0\0\x80" * 60_000, 0, 240_004) is None
     assert max(seen) == 512
 
