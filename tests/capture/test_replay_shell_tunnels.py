@@ -158,6 +158,14 @@ def test_what_never_becomes_whole_leaves_as_it_came() -> None:
     assert unseen.may_hide_invites
 
 
+def test_an_incomplete_tunnel_shows_its_invite() -> None:
+    """Only the first fragment of the packet around was captured."""
+    udp = bytes(OUTER / UDP(sport=9, dport=4789) / Raw(b"\x08" + bytes(7)) / INNER / IP(packet(invite(2, size=2000))))
+    for outer in (gre(packet(invite(1, size=2000))), udp):
+        _, _, unseen = replay(ethernet(fragment(outer, 600)[0]))
+        assert unseen.has_invites
+
+
 def test_a_fragment_in_a_tunnel_spoils_none_outside() -> None:
     """An attacker sends the same addresses and identification in a tunnel: the live filter does not look there."""
     pieces = fragment(packet(invite(1, size=2000)), 1000)
