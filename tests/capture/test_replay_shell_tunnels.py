@@ -11,6 +11,7 @@ from support.captures import frame
 from support.encapsulations import ETHER, INNER, OUTER, SNAPPED
 from support.tiny import TinyEngine, filtered, invite
 
+from sbc_filter.capture import replay_shell
 from sbc_filter.capture.encapsulation.dissector import MAX_TUNNELS
 from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.replay_shell import FrameCount, Replay
@@ -164,6 +165,18 @@ def test_an_incomplete_tunnel_shows_its_invite() -> None:
     for outer in (gre(packet(invite(1, size=2000))), udp):
         _, _, unseen = replay(ethernet(fragment(outer, 600)[0]))
         assert unseen.has_invites
+
+
+def test_what_waits_in_a_tunnel_is_given_up_in_time_and_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = gre(fragment(packet(invite(1, size=2000)), 600)[0])
+    given = ethernet(first, *[packet(b"")] * 40)  # a second apart
+    run = Replay(TinyEngine(), lambda need: Answer(b"", None, 0), lambda record: None)
+    assert [len(run.feed(each)) for each in given[:35]] == [0] * 30 + [31] + [1] * 4
+    monkeypatch.setattr(replay_shell, "_MAX_WAITING", 8000)
+    run = Replay(TinyEngine(), lambda need: Answer(b"", None, 0), lambda record: None)
+    left = [len(run.feed(each)) for each in given[:30]]
+    assert max(left) > 10
+    assert sum(left) == 30
 
 
 def test_a_fragment_in_a_tunnel_spoils_none_outside() -> None:

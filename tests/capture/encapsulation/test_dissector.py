@@ -9,6 +9,7 @@ from random import Random
 import pytest
 from scapy.contrib.mpls import MPLS
 from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import GRE, Ether
 from scapy.layers.ppp import PPP, PPPoE
 from scapy.packet import Raw
@@ -160,6 +161,9 @@ def test_the_docs_name_every_container() -> None:
         (105, dot11(datagram(INVITE))[:1] + b"\x41" + dot11(datagram(INVITE))[2:]),  # encrypted
         (105, dot11(datagram(INVITE))[:1] + b"\x05" + dot11(datagram(INVITE))[2:]),  # more fragments
         (105, b"\x80" + dot11(datagram(INVITE))[1:]),  # a beacon
+        (105, dot11(datagram(INVITE))[:22] + b"\1" + dot11(datagram(INVITE))[23:]),  # the second fragment
+        (105, dot11(datagram(INVITE), qos=True)[:24] + b"\x80" + dot11(datagram(INVITE), qos=True)[25:]),  # aggregated
+        (258, pktap(datagram(INVITE))[:4] + b"\0" + pktap(datagram(INVITE))[5:]),  # not a packet
         (239, nflog(datagram(INVITE))[:40]),
         (239, b"\2\0\0\0" + b"\4\0\7\0" * 9000),
         (258, pktap(datagram(INVITE), 258)),
@@ -193,6 +197,8 @@ def test_what_leads_to_no_ip_packet_is_none(linktype: int, data: bytes) -> None:
         bytes(IP() / UDP(dport=2152) / INVITE),
         bytes(IP() / UDP(dport=2152) / Raw(b"\x30\x01\0\x04\0\0\0\1" + datagram(INVITE))),  # an echo
         bytes(IP() / UDP(dport=2152, len=9) / Raw(b"\x30\xff\0\x04\0\0\0\1" + datagram(INVITE))),
+        bytes(IPv6(nh=0, plen=0)),
+        bytes(IPv6(nh=60) / Raw(b"\x3c\0" + bytes(6)) / Raw((b"\x3c\0" + bytes(6)) * 20)),
         bytes(IP(proto=137) / (MPLS(s=0) / MPLS(s=0) / MPLS(s=0)) / Raw(bytes(4000))),
     ],
 )
