@@ -83,6 +83,15 @@ def test_a_packet(packet: Packet, found: list[tuple[Any, ...]]) -> None:
     assert surveyed(packet) == found
 
 
+def test_a_cut_packet_on_a_sip_port_is_traffic_on_it() -> None:
+    unseen = Unseen()
+    survey = Survey((5060,), unseen)
+    survey.cut(bytes(udp(5060, OPTIONS))[:60], 60)
+    survey.packet(bytes(udp(30000, MEDIA)))
+    survey.finish()
+    assert [each["reason"] for each in unseen.summary()] == ["cut", "other-port"]
+
+
 def test_media_is_one_number_where_there_are_calls() -> None:
     assert surveyed(udp(5060, OPTIONS), udp(30000, MEDIA), udp(30002, MEDIA)) == [("other-port", "", 2, 0)]
     assert surveyed(udp(5080, INVITE), udp(30000, MEDIA)) == [("other-port", "5080", 1, 1), ("other-port", "", 1, 0)]
