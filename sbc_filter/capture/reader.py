@@ -1,4 +1,4 @@
-"""Capture files as streams of frames: pcap and pcapng, gzip or not."""
+"""Capture files as streams of frames: pcap and pcapng, compressed or not."""
 
 import os
 from collections.abc import Iterator
@@ -54,4 +54,4 @@ class CaptureReader:
             return pcap.frames(self._file, *pcap.MAGICS[magic])
         if magic == pcapng.SECTION:
             return pcapng.frames(self._file)
-        raise self._file.error("is not a capture (pcap or pcapng, gzip or not)" if self._file.at else "is empty")
+        raise self._file.refused(magic)

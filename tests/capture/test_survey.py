@@ -83,6 +83,15 @@ def test_a_packet(packet: Packet, found: list[tuple[Any, ...]]) -> None:
     assert surveyed(packet) == found
 
 
+def test_a_cut_packet_on_a_sip_port_is_traffic_on_it() -> None:
+    unseen = Unseen()
+    survey = Survey((5060,), unseen)
+    survey.cut(bytes(udp(5060, OPTIONS))[:60], 60)
+    survey.packet(bytes(udp(30000, MEDIA)))
+    survey.finish()
+    assert [each["reason"] for each in unseen.summary()] == ["cut", "other-port"]
+
+
 def test_media_is_one_number_where_there_are_calls() -> None:
     assert surveyed(udp(5060, OPTIONS), udp(30000, MEDIA), udp(30002, MEDIA)) == [("other-port", "", 2, 0)]
     assert surveyed(udp(5080, INVITE), udp(30000, MEDIA)) == [("other-port", "5080", 1, 1), ("other-port", "", 1, 0)]
@@ -165,7 +174,8 @@ LATER6 = V6 / IPv6ExtHdrFragment(m=0, offset=9, nh=17) / Raw(bytes(8) + INVITE.l
         ([LATER], ("incomplete", "", 1, 0)),
         ([LATER6], ("incomplete", "", 1, 0)),
         ([IP(flags="MF") / UDP(dport=5060) / OPTIONS], ("incomplete", "", 1, 0)),
-        ([IP(flags="MF", proto=6) / INVITE], ("incomplete", "", 1, 0)),
+        ([IP(flags="MF", proto=6) / INVITE], ("incomplete", "", 1, 1)),
+        ([IP(flags="MF", proto=1) / INVITE], ("incomplete", "", 1, 0)),  # ICMP quotes it
     ],
 )
 def test_a_datagram_that_never_became_whole(fragments: list[Packet], found: tuple[Any, ...]) -> None:

@@ -107,6 +107,33 @@ def test_a_program_that_does_not_answer(folder: Path, capsys: pytest.CaptureFixt
     ]
 
 
+@pytest.mark.parametrize(
+    ("listed", "sentence"),
+    [
+        ('trust_list = "none.jwt"\ntrust_list_root = "root.pem"\n', "trust.trust_list: none.jwt: No such file"),
+        ('crls = ["closed/crl"]\n', "trust.crls: closed/crl cannot be read: Permission denied"),
+    ],
+)
+def test_a_list_that_the_operator_names_is_needed(
+    listed: str, sentence: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.seteuid(0)
+    Path("sbc-filter.toml").write_text(SETTINGS.replace("[certificates]", f"{listed}[certificates]"))
+    os.seteuid(65534)
+    assert main(["replay", "calls.pcap", "--rules", "rules.toml"]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_what_is_live_needs_its_keys(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.seteuid(0)
+    Path("sbc-filter.toml").write_text(SETTINGS + CREDENTIAL)
+    os.seteuid(65534)
+    assert main(["check", "--config", "sbc-filter.toml", "--rules", "rules.toml"]) == 1
+    out, err = capsys.readouterr()
+    assert "credentials.ours: closed/ours.key cannot be read: Permission denied" in out + err
+    assert WITHOUT not in out + err
+
+
 def test_a_key_that_is_wrong_is_a_mistake_for_a_replay_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.seteuid(0)
     Path("sbc-filter.toml").write_text(SETTINGS + CREDENTIAL.replace("closed/ours.key", "root.pem"))

@@ -9,7 +9,7 @@ from sbc_filter.commands.file_arguments import add_files
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `replay`."""
-    parser.add_argument("capture", type=Path, metavar="CAPTURE", help="pcap or pcapng file, also compressed by gzip")
+    parser.add_argument("capture", type=Path, metavar="CAPTURE", help="pcap or pcapng file, also compressed")
     parser.add_argument(
         "--at",
         default="capture",

@@ -55,6 +55,11 @@ class Result(NamedTuple):
         parts = [f"{self._count(kind)} {word}" for kind, word in _WORDS.items() if self._count(kind)]
         if self._count(FrameCount.EMITTED):
             parts.append(f"{numbered(self._count(FrameCount.EMITTED), 'answer')} sent")
+        if unwritten := self._count(FrameCount.UNWRITTEN):
+            console.print(
+                f"{numbered(unwritten, 'packet')} would change, but cannot be written into the headers around: "
+                "the frames stay as captured (see docs/captures.md)"
+            )
         console.print(", ".join(parts) or (NOTHING_SEEN if self.unseen.may_hide_invites else NOTHING))
 
     def to_json(self) -> str:
@@ -67,6 +72,7 @@ class Result(NamedTuple):
             "repeated": self.done[CounterName.RETRANSMISSION],
             **{word: self._count(kind) for kind, word in _WORDS.items()},
             "answers": self._count(FrameCount.EMITTED),
+            "unwritten": self._count(FrameCount.UNWRITTEN),
             "unseen_invites": self.unseen.invites,
             "unseen": self.unseen.summary(),
         }
