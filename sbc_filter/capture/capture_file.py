@@ -68,15 +68,19 @@ _CHUNK = 64 << 10
 
 
 class CaptureFile:
-    """Reads a capture file once; errors become a `CaptureError` that names the file."""
+    """Reads a capture file once; errors become a `CaptureError` that names the file.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    A `descriptor` is read in place of the path, and stays open.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], descriptor: int | None = None) -> None:
         self._path = os.fspath(path)
         self._gunzip: Gunzip | None = None
         self.at = 0  # bytes read, of the uncompressed data
         self.truncated = False
         try:
-            self._file: IO[bytes] = open(path, "rb", buffering=MAX_DATA)  # noqa: SIM115 (closed by `close`)
+            source, own = (path, True) if descriptor is None else (descriptor, False)
+            self._file: IO[bytes] = open(source, "rb", buffering=MAX_DATA, closefd=own)  # noqa: SIM115 (`close`)
         except (OSError, ValueError) as error:
             raise CaptureError(f"{self._path}: {reason(error)}") from error
         try:
@@ -122,6 +126,6 @@ class CaptureFile:
             count -= min(count, _CHUNK)
         return not count
 
-    def error(self, what: str) -> CaptureError:
+    def error(self, what: str, kind: type[CaptureError] = CaptureError) -> CaptureError:
         """An error with the name of the file and `what` is wrong."""
-        return CaptureError(f"{self._path} {what}")
+        return kind(f"{self._path} {what}")

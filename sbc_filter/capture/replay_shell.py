@@ -128,7 +128,7 @@ class Replay:
         while isinstance(decision, Need):
             decision = self._engine.resume(decision.id, self._ask(decision), now)
         for record in (*decision.monitored, *((decision.record,) if decision.record else ())):
-            self._sink(record.of_packet(frame.number))
+            self._sink(record.of_packet(frame.number, frame.file or None))
         self.counters[decision.kind] += 1
         return decision
 

@@ -109,7 +109,8 @@ def make_record(
         identities,
         changed,
         decision.request_uri,
-        None,  # `packet`: see `Record.of_packet`
+        None,  # `packet` and `file`: see `Record.of_packet`
+        None,
     )
     return Record._make(values)
 
