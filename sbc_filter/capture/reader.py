@@ -1,4 +1,4 @@
-"""Capture files as streams of frames: pcap and pcapng, gzip or not."""
+"""Capture files as streams of frames: pcap and pcapng, compressed or not."""
 
 import os
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Self
 
 from sbc_filter.capture import pcap, pcapng
 from sbc_filter.capture.capture_file import CaptureFile
-from sbc_filter.capture.frame import Frame, NotACapture
+from sbc_filter.capture.frame import Frame
 
 
 class CaptureReader:
@@ -55,5 +55,4 @@ class CaptureReader:
             return pcap.frames(self._file, *pcap.MAGICS[magic])
         if magic == pcapng.SECTION:
             return pcapng.frames(self._file)
-        what = "is not a capture (pcap or pcapng, gzip or not)" if self._file.at else "is empty"
-        raise self._file.error(what, NotACapture)
+        raise self._file.refused(magic)
