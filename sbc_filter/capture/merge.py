@@ -30,12 +30,12 @@ class Source(NamedTuple):
 class Captures:
     """Iterates over the frames of all captures, once, the earliest first; a context manager.
 
-    The frames of one capture stay in their order, even if their times do not. Of frames with the same time, those of the
-    capture that begins first come first. A frame without a time stamp follows the frame before it in its capture.
+    The frames of one capture stay in their order, even if their times do not. Of frames with the same time, those of
+    the capture that begins first come first. A frame without a time stamp follows the frame before it in its capture.
 
-    With `several`, each frame names its capture (`Frame.file`), and what cannot be read is skipped. Without, there is one
-    capture, and `CaptureError` is raised at construction if it cannot be opened. In both cases `faults` has a sentence
-    for each capture that was not read completely.
+    With `several`, each frame names its capture (`Frame.file`), and what cannot be read is skipped. Without, there is
+    one capture, and `CaptureError` is raised at construction if it cannot be opened. In both cases `faults` has a
+    sentence for each capture that was not read completely.
     """
 
     def __init__(self, sources: Sequence[Source], *, several: bool) -> None:
@@ -92,13 +92,14 @@ class Captures:
         except CaptureError as error:
             if not self._several:
                 raise
-            if source.found and isinstance(error, NotACapture) and not _CAPTURE_NAME.search(os.path.basename(source.name)):
+            named_so = _CAPTURE_NAME.search(os.path.basename(source.name))
+            if source.found and isinstance(error, NotACapture) and not named_so:
                 self.skipped.append(source.name)
             else:
                 self.faults.append(str(error))
 
     def _merged(self) -> Iterator[Frame]:
-        heap: list[tuple[int, int, Frame]] = []  # time and number of each capture that is being read, and its next frame
+        heap: list[tuple[int, int, Frame]] = []  # of each capture that is being read: time, number, next frame
         number = 0
         while self._waiting or heap:
             while self._waiting and (not heap or self._waiting[0].time <= heap[0][0]):
@@ -182,7 +183,7 @@ class _Capture:
 
     def _open(self) -> None:
         self._reader = CaptureReader(self.name, self._source.descriptor)
-        self._frames = self.frames()
+        self._frames: Iterator[Frame] = self.frames()
         self.is_open = True
 
     def _can_be_read_again(self) -> bool:

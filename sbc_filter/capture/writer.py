@@ -17,8 +17,8 @@ class CaptureWriter:
     """Writes a capture completely or not at all. A context manager: after an exception nothing is left.
 
     pcapng with nanoseconds, or classic pcap with nanoseconds for a name in `.pcap`; that has room for
-    one link type only. The same frames give the same bytes. A device or pipe is written to in place (`OutputFile`). A file
-    can be read by its owner alone: it says who called whom. Raises `CaptureError`.
+    one link type only. The same frames give the same bytes. A device or pipe is written to in place (`OutputFile`).
+    Only its owner can read the file, since it shows who called whom. Raises `CaptureError`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
