@@ -139,8 +139,10 @@ class _Capture:
     def __init__(self, source: Source) -> None:
         self.name = source.name
         self.time = 0  # nanoseconds, of the last frame that has a time stamp
-        self._source = source
-        self._open()
+        self.is_open = True
+        self._descriptor = source.descriptor
+        self._reader = CaptureReader(self.name, self._descriptor)
+        self._frames: Iterator[Frame] = self.frames()
         self.size = self._reader.size
 
     @property
@@ -164,7 +166,8 @@ class _Capture:
     def following(self) -> Frame | None:
         """The next frame; None at the end. Raises `CaptureError` where the capture is damaged or cut off."""
         if not self.is_open:
-            self._open()
+            self._reader = CaptureReader(self.name)
+            self._frames, self.is_open = self.frames(), True
         frame = next(self._frames, None)
         if frame is not None and frame.timestamp:
             self.time = frame.timestamp
@@ -181,10 +184,5 @@ class _Capture:
         self.is_open = False
         self._reader.close()
 
-    def _open(self) -> None:
-        self._reader = CaptureReader(self.name, self._source.descriptor)
-        self._frames: Iterator[Frame] = self.frames()
-        self.is_open = True
-
     def _can_be_read_again(self) -> bool:
-        return self._source.descriptor is None and os.path.isfile(self.name)
+        return self._descriptor is None and os.path.isfile(self.name)

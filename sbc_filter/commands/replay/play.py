@@ -14,15 +14,18 @@ from sbc_filter.assembly.operator_files import input_files
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.merge import Captures
+from sbc_filter.capture.record_survey import RecordSurvey
 from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
+from sbc_filter.capture.unseen import Unseen
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of
 from sbc_filter.commands.replay.frames import Clock, with_progress
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
-from sbc_filter.commands.replay.report import report
+from sbc_filter.commands.replay.report import Result
 from sbc_filter.config.configuration_file import find_configuration
+from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import UsageFault, reason
 from sbc_filter.records.tally import Tally, numbered, to_lines
@@ -37,22 +40,17 @@ _FRESH = 3600.0  # seconds of the capture for which an answer of the certificate
 
 def replay(arguments: argparse.Namespace) -> int:
     """Replay the captures, and print a summary or their records; 1 if a capture could not be read completely."""
-    file = find_configuration(arguments.config, folders_of(arguments.captures))
-    inputs = list(input_files(file, arguments.rules))
-    named = find_captures(arguments.captures, inputs)
-    outputs = _outputs(arguments)
-    for option, out in outputs.items():
-        _refuse_itself(named.paths, option, out)
-        _refuse_input(inputs, option, out)
-    _refuse_mixture(outputs, json=arguments.json)
+    file, named, outputs = _files(arguments)
     setup = read_all(file, arguments.rules, live=False)
     configuration = setup.configuration
-    tally, survey = Tally(), Survey(configuration.network.sbc, configuration.network.ports)
+    tally, unseen = Tally(), Unseen(configuration.network.ports)
+    survey = Survey(configuration.network.ports, unseen)
+    calls = RecordSurvey(unseen, sbc=bool(configuration.network.sbc), dated=arguments.at == "capture")
     # Standard output is reserved for records or for a file that goes there.
     taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
     console = PlainConsole(stderr=taken)
     learners = _learners(outputs, configuration.certificates.tolerate)
-    sinks: list[Callable[[Record], None]] = [tally, *learners.values()]
+    sinks: list[Callable[[Record], None]] = [tally, calls, *learners.values()]
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
 
@@ -67,28 +65,64 @@ def replay(arguments: argparse.Namespace) -> int:
         for line in _what_applies(setup, named, captures):
             console.print(line)
         clock = Clock(arguments.at)
-        source = certificate_source(
-            configuration.certificates, fetch=arguments.fetch, offline=not arguments.fetch, clock=clock, fresh=_FRESH
-        )
-        needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
-        stack.callback(needs.close)
+        needs = stack.enter_context(_needs(configuration.certificates, clock, fetch=arguments.fetch))
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         engine = setup.engine(SECRET, nothing_waits=True)
         run = Replay(
-            engine, lambda need: ask_for(needs, need), sink, clock.time_of, survey, setup.tells_interfaces_apart
+            engine,
+            lambda need: ask_for(needs, need),
+            sink,
+            clock.time_of,
+            survey,
+            setup.tells_interfaces_apart,
+            leaves=writer is not None,
         )
         for frame in _leaving(run, with_progress(captures, title)):
             if writer is not None:
                 writer.write(frame)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
-    if not arguments.json:
-        report(console, title, run, tally, engine.counters)
-    for remark in survey.remarks():
-        console.print(remark)
-    for fault in captures.faults:
+    calls.finish()
+    result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults)
+    _report(console, result, json=arguments.json)
+    return int(unseen.has_invites or bool(captures.faults))
+
+
+def _files(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[str, Path]]:
+    """The configuration, the captures, and the files to write: refused where one would overwrite another."""
+    file = find_configuration(arguments.config, folders_of(arguments.captures))
+    inputs = list(input_files(file, arguments.rules))
+    named = find_captures(arguments.captures, inputs)
+    outputs = _outputs(arguments)
+    for option, out in outputs.items():
+        _refuse_itself(named.paths, option, out)
+        _refuse_input(inputs, option, out)
+    _refuse_mixture(outputs, json=arguments.json)
+    return file, named, outputs
+
+
+@contextlib.contextmanager
+def _needs(certificates: CertificateSettings, clock: Clock, *, fetch: bool) -> Iterator[Needs]:
+    """What answers the needs of the engine. Calls of the past are not signed by delegates."""
+    needs = Needs(
+        certificate_source(certificates, fetch=fetch, offline=not fetch, clock=clock, fresh=_FRESH), {}, clock
+    )
+    try:
+        yield needs
+    finally:
+        needs.close()
+
+
+def _report(console: PlainConsole, result: Result, *, json: bool) -> None:
+    """Print the result, then what was not looked at, then what could not be read."""
+    if json:
+        print(result.to_json())
+    else:
+        result.print(console)
+    for sentence in result.unseen.sentences():
+        console.print(sentence)
+    for fault in result.faults:
         print(f"sbc-filter: {plain_lines(fault)}", file=sys.stderr)
-    return 1 if captures.faults else 0
 
 
 def _opened(named: Named) -> Captures:
