@@ -74,7 +74,7 @@ def _obey(words: Sequence[str]) -> int:
         _complain(*error.problems)
         return NO
     except FilterError as error:
-        _complain(error)
+        _complain(*error.args)
         return _CODES.get(type(error), NO)
     except BrokenPipeError:
         raise
