@@ -78,7 +78,7 @@ class Replay:
 
     With `interfaces` it is told the one of the frame, if the capture names it: as that by which the packet came,
     and that by which it leaves. `survey` is shown every packet, and which of them the engine did not get. With
-    `leaves` false nobody wants the frames that leave: none is kept, and none is yielded.
+    `leaves` false the frames that leave are not wanted: none is kept, and none is returned.
     """
 
     def __init__(
