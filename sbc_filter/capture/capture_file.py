@@ -5,23 +5,28 @@ import os
 from typing import IO
 
 from sbc_filter.capture.compression import ERRORS, Decompressed, compression_of
-from sbc_filter.capture.frame import MAX_DATA, CaptureError
-from sbc_filter.capture.other_formats import refusal
+from sbc_filter.capture.frame import MAX_DATA, CaptureError, NotACapture
+from sbc_filter.capture.other_formats import NOT_A_CAPTURE, refusal
 from sbc_filter.errors import reason
 
 _CHUNK = 64 << 10  # bytes skipped at once
 
 
 class CaptureFile:
-    """Reads a capture file once; errors become a `CaptureError` that names the file."""
+    """Reads a capture file once; errors become a `CaptureError` that names the file.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    A `descriptor` is read in place of the path, and stays open.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], descriptor: int | None = None) -> None:
         self._path = os.fspath(path)
+        self._own = descriptor is None
         self._decompressed: Decompressed | None = None
         self.at = 0  # bytes read, of the uncompressed data
         self.truncated = False
         try:
-            self._file: IO[bytes] = open(path, "rb", buffering=MAX_DATA)  # noqa: SIM115 (closed by `close`)
+            source = path if descriptor is None else descriptor
+            self._file: IO[bytes] = open(source, "rb", buffering=MAX_DATA, closefd=self._own)  # noqa: SIM115 (`close`)
         except (OSError, ValueError) as error:
             raise CaptureError(f"{self._path}: {reason(error)}") from error
         try:
@@ -73,9 +78,11 @@ class CaptureFile:
         packed = self._decompressed
         if not self.at:
             cut = packed is not None and packed.truncated
-            return self.error("is cut off: nothing of it can be unpacked" if cut else "is empty")
-        return self.error(refusal(magic, self._path, packed.command if packed is not None else ""))
+            return self.error("is cut off: nothing of it can be unpacked" if cut else "is empty", NotACapture)
+        source = self._path if self._own else "-"
+        sentence = refusal(magic, source, packed.command if packed is not None else "")
+        return self.error(sentence, NotACapture if sentence == NOT_A_CAPTURE else CaptureError)
 
-    def error(self, what: str) -> CaptureError:
+    def error(self, what: str, kind: type[CaptureError] = CaptureError) -> CaptureError:
         """An error with the name of the file and `what` is wrong."""
-        return CaptureError(f"{self._path} {what}")
+        return kind(f"{self._path} {what}")

@@ -2,6 +2,7 @@
 
 import shlex
 
+NOT_A_CAPTURE = "is not a capture (pcap or pcapng, also compressed by gzip, bzip2 or xz)"
 _REPLAY = "sbc-filter replay -"
 # How a file begins (4 bytes), what it is, and the command that writes its capture to standard output.
 _KNOWN = {
@@ -29,4 +30,4 @@ def refusal(magic: bytes, path: str, unpack: str = "") -> str:
         if magic.startswith(begin):
             source = f"{unpack} {file} | {command.format('-')}" if unpack else command.format(file)
             return f"is {what}: {source} | {_REPLAY}"
-    return "is not a capture (pcap or pcapng, also compressed by gzip, bzip2 or xz)"
+    return NOT_A_CAPTURE

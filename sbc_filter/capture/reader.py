@@ -12,12 +12,13 @@ from sbc_filter.capture.frame import Frame
 class CaptureReader:
     """Iterates over the frames of a capture file, once; a context manager.
 
-    Raises `CaptureError` at construction for a file that is not a capture, while iterating for one that is
-    damaged. A file that just ends within a record yields all before it, then `truncated` is true.
+    Raises `CaptureError` at construction for a file that is not a capture (`NotACapture`), while iterating for one that
+    is damaged. A file that just ends within a record yields all before it, then `truncated` is true. A `descriptor` is
+    read in place of the path, and stays open.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._file = CaptureFile(path)
+    def __init__(self, path: str | os.PathLike[str], descriptor: int | None = None) -> None:
+        self._file = CaptureFile(path, descriptor)
         self.size = self._file.size
         try:
             self._frames = self._open()

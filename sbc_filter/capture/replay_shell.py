@@ -177,10 +177,11 @@ class Replay:
         decision = self._engine.process(raw, now, Arrival(interfaces=Interfaces(name, name)) if name else None)
         while isinstance(decision, Need):
             decision = self._engine.resume(decision.id, self._ask(decision), now)
+        file = frame.file or None
         for record in decision.monitored:
-            self._sink(record.of_packet(frame.number))
+            self._sink(record.of_packet(frame.number, file))
         if decision.record is not None:
-            self._sink(decision.record.of_packet(frame.number))
+            self._sink(decision.record.of_packet(frame.number, file))
         if decision.kind is _ACCEPT:
             self._accepted += 1
         else:
