@@ -16,6 +16,8 @@ from support.netns import ADDRESSES, LIVE, endpoint, eventually
 from support.runs import RUN, asked, started
 
 from sbc_filter.cli import main
+from sbc_filter.daemon.own_firewall_rules import OwnRules
+from sbc_filter.daemon.removal_notice import RemovalNotices, announce
 from sbc_filter.firewall.backend import backend
 from sbc_filter.lab.namespaces import Lab
 
@@ -170,3 +172,32 @@ def test_a_name_that_another_process_has_is_no_reason_not_to_start(lab: Lab, fil
         with started(lab, file) as (_, log):
             assert "`sbc-filter firewall remove` will not last while this filter runs" in log.read_text()
             assert is_filtered(lab, 4, 1)
+
+
+def test_a_removal_that_has_only_begun_is_not_taken_for_undone(lab: Lab) -> None:
+    """The look that still finds the rules may have come before they were removed; the next one finds them gone; and
+    only after that they may be back by hand."""
+    with lab.inside("sbc"):
+        rules = OwnRules("iptables", print)
+        with contextlib.closing(rules):
+            assert not rules.was_removed(applied=True)
+            assert announce(removed=True) == ""
+            seen = [rules.was_removed(applied=applied) for applied in (True, True, False, False, True)]
+            assert seen == [True, True, True, True, False]
+            assert not rules.was_removed(applied=False)
+            announce(removed=True)
+            announce(removed=False)
+            assert not rules.was_removed(applied=False)
+        assert announce(removed=True) == ""  # no filter runs
+
+
+def test_a_removal_that_fails_is_revoked(lab: Lab, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with lab.inside("sbc"):
+        notices = RemovalNotices()
+        with contextlib.closing(notices):
+            assert main(["firewall", "remove", "--config", str(file)]) == 0
+            assert notices.latest() is True
+            monkeypatch.setenv("PATH", str(tmp_path))
+            assert main(["firewall", "remove", "--config", str(file)]) == 3
+            assert notices.latest() is False
+            assert notices.latest() is None
