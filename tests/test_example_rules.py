@@ -27,6 +27,7 @@ from support.calls import (
 )
 from support.day_passes import Pass, beginning, claims_of, flooded, lines, passes, text_of, uncommented
 from support.mixed_day import CALL_CENTRE, FOREIGN
+from support.replayed import records_of
 
 from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.cli import main
@@ -76,7 +77,7 @@ def test_replay_gives_what_is_expected(
 ) -> None:
     out, expected = tmp_path / "out.pcap", make_pcaps.FOLDER / MIXED
     assert make_pcaps.replayed_mixed(folder, RULES / f"{name}.toml", main, out) == 0
-    assert capsys.readouterr().out.splitlines() == (expected / f"{name}.expected.jsonl").read_text().splitlines()
+    assert records_of(capsys.readouterr().out) == (expected / f"{name}.expected.jsonl").read_text().splitlines()
     assert out.read_bytes() == (expected / f"{name}.expected.pcap").read_bytes()
 
 

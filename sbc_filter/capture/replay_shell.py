@@ -5,12 +5,14 @@ together in front, cut again behind. What is not modified leaves as it was captu
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
 from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.link_types import answer_frame, locate_ip, replace_ip
+from sbc_filter.capture.survey import Survey
+from sbc_filter.capture.unseen import Unseen
 from sbc_filter.engine.call.network import Arrival, Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need, Verdict, VerdictKind
@@ -19,8 +21,8 @@ from sbc_filter.packet.fragments import fragment, is_fragment
 from sbc_filter.packet.reassembly import Reassembler
 from sbc_filter.packet.udp import datagram_to_ip
 
-_MAX_WAITING = 4096  # frames after an incomplete datagram, until that is given up
-_REASSEMBLY = 5.0  # seconds of the capture for the reassembly of a datagram; its fragments are sent in one burst
+_MAX_WAITING = 16 << 20  # bytes of the frames after an incomplete datagram, until the oldest of these is given up
+_OVERHEAD = 512  # bytes of memory that a waiting frame costs in addition to its own
 
 
 class FrameCount(StrEnum):
@@ -30,6 +32,9 @@ class FrameCount(StrEnum):
     REASSEMBLED = "reassembled"  # datagrams
     INCOMPLETE = "incomplete"  # frames that wait in vain for other fragments
     EMITTED = "emitted"  # answers
+
+
+_ACCEPT = VerdictKind.ACCEPT  # named once: looking up a member of an Enum is slow
 
 
 class Core(Protocol):
@@ -53,6 +58,12 @@ class _Slot:
         self.known = known
         self.leaving: list[Frame] = [frame] if known else []
 
+    @property
+    def raw(self) -> bytes:
+        """The IP packet as captured."""
+        start, end = self.span
+        return self.frame.data[start:end]
+
     def settle(self, leaving: list[Frame]) -> None:
         self.known, self.leaving = True, leaving
 
@@ -63,10 +74,11 @@ class _Slot:
 
 
 class Replay:
-    """Feeds frames to `engine`; `ask(url)` answers what it needs, `time_of(frame)` is the time it is told.
+    """Feeds frames to `engine`; `ask(need)` answers what it needs, `time_of(frame)` is the time it is told.
 
     With `interfaces` it is told the one of the frame, if the capture names it: as that by which the packet came,
-    and that by which it leaves.
+    and that by which it leaves. `survey` is shown every packet, and which of them the engine did not get. With
+    `leaves` false nobody wants the frames that leave: none is kept, and none is yielded.
     """
 
     def __init__(
@@ -75,51 +87,91 @@ class Replay:
         ask: Callable[[Need], AnyAnswer],
         sink: Callable[[Record], None],
         time_of: Callable[[Frame], float] = lambda frame: frame.time,
-        look: Callable[[bytes], None] = lambda raw: None,
+        survey: Survey | None = None,
         interfaces: bool = False,
+        leaves: bool = True,
     ) -> None:
-        self.counters: Counter[FrameCount | VerdictKind] = Counter()
+        self._count: Counter[FrameCount | VerdictKind] = Counter()
+        self._frames = self._accepted = 0  # as of `counters`; integers, since they count nearly every packet
         self._engine = engine
         self._ask = ask
         self._sink = sink
         self._time_of = time_of
-        self._look = look  # called with each IP packet as captured
+        self._survey = survey or Survey((), Unseen())
         self._interfaces = interfaces
+        self._leaves = leaves
         self._slots: deque[_Slot] = deque()
-        self._reassembler: Reassembler[_Slot] = Reassembler(timeout=_REASSEMBLY)
+        self._waiting = 0  # bytes of the slots
+        self._now = 0.0  # of the capture
+        self._reassembler: Reassembler[_Slot] = Reassembler()
 
-    def feed(self, frame: Frame) -> Iterator[Frame]:
-        """Process one frame; yields the frames of the output that are known by now, in order."""
-        self.counters[FrameCount.FRAMES] += 1
+    @property
+    def counters(self) -> Counter[FrameCount | VerdictKind]:
+        """What happened so far."""
+        return +Counter({**self._count, FrameCount.FRAMES: self._frames, _ACCEPT: self._accepted})
+
+    def feed(self, frame: Frame) -> list[Frame]:
+        """Process one frame; returns the frames of the output that are known by now, in order."""
+        self._frames += 1
+        self._now = frame.time or self._now  # where there are no time stamps, nothing ages
         span = locate_ip(frame.linktype, frame.data)
         if span is None:
-            self._slots.append(_Slot(frame, (0, 0), known=True))
+            self._survey.frame(frame.linktype, frame.data)
+            self._keep(_Slot(frame, (0, 0), known=True))
         else:
-            self._packet(_Slot(frame, span, known=False))
-        for slots in self._reassembler.expire(frame.time):
-            self._give_up(slots)
-        if len(self._slots) > _MAX_WAITING:
-            yield from self.finish()
-        yield from self._leave()
+            self._packet(frame, span)
+        if not self._reassembler.is_busy:
+            return self._leave()
+        self._expire()
+        left = self._leave()
+        while self._waiting > _MAX_WAITING and self._reassembler.give_up_oldest():
+            self._expire()
+            left += self._leave()
+        return left
 
-    def finish(self) -> Iterator[Frame]:
-        """End the capture: frames that wait for missing fragments are yielded unchanged."""
+    def finish(self) -> list[Frame]:
+        """End the capture: returns the frames that wait for missing fragments, unchanged."""
         for slots in self._reassembler.flush():
             self._give_up(slots)
-        yield from self._leave()
+        self._survey.finish()
+        return self._leave()
 
-    def _packet(self, slot: _Slot) -> None:
-        start, end = slot.span
-        raw = slot.frame.data[start:end]
-        self._look(raw)
-        self._slots.append(slot)
-        if not is_fragment(raw):
-            self._settle([slot], len(raw), self._decide(raw, slot.frame))
+    def _packet(self, frame: Frame, span: tuple[int, int]) -> None:
+        start, end = span
+        raw = frame.data[start:end]
+        cut = is_cut(raw)
+        if not cut and is_fragment(raw):
+            self._fragment(_Slot(frame, span, known=False), raw)
             return
-        whole = self._reassembler.add(raw, slot.frame.time, slot)
+        if cut:
+            self._survey.cut(raw, len(frame.data))
+        else:
+            self._survey.packet(raw)
+        verdict = self._decide(raw, frame)
+        if self._leaves:
+            slot = _Slot(frame, span, known=True)
+            self._keep(slot)
+            if verdict.kind is not _ACCEPT or verdict.emit:
+                self._settle([slot], len(raw), verdict)
+
+    def _fragment(self, slot: _Slot, raw: bytes) -> None:
+        self._keep(slot)
+        whole = self._reassembler.add(raw, self._now, slot)
         if whole is not None:
-            self.counters[FrameCount.REASSEMBLED] += 1
-            self._settle([*whole.tags], whole.largest, self._decide(whole.raw, slot.frame), slot)
+            self._count[FrameCount.REASSEMBLED] += 1
+            self._survey.packet(whole.raw)
+            verdict = self._decide(whole.raw, slot.frame)
+            if self._leaves:
+                self._settle([*whole.tags], whole.largest, verdict, slot)
+
+    def _expire(self) -> None:
+        for slots in self._reassembler.expire(self._now):
+            self._give_up(slots)
+
+    def _keep(self, slot: _Slot) -> None:
+        if self._leaves:
+            self._slots.append(slot)
+            self._waiting += len(slot.frame.data) + _OVERHEAD
 
     def _decide(self, raw: bytes, frame: Frame) -> Verdict:
         now = self._time_of(frame)
@@ -127,20 +179,26 @@ class Replay:
         decision = self._engine.process(raw, now, Arrival(interfaces=Interfaces(name, name)) if name else None)
         while isinstance(decision, Need):
             decision = self._engine.resume(decision.id, self._ask(decision), now)
-        for record in (*decision.monitored, *((decision.record,) if decision.record else ())):
+        for record in decision.monitored:
             self._sink(record.of_packet(frame.number))
-        self.counters[decision.kind] += 1
+        if decision.record is not None:
+            self._sink(decision.record.of_packet(frame.number))
+        if decision.kind is _ACCEPT:
+            self._accepted += 1
+        else:
+            self._count[decision.kind] += 1
+        if decision.emit:
+            self._count[FrameCount.EMITTED] += len(decision.emit)
         return decision
 
     def _settle(self, slots: list[_Slot], size: int, verdict: Verdict, last: _Slot | None = None) -> None:
         """Replace the frames of one datagram; the new frames take the place of the `last` one."""
         last = last or slots[-1]
         for slot in slots:
-            slot.settle([slot.frame] if verdict.kind is VerdictKind.ACCEPT else [])
+            slot.settle([slot.frame] if verdict.kind is _ACCEPT else [])
         if verdict.kind is VerdictKind.MODIFY and verdict.payload is not None:
             last.settle([last.with_packet(packet) for packet in _cut(verdict.payload, size, len(slots))])
         for datagram in verdict.emit:
-            self.counters[FrameCount.EMITTED] += 1
             last.leaving.append(self._answer(last, datagram_to_ip(datagram)))
 
     def _answer(self, slot: _Slot, raw: bytes) -> Frame:
@@ -148,13 +206,24 @@ class Replay:
         return slot.frame._replace(data=data, original_length=len(data))
 
     def _give_up(self, slots: list[_Slot]) -> None:
-        self.counters[FrameCount.INCOMPLETE] += len(slots)
+        self._count[FrameCount.INCOMPLETE] += len(slots)
+        self._survey.incomplete([slot.raw for slot in slots])
         for slot in slots:
             slot.settle([slot.frame])
 
-    def _leave(self) -> Iterator[Frame]:
+    def _leave(self) -> list[Frame]:
+        left: list[Frame] = []
         while self._slots and self._slots[0].known:
-            yield from self._slots.popleft().leaving
+            slot = self._slots.popleft()
+            self._waiting -= len(slot.frame.data) + _OVERHEAD
+            left += slot.leaving
+        return left
+
+
+def is_cut(raw: bytes) -> bool:
+    """Whether an IP packet is shorter than its header says."""
+    length = raw[2] << 8 | raw[3] if raw[0] >> 4 == 4 else (raw[4] << 8 | raw[5]) + 40
+    return length > len(raw)
 
 
 def _cut(raw: bytes, size: int, pieces: int) -> list[bytes]:

@@ -4,6 +4,7 @@ Every packet without a verdict of the engine on its SIP message is added here, w
 show. The screen, the summary of `--json` and the exit code are made of the same counts, so that they cannot disagree.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Collection, Iterator
 from enum import StrEnum
@@ -31,6 +32,7 @@ class Reason(StrEnum):
     NO_TIME = "no-time"
     # The settings: `where` is the port, or the address.
     OTHER_PORT = "other-port"
+    NO_PORT = "no-port"  # all UDP packets are to other ports, none of them with an INVITE
     NO_ADDRESS = "no-address"
     # The transport: `where` is the port.
     TCP = "tcp"
@@ -45,29 +47,34 @@ class Reason(StrEnum):
 
 _KINDS = frozenset((Reason.LINK_TYPE, Reason.ETHERTYPE, Reason.IP_PROTOCOL, Reason.TUNNEL, Reason.MALFORMED))
 _JUDGED = frozenset((Reason.LIVE_TUNNEL, Reason.LIVE_TCP))
-_HIDING = frozenset((Reason.TLS, Reason.DTLS, Reason.SCTP, Reason.INCOMPLETE, Reason.TUNNEL))
+_HIDING = frozenset(
+    (
+        *(Reason.TUNNEL, Reason.CUT, Reason.INCOMPLETE, Reason.NO_PORT),
+        *(Reason.TLS, Reason.WEBSOCKET, Reason.DTLS, Reason.SCTP),
+    )
+)
 """What these have in them cannot be known: a call may be there though no INVITE was seen."""
 
 _WITH_INVITES = {
     Reason.CUT: "{invites} {were} cut by the capture, snap length {places}: capture with -s 0",
     Reason.FIRST_FRAGMENT: "{invites} {are} incomplete: only the first fragment was captured, as with the filter"
     f" `port 5060`: see {CAPTURE_FILTERS}",
-    Reason.INCOMPLETE: "{invites} {are} incomplete: fragments are missing",
+    Reason.INCOMPLETE: "{invites} {are} incomplete: fragments are missing or contradict each other",
     Reason.NO_TIME: "{packets} {have} no time stamp; freshness cannot be judged: use --at",
     Reason.OTHER_PORT: "{invites} {were} not looked at: to ports that [network].ports ({ports}) does not name:"
     " {counted}",
     Reason.NO_ADDRESS: "{invites} {have} no direction: neither end is in [network].sbc; most are to or from {most}",
     Reason.TCP: "{invites} over TCP {were} not looked at: TCP passes untouched",
-    Reason.TLS: "{invites} over TLS {were} not looked at: to port {counted}",
     Reason.WEBSOCKET: "{invites} over WebSocket {were} not looked at: to port {counted}",
-    Reason.DTLS: "{invites} over DTLS {were} not looked at: to port {counted}",
     Reason.SCTP: "{invites} over SCTP {were} not looked at: to port {counted}",
     Reason.LIVE_TUNNEL: "{invites} {are} in a tunnel ({places}): the live filter sees them only where the tunnel ends",
     Reason.LIVE_TCP: "{invites} came over TCP: the live filter does not look at TCP",
 }
 _WITHOUT = {
-    Reason.INCOMPLETE: "{packets} {are} of incomplete datagrams: fragments are missing",
-    Reason.NO_TIME: _WITH_INVITES[Reason.NO_TIME],
+    Reason.CUT: "{packets} to the SIP ports {were} cut by the capture, snap length {places}: capture with -s 0",
+    Reason.INCOMPLETE: "{packets} {are} of incomplete datagrams: fragments are missing or contradict each other",
+    Reason.NO_PORT: "No UDP packet is to or from a port of [network].ports ({ports}); they are to {counted}",
+    Reason.TCP: "{packets} of SIP over TCP {were} not looked at: TCP passes untouched",
     Reason.TLS: "{packets} of SIP over TLS {were} not looked at: to port {counted}",
     Reason.WEBSOCKET: "{packets} of SIP over WebSocket {were} not looked at: to port {counted}",
     Reason.DTLS: "{packets} of SIP over DTLS {were} not looked at: to port {counted}",
@@ -116,23 +123,18 @@ class Unseen:
         return self.has_invites or not _HIDING.isdisjoint(self._counts)
 
     def sentences(self) -> Iterator[str]:
-        """What was not looked at, in sentences for the screen; what shows no INVITE and hides none comes last, in
-        one."""
-        harmless: Counter[str] = Counter()
-        for reason in Reason:
-            places = self._counts.get(reason)
-            if places is None:
-                continue
-            if reason not in _KINDS:
-                yield from self._sentence(reason, places)
-                continue
-            for where, count in _most(places):
-                if count.invites or reason in _HIDING:
-                    yield _of_kind(where, count)
-                else:
-                    harmless[where] += count.packets
+        """What was not looked at, in sentences for the screen: first, in one, what shows no INVITE and hides none."""
+        kinds = [
+            (reason, *each) for reason in Reason if reason in _KINDS for each in _most(self._counts.get(reason, {}))
+        ]
+        told = [(where, count) for reason, where, count in kinds if count.invites or reason in _HIDING]
+        harmless = Counter({where: count.packets for _, where, count in kinds if (where, count) not in told})
         if harmless:
             yield f"Not looked at, and without an INVITE: {_listed(harmless)}."
+        yield from itertools.starmap(_of_kind, told)
+        for reason in Reason:
+            if reason in self._counts and reason not in _KINDS:
+                yield from self._sentence(reason, self._counts[reason])
 
     def summary(self) -> list[dict[str, str | int]]:
         """The same counts for the summary of `--json`: one object for each reason and place."""

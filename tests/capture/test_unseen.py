@@ -24,7 +24,12 @@ NFLOG, LLDP = "link type 239 (NFLOG)", "EtherType 0x88cc (LLDP)"
             34,
             True,
         ),
-        ([(Reason.CUT, "96", 0)], [], 0, False),
+        (
+            [(Reason.CUT, "40", 0)],
+            ["1 packet to the SIP ports was cut by the capture, snap length 40: capture with -s 0."],
+            0,
+            True,
+        ),
         (
             [(Reason.OTHER_PORT, "5080", 1), (Reason.OTHER_PORT, "30000", 0)],
             ["1 INVITE was not looked at: to ports that [network].ports (5060, 5062) does not name: 5080 (1)."],
@@ -33,10 +38,10 @@ NFLOG, LLDP = "link type 239 (NFLOG)", "EtherType 0x88cc (LLDP)"
         ),
         ([(Reason.TLS, "5061", 0)], ["1 packet of SIP over TLS was not looked at: to port 5061 (1)."], 0, True),
         (
-            [(Reason.NO_TIME, "", 0)],
+            [(Reason.NO_TIME, "", 1)],
             ["1 packet has no time stamp; freshness cannot be judged: use --at."],
-            0,
-            False,
+            1,
+            True,
         ),
         (
             [(Reason.LIVE_TUNNEL, "GRE", 1)],

@@ -14,13 +14,15 @@ from sbc_filter.assembly.operator_files import input_files
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.reader import CaptureReader
+from sbc_filter.capture.record_survey import RecordSurvey
 from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
+from sbc_filter.capture.unseen import Unseen
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.frames import Clock, Readable, with_progress
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
-from sbc_filter.commands.replay.report import report
+from sbc_filter.commands.replay.report import Result
 from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import UsageFault, reason
@@ -44,12 +46,14 @@ def replay(arguments: argparse.Namespace) -> int:
     _refuse_mixture(outputs, json=arguments.json)
     setup = read_all(file, arguments.rules, live=False)
     configuration = setup.configuration
-    tally, survey = Tally(), Survey(configuration.network.sbc, configuration.network.ports)
+    tally, unseen = Tally(), Unseen(configuration.network.ports)
+    survey = Survey(configuration.network.ports, unseen)
+    calls = RecordSurvey(unseen, sbc=bool(configuration.network.sbc), dated=arguments.at == "capture")
     # Standard output is reserved for records or for a file that goes there.
     taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
     console = PlainConsole(stderr=taken)
     learners = _learners(outputs, configuration.certificates.tolerate)
-    sinks: list[Callable[[Record], None]] = [tally, *learners.values()]
+    sinks: list[Callable[[Record], None]] = [tally, calls, *learners.values()]
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
 
@@ -72,7 +76,13 @@ def replay(arguments: argparse.Namespace) -> int:
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         engine = setup.engine(SECRET, nothing_waits=True)
         run = Replay(
-            engine, lambda need: ask_for(needs, need), sink, clock.time_of, survey, setup.tells_interfaces_apart
+            engine,
+            lambda need: ask_for(needs, need),
+            sink,
+            clock.time_of,
+            survey,
+            setup.tells_interfaces_apart,
+            leaves=writer is not None,
         )
         frames = Readable(reader, capture)
         for frame in _leaving(run, with_progress(frames, reader, capture.name)):
@@ -80,13 +90,17 @@ def replay(arguments: argparse.Namespace) -> int:
                 writer.write(frame)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], capture, _LEARNT[option])
-    if not arguments.json:
-        report(console, capture, run, tally, engine.counters)
-    for remark in survey.remarks():
-        console.print(remark)
+    calls.finish()
+    done = Result(str(capture), run.counters, engine.counters, tally, unseen, frames.fault)
+    if arguments.json:
+        print(done.to_json())
+    else:
+        done.print(console)
+    for sentence in unseen.sentences():
+        console.print(sentence)
     if frames.fault:
         raise CaptureError(f"{frames.fault}; everything before it was replayed")
-    return 0
+    return int(unseen.has_invites)
 
 
 @contextlib.contextmanager
