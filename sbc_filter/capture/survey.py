@@ -39,7 +39,7 @@ class Survey:
         if raw[0] >> 4 == 4:
             start, protocol, addresses = (raw[0] & 15) * 4, raw[9], raw[12:20]
         else:
-            start, protocol = _skip_extensions(raw, 40, raw[6])
+            start, protocol = skip_extensions(raw, 40, raw[6])
             addresses = raw[8:40]
         if protocol == UDP and len(raw) >= start + 8:
             self._udp(raw, start)
@@ -108,7 +108,7 @@ class Survey:
         self._unseen.add(reason, ip_protocol(protocol), int(invite))
 
 
-def _skip_extensions(raw: bytes, start: int, kind: int) -> tuple[int, int]:
+def skip_extensions(raw: bytes, start: int, kind: int) -> tuple[int, int]:
     """(start, kind) of the header after the IPv6 extension headers; of the last one that is whole if they are cut off.
 
     A routing header that is not yet at its end stays: the checksum covers another address.
@@ -128,7 +128,7 @@ def _udp_of_first(raw: bytes) -> tuple[int, tuple[int, ...]]:
         found = fragment_header(raw)
         later = found is not None and bool(raw[found[1] + 2] or raw[found[1] + 3] & 0xF8)
         start, protocol = (40, raw[6]) if found is None else (found[1] + 8, raw[found[1]])
-        start, protocol = _skip_extensions(raw, start, protocol)
+        start, protocol = skip_extensions(raw, start, protocol)
     if later or protocol != UDP or len(raw) < start + 4:
         return -1, ()
     return start + 8, (raw[start] << 8 | raw[start + 1], raw[start + 2] << 8 | raw[start + 3])
