@@ -34,7 +34,7 @@ class RecordSurvey:
         if self._sbc and record.direction is None:
             self._without_direction += 1
             for end in (record.dst, record.src):
-                address = end.rpartition(":")[0]
+                address = end.rpartition(":")[0].strip("[]")
                 if address in self._addresses or len(self._addresses) < _MAX_ADDRESSES:
                     self._addresses[address] += 1
 

@@ -116,7 +116,7 @@ class Replay:
         self._now = frame.time or self._now  # where there are no time stamps, nothing ages
         span = locate_ip(frame.linktype, frame.data)
         if span is None:
-            self._survey.frame(frame.linktype, frame.data)
+            self._survey.frame(frame.linktype, frame.data, frame.original_length > len(frame.data))
             self._keep(_Slot(frame, (0, 0), known=True))
         else:
             self._packet(frame, span)
@@ -179,10 +179,11 @@ class Replay:
         decision = self._engine.process(raw, now, Arrival(interfaces=Interfaces(name, name)) if name else None)
         while isinstance(decision, Need):
             decision = self._engine.resume(decision.id, self._ask(decision), now)
+        file = frame.file or None
         for record in decision.monitored:
-            self._sink(record.of_packet(frame.number))
+            self._sink(record.of_packet(frame.number, file))
         if decision.record is not None:
-            self._sink(decision.record.of_packet(frame.number))
+            self._sink(decision.record.of_packet(frame.number, file))
         if decision.kind is _ACCEPT:
             self._accepted += 1
         else:

@@ -11,12 +11,12 @@ CUT_INVITE = re.compile(rb"\s*INVITE[ \t]", re.IGNORECASE)
 """The beginning of one, in a packet that the capture has cut."""
 SIP = re.compile(rb"\s*(?:SIP/2\.0 [1-6][0-9][0-9] |[A-Z]{3,10} \S+ SIP/2\.0\r?\n)", re.IGNORECASE)
 """The start line of any message."""
-_WITHIN = re.compile(rb"invite[ \t]+[^\s]{1,2048}[ \t]+sip/2\.0[ \t]*\r?\n")
+_WITHIN = re.compile(rb"invite[ \t]+(?:sips?:|tel:|[^\s]{1,2048}[ \t]+sip/2\.0[ \t]*\r?\n)")
 LINES = re.compile(rb"(?:^|\n)[ \t\r\n]*invite[ \t]+\S{1,2048}[ \t]+sip/2\.0[ \t]*\r?\n")
 """The start lines of INVITEs in lower-case bytes of a stream."""
 
 
 def has_invite(data: bytes) -> bool:
-    """Whether there is the start line of an INVITE anywhere in a frame of which the structure is not known."""
+    """Whether the start line of an INVITE, or the beginning of one, is anywhere in a frame of unknown structure."""
     lower = data.lower()
-    return b"sip/2.0" in lower and _WITHIN.search(lower) is not None
+    return b"invite" in lower and _WITHIN.search(lower) is not None

@@ -30,9 +30,12 @@ class Survey:
         self._others = [0] * 65536  # UDP packets without an INVITE to other ports, by port
         self._on_ports = False
 
-    def frame(self, linktype: int, data: bytes) -> None:
-        """Examine a frame in which there is no IP packet."""
-        self._unseen.add(*without_ip(linktype, data), invites=int(has_invite(data)))
+    def frame(self, linktype: int, data: bytes, cut: bool = False) -> None:
+        """Examine a frame in which there is no IP packet, or no longer one since the capture has `cut` it."""
+        reason, where = without_ip(linktype, data)
+        if cut and reason is Reason.MALFORMED:
+            reason, where = Reason.CUT, str(len(data))
+        self._unseen.add(reason, where, int(has_invite(data)))
 
     def packet(self, raw: bytes) -> None:
         """Examine an IP packet, captured whole and not a fragment."""
@@ -50,17 +53,20 @@ class Survey:
 
     def cut(self, raw: bytes, snaplen: int) -> None:
         """Examine an IP packet of a frame that the capture has cut after `snaplen` bytes."""
-        begin, ports = _udp_of_first(raw)
-        if begin < 0:
-            return
-        invite = CUT_INVITE.match(raw, begin) is not None
-        if invite or not self._ports.isdisjoint(ports):
-            self._on_ports = self._on_ports or not self._ports.isdisjoint(ports)
+        begin, ports, protocol = _upper(raw)
+        on_ports = not self._ports.isdisjoint(ports)
+        self._on_ports = self._on_ports or on_ports
+        if begin >= 0:
+            invite = CUT_INVITE.match(raw, begin) is not None
+            invite = invite or (not (on_ports or SIP.match(raw, begin)) and has_invite(raw))
+        else:  # not UDP, or a later fragment of it
+            invite = protocol not in (UDP, *_QUOTING) and has_invite(raw)
+        if invite or on_ports:
             self._unseen.add(Reason.CUT, str(snaplen), int(invite))
 
     def incomplete(self, fragments: list[bytes]) -> None:
         """Examine the fragments of a datagram of which others are missing, or which contradict each other."""
-        begins = [(raw, _udp_of_first(raw)[0]) for raw in fragments]
+        begins = [(raw, _upper(raw)[0]) for raw in fragments]
         invite = any(begin >= 0 and CUT_INVITE.match(raw, begin) for raw, begin in begins)
         alone = len(fragments) == 1 and begins[0][1] >= 0
         reason = Reason.FIRST_FRAGMENT if alone and invite else Reason.INCOMPLETE
@@ -119,8 +125,8 @@ def skip_extensions(raw: bytes, start: int, kind: int) -> tuple[int, int]:
     return start, kind
 
 
-def _udp_of_first(raw: bytes) -> tuple[int, tuple[int, ...]]:
-    """The offset of the UDP payload in a packet or first fragment, and the ports; -1 and none for others."""
+def _upper(raw: bytes) -> tuple[int, tuple[int, ...], int]:
+    """The offset of the UDP payload in a packet or first fragment, -1 for others; its ports; and the protocol."""
     if raw[0] >> 4 == 4:
         start, protocol = (raw[0] & 15) * 4, raw[9]
         later = bool(raw[6] & 0x1F or raw[7])
@@ -130,5 +136,5 @@ def _udp_of_first(raw: bytes) -> tuple[int, tuple[int, ...]]:
         start, protocol = (40, raw[6]) if found is None else (found[1] + 8, raw[found[1]])
         start, protocol = skip_extensions(raw, start, protocol)
     if later or protocol != UDP or len(raw) < start + 4:
-        return -1, ()
-    return start + 8, (raw[start] << 8 | raw[start + 1], raw[start + 2] << 8 | raw[start + 3])
+        return -1, (), protocol
+    return start + 8, (raw[start] << 8 | raw[start + 1], raw[start + 2] << 8 | raw[start + 3]), protocol

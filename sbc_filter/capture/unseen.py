@@ -79,7 +79,7 @@ _WITH_INVITES = {
     Reason.LIVE_TCP: "{invites} over TCP {were} judged, but live they pass unfiltered",
 }
 _WITHOUT = {
-    Reason.CUT: "{packets} to the SIP ports {were} cut by the capture, snap length {places}: capture with -s 0",
+    Reason.CUT: "{packets} {were} cut by the capture, snap length {places}: capture with -s 0",
     Reason.INCOMPLETE: "{packets} {are} of incomplete datagrams: fragments are missing or contradict each other",
     Reason.NO_PORT: "No UDP packet is to or from a port of [network].ports ({ports}); they are to {counted}",
     Reason.TCP: "{packets} of SIP over TCP {were} not looked at: TCP passes untouched",

@@ -110,11 +110,14 @@ class Learner:
             return
         self._calls[record.x5u] += 1
 
-    def write(self, path: Path, capture: Path) -> int:
-        """Write the URLs, most frequent first; returns their number. `OSError`."""
+    def write(self, path: Path, captures: str) -> int:
+        """Write the URLs, most frequent first, to a file that the user of the service can read.
+
+        `captures` names what was replayed. Returns the number of URLs. `OSError`.
+        """
         ordered = sorted(self._calls.items(), key=lambda each: (-each[1], each[0]))
         count = numbered(sum(self._calls.values()), "token")
-        lines = [f"# certificates of {count} in {capture.name}, the most frequent first"]
+        lines = [f"# certificates of {count} in {captures}, the most frequent first"]
         lines += [url for url, _ in ordered]
         with OutputFile(path, mode=0o644, patience=READER_PATIENCE) as file:
             file.write("".join(f"{line}\n" for line in lines).encode())

@@ -1,5 +1,6 @@
 """Finds and reads the configuration file, and reports every problem. Paths are relative to the file."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from sbc_filter.config.delegate_settings import read_path
@@ -24,11 +25,10 @@ SYSTEM = Path("/etc/sbc-filter") / FILE_NAME
 _RULES = "rules belong in files of the folder rules/ beside this file"
 
 
-def find_configuration(given: Path | None, beside: Path | None = None) -> Path | None:
-    """The configuration file: as given, next to a capture, in the working folder, or that of the system; or None."""
+def find_configuration(given: Path | None, folders: Iterable[Path] = ()) -> Path | None:
+    """The configuration file: as given, in one of `folders`, in the working folder, or that of the system; or None."""
     if given is not None:
         return given
-    folders = [beside.parent] if beside is not None else []
     candidates = [*(folder / FILE_NAME for folder in (*folders, Path())), SYSTEM]
     return next((candidate for candidate in candidates if _is_there(candidate)), None)
 

@@ -26,7 +26,7 @@ NFLOG, LLDP = "link type 239 (NFLOG)", "EtherType 0x88cc (LLDP)"
         ),
         (
             [(Reason.CUT, "40", 0)],
-            ["1 packet to the SIP ports was cut by the capture, snap length 40: capture with -s 0."],
+            ["1 packet was cut by the capture, snap length 40: capture with -s 0."],
             0,
             True,
         ),

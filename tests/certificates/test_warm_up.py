@@ -152,5 +152,5 @@ def test_a_capture_teaches_the_urls_of_its_tokens(tmp_path: Path, capsys: pytest
 
 
 def test_nothing_learnt_is_a_list_too(tmp_path: Path) -> None:
-    assert Learner().write(tmp_path / "urls.txt", tmp_path / "x.pcap") == 0
+    assert Learner().write(tmp_path / "urls.txt", "x.pcap") == 0
     assert read_list(tmp_path / "urls.txt") == ([], [])

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sbc_filter.capture.replay_shell import FrameCount
@@ -26,14 +26,15 @@ class Result(NamedTuple):
     """What is reported at the end."""
 
     capture: str
+    """The capture, or how many there are."""
     frames: Mapping[FrameCount | VerdictKind, int]
     """What the shell counted."""
     done: Counter[str]
     """What the engine counted."""
     tally: Tally
     unseen: Unseen
-    fault: str = ""
-    """Why reading stopped early."""
+    faults: Sequence[str] = ()
+    """What could not be read, or not to its end."""
 
     def print(self, console: PlainConsole) -> None:
         """Print what became of the calls, and what would have changed."""
@@ -61,7 +62,7 @@ class Result(NamedTuple):
         """The summary as one line of JSON, an object with the single key `summary`: no record has it."""
         summary = {
             "capture": self.capture,
-            "fault": self.fault or None,
+            "faults": [*self.faults],
             "packets": self._count(FrameCount.FRAMES),
             "invites": self.tally.total,
             "repeated": self.done[CounterName.RETRANSMISSION],
