@@ -18,6 +18,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need, Verdict, VerdictKind
 from sbc_filter.errors import PacketError
 from sbc_filter.packet.fragments import fragment, is_fragment
+from sbc_filter.packet.ip import UDP
 from sbc_filter.packet.reassembly import Reassembler
 from sbc_filter.packet.udp import datagram_to_ip
 
@@ -45,6 +46,16 @@ class Core(Protocol):
 
     def resume(self, need_id: int, answer: AnyAnswer, now: float, /) -> Verdict | Need:
         """Decide with the answer to a need."""
+
+
+class Streams(Protocol):
+    """What this shell needs of `tcp_replay.TcpReplay`."""
+
+    def feed(self, raw: bytes, frame: Frame, /) -> None:
+        """Look at an IP packet that is not UDP. It leaves as it was."""
+
+    def finish(self) -> None:
+        """End the capture."""
 
 
 class _Slot:
@@ -78,7 +89,7 @@ class Replay:
 
     With `interfaces` it is told the one of the frame, if the capture names it: as that by which the packet came,
     and that by which it leaves. `survey` is shown every packet, and which of them the engine did not get. With
-    `leaves` false nobody wants the frames that leave: none is kept, and none is yielded.
+    `leaves` false nobody wants the frames that leave: none is kept, and none is yielded. `streams` gets all but UDP.
     """
 
     def __init__(
@@ -90,6 +101,7 @@ class Replay:
         survey: Survey | None = None,
         interfaces: bool = False,
         leaves: bool = True,
+        streams: Streams | None = None,
     ) -> None:
         self._count: Counter[FrameCount | VerdictKind] = Counter()
         self._frames = self._accepted = 0  # as of `counters`; integers, since they count nearly every packet
@@ -100,6 +112,7 @@ class Replay:
         self._survey = survey or Survey((), Unseen())
         self._interfaces = interfaces
         self._leaves = leaves
+        self._streams = streams
         self._slots: deque[_Slot] = deque()
         self._waiting = 0  # bytes of the slots
         self._now = 0.0  # of the capture
@@ -133,6 +146,8 @@ class Replay:
         """End the capture: returns the frames that wait for missing fragments, unchanged."""
         for slots in self._reassembler.flush():
             self._give_up(slots)
+        if self._streams is not None:
+            self._streams.finish()
         self._survey.finish()
         return self._leave()
 
@@ -174,6 +189,8 @@ class Replay:
             self._waiting += len(slot.frame.data) + _OVERHEAD
 
     def _decide(self, raw: bytes, frame: Frame) -> Verdict:
+        if self._streams is not None and (raw[9] if raw[0] < 0x50 else raw[6]) != UDP:
+            self._streams.feed(raw, frame)
         now = self._time_of(frame)
         name = frame.interface_name if self._interfaces else ""
         decision = self._engine.process(raw, now, Arrival(interfaces=Interfaces(name, name)) if name else None)

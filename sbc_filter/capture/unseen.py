@@ -76,7 +76,7 @@ _WITH_INVITES = {
     Reason.WEBSOCKET: "{invites} over WebSocket {were} not looked at: to port {counted}",
     Reason.SCTP: "{invites} over SCTP {were} not looked at: to port {counted}",
     Reason.LIVE_TUNNEL: "{invites} {are} in a tunnel ({places}): the live filter sees them only where the tunnel ends",
-    Reason.LIVE_TCP: "{invites} over TCP {were} judged, but live they pass unfiltered",
+    Reason.LIVE_TCP: "{invites} over TCP {were} judged, but live {they_pass} unfiltered",
 }
 _WITHOUT = {
     Reason.CUT: "{packets} {were} cut by the capture, snap length {places}: capture with -s 0",
@@ -171,6 +171,7 @@ class Unseen:
                 were="was" if number == 1 else "were",
                 are="is" if number == 1 else "are",
                 have="has" if number == 1 else "have",
+                they_pass="it passes" if number == 1 else "they pass",
                 repeat="repeats" if number == 1 else "repeat",
                 ports=self._ports,
                 places=", ".join(where for where, _ in (+ordered).most_common(_SHOWN)),

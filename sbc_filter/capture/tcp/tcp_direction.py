@@ -12,7 +12,7 @@ from bisect import bisect_right
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from sbc_filter.capture.tcp_segment import Segment
+from sbc_filter.capture.tcp.tcp_segment import Segment
 
 MAX_WAITING = 256 << 10
 """Octets that may wait for an earlier segment."""
@@ -150,10 +150,11 @@ class TcpDirection:
         index = bisect_right(self._waiting, at, key=lambda each: each[0])
         if index:
             begin, known, cut = self._waiting[index - 1]
-            shared = known[at - begin : at - begin + len(data)]
-            if shared != data[: len(shared)]:
-                self.conflicts += 1
-            if at + len(data) + missing <= begin + len(known) + cut:
+            covered = at + len(data) + missing <= begin + len(known) + cut
+            if covered or at == begin:  # one of the two is dropped; other overlaps are compared when they are delivered
+                shared = known[at - begin : at - begin + len(data)]
+                self.conflicts += shared != data[: len(shared)]
+            if covered:
                 return
             if at == begin:
                 index -= 1

@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from sbc_filter.capture.frame import Frame
-from sbc_filter.capture.tcp_direction import Piece, TcpDirection
-from sbc_filter.capture.tcp_messages import Lost, MessageStream
-from sbc_filter.capture.tcp_segment import Segment, parse_segment
+from sbc_filter.capture.tcp.tcp_direction import Piece, TcpDirection
+from sbc_filter.capture.tcp.tcp_messages import Lost, MessageStream
+from sbc_filter.capture.tcp.tcp_segment import Segment, parse_segment
 from sbc_filter.capture.unseen import Reason, Unseen
 from sbc_filter.engine.call.network import Flow, Interfaces
 from sbc_filter.engine.record import Record
@@ -143,7 +143,6 @@ class TcpReplay:
             decision = self._engine.resume(decision.id, self._ask(decision), now)
         if method_of(message) == b"INVITE":
             self._unseen.add(Reason.LIVE_TCP, direction.port, 1)
-        records = (*decision.monitored, decision.record)
-        for record in records:
+        for record in (*decision.monitored, decision.record):
             if record is not None:
-                self._sink(record.of_packet(frame.number)._replace(unfiltered=TRANSPORT))
+                self._sink(record.of_packet(frame.number, frame.file or None, TRANSPORT))

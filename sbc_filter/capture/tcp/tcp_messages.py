@@ -1,7 +1,7 @@
 """The SIP messages of one direction of a TCP connection, with what lies between them and cannot be judged.
 
-In the middle of a stream, after a gap and where a stream cannot be framed, reading goes on at the next start line that a
-header field follows. A live filter would refuse the connection instead. What is skipped is reported, with the INVITEs
+In the middle of a stream, after a gap and where a stream cannot be framed, reading goes on at the next start line that
+a header field follows. A live filter would refuse the connection instead. What is skipped is reported, with the INVITEs
 that it shows.
 """
 
@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from sbc_filter.capture.segment_survey import OTHER
 from sbc_filter.capture.sip_signs import LINES, SIP
-from sbc_filter.capture.tcp_direction import Early, Mark, Piece
+from sbc_filter.capture.tcp.tcp_direction import Early, Mark, Piece
 from sbc_filter.capture.unseen import Reason
 from sbc_filter.sip import grammar
 from sbc_filter.sip.lenient.request_start import method_of
@@ -101,16 +101,14 @@ class MessageStream:
             self._searched.clear()
             return rest
         if len(self._searched) > _MAX_SEARCHED:
-            self._report_skipped(max(self._line_before_last(), len(self._searched) - _MAX_SEARCHED), found)
+            last = self._searched.rfind(b"\n")
+            before = self._searched.rfind(b"\n", 0, max(last, 0))  # a start line and half a header field may be behind
+            self._report_skipped(max(before, len(self._searched) - _MAX_SEARCHED), found)
         return b""
-
-    def _line_before_last(self) -> int:
-        last = self._searched.rfind(b"\n")
-        return self._searched.rfind(b"\n", 0, max(last, 0))
 
     def _report_skipped(self, size: int, found: list[Found]) -> None:
         """Report the first `size` octets of what was searched, and drop them."""
-        skipped = bytes(self._searched[:size])
+        skipped = bytes(self._searched[: size + 1])  # with the line end at which the rest begins
         del self._searched[:size]
         invites = _invites(skipped)
         if invites or (not self._reported and skipped.strip(b"\r\n")):
