@@ -60,7 +60,8 @@ class Survey:
             invite = CUT_INVITE.match(raw, begin) is not None
             invite = invite or (not (on_ports or SIP.match(raw, begin)) and has_invite(raw))
         else:  # not UDP, or a later fragment of it
-            invite = protocol not in (UDP, *_QUOTING) and has_invite(raw)
+            judged = on_ports and protocol == _TCP  # as far as it was captured: `tcp_replay` counts the INVITEs
+            invite = not judged and protocol not in (UDP, *_QUOTING) and has_invite(raw)
         if invite or on_ports:
             self._unseen.add(Reason.CUT, str(snaplen), int(invite))
 

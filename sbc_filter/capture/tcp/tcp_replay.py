@@ -84,7 +84,8 @@ class TcpReplay:
         self._max_directions = max_directions
         self._max_octets = max_octets
         self._directions: OrderedDict[bytes, _Direction] = OrderedDict()  # the longest idle first
-        self._octets = 0
+        self.octets = 0
+        """Octets in memory."""
         self._last: Frame | None = None
 
     def feed(self, raw: bytes, frame: Frame) -> None:
@@ -93,21 +94,20 @@ class TcpReplay:
         if segment is None or self._ports.isdisjoint(segment.ports):
             return
         self._last = frame
-        if segment.missing:
-            self._unseen.add(Reason.CUT, str(len(frame.data)))
         direction = self._directions.get(segment.ends)
         if direction is None:
             direction = self._directions[segment.ends] = self._new(segment, frame)
+            self.octets += direction.size
         self._directions.move_to_end(segment.ends)
         before, conflicts = direction.size, direction.octets.conflicts
         self._judge(direction, direction.octets.feed(segment, frame.time), frame)
-        self._octets += direction.size - before
+        self.octets += direction.size - before
         if direction.octets.conflicts > conflicts:
             self._unseen.add(Reason.TCP_CONFLICT, direction.port)
         other = self._directions.get(segment.reverse_ends)
         if other is not None and segment.acknowledged >= 0:
             other.octets.acknowledge(segment.acknowledged, frame.time)
-        while len(self._directions) > self._max_directions or self._octets > self._max_octets:
+        while len(self._directions) > self._max_directions or self.octets > self._max_octets:
             self._forget(next(iter(self._directions)), frame)
 
     def finish(self) -> None:
@@ -125,7 +125,7 @@ class TcpReplay:
 
     def _forget(self, ends: bytes, frame: Frame) -> None:
         direction = self._directions.pop(ends)
-        self._octets -= direction.size
+        self.octets -= direction.size
         self._judge(direction, direction.octets.finish(), frame)
 
     def _judge(self, direction: _Direction, pieces: Iterable[Piece], frame: Frame) -> None:
