@@ -55,12 +55,12 @@ class Survey:
         """Examine an IP packet of a frame that the capture has cut after `snaplen` bytes."""
         begin, ports, protocol = _upper(raw)
         on_ports = not self._ports.isdisjoint(ports)
-        self._on_ports = self._on_ports or on_ports
+        self._on_ports = self._on_ports or (on_ports and protocol == UDP)
         if begin >= 0:
             invite = CUT_INVITE.match(raw, begin) is not None
             invite = invite or (not (on_ports or SIP.match(raw, begin)) and has_invite(raw))
         else:  # not UDP, or a later fragment of it
-            judged = on_ports and protocol == _TCP  # as far as it was captured: `tcp_replay` counts the INVITEs
+            judged = on_ports and protocol == _TCP  # `tcp_replay` counts its INVITEs
             invite = not judged and protocol not in (UDP, *_QUOTING) and has_invite(raw)
         if invite or on_ports:
             self._unseen.add(Reason.CUT, str(snaplen), int(invite))
@@ -127,7 +127,8 @@ def skip_extensions(raw: bytes, start: int, kind: int) -> tuple[int, int]:
 
 
 def _upper(raw: bytes) -> tuple[int, tuple[int, ...], int]:
-    """The offset of the UDP payload in a packet or first fragment, -1 for others; its ports; and the protocol."""
+    """The offset of the UDP payload in a packet or first fragment, -1 for others; the ports of UDP and TCP; and the
+    protocol."""
     if raw[0] >> 4 == 4:
         start, protocol = (raw[0] & 15) * 4, raw[9]
         later = bool(raw[6] & 0x1F or raw[7])
@@ -136,6 +137,10 @@ def _upper(raw: bytes) -> tuple[int, tuple[int, ...], int]:
         later = found is not None and bool(raw[found[1] + 2] or raw[found[1] + 3] & 0xF8)
         start, protocol = (40, raw[6]) if found is None else (found[1] + 8, raw[found[1]])
         start, protocol = skip_extensions(raw, start, protocol)
-    if later or protocol != UDP or len(raw) < start + 4:
+    if later or protocol not in (UDP, _TCP) or len(raw) < start + 4:
         return -1, (), protocol
-    return start + 8, (raw[start] << 8 | raw[start + 1], raw[start + 2] << 8 | raw[start + 3]), protocol
+    return (
+        start + 8 if protocol == UDP else -1,
+        (raw[start] << 8 | raw[start + 1], raw[start + 2] << 8 | raw[start + 3]),
+        protocol,
+    )
