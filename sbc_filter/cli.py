@@ -34,7 +34,8 @@ Examples:
 
 Exit codes:
   0  good
-  1  the answer is no: a mistake in a file, a call that was not signed
+  1  the answer is no: a mistake in a file, a call that was not signed, calls
+     that a replay did not look at
   2  the command line is wrong
   3  this machine lacks something: privilege, kernel feature, program, a filter
      that runs"""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sbc_filter.capture.unseen import Reason
 from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
 from sbc_filter.config.settings import Configuration
@@ -379,6 +380,19 @@ def test_summary_is_what_replay_says(capsys: pytest.CaptureFixture[str], monkeyp
     assert main(shown[0].split()) == 0
     said = [line.rstrip() or "<BLANKLINE>" for line in capsys.readouterr().out.splitlines()]
     assert said == shown[1].splitlines()
+
+
+def test_the_json_of_the_summary_is_what_replay_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its keys, in their order; the reasons, in the order of the sentences."""
+    section = sections("records")["The summary of --json"]
+    (shown,) = re.findall(r"```json\n(.*)\n```", section)
+    pcaps = ROOT / "pcaps"
+    assert main(["replay", str(pcaps / "monitor.pcap"), "--rules", str(pcaps / "monitor.toml"), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert list(printed) == list(json.loads(shown)) == ["summary"]
+    described = [name for table in _tables(section) for name in keys(table)]
+    assert list(printed["summary"]) == list(json.loads(shown)["summary"]) == described
+    assert list(keys(sections("records")["What a replay did not look at"])) == list(Reason)
 
 
 def test_every_repair_is_described() -> None:

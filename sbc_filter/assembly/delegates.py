@@ -1,6 +1,6 @@
 """Builds the delegates of the configuration, which sign or verify for us."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,13 +21,17 @@ def is_slow(credential: Credential) -> bool:
 
 
 def engine_credentials(
-    ours: Mapping[str, Credential], remote: Mapping[str, RemoteSettings]
+    ours: Mapping[str, Credential], remote: Mapping[str, RemoteSettings], named: Iterable[str] = ()
 ) -> dict[str, Credential | RemoteCredential]:
-    """The credentials for the engine: its own, and those whose signatures it waits for."""
+    """The credentials for the engine: its own, and those whose signatures it waits for.
+
+    `named`: the names of its own in the configuration. Of those that a replay cannot read, the signatures are refused.
+    """
     known: dict[str, Credential | RemoteCredential] = {
         name: RemoteCredential(name) if is_slow(credential) else credential for name, credential in ours.items()
     }
-    return known | {name: RemoteCredential(name) for name in remote}
+    absent = (name for name in named if name not in known)
+    return known | {name: RemoteCredential(name) for name in (*remote, *absent)}
 
 
 def signers(

@@ -74,7 +74,7 @@ class Setup:
         )
         certificates = CertificateMemory(self.trust, self.configuration.certificates.tolerate)
         profile = plan_named(network.numbering) or NANP
-        credentials = engine_credentials(self.credentials, self.configuration.remote)
+        credentials = engine_credentials(self.credentials, self.configuration.remote, self.configuration.credentials)
         rules, seen, arrivals = self.rules.counted_in(memories.rates), memories.seen, memories.arrivals
         return Engine(
             rules,
@@ -160,7 +160,8 @@ def prepare(
 ) -> Setup:
     """Read all files that the configuration names; `ConfigurationError` with every problem of all of them.
 
-    `live`: our own certificates must be valid now. The calls of a replay have times of their own. `problems` are those
+    `live`: our own certificates must be valid now. The calls of a replay have times of their own, and it does not need
+    our keys: what cannot be read of our credentials is only a remark. `problems` are those
     of the configuration itself. Problems that only follow from them are not reported. `shelf`: see `TrustFiles`.
     """
     known, found = problems, list(problems)
@@ -168,7 +169,9 @@ def prepare(
     remarks: list[Problem] = []
     trust_files = TrustFiles(configuration, live=live, shelf=shelf)
     trust = trust_files.read(found, remarks)
-    credentials = dict(read_credentials(configuration, trust if live else None, found, known))
+    credentials = dict(
+        read_credentials(configuration, trust if live else None, found, known, None if live else remarks)
+    )
     directory = rules or configuration.rules
     files, base = rule_files(directory, found) if directory is not None else ({}, Path())
     if any(problem.file == configuration.file and not problem.key for problem in known):

@@ -89,7 +89,7 @@ class Replay:
 
     With `interfaces` it is told the one of the frame, if the capture names it: as that by which the packet came,
     and that by which it leaves. `survey` is shown every packet, and which of them the engine did not get. With
-    `leaves` false nobody wants the frames that leave: none is kept, and none is yielded. `streams` gets all but UDP.
+    `leaves` false the frames that leave are not wanted: none is kept, and none is returned. `streams` gets all but UDP.
     """
 
     def __init__(

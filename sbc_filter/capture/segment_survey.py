@@ -92,15 +92,21 @@ def _known(ports: tuple[int, int], known: Collection[int]) -> int:
 
 def _messages(data: bytes) -> Iterator[bytes]:
     """The messages, or their beginnings, of the WebSocket frames in a segment (RFC 6455 §5.2)."""
-    while len(data) > 2 and data[0] in _TEXT_OR_BINARY:
-        size, at = data[1] & 0x7F, 2
+    at = 0
+    while len(data) > at + 2 and data[at] in _TEXT_OR_BINARY:
+        masked, size, at = data[at + 1] & 0x80, data[at + 1] & 0x7F, at + 2
         if size > 125:
             octets = 2 if size == 126 else 8
-            size, at = int.from_bytes(data[2 : 2 + octets], "big"), 2 + octets
-        payload = data[at + 4 : at + 4 + size] if data[1] & 0x80 else data[at : at + size]
-        if data[1] & 0x80:
-            key = int.from_bytes((data[at : at + 4] * (len(payload) // 4 + 1))[: len(payload)], "big")
-            payload = (int.from_bytes(payload, "big") ^ key).to_bytes(len(payload), "big")
+            size, at = int.from_bytes(data[at : at + octets], "big"), at + octets
+        if masked:
+            yield _unmasked(data[at + 4 : at + 4 + size], data[at : at + 4])
             at += 4
-        yield payload
-        data = data[at + size :]
+        else:
+            yield data[at : at + size]
+        at += size
+
+
+def _unmasked(payload: bytes, key: bytes) -> bytes:
+    """A payload without its mask (RFC 6455 §5.3)."""
+    mask = int.from_bytes((key * (len(payload) // 4 + 1))[: len(payload)], "big")
+    return (int.from_bytes(payload, "big") ^ mask).to_bytes(len(payload), "big")

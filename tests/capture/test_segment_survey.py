@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP
 from scapy.packet import Raw
+from support.growth import LINEAR, growth
 
 from sbc_filter.capture.segment_survey import SegmentSurvey
 from sbc_filter.capture.unseen import Unseen
@@ -123,3 +124,15 @@ def test_any_bytes(segments: list[tuple[bytes, int, int]]) -> None:
     raw = [segment(payload, sequence, port) for payload, sequence, port in segments]
     counted = sum(each[2] for each in surveyed(*raw))
     assert counted == sum(bool(payload) for payload, _, _ in segments)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [b"\n", b"\r\n", b"\n ", b" ", b"INVITE ", b"\nINVITE a", b"\nINVITE " + b"a" * 2040, b"\x81\0", b"\x81\x80abcd"],
+)
+def test_the_cost_of_a_segment_grows_with_its_size(unit: bytes) -> None:
+    def work(size: int) -> None:
+        raw = segment(b"")[:40] + (unit * (size // len(unit) + 1))[:size]
+        SegmentSurvey((5060,), Unseen())(raw, 20, raw[12:20])
+
+    assert growth(work, 64_000) < LINEAR

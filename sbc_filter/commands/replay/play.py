@@ -4,7 +4,9 @@ import argparse
 import contextlib
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.tcp.tcp_replay import TRANSPORT, TcpReplay
 from sbc_filter.capture.unseen import Unseen
 from sbc_filter.capture.writer import CaptureWriter
+from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of
 from sbc_filter.commands.replay.frames import Clock, with_progress
@@ -29,7 +32,7 @@ from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.record import Record
-from sbc_filter.errors import UsageFault, reason
+from sbc_filter.errors import EnvironmentFault, UsageFault, reason
 from sbc_filter.records.tally import Tally, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
 from sbc_filter.system.plain_console import PlainConsole
@@ -67,7 +70,9 @@ def replay(arguments: argparse.Namespace) -> int:
         for line in _what_applies(setup, named, captures):
             console.print(line)
         clock = Clock(arguments.at)
-        needs = stack.enter_context(_needs(configuration.certificates, clock, fetch=arguments.fetch))
+        source = _source(configuration.certificates, arguments.fetch, clock, console, stack)
+        needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
+        stack.callback(needs.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         engine = setup.engine(SECRET, nothing_waits=True)
         engine.observe(Observation(transports=frozenset((TRANSPORT,))))
@@ -99,18 +104,6 @@ def _files(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[str,
     return file, named, outputs
 
 
-@contextlib.contextmanager
-def _needs(certificates: CertificateSettings, clock: Clock, *, fetch: bool) -> Iterator[Needs]:
-    """What answers the needs of the engine. Calls of the past are not signed by delegates."""
-    needs = Needs(
-        certificate_source(certificates, fetch=fetch, offline=not fetch, clock=clock, fresh=_FRESH), {}, clock
-    )
-    try:
-        yield needs
-    finally:
-        needs.close()
-
-
 def _report(console: PlainConsole, result: Result, *, json: bool) -> None:
     """Print the result, then what was not looked at, then what could not be read."""
     if json:
@@ -129,6 +122,22 @@ def _opened(named: Named) -> Captures:
     if not captures.opened:
         raise CaptureError("\n".join(captures.faults) or f"there is no capture in {', '.join(named.words)}")
     return captures
+
+
+def _source(
+    settings: CertificateSettings, fetch: bool, clock: Clock, console: PlainConsole, stack: contextlib.ExitStack
+) -> CertificateSource:
+    """Where certificates come from. A cache folder that this user may not write is not needed: another serves."""
+
+    def made(settings: CertificateSettings) -> CertificateSource:
+        return certificate_source(settings, fetch=fetch, offline=not fetch, clock=clock, fresh=_FRESH)
+
+    try:
+        return made(settings)
+    except EnvironmentFault as error:
+        console.print(f"warning: {error}; what is fetched is kept for this replay only")
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sbc-filter-"))
+        return made(replace(settings, cache=Path(folder)))
 
 
 @contextlib.contextmanager
