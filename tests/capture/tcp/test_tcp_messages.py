@@ -77,9 +77,11 @@ def test_a_start_line_that_is_cut_anywhere_is_found() -> None:
 
 
 def test_what_is_searched_is_bounded_and_every_invite_in_it_is_counted() -> None:
-    stream, found = MessageStream(), []
+    stream = MessageStream()
+    found: list[Found] = []
     line = b"INVITE sip:a SIP/2.0\r\n no header field " + b"a" * 400 + b"\r\n"
-    for piece in (MIDDLE, *[line] * 1000, END):
+    pieces: list[Piece] = [MIDDLE, *[line] * 1000, END]
+    for piece in pieces:
         found += stream.feed(piece)
         assert stream.size < 10_000
     assert sum(each.invites for each in found if isinstance(each, Lost)) == 1000

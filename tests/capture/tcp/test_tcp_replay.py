@@ -7,7 +7,7 @@ from support.tcp import ACK, FIN, SYN, packet
 from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.replay_shell import FrameCount, Replay
 from sbc_filter.capture.survey import Survey
-from sbc_filter.capture.tcp.tcp_replay import TcpReplay
+from sbc_filter.capture.tcp.tcp_replay import MAX_DIRECTIONS, TcpReplay
 from sbc_filter.capture.unseen import Reason, Unseen
 from sbc_filter.engine.call.network import Flow, Interfaces, Observation
 from sbc_filter.engine.engine import Engine
@@ -33,13 +33,22 @@ def frames(*packets: bytes, gap: float = 0.1) -> list[Frame]:
 class Run:
     """A replay of packets, with what came of it."""
 
-    def __init__(self, *packets: bytes, engine: Engine | None = None, gap: float = 0.1, **limits: int) -> None:
+    def __init__(
+        self, *packets: bytes, engine: Engine | None = None, gap: float = 0.1, limits: tuple[int, int] = (9, 1 << 20)
+    ) -> None:
         self.records: list[Record] = []
         self.engine = engine or make_engine(REJECT)
         self.engine.observe(Observation(transports=frozenset(("tcp",))))
         self.unseen = Unseen((5060,))
         self.streams = TcpReplay(
-            self.engine, self.answer, self.records.append, lambda frame: frame.time, (5060,), self.unseen, **limits
+            self.engine,
+            self.answer,
+            self.records.append,
+            lambda frame: frame.time,
+            (5060,),
+            self.unseen,
+            False,
+            *limits,
         )
         survey = Survey((5060,), self.unseen)
         self.shell = Replay(self.engine, self.answer, self.records.append, survey=survey, streams=self.streams)
@@ -175,26 +184,26 @@ def test_many_connections_are_known_in_bounded_memory() -> None:
     """The one that was idle longest is forgotten; what was incomplete in it is counted, and what follows is judged."""
     openings = [each for sport in range(1, 6) for each in connection(CALL[:200], sport=sport)[:2]]
     closings = [packet(CALL[200:] + NEXT, 1201, sport=sport) for sport in range(1, 6)]
-    run = Run(*openings, *closings[::-1], max_directions=3)
+    run = Run(*openings, *closings[::-1], limits=(3, 1 << 20))
     calls = [record.call_id for record in run.records]
     assert (calls.count("call-1@carrier.example"), calls.count("call-2@carrier.example")) == (3, 5)
     assert run.counts == {Reason.TCP_GAP: (2, 2), Reason.TCP_BEGUN: (2, 0), Reason.LIVE_TCP: (8, 8)}
-    run = Run(*openings, max_octets=3 * 400)
+    run = Run(*openings, limits=(9, 3 * 400))
     assert run.counts == {Reason.TCP_GAP: (5, 5)}
-    run = Run(max_octets=3 * 400)
+    run = Run(limits=(9, 3 * 400))
     for frame in frames(*openings):
         run.shell.feed(frame)
         assert run.streams.octets <= 3 * 400
 
 
 def test_a_flood_of_connections_that_never_finish_a_header() -> None:
-    run = Run()
+    run = Run(limits=(MAX_DIRECTIONS, 100_000))
     for sport in range(3000):
         for frame in frames(
             *connection(b"INVITE sip:a SIP/2.0\r\nX: " + bytes(1000).replace(b"\0", b"x"), sport=sport)[:2]
         ):
             run.shell.feed(frame)
-        assert run.streams.octets <= 32 << 20
+        assert run.streams.octets <= 100_000
     run.shell.finish()
     assert run.streams.octets == 0
     assert run.counts == {Reason.TCP_GAP: (3000, 3000)}
