@@ -132,7 +132,7 @@ class Unseen:
     @property
     def may_hide_invites(self) -> bool:
         """Whether calls may be in what was not looked at, seen or not."""
-        return self.invites > 0 or not _HIDING.isdisjoint(self._counts)
+        return self.has_invites or not _HIDING.isdisjoint(self._counts)
 
     def sentences(self) -> Iterator[str]:
         """What was not looked at, in sentences for the screen: first, in one, what shows no INVITE and hides none."""
