@@ -51,7 +51,7 @@ ROOMS: dict[str, str] = {
     " engine.verdict concurrency system web records",
     "delegates": "outcomes errors numbering pki stir rules engine.verdict engine.answers engine.memory concurrency"
     " system",
-    "config": "outcomes errors numbering sip pki stir rules keys firewall",
+    "config": "outcomes errors numbering sip pki stir rules keys system firewall",
     "trust": "errors utc pki stir engine.verdict concurrency system web certificates config",
     "assembly": "outcomes errors strict_json utc numbering pki stir rules engine.verdict engine.call engine.memory"
     " engine.state engine.engine keys system shared_memory firewall certificates delegates config trust",

@@ -14,6 +14,7 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError, reason
 from sbc_filter.pki.x5u import check_x5u, with_plain_scheme
 from sbc_filter.records.tally import numbered
+from sbc_filter.system.files import read_text
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 
 _LOG = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ def read_list(path: Path, tolerate: Collection[str] = ()) -> tuple[list[str], li
     Empty lines and those that begin with `#` are skipped. Duplicates count once.
     """
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         return [], [f"{path} cannot be read, so no certificate is fetched in advance: {reason(error)}"]
     urls: dict[str, None] = {}

@@ -19,6 +19,7 @@ from sbc_filter.config.tables import (
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.rules.toml_table import TomlTable, parse_toml
 from sbc_filter.rules.trunk_options import read_trunks
+from sbc_filter.system.files import read_text
 
 FILE_NAME = "sbc-filter.toml"
 SYSTEM = Path("/etc/sbc-filter") / FILE_NAME
@@ -56,7 +57,7 @@ def read_configuration(path: Path | None, problems: list[Problem]) -> Configurat
     if path is None:
         return Configuration()
     try:
-        text = path.read_text("utf-8-sig")  # some editors write a byte order mark
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         problems.append(Problem(str(path), "", f"cannot be read: {reason(error)}"))
         return Configuration(str(path), path.parent)

@@ -120,7 +120,7 @@ def _opened(named: Named) -> Captures:
     """The captures; `CaptureError` if none of them can be read."""
     captures = Captures(named.sources, several=named.several)
     if not captures.opened:
-        raise CaptureError("\n".join(captures.faults) or f"there is no capture in {', '.join(named.words)}")
+        raise CaptureError(*(captures.faults or [f"there is no capture in {', '.join(named.words)}"]))
     return captures
 
 
