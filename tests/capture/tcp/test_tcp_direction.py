@@ -118,10 +118,24 @@ def test_a_gap_that_the_receiver_acknowledged() -> None:
     assert direction.finish() == [GAP, b"mn", END]
 
 
+def test_a_gap_of_which_only_a_part_was_acknowledged_waits() -> None:
+    direction = TcpDirection()
+    read(segment(0, flags=SYN), segment(1, b"ab"), segment(9, b"ij"), direction=direction)
+    direction.acknowledge(5, 0.0)
+    assert direction.feed(segment(11, b"kl"), 99.0) == []
+
+
+def test_little_is_kept_of_what_was_delivered() -> None:
+    direction = TcpDirection()
+    read(segment(0, flags=SYN), segment(1, bytes(9000)), direction=direction)
+    assert direction.size == 4096
+
+
 def test_a_segment_that_the_capture_has_cut_leaves_a_gap() -> None:
     assert read(segment(0, flags=SYN), segment(1, b"abcd", cut=1), segment(5, b"e")) == [START, b"abc", GAP, b"e"]
     assert read(segment(0, flags=SYN), segment(5, b"e"), segment(1, b"abcd", cut=4)) == [START, GAP, b"e"]
     assert read(segment(9, b"ab", cut=2), segment(11, b"c")) == [MIDDLE, GAP, b"c"]
+    assert read(segment(0, flags=SYN), segment(1, b"abcd", FIN, cut=1)) == [START, b"abc", GAP, END]
 
 
 def test_what_waits_is_bounded() -> None:

@@ -133,7 +133,7 @@ def test_segments_that_are_missing_are_named_and_what_follows_is_judged() -> Non
     packets = connection(CALL[:100], CALL[100:200], CALL[200:], NEXT)
     del packets[3]
     run = Run(*packets, gap=0.6)
-    assert [record.call_id for record in run.records] == ["call-2@carrier.example"]
+    assert run.calls == ["7 call-2@carrier.example"]  # when it came, since the SBC had acknowledged what is missing
     assert run.counts == {Reason.TCP_GAP: (1, 1), Reason.LIVE_TCP: (1, 1)}
     assert next(run.unseen.sentences()) == "1 INVITE over TCP is incomplete: segments are missing."
 
@@ -188,6 +188,12 @@ def test_many_connections_are_known_in_bounded_memory() -> None:
     calls = [record.call_id for record in run.records]
     assert (calls.count("call-1@carrier.example"), calls.count("call-2@carrier.example")) == (3, 5)
     assert run.counts == {Reason.TCP_GAP: (2, 2), Reason.TCP_BEGUN: (2, 0), Reason.LIVE_TCP: (8, 8)}
+    first, second, third = (connection(CALL[:200], CALL[200:], sport=sport) for sport in (1, 2, 3))
+    run = Run(*first[:2], *second[:2], first[3], *third[:2], limits=(2, 1 << 20))
+    assert run.counts == {Reason.TCP_GAP: (2, 2), Reason.LIVE_TCP: (1, 1)}
+    assert run.calls == ["5 call-1@carrier.example"]
+    run = Run(*first[:2], *second[:2], packet(CALL[200:], 1201, sport=1), *third[:2], second[3], limits=(2, 1 << 20))
+    assert run.calls == ["5 call-1@carrier.example"]  # the second was idle longer than the first
     run = Run(*openings, limits=(9, 3 * 400))
     assert run.counts == {Reason.TCP_GAP: (5, 5)}
     run = Run(limits=(9, 3 * 400))
