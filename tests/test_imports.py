@@ -17,7 +17,7 @@ ROOMS: dict[str, str] = {
     "strict_json": "",
     "generational_cache": "",
     "utc": "",
-    "tally": "",
+    "ranked_counts": "",
     "packet": "outcomes errors",
     "numbering": "",
     "sip": "outcomes errors numbering",
@@ -28,7 +28,7 @@ ROOMS: dict[str, str] = {
     "engine.verdict": "outcomes packet stir engine.record",
     "engine.answers": "outcomes",
     "engine.call": "outcomes errors counters numbering sip stir rules engine.record engine.verdict",
-    "engine.memory": "outcomes errors generational_cache tally packet sip"
+    "engine.memory": "outcomes errors generational_cache ranked_counts packet sip"
     " pki stir rules engine.record engine.verdict engine.call",
     "engine.decide": "outcomes errors counters numbering sip pki stir rules"
     " engine.record engine.verdict engine.call engine.memory",
@@ -37,7 +37,7 @@ ROOMS: dict[str, str] = {
     "engine.state": "outcomes counters rules stir engine.memory engine.act",
     "engine.engine": "outcomes errors counters packet numbering sip pki stir"
     " rules engine.verdict engine.call engine.memory engine.decide engine.act engine.state",
-    "concurrency": "outcomes tally",
+    "concurrency": "outcomes ranked_counts",
     "processes": "",
     "keys": "outcomes errors",
     "system": "outcomes errors",

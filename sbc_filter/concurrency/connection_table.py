@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
-from sbc_filter.tally import Tally
+from sbc_filter.ranked_counts import RankedCounts
 
 C = TypeVar("C")
 
@@ -33,7 +33,7 @@ class ConnectionTable(Generic[C]):
         self._lock = threading.Lock()
         self._total: dict[str, int] = {}  # connections by address; never zero
         self._waiting: dict[str, OrderedDict[Client[C], None]] = {}  # in the order in which they began; never empty
-        self._most_waiting: Tally[str] = Tally()
+        self._most_waiting: RankedCounts[str] = RankedCounts()
         self._open: set[Client[C]] = set()
 
     def enter(self, address: str, connection: C, deadline: float) -> tuple[Client[C] | None, C | None]:

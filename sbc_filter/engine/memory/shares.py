@@ -8,8 +8,8 @@ thus displaces calls of peers without a trunk, and never more than that.
 from sbc_filter.engine.call.network import Position
 from sbc_filter.engine.verdict import Party
 from sbc_filter.packet.ip import sender_of
+from sbc_filter.ranked_counts import RankedCounts
 from sbc_filter.rules.model import Direction
-from sbc_filter.tally import Tally
 
 
 def party_of(place: Position) -> Party:
@@ -22,14 +22,14 @@ class Shares:
     """The needs that wait, by party. All methods take constant time."""
 
     def __init__(self) -> None:
-        self._groups: Tally[str] = Tally()
-        self._senders: dict[str, Tally[str]] = {}  # by group; never empty
+        self._groups: RankedCounts[str] = RankedCounts()
+        self._senders: dict[str, RankedCounts[str]] = {}  # by group; never empty
         self._needs: dict[Party, dict[int, None]] = {}  # in the order in which they began to wait; never empty
 
     def add(self, party: Party, need: int) -> None:
         """Note that this need waits."""
         self._groups.add(party.group)
-        self._senders.setdefault(party.group, Tally()).add(party.sender)
+        self._senders.setdefault(party.group, RankedCounts()).add(party.sender)
         self._needs.setdefault(party, {})[need] = None
 
     def remove(self, party: Party, need: int) -> None:

@@ -9,8 +9,8 @@ from sbc_filter.engine.memory.shares import Shares, party_of
 from sbc_filter.engine.verdict import Answer, Need, Party, Verdict
 from sbc_filter.outcomes import Detail
 from sbc_filter.packet.ip import sender_of
+from sbc_filter.ranked_counts import RankedCounts
 from sbc_filter.rules.model import Direction
-from sbc_filter.tally import Tally
 
 LIMIT = 12
 REFUSED = Answer(None, Detail.HOLD_LIMIT, NOW)
@@ -83,7 +83,7 @@ def test_what_waits_no_longer_leaves_nothing_behind() -> None:
         group, _, sender = party.partition("_")
         made.remove(Party(group, sender), need)
     assert vars(made) == {**vars(Shares()), "_groups": made._groups}
-    assert vars(made._groups) == vars(Tally())
+    assert vars(made._groups) == vars(RankedCounts())
 
 
 # --- the engine ---

@@ -5,8 +5,8 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 
 
-class Tally(Generic[K]):
-    """Tally by key that change by one. The key that has most is known at once, however many keys there are."""
+class RankedCounts(Generic[K]):
+    """Counts by key that change by one. The key that has most is known at once, however many keys there are."""
 
     def __init__(self) -> None:
         self._counts: dict[K, int] = {}

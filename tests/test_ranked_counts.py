@@ -3,12 +3,12 @@
 import random
 from collections import Counter
 
-from sbc_filter.tally import Tally
+from sbc_filter.ranked_counts import RankedCounts
 
 
 def test_the_largest_count_is_always_known() -> None:
     """Against a Counter, under 4,000 random steps."""
-    chance, counts, model = random.Random(18), Tally[str](), Counter[str]()
+    chance, counts, model = random.Random(18), RankedCounts[str](), Counter[str]()
     for _ in range(4000):
         key = chance.choice("abcdefgh")
         if model[key] and chance.random() < 0.5:
