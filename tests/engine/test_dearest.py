@@ -1,7 +1,7 @@
 """What a large packet may cost: work is counted, so that no test depends on how fast the machine is."""
 
 import pytest
-from support.calls import NOW, VERIFY, arriving, identity, invite, make_engine, result
+from support.calls import NOW, VERIFY, arriving, claims, identity, invite, make_engine, result
 from support.dearest import filled
 from support.growth import LINEAR, growth
 
@@ -34,8 +34,9 @@ def size_in_front_of_the_body(message: bytes) -> int:
 def test_a_message_of_16384_octets_is_read_and_a_longer_one_is_not(more: int) -> None:
     """Without its Identity fields, and its body. What is longer is unreadable, and treated as such."""
     token = identity()
-    size = MAX_HEAD + more - size_in_front_of_the_body(invite("X: "))
-    message = invite("X: " + "x" * size, token, body="y" * 30000).replace(b"length: 0", b"length: 30000")
+    body = "y" * 30000
+    size = MAX_HEAD + more - size_in_front_of_the_body(invite("X: ", body=body))
+    message = invite("X: " + "x" * size, token, body=body)
     assert detail(message) == (UNREADABLE if more else None)
 
 
@@ -47,7 +48,7 @@ def test_identity_fields_do_not_count() -> None:
     "rules", [VERIFY + '[rule.on]\ninvalid = "reject"\n', VERIFY + '[rule.on]\nunparseable = "drop"\n']
 )
 def test_a_message_over_the_limit_gets_what_the_rules_say(rules: str) -> None:
-    message = invite(identity(), "X: " + "x" * MAX_HEAD)
+    message = invite(identity()).replace(b"\r\n\r\n", b"\r\nX: " + b"x" * MAX_HEAD + b"\r\n\r\n")
     action, _, record = result(make_engine(rules), arriving(message))
     assert (action, record["outcome"], record["detail"]) == (
         "drop" if "drop" in rules else "reject",
@@ -75,8 +76,9 @@ def test_the_marks_that_are_made_unrecognisable_make_no_new_one() -> None:
 
 
 def test_many_lists_in_a_token_are_not_parsed() -> None:
-    made = identity(b'{"a":' + b"[{}," * 0 + b"[" + b"{}," * 300 + b"{}]}")
-    assert detail(invite(made)) == "json"
+    """A token has at most 256 of them: rich call data has some dozens."""
+    for count, found in ((250, None), (260, "json")):
+        assert detail(invite(identity(claims(more=[[]] * (count - 5))))) == found
 
 
 def test_marks_in_plenty() -> None:
