@@ -48,6 +48,7 @@ bench:
 	@$(BIN)/python tests/bench/flood.py
 	@$(BIN)/python tests/bench/seen.py
 	@$(BIN)/python tests/bench/lists.py
+	@$(BIN)/python tests/bench/replay.py
 
 deb:
 	@.ci/bootstrap.sh deb
