@@ -107,7 +107,7 @@ def rule(text: str, trunks: tuple[Trunk, ...] = ()) -> Rule:
 
 
 def test_there_is_something_to_read() -> None:
-    pages = {"certificates", "configuration", "defaults", "interoperability", "operations", "placement"}
+    pages = {"captures", "certificates", "configuration", "defaults", "interoperability", "operations", "placement"}
     assert DOCS.keys() == pages | {"records", "redirect", "rules", "security", "service"}
     assert len(blocks("rules")) >= 14
     assert len(blocks("configuration")) >= 8

@@ -11,6 +11,7 @@ from sbc_filter.delegates.remote_services import RemoteSigner, RemoteVerifier, S
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential
+from sbc_filter.system.files import read_file, read_text
 
 T = TypeVar("T", SigningDelegate, VerifyingDelegate)
 
@@ -78,14 +79,14 @@ def _exchange(settings: RemoteSettings) -> RemotePeer:
     if settings.client_certificate is not None and settings.client_key is not None:
         certificate = settings.client_certificate, settings.client_key
     for path in (*(certificate or ()), *([settings.web_ca] if settings.web_ca else [])):
-        path.read_bytes()
+        read_file(path)
     token = read_token_file(settings.token) if settings.token is not None else ""
     return Service(settings.service, token=token, certificate=certificate, web_ca=settings.web_ca)
 
 
 def read_token_file(path: Path) -> str:
     """The bearer token in a file; `ValueError` when it does not contain one."""
-    token = path.read_text("ascii").strip()
+    token = read_text(path, "ascii").strip()
     if not token or not token.isprintable() or " " in token:
         raise ValueError(f"{path}: there is no token in it, one line of printable characters")
     return token

@@ -27,6 +27,7 @@ from sbc_filter.rules.toml_table import parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable
 from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.stir.credential import Credential
+from sbc_filter.system.files import read_text
 from sbc_filter.trust.crl_shelf import CrlShelf
 from sbc_filter.trust.trust_files import TrustFiles
 
@@ -242,7 +243,7 @@ def rule_files(path: Path, problems: list[Problem]) -> tuple[dict[str, str], Pat
         return found, path
     for each in paths:
         try:
-            found[str(each)] = each.read_text("utf-8-sig")
+            found[str(each)] = read_text(each)
         except (OSError, UnicodeDecodeError) as error:
             problems.append(Problem(str(each), "", f"cannot be read: {reason(error)}"))
     return found, folder
@@ -254,7 +255,7 @@ def _is_rule_file(path: Path) -> bool:
 
 def _reader(folder: Path) -> Callable[[str], str]:
     def read_list(name: str) -> str:
-        return (folder / name).read_text("utf-8-sig")
+        return read_text(folder / name)
 
     return read_list
 

@@ -9,15 +9,17 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
+from sbc_filter.capture.encapsulation.carriers import Carrier
+from sbc_filter.capture.encapsulation.dissector import MAX_TUNNELS, may_be_tunnel, open_frame, open_tunnel
 from sbc_filter.capture.frame import Frame
-from sbc_filter.capture.link_types import answer_frame, locate_ip, replace_ip
+from sbc_filter.capture.link_types import locate_ip
+from sbc_filter.capture.slots import Lay, Slot
 from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.unseen import Unseen
 from sbc_filter.engine.call.network import Arrival, Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need, Verdict, VerdictKind
-from sbc_filter.errors import PacketError
-from sbc_filter.packet.fragments import fragment, is_fragment
+from sbc_filter.packet.fragments import is_fragment
 from sbc_filter.packet.reassembly import Reassembler
 from sbc_filter.packet.udp import datagram_to_ip
 
@@ -32,6 +34,7 @@ class FrameCount(StrEnum):
     REASSEMBLED = "reassembled"  # datagrams
     INCOMPLETE = "incomplete"  # frames that wait in vain for other fragments
     EMITTED = "emitted"  # answers
+    UNWRITTEN = "unwritten"  # verdicts that the output does not show: the frames cannot be written correctly
 
 
 _ACCEPT = VerdictKind.ACCEPT  # named once: looking up a member of an Enum is slow
@@ -45,32 +48,6 @@ class Core(Protocol):
 
     def resume(self, need_id: int, answer: AnyAnswer, now: float, /) -> Verdict | Need:
         """Decide with the answer to a need."""
-
-
-class _Slot:
-    """A place in the output: the original frame, until its replacement is known."""
-
-    __slots__ = ("frame", "known", "leaving", "span")
-
-    def __init__(self, frame: Frame, span: tuple[int, int], known: bool) -> None:
-        self.frame = frame
-        self.span = span
-        self.known = known
-        self.leaving: list[Frame] = [frame] if known else []
-
-    @property
-    def raw(self) -> bytes:
-        """The IP packet as captured."""
-        start, end = self.span
-        return self.frame.data[start:end]
-
-    def settle(self, leaving: list[Frame]) -> None:
-        self.known, self.leaving = True, leaving
-
-    def with_packet(self, raw: bytes) -> Frame:
-        """The frame with a new IP packet."""
-        data = replace_ip(self.frame.data, *self.span, raw)
-        return self.frame._replace(data=data, original_length=len(data))
 
 
 class Replay:
@@ -100,10 +77,11 @@ class Replay:
         self._survey = survey or Survey((), Unseen())
         self._interfaces = interfaces
         self._leaves = leaves
-        self._slots: deque[_Slot] = deque()
+        self._slots: deque[Slot] = deque()
         self._waiting = 0  # bytes of the slots
         self._now = 0.0  # of the capture
-        self._reassembler: Reassembler[_Slot] = Reassembler()
+        self._reassembler: Reassembler[Lay] = Reassembler()
+        self._in_tunnels: Reassembler[Lay] = Reassembler()  # so that no fragment there spoils one that is seen live
 
     @property
     def counters(self) -> Counter[FrameCount | VerdictKind]:
@@ -115,33 +93,40 @@ class Replay:
         self._frames += 1
         self._now = frame.time or self._now  # where there are no time stamps, nothing ages
         span = locate_ip(frame.linktype, frame.data)
-        if span is None:
-            self._survey.frame(frame.linktype, frame.data, frame.original_length > len(frame.data))
-            self._keep(_Slot(frame, (0, 0), known=True))
-        else:
+        if span is not None:
             self._packet(frame, span)
-        if not self._reassembler.is_busy:
+        else:
+            carrier = open_frame(frame.linktype, frame.data)
+            if carrier is not None:
+                self._packet(frame, (0, 0), carrier)
+            else:
+                self._survey.frame(frame.linktype, frame.data, frame.original_length > len(frame.data))
+                self._keep(Slot(frame, (0, 0), known=True))
+        if not (self._reassembler.is_busy or self._in_tunnels.is_busy):
             return self._leave()
         self._expire()
         left = self._leave()
-        while self._waiting > _MAX_WAITING and self._reassembler.give_up_oldest():
+        while self._waiting > _MAX_WAITING and (
+            self._reassembler.give_up_oldest() or self._in_tunnels.give_up_oldest()
+        ):
             self._expire()
             left += self._leave()
         return left
 
     def finish(self) -> list[Frame]:
         """End the capture: returns the frames that wait for missing fragments, unchanged."""
-        for slots in self._reassembler.flush():
-            self._give_up(slots)
+        for lays in (*self._reassembler.flush(), *self._in_tunnels.flush()):
+            self._give_up(lays)
         self._survey.finish()
         return self._leave()
 
-    def _packet(self, frame: Frame, span: tuple[int, int]) -> None:
-        start, end = span
-        raw = frame.data[start:end]
+    def _packet(self, frame: Frame, span: tuple[int, int], carrier: Carrier | None = None) -> None:
+        raw = frame.data[span[0] : span[1]] if carrier is None else carrier.raw
         cut = is_cut(raw)
-        if not cut and is_fragment(raw):
-            self._fragment(_Slot(frame, span, known=False), raw)
+        if not cut and (may_be_tunnel(raw) or is_fragment(raw)):
+            slot = Slot(frame, span, known=False, carrier=carrier)
+            self._keep(slot)
+            self._follow(Lay(raw, (slot,) if self._leaves else ()), frame)
             return
         if cut:
             self._survey.cut(raw, len(frame.data))
@@ -149,26 +134,39 @@ class Replay:
             self._survey.packet(raw)
         verdict = self._decide(raw, frame)
         if self._leaves:
-            slot = _Slot(frame, span, known=True)
+            slot = Slot(frame, span, known=True, carrier=carrier)
             self._keep(slot)
             if verdict.kind is not _ACCEPT or verdict.emit:
-                self._settle([slot], len(raw), verdict)
+                self._settle(Lay(raw, (slot,)), verdict)
 
-    def _fragment(self, slot: _Slot, raw: bytes) -> None:
-        self._keep(slot)
-        whole = self._reassembler.add(raw, self._now, slot)
-        if whole is not None:
+    def _follow(self, lay: Lay, frame: Frame, depth: int = 0) -> None:
+        """Process a packet that may be a fragment or a tunnel; `depth` counts the tunnels that it is in."""
+        cut = is_cut(lay.raw)
+        if not cut and is_fragment(lay.raw):
+            whole = (self._in_tunnels if depth else self._reassembler).add(lay.raw, self._now, lay)
+            if whole is None:
+                return
             self._count[FrameCount.REASSEMBLED] += 1
-            self._survey.packet(whole.raw)
-            verdict = self._decide(whole.raw, slot.frame)
-            if self._leaves:
-                self._settle([*whole.tags], whole.largest, verdict, slot)
+            lay = lay.whole(whole.raw, whole.tags, whole.largest)
+        inside = open_tunnel(lay.raw) if not cut and depth < MAX_TUNNELS and may_be_tunnel(lay.raw) else None
+        if inside is not None:
+            self._follow(lay.within(inside, self._leaves), frame, depth + 1)
+            return
+        if cut:
+            self._survey.cut(lay.raw, len(frame.data))
+        else:
+            self._survey.packet(lay.raw)
+        verdict = self._decide(lay.raw, frame)
+        if lay.tunnel and (verdict.record is not None or verdict.monitored):
+            self._survey.in_tunnel(lay.tunnel)
+        if self._leaves:
+            self._settle(lay, verdict)
 
     def _expire(self) -> None:
-        for slots in self._reassembler.expire(self._now):
-            self._give_up(slots)
+        for lays in (*self._reassembler.expire(self._now), *self._in_tunnels.expire(self._now)):
+            self._give_up(lays)
 
-    def _keep(self, slot: _Slot) -> None:
+    def _keep(self, slot: Slot) -> None:
         if self._leaves:
             self._slots.append(slot)
             self._waiting += len(slot.frame.data) + _OVERHEAD
@@ -179,10 +177,11 @@ class Replay:
         decision = self._engine.process(raw, now, Arrival(interfaces=Interfaces(name, name)) if name else None)
         while isinstance(decision, Need):
             decision = self._engine.resume(decision.id, self._ask(decision), now)
+        file = frame.file or None
         for record in decision.monitored:
-            self._sink(record.of_packet(frame.number))
+            self._sink(record.of_packet(frame.number, file))
         if decision.record is not None:
-            self._sink(decision.record.of_packet(frame.number))
+            self._sink(decision.record.of_packet(frame.number, file))
         if decision.kind is _ACCEPT:
             self._accepted += 1
         else:
@@ -191,25 +190,29 @@ class Replay:
             self._count[FrameCount.EMITTED] += len(decision.emit)
         return decision
 
-    def _settle(self, slots: list[_Slot], size: int, verdict: Verdict, last: _Slot | None = None) -> None:
-        """Replace the frames of one datagram; the new frames take the place of the `last` one."""
-        last = last or slots[-1]
-        for slot in slots:
-            slot.settle([slot.frame] if verdict.kind is _ACCEPT else [])
+    def _settle(self, lay: Lay, verdict: Verdict) -> None:
+        """Replace the frames of one packet; the new frames take the place of the last one."""
+        leaving: list[Frame] | None = []
         if verdict.kind is VerdictKind.MODIFY and verdict.payload is not None:
-            last.settle([last.with_packet(packet) for packet in _cut(verdict.payload, size, len(slots))])
-        for datagram in verdict.emit:
-            last.leaving.append(self._answer(last, datagram_to_ip(datagram)))
+            leaving = lay.replaced(verdict.payload)
+        answers = [lay.answered(datagram_to_ip(datagram)) for datagram in verdict.emit]
+        written = leaving is not None and None not in answers
+        if not written:
+            self._count[FrameCount.UNWRITTEN] += 1
+        as_captured = verdict.kind is _ACCEPT or not written
+        for slot in lay.slots:
+            slot.settle([slot.frame] if as_captured else [])
+        if written and leaving:
+            lay.last.settle(leaving)
+        if written:
+            lay.last.leaving += [answer for answer in answers if answer is not None]
 
-    def _answer(self, slot: _Slot, raw: bytes) -> Frame:
-        data = answer_frame(slot.frame.linktype, slot.frame.data, slot.span[0], raw)
-        return slot.frame._replace(data=data, original_length=len(data))
-
-    def _give_up(self, slots: list[_Slot]) -> None:
-        self._count[FrameCount.INCOMPLETE] += len(slots)
-        self._survey.incomplete([slot.raw for slot in slots])
-        for slot in slots:
-            slot.settle([slot.frame])
+    def _give_up(self, lays: list[Lay]) -> None:
+        self._count[FrameCount.INCOMPLETE] += len(lays)
+        self._survey.incomplete([lay.raw for lay in lays])
+        for lay in lays:
+            for slot in lay.slots:
+                slot.settle([slot.frame])
 
     def _leave(self) -> list[Frame]:
         left: list[Frame] = []
@@ -224,13 +227,3 @@ def is_cut(raw: bytes) -> bool:
     """Whether an IP packet is shorter than its header says."""
     length = raw[2] << 8 | raw[3] if raw[0] >> 4 == 4 else (raw[4] << 8 | raw[5]) + 40
     return length > len(raw)
-
-
-def _cut(raw: bytes, size: int, pieces: int) -> list[bytes]:
-    """Fragment a packet again that was fragmented. A whole packet that grew stays whole in a capture."""
-    if pieces == 1:
-        return [raw]
-    try:
-        return fragment(raw, size)
-    except PacketError:  # the fragments were too small
-        return [raw]

@@ -53,24 +53,32 @@ class Survey:
 
     def cut(self, raw: bytes, snaplen: int) -> None:
         """Examine an IP packet of a frame that the capture has cut after `snaplen` bytes."""
-        begin, ports, protocol = _upper(raw)
+        _, ports, _ = _upper(raw)
         on_ports = not self._ports.isdisjoint(ports)
         self._on_ports = self._on_ports or on_ports
-        if begin >= 0:
-            invite = CUT_INVITE.match(raw, begin) is not None
-            invite = invite or (not (on_ports or SIP.match(raw, begin)) and has_invite(raw))
-        else:  # not UDP, or a later fragment of it
-            invite = protocol not in (UDP, *_QUOTING) and has_invite(raw)
+        invite = self._begins_invite(raw)
         if invite or on_ports:
             self._unseen.add(Reason.CUT, str(snaplen), int(invite))
 
+    def in_tunnel(self, tunnel: str) -> None:
+        """Count an INVITE that the engine got, but that was in a tunnel."""
+        self._unseen.add(Reason.LIVE_TUNNEL, tunnel, 1)
+
     def incomplete(self, fragments: list[bytes]) -> None:
         """Examine the fragments of a datagram of which others are missing, or which contradict each other."""
-        begins = [(raw, _upper(raw)[0]) for raw in fragments]
-        invite = any(begin >= 0 and CUT_INVITE.match(raw, begin) for raw, begin in begins)
-        alone = len(fragments) == 1 and begins[0][1] >= 0
+        invite = any(self._begins_invite(raw) for raw in fragments)
+        alone = len(fragments) == 1 and _upper(fragments[0])[0] >= 0
         reason = Reason.FIRST_FRAGMENT if alone and invite else Reason.INCOMPLETE
         self._unseen.add(reason, "", int(invite), len(fragments))
+
+    def _begins_invite(self, raw: bytes) -> bool:
+        """Whether an INVITE begins in a packet or fragment that is not whole, perhaps in a tunnel."""
+        begin, ports, protocol = _upper(raw)
+        if begin < 0:  # not UDP, or a later fragment of it
+            return protocol not in (UDP, *_QUOTING) and has_invite(raw)
+        if CUT_INVITE.match(raw, begin):
+            return True
+        return self._ports.isdisjoint(ports) and not SIP.match(raw, begin) and has_invite(raw)
 
     def finish(self) -> None:
         """Add what is known only at the end."""

@@ -1,20 +1,24 @@
-"""Watches the kernel's queues: how full they are, and how many packets pass unfiltered because they are full."""
+"""Watches the kernel's queues: how full they are, and how many packets pass unfiltered because they are full.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+The counters of the firewall rules are read for it. The same reading shows the rules themselves (`daemon.rule_watch`).
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import NotRequired, Protocol, TypedDict
 
-from sbc_filter.counters import CounterName
+from sbc_filter.counters import UNFILTERED, CounterName
 from sbc_filter.daemon.overload import Overload
+from sbc_filter.daemon.rule_watch import RuleWatch
 from sbc_filter.daemon.unfiltered import EnteredSinceBound, Look, Queued, UnfilteredCount
-from sbc_filter.firewall.handed_over import HandedOverReader
-from sbc_filter.firewall.plan import QueueSettings
+from sbc_filter.firewall.handed_over import HandedOverReader, Reading
+from sbc_filter.firewall.plan import QueueDirection, QueueSettings
 from sbc_filter.live.dispatcher import worker_queues
 from sbc_filter.live.netlink import QueueStatistics, queue_statistics
 from sbc_filter.records.tally import numbered
 from sbc_filter.records.totals import Totals
 
 _FULL = 0.8  # share of a queue above which it is reported, before packets pass unfiltered or are lost
-_CALM, _BUSY = 5.0, 1.0  # seconds between two looks at the counters of the rules, and in an overload
+_CALM, _BUSY = 2.0, 1.0  # seconds between two looks at the counters of the rules, and in an overload
 _INLINE = 0.05  # seconds for which the supervisor waits for a firewall program; else its output is read later
 _AT_END = 2.0  # the same where no packet is waited for any more
 _NO_QUEUE = QueueStatistics(0, 0, 0, 0)
@@ -24,17 +28,19 @@ class QueueState(TypedDict):
     """Packets that wait, the capacity of the queue, and packets lost because queue or socket were full.
 
     `unfiltered` are the packets that passed because they were full. Only queues with `on_overload = "accept"` that the
-    firewall rules feed have it, and only once the counters of the rules were read.
+    firewall rules feed have it, and only once the counters of the rules were read. `direction` is that of the packets;
+    a queue for both does not have it.
     """
 
     waiting: int
     length: int
     dropped: int
     unfiltered: NotRequired[int]
+    direction: NotRequired[QueueDirection]
 
 
 class Reader(Protocol):
-    """Reads the counters of the rules: see `HandedOverReader`."""
+    """Reads the rules and their counters: see `HandedOverReader`."""
 
     @property
     def is_running(self) -> bool:
@@ -43,8 +49,8 @@ class Reader(Protocol):
     def start(self) -> None:
         """Start a reading."""
 
-    def collect(self, seconds: float, /) -> Mapping[int, int] | None:
-        """The packets by queue; None while it runs, waiting at most `seconds`, and when it failed."""
+    def collect(self, seconds: float, /) -> Reading | None:
+        """What was read; None while it runs, waiting at most `seconds`, and when it failed."""
 
     def close(self) -> None:
         """Give up a reading that runs."""
@@ -58,12 +64,14 @@ class QueueWatch:
         feeds: Sequence[QueueSettings],
         workers: int,
         totals: Totals,
+        rules: RuleWatch,
         statistics: Callable[[], Mapping[int, QueueStatistics]] = queue_statistics,
         reader: Reader | None = None,
     ) -> None:
         behind = [worker_queues(feeds, worker) for worker in range(workers)] if workers > 1 else []
         self._queues = sorted({*feeds, *(queue for queues in behind for queue in queues)}, key=lambda each: each.number)
         self._totals = totals
+        self.rules = rules
         self._overload = Overload()
         self._statistics = statistics
         self._reader = HandedOverReader() if reader is None else reader
@@ -72,7 +80,7 @@ class QueueWatch:
         self._generation = 0  # of the processes: one may have come and gone between two looks
         self._before: dict[int, Queued] | None = None  # what was queued when the reading that runs was started
         self._next_look = self._next_reading = 0.0
-        # At most one: with different policies there are two queues, otherwise one.
+        self._directions = {feed.number: feed.direction for feed in feeds}
         self._accepting = {
             feed.number: [queues[at].number for queues in behind] for at, feed in enumerate(feeds) if feed.fail_open
         }
@@ -86,15 +94,20 @@ class QueueWatch:
             if queue.number in found:
                 kernel = found[queue.number]
                 dropped = kernel.queue_dropped + kernel.socket_dropped
-                states[queue.number] = {"waiting": kernel.waiting, "length": queue.max_length, "dropped": dropped}
+                state: QueueState = {"waiting": kernel.waiting, "length": queue.max_length, "dropped": dropped}
+                if queue.direction:
+                    state["direction"] = queue.direction
                 if queue.number in self._counts:
-                    states[queue.number]["unfiltered"] = self._passed
+                    state["unfiltered"] = self._totals.counters[UNFILTERED[queue.direction]]
+                states[queue.number] = state
         return states
 
     def news(self, now: float) -> Iterator[str]:
         """The sentences that are due. `now` is a monotonic time in seconds. Call it often: it never waits long."""
         if self._before is not None or now >= self._next_reading:
-            yield from self._read(_INLINE)
+            reading = yield from self._read(_INLINE)
+            if reading is not None:
+                yield from self.rules.take(reading, now)
             self._next_reading = now + (_BUSY if self._overload.is_on else _CALM)
         if now >= self._next_look:
             self._next_look = now + _BUSY
@@ -118,8 +131,9 @@ class QueueWatch:
         self._reader.close()
 
     @property
-    def _passed(self) -> int:
-        return self._totals.counters[CounterName.PASSED_UNFILTERED]
+    def _passed(self) -> dict[str, int]:
+        counters = self._totals.counters
+        return {self._directions[number]: counters[UNFILTERED[self._directions[number]]] for number in self._accepting}
 
     def _look(self) -> Iterator[str]:
         states = self.states()
@@ -139,29 +153,33 @@ class QueueWatch:
             self._next_reading = min(self._next_reading, self._next_look)
         yield from self._overload.ended(counted=bool(self._counts) or not self._accepting)
 
-    def _read(self, seconds: float) -> Iterator[str]:
-        """Start a reading, or go on with the one that runs."""
-        if not self._accepting:
-            return
+    def _read(self, seconds: float) -> Generator[str, None, Reading | None]:
+        """Start a reading, or go on with the one that runs. Returns what it shows once it is there."""
         if self._before is None:
             self._before = self._queued(before=True)
+            self.rules.begin()
             self._reader.start()
         found = self._reader.collect(seconds)
         if found is None:
             if not self._reader.is_running:
                 self._before = None  # it failed: the next one may work
-            return
+            return None
         before, self._before = self._before, None
+        yield from self._count(found.handed_over, before)
+        return found
+
+    def _count(self, handed_over: Mapping[int, int], before: Mapping[int, Queued]) -> Iterator[str]:
         after = self._queued(before=False)
         for number in self._accepting:
-            if number not in found:
+            if number not in handed_over:
                 if number in self._counts:
                     self._counts[number].forget()
                 continue
             count = self._counts.setdefault(number, UnfilteredCount())
             known = count.total
-            count.take(Look(found[number], before[number], after[number]))
-            self._totals.note(CounterName.PASSED_UNFILTERED, count.total - known)
+            count.take(Look(handed_over[number], before[number], after[number]))
+            for name in {UNFILTERED[""], UNFILTERED[self._directions[number]]}:
+                self._totals.note(name, count.total - known)
             missed = count.missed()
             if missed:
                 yield (

@@ -20,7 +20,7 @@ from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.config.settings import Configuration
-from sbc_filter.counters import CounterName
+from sbc_filter.counters import UNFILTERED, CounterName
 from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
@@ -107,7 +107,7 @@ class Worker:
             clock=clock,
             interfaces=setup.tells_interfaces_apart,
         )
-        self._full_socket = FullSocket(queues)
+        self._queues, self._full_socket = queues, FullSocket(queues)
         self._pass_on_errors()
         self._shell.attend(channel, self._listen)
 
@@ -257,7 +257,10 @@ class Worker:
     def _heartbeat(self) -> None:
         shell = self._shell.counters
         counters = total(self._engine.counters, shell)
-        counters[CounterName.PASSED_UNFILTERED] = self._full_socket.passed(shell)
+        passed = self._full_socket.passed(shell.get(CounterName.OVERRUNS, 0), self._shell.verdicts)
+        for queue in self._queues:
+            for name in {UNFILTERED[""], UNFILTERED[queue.direction]}:
+                counters[name] += passed.get(queue.number, 0)
         kinds = self._tally.kinds.most_common(_KINDS)
         while not self._channel.send(Heartbeat(counters, kinds)) and kinds:
             del kinds[len(kinds) // 2 :]  # names of rules may be long, and the heartbeat must fit

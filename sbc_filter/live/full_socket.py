@@ -22,22 +22,21 @@ class FullSocket:
         queues: Sequence[QueueSettings],
         statistics: Callable[[], Mapping[int, QueueStatistics]] = queue_statistics,
     ) -> None:
-        self._numbers = [queue.number for queue in queues]
-        self._accepts = any(queue.fail_open for queue in queues)
+        self._passed = {queue.number: 0 for queue in queues if queue.fail_open}
         self._statistics = statistics
-        self._passed = 0
 
-    def passed(self, counters: Mapping[str, int]) -> int:
-        """The packets so far. `counters` are those of the shell. Without `overruns` there are none."""
-        if self._accepts and counters.get(CounterName.OVERRUNS):
+    def passed(self, overruns: int, verdicts: Mapping[int, Mapping[CounterName, int]]) -> Mapping[int, int]:
+        """The packets so far by queue, of those that accept. `verdicts` are counted by queue.
+
+        Without `overruns` there are none.
+        """
+        if self._passed and overruns:
             # In this order: what arrives in between waits in the second.
             first, second = self._statistics(), self._statistics()
-            gone = sum(counters.get(name, 0) for name in _VERDICTS)
-            for number in self._numbers:
-                if number not in first or number not in second:
-                    return self._passed
-                gone += second[number].waiting + second[number].socket_dropped - first[number].entered
-            passed = -gone % _WRAP
-            if passed < _WRAP // 2:  # otherwise a negative number: packets arrived in between
-                self._passed = max(self._passed, passed)
+            for number in self._passed.keys() & first.keys() & second.keys():
+                gone = sum(verdicts[number].get(name, 0) for name in _VERDICTS)
+                gone += second[number].waiting + second[number].socket_dropped
+                passed = (first[number].entered - gone) % _WRAP
+                if passed < _WRAP // 2:  # otherwise a negative number: packets arrived in between
+                    self._passed[number] = max(self._passed[number], passed)
         return self._passed

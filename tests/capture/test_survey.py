@@ -174,7 +174,8 @@ LATER6 = V6 / IPv6ExtHdrFragment(m=0, offset=9, nh=17) / Raw(bytes(8) + INVITE.l
         ([LATER], ("incomplete", "", 1, 0)),
         ([LATER6], ("incomplete", "", 1, 0)),
         ([IP(flags="MF") / UDP(dport=5060) / OPTIONS], ("incomplete", "", 1, 0)),
-        ([IP(flags="MF", proto=6) / INVITE], ("incomplete", "", 1, 0)),
+        ([IP(flags="MF", proto=6) / INVITE], ("incomplete", "", 1, 1)),
+        ([IP(flags="MF", proto=1) / INVITE], ("incomplete", "", 1, 0)),  # ICMP quotes it
     ],
 )
 def test_a_datagram_that_never_became_whole(fragments: list[Packet], found: tuple[Any, ...]) -> None:

@@ -374,6 +374,7 @@ def test_a_path_that_cannot_be_written_is_one_sentence(
     (tmp_path / "closed").mkdir(mode=0o700)
     monkeypatch.chdir(tmp_path)  # in which every other user may look around, while pytest closes what is above
     tmp_path.chmod(0o755)
+    path.chmod(0o644)  # as written, only its owner can read it
     os.seteuid(65534)
     try:
         assert main(["replay", path.name, option, name]) == 1

@@ -4,7 +4,7 @@ from sbc_filter.daemon.overload import Overload
 
 
 def look(overload: Overload, passed: int = 0, dropped: int = 0, *, crowded: bool = False) -> list[str]:
-    unseen = overload.look(passed, dropped, crowded=crowded)
+    unseen = overload.look({"": passed}, dropped, crowded=crowded)
     return ["unseen"] * unseen + list(overload.ended(counted=True))
 
 
@@ -39,6 +39,15 @@ def test_a_queue_that_stays_full_keeps_it_going() -> None:
     assert [look(overload, crowded=True) for _ in range(9)] == [[]] * 9
     assert list(overload.end(counted=True)) == ["the overload has ended: 0 packets passed unfiltered, 0 were dropped"]
     assert list(overload.end(counted=True)) == []
+
+
+def test_each_direction_has_its_sum() -> None:
+    overload = Overload()
+    for inbound, outbound in ((0, 0), (5, 0), (17000, 0), (17340, 9)):
+        overload.look({"inbound": inbound, "outbound": outbound}, 0, crowded=False)
+    assert list(overload.end(counted=True)) == [
+        "the overload has ended: 17349 packets passed unfiltered (17340 inbound, 9 outbound), 0 were dropped"
+    ]
 
 
 def test_it_claims_no_number_without_rules_that_count() -> None:

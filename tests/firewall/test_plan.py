@@ -20,7 +20,7 @@ def test_the_commands_are_readable() -> None:
     ]
 
 
-def test_one_policy_one_queue() -> None:
+def test_without_addresses_one_queue() -> None:
     assert Plan().queues == (QueueSettings(50, True),)
     assert queue_rules(Plan()) == ["-j NFQUEUE --queue-num 50 --queue-bypass"]
     strict = Plan(on_overload_inbound="drop", on_overload_outbound="drop")
@@ -30,13 +30,24 @@ def test_one_policy_one_queue() -> None:
 
 def test_a_policy_for_each_direction_two_queues_told_apart_by_the_address() -> None:
     plan = Plan(sbc=("192.0.2.1", "2001:db8::1"), on_overload_inbound="drop")
-    assert plan.queues == (QueueSettings(50, False), QueueSettings(51, True))
+    inbound, outbound = plan.queues
+    assert inbound == QueueSettings(50, False, direction="inbound")
+    assert outbound == QueueSettings(51, True, direction="outbound")
     assert queue_rules(plan) == [
         "-d 192.0.2.1 -j NFQUEUE --queue-num 50",
         "-s 192.0.2.1 -j NFQUEUE --queue-num 51 --queue-bypass",
         "-j NFQUEUE --queue-num 50",
     ]
     assert queue_rules(plan, IpFamily.V6)[0] == "-d 2001:db8::1 -j NFQUEUE --queue-num 50"
+
+
+def test_each_direction_has_a_queue_even_with_one_policy() -> None:
+    """So that the counters of the rules say what passed unfiltered in each. Neither: with inbound."""
+    assert queue_rules(Plan(sbc=("192.0.2.1",))) == [
+        "-d 192.0.2.1 -j NFQUEUE --queue-num 50 --queue-bypass",
+        "-s 192.0.2.1 -j NFQUEUE --queue-num 51 --queue-bypass",
+        "-j NFQUEUE --queue-num 50 --queue-bypass",
+    ]
 
 
 @pytest.mark.parametrize(

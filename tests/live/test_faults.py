@@ -106,11 +106,15 @@ def test_all_is_killed_and_started_again(lab: Lab, load: Load, policy: str) -> N
     with contextlib.ExitStack() as stack:
         process, _ = stack.enter_context(started(lab, file))
         load.begin(SECONDS, RATE)
-        time.sleep(1)
+        assert eventually(lambda: all(load.ended(way) > 50 for way in ("inbound", "outbound")))
         for pid in (process.pid, *(each["pid"] for each in processes(file).values())):
             os.kill(pid, signal.SIGKILL)
         process.wait()
-        time.sleep(0.5)
+        ended = {way: load.ended(way) for way in ("inbound", "outbound")}
+        if policy == "accept":
+            assert eventually(lambda: all(load.ended(way) > ended[way] + 50 for way in ended))
+        else:
+            time.sleep(0.5)  # for some to wait
         stack.enter_context(started(lab, file))
         found = load.end()
     assert_all_right(found, unfiltered=policy == "accept")
@@ -123,7 +127,7 @@ def test_it_is_stopped_gracefully(lab: Lab, load: Load, workers: int) -> None:
     """What waits is decided, what comes later passes: not one packet is lost."""
     with started(lab, load.configure(queue=f"workers = {workers}\n")) as (process, _):
         load.begin(SECONDS, RATE, t1_ms=LONG_T1)
-        time.sleep(2)
+        assert eventually(lambda: all(load.ended(way) > 100 for way in ("inbound", "outbound")))
         process.terminate()
         assert process.wait(LONG) == 0
         found = load.end()
@@ -196,7 +200,7 @@ def test_the_queue_is_full(lab: Lab, load: Load, policy: str) -> None:
     file = load.configure(queue=DROP if policy == "drop" else "")
     with started(lab, file) as (_, log), endpoint(lab, "core") as flood:
         load.begin(SECONDS, RATE)
-        time.sleep(1)
+        assert eventually(lambda: all(load.ended(way) > 50 for way in ("inbound", "outbound")))
         worker = processes(file)["worker 1"]["pid"]
         os.kill(worker, signal.SIGSTOP)
         for number in range(6000):
@@ -307,7 +311,7 @@ def test_the_clock_is_set(lab: Lab, load: Load, step: float) -> None:
     with lab.inside("sbc"):
         Iptables().apply(setup.plan())
     try:
-        with running(lab, setup.engine(b"secret"), source, clock=clock):
+        with running(lab, setup.engine(b"secret"), source, clock=clock, queues=setup.plan().queues):
             load.begin(SECONDS, RATE)
             time.sleep(1)
             offset = step
@@ -333,7 +337,7 @@ def test_a_certificate_server_dies(lab: Lab, tmp_path: Path, number: signal.Sign
         started(lab, file),
     ):
         load.begin(SECONDS, RATE, t1_ms=LONG_T1)
-        time.sleep(SECONDS * 11 / 16)  # the third of four carriers calls, also where SIPp was late
+        assert eventually(lambda: load.ended("inbound") > SECONDS * RATE * 10 / 16)  # the third of four carriers calls
         server.send_signal(number)
         found = load.end()
     assert_all_right(found, unchecked=range(150, 181))

@@ -109,7 +109,7 @@ def test_what_reaches_the_queue(applied: Lab, start: str, end: str, version: int
     engine = TinyEngine()
     target = ADDRESSES[end][version]
     with (
-        running(applied, engine, TinySource()),
+        running(applied, engine, TinySource(), queues=BOTH.queues),
         endpoint(applied, start, version, 5062) as sender,
         endpoint(applied, start, version, 5060) as sender_on_port,
         endpoint(applied, end, version, 5060) as sip,
@@ -153,7 +153,7 @@ def test_which_responses_reach_the_queue(lab: Lab, start: str, end: str, version
             Iptables().apply(Plan(sbc=BOTH.sbc, responses=responses))
         engine = TinyEngine()
         with (
-            running(lab, engine, TinySource()),
+            running(lab, engine, TinySource(), queues=BOTH.queues),
             endpoint(lab, start, version, 5062) as sender,
             endpoint(lab, end, version) as receiver,
         ):

@@ -19,16 +19,19 @@ from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 TARGET = ("192.0.2.1", 5090)  # where no socket listens; the packets come from a SIP port
-ENDED = re.compile(r"the overload has ended: (\d+) packets? passed unfiltered, (\d+) were dropped")
+ENDED = re.compile(
+    r"the overload has ended: (\d+) packets? passed unfiltered(?: \((?:(\d+) inbound)?(?:, )?(?:(\d+) outbound)?\))?,"
+    r" (\d+) were dropped"
+)
 MISSED = re.compile(r"while a process was replaced, at most (\d+) packets? passed unfiltered")
 COUNTING = ("PREROUTING", "-p", "udp", "--dport", "5090")
 
 
-def configured(folder: Path, queue: str = "") -> Path:
+def configured(folder: Path, queue: str = "", sbc: str = "192.0.2.1") -> Path:
     (folder / "rules").mkdir()
     (folder / "rules" / "r.toml").write_text('[[rule]]\nname = "refuse"\ncalled = "12155550111"\naction = "reject"\n')
     (folder / "c.toml").write_text(
-        f'[network]\nsbc = ["192.0.2.1"]\n[queue]\n{queue}\n[control]\nsocket = "control"\n'
+        f'[network]\nsbc = ["{sbc}"]\n[queue]\n{queue}\n[control]\nsocket = "control"\n'
         '[log]\nrecords = "records.jsonl"\n'
     )
     return folder / "c.toml"
@@ -51,9 +54,11 @@ def arrived(lab: Lab) -> int:
     return int(found[1])
 
 
-def burst(flood: socket.socket, size: int = 6000, body: str = "") -> None:
+def burst(flood: socket.socket, size: int = 6000, body: str = "", target: tuple[str, int] = TARGET) -> None:
+    """INVITEs of ten calls, quickly: a worker that stands still for 5 s is replaced."""
+    messages = [calls.invite(number=number, body=body) for number in range(10)]
     for number in range(size):
-        flood.sendto(calls.invite(number=number, body=body), TARGET)
+        flood.sendto(messages[number % len(messages)], target)
 
 
 def counted(lab: Lab, file: Path) -> dict[str, Any]:
@@ -85,10 +90,31 @@ def test_what_passes_is_counted(lab: Lab, tmp_path: Path, workers: int) -> None:
             assert eventually(lambda: len(ENDED.findall(log.read_text())) == turn)  # noqa: B023
         assert state["counters"]["passed-unfiltered"] > 1000
         assert state["queues"]["50"]["unfiltered"] == state["counters"]["passed-unfiltered"]
-        assert sum(int(passed) for passed, _ in ENDED.findall(log.read_text())) == state["queues"]["50"]["unfiltered"]
+        assert sum(int(passed) for passed, *_ in ENDED.findall(log.read_text())) == state["queues"]["50"]["unfiltered"]
         process.terminate()
         assert eventually(lambda: "stopped; " in log.read_text())
     assert f"passed-unfiltered {state['queues']['50']['unfiltered']}" in log.read_text().partition("stopped; ")[2]
+
+
+def test_each_direction_is_counted(lab: Lab, tmp_path: Path) -> None:
+    """Queues 50 and 51. A thousand more pass from the SBC than to it, and the sentence of the end has both numbers.
+
+    The SBC is behind the filter: what a host sends itself waits in its own socket, and is not lost.
+    """
+    file = configured(tmp_path, sbc="198.51.100.7")
+    with started(lab, file) as (_, log), endpoint(lab, "carrier") as peer, endpoint(lab, "core") as sbc:
+        worker = processes(file)["worker 1"]["pid"]
+        stop(worker)
+        burst(peer, 5000, target=("198.51.100.7", 5090))
+        burst(sbc, 6000, target=("192.0.2.7", 5090))
+        os.kill(worker, signal.SIGCONT)
+        assert eventually(lambda: ENDED.search(log.read_text()))
+        state = asked(file)
+        inbound, outbound = (state["counters"][f"unfiltered-{way}"] for way in ("inbound", "outbound"))
+        assert outbound - inbound == 1000
+        assert state["counters"]["packets"] + inbound + outbound == 11000
+        assert [state["queues"][number]["unfiltered"] for number in ("50", "51")] == [inbound, outbound]
+        assert ENDED.findall(log.read_text()) == [(str(inbound + outbound), str(inbound), str(outbound), "0")]
 
 
 def test_bursts_that_no_look_sees(lab: Lab, tmp_path: Path) -> None:
@@ -128,7 +154,7 @@ def test_what_is_dropped_is_part_of_the_sentence(lab: Lab, tmp_path: Path) -> No
         os.kill(worker, signal.SIGCONT)
         assert eventually(lambda: ENDED.search(log.read_text()))
         dropped = asked(file)["queues"]["50"]["dropped"]
-        assert ENDED.findall(log.read_text()) == [("0", str(dropped))]
+        assert ENDED.findall(log.read_text()) == [("0", "", "", str(dropped))]
         assert "unfiltered" not in asked(file)["queues"]["50"]
 
 

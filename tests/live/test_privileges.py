@@ -76,7 +76,9 @@ def test_root_is_given_up(lab: Lab, folder: Path) -> None:
 
         # One supervisor, four processes, and now and then a program that reads the firewall rules.
         assert eventually(lambda: all_rights() == [(nobody, 0), *[(nobody, needed)] * 4]), all_rights()
-        assert asked(folder / "c.toml")["queues"].keys() == {"50", "51", "52"}
+        assert asked(folder / "c.toml")["queues"].keys() == {
+            str(number) for number in range(50, 56)
+        }  # of both directions
         assert eventually(lambda: asked(folder / "c.toml")["queues"]["50"].get("unfiltered") == 0)  # they may be read
         carrier.sendto(calls.invite(called="12155550111"), SBC)
         assert carrier.recv(70000).startswith(b"SIP/2.0 403 Forbidden\r\n")

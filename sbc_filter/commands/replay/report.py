@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sbc_filter.capture.replay_shell import FrameCount
@@ -26,14 +26,15 @@ class Result(NamedTuple):
     """What is reported at the end."""
 
     capture: str
+    """The capture, or how many there are."""
     frames: Mapping[FrameCount | VerdictKind, int]
     """What the shell counted."""
     done: Counter[str]
     """What the engine counted."""
     tally: Tally
     unseen: Unseen
-    fault: str = ""
-    """Why reading stopped early."""
+    faults: Sequence[str] = ()
+    """What could not be read, or not to its end."""
 
     def print(self, console: PlainConsole) -> None:
         """Print what became of the calls, and what would have changed."""
@@ -55,18 +56,24 @@ class Result(NamedTuple):
         parts = [f"{self._count(kind)} {word}" for kind, word in _WORDS.items() if self._count(kind)]
         if self._count(FrameCount.EMITTED):
             parts.append(f"{numbered(self._count(FrameCount.EMITTED), 'answer')} sent")
+        if unwritten := self._count(FrameCount.UNWRITTEN):
+            console.print(
+                f"{numbered(unwritten, 'packet')} would change, but cannot be written into the headers around: "
+                "the frames stay as captured (see docs/captures.md)"
+            )
         console.print(", ".join(parts) or (NOTHING_SEEN if self.unseen.may_hide_invites else NOTHING))
 
     def to_json(self) -> str:
         """The summary as one line of JSON, an object with the single key `summary`: no record has it."""
         summary = {
             "capture": self.capture,
-            "fault": self.fault or None,
+            "faults": [*self.faults],
             "packets": self._count(FrameCount.FRAMES),
             "invites": self.tally.total,
             "repeated": self.done[CounterName.RETRANSMISSION],
             **{word: self._count(kind) for kind, word in _WORDS.items()},
             "answers": self._count(FrameCount.EMITTED),
+            "unwritten": self._count(FrameCount.UNWRITTEN),
             "unseen_invites": self.unseen.invites,
             "unseen": self.unseen.summary(),
         }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
+from sbc_filter.commands.check.warnings import host_remarks
 from sbc_filter.commands.run.terminal import listen_to_signals, status_line
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.daemon import privileges
@@ -59,7 +60,7 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
             if supervisor.observing.sentence():
                 say(supervisor.observing.sentence())
 
-        supervisor = Supervisor(setup, files, memories, folder, say, applied)
+        supervisor = Supervisor(setup, files, memories, folder, say, applied, rules)
         if rules is not None:
             supervisor.family.private.append(rules)
         listen_to_signals(supervisor, Terminal())
@@ -90,15 +91,16 @@ def _own_folder() -> Iterator[Path]:
 
 def _say_what_runs(console: PlainConsole, setup: Setup, *, own_firewall: bool) -> None:
     rules = setup.rules.rules
-    queues = " and ".join(str(queue.number) for queue in setup.plan().queues)
+    numbers = [str(queue.number) for queue in setup.plan().queues]
+    queues = f"queue{'s' * (len(numbers) > 1)} {' and '.join(numbers)}"
     names = f"{numbered(len(rules), 'rule')}: {', '.join(rule.name for rule in rules)}"
     workers = setup.configuration.queue.workers
     with_workers = f", {workers} workers," if workers > 1 else ""
     _say(
         console,
-        f"listening on queue {queues}{with_workers} with {names if rules else 'no rules: every call passes as it is'}",
+        f"listening on {queues}{with_workers} with {names if rules else 'no rules: every call passes as it is'}",
     )
-    for remark in (*setup.remarks, *environment_remarks()):
+    for remark in (*setup.remarks, *environment_remarks(), *host_remarks(setup)):
         _say(console, f"warning: {remark}")
     if not own_firewall and "NOTIFY_SOCKET" not in os.environ:  # under a service manager another unit applies the rules
         for fault in backend(setup.configuration.firewall.backend).faults():
