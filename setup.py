@@ -27,7 +27,7 @@ INTERPRETED = {
     "": "__main__ cli counters errors outcomes strict_json tally utc",
     "packet": "fragments reassembly",
     "numbering": "country_table region_table",
-    "sip": "date grammar reason response",
+    "sip": "date grammar reason response stream",
     "sip/lenient": "salvage",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"
     " priority rich_call_data sign_div sti_pa_list",

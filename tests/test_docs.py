@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sbc_filter.capture.tcp.tcp_replay import MAX_DIRECTIONS, MAX_OCTETS
 from sbc_filter.capture.unseen import Reason
 from sbc_filter.cli import main
 from sbc_filter.config import configuration_file
@@ -38,6 +39,7 @@ from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk import Trunk
 from sbc_filter.sip.numbers import canonicaliser
+from sbc_filter.sip.stream import MAX_BODY, MAX_HEAD, FramingFault
 
 ROOT = Path(__file__).parent.parent
 DOCS = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
@@ -393,6 +395,15 @@ def test_the_json_of_the_summary_is_what_replay_prints(capsys: pytest.CaptureFix
     described = [name for table in _tables(section) for name in keys(table)]
     assert list(printed["summary"]) == list(json.loads(shown)["summary"]) == described
     assert list(keys(sections("records")["What a replay did not look at"])) == list(Reason)
+
+
+def test_every_fault_of_a_stream_is_described() -> None:
+    section = sections("records")["SIP over TCP"]
+    assert list(keys(section)) == list(FramingFault)
+    assert f"more than {MAX_DIRECTIONS // 2}" in section  # a connection has two
+    assert f"more than {MAX_OCTETS >> 20} MiB" in section
+    assert f"more than {MAX_HEAD} octets" in section
+    assert f"more than {MAX_BODY}." in section
 
 
 def test_every_repair_is_described() -> None:

@@ -44,7 +44,7 @@ ROOMS: dict[str, str] = {
     "web": "outcomes errors pki concurrency",
     "shared_memory": "errors rules engine.memory",
     "records": "outcomes counters stir engine.record processes system",
-    "capture": "errors packet engine.record engine.verdict engine.call system",
+    "capture": "errors packet sip engine.record engine.verdict engine.call system",
     "firewall": "errors system",
     "live": "outcomes errors counters packet engine.record engine.verdict engine.call"
     " concurrency processes system firewall",

@@ -20,6 +20,7 @@ from sbc_filter.engine.call.network import Arrival, Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need, Verdict, VerdictKind
 from sbc_filter.packet.fragments import is_fragment
+from sbc_filter.packet.ip import UDP
 from sbc_filter.packet.reassembly import Reassembler
 from sbc_filter.packet.udp import datagram_to_ip
 
@@ -50,12 +51,22 @@ class Core(Protocol):
         """Decide with the answer to a need."""
 
 
+class Streams(Protocol):
+    """What this shell needs of `tcp_replay.TcpReplay`."""
+
+    def feed(self, raw: bytes, frame: Frame, /) -> None:
+        """Look at an IP packet that is not UDP. It leaves as it was."""
+
+    def finish(self) -> None:
+        """End the capture."""
+
+
 class Replay:
     """Feeds frames to `engine`; `ask(need)` answers what it needs, `time_of(frame)` is the time it is told.
 
     With `interfaces` it is told the one of the frame, if the capture names it: as that by which the packet came,
     and that by which it leaves. `survey` is shown every packet, and which of them the engine did not get. With
-    `leaves` false the frames that leave are not wanted: none is kept, and none is returned.
+    `leaves` false the frames that leave are not wanted: none is kept, and none is returned. `streams` gets all but UDP.
     """
 
     def __init__(
@@ -67,6 +78,7 @@ class Replay:
         survey: Survey | None = None,
         interfaces: bool = False,
         leaves: bool = True,
+        streams: Streams | None = None,
     ) -> None:
         self._count: Counter[FrameCount | VerdictKind] = Counter()
         self._frames = self._accepted = 0  # as of `counters`; integers, since they count nearly every packet
@@ -77,6 +89,7 @@ class Replay:
         self._survey = survey or Survey((), Unseen())
         self._interfaces = interfaces
         self._leaves = leaves
+        self._streams = streams
         self._slots: deque[Slot] = deque()
         self._waiting = 0  # bytes of the slots
         self._now = 0.0  # of the capture
@@ -117,6 +130,8 @@ class Replay:
         """End the capture: returns the frames that wait for missing fragments, unchanged."""
         for lays in (*self._reassembler.flush(), *self._in_tunnels.flush()):
             self._give_up(lays)
+        if self._streams is not None:
+            self._streams.finish()
         self._survey.finish()
         return self._leave()
 
@@ -172,6 +187,8 @@ class Replay:
             self._waiting += len(slot.frame.data) + _OVERHEAD
 
     def _decide(self, raw: bytes, frame: Frame) -> Verdict:
+        if self._streams is not None and (raw[9] if raw[0] < 0x50 else raw[6]) != UDP:
+            self._streams.feed(raw, frame)
         now = self._time_of(frame)
         name = frame.interface_name if self._interfaces else ""
         decision = self._engine.process(raw, now, Arrival(interfaces=Interfaces(name, name)) if name else None)

@@ -1,4 +1,4 @@
-"""Finds SIP in TCP segments, which the filter does not look at: plain, over TLS, over WebSocket (RFC 7118).
+"""Finds SIP in TCP segments that are not judged: plain to other ports, over TLS, over WebSocket (RFC 7118).
 
 INVITEs are counted, not segments: several may be in one, and a start line in two. A segment that was sent again is
 counted once.
@@ -46,6 +46,8 @@ class SegmentSurvey:
             if invites or _HANDSHAKE.match(lower):
                 self._unseen.add(Reason.WEBSOCKET, str(ports[1]), invites)
                 return
+        if not self._ports.isdisjoint(ports):
+            return  # `tcp_replay` puts its messages together
         invites = self._begun(
             addresses + raw[start : start + 4], int.from_bytes(raw[start + 4 : start + 8], "big"), lower
         )

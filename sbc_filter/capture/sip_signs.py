@@ -12,7 +12,7 @@ CUT_INVITE = re.compile(rb"\s*INVITE[ \t]", re.IGNORECASE)
 SIP = re.compile(rb"\s*(?:SIP/2\.0 [1-6][0-9][0-9] |[A-Z]{3,10} \S+ SIP/2\.0\r?\n)", re.IGNORECASE)
 """The start line of any message."""
 _WITHIN = re.compile(rb"invite[ \t]+(?:sips?:|tel:|[^\s]{1,2048}[ \t]+sip/2\.0[ \t]*\r?\n)")
-LINES = re.compile(rb"(?:^|\n)[ \t\r]*invite[ \t]+\S{1,2048}[ \t]+sip/2\.0[ \t]*\r?\n")
+LINES = re.compile(rb"(?:^|\n)[ \t\r]*+invite[ \t]+\S{1,2048}[ \t]+sip/2\.0[ \t]*\r?\n")
 """The start lines of INVITEs in lower-case bytes of a stream."""
 
 

@@ -42,7 +42,7 @@ class Survey:
         if raw[0] >> 4 == 4:
             start, protocol, addresses = (raw[0] & 15) * 4, raw[9], raw[12:20]
         else:
-            start, protocol = _skip_extensions(raw, 40, raw[6])
+            start, protocol = skip_extensions(raw, 40, raw[6])
             addresses = raw[8:40]
         if protocol == UDP and len(raw) >= start + 8:
             self._udp(raw, start)
@@ -53,10 +53,11 @@ class Survey:
 
     def cut(self, raw: bytes, snaplen: int) -> None:
         """Examine an IP packet of a frame that the capture has cut after `snaplen` bytes."""
-        _, ports, _ = _upper(raw)
+        _, ports, protocol = _upper(raw)
         on_ports = not self._ports.isdisjoint(ports)
-        self._on_ports = self._on_ports or on_ports
-        invite = self._begins_invite(raw)
+        self._on_ports = self._on_ports or (on_ports and protocol == UDP)
+        judged = on_ports and protocol == _TCP  # `tcp_replay` counts its INVITEs
+        invite = not judged and self._begins_invite(raw)
         if invite or on_ports:
             self._unseen.add(Reason.CUT, str(snaplen), int(invite))
 
@@ -122,7 +123,7 @@ class Survey:
         self._unseen.add(reason, ip_protocol(protocol), int(invite))
 
 
-def _skip_extensions(raw: bytes, start: int, kind: int) -> tuple[int, int]:
+def skip_extensions(raw: bytes, start: int, kind: int) -> tuple[int, int]:
     """(start, kind) of the header after the IPv6 extension headers; of the last one that is whole if they are cut off.
 
     A routing header that is not yet at its end stays: the checksum covers another address.
@@ -134,7 +135,8 @@ def _skip_extensions(raw: bytes, start: int, kind: int) -> tuple[int, int]:
 
 
 def _upper(raw: bytes) -> tuple[int, tuple[int, ...], int]:
-    """The offset of the UDP payload in a packet or first fragment, -1 for others; its ports; and the protocol."""
+    """The offset of the UDP payload in a packet or first fragment, -1 for others; the ports of UDP and TCP; and the
+    protocol."""
     if raw[0] >> 4 == 4:
         start, protocol = (raw[0] & 15) * 4, raw[9]
         later = bool(raw[6] & 0x1F or raw[7])
@@ -142,7 +144,11 @@ def _upper(raw: bytes) -> tuple[int, tuple[int, ...], int]:
         found = fragment_header(raw)
         later = found is not None and bool(raw[found[1] + 2] or raw[found[1] + 3] & 0xF8)
         start, protocol = (40, raw[6]) if found is None else (found[1] + 8, raw[found[1]])
-        start, protocol = _skip_extensions(raw, start, protocol)
-    if later or protocol != UDP or len(raw) < start + 4:
+        start, protocol = skip_extensions(raw, start, protocol)
+    if later or protocol not in (UDP, _TCP) or len(raw) < start + 4:
         return -1, (), protocol
-    return start + 8, (raw[start] << 8 | raw[start + 1], raw[start + 2] << 8 | raw[start + 3]), protocol
+    return (
+        start + 8 if protocol == UDP else -1,
+        (raw[start] << 8 | raw[start + 1], raw[start + 2] << 8 | raw[start + 3]),
+        protocol,
+    )

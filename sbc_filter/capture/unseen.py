@@ -36,6 +36,10 @@ class Reason(StrEnum):
     NO_ADDRESS = "no-address"
     # The transport: `where` is the port.
     TCP = "tcp"
+    TCP_BEGUN = "tcp-begun"  # a message of which the beginning was sent before the capture began
+    TCP_GAP = "tcp-gap"  # a message of which octets are missing
+    TCP_UNFRAMED = "tcp-unframed"  # `where` is the fault, as in `sip.stream`
+    TCP_CONFLICT = "tcp-conflict"  # segments that repeat octets with another content
     TLS = "tls"
     WEBSOCKET = "websocket"
     DTLS = "dtls"
@@ -51,6 +55,7 @@ _HIDING = frozenset(
     (
         *(Reason.TUNNEL, Reason.CUT, Reason.INCOMPLETE, Reason.NO_PORT),
         *(Reason.TLS, Reason.WEBSOCKET, Reason.DTLS, Reason.SCTP),
+        *(Reason.TCP_BEGUN, Reason.TCP_GAP, Reason.TCP_UNFRAMED, Reason.TCP_CONFLICT),
     )
 )
 """What these have in them cannot be known: a call may be there though no INVITE was seen."""
@@ -65,16 +70,23 @@ _WITH_INVITES = {
     " {counted}",
     Reason.NO_ADDRESS: "{invites} {have} no direction: neither end is in [network].sbc; most are to or from {most}",
     Reason.TCP: "{invites} over TCP {were} not looked at: TCP passes untouched",
+    Reason.TCP_BEGUN: "{invites} over TCP {were} not judged: the connection is older than the capture",
+    Reason.TCP_GAP: "{invites} over TCP {are} incomplete: segments are missing",
+    Reason.TCP_UNFRAMED: "{invites} over TCP {were} not judged: the stream cannot be framed: {counted}",
     Reason.WEBSOCKET: "{invites} over WebSocket {were} not looked at: to port {counted}",
     Reason.SCTP: "{invites} over SCTP {were} not looked at: to port {counted}",
     Reason.LIVE_TUNNEL: "{invites} {are} in a tunnel ({places}): the live filter sees them only where the tunnel ends",
-    Reason.LIVE_TCP: "{invites} came over TCP: the live filter does not look at TCP",
+    Reason.LIVE_TCP: "{invites} over TCP {were} judged, but live {they_pass} unfiltered",
 }
 _WITHOUT = {
     Reason.CUT: "{packets} {were} cut by the capture, snap length {places}: capture with -s 0",
     Reason.INCOMPLETE: "{packets} {are} of incomplete datagrams: fragments are missing or contradict each other",
     Reason.NO_PORT: "No UDP packet is to or from a port of [network].ports ({ports}); they are to {counted}",
     Reason.TCP: "{packets} of SIP over TCP {were} not looked at: TCP passes untouched",
+    Reason.TCP_BEGUN: "{messages} over TCP {were} not read: the connection is older than the capture",
+    Reason.TCP_GAP: "{messages} over TCP {are} incomplete: segments are missing",
+    Reason.TCP_UNFRAMED: "{messages} over TCP cannot be framed: {counted}",
+    Reason.TCP_CONFLICT: "{packets} of TCP {repeat} earlier octets with another content: judged as Linux reads them",
     Reason.TLS: "{packets} of SIP over TLS {were} not looked at: to port {counted}",
     Reason.WEBSOCKET: "{packets} of SIP over WebSocket {were} not looked at: to port {counted}",
     Reason.DTLS: "{packets} of SIP over DTLS {were} not looked at: to port {counted}",
@@ -114,8 +126,8 @@ class Unseen:
 
     @property
     def has_invites(self) -> bool:
-        """Whether INVITEs were not looked at: then the exit code is 1."""
-        return self.invites > 0
+        """Whether INVITEs were not looked at, or are not over TCP when it is live: then the exit code is 1."""
+        return self.invites > 0 or self.total(Reason.LIVE_TCP)[1] > 0
 
     @property
     def may_hide_invites(self) -> bool:
@@ -150,14 +162,17 @@ class Unseen:
         if text is None:
             return
         ordered = Counter({where: count.invites if invites else count.packets for where, count in places.items()})
-        number = packets if text.startswith("{packets}") else invites
+        number = packets if text.startswith(("{packets}", "{messages}")) else invites
         yield (
             text.format(
                 invites=_numbered(invites, "INVITE"),
                 packets=_numbered(packets, "packet"),
+                messages=_numbered(packets, "message"),
                 were="was" if number == 1 else "were",
                 are="is" if number == 1 else "are",
                 have="has" if number == 1 else "have",
+                they_pass="it passes" if number == 1 else "they pass",
+                repeat="repeats" if number == 1 else "repeat",
                 ports=self._ports,
                 places=", ".join(where for where, _ in (+ordered).most_common(_SHOWN)),
                 counted=_listed(+ordered),

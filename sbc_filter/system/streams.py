@@ -49,7 +49,7 @@ def is_output(error: OSError) -> bool:
 
 
 def abandon(stream: TextIO | None = None) -> None:
-    """Discard what was not written to a stream, standard output if not given, so that the interpreter does not report it."""
+    """Discard what a stream (default: standard output) still holds, so that the interpreter does not report it."""
     stream = stream or _stdout()
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""INVITEs over TCP are counted one by one, however they lie in segments; TLS and WebSocket are named."""
+"""INVITEs over TCP to other ports are counted one by one, however they lie in segments; TLS and WebSocket are named."""
 
 import struct
 from typing import Any
@@ -19,7 +19,7 @@ KEY = b"\x12\x34\x56\x78"
 ELSE = ("ip-protocol", "IP protocol 6 (TCP) without SIP", 1, 0)
 
 
-def segment(payload: bytes, sequence: int = 1, dport: int = 5060, sport: int = 40000) -> bytes:
+def segment(payload: bytes, sequence: int = 1, dport: int = 5080, sport: int = 40000) -> bytes:
     return bytes(
         IP(src="198.51.100.7", dst="203.0.113.10") / TCP(sport=sport, dport=dport, seq=sequence) / Raw(payload)
     )
@@ -51,13 +51,15 @@ HANDSHAKE = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nSec-WebSocket-P
 @pytest.mark.parametrize(
     ("payload", "dport", "found"),
     [
-        (b"", 5060, []),
-        (INVITE, 5060, [("tcp", "5060", 1, 1)]),
-        (INVITE * 3, 5060, [("tcp", "5060", 1, 3)]),
+        (INVITE, 5060, []),  # put together and judged
+        (b"HTTP/1.1 200 OK\r\n\r\n", 5060, []),
+        (b"", 5080, []),
+        (INVITE, 5080, [("tcp", "5080", 1, 1)]),
+        (INVITE * 3, 5080, [("tcp", "5080", 1, 3)]),
         (INVITE, 7000, [("tcp", "7000", 1, 1)]),
-        (OPTIONS, 5060, [("tcp", "5060", 1, 0)]),
-        (OPTIONS + b"\r\n\r\n" + INVITE, 5060, [("tcp", "5060", 1, 1)]),
-        (b"CSeq: 2 INVITE\r\n\r\n" + INVITE, 5060, [("tcp", "5060", 1, 1)]),
+        (OPTIONS, 5080, [("tcp", "5080", 1, 0)]),
+        (OPTIONS + b"\r\n\r\n" + INVITE, 5080, [("tcp", "5080", 1, 1)]),
+        (b"CSeq: 2 INVITE\r\n\r\n" + INVITE, 5080, [("tcp", "5080", 1, 1)]),
         (b"GET / HTTP/1.1\r\n\r\n", 80, [ELSE]),
         (INVITE, 5061, [("tcp", "5061", 1, 1)]),
         (b"\x17\3\3" + bytes(90), 5061, [("tls", "5061", 1, 0)]),
@@ -117,7 +119,7 @@ def test_what_is_remembered_is_bounded() -> None:
     assert max(len(line) for _, line in survey._lines.values()) <= 2048
 
 
-@given(st.lists(st.tuples(st.binary(max_size=80), st.integers(0, 2**32 - 1), st.sampled_from([80, 5060, 5061]))))
+@given(st.lists(st.tuples(st.binary(max_size=80), st.integers(0, 2**32 - 1), st.sampled_from([80, 5080, 5061]))))
 def test_any_bytes(segments: list[tuple[bytes, int, int]]) -> None:
     raw = [segment(payload, sequence, port) for payload, sequence, port in segments]
     counted = sum(each[2] for each in surveyed(*raw))

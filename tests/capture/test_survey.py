@@ -74,8 +74,8 @@ def surveyed(*packets: Packet) -> list[tuple[Any, ...]]:
         (V4 / SCTP(sport=2905, dport=2905) / Raw(bytes(16)), [("ip-protocol", "IP protocol 132 (SCTP)", 1, 0)]),
         (IP(proto=17) / Raw(bytes(7)), [("malformed", "IP with a broken header", 1, 0)]),
         (IP(proto=6) / Raw(bytes(19)), [("malformed", "IP with a broken header", 1, 0)]),
-        (V4 / TCP(dport=5060) / INVITE, [("tcp", "5060", 1, 1)]),
-        (V6 / IPv6ExtHdrDestOpt() / TCP(dport=5060) / INVITE, [("tcp", "5060", 1, 1)]),
+        (V4 / TCP(dport=5080) / INVITE, [("tcp", "5080", 1, 1)]),
+        (V6 / IPv6ExtHdrDestOpt() / TCP(dport=5080) / INVITE, [("tcp", "5080", 1, 1)]),
     ],
     ids=lambda value: value.summary() if isinstance(value, Packet) else "",
 )
@@ -144,8 +144,9 @@ def test_a_frame_that_was_cut_before_its_ip_header_ends() -> None:
         (udp(5060, INVITE), 24, [("cut", "77", 1, 0)]),
         (udp(5060, INVITE, V6 / IPv6ExtHdrHopByHop()), 48 + 8 + 7, [("cut", "77", 1, 1)]),
         (udp(30000, MEDIA), 100, []),
-        (V4 / TCP(dport=5060) / INVITE, 60, [("cut", "77", 1, 1)]),
-        (V4 / TCP(dport=5060) / OPTIONS, 60, []),
+        (V4 / TCP(dport=5060) / INVITE, 60, [("cut", "77", 1, 0)]),  # its INVITEs are counted with their connection
+        (V4 / TCP(dport=5080) / INVITE, 60, [("cut", "77", 1, 1)]),
+        (V4 / TCP(dport=5080) / OPTIONS, 60, []),
         (V4 / GRE() / udp(5060, INVITE), 70, [("cut", "77", 1, 1)]),
         (udp(4789, Raw(bytes(22)) / V4 / UDP() / INVITE), 95, [("cut", "77", 1, 1)]),
         (udp(5080, ANSWER), 28 + 34 + 20, []),

@@ -29,6 +29,7 @@ from support.calls import (
 from support.captures import enhanced, interface, section
 from support.processes import heeding_signals
 from support.replayed import records_of, summary_of
+from support.tcp import packet as tcp_packet
 from support.waiting import LONG, eventually
 
 from sbc_filter.capture.frame import Frame
@@ -48,7 +49,7 @@ def other(port: int, payload: bytes) -> bytes:
 
 
 def tcp(payload: bytes) -> bytes:
-    return bytes(IP(src=CARRIER, dst=SBC) / TCP(sport=5060, dport=5060) / Raw(payload))
+    return bytes(IP(src=CARRIER, dst=SBC) / TCP(sport=5080, dport=5080) / Raw(payload))
 
 
 def capture(folder: Path, *packets: bytes, settings: str = NETWORK, rules: str = PASS) -> Path:
@@ -210,6 +211,30 @@ def test_what_was_not_looked_at(
     out, err = capsys.readouterr()
     assert err.splitlines()[-1] == remark
     assert bool(summary_of(out)["unseen_invites"]) == bool(code)
+
+
+def test_a_call_over_tcp_is_judged_but_its_packets_leave_as_they_were(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call, out = invite(body="v=0\r\n"), tmp_path / "out.pcap"
+    rules = '[[rule]]\nname = "no"\naction = "reject"\n'
+    path = capture(tmp_path, tcp_packet(call[:200], 1), tcp_packet(call[200:], 201), rules=rules)
+    assert said(path, capsys, 1) == [
+        f"configuration: {tmp_path}/sbc-filter.toml; 1 rule of 1 file",
+        f"{path}: 2 packets, 1 INVITE",
+        "Rule Mode Outcome Detail Treatment Code Calls",
+        "no unfiltered not-examined reject-rule reject 403 1",
+        "Nothing would change in what was looked at.",
+        "1 INVITE over TCP was judged, but live it passes unfiltered.",
+    ]
+    assert main(["replay", str(path), "--json", "--out", str(out)]) == 1
+    record, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert list(record)[:3] == ["packet", "unfiltered", "time"]
+    assert [record[name] for name in ("packet", "unfiltered", "transport", "verdict", "would", "mode", "code")] == [
+        *(2, "tcp", "tcp", "accept", "reject", "enforce", 403)
+    ]
+    assert (last["summary"]["rejected"], last["summary"]["unseen_invites"]) == (0, 0)
+    assert list(CaptureReader(out)) == list(CaptureReader(path))
 
 
 def test_media_on_other_ports_is_no_reason_to_remark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

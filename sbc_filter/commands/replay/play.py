@@ -19,6 +19,7 @@ from sbc_filter.capture.merge import Captures
 from sbc_filter.capture.record_survey import RecordSurvey
 from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
+from sbc_filter.capture.tcp.tcp_replay import TRANSPORT, TcpReplay
 from sbc_filter.capture.unseen import Unseen
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.source import CertificateSource
@@ -29,6 +30,7 @@ from sbc_filter.commands.replay.learnt_translations import LearntTranslations
 from sbc_filter.commands.replay.report import Result
 from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.config.settings import CertificateSettings
+from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.record import Record
 from sbc_filter.errors import EnvironmentFault, UsageFault, reason
 from sbc_filter.records.tally import Tally, numbered, to_lines
@@ -73,15 +75,11 @@ def replay(arguments: argparse.Namespace) -> int:
         stack.callback(needs.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         engine = setup.engine(SECRET, nothing_waits=True)
-        run = Replay(
-            engine,
-            lambda need: ask_for(needs, need),
-            sink,
-            clock.time_of,
-            survey,
-            setup.tells_interfaces_apart,
-            leaves=writer is not None,
-        )
+        engine.observe(Observation(transports=frozenset((TRANSPORT,))))
+        judging = engine, lambda need: ask_for(needs, need), sink, clock.time_of
+        interfaces = setup.tells_interfaces_apart
+        streams = TcpReplay(*judging, configuration.network.ports, unseen, interfaces)
+        run = Replay(*judging, survey, interfaces, leaves=writer is not None, streams=streams)
         for frame in _leaving(run, with_progress(captures, title)):
             if writer is not None:
                 writer.write(frame)

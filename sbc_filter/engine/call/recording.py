@@ -108,7 +108,8 @@ def make_record(
         identities,
         changed,
         decision.request_uri,
-        None,  # `packet` and `file`: see `Record.of_packet`
+        None,  # `packet`, `file` and `unfiltered`: see `Record.of_packet`
+        None,
         None,
     )
     return Record._make(values)
