@@ -49,6 +49,7 @@ bench:
 	@$(BIN)/python tests/bench/seen.py
 	@$(BIN)/python tests/bench/lists.py
 	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/dearest.py
+	@$(BIN)/python tests/bench/replay.py
 
 deb:
 	@.ci/bootstrap.sh deb

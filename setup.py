@@ -24,7 +24,7 @@ COMPILED = {
 }
 # The other files of these rooms: they serve few calls, or compiling them gains nothing.
 INTERPRETED = {
-    "": "__main__ cli counters errors outcomes strict_json tally utc",
+    "": "__main__ cli counters errors outcomes ranked_counts strict_json utc",
     "packet": "fragments reassembly",
     "numbering": "country_table region_table",
     "sip": "date grammar reason response stream",

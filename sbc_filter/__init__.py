@@ -24,7 +24,8 @@ it does. Imports go downwards only; `tests/test_imports.py` has the table.
     sip                         messages, headers, addresses, numbers (no STIR)
     packet                      bytes <-> IP and UDP
     errors  outcomes  counters  exceptions; what can become of a packet; what is counted
-    strict_json  utc  tally     JSON that can be read in one way only; times as people read them; who has most
+    strict_json  utc            JSON that can be read in one way only; times as people read them
+    ranked_counts               who has most
 
 Live (`sbc-filter run`) it is several processes, so that what is slow, or fails, does not stand in the way of packets:
 

@@ -412,7 +412,7 @@ def test_monitor_changes_no_byte_of_any_packet(
     out = tmp_path / "out.pcap"
     assert make_pcaps.replayed_mixed(folder, RULES / "first-week-monitor.toml", main, out) == 0
     assert list(CaptureReader(out)) == list(CaptureReader(folder / MIXED / f"{MIXED}.pcap"))
-    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    records = [json.loads(line) for line in records_of(capsys.readouterr().out)]
     assert {record["verdict"] for record in records if record["rule"] is None} == {"accept"}
     watched = [record for record in records if record["rule"]]
     assert {record["mode"] for record in watched} == {"monitor"}

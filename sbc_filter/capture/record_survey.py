@@ -11,14 +11,12 @@ _MAX_ADDRESSES = 4096  # a hostile capture could have millions
 class RecordSurvey:
     """Call it with every record; adds to `unseen` what could not be judged. Call `finish` at the end.
 
-    `sbc`: whether addresses of the SBC are known, without which no call has a direction. `dated`: whether the time is
-    that of the capture.
+    `sbc`: whether addresses of the SBC are known, without which no call has a direction.
     """
 
-    def __init__(self, unseen: Unseen, *, sbc: bool, dated: bool) -> None:
+    def __init__(self, unseen: Unseen, *, sbc: bool) -> None:
         self._unseen = unseen
         self._sbc = sbc
-        self._dated = dated
         self._last: int | None = None
         self._without_direction = 0
         self._addresses: Counter[str] = Counter()
@@ -29,7 +27,7 @@ class RecordSurvey:
         if record.packet == self._last or record.method not in (None, "INVITE"):
             return
         self._last = record.packet
-        if self._dated and not record.time:
+        if not record.time:
             self._unseen.add(Reason.NO_TIME, invites=1)
         if self._sbc and record.direction is None:
             self._without_direction += 1

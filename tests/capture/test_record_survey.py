@@ -15,9 +15,9 @@ OTHER = Record(7.0, "[2001:db8::7]:5060", "[2001:db8::11]:5060", "udp", method="
 KNOWN = FORGOTTEN._replace(direction=Direction.INBOUND)
 
 
-def surveyed(*records: Record, sbc: bool = True, dated: bool = True) -> list[tuple[Any, ...]]:
+def surveyed(*records: Record, sbc: bool = True) -> list[tuple[Any, ...]]:
     unseen = Unseen()
-    survey = RecordSurvey(unseen, sbc=sbc, dated=dated)
+    survey = RecordSurvey(unseen, sbc=sbc)
     for record in records:
         survey(record)
     survey.finish()
@@ -50,11 +50,10 @@ def test_a_packet_is_counted_once_though_rules_in_monitor_mode_write_records_too
 def test_a_time() -> None:
     undated = KNOWN._replace(time=0.0).of_packet(1)
     assert surveyed(undated, KNOWN.of_packet(2)) == [("no-time", "", 1, 1)]
-    assert surveyed(undated, dated=False) == []
 
 
 def test_addresses_without_end_are_counted_in_bounded_memory() -> None:
-    survey = RecordSurvey(Unseen(), sbc=True, dated=True)
+    survey = RecordSurvey(Unseen(), sbc=True)
     for number in range(5000):
         survey(FORGOTTEN._replace(src=f"10.0.{number // 250}.{number % 250}:5060").of_packet(number))
     assert len(survey._addresses) == 4096

@@ -157,3 +157,15 @@ def test_an_answer_follows_its_cause_with_its_time_and_numbers_are_recorded() ->
     assert [(frame.number, frame.time) for frame in out] == [(1, 0.1), (2, 0.2)]
     assert parse(out[1].data).payload == b"SIP/2.0 438 No\r\n\r\n"
     assert [(record.packet, record.time) for record in records] == [(1, 0.1), (2, 0.2)]
+
+
+def test_an_answer_also_follows_a_packet_that_passes() -> None:
+    class Answering:
+        def process(self, raw: bytes, now: float, arrival: Arrival | None = None) -> Verdict:
+            return Verdict(VerdictKind.ACCEPT, None, (Datagram("192.0.2.1", 5060, "192.0.2.7", 5060, b"answer"),))
+
+        def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict:
+            raise AssertionError("nothing was needed")
+
+    first, second = replayed(Answering(), frames(packet(invite(1))))
+    assert (first, parse(second).payload) == (packet(invite(1)), b"answer")

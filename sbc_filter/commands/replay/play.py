@@ -50,7 +50,7 @@ def replay(arguments: argparse.Namespace) -> int:
     configuration = setup.configuration
     tally, unseen = Tally(), Unseen(configuration.network.ports)
     survey = Survey(configuration.network.ports, unseen)
-    calls = RecordSurvey(unseen, sbc=bool(configuration.network.sbc), dated=arguments.at == "capture")
+    calls = RecordSurvey(unseen, sbc=bool(configuration.network.sbc))
     # Standard output is reserved for records or for a file that goes there.
     taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
     console = PlainConsole(stderr=taken)
