@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.netns import LIVE, three_hosts
+from support.netns import LIVE, eventually, three_hosts
+from support.runs import started
 
+from sbc_filter.cli import main
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.plan import Plan
 from sbc_filter.firewall.surroundings import surroundings
@@ -104,3 +106,25 @@ def test_without_programs_nothing_fails(host: Lab, tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PATH", str(tmp_path))
     with host.inside("sbc"):
         assert list(surroundings(Plan())) == []
+
+
+def test_check_and_run_say_it(host: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And which trunks the filter never sees."""
+    (tmp_path / "c.toml").write_text(
+        '[network]\nsbc = ["192.0.2.1"]\n[log]\nrecords = "records"\n[control]\nsocket = "control"\n'
+        '[trunks.old]\naddresses = ["192.0.2.7"]\ntransport = ["tcp"]\n'
+        '[trunks.new]\naddresses = ["192.0.2.8"]\n'
+    )
+    host.run("sbc", "iptables", "-P", "OUTPUT", "DROP")
+    sentences = [
+        "warning: trunk 'old' has only TCP: its calls pass unfiltered, because the filter reads UDP alone",
+        "warning: iptables: OUTPUT is closed by default, and rejections of the filter may not get out: insert"
+        " `iptables -I OUTPUT -m mark --mark 0x20000000/0x20000000 -j ACCEPT`",
+    ]
+    with host.inside("sbc"):
+        assert main(["check", "--config", str(tmp_path / "c.toml")]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert all(sentence in printed for sentence in sentences)
+    assert "trunk 'new'" not in printed
+    with started(host, tmp_path / "c.toml") as (_, log):
+        assert eventually(lambda: all(sentence in log.read_text().splitlines() for sentence in sentences))

@@ -59,6 +59,8 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
             _say_what_runs(console, setup, own_firewall=rules is not None)
             if supervisor.observing.sentence():
                 say(supervisor.observing.sentence())
+            for remark in host_remarks(setup):  # last: it asks several programs
+                say(f"warning: {remark}")
 
         supervisor = Supervisor(setup, files, memories, folder, say, applied, rules)
         if rules is not None:
@@ -100,7 +102,7 @@ def _say_what_runs(console: PlainConsole, setup: Setup, *, own_firewall: bool) -
         console,
         f"listening on {queues}{with_workers} with {names if rules else 'no rules: every call passes as it is'}",
     )
-    for remark in (*setup.remarks, *environment_remarks(), *host_remarks(setup)):
+    for remark in (*setup.remarks, *environment_remarks()):
         _say(console, f"warning: {remark}")
     if not own_firewall and "NOTIFY_SOCKET" not in os.environ:  # under a service manager another unit applies the rules
         for fault in backend(setup.configuration.firewall.backend).faults():
