@@ -12,6 +12,7 @@ from sbc_filter.system.plain_console import PlainConsole, PlainTable
 
 Sink = Callable[[Record], None]
 OBSERVED, UNFILTERED = "observe", "unfiltered"
+_OTHERS = frozenset(("ACK", "CANCEL"))  # what has a record beside INVITEs, if it cannot be read
 _DEVIATION = "deviation."  # prefix of the engine's counters of deviations
 
 
@@ -31,9 +32,13 @@ class Tally:
 
     def __init__(self) -> None:
         self.kinds: Counter[Kind] = Counter()
+        self.others = 0
+        """ACKs and CANCELs that cannot be read, of `total`."""
 
     def __call__(self, record: Record) -> None:
         """Count one record."""
+        if record.method in _OTHERS and record.mode != "monitor":
+            self.others += 1
         self.kinds[
             Kind(
                 record.rule or "-",

@@ -90,7 +90,7 @@ def test_what_was_not_looked_at(
     out, err = capsys.readouterr()
     summary = summary_of(out)
     assert err.splitlines()[-1] == sentence
-    assert (summary["packets"], summary["fault"], summary["unseen_invites"]) == (len(packets), None, unseen[3])
+    assert (summary["packets"], summary["faults"], summary["unseen_invites"]) == (len(packets), [], unseen[3])
     assert [tuple(each.values()) for each in summary["unseen"]] == [unseen]
 
 
@@ -123,4 +123,17 @@ def test_the_summary_says_why_reading_stopped(tmp_path: Path, capsys: pytest.Cap
     path.write_bytes(path.read_bytes()[:-1])
     assert main(["replay", str(path), "--json"]) == 1
     summary = summary_of(capsys.readouterr().out)
-    assert (summary["packets"], summary["fault"]) == (1, f"{path} ends within a packet")
+    assert (summary["packets"], summary["faults"]) == (
+        1,
+        [f"{path} ends within a packet; everything before it was replayed"],
+    )
+
+
+def test_a_cancel_that_cannot_be_read_is_no_invite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cancel = arriving(invite().replace(b"INVITE", b"CANCEL").replace(b"CSeq: ", b"X-CSeq: "))
+    path = capture(tmp_path, CALL, cancel)
+    main(["replay", str(path)])
+    assert f"{path}: 2 packets, 1 INVITE, 1 other message" in capsys.readouterr().out.splitlines()
+    main(["replay", str(path), "--json"])
+    summary = summary_of(capsys.readouterr().out)
+    assert (summary["invites"], summary["other_messages"]) == (1, 1)

@@ -50,6 +50,13 @@ def test_records_of_responses_are_no_invites() -> None:
     assert (tally.total, sum(tally.kinds.values())) == (2, 3)
 
 
+def test_acks_and_cancels_are_counted_apart() -> None:
+    tally = Tally()
+    for method, mode in (("INVITE", None), ("ACK", None), ("CANCEL", None), ("CANCEL", "monitor"), (None, None)):
+        tally(Record(0.0, "a", "b", "udp", method=method, mode=mode))
+    assert (tally.total, tally.others) == (4, 2)
+
+
 def test_a_line_of_a_replay_is_as_long_as_that_of_a_live_filter_at_most() -> None:
     """A Call-ID of 64 KiB, of which each octet is six of JSON."""
     out = StringIO()

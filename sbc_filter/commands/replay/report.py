@@ -38,8 +38,10 @@ class Result(NamedTuple):
 
     def print(self, console: PlainConsole) -> None:
         """Print what became of the calls, and what would have changed."""
-        packets, invites = numbered(self._count(FrameCount.FRAMES), "packet"), numbered(self.tally.total, "INVITE")
-        console.print(f"{self.capture}: {packets}, {invites}")
+        counts = [numbered(self._count(FrameCount.FRAMES), "packet"), numbered(self._invites, "INVITE")]
+        if self.tally.others:
+            counts.append(numbered(self.tally.others, "other message"))
+        console.print(f"{self.capture}: {', '.join(counts)}")
         if self.tally.kinds:
             self.tally.print(console)
             console.print()
@@ -69,7 +71,8 @@ class Result(NamedTuple):
             "capture": self.capture,
             "faults": [*self.faults],
             "packets": self._count(FrameCount.FRAMES),
-            "invites": self.tally.total,
+            "invites": self._invites,
+            "other_messages": self.tally.others,
             "repeated": self.done[CounterName.RETRANSMISSION],
             **{word: self._count(kind) for kind, word in _WORDS.items()},
             "answers": self._count(FrameCount.EMITTED),
@@ -78,6 +81,10 @@ class Result(NamedTuple):
             "unseen": self.unseen.summary(),
         }
         return json.dumps({"summary": summary}, separators=(",", ":"))
+
+    @property
+    def _invites(self) -> int:
+        return self.tally.total - self.tally.others
 
     def _count(self, kind: FrameCount | VerdictKind) -> int:
         return self.frames.get(kind, 0)
