@@ -90,7 +90,7 @@ def test_what_was_not_looked_at(
     out, err = capsys.readouterr()
     summary = summary_of(out)
     assert err.splitlines()[-1] == sentence
-    assert (summary["packets"], summary["fault"], summary["unseen_invites"]) == (len(packets), None, unseen[3])
+    assert (summary["packets"], summary["faults"], summary["unseen_invites"]) == (len(packets), [], unseen[3])
     assert [tuple(each.values()) for each in summary["unseen"]] == [unseen]
 
 
@@ -123,4 +123,5 @@ def test_the_summary_says_why_reading_stopped(tmp_path: Path, capsys: pytest.Cap
     path.write_bytes(path.read_bytes()[:-1])
     assert main(["replay", str(path), "--json"]) == 1
     summary = summary_of(capsys.readouterr().out)
-    assert (summary["packets"], summary["fault"]) == (1, f"{path} ends within a packet")
+    assert (summary["packets"], len(summary["faults"])) == (1, 1)
+    assert summary["faults"][0].startswith(f"{path} ends within a packet")
