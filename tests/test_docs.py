@@ -340,7 +340,7 @@ def test_every_outcome_is_described() -> None:
     assert table.keys() == set(Outcome)
     for outcome in VERIFICATION_OUTCOMES | SIGNING_OUTCOMES | {Outcome.NOT_EXAMINED, Outcome.UNPARSEABLE}:
         code, phrase = response_to(outcome, None)
-        _, _, answer, verstat = table[outcome]
+        *_, answer, verstat = table[outcome]
         assert answer == f"{code} {phrase}"
         expected = defaults_of(outcome, None).verstat
         if outcome is Outcome.ANONYMOUS:

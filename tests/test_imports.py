@@ -13,6 +13,7 @@ PACKAGE = ROOT / "sbc_filter"
 ROOMS: dict[str, str] = {
     "outcomes": "",
     "errors": "outcomes",
+    "explanations": "outcomes",
     "counters": "",
     "strict_json": "",
     "generational_cache": "",
