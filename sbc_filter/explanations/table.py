@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from sbc_filter.explanations.calls_that_leave import ALREADY_SIGNED, SIGNED, UNSIGNED
 from sbc_filter.explanations.deviations import CERTIFICATE_DEVIATIONS, DEVIATIONS
 from sbc_filter.explanations.explanation import Explanation
 from sbc_filter.explanations.fetching import UNFETCHABLE
 from sbc_filter.explanations.outcome_meanings import OUTCOMES
 from sbc_filter.explanations.passing import ANONYMOUS, NO_IDENTITY, PASSED, REPLAYED, STALE
-from sbc_filter.explanations.signing import ALREADY_SIGNED, SIGNED, UNSIGNED
 from sbc_filter.explanations.token_and_call import CALL
 from sbc_filter.explanations.token_form import FORM
 from sbc_filter.explanations.trusting import UNTRUSTED
