@@ -103,5 +103,5 @@ def with_only(message: SipMessage, at: int) -> bytes:
     for place, (line, _, end) in enumerate(message.headers(b"identity")):
         if place != at:
             kept += buffer[position:line]
-            position = buffer.index(b"\n", end) + 1
+            position = end
     return kept + buffer[position:]

@@ -31,8 +31,16 @@ def plain_reading(value: bytes, pem: bytes | None) -> PlainReading:
         read = jwt.decode_complete(token, options={"verify_signature": False})
         header, claims = dict(read["header"]), dict(read["payload"])
     except _READ_ERRORS as error:
-        return PlainReading(None, None, f"PyJWT cannot read it: {error}", "not checked")
+        return PlainReading(_header(token), None, f"PyJWT cannot read it: {error}", "not checked")
     return PlainReading(header, claims, "", _signature(token, pem))
+
+
+def _header(token: bytes) -> dict[str, Any] | None:
+    """The header of a token whose other parts are broken or missing."""
+    try:
+        return dict(jwt.get_unverified_header(token))
+    except _READ_ERRORS:
+        return None
 
 
 def _signature(token: bytes, pem: bytes | None) -> str:
