@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from sbc_filter.cli import main
+from sbc_filter.commands.explain.findings import Findings
+from sbc_filter.commands.explain.token_checks import State
 from sbc_filter.config import configuration_file
 from sbc_filter.config.settings import Configuration
 from sbc_filter.counters import CounterName
@@ -106,7 +108,7 @@ def rule(text: str, trunks: tuple[Trunk, ...] = ()) -> Rule:
 
 
 def test_there_is_something_to_read() -> None:
-    pages = {"certificates", "configuration", "defaults", "interoperability", "operations", "placement"}
+    pages = {"certificates", "configuration", "defaults", "explain", "interoperability", "operations", "placement"}
     assert DOCS.keys() == pages | {"records", "redirect", "rules", "security", "service"}
     assert len(blocks("rules")) >= 14
     assert len(blocks("configuration")) >= 8
@@ -383,6 +385,14 @@ def test_summary_is_what_replay_says(capsys: pytest.CaptureFixture[str], monkeyp
 
 def test_every_repair_is_described() -> None:
     assert list(keys(sections("records")["What is repaired"])) == list(Repair)
+
+
+# Explain.
+
+
+def test_every_field_of_an_explanation_is_described() -> None:
+    assert list(keys(sections("explain")["JSON"])) == list(Findings._fields)
+    assert list(keys(sections("explain")["What it shows"])) == list(State)
 
 
 # Counters.
