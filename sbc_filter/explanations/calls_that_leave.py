@@ -126,7 +126,7 @@ UNSIGNED: Mapping[Detail, Explanation] = {
     ),
     Detail.SIGNING_REFUSED: Explanation(
         "The service or command refused, or its response cannot be read. Or the filter did not ask, because this is a"
-        " replay or an emergency call.",
+        " replay, an explanation or an emergency call.",
         _DELEGATE,
         _YOU_THEN_SERVICE,
         "Read the log of `run`: it has the signer's reason.",

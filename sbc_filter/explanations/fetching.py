@@ -83,7 +83,7 @@ UNFETCHABLE: Mapping[Detail, Explanation] = {
     ),
     Detail.VERIFICATION_REFUSED: Explanation(
         "The service that verifies refused, or its response cannot be read. Or the filter did not ask, because this is"
-        " a replay or an emergency call.",
+        " a replay, an explanation or an emergency call.",
         "ATIS-1000082",
         (Actor.YOU, Actor.SERVICE),
         "Read the log of `run`: it has the service's reason.",

@@ -21,6 +21,7 @@ from sbc_filter.commands.explain.material import (
     identity_value,
     invite_for,
     read_material,
+    unfolded,
 )
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.commands.explain.token_shown import TokenContext, token_shown
@@ -32,6 +33,7 @@ from sbc_filter.explanations.table import explanation_of, explanation_of_deviati
 from sbc_filter.outcomes import VERIFICATION_OUTCOMES, Detail, Outcome
 from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.sip.date import parse_date
+from sbc_filter.stir.verification import MAX_IDENTITIES
 from sbc_filter.system.files import read_file
 from sbc_filter.system.plain_console import PlainConsole
 
@@ -64,7 +66,7 @@ def explain(arguments: argparse.Namespace) -> int:
 def _message(material: Material) -> tuple[bytes, list[bytes]]:
     """The INVITE to judge, and its Identity values as far as they can be seen without reading it."""
     if material.kind is Kind.MESSAGE:
-        return material.data, _IDENTITY.findall(material.data)
+        return material.data, _IDENTITY.findall(unfolded(material.data))
     value = identity_value(material)
     if value.startswith(b".."):
         raise NotExplained("a token in compact form says nothing without its INVITE: give the whole INVITE")
@@ -77,7 +79,7 @@ def _time(given: str | float, message: bytes, values: list[bytes], material: Mat
     """The time of the judgement (POSIX seconds), and where it is from."""
     if isinstance(given, float):
         return given, "--at"
-    date = _DATE.search(message) if material.kind is Kind.MESSAGE else None
+    date = _DATE.search(unfolded(message)) if material.kind is Kind.MESSAGE else None
     stated = parse_date(date[1].strip()) if date is not None else None
     if given == "message" and stated is not None:
         return float(stated), "the Date of the INVITE"
@@ -148,6 +150,8 @@ def _findings(
     elif of_tokens.assumed and not whole:
         answer = answer._replace(outcome=Outcome.UNTRUSTED, detail=Detail.UNTRUSTED_CHAIN)
     outcome, detail = answer.outcome, answer.detail
+    if not whole and detail in (Detail.ORIG_MISMATCH, Detail.DEST_MISMATCH):
+        raise NotExplained("the token names a party that is not named so in any call: give the whole INVITE")
     missing += [
         f"the certificate of {url}: put it into the folder, or give --certificate or --fetch"
         for url, found in source.found.items()
@@ -186,11 +190,11 @@ def _tokens(
 ) -> Iterator[TokenShown]:
     """Each token with the engine's result for it alone, as if the others were not there."""
     if call is None:
-        for at, value in enumerate(_IDENTITY.findall(message), 1):
+        for at, value in enumerate(_IDENTITY.findall(unfolded(message))[:MAX_IDENTITIES], 1):
             yield token_shown(value.strip(), at, None, context)
         return
     values = call.message.values(b"identity")
-    for at, value in enumerate(values):
+    for at, value in enumerate(values[:MAX_IDENTITIES]):
         alone = judged if len(values) == 1 else judge.judge_token(with_only(call.message, at))
         verified = alone is not None and alone.record.outcome in VERIFICATION_OUTCOMES
         yield token_shown(value, at + 1, alone if verified else None, context)

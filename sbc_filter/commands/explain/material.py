@@ -21,7 +21,7 @@ _FOLD = re.compile(rb"\r?\n[ \t]+")
 _TOKEN = re.compile(rb"[A-Za-z0-9_+/=-]*\.[A-Za-z0-9_+/=-]*\.[A-Za-z0-9_+/=-]+")
 _PARTS = re.compile(rb"eyJ[A-Za-z0-9_+/=-]*(?:\.[A-Za-z0-9_+/=-]*)?")
 _NUMBER = re.compile(r"[0-9*#]{1,32}")
-_URI = re.compile(r"sips?:[A-Za-z0-9._~!$&'()*+=%-]{1,64}@[A-Za-z0-9.-]{1,255}")
+_URI = re.compile(r"sips?:[A-Za-z0-9._~!$&'()*+=%-]{1,64}@[A-Za-z0-9.-]{1,255}|urn:service:[a-z.]{1,64}")
 _CALLER, _CALLED = "12025550100", "12025550101"  # if a token does not say; fictitious numbers
 
 
@@ -89,8 +89,9 @@ def _recognised(data: bytes, name: str | None) -> Material:
         return Material(Kind.TOKEN, packed)
     if _PARTS.fullmatch(packed):
         return Material(Kind.PARTS, packed)
-    place = name or "what was given"
-    raise UsageFault(f"{place} is neither a file nor an INVITE, an Identity header field or a PASSporT")
+    if name is not None:
+        raise UsageFault(f"{name} holds neither an INVITE nor an Identity header field nor a PASSporT")
+    raise UsageFault("what was given is neither a file nor an INVITE, an Identity header field or a PASSporT")
 
 
 def _message(data: bytes) -> Material:
@@ -105,6 +106,11 @@ def _message(data: bytes) -> Material:
     if method_of(data) is None:
         raise NotExplained("the message is not an INVITE: only INVITEs are verified and signed")
     return Material(Kind.MESSAGE, data, notes)
+
+
+def unfolded(message: bytes) -> bytes:
+    """The message with each header field on one line."""
+    return _FOLD.sub(b" ", message)
 
 
 def identity_value(material: Material) -> bytes:
@@ -132,7 +138,9 @@ def claims_of(value: bytes) -> Claims | None:
 
 def invite_for(value: bytes, claims: Claims | None) -> bytes:
     """An INVITE whose signalling says what the token says, so that only the token itself is judged."""
-    caller, called = (claims.orig, claims.dest[0]) if claims is not None else (_CALLER, _CALLED)
+    caller, called = _CALLER, _CALLED
+    if claims is not None:
+        caller, called = claims.orig, next(filter(_can_be_named, claims.dest), _CALLED)
     lines = [
         f"INVITE {_uri(called, _CALLED)} SIP/2.0",
         "Via: SIP/2.0/UDP 192.0.2.254:5060;branch=z9hG4bK-explain",
@@ -146,6 +154,10 @@ def invite_for(value: bytes, claims: Claims | None) -> bytes:
     ]
     head = "\r\n".join(lines).encode()
     return head + b"\r\nIdentity: " + b" ".join(value.replace(b"\0", b"").splitlines()) + b"\r\n\r\n"
+
+
+def _can_be_named(identity: str) -> bool:
+    return bool(_URI.fullmatch(identity) or _NUMBER.fullmatch(identity))
 
 
 def _uri(identity: str, otherwise: str) -> str:

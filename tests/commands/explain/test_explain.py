@@ -242,12 +242,55 @@ def test_what_is_not_explained(
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("dest", [{"tn": ["911"]}, {"uri": ["urn:service:sos"]}, {"uri": ["sip:bob@example.org"]}])
+def test_a_token_to_any_party(dest: Any, chain: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert data(capsys, identity(claims(dest=dest)), *chain, code=0)["outcome"] == "passed"
+
+
+def test_a_token_whose_party_no_message_can_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is not said that its caller is wrong, since there is no call."""
+    assert main(["explain", identity(claims(orig={"uri": "sip:a\r\nVia: x@b"}))]) == 1
+    assert capsys.readouterr().err == (
+        "sbc-filter: the token names a party that is not named so in any call: give the whole INVITE\n"
+    )
+
+
+def test_a_folded_field_has_its_time_too(
+    tmp_path: Path, chain: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "call.sip").write_bytes(invite(IDENTITY.replace("Identity: ", "Identity:\r\n ")))
+    assert data(capsys, str(tmp_path / "call.sip"), *chain, code=0)["time"] == NOW
+
+
 @pytest.mark.parametrize("what", ["nonsense", "", "no.such.file!", "a\0b", "x" * 5000, "."])
 def test_what_is_nothing_is_wrong_usage(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", what]) == 2
     assert capsys.readouterr().err == (
         "sbc-filter: what was given is neither a file nor an INVITE, an Identity header field or a PASSporT\n"
     )
+
+
+def test_a_file_that_holds_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("nonsense")
+    assert main(["explain", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err.endswith(
+        "file holds neither an INVITE nor an Identity header field nor a PASSporT\n"
+    )
+
+
+def test_only_the_first_sixteen_tokens_are_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """S-016: however many there are, the answer comes soon."""
+    (tmp_path / "call.sip").write_bytes(invite(*[identity(claims(iat=int(NOW) + at)) for at in range(200)]))
+    found = data(capsys, str(tmp_path / "call.sip"), code=1)
+    assert (found["detail"], len(found["tokens"])) == ("too-many-identities", 16)
+
+
+def test_a_call_that_is_only_observed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "sbc-filter.toml").write_text(f'[network]\nsbc = ["{SBC}"]\nmode = "observe"\n')
+    (tmp_path / "call.sip").write_bytes(invite())
+    (tmp_path / "rules.toml").write_text('[[rule]]\nname = "r"\naction = "reject"\n')
+    lines = said(capsys, str(tmp_path / "call.sip"), "--rules", str(tmp_path / "rules.toml"), code=1)
+    assert "By r the filter would reject the call with 403, but only observes:" in lines
 
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e"
