@@ -48,6 +48,8 @@ bench:
 	@$(BIN)/python tests/bench/flood.py
 	@$(BIN)/python tests/bench/seen.py
 	@$(BIN)/python tests/bench/lists.py
+	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/dearest.py
+	@$(BIN)/python tests/bench/replay.py
 
 deb:
 	@.ci/bootstrap.sh deb

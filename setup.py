@@ -24,18 +24,18 @@ COMPILED = {
 }
 # The other files of these rooms: they serve few calls, or compiling them gains nothing.
 INTERPRETED = {
-    "": "__main__ cli counters errors outcomes strict_json utc",
+    "": "__main__ cli counters errors outcomes ranked_counts strict_json utc",
     "packet": "fragments reassembly",
     "numbering": "country_table region_table",
-    "sip": "date grammar reason response",
+    "sip": "date grammar reason response stream",
     "sip/lenient": "salvage",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"
     " priority rich_call_data sign_div sti_pa_list",
-    "rules": "model number_list rate_limits rule_file sign_options time_windows toml_table translations"
-    " treatment_options trunk trunk_options why_not",
+    "rules": "header_conditions model number_list rate_limits rule_file sign_options time_windows toml_table"
+    " translations treatment_options trunk trunk_options why_not",
     "engine": "verdict",
     "engine/call": "unreadable",
-    "engine/memory": "arrivals results",
+    "engine/memory": "arrivals results shares",
     "engine/decide": "bypass diverted_call preserve request_uri",
     "engine/act": "reasons_received reasons_sent redirects unreadable_calls",
 }

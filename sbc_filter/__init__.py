@@ -26,6 +26,7 @@ it does. Imports go downwards only; `tests/test_imports.py` has the table.
     explanations                what each outcome means, which standard says so, what to do about it
     errors  outcomes  counters  exceptions; what can become of a packet; what is counted
     strict_json  utc            JSON that can be read in one way only; times as people read them
+    ranked_counts               who has most
 
 Live (`sbc-filter run`) it is several processes, so that what is slow, or fails, does not stand in the way of packets:
 

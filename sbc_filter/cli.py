@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from itertools import starmap, takewhile
-from typing import Any, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from sbc_filter import __version__
 from sbc_filter.commands import COMMANDS
@@ -34,7 +34,8 @@ Examples:
 
 Exit codes:
   0  good
-  1  the answer is no: a mistake in a file, a call that was not signed
+  1  the answer is no: a mistake in a file, a call that was not signed, calls
+     that a replay did not look at
   2  the command line is wrong
   3  this machine lacks something: privilege, kernel feature, program, a filter
      that runs"""
@@ -67,14 +68,16 @@ def _obey(words: Sequence[str]) -> int:
         given = _understood(words)
         run: Callable[[argparse.Namespace], int] = given.run
         return run(given)
-    except SystemExit:
-        _finished(GOOD)  # the help is output as well
+    except SystemExit as ended:
+        failed = _finished(GOOD)  # the help is output as well
+        if failed and not ended.code:
+            return failed
         raise
     except ConfigurationError as error:
         _complain(*error.problems)
         return NO
     except FilterError as error:
-        _complain(error)
+        _complain(*error.args)
         return _CODES.get(type(error), NO)
     except BrokenPipeError:
         raise
@@ -99,8 +102,11 @@ def _finished(code: int) -> int:
 
 
 def _complain(*sentences: object) -> None:
-    for sentence in sentences:
-        print(f"sbc-filter: {plain_lines(str(sentence))}", file=sys.stderr)
+    try:
+        for sentence in sentences:
+            print(f"sbc-filter: {plain_lines(str(sentence))}", file=sys.stderr)
+    except OSError:  # the exit code still says it
+        streams.abandon(sys.stderr)
 
 
 def _understood(words: Sequence[str]) -> argparse.Namespace:
@@ -145,6 +151,14 @@ def _entry(name: str, sentence: str) -> str:
 
 class _Parser(argparse.ArgumentParser):
     """A parser that suggests the word that was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and what is wrong, and exit with 2, also if standard error cannot be written."""
+        try:
+            super().error(message)
+        except OSError:
+            streams.abandon(sys.stderr)
+            sys.exit(USAGE)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:

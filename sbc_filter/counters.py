@@ -27,6 +27,7 @@ class CounterName(StrEnum):
     REEMITTED = "reemitted"
     # By the live shell: what went wrong.
     EMIT_ERRORS = "emit-errors"
+    NOT_REEMITTED = "not-reemitted"
     ENGINE_ERRORS = "engine-errors"
     SOURCE_ERRORS = "source-errors"
     RECORD_ERRORS = "record-errors"
@@ -53,6 +54,9 @@ class CounterName(StrEnum):
     UNFILTERED_INBOUND = "unfiltered-inbound"
     UNFILTERED_OUTBOUND = "unfiltered-outbound"
     QUEUE_FULL = "queue-full"
+    FIREWALL_LOST = "firewall-lost"
+    FIREWALL_RESTORED = "firewall-restored"
+    FIREWALL_MISSING = "firewall-missing"  # a gauge: 1 while the rules are not as planned, and this was said
     WORKER_RESTARTS = "worker-restarts"
     DISPATCHER_RESTARTS = "dispatcher-restarts"
     CERTIFICATES_RESTARTS = "certificates-restarts"

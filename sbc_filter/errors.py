@@ -11,7 +11,7 @@ from sbc_filter.outcomes import Detail, Outcome
 
 
 class FilterError(Exception):
-    """Base class of all errors of this program."""
+    """Base class of all errors of this program. Each argument is a sentence for the operator."""
 
 
 class DetailedError(FilterError):

@@ -222,6 +222,7 @@ class Detail(_Key):
     CANCELLED = _detail("cancelled", Outcome.NOT_EXAMINED)
     REASON_REMOVED = _detail("reason-removed", Outcome.NOT_EXAMINED)
     INTERNAL_ERROR = _detail("internal-error", Outcome.NOT_EXAMINED)
+    NOT_SENT = _detail("not-sent", Outcome.NOT_EXAMINED)
     # unparseable
     START_LINE = _detail("start-line", Outcome.UNPARSEABLE)
     NO_BLANK_LINE = _detail("no-blank-line", Outcome.UNPARSEABLE)

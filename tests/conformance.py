@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from support import chainjudge, outside
 from support.calls import LAB, VERIFY, arriving, identity, make_engine
+from support.replayed import records_of, summary_of
 
 from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.link_types import locate_ip
@@ -148,9 +149,11 @@ def _capture(path: Path) -> int:
             changed = [pair for pair in zip(before, after, strict=True) if pair[0].data != pair[1].data]
             strange = [new.number for old, new in changed if rules == "none" or not _only_marked(old, new)]
             new_errors = _errors(out) - _errors(path)
-            faults += bool(done.returncode) + len(strange) + max(new_errors, 0)
+            summary = summary_of(records.read_text())
+            faults += done.returncode != bool(summary["faults"] or summary["unseen_invites"])
+            faults += len(strange) + max(new_errors, 0)
             counts.append(
-                f"{rules}: {len(records.read_text().splitlines())} records,"
+                f"{rules}: {len(records_of(records.read_text()))} records,"
                 f" {len(changed)} changed, {len(strange)} wrongly"
             )
         print(

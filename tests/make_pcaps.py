@@ -19,6 +19,7 @@ from scapy.layers.l2 import CookedLinux, Dot1Q, Ether
 from scapy.utils import PcapWriter
 from support.calls import CALLER, CARRIER, LAB, NOW, SBC, SIGN, VERIFY, claims, identity, invite, response, retargeted
 from support.mixed_day import ASK_TO_SIGN, mixed_day
+from support.replayed import records_of
 
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.lab.certificate_maker import X5U, key_pem, pem
@@ -289,6 +290,7 @@ def _replayed(capture: Path, rules: Path, run: Callable[[list[str]], int], out: 
 
 def _accept() -> None:
     import contextlib
+    import io
     import tempfile
 
     from sbc_filter.cli import main
@@ -298,13 +300,18 @@ def _accept() -> None:
         write_shared(folder, credential=True)
         for name, case in cases():
             write_case(folder, name, case)
-            with (FOLDER / f"{name}.expected.jsonl").open("w") as records, contextlib.redirect_stdout(records):
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
                 assert replayed(folder, name, main, FOLDER / f"{name}.expected.pcap") == 0
+            (FOLDER / f"{name}.expected.jsonl").write_text(
+                "".join(f"{line}\n" for line in records_of(printed.getvalue()))
+            )
         write_mixed(folder, credential=True)
         for name in SETS:
             rules, expected = RULES / f"{name}.toml", FOLDER / MIXED / name
-            with Path(f"{expected}.expected.jsonl").open("w") as records, contextlib.redirect_stdout(records):
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
                 assert replayed_mixed(folder, rules, main, Path(f"{expected}.expected.pcap")) == 0
+            lines = records_of(printed.getvalue())
+            Path(f"{expected}.expected.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
 
 if __name__ == "__main__":

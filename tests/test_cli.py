@@ -222,7 +222,10 @@ def test_ctrl_c_while_modules_are_imported(imported: str) -> None:
     [
         (["check", "--config", "no.toml"], "sbc-filter: no.toml: cannot be read: No such file or directory\n"),
         (["replay", "no.pcap"], "sbc-filter: no.pcap: No such file or directory\n"),
-        (["replay", "text.pcap"], "sbc-filter: text.pcap is not a capture (pcap or pcapng, gzip or not)\n"),
+        (
+            ["replay", "text.pcap"],
+            "sbc-filter: text.pcap is not a capture (pcap or pcapng, also compressed by gzip, bzip2 or xz)\n",
+        ),
         (["sign", "no.sip", "--config", "lab.toml"], "sbc-filter: no.sip: cannot be read: No such file or directory\n"),
     ],
 )

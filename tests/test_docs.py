@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from sbc_filter.capture.tcp.tcp_replay import MAX_DIRECTIONS, MAX_OCTETS
+from sbc_filter.capture.unseen import Reason
 from sbc_filter.cli import main
 from sbc_filter.commands.explain.findings import Findings
 from sbc_filter.commands.explain.token_checks import State
@@ -39,6 +41,7 @@ from sbc_filter.rules.rule_file import load_rules
 from sbc_filter.rules.toml_table import TomlTable
 from sbc_filter.rules.trunk import Trunk
 from sbc_filter.sip.numbers import canonicaliser
+from sbc_filter.sip.stream import MAX_BODY, MAX_HEAD, FramingFault
 
 ROOT = Path(__file__).parent.parent
 DOCS = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
@@ -108,8 +111,8 @@ def rule(text: str, trunks: tuple[Trunk, ...] = ()) -> Rule:
 
 
 def test_there_is_something_to_read() -> None:
-    pages = {"certificates", "configuration", "defaults", "explain", "interoperability", "operations", "placement"}
-    assert DOCS.keys() == pages | {"records", "redirect", "rules", "security", "service"}
+    pages = {"captures", "certificates", "configuration", "defaults", "explain", "interoperability", "operations"}
+    assert DOCS.keys() == pages | {"placement", "records", "redirect", "rules", "security", "service"}
     assert len(blocks("rules")) >= 14
     assert len(blocks("configuration")) >= 8
 
@@ -381,6 +384,28 @@ def test_summary_is_what_replay_says(capsys: pytest.CaptureFixture[str], monkeyp
     assert main(shown[0].split()) == 0
     said = [line.rstrip() or "<BLANKLINE>" for line in capsys.readouterr().out.splitlines()]
     assert said == shown[1].splitlines()
+
+
+def test_the_json_of_the_summary_is_what_replay_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its keys, in their order; the reasons, in the order of the sentences."""
+    section = sections("records")["The summary of --json"]
+    (shown,) = re.findall(r"```json\n(.*)\n```", section)
+    pcaps = ROOT / "pcaps"
+    assert main(["replay", str(pcaps / "monitor.pcap"), "--rules", str(pcaps / "monitor.toml"), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert list(printed) == list(json.loads(shown)) == ["summary"]
+    described = [name for table in _tables(section) for name in keys(table)]
+    assert list(printed["summary"]) == list(json.loads(shown)["summary"]) == described
+    assert list(keys(sections("records")["What a replay did not look at"])) == list(Reason)
+
+
+def test_every_fault_of_a_stream_is_described() -> None:
+    section = sections("records")["SIP over TCP"]
+    assert list(keys(section)) == list(FramingFault)
+    assert f"more than {MAX_DIRECTIONS // 2}" in section  # a connection has two
+    assert f"more than {MAX_OCTETS >> 20} MiB" in section
+    assert f"more than {MAX_HEAD} octets" in section
+    assert f"more than {MAX_BODY}." in section
 
 
 def test_every_repair_is_described() -> None:

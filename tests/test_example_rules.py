@@ -27,6 +27,7 @@ from support.calls import (
 )
 from support.day_passes import Pass, beginning, claims_of, flooded, lines, passes, text_of, uncommented
 from support.mixed_day import CALL_CENTRE, FOREIGN
+from support.replayed import records_of
 
 from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.cli import main
@@ -76,7 +77,7 @@ def test_replay_gives_what_is_expected(
 ) -> None:
     out, expected = tmp_path / "out.pcap", make_pcaps.FOLDER / MIXED
     assert make_pcaps.replayed_mixed(folder, RULES / f"{name}.toml", main, out) == 0
-    assert capsys.readouterr().out.splitlines() == (expected / f"{name}.expected.jsonl").read_text().splitlines()
+    assert records_of(capsys.readouterr().out) == (expected / f"{name}.expected.jsonl").read_text().splitlines()
     assert out.read_bytes() == (expected / f"{name}.expected.pcap").read_bytes()
 
 
@@ -411,7 +412,7 @@ def test_monitor_changes_no_byte_of_any_packet(
     out = tmp_path / "out.pcap"
     assert make_pcaps.replayed_mixed(folder, RULES / "first-week-monitor.toml", main, out) == 0
     assert list(CaptureReader(out)) == list(CaptureReader(folder / MIXED / f"{MIXED}.pcap"))
-    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    records = [json.loads(line) for line in records_of(capsys.readouterr().out)]
     assert {record["verdict"] for record in records if record["rule"] is None} == {"accept"}
     watched = [record for record in records if record["rule"]]
     assert {record["mode"] for record in watched} == {"monitor"}

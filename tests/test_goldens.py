@@ -6,6 +6,7 @@ from pathlib import Path
 
 import make_pcaps
 import pytest
+from support.replayed import records_of
 
 from sbc_filter.capture.reader import CaptureReader
 from sbc_filter.cli import main
@@ -34,7 +35,7 @@ def test_replay_gives_what_is_expected(folder: Path, name: str, capsys: pytest.C
     out = folder / f"{name}.out.pcap"
     assert make_pcaps.replayed(folder, name, main, out) == 0
     expected = make_pcaps.FOLDER / f"{name}.expected.jsonl"
-    assert capsys.readouterr().out.splitlines() == expected.read_text().splitlines()
+    assert records_of(capsys.readouterr().out) == expected.read_text().splitlines()
     assert out.read_bytes() == expected.with_suffix("").with_suffix(".expected.pcap").read_bytes()
 
 
@@ -48,7 +49,7 @@ def test_without_a_rule_nothing_changes(
     out = tmp_path / "out.pcap"
     capture = folder / f"{name}.pcap"
     assert main(["replay", str(capture), "--rules", str(tmp_path / "none.toml"), "--json", "--out", str(out)]) == 0
-    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    records = [json.loads(line) for line in records_of(capsys.readouterr().out)]
     same = list(CaptureReader(capture)) == list(CaptureReader(out))
     assert same is (name not in ("spoofed-verstat", "folded"))
     assert {record["verdict"] for record in records} <= ({"accept"} if same else {"modify"})

@@ -18,6 +18,7 @@ ROOMS: dict[str, str] = {
     "strict_json": "",
     "generational_cache": "",
     "utc": "",
+    "ranked_counts": "",
     "packet": "outcomes errors",
     "numbering": "",
     "sip": "outcomes errors numbering",
@@ -28,7 +29,7 @@ ROOMS: dict[str, str] = {
     "engine.verdict": "outcomes packet stir engine.record",
     "engine.answers": "outcomes",
     "engine.call": "outcomes errors counters numbering sip stir rules engine.record engine.verdict",
-    "engine.memory": "outcomes errors generational_cache packet sip"
+    "engine.memory": "outcomes errors generational_cache ranked_counts packet sip"
     " pki stir rules engine.record engine.verdict engine.call",
     "engine.decide": "outcomes errors counters numbering sip pki stir rules"
     " engine.record engine.verdict engine.call engine.memory",
@@ -37,22 +38,22 @@ ROOMS: dict[str, str] = {
     "engine.state": "outcomes counters rules stir engine.memory engine.act",
     "engine.engine": "outcomes errors counters packet numbering sip pki stir"
     " rules engine.verdict engine.call engine.memory engine.decide engine.act engine.state",
-    "concurrency": "outcomes",
+    "concurrency": "outcomes ranked_counts",
     "processes": "",
     "keys": "outcomes errors",
     "system": "outcomes errors",
     "web": "outcomes errors pki concurrency",
     "shared_memory": "errors rules engine.memory",
     "records": "outcomes counters stir engine.record processes system",
-    "capture": "errors packet engine.record engine.verdict engine.call system",
+    "capture": "errors packet sip engine.record engine.verdict engine.call system",
     "firewall": "errors system",
     "live": "outcomes errors counters packet engine.record engine.verdict engine.call"
     " concurrency processes system firewall",
     "certificates": "outcomes errors strict_json generational_cache pki engine.record"
     " engine.verdict concurrency system web records",
-    "delegates": "outcomes errors numbering pki stir rules engine.verdict engine.answers engine.memory concurrency"
-    " system",
-    "config": "outcomes errors numbering sip pki stir rules keys firewall",
+    "delegates": "outcomes errors packet numbering pki stir rules engine.verdict engine.answers engine.memory"
+    " concurrency system",
+    "config": "outcomes errors numbering sip pki stir rules keys system firewall",
     "trust": "errors utc pki stir engine.verdict concurrency system web certificates config",
     "assembly": "outcomes errors strict_json utc numbering pki stir rules engine.verdict engine.call engine.memory"
     " engine.state engine.engine keys system shared_memory firewall certificates delegates config trust",

@@ -18,7 +18,7 @@ from sbc_filter.engine.verdict import Answer, AnyAnswer, Need
 from sbc_filter.outcomes import Detail
 
 _DEADLINE = 10.0  # seconds; a command takes longest: 5 s in the queue, 5 s until it is killed
-_AT_ONCE = 64  # concurrent requests to the certificate process: twice its fetches, so that slow ones delay no others
+_AT_ONCE = 128  # concurrent requests to the certificate process: in each half, one peer has as many as it has fetches
 _PATIENCE = 30.0  # seconds; every source has a shorter deadline of its own
 A = TypeVar("A")
 
@@ -44,7 +44,7 @@ def certificate_source(
     if settings.socket is not None and not offline:
         sources.append(SocketSource(settings.socket, clock=clock))
     if settings.command and not offline:
-        sources.append(CommandSource(settings.command, clock=clock))
+        sources.append(CommandSource(settings.command, clock=clock, rate=settings.fetch_rate))
     if fetch:
         fetcher = Fetcher(
             ca_file=settings.web_ca,
@@ -70,7 +70,7 @@ def worker_source(
     """
     if settings.socket is None and not settings.command and not settings.fetch:
         return certificate_source(settings, fetch=False, clock=clock)
-    others = SocketSource(path, timeout=_DEADLINE, workers=_AT_ONCE, clock=clock)
+    others = SocketSource(path, timeout=_DEADLINE, workers=_AT_ONCE, clock=clock, names_parties=True)
     if settings.directory is None:
         return others
     return FirstOf([DirectorySource(settings.directory, clock), others], clock)

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from sbc_filter.assembly.obtain import ObtainedAnswer, ask
+from sbc_filter.assembly.obtain import NoAnswer, ObtainedAnswer, ask
 from sbc_filter.config.credential_settings import CredentialSettings, ObtainSettings, OnToken, Place
 from sbc_filter.config.settings import Configuration
 from sbc_filter.errors import CertificateError, Problem, blamed, reason
@@ -35,22 +35,35 @@ class _Read(NamedTuple):
     chosen: bool  # whether the operator or the program set its beginning
 
 
+class Unreadable(ValueError):
+    """A file, token or program is not at hand for this user: nothing is known to be wrong with what it holds."""
+
+
 _T = TypeVar("_T")
 _KEY = "key", "pkcs11_module", "pin", "passphrase"  # what a key is made of
-_Problem = Callable[[str, str], None]  # where, and the sentence
+_Problem = Callable[[str, str | Exception], None]  # where, and the sentence
+_WITHOUT = "calls that it would sign are shown as `unsigned`"
 
 
 def read_credentials(
-    configuration: Configuration, trust: TrustStore | None, problems: list[Problem], known: Sequence[Problem]
+    configuration: Configuration,
+    trust: TrustStore | None,
+    problems: list[Problem],
+    known: Sequence[Problem],
+    remarks: list[Problem] | None = None,
 ) -> Iterator[tuple[str, Credential]]:
     """Our credentials. `trust` is None for calls that are not live.
 
     With `trust`, reasons for which a verifier would refuse them are problems (S-094), and signatures have random
-    nonces. Without it, a replay gives the same bytes each time.
+    nonces. Without it, a replay gives the same bytes each time. With `remarks`, what this user cannot read is a remark
+    there, and the credential is left out.
     """
 
-    def problem(where: str, sentence: str) -> None:
-        problems.append(Problem(configuration.file, where, sentence))
+    def problem(where: str, error: str | Exception) -> None:
+        if remarks is not None and isinstance(error, Unreadable):
+            remarks.append(Problem(configuration.file, where, f"{error}; {_WITHOUT}"))
+        else:
+            problems.append(Problem(configuration.file, where, str(error)))
 
     wanted = {
         name: settings
@@ -87,14 +100,14 @@ def _read_answer(name: str, answer: ObtainedAnswer | ValueError, problem: _Probl
     """The credentials in the answer of a program; none when there is a problem."""
     where = f"credentials.{name}.obtain"
     if isinstance(answer, ValueError):
-        problem(where, str(answer))
+        problem(where, Unreadable(str(answer)) if isinstance(answer, NoAnswer) else answer)
         return []
     read = []
     for each in answer.entries:
         try:
             made = make_credential(name, load_key(each.key), each.certificate, each.x5u, begins=each.begins)
         except ValueError as error:
-            problem(where + each.where, str(error))
+            problem(where + each.where, error)
         else:
             chosen = each.begins is not None
             read.append(_Read(replace(made, refresh=answer.refresh), each.certificate, where + each.where, chosen))
@@ -120,9 +133,11 @@ def _read(
             return None
         try:
             return step()
-        except (ValueError, TokenError) as error:
-            problem(table, str(error))
-            return None
+        except TokenError as error:
+            problem(table, Unreadable(str(error)))
+        except ValueError as error:
+            problem(table, error)
+        return None
 
     signer = tried(lambda: _signer(settings), *_KEY)
     chain = tried(lambda: _chain(settings.certificate), "certificate")
@@ -179,7 +194,7 @@ def _contents(place: Place) -> bytes:
     try:
         return read_file(path)
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {reason(error)}") from None
+        raise Unreadable(f"{path} cannot be read: {reason(error)}") from None
 
 
 def _path(place: Place) -> Path:
@@ -188,7 +203,7 @@ def _path(place: Place) -> Path:
     folder = os.environ.get(_DIRECTORY)
     if not folder:
         sentence = f"only a service has it, with LoadCredential={place.name}:… in its unit (${_DIRECTORY} is not set)"
-        raise ValueError(f"the systemd credential {place.name!r} cannot be read: {sentence}")
+        raise Unreadable(f"the systemd credential {place.name!r} cannot be read: {sentence}")
     return Path(folder, place.name)
 
 
@@ -203,7 +218,7 @@ def _secret(place: Place | None, key: str) -> bytes | None:
         what = f"write the name of a file, or credential:NAME, never the {key} itself"
         raise ValueError(f"there is no such file as `{key}` names: {what}") from None
     except OSError as error:
-        raise ValueError(f"the file that `{key}` names cannot be read: {reason(error)}") from None
+        raise Unreadable(f"the file that `{key}` names cannot be read: {reason(error)}") from None
     if not found:
         raise ValueError(f"the file that `{key}` names is empty")
     return found

@@ -1,6 +1,6 @@
 """Builds the delegates of the configuration, which sign or verify for us."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from sbc_filter.delegates.remote_services import RemoteSigner, RemoteVerifier, S
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegated_signing import RemoteCredential
+from sbc_filter.system.files import read_file, read_text
 
 T = TypeVar("T", SigningDelegate, VerifyingDelegate)
 
@@ -21,13 +22,17 @@ def is_slow(credential: Credential) -> bool:
 
 
 def engine_credentials(
-    ours: Mapping[str, Credential], remote: Mapping[str, RemoteSettings]
+    ours: Mapping[str, Credential], remote: Mapping[str, RemoteSettings], named: Iterable[str] = ()
 ) -> dict[str, Credential | RemoteCredential]:
-    """The credentials for the engine: its own, and those whose signatures it waits for."""
+    """The credentials for the engine: its own, and those whose signatures it waits for.
+
+    `named`: the names of its own in the configuration. Of those that a replay cannot read, the signatures are refused.
+    """
     known: dict[str, Credential | RemoteCredential] = {
         name: RemoteCredential(name) if is_slow(credential) else credential for name, credential in ours.items()
     }
-    return known | {name: RemoteCredential(name) for name in remote}
+    absent = (name for name in named if name not in known)
+    return known | {name: RemoteCredential(name) for name in (*remote, *absent)}
 
 
 def signers(
@@ -74,14 +79,14 @@ def _exchange(settings: RemoteSettings) -> RemotePeer:
     if settings.client_certificate is not None and settings.client_key is not None:
         certificate = settings.client_certificate, settings.client_key
     for path in (*(certificate or ()), *([settings.web_ca] if settings.web_ca else [])):
-        path.read_bytes()
+        read_file(path)
     token = read_token_file(settings.token) if settings.token is not None else ""
     return Service(settings.service, token=token, certificate=certificate, web_ca=settings.web_ca)
 
 
 def read_token_file(path: Path) -> str:
     """The bearer token in a file; `ValueError` when it does not contain one."""
-    token = path.read_text("ascii").strip()
+    token = read_text(path, "ascii").strip()
     if not token or not token.isprintable() or " " in token:
         raise ValueError(f"{path}: there is no token in it, one line of printable characters")
     return token

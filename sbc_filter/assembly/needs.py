@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from sbc_filter.certificates.source import CertificateSource
-from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Request
+from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Party, Request
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.checks import CertificateRequest
 from sbc_filter.stir.delegated_signing import SigningRequest
@@ -50,7 +50,7 @@ class Needs:
         self._signers = signers
         self._verifiers = verifiers or {}
         self._clock = clock
-        self.satisfiers: Mapping[type[Request], Callable[[Any, Callable[[AnyAnswer], None]], None]] = {
+        self.satisfiers: Mapping[type[Request], Callable[[Any, Callable[[AnyAnswer], None], Party], None]] = {
             CertificateRequest: self._fetch,
             SigningRequest: self._sign,
             VerificationRequest: self._verify,
@@ -58,19 +58,19 @@ class Needs:
 
     def satisfy(self, need: Need, done: Callable[[AnyAnswer], None], /) -> None:
         """Begin to get what is needed; returns at once."""
-        self.satisfiers[type(need.request)](need.request, done)
+        self.satisfiers[type(need.request)](need.request, done, need.party)
 
-    def _fetch(self, request: CertificateRequest, done: Callable[[AnyAnswer], None]) -> None:
-        self._certificates.fetch(request.x5u, done)
+    def _fetch(self, request: CertificateRequest, done: Callable[[AnyAnswer], None], party: Party) -> None:
+        self._certificates.fetch(request.x5u, done, party)
 
-    def _sign(self, request: SigningRequest, done: Callable[[AnyAnswer], None]) -> None:
+    def _sign(self, request: SigningRequest, done: Callable[[AnyAnswer], None], party: Party) -> None:
         signer = self._signers.get(request.credential)
         if signer is None:
             done(Answer(None, Detail.SIGNING_REFUSED, self._clock()))
         else:
             signer.sign(request, done)
 
-    def _verify(self, request: VerificationRequest, done: Callable[[AnyAnswer], None]) -> None:
+    def _verify(self, request: VerificationRequest, done: Callable[[AnyAnswer], None], party: Party) -> None:
         verifier = self._verifiers.get(request.service)
         if verifier is None:
             done(Answer(None, Detail.VERIFICATION_REFUSED, self._clock()))

@@ -31,6 +31,10 @@ STAYS = "what was obtained before stays in use"
 _PARTS = ("key", "certificate", "x5u")
 
 
+class NoAnswer(ValueError):
+    """The program could not be run, failed, or took too long."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObtainedCredential:
     """A key with its certificate; `where` is its place in the answer, `begins` as in `Credential` or None."""
@@ -70,7 +74,7 @@ def _asked(name: str, path: str, program: Program) -> ObtainedAnswer | ValueErro
     except FetchError as error:
         cause = error.__cause__
         why = str(cause.strerror if isinstance(cause, OSError) else error)
-        return ValueError(f"{path} does not answer{_FAILURES.get(error.detail, f': {why}')}")
+        return NoAnswer(f"{path} does not answer{_FAILURES.get(error.detail, f': {why}')}")
     except ValueError as error:
         return ValueError(f"{path}: {error}")
 

@@ -27,6 +27,7 @@ from sbc_filter.rules.toml_table import parse_toml
 from sbc_filter.rules.trunk import Trunk, TrunkTable
 from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.stir.credential import Credential
+from sbc_filter.system.files import read_text
 from sbc_filter.trust.crl_shelf import CrlShelf
 from sbc_filter.trust.trust_files import TrustFiles
 
@@ -74,7 +75,7 @@ class Setup:
         )
         certificates = CertificateMemory(self.trust, self.configuration.certificates.tolerate)
         profile = plan_named(network.numbering) or NANP
-        credentials = engine_credentials(self.credentials, self.configuration.remote)
+        credentials = engine_credentials(self.credentials, self.configuration.remote, self.configuration.credentials)
         rules, seen, arrivals = self.rules.counted_in(memories.rates), memories.seen, memories.arrivals
         return Engine(
             rules,
@@ -161,7 +162,8 @@ def prepare(
 ) -> Setup:
     """Read all files that the configuration names; `ConfigurationError` with every problem of all of them.
 
-    `live`: our own certificates must be valid now. The calls of a replay have times of their own. `problems` are those
+    `live`: our own certificates must be valid now. The calls of a replay have times of their own, and it does not need
+    our keys: what cannot be read of our credentials is only a remark. `problems` are those
     of the configuration itself. Problems that only follow from them are not reported. `shelf`: see `TrustFiles`.
     `needs_anchors`: rules that verify need a trust anchor; False where the caller says itself that there is none.
     """
@@ -170,7 +172,9 @@ def prepare(
     remarks: list[Problem] = []
     trust_files = TrustFiles(configuration, live=live, shelf=shelf)
     trust = trust_files.read(found, remarks)
-    credentials = dict(read_credentials(configuration, trust if live else None, found, known))
+    credentials = dict(
+        read_credentials(configuration, trust if live else None, found, known, None if live else remarks)
+    )
     directory = rules or configuration.rules
     files, base = rule_files(directory, found) if directory is not None else ({}, Path())
     if any(problem.file == configuration.file and not problem.key for problem in known):
@@ -241,7 +245,7 @@ def rule_files(path: Path, problems: list[Problem]) -> tuple[dict[str, str], Pat
         return found, path
     for each in paths:
         try:
-            found[str(each)] = each.read_text("utf-8-sig")
+            found[str(each)] = read_text(each)
         except (OSError, UnicodeDecodeError) as error:
             problems.append(Problem(str(each), "", f"cannot be read: {reason(error)}"))
     return found, folder
@@ -253,7 +257,7 @@ def _is_rule_file(path: Path) -> bool:
 
 def _reader(folder: Path) -> Callable[[str], str]:
     def read_list(name: str) -> str:
-        return (folder / name).read_text("utf-8-sig")
+        return read_text(folder / name)
 
     return read_list
 

@@ -1,82 +1,32 @@
-"""Reads the bytes of a capture file in order, gzip or not, in constant memory."""
+"""Reads the bytes of a capture file in order, compressed or not, in constant memory."""
 
 import io
 import os
-import zlib
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-from sbc_filter.capture.frame import MAX_DATA, CaptureError
+from sbc_filter.capture.compression import ERRORS, Decompressed, compression_of
+from sbc_filter.capture.frame import MAX_DATA, CaptureError, NotACapture
+from sbc_filter.capture.other_formats import NOT_A_CAPTURE, refusal
 from sbc_filter.errors import reason
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-
-MAGIC = b"\x1f\x8b"
-_CHUNK = 64 << 10
-
-
-class Gunzip(io.RawIOBase):
-    """The uncompressed bytes of a gzip file, complete or cut off; buffers no more than requested.
-
-    `begun` is what was read of the file already; `consumed` counts its compressed bytes.
-    """
-
-    def __init__(self, file: IO[bytes], begun: bytes) -> None:
-        self._file = file
-        self._pending = begun
-        self._inflate = zlib.decompressobj(31)  # with a gzip header
-        self.consumed = len(begun)
-        self.truncated = False
-
-    def readable(self) -> bool:
-        """Always true."""
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        """Fill at least one byte of `buffer`; 0 at the end, when `truncated` says whether the file is cut off."""
-        view = memoryview(buffer).cast("B")
-        while True:
-            if self._inflate.eof:  # another member may follow; anything else is padding
-                self._pending = self._inflate.unused_data or self._fill()
-                if self._pending[:1] != MAGIC[:1]:
-                    return 0
-                self._inflate = zlib.decompressobj(31)
-            self._pending = self._pending or self._fill()
-            last = not self._pending
-            data = self._inflate.decompress(self._pending, len(view))
-            self._pending = self._inflate.unconsumed_tail
-            if data:
-                view[: len(data)] = data
-                return len(data)
-            if last and not self._inflate.eof:
-                self.truncated = True
-                return 0
-
-    def close(self) -> None:
-        """Close it and the underlying file."""
-        self._file.close()
-        super().close()
-
-    def _fill(self) -> bytes:
-        data = self._file.read(_CHUNK)
-        self.consumed += len(data)
-        return data
-
-
-_CHUNK = 64 << 10
+_CHUNK = 64 << 10  # bytes skipped at once
 
 
 class CaptureFile:
-    """Reads a capture file once; errors become a `CaptureError` that names the file."""
+    """Reads a capture file once; errors become a `CaptureError` that names the file.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    A `descriptor` is read in place of the path, and stays open.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], descriptor: int | None = None) -> None:
         self._path = os.fspath(path)
-        self._gunzip: Gunzip | None = None
+        self._own = descriptor is None
+        self._decompressed: Decompressed | None = None
         self.at = 0  # bytes read, of the uncompressed data
         self.truncated = False
         try:
-            self._file: IO[bytes] = open(path, "rb", buffering=MAX_DATA)  # noqa: SIM115 (closed by `close`)
+            source = path if descriptor is None else descriptor
+            self._file: IO[bytes] = open(source, "rb", buffering=MAX_DATA, closefd=self._own)  # noqa: SIM115 (`close`)
         except (OSError, ValueError) as error:
             raise CaptureError(f"{self._path}: {reason(error)}") from error
         try:
@@ -88,7 +38,7 @@ class CaptureFile:
     @property
     def position(self) -> int:
         """Bytes of the file consumed; of a compressed file: the compressed bytes."""
-        return self._gunzip.consumed if self._gunzip else self.at
+        return self._decompressed.consumed if self._decompressed else self.at
 
     def close(self) -> None:
         """Close the file."""
@@ -97,9 +47,10 @@ class CaptureFile:
     def magic(self) -> bytes:
         """The first 4 bytes, or fewer. Call this first: it detects compression."""
         magic = self.take(4) or b""
-        if magic[:2] == MAGIC:
-            self._gunzip = Gunzip(self._file, magic)
-            self._file = io.BufferedReader(self._gunzip, MAX_DATA)
+        compression = compression_of(magic)
+        if compression is not None:
+            self._decompressed = Decompressed(self._file, magic, compression)
+            self._file = io.BufferedReader(self._decompressed, MAX_DATA)
             self.at = 0
             magic = self.take(4) or b""
         return magic
@@ -108,12 +59,12 @@ class CaptureFile:
         """The next `count` bytes, or None: the file is truncated unless it ends where records `start`."""
         try:
             data = self._file.read(count)
-        except (OSError, zlib.error) as error:
+        except ERRORS as error:
             raise self.error(f"cannot be read at byte {self.position}: {reason(error)}") from error
         self.at += len(data)
         if len(data) == count:
             return data
-        self.truncated = bool(data) or not start or (self._gunzip is not None and self._gunzip.truncated)
+        self.truncated = bool(data) or not start or (self._decompressed is not None and self._decompressed.truncated)
         return None
 
     def skip(self, count: int) -> bool:
@@ -122,6 +73,16 @@ class CaptureFile:
             count -= min(count, _CHUNK)
         return not count
 
-    def error(self, what: str) -> CaptureError:
+    def refused(self, magic: bytes) -> CaptureError:
+        """The error for a file that begins with `magic` and is not a capture that is read."""
+        packed = self._decompressed
+        if not self.at:
+            cut = packed is not None and packed.truncated
+            return self.error("is cut off: nothing of it can be unpacked" if cut else "is empty", NotACapture)
+        source = self._path if self._own else "-"
+        sentence = refusal(magic, source, packed.command if packed is not None else "")
+        return self.error(sentence, NotACapture if sentence == NOT_A_CAPTURE else CaptureError)
+
+    def error(self, what: str, kind: type[CaptureError] = CaptureError) -> CaptureError:
         """An error with the name of the file and `what` is wrong."""
-        return CaptureError(f"{self._path} {what}")
+        return kind(f"{self._path} {what}")

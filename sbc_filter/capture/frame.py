@@ -12,10 +12,14 @@ class CaptureError(FilterError):
     """A capture file cannot be read or written; one sentence with the file and the place in it."""
 
 
+class NotACapture(CaptureError):
+    """A file is empty, or begins like no capture."""
+
+
 class Frame(NamedTuple):
     """One captured frame."""
 
-    number: int  # from 1, as Wireshark counts
+    number: int  # from 1 in each file, as Wireshark counts
     time: float  # seconds since 1970
     timestamp: int  # the same in nanoseconds; 0 where the file does not record it (simple packet blocks)
     linktype: int
@@ -23,3 +27,4 @@ class Frame(NamedTuple):
     data: bytes
     original_length: int  # bytes; more than `data` if the capture cut it
     interface_name: str = ""  # where the file has one
+    file: str = ""  # the capture that it is in, where there are several

@@ -1,7 +1,8 @@
 """Finds and replaces the IP packet in a captured frame (link types of tcpdump.org).
 
 Ethernet, BSD loopback, raw IP and Linux "cooked" frames, the latter two versions included; VLAN tags
-are kept. A frame may hold anything: a frame without an IP packet is None, never an error.
+are kept. A frame may hold anything: a frame without an IP packet is None, never an error. This is the fast path:
+`encapsulation` tries what is None here.
 """
 
 ETHERNET, NULL, LOOP, SLL, SLL2 = 1, 0, 108, 113, 276
@@ -27,12 +28,12 @@ def locate_ip(linktype: int, frame: bytes) -> tuple[int, int] | None:
     if linktype in _TYPED:
         start, version = _skip_tags(frame, *_TYPED[linktype])
     elif linktype in (NULL, LOOP):
-        start, version = 4, _family(frame[:4])
+        start, version = 4, family_version(frame[:4])
     elif linktype in RAW:
         start, version = 0, frame[0] >> 4 if frame else 0
     else:
         start, version = 0, {RAW_V4: 4, RAW_V6: 6}.get(linktype, 0)
-    end = _end(frame, start, version)
+    end = ip_end(frame, start, version)
     return None if end is None else (start, min(end, len(frame)))
 
 
@@ -66,7 +67,7 @@ def answer_frame(linktype: int, frame: bytes, start: int, ip: bytes) -> bytes:
         header[0:2] = _OUTGOING.to_bytes(2, "big")
     elif linktype == SLL2:
         header[10] = _OUTGOING
-    elif linktype in (NULL, LOOP) and _family(frame[:4]) != version:
+    elif linktype in (NULL, LOOP) and family_version(frame[:4]) != version:
         header[0:4] = _FAMILY_OF[version].to_bytes(4, "big" if frame[:2] == b"\0\0" else "little")
     return bytes(header) + ip
 
@@ -82,17 +83,20 @@ def _skip_tags(frame: bytes, start: int, protocol_at: int) -> tuple[int, int]:
     return start, 4 if protocol == _V4 else 6 if protocol == _V6 else 0
 
 
-def _family(header: bytes) -> int:
+def family_version(header: bytes) -> int:
     """IP version of an address family, in the byte order of the capturing host; 0 for others."""
     swapped = header[:2] != b"\0\0"
     return _FAMILIES.get(int.from_bytes(header, "little" if swapped else "big"), 0)
 
 
-def _end(frame: bytes, start: int, version: int) -> int | None:
+def ip_end(frame: bytes, start: int, version: int) -> int | None:
     """The end of the IP packet of this version at `start`; None if there is none."""
     if version == 4 and len(frame) >= start + 20 and 0x45 <= frame[start] <= 0x4F:
         total = int.from_bytes(frame[start + 2 : start + 4], "big")
         return start + total if total >= (frame[start] & 15) * 4 else None
     if version == 6 and len(frame) >= start + 40 and frame[start] >> 4 == 6:
-        return start + 40 + int.from_bytes(frame[start + 4 : start + 6], "big")
+        length = int.from_bytes(frame[start + 4 : start + 6], "big")
+        if not length and not frame[start + 6]:  # as in jumbograms (RFC 2675 §3): the engine, and hosts, read it all
+            return len(frame)
+        return start + 40 + length
     return None

@@ -1,4 +1,4 @@
-"""Capture files as streams of frames: pcap and pcapng, gzip or not."""
+"""Capture files as streams of frames: pcap and pcapng, compressed or not."""
 
 import os
 from collections.abc import Iterator
@@ -12,12 +12,13 @@ from sbc_filter.capture.frame import Frame
 class CaptureReader:
     """Iterates over the frames of a capture file, once; a context manager.
 
-    Raises `CaptureError` at construction for a file that is not a capture, while iterating for one that is
-    damaged. A file that just ends within a record yields all before it, then `truncated` is true.
+    Raises `CaptureError` at construction for a file that is not a capture (`NotACapture`), while iterating for one that
+    is damaged. A file that just ends within a record yields all before it, then `truncated` is true. A `descriptor` is
+    read in place of the path, and stays open.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._file = CaptureFile(path)
+    def __init__(self, path: str | os.PathLike[str], descriptor: int | None = None) -> None:
+        self._file = CaptureFile(path, descriptor)
         self.size = self._file.size
         try:
             self._frames = self._open()
@@ -54,4 +55,4 @@ class CaptureReader:
             return pcap.frames(self._file, *pcap.MAGICS[magic])
         if magic == pcapng.SECTION:
             return pcapng.frames(self._file)
-        raise self._file.error("is not a capture (pcap or pcapng, gzip or not)" if self._file.at else "is empty")
+        raise self._file.refused(magic)

@@ -5,22 +5,27 @@ together in front, cut again behind. What is not modified leaves as it was captu
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
+from sbc_filter.capture.encapsulation.carriers import Carrier
+from sbc_filter.capture.encapsulation.dissector import MAX_TUNNELS, may_be_tunnel, open_frame, open_tunnel
 from sbc_filter.capture.frame import Frame
-from sbc_filter.capture.link_types import answer_frame, locate_ip, replace_ip
+from sbc_filter.capture.link_types import locate_ip
+from sbc_filter.capture.slots import Lay, Slot
+from sbc_filter.capture.survey import Survey
+from sbc_filter.capture.unseen import Unseen
 from sbc_filter.engine.call.network import Arrival, Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need, Verdict, VerdictKind
-from sbc_filter.errors import PacketError
-from sbc_filter.packet.fragments import fragment, is_fragment
+from sbc_filter.packet.fragments import is_fragment
+from sbc_filter.packet.ip import UDP
 from sbc_filter.packet.reassembly import Reassembler
 from sbc_filter.packet.udp import datagram_to_ip
 
-_MAX_WAITING = 4096  # frames after an incomplete datagram, until that is given up
-_REASSEMBLY = 5.0  # seconds of the capture for the reassembly of a datagram; its fragments are sent in one burst
+_MAX_WAITING = 16 << 20  # bytes of the frames after an incomplete datagram, until the oldest of these is given up
+_OVERHEAD = 512  # bytes of memory that a waiting frame costs in addition to its own
 
 
 class FrameCount(StrEnum):
@@ -30,6 +35,10 @@ class FrameCount(StrEnum):
     REASSEMBLED = "reassembled"  # datagrams
     INCOMPLETE = "incomplete"  # frames that wait in vain for other fragments
     EMITTED = "emitted"  # answers
+    UNWRITTEN = "unwritten"  # verdicts that the output does not show: the frames cannot be written correctly
+
+
+_ACCEPT = VerdictKind.ACCEPT  # named once: looking up a member of an Enum is slow
 
 
 class Core(Protocol):
@@ -42,31 +51,22 @@ class Core(Protocol):
         """Decide with the answer to a need."""
 
 
-class _Slot:
-    """A place in the output: the original frame, until its replacement is known."""
+class Streams(Protocol):
+    """What this shell needs of `tcp_replay.TcpReplay`."""
 
-    __slots__ = ("frame", "known", "leaving", "span")
+    def feed(self, raw: bytes, frame: Frame, /) -> None:
+        """Look at an IP packet that is not UDP. It leaves as it was."""
 
-    def __init__(self, frame: Frame, span: tuple[int, int], known: bool) -> None:
-        self.frame = frame
-        self.span = span
-        self.known = known
-        self.leaving: list[Frame] = [frame] if known else []
-
-    def settle(self, leaving: list[Frame]) -> None:
-        self.known, self.leaving = True, leaving
-
-    def with_packet(self, raw: bytes) -> Frame:
-        """The frame with a new IP packet."""
-        data = replace_ip(self.frame.data, *self.span, raw)
-        return self.frame._replace(data=data, original_length=len(data))
+    def finish(self) -> None:
+        """End the capture."""
 
 
 class Replay:
-    """Feeds frames to `engine`; `ask(url)` answers what it needs, `time_of(frame)` is the time it is told.
+    """Feeds frames to `engine`; `ask(need)` answers what it needs, `time_of(frame)` is the time it is told.
 
     With `interfaces` it is told the one of the frame, if the capture names it: as that by which the packet came,
-    and that by which it leaves.
+    and that by which it leaves. `survey` is shown every packet, and which of them the engine did not get. With
+    `leaves` false the frames that leave are not wanted: none is kept, and none is returned. `streams` gets all but UDP.
     """
 
     def __init__(
@@ -75,93 +75,172 @@ class Replay:
         ask: Callable[[Need], AnyAnswer],
         sink: Callable[[Record], None],
         time_of: Callable[[Frame], float] = lambda frame: frame.time,
-        look: Callable[[bytes], None] = lambda raw: None,
+        survey: Survey | None = None,
         interfaces: bool = False,
+        leaves: bool = True,
+        streams: Streams | None = None,
     ) -> None:
-        self.counters: Counter[FrameCount | VerdictKind] = Counter()
+        self._count: Counter[FrameCount | VerdictKind] = Counter()
+        self._frames = self._accepted = 0  # as of `counters`; integers, since they count nearly every packet
         self._engine = engine
         self._ask = ask
         self._sink = sink
         self._time_of = time_of
-        self._look = look  # called with each IP packet as captured
+        self._survey = survey or Survey((), Unseen())
         self._interfaces = interfaces
-        self._slots: deque[_Slot] = deque()
-        self._reassembler: Reassembler[_Slot] = Reassembler(timeout=_REASSEMBLY)
+        self._leaves = leaves
+        self._streams = streams
+        self._slots: deque[Slot] = deque()
+        self._waiting = 0  # bytes of the slots
+        self._now = 0.0  # of the capture
+        self._reassembler: Reassembler[Lay] = Reassembler()
+        self._in_tunnels: Reassembler[Lay] = Reassembler()  # so that no fragment there spoils one that is seen live
 
-    def feed(self, frame: Frame) -> Iterator[Frame]:
-        """Process one frame; yields the frames of the output that are known by now, in order."""
-        self.counters[FrameCount.FRAMES] += 1
+    @property
+    def counters(self) -> Counter[FrameCount | VerdictKind]:
+        """What happened so far."""
+        return +Counter({**self._count, FrameCount.FRAMES: self._frames, _ACCEPT: self._accepted})
+
+    def feed(self, frame: Frame) -> list[Frame]:
+        """Process one frame; returns the frames of the output that are known by now, in order."""
+        self._frames += 1
+        self._now = frame.time or self._now  # where there are no time stamps, nothing ages
         span = locate_ip(frame.linktype, frame.data)
-        if span is None:
-            self._slots.append(_Slot(frame, (0, 0), known=True))
+        if span is not None:
+            self._packet(frame, span)
         else:
-            self._packet(_Slot(frame, span, known=False))
-        for slots in self._reassembler.expire(frame.time):
-            self._give_up(slots)
-        if len(self._slots) > _MAX_WAITING:
-            yield from self.finish()
-        yield from self._leave()
+            carrier = open_frame(frame.linktype, frame.data)
+            if carrier is not None:
+                self._packet(frame, (0, 0), carrier)
+            else:
+                self._survey.frame(frame.linktype, frame.data, frame.original_length > len(frame.data))
+                self._keep(Slot(frame, (0, 0), known=True))
+        if not (self._reassembler.is_busy or self._in_tunnels.is_busy):
+            return self._leave()
+        self._expire()
+        left = self._leave()
+        while self._waiting > _MAX_WAITING and (
+            self._reassembler.give_up_oldest() or self._in_tunnels.give_up_oldest()
+        ):
+            self._expire()
+            left += self._leave()
+        return left
 
-    def finish(self) -> Iterator[Frame]:
-        """End the capture: frames that wait for missing fragments are yielded unchanged."""
-        for slots in self._reassembler.flush():
-            self._give_up(slots)
-        yield from self._leave()
+    def finish(self) -> list[Frame]:
+        """End the capture: returns the frames that wait for missing fragments, unchanged."""
+        for lays in (*self._reassembler.flush(), *self._in_tunnels.flush()):
+            self._give_up(lays)
+        if self._streams is not None:
+            self._streams.finish()
+        self._survey.finish()
+        return self._leave()
 
-    def _packet(self, slot: _Slot) -> None:
-        start, end = slot.span
-        raw = slot.frame.data[start:end]
-        self._look(raw)
-        self._slots.append(slot)
-        if not is_fragment(raw):
-            self._settle([slot], len(raw), self._decide(raw, slot.frame))
+    def _packet(self, frame: Frame, span: tuple[int, int], carrier: Carrier | None = None) -> None:
+        raw = frame.data[span[0] : span[1]] if carrier is None else carrier.raw
+        cut = is_cut(raw)
+        if not cut and (may_be_tunnel(raw) or is_fragment(raw)):
+            slot = Slot(frame, span, known=False, carrier=carrier)
+            self._keep(slot)
+            self._follow(Lay(raw, (slot,) if self._leaves else ()), frame)
             return
-        whole = self._reassembler.add(raw, slot.frame.time, slot)
-        if whole is not None:
-            self.counters[FrameCount.REASSEMBLED] += 1
-            self._settle([*whole.tags], whole.largest, self._decide(whole.raw, slot.frame), slot)
+        if cut:
+            self._survey.cut(raw, len(frame.data))
+        else:
+            self._survey.packet(raw)
+        verdict = self._decide(raw, frame)
+        if self._leaves:
+            slot = Slot(frame, span, known=True, carrier=carrier)
+            self._keep(slot)
+            if verdict.kind is not _ACCEPT or verdict.emit:
+                self._settle(Lay(raw, (slot,)), verdict)
+
+    def _follow(self, lay: Lay, frame: Frame, depth: int = 0) -> None:
+        """Process a packet that may be a fragment or a tunnel; `depth` counts the tunnels that it is in."""
+        cut = is_cut(lay.raw)
+        if not cut and is_fragment(lay.raw):
+            whole = (self._in_tunnels if depth else self._reassembler).add(lay.raw, self._now, lay)
+            if whole is None:
+                return
+            self._count[FrameCount.REASSEMBLED] += 1
+            lay = lay.whole(whole.raw, whole.tags, whole.largest)
+        inside = open_tunnel(lay.raw) if not cut and depth < MAX_TUNNELS and may_be_tunnel(lay.raw) else None
+        if inside is not None:
+            self._follow(lay.within(inside, self._leaves), frame, depth + 1)
+            return
+        if cut:
+            self._survey.cut(lay.raw, len(frame.data))
+        else:
+            self._survey.packet(lay.raw)
+        verdict = self._decide(lay.raw, frame)
+        if lay.tunnel and (verdict.record is not None or verdict.monitored):
+            self._survey.in_tunnel(lay.tunnel)
+        if self._leaves:
+            self._settle(lay, verdict)
+
+    def _expire(self) -> None:
+        for lays in (*self._reassembler.expire(self._now), *self._in_tunnels.expire(self._now)):
+            self._give_up(lays)
+
+    def _keep(self, slot: Slot) -> None:
+        if self._leaves:
+            self._slots.append(slot)
+            self._waiting += len(slot.frame.data) + _OVERHEAD
 
     def _decide(self, raw: bytes, frame: Frame) -> Verdict:
+        if self._streams is not None and (raw[9] if raw[0] < 0x50 else raw[6]) != UDP:
+            self._streams.feed(raw, frame)
         now = self._time_of(frame)
         name = frame.interface_name if self._interfaces else ""
         decision = self._engine.process(raw, now, Arrival(interfaces=Interfaces(name, name)) if name else None)
         while isinstance(decision, Need):
             decision = self._engine.resume(decision.id, self._ask(decision), now)
-        for record in (*decision.monitored, *((decision.record,) if decision.record else ())):
-            self._sink(record.of_packet(frame.number))
-        self.counters[decision.kind] += 1
+        file = frame.file or None
+        for record in decision.monitored:
+            self._sink(record.of_packet(frame.number, file))
+        if decision.record is not None:
+            self._sink(decision.record.of_packet(frame.number, file))
+        if decision.kind is _ACCEPT:
+            self._accepted += 1
+        else:
+            self._count[decision.kind] += 1
+        if decision.emit:
+            self._count[FrameCount.EMITTED] += len(decision.emit)
         return decision
 
-    def _settle(self, slots: list[_Slot], size: int, verdict: Verdict, last: _Slot | None = None) -> None:
-        """Replace the frames of one datagram; the new frames take the place of the `last` one."""
-        last = last or slots[-1]
-        for slot in slots:
-            slot.settle([slot.frame] if verdict.kind is VerdictKind.ACCEPT else [])
+    def _settle(self, lay: Lay, verdict: Verdict) -> None:
+        """Replace the frames of one packet; the new frames take the place of the last one."""
+        leaving: list[Frame] | None = []
         if verdict.kind is VerdictKind.MODIFY and verdict.payload is not None:
-            last.settle([last.with_packet(packet) for packet in _cut(verdict.payload, size, len(slots))])
-        for datagram in verdict.emit:
-            self.counters[FrameCount.EMITTED] += 1
-            last.leaving.append(self._answer(last, datagram_to_ip(datagram)))
+            leaving = lay.replaced(verdict.payload)
+        answers = [lay.answered(datagram_to_ip(datagram)) for datagram in verdict.emit]
+        written = leaving is not None and None not in answers
+        if not written:
+            self._count[FrameCount.UNWRITTEN] += 1
+        as_captured = verdict.kind is _ACCEPT or not written
+        for slot in lay.slots:
+            slot.settle([slot.frame] if as_captured else [])
+        if written and leaving:
+            lay.last.settle(leaving)
+        if written:
+            lay.last.leaving += [answer for answer in answers if answer is not None]
 
-    def _answer(self, slot: _Slot, raw: bytes) -> Frame:
-        data = answer_frame(slot.frame.linktype, slot.frame.data, slot.span[0], raw)
-        return slot.frame._replace(data=data, original_length=len(data))
+    def _give_up(self, lays: list[Lay]) -> None:
+        self._count[FrameCount.INCOMPLETE] += len(lays)
+        self._survey.incomplete([lay.raw for lay in lays])
+        for lay in lays:
+            for slot in lay.slots:
+                slot.settle([slot.frame])
 
-    def _give_up(self, slots: list[_Slot]) -> None:
-        self.counters[FrameCount.INCOMPLETE] += len(slots)
-        for slot in slots:
-            slot.settle([slot.frame])
-
-    def _leave(self) -> Iterator[Frame]:
+    def _leave(self) -> list[Frame]:
+        left: list[Frame] = []
         while self._slots and self._slots[0].known:
-            yield from self._slots.popleft().leaving
+            slot = self._slots.popleft()
+            self._waiting -= len(slot.frame.data) + _OVERHEAD
+            left += slot.leaving
+        return left
 
 
-def _cut(raw: bytes, size: int, pieces: int) -> list[bytes]:
-    """Fragment a packet again that was fragmented. A whole packet that grew stays whole in a capture."""
-    if pieces == 1:
-        return [raw]
-    try:
-        return fragment(raw, size)
-    except PacketError:  # the fragments were too small
-        return [raw]
+def is_cut(raw: bytes) -> bool:
+    """Whether an IP packet is shorter than its header says."""
+    length = raw[2] << 8 | raw[3] if raw[0] >> 4 == 4 else (raw[4] << 8 | raw[5]) + 40
+    return length > len(raw)

@@ -18,7 +18,7 @@ class CaptureWriter:
 
     pcapng with nanoseconds, or classic pcap with nanoseconds for a name in `.pcap`; that has room for
     one link type only. The same frames give the same bytes. A device or pipe is written to in place (`OutputFile`).
-    Raises `CaptureError`.
+    Only its owner can read the file, since it shows who called whom. Raises `CaptureError`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -27,7 +27,7 @@ class CaptureWriter:
         self._closed = False
         self._interfaces: dict[tuple[int, int], int] = {}  # (link type, interface) -> number in the output
         with self._errors():
-            self._file = OutputFile(Path(self._path), patience=READER_PATIENCE)
+            self._file = OutputFile(Path(self._path), mode=0o600, patience=READER_PATIENCE)
         if not self._classic:
             self._put(_block(SHB, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)))
 
@@ -45,7 +45,7 @@ class CaptureWriter:
         try:
             record = self._record(frame) if self._classic else self._blocks(frame)
         except struct.error as error:
-            raise CaptureError(f"{self._path}: frame {frame.number} has values beyond the format") from error
+            raise CaptureError(f"{self._path}: {_named(frame)} has values beyond the format") from error
         self._put(record)
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class CaptureWriter:
             self._interfaces[frame.linktype, 0] = 0
         elif (frame.linktype, 0) not in self._interfaces:
             raise CaptureError(
-                f"{self._path}: frame {frame.number} has another link type than those before it, which a "
+                f"{self._path}: {_named(frame)} has another link type than those before it, which a "
                 "pcap file cannot hold: use a name that ends in .pcapng"
             )
         return head + frame.data
@@ -98,6 +98,10 @@ class CaptureWriter:
             yield
         except (OSError, ValueError) as error:
             raise CaptureError(f"{self._path} cannot be written: {reason(error)}") from error
+
+
+def _named(frame: Frame) -> str:
+    return f"frame {frame.number}{f' of {frame.file}' if frame.file else ''}"
 
 
 def _block(kind: int, body: bytes) -> bytes:

@@ -13,7 +13,7 @@ from sbc_filter.certificates.disk_cache import CachedCertificate, DiskCache
 from sbc_filter.certificates.failed_fetches import FailedFetches
 from sbc_filter.certificates.lifetime import leaf_end
 from sbc_filter.certificates.source import CertificateSource
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import OURS, Answer, Party
 
 _LOG = logging.getLogger(__name__)
 STALE = 72 * 3600.0  # seconds; a web server that fails on a Friday evening may be repaired on Monday
@@ -79,7 +79,7 @@ class CachingSource:
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         """Answer at once from memory or disk; otherwise when `web` has answered."""
         self._begin()
         now = self._clock()
@@ -96,12 +96,12 @@ class CachingSource:
             if known.failing:
                 done(_stale(known.entry, now))
                 if failure is None:
-                    self._fetch(url, True)
+                    self._fetch(url, True, party)
                 return
         elif failure is not None:
             done(failure)
             return
-        self._fetch(url, True, done)
+        self._fetch(url, True, party, done)
 
     def renew(self) -> None:
         """Fetch some of the certificates that are in use and expire soon. A thread calls this every ten seconds."""
@@ -116,7 +116,7 @@ class CachingSource:
             due.sort(key=lambda url: self._known[url].due)
         for url in due[:_A_ROUND]:
             self._web.vouch(url)
-            self._fetch(url, False)
+            self._fetch(url, False, OURS)
 
     def close(self) -> None:
         """Stop renewing, and close `web`."""
@@ -138,9 +138,11 @@ class CachingSource:
             except Exception:
                 _LOG.exception("certificates cannot be renewed")
 
-    def _fetch(self, url: str, asked: bool, done: Callable[[Answer[bytes]], None] = lambda answer: None) -> None:
+    def _fetch(
+        self, url: str, asked: bool, party: Party, done: Callable[[Answer[bytes]], None] = lambda answer: None
+    ) -> None:
         """Fetch it; `asked` if a call needs it, not only the renewal."""
-        self._web.fetch(url, lambda answer: done(self._learn(url, asked, answer)))
+        self._web.fetch(url, lambda answer: done(self._learn(url, asked, answer)), party)
 
     def _learn(self, url: str, asked: bool, answer: Answer[bytes]) -> Answer[bytes]:
         """Store the answer of `web`; returns the answer for the call."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sbc_filter.certificates.source import MAX_PEM, certificate_path
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.errors import FetchError, reason
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.x5u import spellings, with_plain_scheme
@@ -50,7 +50,7 @@ class DirectorySource:
         self._index: Mapping[str, str] = {}
         self._complained = -math.inf
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         """Read the file at once; FETCH_REFUSED if there is none, FETCH_TOO_LARGE beyond `MAX_PEM` bytes."""
         expires = self._clock() + self._valid
         self._refresh()

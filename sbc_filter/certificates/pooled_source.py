@@ -1,26 +1,34 @@
-"""What all sources that wait for an answer share: worker threads, one fetch per URL at a time, and failed answers."""
+"""What all sources that wait for an answer share: worker threads, one request per URL at a time, lanes and shares."""
 
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from sbc_filter.certificates.lanes import Lanes
+from sbc_filter.certificates.lifetime import leaf_end
 from sbc_filter.certificates.source import PASSING
-from sbc_filter.concurrency.fair_queue import QueueSlot
+from sbc_filter.concurrency.fair_queue import Peer
 from sbc_filter.concurrency.single_flight import SingleFlightPool
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.errors import FetchError
+from sbc_filter.outcomes import Detail
+from sbc_filter.web.fairness import domain_of
 
 _LOG = logging.getLogger(__name__)
 BACKLOG = 1000  # requests that may wait: a burst of calls; more would be answered after their calls have gone on
+_SLOW = (Detail.FETCH_TIMEOUT, Detail.FETCH_DNS, Detail.FETCH_TOO_LARGE)  # failures that keep a worker busy
 
 
 class PooledSource(ABC):
     """A `CertificateSource` that runs `_get` in up to `workers` threads, one run per URL at a time.
 
-    At most `backlog` more requests wait, each for up to `patience` seconds. `lanes`, `place`, `share` and `admit` are
-    those of `SingleFlightPool`. A request that is refused without a run is not the fault of its URL, so its answer
-    expires at once.
+    Known domains have half of the workers, new ones the other half (`Lanes`, with its `rate` and `timer`). In each half
+    a trunk gets at most three quarters, one peer a half, and one domain a quarter (if `limits_domains`). Peers take
+    turns, and so do the domains of a peer.
+
+    At most `backlog` more requests wait in each half, each for up to `patience` seconds. A request that is refused
+    without a run is not the fault of its URL, so its answer expires at once.
     """
 
     def __init__(
@@ -31,45 +39,68 @@ class PooledSource(ABC):
         patience: float,
         backlog: int = BACKLOG,
         clock: Callable[[], float] = time.time,
-        lanes: Sequence[int] | None = None,
-        place: Callable[[str], QueueSlot] = lambda url: QueueSlot(0, ""),
-        share: int | None = None,
-        admit: Callable[[str], bool] = lambda url: True,
+        rate: float | None = None,
+        timer: Callable[[], float] = time.monotonic,
+        limits_domains: bool = True,
     ) -> None:
         self._name = name
         self._clock = clock
+        self._rate = rate
+        self._refused = 0
+        half = max(workers // 2, 1)
+        self._halves = (half, max(workers - half, 1))
+        self._share = max(half // 4, 1) if limits_domains else half
+        self._peer_shares = max(half * 3 // 4, 1), max(half // 2, 1)
+        self._lanes = Lanes(rate, timer)
         self._single: SingleFlightPool[Answer[bytes]] = SingleFlightPool(
             self._answer,
             lambda detail: Answer(None, detail, clock()),
             name=name,
-            workers=workers,
+            workers=sum(self._halves),
             backlog=backlog,
             patience=patience,
-            lanes=lanes,
-            place=place,
-            share=share,
-            admit=admit,
+            lanes=self._halves,
+            place=lambda url: self._lanes.place(domain_of(url)),
+            share=self._share,
+            peers=self._peer_shares,
+            admit=self._admit,
         )
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
-        """Queue a fetch of `url`, or wait for the one that runs."""
-        self._single.submit(url, done)
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
+        """Queue a request for `url`, or wait for the one that runs."""
+        self._single.submit(url, done, party)
 
     def close(self) -> None:
         """Refuse all pending requests."""
         self._single.close()
 
     @abstractmethod
-    def _get(self, url: str) -> Answer[bytes]:
+    def _get(self, url: str, peer: Peer) -> Answer[bytes]:
         """Get the certificates of `url`; raises `FetchError`."""
 
     def _failed(self, error: FetchError) -> Answer[bytes]:
-        """The answer for a failed fetch. By default it is cached for `PASSING` seconds."""
+        """The answer for a failed request. By default it is cached for `PASSING` seconds."""
         return Answer(None, error.detail, self._clock() + PASSING)
 
-    def _answer(self, url: str) -> Answer[bytes]:
+    def _admit(self, url: str, peer: Peer) -> bool:
+        if self._lanes.admits(url, peer):
+            return True
+        self._refused += 1
+        if self._refused & (self._refused - 1) == 0:  # 1, 2, 4 …: a flood must not fill the log
+            _LOG.warning(
+                "%d requests refused so far by %s, the last for %r: more than `fetch_rate` = %g a second",
+                *(self._refused, self._name, url, self._rate),
+            )
+        return False
+
+    def _answer(self, url: str, peer: Peer) -> Answer[bytes]:
         try:
-            return self._get(url)
+            answer = self._get(url, peer)
         except FetchError as error:
             _LOG.info("%s: %r: %s: %s", self._name, url, error.detail, error)
-            return self._failed(error)
+            answer = self._failed(error)
+        if answer.detail in _SLOW:
+            self._lanes.was_slow(url)
+        elif answer.result is not None and (leaf_end(answer.result) or 0.0) > self._clock():
+            self._lanes.served(url)
+        return answer

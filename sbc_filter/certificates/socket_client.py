@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import urllib3
 from urllib3.connection import HTTPConnection
@@ -22,12 +22,14 @@ from urllib3.connection import HTTPConnection
 from sbc_filter.certificates.lifetime import LONGEST, MAX_AGE
 from sbc_filter.certificates.pooled_source import BACKLOG, PooledSource
 from sbc_filter.certificates.source import MAX_PEM, PASSING
+from sbc_filter.concurrency.fair_queue import Peer
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
 from sbc_filter.outcomes import DETAILS, Detail, Outcome
 from sbc_filter.web.pinned_connection import DeadlineSocket
 
 PATH = "/certificate"
+PARTY = ("group", "sender")  # the names of the parameters that say for whom a request is
 VALID = 3600.0  # seconds for which a certificate is valid if the answer does not say; the same as for a command
 _UNREACHABLE = 1.0  # seconds for which a refused connection is cached; short, since a restarted server is soon back
 _RETRY = 0.01  # seconds between two attempts to connect while the server's backlog is full
@@ -37,6 +39,9 @@ _TRANSPORT = (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError)
 
 class SocketSource(PooledSource):
     """A `CertificateSource` that asks the Unix socket `path`: one GET per URL at a time, `workers` in all.
+
+    With `names_parties` the request also says for whom it is, which only our own server understands. It limits the
+    requests for one domain itself.
 
     No answer within `timeout` seconds is FETCH_TIMEOUT, more than `MAX_PEM` bytes are FETCH_TOO_LARGE, status 404 is
     FETCH_REFUSED, any other status FETCH_STATUS. A JSON body `{"detail": "fetch-dns"}` may name another detail of the
@@ -49,15 +54,24 @@ class SocketSource(PooledSource):
         path: Path | str,
         *,
         timeout: float = 5.0,
-        workers: int = 8,
+        workers: int = 16,
         backlog: int = BACKLOG,
         clock: Callable[[], float] = time.time,
+        names_parties: bool = False,
     ) -> None:
-        super().__init__(f"certificate-socket {path}", workers=workers, patience=timeout, backlog=backlog, clock=clock)
+        super().__init__(
+            f"certificate-socket {path}",
+            workers=workers,
+            patience=timeout,
+            backlog=backlog,
+            clock=clock,
+            limits_domains=not names_parties,
+        )
         self._path = str(path)
         self._timeout = timeout
         self._idle: deque[_Connection] = deque()
         self._closed = False
+        self._names_parties = names_parties
 
     def close(self) -> None:
         """Refuse all pending requests; open connections end at their deadlines."""
@@ -65,14 +79,17 @@ class SocketSource(PooledSource):
         super().close()
         self._drop_idle()
 
-    def _get(self, url: str) -> Answer[bytes]:
-        return self._ask(url, time.monotonic() + self._timeout)
+    def _get(self, url: str, peer: Peer) -> Answer[bytes]:
+        target = f"{PATH}?{urlencode({'url': url}, quote_via=quote, safe='')}"
+        if self._names_parties:
+            target = f"{target}&{urlencode(dict(zip(PARTY, peer, strict=True)), quote_via=quote, safe='')}"
+        return self._ask(target, time.monotonic() + self._timeout)
 
     def _failed(self, error: FetchError) -> Answer[bytes]:
         lifetime = _UNREACHABLE if error.detail is Detail.FETCH_CONNECT else PASSING
         return Answer(None, error.detail, self._clock() + lifetime)
 
-    def _ask(self, url: str, deadline: float) -> Answer[bytes]:
+    def _ask(self, target: str, deadline: float) -> Answer[bytes]:
         """Ask over an open connection, or over a new one if the server has closed it.
 
         If a new connection breaks during the request, it is tried once more: the server may have been restarted.
@@ -85,7 +102,7 @@ class SocketSource(PooledSource):
                 connection, used = _Connection(self._path), False
                 fresh += 1
             try:
-                status, headers, body = connection.get(f"{PATH}?url={quote(url, safe='')}", deadline)
+                status, headers, body = connection.get(target, deadline)
             except _TRANSPORT as error:
                 connection.close()
                 if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):

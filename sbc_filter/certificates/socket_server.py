@@ -17,20 +17,21 @@ from urllib.parse import parse_qs, urlsplit
 
 from sbc_filter import __version__
 from sbc_filter.certificates.lifetime import LONGEST
-from sbc_filter.certificates.socket_client import PATH
+from sbc_filter.certificates.socket_client import PARTY, PATH
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.concurrency.bounded_threads import BoundedThreads
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.errors import EnvironmentFault, reason
 from sbc_filter.outcomes import Detail
 from sbc_filter.system.unix_socket import listen_at, number_of, unlink_own
 
 _LOG = logging.getLogger(__name__)
-CONNECTIONS = 1024  # at a time: 64 from each of 16 workers; each has a thread, most of them idle
-_BACKLOG = 512  # connections that wait to be accepted: after a restart, half of `CONNECTIONS` may come at once
+CONNECTIONS = 2048  # at a time: 128 from each of 16 workers; each has a thread, most of them idle
+_BACKLOG = 512  # connections that wait to be accepted: after a restart, a quarter of `CONNECTIONS` may come at once
 _IDLE = 60.0  # seconds after which an idle connection is closed, so that its thread ends
 _GLANCE = 0.1  # seconds within which `stop` is noticed
 _PATIENCE = 30.0  # seconds; every source has a shorter deadline of its own
+_OTHERS = tuple(zip(PARTY, OURS, strict=True))  # whose request it is if that is not said
 _STATUS = {Detail.FETCH_REFUSED: 404, Detail.FETCH_TIMEOUT: 504}  # any other failure is 502
 
 
@@ -70,11 +71,11 @@ class CertificateServer:
         if self._ours is not None:
             unlink_own(*self._ours)
 
-    def ask(self, url: str) -> tuple[Answer[bytes], int]:
+    def ask(self, url: str, party: Party = OURS) -> tuple[Answer[bytes], int]:
         """Returns the answer of the source, and for how many seconds it is valid."""
         answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
         try:
-            self._source.fetch(url, answers.put)
+            self._source.fetch(url, answers.put, party)
         except Exception:
             _LOG.exception("the source of certificates failed on %r", url)
             answers.put(Answer(None, Detail.FETCH_REFUSED, self._clock()))
@@ -134,13 +135,16 @@ class _Handler(BaseHTTPRequestHandler):
         """`/certificate?url=URL`."""
         try:
             target = urlsplit(self.path)
-            urls = parse_qs(target.query, strict_parsing=True, errors="strict", max_num_fields=4).get("url", [])
+            given = parse_qs(
+                target.query, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=4
+            )
         except ValueError:
-            urls = []
+            given = {}
+        urls, party = given.get("url", []), Party(*(given.get(name, [default])[0] for name, default in _OTHERS))
         if len(urls) != 1 or target.path != PATH:
             self._send(400, b'{"error": "ask for /certificate?url=URL"}')
             return
-        answer, lifetime = self.server.certificates.ask(urls[0])
+        answer, lifetime = self.server.certificates.ask(urls[0], party)
         if answer.result is not None:
             self._send(200, answer.result, lifetime, "application/pem-certificate-chain")
             return

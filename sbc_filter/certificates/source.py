@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sbc_filter.certificates.failed_fetches import FailedFetches
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.outcomes import Detail
 
 MAX_PEM = 64 * 1024  # bytes of a response or file (S-089)
@@ -22,8 +22,9 @@ _ABSENT = 60.0  # seconds for which the absence of a source is cached; only a ne
 class CertificateSource(Protocol):
     """Gets the certificates behind a URL."""
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
-        """Start to get them; returns at once. `done` is called exactly once, from any thread."""
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
+        """Start to get them; returns at once. `done` is called exactly once, from any thread. `party` is whose call
+        needs them: sources that are slow have a share for each."""
 
     def close(self) -> None:
         """Refuse all pending requests, and release threads and processes."""
@@ -40,7 +41,7 @@ class RefusingSource:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         """Answer FETCH_REFUSED at once."""
         done(Answer(None, Detail.FETCH_REFUSED, self._clock() + _ABSENT))
 
@@ -62,11 +63,11 @@ class FirstOf:
         self._clock = clock
         self._failures = [FailedFetches() for _ in sources[1:]]
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         """Ask the first source, then the next if that does not have the certificate."""
-        self._ask(0, float("inf"), url, done)
+        self._ask(0, float("inf"), url, done, party)
 
-    def _ask(self, number: int, soonest: float, url: str, done: Callable[[Answer[bytes]], None]) -> None:
+    def _ask(self, number: int, soonest: float, url: str, done: Callable[[Answer[bytes]], None], party: Party) -> None:
         """Ask source `number`; `soonest` is when the earliest failure of those in front of it expires."""
         failures = self._failures[number - 1] if number else None
 
@@ -78,13 +79,13 @@ class FirstOf:
                 failures.put(url, answer, self._clock())
             expires = min(soonest, answer.expires)
             if number + 1 < len(self._sources):
-                self._ask(number + 1, expires, url, done)
+                self._ask(number + 1, expires, url, done, party)
             else:
                 done(answer._replace(expires=expires))
 
         known = failures.get(url, self._clock()) if failures is not None else None
         if known is None:
-            self._sources[number].fetch(url, proceed)
+            self._sources[number].fetch(url, proceed, party)
         else:
             proceed(known)
 

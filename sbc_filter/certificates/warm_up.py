@@ -14,6 +14,7 @@ from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError, reason
 from sbc_filter.pki.x5u import check_x5u, with_plain_scheme
 from sbc_filter.records.tally import numbered
+from sbc_filter.system.files import read_text
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 
 _LOG = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ def read_list(path: Path, tolerate: Collection[str] = ()) -> tuple[list[str], li
     Empty lines and those that begin with `#` are skipped. Duplicates count once.
     """
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         return [], [f"{path} cannot be read, so no certificate is fetched in advance: {reason(error)}"]
     urls: dict[str, None] = {}
@@ -110,11 +111,14 @@ class Learner:
             return
         self._calls[record.x5u] += 1
 
-    def write(self, path: Path, capture: Path) -> int:
-        """Write the URLs, most frequent first; returns their number. `OSError`."""
+    def write(self, path: Path, captures: str) -> int:
+        """Write the URLs, most frequent first, to a file that the user of the service can read.
+
+        `captures` names what was replayed. Returns the number of URLs. `OSError`.
+        """
         ordered = sorted(self._calls.items(), key=lambda each: (-each[1], each[0]))
         count = numbered(sum(self._calls.values()), "token")
-        lines = [f"# certificates of {count} in {capture.name}, the most frequent first"]
+        lines = [f"# certificates of {count} in {captures}, the most frequent first"]
         lines += [url for url, _ in ordered]
         with OutputFile(path, mode=0o644, patience=READER_PATIENCE) as file:
             file.write("".join(f"{line}\n" for line in lines).encode())

@@ -25,12 +25,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Show, apply or remove the firewall rules, and name the program used."""
     from sbc_filter.assembly.setup import read_plan
     from sbc_filter.config.configuration_file import find_configuration, read_configuration, require_configuration
+    from sbc_filter.daemon.removal_notice import announce
     from sbc_filter.firewall.backend import backend
 
     if arguments.action == "remove":
         file = find_configuration(arguments.config)
         chosen = backend(read_configuration(file, []).firewall.backend)
-        chosen.remove()
+        unheard = announce(removed=True)
+        try:
+            chosen.remove()
+        except BaseException:
+            announce(removed=False)
+            raise
+        if unheard:
+            print(f"warning: the running filter applies the rules again: it was not told: {unheard}", file=sys.stderr)
         print(f"the rules are gone ({chosen.name})")
         return 0
     configuration, plan = read_plan(require_configuration(arguments.config))

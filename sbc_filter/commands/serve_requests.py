@@ -63,7 +63,14 @@ def serve(arguments: argparse.Namespace) -> int:
             sentence = "there is neither a credential to sign with nor a trust anchor to verify by"
             raise ConfigurationError([Problem(setup.configuration.file, "serve", sentence)])
         with (
-            StirServer(settings.listen, operations, token=token, context=context) as server,
+            StirServer(
+                settings.listen,
+                operations,
+                token=token,
+                context=context,
+                connections=settings.connections,
+                per_address=settings.connections_per_address,
+            ) as server,
             renewal.running(),
             _obtaining(setup, credential, service.replace_credentials),
         ):

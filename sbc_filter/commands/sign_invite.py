@@ -17,7 +17,9 @@ from sbc_filter.engine.verdict import Need, Verdict
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.outcomes import Outcome
 from sbc_filter.rules.model import Direction
+from sbc_filter.system.files import read_file, read_whole
 
+_LONGEST = 1 << 20  # bytes of an input; a message over UDP has less than 64 KiB
 _NO_TRUNK = "192.0.2.254", 5060  # a peer outside all trunks (RFC 5737)
 
 
@@ -85,6 +87,6 @@ def _why(record: Record | None, flow: Flow, sbc: tuple[str, ...]) -> str:
 def _read(path: Path) -> bytes:
     name = "standard input" if str(path) == "-" else str(path)
     try:
-        return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return read_whole(sys.stdin.buffer, _LONGEST, name) if str(path) == "-" else read_file(path, _LONGEST)
     except OSError as error:
         raise ConfigurationError([Problem(name, "", f"cannot be read: {reason(error)}")]) from None

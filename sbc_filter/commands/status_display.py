@@ -16,7 +16,7 @@ from sbc_filter.counters import CounterName
 from sbc_filter.daemon import control_socket
 from sbc_filter.daemon.observing import observed
 from sbc_filter.errors import ConfigurationError, Problem, reason
-from sbc_filter.records.tally import Kind
+from sbc_filter.records.tally import Kind, numbered
 from sbc_filter.system.plain_console import PlainConsole, PlainTable
 
 _EVERY = 1.0  # seconds between two updates; workers report as often
@@ -67,6 +67,7 @@ def _parts(state: dict[str, Any]) -> Iterator[RenderableType]:
         refused = state["reloaded"]["problems"]
         when = _span(now - state["reloaded"]["time"])
         yield f"reload refused {when} ago: {refused[0]}" if refused else f"reloaded {when} ago"
+    yield _firewall(state["firewall"], now)
     if state["observing"]:
         yield observed(state["observing"])
     yield ""
@@ -85,6 +86,13 @@ def _parts(state: dict[str, Any]) -> Iterator[RenderableType]:
     if counters:
         yield ""
         yield ", ".join(f"{name} {count}" for name, count in counters.items())
+
+
+def _firewall(state: dict[str, Any], now: float) -> str:
+    restored = f"; applied again {numbered(state['restored'], 'time')} since the start" if state["restored"] else ""
+    if state["problem"] is None:
+        return f"firewall rules: {state['state']}{restored}"
+    return f"firewall rules: {state['state']} for {_span(now - state['since'])}: {state['problem']}{restored}"
 
 
 def _processes(state: dict[str, Any], now: float) -> PlainTable:

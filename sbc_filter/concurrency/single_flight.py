@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from sbc_filter.concurrency.fair_queue import FairQueue, QueueSlot
+from sbc_filter.concurrency.fair_queue import FairQueue, Peer, QueueSlot
 from sbc_filter.outcomes import Detail
 
 _LOG = logging.getLogger(__name__)
@@ -15,26 +15,32 @@ A = TypeVar("A")
 
 
 class SingleFlightPool(Generic[A]):
-    """Runs `work(key)` in up to `workers` threads and passes the result to every caller that asked for the key.
+    """Runs `work(key, peer)` in up to `workers` threads and passes the result to every caller that asked for the key.
 
     Every `done` is called exactly once. `failure(detail)` makes the answer when no work is done:
 
-    - FETCH_REFUSED when `backlog` jobs wait in the lane. If another group has more waiting jobs, its last job is
-      refused instead.
+    - FETCH_REFUSED when `backlog` jobs wait in the lane. If another peer or group has more waiting jobs, its last job
+      is refused instead.
     - FETCH_REFUSED when `work` raises, and after `close`.
     - FETCH_TIMEOUT for a job that waited longer than `patience` seconds, so that slow jobs delay others no longer.
 
     `place` assigns a key to a lane and group, as in `FairQueue`: `lanes` are the workers of each lane, `share` is the
-    limit of a group. By default all keys are one group, first come, first served. `admit` is called before a job is
-    queued, one thread at a time; the job is refused if it returns False. `timer` gives the seconds for `patience`.
+    limit of a group, `peers` are those of peers. By default all keys are one group, first come, first served. `admit`
+    is called before a job is queued, one thread at a time; the job is refused if it returns False. `timer` gives the
+    seconds for `patience`.
+
+    If several peers ask for one key, it waits once for each of them, and runs when the first of them has its turn. A
+    peer that asks first for what others need can therefore not make them wait for its own turns.
 
     Threads start when they are needed, so the object can be made before a fork. They are daemons: a job that hangs in
     a C library does not keep the program from exiting.
+
+    Invariant: each key with callers runs, or is in `_waiting`, which has when it was queued (by `timer`), by place.
     """
 
     def __init__(
         self,
-        work: Callable[[str], A],
+        work: Callable[[str, Peer], A],
         failure: Callable[[Detail], A],
         *,
         name: str,
@@ -44,7 +50,8 @@ class SingleFlightPool(Generic[A]):
         place: Callable[[str], QueueSlot] = lambda key: QueueSlot(0, ""),
         lanes: Sequence[int] | None = None,
         share: int | None = None,
-        admit: Callable[[str], bool] = lambda key: True,
+        peers: Sequence[int] = (),
+        admit: Callable[[str, Peer], bool] = lambda key, peer: True,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._job = work
@@ -58,31 +65,29 @@ class SingleFlightPool(Generic[A]):
         self._callers: dict[str, list[Callable[[A], None]]] = {}  # of waiting and running jobs
         self._place = place
         self._admit = admit
-        self._queue: FairQueue[tuple[str, float]] = FairQueue(lanes or (workers,), share or workers)
+        self._queue: FairQueue[str] = FairQueue(lanes or (workers,), share or workers, peers)
+        self._waiting: dict[str, dict[QueueSlot, float]] = {}
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._closed = False
 
-    def submit(self, key: str, done: Callable[[A], None]) -> None:
-        """Queue the job of `key`; `done` is called with its answer. Returns at once."""
+    def submit(self, key: str, done: Callable[[A], None], peer: Peer = ()) -> None:
+        """Queue the job of `key`; `done` is called with its answer. Returns at once. `peer` has a name for each of
+        `peers`."""
+        refused: list[Callable[[A], None]] = []
         with self._change:
+            place = self._place(key)._replace(peer=peer)
             callers = self._callers.get(key)
             if callers is not None:
                 callers.append(done)
-                return
-            refused = [done]
-            place = self._place(key)
-            full = self._queue.waiting(place.lane) >= self._backlog
-            crowd = self._queue.crowd(place) if full else None
-            room = not self._closed and (not full or crowd is not None)
-            if room and self._admit(key) and self._staffed():
-                refused = []
-                if crowd is not None:
-                    last, _ = self._queue.drop(place.lane, crowd)
-                    refused = self._callers.pop(last)
-                self._callers[key] = [done]
-                self._queue.put(place, (key, self._timer()))
-                self._change.notify()
+                queued = self._waiting.get(key)
+                if queued is not None and place not in queued:
+                    refused = self._enqueue(key, place) or []
+            else:
+                displaced = self._enqueue(key, place)
+                refused = [done] if displaced is None else displaced
+                if displaced is not None:
+                    self._callers[key] = [done]
         self._hand(refused, key, self._failure(Detail.FETCH_REFUSED))
 
     def close(self, wait: float = 0.0) -> None:
@@ -91,6 +96,7 @@ class SingleFlightPool(Generic[A]):
             self._closed = True
             abandoned = list(self._callers)
             self._queue.clear()
+            self._waiting.clear()
             self._change.notify_all()
         for key in abandoned:
             self._answer(key, self._failure(Detail.FETCH_REFUSED))
@@ -98,6 +104,30 @@ class SingleFlightPool(Generic[A]):
         for thread in self._threads:
             if thread is not threading.current_thread():  # a caller may close from its `done`
                 thread.join(max(end - time.monotonic(), 0.0))
+
+    def _enqueue(self, key: str, place: QueueSlot) -> list[Callable[[A], None]] | None:
+        """Let a job wait at a place; returns the callers of a job that gave way to it, or None if it is refused."""
+        full = self._queue.waiting(place.lane) >= self._backlog
+        crowd = self._queue.crowd(place) if full else None
+        room = not self._closed and (not full or crowd is not None)
+        if not (room and self._admit(key, place.peer) and self._staffed()):
+            return None
+        self._queue.put(place, key)
+        self._waiting.setdefault(key, {})[place] = self._timer()
+        self._change.notify()
+        if crowd is not None:
+            last = self._queue.drop(crowd)
+            if self._leave(last, crowd):
+                return self._callers.pop(last)
+        return []
+
+    def _leave(self, key: str, place: QueueSlot) -> bool:
+        """Forget that a key waits at a place; returns whether it waits at no other."""
+        del self._waiting[key][place]
+        if self._waiting[key]:
+            return False
+        del self._waiting[key]
+        return True
 
     def _staffed(self) -> bool:
         """Start a thread if needed; returns whether there is any thread to run the job."""
@@ -114,18 +144,19 @@ class SingleFlightPool(Generic[A]):
     def _work(self) -> None:
         finished: QueueSlot | None = None  # the place of the last job of this thread
         while (taken := self._take(finished)) is not None:
-            finished, (key, since) = taken
-            if self._timer() - since > self._patience:
+            finished, key, late = taken
+            if late:
                 self._answer(key, self._failure(Detail.FETCH_TIMEOUT))
                 continue
             try:
-                answer = self._job(key)
+                answer = self._job(key, finished.peer)
             except Exception:
                 _LOG.exception("%s: %r", self._name, key)
                 answer = self._failure(Detail.FETCH_REFUSED)
             self._answer(key, answer)
 
-    def _take(self, finished: QueueSlot | None) -> tuple[QueueSlot, tuple[str, float]] | None:
+    def _take(self, finished: QueueSlot | None) -> tuple[QueueSlot, str, bool] | None:
+        """The next job: its place, its key, and whether it has waited too long; None after `close`."""
         with self._change:
             if finished is not None:
                 # No other thread has to be woken: this one can run the job that waited for the end of the last.
@@ -134,9 +165,18 @@ class SingleFlightPool(Generic[A]):
             try:
                 while not self._closed:
                     taken = self._queue.take()
-                    if taken is not None:
-                        return taken
-                    self._change.wait()
+                    if taken is None:
+                        self._change.wait()
+                        continue
+                    place, key = taken
+                    late = self._timer() - self._waiting[key][place] > self._patience
+                    last = self._leave(key, place)
+                    if late and not last:
+                        self._queue.done(place)
+                        continue
+                    for other in self._waiting.pop(key, ()):
+                        self._queue.remove(other, key)
+                    return place, key, late
                 return None
             finally:
                 self._idle -= 1

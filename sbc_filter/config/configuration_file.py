@@ -1,5 +1,6 @@
 """Finds and reads the configuration file, and reports every problem. Paths are relative to the file."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from sbc_filter.config.delegate_settings import read_path
@@ -18,17 +19,17 @@ from sbc_filter.config.tables import (
 from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.rules.toml_table import TomlTable, parse_toml
 from sbc_filter.rules.trunk_options import read_trunks
+from sbc_filter.system.files import read_text
 
 FILE_NAME = "sbc-filter.toml"
 SYSTEM = Path("/etc/sbc-filter") / FILE_NAME
 _RULES = "rules belong in files of the folder rules/ beside this file"
 
 
-def find_configuration(given: Path | None, beside: Path | None = None) -> Path | None:
-    """The configuration file: as given, next to a capture, in the working folder, or that of the system; or None."""
+def find_configuration(given: Path | None, folders: Iterable[Path] = ()) -> Path | None:
+    """The configuration file: as given, in one of `folders`, in the working folder, or that of the system; or None."""
     if given is not None:
         return given
-    folders = [beside.parent] if beside is not None else []
     candidates = [*(folder / FILE_NAME for folder in (*folders, Path())), SYSTEM]
     return next((candidate for candidate in candidates if _is_there(candidate)), None)
 
@@ -56,7 +57,7 @@ def read_configuration(path: Path | None, problems: list[Problem]) -> Configurat
     if path is None:
         return Configuration()
     try:
-        text = path.read_text("utf-8-sig")  # some editors write a byte order mark
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         problems.append(Problem(str(path), "", f"cannot be read: {reason(error)}"))
         return Configuration(str(path), path.parent)

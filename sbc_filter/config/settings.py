@@ -113,6 +113,8 @@ class ServeSettings:
     key: Path | None = None
     client_ca: Path | None = None
     token: Path | None = None
+    connections: int = 128
+    connections_per_address: int = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,7 +224,12 @@ def read_serve(table: TomlTable, folder: Path) -> ServeSettings:
     settings = ServeSettings(
         listen,
         table.text("credential"),
-        *(read_path(table, key, folder) for key in ("certificate", "key", "client_ca", "token")),
+        read_path(table, "certificate", folder),
+        read_path(table, "key", folder),
+        read_path(table, "client_ca", folder),
+        read_path(table, "token", folder),
+        table.integer("connections", default.connections, 2, 1000),
+        table.integer("connections_per_address", default.connections_per_address, 1, 1000),
     )
     if (settings.certificate is None) != (settings.key is None):
         table.problem("certificate", "and `key` belong together")

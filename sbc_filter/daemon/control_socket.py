@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sbc_filter.errors import EnvironmentFault
+from sbc_filter.errors import EnvironmentFault, reason
 from sbc_filter.system.files import runtime_folder
 from sbc_filter.system.unix_socket import listen_at, number_of, unlink_own
 
@@ -115,6 +115,6 @@ def ask(path: Path, question: str, timeout: float = 120.0, **more: object) -> di
     except (FileNotFoundError, ConnectionRefusedError):
         raise EnvironmentFault(f"{path}: no filter listens there: start it with `sbc-filter run`") from None
     except (OSError, ValueError) as error:
-        raise EnvironmentFault(f"{path}: the filter does not answer: {error}") from None
+        raise EnvironmentFault(f"{path}: the filter does not answer: {reason(error)}") from None
     assert isinstance(found, dict)
     return found

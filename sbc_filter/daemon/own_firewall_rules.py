@@ -4,20 +4,32 @@ The kernel keeps one set of our rules per network namespace. A second filter tha
 rules of the first, and remove them when it ends. So the right to apply them is a lock: a netfilter queue of a number
 that no configuration can have. The kernel keeps it per network namespace, gives it only to processes with
 CAP_NET_ADMIN, and releases it when its owner dies.
+
+Rules that vanish are applied again (`daemon.rule_watch`), unless `sbc-filter firewall remove` has removed them.
 """
 
 from collections.abc import Callable
+from enum import Enum
 from types import TracebackType
 from typing import Self
 
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.config.settings import LAST_QUEUE
-from sbc_filter.errors import EnvironmentFault
+from sbc_filter.daemon.removal_notice import RemovalNotices
+from sbc_filter.errors import EnvironmentFault, reason
 from sbc_filter.firewall.backend import backend
-from sbc_filter.firewall.plan import QueueSettings
+from sbc_filter.firewall.plan import Plan, QueueSettings
 from sbc_filter.live.netlink import QueueChannel, queue_statistics
 
 LOCK = LAST_QUEUE + 1
+
+
+class _Removal(Enum):
+    """How far `sbc-filter firewall remove` has come."""
+
+    NONE = 0
+    ANNOUNCED = 1
+    SEEN = 2  # a look has found the rules gone: if one finds them again, they were applied by hand
 
 
 class OwnRules:
@@ -32,6 +44,9 @@ class OwnRules:
         self._name, self._backend = name, backend(name)
         self._say = say
         self._applied: frozenset[int] | None = None  # the queues that our rules feed
+        self._plan: Plan | None = None
+        self._removal = _Removal.NONE
+        self._notices: RemovalNotices | None = None
         self._lock = _lock()
         taken = sorted(self._backend.queues() & queue_statistics().keys())
         if taken:
@@ -40,6 +55,10 @@ class OwnRules:
                 f"a filter already runs in this network: the applied firewall rules feed netfilter queue {taken[0]},"
                 " which another process has bound: end that process first; nothing was changed"
             )
+        try:
+            self._notices = RemovalNotices()
+        except OSError as error:
+            say(f"warning: `sbc-filter firewall remove` will not last while this filter runs: {reason(error)}")
 
     def __enter__(self) -> Self:
         return self
@@ -57,18 +76,51 @@ class OwnRules:
             self.close()
 
     def apply(self, setup: Setup) -> None:
-        """Apply the rules of this configuration in place of earlier ones; `EnvironmentFault`."""
+        """Apply the rules of this configuration in place of earlier ones; `EnvironmentFault`.
+
+        After `sbc-filter firewall remove` they stay removed: a reload may be that of log rotation.
+        """
         name, plan = setup.configuration.firewall.backend, setup.plan()
         if name != self._name:
             self._name, self._backend = name, backend(name)
+        self._listen()
+        if self._removal is not _Removal.NONE:
+            self._plan = plan
+            self._say("warning: the firewall rules stay removed: `sbc-filter firewall apply` applies them")
+            return
         if self._applied is None:
             self._backend.probe()  # fails without a change: the rules that are applied then are not ours to remove
         self._applied = frozenset(queue.number for queue in plan.queues)
+        self._plan = plan
         self._backend.apply(plan)
+
+    def restore(self) -> None:
+        """Apply the rules as they were applied last; `EnvironmentFault`."""
+        if self._plan is not None:
+            self._backend.apply(self._plan)
+
+    def was_removed(self, *, applied: bool) -> bool:
+        """Whether `sbc-filter firewall remove` removed the rules, or is about to.
+
+        `applied`: whether a look has just found them. It may have come before the removal.
+        """
+        if applied and self._removal is _Removal.SEEN:
+            self._removal = _Removal.NONE
+        self._listen()
+        if not applied and self._removal is _Removal.ANNOUNCED:
+            self._removal = _Removal.SEEN
+        return self._removal is not _Removal.NONE
 
     def close(self) -> None:
         """Release the lock; in a forked child, close its copy."""
         self._lock.close()
+        if self._notices is not None:
+            self._notices.close()
+
+    def _listen(self) -> None:
+        removed = self._notices.latest() if self._notices is not None else None
+        if removed is not None:
+            self._removal = _Removal.ANNOUNCED if removed else _Removal.NONE
 
     def _remove(self) -> None:
         if self._applied is None:

@@ -1,12 +1,16 @@
-"""Watches the kernel's queues: how full they are, and how many packets pass unfiltered because they are full."""
+"""Watches the kernel's queues: how full they are, and how many packets pass unfiltered because they are full.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+The counters of the firewall rules are read for it. The same reading shows the rules themselves (`daemon.rule_watch`).
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import NotRequired, Protocol, TypedDict
 
 from sbc_filter.counters import UNFILTERED, CounterName
 from sbc_filter.daemon.overload import Overload
+from sbc_filter.daemon.rule_watch import RuleWatch
 from sbc_filter.daemon.unfiltered import EnteredSinceBound, Look, Queued, UnfilteredCount
-from sbc_filter.firewall.handed_over import HandedOverReader
+from sbc_filter.firewall.handed_over import HandedOverReader, Reading
 from sbc_filter.firewall.plan import QueueDirection, QueueSettings
 from sbc_filter.live.dispatcher import worker_queues
 from sbc_filter.live.netlink import QueueStatistics, queue_statistics
@@ -14,7 +18,7 @@ from sbc_filter.records.tally import numbered
 from sbc_filter.records.totals import Totals
 
 _FULL = 0.8  # share of a queue above which it is reported, before packets pass unfiltered or are lost
-_CALM, _BUSY = 5.0, 1.0  # seconds between two looks at the counters of the rules, and in an overload
+_CALM, _BUSY = 2.0, 1.0  # seconds between two looks at the counters of the rules, and in an overload
 _INLINE = 0.05  # seconds for which the supervisor waits for a firewall program; else its output is read later
 _AT_END = 2.0  # the same where no packet is waited for any more
 _NO_QUEUE = QueueStatistics(0, 0, 0, 0)
@@ -36,7 +40,7 @@ class QueueState(TypedDict):
 
 
 class Reader(Protocol):
-    """Reads the counters of the rules: see `HandedOverReader`."""
+    """Reads the rules and their counters: see `HandedOverReader`."""
 
     @property
     def is_running(self) -> bool:
@@ -45,8 +49,8 @@ class Reader(Protocol):
     def start(self) -> None:
         """Start a reading."""
 
-    def collect(self, seconds: float, /) -> Mapping[int, int] | None:
-        """The packets by queue; None while it runs, waiting at most `seconds`, and when it failed."""
+    def collect(self, seconds: float, /) -> Reading | None:
+        """What was read; None while it runs, waiting at most `seconds`, and when it failed."""
 
     def close(self) -> None:
         """Give up a reading that runs."""
@@ -60,12 +64,14 @@ class QueueWatch:
         feeds: Sequence[QueueSettings],
         workers: int,
         totals: Totals,
+        rules: RuleWatch,
         statistics: Callable[[], Mapping[int, QueueStatistics]] = queue_statistics,
         reader: Reader | None = None,
     ) -> None:
         behind = [worker_queues(feeds, worker) for worker in range(workers)] if workers > 1 else []
         self._queues = sorted({*feeds, *(queue for queues in behind for queue in queues)}, key=lambda each: each.number)
         self._totals = totals
+        self.rules = rules
         self._overload = Overload()
         self._statistics = statistics
         self._reader = HandedOverReader() if reader is None else reader
@@ -99,7 +105,9 @@ class QueueWatch:
     def news(self, now: float) -> Iterator[str]:
         """The sentences that are due. `now` is a monotonic time in seconds. Call it often: it never waits long."""
         if self._before is not None or now >= self._next_reading:
-            yield from self._read(_INLINE)
+            reading = yield from self._read(_INLINE)
+            if reading is not None:
+                yield from self.rules.take(reading, now)
             self._next_reading = now + (_BUSY if self._overload.is_on else _CALM)
         if now >= self._next_look:
             self._next_look = now + _BUSY
@@ -145,28 +153,31 @@ class QueueWatch:
             self._next_reading = min(self._next_reading, self._next_look)
         yield from self._overload.ended(counted=bool(self._counts) or not self._accepting)
 
-    def _read(self, seconds: float) -> Iterator[str]:
-        """Start a reading, or go on with the one that runs."""
-        if not self._accepting:
-            return
+    def _read(self, seconds: float) -> Generator[str, None, Reading | None]:
+        """Start a reading, or go on with the one that runs. Returns what it shows once it is there."""
         if self._before is None:
             self._before = self._queued(before=True)
+            self.rules.begin()
             self._reader.start()
         found = self._reader.collect(seconds)
         if found is None:
             if not self._reader.is_running:
                 self._before = None  # it failed: the next one may work
-            return
+            return None
         before, self._before = self._before, None
+        yield from self._count(found.handed_over, before)
+        return found
+
+    def _count(self, handed_over: Mapping[int, int], before: Mapping[int, Queued]) -> Iterator[str]:
         after = self._queued(before=False)
         for number in self._accepting:
-            if number not in found:
+            if number not in handed_over:
                 if number in self._counts:
                     self._counts[number].forget()
                 continue
             count = self._counts.setdefault(number, UnfilteredCount())
             known = count.total
-            count.take(Look(found[number], before[number], after[number]))
+            count.take(Look(handed_over[number], before[number], after[number]))
             for name in {UNFILTERED[""], UNFILTERED[self._directions[number]]}:
                 self._totals.note(name, count.total - known)
             missed = count.missed()

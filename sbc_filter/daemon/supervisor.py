@@ -23,6 +23,7 @@ from sbc_filter.daemon.observing import Observing
 from sbc_filter.daemon.process_group import START, ManagedProcess, ProcessGroup
 from sbc_filter.daemon.queue_watch import QueueWatch
 from sbc_filter.daemon.reload import READ, Reload
+from sbc_filter.daemon.rule_watch import Owner, RuleWatch
 from sbc_filter.daemon.systemd import Notifier
 from sbc_filter.daemon.worker import HEARTBEAT, Worker
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
@@ -67,8 +68,10 @@ class Supervisor:
         folder: Path,
         say: Callable[[str], None],
         applied: Callable[[Setup], None],
+        owner: Owner | None,
     ) -> None:
-        """`folder` is for internal sockets. Use the object only in the process that made it."""
+        """`folder` is for internal sockets, `owner` applies the rules again that vanish. Use the object only in the
+        process that made it."""
         self.setup, self.files = setup, files
         self.say, self._apply = say, applied
         self.totals = Totals()
@@ -86,7 +89,8 @@ class Supervisor:
         self.workers = [
             ManagedProcess(f"worker {at + 1}", self._work(at)) for at in range(setup.configuration.queue.workers)
         ]
-        self._queues = QueueWatch(self._feeds, len(self.workers), self.totals)
+        rules = RuleWatch(lambda: self.setup.plan(), self.totals, owner, time.time)
+        self._queues = QueueWatch(self._feeds, len(self.workers), self.totals, rules)
         self._network = NetworkWatch()
         self.source = ManagedProcess("certificates", self._serve)
         self._dispatcher = ManagedProcess("dispatcher", self._dispatch)
@@ -195,6 +199,7 @@ class Supervisor:
                 _process(process, process.child, self.totals) for process in self.family.processes if process.child
             ],
             "queues": self._queues.states(),
+            "firewall": self._queues.rules.status(),
             "trust_lists": [each.state() for each in self.setup.trust_files.trust_lists],
             "outcomes": self.totals.outcomes(),
             "calls": self.totals.fates(),

@@ -56,7 +56,7 @@ class Pool(Generic[R]):
         self._ask = ask
         self._said = ""
         self._single: SingleFlightPool[Answer[R]] = SingleFlightPool(
-            self._answer,
+            lambda body, _: self._answer(body),
             lambda detail: Answer(None, detail, 0.0),
             name=name,
             workers=workers,

@@ -9,22 +9,25 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 from sbc_filter import __version__
-from sbc_filter.concurrency.bounded_threads import BoundedThreads
+from sbc_filter.concurrency.fair_threads import FairThreads
 from sbc_filter.errors import EnvironmentFault
+from sbc_filter.packet.ip import sender_of
 from sbc_filter.stir.delegation import MAX_BODY, ServiceError
 
 _LOG = logging.getLogger(__name__)
-_PATIENCE = 5.0  # seconds for one read or write; longer, and silent clients would keep threads
-_CONNECTIONS = 64  # at a time; each has a thread
+_HEAD = 5.0  # seconds for TLS and the head of a request, or until the next request begins
+_BODY = 5.0  # seconds for the rest of it, and for one write
+CONNECTIONS, PER_ADDRESS = 128, 64  # each has a thread
 _JSON = ("*/*", "application/*", "application/json")
 Operation = Callable[[bytes], bytes]
 
 
-class StirServer(BoundedThreads, HTTPServer):
+class StirServer(FairThreads, HTTPServer):
     """Answers POSTs to the paths of `operations`, each a function from body to body that may raise `ServiceError`.
 
-    With `token`, clients must send it as a bearer token. With `context`, TLS is required. While 64 connections are
-    open, further ones are closed at once. Raises `EnvironmentFault` when the address cannot be bound.
+    With `token`, clients must send it as a bearer token. With `context`, TLS is required. There are at most
+    `connections`, and at most `per_address` from one address: see `ConnectionTable`. Raises `EnvironmentFault` when the
+    address cannot be bound.
     """
 
     allow_reuse_address = True
@@ -37,13 +40,15 @@ class StirServer(BoundedThreads, HTTPServer):
         *,
         token: str = "",
         context: ssl.SSLContext | None = None,
+        connections: int = CONNECTIONS,
+        per_address: int = PER_ADDRESS,
     ) -> None:
         self.operations = operations
         self.token = token
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._context = context
         try:
-            super().__init__(_CONNECTIONS, address, _Handler)
+            super().__init__(connections, per_address, _HEAD, address, _Handler)
         except OSError as error:
             raise EnvironmentFault(f"{address[0]}:{address[1]} cannot be listened on: {error.strerror}") from None
 
@@ -54,12 +59,18 @@ class StirServer(BoundedThreads, HTTPServer):
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
+    def address_of(self, client_address: Any) -> str:
+        """The address; of an IPv6 address, the part that a host cannot choose."""
+        return sender_of(str(client_address[0]))
+
     def serve_connection(self, request: Any, client_address: Any) -> None:
         """Do the TLS handshake in the thread of the connection, so that a silent client delays no other."""
-        request.settimeout(_PATIENCE)
+        request.settimeout(_BODY)
         if self._context is not None:
             try:
-                request = self._context.wrap_socket(request, server_side=True)
+                request = self._context.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+                self.use(request)
+                request.do_handshake()
             except OSError as error:
                 _LOG.info("%s: no TLS: %s", client_address[0], error)
                 self.shutdown_request(request)
@@ -72,14 +83,17 @@ class StirServer(BoundedThreads, HTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    requestline = ""
     protocol_version = "HTTP/1.1"
     server_version = f"sbc-filter/{__version__}"
     sys_version = ""
-    timeout = _PATIENCE
+    timeout = _BODY
     server: StirServer
 
     def handle_one_request(self) -> None:
         """Handle every method in `_serve`: errors for wrong methods are JSON, too."""
+        if self.requestline:  # the first request had its time from the connection on
+            self.server.wait(_HEAD)
         try:
             self.raw_requestline = self.rfile.readline(8193)
             if not self.raw_requestline or len(self.raw_requestline) > 8192 or not self.parse_request():
@@ -134,7 +148,14 @@ class _Handler(BaseHTTPRequestHandler):
             raise ServiceError("SVC4002", wanted[0][:100])
         if self.headers.get_content_type() != "application/json":
             raise ServiceError("SVC4004", "application/json")
-        return operation(self.rfile.read(self._length()))
+        length = self._length()
+        self.server.wait(_BODY)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            self.close_connection = True
+            raise ServiceError("SVC4006", "a body that ends early")
+        self.server.complete()
+        return operation(body)
 
     def _length(self) -> int:
         lengths = self.headers.get_all("Content-Length", [])

@@ -25,6 +25,7 @@ from sbc_filter.engine.memory.arrivals import Arrivals
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.memory.replays import LocalSeen, Replays, Seen
 from sbc_filter.engine.memory.results import Results
+from sbc_filter.engine.memory.shares import party_of
 from sbc_filter.engine.memory.transactions import Held, MessageKey, Progress, Remembered, message_key, transaction_key
 from sbc_filter.engine.state import EngineState
 from sbc_filter.engine.verdict import (
@@ -58,7 +59,7 @@ _INVITE, _PLAIN_INVITE, _RESPONSE = b"INVITE", b"INVITE ", b"SIP/2.0 "
 # Aliases: on the hot path an Enum member lookup costs as much as a function call.
 _ENFORCE = Mode.ENFORCE
 _GOES_ON = (VerdictKind.ACCEPT, VerdictKind.MODIFY)
-HELD_LIMIT = 1000  # INVITEs that may wait at one time
+HELD_LIMIT = 1000  # INVITEs that may wait at one time, in fair shares (`engine.memory.shares`)
 _COMBINATIONS = 1000  # of deviations that are counted apart
 
 
@@ -341,22 +342,25 @@ class Engine:
         progress.results.add(request, answer, self._certificates, now)
 
     def _hold(self, rule: Rule, progress: Progress, request: Request, now: float) -> Need | None:
-        """Hold an INVITE until `request` has a result. If too many are held, store a failure as the result and return
-        None."""
+        """Hold an INVITE until `request` has a result. If too many are held, the party that holds most gives way. If it
+        is this one, store a failure as the result and return None."""
+        call, displaced = progress.call, None
+        party = party_of(call.place)
         if len(self._transactions.held) >= self._held_limit:
             self._count[CounterName.HOLD_LIMIT] += 1
-            self._add_result(progress, request, Answer(None, Detail.HOLD_LIMIT, now), now)
-            return None
+            displaced = self._transactions.shares.to_displace(party)
+            if displaced is None:
+                self._add_result(progress, request, Answer(None, Detail.HOLD_LIMIT, now), now)
+                return None
         self.state.needs = number = self.state.needs + 1
-        call = progress.call
         deadline = call.arrived + (rule.sign.hold_ms if rule.action is SIGN else rule.verify.hold_ms) / 1000
         progress.rules = chain((rule,), progress.rules)
         try:
             transaction = transaction_key(call.message, top_via(call.message), call.flow)
         except MessageError:
             transaction = None  # no CANCEL can name it either
-        self._transactions.hold(Held(number, request, progress, transaction))
-        return Need(number, request, deadline, holds=not call.place.observed)
+        self._transactions.hold(Held(number, request, progress, transaction, party))
+        return Need(number, request, deadline, not call.place.observed, displaced, party)
 
 
 def _room(packet: Packet | None) -> int:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 class Record(NamedTuple):
     """The fields of a record, in the order of its JSON; None where there is nothing to say.
 
-    A new field is a line here and its value in `engine.call.recording`. `packet` stays last: its place in JSON is the
-    first, and only a replay has one.
+    A new field is a line here and its value in `engine.call.recording`. The last three have the first place in JSON,
+    and only a replay has them.
     """
 
     time: float
@@ -44,19 +44,27 @@ class Record(NamedTuple):
     changed: tuple[str, ...] = ()
     request_uri: str | None = None
     packet: int | None = None
+    file: str | None = None
+    unfiltered: str | None = None
 
     def to_json(self) -> str:
-        """One line of JSON; `packet` only in replay."""
+        """One line of JSON; `packet` only in replay, `file` only in a replay of several captures, and `unfiltered` only
+        for what the live filter does not look at."""
         values: tuple[Any, ...] = self  # compiled, a slice of the record itself would check the type of each field
-        line = _LINE % tuple(map(_json, values[:-1]))
-        return line if self.packet is None else f'{{"packet":{self.packet},{line[1:]}'
+        line = _LINE % tuple(map(_json, values[:-3]))
+        if self.packet is None:
+            return line
+        file = "" if self.file is None else f'"file":{_json(self.file)},'
+        unfiltered = "" if self.unfiltered is None else f'"unfiltered":{_json(self.unfiltered)},'
+        return f'{{"packet":{self.packet},{file}{unfiltered}{line[1:]}'
 
-    def of_packet(self, number: int) -> "Record":
-        """The record of a replay: that of packet `number` of the capture."""
-        return self._replace(packet=number)
+    def of_packet(self, number: int, file: str | None = None, unfiltered: str | None = None) -> "Record":
+        """The record of a replay: that of packet `number` of the capture, or of this one of several captures.
+        `unfiltered` says why the live filter does not look at the message."""
+        return self._replace(packet=number, file=file, unfiltered=unfiltered)
 
 
-_LINE = "{" + ",".join([f'"{name}":%s' for name in Record._fields[:-1]]) + "}"
+_LINE = "{" + ",".join([f'"{name}":%s' for name in Record._fields[:-3]]) + "}"
 
 
 def _json(value: Any) -> str:

@@ -64,17 +64,37 @@ A new kind is one more type here, a row in `engine.memory.results`, and a row in
 """
 
 
+class Party(NamedTuple):
+    """For whom something is done: what one party uses up must not be missing for another.
+
+    `group` is a trunk with its direction, or empty for all peers that the configuration does not name. `sender` is the
+    peer, as far as it can be told from others (`packet.ip.sender_of`).
+    """
+
+    group: str
+    sender: str
+
+
+OURS = Party("sbc-filter", "")
+"""The filter itself: what no call waits for."""
+
+
 class Need(NamedTuple):
     """The decision waits for the result of `request`.
 
     At `deadline` (POSIX seconds) the shell calls `Engine.resume` with a failure, whether or not anything came. If
     `holds` is false, the packet is only observed: it passes at once, and only the record waits.
+
+    `displaces` is an earlier need that has to give way, because too many calls wait: the shell calls `Engine.resume`
+    for it with HOLD_LIMIT, now. `party` is whose call waits.
     """
 
     id: int
     request: Request
     deadline: float
     holds: bool = True
+    displaces: int | None = None
+    party: Party = OURS
 
 
 class Answer(NamedTuple, Generic[T]):

@@ -126,7 +126,7 @@ UNSIGNED: Mapping[Detail, Explanation] = {
     ),
     Detail.SIGNING_REFUSED: Explanation(
         "The service or command refused, or its response cannot be read. Or the filter did not ask, because this is a"
-        " replay, an explanation or an emergency call.",
+        " replay, an explanation or an emergency call. Or a replay cannot read the key.",
         _DELEGATE,
         _YOU_THEN_SERVICE,
         "Read the log of `run`: it has the signer's reason.",
@@ -145,7 +145,7 @@ UNSIGNED: Mapping[Detail, Explanation] = {
         "The service changes what it signs, and its operator must correct that. Do not use it.",
     ),
     Detail.HOLD_LIMIT: Explanation(
-        "1000 INVITEs are already waiting for certificates or services.",
+        "1000 INVITEs are waiting, and this peer has [its share](security.md#shares-of-the-peers).",
         "None: this limit protects the filter.",
         YOU,
         "There is a flood, or a slow service. Lower `hold_ms`.",

@@ -69,7 +69,7 @@ UNFETCHABLE: Mapping[Detail, Explanation] = {
         "The signer must serve its chain and nothing else.",
     ),
     Detail.HOLD_LIMIT: Explanation(
-        "1000 INVITEs are already waiting for certificates or services.",
+        "1000 INVITEs are waiting, and this peer has [its share](security.md#shares-of-the-peers).",
         "None: this limit protects the filter.",
         YOU,
         "There is a flood, or certificates come slowly. Lower `hold_ms`. Check the host's network.",

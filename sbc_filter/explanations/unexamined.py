@@ -70,6 +70,13 @@ NOT_EXAMINED: Mapping[Detail, Explanation] = {
         YOU,
         "If there are many: lower `hold_ms`.",
     ),
+    Detail.NOT_SENT: Explanation(
+        "A rewritten packet that the filter had to send itself could not be sent. The message went on as it came, or"
+        " was dropped, as `on_overload` says: `verdict` has which, `would` what was intended.",
+        "None: it is a fault of this host.",
+        YOU,
+        "The log has the cause and the remedy, `not-reemitted` the number.",
+    ),
     Detail.INTERNAL_ERROR: Explanation(
         "Reserved. An internal error is logged, and the packet is treated as `on_overload` says.",
         "None: it is a fault of this program.",

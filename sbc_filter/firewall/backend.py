@@ -1,11 +1,13 @@
 """Chooses the program that applies the firewall rules: nft if the kernel has nft's queue, otherwise iptables."""
 
+from dataclasses import replace
 from typing import Protocol
 
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.nft import Nft
 from sbc_filter.firewall.plan import Plan
+from sbc_filter.firewall.tracking import is_tracking
 
 AUTO = "auto"
 NAMES = (AUTO, "nft", "iptables", "iptables-legacy")
@@ -31,7 +33,7 @@ class Backend(Protocol):
         """The numbers of the queues that our rules feed; empty without rules, or when they cannot be read."""
 
     def readings(self) -> list[list[str]]:
-        """The commands that print the packet counters of our rules."""
+        """The commands that print our rules and their packet counters."""
 
     def faults(self) -> list[str]:
         """One sentence for each problem of the rules that are applied."""
@@ -57,7 +59,7 @@ class Firewall:
 
     def apply(self, plan: Plan) -> None:
         """Apply `plan`, then remove rules that other programs have from an earlier one."""
-        self._chosen.apply(plan)
+        self._chosen.apply(_here(plan))
         self._remove_others()
 
     def remove(self) -> None:
@@ -74,7 +76,7 @@ class Firewall:
         return self._chosen.queues().union(*(other.queues() for other in self._others))
 
     def readings(self) -> list[list[str]]:
-        """The commands that print the packet counters of our rules, whichever program applied them."""
+        """The commands that print our rules and their packet counters, whichever program applied them."""
         return [command for each in (self._chosen, *self._others) for command in each.readings()]
 
     def faults(self) -> list[str]:
@@ -86,12 +88,16 @@ class Firewall:
 
     def show(self, plan: Plan) -> str:
         """The rules as commands or input of the program, for people."""
-        return self._chosen.show(plan)
+        return self._chosen.show(_here(plan))
 
     def _remove_others(self) -> None:
         for other in self._others:
             if other.is_in_force():
                 other.remove()
+
+
+def _here(plan: Plan) -> Plan:
+    return replace(plan, tracked=is_tracking())
 
 
 def backend(name: str = AUTO) -> Firewall:

@@ -1,14 +1,15 @@
-"""Reads how many packets the applied firewall rules have handed over to each queue, without waiting for the programs.
+"""Reads the applied firewall rules, and how many packets they handed over to each queue, without waiting for programs.
 
 A firewall program may wait for a lock of another one, so it runs alongside the caller. Its output goes to memory and
 not to a pipe, which could be full.
 """
 
+import contextlib
 import os
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 
 from sbc_filter.errors import EnvironmentFault
@@ -17,6 +18,16 @@ from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.iptables import firewall_environment
 
 _PATIENCE = 30.0  # seconds after which a firewall program is killed
+_NO_TABLE = "No such file or directory"  # of nft
+
+
+class Reading(NamedTuple):
+    """What the firewall programs print of our rules."""
+
+    handed_over: Mapping[int, int]
+    """Packets by the number of the queue; queues that no rule feeds are absent."""
+    listings: Mapping[tuple[str, str], str]
+    """The rules by program and table (of nft: our own); without the programs that could not read any."""
 
 
 class HandedOverReader:
@@ -49,11 +60,8 @@ class HandedOverReader:
             except OSError:  # no descriptor or no process is left: the reading fails, the filter goes on
                 self._incomplete = True
 
-    def collect(self, seconds: float) -> Counter[int] | None:
-        """The packets by queue; None while a program runs, waiting for it at most `seconds`, and when it failed.
-
-        Queues that no rule feeds are absent.
-        """
+    def collect(self, seconds: float) -> Reading | None:
+        """The rules; None while a program runs, waiting for it at most `seconds`, and when it failed."""
         end = time.monotonic() + seconds
         for program in self._running:
             try:
@@ -64,46 +72,57 @@ class HandedOverReader:
                 program.process.kill()
                 program.process.wait()
         found: Counter[int] = Counter()
+        listings: dict[tuple[str, str], str] = {}
         failed = self._incomplete
         for program in self._running:
-            with program.output as output:
-                output.seek(0)
-                listing = output.read().decode("utf-8", "replace")
+            listing, complaint = program.printed()
             if program.process.returncode == 0:
                 self._worked.add(program.name)
+                listings[program.name, program.table] = listing
                 found.update((nft if program.name == "nft" else iptables).handed_over(listing))  # keeps zeros
-            elif program.name in self._worked and program.name != "nft":  # nft fails when our table is not there
+            elif program.name == "nft" and _NO_TABLE in complaint:
+                listings[program.name, program.table] = ""  # our table is not there
+            elif program.name in self._worked:
                 failed = True
         self._running = []
-        return None if failed else found
+        return None if failed else Reading(found, listings)
 
     def close(self) -> None:
         """Kill the programs that still run."""
         for program in self._running:
             program.process.kill()
             program.process.wait()
-            program.output.close()
+            program.printed()
         self._running = []
 
 
 class _Program(NamedTuple):
     name: str
+    table: str
     process: "subprocess.Popen[bytes]"
     output: BinaryIO
+    errors: BinaryIO
+
+    def printed(self) -> tuple[str, str]:
+        """Its output and its errors, which can be read once."""
+        found = []
+        for file in (self.output, self.errors):
+            with file:
+                file.seek(0)
+                found.append(file.read().decode("utf-8", "replace"))
+        return found[0], found[1]
 
 
 def _started(command: Sequence[str]) -> _Program:
     """A firewall program that writes to memory; `OSError`."""
-    output = os.fdopen(os.memfd_create("counters"), "w+b")
-    try:
+    with contextlib.ExitStack() as opened:
+        output, errors = (opened.enter_context(_memory()) for _ in range(2))
         process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.DEVNULL,
-            env=firewall_environment(),
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=firewall_environment()
         )
-    except OSError:
-        output.close()
-        raise
-    return _Program(command[0], process, output)
+        opened.pop_all()
+    return _Program(command[0], command[-1], process, output, errors)
+
+
+def _memory() -> BinaryIO:
+    return os.fdopen(os.memfd_create("rules"), "w+b")

@@ -17,7 +17,9 @@ from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.plan import FRAGMENT_COMMENT, MAIN, FirewallTable, IpFamily, Plan, call_of
 from sbc_filter.system.files import runtime_folder
 
-_TABLES = ("mangle", "raw")
+_TABLES = ("mangle", "raw", "nat")
+WATCHED = ("mangle", "raw")
+"""The tables that are compared with the plan again and again."""
 _CALL = re.compile(rf"-A (\S+ (?:.* )?-[jg] {MAIN}(?:-\S+)?)", re.ASCII)
 _CHAIN = re.compile(rf"-N ({MAIN}(?:-\S+)?)", re.ASCII)
 _COUNTED = re.compile(rf'\[(\d+):\d+\] -A {MAIN} .*"{FRAGMENT_COMMENT}"', re.ASCII)
@@ -25,7 +27,7 @@ _HANDED_OVER = re.compile(rf"\[(\d+):\d+\] -A {MAIN}\S* .*-j NFQUEUE --queue-num
 _FED = re.compile(rf"-A {MAIN}\S* .*-j NFQUEUE --queue-num (\d+)", re.ASCII)
 _LOCK = Path("/run/xtables.lock")
 # Which families have tables of the legacy kind: to look at those with iptables would make them.
-_LEGACY_TABLES = ("ip_tables_names", "ip6_tables_names")
+_LEGACY_TABLES = {IpFamily.V4: "ip_tables_names", IpFamily.V6: "ip6_tables_names"}
 
 
 class Iptables:
@@ -51,16 +53,17 @@ class Iptables:
         self.probe()
         for family in families():
             for table in plan.tables(family):
-                self._restore(family, table.name, self._replace(family, table))
+                if table.chains:
+                    self._restore(family, table.name, self._replace(family, table))
+                else:
+                    self._withdraw(family, table.name)
 
     def remove(self) -> None:
         """Remove all of our rules; does nothing when there are none."""
         self.probe()
         for family in families():
             for name in _TABLES:
-                calls, chains = self._ours(family, name)
-                if calls or chains:
-                    self._restore(family, name, _withdraw(calls, chains))
+                self._withdraw(family, name)
 
     def is_in_force(self) -> bool:
         """Whether any of our chains exists. Does not create tables by looking."""
@@ -74,8 +77,11 @@ class Iptables:
             return frozenset()
 
     def readings(self) -> list[list[str]]:
-        """The commands that print the packet counters of our rules. Does not create tables by looking."""
-        return [[save, "-c", "-t", "mangle"] for save in self._saves()]
+        """The commands that print our rules and their packet counters. Does not create tables by looking.
+
+        The table `nat` is left out: it may have thousands of rules of container engines.
+        """
+        return [[save, "-c", "-t", table] for table in WATCHED for save in self._saves(table)]
 
     def faults(self) -> list[str]:
         """One sentence for each problem of the rules that are applied; empty when they work."""
@@ -89,6 +95,15 @@ class Iptables:
             if passed:
                 found.append(fragments_passed(program, passed))
         return found
+
+    def listing(self, family: IpFamily, table: str) -> str:
+        """A whole table as the save program prints it; "" when there is none, or when it cannot be read."""
+        save = self._program(family, "-save")
+        try:
+            there = shutil.which(save) is not None and self._has(family, table)
+            return _run([save, "-t", table]) if there else ""
+        except (EnvironmentFault, OSError):
+            return ""
 
     def probe(self) -> None:
         """Raise `EnvironmentFault` with one sentence when the rules cannot be applied here."""
@@ -107,15 +122,17 @@ class Iptables:
         """What the save program of each family prints."""
         yield from (_run([save]) for save in self._saves())
 
-    def _saves(self) -> Iterator[str]:
-        """The save program of each family, without the families that have no table of this kind."""
-        for family, names in zip(families(), _LEGACY_TABLES, strict=False):
+    def _saves(self, table: str = "mangle") -> Iterator[str]:
+        """The save program of each family, without the families that do not have this table."""
+        for family in families():
             save = self._program(family, "-save")
-            if shutil.which(save) is None:
-                continue
-            if self.is_legacy and "mangle" not in _lines(Path("/proc/thread-self/net", names)):
-                continue
-            yield save
+            if shutil.which(save) is not None and self._has(family, table):
+                yield save
+
+    def _has(self, family: IpFamily, table: str) -> bool:
+        """Whether there is such a table: to look at one of the legacy kind would make it."""
+        names = Path("/proc/thread-self/net", _LEGACY_TABLES[family])
+        return not self.is_legacy or table in _lines(names)
 
     def _program(self, family: IpFamily, verb: str = "") -> str:
         return f"{family}{self._variant}{verb}"
@@ -125,9 +142,17 @@ class Iptables:
         lines = [f":{chain} - [0:0]" for chain in table.chains]  # declared: made or emptied
         lines += [f"-D {call}" for call in calls]
         lines += [f"-A {chain} {rule}" for chain, rules in table.chains.items() for rule in rules]
-        lines += [f"-A {' '.join(call_of(hook))}" for hook in table.hooks]
+        lines += [f"{hook.verb} {' '.join(call_of(hook))}" for hook in table.hooks]
         stale = [chain for chain in chains if chain not in table.chains]
         return lines + [f"-{verb} {chain}" for verb in "FX" for chain in stale]
+
+    def _withdraw(self, family: IpFamily, table: str) -> None:
+        if not self._has(family, table):
+            return
+        calls, chains = self._ours(family, table)
+        if calls or chains:
+            lines = [f"-D {call}" for call in calls] + [f"-{verb} {chain}" for verb in "FX" for chain in chains]
+            self._restore(family, table, lines)
 
     def _ours(self, family: IpFamily, table: str) -> tuple[list[str], list[str]]:
         """The calls from chains that are not ours, and our chains."""
@@ -178,10 +203,6 @@ def run_firewall(command: list[str], text: str = "") -> "subprocess.CompletedPro
 def first_line(said: str) -> str:
     """The first line of a program's error message."""
     return next((line.strip() for line in said.splitlines() if line.strip()), "failed without a message")
-
-
-def _withdraw(calls: list[str], chains: list[str]) -> list[str]:
-    return [f"-D {call}" for call in calls] + [f"-{verb} {chain}" for verb in "FX" for chain in chains]
 
 
 def _lines(path: Path) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.harmless import ALL, RESPONSE, SHORTEST, Form, harmless_without
 from sbc_filter.firewall.iptables import first_line, fragments_passed, run_firewall
-from sbc_filter.firewall.plan import FRAGMENT_COMMENT, HEADERS, ZONES, IpFamily, Plan, QueueSettings
+from sbc_filter.firewall.plan import AS_IT_IS, FRAGMENT_COMMENT, HEADERS, ZONES, IpFamily, Plan, QueueSettings
 
 TABLE = "inet sbc-filter"
 # A table that is there is replaced: what is not there cannot be deleted.
@@ -53,7 +53,7 @@ class Nft:
             return frozenset()
 
     def readings(self) -> list[list[str]]:
-        """The commands that print the packet counters of our rules."""
+        """The commands that print our rules and their packet counters."""
         return [["nft", "list", "table", *TABLE.split()]] if shutil.which("nft") is not None else []
 
     def faults(self) -> list[str]:
@@ -68,7 +68,7 @@ class Nft:
 
         The kernel checks all of them without a change.
         """
-        _run("-c", "-f", "-", text=_CLEAR + render(Plan()))
+        _run("-c", "-f", "-", text=_CLEAR + render(Plan(tracked=True)))
 
     def show(self, plan: Plan) -> str:
         """The input of `nft -f` that applies the plan."""
@@ -96,6 +96,8 @@ def render(plan: Plan) -> str:
         "sip": list(_sip(plan)),
         "hand-over": list(_queues(plan)),
     }
+    if plan.tracked and not plan.nat:
+        chains["untranslated"] = [_base("postrouting", "srcnat - 1", "nat"), *_untranslated(own)]
     # A chain stands before those that lead to it.
     body = "".join(_chain(name, lines) for name, lines in reversed(chains.items()))
     return f"table {TABLE} {{\n{body}}}\n"
@@ -114,8 +116,8 @@ def handed_over(listing: str) -> Counter[int]:
     return found
 
 
-def _base(hook: str, priority: str) -> str:
-    return f"type filter hook {hook} priority {priority}; policy accept;"
+def _base(hook: str, priority: str, kind: str = "filter") -> str:
+    return f"type {kind} hook {hook} priority {priority}; policy accept;"
 
 
 def _chain(name: str, lines: list[str]) -> str:
@@ -123,11 +125,17 @@ def _chain(name: str, lines: list[str]) -> str:
 
 
 def _tracking(plan: Plan) -> Iterator[str]:
-    if not plan.nat:
+    if not plan.tracks:
         yield "notrack"
         return
     yield from (f"{address} ct zone set {ZONES[1]}" for address in _of_sbc(plan, "daddr"))
     yield f"ct zone set {ZONES[0]}"  # what has a zone keeps it
+
+
+def _untranslated(own: str) -> Iterator[str]:
+    """What keeps the source of our own packets, whatever rules for NAT come later."""
+    for family in IpFamily:
+        yield f"{own} meta nfproto {_PROTOCOL[family]} snat {_ADDRESS[family]} to {AS_IT_IS[family]}"
 
 
 def _of_sbc(plan: Plan, end: str) -> Iterator[str]:

@@ -37,11 +37,17 @@ class QueueSettings:
 
 
 MAIN, SIP, QUEUE, DEFRAGMENT = "SBC-FILTER", "SBC-FILTER-SIP", "SBC-FILTER-QUEUE", "SBC-FILTER-DEFRAG"
+SENT = "SBC-FILTER-SENT"
 FRAGMENT_COMMENT = "fragments not put together"
 DEFAULT_MARK = 0x2000_0000
 ZONES = 5060, 5061
 """Of connection tracking, for our own packets where they are tracked, from and to the SBC: in the common zone the next
 INVITE would be taken for an answer to ours, and would not be translated; and in one zone they would for each other."""
+AS_IT_IS = {
+    "iptables": "0.0.0.0-255.255.255.255",
+    "ip6tables": "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+}
+"""The range for SNAT that keeps every source: the kernel tries the present one first, and no later rule changes it."""
 
 Overload = Literal["accept", "drop"]
 Responses = Literal["none", "sbc", "all"]
@@ -61,11 +67,15 @@ HEADERS = {IpFamily.V4: 28, IpFamily.V6: 48}
 
 
 class Hook(NamedTuple):
-    """A hook in the path of packets from which one of our chains is called, and for which packets."""
+    """A hook in the path of packets from which one of our chains is called, and for which packets.
+
+    `verb` is `-A` behind the rules that are there, or `-I` in front of them.
+    """
 
     name: str
     match: str
     chain: str
+    verb: str = "-A"
 
 
 class FirewallTable(NamedTuple):
@@ -82,7 +92,8 @@ class Plan:
 
     `ports` are SIP ports at either end; `mark` is the bit that our own packets carry; `sbc` are the
     addresses by which a packet is inbound; `responses`: queue SIP responses too, those of the SBC or
-    all; `nat`: this host translates addresses of the SBC, and has to do so with our own packets as well.
+    all; `nat`: this host translates addresses of the SBC, and has to do so with our own packets as well;
+    `tracked`: connection tracking is on at this host, see `_tracking`.
     `scrub_methods`: requests that are queued although they are harmless.
     With `sbc`, each direction has its own queue, `queue` for inbound and `queue + 1` for outbound: what passes
     unfiltered is counted by direction, and the two policies may differ.
@@ -96,6 +107,7 @@ class Plan:
     on_overload_outbound: Overload = "accept"
     responses: Responses = "none"
     nat: bool = False
+    tracked: bool = False
     scrub_methods: Sequence[str] = ()
 
     @property
@@ -128,7 +140,7 @@ class Plan:
             ),
         )
         raw = FirewallTable("raw", {MAIN: list(self._tracking(family, own))}, (Hook("OUTPUT", "", MAIN),))
-        return mangle, raw
+        return mangle, raw, self._untranslated(family, own)
 
     def show(self) -> str:
         """The commands that apply the plan, as an engineer would type them."""
@@ -141,15 +153,31 @@ class Plan:
             command = f"{program} -w -t {table.name}"
             lines += [f"{command} -N {chain}" for chain in table.chains]
             lines += [f"{command} -A {chain} {_quote(rule)}" for chain, rules in table.chains.items() for rule in rules]
-            lines += [f"{command} -A {' '.join(call_of(hook))}" for hook in table.hooks]
+            lines += [f"{command} {hook.verb} {' '.join(call_of(hook))}" for hook in table.hooks]
         return "\n".join(lines)
 
+    @property
+    def tracks(self) -> bool:
+        """Whether our own packets are tracked.
+
+        An untracked packet has no state that a host firewall closed by default (OUTPUT with ctstate) would accept. But
+        a rule with a zone turns connection tracking on, for all media of the host: it stays off where it was.
+        """
+        return self.nat or self.tracked
+
     def _tracking(self, family: IpFamily, own: str) -> Iterator[str]:
-        if not self.nat:
+        if not self.tracks:
             yield f"{own} -j CT --notrack"
             return
         yield from (f"{own} -d {address} -j CT --zone {ZONES[1]}" for address in self.own(family))
         yield f"{own} -j CT --zone {ZONES[0]}"  # a zone that is set is kept
+
+    def _untranslated(self, family: IpFamily, own: str) -> FirewallTable:
+        """What keeps the host's NAT (masquerading, for example) from our tracked packets, unless it has to apply."""
+        if self.nat or not self.tracked:
+            return FirewallTable("nat", {}, ())
+        chains = {MAIN: [f"-p udp {own} -j SNAT --to-source {AS_IT_IS[family]}"], SENT: [f"{own} -j ACCEPT"]}
+        return FirewallTable("nat", chains, (Hook("POSTROUTING", "", MAIN, "-I"), Hook("OUTPUT", "", SENT, "-I")))
 
     def _ports(self) -> Iterator[str]:
         for first in range(0, len(self.ports), _PORTS_PER_RULE):
@@ -197,6 +225,11 @@ class Plan:
         return (address for address in self.sbc if ip_address(address).version == version)
 
 
+def admission(family: IpFamily, mark: int) -> str:
+    """The command that lets the filter's own packets out of a host whose firewall is closed."""
+    return f"{family} -I OUTPUT -m mark --mark {mark:#x}/{mark:#x} -j ACCEPT"
+
+
 def _target(queue: QueueSettings) -> str:
     # Without bypass the kernel drops packets while no program has bound the queue.
     return f"-j NFQUEUE --queue-num {queue.number}" + (" --queue-bypass" if queue.fail_open else "")
@@ -220,7 +253,7 @@ def _match(form: Form, family: IpFamily) -> str:
 
 
 def call_of(hook: Hook) -> list[str]:
-    """Hook, match and target, as the words behind `-A`."""
+    """Hook, match and target, as the words behind `-A` or `-I`."""
     return [hook.name, *hook.match.split(), "-j", hook.chain]
 
 

@@ -79,10 +79,11 @@ class QueuedPacket:
     unless the packet was `held` in it. `count` counts the verdicts, and errors on the way to them.
     """
 
-    __slots__ = ("_count", "_fail_open", "_kernel", "_settled", "held")
+    __slots__ = ("_count", "_fail_open", "_kernel", "_settled", "held", "raw")
 
     def __init__(self, kernel: Packet, fail_open: bool, count: Counter[CounterName]) -> None:
         self._kernel = kernel
+        self.raw = b""  # the packet as it arrived
         self._fail_open = fail_open
         self._count = count
         self._settled = False
@@ -102,8 +103,13 @@ class QueuedPacket:
             self.give_up()
         return isinstance(error, Exception)
 
+    @property
+    def given_up(self) -> VerdictKind:
+        """The verdict for errors: pass or drop, as `on_overload` says."""
+        return VerdictKind.ACCEPT if self._fail_open else VerdictKind.DROP
+
     def give_up(self) -> None:
-        """Give the verdict for errors, if there is none yet: pass or drop, as `on_overload` says."""
+        """Give the verdict for errors, if there is none yet."""
         if self._settled:
             return
         if self._fail_open:
@@ -111,11 +117,12 @@ class QueuedPacket:
         else:
             self._drop()
 
-    def settle(self, verdict: Verdict, emitter: Emitter) -> None:
+    def settle(self, verdict: Verdict, emitter: Emitter) -> bool:
         """Carry out the first verdict. A rewritten packet that the kernel would not fragment is sent again as a new
-        one."""
+        one. Returns false if that fails: then the packet as it came gets the verdict for errors.
+        """
         if self._settled:
-            return  # it was only observed, and went on before the decision
+            return True  # it was only observed, and went on before the decision
         if verdict.kind not in _FORWARDING:
             self._drop()
         elif verdict.payload is None:
@@ -124,10 +131,11 @@ class QueuedPacket:
             self._accept(verdict.payload)
         elif emitter.resend(verdict.payload, self._kernel.mark):
             self._drop()
-        elif len(verdict.payload) <= MAX_COPY:
-            self._accept(verdict.payload)  # it may still fit, if the MTU of the path is large enough
         else:
+            self._count[CounterName.NOT_REEMITTED] += 1
             self.give_up()
+            return False
+        return True
 
     def _wants_resending(self, payload: bytes) -> bool:
         """Whether the kernel would not fragment it, as found by experiment (S-152).

@@ -19,13 +19,13 @@ from sbc_filter.concurrency.mailbox import Mailbox
 from sbc_filter.counters import CounterName
 from sbc_filter.engine.call.network import Arrival, Hook, Interfaces
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import ACCEPT, Answer, AnyAnswer, Need, Verdict
+from sbc_filter.engine.verdict import ACCEPT, Answer, AnyAnswer, Need, Verdict, VerdictKind
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.held_packets import Parked, Parking, Ticket
 from sbc_filter.live.interfaces import InterfaceNames
 from sbc_filter.live.kernel_queue import KernelQueue, QueuedPacket, blame, is_power_of_two, is_truncated
-from sbc_filter.live.raw_send import Emitter
-from sbc_filter.outcomes import Detail
+from sbc_filter.live.raw_send import Emitter, dscp_of
+from sbc_filter.outcomes import Detail, Outcome
 from sbc_filter.system.steady_clock import SteadyClock
 
 _LOG = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class QueueShell:
         packet = QueuedPacket(kernel, fail_open or self.pass_on_errors, verdicts)
         self._count[_PACKETS] += 1
         with packet:
-            raw = kernel.get_payload()
+            raw = packet.raw = kernel.get_payload()
             if is_truncated(raw):
                 self._count[CounterName.TRUNCATED] += 1
                 packet.give_up()
@@ -220,6 +220,10 @@ class QueueShell:
     # And each of them leads to a verdict, or to (another) wait.
 
     def _follow(self, packet: QueuedPacket, decision: Verdict | Need) -> None:
+        if isinstance(decision, Need) and decision.displaces is not None:
+            displaced = self._parking.take_need(decision.displaces)
+            if displaced is not None:
+                self._resume(displaced, Answer(None, Detail.HOLD_LIMIT, self._clock()))
         if isinstance(decision, Need) and (self._parking.full or self._closing):
             self._count[CounterName.HOLD_LIMIT] += 1
             now = self._clock()
@@ -248,10 +252,12 @@ class QueueShell:
         self._collect()  # a folder has already answered: decide before the next packet (a copy or a CANCEL)
 
     def _settle(self, packet: QueuedPacket, verdict: Verdict) -> None:
-        packet.settle(verdict, self._emitter)
+        done = verdict.record
+        if not packet.settle(verdict, self._emitter) and done is not None:
+            done = _not_sent(done, packet.given_up)
         for datagram in verdict.emit:
-            self._emitter.send(datagram)
-        for record in (*verdict.monitored, *((verdict.record,) if verdict.record else ())):
+            self._emitter.send(datagram, dscp_of(packet.raw))
+        for record in (*verdict.monitored, *((done,) if done else ())):
             try:
                 self._sink(record)
             except OSError as error:
@@ -292,3 +298,15 @@ class QueueShell:
             queue.close()
         if self._names is not None:
             self._names.close()
+
+
+def _not_sent(record: Record, verdict: VerdictKind) -> Record:
+    """The record of a call whose rewritten packet could not be sent: it went as it came, or was dropped."""
+    return record._replace(
+        verdict=verdict.value,
+        would=record.verdict,
+        outcome=Outcome.NOT_EXAMINED.value,
+        detail=Detail.NOT_SENT.value,
+        attest=None,
+        origid=None,
+    )

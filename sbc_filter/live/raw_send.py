@@ -2,11 +2,15 @@
 
 One raw UDP socket for each family. The kernel writes the IP header, finds the route and fragments;
 the source may be any address (IP_TRANSPARENT), because a response comes from the address that the INVITE
-was sent to (S-143). All carry a mark, so that the firewall passes them unfiltered and untracked (S-157).
+was sent to (S-143). All carry a mark, so that the filter's own rules pass them unfiltered, and a host firewall that is
+closed can accept them (S-157).
 """
 
 import contextlib
 import ctypes
+import errno
+import logging
+import os
 import socket
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -15,6 +19,7 @@ from struct import error as StructError  # noqa: N812
 
 from sbc_filter.counters import CounterName
 from sbc_filter.errors import EnvironmentFault, PacketError
+from sbc_filter.firewall.plan import IpFamily, admission
 from sbc_filter.packet.udp import Datagram, Packet, datagram_to_ip, parse
 
 # Constants of linux/in.h, linux/in6.h and asm-generic/socket.h that Python does not name.
@@ -33,6 +38,19 @@ _PROGRAM = Struct("@HP")  # sock_fprog
 _REJECT_ALL = ctypes.create_string_buffer(_INSTRUCTION.pack(0x06, 0, 0, 0), _INSTRUCTION.size)  # RET 0
 
 _Ancillary = list[tuple[int, int, bytes]]
+_LOG = logging.getLogger(__name__)
+_REMEDIES = {
+    errno.ENETUNREACH: "there is no route to it: see docs/placement.md",
+    errno.EHOSTUNREACH: "there is no route to it: see docs/placement.md",
+    errno.EMSGSIZE: "it is too large for a datagram: see max_size of [rule.sign]",
+    errno.EAGAIN: "the interface is too slow, and the send buffer full",
+    errno.ENOBUFS: "the interface is too slow, and its queue full",
+}
+
+
+def dscp_of(raw: bytes) -> int:
+    """The DSCP of an IP packet in its place in the traffic class: without ECN, which a response does not copy."""
+    return (raw[1] if raw[0] >> 4 == 4 else _traffic_class_v6(raw)) & 0xFC
 
 
 class Emitter:
@@ -52,18 +70,18 @@ class Emitter:
         """Datagrams sent, rewritten packets sent, and both that could not be sent."""
         return {str(name): count for name, count in self._count.items()}
 
-    def send(self, datagram: Datagram) -> bool:
-        """Send one datagram; returns false on failure.
+    def send(self, datagram: Datagram, traffic_class: int = 0) -> bool:
+        """Send one datagram with this traffic class (IPv4: TOS); returns false on failure.
 
         Never sends to a multicast group: such a peer address was forged, and a bridge, unlike a router, forwards it.
         """
         try:
             packet = parse(datagram_to_ip(datagram))
             if ip_address(packet.dst).is_multicast:
-                return self._note(CounterName.EMIT_ERRORS)
+                return self._failed(datagram.dst, "its address is that of a group: it was forged")
         except (PacketError, ValueError, StructError):
-            return self._note(CounterName.EMIT_ERRORS)
-        return self._transmit(packet, self._mark, CounterName.EMITTED)
+            return self._failed(datagram.dst, "its addresses and ports do not make a datagram")
+        return self._transmit(packet, traffic_class, self._mark, CounterName.EMITTED)
 
     def resend(self, raw: bytes, mark: int = 0) -> bool:
         """Send a whole IP packet again, even if it exceeds the MTU; returns false on failure.
@@ -73,8 +91,9 @@ class Emitter:
         try:
             packet = parse(raw)
         except PacketError:
-            return self._note(CounterName.EMIT_ERRORS)
-        return self._transmit(packet, self._mark | mark, CounterName.REEMITTED)
+            return self._failed("?", "it is not a datagram")
+        traffic_class = raw[1] if packet.version == 4 else _traffic_class_v6(raw)
+        return self._transmit(packet, traffic_class, self._mark | mark, CounterName.REEMITTED)
 
     def close(self) -> None:
         """Close both sockets."""
@@ -82,8 +101,8 @@ class Emitter:
         if self._v6 is not None:
             self._v6.close()
 
-    def _transmit(self, packet: Packet, mark: int, counter: CounterName) -> bool:
-        ancillary = _header_v4(packet) if packet.version == 4 else _header_v6(packet)
+    def _transmit(self, packet: Packet, traffic_class: int, mark: int, counter: CounterName) -> bool:
+        ancillary = _header_v4(packet, traffic_class) if packet.version == 4 else _header_v6(packet, traffic_class)
         ancillary.append((socket.SOL_SOCKET, _SO_MARK, _U32.pack(mark)))
         udp = memoryview(packet.raw)[packet.start : packet.end]
         try:
@@ -92,26 +111,39 @@ class Emitter:
             elif self._v6 is not None:
                 self._v6.sendmsg([udp], ancillary, 0, (packet.dst, 0, 0, 0))
             else:
-                return self._note(CounterName.EMIT_ERRORS)
-        except OSError:
-            return self._note(CounterName.EMIT_ERRORS)
-        return not self._note(counter)
-
-    def _note(self, counter: CounterName) -> bool:
+                return self._failed(packet.dst, "this kernel has no IPv6")
+        except OSError as error:
+            number = error.errno or 0
+            remedy = _REMEDIES.get(number, "see docs/placement.md")
+            if number == errno.EPERM:
+                rule = admission(IpFamily.V4 if packet.version == 4 else IpFamily.V6, self._mark)
+                remedy = f"a firewall of this host drops it: `{rule}` lets it out of iptables"
+            return self._failed(packet.dst, f"{os.strerror(number)} ({errno.errorcode.get(number, number)}): {remedy}")
         self._count[counter] += 1
+        return True
+
+    def _failed(self, destination: str, why: str) -> bool:
+        """Count it, and log the first, second, fourth, eighth … time: peers choose the addresses."""
+        self._count[CounterName.EMIT_ERRORS] += 1
+        count = self._count[CounterName.EMIT_ERRORS]
+        if count & (count - 1) == 0:
+            _LOG.warning("a packet to %s could not be sent: %s; emit-errors: %d so far", destination, why, count)
         return False
 
 
-def _header_v4(packet: Packet) -> _Ancillary:
+def _traffic_class_v6(raw: bytes) -> int:
+    return (raw[0] & 15) << 4 | raw[1] >> 4
+
+
+def _header_v4(packet: Packet, traffic_class: int) -> _Ancillary:
     return [
         (socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO_V4.pack(0, packet.src_bytes, b"")),
-        (socket.IPPROTO_IP, socket.IP_TOS, _INT.pack(packet.raw[1])),
+        (socket.IPPROTO_IP, socket.IP_TOS, _INT.pack(traffic_class)),
         (socket.IPPROTO_IP, socket.IP_TTL, _INT.pack(packet.raw[8] or 1)),
     ]
 
 
-def _header_v6(packet: Packet) -> _Ancillary:
-    traffic_class = (packet.raw[0] & 15) << 4 | packet.raw[1] >> 4
+def _header_v6(packet: Packet, traffic_class: int) -> _Ancillary:
     return [
         (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, _PKTINFO_V6.pack(packet.src_bytes, 0)),
         (socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _INT.pack(traffic_class)),

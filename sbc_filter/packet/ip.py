@@ -1,7 +1,7 @@
 """IPv4 (RFC 791) and IPv6 (RFC 8200) headers: find the UDP datagram in a packet, and write new headers."""
 
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from struct import Struct
 
 from sbc_filter.errors import PacketError
@@ -39,6 +39,20 @@ def address_text(address: bytes) -> str:
 def address_bytes(text: str) -> bytes:
     """The 4 or 16 bytes of a textual address; `ValueError` if it is not an address."""
     return ip_address(text).packed
+
+
+@lru_cache(maxsize=4096)
+def sender_of(text: str) -> str:
+    """What one sender cannot change about its address: all of an IPv4 address, the first 64 bits of an IPv6 address.
+
+    A host chooses the rest of its IPv6 address by itself (RFC 4291 §2.5.4). Other text is returned as it is.
+    """
+    if ":" not in text:
+        return text
+    try:
+        return str(IPv6Address(ip_address(text).packed[:8] + bytes(8)))
+    except ValueError:
+        return text
 
 
 def locate_v4(raw: bytes) -> tuple[int, int]:

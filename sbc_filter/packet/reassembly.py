@@ -83,10 +83,11 @@ class Reassembler(Generic[T]):
     `Whole`, or from `expire` or `flush`. Call one of these regularly, since the tags of abandoned datagrams wait there.
     """
 
-    def __init__(self, timeout: float = 30.0, max_datagrams: int = 1024, max_bytes: int = 64 << 20) -> None:
+    def __init__(self, timeout: float = 30.0, max_datagrams: int = 1024, max_bytes: int = 4 << 20) -> None:
         """`timeout`: seconds since the first fragment. Beyond either maximum the oldest datagram is abandoned.
 
-        Defaults: 30 s is Linux's `ipfrag_time`; 1024 datagrams and 64 MiB bound what a flood of fragments can occupy.
+        Defaults: 30 s and 4 MiB are Linux's `ipfrag_time` and `ipfrag_high_thresh`; 1024 datagrams bound what a flood
+        of small fragments can occupy.
         """
         self._timeout = timeout
         self._max_datagrams = max_datagrams
@@ -121,11 +122,23 @@ class Reassembler(Generic[T]):
             self._give_up(next(iter(self._datagrams)))
         return None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether any datagram is incomplete, or tags wait for `expire`."""
+        return bool(self._datagrams or self._given_up)
+
     def expire(self, now: float) -> list[list[T]]:
         """The tags of each abandoned datagram: expired, over a limit, contradictory or malformed."""
         self._age(now)
         given_up, self._given_up = self._given_up, []
         return given_up
+
+    def give_up_oldest(self) -> bool:
+        """Abandon the oldest datagram, whose tags `expire` returns; False if there is none."""
+        if self._datagrams:
+            self._give_up(next(iter(self._datagrams)))
+            return True
+        return False
 
     def flush(self) -> list[list[T]]:
         """Abandon every datagram and return the tags of each."""

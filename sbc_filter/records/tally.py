@@ -11,7 +11,7 @@ from sbc_filter.stir.extensions import NOTES
 from sbc_filter.system.plain_console import PlainConsole, PlainTable
 
 Sink = Callable[[Record], None]
-OBSERVED = "observe"
+OBSERVED, UNFILTERED = "observe", "unfiltered"
 _DEVIATION = "deviation."  # prefix of the engine's counters of deviations
 
 
@@ -70,7 +70,10 @@ class Tally:
 
 
 def _mode(record: Record) -> str:
-    """The mode of the rule, or that the call was only observed: then nothing of the rest happened."""
+    """The mode of the rule, or that the call was only observed, or would not be filtered live: then nothing of the rest
+    happened."""
+    if record.unfiltered is not None and record.mode != "monitor":
+        return UNFILTERED
     return OBSERVED if record.would is not None and record.mode != "monitor" else record.mode or "-"
 
 

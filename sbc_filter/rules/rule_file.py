@@ -8,6 +8,7 @@ from typing import TypeVar
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.outcomes import REFUSABLE, SIGNING_OUTCOMES, TOLERABLE, VERIFICATION_OUTCOMES, Outcome
 from sbc_filter.rules import treatment_options
+from sbc_filter.rules.header_conditions import read_headers
 from sbc_filter.rules.model import (
     ALWAYS,
     ATTESTATIONS,
@@ -186,7 +187,7 @@ class _Reader:
             self._numbers(table, "not_caller"),
             self._numbers(table, "called"),
             self._numbers(table, "not_called"),
-            _headers(table.table("header")),
+            read_headers(table.table("header")),
             table.flag("has_identity", False) if "has_identity" in table else None,
             _time(table.table("time")) if "time" in table else None,
             _rate(table.table("rate")) if "rate" in table else None,
@@ -352,24 +353,6 @@ def _removable(table: TomlTable, key: str, default: tuple[str, ...]) -> tuple[st
         if not known or known in _NEEDED:
             table.problem(key, f"{name!r} " + ("cannot be removed from a call" if known else "is not a header name"))
     return names
-
-
-def _headers(table: TomlTable) -> dict[str, "re.Pattern[str] | bool"]:
-    found: dict[str, re.Pattern[str] | bool] = {}
-    for name in table:
-        value = table.raw(name)
-        if not canonical(name.encode()):
-            table.problem(name, "is not a header name")
-        elif isinstance(value, bool):
-            found[name] = value
-        elif isinstance(value, str):
-            try:
-                found[name] = re.compile(value)
-            except re.error as error:
-                table.problem(name, f"{value!r} is not a regular expression: {error}")
-        else:
-            table.problem(name, "has to be a regular expression, or true or false for present or absent")
-    return found
 
 
 def _time(table: TomlTable) -> Callable[[float], bool] | None:

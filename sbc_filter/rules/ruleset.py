@@ -61,6 +61,10 @@ class Facts:
 Predicate = Callable[[Facts], bool]
 Named = tuple[str, Predicate]  # a predicate with the key of the condition that it checks
 Sources = tuple[str, ...]
+LONGEST_VALUE, MOST_VALUES = 256, 8
+"""The octets of the longest value in which a pattern of `header` is searched, and the fields of one name that are. The
+sender chooses both, and the time of a search may grow with the square of the length."""
+_RESTRICTS = (RuleAction.DROP, RuleAction.REJECT, RuleAction.VERIFY)
 EVERY_CALLED: Sources = ("ruri", "to")
 """Where rules that refuse calls look for the called party. The caller of a call writes To as it likes."""
 
@@ -170,7 +174,16 @@ def _compile(rule: Rule, conditions: Conditions, rates: Rates) -> _Compiled:
     options = rule.sign if rule.action is RuleAction.SIGN else rule.verify
     place = tuple(_place_predicates(conditions))
     refuses = rule.action in (RuleAction.DROP, RuleAction.REJECT)
-    named = _predicates(rule.name, conditions, place, options.caller_from, options.called_from, rates, refuses=refuses)
+    named = _predicates(
+        rule.name,
+        conditions,
+        place,
+        options.caller_from,
+        options.called_from,
+        rates,
+        refuses=refuses,
+        restricts=rule.action in _RESTRICTS,
+    )
     share = round(conditions.enforce_percent * 100)
     keys, predicates = tuple(key for key, _ in named), tuple(predicate for _, predicate in named)
     of_place = tuple(predicate for _, predicate in place)
@@ -186,17 +199,19 @@ def _predicates(
     rates: Rates,
     *,
     refuses: bool,
+    restricts: bool,
 ) -> tuple[Named, ...]:
     """The predicates of `rule`, all of which have to match, with those `of_place` first. The rate is last, so that it
     counts only calls that match the others.
 
     For a rule that `refuses` calls, every party in the sources counts: a number on its list must not hide next to
-    another one. The sources of `conditions` replace those given.
+    another one. For one that `restricts` calls, a value that is too long to be searched matches: it must not be the way
+    around the rule. The sources of `conditions` replace those given.
     """
     caller_from = conditions.caller_from or caller_from
     called_from = conditions.called_from or called_from
     listed_called = EVERY_CALLED if refuses and not conditions.called_from else called_from
-    found = (*of_place, *_message_predicates(conditions, caller_from, listed_called, refuses))
+    found = (*of_place, *_message_predicates(conditions, caller_from, listed_called, refuses, restricts))
     if conditions.rate is None:
         return found
     return (*found, ("rate", _rate(rule, conditions.rate, caller_from, called_from, rates)))
@@ -216,7 +231,7 @@ def _place_predicates(conditions: Conditions) -> Iterator[Named]:
 
 
 def _message_predicates(
-    conditions: Conditions, caller_from: Sources, called_from: Sources, every: bool
+    conditions: Conditions, caller_from: Sources, called_from: Sources, every: bool, restricts: bool
 ) -> Iterator[Named]:
     on_list = _any_on_list if every else _on_list
     if conditions.has_identity is not None:
@@ -234,7 +249,7 @@ def _message_predicates(
         if isinstance(wanted_value, bool):
             yield f"header.{name}", _present(key, wanted_value)
         else:
-            yield f"header.{name}", _value(key, wanted_value)
+            yield f"header.{name}", _value(key, wanted_value, restricts)
 
 
 def _present(name: bytes, wanted: bool) -> Predicate:
@@ -255,9 +270,17 @@ def _any_on_list(listed: Callable[[str | None], bool], wanted: bool, sources: So
     return matches
 
 
-def _value(name: bytes, pattern: "re.Pattern[str]") -> Predicate:
+def _value(name: bytes, pattern: "re.Pattern[str]", too_long_matches: bool) -> Predicate:
     def matches(facts: Facts) -> bool:
-        return any(pattern.search(value.decode("utf-8", "replace")) for value in facts.message.values(name))
+        for number, value in enumerate(facts.message.values(name)):
+            if number == MOST_VALUES:
+                return too_long_matches
+            if len(value) > LONGEST_VALUE:
+                if too_long_matches:
+                    return True
+            elif pattern.search(value.decode("utf-8", "replace")):
+                return True
+        return False
 
     return matches
 

@@ -10,6 +10,7 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.sip.grammar import HEADER_NAME
 
 MAX_HEADERS, MAX_LINES = 256, 1024  # header fields and lines of one message; real messages have a tenth of that
+MAX_HEAD = 16_384  # octets of a message but for Identity, which has limits of its own, and the body; real ones: 4,000
 COMPACT_FORMS = {
     b"a": b"accept-contact",
     b"b": b"referred-by",
@@ -70,9 +71,10 @@ def canonical(name: bytes) -> bytes:
 def split_header(buffer: bytes, start: int) -> tuple[list[bytes], list[tuple[int, int]], int]:
     """The canonical names of the header fields from offset `start` on, the (start, end) of each value, line end
     included, and the offset of the body."""
+    if len(buffer) > MAX_HEAD:
+        check_lines(buffer, start)
     lines, body = header_lines(buffer, start)
-    if len(lines) > MAX_LINES:
-        raise MessageError(Detail.HEADER_SYNTAX, f"more than {MAX_LINES} lines")
+    check_size(lines, body)
     if not is_clean(buffer, start, body):
         raise MessageError(Detail.HEADER_SYNTAX, "a bare CR, or NUL")
     names = [line.partition(b":")[0] for line in lines]
@@ -90,6 +92,32 @@ def split_header(buffer: bytes, start: int) -> tuple[list[bytes], list[tuple[int
         end += len(line) + 1
         spans.append((value, end))
     return keys, spans, body
+
+
+def check_lines(buffer: bytes, start: int) -> None:
+    """Raise `MessageError` if the header from offset `start` on has too many lines, at the cost of counting them."""
+    ends = [end for end in (buffer.find(b"\n\r\n", start), buffer.find(b"\n\n", start)) if end >= 0]
+    if buffer.count(b"\n", start, min(ends, default=len(buffer))) > MAX_LINES:
+        raise MessageError(Detail.HEADER_SYNTAX, f"more than {MAX_LINES} lines")
+
+
+def check_size(lines: list[bytes], size: int) -> None:
+    """Raise `MessageError` if these lines, of `size` octets with the request line, are more than any real message has.
+
+    What a packet costs grows with its header. So the size of the header bounds what its sender can make it cost.
+    """
+    if len(lines) > MAX_LINES:
+        raise MessageError(Detail.HEADER_SYNTAX, f"more than {MAX_LINES} lines")
+    if size <= MAX_HEAD:
+        return
+    identity = False
+    for line in lines:
+        if not line.startswith((b" ", b"\t")):
+            identity = canonical(line.partition(b":")[0]) == b"identity"
+        if identity:
+            size -= len(line) + 1
+    if size > MAX_HEAD:
+        raise MessageError(Detail.HEADER_SYNTAX, f"more than {MAX_HEAD} octets in front of the body")
 
 
 def is_clean(buffer: bytes, start: int, body: int) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sbc_filter.sip import grammar
+from sbc_filter.sip.header import MAX_HEAD
 from sbc_filter.sip.lenient.plain_form import is_plain
 from sbc_filter.sip.message import SipMessage
 
@@ -94,6 +95,8 @@ class Layout(NamedTuple):
             return None
         # Every line ends with one CR: if no more than these are removed, there is no other control character.
         head = match.end()
+        if head > MAX_HEAD:
+            return None
         if len(buffer[:head].translate(None, grammar.CONTROLS)) != head - self.lines:
             return None
         method, _, keys, first, groups, plain, length, lead, _ = self

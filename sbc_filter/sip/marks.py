@@ -29,6 +29,7 @@ _ITEM = re.compile(
     rb"((?:;|" + _ESCAPE + rb"3b)" + _LWS + rb")?(" + _NAME + rb")|" + _ESCAPE + rb"[0-9a-f]{2}", re.IGNORECASE
 )
 _ASSIGNED = re.compile(_LWS + rb"(?:=|" + _ESCAPE + rb"3d)" + _LWS + _VALUE, re.IGNORECASE)
+_EQUALS = re.compile(_LWS + rb"(?:=|" + _ESCAPE + rb"3d)", re.IGNORECASE)
 _DELIMITER = re.compile(_LWS + rb"(?:[;@<>,?]|\r?\n|\Z)", re.IGNORECASE)
 
 _FOLDED = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_", b"abcdefghijklmnopqrstuvwxyz-")
@@ -51,6 +52,9 @@ class Marks:
         self._patterns = tuple(name.split(b"*") for name in lowered if b"*" in name)
         longest = {max(name.split(b"*"), key=len) for name in lowered}
         self._hints = tuple(sorted(each for each in longest if not any(o in each for o in longest - {each})))
+        hints = (re.escape(hint).replace(b"\\-", b"[-_]") for hint in self._hints)
+        self._blunt = re.compile(b"|".join(hints) or rb"(?!)", re.IGNORECASE)
+        self._instead = next(bytes((each,)) for each in b"~!'`" if not any(each in hint for hint in self._hints))
 
     def may_be_in(self, text: bytes) -> bool:
         """Whether any of these names may be in the text; cheap, for the many messages without."""
@@ -81,11 +85,11 @@ class Marks:
             name = item[2]
             if name is None or item.start() < position or not self.has(name):
                 continue
-            assigned = _ASSIGNED.match(text, item.end(), end)
             if item[1] is not None:
+                assigned = _ASSIGNED.match(text, item.end(), end)
                 position = assigned.end() if assigned is not None else item.end()
                 yield item.start(), position, _instead(text, item.start(), position, end)
-            elif assigned is not None:
+            elif _EQUALS.match(text, item.end(), end) is not None:  # the value may be the next name
                 position = item.end()
                 yield item.start(2), position, RENAMED
 
@@ -99,6 +103,12 @@ class Marks:
             parts += (text[position:start], instead.text)
             position = end
         return b"".join((*parts, text[position:]))
+
+    def blunted(self, text: bytes) -> bytes:
+        """The text without a percent sign, so that nothing is escaped, and in which the part by which each of these
+        names is recognised is another character, wherever it stands. Costs a fraction of `removed`, and changes what
+        would not need to change."""
+        return self._blunt.sub(self._instead, text.replace(b"%", self._instead))
 
 
 NO_MARKS = Marks(())

@@ -21,6 +21,7 @@ _URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
 _PADDING = (b"", b"", b"==", b"=")
 _LAST = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
 _MAX_DEPTH = 16  # nesting of brackets (S-016); checked before parsing, since the parser recurses
+_MAX_BRACKETS = 256  # lists and objects in one token; rich call data has some dozens, and each costs time to parse
 _MAX_NUMBERS = 64  # in one dest; each may be compared with the called party
 _TOKENS = re.compile(rb'\\.|["\[\]{}]', re.DOTALL)
 # The claims of a shaken token in the canonical form of RFC 8225 §9, which nearly all have. Any other form takes the
@@ -145,8 +146,9 @@ def invalid(detail: Detail, sentence: str = "") -> VerificationError:
 
 
 def _parse_object(data: bytes) -> dict[str, Any]:
-    if data.count(b"[") + data.count(b"{") > _MAX_DEPTH and _depth(data) > _MAX_DEPTH:
-        raise invalid(Detail.JSON, "nested too deeply")
+    brackets = data.count(b"[") + data.count(b"{")
+    if brackets > _MAX_DEPTH and (brackets > _MAX_BRACKETS or _depth(data) > _MAX_DEPTH):
+        raise invalid(Detail.JSON, "nested too deeply, or too many lists")
     try:
         text = data.decode().strip(_JSON_SPACE)
         value, end = _DECODE(text)

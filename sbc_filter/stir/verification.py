@@ -30,6 +30,7 @@ from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.extensions import follow_diversions, is_diverted, judge_beside, rich_call_data
 from sbc_filter.stir.token import (
     BASIC,
+    MAX_LENGTH,
     Deviations,
     Token,
     is_extension,
@@ -190,7 +191,7 @@ def verify(
     tolerate = policy.tolerate
     joined = len(values)
     if tolerate and Deviation.COMMA_JOINED in tolerate:
-        values = split_list(values)
+        values = split_list(values) if sum(map(len, values)) <= MAX_IDENTITIES * MAX_LENGTH // 4 else values
     if len(values) > MAX_IDENTITIES:
         return Verification(Outcome.INVALID, Detail.TOO_MANY_IDENTITIES)
     judged = _Judged()

@@ -4,10 +4,12 @@ A file that the operator named is written by `system.output_file`.
 """
 
 import errno
+import io
 import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import IO
 
 MAX_FILE = 64 << 20  # bytes; far more than files of an operator have, and small enough to be read whole
 
@@ -26,11 +28,25 @@ def files_in(path: Path) -> list[Path]:
 def read_file(path: Path, limit: int = MAX_FILE) -> bytes:
     """The content of a file; `OSError`, and `TooLarge` (an `OSError`) beyond `limit` bytes."""
     with path.open("rb") as file:
-        data = file.read(limit + 1)
+        return read_whole(file, limit, str(path))
+
+
+def read_whole(file: IO[bytes], limit: int, name: str) -> bytes:
+    """The rest of an open file, or of a device, of which there may be no end; errors as for `read_file`."""
+    data = file.read(limit + 1)
     if len(data) > limit:
         size = f"{limit >> 20} MiB" if limit >> 20 else f"{limit >> 10} KiB"
-        raise TooLarge(errno.EFBIG, f"it is larger than {size}", str(path))
+        raise TooLarge(errno.EFBIG, f"it is larger than {size}", name)
     return data
+
+
+def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
+    """The text of a file, with any line ends; a byte order mark, as some editors write it, is left out.
+
+    Raises as `read_file`, and `UnicodeDecodeError`.
+    """
+    with io.TextIOWrapper(io.BytesIO(read_file(path)), encoding) as text:
+        return text.read()
 
 
 def replace_file(

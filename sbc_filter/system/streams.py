@@ -48,14 +48,15 @@ def is_output(error: OSError) -> bool:
     return error.filename is None and error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO)
 
 
-def abandon() -> None:
-    """Discard unwritten output, so that the interpreter does not report it at exit."""
+def abandon(stream: TextIO | None = None) -> None:
+    """Discard what a stream (default: standard output) still holds, so that the interpreter does not report it."""
+    stream = stream or _stdout()
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, _stdout().fileno())
+        os.dup2(null, stream.fileno())
         os.close(null)
     with contextlib.suppress(OSError, ValueError):
-        _stdout().flush()
+        stream.flush()
 
 
 def _stdout() -> TextIO:

@@ -101,10 +101,10 @@ class ListDownloads:
         )
         self._tolerate = frozenset((HTTP, *certificates.tolerate))
         self._operator: SingleFlightPool[_Result] = SingleFlightPool(
-            self._download, str, name="list-fetch", workers=workers, patience=CEILING
+            lambda url, _: self._download(url), str, name="list-fetch", workers=workers, patience=CEILING
         )
         self._points: SingleFlightPool[_Result] = SingleFlightPool(
-            self._download_point,
+            lambda url, _: self._download_point(url),
             str,
             name="point-fetch",
             workers=_POINT_WORKERS,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sbc_filter.certificates.folder import IndexFault, entries, read_pem
 from sbc_filter.certificates.source import CertificateSource
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.errors import FetchError, VerificationError, reason
 from sbc_filter.pki.crl_scope import distribution_points
 from sbc_filter.trust.list_downloads import ListDownloads
@@ -192,7 +192,7 @@ class _Noting:
         self._source = source
         self._note = note
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         """Ask the other source, and note its certificate."""
 
         def tell(answer: Answer[bytes]) -> None:
@@ -200,7 +200,7 @@ class _Noting:
                 self._note(answer.result)
             done(answer)
 
-        self._source.fetch(url, tell)
+        self._source.fetch(url, tell, party)
 
     def close(self) -> None:
         """Close the other source."""

@@ -174,7 +174,7 @@ class TrustFiles:
             if there and not self.fetches:
                 self._blame(f"trust.{key}", "nothing is fetched without `fetch = true` in [certificates]")
         anchors = self._certificates("trust.anchors", settings.anchors)
-        roots = self._read_trust_lists()
+        roots = self._read_trust_lists(others=bool(anchors))
         self.lists = (*self._crls(), *self._fetched())
         signers = (*self._certificates("trust.crl_signers", settings.crl_signers), *roots)
         listed = (each.current.anchors for each in self.trust_lists if each.current is not None)
@@ -198,11 +198,12 @@ class TrustFiles:
         self.remarks = tuple(self._remarks)
         return self._store
 
-    def _read_trust_lists(self) -> tuple[Certificate, ...]:
+    def _read_trust_lists(self, *, others: bool) -> tuple[Certificate, ...]:
         """Read the trust lists; returns the certificates that may sign all of them.
 
-        With one good list the filter starts, whatever is wrong with another. The first reading waits for downloads, for
-        all of them together; later ones do not, because `ListDownloads` goes on with them.
+        With one good list the filter starts, whatever is wrong with another. A replay may lack access to the folder
+        that keeps fetched lists: with `others`, anchors in files, it goes on without them. The first reading waits for
+        downloads, for all of them together; later ones do not, because `ListDownloads` goes on with them.
         """
         settings = self.configuration.trust.trust_lists
         end = time.monotonic() + self._patience
@@ -214,6 +215,8 @@ class TrustFiles:
             own = [certificate for path in each.roots for certificate in signers[path]]
             each.read(own, problems, self._remarks, self._now(), patience=end - time.monotonic())
         good = any(each.current is not None for each in self.trust_lists)
+        if others and self._now() is None:
+            good = good or all(isinstance(each.where, str) for each in self.trust_lists)
         (self._remarks if good else self._problems).extend(problems)
         shared = dict.fromkeys(path for each in settings if each.shared for path in each.roots)
         return tuple(certificate for path in shared for certificate in signers[path])
@@ -265,8 +268,18 @@ class TrustFiles:
             yield InForce(str(path), crl)
 
     def _fetched(self) -> Iterator[InForce]:
-        """The downloaded CRLs. A damaged one is left out, and downloaded again."""
-        files = self.kept_files()
+        """The downloaded CRLs. A damaged one is left out, and downloaded again.
+
+        A replay goes on without all of them if its user may not read the folder.
+        """
+        try:
+            files = self.kept_files()
+        except OSError as error:
+            if self._now() is not None:
+                raise
+            sentence = f"the downloaded CRLs cannot be read and are left out: {reason(error)}"
+            self._remarks.append(Problem(self.configuration.file, "certificates.cache", sentence))
+            files = []
         self._kept_lists = {path: self._kept_lists[path] for path in files if path in self._kept_lists}
         for path in files:
             try:

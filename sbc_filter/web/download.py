@@ -15,7 +15,7 @@ import urllib3
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from sbc_filter import __version__
-from sbc_filter.concurrency.fair_queue import QueueSlot
+from sbc_filter.concurrency.fair_queue import Peer, QueueSlot
 from sbc_filter.errors import FetchError, VerificationError
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.x5u import REDIRECTS, check_x5u
@@ -53,8 +53,8 @@ class Downloader:
     - `connect_timeout` is for TCP (seconds).
     - With `redirects` in `tolerate` (a subset of `pki.x5u.TOLERABLE`) up to three redirects are followed, to URLs that
       `check_x5u` accepts.
-    - `lookups` is the number of concurrent name lookups. Instead, `lanes`, `share` and `place` (the slot of a host) may
-      divide them as in `concurrency.fair_queue`.
+    - `lookups` is the number of concurrent name lookups. Instead, `lanes`, `share`, `peers` and `place` (the slot of a
+      host) may divide them as in `concurrency.fair_queue`.
     - `resolve` replaces the system's resolver.
     """
 
@@ -71,21 +71,22 @@ class Downloader:
         lanes: Sequence[int] | None = None,
         place: Callable[[str], QueueSlot] = lambda host: QueueSlot(0, ""),
         share: int | None = None,
+        peers: Sequence[int] = (),
     ) -> None:
         self._context = tls_context(str(ca_file or DEFAULT_CA_BUNDLE_PATH))
         self._tolerate = frozenset(tolerate)
         self._headers = {**_HEADERS, "Accept": accept}
-        self._dialer = Dialer(resolve, allowed_networks, connect_timeout, lanes or (lookups,), place, share)
+        self._dialer = Dialer(resolve, allowed_networks, connect_timeout, lanes or (lookups,), place, share, peers)
 
-    def get(self, url: str, *, limit: int, timeout: float, schemes: Sequence[str] = HTTPS) -> Download:
+    def get(self, url: str, *, limit: int, timeout: float, schemes: Sequence[str] = HTTPS, peer: Peer = ()) -> Download:
         """Download at most `limit` bytes. `timeout` (seconds) covers lookup, connection, TLS, response and redirects.
 
-        `schemes` are `HTTPS` or `HTTP_TOO`; nothing else of the first URL is checked. Anything but a 200 in time raises
-        `FetchError`; no other exception is raised.
+        `schemes` are `HTTPS` or `HTTP_TOO`; nothing else of the first URL is checked. The lookup is for `peer`.
+        Anything but a 200 in time raises `FetchError`; no other exception is raised.
         """
         deadline = time.monotonic() + timeout
         for _ in range(_MAX_REDIRECTS + 1):
-            found = self._ask(url, limit, deadline, schemes)
+            found = self._ask(url, limit, deadline, schemes, peer)
             if isinstance(found, Download):
                 return found
             url = self._target(url, found.location)
@@ -95,10 +96,10 @@ class Downloader:
         """Stop the lookups; open connections end at their deadlines."""
         self._dialer.close()
 
-    def _ask(self, url: str, limit: int, deadline: float, schemes: Sequence[str]) -> Download | _Redirect:
+    def _ask(self, url: str, limit: int, deadline: float, schemes: Sequence[str], peer: Peer) -> Download | _Redirect:
         if not url.lower().startswith(tuple(schemes)):
             raise FetchError(Detail.X5U_POLICY, "not https")
-        adapter = PinnedAdapter(self._dialer, self._context, deadline, 2 * limit + _AROUND)
+        adapter = PinnedAdapter(self._dialer, self._context, deadline, 2 * limit + _AROUND, peer)
         try:
             # No `requests.Session`: that would use proxies, .netrc and cookies, and would read the whole body
             # of a redirect even without following it.

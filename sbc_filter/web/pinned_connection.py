@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from sbc_filter.concurrency.fair_queue import QueueSlot
+from sbc_filter.concurrency.fair_queue import Peer, QueueSlot
 from sbc_filter.concurrency.single_flight import SingleFlightPool
 from sbc_filter.errors import FetchError
 from sbc_filter.outcomes import Detail
@@ -39,7 +39,8 @@ def system_addresses(host: str) -> Sequence[str]:
 class Dialer:
     """Resolves names, checks addresses, connects. `close` ends the lookups.
 
-    `lanes` are the concurrent lookups of each lane; `place` returns the slot of a host.
+    `lanes` are the concurrent lookups of each lane, `share` and `peers` are those of a group and of a peer; `place`
+    returns the slot of a host.
     """
 
     def __init__(
@@ -50,28 +51,30 @@ class Dialer:
         lanes: Sequence[int],
         place: Callable[[str], QueueSlot] = lambda host: QueueSlot(0, ""),
         share: int | None = None,
+        peers: Sequence[int] = (),
     ) -> None:
         self._resolve = resolve
         self._allowed = tuple(allowed)
         self._connect_timeout = connect_timeout
         # In threads of their own: a lookup cannot be interrupted, but its caller need not wait for it.
         self._lookups: SingleFlightPool[Sequence[str] | Detail] = SingleFlightPool(
-            self._look_up,
+            lambda host, _: self._look_up(host),
             lambda detail: detail,
             name="certificate-dns",
             workers=sum(lanes),
             lanes=lanes,
             place=place,
             share=share,
+            peers=peers,
         )
 
-    def dial(self, host: str, port: int, deadline: float) -> "DeadlineSocket":
-        """A connection to `host`, its timeout what is left until `deadline` (on the monotonic clock).
+    def dial(self, host: str, port: int, deadline: float, peer: Peer = ()) -> "DeadlineSocket":
+        """A connection to `host` for `peer`, its timeout what is left until `deadline` (on the monotonic clock).
 
         Raises `FetchError`: FETCH_DNS, FETCH_ADDRESS when any address of the host is not permitted,
         FETCH_CONNECT, FETCH_TIMEOUT.
         """
-        addresses = self._checked(host, deadline)[:_MAX_ADDRESSES]
+        addresses = self._checked(host, deadline, peer)[:_MAX_ADDRESSES]
         failure: OSError = OSError("no address")
         for number, address in enumerate(addresses):
             left = deadline - time.monotonic()
@@ -97,9 +100,9 @@ class Dialer:
         """Let go of the look-ups."""
         self._lookups.close()
 
-    def _checked(self, host: str, deadline: float) -> Sequence[str]:
+    def _checked(self, host: str, deadline: float, peer: Peer) -> Sequence[str]:
         found: SimpleQueue[Sequence[str] | Detail] = SimpleQueue()
-        self._lookups.submit(host, found.put)
+        self._lookups.submit(host, found.put, peer)
         try:
             addresses = found.get(timeout=max(deadline - time.monotonic(), 0.0))
         except Empty:
@@ -180,16 +183,18 @@ class PinnedAdapter(HTTPAdapter):
     whether plain http is allowed.
     """
 
-    def __init__(self, dialer: Dialer, context: ssl.SSLContext, deadline: float, allowance: int) -> None:
+    def __init__(
+        self, dialer: Dialer, context: ssl.SSLContext, deadline: float, allowance: int, peer: Peer = ()
+    ) -> None:
         class Connection(HTTPConnection):
             def _new_conn(self) -> socket.socket:
-                made = dialer.dial(self.host, self.port, deadline)
+                made = dialer.dial(self.host, self.port, deadline, peer)
                 made.allowance = allowance
                 return made
 
         class TlsConnection(HTTPSConnection):
             def _new_conn(self) -> socket.socket:
-                return dialer.dial(self.host, self.port, deadline)
+                return dialer.dial(self.host, self.port, deadline, peer)
 
             def connect(self) -> None:
                 super().connect()

@@ -13,7 +13,7 @@ from sbc_filter.assembly import certificate_sources
 from sbc_filter.assembly.certificate_sources import ask, certificate_source, worker_source
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.config.settings import CertificateSettings
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.outcomes import Detail
 
 
@@ -38,7 +38,7 @@ class Others:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         self.asked.append(url)
         if not url.startswith(SLOW):
             done(Answer(b"other", None, time.time() + 60))
@@ -68,14 +68,15 @@ def test_a_folder_alone_needs_no_other_serving(tmp_path: Path) -> None:
 
 
 def test_what_is_slow_does_not_stand_before_what_is_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fifty requests that get no answer, one for a file, one for what the other process has at hand."""
+    """Fifty requests of one peer that get no answer; of another, one for a file, and one for what the other process has
+    at hand."""
     monkeypatch.setattr(certificate_sources, "_DEADLINE", LONG)
     certificate_path(tmp_path, URL).write_bytes(b"file")
     settings, never = CertificateSettings(directory=tmp_path, fetch=True), SimpleQueue[Answer[bytes]]()
     source = worker_source(settings, tmp_path / "s")
     with serving(tmp_path / "s", Others()):
         for number in range(50):
-            source.fetch(f"{SLOW}{number}", never.put)
+            source.fetch(f"{SLOW}{number}", never.put, Party("", "203.0.113.7"))
         assert ask(source, URL).result == b"file"
         assert ask(source, OTHER).result == b"other"
         assert never.empty()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import calls
+from support.replayed import records_of
 from support.waiting import LONG
 
 from sbc_filter.assembly.delegates import signers, verifiers
@@ -185,6 +186,6 @@ def test_a_replay_asks_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (tmp_path / "sign.toml").write_text(calls.SIGN.replace('direction = "outbound"\n', ""))
     given = ["--config", str(tmp_path / "c.toml"), "--rules", str(tmp_path / "sign.toml")]
     assert main(["replay", str(pcaps / "no-identity.pcap"), "--json", "--fetch", *given]) == 0
-    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    records = [json.loads(line) for line in records_of(capsys.readouterr().out)]
     assert {(record["outcome"], record["detail"]) for record in records} == {("unsigned", "signing-refused")}
     assert not told.exists()

@@ -42,7 +42,7 @@ def test_pcapng_by_hand(tmp_path: Path, order: str) -> None:
     ]
     path = tmp_path / "in.pcapng"
     path.write_bytes(b"".join(parts))
-    assert [tuple(each)[2:] for each in read(path)] == [
+    assert [tuple(each)[2:-1] for each in read(path)] == [
         (1_700_000_000_000_001_000, 1, 0, b"a", 10, "eth"),
         (1_699_999_900_000_000_001, 101, 1, b"bb", 11, "eth"),
         (1_700_000_000_500_000_000, 113, 2, b"ccc", 12, "eth"),

@@ -55,7 +55,7 @@ def test_no_capture(tmp_path: Path, content: bytes) -> None:
             PCAP + struct.pack("<IIII", 0, 0, 1 << 31, 1 << 31),
             "has a frame of 2147483648 bytes at byte 24: it is damaged",
         ),
-        (PCAP[:4] + b"\1\0" + PCAP[6:], "is a pcap file of version 1.4; only 2.4 can be read"),
+        (PCAP[:4] + b"\1\0" + PCAP[6:], "is a pcap file of version 1.4; only 2.0 to 2.4 can be read"),
         (START + struct.pack("<II", 6, 0xFFFFFFF0), "has a block of 4294967280 bytes before byte"),
         (START + struct.pack("<III", 99, 13, 0), "has a block of 13 bytes before byte"),
         (START + struct.pack("<III", 99, 12, 16), "two lengths before byte"),

@@ -6,7 +6,7 @@ import pytest
 from support.tiny import TinyEngine, filtered, invite
 
 from sbc_filter.capture.frame import Frame
-from sbc_filter.capture.replay_shell import Replay
+from sbc_filter.capture.replay_shell import FrameCount, Replay
 from sbc_filter.engine.call.network import Arrival, Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict, VerdictKind
@@ -63,20 +63,48 @@ def test_fragments_that_never_become_whole_leave_as_they_came() -> None:
     pieces = fragment(packet(invite(1, size=3000)), 1500)
     given = [pieces[0], NOBODY, pieces[2]]
     assert replayed(TinyEngine(), frames(*given)) == given
-    late = frames(*given, NOBODY, gap=6.0)
+    late = frames(*given, NOBODY, NOBODY, gap=16.0)
     run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None)
-    assert [frame.number for frame in run.feed(late[0])] == []
-    assert [frame.number for frame in run.feed(late[1])] == [1, 2]  # given up after five seconds of the capture
+    assert [[frame.number for frame in run.feed(each)] for each in late] == [[], [], [1, 2], [], [3, 4, 5]]
+    assert run.counters[FrameCount.INCOMPLETE] == 2  # each given up after thirty seconds of the capture
 
 
-def test_a_lone_fragment_does_not_hold_up_the_rest_for_ever() -> None:
+@pytest.mark.parametrize("gap", [6.0, 14.9])
+def test_slow_fragments_are_put_together_as_by_the_kernel(gap: float) -> None:
+    pieces = fragment(packet(invite(1, size=3000)), 1500)
     run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None)
-    first = fragment(packet(invite(1, size=3000)), 1500)[0]
-    given = frames(first, *[NOBODY] * 5000, gap=1e-6)
-    out = []
-    for frame in given[:4200]:
-        out += [left.number for left in run.feed(frame)]
-    assert out == list(range(1, 4201))
+    assert [len(list(run.feed(each))) for each in frames(*pieces, gap=gap)] == [0, 0, 3]
+
+
+def test_without_time_stamps_nothing_ages() -> None:
+    pieces = fragment(packet(invite(1, size=3000)), 1500)
+    given = frames(*pieces, gap=1.0)
+    for undated in ([1, 2, 3], [2], [2, 3]):  # not even a simple packet block among enhanced ones
+        run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None)
+        late = [each._replace(time=0.0 if each.number in undated else each.time + 1e9) for each in given]
+        assert [len(run.feed(each)) for each in late] == [0, 0, 3]
+
+
+def test_a_lone_fragment_holds_up_a_bounded_number_of_bytes() -> None:
+    """Only that one is given up: the datagram that has just begun is not."""
+    run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None)
+    lone = fragment(packet(invite(1, size=3000)), 1500)[0]
+    begun, *rest = fragment(packet(invite(2, size=3000)), 1500)
+    media = [bytes(64 << 10)] * 253  # 16 MiB, with what a frame costs in addition
+    given = frames(lone, *media, begun, *media[:10], *rest, gap=1e-6)
+    out = [[left.number for left in run.feed(each)] for each in given]
+    assert not any(out[:250])
+    assert next(each for each in out if each)[:2] == [1, 2]
+    assert run.counters == {"frames": 267, "reassembled": 1, "incomplete": 1, VerdictKind.MODIFY: 1}
+    assert [number for left in out for number in left] == [*range(1, 255), *range(256, 266), 267, 267, 267]
+
+
+def test_without_an_output_no_frame_is_kept_and_the_verdicts_are_the_same() -> None:
+    pieces = fragment(packet(invite(1, size=3000)), 1500)
+    given = frames(pieces[0], packet(invite(2)), *[bytes(64 << 10)] * 300, *pieces[1:], gap=1e-6)
+    run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None, leaves=False)
+    assert list(leaving(run, given)) == []
+    assert run.counters == {"frames": 304, "reassembled": 1, VerdictKind.MODIFY: 2}
 
 
 @pytest.mark.parametrize("size", [600, 1500])
@@ -129,3 +157,15 @@ def test_an_answer_follows_its_cause_with_its_time_and_numbers_are_recorded() ->
     assert [(frame.number, frame.time) for frame in out] == [(1, 0.1), (2, 0.2)]
     assert parse(out[1].data).payload == b"SIP/2.0 438 No\r\n\r\n"
     assert [(record.packet, record.time) for record in records] == [(1, 0.1), (2, 0.2)]
+
+
+def test_an_answer_also_follows_a_packet_that_passes() -> None:
+    class Answering:
+        def process(self, raw: bytes, now: float, arrival: Arrival | None = None) -> Verdict:
+            return Verdict(VerdictKind.ACCEPT, None, (Datagram("192.0.2.1", 5060, "192.0.2.7", 5060, b"answer"),))
+
+        def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict:
+            raise AssertionError("nothing was needed")
+
+    first, second = replayed(Answering(), frames(packet(invite(1))))
+    assert (first, parse(second).payload) == (packet(invite(1)), b"answer")

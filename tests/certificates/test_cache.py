@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.calls import LAB, MAKER, NOW, VERIFY, arriving, identity, invite, make_engine
 
 from sbc_filter.certificates.cache import CachingSource
-from sbc_filter.engine.verdict import Answer, Need, Verdict
+from sbc_filter.engine.verdict import OURS, Answer, Need, Party, Verdict
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.lab.certificate_maker import X5U, Maker, pem
 from sbc_filter.outcomes import Detail
@@ -31,7 +31,7 @@ class Inner:
         self.vouched: list[str] = []
         self.closed = False
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         self.asked.append(url)
         done(self.answer)
 
@@ -49,7 +49,7 @@ class Slow(Inner):
         super().__init__()
         self.waiting: list[Callable[[Answer[bytes]], None]] = []
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         self.waiting.append(done)
 
     def tell(self, answer: Answer[bytes]) -> None:

@@ -17,7 +17,7 @@ from support.waiting import LONG, eventually, taken
 from sbc_filter.certificates.cache import CachingSource
 from sbc_filter.certificates.fetcher import Fetcher
 from sbc_filter.certificates.source import CertificateSource
-from sbc_filter.engine.verdict import Answer, Verdict
+from sbc_filter.engine.verdict import Answer, Party, Verdict
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.checks import CertificateRequest
@@ -175,6 +175,34 @@ def test_slow_strangers_delay_no_known_signer(authority: Authority, server: Serv
     fetcher.close()
 
 
+def test_slow_urls_of_one_peer_delay_no_new_signer_of_another(authority: Authority, server: Server) -> None:
+    """Look-ups that hang, of more names than there are workers, and more than the rate of the peer."""
+    release = threading.Event()
+
+    def resolve(host: str) -> Sequence[str]:
+        if host != NAME:
+            release.wait()
+        return ["127.0.0.1"]
+
+    fetcher = Fetcher(
+        ca_file=authority.file,
+        total_timeout=LONG,
+        allowed_networks=LOOPBACK,
+        resolve=resolve,
+        clock=lambda: NOW,
+        timer=lambda: 0.0,
+    )
+    answers, honest = SimpleQueue[Answer[bytes]](), SimpleQueue[Answer[bytes]]()
+    for number in range(150):
+        fetcher.fetch(f"https://www.evil-{number}.example/", answers.put, Party("", "203.0.113.7"))
+    for party in (Party("", "198.51.100.9"), Party("inbound carrier", "192.0.2.7")):
+        fetcher.fetch(server.url(f"/good.pem;{party.sender}"), honest.put, party)
+        assert taken(honest, 1)[0].result == PEM
+        fetcher._lanes.was_slow(server.url("/"))  # whatever it served: it is new to each of them
+    release.set()
+    fetcher.close()
+
+
 def have_come(server: Server, requests: int) -> bool:
     return server.seen.total() >= requests
 
@@ -194,9 +222,10 @@ def test_domains_that_became_known_in_order_to_be_slow(authority: Authority, tmp
         for host in (NAME, *evil):
             fetcher.vouch(server.url("/", host))
         held: SimpleQueue[Answer[bytes]] = SimpleQueue()
+        parties = [Party(group, sender) for group in ("", "inbound carrier") for sender in ("192.0.2.7", "192.0.2.8")]
         for number in range(16):
-            for host in evil:
-                fetcher.fetch(server.url(f"/held.pem;{number}", host), held.put)
+            for host, party in zip(evil, parties, strict=True):
+                fetcher.fetch(server.url(f"/held.pem;{number}", host), held.put, party)
         assert eventually(partial(have_come, server, 16))  # every worker has one
         good: SimpleQueue[Answer[bytes]] = SimpleQueue()
         fetcher.fetch(server.url("/good.pem"), good.put)

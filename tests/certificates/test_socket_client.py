@@ -21,7 +21,8 @@ from sbc_filter.certificates.pooled_source import PooledSource
 from sbc_filter.certificates.socket_client import SocketSource
 from sbc_filter.certificates.socket_server import CertificateServer
 from sbc_filter.certificates.source import MAX_PEM, CertificateSource
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.concurrency.fair_queue import Peer
+from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.outcomes import Detail
 
@@ -44,9 +45,11 @@ class Told(PooledSource):
         if may:
             self.may.set()
         self.asked: list[str] = []
+        self.peers: list[Peer] = []
 
-    def _get(self, url: str) -> Answer[bytes]:
+    def _get(self, url: str, peer: Peer) -> Answer[bytes]:
         self.asked.append(url)
+        self.peers.append(peer)
         self.may.wait()
         return self.answer
 
@@ -143,16 +146,29 @@ def test_ten_processes_that_ask_at_once_cause_one_request(tmp_path: Path) -> Non
 
 def test_connections_stay_open_and_no_more_than_workers(tmp_path: Path) -> None:
     told = Told(Answer(PEM, None, NOW + 9), may=False)
-    with serving(tmp_path / "s", told), asking(tmp_path / "s", workers=3) as source:
+    with serving(tmp_path / "s", told), asking(tmp_path / "s", workers=24) as source:
         before = open_files()
         answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
         for number in range(30):
             source.fetch(f"{URL}{number}", answers.put)
-        assert eventually(lambda: len(told.asked) == 3)  # each worker has one, and a connection
+        assert eventually(lambda: len(told.asked) == 3)  # the share of a new domain, and a connection for each
         told.may.set()
         assert {answer.result for answer in taken(answers, 30)} == {PEM}
         assert 1 <= open_files() - before <= 6  # both ends are in this process
     assert len(told.asked) == 30
+
+
+@pytest.mark.parametrize("party", [OURS, Party("", "203.0.113.7"), Party("inbound a&b=c/ü", "2001:db8::")])
+@pytest.mark.parametrize("named", [True, False])
+def test_our_own_process_is_told_for_whom_it_asks(tmp_path: Path, party: Party, named: bool) -> None:
+    """Without it, one peer could use up the share of all workers' calls. A server of the operator is not told."""
+    told, answers = Told(Answer(PEM, None, NOW + 9)), SimpleQueue[Answer[bytes]]()
+    source = SocketSource(tmp_path / "s", timeout=LONG, clock=clock, names_parties=named)
+    with serving(tmp_path / "s", told):
+        source.fetch(URL, answers.put, party)
+        assert taken(answers, 1)[0].result == PEM
+        source.close()
+    assert told.peers == [party if named else OURS]
 
 
 def open_files() -> int:
@@ -197,7 +213,7 @@ def test_a_path_that_cannot_be_used(name: str, sentence: str, tmp_path: Path) ->
 
 def test_a_source_that_fails_is_an_answer_too(tmp_path: Path) -> None:
     class Failing(Told):
-        def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
+        def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
             raise RuntimeError("bug")
 
     with serving(tmp_path / "s", Failing(Answer(PEM, None, NOW))), asking(tmp_path / "s") as source:

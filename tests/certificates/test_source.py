@@ -13,7 +13,7 @@ from support.waiting import LONG, eventually, taken
 from sbc_filter.certificates.command import CommandSource
 from sbc_filter.certificates.source import MAX_PEM, CertificateSource, FirstOf, RefusingSource, certificate_path
 from sbc_filter.concurrency.single_flight import SingleFlightPool
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.outcomes import Detail
 
 URL = "https://certs.example.org/acme.pem"
@@ -57,7 +57,7 @@ class Fixed:
         self.asked = 0
         self.closed = False
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         self.asked += 1
         threading.Thread(target=done, args=(self.answer,)).start()
 
@@ -123,7 +123,7 @@ Commands = Callable[..., CommandSource]
 def commands() -> Iterator[Commands]:
     made: list[CommandSource] = []
 
-    def make(script: str, timeout: float = LONG, **options: int) -> CommandSource:
+    def make(script: str, timeout: float = LONG, **options: Any) -> CommandSource:
         made.append(CommandSource(["/bin/sh", "-c", script, "sh"], timeout, clock=clock, **options))
         return made[-1]
 
@@ -227,6 +227,37 @@ def test_a_full_queue_refuses(commands: Commands, tmp_path: Path) -> None:
     assert [answer.result for answer in taken(answers, 2)] == [URL.encode() + b"1\n", URL.encode() + b"2\n"]
 
 
+def test_the_urls_of_one_peer_do_not_starve_another(commands: Commands, tmp_path: Path) -> None:
+    """A hundred URLs of a stranger that get no answer: the next URL of a trunk gets one, or of another stranger."""
+    stranger, other, trunk = Party("", "203.0.113.7"), Party("", "198.51.100.9"), Party("inbound carrier", "192.0.2.7")
+    slow = f"touch {tmp_path}/$$.begun; {until(tmp_path / 'go')}"
+    source = commands(f"case $1 in *evil*) {slow};; esac; echo $1", rate=10.0)
+    stuck: SimpleQueue[Answer[bytes]] = SimpleQueue()
+    for number in range(100):
+        source.fetch(f"https://evil-{number}.example/a.pem", stuck.put, stranger)
+    assert eventually(lambda: len(list(tmp_path.glob("*.begun"))) == 2)  # half of the lane of new domains
+    for party in (other, trunk, other, trunk):
+        answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
+        source.fetch(URL, answers.put, party)
+        assert taken(answers, 1)[0].result == URL.encode() + b"\n"
+    assert stuck.empty()
+    assert len(list(tmp_path.glob("*.begun"))) == 2
+    (tmp_path / "go").touch()
+    assert {answer.detail for answer in taken(stuck, 100)} == {None}
+
+
+def test_a_peer_has_a_rate_of_its_own(commands: Commands) -> None:
+    """`fetch_rate` limits the command as it limits fetches: ten seconds' worth at once, for each peer."""
+    source = commands("echo", rate=1.0, timer=lambda: 0.0)
+    details = []
+    for party in (Party("", "203.0.113.7"), Party("", "198.51.100.9")):
+        for number in range(12):
+            answers: SimpleQueue[Answer[bytes]] = SimpleQueue()
+            source.fetch(f"https://{number}.{party.sender}.example.org{number}/a.pem", answers.put, party)
+            details.append(taken(answers, 1)[0].detail)
+    assert details == ([None] * 10 + [Detail.FETCH_REFUSED] * 2) * 2
+
+
 # One job per key
 
 
@@ -234,7 +265,12 @@ def singles(
     work: Callable[[str], str], workers: int = 2, patience: float = LONG, **options: Any
 ) -> SingleFlightPool[str]:
     return SingleFlightPool(
-        work, lambda detail: f"failed: {detail}", name="test", workers=workers, patience=patience, **options
+        lambda key, peer: work(key),
+        lambda detail: f"failed: {detail}",
+        name="test",
+        workers=workers,
+        patience=patience,
+        **options,
     )
 
 
@@ -302,7 +338,7 @@ def test_a_hanging_job_does_not_keep_the_program() -> None:
         "import threading\n"
         "from sbc_filter.concurrency.single_flight import SingleFlightPool\n"
         "begun = threading.Event()\n"
-        "def hang(key):\n"
+        "def hang(key, peer):\n"
         "    begun.set()\n"
         "    threading.Event().wait()\n"
         "single = SingleFlightPool(hang, str, name='test', workers=1)\n"

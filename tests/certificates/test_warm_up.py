@@ -16,7 +16,7 @@ from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.warm_up import Learner, read_list, warm
 from sbc_filter.cli import main
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.lab.certificate_maker import pem
 from sbc_filter.outcomes import Detail
 
@@ -36,7 +36,7 @@ class Counting:
         self.now = self.most = self.answered = 0
         self._lock = threading.Lock()
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         with self._lock:
             self.asked.append(url)
             self.now += 1
@@ -152,5 +152,5 @@ def test_a_capture_teaches_the_urls_of_its_tokens(tmp_path: Path, capsys: pytest
 
 
 def test_nothing_learnt_is_a_list_too(tmp_path: Path) -> None:
-    assert Learner().write(tmp_path / "urls.txt", tmp_path / "x.pcap") == 0
+    assert Learner().write(tmp_path / "urls.txt", "x.pcap") == 0
     assert read_list(tmp_path / "urls.txt") == ([], [])

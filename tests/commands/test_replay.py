@@ -28,6 +28,8 @@ from support.calls import (
 )
 from support.captures import enhanced, interface, section
 from support.processes import heeding_signals
+from support.replayed import records_of, summary_of
+from support.tcp import packet as tcp_packet
 from support.waiting import LONG, eventually
 
 from sbc_filter.capture.frame import Frame
@@ -47,7 +49,7 @@ def other(port: int, payload: bytes) -> bytes:
 
 
 def tcp(payload: bytes) -> bytes:
-    return bytes(IP(src=CARRIER, dst=SBC) / TCP(sport=5060, dport=5060) / Raw(payload))
+    return bytes(IP(src=CARRIER, dst=SBC) / TCP(sport=5080, dport=5080) / Raw(payload))
 
 
 def capture(folder: Path, *packets: bytes, settings: str = NETWORK, rules: str = PASS) -> Path:
@@ -78,7 +80,7 @@ def test_first_which_configuration_and_how_many_rules(tmp_path: Path, capsys: py
     ]
     assert main(["replay", str(path), "--json"]) == 0
     out, err = capsys.readouterr()
-    assert [json.loads(line)["rule"] for line in out.splitlines()] == ["let"]
+    assert [json.loads(line)["rule"] for line in records_of(out)] == ["let"]
     assert err == f"configuration: {tmp_path}/sbc-filter.toml; 1 rule of 1 file\n"
 
 
@@ -98,7 +100,7 @@ def test_what_is_observed_is_told_apart(tmp_path: Path, capsys: pytest.CaptureFi
         "Nothing would change.",
     ]
     assert main(["replay", str(path), "--json", "--out", str(out)]) == 0
-    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    records = [json.loads(line) for line in records_of(capsys.readouterr().out)]
     assert [(each["verdict"], each["would"], each["mode"]) for each in records] == [
         ("accept", "drop", "monitor"),
         ("accept", "reject", "enforce"),
@@ -145,7 +147,7 @@ def test_what_was_tolerated_is_counted(tmp_path: Path, capsys: pytest.CaptureFix
     ]
     assert main(["replay", str(path), "--at", str(NOW), "--json"]) == 0
     out, err = capsys.readouterr()
-    assert [json.loads(line)["outcome"] for line in out.splitlines()] == ["passed"] * 3
+    assert [json.loads(line)["outcome"] for line in records_of(out)] == ["passed"] * 3
     assert "tolerated:" not in out + err
 
 
@@ -161,42 +163,78 @@ def test_a_trunk_by_the_interface_of_a_capture(
     found = []
     for path in (pcapng, pcap):
         assert main(["replay", str(path), "--json"]) == 0
-        found.append(json.loads(capsys.readouterr().out)["trunk"])
+        found += [json.loads(line)["trunk"] for line in records_of(capsys.readouterr().out)]
     assert found == [trunk, "here"]
     assert main(["check", "--config", str(tmp_path / "sbc-filter.toml")]) == 0
     assert f"trunk    here: {CARRIER}/32, on {name}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("settings", "packets", "remark"),
+    ("settings", "packets", "remark", "code"),
     [
         (
             '[network]\nsbc = ["203.0.113.10"]\n',
             [arriving(invite())],
-            "No INVITE is to or from an address of [network].sbc, so none has a direction;"
-            f" they are of {CARRIER} (1), {SBC} (1).",
+            f"1 INVITE has no direction: neither end is in [network].sbc; most are to or from {SBC} (1).",
+            1,
         ),
         (
             NETWORK,
             [arriving(invite()), other(5080, invite(number=2)), other(5080, invite(number=3))],
             "2 INVITEs were not looked at: to ports that [network].ports (5060) does not name: 5080 (2).",
+            1,
         ),
         (
             NETWORK,
             [other(5080, b"OPTIONS sip:a SIP/2.0\r\n\r\n")] * 2,
             "No UDP packet is to or from a port of [network].ports (5060); they are to 5080 (2).",
+            0,
         ),
         (
             NETWORK,
             [tcp(invite()), tcp(b""), tcp(b"GET / HTTP/1.1\r\n")],
-            "1 TCP packet not looked at (TCP passes untouched).",
+            "1 INVITE over TCP was not looked at: TCP passes untouched.",
+            1,
         ),
     ],
 )
 def test_what_was_not_looked_at(
-    settings: str, packets: list[bytes], remark: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    settings: str, packets: list[bytes], remark: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said(capture(tmp_path, *packets, settings=settings), capsys)[-1] == remark
+    """On the screen, in the summary of `--json`, and by the exit code."""
+    path = capture(tmp_path, *packets, settings=settings)
+    lines = said(path, capsys, code)
+    assert lines[-1] == remark
+    assert "Nothing would change." not in lines
+    assert "Nothing would change in what was looked at." in lines
+    assert main(["replay", str(path), "--json"]) == code
+    out, err = capsys.readouterr()
+    assert err.splitlines()[-1] == remark
+    assert bool(summary_of(out)["unseen_invites"]) == bool(code)
+
+
+def test_a_call_over_tcp_is_judged_but_its_packets_leave_as_they_were(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call, out = invite(body="v=0\r\n"), tmp_path / "out.pcap"
+    rules = '[[rule]]\nname = "no"\naction = "reject"\n'
+    path = capture(tmp_path, tcp_packet(call[:200], 1), tcp_packet(call[200:], 201), rules=rules)
+    assert said(path, capsys, 1) == [
+        f"configuration: {tmp_path}/sbc-filter.toml; 1 rule of 1 file",
+        f"{path}: 2 packets, 1 INVITE",
+        "Rule Mode Outcome Detail Treatment Code Calls",
+        "no unfiltered not-examined reject-rule reject 403 1",
+        "Nothing would change in what was looked at.",
+        "1 INVITE over TCP was judged, but live it passes unfiltered.",
+    ]
+    assert main(["replay", str(path), "--json", "--out", str(out)]) == 1
+    record, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert list(record)[:3] == ["packet", "unfiltered", "time"]
+    assert [record[name] for name in ("packet", "unfiltered", "transport", "verdict", "would", "mode", "code")] == [
+        *(2, "tcp", "tcp", "accept", "reject", "enforce", 403)
+    ]
+    assert (last["summary"]["rejected"], last["summary"]["unseen_invites"]) == (0, 0)
+    assert list(CaptureReader(out)) == list(CaptureReader(path))
 
 
 def test_media_on_other_ports_is_no_reason_to_remark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -300,7 +338,8 @@ def test_an_emergency_call_is_verified_by_a_certificate_at_hand(
     if known:
         certificate_path(tmp_path / "certificates", X5U).write_bytes(LAB.chain)
     assert main(["replay", str(path), "--json", "--at", str(NOW)]) == 0
-    record = json.loads(capsys.readouterr().out)
+    [line] = records_of(capsys.readouterr().out)
+    record = json.loads(line)
     engine = make_engine(VERIFY, known=False, emergency=("911", "112", "933", "988", "urn:service:sos*"))
     live = result(engine, arriving(message))[2]
     assert (live["outcome"], live["detail"]) == ("unfetchable", "fetch-refused")
@@ -360,6 +399,7 @@ def test_a_path_that_cannot_be_written_is_one_sentence(
     (tmp_path / "closed").mkdir(mode=0o700)
     monkeypatch.chdir(tmp_path)  # in which every other user may look around, while pytest closes what is above
     tmp_path.chmod(0o755)
+    path.chmod(0o644)  # as written, only its owner can read it
     os.seteuid(65534)
     try:
         assert main(["replay", path.name, option, name]) == 1

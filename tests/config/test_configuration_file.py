@@ -467,27 +467,27 @@ def test_where_the_configuration_is_looked_for(tmp_path: Path, monkeypatch: pyte
     captures.mkdir()
     monkeypatch.chdir(work)
     monkeypatch.setattr(configuration_file, "SYSTEM", system)
-    given, capture, here = Path("mine.toml"), captures / "a.pcap", Path("sbc-filter.toml")
-    assert [find_configuration(given), find_configuration(None), find_configuration(None, capture)] == [
+    given, here = Path("mine.toml"), Path("sbc-filter.toml")
+    assert [find_configuration(given), find_configuration(None), find_configuration(None, [captures])] == [
         given,
         None,
         None,
     ]  # given: even if it is not there
     system.touch()
-    assert [find_configuration(given), find_configuration(None), find_configuration(None, capture)] == [
+    assert [find_configuration(given), find_configuration(None), find_configuration(None, [captures])] == [
         given,
         system,
         system,
     ]
     here.touch()
-    assert [find_configuration(given), find_configuration(None), find_configuration(None, capture)] == [
+    assert [find_configuration(given), find_configuration(None), find_configuration(None, [captures])] == [
         given,
         here,
         here,
     ]
     beside = captures / "sbc-filter.toml"
     beside.touch()
-    assert [find_configuration(given, capture), find_configuration(None), find_configuration(None, capture)] == [
+    assert [find_configuration(given, [captures]), find_configuration(None), find_configuration(None, [captures])] == [
         given,
         here,
         beside,

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from sbc_filter.daemon.queue_watch import QueueWatch
-from sbc_filter.firewall.plan import QueueSettings
+from sbc_filter.daemon.rule_watch import RuleWatch
+from sbc_filter.firewall.handed_over import Reading
+from sbc_filter.firewall.plan import Plan, QueueSettings
 from sbc_filter.live.netlink import QueueStatistics
 from sbc_filter.records.totals import Totals
 
@@ -15,23 +17,27 @@ class Kernel:
 
     def __init__(self, *moments: dict[int, QueueStatistics], rules: Mapping[int, int] | None) -> None:
         self.moments, self.rules = list(moments), rules
+        self.listings: Mapping[tuple[str, str], str] = {}
+        self.started = 0
         self.is_running = False
 
     def statistics(self) -> dict[int, QueueStatistics]:
         return self.moments.pop(0) if len(self.moments) > 1 else self.moments[0]
 
     def start(self) -> None:
+        self.started += 1
         self.is_running = True
 
-    def collect(self, _: float) -> Mapping[int, int] | None:
+    def collect(self, _: float) -> Reading | None:
         self.is_running = False
-        return self.rules
+        return None if self.rules is None else Reading(self.rules, self.listings)
 
     def close(self) -> None:
         self.is_running = False
 
     def watch(self, totals: Totals, *feeds: QueueSettings, workers: int = 1) -> QueueWatch:
-        return QueueWatch(feeds or (FEED,), workers, totals, self.statistics, self)
+        rules = RuleWatch(Plan, totals, None, lambda: 0.0)
+        return QueueWatch(feeds or (FEED,), workers, totals, rules, self.statistics, self)
 
 
 def queue(entered: int, waiting: int = 0, listener: int = 17) -> QueueStatistics:
@@ -46,7 +52,7 @@ def test_from_the_first_packet_to_the_end() -> None:
     assert watch.states() == {50: {"waiting": 0, "length": 100, "dropped": 0, "unfiltered": 0}}
     kernel.moments, kernel.rules = [{50: queue(100, 80)}], {50: 107}
     assert list(watch.news(1.0)) == ["queue 50: 80 of at most 100 packets wait: overload"]
-    said = {now: list(watch.news(now)) for now in (1.1, 2.0, 2.1)}  # read at once, though five seconds are not over
+    said = {now: list(watch.news(now)) for now in (1.1, 2.0, 2.1)}  # read at once, though two seconds are not over
     assert said == {1.1: [], 2.0: [], 2.1: []}
     assert totals.counters == {"queue-full": 1, "passed-unfiltered": 7}
     assert watch.states()[50]["unfiltered"] == 7
@@ -64,8 +70,8 @@ def test_a_burst_between_two_looks() -> None:
     watch = kernel.watch(totals)
     assert list(watch.news(0.0)) == []
     kernel.moments, kernel.rules = [{50: queue(100)}], {50: 101}
-    assert list(watch.news(4.9)) == []
-    assert list(watch.news(6.0)) == ["the queue was full for a moment: overload"]
+    assert list(watch.news(1.9)) == []
+    assert list(watch.news(3.0)) == ["the queue was full for a moment: overload"]
     assert totals.counters == {"queue-full": 1, "passed-unfiltered": 1}
     assert list(watch.end()) == ["the overload has ended: 1 packet passed unfiltered, 0 were dropped"]
 
@@ -173,3 +179,22 @@ def test_a_reading_that_failed_is_forgotten() -> None:
         assert list(watch.settle()) == []
         assert totals.counters["passed-unfiltered"] == (kernel.rules == {50: 31})
     assert list(watch.end()) == []
+
+
+def test_the_rules_are_read_every_other_second_whatever_the_policy() -> None:
+    """Those that drop have no packets that pass unfiltered, but their rules can vanish, too."""
+    totals = Totals()
+    kernel = Kernel({50: queue(0)}, rules={50: 0})
+    watch = kernel.watch(totals, QueueSettings(50, fail_open=False, max_length=100))
+    kernel.listings = {("iptables-save", "mangle"): ""}
+    said = {now: list(watch.news(now)) for now in (0.0, 1.9, 8.0, 11.9, 12.1)}
+    assert said == {
+        0.0: [],
+        1.9: [],
+        8.0: [],
+        11.9: [
+            "warning: the firewall rules are not applied: calls may pass unfiltered: run `sbc-filter firewall apply`"
+        ],
+        12.1: [],
+    }
+    assert kernel.started == 3

@@ -243,14 +243,6 @@ def test_a_certificate_that_is_not_to_be_had() -> None:
     }
 
 
-def test_more_connections_than_threads_are_closed_unheard() -> None:
-    with serving() as server, contextlib.ExitStack() as stack:
-        for _ in range(64):
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.server_port)))
-        with socket.create_connection(("127.0.0.1", server.server_port), timeout=LONG) as late:
-            assert late.recv(1) == b""
-
-
 def test_an_address_that_is_taken() -> None:
     with serving() as server, pytest.raises(EnvironmentFault, match="cannot be listened on"):
         StirServer(("127.0.0.1", server.server_port), {})

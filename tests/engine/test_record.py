@@ -27,9 +27,9 @@ FIELDS = st.fixed_dictionaries({name: SHAPES.get(name, TEXTS[name]) for name in 
 def test_the_line_is_what_json_would_write(fields: dict[str, Any]) -> None:
     record = Record(**fields)
     expected = record._asdict()
-    packet = expected.pop("packet")
+    packet, file = expected.pop("packet"), expected.pop("file")
     if packet is not None:
-        expected = {"packet": packet, **expected}
+        expected = {"packet": packet, **({} if file is None else {"file": file}), **expected}
     assert record.to_json() == json.dumps(expected, separators=(",", ":"))
 
 
@@ -37,3 +37,4 @@ def test_a_replay_adds_the_number_of_the_packet() -> None:
     record = Record(1.5, "192.0.2.7:5060", "192.0.2.1:5060", "udp")
     assert record.to_json().startswith('{"time":1.5,"src":"192.0.2.7:5060",')
     assert record.of_packet(7).to_json() == '{"packet":7,' + record.to_json()[1:]
+    assert record.of_packet(7, "a\n.pcap").to_json() == '{"packet":7,"file":"a\\n.pcap",' + record.to_json()[1:]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sbc_filter.firewall import handed_over, iptables, nft
-from sbc_filter.firewall.handed_over import HandedOverReader
+from sbc_filter.firewall.handed_over import HandedOverReader, Reading
 
 SAVED = """\
 *mangle
@@ -53,9 +53,15 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(tmp_path, "nft", "exit 1")
     write(tmp_path, "iptables", "echo 'iptables v1.8.9 (nf_tables)'")
     for name in ("iptables-save", "ip6tables-save"):
-        write(tmp_path, name, f"cat {tmp_path}/saved")
+        write(tmp_path, name, f'[ "$3" = raw ] || cat {tmp_path}/saved')
     (tmp_path / "saved").write_text(SAVED)
     return tmp_path
+
+
+def collected(reader: HandedOverReader) -> Reading:
+    found = reader.collect(60)
+    assert found is not None
+    return found
 
 
 def write(folder: Path, name: str, commands: str) -> None:
@@ -70,20 +76,21 @@ def test_all_families_and_programs_are_added(programs: Path) -> None:
     (programs / "listed").write_text(LISTED)
     reader = HandedOverReader()
     reader.start()
-    assert reader.collect(60) == {50: 63 * (1 + len(iptables.families())), 51: 0}
+    assert collected(reader).handed_over == {50: 63 * (1 + len(iptables.families())), 51: 0}
     assert not reader.is_running
 
 
 def test_a_program_that_takes_long_is_read_later_whatever_it_prints(programs: Path) -> None:
     """More than a pipe holds."""
     (programs / "saved").write_text("#" * 300_000 + "\n" + SAVED)
-    write(programs, "iptables-save", f"while [ ! -e {programs}/go ]; do sleep 0.01; done; cat {programs}/saved")
+    wait = f"while [ ! -e {programs}/go ]; do sleep 0.01; done"
+    write(programs, "iptables-save", f'{wait}; [ "$3" = raw ] || cat {programs}/saved')
     reader = HandedOverReader()
     reader.start()
     assert reader.collect(0.05) is None
     assert reader.is_running
     (programs / "go").touch()
-    assert reader.collect(60) == {50: 63 * len(iptables.families()), 51: 0}
+    assert collected(reader).handed_over == {50: 63 * len(iptables.families()), 51: 0}
 
 
 def test_a_program_that_hangs_is_killed_and_its_rules_are_not_missed(
@@ -106,7 +113,7 @@ def test_programs_that_cannot_read_count_as_no_rules(programs: Path) -> None:
         write(programs, name, "exit 1")
     reader = HandedOverReader()
     reader.start()
-    assert reader.collect(60) == {}
+    assert collected(reader) == Reading({}, {})
 
 
 def test_a_reading_can_be_given_up(programs: Path) -> None:
@@ -132,3 +139,21 @@ def test_without_descriptors_the_reading_fails(where: str, programs: Path, monke
         assert reader.collect(60) is None
     reader.start()
     assert reader.collect(60) is not None
+
+
+def test_what_the_programs_print_comes_along_by_table(programs: Path) -> None:
+    """nft says of a table that is not there that it is not; of other errors it says nothing about the table."""
+    complaint = "Error: No such file or directory"
+    write(programs, "nft", f"echo '{complaint}' >&2; exit 1")
+    for name in ("iptables-save", "ip6tables-save"):
+        write(programs, name, 'echo "$3 of \'$0"')
+    expected = {("nft", "sbc-filter"): ""}
+    for family in iptables.families():
+        for table in ("mangle", "raw"):
+            expected[f"{family}-save", table] = f"{table} of '{programs}/{family}-save\n"
+    reader = HandedOverReader()
+    reader.start()
+    assert collected(reader).listings == expected
+    write(programs, "nft", "echo 'Operation not permitted' >&2; exit 1")
+    reader.start()
+    assert ("nft", "sbc-filter") not in collected(reader).listings

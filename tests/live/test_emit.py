@@ -4,15 +4,19 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from support.netns import ADDRESSES, LIVE, PATHS, endpoint
+from support.calls import NOW, invite, make_engine
+from support.netns import ADDRESSES, LIVE, PATHS, endpoint, running
+from support.tiny import TinySource
 
-from sbc_filter.firewall.plan import DEFAULT_MARK
+from sbc_filter.firewall.iptables import Iptables
+from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
 from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.raw_send import Emitter
 from sbc_filter.packet.udp import Datagram, datagram_to_ip
 
 pytestmark = LIVE
 DSCP_CS3 = 0x60
+REJECT = '[[rule]]\nname = "no"\naction = "reject"\nanswer = { code = 403 }\n'
 
 
 @pytest.fixture
@@ -57,6 +61,31 @@ def test_a_packet_sent_again_keeps_dscp_and_hop_limit(lab: Lab, emitter: Emitter
         message, ancillary, _, _ = receiver.recvmsg(70000, 200)
         assert message == b"x" * 3000
         assert sorted(data[0] for _, _, data in ancillary) == [17, DSCP_CS3]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_response_has_the_dscp_of_its_request(lab: Lab, version: int) -> None:
+    """Without ECN, which says what became of the request on its way."""
+    level, sent, received = (
+        (socket.IPPROTO_IP, socket.IP_TOS, socket.IP_RECVTOS)
+        if version == 4
+        else (socket.IPPROTO_IPV6, socket.IPV6_TCLASS, socket.IPV6_RECVTCLASS)
+    )
+    with lab.inside("sbc"):
+        Iptables().apply(Plan())
+    with (
+        running(lab, make_engine(REJECT, sbc=()), TinySource(), clock=lambda: NOW),
+        endpoint(lab, "carrier", version) as carrier,
+    ):
+        carrier.setsockopt(level, received, 1)
+        for number, traffic_class in enumerate((DSCP_CS3 | 1, 0xB8, 0)):
+            carrier.setsockopt(level, sent, traffic_class)
+            carrier.sendto(invite(number=number), (ADDRESSES["sbc"][version], 5060))
+            message, ancillary, _, _ = carrier.recvmsg(70000, 200)
+            assert message.startswith(b"SIP/2.0 403 ")
+            assert [data[0] for _, _, data in ancillary] == [traffic_class & 0xFC]
+    with lab.inside("sbc"):
+        Iptables().remove()
 
 
 @pytest.mark.parametrize("rule", ["from {source}", "fwmark 0x20000000/0x20000000"])

@@ -21,7 +21,7 @@ from support.sockets import serving
 from support.waiting import LONG
 
 from sbc_filter.certificates.source import certificate_path
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.lab.certificate_maker import Maker, pem
 from sbc_filter.lab.namespaces import Lab
 from sbc_filter.outcomes import Detail
@@ -55,7 +55,7 @@ class Answering:
         self._url, self._body = url, body
         self.asked: list[str] = []
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         self.asked.append(url)
         known = url == self._url
         done(Answer(self._body if known else None, None if known else Detail.FETCH_REFUSED, time.time() + 60))

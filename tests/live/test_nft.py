@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from scapy.layers.inet import UDP
@@ -16,8 +17,11 @@ from support.netns import ADDRESSES, LIVE, PATHS, endpoint, fragments, three_hos
 from support.tiny import invite
 
 from sbc_filter.errors import EnvironmentFault
+from sbc_filter.firewall import nft as program
 from sbc_filter.firewall.backend import backend
+from sbc_filter.firewall.handed_over import Reading
 from sbc_filter.firewall.harmless import is_handed_over
+from sbc_filter.firewall.in_force import RuleState, compared
 from sbc_filter.firewall.nft import TABLE, Nft, fed, render
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
 from sbc_filter.lab.namespaces import Lab
@@ -31,6 +35,7 @@ PLANS = [
     Plan(),
     Plan(ports=tuple(range(5060, 5092)), queue=7, mark=1, sbc=PLAN.sbc, nat=True),
     Plan(sbc=PLAN.sbc, on_overload_inbound="drop", responses="sbc"),
+    Plan(sbc=PLAN.sbc, tracked=True),
     Plan(on_overload_inbound="drop", on_overload_outbound="drop", responses="all"),
 ]
 QUEUE = re.compile(r"queue num (\d+)( bypass)?")
@@ -223,6 +228,44 @@ def test_in_force_or_not(lab: Lab) -> None:
         nft.remove()
     tables = lab.run("sbc", "nft", "list", "tables").splitlines()
     assert ("table inet others" in tables, f"table {TABLE}" in tables) == (True, False)
+    lab.run("sbc", "nft", "delete", "table", "inet", "others")
+
+
+def state(lab: Lab, plan: Plan) -> RuleState:
+    return compared(plan, Reading({}, {("nft", "sbc-filter"): listing(lab)})).state
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_what_nft_lists_is_compared_with_the_plan(lab: Lab, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "render", counting)
+    put_in_force(lab, counting(plan))
+    assert state(lab, plan) is RuleState.APPLIED
+    assert state(lab, replace(plan, ports=(5061,))) is RuleState.CHANGED
+    for change in (
+        "flush chain inet sbc-filter forward",
+        "delete chain inet sbc-filter forward",
+        "flush table inet sbc-filter",
+    ):
+        put_in_force(lab, counting(plan))
+        lab.run("sbc", "nft", *change.split())
+        assert state(lab, plan) is RuleState.CHANGED
+    with lab.inside("sbc"):
+        Nft().remove()
+    assert compared(plan, Reading({}, {("nft", "sbc-filter"): ""})).state is RuleState.MISSING
+
+
+def test_packets_of_our_own_that_are_tracked_keep_their_source(lab: Lab) -> None:
+    """Whatever another table says later."""
+    put_in_force(lab, counting(Plan(tracked=True)))
+    other = (
+        "table inet others { chain c { type nat hook postrouting priority srcnat; policy accept;\nmasquerade\n}\n}\n"
+    )
+    lab.run("sbc", "nft", "-f", "-", stdin=other.encode())
+    with lab.inside("sbc"), endpoint(lab, "carrier") as carrier:
+        emitter = Emitter(DEFAULT_MARK)
+        assert emitter.send(Datagram(ADDRESSES["core"][4], 5060, ADDRESSES["carrier"][4], 5060, invite(1)))
+        emitter.close()
+        assert carrier.recvfrom(70000)[1] == (ADDRESSES["core"][4], 5060)
     lab.run("sbc", "nft", "delete", "table", "inet", "others")
 
 

@@ -238,6 +238,29 @@ def test_what_exceeds_the_hold_limit_is_not_held(lab: Lab, peers: tuple[socket.s
         assert (shell.counters["held-now"], shell.counters["hold-limit"]) == (2, 1)
 
 
+def test_a_held_call_gives_way_to_another(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
+    """The engine names the need that gives way: its packet goes on at once, and the other one waits in its place."""
+
+    class Displacing(TinyEngine):
+        def process(self, raw: bytes, now: float, arrival: Arrival | None = None) -> Verdict | Need:
+            decision = super().process(raw, now, arrival)
+            return decision._replace(displaces=1) if isinstance(decision, Need) and decision.id == 3 else decision
+
+    carrier, sbc = peers
+    engine, source = Displacing(), TinySource()
+    with running(lab, engine, source, max_held=2) as shell:
+        for number in (1, 2, 3):
+            carrier.sendto(invite(number, "X-Hold: 1\r\n"), SBC)
+        assert sbc.recv(70000) == filtered(invite(1, "X-Hold: 1\r\n"))
+        assert engine.resumed == [Detail.HOLD_LIMIT]
+        assert eventually(lambda: shell.counters["held-now"] == 2)
+        source.asked[2](Answer(b"pem", None, time.time() + 60))
+        assert sbc.recv(70000) == filtered(invite(3, "X-Hold: 1\r\n"))
+        source.asked[0](Answer(b"pem", None, time.time() + 60))  # too late
+        assert eventually(lambda: shell.counters.get("late-answers") == 1)
+    assert sbc.recv(70000) == filtered(invite(2, "X-Hold: 1\r\n"))
+
+
 def test_stopping_releases_what_is_held(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     carrier, sbc = peers
     with running(lab, TinyEngine(), TinySource()) as shell:

@@ -143,6 +143,19 @@ _ANY = st.one_of(
 )  # fmt: skip
 
 
+def test_it_is_busy_as_long_as_tags_wait_in_it() -> None:
+    reassembler: Reassembler[int] = Reassembler()
+    assert not reassembler.is_busy
+    reassembler.add(b"\x45", 0.0, 1)  # malformed: given up at once
+    assert reassembler.is_busy
+    assert (reassembler.expire(0.0), reassembler.is_busy) == ([[1]], False)
+    for tag, identification in enumerate((7, 8)):
+        reassembler.add(fragment(v4(PAYLOAD, identification), 1500)[0], 0.0, tag)
+    assert (reassembler.give_up_oldest(), reassembler.expire(0.0)) == (True, [[0]])
+    assert (reassembler.give_up_oldest(), reassembler.expire(0.0)) == (True, [[1]])
+    assert (reassembler.give_up_oldest(), reassembler.is_busy) == (False, False)
+
+
 @given(
     st.lists(st.tuples(_ANY, st.floats(min_value=0, max_value=100)), max_size=12),
     st.integers(min_value=0, max_value=90),

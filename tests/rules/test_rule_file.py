@@ -294,6 +294,10 @@ def test_rules_keep_the_order_of_files_and_of_lines() -> None:
             PASS + 'header = { "X-A" = 5 }',
             "rule[1].header.X-A: has to be a regular expression, or true or false for present or absent",
         ),
+        (
+            PASS + 'header = { "y" = "ppt=div" }',
+            "rule[1].header.y: a token is longer than what is searched: use `has_identity`, or [[rule.when]]",
+        ),
         (PASS + 'header = "X-A"', "rule[1].header: has to be a table, not 'X-A'"),
         # time
         (PASS + 'time = "always"', "rule[1].time: has to be a table, not 'always'"),

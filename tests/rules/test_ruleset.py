@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from support.calls import CALLED, CALLER, CARRIER, NOW, identity, invite
+from support.calls import CALLED, CALLER, CARRIER, NOW, ORIGID, identity, invite
 
 from sbc_filter.engine.call.call import Parties
 from sbc_filter.outcomes import Detail, Outcome
@@ -103,6 +103,31 @@ FROM_PRIVATE = 'action = "verify"\n[rule.verify]\ncaller_from = ["X-Orig-TN", "f
 )
 def test_a_condition(condition: str, given: Facts, matches: bool) -> None:
     assert names(rules(rule("r", condition)), given) == ["r"] * matches
+
+
+@pytest.mark.parametrize(
+    ("values", "restricting", "others"),
+    [
+        ([f"{'x' * 255}a"], True, True),
+        (["x" * 256], False, False),
+        ([f"a{'x' * 256}"], True, False),  # a value of 257 octets is not searched
+        (["x" * 257], True, False),
+        (["x" * 257, "a"], True, True),
+        (["x"] * 7 + ["a"], True, True),
+        (["x"] * 8, False, False),
+        (["x"] * 8 + ["a"], True, False),  # nor is a ninth field
+        (["é" * 128 + "a"], True, False),  # octets, not characters
+    ],
+)
+@pytest.mark.parametrize("action", ["verify", "drop", "reject", "pass", "sign", "strip"])
+def test_a_long_value_is_the_way_neither_around_a_rule_nor_into_one(
+    values: list[str], restricting: bool, others: bool, action: str
+) -> None:
+    more = f'[rule.sign]\ncredential = "ours"\nnumbers = ["1215*"]\norigid = "{ORIGID}"\n' if action == "sign" else ""
+    given = facts(invite(*(f"X-A: {value}" for value in values)))
+    text = f'[[rule]]\nname = "r"\naction = "{action}"\nheader = {{ "X-A" = "a" }}\n{more}'
+    matches = restricting if action in ("verify", "drop", "reject") else others
+    assert names(rules(text), given) == ["r"] * matches
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sbc_filter.engine.memory.arrivals import Arrivals
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.memory.replays import Seen
 from sbc_filter.engine.state import EngineState
-from sbc_filter.engine.verdict import Answer, Verdict
+from sbc_filter.engine.verdict import Answer, Party, Verdict
 from sbc_filter.lab.certificate_maker import X5U, Maker, key_pem
 from sbc_filter.numbering.numbering_plans import plan_named
 from sbc_filter.packet.udp import Datagram, datagram_to_ip, parse
@@ -37,6 +37,8 @@ ORIGID = "4437c7eb-8f7a-4f0e-a863-f53a0e60251a"
 
 CALLER, CALLED = "12155550100", "12155550199"
 CARRIER, SBC, CORE = "192.0.2.7", "192.0.2.1", "198.51.100.7"
+STRANGER, LEAVING = Party("", CARRIER), Party("outbound ", CARRIER)
+"""Whose calls those of `arriving` and `leaving` are."""
 VERIFY = '[[rule]]\nname = "verify"\ndirection = "inbound"\naction = "verify"\n'
 SIGN = (
     f'[[rule]]\nname = "sign"\ndirection = "outbound"\naction = "sign"\n'

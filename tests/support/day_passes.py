@@ -16,6 +16,7 @@ from sbc_filter.packet.udp import parse
 from sbc_filter.stir.passport import decode_segment
 from support.calls import CARRIER, NOW, arriving, leaving, make_engine
 from support.mixed_day import Sent, mixed_day
+from support.replayed import records_of
 
 
 def text_of(name: str) -> str:
@@ -44,7 +45,7 @@ class Pass(NamedTuple):
 def passes(records: str, out: Path) -> list[Pass]:
     """All messages of the day: `records` is what `replay --json` prints, `out` its output capture."""
     by_packet: dict[int, list[dict[str, Any]]] = {}
-    for line in records.splitlines():
+    for line in records_of(records):
         record = json.loads(line)
         by_packet.setdefault(record["packet"], []).append(record)
     left = [parse(raw) for raw in _ip_packets(out)]

@@ -1,14 +1,16 @@
 """What keeps strangers apart: their domains, how often they may ask, whose turn it is."""
 
 import threading
+from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.waiting import LONG, taken
 
-from sbc_filter.concurrency.fair_queue import FairQueue, QueueSlot
+from sbc_filter.concurrency.fair_queue import FairQueue, Peer, QueueSlot
 from sbc_filter.concurrency.single_flight import SingleFlightPool
 from sbc_filter.web.fairness import Buckets, domain_of
 
@@ -144,12 +146,185 @@ def test_every_job_is_done_once_and_the_limits_hold(steps: list[tuple[int, str, 
     assert sorted(done) == list(range(len(steps)))
 
 
+def test_peers_take_turns_and_so_do_the_groups_of_each() -> None:
+    """Eight of a flood in two groups of one peer, one of another peer, one of a trunk."""
+    turns: FairQueue[str] = FairQueue((9,), 9, (9, 9))
+    jobs = {
+        QueueSlot(0, "a", ("", "evil")): ["a1", "a2", "a3", "a4"],
+        QueueSlot(0, "b", ("", "evil")): ["b1", "b2", "b3", "b4"],
+        QueueSlot(0, "c", ("", "other")): ["c1", "c2"],
+        QueueSlot(0, "d", ("trunk", "one")): ["d1", "d2"],
+    }
+    for place, names in jobs.items():
+        for name in names:
+            turns.put(place, name)
+    order = [taken[1] for taken in iter(turns.take, None)]
+    assert order == ["a1", "d1", "c1", "d2", "b1", "c2", "a2", "b2", "a3"]
+    assert (len(turns), turns.waiting(0)) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("peers", "share", "started"),
+    [
+        ((3, 9), 9, ["a1", "d1", "b1", "a2"]),  # three of all without a trunk
+        ((9, 2), 9, ["a1", "d1", "b1", "c1"]),  # two of one peer
+        ((9, 9), 1, ["a1", "b1", "d1"]),  # one of one domain: c has the domain of a
+    ],
+)
+def test_the_limits_of_each_level(peers: tuple[int, int], share: int, started: list[str]) -> None:
+    turns: FairQueue[str] = FairQueue((9,), share, peers)
+    for name in ("a1", "b1", "a2", "b2"):
+        turns.put(QueueSlot(0, name[0], ("", "evil")), name)
+    turns.put(QueueSlot(0, "a" if share == 1 else "c", ("", "other")), "c1")
+    turns.put(QueueSlot(0, "d", ("trunk", "one")), "d1")
+    if peers == (3, 9):
+        turns.remove(QueueSlot(0, "c", ("", "other")), "c1")
+    assert sorted(taken[1] for taken in iter(turns.take, None)) == sorted(started)
+
+
+@pytest.mark.parametrize(
+    ("place", "crowd"),
+    [
+        (QueueSlot(0, "x", ("trunk", "one")), QueueSlot(0, "a", ("", "evil"))),
+        (QueueSlot(0, "x", ("", "other")), QueueSlot(0, "a", ("", "evil"))),
+        (QueueSlot(0, "x", ("", "evil")), QueueSlot(0, "a", ("", "evil"))),
+        (QueueSlot(0, "a", ("", "evil")), None),
+        (QueueSlot(1, "x", ("trunk", "one")), None),
+    ],
+)
+def test_who_gives_way(place: QueueSlot, crowd: QueueSlot | None) -> None:
+    turns: FairQueue[str] = FairQueue((1, 1), 1, (1, 1))
+    for peer, group, count in (("evil", "a", 3), ("evil", "b", 2), ("other", "c", 2)):
+        for number in range(count):
+            turns.put(QueueSlot(0, group, ("", peer)), f"{group}{number}")
+    assert turns.crowd(place) == crowd
+    if crowd is not None:
+        assert turns.drop(crowd) == "a2"
+        assert len(turns) == 6
+
+
+def test_invented_peers_make_no_trunk_give_way() -> None:
+    turns: FairQueue[str] = FairQueue((1,), 1, (1, 1))
+    for number in range(9):
+        turns.put(QueueSlot(0, "a", ("", str(number))), "a")
+    assert turns.crowd(QueueSlot(0, "x", ("", "other"))) is None
+    assert turns.crowd(QueueSlot(0, "x", ("trunk", "one"))) == QueueSlot(0, "a", ("", "0"))
+
+
+PEERS = st.tuples(st.sampled_from(["", "trunk"]), st.sampled_from("12"))
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from("abc"), PEERS, st.booleans()), max_size=60))
+def test_every_job_of_a_peer_is_done_once_and_the_limits_hold(
+    steps: list[tuple[int, str, tuple[str, str], bool]],
+) -> None:
+    turns: FairQueue[int] = FairQueue((4, 5), 2, (4, 3))
+    working: list[QueueSlot] = []
+    done: list[int] = []
+
+    def take() -> None:
+        while (taken := turns.take()) is not None:
+            working.append(taken[0])
+            done.append(taken[1])
+        for place in working:
+            same = [each for each in working if each.lane == place.lane]
+            assert len(same) <= (4, 5)[place.lane]
+            assert sum(each.group == place.group for each in same) <= 2
+            assert sum(each.peer[0] == place.peer[0] for each in same) <= 4
+            assert sum(each.peer == place.peer for each in same) <= 3
+
+    for number, (lane, group, peer, finish) in enumerate(steps):
+        turns.put(QueueSlot(lane, group, peer), number)
+        take()
+        if finish and working:
+            turns.done(working.pop(0))
+    while working:
+        turns.done(working.pop(0))
+        take()
+    assert sorted(done) == list(range(len(steps)))
+    assert len(turns) == 0
+
+
+def pool(work: Callable[[str, Peer], str], **options: Any) -> SingleFlightPool[str]:
+    """A pool with one worker, and one waiting job."""
+    return SingleFlightPool(work, str, name="test", patience=LONG, workers=1, peers=(1, 1), backlog=3, **options)
+
+
+class Gate:
+    """Work that begins, waits for leave, and is noted with its peer."""
+
+    def __init__(self) -> None:
+        self.begun, self.leave = threading.Event(), threading.Event()
+        self.done: list[tuple[str, Peer]] = []
+
+    def __call__(self, key: str, peer: Peer) -> str:
+        self.begun.set()
+        assert self.leave.wait(LONG)
+        self.done.append((key, peer))
+        return key
+
+
+EVIL, HONEST = ("", "evil"), ("trunk", "one")
+
+
+def test_who_asks_first_for_what_others_need_does_not_make_them_wait() -> None:
+    """Three jobs of a flood wait, the last of them for the key of another peer: that peer has its own turn."""
+    work, answers = Gate(), SimpleQueue[str]()
+    single = pool(work)
+    single.submit("0", answers.put, EVIL)
+    assert work.begun.wait(LONG)
+    for key in ("1", "2", "shared"):
+        single.submit(key, answers.put, EVIL)
+    single.submit("shared", answers.put, HONEST)  # the queue is full: a job of the flood gives way
+    assert taken(answers, 0) == []
+    work.leave.set()
+    assert sorted(taken(answers, 5)) == ["0", "1", "2", "shared", "shared"]
+    assert work.done == [("0", EVIL), ("1", EVIL), ("shared", HONEST), ("2", EVIL)]
+    single.close()
+
+
+def test_the_last_jobs_of_a_flood_give_way_until_every_peer_has_its_share() -> None:
+    work, flood, others = Gate(), SimpleQueue[str](), SimpleQueue[str]()
+    single = pool(work)
+    single.submit("0", flood.put, EVIL)
+    assert work.begun.wait(LONG)
+    for key in "123":
+        single.submit(key, flood.put, EVIL)
+    single.submit("4", others.put, HONEST)
+    assert taken(flood, 1) == ["fetch-refused"]  # 3
+    single.submit("5", others.put, ("", "other"))
+    assert taken(flood, 1) == ["fetch-refused"]  # 2
+    single.submit("6", others.put, ("", "third"))
+    assert taken(others, 1) == ["fetch-refused"]
+    work.leave.set()
+    assert taken(flood, 2) == ["0", "1"]
+    assert sorted(taken(others, 2)) == ["4", "5"]
+    single.close()
+
+
+def test_a_job_of_two_peers_is_late_when_the_later_one_is() -> None:
+    now = 0.0
+    work, answers = Gate(), SimpleQueue[str]()
+    single = pool(work, timer=lambda: now)
+    single.submit("0", answers.put, EVIL)
+    assert work.begun.wait(LONG)
+    single.submit("shared", answers.put, EVIL)
+    now = LONG
+    single.submit("shared", answers.put, HONEST)
+    single.submit("on-time", answers.put, EVIL)
+    now += 1.0
+    work.leave.set()
+    assert sorted(taken(answers, 4)) == ["0", "on-time", "shared", "shared"]
+    assert ("shared", HONEST) in work.done
+    single.close()
+
+
 def test_a_slow_group_holds_up_nobody_else() -> None:
     """Six of `slow` and one of `quick`, in four threads: two work on the slow ones, the others are free."""
     release = threading.Event()
     answers: SimpleQueue[str] = SimpleQueue()
 
-    def work(key: str) -> str:
+    def work(key: str, peer: Peer) -> str:
         if key.startswith("slow"):
             release.wait()
         return key
@@ -170,7 +345,7 @@ def test_a_full_lane_refuses_and_the_other_does_not() -> None:
     release, at_work = threading.Event(), threading.Barrier(3)
     answers: SimpleQueue[str] = SimpleQueue()
 
-    def work(key: str) -> str:
+    def work(key: str, peer: Peer) -> str:
         if not release.is_set():
             at_work.wait(LONG)
             release.wait()
@@ -202,11 +377,11 @@ def test_what_is_not_admitted_is_refused_but_joins_what_runs() -> None:
     admitted: list[str] = []
     release = threading.Event()
 
-    def admit(key: str) -> bool:
+    def admit(key: str, peer: Peer) -> bool:
         admitted.append(key)
         return len(admitted) == 1
 
-    def work(key: str) -> str:
+    def work(key: str, peer: Peer) -> str:
         release.wait()
         return key
 

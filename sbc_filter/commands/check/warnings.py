@@ -10,7 +10,9 @@ from pathlib import Path
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.certificates.folder import INDEX, IndexFault, read_index
 from sbc_filter.certificates.warm_up import read_list
+from sbc_filter.commands.check.patterns import slow_patterns
 from sbc_filter.config.settings import CertificateSettings
+from sbc_filter.firewall.surroundings import surroundings
 from sbc_filter.rules.model import NEVER, Conditions, Direction, Mode, RuleAction
 from sbc_filter.system.local_addresses import forgotten, local_addresses
 
@@ -19,10 +21,11 @@ _NONE = Conditions()
 
 
 def faults(setup: Setup) -> Iterator[str]:
-    """One sentence for each setting with which `run` cannot start, whoever runs it."""
+    """One sentence for each setting with which `run` cannot start, whoever runs it, or could be stopped by a call."""
     records = setup.configuration.records
     if records is not None and os.path.isdir(records):
         yield f"log.records: {records} is a folder: name a file in it"
+    yield from slow_patterns(setup)
 
 
 def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
@@ -35,6 +38,7 @@ def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
         yield f"process.user: there is no user {configuration.user!r}, and `run` ends: `sbc-filter install` makes one"
     with contextlib.suppress(OSError):  # without Linux, nothing is known
         yield from forgotten(configuration.network.sbc, local_addresses())
+    yield from host_remarks(setup)
     yield from _sources(configuration.certificates)
     folder = rules or configuration.rules
     if folder is None:
@@ -48,6 +52,14 @@ def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
     yield from _unreachable(setup)
     yield from _pointless(setup)
     yield from _preserving_nothing(setup)
+
+
+def host_remarks(setup: Setup) -> Iterator[str]:
+    """One sentence for each thing on this host, or each trunk, by which calls pass unseen; `run` says them, too."""
+    for trunk in setup.trunks:
+        if "udp" not in trunk.transport:
+            yield f"trunk {trunk.name!r} has only TCP: its calls pass unfiltered, because the filter reads UDP alone"
+    yield from surroundings(setup.plan())
 
 
 def _sources(settings: CertificateSettings) -> Iterator[str]:

@@ -92,7 +92,7 @@ def _time(given: str | float, message: bytes, values: list[bytes], material: Mat
 def _setup(arguments: argparse.Namespace, material: Material) -> tuple[Setup, list[str]]:
     """The operator's files, and what is missing in them."""
     problems: list[Problem] = []
-    file = find_configuration(arguments.config, beside=material.file)
+    file = find_configuration(arguments.config, [material.file.parent] if material.file is not None else ())
     configuration = read_configuration(file, problems)
     missing = []
     if file is None:
@@ -108,7 +108,7 @@ def _setup(arguments: argparse.Namespace, material: Material) -> tuple[Setup, li
         missing.append("no trust anchors: no chain can be trusted (--anchors, or [trust].anchors)")
     elif not setup.trust.crls:
         missing.append("no CRL: revocation is not known ([trust].crls)")
-    return setup, missing
+    return setup, [*missing, *map(str, setup.remarks)]
 
 
 def _certificate(path: Path | None) -> bytes | None:

@@ -14,7 +14,14 @@ from sbc_filter.stir.passport import Claims, parse_claims, parse_jose
 from sbc_filter.system.files import TooLarge, read_file
 
 _MOST = 256 * 1024  # bytes; a SIP message over UDP has at most 64 KiB
-_CAPTURES = (b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a")
+_CAPTURES = (
+    b"\xa1\xb2\xc3\xd4",
+    b"\xd4\xc3\xb2\xa1",
+    b"\xa1\xb2\x3c\x4d",
+    b"\x4d\x3c\xb2\xa1",
+    b"\x0a\x0d\x0d\x0a",
+    b"\x1f\x8b",
+)
 _START = re.compile(rb"(?:[A-Z]+ [^\r\n]+ SIP/2\.0|SIP/2\.0 [0-9]{3})", re.IGNORECASE)
 _NAME = re.compile(rb"(?:identity|y)[ \t]*:[ \t]*", re.IGNORECASE)
 _FOLD = re.compile(rb"\r?\n[ \t]+")

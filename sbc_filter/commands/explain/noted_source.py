@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sbc_filter.assembly.certificate_sources import ask, certificate_source
 from sbc_filter.certificates.disk_cache import entry_path, read_entry
 from sbc_filter.config.settings import CertificateSettings
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.outcomes import Detail
 
 _FOREVER = 1e12  # POSIX seconds; the judgement may be of any time
@@ -35,7 +35,7 @@ class NotedSource:
         self.found: dict[str, Found] = {}
         self.tolerate = settings.tolerate
 
-    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], /) -> None:
+    def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         """Answer at once, by what is found."""
         found = self.look_up(url)
         expires = _FOREVER if found.pem is not None else self._clock() + 1.0

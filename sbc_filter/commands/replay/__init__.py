@@ -9,7 +9,13 @@ from sbc_filter.commands.time_argument import moment
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `replay`."""
-    parser.add_argument("capture", type=Path, metavar="CAPTURE", help="pcap or pcapng file, also compressed by gzip")
+    parser.add_argument(
+        "captures",
+        nargs="+",
+        metavar="CAPTURE",
+        help="pcap or pcapng file, also compressed; a folder of them; or - for standard input. "
+        "Several are one capture in order of time",
+    )
     parser.add_argument(
         "--at",
         default="capture",
@@ -35,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay a capture through the engine."""
+    """Replay captures through the engine."""
     from sbc_filter.commands.replay.play import replay
 
     return replay(arguments)

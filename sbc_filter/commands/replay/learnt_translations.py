@@ -18,23 +18,27 @@ class LearntTranslations:
 
     def __init__(self) -> None:
         self._calls: Counter[tuple[str, str]] = Counter()
-        self._last: int | None = None
+        self._last: tuple[str | None, int | None] | None = None
 
     def __call__(self, record: Record) -> None:
         """Count this record, unless its packet was counted: rules in monitor mode write further records."""
-        if record.request_uri is None or record.packet == self._last:
+        packet = record.file, record.packet
+        if record.request_uri is None or packet == self._last:
             return
-        self._last = record.packet
+        self._last = packet
         called = [each for each in record.dest if ":" not in each]
         if called:
             self._calls[called[0], record.request_uri] += 1
 
-    def write(self, path: Path, capture: Path) -> int:
-        """Write the entries, most frequent first; returns their number. `OSError`."""
+    def write(self, path: Path, captures: str) -> int:
+        """Write the entries, most frequent first, to a file that others may not read: it has telephone numbers.
+
+        `captures` names what was replayed. Returns the number of entries. `OSError`.
+        """
         ordered = sorted(self._calls.items(), key=lambda each: (-each[1], each[0]))
         calls = numbered(sum(self._calls.values()), "call")
-        lines = [line.format(calls=calls, capture=capture.name) for line in _HEAD]
+        lines = [line.format(calls=calls, capture=captures) for line in _HEAD]
         lines += [f"{called} = {target}  # {numbered(count, 'call')}" for (called, target), count in ordered]
-        with OutputFile(path, mode=0o644, patience=READER_PATIENCE) as file:
+        with OutputFile(path, mode=0o600, patience=READER_PATIENCE) as file:
             file.write("".join(f"{line}\n" for line in lines).encode())
         return len(ordered)

@@ -4,8 +4,9 @@ import argparse
 import contextlib
 import os
 import sys
-from collections import Counter
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -14,21 +15,28 @@ from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.operator_files import input_files
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.capture.frame import CaptureError, Frame
-from sbc_filter.capture.reader import CaptureReader
-from sbc_filter.capture.replay_shell import FrameCount, Replay
+from sbc_filter.capture.merge import Captures
+from sbc_filter.capture.record_survey import RecordSurvey
+from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
+from sbc_filter.capture.tcp.tcp_replay import TRANSPORT, TcpReplay
+from sbc_filter.capture.unseen import Unseen
 from sbc_filter.capture.writer import CaptureWriter
+from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
-from sbc_filter.commands.replay.frames import Clock, Readable, with_progress
+from sbc_filter.commands.replay.captures import Named, find_captures, folders_of
+from sbc_filter.commands.replay.frames import Clock, with_progress
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
+from sbc_filter.commands.replay.replay_result import Result
 from sbc_filter.config.configuration_file import find_configuration
-from sbc_filter.counters import CounterName
+from sbc_filter.config.settings import CertificateSettings
+from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import VerdictKind
-from sbc_filter.errors import UsageFault, reason
-from sbc_filter.records.tally import Tally, findings, numbered, to_lines
+from sbc_filter.errors import EnvironmentFault, UsageFault, reason
+from sbc_filter.records.tally import Tally, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
 from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.plain_text import plain_lines
 
 SECRET = b"sbc-filter replay"  # our To tags are the same in every replay
 _LEARNT = {"--learn": "URL", "--learn-translations": "translation"}
@@ -36,22 +44,18 @@ _FRESH = 3600.0  # seconds of the capture for which an answer of the certificate
 
 
 def replay(arguments: argparse.Namespace) -> int:
-    """Replay the capture, and print a summary or its records."""
-    capture: Path = arguments.capture
-    file = find_configuration(arguments.config, beside=capture)
-    outputs = _outputs(arguments)
-    for option, out in outputs.items():
-        _refuse_itself(capture, option, out)
-        _refuse_input(input_files(file, arguments.rules), option, out)
-    _refuse_mixture(outputs, json=arguments.json)
+    """Replay the captures, and print a summary or their records; 1 if a capture could not be read completely."""
+    file, named, outputs = _files(arguments)
     setup = read_all(file, arguments.rules, live=False)
     configuration = setup.configuration
-    tally, survey = Tally(), Survey(configuration.network.sbc, configuration.network.ports)
+    tally, unseen = Tally(), Unseen(configuration.network.ports)
+    survey = Survey(configuration.network.ports, unseen)
+    calls = RecordSurvey(unseen, sbc=bool(configuration.network.sbc))
     # Standard output is reserved for records or for a file that goes there.
     taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
     console = PlainConsole(stderr=taken)
     learners = _learners(outputs, configuration.certificates.tolerate)
-    sinks: list[Callable[[Record], None]] = [tally, *learners.values()]
+    sinks: list[Callable[[Record], None]] = [tally, calls, *learners.values()]
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
 
@@ -61,34 +65,79 @@ def replay(arguments: argparse.Namespace) -> int:
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(_reporting_interrupts(writes=arguments.out is not None))
-        reader = stack.enter_context(CaptureReader(capture))
-        console.print(_what_applies(setup))
-        for fault in setup.remarks:
-            console.print(f"warning: {fault}")
+        captures = stack.enter_context(_opened(named))
+        title = named.title(captures)
+        for line in _what_applies(setup, named, captures):
+            console.print(line)
         clock = Clock(arguments.at)
-        source = certificate_source(
-            configuration.certificates, fetch=arguments.fetch, offline=not arguments.fetch, clock=clock, fresh=_FRESH
-        )
+        source = _source(configuration.certificates, arguments.fetch, clock, console, stack)
         needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
         stack.callback(needs.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         engine = setup.engine(SECRET, nothing_waits=True)
-        run = Replay(
-            engine, lambda need: ask_for(needs, need), sink, clock.time_of, survey, setup.tells_interfaces_apart
-        )
-        frames = Readable(reader, capture)
-        for frame in _leaving(run, with_progress(frames, reader, capture.name)):
+        engine.observe(Observation(transports=frozenset((TRANSPORT,))))
+        judging = engine, lambda need: ask_for(needs, need), sink, clock.time_of
+        interfaces = setup.tells_interfaces_apart
+        streams = TcpReplay(*judging, configuration.network.ports, unseen, interfaces)
+        run = Replay(*judging, survey, interfaces, leaves=writer is not None, streams=streams)
+        for frame in _leaving(run, with_progress(captures, title)):
             if writer is not None:
                 writer.write(frame)
     for option, learner in learners.items():
-        _learn(console, learner, outputs[option], capture, _LEARNT[option])
-    if not arguments.json:
-        _report(console, capture, run, tally, engine.counters)
-    for remark in survey.remarks():
-        console.print(remark)
-    if frames.fault:
-        raise CaptureError(f"{frames.fault}; everything before it was replayed")
-    return 0
+        _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
+    calls.finish()
+    result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults)
+    _report(console, result, json=arguments.json)
+    return int(unseen.has_invites or bool(captures.faults))
+
+
+def _files(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[str, Path]]:
+    """The configuration, the captures, and the files to write: refused where one would overwrite another."""
+    file = find_configuration(arguments.config, folders_of(arguments.captures))
+    inputs = list(input_files(file, arguments.rules))
+    named = find_captures(arguments.captures, inputs)
+    outputs = _outputs(arguments)
+    for option, out in outputs.items():
+        _refuse_itself(named.paths, option, out)
+        _refuse_input(inputs, option, out)
+    _refuse_mixture(outputs, json=arguments.json)
+    return file, named, outputs
+
+
+def _report(console: PlainConsole, result: Result, *, json: bool) -> None:
+    """Print the result, then what was not looked at, then what could not be read."""
+    if json:
+        print(result.to_json())
+    else:
+        result.print(console)
+    for sentence in result.unseen.sentences():
+        console.print(sentence)
+    for fault in result.faults:
+        print(f"sbc-filter: {plain_lines(fault)}", file=sys.stderr)
+
+
+def _opened(named: Named) -> Captures:
+    """The captures; `CaptureError` if none of them can be read."""
+    captures = Captures(named.sources, several=named.several)
+    if not captures.opened:
+        raise CaptureError(*(captures.faults or [f"there is no capture in {', '.join(named.words)}"]))
+    return captures
+
+
+def _source(
+    settings: CertificateSettings, fetch: bool, clock: Clock, console: PlainConsole, stack: contextlib.ExitStack
+) -> CertificateSource:
+    """Where certificates come from. A cache folder that this user may not write is not needed: another serves."""
+
+    def made(settings: CertificateSettings) -> CertificateSource:
+        return certificate_source(settings, fetch=fetch, offline=not fetch, clock=clock, fresh=_FRESH)
+
+    try:
+        return made(settings)
+    except EnvironmentFault as error:
+        console.print(f"warning: {error}; what is fetched is kept for this replay only")
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sbc-filter-"))
+        return made(replace(settings, cache=Path(folder)))
 
 
 @contextlib.contextmanager
@@ -120,8 +169,8 @@ def _learners(outputs: Mapping[str, Path], tolerate: Collection[str]) -> dict[st
     return {option: learner for option, learner in every.items() if option in outputs}
 
 
-def _refuse_itself(capture: Path, option: str, out: Path) -> None:
-    if is_same_file(out, capture):
+def _refuse_itself(captures: Iterable[Path], option: str, out: Path) -> None:
+    if any(is_same_file(out, capture) for capture in captures):
         raise UsageFault(f"{option} {out} is the capture itself: name another file, the capture is not overwritten")
 
 
@@ -140,54 +189,26 @@ def _refuse_mixture(outputs: Mapping[str, Path], *, json: bool) -> None:
             raise UsageFault(f"--json and {option} {path} both write to standard output: give one of them a file")
 
 
-def _learn(console: PlainConsole, learner: Learner | LearntTranslations, path: Path, capture: Path, what: str) -> None:
+def _learn(console: PlainConsole, learner: Learner | LearntTranslations, path: Path, title: str, what: str) -> None:
     try:
-        count = learner.write(path, capture)
+        count = learner.write(path, title)
     except OSError as error:
         raise CaptureError(f"{path} cannot be written: {reason(error)}") from None
     console.print(f"{path}: {numbered(count, what)} learnt")
 
 
-def _what_applies(setup: Setup) -> str:
+def _what_applies(setup: Setup, named: Named, captures: Captures) -> Iterator[str]:
+    """What is said before a replay: the files that apply, and those that are ignored."""
     configuration = setup.configuration
     files = {rule.file for rule in setup.rules.rules}
     rules = numbered(len(setup.rules.rules), "rule") + (f" of {numbered(len(files), 'file')}" if files else "")
     observes = "; mode observe: nothing would change" if setup.observes else ""
-    return f"configuration: {configuration.file or 'none found, the defaults'}; {rules}{observes}"
+    yield f"configuration: {configuration.file or 'none found, the defaults'}; {rules}{observes}"
+    for fault in (*setup.remarks, *named.remarks(captures)):
+        yield f"warning: {fault}"
 
 
 def _leaving(run: Replay, frames: Iterator[Frame]) -> Iterator[Frame]:
     for frame in frames:
         yield from run.feed(frame)
     yield from run.finish()
-
-
-def _report(console: PlainConsole, capture: Path, run: Replay, tally: Tally, done: Counter[str]) -> None:
-    count = run.counters
-    packets, invites = numbered(count[FrameCount.FRAMES], "packet"), numbered(tally.total, "INVITE")
-    console.print(f"{capture}: {packets}, {invites}")
-    if tally.kinds:
-        tally.print(console)
-        console.print()
-    repeated, added = done[CounterName.RETRANSMISSION], done[CounterName.REASON_ADDED]
-    removed = done[CounterName.REASON_REMOVED]
-    if repeated:
-        console.print(f"{numbered(repeated, 'repeated INVITE')}: treated as the first of its kind")
-    if added:
-        console.print(f"{numbered(added, 'response')} of the SBC: a Reason added")
-    if removed:
-        console.print(f"{numbered(removed, 'response')} to the SBC: a Reason about our tokens removed")
-    for line in findings(done):
-        console.print(line)
-    parts = [f"{count[kind]} {word}" for kind, word in _WORDS.items() if count[kind]]
-    if count[FrameCount.EMITTED]:
-        parts.append(f"{numbered(count[FrameCount.EMITTED], 'answer')} sent")
-    console.print(", ".join(parts) or "Nothing would change.")
-
-
-_WORDS = {
-    VerdictKind.MODIFY: "modified",
-    VerdictKind.REJECT: "rejected",
-    VerdictKind.REDIRECT: "redirected",
-    VerdictKind.DROP: "dropped",
-}

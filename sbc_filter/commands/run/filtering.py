@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
+from sbc_filter.commands.check.warnings import host_remarks
 from sbc_filter.commands.run.terminal import listen_to_signals, status_line
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.daemon import privileges
@@ -58,8 +59,10 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
             _say_what_runs(console, setup, own_firewall=rules is not None)
             if supervisor.observing.sentence():
                 say(supervisor.observing.sentence())
+            for remark in host_remarks(setup):  # last: it asks several programs
+                say(f"warning: {remark}")
 
-        supervisor = Supervisor(setup, files, memories, folder, say, applied)
+        supervisor = Supervisor(setup, files, memories, folder, say, applied, rules)
         if rules is not None:
             supervisor.family.private.append(rules)
         listen_to_signals(supervisor, Terminal())

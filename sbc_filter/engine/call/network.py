@@ -52,10 +52,12 @@ Networks = Sequence[IPv4Network | IPv6Network]
 
 
 class Observation(NamedTuple):
-    """The messages that are decided and recorded, but pass unchanged: all of them, or those of these trunks."""
+    """The messages that are decided and recorded, but pass unchanged: all of them, those of these trunks, or those over
+    these transports."""
 
     everything: bool = False
     trunks: frozenset[str] = frozenset()
+    transports: frozenset[str] = frozenset()
 
 
 class Position(NamedTuple):
@@ -161,22 +163,22 @@ class Network:
     def _arriving(self, direction: Direction | None, flow: Flow) -> Position:
         interface = flow.interfaces.came if flow.interfaces else None
         return self._seen(
-            direction, flow.src, self._trunk_of(flow.src, flow.dst, flow.dport, flow.transport, interface)
+            direction, flow.src, flow, self._trunk_of(flow.src, flow.dst, flow.dport, flow.transport, interface)
         )
 
     def _leaving(self, direction: Direction | None, flow: Flow) -> Position:
         interface = flow.interfaces.leaves if flow.interfaces else None
         return self._seen(
-            direction, flow.dst, self._trunk_of(flow.dst, flow.src, flow.sport, flow.transport, interface)
+            direction, flow.dst, flow, self._trunk_of(flow.dst, flow.src, flow.sport, flow.transport, interface)
         )
 
-    def _seen(self, direction: Direction | None, peer: str, trunk: tuple[str, bool] | None) -> Position:
+    def _seen(self, direction: Direction | None, peer: str, flow: Flow, trunk: tuple[str, bool] | None) -> Position:
+        observed = self._observed.everything or flow.transport in self._observed.transports
         if trunk is not None:
             name, trusted = trunk
-            observed = self._observed.everything or name in self._observed.trunks
-            return Position(direction, peer, name, trusted, observed=observed)
+            return Position(direction, peer, name, trusted, observed=observed or name in self._observed.trunks)
         trusted = direction is None or self._is_trusted_peer(peer)
-        return Position(direction, peer, None, trusted, observed=self._observed.everything)
+        return Position(direction, peer, None, trusted, observed=observed)
 
     def _is_trusted_peer(self, peer: str) -> bool:
         address = ip_address(peer)

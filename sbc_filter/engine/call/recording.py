@@ -12,6 +12,8 @@ from sbc_filter.sip.message import SipMessage
 
 _NO_RULE = VerifyOptions()
 """The sources of the parties if no rule matched."""
+_NO_CAPTURE = (None, None, None)
+"""`packet`, `file` and `unfiltered`: see `Record.of_packet`."""
 
 
 def record(
@@ -74,8 +76,7 @@ def make_record(
     """The record of any message: the one place where records are made. `message` is None if it cannot be read."""
     src, dst = endpoints(flow)
     first = decision.first_use
-    # In the order of the fields: so many keywords would cost two microseconds a call, and a call with more than thirty
-    # arguments half of one. Whole records are tested by name.
+    # In the order of the fields: so many keywords would cost 2 µs a call, so many arguments 0.5 µs. Tests go by name.
     values = (
         arrived,
         src,
@@ -109,7 +110,7 @@ def make_record(
         identities,
         changed,
         decision.request_uri,
-        None,  # `packet`: see `Record.of_packet`
+        *_NO_CAPTURE,
     )
     return Record._make(values)
 

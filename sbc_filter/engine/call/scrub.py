@@ -17,6 +17,9 @@ ADDRESSES = frozenset((
 _ASSERTIONS = Marks(HEADERS)
 # What other parsers may skip before and after a name (see `grammar.INVISIBLE`); behind it, some also skip line ends.
 _LINE = re.compile(rb"(?m)^[^!-~\r\n]*+(" + TOKEN + rb")[^!-~]*+:")
+_LONG = 16_384  # octets; longer INVITEs that cannot be read are not from real devices, and must not cost more
+_NO_CONTROLS = bytes(0x20 if each in b"\0\x01\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f" or 0x10 <= each < 0x20
+                     or each == 0x7F else each for each in range(256))  # fmt: skip
 _REST_OF_LINE = re.compile(rb".*(?:\n[ \t].*)*(?:\n|\Z)")
 
 
@@ -53,7 +56,9 @@ def _assertions(names: tuple[bytes, ...]) -> tuple[bytes, ...]:
 def scrub_unreadable(buffer: bytes, marks: Marks) -> bytes:
     """The same as `scrub` for a message that cannot be parsed here, but that a more lenient SBC may accept. Control
     characters of the header become spaces. Marks are removed from the body as well, since stacks differ in which empty
-    line ends the header of such a message."""
+    line ends the header of such a message. In a long message their names are only made unrecognisable."""
+    if len(buffer) > _LONG:
+        return marks.blunted(buffer.translate(_NO_CONTROLS))
     end = _head_end(buffer)
     text = UNCLEAN.sub(b" ", buffer[:end]) + buffer[end:]
     return marks.removed(_without_lines(text, marks)) if marks.may_be_in(text) else text

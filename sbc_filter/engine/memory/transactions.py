@@ -6,6 +6,7 @@ Invariants of held INVITEs, kept by `hold` and `free` together:
 
 - `held` has one entry per need, and `_held_messages` the key of each of them.
 - `_held_transactions` has each need under its transaction, if there is one, and never an empty set.
+- `shares` has each need under its party.
 """
 
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ from hashlib import sha256
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.memory.results import Results
+from sbc_filter.engine.memory.shares import Shares
 from sbc_filter.engine.record import Record
-from sbc_filter.engine.verdict import Request, VerdictKind
+from sbc_filter.engine.verdict import Party, Request, VerdictKind
 from sbc_filter.generational_cache import GenerationalCache
 from sbc_filter.packet.udp import Datagram, Packet
 from sbc_filter.rules.model import Rule
@@ -107,6 +109,7 @@ class Held:
     request: Request
     progress: Progress
     transaction: TransactionKey | None
+    party: Party
     cancelled: bool = False
 
 
@@ -117,6 +120,7 @@ class Transactions:
         self._decided: GenerationalCache[MessageKey, Remembered] = GenerationalCache(REMEMBERED, LIFETIME)
         self._rejected: GenerationalCache[TransactionKey, bytes] = GenerationalCache(REJECTED, LIFETIME)
         self.held: dict[int, Held] = {}
+        self.shares = Shares()
         self._held_messages: dict[MessageKey, Held] = {}
         self._held_transactions: dict[TransactionKey, set[int]] = {}
 
@@ -142,6 +146,7 @@ class Transactions:
     def hold(self, held: Held) -> None:
         """Hold an INVITE, or keep holding it for another need."""
         self.held[held.need] = held
+        self.shares.add(held.party, held.need)
         self._held_messages[held.progress.key] = held
         if held.transaction is not None:
             self._held_transactions.setdefault(held.transaction, set()).add(held.need)
@@ -158,6 +163,7 @@ class Transactions:
         """Stop holding; returns None if this need is unknown (already answered)."""
         held = self.held.pop(need, None)
         if held is not None:
+            self.shares.remove(held.party, need)
             del self._held_messages[held.progress.key]
             if held.transaction is not None:
                 needs = self._held_transactions[held.transaction]

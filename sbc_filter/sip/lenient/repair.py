@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Detail, Repair
 from sbc_filter.sip import grammar
-from sbc_filter.sip.header import MAX_LINES, canonical
+from sbc_filter.sip.header import canonical, check_lines, check_size
 from sbc_filter.sip.lenient.plain_form import is_plain
 from sbc_filter.sip.lenient.repair_fields import (
     quoted_name,
@@ -111,15 +111,14 @@ def _divided(buffer: bytes, start: int, changed: dict[Repair, None]) -> tuple[li
     else:
         raise MessageError(Detail.NO_BLANK_LINE)
     head = buffer[start:end]
+    check_lines(head, 0)
+    check_size(head.split(b"\n")[:-1], len(head))
     clean = grammar.UNCLEAN.sub(b" ", head)
     if clean != head:
         changed[Repair.CONTROL_BYTES] = None
     if blank is None or blank[0] == b"\n\n" or clean.count(b"\r\n") != clean.count(b"\n"):
         changed[Repair.LINE_ENDS] = None
-    lines = clean.split(b"\n")[:-1]
-    if len(lines) > MAX_LINES:
-        raise MessageError(Detail.HEADER_SYNTAX, f"more than {MAX_LINES} lines")
-    return [line.removesuffix(b"\r") for line in lines], body
+    return [line.removesuffix(b"\r") for line in clean.split(b"\n")[:-1]], body
 
 
 def _unfolded(lines: list[bytes], changed: dict[Repair, None]) -> list[bytes]:

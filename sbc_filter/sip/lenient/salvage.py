@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from sbc_filter.errors import MessageError
 from sbc_filter.sip import grammar
-from sbc_filter.sip.header import canonical
+from sbc_filter.sip.header import MAX_LINES, canonical
 from sbc_filter.sip.marks import unescaped
 from sbc_filter.sip.message import SipMessage
 
 _MOST = 64  # Via fields that are repeated; real messages have fewer than ten
+MAX_SEARCHED = 16_384  # octets that are searched for these fields; a longer message counts as a new call
 _LONGEST = 8192  # octets of a request line that are searched for a called party
 _REPEATED = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))
 # To, wherever a stack may find its name: node's `sip` also on another line than the colon.
@@ -41,7 +43,7 @@ def salvage(buffer: bytes) -> Salvage:
     lines: list[bytes] = []
     seen: dict[bytes, bytes] = {}
     same = 0  # fields with the value of the first To
-    for line in _lines(buffer):
+    for line in islice(_lines(buffer), MAX_LINES):
         name, colon, value = line.partition(b":")
         key = canonical(unescaped(name).strip(grammar.INVISIBLE_BYTES))
         value = value.strip(grammar.INVISIBLE_BYTES)
@@ -63,7 +65,8 @@ def salvage(buffer: bytes) -> Salvage:
     except MessageError:  # nothing can be read
         message = SipMessage.parse_fields("INVITE", b"", b"")
     message.original = buffer
-    return Salvage(message, _has_plain_tag(message) and len(_TO.findall(unescaped(buffer))) == same)
+    plain = len(buffer) <= MAX_SEARCHED and _has_plain_tag(message)
+    return Salvage(message, plain and len(_TO.findall(unescaped(buffer))) == same)
 
 
 def _has_plain_tag(message: SipMessage) -> bool:
@@ -98,7 +101,8 @@ def targets(buffer: bytes) -> Iterator[bytes]:
 def _lines(buffer: bytes) -> Iterator[bytes]:
     """The lines of the header after the first, unfolded."""
     start = grammar.OURS.match(buffer)
-    text = _FOLD.sub(b" ", grammar.UNCLEAN.sub(b" ", buffer[start.end() :] if start is not None else buffer))
+    begin = start.end() if start is not None else 0
+    text = _FOLD.sub(b" ", grammar.UNCLEAN.sub(b" ", buffer[begin : begin + MAX_SEARCHED]))
     for line in text.split(b"\n")[1:]:
         if line in (b"", b"\r"):
             return

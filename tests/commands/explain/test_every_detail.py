@@ -232,7 +232,7 @@ ELSEWHERE = {
     *(f"unfetchable.verification-{each}" for each in ("timeout", "unreachable", "mismatch")),
     *(f"unsigned.signing-{each}" for each in ("timeout", "unreachable", "mismatch")),
     *(f"not-examined.{each}" for each in ("held", "cancelled", "redirected", "reason-removed", "internal-error")),
-    *("not-examined.no-direction", "unsigned.future-date"),
+    *("not-examined.no-direction", "not-examined.not-sent", "unsigned.future-date"),
     *("invalid.claim-div", "invalid.claim-opt", "invalid.claim-rph", "invalid.priority-mismatch"),  # beside others
 }
 

@@ -206,7 +206,7 @@ def test_our_own_is_not_added_twice() -> None:
 
 def test_quotes_that_nobody_ends_cost_no_more_than_others() -> None:
     """Quadratic, these took minutes."""
-    for junk in ('"' * 50_000, '"\\' * 25_000, '\\"' * 25_000 + "\\", '",' * 25_000):
+    for junk in ('"' * 15_000, '"\\' * 7_500, '\\"' * 7_500 + "\\", '",' * 7_500):
         answer = response("200 OK", f"Reason: Q.850;text={junk}")
         assert result(after(), leaving(answer))[1] == told(answer, REASON)
 
@@ -454,8 +454,8 @@ def test_calls_do_not_mix() -> None:
 
 @pytest.mark.parametrize(("space", "fits"), [(0, True), (1, False)])
 def test_an_answer_without_room_passes_as_it_is(space: int, fits: bool) -> None:
-    empty = response("200 OK", "X: ")
-    answer = response("200 OK", "X: " + "x" * (65535 - 28 - len(empty) - len(REASON) - 2 + space))
+    size = 65535 - 28 - len(response("200 OK")) - len("60000") + len("0") - len(REASON) - 2 + space
+    answer = response("200 OK").replace(b"Content-Length: 0", b"Content-Length: %d" % size) + b"x" * size
     engine = after()
     action, out, _ = result(engine, leaving(answer))
     assert (action, out) == (("modify", told(answer, REASON)) if fits else ("accept", answer))

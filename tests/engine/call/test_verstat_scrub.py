@@ -107,8 +107,8 @@ def test_s114_what_the_trusted_claim_is_left_alone(rules: str, src: str, dst: st
 def test_s114_no_room_for_the_mark_is_no_way_around_the_scrub() -> None:
     """The largest datagram there is: our new PAI does not fit into it, the removal does."""
     spoofed = "Contact: <sip:+12155550100;verstat=TN-Validation-Passed@h>"
-    padding = 65507 - len(invite(spoofed, "X: "))
-    message = invite(spoofed, "X: " + "x" * padding)
+    padding = 65507 - len(invite(spoofed, body="x" * 60000)) + 60000
+    message = invite(spoofed, body="x" * padding)
     assert len(message) == 65507
     expected = message.replace(b";verstat=TN-Validation-Passed", b"")
     assert result(make_engine(VERIFY), arriving(message))[1] == expected

@@ -8,6 +8,7 @@ from support.calls import (
     CALLER,
     CARRIER,
     LAB,
+    LEAVING,
     NOW,
     ORIGID,
     SBC,
@@ -61,7 +62,7 @@ def resumed(engine: Engine, answer: Answer[bytes], now: float = NOW + 0.1, need:
 @pytest.mark.parametrize(("options", "seconds"), [("", 0.4), ("hold_ms = 1500\n", 1.5), ("hold_ms = 0\n", 0.0)])
 def test_what_is_asked_and_until_when(options: str, seconds: float) -> None:
     need = engine_of(SIGN + options).process(leaving(invite()), NOW)
-    assert need == Need(1, ASKED, NOW + seconds)
+    assert need == Need(1, ASKED, NOW + seconds, party=LEAVING)
 
 
 def test_the_signature_of_somebody_else_is_inserted_as_ours_would_be() -> None:
@@ -191,7 +192,7 @@ def test_one_call_may_wait_for_a_certificate_and_then_for_a_signature() -> None:
     assert isinstance(first, Need)
     assert first.request == CertificateRequest(X5U)
     second = engine.resume(1, Answer(LAB.chain, None, NOW + 60), NOW + 0.1)
-    assert second == Need(2, ASKED, NOW + 0.4)
+    assert second == Need(2, ASKED, NOW + 0.4, party=LEAVING)
     assert resumed(engine, signed_by(identity()), NOW + 0.2, 2)[1].outcome == "signed"
 
 

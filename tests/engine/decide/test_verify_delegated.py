@@ -9,6 +9,7 @@ from support.calls import (
     LAB,
     NOW,
     ORIGID,
+    STRANGER,
     VERIFY,
     arriving,
     claims,
@@ -69,7 +70,7 @@ def after(answer: ReportedResult | Detail, rules: str = ASK) -> tuple[bytes, Any
 def test_s060_what_is_asked_and_until_when(options: str, seconds: float) -> None:
     line = identity()
     need = engine_of(ASK + options).process(arriving(invite(line)), NOW)
-    assert need == Need(1, asked(line), NOW + seconds)
+    assert need == Need(1, asked(line), NOW + seconds, party=STRANGER)
 
 
 def test_a_call_that_passes_is_marked_as_by_ourselves() -> None:
@@ -215,7 +216,7 @@ def test_s063_one_true_token_is_enough_and_the_best_attested_is_asked_first() ->
     assert isinstance(first, Need)
     assert first.request == asked(a)
     second = engine.resume(1, Answer(ReportedResult(FAILED, 437), None, NOW), NOW + 0.1)
-    assert second == Need(2, asked(b), NOW + 0.4)
+    assert second == Need(2, asked(b), NOW + 0.4, party=STRANGER)
     _, record = resumed(engine, GOOD, NOW + 0.2, 2)
     assert (record.outcome, record.attest) == ("passed", "B")
 
@@ -250,7 +251,7 @@ def test_s057_a_replayed_token_beside_a_new_one() -> None:
     resumed(engine, GOOD)
     engine.process(arriving(retargeted(invite(old, new, number=2))), NOW)
     need = engine.resume(2, Answer(GOOD, None, NOW), NOW + 0.1)
-    assert need == Need(3, asked(new), NOW + 0.4)
+    assert need == Need(3, asked(new), NOW + 0.4, party=STRANGER)
     record = resumed(engine, GOOD, need=3)[1]
     assert (record.outcome, record.attest) == ("passed", "B")
 

@@ -1,7 +1,20 @@
 """V12, V23: a certificate that is not in memory is asked for, or not (S-063, S-067, S-089)."""
 
 import pytest
-from support.calls import LAB, NOW, VERIFY, added, arriving, claims, identity, invite, make_engine, pai, status
+from support.calls import (
+    LAB,
+    NOW,
+    STRANGER,
+    VERIFY,
+    added,
+    arriving,
+    claims,
+    identity,
+    invite,
+    make_engine,
+    pai,
+    status,
+)
 from support.verifying import GOOD, NOT_VALIDATED, PASSED, V436, jose
 
 from sbc_filter.engine.verdict import Answer, Need, Verdict
@@ -16,7 +29,7 @@ def test_s067_need_then_the_result() -> None:
     engine = make_engine(VERIFY, known=False)
     message = invite(identity(claims(iat=int(NOW) - 60)))
     need = engine.process(arriving(message), NOW)
-    assert need == Need(1, CertificateRequest(X5U), NOW + 0.4)
+    assert need == Need(1, CertificateRequest(X5U), NOW + 0.4, party=STRANGER)
     verdict = engine.resume(1, Answer(LAB.chain, None, NOW + 3600), NOW + 0.3)
     assert isinstance(verdict, Verdict)
     assert verdict.payload is not None
@@ -62,10 +75,10 @@ def test_two_certificates_one_after_the_other() -> None:
     engine = make_engine(VERIFY, known=False)
     elsewhere = identity(jose={"x5u": "https://elsewhere.example.org/a.pem"})
     assert engine.process(arriving(invite(elsewhere, GOOD)), NOW) == Need(
-        1, CertificateRequest("https://elsewhere.example.org/a.pem"), NOW + 0.4
+        1, CertificateRequest("https://elsewhere.example.org/a.pem"), NOW + 0.4, party=STRANGER
     )
     refused = Answer(None, Detail.FETCH_STATUS, NOW + 30)
-    assert engine.resume(1, refused, NOW + 0.1) == Need(2, CertificateRequest(X5U), NOW + 0.4)
+    assert engine.resume(1, refused, NOW + 0.1) == Need(2, CertificateRequest(X5U), NOW + 0.4, party=STRANGER)
     verdict = engine.resume(2, Answer(LAB.chain, None, NOW + 3600), NOW + 0.2)
     assert isinstance(verdict, Verdict)
     assert verdict.record is not None
@@ -74,4 +87,6 @@ def test_two_certificates_one_after_the_other() -> None:
 
 def test_19_port_8443() -> None:
     url = "https://certificates.example.org:8443/a.pem"
-    assert make_engine(VERIFY).process(arriving(jose(x5u=url)), NOW) == Need(1, CertificateRequest(url), NOW + 0.4)
+    assert make_engine(VERIFY).process(arriving(jose(x5u=url)), NOW) == Need(
+        1, CertificateRequest(url), NOW + 0.4, party=STRANGER
+    )

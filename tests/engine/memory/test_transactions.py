@@ -8,6 +8,7 @@ from support.calls import (
     NOW,
     SBC,
     SIGN,
+    STRANGER,
     VERIFY,
     added,
     arriving,
@@ -335,7 +336,7 @@ def held(rules: str = VERIFY, message: bytes = GOOD, held_limit: int = 1000) -> 
 @pytest.mark.parametrize(("options", "seconds"), [("", 0.4), ("hold_ms = 1500", 1.5), ("hold_ms = 0", 0.0)])
 def test_s146_the_deadline(options: str, seconds: float) -> None:
     engine = make_engine(f"{VERIFY}[rule.verify]\n{options}\n", known=False)
-    assert engine.process(arriving(GOOD), NOW) == Need(1, CertificateRequest(X5U), NOW + seconds)
+    assert engine.process(arriving(GOOD), NOW) == Need(1, CertificateRequest(X5U), NOW + seconds, party=STRANGER)
 
 
 def test_s146_one_copy_is_kept_and_reaches_the_sbc_once() -> None:
@@ -363,7 +364,7 @@ def test_resumed_twice_is_decided_once() -> None:
 def test_each_call_has_a_need_of_its_own() -> None:
     engine = held()
     other = invite(identity(claims(iat=int(NOW) - 1)), number=2)
-    assert engine.process(arriving(other), NOW + 0.1) == Need(2, CertificateRequest(X5U), NOW + 0.5)
+    assert engine.process(arriving(other), NOW + 0.1) == Need(2, CertificateRequest(X5U), NOW + 0.5, party=STRANGER)
     for need, message in ((2, other), (1, GOOD)):
         verdict = engine.resume(need, FETCHED, NOW + 0.2)
         assert isinstance(verdict, Verdict)

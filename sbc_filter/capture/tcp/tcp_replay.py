@@ -1,0 +1,148 @@
+"""The SIP messages of a capture that came over TCP, judged by the engine that judges its datagrams.
+
+Live, the filter does not look at TCP. So what the engine says changes nothing here: no frame is changed, none is added,
+and the records say `"unfiltered":"tcp"`. What cannot be judged is counted in `Unseen`.
+
+The memory is bounded. If there are too many connections, or too many octets wait, the connection that was idle longest
+is forgotten. What was incomplete in it is counted.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable
+from typing import Protocol
+
+from sbc_filter.capture.frame import Frame
+from sbc_filter.capture.tcp.tcp_direction import Piece, TcpDirection
+from sbc_filter.capture.tcp.tcp_messages import Lost, MessageStream
+from sbc_filter.capture.tcp.tcp_segment import Segment, parse_segment
+from sbc_filter.capture.unseen import Reason, Unseen
+from sbc_filter.engine.call.network import Flow, Interfaces
+from sbc_filter.engine.record import Record
+from sbc_filter.engine.verdict import AnyAnswer, Need, Verdict
+from sbc_filter.packet.ip import address_text
+from sbc_filter.sip.lenient.request_start import method_of
+
+TRANSPORT = "tcp"
+MAX_DIRECTIONS = 16_384
+"""Directions of connections that are known at one time; each costs about a kilobyte, and its octets."""
+MAX_OCTETS = 32 << 20
+"""Octets of all directions."""
+
+
+class Judge(Protocol):
+    """What this shell needs of the engine."""
+
+    def decide(self, message: bytes, flow: Flow, now: float, /) -> Verdict | Need:
+        """Decide on a SIP message."""
+
+    def resume(self, need_id: int, answer: AnyAnswer, now: float, /) -> Verdict | Need:
+        """Decide with the answer to a need."""
+
+
+class _Direction:
+    """One direction of a connection: its octets, and the messages in them."""
+
+    __slots__ = ("flow", "messages", "octets", "port")
+
+    def __init__(self, flow: Flow, port: str) -> None:
+        self.flow = flow
+        self.port = port
+        self.octets = TcpDirection()
+        self.messages = MessageStream()
+
+    @property
+    def size(self) -> int:
+        return self.octets.size + self.messages.size
+
+
+class TcpReplay:
+    """Call `feed` with each IP packet that is not UDP, and `finish` at the end.
+
+    `ask`, `sink`, `time_of` and `interfaces` are as in `replay_shell.Replay`. `ports` are the SIP ports. The engine has
+    to observe the transport `tcp`, so that it does not remember as done what is not done.
+    """
+
+    def __init__(
+        self,
+        engine: Judge,
+        ask: Callable[[Need], AnyAnswer],
+        sink: Callable[[Record], None],
+        time_of: Callable[[Frame], float],
+        ports: Collection[int],
+        unseen: Unseen,
+        interfaces: bool = False,
+        max_directions: int = MAX_DIRECTIONS,
+        max_octets: int = MAX_OCTETS,
+    ) -> None:
+        self._engine = engine
+        self._ask = ask
+        self._sink = sink
+        self._time_of = time_of
+        self._ports = frozenset(ports)
+        self._unseen = unseen
+        self._interfaces = interfaces
+        self._max_directions = max_directions
+        self._max_octets = max_octets
+        self._directions: OrderedDict[bytes, _Direction] = OrderedDict()  # the longest idle first
+        self.octets = 0
+        """Octets in memory."""
+        self._last: Frame | None = None
+
+    def feed(self, raw: bytes, frame: Frame) -> None:
+        """Judge the messages that this IP packet completes; `frame` is where it was captured."""
+        segment = parse_segment(raw)
+        if segment is None or self._ports.isdisjoint(segment.ports):
+            return
+        self._last = frame
+        direction = self._directions.get(segment.ends)
+        if direction is None:
+            direction = self._directions[segment.ends] = self._new(segment, frame)
+            self.octets += direction.size
+        self._directions.move_to_end(segment.ends)
+        before, conflicts = direction.size, direction.octets.conflicts
+        self._judge(direction, direction.octets.feed(segment, frame.time), frame)
+        self.octets += direction.size - before
+        if direction.octets.conflicts > conflicts:
+            self._unseen.add(Reason.TCP_CONFLICT, direction.port)
+        other = self._directions.get(segment.reverse_ends)
+        if other is not None and segment.acknowledged >= 0:
+            other.octets.acknowledge(segment.acknowledged, frame.time)
+        while len(self._directions) > self._max_directions or self.octets > self._max_octets:
+            self._forget(next(iter(self._directions)), frame)
+
+    def finish(self) -> None:
+        """Judge what is complete although segments before it are missing, and count what stays incomplete."""
+        while self._directions and self._last is not None:
+            self._forget(next(iter(self._directions)), self._last)
+
+    def _new(self, segment: Segment, frame: Frame) -> _Direction:
+        half = (len(segment.ends) - 4) // 2
+        source, target = address_text(segment.ends[:half]), address_text(segment.ends[half:-4])
+        sport, dport = segment.ports
+        name = frame.interface_name if self._interfaces else ""
+        flow = Flow(source, sport, target, dport, TRANSPORT, Interfaces(name, name) if name else None)
+        return _Direction(flow, str(dport if dport in self._ports else sport))
+
+    def _forget(self, ends: bytes, frame: Frame) -> None:
+        direction = self._directions.pop(ends)
+        self.octets -= direction.size
+        self._judge(direction, direction.octets.finish(), frame)
+
+    def _judge(self, direction: _Direction, pieces: Iterable[Piece], frame: Frame) -> None:
+        for piece in pieces:
+            for found in direction.messages.feed(piece):
+                if isinstance(found, Lost):
+                    self._unseen.add(found.reason, found.where, found.invites)
+                else:
+                    self._decide(found.data, direction, frame)
+
+    def _decide(self, message: bytes, direction: _Direction, frame: Frame) -> None:
+        now = self._time_of(frame)
+        decision = self._engine.decide(message, direction.flow, now)
+        while isinstance(decision, Need):
+            decision = self._engine.resume(decision.id, self._ask(decision), now)
+        if method_of(message) == b"INVITE":
+            self._unseen.add(Reason.LIVE_TCP, direction.port, 1)
+        for record in (*decision.monitored, decision.record):
+            if record is not None:
+                self._sink(record.of_packet(frame.number, frame.file or None, TRANSPORT))

@@ -1,0 +1,83 @@
+"""The result of a replay: what became of the calls of a capture, for people and as JSON."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sbc_filter.capture.replay_shell import FrameCount
+from sbc_filter.capture.unseen import Unseen
+from sbc_filter.counters import CounterName
+from sbc_filter.engine.verdict import VerdictKind
+from sbc_filter.records.tally import Tally, findings, numbered
+from sbc_filter.system.plain_console import PlainConsole
+
+_WORDS = {
+    VerdictKind.MODIFY: "modified",
+    VerdictKind.REJECT: "rejected",
+    VerdictKind.REDIRECT: "redirected",
+    VerdictKind.DROP: "dropped",
+}
+NOTHING = "Nothing would change."
+NOTHING_SEEN = "Nothing would change in what was looked at."
+
+
+class Result(NamedTuple):
+    """What is reported at the end."""
+
+    capture: str
+    """The capture, or how many there are."""
+    frames: Mapping[FrameCount | VerdictKind, int]
+    """What the shell counted."""
+    done: Counter[str]
+    """What the engine counted."""
+    tally: Tally
+    unseen: Unseen
+    faults: Sequence[str] = ()
+    """What could not be read, or not to its end."""
+
+    def print(self, console: PlainConsole) -> None:
+        """Print what became of the calls, and what would have changed."""
+        packets, invites = numbered(self._count(FrameCount.FRAMES), "packet"), numbered(self.tally.total, "INVITE")
+        console.print(f"{self.capture}: {packets}, {invites}")
+        if self.tally.kinds:
+            self.tally.print(console)
+            console.print()
+        repeated, added = self.done[CounterName.RETRANSMISSION], self.done[CounterName.REASON_ADDED]
+        removed = self.done[CounterName.REASON_REMOVED]
+        if repeated:
+            console.print(f"{numbered(repeated, 'repeated INVITE')}: treated as the first of its kind")
+        if added:
+            console.print(f"{numbered(added, 'response')} of the SBC: a Reason added")
+        if removed:
+            console.print(f"{numbered(removed, 'response')} to the SBC: a Reason about our tokens removed")
+        for line in findings(self.done):
+            console.print(line)
+        parts = [f"{self._count(kind)} {word}" for kind, word in _WORDS.items() if self._count(kind)]
+        if self._count(FrameCount.EMITTED):
+            parts.append(f"{numbered(self._count(FrameCount.EMITTED), 'answer')} sent")
+        if unwritten := self._count(FrameCount.UNWRITTEN):
+            console.print(
+                f"{numbered(unwritten, 'packet')} would change, but cannot be written into the headers around: "
+                "the frames stay as captured (see docs/captures.md)"
+            )
+        console.print(", ".join(parts) or (NOTHING_SEEN if self.unseen.may_hide_invites else NOTHING))
+
+    def to_json(self) -> str:
+        """The summary as one line of JSON, an object with the single key `summary`: no record has it."""
+        summary = {
+            "capture": self.capture,
+            "faults": [*self.faults],
+            "packets": self._count(FrameCount.FRAMES),
+            "invites": self.tally.total,
+            "repeated": self.done[CounterName.RETRANSMISSION],
+            **{word: self._count(kind) for kind, word in _WORDS.items()},
+            "answers": self._count(FrameCount.EMITTED),
+            "unwritten": self._count(FrameCount.UNWRITTEN),
+            "unseen_invites": self.unseen.invites,
+            "unseen": self.unseen.summary(),
+        }
+        return json.dumps({"summary": summary}, separators=(",", ":"))
+
+    def _count(self, kind: FrameCount | VerdictKind) -> int:
+        return self.frames.get(kind, 0)

@@ -1,0 +1,143 @@
+"""Watches the filter's own firewall rules: what has become of them is said, counted and, with `run --firewall`, undone.
+
+It has no clock and reads nothing: `daemon.queue_watch` reads the rules every few seconds and hands over what it found.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypedDict
+
+from sbc_filter.counters import CounterName
+from sbc_filter.errors import EnvironmentFault
+from sbc_filter.firewall.handed_over import Reading
+from sbc_filter.firewall.in_force import Finding, RuleState, compared
+from sbc_filter.firewall.plan import Plan
+from sbc_filter.records.tally import numbered
+from sbc_filter.records.totals import Totals
+
+RESTORATIONS, WINDOW = 3, 600.0  # at most so many in so many seconds
+PATIENCE = 10.0  # seconds after the start in which another unit may apply the rules
+_LOOKS = 2  # in a row before an alarm about rules that other programs apply: they may just be changing them
+_BACK = "the firewall rules are applied again: calls are filtered"
+
+
+class FirewallStatus(TypedDict):
+    """For `status`. `restored` is how often this process applied the rules again."""
+
+    state: str
+    problem: str | None
+    since: float | None
+    """Seconds since 1970 from which on the problem was seen."""
+    restored: int
+
+
+class Owner(Protocol):
+    """What applied the rules: see `daemon.own_firewall_rules.OwnRules`."""
+
+    def was_removed(self, *, applied: bool) -> bool:
+        """Whether `sbc-filter firewall remove` removed the rules, or is about to; `applied` is what was seen."""
+
+    def restore(self) -> None:
+        """Apply the rules as they were applied last; `EnvironmentFault`."""
+
+
+class RuleWatch:
+    """`owner` applies the rules again; without one they are only watched."""
+
+    def __init__(
+        self, plan: Callable[[], Plan], totals: Totals, owner: Owner | None, time: Callable[[], float]
+    ) -> None:
+        """`plan` is the present one, `time` the time in seconds since 1970."""
+        self._plan, self._totals, self._owner, self._time = plan, totals, owner, time
+        self._read_for: Plan | None = None
+        self._began: float | None = None
+        self._state = RuleState.UNKNOWN
+        self._problem: str | None = None
+        self._since: float | None = None
+        self._looks = 0  # in a row at which the rules were not as planned
+        self._said: str | None = None  # the alarm that is on
+        self._restored: deque[float] = deque(maxlen=RESTORATIONS)
+        self._restorations = 0
+
+    def status(self) -> FirewallStatus:
+        """The state at the last look."""
+        return {
+            "state": str(self._state),
+            "problem": self._problem,
+            "since": self._since,
+            "restored": self._restorations,
+        }
+
+    def begin(self) -> None:
+        """A reading begins: it will be compared with the present plan."""
+        self._read_for = self._plan()
+
+    def take(self, reading: Reading, now: float) -> Iterator[str]:
+        """The sentences that are due. `now` is a monotonic time in seconds."""
+        if self._began is None:
+            self._began = now
+        plan = self._plan()
+        if plan != self._read_for:
+            return  # a reload came in between: the next reading shows its rules
+        found = compared(plan, reading)
+        if found.state is RuleState.UNKNOWN:
+            return
+        applied = found.state is RuleState.APPLIED
+        removed = self._owner is not None and self._owner.was_removed(applied=applied)
+        self._state = found.state
+        if applied:
+            yield from self._as_planned()
+        else:
+            yield from self._not_as_planned(found, removed, now)
+
+    def _as_planned(self) -> Iterator[str]:
+        self._looks = 0
+        self._problem = self._since = None
+        yield from self._all_clear()
+
+    def _not_as_planned(self, found: Finding, removed: bool, now: float) -> Iterator[str]:
+        self._looks += 1
+        if self._problem is None:
+            self._since = self._time()
+        self._problem = found.sentence
+        if removed:
+            self._problem = "the firewall rules were removed by `sbc-filter firewall remove`"
+            yield from self._alarm(f"{self._problem}: calls pass unfiltered until `sbc-filter firewall apply`")
+        elif self._owner is None or found.state is RuleState.FOREIGN:
+            if self._looks >= _LOOKS and self._began is not None and now - self._began >= PATIENCE:
+                yield from self._alarm(f"{found.sentence}: calls may pass unfiltered: run `sbc-filter firewall apply`")
+        else:
+            yield from self._restore(self._owner, found.sentence, now)
+
+    def _restore(self, owner: Owner, sentence: str, now: float) -> Iterator[str]:
+        if len(self._restored) == RESTORATIONS and now - self._restored[0] < WINDOW:
+            yield from self._alarm(
+                f"{sentence}, after they were applied again {RESTORATIONS} times in {WINDOW / 60:.0f} minutes:"
+                " calls may pass unfiltered: find the program that changes them"
+            )
+            return
+        self._restored.append(now)
+        try:
+            owner.restore()
+        except (EnvironmentFault, OSError) as fault:
+            yield from self._alarm(f"{sentence}, and cannot be applied again: {fault}: calls may pass unfiltered")
+            return
+        self._restorations += 1
+        if self._said is None:
+            self._totals.note(CounterName.FIREWALL_LOST)
+        self._totals.note(CounterName.FIREWALL_RESTORED)
+        yield f"warning: {sentence}: applied again, {numbered(self._restorations, 'time')} so far"
+
+    def _alarm(self, sentence: str) -> Iterator[str]:
+        if self._said is None:
+            self._totals.note(CounterName.FIREWALL_LOST)
+            self._totals.note(CounterName.FIREWALL_MISSING)
+        if self._said != sentence:
+            self._said = sentence
+            yield f"warning: {sentence}"
+
+    def _all_clear(self) -> Iterator[str]:
+        if self._said is not None:
+            self._said = None
+            self._totals.note(CounterName.FIREWALL_MISSING, -1)
+            yield _BACK

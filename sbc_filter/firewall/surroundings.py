@@ -1,0 +1,105 @@
+"""What this host has around the filter that lets calls pass unseen, or keeps the filter's own packets from arriving.
+
+For `sbc-filter check` and the start of `run`. Each sentence says what, where and what to do. Nothing here fails because
+a program is missing or a file cannot be read: what is not known is not mentioned.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sbc_filter.firewall.host_rules import host_rules, printed
+from sbc_filter.firewall.plan import Plan
+
+_NETWORK = Path("/proc/thread-self/net")
+_SYSCTL = Path("/proc/sys/net/bridge")
+_LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp
+_SIPS = 5061  # of SIP over TLS
+_PAST_THE_HOST = ("macvlan", "macvtap", "ipvlan", "ipvtap")
+_V4, _V6, _TAGGED = "bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-filter-vlan-tagged"
+_SEE = "see docs/placement.md, a bridge"
+
+
+def surroundings(plan: Plan) -> Iterator[str]:
+    """One sentence for each finding."""
+    yield from host_rules(plan)
+    yield from links(printed("ip", "-json", "-details", "link", "show"), is_on)
+    yield from listeners("".join(map(_text, (_NETWORK / "tcp", _NETWORK / "tcp6"))), plan.ports)
+
+
+def links(listing: str, sysctl: Callable[[str], bool]) -> Iterator[str]:
+    """Interfaces past which packets go; `listing` is that of `ip -json -details link`."""
+    try:
+        found: list[dict[str, Any]] = json.loads(listing)
+        bridged = {link["ifname"] for link in found if [each.get("master") for each in found].count(link["ifname"]) > 1}
+        for link in found:
+            info = link.get("linkinfo", {})
+            kind, data = info.get("info_kind", ""), info.get("info_data", {})
+            if kind == "bridge" and link["ifname"] in bridged:
+                yield from _bridge(link["ifname"], data, sysctl)
+            if bridged and "802.1ad" in (data.get("protocol"), data.get("vlan_protocol")):
+                yield (
+                    f"{link['ifname']} has 802.1ad: frames with such a tag cross a bridge unfiltered: filter where the"
+                    " tag is removed"
+                )
+            if kind in _PAST_THE_HOST and "link_netnsid" not in link:
+                yield (
+                    f"{link['ifname']} is a {kind} of {link.get('link')}: packets of other such interfaces, in"
+                    " containers, do not pass this host's firewall: run the filter in the container's namespace"
+                )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return  # another form of the list
+
+
+def _bridge(name: str, data: dict[str, Any], sysctl: Callable[[str], bool]) -> Iterator[str]:
+    off = [
+        key
+        for key, own in ((_V4, "nf_call_iptables"), (_V6, "nf_call_ip6tables"))
+        if not (sysctl(key) or data.get(own))
+    ]
+    if off:
+        yield (
+            f"bridge {name}: what crosses it does not meet the firewall rules, and passes unfiltered: load br_netfilter"
+            f" and set {' and '.join(f'net.bridge.{key}' for key in off)} to 1 if calls do: {_SEE}"
+        )
+    elif sysctl(_TAGGED):
+        yield (
+            f"bridge {name}: frames with VLAN tags are filtered, but rejections and packets that are sent again leave"
+            f" without a tag, and a caller in a VLAN does not get them: {_SEE}"
+        )
+    elif data.get("vlan_filtering"):
+        yield (
+            f"bridge {name}: frames with VLAN tags pass unfiltered: set net.bridge.{_TAGGED} to 1 if calls have them:"
+            f" {_SEE}"
+        )
+
+
+def listeners(sockets: str, ports: Sequence[int]) -> Iterator[str]:
+    """TCP sockets that listen on SIP ports: the filter reads UDP alone. `sockets` are the lines of /proc/net/tcp."""
+    wanted = {*ports, _SIPS}
+    found = set()
+    for line in sockets.splitlines():
+        words = line.split()
+        if len(words) > 3 and words[3] == _LISTENING:
+            port = words[1].rpartition(":")[2]
+            found.add(int(port, 16) if len(port) == 4 else 0)
+    open_ports = sorted(found & wanted)
+    if open_ports:
+        numbers = " and ".join(map(str, open_ports))
+        yield (
+            f"a program of this host takes SIP over TCP or TLS on port {numbers}: these calls pass unfiltered, because"
+            " the filter reads UDP alone: have peers send over UDP, or close the port"
+        )
+
+
+def is_on(key: str) -> bool:
+    """Whether a setting of br_netfilter is on in this network namespace; false without the module."""
+    return _text(_SYSCTL / key).strip() == "1"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
