@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from sbc_filter.rules.model import Conditions, Rule, RuleAction
-from sbc_filter.rules.ruleset import EVERY_CALLED, Facts, RuleSet
+from sbc_filter.rules.ruleset import EVERY_CALLED, MOST_VALUES, Facts, RuleSet
 from sbc_filter.sip.header import canonical
 
 _NO_PARTY = "anonymous"
+_SHOWN = 80  # characters of a value; the sender chooses how long it is
 
 
 class Tried(NamedTuple):
@@ -48,8 +49,13 @@ def _of_header(conditions: Conditions, name: str, facts: Facts) -> str:
     wanted = conditions.header[name]
     if isinstance(wanted, bool):
         return f"{name} is {'missing' if wanted else 'present'}"
-    values = [value.decode("utf-8", "replace") for value in facts.message.values(canonical(name.encode()))]
-    return f"{name} is {', '.join(map(repr, values)) or 'missing'}, and does not match {wanted.pattern!r}"
+    values = facts.message.values(canonical(name.encode()))
+    shown = [_short(value.decode("utf-8", "replace")) for value in values[:MOST_VALUES]]
+    return f"{name} is {', '.join(map(repr, shown)) or 'missing'}, and does not match {wanted.pattern!r}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _sources(rule: Rule, conditions: Conditions, key: str) -> tuple[str, ...]:

@@ -61,6 +61,13 @@ def test_the_first_condition_that_does_not_match_with_both_values(text: str, con
     assert list(why_not(ruleset, facts(invite()))) == [Tried(ruleset.rules[0], condition, reason)]
 
 
+def test_a_long_value_is_cut() -> None:
+    ruleset = rules(PASS + 'header = { "X-A" = "b" }')
+    (tried,) = why_not(ruleset, facts(invite(f"X-A: {'a' * 200}", *["X-A: c"] * 20)))
+    first, others = "a" * 80, "'c', " * 6 + "'c'"
+    assert tried.reason == f"X-A is '{first}…', {others}, and does not match 'b'"
+
+
 def test_an_anonymous_caller_and_an_unknown_place() -> None:
     message = invite(caller="x").replace(b"sip:+x@carrier.example", b"sip:anonymous@anonymous.invalid")
     ruleset = rules(PASS + 'caller = ["1312*"]', PASS + 'trunk = ["core", "acme"]')
