@@ -3,12 +3,15 @@
 import io
 import json
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import web
 from support.calls import CALLER, LAB, NOW, SBC, VERIFY, claims, identity, invite
 
+from sbc_filter.certificates.disk_cache import CachedCertificate, DiskCache
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.cli import main
 from sbc_filter.lab.certificate_maker import X5U, pem
@@ -16,6 +19,7 @@ from sbc_filter.lab.certificate_maker import X5U, pem
 IDENTITY = identity()
 TOKEN = IDENTITY.partition(": ")[2].partition(";")[0]
 SPOOFED = invite("Date: Fri, 15 Jan 2027 08:00:00 GMT", IDENTITY, caller="13125550123")
+HOST, ADDRESS = "certificates.example.net", "127.88.94.3"
 WATCH = '[[rule]]\nname = "leaving"\ndirection = "outbound"\naction = "pass"\n'
 
 
@@ -196,6 +200,36 @@ def test_where_a_certificate_is_from(
     found = data(capsys, TOKEN, *config, code=1)
     assert found["tokens"][0]["certificate"] == "not here: fetch-refused"
     assert f"the certificate of {X5U}: put it into the folder, or give --certificate or --fetch" in found["missing"]
+
+
+def test_a_certificate_in_the_cache(tmp_path: Path, chain: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """It is read, however old it is there: the message may be as old."""
+    (tmp_path / "sbc-filter.toml").write_text(
+        f'[trust]\nanchors = ["root.pem"]\n[certificates]\ncache = "{tmp_path}/cache"\n'
+    )
+    (tmp_path / "cache").mkdir()
+    DiskCache(tmp_path / "cache", 9, 1 << 20).write(X5U, CachedCertificate(LAB.chain, NOW, NOW), NOW - 60)
+    found = data(capsys, TOKEN, "--config", str(tmp_path / "sbc-filter.toml"), code=0)
+    assert found["tokens"][0]["certificate"] == "from the cache"
+
+
+def test_a_certificate_from_the_network_only_if_asked(
+    tmp_path: Path, chain: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the rules for addresses, which are those of the filter."""
+    settings = f'[trust]\nanchors = ["root.pem"]\n[certificates]\ncache = "{tmp_path}/cache"\nweb_ca = "web-ca.pem"\n'
+    (tmp_path / "sbc-filter.toml").write_text(settings)
+    config = ("--config", str(tmp_path / "sbc-filter.toml"))
+    line = identity(jose={"x5u": f"https://{HOST}:8443/shaken.pem"})
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", (ADDRESS, 0))])
+    with web.serving(tmp_path, HOST, ADDRESS) as pages:
+        pages["/shaken.pem"] = LAB.chain
+        assert data(capsys, line, *config, code=1)["detail"] == "fetch-refused"
+        refused = data(capsys, line, "--fetch", *config, code=1)
+        assert (refused["outcome"], refused["detail"]) == ("unfetchable", "fetch-address")
+        (tmp_path / "sbc-filter.toml").write_text(f'{settings}allowed_networks = ["127.0.0.0/8"]\n')
+        found = data(capsys, line, "--fetch", *config, code=0)
+    assert found["tokens"][0]["certificate"] == "from the network"
 
 
 def test_each_of_several_tokens_by_itself(
