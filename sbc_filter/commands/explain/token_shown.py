@@ -16,8 +16,9 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.pki.x5u import check_x5u
 from sbc_filter.rules.model import RequestUriCheck, VerifyOptions
+from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.passport import Claims, Jose, parse_jose
-from sbc_filter.stir.token import parse_parameters, split_identity
+from sbc_filter.stir.token import kind_claimed, parse_parameters, split_identity
 from sbc_filter.utc import utc_text
 
 _SOURCES = {"pai": "P-Asserted-Identity", "from": "From", "to": "To", "ruri": "Request-URI"}
@@ -110,11 +111,17 @@ def _unjudged(key: str, judged: Judgement, context: TokenContext) -> str:
         "revocation": not context.trust.crls and "there is no CRL",
         "fresh": not context.aged and "the time is that of the token",
         "called": not options.check_called and "check_called is false",
+        "diversions": not _is_diverted(context.call) and "there is no diversion",
         "replay": "only this message is known",
         "date": options.max_date_age is None and "max_date_age is not set",
         "target": options.check_request_uri is RequestUriCheck.OFF and "check_request_uri is off",
     }
     return reasons.get(key) or ""
+
+
+def _is_diverted(call: IncomingCall | None) -> bool:
+    values = call.message.values(b"identity") if call is not None else ()
+    return any(kind_claimed(value) in DIVERSIONS for value in values)
 
 
 def _values(

@@ -112,6 +112,13 @@ def test_a_good_call_with_the_lines_that_change(
     ]
     assert [said["name"] for said in found["tolerated"]] == ["no-user-phone"]
     assert found["record"]["rule"] == "the defaults of [rule.verify]"
+    checks = found["tokens"][0]["checks"]
+    assert {check["check"]: check["values"] for check in checks if check["state"] != "ok"} == {
+        "revocation": "there is no CRL",
+        "diversions": "there is no diversion",
+        "replay": "only this message is known",
+        "date": "max_date_age is not set",
+    }
 
 
 @pytest.mark.parametrize(
