@@ -12,7 +12,7 @@ LINK_TYPES = {
     117: "OpenBSD pflog", 119: "802.11 with Prism header", 122: "IP over Fibre Channel", 127: "802.11 with radiotap",
     129: "Linux IEEE 1394", 139: "SS7 MTP2 with pseudo-header", 140: "SS7 MTP2", 141: "SS7 MTP3", 142: "SS7 SCCP",
     147: "private use 0", 149: "private use 2, also Apple PKTAP", 163: "802.11 with AVS header", 166: "PPP of pppd",
-    187: "Bluetooth HCI", 189: "USB of Linux", 195: "802.15.4", 201: "Bluetooth HCI with direction",
+    187: "Bluetooth HCI", 189: "USB of Linux", 195: "802.15.4", 197: "ERF", 201: "Bluetooth HCI with direction",
     204: "PPP with direction",
     220: "USB of Linux, padded", 226: "Solaris ipnet", 227: "CAN", 239: "NFLOG", 247: "InfiniBand", 249: "USBPcap",
     252: "Wireshark exported PDU", 253: "Linux netlink", 258: "Apple PKTAP", 274: "Ethernet with preamble",

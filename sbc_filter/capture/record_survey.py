@@ -17,16 +17,13 @@ class RecordSurvey:
     def __init__(self, unseen: Unseen, *, sbc: bool) -> None:
         self._unseen = unseen
         self._sbc = sbc
-        self._last: int | None = None
         self._without_direction = 0
         self._addresses: Counter[str] = Counter()
 
     def __call__(self, record: Record) -> None:
-        """Count this record of an INVITE, unless its packet was counted: rules in monitor mode write further
-        records."""
-        if record.packet == self._last or record.method not in (None, "INVITE"):
+        """Count this record of an INVITE. Those of rules in monitor mode are further records of the same INVITE."""
+        if record.mode == "monitor" or record.method not in (None, "INVITE"):
             return
-        self._last = record.packet
         if not record.time:
             self._unseen.add(Reason.NO_TIME, invites=1)
         if self._sbc and record.direction is None:

@@ -92,7 +92,8 @@ class Replay:
         self._streams = streams
         self._slots: deque[Slot] = deque()
         self._waiting = 0  # bytes of the slots
-        self._now = 0.0  # of the capture
+        self._begin = 0.0  # the first time stamp of the capture
+        self._now = 0.0  # seconds since then
         self._reassembler: Reassembler[Lay] = Reassembler()
         self._in_tunnels: Reassembler[Lay] = Reassembler()  # so that no fragment there spoils one that is seen live
 
@@ -104,7 +105,9 @@ class Replay:
     def feed(self, frame: Frame) -> list[Frame]:
         """Process one frame; returns the frames of the output that are known by now, in order."""
         self._frames += 1
-        self._now = frame.time or self._now  # where there are no time stamps, nothing ages
+        if frame.time:  # where there are no time stamps, nothing ages
+            self._begin = self._begin or frame.time
+            self._now = frame.time - self._begin
         span = locate_ip(frame.linktype, frame.data)
         if span is not None:
             self._packet(frame, span)

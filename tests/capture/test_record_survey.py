@@ -47,6 +47,17 @@ def test_a_packet_is_counted_once_though_rules_in_monitor_mode_write_records_too
     ]
 
 
+def test_packets_of_several_captures_and_messages_of_one_segment_count_one_by_one() -> None:
+    assert surveyed(FORGOTTEN.of_packet(1, "a.pcap"), FORGOTTEN.of_packet(1, "b.pcap")) == [
+        ("no-address", "203.0.113.11", 2, 2)
+    ]
+    pipelined = FORGOTTEN.of_packet(1, unfiltered="tcp")
+    assert surveyed(pipelined, pipelined._replace(time=0.0)) == [
+        ("no-time", "", 1, 1),
+        ("no-address", "203.0.113.11", 2, 2),
+    ]
+
+
 def test_a_time() -> None:
     undated = KNOWN._replace(time=0.0).of_packet(1)
     assert surveyed(undated, KNOWN.of_packet(2)) == [("no-time", "", 1, 1)]

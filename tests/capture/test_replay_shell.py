@@ -85,6 +85,16 @@ def test_without_time_stamps_nothing_ages() -> None:
         assert [len(run.feed(each)) for each in late] == [0, 0, 3]
 
 
+def test_fragments_without_time_stamps_do_not_age_when_a_frame_with_one_comes() -> None:
+    """As in a pcapng with a simple packet block in front: the time stamp is decades after 0."""
+    first, second, third = frames(*fragment(packet(invite(1, size=3000)), 1500))
+    undated, dated = first._replace(time=0.0, timestamp=0), second._replace(time=1.8e9, timestamp=18 * 10**17)
+    run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None)
+    assert len(list(leaving(run, [undated, dated, third._replace(time=1.8e9 + 29)]))) == 3
+    assert run.counters[FrameCount.REASSEMBLED] == 1
+    assert run.counters[FrameCount.INCOMPLETE] == 0
+
+
 def test_a_lone_fragment_holds_up_a_bounded_number_of_bytes() -> None:
     """Only that one is given up: the datagram that has just begun is not."""
     run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None)
