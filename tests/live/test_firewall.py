@@ -295,7 +295,19 @@ def test_without_privilege_one_sentence_says_so(lab: Lab) -> None:
 
 def test_a_comment_of_any_octets_in_the_rule_of_another_program(lab: Lab) -> None:
     """It is neither read as an error nor lost when our rules are applied, looked at and removed."""
-    foreign = ["iptables", "-t", "mangle", "-A", "FORWARD", "-m", "comment", "--comment", b"B\xfcro", "-j", "RETURN"]
+    foreign: list[str | bytes] = [
+        "iptables",
+        "-t",
+        "mangle",
+        "-A",
+        "FORWARD",
+        "-m",
+        "comment",
+        "--comment",
+        b"B\xfcro",
+        "-j",
+        "RETURN",
+    ]
     with lab.inside("sbc"):
         subprocess.run(foreign, check=True)
         try:
