@@ -23,6 +23,7 @@ it does. Imports go downwards only; `tests/test_imports.py` has the table.
     pki                         certificates, chains, CRLs, trust store (no SIP)
     sip                         messages, headers, addresses, numbers (no STIR)
     packet                      bytes <-> IP and UDP
+    explanations                what each outcome means, which standard says so, what to do about it
     errors  outcomes  counters  exceptions; what can become of a packet; what is counted
     strict_json  utc            JSON that can be read in one way only; times as people read them
     ranked_counts               who has most

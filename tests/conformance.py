@@ -150,7 +150,7 @@ def _capture(path: Path) -> int:
             strange = [new.number for old, new in changed if rules == "none" or not _only_marked(old, new)]
             new_errors = _errors(out) - _errors(path)
             summary = summary_of(records.read_text())
-            faults += done.returncode != bool(summary["fault"] or summary["unseen_invites"])
+            faults += done.returncode != bool(summary["faults"] or summary["unseen_invites"])
             faults += len(strange) + max(new_errors, 0)
             counts.append(
                 f"{rules}: {len(records_of(records.read_text()))} records,"

@@ -50,6 +50,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["replay", "x.pcap", "--at", "0001-01-01"],
         ["replay", "x.pcap", "--at", "1969-12-31T00:00:00Z"],
         ["replay", "x.pcap", "--at", "2027-13-01"],
+        ["explain"],
+        ["explain", "x.sip", "--at", "capture"],
+        ["explain", "x.sip", "--from", "nowhere"],
+        ["explain", "x.sip", "--from", "192.0.2.7", "--to", "192.0.2.8"],
         ["firewall"],
         ["firewall", "burn"],
         ["help", "nonsense"],
@@ -170,7 +174,7 @@ def test_help_lists_the_commands_in_groups(capsys: pytest.CaptureFixture[str], m
     titles = ["Try it:", "Check and replay:", "Run:", "Manage:", "Options:", "Examples:", "Exit codes:"]
     assert [line for line in lines if line.endswith(":")] == titles
     begin, end = lines.index("Check and replay:"), lines.index("Run:")
-    assert [line.split()[0] for line in lines[begin + 1 : end - 1]] == ["check", "replay", "sign"]
+    assert [line.split()[0] for line in lines[begin + 1 : end - 1]] == ["check", "replay", "explain", "sign"]
 
 
 def test_the_commands_fit_a_narrow_terminal(

@@ -12,6 +12,8 @@ import pytest
 from sbc_filter.capture.tcp.tcp_replay import MAX_DIRECTIONS, MAX_OCTETS
 from sbc_filter.capture.unseen import Reason
 from sbc_filter.cli import main
+from sbc_filter.commands.explain.findings import Findings
+from sbc_filter.commands.explain.token_checks import State
 from sbc_filter.config import configuration_file
 from sbc_filter.config.settings import Configuration
 from sbc_filter.counters import CounterName
@@ -109,8 +111,8 @@ def rule(text: str, trunks: tuple[Trunk, ...] = ()) -> Rule:
 
 
 def test_there_is_something_to_read() -> None:
-    pages = {"captures", "certificates", "configuration", "defaults", "interoperability", "operations", "placement"}
-    assert DOCS.keys() == pages | {"records", "redirect", "rules", "security", "service"}
+    pages = {"captures", "certificates", "configuration", "defaults", "explain", "interoperability", "operations"}
+    assert DOCS.keys() == pages | {"placement", "records", "redirect", "rules", "security", "service"}
     assert len(blocks("rules")) >= 14
     assert len(blocks("configuration")) >= 8
 
@@ -343,7 +345,7 @@ def test_every_outcome_is_described() -> None:
     assert table.keys() == set(Outcome)
     for outcome in VERIFICATION_OUTCOMES | SIGNING_OUTCOMES | {Outcome.NOT_EXAMINED, Outcome.UNPARSEABLE}:
         code, phrase = response_to(outcome, None)
-        _, _, answer, verstat = table[outcome]
+        *_, answer, verstat = table[outcome]
         assert answer == f"{code} {phrase}"
         expected = defaults_of(outcome, None).verstat
         if outcome is Outcome.ANONYMOUS:
@@ -408,6 +410,14 @@ def test_every_fault_of_a_stream_is_described() -> None:
 
 def test_every_repair_is_described() -> None:
     assert list(keys(sections("records")["What is repaired"])) == list(Repair)
+
+
+# Explain.
+
+
+def test_every_field_of_an_explanation_is_described() -> None:
+    assert list(keys(sections("explain")["JSON"])) == list(Findings._fields)
+    assert list(keys(sections("explain")["What it shows"])) == list(State)
 
 
 # Counters.

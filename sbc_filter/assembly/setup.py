@@ -158,12 +158,14 @@ def prepare(
     live: bool = True,
     problems: Sequence[Problem] = (),
     shelf: CrlShelf | None = None,
+    needs_anchors: bool = True,
 ) -> Setup:
     """Read all files that the configuration names; `ConfigurationError` with every problem of all of them.
 
     `live`: our own certificates must be valid now. The calls of a replay have times of their own, and it does not need
     our keys: what cannot be read of our credentials is only a remark. `problems` are those
     of the configuration itself. Problems that only follow from them are not reported. `shelf`: see `TrustFiles`.
+    `needs_anchors`: rules that verify need a trust anchor; False where the caller says itself that there is none.
     """
     known, found = problems, list(problems)
     file = configuration.file or "configuration"
@@ -183,7 +185,7 @@ def prepare(
     names = {*configuration.credentials, *configuration.remote}
     ruleset, trunks = read_rules(files, _reader(base), found, names, configuration.trunks, configuration.verifiers)
     protects = _protected(configuration, base, found)
-    if not trust.anchors and not blamed(known, "trust") and _verifies(ruleset):
+    if needs_anchors and not trust.anchors and not blamed(known, "trust") and _verifies(ruleset):
         sentence = "there is no trust anchor, so nothing could ever verify: name the PEM files of the roots you trust"
         found.append(Problem(file, "trust.anchors", sentence))
     directed = any(conditions.direction is not None for conditions in ruleset.conditions)

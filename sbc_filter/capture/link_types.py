@@ -95,5 +95,8 @@ def ip_end(frame: bytes, start: int, version: int) -> int | None:
         total = int.from_bytes(frame[start + 2 : start + 4], "big")
         return start + total if total >= (frame[start] & 15) * 4 else None
     if version == 6 and len(frame) >= start + 40 and frame[start] >> 4 == 6:
-        return start + 40 + int.from_bytes(frame[start + 4 : start + 6], "big")
+        length = int.from_bytes(frame[start + 4 : start + 6], "big")
+        if not length and not frame[start + 6]:  # as in jumbograms (RFC 2675 §3): the engine, and hosts, read it all
+            return len(frame)
+        return start + 40 + length
     return None

@@ -13,6 +13,7 @@ COMMANDS = {
     "Check and replay": {
         "check": "check configuration and rules; report every mistake at once",
         "replay": "show what the rules would have done to a capture",
+        "explain": "say what is wrong with a token or an INVITE, and what to do",
         "sign": "sign one SIP message, as if it were a call that leaves",
     },
     "Run": {

@@ -48,5 +48,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(chosen.show(plan))
         return 0
     chosen.apply(plan)
+    announce(removed=False)
     print(f"applied with {chosen.name}; undo with `sbc-filter firewall remove`")
     return 0

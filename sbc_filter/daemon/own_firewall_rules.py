@@ -22,6 +22,7 @@ from sbc_filter.firewall.plan import Plan, QueueSettings
 from sbc_filter.live.netlink import QueueChannel, queue_statistics
 
 LOCK = LAST_QUEUE + 1
+_LOOKS = 20  # every other second: a removal waits for the lock of a firewall program for half a minute at most
 
 
 class _Removal(Enum):
@@ -29,7 +30,7 @@ class _Removal(Enum):
 
     NONE = 0
     ANNOUNCED = 1
-    SEEN = 2  # a look has found the rules gone: if one finds them again, they were applied by hand
+    SEEN = 2  # the rules were gone at a look; a later look that finds them shows that they were applied by hand
 
 
 class OwnRules:
@@ -46,6 +47,7 @@ class OwnRules:
         self._applied: frozenset[int] | None = None  # the queues that our rules feed
         self._plan: Plan | None = None
         self._removal = _Removal.NONE
+        self._looks = 0  # that have found the rules since the notice
         self._notices: RemovalNotices | None = None
         self._lock = _lock()
         taken = sorted(self._backend.queues() & queue_statistics().keys())
@@ -96,8 +98,12 @@ class OwnRules:
 
     def restore(self) -> None:
         """Apply the rules as they were applied last; `EnvironmentFault`."""
-        if self._plan is not None:
-            self._backend.apply(self._plan)
+        if self._plan is None:
+            return
+        self._backend.apply(self._plan)
+        self._listen()
+        if self._removal is not _Removal.NONE:  # it came in between
+            self._backend.remove()
 
     def was_removed(self, *, applied: bool) -> bool:
         """Whether `sbc-filter firewall remove` removed the rules, or is about to.
@@ -109,6 +115,10 @@ class OwnRules:
         self._listen()
         if not applied and self._removal is _Removal.ANNOUNCED:
             self._removal = _Removal.SEEN
+        elif self._removal is _Removal.ANNOUNCED:
+            self._looks += 1
+            if self._looks > _LOOKS:  # it did not come, or the rules were applied again between two looks
+                self._removal = _Removal.NONE
         return self._removal is not _Removal.NONE
 
     def close(self) -> None:
@@ -121,6 +131,7 @@ class OwnRules:
         removed = self._notices.latest() if self._notices is not None else None
         if removed is not None:
             self._removal = _Removal.ANNOUNCED if removed else _Removal.NONE
+            self._looks = 0
 
     def _remove(self) -> None:
         if self._applied is None:

@@ -17,6 +17,7 @@ from sbc_filter.records.totals import Totals
 
 RESTORATIONS, WINDOW = 3, 600.0  # at most so many in so many seconds
 PATIENCE = 10.0  # seconds after the start in which another unit may apply the rules
+_LONGEST = 60.0  # seconds until the next attempt after some that failed; after the first it is two
 _LOOKS = 2  # in a row before an alarm about rules that other programs apply: they may just be changing them
 _BACK = "the firewall rules are applied again: calls are filtered"
 
@@ -57,6 +58,8 @@ class RuleWatch:
         self._looks = 0  # in a row at which the rules were not as planned
         self._said: str | None = None  # the alarm that is on
         self._restored: deque[float] = deque(maxlen=RESTORATIONS)
+        self._failures = 0  # in a row, of attempts to apply the rules again
+        self._next_attempt = 0.0
         self._restorations = 0
 
     def status(self) -> FirewallStatus:
@@ -71,6 +74,10 @@ class RuleWatch:
     def begin(self) -> None:
         """A reading begins: it will be compared with the present plan."""
         self._read_for = self._plan()
+
+    def discard(self) -> None:
+        """The rules have just been applied: a reading that began before does not show them."""
+        self._read_for = None
 
     def take(self, reading: Reading, now: float) -> Iterator[str]:
         """The sentences that are due. `now` is a monotonic time in seconds."""
@@ -116,12 +123,17 @@ class RuleWatch:
                 " calls may pass unfiltered: find the program that changes them"
             )
             return
-        self._restored.append(now)
+        if self._failures and now < self._next_attempt:
+            return
         try:
             owner.restore()
         except (EnvironmentFault, OSError) as fault:
+            self._failures += 1
+            self._next_attempt = now + min(_LONGEST, 2.0**self._failures)
             yield from self._alarm(f"{sentence}, and cannot be applied again: {fault}: calls may pass unfiltered")
             return
+        self._failures = 0
+        self._restored.append(now)
         self._restorations += 1
         if self._said is None:
             self._totals.note(CounterName.FIREWALL_LOST)

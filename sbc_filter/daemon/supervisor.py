@@ -146,6 +146,7 @@ class Supervisor:
         """Apply the firewall rules, if asked for: their counters begin at zero. Raises `EnvironmentFault`."""
         self.count_unfiltered()
         self._apply(setup)
+        self._queues.rules.discard()
 
     def count_unfiltered(self) -> None:
         """Count the packets that passed unfiltered up to this moment."""

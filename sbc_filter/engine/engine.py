@@ -153,6 +153,11 @@ class Engine:
             return ACCEPT
         return self._decide(message, method, flow, repr(flow).encode(), now, None)
 
+    def read(self, message: bytes, flow: Flow, now: float) -> tuple[IncomingCall, Facts]:
+        """What `decide` would see of an INVITE, for explanations; `MessageError`. Nothing is decided or counted."""
+        call = self._intake.read(message, flow, now)
+        return call, self._intake.facts(call)
+
     def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict | Need:
         """Continue with the result of a need, or the reason why there is none. May return another `Need`."""
         held = self._transactions.free(need_id)
@@ -242,10 +247,7 @@ class Engine:
         if place.is_foreign:
             self._count[CounterName.NO_DIRECTION] += 1
             return as_packet_verdict(_undecided(call, Detail.NO_DIRECTION), packet)
-        identity, every = self._intake.identities_for_rules(call)
-        facts = Facts(
-            "INVITE", place.direction, place.trunk, place.peer, flow.transport, now, call.message, identity, every
-        )
+        facts = self._intake.facts(call)
         return self._walk(Progress(key, call, packet, self._rules.matching(facts, self._secret, call.in_dialog)), now)
 
     def _follow_up(self, buffer: bytes, method: bytes, flow: Flow, now: float, room: int) -> Verdict:

@@ -55,8 +55,8 @@ class HandedOverReader:
         for command in self._commands():
             try:
                 self._running.append(_started(command))
-            except FileNotFoundError:
-                continue  # it is not installed
+            except FileNotFoundError:  # it is not installed, or is just being replaced
+                self._incomplete = self._incomplete or command[0] in self._worked
             except OSError:  # no descriptor or no process is left: the reading fails, the filter goes on
                 self._incomplete = True
 
@@ -82,7 +82,7 @@ class HandedOverReader:
                 found.update((nft if program.name == "nft" else iptables).handed_over(listing))  # keeps zeros
             elif program.name == "nft" and _NO_TABLE in complaint:
                 listings[program.name, program.table] = ""  # our table is not there
-            elif program.name in self._worked:
+            elif program.name in self._worked or program.process.returncode < 0:  # killed: it says nothing of the rules
                 failed = True
         self._running = []
         return None if failed else Reading(found, listings)

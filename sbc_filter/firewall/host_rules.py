@@ -23,7 +23,7 @@ def host_rules(plan: Plan) -> Iterator[str]:
     program = Iptables()
     for family in families():
         yield from closed_output(family, program.listing(family, "filter"), plan)
-        yield from taken_earlier(family, program.listing(family, "mangle"))
+        yield from taken_earlier(family, program.listing(family, "mangle"), plan.ports)
         if not plan.nat:
             yield from translated(family, program.listing(family, "nat"), plan.ports)
     yield from _of_nft(plan)
@@ -41,13 +41,21 @@ def closed_output(family: IpFamily, listing: str, plan: Plan) -> Iterator[str]:
         )
 
 
-def taken_earlier(family: IpFamily, listing: str) -> Iterator[str]:
+_PORT_OPTIONS = ("--dport", "--sport", "--dports", "--sports", "--ports")
+
+
+def taken_earlier(family: IpFamily, listing: str, ports: Sequence[int]) -> Iterator[str]:
     """The table `mangle`: rules in front of ours after which a packet does not meet ours."""
     rules = _rules(listing)
     for hook in _HOOKS:
         ours = next((at for at, rule in enumerate(rules.get(hook, [])) if _target(rule) == MAIN), None)
         for rule in rules.get(hook, [])[:ours]:
-            if _target(rule) == "ACCEPT" and _value(rule, "-p") in ("", "udp", "all"):
+            named = [_value(rule, option) for option in _PORT_OPTIONS]
+            if (
+                _target(rule) == "ACCEPT"
+                and _value(rule, "-p") in ("", "udp", "all")
+                and (not any(named) or any(each and _covers(each, ports) for each in named))
+            ):
                 yield (
                     f"{family}: what the rule `-t mangle -A {hook} {' '.join(rule)}` accepts passes unfiltered:"
                     " remove it, or narrow it"

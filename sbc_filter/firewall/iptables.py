@@ -191,7 +191,14 @@ def run_firewall(command: list[str], text: str = "") -> "subprocess.CompletedPro
     """Run a firewall program, with messages in English; `EnvironmentFault` when it is missing or hangs."""
     try:
         return subprocess.run(
-            command, input=text, capture_output=True, text=True, timeout=30, check=False, env=firewall_environment()
+            command,
+            input=text,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",  # a comment of another program's rule may be any octets
+            timeout=30,
+            check=False,
+            env=firewall_environment(),
         )
     except FileNotFoundError:
         package = "nftables" if command[0] == "nft" else "iptables"

@@ -59,6 +59,7 @@ class Facts:
 
 
 Predicate = Callable[[Facts], bool]
+Named = tuple[str, Predicate]  # a predicate with the key of the condition that it checks
 Sources = tuple[str, ...]
 LONGEST_VALUE, MOST_VALUES = 256, 8
 """The octets of the longest value in which a pattern of `header` is searched, and the fields of one name that are. The
@@ -75,6 +76,7 @@ class _Compiled:
     share: int  # out of 10000
     predicates: tuple[Predicate, ...]
     of_place: tuple[Predicate, ...]  # those that do not look at the message
+    keys: tuple[str, ...]  # of the conditions that `predicates` check
 
 
 class RuleSet:
@@ -105,6 +107,20 @@ class RuleSet:
                     break
             else:
                 yield _sampled(compiled, facts, secret)
+
+    def obstacles(self, facts: Facts, in_dialog: bool = False) -> Iterator[tuple[Rule, str | None]]:
+        """Each rule with the key of its first condition that does not match, in order; None for a rule that matches.
+
+        For explanations. The predicates are those of `matching`. A rule that does not judge an INVITE `in_dialog` has
+        the key `in_dialog`. A rate is counted, as by `matching`.
+        """
+        for compiled in self._compiled:
+            if in_dialog and not compiled.rule.verify.in_dialog:
+                yield compiled.rule, "in_dialog"
+                continue
+            failed = (at for at, predicate in enumerate(compiled.predicates) if not predicate(facts))
+            at = next(failed, None)
+            yield compiled.rule, None if at is None else compiled.keys[at]
 
     def matching_unreadable(self, facts: Facts, secret: bytes, in_dialog: bool) -> Iterator[Rule]:
         """The rules that match an INVITE which cannot be read, in order.
@@ -156,12 +172,12 @@ def stated_treatment(
 
 def _compile(rule: Rule, conditions: Conditions, rates: Rates) -> _Compiled:
     options = rule.sign if rule.action is RuleAction.SIGN else rule.verify
-    of_place = tuple(_place_predicates(conditions))
+    place = tuple(_place_predicates(conditions))
     refuses = rule.action in (RuleAction.DROP, RuleAction.REJECT)
-    predicates = _predicates(
+    named = _predicates(
         rule.name,
         conditions,
-        of_place,
+        place,
         options.caller_from,
         options.called_from,
         rates,
@@ -169,20 +185,22 @@ def _compile(rule: Rule, conditions: Conditions, rates: Rates) -> _Compiled:
         restricts=rule.action in _RESTRICTS,
     )
     share = round(conditions.enforce_percent * 100)
-    return _Compiled(rule, replace(rule, mode=Mode.MONITOR), share, predicates, of_place)
+    keys, predicates = tuple(key for key, _ in named), tuple(predicate for _, predicate in named)
+    of_place = tuple(predicate for _, predicate in place)
+    return _Compiled(rule, replace(rule, mode=Mode.MONITOR), share, predicates, of_place, keys)
 
 
 def _predicates(
     rule: str,
     conditions: Conditions,
-    of_place: tuple[Predicate, ...],
+    of_place: tuple[Named, ...],
     caller_from: Sources,
     called_from: Sources,
     rates: Rates,
     *,
     refuses: bool,
     restricts: bool,
-) -> tuple[Predicate, ...]:
+) -> tuple[Named, ...]:
     """The predicates of `rule`, all of which have to match, with those `of_place` first. The rate is last, so that it
     counts only calls that match the others.
 
@@ -196,42 +214,42 @@ def _predicates(
     found = (*of_place, *_message_predicates(conditions, caller_from, listed_called, refuses, restricts))
     if conditions.rate is None:
         return found
-    return (*found, _rate(rule, conditions.rate, caller_from, called_from, rates))
+    return (*found, ("rate", _rate(rule, conditions.rate, caller_from, called_from, rates)))
 
 
-def _place_predicates(conditions: Conditions) -> Iterator[Predicate]:
+def _place_predicates(conditions: Conditions) -> Iterator[Named]:
     """The predicates that do not look at the message."""
     if conditions.direction is not None:
         direction = conditions.direction
-        yield lambda facts: facts.direction is direction
+        yield "direction", lambda facts: facts.direction is direction
     if conditions.trunk is not None:
         trunk = conditions.trunk
-        yield lambda facts: facts.trunk in trunk
+        yield "trunk", lambda facts: facts.trunk in trunk
     if conditions.time is not None:
         time = conditions.time
-        yield lambda facts: time(facts.now)
+        yield "time", lambda facts: time(facts.now)
 
 
 def _message_predicates(
     conditions: Conditions, caller_from: Sources, called_from: Sources, every: bool, restricts: bool
-) -> Iterator[Predicate]:
+) -> Iterator[Named]:
     on_list = _any_on_list if every else _on_list
     if conditions.has_identity is not None:
-        yield _present(b"identity", conditions.has_identity)
-    for listed, wanted, sources in (
-        (conditions.caller, True, caller_from),
-        (conditions.not_caller, False, caller_from),
-        (conditions.called, True, called_from),
-        (conditions.not_called, False, called_from),
+        yield "has_identity", _present(b"identity", conditions.has_identity)
+    for name, listed, wanted, sources in (
+        ("caller", conditions.caller, True, caller_from),
+        ("not_caller", conditions.not_caller, False, caller_from),
+        ("called", conditions.called, True, called_from),
+        ("not_called", conditions.not_called, False, called_from),
     ):
         if listed is not None:
-            yield on_list(listed, wanted, sources)
+            yield name, on_list(listed, wanted, sources)
     for name, wanted_value in conditions.header.items():
         key = canonical(name.encode())
         if isinstance(wanted_value, bool):
-            yield _present(key, wanted_value)
+            yield f"header.{name}", _present(key, wanted_value)
         else:
-            yield _value(key, wanted_value, restricts)
+            yield f"header.{name}", _value(key, wanted_value, restricts)
 
 
 def _present(name: bytes, wanted: bool) -> Predicate:

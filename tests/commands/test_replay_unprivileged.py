@@ -52,6 +52,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with CaptureWriter(tmp_path / "calls.pcap") as writer:
         for number, data in enumerate((arriving(invite(identity())), leaving(invite(number=2))), 1):
             writer.write(Frame(number, NOW, round(NOW * 10**9), 101, 0, data, len(data)))
+    (tmp_path / "calls.pcap").chmod(0o644)  # what is written shows who called whom: only its owner may read it
     monkeypatch.chdir(tmp_path)  # in which every other user may look around, while pytest closes what is above
     tmp_path.chmod(0o755)
     os.seteuid(65534)

@@ -1,5 +1,6 @@
 """What a replay did not look at, as an operator meets it: the sentence, the summary of `--json`, the exit code."""
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,16 @@ def test_where_everything_was_looked_at_nothing_is_said(tmp_path: Path, capsys: 
     path = capture(tmp_path, CALL, *PIECES)
     assert main(["replay", str(path), "--json"]) == 0
     assert summary_of(capsys.readouterr().out)["unseen"] == []
+
+
+def test_a_length_of_zero_in_ipv6_hides_no_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in jumbograms: the live filter reads such a packet to its end."""
+    head = b"\x60\0\0\0\0\0\0\x40" + bytes.fromhex("20010db8" + "0" * 23 + "7" + "20010db8" + "0" * 23 + "1")
+    message = invite()
+    datagram = struct.pack(">HHHH", 5060, 5060, 0, 0) + message
+    path = capture(tmp_path, head + b"\x11\0\xc2\x04\0\0\0\x40" + datagram, settings="")
+    assert main(["replay", str(path), "--json"]) == 0
+    assert summary_of(capsys.readouterr().out)["invites"] == 1
 
 
 def test_without_time_stamps_the_time_has_to_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

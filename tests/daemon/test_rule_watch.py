@@ -38,7 +38,7 @@ class Owner:
     """Applies the rules; `removed` is what `firewall remove` has announced."""
 
     def __init__(self) -> None:
-        self.restored = 0
+        self.restored = self.tried = 0
         self.removed = False
         self.fault: Exception | None = None
 
@@ -46,6 +46,7 @@ class Owner:
         return self.removed
 
     def restore(self) -> None:
+        self.tried += 1
         if self.fault is not None:
             raise self.fault
         self.restored += 1
@@ -117,16 +118,29 @@ def test_rules_that_another_program_brought_back() -> None:
 
 @pytest.mark.parametrize("fault", [EnvironmentFault("iptables: broken"), OSError("no process is left")])
 def test_rules_that_cannot_be_applied_again(fault: Exception) -> None:
-    """Each attempt counts, so a program that fails is not started every other second."""
+    """The next attempt is after 2 s, then 4 s, and so on up to a minute. Only success counts as one of three times."""
     owner = Owner()
     owner.fault = fault
     watched = Watched(owner)
     sentence = f"warning: {MISSING}, and cannot be applied again: {fault}: calls may pass unfiltered"
-    assert [watched.look(now, NONE) for now in (0.0, 2.0, 4.0, 6.0)] == [[sentence], [], [], [LIMIT]]
+    tried = []
+    for now in range(0, 300, 2):
+        before = owner.tried
+        assert watched.look(float(now), NONE) == [sentence] * (now == 0)
+        tried += [now] * (owner.tried - before)
+    assert tried == [0, 2, 6, 14, 30, 62, 122, 182, 242]
     assert watched.counters == {"lost": 1, "missing": 1}
     owner.fault = None
-    assert watched.look(600.0, NONE) == [f"warning: {MISSING}: applied again, 1 time so far"]
-    assert watched.look(602.0, listed(PLAN)) == [BACK]
+    assert watched.look(302.0, NONE) == [f"warning: {MISSING}: applied again, 1 time so far"]
+    assert watched.look(304.0, listed(PLAN)) == [BACK]
+
+
+def test_a_reading_that_began_before_the_rules_were_applied_counts_for_nothing() -> None:
+    watched = Watched(owner := Owner())
+    watched.watch.begin()
+    watched.watch.discard()
+    assert list(watched.watch.take(NONE, 2.0)) == []
+    assert owner.restored == 0
 
 
 def test_removal_by_command_sticks_and_is_alarmed() -> None:

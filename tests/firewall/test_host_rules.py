@@ -60,13 +60,18 @@ def test_an_output_that_is_closed(listing: str, is_named: bool) -> None:
         ("-A INPUT -i eth0 -j ACCEPT\n", "INPUT -i eth0"),
         ("-A FORWARD -j SBC-FILTER\n-A FORWARD -p udp -j ACCEPT\n", None),
         ("-A FORWARD -p tcp -j ACCEPT\n-A FORWARD -j SBC-FILTER\n", None),
+        ("-A FORWARD -p udp -m udp --dport 53 -j ACCEPT\n-A FORWARD -j SBC-FILTER\n", None),
+        (
+            "-A INPUT -p udp -m multiport --sports 53,5050:5070 -j ACCEPT\n",
+            "INPUT -p udp -m multiport --sports 53,5050:5070",
+        ),
         ("-A FORWARD -p udp -j TOS --set-tos 0x60\n-A FORWARD -j SBC-FILTER\n", None),
         ("-A POSTROUTING -j ACCEPT\n", None),
     ],
 )
 def test_a_rule_in_front_of_ours_that_accepts(listing: str, rule: str | None) -> None:
     said = f"iptables: what the rule `-t mangle -A {rule} -j ACCEPT` accepts passes unfiltered: remove it, or narrow it"
-    assert list(taken_earlier(V4, listing)) == ([] if rule is None else [said])
+    assert list(taken_earlier(V4, listing, (5060,))) == ([] if rule is None else [said])
 
 
 REDIRECT = "-A PREROUTING -p udp -m udp --dport 5080 -j REDIRECT --to-ports 5060\n"

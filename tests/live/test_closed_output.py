@@ -9,7 +9,7 @@ from support.tiny import TinySource
 
 from sbc_filter.engine.record import Record
 from sbc_filter.firewall.backend import backend
-from sbc_filter.firewall.plan import Plan, QueueSettings
+from sbc_filter.firewall.plan import Plan
 from sbc_filter.firewall.tracking import is_tracking
 from sbc_filter.lab.namespaces import Lab
 
@@ -156,7 +156,7 @@ def test_where_it_cannot_get_out_the_call_goes_as_it_came_or_not_at_all(
         hosts.run("sbc", "ip6tables", *MARKED.split())
         core.sendto(invite(number=2, body="x" * 900), to)
         assert b"\r\nIdentity: " in carrier.recv(70000)
-        assert QueueSettings(50, fail_open) in plan.queues
+        assert [queue.fail_open for queue in plan.queues] == [fail_open, fail_open]
 
 
 def test_the_first_error_is_logged_and_then_ever_fewer(hosts: Lab, caplog: pytest.LogCaptureFixture) -> None:

@@ -96,6 +96,8 @@ def went(trace: str) -> set[tuple[str, str]]:
         match = _CALL.search(line)
         if match is None:
             continue
+        if "127.0.0.1" in match[2] or '"::1"' in match[2]:
+            continue  # to itself: see `firewall.tracking`
         family = _FAMILY.search(match[2])
         where = family[1] if family else "connected"
         if where == "AF_UNIX":

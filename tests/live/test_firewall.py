@@ -24,6 +24,7 @@ from support.netns import (
 from support.tiny import TinyEngine, TinySource, filtered, invite
 
 from sbc_filter.firewall.harmless import is_handed_over
+from sbc_filter.firewall.host_rules import host_rules
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.plan import DEFAULT_MARK, IpFamily, Plan
 from sbc_filter.lab.namespaces import Lab
@@ -290,3 +291,32 @@ def test_without_privilege_one_sentence_says_so(lab: Lab) -> None:
             check=True,
         )
     assert done.stdout == ("EnvironmentFault('iptables-restore: no permission: run as root, or grant CAP_NET_ADMIN')\n")
+
+
+def test_a_comment_of_any_octets_in_the_rule_of_another_program(lab: Lab) -> None:
+    """It is neither read as an error nor lost when our rules are applied, looked at and removed."""
+    foreign: list[str | bytes] = [
+        "iptables",
+        "-t",
+        "mangle",
+        "-A",
+        "FORWARD",
+        "-m",
+        "comment",
+        "--comment",
+        b"B\xfcro",
+        "-j",
+        "RETURN",
+    ]
+    with lab.inside("sbc"):
+        subprocess.run(foreign, check=True)
+        try:
+            Iptables().apply(BOTH)
+            assert Iptables().queues() == {50, 51}
+            assert list(host_rules(BOTH)) == []
+            Iptables().remove()
+            saved = subprocess.run(["iptables-save", "-t", "mangle"], capture_output=True, check=True).stdout
+            assert b"B\xfcro" in saved
+            assert b"SBC-FILTER" not in saved
+        finally:
+            subprocess.run([*foreign[:3], "-D", *foreign[4:]], check=True)

@@ -16,7 +16,7 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.packet import Packet
 
 from sbc_filter.firewall.iptables import Iptables
-from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
+from sbc_filter.firewall.plan import DEFAULT_MARK, Plan, QueueSettings
 from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.queue_shell import Core, QueueShell, Source
 from sbc_filter.live.raw_send import Emitter
@@ -144,7 +144,8 @@ def nothing_else(sender: socket.socket, to: tuple[str, int], receiver: socket.so
 
 @contextlib.contextmanager
 def running(lab: Lab, engine: Core, source: Source, **options: Any) -> Iterator[QueueShell]:
-    """The shell at work in a thread, on the queues of the host `sbc`, or of another `host`."""
+    """The shell at work in a thread, on the queues of both directions of the host `sbc`, or of another `host`."""
+    options.setdefault("queues", (QueueSettings(50), QueueSettings(51)))
     with lab.inside(options.pop("host", "sbc")):
         emitter = Emitter(DEFAULT_MARK)
         shell = QueueShell(engine, source, emitter, options.pop("sink", lambda record: None), **options)

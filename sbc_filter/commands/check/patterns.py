@@ -120,5 +120,5 @@ def _members(members: Any) -> list[str]:
     named = [_CLASSES.get(value, "a") if kind is op.CATEGORY else chr(value if kind is op.LITERAL else value[0])
              for kind, value in members if kind in (op.LITERAL, op.RANGE, op.CATEGORY)]  # fmt: skip
     if members[0][0] is op.NEGATE:
-        return [next(each for each in "a0 -!" if each not in named)]
+        return [next((each for each in "a0 -!" if each not in named), "")]
     return named[:4] or ["a"]

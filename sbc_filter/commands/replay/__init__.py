@@ -1,10 +1,10 @@
 """`sbc-filter replay`: shows what the rules would have done to the calls of a capture."""
 
 import argparse
-from datetime import datetime
 from pathlib import Path
 
 from sbc_filter.commands.file_arguments import add_files
+from sbc_filter.commands.time_argument import moment
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at",
         default="capture",
-        type=_time,
+        type=moment("capture"),
         metavar="TIME",
         help="judge freshness as of the capture (default), as of now, or as of a time such as 2027-01-15T08:00:00Z",
     )
@@ -38,29 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the numbers that arrived as others in the Request-URI, for `translations` of [rule.verify]",
     )
     add_files(parser, where="sbc-filter.toml next to the capture, then here, then in /etc/sbc-filter")
-
-
-_END = 253_402_300_800.0  # POSIX seconds: the year 10000
-
-
-def _time(text: str) -> str | float:
-    """`capture`, `now`, or a time in POSIX seconds; it is given so, or in ISO 8601 (local time unless it says)."""
-    if text in ("capture", "now"):
-        return text
-    try:
-        found = _seconds(text)
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither capture, now nor a time") from None
-    if not 0 <= found < _END:  # false for NaN
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time from 1970 to 9999")
-    return found
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return datetime.fromisoformat(text).timestamp()
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of
 from sbc_filter.commands.replay.frames import Clock, with_progress
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
-from sbc_filter.commands.replay.report import Result
+from sbc_filter.commands.replay.replay_result import Result
 from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.call.network import Observation

@@ -17,6 +17,7 @@ from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.daemon import privileges
 from sbc_filter.daemon.own_firewall_rules import OwnRules
 from sbc_filter.daemon.supervisor import Supervisor
+from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.backend import backend
 from sbc_filter.records.tally import findings, numbered
 from sbc_filter.shared_memory.shared_state import SharedState
@@ -59,8 +60,9 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
             _say_what_runs(console, setup, own_firewall=rules is not None)
             if supervisor.observing.sentence():
                 say(supervisor.observing.sentence())
-            for remark in host_remarks(setup):  # last: it asks several programs
-                say(f"warning: {remark}")
+            with contextlib.suppress(OSError, ValueError, EnvironmentFault):  # no remark ends a start
+                for remark in host_remarks(setup):  # last: it asks several programs
+                    say(f"warning: {remark}")
 
         supervisor = Supervisor(setup, files, memories, folder, say, applied, rules)
         if rules is not None:

@@ -1,7 +1,5 @@
 """The way from the bytes of an INVITE to a call: it is parsed, checked and placed, and untrusted claims are removed."""
 
-from collections.abc import Callable
-
 from sbc_filter.engine.call import scrub
 from sbc_filter.engine.call.call import CALLER_FROM, Decision, IncomingCall, Parties
 from sbc_filter.engine.call.network import Flow, Network, Position
@@ -12,6 +10,7 @@ from sbc_filter.errors import MessageError
 from sbc_filter.numbering.numbering_plans import Profile
 from sbc_filter.outcomes import Detail, Outcome, Repair
 from sbc_filter.rules.model import Direction
+from sbc_filter.rules.ruleset import Facts
 from sbc_filter.sip.grammar import SIP_URI
 from sbc_filter.sip.learned_layout import Reader
 from sbc_filter.sip.lenient.repair import MAX_SIZE, one_reading
@@ -60,23 +59,32 @@ class Intake:
         scrubbed = message.edited
         return IncomingCall(message, flow, place, parties, now, in_dialog, emergency, target, scrubbed, marks, changed)
 
-    def identities_for_rules(
-        self, call: IncomingCall
-    ) -> tuple[Callable[[tuple[str, ...]], str | None], Callable[[tuple[str, ...]], list[str]]]:
-        """The functions by which rules identify a party, and every party in some sources: by numbers without routing
-        prefixes (S-043)."""
+    def facts(self, call: IncomingCall) -> Facts:
+        """What rules see of a call. They identify parties by numbers without routing prefixes (S-043)."""
         parties, profile = call.parties, self._profile
-        if not profile.routing:
-            return parties.identity, parties.every
+        identity, every = parties.identity, parties.every
+        if profile.routing:
 
-        def subscriber(sources: tuple[str, ...]) -> str | None:
-            found = parties.identity(sources)
-            return None if found is None else profile.subscriber(found)
+            def subscriber(sources: tuple[str, ...]) -> str | None:
+                found = parties.identity(sources)
+                return None if found is None else profile.subscriber(found)
 
-        def subscribers(sources: tuple[str, ...]) -> list[str]:
-            return [profile.subscriber(each) for each in parties.every(sources)]
+            def subscribers(sources: tuple[str, ...]) -> list[str]:
+                return [profile.subscriber(each) for each in parties.every(sources)]
 
-        return subscriber, subscribers
+            identity, every = subscriber, subscribers
+        place = call.place
+        return Facts(
+            "INVITE",
+            place.direction,
+            place.trunk,
+            place.peer,
+            call.flow.transport,
+            call.arrived,
+            call.message,
+            identity,
+            every,
+        )
 
     def read_follow_up(self, buffer: bytes, flow: Flow, room: int) -> tuple[SipMessage, tuple[Repair, ...]]:
         """Read and check an ACK or CANCEL, and what was repaired in it; `MessageError` if it is unreadable.

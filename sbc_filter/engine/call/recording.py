@@ -12,6 +12,8 @@ from sbc_filter.sip.message import SipMessage
 
 _NO_RULE = VerifyOptions()
 """The sources of the parties if no rule matched."""
+_NO_CAPTURE = (None, None, None)
+"""`packet`, `file` and `unfiltered`: see `Record.of_packet`."""
 
 
 def record(
@@ -108,9 +110,7 @@ def make_record(
         identities,
         changed,
         decision.request_uri,
-        None,  # `packet`, `file` and `unfiltered`: see `Record.of_packet`
-        None,
-        None,
+        *_NO_CAPTURE,
     )
     return Record._make(values)
 

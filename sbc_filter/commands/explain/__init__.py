@@ -1,0 +1,50 @@
+"""`sbc-filter explain`: decodes a token or an INVITE, and says what is wrong with it and what to do about it."""
+
+import argparse
+from pathlib import Path
+
+from sbc_filter.commands.file_arguments import add_files
+from sbc_filter.commands.time_argument import moment
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `explain`."""
+    parser.add_argument(
+        "what",
+        metavar="WHAT",
+        help="an INVITE, an Identity header field or a PASSporT: a file, - for standard input, or the text itself",
+    )
+    ends = parser.add_mutually_exclusive_group()
+    ends.add_argument("--from", dest="sender", type=_endpoint, metavar="ADDRESS[:PORT]", help="the peer it came from")
+    ends.add_argument("--to", type=_endpoint, metavar="ADDRESS[:PORT]", help="the peer it leaves to")
+    parser.add_argument(
+        "--at",
+        default="message",
+        type=moment("message"),
+        metavar="TIME",
+        help="judge freshness as of the Date of the INVITE or the iat of the token (default), as of now, or as of a"
+        " time such as 2027-01-15T08:00:00Z",
+    )
+    parser.add_argument("--certificate", type=Path, metavar="FILE", help="the certificate of the token, and its chain")
+    parser.add_argument("--anchors", type=Path, metavar="PATH", help="trust anchors: a PEM file, or a folder of them")
+    parser.add_argument(
+        "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    add_files(parser, where="sbc-filter.toml next to the file, then here, then in /etc/sbc-filter")
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    from sbc_filter.rules.trunk_options import parse_endpoint
+
+    try:
+        return parse_endpoint(text, 5060)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 192.0.2.7 or 192.0.2.7:5080") from None
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explain; 0 if the token is valid for the call or the call is signed, 1 if not."""
+    from sbc_filter.commands.explain.explain import explain
+
+    return explain(arguments)

@@ -1,0 +1,114 @@
+"""An explanation as text for a person; colours on a terminal only. Whatever untrusted parties wrote is escaped."""
+
+import json
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from sbc_filter.commands.explain.findings import CheckShown, Findings, Said, TokenShown
+from sbc_filter.commands.explain.token_checks import State
+from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.plain_text import plain
+from sbc_filter.utc import utc_text
+
+_COLOURS = {"+": "green", "-": "red"}
+_VERBS = {
+    "accept": "pass the message unchanged",
+    "modify": "change the message",
+    "reject": "reject the call",
+    "redirect": "redirect the call",
+    "drop": "drop the message",
+}
+_STATES = {State.OK: "green", State.FAILED: "bold red"}
+_WIDTH = 13  # of labels
+
+
+def show(findings: Findings, console: PlainConsole) -> None:
+    """Print everything, the answer first."""
+    colour = "bold green" if findings.good else "bold red"
+    console.print(Text(plain(findings.explanation.name), colour))
+    for line in _explained(findings.explanation):
+        console.print(line)
+    console.print(f"{'Judged at':{_WIDTH}} {utc_text(findings.time)} UTC, {findings.time_from}")
+    for token in findings.tokens:
+        console.print()
+        _token(token, console)
+    _tolerated(findings, console)
+    _rules(findings, console)
+    _changes(findings, console)
+    for title, lines in (("Notes", findings.notes), ("Missing", findings.missing)):
+        if lines:
+            console.print()
+            console.print(f"{title}:")
+            for each in lines:
+                console.print(f"  {each}")
+
+
+def _explained(said: Said) -> Iterator[str]:
+    yield said.happened
+    yield f"{'Standard':{_WIDTH}} {said.standard}"
+    yield f"{'Who can act':{_WIDTH}} {', '.join(said.by)}"
+    yield f"{'What to do':{_WIDTH}} {said.remedy}"
+
+
+def _token(token: TokenShown, console: PlainConsole) -> None:
+    reading = token.reading
+    result = f"{token.outcome}.{token.detail}" if token.detail else token.outcome
+    console.print(f"Token {token.at}: {result}{', if its chain is trusted' if token.assumed else ''}")
+    if reading.fault:
+        console.print(f"  {reading.fault}")
+    for name, part in (("header", reading.header), ("claims", reading.claims)):
+        if part is not None:
+            console.print(f"  {name:{_WIDTH - 2}} {json.dumps(part)}")
+    console.print(f"  {'signature':{_WIDTH - 2}} {reading.signature} (read by PyJWT)")
+    console.print(f"  {'certificate':{_WIDTH - 2}} {token.certificate}")
+    for each in token.certificates:
+        numbers = f"; {each.numbers}" if each.numbers else ""
+        console.print(f"    {each.role:8} {each.subject}{numbers}")
+        dates = f"{utc_text(each.not_before)} to {utc_text(each.not_after)} UTC"
+        console.print(f"    {'':8} {dates}, by {each.issuer}{f'; CRL: {each.crl}' if each.crl else ''}")
+    for check in token.checks:
+        console.print(_check(check))
+
+
+def _check(check: CheckShown) -> Text:
+    values = f": {plain(check.values)}" if check.values and check.state != State.NOT_REACHED else ""
+    line = Text(f"  {check.state:{_WIDTH - 2}} ", _STATES.get(State(check.state), "dim"))
+    line.append(f"{check.title}{values}", "")
+    return line.append(f" ({check.standard})", "dim")
+
+
+def _tolerated(findings: Findings, console: PlainConsole) -> None:
+    if findings.tolerated:
+        console.print()
+        console.print("Tolerated:")
+    for each in findings.tolerated:
+        console.print(f"  {each.name}: {each.happened} ({each.standard})")
+
+
+def _rules(findings: Findings, console: PlainConsole) -> None:
+    if findings.rules:
+        console.print()
+        console.print("Rules:")
+    decided = findings.record["rule"] if findings.record is not None else None
+    for each in findings.rules:
+        said = f"does not match: {each.reason}" if not each.matched else f"matches, {each.mode}"
+        if each.rule == decided and each.matched:
+            console.print(f"  {each.rule}: {said}, decides")
+            break
+        console.print(f"  {each.rule}: {said}")
+
+
+def _changes(findings: Findings, console: PlainConsole) -> None:
+    if findings.record is None:
+        return
+    record = findings.record
+    code = f" with {record['code']}" if record["code"] is not None else ""
+    verdict = record["would"] or record["verdict"]
+    console.print()
+    observed = ", but only observes" if record["would"] else ""
+    console.print(f"By {record['rule'] or 'no rule'} the filter would {_VERBS[verdict]}{code}{observed}:")
+    for line in findings.changes:
+        console.print(Text(f"  {plain(line)}", _COLOURS.get(line[:1], "")))
+    for line in (findings.response or "").rstrip("\r\n").split("\r\n") if findings.response else ():
+        console.print(f"  {line}")

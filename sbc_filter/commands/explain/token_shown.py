@@ -1,0 +1,173 @@
+"""One token as it is shown: read, its certificate, and each check with the values that were compared."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sbc_filter.commands.explain.chain_shown import chain_shown
+from sbc_filter.commands.explain.findings import CheckShown, TokenShown
+from sbc_filter.commands.explain.judge import Judgement
+from sbc_filter.commands.explain.material import claims_of
+from sbc_filter.commands.explain.noted_source import Found, NotedSource
+from sbc_filter.commands.explain.plain_reading import plain_reading
+from sbc_filter.commands.explain.token_checks import CHECKS, Evidence, State, states
+from sbc_filter.engine.call.call import IncomingCall, Party
+from sbc_filter.errors import VerificationError
+from sbc_filter.outcomes import Detail
+from sbc_filter.pki.trust_store import TrustStore
+from sbc_filter.pki.x5u import check_x5u
+from sbc_filter.rules.model import RequestUriCheck, VerifyOptions
+from sbc_filter.stir.diversion import DIVERSIONS
+from sbc_filter.stir.passport import Claims, Jose, parse_jose
+from sbc_filter.stir.token import kind_claimed, parse_parameters, split_identity
+from sbc_filter.utc import utc_text
+
+_SOURCES = {"pai": "P-Asserted-Identity", "from": "From", "to": "To", "ruri": "Request-URI"}
+_OF_THE_CALL = frozenset({"named", "caller", "called", "media", "diversions", "date", "plain", "target"})
+
+
+class TokenContext(NamedTuple):
+    """What the tokens of one message are shown with. `call` is None if only a token was given."""
+
+    source: NotedSource
+    trust: TrustStore
+    options: VerifyOptions
+    at: float
+    call: IncomingCall | None
+    aged: bool  # the time of the judgement is not that of the token itself
+
+
+def token_shown(value: bytes, at: int, judged: Judgement | None, context: TokenContext) -> TokenShown:
+    """The Identity value at this place, with the engine's result for it."""
+    jose = _jose(value)
+    found = _found(jose, context)
+    pem = found.pem if found is not None else None
+    record = judged.record if judged is not None else None
+    evidence = Evidence(value, pem, context.trust, context.at, context.options.tolerate)
+    shown: tuple[CheckShown, ...] = ()
+    if judged is not None:
+        shown = tuple(_checks(judged, evidence, jose, found, context))
+    return TokenShown(
+        at,
+        plain_reading(value, pem),
+        jose.x5u if jose is not None else None,
+        _where(found),
+        chain_shown(pem, context.trust, context.at) if pem is not None else (),
+        record.outcome if record is not None else "not judged",
+        record.detail if record is not None else None,
+        judged is not None and judged.assumed,
+        shown,
+    )
+
+
+def _jose(value: bytes) -> Jose | None:
+    try:
+        return parse_jose(split_identity(value, base64=True)[0])
+    except VerificationError:
+        return None
+
+
+def _found(jose: Jose | None, context: TokenContext) -> Found | None:
+    """The certificate of the token, unless the rules for URLs forbid to look for it."""
+    if jose is None:
+        return None
+    try:
+        check_x5u(jose.x5u, context.source.tolerate)
+    except VerificationError:
+        return None
+    return context.source.look_up(jose.x5u)
+
+
+def _where(found: Found | None) -> str:
+    if found is None:
+        return "not looked for"
+    if found.pem is not None:
+        return f"from {found.where}"
+    return f"not here: {found.reason or found.detail}"
+
+
+def _checks(
+    judged: Judgement, evidence: Evidence, jose: Jose | None, found: Found | None, context: TokenContext
+) -> Iterator[CheckShown]:
+    detail = judged.record.detail
+    ended = states(Detail(detail) if detail is not None else None, evidence)
+    if ended is None:
+        return
+    claims = claims_of(evidence.value)
+    for check in CHECKS:
+        state, values = ended[check.key], _values(check.key, evidence, jose, claims, found, context)
+        why = _unjudged(check.key, judged, context) if state is State.OK else ""
+        if why:
+            state, values = State.NOT_JUDGED, why
+        yield CheckShown(check.key, state, check.title, values, check.standard)
+
+
+def _unjudged(key: str, judged: Judgement, context: TokenContext) -> str:
+    """Why a check that no fault was found by is not proof of anything; empty if it is."""
+    options = context.options
+    if context.call is None and key in _OF_THE_CALL:
+        return "only a token was given"
+    reasons = {
+        "path": judged.assumed and "there are no trust anchors",
+        "revocation": not context.trust.crls and "there is no CRL",
+        "fresh": not context.aged and "the time is that of the token",
+        "called": not options.check_called and "check_called is false",
+        "diversions": not _is_diverted(context.call) and "there is no diversion",
+        "replay": "only this message is known",
+        "date": options.max_date_age is None and "max_date_age is not set",
+        "target": options.check_request_uri is RequestUriCheck.OFF and "check_request_uri is off",
+    }
+    return reasons.get(key) or ""
+
+
+def _is_diverted(call: IncomingCall | None) -> bool:
+    values = call.message.values(b"identity") if call is not None else ()
+    return any(kind_claimed(value) in DIVERSIONS for value in values)
+
+
+def _values(
+    key: str, evidence: Evidence, jose: Jose | None, claims: Claims | None, found: Found | None, context: TokenContext
+) -> str:
+    """What a check compares, in canonical form; empty if there is nothing to compare."""
+    call, options = context.call, context.options
+    if key == "parameters":
+        return _parameters(evidence.value, jose)
+    if key == "url" and jose is not None:
+        return jose.x5u
+    if key == "certificate":
+        return _where(found)
+    if claims is None:
+        return ""
+    if key == "fresh":
+        return _age(claims, context)
+    if call is None:
+        return ""
+    if key == "caller":
+        return f"token {claims.orig}, {_party(call.parties.first(options.caller_from), 'no caller')}"
+    if key == "called":
+        return f"token {', '.join(claims.dest)}, {_party(call.parties.first(options.called_from), 'no called party')}"
+    if key == "target":
+        return f"token {', '.join(claims.dest)}, Request-URI {call.target or 'without a number'}"
+    return ""
+
+
+def _party(party: Party | None, otherwise: str) -> str:
+    return otherwise if party is None else f"{_SOURCES.get(party.source, party.source)} {party.identity}"
+
+
+def _age(claims: Claims, context: TokenContext) -> str:
+    age, options = context.at - claims.iat, context.options
+    limit = f"at most {options.max_age:g} s" if age >= 0 else f"at most {options.max_skew:g} s ahead"
+    what = f"{age:.0f} s old" if age >= 0 else f"{-age:.0f} s ahead"
+    return f"iat {utc_text(claims.iat)} UTC, arrival {utc_text(context.at)} UTC: {what}, {limit}"
+
+
+def _parameters(value: bytes, jose: Jose | None) -> str:
+    try:
+        info, alg, ppt, _ = parse_parameters(split_identity(value, base64=True)[3])
+    except VerificationError:
+        return ""
+    if jose is None:
+        return ""
+    pairs = [("ppt", ppt, jose.ppt), ("alg", alg, jose.alg), ("info and x5u", info, jose.x5u)]
+    differ = [pair for pair in pairs if pair[1] != pair[2] and not (pair[0] == "alg" and alg is None)]
+    return "; ".join(f"{name}: field {field or 'none'}, token {token or 'none'}" for name, field, token in differ)

@@ -1,0 +1,109 @@
+"""Certificates that were not available, and services that did not verify."""
+
+from collections.abc import Mapping
+
+from sbc_filter.explanations.explanation import CARRIER, CARRIER_FIRST, SERVICE, YOU, YOU_FIRST, Actor, Explanation
+from sbc_filter.outcomes import Detail
+
+_FETCH = "RFC 8224 §6.2 step 3, §7.2"
+_SERVICE = "ATIS-1000082; RFC 8224 §6.2.2 for the code"
+
+UNFETCHABLE: Mapping[Detail, Explanation] = {
+    Detail.X5U_POLICY: Explanation(
+        "The URL of the certificate breaks the rules for such URLs. It is not https, has a port other than 443 and"
+        " 8443, a query or user information, or an address that is not public. `verstat` is `TN-Validation-Failed`.",
+        "RFC 8224 §6.2 step 3, ATIS-1000074 §5.3.1",
+        CARRIER,
+        "The signer must publish its certificate at another URL. Inform it; the URL names it.",
+    ),
+    Detail.FETCH_REFUSED: Explanation(
+        "No source has the certificate. It is not in the folder, the socket returned 404, the command failed, fetching"
+        " is off, or more new URLs came than `fetch_rate` allows. Live, also an emergency call whose certificate is not"
+        " in the cache, because emergency calls never wait.",
+        _FETCH,
+        YOU,
+        "Put the certificate into the folder, or set `fetch = true`. In a flood, do nothing: known signers continue. In"
+        " a replay, give `--fetch`.",
+    ),
+    Detail.FETCH_TIMEOUT: Explanation(
+        "The certificate did not arrive within `hold_ms`, or within the limit of the fetch, socket or command.",
+        f"{_FETCH}. No standard sets the limit.",
+        YOU_FIRST,
+        "The next call usually finds it. If not, is the host reachable from here? Raise `hold_ms`.",
+    ),
+    Detail.FETCH_DNS: Explanation(
+        "The host name in the URL of the certificate does not resolve.",
+        f"{_FETCH}; RFC 1035",
+        YOU_FIRST,
+        "Check DNS on this host. Otherwise the signer must correct its DNS or its URL.",
+    ),
+    Detail.FETCH_ADDRESS: Explanation(
+        "The host name in the URL of the certificate leads to an address that is not public.",
+        "RFC 6890, ATIS-1000074 §5.3.1",
+        CARRIER_FIRST,
+        "It is an attack, or a laboratory: for a laboratory, set `allowed_networks`.",
+    ),
+    Detail.FETCH_CONNECT: Explanation(
+        "The connection failed. With `socket`: no server listens there, or it does not speak HTTP.",
+        _FETCH,
+        YOU_FIRST,
+        "Check that your firewall allows ports 443 and 8443 outwards, or start your server.",
+    ),
+    Detail.FETCH_TLS: Explanation(
+        "TLS failed: the certificate of the web server is wrong, or the version is below 1.2.",
+        "RFC 9110 §4.3.4, RFC 8996",
+        CARRIER_FIRST,
+        "The signer must repair its web server. For a private CA: `web_ca`.",
+    ),
+    Detail.FETCH_STATUS: Explanation(
+        "The web server, or yours at `socket`, did not return 200, or compressed the body. A redirect is followed only"
+        " with `tolerate`, and a fourth one is not.",
+        "ATIS-1000074 §5.3.1, RFC 9110 §15",
+        CARRIER,
+        "The signer must serve the certificate at exactly this URL.",
+    ),
+    Detail.FETCH_TOO_LARGE: Explanation(
+        "The response has more than 64 KiB.",
+        "None: this limit protects the filter. A chain has about 3 KiB.",
+        CARRIER,
+        "The signer must serve its chain and nothing else.",
+    ),
+    Detail.HOLD_LIMIT: Explanation(
+        "1000 INVITEs are waiting, and this peer has [its share](security.md#shares-of-the-peers).",
+        "None: this limit protects the filter.",
+        YOU,
+        "There is a flood, or certificates come slowly. Lower `hold_ms`. Check the host's network.",
+    ),
+    Detail.VERIFICATION_TIMEOUT: Explanation(
+        "The [service that verifies](configuration.md#verifiersname) did not respond within `hold_ms`, or within 2"
+        " seconds.",
+        "ATIS-1000082. No standard sets the limit.",
+        (Actor.SERVICE, Actor.YOU),
+        "Is it slow today? Raise `hold_ms` of the rule.",
+    ),
+    Detail.VERIFICATION_REFUSED: Explanation(
+        "The service that verifies refused, or its response cannot be read. Or the filter did not ask, because this is"
+        " a replay, an explanation or an emergency call.",
+        "ATIS-1000082",
+        (Actor.YOU, Actor.SERVICE),
+        "Read the log of `run`: it has the service's reason.",
+    ),
+    Detail.VERIFICATION_UNREACHABLE: Explanation(
+        "The connection to the service that verifies failed, or TLS failed.",
+        "ATIS-1000082",
+        (Actor.YOU, Actor.SERVICE),
+        "Is it up? Check `service`, `web_ca`, `client_certificate`.",
+    ),
+    Detail.VERIFICATION_MISMATCH: Explanation(
+        "The response of the service that verifies contradicts itself, or is about another token.",
+        "ATIS-1000082",
+        SERVICE,
+        "It mixes up calls. Inform its operator.",
+    ),
+    Detail.VERIFICATION_FAILED: Explanation(
+        "The service that verifies could not get the certificate (436), or does not say why it did not verify.",
+        _SERVICE,
+        (Actor.CARRIER, Actor.SERVICE),
+        "The signer must repair it, or the operator of the service.",
+    ),
+}
