@@ -63,6 +63,7 @@ ROWS: list[tuple[str, int, str]] = [
     (f"observe --off --config {LONG}", 1, f"{LONG}: cannot be read: {TOO_LONG}: {NAME_THE_FILTER}"),
     ("replay calls.pcap --config none", 1, "none: cannot be read: No such file or directory"),
     ("sign call.sip --config lab", 1, "lab: cannot be read: Is a directory"),
+    ("explain call.sip --config lab", 1, "lab: cannot be read: Is a directory"),
     # Rules that cannot be read.
     (f"check {LAB} --rules loop", 1, f"loop: cannot be read: {LOOP}"),
     (f"check {LAB} --rules /dev/zero", 1, f"/dev/zero: cannot be read: {ENDLESS}"),

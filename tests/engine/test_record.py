@@ -27,9 +27,10 @@ FIELDS = st.fixed_dictionaries({name: SHAPES.get(name, TEXTS[name]) for name in 
 def test_the_line_is_what_json_would_write(fields: dict[str, Any]) -> None:
     record = Record(**fields)
     expected = record._asdict()
-    packet, file = expected.pop("packet"), expected.pop("file")
+    packet, *of_replays = (expected.pop(name) for name in ("packet", "file", "unfiltered"))
     if packet is not None:
-        expected = {"packet": packet, **({} if file is None else {"file": file}), **expected}
+        given = zip(("file", "unfiltered"), of_replays, strict=True)
+        expected = {"packet": packet, **{name: value for name, value in given if value is not None}, **expected}
     assert record.to_json() == json.dumps(expected, separators=(",", ":"))
 
 
