@@ -62,9 +62,19 @@ class CounterName(StrEnum):
     CERTIFICATES_RESTARTS = "certificates-restarts"
 
 
+def is_power_of_two(count: int) -> bool:
+    """Whether to log the `count`-th occurrence of an event that keeps happening."""
+    return count & (count - 1) == 0
+
+
 UNFILTERED = {
     "": CounterName.PASSED_UNFILTERED,
     "inbound": CounterName.UNFILTERED_INBOUND,
     "outbound": CounterName.UNFILTERED_OUTBOUND,
 }
 """The counter of packets that passed unfiltered, by the direction of their queue; the first counts those of all."""
+
+
+def counters_of_unfiltered(direction: str) -> set[CounterName]:
+    """The counters of a packet that passed unfiltered by a queue of this direction."""
+    return {UNFILTERED[""], UNFILTERED[direction]}

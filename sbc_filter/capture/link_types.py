@@ -10,10 +10,10 @@ RAW = frozenset((12, 14, 101))  # LINKTYPE_RAW, and the values used in files bef
 RAW_V4, RAW_V6 = 228, 229
 
 _V4, _V6 = b"\x08\x00", b"\x86\xdd"
-_VLAN = frozenset((b"\x81\x00", b"\x88\xa8", b"\x91\x00", b"\x92\x00"))  # 802.1Q, 802.1ad, and older QinQ
-_MAX_TAGS = 8  # on one frame; networks use one or two
-# By link type: bytes of the link header, and the offset of its protocol field.
-_TYPED = {ETHERNET: (14, 12), SLL: (16, 14), SLL2: (20, 0)}
+VLAN = frozenset((b"\x81\x00", b"\x88\xa8", b"\x91\x00", b"\x92\x00"))  # 802.1Q, 802.1ad, and older QinQ
+MAX_TAGS = 8  # on one frame; networks use one or two
+TYPED = {ETHERNET: (14, 12), SLL: (16, 14), SLL2: (20, 0)}
+"""By link type: bytes of the link header, and the offset of its protocol field."""
 _FAMILIES = {2: 4, 10: 6, 24: 6, 28: 6, 30: 6}  # AF_INET, and AF_INET6 of Linux, NetBSD, FreeBSD, macOS
 _FAMILY_OF = {4: 2, 6: 30}
 _OUTGOING = 4  # LINUX_SLL_OUTGOING
@@ -25,8 +25,8 @@ def locate_ip(linktype: int, frame: bytes) -> tuple[int, int] | None:
 
     `end` is where its length says, what follows is padding; or the end of the frame if that was cut.
     """
-    if linktype in _TYPED:
-        start, version = _skip_tags(frame, *_TYPED[linktype])
+    if linktype in TYPED:
+        start, version = _skip_tags(frame, *TYPED[linktype])
     elif linktype in (NULL, LOOP):
         start, version = 4, family_version(frame[:4])
     elif linktype in RAW:
@@ -57,8 +57,8 @@ def answer_frame(linktype: int, frame: bytes, start: int, ip: bytes) -> bytes:
     """
     header = bytearray(frame[:start])
     version = ip[0] >> 4 if ip else 4
-    if linktype in _TYPED:
-        size, protocol_at = _TYPED[linktype]
+    if linktype in TYPED:
+        size, protocol_at = TYPED[linktype]
         at = protocol_at if start == size else start - 2  # with VLAN tags, the field of the last tag
         header[at : at + 2] = _V6 if version == 6 else _V4
     if linktype == ETHERNET:
@@ -75,8 +75,8 @@ def answer_frame(linktype: int, frame: bytes, start: int, ip: bytes) -> bytes:
 def _skip_tags(frame: bytes, start: int, protocol_at: int) -> tuple[int, int]:
     """Returns (start, IP version or 0) of the payload, by the link header and its VLAN tags."""
     protocol = frame[protocol_at : protocol_at + 2]
-    for _ in range(_MAX_TAGS):
-        if protocol not in _VLAN:
+    for _ in range(MAX_TAGS):
+        if protocol not in VLAN:
             break
         protocol = frame[start + 2 : start + 4]
         start += 4

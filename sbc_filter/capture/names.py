@@ -3,7 +3,7 @@
 The likely link types (tcpdump.org), EtherTypes and IP protocols (IANA) have names; the others are shown as numbers.
 """
 
-from sbc_filter.capture.link_types import ETHERNET, LOOP, NULL, RAW, RAW_V4, RAW_V6, SLL, SLL2
+from sbc_filter.capture.link_types import LOOP, MAX_TAGS, NULL, RAW, RAW_V4, RAW_V6, TYPED, VLAN
 from sbc_filter.capture.unseen import Reason
 
 LINK_TYPES = {
@@ -37,11 +37,6 @@ TUNNELS = frozenset((4, 41, 47, 50, 55, 94, 97, 98, 108, 115, 137, 143))
 """The IP protocols with other packets in them."""
 _LLC = {0x42: "STP", 0xAA: "SNAP", 0xE0: "IPX", 0xF0: "NetBIOS", 0xFE: "IS-IS", 0x06: "IP"}
 
-# The place of the EtherType in the frames of a link type.
-_ETHERTYPE_AT = {ETHERNET: 12, SLL: 14, SLL2: 0}
-_PAYLOAD_AT = {ETHERNET: 14, SLL: 16, SLL2: 20}
-_VLAN = frozenset((0x8100, 0x88A8, 0x9100, 0x9200))
-_MAX_TAGS = 8
 _FIRST_ETHERTYPE = 0x0600  # below, the field is the length of an LLC frame (IEEE 802.3)
 _IP = frozenset((0x0800, 0x86DD))
 BROKEN_IP = "IP with a broken header"
@@ -64,20 +59,21 @@ def ip_protocol(number: int) -> str:
 
 def without_ip(linktype: int, frame: bytes) -> tuple[Reason, str]:
     """What a frame is in which no IP packet was found: the reason, and the place for `Unseen.add`."""
-    at, payload = _ETHERTYPE_AT.get(linktype), _PAYLOAD_AT.get(linktype, 0)
-    if at is None:
+    if linktype not in TYPED:
         known = linktype in RAW or linktype in (RAW_V4, RAW_V6)
         if known or (linktype in (NULL, LOOP) and len(frame) < 4):
             return Reason.MALFORMED, BROKEN_IP
         if linktype in (NULL, LOOP):
             return Reason.LINK_TYPE, f"{link_type(linktype)} without IP"
         return Reason.LINK_TYPE, link_type(linktype)
-    number = int.from_bytes(frame[at : at + 2], "big")
-    for _ in range(_MAX_TAGS):
-        if number not in _VLAN or len(frame) < payload + 4:
+    payload, at = TYPED[linktype]
+    protocol = frame[at : at + 2]
+    for _ in range(MAX_TAGS):
+        if protocol not in VLAN or len(frame) < payload + 4:
             break
-        number = int.from_bytes(frame[payload + 2 : payload + 4], "big")
+        protocol = frame[payload + 2 : payload + 4]
         payload += 4
+    number = int.from_bytes(protocol, "big")
     if len(frame) < payload:
         return Reason.MALFORMED, "frames without a whole link header"
     if number in _IP:

@@ -20,7 +20,7 @@ from sbc_filter.engine.call.network import Arrival, Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import AnyAnswer, Need, Verdict, VerdictKind
 from sbc_filter.packet.fragments import is_fragment
-from sbc_filter.packet.ip import UDP
+from sbc_filter.packet.ip import UDP, is_truncated
 from sbc_filter.packet.reassembly import Reassembler
 from sbc_filter.packet.udp import datagram_to_ip
 
@@ -140,7 +140,7 @@ class Replay:
 
     def _packet(self, frame: Frame, span: tuple[int, int], carrier: Carrier | None = None) -> None:
         raw = frame.data[span[0] : span[1]] if carrier is None else carrier.raw
-        cut = is_cut(raw)
+        cut = is_truncated(raw)
         if not cut and (may_be_tunnel(raw) or is_fragment(raw)):
             slot = Slot(frame, span, known=False, carrier=carrier)
             self._keep(slot)
@@ -159,7 +159,7 @@ class Replay:
 
     def _follow(self, lay: Lay, frame: Frame, depth: int = 0) -> None:
         """Process a packet that may be a fragment or a tunnel; `depth` counts the tunnels that it is in."""
-        cut = is_cut(lay.raw)
+        cut = is_truncated(lay.raw)
         if not cut and is_fragment(lay.raw):
             whole = (self._in_tunnels if depth else self._reassembler).add(lay.raw, self._now, lay)
             if whole is None:
@@ -241,9 +241,3 @@ class Replay:
             self._waiting -= len(slot.frame.data) + _OVERHEAD
             left += slot.leaving
         return left
-
-
-def is_cut(raw: bytes) -> bool:
-    """Whether an IP packet is shorter than its header says."""
-    length = raw[2] << 8 | raw[3] if raw[0] >> 4 == 4 else (raw[4] << 8 | raw[5]) + 40
-    return length > len(raw)

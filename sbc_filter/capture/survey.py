@@ -13,7 +13,6 @@ _TCP, _SCTP = 6, 132
 _QUOTING = frozenset((1, 58))  # ICMP errors quote the packet that they are about
 _HOP_BY_HOP, _ROUTING, _AUTHENTICATION, _DESTINATION = 0, 43, 51, 60
 _EXTENSIONS = frozenset((_HOP_BY_HOP, _ROUTING, _AUTHENTICATION, _DESTINATION))
-_SHOWN = 5
 _UDP_TUNNELS = {
     1701: "L2TP", 2152: "GTP-U", 3544: "Teredo", 4500: "IPsec", 4754: "GRE in UDP", 4789: "VXLAN", 6081: "GENEVE",
     6635: "MPLS in UDP", 8472: "VXLAN", 9060: "HEP", 37008: "TZSP",

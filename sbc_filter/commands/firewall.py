@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from sbc_filter.commands.file_arguments import add_config
+from sbc_filter.commands.shared_arguments import add_config
 
 _ACTIONS = {
     "show": "print the rules, and apply nothing",

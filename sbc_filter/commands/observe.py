@@ -4,7 +4,7 @@ import argparse
 import re
 import sys
 
-from sbc_filter.commands.file_arguments import add_socket
+from sbc_filter.commands.shared_arguments import add_socket
 from sbc_filter.errors import UsageFault
 from sbc_filter.system.plain_text import plain_lines
 

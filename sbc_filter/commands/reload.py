@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from sbc_filter.commands.file_arguments import add_socket
+from sbc_filter.commands.shared_arguments import add_socket
 from sbc_filter.system.plain_text import plain_lines
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from sbc_filter.commands.file_arguments import add_config
+from sbc_filter.commands.shared_arguments import add_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

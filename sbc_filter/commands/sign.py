@@ -3,25 +3,16 @@
 import argparse
 from pathlib import Path
 
-from sbc_filter.commands.file_arguments import add_files
+from sbc_filter.commands.shared_arguments import add_files, endpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `sign`."""
     parser.add_argument("file", type=Path, metavar="FILE", help="the message, or - for standard input")
     parser.add_argument(
-        "--to", type=_endpoint, metavar="ADDRESS[:PORT]", help="where it goes, for rules that name a trunk"
+        "--to", type=endpoint, metavar="ADDRESS[:PORT]", help="where it goes, for rules that name a trunk"
     )
     add_files(parser)
-
-
-def _endpoint(text: str) -> tuple[str, int]:
-    from sbc_filter.rules.trunk_options import parse_endpoint
-
-    try:
-        return parse_endpoint(text, 5060)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 192.0.2.7 or 192.0.2.7:5080") from None
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ from sbc_filter.firewall.plan import Plan, QueueSettings
 from sbc_filter.live.netlink import QueueChannel, queue_statistics
 
 LOCK = LAST_QUEUE + 1
-_LOOKS = 20  # every other second: a removal waits for the lock of a firewall program for half a minute at most
+_LOOKS_WITH_RULES = 20  # every other second; a removal waits at most half a minute for the lock of a firewall program
 
 
 class _Removal(Enum):
@@ -117,7 +117,7 @@ class OwnRules:
             self._removal = _Removal.SEEN
         elif self._removal is _Removal.ANNOUNCED:
             self._looks += 1
-            if self._looks > _LOOKS:  # it did not come, or the rules were applied again between two looks
+            if self._looks > _LOOKS_WITH_RULES:  # it did not come, or the rules were applied again between two looks
                 self._removal = _Removal.NONE
         return self._removal is not _Removal.NONE
 

@@ -6,7 +6,7 @@ The counters of the firewall rules are read for it. The same reading shows the r
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import NotRequired, Protocol, TypedDict
 
-from sbc_filter.counters import UNFILTERED, CounterName
+from sbc_filter.counters import UNFILTERED, CounterName, counters_of_unfiltered
 from sbc_filter.daemon.overload import Overload
 from sbc_filter.daemon.rule_watch import RuleWatch
 from sbc_filter.daemon.unfiltered import EnteredSinceBound, Look, Queued, UnfilteredCount
@@ -178,7 +178,7 @@ class QueueWatch:
             count = self._counts.setdefault(number, UnfilteredCount())
             known = count.total
             count.take(Look(handed_over[number], before[number], after[number]))
-            for name in {UNFILTERED[""], UNFILTERED[self._directions[number]]}:
+            for name in counters_of_unfiltered(self._directions[number]):
                 self._totals.note(name, count.total - known)
             missed = count.missed()
             if missed:

@@ -1,4 +1,4 @@
-"""Watches the filter's own firewall rules: what has become of them is said, counted and, with `run --firewall`, undone.
+"""Watches the filter's own firewall rules: changes are reported, counted and, with `run --firewall`, undone.
 
 It has no clock and reads nothing: `daemon.queue_watch` reads the rules every few seconds and hands over what it found.
 """
@@ -123,7 +123,7 @@ class RuleWatch:
                 " calls may pass unfiltered: find the program that changes them"
             )
             return
-        if self._failures and now < self._next_attempt:
+        if now < self._next_attempt:
             return
         try:
             owner.restore()

@@ -20,7 +20,7 @@ from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.config.settings import Configuration
-from sbc_filter.counters import UNFILTERED, CounterName
+from sbc_filter.counters import CounterName, counters_of_unfiltered
 from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
@@ -259,7 +259,7 @@ class Worker:
         counters = total(self._engine.counters, shell)
         passed = self._full_socket.passed(shell.get(CounterName.OVERRUNS, 0), self._shell.verdicts)
         for queue in self._queues:
-            for name in {UNFILTERED[""], UNFILTERED[queue.direction]}:
+            for name in counters_of_unfiltered(queue.direction):
                 counters[name] += passed.get(queue.number, 0)
         kinds = self._tally.kinds.most_common(_KINDS)
         while not self._channel.send(Heartbeat(counters, kinds)) and kinds:

@@ -56,7 +56,7 @@ class HandedOverReader:
             try:
                 self._running.append(_started(command))
             except FileNotFoundError:  # it is not installed, or is just being replaced
-                self._incomplete = self._incomplete or command[0] in self._worked
+                self._incomplete |= command[0] in self._worked
             except OSError:  # no descriptor or no process is left: the reading fails, the filter goes on
                 self._incomplete = True
 

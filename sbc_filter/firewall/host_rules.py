@@ -145,7 +145,7 @@ def _untranslated(rule: str) -> str:
 
 
 def _rules(listing: str) -> dict[str, list[list[str]]]:
-    """The rules of each chain in order, as words behind its name."""
+    """The rules of each chain in order, as the words that follow its name."""
     found: dict[str, list[list[str]]] = {}
     for line in listing.splitlines():
         if line.startswith("-A "):

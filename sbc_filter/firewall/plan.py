@@ -56,7 +56,7 @@ _UDP_HEADER = 8  # bytes
 
 
 class IpFamily(StrEnum):
-    """The program that manages the rules of a family; with `-restore` and `-save` behind it, its kin."""
+    """The program that manages the rules of a family. With `-restore` or `-save` appended, those for whole tables."""
 
     V4 = "iptables"
     V6 = "ip6tables"
@@ -69,7 +69,7 @@ HEADERS = {IpFamily.V4: 28, IpFamily.V6: 48}
 class Hook(NamedTuple):
     """A hook in the path of packets from which one of our chains is called, and for which packets.
 
-    `verb` is `-A` behind the rules that are there, or `-I` in front of them.
+    `verb` is `-A` to append, or `-I` to insert in front of the rules that are there.
     """
 
     name: str
@@ -253,7 +253,7 @@ def _match(form: Form, family: IpFamily) -> str:
 
 
 def call_of(hook: Hook) -> list[str]:
-    """Hook, match and target, as the words behind `-A` or `-I`."""
+    """Hook, match and target, as the words that follow `-A` or `-I`."""
     return [hook.name, *hook.match.split(), "-j", hook.chain]
 
 

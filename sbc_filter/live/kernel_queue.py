@@ -10,7 +10,7 @@ from typing import Self, cast
 
 from netfilterqueue import NetfilterQueue, Packet
 
-from sbc_filter.counters import CounterName
+from sbc_filter.counters import CounterName, is_power_of_two
 from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.plan import QueueSettings
@@ -160,15 +160,6 @@ class QueuedPacket:
         self._kernel.drop()
 
 
-def is_truncated(raw: bytes) -> bool:
-    """True when the IP header states more bytes than there are. Such a packet cannot be rewritten."""
-    if len(raw) < 20:
-        return True
-    if raw[0] >> 4 == 4:
-        return int.from_bytes(raw[2:4], "big") > len(raw)
-    return len(raw) < 40 or 40 + int.from_bytes(raw[4:6], "big") > len(raw)
-
-
 def blame(log: logging.Logger, counter: CounterName, count: int) -> None:
     """Log the current exception with its trace, the first, second, fourth, eighth … time.
 
@@ -176,8 +167,3 @@ def blame(log: logging.Logger, counter: CounterName, count: int) -> None:
     """
     if is_power_of_two(count):
         log.exception("%s: %d so far", counter, count)
-
-
-def is_power_of_two(count: int) -> bool:
-    """Whether to log the `count`-th occurrence of an event that keeps happening."""
-    return count & (count - 1) == 0

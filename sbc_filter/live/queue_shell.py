@@ -16,16 +16,17 @@ from typing import Protocol
 from netfilterqueue import Packet
 
 from sbc_filter.concurrency.mailbox import Mailbox
-from sbc_filter.counters import CounterName
+from sbc_filter.counters import CounterName, is_power_of_two
 from sbc_filter.engine.call.network import Arrival, Hook, Interfaces
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import ACCEPT, Answer, AnyAnswer, Need, Verdict, VerdictKind
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.held_packets import Parked, Parking, Ticket
 from sbc_filter.live.interfaces import InterfaceNames
-from sbc_filter.live.kernel_queue import KernelQueue, QueuedPacket, blame, is_power_of_two, is_truncated
+from sbc_filter.live.kernel_queue import KernelQueue, QueuedPacket, blame
 from sbc_filter.live.raw_send import Emitter, dscp_of
 from sbc_filter.outcomes import Detail, Outcome
+from sbc_filter.packet.ip import is_truncated
 from sbc_filter.system.steady_clock import SteadyClock
 
 _LOG = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from struct import Struct
 from struct import error as StructError  # noqa: N812
 
-from sbc_filter.counters import CounterName
+from sbc_filter.counters import CounterName, is_power_of_two
 from sbc_filter.errors import EnvironmentFault, PacketError
 from sbc_filter.firewall.plan import IpFamily, admission
 from sbc_filter.packet.udp import Datagram, Packet, datagram_to_ip, parse
@@ -126,7 +126,7 @@ class Emitter:
         """Count it, and log the first, second, fourth, eighth … time: peers choose the addresses."""
         self._count[CounterName.EMIT_ERRORS] += 1
         count = self._count[CounterName.EMIT_ERRORS]
-        if count & (count - 1) == 0:
+        if is_power_of_two(count):
             _LOG.warning("a packet to %s could not be sent: %s; emit-errors: %d so far", destination, why, count)
         return False
 

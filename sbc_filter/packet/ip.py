@@ -55,6 +55,15 @@ def sender_of(text: str) -> str:
         return text
 
 
+def is_truncated(raw: bytes) -> bool:
+    """True when the IP header states more bytes than there are. Such a packet cannot be rewritten."""
+    if len(raw) < 20:
+        return True
+    if raw[0] >> 4 == 4:
+        return int.from_bytes(raw[2:4], "big") > len(raw)
+    return len(raw) < 40 or 40 + int.from_bytes(raw[4:6], "big") > len(raw)
+
+
 def locate_v4(raw: bytes) -> tuple[int, int]:
     """(start, end) of the UDP datagram in an IPv4 packet; bytes after `end` are padding. `PacketError` if there is
     none."""

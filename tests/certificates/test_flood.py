@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -148,8 +148,8 @@ def test_a_flood(authority: Authority, server: Server, tmp_path: Path, name: str
     source.close()
 
 
-def test_slow_strangers_delay_no_known_signer(authority: Authority, server: Server) -> None:
-    """Look-ups that hang, of more names than there are workers."""
+def hanging() -> tuple[threading.Event, Callable[[str], Sequence[str]]]:
+    """Look-ups of all other names than `NAME` wait for this event."""
     release = threading.Event()
 
     def resolve(host: str) -> Sequence[str]:
@@ -157,6 +157,12 @@ def test_slow_strangers_delay_no_known_signer(authority: Authority, server: Serv
             release.wait()
         return ["127.0.0.1"]
 
+    return release, resolve
+
+
+def test_slow_strangers_delay_no_known_signer(authority: Authority, server: Server) -> None:
+    """Look-ups that hang, of more names than there are workers."""
+    release, resolve = hanging()
     fetcher = Fetcher(
         ca_file=authority.file,
         total_timeout=LONG,
@@ -177,13 +183,7 @@ def test_slow_strangers_delay_no_known_signer(authority: Authority, server: Serv
 
 def test_slow_urls_of_one_peer_delay_no_new_signer_of_another(authority: Authority, server: Server) -> None:
     """Look-ups that hang, of more names than there are workers, and more than the rate of the peer."""
-    release = threading.Event()
-
-    def resolve(host: str) -> Sequence[str]:
-        if host != NAME:
-            release.wait()
-        return ["127.0.0.1"]
-
+    release, resolve = hanging()
     fetcher = Fetcher(
         ca_file=authority.file,
         total_timeout=LONG,

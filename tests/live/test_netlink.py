@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from sbc_filter.live.kernel_queue import is_truncated
 from sbc_filter.live.netlink import QueueStatistics, queue_statistics
+from sbc_filter.packet.ip import is_truncated
 from sbc_filter.packet.udp import Datagram, datagram_to_ip
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from sbc_filter.commands.file_arguments import add_files
+from sbc_filter.commands.shared_arguments import add_files, endpoint
 from sbc_filter.commands.time_argument import moment
 
 
@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an INVITE, an Identity header field or a PASSporT: a file, - for standard input, or the text itself",
     )
     ends = parser.add_mutually_exclusive_group()
-    ends.add_argument("--from", dest="sender", type=_endpoint, metavar="ADDRESS[:PORT]", help="the peer it came from")
-    ends.add_argument("--to", type=_endpoint, metavar="ADDRESS[:PORT]", help="the peer it leaves to")
+    ends.add_argument("--from", dest="sender", type=endpoint, metavar="ADDRESS[:PORT]", help="the peer it came from")
+    ends.add_argument("--to", type=endpoint, metavar="ADDRESS[:PORT]", help="the peer it leaves to")
     parser.add_argument(
         "--at",
         default="message",
@@ -32,15 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     add_files(parser, where="sbc-filter.toml next to the file, then here, then in /etc/sbc-filter")
-
-
-def _endpoint(text: str) -> tuple[str, int]:
-    from sbc_filter.rules.trunk_options import parse_endpoint
-
-    try:
-        return parse_endpoint(text, 5060)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 192.0.2.7 or 192.0.2.7:5080") from None
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from sbc_filter.commands.file_arguments import add_files
+from sbc_filter.commands.shared_arguments import add_files
 from sbc_filter.commands.time_argument import moment
 
 

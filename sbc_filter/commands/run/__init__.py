@@ -2,7 +2,7 @@
 
 import argparse
 
-from sbc_filter.commands.file_arguments import add_files
+from sbc_filter.commands.shared_arguments import add_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -91,7 +91,6 @@ TWICE = encode_segment(b'{"alg":"ES256","alg":"ES256","ppt":"shaken","typ":"pass
 LONG = identity(claims(x="y" * 9000))
 MEDIA = "v=0\r\na=fingerprint:sha-256 AB:CD\r\n"
 STRICT = f"info=<{X5U}>;alg=ES256;ppt=shaken;x="
-SIGN_X = SIGN.replace('numbers = ["12155550100"]\n', "")
 ANONYMOUS = b"sip:anonymous@anonymous.invalid"
 NOBODY = f"sip:+{CALLER}@carrier.example".encode()
 LEAF = LAB.leaf.certificate

@@ -1,4 +1,4 @@
-"""The options that several commands share: `--config`, `--rules`, `--socket`."""
+"""The options that several commands share: `--config`, `--rules`, `--socket`, and addresses."""
 
 import argparse
 from pathlib import Path
@@ -31,3 +31,13 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--socket", type=Path, metavar="PATH", help="control socket of the filter (default: as configured)"
     )
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """The (address, port) that an argument names; the port is 5060 by default."""
+    from sbc_filter.rules.trunk_options import parse_endpoint
+
+    try:
+        return parse_endpoint(text, 5060)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 192.0.2.7 or 192.0.2.7:5080") from None
