@@ -245,6 +245,7 @@ class Engine:
         facts = Facts(
             "INVITE", place.direction, place.trunk, place.peer, flow.transport, now, call.message, identity, every
         )
+        call.facts = facts
         return self._walk(Progress(key, call, packet, self._rules.matching(facts, self._secret, call.in_dialog)), now)
 
     def _follow_up(self, buffer: bytes, method: bytes, flow: Flow, now: float, room: int) -> Verdict:

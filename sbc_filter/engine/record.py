@@ -3,12 +3,15 @@
 from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple
 
+from sbc_filter import __version__
+
 
 class Record(NamedTuple):
     """The fields of a record, in the order of its JSON; None where there is nothing to say.
 
     A new field is a line here and its value in `engine.call.recording`. `packet` stays last: its place in JSON is the
-    first, and only a replay has one.
+    first, and only a replay has one. Octets of the message become text only in JSON (see `readable`), so that a
+    record that is not written costs less.
     """
 
     time: float
@@ -43,6 +46,18 @@ class Record(NamedTuple):
     identities: int = 0
     changed: tuple[str, ...] = ()
     request_uri: str | None = None
+    claimed: str | None = None
+    found: str | None = None
+    token_orig: str | None = None
+    token_dest: tuple[str, ...] = ()
+    token_iat: int | None = None
+    lists: tuple[str, ...] = ()
+    raw_ruri: bytes | None = None
+    raw_to: bytes | None = None
+    raw_from: bytes | None = None
+    raw_pai: bytes | None = None
+    branch: bytes | None = None
+    version: str = __version__
     packet: int | None = None
 
     def to_json(self) -> str:
@@ -67,4 +82,18 @@ def _json(value: Any) -> str:
         return encode_basestring_ascii(value)
     if isinstance(value, tuple):
         return f"[{','.join([encode_basestring_ascii(each) for each in value])}]"
+    if isinstance(value, bytes):
+        return encode_basestring_ascii(readable(value))
     return repr(value)
+
+
+def readable(octets: bytes) -> str:
+    """Octets of a message as UTF-8 text; those that are not UTF-8 or do not print are escaped, as in `\\xff`."""
+    return printable(octets.decode("utf-8", "backslashreplace"))
+
+
+def printable(text: str) -> str:
+    """The text, with escapes such as `\\x1b` for characters that do not print, unpaired surrogates included."""
+    if text.isprintable():
+        return text
+    return "".join([each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text])

@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 
 from sbc_filter.sip.numbers import canonical_number, canonical_uri
 
@@ -41,6 +42,14 @@ class Entries:
                 yield from self._lines(entry[1:])
             else:
                 yield entry
+
+    def by_file(self) -> Iterator[tuple[str, Iterable[str]]]:
+        """The same in parts: of each file under its `@name`, of the rule itself under an empty one."""
+        for is_file, entries in groupby(self._entries, lambda entry: entry.startswith("@")):
+            if is_file:
+                yield from ((entry, self._lines(entry[1:])) for entry in entries)
+            else:
+                yield "", entries
 
     def report(self, sentence: str) -> None:
         """Report a fault of the entry that was returned last."""
@@ -119,6 +128,27 @@ class NumberList:
             at = bisect_right(starts, identity) - 1
             return at >= 0 and identity <= ends[at]
         return False
+
+
+class NamedLists:
+    """The lists of one condition: a test whether an identity is on any of them, and which list that is."""
+
+    __slots__ = ("_lists",)
+
+    def __init__(self, entries: Entries) -> None:
+        self._lists = [(name, NumberList(each, entries.report)) for name, each in entries.by_file()]
+
+    def __call__(self, identity: str | None) -> bool:
+        """Whether the identity is on one of the lists."""
+        return any(listed(identity) for _, listed in self._lists)
+
+    def name_of(self, identity: str | None) -> str | None:
+        """The name of the first list with the identity, `@` and a file, or empty for the entries of the rule itself;
+        None if it is on none."""
+        for name, listed in self._lists:
+            if listed(identity):
+                return name
+        return None
 
 
 def _digits(text: str, entry: str) -> str:

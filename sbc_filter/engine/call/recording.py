@@ -1,17 +1,28 @@
 """The maker of records: of a call that was decided, of a message that cannot be read, and of a response."""
 
+import re
 from functools import lru_cache
 
+from sbc_filter import __version__
 from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.network import Flow, Position
-from sbc_filter.engine.record import Record
+from sbc_filter.engine.record import Record, printable
 from sbc_filter.engine.verdict import VerdictKind
+from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Repair
 from sbc_filter.rules.model import SIGN, Mode, Rule, VerifyOptions
 from sbc_filter.sip.message import SipMessage
+from sbc_filter.sip.response import top_via
 
 _NO_RULE = VerifyOptions()
 """The sources of the parties if no rule matched."""
+MAX_EVIDENCE = 256  # octets or characters of a value that explains a record
+_CUT = "…"
+_CUT_OCTETS = _CUT.encode()
+# The branch of the first value of a Via without quotes, wherever its parameters are. The group is not possessive:
+# Python 3.11.2 would not give back the semicolon in front of the branch (CPython issue 106052).
+_PARAMETERS = rb"(?:;(?![ \t]*+branch[ \t]*+=)[^,;\"]*+)*"
+_BRANCH = re.compile(rb"[^,;\"]*+" + _PARAMETERS + rb";[ \t]*+branch[ \t]*+=[ \t]*+([^ \t,;\"]*+)", re.IGNORECASE)
 
 
 def record(
@@ -50,6 +61,7 @@ def record(
         verstat=mark,
         identities=message.count(b"identity"),
         changed=call.changed,
+        lists=() if rule is None or call.facts is None else call.facts.lists,
     )
 
 
@@ -70,10 +82,18 @@ def make_record(
     verstat: str | None = None,
     identities: int = 0,
     changed: tuple[Repair, ...] = (),
+    lists: tuple[str, ...] = (),
 ) -> Record:
     """The record of any message: the one place where records are made. `message` is None if it cannot be read."""
     src, dst = endpoints(flow)
-    first = decision.first_use
+    first, compared, claims = decision.first_use, decision.compared, decision.claims
+    ruri = to = from_ = pai = branch = None
+    if message is not None:
+        ruri = _raw(message.uri)
+        to, from_ = _raw(message.first(b"to")), _raw(message.first(b"from"))
+        if b"p-asserted-identity" in message.names():
+            pai = _raw(b", ".join(message.values(b"p-asserted-identity")))
+        branch = _raw(_branch(message))
     # In the order of the fields: so many keywords would cost two microseconds a call, and a call with more than thirty
     # arguments half of one. Whole records are tested by name.
     values = (
@@ -109,6 +129,18 @@ def make_record(
         identities,
         changed,
         decision.request_uri,
+        None if compared is None else _bounded(compared.claimed),
+        None if compared is None else _bounded(compared.found),
+        None if claims is None else _bounded(claims.orig),
+        () if claims is None else _all_bounded(claims.dest),
+        None if claims is None else claims.iat,
+        lists,
+        ruri,
+        to,
+        from_,
+        pai,
+        branch,
+        __version__,
         None,  # `packet`: see `Record.of_packet`
     )
     return Record._make(values)
@@ -133,3 +165,35 @@ def _header(message: SipMessage | None, name: bytes) -> str | None:
     """The first header field of this name, as text."""
     value = None if message is None else message.first(name)
     return None if value is None else value.decode("utf-8", "replace")
+
+
+def _raw(value: bytes | None) -> bytes | None:
+    """The octets of a value as a record keeps them; None for an empty one."""
+    if not value:
+        return None
+    return value if len(value) <= MAX_EVIDENCE else value[:MAX_EVIDENCE] + _CUT_OCTETS
+
+
+def _bounded(text: str) -> str:
+    """What a token, or another text of an attacker, says, as a record shows it."""
+    if len(text) <= MAX_EVIDENCE and text.isprintable():
+        return text
+    shown = printable(text[: MAX_EVIDENCE + 1])
+    return shown if len(shown) <= MAX_EVIDENCE else shown[:MAX_EVIDENCE] + _CUT
+
+
+def _all_bounded(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if len(texts) == 1 and texts[0].isdecimal() and len(texts[0]) <= MAX_EVIDENCE:
+        return texts
+    return tuple([_bounded(each) for each in texts])
+
+
+def _branch(message: SipMessage) -> bytes | None:
+    """The branch of the top Via (RFC 3261 §8.1.1.7); None without one."""
+    found = _BRANCH.match(message.first(b"via") or b"")
+    if found is not None:
+        return found[1]
+    try:
+        return top_via(message).branch
+    except MessageError:
+        return None
