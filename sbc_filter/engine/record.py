@@ -1,17 +1,37 @@
 """One record per INVITE (and per malformed SIP message): the same live and in replay."""
 
 from json.encoder import encode_basestring_ascii
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sbc_filter import __version__
+
+
+class Quotes(NamedTuple):
+    """What a record quotes of its message, as octets; None for what the message does not have. See `readable`."""
+
+    raw_ruri: bytes | None = None
+    raw_to: bytes | None = None
+    raw_from: bytes | None = None
+    raw_pai: bytes | None = None
+    branch: bytes | None = None
+
+    def quotes(self) -> "Quotes":
+        """These quotes: they have been extracted."""
+        return self
+
+
+class Quoting(Protocol):
+    """Extracts quotes, which costs too much for calls whose record is not written."""
+
+    def quotes(self) -> Quotes:
+        """The quotes."""
 
 
 class Record(NamedTuple):
     """The fields of a record, in the order of its JSON; None where there is nothing to say.
 
-    A new field is a line here and its value in `engine.call.recording`. `packet` stays last: its place in JSON is the
-    first, and only a replay has one. Octets of the message become text only in JSON (see `readable`), so that a
-    record that is not written costs less.
+    A new field is a line here and its value in `engine.call.recording`. In JSON the fields of `quotes` stand in its
+    place. `packet` stays last: its place in JSON is the first, and only a replay has one.
     """
 
     time: float
@@ -52,18 +72,15 @@ class Record(NamedTuple):
     token_dest: tuple[str, ...] = ()
     token_iat: int | None = None
     lists: tuple[str, ...] = ()
-    raw_ruri: bytes | None = None
-    raw_to: bytes | None = None
-    raw_from: bytes | None = None
-    raw_pai: bytes | None = None
-    branch: bytes | None = None
     version: str = __version__
+    quotes: Quoting | None = None
     packet: int | None = None
 
     def to_json(self) -> str:
         """One line of JSON; `packet` only in replay."""
         values: tuple[Any, ...] = self  # compiled, a slice of the record itself would check the type of each field
-        line = _LINE % tuple(map(_json, values[:-1]))
+        quotes = _NO_QUOTES if self.quotes is None else self.quotes.quotes()
+        line = _LINE % (*map(_json, values[:-2]), *map(_json, quotes))
         return line if self.packet is None else f'{{"packet":{self.packet},{line[1:]}'
 
     def of_packet(self, number: int) -> "Record":
@@ -71,7 +88,8 @@ class Record(NamedTuple):
         return self._replace(packet=number)
 
 
-_LINE = "{" + ",".join([f'"{name}":%s' for name in Record._fields[:-1]]) + "}"
+_NO_QUOTES = Quotes()
+_LINE = "{" + ",".join([f'"{name}":%s' for name in (*Record._fields[:-2], *Quotes._fields)]) + "}"
 
 
 def _json(value: Any) -> str:

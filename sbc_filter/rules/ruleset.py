@@ -25,7 +25,7 @@ from sbc_filter.rules.model import (
     VerifyOptions,
     When,
 )
-from sbc_filter.rules.number_list import NamedLists
+from sbc_filter.rules.number_list import NumberList, NumberLists
 from sbc_filter.rules.rate_limits import LocalRates, Rates
 from sbc_filter.sip.header import canonical
 from sbc_filter.sip.message import SipMessage
@@ -106,8 +106,7 @@ class RuleSet:
                 if not predicate(facts):
                     break
             else:
-                found = [listing(facts) for listing in compiled.listing]
-                facts.lists = tuple([each for each in found if each is not None])
+                facts.lists = _listed(compiled.listing, facts) if compiled.listing else ()
                 yield _sampled(compiled, facts, secret)
 
     def matching_unreadable(self, facts: Facts, secret: bytes, in_dialog: bool) -> Iterator[Rule]:
@@ -244,11 +243,16 @@ def _listing(
         ("caller", conditions.caller, caller_from),
         ("called", conditions.called, called_from),
     ):
-        if isinstance(listed, NamedLists):
+        if isinstance(listed, NumberList | NumberLists):
             yield _named(key, listed, sources, every)
 
 
-def _named(key: str, lists: NamedLists, sources: Sources, every: bool) -> Callable[[Facts], str | None]:
+def _listed(listing: tuple[Callable[[Facts], str | None], ...], facts: Facts) -> tuple[str, ...]:
+    found = [each(facts) for each in listing]
+    return tuple([each for each in found if each is not None])
+
+
+def _named(key: str, lists: NumberList | NumberLists, sources: Sources, every: bool) -> Callable[[Facts], str | None]:
     def name(facts: Facts) -> str | None:
         found = lists.name_of(facts.identity(sources))
         for identity in facts.identities(sources) if every and found is None else ():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sbc_filter.engine.record import Record, printable, readable
+from sbc_filter.engine.record import Quotes, Record, printable, readable
 
 SHAPES: dict[str, st.SearchStrategy[Any]] = {
     "time": st.floats(0, 1e11),
@@ -19,7 +19,7 @@ SHAPES: dict[str, st.SearchStrategy[Any]] = {
     "token_dest": st.lists(st.text(), max_size=3).map(tuple),
     "token_iat": st.none() | st.integers(0, 10**12),
     "lists": st.lists(st.text(), max_size=2).map(tuple),
-    **dict.fromkeys(("raw_ruri", "raw_to", "raw_from", "raw_pai", "branch"), st.none() | st.binary()),
+    "quotes": st.none() | st.builds(Quotes, *[st.none() | st.binary()] * len(Quotes._fields)),
 }
 """The fields that are not text."""
 ALWAYS = {"src", "dst", "transport", "verdict", "outcome", "treatment", "version"}
@@ -31,9 +31,9 @@ FIELDS = st.fixed_dictionaries({name: SHAPES.get(name, TEXTS[name]) for name in 
 @given(FIELDS)
 def test_the_line_is_what_json_would_write(fields: dict[str, Any]) -> None:
     record = Record(**fields)
-    expected = {
-        name: readable(value) if isinstance(value, bytes) else value for name, value in record._asdict().items()
-    }
+    expected = record._asdict()
+    quotes = expected.pop("quotes") or Quotes()
+    expected |= {name: None if octets is None else readable(octets) for name, octets in quotes._asdict().items()}
     packet = expected.pop("packet")
     if packet is not None:
         expected = {"packet": packet, **expected}
@@ -59,7 +59,7 @@ def test_a_replay_adds_the_number_of_the_packet() -> None:
 )
 def test_octets_of_a_message_are_text_that_prints(octets: bytes, text: str) -> None:
     assert readable(octets) == text
-    line = Record(1.5, "192.0.2.7:5060", "192.0.2.1:5060", "udp", raw_from=octets).to_json()
+    line = Record(1.5, "192.0.2.7:5060", "192.0.2.1:5060", "udp", quotes=Quotes(raw_from=octets)).to_json()
     assert line.isascii()
     assert json.loads(line)["raw_from"] == text
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from sbc_filter import __version__
 from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.network import Flow, Position
-from sbc_filter.engine.record import Record, printable
+from sbc_filter.engine.record import Quotes, Record, printable
 from sbc_filter.engine.verdict import VerdictKind
 from sbc_filter.errors import MessageError
 from sbc_filter.outcomes import Repair
@@ -87,13 +87,6 @@ def make_record(
     """The record of any message: the one place where records are made. `message` is None if it cannot be read."""
     src, dst = endpoints(flow)
     first, compared, claims = decision.first_use, decision.compared, decision.claims
-    ruri = to = from_ = pai = branch = None
-    if message is not None:
-        ruri = _raw(message.uri)
-        to, from_ = _raw(message.first(b"to")), _raw(message.first(b"from"))
-        if b"p-asserted-identity" in message.names():
-            pai = _raw(b", ".join(message.values(b"p-asserted-identity")))
-        branch = _raw(_branch(message))
     # In the order of the fields: so many keywords would cost two microseconds a call, and a call with more than thirty
     # arguments half of one. Whole records are tested by name.
     values = (
@@ -135,15 +128,34 @@ def make_record(
         () if claims is None else _all_bounded(claims.dest),
         None if claims is None else claims.iat,
         lists,
-        ruri,
-        to,
-        from_,
-        pai,
-        branch,
         __version__,
+        None if message is None else MessageQuotes(message),
         None,  # `packet`: see `Record.of_packet`
     )
     return Record._make(values)
+
+
+class MessageQuotes:
+    """What a record quotes of a message. It is extracted only if the record is written."""
+
+    __slots__ = ("_message",)
+
+    def __init__(self, message: SipMessage) -> None:
+        self._message = message
+
+    def quotes(self) -> Quotes:
+        """The quotes, each cut to `MAX_EVIDENCE` octets."""
+        message = self._message
+        asserted = b", ".join(message.values(b"p-asserted-identity"))
+        found = message.uri, message.first(b"to"), message.first(b"from"), asserted, _branch(message)
+        return Quotes._make(map(_raw, found))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the same would be quoted, so that equal records are equal."""
+        return isinstance(other, MessageQuotes) and self.quotes() == other.quotes()
+
+    def __hash__(self) -> int:
+        return hash(self.quotes())
 
 
 def recorded(text: str | None, most: int) -> str | None:

@@ -169,7 +169,7 @@ def test_the_record() -> None:
         "token_iat": None,
         "lists": [],
         "raw_ruri": None,
-        "raw_to": "<sip:+12155550199@sbc.example>",
+        "raw_to": "<sip:+12155550199@sbc.example>;tag=s1",
         "raw_from": "<sip:+12155550100@carrier.example>;tag=f1",
         "raw_pai": None,
         "branch": "z9hG4bK-1",
