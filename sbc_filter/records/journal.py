@@ -110,7 +110,7 @@ def shortened(record: Record) -> Record:
         if len(found.to_json()) + 2 <= LONGEST:  # a line feed after it, and perhaps one before it
             return found
         if evidence > _LEAST:
-            evidence //= 2
+            evidence //= 4
         else:
             size //= 2
 

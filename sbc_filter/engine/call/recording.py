@@ -17,6 +17,7 @@ from sbc_filter.sip.response import top_via
 _NO_RULE = VerifyOptions()
 """The sources of the parties if no rule matched."""
 MAX_EVIDENCE = 256  # octets or characters of a value that explains a record
+_VIA = 1024  # octets of the top Via that are searched for its branch
 _CUT = "…"
 _CUT_OCTETS = _CUT.encode()
 # The branch of the first value of a Via without quotes, wherever its parameters are. The group is not possessive:
@@ -201,10 +202,13 @@ def _all_bounded(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _branch(message: SipMessage) -> bytes | None:
-    """The branch of the top Via (RFC 3261 §8.1.1.7); None without one."""
-    found = _BRANCH.match(message.first(b"via") or b"")
+    """The branch of the top Via (RFC 3261 §8.1.1.7); None without one, or if it is far back in a long Via."""
+    via = message.first(b"via") or b""
+    found = _BRANCH.match(via[:_VIA])
     if found is not None:
         return found[1]
+    if len(via) > _VIA:
+        return None
     try:
         return top_via(message).branch
     except MessageError:

@@ -214,12 +214,25 @@ def test_the_addresses_as_they_arrived_and_the_token() -> None:
         ("SIP/2.0/UDP 192.0.2.7, SIP/2.0/UDP 192.0.2.8;branch=2", None),
         ('SIP/2.0/UDP 192.0.2.7;x="a,b;branch=1";branch=2', "2"),
         ("SIP/2.0/UDP 192.0.2.7;rport", None),
+        ("SIP/2.0/UDP 192.0.2.7" + ";a=1" * 20 + ";branch=2", "2"),
+        ("SIP/2.0/UDP 192.0.2.7" + ";a=1" * 300 + ";branch=2", None),
     ],
 )
 def test_the_branch_is_that_of_the_first_via(via: str, branch: str | None) -> None:
     message = invite(identity()).replace(b"SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK-1", via.encode())
     message = message.replace(b"Max-Forwards", b"Via: SIP/2.0/UDP 10.0.0.1;branch=last\r\nMax-Forwards")
     assert evidence(message)["branch"] == branch
+
+
+def test_a_call_without_room_for_its_caller_shows_what_its_token_says() -> None:
+    """Its token verifies, and the plain P-Asserted-Identity does not fit: the decision is made a second time."""
+    lines = ("From: <sip:%2B12155550100@carrier.example>;tag=f1", identity())
+    message = invite(*lines[1:]).replace(f"From: <sip:+{CALLER}@carrier.example>;tag=f1".encode(), lines[0].encode())
+    message = message.replace(b"Content-Length: 0", b"X: " + b"x" * (65500 - len(message)) + b"\r\nContent-Length: 0")
+    record = result(make_engine(), arriving(message))[2]
+    assert [record[name] for name in ("detail", "token_orig", "token_dest", "token_iat")] == [
+        "ambiguous-caller", CALLER, [CALLED], int(NOW),
+    ]  # fmt: skip
 
 
 def test_a_call_that_cannot_be_read_shows_what_can() -> None:
