@@ -14,12 +14,24 @@ class FilterError(Exception):
     """Base class of all errors of this program. Each argument is a sentence for the operator."""
 
 
-class DetailedError(FilterError):
-    """An error with a `Detail` as its cause. `str()` is the sentence if one was given, else the detail."""
+class Compared(NamedTuple):
+    """The two values of a comparison that failed, as text for a record: what a token or certificate says, and what the
+    filter compared it with. Neither is bounded or printable yet."""
 
-    def __init__(self, detail: Detail, sentence: str = "") -> None:
+    claimed: str
+    found: str
+
+
+class DetailedError(FilterError):
+    """An error with a `Detail` as its cause, and the values that were compared, if there are two.
+
+    `str()` is the sentence if one was given, else the detail.
+    """
+
+    def __init__(self, detail: Detail, sentence: str = "", compared: Compared | None = None) -> None:
         super().__init__(sentence or str(detail))
         self.detail = detail
+        self.compared = compared
 
 
 class PacketError(DetailedError):
@@ -33,8 +45,8 @@ class MessageError(DetailedError):
 class VerificationError(DetailedError):
     """A PASSporT fails verification; `outcome` is the verification outcome."""
 
-    def __init__(self, outcome: Outcome, detail: Detail, sentence: str = "") -> None:
-        super().__init__(detail, sentence)
+    def __init__(self, outcome: Outcome, detail: Detail, sentence: str = "", compared: Compared | None = None) -> None:
+        super().__init__(detail, sentence, compared)
         self.outcome = outcome
 
 

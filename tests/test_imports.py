@@ -22,7 +22,7 @@ ROOMS: dict[str, str] = {
     "packet": "outcomes errors",
     "numbering": "",
     "sip": "outcomes errors numbering",
-    "pki": "outcomes errors",
+    "pki": "outcomes errors utc",
     "stir": "outcomes errors counters strict_json utc numbering sip pki",
     "rules": "outcomes errors sip pki stir",
     "engine.record": "",

@@ -247,7 +247,7 @@ class Engine:
         if place.is_foreign:
             self._count[CounterName.NO_DIRECTION] += 1
             return as_packet_verdict(_undecided(call, Detail.NO_DIRECTION), packet)
-        facts = self._intake.facts(call)
+        facts = call.facts = self._intake.facts(call)
         return self._walk(Progress(key, call, packet, self._rules.matching(facts, self._secret, call.in_dialog)), now)
 
     def _follow_up(self, buffer: bytes, method: bytes, flow: Flow, now: float, room: int) -> Verdict:

@@ -5,12 +5,13 @@ from math import inf
 
 from cryptography import x509
 
-from sbc_filter.errors import CertificateError
+from sbc_filter.errors import CertificateError, Compared
 from sbc_filter.outcomes import CertificateDeviation, Detail
-from sbc_filter.pki.certificate import Certificate, SigningCertificate, leaf_of, parse_certificates
+from sbc_filter.pki.certificate import PARSE_ERRORS, Certificate, SigningCertificate, leaf_of, parse_certificates
 from sbc_filter.pki.crl import CrlHead, RevocationList
 from sbc_filter.pki.path import Anchors, Faults, Path, check_dates, paths
 from sbc_filter.pki.shaken_profile import check_profile, constraints_on_claims, deviations, read_scope
+from sbc_filter.utc import utc_instant
 
 
 class TrustStore:
@@ -67,7 +68,7 @@ class TrustStore:
         for path in self._paths(certificates, faults):
             with faults.collecting():
                 return self._judge(path, certificates, at, faults)
-        raise faults.furthest()
+        raise _with_subject(faults.furthest(), certificates, at)
 
     def path(self, body: bytes, at: float) -> Path:
         """The path from the certificates in `body` to an anchor, leaf first. CRLs are not consulted."""
@@ -147,3 +148,17 @@ class TrustStore:
 def _is_valid(certificate: Certificate, at: float) -> bool:
     parsed = certificate.parsed
     return parsed.not_valid_before_utc.timestamp() <= at <= parsed.not_valid_after_utc.timestamp()
+
+
+def _with_subject(error: CertificateError, certificates: Sequence[Certificate], at: float) -> CertificateError:
+    """The error, with the certificate that signs and its validity, and what is wrong with it; without a sentence about
+    that, the time."""
+    try:
+        leaf = leaf_of(certificates).parsed
+        dates = [utc_instant(each.timestamp()) for each in (leaf.not_valid_before_utc, leaf.not_valid_after_utc)]
+        claimed = f"{leaf.subject.rfc4514_string()}, valid {' to '.join(dates)}"
+    except PARSE_ERRORS:
+        return error
+    sentence = str(error)
+    error.compared = Compared(claimed, utc_instant(at) if sentence == error.detail else sentence)
+    return error

@@ -7,7 +7,7 @@ import select
 from pathlib import Path
 from typing import Any
 
-from sbc_filter.engine.record import Record
+from sbc_filter.engine.record import Quotes, Record
 from sbc_filter.system.nonblocking_writer import NonBlockingWriter
 
 _STANDARD_OUTPUT = 1
@@ -15,6 +15,12 @@ _MODE = 0o640  # of a new file: it says who called whom, and the group may be th
 LONGEST = select.PIPE_BUF  # bytes of a line at most
 _DESTINATIONS = 8  # that a shortened record keeps
 _TEXT = 1024  # characters of a text in a shortened record
+_EXPLAINING = frozenset(("claimed", "found", "token_orig", "token_dest"))  # and quotes
+_EVIDENCE, _LEAST = 128, 8  # characters or octets of each of these at first, and before other texts are cut more
+_OWN = frozenset(
+    ("src", "dst", "transport", "direction", "mode", "verdict", "would", "outcome", "detail", "treatment", "verstat")
+)
+"""The filter's own words, which are never cut."""
 
 
 class Journal:
@@ -87,18 +93,32 @@ def line_of(record: Record) -> str:
 
 
 def shortened(record: Record) -> Record:
-    """The record with long texts cut, each with an ellipsis at the end, so that it fits into a line."""
-    size = _TEXT
+    """The record with long texts cut, each with an ellipsis at the end, so that it fits into a line. What explains the
+    record is cut first: its Call-ID and numbers are needed to find it."""
+    quotes = Quotes() if record.quotes is None else record.quotes.quotes()
+    size, evidence = _TEXT, _EVIDENCE
     while True:
         fields: dict[str, Any] = {
-            name: _cut(value, size) for name, value in record._asdict().items() if isinstance(value, str)
+            name: _cut(value, evidence if name in _EXPLAINING else size)
+            for name, value in record._asdict().items()
+            if name not in _OWN
         }
-        fields["dest"] = tuple(_cut(each, size) for each in record.dest[:_DESTINATIONS])
+        fields["quotes"] = Quotes._make([_cut(each, evidence) for each in quotes])
+        fields["dest"] = fields["dest"][:_DESTINATIONS]
+        fields["token_dest"] = fields["token_dest"][: _DESTINATIONS * evidence // _EVIDENCE or 1]
         found = record._replace(**fields)
         if len(found.to_json()) + 2 <= LONGEST:  # a line feed after it, and perhaps one before it
             return found
-        size //= 2
+        if evidence > _LEAST:
+            evidence //= 4
+        else:
+            size //= 2
 
 
-def _cut(text: str, size: int) -> str:
-    return text if len(text) <= size else text[:size] + "…"
+def _cut(value: Any, size: int) -> Any:
+    """The value, where it is text or octets of at most this size, and each text of a list."""
+    if isinstance(value, tuple):
+        return tuple(_cut(each, size) for each in value)
+    if not isinstance(value, str | bytes) or len(value) <= size:
+        return value
+    return value[:size] + "…" if isinstance(value, str) else value[:size] + "…".encode()

@@ -2,7 +2,8 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 
 from sbc_filter.sip.numbers import canonical_number, canonical_uri
 
@@ -42,6 +43,14 @@ class Entries:
             else:
                 yield entry
 
+    def by_file(self) -> Iterator[tuple[str, Iterable[str]]]:
+        """The same in parts: of each file under its `@name`, of the rule itself under an empty one."""
+        for is_file, entries in groupby(self._entries, lambda entry: entry.startswith("@")):
+            if is_file:
+                yield from ((entry, self._lines(entry[1:])) for entry in entries)
+            else:
+                yield "", entries
+
     def report(self, sentence: str) -> None:
         """Report a fault of the entry that was returned last."""
         self._report(self._place + sentence)
@@ -72,9 +81,11 @@ class NumberList:
     The cost of a lookup does not grow with the list: it uses sets, one set per prefix length, and sorted ranges.
     """
 
-    __slots__ = ("_anonymous", "_exact", "_prefixes", "_ranges")
+    __slots__ = ("_anonymous", "_exact", "_prefixes", "_ranges", "name")
 
-    def __init__(self, entries: Iterable[str], report: Report = refuse) -> None:
+    def __init__(self, entries: Iterable[str], report: Report = refuse, name: str = "") -> None:
+        """`name` is `@` and a file, or empty for entries of the rule itself."""
+        self.name = name
         exact: set[str] = set()
         prefixes: dict[int, set[str]] = {}
         ranges: list[_Range] = []
@@ -119,6 +130,36 @@ class NumberList:
             at = bisect_right(starts, identity) - 1
             return at >= 0 and identity <= ends[at]
         return False
+
+    def name_of(self, identity: str | None) -> str | None:
+        """The name of the list, if it has the identity."""
+        return self.name if self(identity) else None
+
+
+class NumberLists:
+    """Several lists of one condition, used like one."""
+
+    __slots__ = ("_lists",)
+
+    def __init__(self, lists: Sequence[NumberList]) -> None:
+        self._lists = tuple(lists)
+
+    def __call__(self, identity: str | None) -> bool:
+        """Whether the identity is on one of the lists."""
+        return self.name_of(identity) is not None
+
+    def name_of(self, identity: str | None) -> str | None:
+        """The name of the first list that has the identity; None if it is on none."""
+        for listed in self._lists:
+            if listed(identity):
+                return listed.name
+        return None
+
+
+def read_lists(entries: Entries) -> NumberList | NumberLists:
+    """The lists of one condition, with their names."""
+    lists = [NumberList(each, entries.report, name) for name, each in entries.by_file()]
+    return lists[0] if len(lists) == 1 else NumberLists(lists)
 
 
 def _digits(text: str, entry: str) -> str:

@@ -32,7 +32,7 @@ from sbc_filter.rules.model import (
     StripOptions,
     VerifyOptions,
 )
-from sbc_filter.rules.number_list import Entries, NumberList, ReadList
+from sbc_filter.rules.number_list import Entries, ReadList, read_lists
 from sbc_filter.rules.ruleset import RuleSet
 from sbc_filter.rules.sign_options import read_more
 from sbc_filter.rules.time_windows import DAYS, Schedule, parse_days, parse_hours, parse_period, parse_zone
@@ -197,7 +197,7 @@ class _Reader:
 
     def _numbers(self, table: TomlTable, key: str) -> Callable[[str | None], bool] | None:
         entries = self._entries(table, key)
-        return None if entries is None else NumberList(entries, entries.report)
+        return None if entries is None else read_lists(entries)
 
     def _entries(self, table: TomlTable, key: str) -> Entries | None:
         if key not in table:

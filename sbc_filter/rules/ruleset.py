@@ -20,9 +20,12 @@ from sbc_filter.rules.model import (
     RateLimit,
     Rule,
     RuleAction,
+    SignOptions,
     Treatment,
+    VerifyOptions,
     When,
 )
+from sbc_filter.rules.number_list import NumberList, NumberLists
 from sbc_filter.rules.rate_limits import LocalRates, Rates
 from sbc_filter.sip.header import canonical
 from sbc_filter.sip.message import SipMessage
@@ -56,6 +59,7 @@ class Facts:
         self.message = message
         self.identity = identity
         self.identities = identities
+        self.lists: tuple[str, ...] = ()  # those by which the rule matches that `RuleSet.matching` returned last
 
 
 Predicate = Callable[[Facts], bool]
@@ -77,6 +81,7 @@ class _Compiled:
     predicates: tuple[Predicate, ...]
     of_place: tuple[Predicate, ...]  # those that do not look at the message
     keys: tuple[str, ...]  # of the conditions that `predicates` check
+    listing: tuple[Callable[[Facts], str | None], ...]  # each tells the list by which a call matches
 
 
 class RuleSet:
@@ -99,13 +104,15 @@ class RuleSet:
         """The rules that match, in order; the caller stops at the first one that it enforces. `secret`: see
         `sample_of`.
 
-        An INVITE `in_dialog` is matched only by rules that verify such INVITEs.
+        An INVITE `in_dialog` is matched only by rules that verify such INVITEs. `facts.lists` are the lists by which
+        the rule matches, such as `caller @known`.
         """
         for compiled in self._in_dialog if in_dialog else self._compiled:
             for predicate in compiled.predicates:
                 if not predicate(facts):
                     break
             else:
+                facts.lists = _listed(compiled.listing, facts) if compiled.listing else ()
                 yield _sampled(compiled, facts, secret)
 
     def obstacles(self, facts: Facts, in_dialog: bool = False) -> Iterator[tuple[Rule, str | None]]:
@@ -187,7 +194,14 @@ def _compile(rule: Rule, conditions: Conditions, rates: Rates) -> _Compiled:
     share = round(conditions.enforce_percent * 100)
     keys, predicates = tuple(key for key, _ in named), tuple(predicate for _, predicate in named)
     of_place = tuple(predicate for _, predicate in place)
-    return _Compiled(rule, replace(rule, mode=Mode.MONITOR), share, predicates, of_place, keys)
+    listing = tuple(_listing(conditions, *_sources_of(conditions, options, refuses), every=refuses))
+    return _Compiled(rule, replace(rule, mode=Mode.MONITOR), share, predicates, of_place, keys, listing)
+
+
+def _sources_of(conditions: Conditions, options: SignOptions | VerifyOptions, refuses: bool) -> tuple[Sources, Sources]:
+    """Where the caller and the called party of the conditions are looked for, on lists."""
+    caller_from = conditions.caller_from or options.caller_from
+    return caller_from, conditions.called_from or (EVERY_CALLED if refuses else options.called_from)
 
 
 def _predicates(
@@ -250,6 +264,35 @@ def _message_predicates(
             yield f"header.{name}", _present(key, wanted_value)
         else:
             yield f"header.{name}", _value(key, wanted_value, restricts)
+
+
+def _listing(
+    conditions: Conditions, caller_from: Sources, called_from: Sources, *, every: bool
+) -> Iterator[Callable[[Facts], str | None]]:
+    """For each condition that a list fulfils: the name of that list, for the record of a call that matches."""
+    for key, listed, sources in (
+        ("caller", conditions.caller, caller_from),
+        ("called", conditions.called, called_from),
+    ):
+        if isinstance(listed, NumberList | NumberLists):
+            yield _named(key, listed, sources, every)
+
+
+def _listed(listing: tuple[Callable[[Facts], str | None], ...], facts: Facts) -> tuple[str, ...]:
+    found = [each(facts) for each in listing]
+    return tuple([each for each in found if each is not None])
+
+
+def _named(key: str, lists: NumberList | NumberLists, sources: Sources, every: bool) -> Callable[[Facts], str | None]:
+    def name(facts: Facts) -> str | None:
+        found = lists.name_of(facts.identity(sources))
+        for identity in facts.identities(sources) if every and found is None else ():
+            found = lists.name_of(identity)
+            if found is not None:
+                break
+        return None if found is None else f"{key} {found}".rstrip()
+
+    return name
 
 
 def _present(name: bytes, wanted: bool) -> Predicate:

@@ -14,10 +14,10 @@ The first check that fails gives the result, so the order is part of the behavio
 Each check raises `VerificationError` with outcome and detail.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
-from sbc_filter.errors import VerificationError
+from sbc_filter.errors import Compared, VerificationError
 from sbc_filter.numbering.numbering_plans import NANP, Profile
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
@@ -27,6 +27,7 @@ from sbc_filter.stir.media_keys import check_media
 from sbc_filter.stir.passport import Claims, invalid
 from sbc_filter.stir.signature import verify_es256
 from sbc_filter.stir.token import Deviations, Token
+from sbc_filter.utc import utc_instant
 
 
 class Policy(Protocol):
@@ -123,7 +124,7 @@ def check_signature(
         return CertificateRequest(token.jose.x5u)
     if isinstance(certificate, VerificationError):
         # Raise a copy: the cached one would keep the stack of every failed call alive.
-        raise VerificationError(certificate.outcome, certificate.detail, str(certificate))
+        raise VerificationError(certificate.outcome, certificate.detail, str(certificate), certificate.compared)
     _check_certificate(certificate, token.claims, speaks_for, arrived)
     verify_es256(certificate.public_key, token.signed, token.signature)
     return certificate
@@ -146,7 +147,7 @@ def check_caller(token: Token, call: Signalling, policy: Policy) -> Deviations:
     if orig == caller:
         return _NONE
     if Deviation.NATIONAL_CLAIM not in policy.tolerate or call.profile.normalise(orig) != caller:
-        raise invalid(Detail.ORIG_MISMATCH)
+        raise invalid(Detail.ORIG_MISMATCH, compared=Compared(orig, caller))
     return (Deviation.NATIONAL_CLAIM,)
 
 
@@ -154,7 +155,7 @@ def _check_called(claims: Claims, call: Signalling, policy: Policy, tolerated: D
     """V9, for a called party that is not literally in `dest`; returns what was `tolerated`, now included."""
     called, dest, profile = call.called, claims.dest, call.profile
     if called is None:
-        raise invalid(Detail.DEST_MISMATCH)
+        raise _dest_mismatch(call, dest)
     if dialled(called) in dest:
         return tolerated
     subscriber = profile.subscriber(called)
@@ -162,7 +163,13 @@ def _check_called(claims: Claims, call: Signalling, policy: Policy, tolerated: D
         return (*tolerated, Deviation.PORTABILITY_PREFIX)
     if Deviation.NATIONAL_CLAIM in policy.tolerate and any(profile.normalise(each) == called for each in dest):
         return tolerated or (Deviation.NATIONAL_CLAIM,)
-    raise invalid(Detail.DEST_MISMATCH)
+    raise _dest_mismatch(call, dest)
+
+
+def _dest_mismatch(call: Signalling, dest: Sequence[str]) -> VerificationError:
+    """The error for a called party that is not in `dest`. A Request-URI that differs from it often says why."""
+    parties = [each for each in dict.fromkeys((call.called, call.target)) if each is not None]
+    return invalid(Detail.DEST_MISMATCH, compared=Compared(", ".join(dest), ", ".join(parties)))
 
 
 def check_freshness(claims: Claims, call: Signalling, policy: Policy, *, covered: bool = False) -> None:
@@ -173,9 +180,10 @@ def check_freshness(claims: Claims, call: Signalling, policy: Policy, *, covered
     age = call.arrived - claims.iat
     limit = policy.max_age_inner if covered else policy.max_age
     if limit is not None and age > limit:
-        raise VerificationError(Outcome.STALE, Detail.STALE_DATE)
+        name = "max_age_inner" if covered else "max_age"
+        raise stale(Detail.STALE_DATE, "iat", claims.iat, call.arrived, f"{name} is {limit:g} s")
     if -age > policy.max_skew:
-        raise VerificationError(Outcome.STALE, Detail.FUTURE_DATE)
+        raise stale(Detail.FUTURE_DATE, "iat", claims.iat, call.arrived, f"max_skew is {policy.max_skew:g} s")
 
 
 def check_lifetime(claims: Claims, call: Signalling, policy: Policy) -> None:
@@ -192,21 +200,48 @@ def check_lifetime(claims: Claims, call: Signalling, policy: Policy) -> None:
         if isinstance(limit, bool) or not isinstance(limit, int | float):
             raise invalid(Detail.CLAIM_IAT, f"{name} is not a number")
     if "exp" in said and call.arrived >= said["exp"]:
-        raise VerificationError(Outcome.STALE, Detail.STALE_DATE, "exp is in the past")
+        raise stale(Detail.STALE_DATE, "exp", said["exp"], call.arrived)
     if call.arrived + policy.max_skew < said.get("nbf", 0):
-        raise VerificationError(Outcome.STALE, Detail.FUTURE_DATE, "nbf is in the future")
+        raise stale(Detail.FUTURE_DATE, "nbf", said["nbf"], call.arrived, f"max_skew is {policy.max_skew:g} s")
+
+
+def stale(detail: Detail, name: str, said: float, arrived: float, limit: str = "") -> VerificationError:
+    """The error for the time `said` in `name`, which does not fit the arrival; both in POSIX seconds.
+
+    `limit` says what is allowed. `said` may be any number that JSON can write.
+    """
+    return VerificationError(Outcome.STALE, detail, compared=compared_times(name, said, arrived, limit))
+
+
+def compared_times(name: str, said: float, arrived: float, limit: str = "") -> Compared:
+    """The time in `name`, and the arrival with its distance from it and the limit."""
+    parts = [utc_instant(arrived)]
+    try:
+        later = round(arrived - said)
+    except (OverflowError, ValueError):  # a number that is not a time
+        pass
+    else:
+        parts.append(f"{abs(later)} s {'earlier' if later < 0 else 'later'}")
+    return Compared(f"{name} {utc_instant(said)}", ", ".join([*parts, limit] if limit else parts))
 
 
 def _check_certificate(certificate: SigningCertificate, claims: Claims, speaks_for: str, arrived: float) -> None:
     """V13, V14: the certificate was valid when the token was made and when it arrived (S-093), and permits its
     claims."""
     if claims.iat > certificate.not_after or arrived > certificate.not_after:
-        raise VerificationError(Outcome.UNTRUSTED, Detail.EXPIRED)
+        raise _not_valid(Detail.EXPIRED, certificate, claims, arrived)
     if claims.iat < certificate.not_before:
-        raise VerificationError(Outcome.UNTRUSTED, Detail.NOT_YET_VALID)
+        raise _not_valid(Detail.NOT_YET_VALID, certificate, claims, arrived)
     if certificate.spc is None and not certificate.tnauthlist.covers(speaks_for):
-        raise invalid(Detail.NUMBER_NOT_AUTHORIZED)
+        raise invalid(Detail.NUMBER_NOT_AUTHORIZED, compared=Compared(certificate.subject, speaks_for))
     for constraints in certificate.constraints:
         violated = constraints.violated_by(claims.all)
         if violated:
-            raise invalid(Detail.CLAIM_CONSTRAINTS, violated)
+            raise invalid(Detail.CLAIM_CONSTRAINTS, violated, Compared(certificate.subject, violated))
+
+
+def _not_valid(detail: Detail, certificate: SigningCertificate, claims: Claims, arrived: float) -> VerificationError:
+    """The error for a certificate that was not valid when the token was made, or arrived."""
+    valid = f"valid {utc_instant(certificate.not_before)} to {utc_instant(certificate.not_after)}"
+    times = f"iat {utc_instant(claims.iat)}, arrived {utc_instant(arrived)}"
+    return VerificationError(Outcome.UNTRUSTED, detail, compared=Compared(f"{certificate.subject}, {valid}", times))

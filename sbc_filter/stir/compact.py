@@ -5,7 +5,7 @@ This works for a base PASSporT only: the claims of an extension are not in the c
 
 from typing import Any
 
-from sbc_filter.errors import VerificationError
+from sbc_filter.errors import Compared, VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.x5u import with_plain_scheme
 from sbc_filter.sip.date import parse_date
@@ -26,7 +26,7 @@ def rebuild(value: bytes, call: Signalling, at: int, *, iat_string: bool = False
     if ppt is not None:
         raise invalid(Detail.COMPACT_FORM)
     if alg is not None and alg.upper() != "ES256":
-        raise VerificationError(Outcome.UNTRUSTED, Detail.ALG)
+        raise VerificationError(Outcome.UNTRUSTED, Detail.ALG, compared=Compared(alg, "ES256"))
     if call.caller is None:
         raise VerificationError(Outcome.ANONYMOUS, Detail.NO_CALLER)
     date = call.message.first(b"date") if call.message is not None else None

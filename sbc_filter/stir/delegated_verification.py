@@ -164,7 +164,8 @@ def verify_by(
     def fail(error: VerificationError, value: bytes, at: int, token: Token | None) -> None:
         kind = kind_claimed(value) if token is None else token.kind
         failures.append(Failure(error.outcome, error.detail, signature_of(value), at, kind))
-        failed.append(Verification(error.outcome, error.detail, token, failure=failures[-1]))
+        failure = failures[-1]
+        failed.append(Verification(error.outcome, error.detail, token, failure=failure, compared=error.compared))
 
     candidates = _candidates(values, call, policy, fail, ignored)
     candidates.sort(key=lambda candidate: rank_of(candidate.token))

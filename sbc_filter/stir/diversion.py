@@ -9,6 +9,7 @@ import re
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from sbc_filter.errors import Compared
 from sbc_filter.outcomes import Detail
 from sbc_filter.sip.numbers import canonical_number, canonical_uri
 from sbc_filter.stir.passport import Claims, Jose, invalid, parse_claims, parse_jose
@@ -121,7 +122,12 @@ def find_chain(links: Sequence[Link], ruri: str | None, provisioned: Container[s
     chains = _chains(links, ruri, provisioned, True)
     if chains:
         return min(chains, key=lambda chain: links.index(chain[-1]))
-    raise invalid(Detail.DIV_ORIG if _chains(links, ruri, provisioned, False) else Detail.DIV_CHAIN)
+    chains = _chains(links, ruri, provisioned, False)
+    if chains:
+        *diversions, original = chains[0]
+        raise invalid(Detail.DIV_ORIG, compared=Compared(", ".join(each.orig for each in diversions), original.orig))
+    led = ", ".join(each for link in links if link.div is not None for each in link.dest)
+    raise invalid(Detail.DIV_CHAIN, compared=Compared(led, ruri or ""))
 
 
 def _chains(

@@ -10,7 +10,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from sbc_filter.errors import VerificationError
+from sbc_filter.errors import Compared, VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.x5u import with_plain_scheme
 from sbc_filter.sip.field import is_uuid
@@ -91,7 +91,7 @@ def parse_jose(segment: bytes) -> Jose:
     if alg != "ES256":  # an allow-list of one algorithm, never "whatever alg says" (S-002)
         if not isinstance(alg, str):
             raise invalid(Detail.ALG_MISMATCH)
-        raise VerificationError(Outcome.UNTRUSTED, Detail.ALG)
+        raise VerificationError(Outcome.UNTRUSTED, Detail.ALG, compared=Compared(alg, "ES256"))
     if not isinstance(x5u, str) or not x5u:
         raise invalid(Detail.X5U_MISSING)
     if ppt is not None and not isinstance(ppt, str):
@@ -140,9 +140,9 @@ def canonical_json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
 
 
-def invalid(detail: Detail, sentence: str = "") -> VerificationError:
+def invalid(detail: Detail, sentence: str = "", compared: Compared | None = None) -> VerificationError:
     """The error for a token that is malformed or does not match its call: 438."""
-    return VerificationError(Outcome.INVALID, detail, sentence)
+    return VerificationError(Outcome.INVALID, detail, sentence, compared)
 
 
 def _parse_object(data: bytes) -> dict[str, Any]:

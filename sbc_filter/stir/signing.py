@@ -6,6 +6,7 @@ from typing import Any
 
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
+from sbc_filter.stir.checks import compared_times
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.passport import canonical_json, encode_segment, identity_kind
 from sbc_filter.stir.signature import sign_es256
@@ -22,7 +23,8 @@ def issue_time(date: int | None, now: float) -> int:
     if date is None:
         return int(now)
     if abs(date - now) > MAX_DATE_OFFSET:
-        raise SigningError(Detail.STALE_DATE)
+        limit = f"{MAX_DATE_OFFSET:g} s are allowed"
+        raise SigningError(Detail.STALE_DATE, compared=compared_times("Date", date, now, limit))
     return date
 
 

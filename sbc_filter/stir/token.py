@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from sbc_filter.errors import VerificationError
+from sbc_filter.errors import Compared, VerificationError
 from sbc_filter.outcomes import Detail, Deviation
 from sbc_filter.pki.x5u import with_plain_scheme
 from sbc_filter.sip import grammar
@@ -26,7 +26,9 @@ BASIC = frozenset((None, "shaken"))
 """Values of `ppt` whose tokens speak for the caller's number by themselves."""
 _DIVERSIONS = frozenset(("div", "div-o"))
 _UNDERSTOOD = BASIC | _DIVERSIONS | {"rph", "rcd"}
-_NO_PPT = ((Deviation.NO_PPT_PARAMETER, Detail.PPT_MISMATCH),)
+_NO_PPT = "no ppt"
+_Refused = tuple[Deviation, Detail, Compared]
+"""A deviation that has to be tolerated, and what refuses it otherwise."""
 _ORDINARY = bytes.maketrans(b"-_", b"+/")  # maps the base64url alphabet to that of base64
 # Marks of a diversion or a shaken token in malformed text, wherever they are.
 _PPT_PARAMETER = re.compile(
@@ -86,7 +88,7 @@ class _Protected(NamedTuple):
 
     jose: Jose
     deviations: tuple[Deviation, ...]
-    refused: tuple[tuple[Deviation, Detail], ...]
+    refused: tuple[_Refused, ...]
 
 
 def split_identity(value: bytes, *, base64: bool = False) -> tuple[bytes, bytes, bytes, bytes, Deviations]:
@@ -168,9 +170,9 @@ def _read(value: bytes, tolerate: Collection[str], at: int) -> Token | None:
     base64 = bool(tolerate) and Deviation.STANDARD_BASE64 in tolerate
     header, payload, signature, parameters, form = split_identity(value, base64=base64)
     protected = _protected(header, parameters)
-    for deviation, detail in protected.refused:
+    for deviation, detail, compared in protected.refused:
         if deviation not in tolerate:
-            raise invalid(detail)
+            raise invalid(detail, compared=compared)
     jose = protected.jose
     if jose.ppt not in _UNDERSTOOD:
         if (jose.ppt or "").lower() in _DIVERSIONS:  # case matters inside the token (S-036)
@@ -309,16 +311,17 @@ def _protected(header: bytes, parameters: bytes) -> _Protected:
     if not header:
         raise invalid(Detail.COMPACT_FORM)
     jose = parse_jose(header)
-    refused: tuple[tuple[Deviation, Detail], ...] = ()
+    refused: tuple[_Refused, ...] = ()
+    kinds = Compared(f"ppt {jose.ppt}" if jose.ppt else _NO_PPT, f"ppt {ppt}" if ppt else _NO_PPT)
     if ppt is None and jose.ppt is not None:  # an empty one is refused
-        refused = _NO_PPT
+        refused = ((Deviation.NO_PPT_PARAMETER, Detail.PPT_MISMATCH, kinds),)
     elif (ppt or "").lower() != (jose.ppt or "").lower():
-        raise invalid(Detail.PPT_MISMATCH)
+        raise invalid(Detail.PPT_MISMATCH, compared=kinds)
     if alg is not None and alg.upper() != jose.alg:
-        raise invalid(Detail.ALG_MISMATCH)
+        raise invalid(Detail.ALG_MISMATCH, compared=Compared(jose.alg, alg))
     if with_plain_scheme(info) != jose.x5u:
-        refused += ((Deviation.INFO_MISMATCH, Detail.INFO_MISMATCH),)
-    deviations += tuple(deviation for deviation, _ in refused)
+        refused += ((Deviation.INFO_MISMATCH, Detail.INFO_MISMATCH, Compared(jose.x5u, info)),)
+    deviations += tuple(deviation for deviation, _, _ in refused)
     if jose.x5u.startswith("https://") and ":8443" in jose.x5u[8:].partition("/")[0]:
         deviations += (Deviation.X5U_PORT_8443,)
     return _Protected(jose, deviations, refused)

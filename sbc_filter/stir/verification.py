@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from sbc_filter.counters import CounterName
-from sbc_filter.errors import VerificationError
+from sbc_filter.errors import Compared, VerificationError
 from sbc_filter.outcomes import Detail, Deviation, Outcome
 from sbc_filter.pki.certificate import SigningCertificate
 from sbc_filter.stir.checks import (
@@ -75,6 +75,7 @@ class Verification:
     - `token`, `certificate`: those that decided.
     - `deviations`: what was tolerated of that token.
     - `failure`: of a call that did not pass, the one that decided.
+    - `compared`: the two values that differed, of the detail.
     - `failures`: all Identity header fields that do not verify, in order (S-117).
     - `notes`: results of the other tokens, to be counted.
     - `attesting_token`: of a call that passed, the token made for this very call: the last one if it was diverted.
@@ -91,6 +92,7 @@ class Verification:
         attesting_token: Token | None = None,
         deviations: Deviations = (),
         failure: Failure | None = None,
+        compared: Compared | None = None,
     ) -> None:
         self.outcome: Final = outcome
         self.detail: Final = detail
@@ -101,6 +103,7 @@ class Verification:
         self.attesting_token: Final = attesting_token
         self.deviations: Final = deviations
         self.failure: Final = failure
+        self.compared: Final = compared
 
     def with_failures(
         self, failures: tuple[Failure, ...], notes: tuple[CounterName, ...] = (), more: Deviations = ()
@@ -116,10 +119,11 @@ class Verification:
             self.attesting_token,
             self.deviations + more,
             self.failure,
+            self.compared,
         )
 
-    def with_detail(self, detail: Detail) -> "Verification":
-        """The same result with this detail."""
+    def with_detail(self, detail: Detail, compared: Compared | None = None) -> "Verification":
+        """The same result with this detail, and the values that differed."""
         return Verification(
             self.outcome,
             detail,
@@ -130,9 +134,10 @@ class Verification:
             self.attesting_token,
             self.deviations,
             self.failure,
+            compared,
         )
 
-    def as_failed(self, failure: Failure) -> "Verification":
+    def as_failed(self, failure: Failure, compared: Compared | None = None) -> "Verification":
         """The result of a call whose tokens verify, but that fails as a whole: `failure` comes first (V17)."""
         return Verification(
             failure.outcome,
@@ -144,6 +149,7 @@ class Verification:
             self.attesting_token,
             self.deviations,
             failure,
+            compared,
         )
 
 
@@ -244,7 +250,9 @@ def _judge(
         kinds = kinds_of(value) if token is None else _NO_KINDS
         judged.lost = judged.lost or not kinds.isdisjoint(DIVERSIONS)
         if token is not None or not ((kinds and kinds <= DIVERSIONS) or is_extension(value)):
-            judged.failed.append(Verification(error.outcome, error.detail, token, failure=failure))
+            judged.failed.append(
+                Verification(error.outcome, error.detail, token, failure=failure, compared=error.compared)
+            )
         return
     if isinstance(certificate, CertificateRequest):
         judged.missing = judged.missing or certificate
@@ -279,7 +287,8 @@ def _with_others(
             legible = [each for each in failed if each.token is not None] or failed
             if best is not None or all(each.detail is Detail.DEST_MISMATCH for each in legible):
                 token = best.token if best is not None else None
-                failed = [Verification(error.outcome, error.detail, token, failure=_of_chain(failures, error))]
+                broken = _of_chain(failures, error)
+                failed = [Verification(error.outcome, error.detail, token, failure=broken, compared=error.compared)]
                 best = None
         else:
             if isinstance(found, CertificateRequest):

@@ -12,14 +12,16 @@ from urllib.parse import unquote_to_bytes
 
 from sbc_filter.counters import CounterName
 from sbc_filter.engine.call.network import Flow, Position
-from sbc_filter.errors import MessageError
+from sbc_filter.errors import Compared, MessageError
 from sbc_filter.outcomes import Detail, Outcome, Repair
 from sbc_filter.rules.model import CONTINUE, Treatment
+from sbc_filter.rules.ruleset import Facts
 from sbc_filter.sip.address import Address
 from sbc_filter.sip.field import HeaderField
 from sbc_filter.sip.marks import NO_MARKS, Marks
 from sbc_filter.sip.message import SipMessage
 from sbc_filter.sip.numbers import NoParty, Reader, dialled
+from sbc_filter.stir.passport import Claims
 from sbc_filter.stir.verification import Failure
 
 # The whole of a user part or telephone number, escapes undone, of which all parsers make the same: in anything else
@@ -248,6 +250,7 @@ class IncomingCall:
         self.changed = changed  # what was repaired before the message was parsed
         self.claimed: dict[bytes, int] | None = None  # how often each of its tokens came: see `memory.replays`
         self.marks = marks  # what an untrusted peer may not write
+        self.facts: Facts | None = None  # what the rules ask about; None before they are tried
 
 
 class FirstUse(NamedTuple):
@@ -270,6 +273,8 @@ class Decision:
     - `token`, `kind`: the token that decided, as its place in the INVITE from 1, and its ppt.
     - `first_use`: the first use of a token that came again.
     - `request_uri`: the number in the Request-URI that no token explains.
+    - `claims`: those of the token that decided. Only a call that passed proves them.
+    - `compared`: the two values that differed, if the detail says that two did.
     """
 
     def __init__(
@@ -314,3 +319,5 @@ class Decision:
         self.kind = kind
         self.first_use = first_use
         self.request_uri: str | None = None
+        self.claims: Claims | None = None
+        self.compared: Compared | None = None

@@ -35,7 +35,9 @@ def sign_call(
             credential = credential.at(call.arrived)
         return _signed(rule, call, credential, results)
     except SigningError as error:
-        return unsigned(rule, call, error.detail)
+        decision = unsigned(rule, call, error.detail)
+        decision.compared = error.compared
+        return decision
 
 
 def unsigned(rule: Rule, call: IncomingCall, detail: Detail) -> Decision:

@@ -11,14 +11,14 @@ from sbc_filter.engine.call.verstat import DIALECTS
 from sbc_filter.engine.decide.request_uri import unexplained
 from sbc_filter.engine.memory.replays import AGAIN, Replays
 from sbc_filter.engine.memory.results import Results
-from sbc_filter.errors import VerificationError
+from sbc_filter.errors import Compared, VerificationError
 from sbc_filter.numbering.numbering_plans import Profile
 from sbc_filter.outcomes import Detail, Deviation, Outcome, defaults_of
 from sbc_filter.pki.x5u import MAX_LENGTH
 from sbc_filter.rules.model import BELOW_A, CONTINUE, NEVER, RequestUriCheck, Rule, Treatment, VerifyOptions
 from sbc_filter.rules.ruleset import treatment
 from sbc_filter.sip.date import format_date, parse_date
-from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Signalling
+from sbc_filter.stir.checks import CertificateLookup, CertificateRequest, Signalling, compared_times
 from sbc_filter.stir.delegated_verification import Finding, VerificationRequest, verify_by
 from sbc_filter.stir.verification import Failure, Verification, failure_of, verify
 
@@ -71,7 +71,7 @@ class VerificationService:
         ):
             number = unexplained(call, result, options, self._profile)
             if number is not None:
-                result = _judge_request_uri(result, options)
+                result = _judge_request_uri(result, options, number)
         decision = _decision(rule, result)
         decision.request_uri = number
         if result.detail is not None and result.detail in _USED_BEFORE and result.attesting_token is not None:
@@ -153,7 +153,7 @@ def ambiguous(rule: Rule, call: IncomingCall, decision: Decision) -> Decision:
         chosen = treatment(rule, outcome, detail, attest=decision.attest, spc=decision.spc, x5u=decision.x5u)
     made = Decision(outcome, detail, chosen, decision.attest, decision.origid, decision.x5u, decision.spc)
     made.failures = (Failure(outcome, detail), *decision.failures)
-    made.token, made.kind = decision.token, decision.kind
+    made.token, made.kind, made.claims = decision.token, decision.kind, decision.claims
     made.verstat = (chosen.verstat or defaults_of(outcome, detail).verstat) if rule.verify.verstat else None
     return made
 
@@ -177,14 +177,17 @@ def _judge_date(result: Verification, call: IncomingCall, limit: float) -> Verif
     date = parse_date(value) if value is not None else None
     if date is None or abs(call.arrived - date) <= limit:
         return result
-    return result.as_failed(failure_of(result.token, Outcome.STALE, Detail.DATE))
+    failure = failure_of(result.token, Outcome.STALE, Detail.DATE)
+    return result.as_failed(failure, compared_times("Date", date, call.arrived, f"max_date_age is {limit:g} s"))
 
 
-def _judge_request_uri(result: Verification, options: VerifyOptions) -> Verification:
-    """The result of a call that passed, but whose Request-URI has a number that no token explains."""
+def _judge_request_uri(result: Verification, options: VerifyOptions, number: str) -> Verification:
+    """The result of a call that passed, but whose Request-URI has a `number` that no token explains."""
+    token = result.attesting_token
+    compared = Compared(", ".join(token.claims.dest) if token is not None else "", number)
     if options.check_request_uri is not RequestUriCheck.REQUIRE:
-        return result.with_detail(_DIFFERS)
-    return result.as_failed(failure_of(result.token, Outcome.INVALID, _DIFFERS))
+        return result.with_detail(_DIFFERS, compared)
+    return result.as_failed(failure_of(result.token, Outcome.INVALID, _DIFFERS), compared)
 
 
 def _decision(rule: Rule, result: Verification) -> Decision:
@@ -197,7 +200,8 @@ def _decision(rule: Rule, result: Verification) -> Decision:
         decision.attest = token.claims.attest
         decision.origid = recorded(token.claims.origid, _ORIGID)
         decision.x5u = _recorded_x5u(token.jose.x5u)
-        decision.token, decision.kind = token.at, token.kind
+        decision.token, decision.kind, decision.claims = token.at, token.kind, token.claims
+    decision.compared = result.compared
     if result.failure is not None and result.failure.at:
         decision.token, decision.kind = result.failure.at, result.failure.kind
     if certificate is not None:

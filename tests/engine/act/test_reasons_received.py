@@ -21,6 +21,7 @@ from support.calls import (
     result,
 )
 
+from sbc_filter import __version__
 from sbc_filter.engine.act.reasons_received import LIFETIME
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.verdict import Verdict, VerdictKind
@@ -161,6 +162,18 @@ def test_the_record() -> None:
         "identities": 0,
         "changed": [],
         "request_uri": None,
+        "claimed": None,
+        "found": None,
+        "token_orig": None,
+        "token_dest": [],
+        "token_iat": None,
+        "lists": [],
+        "raw_ruri": None,
+        "raw_to": "<sip:+12155550199@sbc.example>;tag=s1",
+        "raw_from": "<sip:+12155550100@carrier.example>;tag=f1",
+        "raw_pai": None,
+        "branch": "z9hG4bK-1",
+        "version": __version__,
     }
     assert result(engine, arriving(response("200 OK", COMPLAINT)), NOW + 3)[2] == {}
     assert engine.counters == {"reason-removed": 2}

@@ -25,6 +25,7 @@ from support.calls import (
     status,
 )
 
+from sbc_filter import __version__
 from sbc_filter.engine.call.network import Network
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
@@ -139,6 +140,18 @@ def test_the_record() -> None:
         "identities": 0,
         "changed": [],
         "request_uri": None,
+        "claimed": None,
+        "found": None,
+        "token_orig": None,
+        "token_dest": [],
+        "token_iat": None,
+        "lists": [],
+        "raw_ruri": "sip:+12155550199@192.0.2.1",
+        "raw_to": "<sip:+12155550199@sbc.example>",
+        "raw_from": "<sip:+12155550100@carrier.example>;tag=f1",
+        "raw_pai": None,
+        "branch": "z9hG4bK-1",
+        "version": __version__,
     }
 
 

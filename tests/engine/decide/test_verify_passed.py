@@ -22,6 +22,7 @@ from support.calls import (
 )
 from support.verifying import GOOD, PARAMETERS, PASSED, SEGMENTS, TOKEN
 
+from sbc_filter import __version__
 from sbc_filter.lab.certificate_maker import X5U
 from sbc_filter.stir.passport import canonical_json
 
@@ -117,4 +118,16 @@ def test_v18_the_record() -> None:
         "identities": 1,
         "changed": [],
         "request_uri": None,
+        "claimed": None,
+        "found": None,
+        "token_orig": CALLER,
+        "token_dest": [CALLED],
+        "token_iat": int(NOW),
+        "lists": [],
+        "raw_ruri": "sip:+12155550199@192.0.2.1",
+        "raw_to": "<sip:+12155550199@sbc.example>",
+        "raw_from": "<sip:+12155550100@carrier.example>;tag=f1",
+        "raw_pai": None,
+        "branch": "z9hG4bK-1",
+        "version": __version__,
     }

@@ -25,6 +25,7 @@ from support.calls import (
     status,
 )
 
+from sbc_filter import __version__
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.replays import LATE, LocalSeen, Seen
 from sbc_filter.engine.verdict import Answer, Need, Verdict, VerdictKind
@@ -130,6 +131,18 @@ def test_v17_for_another_target_it_continues_as_not_validated() -> None:
         "identities": 1,
         "changed": [],
         "request_uri": None,
+        "claimed": None,
+        "found": None,
+        "token_orig": "12155550100",
+        "token_dest": ["12155550199"],
+        "token_iat": int(NOW),
+        "lists": [],
+        "raw_ruri": "sip:+12155550300@192.0.2.1",
+        "raw_to": "<sip:+12155550199@sbc.example>",
+        "raw_from": "<sip:+12155550100@carrier.example>;tag=f2",
+        "raw_pai": None,
+        "branch": "z9hG4bK-2",
+        "version": __version__,
     }
 
 
