@@ -11,10 +11,11 @@ Rules that vanish are applied again (`daemon.rule_watch`), unless `sbc-filter fi
 from collections.abc import Callable
 from enum import Enum
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.config.settings import LAST_QUEUE
+from sbc_filter.daemon.errands import Done, Job
 from sbc_filter.daemon.removal_notice import RemovalNotices
 from sbc_filter.errors import EnvironmentFault, reason
 from sbc_filter.firewall.backend import backend
@@ -33,6 +34,16 @@ class _Removal(Enum):
     SEEN = 2  # the rules were gone at a look; a later look that finds them shows that they were applied by hand
 
 
+class Jobs(Protocol):
+    """Runs firewall programs without holding up the caller's loop: see `daemon.errands.Errands`."""
+
+    def run(self, job: Job, done: Done, /) -> None:
+        """Run a job; `done` is called with why it failed, or ""."""
+
+    def finish(self, job: Job, /) -> str:
+        """Run a job and wait for its end; returns why it failed, or ""."""
+
+
 class OwnRules:
     """The lock, and the rules once `apply` was called. A context manager that removes these rules at its end.
 
@@ -44,6 +55,7 @@ class OwnRules:
         """`name` is a backend. `say` reports why rules stay that should have been removed."""
         self._name, self._backend = name, backend(name)
         self._say = say
+        self._jobs: Jobs | None = None
         self._applied: frozenset[int] | None = None  # the queues that our rules feed
         self._plan: Plan | None = None
         self._removal = _Removal.NONE
@@ -77,6 +89,10 @@ class OwnRules:
         finally:
             self.close()
 
+    def work_in(self, jobs: Jobs) -> None:
+        """What runs the firewall programs from now on."""
+        self._jobs = jobs
+
     def apply(self, setup: Setup) -> None:
         """Apply the rules of this configuration in place of earlier ones; `EnvironmentFault`.
 
@@ -90,20 +106,26 @@ class OwnRules:
             self._plan = plan
             self._say("warning: the firewall rules stay removed: `sbc-filter firewall apply` applies them")
             return
-        if self._applied is None:
-            self._backend.probe()  # fails without a change: the rules that are applied then are not ours to remove
+        if self._applied is None:  # fails without a change: the rules that are applied then are not ours to remove
+            self._finish(lambda _: self._backend.probe())
         self._applied = frozenset(queue.number for queue in plan.queues)
         self._plan = plan
-        self._backend.apply(plan)
+        self._finish(lambda _: self._backend.apply(plan))
 
-    def restore(self) -> None:
-        """Apply the rules as they were applied last; `EnvironmentFault`."""
-        if self._plan is None:
-            return
-        self._backend.apply(self._plan)
-        self._listen()
-        if self._removal is not _Removal.NONE:  # it came in between
-            self._backend.remove()
+    def restore(self, done: Done) -> None:
+        """Begin to apply the rules as they were applied last; `done` is called with why that failed, or ""."""
+        plan, jobs = self._plan, self._jobs
+        assert plan is not None, "they were applied"
+        assert jobs is not None, "by these"
+
+        def applied(fault: str) -> None:
+            self._listen()
+            if self._removal is _Removal.NONE:
+                done(fault)
+            else:  # it came in between
+                jobs.run(lambda _: self._backend.remove(), done)
+
+        jobs.run(lambda _: self._backend.apply(plan), applied)
 
     def was_removed(self, *, applied: bool) -> bool:
         """Whether `sbc-filter firewall remove` removed the rules, or is about to.
@@ -126,6 +148,12 @@ class OwnRules:
         self._lock.close()
         if self._notices is not None:
             self._notices.close()
+
+    def _finish(self, job: Job) -> None:
+        assert self._jobs is not None, "the supervisor is there"
+        fault = self._jobs.finish(job)
+        if fault:
+            raise EnvironmentFault(fault)
 
     def _listen(self) -> None:
         removed = self._notices.latest() if self._notices is not None else None

@@ -104,6 +104,7 @@ class QueueWatch:
 
     def news(self, now: float) -> Iterator[str]:
         """The sentences that are due. `now` is a monotonic time in seconds. Call it often: it never waits long."""
+        yield from self.rules.results(now)
         if self._before is not None or now >= self._next_reading:
             reading = yield from self._read(_INLINE)
             if reading is not None:

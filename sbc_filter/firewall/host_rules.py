@@ -159,11 +159,14 @@ def _rules(listing: str) -> dict[str, list[list[str]]]:
 
 def _reached(rules: Mapping[str, list[list[str]]], chains: list[str]) -> list[str]:
     """These chains and those to which they lead, as far as they have rules."""
-    for chain in chains:  # grows meanwhile
-        for rule in rules.get(chain, []):
-            if _target(rule) in rules and _target(rule) not in chains:
-                chains.append(_target(rule))
-    return [chain for chain in chains if chain in rules]
+    found = [chain for chain in chains if chain in rules]
+    seen = set(found)
+    for chain in found:  # grows meanwhile
+        for target in map(_target, rules[chain]):
+            if target in rules and target not in seen:
+                seen.add(target)
+                found.append(target)
+    return found
 
 
 def _target(rule: Sequence[str]) -> str:
