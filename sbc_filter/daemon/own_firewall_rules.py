@@ -51,8 +51,9 @@ class OwnRules:
     the lock or works on the rules that are applied. Rules without a filter are replaced by `apply`.
     """
 
-    def __init__(self, name: str, say: Callable[[str], None]) -> None:
-        """`name` is a backend. `say` reports why rules stay that should have been removed."""
+    def __init__(self, name: str, say: Callable[[str], None], notices: RemovalNotices | OSError) -> None:
+        """`name` is a backend. `say` reports why rules stay that should have been removed. `notices` are those of
+        `receive_notices`."""
         self._name, self._backend = name, backend(name)
         self._say = say
         self._jobs: Jobs | None = None
@@ -60,19 +61,22 @@ class OwnRules:
         self._plan: Plan | None = None
         self._removal = _Removal.NONE
         self._looks = 0  # that have found the rules since the notice
-        self._notices: RemovalNotices | None = None
-        self._lock = _lock()
+        self._notices = None if isinstance(notices, OSError) else notices
+        try:
+            self._lock = _lock()
+        except EnvironmentFault:
+            self._remove_notices()
+            raise
         taken = sorted(self._backend.queues() & queue_statistics().keys())
         if taken:
+            self._remove_notices()
             self.close()
             raise EnvironmentFault(
                 f"a filter already runs in this network: the applied firewall rules feed netfilter queue {taken[0]},"
                 " which another process has bound: end that process first; nothing was changed"
             )
-        try:
-            self._notices = RemovalNotices()
-        except OSError as error:
-            say(f"warning: `sbc-filter firewall remove` will not last while this filter runs: {reason(error)}")
+        if isinstance(notices, OSError):
+            say(f"warning: `sbc-filter firewall remove` will not last while this filter runs: {reason(notices)}")
 
     def __enter__(self) -> Self:
         return self
@@ -87,6 +91,7 @@ class OwnRules:
                 raise
             self._say(f"warning: {fault}")  # the error that ended the filter is reported as such
         finally:
+            self._remove_notices()
             self.close()
 
     def work_in(self, jobs: Jobs) -> None:
@@ -149,6 +154,10 @@ class OwnRules:
         if self._notices is not None:
             self._notices.close()
 
+    def _remove_notices(self) -> None:
+        if self._notices is not None:
+            self._notices.remove()
+
     def _finish(self, job: Job) -> None:
         assert self._jobs is not None, "the supervisor is there"
         fault = self._jobs.finish(job)
@@ -169,6 +178,15 @@ class OwnRules:
             self._say(f"warning: the firewall rules stay: they now feed queue {others[0]}, which is not ours")
         else:
             self._backend.remove()
+
+
+def receive_notices() -> RemovalNotices | OSError:
+    """Makes what `sbc-filter firewall remove` reaches, or returns why it cannot. Call it before privileges are given
+    up."""
+    try:
+        return RemovalNotices()
+    except OSError as error:
+        return error
 
 
 def _lock() -> QueueChannel:

@@ -16,7 +16,7 @@ from sbc_filter.commands.run.terminal import listen_to_signals, status_line
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.daemon import privileges
 from sbc_filter.daemon.errands import Errands
-from sbc_filter.daemon.own_firewall_rules import OwnRules
+from sbc_filter.daemon.own_firewall_rules import OwnRules, receive_notices
 from sbc_filter.daemon.supervisor import Supervisor
 from sbc_filter.firewall.backend import backend
 from sbc_filter.records.tally import findings, numbered
@@ -34,6 +34,7 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
     setup = files.needed()
     console = PlainConsole(stderr=True)
     log_to_standard_error()
+    notices = receive_notices() if arguments.firewall else None
     if setup.configuration.user:
         privileges.become(setup.configuration.user)
 
@@ -42,7 +43,8 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
 
     with contextlib.ExitStack() as stack:
         # First: a second start fails here, and its exit removes nothing of the running filter.
-        rules = OwnRules(setup.configuration.firewall.backend, say) if arguments.firewall else None
+        backend_name = setup.configuration.firewall.backend
+        rules = OwnRules(backend_name, say, notices) if notices is not None else None
         if rules is not None:
             stack.enter_context(rules)
         folder = stack.enter_context(_own_folder())
