@@ -36,7 +36,7 @@ class SingleFlightPool(Generic[A]):
     Threads start when they are needed, so the object can be made before a fork. They are daemons: a job that hangs in
     a C library does not keep the program from exiting.
 
-    Invariant: each key with callers runs, or is in `_waiting`, which has when its last caller came (by `timer`), by place.
+    Invariant: each key with callers runs, or is in `_waiting`, which has when its last caller came, by place.
     """
 
     def __init__(
