@@ -31,7 +31,7 @@ def host() -> Iterator[Lab]:
 
 def said(lab: Lab, plan: Plan | None = None) -> list[str]:
     with lab.inside("sbc"):
-        return list(surroundings(plan or Plan()))
+        return list(surroundings(plan or Plan(), "iptables"))
 
 
 def test_a_plain_router_has_nothing_to_be_warned_of(host: Lab) -> None:
@@ -106,7 +106,7 @@ def test_without_programs_nothing_fails(host: Lab, tmp_path: Path, monkeypatch: 
     host.run("sbc", "iptables", "-P", "OUTPUT", "DROP")
     monkeypatch.setenv("PATH", str(tmp_path))
     with host.inside("sbc"):
-        assert list(surroundings(Plan())) == []
+        assert list(surroundings(Plan(), "iptables")) == []
 
 
 def test_check_and_run_say_it(host: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from sbc_filter.certificates.folder import INDEX, IndexFault, read_index
 from sbc_filter.certificates.warm_up import read_list
 from sbc_filter.commands.check.patterns import slow_patterns
 from sbc_filter.config.settings import CertificateSettings
+from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.surroundings import surroundings
 from sbc_filter.rules.model import NEVER, Conditions, Direction, Mode, RuleAction
 from sbc_filter.system.local_addresses import forgotten, local_addresses
@@ -59,7 +60,7 @@ def host_remarks(setup: Setup) -> Iterator[str]:
     for trunk in setup.trunks:
         if "udp" not in trunk.transport:
             yield f"trunk {trunk.name!r} has only TCP: its calls pass unfiltered, because the filter reads UDP alone"
-    yield from surroundings(setup.plan())
+    yield from surroundings(setup.plan(), backend(setup.configuration.firewall.backend).name)
 
 
 def _sources(settings: CertificateSettings) -> Iterator[str]:
