@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from sbc_filter.certificates.source import CertificateSource
-from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Party, Request
+from sbc_filter.engine.verdict import OURS, Answer, AnyAnswer, Need, Party, Request
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.checks import CertificateRequest
 from sbc_filter.stir.delegated_signing import SigningRequest
@@ -16,7 +16,7 @@ from sbc_filter.stir.delegated_verification import ReportedResult, VerificationR
 class SigningDelegate(Protocol):
     """Has calls signed with one credential."""
 
-    def sign(self, request: SigningRequest, done: Callable[[Answer[bytes]], None], party: Party, /) -> None:
+    def sign(self, request: SigningRequest, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         """Begin to get the Identity value; returns at once. `done` is called exactly once, from any thread."""
 
     def close(self) -> None:
@@ -27,7 +27,7 @@ class VerifyingDelegate(Protocol):
     """Has Identity values verified by one service."""
 
     def verify(
-        self, request: VerificationRequest, done: Callable[[Answer[ReportedResult]], None], party: Party, /
+        self, request: VerificationRequest, done: Callable[[Answer[ReportedResult]], None], party: Party = OURS, /
     ) -> None:
         """Begin to get the finding; as `SigningDelegate.sign`."""
 

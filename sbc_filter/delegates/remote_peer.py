@@ -44,9 +44,9 @@ class Purpose:
 class Pool(Generic[R]):
     """Calls `ask` with the body of each request, in worker threads.
 
-    The trunks take turns, and so do the peers of a trunk: who sends many requests waits behind its own alone. If there
-    is no room for one more to wait, the last one of the peer with most gives way. `shares` are the requests of a trunk
-    and of a peer that may run at a time.
+    The trunks take turns, and so do the peers of a trunk: a peer that sends many requests delays its own alone. When
+    `BACKLOG` requests wait, the last one of the peer with most gives way to that of another. `shares` are the requests
+    of a trunk and of a peer that may run at a time.
 
     Exceptions become answers: `FetchError` with its detail, `ValueError` with `purpose.refused`. A reason is logged
     when it differs from the last one.

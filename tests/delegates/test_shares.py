@@ -97,15 +97,15 @@ def test_the_service_knows_whose_request_a_thread_serves() -> None:
     seen: SimpleQueue[str] = SimpleQueue()
 
     def operation(_: bytes) -> bytes:
-        seen.put(server.client)
+        seen.put(made.client)
         return b"{}"
 
-    with StirServer(("127.0.0.1", 0), {SIGNING: operation}) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    with StirServer(("127.0.0.1", 0), {SIGNING: operation}) as made:
+        thread = threading.Thread(target=made.serve_forever, args=(0.01,))
         thread.start()
         try:
-            Service(f"http://127.0.0.1:{server.server_port}{SIGNING}", timeout=LONG).ask(b"{}", lambda answer: answer)
+            Service(f"http://127.0.0.1:{made.server_port}{SIGNING}", timeout=LONG).ask(b"{}", lambda answer: answer)
         finally:
-            server.shutdown()
+            made.shutdown()
             thread.join()
     assert seen.get(timeout=LONG) == "127.0.0.1"
