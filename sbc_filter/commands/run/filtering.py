@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
-from sbc_filter.commands.check.warnings import host_remarks
+from sbc_filter.certificates.socket_server import descriptors_for
+from sbc_filter.commands.check.warnings import few_descriptors, host_remarks
 from sbc_filter.commands.run.terminal import listen_to_signals, status_line
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.daemon import privileges
@@ -21,6 +22,7 @@ from sbc_filter.daemon.supervisor import Supervisor
 from sbc_filter.firewall.backend import backend
 from sbc_filter.records.tally import findings, numbered
 from sbc_filter.shared_memory.shared_state import SharedState
+from sbc_filter.system.descriptors import allow_descriptors
 from sbc_filter.system.files import runtime_folder
 from sbc_filter.system.nonblocking_writer import log_to_standard_error
 from sbc_filter.system.plain_console import PlainConsole
@@ -34,6 +36,8 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
     setup = files.needed()
     console = PlainConsole(stderr=True)
     log_to_standard_error()
+    workers = setup.configuration.queue.workers
+    descriptors = allow_descriptors(descriptors_for(workers))
     notices = receive_notices() if arguments.firewall else None
     if setup.configuration.user:
         privileges.become(setup.configuration.user)
@@ -60,6 +64,8 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
                 rules.apply(setup)
             supervisor.count_unfiltered()  # from the first packets on
             _say_what_runs(console, setup)
+            for remark in few_descriptors(workers, descriptors):
+                say(f"warning: {remark}")
             if supervisor.observing.sentence():
                 say(supervisor.observing.sentence())
             remarks.clear()  # those of the last configuration
