@@ -35,8 +35,8 @@ class Reading(NamedTuple):
 class HandedOverReader:
     """One reading at a time: `start` it, then `collect` until the result is there.
 
-    Tables in which our rules were not found are read at every fifth reading only, and when those with our rules change:
-    then other programs may have them.
+    Tables in which our rules were not found are read at every fifth reading only, after `forget`, and when those with
+    our rules change: then other programs may have them.
     """
 
     def __init__(self) -> None:
@@ -61,6 +61,10 @@ class HandedOverReader:
         """Start a reading."""
         self._begin(is_full=self._readings % _FULL_EVERY == 0)
         self._readings += 1
+
+    def forget(self) -> None:
+        """Read all tables at the next reading: the rules are not as they should be, and may soon be elsewhere."""
+        self._listings = {}
 
     def _begin(self, *, is_full: bool) -> None:
         ours = _with_ours(self._listings)
