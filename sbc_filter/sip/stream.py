@@ -26,7 +26,7 @@ MAX_BODY = 65_536
 _LENGTH = b"content-length"
 _NAMES = (_LENGTH, b"l")
 _NUMBER = re.compile(rb"[ \t]*+([0-9]{1,10})[ \t]*+")
-_LINE_ENDS = re.compile(rb"(?:\r\n)*+")
+_LINE_ENDS = re.compile(rb"(?>(?:\r\n)*)")
 _ODD_OCTET = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 # What some stack takes for a Content-Length where no header field begins. Kamailio reads it after the blanks of a
 # folded line and at the start of the message, and with an underscore; others end a line at a control character.
