@@ -147,7 +147,7 @@ class Replay:
             self._follow(Lay(raw, (slot,) if self._leaves else ()), frame)
             return
         if cut:
-            self._survey.cut(raw, len(frame.data))
+            self._survey.cut(raw, len(frame.data), frame.original_length)
         else:
             self._survey.packet(raw)
         verdict = self._decide(raw, frame)
@@ -171,7 +171,7 @@ class Replay:
             self._follow(lay.within(inside, self._leaves), frame, depth + 1)
             return
         if cut:
-            self._survey.cut(lay.raw, len(frame.data))
+            self._survey.cut(lay.raw, len(frame.data), frame.original_length)
         else:
             self._survey.packet(lay.raw)
         verdict = self._decide(lay.raw, frame)
