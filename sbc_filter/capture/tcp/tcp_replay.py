@@ -56,7 +56,7 @@ class _Direction:
         return self.octets.size + self.messages.size
 
     def flow(self) -> Flow:
-        """Where its messages come from and go to. Made for each message, since most directions have none."""
+        """Where its messages come from and go to. Made for each message: most directions are idle."""
         half = (len(self.ends) - 4) // 2
         source, target = address_text(self.ends[:half]), address_text(self.ends[half:-4])
         interfaces = Interfaces(self.interface, self.interface) if self.interface else None
@@ -96,6 +96,7 @@ class TcpReplay:
         self.octets = 0
         """Octets in memory."""
         self._last: Frame | None = None
+        self._time = 0.0  # of the last segment that has one
 
     def feed(self, raw: bytes, frame: Frame) -> None:
         """Judge the messages that this IP packet completes; `frame` is where it was captured."""
@@ -103,19 +104,20 @@ class TcpReplay:
         if segment is None or self._ports.isdisjoint(segment.ports):
             return
         self._last = frame
+        self._time = frame.time or self._time
         direction = self._directions.get(segment.ends)
         if direction is None:
             direction = self._directions[segment.ends] = self._new(segment, frame)
             self.octets += direction.size
         self._directions.move_to_end(segment.ends)
         before, conflicts = direction.size, direction.octets.conflicts
-        self._judge(direction, direction.octets.feed(segment, frame.time), frame)
+        self._judge(direction, direction.octets.feed(segment, self._time), frame)
         self.octets += direction.size - before
         if direction.octets.conflicts > conflicts:
             self._unseen.add(Reason.TCP_CONFLICT, str(direction.port))
         other = self._directions.get(segment.reverse_ends)
         if other is not None and segment.acknowledged >= 0:
-            other.octets.acknowledge(segment.acknowledged, frame.time)
+            other.octets.acknowledge(segment.acknowledged, self._time)
         while len(self._directions) > self._max_directions or self.octets > self._max_octets:
             self._forget(next(iter(self._directions)), frame)
 

@@ -242,6 +242,18 @@ def test_a_direction_costs_less_than_a_kilobyte() -> None:
         tracemalloc.stop()
 
 
+def test_a_segment_without_a_time_does_not_age_what_waits() -> None:
+    """It comes late although it was acknowledged, as from several mirrors."""
+    opening, _, ack, *_ = connection(CALL)
+    parts = [packet(CALL[:100], 1001), packet(CALL[200:], 1201), packet(CALL[200:], 1201), packet(CALL[100:200], 1101)]
+    run = Run()
+    dated = frames(opening, parts[0], parts[1], ack, parts[2], parts[3])
+    for frame in (*dated[:4], dated[4]._replace(time=0.0, timestamp=0), dated[5]):
+        run.shell.feed(frame)
+    run.shell.finish()
+    assert run.counts == {Reason.LIVE_TCP: (1, 1)}
+
+
 def test_the_engine_is_told_of_interfaces() -> None:
     asked: list[Flow] = []
 
