@@ -124,6 +124,18 @@ def test_the_clocks_of_interfaces_and_files_may_differ() -> None:
         assert run.counters[FrameCount.INCOMPLETE] == 0
 
 
+def test_any_number_of_interfaces_takes_bounded_memory() -> None:
+    """Each section of a capture may have its own, and each has a clock while a datagram is incomplete."""
+    run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None, leaves=False)
+    run.feed(frames(fragment(packet(invite(1, size=3000)), 1500)[0])[0])
+    sizes = []
+    (media,) = frames(NOBODY)
+    for interface in range(3000):
+        run.feed(media._replace(interface=interface, time=media.time + 1))
+        sizes.append(len(run._clocks))
+    assert max(sizes) < 1100
+
+
 def test_a_lone_fragment_holds_up_a_bounded_number_of_bytes() -> None:
     """Only that one is given up: the datagram that has just begun is not."""
     run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None)
