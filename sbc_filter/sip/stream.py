@@ -94,6 +94,8 @@ class _Fault(Exception):
 class StreamReader:
     """Reads one direction of one connection, from its first octet on."""
 
+    __slots__ = ("_buffer", "_line_ends", "_max_body", "_max_head", "_searched", "_size", "fault")
+
     def __init__(self, max_head: int = MAX_HEAD, max_body: int = MAX_BODY) -> None:
         self._max_head = max_head
         self._max_body = max_body
