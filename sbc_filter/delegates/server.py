@@ -88,6 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = f"sbc-filter/{__version__}"
     sys_version = ""
     timeout = _BODY
+    wbufsize = -1  # head and body in one write: else the body waits for the acknowledgement of the head, up to 40 ms
     server: StirServer
 
     def handle_one_request(self) -> None:
