@@ -101,9 +101,8 @@ def held(lab: Lab, folder: Path) -> None:
     with socket_server(folder, made.chain, pace) as line:
         file = configure(folder, made, line, f"hold_ms = {HOLD}")
         with traffic(lab, file, made) as calls:
-            prepared = int(HELD * BESIDE * 1.4)
             url = "https://slow-{}.example/c.pem".format
-            compare(calls, KINDS, lambda: calls.flood(HELD, lambda number: url(number // PER_URL), prepared=prepared))
+            compare(calls, KINDS, lambda: calls.flood(HELD, lambda number: url(number // PER_URL)))
 
 
 FLOODS: dict[str, Callable[[Lab, Path], None]] = {"drip": drip, "command": command, "held": held}

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler
 from itertools import count
 from pathlib import Path
@@ -19,11 +20,12 @@ from socketserver import ThreadingUnixStreamServer
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+from sbc_filter.daemon.control_socket import ask
 from sbc_filter.lab.certificate_maker import Laboratory, Maker, pem
 from sbc_filter.lab.namespaces import Lab
 from support.calls import VERIFY, claims, identity, invite
 from support.netns import endpoint, three_hosts
-from support.runs import RUN, asked, started
+from support.runs import started
 from support.waiting import eventually
 
 TRUNK, STRANGER, FLOODER = "192.0.2.7", "192.0.2.8", "192.0.2.66"
@@ -76,9 +78,12 @@ class Traffic:
     def __init__(self, peers: dict[str, socket.socket], sbc: socket.socket, file: Path, made: Laboratory) -> None:
         self._peers, self._sbc, self._key = peers, sbc, made.leaf.key
         self._file = file
+        self._ended: dict[int, Ended] = {}
+        self._at = 0  # how much of the records has been read
         self._numbers = count(int(time.time()) % 10**6 * 10**6)
         self.sent: dict[int, float] = {}
         self.arrived: dict[int, float] = {}
+        sbc.settimeout(None)  # with one, `shutdown` would not wake the thread
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
 
@@ -88,15 +93,15 @@ class Traffic:
             self._sbc.shutdown(socket.SHUT_RDWR)  # wakes the thread, although nothing is connected
         self._thread.join()
 
-    def message(self, url: str = KNOWN) -> tuple[int, bytes]:
-        """The number of a new call, and its INVITE with a token that names `url`."""
-        number = next(self._numbers)
-        own = claims(iat=int(time.time()), origid=f"4437c7eb-8f7a-4f0e-a863-{number:012}")
-        return number, invite(identity(own, jose={"x5u": url}, key=self._key), number=number)
+    def token(self, url: str) -> str:
+        """The Identity of a new call, with a token that names `url`."""
+        own = claims(iat=int(time.time()), origid=f"4437c7eb-8f7a-4f0e-a863-{next(self._numbers):012}")
+        return identity(own, jose={"x5u": url}, key=self._key)
 
     def send(self, peer: str, url: str = KNOWN) -> int:
         """Send a call; returns its number."""
-        number, message = self.message(url)
+        number = next(self._numbers)
+        message = invite(self.token(url), number=number)
         self.sent[number] = time.monotonic()
         self._peers[peer].sendto(message, SBC)
         return number
@@ -116,22 +121,19 @@ class Traffic:
         return numbers
 
     @contextlib.contextmanager
-    def flood(
-        self, rate: float, url: Callable[[int], str], peers: Sequence[str] = (FLOODER,), prepared: int = 0
-    ) -> Iterator[list[int]]:
+    def flood(self, rate: float, url: Callable[[int], str], peers: Sequence[str] = (FLOODER,)) -> Iterator[list[int]]:
         """Calls of these peers beside the block, with a URL for each; yields their numbers, which grow.
 
-        So many of them are signed before the block, which costs honest calls no time of this process.
+        Those with one URL in a row have one token, too, so that they cost the flooder little.
         """
         over, numbers = threading.Event(), list[int]()
-        ready = [self.message(url(number)) for number in range(prepared)]
+        token = lru_cache(self.token)
 
         def work() -> None:
             begin = time.monotonic()
             while not over.wait(max(begin + len(numbers) / rate - time.monotonic(), 0.0)):
-                at = len(numbers)
-                number, message = ready[at] if at < prepared else self.message(url(at))
-                self._peers[peers[at % len(peers)]].sendto(message, SBC)
+                at, number = len(numbers), next(self._numbers)
+                self._peers[peers[at % len(peers)]].sendto(invite(token(url(at)), number=number), SBC)
                 numbers.append(number)
 
         thread = threading.Thread(target=work)
@@ -144,17 +146,23 @@ class Traffic:
 
     def ended(self, numbers: Sequence[int]) -> dict[int, Ended]:
         """How these calls ended, once all of them have."""
-        found: dict[int, Ended] = {}
 
         def are_recorded() -> bool:
-            for line in (self._file.parent / "records.jsonl").read_text().rpartition("\n")[0].splitlines():
-                record = json.loads(line)
-                number = int(record["call_id"].removeprefix("call-").partition("@")[0])
-                found[number] = Ended(record["outcome"], record.get("detail"))
-            return found.keys() >= set(numbers)
+            self._read()
+            return self._ended.keys() >= set(numbers)
 
-        assert eventually(are_recorded), f"{len(set(numbers) - found.keys())} calls were not recorded"
-        return {number: found[number] for number in numbers}
+        assert eventually(are_recorded), f"{len(set(numbers) - self._ended.keys())} calls were not recorded"
+        return {number: self._ended[number] for number in numbers}
+
+    def _read(self) -> None:
+        """What was recorded since the last time."""
+        with (self._file.parent / "records.jsonl").open("rb") as records:
+            records.seek(self._at)
+            whole = records.read().rpartition(b"\n")[0]
+        self._at += len(whole) + bool(whole)
+        for record in map(json.loads, whole.splitlines()):
+            number = int(record["call_id"].removeprefix("call-").partition("@")[0])
+            self._ended[number] = Ended(record["outcome"], record.get("detail"))
 
     def outcomes(self, numbers: Sequence[int]) -> Counter[Ended]:
         """How many of these calls ended in which way."""
@@ -162,7 +170,7 @@ class Traffic:
 
     def counters(self) -> dict[str, int]:
         """Those of the filter."""
-        counters: dict[str, int] = asked(self._file)["counters"]
+        counters: dict[str, int] = ask(self._file.parent / "control", "status")["counters"]
         return counters
 
     def _listen(self) -> None:
@@ -178,7 +186,7 @@ def traffic(
     lab: Lab, file: Path, made: Laboratory, peers: Sequence[str] = (TRUNK, STRANGER, FLOODER)
 ) -> Iterator[Traffic]:
     """The filter with this configuration, and calls of these peers."""
-    with started(lab, file, RUN), contextlib.ExitStack() as stack:
+    with started(lab, file), contextlib.ExitStack() as stack:
         opened = {each: stack.enter_context(endpoint(lab, "carrier", address=each)) for each in peers}
         sbc = stack.enter_context(endpoint(lab, "sbc"))
         yield stack.enter_context(contextlib.closing(Traffic(opened, sbc, file, made)))
