@@ -26,8 +26,10 @@ class SigningDelegate(Protocol):
 class VerifyingDelegate(Protocol):
     """Has Identity values verified by one service."""
 
-    def verify(self, request: VerificationRequest, done: Callable[[Answer[ReportedResult]], None], /) -> None:
-        """Begin to get the finding; as `SigningDelegate.sign`."""
+    def verify(
+        self, request: VerificationRequest, done: Callable[[Answer[ReportedResult]], None], party: Party, /
+    ) -> None:
+        """Begin to get the finding for a call of `party`; as `SigningDelegate.sign`."""
 
     def close(self) -> None:
         """As `SigningDelegate.close`."""
@@ -75,7 +77,7 @@ class Needs:
         if verifier is None:
             done(Answer(None, Detail.VERIFICATION_REFUSED, self._clock()))
         else:
-            verifier.verify(request, done)
+            verifier.verify(request, done, party)
 
     def close(self) -> None:
         """Close every source."""

@@ -15,6 +15,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from sbc_filter import __version__
+from sbc_filter.concurrency.fair_queue import Peer
 from sbc_filter.concurrency.single_flight import SingleFlightPool
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import FetchError
@@ -45,11 +46,17 @@ class Pool(Generic[R]):
     """Calls `ask` with the body of each request, in worker threads.
 
     Exceptions become answers: `FetchError` with its detail, `ValueError` with `purpose.refused`. A reason is logged
-    when it differs from the last one.
+    when it differs from the last one. `peers` limits the workers of each peer: see `SingleFlightPool`.
     """
 
     def __init__(
-        self, name: str, purpose: Purpose, ask: Callable[[bytes], Answer[R]], workers: int, timeout: float
+        self,
+        name: str,
+        purpose: Purpose,
+        ask: Callable[[bytes], Answer[R]],
+        workers: int,
+        timeout: float,
+        peers: Sequence[int] = (),
     ) -> None:
         self._name = name
         self._purpose = purpose
@@ -62,11 +69,12 @@ class Pool(Generic[R]):
             workers=workers,
             backlog=BACKLOG,
             patience=timeout,
+            peers=peers,
         )
 
-    def send(self, body: bytes, done: Callable[[Answer[R]], None]) -> None:
-        """Queue a request. Equal requests of several calls share one answer."""
-        self._single.submit(body.decode(), done)
+    def send(self, body: bytes, done: Callable[[Answer[R]], None], peer: Peer = ()) -> None:
+        """Queue a request of `peer`. Equal requests of several calls share one answer."""
+        self._single.submit(body.decode(), done, peer)
 
     def close(self) -> None:
         """Refuse all pending requests."""

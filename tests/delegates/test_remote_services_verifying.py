@@ -9,7 +9,7 @@ from queue import SimpleQueue
 import pytest
 from support.calls import CALLED, CALLER, LAB, NOW, TRUST, claims, identity
 from support.postserver import PostServer
-from support.waiting import LONG
+from support.waiting import LONG, eventually
 
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.certificates.source import RefusingSource
@@ -18,7 +18,7 @@ from sbc_filter.delegates.remote_peer import Command, RemotePeer, Service
 from sbc_filter.delegates.remote_services import RemoteVerifier
 from sbc_filter.delegates.server import StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
-from sbc_filter.engine.verdict import Answer, AnyAnswer, Need
+from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Party
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.delegated_verification import ReportedResult, VerificationRequest, validate_finding
 from sbc_filter.stir.delegation import VERIFICATION
@@ -178,3 +178,29 @@ def test_our_own_service_is_understood_word_by_word(request_: VerificationReques
         thread.join()
     finding = validate_finding(request_, answer.result, answer.detail)
     assert (finding and finding.detail) == detail
+
+
+def test_slow_requests_of_one_peer_leave_workers_to_others(server: PostServer) -> None:
+    """A stranger's five requests, then those of another without a trunk, then a trunk's: 5, 1 and 2 are in progress."""
+    server.answering.clear()
+    verifier = RemoteVerifier("theirs", Service(server.url, timeout=LONG))
+    answers: SimpleQueue[Party] = SimpleQueue()
+
+    def ask_for(party: Party, requests: int) -> None:
+        for number in range(requests):
+            caller = f"sip:{number}@{party.sender}"
+            verifier.verify(ASKED._replace(caller=caller), lambda _: answers.put(party), party)
+
+    ask_for(Party("", "192.0.2.66"), 50)
+    assert eventually(lambda: len(server.seen) == 5)
+    ask_for(Party("", "192.0.2.8"), 2)
+    ask_for(Party("inbound acme", "192.0.2.7"), 2)
+    assert eventually(lambda: len(server.seen) == 8)
+    senders = [
+        json.loads(body)["verificationRequest"]["from"]["uri"].partition("@")[2] for _, _, body, _ in server.seen
+    ]
+    assert sorted(senders) == ["192.0.2.66"] * 5 + ["192.0.2.7"] * 2 + ["192.0.2.8"]
+    server.answering.set()
+    for _ in range(54):
+        answers.get(timeout=LONG)
+    verifier.close()
