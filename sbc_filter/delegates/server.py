@@ -10,6 +10,7 @@ from typing import Any
 
 from sbc_filter import __version__
 from sbc_filter.concurrency.fair_threads import FairThreads
+from sbc_filter.concurrency.patient_accept import PatientAccept
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.packet.ip import sender_of
 from sbc_filter.stir.delegation import MAX_BODY, ServiceError
@@ -22,7 +23,7 @@ _JSON = ("*/*", "application/*", "application/json")
 Operation = Callable[[bytes], bytes]
 
 
-class StirServer(FairThreads, HTTPServer):
+class StirServer(FairThreads, PatientAccept, HTTPServer):
     """Answers POSTs to the paths of `operations`, each a function from body to body that may raise `ServiceError`.
 
     With `token`, clients must send it as a bearer token. With `context`, TLS is required. There are at most

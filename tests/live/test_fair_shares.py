@@ -4,6 +4,7 @@ How long honest calls wait in them: `tests/bench/floods.py`.
 """
 
 import contextlib
+import resource
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ from support.floods import (
     traffic,
 )
 from support.netns import LIVE, eventually
+from support.processes import descriptors
+from support.runs import processes
 from support.serving import serving
 
 from sbc_filter.lab.certificate_maker import X5U
@@ -109,3 +112,25 @@ def test_clients_that_drip_at_the_service(lab: Lab, tmp_path: Path) -> None:
         assert eventually(lambda: drip.lost > lost)
         assert calls.call(TRUNK, X5U) == PASSED
         assert service.process.poll() is None
+
+
+def test_a_certificate_process_without_descriptors(lab: Lab, tmp_path: Path) -> None:
+    """It allows itself enough for 16 workers. If the system does not, it waits, and goes on when there are some."""
+    made, usual = laboratory(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    file = configure(tmp_path, made, obtaining(tmp_path, 0.0, 2.0), more="[queue]\nworkers = 8\n")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, usual[1]))
+    try:
+        with traffic(lab, file, made) as calls:
+            pid = processes(file)["certificates"]["pid"]
+            allowed = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            assert allowed[0] == 2048 + 128
+            assert calls.call(TRUNK) == PASSED
+            few = len(descriptors(pid)) + 10
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, allowed[1]))
+            with calls.flood(100, lambda number: f"https://slow-{number}.example/c.pem"):
+                assert eventually(lambda: len(descriptors(pid)) >= few)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, allowed)
+            assert calls.call(TRUNK, "https://new.example/c.pem") == PASSED
+            assert processes(file)["certificates"]["pid"] == pid
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
