@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from sbc_filter.concurrency import patient_accept
 from sbc_filter.concurrency.patient_accept import PatientAccept
 
 
@@ -23,7 +22,7 @@ class Server(PatientAccept, TCPServer):
 
 def test_a_connection_waits_until_it_can_be_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(patient_accept.time, "sleep", pauses.append)
+    monkeypatch.setattr("time.sleep", pauses.append)
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
     with Server(("127.0.0.1", 0), Greeting) as server, socket.create_connection(server.server_address[:2]) as client:  # type: ignore[arg-type]
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, allowed[1]))
@@ -39,7 +38,7 @@ def test_a_connection_waits_until_it_can_be_accepted(monkeypatch: pytest.MonkeyP
 
 
 def test_a_client_that_has_gone_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patient_accept.time, "sleep", lambda _: pytest.fail("paused"))
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("paused"))
 
     def gone(_: Any) -> Any:
         raise ConnectionAbortedError(errno.ECONNABORTED, "gone")

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from sbc_filter.system.open_files import room_for
+
 PROGRAM = """
 import resource, sys
 from sbc_filter.system.open_files import room_for
@@ -31,7 +33,5 @@ def test_room_for_connections(soft: int, hard: int, connections: int, room: int,
 
 
 def test_without_a_limit_it_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sbc_filter.system import open_files
-
-    monkeypatch.setattr(open_files.resource, "getrlimit", lambda _: (-1, -1))
-    assert open_files.room_for(2048) == 2048
+    monkeypatch.setattr("resource.getrlimit", lambda _: (-1, -1))
+    assert room_for(2048) == 2048
