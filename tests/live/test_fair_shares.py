@@ -134,3 +134,17 @@ def test_a_certificate_process_without_descriptors(lab: Lab, tmp_path: Path) -> 
             assert processes(file)["certificates"]["pid"] == pid
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+
+
+def test_a_flood_of_urls_in_the_domain_of_another(lab: Lab, tmp_path: Path) -> None:
+    """The flooder's URLs are of the honest signer's host, and keep the command busy longer than a call waits."""
+    made = laboratory()
+    file = configure(tmp_path, made, obtaining(tmp_path, 0.0, 4.9))
+    with traffic(lab, file, made) as calls:
+        assert calls.call(TRUNK) == PASSED
+        with calls.flood(50, lambda number: f"https://known.example/slow-{number}.pem") as flood:
+            assert eventually(lambda: len(flood) > 50)
+            for number in range(4):
+                for peer in (TRUNK, STRANGER):
+                    assert calls.call(peer, f"https://known.example/{number}-{peer}.pem") == PASSED
+        assert calls.outcomes(flood).keys() <= {REFUSED, LATE, PASSED}
