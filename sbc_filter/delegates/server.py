@@ -17,7 +17,7 @@ from sbc_filter.stir.delegation import MAX_BODY, ServiceError
 
 _LOG = logging.getLogger(__name__)
 _HEAD = 5.0  # seconds for TLS and the head of a request, or until the next request begins
-_BODY = 5.0  # seconds for the rest of it, and for one write
+_BODY = 5.0  # seconds for the rest of it, and for the response
 CONNECTIONS, PER_ADDRESS = 128, 64  # each has a thread
 _JSON = ("*/*", "application/*", "application/json")
 Operation = Callable[[bytes], bytes]
@@ -119,6 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
             _LOG.exception("%s", self.path[:200])
             fault = ServiceError("POL5000")
             status, body = fault.status, fault.body()
+        self.server.wait(_BODY)  # a client that does not read its response gives way, too
         self._answer(status, body)
 
     def _answer(self, status: int, body: bytes) -> None:

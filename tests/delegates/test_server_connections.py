@@ -153,3 +153,29 @@ def test_tls_that_does_not_come_about_ends_at_the_deadline(tmp_path: Path) -> No
         assert eventually(lambda: len(server._table) == 1)
         time.now = 5.1
         assert client.recv(65536) == b""
+
+
+def test_clients_that_do_not_read_their_responses_shut_out_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The response is too large for the buffers of the kernel; all places are taken by such clients."""
+    monkeypatch.setattr("sbc_filter.delegates.server._BODY", LONG)
+    large = b'"' + bytes(64 << 20) + b'"'
+    sizes = {b"big!": large}
+    with (
+        serving(lambda body: sizes.get(body, ANSWER), connections=2, per_address=1) as (server, _),
+        contextlib.ExitStack() as stack,
+    ):
+        for source in ("127.0.0.2", "127.0.0.3"):
+            client = stack.enter_context(connected(server, source, HEAD + b"big!"))
+            assert client.recv(1) == b"H"  # the response has begun
+        assert answered(server, "127.0.0.2") == 200
+        assert answered(server, "127.0.0.4") == 200
+
+
+def test_a_response_that_is_not_read_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sbc_filter.delegates.server._BODY", LONG)
+    large = b'"' + bytes(64 << 20) + b'"'
+    with serving(lambda body: large) as (server, time), connected(server, sent=HEAD + b"big!") as client:
+        assert client.recv(1) == b"H"
+        assert len(server._table) == 1
+        time.now = LONG + 0.1
+        assert eventually(lambda: not len(server._table), LONG / 2)
