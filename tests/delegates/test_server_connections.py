@@ -173,6 +173,7 @@ def test_clients_that_do_not_read_their_responses_shut_out_nobody(monkeypatch: p
 
 def test_a_response_that_is_not_read_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sbc_filter.delegates.server._BODY", LONG)
+    monkeypatch.setattr("sbc_filter.delegates.server._Handler.timeout", 2 * LONG)  # of the socket, in real time
     large = b'"' + bytes(64 << 20) + b'"'
     with serving(lambda body: large) as (server, time), connected(server, sent=HEAD + b"big!") as client:
         assert client.recv(1) == b"H"
