@@ -48,6 +48,7 @@ from sbc_filter.lab.namespaces import Lab
 ALONE, BESIDE, RATE = 8.0, 12.0, 30.0  # seconds; honest calls a second
 OBTAINED, SLOW = 0.05, 3.0  # seconds for a certificate of an honest peer, and of the flooder
 CONNECTIONS, COMMANDS, HELD = 200, 100.0, 1500.0
+WAIT = 10.0  # seconds for the records of the last calls
 HOLD = 2000  # hold_ms of the flood of calls that wait, so that more of them wait than there are places
 PER_URL = 500  # calls of the flood that wait for one URL
 NAMES = {TRUNK: "trunk", STRANGER: "no trunk"}
@@ -130,22 +131,23 @@ def compare(
         calls.steadily(BESIDE / 3, RATE, one)  # until the places are taken
         sent = {}
         calls.steadily(BESIDE, RATE, one)
+    calls.seen([*flooding, *(number for numbers in sent.values() for number in numbers)], WAIT)
     for kind, numbers in sorted(sent.items()):
         print(f"{NAMES[kind[0]]}, {'new' if kind[1] else 'known'} certificate: {len(numbers)} calls in the flood")
         for what, one_delay, other in zip(
             ("median", "p99", "longest"), _delays(calls, alone[kind]), _delays(calls, numbers), strict=True
         ):
             print(f"  {what}: {other:.1f} ms, alone {one_delay:.1f} ms: ratio {other / one_delay:.2f}")
-        print(f"  ended: {_shown(calls.outcomes(numbers))}; alone {_shown(calls.outcomes(alone[kind]))}")
+        print(f"  ended: {_shown(calls.seen(numbers, WAIT))}; alone {_shown(calls.seen(alone[kind], WAIT))}")
     if flooding:
-        print(f"flood: {len(flooding)} calls: {_shown(calls.outcomes(flooding))}")
-    print(f"counters: {calls.counters()}")
+        print(f"flood: {len(flooding)} calls: {_shown(calls.seen(flooding, WAIT))}")
+    waited = {name: count for name, count in calls.counters().items() if not name.startswith("deviation")}
+    print(f"counters: {waited}")
 
 
 def _delays(calls: Traffic, numbers: Sequence[int]) -> tuple[float, float, float]:
-    """Median, 99th percentile and maximum in milliseconds; all calls have ended."""
-    calls.ended(numbers)
-    found = sorted((calls.arrived[number] - calls.sent[number]) * 1000 for number in numbers)
+    """Median, 99th percentile and maximum in milliseconds."""
+    found = sorted((calls.arrived[number] - calls.sent[number]) * 1000 for number in numbers if number in calls.arrived)
     return statistics.median(found), found[int(len(found) * 0.99)], found[-1]
 
 

@@ -45,7 +45,7 @@ class Ended(NamedTuple):
         return f"{self.outcome}.{self.detail}" if self.detail else self.outcome
 
 
-PASSED = Ended("passed")
+PASSED, UNSEEN = Ended("passed"), Ended("without record")
 
 
 @contextlib.contextmanager
@@ -163,6 +163,16 @@ class Traffic:
         for record in map(json.loads, whole.splitlines()):
             number = int(record["call_id"].removeprefix("call-").partition("@")[0])
             self._ended[number] = Ended(record["outcome"], record.get("detail"))
+
+    def seen(self, numbers: Sequence[int], seconds: float) -> Counter[Ended]:
+        """The same as `outcomes`, but calls without a record after so many seconds count as `UNSEEN`."""
+
+        def are_recorded() -> bool:
+            self._read()
+            return self._ended.keys() >= set(numbers)
+
+        eventually(are_recorded, seconds)
+        return Counter(self._ended.get(number, UNSEEN) for number in numbers)
 
     def outcomes(self, numbers: Sequence[int]) -> Counter[Ended]:
         """How many of these calls ended in which way."""
