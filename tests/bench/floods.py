@@ -6,7 +6,7 @@ Each flood meets a whole `sbc-filter run` with the default `hold_ms` of 400 (hel
 
 - drip: 200 connections of one address send requests byte by byte to `sbc-filter serve`, which verifies for the filter.
 - command: a peer sends 100 calls a second, each with a new URL, for which `[certificates].command` takes 3 seconds.
-- held: a peer sends 1,500 calls a second that wait for a certificate server. It does not answer for their URLs.
+- held: a peer sends 800 calls a second that wait for a certificate server. It does not answer for their URLs.
 
 Command and server take 50 ms for a new certificate of an honest peer. Printed are the delays of honest calls by kind,
 from sending to what a thread at the SBC's socket receives, alone and in the flood, with their ratio. Then: how these
@@ -47,7 +47,7 @@ from sbc_filter.lab.namespaces import Lab
 
 ALONE, BESIDE, RATE = 8.0, 12.0, 30.0  # seconds; honest calls a second
 OBTAINED, SLOW = 0.05, 3.0  # seconds for a certificate of an honest peer, and of the flooder
-CONNECTIONS, COMMANDS, HELD = 200, 100.0, 1500.0
+CONNECTIONS, COMMANDS, HELD = 200, 100.0, 800.0
 WAIT = 10.0  # seconds for the records of the last calls
 HOLD = 2000  # hold_ms of the flood of calls that wait, so that more of them wait than there are places
 PER_URL = 500  # calls of the flood that wait for one URL
