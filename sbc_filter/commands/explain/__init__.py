@@ -1,4 +1,4 @@
-"""`sbc-filter explain`: decodes a token or an INVITE, and says what is wrong with it and what to do about it."""
+"""`sbc-filter explain`: decodes a token, an INVITE or a record, and says what is wrong and what to do about it."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         metavar="WHAT",
-        help="an INVITE, an Identity header field or a PASSporT: a file, - for standard input, or the text itself",
+        help="an INVITE, an Identity header field, a PASSporT, or records: a file, - for standard input, or the text"
+        " itself",
     )
     ends = parser.add_mutually_exclusive_group()
     ends.add_argument("--from", dest="sender", type=endpoint, metavar="ADDRESS[:PORT]", help="the peer it came from")

@@ -24,6 +24,7 @@ from sbc_filter.commands.explain.material import (
     unfolded,
 )
 from sbc_filter.commands.explain.noted_source import NotedSource
+from sbc_filter.commands.explain.record_explained import explain_records
 from sbc_filter.commands.explain.token_shown import TokenContext, token_shown
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
 from sbc_filter.engine.call.call import IncomingCall
@@ -49,6 +50,8 @@ _LONGEST = 64 * 1024  # bytes of --certificate
 def explain(arguments: argparse.Namespace) -> int:
     """Explain what was given; returns 0 if its token is valid or the call is signed, else 1."""
     material = read_material(arguments.what)
+    if material.kind is Kind.RECORDS:
+        return explain_records(material.data, as_json=arguments.json)
     message, values = _message(material)
     at, time_from = _time(arguments.at, message, values, material)
     setup, missing = _setup(arguments, material)

@@ -39,10 +39,11 @@ class Kind(StrEnum):
     IDENTITY = "identity"
     TOKEN = "token"
     PARTS = "parts"  # of a token, without its signature
+    RECORDS = "records"  # of `run` or of `replay --json`, one a line
 
 
 class Material(NamedTuple):
-    """What was given: its kind, and its bytes as a message, an Identity value, or parts of a token."""
+    """What was given: its kind, and its bytes as a message, an Identity value, parts of a token, or lines of JSON."""
 
     kind: Kind
     data: bytes
@@ -83,6 +84,8 @@ def _recognised(data: bytes, name: str | None) -> Material:
         raise NotExplained(f"{name} is a capture: `sbc-filter replay {name}` says what becomes of its calls")
     if method_of(data) is not None or _START.match(data.lstrip()):
         return _message(data)
+    if data.lstrip().startswith(b"{"):
+        return Material(Kind.RECORDS, data)
     text = _FOLD.sub(b" ", data.strip())
     named = _NAME.match(text)
     if named is not None:
@@ -97,8 +100,8 @@ def _recognised(data: bytes, name: str | None) -> Material:
     if _PARTS.fullmatch(packed):
         return Material(Kind.PARTS, packed)
     if name is not None:
-        raise UsageFault(f"{name} holds neither an INVITE nor an Identity header field nor a PASSporT")
-    raise UsageFault("what was given is neither a file nor an INVITE, an Identity header field or a PASSporT")
+        raise UsageFault(f"{name} holds neither an INVITE nor an Identity header field nor a PASSporT nor records")
+    raise UsageFault("what was given is neither a file nor an INVITE, an Identity header field, a PASSporT or a record")
 
 
 def _message(data: bytes) -> Material:

@@ -307,7 +307,7 @@ def test_a_folded_field_has_its_time_too(
 def test_what_is_nothing_is_wrong_usage(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", what]) == 2
     assert capsys.readouterr().err == (
-        "sbc-filter: what was given is neither a file nor an INVITE, an Identity header field or a PASSporT\n"
+        "sbc-filter: what was given is neither a file nor an INVITE, an Identity header field, a PASSporT or a record\n"
     )
 
 
@@ -315,7 +315,7 @@ def test_a_file_that_holds_something_else(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "file").write_text("nonsense")
     assert main(["explain", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err.endswith(
-        "file holds neither an INVITE nor an Identity header field nor a PASSporT\n"
+        "file holds neither an INVITE nor an Identity header field nor a PASSporT nor records\n"
     )
 
 
