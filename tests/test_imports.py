@@ -46,6 +46,7 @@ ROOMS: dict[str, str] = {
     "shared_memory": "errors rules engine.memory",
     "records": "outcomes counters stir engine.record processes system",
     "capture": "errors packet sip engine.record engine.verdict engine.call system",
+    "calls": "outcomes errors packet sip engine.record engine.verdict engine.call capture",
     "firewall": "errors system",
     "live": "outcomes errors counters packet engine.record engine.verdict engine.call"
     " concurrency processes system firewall",
