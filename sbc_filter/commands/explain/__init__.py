@@ -13,7 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what",
         metavar="WHAT",
         help="an INVITE, an Identity header field, a PASSporT, or records: a file, - for standard input, or the text"
-        " itself",
+        " itself; or a capture",
+    )
+    parser.add_argument(
+        "call",
+        nargs="?",
+        metavar="CALL",
+        help="if WHAT is a capture: the call, by its number in the list of `replay --calls`, its Call-ID, or #PACKET",
     )
     ends = parser.add_mutually_exclusive_group()
     ends.add_argument("--from", dest="sender", type=endpoint, metavar="ADDRESS[:PORT]", help="the peer it came from")

@@ -21,6 +21,8 @@ _CAPTURES = (
     b"\x4d\x3c\xb2\xa1",
     b"\x0a\x0d\x0d\x0a",
     b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ",
 )
 _START = re.compile(rb"(?:[A-Z]+ [^\r\n]+ SIP/2\.0|SIP/2\.0 [0-9]{3})", re.IGNORECASE)
 _NAME = re.compile(rb"(?:identity|y)[ \t]*:[ \t]*", re.IGNORECASE)
@@ -29,6 +31,7 @@ _TOKEN = re.compile(rb"[A-Za-z0-9_+/=-]*\.[A-Za-z0-9_+/=-]*\.[A-Za-z0-9_+/=-]+")
 _PARTS = re.compile(rb"eyJ[A-Za-z0-9_+/=-]*(?:\.[A-Za-z0-9_+/=-]*)?")
 _NUMBER = re.compile(r"[0-9*#]{1,32}")
 _URI = re.compile(r"sips?:[A-Za-z0-9._~!$&'()*+=%-]{1,64}@[A-Za-z0-9.-]{1,255}|urn:service:[a-z.]{1,64}")
+IDENTITY = re.compile(rb"^(?:identity|y)[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 _CALLER, _CALLED = "12025550100", "12025550101"  # if a token does not say; fictitious numbers
 
 
@@ -39,6 +42,7 @@ class Kind(StrEnum):
     IDENTITY = "identity"
     TOKEN = "token"
     PARTS = "parts"  # of a token, without its signature
+    CAPTURE = "capture"
     RECORDS = "records"  # of `run` or of `replay --json`, one a line
 
 
@@ -62,26 +66,39 @@ def read_material(what: str) -> Material:
     path = Path(what)
     if not _is_file(path):
         return _recognised(what.encode("utf-8", "surrogateescape"), None)
+    if path.is_dir() or _is_capture(path):
+        return Material(Kind.CAPTURE, b"", file=path)
     try:
         return _recognised(read_file(path, _MOST), what)._replace(file=path)
     except TooLarge:
-        raise NotExplained(f"{what} is larger than {_MOST >> 10} KiB; for a capture there is `replay`") from None
+        raise NotExplained(f"{what} is larger than {_MOST >> 10} KiB, and not a capture") from None
     except OSError as error:
         raise NotExplained(f"{what} cannot be read: {reason(error)}") from None
 
 
 def _is_file(path: Path) -> bool:
     try:
-        return path.exists() and not path.is_dir()
+        return path.exists()
     except (OSError, ValueError):  # a token is longer than the name of any file, or has a NUL
         return False
+
+
+def _is_capture(path: Path) -> bool:
+    """Whether a regular file begins as a capture does, compressed or not. A pipe can be read only once."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(8).startswith(_CAPTURES)
+    except OSError:
+        return False  # reading it says why
 
 
 def _recognised(data: bytes, name: str | None) -> Material:
     if len(data) > _MOST:
         raise NotExplained(f"{name or 'the text'} is larger than {_MOST >> 10} KiB")
     if data.startswith(_CAPTURES):
-        raise NotExplained(f"{name} is a capture: `sbc-filter replay {name}` says what becomes of its calls")
+        raise NotExplained(f"{name or 'the text'} is a capture: give it as a file, and the call to explain")
     if method_of(data) is not None or _START.match(data.lstrip()):
         return _message(data)
     if data.lstrip().startswith(b"{"):
