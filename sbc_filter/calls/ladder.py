@@ -31,22 +31,25 @@ class Step(NamedTuple):
 
 
 class Ladder(NamedTuple):
-    """The columns, from left to right, and the steps in order of time. `at` is the column of the filter; -1: none."""
+    """The columns, from left to right, and the steps in order of time.
+
+    `filters` are the columns of the filter: on each side of the SBC on which somebody is; none if the SBC is unknown.
+    """
 
     columns: tuple[str, ...]
-    at: int
+    filters: tuple[int, ...]
     steps: tuple[Step, ...]
 
 
 def ladder_of(call: Call) -> Ladder:
-    """The ladder of a call. The filter stands in front of the SBC: the end that a record of the call tells."""
+    """The ladder of a call. The filter stands in front of the SBC, which is the end that a record of the call tells."""
     hosts = list(dict.fromkeys(host for each in call.messages for host in (_host(each.src), _host(each.dst))))
     sbc = _sbc(call.messages)
-    at = -1
     if sbc in hosts:
-        at = hosts.index(sbc) + (hosts.index(sbc) == 0)
-        hosts.insert(at, FILTER)
-    return Ladder(tuple(hosts), at, tuple(_steps(call, hosts, at)))
+        at = hosts.index(sbc)
+        hosts[at : at + 1] = [*([FILTER] if at > 0 else ()), sbc, *([FILTER] if at < len(hosts) - 1 else ())]
+    filters = tuple(at for at, host in enumerate(hosts) if host == FILTER)
+    return Ladder(tuple(hosts), filters, tuple(_steps(call, hosts, filters)))
 
 
 def lines_of(ladder: Ladder, began: float) -> Iterator[str]:
@@ -61,34 +64,41 @@ def lines_of(ladder: Ladder, began: float) -> Iterator[str]:
         line = f"{_after(step, began):>10} {packet:>6}".ljust(places[-1] + 1)
         for place in places:
             line = line[:place] + "|" + line[place + 1 :]
-        for arrow in _arrows(step, ladder.at):
+        for arrow in _arrows(step, ladder.filters):
             left, right = sorted((places[arrow.source], places[arrow.target]))
             line = line[: left + 1] + _drawn(arrow, right - left - 1) + line[right:]
         yield f"{line}  {step.note}".rstrip()
 
 
-def _arrows(step: Step, at: int) -> Iterator[Step]:
+def _arrows(step: Step, filters: Sequence[int]) -> Iterator[Step]:
     """The step in two arrows if it passes the filter."""
-    if at in range(min(step.source, step.target) + 1, max(step.source, step.target)):
+    at = _between(step.source, step.target, filters)
+    if at is None:
+        yield step
+    else:
         yield step._replace(target=at)
         yield step._replace(source=at)
-    else:
-        yield step
 
 
-def _steps(call: Call, columns: Sequence[str], at: int) -> Iterator[Step]:
+def _between(source: int, target: int, filters: Sequence[int]) -> int | None:
+    """The column of the filter between these two."""
+    return next((at for at in filters if min(source, target) < at < max(source, target)), None)
+
+
+def _steps(call: Call, columns: Sequence[str], filters: Sequence[int]) -> Iterator[Step]:
     seen: set[tuple[bytes, str, str]] = set()
     for message in call.messages:
         source, target = columns.index(_host(message.src)), columns.index(_host(message.dst))
         key = message.received, message.src, message.dst
         label = label_of(message.received) + (" (again)" if key in seen else "")
         seen.add(key)
-        passes = at >= 0 and at in range(min(source, target) + 1, max(source, target))
-        stops = passes and not message.sent
-        note = _note(message)
-        yield Step(message.time, message.packet, source, at if stops else target, label, note, stops)
-        for answer in message.answers if passes else ():
-            yield Step(message.time, 0, at, source, label_of(answer), "by the filter")
+        at = _between(source, target, filters)
+        stops = at is not None and not message.sent
+        end = at if at is not None and stops else target
+        yield Step(message.time, message.packet, source, end, label, _note(message), stops)
+        if at is not None:
+            for answer in message.answers:
+                yield Step(message.time, 0, at, source, label_of(answer), "by the filter")
 
 
 def label_of(message: bytes) -> str:
