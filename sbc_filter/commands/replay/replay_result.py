@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sbc_filter.capture.replay_shell import FrameCount
 from sbc_filter.capture.unseen import Unseen
@@ -37,6 +37,8 @@ class Result(NamedTuple):
     """What could not be read, or not to its end."""
     examples: Sequence[str] = ()
     """A line for each result that is not a good one, with calls that have it."""
+    analysis: Mapping[str, Any] | None = None
+    """What was assumed and is missing, where there is no configuration."""
 
     def print(self, console: PlainConsole) -> None:
         """Print what became of the calls, and what would have changed."""
@@ -86,6 +88,7 @@ class Result(NamedTuple):
             "unwritten": self._count(FrameCount.UNWRITTEN),
             "unseen_invites": self.unseen.invites,
             "unseen": self.unseen.summary(),
+            **({} if self.analysis is None else {"analysis": self.analysis}),
         }
         return json.dumps({"summary": summary}, separators=(",", ":"))
 
