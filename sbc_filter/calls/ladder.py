@@ -33,7 +33,7 @@ class Step(NamedTuple):
 class Ladder(NamedTuple):
     """The columns, from left to right, and the steps in order of time.
 
-    `filters` are the columns of the filter: on each side of the SBC on which somebody is; none if the SBC is unknown.
+    `filters` are the columns of the filter: on each side of the SBC that has a host; none if the SBC is unknown.
     """
 
     columns: tuple[str, ...]

@@ -38,6 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="ZIP",
+        help="write the evidence of a call into this file: the INVITE as received and as sent on, token, certificates,"
+        " lists, rule, record and explanation",
+    )
     add_files(parser, where="sbc-filter.toml next to the file, then here, then in /etc/sbc-filter")
 
 

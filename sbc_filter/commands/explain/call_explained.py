@@ -20,6 +20,7 @@ from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.tcp.tcp_replay import TRANSPORT, TcpReplay
 from sbc_filter.capture.unseen import Unseen
+from sbc_filter.commands.explain.bundle import Case, write_bundle
 from sbc_filter.commands.explain.display import show
 from sbc_filter.commands.explain.findings import Findings, Said
 from sbc_filter.commands.explain.findings_of_message import GOOD, findings_of
@@ -53,6 +54,12 @@ def explain_call(arguments: argparse.Namespace) -> int:
     call = _named(_calls(arguments.what, setup, source, clock), arguments.what, arguments.call)
     message = _deciding(call)
     findings = None if message is None else _findings(message, setup, source, missing)
+    if arguments.bundle is not None:
+        if message is None or findings is None:
+            raise NotExplained(f"call {call.number} has no INVITE that was looked at: there is no evidence of it")
+        ladder = "\n".join(lines_of(ladder_of(call), call.time)) + "\n"
+        sent, answer = next(iter(message.sent), None), next(iter(message.answers), None)
+        write_bundle(arguments.bundle, Case(message.received, sent, answer, ladder), findings, setup, source)
     if arguments.json:
         print(json.dumps({"call": _data(call), **({} if findings is None else json.loads(findings.to_json()))}))
     else:
@@ -128,7 +135,10 @@ def _findings(message: SeenMessage, setup: Setup, source: NotedSource, missing: 
     judge = Judge(setup, _flow(message), message.time if record is None else record.time, source)
     material = Material(Kind.MESSAGE, message.received)
     findings = findings_of(material, message.received, _OF_CAPTURE, judge, source, missing)
-    if record is None or (record.outcome, record.detail) == (findings.outcome, findings.detail):
+    if record is None:
+        return findings
+    findings = findings._replace(record=json.loads(record.to_json()))
+    if (record.outcome, record.detail) == (findings.outcome, findings.detail):
         return findings
     if record.detail == Detail.UNTRUSTED_CHAIN and not setup.trust.anchors:
         return findings  # the anchor is not all that it lacks
@@ -139,7 +149,6 @@ def _findings(message: SeenMessage, setup: Setup, source: NotedSource, missing: 
         outcome=record.outcome,
         detail=record.detail,
         explanation=Said.of(name, explanation_of(record.outcome, record.detail)),
-        record=json.loads(record.to_json()),
         notes=(*findings.notes, alone),
     )
 

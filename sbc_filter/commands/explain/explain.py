@@ -3,10 +3,13 @@
 import argparse
 import re
 import time
+from pathlib import Path
 
 from sbc_filter.assembly.setup import Setup
+from sbc_filter.commands.explain.bundle import Case, write_bundle
 from sbc_filter.commands.explain.call_explained import explain_call
 from sbc_filter.commands.explain.display import show
+from sbc_filter.commands.explain.findings import Findings
 from sbc_filter.commands.explain.findings_of_message import OF_TOKEN, findings_of
 from sbc_filter.commands.explain.judge import Judge
 from sbc_filter.commands.explain.material import (
@@ -24,6 +27,7 @@ from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.commands.explain.operator_setup import read_certificate, read_setup
 from sbc_filter.commands.explain.record_explained import explain_records
 from sbc_filter.engine.call.network import Flow
+from sbc_filter.engine.verdict import VerdictKind
 from sbc_filter.errors import UsageFault
 from sbc_filter.sip.date import parse_date
 from sbc_filter.system.plain_console import PlainConsole
@@ -34,11 +38,13 @@ _DATE = re.compile(rb"^date[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILIN
 
 def explain(arguments: argparse.Namespace) -> int:
     """Explain what was given; returns 0 if its token is valid or the call is signed, else 1."""
-    material = read_material(arguments.what)
+    material = read_material(arguments.what, has_call=arguments.call is not None)
     if material.kind is Kind.CAPTURE:
         return explain_call(arguments)
     if arguments.call is not None:
         raise UsageFault(f"{arguments.what} is not a capture: {arguments.call} names nothing in it")
+    if material.kind is Kind.RECORDS and arguments.bundle is not None:
+        raise UsageFault("--bundle is for a call: a record does not have its message")
     if material.kind is Kind.RECORDS:
         return explain_records(material.data, as_json=arguments.json)
     message, values = _message(material)
@@ -49,11 +55,25 @@ def explain(arguments: argparse.Namespace) -> int:
     source = NotedSource(setup.configuration.certificates, given, lambda: at, fetch=arguments.fetch)
     judge = Judge(setup, _flow(arguments, setup), at, source)
     findings = findings_of(material, message, time_from, judge, source, missing)
+    if arguments.bundle is not None:
+        _write_bundle(arguments.bundle, message, findings, judge, source)
     if arguments.json:
         print(findings.to_json())
     else:
         show(findings, PlainConsole())
     return 0 if findings.good else 1
+
+
+def _write_bundle(path: Path, message: bytes, findings: Findings, judge: Judge, source: NotedSource) -> None:
+    if findings.record is None:
+        raise UsageFault("--bundle is for a call: give the INVITE, not only its token")
+    judged = judge.judge(message)
+    verdict = None if judged is None else judged.verdict
+    response = verdict.emit[0].payload if verdict is not None and verdict.emit else None
+    forwarded = None
+    if verdict is not None and verdict.kind in (VerdictKind.ACCEPT, VerdictKind.MODIFY):
+        forwarded = verdict.payload or message
+    write_bundle(path, Case(message, forwarded, response), findings, judge.setup, source)
 
 
 def _message(material: Material) -> tuple[bytes, list[bytes]]:

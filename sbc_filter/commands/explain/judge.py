@@ -98,7 +98,7 @@ class Judge:
 
 
 def default_rules() -> RuleSet:
-    """The rules by which tokens are judged where the operator has none: one that verifies, with every default."""
+    """The rules where the operator does not have any: one that verifies, with every default."""
     return load_rules({"": f'[[rule]]\nname = "{DEFAULTS}"\naction = "verify"\n'}, str, [])[0]
 
 

@@ -1,5 +1,6 @@
 """What was given to explain: recognised by its form, and made into an INVITE if it is only a token."""
 
+import os
 import re
 import sys
 from enum import StrEnum
@@ -59,14 +60,19 @@ class NotExplained(FilterError):
     """There is nothing to explain: exit code 1."""
 
 
-def read_material(what: str) -> Material:
-    """Read `what`: a file, `-`, or the text itself; `UsageFault` if it is none of them."""
+def read_material(what: str, *, has_call: bool = False) -> Material:
+    """Read `what`: a file, `-`, or the text itself; `UsageFault` if it is none of them.
+
+    With `has_call`, a call is named too: then a folder is a folder of captures.
+    """
     if what == "-":
         return _recognised(sys.stdin.buffer.read(_MOST + 1), "standard input")
     path = Path(what)
+    if has_call and what and os.path.isdir(path):
+        return Material(Kind.CAPTURE, b"", file=path)
     if not _is_file(path):
         return _recognised(what.encode("utf-8", "surrogateescape"), None)
-    if path.is_dir() or _is_capture(path):
+    if _is_capture(path):
         return Material(Kind.CAPTURE, b"", file=path)
     try:
         return _recognised(read_file(path, _MOST), what)._replace(file=path)
@@ -78,7 +84,7 @@ def read_material(what: str) -> Material:
 
 def _is_file(path: Path) -> bool:
     try:
-        return path.exists()
+        return path.exists() and not path.is_dir()
     except (OSError, ValueError):  # a token is longer than the name of any file, or has a NUL
         return False
 

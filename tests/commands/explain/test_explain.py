@@ -267,7 +267,7 @@ def test_lines_from_an_editor(
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"\xd4\xc3\xb2\xa1" + bytes(20), "is a capture: `sbc-filter replay "),
+        (b"\xd4\xc3\xb2\xa1" + bytes(20), "is a pcap file of version 0.0; only 2.0 to 2.4 can be read"),
         (b"BYE sip:a@b SIP/2.0\r\n\r\n", "the message is not an INVITE: only INVITEs are verified and signed"),
         (b"SIP/2.0 200 OK\r\n\r\n", "the message is not an INVITE"),
         (invite().replace(b"INVITE sip", b"CANCEL sip"), "the message is an ACK or CANCEL: only INVITEs carry tokens"),
