@@ -116,7 +116,7 @@ NO_MARKS = Marks(())
 
 def unescaped(text: bytes) -> bytes:
     """Text with its percent escapes undone once, also those of JavaScript: node's `sip` reads header names so."""
-    return unquote_to_bytes(text.replace(b"%u00", b"%"))
+    return text if text.find(b"%") < 0 else unquote_to_bytes(text.replace(b"%u00", b"%"))
 
 
 def _instead(text: bytes, start: int, end: int, limit: int) -> FieldText:

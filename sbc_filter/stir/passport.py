@@ -32,6 +32,8 @@ _CANONICAL = re.compile(
 )
 _SHAKEN = frozenset(("attest", "dest", "iat", "orig", "origid"))
 _E164 = 15  # maximum number of digits (ITU-T E.164)
+_LONG_INTEGER = 64  # characters; claims of honest senders have ten
+_MAX_INTEGER = 4300  # characters; what Python's int() takes
 
 
 class Jose(NamedTuple):
@@ -46,7 +48,7 @@ class Claims(NamedTuple):
     """The claims of one token.
 
     `orig` and `dest` are canonical identities (see `sip.numbers`). `data` is the JSON of the claims. `deviations` are
-    departures from RFC 8225 and RFC 8588.
+    departures from RFC 8225 and RFC 8588. `decoded` are all claims, if they had to be decoded.
     """
 
     orig: str
@@ -56,11 +58,12 @@ class Claims(NamedTuple):
     origid: str | None
     data: bytes
     deviations: tuple[Deviation, ...] = ()
+    decoded: Mapping[str, Any] | None = None
 
     @property
     def all(self) -> Mapping[str, Any]:
         """All claims."""
-        return _parse_object(self.data)
+        return _parse_object(self.data) if self.decoded is None else self.decoded
 
 
 def decode_segment(segment: bytes) -> bytes:
@@ -127,6 +130,7 @@ def parse_claims(segment: bytes, tolerate: Collection[str] = ()) -> Claims:
         origid if isinstance(origid, str) else None,
         data,
         tuple(seen),
+        claims,
     )
 
 
@@ -185,11 +189,21 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
+def _number(digits: str) -> float:
+    """An integer, or a float in place of a long one, as most readers of JSON do (RFC 8259 §6): the conversion to an
+    integer and back takes quadratic time."""
+    if len(digits) <= _LONG_INTEGER:
+        return int(digits)
+    if len(digits) > _MAX_INTEGER:
+        raise ValueError("too many digits")
+    return float(digits)
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(name)  # NaN and Infinity are not JSON
 
 
-_DECODE = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).raw_decode
+_DECODE = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_number, parse_constant=_refuse_constant).raw_decode
 _JSON_SPACE = " \t\r\n"
 _SURROGATE = re.compile(f"[{chr(0xD800)}-{chr(0xDFFF)}]")  # an unpaired surrogate: possible in JSON, not in UTF-8
 

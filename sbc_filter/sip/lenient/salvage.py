@@ -102,7 +102,7 @@ def _lines(buffer: bytes) -> Iterator[bytes]:
     """The lines of the header after the first, unfolded."""
     start = grammar.OURS.match(buffer)
     begin = start.end() if start is not None else 0
-    text = _FOLD.sub(b" ", grammar.UNCLEAN.sub(b" ", buffer[begin : begin + MAX_SEARCHED]))
+    text = _FOLD.sub(b" ", grammar.cleaned(buffer[begin : begin + MAX_SEARCHED]))
     for line in text.split(b"\n")[1:]:
         if line in (b"", b"\r"):
             return
