@@ -13,7 +13,7 @@ COMPILED = {
     "packet": "ip udp",
     "numbering": "country_codes numbering_plans",
     "sip": "address field header learned_layout marks message numbers",
-    "sip/lenient": "plain_form repair repair_fields request_start",
+    "sip/lenient": "plain_form repair repair_fields request_start salvage",
     "stir": "checks passport signature signing token verification",
     "rules": "ruleset",
     "engine": "answers engine record state",
@@ -28,7 +28,7 @@ INTERPRETED = {
     "packet": "fragments reassembly",
     "numbering": "country_table region_table",
     "sip": "date grammar reason response stream",
-    "sip/lenient": "salvage",
+    "sip/lenient": "",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"
     " priority rich_call_data sign_div sti_pa_list",
     "rules": "header_conditions model number_list rate_limits rule_file sign_options time_windows toml_table"
