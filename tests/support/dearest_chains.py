@@ -60,9 +60,7 @@ def _meshes() -> Iterator[tuple[str, Sequence[Any]]]:
         above, chain = [ROOT], []
         for height in range(_MOST // width):
             key = MAKER.key()
-            above = [
-                make(above[number % len(above)], f"CA {height}", ca=True, key=key) for number in range(width)
-            ]
+            above = [make(above[number % len(above)], f"CA {height}", ca=True, key=key) for number in range(width)]
             chain += above
         yield f"{width} cross-signed certificates at each height", [make(above[0], key=KEY), *chain]
 
@@ -87,7 +85,11 @@ def _large() -> Iterator[tuple[str, Sequence[Any]]]:
         )
         yield f"{count} policies", [make(ROOT, key=KEY, extensions=[(policies, False)])]
         points = x509.CRLDistributionPoints(
-            [x509.DistributionPoint([x509.UniformResourceIdentifier("http://h")], None, None, [x509.DirectoryName(name("a"))])]
+            [
+                x509.DistributionPoint(
+                    [x509.UniformResourceIdentifier("http://h")], None, None, [x509.DirectoryName(name("a"))]
+                )
+            ]
             * count
         )
         yield f"{count} places of CRLs", [make(ROOT, key=KEY, extensions=[(points, False)])]
