@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from sbc_filter.lab.certificate_maker import pem
-from sbc_filter.pki import der, tnauthlist
+from sbc_filter.pki import der
 from sbc_filter.pki.certificate import MAX_BODY, MAX_CERTIFICATES
 from sbc_filter.pki.claim_constraints import JWT_CLAIM_CONSTRAINTS
 from sbc_filter.pki.tnauthlist import TnAuthList, encode_tnauthlist
