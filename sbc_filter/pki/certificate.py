@@ -22,7 +22,7 @@ from sbc_filter.pki.tnauthlist import TnAuthList
 
 MAX_BODY = 64 * 1024  # octets of a downloaded body (S-089)
 MAX_CERTIFICATES = 12  # in one body; real chains have two to four
-MAX_CHAIN = 16_384  # octets of DER of a downloaded chain but for its lists of numbers; real ones: 5,000
+MAX_CHAIN = 12_288  # octets of DER of a downloaded chain but for its lists of numbers; real ones have a third
 # Exceptions that the library raises for malformed certificates and CRLs: on loading, or only when a part is read.
 PARSE_ERRORS = (
     ValueError,

@@ -19,7 +19,7 @@ from sbc_filter.stir.passport import canonical_json
 
 _MAX_TEXT = 256  # characters of a name or a reason
 _MAX_DISPLAY = 4 * _MAX_TEXT  # characters of a display name that may be equal to a name: accents may be separate
-_MAX_DIGESTED = 16_384  # octets that the digests of one token may cover together: twice the largest token
+_MAX_AROUND = 1  # other digests that may cover a value too: that of the card, and each of its properties by itself
 _MAX_URL = 2048  # characters; the same limit as for x5u
 _MAX_DIGESTS, _MAX_POINTER, _MAX_STEPS = 32, 256, 16  # digests in rcdi; characters and steps of one JSON pointer
 # Control characters, characters that change the direction of writing, and surrogates.
@@ -140,7 +140,6 @@ def _wrong_digest(rcd: dict[str, Any], digests: object) -> str | None:
     """
     if not isinstance(digests, dict) or len(digests) > _MAX_DIGESTS:
         return "rcdi is not an object of digests, or too large"
-    covered = 0
     for pointer, text in digests.items():
         digest = _DIGEST.fullmatch(text) if isinstance(text, str) else None
         if digest is None or len(digest[2]) != -(-_HASHES[digest[1]]().digest_size * 4 // 3):
@@ -153,16 +152,22 @@ def _wrong_digest(rcd: dict[str, Any], digests: object) -> str | None:
             value = _resolve(rcd, pointer)
             if pointer in ("/icn", "/jcl") or _is_link(rcd, pointer):
                 continue
-            octets = canonical_json(value)
+            if _around(pointer, digests) > _MAX_AROUND:
+                return "the digests in rcdi cover the same value too often"
+            found = _HASHES[digest[1]](canonical_json(value)).digest()
         except (LookupError, UnicodeEncodeError):
             return "rcdi points to nothing"
-        covered += len(octets)
-        if covered > _MAX_DIGESTED:
-            return "the digests in rcdi cover the same values too often"
-        found = _HASHES[digest[1]](octets).digest()
         if b64encode(found).rstrip(b"=").decode() != digest[2]:
             return f"the digest of {pointer} does not match"
     return None
+
+
+def _around(pointer: str, digests: Mapping[str, Any]) -> int:
+    """How many of these digests are of a value around this one."""
+    count = 0
+    while pointer := pointer.rpartition("/")[0]:
+        count += pointer in digests
+    return count
 
 
 def _is_link(rcd: dict[str, Any], pointer: str) -> bool:
