@@ -17,7 +17,7 @@ from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import CertificateDeviation, Detail
 from sbc_filter.pki import der
 from sbc_filter.pki.claim_constraints import ClaimConstraints
-from sbc_filter.pki.signed_der import is_signed_by, open_signed
+from sbc_filter.pki.signed_der import open_signed
 from sbc_filter.pki.tnauthlist import TnAuthList
 
 MAX_BODY = 64 * 1024  # octets of a downloaded body (S-089)
@@ -70,10 +70,6 @@ class Certificate:
         if isinstance(certificate, Certificate):
             return certificate
         return cls.parse(certificate.public_bytes(Encoding.DER))
-
-    def issued(self, subject: "Certificate", *, any_key: bool = False) -> bool:
-        """Whether the key of this certificate signed `subject`; see `is_signed_by`. The names are not compared."""
-        return is_signed_by(self.parsed.public_key(), subject.parsed, subject.signed, any_key=any_key)
 
     def usage(self, name: str) -> bool:
         """Whether the key may be used for `name`, such as `key_cert_sign`; without a keyUsage extension, for
