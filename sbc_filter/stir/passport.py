@@ -34,6 +34,9 @@ _SHAKEN = frozenset(("attest", "dest", "iat", "orig", "origid"))
 _E164 = 15  # maximum number of digits (ITU-T E.164)
 _LONG_INTEGER = 64  # characters; claims of honest senders have ten
 _MAX_INTEGER = 4300  # characters; what Python's int() takes
+_MAX_VALUES = 256  # commas in a token with a long number
+_LONG = b"0" * _LONG_INTEGER
+_AS_ZEROS = bytes(0x30 if code in b"0123456789" else code for code in range(256))
 
 
 class Jose(NamedTuple):
@@ -153,9 +156,12 @@ def _parse_object(data: bytes) -> dict[str, Any]:
     brackets = data.count(b"[") + data.count(b"{")
     if brackets > _MAX_DEPTH and (brackets > _MAX_BRACKETS or _depth(data) > _MAX_DEPTH):
         raise invalid(Detail.JSON, "nested too deeply, or too many lists")
+    has_long = data.translate(_AS_ZEROS).find(_LONG) >= 0  # then a function is called for every number
+    if has_long and data.count(b",") > _MAX_VALUES:
+        raise invalid(Detail.JSON, "a long number among too many values")
     try:
         text = data.decode().strip(_JSON_SPACE)
-        value, end = _DECODE(text)
+        value, end = _DECODE_LONG(text) if has_long else _DECODE(text)
     except (ValueError, RecursionError):  # not UTF-8, not JSON, or NaN
         raise invalid(Detail.JSON) from None
     if end != len(text) or not isinstance(value, dict):
@@ -203,7 +209,10 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(name)  # NaN and Infinity are not JSON
 
 
-_DECODE = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_number, parse_constant=_refuse_constant).raw_decode
+_DECODE = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).raw_decode
+_DECODE_LONG = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_number, parse_constant=_refuse_constant
+).raw_decode
 _JSON_SPACE = " \t\r\n"
 _SURROGATE = re.compile(f"[{chr(0xD800)}-{chr(0xDFFF)}]")  # an unpaired surrogate: possible in JSON, not in UTF-8
 

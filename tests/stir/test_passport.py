@@ -497,3 +497,13 @@ def test_a_long_number_in_another_claim_is_read_as_a_float(number: str, value: f
 def test_claims_are_decoded_once() -> None:
     found = parse_claims(encode_segment(GOOD.encode()))
     assert found.all is found.all
+
+
+@pytest.mark.parametrize(("digits", "count", "is_read"), [(64, 258, False), (64, 251, True), (63, 1000, True)])
+def test_a_long_number_among_many_values(digits: int, count: int, is_read: bool) -> None:
+    """Where a number may be long, each costs as much as twenty others. GOOD has five commas."""
+    text = f'{{"a":[{"1" * digits}{",1" * count}],{GOOD[1:]}'
+    if is_read:
+        assert parse_claims(encode_segment(text.encode())).all["a"] == [int("1" * digits), *[1] * count]
+    else:
+        assert refusal(parse_claims, text) == (Outcome.INVALID, Detail.JSON)
