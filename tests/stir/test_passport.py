@@ -499,9 +499,10 @@ def test_claims_are_decoded_once() -> None:
     assert found.all is found.all
 
 
-@pytest.mark.parametrize(("digits", "count", "is_read"), [(64, 258, False), (64, 251, True), (63, 1000, True)])
-def test_a_long_number_among_many_values(digits: int, count: int, is_read: bool) -> None:
-    """Where a number may be long, each costs as much as twenty others. GOOD has five commas."""
+@pytest.mark.parametrize("digits", [1, 64])
+@pytest.mark.parametrize(("count", "is_read"), [(507, True), (508, False)])
+def test_a_token_has_at_most_512_commas(digits: int, count: int, is_read: bool) -> None:
+    """Each value costs time to parse and to write again. GOOD has four commas, and one follows the list."""
     text = f'{{"a":[{"1" * digits}{",1" * count}],{GOOD[1:]}'
     if is_read:
         assert parse_claims(encode_segment(text.encode())).all["a"] == [int("1" * digits), *[1] * count]

@@ -39,7 +39,7 @@ def _priorities() -> Iterator[Shape]:
 
 def _digests() -> Iterator[Shape]:
     """Digests of a list, of the list around it, and so on."""
-    numbers: object = [1] * 1000
+    numbers: object = [10**6] * 480
     for _ in range(11):
         numbers = [numbers]
     card = ["vcard", numbers]
