@@ -165,4 +165,4 @@ class TcpReplay:
             if record is not None:
                 self._sink(record.of_packet(frame.number, frame.file or None, TRANSPORT))
         if self.listener is not None:
-            self.listener.message(message, direction.flow, frame, now, decision)
+            self.listener.message(message, direction.flow(), frame, now, decision)
