@@ -68,6 +68,8 @@ ROWS: list[tuple[str, int, str]] = [
     (f"check {LAB} --rules loop", 1, f"loop: cannot be read: {LOOP}"),
     (f"check {LAB} --rules /dev/zero", 1, f"/dev/zero: cannot be read: {ENDLESS}"),
     (f"replay calls.pcap {LAB} --rules {LONG}", 1, f"{LONG}: cannot be read: {TOO_LONG}; {NAME_RULES}"),
+    (f"replay calls.pcap {LAB} --diff none", 1, "none: cannot be read: No such file or directory"),
+    (f"replay calls.pcap {LAB} --diff /dev/zero", 1, f"/dev/zero: cannot be read: {ENDLESS}"),
     (f"sign call.sip {LAB} --rules none", 1, "none: cannot be read: No such file or directory"),
     # Input that cannot be read.
     ("replay none", 1, "none: No such file or directory"),
@@ -105,6 +107,8 @@ ROWS: list[tuple[str, int, str]] = [
     ("replay calls.pcap --learn-translations call.sip/x", 1, "call.sip/x cannot be written: Not a directory"),
     ("replay calls.pcap --learn-translations full", 1, "full cannot be written: No space left on device"),
     ("replay calls.pcap --json --out /dev/fd/1", 2, f"--json and --out /dev/fd/1 {BOTH}"),
+    ("replay calls.pcap --diff lab/rules --out x", 2,
+     "--diff and --out do not go together: replay once with each set of rules to write files"),
     ("pki call.sip/x", 1, "call.sip/x: cannot be written: Not a directory"),
     (f"pki {LONG}", 1, f"{LONG}: cannot be written: {TOO_LONG}"),
     ("pki closed/lab", 1, "closed/lab: cannot be written: Permission denied"),

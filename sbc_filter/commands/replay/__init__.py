@@ -37,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the numbers that arrived as others in the Request-URI, for `translations` of [rule.verify]",
     )
+    parser.add_argument(
+        "--diff",
+        type=Path,
+        metavar="RULES",
+        help="compare with these rules, a file or a folder: which calls would be treated differently",
+    )
     add_files(parser, where="sbc-filter.toml next to the capture, then here, then in /etc/sbc-filter")
 
 
