@@ -14,7 +14,7 @@ def changed_fields(first: bytes, second: bytes) -> tuple[str, ...]:
 
     The start line and the body are named like fields. `octets`: the messages differ in another way, such as the order.
     """
-    (line, fields, body), (other_line, other_fields, other_body) = _parts(first), _parts(second)
+    (line, fields, body), (other_line, other_fields, other_body) = fields_of(first), fields_of(second)
     found = [
         f"{_sign(fields[name], other_fields[name])}{name.title()}"
         for name in sorted({*fields, *other_fields})
@@ -33,7 +33,8 @@ def _sign(first: list[bytes], second: list[bytes]) -> str:
     return "-" if set(second) <= set(first) and len(second) < len(first) else "~"
 
 
-def _parts(message: bytes) -> tuple[bytes, defaultdict[str, list[bytes]], bytes]:
+def fields_of(message: bytes) -> tuple[bytes, defaultdict[str, list[bytes]], bytes]:
+    """The start line of a message, the values of its fields by canonical name, and its body."""
     head, _, body = message.partition(b"\r\n\r\n")
     line, *lines = _FOLD.sub(b" ", head).split(b"\r\n")
     fields: defaultdict[str, list[bytes]] = defaultdict(list)
