@@ -1,6 +1,5 @@
 """Runs the examples of the rules for `sbc-filter check`, and says which of them do not come out as expected."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +21,6 @@ from sbc_filter.records.tally import numbered
 from sbc_filter.rules.example import Example, Expected
 from sbc_filter.rules.model import Conditions, Rule
 
-_NUMBER = re.compile(r"\[([0-9]+)\]$")  # of an example, as in `example[2]`
-
 
 def run_examples(setup: Setup) -> Iterator[Problem | None]:
     """For each example, in order: None if it comes out as expected, or what does not."""
@@ -34,8 +31,7 @@ def run_examples(setup: Setup) -> Iterator[Problem | None]:
                 sentence = _run(setup, rule, conditions, example, names)
             except (ExampleFault, CaptureError) as error:
                 sentence = str(error)
-            shown = _NUMBER.sub(r" \1", example.place.shown)
-            yield example.place._replace(sentence=sentence, shown=shown) if sentence else None
+            yield example.place._replace(sentence=sentence) if sentence else None
 
 
 def _run(setup: Setup, rule: Rule, conditions: Conditions, example: Example, names: set[str]) -> str:
@@ -66,25 +62,25 @@ def _judge(setup: Setup, rule: Rule, example: Example, folder: Path) -> ExampleJ
 
 def _run_capture(judge: ExampleJudge, rule: Rule, example: Example, folder: Path) -> str:
     """The first INVITE that does not come out as expected, and how many others do not."""
-    wrong: list[str] = []
-    count = [0, 0]  # judged, wrong
+    first = ""
+    calls = wrong = 0
 
     def found(judged: Judged) -> None:
-        count[0] += 1
-        if len(wrong) < 1:
-            sentence = ", ".join(_faults(rule, example.expected, judged))
-            wrong.extend([f"packet {judged.packet}: {sentence}"] if sentence else [])
-            count[1] += bool(sentence)
-        else:
-            count[1] += next(_faults(rule, example.expected, judged), None) is not None
+        nonlocal first, calls, wrong
+        calls += 1
+        if wrong:  # only counted: why a rule does not match takes longer than the call
+            judged = judged._replace(why=lambda name: "")
+        sentence = ", ".join(_faults(rule, example.expected, judged))
+        if sentence and not wrong:
+            first = f"packet {judged.packet}: {sentence}"
+        wrong += bool(sentence)
 
     judge.judge_capture(folder / example.capture, example.packet, found)
-    if not count[0]:
-        if example.packet is not None:
-            raise ExampleFault(f"{example.capture} has no INVITE in packet {example.packet}")
+    if not calls and example.packet is not None:
+        raise ExampleFault(f"{example.capture} has no INVITE in packet {example.packet}")
+    if not calls:
         raise ExampleFault(f"{example.capture} has no INVITE that begins a call")
-    more = f" (and {numbered(count[1] - 1, 'further call')})" if count[1] > 1 else ""
-    return wrong[0] + more if wrong else ""
+    return f"{first} (and {numbered(wrong - 1, 'further call')})" if wrong > 1 else first
 
 
 def _faults(rule: Rule, expected: Expected, judged: Judged) -> Iterator[str]:
@@ -116,7 +112,7 @@ def _hint(judged: Judged, outcome: str) -> str:
         return " (`check` does not ask services)"
     parts = [str(record.detail)] if record.detail and not outcome.endswith(f".{record.detail}") else []
     if record.claimed is not None:
-        parts.append(f"token {record.claimed}, call {record.found}")
+        parts.append(f"claimed {record.claimed}, found {record.found}")
     return f" ({': '.join(parts)})" if parts else ""
 
 
