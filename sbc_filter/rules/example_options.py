@@ -17,6 +17,7 @@ ANONYMOUS = "anonymous"
 CALLER, CALLED = "12025550100", "12025550199"
 """The parties of a made call that does not name them: fictitious numbers."""
 _MOST_REPEATED = 10_000
+_TIME = "has to be a time of 1971 to 2099 with its zone, without quotes, such as 2027-01-15T08:00:00Z"
 _PARTY = re.compile(r"\+?[0-9*#]{1,32}|sips?:[^\s<>;?\"]{1,256}")
 _FIELD = re.compile(r"[^:\r\n]+:[^\r\n]*")
 _OF_MESSAGE = ("at", "repeated", "from", "to")  # what a capture says itself
@@ -141,7 +142,9 @@ def _at(table: TomlTable) -> float | None:
     value = table.raw("at")
     if value is None:
         return None
-    if not isinstance(value, datetime) or value.tzinfo is None or not 1970 < value.year < 9999:
-        table.problem("at", "has to be a time with its zone, without quotes, such as 2027-01-15T08:00:00Z")
+    if not isinstance(value, datetime) or value.tzinfo is None or not 1970 < value.year < 2100:
+        table.problem(
+            "at", "has to be a time of 1971 to 2099 with its zone, without quotes, such as 2027-01-15T08:00:00Z"
+        )
         return None
     return value.timestamp()

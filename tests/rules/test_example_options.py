@@ -9,6 +9,7 @@ from sbc_filter.rules.example_options import CALLED, CALLER, VERDICTS
 from sbc_filter.rules.rule_file import load_rules
 
 RULE = '[[rule]]\nname = "r"\naction = "pass"\n[[rule.example]]\n'
+TIME = "at: has to be a time of 1971 to 2099 with its zone, without quotes, such as 2027-01-15T08:00:00Z"
 TRUNK = '[trunks.acme]\naddresses = "192.0.2.7"\n'
 
 
@@ -67,9 +68,12 @@ def test_verdicts_are_those_of_records() -> None:
         ),
         (
             "at = 2027-01-15T08:00:00",
-            "at: has to be a time with its zone, without quotes, such as 2027-01-15T08:00:00Z",
+            TIME,
         ),
-        ('at = "now"', "at: has to be a time with its zone, without quotes, such as 2027-01-15T08:00:00Z"),
+        (
+            'at = "now"',
+            TIME,
+        ),
         ('caller = "a\\nb"', "caller: 'a\\nb' is neither a number nor a SIP URI"),
         (
             'headers = "X: 1\\r\\nFrom: x"',
