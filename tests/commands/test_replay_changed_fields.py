@@ -3,7 +3,7 @@
 import pytest
 from support.calls import invite
 
-from sbc_filter.commands.replay.changed_fields import changed_fields
+from sbc_filter.commands.replay.compare.changed_fields import changed_fields
 
 PLAIN = invite("X-A: 1", "X-A: 2", body="v=0\r\n")
 

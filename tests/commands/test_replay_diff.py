@@ -309,7 +309,7 @@ def test_bytes_of_a_caller_do_not_reach_the_terminal(folder: Path, capsys: pytes
 def test_many_kinds_are_counted_as_one(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sbc_filter.commands.replay.differences.MOST_KINDS", 1)
+    monkeypatch.setattr("sbc_filter.commands.replay.compare.differences.MOST_KINDS", 1)
     calls = [arriving(invite()), arriving(invite(identity(), number=2)), arriving(invite(identity(), number=3))]
     found = Compared(capture(folder, *calls), VERIFY, '[[rule]]\nname = "x"\naction = "drop"\n', capsys)
     assert [(kind["message"], kind["count"]) for kind in found.summary["kinds"]] == [("other", 2), ("INVITE", 1)]

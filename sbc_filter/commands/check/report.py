@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 
 from sbc_filter.assembly.setup import Setup, read_all
-from sbc_filter.commands.check.examples import run_examples
 from sbc_filter.commands.check.list_states import list_states
 from sbc_filter.commands.check.probe import SERVED, probe, prober
+from sbc_filter.commands.check.rule_examples import run_examples
 from sbc_filter.commands.check.warnings import doubts, faults
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.config.credential_settings import ObtainSettings

@@ -47,7 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay captures through the engine."""
+    """Replay captures through the engine, or compare two sets of rules by them."""
+    if arguments.diff is not None:
+        from sbc_filter.commands.replay.compare.compare import compare
+
+        return compare(arguments)
     from sbc_filter.commands.replay.play import replay
 
     return replay(arguments)

@@ -7,14 +7,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 from sbc_filter.assembly.certificate_sources import ask_for, certificate_source
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.operator_files import input_files
-from sbc_filter.assembly.setup import Setup
+from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.merge import Captures
 from sbc_filter.capture.record_survey import RecordSurvey
@@ -26,11 +25,9 @@ from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of
-from sbc_filter.commands.replay.compared_rules import read_both, refuse_outputs
 from sbc_filter.commands.replay.frames import Clock, with_progress
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
 from sbc_filter.commands.replay.replay_result import Result
-from sbc_filter.commands.replay.two_engines import Deciding
 from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.call.network import Observation
@@ -48,8 +45,8 @@ _FRESH = 3600.0  # seconds of the capture for which an answer of the certificate
 
 def replay(arguments: argparse.Namespace) -> int:
     """Replay the captures, and print a summary or their records; 1 if a capture could not be read completely."""
-    file, named, outputs = _files(arguments)
-    setup, compared = read_both(file, arguments.rules, arguments.diff)
+    file, named, outputs = files_of(arguments)
+    setup = read_all(file, arguments.rules, live=False)
     configuration = setup.configuration
     tally, unseen = Tally(), Unseen(configuration.network.ports)
     survey = Survey(configuration.network.ports, unseen)
@@ -59,7 +56,7 @@ def replay(arguments: argparse.Namespace) -> int:
     console = PlainConsole(stderr=taken)
     learners = _learners(outputs, configuration.certificates.tolerate)
     sinks: list[Callable[[Record], None]] = [tally, calls, *learners.values()]
-    if arguments.json and compared is None:
+    if arguments.json:
         sinks.append(to_lines(sys.stdout))
 
     def sink(record: Record) -> None:
@@ -67,29 +64,20 @@ def replay(arguments: argparse.Namespace) -> int:
             each(record)
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_reporting_interrupts(writes=arguments.out is not None))
-        captures = stack.enter_context(_opened(named))
+        stack.enter_context(reporting_interrupts(writes=arguments.out is not None))
+        captures = stack.enter_context(opened(named))
         title = named.title(captures)
-        for line in _what_applies(setup, named, captures):
-            console.print(line)
-        for line in compared.introduction() if compared is not None else ():
+        for line in what_applies(setup, named, captures):
             console.print(line)
         clock = Clock(arguments.at)
-        source = _source(configuration.certificates, arguments.fetch, clock, console, stack)
+        source = source_of(configuration.certificates, arguments.fetch, clock, console, stack)
         needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
         stack.callback(needs.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         engine = setup.engine(SECRET, nothing_waits=True)
-        asking = partial(ask_for, needs)
-        core: Deciding = engine
-        time_of = clock.time_of
-        if compared is None:
-            engine.observe(Observation(transports=frozenset((TRANSPORT,))))
-        else:
-            core = both = compared.engines(engine, SECRET, asking, clock.time_of, json=arguments.json)
-            time_of = both.time_of
-        judging = core, asking, sink, time_of
-        interfaces = setup.tells_interfaces_apart or (compared is not None and compared.setup.tells_interfaces_apart)
+        engine.observe(Observation(transports=frozenset((TRANSPORT,))))
+        judging = engine, lambda need: ask_for(needs, need), sink, clock.time_of
+        interfaces = setup.tells_interfaces_apart
         streams = TcpReplay(*judging, configuration.network.ports, unseen, interfaces)
         run = Replay(*judging, survey, interfaces, leaves=writer is not None, streams=streams)
         for frame in _leaving(run, with_progress(captures, title)):
@@ -99,19 +87,16 @@ def replay(arguments: argparse.Namespace) -> int:
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
     calls.finish()
     result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults)
-    differ = compared is not None and compared.report(console, result, json=arguments.json)
-    _report(console, result, json=arguments.json, compared=compared is not None)
-    return int(differ or unseen.has_invites or bool(captures.faults))
+    _report(console, result, json=arguments.json)
+    return int(unseen.has_invites or bool(captures.faults))
 
 
-def _files(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[str, Path]]:
+def files_of(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[str, Path]]:
     """The configuration, the captures, and the files to write: refused where one would overwrite another."""
     file = find_configuration(arguments.config, folders_of(arguments.captures))
     inputs = list(input_files(file, arguments.rules))
     named = find_captures(arguments.captures, inputs)
     outputs = _outputs(arguments)
-    if arguments.diff is not None:
-        refuse_outputs([*outputs])
     for option, out in outputs.items():
         _refuse_itself(named.paths, option, out)
         _refuse_input(inputs, option, out)
@@ -119,11 +104,9 @@ def _files(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[str,
     return file, named, outputs
 
 
-def _report(console: PlainConsole, result: Result, *, json: bool, compared: bool) -> None:
-    """Print the result, unless two results were `compared`; then what was not looked at, and what was not readable."""
-    if compared:
-        pass
-    elif json:
+def _report(console: PlainConsole, result: Result, *, json: bool) -> None:
+    """Print the result, then what was not looked at, then what could not be read."""
+    if json:
         print(result.to_json())
     else:
         result.print(console)
@@ -133,7 +116,7 @@ def _report(console: PlainConsole, result: Result, *, json: bool, compared: bool
         print(f"sbc-filter: {plain_lines(fault)}", file=sys.stderr)
 
 
-def _opened(named: Named) -> Captures:
+def opened(named: Named) -> Captures:
     """The captures; `CaptureError` if none of them can be read."""
     captures = Captures(named.sources, several=named.several)
     if not captures.opened:
@@ -141,7 +124,7 @@ def _opened(named: Named) -> Captures:
     return captures
 
 
-def _source(
+def source_of(
     settings: CertificateSettings, fetch: bool, clock: Clock, console: PlainConsole, stack: contextlib.ExitStack
 ) -> CertificateSource:
     """Where certificates come from. A cache folder that this user may not write is not needed: another serves."""
@@ -158,7 +141,7 @@ def _source(
 
 
 @contextlib.contextmanager
-def _reporting_interrupts(*, writes: bool) -> Iterator[None]:
+def reporting_interrupts(*, writes: bool) -> Iterator[None]:
     """Report an interrupt on standard error, once everything within has been closed."""
     try:
         yield
@@ -214,7 +197,7 @@ def _learn(console: PlainConsole, learner: Learner | LearntTranslations, path: P
     console.print(f"{path}: {numbered(count, what)} learnt")
 
 
-def _what_applies(setup: Setup, named: Named, captures: Captures) -> Iterator[str]:
+def what_applies(setup: Setup, named: Named, captures: Captures) -> Iterator[str]:
     """What is said before a replay: the files that apply, and those that are ignored."""
     configuration = setup.configuration
     files = {rule.file for rule in setup.rules.rules}

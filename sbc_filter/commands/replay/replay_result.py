@@ -83,11 +83,6 @@ class Result(NamedTuple):
         return json.dumps({"summary": summary}, separators=(",", ":"))
 
     @property
-    def packets(self) -> int:
-        """The packets of the capture."""
-        return self._count(FrameCount.FRAMES)
-
-    @property
     def _invites(self) -> int:
         return self.tally.total - self.tally.others
 

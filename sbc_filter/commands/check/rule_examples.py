@@ -13,7 +13,7 @@ from sbc_filter.commands.check.example_calls import (
     time_of,
 )
 from sbc_filter.commands.check.example_judge import ExampleJudge, Judged, anchors_from, chain_from
-from sbc_filter.commands.replay.changed_fields import fields_of
+from sbc_filter.commands.replay.compare.changed_fields import fields_of
 from sbc_filter.errors import Problem
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.trust_store import TrustStore

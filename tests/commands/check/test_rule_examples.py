@@ -26,7 +26,7 @@ from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.cli import main
-from sbc_filter.commands.check.examples import run_examples
+from sbc_filter.commands.check.rule_examples import run_examples
 from sbc_filter.config.configuration_file import read_configuration
 from sbc_filter.lab.certificate_maker import X5U, key_pem, pem
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import NamedTuple
 
-from sbc_filter.commands.replay.changed_fields import changed_fields
-from sbc_filter.commands.replay.two_engines import Compared
+from sbc_filter.commands.replay.compare.changed_fields import changed_fields
+from sbc_filter.commands.replay.compare.two_engines import Compared
 from sbc_filter.engine.record import Record, readable
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.generational_cache import GenerationalCache
