@@ -46,6 +46,7 @@ ROOMS: dict[str, str] = {
     "shared_memory": "errors rules engine.memory",
     "records": "outcomes counters stir engine.record processes system",
     "capture": "errors packet sip engine.record engine.verdict engine.call system",
+    "calls": "outcomes errors packet sip engine.record engine.verdict engine.call capture",
     "firewall": "errors system",
     "live": "outcomes errors counters packet engine.record engine.verdict engine.call"
     " concurrency processes system firewall",
@@ -62,7 +63,7 @@ ROOMS: dict[str, str] = {
     "lab": "errors pki stir certificates config",
     "commands": "outcomes errors explanations counters generational_cache utc packet numbering sip pki stir rules"
     " engine.record engine.verdict engine.call engine.memory engine.engine system shared_memory records capture"
-    " firewall certificates delegates config trust assembly daemon lab",
+    " calls firewall certificates delegates config trust assembly daemon lab",
     "cli": "errors system commands",
 }
 LINE = "engine.engine"

@@ -107,6 +107,8 @@ ROWS: list[tuple[str, int, str]] = [
     ("replay calls.pcap --learn-translations call.sip/x", 1, "call.sip/x cannot be written: Not a directory"),
     ("replay calls.pcap --learn-translations full", 1, "full cannot be written: No space left on device"),
     ("replay calls.pcap --json --out /dev/fd/1", 2, f"--json and --out /dev/fd/1 {BOTH}"),
+    ("replay calls.pcap --diff lab/rules --outcome invalid", 2,
+     "--diff and the list of calls do not go together: it has examples of its own"),
     ("replay calls.pcap --diff lab/rules --out x", 2,
      "--diff and --out do not go together: replay once with each set of rules to write files"),
     ("pki call.sip/x", 1, "call.sip/x: cannot be written: Not a directory"),

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from sbc_filter.assembly.certificate_sources import ask_for
 from sbc_filter.assembly.needs import Needs
-from sbc_filter.assembly.setup import Setup, read_all
+from sbc_filter.assembly.setup import Setup
 from sbc_filter.capture.record_survey import RecordSurvey
 from sbc_filter.capture.replay_shell import FrameCount, Replay
 from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.tcp.tcp_replay import TcpReplay
 from sbc_filter.capture.unseen import Unseen
+from sbc_filter.commands.replay.analysis import read_setup
+from sbc_filter.commands.replay.call_options import wants_list
 from sbc_filter.commands.replay.compare.comparison import Comparison
 from sbc_filter.commands.replay.compare.differences import Differences
 from sbc_filter.commands.replay.compare.two_engines import TwoEngines
@@ -34,6 +36,8 @@ def compare(arguments: argparse.Namespace) -> int:
     if outputs:
         sentence = "replay once with each set of rules to write files"
         raise UsageFault(f"--diff and {next(iter(outputs))} do not go together: {sentence}")
+    if wants_list(arguments):
+        raise UsageFault("--diff and the list of calls do not go together: it has examples of its own")
     as_configured, other = _read_both(file, arguments)
     now, then = _enforced(as_configured), _enforced(other)
     ports = now.configuration.network.ports
@@ -45,7 +49,10 @@ def compare(arguments: argparse.Namespace) -> int:
         stack.enter_context(reporting_interrupts(writes=False))
         captures = stack.enter_context(opened(named))
         title = named.title(captures)
-        for line in (*what_applies(now, named, captures), *_compared_with(arguments.diff, as_configured, then)):
+        for line in (
+            *what_applies(now, named, captures, analysed=False),
+            *_compared_with(arguments.diff, as_configured, then),
+        ):
             console.print(line)
         clock = Clock(arguments.at)
         needs = Needs(source_of(now.configuration.certificates, arguments.fetch, clock, console, stack), {}, clock)
@@ -71,7 +78,7 @@ def _read_both(file: Path | None, arguments: argparse.Namespace) -> list[Setup]:
     problems: list[Problem] = []
     for rules in (arguments.rules, arguments.diff):
         try:
-            setups.append(read_all(file, rules, live=False))
+            setups.append(read_setup(argparse.Namespace(**{**vars(arguments), "rules": rules}), file))
         except ConfigurationError as error:
             problems += [problem for problem in error.problems if problem not in problems]
     if problems:
