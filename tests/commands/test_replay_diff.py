@@ -141,6 +141,23 @@ def test_another_value(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert found.kinds == [("INVITE", passed, passed, "~P-Asserted-Identity", 1)]
 
 
+def test_what_is_answered(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same code with another phrase."""
+    rejects = '[[rule]]\nname = "no"\naction = "reject"\nanswer = { code = 480, phrase = "A" }\n'
+    found = Compared(capture(folder, arriving(invite())), rejects, rejects.replace('"A"', '"B"'), capsys)
+    refused = "not-examined.reject-rule reject 480 reject"
+    assert found.kinds == [("INVITE", refused, refused, "~start line", 1)]
+
+
+def test_another_invite_of_a_call_counts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A fork has the Call-ID of the call, and is decided for itself."""
+    fork = invite().replace(b"bK-1", b"bK-1a")
+    found = Compared(
+        capture(folder, arriving(invite()), arriving(fork)), VERIFY, '[[rule]]\nname = "x"\naction = "drop"\n', capsys
+    )
+    assert (found.summary["different"], found.summary["followed"]) == (2, 0)
+
+
 def test_a_rule_of_another_name_is_a_difference_and_called_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = capture(folder, arriving(invite()))
     found = Compared(path, VERIFY, VERIFY.replace('"verify"', '"renamed"', 1), capsys)

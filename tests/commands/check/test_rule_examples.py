@@ -26,9 +26,14 @@ from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.cli import main
+from sbc_filter.commands.check.example_calls import flow_of, message_of
 from sbc_filter.commands.check.rule_examples import run_examples
 from sbc_filter.config.configuration_file import read_configuration
+from sbc_filter.engine.call.network import Flow
+from sbc_filter.errors import Problem
 from sbc_filter.lab.certificate_maker import X5U, key_pem, pem
+from sbc_filter.rules.example import Example
+from sbc_filter.rules.model import Conditions
 
 ROOT = Path(__file__).parents[3]
 SPAM = '[[rule]]\nname = "spam"\ndirection = "inbound"\ncaller = "1900*"\naction = "reject"\nanswer = { code = 607 }\n'
@@ -169,6 +174,18 @@ def test_a_rule_in_front_counts(folder: Path) -> None:
     ]
 
 
+def test_why_counts_the_calls_before(folder: Path) -> None:
+    """The rate is exceeded, and another rule decides."""
+    flood = '[[rule]]\nname = "f"\nrate = { over = 3, per = "1m", by = "caller" }\naction = "reject"\n'
+    found = failures(folder, SPAM + flood + example(caller='"19005550100"', repeated="3"))
+    assert found == ["rule 'f' (line 7): example[1]: rule 'spam' decides, expected 'f': it stands in front"]
+
+
+def test_a_response_has_only_fields_that_are_added(folder: Path) -> None:
+    """Its Call-ID is that of the INVITE."""
+    assert failures(folder, SPAM + example(caller='"19005550100"', adds='"Call-ID"')) == [""]
+
+
 def test_rates(folder: Path) -> None:
     flood = '[[rule]]\nname = "f"\nrate = { over = 3, per = "1m", by = "caller" }\naction = "reject"\n'
     examples = example(repeated="3") + example(repeated="2") + example(repeated="2", matches="false")
@@ -267,6 +284,27 @@ def test_further_calls_of_a_capture_are_counted(folder: Path) -> None:
         "rule 'spam' (line 1): example[1]: packet 1: no rule decides (no-rule), expected 'spam': "
         f"the caller {CALLER} is not on the list (and 4 further calls)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("sender", "target", "flow"),
+    [
+        ("", "", Flow("192.0.2.254", 5060, SBC, 5060, "udp")),
+        ("six", "", Flow("2001:db8:1::1", 5060, "2001:db8::1", 5060, "udp")),
+        ("", "carriers", Flow(SBC, 5060, CARRIER, 5060, "udp")),
+        ("local", "", Flow("198.51.100.1", 5060, "192.0.2.9", 5080, "udp")),
+        ("[2001:db8::7]:5070", "", Flow("2001:db8::7", 5070, "2001:db8::1", 5060, "udp")),
+    ],
+)
+def test_between_which_addresses(sender: str, target: str, flow: Flow, folder: Path) -> None:
+    setup = prepare(read_configuration(folder / "sbc-filter.toml", []), live=False)
+    assert flow_of(Example(Problem("", "", ""), sender=sender, target=target), Conditions(), setup) == flow
+
+
+def test_the_octets_of_a_message_from_an_editor(folder: Path) -> None:
+    text = "\n" + invite().decode().replace("\r\n", "\n").rstrip() + "\n"
+    found = message_of(Example(Problem("", "", ""), text), folder, Flow("", 0, "", 0, "udp"), NOW, None)
+    assert found == invite()
 
 
 # What cannot be run.

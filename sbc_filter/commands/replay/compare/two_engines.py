@@ -96,7 +96,7 @@ class TwoEngines:
 
 
 def _says_more(verdict: Verdict) -> bool:
-    return verdict.kind is not _ACCEPT or verdict.record is not None or bool(verdict.monitored)
+    return verdict.kind is not _ACCEPT or verdict.record is not None  # rules in monitor mode leave a record, too
 
 
 def _payload(raw: bytes) -> bytes:
