@@ -94,6 +94,9 @@ ROWS: list[tuple[str, int, str]] = [
     (f"certificates import {URL} loop {LAB}", 1, f"loop cannot be read: {LOOP}"),
     (f"certificates import {URL} lab {LAB}", 1, "lab cannot be read: Is a directory"),
     (f"certificates import {URL} /dev/zero {LAB}", 1, "/dev/zero cannot be read: more than 65536 bytes"),
+    ("replay calls.pcap --anchors none", 1, "trust.anchors: none cannot be read: No such file or"
+     " directory"),
+    ("replay calls.pcap --certificates none", 1, "none is not a folder: name the one of --certificates"),
     # Output that cannot be written.
     ("replay calls.pcap --out none/x", 1, "none/x cannot be written: No such file or directory"),
     (f"replay calls.pcap --out {LONG}", 1, f"{LONG} cannot be written: {TOO_LONG}"),
