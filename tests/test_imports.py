@@ -58,12 +58,12 @@ ROOMS: dict[str, str] = {
     "trust": "errors utc pki stir engine.verdict concurrency system web certificates config",
     "assembly": "outcomes errors strict_json utc numbering pki stir rules engine.verdict engine.call engine.memory"
     " engine.state engine.engine keys system shared_memory firewall certificates delegates config trust",
-    "daemon": "errors counters utc stir engine.record engine.verdict engine.call engine.state engine.engine concurrency processes"
-    " system shared_memory records recent firewall live certificates config trust assembly",
+    "daemon": "errors counters utc stir engine.record engine.verdict engine.call engine.state engine.engine concurrency"
+    " processes system shared_memory records recent firewall live certificates config trust assembly",
     "lab": "errors pki stir certificates config",
     "commands": "outcomes errors explanations counters utc numbering sip pki stir rules engine.record engine.verdict"
-    " engine.call engine.memory engine.engine system shared_memory records recent capture firewall certificates delegates"
-    " config trust assembly daemon lab",
+    " engine.call engine.memory engine.engine system shared_memory records recent capture firewall certificates"
+    " delegates config trust assembly daemon lab",
     "cli": "errors system commands",
 }
 LINE = "engine.engine"

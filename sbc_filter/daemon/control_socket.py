@@ -6,7 +6,7 @@
                         returns {"problems": […], "warnings": […], "observing": "…"} (`daemon.observing`)
     {"ask": "follow", "number": …, "call_id": …, "trunk": …}
     {"ask": "find", "number": …, "call_id": …, "since": …}, {"ask": "message", "kept": …}
-                        are answered in several lines by the process that keeps recent calls (`recent.server`)
+                        are answered in several lines by the process that keeps recent calls (`recent.recent_server`)
 
 Only the user and the group of the socket may connect (mode 0660).
 """

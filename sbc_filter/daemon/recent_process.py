@@ -17,7 +17,7 @@ from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.child import GAVE_UP
 from sbc_filter.processes.messages import Failed, Keep
 from sbc_filter.recent.handover import Handover, WorkerEnd
-from sbc_filter.recent.server import RecentServer
+from sbc_filter.recent.recent_server import RecentServer
 
 QUESTIONS = ("follow", "find", "message")
 """The questions at the control socket that this process answers."""

@@ -13,9 +13,10 @@ _LISTS = ("dest", "token_dest")
 _RAW = ("raw_ruri", "raw_to", "raw_from", "raw_pai")
 _URI = re.compile(r"(?:sips?|tel):[^\s<>\",;]+", re.IGNORECASE)
 _IS_URI = re.compile(r"(?:sips?|tel):", re.IGNORECASE)
-_NOTATION = re.compile(r"\+?[0-9*#][0-9*# ()./-]*")  # of a number as people write it
+_NOTATION = re.compile(r"\+?\(?[0-9*#][0-9*# ()./-]*")  # of a number as people write it
 _SEPARATORS = str.maketrans("", "", " ()./-")
 _BETWEEN = "[-. ()]{0,2}"
+_BEGINNING = 16  # octets of a Call-ID that have to be in a line, likewise
 _COMPARED = 7  # digits at the end of a number that have to be in a line, before the line is read as JSON
 
 
@@ -27,6 +28,8 @@ class Wanted:
         self._read = reader(profile)
         self._parties = frozenset(self._of(number)) if number else frozenset()
         self._number, self._call_id, self._trunk = number, call_id, trunk
+        # As it stands in a line; a long record has only the beginning of it.
+        self._needle = json.dumps(call_id)[1:-1].encode()[:_BEGINNING]
         self._trace = re.compile(_trace(self._parties).encode())
 
     def __call__(self, line: bytes) -> bool:
@@ -36,7 +39,9 @@ class Wanted:
         return self.may(line) and self.selects(record_of(line))
 
     def may(self, line: bytes) -> bool:
-        """Whether it is worth reading a line: false only if the number is not in it."""
+        """Whether it is worth reading a line: false only if the number or the Call-ID is not in it."""
+        if self._needle not in line:
+            return False
         return not self._number or self._trace.search(line) is not None
 
     def selects(self, record: Mapping[str, Any]) -> bool:

@@ -20,7 +20,7 @@ from support.waiting import LONG
 
 from sbc_filter.daemon.control_socket import answers
 from sbc_filter.lab.namespaces import Lab
-from sbc_filter.recent.server import CLIENTS
+from sbc_filter.recent.recent_server import CLIENTS
 
 pytestmark = LIVE
 SBC = ("192.0.2.1", 5060)
@@ -30,8 +30,7 @@ REFUSED = "12155550111"
 def configured(folder: Path, workers: int = 1) -> Path:
     (folder / "rules").mkdir()
     (folder / "rules" / "r.toml").write_text(
-        f'[[rule]]\nname = "refuse"\ncalled = "{REFUSED}"\naction = "reject"\n'
-        '[[rule]]\nname = "go"\naction = "pass"\n'
+        f'[[rule]]\nname = "refuse"\ncalled = "{REFUSED}"\naction = "reject"\n[[rule]]\nname = "go"\naction = "pass"\n'
     )
     (folder / "c.toml").write_text(
         f'[network]\nsbc = ["192.0.2.1"]\n[queue]\nworkers = {workers}\n[control]\nsocket = "{folder}/control"\n'
@@ -43,11 +42,11 @@ def configured(folder: Path, workers: int = 1) -> Path:
 class Followed:
     """A process of `sbc-filter follow`, and what it prints."""
 
-    def __init__(self, file: Path, *options: str) -> None:
+    def __init__(self, file: Path, *options: str, said: Path | None = None) -> None:
         command = [sys.executable, "-P", "-m", "sbc_filter", "follow", "--config", str(file), *options]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heeding_signals
-        )
+        with contextlib.ExitStack() as stack:
+            error = subprocess.PIPE if said is None else stack.enter_context(said.open("wb"))
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=error, preexec_fn=heeding_signals)
 
     def line(self) -> str:
         """The next line."""
@@ -61,10 +60,10 @@ class Followed:
 
 
 @contextlib.contextmanager
-def following(file: Path, *options: str) -> Iterator[Followed]:
+def following(file: Path, *options: str, said: Path | None = None) -> Iterator[Followed]:
     """A follower from whom on nothing is missed."""
     before = followers(file)
-    found = Followed(file, *options)
+    found = Followed(file, *options, said=said)
     try:
         assert eventually(lambda: followers(file) > before or found.process.poll() is not None)
         yield found
@@ -88,19 +87,21 @@ def followers(file: Path) -> int:
 def test_every_record_with_its_explanation(lab: Lab, tmp_path: Path, workers: int) -> None:
     """Of all workers, at every follower; each sees what it asked for."""
     file = configured(tmp_path, workers)
-    with started(lab, file), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
-        with (
-            following(file, "--explain") as all_of_them,
-            following(file, "--json", "--number", "+1 (215) 555-0111") as of_number,
-            following(file, "--json", "--call-id", "call-3@carrier.example", "--trunk", "carrier") as of_call,
-        ):
-            for number in range(4):
-                called = REFUSED if number % 2 else "12155550100"
-                carrier.sendto(calls.invite(called=called, number=number), SBC)
-                (carrier if number % 2 else sbc).recv(70000)
-            shown = [all_of_them.line() for _ in range(4 + 3 * 4)]
-            found = [json.loads(of_number.line()) for _ in range(2)]
-            only = json.loads(of_call.line())
+    with (
+        started(lab, file),
+        endpoint(lab, "carrier") as carrier,
+        endpoint(lab, "sbc") as sbc,
+        following(file, "--explain") as all_of_them,
+        following(file, "--json", "--number", "+1 (215) 555-0111") as of_number,
+        following(file, "--json", "--call-id", "call-3@carrier.example", "--trunk", "carrier") as of_call,
+    ):
+        for number in range(4):
+            called = REFUSED if number % 2 else "12155550100"
+            carrier.sendto(calls.invite(called=called, number=number), SBC)
+            (carrier if number % 2 else sbc).recv(70000)
+        shown = [all_of_them.line() for _ in range(4 + 3 * 4)]
+        found = [json.loads(of_number.line()) for _ in range(2)]
+        only = json.loads(of_call.line())
     lines = sorted(line for line in shown if not line.startswith("    "))
     assert len(lines) == 4
     assert re.fullmatch(
@@ -117,84 +118,81 @@ def test_every_record_with_its_explanation(lab: Lab, tmp_path: Path, workers: in
 def test_one_who_does_not_read_loses_records_and_is_told_how_many(lab: Lab, tmp_path: Path) -> None:
     """No call waits for it, and another follower sees all of them."""
     file = configured(tmp_path)
-    with started(lab, file), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
-        with following(file, "--json") as slow, following(file, "--json") as other:
-            stop(slow.process.pid)
-            for number in range(1500):
-                carrier.sendto(calls.invite(number=number), SBC)
-                assert b"Call-ID: call-%d@" % number in sbc.recv(70000)
-                assert json.loads(other.line())["call_id"] == f"call-{number}@carrier.example"
-            os.kill(slow.process.pid, signal.SIGCONT)
-            shown, lost = 0, 0
-            while shown + lost < 1500:
-                line = json.loads(slow.line())
-                lost += line.get("not_shown", 0)
-                shown += "outcome" in line
-                assert line.get("why", "reader") == "reader"
-            assert lost > 100
-            assert shown > 20
+    with (
+        started(lab, file),
+        endpoint(lab, "carrier") as carrier,
+        endpoint(lab, "sbc") as sbc,
+        following(file, "--json") as slow,
+        following(file, "--json") as other,
+    ):
+        stop(slow.process.pid)
+        for number in range(1500):
+            carrier.sendto(calls.invite(number=number), SBC)
+            assert b"Call-ID: call-%d@" % number in sbc.recv(70000)
+            assert json.loads(other.line())["call_id"] == f"call-{number}@carrier.example"
+        os.kill(slow.process.pid, signal.SIGCONT)
+        shown, lost = 0, 0
+        while shown + lost < 1500:
+            line = json.loads(slow.line())
+            lost += line.get("not_shown", 0)
+            shown += "outcome" in line
+            assert line.get("why", "reader") == "reader"
+        assert lost > 100
+        assert shown > 20
 
 
 def test_a_sentence_for_people_says_how_many(lab: Lab, tmp_path: Path) -> None:
     """And a follower that only watches a rare number loses none."""
-    file = configured(tmp_path)
-    with started(lab, file), endpoint(lab, "carrier") as carrier, endpoint(lab, "sbc") as sbc:
-        with following(file) as slow, following(file, "--number", REFUSED) as rare:
-            stop(slow.process.pid)
-            stop(rare.process.pid)
-            for number in range(3000):
-                carrier.sendto(calls.invite(number=number), SBC)
-                sbc.recv(70000)
-            carrier.sendto(calls.invite(called=REFUSED, number=3000), SBC)
-            carrier.recv(70000)
-            for each in (slow, rare):
-                os.kill(each.process.pid, signal.SIGCONT)
-            assert "rejected 403" in rare.line()
-            shown = 0
-            for _ in iter(slow.line, ""):
-                shown += 1
-                if "not shown" in _stderr_so_far(slow):
-                    break
-            assert re.search(r"sbc-filter: \d+ records were not shown: this terminal reads too slowly\n", _said(slow))
-
-
-_HEARD: dict[int, bytes] = {}
-
-
-def _stderr_so_far(followed: Followed) -> str:
-    assert followed.process.stderr is not None
-    descriptor = followed.process.stderr.fileno()
-    os.set_blocking(descriptor, False)
-    with contextlib.suppress(BlockingIOError):
-        _HEARD[descriptor] = _HEARD.get(descriptor, b"") + os.read(descriptor, 65536)
-    return _HEARD.get(descriptor, b"").decode()
-
-
-def _said(followed: Followed) -> str:
-    return _stderr_so_far(followed)
+    file, said = configured(tmp_path), tmp_path / "said"
+    with (
+        started(lab, file),
+        endpoint(lab, "carrier") as carrier,
+        endpoint(lab, "sbc") as sbc,
+        following(file, said=said) as slow,
+        following(file, "--number", REFUSED) as rare,
+    ):
+        stop(slow.process.pid)
+        stop(rare.process.pid)
+        for number in range(3000):
+            carrier.sendto(calls.invite(number=number), SBC)
+            sbc.recv(70000)
+        carrier.sendto(calls.invite(called=REFUSED, number=3000), SBC)
+        carrier.recv(70000)
+        for each in (slow, rare):
+            os.kill(each.process.pid, signal.SIGCONT)
+        assert "rejected 403" in rare.line()
+        seen = (slow.line() for _ in range(3001))
+        lost = r"sbc-filter: \d+ records were not shown: this terminal reads too slowly\n"
+        while not re.fullmatch(lost, said.read_text()):
+            carrier.sendto(calls.invite(number=4000), SBC)  # so that there always is another line
+            sbc.recv(70000)
+            assert next(seen)
 
 
 def test_it_goes_on_over_a_reload_and_a_worker_that_dies_and_ends_with_the_filter(lab: Lab, tmp_path: Path) -> None:
     file = configured(tmp_path)
-    with started(lab, file) as (process, log), endpoint(lab, "carrier") as carrier:
-        with following(file, "--json") as followed:
+    with (
+        started(lab, file) as (process, log),
+        endpoint(lab, "carrier") as carrier,
+        following(file, "--json") as followed,
+    ):
 
-            def refused(number: int) -> str:
-                carrier.sendto(calls.invite(called=REFUSED, number=number), SBC)
-                assert carrier.recv(70000).startswith(b"SIP/2.0 403 ")
-                return str(json.loads(followed.line())["call_id"])
+        def refused(number: int) -> str:
+            carrier.sendto(calls.invite(called=REFUSED, number=number), SBC)
+            assert carrier.recv(70000).startswith(b"SIP/2.0 403 ")
+            return str(json.loads(followed.line())["call_id"])
 
-            assert refused(1) == "call-1@carrier.example"
-            process.send_signal(signal.SIGHUP)
-            assert eventually(lambda: "reloaded; rules" in log.read_text())
-            assert refused(2) == "call-2@carrier.example"
-            os.kill(processes(file)["worker 1"]["pid"], signal.SIGKILL)
-            assert eventually(lambda: processes(file).get("worker 1", {}).get("restarts") == 1)
-            assert eventually(lambda: processes(file)["worker 1"]["ready"])
-            assert refused(3) == "call-3@carrier.example"
-            process.terminate()
-            said = "sbc-filter: the filter has read its files again\nsbc-filter: the filter has stopped\n"
-            assert followed.end() == (0, "", said)
+        assert refused(1) == "call-1@carrier.example"
+        process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: "reloaded; rules" in log.read_text())
+        assert refused(2) == "call-2@carrier.example"
+        os.kill(processes(file)["worker 1"]["pid"], signal.SIGKILL)
+        assert eventually(lambda: processes(file).get("worker 1", {}).get("restarts") == 1)
+        assert eventually(lambda: processes(file)["worker 1"]["ready"])
+        assert refused(3) == "call-3@carrier.example"
+        process.terminate()
+        said = "sbc-filter: the filter has read its files again\nsbc-filter: the filter has stopped\n"
+        assert followed.end() == (0, "", said)
 
 
 def test_ctrl_c_ends_it_and_the_filter_forgets_it(lab: Lab, tmp_path: Path) -> None:

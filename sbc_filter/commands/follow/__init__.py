@@ -17,6 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show records until Ctrl-C, or until the filter stops."""
-    from sbc_filter.commands.follow.stream import follow
+    from sbc_filter.commands.follow.follow import follow
 
     return follow(arguments)

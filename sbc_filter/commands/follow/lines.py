@@ -14,9 +14,10 @@ _LONGEST = 60  # characters of a party or a Call-ID
 _VERBS = {"accept": "unchanged", "modify": "changed", "reject": "rejected", "redirect": "redirected", "drop": "dropped"}
 
 
-def line_for(record: Mapping[str, Any]) -> str:
-    """One line: time, direction, parties, result, what was done, and why it can be found again."""
-    return "  ".join(filter(None, _parts(record)))
+def line_for(record: Mapping[str, Any], *, with_date: bool = False) -> str:
+    """One line: time in UTC, direction, parties, result, what was done, and by what it can be found again."""
+    instant = utc_instant(record["time"])
+    return "  ".join(filter(None, (instant if with_date else instant[-9:-1], *_parts(record))))
 
 
 def result_of(record: Mapping[str, Any]) -> str:
@@ -58,7 +59,6 @@ def shown(text: object, longest: int = _LONGEST) -> str:
 
 
 def _parts(record: Mapping[str, Any]) -> Iterator[str]:
-    yield utc_instant(record["time"])[-9:-1]
     yield f"{record.get('direction') or '-':8}"
     yield f"{_caller(record)} → {_called(record)}"
     yield result_of(record)
