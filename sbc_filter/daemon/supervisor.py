@@ -206,6 +206,7 @@ class Supervisor:
             "queues": self._queues.states(),
             "firewall": self._queues.rules.status(),
             "trust_lists": [each.state() for each in self.setup.trust_files.trust_lists],
+            "credentials": self.setup.expiries,
             "outcomes": self.totals.outcomes(),
             "calls": self.totals.fates(),
             "counters": self.totals.counters,
