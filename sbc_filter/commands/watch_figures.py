@@ -103,7 +103,7 @@ def rates(before: Mapping[str, Any] | None, state: Mapping[str, Any], seconds: f
 
 def picture(state: Mapping[str, Any], speed: Rates, window: Window, clock: float, now: float) -> Iterator[str]:
     """All lines, the most important first. `clock` is the time of day, `now` that of the window."""
-    yield f"sbc-filter {state['configuration']}, for {span(clock - state['since'])}, {utc_instant(clock)}"
+    yield f"sbc-filter {utc_instant(clock)}, for {span(clock - state['since'])}: {state['configuration']}"
     held, total = _counter(state, CounterName.HELD_NOW), sum(state["outcomes"].values())
     yield f"Calls      {speed.calls:.1f}/s, {total} in all; packets {speed.packets:.1f}/s; held now {held}"
     yield from _queues(state)

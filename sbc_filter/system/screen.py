@@ -61,7 +61,7 @@ class Screen:
         """Show these lines, as far as they fit. Control characters in them are escaped."""
         width, height = self.size
         drawn = [set_cell_size(plain(line), width).rstrip() + _TO_END_OF_LINE for line in lines[:height]]
-        sys.stdout.write(_HOME + "\r\n".join(drawn) + _TO_END)
+        sys.stdout.write(_HOME + "\n".join(drawn) + _TO_END)
         sys.stdout.flush()
 
     def wait(self, until: float, descriptors: Sequence[int] = ()) -> Sequence[int]:
