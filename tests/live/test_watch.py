@@ -98,7 +98,7 @@ def test_the_terminal_is_left_as_it_was(lab: Lab, tmp_path: Path, end: object) -
             process.terminate()
         code = shown.process.wait(LONG)
         shown.text()
-        assert code == {b"q": 0, signal.SIGINT: 130, signal.SIGTERM: 143}.get(end, 3)  # type: ignore[call-overload]
+        assert code == {b"q": 0, signal.SIGINT: 130, signal.SIGTERM: 143}.get(end, 3)
         assert shown.written.startswith(b"\x1b[?1049h\x1b[?25l")
         assert shown.written.endswith(b"\x1b[?25h\x1b[?1049l")
         assert b"\x1b" not in OURS.sub(b"", shown.written)

@@ -81,7 +81,7 @@ def _called(record: Mapping[str, Any]) -> str:
 def _done(record: Mapping[str, Any]) -> str:
     verdict = str(record.get("would") or record.get("verdict"))
     verb = _VERBS.get(verdict, shown(verdict))
-    code = f" {record['code']}" if record.get("code") is not None else ""
+    code = f" {shown(record['code'])}" if record.get("code") is not None else ""
     if record.get("mode") == "monitor":
         return f"monitored: would be {verb}{code}"
     return f"{'unchanged: would be ' if record.get('would') else ''}{verb}{code}"

@@ -5,11 +5,16 @@ import gzip
 import io
 import lzma
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sbc_filter.commands.find.record_files import Reader, record_files
+
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    ".xz": lzma.compress, ".bz2": bz2.compress, ".gz": gzip.compress
+}  # fmt: skip
 
 
 def lines(folder: Path, may: bytes = b"") -> list[bytes]:
@@ -22,8 +27,7 @@ def test_the_last_line_first_through_all_rotated_files(tmp_path: Path) -> None:
     names = ["r-20270101.jsonl", "r.jsonl-20270102.xz", "r.jsonl.3.bz2", "r.jsonl.2.gz", "r.jsonl.1", "r.jsonl"]
     for at, name in enumerate(names):
         data = b"%d-a\n%d-b\n" % (at, at)
-        pack = {".xz": lzma.compress, ".bz2": bz2.compress, ".gz": gzip.compress}.get(Path(name).suffix, bytes)
-        (tmp_path / name).write_bytes(pack(data))
+        (tmp_path / name).write_bytes(PACK.get(Path(name).suffix, bytes)(data))
         os.utime(tmp_path / name, (1000 + at, 1000 + at))
     for other in ("r.json", "other.jsonl", "rr.jsonl", "x-r.jsonl"):
         (tmp_path / other).write_bytes(b"no\n")
