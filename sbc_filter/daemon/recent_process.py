@@ -44,11 +44,15 @@ class RecentProcess:
             channel.send(Failed(str(error)))
             return GAVE_UP
         self._asking.close()
+        self._handover.keep_for_reading()
         RecentServer(self._handover, self._asked, channel, keep).run()
         return 0
 
     def sender(self, worker: int) -> WorkerEnd:
-        """The end of a worker, counted from 0."""
+        """The end of a worker, counted from 0, in its process."""
+        self._handover.keep_for(worker)
+        self._asking.close()
+        self._asked.close()
         return self._handover.sender(worker)
 
     def hand_on(self, request: Mapping[str, Any], client: socket.socket) -> bool:

@@ -70,6 +70,18 @@ class Handover:
         """The end of a worker, counted from 0."""
         return WorkerEnd(self._pairs[worker][0], self._cells, worker)
 
+    def keep_for(self, worker: int) -> None:
+        """Close the ends of all others, in the process of a worker."""
+        for at, (sending, receiving) in enumerate(self._pairs):
+            receiving.close()
+            if at != worker:
+                sending.close()
+
+    def keep_for_reading(self) -> None:
+        """Close the ends of the workers, in the process that reads."""
+        for sending, _ in self._pairs:
+            sending.close()
+
     @property
     def ends(self) -> list[socket.socket]:
         """The ends to watch for reading, one for each worker."""

@@ -42,7 +42,7 @@ def test_what_peers_wrote_stays_text() -> None:
     assert line.isprintable()
     assert len(line) < 1000
     assert line_for({"time": 1e300, "outcome": 5}).isprintable()
-    assert shown(hostile, 20) == r"\x1b[2J\x202e\x07\x0…"
+    assert shown(hostile, 20) == r"\x1b[2J\x202e\x07\x…"
 
 
 def test_the_explanation_of_a_call_that_failed() -> None:
