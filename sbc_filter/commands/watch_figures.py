@@ -15,7 +15,7 @@ MINUTE = 60  # seconds of the window
 _KEYS = 500  # different keys of one second at most; the others count as one
 _OTHERS = "others"
 BOUNDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0)
-"""Upper bounds, in seconds, of the bins of the latency histogram; the last bin has none."""
+"""Upper bounds, in seconds, of the bins of the latency histogram; the last bin is open."""
 _LABELS = (*(f"<= {bound * 1000:g} ms" for bound in BOUNDS), f"> {BOUNDS[-1] * 1000:g} ms")
 _BAR = 30  # characters of the longest bar
 _ROWS = 6  # of each list of names

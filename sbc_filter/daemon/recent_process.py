@@ -3,6 +3,7 @@
 It reads what peers wrote, so it has no privilege; and it gives way to the workers where they need the processor.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -36,8 +37,8 @@ class RecentProcess:
     def run(self, keep: Keep, channel: Channel) -> int:
         """The main function of the process."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the last calls of the workers come first
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.nice(_NICE)
+        with contextlib.suppress(OSError):  # a service manager may forbid it
+            os.nice(_NICE)
         try:
             privileges.surrender()
         except EnvironmentFault as error:
@@ -45,7 +46,9 @@ class RecentProcess:
             return GAVE_UP
         self._asking.close()
         self._handover.keep_for_reading()
-        RecentServer(self._handover, self._asked, channel, keep).run()
+        server = RecentServer(self._handover, self._asked, channel, keep)
+        signal.signal(signal.SIGTERM, lambda *_: server.stop())
+        server.run()
         return 0
 
     def sender(self, worker: int) -> WorkerEnd:

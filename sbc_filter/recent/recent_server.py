@@ -6,6 +6,7 @@ call. What comes in between waits in the sockets of the workers.
 
 import base64
 import json
+import logging
 import os
 import selectors
 import socket
@@ -22,6 +23,7 @@ from sbc_filter.recent.handover import Handover
 from sbc_filter.recent.ring import KeptCall, Ring
 from sbc_filter.recent.wanted import Wanted, record_of
 
+_LOG = logging.getLogger(__name__)
 CLIENTS = 32  # at a time, all together
 STOPPED = "the filter has stopped"
 _REQUEST = 4096  # octets of a request, as at the control socket
@@ -60,6 +62,10 @@ class RecentServer:
             if self._busy:
                 time.sleep(_REST)
         self._end()
+
+    def stop(self) -> None:
+        """Make `run` return. Safe to call from a signal handler."""
+        self._stop = True
 
     def _turn(self, seconds: float) -> None:
         self._busy = False
@@ -112,9 +118,14 @@ class RecentServer:
         except OSError:
             return
         for descriptor in descriptors:
-            client = self._client(json.loads(data), socket.socket(fileno=descriptor))
-            if client is not None:
-                self._clients[client] = 0
+            connection = socket.socket(fileno=descriptor)
+            try:
+                client = self._client(json.loads(data), connection)
+            except Exception:  # a request that ends this process would end the others, too
+                _LOG.exception("a request at the control socket")
+                connection.close()
+            else:
+                self._clients.update({} if client is None else {client: 0})
         self._say_what_is_wanted()
 
     def _client(self, request: Mapping[str, Any], connection: socket.socket) -> Client | None:

@@ -62,7 +62,7 @@ class Wanted:
         yield from self._identities(f"tel:{digits}")
 
     def _identities(self, uri: str) -> Iterator[str]:
-        found = self._read(uri.encode("utf-8", "surrogateescape"))
+        found = self._read(uri.encode("utf-8", "replace"))
         if isinstance(found, str):
             yield found
 

@@ -70,6 +70,12 @@ def test_what_is_not_a_record(bad: bytes) -> None:
     assert not Wanted(call_id="x")(bad)
 
 
+def test_characters_that_are_not_unicode() -> None:
+    """An argument, or a line of a file, may have unpaired surrogates."""
+    assert not Wanted("sip:\ud800@example.org")(line())
+    assert Wanted("sip:alice@example.org")(line(raw_to="sip:\udc80@x", raw_pai="sip:\ud800"))
+
+
 def test_fields_of_other_types_are_no_match() -> None:
     odd = line(orig=5, dest=[None, {"a": 1}], raw_from=["x"], call_id=7, trunk=None, token_dest="12155550100")
     assert not Wanted("99125550100")(odd)

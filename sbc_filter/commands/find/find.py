@@ -81,7 +81,7 @@ class _Search:
 
     def _kept(self) -> list[tuple[int, dict[str, Any]]]:
         """What the running filter keeps in memory, newest first."""
-        found = []
+        found, ended = [], False
         try:
             with control_socket.answers(
                 find_socket(self._arguments), "find", _WAIT, since=self._since, **self._question
@@ -90,7 +90,10 @@ class _Search:
                     if "record" in message:
                         found.append((int(message["kept"]), message["record"]))
                     else:
+                        ended = True
                         self._note_end(message)
+            if not ended:
+                self.notes.append("calls in memory were not searched completely: the filter did not answer in time")
         except EnvironmentFault as error:
             self.notes.append(f"calls in memory were not searched: {error}")
         return sorted(found, key=lambda each: -each[1]["time"])
