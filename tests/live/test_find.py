@@ -80,6 +80,12 @@ def test_a_refused_and_a_changed_call_with_their_messages(lab: Lab, tmp_path: Pa
         assert number == str(of_refused["kept"])
         assert "not-examined.reject-rule  rejected 403" in rest
         assert f"| sbc-filter explain - --from {of_refused['src']} --at 20" in text.stderr.decode()
+        options = ("--from", str(of_refused["src"]), "--config", str(file))
+        explained = subprocess.run(
+            [sys.executable, "-m", "sbc_filter", "explain", "-", *options],
+            input=refused, capture_output=True, check=False, timeout=LONG,
+        )  # fmt: skip
+        assert b"refuse: matches, enforce, decides" in explained.stdout
         nothing = find(file, "12155550177")
         assert (nothing.returncode, nothing.stdout) == (1, b"")
         gone = find(file, "--message", "99")

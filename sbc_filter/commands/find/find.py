@@ -59,7 +59,7 @@ class _Search:
         self._since = 0.0 if arguments.since is None else time.time() - arguments.since
         self._arguments = arguments
         self._file = arguments.records or configuration.records
-        self.reader = Reader(self._wanted.may, _Progress())
+        self.reader = Reader(self._wanted.may, _Progress(), self._is_old)
         self.notes: list[str] = []
         self.searched = False
 
@@ -110,12 +110,17 @@ class _Search:
         """The records of the files, newest first."""
         for line in self._lines():
             record = record_of(line)
-            if self._wanted.selects(record) and self._is_recent(record, 0.0):
+            if self._wanted.selects(record) and self._is_recent(record):
                 yield record
 
-    def _is_recent(self, record: dict[str, Any], slack: float) -> bool:
+    def _is_recent(self, record: dict[str, Any]) -> bool:
         moment = record["time"]
-        return isinstance(moment, int | float) and moment >= self._since - slack
+        return isinstance(moment, int | float) and moment >= self._since
+
+    def _is_old(self, line: bytes) -> bool:
+        """Whether a line is so old that all before it are too old."""
+        moment = record_of(line).get("time")
+        return isinstance(moment, int | float) and moment < self._since - _HELD
 
     def _lines(self) -> Iterator[bytes]:
         if self._file is None:
@@ -130,10 +135,9 @@ class _Search:
             return
         for file in self._files(self._file):
             self.searched = True
-            for line in self.reader.lines(file):
-                yield line
-                if self._since and not self._is_recent(record_of(line) or {"time": self._since}, _HELD):
-                    return
+            yield from self.reader.lines(file)
+            if self.reader.done:
+                return
 
     def _files(self, path: Path) -> Iterable[RecordFile]:
         try:

@@ -35,10 +35,17 @@ class RecordFile(NamedTuple):
 class Reader:
     """Reads lines that `may` matter, newest first; counts the octets read, and notes what could not be read."""
 
-    def __init__(self, may: Callable[[bytes], bool], progress: Callable[[int], None] = lambda _octets: None) -> None:
-        """`progress` gets the octets read so far, of files as they are on disk."""
-        self._may, self._progress = may, progress
+    def __init__(
+        self,
+        may: Callable[[bytes], bool],
+        progress: Callable[[int], None] = lambda _octets: None,
+        is_old: Callable[[bytes], bool] = lambda _line: False,
+    ) -> None:
+        """`progress` gets the octets read so far, of files as they are on disk. Nothing is read behind a line that
+        `is_old`: then `done` is true."""
+        self._may, self._progress, self._is_old = may, progress, is_old
         self.octets = 0
+        self.done = False
         self.problems: list[str] = []
 
     def lines(self, file: RecordFile) -> Iterator[bytes]:
@@ -74,6 +81,9 @@ class Reader:
                 rest = lines.pop(0)[-_LONGEST:] if at else b""  # it may begin in the block before
                 self._count(size)
                 yield from filter(self._may, reversed(lines))
+                if lines and self._is_old(lines[0]):
+                    self.done = True
+                    return
 
     def _count(self, octets: int) -> None:
         self.octets += octets

@@ -58,6 +58,16 @@ def test_a_damaged_file_is_said_and_others_are_read(tmp_path: Path, name: str, d
     assert reader.problems or not data
 
 
+def test_what_is_too_old_is_not_read(tmp_path: Path) -> None:
+    """The first line of each block of one MiB says whether to go on."""
+    (tmp_path / "r.jsonl").write_bytes(b"".join(b"%07d\n" % number for number in range(1_000_000)))
+    reader = Reader(lambda _: True, is_old=lambda line: int(line) < 900_000)
+    (file,) = record_files(tmp_path / "r.jsonl")
+    found = [line for line in reader.lines(file) if line]
+    assert (found[0], reader.done, reader.octets) == (b"0999999", True, 1 << 20)
+    assert 100_000 < len(found) < 150_000
+
+
 def test_a_stream_is_read_to_its_end() -> None:
     assert [*Reader(lambda line: b"x" in line).forwards(io.BytesIO(b"x1\ny\nx2\nx3"))] == [b"x3", b"x2\n", b"x1\n"]
 
