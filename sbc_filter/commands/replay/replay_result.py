@@ -63,7 +63,8 @@ class Result(NamedTuple):
                 f"{numbered(unwritten, 'packet')} would change, but cannot be written into the headers around: "
                 "the frames stay as captured (see docs/captures.md)"
             )
-        console.print(", ".join(parts) or (NOTHING_SEEN if self.unseen.may_hide_invites else NOTHING))
+        everything = not (self.faults or self.unseen.may_hide_invites)
+        console.print(", ".join(parts) or (NOTHING if everything else NOTHING_SEEN))
 
     def to_json(self) -> str:
         """The summary as one line of JSON, an object with the single key `summary`: no record has it."""
