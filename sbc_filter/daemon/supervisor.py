@@ -200,7 +200,9 @@ class Supervisor:
             "reloaded": self.reloading.last,
             "observing": self.observing.states(),
             "processes": [
-                _process(process, process.child, self.totals) for process in self.family.processes if process.child
+                process.state(process.child, self.totals.of(process.child.pid))
+                for process in self.family.processes
+                if process.child
             ],
             "queues": self._queues.states(),
             "firewall": self._queues.rules.status(),
@@ -386,18 +388,6 @@ class Supervisor:
             self.soon(lambda: reply(self.observing.command(request)))
         else:
             reply({"problems": [f"unknown question {question!r}: ask status, reload, observe, follow or find"]})
-
-
-def _process(process: ManagedProcess, child: Child, totals: Totals) -> dict[str, Any]:
-    return {
-        "name": process.name,
-        "pid": child.pid,
-        "since": process.since,
-        "ready": process.ready,
-        "restarts": process.restarts,
-        "beat": round(time.monotonic() - process.heartbeat, 3),
-        "counters": totals.of(child.pid),
-    }
 
 
 def _give_up(channel: Channel, error: FilterError) -> int:
