@@ -47,6 +47,7 @@ ROOMS: dict[str, str] = {
     "records": "outcomes counters stir engine.record processes system",
     "recent": "errors numbering packet sip engine.record engine.verdict processes",
     "capture": "errors packet sip engine.record engine.verdict engine.call system",
+    "calls": "outcomes errors packet sip engine.record engine.verdict engine.call capture",
     "firewall": "errors system",
     "live": "outcomes errors counters packet engine.record engine.verdict engine.call"
     " concurrency processes system firewall",
@@ -61,9 +62,9 @@ ROOMS: dict[str, str] = {
     "daemon": "errors counters utc stir engine.record engine.verdict engine.call engine.state engine.engine concurrency"
     " processes system shared_memory records recent firewall live certificates config trust assembly",
     "lab": "errors pki stir certificates config",
-    "commands": "outcomes errors explanations counters utc numbering sip pki stir rules engine.record engine.verdict"
-    " engine.call engine.memory engine.engine system shared_memory records recent capture firewall certificates"
-    " delegates config trust assembly daemon lab",
+    "commands": "outcomes errors explanations counters generational_cache utc packet numbering sip pki stir rules"
+    " engine.record engine.verdict engine.call engine.memory engine.engine system shared_memory records recent"
+    " capture calls firewall certificates delegates config trust assembly daemon lab",
     "cli": "errors system commands",
 }
 LINE = "engine.engine"

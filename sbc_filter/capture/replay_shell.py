@@ -66,12 +66,20 @@ class Streams(Protocol):
         """End the capture."""
 
 
+class Listener(Protocol):
+    """What hears of every packet that the engine got, and its verdict."""
+
+    def packet(self, raw: bytes, frame: Frame, now: float, verdict: Verdict, /) -> None:
+        """An IP packet, captured in `frame` or completed by it; `now` is the time that the engine was told."""
+
+
 class Replay:
     """Feeds frames to `engine`; `ask(need)` answers what it needs, `time_of(frame)` is the time it is told.
 
     With `interfaces` it is told the one of the frame, if the capture names it: as that by which the packet came,
     and that by which it leaves. `survey` is shown every packet, and which of them the engine did not get. With
     `leaves` false the frames that leave are not wanted: none is kept, and none is returned. `streams` gets all but UDP.
+    `listener` hears of each decision until it is set to None.
     """
 
     def __init__(
@@ -84,6 +92,7 @@ class Replay:
         interfaces: bool = False,
         leaves: bool = True,
         streams: Streams | None = None,
+        listener: Listener | None = None,
     ) -> None:
         self._count: Counter[FrameCount | VerdictKind] = Counter()
         self._frames = self._accepted = 0  # as of `counters`; integers, since they count nearly every packet
@@ -95,6 +104,7 @@ class Replay:
         self._interfaces = interfaces
         self._leaves = leaves
         self._streams = streams
+        self.listener = listener
         self._slots: deque[Slot] = deque()
         self._waiting = 0  # bytes of the slots
         self._begin = 0.0  # the first time stamp of the capture
@@ -231,6 +241,8 @@ class Replay:
             self._count[decision.kind] += 1
         if decision.emit:
             self._count[FrameCount.EMITTED] += len(decision.emit)
+        if self.listener is not None:
+            self.listener.packet(raw, frame, now, decision)
         return decision
 
     def _settle(self, lay: Lay, verdict: Verdict) -> None:

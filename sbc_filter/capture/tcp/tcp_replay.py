@@ -39,6 +39,13 @@ class Judge(Protocol):
         """Decide with the answer to a need."""
 
 
+class Listener(Protocol):
+    """What hears of every message, and its verdict."""
+
+    def message(self, data: bytes, flow: Flow, frame: Frame, now: float, verdict: Verdict, /) -> None:
+        """A message that `frame` completed; `now` is the time that the engine was told."""
+
+
 class _Direction:
     """One direction of a connection: its octets, and the messages in them."""
 
@@ -68,7 +75,8 @@ class TcpReplay:
     """Call `feed` with each IP packet that is not UDP, and `finish` at the end.
 
     `ask`, `sink`, `time_of` and `interfaces` are as in `replay_shell.Replay`. `ports` are the SIP ports. The engine has
-    to observe the transport `tcp`, so that it does not remember as done what is not done.
+    to observe the transport `tcp`, so that it does not remember as done what is not done. `listener`
+    hears of each decision until it is set to None.
     """
 
     def __init__(
@@ -82,6 +90,7 @@ class TcpReplay:
         interfaces: bool = False,
         max_directions: int = MAX_DIRECTIONS,
         max_octets: int = MAX_OCTETS,
+        listener: Listener | None = None,
     ) -> None:
         self._engine = engine
         self._ask = ask
@@ -96,7 +105,9 @@ class TcpReplay:
         self.octets = 0
         """Octets in memory."""
         self._last: Frame | None = None
+        self.listener = listener
         self._time = 0.0  # of the last segment that has one
+        self.listener = listener
 
     def feed(self, raw: bytes, frame: Frame) -> None:
         """Judge the messages that this IP packet completes; `frame` is where it was captured."""
@@ -154,3 +165,5 @@ class TcpReplay:
         for record in (*decision.monitored, decision.record):
             if record is not None:
                 self._sink(record.of_packet(frame.number, frame.file or None, TRANSPORT))
+        if self.listener is not None:
+            self.listener.message(message, direction.flow(), frame, now, decision)

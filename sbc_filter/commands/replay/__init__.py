@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from sbc_filter.commands.shared_arguments import add_files
+from sbc_filter.commands.replay.call_options import add_filters
+from sbc_filter.commands.shared_arguments import add_files, address
 from sbc_filter.commands.time_argument import moment
 
 
@@ -28,6 +29,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
     )
+    parser.add_argument("--anchors", type=Path, metavar="PATH", help="trust anchors: a PEM file, or a folder of them")
+    parser.add_argument(
+        "--certificates",
+        type=Path,
+        metavar="DIR",
+        help="other parties' certificates, in place of [certificates].directory",
+    )
+    parser.add_argument(
+        "--sbc",
+        action="append",
+        default=[],
+        type=address,
+        metavar="ADDRESS",
+        help="address of the SBC, in place of [network].sbc; several: all of them",
+    )
     parser.add_argument(
         "--learn", type=Path, metavar="FILE", help="write the x5u URLs of its tokens, for [certificates].warm"
     )
@@ -37,11 +53,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the numbers that arrived as others in the Request-URI, for `translations` of [rule.verify]",
     )
+    parser.add_argument(
+        "--diff",
+        type=Path,
+        metavar="RULES",
+        help="compare with these rules, a file or a folder: which calls would be treated differently",
+    )
+    add_filters(parser)
     add_files(parser, where="sbc-filter.toml next to the capture, then here, then in /etc/sbc-filter")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay captures through the engine."""
+    """Replay captures through the engine, or compare two sets of rules by them."""
+    if arguments.diff is not None:
+        from sbc_filter.commands.replay.compare.compare import compare
+
+        return compare(arguments)
     from sbc_filter.commands.replay.play import replay
 
     return replay(arguments)

@@ -13,7 +13,7 @@ from pathlib import Path
 from sbc_filter.assembly.certificate_sources import ask_for, certificate_source
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.operator_files import input_files
-from sbc_filter.assembly.setup import Setup, read_all
+from sbc_filter.assembly.setup import Setup
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.merge import Captures
 from sbc_filter.capture.record_survey import RecordSurvey
@@ -24,14 +24,19 @@ from sbc_filter.capture.unseen import Unseen
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
+from sbc_filter.commands.replay.advice import advise, to_dict
+from sbc_filter.commands.replay.analysis import Analysis, read_setup
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of
+from sbc_filter.commands.replay.examples import Examples
 from sbc_filter.commands.replay.frames import Clock, with_progress
+from sbc_filter.commands.replay.gathering import Gathering
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
 from sbc_filter.commands.replay.replay_result import Result
 from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.record import Record
+from sbc_filter.engine.verdict import AnyAnswer, Need
 from sbc_filter.errors import EnvironmentFault, UsageFault, reason
 from sbc_filter.records.tally import Tally, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
@@ -45,8 +50,21 @@ _FRESH = 3600.0  # seconds of the capture for which an answer of the certificate
 
 def replay(arguments: argparse.Namespace) -> int:
     """Replay the captures, and print a summary or their records; 1 if a capture could not be read completely."""
-    file, named, outputs = _files(arguments)
-    setup = read_all(file, arguments.rules, live=False)
+    with contextlib.ExitStack() as stack:
+        file, named, outputs = files_of(arguments)
+        if file is None and arguments.rules is None:
+            analysis = Analysis(arguments, named, stack)
+            return _replay(arguments, analysis.setup, analysis.named, outputs, analysis)
+        return _replay(arguments, read_setup(arguments, file), named, outputs, None)
+
+
+def _replay(
+    arguments: argparse.Namespace,
+    setup: Setup,
+    named: Named,
+    outputs: Mapping[str, Path],
+    analysis: Analysis | None,
+) -> int:
     configuration = setup.configuration
     tally, unseen = Tally(), Unseen(configuration.network.ports)
     survey = Survey(configuration.network.ports, unseen)
@@ -55,7 +73,9 @@ def replay(arguments: argparse.Namespace) -> int:
     taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
     console = PlainConsole(stderr=taken)
     learners = _learners(outputs, configuration.certificates.tolerate)
-    sinks: list[Callable[[Record], None]] = [tally, calls, *learners.values()]
+    examples, analyses = Examples(), [] if analysis is None else [analysis]
+    gathering = Gathering(arguments, configuration.network.ports, *(each.supposed for each in analyses))
+    sinks: list[Callable[[Record], None]] = [tally, calls, examples, *learners.values(), *analyses]
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
 
@@ -64,34 +84,42 @@ def replay(arguments: argparse.Namespace) -> int:
             each(record)
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_reporting_interrupts(writes=arguments.out is not None))
-        captures = stack.enter_context(_opened(named))
+        stack.enter_context(reporting_interrupts(writes=arguments.out is not None))
+        captures = stack.enter_context(opened(named))
         title = named.title(captures)
-        for line in _what_applies(setup, named, captures):
+        for line in what_applies(setup, named, captures, analysis is not None):
             console.print(line)
         clock = Clock(arguments.at)
-        source = _source(configuration.certificates, arguments.fetch, clock, console, stack)
+        source = source_of(configuration.certificates, arguments.fetch, clock, console, stack)
+        source = source if analysis is None else analysis.noting(source)
         needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
         stack.callback(needs.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
         engine = setup.engine(SECRET, nothing_waits=True)
         engine.observe(Observation(transports=frozenset((TRANSPORT,))))
-        judging = engine, lambda need: ask_for(needs, need), sink, clock.time_of
+        ask: Callable[[Need], AnyAnswer] = lambda need: ask_for(needs, need)  # noqa: E731
+        judging = engine if analysis is None else analysis.core(engine, ask), ask, sink, clock.time_of
         interfaces = setup.tells_interfaces_apart
         streams = TcpReplay(*judging, configuration.network.ports, unseen, interfaces)
         run = Replay(*judging, survey, interfaces, leaves=writer is not None, streams=streams)
+        gathering.attach(run, streams)
         for frame in _leaving(run, with_progress(captures, title)):
             if writer is not None:
                 writer.write(frame)
+        gathering.show(console, source, several=named.several)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
     calls.finish()
-    result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults)
+    named_calls = gathering.examples(examples, named)
+    assumed = None if analysis is None else to_dict(analysis)
+    result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults, named_calls, assumed)
     _report(console, result, json=arguments.json)
+    if analysis is not None and not arguments.json:
+        advise(console, analysis, arguments, named.words)
     return int(unseen.has_invites or bool(captures.faults))
 
 
-def _files(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[str, Path]]:
+def files_of(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[str, Path]]:
     """The configuration, the captures, and the files to write: refused where one would overwrite another."""
     file = find_configuration(arguments.config, folders_of(arguments.captures))
     inputs = list(input_files(file, arguments.rules))
@@ -116,7 +144,7 @@ def _report(console: PlainConsole, result: Result, *, json: bool) -> None:
         print(f"sbc-filter: {plain_lines(fault)}", file=sys.stderr)
 
 
-def _opened(named: Named) -> Captures:
+def opened(named: Named) -> Captures:
     """The captures; `CaptureError` if none of them can be read."""
     captures = Captures(named.sources, several=named.several)
     if not captures.opened:
@@ -124,7 +152,7 @@ def _opened(named: Named) -> Captures:
     return captures
 
 
-def _source(
+def source_of(
     settings: CertificateSettings, fetch: bool, clock: Clock, console: PlainConsole, stack: contextlib.ExitStack
 ) -> CertificateSource:
     """Where certificates come from. A cache folder that this user may not write is not needed: another serves."""
@@ -141,7 +169,7 @@ def _source(
 
 
 @contextlib.contextmanager
-def _reporting_interrupts(*, writes: bool) -> Iterator[None]:
+def reporting_interrupts(*, writes: bool) -> Iterator[None]:
     """Report an interrupt on standard error, once everything within has been closed."""
     try:
         yield
@@ -197,13 +225,16 @@ def _learn(console: PlainConsole, learner: Learner | LearntTranslations, path: P
     console.print(f"{path}: {numbered(count, what)} learnt")
 
 
-def _what_applies(setup: Setup, named: Named, captures: Captures) -> Iterator[str]:
+def what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool) -> Iterator[str]:
     """What is said before a replay: the files that apply, and those that are ignored."""
     configuration = setup.configuration
     files = {rule.file for rule in setup.rules.rules}
     rules = numbered(len(setup.rules.rules), "rule") + (f" of {numbered(len(files), 'file')}" if files else "")
+    if analysed:
+        yield "configuration: none found: the capture is analysed by the defaults; nothing would change"
     observes = "; mode observe: nothing would change" if setup.observes else ""
-    yield f"configuration: {configuration.file or 'none found, the defaults'}; {rules}{observes}"
+    if not analysed:
+        yield f"configuration: {configuration.file or 'none found, the defaults'}; {rules}{observes}"
     for fault in (*setup.remarks, *named.remarks(captures)):
         yield f"warning: {fault}"
 

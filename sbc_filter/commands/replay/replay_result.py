@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sbc_filter.capture.replay_shell import FrameCount
 from sbc_filter.capture.unseen import Unseen
@@ -35,6 +35,10 @@ class Result(NamedTuple):
     unseen: Unseen
     faults: Sequence[str] = ()
     """What could not be read, or not to its end."""
+    examples: Sequence[str] = ()
+    """A line for each result that is not a good one, with calls that have it."""
+    analysis: Mapping[str, Any] | None = None
+    """What was assumed and is missing, where there is no configuration."""
 
     def print(self, console: PlainConsole) -> None:
         """Print what became of the calls, and what would have changed."""
@@ -44,6 +48,11 @@ class Result(NamedTuple):
         console.print(f"{self.capture}: {', '.join(counts)}")
         if self.tally.kinds:
             self.tally.print(console)
+            console.print()
+        if self.examples:
+            console.print("Calls to look at:")
+            for line in self.examples:
+                console.print(f"  {line}")
             console.print()
         repeated, added = self.done[CounterName.RETRANSMISSION], self.done[CounterName.REASON_ADDED]
         removed = self.done[CounterName.REASON_REMOVED]
@@ -80,6 +89,7 @@ class Result(NamedTuple):
             "unwritten": self._count(FrameCount.UNWRITTEN),
             "unseen_invites": self.unseen.invites,
             "unseen": self.unseen.summary(),
+            **({} if self.analysis is None else {"analysis": self.analysis}),
         }
         return json.dumps({"summary": summary}, separators=(",", ":"))
 

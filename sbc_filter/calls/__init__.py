@@ -1,0 +1,1 @@
+"""The calls of a capture: all messages of each, and what was decided about it."""

@@ -1,0 +1,168 @@
+"""One call of a capture: its messages, and what the list of calls shows of it."""
+
+from collections.abc import Iterable
+
+from sbc_filter.calls.head import Head
+from sbc_filter.calls.seen_message import SeenMessage
+from sbc_filter.engine.record import Record, printable
+from sbc_filter.outcomes import Detail, Outcome
+
+FIRST, LAST = 24, 16
+"""The messages that are kept of a long call: so many of its beginning, and so many of its end."""
+PACKETS = 12
+"""The packet numbers that are kept of a call, and then that of the last packet."""
+GOOD = frozenset((Outcome.PASSED, Outcome.SIGNED, Outcome.ALREADY_SIGNED))
+_MONITOR = "monitor"
+_LONGEST = 128  # characters of a text of the message that is kept for the list
+
+
+class Call:
+    """All messages of one call: the INVITE, its copies, responses, ACK, CANCEL, BYE, what is in the dialog, and legs.
+
+    `number` counts from 1, in order of time. `record` decided the call: the first of those that say most. A call that
+    fails on one of its legs has failed. An INVITE that rules only monitor comes next, then one that was not examined.
+    The record is kept as long as the messages are. `outcome` and the other fields of the list stay.
+    """
+
+    __slots__ = (
+        "_begun", "_rank", "attestation", "call_id", "called", "caller", "detail", "file", "invites", "keeps",
+        "last_packet", "messages", "mode", "number", "omitted", "outcome", "packets", "record", "repeated", "rule",
+        "seen", "signer", "spc", "supposed", "time", "treatment", "trunk", "x5u",
+    )  # fmt: skip
+
+    def __init__(self, number: int, first: SeenMessage, head: Head, *, keeps: bool = True) -> None:
+        self.number = number
+        self.time = first.time
+        """Of the first message, seconds since 1970."""
+        self.file = first.file
+        """The capture of the first message, where there are several."""
+        self.call_id = printable(head.call_id.decode("utf-8", "backslashreplace"))
+        """Empty if the message does not have one."""
+        self.caller, self.called = (head.caller, head.called) if not _from_called(first, head) else ("", "")
+        self.keeps = keeps
+        """Whether messages are kept."""
+        self.messages: list[SeenMessage] = []
+        self.omitted = 0
+        """How many messages are not kept."""
+        self.seen = 0
+        """How many messages there are."""
+        self.invites = 0
+        """How many of them are INVITEs, without copies."""
+        self.repeated = 0
+        """How many are copies: the same bytes between the same ends."""
+        self.packets: tuple[int, ...] = ()
+        """The numbers of the first packets."""
+        self.last_packet = 0
+        self.record: Record | None = None
+        self.supposed = False
+        """Whether only the trust anchor is missing: everything else of the token is right."""
+        self.attestation: str | None = None
+        self.spc: str | None = None
+        self.x5u: str | None = None
+        self.signer: str | None = None
+        """The subject of the certificate that signed, where the one who asks has found it out."""
+        self.outcome: str | None = None
+        """None: no INVITE of it was looked at."""
+        self.detail: str | None = None
+        self.treatment: str | None = None
+        self.rule: str | None = None
+        self.mode: str | None = None
+        self.trunk: str | None = None
+        self._rank = 0
+        self._begun = first.src, first.dst, head.caller
+
+    @property
+    def result(self) -> str | None:
+        """Outcome and detail in one word, as in rules: `invalid.orig-mismatch`."""
+        return f"{self.outcome}.{self.detail}" if self.outcome and self.detail else self.outcome
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the call was judged, and its result is not a good one."""
+        return self.outcome not in (None, Outcome.NOT_EXAMINED) and self.outcome not in GOOD
+
+    def contradicts(self, message: SeenMessage, head: Head) -> bool:
+        """Whether an INVITE with this Call-ID and tag came the way of the first message, but names another caller."""
+        source, target, caller = self._begun
+        return head.is_initial and (message.src, message.dst) == (source, target) and head.caller != caller
+
+    def add(self, message: SeenMessage, head: Head, *, repeated: bool) -> int:
+        """Add a message; returns the octets that are kept more than before, which may be negative."""
+        self.seen += 1
+        self.repeated += repeated
+        self.invites += not repeated and head.method == "INVITE" and not head.status
+        if message.file == self.file:
+            self.packets += (message.packet,) if len(self.packets) < PACKETS else ()
+            self.last_packet = message.packet
+        for record in (message.record, *message.monitored):
+            if record is not None:
+                self._judge(record, message.supposed)
+        if not self.keeps:
+            self.omitted += 1
+            return 0
+        self.messages.append(message)
+        return size_of(message) - (self._omit() if len(self.messages) > FIRST + LAST else 0)
+
+    def forget(self) -> int:
+        """Keep no message and no record from now on; returns the octets that were kept."""
+        freed = sum(map(size_of, self.messages))
+        self.omitted += len(self.messages)
+        self.messages, self.keeps, self.record = [], False, None
+        return freed
+
+    def _omit(self) -> int:
+        self.omitted += 1
+        return size_of(self.messages.pop(FIRST))
+
+    def _judge(self, record: Record, supposed: Record | None) -> None:
+        """Take over what this record says, if it says more than the one before."""
+        if supposed is not None and supposed.outcome != Outcome.PASSED:
+            record = supposed  # that fault is there whoever the issuer is
+        rank = _rank(record)
+        if rank <= self._rank:
+            return
+        self._rank = rank
+        self.supposed = supposed is not None and supposed.outcome == Outcome.PASSED
+        self.record = record if self.keeps else None
+        self.outcome, self.detail, self.rule, self.mode = record.outcome, record.detail, record.rule, record.mode
+        self.treatment = record.treatment
+        self.caller = _short(record.orig) or self.caller
+        self.called = _short(next(iter(record.dest), None)) or self.called
+        self.attestation, self.trunk = record.attest, record.trunk
+        self.spc, self.x5u = _short(record.spc), record.x5u
+
+
+def size_of(message: SeenMessage) -> int:
+    """Octets of memory that the bytes of a message take, roughly."""
+    return sum({id(each): len(each) for each in (message.received, *message.sent, *message.answers)}.values()) + 1024
+
+
+def _rank(record: Record) -> int:
+    """How much a record says about its call."""
+    if record.detail == Detail.REASON_REMOVED:
+        return 0  # of a response
+    if record.mode == _MONITOR:
+        return 2
+    if record.outcome == Outcome.NOT_EXAMINED and record.rule is None:
+        return 1
+    return 3 if record.outcome in GOOD or record.outcome == Outcome.NOT_EXAMINED else 4
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else text[:_LONGEST]
+
+
+def _from_called(message: SeenMessage, head: Head) -> bool:
+    """Whether a call is first seen by a request of its called party, perhaps: then From does not name the caller."""
+    return head.method == "BYE" and message.record is None and bool(head.to_tag)
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Packet numbers in short form: `3-5 8`."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
