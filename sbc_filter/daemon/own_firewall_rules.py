@@ -23,6 +23,7 @@ from sbc_filter.firewall.plan import Plan, QueueSettings
 from sbc_filter.live.netlink import QueueChannel, queue_statistics
 
 LOCK = LAST_QUEUE + 1
+_STAY_REMOVED = "warning: the firewall rules stay removed: `sbc-filter firewall apply` applies them"
 _LOOKS_WITH_RULES = 20  # every other second; a removal waits at most half a minute for the lock of a firewall program
 
 
@@ -109,13 +110,17 @@ class OwnRules:
         self._listen()
         if self._removal is not _Removal.NONE:
             self._plan = plan
-            self._say("warning: the firewall rules stay removed: `sbc-filter firewall apply` applies them")
+            self._say(_STAY_REMOVED)
             return
         if self._applied is None:  # fails without a change: the rules that are applied then are not ours to remove
             self._finish(lambda _: self._backend.probe())
         self._applied = frozenset(queue.number for queue in plan.queues)
         self._plan = plan
         self._finish(lambda _: self._backend.apply(plan))
+        self._listen()
+        if self._removal is not _Removal.NONE:  # it came in between: the program may have waited for a lock
+            self._finish(lambda _: self._backend.remove())
+            self._say(_STAY_REMOVED)
 
     def restore(self, done: Done) -> None:
         """Begin to apply the rules as they were applied last; `done` is called with why that failed, or ""."""

@@ -80,7 +80,7 @@ class RemoteVerifier(Pool[ReportedResult]):
     """Verifies for the rules that name the verifier `name`, through a delegate that answers verification requests.
 
     A caller can write a token that the delegate takes long to verify. So peers take turns, and of the workers a trunk
-    has three quarters at most, and one peer five eighths.
+    has three quarters at most, and one peer half.
     """
 
     def __init__(self, name: str, exchange: RemotePeer) -> None:

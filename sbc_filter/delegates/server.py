@@ -106,6 +106,12 @@ class _Handler(BaseHTTPRequestHandler):
         except TimeoutError:
             self.close_connection = True
 
+    def handle_expect_100(self) -> bool:
+        """Let the client send its body, which it may hold back until then."""
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
+
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer malformed HTTP in JSON, without repeating anything that the client sent."""
         self._answer(int(code), ServiceError("SVC4006", "no HTTP request that can be read").body())

@@ -195,9 +195,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _number(digits: str) -> float:
+def _number(digits: str) -> object:
     """An integer, or a float in place of a long one, as most readers of JSON do (RFC 8259 §6): the conversion to an
-    integer and back takes quadratic time."""
+    integer and back takes quadratic time.
+
+    Not declared as a float, or mypyc would make one of every number: an honest `iat` would have the wrong form.
+    """
     if len(digits) <= _LONG_INTEGER:
         return int(digits)
     if len(digits) > _MAX_INTEGER:

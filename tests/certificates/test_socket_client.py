@@ -16,7 +16,6 @@ import pytest
 from support import sockets
 from support.waiting import LONG, eventually, taken
 
-from sbc_filter.certificates import socket_server
 from sbc_filter.certificates.pooled_source import PooledSource
 from sbc_filter.certificates.socket_client import SocketSource
 from sbc_filter.certificates.socket_server import CertificateServer
@@ -269,9 +268,9 @@ def test_a_client_that_says_nothing_holds_up_no_other(tmp_path: Path) -> None:
         assert ask(source).result == PEM  # each of them might say nothing for a minute
 
 
-def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket_server, "CONNECTIONS", 3)
-    with serving(tmp_path / "s", Told(Answer(PEM, None, NOW + 9))), contextlib.ExitStack() as stack:
+def test_connections_are_bounded(tmp_path: Path) -> None:
+    told = Told(Answer(PEM, None, NOW + 9))
+    with sockets.serving(tmp_path / "s", told, clock, connections=3), contextlib.ExitStack() as stack:
         clients = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(4)]
         for client in clients:
             client.settimeout(LONG)

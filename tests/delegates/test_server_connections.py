@@ -192,3 +192,12 @@ def test_a_response_that_is_not_read_ends_at_its_deadline(monkeypatch: pytest.Mo
         assert len(server._table) == 1
         time.now = LONG + 0.1
         assert eventually(lambda: not len(server._table), LONG / 2)
+
+
+def test_a_client_that_waits_for_leave_to_send_its_body_gets_it_at_once() -> None:
+    """`Expect: 100-continue` (RFC 9110 §10.1.1): curl waits a second for it, other clients longer."""
+    head = HEAD.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+    with serving() as (server, _), connected(server, sent=head) as client:
+        assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"null")
+        assert client.recv(15) == b"HTTP/1.1 200 OK"

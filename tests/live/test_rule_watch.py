@@ -16,7 +16,9 @@ from support import calls
 from support.netns import ADDRESSES, LIVE, endpoint, eventually
 from support.runs import RUN, asked, started
 
+from sbc_filter.assembly.operator_files import Files
 from sbc_filter.cli import main
+from sbc_filter.daemon.errands import Done, Job
 from sbc_filter.daemon.own_firewall_rules import OwnRules, receive_notices
 from sbc_filter.daemon.removal_notice import RemovalNotices, announce
 from sbc_filter.firewall.backend import backend
@@ -231,3 +233,23 @@ def test_a_removal_that_fails_is_revoked(lab: Lab, file: Path, tmp_path: Path, m
             assert main(["firewall", "remove", "--config", str(file)]) == 3
             assert notices.latest() is False
             assert notices.latest() is None
+
+
+def test_a_removal_while_the_rules_are_being_applied_sticks(lab: Lab, file: Path) -> None:
+    """A reload may wait for the lock of a firewall program, in which the removal overtakes it."""
+
+    class Overtaken:
+        def run(self, job: Job, done: Done, /) -> None:
+            raise AssertionError("nothing has vanished")
+
+        def finish(self, job: Job, /) -> str:
+            announce(removed=True)
+            job(said.append)
+            return ""
+
+    said: list[str] = []
+    with lab.inside("sbc"), OwnRules("iptables", said.append, receive_notices()) as rules:
+        rules.work_in(Overtaken())
+        rules.apply(Files(file, None).needed())
+        assert said == ["warning: the firewall rules stay removed: `sbc-filter firewall apply` applies them"]
+        assert "SBC-FILTER" not in lab.run("sbc", "iptables-save")
