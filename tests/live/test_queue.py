@@ -255,6 +255,32 @@ def test_a_packet_does_not_wait_for_a_thousand_answers(lab: Lab, peers: tuple[so
         assert nothing_else(carrier, SBC, sbc)
 
 
+def test_a_thousand_calls_that_wait_twice(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
+    """The answer to the second need is there at once: what is handled next is not nested in what was."""
+
+    class Twice(TinyEngine):
+        def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict | Need:
+            if need_id > 10_000:
+                return super().resume(need_id, answer, now)
+            self.waiting[need_id + 10_000] = self.waiting.pop(need_id)
+            return Need(need_id + 10_000, CertificateRequest("https://example.org/2.pem"), now + self.hold)
+
+    class SecondAtOnce(TinySource):
+        def satisfy(self, need: Need, done: Callable[[AnyAnswer], None]) -> None:
+            if need.id > 10_000:
+                done(Answer(b"pem", None, time.time() + 60))
+            else:
+                super().satisfy(need, done)
+
+    carrier, sbc = peers
+    engine, source = Twice(), SecondAtOnce()
+    with running(lab, engine, source) as shell:
+        hold(carrier, shell, 1000)
+        shell.soon(lambda: [done(Answer(b"pem", None, time.time() + 60)) for done in source.asked] and None)
+        assert sorted(receive(sbc, 1000)) == sorted(filtered(invite(each, "X-Hold: 1\r\n")) for each in range(1000))
+        assert "engine-errors" not in shell.counters
+
+
 def test_nor_for_a_thousand_deadlines(
     lab: Lab, peers: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
