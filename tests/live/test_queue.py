@@ -245,7 +245,7 @@ def test_a_packet_does_not_wait_for_a_thousand_answers(lab: Lab, peers: tuple[so
     engine = Simultaneous(300.0, lambda: carrier.sendto(invite(5000), SBC))
     with running(lab, engine, source) as shell:
         hold(carrier, shell, 1000)
-        shell.soon(lambda: [done(Answer(b"pem", None, time.time() + 60)) for done in source.asked] and None)
+        shell.soon(source.answer_all)
         arrived = receive(sbc, 1001)
         assert sorted(engine.events) == ["answered"] * 1000 + ["arrived"]
         assert engine.events.index("arrived") <= 2 * 32
@@ -276,7 +276,7 @@ def test_a_thousand_calls_that_wait_twice(lab: Lab, peers: tuple[socket.socket, 
     engine, source = Twice(), SecondAtOnce()
     with running(lab, engine, source) as shell:
         hold(carrier, shell, 1000)
-        shell.soon(lambda: [done(Answer(b"pem", None, time.time() + 60)) for done in source.asked] and None)
+        shell.soon(source.answer_all)
         assert sorted(receive(sbc, 1000)) == sorted(filtered(invite(each, "X-Hold: 1\r\n")) for each in range(1000))
         assert "engine-errors" not in shell.counters
 
@@ -310,8 +310,8 @@ def test_all_answers_that_have_arrived_count_before_any_deadline(
     engine, source = TinyEngine(), TinySource()
 
     def come() -> None:
-        for done in reversed(source.asked):  # the earliest deadlines last
-            done(Answer(b"pem", None, time.time() + 60))
+        source.asked.reverse()  # the earliest deadlines last
+        source.answer_all()
         clock.now += 301.0
 
     with running(lab, engine, source) as shell:
