@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -33,15 +34,25 @@ class Mailbox(Generic[T]):
         with contextlib.suppress(BlockingIOError):  # the counter is full, so it is readable already
             os.eventfd_write(self._event, 1)
 
-    def collect(self) -> Iterator[T]:
-        """Remove and return all items; the descriptor is not readable until the next `post`."""
+    @property
+    def empty(self) -> bool:
+        """Whether no item waits."""
+        return self._items.empty()
+
+    def collect(self, most: int | None = None) -> Iterator[T]:
+        """Remove and return all items, or the first `most`, in order.
+
+        The descriptor stays readable while items are left; otherwise it is not readable until the next `post`.
+        """
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._event)
-        while True:
-            try:
+        try:
+            for _ in count() if most is None else range(most):
                 yield self._items.get_nowait()
-            except Empty:
-                return
+        except Empty:
+            return
+        if not self._items.empty():
+            self.wake()
 
     def __del__(self) -> None:
         # Not earlier: a late `post` of another thread would write to a descriptor that is reused.

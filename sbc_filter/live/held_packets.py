@@ -62,10 +62,10 @@ class Parking(Generic[T]):
         """Remove and return the packet of this need; None when it is gone already."""
         return self._parked.pop(need_id, None)
 
-    def take_due(self, now: float) -> list[Parked[T]]:
-        """Remove and return the packets whose deadline has passed, earliest first."""
-        due = []
-        while self._deadlines and self._deadlines[0][0] <= now:
+    def take_due(self, now: float, most: int) -> list[Parked[T]]:
+        """Remove and return the packets whose deadline has passed, earliest first, at most `most` of them."""
+        due: list[Parked[T]] = []
+        while len(due) < most and self._deadlines and self._deadlines[0][0] <= now:
             parked = self.take(heapq.heappop(self._deadlines)[1])
             if parked is not None:
                 due.append(parked)

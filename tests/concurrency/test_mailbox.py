@@ -35,3 +35,12 @@ def test_waking_without_an_item() -> None:
     assert readable(mailbox)
     assert list(mailbox.collect()) == []
     assert not readable(mailbox)
+
+
+def test_what_is_left_keeps_the_descriptor_readable() -> None:
+    mailbox: Mailbox[int] = Mailbox()
+    for number in range(5):
+        mailbox.post(number)
+    assert (list(mailbox.collect(2)), readable(mailbox), mailbox.empty) == ([0, 1], True, False)
+    assert (list(mailbox.collect(2)), readable(mailbox), mailbox.empty) == ([2, 3], True, False)
+    assert (list(mailbox.collect(2)), readable(mailbox), mailbox.empty) == ([4], False, True)

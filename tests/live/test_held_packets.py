@@ -24,8 +24,8 @@ def test_an_answer_to_an_earlier_wait_of_the_same_need_does_not_fit() -> None:
     parking.take(first)
     second = parking.park(need(7, 20.0), "packet")
     assert parking.take(first) is None
-    assert parking.take_due(10.0) == []
-    assert [parked.ticket for parked in parking.take_due(20.0)] == [second]
+    assert parking.take_due(10.0, 9) == []
+    assert [parked.ticket for parked in parking.take_due(20.0, 9)] == [second]
 
 
 def test_due_in_order_of_deadlines() -> None:
@@ -33,10 +33,20 @@ def test_due_in_order_of_deadlines() -> None:
     for number, deadline in ((1, 30.0), (2, 10.0), (3, 20.0)):
         parking.park(need(number, deadline), f"packet {number}")
     assert parking.next_deadline() == 10.0
-    assert [parked.packet for parked in parking.take_due(20.0)] == ["packet 2", "packet 3"]
+    assert [parked.packet for parked in parking.take_due(20.0, 9)] == ["packet 2", "packet 3"]
     assert parking.next_deadline() == 30.0
     assert [parked.packet for parked in parking.take_all()] == ["packet 1"]
     assert parking.next_deadline() is None
+
+
+def test_no_more_are_due_at_once_than_asked_for() -> None:
+    parking: Parking[str] = Parking(9)
+    for number in range(5):
+        parking.park(need(number, 10.0 + number), f"packet {number}")
+    assert [parked.packet for parked in parking.take_due(13.0, 3)] == ["packet 0", "packet 1", "packet 2"]
+    assert parking.next_deadline() == 13.0
+    assert [parked.packet for parked in parking.take_due(13.0, 3)] == ["packet 3"]
+    assert len(parking) == 1
 
 
 def test_bounded() -> None:

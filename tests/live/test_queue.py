@@ -211,6 +211,117 @@ def test_an_answer_in_time_counts_although_we_are_late(
         assert shell.counters.keys().isdisjoint({"deadlines", "late-answers"})
 
 
+class Simultaneous(TinyEngine):
+    """Notes in one line of events what is decided; another packet arrives after the first held one is."""
+
+    def __init__(self, hold: float, arrive: Callable[[], object]) -> None:
+        super().__init__(hold=hold)
+        self.events: list[str] = []
+        self._arrive = arrive
+
+    def process(self, raw: bytes, now: float, arrival: Arrival | None = None) -> Verdict | Need:
+        if b"X-Hold" not in raw:
+            self.events.append("arrived")
+        return super().process(raw, now, arrival)
+
+    def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict | Need:
+        if not self.events:
+            self._arrive()
+        self.events.append(answer.detail or "answered")
+        return super().resume(need_id, answer, now)
+
+
+def hold(carrier: socket.socket, shell: QueueShell, calls: int) -> None:
+    """Have so many calls wait."""
+    for number in range(calls):
+        carrier.sendto(invite(number, "X-Hold: 1\r\n"), SBC)
+    assert eventually(lambda: shell.counters["held-now"] == calls)
+
+
+def test_a_packet_does_not_wait_for_a_thousand_answers(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
+    """One answer is for all calls that wait: each gets its verdict, in order, and a packet is decided among them."""
+    carrier, sbc = peers
+    source = TinySource()
+    engine = Simultaneous(300.0, lambda: carrier.sendto(invite(5000), SBC))
+    with running(lab, engine, source) as shell:
+        hold(carrier, shell, 1000)
+        shell.soon(source.answer_all)
+        arrived = receive(sbc, 1001)
+        assert sorted(engine.events) == ["answered"] * 1000 + ["arrived"]
+        assert engine.events.index("arrived") <= 2 * 32
+        assert [each for each in arrived if each != filtered(invite(5000))] == [
+            filtered(invite(number, "X-Hold: 1\r\n")) for number in range(1000)
+        ]
+        assert nothing_else(carrier, SBC, sbc)
+
+
+def test_a_thousand_calls_that_wait_twice(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
+    """The answer to the second need is there at once: what is handled next is not nested in what was."""
+
+    class Twice(TinyEngine):
+        def resume(self, need_id: int, answer: AnyAnswer, now: float) -> Verdict | Need:
+            if need_id > 10_000:
+                return super().resume(need_id, answer, now)
+            self.waiting[need_id + 10_000] = self.waiting.pop(need_id)
+            return Need(need_id + 10_000, CertificateRequest("https://example.org/2.pem"), now + self.hold)
+
+    class SecondAtOnce(TinySource):
+        def satisfy(self, need: Need, done: Callable[[AnyAnswer], None]) -> None:
+            if need.id > 10_000:
+                done(Answer(b"pem", None, time.time() + 60))
+            else:
+                super().satisfy(need, done)
+
+    carrier, sbc = peers
+    engine, source = Twice(), SecondAtOnce()
+    with running(lab, engine, source) as shell:
+        hold(carrier, shell, 1000)
+        shell.soon(source.answer_all)
+        assert sorted(receive(sbc, 1000)) == sorted(filtered(invite(each, "X-Hold: 1\r\n")) for each in range(1000))
+        assert "engine-errors" not in shell.counters
+
+
+def test_nor_for_a_thousand_deadlines(
+    lab: Lab, peers: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeTime()
+    monkeypatch.setattr("sbc_filter.live.queue_shell.time", clock)
+    carrier, sbc = peers
+    engine = Simultaneous(300.0, lambda: carrier.sendto(invite(5000), SBC))
+    with running(lab, engine, TinySource()) as shell:
+        hold(carrier, shell, 1000)
+        shell.soon(lambda: setattr(clock, "now", clock.now + 301.0))
+        arrived = receive(sbc, 1001)
+        assert sorted(engine.events) == ["arrived"] + [Detail.FETCH_TIMEOUT] * 1000
+        assert engine.events.index("arrived") <= 32
+        held = [filtered(invite(number, "X-Hold: 1\r\n")) for number in range(1000)]
+        assert sorted(arrived) == sorted([*held, filtered(invite(5000))])
+        assert shell.counters["deadlines"] == 1000
+        assert nothing_else(carrier, SBC, sbc)
+
+
+def test_all_answers_that_have_arrived_count_before_any_deadline(
+    lab: Lab, peers: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those beyond what is handled at a time."""
+    clock = FakeTime()
+    monkeypatch.setattr("sbc_filter.live.queue_shell.time", clock)
+    carrier, sbc = peers
+    engine, source = TinyEngine(), TinySource()
+
+    def come() -> None:
+        source.asked.reverse()  # the earliest deadlines last
+        source.answer_all()
+        clock.now += 301.0
+
+    with running(lab, engine, source) as shell:
+        hold(carrier, shell, 200)
+        shell.soon(come)
+        assert len(receive(sbc, 200)) == 200
+        assert engine.resumed == [None] * 200
+        assert shell.counters.keys().isdisjoint({"deadlines", "late-answers"})
+
+
 def test_what_is_answered_at_once_stays_in_order(lab: Lab, peers: tuple[socket.socket, socket.socket]) -> None:
     """As a folder answers: nothing that stands behind in the same batch overtakes it."""
 
