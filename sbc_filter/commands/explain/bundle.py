@@ -20,6 +20,7 @@ from sbc_filter.commands.explain.findings import Findings
 from sbc_filter.commands.explain.material import IDENTITY, NotExplained, unfolded
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.errors import reason
+from sbc_filter.stir.verification import MAX_IDENTITIES
 from sbc_filter.system.files import TooLarge, read_file
 from sbc_filter.system.output_file import OutputFile
 from sbc_filter.utc import utc_instant
@@ -62,7 +63,7 @@ def _entries(case: Case, findings: Findings, setup: Setup, source: NotedSource) 
         yield "response.sip", case.response
     if case.ladder:
         yield "ladder.txt", case.ladder.encode()
-    for number, value in enumerate(IDENTITY.findall(unfolded(case.received)), 1):
+    for number, value in enumerate(IDENTITY.findall(unfolded(case.received))[:MAX_IDENTITIES], 1):
         yield f"token-{number}.jwt", value.partition(b";")[0].strip() + b"\n"
     for number, (url, found) in enumerate(source.found.items(), 1):
         yield f"certificate-{number}.url", f"{url}\n{found.where}\n".encode()
