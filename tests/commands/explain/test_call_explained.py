@@ -209,6 +209,17 @@ def test_what_is_no_evidence(what: str, said: str, tmp_path: Path, capsys: pytes
     assert not (tmp_path / "evidence.zip").exists()
 
 
+def test_evidence_does_not_overwrite_another_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The capture itself, for instance. Older evidence is replaced."""
+    capture, bundle = captured(tmp_path, *CALLS), tmp_path / "evidence.zip"
+    before = Path(capture).read_bytes()
+    assert main(["explain", capture, "1", "--bundle", capture]) == 2
+    said = f"--bundle {capture} is there, and not a ZIP file: name another file, it is not overwritten"
+    assert capsys.readouterr().err == f"sbc-filter: {said}\n"
+    assert Path(capture).read_bytes() == before
+    assert [main(["explain", capture, "1", "--bundle", str(bundle)]) for _ in range(2)] == [0, 0]
+
+
 def test_evidence_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capture = captured(tmp_path, *CALLS)
     assert main(["explain", capture, "1", "--bundle", str(tmp_path / "no" / "e.zip")]) == 1
