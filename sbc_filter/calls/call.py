@@ -12,7 +12,9 @@ FIRST, LAST = 24, 16
 PACKETS = 12
 """The packet numbers that are kept of a call, and then that of the last packet."""
 GOOD = frozenset((Outcome.PASSED, Outcome.SIGNED, Outcome.ALREADY_SIGNED))
-_MONITOR = "monitor"
+REPEATS = 32.0
+"""Seconds after which a client does not repeat an INVITE (RFC 3261 §17.1.1.2, Timer B)."""
+_MONITOR, _CONTINUES = "monitor", "continue"
 _LONGEST = 128  # characters of a text of the message that is kept for the list
 
 
@@ -20,14 +22,15 @@ class Call:
     """All messages of one call: the INVITE, its copies, responses, ACK, CANCEL, BYE, what is in the dialog, and legs.
 
     `number` counts from 1, in order of time. `record` decided the call: the first of those that say most. A call that
-    fails on one of its legs has failed. An INVITE that rules only monitor comes next, then one that was not examined.
-    The record is kept as long as the messages are. `outcome` and the other fields of the list stay.
+    fails on one of its legs has failed, and one that is stopped on a leg is stopped. An INVITE that rules only monitor
+    comes next, then one that was not examined. The record is kept as long as the messages are. `outcome` and the other
+    fields of the list stay.
     """
 
     __slots__ = (
-        "_begun", "_rank", "attestation", "call_id", "called", "caller", "detail", "file", "invites", "keeps",
-        "last_packet", "messages", "mode", "number", "omitted", "outcome", "packets", "record", "repeated", "rule",
-        "seen", "signer", "spc", "supposed", "time", "treatment", "trunk", "x5u",
+        "_begun", "_invited", "_rank", "attestation", "call_id", "called", "caller", "detail", "file", "invites",
+        "keeps", "last_packet", "messages", "mode", "number", "omitted", "outcome", "packets", "record", "repeated",
+        "rule", "seen", "signer", "spc", "supposed", "time", "treatment", "trunk", "x5u",
     )  # fmt: skip
 
     def __init__(self, number: int, first: SeenMessage, head: Head, *, keeps: bool = True) -> None:
@@ -70,6 +73,7 @@ class Call:
         self.trunk: str | None = None
         self._rank = 0
         self._begun = first.src, first.dst, head.caller
+        self._invited = first.time
 
     @property
     def result(self) -> str | None:
@@ -82,9 +86,14 @@ class Call:
         return self.outcome not in (None, Outcome.NOT_EXAMINED) and self.outcome not in GOOD
 
     def contradicts(self, message: SeenMessage, head: Head) -> bool:
-        """Whether an INVITE with this Call-ID and tag came the way of the first message, but names another caller."""
+        """Whether an INVITE with this Call-ID and tag is of another call: it came the way of the first message, and
+        names another caller or comes when no INVITE is repeated any more."""
         source, target, caller = self._begun
-        return head.is_initial and (message.src, message.dst) == (source, target) and head.caller != caller
+        if not head.is_initial or (message.src, message.dst) != (source, target):
+            return False
+        late = message.time - self._invited > REPEATS
+        self._invited = message.time
+        return late or head.caller != caller
 
     def add(self, message: SeenMessage, head: Head, *, repeated: bool) -> int:
         """Add a message; returns the octets that are kept more than before, which may be negative."""
@@ -143,7 +152,8 @@ def _rank(record: Record) -> int:
         return 2
     if record.outcome == Outcome.NOT_EXAMINED and record.rule is None:
         return 1
-    return 3 if record.outcome in GOOD or record.outcome == Outcome.NOT_EXAMINED else 4
+    fails = record.outcome not in GOOD and record.outcome != Outcome.NOT_EXAMINED
+    return 3 + 2 * fails + (record.treatment != _CONTINUES)
 
 
 def _short(text: str | None) -> str | None:

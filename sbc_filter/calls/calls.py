@@ -29,7 +29,8 @@ class Calls:
     """Call `add` with each message, in order of time.
 
     A call is a Call-ID with the tag of its caller, so that two calls under one Call-ID stay two. An INVITE with both
-    that comes the same way and names another caller is another call. Legs of a call are:
+    that comes the same way is another call if it names another caller, or comes too late to be a copy.
+    Legs of a call are:
 
     - the same on another hop, since proxies keep both;
     - another Call-ID with the same token, within `LEG` seconds, that a host of the call sends on to another host. A
@@ -143,8 +144,8 @@ class Calls:
 
     def _is_copy(self, message: SeenMessage) -> bool:
         """Whether the same bytes were seen between the same ends, a short while before."""
-        ends = f"{message.src} {message.dst}".encode()
-        digest = blake2b(message.received, key=ends[:64], digest_size=16).digest()
+        ends = f"{message.src} {message.dst} ".encode()  # up to 95 octets with IPv6: longer than a key
+        digest = blake2b(ends + message.received, digest_size=16).digest()
         known = digest in self._copies
         self._copies[digest] = None
         self._copies.move_to_end(digest)

@@ -65,6 +65,9 @@ def lines_of(ladder: Ladder, began: float) -> Iterator[str]:
         for place in places:
             line = line[:place] + "|" + line[place + 1 :]
         for arrow in _arrows(step, ladder.filters):
+            if arrow.source == arrow.target:  # of a host to itself, such as 127.0.0.1
+                line = f"{line}  {step.label} to itself"
+                continue
             left, right = sorted((places[arrow.source], places[arrow.target]))
             line = line[: left + 1] + _drawn(arrow, right - left - 1) + line[right:]
         yield f"{line}  {step.note}".rstrip()

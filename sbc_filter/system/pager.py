@@ -23,7 +23,12 @@ def show(lines: Iterable[str], stream: IO[str], *, paged: bool = True) -> None:
         stream.writelines(f"{line}\n" for line in lines)
         return
     stream.flush()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, env=_OPTIONS | os.environ, text=True) as pager:
+    try:
+        started = subprocess.Popen(command, stdin=subprocess.PIPE, env=_OPTIONS | os.environ, text=True)
+    except OSError:  # not a program
+        show(lines, stream, paged=False)
+        return
+    with started as pager:
         assert pager.stdin is not None
         with contextlib.suppress(BrokenPipeError), pager.stdin:  # broken if the reader has seen enough
             pager.stdin.writelines(f"{line}\n" for line in lines)

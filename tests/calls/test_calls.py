@@ -18,6 +18,7 @@ from support.calls import (
     leaving,
     make_engine,
     response,
+    retargeted,
 )
 from support.gathered import gathered, sent
 
@@ -140,6 +141,34 @@ def test_a_call_that_fails_on_one_leg_has_failed() -> None:
     assert [(call.result, call.record and call.record.packet) for call in calls.in_order()] == [
         ("invalid.dest-mismatch", 2)
     ]
+
+
+def test_a_call_that_is_rejected_on_one_leg_is_not_shown_as_passed() -> None:
+    """Both INVITEs are good, but a rule rejects the number that the second one calls."""
+    rules = '[[rule]]\nname = "barred"\ncalled = ["12155550300"]\naction = "reject"\n' + VERIFY
+    good = invite(identity())
+    calls = gathered([arriving(good), arriving(retargeted(good))], engine=make_engine(rules))
+    assert [(call.treatment, call.rule, call.invites) for call in calls.in_order()] == [("reject", "barred", 2)]
+
+
+@pytest.mark.parametrize(("after", "expected"), [(32.0, [[1, 2, 3]]), (33.0, [[1], [2, 3]])])
+def test_a_call_id_that_is_used_again(after: float, expected: list[list[int]]) -> None:
+    """A client repeats an INVITE for 32 seconds (RFC 3261 §17.1.1.2); a later one with its Call-ID is a new call."""
+    first = invite()
+    again = first.replace(b"z9hG4bK-1", b"z9hG4bK-2")
+    assert numbers(gathered([sent(first), sent(again, after=after), sent(response("200 OK"), SBC, CARRIER, 50)])) == (
+        expected
+    )
+
+
+def test_the_same_bytes_to_another_host_are_not_a_copy() -> None:
+    """Two hosts of one IPv6 network: their addresses differ at the end."""
+    message, network = invite(), "2001:db8:aaaa:bbbb:cccc:dddd:eeee"
+    calls = Calls()
+    for number, target in enumerate(("0001", "0002", "0002"), 1):
+        ends = f"[{network}:ffff]:5060", f"[{network}:{target}]:5060"
+        calls.add(SeenMessage(number, None, NOW + number, *ends, "udp", message, (message,)))
+    assert [(call.invites, call.repeated) for call in calls.in_order()] == [(2, 1)]
 
 
 def test_monitored_calls_show_what_was_found() -> None:

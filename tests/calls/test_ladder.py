@@ -93,3 +93,15 @@ def test_many_hosts_are_told_in_words() -> None:
         lines[0] == "    +0.000     #1 192.0.2.7 -> 203.0.113.1: INVITE  not-examined.no-direction: passed on unchanged"
     )
     assert len(lines) == len(hops)
+
+
+def test_a_message_of_a_host_to_itself() -> None:
+    """Two programs of one host, or a call that an SBC sends to itself: there is no room for an arrow."""
+    options = invite().replace(b"INVITE sip", b"OPTIONS sip").replace(b"1 INVITE", b"1 OPTIONS")
+    assert ladder(sent(follow_up(invite(), "ACK"), CARRIER, CORE), sent(options, CORE, CORE, 0.5))[1:] == [
+        "    +0.000     #1  |------------ ACK ------------->|",
+        "    +0.500     #2  |                               |  OPTIONS to itself",
+    ]
+    assert ladder(sent(invite(), CORE, CORE))[1:] == [
+        "    +0.000     #1  |  INVITE to itself  not-examined.no-direction: passed on unchanged"
+    ]

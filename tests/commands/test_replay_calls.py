@@ -126,6 +126,9 @@ def test_the_summary_names_examples(day: Path, capsys: pytest.CaptureFixture[str
         (["--signer", "1234"], [1, 2, 3]),
         (["--signer", "shaken*"], [1, 2, 3]),
         (["--caller", "1.12*"], []),
+        (["--caller", "*1*5*0123"], [2, 3]),
+        (["--caller", "*0123*3"], []),
+        (["--caller", "1312555012*23"], []),
         (["--sort", "from"], [1, 4, 2, 3]),
         (["--sort=-time"], [4, 3, 2, 1]),
         (["--sort", "trunk"], [1, 2, 3, 4]),
@@ -135,6 +138,12 @@ def test_the_summary_names_examples(day: Path, capsys: pytest.CaptureFixture[str
 )
 def test_filters_and_order(words: list[str], numbers: list[int], day: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert listed(capsys, str(day), *words) == numbers
+
+
+def test_a_pattern_with_many_stars_takes_linear_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A Call-ID of an attacker that nearly matches: with backtracking, it would take years."""
+    message = invite().replace(b"call-1@carrier.example", b"a" * 250)
+    assert listed(capsys, str(captured(tmp_path, arriving(message))), "--call-id", "*a" * 20 + "*b") == []
 
 
 def test_what_a_filter_leaves_out_is_said(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,9 +267,11 @@ def test_the_list_goes_through_the_pager(day: Path) -> None:
     assert b"paged" not in done.stdout
 
 
-@pytest.mark.parametrize("pager", ["", "cat", "none-such", "'"])
+@pytest.mark.parametrize("pager", ["", "cat", "none-such", "'", "./broken"])
 def test_a_pager_that_does_not_work(pager: str, day: Path) -> None:
-    """The list is printed without it."""
+    """The list is printed without it. The last one is executable, but not a program."""
+    (day.parent / "broken").write_bytes(b"\0")
+    (day.parent / "broken").chmod(0o755)
     assert "invalid.orig-mismatch  reject" in on_a_terminal(day.parent, "day.pcap", PAGER=pager)
 
 

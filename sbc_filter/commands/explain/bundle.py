@@ -19,11 +19,13 @@ from sbc_filter.assembly.setup import Setup
 from sbc_filter.commands.explain.findings import Findings
 from sbc_filter.commands.explain.material import IDENTITY, NotExplained, unfolded
 from sbc_filter.commands.explain.noted_source import NotedSource
-from sbc_filter.errors import reason
+from sbc_filter.errors import UsageFault, reason
+from sbc_filter.stir.verification import MAX_IDENTITIES
 from sbc_filter.system.files import TooLarge, read_file
 from sbc_filter.system.output_file import OutputFile
 from sbc_filter.utc import utc_instant
 
+_ZIP = b"PK\x03\x04"  # how a ZIP file begins
 _MODE = 0o600  # it names caller and called party
 _LARGEST = 64 << 20  # bytes of a file of the operator that is copied
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of each entry; when it was made is in `clock.json`
@@ -39,7 +41,9 @@ class Case(NamedTuple):
 
 
 def write_bundle(path: Path, case: Case, findings: Findings, setup: Setup, source: NotedSource) -> None:
-    """Write everything into `path`; `NotExplained` if it cannot be written."""
+    """Write everything into `path`; `NotExplained` if it cannot be written, `UsageFault` if another file is there."""
+    if _is_other_file(path):
+        raise UsageFault(f"--bundle {path} is there, and not a ZIP file: name another file, it is not overwritten")
     entries = dict(_entries(case, findings, setup, source))
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(entries.items()))
     packed = io.BytesIO()
@@ -53,6 +57,15 @@ def write_bundle(path: Path, case: Case, findings: Findings, setup: Setup, sourc
         raise NotExplained(f"{path} cannot be written: {reason(error)}") from None
 
 
+def _is_other_file(path: Path) -> bool:
+    """Whether a file is there that is not a ZIP file, such as the capture itself, or a file of the configuration."""
+    with contextlib.suppress(OSError):
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.read(4) not in (b"", _ZIP)
+    return False
+
+
 def _entries(case: Case, findings: Findings, setup: Setup, source: NotedSource) -> Iterator[tuple[str, bytes]]:
     yield "README.txt", _readme(findings).encode()
     yield "received.sip", case.received
@@ -62,7 +75,7 @@ def _entries(case: Case, findings: Findings, setup: Setup, source: NotedSource) 
         yield "response.sip", case.response
     if case.ladder:
         yield "ladder.txt", case.ladder.encode()
-    for number, value in enumerate(IDENTITY.findall(unfolded(case.received)), 1):
+    for number, value in enumerate(IDENTITY.findall(unfolded(case.received))[:MAX_IDENTITIES], 1):
         yield f"token-{number}.jwt", value.partition(b";")[0].strip() + b"\n"
     for number, (url, found) in enumerate(source.found.items(), 1):
         yield f"certificate-{number}.url", f"{url}\n{found.where}\n".encode()

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,8 +51,9 @@ def explain_call(arguments: argparse.Namespace) -> int:
     )
     if not setup.rules.rules:
         setup = replace(setup, rules=default_rules())
-    call = _named(_calls(arguments.what, setup, source, clock), arguments.what, arguments.call)
+    call = _named(_calls(arguments.what, arguments.call, setup, source, clock), arguments.what, arguments.call)
     message = _deciding(call)
+    source.begin()
     findings = None if message is None else _findings(message, setup, source, missing)
     if arguments.bundle is not None:
         if message is None or findings is None:
@@ -70,9 +71,9 @@ def explain_call(arguments: argparse.Namespace) -> int:
     return 0 if findings is not None and findings.good else 1
 
 
-def _calls(what: str, setup: Setup, source: NotedSource, clock: Clock) -> Sequence[Call]:
-    """The calls of a capture, as `replay` finds them."""
-    calls, ports = Calls(), setup.configuration.network.ports
+def _calls(what: str, name: str | None, setup: Setup, source: NotedSource, clock: Clock) -> Sequence[Call]:
+    """The calls of a capture, as `replay` finds them; with the messages of that which `name` means."""
+    calls, ports = Calls(wanted=_wanted(name)), setup.configuration.network.ports
     unseen = Unseen(ports)
     engine = setup.engine(_SECRET, nothing_waits=True)
     engine.observe(Observation(transports=frozenset((TRANSPORT,))))
@@ -104,8 +105,7 @@ def _named(calls: Sequence[Call], what: str, name: str | None) -> Call:
         if len(calls) == 1:
             return calls[0]
         raise NotExplained(f"{what} has {len(calls)} calls: name one; `sbc-filter replay {what} --calls` lists them")
-    packet = int(name[1:]) if name[:1] == "#" and name[1:].isascii() and name[1:].isdecimal() else None
-    number = int(name) if name.isascii() and name.isdecimal() and len(name) < 10 else None
+    packet, number = _count(name[1:]) if name[:1] == "#" else None, _count(name)
     for call in calls:
         if packet is not None and any(each.packet == packet for each in call.messages):
             return call
@@ -117,6 +117,18 @@ def _named(calls: Sequence[Call], what: str, name: str | None) -> Call:
     kind = f"packet {packet} of a call" if packet is not None else f"call {name}"
     listing = f"`sbc-filter replay {what} --calls` lists them"
     raise NotExplained(f"{what} has no {kind} among its {numbered(len(calls), 'call')}: {listing}")
+
+
+def _count(text: str) -> int | None:
+    """The decimal number that a text is; None if it is another text, or longer than any number of a packet or call."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
+
+
+def _wanted(name: str | None) -> Callable[[Call], bool] | None:
+    """Which calls can be meant, as far as that is known when they begin; None: any, by one of its packets."""
+    if name is None or (name[:1] == "#" and _count(name[1:]) is not None):
+        return None
+    return lambda call: call.number == _count(name) or call.call_id == name
 
 
 def _deciding(call: Call) -> SeenMessage | None:

@@ -28,6 +28,7 @@ _CAPTURES = (
 _START = re.compile(rb"(?:[A-Z]+ [^\r\n]+ SIP/2\.0|SIP/2\.0 [0-9]{3})", re.IGNORECASE)
 _NAME = re.compile(rb"(?:identity|y)[ \t]*:[ \t]*", re.IGNORECASE)
 _FOLD = re.compile(rb"\r?\n[ \t]+")
+_END = re.compile(rb"\r?\n\r?\n")
 _TOKEN = re.compile(rb"[A-Za-z0-9_+/=-]*\.[A-Za-z0-9_+/=-]*\.[A-Za-z0-9_+/=-]+")
 _PARTS = re.compile(rb"eyJ[A-Za-z0-9_+/=-]*(?:\.[A-Za-z0-9_+/=-]*)?")
 _NUMBER = re.compile(r"[0-9*#]{1,32}")
@@ -142,8 +143,9 @@ def _message(data: bytes) -> Material:
 
 
 def unfolded(message: bytes) -> bytes:
-    """The message with each header field on one line."""
-    return _FOLD.sub(b" ", message)
+    """The header of a message with each field on one line, without the body: what stands there is not a field."""
+    end = _END.search(message)
+    return _FOLD.sub(b" ", message if end is None else message[: end.start()])
 
 
 def identity_value(material: Material) -> bytes:

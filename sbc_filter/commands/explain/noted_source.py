@@ -33,6 +33,8 @@ class NotedSource:
         self._clock = clock
         self._fetch = fetch
         self.found: dict[str, Found] = {}
+        """What was asked for since the last `begin`."""
+        self._known: dict[str, Found] = {}
         self.tolerate = settings.tolerate
 
     def fetch(self, url: str, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
@@ -46,9 +48,13 @@ class NotedSource:
 
     def look_up(self, url: str) -> Found:
         """The chain of this URL; each is looked for once."""
-        if url not in self.found:
-            self.found[url] = self._look_up(url)
-        return self.found[url]
+        if url not in self._known:
+            self._known[url] = self._look_up(url)
+        return self.found.setdefault(url, self._known[url])
+
+    def begin(self) -> None:
+        """Have `found` begin empty: the certificates of other calls are not evidence of the next one."""
+        self.found = {}
 
     def _look_up(self, url: str) -> Found:
         if self._given is not None:

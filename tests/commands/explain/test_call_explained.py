@@ -24,6 +24,7 @@ from support.calls import (
 )
 from support.captures import write
 
+from sbc_filter.calls.calls import Calls
 from sbc_filter.capture.frame import Frame
 from sbc_filter.certificates.source import certificate_path
 from sbc_filter.cli import main
@@ -32,6 +33,7 @@ from sbc_filter.pki.crl import RevocationList
 
 RULES = f'{VERIFY}[rule.on]\ninvalid = "reject"\n'
 GOOD, SPOOFED = invite(identity()), invite(identity(), caller="13125550123", number=2)
+LISTS = "`sbc-filter replay {} --calls` lists them"
 CALLS = (arriving(GOOD), arriving(SPOOFED), leaving(response("200 OK")))
 
 
@@ -104,6 +106,7 @@ def test_what_came_before_counts(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (CALLS, "3", "{} has no call 3 among its 2 calls: `sbc-filter replay {} --calls` lists them"),
         (CALLS, "#9", "{} has no packet 9 of a call among its 2 calls: `sbc-filter replay {} --calls` lists them"),
         (CALLS, "\x1b[2J", "{} has no call \\x1b[2J among its 2 calls: `sbc-filter replay {} --calls` lists them"),
+        (CALLS, "#" + "9" * 5000, "{} has no call #" + "9" * 5000 + " among its 2 calls: " + LISTS),
         ((), "1", "{} has no call on a SIP port: `sbc-filter replay {}` says what it has"),
     ],
 )
@@ -151,6 +154,38 @@ def test_the_evidence_of_a_call(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert not any(b"PRIVATE KEY" in data for data in found.values())
 
 
+def test_other_calls_are_not_in_the_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor is a certificate missing that only another call needs."""
+    other = "https://other.example/certificate.pem"
+    packets = arriving(invite(identity(jose={"x5u": other}))), arriving(SPOOFED)
+    bundle = tmp_path / "evidence.zip"
+    shown = lines(capsys, captured(tmp_path, *packets), "2", "--bundle", str(bundle), code=1)
+    assert "Missing:" not in shown
+    with zipfile.ZipFile(bundle) as archive:
+        assert [name for name in archive.namelist() if name.endswith(".url")] == ["certificate-1.url"]
+        assert archive.read("certificate-1.url").decode().splitlines() == [X5U, "the folder"]
+
+
+def test_evidence_has_sixteen_tokens_of_the_header(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """S-016: a message of 64 KiB could have thousands. A line of the body is not a header field."""
+    body = identity() + "\r\n"
+    for message, count in ((invite(*["Identity: a.b.c"] * 200), 16), (invite(body=body), 0)):
+        bundle = tmp_path / "evidence.zip"
+        lines(capsys, captured(tmp_path, arriving(message)), "1", "--bundle", str(bundle), code=1)
+        with zipfile.ZipFile(bundle) as archive:
+            assert sum(name.startswith("token-") for name in archive.namelist()) == count
+
+
+@pytest.mark.parametrize("name", ["3", "call-3@carrier.example"])
+def test_a_call_after_those_whose_messages_are_kept(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a large capture, too: it is known which call is meant when it begins."""
+    monkeypatch.setattr(Calls.__init__, "__defaults__", (1, 1 << 20, 3, None))
+    capture = captured(tmp_path, *CALLS, arriving(invite(identity(), number=3)))
+    assert lines(capsys, capture, name, code=0)[0].startswith("Call 3: 12155550100 to 12155550199")
+
+
 def test_the_evidence_of_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     captured(tmp_path)
     (tmp_path / "call.sip").write_bytes(GOOD)
@@ -172,6 +207,17 @@ def test_what_is_no_evidence(what: str, said: str, tmp_path: Path, capsys: pytes
     assert main(["explain", what, "--bundle", str(tmp_path / "evidence.zip")]) == 2
     assert capsys.readouterr().err == f"sbc-filter: {said}\n"
     assert not (tmp_path / "evidence.zip").exists()
+
+
+def test_evidence_does_not_overwrite_another_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The capture itself, for instance. Older evidence is replaced."""
+    capture, bundle = captured(tmp_path, *CALLS), tmp_path / "evidence.zip"
+    before = Path(capture).read_bytes()
+    assert main(["explain", capture, "1", "--bundle", capture]) == 2
+    said = f"--bundle {capture} is there, and not a ZIP file: name another file, it is not overwritten"
+    assert capsys.readouterr().err == f"sbc-filter: {said}\n"
+    assert Path(capture).read_bytes() == before
+    assert [main(["explain", capture, "1", "--bundle", str(bundle)]) for _ in range(2)] == [0, 0]
 
 
 def test_evidence_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
