@@ -105,7 +105,7 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "    lists some of the calls",
         "  sbc-filter pki lab",
         "    makes certificates, a configuration and rules to try things with",
-        "  Or write a configuration, and rules next to it; the folder rules/ has examples:",
+        "  Or write a configuration, and rules next to it. The folder rules/ has examples; rename its trunks, or these:",
         "",
         "# sbc-filter.toml, next to the capture or in /etc/sbc-filter",
         "[network]",
@@ -174,7 +174,7 @@ def test_a_configuration_without_rules_says_what_to_do(capsys: pytest.CaptureFix
     Path("sbc-filter.toml").write_text(f'[network]\nsbc = ["{SBC}"]\n')
     assert main(["replay", "my.pcap"]) == 0
     assert capsys.readouterr().out.splitlines()[1] == (
-        "no rules, so no call is judged: give --rules FILE, such as one of the folder rules/ of sbc-filter"
+        "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
     )
 
 

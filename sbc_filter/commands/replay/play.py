@@ -236,7 +236,7 @@ def what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool)
     if not analysed:
         yield f"configuration: {configuration.file or 'none found, the defaults'}; {rules}{observes}"
     if not setup.rules.rules:
-        yield "no rules, so no call is judged: give --rules FILE, such as one of the folder rules/ of sbc-filter"
+        yield "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
     for fault in (*setup.remarks, *named.remarks(captures)):
         yield f"warning: {fault}"
 
