@@ -105,7 +105,7 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "    lists some of the calls",
         "  sbc-filter pki lab",
         "    makes certificates, a configuration and rules to try things with",
-        "  Or write a configuration, and rules next to it. The folder rules/ has examples; rename its trunks, or these:",
+        "  Or write a configuration, and rules next to it. The folder rules/ has examples; rename the trunks:",
         "",
         "# sbc-filter.toml, next to the capture or in /etc/sbc-filter",
         "[network]",

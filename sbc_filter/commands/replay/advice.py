@@ -119,7 +119,7 @@ def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespac
     yield "    lists some of the calls"
     yield "  sbc-filter pki lab"
     yield "    makes certificates, a configuration and rules to try things with"
-    yield "  Or write a configuration, and rules next to it. The folder rules/ has examples; rename its trunks, or these:"
+    yield "  Or write a configuration, and rules next to it. The folder rules/ has examples; rename the trunks:"
 
 
 def _quoted(text: str) -> str:
