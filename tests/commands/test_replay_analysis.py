@@ -78,8 +78,12 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "verify  observe  unfetchable  fetch-refused  continue   -         1",
         "",
         "Calls to look at:",
-        "  invalid.orig-mismatch: call 2: sbc-filter explain my.pcap 2",
-        "  unfetchable.fetch-refused: call 1: sbc-filter explain my.pcap 1",
+        "  invalid.orig-mismatch: call 2",
+        "    The caller of the call is not that of the token.",
+        "    sbc-filter explain my.pcap 2",
+        "  unfetchable.fetch-refused: call 1",
+        "    No source has the certificate.",
+        "    sbc-filter explain my.pcap 1",
         "",
         "Nothing would change.",
         "",
@@ -91,20 +95,24 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "  certificates of 1 call, so their signatures were not checked; all else was:",
         f"    {X5U}  1 call",
         "How to go on:",
-        "  sbc-filter replay my.pcap --fetch               gets the certificates from these URLs",
-        "  sbc-filter replay my.pcap --certificates DIR    takes them from a folder",
-        "  sbc-filter replay my.pcap --anchors FILE        trusts the roots in this file or folder",
-        "  sbc-filter replay my.pcap --outcome 'invalid*'  lists some of the calls",
-        "  sbc-filter pki lab                              makes certificates, a configuration and rules to try"
-        " things with",
-        "  Or write a configuration, and rules next to it; the folder rules/ has examples:",
+        "  sbc-filter replay my.pcap --fetch",
+        "    gets the certificates from these URLs",
+        "  sbc-filter replay my.pcap --certificates DIR",
+        "    takes them from a folder",
+        "  sbc-filter replay my.pcap --anchors FILE",
+        "    trusts the roots in this file or folder",
+        "  sbc-filter replay my.pcap --outcome 'invalid*'",
+        "    lists some of the calls",
+        "  sbc-filter pki lab",
+        "    makes certificates, a configuration and rules to try things with",
+        "  Or write a configuration, and rules next to it. The folder rules/ has examples; rename the trunks:",
         "",
         "# sbc-filter.toml, next to the capture or in /etc/sbc-filter",
         "[network]",
         f'sbc = ["{SBC}"]',
         "",
         "[trust]",
-        'anchors = ["anchors"]  # PEM files or folders: the roots that you trust',
+        '# anchors = ["anchors"]  # PEM files or folders: the roots that you trust',
         "",
         "[certificates]",
         'directory = "certificates"',
@@ -137,6 +145,37 @@ def test_each_step_completes_it(capsys: pytest.CaptureFixture[str]) -> None:
         ("verify", *mismatch, "SHAKEN 1234", False),
         ("verify", "invalid", "bad-signature", "SHAKEN 1234", False),
     ]
+
+
+def test_the_commands_that_are_printed_give_the_same_result(capsys: pytest.CaptureFixture[str]) -> None:
+    """The SBC is not where `explain` would take it to be by itself, and its port is another, too."""
+    sbc = "203.0.113.77"
+    raw = bytearray(arriving(invite(identity(), caller=FORGED), "203.0.113.9", sbc))
+    raw[22:24], raw[26:28] = (5080).to_bytes(2, "big"), b"\0\0"  # port and check sum of UDP
+    captured(bytes(raw))
+    options = "--anchors ../material/root.pem --certificates ../material/certificates"
+    assert main(["replay", "my.pcap", *options.split()]) == 0
+    printed = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert f"sbc-filter replay my.pcap {options} --outcome 'invalid*'" in printed
+    assert f"sbc-filter explain my.pcap 1 {options}" in printed
+    assert main(["explain", "my.pcap", "1", *options.split()]) == 1
+    explained = capsys.readouterr().out
+    assert "\ninvalid.orig-mismatch\nThe caller of the call is not that of the token.\n" in explained
+    assert "\nCompared      token 12155550100, From 13125550123\n" in explained
+    assert "\nBy verify the filter would change the message, but only observes:\n" in explained
+    assert f"no configuration: the SBC is taken to be {sbc} (--sbc)" in explained
+    assert "signature   fits (read by PyJWT)" in explained
+    assert main(["explain", "my.pcap", "1", "--sbc", "203.0.113.9"]) == 1
+    assert "\n  verify-leaving: matches, enforce, decides\n" in capsys.readouterr().out
+
+
+def test_a_configuration_without_rules_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(arriving(invite(identity(), caller=FORGED)))
+    Path("sbc-filter.toml").write_text(f'[network]\nsbc = ["{SBC}"]\n')
+    assert main(["replay", "my.pcap"]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
+    )
 
 
 def test_signature_fits_but_the_issuer_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:

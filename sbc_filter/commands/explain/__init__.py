@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from sbc_filter.commands.shared_arguments import add_files, endpoint
+from sbc_filter.commands.shared_arguments import add_files, address, endpoint
 from sbc_filter.commands.time_argument import moment
 
 
@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " time such as 2027-01-15T08:00:00Z",
     )
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="the certificate of the token, and its chain")
+    parser.add_argument(
+        "--certificates",
+        type=Path,
+        metavar="DIR",
+        help="other parties' certificates, in place of [certificates].directory",
+    )
     parser.add_argument("--anchors", type=Path, metavar="PATH", help="trust anchors: a PEM file, or a folder of them")
     parser.add_argument(
         "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
@@ -44,6 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ZIP",
         help="write the evidence of a call into this file: the INVITE as received and as sent on, token, certificates,"
         " lists, rule, record and explanation",
+    )
+    parser.add_argument(
+        "--sbc",
+        action="append",
+        default=[],
+        type=address,
+        metavar="ADDRESS",
+        help="address of the SBC, in place of [network].sbc; several: all of them",
     )
     add_files(parser, where="sbc-filter.toml next to the file, then here, then in /etc/sbc-filter")
 

@@ -27,8 +27,8 @@ from sbc_filter.commands.explain.findings_of_message import GOOD, findings_of
 from sbc_filter.commands.explain.judge import Judge, default_rules
 from sbc_filter.commands.explain.material import Kind, Material, NotExplained
 from sbc_filter.commands.explain.noted_source import NotedSource
-from sbc_filter.commands.explain.operator_setup import read_certificate, read_setup
-from sbc_filter.commands.replay.captures import find_captures, folders_of
+from sbc_filter.commands.explain.operator_setup import read_certificate, read_setup_of_capture
+from sbc_filter.commands.replay.captures import find_captures
 from sbc_filter.commands.replay.frames import Clock, with_progress
 from sbc_filter.engine.call.network import Flow, Observation
 from sbc_filter.engine.record import Record
@@ -44,7 +44,7 @@ _OF_CAPTURE = "the capture"
 
 def explain_call(arguments: argparse.Namespace) -> int:
     """Explain the call that `arguments.call` names; returns 0 if it passed or was signed, else 1."""
-    setup, missing = read_setup(arguments, folders_of([arguments.what]))
+    setup, missing = read_setup_of_capture(arguments)
     clock = Clock("capture" if arguments.at == "message" else arguments.at)
     source = NotedSource(
         setup.configuration.certificates, read_certificate(arguments.certificate), clock, fetch=arguments.fetch

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from sbc_filter.commands.explain.findings import CheckShown, Findings, Said, TokenShown
 from sbc_filter.commands.explain.token_checks import State
+from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain
 from sbc_filter.utc import utc_text
@@ -29,6 +30,8 @@ def show(findings: Findings, console: PlainConsole) -> None:
     console.print(Text(plain(findings.explanation.name), colour))
     for line in _explained(findings.explanation):
         console.print(line)
+    for values in _compared(findings):
+        console.print(f"{'Compared':{_WIDTH}} {values}")
     console.print(f"{'Judged at':{_WIDTH}} {utc_text(findings.time)} UTC, {findings.time_from}")
     for token in findings.tokens:
         console.print()
@@ -51,6 +54,15 @@ def _explained(said: Said) -> Iterator[str]:
     yield f"{'What to do':{_WIDTH}} {said.remedy}"
 
 
+def _compared(findings: Findings) -> Iterator[str]:
+    """The values that differ, for every token that fails as the whole does."""
+    for token in findings.tokens:
+        if (token.outcome, token.detail) == (findings.outcome, findings.detail):
+            for check in token.checks:
+                if check.state == State.FAILED and check.values:
+                    yield plain(check.values)
+
+
 def _token(token: TokenShown, console: PlainConsole) -> None:
     reading = token.reading
     result = f"{token.outcome}.{token.detail}" if token.detail else token.outcome
@@ -67,8 +79,14 @@ def _token(token: TokenShown, console: PlainConsole) -> None:
         console.print(f"    {each.role:8} {each.subject}{numbers}")
         dates = f"{utc_text(each.not_before)} to {utc_text(each.not_after)} UTC"
         console.print(f"    {'':8} {dates}, by {each.issuer}{f'; CRL: {each.crl}' if each.crl else ''}")
+    later = 0
     for check in token.checks:
-        console.print(_check(check))
+        if check.state == State.NOT_REACHED:
+            later += 1
+        else:
+            console.print(_check(check))
+    if later:
+        console.print(f"  {State.NOT_REACHED:{_WIDTH - 2}} {numbered(later, 'later check')}: --json names them")
 
 
 def _check(check: CheckShown) -> Text:

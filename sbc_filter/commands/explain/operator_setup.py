@@ -6,8 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from sbc_filter.assembly.setup import Setup, prepare
+from sbc_filter.calls.proposal import scout
+from sbc_filter.capture.merge import Captures
 from sbc_filter.commands.explain.judge import DEFAULTS
 from sbc_filter.commands.explain.material import NotExplained
+from sbc_filter.commands.replay.analysis import supposed_setup, with_options
+from sbc_filter.commands.replay.captures import find_captures, folders_of
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
 from sbc_filter.errors import Problem, reason
 from sbc_filter.system.files import read_file
@@ -24,18 +28,35 @@ def read_setup(arguments: argparse.Namespace, folders: Sequence[Path]) -> tuple[
     missing = []
     if file is None:
         missing.append("no configuration: its SBC, trunks and numbering are the defaults (--config)")
-    if arguments.anchors is not None:
-        configuration = replace(configuration, trust=replace(configuration.trust, anchors=(arguments.anchors,)))
+    configuration = with_options(configuration, arguments)
     if not configuration.network.sbc:
         configuration = replace(configuration, network=replace(configuration.network, sbc=(_SBC,)))
     setup = prepare(configuration, arguments.rules, live=False, problems=problems, needs_anchors=False)
     if not setup.rules.rules:
         missing.append(f"no rules: tokens are judged by {DEFAULTS} (--rules)")
+    return setup, [*missing, *_missing(setup)]
+
+
+def read_setup_of_capture(arguments: argparse.Namespace) -> tuple[Setup, list[str]]:
+    """The files with which `replay` judges this capture: without any, what the capture itself proposes."""
+    folders = folders_of([arguments.what])
+    if find_configuration(arguments.config, folders) is not None or arguments.rules is not None:
+        return read_setup(arguments, folders)
+    named = find_captures([arguments.what], ())
+    proposal = scout(Captures(named.sources, several=named.several)).proposal(arguments.sbc)
+    setup = supposed_setup(arguments, proposal)
+    taken = f"the SBC is taken to be {', '.join(proposal.sbc)} (--sbc), " if proposal.sbc else ""
+    return setup, [f"no configuration: {taken}calls are judged by the defaults (--config)", *_missing(setup)]
+
+
+def _missing(setup: Setup) -> list[str]:
+    """What the trust lacks, and the remarks on the files."""
+    missing = []
     if not setup.trust.anchors:
         missing.append("no trust anchors: no chain can be trusted (--anchors, or [trust].anchors)")
     elif not setup.trust.crls:
         missing.append("no CRL: revocation is not known ([trust].crls)")
-    return setup, [*missing, *map(str, setup.remarks)]
+    return [*missing, *map(str, setup.remarks)]
 
 
 def read_certificate(path: Path | None) -> bytes | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sbc_filter.calls.proposal import Proposal
 from sbc_filter.commands.replay.analysis import Analysis
+from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole
 
@@ -18,12 +19,12 @@ _TRUNKS = 8
 
 def advise(console: PlainConsole, analysis: Analysis, arguments: argparse.Namespace, words: Sequence[str]) -> None:
     """Print it. `words` are the captures, as they were named."""
-    for line in _lines(analysis, words, arguments.anchors, arguments.fetch):
+    for line in _lines(analysis, words, arguments):
         console.print(line)
 
 
-def _lines(analysis: Analysis, words: Sequence[str], anchors: Path | None, fetch: bool) -> Iterator[str]:
-    proposal = analysis.proposal
+def _lines(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespace) -> Iterator[str]:
+    proposal, anchors = analysis.proposal, arguments.anchors
     yield ""
     if not proposal.sbc:
         yield "There is no configuration, and no INVITE that begins a call: nothing was judged."
@@ -40,7 +41,7 @@ def _lines(analysis: Analysis, words: Sequence[str], anchors: Path | None, fetch
         yield "What is missing:"
         yield from missing
     yield "How to go on:"
-    yield from _next(analysis, words, anchors, fetch)
+    yield from _next(analysis, words, arguments)
     yield ""
     yield from _toml(proposal, anchors)
 
@@ -70,7 +71,8 @@ def _toml(proposal: Proposal, anchors: Path | None) -> Iterator[str]:
     yield ""
     yield "[trust]"
     named = "anchors" if anchors is None else str(anchors.absolute())
-    yield f"anchors = [{_quoted(named)}]  # PEM files or folders: the roots that you trust"
+    comment = "# " if anchors is None else ""
+    yield f"{comment}anchors = [{_quoted(named)}]  # PEM files or folders: the roots that you trust"
     yield ""
     yield "[certificates]"
     yield 'directory = "certificates"'
@@ -102,22 +104,22 @@ def _missing(analysis: Analysis, anchors: Path | None) -> Iterator[str]:
             yield f"    and {len(ordered) - _SHOWN} more"
 
 
-def _next(analysis: Analysis, words: Sequence[str], anchors: Path | None, fetch: bool) -> Iterator[str]:
-    command = f"sbc-filter replay {' '.join(map(shlex.quote, words))}"
-    trusted = "" if anchors is None else f" --anchors {shlex.quote(str(anchors))}"
-    fetched = " --fetch" if fetch else ""
-    steps = []
-    if analysis.missing and not fetch:
-        steps.append((f"{command} --fetch{trusted}", "gets the certificates from these URLs"))
-        steps.append((f"{command} --certificates DIR{trusted}", "takes them from a folder"))
-    if anchors is None:
-        steps.append((f"{command}{fetched} --anchors FILE", "trusts the roots in this file or folder"))
-    steps.append((f"{command}{fetched}{trusted} --outcome 'invalid*'", "lists some of the calls"))
-    steps.append(("sbc-filter pki lab", "makes certificates, a configuration and rules to try things with"))
-    width = max(len(step) for step, _ in steps)
-    for step, what in steps:
-        yield f"  {step:{width}}  {what}"
-    yield "  Or write a configuration, and rules next to it; the folder rules/ has examples:"
+def _next(analysis: Analysis, words: Sequence[str], arguments: argparse.Namespace) -> Iterator[str]:
+    """Commands to paste: each keeps the options of this replay, and adds one."""
+    command = f"sbc-filter replay {' '.join(map(shlex.quote, words))}{given_options(arguments)}"
+    if analysis.missing and not arguments.fetch:
+        yield f"  {command} --fetch"
+        yield "    gets the certificates from these URLs"
+        yield f"  {command} --certificates DIR"
+        yield "    takes them from a folder"
+    if arguments.anchors is None:
+        yield f"  {command} --anchors FILE"
+        yield "    trusts the roots in this file or folder"
+    yield f"  {command} --outcome 'invalid*'"
+    yield "    lists some of the calls"
+    yield "  sbc-filter pki lab"
+    yield "    makes certificates, a configuration and rules to try things with"
+    yield "  Or write a configuration, and rules next to it. The folder rules/ has examples; rename the trunks:"
 
 
 def _quoted(text: str) -> str:

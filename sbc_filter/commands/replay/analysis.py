@@ -61,7 +61,7 @@ class Analysis:
         """Read the captures once, to make a proposal. `CaptureError` if none can be read."""
         self.named = named._replace(sources=read_twice(named.sources, stack))
         self.proposal = self._look(arguments)
-        self.setup = _setup(arguments, self.proposal)
+        self.setup = supposed_setup(arguments, self.proposal)
         self.missing: dict[str, int] = {}
         """Calls by the URL of a certificate that is missing."""
         self.only_anchor_missing = 0
@@ -107,11 +107,12 @@ class Analysis:
 def read_setup(arguments: argparse.Namespace, file: Path | None) -> Setup:
     """The operator's files, and the options in the place of what they say; `ConfigurationError` with all problems."""
     problems: list[Problem] = []
-    configuration = _with_options(read_configuration(file, problems), arguments)
+    configuration = with_options(read_configuration(file, problems), arguments)
     return prepare(configuration, arguments.rules, live=False, problems=problems)
 
 
-def _with_options(configuration: Configuration, arguments: argparse.Namespace) -> Configuration:
+def with_options(configuration: Configuration, arguments: argparse.Namespace) -> Configuration:
+    """The configuration with `--sbc`, `--anchors` and `--certificates` in the place of what it says."""
     network, trust, certificates = configuration.network, configuration.trust, configuration.certificates
     if arguments.sbc:
         network = replace(network, sbc=tuple(arguments.sbc))
@@ -124,12 +125,12 @@ def _with_options(configuration: Configuration, arguments: argparse.Namespace) -
     return replace(configuration, network=network, trust=trust, certificates=certificates)
 
 
-def _setup(arguments: argparse.Namespace, proposal: Proposal) -> Setup:
+def supposed_setup(arguments: argparse.Namespace, proposal: Proposal) -> Setup:
     """The defaults with the proposed network; `ConfigurationError` if an option names what cannot be read."""
     problems: list[Problem] = []
     configuration = read_configuration(None, problems)
     network = replace(configuration.network, sbc=proposal.sbc, ports=proposal.ports, mode=OBSERVE)
-    configuration = _with_options(replace(configuration, network=network), arguments)
+    configuration = with_options(replace(configuration, network=network), arguments)
     setup = prepare(configuration, live=False, problems=problems, needs_anchors=False)
     rules, _ = load_rules({"": _RULES}, str, [_CREDENTIAL])
     laboratory = Maker(proposal.begins or time.time()).laboratory()

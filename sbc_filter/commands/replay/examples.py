@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from sbc_filter.calls.call import GOOD, Call
 from sbc_filter.engine.record import Record
+from sbc_filter.explanations.explanation import as_text
+from sbc_filter.explanations.table import explanation_of
 from sbc_filter.outcomes import Outcome
 from sbc_filter.records.tally import numbered
 
@@ -36,16 +38,16 @@ class Examples:
         if len(places) < _EXAMPLES:
             places.append(place)
 
-    def lines(self, capture: str | None) -> Iterator[str]:
-        """A line for each result, naming packets; `capture` is the only one, None if there are several."""
+    def lines(self, capture: str | None, options: str) -> Iterator[str]:
+        """Lines for each result, naming packets; `capture` is the only one, None if there are several."""
         for result, count in _most(self._count):
             packet, file = self._places[result][0]
             others = ", ".join(f"#{number}" for number, other in self._places[result] if other == file)
             where = capture or file or ""
-            yield _line(result, count, others, f"{shlex.quote(where)} '#{packet}'")
+            yield from _lines(result, count, others, f"{shlex.quote(where)} '#{packet}'{options}")
 
 
-def of_calls(calls: Sequence[Call], captures: Sequence[str]) -> Iterator[str]:
+def of_calls(calls: Sequence[Call], captures: Sequence[str], options: str) -> Iterator[str]:
     """The same lines, naming calls by their numbers in the list."""
     count, first = Counter[str](), dict[str, list[int]]()
     for call in calls:
@@ -55,13 +57,18 @@ def of_calls(calls: Sequence[Call], captures: Sequence[str]) -> Iterator[str]:
     for result, number in _most(count):
         named = ", ".join(map(str, first[result][:_EXAMPLES]))
         where = " ".join(map(shlex.quote, captures))
-        yield _line(result, number, named, f"{where} {first[result][0]}")
+        yield from _lines(result, number, named, f"{where} {first[result][0]}{options}")
 
 
 def _most(count: Counter[str]) -> list[tuple[str, int]]:
     return sorted(count.items(), key=lambda entry: (-entry[1], entry[0]))[:_MOST]
 
 
-def _line(result: str, count: int, examples: str, what: str) -> str:
+def _lines(result: str, count: int, examples: str, what: str) -> Iterator[str]:
+    """The result and its calls, what it means, and the command that says more."""
     calls = f"{numbered(count, 'call')}, for instance {examples}" if count > 1 else f"call {examples}"
-    return f"{result}: {calls}: sbc-filter explain {what}"
+    outcome, _, detail = result.partition(".")
+    yield f"{result}: {calls}"
+    meaning, stop, _ = as_text(explanation_of(outcome, detail or None).happened).partition(". ")
+    yield f"  {meaning}{stop.strip()}"
+    yield f"  sbc-filter explain {what}"

@@ -14,6 +14,7 @@ from sbc_filter.commands.replay.call_list import lines, to_json
 from sbc_filter.commands.replay.call_options import needs_signers, wants_list
 from sbc_filter.commands.replay.captures import Named
 from sbc_filter.commands.replay.examples import Examples, of_calls
+from sbc_filter.commands.replay.given_options import given_options
 from sbc_filter.commands.replay.signers import name_signers
 from sbc_filter.records.tally import numbered
 from sbc_filter.system import pager
@@ -68,9 +69,10 @@ class Gathering:
 
     def examples(self, of_packets: Examples, named: Named) -> list[str]:
         """Lines that name failed calls: by their numbers if calls were gathered, else by packets."""
+        options = given_options(self._arguments)
         if self.calls is not None:
-            return list(of_calls(self.calls.in_order(), named.words))
-        return list(of_packets.lines(None if named.several else named.words[0]))
+            return list(of_calls(self.calls.in_order(), named.words, options))
+        return list(of_packets.lines(None if named.several else named.words[0], options))
 
     def _say(self, console: PlainConsole, listed: int) -> None:
         """What the list does not show."""

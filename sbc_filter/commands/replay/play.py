@@ -235,6 +235,8 @@ def what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool)
     observes = "; mode observe: nothing would change" if setup.observes else ""
     if not analysed:
         yield f"configuration: {configuration.file or 'none found, the defaults'}; {rules}{observes}"
+    if not setup.rules.rules:
+        yield "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"
     for fault in (*setup.remarks, *named.remarks(captures)):
         yield f"warning: {fault}"
 

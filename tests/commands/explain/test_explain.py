@@ -61,6 +61,7 @@ def test_a_spoofed_call(tmp_path: Path, chain: tuple[str, ...], capsys: pytest.C
         "Who can act   originating carrier, you",
         "What to do    It is the token of another call, or the caller was rewritten on the way. Compare orig with From"
         " and P-Asserted-Identity; check caller_from and numbering.",
+        "Compared      token 12155550100, From 13125550123",
         "Judged at     2027-01-15 08:00 UTC, the Date of the INVITE",
         "",
         "Token 1: invalid.orig-mismatch",
