@@ -34,8 +34,8 @@ INTERPRETED = {
     "sip/lenient": "",
     "stir": "compact credential delegated_signing delegated_verification delegation diversion extensions media_keys"
     " priority rich_call_data sign_div sti_pa_list",
-    "rules": "header_conditions model number_list rate_limits rule_file sign_options time_windows toml_table"
-    " translations treatment_options trunk trunk_options why_not",
+    "rules": "example example_options header_conditions model number_list rate_limits rule_file sign_options"
+    " time_windows toml_table translations treatment_options trunk trunk_options why_not",
     "engine": "verdict",
     "engine/call": "unreadable",
     "engine/memory": "arrivals results shares",

@@ -111,7 +111,16 @@ def rule(text: str, trunks: tuple[Trunk, ...] = ()) -> Rule:
 
 
 def test_there_is_something_to_read() -> None:
-    pages = {"captures", "certificates", "configuration", "defaults", "explain", "interoperability", "operations"}
+    pages = {
+        "calls",
+        "captures",
+        "certificates",
+        "configuration",
+        "defaults",
+        "explain",
+        "interoperability",
+        "operations",
+    }
     assert DOCS.keys() == pages | {"placement", "records", "redirect", "rules", "security", "service"}
     assert len(blocks("rules")) >= 14
     assert len(blocks("configuration")) >= 8
@@ -226,6 +235,8 @@ _SECTIONS = {
     "rule.answer": ("rules", "answer"),
     "rule.time": ("rules", "time"),
     "rule.rate": ("rules", "rate"),
+    "rule.example": ("rules", "[[rule.example]]"),
+    "rule.example.token": ("rules", "token"),
 }
 _NAMED_BY_OPERATORS = {"rule.on", "rule.header", "trunks", "credentials", "verifiers"}
 _EVERYTHING = f"""
@@ -242,6 +253,8 @@ outcome = "stale"
 action = "reject"
 [rule.on]
 stale = {{ action = "reject" }}
+[[rule.example]]
+token = {{}}
 [[rule]]
 name = "b"
 action = "reject"

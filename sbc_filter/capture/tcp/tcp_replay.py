@@ -105,6 +105,7 @@ class TcpReplay:
         self.octets = 0
         """Octets in memory."""
         self._last: Frame | None = None
+        self.listener = listener
         self._time = 0.0  # of the last segment that has one
         self.listener = listener
 
