@@ -25,7 +25,8 @@ ALREADY_SIGNED: Mapping[Detail, Explanation] = {
         " is removed, and the call is signed.",
         "47 CFR 64.6302(b); RFC 8224 §4 allows several Identity fields",
         YOU,
-        "This is right for calls in transit. On your own customers' calls: which other device signs?",
+        "Nothing for calls in transit. For calls of your own customers, find the other device that signs, and switch"
+        " one of the two off.",
     ),
     Detail.PRESERVED: Explanation(
         "The SBC had dropped the Identity with which this call arrived, and the filter [put it"
@@ -53,13 +54,17 @@ UNSIGNED: Mapping[Detail, Explanation] = {
         ' `attest_impossible = "C"` in `[rule.sign]` signs them with C.',
     ),
     Detail.NO_CALLED: Explanation(
-        "None of `called_from` names a party.", "RFC 8225 §5.2.1, RFC 8224 §6.1", YOU, "Check `called_from`."
+        "None of `called_from` names a party.",
+        "RFC 8225 §5.2.1, RFC 8224 §6.1",
+        YOU,
+        "Look in `raw_to` and `raw_ruri` of the record where the called party is, and name that source in"
+        " `called_from`.",
     ),
     Detail.STALE_DATE: Explanation(
         "The Date of the INVITE is more than 60 seconds from our clock. Rejected with 403 Stale Date.",
         "RFC 8224 §6.1 step 3",
         YOU,
-        "Check NTP here and on the SBC.",
+        "Compare the clocks of this host and of the SBC with NTP, and correct the wrong one.",
     ),
     Detail.CREDENTIAL_EXPIRED: Explanation(
         "Our certificate is not valid now, or was not at the INVITE's Date: expired, or not yet valid.",
@@ -84,7 +89,8 @@ UNSIGNED: Mapping[Detail, Explanation] = {
         'The caller is not on `numbers`, and `attest_unlisted = "none"`.',
         "RFC 8588 §4, ATIS-1000074 §5.2",
         YOU,
-        "Is the list complete?",
+        "If the number belongs to a customer of yours, add it to `numbers`. Otherwise nothing: this is what the list is"
+        " for.",
     ),
     Detail.PRIVACY: Explanation(
         'The caller asks for privacy, and `privacy = "skip"`.',
@@ -116,7 +122,7 @@ UNSIGNED: Mapping[Detail, Explanation] = {
         "The delegated signer did not respond within `hold_ms`, or within 2 seconds.",
         f"{_DELEGATE}. No standard sets the limit.",
         _SERVICE_FIRST,
-        "Is the service, or the command, slow today? Raise `hold_ms` of the rule.",
+        "Measure how long the service or command takes. Have it repaired, or raise `hold_ms` of the rule.",
     ),
     Detail.SIGNING_REFUSED: Explanation(
         "The service or command refused, or its response cannot be read. Or the filter did not ask, because this is a"
@@ -142,6 +148,7 @@ UNSIGNED: Mapping[Detail, Explanation] = {
         "1000 INVITEs are waiting, and this peer has [its share](security.md#shares-of-the-peers).",
         "None: this limit protects the filter.",
         YOU,
-        "There is a flood, or a slow service. Lower `hold_ms`.",
+        "Find out which peer sends so many calls. In a flood, block that peer. Otherwise the service is slow: have it"
+        " repaired, and lower `hold_ms` until then.",
     ),
 }

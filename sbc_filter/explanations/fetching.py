@@ -59,8 +59,9 @@ UNFETCHABLE: Mapping[Detail, Explanation] = {
         "The web server, or yours at `socket`, did not return 200, or compressed the body. A redirect is followed only"
         " with `tolerate`, and a fourth one is not.",
         "ATIS-1000074 §5.3.1, RFC 9110 §15",
-        CARRIER,
-        "The signer must serve the certificate at exactly this URL.",
+        CARRIER_FIRST,
+        "The signer must serve the certificate at exactly this URL. If it came from your server at `socket`, correct"
+        " that.",
     ),
     Detail.FETCH_TOO_LARGE: Explanation(
         "The response has more than 64 KiB.",
@@ -72,14 +73,15 @@ UNFETCHABLE: Mapping[Detail, Explanation] = {
         "1000 INVITEs are waiting, and this peer has [its share](security.md#shares-of-the-peers).",
         "None: this limit protects the filter.",
         YOU,
-        "There is a flood, or certificates come slowly. Lower `hold_ms`. Check the host's network.",
+        "Find out which peer sends so many calls. In a flood, block that peer. Otherwise certificates come slowly:"
+        " check the network of this host, and lower `hold_ms` until then.",
     ),
     Detail.VERIFICATION_TIMEOUT: Explanation(
         "The [service that verifies](configuration.md#verifiersname) did not respond within `hold_ms`, or within 2"
         " seconds.",
         "ATIS-1000082. No standard sets the limit.",
         (Actor.SERVICE, Actor.YOU),
-        "Is it slow today? Raise `hold_ms` of the rule.",
+        "Measure how long it takes. Have it repaired, or raise `hold_ms` of the rule.",
     ),
     Detail.VERIFICATION_REFUSED: Explanation(
         "The service that verifies refused, or its response cannot be read. Or the filter did not ask, because this is"
@@ -98,12 +100,13 @@ UNFETCHABLE: Mapping[Detail, Explanation] = {
         "The response of the service that verifies contradicts itself, or is about another token.",
         "ATIS-1000082",
         SERVICE,
-        "It mixes up calls. Inform its operator.",
+        "It mixes up calls. Inform its operator, and until then verify here: leave out `service` in the rule.",
     ),
     Detail.VERIFICATION_FAILED: Explanation(
         "The service that verifies could not get the certificate (436), or does not say why it did not verify.",
         _SERVICE,
         (Actor.CARRIER, Actor.SERVICE),
-        "The signer must repair it, or the operator of the service.",
+        "Ask the operator of the service why. If it could not get the certificate, inform the signer: `x5u`"
+        " names the URL.",
     ),
 }

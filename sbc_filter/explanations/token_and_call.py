@@ -57,8 +57,9 @@ CALL: Mapping[Detail, Explanation] = {
         "The signature does not match the token and the key of the certificate.",
         "RFC 8224 §6.2 step 5, RFC 7518 §3.4",
         CARRIER_FIRST,
-        "It is a forgery, a token changed on the way, or a certificate renewed under the same URL (an hour, or what the"
-        " cache says).",
+        "Ask the signer whether it signs with the key of the certificate at `x5u`, and the trunk which device changes"
+        " tokens. After a renewal under the same URL, wait an hour, or as long as the cache says. Otherwise it is a"
+        " forgery: reject.",
     ),
     Detail.NUMBER_NOT_AUTHORIZED: Explanation(
         "The certificate is for numbers, and the caller is not one of them.",
@@ -84,6 +85,6 @@ CALL: Mapping[Detail, Explanation] = {
         " without a code.",
         "ATIS-1000082; RFC 8224 §6.2.2 for the code",
         (Actor.CARRIER, Actor.SERVICE),
-        "The signer must repair it; the service may know more.",
+        "Ask the operator of the service which check failed, and inform the signer.",
     ),
 }

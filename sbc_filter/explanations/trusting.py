@@ -44,7 +44,8 @@ UNTRUSTED: Mapping[Detail, Explanation] = {
         "The TNAuthList is missing or broken, has an SPC together with others, or exceeds that of its issuer.",
         "RFC 8226 §9, RFC 9060 §4, ATIS-1000080 §6.4.1",
         CA,
-        "It is an ordinary web certificate, or the CA encoded it wrongly: `tolerate` `tnauthlist-encoding`.",
+        "The signer must use a certificate for calls, not that of a web server. If the CA only encoded the list"
+        " wrongly: `tolerate` `tnauthlist-encoding`.",
     ),
     Detail.UNTRUSTED_CHAIN: Explanation(
         "There is no path from the certificate to a trust anchor.",
@@ -57,7 +58,7 @@ UNTRUSTED: Mapping[Detail, Explanation] = {
         "The [service that verifies](configuration.md#verifiersname) does not trust the certificate (437).",
         "ATIS-1000082; RFC 8224 §6.2.2 for the code",
         (Actor.CARRIER, Actor.SERVICE),
-        "The signer must repair it; the service may know more.",
+        "Ask the operator of the service what is wrong with the certificate, and inform the signer.",
     ),
     Detail.EXPIRED: Explanation(
         "The chain had expired when the token was made or arrived.",
@@ -76,7 +77,8 @@ UNTRUSTED: Mapping[Detail, Explanation] = {
         "A CRL that is [for this certificate](certificates.md#which-certificates-a-list-is-for) names it.",
         "RFC 5280 §6.3, ATIS-1000080",
         CA,
-        "The signer must get a new certificate from its CA. Consider a separate treatment for such calls.",
+        'The signer must get a new certificate from its CA. To refuse its calls until then: `"untrusted.revoked" ='
+        ' "reject"`.',
     ),
     Detail.CRL_UNAVAILABLE: Explanation(
         '`crl_policy = "hard"`, and no valid CRL [covers the'

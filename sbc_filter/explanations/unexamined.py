@@ -10,7 +10,11 @@ _SCANNER = "Nothing: these are scanners. If it came from a real trunk: capture i
 
 NOT_EXAMINED: Mapping[Detail, Explanation] = {
     Detail.NO_RULE: Explanation(
-        "No enforced rule matched.", _OWN_RULES, YOU, "Is that expected? Look at `direction` and `trunk`."
+        "No enforced rule matched.",
+        _OWN_RULES,
+        YOU,
+        "If such calls are to be examined, add a rule or widen one: `explain` says which condition of each did not"
+        " match.",
     ),
     Detail.NO_DIRECTION: Explanation(
         "Neither end of the call is an address in `[network].sbc`, and this host only forwards it, or it is from a"

@@ -126,8 +126,18 @@ def find_chain(links: Sequence[Link], ruri: str | None, provisioned: Container[s
     if chains:
         *diversions, original = chains[0]
         raise invalid(Detail.DIV_ORIG, compared=Compared(", ".join(each.orig for each in diversions), original.orig))
-    led = ", ".join(each for link in links if link.div is not None for each in link.dest)
-    raise invalid(Detail.DIV_CHAIN, compared=Compared(led, ruri or ""))
+    raise invalid(Detail.DIV_CHAIN, compared=_gap(links, ruri))
+
+
+def _gap(links: Sequence[Link], ruri: str | None) -> Compared:
+    """Where the diversions lead, and the Request-URI. If they lead there: where they begin, and the `dest` of the
+    tokens that are not diversions."""
+    led = [each for link in links if link.div is not None for each in link.dest]
+    if ruri not in led:
+        return Compared(", ".join(led), ruri or "")
+    begun = ", ".join(link.div for link in links if link.div is not None)
+    first = ", ".join(each for link in links if link.div is None for each in link.dest)
+    return Compared(f"div {begun}", f"dest {first}" if first else "no token that it continues")
 
 
 def _chains(

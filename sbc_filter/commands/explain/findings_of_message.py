@@ -10,9 +10,12 @@ from sbc_filter.commands.explain.material import IDENTITY, Kind, Material, NotEx
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.commands.explain.token_shown import TokenContext, token_shown
 from sbc_filter.engine.call.call import IncomingCall
+from sbc_filter.engine.record import Record
 from sbc_filter.explanations.table import explanation_of, explanation_of_deviation
 from sbc_filter.outcomes import VERIFICATION_OUTCOMES, Detail, Outcome
 from sbc_filter.rules.model import VerifyOptions
+from sbc_filter.stir.diversion import DIVERSIONS
+from sbc_filter.stir.token import kind_claimed
 from sbc_filter.stir.verification import MAX_IDENTITIES
 
 GOOD = frozenset({Outcome.PASSED, Outcome.SIGNED, Outcome.ALREADY_SIGNED})
@@ -79,16 +82,26 @@ def _options(judge: Judge, judged: Judgement) -> VerifyOptions:
 def _tokens(
     message: bytes, call: IncomingCall | None, judged: Judgement, judge: Judge, context: TokenContext
 ) -> Iterator[TokenShown]:
-    """Each token with the engine's result for it alone, as if the others were not there."""
+    """Each token with the engine's result for it alone, as if the others were not there; a diversion needs them."""
     if call is None:
         for at, value in enumerate(IDENTITY.findall(unfolded(message))[:MAX_IDENTITIES], 1):
             yield token_shown(value.strip(), at, None, context)
         return
     values = call.message.values(b"identity")
+    diverted = any(kind_claimed(value) in DIVERSIONS for value in values)
     for at, value in enumerate(values[:MAX_IDENTITIES]):
         alone = judged if len(values) == 1 else judge.judge_token(with_only(call.message, at))
+        if diverted and alone is not None and _is_of_chain(alone.record, judged.record):
+            alone = judged
         verified = alone is not None and alone.record.outcome in VERIFICATION_OUTCOMES
         yield token_shown(value, at + 1, alone if verified else None, context)
+
+
+def _is_of_chain(alone: Record, together: Record) -> bool:
+    """Whether a token of a diverted call fails alone only because it needs the others: the result is that of all."""
+    if together.outcome == Outcome.PASSED and together.detail != Detail.REQUEST_URI_DIFFERS:
+        return alone.detail in (Detail.DIV_CHAIN, Detail.REQUEST_URI_DIFFERS)
+    return alone.detail == Detail.DIV_CHAIN and together.detail in (Detail.DIV_CHAIN, Detail.DIV_ORIG)
 
 
 def _changes(before: bytes, after: bytes | None) -> Iterator[str]:

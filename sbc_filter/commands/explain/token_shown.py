@@ -4,24 +4,23 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from sbc_filter.commands.explain.chain_shown import chain_shown
+from sbc_filter.commands.explain.compared_values import Subject, compared_values, what_was_found
 from sbc_filter.commands.explain.findings import CheckShown, TokenShown
 from sbc_filter.commands.explain.judge import Judgement
 from sbc_filter.commands.explain.material import claims_of
 from sbc_filter.commands.explain.noted_source import Found, NotedSource
-from sbc_filter.commands.explain.plain_reading import plain_reading
+from sbc_filter.commands.explain.plain_reading import PlainReading, plain_reading
 from sbc_filter.commands.explain.token_checks import CHECKS, Evidence, State, states
-from sbc_filter.engine.call.call import IncomingCall, Party
+from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.errors import VerificationError
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki.trust_store import TrustStore
 from sbc_filter.pki.x5u import check_x5u
 from sbc_filter.rules.model import RequestUriCheck, VerifyOptions
 from sbc_filter.stir.diversion import DIVERSIONS
-from sbc_filter.stir.passport import Claims, Jose, parse_jose
-from sbc_filter.stir.token import kind_claimed, parse_parameters, split_identity
-from sbc_filter.utc import utc_text
+from sbc_filter.stir.passport import Jose, parse_jose
+from sbc_filter.stir.token import kind_claimed, split_identity
 
-_SOURCES = {"pai": "P-Asserted-Identity", "from": "From", "to": "To", "ruri": "Request-URI"}
 _OF_THE_CALL = frozenset({"named", "caller", "called", "media", "diversions", "date", "plain", "target"})
 
 
@@ -43,12 +42,13 @@ def token_shown(value: bytes, at: int, judged: Judgement | None, context: TokenC
     pem = found.pem if found is not None else None
     record = judged.record if judged is not None else None
     evidence = Evidence(value, pem, context.trust, context.at, context.options.tolerate)
+    reading = plain_reading(value, pem)
     shown: tuple[CheckShown, ...] = ()
     if judged is not None:
-        shown = tuple(_checks(judged, evidence, jose, found, context))
+        shown = tuple(_checks(judged, evidence, jose, _where(found), reading, context))
     return TokenShown(
         at,
-        plain_reading(value, pem),
+        reading,
         jose.x5u if jose is not None else None,
         _where(found),
         chain_shown(pem, context.trust, context.at) if pem is not None else (),
@@ -86,15 +86,19 @@ def _where(found: Found | None) -> str:
 
 
 def _checks(
-    judged: Judgement, evidence: Evidence, jose: Jose | None, found: Found | None, context: TokenContext
+    judged: Judgement, evidence: Evidence, jose: Jose | None, where: str, reading: PlainReading, context: TokenContext
 ) -> Iterator[CheckShown]:
     detail = judged.record.detail
     ended = states(Detail(detail) if detail is not None else None, evidence)
     if ended is None:
         return
-    claims = claims_of(evidence.value)
+    subject = Subject(evidence.value, jose, claims_of(evidence.value), where, context.call, context.options, context.at)
     for check in CHECKS:
-        state, values = ended[check.key], _values(check.key, evidence, jose, claims, found, context)
+        state, values = ended[check.key], compared_values(check.key, subject)
+        if state is State.FAILED:
+            values = values or what_was_found(judged.record, reading, evidence.value)
+        elif state is State.NOT_JUDGED:
+            values = "a token of this kind does not speak for the caller by itself"
         why = _unjudged(check.key, judged, context) if state is State.OK else ""
         if why:
             state, values = State.NOT_JUDGED, why
@@ -122,52 +126,3 @@ def _unjudged(key: str, judged: Judgement, context: TokenContext) -> str:
 def _is_diverted(call: IncomingCall | None) -> bool:
     values = call.message.values(b"identity") if call is not None else ()
     return any(kind_claimed(value) in DIVERSIONS for value in values)
-
-
-def _values(
-    key: str, evidence: Evidence, jose: Jose | None, claims: Claims | None, found: Found | None, context: TokenContext
-) -> str:
-    """What a check compares, in canonical form; empty if there is nothing to compare."""
-    call, options = context.call, context.options
-    if key == "parameters":
-        return _parameters(evidence.value, jose)
-    if key == "url" and jose is not None:
-        return jose.x5u
-    if key == "certificate":
-        return _where(found)
-    if claims is None:
-        return ""
-    if key == "fresh":
-        return _age(claims, context)
-    if call is None:
-        return ""
-    if key == "caller":
-        return f"token {claims.orig}, {_party(call.parties.first(options.caller_from), 'no caller')}"
-    if key == "called":
-        return f"token {', '.join(claims.dest)}, {_party(call.parties.first(options.called_from), 'no called party')}"
-    if key == "target":
-        return f"token {', '.join(claims.dest)}, Request-URI {call.target or 'without a number'}"
-    return ""
-
-
-def _party(party: Party | None, otherwise: str) -> str:
-    return otherwise if party is None else f"{_SOURCES.get(party.source, party.source)} {party.identity}"
-
-
-def _age(claims: Claims, context: TokenContext) -> str:
-    age, options = context.at - claims.iat, context.options
-    limit = f"at most {options.max_age:g} s" if age >= 0 else f"at most {options.max_skew:g} s ahead"
-    what = f"{age:.0f} s old" if age >= 0 else f"{-age:.0f} s ahead"
-    return f"iat {utc_text(claims.iat)} UTC, arrival {utc_text(context.at)} UTC: {what}, {limit}"
-
-
-def _parameters(value: bytes, jose: Jose | None) -> str:
-    try:
-        info, alg, ppt, _ = parse_parameters(split_identity(value, base64=True)[3])
-    except VerificationError:
-        return ""
-    if jose is None:
-        return ""
-    pairs = [("ppt", ppt, jose.ppt), ("alg", alg, jose.alg), ("info and x5u", info, jose.x5u)]
-    differ = [pair for pair in pairs if pair[1] != pair[2] and not (pair[0] == "alg" and alg is None)]
-    return "; ".join(f"{name}: field {field or 'none'}, token {token or 'none'}" for name, field, token in differ)

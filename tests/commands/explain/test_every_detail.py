@@ -104,44 +104,73 @@ CASES: Mapping[str, Case] = {
     "passed": Case(invite(DATE, identity())),
     "passed.request-uri-differs": Case(retargeted(invite(identity())), "target", words=("Request-URI 12155550300",)),
     "no-identity.absent": Case(invite()),
-    "no-identity.unsupported-ppt": Case(headed(ppt="foo"), "kind"),
-    "anonymous.no-caller": Case(invite(identity()).replace(NOBODY, ANONYMOUS), "named"),
+    "no-identity.unsupported-ppt": Case(headed(ppt="foo"), "kind", words=('is judged: ppt "foo"',)),
+    "anonymous.no-caller": Case(
+        invite(identity()).replace(NOBODY, ANONYMOUS),
+        "named",
+        words=("a caller: no caller in P-Asserted-Identity, From",),
+    ),
     "stale.stale-date": Case(invite(DATE, identity(claims(iat=int(NOW) - 61))), "fresh", words=("61 s old",)),
     "stale.future-date": Case(invite(DATE, identity(claims(iat=int(NOW) + 61))), "fresh", words=("61 s ahead",)),
     "stale.date": Case(
-        invite("Date: Fri, 15 Jan 2027 07:50:00 GMT", identity()), "date", VERIFY + "[rule.verify]\nmax_date_age = 60\n"
+        invite("Date: Fri, 15 Jan 2027 07:50:00 GMT", identity()),
+        "date",
+        VERIFY + "[rule.verify]\nmax_date_age = 60\n",
+        words=("Date 2027-01-15T07:50:00Z, compared with 2027-01-15T08:00:00Z, 600 s later",),
     ),
     "unfetchable.x5u-policy": Case(headed(x5u="http://x.example/a.pem"), "url", words=("http://x.example/a.pem",)),
     "unfetchable.fetch-refused": Case(invite(identity()), "certificate", chain=None, words=("give --certificate",)),
-    "untrusted.alg": Case(headed(alg="RS256"), "alg"),
+    "untrusted.alg": Case(headed(alg="RS256"), "alg", words=("ES256: RS256, compared with ES256",)),
     "untrusted.certificate-unreadable": Case(invite(identity()), "readable", chain=b"no certificate"),
     "untrusted.certificate-key": Case(
-        invite(identity()), "profile", chain=chain(ec.generate_private_key(ec.SECP384R1()).public_key())
+        invite(identity()),
+        "profile",
+        chain=chain(ec.generate_private_key(ec.SECP384R1()).public_key()),
+        words=("not on the curve P-256",),
     ),
-    "untrusted.certificate-profile": Case(invite(identity()), "profile", chain=chain(usage="crl_sign")),
+    "untrusted.certificate-profile": Case(
+        invite(identity()), "profile", chain=chain(usage="crl_sign"), words=("the leaf may not sign",)
+    ),
     "untrusted.critical-extension": Case(
-        invite(identity()), "profile", chain=chain(extensions=((unknown("1.2.3.4", b"\x05\x00"), True),))
+        invite(identity()),
+        "profile",
+        chain=chain(extensions=((unknown("1.2.3.4", b"\x05\x00"), True),)),
+        words=("1.2.3.4",),
     ),
-    "untrusted.tnauthlist": Case(invite(identity()), "tnauthlist", chain=chain(listed=None)),
-    "untrusted.untrusted-chain": Case(invite(identity()), "path", chain=OTHER.chain),
-    "untrusted.expired": Case(invite(identity()), "dates", chain=chain(end=NOW - 60)),
+    "untrusted.tnauthlist": Case(
+        invite(identity()), "tnauthlist", chain=chain(listed=None), words=("the certificate has no TNAuthList",)
+    ),
+    "untrusted.untrusted-chain": Case(
+        invite(identity()), "path", chain=OTHER.chain, words=("no path from CN=SHAKEN 1234",)
+    ),
+    "untrusted.expired": Case(
+        invite(identity()),
+        "dates",
+        chain=chain(end=NOW - 60),
+        words=("to 2027-01-15T07:59:00Z, compared with 2027-01-15T08:00:00Z",),
+    ),
     "untrusted.not-yet-valid": Case(
         signed(iat=int(NOW) - 50), "signed", chain=chain(begin=NOW - 20), words=("SPC 1234",)
     ),
     "untrusted.revoked": Case(
         invite(identity()), "revocation", crl=pem(MAKER.crl(LAB.root, (LEAF,))), words=("revoked by list 1",)
     ),
-    "untrusted.crl-unavailable": Case(invite(identity()), "revocation", settings='crl_policy = "hard"\n'),
-    "invalid.identity-syntax": Case(parameters("nonsense=<"), "field"),
+    "untrusted.crl-unavailable": Case(
+        invite(identity()),
+        "revocation",
+        settings='crl_policy = "hard"\n',
+        words=("no valid CRL at 2027-01-15T08:00:00Z",),
+    ),
+    "invalid.identity-syntax": Case(parameters("nonsense=<"), "field", words=("grammar: after the token: nonsense=<",)),
     "invalid.too-many-identities": Case(invite(*[identity()] * 17)),
-    "invalid.too-large": Case(invite(LONG), "field"),
+    "invalid.too-large": Case(invite(LONG), "field", words=("octets (RFC 8224",)),
     "invalid.compact-form": Case(invite(f"Identity: ..{SIGNATURE};info=<{X5U}>;alg=ES256;ppt=shaken"), "form"),
     "invalid.base64": Case(digest(f"{HEAD}A.{BODY}.{SIGNATURE}"), "header"),
     "invalid.json": Case(invite(identity(b"[1]")), "json"),
     "invalid.duplicate-key": Case(digest(f"{TWICE}.{BODY}.{SIGNATURE}"), "header"),
-    "invalid.typ": Case(headed(typ="JWT"), "typ"),
-    "invalid.crit": Case(headed(crit=["exp"]), "typ"),
-    "invalid.x5u-missing": Case(headed(x5u=5), "x5u"),
+    "invalid.typ": Case(headed(typ="JWT"), "typ", words=('demands: typ "JWT"',)),
+    "invalid.crit": Case(headed(crit=["exp"]), "typ", words=("cannot read it: Unsupported critical extension",)),
+    "invalid.x5u-missing": Case(headed(x5u=5), "x5u", words=("names its certificate: x5u 5",)),
     "invalid.ppt-mismatch": Case(parameters(f"info=<{X5U}>;ppt=div"), "parameters", words=("field div, token shaken",)),
     "invalid.alg-mismatch": Case(
         parameters(f"info=<{X5U}>;alg=RS256;ppt=shaken"), "parameters", words=("alg: field RS256, token ES256",)
@@ -151,12 +180,14 @@ CASES: Mapping[str, Case] = {
         "parameters",
         words=(f"info and x5u: field https://x.example/, token {X5U}",),
     ),
-    "invalid.claim-orig": Case(signed(orig={}), "claims"),
-    "invalid.claim-dest": Case(signed(dest={}), "claims"),
-    "invalid.claim-iat": Case(signed(iat="1800000000"), "claims"),
-    "invalid.claim-attest": Case(signed(attest="D"), "shaken"),
-    "invalid.claim-origid": Case(signed(origid=None), "shaken"),
-    "invalid.claim-mky": Case(signed(mky="x").replace(b"Length: 0", b"Length: 33") + MEDIA.encode(), "media"),
+    "invalid.claim-orig": Case(signed(orig={}), "claims", words=("well-formed: orig {}",)),
+    "invalid.claim-dest": Case(signed(dest={}), "claims", words=("well-formed: dest {}",)),
+    "invalid.claim-iat": Case(signed(iat="1800000000"), "claims", words=('well-formed: iat "1800000000"',)),
+    "invalid.claim-attest": Case(signed(attest="D"), "shaken", words=('well-formed: attest "D"',)),
+    "invalid.claim-origid": Case(signed(origid=None), "shaken", words=("well-formed: no origid",)),
+    "invalid.claim-mky": Case(
+        signed(mky="x").replace(b"Length: 0", b"Length: 33") + MEDIA.encode(), "media", words=('of the token: mky "x"',)
+    ),
     "invalid.orig-mismatch": Case(
         invite(identity(), caller="13125550123"), "caller", words=("token 12155550100, From 13125550123",)
     ),
@@ -166,12 +197,17 @@ CASES: Mapping[str, Case] = {
     "invalid.request-uri-differs": Case(
         retargeted(invite(identity())), "target", VERIFY + '[rule.verify]\ncheck_request_uri = "require"\n'
     ),
-    "invalid.div-chain": Case(diverted(div="13125550123")),
-    "invalid.div-orig": Case(diverted(caller="13125550123")),
-    "invalid.signature-length": Case(digest(f"{HEAD}.{BODY}.{SIGNATURE[:60]}"), "signature"),
+    "invalid.div-chain": Case(diverted(div="13125550123"), words=("div 13125550123, compared with dest 12155550199",)),
+    "invalid.div-orig": Case(diverted(caller="13125550123"), words=("13125550123, compared with 12155550100",)),
+    "invalid.signature-length": Case(
+        digest(f"{HEAD}.{BODY}.{SIGNATURE[:60]}"), "signature", words=("fits: 45 octets",)
+    ),
     "invalid.bad-signature": Case(digest(f"{HEAD}.{BODY}.{FLAWED}"), "signature", words=("does not fit",)),
     "invalid.number-not-authorized": Case(
-        invite(identity()), "number", chain=chain(listed=numbers(ones=("13125550123",))), words=("13125550123",)
+        invite(identity()),
+        "number",
+        chain=chain(listed=numbers(ones=("13125550123",))),
+        words=("number: CN=SHAKEN 1234 for 12155550100",),
     ),
     "invalid.claim-constraints": Case(
         invite(identity()),
@@ -181,9 +217,12 @@ CASES: Mapping[str, Case] = {
                 (unknown(claim_constraints.JWT_CLAIM_CONSTRAINTS, constraints((), (("attest", ("B",)),))), False),
             )
         ),
+        words=("CN=SHAKEN 1234: the certificate does not permit",),
     ),
     "invalid.fingerprint-mismatch": Case(
-        invite(identity(claims(mky=[{"alg": "sha-256", "dig": "AB" * 32}])), body=MEDIA), "media"
+        invite(identity(claims(mky=[{"alg": "sha-256", "dig": "AB" * 32}])), body=MEDIA),
+        "media",
+        words=("of the token: mky [",),
     ),
     "invalid.ambiguous-caller": Case(
         invite(identity()).replace(b"sip:+12155550100@carrier", b"sip:+12155550100;x=1;phone-context=2%00@carrier")
@@ -290,3 +329,25 @@ def test_every_detail_is_produced_here_or_by_more_than_one_message() -> None:
     every = {f"{outcome}.{detail}" for outcome in Outcome for detail in DETAILS[outcome]}
     assert {name for name in CASES if "." in name} | RECORDS.keys() == every
     assert {f"{outcome}.{detail}" for outcome, explained in DETAILS_EXPLAINED.items() for detail in explained} == every
+
+
+def test_the_tokens_of_a_diverted_call_are_judged_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """RFC 8946 §4.2: a `div` token continues another, so alone it would fail, as the first would at the new target."""
+    code, text, data = explained(laboratory(tmp_path, Case(diverted())), capsys)
+    assert (code, data["outcome"], data["detail"]) == (0, "passed", None)
+    assert [(token["outcome"], token["detail"]) for token in data["tokens"]] == [("passed", None)] * 2
+    assert "failed" not in text
+    first, second = ({each["check"]: each["state"] for each in token["checks"]} for token in data["tokens"])
+    assert (first["diversions"], first["target"], first["signature"]) == ("ok", "ok", "ok")
+    assert (second["typ"], second["signature"]) == ("ok", "not judged")
+
+
+def test_a_fault_of_one_token_is_not_said_of_the_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A diverted call whose first token is of another caller: its own fault, not that of the `div` token."""
+    broken = diverted().replace(b"From: <sip:+12155550100", b"From: <sip:+13125550123")
+    _, _, data = explained(laboratory(tmp_path, Case(broken)), capsys)
+    details = [token["detail"] for token in data["tokens"]]
+    assert (data["detail"], details[0]) == ("orig-mismatch", "orig-mismatch")
+    failed = [[each["check"] for each in token["checks"] if each["state"] == "failed"] for token in data["tokens"]]
+    assert failed[0] == ["caller"]
+    assert "caller" not in failed[1]
