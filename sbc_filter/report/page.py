@@ -1,0 +1,104 @@
+"""The page: template, style, script and data in one text, under a content security policy that permits only these."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from sbc_filter.engine.record import printable
+from sbc_filter.explanations.explanation import as_text
+from sbc_filter.report.charts import HEIGHT, chart, clock
+from sbc_filter.report.columns import MOST, columns
+from sbc_filter.report.details import details
+from sbc_filter.report.figures import Group, breakdowns, causes, over_time
+from sbc_filter.report.model import Line, Report
+from sbc_filter.report.octets import cut
+from sbc_filter.report.selection import fails
+from sbc_filter.utc import utc_instant
+
+_PARTS = "data.js", "table.js", "ladder.js", "call.js", "main.js"
+_NOTES = 200  # sentences that are shown
+
+
+def page(report: Report) -> str:
+    """The whole file: ASCII only, so that no guess about its encoding can be wrong."""
+    style = _file("page.css")
+    script = '"use strict";\n(() => {\n' + "".join(map(_file, _PARTS)) + "})();\n"
+    template = _environment().get_template("page.html")
+    times = over_time(report.lines)
+    text = template.render(
+        report=report,
+        policy=_policy(script, style),
+        style=Markup(style),  # noqa: S704 - a file of this package
+        script=Markup(script),  # noqa: S704 - a file of this package
+        calls=as_script_data(columns(report.lines)),
+        details=as_script_data({**details(report.details), "command": report.commands}),
+        listed=min(len(report.lines), MOST),
+        failing=sum(fails(line.outcome) for line in report.lines),
+        changed=sum(line.changed for line in report.lines),
+        span=_span(report.lines),
+        causes=causes(report.lines),
+        breakdowns=breakdowns(report.lines),
+        chart=chart(times),
+        buckets=times.buckets,
+        notes=[cut(note, 500) for note in report.notes[:_NOTES]],
+        groups=list(Group),
+        height=HEIGHT,
+    )
+    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def as_script_data(data: object) -> Markup:
+    """JSON for a `script` element: no character of it can end the element or a line, or begin markup."""
+    text = json.dumps(data, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - escaped above
+
+
+def _policy(script: str, style: str) -> str:
+    """Only this script and this style; nothing is loaded, sent or framed, and no text becomes markup (CSP Level 3)."""
+    return (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; form-action 'none';"
+        " require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FunctionLoader(_file), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters.update(plain=_plain, prose=as_text, number=_number, percent=_percent)
+    made.globals.update(clock=clock)
+    return made
+
+
+def _file(name: str) -> str:
+    return (files(__package__) / "page" / name).read_text("ascii")
+
+
+def _plain(text: object) -> str:
+    return printable(str(text))
+
+
+def _number(count: int) -> str:
+    return f"{count:,}"
+
+
+def _percent(percent: float) -> str:
+    return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.1f} %"
+
+
+def _span(lines: Sequence[Line]) -> dict[str, Any]:
+    """The first and the last time, as text."""
+    times = [line.time for line in lines] or [0.0]
+    return {"first": utc_instant(min(times)), "last": utc_instant(max(times))}
