@@ -1,13 +1,12 @@
 """Two messages line by line, with what changed within a line marked."""
 
-import os.path
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from sbc_filter.report.octets import changed, cut, shown, text_of
 
-_COMPARED = 400  # lines between the first and the last difference: comparing costs the square of their number
+_COMPARED = 150  # lines between the first and the last difference: comparing costs the square of their number
 _LINES = 400  # of a message that are shown
 _LONGEST = 8192  # characters of a line that are shown
 
@@ -21,13 +20,15 @@ class Row(NamedTuple):
 
 def lines_of(message: bytes) -> list[Row]:
     """The lines of one message. A CR or LF that does not end a line is shown as an escape."""
-    return _bounded([Row("=", shown(cut(line, _LONGEST))) for line in _split(message)])
+    return _bounded([Row("=", shown(cut(line, _LONGEST))) for line in _ended(_split(message))])
 
 
 def compare(before: bytes, after: bytes) -> list[Row]:
     """The lines of two messages, in order; a line that changed is two rows, the old one first."""
     old, new = _split(before), _split(after)
-    start = len(os.path.commonprefix([old, new]))
+    if not old[-1] and not new[-1]:
+        old, new = old[:-1], new[:-1]
+    start = _common(old, new)
     end = _common_end(old[start:], new[start:])
     rows = [Row("=", shown(cut(line, _LONGEST))) for line in old[:start]]
     rows += _between(old[start : len(old) - end], new[start : len(new) - end])
@@ -39,8 +40,20 @@ def _split(message: bytes) -> list[str]:
     return text_of(message).split("\r\n")
 
 
+def _ended(lines: list[str]) -> list[str]:
+    """The lines without the empty one after the last line end."""
+    return lines if lines[-1] else lines[:-1]
+
+
 def _common_end(old: Sequence[str], new: Sequence[str]) -> int:
-    return len(os.path.commonprefix([old[::-1], new[::-1]]))
+    return _common(old[::-1], new[::-1])
+
+
+def _common(old: Sequence[str], new: Sequence[str]) -> int:
+    """How many items both begin with."""
+    return next(
+        (at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), min(len(old), len(new))
+    )
 
 
 def _between(old: Sequence[str], new: Sequence[str]) -> Iterator[Row]:
@@ -64,7 +77,7 @@ def _replaced(old: Sequence[str], new: Sequence[str]) -> Iterator[Row]:
 
 def _line(was: str, now: str) -> tuple[Row, Row]:
     """One line that became another: what they do not have in common is marked."""
-    start = len(os.path.commonprefix([was, now]))
+    start = _common(was, now)
     end = _common_end(was[start:], now[start:])
     return Row("-", _marked(was, start, end)), Row("+", _marked(now, start, end))
 

@@ -10,10 +10,12 @@ from typing import Any
 from sbc_filter.engine.record import printable
 from sbc_filter.report.model import Line
 from sbc_filter.report.octets import cut
+from sbc_filter.report.script_data import script_data
 
 MOST = 100_000  # lines
-MOST_OCTETS = 9_500_000  # of all lines, as JSON
+MOST_OCTETS = 9_500_000  # of all lines in the file
 _LONGEST = 64  # characters of a text in the table
+_NUMBERS = 30  # octets that the numbers of a line take, roughly
 _TEXTS: dict[str, Callable[[Line], str]] = {
     "caller": lambda line: line.caller,
     "called": lambda line: line.called,
@@ -52,8 +54,12 @@ def _text(text: str) -> str:
 def _fitting(lines: Sequence[Line]) -> int:
     """How many of the lines fit."""
     used = 0
+    names: set[str] = set()
     for count, line in enumerate(lines):
-        used += sum(len(_text(of(line)).encode("unicode_escape")) + 2 for of in _TEXTS.values()) + 2 * len(FACETS) + 16
+        facets = {_text(of(line)) for of in FACETS.values()} - names
+        used += sum(len(script_data(_text(of(line)))) for of in _TEXTS.values()) + _NUMBERS
+        used += sum(len(script_data(text)) + 6 for text in facets)
+        names |= facets
         if used > MOST_OCTETS:
             return count
     return len(lines)

@@ -7,11 +7,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sbc_filter.explanations.explanation import as_text
+from sbc_filter.explanations.table import explanation_of
 from sbc_filter.report.changes import Row, compare, lines_of
 from sbc_filter.report.interned import Interned
 from sbc_filter.report.model import Detail, Message
 from sbc_filter.report.octets import cut, shown, text_of
-from sbc_filter.utc import utc_instant
+from sbc_filter.report.script_data import script_data
+from sbc_filter.utc import utc_instant, utc_text
 
 MOST_OCTETS = 9_000_000  # of all details together, as JSON
 _MESSAGES = 60  # of a call that are shown
@@ -26,7 +29,7 @@ def details(calls: Iterable[Detail], most_octets: int = MOST_OCTETS) -> dict[str
     used = 0
     for call in calls:
         data = _call(call, interned)
-        used += len(json.dumps(data, separators=(",", ":"))) + 8
+        used += len(script_data(data)) + 12
         if used + interned.size > most_octets and found:
             break
         found[call.number] = data
@@ -37,6 +40,7 @@ def _call(call: Detail, interned: Interned) -> dict[str, Any]:
     first = call.messages[0].time if call.messages else 0.0
     shown_ones = call.messages[:_MESSAGES]
     data: dict[str, Any] = {
+        "said": _said(call, interned),
         "messages": [_message(each, first, call.sbc, interned) for each in shown_ones],
         "omitted": call.omitted + len(call.messages) - len(shown_ones),
     }
@@ -72,9 +76,7 @@ def _sent(received: bytes, sent: bytes, interned: Interned) -> list[Any] | None:
 
 def _rows(rows: Sequence[Row], interned: Interned) -> list[Any]:
     """A line is the place of its text; one that was removed or added is a pair of 0 or 1 and that place."""
-    return [
-        interned.at(row.text) if row.sign == "=" else [int(row.sign == "+"), interned.at(row.text)] for row in rows
-    ]
+    return [interned.at(row.text) if row.sign == "=" else [int(row.sign == "+"), interned.at(row.text)] for row in rows]
 
 
 def title_of(message: bytes) -> str:
@@ -85,13 +87,21 @@ def title_of(message: bytes) -> str:
     return shown(cut(start.partition(" ")[0], 24)) or "empty"
 
 
+def _said(call: Detail, interned: Interned) -> int | None:
+    """What the result means, the standard, who can act, what to do."""
+    if not call.outcome:
+        return None
+    happened, standard, _, remedy = explained = explanation_of(call.outcome, call.detail or None)
+    return interned.at((as_text(happened), standard, explained.actors, as_text(remedy)))
+
+
+def _result(found: Mapping[str, Any]) -> str:
+    return f"{found['outcome']}.{found['detail']}" if found["detail"] else str(found["outcome"])
+
+
 def _findings(found: Mapping[str, Any], interned: Interned) -> dict[str, Any]:
-    said = found["explanation"]
     return {
-        "result": _at(interned, said["name"]),
-        "said": interned.at(
-            (*(_plain(said[name]) for name in ("happened", "standard")), ", ".join(said["by"]), _plain(said["remedy"]))
-        ),
+        "result": _at(interned, _result(found)),
         "judged": _at(interned, f"{utc_instant(found['time'])}, {found['time_from']}"),
         "tokens": [_token(each, interned) for each in found["tokens"]],
         "tolerated": [interned.at((_plain(each["name"]), _plain(each["happened"]))) for each in found["tolerated"]],
@@ -105,29 +115,25 @@ def _findings(found: Mapping[str, Any], interned: Interned) -> dict[str, Any]:
 
 def _token(token: Mapping[str, Any], interned: Interned) -> dict[str, Any]:
     reading = token["reading"]
-    name = f"{token['outcome']}.{token['detail']}" if token["detail"] else token["outcome"]
     return {
-        "result": _at(interned, name + (", if its chain is trusted" if token["assumed"] else "")),
+        "result": _at(interned, _result(token) + (", if its chain is trusted" if token["assumed"] else "")),
         "header": _pairs(reading["header"], interned),
         "claims": _pairs(reading["claims"], interned),
         "fault": _at(interned, reading["fault"]),
         "signature": _at(interned, reading["signature"]),
         "certificate": _at(interned, token["certificate"]),
         "chain": [interned.at(_certificate(each)) for each in token["certificates"]],
-        "checks": [interned.at(tuple(_plain(each[name]) for name in _CHECKED)) for each in token["checks"]],
+        "checks": [interned.at(tuple(_plain(as_text(each[name])) for name in _CHECKED)) for each in token["checks"]],
     }
 
 
 def _certificate(found: Mapping[str, Any]) -> tuple[str, ...]:
-    """Role, subject, numbers, first and last second, issuer, CRL."""
+    """Role, subject, numbers, first and last day, issuer, CRL."""
     return (
-        _plain(found["role"]),
-        _plain(found["subject"]),
-        _plain(found["numbers"]),
-        utc_instant(found["not_before"]),
-        utc_instant(found["not_after"]),
-        _plain(found["issuer"]),
-        _plain(found["crl"]),
+        *(_plain(found[name]) for name in ("role", "subject", "numbers")),
+        utc_text(found["not_before"]),
+        utc_text(found["not_after"]),
+        *(_plain(found[name]) for name in ("issuer", "crl")),
     )
 
 

@@ -1,11 +1,12 @@
 """Each text once: what repeats in many calls is kept in one table, and named by its place there."""
 
-import json
 from collections.abc import Hashable
+
+from sbc_filter.report.script_data import script_data
 
 
 class Interned:
-    """Texts, and tuples of texts and numbers, each at its own place. `size` is what their JSON needs, in octets."""
+    """Texts, and tuples of texts and numbers, each at its own place. `size` is what they need in the file, in octets."""
 
     def __init__(self) -> None:
         self._places: dict[Hashable, int] = {}
@@ -16,7 +17,7 @@ class Interned:
         place = self._places.get(value)
         if place is None:
             place = self._places[value] = len(self._places)
-            self.size += len(json.dumps(value)) + 1
+            self.size += len(script_data(value)) + 1
         return place
 
     def values(self) -> list[Hashable]:

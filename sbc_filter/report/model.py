@@ -47,6 +47,8 @@ class Detail(NamedTuple):
     """A call that is shown in full."""
 
     number: int
+    outcome: str  # as in its line
+    detail: str
     messages: Sequence[Message]
     omitted: int = 0  # messages of the call that are not in `messages`
     sbc: frozenset[str] = frozenset()  # the addresses of its SBC, as in `Message.src`

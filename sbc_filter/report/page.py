@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -13,11 +12,12 @@ from markupsafe import Markup
 from sbc_filter.engine.record import printable
 from sbc_filter.explanations.explanation import as_text
 from sbc_filter.report.charts import HEIGHT, chart, clock
-from sbc_filter.report.columns import MOST, columns
+from sbc_filter.report.columns import columns
 from sbc_filter.report.details import details
 from sbc_filter.report.figures import Group, breakdowns, causes, over_time
 from sbc_filter.report.model import Line, Report
 from sbc_filter.report.octets import cut
+from sbc_filter.report.script_data import script_data
 from sbc_filter.report.selection import fails
 from sbc_filter.utc import utc_instant
 
@@ -31,14 +31,15 @@ def page(report: Report) -> str:
     script = '"use strict";\n(() => {\n' + "".join(map(_file, _PARTS)) + "})();\n"
     template = _environment().get_template("page.html")
     times = over_time(report.lines)
+    table = columns(report.lines)
     text = template.render(
         report=report,
         policy=_policy(script, style),
         style=Markup(style),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704 - a file of this package
-        calls=as_script_data(columns(report.lines)),
-        details=as_script_data({**details(report.details), "command": report.commands}),
-        listed=min(len(report.lines), MOST),
+        calls=_data(table),
+        details=_data({**details(report.details), "command": printable(report.commands)}),
+        listed=len(table["number"]),
         failing=sum(fails(line.outcome) for line in report.lines),
         changed=sum(line.changed for line in report.lines),
         span=_span(report.lines),
@@ -53,19 +54,15 @@ def page(report: Report) -> str:
     return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
-def as_script_data(data: object) -> Markup:
-    """JSON for a `script` element: no character of it can end the element or a line, or begin markup."""
-    text = json.dumps(data, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704 - escaped above
+def _data(data: object) -> Markup:
+    return Markup(script_data(data))  # noqa: S704 - harmless there
 
 
 def _policy(script: str, style: str) -> str:
     """Only this script and this style; nothing is loaded, sent or framed, and no text becomes markup (CSP Level 3)."""
     return (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; form-action 'none';"
-        " require-trusted-types-for 'script'; trusted-types 'none'"
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none';"
+        " form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
 
 
@@ -77,7 +74,7 @@ def _environment() -> Environment:
     made = Environment(
         loader=FunctionLoader(_file), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    made.filters.update(plain=_plain, prose=as_text, number=_number, percent=_percent)
+    made.filters.update(plain=_plain, prose=_prose, breakable=_breakable, number=_number, percent=_percent)
     made.globals.update(clock=clock)
     return made
 
@@ -88,6 +85,19 @@ def _file(name: str) -> str:
 
 def _plain(text: object) -> str:
     return printable(str(text))
+
+
+def _prose(markdown: str) -> Markup:
+    """An explanation: names in backquotes as code, links as the pages that they lead to."""
+    pieces = as_text(markdown, quotes=True).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if at % 2 else piece for at, piece in enumerate(pieces)
+    )
+
+
+def _breakable(result: str) -> Markup:
+    """A result that may break into two lines after its outcome."""
+    return Markup("<wbr>.").join(result.split("."))
 
 
 def _number(count: int) -> str:

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from support.calls import CARRIER, LAB, NOW, SBC, VERIFY, identity, invite
-
 from sbc_filter.cli import main
 from sbc_filter.lab.certificate_maker import pem
 from sbc_filter.report.model import Detail, Line, Message, Report
+from support.calls import CARRIER, LAB, NOW, SBC, VERIFY, identity, invite
 
 PEER, OURS = f"{CARRIER}:5060", f"{SBC}:5060"
 DATE = "Date: Fri, 15 Jan 2027 08:00:00 GMT"
 SPOOFED = "13125550123"
+RESULT = "invalid", "orig-mismatch"
 KINDS = (
     # weight, outcome, detail, treatment, rule, attestation
     (700, "passed", "", "continue", "verify", "A"),
@@ -31,6 +31,19 @@ KINDS = (
 )
 TRUNKS = ("acme", "wholesale", "pbx", "softswitch")
 SIGNERS = tuple(f"{1000 + 111 * n} SHAKEN {1000 + 111 * n}" for n in range(9))
+
+HOSTILE = (
+    # what a message may say to be taken for markup, a script or a template
+    '"><script>canary=1</script>',
+    "<img src=x onerror=canary=1>",
+    "</script><script>canary=1</script>",
+    "</title></style><!--<script>",
+    "javascript:canary=1",
+    "{{7*7}}{% raw %}${7*7}",
+    "\u202egnp.exe\u2066",
+    "a\u2028b\u2029c\x00\x1b[2J",
+    "&lt;b&gt;&#60;",
+)
 
 
 def invite_of(number: int, caller: str = SPOOFED) -> bytes:
@@ -100,7 +113,7 @@ def detail(number: int, received: bytes, findings: dict[str, Any] | None = None,
 
     first = message(received, PEER, OURS)._replace(sent=sent, answers=answers)
     if rejected:
-        return Detail(number, (first,), 0, frozenset((OURS,)), findings)
+        return Detail(number, *RESULT, (first,), 0, frozenset((OURS,)), findings)
     others = (
         message(response(received, "100 Trying"), OURS, PEER),
         message(response(received, "180 Ringing"), OURS, PEER),
@@ -108,12 +121,12 @@ def detail(number: int, received: bytes, findings: dict[str, Any] | None = None,
         message(received.split(b"Date")[0].replace(b"INVITE", b"ACK") + b"\r\n", PEER, OURS),
         message(received.split(b"Date")[0].replace(b"INVITE", b"BYE") + b"\r\n", OURS, PEER),
     )
-    return Detail(number, (first, *others), 0, frozenset((OURS,)), findings)
+    return Detail(number, *RESULT, (first, *others), 0, frozenset((OURS,)), findings)
 
 
 def made_lines(count: int, *, seconds: float = 3600.0, seed: int = 1) -> list[Line]:
     """So many calls of a busy hour, the same for one seed."""
-    draw = random.Random(seed)  # noqa: S311 - made-up calls
+    draw = random.Random(seed)
     times = sorted(NOW + draw.betavariate(2, 2.6) * seconds for _ in range(count))
     kinds = draw.choices(KINDS, weights=[kind[0] for kind in KINDS], k=count)
     lines = []
@@ -152,5 +165,3 @@ def report(lines: Sequence[Line], details: Sequence[Detail] = (), **rest: Any) -
         **rest,
     }
     return Report(lines=lines, details=details, **given)
-
-

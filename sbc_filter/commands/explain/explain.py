@@ -207,3 +207,15 @@ def _changes(before: bytes, after: bytes | None) -> Iterator[str]:
     old, new = (text.decode("utf-8", "replace").split("\r\n") for text in (before, after))
     for line in list(unified_diff(old, new, n=1, lineterm=""))[2:]:
         yield "…" if line.startswith("@@") else line
+
+
+def explain_call(message: bytes, flow: Flow, at: float, setup: Setup, source: NotedSource) -> Findings | None:
+    """What is found about an INVITE of a capture, which was seen at a time (POSIX seconds) between two ends.
+
+    It is judged by itself, as if no other call had come before. None for a message of which there is nothing to say.
+    """
+    judge = Judge(setup, flow, at, source)
+    try:
+        return _findings(Material(Kind.MESSAGE, message), message, "the time of the capture", judge, source, [])
+    except NotExplained:
+        return None

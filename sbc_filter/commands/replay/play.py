@@ -26,6 +26,7 @@ from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of
 from sbc_filter.commands.replay.frames import Clock, with_progress
+from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
 from sbc_filter.commands.replay.replay_result import Result
 from sbc_filter.config.configuration_file import find_configuration
@@ -64,29 +65,35 @@ def replay(arguments: argparse.Namespace) -> int:
             each(record)
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_reporting_interrupts(writes=arguments.out is not None))
+        stack.enter_context(_reporting_interrupts(writes=bool(arguments.out or arguments.html)))
         captures = stack.enter_context(_opened(named))
         title = named.title(captures)
-        for line in _what_applies(setup, named, captures):
+        applies = list(_what_applies(setup, named, captures))
+        for line in applies:
             console.print(line)
         clock = Clock(arguments.at)
         source = _source(configuration.certificates, arguments.fetch, clock, console, stack)
         needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
         stack.callback(needs.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
+        html = stack.enter_context(HtmlReport(arguments.html, configuration.network.ports)) if arguments.html else None
         engine = setup.engine(SECRET, nothing_waits=True)
         engine.observe(Observation(transports=frozenset((TRANSPORT,))))
         judging = engine, lambda need: ask_for(needs, need), sink, clock.time_of
         interfaces = setup.tells_interfaces_apart
         streams = TcpReplay(*judging, configuration.network.ports, unseen, interfaces)
         run = Replay(*judging, survey, interfaces, leaves=writer is not None, streams=streams)
+        if html is not None:
+            html.attach(run, streams)
         for frame in _leaving(run, with_progress(captures, title)):
             if writer is not None:
                 writer.write(frame)
+        calls.finish()
+        result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults)
+        if html is not None:
+            html.write(console, setup, result, named, applies)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
-    calls.finish()
-    result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults)
     _report(console, result, json=arguments.json)
     return int(unseen.has_invites or bool(captures.faults))
 
@@ -154,6 +161,7 @@ def _outputs(arguments: argparse.Namespace) -> dict[str, Path]:
     """The files to write, by the option that names each."""
     every = {
         "--out": arguments.out,
+        "--html": arguments.html,
         "--learn": arguments.learn,
         "--learn-translations": arguments.learn_translations,
     }

@@ -21,11 +21,21 @@ function summary(place) {
   ], "facts");
 }
 
-function explanation(found, texts) {
-  const [happened, standard, by, remedy] = texts[found.said];
+function compared(found, texts) {
+  for (const token of found ? found.tokens : []) {
+    const failed = token.checks.map((place) => texts[place]).find(([state, , values]) => state === "failed" && values);
+    if (failed) return failed[2];
+  }
+  return "";
+}
+
+function explanation(said, found, texts) {
+  const [happened, standard, by, remedy] = texts[said];
   return make("section", { class: "why", "aria-label": "Why" },
     make("p", { class: "happened" }, ...marked(happened)),
-    pairs([["What to do", remedy], ["Who can act", by], ["Standard", standard]]));
+    pairs([
+      ["Compared", compared(found, texts)], ["What to do", remedy], ["Who can act", by], ["Standard", standard],
+    ]));
 }
 
 const SIGNS = ["\u2212", "+"];
@@ -122,10 +132,17 @@ function checkList(places, texts) {
 }
 
 function chain(places, texts) {
-  return places.map((place) => {
+  if (!places.length) return [];
+  const body = make("tbody");
+  for (const place of places) {
     const [role, subject, numbers, first, last, issuer, crl] = texts[place];
-    return pairs([[role, subject], ["for", numbers], ["valid", `${first} to ${last}`], ["issuer", issuer], ["CRL", crl]]);
-  });
+    body.append(make("tr", {}, make("td", {}, ...marked(role)),
+      make("th", { scope: "row" }, ...marked(subject), make("span", { class: "values" }, ...marked(`by ${issuer}`))),
+      make("td", {}, ...marked(numbers)), make("td", {}, `${first} to ${last} UTC`), make("td", {}, ...marked(crl))));
+  }
+  const titles = ["Role", "Certificate", "For", "Valid", "Revocation"];
+  const head = make("tr", {}, ...titles.map((each) => make("th", { scope: "col" }, each)));
+  return [make("table", { class: "checks chain" }, make("thead", {}, head), body)];
 }
 
 function token(found, texts, at) {
@@ -151,8 +168,12 @@ function rules(found, texts) {
   return section("Rules, in their order", list);
 }
 
-function findingsOf(found, texts) {
+function findingsOf(found, texts, result) {
   const nodes = [];
+  if (texts[found.result] !== result) {
+    nodes.push(make("p", { class: "notes" }, `Judged by itself, as if no other call had come before: `,
+      make("strong", {}, plainText(texts[found.result])), ". What follows says so, too."));
+  }
   found.tokens.forEach((each, at) => nodes.push(token(each, texts, at + 1)));
   if (found.tolerated.length) {
     nodes.push(section("Tolerated", pairs(found.tolerated.map((place) => texts[place]))));
@@ -170,18 +191,18 @@ function callPage(number, links) {
   const { calls: shown, texts, command } = details();
   const raw = shown[number];
   const result = facetOf("result", place) || "no INVITE decided";
-  const title = make("h1", { tabindex: "-1", id: "call-heading" }, `Call ${number}`,
+  const title = make("h1", { tabindex: "-1", id: "call-heading" }, `Call ${number} `,
     make("span", { class: "verdict" }, make("span", { class: `dot ${groupOf(result)}`, "aria-hidden": "true" }), result));
   const found = raw && raw.findings;
   const nodes = [links, title];
-  if (found) nodes.push(explanation(found, texts));
+  if (raw && raw.said !== null) nodes.push(explanation(raw.said, found, texts));
   nodes.push(summary(place));
   if (!raw) {
     nodes.push(make("p", { class: "notes" }, "The messages of this call are not in this report: it has those of the ",
       "calls that fail or change, and samples of the others."));
   } else {
     nodes.push(messages(raw, texts));
-    if (found) nodes.push(...findingsOf(found, texts));
+    if (found) nodes.push(...findingsOf(found, texts, result));
   }
   if (command) nodes.push(make("p", { class: "caption" }, "On the command line: ", make("code", {}, `${command} ${number}`)));
   return nodes;

@@ -128,6 +128,11 @@ function goToCalls() {
 }
 
 function onClick(event) {
+  if (event.target.closest(".skip")) {
+    event.preventDefault();
+    goToCalls();
+    return;
+  }
   const value = event.target.closest("[data-facet]");
   const bar = event.target.closest("[data-start]");
   const sort = event.target.closest("[data-sort]");
