@@ -62,8 +62,8 @@ ROOMS: dict[str, str] = {
     " system shared_memory records firewall live certificates config trust assembly",
     "lab": "errors pki stir certificates config",
     "commands": "outcomes errors explanations counters utc numbering sip pki stir rules engine.record engine.verdict"
-    " engine.call engine.memory engine.engine system shared_memory records capture firewall certificates delegates"
-    " config trust assembly daemon lab",
+    " engine.call engine.memory engine.engine system shared_memory records capture calls firewall certificates"
+    " delegates config trust assembly daemon lab",
     "cli": "errors system commands",
 }
 LINE = "engine.engine"

@@ -8,11 +8,9 @@ from sbc_filter.calls.call import Call
 from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.report.model import Detail, Line, Message
 
-_CHANGING = frozenset(("reject", "drop", "redirect"))
 
-
-def line_of(call: Call) -> Line:
-    """The line of a call."""
+def line_of(call: Call, *, changed: bool) -> Line:
+    """The line of a call; `changed`: the filter would not pass all of its messages as they are."""
     return Line(
         call.number,
         call.time,
@@ -28,7 +26,7 @@ def line_of(call: Call) -> Line:
         call.attestation or "",
         next(iter(call.packets), 0),
         call.file or "",
-        is_changed(call),
+        changed,
     )
 
 
@@ -43,13 +41,6 @@ def detail_of(call: Call, findings: Mapping[str, Any] | None) -> Detail:
         frozenset(_sbc_ends(call)),
         findings,
     )
-
-
-def is_changed(call: Call) -> bool:
-    """Whether the filter would not pass every message of the call as it is, as far as they are kept."""
-    if any(each.sent != (each.received,) or each.answers for each in call.messages):
-        return True
-    return not call.messages and call.treatment in _CHANGING
 
 
 def decided(call: Call) -> SeenMessage | None:

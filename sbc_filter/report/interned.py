@@ -6,7 +6,7 @@ from sbc_filter.report.script_data import script_data
 
 
 class Interned:
-    """Texts, and tuples of texts and numbers, each at its own place. `size` is what they need in the file, in octets."""
+    """Texts, and tuples of texts and numbers, each at its own place. `size` is what they need in the file (octets)."""
 
     def __init__(self) -> None:
         self._places: dict[Hashable, int] = {}

@@ -1,6 +1,6 @@
 """Which calls a report shows in full: those that fail, those that change, and samples of the others."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from sbc_filter.outcomes import Outcome
 from sbc_filter.report.model import Line
@@ -25,8 +25,8 @@ def fails(outcome: str) -> bool:
     return outcome in _FAILING
 
 
-def select(lines: Sequence[Line], most: int = MOST, samples: int = SAMPLES) -> list[int]:
-    """The places of the calls to show in full, the most important first.
+def select(lines: Sequence[Line], kept: Container[int], most: int = MOST, samples: int = SAMPLES) -> list[int]:
+    """The places of the calls to show in full, the most important first, of those whose messages are `kept`.
 
     There may be too many that fail: then each kind gets its turn, so that a frequent one does not displace the others.
     A kind is a result by a rule with a treatment.
@@ -35,6 +35,8 @@ def select(lines: Sequence[Line], most: int = MOST, samples: int = SAMPLES) -> l
     changing: dict[tuple[str, ...], list[int]] = {}
     others: dict[tuple[str, ...], list[int]] = {}
     for place, line in enumerate(lines):
+        if place not in kept:
+            continue
         kinds = failing if fails(line.outcome) else changing if line.changed else others
         kinds.setdefault((line.result, line.rule, line.treatment), []).append(place)
     chosen = [place for kinds in (failing, changing) for place in _in_turn(kinds.values())]

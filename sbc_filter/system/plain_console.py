@@ -25,6 +25,11 @@ class PlainConsole(Console):
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = True) -> None:
         super().__init__(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False)
 
+    @property
+    def has_width(self) -> bool:
+        """Whether lines have to fit: a file or a pipe has no width, unless COLUMNS says otherwise."""
+        return self.is_terminal or "COLUMNS" in os.environ
+
     def render_str(self, text: str, **options: Any) -> Text:
         """Convert a string, as `rich` does for everything that it prints."""
         return super().render_str(plain(text), **options | {"markup": False, "emoji": False})
@@ -54,7 +59,7 @@ class PlainTable:
         for row in self._rows:
             table.add_row(*row)
         needed = Measurement.get(console, options.update(max_width=_ANY_WIDTH), table).maximum
-        if needed <= options.max_width or (not console.is_terminal and "COLUMNS" not in os.environ):
+        if needed <= options.max_width or not (console.is_terminal or "COLUMNS" in os.environ):
             yield from console.render(table, options.update(width=needed))
         else:
             for line in self._paragraphs(options.max_width):

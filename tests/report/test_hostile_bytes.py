@@ -46,7 +46,9 @@ def call_that_says(word: str, folder: Path) -> Detail:
 
 @pytest.mark.parametrize("word", HOSTILE)
 def test_no_script_of_a_message_runs(browser: Chromium, tmp_path: Path, word: str) -> None:
-    said = dict.fromkeys(("caller", "called", "call_id", "rule", "trunk", "signer", "attestation", "file"), word)
+    said: dict[str, Any] = dict.fromkeys(
+        ("caller", "called", "call_id", "rule", "trunk", "signer", "attestation", "file"), word
+    )
     lines = [line(1, **said), line(2, treatment=word)]
     given = {"title": word, "configuration": word, "notes": [word], "commands": word}
     file = tmp_path / "hostile.html"

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from sbc_filter.commands.replay.call_options import add_filters
 from sbc_filter.commands.shared_arguments import add_files
 from sbc_filter.commands.time_argument import moment
 
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the numbers that arrived as others in the Request-URI, for `translations` of [rule.verify]",
     )
+    add_filters(parser)
     add_files(parser, where="sbc-filter.toml next to the capture, then here, then in /etc/sbc-filter")
 
 

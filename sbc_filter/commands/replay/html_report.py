@@ -5,7 +5,7 @@ import shlex
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Self
 
 from sbc_filter import __version__
 from sbc_filter.assembly.setup import Setup
@@ -13,14 +13,18 @@ from sbc_filter.calls.calls import Calls
 from sbc_filter.calls.listener import MessageListener
 from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.capture.frame import CaptureError, Frame
+from sbc_filter.capture.replay_shell import Replay
+from sbc_filter.capture.tcp.tcp_replay import TcpReplay
+from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.commands.replay.captures import Named
 from sbc_filter.commands.replay.html_details import details_of
 from sbc_filter.commands.replay.replay_result import Result
+from sbc_filter.commands.replay.signers import name_signers
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.errors import reason
 from sbc_filter.records.tally import numbered
-from sbc_filter.report.from_calls import is_changed, line_of
+from sbc_filter.report.from_calls import line_of
 from sbc_filter.report.model import Report
 from sbc_filter.report.selection import MOST, SAMPLES, fails, select
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
@@ -35,22 +39,6 @@ _COUNTS = {
 _DONE = ("modified", "rejected", "redirected", "dropped")
 
 
-class Listener(Protocol):
-    """What hears of packets and messages."""
-
-    def packet(self, raw: bytes, frame: Frame, now: float, verdict: Verdict, /) -> None:
-        """An IP packet that the engine got."""
-
-    def message(self, data: bytes, flow: Flow, frame: Frame, now: float, verdict: Verdict, /) -> None:
-        """A message of a TCP connection."""
-
-
-class Listening(Protocol):
-    """A shell that a listener hears of."""
-
-    listener: Any
-
-
 class HtmlReport:
     """A context manager: the file is written whole by `write`, or not at all. Raises `CaptureError`.
 
@@ -61,9 +49,11 @@ class HtmlReport:
     def __init__(self, path: Path, ports: Collection[int]) -> None:
         self._path = path
         self._calls = Calls()
-        self._kept: Counter[tuple[str | None, ...]] = Counter()
+        self._kept: Counter[tuple[str | None, ...]] = Counter()  # calls with messages that do not fail, by kind
+        self._judged: set[int] = set()  # numbers of calls of which an INVITE was decided, and did not fail
+        self._changed: set[int] = set()  # numbers of calls of which a message does not pass as it is
         self._own = MessageListener(self._add, ports)
-        self.listener: Listener | None = None
+        self.listener: MessageListener | None = None
         try:
             self._file = OutputFile(path, mode=0o600, patience=READER_PATIENCE)
         except OSError as error:
@@ -75,10 +65,10 @@ class HtmlReport:
     def __exit__(self, *_: object) -> None:
         self._file.discard()
 
-    def attach(self, *shells: Listening) -> None:
-        """Hear of every message that these process."""
-        for shell in shells:
-            shell.listener = self
+    def attach(self, replay: Replay, streams: TcpReplay) -> tuple[Self]:
+        """Hear of every message that these process; returns what another one has to attach itself to."""
+        replay.listener = streams.listener = self
+        return (self,)
 
     def packet(self, raw: bytes, frame: Frame, now: float, verdict: Verdict) -> None:
         """An IP packet that the engine got."""
@@ -92,13 +82,23 @@ class HtmlReport:
         if self.listener is not None:
             self.listener.message(data, flow, frame, now, verdict)
 
-    def write(self, console: PlainConsole, setup: Setup, result: Result, named: Named, applies: Sequence[str]) -> None:
-        """Write the report; `applies` are the sentences about the files that apply."""
+    def write(
+        self,
+        console: PlainConsole,
+        setup: Setup,
+        result: Result,
+        named: Named,
+        applies: Sequence[str],
+        source: CertificateSource,
+    ) -> None:
+        """Write the report; `applies` are the sentences about the files that apply, `source` has the certificates."""
         from sbc_filter.report.page import page
 
         calls = self._calls.in_order()
-        lines = [line_of(call) for call in calls]
-        chosen = [calls[place] for place in select(lines)]
+        name_signers(calls, source)
+        lines = [line_of(call, changed=call.number in self._changed) for call in calls]
+        kept = {place for place, call in enumerate(calls) if call.messages}
+        chosen = [calls[place] for place in select(lines, kept)]
         text = page(
             Report(
                 result.capture,
@@ -120,9 +120,14 @@ class HtmlReport:
 
     def _add(self, message: SeenMessage) -> None:
         call = self._calls.add(message)
-        if call is None or not call.messages or message.record is None or fails(call.outcome or ""):
+        if call is None:
             return
-        changed = is_changed(call)
+        if message.sent != (message.received,) or message.answers:
+            self._changed.add(call.number)
+        if message.record is None or call.number in self._judged or fails(call.outcome or ""):
+            return
+        self._judged.add(call.number)
+        changed = call.number in self._changed
         kind = (None,) if changed else (call.result, call.rule, call.treatment)
         self._kept[kind] += 1
         if self._kept[kind] > (MOST if changed else SAMPLES):

@@ -25,7 +25,9 @@ from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of
+from sbc_filter.commands.replay.examples import Examples
 from sbc_filter.commands.replay.frames import Clock, with_progress
+from sbc_filter.commands.replay.gathering import Gathering
 from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
 from sbc_filter.commands.replay.replay_result import Result
@@ -56,7 +58,8 @@ def replay(arguments: argparse.Namespace) -> int:
     taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
     console = PlainConsole(stderr=taken)
     learners = _learners(outputs, configuration.certificates.tolerate)
-    sinks: list[Callable[[Record], None]] = [tally, calls, *learners.values()]
+    examples, gathering = Examples(), Gathering(arguments, configuration.network.ports)
+    sinks: list[Callable[[Record], None]] = [tally, calls, examples, *learners.values()]
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
 
@@ -83,15 +86,16 @@ def replay(arguments: argparse.Namespace) -> int:
         interfaces = setup.tells_interfaces_apart
         streams = TcpReplay(*judging, configuration.network.ports, unseen, interfaces)
         run = Replay(*judging, survey, interfaces, leaves=writer is not None, streams=streams)
-        if html is not None:
-            html.attach(run, streams)
+        gathering.attach(*(html.attach(run, streams) if html else (run, streams)))
         for frame in _leaving(run, with_progress(captures, title)):
             if writer is not None:
                 writer.write(frame)
+        gathering.show(console, source, several=named.several)
         calls.finish()
-        result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults)
-        if html is not None:
-            html.write(console, setup, result, named, applies)
+        named_calls = gathering.examples(examples, named)
+        result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults, named_calls)
+        if html:
+            html.write(console, setup, result, named, applies, source)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
     _report(console, result, json=arguments.json)

@@ -35,6 +35,8 @@ class Result(NamedTuple):
     unseen: Unseen
     faults: Sequence[str] = ()
     """What could not be read, or not to its end."""
+    examples: Sequence[str] = ()
+    """A line for each result that is not a good one, with calls that have it."""
 
     def print(self, console: PlainConsole) -> None:
         """Print what became of the calls, and what would have changed."""
@@ -44,6 +46,11 @@ class Result(NamedTuple):
         console.print(f"{self.capture}: {', '.join(counts)}")
         if self.tally.kinds:
             self.tally.print(console)
+            console.print()
+        if self.examples:
+            console.print("Calls to look at:")
+            for line in self.examples:
+                console.print(f"  {line}")
             console.print()
         repeated, added = self.done[CounterName.RETRANSMISSION], self.done[CounterName.REASON_ADDED]
         removed = self.done[CounterName.REASON_REMOVED]

@@ -1,0 +1,67 @@
+"""Calls that are named as examples of what failed, with the command that explains them."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from sbc_filter.calls.call import GOOD, Call
+from sbc_filter.engine.record import Record
+from sbc_filter.outcomes import Outcome
+from sbc_filter.records.tally import numbered
+
+_EXAMPLES = 3  # of each result
+_MOST = 12  # results that are named
+_Place = tuple[int, str | None]  # packet and file
+
+
+class Examples:
+    """A sink of records. It remembers the first packets of each result that is not a good one."""
+
+    def __init__(self) -> None:
+        self._count: Counter[str] = Counter()
+        self._places: dict[str, list[_Place]] = {}
+        self._last: dict[str, _Place] = {}
+
+    def __call__(self, record: Record) -> None:
+        """Note what a record says."""
+        if record.outcome in GOOD or record.outcome == Outcome.NOT_EXAMINED or record.packet is None:
+            return
+        result = f"{record.outcome}.{record.detail}" if record.detail else record.outcome
+        place = record.packet, record.file
+        if self._last.get(result) == place:
+            return  # of a rule in monitor mode, and of the one that decided
+        self._last[result] = place
+        self._count[result] += 1
+        places = self._places.setdefault(result, [])
+        if len(places) < _EXAMPLES:
+            places.append(place)
+
+    def lines(self, capture: str | None) -> Iterator[str]:
+        """A line for each result, naming packets; `capture` is the only one, None if there are several."""
+        for result, count in _most(self._count):
+            packet, file = self._places[result][0]
+            others = ", ".join(f"#{number}" for number, other in self._places[result] if other == file)
+            where = capture or file or ""
+            yield _line(result, count, others, f"{shlex.quote(where)} '#{packet}'")
+
+
+def of_calls(calls: Sequence[Call], captures: Sequence[str]) -> Iterator[str]:
+    """The same lines, naming calls by their numbers in the list."""
+    count, first = Counter[str](), dict[str, list[int]]()
+    for call in calls:
+        if call.has_failed and call.result is not None:
+            count[call.result] += 1
+            first.setdefault(call.result, []).append(call.number)
+    for result, number in _most(count):
+        named = ", ".join(map(str, first[result][:_EXAMPLES]))
+        where = " ".join(map(shlex.quote, captures))
+        yield _line(result, number, named, f"{where} {first[result][0]}")
+
+
+def _most(count: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(count.items(), key=lambda entry: (-entry[1], entry[0]))[:_MOST]
+
+
+def _line(result: str, count: int, examples: str, what: str) -> str:
+    calls = f"{numbered(count, 'call')}, for instance {examples}" if count > 1 else f"call {examples}"
+    return f"{result}: {calls}: sbc-filter explain {what}"

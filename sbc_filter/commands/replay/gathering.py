@@ -1,0 +1,95 @@
+"""Gathers the calls of a replay, as long as they are wanted, and shows them."""
+
+import argparse
+from collections.abc import Collection
+
+from sbc_filter.calls.calls import Calls
+from sbc_filter.calls.listener import MessageListener, Supposed
+from sbc_filter.calls.seen_message import SeenMessage
+from sbc_filter.capture.replay_shell import Replay
+from sbc_filter.capture.tcp.tcp_replay import TcpReplay
+from sbc_filter.certificates.source import CertificateSource
+from sbc_filter.commands.replay.call_filter import chosen
+from sbc_filter.commands.replay.call_list import lines, to_json
+from sbc_filter.commands.replay.call_options import needs_signers, wants_list
+from sbc_filter.commands.replay.captures import Named
+from sbc_filter.commands.replay.examples import Examples, of_calls
+from sbc_filter.commands.replay.html_report import HtmlReport
+from sbc_filter.commands.replay.signers import name_signers
+from sbc_filter.records.tally import numbered
+from sbc_filter.system import pager
+from sbc_filter.system.plain_console import PlainConsole
+
+SMALL = 50
+"""Calls of a capture that are listed although nobody asked."""
+
+
+class Gathering:
+    """Attach it to the shells of a replay. `calls` is None once there are more than `SMALL`, and no list is wanted.
+
+    From then on nothing is gathered: a replay of a large capture costs the time and memory that it cost without.
+    """
+
+    def __init__(
+        self, arguments: argparse.Namespace, ports: Collection[int], supposed: Supposed = lambda: None
+    ) -> None:
+        self.calls: Calls | None = Calls(with_messages=0)
+        self._arguments = arguments
+        self._wanted = wants_list(arguments)
+        self._listener = MessageListener(self._add, ports, supposed)
+        self._shells: tuple[Replay | TcpReplay | HtmlReport, ...] = ()
+
+    def attach(self, *shells: Replay | TcpReplay | HtmlReport) -> None:
+        """Hear of every message that these process."""
+        if self._arguments.json and not self._wanted:
+            self.calls = None
+            return
+        self._shells = shells
+        for shell in shells:
+            shell.listener = self._listener
+
+    def show(self, console: PlainConsole, source: CertificateSource, *, several: bool) -> None:
+        """Print the list, if it is wanted or short."""
+        if self.calls is None:
+            return
+        if needs_signers(self._arguments):
+            name_signers(self.calls.in_order(), source)
+        found = chosen(self.calls.in_order(), self._arguments)
+        name_signers(found, source)
+        if self._arguments.json:
+            for call in found:
+                print(to_json(call))
+        elif found:
+            console.print()
+            width = console.width if console.has_width else None
+            pager.show(lines(found, width, several=several), console.file, paged=not self._arguments.no_pager)
+            console.print()
+        if not self._arguments.json:
+            self._say(console, len(found))
+
+    def examples(self, of_packets: Examples, named: Named) -> list[str]:
+        """Lines that name failed calls: by their numbers if calls were gathered, else by packets."""
+        if self.calls is not None:
+            return list(of_calls(self.calls.in_order(), named.words))
+        return list(of_packets.lines(None if named.several else named.words[0]))
+
+    def _say(self, console: PlainConsole, listed: int) -> None:
+        """What the list does not show."""
+        if self.calls is None:
+            return
+        if self._wanted and listed < len(self.calls):
+            console.print(f"{numbered(listed, 'call')} of {len(self.calls)} listed")
+        elif self._wanted and not listed:
+            console.print("There are no calls.")
+        if self.calls.unlisted:
+            messages = numbered(self.calls.unlisted, "message")
+            console.print(f"{messages} belong to calls after the first {len(self.calls)}, which are not listed")
+
+    def _add(self, message: SeenMessage) -> None:
+        if self.calls is None:
+            return
+        self.calls.add(message)
+        if not self._wanted and len(self.calls) > SMALL:
+            self.calls = None
+            for shell in self._shells:
+                shell.listener = None

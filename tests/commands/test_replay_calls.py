@@ -1,0 +1,256 @@
+"""The list of calls that `sbc-filter replay` prints, its filters, its order, and the examples under the summary."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.calls import (
+    CALLED,
+    CALLER,
+    CORE,
+    LAB,
+    NOW,
+    SBC,
+    arriving,
+    claims,
+    follow_up,
+    identity,
+    invite,
+    leaving,
+    response,
+)
+from support.captures import write
+from support.replayed import summary_of
+
+from sbc_filter.capture.frame import Frame
+from sbc_filter.certificates.source import certificate_path
+from sbc_filter.cli import main
+from sbc_filter.commands.replay.gathering import SMALL
+from sbc_filter.lab.certificate_maker import X5U, pem
+
+SETTINGS = (
+    f'[network]\nsbc = ["{SBC}"]\n[trust]\nanchors = ["root.pem"]\n[certificates]\ndirectory = "certificates"\n'
+    '[trunks.carrier]\naddresses = ["192.0.2.7"]\n'
+)
+RULES = '[[rule]]\nname = "verify"\naction = "verify"\n[rule.on]\ninvalid = "reject"\n'
+FORGED = "13125550123"
+HEADING = "Call Time (UTC) From To Attest Signer Outcome Treatment Rule Packets"
+
+
+def captured(folder: Path, *packets: bytes) -> Path:
+    """A capture, a second between packets, with a configuration that knows the laboratory."""
+    (folder / "rules").mkdir()
+    (folder / "certificates").mkdir()
+    (folder / "sbc-filter.toml").write_text(SETTINGS)
+    (folder / "rules" / "verify.toml").write_text(RULES)
+    (folder / "root.pem").write_bytes(pem(LAB.root.certificate))
+    certificate_path(folder / "certificates", X5U).write_bytes(LAB.chain)
+    times = [NOW + number for number in range(len(packets))]
+    return write(
+        folder / "day.pcap",
+        [
+            Frame(number, time, round(time * 1e9), 101, 0, data, len(data))
+            for number, (time, data) in enumerate(zip(times, packets, strict=True), 1)
+        ],
+    )
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Path:
+    """Four calls: a good one with all its messages, two forged ones, and one without a token."""
+    good = invite(identity(claims(attest="B")))
+    forged = [invite(identity(), caller=FORGED, number=number) for number in (2, 3)]
+    return captured(
+        tmp_path,
+        arriving(good),
+        leaving(response("180 Ringing")),
+        leaving(response("200 OK")),
+        arriving(forged[0]),
+        arriving(follow_up(good, "ACK", "s1")),
+        arriving(forged[1]),
+        arriving(forged[1]),
+        arriving(invite(number=4), src=CORE),
+    )
+
+
+def shown(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> list[str]:
+    """The lines of standard output between the configuration and the title of the summary, with single blanks."""
+    assert main(["replay", *words]) == code
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    title = next(at for at, line in enumerate(lines) if "INVITE" in line)
+    return [line for line in lines[1:title] if line]
+
+
+def listed(capsys: pytest.CaptureFixture[str], *words: str) -> list[int]:
+    """The numbers of the calls in the list."""
+    return [int(line.split()[0]) for line in shown(capsys, *words) if line.split()[0].isdigit() and ":" in line]
+
+
+def test_a_line_for_each_call(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, str(day)) == [
+        HEADING,
+        f"1 08:00:00 {CALLER} {CALLED} B 1234 SHAKEN 1234 passed continue verify 1-3 5",
+        f"2 08:00:03 {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch reject verify 4",
+        f"3 08:00:05 {FORGED} {CALLED} A 1234 SHAKEN 1234 invalid.orig-mismatch reject verify 6-7",
+        f"4 08:00:07 {CALLER} {CALLED} - - no-identity.absent continue verify 8",
+    ]
+
+
+def test_the_summary_names_examples(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(day)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("Calls to look at:")
+    assert lines[at + 1 : at + 4] == [
+        f"  invalid.orig-mismatch: 2 calls, for instance 2, 3: sbc-filter explain {day} 2",
+        f"  no-identity.absent: call 4: sbc-filter explain {day} 4",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        (["--calls"], [1, 2, 3, 4]),
+        (["--outcome", "invalid"], [2, 3]),
+        (["--outcome", "orig-*", "--outcome", "no-identity.absent"], [2, 3, 4]),
+        (["--outcome", "inval"], []),
+        (["--caller", "+1312*"], [2, 3]),
+        (["--caller", "13125550123", "--call-id", "call-3@*"], [3]),
+        (["--called", "*0199"], [1, 2, 3, 4]),
+        (["--trunk", "carrier"], [1, 2, 3]),
+        (["--trunk", "-"], [4]),
+        (["--signer", "1234"], [1, 2, 3]),
+        (["--signer", "shaken*"], [1, 2, 3]),
+        (["--caller", "1.12*"], []),
+        (["--sort", "from"], [1, 4, 2, 3]),
+        (["--sort=-time"], [4, 3, 2, 1]),
+        (["--sort", "trunk"], [1, 2, 3, 4]),
+        (["--sort", "attestation"], [2, 3, 1, 4]),
+        (["--sort", "outcome", "--signer", "*"], [2, 3, 4, 1]),
+    ],
+)
+def test_filters_and_order(words: list[str], numbers: list[int], day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert listed(capsys, str(day), *words) == numbers
+
+
+def test_what_a_filter_leaves_out_is_said(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, str(day), "--outcome", "passed")[-1] == "1 call of 4 listed"
+    assert shown(capsys, str(day), "--outcome", "stale") == ["0 calls of 4 listed"]
+
+
+def test_a_line_of_json_for_each_call(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After the records, and only if the list is asked for."""
+    assert main(["replay", str(day), "--json", "--caller", FORGED]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [next(iter(line)) for line in lines] == ["packet"] * 4 + ["call"] * 2 + ["summary"]
+    assert lines[4]["call"] == {
+        "number": 2, "time": NOW + 3, "call_id": "call-2@carrier.example", "caller": FORGED, "called": CALLED,
+        "attest": "A", "spc": "1234", "signer": "SHAKEN 1234", "outcome": "invalid", "detail": "orig-mismatch",
+        "treatment": "reject", "rule": "verify", "mode": "enforce", "trunk": "carrier", "only_anchor_missing": False,
+        "file": None, "packets": [4], "last_packet": 4, "messages": 1, "invites": 1, "repeated": 0,
+    }  # fmt: skip
+    assert main(["replay", str(day), "--json"]) == 0
+    assert summary_of(capsys.readouterr().out)["invites"] == 4
+
+
+def test_a_large_capture_is_listed_only_if_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its summary names packets; the `#` needs quotes in a shell."""
+    path = captured(tmp_path, *(arriving(invite(number=number)) for number in range(SMALL + 1)))
+    assert shown(capsys, str(path)) == []
+    assert main(["replay", str(path)]) == 0
+    example = f"  no-identity.absent: {SMALL + 1} calls, for instance #1, #2, #3: sbc-filter explain {path} '#1'"
+    assert example in capsys.readouterr().out.splitlines()
+    assert len(shown(capsys, str(path), "--calls")) == 1 + SMALL + 1
+
+
+@pytest.mark.parametrize("width", [40, 64, 80, 100, 200])
+def test_lines_fit_the_terminal(
+    width: int, day: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Columns become narrower, then go; the outcome and the number of the call stay."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(["replay", str(day), "--calls"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = lines[2:7]
+    assert max(map(len, rows)) <= max(width, 64)
+    assert [row.split()[0] for row in rows] == ["Call", "1", "2", "3", "4"]
+    assert all("invalid.orig-mismatch" in row for row in rows[2:4])
+    assert any(line.startswith("(not shown") for line in lines) is (width < 200)
+
+
+def test_several_captures_name_the_file(day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (day.parent / "second.pcap").write_bytes(day.read_bytes())
+    lines = shown(capsys, str(day.parent / "day.pcap"), str(day.parent / "second.pcap"))
+    assert lines[0] == HEADING.replace("Packets", "File Packets")
+    assert lines[1].endswith(f"verify {day} 1-3 5")
+    assert len(lines) == 5
+
+
+def test_hostile_bytes_do_not_reach_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Escape sequences, right-to-left marks, wide characters and octets that are not text."""
+    caller = "\x1b[31m\u202e\u6f22".encode() + b"\xff"
+    path = captured(tmp_path, arriving(invite().replace(f"sip:+{CALLER}@".encode(), b"sip:" + caller + b"@")))
+    assert main(["replay", str(path), "--calls"]) == 0
+    out = capsys.readouterr().out
+    assert out.replace("\n", "").isprintable()
+    assert r"\x1b[31m" in out
+
+
+def test_only_responses_and_no_call_id(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = invite().replace(b"Call-ID: call-1@carrier.example\r\n", b"")
+    path = captured(tmp_path, leaving(response("200 OK", number=9)), arriving(bare))
+    assert shown(capsys, str(path))[1:] == [
+        f"1 08:00:00 {CALLER} {CALLED} - - - - - 1",
+        f"2 08:00:01 {CALLER} {CALLED} - - unparseable.header-missing reject verify 2",
+    ]
+
+
+def on_a_terminal(folder: Path, *words: str, **environment: str) -> str:
+    """What the command prints on a terminal of 200 columns."""
+    parent, child = pty.openpty()
+    command = [sys.executable, "-m", "sbc_filter", "replay", *words]
+    settings = {**os.environ, "COLUMNS": "200", "TERM": "xterm", **environment}
+    process = subprocess.Popen(command, cwd=folder, stdin=child, stdout=child, stderr=child, env=settings)
+    os.close(child)
+    printed = b""
+    while True:
+        try:
+            part = os.read(parent, 65536)
+        except OSError:  # the terminal is closed
+            break
+        if not part:
+            break
+        printed += part
+    os.close(parent)
+    assert process.wait() == 0
+    return printed.decode()
+
+
+def test_the_list_goes_through_the_pager(day: Path) -> None:
+    """Only the list, and only on a terminal; not with `--no-pager`."""
+    pager = f'{sys.executable} -c \'import sys; print(*("paged " + line for line in sys.stdin), sep="")\''
+    printed = on_a_terminal(day.parent, "day.pcap", PAGER=pager)
+    assert [line.split()[1] for line in printed.splitlines() if line.startswith("paged ")] == ["Call", *"1234"]
+    assert "\r\nday.pcap: 8 packets, 4 INVITEs\r\n" in printed
+    assert "paged" not in on_a_terminal(day.parent, "day.pcap", "--no-pager", PAGER=pager)
+    done = subprocess.run(
+        [sys.executable, "-m", "sbc_filter", "replay", "day.pcap"],
+        cwd=day.parent, env={**os.environ, "PAGER": pager}, capture_output=True, check=True,
+    )  # fmt: skip
+    assert b"paged" not in done.stdout
+
+
+@pytest.mark.parametrize("pager", ["", "cat", "none-such", "'"])
+def test_a_pager_that_does_not_work(pager: str, day: Path) -> None:
+    """The list is printed without it."""
+    assert "invalid.orig-mismatch  reject" in on_a_terminal(day.parent, "day.pcap", PAGER=pager)
+
+
+def test_a_pager_that_ends_at_once_has_seen_enough(day: Path) -> None:
+    lines = on_a_terminal(day.parent, "day.pcap", PAGER="false").splitlines()
+    assert lines[-1] == "2 modified, 3 rejected, 3 answers sent"
+    assert "Traceback" not in "".join(lines)
