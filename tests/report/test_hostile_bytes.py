@@ -44,18 +44,23 @@ def call_that_says(word: str, folder: Path) -> Detail:
     return call._replace(messages=[*call.messages, whole])
 
 
-@pytest.mark.parametrize("word", HOSTILE)
-def test_no_script_of_a_message_runs(browser: Chromium, tmp_path: Path, word: str) -> None:
+def report_that_says(word: str, folder: Path) -> Path:
+    """A report with the word in every place."""
     said: dict[str, Any] = dict.fromkeys(
         ("caller", "called", "call_id", "rule", "trunk", "signer", "attestation", "file"), word
     )
     lines = [line(1, **said), line(2, treatment=word)]
     given = {"title": word, "configuration": word, "notes": [word], "commands": word}
-    file = tmp_path / "hostile.html"
-    file.write_text(page(report(lines, [call_that_says(word, tmp_path)], **given)))
+    file = folder / "hostile.html"
+    file.write_text(page(report(lines, [call_that_says(word, folder)], **given)))
+    return file
+
+
+@pytest.mark.parametrize("word", HOSTILE)
+def test_no_script_of_a_message_runs(browser: Chromium, tmp_path: Path, word: str) -> None:
     screen = Page(browser)
     screen.size(1280, 900)
-    screen.open(file)
+    screen.open(report_that_says(word, tmp_path))
     screen.run("document.querySelectorAll('#overview button, #overview summary').forEach((each) => each.click())")
     screen.run("location.hash = 'call=1'")
     assert eventually(lambda: screen.run("document.querySelectorAll('#call .ladder li').length") == 7)
@@ -67,6 +72,18 @@ def test_no_script_of_a_message_runs(browser: Chromium, tmp_path: Path, word: st
     assert screen.run("[...document.querySelectorAll('a')].every((each) => each.getAttribute('href').startsWith('#'))")
     assert not screen.run("/[\\u202a-\\u202e\\u2066-\\u2069\\u2028\\0]/.test(document.body.innerText)")
     assert screen.faults() == []
+
+
+@pytest.mark.parametrize("word", ["x" * 3000, "https://certificates.example.net/" * 40, "\u0e01" * 500])
+def test_long_words_do_not_make_the_page_wider(browser: Chromium, tmp_path: Path, word: str) -> None:
+    file = report_that_says(word, tmp_path)
+    for width in (320, 900):
+        for address in ("", "#call=1", "#call=2"):
+            screen = Page(browser)
+            screen.size(width, 780)
+            screen.open(file, address)
+            assert screen.run("document.documentElement.scrollWidth") == width
+            assert screen.faults() == []
 
 
 @pytest.mark.parametrize("word", ["__proto__", "constructor", "toString", "\x00", "&call=2", "#", "%E0%A4%A"])

@@ -35,6 +35,7 @@ def details_of(calls: Sequence[Call], setup: Setup) -> list[Detail]:
             found.append(detail_of(call, None))
             continue
         now = call.record.time
+        source.found = {url: each for url, each in source.found.items() if each.pem is not None}  # of other calls
         findings = explain_call(message.received, _flow(message, call.record), now, setup, source)
         found.append(detail_of(call, None if findings is None else json.loads(findings.to_json())))
     return found

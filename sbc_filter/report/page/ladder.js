@@ -5,7 +5,7 @@ const percent = (number) => `${number}%`;
 
 function arrow(from, to, y, kind) {
   const back = to < from;
-  const head = makeSvg("svg", { x: percent(to), y, overflow: "visible" },
+  const head = makeSvg("svg", { x: percent(to), y, width: 1, height: 1, overflow: "visible" },
     makeSvg("polygon", { class: kind, points: back ? "0,0 8,-4 8,4" : "0,0 -8,-4 -8,4" }));
   return [makeSvg("line", { class: kind, x1: percent(from), x2: percent(to), y1: y, y2: y }), head];
 }
@@ -28,7 +28,7 @@ function drawMessage(message, texts) {
   const words = [];
   let y = STEP;
   if (!message.sent.length) {
-    const stop = makeSvg("svg", { x: percent(MIDDLE), y: STEP, overflow: "visible" },
+    const stop = makeSvg("svg", { x: percent(MIDDLE), y: STEP, width: 1, height: 1, overflow: "visible" },
       makeSvg("path", { class: "stop", d: "M-5,-5 5,5 M5,-5 -5,5" }));
     nodes.push(stop, label((far + MIDDLE) / 2, STEP + 9, "stopped here", "stop"));
     words.push("stopped by the filter");
@@ -38,7 +38,7 @@ function drawMessage(message, texts) {
     nodes.push(...arrow(MIDDLE, far, y, each ? "changed" : "in"));
     if (each) {
       const title = each.title === message.title ? "changed" : `${texts[each.title]}, changed`;
-      const box = makeSvg("svg", { x: percent(MIDDLE), y, overflow: "visible" },
+      const box = makeSvg("svg", { x: percent(MIDDLE), y, width: 1, height: 1, overflow: "visible" },
         makeSvg("rect", { class: "box", x: -5, y: -5, width: 10, height: 10 }));
       nodes.push(box, label((far + MIDDLE) / 2, y, title, "changed"));
     }
