@@ -72,7 +72,12 @@ def _hash(text: str) -> str:
 
 def _environment() -> Environment:
     made = Environment(
-        loader=FunctionLoader(_file), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_file),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     made.filters.update(plain=_plain, prose=_prose, breakable=_breakable, number=_number, percent=_percent)
     made.globals.update(clock=clock)
