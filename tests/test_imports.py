@@ -47,6 +47,7 @@ ROOMS: dict[str, str] = {
     "records": "outcomes counters stir engine.record processes system",
     "capture": "errors packet sip engine.record engine.verdict engine.call system",
     "calls": "outcomes errors packet sip engine.record engine.verdict engine.call capture",
+    "report": "outcomes explanations utc engine.record calls",
     "firewall": "errors system",
     "live": "outcomes errors counters packet engine.record engine.verdict engine.call"
     " concurrency processes system firewall",
