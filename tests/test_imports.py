@@ -63,7 +63,7 @@ ROOMS: dict[str, str] = {
     " system shared_memory records firewall live certificates config trust assembly",
     "lab": "errors pki stir certificates config",
     "commands": "outcomes errors explanations counters utc numbering sip pki stir rules engine.record engine.verdict"
-    " engine.call engine.memory engine.engine system shared_memory records capture calls firewall certificates"
+    " engine.call engine.memory engine.engine system shared_memory records capture calls report firewall certificates"
     " delegates config trust assembly daemon lab",
     "cli": "errors system commands",
 }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sbc_filter.engine.record import printable
-from sbc_filter.report.model import Line
+from sbc_filter.report.contents import Line
 from sbc_filter.report.octets import cut
 from sbc_filter.report.script_data import script_data
 

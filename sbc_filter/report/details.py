@@ -10,8 +10,8 @@ from typing import Any
 from sbc_filter.explanations.explanation import as_text
 from sbc_filter.explanations.table import explanation_of
 from sbc_filter.report.changes import Row, compare, lines_of
+from sbc_filter.report.contents import Detail, Message
 from sbc_filter.report.interned import Interned
-from sbc_filter.report.model import Detail, Message
 from sbc_filter.report.octets import cut, shown, text_of
 from sbc_filter.report.script_data import script_data
 from sbc_filter.utc import utc_instant, utc_text

@@ -10,7 +10,7 @@ from sbc_filter.engine.record import printable
 from sbc_filter.explanations.explanation import Explanation
 from sbc_filter.explanations.table import explanation_of
 from sbc_filter.outcomes import Outcome
-from sbc_filter.report.model import Line
+from sbc_filter.report.contents import Line
 from sbc_filter.report.octets import cut
 from sbc_filter.report.selection import fails
 

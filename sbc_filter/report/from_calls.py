@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from sbc_filter.calls.call import Call
 from sbc_filter.calls.seen_message import SeenMessage
-from sbc_filter.report.model import Detail, Line, Message
+from sbc_filter.report.contents import Detail, Line, Message
 
 
 def line_of(call: Call, *, changed: bool) -> Line:

@@ -13,9 +13,9 @@ from sbc_filter.engine.record import printable
 from sbc_filter.explanations.explanation import as_text
 from sbc_filter.report.charts import HEIGHT, chart, clock
 from sbc_filter.report.columns import columns
+from sbc_filter.report.contents import Line, Report
 from sbc_filter.report.details import details
 from sbc_filter.report.figures import Group, breakdowns, causes, over_time
-from sbc_filter.report.model import Line, Report
 from sbc_filter.report.octets import cut
 from sbc_filter.report.script_data import script_data
 from sbc_filter.report.selection import fails

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Iterator, Sequence
 
 from sbc_filter.outcomes import Outcome
-from sbc_filter.report.model import Line
+from sbc_filter.report.contents import Line
 
 MOST = 2000  # failing and changed calls
 SAMPLES = 5  # of each other kind

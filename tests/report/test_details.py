@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from support.reports import detail, explained, invite_of, response
 
+from sbc_filter.report.contents import Detail, Message
 from sbc_filter.report.details import details, title_of
 from sbc_filter.report.interned import Interned
-from sbc_filter.report.model import Detail, Message
 from sbc_filter.report.script_data import script_data
 
 

@@ -4,8 +4,8 @@ from support.calls import CALLED, CALLER, CARRIER, NOW, SBC, arriving, identity,
 from support.gathered import Packet, gathered
 
 from sbc_filter.calls.call import Call
+from sbc_filter.report.contents import Line
 from sbc_filter.report.from_calls import decided, detail_of, line_of
-from sbc_filter.report.model import Line
 
 PEER, OURS = f"{CARRIER}:5060", f"{SBC}:5060"
 

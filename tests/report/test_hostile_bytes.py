@@ -9,7 +9,7 @@ from support.chromium import Chromium, Page, chromium, needs_chromium
 from support.reports import HOSTILE, detail, explained, invite_of, line, made_lines, report
 from support.waiting import eventually
 
-from sbc_filter.report.model import Detail
+from sbc_filter.report.contents import Detail
 from sbc_filter.report.page import page
 
 pytestmark = needs_chromium

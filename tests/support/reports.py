@@ -10,7 +10,7 @@ from typing import Any
 
 from sbc_filter.cli import main
 from sbc_filter.lab.certificate_maker import pem
-from sbc_filter.report.model import Detail, Line, Message, Report
+from sbc_filter.report.contents import Detail, Line, Message, Report
 from support.calls import CARRIER, LAB, NOW, SBC, VERIFY, identity, invite
 
 PEER, OURS = f"{CARRIER}:5060", f"{SBC}:5060"

@@ -12,8 +12,8 @@ from sbc_filter.commands.explain.explain import explain_call
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.record import Record
+from sbc_filter.report.contents import Detail
 from sbc_filter.report.from_calls import decided, detail_of
-from sbc_filter.report.model import Detail
 from sbc_filter.system.plain_console import PlainConsole
 
 _TITLE = "Explaining calls"

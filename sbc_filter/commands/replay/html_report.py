@@ -24,8 +24,8 @@ from sbc_filter.engine.call.network import Flow
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.errors import reason
 from sbc_filter.records.tally import numbered
+from sbc_filter.report.contents import Report
 from sbc_filter.report.from_calls import line_of
-from sbc_filter.report.model import Report
 from sbc_filter.report.selection import MOST, SAMPLES, fails, select
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 from sbc_filter.system.plain_console import PlainConsole
