@@ -150,7 +150,19 @@ def _entry(name: str, sentence: str) -> str:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that suggests the word that was probably meant."""
+    """A parser that suggests the word that was probably meant. Options of a command may stand between its words."""
+
+    _between = False  # while the words between options are collected
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As the base class, which takes `a.pcap --json b.pcap` for one capture and a mistake."""
+        if self._between or self._subparsers is not None or "--" in (args or ()):
+            return super().parse_known_args(args, namespace)
+        self._between = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._between = False
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and what is wrong, and exit with 2, also if standard error cannot be written."""

@@ -111,7 +111,16 @@ def rule(text: str, trunks: tuple[Trunk, ...] = ()) -> Rule:
 
 
 def test_there_is_something_to_read() -> None:
-    pages = {"captures", "certificates", "configuration", "defaults", "explain", "interoperability", "operations"}
+    pages = {
+        "calls",
+        "captures",
+        "certificates",
+        "configuration",
+        "defaults",
+        "explain",
+        "interoperability",
+        "operations",
+    }
     assert DOCS.keys() == pages | {"placement", "records", "redirect", "report", "rules", "security", "service"}
     assert len(blocks("rules")) >= 14
     assert len(blocks("configuration")) >= 8

@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_there_is_something_to_run() -> None:
-    assert len(CONSOLE) == 5
+    assert len(CONSOLE) == 7
     assert len(RULES) == 1
 
 

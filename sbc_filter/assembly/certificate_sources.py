@@ -14,7 +14,7 @@ from sbc_filter.certificates.folder import FRESH, DirectorySource
 from sbc_filter.certificates.socket_client import SocketSource
 from sbc_filter.certificates.source import CertificateSource, FirstOf, RefusingSource
 from sbc_filter.config.settings import CertificateSettings
-from sbc_filter.engine.verdict import Answer, AnyAnswer, Need
+from sbc_filter.engine.verdict import OURS, Answer, AnyAnswer, Need, Party
 from sbc_filter.outcomes import Detail
 
 _DEADLINE = 10.0  # seconds; a command takes longest: 5 s in the queue, 5 s until it is killed
@@ -76,9 +76,9 @@ def worker_source(
     return FirstOf([DirectorySource(settings.directory, clock), others], clock)
 
 
-def ask(source: CertificateSource, url: str) -> Answer[bytes]:
+def ask(source: CertificateSource, url: str, party: Party = OURS) -> Answer[bytes]:
     """Ask for a certificate and wait: for offline commands, where no other call is delayed."""
-    return _wait(lambda done: source.fetch(url, done)) or Answer(None, Detail.FETCH_TIMEOUT, 0.0)
+    return _wait(lambda done: source.fetch(url, done, party)) or Answer(None, Detail.FETCH_TIMEOUT, 0.0)
 
 
 def ask_for(needs: Needs, need: Need) -> AnyAnswer:

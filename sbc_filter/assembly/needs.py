@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from sbc_filter.certificates.source import CertificateSource
-from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Party, Request
+from sbc_filter.engine.verdict import OURS, Answer, AnyAnswer, Need, Party, Request
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.checks import CertificateRequest
 from sbc_filter.stir.delegated_signing import SigningRequest
@@ -16,7 +16,7 @@ from sbc_filter.stir.delegated_verification import ReportedResult, VerificationR
 class SigningDelegate(Protocol):
     """Has calls signed with one credential."""
 
-    def sign(self, request: SigningRequest, done: Callable[[Answer[bytes]], None], /) -> None:
+    def sign(self, request: SigningRequest, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         """Begin to get the Identity value; returns at once. `done` is called exactly once, from any thread."""
 
     def close(self) -> None:
@@ -26,7 +26,9 @@ class SigningDelegate(Protocol):
 class VerifyingDelegate(Protocol):
     """Has Identity values verified by one service."""
 
-    def verify(self, request: VerificationRequest, done: Callable[[Answer[ReportedResult]], None], /) -> None:
+    def verify(
+        self, request: VerificationRequest, done: Callable[[Answer[ReportedResult]], None], party: Party = OURS, /
+    ) -> None:
         """Begin to get the finding; as `SigningDelegate.sign`."""
 
     def close(self) -> None:
@@ -68,14 +70,14 @@ class Needs:
         if signer is None:
             done(Answer(None, Detail.SIGNING_REFUSED, self._clock()))
         else:
-            signer.sign(request, done)
+            signer.sign(request, done, party)
 
     def _verify(self, request: VerificationRequest, done: Callable[[AnyAnswer], None], party: Party) -> None:
         verifier = self._verifiers.get(request.service)
         if verifier is None:
             done(Answer(None, Detail.VERIFICATION_REFUSED, self._clock()))
         else:
-            verifier.verify(request, done)
+            verifier.verify(request, done, party)
 
     def close(self) -> None:
         """Close every source."""

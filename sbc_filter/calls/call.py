@@ -25,9 +25,9 @@ class Call:
     """
 
     __slots__ = (
-        "_rank", "attestation", "call_id", "called", "caller", "detail", "file", "invites", "keeps", "last_packet",
-        "messages", "mode", "number", "omitted", "outcome", "packets", "record", "repeated", "rule", "seen", "signer",
-        "spc", "supposed", "time", "treatment", "trunk", "x5u",
+        "_begun", "_rank", "attestation", "call_id", "called", "caller", "detail", "file", "invites", "keeps",
+        "last_packet", "messages", "mode", "number", "omitted", "outcome", "packets", "record", "repeated", "rule",
+        "seen", "signer", "spc", "supposed", "time", "treatment", "trunk", "x5u",
     )  # fmt: skip
 
     def __init__(self, number: int, first: SeenMessage, head: Head, *, keeps: bool = True) -> None:
@@ -69,6 +69,7 @@ class Call:
         self.mode: str | None = None
         self.trunk: str | None = None
         self._rank = 0
+        self._begun = first.src, first.dst, head.caller
 
     @property
     def result(self) -> str | None:
@@ -79,6 +80,11 @@ class Call:
     def has_failed(self) -> bool:
         """Whether the call was judged, and its result is not a good one."""
         return self.outcome not in (None, Outcome.NOT_EXAMINED) and self.outcome not in GOOD
+
+    def contradicts(self, message: SeenMessage, head: Head) -> bool:
+        """Whether an INVITE with this Call-ID and tag came the way of the first message, but names another caller."""
+        source, target, caller = self._begun
+        return head.is_initial and (message.src, message.dst) == (source, target) and head.caller != caller
 
     def add(self, message: SeenMessage, head: Head, *, repeated: bool) -> int:
         """Add a message; returns the octets that are kept more than before, which may be negative."""

@@ -28,7 +28,8 @@ _Key = tuple[bytes, bytes]
 class Calls:
     """Call `add` with each message, in order of time.
 
-    A call is a Call-ID with the tag of its caller, so that two calls under one Call-ID stay two. Its legs are:
+    A call is a Call-ID with the tag of its caller, so that two calls under one Call-ID stay two. An INVITE with both
+    that comes the same way and names another caller is another call. Legs of a call are:
 
     - the same on another hop, since proxies keep both;
     - another Call-ID with the same token, within `LEG` seconds, that a host of the call sends on to another host. A
@@ -84,6 +85,8 @@ class Calls:
         if not head.call_id:
             return self._without_id(message, head)
         call = self._by_key.get((head.call_id, head.from_tag))
+        if call is not None and call.contradicts(message, head):
+            call = None
         if call is None and not head.is_initial:
             call = self._by_key.get((head.call_id, head.to_tag)) or self._by_id.get(head.call_id)
         if call is None:

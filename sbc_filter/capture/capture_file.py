@@ -10,6 +10,7 @@ from sbc_filter.capture.other_formats import NOT_A_CAPTURE, refusal
 from sbc_filter.errors import reason
 
 _CHUNK = 64 << 10  # bytes skipped at once
+_BUFFER = 32 << 10  # bytes read at once; hundreds of files may be open
 
 
 class CaptureFile:
@@ -26,7 +27,7 @@ class CaptureFile:
         self.truncated = False
         try:
             source = path if descriptor is None else descriptor
-            self._file: IO[bytes] = open(source, "rb", buffering=MAX_DATA, closefd=self._own)  # noqa: SIM115 (`close`)
+            self._file: IO[bytes] = open(source, "rb", buffering=_BUFFER, closefd=self._own)  # noqa: SIM115 (`close`)
         except (OSError, ValueError) as error:
             raise CaptureError(f"{self._path}: {reason(error)}") from error
         try:
@@ -40,6 +41,11 @@ class CaptureFile:
         """Bytes of the file consumed; of a compressed file: the compressed bytes."""
         return self._decompressed.consumed if self._decompressed else self.at
 
+    @property
+    def is_large(self) -> bool:
+        """Whether reading takes megabytes of memory, as unpacking bzip2 and xz does."""
+        return self._decompressed is not None and self._decompressed.is_large
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -50,7 +56,8 @@ class CaptureFile:
         compression = compression_of(magic)
         if compression is not None:
             self._decompressed = Decompressed(self._file, magic, compression)
-            self._file = io.BufferedReader(self._decompressed, MAX_DATA)
+            # bzip2 checks a block once all of it was taken
+            self._file = io.BufferedReader(self._decompressed, MAX_DATA if compression.is_large else _BUFFER)
             self.at = 0
             magic = self.take(4) or b""
         return magic

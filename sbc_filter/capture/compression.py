@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-_CHUNK = 64 << 10  # compressed bytes read at once
+_CHUNK = 16 << 10  # compressed bytes read at once; hundreds of files may be open
 MAX_MEMORY = 128 << 20
 """Bytes that one xz stream may take to unpack. The strongest setting of `xz` takes 65 MiB; a file may ask for 4 GiB."""
 ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
@@ -65,12 +65,13 @@ class Compression(NamedTuple):
     magic: bytes  # with which each stream begins
     command: str  # that unpacks a file to standard output
     start: Callable[[], _Decompressor]
+    is_large: bool  # whether unpacking takes megabytes
 
 
 READ = (
-    Compression("gzip", b"\x1f\x8b", "zcat", _Gunzip),
-    Compression("bzip2", b"BZh", "bzcat", bz2.BZ2Decompressor),
-    Compression("xz", b"\xfd7zX", "xzcat", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, MAX_MEMORY)),
+    Compression("gzip", b"\x1f\x8b", "zcat", _Gunzip, False),
+    Compression("bzip2", b"BZh", "bzcat", bz2.BZ2Decompressor, True),
+    Compression("xz", b"\xfd7zX", "xzcat", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, MAX_MEMORY), True),
 )
 
 
@@ -82,6 +83,8 @@ def compression_of(magic: bytes) -> Compression | None:
 class Decompressed(io.RawIOBase):
     """The uncompressed bytes of a file of one stream or several; buffers no more than requested.
 
+    Zeros between and after the streams are padding. Anything else there is an error: it might be a capture.
+
     `begun` is what was read of the file already; `consumed` counts its compressed bytes. Reading raises `ERRORS`.
     """
 
@@ -91,6 +94,7 @@ class Decompressed(io.RawIOBase):
         self._compression = compression
         self._stream = compression.start()
         self.command = compression.command
+        self.is_large = compression.is_large
         self.consumed = len(begun)
         self.truncated = False
 
@@ -131,12 +135,14 @@ class Decompressed(io.RawIOBase):
             raise
 
     def _next_stream(self) -> bool:
-        """Begin the stream that follows, if there is one: anything else after padding with zeros is ignored."""
+        """Begin the stream that follows, if there is one."""
         rest = self._stream.unused_data.lstrip(b"\0")
         while not rest and (chunk := self._fill()):
             rest = chunk.lstrip(b"\0")
-        if rest[:1] != self._compression.magic[:1]:
+        if not rest:
             return False
+        if rest[:1] != self._compression.magic[:1]:
+            raise OSError(errno.EILSEQ, f"what follows is not compressed by {self._compression.name}")
         self._begun, self._stream = rest, self._compression.start()
         return True
 

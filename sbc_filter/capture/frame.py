@@ -21,7 +21,7 @@ class Frame(NamedTuple):
 
     number: int  # from 1 in each file, as Wireshark counts
     time: float  # seconds since 1970
-    timestamp: int  # the same in nanoseconds; 0 where the file does not record it (simple packet blocks)
+    timestamp: int  # the same in nanoseconds; 0 without one (simple packet blocks), or before 1970 or after 2554
     linktype: int
     interface: int  # from 0, counted through all sections of the file
     data: bytes

@@ -16,6 +16,7 @@ from sbc_filter.capture.frame import CaptureError, Frame, NotACapture
 from sbc_filter.capture.reader import CaptureReader
 
 _MOST_OPEN = 500  # captures that are read at the same time; a process may usually have 1024 files open
+_MOST_LARGE = 32  # of these, such as take megabytes to unpack
 _CAPTURE_NAME = re.compile(r"\.p?cap", re.IGNORECASE)  # also .pcapng, .pcap3, .pcap.gz
 
 
@@ -116,8 +117,8 @@ class Captures:
         capture = self._reading[number]
         begun = capture.is_open
         try:
-            if len(self._reading) > _MOST_OPEN:
-                raise CaptureError(f"{capture.name} was not read: it overlaps with {_MOST_OPEN} others")
+            if not begun:
+                self._check_room(capture)
             frame = capture.following()
         except CaptureError as error:
             self.faults.append(_ended(error) if begun else str(error))
@@ -127,6 +128,16 @@ class Captures:
         else:
             self._read += capture.size
             self._reading.pop(number).close()
+
+    def _check_room(self, capture: "_Capture") -> None:
+        """Refuse a capture that would be one too many to read at the same time."""
+        if len(self._reading) > _MOST_OPEN:
+            raise CaptureError(f"{capture.name} was not read: it overlaps with {_MOST_OPEN} others")
+        if capture.is_large and sum(each.is_large for each in self._reading.values()) > _MOST_LARGE:
+            raise CaptureError(
+                f"{capture.name} was not read: it overlaps with {_MOST_LARGE} others that are compressed by bzip2 or"
+                " xz: unpack it first"
+            )
 
 
 def _ended(error: CaptureError) -> str:
@@ -141,14 +152,15 @@ class _Capture:
         self.time = 0  # nanoseconds, of the last frame that has a time stamp
         self.is_open = True
         self._descriptor = source.descriptor
-        self._reader = CaptureReader(self.name, self._descriptor)
+        self._reader: CaptureReader | None = CaptureReader(self.name, self._descriptor)
         self._frames: Iterator[Frame] = self.frames()
         self.size = self._reader.size
+        self.is_large = self._reader.is_large
 
     @property
     def position(self) -> int:
-        """Bytes that have been read."""
-        return self._reader.position
+        """Bytes that have been read; 0 while it is closed."""
+        return self._reader.position if self._reader is not None else 0
 
     def look_ahead(self) -> bool:
         """Read the first frame, for its time; false if there is none."""
@@ -175,14 +187,19 @@ class _Capture:
 
     def frames(self) -> Iterator[Frame]:
         """All frames of a capture that is open; `CaptureError`."""
-        yield from self._reader
-        if self._reader.truncated:
+        reader = self._reader
+        if reader is None:
+            return
+        yield from reader
+        if reader.truncated:
             raise CaptureError(f"{self.name} ends within a packet")
 
     def close(self) -> None:
-        """Close the file."""
-        self.is_open = False
-        self._reader.close()
+        """Close the file, and keep nothing of what it takes to read it."""
+        self.is_open, self._frames = False, iter(())
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def _can_be_read_again(self) -> bool:
         return self._descriptor is None and os.path.isfile(self.name)

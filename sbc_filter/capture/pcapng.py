@@ -12,11 +12,12 @@ from sbc_filter.capture.capture_file import CaptureFile
 from sbc_filter.capture.frame import MAX_DATA, SECOND, Frame
 
 _MAX_BLOCK = MAX_DATA + (64 << 10)  # bytes of a block at most, including options
-_MAX_INTERFACES = 1 << 16  # of a section; a hostile file could define millions, and each is kept
+MAX_INTERFACES = 1 << 13  # of a section; a hostile file could define millions, and each is kept
 
 SHB, IDB, _PB, _SPB, EPB = 0x0A0D0D0A, 1, 2, 3, 6
 SECTION = b"\x0a\x0d\x0d\x0a"  # the same in either byte order
 _READ = frozenset((IDB, _PB, _SPB, EPB))
+_TIMES = 1 << 64  # nanoseconds since 1970 that a time stamp can be: until 2554
 _UNCAPTURED = frozenset((9, 0xBAD, 0x40000BAD))  # journal and custom blocks: Wireshark numbers them as frames
 _ORDERS = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 _IF_NAME, IF_TSRESOL, _IF_TSOFFSET = 2, 9, 14
@@ -66,8 +67,8 @@ def _frames(file: CaptureFile, order: str) -> Iterator[Frame]:
         if trailer.unpack_from(body, len(body) - 4)[0] != length:
             raise file.error(f"has a block with two lengths before byte {file.at}: it is damaged")
         if kind == IDB:
-            if len(interfaces) >= _MAX_INTERFACES:
-                raise file.error(f"has more than {_MAX_INTERFACES} interfaces in one section")
+            if len(interfaces) >= MAX_INTERFACES:
+                raise file.error(f"has more than {MAX_INTERFACES} interfaces in one section")
             interfaces.append(_interface(file, order, body, base + len(interfaces)))
         elif kind in _READ:
             number += 1
@@ -133,6 +134,8 @@ def _frame(file: CaptureFile, number: int, kind: int, order: str, body: bytes, i
     timestamp = 0
     if kind != _SPB:
         timestamp = ((high << 32) | low) * numerator // denominator + offset
+        if not 0 < timestamp < _TIMES:  # a wrong resolution or offset; no other file could hold it
+            timestamp = 0
     data = body[data_at : data_at + captured]
     return Frame(number, timestamp / SECOND, timestamp, linktype, interface, data, original, name)
 

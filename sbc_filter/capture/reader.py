@@ -36,6 +36,11 @@ class CaptureReader:
         """Whether the file ended within a record."""
         return self._file.truncated
 
+    @property
+    def is_large(self) -> bool:
+        """Whether reading takes megabytes of memory, as unpacking bzip2 and xz does."""
+        return self._file.is_large
+
     def __iter__(self) -> Iterator[Frame]:
         return self._frames
 

@@ -25,7 +25,12 @@ from sbc_filter.packet.reassembly import Reassembler
 from sbc_filter.packet.udp import datagram_to_ip
 
 _MAX_WAITING = 16 << 20  # bytes of the frames after an incomplete datagram, until the oldest of these is given up
+_JUMP = 30.0  # seconds between two frames of a clock after which one of them may have a wrong time
+_MAX_CLOCKS = 1024  # interfaces; a hostile capture could have millions
 _OVERHEAD = 512  # bytes of memory that a waiting frame costs in addition to its own
+
+
+_Clock = tuple[str, int]  # of an interface of a file: those of two may differ
 
 
 class FrameCount(StrEnum):
@@ -104,6 +109,7 @@ class Replay:
         self._waiting = 0  # bytes of the slots
         self._begin = 0.0  # the first time stamp of the capture
         self._now = 0.0  # seconds since then
+        self._clocks: dict[_Clock, float] = {}  # the last time of each, while datagrams are incomplete
         self._reassembler: Reassembler[Lay] = Reassembler()
         self._in_tunnels: Reassembler[Lay] = Reassembler()  # so that no fragment there spoils one that is seen live
 
@@ -130,12 +136,12 @@ class Replay:
                 self._keep(Slot(frame, (0, 0), known=True))
         if not (self._reassembler.is_busy or self._in_tunnels.is_busy):
             return self._leave()
-        self._expire()
+        self._expire(frame, self._time_to_expire(frame))
         left = self._leave()
         while self._waiting > _MAX_WAITING and (
             self._reassembler.give_up_oldest() or self._in_tunnels.give_up_oldest()
         ):
-            self._expire()
+            self._expire(frame, None)
             left += self._leave()
         return left
 
@@ -157,7 +163,7 @@ class Replay:
             self._follow(Lay(raw, (slot,) if self._leaves else ()), frame)
             return
         if cut:
-            self._survey.cut(raw, len(frame.data))
+            self._survey.cut(raw, len(frame.data), frame.original_length)
         else:
             self._survey.packet(raw)
         verdict = self._decide(raw, frame)
@@ -171,7 +177,8 @@ class Replay:
         """Process a packet that may be a fragment or a tunnel; `depth` counts the tunnels that it is in."""
         cut = is_truncated(lay.raw)
         if not cut and is_fragment(lay.raw):
-            whole = (self._in_tunnels if depth else self._reassembler).add(lay.raw, self._now, lay)
+            reassembler = self._in_tunnels if depth else self._reassembler
+            whole = reassembler.add(lay.raw, self._now, lay, _clock_of(frame))
             if whole is None:
                 return
             self._count[FrameCount.REASSEMBLED] += 1
@@ -181,7 +188,7 @@ class Replay:
             self._follow(lay.within(inside, self._leaves), frame, depth + 1)
             return
         if cut:
-            self._survey.cut(lay.raw, len(frame.data))
+            self._survey.cut(lay.raw, len(frame.data), frame.original_length)
         else:
             self._survey.packet(lay.raw)
         verdict = self._decide(lay.raw, frame)
@@ -190,8 +197,24 @@ class Replay:
         if self._leaves:
             self._settle(lay, verdict)
 
-    def _expire(self) -> None:
-        for lays in (*self._reassembler.expire(self._now), *self._in_tunnels.expire(self._now)):
+    def _time_to_expire(self, frame: Frame) -> float | None:
+        """The time, for datagrams that are incomplete; None if it is not sure.
+
+        A single frame with a wrong time gives up nothing. After a jump, the next frame of the clock shows
+        which of the two is right.
+        """
+        if not frame.time:
+            return None
+        if len(self._clocks) > _MAX_CLOCKS:
+            self._clocks.clear()
+        clock, now = _clock_of(frame), self._now
+        before = self._clocks.get(clock, now)
+        self._clocks[clock] = now
+        return now if abs(now - before) < _JUMP else None
+
+    def _expire(self, frame: Frame, now: float | None) -> None:
+        clock = _clock_of(frame)
+        for lays in (*self._reassembler.expire(now, clock), *self._in_tunnels.expire(now, clock)):
             self._give_up(lays)
 
     def _keep(self, slot: Slot) -> None:
@@ -253,3 +276,7 @@ class Replay:
             self._waiting -= len(slot.frame.data) + _OVERHEAD
             left += slot.leaving
         return left
+
+
+def _clock_of(frame: Frame) -> _Clock:
+    return frame.file, frame.interface

@@ -9,6 +9,7 @@ from sbc_filter.capture.unseen import Reason, Unseen
 from sbc_filter.packet.fragments import fragment_header
 from sbc_filter.packet.ip import UDP
 
+LONGER = "IP longer than its frame"
 _TCP, _SCTP = 6, 132
 _QUOTING = frozenset((1, 58))  # ICMP errors quote the packet that they are about
 _HOP_BY_HOP, _ROUTING, _AUTHENTICATION, _DESTINATION = 0, 43, 51, 60
@@ -50,15 +51,21 @@ class Survey:
         else:
             self._other(raw, start, protocol)
 
-    def cut(self, raw: bytes, snaplen: int) -> None:
-        """Examine an IP packet of a frame that the capture has cut after `snaplen` bytes."""
+    def cut(self, raw: bytes, captured: int, original: int) -> None:
+        """Examine an IP packet that is longer than what there is of it.
+
+        Of its frame, `captured` bytes are there and `original` bytes were sent. If they are the same, the length in the
+        IP header is wrong, and no snap length is to blame.
+        """
         _, ports, protocol = _upper(raw)
         on_ports = not self._ports.isdisjoint(ports)
         self._on_ports = self._on_ports or (on_ports and protocol == UDP)
         judged = on_ports and protocol == _TCP  # `tcp_replay` counts its INVITEs
         invite = not judged and self._begins_invite(raw)
-        if invite or on_ports:
-            self._unseen.add(Reason.CUT, str(snaplen), int(invite))
+        if original <= captured:
+            self._unseen.add(Reason.MALFORMED, LONGER, int(invite))
+        elif invite or on_ports:
+            self._unseen.add(Reason.CUT, str(captured), int(invite))
 
     def in_tunnel(self, tunnel: str) -> None:
         """Count an INVITE that the engine got, but that was in a tunnel."""
@@ -66,10 +73,10 @@ class Survey:
 
     def incomplete(self, fragments: list[bytes]) -> None:
         """Examine the fragments of a datagram of which others are missing, or which contradict each other."""
-        invite = any(self._begins_invite(raw) for raw in fragments)
+        invites = len({raw for raw in fragments if self._begins_invite(raw)})  # a repeated fragment counts once
         alone = len(fragments) == 1 and _upper(fragments[0])[0] >= 0
-        reason = Reason.FIRST_FRAGMENT if alone and invite else Reason.INCOMPLETE
-        self._unseen.add(reason, "", int(invite), len(fragments))
+        reason = Reason.FIRST_FRAGMENT if alone and invites else Reason.INCOMPLETE
+        self._unseen.add(reason, "", invites, len(fragments))
 
     def _begins_invite(self, raw: bytes) -> bool:
         """Whether an INVITE begins in a packet or fragment that is not whole, perhaps in a tunnel."""

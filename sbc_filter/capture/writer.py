@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from sbc_filter.capture.frame import MAX_DATA, SECOND, CaptureError, Frame
-from sbc_filter.capture.pcapng import EPB, IDB, IF_TSRESOL, SHB
+from sbc_filter.capture.pcapng import EPB, IDB, IF_TSRESOL, MAX_INTERFACES, SHB
 from sbc_filter.errors import reason
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
 
@@ -17,8 +17,9 @@ class CaptureWriter:
     """Writes a capture completely or not at all. A context manager: after an exception nothing is left.
 
     pcapng with nanoseconds, or classic pcap with nanoseconds for a name in `.pcap`; that has room for
-    one link type only. The same frames give the same bytes. A device or pipe is written to in place (`OutputFile`).
-    Only its owner can read the file, since it shows who called whom. Raises `CaptureError`.
+    one link type only. The same frames give the same bytes. Where there are more interfaces than one section may have,
+    the next section begins. A device or pipe is written to in place (`OutputFile`). Only its owner can read the file,
+    since it shows who called whom. Raises `CaptureError`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -29,7 +30,7 @@ class CaptureWriter:
         with self._errors():
             self._file = OutputFile(Path(self._path), mode=0o600, patience=READER_PATIENCE)
         if not self._classic:
-            self._put(_block(SHB, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)))
+            self._put(_section())
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +78,10 @@ class CaptureWriter:
         return head + frame.data
 
     def _blocks(self, frame: Frame) -> bytes:
-        key = frame.linktype, frame.interface
+        key, begin = (frame.linktype, frame.interface), b""
+        if len(self._interfaces) >= MAX_INTERFACES and key not in self._interfaces:
+            begin = _section()
+            self._interfaces.clear()
         number = self._interfaces.get(key, len(self._interfaces))
         high, low = divmod(frame.timestamp, 1 << 32)
         head = struct.pack("<IIIII", number, high, low, len(frame.data), frame.original_length)
@@ -86,7 +90,7 @@ class CaptureWriter:
             resolution = struct.pack("<HHB3xHH", IF_TSRESOL, 1, 9, 0, 0)
             block = _block(IDB, struct.pack("<HHI", frame.linktype, 0, 0) + resolution) + block
             self._interfaces[key] = number
-        return block
+        return begin + block
 
     def _put(self, data: bytes) -> None:
         with self._errors():
@@ -102,6 +106,10 @@ class CaptureWriter:
 
 def _named(frame: Frame) -> str:
     return f"frame {frame.number}{f' of {frame.file}' if frame.file else ''}"
+
+
+def _section() -> bytes:
+    return _block(SHB, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
 
 
 def _block(kind: int, body: bytes) -> bytes:

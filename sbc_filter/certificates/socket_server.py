@@ -26,7 +26,9 @@ from sbc_filter.outcomes import Detail
 from sbc_filter.system.unix_socket import listen_at, number_of, unlink_own
 
 _LOG = logging.getLogger(__name__)
-CONNECTIONS = 2048  # at a time: 128 from each of 16 workers; each has a thread, most of them idle
+_PER_WORKER = 128  # connections of one worker: see `assembly.certificate_sources`
+CONNECTIONS = 16 * _PER_WORKER  # at a time, from 16 workers; each has a thread, most of them idle
+_OTHER_FILES = 1024  # what a process opens besides: fetches, and one for each CRL that it has mapped
 _BACKLOG = 512  # connections that wait to be accepted: after a restart, a quarter of `CONNECTIONS` may come at once
 _IDLE = 60.0  # seconds after which an idle connection is closed, so that its thread ends
 _GLANCE = 0.1  # seconds within which `stop` is noticed
@@ -84,6 +86,11 @@ class CertificateServer:
         except Empty:
             answer = Answer(None, Detail.FETCH_TIMEOUT, self._clock())
         return answer, math.ceil(min(max(answer.expires - self._clock(), 0.0), LONGEST))
+
+
+def descriptors_for(workers: int) -> int:
+    """The files and sockets that the process with this server may have open at a time."""
+    return _OTHER_FILES + min(_PER_WORKER * workers, CONNECTIONS)
 
 
 def listening(path: Path | str) -> socket.socket:

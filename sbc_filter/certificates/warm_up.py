@@ -4,7 +4,6 @@ import heapq
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Answer
 from sbc_filter.errors import VerificationError, reason
 from sbc_filter.pki.x5u import check_x5u, with_plain_scheme
+from sbc_filter.records.frequent_counts import FrequentCounts
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.files import read_text
 from sbc_filter.system.output_file import READER_PATIENCE, OutputFile
@@ -96,7 +96,7 @@ class Learner:
 
     def __init__(self, tolerate: Collection[str] = ()) -> None:
         self._tolerate = frozenset(tolerate)
-        self._calls: Counter[str] = Counter()
+        self._calls: FrequentCounts[str] = FrequentCounts(MAX_URLS)
         self._last: tuple[int | None, str | None] = (None, None)
 
     def __call__(self, record: Record) -> None:
@@ -109,15 +109,15 @@ class Learner:
             check_x5u(record.x5u, self._tolerate)
         except VerificationError:
             return
-        self._calls[record.x5u] += 1
+        self._calls.add(record.x5u)
 
     def write(self, path: Path, captures: str) -> int:
         """Write the URLs, most frequent first, to a file that the user of the service can read.
 
         `captures` names what was replayed. Returns the number of URLs. `OSError`.
         """
-        ordered = sorted(self._calls.items(), key=lambda each: (-each[1], each[0]))
-        count = numbered(sum(self._calls.values()), "token")
+        ordered = self._calls.ordered()
+        count = numbered(self._calls.total, "token")
         lines = [f"# certificates of {count} in {captures}, the most frequent first"]
         lines += [url for url, _ in ordered]
         with OutputFile(path, mode=0o644, patience=READER_PATIENCE) as file:

@@ -20,6 +20,7 @@ from sbc_filter.config.settings import ServeSettings
 from sbc_filter.delegates.operations import StirService
 from sbc_filter.delegates.server import Operation, StirServer
 from sbc_filter.engine.memory.certificates import CertificateMemory
+from sbc_filter.engine.verdict import Party
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.numbering.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential
@@ -51,7 +52,7 @@ def serve(arguments: argparse.Namespace) -> int:
         service = StirService(
             credential,
             CertificateMemory(setup.trust, certificates.tolerate),
-            lambda url: ask(source, url),
+            lambda url: ask(source, url, Party("serve", server.client)),
             PROFILES[setup.configuration.network.numbering],
         )
         operations: dict[str, Operation] = {}

@@ -33,6 +33,16 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def address(text: str) -> str:
+    """The IP address that an argument names, in the form of records."""
+    from ipaddress import ip_address
+
+    try:
+        return str(ip_address(text.strip("[]")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 192.0.2.7 or 2001:db8::7") from None
+
+
 def endpoint(text: str) -> tuple[str, int]:
     """The (address, port) that an argument names; the port is 5060 by default."""
     from sbc_filter.rules.trunk_options import parse_endpoint

@@ -83,6 +83,11 @@ class FairThreads(ThreadingMixIn, BaseServer):
             _hang_up(connection)
 
     @property
+    def client(self) -> str:
+        """The address of the connection that this thread serves, as it is counted."""
+        return self._client.address
+
+    @property
     def _client(self) -> Client[socket.socket]:
         client: Client[socket.socket] = self._threads_client.client
         return client

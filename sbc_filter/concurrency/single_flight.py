@@ -22,7 +22,8 @@ class SingleFlightPool(Generic[A]):
     - FETCH_REFUSED when `backlog` jobs wait in the lane. If another peer or group has more waiting jobs, its last job
       is refused instead.
     - FETCH_REFUSED when `work` raises, and after `close`.
-    - FETCH_TIMEOUT for a job that waited longer than `patience` seconds, so that slow jobs delay others no longer.
+    - FETCH_TIMEOUT for a job whose last caller waited longer than `patience` seconds, so that slow jobs delay others no
+      longer. A caller who comes late does not inherit the age of the first, and the first shares its answer.
 
     `place` assigns a key to a lane and group, as in `FairQueue`: `lanes` are the workers of each lane, `share` is the
     limit of a group, `peers` are those of peers. By default all keys are one group, first come, first served. `admit`
@@ -35,7 +36,7 @@ class SingleFlightPool(Generic[A]):
     Threads start when they are needed, so the object can be made before a fork. They are daemons: a job that hangs in
     a C library does not keep the program from exiting.
 
-    Invariant: each key with callers runs, or is in `_waiting`, which has when it was queued (by `timer`), by place.
+    Invariant: each key with callers runs, or is in `_waiting`, which has when its last caller came, by place.
     """
 
     def __init__(
@@ -83,6 +84,8 @@ class SingleFlightPool(Generic[A]):
                 queued = self._waiting.get(key)
                 if queued is not None and place not in queued:
                     refused = self._enqueue(key, place) or []
+                elif queued is not None:
+                    queued[place] = self._timer()  # the job has a caller who has not waited yet
             else:
                 displaced = self._enqueue(key, place)
                 refused = [done] if displaced is None else displaced

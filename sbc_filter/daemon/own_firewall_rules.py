@@ -11,10 +11,11 @@ Rules that vanish are applied again (`daemon.rule_watch`), unless `sbc-filter fi
 from collections.abc import Callable
 from enum import Enum
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.config.settings import LAST_QUEUE
+from sbc_filter.daemon.errands import Done, Job
 from sbc_filter.daemon.removal_notice import RemovalNotices
 from sbc_filter.errors import EnvironmentFault, reason
 from sbc_filter.firewall.backend import backend
@@ -33,6 +34,16 @@ class _Removal(Enum):
     SEEN = 2  # the rules were gone at a look; a later look that finds them shows that they were applied by hand
 
 
+class Jobs(Protocol):
+    """Runs firewall programs without holding up the caller's loop: see `daemon.errands.Errands`."""
+
+    def run(self, job: Job, done: Done, /) -> None:
+        """Run a job; `done` is called with why it failed, or ""."""
+
+    def finish(self, job: Job, /) -> str:
+        """Run a job and wait for its end; returns why it failed, or ""."""
+
+
 class OwnRules:
     """The lock, and the rules once `apply` was called. A context manager that removes these rules at its end.
 
@@ -40,27 +51,32 @@ class OwnRules:
     the lock or works on the rules that are applied. Rules without a filter are replaced by `apply`.
     """
 
-    def __init__(self, name: str, say: Callable[[str], None]) -> None:
-        """`name` is a backend. `say` reports why rules stay that should have been removed."""
+    def __init__(self, name: str, say: Callable[[str], None], notices: RemovalNotices | OSError) -> None:
+        """`name` is a backend. `say` reports why rules stay that should have been removed. `notices` are those of
+        `receive_notices`."""
         self._name, self._backend = name, backend(name)
         self._say = say
+        self._jobs: Jobs | None = None
         self._applied: frozenset[int] | None = None  # the queues that our rules feed
         self._plan: Plan | None = None
         self._removal = _Removal.NONE
         self._looks = 0  # that have found the rules since the notice
-        self._notices: RemovalNotices | None = None
-        self._lock = _lock()
+        self._notices = None if isinstance(notices, OSError) else notices
+        try:
+            self._lock = _lock()
+        except EnvironmentFault:
+            self._remove_notices()
+            raise
         taken = sorted(self._backend.queues() & queue_statistics().keys())
         if taken:
+            self._remove_notices()
             self.close()
             raise EnvironmentFault(
                 f"a filter already runs in this network: the applied firewall rules feed netfilter queue {taken[0]},"
                 " which another process has bound: end that process first; nothing was changed"
             )
-        try:
-            self._notices = RemovalNotices()
-        except OSError as error:
-            say(f"warning: `sbc-filter firewall remove` will not last while this filter runs: {reason(error)}")
+        if isinstance(notices, OSError):
+            say(f"warning: `sbc-filter firewall remove` will not last while this filter runs: {reason(notices)}")
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +91,12 @@ class OwnRules:
                 raise
             self._say(f"warning: {fault}")  # the error that ended the filter is reported as such
         finally:
+            self._remove_notices()
             self.close()
+
+    def work_in(self, jobs: Jobs) -> None:
+        """What runs the firewall programs from now on."""
+        self._jobs = jobs
 
     def apply(self, setup: Setup) -> None:
         """Apply the rules of this configuration in place of earlier ones; `EnvironmentFault`.
@@ -90,20 +111,26 @@ class OwnRules:
             self._plan = plan
             self._say("warning: the firewall rules stay removed: `sbc-filter firewall apply` applies them")
             return
-        if self._applied is None:
-            self._backend.probe()  # fails without a change: the rules that are applied then are not ours to remove
+        if self._applied is None:  # fails without a change: the rules that are applied then are not ours to remove
+            self._finish(lambda _: self._backend.probe())
         self._applied = frozenset(queue.number for queue in plan.queues)
         self._plan = plan
-        self._backend.apply(plan)
+        self._finish(lambda _: self._backend.apply(plan))
 
-    def restore(self) -> None:
-        """Apply the rules as they were applied last; `EnvironmentFault`."""
-        if self._plan is None:
-            return
-        self._backend.apply(self._plan)
-        self._listen()
-        if self._removal is not _Removal.NONE:  # it came in between
-            self._backend.remove()
+    def restore(self, done: Done) -> None:
+        """Begin to apply the rules as they were applied last; `done` is called with why that failed, or ""."""
+        plan, jobs = self._plan, self._jobs
+        assert plan is not None, "they were applied"
+        assert jobs is not None, "by these"
+
+        def applied(fault: str) -> None:
+            self._listen()
+            if self._removal is _Removal.NONE:
+                done(fault)
+            else:  # it came in between
+                jobs.run(lambda _: self._backend.remove(), done)
+
+        jobs.run(lambda _: self._backend.apply(plan), applied)
 
     def was_removed(self, *, applied: bool) -> bool:
         """Whether `sbc-filter firewall remove` removed the rules, or is about to.
@@ -127,6 +154,16 @@ class OwnRules:
         if self._notices is not None:
             self._notices.close()
 
+    def _remove_notices(self) -> None:
+        if self._notices is not None:
+            self._notices.remove()
+
+    def _finish(self, job: Job) -> None:
+        assert self._jobs is not None, "the supervisor is there"
+        fault = self._jobs.finish(job)
+        if fault:
+            raise EnvironmentFault(fault)
+
     def _listen(self) -> None:
         removed = self._notices.latest() if self._notices is not None else None
         if removed is not None:
@@ -141,6 +178,15 @@ class OwnRules:
             self._say(f"warning: the firewall rules stay: they now feed queue {others[0]}, which is not ours")
         else:
             self._backend.remove()
+
+
+def receive_notices() -> RemovalNotices | OSError:
+    """Makes what `sbc-filter firewall remove` reaches, or returns why it cannot. Call it before privileges are given
+    up."""
+    try:
+        return RemovalNotices()
+    except OSError as error:
+        return error
 
 
 def _lock() -> QueueChannel:

@@ -4,6 +4,7 @@ import contextlib
 import selectors
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from sbc_filter.concurrency.mailbox import Mailbox
 from sbc_filter.processes.channel import Channel, Message
@@ -51,6 +52,16 @@ class ManagedProcess:
         self.restarts += 1
 
 
+class Aside(Protocol):
+    """Work in processes that are not restarted: see `daemon.errands.Errands`."""
+
+    def look(self) -> None:
+        """Called at every turn."""
+
+    def clear(self) -> None:
+        """Give the work up: the group ends."""
+
+
 class ProcessGroup:
     """Starts processes, receives their messages, restarts those that exit and kills those that hang.
 
@@ -67,6 +78,8 @@ class ProcessGroup:
         self.private: list[Closable] = []  # closed in each child after the fork
         self._heard, self._lost, self._say = heard, lost, say
         self._processes: list[ManagedProcess] = []
+        self.aside: list[Aside] = []
+        self._once: list[Child] = []  # those that are not restarted
         self._ending = False
         self._mailbox: Mailbox[None] = Mailbox()
         self.selector.register(self._mailbox, selectors.EVENT_READ, lambda: list(self._mailbox.collect()))
@@ -87,9 +100,8 @@ class ProcessGroup:
         """
         if process not in self._processes:
             self._processes.append(process)
-        others = [each.child for each in self._processes if each.child is not None]
         try:
-            child = fork(process.name, process.main, [*others, *self.private, self.selector])
+            child = fork(process.name, process.main, self._unwanted())
         except OSError as error:
             process.due = time.monotonic() + _LAST
             self._say(f"{process.name} cannot be started: {error.strerror}: tried again in {_LAST:g} s")
@@ -106,6 +118,8 @@ class ProcessGroup:
         )  # taken before any handler runs: handlers may be slow, and no heartbeat is read meanwhile
         for key, _ in ready:
             key.data()
+        for work in self.aside:
+            work.look()
         for process in self._processes:
             if process.child is not None and now - process.heartbeat > (STUCK if process.ready else START):
                 self._say(f"{process.name} (process {process.child.pid}) is stuck: killing it")
@@ -128,23 +142,40 @@ class ProcessGroup:
 
         `wait` gets a condition and turns until that is true, or gives up.
         """
-        others = [each.child for each in self._processes if each.child is not None]
-        try:
-            child = fork(name, main, [*others, *self.private, self.selector])
-        except OSError as error:
-            self._say(f"{name} cannot be started: {error.strerror}")
+        child = self.fork_once(name, main)
+        if child is None:
             return
-        self.selector.register(child, selectors.EVENT_READ, child.ended)
         wait(lambda: child.status is not None)
         if child.status is None:
             child.kill()
-            self.wait(child.ended, _TURN)
+        self.bury_once(child)
+
+    def fork_once(self, name: str, main: Callable[[Channel], int]) -> Child | None:
+        """Fork a process that is not restarted; None, and a line in the log, if the host cannot start it.
+
+        `turn` sets its `status` when it exits. The caller passes it to `bury_once` then.
+        """
+        try:
+            child = fork(name, main, self._unwanted())
+        except OSError as error:
+            self._say(f"{name} cannot be started: {error.strerror}")
+            return None
+        self._once.append(child)
+        self.selector.register(child, selectors.EVENT_READ, lambda: self._forget(child) if child.ended() else None)
+        return child
+
+    def bury_once(self, child: Child) -> None:
+        """Release what belongs to a process of `fork_once` that has exited or was killed."""
+        self.wait(child.ended, _TURN)
+        self._once.remove(child)
         self._forget(child)
         child.close()
 
     def end(self, processes: Sequence[ManagedProcess], seconds: float) -> None:
         """Stop these processes; kill those that take longer than `seconds`. No process is started after this."""
         self._ending = True
+        for work in self.aside:
+            work.clear()
         running = [process.child for process in processes if process.child is not None]
         for child in running:
             child.channel.send(Stop())
@@ -157,6 +188,11 @@ class ProcessGroup:
     def close(self) -> None:
         """Release the selector, after all processes have exited."""
         self.selector.close()
+
+    def _unwanted(self) -> list[Closable]:
+        """What a new process must not inherit."""
+        others = [each.child for each in self._processes if each.child is not None]
+        return [*others, *self._once, *self.private, self.selector]
 
     def _hear(self, process: ManagedProcess, child: Child) -> None:
         for message in child.channel.receive():

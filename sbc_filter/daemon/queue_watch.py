@@ -11,6 +11,7 @@ from sbc_filter.daemon.overload import Overload
 from sbc_filter.daemon.rule_watch import RuleWatch
 from sbc_filter.daemon.unfiltered import EnteredSinceBound, Look, Queued, UnfilteredCount
 from sbc_filter.firewall.handed_over import HandedOverReader, Reading
+from sbc_filter.firewall.in_force import RuleState
 from sbc_filter.firewall.plan import QueueDirection, QueueSettings
 from sbc_filter.live.dispatcher import worker_queues
 from sbc_filter.live.netlink import QueueStatistics, queue_statistics
@@ -48,6 +49,9 @@ class Reader(Protocol):
 
     def start(self) -> None:
         """Start a reading."""
+
+    def forget(self) -> None:
+        """Read all tables at the next reading."""
 
     def collect(self, seconds: float, /) -> Reading | None:
         """What was read; None while it runs, waiting at most `seconds`, and when it failed."""
@@ -104,10 +108,13 @@ class QueueWatch:
 
     def news(self, now: float) -> Iterator[str]:
         """The sentences that are due. `now` is a monotonic time in seconds. Call it often: it never waits long."""
+        yield from self.rules.results(now)
         if self._before is not None or now >= self._next_reading:
             reading = yield from self._read(_INLINE)
             if reading is not None:
                 yield from self.rules.take(reading, now)
+                if self.rules.status()["state"] != RuleState.APPLIED:
+                    self._reader.forget()
             self._next_reading = now + (_BUSY if self._overload.is_on else _CALM)
         if now >= self._next_look:
             self._next_look = now + _BUSY

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, TypedDict
 
 from sbc_filter.counters import CounterName
-from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.handed_over import Reading
 from sbc_filter.firewall.in_force import Finding, RuleState, compared
 from sbc_filter.firewall.plan import Plan
@@ -38,8 +37,19 @@ class Owner(Protocol):
     def was_removed(self, *, applied: bool) -> bool:
         """Whether `sbc-filter firewall remove` removed the rules, or is about to; `applied` is what was seen."""
 
-    def restore(self) -> None:
-        """Apply the rules as they were applied last; `EnvironmentFault`."""
+    def restore(self, done: Callable[[str], None], /) -> None:
+        """Begin to apply the rules as they were applied last; `done` is called with why that failed, or ""."""
+
+
+class _Attempt:
+    """An attempt to apply the rules again, because of `sentence`. `fault` is None while it runs."""
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+        self.fault: str | None = None
+
+    def end(self, fault: str) -> None:
+        self.fault = fault
 
 
 class RuleWatch:
@@ -58,6 +68,7 @@ class RuleWatch:
         self._looks = 0  # in a row at which the rules were not as planned
         self._said: str | None = None  # the alarm that is on
         self._restored: deque[float] = deque(maxlen=RESTORATIONS)
+        self._attempt: _Attempt | None = None  # the last one, until its result was said
         self._failures = 0  # in a row, of attempts to apply the rules again
         self._next_attempt = 0.0
         self._restorations = 0
@@ -84,8 +95,8 @@ class RuleWatch:
         if self._began is None:
             self._began = now
         plan = self._plan()
-        if plan != self._read_for:
-            return  # a reload came in between: the next reading shows its rules
+        if plan != self._read_for or self._attempt is not None:
+            return  # a reload came in between, or the rules are just being applied: a later reading shows its rules
         found = compared(plan, reading)
         if found.state is RuleState.UNKNOWN:
             return
@@ -125,12 +136,23 @@ class RuleWatch:
             return
         if now < self._next_attempt:
             return
-        try:
-            owner.restore()
-        except (EnvironmentFault, OSError) as fault:
+        self._attempt = _Attempt(sentence)
+        owner.restore(self._attempt.end)
+        yield from self.results(now)
+
+    def results(self, now: float) -> Iterator[str]:
+        """The sentences about an attempt to apply the rules again that has ended since the last call."""
+        attempt = self._attempt
+        if attempt is None or attempt.fault is None:
+            return
+        sentence, self._attempt = attempt.sentence, None
+        self.discard()
+        if attempt.fault:
             self._failures += 1
             self._next_attempt = now + min(_LONGEST, 2.0**self._failures)
-            yield from self._alarm(f"{sentence}, and cannot be applied again: {fault}: calls may pass unfiltered")
+            yield from self._alarm(
+                f"{sentence}, and cannot be applied again: {attempt.fault}: calls may pass unfiltered"
+            )
             return
         self._failures = 0
         self._restored.append(now)

@@ -112,8 +112,7 @@ class Supervisor:
             if not self._stop:
                 # Only now: a second filter gets no queue and fails earlier, so it leaves this socket alone.
                 self._control = self._listen()
-                self.applied(self.setup)
-                self.notifier.ready(self.summary())
+                self._apply_first()
             while not self._stop:
                 self.family.turn()
                 self._look()
@@ -222,6 +221,15 @@ class Supervisor:
             raise EnvironmentFault(self._failed)
         if not ready and not self._stop:
             raise EnvironmentFault(f"the processes of the filter were not ready within {START:g} s")
+
+    def _apply_first(self) -> None:
+        try:
+            self.applied(self.setup)
+        except EnvironmentFault:
+            if not self._stop:  # what was begun is removed at the end
+                raise
+        else:
+            self.notifier.ready(self.summary())
 
     def _end(self) -> None:
         """Stop the dispatcher first, so that no packet stays between the queues; then the workers."""

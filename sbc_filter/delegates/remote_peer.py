@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 
 from sbc_filter import __version__
 from sbc_filter.concurrency.single_flight import SingleFlightPool
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import Answer, Party
 from sbc_filter.errors import FetchError
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.delegation import MAX_BODY
@@ -44,12 +44,22 @@ class Purpose:
 class Pool(Generic[R]):
     """Calls `ask` with the body of each request, in worker threads.
 
+    The trunks take turns, and so do the peers of a trunk: a peer that sends many requests delays its own alone. When
+    `BACKLOG` requests wait, the last one of the peer with most gives way to that of another. `shares` are the requests
+    of a trunk and of a peer that may run at a time.
+
     Exceptions become answers: `FetchError` with its detail, `ValueError` with `purpose.refused`. A reason is logged
     when it differs from the last one.
     """
 
     def __init__(
-        self, name: str, purpose: Purpose, ask: Callable[[bytes], Answer[R]], workers: int, timeout: float
+        self,
+        name: str,
+        purpose: Purpose,
+        ask: Callable[[bytes], Answer[R]],
+        workers: int,
+        timeout: float,
+        shares: tuple[int, int],
     ) -> None:
         self._name = name
         self._purpose = purpose
@@ -62,11 +72,13 @@ class Pool(Generic[R]):
             workers=workers,
             backlog=BACKLOG,
             patience=timeout,
+            share=workers,
+            peers=shares,
         )
 
-    def send(self, body: bytes, done: Callable[[Answer[R]], None]) -> None:
+    def send(self, body: bytes, done: Callable[[Answer[R]], None], party: Party) -> None:
         """Queue a request. Equal requests of several calls share one answer."""
-        self._single.submit(body.decode(), done)
+        self._single.submit(body.decode(), done, party)
 
     def close(self) -> None:
         """Refuse all pending requests."""

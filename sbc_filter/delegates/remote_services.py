@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from sbc_filter.delegates.remote_peer import TIMEOUT, WORKERS, Pool, Purpose, RemotePeer
-from sbc_filter.engine.verdict import Answer
+from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.errors import SigningError
 from sbc_filter.outcomes import Detail
 from sbc_filter.stir.credential import Credential
@@ -33,11 +33,12 @@ class _Signers(Pool[bytes]):
         def ask(body: bytes) -> Answer[bytes]:
             return Answer(sign(body), None, 0.0)
 
-        super().__init__(f"credential {name}", _SIGNING, ask, workers, timeout)
+        # All take as long: with turns, no peer needs a limit, and the SBC, which is one peer, may use all workers.
+        super().__init__(f"credential {name}", _SIGNING, ask, workers, timeout, (workers, workers))
 
-    def sign(self, request: SigningRequest, done: Callable[[Answer[bytes]], None], /) -> None:
+    def sign(self, request: SigningRequest, done: Callable[[Answer[bytes]], None], party: Party = OURS, /) -> None:
         """Queue a signing request."""
-        self.send(signing_request(request), done)
+        self.send(signing_request(request), done, party)
 
 
 class RemoteSigner(_Signers):
@@ -80,11 +81,16 @@ class RemoteVerifier(Pool[ReportedResult]):
 
     def __init__(self, name: str, exchange: RemotePeer) -> None:
         self._exchange = exchange
-        super().__init__(f"verifier {name}", _VERIFICATION, self._verify, exchange.workers, exchange.timeout)
+        # A peer can make its requests slow: the service has to fetch the certificates that they name.
+        workers = exchange.workers
+        shares = max(workers * 3 // 4, 1), max(workers // 2, 1)
+        super().__init__(f"verifier {name}", _VERIFICATION, self._verify, workers, exchange.timeout, shares)
 
-    def verify(self, request: VerificationRequest, done: Callable[[Answer[ReportedResult]], None], /) -> None:
+    def verify(
+        self, request: VerificationRequest, done: Callable[[Answer[ReportedResult]], None], party: Party = OURS, /
+    ) -> None:
         """Queue a verification request."""
-        self.send(verification_request(request), done)
+        self.send(verification_request(request), done, party)
 
     def close(self) -> None:
         """Stop pending requests."""

@@ -16,8 +16,10 @@ from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall import iptables, nft
 from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.iptables import firewall_environment
+from sbc_filter.firewall.plan import MAIN
 
 _PATIENCE = 30.0  # seconds after which a firewall program is killed
+_FULL_EVERY = 5  # readings
 _NO_TABLE = "No such file or directory"  # of nft
 
 
@@ -31,7 +33,11 @@ class Reading(NamedTuple):
 
 
 class HandedOverReader:
-    """One reading at a time: `start` it, then `collect` until the result is there."""
+    """One reading at a time: `start` it, then `collect` until the result is there.
+
+    Tables in which our rules were not found are read at every fifth reading only, after `forget`, and when those with
+    our rules change: then other programs may have them.
+    """
 
     def __init__(self) -> None:
         try:
@@ -42,6 +48,9 @@ class HandedOverReader:
         self._end = 0.0
         self._incomplete = False  # a program could not be started
         self._worked: set[str] = set()  # the programs that could read their rules
+        self._readings = 0
+        self._is_full = True
+        self._listings: dict[tuple[str, str], str] = {}  # the last ones
 
     @property
     def is_running(self) -> bool:
@@ -50,9 +59,21 @@ class HandedOverReader:
 
     def start(self) -> None:
         """Start a reading."""
+        self._begin(is_full=self._readings % _FULL_EVERY == 0)
+        self._readings += 1
+
+    def forget(self) -> None:
+        """Read all tables at the next reading: the rules are not as they should be, and may soon be elsewhere."""
+        self._listings = {}
+
+    def _begin(self, *, is_full: bool) -> None:
+        ours = _with_ours(self._listings)
+        self._is_full = is_full or not ours
         self._end = time.monotonic() + _PATIENCE
         self._incomplete = False
         for command in self._commands():
+            if not self._is_full and (command[0], command[-1]) not in ours:
+                continue
             try:
                 self._running.append(_started(command))
             except FileNotFoundError:  # it is not installed, or is just being replaced
@@ -85,7 +106,16 @@ class HandedOverReader:
             elif program.name in self._worked or program.process.returncode < 0:  # killed: it says nothing of the rules
                 failed = True
         self._running = []
-        return None if failed else Reading(found, listings)
+        if failed:
+            return None
+        if not self._is_full:
+            ours = _with_ours(self._listings)
+            if _with_ours(listings) != ours:
+                self._begin(is_full=True)
+                return self.collect(max(0.0, end - time.monotonic()))
+            listings = {key: text for key, text in self._listings.items() if key not in ours} | listings
+        self._listings = listings
+        return Reading(found, listings)
 
     def close(self) -> None:
         """Kill the programs that still run."""
@@ -94,6 +124,11 @@ class HandedOverReader:
             program.process.wait()
             program.printed()
         self._running = []
+
+
+def _with_ours(listings: Mapping[tuple[str, str], str]) -> set[tuple[str, str]]:
+    """The programs and tables that have rules of ours."""
+    return {key for key, text in listings.items() if MAIN in text or (key[0] == "nft" and text)}
 
 
 class _Program(NamedTuple):

@@ -4,26 +4,36 @@ Only what is needed is read. A program that is missing or may not read gives no 
 """
 
 import re
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.iptables import Iptables, families, run_firewall
-from sbc_filter.firewall.plan import MAIN, IpFamily, Plan, admission
+from sbc_filter.firewall.listings import covers, reached, rules_of, target_of, value_of
+from sbc_filter.firewall.plan import IpFamily, Plan, admission
+from sbc_filter.firewall.taken_earlier import HOOKS, TABLES, base_chains, dropped_earlier, taken_earlier
 
-_HOOKS = ("INPUT", "FORWARD", "OUTPUT")
 _REFUSING = ("DROP", "REJECT")
+PortAt = tuple[str, int]
+"""A port, and at which end packets have it: `--sport` or `--dport`."""
 _TRANSLATING = ("DNAT", "REDIRECT")
 _NFT_CHAIN = re.compile(r"^table (\w+) (\S+) \{|^\tchain (\S+) \{|type (\w+) hook (\w+) .*?policy (\w+);", re.MULTILINE)
+_NFT_NEW = re.compile(r"ct state (?:\{[^}]*\bnew\b[^}]*\}|[\w,]*\bnew\b[\w,]*) (?:counter .*)?accept")
+_NFT_ACCEPT = re.compile(
+    r"(?:(?:meta l4proto|ip protocol) udp )?(?:udp (?P<end>[sd]port) (?P<ports>\{[^{}]*\}|[\d-]+) )?"
+    r"(?:counter packets \d+ bytes \d+ )?accept(?: comment .*)?",
+    re.ASCII,
+)
 _NFT_DPORT = re.compile(r"dport (\{[^{}]*\}|[\d-]+)")
 
 
-def host_rules(plan: Plan) -> Iterator[str]:
-    """One sentence for each rule or chain that does not go with `plan`."""
-    program = Iptables()
+def host_rules(plan: Plan, name: str) -> Iterator[str]:
+    """One sentence for each rule or chain that does not go with `plan`; the program `name` applies our rules."""
+    program = Iptables("-legacy") if name == "iptables-legacy" else Iptables()
+    is_nft = name == "nft"
     for family in families():
         yield from closed_output(family, program.listing(family, "filter"), plan)
-        yield from taken_earlier(family, program.listing(family, "mangle"), plan.ports)
+        for table in TABLES:
+            yield from taken_earlier(family, table, program.listing(family, table), plan.ports, is_nft=is_nft)
         if not plan.nat:
             yield from translated(family, program.listing(family, "nat"), plan.ports)
     yield from _of_nft(plan)
@@ -31,44 +41,27 @@ def host_rules(plan: Plan) -> Iterator[str]:
 
 def closed_output(family: IpFamily, listing: str, plan: Plan) -> Iterator[str]:
     """The table `filter`: whether OUTPUT refuses what no rule accepts, and no rule surely accepts our packets."""
-    rules = _rules(listing)
+    rules = rules_of(listing)
     last = rules.get("OUTPUT", [[]])[-1]
     closed = ":OUTPUT DROP" in listing or (last[:1] == ["-j"] and last[1] in _REFUSING)
-    if closed and not any(_accepts(rule, plan) for chain in _reached(rules, ["OUTPUT"]) for rule in rules[chain]):
+    needed = _needed(plan)
+    for chain in reached(rules, ["OUTPUT"]) if closed else ():
+        for rule in rules[chain]:
+            needed -= _accepted(rule, plan)
+    if closed and needed:
         yield (
-            f"{family}: OUTPUT is closed by default, and rejections of the filter may not get out:"
+            f"{family}: OUTPUT is closed by default, and {_kept_in(needed, plan)} may not get out:"
             f" insert `{admission(family, plan.mark)}`"
         )
 
 
-_PORT_OPTIONS = ("--dport", "--sport", "--dports", "--sports", "--ports")
-
-
-def taken_earlier(family: IpFamily, listing: str, ports: Sequence[int]) -> Iterator[str]:
-    """The table `mangle`: rules in front of ours after which a packet does not meet ours."""
-    rules = _rules(listing)
-    for hook in _HOOKS:
-        ours = next((at for at, rule in enumerate(rules.get(hook, [])) if _target(rule) == MAIN), None)
-        for rule in rules.get(hook, [])[:ours]:
-            named = [_value(rule, option) for option in _PORT_OPTIONS]
-            if (
-                _target(rule) == "ACCEPT"
-                and _value(rule, "-p") in ("", "udp", "all")
-                and (not any(named) or any(each and _covers(each, ports) for each in named))
-            ):
-                yield (
-                    f"{family}: what the rule `-t mangle -A {hook} {' '.join(rule)}` accepts passes unfiltered:"
-                    " remove it, or narrow it"
-                )
-
-
 def translated(family: IpFamily, listing: str, ports: Sequence[int]) -> Iterator[str]:
     """The table `nat`: the first rule that changes where calls go."""
-    rules = _rules(listing)
-    for chain in _reached(rules, ["PREROUTING"]):
+    rules = rules_of(listing)
+    for chain in reached(rules, ["PREROUTING"]):
         for rule in rules[chain]:
-            to = _value(rule, "--dport") or _value(rule, "--dports")
-            if _target(rule) in _TRANSLATING and _value(rule, "-p") in ("", "udp", "all") and _covers(to, ports):
+            to = value_of(rule, "--dport") or value_of(rule, "--dports")
+            if target_of(rule) in _TRANSLATING and value_of(rule, "-p") in ("", "udp", "all") and covers(to, ports):
                 yield _untranslated(f"{family}: the rule `-t nat -A {chain} {' '.join(rule)}`")
                 return
 
@@ -90,16 +83,26 @@ def nft_chains(listing: str, hook: str, kind: str) -> Iterator[tuple[str, str, s
             yield table, chain, found[6]
 
 
-def nft_closed(text: str, policy: str, mark: int) -> bool:
-    """Whether a chain refuses what no rule accepts, and no rule surely accepts our packets."""
+def nft_closed(text: str, policy: str, plan: Plan) -> bool:
+    """Whether a chain refuses what no rule accepts, and its rules do not surely accept all of our packets."""
     lines = [line.strip() for line in text.splitlines() if line.startswith("\t\t") and "policy" not in line]
     closed = policy == "drop" or (bool(lines) and lines[-1].removeprefix("counter ").startswith(("drop", "reject")))
-    accepting = [line for line in lines if re.search(r"\baccept\b", line)]
-    return closed and not any(
-        f"{mark:#x}" in line
-        or re.match(r"ct state (?:\{[^}]*\bnew\b[^}]*\}|[\w,]*\bnew\b[\w,]*) (?:counter .*)?accept", line)
-        for line in accepting
-    )
+    needed = _needed(plan)
+    for line in lines:
+        needed -= _accepted_by_nft(line, plan)
+    return closed and bool(needed)
+
+
+def _accepted_by_nft(line: str, plan: Plan) -> set[PortAt]:
+    if (f"{plan.mark:#x}" in line and re.search(r"\baccept\b", line)) or _NFT_NEW.match(line):
+        return _needed(plan)
+    found = _NFT_ACCEPT.fullmatch(line)
+    if found is None:
+        return set()
+    ports = (found["ports"] or "").strip("{} ").replace("-", ":")
+    return {
+        (end, port) for end, port in _needed(plan) if covers(ports, [port]) and (found["end"] or end[2:]) == end[2:]
+    }
 
 
 def nft_translates(text: str, ports: Sequence[int]) -> str:
@@ -107,15 +110,17 @@ def nft_translates(text: str, ports: Sequence[int]) -> str:
     for line in map(str.strip, text.splitlines()):
         if re.search(r"\b(?:dnat|redirect)\b", line) and "tcp dport" not in line and not line.startswith("type "):
             found = _NFT_DPORT.search(line)
-            if _covers(found[1].strip("{} ").replace("-", ":") if found else "", ports):
+            if covers(found[1].strip("{} ").replace("-", ":") if found else "", ports):
                 return line
     return ""
 
 
 def _of_nft(plan: Plan) -> Iterator[str]:
     chains = printed("nft", "list", "chains")
+    for table in dict.fromkeys(table for table, _, hook in base_chains(chains) if hook in HOOKS):
+        yield from dropped_earlier(table, printed("nft", "list", "table", *table.split()), plan.ports)
     for table, chain, policy in nft_chains(chains, "output", "filter"):
-        if nft_closed(printed("nft", "list", "chain", *table.split(), chain), policy, plan.mark):
+        if nft_closed(printed("nft", "list", "chain", *table.split(), chain), policy, plan):
             rule = f"nft insert rule {table} {chain} 'meta mark & {plan.mark:#x} == {plan.mark:#x} accept'"
             yield (
                 f"nft: chain {chain} of table {table} is closed by default, and rejections of the filter may not get"
@@ -144,63 +149,44 @@ def _untranslated(rule: str) -> str:
     )
 
 
-def _rules(listing: str) -> dict[str, list[list[str]]]:
-    """The rules of each chain in order, as the words that follow its name."""
-    found: dict[str, list[list[str]]] = {}
-    for line in listing.splitlines():
-        if line.startswith("-A "):
-            try:
-                _, chain, *words = shlex.split(line)
-            except ValueError:
-                continue
-            found.setdefault(chain, []).append(words)
-    return found
+def _needed(plan: Plan) -> set[PortAt]:
+    """What must get out: responses come from our ports, and packets that are sent again go to them or come from them.
+
+    So a rule that accepts what goes to port 5060 does not let out the rejections to a peer with another port.
+    """
+    return {(end, port) for end in ("--sport", "--dport") for port in plan.ports}
 
 
-def _reached(rules: Mapping[str, list[list[str]]], chains: list[str]) -> list[str]:
-    """These chains and those to which they lead, as far as they have rules."""
-    for chain in chains:  # grows meanwhile
-        for rule in rules.get(chain, []):
-            if _target(rule) in rules and _target(rule) not in chains:
-                chains.append(_target(rule))
-    return [chain for chain in chains if chain in rules]
+def _kept_in(needed: set[PortAt], plan: Plan) -> str:
+    if needed == _needed(plan):
+        return "rejections of the filter"
+    from_ports = [str(port) for end, port in sorted(needed) if end == "--sport"]
+    to_ports = [str(port) for end, port in sorted(needed) if end == "--dport"]
+    named = [
+        f"{word} {', '.join(ports)}" for word, ports in (("from port", from_ports), ("to port", to_ports)) if ports
+    ]
+    return f"packets of the filter {' and '.join(named)}"
 
 
-def _target(rule: Sequence[str]) -> str:
-    return _value(rule, "-j") or _value(rule, "-g")
-
-
-def _value(rule: Sequence[str], option: str) -> str:
-    return rule[rule.index(option) + 1] if option in rule[:-1] else ""
-
-
-def _accepts(rule: Sequence[str], plan: Plan) -> bool:
-    """Whether a rule accepts all of our packets: by our mark, by a new connection, by the port that they come from."""
-    if _target(rule) != "ACCEPT" or "!" in rule:
-        return False
+def _accepted(rule: Sequence[str], plan: Plan) -> set[PortAt]:
+    """Which of our packets a rule accepts for sure: by our mark, by a new connection, by one of their ports."""
+    found = _needed(plan)
+    if target_of(rule) != "ACCEPT" or "!" in rule:
+        return set()
     for option, value in zip(rule[::2], rule[1::2], strict=False):
         match option:
             case "-p" if value != "udp":
-                return False
+                return set()
             case "--ctstate" | "--state" if "NEW" not in value.split(","):
-                return False
+                return set()
             case "--mark" if value != f"{plan.mark:#x}/{plan.mark:#x}":
-                return False
-            case "--sport" | "--sports" if not _covers(value, plan.ports):
-                return False
-            case "-p" | "-m" | "-j" | "--ctstate" | "--state" | "--mark" | "--sport" | "--sports" | "--comment":
+                return set()
+            case "--sport" | "--sports" | "--dport" | "--dports":
+                found &= {(option.removesuffix("s"), port) for port in plan.ports if covers(value, [port])}
+            case "--ports":
+                found &= {(end, port) for end, port in found if covers(value, [port])}
+            case "-p" | "-m" | "-j" | "--ctstate" | "--state" | "--mark" | "--comment":
                 continue
             case _:
-                return False
-    return True
-
-
-def _covers(text: str, ports: Sequence[int]) -> bool:
-    """Whether any of `ports` is among those of a match; without a match all are."""
-    if not text:
-        return True
-    for part in text.replace(" ", "").split(","):
-        first, _, last = part.partition(":")
-        if first.isdecimal() and any(int(first) <= port <= int(last or first) for port in ports):
-            return True
-    return False
+                return set()
+    return found

@@ -21,9 +21,9 @@ _V4, _V6, _TAGGED = "bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "brid
 _SEE = "see docs/placement.md, a bridge"
 
 
-def surroundings(plan: Plan) -> Iterator[str]:
-    """One sentence for each finding."""
-    yield from host_rules(plan)
+def surroundings(plan: Plan, program: str) -> Iterator[str]:
+    """One sentence for each finding; `program` applies the rules (`firewall.backend`)."""
+    yield from host_rules(plan, program)
     yield from links(printed("ip", "-json", "-details", "link", "show"), is_on)
     yield from listeners("".join(map(_text, (_NETWORK / "tcp", _NETWORK / "tcp6"))), plan.ports)
 

@@ -1,6 +1,8 @@
 """A laboratory in a folder: certificates, keys, configuration and rules, ready for check, sign, replay and run."""
 
+import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from sbc_filter.certificates.source import certificate_path
@@ -53,7 +55,10 @@ numbers = ["121555501*"]
 
 
 def write(folder: Path, laboratory: Laboratory, x5u: str = X5U) -> None:
-    """Write all files of a laboratory; `FileExistsError` before anything is overwritten."""
+    """Write all files of a laboratory, or none: after any error, as after Ctrl-C, what was made is removed.
+
+    `FileExistsError` before anything is overwritten.
+    """
     files = {
         folder / FILE_NAME: _CONFIGURATION.format(x5u=x5u).encode(),
         folder / "rules" / "10-verify.toml": _VERIFY.encode(),
@@ -71,8 +76,31 @@ def write(folder: Path, laboratory: Laboratory, x5u: str = X5U) -> None:
     for path in files:
         if path.exists():
             raise FileExistsError(0, "exists", str(path))
-    for path, data in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        mode = 0o600 if path.suffix == ".key" else 0o644
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(data)
+    made: list[Path] = []
+    try:
+        for path, data in files.items():
+            for parent in [each for each in reversed(path.parents) if not each.exists()]:
+                made.append(parent)
+                parent.mkdir(exist_ok=True)
+            made.append(path)
+            _write(path, data)
+    except BaseException as error:
+        if isinstance(error, FileExistsError):
+            made.pop()  # of another program, which made it meanwhile
+        _remove(made)
+        raise
+
+
+def _write(path: Path, data: bytes) -> None:
+    mode = 0o600 if path.suffix == ".key" else 0o644
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(data)
+
+
+def _remove(made: Sequence[Path]) -> None:
+    for path in reversed(made):
+        with contextlib.suppress(OSError):  # a folder in which there is more by now
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink()

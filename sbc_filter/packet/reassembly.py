@@ -6,6 +6,7 @@ another message.
 
 from bisect import bisect_left
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Generic, NamedTuple, TypeVar
 
 from sbc_filter.errors import PacketError
@@ -15,6 +16,7 @@ from sbc_filter.packet.fragments import MORE_V4, fragment_header
 T = TypeVar("T")
 
 _LARGEST = 0xFFFF  # bytes of a datagram: the largest value of the IP length field
+_KEY_V4 = 11  # bytes: addresses, protocol and ID; those of IPv6 are more
 _OVERHEAD = 256  # bytes of memory that a kept fragment costs in addition to its own: objects, and its tag
 
 
@@ -40,11 +42,14 @@ class _Datagram(Generic[T]):
     one."""
 
     __slots__ = (
-        "cost", "header", "largest", "offsets", "payloads", "received", "spoiled", "started", "tags", "total",
+        "clock", "cost", "header", "largest", "offsets", "payloads", "received", "spoiled", "started", "tags",
+        "timeout", "total",
     )  # fmt: skip
 
-    def __init__(self, started: float) -> None:
+    def __init__(self, started: float, clock: Hashable, timeout: float) -> None:
         self.started = started
+        self.clock = clock
+        self.timeout = timeout
         self.offsets: list[int] = []
         self.payloads: list[bytes] = []
         self.tags: list[T] = []
@@ -81,24 +86,32 @@ class Reassembler(Generic[T]):
 
     `T` is whatever the caller identifies its packets by. Every tag given to `add` is returned exactly once: with its
     `Whole`, or from `expire` or `flush`. Call one of these regularly, since the tags of abandoned datagrams wait there.
+
+    Times are compared only if they are of the same `clock`, such as that of one interface of a capture.
     """
 
-    def __init__(self, timeout: float = 30.0, max_datagrams: int = 1024, max_bytes: int = 4 << 20) -> None:
-        """`timeout`: seconds since the first fragment. Beyond either maximum the oldest datagram is abandoned.
+    def __init__(
+        self, timeout: float = 30.0, timeout_v6: float = 60.0, max_datagrams: int = 1024, max_bytes: int = 4 << 20
+    ) -> None:
+        """`timeout`, `timeout_v6`: seconds since the first fragment. Beyond either maximum the oldest datagram is
+        abandoned.
 
-        Defaults: 30 s and 4 MiB are Linux's `ipfrag_time` and `ipfrag_high_thresh`; 1024 datagrams bound what a flood
-        of small fragments can occupy.
+        Defaults: 30 s, 60 s and 4 MiB are Linux's `ipfrag_time`, `ip6frag_time` (RFC 8200 §4.5) and
+        `ipfrag_high_thresh`; 1024 datagrams bound what a flood of small fragments can occupy.
         """
         self._timeout = timeout
+        self._timeout_v6 = timeout_v6
         self._max_datagrams = max_datagrams
         self._max_bytes = max_bytes
         self._datagrams: OrderedDict[bytes, _Datagram[T]] = OrderedDict()  # oldest first
         self._bytes = 0
         self._given_up: list[list[T]] = []
 
-    def add(self, raw: bytes, now: float, tag: T) -> Whole[T] | None:
-        """Add a packet for which `is_fragment` is true; returns the datagram if this fragment completes it."""
-        self._age(now)
+    def add(self, raw: bytes, now: float, tag: T, clock: Hashable = None) -> Whole[T] | None:
+        """Add a packet for which `is_fragment` is true; returns the datagram if this fragment completes it.
+
+        Its time abandons no other datagram: it may be wrong.
+        """
         piece = _piece(raw)
         if piece is None:  # malformed: its datagram is unknown
             self._given_up.append([tag])
@@ -106,11 +119,13 @@ class Reassembler(Generic[T]):
         if not piece.offset and piece.last:  # an atomic fragment is handled alone and does not affect others (RFC 6946)
             return Whole(ip.rewrite_v6(piece.header, piece.payload), [tag], piece.size)
         datagram = self._datagrams.get(piece.key)
-        if datagram is not None and self._stale(datagram, now):
+        if datagram is not None and _stale(datagram, now, clock):
             self._give_up(piece.key)
             datagram = None
         if datagram is None:
-            datagram = self._datagrams[piece.key] = _Datagram(now)
+            datagram = self._datagrams[piece.key] = _Datagram(
+                now, clock, self._timeout_v6 if len(piece.key) > _KEY_V4 else self._timeout
+            )
         datagram.tags.append(tag)
         datagram.cost += len(raw) + _OVERHEAD
         self._bytes += len(raw) + _OVERHEAD
@@ -127,9 +142,16 @@ class Reassembler(Generic[T]):
         """Whether any datagram is incomplete, or tags wait for `expire`."""
         return bool(self._datagrams or self._given_up)
 
-    def expire(self, now: float) -> list[list[T]]:
-        """The tags of each abandoned datagram: expired, over a limit, contradictory or malformed."""
-        self._age(now)
+    def expire(self, now: float | None, clock: Hashable = None) -> list[list[T]]:
+        """The tags of each abandoned datagram: expired, over a limit, contradictory or malformed.
+
+        Expired are the oldest ones, up to one of another clock or version that is not. Without a time, none are.
+        """
+        while now is not None and self._datagrams:
+            key, oldest = next(iter(self._datagrams.items()))
+            if not _stale(oldest, now, clock):
+                break
+            self._give_up(key)
         given_up, self._given_up = self._given_up, []
         return given_up
 
@@ -150,7 +172,7 @@ class Reassembler(Generic[T]):
     def _finish(self, key: bytes, datagram: _Datagram[T]) -> Whole[T] | None:
         payload = b"".join(datagram.payloads)
         try:
-            raw = (ip.rewrite_v6 if len(key) > 16 else ip.rewrite_v4)(datagram.header, payload)
+            raw = (ip.rewrite_v6 if len(key) > _KEY_V4 else ip.rewrite_v4)(datagram.header, payload)
         except PacketError:  # with its header it exceeds 65535 bytes
             self._spoil(datagram)
             return None
@@ -172,12 +194,10 @@ class Reassembler(Generic[T]):
         if datagram.tags:
             self._given_up.append(datagram.tags)
 
-    def _stale(self, datagram: _Datagram[T], now: float) -> bool:
-        return abs(now - datagram.started) >= self._timeout  # abs: the clock of a capture file may jump back
 
-    def _age(self, now: float) -> None:
-        while self._datagrams and self._stale(next(iter(self._datagrams.values())), now):
-            self._give_up(next(iter(self._datagrams)))
+def _stale(datagram: _Datagram[T], now: float, clock: Hashable) -> bool:
+    age = abs(now - datagram.started)  # the clock of a capture file may jump back
+    return age >= datagram.timeout and datagram.clock == clock
 
 
 def _piece(raw: bytes) -> _Piece | None:

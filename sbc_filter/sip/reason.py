@@ -8,7 +8,7 @@ from sbc_filter.sip import grammar
 from sbc_filter.sip.message import Header, SipMessage
 
 # A quoted string. An unterminated one extends to the end, so that no octet is examined twice.
-_QUOTED = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_QUOTED = re.compile(rb'"[^"\\]*+(?>(?:\\.[^"\\]*+)*)(?:"|\\?\Z)', re.DOTALL)
 _COMMA = re.compile(_QUOTED.pattern + rb"|,", re.DOTALL)
 _MAX_PARAMETERS = 16  # of one value: RFC 3326 and RFC 9410 define four; more are not read
 _MAX_VALUES = 64  # in one header field; SBCs write one or two, and each further one costs time

@@ -26,7 +26,7 @@ MAX_BODY = 65_536
 _LENGTH = b"content-length"
 _NAMES = (_LENGTH, b"l")
 _NUMBER = re.compile(rb"[ \t]*+([0-9]{1,10})[ \t]*+")
-_LINE_ENDS = re.compile(rb"(?:\r\n)*+")
+_LINE_ENDS = re.compile(rb"(?>(?:\r\n)*)")
 _ODD_OCTET = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 # What some stack takes for a Content-Length where no header field begins. Kamailio reads it after the blanks of a
 # folded line and at the start of the message, and with an underscore; others end a line at a control character.
@@ -93,6 +93,8 @@ class _Fault(Exception):
 
 class StreamReader:
     """Reads one direction of one connection, from its first octet on."""
+
+    __slots__ = ("_buffer", "_line_ends", "_max_body", "_max_head", "_searched", "_size", "fault")
 
     def __init__(self, max_head: int = MAX_HEAD, max_body: int = MAX_BODY) -> None:
         self._max_head = max_head

@@ -10,21 +10,26 @@ _PATIENCE = 1.0  # seconds to wait for a process that listens there
 
 
 def listen_at(path: Path, mode: int, backlog: int) -> socket.socket:
-    """A socket that listens at `path`; `mode` says who may connect.
-
-    A socket that an earlier process left is replaced. Raises `OSError` when another process listens there, when there
-    is a file of another kind, or when no socket can be made.
-    """
+    """A socket that listens at `path`; `mode` says who may connect. Raises `OSError`, as `bind_at`."""
     listener = socket.socket(socket.AF_UNIX)
     try:
-        _clear(path)
-        listener.bind(str(path))
-        path.chmod(mode)  # connections are possible only after `listen`
-        listener.listen(backlog)
+        bind_at(listener, path, mode)
+        listener.listen(backlog)  # connections are possible only now
     except BaseException:
         listener.close()
         raise
     return listener
+
+
+def bind_at(receiver: socket.socket, path: Path, mode: int) -> None:
+    """Bind a socket to `path`.
+
+    A socket that an earlier process left is replaced. Raises `OSError` when another process listens there, when there
+    is a file of another kind, or when no socket can be made.
+    """
+    _clear(path, receiver.type)
+    receiver.bind(str(path))
+    path.chmod(mode)
 
 
 def number_of(path: Path) -> int:
@@ -39,14 +44,14 @@ def unlink_own(path: Path, number: int) -> None:
             path.unlink()
 
 
-def _clear(path: Path) -> None:
+def _clear(path: Path, kind: int) -> None:
     """Remove a socket that no process listens on."""
     try:
-        if not stat.S_ISSOCK(path.stat().st_mode):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
             raise OSError(0, "there is something else")
     except FileNotFoundError:
         return
-    with socket.socket(socket.AF_UNIX) as tried:
+    with socket.socket(socket.AF_UNIX, kind) as tried:
         tried.settimeout(_PATIENCE)
         try:
             tried.connect(str(path))

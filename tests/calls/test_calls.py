@@ -126,12 +126,19 @@ def test_two_calls_under_one_call_id_stay_two() -> None:
     assert [call.result for call in calls.in_order()] == ["passed", "invalid.orig-mismatch"]
 
 
-def test_a_call_that_fails_on_one_leg_has_failed() -> None:
-    """The forged INVITE has the Call-ID and the tag of the good one."""
+def test_the_same_tag_does_not_hide_another_caller() -> None:
     good, forged = invite(identity()), invite(identity(), caller="13125550123")
+    calls = gathered([arriving(good), arriving(forged), arriving(follow_up(forged, "ACK", "z"))])
+    assert numbers(calls) == [[1], [2, 3]]
+    assert [call.result for call in calls.in_order()] == ["passed", "invalid.orig-mismatch"]
+
+
+def test_a_call_that_fails_on_one_leg_has_failed() -> None:
+    """The second INVITE calls another number, as after a redirection."""
+    good, forged = invite(identity()), invite(identity(), called="13125550123")
     calls = gathered([arriving(good), arriving(forged)])
     assert [(call.result, call.record and call.record.packet) for call in calls.in_order()] == [
-        ("invalid.orig-mismatch", 2)
+        ("invalid.dest-mismatch", 2)
     ]
 
 

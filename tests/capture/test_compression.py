@@ -33,6 +33,23 @@ def test_streams_one_after_the_other_are_one_capture_and_padding_is_ignored(tmp_
         assert reader.position == reader.size
 
 
+@FORMS
+@pytest.mark.parametrize("padding", [0, 20_000])
+def test_what_follows_the_last_stream_is_named(tmp_path: Path, compress: Compress, padding: int) -> None:
+    """It may be another capture. `zcat` warns of it, too."""
+    raw = write(tmp_path / "in.pcap", FRAMES).read_bytes()
+    path = tmp_path / "in.pcap.compressed"
+    path.write_bytes(compress(raw) + bytes(padding) + raw)
+    name = {gzip.compress: "gzip", bz2.compress: "bzip2", lzma.compress: "xz"}[compress]
+    with CaptureReader(path) as reader:
+        frames = iter(reader)
+        assert [next(frames).data for _ in FRAMES] == [each.data for each in FRAMES]
+        with pytest.raises(CaptureError) as caught:
+            next(frames)
+    assert str(caught.value).startswith(f"{path} cannot be read at byte ")
+    assert str(caught.value).endswith(f": what follows is not compressed by {name}")
+
+
 def noise(path: Path) -> bytes:
     """A capture that cannot be compressed, so that each octet of the compressed file is of some frame."""
     random = Random(1)

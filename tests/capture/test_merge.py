@@ -1,9 +1,14 @@
 """Several captures as one: the earliest frame first, each capture in its own order, few files open."""
 
+import bz2
 import gzip
+import lzma
 import os
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Callable, Sequence
+from itertools import cycle
 from pathlib import Path
+from random import Random
 
 import pytest
 from support.captures import SECOND, START, block, enhanced, write
@@ -81,6 +86,39 @@ def test_too_many_at_one_time_are_named(tmp_path: Path, monkeypatch: pytest.Monk
     with Captures(sources(paths), several=True) as captures:
         assert [Path(frame.file).name for frame in captures] == ["a.pcap", "b.pcap", "a.pcap", "b.pcap"]
     assert captures.faults == [f"{paths[2]} was not read: it overlaps with 2 others"]
+
+
+def test_too_many_that_take_much_memory_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unpacking gzip takes little."""
+    monkeypatch.setattr(merge, "_MOST_LARGE", 2)
+    paths = []
+    for name, compress in (("a", bz2.compress), ("b", lzma.compress), ("c", gzip.compress), ("d", bz2.compress)):
+        paths.append(made(tmp_path / f"{name}.pcap", 1, 2))
+        paths[-1].write_bytes(compress(paths[-1].read_bytes()))
+    paths.append(made(tmp_path / "e.pcap", 3))
+    paths[-1].write_bytes(bz2.compress(paths[-1].read_bytes()))  # after the others
+    with Captures(sources(paths), several=True) as captures:
+        assert [Path(frame.file).stem for frame in captures] == [*"abcabc", "e"]
+    assert captures.faults == [
+        f"{paths[3]} was not read: it overlaps with 2 others that are compressed by bzip2 or xz: unpack it first"
+    ]
+
+
+def test_captures_that_wait_take_little_memory(tmp_path: Path) -> None:
+    """Each was looked at, for the time of its first frame."""
+    count, noise = 40, Random(1).randbytes(200_000)
+    paths = [write(tmp_path / f"{n}", [Frame(1, float(n), n * SECOND, 1, 0, noise, len(noise))]) for n in range(count)]
+    forms: list[Callable[[bytes], bytes]] = [bz2.compress, lzma.compress, gzip.compress, bytes]
+    for path, compress in zip(paths, cycle(forms), strict=False):
+        path.write_bytes(compress(path.read_bytes()))
+    tracemalloc.start()
+    try:
+        with Captures(sources(paths), several=True) as captures:
+            assert tracemalloc.get_traced_memory()[0] < count * 10_000
+            assert len(list(captures)) == count
+        assert captures.faults == []
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_read(tmp_path: Path) -> None:

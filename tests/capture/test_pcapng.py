@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from scapy.layers.l2 import Ether
 from scapy.utils import PcapNgWriter, RawPcapNgReader
-from support.captures import FRAMES, Seen, block, enhanced, interface, read, section, tshark
+from support.captures import FRAMES, SECOND, Seen, block, enhanced, interface, read, section, tshark, write
+
+from sbc_filter.capture.frame import CaptureError
+from sbc_filter.capture.pcapng import MAX_INTERFACES
 
 
 def test_pcapng_of_scapy(tmp_path: Path) -> None:
@@ -85,3 +88,42 @@ def test_numbers_are_those_of_wireshark(tmp_path: Path) -> None:
     path.write_bytes(b"".join(parts))
     assert [each.number for each in read(path)] == [1, 3]
     assert [each.number for each in tshark(path)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("units", "resolution", "offset", "timestamp"),
+    [
+        (1_700_000_000, 0, 0, 1_700_000_000 * SECOND),
+        (18_446_744_073, 0, 0, 18_446_744_073 * SECOND),  # in the year 2554
+        (18_446_744_074, 0, 0, 0),  # more nanoseconds than 64 bits have
+        (2**64 - 1, 6, 0, 0),
+        (2**64 - 1, 0, 2**63 - 1, 0),
+        (1_700_000_000, 0, -1_699_999_999, SECOND),
+        (1_700_000_000, 0, -1_700_000_000, 0),  # 1970
+        (1_700_000_000, 0, -1_700_000_001, 0),
+        (1_700_000_000, 0, -(2**63), 0),
+        (2**64 - 1, 0x7F, 0, 0),
+        (2**64 - 1, 0xFF, 0, 0),
+    ],
+)
+def test_a_time_that_cannot_be_is_none(
+    units: int, resolution: int, offset: int, timestamp: int, tmp_path: Path
+) -> None:
+    """It would be told to the engine, and no capture could be written with it."""
+    path = tmp_path / "in.pcapng"
+    path.write_bytes(
+        section("<") + interface("<", 1, resolution=resolution, offset=offset) + enhanced("<", 0, units, b"x")
+    )
+    found = read(path)
+    assert [(each.timestamp, each.time) for each in found] == [(timestamp, timestamp / SECOND)]
+    assert [each.timestamp for each in read(write(tmp_path / "out.pcapng", found))] == [timestamp]
+
+
+def test_a_section_has_a_limit_on_interfaces_and_the_next_has_as_many(tmp_path: Path) -> None:
+    path = tmp_path / "in.pcapng"
+    most = section("<") + interface("<", 1) * MAX_INTERFACES + enhanced("<", MAX_INTERFACES - 1, 1, b"x")
+    path.write_bytes(most * 2)
+    assert [each.interface for each in read(path)] == [MAX_INTERFACES - 1, 2 * MAX_INTERFACES - 1]
+    path.write_bytes(most + interface("<", 1) + most)
+    with pytest.raises(CaptureError, match=f"has more than {MAX_INTERFACES} interfaces in one section"):
+        read(path)

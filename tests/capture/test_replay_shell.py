@@ -95,6 +95,47 @@ def test_fragments_without_time_stamps_do_not_age_when_a_frame_with_one_comes() 
     assert run.counters[FrameCount.INCOMPLETE] == 0
 
 
+@pytest.mark.parametrize("wrong", [-1.8e9, -3600.0, 3600.0, 2.4e9])
+def test_a_frame_with_a_wrong_time_gives_up_no_fragments(wrong: float) -> None:
+    """Alone, or before a frame without a time; two of them in a row are believed."""
+    pieces = fragment(packet(invite(1, size=3000)), 1500)
+    given = [
+        each._replace(time=each.time + 1e9) for each in frames(*pieces[:2], NOBODY, NOBODY, NOBODY, pieces[2], gap=0.1)
+    ]
+    strays = [each._replace(time=each.time + wrong) for each in given]
+    for between, incomplete in (
+        ([strays[2], given[3], given[4]], 0),
+        ([strays[2], given[3]._replace(time=0.0), given[4]], 0),
+        ([given[2], strays[3], strays[4]], 3),
+    ):
+        run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None)
+        assert len(list(leaving(run, [*given[:2], *between, given[5]]))) == 6
+        assert run.counters[FrameCount.INCOMPLETE] == incomplete
+
+
+def test_the_clocks_of_interfaces_and_files_may_differ() -> None:
+    """By more than the kernel waits for a fragment."""
+    pieces = fragment(packet(invite(1, size=3000)), 1500)
+    given = frames(pieces[0], NOBODY, NOBODY, NOBODY, pieces[1], NOBODY, NOBODY, pieces[2])
+    for other in ({"interface": 1}, {"file": "b"}):
+        run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None)
+        skewed = [each if each.data in pieces else each._replace(time=each.time + 3600.0, **other) for each in given]
+        assert len(list(leaving(run, skewed))) == 8
+        assert run.counters[FrameCount.INCOMPLETE] == 0
+
+
+def test_any_number_of_interfaces_takes_bounded_memory() -> None:
+    """Each section of a capture may have its own, and each has a clock while a datagram is incomplete."""
+    run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None, leaves=False)
+    run.feed(frames(fragment(packet(invite(1, size=3000)), 1500)[0])[0])
+    sizes = []
+    (media,) = frames(NOBODY)
+    for interface in range(3000):
+        run.feed(media._replace(interface=interface, time=media.time + 1))
+        sizes.append(len(run._clocks))
+    assert max(sizes) < 1100
+
+
 def test_a_lone_fragment_holds_up_a_bounded_number_of_bytes() -> None:
     """Only that one is given up: the datagram that has just begun is not."""
     run = Replay(TinyEngine(), lambda url: Answer(b"pem", None, 1e9), lambda record: None)

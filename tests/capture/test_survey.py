@@ -86,7 +86,7 @@ def test_a_packet(packet: Packet, found: list[tuple[Any, ...]]) -> None:
 def test_a_cut_packet_on_a_sip_port_is_traffic_on_it() -> None:
     unseen = Unseen()
     survey = Survey((5060,), unseen)
-    survey.cut(bytes(udp(5060, OPTIONS))[:60], 60)
+    survey.cut(bytes(udp(5060, OPTIONS))[:60], 60, 74)
     survey.packet(bytes(udp(30000, MEDIA)))
     survey.finish()
     assert [each["reason"] for each in unseen.summary()] == ["cut", "other-port"]
@@ -156,8 +156,28 @@ def test_a_frame_that_was_cut_before_its_ip_header_ends() -> None:
 )
 def test_a_packet_that_the_capture_has_cut(packet: Packet, kept: int, found: list[tuple[Any, ...]]) -> None:
     unseen = Unseen()
-    Survey((5060,), unseen).cut(bytes(packet)[:kept], 77)
+    Survey((5060,), unseen).cut(bytes(packet)[:kept], 77, 78)
     assert [tuple(each.values()) for each in unseen.summary()] == found
+
+
+@pytest.mark.parametrize(
+    ("packet", "invites"),
+    [
+        (udp(5060, INVITE), 1),
+        (udp(5060, INVITE, V6), 1),
+        (udp(30000, MEDIA), 0),
+        (V4 / TCP(dport=5060) / INVITE, 0),  # its INVITEs are counted with their connection
+    ],
+)
+def test_a_packet_longer_than_its_frame_is_not_blamed_on_the_snap_length(packet: Packet, invites: int) -> None:
+    """All that was sent was captured: the length in the IP header is false, and hosts drop the packet."""
+    unseen, raw = Unseen(), bytes(packet)
+    at = 4 if raw[0] >> 4 == 6 else 2
+    lying = raw[:at] + (int.from_bytes(raw[at : at + 2], "big") + 50).to_bytes(2, "big") + raw[at + 2 :]
+    Survey((5060,), unseen).cut(lying, len(raw) + 14, len(raw) + 14)
+    assert [tuple(each.values()) for each in unseen.summary()] == [
+        ("malformed", "IP longer than its frame", 1, invites)
+    ]
 
 
 FIRST, LATER = IP(flags="MF") / UDP(dport=5080) / INVITE, IP(frag=9, proto=17) / Raw(INVITE.load)
@@ -172,6 +192,8 @@ LATER6 = V6 / IPv6ExtHdrFragment(m=0, offset=9, nh=17) / Raw(bytes(8) + INVITE.l
         ([FIRST6], ("first-fragment", "", 1, 1)),
         ([FIRST, LATER], ("incomplete", "", 2, 1)),
         ([LATER6, FIRST6], ("incomplete", "", 2, 1)),
+        ([FIRST, FIRST], ("incomplete", "", 2, 1)),  # one fragment, captured twice
+        ([FIRST, FIRST / b"\r\n", LATER], ("incomplete", "", 3, 2)),  # two calls with one ID
         ([LATER], ("incomplete", "", 1, 0)),
         ([LATER6], ("incomplete", "", 1, 0)),
         ([IP(flags="MF") / UDP(dport=5060) / OPTIONS], ("incomplete", "", 1, 0)),

@@ -10,6 +10,7 @@ from scapy.packet import Packet
 from scapy.utils import rdpcap
 from support.captures import FRAMES, LINK, MIXED, UDP4, UDP6, frame, read, tshark, write
 
+from sbc_filter.capture import writer
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.link_types import answer_frame, locate_ip
 from sbc_filter.capture.writer import CaptureWriter
@@ -81,3 +82,16 @@ def test_where_it_is_written(tmp_path: Path) -> None:
         CaptureWriter(tmp_path / "no" / "such" / "folder.pcap")
     with pytest.raises(CaptureError, match="cannot be written"):
         CaptureWriter(tmp_path)
+
+
+def test_interfaces_beyond_those_of_one_section_go_into_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A capture may have any number of sections, each with interfaces of its own."""
+    monkeypatch.setattr(writer, "MAX_INTERFACES", 2)
+    frames = [frame(n, b"%d" % n, interface=which) for n, which in enumerate((0, 1, 0, 2, 1, 3, 2), 1)]
+    path = write(tmp_path / "out.pcapng", frames)
+    assert [each.data for each in read(path)] == [each.data for each in frames]
+    #       0  1  0 | 2  1 | 3  2
+    assert [each.interface for each in read(path)] == [0, 1, 0, 2, 3, 4, 5]
+    assert [(each.number, each.timestamp) for each in tshark(path)] == [(f.number, f.timestamp) for f in frames]

@@ -296,6 +296,40 @@ def test_a_job_that_waited_too_long_is_not_begun() -> None:
     single.close()
 
 
+@pytest.mark.parametrize(
+    ("first", "later", "answer"),
+    [
+        (0.0, 3.0, "b"),
+        (0.2, 3.0, "b"),
+        (0.0, 0.05, "failed: fetch-timeout"),
+    ],
+)
+def test_a_caller_who_comes_later_does_not_inherit_the_age_of_the_first(
+    first: float, later: float, answer: str
+) -> None:
+    """At most 5 s; the only worker is busy until 5.1 s."""
+    begun, release = threading.Event(), threading.Event()
+    now = 0.0
+
+    def work(key: str) -> str:
+        begun.set()
+        release.wait(LONG)
+        return key
+
+    single = singles(work, workers=1, patience=5.0, timer=lambda: now)
+    answers: SimpleQueue[str] = SimpleQueue()
+    single.submit("a", lambda _: None)
+    assert begun.wait(LONG)
+    now = first
+    single.submit("b", answers.put)
+    now = later
+    single.submit("b", answers.put)
+    now = 5.1
+    release.set()
+    assert taken(answers, 2) == [answer] * 2
+    single.close()
+
+
 def test_errors_stay_with_those_who_made_them() -> None:
     def work(key: str) -> str:
         if key == "bad":

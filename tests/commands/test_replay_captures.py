@@ -81,6 +81,25 @@ def test_standard_input_alongside_a_file(folder: Path) -> None:
     assert (summary["summary"]["capture"], summary["summary"]["packets"]) == ("2 captures", 3)
 
 
+@pytest.mark.parametrize("word", ["-", "/dev/stdin"])
+def test_standard_input_is_read_once(word: str, folder: Path) -> None:
+    command = [sys.executable, "-m", "sbc_filter", "replay", "--json", "-", word, "--config", "calls/sbc-filter.toml"]
+    with open(folder / "a.pcap", "rb") as file:
+        done = subprocess.run(command, stdin=file, capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 1 + 1)
+    name = "standard input" if word == "-" else word
+    assert f"warning: {name} is the same file as standard input: read once" in done.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    "words", [["calls/a.pcap", "--json", "calls/b.pcap"], ["--json", "calls/b.pcap", "calls/a.pcap"]]
+)
+def test_options_may_stand_between_captures(words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", *words]) == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])["summary"]
+    assert (summary["capture"], summary["packets"]) == ("2 captures", 3)
+
+
 def test_standard_input_alone(folder: Path) -> None:
     """The configuration is that of the working folder. A single capture is not named in records."""
     command = [sys.executable, "-m", "sbc_filter", "replay", "-", "--json"]

@@ -174,3 +174,14 @@ fetch = true""",
         "warning: sbc-filter.toml: trust.trust_list_url: https://lists.example.org/list: no list has been fetched yet:"
         " get the current list from your policy administrator"
     )
+
+
+def test_live_a_cache_that_may_not_be_read_is_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The filter would go on without the CRLs in it: revoked certificates would pass."""
+    os.seteuid(0)
+    Path("sbc-filter.toml").write_text(f"{SETTINGS}fetch = true\n")
+    os.seteuid(65534)
+    assert main(["check", "--config", "sbc-filter.toml"]) == 1
+    assert capsys.readouterr().err == "sbc-filter: closed/cache: Permission denied\n"
+    assert main(["run", "--config", "sbc-filter.toml"]) == 1
+    assert capsys.readouterr().err == "sbc-filter: closed/cache: Permission denied\n"

@@ -140,6 +140,24 @@ def test_the_summary_says_why_reading_stopped(tmp_path: Path, capsys: pytest.Cap
     )
 
 
+@pytest.mark.parametrize("kept", [24, 30, -1])
+def test_nothing_would_change_is_not_said_of_what_could_not_be_read(
+    kept: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = capture(tmp_path, CALL)
+    path.write_bytes(path.read_bytes()[:kept])
+    assert main(["replay", str(path)]) == int(kept != 24)  # a capture without any packet is whole
+    last = "Nothing would change." if kept == 24 else "Nothing would change in what was looked at."
+    assert capsys.readouterr().out.splitlines()[-1] == last
+
+
+def test_a_length_beyond_the_frame_is_not_called_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = capture(tmp_path, CALL[:2] + (len(CALL) + 50).to_bytes(2, "big") + CALL[4:])
+    assert main(["replay", str(path)]) == 1
+    last = "1 packet of IP longer than its frame was not looked at: 1 INVITE inside."
+    assert capsys.readouterr().out.splitlines()[-1] == last
+
+
 def test_a_cancel_that_cannot_be_read_is_no_invite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cancel = arriving(invite().replace(b"INVITE", b"CANCEL").replace(b"CSeq: ", b"X-CSeq: "))
     path = capture(tmp_path, CALL, cancel)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from sbc_filter.daemon.queue_watch import QueueWatch
 from sbc_filter.daemon.rule_watch import RuleWatch
 from sbc_filter.firewall.handed_over import Reading
-from sbc_filter.firewall.plan import Plan, QueueSettings
+from sbc_filter.firewall.iptables import WATCHED, families
+from sbc_filter.firewall.plan import Plan, QueueSettings, call_of
 from sbc_filter.live.netlink import QueueStatistics
 from sbc_filter.records.totals import Totals
 
@@ -18,7 +19,7 @@ class Kernel:
     def __init__(self, *moments: dict[int, QueueStatistics], rules: Mapping[int, int] | None) -> None:
         self.moments, self.rules = list(moments), rules
         self.listings: Mapping[tuple[str, str], str] = {}
-        self.started = 0
+        self.started = self.forgotten = 0
         self.is_running = False
 
     def statistics(self) -> dict[int, QueueStatistics]:
@@ -31,6 +32,9 @@ class Kernel:
     def collect(self, _: float) -> Reading | None:
         self.is_running = False
         return None if self.rules is None else Reading(self.rules, self.listings)
+
+    def forget(self) -> None:
+        self.forgotten += 1
 
     def close(self) -> None:
         self.is_running = False
@@ -198,3 +202,23 @@ def test_the_rules_are_read_every_other_second_whatever_the_policy() -> None:
         12.1: [],
     }
     assert kernel.started == 3
+
+
+def test_all_tables_are_read_again_while_the_rules_are_not_as_planned() -> None:
+    kernel = Kernel({50: queue(0)}, rules={50: 0})
+    watch = kernel.watch(Totals())
+    kernel.listings = {("iptables-save", "mangle"): ""}
+    assert [list(watch.news(now)) for now in (0.0, 2.0)] == [[], []]
+    assert kernel.forgotten == 2
+    rules = Plan()
+    listed = {}
+    for family in families():
+        for table in rules.tables(family):
+            if table.name in WATCHED:
+                lines = [f"{chain} {rule}" for chain, each in table.chains.items() for rule in each]
+                lines += [" ".join(call_of(hook)) for hook in table.hooks]
+                listed[f"{family}-save", table.name] = "".join(f"[0:0] -A {line}\n" for line in lines)
+    kernel.listings = listed
+    assert list(watch.news(4.0)) == []
+    assert watch.rules.status()["state"] == "applied"
+    assert kernel.forgotten == 2

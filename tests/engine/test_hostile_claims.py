@@ -7,6 +7,7 @@ header, signed by a believed certificate, and every place where something of a t
 import json
 import logging
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from io import StringIO
 from typing import Any
@@ -269,9 +270,13 @@ def test_in_the_log(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         for reader in (read_signing_response, read_verification_response):
             for body in bodies:
-                pool = Pool("credential x", PURPOSE, lambda body, read=reader: Answer(read(body), None, 0.0), 1, 1.0)  # type: ignore[misc]
+
+                def ask(asked: bytes, read: Callable[[bytes], object] = reader) -> Answer[object]:
+                    return Answer(read(asked), None, 0.0)
+
+                pool = Pool("credential x", PURPOSE, ask, 1, 1.0, (1, 1))
                 pool._answer(body)
-        Pool("credential y", PURPOSE, refuse, 1, 1.0)._answer("{}")
+        Pool("credential y", PURPOSE, refuse, 1, 1.0, (1, 1))._answer("{}")
         try:
             raise FilterError(f"of a token: {value}")
         except FilterError:

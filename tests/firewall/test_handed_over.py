@@ -157,3 +157,38 @@ def test_what_the_programs_print_comes_along_by_table(programs: Path) -> None:
     write(programs, "nft", "echo 'Operation not permitted' >&2; exit 1")
     reader.start()
     assert ("nft", "sbc-filter") not in collected(reader).listings
+
+
+def test_programs_without_our_rules_are_read_at_every_fifth_reading_or_when_ours_are_gone(programs: Path) -> None:
+    """Each reading runs programs: those that showed our rules show at once whether these are there."""
+    log = programs / "log"
+    for name in ("iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save"):
+        shown = "" if "legacy" in name else f"cat {programs}/saved"
+        write(programs, name, f'echo "{name} $3" >> {log}; {shown}')
+    write(programs, "nft", f"echo 'nft {nft.TABLE}' >> {log}; cat {programs}/listed")
+    (programs / "listed").touch()
+    reader = HandedOverReader()
+
+    def read() -> tuple[set[str], Reading]:
+        log.write_text("")
+        reader.start()
+        found = collected(reader)
+        return set(log.read_text().splitlines()), found
+
+    ours = {f"{family}-save {table}" for family in iptables.families() for table in ("mangle", "raw")}
+    readings = [read() for _ in range(6)]
+    assert [len(each) > len(ours) for each, _ in readings] == [True, False, False, False, False, True]
+    assert [each for each, _ in readings[1:5]] == [ours] * 4
+    assert [found for _, found in readings] == [readings[0][1]] * 6
+    assert readings[0][1].listings["nft", "sbc-filter"] == ""
+    # Another program has them now, and shows it at once.
+    (programs / "saved").write_text("")
+    (programs / "listed").write_text(LISTED)
+    run, found = read()
+    assert {f"nft {nft.TABLE}", *ours} <= run
+    assert found.listings["nft", "sbc-filter"] == LISTED
+    assert found.handed_over == {50: 63, 51: 0}
+    assert read()[0] == {f"nft {nft.TABLE}"}
+    # Where the rules are not as planned, all programs are asked.
+    reader.forget()
+    assert {f"nft {nft.TABLE}", *ours} <= read()[0]

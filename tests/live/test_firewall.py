@@ -313,7 +313,7 @@ def test_a_comment_of_any_octets_in_the_rule_of_another_program(lab: Lab) -> Non
         try:
             Iptables().apply(BOTH)
             assert Iptables().queues() == {50, 51}
-            assert list(host_rules(BOTH)) == []
+            assert list(host_rules(BOTH, "iptables")) == []
             Iptables().remove()
             saved = subprocess.run(["iptables-save", "-t", "mangle"], capture_output=True, check=True).stdout
             assert b"B\xfcro" in saved

@@ -174,9 +174,10 @@ def test_a_worker_that_is_killed_leaves_a_limit(lab: Lab, tmp_path: Path) -> Non
         missed = sum(map(int, MISSED.findall(log.read_text())))
         assert certain <= passed <= certain + missed
         first = arrived(lab)
-        stop(processes(file)["worker 1"]["pid"])
+        worker = processes(file)["worker 1"]["pid"]
+        stop(worker)
         burst(flood)
-        os.kill(processes(file)["worker 1"]["pid"], signal.SIGCONT)
+        os.kill(worker, signal.SIGCONT)
 
         def is_exact() -> bool:
             counters = asked(file)["counters"]

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from support.netns import ADDRESSES, LIVE, endpoint, eventually
 from support.runs import RUN, asked, started
 
 from sbc_filter.cli import main
-from sbc_filter.daemon.own_firewall_rules import OwnRules
+from sbc_filter.daemon.own_firewall_rules import OwnRules, receive_notices
 from sbc_filter.daemon.removal_notice import RemovalNotices, announce
 from sbc_filter.firewall.backend import backend
 from sbc_filter.lab.namespaces import Lab
@@ -58,6 +59,11 @@ def is_filtered(lab: Lab, version: int, number: int) -> bool:
         with contextlib.suppress(TimeoutError):
             return carrier.recv(70000).startswith(b"SIP/2.0 403 ")
     return False
+
+
+def socket_file() -> Path:
+    """That of the filter in this network."""
+    return Path("/run", f"sbc-filter-firewall-{os.stat('/proc/thread-self/ns/net').st_ino}.sock")
 
 
 def command(lab: Lab, *words: str) -> None:
@@ -137,12 +143,21 @@ def test_a_notice_of_another_user_does_not_count(lab: Lab, file: Path) -> None:
     """Else any user of the host could have flushed rules stay flushed."""
     with started(lab, file) as (_, log):
         with lab.inside("sbc"):
-            sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            sender, name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), socket_file()
         with sender:
             child = os.fork()
             if child == 0:
                 os.setuid(65534)
-                os._exit(sender.sendto(b"remove", b"\0sbc-filter/firewall") != len(b"remove"))
+                with contextlib.suppress(PermissionError):
+                    sender.sendto(b"remove", str(name))
+                    os._exit(1)
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+            name.chmod(0o666)  # even if it could be reached
+            child = os.fork()
+            if child == 0:
+                os.setuid(65534)
+                os._exit(sender.sendto(b"remove", str(name)) != len(b"remove"))
             assert os.waitpid(child, 0)[1] == 0
         lab.run("sbc", "iptables", "-t", "mangle", "-F")
         assert eventually(lambda: "applied again, 1 time so far" in log.read_text())
@@ -164,21 +179,36 @@ def test_rules_of_another_unit_are_only_watched(lab: Lab, file: Path) -> None:
         assert eventually(lambda: BACK in log.read_text())
 
 
-def test_a_name_that_another_process_has_is_no_reason_not_to_start(lab: Lab, file: Path) -> None:
+def test_a_name_that_root_has_given_to_something_else_is_no_reason_not_to_start(lab: Lab, file: Path) -> None:
     with lab.inside("sbc"):
-        taken = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with taken:
-        taken.bind(b"\0sbc-filter/firewall")
+        name = socket_file()
+    name.mkdir()
+    try:
         with started(lab, file) as (_, log):
             assert "`sbc-filter firewall remove` will not last while this filter runs" in log.read_text()
             assert is_filtered(lab, 4, 1)
+        assert name.is_dir()
+    finally:
+        name.rmdir()
+
+
+def test_the_socket_is_gone_after_the_end_and_one_that_a_crash_left_is_replaced(lab: Lab, file: Path) -> None:
+    with lab.inside("sbc"):
+        name = socket_file()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as crashed:
+        crashed.bind(str(name))
+    with started(lab, file) as (_, log):
+        assert name.stat().st_mode == stat.S_IFSOCK | 0o600
+        assert eventually(lambda: state(file)["state"] == "applied")
+        assert "will not last" not in log.read_text()
+    assert not name.exists()
 
 
 def test_a_removal_that_has_only_begun_is_not_taken_for_undone(lab: Lab) -> None:
     """The look that still finds the rules may have come before they were removed; the next one finds them gone; and
     only after that they may be back by hand."""
     with lab.inside("sbc"):
-        rules = OwnRules("iptables", print)
+        rules = OwnRules("iptables", print, receive_notices())
         with contextlib.closing(rules):
             assert not rules.was_removed(applied=True)
             assert announce(removed=True) == ""

@@ -1,6 +1,7 @@
 """What `check` and `run` say about the host around the filter, from a kernel that really has it."""
 
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def host() -> Iterator[Lab]:
 
 def said(lab: Lab, plan: Plan | None = None) -> list[str]:
     with lab.inside("sbc"):
-        return list(surroundings(plan or Plan()))
+        return list(surroundings(plan or Plan(), "iptables"))
 
 
 def test_a_plain_router_has_nothing_to_be_warned_of(host: Lab) -> None:
@@ -105,7 +106,7 @@ def test_without_programs_nothing_fails(host: Lab, tmp_path: Path, monkeypatch: 
     host.run("sbc", "iptables", "-P", "OUTPUT", "DROP")
     monkeypatch.setenv("PATH", str(tmp_path))
     with host.inside("sbc"):
-        assert list(surroundings(Plan())) == []
+        assert list(surroundings(Plan(), "iptables")) == []
 
 
 def test_check_and_run_say_it(host: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,3 +129,23 @@ def test_check_and_run_say_it(host: Lab, tmp_path: Path, capsys: pytest.CaptureF
     assert "trunk 'new'" not in printed
     with started(host, tmp_path / "c.toml") as (_, log):
         assert eventually(lambda: all(sentence in log.read_text().splitlines() for sentence in sentences))
+
+
+def test_why_it_cannot_be_examined_is_said_in_one_sentence(
+    host: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without iptables and rules of its own, `run` filters what queues it gets, and says what it does not know."""
+    (tmp_path / "c.toml").write_text(
+        '[network]\nsbc = ["192.0.2.1"]\n[firewall]\nbackend = "iptables"\n[control]\nsocket = "control"\n'
+    )
+    command = (sys.executable, "-P", "-m", "sbc_filter", "run", "--config")
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        running = started(host, tmp_path / "c.toml", command)
+        with running as (_, log):
+            assert eventually(
+                lambda: (
+                    "warning: it is not known whether something else on this host lets calls pass unseen: iptables-save"
+                    " is not installed: install the package iptables\n" in log.read_text()
+                )
+            )

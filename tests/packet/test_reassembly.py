@@ -1,6 +1,7 @@
 """Datagrams put together: one screen that shows it, what spoils and bounds them, any bytes against a slow model."""
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,13 +127,42 @@ def test_bounds() -> None:
     assert tiny.expire(0.0) == [[7]]
 
 
-def test_a_datagram_too_old_does_not_take_new_pieces() -> None:
-    for later in (30.0, -30.0):  # a clock set back ages it, too
-        reassembler: Reassembler[int] = Reassembler(timeout=30)
-        first, second = fragment(v6(bytes(1000)), 800)
+@pytest.mark.parametrize(
+    ("datagram", "timeout", "setting"),
+    [(v4(bytes(1000)), 30, "ipv4/ipfrag_time"), (v6(bytes(1000)), 60, "ipv6/ip6frag_time")],
+    ids=["IPv4", "IPv6"],
+)
+def test_a_datagram_too_old_does_not_take_new_pieces(datagram: bytes, timeout: float, setting: str) -> None:
+    """As old as the kernel of this machine lets it become, unless somebody changed that."""
+    first, second = fragment(datagram, 800)
+    kernel = Path("/proc/sys/net", setting)
+    assert not kernel.exists() or int(kernel.read_text()) == timeout
+    for later in (timeout, -timeout):  # a clock set back ages it, too
+        reassembler: Reassembler[int] = Reassembler()
         assert not reassembler.add(first, 0.0, 1)
         assert not reassembler.add(second, later, 2)
         assert reassembler.flush() == [[1], [2]]
+        assert not reassembler.add(first, 0.0, 1)
+        assert reassembler.add(second, later * 0.999, 2)
+
+
+def test_times_of_two_clocks_are_not_compared() -> None:
+    (first, second), other = fragment(v4(bytes(1000)), 800), fragment(v4(bytes(1000), 8), 800)[0]
+    reassembler: Reassembler[int] = Reassembler()
+    assert not reassembler.add(first, 0.0, 1, "eth0")
+    assert not reassembler.add(other, 3600.0, 2, "eth1")
+    assert reassembler.expire(3600.0, "eth1") == reassembler.expire(7200.0, "eth1") == []  # that of eth0 is older
+    assert reassembler.add(second, 7200.0, 3, "eth1") is not None
+    assert reassembler.expire(3629.9, "eth1") == reassembler.expire(None, "eth1") == []
+    assert reassembler.expire(3630.0, "eth1") == [[2]]
+
+
+def test_the_time_of_a_fragment_abandons_no_other_datagram() -> None:
+    (first, second), other = fragment(v4(bytes(1000)), 800), fragment(v4(bytes(1000), 8), 800)[0]
+    reassembler: Reassembler[int] = Reassembler()
+    assert not reassembler.add(first, 0.0, 1)
+    assert not reassembler.add(other, 1e9, 2)
+    assert reassembler.add(second, 1.0, 3) is not None
 
 
 _ANY = st.one_of(

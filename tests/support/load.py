@@ -34,6 +34,8 @@ RULES = """
 name = "verify"
 direction = "inbound"
 action = "verify"
+[rule.verify]
+hold_ms = 4000
 [rule.on]
 invalid = "reject"
 [[rule]]

@@ -45,6 +45,11 @@ Piece: TypeAlias = bytes | Mark | Early
 class TcpDirection:
     """Call `feed` with each segment of this direction, and `acknowledge` with what the other end acknowledges."""
 
+    __slots__ = (
+        "_acknowledged", "_ended", "_fin", "_first", "_missed_at", "_next", "_reopening", "_tail", "_waiting",
+        "conflicts", "size",
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self._first = self._next = -1  # sequence numbers, without their wrap at 2**32; -1 before the first segment
         self._waiting: list[tuple[int, bytes, int]] = []  # in order: where the data begins, data, octets cut after it

@@ -40,6 +40,8 @@ _BEGUN, _GAP = Lost(Reason.TCP_BEGUN, "", 0), Lost(Reason.TCP_GAP, "", 0)
 class MessageStream:
     """Call `feed` with the pieces of one `TcpDirection`."""
 
+    __slots__ = ("_reader", "_reported", "_searched", "_why")
+
     def __init__(self) -> None:
         self._reader: StreamReader | None = None  # None while a start line is searched
         self._searched = bytearray(b"\n")

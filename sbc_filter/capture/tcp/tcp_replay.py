@@ -14,7 +14,7 @@ from typing import Protocol
 from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.tcp.tcp_direction import Piece, TcpDirection
 from sbc_filter.capture.tcp.tcp_messages import Lost, MessageStream
-from sbc_filter.capture.tcp.tcp_segment import Segment, parse_segment
+from sbc_filter.capture.tcp.tcp_segment import Segment, parse_segment, ports_of
 from sbc_filter.capture.unseen import Reason, Unseen
 from sbc_filter.engine.call.network import Flow, Interfaces
 from sbc_filter.engine.record import Record
@@ -23,9 +23,9 @@ from sbc_filter.packet.ip import address_text
 from sbc_filter.sip.lenient.request_start import method_of
 
 TRANSPORT = "tcp"
-MAX_DIRECTIONS = 16_384
-"""Directions of connections that are known at one time; each costs about a kilobyte, and its octets."""
-MAX_OCTETS = 32 << 20
+MAX_DIRECTIONS = 8_192
+"""Directions of connections that are known at one time; each costs less than a kilobyte, and its octets."""
+MAX_OCTETS = 8 << 20
 """Octets of all directions."""
 
 
@@ -49,17 +49,26 @@ class Listener(Protocol):
 class _Direction:
     """One direction of a connection: its octets, and the messages in them."""
 
-    __slots__ = ("flow", "messages", "octets", "port")
+    __slots__ = ("ends", "interface", "messages", "octets", "port")
 
-    def __init__(self, flow: Flow, port: str) -> None:
-        self.flow = flow
+    def __init__(self, ends: bytes, port: int, interface: str) -> None:
+        self.ends = ends
         self.port = port
+        self.interface = interface
         self.octets = TcpDirection()
         self.messages = MessageStream()
 
     @property
     def size(self) -> int:
         return self.octets.size + self.messages.size
+
+    def flow(self) -> Flow:
+        """Where its messages come from and go to. Made for each message: most directions are idle."""
+        half = (len(self.ends) - 4) // 2
+        source, target = address_text(self.ends[:half]), address_text(self.ends[half:-4])
+        interfaces = Interfaces(self.interface, self.interface) if self.interface else None
+        sport, dport = ports_of(self.ends)
+        return Flow(source, sport, target, dport, TRANSPORT, interfaces)
 
 
 class TcpReplay:
@@ -97,6 +106,7 @@ class TcpReplay:
         """Octets in memory."""
         self._last: Frame | None = None
         self.listener = listener
+        self._time = 0.0  # of the last segment that has one
 
     def feed(self, raw: bytes, frame: Frame) -> None:
         """Judge the messages that this IP packet completes; `frame` is where it was captured."""
@@ -104,19 +114,20 @@ class TcpReplay:
         if segment is None or self._ports.isdisjoint(segment.ports):
             return
         self._last = frame
+        self._time = frame.time or self._time
         direction = self._directions.get(segment.ends)
         if direction is None:
             direction = self._directions[segment.ends] = self._new(segment, frame)
             self.octets += direction.size
         self._directions.move_to_end(segment.ends)
         before, conflicts = direction.size, direction.octets.conflicts
-        self._judge(direction, direction.octets.feed(segment, frame.time), frame)
+        self._judge(direction, direction.octets.feed(segment, self._time), frame)
         self.octets += direction.size - before
         if direction.octets.conflicts > conflicts:
-            self._unseen.add(Reason.TCP_CONFLICT, direction.port)
+            self._unseen.add(Reason.TCP_CONFLICT, str(direction.port))
         other = self._directions.get(segment.reverse_ends)
         if other is not None and segment.acknowledged >= 0:
-            other.octets.acknowledge(segment.acknowledged, frame.time)
+            other.octets.acknowledge(segment.acknowledged, self._time)
         while len(self._directions) > self._max_directions or self.octets > self._max_octets:
             self._forget(next(iter(self._directions)), frame)
 
@@ -126,12 +137,9 @@ class TcpReplay:
             self._forget(next(iter(self._directions)), self._last)
 
     def _new(self, segment: Segment, frame: Frame) -> _Direction:
-        half = (len(segment.ends) - 4) // 2
-        source, target = address_text(segment.ends[:half]), address_text(segment.ends[half:-4])
         sport, dport = segment.ports
         name = frame.interface_name if self._interfaces else ""
-        flow = Flow(source, sport, target, dport, TRANSPORT, Interfaces(name, name) if name else None)
-        return _Direction(flow, str(dport if dport in self._ports else sport))
+        return _Direction(segment.ends, dport if dport in self._ports else sport, name)
 
     def _forget(self, ends: bytes, frame: Frame) -> None:
         direction = self._directions.pop(ends)
@@ -148,13 +156,13 @@ class TcpReplay:
 
     def _decide(self, message: bytes, direction: _Direction, frame: Frame) -> None:
         now = self._time_of(frame)
-        decision = self._engine.decide(message, direction.flow, now)
+        decision = self._engine.decide(message, direction.flow(), now)
         while isinstance(decision, Need):
             decision = self._engine.resume(decision.id, self._ask(decision), now)
         if method_of(message) == b"INVITE":
-            self._unseen.add(Reason.LIVE_TCP, direction.port, 1)
+            self._unseen.add(Reason.LIVE_TCP, str(direction.port), 1)
         for record in (*decision.monitored, decision.record):
             if record is not None:
                 self._sink(record.of_packet(frame.number, frame.file or None, TRANSPORT))
         if self.listener is not None:
-            self.listener.message(message, direction.flow, frame, now, decision)
+            self.listener.message(message, direction.flow(), frame, now, decision)

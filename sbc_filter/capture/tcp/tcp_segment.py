@@ -33,7 +33,12 @@ class Segment(NamedTuple):
     @property
     def ports(self) -> tuple[int, int]:
         """Source and destination port."""
-        return int.from_bytes(self.ends[-4:-2], "big"), int.from_bytes(self.ends[-2:], "big")
+        return ports_of(self.ends)
+
+
+def ports_of(ends: bytes) -> tuple[int, int]:
+    """Source and destination port of `Segment.ends`."""
+    return int.from_bytes(ends[-4:-2], "big"), int.from_bytes(ends[-2:], "big")
 
 
 def parse_segment(raw: bytes) -> Segment | None:

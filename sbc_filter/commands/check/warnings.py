@@ -9,11 +9,15 @@ from pathlib import Path
 
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.certificates.folder import INDEX, IndexFault, read_index
+from sbc_filter.certificates.socket_server import descriptors_for
 from sbc_filter.certificates.warm_up import read_list
 from sbc_filter.commands.check.patterns import slow_patterns
 from sbc_filter.config.settings import CertificateSettings
+from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.surroundings import surroundings
+from sbc_filter.records.tally import numbered
 from sbc_filter.rules.model import NEVER, Conditions, Direction, Mode, RuleAction
+from sbc_filter.system.descriptors import allowed_descriptors
 from sbc_filter.system.local_addresses import forgotten, local_addresses
 
 _COMPARABLE = {"direction", "trunk", "has_identity", "enforce_percent"}
@@ -38,6 +42,7 @@ def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
         yield f"process.user: there is no user {configuration.user!r}, and `run` ends: `sbc-filter install` makes one"
     with contextlib.suppress(OSError):  # without Linux, nothing is known
         yield from forgotten(configuration.network.sbc, local_addresses())
+    yield from few_descriptors(configuration.queue.workers, allowed_descriptors())
     yield from host_remarks(setup)
     yield from _sources(configuration.certificates)
     folder = rules or configuration.rules
@@ -59,7 +64,17 @@ def host_remarks(setup: Setup) -> Iterator[str]:
     for trunk in setup.trunks:
         if "udp" not in trunk.transport:
             yield f"trunk {trunk.name!r} has only TCP: its calls pass unfiltered, because the filter reads UDP alone"
-    yield from surroundings(setup.plan())
+    yield from surroundings(setup.plan(), backend(setup.configuration.firewall.backend).name)
+
+
+def few_descriptors(workers: int, allowed: int) -> Iterator[str]:
+    """A sentence if a process may not open what so many workers need."""
+    needed = descriptors_for(workers)
+    if allowed < needed:
+        yield (
+            f"a process here may open {allowed} files, and with {numbered(workers, 'worker')} the certificate process"
+            f" may need {needed}: certificates may be missing: set LimitNOFILE={needed} in the unit, or `ulimit -n`"
+        )
 
 
 def _sources(settings: CertificateSettings) -> Iterator[str]:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from sbc_filter.commands.replay.call_options import add_filters
-from sbc_filter.commands.shared_arguments import add_files
+from sbc_filter.commands.shared_arguments import add_files, address
 from sbc_filter.commands.time_argument import moment
 
 
@@ -34,6 +34,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON record a line instead of a summary")
     parser.add_argument(
         "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
+    )
+    parser.add_argument("--anchors", type=Path, metavar="PATH", help="trust anchors: a PEM file, or a folder of them")
+    parser.add_argument(
+        "--certificates",
+        type=Path,
+        metavar="DIR",
+        help="other parties' certificates, in place of [certificates].directory",
+    )
+    parser.add_argument(
+        "--sbc",
+        action="append",
+        default=[],
+        type=address,
+        metavar="ADDRESS",
+        help="address of the SBC, in place of [network].sbc; several: all of them",
     )
     parser.add_argument(
         "--learn", type=Path, metavar="FILE", help="write the x5u URLs of its tokens, for [certificates].warm"

@@ -69,11 +69,12 @@ def find_captures(words: Sequence[str], own: Iterable[Path]) -> Named:
     names: dict[_Inode, str] = {}
     for source in _sources(words, named.others, ignored):
         inode = _inode(source.name if source.descriptor is None else source.descriptor)
-        first = source.name if inode is None else names.setdefault(inode, source.name)
-        if first is source.name:
-            named.sources.append(source)
-        else:
-            named.twice.append(f"{source.name} is the same file as {first}: read once")
+        if inode in names:
+            named.twice.append(f"{source.name} is the same file as {names[inode]}: read once")
+            continue
+        named.sources.append(source)
+        if inode is not None:
+            names[inode] = source.name
     return named
 
 

@@ -9,13 +9,15 @@ from sbc_filter.capture.frame import Frame
 from sbc_filter.capture.merge import Captures
 from sbc_filter.system.plain_console import PlainConsole
 
+_HOUR = 3600.0  # seconds
 _EVERY = 512  # frames between two updates of the progress bar; reading them takes milliseconds
 
 
 class Clock:
     """The time of a replay: that of the `capture`, or shifted to begin `now` or at a given time (POSIX seconds).
 
-    A frame without a time stamp has the time of the frame before it.
+    A frame without a time stamp has the time of the frame before it. If a frame is an hour earlier than that with which
+    the replay began, the time of that one was wrong, and the replay begins again with this one.
     """
 
     def __init__(self, at: str | float) -> None:
@@ -27,7 +29,7 @@ class Clock:
         """The time (POSIX seconds) at which this frame arrives."""
         if not frame.timestamp:
             return self._now
-        if self._first is None:
+        if self._first is None or frame.time < self._first - _HOUR:
             self._first = frame.time
         self._now = frame.time if self._begin is None else self._begin + frame.time - self._first
         return self._now

@@ -21,7 +21,7 @@ from sbc_filter.system import pager
 from sbc_filter.system.plain_console import PlainConsole
 
 SMALL = 50
-"""Calls of a capture that are listed although nobody asked."""
+"""Calls of a capture that are listed without being asked for."""
 
 
 class Gathering:

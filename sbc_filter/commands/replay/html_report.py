@@ -10,7 +10,7 @@ from typing import Self
 from sbc_filter import __version__
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.calls.calls import Calls
-from sbc_filter.calls.listener import MessageListener
+from sbc_filter.calls.listener import MessageListener, Supposed
 from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.replay_shell import Replay
@@ -46,13 +46,13 @@ class HtmlReport:
     come. `listener` hears of everything as well, until it is set to None.
     """
 
-    def __init__(self, path: Path, ports: Collection[int]) -> None:
+    def __init__(self, path: Path, ports: Collection[int], supposed: Supposed = lambda: None) -> None:
         self._path = path
         self._calls = Calls()
         self._kept: Counter[tuple[str | None, ...]] = Counter()  # calls with messages that do not fail, by kind
         self._judged: set[int] = set()  # numbers of calls of which an INVITE was decided, and did not fail
         self._changed: set[int] = set()  # numbers of calls of which a message does not pass as it is
-        self._own = MessageListener(self._add, ports)
+        self._own = MessageListener(self._add, ports, supposed)
         self.listener: MessageListener | None = None
         try:
             self._file = OutputFile(path, mode=0o600, patience=READER_PATIENCE)
@@ -107,7 +107,7 @@ class HtmlReport:
                 lines,
                 details_of(chosen, setup),
                 list(_totals(result)),
-                [*result.unseen.sentences(), *result.faults, *applies[1:], *self._unlisted()],
+                [*result.unseen.sentences(), *result.faults, *applies[1:], *self._notes()],
                 "" if named.several else shlex.join(("sbc-filter", "explain", *named.words)),
             )
         )
@@ -133,7 +133,14 @@ class HtmlReport:
         if self._kept[kind] > (MOST if changed else SAMPLES):
             self._calls.forget(call)
 
-    def _unlisted(self) -> Iterator[str]:
+    def _notes(self) -> Iterator[str]:
+        """Sentences about what the figures do not show."""
+        supposed = sum(call.supposed for call in self._calls.in_order())
+        if supposed:
+            yield (
+                f"{numbered(supposed, 'call')} would pass if there were a trust anchor (--anchors): they lack"
+                " nothing else."
+            )
         if self._calls.unlisted:
             yield (
                 f"{numbered(self._calls.unlisted, 'message')} belong to calls after the first {len(self._calls):,},"

@@ -13,7 +13,7 @@ from pathlib import Path
 from sbc_filter.assembly.certificate_sources import ask_for, certificate_source
 from sbc_filter.assembly.needs import Needs
 from sbc_filter.assembly.operator_files import input_files
-from sbc_filter.assembly.setup import Setup, read_all
+from sbc_filter.assembly.setup import Setup
 from sbc_filter.capture.frame import CaptureError, Frame
 from sbc_filter.capture.merge import Captures
 from sbc_filter.capture.record_survey import RecordSurvey
@@ -24,6 +24,8 @@ from sbc_filter.capture.unseen import Unseen
 from sbc_filter.capture.writer import CaptureWriter
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
+from sbc_filter.commands.replay.advice import advise, to_dict
+from sbc_filter.commands.replay.analysis import Analysis, read_setup
 from sbc_filter.commands.replay.captures import Named, find_captures, folders_of
 from sbc_filter.commands.replay.examples import Examples
 from sbc_filter.commands.replay.frames import Clock, with_progress
@@ -35,6 +37,7 @@ from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.record import Record
+from sbc_filter.engine.verdict import AnyAnswer, Need
 from sbc_filter.errors import EnvironmentFault, UsageFault, reason
 from sbc_filter.records.tally import Tally, numbered, to_lines
 from sbc_filter.system.output_file import is_same_file, own_descriptor
@@ -48,8 +51,21 @@ _FRESH = 3600.0  # seconds of the capture for which an answer of the certificate
 
 def replay(arguments: argparse.Namespace) -> int:
     """Replay the captures, and print a summary or their records; 1 if a capture could not be read completely."""
-    file, named, outputs = _files(arguments)
-    setup = read_all(file, arguments.rules, live=False)
+    with contextlib.ExitStack() as stack:
+        file, named, outputs = _files(arguments)
+        if file is None and arguments.rules is None:
+            analysis = Analysis(arguments, named, stack)
+            return _replay(arguments, analysis.setup, analysis.named, outputs, analysis)
+        return _replay(arguments, read_setup(arguments, file), named, outputs, None)
+
+
+def _replay(
+    arguments: argparse.Namespace,
+    setup: Setup,
+    named: Named,
+    outputs: Mapping[str, Path],
+    analysis: Analysis | None,
+) -> int:
     configuration = setup.configuration
     tally, unseen = Tally(), Unseen(configuration.network.ports)
     survey = Survey(configuration.network.ports, unseen)
@@ -58,8 +74,10 @@ def replay(arguments: argparse.Namespace) -> int:
     taken = arguments.json or any(own_descriptor(out) == 1 for out in outputs.values())
     console = PlainConsole(stderr=taken)
     learners = _learners(outputs, configuration.certificates.tolerate)
-    examples, gathering = Examples(), Gathering(arguments, configuration.network.ports)
-    sinks: list[Callable[[Record], None]] = [tally, calls, examples, *learners.values()]
+    examples, analyses = Examples(), [] if analysis is None else [analysis]
+    ports, supposed = configuration.network.ports, [each.supposed for each in analyses]
+    gathering = Gathering(arguments, ports, *supposed)
+    sinks: list[Callable[[Record], None]] = [tally, calls, examples, *learners.values(), *analyses]
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
 
@@ -71,18 +89,20 @@ def replay(arguments: argparse.Namespace) -> int:
         stack.enter_context(_reporting_interrupts(writes=bool(arguments.out or arguments.html)))
         captures = stack.enter_context(_opened(named))
         title = named.title(captures)
-        applies = list(_what_applies(setup, named, captures))
+        applies = list(_what_applies(setup, named, captures, analysis is not None))
         for line in applies:
             console.print(line)
         clock = Clock(arguments.at)
         source = _source(configuration.certificates, arguments.fetch, clock, console, stack)
+        source = source if analysis is None else analysis.noting(source)
         needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
         stack.callback(needs.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
-        html = stack.enter_context(HtmlReport(arguments.html, configuration.network.ports)) if arguments.html else None
+        html = stack.enter_context(HtmlReport(arguments.html, ports, *supposed)) if arguments.html else None
         engine = setup.engine(SECRET, nothing_waits=True)
         engine.observe(Observation(transports=frozenset((TRANSPORT,))))
-        judging = engine, lambda need: ask_for(needs, need), sink, clock.time_of
+        ask: Callable[[Need], AnyAnswer] = lambda need: ask_for(needs, need)  # noqa: E731
+        judging = engine if analysis is None else analysis.core(engine, ask), ask, sink, clock.time_of
         interfaces = setup.tells_interfaces_apart
         streams = TcpReplay(*judging, configuration.network.ports, unseen, interfaces)
         run = Replay(*judging, survey, interfaces, leaves=writer is not None, streams=streams)
@@ -93,12 +113,15 @@ def replay(arguments: argparse.Namespace) -> int:
         gathering.show(console, source, several=named.several)
         calls.finish()
         named_calls = gathering.examples(examples, named)
-        result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults, named_calls)
+        assumed = None if analysis is None else to_dict(analysis)
+        result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults, named_calls, assumed)
         if html:
             html.write(console, setup, result, named, applies, source)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
     _report(console, result, json=arguments.json)
+    if analysis is not None and not arguments.json:
+        advise(console, analysis, arguments, named.words)
     return int(unseen.has_invites or bool(captures.faults))
 
 
@@ -209,13 +232,16 @@ def _learn(console: PlainConsole, learner: Learner | LearntTranslations, path: P
     console.print(f"{path}: {numbered(count, what)} learnt")
 
 
-def _what_applies(setup: Setup, named: Named, captures: Captures) -> Iterator[str]:
+def _what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool) -> Iterator[str]:
     """What is said before a replay: the files that apply, and those that are ignored."""
     configuration = setup.configuration
     files = {rule.file for rule in setup.rules.rules}
     rules = numbered(len(setup.rules.rules), "rule") + (f" of {numbered(len(files), 'file')}" if files else "")
+    if analysed:
+        yield "configuration: none found: the capture is analysed by the defaults; nothing would change"
     observes = "; mode observe: nothing would change" if setup.observes else ""
-    yield f"configuration: {configuration.file or 'none found, the defaults'}; {rules}{observes}"
+    if not analysed:
+        yield f"configuration: {configuration.file or 'none found, the defaults'}; {rules}{observes}"
     for fault in (*setup.remarks, *named.remarks(captures)):
         yield f"warning: {fault}"
 

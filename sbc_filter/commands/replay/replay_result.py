@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sbc_filter.capture.replay_shell import FrameCount
 from sbc_filter.capture.unseen import Unseen
@@ -37,6 +37,8 @@ class Result(NamedTuple):
     """What could not be read, or not to its end."""
     examples: Sequence[str] = ()
     """A line for each result that is not a good one, with calls that have it."""
+    analysis: Mapping[str, Any] | None = None
+    """What was assumed and is missing, where there is no configuration."""
 
     def print(self, console: PlainConsole) -> None:
         """Print what became of the calls, and what would have changed."""
@@ -70,7 +72,8 @@ class Result(NamedTuple):
                 f"{numbered(unwritten, 'packet')} would change, but cannot be written into the headers around: "
                 "the frames stay as captured (see docs/captures.md)"
             )
-        console.print(", ".join(parts) or (NOTHING_SEEN if self.unseen.may_hide_invites else NOTHING))
+        everything = not (self.faults or self.unseen.may_hide_invites)
+        console.print(", ".join(parts) or (NOTHING if everything else NOTHING_SEEN))
 
     def to_json(self) -> str:
         """The summary as one line of JSON, an object with the single key `summary`: no record has it."""
@@ -86,6 +89,7 @@ class Result(NamedTuple):
             "unwritten": self._count(FrameCount.UNWRITTEN),
             "unseen_invites": self.unseen.invites,
             "unseen": self.unseen.summary(),
+            **({} if self.analysis is None else {"analysis": self.analysis}),
         }
         return json.dumps({"summary": summary}, separators=(",", ":"))
 

@@ -6,21 +6,23 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
-from sbc_filter.commands.check.warnings import host_remarks
+from sbc_filter.certificates.socket_server import descriptors_for
+from sbc_filter.commands.check.warnings import few_descriptors, host_remarks
 from sbc_filter.commands.run.terminal import listen_to_signals, status_line
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.daemon import privileges
-from sbc_filter.daemon.own_firewall_rules import OwnRules
+from sbc_filter.daemon.errands import Errands
+from sbc_filter.daemon.own_firewall_rules import OwnRules, receive_notices
 from sbc_filter.daemon.supervisor import Supervisor
-from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.backend import backend
 from sbc_filter.records.tally import findings, numbered
 from sbc_filter.shared_memory.shared_state import SharedState
+from sbc_filter.system.descriptors import allow_descriptors
 from sbc_filter.system.files import runtime_folder
 from sbc_filter.system.nonblocking_writer import log_to_standard_error
 from sbc_filter.system.plain_console import PlainConsole
@@ -34,6 +36,9 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
     setup = files.needed()
     console = PlainConsole(stderr=True)
     log_to_standard_error()
+    workers = setup.configuration.queue.workers
+    descriptors = allow_descriptors(descriptors_for(workers))
+    notices = receive_notices() if arguments.firewall else None
     if setup.configuration.user:
         privileges.become(setup.configuration.user)
 
@@ -42,7 +47,8 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
 
     with contextlib.ExitStack() as stack:
         # First: a second start fails here, and its exit removes nothing of the running filter.
-        rules = OwnRules(setup.configuration.firewall.backend, say) if arguments.firewall else None
+        backend_name = setup.configuration.firewall.backend
+        rules = OwnRules(backend_name, say, notices) if notices is not None else None
         if rules is not None:
             stack.enter_context(rules)
         folder = stack.enter_context(_own_folder())
@@ -57,16 +63,23 @@ def filter_traffic(arguments: argparse.Namespace) -> int:
             if rules is not None:
                 rules.apply(setup)
             supervisor.count_unfiltered()  # from the first packets on
-            _say_what_runs(console, setup, own_firewall=rules is not None)
+            _say_what_runs(console, setup)
+            for remark in few_descriptors(workers, descriptors):
+                say(f"warning: {remark}")
             if supervisor.observing.sentence():
                 say(supervisor.observing.sentence())
-            with contextlib.suppress(OSError, ValueError, EnvironmentFault):  # no remark ends a start
-                for remark in host_remarks(setup):  # last: it asks several programs
-                    say(f"warning: {remark}")
+            remarks.clear()  # those of the last configuration
+            remarks.run(lambda heard: _say_what_is_around(heard, setup, own_firewall=rules is not None), unexamined)
+
+        def unexamined(fault: str) -> None:
+            if fault:
+                say(f"warning: it is not known whether something else on this host lets calls pass unseen: {fault}")
 
         supervisor = Supervisor(setup, files, memories, folder, say, applied, rules)
         if rules is not None:
             supervisor.family.private.append(rules)
+            rules.work_in(Errands("firewall", supervisor.family, say, supervisor.wait))
+        remarks = Errands("remarks", supervisor.family, say, supervisor.wait)
         listen_to_signals(supervisor, Terminal())
         supervisor.run(stack.enter_context(status_line(console, supervisor.summary)))
     say(f"stopped; {supervisor.summary()}")
@@ -93,7 +106,7 @@ def _own_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _say_what_runs(console: PlainConsole, setup: Setup, *, own_firewall: bool) -> None:
+def _say_what_runs(console: PlainConsole, setup: Setup) -> None:
     rules = setup.rules.rules
     numbers = [str(queue.number) for queue in setup.plan().queues]
     queues = f"queue{'s' * (len(numbers) > 1)} {' and '.join(numbers)}"
@@ -106,9 +119,15 @@ def _say_what_runs(console: PlainConsole, setup: Setup, *, own_firewall: bool) -
     )
     for remark in (*setup.remarks, *environment_remarks()):
         _say(console, f"warning: {remark}")
+
+
+def _say_what_is_around(say: Callable[[str], None], setup: Setup, *, own_firewall: bool) -> None:
+    """What the firewall programs show of this host. They may wait for a lock, so this is another process's job."""
     if not own_firewall and "NOTIFY_SOCKET" not in os.environ:  # under a service manager another unit applies the rules
         for fault in backend(setup.configuration.firewall.backend).faults():
-            _say(console, f"warning: {fault}")
+            say(f"warning: {fault}")
+    for remark in host_remarks(setup):
+        say(f"warning: {remark}")
 
 
 def environment_remarks() -> Iterator[str]:

@@ -10,7 +10,7 @@ from sbc_filter.engine.act.edit_invite import status_of
 from sbc_filter.engine.act.uas import Uas
 from sbc_filter.engine.answers import response_to
 from sbc_filter.engine.call.call import Decision
-from sbc_filter.engine.call.network import Network
+from sbc_filter.engine.call.network import Network, facts_of
 from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.call.unreadable import UnreadableCall
 from sbc_filter.engine.record import Record
@@ -130,15 +130,5 @@ def _record(call: UnreadableCall, rule: Rule | None, chosen: Treatment, kind: Ve
 
 
 def _facts(call: UnreadableCall) -> Facts:
-    place = call.place
-    return Facts(
-        "INVITE",
-        place.direction,
-        place.trunk,
-        place.peer,
-        call.flow.transport,
-        call.arrived,
-        call.rest.message,
-        lambda _: None,
-        lambda _: [],
-    )
+    """What rules see of it: where it comes from and what is left of its header fields, but no numbers."""
+    return facts_of(call.place, call.flow, call.arrived, call.rest.message, lambda _: None, lambda _: [])

@@ -2,7 +2,7 @@
 
 from sbc_filter.engine.call import scrub
 from sbc_filter.engine.call.call import CALLER_FROM, Decision, IncomingCall, Parties
-from sbc_filter.engine.call.network import Flow, Network, Position
+from sbc_filter.engine.call.network import Flow, Network, Position, facts_of
 from sbc_filter.engine.call.recording import make_record
 from sbc_filter.engine.call.unreadable import UnreadableCall, scrubbed_of, unreadable_call
 from sbc_filter.engine.verdict import ACCEPT, Verdict, VerdictKind, as_observed
@@ -73,18 +73,7 @@ class Intake:
                 return [profile.subscriber(each) for each in parties.every(sources)]
 
             identity, every = subscriber, subscribers
-        place = call.place
-        return Facts(
-            "INVITE",
-            place.direction,
-            place.trunk,
-            place.peer,
-            call.flow.transport,
-            call.arrived,
-            call.message,
-            identity,
-            every,
-        )
+        return facts_of(call.place, call.flow, call.arrived, call.message, identity, every)
 
     def read_follow_up(self, buffer: bytes, flow: Flow, room: int) -> tuple[SipMessage, tuple[Repair, ...]]:
         """Read and check an ACK or CANCEL, and what was repaired in it; `MessageError` if it is unreadable.

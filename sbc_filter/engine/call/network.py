@@ -7,8 +7,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import NamedTuple
 
 from sbc_filter.rules.model import Direction, Unreadable
+from sbc_filter.rules.ruleset import Facts
 from sbc_filter.sip.grammar import request_start
 from sbc_filter.sip.marks import HEADERS, Marks
+from sbc_filter.sip.message import SipMessage
 
 _INBOUND = Direction.INBOUND  # named once: looking up a member of an Enum is slow on the hot path
 
@@ -183,3 +185,15 @@ class Network:
     def _is_trusted_peer(self, peer: str) -> bool:
         address = ip_address(peer)
         return any(address in network for network in self._trusted_peers)
+
+
+def facts_of(
+    place: Position,
+    flow: Flow,
+    now: float,
+    message: SipMessage,
+    identity: Callable[[tuple[str, ...]], str | None],
+    identities: Callable[[tuple[str, ...]], list[str]],
+) -> Facts:
+    """What rules see of an INVITE, readable or not; `identity` and `identities` as in `Facts`."""
+    return Facts("INVITE", place.direction, place.trunk, place.peer, flow.transport, now, message, identity, identities)

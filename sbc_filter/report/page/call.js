@@ -34,7 +34,7 @@ function explanation(said, found, texts) {
   return make("section", { class: "why", "aria-label": "Why" },
     make("p", { class: "happened" }, ...marked(happened)),
     pairs([
-      ["Compared", compared(found, texts)], ["What to do", remedy], ["Who can act", by], ["Standard", standard],
+      ["Found", compared(found, texts)], ["What to do", remedy], ["Who can act", by], ["Standard", standard],
     ]));
 }
 

@@ -1,5 +1,7 @@
 """Packets of a capture in, records out: each INVITE over TCP is judged once, whatever happens to its segments."""
 
+import tracemalloc
+
 import pytest
 from support.calls import CARRIER, LAB, SBC, arriving, follow_up, identity, invite, make_engine
 from support.tcp import ACK, FIN, SYN, packet
@@ -24,8 +26,12 @@ COUNT = dict[Reason, tuple[int, int]]
 
 
 def frames(*packets: bytes, gap: float = 0.1) -> list[Frame]:
+    """A packet shorter than its IP header says is one that the capture has cut."""
     return [
-        Frame(number, T0 + number * gap, int((T0 + number * gap) * 1e9), RAW, 0, data, len(data))
+        Frame(
+            *(number, T0 + number * gap, int((T0 + number * gap) * 1e9), RAW, 0),
+            *(data, max(len(data), int.from_bytes(data[2:4], "big"))),
+        )
         for number, data in enumerate(packets, 1)
     ]
 
@@ -213,6 +219,39 @@ def test_a_flood_of_connections_that_never_finish_a_header() -> None:
     run.shell.finish()
     assert run.streams.octets == 0
     assert run.counts == {Reason.TCP_GAP: (3000, 3000)}
+
+
+def test_an_idle_connection_that_is_forgotten_loses_nothing() -> None:
+    """Its next message begins with a segment, so reading goes on there."""
+    first, second, third = (connection(invite(number=n), invite(number=n + 3), sport=n) for n in (1, 2, 3))
+    run = Run(*first[:2], *second[:2], *third[:2], first[3], second[3], third[3], limits=(1, 1 << 20))
+    assert [call.split()[1][:6] for call in run.calls] == ["call-1", "call-2", "call-3", "call-4", "call-5", "call-6"]
+    assert run.counts == {Reason.LIVE_TCP: (6, 6)}
+
+
+def test_a_direction_costs_less_than_a_kilobyte() -> None:
+    count = 4000
+    openings = [packet(b"INVITE ", 1, sport=sport) for sport in range(count)]
+    run = Run(limits=(MAX_DIRECTIONS, 1 << 20))
+    tracemalloc.start()
+    try:
+        for raw in openings:
+            run.streams.feed(raw, Frame(1, T0, int(T0 * 1e9), RAW, 0, raw, len(raw)))
+        assert tracemalloc.get_traced_memory()[0] < count * 1000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_segment_without_a_time_does_not_age_what_waits() -> None:
+    """It comes late although it was acknowledged, as from several mirrors."""
+    opening, _, ack, *_ = connection(CALL)
+    parts = [packet(CALL[:100], 1001), packet(CALL[200:], 1201), packet(CALL[200:], 1201), packet(CALL[100:200], 1101)]
+    run = Run()
+    dated = frames(opening, parts[0], parts[1], ack, parts[2], parts[3])
+    for frame in (*dated[:4], dated[4]._replace(time=0.0, timestamp=0), dated[5]):
+        run.shell.feed(frame)
+    run.shell.finish()
+    assert run.counts == {Reason.LIVE_TCP: (1, 1)}
 
 
 def test_the_engine_is_told_of_interfaces() -> None:

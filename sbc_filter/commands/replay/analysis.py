@@ -1,0 +1,135 @@
+"""A replay without a configuration: what the capture says by itself, and what is missing.
+
+The SBC is proposed from the capture. Calls that arrive are verified by the defaults. Of calls that leave, tokens are
+verified, and calls without one are signed with a key of the moment. Nothing would change: it is only observed.
+"""
+
+import argparse
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from sbc_filter.assembly.setup import Setup, prepare
+from sbc_filter.calls.proposal import Proposal, scout
+from sbc_filter.capture.frame import CaptureError
+from sbc_filter.capture.merge import Captures
+from sbc_filter.certificates.source import CertificateSource
+from sbc_filter.commands.replay.captures import Named
+from sbc_filter.commands.replay.spooled import read_twice, rewind
+from sbc_filter.commands.replay.supposing import NotedCertificates, Supposing
+from sbc_filter.config.configuration_file import read_configuration
+from sbc_filter.config.settings import OBSERVE, Configuration
+from sbc_filter.engine.engine import Engine
+from sbc_filter.engine.record import Record
+from sbc_filter.engine.verdict import AnyAnswer, Need
+from sbc_filter.errors import Problem
+from sbc_filter.lab.certificate_maker import X5U, Maker, key_pem
+from sbc_filter.outcomes import Outcome
+from sbc_filter.rules.rule_file import load_rules
+from sbc_filter.stir.credential import load_credential
+
+_CREDENTIAL = "a key of the moment"
+_RULES = f"""
+[[rule]]
+name = "verify"
+direction = "inbound"
+action = "verify"
+
+[[rule]]
+name = "verify-leaving"
+direction = "outbound"
+has_identity = true
+action = "verify"
+
+[[rule]]
+name = "sign"
+direction = "outbound"
+action = "sign"
+[rule.sign]
+credential = "{_CREDENTIAL}"
+origid = "00000000-0000-4000-8000-000000000000"
+"""
+_MOST_URLS = 5000
+
+
+class Analysis:
+    """See the module. It is a sink of records, too."""
+
+    def __init__(self, arguments: argparse.Namespace, named: Named, stack: contextlib.ExitStack) -> None:
+        """Read the captures once, to make a proposal. `CaptureError` if none can be read."""
+        self.named = named._replace(sources=read_twice(named.sources, stack))
+        self.proposal = self._look(arguments)
+        self.setup = _setup(arguments, self.proposal)
+        self.missing: dict[str, int] = {}
+        """Calls by the URL of a certificate that is missing."""
+        self.only_anchor_missing = 0
+        """Calls of which everything but the anchor is right."""
+        self.untrusted = 0
+        self._noted: NotedCertificates | None = None
+        self._core: Supposing | None = None
+
+    def __call__(self, record: Record) -> None:
+        """Note what is missing for this call."""
+        if record.outcome == Outcome.UNFETCHABLE and record.x5u is not None:
+            if record.x5u in self.missing or len(self.missing) < _MOST_URLS:
+                self.missing[record.x5u] = self.missing.get(record.x5u, 0) + 1
+        elif record.outcome == Outcome.UNTRUSTED:
+            self.untrusted += 1
+            self.only_anchor_missing += self.supposed() is not None
+
+    def noting(self, source: CertificateSource) -> CertificateSource:
+        """The source to ask in the place of this one, so that `core` knows what it finds."""
+        self._noted = NotedCertificates(source)
+        return self._noted
+
+    def core(self, engine: Engine, ask: Callable[[Need], AnyAnswer]) -> Supposing:
+        """The engine that the shells of the replay talk to in the place of this one."""
+        found = {} if self._noted is None else self._noted.found
+        self._core = Supposing(engine, self.setup.engine(b"second", nothing_waits=True), ask, found)
+        return self._core
+
+    def supposed(self) -> Record | None:
+        """The record of the call that was decided last, as if the chain of its certificate led to an anchor."""
+        return None if self._core is None else self._core.supposed
+
+    def _look(self, arguments: argparse.Namespace) -> Proposal:
+        rewind(self.named.sources)
+        captures = Captures(self.named.sources, several=self.named.several)
+        if not captures.opened:
+            raise CaptureError(*(captures.faults or [f"there is no capture in {', '.join(self.named.words)}"]))
+        found = scout(captures).proposal(arguments.sbc)
+        rewind(self.named.sources)
+        return found
+
+
+def read_setup(arguments: argparse.Namespace, file: Path | None) -> Setup:
+    """The operator's files, and the options in the place of what they say; `ConfigurationError` with all problems."""
+    problems: list[Problem] = []
+    configuration = _with_options(read_configuration(file, problems), arguments)
+    return prepare(configuration, arguments.rules, live=False, problems=problems)
+
+
+def _with_options(configuration: Configuration, arguments: argparse.Namespace) -> Configuration:
+    network, trust, certificates = configuration.network, configuration.trust, configuration.certificates
+    if arguments.sbc:
+        network = replace(network, sbc=tuple(arguments.sbc))
+    if arguments.anchors is not None:
+        trust = replace(trust, anchors=(arguments.anchors,))
+    if arguments.certificates is not None:
+        certificates = replace(certificates, directory=arguments.certificates)
+    return replace(configuration, network=network, trust=trust, certificates=certificates)
+
+
+def _setup(arguments: argparse.Namespace, proposal: Proposal) -> Setup:
+    """The defaults with the proposed network; `ConfigurationError` if an option names what cannot be read."""
+    problems: list[Problem] = []
+    configuration = read_configuration(None, problems)
+    network = replace(configuration.network, sbc=proposal.sbc, ports=proposal.ports, mode=OBSERVE)
+    configuration = _with_options(replace(configuration, network=network), arguments)
+    setup = prepare(configuration, live=False, problems=problems, needs_anchors=False)
+    rules, _ = load_rules({"": _RULES}, str, [_CREDENTIAL])
+    laboratory = Maker(proposal.begins or time.time()).laboratory()
+    ours = load_credential(_CREDENTIAL, key_pem(laboratory.leaf.key), laboratory.chain, X5U)
+    return replace(setup, rules=rules, credentials={_CREDENTIAL: ours})

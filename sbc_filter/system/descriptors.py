@@ -1,0 +1,25 @@
+"""How many files and sockets a process may have open (RLIMIT_NOFILE, getrlimit(2))."""
+
+import resource
+from contextlib import suppress
+
+
+def allow_descriptors(needed: int) -> int:
+    """Raise the limit of this process, and of those that it starts, to `needed` if that is allowed; returns the limit.
+
+    A limit that is higher already stays.
+    """
+    soft, hard = _limits()
+    if soft < needed and soft < hard:
+        with suppress(OSError, ValueError):  # a system call filter may forbid it
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed, hard), hard))
+    return _limits()[0]
+
+
+def allowed_descriptors() -> int:
+    """The highest limit to which this process may raise its own."""
+    return _limits()[1]
+
+
+def _limits() -> tuple[int, int]:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)  # RLIM_INFINITY is a number that Linux does not use here

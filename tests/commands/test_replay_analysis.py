@@ -1,0 +1,254 @@
+"""`sbc-filter replay` without a configuration: what it assumes, what it judges all the same, and what is missing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.packet import Raw
+from support.calls import CALLER, CARRIER, CORE, LAB, MAKER, NOW, SBC, arriving, claims, identity, invite, leaving
+from support.captures import write
+from support.replayed import records_of, summary_of
+
+from sbc_filter.capture.frame import Frame
+from sbc_filter.certificates.source import certificate_path
+from sbc_filter.cli import main
+from sbc_filter.lab.certificate_maker import X5U, pem
+
+FORGED = "13125550123"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder without a configuration, and material beside it that no command looks at by itself."""
+    work = tmp_path / "work"
+    (tmp_path / "material" / "certificates").mkdir(parents=True)
+    (tmp_path / "material" / "root.pem").write_bytes(pem(LAB.root.certificate))
+    (tmp_path / "material" / "other.pem").write_bytes(pem(MAKER.root("Other").certificate))
+    certificate_path(tmp_path / "material" / "certificates", X5U).write_bytes(LAB.chain)
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return work
+
+
+def captured(*packets: bytes, name: str = "my.pcap") -> None:
+    write(
+        Path(name),
+        [
+            Frame(number, NOW + number, round((NOW + number) * 1e9), 101, 0, data, len(data))
+            for number, data in enumerate(packets, 1)
+        ],
+    )
+
+
+def results(capsys: pytest.CaptureFixture[str], *words: str) -> list[tuple[Any, ...]]:
+    """Rule, outcome, detail, signer, and whether only the anchor is missing, of each call."""
+    assert main(["replay", "my.pcap", "--calls", "--json", *words]) == 0
+    calls = [json.loads(line).get("call") for line in capsys.readouterr().out.splitlines()]
+    names = ("rule", "outcome", "detail", "signer", "only_anchor_missing")
+    return [tuple(call[name] for name in names) for call in calls if call is not None]
+
+
+def analysis(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, Any]:
+    assert main(["replay", "my.pcap", "--json", *words]) == code
+    found = summary_of(capsys.readouterr().out)["analysis"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole screen: the list first, then the summary, then what was assumed and how to go on."""
+    captured(arriving(invite(identity())), arriving(invite(identity(), caller=FORGED, number=2)))
+    assert main(["replay", "my.pcap", "--no-pager"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "configuration: none found: the capture is analysed by the defaults; nothing would change",
+        "",
+        "Call  Time (UTC)  From         To           Attest  Signer  Outcome                    Treatment  Rule    "
+        "Packets",
+        "1     08:00:01    12155550100  12155550199  A       -       unfetchable.fetch-refused  continue   verify  1",
+        "2     08:00:02    13125550123  12155550199  A       -       invalid.orig-mismatch      continue   verify  2",
+        "",
+        "my.pcap: 2 packets, 2 INVITEs",
+        "",
+        "Rule    Mode     Outcome      Detail         Treatment  Code  Calls",
+        "verify  observe  invalid      orig-mismatch  continue   -         1",
+        "verify  observe  unfetchable  fetch-refused  continue   -         1",
+        "",
+        "Calls to look at:",
+        "  invalid.orig-mismatch: call 2: sbc-filter explain my.pcap 2",
+        "  unfetchable.fetch-refused: call 1: sbc-filter explain my.pcap 1",
+        "",
+        "Nothing would change.",
+        "",
+        "There is no configuration. What was assumed:",
+        f"  SBC     {SBC}: an end of 2 of 2 INVITEs; another: --sbc ADDRESS",
+        f"  peers   {CARRIER}: 2 INVITEs from it, 0 to it",
+        "What is missing:",
+        "  trust anchors: no chain of certificates can be trusted without (--anchors FILE or DIR)",
+        "  certificates of 1 call, so their signatures were not checked; all else was:",
+        f"    {X5U}  1 call",
+        "How to go on:",
+        "  sbc-filter replay my.pcap --fetch               gets the certificates from these URLs",
+        "  sbc-filter replay my.pcap --certificates DIR    takes them from a folder",
+        "  sbc-filter replay my.pcap --anchors FILE        trusts the roots in this file or folder",
+        "  sbc-filter replay my.pcap --outcome 'invalid*'  lists some of the calls",
+        "  sbc-filter pki lab                              makes certificates, a configuration and rules to try"
+        " things with",
+        "  Or write a configuration, and rules next to it; the folder rules/ has examples:",
+        "",
+        "# sbc-filter.toml, next to the capture or in /etc/sbc-filter",
+        "[network]",
+        f'sbc = ["{SBC}"]',
+        "",
+        "[trust]",
+        'anchors = ["anchors"]  # PEM files or folders: the roots that you trust',
+        "",
+        "[certificates]",
+        'directory = "certificates"',
+        "",
+        "[trunks.peer-1]",
+        f'addresses = ["{CARRIER}"]',
+    ]
+
+
+def test_each_step_completes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the certificate, with it, and with the anchor; a wrong anchor is as good as none."""
+    tampered = identity().replace("Identity: ", "Identity:  ")
+    other_key = invite(identity(key=MAKER.key()), number=3)
+    captured(arriving(invite(tampered)), arriving(invite(identity(), caller=FORGED, number=2)), arriving(other_key))
+    mismatch = "invalid", "orig-mismatch"
+    certificates = ("--certificates", "../material/certificates")
+    assert results(capsys) == [
+        ("verify", "unfetchable", "fetch-refused", None, False),
+        ("verify", *mismatch, None, False),
+        ("verify", "unfetchable", "fetch-refused", None, False),
+    ]
+    for anchors in ((), ("--anchors", "../material/other.pem")):
+        assert results(capsys, *certificates, *anchors) == [
+            ("verify", "untrusted", "untrusted-chain", "SHAKEN 1234", True),
+            ("verify", *mismatch, "SHAKEN 1234", False),
+            ("verify", "invalid", "bad-signature", "SHAKEN 1234", False),
+        ]
+    assert results(capsys, *certificates, "--anchors", "../material/root.pem") == [
+        ("verify", "passed", None, "SHAKEN 1234", False),
+        ("verify", *mismatch, "SHAKEN 1234", False),
+        ("verify", "invalid", "bad-signature", "SHAKEN 1234", False),
+    ]
+
+
+def test_signature_fits_but_the_issuer_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(arriving(invite(identity())))
+    assert main(["replay", "my.pcap", "--certificates", "../material/certificates"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert " untrusted.untrusted-chain * " in lines[3]
+    assert (
+        "  an anchor for 1 call: signature and claims fit, the issuer of the certificate is unknown (marked *)" in lines
+    )
+    assert analysis(capsys, "--certificates", "../material/certificates") == {
+        "sbc": [SBC], "ends": 1, "invites": 1, "ports": [5060], "missing_certificates": {}, "untrusted": 1,
+        "only_anchor_missing": 1, "peers": [{"address": CARRIER, "inbound": 1, "outbound": 0}],
+    }  # fmt: skip
+
+
+def test_calls_that_leave(capsys: pytest.CaptureFixture[str]) -> None:
+    """A token is verified, a call without one could be signed; one without a number could not."""
+    anonymous = invite(number=3).replace(
+        f"sip:+{CALLER}@carrier.example>".encode(), b"sip:anonymous@anonymous.invalid>"
+    )
+    captured(
+        *(arriving(invite(number=number)) for number in range(10, 14)),
+        leaving(invite(identity(), caller=FORGED)),
+        leaving(invite(number=2)),
+        leaving(anonymous),
+    )
+    assert [found[:3] for found in results(capsys)[4:]] == [
+        ("verify-leaving", "invalid", "orig-mismatch"),
+        ("sign", "signed", None),
+        ("sign", "unsigned", "no-caller"),
+    ]
+
+
+def test_the_address_that_most_invites_have_in_common(capsys: pytest.CaptureFixture[str]) -> None:
+    """Calls from two carriers that the SBC sends on to its core by its other address; one call passes it by."""
+    packets, inside, second = [], "198.51.100.1", "192.0.2.8"
+    for number in range(6):
+        call = invite(identity(claims(origid=f"call {number}")), number=number)
+        packets += [arriving(call, CARRIER if number % 2 else second), arriving(call, inside, CORE)]
+    captured(*packets, arriving(invite(number=99), "203.0.113.5", "203.0.113.6"))
+    found = analysis(capsys, code=1)
+    assert (found["sbc"], found["ends"], found["invites"]) == ([SBC, inside], 12, 13)
+    assert found["peers"] == [
+        {"address": CORE, "inbound": 0, "outbound": 6},
+        {"address": CARRIER, "inbound": 3, "outbound": 0},
+        {"address": second, "inbound": 3, "outbound": 0},
+    ]
+
+
+def test_the_operator_knows_better(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(arriving(invite()))
+    assert results(capsys, "--sbc", CARRIER) == [("sign", "signed", None, None, False)]
+    assert analysis(capsys, "--sbc", CARRIER)["sbc"] == [CARRIER]
+    with pytest.raises(SystemExit):
+        main(["replay", "my.pcap", "--sbc", "sbc.example"])
+    assert "'sbc.example' is not an address" in capsys.readouterr().err
+
+
+def test_other_ports_and_tcp(capsys: pytest.CaptureFixture[str]) -> None:
+    raw = bytearray(arriving(invite(number=1)))
+    raw[22:24], raw[26:28] = (5080).to_bytes(2, "big"), b"\0\0"  # port and check sum of UDP
+    over_tcp = bytes(IP(src=CARRIER, dst=SBC) / TCP(sport=5060, dport=5060, flags="A", seq=1) / Raw(invite(number=2)))
+    captured(bytes(raw), over_tcp)
+    assert main(["replay", "my.pcap", "--json"]) == 1  # live, TCP passes unfiltered
+    out = capsys.readouterr().out
+    assert [json.loads(line)["outcome"] for line in records_of(out)] == ["no-identity"] * 2
+    assert summary_of(out)["analysis"]["ports"] == [5060, 5080]
+
+
+def test_a_capture_without_calls(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(b"\x45" + bytes(30))
+    assert main(["replay", "my.pcap"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "There is no configuration, and no INVITE that begins a call: nothing was judged."
+    )
+
+
+@pytest.mark.parametrize("through", ["pipe", "file"])
+def test_standard_input_is_read_twice(through: str) -> None:
+    captured(arriving(invite(identity(), caller=FORGED)))
+    command = [sys.executable, "-m", "sbc_filter", "replay", "-"]
+    with Path("my.pcap").open("rb") as file:
+        given: dict[str, Any] = {"stdin": file} if through == "file" else {"input": file.read()}
+        done = subprocess.run(command, capture_output=True, check=True, text=False, **given)
+    assert b"invalid.orig-mismatch" in done.stdout
+    assert b"There is no configuration. What was assumed:\n" in done.stdout
+
+
+def test_endless_input_that_is_no_capture(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "/dev/zero"]) == 1
+    assert "is not a capture" in capsys.readouterr().err
+
+
+def test_the_proposed_configuration_is_a_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    captured(arriving(invite(identity())), leaving(invite(number=2)))
+    assert main(["replay", "my.pcap", "--anchors", "../material/root.pem"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    text = "\n".join(lines[lines.index("[network]") :])
+    Path("sbc-filter.toml").write_text(text)
+    Path("rules").mkdir()
+    Path("rules/verify.toml").write_text('[[rule]]\nname = "v"\ndirection = "inbound"\naction = "verify"\n')
+    Path("certificates").mkdir()
+    assert main(["check"]) == 0
+    assert main(["replay", "my.pcap"]) == 0
+    assert f"trunk    peer-1: {CARRIER}/32\n" in capsys.readouterr().out
+
+
+def test_a_token_that_is_stolen_within_the_capture(capsys: pytest.CaptureFixture[str]) -> None:
+    """The second engine knows the calls that the first one sent on to it, so replays are found."""
+    captured(*(arriving(invite(identity(claims(iat=int(NOW))), number=number)) for number in range(1, 8)))
+    found = results(capsys, "--certificates", "../material/certificates")
+    assert [(outcome, only) for _, outcome, _, _, only in found] == [("untrusted", True)] * 5 + [
+        ("replayed", False)
+    ] * 2

@@ -1,0 +1,41 @@
+"""The limit of open files, really raised, in processes of their own."""
+
+import subprocess
+import sys
+
+import pytest
+
+from sbc_filter.certificates.socket_server import descriptors_for
+from sbc_filter.commands.check.warnings import few_descriptors
+
+PROGRAM = """
+import resource, sys
+from sbc_filter.system.descriptors import allow_descriptors, allowed_descriptors
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[2])))
+print(allow_descriptors(int(sys.argv[3])), allowed_descriptors(), *resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "needed", "expected"),
+    [
+        (256, 1000, 500, "500 1000 500 1000"),
+        (256, 400, 500, "400 400 400 400"),
+        (600, 1000, 500, "600 1000 600 1000"),
+    ],
+)
+def test_the_limit_is_raised_as_far_as_allowed_and_never_lowered(
+    soft: int, hard: int, needed: int, expected: str
+) -> None:
+    command = [sys.executable, "-c", PROGRAM, *map(str, (soft, hard, needed))]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == expected
+
+
+def test_a_limit_that_is_too_low_for_the_workers_is_named() -> None:
+    assert descriptors_for(8) == 1024 + 8 * 128
+    assert descriptors_for(64) == 1024 + 2048  # the server closes further connections
+    assert list(few_descriptors(8, 2048)) == []
+    assert list(few_descriptors(8, 2047)) == [
+        "a process here may open 2047 files, and with 8 workers the certificate process may need 2048: certificates may"
+        " be missing: set LimitNOFILE=2048 in the unit, or `ulimit -n`"
+    ]
