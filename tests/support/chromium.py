@@ -206,8 +206,8 @@ class Page:
         self.call("Input.dispatchMouseEvent", type="mouseReleased", **at)
 
     def text(self, selector: str) -> str:
-        """The text of an element as it is shown."""
-        found: str = self.run(f"document.querySelector({json.dumps(selector)}).innerText")
+        """The text of an element as it is shown; empty while there is none."""
+        found: str = self.run(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
         return found
 
     def picture(self, *, whole: bool = False) -> bytes:

@@ -80,11 +80,6 @@ def _replay(
     sinks: list[Callable[[Record], None]] = [tally, calls, examples, *learners.values(), *analyses]
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
-
-    def sink(record: Record) -> None:
-        for each in sinks:
-            each(record)
-
     with contextlib.ExitStack() as stack:
         stack.enter_context(_reporting_interrupts(writes=bool(arguments.out or arguments.html)))
         captures = stack.enter_context(_opened(named))
@@ -102,14 +97,12 @@ def _replay(
         engine = setup.engine(SECRET, nothing_waits=True)
         engine.observe(Observation(transports=frozenset((TRANSPORT,))))
         ask: Callable[[Need], AnyAnswer] = lambda need: ask_for(needs, need)  # noqa: E731
-        judging = engine if analysis is None else analysis.core(engine, ask), ask, sink, clock.time_of
+        judging = engine if analysis is None else analysis.core(engine, ask), ask, _to_all(sinks), clock.time_of
         interfaces = setup.tells_interfaces_apart
         streams = TcpReplay(*judging, configuration.network.ports, unseen, interfaces)
         run = Replay(*judging, survey, interfaces, leaves=writer is not None, streams=streams)
         gathering.attach(*(html.attach(run, streams) if html else (run, streams)))
-        for frame in _leaving(run, with_progress(captures, title)):
-            if writer is not None:
-                writer.write(frame)
+        _write(writer, _leaving(run, with_progress(captures, title)))
         gathering.show(console, source, several=named.several)
         calls.finish()
         named_calls = gathering.examples(examples, named)
@@ -123,6 +116,23 @@ def _replay(
     if analysis is not None and not arguments.json:
         advise(console, analysis, arguments, named.words)
     return int(unseen.has_invites or bool(captures.faults))
+
+
+def _to_all(sinks: Iterable[Callable[[Record], None]]) -> Callable[[Record], None]:
+    """A sink that passes each record to these."""
+
+    def sink(record: Record) -> None:
+        for each in sinks:
+            each(record)
+
+    return sink
+
+
+def _write(writer: CaptureWriter | None, frames: Iterable[Frame]) -> None:
+    """Write all frames; without a writer, only go through them."""
+    for frame in frames:
+        if writer is not None:
+            writer.write(frame)
 
 
 def _files(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[str, Path]]:
