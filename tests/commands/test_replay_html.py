@@ -133,6 +133,14 @@ def test_a_retransmission_is_not_a_call(tmp_path: Path) -> None:
     assert len(details["calls"]["1"]["messages"]) == 3
 
 
+def test_a_call_with_many_invites_is_one_sample(tmp_path: Path) -> None:
+    (tmp_path / "sbc-filter.toml").write_text(NETWORK)
+    first = invite()
+    again = [first.replace(b"CSeq: 1 ", b"CSeq: %d " % number) for number in range(2, 12)]
+    _, details, _ = made(packets(tmp_path / "calls.pcap", *map(arriving, [first, *again])), tmp_path / "report.html")
+    assert len(details["calls"]["1"]["messages"]) == 11
+
+
 def test_what_was_not_looked_at_is_said(tmp_path: Path) -> None:
     (tmp_path / "sbc-filter.toml").write_text(NETWORK)
     fault = arriving(invite())[:60]

@@ -161,11 +161,13 @@ def test_a_call_without_messages(screen: Page) -> None:
 
 
 def test_back_leads_to_the_same_place(screen: Page) -> None:
-    screen.click("#row-6")
+    screen.click("#row-6")  # scrolls it into the middle
     assert eventually(lambda: screen.text("#call-heading").startswith("Call 7"))
+    assert screen.run("scrollY") == 0
     screen.run("history.back()")
     assert eventually(lambda: screen.run("document.getElementById('call').hidden"))
     assert screen.run("document.querySelector('#rows .active .c-number').textContent") == "7"
+    assert eventually(lambda: screen.run("scrollY") > 300)
 
 
 def test_with_keys_only(screen: Page) -> None:
