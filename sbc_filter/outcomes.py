@@ -123,7 +123,7 @@ class Detail(_Key):
     NO_CALLER = _detail("no-caller", Outcome.ANONYMOUS, Outcome.UNSIGNED)
     # stale; unsigned
     STALE_DATE = _detail("stale-date", Outcome.STALE, (Outcome.UNSIGNED, Defaults(403, "Stale Date")))
-    FUTURE_DATE = _detail("future-date", Outcome.STALE, Outcome.UNSIGNED)
+    FUTURE_DATE = _detail("future-date", Outcome.STALE)
     DATE = _detail("date", Outcome.STALE)
     # unfetchable
     X5U_POLICY = _detail("x5u-policy", (Outcome.UNFETCHABLE, Defaults(436, "Bad Identity Info", Verstat.FAILED)))
@@ -218,10 +218,8 @@ class Detail(_Key):
     IN_DIALOG = _detail("in-dialog", Outcome.NOT_EXAMINED)
     REDIRECTED = _detail("redirected", Outcome.NOT_EXAMINED)
     EMERGENCY = _detail("emergency", Outcome.NOT_EXAMINED)
-    HELD = _detail("held", Outcome.NOT_EXAMINED)
     CANCELLED = _detail("cancelled", Outcome.NOT_EXAMINED)
     REASON_REMOVED = _detail("reason-removed", Outcome.NOT_EXAMINED)
-    INTERNAL_ERROR = _detail("internal-error", Outcome.NOT_EXAMINED)
     NOT_SENT = _detail("not-sent", Outcome.NOT_EXAMINED)
     # unparseable
     START_LINE = _detail("start-line", Outcome.UNPARSEABLE)

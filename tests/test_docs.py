@@ -235,6 +235,8 @@ _SECTIONS = {
     "rule.answer": ("rules", "answer"),
     "rule.time": ("rules", "time"),
     "rule.rate": ("rules", "rate"),
+    "rule.example": ("rules", "[[rule.example]]"),
+    "rule.example.token": ("rules", "token"),
 }
 _NAMED_BY_OPERATORS = {"rule.on", "rule.header", "trunks", "credentials", "verifiers"}
 _EVERYTHING = f"""
@@ -251,6 +253,8 @@ outcome = "stale"
 action = "reject"
 [rule.on]
 stale = {{ action = "reject" }}
+[[rule.example]]
+token = {{}}
 [[rule]]
 name = "b"
 action = "reject"

@@ -26,6 +26,7 @@ NEEDS = {
     "strict-terminating": ANCHORS + CARRIERS,
     "terminating-provider": ANCHORS + CARRIERS,
 }
+_EXAMPLE = re.compile(r"^\[\[rule\.example\]\]\n(?:[a-z].*\n)*", re.MULTILINE)
 
 
 def check(folder: Path, needs: str, rules: dict[str, str]) -> int:
@@ -51,6 +52,13 @@ def test_check_finds_nothing_to_say(name: str, host: Path, capsys: pytest.Captur
     assert check(host, NEEDS[name], {f"30-{name}.toml": text_of(name)}) == 0
     said = capsys.readouterr()
     assert ("warning" in said.out + said.err, "good\n" in said.out) == (False, True)
+    assert f"\n{text_of(name).count('[[rule.example]]')} examples: as expected\n" in said.out
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_rule_has_an_example_in_which_it_decides(name: str) -> None:
+    for rule in tomllib.loads(text_of(name))["rule"]:
+        assert any(each.get("matches", True) and "rule" not in each for each in rule["example"]), rule["name"]
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -78,7 +86,8 @@ def test_a_provider_that_originates_and_terminates_copies_both(host: Path, capsy
 
 
 def test_names_of_rules_are_unique_in_all_sets(host: Path) -> None:
-    assert check(host, ANCHORS + OURS + CARRIERS, {f"{name}.toml": text_of(name) for name in SETS}) == 0
+    texts = {f"{name}.toml": _EXAMPLE.sub("", text_of(name)) for name in SETS}  # a rule hides those of other sets
+    assert check(host, ANCHORS + OURS + CARRIERS, texts) == 0
 
 
 def test_the_manual_has_all_sets() -> None:

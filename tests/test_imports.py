@@ -62,9 +62,9 @@ ROOMS: dict[str, str] = {
     "daemon": "errors counters utc stir engine.record engine.call engine.state engine.engine concurrency processes"
     " system shared_memory records firewall live certificates config trust assembly",
     "lab": "errors pki stir certificates config",
-    "commands": "outcomes errors explanations counters utc numbering sip pki stir rules engine.record engine.verdict"
-    " engine.call engine.memory engine.engine system shared_memory records capture calls report firewall certificates"
-    " delegates config trust assembly daemon lab",
+    "commands": "outcomes errors explanations counters generational_cache utc packet numbering sip pki stir rules"
+    " engine.record engine.verdict engine.call engine.memory engine.engine system shared_memory records capture"
+    " calls report firewall certificates delegates config trust assembly daemon lab",
     "cli": "errors system commands",
 }
 LINE = "engine.engine"

@@ -73,7 +73,8 @@ class Fetcher(PooledSource):
             lanes=self._halves,
             place=lambda host: self._lanes.place(registered(host)),
             share=self._share,
-            peers=self._peer_shares,
+            peers=self._peers,
+            peer_shares=self._peer_shares,
         )
 
     def vouch(self, url: str, /) -> None:

@@ -24,8 +24,9 @@ class PooledSource(ABC):
     """A `CertificateSource` that runs `_get` in up to `workers` threads, one run per URL at a time.
 
     Known domains have half of the workers, new ones the other half (`Lanes`, with its `rate` and `timer`). In each half
-    a trunk gets at most three quarters, one peer a half, and one domain a quarter (if `limits_domains`). Peers take
-    turns, and so do the domains of a peer.
+    a trunk gets at most three quarters, and one peer a half. If `limits_domains`, one domain gets at most three
+    quarters, for one trunk a half, for one peer a quarter: slow URLs that a peer invents in a domain leave it to the
+    others. Peers take turns, and so do the domains of a peer.
 
     At most `backlog` more requests wait in each half, each for up to `patience` seconds. A request that is refused
     without a run is not the fault of its URL, so its answer expires at once.
@@ -49,8 +50,10 @@ class PooledSource(ABC):
         self._refused = 0
         half = max(workers // 2, 1)
         self._halves = (half, max(workers - half, 1))
-        self._share = max(half // 4, 1) if limits_domains else half
-        self._peer_shares = max(half * 3 // 4, 1), max(half // 2, 1)
+        quarter, most = max(half // 4, 1), max(half * 3 // 4, 1)
+        self._peers = most, max(half // 2, 1)
+        self._share = most if limits_domains else half
+        self._peer_shares = (max(half // 2, 1), quarter) if limits_domains else ()
         self._lanes = Lanes(rate, timer)
         self._single: SingleFlightPool[Answer[bytes]] = SingleFlightPool(
             self._answer,
@@ -62,7 +65,8 @@ class PooledSource(ABC):
             lanes=self._halves,
             place=lambda url: self._lanes.place(domain_of(url)),
             share=self._share,
-            peers=self._peer_shares,
+            peers=self._peers,
+            peer_shares=self._peer_shares,
             admit=self._admit,
         )
 

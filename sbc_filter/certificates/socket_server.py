@@ -20,6 +20,7 @@ from sbc_filter.certificates.lifetime import LONGEST
 from sbc_filter.certificates.socket_client import PARTY, PATH
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.concurrency.bounded_threads import BoundedThreads
+from sbc_filter.concurrency.patient_accept import PatientAccept
 from sbc_filter.engine.verdict import OURS, Answer, Party
 from sbc_filter.errors import EnvironmentFault, reason
 from sbc_filter.outcomes import Detail
@@ -42,7 +43,7 @@ class CertificateServer:
 
     The source joins concurrent requests for one URL, as every `PooledSource` does. A failure is a JSON object with its
     `detail`. max-age is the rest of the answer's lifetime, rounded up to a second, so the client gets the same answer
-    as from the source itself. Connections beyond `CONNECTIONS` are closed at once.
+    as from the source itself. Connections beyond `connections` are closed at once.
 
     A socket that an earlier process left behind is replaced. Raises `EnvironmentFault` when another process listens
     there, or the path cannot be used. Instead of a path, `where` may be a socket that listens already. While that stays
@@ -50,13 +51,18 @@ class CertificateServer:
     """
 
     def __init__(
-        self, where: Path | str | socket.socket, source: CertificateSource, *, clock: Callable[[], float] = time.time
+        self,
+        where: Path | str | socket.socket,
+        source: CertificateSource,
+        *,
+        clock: Callable[[], float] = time.time,
+        connections: int = CONNECTIONS,
     ) -> None:
         self._source = source
         self._clock = clock
         self._listener = listening(where) if not isinstance(where, socket.socket) else where
         self._ours = None if isinstance(where, socket.socket) else (Path(where), number_of(Path(where)))
-        self._server = _Server(self._listener, self)
+        self._server = _Server(self._listener, self, connections)
 
     def serve_forever(self, glance: float = _GLANCE) -> None:
         """Answer until `stop`, which is noticed within `glance` seconds."""
@@ -101,11 +107,11 @@ def listening(path: Path | str) -> socket.socket:
         raise EnvironmentFault(f"{path} cannot be listened on: {reason(error)}") from None
 
 
-class _Server(BoundedThreads, UnixStreamServer):
-    def __init__(self, listener: socket.socket, certificates: CertificateServer) -> None:
+class _Server(BoundedThreads, PatientAccept, UnixStreamServer):
+    def __init__(self, listener: socket.socket, certificates: CertificateServer, connections: int) -> None:
         self.certificates = certificates
         self._open: set[socket.socket] = set()
-        super().__init__(CONNECTIONS, "", _Handler, bind_and_activate=False)
+        super().__init__(connections, "", _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
 

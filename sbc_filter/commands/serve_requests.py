@@ -25,6 +25,7 @@ from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.numbering.numbering_plans import PROFILES
 from sbc_filter.stir.credential import Credential
 from sbc_filter.stir.delegation import SIGNING, VERIFICATION
+from sbc_filter.system.descriptors import room_for
 from sbc_filter.system.nonblocking_writer import log_to
 from sbc_filter.trust.crl_shelf import shelf_in_memory
 from sbc_filter.trust.renewal import Renewal
@@ -69,7 +70,7 @@ def serve(arguments: argparse.Namespace) -> int:
                 operations,
                 token=token,
                 context=context,
-                connections=settings.connections,
+                connections=room_for(settings.connections),
                 per_address=settings.connections_per_address,
             ) as server,
             renewal.running(),

@@ -9,6 +9,10 @@ Peer = tuple[str, ...]
 """For whom a job is, from the whole to the part: a trunk, then one of its addresses. Empty where it does not matter."""
 
 
+_Key = str | Peer | tuple[Peer, str]
+"""What has running jobs: a group, a peer of any level, or a group of such a peer."""
+
+
 class QueueSlot(NamedTuple):
     """Where a job waits: the lane of the queue, the peer in that lane, and the group of jobs of that peer."""
 
@@ -37,19 +41,24 @@ class _Node(Generic[T]):
 
 class FairQueue(Generic[T]):
     """A queue with a limit of running jobs for each lane (`lanes`), and for each group in a lane (`share`), whoever the
-    jobs are for. `peers` are the limits for each peer, one for each level of a `Peer`.
+    jobs are for. `peers` are the limits for each peer, one for each level of a `Peer`, and `peer_shares` those for each
+    group of a peer. Without the latter, the slow jobs of one peer keep a group from all others.
 
     The peers of a lane take turns, and so do the groups of a peer; the jobs of a group stay in order. Not thread-safe.
     """
 
-    def __init__(self, lanes: Sequence[int], share: int, peers: Sequence[int] = ()) -> None:
+    def __init__(
+        self, lanes: Sequence[int], share: int, peers: Sequence[int] = (), peer_shares: Sequence[int] = ()
+    ) -> None:
         self._lanes = tuple(lanes)
         self._share = share
         self._peers = tuple(peers)
+        self._peer_shares = tuple(peer_shares)
         self._waiting: list[_Node[T]] = [_Node() for _ in lanes]
-        # By lane: the running jobs, those of each group (its name), and those of each peer of any level.
+        # By lane: the running jobs, and those of each group, of each peer of any level, and of each group of such a
+        # peer.
         self._busy = [0 for _ in lanes]
-        self._running = [Counter[str | Peer]() for _ in lanes]
+        self._running = [Counter[_Key]() for _ in lanes]
 
     def __len__(self) -> int:
         """The number of waiting jobs."""
@@ -134,7 +143,9 @@ class FairQueue(Generic[T]):
         running, level = self._running[lane], len(path)
         for part, inner in node.parts.items():
             if level == len(self._peers):
-                if running[part] < self._share:
+                if running[part] < self._share and all(
+                    running[path[: each + 1], part] < share for each, share in enumerate(self._peer_shares)
+                ):
                     return (*path, part)
             elif running[(*path, part)] < self._peers[level]:
                 found = self._next(lane, inner, (*path, part))
@@ -156,6 +167,7 @@ class FairQueue(Generic[T]):
             node = inner
 
 
-def _counted(place: QueueSlot) -> list[str | Peer]:
+def _counted(place: QueueSlot) -> list[_Key]:
     """The keys under which a running job of this place counts."""
-    return [place.group, *(place.peer[:level] for level in range(1, len(place.peer) + 1))]
+    peers = [place.peer[:level] for level in range(1, len(place.peer) + 1)]
+    return [place.group, *peers, *((peer, place.group) for peer in peers)]

@@ -26,9 +26,9 @@ class SingleFlightPool(Generic[A]):
       longer. A caller who comes late does not inherit the age of the first, and the first shares its answer.
 
     `place` assigns a key to a lane and group, as in `FairQueue`: `lanes` are the workers of each lane, `share` is the
-    limit of a group, `peers` are those of peers. By default all keys are one group, first come, first served. `admit`
-    is called before a job is queued, one thread at a time; the job is refused if it returns False. `timer` gives the
-    seconds for `patience`.
+    limit of a group, `peers` are those of peers, `peer_shares` those of a group of a peer. By default all keys are one
+    group, first come, first served. `admit` is called before a job is queued, one thread at a time; the job is refused
+    if it returns False. `timer` gives the seconds for `patience`.
 
     If several peers ask for one key, it waits once for each of them, and runs when the first of them has its turn. A
     peer that asks first for what others need can therefore not make them wait for its own turns.
@@ -52,6 +52,7 @@ class SingleFlightPool(Generic[A]):
         lanes: Sequence[int] | None = None,
         share: int | None = None,
         peers: Sequence[int] = (),
+        peer_shares: Sequence[int] = (),
         admit: Callable[[str, Peer], bool] = lambda key, peer: True,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,7 +67,7 @@ class SingleFlightPool(Generic[A]):
         self._callers: dict[str, list[Callable[[A], None]]] = {}  # of waiting and running jobs
         self._place = place
         self._admit = admit
-        self._queue: FairQueue[str] = FairQueue(lanes or (workers,), share or workers, peers)
+        self._queue: FairQueue[str] = FairQueue(lanes or (workers,), share or workers, peers, peer_shares)
         self._waiting: dict[str, dict[QueueSlot, float]] = {}
         self._threads: list[threading.Thread] = []
         self._idle = 0

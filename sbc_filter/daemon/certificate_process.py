@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sbc_filter.assembly.certificate_sources import certificate_source, worker_source
-from sbc_filter.certificates.socket_server import CertificateServer, listening
+from sbc_filter.certificates.socket_server import CONNECTIONS, CertificateServer, listening
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import read_list, warm
 from sbc_filter.config.settings import CertificateSettings, Configuration
@@ -26,6 +26,7 @@ from sbc_filter.errors import FilterError
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.child import GAVE_UP
 from sbc_filter.processes.messages import Failed, Heartbeat, ListsChanged, LogLine, Ready, Stop
+from sbc_filter.system.descriptors import room_for
 from sbc_filter.system.nonblocking_writer import log_to_standard_error
 from sbc_filter.trust.crl_shelf import CrlShelf
 from sbc_filter.trust.renewal import Renewal
@@ -103,7 +104,7 @@ def _serve(configuration: Configuration, shelf: CrlShelf | None, listener: socke
     except (FilterError, OSError) as error:
         channel.send(Failed(str(error)))
         return GAVE_UP
-    server = CertificateServer(listener, source)
+    server = CertificateServer(listener, source, connections=room_for(CONNECTIONS))
     over = threading.Event()
     for work in (server.serve_forever, partial(renewal.run, over), partial(_warm, settings, source, say, over)):
         threading.Thread(target=work, daemon=True).start()

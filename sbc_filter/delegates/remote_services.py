@@ -77,7 +77,11 @@ class SlowKey(_Signers):
 
 
 class RemoteVerifier(Pool[ReportedResult]):
-    """Verifies for the rules that name the verifier `name`, through a delegate that answers verification requests."""
+    """Verifies for the rules that name the verifier `name`, through a delegate that answers verification requests.
+
+    A caller can write a token that the delegate takes long to verify. So peers take turns, and of the workers a trunk
+    has three quarters at most, and one peer five eighths.
+    """
 
     def __init__(self, name: str, exchange: RemotePeer) -> None:
         self._exchange = exchange

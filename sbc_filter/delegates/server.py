@@ -10,19 +10,20 @@ from typing import Any
 
 from sbc_filter import __version__
 from sbc_filter.concurrency.fair_threads import FairThreads
+from sbc_filter.concurrency.patient_accept import PatientAccept
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.packet.ip import sender_of
 from sbc_filter.stir.delegation import MAX_BODY, ServiceError
 
 _LOG = logging.getLogger(__name__)
 _HEAD = 5.0  # seconds for TLS and the head of a request, or until the next request begins
-_BODY = 5.0  # seconds for the rest of it, and for one write
+_BODY = 5.0  # seconds for the rest of it, and for the response
 CONNECTIONS, PER_ADDRESS = 128, 64  # each has a thread
 _JSON = ("*/*", "application/*", "application/json")
 Operation = Callable[[bytes], bytes]
 
 
-class StirServer(FairThreads, HTTPServer):
+class StirServer(FairThreads, PatientAccept, HTTPServer):
     """Answers POSTs to the paths of `operations`, each a function from body to body that may raise `ServiceError`.
 
     With `token`, clients must send it as a bearer token. With `context`, TLS is required. There are at most
@@ -88,6 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = f"sbc-filter/{__version__}"
     sys_version = ""
     timeout = _BODY
+    wbufsize = -1  # head and body in one write: else the body waits for the acknowledgement of the head, up to 40 ms
     server: StirServer
 
     def handle_one_request(self) -> None:
@@ -117,6 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
             _LOG.exception("%s", self.path[:200])
             fault = ServiceError("POL5000")
             status, body = fault.status, fault.body()
+        self.server.wait(_BODY)  # a client that does not read its response gives way, too
         self._answer(status, body)
 
     def _answer(self, status: int, body: bytes) -> None:
@@ -148,14 +151,19 @@ class _Handler(BaseHTTPRequestHandler):
             raise ServiceError("SVC4002", wanted[0][:100])
         if self.headers.get_content_type() != "application/json":
             raise ServiceError("SVC4004", "application/json")
-        length = self._length()
+        return operation(self._body(self._length()))
+
+    def _body(self, length: int) -> bytes:
         self.server.wait(_BODY)
-        body = self.rfile.read(length)
+        try:
+            body = self.rfile.read(length)
+        except TimeoutError:
+            body = b""
         if len(body) < length:
             self.close_connection = True
             raise ServiceError("SVC4006", "a body that ends early")
         self.server.complete()
-        return operation(body)
+        return body
 
     def _length(self) -> int:
         lengths = self.headers.get_all("Content-Length", [])

@@ -61,12 +61,6 @@ UNSIGNED: Mapping[Detail, Explanation] = {
         YOU,
         "Check NTP here and on the SBC.",
     ),
-    Detail.FUTURE_DATE: Explanation(
-        "Reserved: a Date in the future is `stale-date` too.",
-        "RFC 8224 §6.1 step 3",
-        YOU,
-        "As for `stale-date`: check NTP here and on the SBC.",
-    ),
     Detail.CREDENTIAL_EXPIRED: Explanation(
         "Our certificate is not valid now, or was not at the INVITE's Date: expired, or not yet valid.",
         "RFC 8224 §6.1 step 3, RFC 5280 §4.1.2.5",

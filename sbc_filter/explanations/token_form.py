@@ -22,7 +22,7 @@ FORM: Mapping[Detail, Explanation] = {
         "An honest call has one to three. Ask the trunk which device adds them.",
     ),
     Detail.TOO_LARGE: Explanation(
-        "One Identity value has more than 8192 octets.",
+        "One Identity value has more than 8192 octets, or all of the call have more than 24,576.",
         "None: this limit protects the filter. A `shaken` token has about 600 octets.",
         CARRIER,
         "Ask the signer what it puts into its tokens.",

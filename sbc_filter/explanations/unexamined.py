@@ -53,7 +53,6 @@ NOT_EXAMINED: Mapping[Detail, Explanation] = {
         YOU,
         "Narrow the rule, so that it spares emergency calls.",
     ),
-    Detail.HELD: Explanation("Reserved.", "None: it does not occur.", NO_ACTION, "Nothing."),
     Detail.REASON_REMOVED: Explanation(
         "The message is not a call but a response to one that `rule` signed. It [reported that our token"
         " fails](rules.md#failure-reports-from-verifiers), with the cause in `code`. There is one record for each"
@@ -76,12 +75,6 @@ NOT_EXAMINED: Mapping[Detail, Explanation] = {
         "None: it is a fault of this host.",
         YOU,
         "The log has the cause and the remedy, `not-reemitted` the number.",
-    ),
-    Detail.INTERNAL_ERROR: Explanation(
-        "Reserved. An internal error is logged, and the packet is treated as `on_overload` says.",
-        "None: it is a fault of this program.",
-        YOU,
-        "Report it with the log.",
     ),
 }
 

@@ -255,7 +255,7 @@ class QueueShell:
     def _settle(self, packet: QueuedPacket, verdict: Verdict) -> None:
         done = verdict.record
         if not packet.settle(verdict, self._emitter) and done is not None:
-            done = _not_sent(done, packet.given_up)
+            done = not_sent(done, packet.given_up)
         for datagram in verdict.emit:
             self._emitter.send(datagram, dscp_of(packet.raw))
         for record in (*verdict.monitored, *((done,) if done else ())):
@@ -301,7 +301,7 @@ class QueueShell:
             self._names.close()
 
 
-def _not_sent(record: Record, verdict: VerdictKind) -> Record:
+def not_sent(record: Record, verdict: VerdictKind) -> Record:
     """The record of a call whose rewritten packet could not be sent: it went as it came, or was dropped."""
     return record._replace(
         verdict=verdict.value,

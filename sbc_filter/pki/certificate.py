@@ -4,6 +4,7 @@ import re
 from binascii import a2b_base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from math import inf
 from typing import Any
 
@@ -16,11 +17,12 @@ from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import CertificateDeviation, Detail
 from sbc_filter.pki import der
 from sbc_filter.pki.claim_constraints import ClaimConstraints
-from sbc_filter.pki.signed_der import is_signed_by, open_signed
+from sbc_filter.pki.signed_der import open_signed
 from sbc_filter.pki.tnauthlist import TnAuthList
 
 MAX_BODY = 64 * 1024  # octets of a downloaded body (S-089)
 MAX_CERTIFICATES = 12  # in one body; real chains have two to four
+MAX_CHAIN = 12_288  # octets of DER of a downloaded chain but for its lists of numbers; real ones have a third
 # Exceptions that the library raises for malformed certificates and CRLs: on loading, or only when a part is read.
 PARSE_ERRORS = (
     ValueError,
@@ -33,7 +35,9 @@ PARSE_ERRORS = (
 
 NameKey = tuple[frozenset[tuple[str, str | bytes]], ...]
 
-_SEQUENCE, _OID, _VERSION = 0x30, 0x06, 0xA0
+_SEQUENCE, _OID, _VERSION, _EXTENSIONS = 0x30, 0x06, 0xA0, 0xA3
+_TNAUTHLIST = der.encode(_OID, bytes.fromhex("2b0601050507011a"))
+_SEARCHED = 32  # extensions of one certificate among which that list is searched; real ones have ten
 _EC_PUBLIC_KEY = bytes.fromhex("2a8648ce3d0201")
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9. ]{0,20}CERTIFICATE)-----([^-]*)-----END \1-----")
 _LABELS = frozenset((b"CERTIFICATE", b"X509 CERTIFICATE", b"X.509 CERTIFICATE"))  # RFC 7468 §5.1
@@ -66,10 +70,6 @@ class Certificate:
         if isinstance(certificate, Certificate):
             return certificate
         return cls.parse(certificate.public_bytes(Encoding.DER))
-
-    def issued(self, subject: "Certificate", *, any_key: bool = False) -> bool:
-        """Whether the key of this certificate signed `subject`; see `is_signed_by`. The names are not compared."""
-        return is_signed_by(self.parsed.public_key(), subject.parsed, subject.signed, any_key=any_key)
 
     def usage(self, name: str) -> bool:
         """Whether the key may be used for `name`, such as `key_cert_sign`; without a keyUsage extension, for
@@ -166,6 +166,28 @@ def parse_certificates(
         return tuple(Certificate.parse(a2b_base64(b"".join(block.split()), strict_mode=True)) for block in blocks)
     except PARSE_ERRORS as error:
         raise _unreadable(str(error)) from None
+
+
+def parse_chain(body: bytes, *, tolerate: frozenset[str] = frozenset()) -> tuple[Certificate, ...]:
+    """`parse_certificates` for a downloaded chain, which is not larger than `MAX_CHAIN`: its sender chooses what is in
+    it, and each name, extension and address costs time to read."""
+    certificates = parse_certificates(body, tolerate=tolerate)
+    size = sum(len(each.encoded) for each in certificates)
+    if size > MAX_CHAIN and size - sum(map(_size_of_numbers, certificates)) > MAX_CHAIN:
+        raise _unreadable(f"more than {MAX_CHAIN} octets without the lists of numbers")
+    return certificates
+
+
+def _size_of_numbers(certificate: Certificate) -> int:
+    """The octets of the TNAuthList of a certificate; 0 if there is none, or too many extensions come first."""
+    try:
+        last = list(der.elements(der.only(certificate.signed, _SEQUENCE)))[-1]
+        for extension in islice(der.elements(der.only(last.content, _SEQUENCE)), _SEARCHED):
+            if last.tag == _EXTENSIONS and extension.content.startswith(_TNAUTHLIST):
+                return len(extension.encoded)
+    except ValueError:
+        pass
+    return 0
 
 
 def name_key(name: x509.Name) -> NameKey:

@@ -1,20 +1,26 @@
 """Certification paths: from a certificate to a trust anchor (RFC 5280 §6)."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
+from typing import NamedTuple
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki import claim_constraints, tnauthlist
 from sbc_filter.pki.certificate import PARSE_ERRORS, Certificate, NameKey, name_key
+from sbc_filter.pki.signed_der import is_plain, is_signed_by
 
 MAX_PATH = 6  # certificates, leaf and anchor included; real paths have two to four
-_MAX_SIGNATURES = 32  # checked in one search: without a limit, cross-signed certificates would make it exponential
+_MAX_WORK = 32  # steps of one search: without a limit, cross-signed certificates would make it exponential
+# A check with a key on another curve, or of RSA, costs as much as up to seven with P-256, the curve of SHAKEN. Five of
+# them are allowed, as many as the longest path has; two certificates of one CA with the same key count once.
+_OTHER_KEY = 6
 _KNOWN_CRITICAL = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS.dotted_string,
@@ -64,30 +70,95 @@ def paths(
 ) -> Iterator[Path]:
     """The paths from the leaf to an anchor by way of the others, shortest first; each obstacle is added to `faults`.
 
-    Raises `CertificateError(UNTRUSTED_CHAIN)` after the last path, or when too many signatures have to be checked.
+    Raises `CertificateError(UNTRUSTED_CHAIN)` after the last path, or when the paths of the next length would take too
+    much work. Paths of one length are all followed or none, so that it does not matter in which order the others come.
     """
-    checked = 0
-    found = deque[Path]([(leaf,)])
-    while found:
-        path = found.popleft()
-        last = path[-1]
-        if last in anchors:
-            yield path
-            continue
-        if len(path) == MAX_PATH:
-            continue
-        wanted = name_key(last.parsed.issuer)
-        for issuer in dict.fromkeys((*anchors.named(wanted), *others)):
-            with faults.collecting():
-                if issuer in path or name_key(issuer.parsed.subject) != wanted:
-                    continue
-                checked += 1
-                if checked <= _MAX_SIGNATURES and issuer.issued(last, any_key=any_key):
-                    found.append((*path, issuer))
-        if checked > _MAX_SIGNATURES:
-            raise CertificateError(Detail.UNTRUSTED_CHAIN, "too many possible paths")
+    search = _Search(leaf, others, anchors, faults, any_key)
+    level: list[Path] = [(leaf,)]
+    while level:
+        yield from (path for path in level if path[-1] in anchors)
+        open_ended = [path for path in level if path[-1] not in anchors and len(path) < MAX_PATH]
+        level = search.extended(open_ended)
     subject = leaf.parsed.subject.rfc4514_string()
     raise CertificateError(Detail.UNTRUSTED_CHAIN, f"no path from {subject} to a trust anchor")
+
+
+class _Step(NamedTuple):
+    """A path, and a certificate with the name of the issuer of its last one."""
+
+    path: Path
+    issuer: Certificate
+    key: PublicKeyTypes
+    identified: bytes  # the key, to be compared
+
+
+class _Search:
+    """One search, in which no name is read twice and no signature checked twice with the same key."""
+
+    def __init__(
+        self, leaf: Certificate, others: Sequence[Certificate], anchors: Anchors, faults: "Faults", any_key: bool
+    ) -> None:
+        self._others = [each for each in dict.fromkeys(others) if each != leaf]
+        self._anchors = anchors
+        self._faults = faults
+        self._any_key = any_key
+        self._work = 0
+        self._by_name: dict[NameKey, list[Certificate]] | None = None
+        self._above: dict[Certificate, Sequence[Certificate]] = {}
+        self._issued: dict[tuple[bytes, Certificate], bool] = {}
+        self._keys: dict[Certificate, tuple[PublicKeyTypes, bytes]] = {}
+
+    def extended(self, level: Sequence[Path]) -> list[Path]:
+        """These paths, each with every issuer of its last certificate; `CertificateError` if that is too much work."""
+        steps = [step for path in level for step in self._steps(path)]
+        new = {(step.identified, step.path[-1]): step.key for step in steps}
+        new = {pair: key for pair, key in new.items() if pair not in self._issued}
+        self._work += len(steps) + (_OTHER_KEY - 1) * sum(not is_plain(key) for key in new.values())
+        if self._work > _MAX_WORK:
+            raise CertificateError(Detail.UNTRUSTED_CHAIN, "too many possible paths")
+        found: list[Path] = []
+        for step in steps:
+            with self._faults.collecting():
+                if self._has_issued(step):
+                    found.append((*step.path, step.issuer))
+        return found
+
+    def _steps(self, path: Path) -> list[_Step]:
+        found: list[_Step] = []
+        with self._faults.collecting():
+            for issuer in self._issuers(path[-1]):
+                if issuer not in path:
+                    with self._faults.collecting():
+                        found.append(_Step(path, issuer, *self._key(issuer)))
+        return found
+
+    def _issuers(self, certificate: Certificate) -> Sequence[Certificate]:
+        """The certificates with the name of its issuer, anchors first."""
+        if certificate not in self._above:
+            name = name_key(certificate.parsed.issuer)
+            self._above[certificate] = tuple(dict.fromkeys((*self._anchors.named(name), *self._named().get(name, ()))))
+        return self._above[certificate]
+
+    def _named(self) -> Mapping[NameKey, Sequence[Certificate]]:
+        if self._by_name is None:
+            self._by_name = {}
+            for each in self._others:
+                with self._faults.collecting():
+                    self._by_name.setdefault(name_key(each.parsed.subject), []).append(each)
+        return self._by_name
+
+    def _key(self, certificate: Certificate) -> tuple[PublicKeyTypes, bytes]:
+        if certificate not in self._keys:
+            key = certificate.parsed.public_key()
+            self._keys[certificate] = key, key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return self._keys[certificate]
+
+    def _has_issued(self, step: _Step) -> bool:
+        signed = step.path[-1]
+        pair = (step.identified, signed)
+        if pair not in self._issued:
+            self._issued[pair] = is_signed_by(step.key, signed.parsed, signed.signed, any_key=self._any_key)
+        return self._issued[pair]
 
 
 class Faults:

@@ -1,8 +1,10 @@
 """The TN Authorization List extension (RFC 8226 §9; S-080, S-081): the numbers that a certificate may speak for."""
 
 from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from operator import itemgetter
-from typing import NamedTuple
 
 from sbc_filter.errors import CertificateError
 from sbc_filter.outcomes import Detail
@@ -17,7 +19,8 @@ _IMPLICIT_SPC, _IMPLICIT_ONE = 0x80, 0x82
 _NUMBER = frozenset("0123456789#*")
 
 
-class TnAuthList(NamedTuple):
+@dataclass(frozen=True)
+class TnAuthList:
     """Service provider codes in capitals, ranges as (first number, count), and single numbers.
 
     RFC 8226 §9 does not limit the case of a code, and some certificates have small letters. They are the same code.
@@ -31,9 +34,10 @@ class TnAuthList(NamedTuple):
         """Whether the list names this number; a range only covers numbers of the same length as its first (S-085)."""
         if number in self.numbers:
             return True
-        if not (number.isascii() and number.isdecimal()):
+        blocks = self._blocks.get(len(number))
+        if blocks is None or not (number.isascii() and number.isdecimal()):
             return False
-        return any(len(start) == len(number) and 0 <= int(number) - int(start) < count for start, count in self.ranges)
+        return _within(int(number), int(number), blocks)
 
     def encompasses(self, other: "TnAuthList") -> bool:
         """Whether the holder of this list may delegate `other`, that is, whether it is the same or smaller (RFC 9060
@@ -46,13 +50,27 @@ class TnAuthList(NamedTuple):
             return False
         if self.spcs:
             return True
-        mine = _blocks(self)
         odd = (number for number in other.numbers if not number.isdecimal())  # numbers with `#` or `*` are in no block
         return self.numbers.issuperset(odd) and all(
-            _within(first, last, mine.get(length, []))
-            for length, blocks in _blocks(other).items()
+            _within(first, last, self._blocks.get(length, ()))
+            for length, blocks in other._blocks.items()
             for first, last in blocks
         )
+
+    @cached_property
+    def _blocks(self) -> Mapping[int, Sequence[tuple[int, int]]]:
+        """The numbers as blocks of (first, last), by number length; sorted, with a gap between neighbours."""
+        found = [(len(start), int(start), int(start) + count - 1) for start, count in self.ranges]
+        found += ((len(number), int(number), int(number)) for number in self.numbers if number.isdecimal())
+        blocks: dict[int, list[tuple[int, int]]] = {}
+        for length, first, last in sorted(found):
+            last = min(last, 10**length - 1)  # a range ends at the last number of its length
+            merged = blocks.setdefault(length, [])
+            if merged and first <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+            else:
+                merged.append((first, last))
+        return blocks
 
 
 def parse_tnauthlist(data: bytes, *, lenient: bool = False) -> TnAuthList:
@@ -81,22 +99,7 @@ def encode_tnauthlist(value: TnAuthList) -> bytes:
     return der.encode(_SEQUENCE, b"".join(entries))
 
 
-def _blocks(value: TnAuthList) -> dict[int, list[tuple[int, int]]]:
-    """The numbers as blocks of (first, last), by number length; sorted, with a gap between neighbours."""
-    found = [(len(start), int(start), int(start) + count - 1) for start, count in value.ranges]
-    found += ((len(number), int(number), int(number)) for number in value.numbers if number.isdecimal())
-    blocks: dict[int, list[tuple[int, int]]] = {}
-    for length, first, last in sorted(found):
-        last = min(last, 10**length - 1)  # a range ends at the last number of its length
-        merged = blocks.setdefault(length, [])
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
-        else:
-            merged.append((first, last))
-    return blocks
-
-
-def _within(first: int, last: int, blocks: list[tuple[int, int]]) -> bool:
+def _within(first: int, last: int, blocks: Sequence[tuple[int, int]]) -> bool:
     at = bisect_right(blocks, first, key=itemgetter(0)) - 1
     return at >= 0 and last <= blocks[at][1]
 

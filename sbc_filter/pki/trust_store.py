@@ -7,7 +7,7 @@ from cryptography import x509
 
 from sbc_filter.errors import CertificateError, Compared
 from sbc_filter.outcomes import CertificateDeviation, Detail
-from sbc_filter.pki.certificate import PARSE_ERRORS, Certificate, SigningCertificate, leaf_of, parse_certificates
+from sbc_filter.pki.certificate import PARSE_ERRORS, Certificate, SigningCertificate, leaf_of, parse_chain
 from sbc_filter.pki.crl import CrlHead, RevocationList
 from sbc_filter.pki.path import Anchors, Faults, Path, check_dates, paths
 from sbc_filter.pki.shaken_profile import check_profile, constraints_on_claims, deviations, read_scope
@@ -54,8 +54,8 @@ class TrustStore:
         self._unsigned = tuple(crl for crl, signer in signers if signer is None)
 
     def read(self, body: bytes, at: float) -> SigningCertificate:
-        """The leaf of a chain as downloaded from `x5u`: `parse_certificates`, then `validate`."""
-        return self.validate(parse_certificates(body, tolerate=self.tolerate), at)
+        """The leaf of a chain as downloaded from `x5u`: `parse_chain`, then `validate`."""
+        return self.validate(parse_chain(body, tolerate=self.tolerate), at)
 
     def validate(self, certificates: Sequence[Certificate], at: float) -> SigningCertificate:
         """The leaf among `certificates` with a path to an anchor, all of it valid `at` (POSIX seconds).
@@ -73,7 +73,7 @@ class TrustStore:
     def path(self, body: bytes, at: float) -> Path:
         """The path from the certificates in `body` to an anchor, leaf first. CRLs are not consulted."""
         faults = Faults()
-        for path in self._paths(parse_certificates(body, tolerate=self.tolerate), faults):
+        for path in self._paths(parse_chain(body, tolerate=self.tolerate), faults):
             with faults.collecting():
                 check_dates(path, at)
                 faults.passed()

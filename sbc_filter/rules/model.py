@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from sbc_filter.outcomes import Detail, Outcome
+from sbc_filter.rules.example import Example
 
 
 class Direction(StrEnum):
@@ -223,6 +224,7 @@ class Rule:
     when: tuple[When, ...] = ()
     on: Mapping[str, Treatment] = field(default_factory=dict)
     file: str = ""
+    examples: tuple[Example, ...] = ()
 
     @property
     def redirects(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from sbc_filter.errors import ConfigurationError, Problem
 from sbc_filter.outcomes import REFUSABLE, SIGNING_OUTCOMES, TOLERABLE, VERIFICATION_OUTCOMES, Outcome
 from sbc_filter.rules import treatment_options
+from sbc_filter.rules.example_options import read_examples
 from sbc_filter.rules.header_conditions import read_headers
 from sbc_filter.rules.model import (
     ALWAYS,
@@ -161,6 +162,7 @@ class _Reader:
             tuple(treatment_options.read_when(when, self._entries) for when in table.tables("when")),
             treatment_options.read_on(table.table("on"), _outcomes(action)),
             table.file,
+            read_examples(table, self._trunks),
         )
         self._check_redirect(table, rule, conditions)
         of_certificates = (each for when in rule.when for each in (when.spc, when.not_spc, when.issuer))

@@ -47,10 +47,14 @@ class TomlTable:
 
     def problem(self, key: str, sentence: str) -> None:
         """Report a fault of a key (empty: of the table itself)."""
+        self._problems.append(self.fault(key, sentence))
+
+    def fault(self, key: str, sentence: str) -> Problem:
+        """The same without a report: for what is found out later."""
         where = self._where(key)
         indexed, words = self._entry
         shown = words + where.removeprefix(indexed).replace(".", ": ", 1) if words else ""
-        self._problems.append(Problem(self.file, where, sentence, shown))
+        return Problem(self.file, where, sentence, shown)
 
     def raw(self, key: str) -> Any:
         """The value as parsed from TOML; None if absent."""

@@ -21,7 +21,7 @@ _FORM = "write 18005550100 = 12155550123, 1215* = 12155550100 or * = 9991*"
 class Translations:
     """A test whether one number translates to another. Its cost does not grow with the number of plain entries."""
 
-    __slots__ = ("_pairs", "_prefixes", "_wide")
+    __slots__ = ("_pairs", "_prefixes", "_sizes", "_wide")
 
     def __init__(self, entries: Iterable[str], report: Report = refuse) -> None:
         pairs: set[tuple[str, str]] = set()
@@ -43,6 +43,7 @@ class Translations:
         self._pairs = frozenset(pairs)
         self._wide = {end: NumberList(begins) for end, begins in wide.items()}
         self._prefixes = {after: frozenset(before) for after, before in prefixes.items()}
+        self._sizes = tuple(sorted(set(map(len, prefixes))))
 
     def __call__(self, called: str, target: str) -> bool:
         """Whether a call to `called` may have `target` in its Request-URI."""
@@ -51,7 +52,7 @@ class Translations:
         begins = self._wide.get(target)
         if begins is not None and begins(called):
             return True
-        return any(self._continues(called, target, size) for size in range(len(target) if self._prefixes else 0))
+        return any(self._continues(called, target, size) for size in self._sizes if size < len(target))
 
     def _continues(self, called: str, target: str, size: int) -> bool:
         """Whether both are the same after prefixes of an entry, that of `target` with `size` digits."""

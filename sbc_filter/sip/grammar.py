@@ -29,6 +29,8 @@ TEXT = rb"[\t\x20-\x7e\x80-\xff]"
 CONTROLS = bytes((*range(9), *range(11, 32), 127))  # all others but the line feed
 # Those at which some parser ends a line, the header or a value: all of them, but for a CR at a line end.
 UNCLEAN = re.compile(rb"\r(?!\n)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+TO_BLANKS = bytes(0x20 if code in CONTROLS and code != 0x0D else code for code in range(256))
+"""For `translate`: a blank for each control character but the tab, CR and LF."""
 BLANK_LINE = re.compile(rb"\n\r?\n")  # the end of a line, and an empty one
 INVISIBLE_BYTES = bytes((*range(0x21), *range(0x7F, 0x100)))
 # Before and after a method, every byte that cannot be part of one.
@@ -40,6 +42,14 @@ LEAD = re.compile(INVISIBLE + rb"*+" + _NO_TOKEN + rb"*+")
 def _spelled(name: str) -> bytes:
     """A pattern for a name, each letter of which may be escaped (node's `sip` undoes escapes in a method)."""
     return "".join(f"(?:{letter}|%{ord(letter):02x}|%{ord(letter) + 32:02x})" for letter in name).encode()
+
+
+def cleaned(text: bytes) -> bytes:
+    """Text with a blank for each match of `UNCLEAN`, without the cost of a search that finds one at every octet."""
+    text = text.translate(TO_BLANKS)
+    if text.find(b"\r") < 0:
+        return text
+    return text.replace(b"\r\n", b"\0").replace(b"\r", b" ").replace(b"\0", b"\r\n")  # there is no other NUL
 
 
 def request_start(methods: Sequence[str]) -> "re.Pattern[bytes]":

@@ -44,6 +44,7 @@ _COMMON = (
 KNOWN = {name.encode(): name.lower().encode() for name in _COMMON.split()}
 KNOWN |= COMPACT_FORMS | {name.upper(): full for name, full in COMPACT_FORMS.items()}
 _FULL = frozenset(KNOWN.values())
+_IDENTITY = frozenset((b"identity", b"y"))
 
 
 def with_hyphens(name: bytes) -> bytes:
@@ -113,7 +114,7 @@ def check_size(lines: list[bytes], size: int) -> None:
     identity = False
     for line in lines:
         if not line.startswith((b" ", b"\t")):
-            identity = canonical(line.partition(b":")[0]) == b"identity"
+            identity = line.partition(b":")[0].rstrip(b" \t").lower() in _IDENTITY
         if identity:
             size -= len(line) + 1
     if size > MAX_HEAD:

@@ -6,6 +6,7 @@ fingerprints reveals that.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from sbc_filter.outcomes import Detail
@@ -49,10 +50,12 @@ def parse_mky(value: object) -> frozenset[Fingerprint]:
     return frozenset(found)
 
 
+@lru_cache(maxsize=1)
 def fingerprints(body: bytes) -> frozenset[Fingerprint]:
     """The fingerprints of all `a=fingerprint` lines (RFC 8122 §5).
 
-    A malformed one is included, and matches no claim: the other side may be more lenient and accept it.
+    A malformed one is included, and matches no claim: the other side may be more lenient and accept it. The result is
+    kept for the next token of the same call.
     """
     found: set[Fingerprint] = set()
     for line in _LINE.findall(body):

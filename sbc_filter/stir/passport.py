@@ -32,6 +32,11 @@ _CANONICAL = re.compile(
 )
 _SHAKEN = frozenset(("attest", "dest", "iat", "orig", "origid"))
 _E164 = 15  # maximum number of digits (ITU-T E.164)
+_LONG_INTEGER = 64  # characters; claims of honest senders have ten
+_MAX_INTEGER = 4300  # characters; what Python's int() takes
+_MAX_COMMAS = 512  # in one token: each value costs time to parse and to write again; rich call data have a tenth
+_LONG = b"0" * _LONG_INTEGER
+_AS_ZEROS = bytes(0x30 if code in b"0123456789" else code for code in range(256))
 
 
 class Jose(NamedTuple):
@@ -46,7 +51,7 @@ class Claims(NamedTuple):
     """The claims of one token.
 
     `orig` and `dest` are canonical identities (see `sip.numbers`). `data` is the JSON of the claims. `deviations` are
-    departures from RFC 8225 and RFC 8588.
+    departures from RFC 8225 and RFC 8588. `decoded` are all claims, if they had to be decoded.
     """
 
     orig: str
@@ -56,11 +61,12 @@ class Claims(NamedTuple):
     origid: str | None
     data: bytes
     deviations: tuple[Deviation, ...] = ()
+    decoded: Mapping[str, Any] | None = None
 
     @property
     def all(self) -> Mapping[str, Any]:
         """All claims."""
-        return _parse_object(self.data)
+        return _parse_object(self.data) if self.decoded is None else self.decoded
 
 
 def decode_segment(segment: bytes) -> bytes:
@@ -127,6 +133,7 @@ def parse_claims(segment: bytes, tolerate: Collection[str] = ()) -> Claims:
         origid if isinstance(origid, str) else None,
         data,
         tuple(seen),
+        claims,
     )
 
 
@@ -149,9 +156,12 @@ def _parse_object(data: bytes) -> dict[str, Any]:
     brackets = data.count(b"[") + data.count(b"{")
     if brackets > _MAX_DEPTH and (brackets > _MAX_BRACKETS or _depth(data) > _MAX_DEPTH):
         raise invalid(Detail.JSON, "nested too deeply, or too many lists")
+    if data.count(b",") > _MAX_COMMAS:
+        raise invalid(Detail.JSON, "too many values")
+    has_long = data.translate(_AS_ZEROS).find(_LONG) >= 0  # then a function is called for every number
     try:
         text = data.decode().strip(_JSON_SPACE)
-        value, end = _DECODE(text)
+        value, end = _DECODE_LONG(text) if has_long else _DECODE(text)
     except (ValueError, RecursionError):  # not UTF-8, not JSON, or NaN
         raise invalid(Detail.JSON) from None
     if end != len(text) or not isinstance(value, dict):
@@ -185,11 +195,24 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
+def _number(digits: str) -> float:
+    """An integer, or a float in place of a long one, as most readers of JSON do (RFC 8259 §6): the conversion to an
+    integer and back takes quadratic time."""
+    if len(digits) <= _LONG_INTEGER:
+        return int(digits)
+    if len(digits) > _MAX_INTEGER:
+        raise ValueError("too many digits")
+    return float(digits)
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(name)  # NaN and Infinity are not JSON
 
 
 _DECODE = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).raw_decode
+_DECODE_LONG = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_number, parse_constant=_refuse_constant
+).raw_decode
 _JSON_SPACE = " \t\r\n"
 _SURROGATE = re.compile(f"[{chr(0xD800)}-{chr(0xDFFF)}]")  # an unpaired surrogate: possible in JSON, not in UTF-8
 

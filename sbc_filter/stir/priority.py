@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sbc_filter.outcomes import Detail
@@ -49,15 +50,18 @@ def check_priority(
     CLAIM_RPH, PRIORITY_MISMATCH.
     """
     claimed = parse_priority(claims)
-    if claimed.values != _listed(resource_priority):
+    if claimed.values != _listed(tuple(resource_priority)):
         raise invalid(Detail.PRIORITY_MISMATCH)
-    if claimed.callback and _listed(priority) != {PSAP_CALLBACK}:
+    if claimed.callback and _listed(tuple(priority)) != {PSAP_CALLBACK}:
         raise invalid(Detail.PRIORITY_MISMATCH)
     return claimed
 
 
-def _listed(values: Sequence[bytes]) -> set[str]:
-    """The members of a comma-separated header field, which may occur several times; a malformed one matches no
-    claim."""
-    members = (member.strip() for value in values for member in value.decode("utf-8", "replace").split(","))
-    return {member.lower() for member in members if member}
+@lru_cache(maxsize=2)
+def _listed(values: tuple[bytes, ...]) -> frozenset[str]:
+    """The members of a comma-separated header field, which may occur several times; a malformed one matches no claim.
+
+    The result is kept for the next token of the same call.
+    """
+    members = {member for value in values for member in value.decode("utf-8", "replace").split(",")}
+    return frozenset(member.strip().lower() for member in members if member.strip())

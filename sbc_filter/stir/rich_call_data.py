@@ -10,6 +10,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 from unicodedata import normalize
 
@@ -17,6 +18,8 @@ from sbc_filter.sip.numbers import canonical_number
 from sbc_filter.stir.passport import canonical_json
 
 _MAX_TEXT = 256  # characters of a name or a reason
+_MAX_DISPLAY = 4 * _MAX_TEXT  # characters of a display name that may be equal to a name: accents may be separate
+_MAX_AROUND = 1  # other digests that may cover a value too: that of the card, and each of its properties by itself
 _MAX_URL = 2048  # characters; the same limit as for x5u
 _MAX_DIGESTS, _MAX_POINTER, _MAX_STEPS = 32, 256, 16  # digests in rcdi; characters and steps of one JSON pointer
 # Control characters, characters that change the direction of writing, and surrogates.
@@ -104,11 +107,17 @@ def names_agree(name: str, display: bytes) -> bool:
     if display.startswith(b'"'):
         display = _ESCAPE.sub(rb"\1", display[1:].removesuffix(b'"'))
     shown = _spaced(display.decode("utf-8", "replace"))
-    return not shown or shown == _spaced(name)
+    return not shown or (len(shown) <= _MAX_DISPLAY and _composed(shown) == _composed(_spaced(name)))
 
 
 def _spaced(text: str) -> str:
-    return normalize("NFC", " ".join(text.split()))
+    return " ".join(text.split())
+
+
+@lru_cache(maxsize=64)
+def _composed(text: str) -> str:
+    """The normal form of a text, which takes quadratic time; the tokens of one call share what is compared."""
+    return normalize("NFC", text)
 
 
 def _is_text(value: object) -> bool:
@@ -143,12 +152,22 @@ def _wrong_digest(rcd: dict[str, Any], digests: object) -> str | None:
             value = _resolve(rcd, pointer)
             if pointer in ("/icn", "/jcl") or _is_link(rcd, pointer):
                 continue
+            if _around(pointer, digests) > _MAX_AROUND:
+                return "the digests in rcdi cover the same value too often"
             found = _HASHES[digest[1]](canonical_json(value)).digest()
         except (LookupError, UnicodeEncodeError):
             return "rcdi points to nothing"
         if b64encode(found).rstrip(b"=").decode() != digest[2]:
             return f"the digest of {pointer} does not match"
     return None
+
+
+def _around(pointer: str, digests: Mapping[str, Any]) -> int:
+    """How many of these digests are of a value around this one."""
+    count = 0
+    while pointer := pointer.rpartition("/")[0]:
+        count += pointer in digests
+    return count
 
 
 def _is_link(rcd: dict[str, Any], pointer: str) -> bool:

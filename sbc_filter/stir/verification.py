@@ -46,6 +46,7 @@ from sbc_filter.stir.token import (
 _NO_KINDS: frozenset[str] = frozenset()
 _COMMA_JOINED = (Deviation.COMMA_JOINED,)
 MAX_IDENTITIES = 16  # header fields in one INVITE (S-016)
+MAX_TOTAL = 24_576  # octets of all of them: five diversions and rich call data of the largest size take 12,000
 
 
 class Failure(NamedTuple):
@@ -200,6 +201,8 @@ def verify(
         values = split_list(values) if sum(map(len, values)) <= MAX_IDENTITIES * MAX_LENGTH // 4 else values
     if len(values) > MAX_IDENTITIES:
         return Verification(Outcome.INVALID, Detail.TOO_MANY_IDENTITIES)
+    if len(values) > MAX_TOTAL // MAX_LENGTH and sum(map(len, values)) > MAX_TOTAL:
+        return Verification(Outcome.INVALID, Detail.TOO_LARGE)
     judged = _Judged()
     for at, value in enumerate(values, 1):
         if ignored is None or ignored not in value:

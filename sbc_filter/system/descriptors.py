@@ -3,6 +3,8 @@
 import resource
 from contextlib import suppress
 
+_OTHERS = 128  # files apart from connections: fetches, pipes of programs, logs, libraries
+
 
 def allow_descriptors(needed: int) -> int:
     """Raise the limit of this process, and of those that it starts, to `needed` if that is allowed; returns the limit.
@@ -19,6 +21,12 @@ def allow_descriptors(needed: int) -> int:
 def allowed_descriptors() -> int:
     """The highest limit to which this process may raise its own."""
     return _limits()[1]
+
+
+def room_for(connections: int) -> int:
+    """Raise the limit as far as so many connections need it; returns how many of them there is room for."""
+    allowed = allow_descriptors(connections + _OTHERS)
+    return min(connections, max(allowed - _OTHERS, allowed // 2, 1))
 
 
 def _limits() -> tuple[int, int]:

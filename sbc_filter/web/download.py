@@ -53,8 +53,8 @@ class Downloader:
     - `connect_timeout` is for TCP (seconds).
     - With `redirects` in `tolerate` (a subset of `pki.x5u.TOLERABLE`) up to three redirects are followed, to URLs that
       `check_x5u` accepts.
-    - `lookups` is the number of concurrent name lookups. Instead, `lanes`, `share`, `peers` and `place` (the slot of a
-      host) may divide them as in `concurrency.fair_queue`.
+    - `lookups` is the number of concurrent name lookups. Instead, `lanes`, `share`, `peers`, `peer_shares` and
+      `place` (the slot of a host) may divide them as in `concurrency.fair_queue`.
     - `resolve` replaces the system's resolver.
     """
 
@@ -72,11 +72,14 @@ class Downloader:
         place: Callable[[str], QueueSlot] = lambda host: QueueSlot(0, ""),
         share: int | None = None,
         peers: Sequence[int] = (),
+        peer_shares: Sequence[int] = (),
     ) -> None:
         self._context = tls_context(str(ca_file or DEFAULT_CA_BUNDLE_PATH))
         self._tolerate = frozenset(tolerate)
         self._headers = {**_HEADERS, "Accept": accept}
-        self._dialer = Dialer(resolve, allowed_networks, connect_timeout, lanes or (lookups,), place, share, peers)
+        self._dialer = Dialer(
+            resolve, allowed_networks, connect_timeout, lanes or (lookups,), place, share, peers, peer_shares
+        )
 
     def get(self, url: str, *, limit: int, timeout: float, schemes: Sequence[str] = HTTPS, peer: Peer = ()) -> Download:
         """Download at most `limit` bytes. `timeout` (seconds) covers lookup, connection, TLS, response and redirects.

@@ -39,8 +39,8 @@ def system_addresses(host: str) -> Sequence[str]:
 class Dialer:
     """Resolves names, checks addresses, connects. `close` ends the lookups.
 
-    `lanes` are the concurrent lookups of each lane, `share` and `peers` are those of a group and of a peer; `place`
-    returns the slot of a host.
+    `lanes` are the concurrent lookups of each lane; `share`, `peers` and `peer_shares` are those of a group, of a peer,
+    and of a group of a peer; `place` returns the slot of a host.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Dialer:
         place: Callable[[str], QueueSlot] = lambda host: QueueSlot(0, ""),
         share: int | None = None,
         peers: Sequence[int] = (),
+        peer_shares: Sequence[int] = (),
     ) -> None:
         self._resolve = resolve
         self._allowed = tuple(allowed)
@@ -66,6 +67,7 @@ class Dialer:
             place=place,
             share=share,
             peers=peers,
+            peer_shares=peer_shares,
         )
 
     def dial(self, host: str, port: int, deadline: float, peer: Peer = ()) -> "DeadlineSocket":

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,14 +14,15 @@ from sbc_filter.daemon.removal_notice import RemovalNotices, announce
 
 
 @pytest.fixture
-def common(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """In place of /run; there is no other folder."""
-    folder = tmp_path / "run"
-    folder.mkdir(mode=0o755)
-    monkeypatch.setattr(removal_notice, "COMMON", folder)
-    monkeypatch.setattr(removal_notice, "FOLDER", tmp_path / "none")
-    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    return folder
+def common(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """In place of /run, with a short path as that of a socket must be; there is no other folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        common = Path(folder) / "run"
+        common.mkdir(mode=0o755)
+        monkeypatch.setattr(removal_notice, "COMMON", common)
+        monkeypatch.setattr(removal_notice, "FOLDER", Path(folder) / "none")
+        monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+        yield common
 
 
 @contextlib.contextmanager
@@ -89,9 +91,9 @@ def test_a_link_with_the_name_is_not_followed(common: Path, tmp_path: Path) -> N
 
 
 def test_the_runtime_folder_is_used_where_the_common_one_is_not_writable(
-    common: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    common: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = tmp_path / "own"
+    own = common.parent / "own"
     own.mkdir(mode=0o750)
     common.chmod(0o777)
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(own))

@@ -275,3 +275,15 @@ def test_what_is_no_http_is_answered_in_no_word_of_its_own(request_: bytes) -> N
         names = [line.partition(b":")[0] for line in head.split(b"\r\n")[1:]]
         assert names == [b"Server", b"Date", b"Content-Type", b"Content-Length", b"Connection"]
         assert json.loads(body)["requestError"]["serviceException"]["messageId"].startswith("SVC")
+
+
+def test_a_response_is_one_write() -> None:
+    """Else its body waits until the client has acknowledged its head, which takes up to 40 ms."""
+    body = json.dumps({"signingRequest": CLAIMS}).encode()
+    head = f"POST {SIGNING} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with serving() as server, socket.create_connection(("127.0.0.1", server.server_port), LONG) as client:
+        for _ in range(5):  # on one connection
+            client.sendall(head.encode() + body)
+            response = client.recv(70000)
+            assert response.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert response.endswith(b'"}}')

@@ -90,18 +90,30 @@ def test_all_places_taken_by_many_addresses() -> None:
 @pytest.mark.parametrize("sent", [b"", HEAD[:-2], HEAD + b"nul"], ids=["silent", "head", "body"])
 def test_a_request_that_drips_ends_at_its_deadline(sent: bytes) -> None:
     """5 seconds for the head and 5 for the body, as a whole: a byte now and then does not prolong them."""
-    with serving() as (server, time), connected(server, sent=sent[:-1]) as client:
+    with serving() as (server, time), connected(server, sent=b"") as client:
         assert eventually(lambda: len(server._table) == 1)
+        time.now = 0.1
+        client.sendall(sent[:-1])
+        if sent.startswith(HEAD):
+            assert eventually(lambda: all(each.deadline == 5.1 for each in server._table._open))
         time.now = 4.9
         client.sendall(sent[-1:])
-        if sent.startswith(HEAD):
-            assert eventually(lambda: all(each.deadline == 5.0 for each in server._table._open))
-        time.now = 5.1
+        time.now = 5.2
         rest = b""
         while more := client.recv(65536):
             rest += more
         assert rest == b"" or rest.startswith(b"HTTP/1.1 400")  # a body that ends early
         assert eventually(lambda: len(server._table) == 0)
+
+
+def test_a_body_that_stops_is_no_error_of_the_server(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The time of the socket is over before that of the table."""
+    monkeypatch.setattr("sbc_filter.delegates.server._Handler.timeout", 0.05)
+    with serving() as (server, _), connected(server, sent=HEAD + b"nul") as client:
+        assert client.recv(12) == b"HTTP/1.1 400"
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
 
 
 def test_a_request_that_has_arrived_is_answered_however_long_it_takes() -> None:
@@ -153,3 +165,30 @@ def test_tls_that_does_not_come_about_ends_at_the_deadline(tmp_path: Path) -> No
         assert eventually(lambda: len(server._table) == 1)
         time.now = 5.1
         assert client.recv(65536) == b""
+
+
+def test_clients_that_do_not_read_their_responses_shut_out_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The response is too large for the buffers of the kernel; all places are taken by such clients."""
+    monkeypatch.setattr("sbc_filter.delegates.server._BODY", LONG)
+    large = b'"' + bytes(64 << 20) + b'"'
+    sizes = {b"big!": large}
+    with (
+        serving(lambda body: sizes.get(body, ANSWER), connections=2, per_address=1) as (server, _),
+        contextlib.ExitStack() as stack,
+    ):
+        for source in ("127.0.0.2", "127.0.0.3"):
+            client = stack.enter_context(connected(server, source, HEAD + b"big!"))
+            assert client.recv(1) == b"H"  # the response has begun
+        assert answered(server, "127.0.0.2") == 200
+        assert answered(server, "127.0.0.4") == 200
+
+
+def test_a_response_that_is_not_read_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sbc_filter.delegates.server._BODY", LONG)
+    monkeypatch.setattr("sbc_filter.delegates.server._Handler.timeout", 2 * LONG)  # of the socket, in real time
+    large = b'"' + bytes(64 << 20) + b'"'
+    with serving(lambda body: large) as (server, time), connected(server, sent=HEAD + b"big!") as client:
+        assert client.recv(1) == b"H"
+        assert len(server._table) == 1
+        time.now = LONG + 0.1
+        assert eventually(lambda: not len(server._table), LONG / 2)

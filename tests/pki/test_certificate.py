@@ -10,8 +10,9 @@ from sbc_filter.errors import CertificateError
 from sbc_filter.lab.certificate_maker import pem
 from sbc_filter.outcomes import Detail
 from sbc_filter.pki import der
-from sbc_filter.pki.certificate import Certificate, leaf_of, parse_certificates
+from sbc_filter.pki.certificate import MAX_CHAIN, Certificate, leaf_of, parse_certificates
 from sbc_filter.pki.crl import RevocationList
+from sbc_filter.pki.tnauthlist import TnAuthList, encode_tnauthlist
 from sbc_filter.pki.trust_store import TrustStore
 
 # --- bodies in PEM form
@@ -158,3 +159,29 @@ def test_one_octet_changed_is_never_trusted(at: int, change: int) -> None:
 @given(st.binary(max_size=200))
 def test_any_octets_are_unreadable(octets: bytes) -> None:
     assert judge_octets(octets) in (Detail.CERTIFICATE_UNREADABLE, Detail.UNTRUSTED_CHAIN)
+
+
+def padded(size: int, *, numbers: int = 1, ca: bool = False) -> bytes:
+    """A certificate with an extension of that size, and a list of numbers."""
+    odd = unknown("1.2.3.4", b"\x04\x82" + size.to_bytes(2, "big") + bytes(size))
+    listed = encode_tnauthlist(TnAuthList((), (), frozenset(str(12155550000 + each) for each in range(numbers))))
+    made = make(ROOT, "padded", ca=ca, numbers=listed, extensions=[(odd, False)])
+    return pem(made.certificate)
+
+
+def test_a_chain_has_at_most_12288_octets_without_its_lists_of_numbers() -> None:
+    """Each octet of a chain may be a name or an address, and a call can make the filter read another chain."""
+    small = len(Certificate.of(parse_certificates(padded(1000))[0]).encoded) - 1000
+    store = TrustStore([ROOT.certificate])
+    assert store.read(padded(MAX_CHAIN - small - 300), NOW)
+    assert store.read(padded(MAX_CHAIN - small - 300, numbers=1500), NOW)
+    with pytest.raises(CertificateError, match="more than 12288 octets without the lists of numbers"):
+        store.read(padded(MAX_CHAIN, numbers=1500), NOW)
+
+
+def test_all_certificates_of_a_chain_count() -> None:
+    issuers = [padded(2000, ca=True) for _ in range(5)]
+    store = TrustStore([ROOT.certificate])
+    assert store.read(b"".join((padded(100), *issuers[:4])), NOW)
+    with pytest.raises(CertificateError, match="more than 12288 octets"):
+        store.read(b"".join((padded(100), *issuers)), NOW)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from support.chains import (
     DAY,
     ISSUING,
@@ -193,3 +193,46 @@ def test_cross_signed_certificates_do_not_make_the_search_explode() -> None:
     body = b"".join(pem(each.certificate) for each in (make(start), *loop))
     with pytest.raises(CertificateError, match="too many possible paths"):
         TrustStore([ROOT.certificate]).read(body, NOW)
+
+
+def test_two_issuers_with_three_certificates_each_are_not_too_many() -> None:
+    """A CA has several certificates with one key while it renews them, and while another root signs it, too."""
+    upper, lower = MAKER.key(), MAKER.key()
+    above = [make(ROOT, "Upper", ca=True, key=upper) for _ in range(3)]
+    below = [make(above[0], "Lower", ca=True, key=lower) for _ in range(3)]
+    assert trusted(make(below[0]), *below, *above)
+
+
+ON_P384 = [ec.generate_private_key(ec.SECP384R1()) for _ in range(6)]
+
+
+@pytest.mark.parametrize(("count", "good"), [(5, True), (6, False)])
+@pytest.mark.parametrize("true", [0, -1])
+def test_a_key_that_is_not_on_p256_counts_six_steps(count: int, good: bool, true: int) -> None:
+    """Whether five issuers of one name are checked or six are not does not depend on which of them is the true one."""
+    issuers = [make(ROOT, "Issuing", ca=True, key=key) for key in ON_P384[:count]]
+    assert trusted(make(issuers[true]), *issuers) is good
+
+
+def test_the_longest_path_may_have_other_keys() -> None:
+    chain = [ROOT]
+    for key in ON_P384[:4]:
+        chain.insert(0, make(chain[0], f"CA {len(chain)}", ca=True, key=key))
+    assert trusted(make(chain[0]), *chain)
+
+
+def test_certificates_of_one_key_are_checked_once() -> None:
+    """Eight times six steps would be too many."""
+    issuers = [make(ROOT, "Issuing", ca=True, key=ON_P384[0]) for _ in range(8)]
+    assert trusted(make(issuers[0]), *issuers)
+
+
+@pytest.mark.parametrize("count", [5, 6, 7])
+def test_the_order_of_a_file_does_not_matter(count: int) -> None:
+    """Cross-signed certificates of which only some lead to an anchor."""
+    keys = [MAKER.key() for _ in range(2)]
+    lower = [make(ROOT if number == 0 else OTHER.root, "Lower", ca=True, key=keys[0]) for number in range(count)]
+    loop = [make(lower[0], "Laboratory Root", ca=True, key=keys[1]) for _ in range(12 - count - 1)]
+    leaf = make(lower[0])
+    found = {trusted(leaf, *order) for order in ([*lower, *loop], [*loop, *lower], [*reversed(lower), *reversed(loop)])}
+    assert len(found) == 1

@@ -2,6 +2,7 @@
 
 import pytest
 from support.calls import VERIFY
+from support.growth import LINEAR, growth
 
 from sbc_filter.errors import ConfigurationError
 from sbc_filter.rules.model import RequestUriCheck, VerifyOptions
@@ -148,3 +149,12 @@ def test_problems(text: str, sentence: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_rules({"r.toml": f"{VERIFY}[rule.verify]\n{text}\n"}, read)
     assert [str(each) for each in caught.value.problems] == [f"r.toml: rule 'verify' (line 1): verify.{sentence}"]
+
+
+def test_a_target_of_any_length_costs_the_same() -> None:
+    """Only as many beginnings are tried as entries have lengths: a Request-URI may have thousands of octets."""
+    entries = Translations(["* = 9991*", "1215* = 1800*"])
+    assert growth(lambda size: [entries("1" * size, "2" * size) for _ in range(200)], 16_000) < LINEAR
+    assert entries("12155550100", "999112155550100")
+    assert entries("12155550100", "18005550100")
+    assert not entries("", "9991")

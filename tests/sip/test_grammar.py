@@ -1,8 +1,10 @@
 """Patterns of the grammar where Python's own matching is known to differ between versions."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sbc_filter.sip.grammar import PARAMETERS, PLAIN_ADDRESS
+from sbc_filter.sip.grammar import PARAMETERS, PLAIN_ADDRESS, UNCLEAN, cleaned
 
 
 @pytest.mark.parametrize("text", [b"", b";a", b";a=b", b";a=", b' ; a = "b;\\"c" ;d=<sip:x> ', b";a=[2001:db8::1]"])
@@ -28,3 +30,12 @@ def test_both_are_linear() -> None:
     many = b";a=b" * 250_000
     assert PARAMETERS.fullmatch(many + b";") is None
     assert PLAIN_ADDRESS.match(b"<sip:+12155550100@h>" + many + b";\r\n") is None
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"\0", b"\x01", b"\t", b"\x7f", b"a", b"\xff"])).map(b"".join))
+def test_cleaned_text_has_a_blank_for_each_octet_at_which_some_parser_ends_a_line(text: bytes) -> None:
+    assert cleaned(text) == UNCLEAN.sub(b" ", text)
+
+
+def test_cleaned_text() -> None:
+    assert cleaned(b"a\0b\rc\r\nd\ne\tf\x7f\r\r\n") == b"a b c\r\nd\ne\tf  \r\n"

@@ -138,3 +138,11 @@ def test_any_claim_is_refused_in_one_way_only(value: Any) -> None:
         parse_mky(value)
     except VerificationError as error:
         assert error.detail is Detail.CLAIM_MKY
+
+
+def test_the_sdp_is_read_once_for_all_tokens_of_a_call() -> None:
+    body = sdp(*[f"a=fingerprint:sha-256 {ONE}"] * 700)
+    before = fingerprints.cache_info().hits
+    for _ in range(16):
+        check_media({"mky": [KEY_1]}, bytes(bytearray(body)))
+    assert fingerprints.cache_info().hits - before >= 15

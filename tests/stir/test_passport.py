@@ -459,3 +459,52 @@ def test_any_object_is_read_or_refused(members: dict[str, Any], other: Any) -> N
 @given(JSON)
 def test_any_dest_is_read_or_refused(value: Any) -> None:
     attempt(parse_claims, encode_segment(canonical_json(claims(dest={"tn": value}))))
+
+
+@pytest.mark.parametrize(
+    ("iat", "detail"),
+    [
+        ("1" * 64, Detail.CLAIM_IAT),
+        ("1" * 65, Detail.CLAIM_IAT),
+        ("-" + "1" * 65, Detail.CLAIM_IAT),
+        ("1" * 4300, Detail.CLAIM_IAT),
+        ("1" * 4301, Detail.JSON),
+    ],
+)
+def test_an_iat_of_many_digits(iat: str, detail: Detail) -> None:
+    assert refusal(parse_claims, GOOD.replace("1800000000", iat)) == (Outcome.INVALID, detail)
+
+
+@pytest.mark.parametrize(
+    ("number", "value", "is_canonical"),
+    [
+        ("1" * 64, int("1" * 64), True),
+        ("-" + "1" * 63, -int("1" * 63), True),
+        ("1" * 65, float("1" * 65), False),
+        ("1" * 4300, float("inf"), False),
+        ("-" + "1" * 4299, float("-inf"), False),
+    ],
+)
+def test_a_long_number_in_another_claim_is_read_as_a_float(number: str, value: float, is_canonical: bool) -> None:
+    """Half of the readers of JSON do so; as an integer, 4000 digits take quadratic time each time they are read."""
+    found = parse_claims(encode_segment(f'{{"a":{number},{GOOD[1:]}'.encode()))
+    assert found.all["a"] == value
+    assert type(found.all["a"]) is type(value)
+    assert (Deviation.JSON_FORM not in found.deviations) is is_canonical
+    assert type(found.iat) is int
+
+
+def test_claims_are_decoded_once() -> None:
+    found = parse_claims(encode_segment(GOOD.encode()))
+    assert found.all is found.all
+
+
+@pytest.mark.parametrize("digits", [1, 64])
+@pytest.mark.parametrize(("count", "is_read"), [(507, True), (508, False)])
+def test_a_token_has_at_most_512_commas(digits: int, count: int, is_read: bool) -> None:
+    """Each value costs time to parse and to write again. GOOD has four commas, and one follows the list."""
+    text = f'{{"a":[{"1" * digits}{",1" * count}],{GOOD[1:]}'
+    if is_read:
+        assert parse_claims(encode_segment(text.encode())).all["a"] == [int("1" * digits), *[1] * count]
+    else:
+        assert refusal(parse_claims, text) == (Outcome.INVALID, Detail.JSON)

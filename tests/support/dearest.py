@@ -29,6 +29,7 @@ RULES = {
     + 'header = { "X-A" = "b*c" }\n'
     + VERIFY,
     "no rule": "",
+    "translations": VERIFY + '[rule.verify]\ntranslations = ["* = 9991*", "1215* = 1800*"]\n',
     "trusted": VERIFY + '[trunks.peer]\naddresses = ["10.0.0.0/8"]\ntrusted = true\n',
     "sign": SIGN,
 }
@@ -185,6 +186,7 @@ def _addresses(token: str) -> Iterator[Shape]:
             yield Shape(f"{name}: {value[:40]}… ({value[-12:]})", _with(name, value, token))
     for value in (
         within("sip:+", "1", "@h"),
+        within("sip:a", "a", "@h", 15_000),
         within("sip:a@h", ";a{}=b"),
         within("sip:", "%31", "@h"),
         within("sip:a;", "verstat=", "@h"),
@@ -204,7 +206,7 @@ def _tokens(token: str) -> Iterator[Shape]:
         yield Shape(f"{count} tokens of another caller", invite(*[identity(forged)] * count))
         yield Shape(
             f"{count} tokens with a wrong signature",
-            invite(*[_broken_signature(identity(claims(iat=int(NOW) - n))) for n in range(count)]),
+            invite(*[broken_signature(identity(claims(iat=int(NOW) - n))) for n in range(count)]),
         )
         yield Shape(f"{count} tokens for 64 numbers", invite(*[identity(many)] * min(count, 30)))
         yield Shape(
@@ -272,7 +274,7 @@ def _diversions() -> Iterator[Shape]:
         f"INVITE sip:+{CALLED}".encode(), b"INVITE sip:+12155550300"
     )
     yield Shape("14 diversions", target)
-    broken = [_broken_signature(div(n, "12155550300")) for n in range(14)]
+    broken = [broken_signature(div(n, "12155550300")) for n in range(14)]
     yield Shape(
         "14 diversions with a wrong signature",
         invite(*broken, identity(forged)).replace(f"INVITE sip:+{CALLED}".encode(), b"INVITE sip:+12155550300"),
@@ -308,7 +310,7 @@ def _diversions() -> Iterator[Shape]:
     )
 
 
-def _broken_signature(line: str) -> str:
+def broken_signature(line: str) -> str:
     token, _, rest = line.partition(";")
     return f"{token[:-6]}{'A' * 6};{rest}"
 

@@ -31,6 +31,30 @@ def test_the_limit_is_raised_as_far_as_allowed_and_never_lowered(
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == expected
 
 
+ROOM = """
+import resource, sys
+from sbc_filter.system.descriptors import room_for
+soft, hard, connections = map(int, sys.argv[1:])
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+print(room_for(connections), *resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "connections", "room", "now"),
+    [
+        pytest.param(1024, 4096, 2048, 2048, 2176, id="raised as far as needed"),
+        pytest.param(1024, 4096, 896, 896, 1024, id="enough already"),
+        pytest.param(1024, 4096, 897, 897, 1025, id="one more than enough"),
+        pytest.param(1024, 1500, 2048, 1372, 1500, id="the hard limit stays"),
+        pytest.param(60, 60, 2048, 30, 60, id="half of a very low one"),
+    ],
+)
+def test_room_for_connections(soft: int, hard: int, connections: int, room: int, now: int) -> None:
+    command = [sys.executable, "-c", ROOM, *map(str, (soft, hard, connections))]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{room} {now} {hard}\n"
+
+
 def test_a_limit_that_is_too_low_for_the_workers_is_named() -> None:
     assert descriptors_for(8) == 1024 + 8 * 128
     assert descriptors_for(64) == 1024 + 2048  # the server closes further connections

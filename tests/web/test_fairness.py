@@ -108,6 +108,22 @@ def test_groups_take_turns_and_have_a_share() -> None:
     assert len(turns) == 2
 
 
+def test_a_peer_leaves_room_in_a_group_to_others() -> None:
+    """A flood of slow jobs in one group: of 4, its sender has 1, another of its trunk 1, and another trunk 1."""
+    turns: FairQueue[str] = FairQueue((4,), 3, (3, 2), (2, 1))
+    for sender in ("66", "66", "67", "68"):
+        turns.put(QueueSlot(0, "a", ("", sender)), sender)
+    taken = [turns.take(), turns.take(), turns.take()]
+    assert taken == [(QueueSlot(0, "a", ("", "66")), "66"), (QueueSlot(0, "a", ("", "67")), "67"), None]
+    for sender in ("7", "7"):
+        turns.put(QueueSlot(0, "a", ("acme", sender)), sender)
+    assert turns.take() == (QueueSlot(0, "a", ("acme", "7")), "7")
+    turns.put(QueueSlot(0, "a", ("other", "9")), "9")
+    assert turns.take() is None  # three of the group, whoever they are for
+    turns.done(QueueSlot(0, "a", ("", "66")))
+    assert turns.take() == (QueueSlot(0, "a", ("", "68")), "68")
+
+
 def test_lanes_do_not_wait_for_each_other() -> None:
     turns: FairQueue[str] = FairQueue((1, 1), 1)
     for lane, job in ((1, "a"), (1, "b"), (0, "c"), (0, "d")):

@@ -17,6 +17,7 @@ from sbc_filter.sip.lenient.request_start import method_of
 from sbc_filter.sip.stream import Message, StreamReader, Unframed
 
 _MAX_SEARCHED = 8192  # octets without a start line that are kept, since one may be incomplete
+_AT_ONCE = 4096  # octets that are read together: what follows a fault of the framing is copied
 _START = re.compile(
     rb"\n(?=(?:SIP/2\.0 [1-6][0-9]{2} [^\r\n]{0,512}|" + grammar.TOKEN + rb" [^ \r\n]{1,2048} SIP/2\.0)\r\n"
     rb"[A-Za-z0-9.!%*_+`'~-]{1,64}[ \t]*+:)",
@@ -57,7 +58,8 @@ class MessageStream:
         """What this piece completes, in order."""
         found: list[Found] = []
         if isinstance(piece, bytes):
-            self._read(piece, found)
+            for start in range(0, len(piece), _AT_ONCE):
+                self._read(piece[start : start + _AT_ONCE], found)
             return found
         if isinstance(piece, Early):
             found.append(_BEGUN._replace(invites=_invites(piece.data)))
@@ -112,8 +114,10 @@ class MessageStream:
         """Report the first `size` octets of what was searched, and drop them."""
         skipped = bytes(self._searched[: size + 1])  # with the line end at which the rest begins
         del self._searched[:size]
+        if not skipped.strip(b"\r\n"):
+            return
         invites = _invites(skipped)
-        if invites or (not self._reported and skipped.strip(b"\r\n")):
+        if invites or not self._reported:
             found.append(self._why._replace(invites=invites))
             self._reported = True
 

@@ -3,14 +3,17 @@
 import argparse
 import contextlib
 import time
+from collections.abc import Iterator
 
 from sbc_filter.assembly.setup import Setup, read_all
 from sbc_filter.commands.check.list_states import list_states
 from sbc_filter.commands.check.probe import SERVED, probe, prober
+from sbc_filter.commands.check.rule_examples import run_examples
 from sbc_filter.commands.check.warnings import doubts, faults
 from sbc_filter.config.configuration_file import require_configuration
 from sbc_filter.config.credential_settings import ObtainSettings
 from sbc_filter.errors import ConfigurationError, Problem, reason
+from sbc_filter.records.tally import numbered
 from sbc_filter.stir.credential import Credential
 from sbc_filter.system.plain_console import PlainConsole, PlainTable
 from sbc_filter.utc import utc_text
@@ -45,7 +48,7 @@ def report(arguments: argparse.Namespace) -> int:
     _rules(console, setup)
     for doubt in doubts(setup, arguments.rules):
         console.print(f"warning: {doubt}")
-    wrong = [*map(str, setup.remarks), *faults(setup)]
+    wrong = [*map(str, setup.remarks), *faults(setup), *_examples(console, setup)]
     for sentence in wrong:
         console.print(f"error: {sentence}")
     return 1 if wrong or not good else 0
@@ -105,6 +108,17 @@ def _probe(console: PlainConsole, setup: Setup) -> bool:
                 label = "probe   " if found == SERVED else "error:  "
                 console.print(f"{label} {name}: {found}; {each.x5u}")
     return good
+
+
+def _examples(console: PlainConsole, setup: Setup) -> Iterator[str]:
+    """Run the examples of the rules; the sentences about those that do not come out as expected."""
+    results = list(run_examples(setup))
+    wrong = [str(problem) for problem in results if problem is not None]
+    if results:
+        good = "as expected" if not wrong else f"{len(results) - len(wrong)} of them as expected"
+        console.print()
+        console.print(f"{numbered(len(results), 'example')}: {good}")
+    return iter(wrong)
 
 
 def _rules(console: PlainConsole, setup: Setup) -> None:

@@ -1,4 +1,4 @@
-"""`sbc-filter explain`: decodes a token or an INVITE, and says what is wrong with it and what to do about it."""
+"""`sbc-filter explain`: decodes a token, an INVITE or a record, and says what is wrong and what to do about it."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         metavar="WHAT",
-        help="an INVITE, an Identity header field or a PASSporT: a file, - for standard input, or the text itself",
+        help="an INVITE, an Identity header field, a PASSporT, or records: a file, - for standard input, or the text"
+        " itself; or a capture",
+    )
+    parser.add_argument(
+        "call",
+        nargs="?",
+        metavar="CALL",
+        help="if WHAT is a capture: the call, by its number in the list of `replay --calls`, its Call-ID, or #PACKET",
     )
     ends = parser.add_mutually_exclusive_group()
     ends.add_argument("--from", dest="sender", type=endpoint, metavar="ADDRESS[:PORT]", help="the peer it came from")
@@ -31,6 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="ZIP",
+        help="write the evidence of a call into this file: the INVITE as received and as sent on, token, certificates,"
+        " lists, rule, record and explanation",
+    )
     add_files(parser, where="sbc-filter.toml next to the file, then here, then in /etc/sbc-filter")
 
 

@@ -43,7 +43,7 @@ class Judge:
         self.at = at
         self._flow = flow
         self._source = source
-        self._defaults, _ = load_rules({"": f'[[rule]]\nname = "{DEFAULTS}"\naction = "verify"\n'}, str, [])
+        self._defaults = default_rules()
 
     def judge(self, message: bytes) -> Judgement | None:
         """What the filter does, by the operator's rules if there are any; None for a message that is not recorded."""
@@ -95,6 +95,11 @@ class Judge:
             except (VerificationError, *PARSE_ERRORS):
                 continue
         return TrustStore(anchors, trust.crls, tolerate=trust.tolerate, strict=trust.strict, policies=trust.policies)
+
+
+def default_rules() -> RuleSet:
+    """The rules where the operator does not have any: one that verifies, with every default."""
+    return load_rules({"": f'[[rule]]\nname = "{DEFAULTS}"\naction = "verify"\n'}, str, [])[0]
 
 
 def with_only(message: SipMessage, at: int) -> bytes:

@@ -1,5 +1,6 @@
 """What was given to explain: recognised by its form, and made into an INVITE if it is only a token."""
 
+import os
 import re
 import sys
 from enum import StrEnum
@@ -21,6 +22,8 @@ _CAPTURES = (
     b"\x4d\x3c\xb2\xa1",
     b"\x0a\x0d\x0d\x0a",
     b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ",
 )
 _START = re.compile(rb"(?:[A-Z]+ [^\r\n]+ SIP/2\.0|SIP/2\.0 [0-9]{3})", re.IGNORECASE)
 _NAME = re.compile(rb"(?:identity|y)[ \t]*:[ \t]*", re.IGNORECASE)
@@ -29,6 +32,7 @@ _TOKEN = re.compile(rb"[A-Za-z0-9_+/=-]*\.[A-Za-z0-9_+/=-]*\.[A-Za-z0-9_+/=-]+")
 _PARTS = re.compile(rb"eyJ[A-Za-z0-9_+/=-]*(?:\.[A-Za-z0-9_+/=-]*)?")
 _NUMBER = re.compile(r"[0-9*#]{1,32}")
 _URI = re.compile(r"sips?:[A-Za-z0-9._~!$&'()*+=%-]{1,64}@[A-Za-z0-9.-]{1,255}|urn:service:[a-z.]{1,64}")
+IDENTITY = re.compile(rb"^(?:identity|y)[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 _CALLER, _CALLED = "12025550100", "12025550101"  # if a token does not say; fictitious numbers
 
 
@@ -39,10 +43,12 @@ class Kind(StrEnum):
     IDENTITY = "identity"
     TOKEN = "token"
     PARTS = "parts"  # of a token, without its signature
+    CAPTURE = "capture"
+    RECORDS = "records"  # of `run` or of `replay --json`, one a line
 
 
 class Material(NamedTuple):
-    """What was given: its kind, and its bytes as a message, an Identity value, or parts of a token."""
+    """What was given: its kind, and its bytes as a message, an Identity value, parts of a token, or lines of JSON."""
 
     kind: Kind
     data: bytes
@@ -54,17 +60,24 @@ class NotExplained(FilterError):
     """There is nothing to explain: exit code 1."""
 
 
-def read_material(what: str) -> Material:
-    """Read `what`: a file, `-`, or the text itself; `UsageFault` if it is none of them."""
+def read_material(what: str, *, has_call: bool = False) -> Material:
+    """Read `what`: a file, `-`, or the text itself; `UsageFault` if it is none of them.
+
+    With `has_call`, a call is named too: then a folder is a folder of captures.
+    """
     if what == "-":
         return _recognised(sys.stdin.buffer.read(_MOST + 1), "standard input")
     path = Path(what)
+    if has_call and what and os.path.isdir(path):
+        return Material(Kind.CAPTURE, b"", file=path)
     if not _is_file(path):
         return _recognised(what.encode("utf-8", "surrogateescape"), None)
+    if _is_capture(path):
+        return Material(Kind.CAPTURE, b"", file=path)
     try:
         return _recognised(read_file(path, _MOST), what)._replace(file=path)
     except TooLarge:
-        raise NotExplained(f"{what} is larger than {_MOST >> 10} KiB; for a capture there is `replay`") from None
+        raise NotExplained(f"{what} is larger than {_MOST >> 10} KiB, and not a capture") from None
     except OSError as error:
         raise NotExplained(f"{what} cannot be read: {reason(error)}") from None
 
@@ -76,13 +89,26 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def _is_capture(path: Path) -> bool:
+    """Whether a regular file begins as a capture does, compressed or not. A pipe can be read only once."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(8).startswith(_CAPTURES)
+    except OSError:
+        return False  # reading it says why
+
+
 def _recognised(data: bytes, name: str | None) -> Material:
     if len(data) > _MOST:
         raise NotExplained(f"{name or 'the text'} is larger than {_MOST >> 10} KiB")
     if data.startswith(_CAPTURES):
-        raise NotExplained(f"{name} is a capture: `sbc-filter replay {name}` says what becomes of its calls")
+        raise NotExplained(f"{name or 'the text'} is a capture: give it as a file, and the call to explain")
     if method_of(data) is not None or _START.match(data.lstrip()):
         return _message(data)
+    if data.lstrip().startswith(b"{"):
+        return Material(Kind.RECORDS, data)
     text = _FOLD.sub(b" ", data.strip())
     named = _NAME.match(text)
     if named is not None:
@@ -97,8 +123,8 @@ def _recognised(data: bytes, name: str | None) -> Material:
     if _PARTS.fullmatch(packed):
         return Material(Kind.PARTS, packed)
     if name is not None:
-        raise UsageFault(f"{name} holds neither an INVITE nor an Identity header field nor a PASSporT")
-    raise UsageFault("what was given is neither a file nor an INVITE, an Identity header field or a PASSporT")
+        raise UsageFault(f"{name} holds neither an INVITE nor an Identity header field nor a PASSporT nor records")
+    raise UsageFault("what was given is neither a file nor an INVITE, an Identity header field, a PASSporT or a record")
 
 
 def _message(data: bytes) -> Material:

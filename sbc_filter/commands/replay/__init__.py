@@ -59,12 +59,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the numbers that arrived as others in the Request-URI, for `translations` of [rule.verify]",
     )
+    parser.add_argument(
+        "--diff",
+        type=Path,
+        metavar="RULES",
+        help="compare with these rules, a file or a folder: which calls would be treated differently",
+    )
     add_filters(parser)
     add_files(parser, where="sbc-filter.toml next to the capture, then here, then in /etc/sbc-filter")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay captures through the engine."""
+    """Replay captures through the engine, or compare two sets of rules by them."""
+    if arguments.diff is not None:
+        from sbc_filter.commands.replay.compare.compare import compare
+
+        return compare(arguments)
     from sbc_filter.commands.replay.play import replay
 
     return replay(arguments)

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from rich.progress import track
 
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.calls.call import Call
 from sbc_filter.calls.seen_message import SeenMessage
-from sbc_filter.commands.explain.explain import explain_call
+from sbc_filter.commands.explain.call_explained import findings_in_capture
+from sbc_filter.commands.explain.material import NotExplained
 from sbc_filter.commands.explain.noted_source import NotedSource
-from sbc_filter.engine.call.network import Flow
-from sbc_filter.engine.record import Record
 from sbc_filter.report.contents import Detail
 from sbc_filter.report.from_calls import decided, detail_of
 from sbc_filter.system.plain_console import PlainConsole
@@ -36,17 +36,14 @@ def details_of(calls: Sequence[Call], setup: Setup) -> list[Detail]:
             continue
         now = call.record.time
         source.found = {url: each for url, each in source.found.items() if each.pem is not None}  # of other calls
-        findings = explain_call(message.received, _flow(message, call.record), now, setup, source)
-        found.append(detail_of(call, None if findings is None else json.loads(findings.to_json())))
+        found.append(detail_of(call, _findings(message, setup, source)))
     return found
 
 
-def _flow(message: SeenMessage, record: Record) -> Flow:
-    """The ends of a message, as the engine was told them."""
-    (src, sport), (dst, dport) = _end(message.src), _end(message.dst)
-    return Flow(src, sport, dst, dport, record.transport)
-
-
-def _end(end: str) -> tuple[str, int]:
-    address, _, port = end.rpartition(":")
-    return address.strip("[]"), int(port)
+def _findings(message: SeenMessage, setup: Setup, source: NotedSource) -> dict[str, Any] | None:
+    """What `explain --json` says of the message; None if the engine does not decide about it alone."""
+    try:
+        found: dict[str, Any] = json.loads(findings_in_capture(message, setup, source, []).to_json())
+    except NotExplained:
+        return None
+    return found

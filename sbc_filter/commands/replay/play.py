@@ -52,7 +52,7 @@ _FRESH = 3600.0  # seconds of the capture for which an answer of the certificate
 def replay(arguments: argparse.Namespace) -> int:
     """Replay the captures, and print a summary or their records; 1 if a capture could not be read completely."""
     with contextlib.ExitStack() as stack:
-        file, named, outputs = _files(arguments)
+        file, named, outputs = files_of(arguments)
         if file is None and arguments.rules is None:
             analysis = Analysis(arguments, named, stack)
             return _replay(arguments, analysis.setup, analysis.named, outputs, analysis)
@@ -81,14 +81,14 @@ def _replay(
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_reporting_interrupts(writes=bool(arguments.out or arguments.html)))
-        captures = stack.enter_context(_opened(named))
+        stack.enter_context(reporting_interrupts(writes=bool(arguments.out or arguments.html)))
+        captures = stack.enter_context(opened(named))
         title = named.title(captures)
-        applies = list(_what_applies(setup, named, captures, analysis is not None))
+        applies = list(what_applies(setup, named, captures, analysis is not None))
         for line in applies:
             console.print(line)
         clock = Clock(arguments.at)
-        source = _source(configuration.certificates, arguments.fetch, clock, console, stack)
+        source = source_of(configuration.certificates, arguments.fetch, clock, console, stack)
         source = source if analysis is None else analysis.noting(source)
         needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
         stack.callback(needs.close)
@@ -135,7 +135,7 @@ def _write(writer: CaptureWriter | None, frames: Iterable[Frame]) -> None:
             writer.write(frame)
 
 
-def _files(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[str, Path]]:
+def files_of(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[str, Path]]:
     """The configuration, the captures, and the files to write: refused where one would overwrite another."""
     file = find_configuration(arguments.config, folders_of(arguments.captures))
     inputs = list(input_files(file, arguments.rules))
@@ -160,7 +160,7 @@ def _report(console: PlainConsole, result: Result, *, json: bool) -> None:
         print(f"sbc-filter: {plain_lines(fault)}", file=sys.stderr)
 
 
-def _opened(named: Named) -> Captures:
+def opened(named: Named) -> Captures:
     """The captures; `CaptureError` if none of them can be read."""
     captures = Captures(named.sources, several=named.several)
     if not captures.opened:
@@ -168,7 +168,7 @@ def _opened(named: Named) -> Captures:
     return captures
 
 
-def _source(
+def source_of(
     settings: CertificateSettings, fetch: bool, clock: Clock, console: PlainConsole, stack: contextlib.ExitStack
 ) -> CertificateSource:
     """Where certificates come from. A cache folder that this user may not write is not needed: another serves."""
@@ -185,7 +185,7 @@ def _source(
 
 
 @contextlib.contextmanager
-def _reporting_interrupts(*, writes: bool) -> Iterator[None]:
+def reporting_interrupts(*, writes: bool) -> Iterator[None]:
     """Report an interrupt on standard error, once everything within has been closed."""
     try:
         yield
@@ -242,7 +242,7 @@ def _learn(console: PlainConsole, learner: Learner | LearntTranslations, path: P
     console.print(f"{path}: {numbered(count, what)} learnt")
 
 
-def _what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool) -> Iterator[str]:
+def what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool) -> Iterator[str]:
     """What is said before a replay: the files that apply, and those that are ignored."""
     configuration = setup.configuration
     files = {rule.file for rule in setup.rules.rules}

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from sbc_filter.sip.grammar import BLANK_LINE, LEAD, TOKEN, UNCLEAN
+from sbc_filter.sip.grammar import BLANK_LINE, LEAD, TO_BLANKS, TOKEN, cleaned
 from sbc_filter.sip.marks import HEADERS, Marks
 from sbc_filter.sip.message import SipMessage
 
@@ -18,8 +18,6 @@ _ASSERTIONS = Marks(HEADERS)
 # What other parsers may skip before and after a name (see `grammar.INVISIBLE`); behind it, some also skip line ends.
 _LINE = re.compile(rb"(?m)^[^!-~\r\n]*+(" + TOKEN + rb")[^!-~]*+:")
 _LONG = 16_384  # octets; longer INVITEs that cannot be read are not from real devices, and must not cost more
-_NO_CONTROLS = bytes(0x20 if each in b"\0\x01\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f" or 0x10 <= each < 0x20
-                     or each == 0x7F else each for each in range(256))  # fmt: skip
 _REST_OF_LINE = re.compile(rb".*(?:\n[ \t].*)*(?:\n|\Z)")
 
 
@@ -58,9 +56,9 @@ def scrub_unreadable(buffer: bytes, marks: Marks) -> bytes:
     characters of the header become spaces. Marks are removed from the body as well, since stacks differ in which empty
     line ends the header of such a message. In a long message their names are only made unrecognisable."""
     if len(buffer) > _LONG:
-        return marks.blunted(buffer.translate(_NO_CONTROLS))
+        return marks.blunted(buffer.translate(TO_BLANKS))
     end = _head_end(buffer)
-    text = UNCLEAN.sub(b" ", buffer[:end]) + buffer[end:]
+    text = cleaned(buffer[:end]) + buffer[end:]
     return marks.removed(_without_lines(text, marks)) if marks.may_be_in(text) else text
 
 

@@ -113,7 +113,7 @@ def _divided(buffer: bytes, start: int, changed: dict[Repair, None]) -> tuple[li
     head = buffer[start:end]
     check_lines(head, 0)
     check_size(head.split(b"\n")[:-1], len(head))
-    clean = grammar.UNCLEAN.sub(b" ", head)
+    clean = grammar.cleaned(head)
     if clean != head:
         changed[Repair.CONTROL_BYTES] = None
     if blank is None or blank[0] == b"\n\n" or clean.count(b"\r\n") != clean.count(b"\n"):

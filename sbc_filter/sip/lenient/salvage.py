@@ -8,14 +8,16 @@ from urllib.parse import unquote_to_bytes
 
 from sbc_filter.errors import MessageError
 from sbc_filter.sip import grammar
-from sbc_filter.sip.header import MAX_LINES, canonical
+from sbc_filter.sip.header import MAX_LINES
 from sbc_filter.sip.marks import unescaped
 from sbc_filter.sip.message import SipMessage
 
 _MOST = 64  # Via fields that are repeated; real messages have fewer than ten
 MAX_SEARCHED = 16_384  # octets that are searched for these fields; a longer message counts as a new call
 _LONGEST = 8192  # octets of a request line that are searched for a called party
-_REPEATED = frozenset((b"via", b"from", b"to", b"call-id", b"cseq"))
+# The fields that a response repeats, by each of their names.
+_REPEATED = {b"v": b"via", b"f": b"from", b"t": b"to", b"i": b"call-id"}
+_REPEATED |= {name: name for name in (*_REPEATED.values(), b"cseq")}
 # To, wherever a stack may find its name: node's `sip` also on another line than the colon.
 _TO = re.compile(rb"(?<![!-~])(?i:to?)" + grammar.INVISIBLE + rb"*+:")
 _LINE_END = re.compile(rb"[\r\n\0]")
@@ -45,10 +47,12 @@ def salvage(buffer: bytes) -> Salvage:
     same = 0  # fields with the value of the first To
     for line in islice(_lines(buffer), MAX_LINES):
         name, colon, value = line.partition(b":")
-        key = canonical(unescaped(name).strip(grammar.INVISIBLE_BYTES))
-        value = value.strip(grammar.INVISIBLE_BYTES)
-        if not colon or key not in _REPEATED:
+        if not colon:
             continue
+        key = _REPEATED.get(unescaped(name).strip(grammar.INVISIBLE_BYTES).lower())
+        if key is None:
+            continue
+        value = value.strip(grammar.INVISIBLE_BYTES)
         if key == b"to" and value == seen.get(key, value):
             same += 1
         if (key in seen and key != b"via") or len(lines) == _MOST:
@@ -102,7 +106,7 @@ def _lines(buffer: bytes) -> Iterator[bytes]:
     """The lines of the header after the first, unfolded."""
     start = grammar.OURS.match(buffer)
     begin = start.end() if start is not None else 0
-    text = _FOLD.sub(b" ", grammar.UNCLEAN.sub(b" ", buffer[begin : begin + MAX_SEARCHED]))
+    text = _FOLD.sub(b" ", grammar.cleaned(buffer[begin : begin + MAX_SEARCHED]))
     for line in text.split(b"\n")[1:]:
         if line in (b"", b"\r"):
             return

@@ -115,3 +115,14 @@ def test_the_time_is_linear(mark: Mark, unit: bytes) -> None:
             stream.feed(data[at : at + 1460])
 
     assert growth(work, 100_000) < LINEAR
+
+
+def test_many_heads_that_cannot_be_framed_take_linear_time_in_one_piece() -> None:
+    """What follows a fault was copied several times."""
+
+    def work(size: int) -> None:
+        stream = MessageStream()
+        stream.feed(START)
+        stream.feed(b"A a SIP/2.0\r\nX:\n" * size)
+
+    assert growth(work, 40_000) < LINEAR

@@ -267,7 +267,7 @@ def test_lines_from_an_editor(
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"\xd4\xc3\xb2\xa1" + bytes(20), "is a capture: `sbc-filter replay "),
+        (b"\xd4\xc3\xb2\xa1" + bytes(20), "is a pcap file of version 0.0; only 2.0 to 2.4 can be read"),
         (b"BYE sip:a@b SIP/2.0\r\n\r\n", "the message is not an INVITE: only INVITEs are verified and signed"),
         (b"SIP/2.0 200 OK\r\n\r\n", "the message is not an INVITE"),
         (invite().replace(b"INVITE sip", b"CANCEL sip"), "the message is an ACK or CANCEL: only INVITEs carry tokens"),
@@ -307,7 +307,7 @@ def test_a_folded_field_has_its_time_too(
 def test_what_is_nothing_is_wrong_usage(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", what]) == 2
     assert capsys.readouterr().err == (
-        "sbc-filter: what was given is neither a file nor an INVITE, an Identity header field or a PASSporT\n"
+        "sbc-filter: what was given is neither a file nor an INVITE, an Identity header field, a PASSporT or a record\n"
     )
 
 
@@ -315,7 +315,7 @@ def test_a_file_that_holds_something_else(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "file").write_text("nonsense")
     assert main(["explain", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err.endswith(
-        "file holds neither an INVITE nor an Identity header field nor a PASSporT\n"
+        "file holds neither an INVITE nor an Identity header field nor a PASSporT nor records\n"
     )
 
 

@@ -115,6 +115,7 @@ ROWS = {
     "V6-ppt-number": malformed(invite(identity(jose={"ppt": 1}, parameters=f"info=<{X5U}>")), "ppt-mismatch"),
     "V6-S-033-alg": malformed(raw(f"{TOKEN};info=<{X5U}>;alg=RS256;ppt=shaken"), "alg-mismatch"),
     "V6-S-016-too-long": malformed(raw(f"{'A' * 8192}.{SEGMENTS[1]}.{SEGMENTS[2]};{PARAMETERS}"), "too-large"),
+    "V6-S-016-all-too-long": malformed(invite(GOOD, *[f"Identity: {'x' * 8100}"] * 3), "too-large"),
     "V6-S-016-17-headers": malformed(invite(*[GOOD] * 17), "too-many-identities"),
     # V6: the token
     "V6-S-001-typ": malformed(jose(typ="JWT"), "typ"),

@@ -1,0 +1,100 @@
+"""What the engine and its checks say of one INVITE: everything that an explanation shows."""
+
+import json
+from collections.abc import Iterator
+from difflib import unified_diff
+
+from sbc_filter.commands.explain.findings import Findings, RuleShown, Said, TokenShown
+from sbc_filter.commands.explain.judge import Judge, Judgement, with_only
+from sbc_filter.commands.explain.material import IDENTITY, Kind, Material, NotExplained, unfolded
+from sbc_filter.commands.explain.noted_source import NotedSource
+from sbc_filter.commands.explain.token_shown import TokenContext, token_shown
+from sbc_filter.engine.call.call import IncomingCall
+from sbc_filter.explanations.table import explanation_of, explanation_of_deviation
+from sbc_filter.outcomes import VERIFICATION_OUTCOMES, Detail, Outcome
+from sbc_filter.rules.model import VerifyOptions
+from sbc_filter.stir.verification import MAX_IDENTITIES
+
+GOOD = frozenset({Outcome.PASSED, Outcome.SIGNED, Outcome.ALREADY_SIGNED})
+OF_TOKEN = "the iat of the token, so its age is not judged: give --at"
+"""Where the time of a judgement is from, if it is the token itself."""
+
+
+def findings_of(
+    material: Material, message: bytes, time_from: str, judge: Judge, source: NotedSource, missing: list[str]
+) -> Findings:
+    """Judge the message and collect what there is to say; `NotExplained` if the engine does not decide about it."""
+    whole = material.kind is Kind.MESSAGE
+    judged, of_tokens = judge.judge(message), judge.judge_token(message, defaults=not whole)
+    if judged is None or of_tokens is None:
+        raise NotExplained("the engine does not decide about this message")
+    read = judge.read(message)
+    call = read[0] if read is not None else None
+    if of_tokens.record.outcome not in VERIFICATION_OUTCOMES:
+        of_tokens = judge.judge_token(message, defaults=True) or of_tokens
+    options = _options(judge, of_tokens)
+    context = TokenContext(source, judge.setup.trust, options, judge.at, call if whole else None, time_from != OF_TOKEN)
+    tokens = tuple(_tokens(message, call, of_tokens, judge, context))
+    answer = judged.record if whole else of_tokens.record
+    if of_tokens.assumed and of_tokens.record.outcome != Outcome.PASSED:
+        answer = of_tokens.record  # the anchor is not all that it lacks
+    elif of_tokens.assumed and not whole:
+        answer = answer._replace(outcome=Outcome.UNTRUSTED, detail=Detail.UNTRUSTED_CHAIN)
+    outcome, detail = answer.outcome, answer.detail
+    if not whole and detail in (Detail.ORIG_MISMATCH, Detail.DEST_MISMATCH):
+        raise NotExplained("the token names a party that is not named so in any call: give the whole INVITE")
+    missing += [
+        f"the certificate of {url}: put it into the folder, or give --certificate or --fetch"
+        for url, found in source.found.items()
+        if found.pem is None
+    ]
+    tried = judge.tried(read[1], read[0].in_dialog) if whole and read is not None else []
+    record = judged.record
+    payload, emit = judged.verdict.payload, judged.verdict.emit
+    return Findings(
+        outcome in GOOD,
+        str(material.kind),
+        judge.at,
+        time_from,
+        str(outcome),
+        None if detail is None else str(detail),
+        Said.of(f"{outcome}.{detail}" if detail else str(outcome), explanation_of(outcome, detail)),
+        tokens,
+        tuple(Said.of(name, explanation_of_deviation(name)) for name in of_tokens.record.deviations) if whole else (),
+        tuple(RuleShown(each.rule.name, str(each.rule.mode), not each.condition, each.reason) for each in tried),
+        json.loads(record.to_json()) if whole else None,
+        tuple(_changes(message, payload)) if whole else (),
+        emit[0].payload.decode("utf-8", "replace") if whole and emit else None,
+        material.notes,
+        tuple(missing),
+    )
+
+
+def _options(judge: Judge, judged: Judgement) -> VerifyOptions:
+    """The options of the rule that decided, or the defaults."""
+    rules = [rule for rule in judge.setup.rules.rules if rule.name == judged.record.rule]
+    return rules[0].verify if rules else VerifyOptions()
+
+
+def _tokens(
+    message: bytes, call: IncomingCall | None, judged: Judgement, judge: Judge, context: TokenContext
+) -> Iterator[TokenShown]:
+    """Each token with the engine's result for it alone, as if the others were not there."""
+    if call is None:
+        for at, value in enumerate(IDENTITY.findall(unfolded(message))[:MAX_IDENTITIES], 1):
+            yield token_shown(value.strip(), at, None, context)
+        return
+    values = call.message.values(b"identity")
+    for at, value in enumerate(values[:MAX_IDENTITIES]):
+        alone = judged if len(values) == 1 else judge.judge_token(with_only(call.message, at))
+        verified = alone is not None and alone.record.outcome in VERIFICATION_OUTCOMES
+        yield token_shown(value, at + 1, alone if verified else None, context)
+
+
+def _changes(before: bytes, after: bytes | None) -> Iterator[str]:
+    """The lines that the filter removes (-) and adds (+), each with one line around it."""
+    if after is None:
+        return
+    old, new = (text.decode("utf-8", "replace").split("\r\n") for text in (before, after))
+    for line in list(unified_diff(old, new, n=1, lineterm=""))[2:]:
+        yield "…" if line.startswith("@@") else line

@@ -1,0 +1,46 @@
+"""The operator's files as an explanation uses them: everything that is missing is said, and nothing is required."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sbc_filter.assembly.setup import Setup, prepare
+from sbc_filter.commands.explain.judge import DEFAULTS
+from sbc_filter.commands.explain.material import NotExplained
+from sbc_filter.config.configuration_file import find_configuration, read_configuration
+from sbc_filter.errors import Problem, reason
+from sbc_filter.system.files import read_file
+
+_SBC = "192.0.2.1"  # where the configuration does not name the SBC
+_LONGEST = 64 * 1024  # bytes of --certificate
+
+
+def read_setup(arguments: argparse.Namespace, folders: Sequence[Path]) -> tuple[Setup, list[str]]:
+    """The operator's files, and what is missing in them."""
+    problems: list[Problem] = []
+    file = find_configuration(arguments.config, folders)
+    configuration = read_configuration(file, problems)
+    missing = []
+    if file is None:
+        missing.append("no configuration: its SBC, trunks and numbering are the defaults (--config)")
+    if arguments.anchors is not None:
+        configuration = replace(configuration, trust=replace(configuration.trust, anchors=(arguments.anchors,)))
+    if not configuration.network.sbc:
+        configuration = replace(configuration, network=replace(configuration.network, sbc=(_SBC,)))
+    setup = prepare(configuration, arguments.rules, live=False, problems=problems, needs_anchors=False)
+    if not setup.rules.rules:
+        missing.append(f"no rules: tokens are judged by {DEFAULTS} (--rules)")
+    if not setup.trust.anchors:
+        missing.append("no trust anchors: no chain can be trusted (--anchors, or [trust].anchors)")
+    elif not setup.trust.crls:
+        missing.append("no CRL: revocation is not known ([trust].crls)")
+    return setup, [*missing, *map(str, setup.remarks)]
+
+
+def read_certificate(path: Path | None) -> bytes | None:
+    """The chain of `--certificate`; `NotExplained` if it cannot be read."""
+    try:
+        return None if path is None else read_file(path, _LONGEST)
+    except OSError as error:
+        raise NotExplained(f"{path} cannot be read: {reason(error)}") from None

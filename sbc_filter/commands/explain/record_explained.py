@@ -1,0 +1,185 @@
+"""Explains records that `run` or `replay --json` wrote: what the outcome means, and what the record itself says of it.
+
+Nothing is judged again: a record says what the filter saw, also where a message alone would not show it, such as a
+certificate that came too late.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from rich.text import Text
+
+from sbc_filter.commands.explain.findings import Said
+from sbc_filter.commands.explain.material import NotExplained
+from sbc_filter.errors import UsageFault
+from sbc_filter.explanations.table import explanation_of, explanation_of_deviation
+from sbc_filter.outcomes import Outcome
+from sbc_filter.system.plain_console import PlainConsole
+from sbc_filter.system.plain_text import plain
+from sbc_filter.utc import utc_instant
+
+_GOOD = frozenset({Outcome.PASSED, Outcome.SIGNED, Outcome.ALREADY_SIGNED})
+_WIDTH = 13  # of labels
+_DONE = {
+    "accept": "passed the message unchanged",
+    "modify": "changed the message",
+    "reject": "rejected the call",
+    "redirect": "redirected the call",
+    "drop": "dropped the message",
+}
+_MUST = {"time": (int, float), "outcome": (str,), "verdict": (str,), "src": (str,), "dst": (str,)}
+_QUOTED = (
+    ("attest", "attestation"),
+    ("token_orig", "orig"),
+    ("token_dest", "dest"),
+    ("spc", "SPC"),
+    ("x5u", "x5u"),
+)
+"""Fields that quote a token or its certificate, and how they are called in it."""
+_LISTS = ("dest", "deviations", "token_dest", "lists", "changed")
+
+
+class RecordExplained(NamedTuple):
+    """One record with its explanation; `good` as for the exit code."""
+
+    good: bool
+    explanation: Said
+    tolerated: tuple[Said, ...]
+    record: Mapping[str, Any]
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        said = {"explanation": self.explanation._asdict(), "tolerated": [each._asdict() for each in self.tolerated]}
+        outcome = {name: self.record.get(name) for name in ("outcome", "detail")}
+        return json.dumps({"good": self.good, "kind": "record", **outcome, **said, "record": self.record})
+
+
+def explain_records(text: bytes, *, as_json: bool) -> int:
+    """Explain each line; returns 0 if all are good, else 1. The summary of a replay among them is left out."""
+    found = [explained(record) for record in _records(text)]
+    console = PlainConsole()
+    for at, each in enumerate(found):
+        if as_json:
+            print(each.to_json())
+            continue
+        if at:
+            console.print()
+        for line in _lines(each):
+            console.print(line)
+    return 0 if all(each.good for each in found) else 1
+
+
+def explained(record: Mapping[str, Any]) -> RecordExplained:
+    """The explanation of one record; `NotExplained` if this version does not know what it says."""
+    outcome, detail = record["outcome"], record.get("detail")
+    name = f"{outcome}.{detail}" if detail else str(outcome)
+    try:
+        said = Said.of(name, explanation_of(outcome, detail))
+        tolerated = tuple(Said.of(each, explanation_of_deviation(each)) for each in record.get("deviations", ()))
+    except (ValueError, KeyError):
+        version = record.get("version") or "another version"
+        raise NotExplained(f"the record says {name}, which {version} may know but this version does not") from None
+    return RecordExplained(outcome in _GOOD, said, tolerated, record)
+
+
+def _records(text: bytes) -> list[Mapping[str, Any]]:
+    """The records among the lines of JSON; `UsageFault` if there are none."""
+    records: list[Mapping[str, Any]] = []
+    for number, line in enumerate(filter(None, (each.strip() for each in text.splitlines())), 1):
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            raise UsageFault(f"line {number} is not a record: it is not JSON") from None
+        if isinstance(value, dict) and "outcome" in value:
+            records.append(_checked(value, number))
+    if not records:
+        raise UsageFault("what was given is JSON, but not a record of `run` or of `replay --json`")
+    return records
+
+
+def _checked(record: dict[str, Any], number: int) -> dict[str, Any]:
+    """The record, whose fields are of the types that the rest of this module believes."""
+    wrong = [name for name, types in _MUST.items() if not isinstance(record.get(name), types)]
+    for name in _LISTS:
+        value = record.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            wrong.append(name)
+    if not isinstance(record.get("detail"), str | None):
+        wrong.append("detail")
+    if wrong:
+        raise UsageFault(f"line {number} is not a record: {', '.join(wrong)} is missing or of another type")
+    return record
+
+
+def _lines(found: RecordExplained) -> Iterator[Text | str]:
+    """What is shown of one record, the answer first."""
+    record, said = found.record, found.explanation
+    yield Text(plain(said.name), "bold green" if found.good else "bold red")
+    yield said.happened
+    for label, value in (
+        ("Standard", said.standard),
+        ("Who can act", ", ".join(said.by)),
+        ("What to do", said.remedy),
+        ("Call", _call(record)),
+        ("Caller", _named(record, "orig", "raw_from")),
+        ("Called", _named(record, "dest", "raw_to")),
+        ("Token", _token(record)),
+        ("Token says", _text(record.get("claimed"))),
+        ("Found", _text(record.get("found"))),
+        ("Rule", _rule(record)),
+        ("The filter", _done(record)),
+    ):
+        if value:
+            yield f"{label:{_WIDTH}} {plain(value)}"
+    for each in found.tolerated:
+        yield f"{'Tolerated':{_WIDTH}} {each.name}: {each.happened} ({each.standard})"
+    for name in record.get("changed", ()):
+        yield f"{'Repaired':{_WIDTH}} {plain(name)}"
+
+
+def _call(record: Mapping[str, Any]) -> str:
+    parts = [utc_instant(record["time"]), f"from {record['src']} to {record['dst']}"]
+    if record.get("trunk"):
+        parts.append(f"trunk {record['trunk']}")
+    if record.get("call_id"):
+        parts.append(f"Call-ID {record['call_id']}")
+    if record.get("packet"):
+        parts.append(f"packet {record['packet']}" + (f" of {record['file']}" if record.get("file") else ""))
+    return ", ".join(parts)
+
+
+def _named(record: Mapping[str, Any], party: str, raw: str) -> str:
+    """A party in canonical form, and the header field that names it."""
+    return " ".join(filter(None, (_text(record.get(party)), f"({record[raw]})" if record.get(raw) else "")))
+
+
+def _token(record: Mapping[str, Any]) -> str:
+    """The token that decided, as the record quotes it."""
+    parts = [f"{record.get('kind') or 'unreadable'}, number {record['token']}"] if record.get("token") else []
+    parts += [f"{text} {_text(record[name])}" for name, text in _QUOTED if record.get(name)]
+    if isinstance(record.get("token_iat"), int):
+        parts.append(f"made {utc_instant(record['token_iat'])}")
+    if record.get("first_call_id"):
+        parts.append(f"seen first in call {record['first_call_id']}")
+    return "; ".join(parts)
+
+
+def _rule(record: Mapping[str, Any]) -> str:
+    lists = "".join(f", by {each}" for each in record.get("lists", ()))
+    return f"{record['rule']} ({record.get('mode')}){lists}" if record.get("rule") else "none decided"
+
+
+def _done(record: Mapping[str, Any]) -> str:
+    """What happened to the call."""
+    would = record.get("would")
+    verdict = str(would or record["verdict"])
+    code = f" with {record['code']}" if record.get("code") else ""
+    unseen = f"; live it would not look at {record['unfiltered']}" if record.get("unfiltered") else ""
+    only = "would have " if would or record.get("mode") == "monitor" else ""
+    return f"{only}{_DONE.get(verdict, verdict)}{code}{unseen}"
+
+
+def _text(value: object) -> str:
+    """The value of a field; empty if there is none."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "")

@@ -1,0 +1,180 @@
+"""`explain CAPTURE CALL`: which call is meant, what is shown of it, and the evidence in a ZIP file."""
+
+import hashlib
+import json
+import stat
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from support.calls import (
+    CARRIER,
+    LAB,
+    MAKER,
+    NOW,
+    SBC,
+    VERIFY,
+    arriving,
+    identity,
+    invite,
+    leaving,
+    response,
+    retargeted,
+)
+from support.captures import write
+
+from sbc_filter.capture.frame import Frame
+from sbc_filter.certificates.source import certificate_path
+from sbc_filter.cli import main
+from sbc_filter.lab.certificate_maker import X5U, pem
+from sbc_filter.pki.crl import RevocationList
+
+RULES = f'{VERIFY}[rule.on]\ninvalid = "reject"\n'
+GOOD, SPOOFED = invite(identity()), invite(identity(), caller="13125550123", number=2)
+CALLS = (arriving(GOOD), arriving(SPOOFED), leaving(response("200 OK")))
+
+
+def captured(folder: Path, *packets: bytes, rules: str = RULES, name: str = "c.pcap") -> str:
+    """A capture with its configuration beside it, a packet a second."""
+    (folder / "rules").mkdir(exist_ok=True)
+    (folder / "rules" / "r.toml").write_text(rules)
+    (folder / "certificates").mkdir(exist_ok=True)
+    certificate_path(folder / "certificates", X5U).write_bytes(LAB.chain)
+    (folder / "root.pem").write_bytes(pem(LAB.root.certificate))
+    (folder / "crl.pem").write_bytes(pem(MAKER.crl(LAB.root, ())))
+    (folder / "sbc-filter.toml").write_text(
+        f'[network]\nsbc = ["{SBC}"]\n[trust]\nanchors = ["root.pem"]\ncrls = ["crl.pem"]\n'
+        '[certificates]\ndirectory = "certificates"\n'
+    )
+    frames = [
+        Frame(number, NOW + number, round((NOW + number) * 1e9), 101, 0, data, len(data))
+        for number, data in enumerate(packets, 1)
+    ]
+    return str(write(folder / name, frames))
+
+
+def lines(capsys: pytest.CaptureFixture[str], *arguments: str, code: int) -> list[str]:
+    assert main(["explain", *arguments]) == code
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("name", ["2", "#2", "call-2@carrier.example"])
+def test_a_call_by_its_number_its_packet_and_its_call_id(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = lines(capsys, captured(tmp_path, *CALLS), name, code=1)
+    assert shown[:6] == [
+        "Call 2: 13125550123 to 12155550199, Call-ID call-2@carrier.example",
+        "               192.0.2.7                        filter                         192.0.2.1",
+        "    +0.000     #2  |----------- INVITE -----------x|                               |"
+        "  invalid.orig-mismatch: stopped by verify",
+        "    +0.000         |< 438 Invalid Identity Header -|                               |  by the filter",
+        "",
+        "invalid.orig-mismatch",
+    ]
+    assert (
+        "  failed      The caller is that of the token: token 12155550100, From 13125550123 (RFC 8224 §6.2.4)" in shown
+    )
+    assert "Judged at     2027-01-15 08:00 UTC, the capture" in shown
+
+
+def test_a_call_that_passed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = lines(capsys, captured(tmp_path, *CALLS), "1", code=0)
+    assert shown[4:6] == ["", "passed"]
+    assert shown[3].endswith("|<----------- 200 OK -----------|<----------- 200 OK -----------|")
+    (line,) = lines(capsys, str(tmp_path / "c.pcap"), "1", "--json", code=0)
+    data = json.loads(line)
+    assert (data["call"]["number"], data["outcome"], data["record"]["packet"]) == (1, "passed", 1)
+    assert [step["label"] for step in data["call"]["steps"]] == ["INVITE", "200 OK"]
+
+
+def test_what_came_before_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The token was used before: no judgement of the message alone can tell."""
+    replayed = retargeted(invite(identity(), number=2))
+    shown = lines(capsys, captured(tmp_path, arriving(GOOD), arriving(replayed)), "2", code=1)
+    assert "replayed.token-seen" in shown
+    assert "  by itself the INVITE is passed.request-uri-differs: what came before it made the difference" in shown
+
+
+@pytest.mark.parametrize(
+    ("packets", "name", "said"),
+    [
+        (CALLS, None, "{} has 2 calls: name one; `sbc-filter replay {} --calls` lists them"),
+        (CALLS, "3", "{} has no call 3 among its 2 calls: `sbc-filter replay {} --calls` lists them"),
+        (CALLS, "#9", "{} has no packet 9 of a call among its 2 calls: `sbc-filter replay {} --calls` lists them"),
+        (CALLS, "\x1b[2J", "{} has no call \\x1b[2J among its 2 calls: `sbc-filter replay {} --calls` lists them"),
+        ((), "1", "{} has no call on a SIP port: `sbc-filter replay {}` says what it has"),
+    ],
+)
+def test_a_call_that_is_not_there(
+    packets: Sequence[bytes], name: str | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capture = captured(tmp_path, *packets)
+    assert main(["explain", capture, *([name] if name else [])]) == 1
+    assert capsys.readouterr().err == f"sbc-filter: {said.replace('{}', capture)}\n"
+
+
+def test_the_only_call_needs_no_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lines(capsys, captured(tmp_path, CALLS[0]), code=0)[0].startswith("Call 1: 12155550100 to 12155550199")
+
+
+def test_a_call_in_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "call.sip").write_bytes(GOOD)
+    assert main(["explain", str(tmp_path / "call.sip"), "1"]) == 2
+    assert capsys.readouterr().err.endswith("call.sip is not a capture: 1 names nothing in it\n")
+
+
+def test_the_evidence_of_a_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = tmp_path / "evidence.zip"
+    lines(capsys, captured(tmp_path, *CALLS), "2", "--bundle", str(bundle), code=1)
+    assert stat.S_IMODE(bundle.stat().st_mode) == 0o600
+    with zipfile.ZipFile(bundle) as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+    assert found["received.sip"] == SPOOFED
+    assert found["response.sip"].startswith(b"SIP/2.0 438 Invalid Identity Header\r\n")
+    assert "forwarded.sip" not in found
+    assert found["token-1.jwt"].decode().strip() in identity()
+    assert found["certificate-1.pem"] == LAB.chain
+    assert found["certificate-1.url"].decode().splitlines() == [X5U, "the folder"]
+    assert found["rules-1.toml"].decode() == RULES
+    assert RevocationList.parse(found["list-1.pem"]).number == 1
+    (listed,) = json.loads(found["lists.json"])
+    assert (listed["number"], listed["entries"]) == (1, 0)
+    assert json.loads(found["record.json"])["detail"] == "orig-mismatch"
+    assert json.loads(found["explanation.json"])["outcome"] == "invalid"
+    assert json.loads(found["clock.json"])["judged_at"] == "2027-01-15T08:00:02Z"
+    assert b"438 Invalid Identity Header" in found["ladder.txt"]
+    assert found["README.txt"].startswith(b"invalid.orig-mismatch\nThe caller of the call is not that of the token.\n")
+    sums = {line[66:]: line[:64] for line in found.pop("SHA256SUMS").decode().splitlines()}
+    assert sums == {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
+    assert not any(b"PRIVATE KEY" in data for data in found.values())
+
+
+def test_the_evidence_of_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    captured(tmp_path)
+    (tmp_path / "call.sip").write_bytes(GOOD)
+    bundle = tmp_path / "evidence.zip"
+    lines(capsys, str(tmp_path / "call.sip"), "--from", CARRIER, "--bundle", str(bundle), code=0)
+    with zipfile.ZipFile(bundle) as archive:
+        assert archive.read("received.sip") == GOOD
+        assert b"verstat=TN-Validation-Passed" in archive.read("forwarded.sip")
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        (identity(), "--bundle is for a call: give the INVITE, not only its token"),
+        ('{"outcome":"passed"}', "--bundle is for a call: a record does not have its message"),
+    ],
+)
+def test_what_is_no_evidence(what: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", what, "--bundle", str(tmp_path / "evidence.zip")]) == 2
+    assert capsys.readouterr().err == f"sbc-filter: {said}\n"
+    assert not (tmp_path / "evidence.zip").exists()
+
+
+def test_evidence_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capture = captured(tmp_path, *CALLS)
+    assert main(["explain", capture, "1", "--bundle", str(tmp_path / "no" / "e.zip")]) == 1
+    assert f"{tmp_path}/no/e.zip cannot be written: No such file or directory" in capsys.readouterr().err
