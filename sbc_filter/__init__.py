@@ -14,7 +14,8 @@ it does. Imports go downwards only; `tests/test_imports.py` has the table.
     report                      the calls of a replay as one HTML page
     calls                       the calls of a capture, put together from its messages
     live  firewall  capture     the shells: kernel queue and its rules, capture files
-    records  shared_memory      what leaves; what the workers share
+    records  recent             what leaves; what is shown live, and kept for a while
+    shared_memory               what the workers share
     web  keys  processes        safe HTTPS, PKCS#11, child processes
     system  concurrency         files, sockets, programs, signals; threads and queues
     ══ above: effects ══ below: no socket, file, clock, thread or log handler ══
@@ -34,6 +35,7 @@ Live (`sbc-filter run`) it is several processes, so that what is slow, or fails,
 
     supervisor ─┬─ dispatcher     takes the firewall's queue, hands each packet to the queue of its call's worker
                 ├─ worker 1 … N   engine and queue, one thread; with one worker its queue is the firewall's
+                ├─ recent         recent calls: shown to followers, and kept for `find`
                 └─ certificates   cache on disk, command, socket, HTTPS; the lists of the trust store
 
 The supervisor holds no packet: it starts the other processes and restarts those that exit, answers the control socket,

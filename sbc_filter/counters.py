@@ -60,6 +60,7 @@ class CounterName(StrEnum):
     WORKER_RESTARTS = "worker-restarts"
     DISPATCHER_RESTARTS = "dispatcher-restarts"
     CERTIFICATES_RESTARTS = "certificates-restarts"
+    RECENT_RESTARTS = "recent-restarts"
 
 
 def is_power_of_two(count: int) -> bool:

@@ -45,6 +45,7 @@ ROOMS: dict[str, str] = {
     "web": "outcomes errors pki concurrency",
     "shared_memory": "errors rules engine.memory",
     "records": "outcomes counters stir engine.record processes system",
+    "recent": "errors numbering packet sip engine.record engine.verdict processes",
     "capture": "errors packet sip engine.record engine.verdict engine.call system",
     "calls": "outcomes errors packet sip engine.record engine.verdict engine.call capture",
     "report": "outcomes explanations utc engine.record calls",
@@ -59,12 +60,12 @@ ROOMS: dict[str, str] = {
     "trust": "errors utc pki stir engine.verdict concurrency system web certificates config",
     "assembly": "outcomes errors strict_json utc numbering pki stir rules engine.verdict engine.call engine.memory"
     " engine.state engine.engine keys system shared_memory firewall certificates delegates config trust",
-    "daemon": "errors counters utc stir engine.record engine.call engine.state engine.engine concurrency processes"
-    " system shared_memory records firewall live certificates config trust assembly",
+    "daemon": "errors counters utc stir engine.record engine.verdict engine.call engine.state engine.engine concurrency"
+    " processes system shared_memory records recent firewall live certificates config trust assembly",
     "lab": "errors pki stir certificates config",
     "commands": "outcomes errors explanations counters generational_cache utc packet numbering sip pki stir rules"
-    " engine.record engine.verdict engine.call engine.memory engine.engine system shared_memory records capture"
-    " calls report firewall certificates delegates config trust assembly daemon lab",
+    " engine.record engine.verdict engine.call engine.memory engine.engine system shared_memory records recent"
+    " capture calls report firewall certificates delegates config trust assembly daemon lab",
     "cli": "errors system commands",
 }
 LINE = "engine.engine"

@@ -107,6 +107,15 @@ class Setup:
         return None if problems else found[name], [str(problem) for problem in problems]
 
     @property
+    def expiries(self) -> list[dict[str, object]]:
+        """Our certificates as objects for JSON; without those of programs, which the workers renew."""
+        return [
+            {"name": name, "expires": max(each.not_after for each in credential.every())}
+            for name, credential in self.credentials.items()
+            if not credential.refresh
+        ]
+
+    @property
     def observes(self) -> bool:
         """Whether the configuration says that nothing is changed."""
         return self.configuration.network.mode == OBSERVE

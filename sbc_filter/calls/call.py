@@ -116,13 +116,11 @@ class Call:
 
     def _judge(self, record: Record, supposed: Record | None) -> None:
         """Take over what this record says, if it says more than the one before."""
-        if supposed is not None and supposed.outcome != Outcome.PASSED:
-            record = supposed  # that fault is there whoever the issuer is
         rank = _rank(record)
         if rank <= self._rank:
             return
         self._rank = rank
-        self.supposed = supposed is not None and supposed.outcome == Outcome.PASSED
+        self.supposed = supposed is not None
         self.record = record if self.keeps else None
         self.outcome, self.detail, self.rule, self.mode = record.outcome, record.detail, record.rule, record.mode
         self.treatment = record.treatment

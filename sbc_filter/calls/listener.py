@@ -1,6 +1,7 @@
 """Makes a `SeenMessage` of every SIP message that a replay processes."""
 
 from collections.abc import Callable, Collection
+from functools import lru_cache
 
 from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.capture.frame import Frame
@@ -85,5 +86,6 @@ class MessageListener:
         )
 
 
+@lru_cache(maxsize=4096)
 def _end(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

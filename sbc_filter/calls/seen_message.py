@@ -30,4 +30,5 @@ class SeenMessage(NamedTuple):
     monitored: tuple[Record, ...] = ()
     """Of the rules in monitor mode."""
     supposed: Record | None = None
-    """Where no trust anchor fits: the record as if one did. Only an analysis without configuration has it."""
+    """Where only the trust anchor is missing: the record as if there were one, which has passed. Only an analysis
+    without configuration has it."""

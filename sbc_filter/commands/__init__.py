@@ -20,6 +20,8 @@ COMMANDS = {
         "run": "filter live traffic from the kernel's queue",
         "serve": "sign and verify for others by HTTP (ATIS-1000082)",
         "status": "show what the running filter does",
+        "follow": "show the records of live calls as they happen",
+        "find": "find calls of the past: a caller complains an hour later",
         "reload": "have the running filter read its files again, all or none",
         "observe": "change nothing for a time, and record what would have been done",
     },

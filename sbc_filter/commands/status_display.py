@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.live import Live
 
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
 from sbc_filter.counters import CounterName
@@ -19,25 +18,18 @@ from sbc_filter.errors import ConfigurationError, Problem, reason
 from sbc_filter.records.tally import Kind, numbered
 from sbc_filter.system.plain_console import PlainConsole, PlainTable
 
-_EVERY = 1.0  # seconds between two updates; workers report as often
 _SHOWN = 20  # rows of the table of calls: the most frequent ones, so that it fits a screen
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Print the state, once or every second."""
+    """Print the state once."""
     path = find_socket(arguments)
     state = control_socket.ask(path, "status", 10.0)
     if arguments.json:
         print(json.dumps(state))
         return 0
-    console = PlainConsole(soft_wrap=not arguments.watch)  # `Live` cuts lines that must not wrap
-    if not arguments.watch:
-        console.print(_picture(state))
-        return 0
-    with Live(_picture(state), console=console, auto_refresh=False) as live:
-        while True:
-            time.sleep(_EVERY)
-            live.update(_picture(control_socket.ask(path, "status", 10.0)), refresh=True)
+    PlainConsole().print(_picture(state))
+    return 0
 
 
 def find_socket(arguments: argparse.Namespace) -> Path:
@@ -62,10 +54,10 @@ def _picture(state: dict[str, Any]) -> RenderableType:
 def _parts(state: dict[str, Any]) -> Iterator[RenderableType]:
     now = time.time()
     rules = ", ".join(state["rules"]) or "none"
-    yield f"{state['configuration']}, process {state['pid']}, for {_span(now - state['since'])}; rules: {rules}"
+    yield f"{state['configuration']}, process {state['pid']}, for {span(now - state['since'])}; rules: {rules}"
     if state["reloaded"]:
         refused = state["reloaded"]["problems"]
-        when = _span(now - state["reloaded"]["time"])
+        when = span(now - state["reloaded"]["time"])
         yield f"reload refused {when} ago: {refused[0]}" if refused else f"reloaded {when} ago"
     yield _firewall(state["firewall"], now)
     if state["observing"]:
@@ -92,7 +84,7 @@ def _firewall(state: dict[str, Any], now: float) -> str:
     restored = f"; applied again {numbered(state['restored'], 'time')} since the start" if state["restored"] else ""
     if state["problem"] is None:
         return f"firewall rules: {state['state']}{restored}"
-    return f"firewall rules: {state['state']} for {_span(now - state['since'])}: {state['problem']}{restored}"
+    return f"firewall rules: {state['state']} for {span(now - state['since'])}: {state['problem']}{restored}"
 
 
 def _processes(state: dict[str, Any], now: float) -> PlainTable:
@@ -100,7 +92,7 @@ def _processes(state: dict[str, Any], now: float) -> PlainTable:
     for each in state["processes"]:
         packets = each["counters"].get(CounterName.PACKETS, each["counters"].get(CounterName.HANDED_ON, "-"))
         rows.append(
-            [each["name"], each["pid"], _span(now - each["since"]), "yes" if each["ready"] else "no", packets]
+            [each["name"], each["pid"], span(now - each["since"]), "yes" if each["ready"] else "no", packets]
             + [each["restarts"]]
         )
     return PlainTable(["Process", "PID", "For", "Ready", "Packets", "Restarts"], rows)
@@ -119,12 +111,13 @@ def _trust_lists(state: dict[str, Any], now: float) -> PlainTable:
     rows = []
     for each in state["trust_lists"]:
         end = each["expires"]
-        left = "no good list" if end is None else "EXPIRED" if end < now else _span(end - now)
+        left = "no good list" if end is None else "EXPIRED" if end < now else span(end - now)
         rows.append([each["list"], "-" if end is None else each["sequence"], each["anchors"], left])
     return PlainTable(["Trust list", "Sequence", "Anchors", "For another"], rows)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A time of so many seconds, in its largest unit."""
     whole = int(seconds)
     for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
         if whole >= size:

@@ -1,9 +1,12 @@
-"""The option `--at` of commands that judge calls of the past."""
+"""Options with a time: `--at` of commands that judge calls of the past, and durations."""
 
 import argparse
+import re
 from collections.abc import Callable
 from datetime import datetime
 
+_DURATION = re.compile(r"([1-9][0-9]{0,4})([mhd])")
+_SECONDS = {"m": 60, "h": 3600, "d": 86400}
 _END = 253_402_300_800.0  # POSIX seconds: the year 10000
 
 
@@ -23,6 +26,14 @@ def moment(default: str) -> Callable[[str], str | float]:
         return found
 
     return read
+
+
+def duration(text: str) -> int:
+    """The seconds of an argument such as 30m, 2h or 1d."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 30m, 2h or 1d")
+    return int(found[1]) * _SECONDS[found[2]]
 
 
 def _seconds(text: str) -> float:

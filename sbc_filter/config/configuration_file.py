@@ -11,6 +11,7 @@ from sbc_filter.config.tables import (
     read_firewall,
     read_network,
     read_queue,
+    read_recent,
     read_records,
     read_serve,
     read_trust,
@@ -107,6 +108,7 @@ def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Confi
         process.text("user"),
         verifiers,
         read_firewall(top.table("firewall")),
+        read_recent(log),
     )
     for table in (rules, log, control, process):
         table.close()

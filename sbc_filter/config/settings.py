@@ -12,6 +12,7 @@ from sbc_filter.rules.model import Unreadable
 from sbc_filter.rules.trunk import IpNetwork, Trunk
 
 CACHE = Path("/var/cache/sbc-filter")
+RECENT = 10_000
 LAST_QUEUE = 65534  # the highest number of a queue; the one after it is a lock (`daemon.own_firewall_rules`)
 
 Overload = Literal["accept", "drop"]
@@ -137,3 +138,4 @@ class Configuration:
     user: str = ""  # the user to switch to, when started as root
     verifiers: dict[str, RemoteSettings] = field(default_factory=dict)  # delegates that verify, by name
     firewall: FirewallSettings = field(default_factory=FirewallSettings)
+    recent: int = RECENT  # refused or changed INVITEs that are kept in memory

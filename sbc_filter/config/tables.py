@@ -11,6 +11,7 @@ from sbc_filter.config.settings import (
     ENFORCE,
     LAST_QUEUE,
     OBSERVE,
+    RECENT,
     SCRUB_METHODS,
     CertificateSettings,
     FirewallSettings,
@@ -36,6 +37,7 @@ from sbc_filter.stir.delegation import VERIFICATION
 
 # Processes; one for each core of a large host.
 MAX_WORKERS = 64
+MAX_RECENT = 1_000_000  # calls; the octets of all of them have a limit of their own
 # Header fields that may not be removed, by full and by short name: those of RFC 3261, and those that name a caller.
 _REMOVED = {name.lower().encode() for name in HEADERS}
 _NEEDED = sorted({(full, each.lower()) for each, full in KNOWN.items() if full not in _REMOVED})
@@ -251,3 +253,8 @@ def read_records(table: TomlTable, folder: Path) -> Path | None:
     """`[log].records`: the file of records, None for the journal."""
     text = table.text("records", "journal")
     return None if text == "journal" else folder / text
+
+
+def read_recent(table: TomlTable) -> int:
+    """`[log].recent`: how many calls are kept for `sbc-filter find`."""
+    return table.integer("recent", RECENT, 0, MAX_RECENT)

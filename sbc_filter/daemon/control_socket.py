@@ -4,6 +4,9 @@
     {"ask": "reload"}   returns {"problems": […]} after the reload; with problems, nothing has changed
     {"ask": "observe", "trunk": …, "seconds": …}
                         returns {"problems": […], "warnings": […], "observing": "…"} (`daemon.observing`)
+    {"ask": "follow", "number": …, "call_id": …, "trunk": …}
+    {"ask": "find", "number": …, "call_id": …, "since": …}, {"ask": "message", "kept": …}
+                        are answered in several lines by the process that keeps recent calls (`recent.recent_server`)
 
 Only the user and the group of the socket may connect (mode 0660).
 """
@@ -12,7 +15,7 @@ import contextlib
 import json
 import selectors
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,8 @@ _CLIENTS = 16  # connections at a time: some operators, and monitoring
 
 Reply = Callable[[dict[str, Any]], None]
 Question = Callable[[Mapping[str, Any], Reply], None]
+HandOn = Callable[[Mapping[str, Any], socket.socket], bool]
+"""Takes over the connection of a request; false if the request is for others."""
 
 
 def default_path() -> Path:
@@ -41,9 +46,15 @@ class ControlServer:
     Raises `OSError` when it cannot listen.
     """
 
-    def __init__(self, path: Path, asked: Question, selector: selectors.BaseSelector) -> None:
+    def __init__(
+        self,
+        path: Path,
+        asked: Question,
+        selector: selectors.BaseSelector,
+        hand_on: HandOn = lambda _request, _client: False,
+    ) -> None:
         self._path = path
-        self._asked = asked
+        self._asked, self._hand_on = asked, hand_on
         self._selector = selector
         self._clients: dict[socket.socket, None] = {}  # oldest first
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -80,7 +91,10 @@ class ControlServer:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             self._close(client)
             return
-        self._asked(request, lambda answer: self._reply(client, answer))
+        if self._hand_on(request, client):
+            self._close(client)
+        else:
+            self._asked(request, lambda answer: self._reply(client, answer))
 
     def _reply(self, client: socket.socket, answer: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
@@ -103,18 +117,33 @@ def ask(path: Path, question: str, timeout: float = 120.0, **more: object) -> di
 
     Raises `EnvironmentFault` when none answers.
     """
+    with answers(path, question, timeout, **more) as connection, _understood(path):
+        with connection.makefile("rb") as answer:
+            found = json.loads(answer.readline())
+        assert isinstance(found, dict)
+        return found
+
+
+def answers(path: Path, question: str, timeout: float | None = None, **more: object) -> socket.socket:
+    """A connection from which lines come until the filter closes it; errors as for `ask`."""
+    with _understood(path), contextlib.ExitStack() as unless_asked:
+        connection = unless_asked.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        connection.settimeout(timeout)
+        connection.connect(str(path))
+        connection.sendall(json.dumps({"ask": question, **more}).encode())
+        unless_asked.pop_all()
+        return connection
+    raise AssertionError  # `_understood` passes no error on without a sentence
+
+
+@contextlib.contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Makes one sentence of every error."""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(timeout)
-            connection.connect(str(path))
-            connection.sendall(json.dumps({"ask": question, **more}).encode())
-            with connection.makefile("rb") as answer:
-                found = json.loads(answer.readline())
+        yield
     except PermissionError:
         raise EnvironmentFault(f"{path}: no permission: run as root, or as a member of its group") from None
     except (FileNotFoundError, ConnectionRefusedError):
         raise EnvironmentFault(f"{path}: no filter listens there: start it with `sbc-filter run`") from None
     except (OSError, ValueError) as error:
         raise EnvironmentFault(f"{path}: the filter does not answer: {reason(error)}") from None
-    assert isinstance(found, dict)
-    return found

@@ -3,8 +3,8 @@
 import contextlib
 import selectors
 import time
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from sbc_filter.concurrency.mailbox import Mailbox
 from sbc_filter.processes.channel import Channel, Message
@@ -37,6 +37,18 @@ class ManagedProcess:
         """Send it a message, if it is running."""
         if self.child is not None:
             self.child.channel.send(message)
+
+    def state(self, child: Child, counters: Mapping[str, int]) -> dict[str, Any]:
+        """Its state while it runs as this child, as an object for JSON; `beat` is the age of the last heartbeat."""
+        return {
+            "name": self.name,
+            "pid": child.pid,
+            "since": self.since,
+            "ready": self.ready,
+            "restarts": self.restarts,
+            "beat": round(time.monotonic() - self.heartbeat, 3),
+            "counters": counters,
+        }
 
     def started(self, child: Child) -> None:
         """Note that it runs as this child."""

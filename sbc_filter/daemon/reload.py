@@ -9,6 +9,7 @@ from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.config.settings import Configuration
 from sbc_filter.daemon.process_group import ManagedProcess
+from sbc_filter.daemon.recent_process import keep_of
 from sbc_filter.daemon.systemd import Notifier
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.processes.messages import Abort, Commit, Order, Prepare, Stop
@@ -33,6 +34,10 @@ class RunningFilter(Protocol):
     @property
     def notifier(self) -> Notifier:
         """The service manager."""
+
+    @property
+    def recent(self) -> ManagedProcess:
+        """The process that keeps recent calls."""
 
     @property
     def workers(self) -> Sequence[ManagedProcess]:
@@ -125,6 +130,7 @@ class Reload:
                 worker.child.kill()  # its replacement uses the new files
         if _fetches_otherwise(old.configuration, setup.configuration):
             supervisor.source.tell(Stop())  # its replacement uses the new files, too
+        supervisor.recent.tell(keep_of(setup.configuration))
         supervisor.renew_trust()  # some workers may have read lists that have been replaced since
         supervisor.renew_bypass()
         try:

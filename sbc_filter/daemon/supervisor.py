@@ -1,6 +1,7 @@
 """The parent process. It holds no packet, so calls go on whatever it does.
 
 supervisor ─┬─ certificates   fetches other parties' certificates: folder, command, network; no privilege
+            ├─ recent         keeps recent calls, shows records to followers; no privilege
             ├─ worker 1 … N   engine and queue
             └─ dispatcher     with more than one worker: hands each packet to the worker of its call
 """
@@ -22,6 +23,7 @@ from sbc_filter.daemon.network_watch import NetworkWatch
 from sbc_filter.daemon.observing import Observing
 from sbc_filter.daemon.process_group import START, ManagedProcess, ProcessGroup
 from sbc_filter.daemon.queue_watch import QueueWatch
+from sbc_filter.daemon.recent_process import RecentProcess, keep_of
 from sbc_filter.daemon.reload import READ, Reload
 from sbc_filter.daemon.rule_watch import Owner, RuleWatch
 from sbc_filter.daemon.systemd import Notifier
@@ -93,6 +95,8 @@ class Supervisor:
         self._queues = QueueWatch(self._feeds, len(self.workers), self.totals, rules)
         self._network = NetworkWatch()
         self.source = ManagedProcess("certificates", self._serve)
+        self._recent_calls = RecentProcess(len(self.workers))
+        self.recent = ManagedProcess("recent", self._keep)
         self._dispatcher = ManagedProcess("dispatcher", self._dispatch)
         self._bypass = BypassState({}, ())
         self._troubles: dict[int, list[str]] = {}  # with the credentials of programs, by worker
@@ -196,11 +200,14 @@ class Supervisor:
             "reloaded": self.reloading.last,
             "observing": self.observing.states(),
             "processes": [
-                _process(process, process.child, self.totals) for process in self.family.processes if process.child
+                process.state(process.child, self.totals.of(process.child.pid))
+                for process in self.family.processes
+                if process.child
             ],
             "queues": self._queues.states(),
             "firewall": self._queues.rules.status(),
             "trust_lists": [each.state() for each in self.setup.trust_files.trust_lists],
+            "credentials": self.setup.expiries,
             "outcomes": self.totals.outcomes(),
             "calls": self.totals.fates(),
             "counters": self.totals.counters,
@@ -211,7 +218,7 @@ class Supervisor:
     def _begin(self) -> None:
         self.renew_bypass()
         self.observing.load()
-        for process in (self.source, *self.workers):
+        for process in (self.source, self.recent, *self.workers):
             self.family.start(process)
         ready = self.wait(lambda: all(process.ready for process in self.family.processes), START)
         if ready and len(self.workers) > 1:
@@ -236,11 +243,12 @@ class Supervisor:
         self.notifier.stopping()
         if self.notifier.is_ready:
             self._say_all(self._queues.end())
-        for processes in ([self._dispatcher], self.workers, [self.source]):
+        for processes in ([self._dispatcher], self.workers, [self.source, self.recent]):
             self.family.end(processes, _STOP)
         if self._control is not None:
             self._control.remove()
         self._certificates.close()
+        self._recent_calls.close()
         self.family.close()
 
     def _heard(self, process: ManagedProcess, child: Child, message: Message) -> None:
@@ -314,10 +322,17 @@ class Supervisor:
         return self._feeds if len(self.workers) == 1 else worker_queues(self._feeds, at)
 
     def _serve(self, channel: Channel) -> int:
+        self._recent_calls.close()
         self._certificates.run(self.setup.configuration, self.files.shelf, channel)
+
+    def _keep(self, channel: Channel) -> int:
+        self._certificates.leave()
+        self._memories.close()
+        return self._recent_calls.run(keep_of(self.setup.configuration), channel)
 
     def _read_crls(self, _: Channel) -> int:
         self._certificates.leave()
+        self._recent_calls.close()
         self.files.read_crls()
         return 0
 
@@ -327,10 +342,11 @@ class Supervisor:
             try:
                 sources = from_process(self._certificates.path)
                 queues, tokens, observe = self._worker_queues(at), self._bypass.tokens, self.observing.order
-                memories, clock = self._memories, self._clock
+                memories, clock, sender = self._memories, self._clock, self._recent_calls.sender(at)
                 worker = Worker(
-                    self.setup, self.files, queues, self._secret, memories, sources, channel, tokens, observe, clock
-                )
+                    self.setup, self.files, queues, self._secret, memories, sources, channel, tokens, observe, clock,
+                    sender,
+                )  # fmt: skip
             except FilterError as error:
                 return _give_up(channel, error)
             worker.run()
@@ -340,6 +356,7 @@ class Supervisor:
 
     def _dispatch(self, channel: Channel) -> int:
         self._certificates.leave()
+        self._recent_calls.close()
         self._memories.close()
         try:
             dispatcher = Dispatcher(self._feeds, len(self.workers), self._secret, channel)
@@ -354,7 +371,7 @@ class Supervisor:
     def _listen(self) -> ControlServer | None:
         path = self._socket
         try:
-            control = ControlServer(path, self._asked, self.family.selector)
+            control = ControlServer(path, self._asked, self.family.selector, self._recent_calls.hand_on)
         except OSError as error:
             self.say(f"warning: {path}: no status and no reload by command: {reason(error)}")
             return None
@@ -370,19 +387,7 @@ class Supervisor:
         elif question == "observe":
             self.soon(lambda: reply(self.observing.command(request)))
         else:
-            reply({"problems": [f"unknown question {question!r}: ask status, reload or observe"]})
-
-
-def _process(process: ManagedProcess, child: Child, totals: Totals) -> dict[str, Any]:
-    return {
-        "name": process.name,
-        "pid": child.pid,
-        "since": process.since,
-        "ready": process.ready,
-        "restarts": process.restarts,
-        "beat": round(time.monotonic() - process.heartbeat, 3),
-        "counters": totals.of(child.pid),
-    }
+            reply({"problems": [f"unknown question {question!r}: ask status, reload, observe, follow or find"]})
 
 
 def _give_up(channel: Channel, error: FilterError) -> int:

@@ -25,6 +25,7 @@ from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.state import EngineState
+from sbc_filter.engine.verdict import Verdict
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
 from sbc_filter.firewall.plan import QueueSettings
 from sbc_filter.live.full_socket import FullSocket
@@ -48,7 +49,8 @@ from sbc_filter.processes.messages import (
     Reopened,
     Stop,
 )
-from sbc_filter.records.journal import Journal
+from sbc_filter.recent.handover import Sender
+from sbc_filter.records.journal import Journal, line_of
 from sbc_filter.records.tally import Tally
 from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.stir.credential import Credential
@@ -79,9 +81,10 @@ class Worker:
         tokens: dict[str, str],
         observe: Observe,
         clock: SteadyClock,
+        sender: Sender,
     ) -> None:
         """`files` are those that `setup` was read from; `tokens` are the current bypass tokens, by file; `observe` is
-        what passes unchanged."""
+        what passes unchanged; `sender` takes records and calls to the process that keeps them."""
         self._files = files
         clock.say = None  # the supervisor reports clock jumps
         self._secret, self._memories, self._sources = secret, memories, sources
@@ -92,6 +95,7 @@ class Worker:
         self._tokens = tokens
         self._observe = observe
         self._tally = Tally()
+        self._sender, self._clock = sender, clock
         self._journal = open_journal(setup.configuration.records)
         self._retired: list[tuple[float, Needs]] = []
         self._next_heartbeat = 0.0
@@ -106,6 +110,7 @@ class Worker:
             queues=queues,
             clock=clock,
             interfaces=setup.tells_interfaces_apart,
+            handled=self._record_call,
         )
         self._queues, self._full_socket = queues, FullSocket(queues)
         self._pass_on_errors()
@@ -125,8 +130,19 @@ class Worker:
             self._journal.close()
 
     def _record(self, record: Record) -> None:
+        """The record of a rule in monitor mode."""
         self._tally(record)
-        self._journal(record)
+        line = line_of(record).encode()
+        if self._sender.wants_records:
+            self._sender.record(line, self._clock() - record.time)
+        self._journal.write(line)
+
+    def _record_call(self, record: Record, raw: bytes, verdict: Verdict) -> None:
+        """The record of a packet itself."""
+        self._tally(record)
+        line = line_of(record).encode()
+        self._sender.call(line, self._clock() - record.time, record, raw, verdict)
+        self._journal.write(line)
 
     def _needs(self, setup: Setup) -> Needs:
         configuration = setup.configuration

@@ -36,6 +36,10 @@ _UNKNOWN = Arrival()  # at a hook that the firewall rules do not use
 _MAX_WAIT = 1.0  # seconds; a clock that was set, and a process that is stuck, are noticed by it
 
 
+Handled = Callable[[Record, bytes, Verdict], None]
+"""Takes the record of a packet, the packet as it came, and its verdict. Raises as a sink of records does."""
+
+
 class Core(Protocol):
     """The engine, as the shell sees it."""
 
@@ -85,11 +89,13 @@ class QueueShell:
         clock: Callable[[], float] | None = None,
         max_held: int = 1024,
         interfaces: bool = False,
+        handled: Handled | None = None,
     ) -> None:
+        """`sink` takes every record. With `handled`, it takes only those of rules in monitor mode."""
         self._engine = engine
         self._source = source
         self._emitter = emitter
-        self._sink = sink
+        self._sink, self._handled = sink, handled
         self._clock = clock or SteadyClock()
         self._count: Counter[CounterName] = Counter()
         self._parking: Parking[QueuedPacket] = Parking(max_held)
@@ -258,16 +264,25 @@ class QueueShell:
             done = not_sent(done, packet.given_up)
         for datagram in verdict.emit:
             self._emitter.send(datagram, dscp_of(packet.raw))
-        for record in (*verdict.monitored, *((done,) if done else ())):
-            try:
-                self._sink(record)
-            except OSError as error:
-                self._count[CounterName.RECORDS_LOST] += 1
-                lost = self._count[CounterName.RECORDS_LOST]
-                if is_power_of_two(lost):
-                    _LOG.warning("records cannot be written: %s; %d lost so far", error.strerror, lost)
-            except Exception:
-                self._blame(CounterName.RECORD_ERRORS)
+        for record in verdict.monitored:
+            self._report(self._sink, record)
+        if done is None:
+            return
+        if self._handled is None:
+            self._report(self._sink, done)
+        else:
+            self._report(self._handled, done, packet.raw, verdict)
+
+    def _report(self, sink: Callable[..., None], *what: object) -> None:
+        try:
+            sink(*what)
+        except OSError as error:
+            self._count[CounterName.RECORDS_LOST] += 1
+            lost = self._count[CounterName.RECORDS_LOST]
+            if is_power_of_two(lost):
+                _LOG.warning("records cannot be written: %s; %d lost so far", error.strerror, lost)
+        except Exception:
+            self._blame(CounterName.RECORD_ERRORS)
 
     def _blame(self, counter: CounterName) -> None:
         self._count[counter] += 1

@@ -6,6 +6,7 @@ workers       Prepare, Commit, Abort, Renew, Bypass,         Prepared, Committed
               Observe, Reopen                                Observing
 dispatcher    Alive
 certificates                                                 ListsChanged
+recent        Keep
 """
 
 from collections.abc import Sequence
@@ -50,6 +51,14 @@ class Observe(NamedTuple):
 
 class Reopen(NamedTuple):
     """Reopen the file of records."""
+
+
+class Keep(NamedTuple):
+    """How many calls to keep from now on, the numbering plan, and the names of the trunks."""
+
+    calls: int
+    numbering: str
+    trunks: Sequence[str]
 
 
 class Alive(NamedTuple):
@@ -117,5 +126,5 @@ class ListsChanged(NamedTuple):
     shelved: bool
 
 
-Order = Stop | Prepare | Commit | Abort | Renew | Bypass | Observe | Reopen | Alive
+Order = Stop | Prepare | Commit | Abort | Renew | Bypass | Observe | Reopen | Keep | Alive
 Report = Ready | Failed | LogLine | Heartbeat | Prepared | Committed | Obtained | Observing | Reopened | ListsChanged

@@ -40,7 +40,10 @@ class Journal:
 
     def __call__(self, record: Record) -> None:
         """Write one record."""
-        line = line_of(record).encode()
+        self.write(line_of(record).encode())
+
+    def write(self, line: bytes) -> None:
+        """Write the line of one record."""
         if self._torn:
             line = b"\n" + line
         written = self._put(line)

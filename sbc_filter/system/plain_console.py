@@ -30,6 +30,10 @@ class PlainConsole(Console):
         """Whether lines have to fit: a file or a pipe has no width, unless COLUMNS says otherwise."""
         return self.is_terminal or "COLUMNS" in os.environ
 
+    def on_broken_pipe(self) -> None:
+        """Raise `BrokenPipeError`, as a write without `rich` does; `rich` itself would exit with code 1."""
+        raise
+
     def render_str(self, text: str, **options: Any) -> Text:
         """Convert a string, as `rich` does for everything that it prints."""
         return super().render_str(plain(text), **options | {"markup": False, "emoji": False})

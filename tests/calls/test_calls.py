@@ -248,6 +248,34 @@ def test_a_flood_of_calls_and_legs_stays_small() -> None:
     assert size < 4 << 20
 
 
+def test_a_token_that_was_judged_as_replayed_is_no_leg() -> None:
+    """Even if a host of the call sends it to a new host."""
+    message = invite(identity())
+    calls = gathered([sent(message)])
+    record = calls.in_order()[0].record
+    assert record is not None
+    again = renamed(message, b"other", b"x")
+    for outcome, count in (("replayed", 2), ("passed", 2)):
+        calls.add(
+            SeenMessage(
+                2, None, NOW + 1.5, f"{SBC}:5060", f"{OTHER}:5060", "udp", again.replace(b"other", outcome.encode()),
+                record=record._replace(outcome=outcome),
+            )
+        )  # fmt: skip
+        assert len(calls) == count
+
+
+def test_invites_with_many_tokens_take_little_memory() -> None:
+    calls = Calls(with_messages=0)
+    tracemalloc.start()
+    for number in range(300):
+        tokens = "\r\n".join(f"y: a.b.{number}-{at}" for at in range(100))
+        calls.add(SeenMessage(number, None, NOW, "a:1", "b:1", "udp", invite(tokens, number=number)))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 10 << 20
+
+
 def test_ranges() -> None:
     assert ranges([3, 4, 5, 8, 10, 11]) == "3-5 8 10-11"
     assert ranges([]) == ""

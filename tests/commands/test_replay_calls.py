@@ -209,6 +209,20 @@ def test_only_responses_and_no_call_id(tmp_path: Path, capsys: pytest.CaptureFix
     ]
 
 
+def test_a_reader_who_has_seen_enough(tmp_path: Path) -> None:
+    """As `| head -1`: no error, no trace, exit code 0, though the list is longer than a pipe holds."""
+    path = captured(tmp_path, *(arriving(invite(number=number)) for number in range(1500)))
+    command = [sys.executable, "-m", "sbc_filter", "replay", str(path), "--calls"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b"configuration: ")
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0
+
+
 def on_a_terminal(folder: Path, *words: str, **environment: str) -> str:
     """What the command prints on a terminal of 200 columns."""
     parent, child = pty.openpty()

@@ -35,6 +35,7 @@ NAME_THE_FILTER = "name the configuration of the filter that runs, or its --sock
 NAME_THE_ROOT = "name the root of a host's tree with --root"
 THERE_ALREADY = "is there already: name another folder, nothing is overwritten"
 ONE_FOR = "say either how long, such as --for 2h, or --off"
+FIND_WHAT = "say either a number or a Call-ID, or --message with the number of a call that is kept"
 PURGE_WHAT = "certificates purge: name one of URL, --expired and --all"
 NAME_RULES = "name the folder of the rules in [rules].directory, or by --rules"
 ITSELF = "is the capture itself: name another file, the capture is not overwritten"
@@ -94,6 +95,9 @@ ROWS: list[tuple[str, int, str]] = [
     (f"certificates import {URL} loop {LAB}", 1, f"loop cannot be read: {LOOP}"),
     (f"certificates import {URL} lab {LAB}", 1, "lab cannot be read: Is a directory"),
     (f"certificates import {URL} /dev/zero {LAB}", 1, "/dev/zero cannot be read: more than 65536 bytes"),
+    ("replay calls.pcap --anchors none", 1, "trust.anchors: none cannot be read: No such file or"
+     " directory"),
+    ("replay calls.pcap --certificates none", 1, "none is not a folder: name the one of --certificates"),
     # Output that cannot be written.
     ("replay calls.pcap --out none/x", 1, "none/x cannot be written: No such file or directory"),
     (f"replay calls.pcap --out {LONG}", 1, f"{LONG} cannot be written: {TOO_LONG}"),
@@ -130,6 +134,9 @@ ROWS: list[tuple[str, int, str]] = [
     ("reload --socket loop", 3, f"loop: the filter does not answer: {LOOP}"),
     ("observe --off --socket call.sip", 3, "call.sip: no permission: run as root, or as a member of its group"),
     ("status --socket closed/s", 3, "closed/s: no permission: run as root, or as a member of its group"),
+    ("follow --socket none", 3, f"none: {NO_FILTER}"),
+    ("follow --socket call.sip", 3, "call.sip: no permission: run as root, or as a member of its group"),
+    ("find --message 1 --socket loop", 3, f"loop: the filter does not answer: {LOOP}"),
     # A host that cannot be installed on.
     ("install --root /none --dry-run", 3, f"/none is not a folder: {NAME_THE_ROOT}"),
     ("install --root closed/x --dry-run", 3, f"FOLDER/closed/x cannot be used: Permission denied: {NAME_THE_ROOT}"),
@@ -142,6 +149,10 @@ ROWS: list[tuple[str, int, str]] = [
     ("observe --off --for 1h", 2, ONE_FOR),
     ("observe --for 0m", 2, "--for '0m' is not a time such as 30m, 2h or 1d"),
     ("observe --for 99d", 2, "--for 99d is longer than 7d: to observe for good, set mode in [network]"),
+    ("follow --number call-1@carrier", 2, "--number 'call-1@carrier' is neither a telephone number nor a SIP URI"),
+    ("find", 2, FIND_WHAT),
+    ("find 12155550100 --message 1", 2, FIND_WHAT),
+    ("find 12155550100 --sent", 2, "--sent belongs to --message"),
     (f"certificates purge {LAB}", 2, PURGE_WHAT),
     (f"certificates purge --all --expired {LAB}", 2, PURGE_WHAT),
 ]  # fmt: skip

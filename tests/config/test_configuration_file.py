@@ -352,7 +352,8 @@ NETWORKS = "write an address or a network such as 198.51.100.0/24"
         ("[trunks.a]", "trunks.a.addresses: is missing: the addresses or networks of the other end"),
         ('[rules]\ndirectry = "x"', "rules.directry: is unknown; did you mean 'directory'?"),
         ("[log]\nrecords = 5", "log.records: has to be a string, not 5"),
-        ('[log]\nlevel = "x"', "log.level: is unknown; known here are 'records'"),
+        ("[log]\nrecent = -1", "log.recent: has to be a whole number from 0 to 1000000, not -1"),
+        ('[log]\nlevel = "x"', "log.level: is unknown; known here are 'recent', 'records'"),
     ],
 )
 def test_one_problem(text: str, problem: str) -> None:

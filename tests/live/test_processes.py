@@ -11,7 +11,7 @@ from support.processes import children, descriptors
 from support.runs import processes, started
 
 pytestmark = LIVE
-CHILDREN = ("certificates", "worker 1", "worker 2", "dispatcher")
+CHILDREN = ("certificates", "recent", "worker 1", "worker 2", "dispatcher")
 
 
 def test_nobody_holds_what_is_another_s(tmp_path: Path) -> None:

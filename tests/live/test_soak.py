@@ -37,6 +37,8 @@ def test_bad_packets_disturb_no_call(lab: Lab, tmp_path: Path) -> None:
     assert soak.faults == []
     assert soak.traffic.sent["others"] > 1450
     assert sum(soak.traffic.done.values()) == 2 * 2 * 100
-    assert soak.looks[0].pids.keys() == {"supervisor", "certificates", "worker 1", "worker 2", "dispatcher"}
+    assert soak.looks[0].pids.keys() == {
+        "supervisor", "certificates", "recent", "worker 1", "worker 2", "dispatcher"
+    }  # fmt: skip
     assert soak.state["counters"]["passed-unread"] >= 750  # the random ones
     assert soak.state["outcomes"]["unparseable"] > 50

@@ -49,7 +49,7 @@ def test_each_packet_of_a_call_in_order_at_one_worker(lab: Lab, tmp_path: Path) 
         assert set(map(tuple, seen.values())) == {tuple(b"%d" % turn for turn in range(6))}
         assert eventually(lambda: asked(file)["counters"].get("packets") == 600)
         found = processes(file)
-    assert found.keys() == {"certificates", "worker 1", "worker 2", "dispatcher"}
+    assert found.keys() == {"certificates", "recent", "worker 1", "worker 2", "dispatcher"}
     assert min(found[f"worker {at}"]["counters"]["packets"] for at in (1, 2)) > 150
 
 
@@ -106,7 +106,7 @@ def test_a_worker_is_replaced(lab: Lab, tmp_path: Path, workers: int, number: si
         assert answers == {b"SIP/2.0 403 Forbidden": 40}
 
 
-@pytest.mark.parametrize("name", ["certificates", "dispatcher"])
+@pytest.mark.parametrize("name", ["certificates", "recent", "dispatcher"])
 def test_the_others_are_replaced_as_well(lab: Lab, tmp_path: Path, name: str) -> None:
     file = configured(tmp_path, 2)
     with started(lab, file), endpoint(lab, "carrier") as carrier:

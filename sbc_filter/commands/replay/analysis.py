@@ -118,6 +118,8 @@ def _with_options(configuration: Configuration, arguments: argparse.Namespace) -
     if arguments.anchors is not None:
         trust = replace(trust, anchors=(arguments.anchors,))
     if arguments.certificates is not None:
+        if not arguments.certificates.is_dir():
+            raise CaptureError(f"{arguments.certificates} is not a folder: name the one of --certificates")
         certificates = replace(certificates, directory=arguments.certificates)
     return replace(configuration, network=network, trust=trust, certificates=certificates)
 

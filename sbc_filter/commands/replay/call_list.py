@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -42,11 +43,12 @@ def lines(calls: Sequence[Call], width: int | None, *, several: bool = False) ->
     """
     first, last = min(call.time for call in calls), max(call.time for call in calls)
     columns = _columns(with_date=last - first >= _DAY, several=several)
-    rows = [[plain(column.text(call) or _NOTHING) for column in columns] for call in calls]
-    widths = [max(_width(column.name), *(_width(row[at]) for row in rows)) for at, column in enumerate(columns)]
+    widths = [_width(column.name) for column in columns]
+    for call in calls:  # the texts are made twice: to keep those of 100,000 calls would cost more
+        widths = list(map(max, widths, map(_width, _cells(columns, call))))
     left_out = [] if width is None else _fit(columns, widths, width)
     kept = [at for at, column in enumerate(columns) if column not in left_out]
-    for row in ([column.name for column in columns], *rows):
+    for row in chain([[column.name for column in columns]], (_cells(columns, call) for call in calls)):
         yield _GAP.join(_padded(row[at], widths[at]) for at in kept).rstrip()
     if left_out:
         names = ", ".join(column.name for column in columns if column in left_out)
@@ -108,6 +110,10 @@ def _columns(*, with_date: bool, several: bool) -> list[_Column]:
         *files,
         _Column("Packets", lambda call: packets_text(call) if call.packets else None, 0, 7),
     ]
+
+
+def _cells(columns: Sequence[_Column], call: Call) -> list[str]:
+    return [plain(column.text(call) or _NOTHING) for column in columns]
 
 
 def _fit(columns: Sequence[_Column], widths: list[int], width: int) -> list[_Column]:

@@ -1,0 +1,80 @@
+"""Records of live calls as they come from the control socket of a running filter."""
+
+import argparse
+import json
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sbc_filter.commands.follow.lines import explained, explanation_for, line_for
+from sbc_filter.commands.status_display import find_socket
+from sbc_filter.daemon import control_socket
+from sbc_filter.errors import UsageFault
+from sbc_filter.recent.clients import FILTER
+from sbc_filter.recent.wanted import is_number
+from sbc_filter.records.tally import numbered
+from sbc_filter.system.plain_text import plain, plain_lines
+
+GOOD, LOST = 0, 3
+_LINE = 1 << 20  # octets of a line; a record has 4096, the messages of a call in Base64 180,000
+_REASONS = {FILTER: "the filter had no time to hand them over"}
+_SLOW = "this terminal reads too slowly"
+
+
+def follow(arguments: argparse.Namespace) -> int:
+    """Print records until the filter stops; returns the exit code."""
+    if arguments.number is not None and not is_number(arguments.number):
+        raise UsageFault(f"--number {arguments.number!r} is neither a telephone number nor a SIP URI")
+    selection = {name: getattr(arguments, name) for name in ("number", "call_id", "trunk")}
+    with control_socket.answers(find_socket(arguments), "follow", **selection) as connection:
+        for message in messages(connection):
+            if "end" in message:
+                if message["end"]:
+                    print(f"sbc-filter: {plain(message['end'])}", file=sys.stderr)
+                return int(message["code"])
+            _show(message, arguments)
+    print("sbc-filter: the connection to the filter was lost: follow again", file=sys.stderr)
+    return LOST
+
+
+def messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
+    """The lines that come, as objects, until the filter closes the connection."""
+    with connection.makefile("rb") as lines:
+        while True:
+            try:
+                line = lines.readline(_LINE)
+            except OSError:
+                return
+            if not line.endswith(b"\n"):
+                return
+            yield json.loads(line)
+
+
+def gap(message: Mapping[str, Any]) -> str:
+    """The sentence about records that were not shown."""
+    count = message["not_shown"]
+    were = "was" if count == 1 else "were"
+    return f"{numbered(count, 'record')} {were} not shown: {_REASONS.get(message['why'], _SLOW)}"
+
+
+def _show(message: dict[str, Any], arguments: argparse.Namespace) -> None:
+    if "outcome" in message:
+        _show_record(message, arguments)
+    elif arguments.json and "not_shown" in message:
+        print(json.dumps(message), flush=True)
+    else:
+        said = gap(message) if "not_shown" in message else plain(message["news"])
+        print(f"sbc-filter: {said}", file=sys.stderr)
+
+
+def _show_record(record: dict[str, Any], arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        found = explanation_for(record) if arguments.explain else None
+        more = {} if found is None else {"explanation": found._asdict()}
+        print(json.dumps({**record, **more}), flush=True)
+        return
+    text = line_for(record)
+    if arguments.explain:
+        text = "\n".join((text, *(f"    {plain_lines(line)}" for line in explained(record))))
+    print(text, flush=True)
