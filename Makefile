@@ -50,6 +50,7 @@ bench:
 	@$(BIN)/python tests/bench/lists.py
 	@PYTHONPATH=build/compiled $(BIN)/python tests/bench/dearest.py
 	@$(BIN)/python tests/bench/replay.py
+	@$(BIN)/python tests/bench/report.py
 
 deb:
 	@.ci/bootstrap.sh deb

@@ -19,7 +19,7 @@ build="gcc, libc6-dev, $(echo "$depends" | sed 's/debhelper-compat ([^)]*), //')
 run="iptables, iproute2, openssl, ca-certificates"
 demo="$build, $run, sip-tester, kamailio"
 test="$demo, tshark, procps, curl, strace, util-linux, kamailio-secsipid-modules, softhsm2, opensc-pkcs11, nftables,
- systemd, passwd"
+ systemd, passwd, chromium"
 stacks="pkg-config, libosip2-dev, libsofia-sip-ua-dev, libre-dev, libnet-sip-perl, nodejs, npm"
 differential="$test, $stacks"
 deb_test="$test, lintian, debootstrap, systemd-container"

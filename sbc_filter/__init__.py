@@ -11,6 +11,7 @@ it does. Imports go downwards only; `tests/test_imports.py` has the table.
     config                      sbc-filter.toml -> settings
     trust  certificates         lists kept current; where other parties' certificates come from
     delegates                   signing and verification by others (ATIS-1000082)
+    report                      the calls of a replay as one HTML page
     calls                       the calls of a capture, put together from its messages
     live  firewall  capture     the shells: kernel queue and its rules, capture files
     records  recent             what leaves; what is shown live, and kept for a while

@@ -121,7 +121,7 @@ def test_there_is_something_to_read() -> None:
         "interoperability",
         "operations",
     }
-    assert DOCS.keys() == pages | {"placement", "records", "redirect", "rules", "security", "service"}
+    assert DOCS.keys() == pages | {"placement", "records", "redirect", "report", "rules", "security", "service"}
     assert len(blocks("rules")) >= 14
     assert len(blocks("configuration")) >= 8
 
@@ -471,9 +471,18 @@ def test_numbers_become_what_the_table_says() -> None:
 def test_links_lead_somewhere(document: str) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", DOCS[document]):
         name, _, anchor = target.partition("#")
+        if name.endswith(".png"):
+            assert (ROOT / "docs" / name).read_bytes().startswith(b"\x89PNG\r\n")
+            continue
         text = DOCS[name.removesuffix(".md")] if name else DOCS[document]
         if anchor:
             assert anchor in {_anchor(line) for line in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}, target
+
+
+def test_pictures_are_shown_and_small() -> None:
+    pictures = {path.name: path.stat().st_size for path in (ROOT / "docs").glob("*.png")}
+    assert pictures.keys() == set(re.findall(r"\]\(([^)]+\.png)\)", "".join(DOCS.values())))
+    assert all(size < 150_000 for size in pictures.values())
 
 
 def _anchor(heading: str) -> str:

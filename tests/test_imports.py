@@ -48,6 +48,7 @@ ROOMS: dict[str, str] = {
     "recent": "errors numbering packet sip engine.record engine.verdict processes",
     "capture": "errors packet sip engine.record engine.verdict engine.call system",
     "calls": "outcomes errors packet sip engine.record engine.verdict engine.call capture",
+    "report": "outcomes explanations utc engine.record calls",
     "firewall": "errors system",
     "live": "outcomes errors counters packet engine.record engine.verdict engine.call"
     " concurrency processes system firewall",
@@ -64,7 +65,7 @@ ROOMS: dict[str, str] = {
     "lab": "errors pki stir certificates config",
     "commands": "outcomes errors explanations counters generational_cache utc packet numbering sip pki stir rules"
     " engine.record engine.verdict engine.call engine.memory engine.engine system shared_memory records recent"
-    " capture calls firewall certificates delegates config trust assembly daemon lab",
+    " capture calls report firewall certificates delegates config trust assembly daemon lab",
     "cli": "errors system commands",
 }
 LINE = "engine.engine"

@@ -58,14 +58,21 @@ class Calls:
         self.unlisted = 0
         """Messages of calls that are not listed."""
 
-    def add(self, message: SeenMessage) -> None:
-        """Add a message to its call."""
+    def add(self, message: SeenMessage) -> Call | None:
+        """Add a message to its call, and return that; None if it does not belong to one that is listed."""
         head = read_head(message.received)
         call = self._call(message, head)
         if call is not None:
             self._size += call.add(message, head, repeated=self._is_copy(message))
             if self._size > self._octets and call.keeps:
                 self._size -= call.forget()
+        return call
+
+    def forget(self, call: Call) -> None:
+        """Keep no message of this call from now on, so that there is room for those of another one."""
+        if call.keeps:
+            self._size -= call.forget()
+            self._kept -= 1
 
     def in_order(self) -> Sequence[Call]:
         """The calls, in order of their first messages."""

@@ -21,7 +21,7 @@ class MessageListener:
     """Passes each message of the SIP `ports` to `add`. See `capture.replay_shell.Listener`."""
 
     def __init__(
-        self, add: Callable[[SeenMessage], None], ports: Collection[int], supposed: Supposed = lambda: None
+        self, add: Callable[[SeenMessage], object], ports: Collection[int], supposed: Supposed = lambda: None
     ) -> None:
         """`supposed()` is the `SeenMessage.supposed` of the message that was decided last."""
         self._add = add

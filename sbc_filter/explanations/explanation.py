@@ -36,9 +36,10 @@ class Explanation(NamedTuple):
 _LINK = re.compile(r"\[([^]]+)\]\(([^)]*)\)")
 
 
-def as_text(markdown: str) -> str:
-    """The text of an explanation for a terminal: without backquotes, and a link as the page that it leads to."""
-    return _LINK.sub(_spelled_out, markdown).replace("`", "")
+def as_text(markdown: str, *, quotes: bool = False) -> str:
+    """The text of an explanation: a link as the page that it leads to; without backquotes unless `quotes`."""
+    text = _LINK.sub(_spelled_out, markdown)
+    return text if quotes else text.replace("`", "")
 
 
 def _spelled_out(link: re.Match[str]) -> str:

@@ -308,3 +308,18 @@ def test_invites_with_many_tokens_take_little_memory() -> None:
 def test_ranges() -> None:
     assert ranges([3, 4, 5, 8, 10, 11]) == "3-5 8 10-11"
     assert ranges([]) == ""
+
+
+def test_a_call_that_is_forgotten_makes_room_for_another() -> None:
+    calls = Calls(with_messages=1)
+    first = calls.add(SeenMessage(1, None, 1.0, "a:1", "b:1", "udp", invite(number=1)))
+    assert first is not None
+    calls.forget(first)
+    calls.forget(first)  # nothing more to forget
+    second = calls.add(SeenMessage(2, None, 2.0, "a:1", "b:1", "udp", invite(number=2)))
+    third = calls.add(SeenMessage(3, None, 3.0, "a:1", "b:1", "udp", invite(number=3)))
+    assert second is not None
+    assert third is not None
+    assert [len(each.messages) for each in (first, second, third)] == [0, 1, 0]
+    assert [each.seen for each in calls.in_order()] == [1, 1, 1]
+    assert calls.add(SeenMessage(4, None, 4.0, "a:1", "b:1", "udp", b"OPTIONS sip:a SIP/2.0\r\n\r\n")) is None

@@ -55,6 +55,14 @@ def write(path: Path, frames: list[Frame]) -> Path:
     return path
 
 
+def packets(path: Path, *raw: bytes) -> Path:
+    """A capture of these IP packets, one a second."""
+    return write(
+        path,
+        [Frame(number, float(number), number * SECOND, 101, 0, data, len(data)) for number, data in enumerate(raw, 1)],
+    )
+
+
 def block(order: str, kind: int, body: bytes) -> bytes:
     body += bytes(-len(body) % 4)
     length = struct.pack(order + "I", len(body) + 12)

@@ -54,7 +54,7 @@ def explain_call(arguments: argparse.Namespace) -> int:
     call = _named(_calls(arguments.what, arguments.call, setup, source, clock), arguments.what, arguments.call)
     message = _deciding(call)
     source.begin()
-    findings = None if message is None else _findings(message, setup, source, missing)
+    findings = None if message is None else findings_in_capture(message, setup, source, missing)
     if arguments.bundle is not None:
         if message is None or findings is None:
             raise NotExplained(f"call {call.number} has no INVITE that was looked at: there is no evidence of it")
@@ -141,7 +141,7 @@ def _deciding(call: Call) -> SeenMessage | None:
     return next((each for each in call.messages if call.record is not None and call.record in each.monitored), None)
 
 
-def _findings(message: SeenMessage, setup: Setup, source: NotedSource, missing: list[str]) -> Findings:
+def findings_in_capture(message: SeenMessage, setup: Setup, source: NotedSource, missing: list[str]) -> Findings:
     """What a new engine says of the message, with the answer of the replay: what came before may have counted."""
     record = message.record
     judge = Judge(setup, _flow(message), message.time if record is None else record.time, source)

@@ -25,6 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="judge freshness as of the capture (default), as of now, or as of a time such as 2027-01-15T08:00:00Z",
     )
     parser.add_argument("--out", type=Path, metavar="PCAP", help="write the packets as they would have left")
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="write a report of all calls: one page for a browser, without a network",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON record a line instead of a summary")
     parser.add_argument(
         "--fetch", action="store_true", help="fetch certificates from the network; never done otherwise"

@@ -15,6 +15,7 @@ from sbc_filter.commands.replay.call_options import needs_signers, wants_list
 from sbc_filter.commands.replay.captures import Named
 from sbc_filter.commands.replay.examples import Examples, of_calls
 from sbc_filter.commands.replay.given_options import given_options
+from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.signers import name_signers
 from sbc_filter.records.tally import numbered
 from sbc_filter.system import pager
@@ -37,9 +38,9 @@ class Gathering:
         self._arguments = arguments
         self._wanted = wants_list(arguments)
         self._listener = MessageListener(self._add, ports, supposed)
-        self._shells: tuple[Replay | TcpReplay, ...] = ()
+        self._shells: tuple[Replay | TcpReplay | HtmlReport, ...] = ()
 
-    def attach(self, *shells: Replay | TcpReplay) -> None:
+    def attach(self, *shells: Replay | TcpReplay | HtmlReport) -> None:
         """Hear of every message that these process."""
         if self._arguments.json and not self._wanted:
             self.calls = None

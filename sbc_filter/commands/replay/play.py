@@ -30,6 +30,7 @@ from sbc_filter.commands.replay.captures import Named, find_captures, folders_of
 from sbc_filter.commands.replay.examples import Examples
 from sbc_filter.commands.replay.frames import Clock, with_progress
 from sbc_filter.commands.replay.gathering import Gathering
+from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
 from sbc_filter.commands.replay.replay_result import Result
 from sbc_filter.config.configuration_file import find_configuration
@@ -74,20 +75,17 @@ def _replay(
     console = PlainConsole(stderr=taken)
     learners = _learners(outputs, configuration.certificates.tolerate)
     examples, analyses = Examples(), [] if analysis is None else [analysis]
-    gathering = Gathering(arguments, configuration.network.ports, *(each.supposed for each in analyses))
+    ports, supposed = configuration.network.ports, [each.supposed for each in analyses]
+    gathering = Gathering(arguments, ports, *supposed)
     sinks: list[Callable[[Record], None]] = [tally, calls, examples, *learners.values(), *analyses]
     if arguments.json:
         sinks.append(to_lines(sys.stdout))
-
-    def sink(record: Record) -> None:
-        for each in sinks:
-            each(record)
-
     with contextlib.ExitStack() as stack:
-        stack.enter_context(reporting_interrupts(writes=arguments.out is not None))
+        stack.enter_context(reporting_interrupts(writes=bool(arguments.out or arguments.html)))
         captures = stack.enter_context(opened(named))
         title = named.title(captures)
-        for line in what_applies(setup, named, captures, analysis is not None):
+        applies = list(what_applies(setup, named, captures, analysis is not None))
+        for line in applies:
             console.print(line)
         clock = Clock(arguments.at)
         source = source_of(configuration.certificates, arguments.fetch, clock, console, stack)
@@ -95,28 +93,46 @@ def _replay(
         needs = Needs(source, {}, clock)  # calls of the past are not signed by delegates
         stack.callback(needs.close)
         writer = stack.enter_context(CaptureWriter(arguments.out)) if arguments.out else None
+        html = stack.enter_context(HtmlReport(arguments.html, ports, *supposed)) if arguments.html else None
         engine = setup.engine(SECRET, nothing_waits=True)
         engine.observe(Observation(transports=frozenset((TRANSPORT,))))
         ask: Callable[[Need], AnyAnswer] = lambda need: ask_for(needs, need)  # noqa: E731
-        judging = engine if analysis is None else analysis.core(engine, ask), ask, sink, clock.time_of
+        judging = engine if analysis is None else analysis.core(engine, ask), ask, _to_all(sinks), clock.time_of
         interfaces = setup.tells_interfaces_apart
         streams = TcpReplay(*judging, configuration.network.ports, unseen, interfaces)
         run = Replay(*judging, survey, interfaces, leaves=writer is not None, streams=streams)
-        gathering.attach(run, streams)
-        for frame in _leaving(run, with_progress(captures, title)):
-            if writer is not None:
-                writer.write(frame)
+        gathering.attach(*(html.attach(run, streams) if html else (run, streams)))
+        _write(writer, _leaving(run, with_progress(captures, title)))
         gathering.show(console, source, several=named.several)
+        calls.finish()
+        named_calls = gathering.examples(examples, named)
+        assumed = None if analysis is None else to_dict(analysis)
+        result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults, named_calls, assumed)
+        if html:
+            html.write(console, setup, result, named, applies, source)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
-    calls.finish()
-    named_calls = gathering.examples(examples, named)
-    assumed = None if analysis is None else to_dict(analysis)
-    result = Result(title, run.counters, engine.counters, tally, unseen, captures.faults, named_calls, assumed)
     _report(console, result, json=arguments.json)
     if analysis is not None and not arguments.json:
         advise(console, analysis, arguments, named.words)
     return int(unseen.has_invites or bool(captures.faults))
+
+
+def _to_all(sinks: Iterable[Callable[[Record], None]]) -> Callable[[Record], None]:
+    """A sink that passes each record to these."""
+
+    def sink(record: Record) -> None:
+        for each in sinks:
+            each(record)
+
+    return sink
+
+
+def _write(writer: CaptureWriter | None, frames: Iterable[Frame]) -> None:
+    """Write all frames; without a writer, only go through them."""
+    for frame in frames:
+        if writer is not None:
+            writer.write(frame)
 
 
 def files_of(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[str, Path]]:
@@ -182,6 +198,7 @@ def _outputs(arguments: argparse.Namespace) -> dict[str, Path]:
     """The files to write, by the option that names each."""
     every = {
         "--out": arguments.out,
+        "--html": arguments.html,
         "--learn": arguments.learn,
         "--learn-translations": arguments.learn_translations,
     }

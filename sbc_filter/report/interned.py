@@ -1,0 +1,25 @@
+"""Each text once: what repeats in many calls is kept in one table, and named by its place there."""
+
+from collections.abc import Hashable
+
+from sbc_filter.report.script_data import script_data
+
+
+class Interned:
+    """Texts, and tuples of texts and numbers, each at its own place. `size` is what they need in the file (octets)."""
+
+    def __init__(self) -> None:
+        self._places: dict[Hashable, int] = {}
+        self.size = 0
+
+    def at(self, value: Hashable) -> int:
+        """The place of a value; a new one if it was not there."""
+        place = self._places.get(value)
+        if place is None:
+            place = self._places[value] = len(self._places)
+            self.size += len(script_data(value)) + 1
+        return place
+
+    def values(self) -> list[Hashable]:
+        """All values, in the order of their places."""
+        return list(self._places)
