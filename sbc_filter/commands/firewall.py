@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sbc_filter.assembly.setup import read_plan
     from sbc_filter.config.configuration_file import find_configuration, read_configuration, require_configuration
     from sbc_filter.daemon.removal_notice import announce
-    from sbc_filter.firewall.backend import backend
+    from sbc_filter.firewall.backend import applied_backend, backend
 
     if arguments.action == "remove":
         file = find_configuration(arguments.config)
@@ -42,11 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"the rules are gone ({chosen.name})")
         return 0
     configuration, plan = read_plan(require_configuration(arguments.config))
-    chosen = backend(configuration.firewall.backend)
     if arguments.action == "show":
+        chosen = applied_backend(configuration.firewall.backend)
         print(f"rules for {chosen.name}:", file=sys.stderr)
         print(chosen.show(plan))
         return 0
+    chosen = backend(configuration.firewall.backend)
     chosen.apply(plan)
     announce(removed=False)
     print(f"applied with {chosen.name}; undo with `sbc-filter firewall remove`")

@@ -112,6 +112,25 @@ def backend(name: str = AUTO) -> Firewall:
     return Firewall(chosen, (nft, legacy if chosen is modern else modern))
 
 
+def applied_backend(name: str = AUTO) -> Firewall:
+    """The program whose rules are applied, found without a trial; as `backend` if there are no rules of ours.
+
+    Where packets are queued there must be no trial: nft registers its hooks for one, and when they go, the kernel
+    discards every packet that waits in a queue.
+    """
+    if name == AUTO:
+        candidates: tuple[Backend, ...] = (Nft(), Iptables(), Iptables("-legacy"))
+        name = next((each.name for each in candidates if _is_in_force(each)), AUTO)
+    return backend(name)
+
+
+def _is_in_force(candidate: Backend) -> bool:
+    try:
+        return candidate.is_in_force()
+    except EnvironmentFault:
+        return False
+
+
 def _first(*candidates: Backend) -> Backend | None:
     for candidate in candidates:
         try:

@@ -13,7 +13,7 @@ from sbc_filter.certificates.socket_server import descriptors_for
 from sbc_filter.certificates.warm_up import read_list
 from sbc_filter.commands.check.patterns import slow_patterns
 from sbc_filter.config.settings import CertificateSettings
-from sbc_filter.firewall.backend import backend
+from sbc_filter.firewall.backend import applied_backend
 from sbc_filter.firewall.surroundings import surroundings
 from sbc_filter.records.tally import numbered
 from sbc_filter.rules.model import NEVER, Conditions, Direction, Mode, RuleAction
@@ -64,7 +64,7 @@ def host_remarks(setup: Setup) -> Iterator[str]:
     for trunk in setup.trunks:
         if "udp" not in trunk.transport:
             yield f"trunk {trunk.name!r} has only TCP: its calls pass unfiltered, because the filter reads UDP alone"
-    yield from surroundings(setup.plan(), backend(setup.configuration.firewall.backend).name)
+    yield from surroundings(setup.plan(), applied_backend(setup.configuration.firewall.backend).name)
 
 
 def few_descriptors(workers: int, allowed: int) -> Iterator[str]:

@@ -19,7 +19,7 @@ from sbc_filter.daemon import privileges
 from sbc_filter.daemon.errands import Errands
 from sbc_filter.daemon.own_firewall_rules import OwnRules, receive_notices
 from sbc_filter.daemon.supervisor import Supervisor
-from sbc_filter.firewall.backend import backend
+from sbc_filter.firewall.backend import applied_backend
 from sbc_filter.records.tally import findings, numbered
 from sbc_filter.shared_memory.shared_state import SharedState
 from sbc_filter.system.descriptors import allow_descriptors
@@ -124,7 +124,7 @@ def _say_what_runs(console: PlainConsole, setup: Setup) -> None:
 def _say_what_is_around(say: Callable[[str], None], setup: Setup, *, own_firewall: bool) -> None:
     """What the firewall programs show of this host. They may wait for a lock, so this is another process's job."""
     if not own_firewall and "NOTIFY_SOCKET" not in os.environ:  # under a service manager another unit applies the rules
-        for fault in backend(setup.configuration.firewall.backend).faults():
+        for fault in applied_backend(setup.configuration.firewall.backend).faults():
             say(f"warning: {fault}")
     for remark in host_remarks(setup):
         say(f"warning: {remark}")
