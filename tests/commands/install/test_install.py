@@ -250,11 +250,13 @@ def test_samples_are_good_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_wheel_has_all_that_is_installed() -> None:
-    """The globs of package-data, which say what goes into a wheel, against the folders at the top level."""
+    """The globs of package-data, which say what goes into a wheel, against the folders at the top level and the page
+    of the report."""
     globs = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["sbc_filter"]
     packed = {path.resolve() for glob in globs for path in (ROOT / "sbc_filter").glob(glob)}
     there = {path for folder in ("rules", "systemd") for path in (ROOT / folder).rglob("*") if path.is_file()}
-    assert packed == there
+    page = {path.resolve() for path in (ROOT / "sbc_filter" / "report" / "page").iterdir()}
+    assert packed == there | page
     assert len(there) == len(samples()) + len(units(Path(PROGRAM)))
 
 
