@@ -17,9 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "call",
-        nargs="?",
+        nargs="*",
         metavar="CALL",
-        help="if WHAT is a capture: the call, by its number in the list of `replay --calls`, its Call-ID, or #PACKET",
+        help="if WHAT is a capture: the call, by its number in the list of `replay --calls`, its Call-ID, or #PACKET;"
+        " in front of it further captures, as for `replay`",
     )
     ends = parser.add_mutually_exclusive_group()
     ends.add_argument("--from", dest="sender", type=endpoint, metavar="ADDRESS[:PORT]", help="the peer it came from")

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -43,7 +44,7 @@ _OF_CAPTURE = "the capture"
 
 
 def explain_call(arguments: argparse.Namespace) -> int:
-    """Explain the call that `arguments.call` names; returns 0 if it passed or was signed, else 1."""
+    """Explain the call of `arguments.captures` that `arguments.call` names; returns 0 if it is a good one, else 1."""
     setup, missing = read_setup_of_capture(arguments)
     clock = Clock("capture" if arguments.at == "message" else arguments.at)
     source = NotedSource(
@@ -51,7 +52,8 @@ def explain_call(arguments: argparse.Namespace) -> int:
     )
     if not setup.rules.rules:
         setup = replace(setup, rules=default_rules())
-    call = _named(_calls(arguments.what, arguments.call, setup, source, clock), arguments.what, arguments.call)
+    captures = arguments.captures
+    call = _named(_calls(captures, arguments.call, setup, source, clock), shlex.join(captures), arguments.call)
     message = _deciding(call)
     source.begin()
     findings = None if message is None else findings_in_capture(message, setup, source, missing)
@@ -71,8 +73,8 @@ def explain_call(arguments: argparse.Namespace) -> int:
     return 0 if findings is not None and findings.good else 1
 
 
-def _calls(what: str, name: str | None, setup: Setup, source: NotedSource, clock: Clock) -> Sequence[Call]:
-    """The calls of a capture, as `replay` finds them; with the messages of that which `name` means."""
+def _calls(words: Sequence[str], name: str | None, setup: Setup, source: NotedSource, clock: Clock) -> Sequence[Call]:
+    """The calls of captures, as `replay` finds them; with the messages of that which `name` means."""
     calls, ports = Calls(wanted=_wanted(name)), setup.configuration.network.ports
     unseen = Unseen(ports)
     engine = setup.engine(_SECRET, nothing_waits=True)
@@ -83,11 +85,11 @@ def _calls(what: str, name: str | None, setup: Setup, source: NotedSource, clock
     interfaces = setup.tells_interfaces_apart
     streams = TcpReplay(*judging, ports, unseen, interfaces, listener=listener)
     run = Replay(*judging, Survey(ports, unseen), interfaces, leaves=False, streams=streams, listener=listener)
-    named = find_captures([what], ())
+    named = find_captures(words, ())
     with Captures(named.sources, several=named.several) as captures:
         if not captures.opened:
-            raise CaptureError(*(captures.faults or [f"there is no capture in {what}"]))
-        for frame in with_progress(captures, what):
+            raise CaptureError(*(captures.faults or [f"there is no capture in {', '.join(words)}"]))
+        for frame in with_progress(captures, named.title(captures)):
             run.feed(frame)
         run.finish()
     return calls.in_order()

@@ -20,6 +20,7 @@ from sbc_filter.commands.explain.material import (
     claims_of,
     identity_value,
     invite_for,
+    is_capture,
     read_material,
     unfolded,
 )
@@ -38,11 +39,15 @@ _DATE = re.compile(rb"^date[ \t]*:[ \t]*([^\r\n]+)", re.IGNORECASE | re.MULTILIN
 
 def explain(arguments: argparse.Namespace) -> int:
     """Explain what was given; returns 0 if its token is valid or the call is signed, else 1."""
-    material = read_material(arguments.what, has_call=arguments.call is not None)
+    material = read_material(arguments.what, has_call=bool(arguments.call))
     if material.kind is Kind.CAPTURE:
+        *more, last = arguments.call or [None]
+        if last is not None and is_capture(Path(last)):  # captures, and no call
+            more, last = [*more, last], None
+        arguments.captures, arguments.call = [arguments.what, *more], last
         return explain_call(arguments)
-    if arguments.call is not None:
-        raise UsageFault(f"{arguments.what} is not a capture: {arguments.call} names nothing in it")
+    if arguments.call:
+        raise UsageFault(f"{arguments.what} is not a capture: {arguments.call[-1]} names nothing in it")
     if material.kind is Kind.RECORDS and arguments.bundle is not None:
         raise UsageFault("--bundle is for a call: a record does not have its message")
     if material.kind is Kind.RECORDS:

@@ -73,7 +73,7 @@ def read_material(what: str, *, has_call: bool = False) -> Material:
         return Material(Kind.CAPTURE, b"", file=path)
     if not _is_file(path):
         return _recognised(what.encode("utf-8", "surrogateescape"), None)
-    if _is_capture(path):
+    if is_capture(path):
         return Material(Kind.CAPTURE, b"", file=path)
     try:
         return _recognised(read_file(path, _MOST), what)._replace(file=path)
@@ -90,7 +90,7 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _is_capture(path: Path) -> bool:
+def is_capture(path: Path) -> bool:
     """Whether a regular file begins as a capture does, compressed or not. A pipe can be read only once."""
     try:
         if not path.is_file():

@@ -38,11 +38,11 @@ def read_setup(arguments: argparse.Namespace, folders: Sequence[Path]) -> tuple[
 
 
 def read_setup_of_capture(arguments: argparse.Namespace) -> tuple[Setup, list[str]]:
-    """The files with which `replay` judges this capture: without any, what the capture itself proposes."""
-    folders = folders_of([arguments.what])
+    """The files with which `replay` judges `arguments.captures`: without any, what the captures themselves propose."""
+    folders = folders_of(arguments.captures)
     if find_configuration(arguments.config, folders) is not None or arguments.rules is not None:
         return read_setup(arguments, folders)
-    named = find_captures([arguments.what], ())
+    named = find_captures(arguments.captures, ())
     proposal = scout(Captures(named.sources, several=named.several)).proposal(arguments.sbc)
     setup = supposed_setup(arguments, proposal)
     taken = f"the SBC is taken to be {', '.join(proposal.sbc)} (--sbc), " if proposal.sbc else ""

@@ -122,6 +122,18 @@ def test_the_only_call_needs_no_name(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert lines(capsys, captured(tmp_path, CALLS[0]), code=0)[0].startswith("Call 1: 12155550100 to 12155550199")
 
 
+def test_several_captures_are_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As for `replay`, which prints such commands: the last word is the call."""
+    first = captured(tmp_path, arriving(GOOD), name="a.pcap")
+    both = first, captured(tmp_path, arriving(invite(number=9)), arriving(SPOOFED), name="b.pcap")
+    shown = lines(capsys, *both, "3", code=1)
+    assert shown[0] == "Call 3: 13125550123 to 12155550199, Call-ID call-2@carrier.example"
+    assert "invalid.orig-mismatch" in shown
+    assert main(["explain", *both]) == 1
+    said = f"{first} {both[1]} has 3 calls: name one; `sbc-filter replay {first} {both[1]} --calls` lists them"
+    assert capsys.readouterr().err == f"sbc-filter: {said}\n"
+
+
 def test_a_call_in_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "call.sip").write_bytes(GOOD)
     assert main(["explain", str(tmp_path / "call.sip"), "1"]) == 2
