@@ -13,6 +13,8 @@ def given_options(arguments: argparse.Namespace) -> str:
             words += [f"--{option}", str(path)]
     for address in arguments.sbc:
         words += ["--sbc", address]
+    if arguments.at not in ("capture", "message"):  # the defaults of the two
+        words += ["--at", str(arguments.at)]
     if arguments.fetch:
         words.append("--fetch")
     return "".join(f" {shlex.quote(word)}" for word in words)
