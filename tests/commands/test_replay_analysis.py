@@ -172,7 +172,7 @@ def test_the_commands_that_are_printed_give_the_same_result(capsys: pytest.Captu
 def test_a_printed_command_keeps_the_time(capsys: pytest.CaptureFixture[str]) -> None:
     captured(arriving(invite(identity(), caller=FORGED)))
     assert main(["replay", "my.pcap", "--at", "1800000000"]) == 0
-    assert "\n  sbc-filter explain my.pcap 1 --at 1800000000.0\n" in capsys.readouterr().out
+    assert "\n    sbc-filter explain my.pcap 1 --at 1800000000.0\n" in capsys.readouterr().out
 
 
 def test_a_configuration_without_rules_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
