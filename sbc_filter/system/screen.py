@@ -18,7 +18,6 @@ from sbc_filter.system.plain_text import plain
 
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the alternate screen, without and with the cursor
 _HOME, _TO_END_OF_LINE, _TO_END = "\x1b[H", "\x1b[K", "\x1b[J"
-_SMALLEST = (20, 2)
 
 
 def is_terminal() -> bool:
@@ -50,12 +49,12 @@ class Screen:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns and lines, now."""
+        """Columns and lines, now. A terminal that does not know them, such as a serial line, says 0."""
         try:
             found = os.get_terminal_size(sys.stdout.fileno())
         except OSError:
             return 80, 24
-        return max(found.columns, _SMALLEST[0]), max(found.lines, _SMALLEST[1])
+        return found.columns or 80, found.lines or 24
 
     def show(self, lines: Sequence[str]) -> None:
         """Show these lines, as far as they fit. Control characters in them are escaped."""

@@ -98,6 +98,17 @@ def test_the_limit_counts_what_escapes_take() -> None:
     assert len(script_data(details(calls, 100_000))) < 110_000
 
 
+def test_one_call_does_not_displace_the_others() -> None:
+    """Its first messages are shown. A call that finds no room leaves nothing behind."""
+    messages = [Message(n, "", 0.0, "a:1", "b:1", "udp", b"%d" % n + b"\x00\r\n" * 20_000, ()) for n in range(40)]
+    noise = [Message(1, "", 0.0, "a:1", "b:1", "udp", b"%d" % n + b"\xff" * 8000, ()) for n in range(40)]
+    large, small = Detail(1, "", "", messages), detail(3, invite_of(3))
+    assert list(data(large, small)["calls"]) == ["1", "3"]
+    found = data(large._replace(messages=noise), small)["calls"]["1"]
+    assert (len(found["messages"]), found["omitted"]) == (4, 36)
+    assert data(Detail(2, "", "", noise), small, most=100_000) == data(small)
+
+
 def test_many_messages_are_counted() -> None:
     message = Message(1, "", 0.0, "a:1", "b:1", "udp", b"ACK", (b"ACK",))
     call = Detail(1, "", "", [message] * 100, 5)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from support.waiting import LONG, eventually
 
+from sbc_filter.system.screen import Screen
+
 PROGRAM = """
 import sys, time
 from sbc_filter.system.screen import Screen
@@ -87,3 +89,17 @@ def test_while_it_is_suspended_the_terminal_is_as_it_was(terminal: Terminal) -> 
     os.write(terminal.ours, b"Q")
     assert terminal.process.wait(LONG) == 0
     assert terminal.written().endswith(LEAVE)
+
+
+@pytest.mark.parametrize(
+    ("said", "used"), [((24, 80), (80, 24)), ((0, 0), (80, 24)), ((1, 1), (1, 1)), ((50, 0), (80, 50))]
+)
+def test_the_size_of_the_terminal(
+    said: tuple[int, int], used: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A serial line does not know it, and says 0."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, said)
+    with open(theirs, "w") as output, open(ours):
+        monkeypatch.setattr(sys, "stdout", output)
+        assert Screen().size == used
