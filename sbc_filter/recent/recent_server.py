@@ -19,7 +19,7 @@ from sbc_filter.numbering.numbering_plans import NANP, plan_named
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.messages import Heartbeat, Keep, Ready, Stop
 from sbc_filter.recent.clients import Client, Follower, Question, line_of, sliced
-from sbc_filter.recent.handover import Handover
+from sbc_filter.recent.handover import Reading
 from sbc_filter.recent.ring import KeptCall, Ring
 from sbc_filter.recent.wanted import Wanted, record_of
 
@@ -39,7 +39,7 @@ _PEER = Struct("=iII")  # struct ucred: process, user, group
 class RecentServer:
     """See the module. `requests` brings connections that the control socket has accepted, each with its request."""
 
-    def __init__(self, handover: Handover, requests: socket.socket, channel: Channel, keep: Keep) -> None:
+    def __init__(self, handover: Reading, requests: socket.socket, channel: Channel, keep: Keep) -> None:
         self._handover, self._requests, self._channel = handover, requests, channel
         self._ring = Ring(keep.calls)
         self._keep = keep

@@ -24,7 +24,7 @@ _CHECKED = "state", "title", "values", "standard"
 
 
 def details(calls: Iterable[Detail], most_octets: int = MOST_OCTETS) -> dict[str, Any]:
-    """The data of these calls, by number, as many as fit in their order. One that does not fit leaves room for others."""
+    """The data of these calls, by number, as many as fit in their order. One that does not fit is left out."""
     interned = Interned()
     found: dict[int, Any] = {}
     used = 0

@@ -24,7 +24,8 @@ def line(**fields: object) -> bytes:
     [
         "13125550123", "+13125550123", "+1 (312) 555-0123", "(312) 555.0123", "3125550123", "011 1 3125550123",
         "tel:+1-312-555-0123", "sip:+13125550123@anywhere.example", "SIP:13125550123@x;user=phone",
-        "+1 (0) 312 555 0123", "12155550100", "12155550177", "12155550188", "+1 215 555 0166", "tel:+14045550155", "sip:alice@example.org",
+        "+1 (0) 312 555 0123",
+        "12155550100", "12155550177", "12155550188", "+1 215 555 0166", "tel:+14045550155", "sip:alice@example.org",
     ],
 )  # fmt: skip
 def test_a_number_in_any_notation_wherever_the_record_has_it(number: str) -> None:
