@@ -28,7 +28,7 @@ def title(watch: Watch) -> str:
 def test_why_no_records_come_is_said_until_they_do(tmp_path: Path) -> None:
     """The first request to follow is refused, the second is served."""
     answers = iter((FULL, RECORD))
-    clients = []
+    clients: list[socket.socket] = []
 
     def serve() -> None:
         for _ in range(5):

@@ -21,7 +21,7 @@ _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
 }
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError)
 _BLOCK = 1 << 20  # octets that are read at once
-_LONGEST = 1 << 16  # octets of a line; one of the filter has 4096
+_LONGEST = 1 << 13  # octets of a line; one of the filter has 4096
 _KEPT = 10_000  # lines of one compressed file that match: it is read from its beginning, and the last ones count
 
 
