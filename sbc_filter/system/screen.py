@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 
 from sbc_filter.system.plain_text import plain
 
@@ -59,7 +59,7 @@ class Screen:
     def show(self, lines: Sequence[str]) -> None:
         """Show these lines, as far as they fit. Control characters in them are escaped."""
         width, height = self.size
-        drawn = [set_cell_size(plain(line), width).rstrip() + _TO_END_OF_LINE for line in lines[:height]]
+        drawn = [_drawn(plain(line), width) for line in lines[:height]]
         sys.stdout.write(_HOME + "\n".join(drawn) + _TO_END)
         sys.stdout.flush()
 
@@ -90,3 +90,10 @@ class Screen:
         self._leave()
         os.kill(os.getpid(), signal.SIGSTOP)
         self._enter()
+
+
+def _drawn(line: str, width: int) -> str:
+    """The line as it is written: what was there before is erased, unless nothing is left of it. After the last column
+    a terminal would erase the last character."""
+    text = set_cell_size(line, width).rstrip()
+    return text if cell_len(text) == width else text + _TO_END_OF_LINE
