@@ -81,9 +81,13 @@ class Watch:
                 self._window.add(message, now)
             elif "not_shown" in message:
                 self._window.miss(message["not_shown"], now)
+            elif "end" in message:
+                self._window.refusal = message["end"]
 
     def lines(self) -> list[str]:
         """The picture now. Raises `EnvironmentFault` when the filter does not answer."""
+        if self.feed.descriptors:
+            self._window.refusal = ""
         self.feed.connect()
         state = control_socket.ask(self._path, "status", _WAIT)
         now = time.monotonic()

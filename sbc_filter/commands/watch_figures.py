@@ -39,6 +39,8 @@ class Window:
 
     def __init__(self) -> None:
         self._seconds: deque[_Second] = deque()
+        self.refusal = ""
+        """Why no records come, as the filter says it."""
 
     def add(self, record: Mapping[str, Any], now: float) -> None:
         """Count a record; those of rules in monitor mode are not calls."""
@@ -114,7 +116,7 @@ def picture(state: Mapping[str, Any], speed: Rates, window: Window, clock: float
     if state["observing"]:
         yield "Observing  calls pass unchanged: see sbc-filter status"
     yield ""
-    yield "The last minute, by records" + _gap(window.missed(now))
+    yield "The last minute, by records" + _gap(window.missed(now)) + (window.refusal and f": {window.refusal}")
     yield from _columns(
         [list(_list(title, window.total(title.lower(), now))) for title in ("Outcomes", "Trunks", "Signers")]
     )

@@ -3,7 +3,6 @@
 It connects to hosts that untrusted URLs name. So it has no privilege, and no packet passes through it.
 """
 
-import os
 import pickle
 import selectors
 import signal
@@ -25,6 +24,7 @@ from sbc_filter.daemon import privileges
 from sbc_filter.errors import FilterError
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.child import GAVE_UP
+from sbc_filter.processes.executed import execute, told
 from sbc_filter.processes.messages import Failed, Heartbeat, ListsChanged, LogLine, Ready, Stop
 from sbc_filter.system.descriptors import room_for
 from sbc_filter.system.nonblocking_writer import log_to_standard_error
@@ -46,19 +46,10 @@ class CertificateProcess:
     def run(self, configuration: Configuration, shelf: CrlShelf | None, channel: Channel) -> NoReturn:
         """Execute this module as a program of its own, with only the settings that it needs.
 
-        A forked process would still have our keys, the secret of our To tags and the shared memory of the workers.
-        None of these belongs in a process that connects to untrusted hosts.
+        What else a forked process would have does not belong in one that connects to untrusted hosts.
         """
         needed = replace(configuration, credentials={}, remote={}, verifiers={}, trunks=())
-        told = os.memfd_create("sbc-filter-configuration")
-        with open(told, "wb", closefd=False) as file:
-            pickle.dump((needed, shelf), file)
-        os.lseek(told, 0, os.SEEK_SET)
-        descriptors = (self._listener.fileno(), channel.fileno(), told)
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, True)
-        flags = ["-P"] if sys.flags.safe_path else []
-        os.execv(sys.executable, [sys.executable, *flags, "-m", __name__, *map(str, descriptors)])  # noqa: S606
+        execute(__name__, (self._listener.fileno(), channel.fileno(), told(pickle.dumps((needed, shelf)))))
 
     def leave(self) -> None:
         """Close the listener in a worker, which only sends requests."""
@@ -77,9 +68,9 @@ def from_process(path: Path) -> Callable[[Configuration], CertificateSource]:
 
 def main() -> int:
     """Run the process. The arguments are descriptors: listener, channel, configuration."""
-    listener, channel, told = map(int, sys.argv[1:])
+    listener, channel, settings = map(int, sys.argv[1:])
     log_to_standard_error()
-    with open(told, "rb") as file:
+    with open(settings, "rb") as file:
         configuration, shelf = pickle.load(file)  # noqa: S301 - written by our parent process; no other has access
     sys.setswitchinterval(_SWITCH)
     return _serve(configuration, shelf, socket.socket(fileno=listener), Channel(socket.socket(fileno=channel)))

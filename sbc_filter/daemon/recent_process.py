@@ -1,6 +1,7 @@
 """The process that keeps recent calls and shows records to followers. No packet passes through it.
 
-It reads what peers wrote, so it has no privilege; and it gives way to the workers where they need the processor.
+It reads what peers wrote, so it has no privilege and none of our keys. It gives way to the workers where they need the
+processor.
 """
 
 import contextlib
@@ -8,17 +9,20 @@ import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from sbc_filter.config.settings import Configuration
 from sbc_filter.daemon import privileges
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.child import GAVE_UP
+from sbc_filter.processes.executed import execute, told
 from sbc_filter.processes.messages import Failed, Keep
-from sbc_filter.recent.handover import Handover, WorkerEnd
+from sbc_filter.recent.handover import Handover, Reading, WorkerEnd
 from sbc_filter.recent.recent_server import RecentServer
+from sbc_filter.system.nonblocking_writer import log_to_standard_error
 
 QUESTIONS = ("follow", "find", "message")
 """The questions at the control socket that this process answers."""
@@ -34,22 +38,11 @@ class RecentProcess:
         for end in (self._asking, self._asked):
             end.setblocking(False)
 
-    def run(self, keep: Keep, channel: Channel) -> int:
-        """The main function of the process."""
+    def run(self, keep: Keep, channel: Channel) -> NoReturn:
+        """Execute this module as a program of its own: what peers wrote is not read next to our keys."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the last calls of the workers come first
-        with contextlib.suppress(OSError):  # a service manager may forbid it
-            os.nice(_NICE)
-        try:
-            privileges.surrender()
-        except EnvironmentFault as error:
-            channel.send(Failed(str(error)))
-            return GAVE_UP
-        self._asking.close()
-        self._handover.keep_for_reading()
-        server = RecentServer(self._handover, self._asked, channel, keep)
-        signal.signal(signal.SIGTERM, lambda *_: server.stop())
-        server.run()
-        return 0
+        settings = told(json.dumps(keep).encode())
+        execute(__name__, (self._asked.fileno(), channel.fileno(), settings, *self._handover.descriptors))
 
     def sender(self, worker: int) -> WorkerEnd:
         """The end of a worker, counted from 0, in its process."""
@@ -79,3 +72,31 @@ def keep_of(configuration: Configuration) -> Keep:
     """What the process has to know of the configuration."""
     trunks = [trunk.name for trunk in configuration.trunks]
     return Keep(configuration.recent, configuration.network.numbering, trunks)
+
+
+def main() -> int:
+    """Run the process. The arguments are descriptors: requests, channel, settings, and what `Reading` needs."""
+    requests, channel, settings, shared, *ends = map(int, sys.argv[1:])
+    log_to_standard_error()
+    with open(settings, "rb") as file:
+        keep = Keep(*json.load(file))
+    reading = Reading(shared, [socket.socket(fileno=end) for end in ends])
+    return _serve(keep, reading, socket.socket(fileno=requests), Channel(socket.socket(fileno=channel)))
+
+
+def _serve(keep: Keep, reading: Reading, requests: socket.socket, channel: Channel) -> int:
+    with contextlib.suppress(OSError):  # a service manager may forbid it
+        os.nice(_NICE)
+    try:
+        privileges.surrender()
+    except EnvironmentFault as error:
+        channel.send(Failed(str(error)))
+        return GAVE_UP
+    server = RecentServer(reading, requests, channel, keep)
+    signal.signal(signal.SIGTERM, lambda *_: server.stop())
+    server.run()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -326,9 +326,7 @@ class Supervisor:
         self._certificates.run(self.setup.configuration, self.files.shelf, channel)
 
     def _keep(self, channel: Channel) -> int:
-        self._certificates.leave()
-        self._memories.close()
-        return self._recent_calls.run(keep_of(self.setup.configuration), channel)
+        self._recent_calls.run(keep_of(self.setup.configuration), channel)
 
     def _read_crls(self, _: Channel) -> int:
         self._certificates.leave()

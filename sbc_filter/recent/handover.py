@@ -2,13 +2,15 @@
 
 Each worker has a pair of sockets that is made before the first fork. It outlives both processes, so either of them may
 be replaced. What does not fit is lost and counted, in memory that both share. That memory also says what is wanted: a
-worker makes nothing for a process that nothing would be done with.
+worker makes nothing for a process that nothing would be done with. The memory is a file without a name, so that a
+program of its own can map it, too.
 """
 
 import contextlib
 import mmap
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import NamedTuple, Protocol
 
@@ -21,6 +23,8 @@ _LARGEST = 1 << 18  # octets of one handed over call: two packets of 64 KiB and 
 _HEAD = Struct("=dIIIB")  # delay, octets of the record, of the packet received and of what was sent, whether a packet
 _FOLLOWED, _KEPT = 1, 2  # in the first cell
 _CELLS = 2  # of each worker: records and calls that were lost
+SHARED = "sbc-filter-recent"
+"""The name of the memory among the open files of a process."""
 
 
 class Handed(NamedTuple):
@@ -52,40 +56,24 @@ class Sender(Protocol):
         """Hand over a record and, if it was refused or changed, its INVITE."""
 
 
-class Handover:
-    """The sockets and the shared memory of all workers. Make it before the first fork."""
+class Reading:
+    """What the process that reads has: one end for each worker, and the shared memory."""
 
-    def __init__(self, workers: int) -> None:
-        """Raises `OSError` when the system has no sockets left."""
-        self._pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(workers)]
-        for ends in self._pairs:
-            for end in ends:
-                end.setblocking(False)
-            _enlarge(ends[0])
-        cells = 1 + _CELLS * workers
-        self._cells = memoryview(mmap.mmap(-1, 8 * cells)).cast("Q")
+    def __init__(self, shared: int, ends: Sequence[socket.socket]) -> None:
+        """`shared` is the descriptor of the memory."""
+        self._shared = shared
+        self._memory = mmap.mmap(shared, 0)
+        self._cells = memoryview(self._memory).cast("Q")
         self._buffer = memoryview(bytearray(_LARGEST))
-
-    def sender(self, worker: int) -> "WorkerEnd":
-        """The end of a worker, counted from 0."""
-        return WorkerEnd(self._pairs[worker][0], self._cells, worker)
-
-    def keep_for(self, worker: int) -> None:
-        """Close the ends of all others, in the process of a worker."""
-        for at, (sending, receiving) in enumerate(self._pairs):
-            receiving.close()
-            if at != worker:
-                sending.close()
-
-    def keep_for_reading(self) -> None:
-        """Close the ends of the workers, in the process that reads."""
-        for sending, _ in self._pairs:
-            sending.close()
+        self.ends = ends
+        """The ends to watch for reading."""
+        for end in ends:
+            end.setblocking(False)
 
     @property
-    def ends(self) -> list[socket.socket]:
-        """The ends to watch for reading, one for each worker."""
-        return [end for _, end in self._pairs]
+    def descriptors(self) -> tuple[int, ...]:
+        """What a program needs to read: the memory, then each end."""
+        return (self._shared, *(end.fileno() for end in self.ends))
 
     def wanted(self, *, followed: bool, kept: bool) -> None:
         """Say what the workers are to hand over: all records, and the calls that were refused or changed."""
@@ -105,11 +93,38 @@ class Handover:
                 return
             yield _read(bytes(self._buffer[:octets]))
 
+
+class Handover(Reading):
+    """The sockets and the shared memory of all workers. Make it before the first fork."""
+
+    def __init__(self, workers: int) -> None:
+        """Raises `OSError` when the system has no sockets left."""
+        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(workers)]
+        self._sending = [sending for sending, _ in pairs]
+        for end in self._sending:
+            end.setblocking(False)
+            _enlarge(end)
+        shared = os.memfd_create(SHARED)
+        os.ftruncate(shared, 8 * (1 + _CELLS * workers))
+        super().__init__(shared, [receiving for _, receiving in pairs])
+
+    def sender(self, worker: int) -> "WorkerEnd":
+        """The end of a worker, counted from 0."""
+        return WorkerEnd(self._sending[worker], self._cells, worker)
+
+    def keep_for(self, worker: int) -> None:
+        """Close the ends of all others, in the process of a worker."""
+        for end in (*self.ends, *self._sending[:worker], *self._sending[worker + 1 :]):
+            end.close()
+
     def close(self) -> None:
-        """Close all ends, in a process that does not use them."""
-        for ends in self._pairs:
-            for end in ends:
-                end.close()
+        """Close all ends and the memory, in a process that does not use them; no `sender` may be used after this."""
+        for end in (*self.ends, *self._sending):
+            end.close()
+        self._cells.release()
+        self._memory.close()
+        with contextlib.suppress(OSError):
+            os.close(self._shared)
 
 
 class WorkerEnd:

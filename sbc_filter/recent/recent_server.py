@@ -19,15 +19,16 @@ from sbc_filter.numbering.numbering_plans import NANP, plan_named
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.messages import Heartbeat, Keep, Ready, Stop
 from sbc_filter.recent.clients import Client, Follower, Question, line_of, sliced
-from sbc_filter.recent.handover import Handover
+from sbc_filter.recent.handover import Reading
 from sbc_filter.recent.ring import KeptCall, Ring
 from sbc_filter.recent.wanted import Wanted, record_of
 
 _LOG = logging.getLogger(__name__)
 CLIENTS = 32  # at a time, all together
 STOPPED = "the filter has stopped"
-_REQUEST = 4096  # octets of a request, as at the control socket
+_REQUEST = 1 << 15  # octets of a request; at the control socket it has 4096, and escapes take up to three times more
 _ROUND = 256  # calls of one worker that are taken before the others get a turn
+_SHARE = 0.5  # seconds for the calls of all workers in one round: heartbeats and clients have to get their turn, too
 _REST = 0.01  # seconds between two rounds
 _HEARTBEAT = 1.0  # seconds between two heartbeats: a fifth of `process_group.STUCK`
 _AT_END = 0.5  # seconds that clients have, when the filter stops, to read what waits for them
@@ -38,7 +39,7 @@ _PEER = Struct("=iII")  # struct ucred: process, user, group
 class RecentServer:
     """See the module. `requests` brings connections that the control socket has accepted, each with its request."""
 
-    def __init__(self, handover: Handover, requests: socket.socket, channel: Channel, keep: Keep) -> None:
+    def __init__(self, handover: Reading, requests: socket.socket, channel: Channel, keep: Keep) -> None:
         self._handover, self._requests, self._channel = handover, requests, channel
         self._ring = Ring(keep.calls)
         self._keep = keep
@@ -91,12 +92,15 @@ class RecentServer:
 
     def _take(self, end: socket.socket) -> None:
         followers = [each for each in self._clients if isinstance(each, Follower)]
+        until = time.monotonic() + _SHARE / len(self._handover.ends)
         for handed in self._handover.receive(end, _ROUND):
             self._busy = True
             for follower in followers:
                 follower.show(handed)
             if handed.received:
                 self._ring.add(handed)
+            if time.monotonic() >= until:
+                return
 
     def _listen(self) -> None:
         for message in self._channel.receive():

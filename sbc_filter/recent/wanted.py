@@ -17,6 +17,7 @@ _NOTATION = re.compile(r"\+?\(?[0-9*#][0-9*# ()./-]*")  # of a number as people 
 _SEPARATORS = str.maketrans("", "", " ()./-")
 _BETWEEN = "[-. ()]{0,2}"
 _BEGINNING = 16  # octets of a Call-ID that have to be in a line, likewise
+_END = 253_402_300_800.0  # POSIX seconds: the year 10000
 _COMPARED = 7  # digits at the end of a number that have to be in a line, before the line is read as JSON
 
 
@@ -57,6 +58,8 @@ class Wanted:
         if _IS_URI.match(number):
             yield from self._identities(number)
             return
+        if number.startswith("+"):  # "+44 (0)20": the digit in parentheses is dialled within the country only
+            number = number.replace("(0)", "")
         digits = number.translate(_SEPARATORS)
         yield digits.removeprefix("+")
         yield from self._identities(f"tel:{digits}")
@@ -83,12 +86,23 @@ def is_number(text: str) -> bool:
 
 
 def record_of(line: bytes) -> dict[str, Any]:
-    """A record from its line; empty if the line is not one."""
+    """A record from its line; empty if the line is not one, as after damage to a file."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) and "outcome" in found and "time" in found else {}
+    return found if isinstance(found, dict) and _is_record(found) else {}
+
+
+def _is_record(found: Mapping[str, Any]) -> bool:
+    """Whether what every reader of a record relies on has its type: outcome, time, and lists of texts."""
+    moment = found.get("time")
+    return (
+        isinstance(found.get("outcome"), str)
+        and isinstance(moment, int | float)
+        and 0 <= moment < _END  # false for NaN
+        and all(isinstance(found.get(name) or [], list) for name in _LISTS)
+    )
 
 
 def _trace(parties: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from sbc_filter.report.octets import changed, cut, shown, text_of
 
 _COMPARED = 150  # lines between the first and the last difference: comparing costs the square of their number
 _LINES = 400  # of a message that are shown
+_CHARACTERS = 100_000  # likewise, with escapes: more than any message that prints has
 _LONGEST = 8192  # characters of a line that are shown
 
 
@@ -88,7 +89,10 @@ def _marked(line: str, start: int, end: int) -> str:
 
 
 def _bounded(rows: list[Row]) -> list[Row]:
-    """At most `_LINES` rows: those of a message with more are counted at its end."""
-    if len(rows) <= _LINES:
-        return rows
-    return [*rows[:_LINES], Row("=", f"… {len(rows) - _LINES} more lines")]
+    """At most `_LINES` rows with `_CHARACTERS`: those of a message with more are counted at its end."""
+    used = 0
+    for count, row in enumerate(rows):
+        used += len(row.text)
+        if count == _LINES or used > _CHARACTERS:
+            return [*rows[:count], Row("=", f"… {len(rows) - count} more lines")]
+    return rows

@@ -1,6 +1,6 @@
 """What a report is made of: lines of the table of calls, details of some of them, and totals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 
@@ -62,7 +62,7 @@ class Report(NamedTuple):
     configuration: str
     version: str
     lines: Sequence[Line]  # in order of time
-    details: Sequence[Detail] = ()
+    details: Iterable[Detail] = ()  # read once, and not kept
     totals: Sequence[tuple[str, int]] = ()  # such as ("packets", 31)
     notes: Sequence[str] = ()  # what was not looked at, and what could not be read
     commands: str = ""  # how to ask on about a call: `sbc-filter explain calls.pcap`

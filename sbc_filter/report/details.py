@@ -18,35 +18,48 @@ from sbc_filter.utc import utc_instant, utc_text
 
 MOST_OCTETS = 9_000_000  # of all details together, as JSON
 _MESSAGES = 60  # of a call that are shown
+_MOST_OF_A_CALL = 500_000  # octets after which no other message of it is shown: one call must not displace all others
 _LONGEST = 2048  # characters of a value in a token or of a check
 _CHECKED = "state", "title", "values", "standard"
 
 
 def details(calls: Iterable[Detail], most_octets: int = MOST_OCTETS) -> dict[str, Any]:
-    """The data of these calls, by number, as many as fit in their order."""
+    """The data of these calls, by number, as many as fit in their order. One that does not fit is left out."""
     interned = Interned()
     found: dict[int, Any] = {}
     used = 0
     for call in calls:
+        before = interned.mark()
         data = _call(call, interned)
-        used += len(script_data(data)) + 12
-        if used + interned.size > most_octets and found:
-            break
-        found[call.number] = data
+        size = len(script_data(data)) + 12
+        if used + size + interned.size > most_octets:
+            interned.back_to(before)
+        else:
+            found[call.number] = data
+            used += size
     return {"calls": found, "texts": interned.values()}
 
 
 def _call(call: Detail, interned: Interned) -> dict[str, Any]:
-    first = call.messages[0].time if call.messages else 0.0
-    shown_ones = call.messages[:_MESSAGES]
+    messages = _messages(call, interned)
     data: dict[str, Any] = {
         "said": _said(call, interned),
-        "messages": [_message(each, first, call.sbc, interned) for each in shown_ones],
-        "omitted": call.omitted + len(call.messages) - len(shown_ones),
+        "messages": messages,
+        "omitted": call.omitted + len(call.messages) - len(messages),
     }
     if call.findings is not None:
         data["findings"] = _findings(call.findings, interned)
     return data
+
+
+def _messages(call: Detail, interned: Interned) -> list[list[Any]]:
+    first = call.messages[0].time if call.messages else 0.0
+    begun, shown_ones = interned.size, []
+    for each in call.messages[:_MESSAGES]:
+        if interned.size - begun > _MOST_OF_A_CALL:
+            break
+        shown_ones.append(_message(each, first, call.sbc, interned))
+    return shown_ones
 
 
 def _message(message: Message, first: float, sbc: frozenset[str], interned: Interned) -> list[Any]:

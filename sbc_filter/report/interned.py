@@ -20,6 +20,16 @@ class Interned:
             self.size += len(script_data(value)) + 1
         return place
 
+    def mark(self) -> tuple[int, int]:
+        """Where it is now, for `back_to`."""
+        return len(self._places), self.size
+
+    def back_to(self, mark: tuple[int, int]) -> None:
+        """Forget the values that are new since then."""
+        count, self.size = mark
+        while len(self._places) > count:
+            self._places.popitem()
+
     def values(self) -> list[Hashable]:
         """All values, in the order of their places."""
         return list(self._places)

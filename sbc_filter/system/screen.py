@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 
 from sbc_filter.system.plain_text import plain
 
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the alternate screen, without and with the cursor
 _HOME, _TO_END_OF_LINE, _TO_END = "\x1b[H", "\x1b[K", "\x1b[J"
-_SMALLEST = (20, 2)
 
 
 def is_terminal() -> bool:
@@ -50,17 +49,17 @@ class Screen:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns and lines, now."""
+        """Columns and lines, now. A terminal that does not know them, such as a serial line, says 0."""
         try:
             found = os.get_terminal_size(sys.stdout.fileno())
         except OSError:
             return 80, 24
-        return max(found.columns, _SMALLEST[0]), max(found.lines, _SMALLEST[1])
+        return found.columns or 80, found.lines or 24
 
     def show(self, lines: Sequence[str]) -> None:
         """Show these lines, as far as they fit. Control characters in them are escaped."""
         width, height = self.size
-        drawn = [set_cell_size(plain(line), width).rstrip() + _TO_END_OF_LINE for line in lines[:height]]
+        drawn = [_drawn(plain(line), width) for line in lines[:height]]
         sys.stdout.write(_HOME + "\n".join(drawn) + _TO_END)
         sys.stdout.flush()
 
@@ -91,3 +90,10 @@ class Screen:
         self._leave()
         os.kill(os.getpid(), signal.SIGSTOP)
         self._enter()
+
+
+def _drawn(line: str, width: int) -> str:
+    """The line as it is written: what was there before is erased, unless nothing is left of it. After the last column
+    a terminal would erase the last character."""
+    text = set_cell_size(line, width).rstrip()
+    return text if cell_len(text) == width else text + _TO_END_OF_LINE

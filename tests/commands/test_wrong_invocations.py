@@ -5,6 +5,7 @@ is full. The commands run as another user than root, in this process where one o
 """
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -153,6 +154,10 @@ ROWS: list[tuple[str, int, str]] = [
     ("find", 2, FIND_WHAT),
     ("find 12155550100 --message 1", 2, FIND_WHAT),
     ("find 12155550100 --sent", 2, "--sent belongs to --message"),
+    ("find ''", 2, "the number or Call-ID is empty"),
+    ("follow --call-id ''", 2, "--number, --call-id and --trunk need a value"),
+    ("follow --trunk=", 2, "--number, --call-id and --trunk need a value"),
+    ("follow --number=", 2, "--number, --call-id and --trunk need a value"),
     (f"certificates purge {LAB}", 2, PURGE_WHAT),
     (f"certificates purge --all --expired {LAB}", 2, PURGE_WHAT),
 ]  # fmt: skip
@@ -195,7 +200,7 @@ def another_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 @pytest.mark.usefixtures("another_user")
 @pytest.mark.parametrize(("words", "code", "sentence"), ROWS, ids=[row[0].replace(LONG, "LONG") for row in ROWS])
 def test_one_sentence(words: str, code: int, sentence: str, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(words.split()) == code
+    assert main(shlex.split(words)) == code
     assert capfd.readouterr().err == f"sbc-filter: {sentence}\n".replace("FOLDER", str(folder))
 
 
@@ -263,7 +268,7 @@ runpy.run_module("sbc_filter", run_name="__main__")
 )
 def test_ctrl_c(at: str, words: str, folder: Path) -> None:
     """At any moment: 130, or the signal itself once the interpreter ends; not a word is said."""
-    command = [sys.executable, "-c", _INTERRUPTED, at, *words.split()]
+    command = [sys.executable, "-c", _INTERRUPTED, at, *shlex.split(words)]
     done = subprocess.run(command, capture_output=True, cwd=folder, check=False, preexec_fn=heeding_signals)
     assert (done.returncode, done.stderr) in ((130, b""), (-signal.SIGINT, b""))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from support import calls, keys
 from support.netns import LIVE, endpoint, eventually
-from support.processes import stop
+from support.processes import holds, stop
 from support.runs import RUN, asked, processes, started
 from support.waiting import LONG
 
@@ -58,7 +58,7 @@ def rights(pid: int) -> tuple[int, int]:
 
 @READABLE
 def test_root_is_given_up(lab: Lab, folder: Path) -> None:
-    """The user named keeps two capabilities, the process that speaks with strangers none; and it works."""
+    """The user named keeps two capabilities, those that read what strangers sent none; and it works."""
     (folder / "rules").mkdir()
     (folder / "rules" / "r.toml").write_text('[[rule]]\nname = "refuse"\ncalled = "12155550111"\naction = "reject"\n')
     (folder / "c.toml").write_text(
@@ -74,8 +74,9 @@ def test_root_is_given_up(lab: Lab, folder: Path) -> None:
                 return sorted(rights(pid) for pid in (process.pid, *children(process.pid)))
             return []
 
-        # One supervisor, four processes, and now and then a program that reads the firewall rules.
-        assert eventually(lambda: all_rights() == [(nobody, 0), *[(nobody, needed)] * 4]), all_rights()
+        # `certificates` and `recent`; supervisor, workers and dispatcher; now and then one that reads firewall rules.
+        expected = [*[(nobody, 0)] * 2, *[(nobody, needed)] * 4]
+        assert eventually(lambda: all_rights() == expected), all_rights()
         assert asked(folder / "c.toml")["queues"].keys() == {
             str(number) for number in range(50, 56)
         }  # of both directions
@@ -90,19 +91,6 @@ def test_root_is_given_up(lab: Lab, folder: Path) -> None:
     assert process.returncode == 0
 
 
-def holds(pid: int, wanted: bytes) -> bool:
-    """Whether these octets are anywhere in what a process may write to."""
-    with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
-        for line in maps:
-            extent, rights, *_ = line.split()
-            if rights.startswith("rw"):
-                begin, end = (int(each, 16) for each in extent.split("-"))
-                with contextlib.suppress(OSError):
-                    if wanted in os.pread(memory.fileno(), end - begin, begin):
-                        return True
-    return False
-
-
 def test_who_speaks_with_strangers_does_not_know_our_keys(lab: Lab, tmp_path: Path) -> None:
     """Though it comes from a process that does: not the key, and nothing that workers share."""
     maker = Maker(time.time(), "privileges")
@@ -112,7 +100,7 @@ def test_who_speaks_with_strangers_does_not_know_our_keys(lab: Lab, tmp_path: Pa
     with started(lab, file) as (process, _):
         found = {name: holds(each["pid"], secret) for name, each in processes(file).items()}
         found["supervisor"] = holds(process.pid, secret)
-    assert found == {"supervisor": True, "worker 1": True, "certificates": False}
+    assert found == {"supervisor": True, "worker 1": True, "certificates": False, "recent": False}
 
 
 def test_a_program_that_the_user_may_not_read_is_said(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from support.netns import LIVE, eventually, three_hosts
 from support.processes import children, descriptors
 from support.runs import processes, started
 
+from sbc_filter.recent.handover import SHARED
+
 pytestmark = LIVE
 CHILDREN = ("certificates", "recent", "worker 1", "worker 2", "dispatcher")
 
@@ -39,7 +41,9 @@ def assert_apart(supervisor: int, file: Path) -> dict[str, int]:
         assert sockets
         assert not sockets & set(held[other]), f"{one} and {other}"
     for name in CHILDREN:
-        assert any("memfd" in each for each in held[name]) is name.startswith("worker"), name
+        worker = name.startswith("worker")
+        assert any("memfd" in each and SHARED not in each for each in held[name]) is worker, name
+        assert any(SHARED in each for each in held[name]) is (worker or name == "recent"), name
         assert held[name].count("anon_inode:[eventpoll]") == 1, name
     return pids
 

@@ -68,7 +68,7 @@ def test_a_process_that_is_gone_does_not_disturb() -> None:
     handover = Handover(1)
     handover.wanted(followed=True, kept=True)
     sender = handover.sender(0)
-    handover.close()
+    handover.ends[0].close()
     sender.record(LINE, 0.0)
     sender.call(LINE, 0.0, record("reject"), RAW, REJECTED)
     assert handover.lost == (2, 1)

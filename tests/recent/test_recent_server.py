@@ -15,6 +15,7 @@ from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.packet.udp import Datagram, datagram_to_ip
 from sbc_filter.processes.channel import Channel
 from sbc_filter.processes.messages import Heartbeat, Keep, Ready, Stop
+from sbc_filter.recent import recent_server
 from sbc_filter.recent.handover import Handover
 from sbc_filter.recent.recent_server import CLIENTS, STOPPED, RecentServer
 
@@ -167,3 +168,24 @@ def test_it_says_that_it_is_ready_and_alive() -> None:
         kinds = [type(message) for message in served.channel.receive()]
         assert kinds[0] is Ready
         assert set(kinds[1:]) <= {Heartbeat}
+
+
+def test_a_flood_of_one_worker_waits_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the time of a round is over, each worker has had its turn, and the heartbeat comes next."""
+    served = Served()
+    monkeypatch.setattr(recent_server, "_SHARE", 0.0)
+    served.server._say_what_is_wanted()
+    for number in (0, 2, 4, 1):
+        served.refuse(number)
+    served.server._turn(0.0)
+    assert [json.loads(call.line)["call_id"] for call in served.server._ring.newest_first()] in (
+        ["call-1", "call-0"],
+        ["call-0", "call-1"],
+    )
+    assert [type(message) for message in served.channel.receive()] == [Heartbeat]
+
+
+def test_a_call_id_as_long_as_the_control_socket_takes() -> None:
+    """Escapes make a request longer on its way."""
+    with serving() as served:
+        assert served.ask(ask="find", call_id="\u00e9" * 2000).rest()[-1]["end"] == ""

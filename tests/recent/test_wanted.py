@@ -24,6 +24,7 @@ def line(**fields: object) -> bytes:
     [
         "13125550123", "+13125550123", "+1 (312) 555-0123", "(312) 555.0123", "3125550123", "011 1 3125550123",
         "tel:+1-312-555-0123", "sip:+13125550123@anywhere.example", "SIP:13125550123@x;user=phone",
+        "+1 (0) 312 555 0123",
         "12155550100", "12155550177", "12155550188", "+1 215 555 0166", "tel:+14045550155", "sip:alice@example.org",
     ],
 )  # fmt: skip
@@ -70,6 +71,16 @@ def test_what_is_not_a_record(bad: bytes) -> None:
     assert not Wanted(call_id="x")(bad)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [{"time": "x"}, {"time": -1}, {"time": 1e300}, {"time": float("nan")}, {"time": 10**400}, {"time": None},
+     {"outcome": 7}, {"outcome": ["invalid"]}, {"dest": 7}, {"token_dest": "12155550100"}],
+)  # fmt: skip
+def test_a_record_with_a_field_that_no_reader_understands_is_not_one(damage: dict[str, object]) -> None:
+    assert record_of(line()) == RECORD
+    assert record_of(line(**damage)) == {}
+
+
 def test_characters_that_are_not_unicode() -> None:
     """An argument, or a line of a file, may have unpaired surrogates."""
     assert not Wanted("sip:\ud800@example.org")(line())
@@ -77,5 +88,5 @@ def test_characters_that_are_not_unicode() -> None:
 
 
 def test_fields_of_other_types_are_no_match() -> None:
-    odd = line(orig=5, dest=[None, {"a": 1}], raw_from=["x"], call_id=7, trunk=None, token_dest="12155550100")
+    odd = line(orig=5, dest=[None, {"a": 1}], raw_from=["x"], call_id=7, trunk=None, token_dest=[])
     assert not Wanted("99125550100")(odd)

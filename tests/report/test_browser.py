@@ -93,6 +93,15 @@ def test_filtering(screen: Page) -> None:
     assert count(screen) == "2,000 calls"
 
 
+def test_a_call_id_that_looks_like_a_number_is_found(browser: Chromium, tmp_path: Path) -> None:
+    (tmp_path / "ids.html").write_text(page(report([line(1, call_id="20-4711.8"), line(2, called="2047118")])))
+    screen = Page(browser)
+    for query, found in (("20-4711.8", ["1", "2"]), ("2047118", ["2"])):
+        screen.open(tmp_path / "ids.html", f"#q={query}")
+        assert screen.run(SHOWN) == found
+    assert screen.faults() == []
+
+
 def test_the_figures_filter_the_table(screen: Page) -> None:
     screen.click(".breakdown [data-facet=attestation]")
     assert count(screen).endswith(" of 2,000 calls")

@@ -46,6 +46,12 @@ def test_many_lines_are_counted() -> None:
     assert rows[399:] == [Row("=", "x"), Row("=", "… 100 more lines")]
 
 
+def test_octets_that_need_escapes_are_not_all_shown() -> None:
+    """Each takes six characters here, and more in the file."""
+    rows = lines_of((b"\x00" * 1000 + b"\r\n") * 60)
+    assert rows[15:] == [Row("=", "\ue000\\x00\ue001" * 1000), Row("=", "… 44 more lines")]
+
+
 def test_long_lines_are_cut() -> None:
     assert lines_of(b"y" * 9000)[0].text == "y" * 8191 + "…"
 

@@ -1,6 +1,8 @@
 """The calls that are shown in full, as data."""
 
 import json
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,39 @@ def test_the_limit_counts_what_escapes_take() -> None:
     hostile = b"INVITE sip:a SIP/2.0\r\n" + b"".join(b"X%d: " % n + b"<\x00" * 200 + b"\r\n" for n in range(20))
     calls = [detail(n, b"%d" % n + hostile, rejected=True) for n in range(50)]
     assert len(script_data(details(calls, 100_000))) < 110_000
+
+
+def test_one_call_does_not_displace_the_others() -> None:
+    """Its first messages are shown. A call that finds no room leaves nothing behind."""
+    messages = [Message(n, "", 0.0, "a:1", "b:1", "udp", b"%d" % n + b"\x00\r\n" * 20_000, ()) for n in range(40)]
+    noise = [Message(1, "", 0.0, "a:1", "b:1", "udp", b"%d" % n + b"\xff" * 8000, ()) for n in range(40)]
+    large, small = Detail(1, "", "", messages), detail(3, invite_of(3))
+    assert list(data(large, small)["calls"]) == ["1", "3"]
+    found = data(large._replace(messages=noise), small)["calls"]["1"]
+    assert (len(found["messages"]), found["omitted"]) == (4, 36)
+    assert data(Detail(2, "", "", noise), small, most=100_000) == data(small)
+
+
+def test_no_call_is_kept_in_memory_while_the_next_one_is_read(tmp_path: Path) -> None:
+    """What `explain` says is large: 2,000 calls with 16 tokens would take 700 MB."""
+
+    class Findings(dict[str, Any]):
+        """A dictionary that can be referred to weakly."""
+
+    findings = explained(invite_of(1), tmp_path)
+    made_ones: list[weakref.ref[Findings]] = []
+    alive = []
+
+    def calls() -> Iterator[Detail]:
+        for number in range(5):
+            made = Findings(findings)
+            made_ones.append(weakref.ref(made))
+            yield detail(number, invite_of(number), made)
+            del made
+            alive.append(sum(each() is not None for each in made_ones))
+
+    assert len(details(calls())["calls"]) == 5
+    assert max(alive) == 1
 
 
 def test_many_messages_are_counted() -> None:

@@ -10,7 +10,10 @@ from html.parser import HTMLParser
 import pytest
 from support.reports import HOSTILE, detail, invite_of, line, report
 
+from sbc_filter.outcomes import Outcome
+from sbc_filter.report.figures import Group, group_of
 from sbc_filter.report.page import page
+from sbc_filter.report.selection import fails
 
 
 class Parsed(HTMLParser):
@@ -51,6 +54,17 @@ def test_the_policy_permits_only_the_style_and_the_script_of_the_page() -> None:
     )
     assert len(parsed.raw["script"]) == 3
     assert len(parsed.raw["style"]) == 1
+
+
+def test_the_script_groups_results_as_the_figures_do() -> None:
+    """In the order of `Group`: the colours of the table are those of the chart."""
+    script = Parsed(page(report([line(1)]))).raw["script"][-1]
+    failing = json.loads(re.search(r"FAILING = new Set\((.*?)\)", script)[1])  # type: ignore[index]
+    assert sorted(failing) == sorted(each for each in Outcome if fails(each))
+    others = re.search(r"function groupOf(.*?)\n}\n", script, re.DOTALL)[1]  # type: ignore[index]
+    bare, good = (re.findall(r'outcome === "([a-z-]+)"', each) for each in others.split("\n")[3:5])
+    assert sorted(bare) == sorted(each for each in Outcome if group_of(each) is Group.BARE)
+    assert sorted(good) == sorted(each for each in Outcome if group_of(each) is Group.GOOD)
 
 
 def test_nothing_leads_out_of_the_page() -> None:

@@ -58,3 +58,16 @@ def children(pid: int) -> list[tuple[int, str]]:
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         found.append((int(child), Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]))
     return found
+
+
+def holds(pid: int, wanted: bytes) -> bool:
+    """Whether these octets are anywhere in what a process may write to."""
+    with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
+        for line in maps:
+            extent, rights, *_ = line.split()
+            if rights.startswith("rw"):
+                begin, end = (int(each, 16) for each in extent.split("-"))
+                with contextlib.suppress(OSError):
+                    if wanted in os.pread(memory.fileno(), end - begin, begin):
+                        return True
+    return False

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from support.waiting import LONG, eventually
 
+from sbc_filter.system.screen import Screen
+
 PROGRAM = """
 import sys, time
 from sbc_filter.system.screen import Screen
@@ -61,8 +63,7 @@ def terminal() -> Iterator[Terminal]:
 def test_lines_are_cut_and_escaped(terminal: Terminal) -> None:
     assert eventually(lambda: b"\x1b[J" in terminal.written())
     screen = terminal.written().partition(b"\x1b[H")[2].partition(b"\x1b[J")[0].decode()
-    lines = [line.removesuffix("\x1b[K") for line in screen.split("\r\n")]
-    assert lines == [r"hello \x1b[2J\x202e\x0a", "x" * 80] + ["line"] * 22
+    assert screen.split("\r\n") == ["hello \\x1b[2J\\x202e\\x0a\x1b[K", "x" * 80] + ["line\x1b[K"] * 22
 
 
 def test_q_ends_it_and_restores_the_terminal(terminal: Terminal) -> None:
@@ -87,3 +88,17 @@ def test_while_it_is_suspended_the_terminal_is_as_it_was(terminal: Terminal) -> 
     os.write(terminal.ours, b"Q")
     assert terminal.process.wait(LONG) == 0
     assert terminal.written().endswith(LEAVE)
+
+
+@pytest.mark.parametrize(
+    ("said", "used"), [((24, 80), (80, 24)), ((0, 0), (80, 24)), ((1, 1), (1, 1)), ((50, 0), (80, 50))]
+)
+def test_the_size_of_the_terminal(
+    said: tuple[int, int], used: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A serial line does not know it, and says 0."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, said)
+    with open(theirs, "w") as output, open(ours):
+        monkeypatch.setattr(sys, "stdout", output)
+        assert Screen().size == used

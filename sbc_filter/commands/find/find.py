@@ -35,6 +35,8 @@ def find(arguments: argparse.Namespace) -> int:
         raise UsageFault("say either a number or a Call-ID, or --message with the number of a call that is kept")
     if arguments.sent and arguments.message is None:
         raise UsageFault("--sent belongs to --message")
+    if arguments.what == "":
+        raise UsageFault("the number or Call-ID is empty")
     if arguments.message is not None:
         return _print_message(arguments)
     given = find_configuration(arguments.config)
@@ -164,7 +166,7 @@ class _Progress:
 
 
 def _key(record: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(record.get(name) for name in ("time", "src", "call_id", "cseq", "rule", "mode"))
+    return tuple(str(record.get(name)) for name in ("time", "src", "call_id", "cseq", "rule", "mode"))
 
 
 def _print_message(arguments: argparse.Namespace) -> int:

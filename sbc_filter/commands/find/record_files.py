@@ -1,6 +1,7 @@
 """The files of records, newest record first: the one that is written, and those that log rotation has moved."""
 
 import bz2
+import contextlib
 import gzip
 import lzma
 import os
@@ -20,7 +21,7 @@ _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
 }
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError)
 _BLOCK = 1 << 20  # octets that are read at once
-_LONGEST = 1 << 16  # octets of a line; one of the filter has 4096
+_LONGEST = 1 << 13  # octets of a line; one of the filter has 4096
 _KEPT = 10_000  # lines of one compressed file that match: it is read from its beginning, and the last ones count
 
 
@@ -98,9 +99,10 @@ def record_files(path: Path) -> list[RecordFile]:
     found = []
     for each in path.parent.iterdir():
         if _is_rotated(path, each) or each.name == path.name:
-            status = each.stat()
-            if stat.S_ISREG(status.st_mode):
-                found.append(RecordFile(each, status.st_mtime, status.st_size))
+            with contextlib.suppress(FileNotFoundError):  # log rotation has just moved it, or it is a dead link
+                status = each.stat()
+                if stat.S_ISREG(status.st_mode):
+                    found.append(RecordFile(each, status.st_mtime, status.st_size))
     return sorted(found, key=lambda file: (-file.changed, file.path))
 
 

@@ -24,9 +24,11 @@ _SLOW = "this terminal reads too slowly"
 
 def follow(arguments: argparse.Namespace) -> int:
     """Print records until the filter stops; returns the exit code."""
+    selection = {name: getattr(arguments, name) for name in ("number", "call_id", "trunk")}
+    if "" in selection.values():  # as of a variable that is not set: every call would be shown
+        raise UsageFault("--number, --call-id and --trunk need a value")
     if arguments.number is not None and not is_number(arguments.number):
         raise UsageFault(f"--number {arguments.number!r} is neither a telephone number nor a SIP URI")
-    selection = {name: getattr(arguments, name) for name in ("number", "call_id", "trunk")}
     with control_socket.answers(find_socket(arguments), "follow", **selection) as connection:
         for message in messages(connection):
             if "end" in message:

@@ -1,7 +1,7 @@
 """The calls of a report that are shown in full: each with what `explain` says of the INVITE that decided it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.progress import track
@@ -19,8 +19,11 @@ from sbc_filter.system.plain_console import PlainConsole
 _TITLE = "Explaining calls"
 
 
-def details_of(calls: Sequence[Call], setup: Setup) -> list[Detail]:
-    """These calls in full, about 15 ms each; on a terminal, with a progress bar on standard error."""
+def details_of(calls: Sequence[Call], setup: Setup) -> Iterator[Detail]:
+    """These calls in full, about 15 ms each; on a terminal, with a progress bar on standard error.
+
+    One at a time: what `explain` says of an INVITE with 16 tokens takes 360 kB of memory.
+    """
     console = PlainConsole(stderr=True)
     now = 0.0
 
@@ -28,16 +31,14 @@ def details_of(calls: Sequence[Call], setup: Setup) -> list[Detail]:
         return now
 
     source = NotedSource(setup.configuration.certificates, None, clock, fetch=False)
-    found: list[Detail] = []
     for call in track(calls, _TITLE, console=console, transient=True, disable=not console.is_terminal):
         message = decided(call)
         if message is None or call.record is None:
-            found.append(detail_of(call, None))
+            yield detail_of(call, None)
             continue
         now = call.record.time
         source.found = {url: each for url, each in source.found.items() if each.pem is not None}  # of other calls
-        found.append(detail_of(call, _findings(message, setup, source)))
-    return found
+        yield detail_of(call, _findings(message, setup, source))
 
 
 def _findings(message: SeenMessage, setup: Setup, source: NotedSource) -> dict[str, Any] | None:

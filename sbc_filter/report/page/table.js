@@ -19,10 +19,14 @@ function orderBy(name) {
   return table.orders[name];
 }
 
-function wordsOf(query) {
+// All words have to be there. What may be a telephone number may also be there without its separators.
+function searchFor(query) {
   const text = query.trim().toLowerCase();
-  const digits = text.replace(/[\s().+-]/g, "");
-  return /^[\d\s().+-]+$/.test(text) && digits ? [digits] : text.split(/\s+/).filter(Boolean);
+  const words = text.split(/\s+/).filter(Boolean);
+  const digits = /^[\d\s().+-]+$/.test(text) ? text.replace(/\D/g, "") : "";
+  if (!words.length) return null;
+  const hasWords = (each) => words.every((word) => each.includes(word));
+  return digits && digits !== text ? (each) => each.includes(digits) || hasWords(each) : hasWords;
 }
 
 function conditions(filters) {
@@ -38,10 +42,10 @@ function conditions(filters) {
   if (filters.from !== undefined) {
     found.push((place) => calls.time[place] >= filters.from && calls.time[place] < filters.to);
   }
-  const words = wordsOf(filters.q || "");
-  if (words.length) {
+  const matches = searchFor(filters.q || "");
+  if (matches) {
     const texts = searchable();
-    found.push((place) => words.every((word) => texts[place].includes(word)));
+    found.push((place) => matches(texts[place]));
   }
   return found;
 }

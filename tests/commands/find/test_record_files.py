@@ -37,6 +37,13 @@ def test_the_last_line_first_through_all_rotated_files(tmp_path: Path) -> None:
     assert [line.strip() for line in lines(tmp_path, b"-b")] == expected[::2]
 
 
+def test_a_link_without_its_file_hides_no_other_file(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_bytes(b"a\n")
+    (tmp_path / "r.jsonl.1").symlink_to("gone")
+    os.mkfifo(tmp_path / "r.jsonl.2")
+    assert lines(tmp_path) == [b"a"]
+
+
 def test_lines_across_blocks_and_endless_ones(tmp_path: Path) -> None:
     """Blocks of one MiB: each line is whole, wherever it lies; a line without an end takes no memory."""
     written = [b"%06d " % number + b"x" * (number % 1000) for number in range(8000)]
