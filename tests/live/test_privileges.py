@@ -181,11 +181,12 @@ def test_the_service_manager_is_told(lab: Lab, tmp_path: Path, monkeypatch: pyte
             process.send_signal(signal.SIGHUP)
             assert hear("RELOADING=1\nMONOTONIC_USEC=")
             assert hear("READY=1\nSTATUS=reloaded")
-            os.kill(children(process.pid)[1], signal.SIGSTOP)  # a worker that takes its time, at a reload
+            worker = processes(tmp_path / "c.toml")["worker 1"]["pid"]
+            os.kill(worker, signal.SIGSTOP)  # it takes its time, at a reload
             process.send_signal(signal.SIGHUP)
             assert hear("RELOADING=1\n")
             assert hear("WATCHDOG=1")
-            os.kill(children(process.pid)[1], signal.SIGCONT)
+            os.kill(worker, signal.SIGCONT)
             assert hear("READY=1\nSTATUS=reloaded")
             stop(process.pid)  # a loop that is stuck
             manager.settimeout(0.0)
