@@ -151,7 +151,7 @@ def test_only_root_reads_messages(lab: Lab, tmp_path: Path) -> None:
         carrier.sendto(calls.invite(called=REFUSED), SBC)
         carrier.recv(70000)
         assert eventually(lambda: len(found(file, REFUSED)) == 1)
-        for folder in (tmp_path, *tmp_path.parents[:2]):
+        for folder in (tmp_path, *(each for each in tmp_path.parents if "pytest-" in str(each))):
             folder.chmod(0o755)
         refused = find(file, "--message", "1", user=65534)
         assert refused.stdout == b""

@@ -305,8 +305,6 @@ def test_a_comment_of_any_octets_in_the_rule_of_another_program(lab: Lab) -> Non
         "comment",
         "--comment",
         b"B\xfcro",
-        "-j",
-        "RETURN",
     ]
     with lab.inside("sbc"):
         subprocess.run(foreign, check=True)

@@ -53,7 +53,7 @@ class Soak:
     def __init__(self, lab: Lab, folder: Path) -> None:
         self._lab = lab
         self._load = Load(lab, folder, signers=4)
-        self._file = self._load.configure('[log]\nrecords = "/dev/null"\n', queue="workers = 2\n")
+        self._file = self._load.configure('[log]\nrecords = "/dev/null"\nrecent = 20\n', queue="workers = 2\n")
         self.looks: list[Look] = []
         self.faults: list[str] = []
         self.queued = 0
