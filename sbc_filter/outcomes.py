@@ -89,6 +89,8 @@ class Outcome(_Key):
 
 VERIFICATION_OUTCOMES = frozenset(each for each in Outcome if each.service is Service.VERIFICATION)
 SIGNING_OUTCOMES = frozenset(each for each in Outcome if each.service is Service.SIGNING)
+GOOD_OUTCOMES = frozenset((Outcome.PASSED, Outcome.SIGNED, Outcome.ALREADY_SIGNED))
+"""Those of which nothing is to be mended."""
 
 
 def _detail(name: str, *outcomes: Outcome | tuple[Outcome, Defaults]) -> str:
@@ -245,6 +247,11 @@ DETAILS: Mapping[Outcome, frozenset[Detail]] = {
     outcome: frozenset(detail for detail in Detail if outcome in detail.outcomes) for outcome in Outcome
 }
 """The details of each outcome."""
+
+
+def result_name(outcome: str, detail: str | None) -> str:
+    """Outcome and detail in one word, as in rules: `invalid.orig-mismatch`."""
+    return f"{outcome}.{detail}" if detail else str(outcome)
 
 
 def defaults_of(outcome: Outcome, detail: Detail | None) -> Defaults:

@@ -5,13 +5,12 @@ from collections.abc import Iterable
 from sbc_filter.calls.head import Head
 from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.engine.record import Record, printable
-from sbc_filter.outcomes import Detail, Outcome
+from sbc_filter.outcomes import GOOD_OUTCOMES, Detail, Outcome, result_name
 
 FIRST, LAST = 24, 16
 """The messages that are kept of a long call: so many of its beginning, and so many of its end."""
 PACKETS = 12
 """The packet numbers that are kept of a call, and then that of the last packet."""
-GOOD = frozenset((Outcome.PASSED, Outcome.SIGNED, Outcome.ALREADY_SIGNED))
 REPEATS = 32.0
 """Seconds after which a client does not repeat an INVITE (RFC 3261 §17.1.1.2, Timer B)."""
 _MONITOR, _CONTINUES = "monitor", "continue"
@@ -78,12 +77,12 @@ class Call:
     @property
     def result(self) -> str | None:
         """Outcome and detail in one word, as in rules: `invalid.orig-mismatch`."""
-        return f"{self.outcome}.{self.detail}" if self.outcome and self.detail else self.outcome
+        return result_name(self.outcome, self.detail) if self.outcome else None
 
     @property
     def has_failed(self) -> bool:
         """Whether the call was judged, and its result is not a good one."""
-        return self.outcome not in (None, Outcome.NOT_EXAMINED) and self.outcome not in GOOD
+        return self.outcome is not None and fails(self.outcome)
 
     def contradicts(self, message: SeenMessage, head: Head) -> bool:
         """Whether an INVITE with this Call-ID and tag is of another call: it came the way of the first message, and
@@ -144,6 +143,11 @@ def size_of(message: SeenMessage) -> int:
     return sum({id(each): len(each) for each in (message.received, *message.sent, *message.answers)}.values()) + 1024
 
 
+def fails(outcome: str) -> bool:
+    """Whether a message was judged, and its result is not a good one."""
+    return outcome != Outcome.NOT_EXAMINED and outcome not in GOOD_OUTCOMES
+
+
 def _rank(record: Record) -> int:
     """How much a record says about its call."""
     if record.detail == Detail.REASON_REMOVED:
@@ -152,8 +156,7 @@ def _rank(record: Record) -> int:
         return 2
     if record.outcome == Outcome.NOT_EXAMINED and record.rule is None:
         return 1
-    fails = record.outcome not in GOOD and record.outcome != Outcome.NOT_EXAMINED
-    return 3 + 2 * fails + (record.treatment != _CONTINUES)
+    return 3 + 2 * fails(record.outcome) + (record.treatment != _CONTINUES)
 
 
 def _short(text: str | None) -> str | None:

@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 from sbc_filter.calls.call import Call
 from sbc_filter.calls.head import Head, read_head
-from sbc_filter.calls.seen_message import SeenMessage
+from sbc_filter.calls.seen_message import SeenMessage, host_of
 from sbc_filter.outcomes import Outcome
 
 WITH_MESSAGES = 10_000
@@ -126,7 +126,7 @@ class Calls:
         """The call of which this INVITE is another leg, under another Call-ID."""
         if not head.is_initial or (message.record is not None and message.record.outcome == Outcome.REPLAYED):
             return None
-        source, target = _host(message.src), _host(message.dst)
+        source, target = host_of(message.src), host_of(message.dst)
         for token in head.tokens:
             known = self._tokens.get(token[-64:])
             if known is None:
@@ -145,7 +145,7 @@ class Calls:
                     continue  # the first call of a token keeps it
                 known = self._tokens[token[-64:]] = call, message.time, set()
             if len(known[2]) < _HOSTS:
-                known[2].update((_host(message.src), _host(message.dst)))
+                known[2].update((host_of(message.src), host_of(message.dst)))
         while len(self._tokens) > _TOKENS:
             self._tokens.popitem(last=False)
 
@@ -159,7 +159,3 @@ class Calls:
         if len(self._copies) > _COPIES:
             self._copies.popitem(last=False)
         return known
-
-
-def _host(end: str) -> str:
-    return end.rpartition(":")[0]

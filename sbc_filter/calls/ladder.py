@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sbc_filter.calls.call import Call
-from sbc_filter.calls.seen_message import SeenMessage
+from sbc_filter.calls.seen_message import SeenMessage, host_of
 from sbc_filter.engine.record import readable
+from sbc_filter.outcomes import result_name
 
 FILTER = "filter"
 _MOST_COLUMNS = 6  # hosts and the filter; calls with more are told in words
@@ -43,7 +44,7 @@ class Ladder(NamedTuple):
 
 def ladder_of(call: Call) -> Ladder:
     """The ladder of a call. The filter stands in front of the SBC, which is the end that a record of the call tells."""
-    hosts = list(dict.fromkeys(host for each in call.messages for host in (_host(each.src), _host(each.dst))))
+    hosts = list(dict.fromkeys(host for each in call.messages for host in (host_of(each.src), host_of(each.dst))))
     sbc = _sbc(call.messages)
     if sbc in hosts:
         at = hosts.index(sbc)
@@ -91,7 +92,7 @@ def _between(source: int, target: int, filters: Sequence[int]) -> int | None:
 def _steps(call: Call, columns: Sequence[str], filters: Sequence[int]) -> Iterator[Step]:
     seen: set[tuple[bytes, str, str]] = set()
     for message in call.messages:
-        source, target = columns.index(_host(message.src)), columns.index(_host(message.dst))
+        source, target = columns.index(host_of(message.src)), columns.index(host_of(message.dst))
         key = message.received, message.src, message.dst
         label = label_of(message.received) + (" (again)" if key in seen else "")
         seen.add(key)
@@ -119,7 +120,7 @@ def _note(message: SeenMessage) -> str:
     changed = message.sent not in ((), (message.received,))
     if record is None:
         return "changed" if changed else "" if message.sent else "dropped"
-    what = f"{record.outcome}.{record.detail}" if record.detail else record.outcome
+    what = result_name(record.outcome, record.detail)
     done = "changed" if changed else "passed on unchanged" if message.sent else "stopped"
     rule = f" by {readable(record.rule.encode('utf-8', 'replace'))}" if record.rule else ""
     return f"{what}: {done}{rule}"
@@ -129,7 +130,7 @@ def _sbc(messages: Sequence[SeenMessage]) -> str:
     """The host of the SBC, as the first record with a direction tells; empty if none does."""
     for message in messages:
         if message.record is not None and message.record.direction is not None:
-            return _host(message.dst if message.record.direction == "inbound" else message.src)
+            return host_of(message.dst if message.record.direction == "inbound" else message.src)
     return ""
 
 
@@ -158,7 +159,3 @@ def _in_words(ladder: Ladder, began: float) -> Iterator[str]:
 
 def _after(step: Step, began: float) -> str:
     return f"{step.time - began:+.3f}"
-
-
-def _host(end: str) -> str:
-    return end.rpartition(":")[0]

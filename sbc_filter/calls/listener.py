@@ -6,6 +6,7 @@ from functools import lru_cache
 from sbc_filter.calls.seen_message import SeenMessage
 from sbc_filter.capture.frame import Frame
 from sbc_filter.engine.call.network import Flow
+from sbc_filter.engine.call.recording import endpoint, endpoints
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Verdict, VerdictKind
 from sbc_filter.errors import PacketError
@@ -14,6 +15,7 @@ from sbc_filter.packet.udp import parse
 _UDP = 17
 _GOES_ON = (VerdictKind.ACCEPT, VerdictKind.MODIFY)
 _SHORTEST = 12  # octets; keep-alives are shorter than any message
+_end = lru_cache(maxsize=4096)(endpoint)
 Supposed = Callable[[], Record | None]
 
 
@@ -46,8 +48,7 @@ class MessageListener:
 
     def message(self, data: bytes, flow: Flow, frame: Frame, now: float, verdict: Verdict) -> None:
         """A message of a TCP connection: live it passes, whatever the verdict says."""
-        ends = _end(flow.src, flow.sport), _end(flow.dst, flow.dport)
-        self._seen(ends, flow.transport, data, (data,), frame, now, verdict._replace(emit=()))
+        self._seen(endpoints(flow), flow.transport, data, (data,), frame, now, verdict._replace(emit=()))
 
     def _may_be_sip(self, raw: bytes) -> bool:
         """Whether it is UDP to or from a SIP port, as far as a glance tells: most packets of a capture are media."""
@@ -84,8 +85,3 @@ class MessageListener:
                 self._supposed(),
             )
         )
-
-
-@lru_cache(maxsize=4096)
-def _end(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -32,3 +32,8 @@ class SeenMessage(NamedTuple):
     supposed: Record | None = None
     """Where only the trust anchor is missing: the record as if there were one, which has passed. Only an analysis
     without configuration has it."""
+
+
+def host_of(end: str) -> str:
+    """The address of an end such as `192.0.2.7:5060`; of IPv6 with its brackets."""
+    return end.rpartition(":")[0]

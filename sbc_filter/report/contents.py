@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from sbc_filter.outcomes import result_name
+
 
 class Line(NamedTuple):
     """One call in the table. Texts are empty where there is nothing to say."""
@@ -26,7 +28,7 @@ class Line(NamedTuple):
     @property
     def result(self) -> str:
         """Outcome and detail, as in `invalid.orig-mismatch`."""
-        return f"{self.outcome}.{self.detail}" if self.detail else self.outcome
+        return result_name(self.outcome, self.detail)
 
 
 class Message(NamedTuple):

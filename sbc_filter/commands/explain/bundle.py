@@ -81,7 +81,7 @@ def _entries(case: Case, findings: Findings, setup: Setup, source: NotedSource) 
         yield f"certificate-{number}.url", f"{url}\n{found.where}\n".encode()
         if found.pem is not None:
             yield f"certificate-{number}.pem", found.pem
-    yield "explanation.json", _json(json.loads(findings.to_json()))
+    yield "explanation.json", _json(findings.to_dict())
     if findings.record is not None:
         yield "record.json", _json(findings.record)
         yield from _rule(str(findings.record["rule"] or ""), setup)

@@ -15,8 +15,6 @@ from sbc_filter.calls.calls import Calls
 from sbc_filter.calls.ladder import ladder_of, lines_of
 from sbc_filter.calls.listener import MessageListener
 from sbc_filter.calls.seen_message import SeenMessage
-from sbc_filter.capture.frame import CaptureError
-from sbc_filter.capture.merge import Captures
 from sbc_filter.capture.replay_shell import Replay
 from sbc_filter.capture.survey import Survey
 from sbc_filter.capture.tcp.tcp_replay import TRANSPORT, TcpReplay
@@ -24,17 +22,17 @@ from sbc_filter.capture.unseen import Unseen
 from sbc_filter.commands.explain.bundle import Case, write_bundle
 from sbc_filter.commands.explain.display import show
 from sbc_filter.commands.explain.findings import Findings, Said
-from sbc_filter.commands.explain.findings_of_message import GOOD, findings_of
+from sbc_filter.commands.explain.findings_of_message import findings_of
 from sbc_filter.commands.explain.judge import Judge, default_rules
 from sbc_filter.commands.explain.material import Kind, Material, NotExplained
 from sbc_filter.commands.explain.noted_source import NotedSource
 from sbc_filter.commands.explain.operator_setup import read_certificate, read_setup_of_capture
-from sbc_filter.commands.replay.captures import find_captures
+from sbc_filter.commands.replay.captures import find_captures, opened
 from sbc_filter.commands.replay.frames import Clock, with_progress
 from sbc_filter.engine.call.network import Flow, Observation
 from sbc_filter.engine.record import Record
 from sbc_filter.explanations.table import explanation_of
-from sbc_filter.outcomes import Detail
+from sbc_filter.outcomes import GOOD_OUTCOMES, Detail, result_name
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain
@@ -64,7 +62,7 @@ def explain_call(arguments: argparse.Namespace) -> int:
         sent, answer = next(iter(message.sent), None), next(iter(message.answers), None)
         write_bundle(arguments.bundle, Case(message.received, sent, answer, ladder), findings, setup, source)
     if arguments.json:
-        print(json.dumps({"call": _data(call), **({} if findings is None else json.loads(findings.to_json()))}))
+        print(json.dumps({"call": _data(call), **({} if findings is None else findings.to_dict())}))
     else:
         console = PlainConsole()
         _show_call(call, console)
@@ -86,9 +84,7 @@ def _calls(words: Sequence[str], name: str | None, setup: Setup, source: NotedSo
     streams = TcpReplay(*judging, ports, unseen, interfaces, listener=listener)
     run = Replay(*judging, Survey(ports, unseen), interfaces, leaves=False, streams=streams, listener=listener)
     named = find_captures(words, ())
-    with Captures(named.sources, several=named.several) as captures:
-        if not captures.opened:
-            raise CaptureError(*(captures.faults or [f"there is no capture in {', '.join(words)}"]))
+    with opened(named) as captures:
         for frame in with_progress(captures, named.title(captures)):
             run.feed(frame)
         run.finish()
@@ -156,10 +152,10 @@ def findings_in_capture(message: SeenMessage, setup: Setup, source: NotedSource,
         return findings
     if record.detail == Detail.UNTRUSTED_CHAIN and not setup.trust.anchors:
         return findings  # the anchor is not all that it lacks
-    name = f"{record.outcome}.{record.detail}" if record.detail else record.outcome
+    name = result_name(record.outcome, record.detail)
     alone = f"by itself the INVITE is {findings.explanation.name}: what came before it made the difference"
     return findings._replace(
-        good=record.outcome in GOOD,
+        good=record.outcome in GOOD_OUTCOMES,
         outcome=record.outcome,
         detail=record.detail,
         explanation=Said.of(name, explanation_of(record.outcome, record.detail)),

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from sbc_filter.commands.explain.findings import CheckShown, Findings, Said, TokenShown
 from sbc_filter.commands.explain.token_checks import State
+from sbc_filter.outcomes import result_name
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain
@@ -65,7 +66,7 @@ def _compared(findings: Findings) -> Iterator[str]:
 
 def _token(token: TokenShown, console: PlainConsole) -> None:
     reading = token.reading
-    result = f"{token.outcome}.{token.detail}" if token.detail else token.outcome
+    result = result_name(token.outcome, token.detail)
     console.print(f"Token {token.at}: {result}{', if its chain is trusted' if token.assumed else ''}")
     if reading.fault:
         console.print(f"  {reading.fault}")

@@ -79,7 +79,12 @@ class Findings(NamedTuple):
 
     def to_json(self) -> str:
         """One JSON object on one line."""
-        return json.dumps(_plain(self))
+        return json.dumps(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as data."""
+        found: dict[str, Any] = _plain(self)
+        return found
 
 
 def _plain(value: Any) -> Any:

@@ -12,13 +12,12 @@ from sbc_filter.commands.explain.token_shown import TokenContext, token_shown
 from sbc_filter.engine.call.call import IncomingCall
 from sbc_filter.engine.record import Record
 from sbc_filter.explanations.table import explanation_of, explanation_of_deviation
-from sbc_filter.outcomes import VERIFICATION_OUTCOMES, Detail, Outcome
+from sbc_filter.outcomes import GOOD_OUTCOMES, VERIFICATION_OUTCOMES, Detail, Outcome, result_name
 from sbc_filter.rules.model import VerifyOptions
 from sbc_filter.stir.diversion import DIVERSIONS
 from sbc_filter.stir.token import kind_claimed
 from sbc_filter.stir.verification import MAX_IDENTITIES
 
-GOOD = frozenset({Outcome.PASSED, Outcome.SIGNED, Outcome.ALREADY_SIGNED})
 OF_TOKEN = "the iat of the token, so its age is not judged: give --at"
 """Where the time of a judgement is from, if it is the token itself."""
 
@@ -55,13 +54,13 @@ def findings_of(
     record = judged.record
     payload, emit = judged.verdict.payload, judged.verdict.emit
     return Findings(
-        outcome in GOOD,
+        outcome in GOOD_OUTCOMES,
         str(material.kind),
         judge.at,
         time_from,
         str(outcome),
         None if detail is None else str(detail),
-        Said.of(f"{outcome}.{detail}" if detail else str(outcome), explanation_of(outcome, detail)),
+        Said.of(result_name(outcome, detail), explanation_of(outcome, detail)),
         tokens,
         tuple(Said.of(name, explanation_of_deviation(name)) for name in of_tokens.record.deviations) if whole else (),
         tuple(RuleShown(each.rule.name, str(each.rule.mode), not each.condition, each.reason) for each in tried),

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from sbc_filter.assembly.setup import Setup, prepare
 from sbc_filter.calls.proposal import scout
-from sbc_filter.capture.merge import Captures
 from sbc_filter.commands.explain.judge import DEFAULTS
 from sbc_filter.commands.explain.material import NotExplained
 from sbc_filter.commands.replay.analysis import supposed_setup, with_options
-from sbc_filter.commands.replay.captures import find_captures, folders_of
+from sbc_filter.commands.replay.captures import find_captures, folders_of, opened
 from sbc_filter.config.configuration_file import find_configuration, read_configuration
 from sbc_filter.errors import Problem, reason
 from sbc_filter.system.files import read_file
@@ -42,8 +41,7 @@ def read_setup_of_capture(arguments: argparse.Namespace) -> tuple[Setup, list[st
     folders = folders_of(arguments.captures)
     if find_configuration(arguments.config, folders) is not None or arguments.rules is not None:
         return read_setup(arguments, folders)
-    named = find_captures(arguments.captures, ())
-    proposal = scout(Captures(named.sources, several=named.several)).proposal(arguments.sbc)
+    proposal = scout(opened(find_captures(arguments.captures, ()))).proposal(arguments.sbc)
     setup = supposed_setup(arguments, proposal)
     taken = f"the SBC is taken to be {', '.join(proposal.sbc)} (--sbc), " if proposal.sbc else ""
     return setup, [f"no configuration: {taken}calls are judged by the defaults (--config)", *_missing(setup)]

@@ -14,12 +14,11 @@ from sbc_filter.commands.explain.findings import Said
 from sbc_filter.commands.explain.material import NotExplained
 from sbc_filter.errors import UsageFault
 from sbc_filter.explanations.table import explanation_of, explanation_of_deviation
-from sbc_filter.outcomes import Outcome
+from sbc_filter.outcomes import GOOD_OUTCOMES, result_name
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain
 from sbc_filter.utc import utc_instant
 
-_GOOD = frozenset({Outcome.PASSED, Outcome.SIGNED, Outcome.ALREADY_SIGNED})
 _WIDTH = 13  # of labels
 _DONE = {
     "accept": "passed the message unchanged",
@@ -73,14 +72,14 @@ def explain_records(text: bytes, *, as_json: bool) -> int:
 def explained(record: Mapping[str, Any]) -> RecordExplained:
     """The explanation of one record; `NotExplained` if this version does not know what it says."""
     outcome, detail = record["outcome"], record.get("detail")
-    name = f"{outcome}.{detail}" if detail else str(outcome)
+    name = result_name(outcome, detail)
     try:
         said = Said.of(name, explanation_of(outcome, detail))
         tolerated = tuple(Said.of(each, explanation_of_deviation(each)) for each in record.get("deviations", ()))
     except (ValueError, KeyError):
         version = record.get("version") or "another version"
         raise NotExplained(f"the record says {name}, which {version} may know but this version does not") from None
-    return RecordExplained(outcome in _GOOD, said, tolerated, record)
+    return RecordExplained(outcome in GOOD_OUTCOMES, said, tolerated, record)
 
 
 def _records(text: bytes) -> list[Mapping[str, Any]]:

@@ -5,11 +5,10 @@ from typing import Any
 
 from sbc_filter.explanations.explanation import Explanation, as_text
 from sbc_filter.explanations.table import explanation_of
-from sbc_filter.outcomes import Outcome
+from sbc_filter.outcomes import GOOD_OUTCOMES
 from sbc_filter.system.plain_text import plain
 from sbc_filter.utc import utc_instant
 
-_GOOD = frozenset((Outcome.PASSED, Outcome.SIGNED, Outcome.ALREADY_SIGNED))
 _LONGEST = 60  # characters of a party or a Call-ID
 _VERBS = {"accept": "unchanged", "modify": "changed", "reject": "rejected", "redirect": "redirected", "drop": "dropped"}
 
@@ -27,7 +26,7 @@ def result_of(record: Mapping[str, Any]) -> str:
 
 def failed(record: Mapping[str, Any]) -> bool:
     """Whether something is to be explained."""
-    return record["outcome"] not in _GOOD
+    return record["outcome"] not in GOOD_OUTCOMES
 
 
 def explanation_for(record: Mapping[str, Any]) -> Explanation | None:

@@ -14,9 +14,8 @@ from pathlib import Path
 from sbc_filter.assembly.setup import Setup, prepare
 from sbc_filter.calls.proposal import Proposal, scout
 from sbc_filter.capture.frame import CaptureError
-from sbc_filter.capture.merge import Captures
 from sbc_filter.certificates.source import CertificateSource
-from sbc_filter.commands.replay.captures import Named
+from sbc_filter.commands.replay.captures import Named, opened
 from sbc_filter.commands.replay.spooled import read_twice, rewind
 from sbc_filter.commands.replay.supposing import NotedCertificates, Supposing
 from sbc_filter.config.configuration_file import read_configuration
@@ -96,10 +95,7 @@ class Analysis:
 
     def _look(self, arguments: argparse.Namespace) -> Proposal:
         rewind(self.named.sources)
-        captures = Captures(self.named.sources, several=self.named.several)
-        if not captures.opened:
-            raise CaptureError(*(captures.faults or [f"there is no capture in {', '.join(self.named.words)}"]))
-        found = scout(captures).proposal(arguments.sbc)
+        found = scout(opened(self.named)).proposal(arguments.sbc)
         rewind(self.named.sources)
         return found
 

@@ -78,6 +78,14 @@ def find_captures(words: Sequence[str], own: Iterable[Path]) -> Named:
     return named
 
 
+def opened(named: Named) -> Captures:
+    """The captures; `CaptureError` if none of them can be read."""
+    captures = Captures(named.sources, several=named.several)
+    if not captures.opened:
+        raise CaptureError(*(captures.faults or [f"there is no capture in {', '.join(named.words)}"]))
+    return captures
+
+
 def _sources(words: Sequence[str], others: list[str], ignored: Container[_Inode | None]) -> Iterator[Source]:
     for word in words:
         if word == STANDARD_INPUT:

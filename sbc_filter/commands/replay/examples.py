@@ -4,11 +4,11 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from sbc_filter.calls.call import GOOD, Call
+from sbc_filter.calls.call import Call, fails
 from sbc_filter.engine.record import Record
 from sbc_filter.explanations.explanation import as_text
 from sbc_filter.explanations.table import explanation_of
-from sbc_filter.outcomes import Outcome
+from sbc_filter.outcomes import result_name
 from sbc_filter.records.tally import numbered
 
 _EXAMPLES = 3  # of each result
@@ -26,9 +26,9 @@ class Examples:
 
     def __call__(self, record: Record) -> None:
         """Note what a record says."""
-        if record.outcome in GOOD or record.outcome == Outcome.NOT_EXAMINED or record.packet is None:
+        if not fails(record.outcome) or record.packet is None:
             return
-        result = f"{record.outcome}.{record.detail}" if record.detail else record.outcome
+        result = result_name(record.outcome, record.detail)
         place = record.packet, record.file
         if self._last.get(result) == place:
             return  # of a rule in monitor mode, and of the one that decided

@@ -1,6 +1,5 @@
 """The calls of a report that are shown in full: each with what `explain` says of the INVITE that decided it."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -44,7 +43,6 @@ def details_of(calls: Sequence[Call], setup: Setup) -> Iterator[Detail]:
 def _findings(message: SeenMessage, setup: Setup, source: NotedSource) -> dict[str, Any] | None:
     """What `explain --json` says of the message; None if the engine does not decide about it alone."""
     try:
-        found: dict[str, Any] = json.loads(findings_in_capture(message, setup, source, []).to_json())
+        return findings_in_capture(message, setup, source, []).to_dict()
     except NotExplained:
         return None
-    return found

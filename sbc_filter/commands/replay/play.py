@@ -26,13 +26,13 @@ from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.certificates.warm_up import Learner
 from sbc_filter.commands.replay.advice import advise, to_dict
 from sbc_filter.commands.replay.analysis import Analysis, read_setup
-from sbc_filter.commands.replay.captures import Named, find_captures, folders_of
+from sbc_filter.commands.replay.captures import Named, find_captures, folders_of, opened
 from sbc_filter.commands.replay.examples import Examples
 from sbc_filter.commands.replay.frames import Clock, with_progress
 from sbc_filter.commands.replay.gathering import Gathering
 from sbc_filter.commands.replay.html_report import HtmlReport
 from sbc_filter.commands.replay.learnt_translations import LearntTranslations
-from sbc_filter.commands.replay.replay_result import Result
+from sbc_filter.commands.replay.replay_result import Reported, Result
 from sbc_filter.config.configuration_file import find_configuration
 from sbc_filter.config.settings import CertificateSettings
 from sbc_filter.engine.call.network import Observation
@@ -112,7 +112,7 @@ def _replay(
             html.write(console, setup, result, named, applies, source)
     for option, learner in learners.items():
         _learn(console, learner, outputs[option], named.short_title(captures), _LEARNT[option])
-    _report(console, result, json=arguments.json)
+    report(console, result, json=arguments.json)
     if analysis is not None and not arguments.json:
         advise(console, analysis, arguments, named.words)
     return int(unseen.has_invites or bool(captures.faults))
@@ -148,7 +148,7 @@ def files_of(arguments: argparse.Namespace) -> tuple[Path | None, Named, dict[st
     return file, named, outputs
 
 
-def _report(console: PlainConsole, result: Result, *, json: bool) -> None:
+def report(console: PlainConsole, result: Reported, *, json: bool) -> None:
     """Print the result, then what was not looked at, then what could not be read."""
     if json:
         print(result.to_json())
@@ -158,14 +158,6 @@ def _report(console: PlainConsole, result: Result, *, json: bool) -> None:
         console.print(sentence)
     for fault in result.faults:
         print(f"sbc-filter: {plain_lines(fault)}", file=sys.stderr)
-
-
-def opened(named: Named) -> Captures:
-    """The captures; `CaptureError` if none of them can be read."""
-    captures = Captures(named.sources, several=named.several)
-    if not captures.opened:
-        raise CaptureError(*(captures.faults or [f"there is no capture in {', '.join(named.words)}"]))
-    return captures
 
 
 def source_of(
@@ -247,10 +239,10 @@ def what_applies(setup: Setup, named: Named, captures: Captures, analysed: bool)
     configuration = setup.configuration
     files = {rule.file for rule in setup.rules.rules}
     rules = numbered(len(setup.rules.rules), "rule") + (f" of {numbered(len(files), 'file')}" if files else "")
+    observes = "; mode observe: nothing would change" if setup.observes else ""
     if analysed:
         yield "configuration: none found: the capture is analysed by the defaults; nothing would change"
-    observes = "; mode observe: nothing would change" if setup.observes else ""
-    if not analysed:
+    else:
         yield f"configuration: {configuration.file or 'none found, the defaults'}; {rules}{observes}"
     if not setup.rules.rules:
         yield "no rules, so no call is judged: write some (docs/rules.md), or name a file of them with --rules"

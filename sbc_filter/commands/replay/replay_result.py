@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sbc_filter.capture.replay_shell import FrameCount
 from sbc_filter.capture.unseen import Unseen
@@ -20,6 +20,24 @@ _WORDS = {
 }
 NOTHING = "Nothing would change."
 NOTHING_SEEN = "Nothing would change in what was looked at."
+
+
+class Reported(Protocol):
+    """What is reported at the end of a replay, or of a comparison."""
+
+    @property
+    def unseen(self) -> Unseen:
+        """What was not looked at."""
+
+    @property
+    def faults(self) -> Sequence[str]:
+        """What could not be read, or not to its end."""
+
+    def print(self, console: PlainConsole, /) -> None:
+        """Print it for people."""
+
+    def to_json(self) -> str:
+        """The same as one line of JSON."""
 
 
 class Result(NamedTuple):

@@ -171,10 +171,11 @@ def recorded(text: str | None, most: int) -> str | None:
 @lru_cache(maxsize=4096)
 def endpoints(flow: Flow) -> tuple[str, str]:
     """Both ends of a flow in the notation of records."""
-    return _endpoint(flow.src, flow.sport), _endpoint(flow.dst, flow.dport)
+    return endpoint(flow.src, flow.sport), endpoint(flow.dst, flow.dport)
 
 
-def _endpoint(address: str, port: int) -> str:
+def endpoint(address: str, port: int) -> str:
+    """An address and its port in the notation of records."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 

@@ -18,16 +18,16 @@ from sbc_filter.capture.tcp.tcp_replay import TcpReplay
 from sbc_filter.capture.unseen import Unseen
 from sbc_filter.commands.replay.analysis import read_setup
 from sbc_filter.commands.replay.call_options import wants_list
+from sbc_filter.commands.replay.captures import opened
 from sbc_filter.commands.replay.compare.comparison import Comparison
 from sbc_filter.commands.replay.compare.differences import Differences
 from sbc_filter.commands.replay.compare.two_engines import TwoEngines
 from sbc_filter.commands.replay.frames import Clock, with_progress
-from sbc_filter.commands.replay.play import SECRET, files_of, opened, reporting_interrupts, source_of, what_applies
+from sbc_filter.commands.replay.play import SECRET, files_of, report, reporting_interrupts, source_of, what_applies
 from sbc_filter.config.settings import ENFORCE
 from sbc_filter.errors import ConfigurationError, Problem, UsageFault
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole
-from sbc_filter.system.plain_text import plain_lines
 
 
 def compare(arguments: argparse.Namespace) -> int:
@@ -68,7 +68,8 @@ def compare(arguments: argparse.Namespace) -> int:
         run.finish()
     calls.finish()
     packets = run.counters[FrameCount.FRAMES]
-    _report(console, Comparison(title, arguments.diff, differences, packets, unseen, captures.faults), arguments.json)
+    comparison = Comparison(title, arguments.diff, differences, packets, unseen, captures.faults)
+    report(console, comparison, json=arguments.json)
     return int(bool(differences.kinds) or unseen.has_invites or bool(captures.faults))
 
 
@@ -98,18 +99,6 @@ def _compared_with(path: Path, as_configured: Setup, other: Setup) -> Iterator[s
     of = f" of {numbered(len(files), 'file')}" if files else ": every call passes"
     observes = "; mode observe: compared as if calls were filtered" if as_configured.observes else ""
     yield f"compared with: {path}; {numbered(len(rules), 'rule')}{of}{observes}"
-
-
-def _report(console: PlainConsole, comparison: Comparison, json: bool) -> None:
-    """Print the result, then what was not looked at, then what could not be read."""
-    if json:
-        print(comparison.to_json())
-    else:
-        comparison.print(console)
-    for sentence in comparison.unseen.sentences():
-        console.print(sentence)
-    for fault in comparison.faults:
-        print(f"sbc-filter: {plain_lines(fault)}", file=sys.stderr)
 
 
 def _write_line(line: str) -> None:

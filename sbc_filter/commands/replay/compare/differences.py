@@ -11,6 +11,7 @@ from sbc_filter.commands.replay.compare.two_engines import Compared
 from sbc_filter.engine.record import Record, readable
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.generational_cache import GenerationalCache
+from sbc_filter.outcomes import result_name
 from sbc_filter.sip.lenient.request_start import method_of
 
 EXAMPLES = 3
@@ -150,7 +151,7 @@ def _treated(verdict: Verdict) -> Treated:
 
 
 def _of_record(record: Record) -> Treated:
-    outcome = f"{record.outcome}.{record.detail}" if record.detail else str(record.outcome)
+    outcome = result_name(record.outcome, record.detail)
     treatment = f"{record.treatment} {record.code}" if record.code else str(record.treatment)
     return Treated(record.rule or _NONE, outcome, treatment, str(record.verdict))
 
