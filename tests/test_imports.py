@@ -50,7 +50,7 @@ ROOMS: dict[str, str] = {
     "calls": "outcomes errors packet sip engine.record engine.verdict engine.call capture",
     "report": "outcomes explanations utc engine.record calls",
     "firewall": "errors system",
-    "live": "outcomes errors counters packet engine.record engine.verdict engine.call"
+    "live": "outcomes errors counters packet engine.record engine.verdict engine.call engine.memory"
     " concurrency processes system firewall",
     "certificates": "outcomes errors strict_json generational_cache pki engine.record"
     " engine.verdict concurrency system web records",

@@ -16,7 +16,7 @@ from sbc_filter.engine.act.uas import Uas
 from sbc_filter.engine.act.unreadable_calls import UnreadableCalls
 from sbc_filter.engine.call.call import Decision, IncomingCall
 from sbc_filter.engine.call.intake import Intake
-from sbc_filter.engine.call.network import Arrival, Flow, Network, Observation
+from sbc_filter.engine.call.network import Arrival, Flow, Network, Observation, Position
 from sbc_filter.engine.decide.apply_rule import apply_rule
 from sbc_filter.engine.decide.bypass import bypassed
 from sbc_filter.engine.decide.preserve import Preserver
@@ -191,6 +191,10 @@ class Engine:
     def observe(self, observed: Observation) -> None:
         """Let these messages pass unchanged from the next one on. Transactions that have begun end as they began."""
         self._network.observe(observed)
+
+    def place(self, flow: Flow) -> Position:
+        """What this flow says about each of its messages."""
+        return self._network.place(flow)
 
     def release(self, now: float) -> list[tuple[int, Verdict]]:
         """Give up waiting for everything: (need, verdict) of all that is held."""

@@ -19,10 +19,10 @@ from netfilterqueue import Packet
 from sbc_filter.concurrency.mailbox import Mailbox
 from sbc_filter.counters import CounterName, is_power_of_two
 from sbc_filter.engine.call.network import Arrival, Hook, Interfaces
+from sbc_filter.engine.memory.parking import Parked, Parking, Ticket
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import ACCEPT, Answer, AnyAnswer, Need, Verdict, VerdictKind
 from sbc_filter.firewall.plan import QueueSettings
-from sbc_filter.live.held_packets import Parked, Parking, Ticket
 from sbc_filter.live.interfaces import InterfaceNames
 from sbc_filter.live.kernel_queue import KernelQueue, QueuedPacket, blame
 from sbc_filter.live.raw_send import Emitter, dscp_of

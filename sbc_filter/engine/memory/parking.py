@@ -1,4 +1,4 @@
-"""Packets that wait for an answer, each until its deadline. Their number is bounded."""
+"""Packets, or messages of a stream, that wait for an answer, each until its deadline. Their number is bounded."""
 
 import heapq
 import itertools

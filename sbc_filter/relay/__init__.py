@@ -1,0 +1,1 @@
+"""The relay: SIP over TCP between two peers, filtered message by message."""

@@ -1,0 +1,281 @@
+"""One direction of a connection: octets in; what goes on, what goes back, and what becomes of the connection."""
+
+import re
+
+import pytest
+from support.calls import CARRIER, LAB, NOW, SBC, VERIFY, added, follow_up, identity, invite, make_engine, pai, response
+
+from sbc_filter.engine.call.network import Flow, Observation
+from sbc_filter.engine.engine import Engine
+from sbc_filter.engine.verdict import ACCEPT, Answer, Need, Verdict
+from sbc_filter.outcomes import Detail
+from sbc_filter.relay.direction import AnyFault, Direction, Passage, StreamFault, is_one_message
+from sbc_filter.sip.stream import FramingFault
+
+FLOW = Flow(CARRIER, 40000, SBC, 5060, "tcp")
+REJECT = VERIFY + '[rule.on]\nno-identity = "reject"\nunfetchable = "reject"\n'
+
+
+class Peers:
+    """Both peers of a connection, and an engine that decides what the first one sends."""
+
+    def __init__(self, engine: Engine, flow: Flow = FLOW, max_held: int = 1 << 18) -> None:
+        self.engine = engine
+        self.direction = Direction(flow, self, self.judge, max_held=max_held)
+        self.written, self.answered = b"", b""
+        self.events: list[str] = []
+        self.waiting: dict[int, Passage] = {}
+
+    def judge(self, passage: Passage) -> None:
+        self.follow(passage, self.engine.decide(passage.message, passage.flow, NOW))
+
+    def follow(self, passage: Passage, decision: Verdict | Need) -> None:
+        if isinstance(decision, Need):
+            self.waiting[decision.id] = passage
+            if not decision.holds:
+                passage.settle(ACCEPT)
+        else:
+            passage.settle(decision)
+
+    def fetched(self, number: int, answer: Answer[bytes]) -> None:
+        self.follow(self.waiting.pop(number), self.engine.resume(number, answer, NOW))
+
+    def onward(self, octets: bytes) -> None:
+        self.written += octets
+
+    def back(self, octets: bytes) -> None:
+        self.answered += octets
+
+    def end(self) -> None:
+        self.events.append("end")
+
+    def reset(self) -> None:
+        self.events.append("reset")
+        self.direction.close()
+
+    def may_pass(self, fault: AnyFault) -> bool:
+        self.events.append(str(fault))
+        return self.engine.place(self.direction.flow).observed
+
+
+def tcp(message: bytes) -> bytes:
+    """The message as it is sent over TCP."""
+    return message.replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP")
+
+
+def held(peers: Peers) -> int:
+    """The number of the only need."""
+    (number,) = peers.waiting
+    return number
+
+
+CALL, OTHER = tcp(invite(identity())), tcp(invite(identity(), number=2))
+MARKED = added(CALL, pai("TN-Validation-Passed"))
+MARKED_OTHER = added(OTHER, pai("TN-Validation-Passed"))
+CHAIN = Answer(LAB.chain, None, NOW + 86400)
+NOTHING: Answer[bytes] = Answer(None, Detail.FETCH_TIMEOUT, NOW)
+
+
+def test_one_invite_split_at_every_octet_is_decided_once() -> None:
+    for cut in range(1, len(CALL)):
+        peers = Peers(make_engine())
+        peers.direction.feed(CALL[:cut])
+        assert (peers.written, peers.direction.incomplete) == (b"", True)
+        peers.direction.feed(CALL[cut:])
+        assert (peers.written, peers.answered, peers.direction.incomplete) == (MARKED, b"", False)
+
+
+def test_octet_by_octet() -> None:
+    peers = Peers(make_engine())
+    for octet in CALL + b"\r\n\r\n" + OTHER:
+        peers.direction.feed(bytes([octet]))
+    assert peers.written == MARKED + b"\r\n\r\n" + MARKED_OTHER
+    assert peers.direction.messages == 2
+
+
+def test_many_messages_in_a_segment_keep_their_order_and_their_octets() -> None:
+    options = tcp(follow_up(invite(), "OPTIONS"))
+    peers = Peers(make_engine())
+    peers.direction.feed(options + CALL + options + OTHER + options)
+    assert peers.written == options + MARKED + options + MARKED_OTHER + options
+
+
+def test_an_invite_that_waits_holds_its_call_only() -> None:
+    peers = Peers(make_engine(known=False))
+    bye, options = tcp(follow_up(invite(), "BYE")), tcp(follow_up(invite(number=3), "OPTIONS"))
+    peers.direction.feed(CALL + bye + options)
+    assert (peers.written, peers.direction.waits) == (options, True)
+    peers.fetched(held(peers), CHAIN)
+    assert peers.written == options + MARKED + bye
+    assert (peers.direction.waits, peers.direction.size) == (False, 0)
+
+
+def test_two_calls_that_wait_go_on_as_their_answers_come() -> None:
+    peers = Peers(make_engine(known=False))
+    peers.direction.feed(CALL + OTHER)
+    first, second = peers.waiting
+    peers.fetched(second, CHAIN)
+    assert peers.written == MARKED_OTHER
+    peers.fetched(first, CHAIN)
+    assert peers.written == MARKED_OTHER + MARKED
+
+
+def test_the_cancel_of_an_invite_that_waits_is_answered_at_once() -> None:
+    """S-145: the SBC sees neither of the two."""
+    peers = Peers(make_engine(known=False))
+    peers.direction.feed(CALL + tcp(follow_up(CALL, "CANCEL")))
+    assert statuses(peers.answered) == ["200 OK", "487 Request Terminated"]
+    tag = re.findall(rb";tag=([0-9a-f]{24})", peers.answered)[0].decode()
+    peers.direction.feed(tcp(follow_up(CALL, "ACK", tag)))
+    peers.fetched(held(peers), CHAIN)
+    assert (peers.written, peers.direction.waits, peers.events) == (b"", False, [])
+
+
+def test_the_cancel_of_another_transaction_waits_behind_the_invite() -> None:
+    peers = Peers(make_engine(known=False))
+    cancel = tcp(follow_up(CALL, "CANCEL")).replace(b"z9hG4bK-1", b"z9hG4bK-9")
+    peers.direction.feed(CALL + cancel)
+    assert (peers.written, peers.answered) == (b"", b"")
+    peers.fetched(held(peers), CHAIN)
+    assert peers.written == MARKED + cancel
+
+
+def test_a_rejection_goes_back_and_its_ack_is_absorbed() -> None:
+    peers = Peers(make_engine(REJECT))
+    peers.direction.feed(tcp(invite()))
+    assert statuses(peers.answered) == ["428 Use Identity Header"]
+    assert is_one_message(peers.answered)
+    tag = re.findall(rb";tag=([0-9a-f]{24})", peers.answered)[0].decode()
+    peers.direction.feed(tcp(follow_up(invite(), "ACK", tag)) + OTHER)
+    assert peers.written == MARKED_OTHER
+
+
+def test_an_invite_whose_certificate_does_not_come_is_rejected_and_the_next_call_goes_on() -> None:
+    peers = Peers(make_engine(REJECT, known=False))
+    peers.direction.feed(CALL + OTHER)
+    first, second = peers.waiting
+    peers.fetched(first, NOTHING)
+    peers.fetched(second, CHAIN)
+    assert statuses(peers.answered) == ["436 Bad Identity Info"]
+    assert peers.written == MARKED_OTHER
+
+
+def test_an_observed_invite_goes_on_at_once_and_unchanged() -> None:
+    peers = Peers(make_engine(REJECT, known=False))
+    peers.engine.observe(Observation(everything=True))
+    peers.direction.feed(CALL)
+    assert (peers.written, peers.direction.waits) == (CALL, False)
+    peers.fetched(held(peers), NOTHING)
+    assert (peers.written, peers.answered) == (CALL, b"")
+
+
+def test_a_response_gets_the_reason_that_is_due() -> None:
+    """Both directions of a connection share the engine."""
+    engine = make_engine(VERIFY + '[rule.verify]\nreason = "stir"\n')
+    there, back = Peers(engine), Peers(engine, Flow(SBC, 5060, CARRIER, 40000, "tcp"))
+    there.direction.feed(tcp(invite("Identity: abc;info=<https://certificates.example.org/shaken.pem>")))
+    ringing = tcp(response("180 Ringing"))
+    back.direction.feed(ringing)
+    reason = b'Reason: STIR ;cause=438 ;text="Invalid Identity Header"\r\n'
+    assert back.written == ringing.replace(b"From:", reason + b"From:")
+
+
+# Streams that cannot be read.
+
+BROKEN = {
+    "content-lengths-differ": CALL.replace(b"Content-Length: 0", b"Content-Length: 0\r\nl: 1"),
+    "no-content-length": CALL.replace(b"Content-Length: 0\r\n", b""),
+    "line-ends": CALL.replace(b"\r\n", b"\n"),
+    "nul": CALL.replace(b"Max", b"M\0x"),
+    "blank-line": CALL.replace(b"Max", b" \r\nMax"),
+    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "websocket": b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_what_cannot_be_read_resets_the_connection(fault: str) -> None:
+    peers = Peers(make_engine())
+    peers.direction.feed(BROKEN[fault] + OTHER)
+    peers.direction.feed(OTHER)
+    assert (peers.written, peers.answered, peers.events) == (b"", b"", [fault, "reset"])
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_where_all_is_observed_it_passes_from_there_on(fault: str) -> None:
+    peers = Peers(make_engine())
+    peers.engine.observe(Observation(everything=True))
+    peers.direction.feed(BROKEN[fault] + OTHER[:100])
+    peers.direction.feed(OTHER[100:])
+    assert (peers.written, peers.events) == (BROKEN[fault] + OTHER, [fault])
+    assert peers.direction.unread
+
+
+def test_a_websocket_handshake_that_looks_like_a_message() -> None:
+    peers = Peers(make_engine())
+    peers.direction.feed(b"GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\n" + CALL)
+    assert (peers.written, peers.events) == (b"", [StreamFault.WEB_SOCKET, "reset"])
+
+
+def test_a_fault_behind_a_message_leaves_that_message() -> None:
+    """What looks like TLS there is not TLS: the stream began with SIP."""
+    peers = Peers(make_engine())
+    peers.direction.feed(CALL + BROKEN["tls"])
+    assert (peers.written, peers.events) == (MARKED, [FramingFault.NUL, "reset"])
+
+
+def test_nothing_is_written_behind_a_reset() -> None:
+    peers = Peers(make_engine(known=False))
+    peers.direction.feed(CALL + BROKEN["nul"])
+    assert peers.events == ["nul", "reset"]
+    peers.fetched(held(peers), CHAIN)
+    assert (peers.written, peers.answered) == (b"", b"")
+
+
+# The end, and limits.
+
+
+def test_the_end_is_passed_on_behind_what_waits() -> None:
+    peers = Peers(make_engine(known=False))
+    peers.direction.feed(CALL)
+    peers.direction.end()
+    assert peers.events == []
+    peers.fetched(held(peers), CHAIN)
+    assert (peers.written, peers.events) == (MARKED, ["end"])
+
+
+def test_an_end_in_a_message_resets() -> None:
+    peers = Peers(make_engine())
+    peers.direction.feed(OTHER + CALL[:-1])
+    peers.direction.end()
+    assert (peers.written, peers.events) == (MARKED_OTHER, ["incomplete", "reset"])
+
+
+def test_an_end_in_a_message_that_is_observed_is_passed_on_with_what_there_was() -> None:
+    peers = Peers(make_engine())
+    peers.engine.observe(Observation(everything=True))
+    peers.direction.feed(CALL[:-1])
+    peers.direction.end()
+    assert (peers.written, peers.events) == (CALL[:-1], ["incomplete", "end"])
+
+
+def test_a_message_that_takes_too_long() -> None:
+    peers = Peers(make_engine())
+    peers.direction.feed(CALL[:200])
+    peers.direction.too_slow()
+    assert (peers.written, peers.events) == (b"", ["slow", "reset"])
+
+
+def test_too_much_that_waits_says_so_until_it_goes_on() -> None:
+    peers = Peers(make_engine(known=False), max_held=4000)
+    peers.direction.feed(CALL)
+    assert not peers.direction.full
+    number, bye = held(peers), tcp(follow_up(invite(), "BYE"))
+    peers.direction.feed(bye * 4)
+    assert peers.direction.full
+    peers.fetched(number, CHAIN)
+    assert (peers.direction.full, peers.written) == (False, MARKED + bye * 4)
+
+
+def statuses(responses: bytes) -> list[str]:
+    return [line.decode() for line in re.findall(rb"^SIP/2.0 (.*?)\r$", responses, re.MULTILINE)]
