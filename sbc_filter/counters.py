@@ -1,7 +1,7 @@
 """The closed list of what a running filter counts: each name stands in docs/service.md.
 
-Three families have names of their own: packets that are not read (a `Detail`), `deviation.` with the name of a
-`Deviation`, and `repair.` with the name of a `Repair`. The outcome of a call is not counted here: it has a record.
+Four families have names of their own: packets that are not read (a `Detail`), `deviation.` with the name of a
+`Deviation`, `repair.` with the name of a `Repair`, and `relay-fault.` with the name of a fault of a stream. The outcome of a call is not counted here: it has a record.
 """
 
 from enum import StrEnum
@@ -32,6 +32,18 @@ class CounterName(StrEnum):
     SOURCE_ERRORS = "source-errors"
     RECORD_ERRORS = "record-errors"
     RECORDS_LOST = "records-lost"
+    # By the relay: connections, and the messages in them.
+    RELAY_CONNECTIONS = "relay-connections"
+    RELAY_CONNECTIONS_NOW = "relay-connections-now"  # a gauge
+    RELAY_MESSAGES = "relay-messages"
+    RELAY_RESETS = "relay-resets"
+    RELAY_FAR_SIDE_REFUSED = "relay-far-side-refused"
+    RELAY_REFUSED_STREAMS = "relay-refused-streams"
+    RELAY_UNFILTERED_STREAMS = "relay-unfiltered-streams"
+    RELAY_LIMIT_CONNECTIONS = "relay-limit-connections"
+    RELAY_LIMIT_PEER = "relay-limit-peer"
+    RELAY_LIMIT_IDLE = "relay-limit-idle"
+    RELAY_LIMIT_MESSAGE = "relay-limit-message"
     # By the engine.
     RETRANSMISSION = "retransmission"
     HELD_DUPLICATE = "held-duplicate"

@@ -52,6 +52,8 @@ ROOMS: dict[str, str] = {
     "firewall": "errors system",
     "live": "outcomes errors counters packet engine.record engine.verdict engine.call engine.memory"
     " concurrency processes system firewall",
+    "relay": "outcomes errors counters packet sip engine.record engine.verdict engine.call engine.memory"
+    " concurrency system",
     "certificates": "outcomes errors strict_json generational_cache pki engine.record"
     " engine.verdict concurrency system web records",
     "delegates": "outcomes errors packet numbering pki stir rules engine.verdict engine.answers engine.memory"

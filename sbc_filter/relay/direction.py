@@ -55,6 +55,9 @@ class Link(Protocol):
     def reset(self) -> None:
         """Reset the connection on both sides."""
 
+    def progressed(self) -> None:
+        """What waited has gone on."""
+
     def may_pass(self, fault: AnyFault, /) -> bool:
         """Whether a stream with this fault passes unread. Counts it."""
 
@@ -76,11 +79,6 @@ class Passage:
     def flow(self) -> Flow:
         """Where it comes from and goes to."""
         return self._direction.flow
-
-    @property
-    def abandoned(self) -> bool:
-        """Whether its connection is gone."""
-        return self._direction.closed
 
     def settle(self, verdict: Verdict) -> None:
         """Send the responses of the verdict; pass on or drop the message, if that was not done before."""
@@ -214,8 +212,8 @@ class Direction:
                 self._link.onward(first.octets)
         if not queue:
             del self._queues[passage.call]
-            if not self._queues:
-                self._finish()
+            self._finish()
+            self._link.progressed()
 
     def _message(self, message: bytes) -> None:
         if self._first and message.startswith(_WEB_SOCKET):

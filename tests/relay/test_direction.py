@@ -49,6 +49,9 @@ class Peers:
     def end(self) -> None:
         self.events.append("end")
 
+    def progressed(self) -> None:
+        pass
+
     def reset(self) -> None:
         self.events.append("reset")
         self.direction.close()

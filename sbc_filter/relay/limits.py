@@ -1,0 +1,53 @@
+"""What one peer, and all of them, may use of the relay: what a slow or hostile peer can take is bounded."""
+
+from typing import NamedTuple
+
+
+class Limits(NamedTuple):
+    """Connections are counted by sender: an IPv4 address, or the first 64 bits of an IPv6 address."""
+
+    connections: int = 4096
+    """Connections at a time. More are reset at once."""
+    connections_per_peer: int = 256
+    """Connections at a time from one sender. More are reset at once."""
+    connect_seconds: float = 10.0
+    """For which the far side may leave a connection unanswered."""
+    message_seconds: float = 10.0
+    """From the first octet of a message to its last."""
+    idle_seconds: float = 3600.0
+    """Without an octet in either direction, after which a connection is reset."""
+    drain_seconds: float = 5.0
+    """After a stop, for what has begun."""
+    held_octets: int = 1 << 18
+    """Of messages that wait in one direction. With more, that direction is not read."""
+    unwritten_octets: int = 1 << 16
+    """That a peer has not taken. With more, the other peer is not read."""
+    answer_octets: int = 1 << 18
+    """That a peer has not taken, with the responses of the filter. With more, that peer itself is not read."""
+
+
+class Senders:
+    """The connections of each sender."""
+
+    def __init__(self) -> None:
+        self._connections: dict[str, int] = {}
+
+    def __getitem__(self, sender: str) -> int:
+        """How many there are."""
+        return self._connections.get(sender, 0)
+
+    def add(self, sender: str) -> None:
+        """Count one more."""
+        self._connections[sender] = self[sender] + 1
+
+    def remove(self, sender: str) -> None:
+        """Count one less."""
+        left = self[sender] - 1
+        if left > 0:
+            self._connections[sender] = left
+        else:
+            self._connections.pop(sender, None)
+
+    def __len__(self) -> int:
+        """How many senders have a connection."""
+        return len(self._connections)

@@ -1,0 +1,73 @@
+"""Sockets of the relay: listeners for connections to any address, and sockets with the address of the near peer.
+
+TPROXY hands a listener connections that were meant for others. Its side of them has the address that the peer meant
+(`getsockname`). The socket to the far side is bound to the address of the near peer, so that both peers see each other.
+Both need CAP_NET_ADMIN.
+"""
+
+import socket
+from collections.abc import Callable
+
+from sbc_filter.engine.call.network import Flow
+from sbc_filter.errors import EnvironmentFault
+from sbc_filter.relay.connection import reset_when_closed
+
+_IPV6_TRANSPARENT = 75  # of <linux/in6.h>; IP_TRANSPARENT is 19 of <linux/in.h>
+_IP_TRANSPARENT = 19
+_BACKLOG = 1024
+
+Opener = Callable[[Flow, bool], tuple[socket.socket, tuple[str, int]]]
+"""Makes the socket to the far side of a connection, and says where to connect it; `OSError` if it cannot. The second
+argument: with the port of the near peer, which is taken where the far side is this host."""
+
+
+def listeners(port: int) -> list[socket.socket]:
+    """A listener for each family; every process of the relay has its own. Raises `EnvironmentFault`."""
+    opened: list[socket.socket] = []
+    try:
+        for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            opened.append(listener)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            _make_transparent(listener)
+            listener.bind((address, port))
+            listener.listen(_BACKLOG)
+    except OSError as error:
+        for listener in opened:
+            listener.close()
+        raise EnvironmentFault(
+            f"port {port} of the relay cannot be listened on: {error.strerror}:"
+            " choose another [relay].port, or run as root"
+        ) from None
+    return opened
+
+
+def far_side(mark: int) -> Opener:
+    """Sockets with the address of the near peer, and with this mark, by which the firewall knows them."""
+
+    def opener(flow: Flow, same_port: bool) -> tuple[socket.socket, tuple[str, int]]:
+        family = socket.AF_INET6 if ":" in flow.src else socket.AF_INET
+        opened = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            opened.setblocking(False)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            _make_transparent(opened)
+            reset_when_closed(opened)
+            opened.bind((flow.src, flow.sport if same_port else 0))
+        except BaseException:
+            opened.close()
+            raise
+        return opened, (flow.dst, flow.dport)
+
+    return opener
+
+
+def _make_transparent(opened: socket.socket) -> None:
+    if opened.family == socket.AF_INET6:
+        opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_TRANSPARENT, 1)
+    else:
+        opened.setsockopt(socket.SOL_IP, _IP_TRANSPARENT, 1)

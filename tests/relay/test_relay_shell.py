@@ -1,0 +1,433 @@
+"""The relay over loopback: real sockets, a real engine, real certificates."""
+
+import contextlib
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from support.calls import LAB, NOW, VERIFY, added, follow_up, identity, invite, make_engine, pai, response
+from support.clock import FakeTime
+from support.waiting import LONG, eventually
+
+from sbc_filter.engine.call.network import Flow, Observation
+from sbc_filter.engine.engine import Engine
+from sbc_filter.engine.record import Record
+from sbc_filter.engine.verdict import Answer, AnyAnswer, Need, Verdict
+from sbc_filter.relay.limits import Limits
+from sbc_filter.relay.relay_shell import RelayShell
+
+PEER, SBC, FAR = "127.0.0.2", "127.0.0.1", "127.0.0.3"
+REJECT = VERIFY + '[rule.on]\nno-identity = "reject"\nunfetchable = "reject"\n'
+CHAIN = Answer(LAB.chain, None, NOW + 86400)
+
+
+def tcp(message: bytes) -> bytes:
+    """The message as it is sent over TCP."""
+    return message.replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP")
+
+
+CALL, OTHER = tcp(invite(identity())), tcp(invite(identity(), number=2))
+MARKED = added(CALL, pai("TN-Validation-Passed"))
+MARKED_OTHER = added(OTHER, pai("TN-Validation-Passed"))
+OPTIONS = tcp(follow_up(invite(number=3), "OPTIONS"))
+
+
+class Waiting:
+    """A source that answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Need, Callable[[AnyAnswer], None]]] = []
+
+    def satisfy(self, need: Need, done: Callable[[AnyAnswer], None]) -> None:
+        self.asked.append((need, done))
+
+
+class Relayed:
+    """A relay in a thread, with the peer that it leads to."""
+
+    def __init__(self, engine: Engine, **options: object) -> None:
+        self.source = Waiting()
+        self.records: list[Record] = []
+        self.server = socket.create_server((FAR, 0))
+        self.server.settimeout(LONG)
+        self.listener = socket.create_server((SBC, 0))
+        self.address = self.listener.getsockname()
+        self.far_address = self.server.getsockname()
+        self.shell = RelayShell(
+            engine,
+            self.source,
+            [self.listener],
+            self.open,
+            self.records.append,
+            clock=lambda: NOW,
+            **options,  # type: ignore[arg-type]
+        )
+        self.failure: list[BaseException] = []
+        self.thread = threading.Thread(target=self.run)
+        self.opened = contextlib.ExitStack()
+
+    def run(self) -> None:
+        try:
+            self.shell.run()
+        except BaseException as error:
+            self.failure.append(error)
+
+    def open(self, flow: Flow, same_port: bool) -> tuple[socket.socket, tuple[str, int]]:
+        opened = socket.socket()
+        opened.setblocking(False)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        opened.bind((flow.src, 0))
+        return opened, self.far_address
+
+    def near(self) -> socket.socket:
+        peer = socket.create_connection(self.address, LONG, (PEER, 0))
+        return self.opened.enter_context(peer)
+
+    def connect(self) -> tuple[socket.socket, socket.socket]:
+        """Both peers of a new connection."""
+        near = self.near()
+        far, address = self.server.accept()
+        assert address[0] == PEER
+        far.settimeout(LONG)
+        return near, self.opened.enter_context(far)
+
+    def stop(self) -> None:
+        self.shell.stop()
+        self.thread.join(LONG)
+        assert not self.thread.is_alive()
+
+
+@contextlib.contextmanager
+def relayed(engine: Engine | None = None, **options: object) -> Iterator[Relayed]:
+    made = Relayed(engine or make_engine(sbc=[SBC]), **options)
+    made.thread.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+        made.opened.close()
+        made.server.close()
+    assert made.failure == []
+    assert made.shell.counters.get("engine-errors", 0) == 0 or "fails" in options
+
+
+def exactly(peer: socket.socket, octets: bytes) -> bytes:
+    """As many octets as these."""
+    got = b""
+    while len(got) < len(octets):
+        more = peer.recv(len(octets) - len(got))
+        assert more, got
+        got += more
+    return got
+
+
+def until(peer: socket.socket, end: bytes) -> bytes:
+    got = b""
+    while not got.endswith(end):
+        more = peer.recv(65536)
+        assert more, got
+        got += more
+    return got
+
+
+def is_reset(peer: socket.socket) -> bool:
+    """Whether the next thing that comes is a reset."""
+    try:
+        return peer.recv(1) == b"never"
+    except ConnectionResetError:
+        return True
+
+
+def send_reset(peer: socket.socket) -> None:
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+
+
+def count(made: Relayed, name: str) -> int:
+    return made.shell.counters.get(name, 0)
+
+
+def test_both_directions_of_a_call() -> None:
+    with relayed() as made:
+        near, far = made.connect()
+        near.sendall(CALL[:300])
+        near.sendall(CALL[300:])
+        assert exactly(far, MARKED) == MARKED
+        ringing = tcp(response("180 Ringing"))
+        far.sendall(ringing)
+        assert exactly(near, ringing) == ringing
+        near.sendall(b"\r\n\r\n")
+        assert exactly(far, b"\r\n\r\n") == b"\r\n\r\n"
+        far.sendall(b"\r\n")
+        assert exactly(near, b"\r\n") == b"\r\n"
+    assert count(made, "relay-messages") == 2
+    (record,) = made.records
+    assert (record.transport, record.src.split(":")[0], record.direction) == ("tcp", PEER, "inbound")
+    assert (record.verdict, record.outcome) == ("modify", "passed")
+
+
+def test_a_certificate_that_is_awaited_delays_its_call_on_its_connection_only() -> None:
+    with relayed(make_engine(sbc=[SBC], known=False)) as made:
+        (near, far), (other_near, other_far) = made.connect(), made.connect()
+        bye = tcp(follow_up(invite(), "BYE"))
+        near.sendall(CALL + bye + OPTIONS)
+        assert exactly(far, OPTIONS) == OPTIONS
+        other_near.sendall(OPTIONS)
+        assert exactly(other_far, OPTIONS) == OPTIONS
+        assert count(made, "held-now") == 1
+        ((_, done),) = made.source.asked
+        done(CHAIN)
+        assert exactly(far, MARKED + bye) == MARKED + bye
+
+
+def test_a_deadline_decides() -> None:
+    with relayed(make_engine(REJECT + "[rule.verify]\nhold_ms = 50\n", sbc=[SBC], known=False)) as made:
+        near, far = made.connect()
+        near.sendall(CALL)
+        assert until(near, b"\r\n\r\n").startswith(b"SIP/2.0 436 Bad Identity Info\r\n")
+        near.sendall(OPTIONS)
+        assert exactly(far, OPTIONS) == OPTIONS
+        assert count(made, "deadlines") == 1
+        ((_, done),) = made.source.asked
+        done(CHAIN)
+        assert eventually(lambda: count(made, "late-answers") == 1)
+        near.sendall(OTHER)
+        assert exactly(far, MARKED_OTHER) == MARKED_OTHER
+
+
+def test_a_rejection_is_answered_and_its_ack_absorbed() -> None:
+    with relayed(make_engine(REJECT, sbc=[SBC])) as made:
+        near, far = made.connect()
+        near.sendall(tcp(invite()))
+        answer = until(near, b"\r\n\r\n")
+        assert answer.startswith(b"SIP/2.0 428 Use Identity Header\r\n")
+        tag = re.findall(rb";tag=([0-9a-f]{24})", answer)[0].decode()
+        near.sendall(tcp(follow_up(invite(), "ACK", tag)) + OTHER)
+        assert exactly(far, MARKED_OTHER) == MARKED_OTHER
+
+
+def test_ends_are_passed_on_one_by_one() -> None:
+    with relayed() as made:
+        near, far = made.connect()
+        near.sendall(CALL)
+        near.shutdown(socket.SHUT_WR)
+        assert exactly(far, MARKED) == MARKED
+        assert far.recv(1) == b""
+        ringing = tcp(response("180 Ringing"))
+        far.sendall(ringing)
+        far.shutdown(socket.SHUT_WR)
+        assert exactly(near, ringing) == ringing
+        assert near.recv(1) == b""
+        assert eventually(lambda: count(made, "relay-connections-now") == 0)
+        assert count(made, "relay-resets") == 0
+
+
+@pytest.mark.parametrize("sent", [b"", CALL[:200]])
+def test_a_reset_is_passed_on(sent: bytes) -> None:
+    with relayed() as made:
+        near, far = made.connect()
+        near.sendall(sent)
+        send_reset(near)
+        assert is_reset(far)
+        near, far = made.connect()
+        send_reset(far)
+        assert is_reset(near)
+        assert eventually(lambda: (count(made, "relay-resets"), count(made, "relay-connections-now")) == (2, 0))
+
+
+def test_a_far_side_that_refuses() -> None:
+    with relayed() as made:
+        made.server.close()
+        assert is_reset(made.near())
+        assert count(made, "relay-far-side-refused") == 1
+
+
+def test_a_stream_that_cannot_be_read() -> None:
+    with relayed() as made:
+        near, far = made.connect()
+        near.sendall(CALL.replace(b"\r\n", b"\n"))
+        assert is_reset(near)
+        assert is_reset(far)
+        assert (count(made, "relay-refused-streams"), count(made, "relay-fault.line-ends")) == (1, 1)
+
+
+def test_a_stream_that_cannot_be_read_where_all_is_observed() -> None:
+    engine = make_engine(sbc=[SBC])
+    engine.observe(Observation(everything=True))
+    with relayed(engine) as made:
+        near, far = made.connect()
+        hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+        near.sendall(hello)
+        assert exactly(far, hello) == hello
+        assert (count(made, "relay-unfiltered-streams"), count(made, "relay-fault.tls")) == (1, 1)
+
+
+def test_a_peer_that_does_not_read_stops_the_other() -> None:
+    """And nothing is lost when it reads again."""
+    with relayed() as made:
+        near, far = made.connect()
+        near.setblocking(False)
+        sent = 0
+        while sent < 256 << 20:
+            try:
+                sent += near.send(OPTIONS[sent % len(OPTIONS) :] + OPTIONS * 100)
+            except BlockingIOError:
+                if not _goes_on(near):
+                    break
+        (connection,) = made.shell._connections
+        assert connection.size < 1 << 18
+        assert sent < 64 << 20
+        got = 0
+        far.settimeout(LONG)
+        while got + len(OPTIONS) <= sent:
+            got += len(far.recv(1 << 20))
+        assert connection.size < 1 << 18
+
+
+def _goes_on(peer: socket.socket) -> bool:
+    """Whether the relay takes more within a while."""
+    import select
+
+    return bool(select.select([], [peer], [], 0.5)[1])
+
+
+def test_too_many_connections_of_one_peer() -> None:
+    with relayed(limits=Limits(connections_per_peer=2)) as made:
+        made.connect(), made.connect()
+        assert eventually(lambda: count(made, "relay-connections-now") == 2)
+        assert is_reset(made.near())
+        other = made.opened.enter_context(socket.create_connection(made.address, LONG, ("127.0.0.9", 0)))
+        far = made.opened.enter_context(made.server.accept()[0])
+        other.sendall(OPTIONS)
+        assert exactly(far, OPTIONS) == OPTIONS
+        assert count(made, "relay-limit-peer") == 1
+
+
+def test_too_many_connections() -> None:
+    with relayed(limits=Limits(connections=1)) as made:
+        near, _ = made.connect()
+        assert eventually(lambda: count(made, "relay-connections-now") == 1)
+        assert is_reset(made.near())
+        assert count(made, "relay-limit-connections") == 1
+        send_reset(near)
+        assert eventually(lambda: count(made, "relay-connections-now") == 0)
+        made.connect()
+
+
+@pytest.mark.parametrize(("seconds", "octets", "limit"), [(11, CALL[:-1], "message"), (3601, b"", "idle")])
+def test_time_limits(seconds: float, octets: bytes, limit: str) -> None:
+    time = FakeTime(1000.0)
+    with relayed(monotonic=time.monotonic) as made:
+        near, far = made.connect()
+        near.sendall(OPTIONS + octets)
+        assert exactly(far, OPTIONS) == OPTIONS
+        (connection,) = made.shell._connections
+        assert eventually(lambda: connection.near.direction.size == len(octets))
+        time.now += seconds
+        assert is_reset(near)
+        assert is_reset(far)
+        assert eventually(lambda: count(made, f"relay-limit-{limit}") == 1)
+
+
+def test_a_stop_finishes_what_has_begun() -> None:
+    with relayed(make_engine(sbc=[SBC], known=False)) as made:
+        (near, far), (idle, idle_far) = made.connect(), made.connect()
+        near.sendall(CALL)
+        assert eventually(lambda: count(made, "held-now") == 1)
+        made.stop()
+        assert until(far, b"\r\n\r\n").startswith(b"INVITE ")
+        assert far.recv(1) == b""
+        assert (idle.recv(1), idle_far.recv(1)) == (b"", b"")
+    assert [record.detail for record in made.records] == ["fetch-timeout"]
+
+
+def test_a_stop_resets_what_does_not_end() -> None:
+    with relayed(limits=Limits(drain_seconds=0.1)) as made:
+        near, far = made.connect()
+        near.sendall(CALL[:100])
+        (connection,) = made.shell._connections
+        assert eventually(lambda: connection.near.direction.incomplete)
+        made.stop()
+        assert is_reset(near)
+        assert is_reset(far)
+
+
+class Failing:
+    """An engine that fails on calls."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._engine, name)
+
+    def decide(self, message: bytes, flow: Flow, now: float) -> Verdict | Need:
+        if message.startswith(b"INVITE"):
+            raise RuntimeError("on purpose")
+        return self._engine.decide(message, flow, now)
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_an_internal_error(passes: bool) -> None:
+    made = Relayed(Failing(make_engine(sbc=[SBC])), fail_open={"inbound": passes, "outbound": True})  # type: ignore[arg-type]
+    made.thread.start()
+    try:
+        near, far = made.connect()
+        near.sendall(CALL)
+        if passes:
+            assert exactly(far, CALL) == CALL
+        else:
+            assert is_reset(far)
+        assert eventually(lambda: count(made, "engine-errors") == 1)
+    finally:
+        made.stop()
+
+
+def test_a_new_engine_keeps_connections_and_what_waits() -> None:
+    engine = make_engine(sbc=[SBC], known=False)
+    with relayed(engine) as made:
+        near, far = made.connect()
+        near.sendall(CALL)
+        assert eventually(lambda: len(made.source.asked) == 1)
+        other = make_engine(REJECT, sbc=[SBC], known=False, state=engine.state)
+        replaced = threading.Event()
+        made.shell.soon(lambda: (made.shell.replace(other, made.source), replaced.set())[0])
+        assert replaced.wait(LONG)
+        made.source.asked[0][1](CHAIN)
+        assert exactly(far, MARKED) == MARKED
+        near.sendall(tcp(invite(number=4)))
+        assert until(near, b"\r\n\r\n").startswith(b"SIP/2.0 428 ")
+
+
+def test_ticks_and_descriptors_are_attended() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        made = Relayed(make_engine(sbc=[SBC]))
+        heard, ticks = threading.Event(), threading.Semaphore(0)
+
+        def hear() -> None:
+            one.recv(1)
+            heard.set()
+
+        made.shell.attend(one, hear)
+        made.run = lambda: made.shell.run(ticks.release)  # type: ignore[method-assign]
+        made.thread = threading.Thread(target=made.run)
+        made.thread.start()
+        other.send(b"x")
+        assert heard.wait(LONG)
+        assert ticks.acquire(timeout=LONG)
+        assert ticks.acquire(timeout=LONG)
+        made.stop()
+        made.server.close()
+
+
+def test_the_error_of_a_job_ends_the_run() -> None:
+    made = Relayed(make_engine(sbc=[SBC]))
+    made.thread.start()
+    made.shell.soon(lambda: 1 // 0)  # type: ignore[arg-type,return-value]
+    made.thread.join(LONG)
+    made.server.close()
+    assert [type(error) for error in made.failure] == [ZeroDivisionError]
