@@ -18,7 +18,7 @@ SHOWN = (
     CounterName.RECORDS_LOST, CounterName.WORKER_RESTARTS,
 )  # fmt: skip
 """Counters of events without a record, which an operator should see: the line on a terminal shows them."""
-_GAUGES = (CounterName.HELD_NOW,)
+_GAUGES = (CounterName.HELD_NOW, CounterName.RELAY_CONNECTIONS_NOW)
 
 
 class Totals:

@@ -98,8 +98,8 @@ class Acceptor:
             task.add_done_callback(self._opening.discard)
 
     def _refuse(self, near: socket.socket, flow: Flow, counter: CounterName, why: str = "") -> None:
-        near.close()
         self._count[counter] += 1
+        near.close()
         if is_power_of_two(self._count[counter]):
             _LOG.warning("%s to %s over TCP: %s%s; %d so far", flow.src, flow.dst, counter, why, self._count[counter])
 

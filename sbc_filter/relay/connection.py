@@ -69,9 +69,7 @@ class Connection:
             return
         for side in self.sides:
             side.read(side.has_room())
-        if self._draining and self.is_quiet:
-            self.finish()
-        elif all(side.direction.finished for side in self.sides):
+        if (self._draining and self.is_quiet) or all(side.direction.finished for side in self.sides):
             self.finish()
 
     def check(self, now: float) -> str:
@@ -126,8 +124,9 @@ class Side(asyncio.BufferedProtocol):
         self._buffer = buffer
         self._transport: asyncio.Transport | None = None
         self._writable = True
-        self._begun: float | None = None  # when the message began that is not complete
-        self._counted = 0  # messages, when it began
+        self.begun: float | None = None
+        """When the message began that is not complete."""
+        self._counted = 0  # messages, when the last octets came
         self.reading = False
         """Whether octets are being read: more messages may follow at once."""
         self.lost = False
@@ -232,7 +231,7 @@ class Side(asyncio.BufferedProtocol):
         if transport is None or transport.is_closing() or self.direction.ended:
             return
         if reads and not transport.is_reading():
-            self._begun = None  # the time for which nothing was read is not the peer's
+            self.begun = None  # the time for which nothing was read is not the peer's
             transport.resume_reading()
             self._note_begin()
         elif not reads and transport.is_reading():
@@ -241,7 +240,7 @@ class Side(asyncio.BufferedProtocol):
     def is_late(self, now: float, patience: float) -> bool:
         """Whether a message is incomplete for longer than so many seconds while it is read."""
         reading = self._transport is not None and self._transport.is_reading()
-        return reading and self._begun is not None and now - self._begun > patience
+        return reading and self.begun is not None and now - self.begun > patience
 
     def close(self, *, reset: bool) -> None:
         """Close the socket: at once, or when what was written is sent."""
@@ -259,9 +258,9 @@ class Side(asyncio.BufferedProtocol):
     def _note_begin(self) -> None:
         """Note when a message begins that is not complete."""
         if not self.direction.incomplete:
-            self._begun = None
-        elif self._begun is None or self._counted != self.direction.messages:
-            self._begun = self._owner.monotonic()
+            self.begun = None
+        elif self.begun is None or self._counted != self.direction.messages:
+            self.begun = self._owner.monotonic()
         self._counted = self.direction.messages
 
 

@@ -83,7 +83,7 @@ class RelayShell:
         handled: Handled | None = None,
         clock: Callable[[], float] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
-        limits: Limits = Limits(),
+        limits: Limits | None = None,
         fail_open: Mapping[str, bool] | None = None,
         max_held: int = 1024,
     ) -> None:
@@ -94,7 +94,7 @@ class RelayShell:
         self._sink, self._handled = sink, handled
         self._clock = clock or SteadyClock()
         self.monotonic = monotonic
-        self.limits = limits
+        self.limits = limits or Limits()
         self._fail_open = {"inbound": True, "outbound": True} if fail_open is None else fail_open
         self._count: Counter[str] = Counter()
         self._parking: Parking[Passage] = Parking(max_held)
@@ -112,8 +112,10 @@ class RelayShell:
     @property
     def counters(self) -> Mapping[str, int]:
         """What happened so far, by name; names that never happened are absent."""
-        now = {CounterName.HELD_NOW: len(self._parking), CounterName.RELAY_CONNECTIONS_NOW: len(self._connections)}
-        return {str(name): count for name, count in {**self._count, **now}.items()}
+        found = {str(name): count for name, count in self._count.items()}
+        found[CounterName.HELD_NOW] = len(self._parking)
+        found[CounterName.RELAY_CONNECTIONS_NOW] = len(self._connections)
+        return found
 
     @property
     def _connections(self) -> set[Connection]:

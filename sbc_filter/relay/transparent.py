@@ -25,7 +25,7 @@ def listeners(port: int) -> list[socket.socket]:
     """A listener for each family; every process of the relay has its own. Raises `EnvironmentFault`."""
     opened: list[socket.socket] = []
     try:
-        for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        for family, address in ((socket.AF_INET, ""), (socket.AF_INET6, "::")):
             listener = socket.socket(family, socket.SOCK_STREAM)
             opened.append(listener)
             if family == socket.AF_INET6:
