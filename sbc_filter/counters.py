@@ -1,7 +1,8 @@
 """The closed list of what a running filter counts: each name stands in docs/service.md.
 
 Four families have names of their own: packets that are not read (a `Detail`), `deviation.` with the name of a
-`Deviation`, `repair.` with the name of a `Repair`, and `relay-fault.` with the name of a fault of a stream. The outcome of a call is not counted here: it has a record.
+`Deviation`, `repair.` with the name of a `Repair`, and `relay-fault.` with the name of a fault of a stream. The outcome
+of a call is not counted here: it has a record.
 """
 
 from enum import StrEnum

@@ -446,7 +446,9 @@ def test_every_counter_is_described() -> None:
     assert shown == list(SHOWN)
     beside = re.findall(r"`(accepted|modified|dropped)`", sections("service")["Counters and warnings"])
     packets = set(keys(sections("records")["Packets"]))
-    assert sorted([*others, *beside, *shown]) == sorted({*CounterName, *packets, "deviation.", "repair.", "relay-fault."})
+    assert sorted([*others, *beside, *shown]) == sorted(
+        {*CounterName, *packets, "deviation.", "repair.", "relay-fault."}
+    )
 
 
 # Numbers.

@@ -26,6 +26,7 @@ from sbc_filter.daemon.queue_watch import QueueWatch
 from sbc_filter.daemon.recent_process import RecentProcess, keep_of
 from sbc_filter.daemon.reload import READ, Reload
 from sbc_filter.daemon.rule_watch import Owner, RuleWatch
+from sbc_filter.daemon.shells import QueueFeed
 from sbc_filter.daemon.systemd import Notifier
 from sbc_filter.daemon.worker import HEARTBEAT, Worker
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
@@ -339,10 +340,10 @@ class Supervisor:
             self._certificates.leave()
             try:
                 sources = from_process(self._certificates.path)
-                queues, tokens, observe = self._worker_queues(at), self._bypass.tokens, self.observing.order
+                feed, tokens, observe = QueueFeed(self._worker_queues(at)), self._bypass.tokens, self.observing.order
                 memories, clock, sender = self._memories, self._clock, self._recent_calls.sender(at)
                 worker = Worker(
-                    self.setup, self.files, queues, self._secret, memories, sources, channel, tokens, observe, clock,
+                    self.setup, self.files, feed, self._secret, memories, sources, channel, tokens, observe, clock,
                     sender,
                 )  # fmt: skip
             except FilterError as error:

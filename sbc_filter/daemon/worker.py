@@ -1,4 +1,4 @@
-"""A worker process: an engine on its queues, controlled by the supervisor (`processes.messages`).
+"""A worker process: an engine and the shell that feeds it, controlled by the supervisor (`processes.messages`).
 
 Files are read in a thread, while packets go on. What was read takes effect between two packets.
 """
@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sbc_filter.assembly.delegates import signers, verifiers
@@ -20,17 +20,13 @@ from sbc_filter.assembly.operator_files import Files
 from sbc_filter.assembly.setup import Setup
 from sbc_filter.certificates.source import CertificateSource
 from sbc_filter.config.settings import Configuration
-from sbc_filter.counters import CounterName, counters_of_unfiltered
+from sbc_filter.daemon.shells import Fed, Feed
 from sbc_filter.engine.call.network import Observation
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.state import EngineState
 from sbc_filter.engine.verdict import Verdict
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
-from sbc_filter.firewall.plan import QueueSettings
-from sbc_filter.live.full_socket import FullSocket
-from sbc_filter.live.queue_shell import QueueShell
-from sbc_filter.live.raw_send import Emitter
 from sbc_filter.processes.channel import Channel, Message
 from sbc_filter.processes.messages import (
     Abort,
@@ -73,7 +69,7 @@ class Worker:
         self,
         setup: Setup,
         files: Files,
-        queues: Sequence[QueueSettings],
+        feed: Feed,
         secret: bytes,
         memories: SharedState,
         sources: Sources,
@@ -83,8 +79,8 @@ class Worker:
         clock: SteadyClock,
         sender: Sender,
     ) -> None:
-        """`files` are those that `setup` was read from; `tokens` are the current bypass tokens, by file; `observe` is
-        what passes unchanged; `sender` takes records and calls to the process that keeps them."""
+        """`files` are those that `setup` was read from; `feed` makes the shell; `tokens` are the current bypass tokens,
+        by file; `observe` is what passes unchanged; `sender` takes records and calls to the process that keeps them."""
         self._files = files
         clock.say = None  # the supervisor reports clock jumps
         self._secret, self._memories, self._sources = secret, memories, sources
@@ -102,17 +98,18 @@ class Worker:
         self._schedule = RefreshSchedule(setup.credentials, setup.read_at)
         self._source = self._needs(setup)
         self._engine = self._made(setup)
-        self._shell = QueueShell(
-            self._engine,
-            self._source,
-            Emitter(setup.plan().mark),
-            self._record,
-            queues=queues,
-            clock=clock,
-            interfaces=setup.tells_interfaces_apart,
-            handled=self._record_call,
+        self._feed = feed
+        self._shell = feed.shell(
+            Fed(
+                self._engine,
+                self._source,
+                clock,
+                setup.plan().mark,
+                setup.tells_interfaces_apart,
+                self._record,
+                self._record_call,
+            )
         )
-        self._queues, self._full_socket = queues, FullSocket(queues)
         self._pass_on_errors()
         self._shell.attend(channel, self._listen)
 
@@ -130,7 +127,7 @@ class Worker:
             self._journal.close()
 
     def _record(self, record: Record) -> None:
-        """The record of a rule in monitor mode."""
+        """The record of a rule in monitor mode, or of a message without a packet of its own."""
         self._tally(record)
         line = line_of(record).encode()
         if self._sender.wants_records:
@@ -273,10 +270,7 @@ class Worker:
     def _heartbeat(self) -> None:
         shell = self._shell.counters
         counters = total(self._engine.counters, shell)
-        passed = self._full_socket.passed(shell.get(CounterName.OVERRUNS, 0), self._shell.verdicts)
-        for queue in self._queues:
-            for name in counters_of_unfiltered(queue.direction):
-                counters[name] += passed.get(queue.number, 0)
+        counters.update(self._feed.unfiltered(shell))
         kinds = self._tally.kinds.most_common(_KINDS)
         while not self._channel.send(Heartbeat(counters, kinds)) and kinds:
             del kinds[len(kinds) // 2 :]  # names of rules may be long, and the heartbeat must fit

@@ -1,0 +1,110 @@
+"""What a worker needs of the shell that feeds its engine, and the shell of packets: the queues of the kernel."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from sbc_filter.assembly.needs import Needs
+from sbc_filter.counters import CounterName, counters_of_unfiltered
+from sbc_filter.engine.engine import Engine
+from sbc_filter.engine.record import Record
+from sbc_filter.engine.verdict import Verdict
+from sbc_filter.firewall.plan import QueueSettings
+from sbc_filter.live.full_socket import FullSocket
+from sbc_filter.live.queue_shell import QueueShell
+from sbc_filter.live.raw_send import Emitter
+from sbc_filter.system.steady_clock import SteadyClock
+
+
+class Attended(Protocol):
+    """Something with a descriptor that becomes readable."""
+
+    def fileno(self) -> int:
+        """The descriptor to watch for reading."""
+
+
+class Shell(Protocol):
+    """Feeds an engine in one thread, and carries out what it decides."""
+
+    pass_on_errors: bool
+    """Whether what cannot be decided passes, whatever `on_overload` says."""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What happened so far, by name."""
+
+    def run(self, tick: Callable[[], None]) -> None:
+        """Work until `stop`; `tick` is called about once a second or more often."""
+
+    def stop(self) -> None:
+        """Make `run` return; from any thread or signal handler."""
+
+    def soon(self, job: Callable[[], None], /) -> None:
+        """Have `run` do this between two messages; from any thread or signal handler."""
+
+    def attend(self, attended: Attended, call: Callable[[], None], /) -> None:
+        """Have `run` call this between two messages whenever the descriptor is readable."""
+
+    def replace(self, engine: Engine, source: Needs, /, *, interfaces: bool) -> None:
+        """Use these from the next message on."""
+
+
+class Fed(NamedTuple):
+    """What a worker gives to its shell."""
+
+    engine: Engine
+    source: Needs
+    clock: SteadyClock
+    mark: int
+    """The bit that our own packets carry."""
+    interfaces: bool
+    """Whether trunks are distinguished by the interface."""
+    record: Callable[[Record], None]
+    """Takes the record of a rule in monitor mode, or of a message that has no packet of its own."""
+    handled: Callable[[Record, bytes, Verdict], None]
+    """Takes the record of a packet itself, the packet and its verdict."""
+
+
+class Feed(Protocol):
+    """Makes the shell of a worker, and says what passed it by."""
+
+    def shell(self, fed: Fed, /) -> Shell:
+        """The shell. Raises `EnvironmentFault`."""
+
+    def unfiltered(self, shell: Mapping[str, int], /) -> Mapping[str, int]:
+        """The counters of what passed unfiltered without the shell's knowledge, given its counters."""
+
+
+class QueueFeed:
+    """Packets of these queues. Make it in the process of the worker."""
+
+    def __init__(self, queues: Sequence[QueueSettings]) -> None:
+        self._queues = queues
+        self._made: QueueShell | None = None
+        self._full_socket: FullSocket | None = None
+
+    def shell(self, fed: Fed) -> Shell:
+        """Bind the queues."""
+        self._made = QueueShell(
+            fed.engine,
+            fed.source,
+            Emitter(fed.mark),
+            fed.record,
+            queues=self._queues,
+            clock=fed.clock,
+            interfaces=fed.interfaces,
+            handled=fed.handled,
+        )
+        self._full_socket = FullSocket(self._queues)
+        return self._made
+
+    def unfiltered(self, shell: Mapping[str, int]) -> Mapping[str, int]:
+        """What passed because the socket of a queue was full."""
+        found: Counter[str] = Counter()
+        if self._made is None or self._full_socket is None:
+            return found
+        passed = self._full_socket.passed(shell.get(CounterName.OVERRUNS, 0), self._made.verdicts)
+        for queue in self._queues:
+            for name in counters_of_unfiltered(queue.direction):
+                found[name] += passed.get(queue.number, 0)
+        return found
