@@ -16,7 +16,7 @@ from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall import iptables, nft
 from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.iptables import firewall_environment
-from sbc_filter.firewall.plan import MAIN
+from sbc_filter.firewall.tables import MAIN
 
 _PATIENCE = 30.0  # seconds after which a firewall program is killed
 _FULL_EVERY = 5  # readings

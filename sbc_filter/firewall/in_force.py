@@ -16,7 +16,8 @@ from typing import NamedTuple
 from sbc_filter.firewall import nft
 from sbc_filter.firewall.handed_over import Reading
 from sbc_filter.firewall.iptables import WATCHED, families
-from sbc_filter.firewall.plan import MAIN, IpFamily, Plan, call_of
+from sbc_filter.firewall.plan import Plan
+from sbc_filter.firewall.tables import MAIN, IpFamily, call_of
 
 
 class RuleState(StrEnum):

@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.firewall.plan import FRAGMENT_COMMENT, MAIN, FirewallTable, IpFamily, Plan, call_of
+from sbc_filter.firewall.plan import FRAGMENT_COMMENT, Plan
+from sbc_filter.firewall.tables import MAIN, FirewallTable, IpFamily, call_of
 from sbc_filter.system.files import runtime_folder
 
 _TABLES = ("mangle", "raw", "nat")

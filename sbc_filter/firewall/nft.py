@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.harmless import ALL, RESPONSE, SHORTEST, Form, harmless_without
 from sbc_filter.firewall.iptables import first_line, fragments_passed, run_firewall
-from sbc_filter.firewall.plan import AS_IT_IS, FRAGMENT_COMMENT, HEADERS, ZONES, IpFamily, Plan, QueueSettings
+from sbc_filter.firewall.plan import AS_IT_IS, FRAGMENT_COMMENT, HEADERS, ZONES, Plan, QueueSettings
+from sbc_filter.firewall.tables import IpFamily
 
 TABLE = "inet sbc-filter"
 # A table that is there is replaced: what is not there cannot be deleted.

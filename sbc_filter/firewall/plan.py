@@ -13,11 +13,11 @@ operator's own rules (DSCP, for example) if these came later.
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from ipaddress import ip_address
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from sbc_filter.firewall.harmless import ALL, RESPONSE, SHORTEST, Form, harmless_without
+from sbc_filter.firewall.tables import MAIN, FirewallTable, Hook, IpFamily, call_of, multiport
 
 QueueDirection = Literal["", "inbound", "outbound"]
 
@@ -36,8 +36,7 @@ class QueueSettings:
     direction: QueueDirection = ""
 
 
-MAIN, SIP, QUEUE, DEFRAGMENT = "SBC-FILTER", "SBC-FILTER-SIP", "SBC-FILTER-QUEUE", "SBC-FILTER-DEFRAG"
-SENT = "SBC-FILTER-SENT"
+SIP, QUEUE, DEFRAGMENT, SENT = (f"{MAIN}-{name}" for name in ("SIP", "QUEUE", "DEFRAG", "SENT"))
 FRAGMENT_COMMENT = "fragments not put together"
 DEFAULT_MARK = 0x2000_0000
 ZONES = 5060, 5061
@@ -51,39 +50,11 @@ AS_IT_IS = {
 
 Overload = Literal["accept", "drop"]
 Responses = Literal["none", "sbc", "all"]
-_PORTS_PER_RULE = 15  # of the multiport match
 _UDP_HEADER = 8  # bytes
-
-
-class IpFamily(StrEnum):
-    """The program that manages the rules of a family. With `-restore` or `-save` appended, those for whole tables."""
-
-    V4 = "iptables"
-    V6 = "ip6tables"
 
 
 HEADERS = {IpFamily.V4: 28, IpFamily.V6: 48}
 """Bytes of the IP and UDP headers of a packet, without options and extension headers."""
-
-
-class Hook(NamedTuple):
-    """A hook in the path of packets from which one of our chains is called, and for which packets.
-
-    `verb` is `-A` to append, or `-I` to insert in front of the rules that are there.
-    """
-
-    name: str
-    match: str
-    chain: str
-    verb: str = "-A"
-
-
-class FirewallTable(NamedTuple):
-    """One table of one family: our chains with their rules, and the jumps to them."""
-
-    name: str
-    chains: dict[str, list[str]]
-    hooks: tuple[Hook, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +151,7 @@ class Plan:
         return FirewallTable("nat", chains, (Hook("POSTROUTING", "", MAIN, "-I"), Hook("OUTPUT", "", SENT, "-I")))
 
     def _ports(self) -> Iterator[str]:
-        for first in range(0, len(self.ports), _PORTS_PER_RULE):
-            ports = ",".join(map(str, self.ports[first : first + _PORTS_PER_RULE]))
-            yield f"-p udp -m multiport --ports {ports} -j {SIP}"
+        yield from (f"-p udp -m multiport --ports {ports} -j {SIP}" for ports in multiport(self.ports))
 
     def _sip(self, family: IpFamily) -> Iterator[str]:
         """Of the UDP packets on SIP ports, those that are needed, those that are harmless, and the rest."""
@@ -250,11 +219,6 @@ def _match(form: Form, family: IpFamily) -> str:
         high = "" if word.high == word.low else f":{word.high:#x}"
         tests.append(f"{at(_UDP_HEADER + word.at)}{mask}={word.low:#x}{high}")
     return f'-m u32 --u32 "{"&&".join(tests)}"'
-
-
-def call_of(hook: Hook) -> list[str]:
-    """Hook, match and target, as the words that follow `-A` or `-I`."""
-    return [hook.name, *hook.match.split(), "-j", hook.chain]
 
 
 def _quote(rule: str) -> str:
