@@ -17,6 +17,7 @@ from ipaddress import ip_address
 from typing import Literal
 
 from sbc_filter.firewall.harmless import ALL, RESPONSE, SHORTEST, Form, harmless_without
+from sbc_filter.firewall.interception import Interception, RelayPlan
 from sbc_filter.firewall.tables import MAIN, FirewallTable, Hook, IpFamily, call_of, multiport
 
 QueueDirection = Literal["", "inbound", "outbound"]
@@ -65,7 +66,7 @@ class Plan:
     addresses by which a packet is inbound; `responses`: queue SIP responses too, those of the SBC or
     all; `nat`: this host translates addresses of the SBC, and has to do so with our own packets as well;
     `tracked`: connection tracking is on at this host, see `_tracking`.
-    `scrub_methods`: requests that are queued although they are harmless.
+    `scrub_methods`: requests that are queued although they are harmless; `relay`: TCP is handed to the relay.
     With `sbc`, each direction has its own queue, `queue` for inbound and `queue + 1` for outbound: what passes
     unfiltered is counted by direction, and the two policies may differ.
     """
@@ -80,6 +81,7 @@ class Plan:
     nat: bool = False
     tracked: bool = False
     scrub_methods: Sequence[str] = ()
+    relay: RelayPlan | None = None
 
     @property
     def queues(self) -> tuple[QueueSettings, ...]:
@@ -111,7 +113,17 @@ class Plan:
             ),
         )
         raw = FirewallTable("raw", {MAIN: list(self._tracking(family, own))}, (Hook("OUTPUT", "", MAIN),))
-        return mangle, raw, self._untranslated(family, own)
+        tables = mangle, raw, self._untranslated(family, own)
+        interception = self.interception(family)
+        return tables if interception is None else _joined(tables, interception.tables())
+
+    def interception(self, family: IpFamily) -> Interception | None:
+        """What hands TCP to the relay; None without one."""
+        if self.relay is None:
+            return None
+        refused = [policy == "drop" for policy in (self.on_overload_inbound, self.on_overload_outbound)]
+        own = tuple(self.own(family)) if self.sbc else None
+        return Interception(self.relay, family, self.ports, self.mark, own, refused, self.tracks)
 
     def show(self) -> str:
         """The commands that apply the plan, as an engineer would type them."""
@@ -148,6 +160,9 @@ class Plan:
         if self.nat or not self.tracked:
             return FirewallTable("nat", {}, ())
         chains = {MAIN: [f"-p udp {own} -j SNAT --to-source {AS_IT_IS[family]}"], SENT: [f"{own} -j ACCEPT"]}
+        interception = self.interception(family)
+        if interception is not None:
+            chains[MAIN].append(interception.untranslated(AS_IT_IS[family]))
         return FirewallTable("nat", chains, (Hook("POSTROUTING", "", MAIN, "-I"), Hook("OUTPUT", "", SENT, "-I")))
 
     def _ports(self) -> Iterator[str]:
@@ -197,6 +212,19 @@ class Plan:
 def admission(family: IpFamily, mark: int) -> str:
     """The command that lets the filter's own packets out of a host whose firewall is closed."""
     return f"{family} -I OUTPUT -m mark --mark {mark:#x}/{mark:#x} -j ACCEPT"
+
+
+def _joined(tables: Sequence[FirewallTable], added: Sequence[FirewallTable]) -> tuple[FirewallTable, ...]:
+    """Tables of the same name in one. What is added comes first in `raw`, and after the rules for UDP elsewhere."""
+    found = {table.name: table for table in tables}
+    for name, chains, hooks in added:
+        before = found.get(name, FirewallTable(name, {}, ()))
+        joined = dict(before.chains)
+        for chain, rules in chains.items():
+            there = joined.get(chain, [])
+            joined[chain] = rules + there if name == "raw" else there + rules
+        found[name] = FirewallTable(name, joined, (*hooks, *before.hooks))
+    return tuple(found.values())
 
 
 def _target(queue: QueueSettings) -> str:
