@@ -17,7 +17,7 @@ from sbc_filter.firewall import iptables, nft
 from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.iptables import firewall_environment
 from sbc_filter.firewall.policy_routing import PROGRAM
-from sbc_filter.firewall.tables import MAIN
+from sbc_filter.firewall.rule_tables import MAIN
 
 _PATIENCE = 30.0  # seconds after which a firewall program is killed
 _FULL_EVERY = 5  # readings

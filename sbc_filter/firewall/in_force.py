@@ -17,7 +17,7 @@ from sbc_filter.firewall import nft, policy_routing
 from sbc_filter.firewall.handed_over import Reading
 from sbc_filter.firewall.iptables import WATCHED, families
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.firewall.tables import MAIN, IpFamily, call_of
+from sbc_filter.firewall.rule_tables import MAIN, IpFamily, call_of
 
 
 class RuleState(StrEnum):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
-from sbc_filter.firewall.tables import MAIN, FirewallTable, Hook, IpFamily, multiport
+from sbc_filter.firewall.rule_tables import MAIN, FirewallTable, Hook, IpFamily, multiport
 
 LOCAL = 0x1000_0000
 """The bit of the mark that routes a packet to this host."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.plan import FRAGMENT_COMMENT, Plan
-from sbc_filter.firewall.tables import MAIN, FirewallTable, IpFamily, call_of
+from sbc_filter.firewall.rule_tables import MAIN, FirewallTable, IpFamily, call_of
 from sbc_filter.system.files import runtime_folder
 
 _TABLES = ("mangle", "raw", "nat", "filter")

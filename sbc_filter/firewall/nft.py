@@ -14,7 +14,7 @@ from sbc_filter.firewall.harmless import ALL, RESPONSE, SHORTEST, Form, harmless
 from sbc_filter.firewall.iptables import first_line, fragments_passed, run_firewall
 from sbc_filter.firewall.nft_interception import ADDRESS, NftInterception
 from sbc_filter.firewall.plan import AS_IT_IS, FRAGMENT_COMMENT, HEADERS, ZONES, Plan, QueueSettings
-from sbc_filter.firewall.tables import IpFamily
+from sbc_filter.firewall.rule_tables import IpFamily
 
 TABLE = "inet sbc-filter"
 # A table that is there is replaced: what is not there cannot be deleted.

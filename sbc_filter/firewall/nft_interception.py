@@ -7,7 +7,7 @@ from the moment at which the last relay is gone.
 from collections.abc import Iterator, Mapping, Sequence
 
 from sbc_filter.firewall.interception import LOCAL, ZONE, Interception, Unrelayed
-from sbc_filter.firewall.tables import IpFamily
+from sbc_filter.firewall.rule_tables import IpFamily
 
 ADDRESS = {IpFamily.V4: "ip", IpFamily.V6: "ip6"}
 """How nft names the addresses of a family."""

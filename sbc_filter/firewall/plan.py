@@ -18,7 +18,7 @@ from typing import Literal
 
 from sbc_filter.firewall.harmless import ALL, RESPONSE, SHORTEST, Form, harmless_without
 from sbc_filter.firewall.interception import Interception, RelayPlan
-from sbc_filter.firewall.tables import MAIN, FirewallTable, Hook, IpFamily, call_of, multiport
+from sbc_filter.firewall.rule_tables import MAIN, FirewallTable, Hook, IpFamily, call_of, multiport
 
 QueueDirection = Literal["", "inbound", "outbound"]
 

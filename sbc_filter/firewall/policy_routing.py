@@ -13,7 +13,7 @@ from pathlib import Path
 from sbc_filter.errors import EnvironmentFault, reason
 from sbc_filter.firewall.interception import LOCAL
 from sbc_filter.firewall.iptables import families, first_line, run_firewall
-from sbc_filter.firewall.tables import IpFamily
+from sbc_filter.firewall.rule_tables import IpFamily
 
 TABLE = 5059
 """The number of the routing table, and the priority of the rule."""

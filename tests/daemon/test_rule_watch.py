@@ -8,7 +8,7 @@ from sbc_filter.daemon.rule_watch import RuleWatch
 from sbc_filter.firewall.handed_over import Reading
 from sbc_filter.firewall.iptables import WATCHED, families
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.firewall.tables import call_of
+from sbc_filter.firewall.rule_tables import call_of
 from sbc_filter.records.totals import Totals
 
 PLAN = Plan(sbc=("192.0.2.1",))

@@ -10,7 +10,7 @@ from sbc_filter.firewall.host_rules import (
     translated,
 )
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.firewall.tables import IpFamily
+from sbc_filter.firewall.rule_tables import IpFamily
 
 V4, PLAN = IpFamily.V4, Plan(ports=(5060, 5080))
 CLOSED = (
