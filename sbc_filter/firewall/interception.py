@@ -14,7 +14,9 @@ routed to `lo`, and come by PREROUTING there. An SBC on this host answers the re
 sockets have `LOCAL` from the SYN that came over `lo` (net.ipv4.tcp_fwmark_accept), so the answers stay on this host.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -40,6 +42,20 @@ class Unrelayed(StrEnum):
     ENCRYPTED = "TCP connections on TLS and WebSocket ports"
     NEW = "new TCP connections past the relay"
     OLDER = "TCP packets of connections older than the relay"
+
+
+_PASSED = re.compile(
+    rf'(?:\[(\d+):\d+\] -A {COUNTED} |\bcounter packets (\d+) ).*comment "({"|".join(Unrelayed)})"', re.ASCII
+)
+
+
+def unrelayed(listings: Iterable[str]) -> Counter[Unrelayed]:
+    """What passed the relay since the rules were applied, as iptables and nft list it; without what is not counted."""
+    found: Counter[Unrelayed] = Counter()
+    for listing in listings:
+        for iptables, nft, what in _PASSED.findall(listing):
+            found[Unrelayed(what)] += int(iptables or nft)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,9 @@ class Owner:
         self.fault = ""
         self.is_slow = False  # the attempt ends when the test calls `done`
 
+    def planned(self, plan: Plan) -> Plan:
+        return plan
+
     def was_removed(self, *, applied: bool) -> bool:
         return self.removed
 
