@@ -11,7 +11,7 @@ from sbc_filter.firewall.handed_over import Reading
 from sbc_filter.firewall.in_force import RuleState, compared
 from sbc_filter.firewall.interception import RelayPlan, Unrelayed, unrelayed
 from sbc_filter.firewall.nft import render
-from sbc_filter.firewall.plan import Plan
+from sbc_filter.firewall.plan import Overload, Plan, Responses
 from sbc_filter.firewall.rule_tables import IpFamily
 
 SBC = ("192.0.2.1", "2001:db8::1")
@@ -42,15 +42,17 @@ def chain_of_nft(plan: Plan, name: str) -> list[str]:
 def test_without_a_relay_the_rules_are_those_of_before_byte_for_byte() -> None:
     """The digest is that of the rules of the versions without a relay."""
     digest = hashlib.sha256()
-    policies: tuple[tuple[str, ...], ...] = (("none", "sbc", "all"), ("accept", "drop"))
-    for sbc, tracked, nat, responses, policy in itertools.product(((), SBC), (False, True), (False, True), *policies):
+    hosts = itertools.product(((), SBC), (False, True), (False, True))
+    responses: tuple[Responses, ...] = ("none", "sbc", "all")
+    policies: tuple[Overload, ...] = ("accept", "drop")
+    for (sbc, tracked, nat), queued, policy in itertools.product(hosts, responses, policies):
         plan = Plan(
             tuple(range(5060, 5080)),
             sbc=sbc,
             tracked=tracked,
             nat=nat,
-            responses=responses,  # type: ignore[arg-type]
-            on_overload_inbound=policy,  # type: ignore[arg-type]
+            responses=queued,
+            on_overload_inbound=policy,
             scrub_methods=("REFER",),
         )
         digest.update((plan.show() + render(plan)).encode())
@@ -172,14 +174,14 @@ def test_counts_are_read() -> None:
     ],
 )
 def test_while_no_relay_listens_the_policy_of_the_direction_is_that_of_udp(
-    policies: tuple[str, str], ends: list[str]
+    policies: tuple[Overload, Overload], ends: list[str]
 ) -> None:
     inbound, outbound = policies
     plan = Plan(
         sbc=SBC,
         relay=RelayPlan(listening=False, existing="reset"),
-        on_overload_inbound=inbound,  # type: ignore[arg-type]
-        on_overload_outbound=outbound,  # type: ignore[arg-type]
+        on_overload_inbound=inbound,
+        on_overload_outbound=outbound,
     )
     assert rules(plan, "-NEW") == [f"{end}-p tcp -j DROP" for end in ends]
     assert rules(plan, "-OUT")[3:] == [f"{end}-p tcp {SYN} -m multiport --ports 5060 -j DROP" for end in ends]
