@@ -11,7 +11,7 @@ from typing import Any
 
 from sbc_filter.firewall.host_rules import host_rules, printed
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.firewall.policy_routing import valid_mark
+from sbc_filter.firewall.relay_surroundings import relay_surroundings
 
 _NETWORK = Path("/proc/thread-self/net")
 _SYSCTL = Path("/proc/sys/net/bridge")
@@ -31,7 +31,7 @@ def surroundings(plan: Plan, program: str) -> Iterator[str]:
         yield from listeners(sockets, plan.ports)
     else:
         yield from encrypted(sockets, plan.relay.unfiltered_ports)
-        yield from valid_mark()
+        yield from relay_surroundings(plan, program)
 
 
 def links(listing: str, sysctl: Callable[[str], bool]) -> Iterator[str]:
