@@ -51,7 +51,8 @@ def show(mark: int) -> list[str]:
 def apply(mark: int) -> None:
     """Apply the rules and routes. What is there as it should be stays; `EnvironmentFault`."""
     protocol = _WAS_ON if is_on() and not _switched_on() else _SWITCHED_ON
-    _switch(_ON)
+    if not is_on():  # under systemd it may be readable alone
+        _switch(_ON)
     for family in families():
         rule, route = commands(mark, family, protocol)
         _run(route)
@@ -123,7 +124,10 @@ def _switch(value: str) -> None:
     try:
         _SYSCTL.write_text(value)
     except OSError as error:
-        raise EnvironmentFault(f"{_SYSCTL} cannot be written: {reason(error)}: set it to {value}") from None
+        setting = ".".join(_SYSCTL.parts[-3:])
+        raise EnvironmentFault(
+            f"{setting} cannot be changed: {reason(error)}: put `{setting} = {value}` into /etc/sysctl.d"
+        ) from None
 
 
 def _run(command: list[str]) -> str:

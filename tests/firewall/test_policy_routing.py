@@ -27,7 +27,8 @@ class Ip:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.setting = folder / "tcp_fwmark_accept"
+        self.setting = folder / "net" / "ipv4" / "tcp_fwmark_accept"
+        self.setting.parent.mkdir(parents=True)
         self.setting.write_text("0\n")
         self.prints()
 
@@ -107,10 +108,11 @@ def test_removed_with_the_setting(ip: Ip) -> None:
 def test_a_setting_of_the_operator_stays(ip: Ip) -> None:
     ip.setting.write_text("1\n")
     policy_routing.apply(DEFAULT_MARK)
+    assert ip.setting.read_text() == "1\n"  # not written: under systemd it may be readable alone
     assert "ip -4 route replace local default dev lo table 5059 proto 60" in ip.asked()
     ip.prints(rules=RULE, routes="local default dev lo proto 60 scope host \n")
     policy_routing.remove()
-    assert ip.setting.read_text() == "1"
+    assert ip.setting.read_text() == "1\n"
 
 
 def test_rules_that_never_end_are_not_deleted_for_ever(ip: Ip) -> None:
@@ -125,8 +127,12 @@ def test_what_fails_is_named(ip: Ip, tmp_path: Path) -> None:
         policy_routing.apply(DEFAULT_MARK)
     ip.setting.unlink()
     ip.setting.mkdir()
-    with pytest.raises(EnvironmentFault, match=r"tcp_fwmark_accept cannot be written: .*: set it to 1$"):
+    with pytest.raises(EnvironmentFault) as caught:
         policy_routing.apply(DEFAULT_MARK)
+    assert str(caught.value) == (
+        "net.ipv4.tcp_fwmark_accept cannot be changed: Is a directory: put `net.ipv4.tcp_fwmark_accept = 1` into"
+        " /etc/sysctl.d"
+    )
 
 
 def test_the_route_is_asked_for_while_the_setting_is_on(ip: Ip) -> None:
