@@ -30,7 +30,8 @@ ZONE = 5062
 those to the near side."""
 ARRIVING, NEW, TO_RELAY, LOOP = (f"{MAIN}-{name}" for name in ("RELAY", "NEW", "LOCAL", "LOOP"))
 LEAVING, COUNTED, ZONED = (f"{MAIN}-{name}" for name in ("OUT", "TCP", "ZONE"))
-_SYN = "-m tcp --tcp-flags FIN,SYN,RST,ACK SYN"
+_SYN, _NO_SYN = "-m tcp --tcp-flags SYN,ACK SYN", "-m tcp ! --tcp-flags SYN,ACK SYN"
+"""With SYN alone, whatever else is set: there are stacks that begin a connection with SYN and FIN."""
 _BRIDGED = "-p tcp -m physdev --physdev-in + -j RETURN"
 """What br_netfilter hands over: TPROXY has no effect on it."""
 _ANY = {IpFamily.V4: "0.0.0.0", IpFamily.V6: "::"}  # noqa: S104 (every address of a listener)
@@ -117,7 +118,8 @@ class Interception(NamedTuple):
 
     def _arriving(self) -> Iterator[str]:
         yield f"-p tcp {_SYN} --dport {self.relay.port} -m addrtype --dst-type LOCAL -j DROP"
-        yield f"-p tcp -m socket --transparent -g {TO_RELAY}"
+        # Not a SYN: TPROXY gives it to the listener where a socket of the relay is left in TIME-WAIT.
+        yield f"-p tcp {_NO_SYN} -m socket --transparent -g {TO_RELAY}"
         yield f"-p tcp {self._marked(self.mark, self.mark)} -g {LOOP}"
         # From this host: a new connection, or one without a socket, which the listener resets.
         yield f"-i lo -p tcp {self._marked(LOCAL)} -g {NEW}"

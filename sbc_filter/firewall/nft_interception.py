@@ -12,7 +12,7 @@ from sbc_filter.firewall.rule_tables import IpFamily
 ADDRESS = {IpFamily.V4: "ip", IpFamily.V6: "ip6"}
 """How nft names the addresses of a family."""
 _PROTOCOL = {IpFamily.V4: "ipv4", IpFamily.V6: "ipv6"}
-_SYN = "tcp flags & (fin | syn | rst | ack) == syn"
+_SYN, _NO_SYN = "tcp flags & (syn | ack) == syn", "tcp flags & (syn | ack) != syn"
 _BRIDGED = 'meta iifkind "bridge" return'
 """Also what br_netfilter hands over: tproxy has no effect on that."""
 _ENDS = ("dport", "sport")
@@ -64,7 +64,7 @@ class NftInterception:
     def _arriving(self) -> Iterator[str]:
         mark = self._one.mark
         yield f"{_SYN} tcp dport {self._one.relay.port} fib daddr type local drop"
-        yield "meta l4proto tcp socket transparent 1 goto to-relay"
+        yield f"{_NO_SYN} socket transparent 1 goto to-relay"
         yield f"meta l4proto tcp meta mark & {mark:#x} == {mark:#x} goto loop"
         yield f'iifname "lo" meta l4proto tcp {self._marked(LOCAL)} goto relay-new'
         yield _BRIDGED

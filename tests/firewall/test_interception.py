@@ -15,7 +15,7 @@ from sbc_filter.firewall.plan import Overload, Plan, Responses
 from sbc_filter.firewall.rule_tables import IpFamily
 
 SBC = ("192.0.2.1", "2001:db8::1")
-SYN = "-m tcp --tcp-flags FIN,SYN,RST,ACK SYN"
+SYN = "-m tcp --tcp-flags SYN,ACK SYN"
 
 
 def added(plan: Plan, family: IpFamily = IpFamily.V4) -> list[str]:
@@ -64,7 +64,7 @@ def test_connections_of_the_sbc_are_given_to_the_listener() -> None:
     to_relay = "-j TPROXY --on-port 5059 --on-ip 0.0.0.0 --tproxy-mark 0x10000000/0x30000000"
     assert rules(plan, "-RELAY") == [
         f"-p tcp {SYN} --dport 5059 -m addrtype --dst-type LOCAL -j DROP",
-        "-p tcp -m socket --transparent -g SBC-FILTER-LOCAL",
+        "-p tcp -m tcp '!' --tcp-flags SYN,ACK SYN -m socket --transparent -g SBC-FILTER-LOCAL",
         "-p tcp -m mark --mark 0x20000000/0x20000000 -g SBC-FILTER-LOOP",
         "-i lo -p tcp -m mark --mark 0x10000000/0x30000000 -g SBC-FILTER-NEW",
         "-p tcp -m physdev --physdev-in + -j RETURN",
@@ -240,11 +240,11 @@ def test_a_port_of_tls_is_not_intercepted_where_it_is_a_sip_port_too() -> None:
 
 def test_the_same_in_the_language_of_nft() -> None:
     plan = Plan(sbc=SBC[:1], relay=RelayPlan(port=5099), tracked=True)
-    syn, local = "tcp flags & (fin | syn | rst | ack) == syn", "meta mark & 0x30000000 == 0x10000000"
+    syn, local = "tcp flags & (syn | ack) == syn", "meta mark & 0x30000000 == 0x10000000"
     to_relay = "meta mark set meta mark & 0xdfffffff | 0x10000000"
     assert chain_of_nft(plan, "relay") == [
         f"{syn} tcp dport 5099 fib daddr type local drop",
-        "meta l4proto tcp socket transparent 1 goto to-relay",
+        "tcp flags & (syn | ack) != syn socket transparent 1 goto to-relay",
         "meta l4proto tcp meta mark & 0x20000000 == 0x20000000 goto loop",
         f'iifname "lo" meta l4proto tcp {local} goto relay-new',
         'meta iifkind "bridge" return',
