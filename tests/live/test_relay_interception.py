@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Literal, cast
 
 import pytest
 from support.netns import ADDRESSES, LIVE, three_hosts
@@ -122,8 +122,15 @@ def plain() -> Iterator[Filter]:
 
 
 def relayed(lab: Lab, start: str, end: str, version: int) -> None:
-    """A connection goes through the relay, which keeps the address and, between other hosts, the port."""
-    with echo(lab, end, version), connected(lab, start, ADDRESSES[end][version], version) as opened:
+    """A connection goes through the relay, which keeps the address and, between other hosts, the port.
+
+    On the filter's host a program listens at all addresses. It gets what is for it, and nothing else.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(echo(lab, "sbc", version, address="0.0.0.0" if version == 4 else "::"))
+        if end != "sbc":
+            stack.enter_context(echo(lab, end, version))
+        opened = stack.enter_context(connected(lab, start, ADDRESSES[end][version], version))
         port = opened.getsockname()[1]
         address, seen, received = asked(opened)
         assert (address, received) == (ADDRESSES[start][version], b"RELAY"), (start, end, version)
@@ -161,6 +168,31 @@ def test_more_than_a_window_in_both_directions(host: Filter) -> None:
                         data = opened.recv(65536)
                         assert data
                         received += data
+
+
+def test_the_same_ports_again(host: Filter) -> None:
+    """The first socket to close remembers the ports for a minute: that of the relay, where the server closes first."""
+    host.apply(PLAN)
+    with small_relay(host.lab):
+        for version in (4, 6):
+            for start, end in WAYS:
+                with host.lab.inside(end):
+                    server = socket.create_server(
+                        (ADDRESSES[end][version], 5060), family=socket.AF_INET if version == 4 else socket.AF_INET6
+                    )
+                with server:
+                    server.settimeout(LONG)
+                    for _ in range(3):
+                        with begun(host.lab, start, version) as opened:
+                            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                            opened.bind((ADDRESSES[start][version], 40_000))
+                            opened.connect((ADDRESSES[end][version], 5060))
+                            opened.sendall(b"plain")
+                            with server.accept()[0] as accepted:
+                                assert accepted.recv(100) == b"RELAY"
+                            assert opened.recv(100) == b""
+                if host.name != "nft" and (start, end) == ("carrier", "sbc"):  # a SYN never met the SBC's listener
+                    assert "[0:0] -A SBC-FILTER-RELAY -i lo " in host.reading().listings[f"{host.name}-save", "mangle"]
 
 
 @pytest.mark.parametrize("value", ["0", "1", "2"])
@@ -400,3 +432,38 @@ def test_the_supervisor_says_whether_a_relay_listens(plain: Filter) -> None:
             assert ("-j TPROXY" in plain.lab.run("sbc", "iptables-save")) is listening
     assert said == ["", ""]
     assert "SBC-FILTER" not in plain.lab.run("sbc", "iptables-save")
+
+
+@pytest.mark.parametrize("existing", ["pass", "reset"])
+@pytest.mark.parametrize("name", ["iptables", "iptables-legacy", "nft"])
+def test_what_crosses_a_bridge_passes_and_is_counted(name: str, existing: Literal["pass", "reset"]) -> None:
+    """TPROXY has no effect on what br_netfilter hands over."""
+    if name == "nft" and shutil.which("nft") is None:
+        pytest.skip("needs nft")
+    ends = {"carrier": {4: "192.0.2.7", 6: "2001:db8:1::7"}, "core": {4: "192.0.2.8", 6: "2001:db8:1::8"}}
+    with Lab("sbct") as lab:
+        for host in ("carrier", "sbc", "core"):
+            lab.host(host)
+        lab.run("sbc", "ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0")
+        for host, addresses in ends.items():
+            lab.cable((host, f"{addresses[4]}/24", f"{addresses[6]}/64"), ("sbc", "203.0.113.1/24", "2001:db8:9::1/64"))
+            lab.run("sbc", "ip", "address", "flush", "dev", f"to-{host}")
+            lab.run("sbc", "ip", "link", "set", f"to-{host}", "master", "br0")
+        lab.run("sbc", "ip", "link", "set", "br0", "up")
+        for key in ("iptables", "ip6tables"):
+            lab.sysctl("sbc", f"net/bridge/bridge-nf-call-{key}", "1")
+        lab.wait_until_up()
+        bridge = Filter(lab, name)
+        try:
+            bridge.apply(Plan(sbc=tuple(ends["core"].values()), relay=RelayPlan(existing=existing)))
+        except EnvironmentFault as fault:
+            pytest.skip(f"{name} cannot hand connections to a relay: {fault}")
+        with small_relay(lab):
+            for version in (4, 6):
+                with (
+                    echo(lab, "core", version, address=ends["core"][version]),
+                    connected(lab, "carrier", ends["core"][version], version) as opened,
+                ):
+                    assert asked(opened)[2] == b"plain"
+                    assert asked(opened)[2] == b"plain"
+        assert bridge.count(Unrelayed.NEW) >= 2
