@@ -22,11 +22,11 @@ _SYSCTL = Path("/proc/sys/net/ipv4/tcp_fwmark_accept")
 _INTERFACES = Path("/proc/sys/net/ipv4/conf")
 _ON, _OFF = "1", "0"
 _SWITCHED_ON, _WAS_ON = 59, 60  # protocol numbers of the routes
-_MOST_RULES = 64  # with our priority; each deletion takes one
 _OPTION = {IpFamily.V4: "-4", IpFamily.V6: "-6"}
 _ASKED = {IpFamily.V4: "240.0.0.1", IpFamily.V6: "100::1"}
 """Addresses that no host has, to ask for the route of a marked packet."""
 _ROUTE = re.compile(rf"local .*\bdev lo\b.*\btable {TABLE}\b", re.ASCII)
+_RULE = re.compile(rf"fwmark ({LOCAL:#x}/\S+) lookup {TABLE}\b", re.ASCII)
 _SETS = re.compile(rf"proto {_SWITCHED_ON}\b", re.ASCII)
 
 
@@ -56,8 +56,7 @@ def apply(mark: int) -> None:
     for family in families():
         rule, route = commands(mark, family, protocol)
         _run(route)
-        there = _run([PROGRAM, _OPTION[family], "rule", "show", "pref", str(TABLE)])
-        if re.findall(r"fwmark (\S+) lookup (\S+)", there) != [(rule[-3], rule[-1])]:
+        if _ours(family) != [rule[-3]]:
             _delete_rules(family)
             _run(rule)
 
@@ -69,7 +68,8 @@ def remove() -> None:
     switched_on = _switched_on()
     for family in families():
         _delete_rules(family)
-        run_firewall([PROGRAM, _OPTION[family], "route", "flush", "table", str(TABLE)])
+        for protocol in (_SWITCHED_ON, _WAS_ON):
+            run_firewall([PROGRAM, _OPTION[family], "route", "flush", "table", str(TABLE), "proto", str(protocol)])
     if switched_on:
         _switch(_OFF)
 
@@ -107,11 +107,17 @@ def valid_mark(interfaces: Path = _INTERFACES) -> Iterator[str]:
         )
 
 
+def _ours(family: IpFamily) -> list[str]:
+    """The marks of our routing rules."""
+    done = run_firewall([PROGRAM, _OPTION[family], "rule", "show", "pref", str(TABLE)])
+    return _RULE.findall(done.stdout)
+
+
 def _delete_rules(family: IpFamily) -> None:
-    delete = [PROGRAM, _OPTION[family], "rule", "del", "pref", str(TABLE)]
-    for _ in range(_MOST_RULES):
-        if run_firewall(delete).returncode:
-            return
+    for bits in _ours(family):
+        run_firewall(
+            [PROGRAM, _OPTION[family], "rule", "del", "pref", str(TABLE), "fwmark", bits, "lookup", str(TABLE)]
+        )
 
 
 def _switched_on() -> bool:
@@ -130,8 +136,7 @@ def _switch(value: str) -> None:
         ) from None
 
 
-def _run(command: list[str]) -> str:
+def _run(command: list[str]) -> None:
     done = run_firewall(command)
     if done.returncode:
         raise EnvironmentFault(f"{' '.join(command)}: {first_line(done.stderr)}")
-    return done.stdout
