@@ -9,6 +9,7 @@ Rules that vanish are applied again (`daemon.rule_watch`), unless `sbc-filter fi
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from types import TracebackType
 from typing import Protocol, Self
@@ -60,6 +61,7 @@ class OwnRules:
         self._jobs: Jobs | None = None
         self._applied: frozenset[int] | None = None  # the queues that our rules feed
         self._plan: Plan | None = None
+        self._relay_listens = True
         self._removal = _Removal.NONE
         self._looks = 0  # that have found the rules since the notice
         self._notices = None if isinstance(notices, OSError) else notices
@@ -104,7 +106,7 @@ class OwnRules:
 
         After `sbc-filter firewall remove` they stay removed: a reload may be that of log rotation.
         """
-        name, plan = setup.configuration.firewall.backend, setup.plan()
+        name, plan = setup.configuration.firewall.backend, self.planned(setup.plan())
         if name != self._name:
             self._name, self._backend = name, backend(name)
         self._listen()
@@ -121,6 +123,26 @@ class OwnRules:
         if self._removal is not _Removal.NONE:  # it came in between: the program may have waited for a lock
             self._finish(lambda _: self._backend.remove())
             self._say(_STAY_REMOVED)
+
+    def planned(self, plan: Plan) -> Plan:
+        """`plan` as it is applied: with what is known of the relay."""
+        if plan.relay is None:
+            return plan
+        return replace(plan, relay=replace(plan.relay, listening=self._relay_listens))
+
+    def relay_listens(self, listening: bool, done: Done) -> None:
+        """The first relay listens, or the last one is gone: begin to apply the rules for that.
+
+        `done` is called as by `restore`. It is not called where nothing changes: rules that were removed stay removed.
+        """
+        if listening == self._relay_listens:
+            return
+        self._relay_listens = listening
+        if self._plan is not None and self._plan.relay is not None:
+            self._plan = self.planned(self._plan)
+            self._listen()
+            if self._removal is _Removal.NONE:
+                self.restore(done)
 
     def restore(self, done: Done) -> None:
         """Begin to apply the rules as they were applied last; `done` is called with why that failed, or ""."""

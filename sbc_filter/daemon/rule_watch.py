@@ -34,6 +34,9 @@ class FirewallStatus(TypedDict):
 class Owner(Protocol):
     """What applied the rules: see `daemon.own_firewall_rules.OwnRules`."""
 
+    def planned(self, plan: Plan) -> Plan:
+        """The plan as it is applied."""
+
     def was_removed(self, *, applied: bool) -> bool:
         """Whether `sbc-filter firewall remove` removed the rules, or is about to; `applied` is what was seen."""
 
@@ -84,7 +87,7 @@ class RuleWatch:
 
     def begin(self) -> None:
         """A reading begins: it will be compared with the present plan."""
-        self._read_for = self._plan()
+        self._read_for = self._planned()
 
     def discard(self) -> None:
         """The rules have just been applied: a reading that began before does not show them."""
@@ -94,7 +97,7 @@ class RuleWatch:
         """The sentences that are due. `now` is a monotonic time in seconds."""
         if self._began is None:
             self._began = now
-        plan = self._plan()
+        plan = self._planned()
         if plan != self._read_for or self._attempt is not None:
             return  # a reload came in between, or the rules are just being applied: a later reading shows its rules
         found = compared(plan, reading)
@@ -107,6 +110,9 @@ class RuleWatch:
             yield from self._as_planned()
         else:
             yield from self._not_as_planned(found, removed, now)
+
+    def _planned(self) -> Plan:
+        return self._plan() if self._owner is None else self._owner.planned(self._plan())
 
     def _as_planned(self) -> Iterator[str]:
         self._looks = 0

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from sbc_filter.errors import EnvironmentFault
+from sbc_filter.firewall import policy_routing
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.nft import Nft
 from sbc_filter.firewall.plan import Plan
@@ -58,14 +59,22 @@ class Firewall:
         return self._chosen.name
 
     def apply(self, plan: Plan) -> None:
-        """Apply `plan`, then remove rules that other programs have from an earlier one."""
+        """Apply `plan`, then remove rules that other programs have from an earlier one.
+
+        Routes to the relay are there before packets are marked for them, and longer.
+        """
+        if plan.relay is not None:
+            policy_routing.apply(plan.mark)
         self._chosen.apply(_here(plan))
         self._remove_others()
+        if plan.relay is None:
+            policy_routing.remove()
 
     def remove(self) -> None:
-        """Remove all of our rules, whichever program applied them; does nothing when there are none."""
+        """Remove all of our rules and routes, whichever program applied them; does nothing when there are none."""
         self._chosen.remove()
         self._remove_others()
+        policy_routing.remove()
 
     def probe(self) -> None:
         """Raise `EnvironmentFault` when the rules cannot be applied here; nothing is changed."""
@@ -76,8 +85,9 @@ class Firewall:
         return self._chosen.queues().union(*(other.queues() for other in self._others))
 
     def readings(self) -> list[list[str]]:
-        """The commands that print our rules and their packet counters, whichever program applied them."""
-        return [command for each in (self._chosen, *self._others) for command in each.readings()]
+        """The commands that print our rules and their packet counters, whichever program applied them, and routes."""
+        rules = [command for each in (self._chosen, *self._others) for command in each.readings()]
+        return rules + policy_routing.readings()
 
     def faults(self) -> list[str]:
         """One sentence for each problem of the rules that are applied; empty when they work."""
@@ -87,8 +97,10 @@ class Firewall:
         ]
 
     def show(self, plan: Plan) -> str:
-        """The rules as commands or input of the program, for people."""
-        return self._chosen.show(_here(plan))
+        """The rules as commands or input of the program, for people. For nft, routes stand in comments."""
+        routes = [] if plan.relay is None else policy_routing.show(plan.mark)
+        note = "# " if self.name == "nft" else ""
+        return "\n".join([*(note + line for line in routes), self._chosen.show(_here(plan))])
 
     def _remove_others(self) -> None:
         for other in self._others:

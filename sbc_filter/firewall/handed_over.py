@@ -16,11 +16,13 @@ from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall import iptables, nft
 from sbc_filter.firewall.backend import backend
 from sbc_filter.firewall.iptables import firewall_environment
-from sbc_filter.firewall.plan import MAIN
+from sbc_filter.firewall.policy_routing import PROGRAM
+from sbc_filter.firewall.rule_tables import MAIN
 
 _PATIENCE = 30.0  # seconds after which a firewall program is killed
 _FULL_EVERY = 5  # readings
-_NO_TABLE = "No such file or directory"  # of nft
+_NOTHING = {"nft": "No such file or directory", PROGRAM: "RTNETLINK answers"}
+"""What a program says of a table or route that is not there."""
 
 
 class Reading(NamedTuple):
@@ -29,7 +31,10 @@ class Reading(NamedTuple):
     handed_over: Mapping[int, int]
     """Packets by the number of the queue; queues that no rule feeds are absent."""
     listings: Mapping[tuple[str, str], str]
-    """The rules by program and table (of nft: our own); without the programs that could not read any."""
+    """The rules by program and table (of nft: our own); without the programs that could not read any.
+
+    Of `ip`, the route of a packet for the relay, by its destination.
+    """
 
 
 class HandedOverReader:
@@ -101,8 +106,8 @@ class HandedOverReader:
                 self._worked.add(program.name)
                 listings[program.name, program.table] = listing
                 found.update((nft if program.name == "nft" else iptables).handed_over(listing))  # keeps zeros
-            elif program.name == "nft" and _NO_TABLE in complaint:
-                listings[program.name, program.table] = ""  # our table is not there
+            elif program.name in _NOTHING and _NOTHING[program.name] in complaint:
+                listings[program.name, program.table] = ""
             elif program.name in self._worked or program.process.returncode < 0:  # killed: it says nothing of the rules
                 failed = True
         self._running = []
@@ -128,7 +133,7 @@ class HandedOverReader:
 
 def _with_ours(listings: Mapping[tuple[str, str], str]) -> set[tuple[str, str]]:
     """The programs and tables that have rules of ours."""
-    return {key for key, text in listings.items() if MAIN in text or (key[0] == "nft" and text)}
+    return {key for key, text in listings.items() if MAIN in text or (key[0] in _NOTHING and text)}
 
 
 class _Program(NamedTuple):

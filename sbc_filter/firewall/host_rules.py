@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.iptables import Iptables, families, run_firewall
 from sbc_filter.firewall.listings import covers, reached, rules_of, target_of, value_of
-from sbc_filter.firewall.plan import IpFamily, Plan, admission
+from sbc_filter.firewall.plan import Plan, admission
+from sbc_filter.firewall.rule_tables import IpFamily
 from sbc_filter.firewall.taken_earlier import HOOKS, TABLES, base_chains, dropped_earlier, taken_earlier
 
 _REFUSING = ("DROP", "REJECT")

@@ -13,10 +13,11 @@ from enum import StrEnum
 from ipaddress import ip_network
 from typing import NamedTuple
 
-from sbc_filter.firewall import nft
+from sbc_filter.firewall import nft, policy_routing
 from sbc_filter.firewall.handed_over import Reading
 from sbc_filter.firewall.iptables import WATCHED, families
-from sbc_filter.firewall.plan import MAIN, IpFamily, Plan, call_of
+from sbc_filter.firewall.plan import Plan
+from sbc_filter.firewall.rule_tables import MAIN, IpFamily, call_of
 
 
 class RuleState(StrEnum):
@@ -39,7 +40,7 @@ class Finding(NamedTuple):
 Shape = Mapping[tuple[str, str], list[tuple[str, ...]]]
 """What is compared, by table and chain."""
 
-_COMPARED = {"-s", "-d", "-i", "-p", "-m", "--ports"}
+_COMPARED = {"-s", "-d", "-i", "-p", "-m", "--ports", "--dports"}
 _ADDRESSES = {"-s", "-d"}
 _TARGETS = {"-j", "-g"}
 _NFT_PORTS = re.compile(r"port (?:\{([^{}]*)\}|(\d+))", re.ASCII)
@@ -47,14 +48,14 @@ _NFT_ADDRESS = re.compile(r"(?<=[sd])addr (\S+)", re.ASCII)
 _NFT_CHAIN = re.compile(r"^\tchain (\S+) \{\n(.*?)^\t\}", re.MULTILINE | re.DOTALL)
 _NFT_PART = re.compile(
     r"[sd]port \S+|[sd]addr \S+|iifname \S+ \S+|(?:jump|goto) \S+|\breturn\b|\bnotrack\b|ct zone set \d+"
-    r"|\bhook \S+|\bsnat\b|\btproxy\b",
+    r"|\bhook \S+|\bsnat\b|\btproxy\b|\bdrop\b|\breject\b|\bsocket transparent\b|\bmark set\b",
     re.ASCII,
 )
 
 
 def compared(plan: Plan, reading: Reading) -> Finding:
     """The state of the rules that `reading` shows."""
-    if not reading.listings:
+    if not any(program != policy_routing.PROGRAM for program, _ in reading.listings):
         return Finding(RuleState.UNKNOWN, "no firewall program could read the rules")
     others = sorted(reading.handed_over.keys() - {queue.number for queue in plan.queues})
     if others:
@@ -67,6 +68,9 @@ def compared(plan: Plan, reading: Reading) -> Finding:
     ((name, shape),) = found.items()
     differences = [_difference(_planned(replace(plan, tracked=tracked), name), shape) for tracked in (False, True)]
     if "" in differences:
+        lost = policy_routing.lost(reading.listings) if plan.relay is not None else ""
+        if lost:
+            return Finding(RuleState.CHANGED, f"the routes to the relay were changed: {lost}")
         return Finding(RuleState.APPLIED, "the firewall rules are applied")
     return Finding(RuleState.CHANGED, f"the firewall rules were changed: {name}, {differences[0]}")
 
@@ -85,7 +89,7 @@ def _shapes(reading: Reading) -> dict[str, dict[tuple[str, str], list[tuple[str,
     for (program, table), listing in reading.listings.items():
         if program == "nft":
             found["nft"] = _of_nft(listing)
-        else:
+        elif program != policy_routing.PROGRAM:
             family = IpFamily.V6 if program.startswith(IpFamily.V6) else IpFamily.V4
             variant = program.removeprefix(family).removesuffix("-save")
             lines = (line.partition("] ")[2] for line in listing.splitlines() if line.startswith("["))

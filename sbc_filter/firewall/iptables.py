@@ -14,10 +14,11 @@ from functools import cached_property
 from pathlib import Path
 
 from sbc_filter.errors import EnvironmentFault
-from sbc_filter.firewall.plan import FRAGMENT_COMMENT, MAIN, FirewallTable, IpFamily, Plan, call_of
+from sbc_filter.firewall.plan import FRAGMENT_COMMENT, Plan
+from sbc_filter.firewall.rule_tables import MAIN, FirewallTable, IpFamily, call_of
 from sbc_filter.system.files import runtime_folder
 
-_TABLES = ("mangle", "raw", "nat")
+_TABLES = ("mangle", "raw", "nat", "filter")
 WATCHED = ("mangle", "raw")
 """The tables that are compared with the plan again and again."""
 _CALL = re.compile(rf"-A (\S+ (?:.* )?-[jg] {MAIN}(?:-\S+)?)", re.ASCII)
@@ -52,11 +53,12 @@ class Iptables:
         """Apply `plan`, in place of an earlier one. After an `EnvironmentFault` the failed table is unchanged."""
         self.probe()
         for family in families():
-            for table in plan.tables(family):
-                if table.chains:
-                    self._restore(family, table.name, self._replace(family, table))
+            planned = {table.name: table for table in plan.tables(family) if table.chains}
+            for name in _TABLES:
+                if name in planned:
+                    self._restore(family, name, self._replace(family, planned[name]))
                 else:
-                    self._withdraw(family, table.name)
+                    self._withdraw(family, name)
 
     def remove(self) -> None:
         """Remove all of our rules; does nothing when there are none."""
@@ -201,7 +203,7 @@ def run_firewall(command: list[str], text: str = "") -> "subprocess.CompletedPro
             env=firewall_environment(),
         )
     except FileNotFoundError:
-        package = "nftables" if command[0] == "nft" else "iptables"
+        package = {"nft": "nftables", "ip": "iproute2"}.get(command[0], "iptables")
         raise EnvironmentFault(f"{command[0]} is not installed: install the package {package}") from None
     except subprocess.TimeoutExpired:
         raise EnvironmentFault(f"{command[0]} did not finish within 30 s: another program holds its lock") from None

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall.harmless import ALL, RESPONSE, SHORTEST, Form, harmless_without
 from sbc_filter.firewall.iptables import first_line, fragments_passed, run_firewall
-from sbc_filter.firewall.plan import AS_IT_IS, FRAGMENT_COMMENT, HEADERS, ZONES, IpFamily, Plan, QueueSettings
+from sbc_filter.firewall.nft_interception import ADDRESS, NftInterception
+from sbc_filter.firewall.plan import AS_IT_IS, FRAGMENT_COMMENT, HEADERS, ZONES, Plan, QueueSettings
+from sbc_filter.firewall.rule_tables import IpFamily
 
 TABLE = "inet sbc-filter"
 # A table that is there is replaced: what is not there cannot be deleted.
@@ -21,7 +23,6 @@ _COUNTED = re.compile(rf'counter packets (\d+) bytes \d+ return comment "{FRAGME
 _HANDED_OVER = re.compile(r"\bcounter packets (\d+) bytes \d+ queue (?:flags [\w,]+ )?(?:num|to) (\d+)", re.ASCII)
 _FED = re.compile(r"\bqueue (?:flags [\w,]+ )?(?:num|to) (\d+)", re.ASCII)  # as nft 0.9 and 1.0 list it
 _PROTOCOL = {IpFamily.V4: "ipv4", IpFamily.V6: "ipv6"}
-_ADDRESS = {IpFamily.V4: "ip", IpFamily.V6: "ip6"}
 _UDP_HEADER = 64  # bits
 
 
@@ -96,6 +97,12 @@ def render(plan: Plan) -> str:
         "sip": list(_sip(plan)),
         "hand-over": list(_queues(plan)),
     }
+    plans = {family: each for family in IpFamily if (each := plan.interception(family)) is not None}
+    if plans:
+        interception = NftInterception(plans)
+        chains["own"][1:1] = interception.sent()
+        chains["filter"] += interception.filtered()
+        chains |= interception.chains()
     if plan.tracked and not plan.nat:
         chains["untranslated"] = [_base("postrouting", "srcnat - 1", "nat"), *_untranslated(own)]
     # A chain stands before those that lead to it.
@@ -135,13 +142,13 @@ def _tracking(plan: Plan) -> Iterator[str]:
 def _untranslated(own: str) -> Iterator[str]:
     """What keeps the source of our own packets, whatever rules for NAT come later."""
     for family in IpFamily:
-        yield f"{own} meta nfproto {_PROTOCOL[family]} snat {_ADDRESS[family]} to {AS_IT_IS[family]}"
+        yield f"{own} meta nfproto {_PROTOCOL[family]} snat {ADDRESS[family]} to {AS_IT_IS[family]}"
 
 
 def _of_sbc(plan: Plan, end: str) -> Iterator[str]:
     """Matches of packets whose `daddr` or `saddr` is one of the SBC's addresses."""
     for family in IpFamily:
-        yield from (f"{_ADDRESS[family]} {end} {address}" for address in plan.own(family))
+        yield from (f"{ADDRESS[family]} {end} {address}" for address in plan.own(family))
 
 
 def _sip(plan: Plan) -> Iterator[str]:

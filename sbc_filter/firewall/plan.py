@@ -13,11 +13,12 @@ operator's own rules (DSCP, for example) if these came later.
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from ipaddress import ip_address
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from sbc_filter.firewall.harmless import ALL, RESPONSE, SHORTEST, Form, harmless_without
+from sbc_filter.firewall.interception import Interception, RelayPlan
+from sbc_filter.firewall.rule_tables import MAIN, FirewallTable, Hook, IpFamily, call_of, multiport
 
 QueueDirection = Literal["", "inbound", "outbound"]
 
@@ -36,8 +37,7 @@ class QueueSettings:
     direction: QueueDirection = ""
 
 
-MAIN, SIP, QUEUE, DEFRAGMENT = "SBC-FILTER", "SBC-FILTER-SIP", "SBC-FILTER-QUEUE", "SBC-FILTER-DEFRAG"
-SENT = "SBC-FILTER-SENT"
+SIP, QUEUE, DEFRAGMENT, SENT = (f"{MAIN}-{name}" for name in ("SIP", "QUEUE", "DEFRAG", "SENT"))
 FRAGMENT_COMMENT = "fragments not put together"
 DEFAULT_MARK = 0x2000_0000
 ZONES = 5060, 5061
@@ -51,39 +51,11 @@ AS_IT_IS = {
 
 Overload = Literal["accept", "drop"]
 Responses = Literal["none", "sbc", "all"]
-_PORTS_PER_RULE = 15  # of the multiport match
 _UDP_HEADER = 8  # bytes
-
-
-class IpFamily(StrEnum):
-    """The program that manages the rules of a family. With `-restore` or `-save` appended, those for whole tables."""
-
-    V4 = "iptables"
-    V6 = "ip6tables"
 
 
 HEADERS = {IpFamily.V4: 28, IpFamily.V6: 48}
 """Bytes of the IP and UDP headers of a packet, without options and extension headers."""
-
-
-class Hook(NamedTuple):
-    """A hook in the path of packets from which one of our chains is called, and for which packets.
-
-    `verb` is `-A` to append, or `-I` to insert in front of the rules that are there.
-    """
-
-    name: str
-    match: str
-    chain: str
-    verb: str = "-A"
-
-
-class FirewallTable(NamedTuple):
-    """One table of one family: our chains with their rules, and the jumps to them."""
-
-    name: str
-    chains: dict[str, list[str]]
-    hooks: tuple[Hook, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +66,7 @@ class Plan:
     addresses by which a packet is inbound; `responses`: queue SIP responses too, those of the SBC or
     all; `nat`: this host translates addresses of the SBC, and has to do so with our own packets as well;
     `tracked`: connection tracking is on at this host, see `_tracking`.
-    `scrub_methods`: requests that are queued although they are harmless.
+    `scrub_methods`: requests that are queued although they are harmless; `relay`: TCP is handed to the relay.
     With `sbc`, each direction has its own queue, `queue` for inbound and `queue + 1` for outbound: what passes
     unfiltered is counted by direction, and the two policies may differ.
     """
@@ -109,6 +81,7 @@ class Plan:
     nat: bool = False
     tracked: bool = False
     scrub_methods: Sequence[str] = ()
+    relay: RelayPlan | None = None
 
     @property
     def queues(self) -> tuple[QueueSettings, ...]:
@@ -140,7 +113,17 @@ class Plan:
             ),
         )
         raw = FirewallTable("raw", {MAIN: list(self._tracking(family, own))}, (Hook("OUTPUT", "", MAIN),))
-        return mangle, raw, self._untranslated(family, own)
+        tables = mangle, raw, self._untranslated(family, own)
+        interception = self.interception(family)
+        return tables if interception is None else _joined(tables, interception.tables())
+
+    def interception(self, family: IpFamily) -> Interception | None:
+        """What hands TCP to the relay; None without one."""
+        if self.relay is None:
+            return None
+        refused = [policy == "drop" for policy in (self.on_overload_inbound, self.on_overload_outbound)]
+        own = tuple(self.own(family)) if self.sbc else None
+        return Interception(self.relay, family, self.ports, self.mark, own, refused, self.tracks)
 
     def show(self) -> str:
         """The commands that apply the plan, as an engineer would type them."""
@@ -177,12 +160,13 @@ class Plan:
         if self.nat or not self.tracked:
             return FirewallTable("nat", {}, ())
         chains = {MAIN: [f"-p udp {own} -j SNAT --to-source {AS_IT_IS[family]}"], SENT: [f"{own} -j ACCEPT"]}
+        interception = self.interception(family)
+        if interception is not None:
+            chains[MAIN].append(interception.untranslated(AS_IT_IS[family]))
         return FirewallTable("nat", chains, (Hook("POSTROUTING", "", MAIN, "-I"), Hook("OUTPUT", "", SENT, "-I")))
 
     def _ports(self) -> Iterator[str]:
-        for first in range(0, len(self.ports), _PORTS_PER_RULE):
-            ports = ",".join(map(str, self.ports[first : first + _PORTS_PER_RULE]))
-            yield f"-p udp -m multiport --ports {ports} -j {SIP}"
+        yield from (f"-p udp -m multiport --ports {ports} -j {SIP}" for ports in multiport(self.ports))
 
     def _sip(self, family: IpFamily) -> Iterator[str]:
         """Of the UDP packets on SIP ports, those that are needed, those that are harmless, and the rest."""
@@ -230,6 +214,19 @@ def admission(family: IpFamily, mark: int) -> str:
     return f"{family} -I OUTPUT -m mark --mark {mark:#x}/{mark:#x} -j ACCEPT"
 
 
+def _joined(tables: Sequence[FirewallTable], added: Sequence[FirewallTable]) -> tuple[FirewallTable, ...]:
+    """Tables of the same name in one. What is added comes first in `raw`, and after the rules for UDP elsewhere."""
+    found = {table.name: table for table in tables}
+    for name, chains, hooks in added:
+        before = found.get(name, FirewallTable(name, {}, ()))
+        joined = dict(before.chains)
+        for chain, rules in chains.items():
+            there = joined.get(chain, [])
+            joined[chain] = rules + there if name == "raw" else there + rules
+        found[name] = FirewallTable(name, joined, (*hooks, *before.hooks))
+    return tuple(found.values())
+
+
 def _target(queue: QueueSettings) -> str:
     # Without bypass the kernel drops packets while no program has bound the queue.
     return f"-j NFQUEUE --queue-num {queue.number}" + (" --queue-bypass" if queue.fail_open else "")
@@ -250,11 +247,6 @@ def _match(form: Form, family: IpFamily) -> str:
         high = "" if word.high == word.low else f":{word.high:#x}"
         tests.append(f"{at(_UDP_HEADER + word.at)}{mask}={word.low:#x}{high}")
     return f'-m u32 --u32 "{"&&".join(tests)}"'
-
-
-def call_of(hook: Hook) -> list[str]:
-    """Hook, match and target, as the words that follow `-A` or `-I`."""
-    return [hook.name, *hook.match.split(), "-j", hook.chain]
 
 
 def _quote(rule: str) -> str:

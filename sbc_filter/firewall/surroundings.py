@@ -11,6 +11,7 @@ from typing import Any
 
 from sbc_filter.firewall.host_rules import host_rules, printed
 from sbc_filter.firewall.plan import Plan
+from sbc_filter.firewall.relay_surroundings import relay_surroundings
 
 _NETWORK = Path("/proc/thread-self/net")
 _SYSCTL = Path("/proc/sys/net/bridge")
@@ -25,7 +26,12 @@ def surroundings(plan: Plan, program: str) -> Iterator[str]:
     """One sentence for each finding; `program` applies the rules (`firewall.backend`)."""
     yield from host_rules(plan, program)
     yield from links(printed("ip", "-json", "-details", "link", "show"), is_on)
-    yield from listeners("".join(map(_text, (_NETWORK / "tcp", _NETWORK / "tcp6"))), plan.ports)
+    sockets = "".join(map(_text, (_NETWORK / "tcp", _NETWORK / "tcp6")))
+    if plan.relay is None:
+        yield from listeners(sockets, plan.ports)
+    else:
+        yield from encrypted(sockets, plan.relay.unfiltered_ports)
+        yield from relay_surroundings(plan, program)
 
 
 def links(listing: str, sysctl: Callable[[str], bool]) -> Iterator[str]:
@@ -77,20 +83,33 @@ def _bridge(name: str, data: dict[str, Any], sysctl: Callable[[str], bool]) -> I
 
 def listeners(sockets: str, ports: Sequence[int]) -> Iterator[str]:
     """TCP sockets that listen on SIP ports: the filter reads UDP alone. `sockets` are the lines of /proc/net/tcp."""
-    wanted = {*ports, _SIPS}
+    open_ports = _listening(sockets, {*ports, _SIPS})
+    if open_ports:
+        yield (
+            f"a program of this host takes SIP over TCP or TLS on port {open_ports}: these calls pass unfiltered,"
+            " because the filter reads UDP alone: have peers send over UDP, or close the port"
+        )
+
+
+def encrypted(sockets: str, ports: Sequence[int]) -> Iterator[str]:
+    """As `listeners`, where TCP is relayed: ports that are not, because what is encrypted cannot be read."""
+    open_ports = _listening(sockets, set(ports))
+    if open_ports:
+        yield (
+            f"a program of this host takes SIP over TLS or WebSocket on port {open_ports}: these calls pass unfiltered:"
+            " end TLS in front of the filter, have peers send over UDP or TCP, or close the port"
+        )
+
+
+def _listening(sockets: str, wanted: set[int]) -> str:
+    """Those of the ports on which a socket listens."""
     found = set()
     for line in sockets.splitlines():
         words = line.split()
         if len(words) > 3 and words[3] == _LISTENING:
             port = words[1].rpartition(":")[2]
             found.add(int(port, 16) if len(port) == 4 else 0)
-    open_ports = sorted(found & wanted)
-    if open_ports:
-        numbers = " and ".join(map(str, open_ports))
-        yield (
-            f"a program of this host takes SIP over TCP or TLS on port {numbers}: these calls pass unfiltered, because"
-            " the filter reads UDP alone: have peers send over UDP, or close the port"
-        )
+    return " and ".join(map(str, sorted(found & wanted)))
 
 
 def is_on(key: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from sbc_filter.firewall.listings import covers, rules_of, target_of, value_of
 from sbc_filter.firewall.nft import TABLE
-from sbc_filter.firewall.plan import MAIN, IpFamily
+from sbc_filter.firewall.rule_tables import MAIN, IpFamily
 
 TABLES = ("raw", "mangle")
 """Of iptables, those at which packets come by before our rules, or together with them."""

@@ -19,7 +19,8 @@ from struct import error as StructError  # noqa: N812
 
 from sbc_filter.counters import CounterName, is_power_of_two
 from sbc_filter.errors import EnvironmentFault, PacketError
-from sbc_filter.firewall.plan import IpFamily, admission
+from sbc_filter.firewall.plan import admission
+from sbc_filter.firewall.rule_tables import IpFamily
 from sbc_filter.packet.udp import Datagram, Packet, datagram_to_ip, parse
 
 # Constants of linux/in.h, linux/in6.h and asm-generic/socket.h that Python does not name.

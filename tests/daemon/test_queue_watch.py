@@ -6,7 +6,8 @@ from sbc_filter.daemon.queue_watch import QueueWatch
 from sbc_filter.daemon.rule_watch import RuleWatch
 from sbc_filter.firewall.handed_over import Reading
 from sbc_filter.firewall.iptables import WATCHED, families
-from sbc_filter.firewall.plan import Plan, QueueSettings, call_of
+from sbc_filter.firewall.plan import Plan, QueueSettings
+from sbc_filter.firewall.rule_tables import call_of
 from sbc_filter.live.netlink import QueueStatistics
 from sbc_filter.records.totals import Totals
 

@@ -7,7 +7,8 @@ import pytest
 from sbc_filter.daemon.rule_watch import RuleWatch
 from sbc_filter.firewall.handed_over import Reading
 from sbc_filter.firewall.iptables import WATCHED, families
-from sbc_filter.firewall.plan import Plan, call_of
+from sbc_filter.firewall.plan import Plan
+from sbc_filter.firewall.rule_tables import call_of
 from sbc_filter.records.totals import Totals
 
 PLAN = Plan(sbc=("192.0.2.1",))
@@ -43,6 +44,9 @@ class Owner:
         self.removed = False
         self.fault = ""
         self.is_slow = False  # the attempt ends when the test calls `done`
+
+    def planned(self, plan: Plan) -> Plan:
+        return plan
 
     def was_removed(self, *, applied: bool) -> bool:
         return self.removed

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sbc_filter.firewall.backend import applied_backend, backend
-from sbc_filter.firewall.plan import MAIN
+from sbc_filter.firewall.rule_tables import MAIN
 
 OURS = {"nft": "table inet sbc-filter", "iptables-save": f":{MAIN} - [0:0]"}
 

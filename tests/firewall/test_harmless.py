@@ -10,7 +10,8 @@ from support.handed import NO_RESPONSES, OTHERS, REQUESTS, RESPONSES, any_datagr
 
 from sbc_filter.firewall.harmless import METHODS, SHORTEST, is_handed_over
 from sbc_filter.firewall.nft import render
-from sbc_filter.firewall.plan import HEADERS, IpFamily, Plan, Responses
+from sbc_filter.firewall.plan import HEADERS, Plan, Responses
+from sbc_filter.firewall.rule_tables import IpFamily
 from sbc_filter.sip.grammar import OURS
 
 # --- the predicate ---

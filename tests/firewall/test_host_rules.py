@@ -9,7 +9,8 @@ from sbc_filter.firewall.host_rules import (
     nft_translates,
     translated,
 )
-from sbc_filter.firewall.plan import IpFamily, Plan
+from sbc_filter.firewall.plan import Plan
+from sbc_filter.firewall.rule_tables import IpFamily
 
 V4, PLAN = IpFamily.V4, Plan(ports=(5060, 5080))
 CLOSED = (

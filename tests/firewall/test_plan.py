@@ -3,7 +3,8 @@
 import pytest
 
 from sbc_filter.firewall.nft import render
-from sbc_filter.firewall.plan import IpFamily, Plan, QueueSettings
+from sbc_filter.firewall.plan import Plan, QueueSettings
+from sbc_filter.firewall.rule_tables import IpFamily
 
 
 def queue_rules(plan: Plan, family: IpFamily = IpFamily.V4) -> list[str]:

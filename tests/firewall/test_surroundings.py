@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sbc_filter.firewall.surroundings import links, listeners
+from sbc_filter.firewall.surroundings import encrypted, links, listeners
 
 PORTS = [{"ifname": "eth0", "master": "br0"}, {"ifname": "eth1", "master": "br0"}]
 CALL, TAGGED = {"bridge-nf-call-iptables", "bridge-nf-call-ip6tables"}, "bridge-nf-filter-vlan-tagged"
@@ -67,3 +67,12 @@ def test_sockets_that_listen_for_sip_over_tcp() -> None:
         " the filter reads UDP alone: have peers send over UDP, or close the port"
     ]
     assert list(listeners("", (5060,))) == []
+
+
+def test_sockets_that_listen_for_tls_where_tcp_is_relayed() -> None:
+    """5060 reaches the relay; what comes to 5061 is encrypted."""
+    assert list(encrypted(SOCKETS, (5061, 8443))) == [
+        "a program of this host takes SIP over TLS or WebSocket on port 5061: these calls pass unfiltered: end TLS in"
+        " front of the filter, have peers send over UDP or TCP, or close the port"
+    ]
+    assert list(encrypted(SOCKETS, ())) == []

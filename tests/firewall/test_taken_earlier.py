@@ -2,7 +2,7 @@
 
 import pytest
 
-from sbc_filter.firewall.plan import IpFamily
+from sbc_filter.firewall.rule_tables import IpFamily
 from sbc_filter.firewall.taken_earlier import dropped_earlier, taken_earlier
 
 V4 = IpFamily.V4

@@ -26,7 +26,8 @@ from support.tiny import TinyEngine, TinySource, filtered, invite
 from sbc_filter.firewall.harmless import is_handed_over
 from sbc_filter.firewall.host_rules import host_rules
 from sbc_filter.firewall.iptables import Iptables
-from sbc_filter.firewall.plan import DEFAULT_MARK, IpFamily, Plan
+from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
+from sbc_filter.firewall.rule_tables import IpFamily
 from sbc_filter.lab.namespaces import Lab
 from sbc_filter.live.raw_send import Emitter
 from sbc_filter.packet.udp import Datagram

@@ -1,0 +1,142 @@
+"""The routes that lead TCP to the relay: a routing rule for its mark, and a table in which every address is local.
+
+For an SBC on the same host, accepted sockets also take the mark of the SYN (net.ipv4.tcp_fwmark_accept, which is for
+IPv6 as well). So the answers of the SBC to the relay carry the mark, and stay on this host. The protocol number of the
+route says whether the setting was off before: only then is it switched off with the routes.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from sbc_filter.errors import EnvironmentFault, reason
+from sbc_filter.firewall.interception import LOCAL
+from sbc_filter.firewall.iptables import families, first_line, run_firewall
+from sbc_filter.firewall.rule_tables import IpFamily
+
+TABLE = 5059
+"""The number of the routing table, and the priority of the rule."""
+PROGRAM = "ip"
+_SYSCTL = Path("/proc/sys/net/ipv4/tcp_fwmark_accept")
+_INTERFACES = Path("/proc/sys/net/ipv4/conf")
+_ON, _OFF = "1", "0"
+_SWITCHED_ON, _WAS_ON = 59, 60  # protocol numbers of the routes
+_OPTION = {IpFamily.V4: "-4", IpFamily.V6: "-6"}
+_ASKED = {IpFamily.V4: "240.0.0.1", IpFamily.V6: "100::1"}
+"""Addresses that no host has, to ask for the route of a marked packet."""
+_ROUTE = re.compile(rf"local .*\bdev lo\b.*\btable {TABLE}\b", re.ASCII)
+_RULE = re.compile(rf"fwmark ({LOCAL:#x}/\S+) lookup {TABLE}\b", re.ASCII)
+_SETS = re.compile(rf"proto {_SWITCHED_ON}\b", re.ASCII)
+
+
+def commands(mark: int, family: IpFamily, protocol: int = _SWITCHED_ON) -> tuple[list[str], list[str]]:
+    """The commands that add the rule and the route of a family. `mark` is the filter's bit."""
+    program, table = [PROGRAM, _OPTION[family]], str(TABLE)
+    bits = f"{LOCAL:#x}/{LOCAL | mark:#x}"
+    return (
+        [*program, "rule", "add", "pref", table, "fwmark", bits, "lookup", table],
+        [*program, "route", "replace", "local", "default", "dev", "lo", "table", table, "proto", str(protocol)],
+    )
+
+
+def show(mark: int) -> list[str]:
+    """The commands that apply the routes, as an engineer would type them."""
+    return [
+        "sysctl -w net.ipv4.tcp_fwmark_accept=1",
+        *(" ".join(command) for family in IpFamily for command in commands(mark, family)),
+    ]
+
+
+def apply(mark: int) -> None:
+    """Apply the rules and routes. What is there as it should be stays; `EnvironmentFault`."""
+    protocol = _WAS_ON if is_on() and not _switched_on() else _SWITCHED_ON
+    if not is_on():  # under systemd it may be readable alone
+        _switch(_ON)
+    for family in families():
+        rule, route = commands(mark, family, protocol)
+        _run(route)
+        if _ours(family) != [rule[-3]]:
+            _delete_rules(family)
+            _run(rule)
+
+
+def remove() -> None:
+    """Remove our rules and routes; does nothing when there are none, or without the program."""
+    if shutil.which(PROGRAM) is None:
+        return
+    switched_on = _switched_on()
+    for family in families():
+        _delete_rules(family)
+        for protocol in (_SWITCHED_ON, _WAS_ON):
+            run_firewall([PROGRAM, _OPTION[family], "route", "flush", "table", str(TABLE), "proto", str(protocol)])
+    if switched_on:
+        _switch(_OFF)
+
+
+def readings() -> list[list[str]]:
+    """The commands that print the routes of marked packets; none while the setting is off."""
+    if not is_on() or shutil.which(PROGRAM) is None:
+        return []
+    return [[PROGRAM, _OPTION[family], "route", "get", "mark", f"{LOCAL:#x}", _ASKED[family]] for family in families()]
+
+
+def lost(listings: Mapping[tuple[str, str], str]) -> str:
+    """What is missing of the routes in a reading, by program and what was asked; "" if nothing is."""
+    for family in families():
+        if not _ROUTE.search(listings.get((PROGRAM, _ASKED[family]), "")):
+            return f"table {TABLE} for {'IPv4' if family is IpFamily.V4 else 'IPv6'}"
+    return ""
+
+
+def is_on() -> bool:
+    """Whether accepted sockets take the mark of the SYN."""
+    try:
+        return _SYSCTL.read_text().strip() == _ON
+    except OSError:
+        return False
+
+
+def valid_mark(interfaces: Path = _INTERFACES) -> Iterator[str]:
+    """One sentence if the kernel takes the mark for its test of the source of IPv4 packets, and drops relayed ones."""
+    found = sorted(file.parent.name for file in interfaces.glob("*/src_valid_mark") if file.read_text().strip() == _ON)
+    if found:
+        yield (
+            f"net.ipv4.conf.{found[0]}.src_valid_mark is 1: the kernel drops the IPv4 packets of relayed connections:"
+            " set it to 0"
+        )
+
+
+def _ours(family: IpFamily) -> list[str]:
+    """The marks of our routing rules."""
+    done = run_firewall([PROGRAM, _OPTION[family], "rule", "show", "pref", str(TABLE)])
+    return _RULE.findall(done.stdout)
+
+
+def _delete_rules(family: IpFamily) -> None:
+    for bits in _ours(family):
+        run_firewall(
+            [PROGRAM, _OPTION[family], "rule", "del", "pref", str(TABLE), "fwmark", bits, "lookup", str(TABLE)]
+        )
+
+
+def _switched_on() -> bool:
+    """Whether an earlier `apply` switched the setting on."""
+    done = run_firewall([PROGRAM, _OPTION[IpFamily.V4], "route", "show", "table", str(TABLE)])
+    return _SETS.search(done.stdout) is not None
+
+
+def _switch(value: str) -> None:
+    try:
+        _SYSCTL.write_text(value)
+    except OSError as error:
+        setting = ".".join(_SYSCTL.parts[-3:])
+        raise EnvironmentFault(
+            f"{setting} cannot be changed: {reason(error)}: put `{setting} = {value}` into /etc/sysctl.d"
+        ) from None
+
+
+def _run(command: list[str]) -> None:
+    done = run_firewall(command)
+    if done.returncode:
+        raise EnvironmentFault(f"{' '.join(command)}: {first_line(done.stderr)}")

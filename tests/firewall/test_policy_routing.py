@@ -1,0 +1,164 @@
+"""The routes to the relay: which commands are run. The program `ip` is a script that notes its arguments."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sbc_filter.errors import EnvironmentFault
+from sbc_filter.firewall import policy_routing
+from sbc_filter.firewall.backend import backend
+from sbc_filter.firewall.interception import RelayPlan
+from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
+from sbc_filter.firewall.rule_tables import IpFamily
+
+RULE = "5059:\tfrom all fwmark 0x10000000/0x30000000 lookup 5059"
+SHOWN = [
+    "sysctl -w net.ipv4.tcp_fwmark_accept=1",
+    "ip -4 rule add pref 5059 fwmark 0x10000000/0x30000000 lookup 5059",
+    "ip -4 route replace local default dev lo table 5059 proto 59",
+    "ip -6 rule add pref 5059 fwmark 0x10000000/0x30000000 lookup 5059",
+    "ip -6 route replace local default dev lo table 5059 proto 59",
+]
+
+
+class Ip:
+    """The program: `there` are the rules, `routes` what it prints of the table."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.setting = folder / "net" / "ipv4" / "tcp_fwmark_accept"
+        self.setting.parent.mkdir(parents=True)
+        self.setting.write_text("0\n")
+        self.prints()
+
+    def prints(self, rules: str = "", routes: str = "") -> None:
+        """From now on."""
+        (self._folder / "rules").write_text(rules)
+        (self._folder / "routes").write_text(routes)
+        script = f"""#!/bin/sh
+cd {self._folder}
+echo "ip $*" >> log
+case "$*" in
+*"rule show"*) cat rules ;;
+*"route show"*) cat routes ;;
+esac
+"""
+        (self._folder / "ip").write_text(script)
+        (self._folder / "ip").chmod(0o755)
+
+    def asked(self, changes: bool = True) -> list[str]:
+        """The commands since the last call; with `changes` only those that change something."""
+        log = self._folder / "log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return [line for line in lines if not changes or " show " not in line]
+
+
+@pytest.fixture
+def ip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ip:
+    made = Ip(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(policy_routing, "_SYSCTL", made.setting)
+    monkeypatch.setattr(policy_routing, "families", lambda: list(IpFamily))
+    return made
+
+
+def test_the_commands_are_readable() -> None:
+    assert policy_routing.show(DEFAULT_MARK) == SHOWN
+
+
+@pytest.mark.parametrize(("name", "note"), [("nft", "# "), ("iptables", ""), ("iptables-legacy", "")])
+def test_they_come_first_where_the_rules_are_shown(name: str, note: str) -> None:
+    """The rules for nft are a file that nft reads."""
+    shown = backend(name).show(Plan(relay=RelayPlan())).splitlines()
+    assert shown[:5] == [note + line for line in SHOWN]
+    assert "5059" not in backend(name).show(Plan())
+
+
+def test_applied_in_place_of_earlier_ones(ip: Ip) -> None:
+    """Rules of others that have the same number stay."""
+    ip.prints(
+        "5059:\tfrom all fwmark 0x10000000/0x10000001 lookup 5059\n"
+        "5059:\tfrom all fwmark 0x1 lookup 5059\n5059:\tfrom all fwmark 0x10000000/0x30000000 lookup main\n"
+    )
+    policy_routing.apply(DEFAULT_MARK)
+    assert ip.setting.read_text() == "1"
+    deleted = [f"ip {family} rule del pref 5059 fwmark 0x10000000/0x10000001 lookup 5059" for family in ("-4", "-6")]
+    assert ip.asked() == [SHOWN[2], deleted[0], SHOWN[1], SHOWN[4], deleted[1], SHOWN[3]]
+
+
+def test_what_is_there_stays(ip: Ip) -> None:
+    """So that no packet misses its route while the rules are applied again."""
+    ip.setting.write_text("1")
+    ip.prints(rules=RULE, routes="local default dev lo proto 59 scope host \n")
+    policy_routing.apply(DEFAULT_MARK)
+    assert ip.asked() == [SHOWN[2], SHOWN[4]]
+
+
+def test_removed_with_the_setting(ip: Ip) -> None:
+    ip.setting.write_text("1")
+    ip.prints(rules=RULE, routes="local default dev lo proto 59 scope host \n")
+    policy_routing.remove()
+    assert ip.setting.read_text() == "0"
+    assert ip.asked() == [
+        f"ip {family} {change}"
+        for family in ("-4", "-6")
+        for change in (
+            "rule del pref 5059 fwmark 0x10000000/0x30000000 lookup 5059",
+            "route flush table 5059 proto 59",
+            "route flush table 5059 proto 60",
+        )
+    ]
+
+
+def test_a_setting_of_the_operator_stays(ip: Ip) -> None:
+    ip.setting.write_text("1\n")
+    policy_routing.apply(DEFAULT_MARK)
+    assert ip.setting.read_text() == "1\n"  # not written: under systemd it may be readable alone
+    assert "ip -4 route replace local default dev lo table 5059 proto 60" in ip.asked()
+    ip.prints(rules=RULE, routes="local default dev lo proto 60 scope host \n")
+    policy_routing.remove()
+    assert ip.setting.read_text() == "1\n"
+
+
+def test_rules_and_routes_of_others_stay(ip: Ip) -> None:
+    ip.setting.write_text("1\n")
+    ip.prints(rules="5059:\tfrom all fwmark 0x1 lookup 5059\n", routes="default via 192.0.2.9 dev eth0 \n")
+    policy_routing.remove()
+    assert not [line for line in ip.asked() if "rule" in line or "proto" not in line]
+    assert ip.setting.read_text() == "1\n"
+
+
+def test_what_fails_is_named(ip: Ip, tmp_path: Path) -> None:
+    (tmp_path / "ip").write_text('#!/bin/sh\necho "RTNETLINK answers: Operation not permitted" >&2\nexit 2\n')
+    with pytest.raises(EnvironmentFault, match=r"^ip -4 route replace .*: RTNETLINK answers: Operation not permitted$"):
+        policy_routing.apply(DEFAULT_MARK)
+    ip.setting.unlink()
+    ip.setting.mkdir()
+    with pytest.raises(EnvironmentFault) as caught:
+        policy_routing.apply(DEFAULT_MARK)
+    assert str(caught.value) == (
+        "net.ipv4.tcp_fwmark_accept cannot be changed: Is a directory: put `net.ipv4.tcp_fwmark_accept = 1` into"
+        " /etc/sysctl.d"
+    )
+
+
+def test_the_route_is_asked_for_while_the_setting_is_on(ip: Ip) -> None:
+    assert policy_routing.readings() == []
+    ip.setting.write_text("1\n")
+    assert policy_routing.readings() == [
+        ["ip", "-4", "route", "get", "mark", "0x10000000", "240.0.0.1"],
+        ["ip", "-6", "route", "get", "mark", "0x10000000", "100::1"],
+    ]
+
+
+def test_a_test_of_sources_that_takes_the_mark_is_said(tmp_path: Path) -> None:
+    for name, value in (("all", "0"), ("eth0", "1"), ("lo", "0")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "src_valid_mark").write_text(value + "\n")
+    assert list(policy_routing.valid_mark(tmp_path)) == [
+        "net.ipv4.conf.eth0.src_valid_mark is 1: the kernel drops the IPv4 packets of relayed connections: set it to 0"
+    ]
+    (tmp_path / "eth0" / "src_valid_mark").write_text("0\n")
+    assert list(policy_routing.valid_mark(tmp_path)) == []

@@ -1,0 +1,54 @@
+"""Rules of other programs that do not go with relayed connections, as iptables-save prints them."""
+
+import pytest
+
+from sbc_filter.firewall.interception import RelayPlan
+from sbc_filter.firewall.plan import Plan
+from sbc_filter.firewall.relay_surroundings import closed_input, restricted_forward
+from sbc_filter.firewall.rule_tables import IpFamily
+
+PLAN = Plan((5060, 5080), relay=RelayPlan())
+FORWARD = (
+    "ip6tables: FORWARD refuses connections, but relayed ones pass INPUT and OUTPUT instead: repeat there what it"
+    " demands of SIP over TCP"
+)
+INPUT = (
+    "iptables: INPUT is closed, and relayed connections may not get in:"
+    " insert `iptables -I INPUT -m mark --mark 0x10000000/0x30000000 -j ACCEPT`"
+)
+DROP = ":INPUT DROP [0:0]\n"
+
+
+@pytest.mark.parametrize(
+    ("listing", "is_named"),
+    [
+        ("", False),
+        (":FORWARD ACCEPT [0:0]\n-A FORWARD -s 192.0.2.0/24 -j ACCEPT\n-A INPUT -j DROP\n", False),
+        (":FORWARD DROP [0:0]\n", True),
+        (":FORWARD ACCEPT [0:0]\n-A FORWARD ! -s 192.0.2.7/32 -p tcp -m tcp --dport 5060 -j DROP\n", True),
+        ("-A FORWARD -j peers\n-A peers -s 203.0.113.0/24 -j REJECT --reject-with icmp-port-unreachable\n", True),
+        ("-A FORWARD -p tcp -j SBC-FILTER\n-A SBC-FILTER -p tcp -j REJECT --reject-with tcp-reset\n", False),
+    ],
+)
+def test_what_forward_refuses_does_not_apply_to_relayed_connections(listing: str, is_named: bool) -> None:
+    assert list(restricted_forward(IpFamily.V6, listing)) == [FORWARD] * is_named
+
+
+@pytest.mark.parametrize(
+    ("listing", "is_named"),
+    [
+        ("", False),
+        (":INPUT ACCEPT [0:0]\n-A INPUT -s 203.0.113.0/24 -j DROP\n", False),
+        (DROP, True),
+        ("-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n-A INPUT -j REJECT --reject-with icmp-port-unreachable\n", True),
+        (f"{DROP}-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n", True),
+        (f"{DROP}-A INPUT -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT\n", False),
+        (f"{DROP}-A INPUT -p udp -j ACCEPT\n-A INPUT -i lo -j ACCEPT\n-A INPUT -s 192.0.2.7/32 -j ACCEPT\n", True),
+        (f"{DROP}-A INPUT -p tcp -m tcp --dport 5060 -j ACCEPT\n", True),
+        (f"{DROP}-A INPUT -p tcp -m multiport --dports 5060,5080 -j ACCEPT\n", False),
+        (f"{DROP}-A INPUT -j in\n-A in -m mark --mark 0x10000000/0x30000000 -j ACCEPT\n", False),
+        (f"{DROP}-A INPUT -m mark --mark 0x1/0x1 -j ACCEPT\n", True),
+    ],
+)
+def test_an_input_that_is_closed(listing: str, is_named: bool) -> None:
+    assert list(closed_input(IpFamily.V4, listing, PLAN)) == [INPUT] * is_named
