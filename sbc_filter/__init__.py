@@ -13,7 +13,8 @@ it does. Imports go downwards only; `tests/test_imports.py` has the table.
     delegates                   signing and verification by others (ATIS-1000082)
     report                      the calls of a replay as one HTML page
     calls                       the calls of a capture, put together from its messages
-    live  firewall  capture     the shells: kernel queue and its rules, capture files
+    live  relay  capture        the shells: kernel queue, TCP connections, capture files
+    firewall                    rules that feed the kernel queue and the relay
     records  recent             what leaves; what is shown live, and kept for a while
     shared_memory               what the workers share
     web  keys  processes        safe HTTPS, PKCS#11, child processes

@@ -71,6 +71,7 @@ class CounterName(StrEnum):
     FIREWALL_RESTORED = "firewall-restored"
     FIREWALL_MISSING = "firewall-missing"  # a gauge: 1 while the rules are not as planned, and this was said
     WORKER_RESTARTS = "worker-restarts"
+    RELAY_RESTARTS = "relay-restarts"
     DISPATCHER_RESTARTS = "dispatcher-restarts"
     CERTIFICATES_RESTARTS = "certificates-restarts"
     RECENT_RESTARTS = "recent-restarts"

@@ -161,7 +161,7 @@ def test_rules_of_the_page_stand_together() -> None:
     assert len(names) == 10
 
 
-@pytest.mark.parametrize("name", ["network", "queue", "trust", "certificates", "rules", "log", "serve"])
+@pytest.mark.parametrize("name", ["network", "queue", "relay", "trust", "certificates", "rules", "log", "serve"])
 def test_defaults_of_the_configuration(name: str, tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
     stated = defaults(sections("configuration")[f"[{name}]"])
@@ -213,6 +213,7 @@ _SECTIONS = {
     "queue": ("configuration", "[queue]"),
     "queue.on_overload": ("configuration", "[queue]"),
     "firewall": ("configuration", "[firewall]"),
+    "relay": ("configuration", "[relay]"),
     "control": ("configuration", "[control] and [process]"),
     "process": ("configuration", "[control] and [process]"),
     "trust": ("configuration", "[trust]"),

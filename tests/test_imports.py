@@ -63,7 +63,7 @@ ROOMS: dict[str, str] = {
     "assembly": "outcomes errors strict_json utc numbering pki stir rules engine.verdict engine.call engine.memory"
     " engine.state engine.engine keys system shared_memory firewall certificates delegates config trust",
     "daemon": "errors counters utc stir engine.record engine.verdict engine.call engine.state engine.engine concurrency"
-    " processes system shared_memory records recent firewall live certificates config trust assembly",
+    " processes system shared_memory records recent firewall live relay certificates config trust assembly",
     "lab": "errors pki stir certificates config",
     "commands": "outcomes errors explanations counters generational_cache utc packet numbering sip pki stir rules"
     " engine.record engine.verdict engine.call engine.memory engine.engine system shared_memory records recent"

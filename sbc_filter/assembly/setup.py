@@ -16,6 +16,7 @@ from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.memory.certificates import CertificateMemory
 from sbc_filter.engine.state import EngineState
 from sbc_filter.errors import ConfigurationError, Problem, blamed, reason
+from sbc_filter.firewall.interception import RelayPlan
 from sbc_filter.firewall.plan import Plan, Responses
 from sbc_filter.numbering.numbering_plans import NANP, plan_named
 from sbc_filter.pki.trust_store import TrustStore
@@ -272,7 +273,7 @@ def _reader(folder: Path) -> Callable[[str], str]:
 
 
 def _plan(configuration: Configuration, rules: RuleSet) -> Plan:
-    network, queue = configuration.network, configuration.queue
+    network, queue, relay = configuration.network, configuration.queue, configuration.relay
     return Plan(
         network.ports,
         queue.number,
@@ -282,4 +283,5 @@ def _plan(configuration: Configuration, rules: RuleSet) -> Plan:
         responses=_responses(rules),
         nat=configuration.firewall.nat,
         scrub_methods=network.scrub_methods,
+        relay=RelayPlan(relay.port, relay.existing, relay.unfiltered_ports) if relay.enabled else None,
     )

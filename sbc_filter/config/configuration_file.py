@@ -13,6 +13,7 @@ from sbc_filter.config.tables import (
     read_queue,
     read_recent,
     read_records,
+    read_relay,
     read_serve,
     read_trust,
     read_verifiers,
@@ -109,6 +110,7 @@ def _parse(file: str, text: str, folder: Path, problems: list[Problem]) -> Confi
         verifiers,
         read_firewall(top.table("firewall")),
         read_recent(log),
+        read_relay(top.table("relay"), network.ports),
     )
     for table in (rules, log, control, process):
         table.close()

@@ -16,6 +16,7 @@ RECENT = 10_000
 LAST_QUEUE = 65534  # the highest number of a queue; the one after it is a lock (`daemon.own_firewall_rules`)
 
 Overload = Literal["accept", "drop"]
+Existing = Literal["pass", "reset"]
 Policy = Literal["soft", "hard"]
 NetworkMode = Literal["enforce", "observe"]
 ENFORCE: NetworkMode = "enforce"
@@ -48,6 +49,20 @@ class QueueConfiguration:
     inbound: Overload = "accept"
     outbound: Overload = "accept"
     workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """`[relay]`: SIP over TCP."""
+
+    enabled: bool = False
+    port: int = 5059
+    existing: Existing = "pass"
+    unfiltered_ports: tuple[int, ...] = (5061,)
+    connections: int = 4096
+    connections_per_peer: int = 256
+    message_seconds: int = 10
+    idle_seconds: int = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +154,4 @@ class Configuration:
     verifiers: dict[str, RemoteSettings] = field(default_factory=dict)  # delegates that verify, by name
     firewall: FirewallSettings = field(default_factory=FirewallSettings)
     recent: int = RECENT  # refused or changed INVITEs that are kept in memory
+    relay: RelaySettings = field(default_factory=RelaySettings)

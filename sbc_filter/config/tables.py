@@ -1,6 +1,7 @@
 """Reads the tables of the configuration file. Each problem is reported with its key, and reading goes on."""
 
 import re
+from collections.abc import Collection
 from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
@@ -14,12 +15,14 @@ from sbc_filter.config.settings import (
     RECENT,
     SCRUB_METHODS,
     CertificateSettings,
+    Existing,
     FirewallSettings,
     NetworkMode,
     NetworkSettings,
     Overload,
     Policy,
     QueueConfiguration,
+    RelaySettings,
     ServeSettings,
     TrustSettings,
 )
@@ -37,6 +40,7 @@ from sbc_filter.stir.delegation import VERIFICATION
 
 # Processes; one for each core of a large host.
 MAX_WORKERS = 64
+MAX_CONNECTIONS = 100_000  # of one relay process
 MAX_RECENT = 1_000_000  # calls; the octets of all of them have a limit of their own
 # Header fields that may not be removed, by full and by short name: those of RFC 3261, and those that name a caller.
 _REMOVED = {name.lower().encode() for name in HEADERS}
@@ -57,7 +61,7 @@ def read_network(table: TomlTable) -> NetworkSettings:
     plan = _numbering(table)
     settings = NetworkSettings(
         tuple(sbc),
-        _ports(table),
+        _ports(table, "ports", default.ports),
         read_networks(table, "trusted_peers"),
         table.texts("emergency", emergency_of(plan)),
         plan.name,
@@ -95,16 +99,16 @@ def _untrusted_headers(table: TomlTable) -> tuple[str, ...]:
     return names
 
 
-def _ports(table: TomlTable) -> tuple[int, ...]:
-    ports = table.raw("ports")
+def _ports(table: TomlTable, key: str, default: tuple[int, ...], *, may_be_empty: bool = False) -> tuple[int, ...]:
+    ports = table.raw(key)
     if ports is None:
-        return NetworkSettings().ports
-    if not isinstance(ports, list) or not ports:
-        table.problem("ports", "has to be a list of port numbers such as [5060]")
-        return NetworkSettings().ports
+        return default
+    if not isinstance(ports, list) or not (ports or may_be_empty):
+        table.problem(key, f"has to be a list of port numbers such as [{default[0]}]")
+        return default
     for port in ports:
         if type(port) is not int or not 0 < port < 65536:
-            table.problem("ports", f"{port!r} is not a port number from 1 to 65535")
+            table.problem(key, f"{port!r} is not a port number from 1 to 65535")
     return tuple(port for port in ports if type(port) is int)
 
 
@@ -126,6 +130,25 @@ def read_queue(table: TomlTable) -> QueueConfiguration:
     overload.close()
     table.close()
     return configuration
+
+
+def read_relay(table: TomlTable, ports: Collection[int]) -> RelaySettings:
+    """`[relay]`; `ports` are those of SIP."""
+    default = RelaySettings()
+    settings = RelaySettings(
+        table.flag("enabled", default.enabled),
+        table.integer("port", default.port, 1, 65535),
+        cast(Existing, table.choice("existing", ("pass", "reset"), default.existing)),
+        _ports(table, "unfiltered_ports", default.unfiltered_ports, may_be_empty=True),
+        table.integer("connections", default.connections, 1, MAX_CONNECTIONS),
+        table.integer("connections_per_peer", default.connections_per_peer, 1, MAX_CONNECTIONS),
+        table.integer("message_seconds", default.message_seconds, 1, 3600),
+        table.integer("idle_seconds", default.idle_seconds, 1, 86400),
+    )
+    if settings.enabled and settings.port in ports:
+        table.problem("port", f"{settings.port} is a SIP port of [network].ports: choose one that is not used")
+    table.close()
+    return settings
 
 
 def read_firewall(table: TomlTable) -> FirewallSettings:

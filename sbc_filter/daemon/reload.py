@@ -18,7 +18,7 @@ from sbc_filter.system.plain_text import plain
 _LOG = logging.getLogger(__name__)
 READ, _SWAP = 120.0, 8.0  # seconds for all workers to read the files, and to switch to them
 # The tables of the configuration that take a restart.
-_FIXED = ("queue", "control", "user")
+_FIXED = ("queue", "control", "user", "relay")
 REFUSED = "reload refused: everything stays as it was"
 
 

@@ -43,6 +43,9 @@ class Owner(Protocol):
     def restore(self, done: Callable[[str], None], /) -> None:
         """Begin to apply the rules as they were applied last; `done` is called with why that failed, or ""."""
 
+    def relay_listens(self, listening: bool, done: Callable[[str], None], /) -> None:
+        """The first relay listens, or the last one is gone: begin to apply the rules for that, as `restore` does."""
+
 
 class _Attempt:
     """An attempt to apply the rules again, because of `sentence`. `fault` is None while it runs."""
@@ -53,6 +56,10 @@ class _Attempt:
 
     def end(self, fault: str) -> None:
         self.fault = fault
+
+
+def _ignored(_: str) -> None:
+    """Why the rules could not be applied is found when they are read."""
 
 
 class RuleWatch:
@@ -110,6 +117,11 @@ class RuleWatch:
             yield from self._as_planned()
         else:
             yield from self._not_as_planned(found, removed, now)
+
+    def relay_listens(self, listening: bool) -> None:
+        """Have the rules applied for a relay that listens, or for none. If that fails, the next look finds it."""
+        if self._owner is not None:
+            self._owner.relay_listens(listening, _ignored)
 
     def _planned(self) -> Plan:
         return self._plan() if self._owner is None else self._owner.planned(self._plan())

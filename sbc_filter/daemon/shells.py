@@ -1,18 +1,25 @@
-"""What a worker needs of the shell that feeds its engine, and the shell of packets: the queues of the kernel."""
+"""What a worker needs of the shell that feeds its engine; the shells of packets and of TCP connections."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sbc_filter.assembly.needs import Needs
+from sbc_filter.assembly.setup import Setup
+from sbc_filter.config.settings import RelaySettings
 from sbc_filter.counters import CounterName, counters_of_unfiltered
 from sbc_filter.engine.engine import Engine
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import Verdict
-from sbc_filter.firewall.plan import QueueSettings
+from sbc_filter.firewall.interception import LOCAL
+from sbc_filter.firewall.plan import Plan, QueueSettings
+from sbc_filter.live.dispatcher import worker_queues
 from sbc_filter.live.full_socket import FullSocket
 from sbc_filter.live.queue_shell import QueueShell
 from sbc_filter.live.raw_send import Emitter
+from sbc_filter.relay.limits import Limits
+from sbc_filter.relay.relay_shell import RelayShell
+from sbc_filter.relay.transparent import far_side, listeners
 from sbc_filter.system.steady_clock import SteadyClock
 
 
@@ -108,3 +115,45 @@ class QueueFeed:
             for name in counters_of_unfiltered(queue.direction):
                 found[name] += passed.get(queue.number, 0)
         return found
+
+
+class RelayFeed:
+    """Messages of the TCP connections that the firewall rules hand over. Make it in the process of the worker."""
+
+    def __init__(self, settings: RelaySettings, plan: Plan) -> None:
+        self._settings = settings
+        self._plan = plan
+
+    def shell(self, fed: Fed) -> Shell:
+        """Listen. Records go without messages: what is kept of recent calls are packets."""
+        settings, plan = self._settings, self._plan
+        return RelayShell(
+            fed.engine,
+            fed.source,
+            listeners(settings.port, fed.mark | LOCAL),
+            far_side(fed.mark),
+            fed.record,
+            clock=fed.clock,
+            limits=Limits(
+                connections=settings.connections,
+                connections_per_peer=settings.connections_per_peer,
+                message_seconds=settings.message_seconds,
+                idle_seconds=settings.idle_seconds,
+            ),
+            fail_open={
+                "inbound": plan.on_overload_inbound == "accept",
+                "outbound": plan.on_overload_outbound == "accept",
+            },
+        )
+
+    def unfiltered(self, shell: Mapping[str, int]) -> Mapping[str, int]:
+        """Nothing: the shell counts all of it."""
+        return {}
+
+
+def feed_of(setup: Setup, queues: Sequence[QueueSettings], at: int) -> Feed:
+    """What feeds the process `at`, counted from 0: first those for packets of `queues`, then those that relay."""
+    workers = setup.configuration.queue.workers
+    if at >= workers:
+        return RelayFeed(setup.configuration.relay, setup.plan())
+    return QueueFeed(queues if workers == 1 else worker_queues(queues, at))

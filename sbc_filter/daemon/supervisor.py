@@ -3,6 +3,7 @@
 supervisor ─┬─ certificates   fetches other parties' certificates: folder, command, network; no privilege
             ├─ recent         keeps recent calls, shows records to followers; no privilege
             ├─ worker 1 … N   engine and queue
+            ├─ relay 1 … N    engine and TCP connections, if they are to be relayed
             └─ dispatcher     with more than one worker: hands each packet to the worker of its call
 """
 
@@ -26,12 +27,11 @@ from sbc_filter.daemon.queue_watch import QueueWatch
 from sbc_filter.daemon.recent_process import RecentProcess, keep_of
 from sbc_filter.daemon.reload import READ, Reload
 from sbc_filter.daemon.rule_watch import Owner, RuleWatch
-from sbc_filter.daemon.shells import QueueFeed
+from sbc_filter.daemon.shells import feed_of
 from sbc_filter.daemon.systemd import Notifier
 from sbc_filter.daemon.worker import HEARTBEAT, Worker
 from sbc_filter.errors import EnvironmentFault, FilterError, reason
-from sbc_filter.firewall.plan import QueueSettings
-from sbc_filter.live.dispatcher import Dispatcher, worker_queues
+from sbc_filter.live.dispatcher import Dispatcher
 from sbc_filter.processes.channel import Channel, Message
 from sbc_filter.processes.child import GAVE_UP, Child
 from sbc_filter.processes.messages import (
@@ -89,11 +89,16 @@ class Supervisor:
         self._since = time.time()
         self._certificates = CertificateProcess(folder)
         self._feeds = setup.plan().queues
-        self.workers = [
-            ManagedProcess(f"worker {at + 1}", self._work(at)) for at in range(setup.configuration.queue.workers)
+        configuration = setup.configuration
+        self._packet_workers = [
+            ManagedProcess(f"worker {at + 1}", self._work(at)) for at in range(configuration.queue.workers)
         ]
+        count = len(self._packet_workers)
+        relays = [ManagedProcess(f"relay {at + 1}", self._work(count + at)) for at in range(count)]
+        self._relays = relays if configuration.relay.enabled else []
+        self.workers = [*self._packet_workers, *self._relays]
         rules = RuleWatch(lambda: self.setup.plan(), self.totals, owner, time.time)
-        self._queues = QueueWatch(self._feeds, len(self.workers), self.totals, rules)
+        self._queues = QueueWatch(self._feeds, count, self.totals, rules)
         self._network = NetworkWatch()
         self.source = ManagedProcess("certificates", self._serve)
         self._recent_calls = RecentProcess(len(self.workers))
@@ -222,7 +227,7 @@ class Supervisor:
         for process in (self.source, self.recent, *self.workers):
             self.family.start(process)
         ready = self.wait(lambda: all(process.ready for process in self.family.processes), START)
-        if ready and len(self.workers) > 1:
+        if ready and len(self._packet_workers) > 1:
             self.family.start(self._dispatcher)
             ready = self.wait(lambda: self._dispatcher.ready, START)
         if self._failed is not None:
@@ -288,14 +293,14 @@ class Supervisor:
         self.observing.answers.pop(child.pid, None)
         self._queues.replaced()
         if not self._stop:
-            self.totals.note(
-                CounterName.WORKER_RESTARTS if process in self.workers else CounterName(f"{process.name}-restarts")
-            )
+            self.totals.note(CounterName(f"{process.name.split()[0]}-restarts"))
         self._tell_who_is_there()
 
     def _tell_who_is_there(self) -> None:
-        """Tell the dispatcher which workers take packets."""
-        self._dispatcher.tell(Alive([at for at, worker in enumerate(self.workers) if worker.ready]))
+        """Tell the dispatcher which workers take packets, and the firewall rules whether a relay listens."""
+        self._dispatcher.tell(Alive([at for at, worker in enumerate(self._packet_workers) if worker.ready]))
+        if self._relays:
+            self._queues.rules.relay_listens(any(relay.ready for relay in self._relays))
 
     # Periodic work.
 
@@ -319,9 +324,6 @@ class Supervisor:
 
     # The main functions of the other processes: each gets only what it needs.
 
-    def _worker_queues(self, at: int) -> tuple[QueueSettings, ...]:
-        return self._feeds if len(self.workers) == 1 else worker_queues(self._feeds, at)
-
     def _serve(self, channel: Channel) -> int:
         self._recent_calls.close()
         self._certificates.run(self.setup.configuration, self.files.shelf, channel)
@@ -340,7 +342,7 @@ class Supervisor:
             self._certificates.leave()
             try:
                 sources = from_process(self._certificates.path)
-                feed, tokens, observe = QueueFeed(self._worker_queues(at)), self._bypass.tokens, self.observing.order
+                feed, tokens, observe = feed_of(self.setup, self._feeds, at), self._bypass.tokens, self.observing.order
                 memories, clock, sender = self._memories, self._clock, self._recent_calls.sender(at)
                 worker = Worker(
                     self.setup, self.files, feed, self._secret, memories, sources, channel, tokens, observe, clock,
@@ -358,7 +360,7 @@ class Supervisor:
         self._recent_calls.close()
         self._memories.close()
         try:
-            dispatcher = Dispatcher(self._feeds, len(self.workers), self._secret, channel)
+            dispatcher = Dispatcher(self._feeds, len(self._packet_workers), self._secret, channel)
         except FilterError as error:
             return _give_up(channel, error)
         channel.send(Ready())

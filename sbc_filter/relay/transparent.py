@@ -21,8 +21,11 @@ Opener = Callable[[Flow, bool], tuple[socket.socket, tuple[str, int]]]
 argument: with the port of the near peer, which is taken where the far side is this host."""
 
 
-def listeners(port: int) -> list[socket.socket]:
-    """A listener for each family; every process of the relay has its own. Raises `EnvironmentFault`."""
+def listeners(port: int, mark: int) -> list[socket.socket]:
+    """A listener for each family; every process of the relay has its own. Raises `EnvironmentFault`.
+
+    `mark` is that of what they and the sockets that they accept send.
+    """
     opened: list[socket.socket] = []
     try:
         for family, address in ((socket.AF_INET, ""), (socket.AF_INET6, "::")):
@@ -32,6 +35,7 @@ def listeners(port: int) -> list[socket.socket]:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
             _make_transparent(listener)
             listener.bind((address, port))
             listener.listen(_BACKLOG)
@@ -57,13 +61,27 @@ def far_side(mark: int) -> Opener:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             _make_transparent(opened)
             reset_when_closed(opened)
-            opened.bind((flow.src, flow.sport if same_port else 0))
+            opened.bind((flow.src, flow.sport if same_port and not _is_taken(flow) else 0))
         except BaseException:
             opened.close()
             raise
         return opened, (flow.dst, flow.dport)
 
     return opener
+
+
+def _is_taken(flow: Flow) -> bool:
+    """Whether the port of the near peer is taken: one of the peers is this host, and has a socket with these ends."""
+    return any(_is_local(address) for address in (flow.src, flow.dst))
+
+
+def _is_local(address: str) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as tried:
+        try:
+            tried.bind((address, 0))
+        except OSError:
+            return False
+        return True
 
 
 def _make_transparent(opened: socket.socket) -> None:

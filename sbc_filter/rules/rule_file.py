@@ -50,7 +50,7 @@ SOURCES = ("pai", "from", "to", "ruri")
 # The tables of the configuration file: one of them in a rule file has the wrong file, not the wrong name.
 CONFIGURATION_TABLES = (
     "rules", "network", "queue", "trust", "certificates", "credentials", "verifiers", "log", "serve", "control",
-    "process", "firewall",
+    "process", "firewall", "relay",
 )  # fmt: skip
 _RULES = "a rule begins with [[rule]], without an s at its end"
 _BEGIN = re.compile(r"""[ \t]*\[\[[ \t]*(?:rule|"rule"|'rule')[ \t]*\]\]""")

@@ -42,11 +42,15 @@ class Owner:
     def __init__(self) -> None:
         self.restored = self.tried = 0
         self.removed = False
+        self.relay: bool | None = None
         self.fault = ""
         self.is_slow = False  # the attempt ends when the test calls `done`
 
     def planned(self, plan: Plan) -> Plan:
         return plan
+
+    def relay_listens(self, listening: bool, done: Callable[[str], None], /) -> None:
+        self.relay = listening
 
     def was_removed(self, *, applied: bool) -> bool:
         return self.removed

@@ -1,0 +1,101 @@
+"""The sockets of the relay on a real host with the rules of the firewall: both peers see each other.
+
+Carrier and core are hosts on both sides of `sbc`, which relays between them. SBC and carrier are ends of their own.
+"""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from support.calls import LAB, NOW, added, identity, invite, make_engine, pai
+from support.netns import ADDRESSES, LIVE, three_hosts
+from support.relaying import connected
+from support.tiny import TinySource
+from support.waiting import LONG
+
+from sbc_filter.engine.record import Record
+from sbc_filter.engine.verdict import Answer
+from sbc_filter.errors import EnvironmentFault
+from sbc_filter.firewall.backend import Firewall
+from sbc_filter.firewall.interception import LOCAL, RelayPlan
+from sbc_filter.firewall.iptables import Iptables
+from sbc_filter.firewall.plan import Plan
+from sbc_filter.lab.certificate_maker import X5U
+from sbc_filter.lab.namespaces import Lab
+from sbc_filter.relay.relay_shell import RelayShell
+from sbc_filter.relay.transparent import far_side, listeners
+
+pytestmark = LIVE
+SBC = (*ADDRESSES["sbc"].values(), *ADDRESSES["core"].values())
+PLAN = Plan(sbc=SBC, relay=RelayPlan())
+CALL = invite(identity()).replace(b"SIP/2.0/UDP", b"SIP/2.0/TCP")
+MARKED = added(CALL, pai("TN-Validation-Passed"))
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with three_hosts() as made, made.inside("sbc"):
+        try:
+            Firewall(Iptables(""), ()).apply(PLAN)
+        except EnvironmentFault as fault:
+            pytest.skip(f"connections cannot be handed to a relay: {fault}")
+        yield made
+
+
+@contextlib.contextmanager
+def relaying(lab: Lab) -> Iterator[list[Record]]:
+    """The relay at work on the host `sbc`."""
+    records: list[Record] = []
+    engine = make_engine(sbc=SBC)
+    engine.add_certificate(X5U, Answer(LAB.chain, None, NOW + 86400), NOW)
+    started: list[RelayShell] = []
+    ready = threading.Event()
+
+    def work() -> None:
+        with lab.inside("sbc"):
+            opened = listeners(5059, PLAN.mark | LOCAL)
+            shell = RelayShell(engine, TinySource(), opened, far_side(PLAN.mark), records.append, clock=lambda: NOW)
+            started.append(shell)
+            shell.run(ready.set)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert ready.wait(LONG)
+    try:
+        yield records
+    finally:
+        started[0].stop()
+        thread.join(LONG)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize(
+    ("start", "end"), [("carrier", "core"), ("carrier", "sbc"), ("core", "carrier"), ("sbc", "carrier")]
+)
+def test_peers_see_each_other(lab: Lab, start: str, end: str, version: int) -> None:
+    """Forwarded connections keep address and port, those of this host their address."""
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    with lab.inside(end):
+        server = socket.create_server((ADDRESSES[end][version], 5060), family=family)
+    server.settimeout(LONG)
+    with server, relaying(lab) as records:
+        with connected(lab, start, ADDRESSES[end][version], version) as near:
+            own = near.getsockname()
+            far, seen = server.accept()
+            far.settimeout(LONG)
+            with far:
+                assert seen[0] == own[0] == ADDRESSES[start][version]
+                assert (seen[1] == own[1]) is ("sbc" not in (start, end))
+                near.sendall(CALL)
+                wanted = MARKED if start == "carrier" else CALL
+                got = b""
+                while len(got) < len(wanted):
+                    got += far.recv(65536)
+                assert got == wanted
+                far.sendall(b"\r\n\r\n")
+                assert near.recv(2) + near.recv(2) == b"\r\n\r\n"
+        (record,) = records
+        assert (record.transport, record.direction) == ("tcp", "inbound" if start == "carrier" else "outbound")
