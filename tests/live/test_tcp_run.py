@@ -24,7 +24,7 @@ from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
 SBC = ADDRESSES["core"][4]  # behind the filter
-RULE = '[rule.on]\nno-identity = "reject"\n'
+RULE = '[rule.on]\nno-identity = "reject"\nreplayed = "reject"\n'
 
 
 @pytest.fixture
@@ -123,10 +123,13 @@ def test_a_replay_over_another_connection_is_found(lab: Lab, file: Path, made: L
     once = call(made)
     again = calls.retargeted(once).replace(b"Call-ID: call-1@", b"Call-ID: call-9@")
     with started(lab, file):
-        for sent, verstat in ((once, b"Passed"), *[(again, b"Failed")] * 6):
-            with connection(lab) as (near, far):
-                near.sendall(sent)
-                assert b";verstat=TN-Validation-" + verstat in message(far)
+        with connection(lab) as (near, far):
+            near.sendall(once)
+            assert b";verstat=TN-Validation-Passed" in message(far)
+        for _ in range(6):  # by both relays, as good as surely
+            with connection(lab) as (near, _):
+                near.sendall(again)
+                assert message(near).startswith(b"SIP/2.0 438 Invalid Identity Header\r\n")
 
 
 def test_killed_relays_reset_their_connections_and_others_take_over(lab: Lab, file: Path, made: Laboratory) -> None:
