@@ -45,6 +45,7 @@ class CounterName(StrEnum):
     RELAY_LIMIT_PEER = "relay-limit-peer"
     RELAY_LIMIT_IDLE = "relay-limit-idle"
     RELAY_LIMIT_MESSAGE = "relay-limit-message"
+    RELAY_LIMIT_MEMORY = "relay-limit-memory"
     # By the engine.
     RETRANSMISSION = "retransmission"
     HELD_DUPLICATE = "held-duplicate"

@@ -117,6 +117,7 @@ class Direction:
         self._max_held = max_held
         self._queues: dict[bytes, deque[Passage]] = {}  # of each call with a message that waits
         self._tail = bytearray()  # what is not read, and goes on when nothing waits any more
+        self._together: bytearray | None = None  # what goes on while octets are read, in one piece: CRLFs are cheap
         self._held = 0
         self._first = True
         self.messages = 0
@@ -154,11 +155,16 @@ class Direction:
         if self.unread:
             self._pass(data)
             return
+        self._together = bytearray()
+        self._read(data)
+        self._flush()
+
+    def _read(self, data: bytes) -> None:
         for event in self._reader.feed(data):
             if self.closed:
                 return
             if isinstance(event, KeepAlive):
-                self._link.onward(_CRLF)
+                self._onward(_CRLF)
             elif isinstance(event, Message):
                 self._message(event.data)
             else:
@@ -202,18 +208,29 @@ class Direction:
         queue = self._queues.get(passage.call) if passage.call is not None else None
         if queue is None or passage.call is None:
             if octets:
-                self._link.onward(octets)
+                self._onward(octets)
             return
         passage.octets = octets
         while queue and queue[0].settled:
             first = queue.popleft()
             self._held -= len(first.message) + _OVERHEAD
             if first.octets:
-                self._link.onward(first.octets)
+                self._onward(first.octets)
         if not queue:
             del self._queues[passage.call]
             self._finish()
             self._link.progressed()
+
+    def _onward(self, octets: bytes) -> None:
+        if self._together is None:
+            self._link.onward(octets)
+        else:
+            self._together += octets
+
+    def _flush(self) -> None:
+        together, self._together = self._together, None
+        if together and not self.closed:
+            self._link.onward(bytes(together))
 
     def _message(self, message: bytes) -> None:
         if self._first and message.startswith(_WEB_SOCKET):
@@ -246,20 +263,21 @@ class Direction:
             self.unread = True
             self._pass(data)
         else:
+            self._flush()
             self._link.reset()
 
     def _pass(self, data: bytes) -> None:
         if self._queues:
             self._tail += data
         elif data:
-            self._link.onward(data)
+            self._onward(data)
 
     def _finish(self) -> None:
         """Nothing waits: write the rest, and pass on the end if it has come."""
         if self.closed or self._queues:
             return
         if self._tail:
-            self._link.onward(bytes(self._tail))
+            self._onward(bytes(self._tail))
             self._tail.clear()
         if self.ended and not self.finished:
             self.finished = True

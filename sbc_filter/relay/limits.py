@@ -1,6 +1,9 @@
 """What one peer, and all of them, may use of the relay: what a slow or hostile peer can take is bounded."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
+
+K = TypeVar("K")
 
 
 class Limits(NamedTuple):
@@ -22,6 +25,8 @@ class Limits(NamedTuple):
     """Of messages that wait in one direction. With more, that direction is not read."""
     unwritten_octets: int = 1 << 16
     """That a peer has not taken. With more, the other peer is not read."""
+    octets: int = 64 << 20
+    """Of all connections in memory. With more, connections of the sender that has most are reset."""
     answer_octets: int = 1 << 18
     """That a peer has not taken, with the responses of the filter. With more, that peer itself is not read."""
 
@@ -51,3 +56,25 @@ class Senders:
     def __len__(self) -> int:
         """How many senders have a connection."""
         return len(self._connections)
+
+
+def to_reset(sizes: Mapping[K, tuple[str, int]], most: int) -> list[K]:
+    """Which connections to reset so that at most so many octets are left; `sizes` has sender and octets of each.
+
+    The sender that has most gives way, with its largest connections first.
+    """
+    total = sum(size for _, size in sizes.values())
+    if total <= most:
+        return []
+    shares: dict[str, int] = {}
+    for sender, size in sizes.values():
+        shares[sender] = shares.get(sender, 0) + size
+    by_size = sorted(sizes, key=lambda each: sizes[each][1])
+    found: list[K] = []
+    for sender in sorted(shares, key=lambda each: -shares[each]):
+        for each in reversed([each for each in by_size if sizes[each][0] == sender]):
+            if total <= most:
+                return found
+            found.append(each)
+            total -= sizes[each][1]
+    return found

@@ -20,10 +20,11 @@ from sbc_filter.engine.memory.parking import Parking, Ticket
 from sbc_filter.engine.record import Record
 from sbc_filter.engine.verdict import ACCEPT, Answer, AnyAnswer, Need, Verdict
 from sbc_filter.outcomes import Detail
+from sbc_filter.packet.ip import sender_of
 from sbc_filter.relay.acceptor import Acceptor
 from sbc_filter.relay.connection import Connection
 from sbc_filter.relay.direction import AnyFault, Passage
-from sbc_filter.relay.limits import Limits
+from sbc_filter.relay.limits import Limits, to_reset
 from sbc_filter.relay.transparent import Opener
 from sbc_filter.system.steady_clock import SteadyClock
 
@@ -161,7 +162,7 @@ class RelayShell:
         self._acceptor.start(loop)
         try:
             while not self._stop:
-                self._guarded(self._check_times)
+                self._guarded(self._check_limits)
                 if tick is not None:
                     self._guarded(tick)
                 await self._wait(_TICK)
@@ -203,13 +204,17 @@ class RelayShell:
         """An error in a call by the loop itself."""
         self._blame(CounterName.ENGINE_ERRORS, context.get("exception"))
 
-    def _check_times(self) -> None:
+    def _check_limits(self) -> None:
         self._clock()  # also without messages a clock that was set is to be noticed
         now = self.monotonic()
         for connection in list(self._connections):
             limit = connection.check(now)
             if limit:
                 self._count[_LIMITS[limit]] += 1
+        sizes = {each: (sender_of(each.flow.src), each.size) for each in self._connections if each.size}
+        for connection in to_reset(sizes, self.limits.octets):
+            self._count[CounterName.RELAY_LIMIT_MEMORY] += 1
+            connection.reset()
 
     async def _drain(self) -> None:
         """Accept no more, decide what waits, and give connections time to finish what has begun."""

@@ -23,6 +23,7 @@ class Peers:
         self.engine = engine
         self.direction = Direction(flow, self, self.judge, max_held=max_held)
         self.written, self.answered = b"", b""
+        self.writes = 0
         self.events: list[str] = []
         self.waiting: dict[int, Passage] = {}
 
@@ -42,6 +43,7 @@ class Peers:
 
     def onward(self, octets: bytes) -> None:
         self.written += octets
+        self.writes += 1
 
     def back(self, octets: bytes) -> None:
         self.answered += octets
@@ -101,6 +103,14 @@ def test_many_messages_in_a_segment_keep_their_order_and_their_octets() -> None:
     peers = Peers(make_engine())
     peers.direction.feed(options + CALL + options + OTHER + options)
     assert peers.written == options + MARKED + options + MARKED_OTHER + options
+
+
+def test_a_flood_of_keep_alives_is_written_in_one_piece() -> None:
+    """Else an octet of a peer would cost a packet."""
+    peers = Peers(make_engine())
+    peers.direction.feed(b"\r\n" * 10_000 + CALL + b"\r\n" * 10_000)
+    assert peers.written == b"\r\n" * 10_000 + MARKED + b"\r\n" * 10_000
+    assert peers.writes == 1
 
 
 def test_an_invite_that_waits_holds_its_call_only() -> None:
@@ -236,6 +246,13 @@ def test_nothing_is_written_behind_a_reset() -> None:
 
 
 # The end, and limits.
+
+
+def test_what_goes_on_in_front_of_a_fault_is_not_lost_where_all_is_observed() -> None:
+    peers = Peers(make_engine())
+    peers.engine.observe(Observation(everything=True))
+    peers.direction.feed(OTHER + b"\r\n" + BROKEN["nul"])
+    assert peers.written == OTHER + b"\r\n" + BROKEN["nul"]
 
 
 def test_the_end_is_passed_on_behind_what_waits() -> None:

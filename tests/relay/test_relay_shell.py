@@ -342,6 +342,19 @@ def test_time_limits(seconds: float, octets: bytes, limit: str) -> None:
         assert eventually(lambda: count(made, f"relay-limit-{limit}") == 1)
 
 
+def test_too_many_octets_cost_the_peer_that_has_most() -> None:
+    with relayed(limits=Limits(octets=10_000)) as made:
+        near, far = made.connect()
+        other, other_far = made.connect()
+        other.sendall(CALL[:-1])
+        near.sendall(CALL[:-4] + b"X: " + b"y" * 20_000)
+        assert is_reset(near)
+        assert is_reset(far)
+        other.sendall(CALL[-1:])
+        assert exactly(other_far, MARKED) == MARKED
+        assert count(made, "relay-limit-memory") == 1
+
+
 def test_a_stop_finishes_what_has_begun() -> None:
     with relayed(make_engine(sbc=[SBC], known=False)) as made:
         (near, far), (idle, idle_far) = made.connect(), made.connect()

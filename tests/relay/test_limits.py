@@ -1,0 +1,28 @@
+"""What one sender, and all of them, may use."""
+
+from sbc_filter.relay.limits import Senders, to_reset
+
+
+def test_connections_are_counted_by_sender() -> None:
+    senders = Senders()
+    for sender in ("192.0.2.7", "192.0.2.7", "192.0.2.9"):
+        senders.add(sender)
+    assert (senders["192.0.2.7"], senders["192.0.2.9"], senders["192.0.2.1"], len(senders)) == (2, 1, 0, 2)
+    senders.remove("192.0.2.7")
+    senders.remove("192.0.2.9")
+    senders.remove("192.0.2.1")
+    assert (senders["192.0.2.7"], senders["192.0.2.9"], len(senders)) == (1, 0, 1)
+
+
+def test_nothing_is_reset_while_there_is_room() -> None:
+    assert to_reset({1: ("a", 50), 2: ("b", 50)}, 100) == []
+
+
+def test_the_sender_that_has_most_gives_way() -> None:
+    """Not the one with the largest connection."""
+    sizes = {1: ("a", 40), 2: ("b", 30), 3: ("b", 20), 4: ("c", 5)}
+    assert to_reset(sizes, 94) == [2]
+    assert to_reset(sizes, 65) == [2]
+    assert to_reset(sizes, 64) == [2, 3]
+    assert to_reset(sizes, 5) == [2, 3, 1]
+    assert to_reset(sizes, 0) == [2, 3, 1, 4]
