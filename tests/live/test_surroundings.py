@@ -118,7 +118,7 @@ def test_check_and_run_say_it(host: Lab, tmp_path: Path, capsys: pytest.CaptureF
     )
     host.run("sbc", "iptables", "-P", "OUTPUT", "DROP")
     sentences = [
-        "warning: trunk 'old' has only TCP: its calls pass unfiltered, because the filter reads UDP alone",
+        "warning: trunk 'old' has only TCP: its calls pass unfiltered, unless [relay].enabled is true",
         "warning: iptables: OUTPUT is closed by default, and rejections of the filter may not get out: insert"
         " `iptables -I OUTPUT -m mark --mark 0x20000000/0x20000000 -j ACCEPT`",
     ]

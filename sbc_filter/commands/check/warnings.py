@@ -62,8 +62,8 @@ def doubts(setup: Setup, rules: Path | None = None) -> Iterator[str]:
 def host_remarks(setup: Setup) -> Iterator[str]:
     """One sentence for each thing on this host, or each trunk, by which calls pass unseen; `run` says them, too."""
     for trunk in setup.trunks:
-        if "udp" not in trunk.transport:
-            yield f"trunk {trunk.name!r} has only TCP: its calls pass unfiltered, because the filter reads UDP alone"
+        if "udp" not in trunk.transport and not setup.configuration.relay.enabled:
+            yield f"trunk {trunk.name!r} has only TCP: its calls pass unfiltered, unless [relay].enabled is true"
     yield from surroundings(setup.plan(), applied_backend(setup.configuration.firewall.backend).name)
 
 
