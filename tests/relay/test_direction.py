@@ -7,7 +7,7 @@ from support.calls import CARRIER, LAB, NOW, SBC, VERIFY, added, follow_up, iden
 
 from sbc_filter.engine.call.network import Flow, Observation
 from sbc_filter.engine.engine import Engine
-from sbc_filter.engine.verdict import ACCEPT, Answer, Need, Verdict
+from sbc_filter.engine.verdict import ACCEPT, Answer, Need, Verdict, VerdictKind
 from sbc_filter.outcomes import Detail
 from sbc_filter.relay.direction import AnyFault, Direction, Passage, StreamFault, is_one_message
 from sbc_filter.sip.stream import FramingFault
@@ -191,6 +191,24 @@ def test_a_response_gets_the_reason_that_is_due() -> None:
     back.direction.feed(ringing)
     reason = b'Reason: STIR ;cause=438 ;text="Invalid Identity Header"\r\n'
     assert back.written == ringing.replace(b"From:", reason + b"From:")
+
+
+@pytest.mark.parametrize("payload", [CALL + OTHER, CALL[:-1], CALL.replace(b"Content-Length: 0", b"Content-Length: 9")])
+def test_what_a_reader_would_not_take_for_one_message_never_goes_on(payload: bytes) -> None:
+    """Whatever edits it came from: the next message would begin where the filter sees none."""
+    peers = Peers(make_engine())
+    passage = Passage(peers.direction, CALL)
+    passage.settle(Verdict(VerdictKind.MODIFY, payload))
+    assert (peers.written, peers.events) == (b"", ["reset"])
+
+
+def test_a_message_is_settled_once() -> None:
+    peers = Peers(make_engine())
+    passage = Passage(peers.direction, CALL)
+    passage.settle(ACCEPT)
+    passage.settle(Verdict(VerdictKind.MODIFY, OTHER))
+    passage.give_up(passes=False)
+    assert (peers.written, peers.events) == (CALL, [])
 
 
 # Streams that cannot be read.

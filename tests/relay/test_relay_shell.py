@@ -1,6 +1,7 @@
 """The relay over loopback: real sockets, a real engine, real certificates."""
 
 import contextlib
+import errno
 import re
 import select
 import socket
@@ -376,6 +377,115 @@ def test_a_stop_resets_what_does_not_end() -> None:
         made.stop()
         assert is_reset(near)
         assert is_reset(far)
+
+
+def test_a_peer_that_reads_no_responses_is_not_read_any_more() -> None:
+    with relayed(make_engine(REJECT, sbc=[SBC])) as made:
+        near, far = made.connect()
+        near.setblocking(False)
+        sent, rejected = 0, tcp(invite())
+        while sent < 256 << 20:
+            try:
+                sent += near.send(rejected[sent % len(rejected) :] + rejected * 100)
+            except BlockingIOError:
+                if not _goes_on(near):
+                    break
+        (connection,) = made.shell._connections
+        assert connection.near.unwritten < 1 << 20
+        far.sendall(OPTIONS)  # the other direction is not stopped by it
+        assert eventually(lambda: count(made, "relay-messages") > sent // len(rejected) // 100)
+        near.settimeout(LONG)
+        got = b""
+        while OPTIONS not in got:
+            got = got[-len(OPTIONS) :] + near.recv(1 << 20)
+
+
+def test_a_direction_in_which_too_much_waits_is_not_read() -> None:
+    with relayed(make_engine(sbc=[SBC], known=False), limits=Limits(held_octets=20_000)) as made:
+        near, far = made.connect()
+        bye = tcp(follow_up(invite(), "BYE"))
+        near.sendall(CALL + bye * 200)
+        assert eventually(lambda: made.source.asked)
+        (connection,) = made.shell._connections
+        assert eventually(lambda: connection.near.direction.full)
+        near.setblocking(False)
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                sent += near.send(bye[sent % len(bye) :] + bye * 100)
+        assert connection.size < 1 << 18
+        made.source.asked[0][1](CHAIN)
+        whole = 200 + sent // len(bye)
+        assert exactly(far, MARKED + bye * whole) == MARKED + bye * whole
+
+
+def test_a_far_side_that_does_not_answer() -> None:
+    with relayed(limits=Limits(connect_seconds=0.2)) as made, contextlib.ExitStack() as stack:
+        made.server.listen(0)
+        for _ in range(2):  # its queue is full, so the kernel drops what comes
+            filling = stack.enter_context(socket.socket())
+            filling.setblocking(False)
+            filling.connect_ex(made.far_address)
+        assert is_refused(made)
+        assert count(made, "relay-far-side-refused") == 1
+
+
+@pytest.mark.parametrize("taken", [errno.EADDRINUSE, errno.EADDRNOTAVAIL])
+def test_another_port_where_that_of_the_peer_is_taken(taken: int) -> None:
+    asked = []
+
+    def opened(flow: Flow, same_port: bool) -> tuple[socket.socket, tuple[str, int]]:
+        asked.append(same_port)
+        if same_port:
+            raise OSError(taken, "taken")
+        return made.open(flow, same_port)
+
+    made = Relayed(make_engine(sbc=[SBC]))
+    made.shell._acceptor._opener = opened
+    made.thread.start()
+    near, far = made.connect()
+    near.sendall(OPTIONS)
+    assert exactly(far, OPTIONS) == OPTIONS
+    assert asked == [True, False]
+    made.stop()
+
+
+def test_more_calls_than_may_wait_are_decided_without_what_they_need() -> None:
+    with relayed(make_engine(REJECT, sbc=[SBC], known=False), max_held=1) as made:
+        near, _ = made.connect()
+        near.sendall(CALL + OTHER)
+        assert until(near, b"\r\n\r\n").startswith(b"SIP/2.0 436 ")
+        assert (count(made, "hold-limit"), count(made, "held-now")) == (1, 1)
+        made.source.asked[0][1](CHAIN)
+
+
+def test_a_source_that_fails() -> None:
+    def fails(need: Need, done: Callable[[AnyAnswer], None]) -> None:
+        raise RuntimeError("on purpose")
+
+    with relayed(make_engine(REJECT, sbc=[SBC], known=False)) as made:
+        made.source.satisfy = fails  # type: ignore[method-assign]
+        near, _ = made.connect()
+        near.sendall(CALL)
+        assert until(near, b"\r\n\r\n").startswith(b"SIP/2.0 436 ")
+        assert count(made, "source-errors") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "counter"), [(OSError(28, "full"), "records-lost"), (ValueError("on purpose"), "record-errors")]
+)
+def test_records_that_cannot_be_written_cost_no_call(error: Exception, counter: str) -> None:
+    def fails(record: Record) -> None:
+        raise error
+
+    made = Relayed(make_engine(sbc=[SBC]))
+    made.shell._sink = fails
+    made.thread.start()
+    near, far = made.connect()
+    near.sendall(CALL)
+    assert exactly(far, MARKED) == MARKED
+    made.stop()
+    assert count(made, counter) == 1
 
 
 class Failing:
