@@ -123,6 +123,7 @@ class Side(asyncio.BufferedProtocol):
         self._owner = connection.owner
         self._buffer = buffer
         self._transport: asyncio.Transport | None = None
+        self._early = bytearray()  # written before the socket is watched: what the other peer sent at once
         self._writable = True
         self.begun: float | None = None
         """When the message began that is not complete."""
@@ -141,6 +142,9 @@ class Side(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.pause_reading()
         self._transport.set_write_buffer_limits(high=self._owner.limits.unwritten_octets)
+        if self._early:
+            self._transport.write(bytes(self._early))
+            self._early.clear()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""
@@ -212,7 +216,11 @@ class Side(asyncio.BufferedProtocol):
 
     def write(self, octets: bytes) -> None:
         """Write to this peer, unless it was told that nothing more comes."""
-        if self._transport is not None and not (self._connection.closed or self.other.direction.finished):
+        if self._connection.closed or self.other.direction.finished:
+            return
+        if self._transport is None:
+            self._early += octets
+        else:
             self._transport.write(octets)
 
     def end_writing(self) -> None:
