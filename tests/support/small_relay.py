@@ -46,13 +46,22 @@ def copy(source: socket.socket, target: socket.socket) -> None:
             end.close()
 
 
+def connected(version: int, source: tuple[str, int], target: tuple[str, int]) -> socket.socket:
+    """A connection from this address, which may be that of another host."""
+    far = opened(version, OWN)
+    far.bind(source)
+    far.connect(target)
+    return far
+
+
 def relay(version: int, near: socket.socket, peer: tuple[str, int]) -> None:
     """Connect to where the peer wants to go, from its address."""
     target = near.getsockname()[:2]
     port = 0 if is_local(version, peer[0]) or is_local(version, target[0]) else peer[1]
-    far = opened(version, OWN)
-    far.bind((peer[0], port))
-    far.connect(target)
+    try:
+        far = connected(version, (peer[0], port), target)
+    except OSError:  # an earlier connection of the same ports is just being closed
+        far = connected(version, (peer[0], 0), target)
     print(peer, target, far.getsockname()[:2], flush=True)
     threading.Thread(target=copy, args=(far, near), daemon=True).start()
     copy(near, far)
