@@ -67,18 +67,23 @@ def relay(version: int, near: socket.socket, peer: tuple[str, int]) -> None:
     copy(near, far)
 
 
-def listen(version: int, port: int) -> None:
-    """Accept connections for ever."""
+def listening(version: int, port: int) -> socket.socket:
+    """The listener for all addresses of a version."""
     listener = opened(version, OWN | LOCAL)
     listener.bind(("", port))
     listener.listen()
-    if version == 6:
-        print("ready", flush=True)
+    return listener
+
+
+def accept(version: int, listener: socket.socket) -> None:
+    """Accept connections for ever."""
     while True:
         near, peer = listener.accept()
         threading.Thread(target=relay, args=(version, near, peer[:2]), daemon=True).start()
 
 
 if __name__ == "__main__":
-    threading.Thread(target=listen, args=(4, int(sys.argv[1])), daemon=True).start()
-    listen(6, int(sys.argv[1]))
+    listeners = {version: listening(version, int(sys.argv[1])) for version in (4, 6)}
+    print("ready", flush=True)
+    threading.Thread(target=accept, args=(4, listeners[4]), daemon=True).start()
+    accept(6, listeners[6])
