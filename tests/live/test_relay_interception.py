@@ -30,6 +30,7 @@ from sbc_filter.firewall.interception import RelayPlan, Unrelayed, unrelayed
 from sbc_filter.firewall.iptables import Iptables
 from sbc_filter.firewall.nft import Nft, render
 from sbc_filter.firewall.plan import Plan
+from sbc_filter.firewall.surroundings import surroundings
 from sbc_filter.lab.namespaces import Lab
 
 pytestmark = LIVE
@@ -353,6 +354,18 @@ def test_a_relay_that_is_killed_and_the_next_one(host: Filter) -> None:
                     each.recv(100)
         with small_relay(host.lab), connected(host.lab, "carrier", ADDRESSES["core"][4], 4) as again:
             assert asked(again)[2] == b"RELAY"
+
+
+def test_what_a_closed_host_is_told(host: Filter) -> None:
+    """FORWARD no longer applies; INPUT accepts what is new. TLS alone is said to pass, on its own port."""
+    with echo(host.lab, "sbc", 4), echo(host.lab, "sbc", 4, 5061), host.lab.inside("sbc"):
+        said = list(surroundings(PLAN, host.name))
+    assert any("FORWARD refuses connections" in sentence for sentence in said) is (
+        host.tracked and host.name != "iptables-legacy"  # the firewall is not of this kind
+    )
+    assert not any("INPUT is closed" in sentence for sentence in said)
+    (of_tls,) = (sentence for sentence in said if "a program of this host" in sentence)
+    assert of_tls.startswith("a program of this host takes SIP over TLS or WebSocket on port 5061: ")
 
 
 CHANGES: dict[str, tuple[str, str]] = {
