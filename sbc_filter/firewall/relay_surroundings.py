@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from sbc_filter.firewall.host_rules import nft_chains, printed
-from sbc_filter.firewall.interception import LOCAL
+from sbc_filter.firewall.interception import ARRIVING, LEAVING, LOCAL
 from sbc_filter.firewall.iptables import Iptables, families
 from sbc_filter.firewall.listings import covers, reached, rules_of, target_of, value_of
 from sbc_filter.firewall.nft import TABLE
@@ -16,6 +16,7 @@ from sbc_filter.firewall.policy_routing import valid_mark
 from sbc_filter.firewall.rule_tables import MAIN, IpFamily
 
 _REFUSING = ("DROP", "REJECT")
+_PORT_OPTIONS = ("--dport", "--sport", "--dports", "--sports", "--ports")
 _PLAIN = {"-p", "-m", "-j", "-g", "--dport", "--dports", "--ctstate", "--state", "--mark", "--comment"}
 
 
@@ -27,6 +28,8 @@ def relay_surroundings(plan: Plan, program: str) -> Iterator[str]:
         listing = iptables.listing(family, "filter")
         yield from restricted_forward(family, listing)
         yield from closed_input(family, listing, plan)
+        if program != "nft":  # which has a table of its own
+            yield from taken_from_relay(family, iptables.listing(family, "mangle"), plan.ports)
     chains = printed("nft", "list", "chains")
     for hook, found in (("forward", _forward), ("input", _closed)):
         for table, chain, policy in nft_chains(chains, hook, "filter"):
@@ -53,6 +56,27 @@ def closed_input(family: IpFamily, listing: str, plan: Plan) -> Iterator[str]:
     if closed and not any(accepted):
         bits = f"{LOCAL:#x}/{LOCAL | plan.mark:#x}"
         yield f"{_closed(f'{family}: INPUT')}: insert `{family} -I INPUT -m mark --mark {bits} -j ACCEPT`"
+
+
+def taken_from_relay(family: IpFamily, listing: str, ports: Sequence[int]) -> Iterator[str]:
+    """The table `mangle`: one sentence for each rule that accepts SIP over TCP in front of our rules."""
+    rules = rules_of(listing)
+    for hook, ours in (("PREROUTING", ARRIVING), ("OUTPUT", LEAVING)):
+        lines = rules.get(hook, [])
+        first = lines[: next((at for at, rule in enumerate(lines) if target_of(rule) == ours), len(lines))]
+        earlier = {**rules, hook: first}
+        for chain in reached(earlier, [hook]):
+            for rule in () if chain.startswith(MAIN) else earlier[chain]:
+                if target_of(rule) == "ACCEPT" and _may_be_sip(rule, ports):
+                    named = f"`-t mangle -A {chain} {' '.join(rule)}`"
+                    yield f"{family}: what the rule {named} accepts passes the relay: remove it, or narrow it"
+
+
+def _may_be_sip(rule: Sequence[str], ports: Sequence[int]) -> bool:
+    named = [value_of(rule, option) for option in _PORT_OPTIONS]
+    return value_of(rule, "-p") in ("", "tcp", "all") and (
+        not any(named) or any(each and covers(each, ports) for each in named)
+    )
 
 
 def _accepts(rule: Sequence[str], plan: Plan) -> bool:

@@ -1,6 +1,7 @@
 """What is said, counted and undone when the filter's own firewall rules change. The clock is the test's."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -86,6 +87,18 @@ def test_rules_that_are_as_planned_are_not_mentioned() -> None:
     assert [watched.look(now, listed(PLAN)) for now in (0.0, 2.0)] == [[], []]
     assert watched.watch.status() == {"state": "applied", "problem": None, "since": None, "restored": 0}
     assert watched.counters == {}
+
+
+def test_rules_are_compared_with_those_that_the_owner_applies() -> None:
+    """It knows more than the configuration: whether a relay listens."""
+
+    class Knowing(Owner):
+        def planned(self, plan: Plan) -> Plan:
+            return replace(plan, ports=(5070,))
+
+    watched = Watched(Knowing())
+    assert watched.look(0.0, listed(replace(PLAN, ports=(5070,)))) == []
+    assert watched.look(2.0, listed(PLAN))[0].startswith("warning: the firewall rules were changed: ")
 
 
 def test_flushed_rules_are_applied_again_at_the_first_look() -> None:

@@ -80,6 +80,8 @@ def test_connections_of_the_sbc_are_given_to_the_listener() -> None:
         "mangle -A PREROUTING -p tcp -j SBC-FILTER-RELAY",
         "mangle -A OUTPUT -p tcp -j SBC-FILTER-OUT",
     ]
+    hooks = [hook.chain for hook in plan.tables(IpFamily.V4)[0].hooks if hook.name == "OUTPUT"]
+    assert hooks == ["SBC-FILTER-OUT", "SBC-FILTER"]  # what is routed to the relay is not counted as unfiltered
     of_v6 = "--on-ip :: --tproxy-mark 0x10000000/0x30000000"
     assert f"mangle -A SBC-FILTER-NEW -d 2001:db8::1 -p tcp -j TPROXY --on-port 5059 {of_v6}" in added(
         plan, IpFamily.V6
@@ -300,10 +302,14 @@ ROUTES = {
     ("before", "after"),
     [
         ("socket transparent 1 goto to-relay", "socket transparent 1"),
+        ("!= syn socket transparent 1 goto", "!= syn goto"),
+        ("fib daddr type local drop", "fib daddr type local"),
+        ("\t\tmeta mark set meta mark & 0xdfffffff | 0x10000000\n", "\t\tmeta mark 7\n"),
         ("tproxy ip to :5059 meta mark set meta mark & 0xdfffffff | 0x10000000 accept", "accept"),
         ("tcp dport { 5061 } return", "tcp dport { 5060 } return"),
         ('iifname "lo" meta mark & 0x30000000 == 0x10000000 drop', 'iifname "lo" accept'),
         ("counter reject with tcp reset", "counter return"),
+        ("counter reject with tcp reset", "counter"),
         ("\tchain loop {", "\tchain other {"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from sbc_filter.errors import EnvironmentFault
 from sbc_filter.firewall import policy_routing
-from sbc_filter.firewall.backend import backend
+from sbc_filter.firewall.backend import Firewall, backend
 from sbc_filter.firewall.interception import RelayPlan
 from sbc_filter.firewall.plan import DEFAULT_MARK, Plan
 from sbc_filter.firewall.rule_tables import IpFamily
@@ -142,6 +142,59 @@ def test_what_fails_is_named(ip: Ip, tmp_path: Path) -> None:
         "net.ipv4.tcp_fwmark_accept cannot be changed: Is a directory: put `net.ipv4.tcp_fwmark_accept = 1` into"
         " /etc/sysctl.d"
     )
+
+
+class Rules:
+    """A program that notes when it applies and removes rules, in the log of `ip`."""
+
+    name = "iptables"
+
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "log"
+
+    def _note(self, word: str) -> None:
+        with self._log.open("a") as log:
+            log.write(f"{word}\n")
+
+    def apply(self, plan: Plan) -> None:
+        self._note("rules applied")
+
+    def remove(self) -> None:
+        self._note("rules removed")
+
+    def probe(self) -> None: ...
+
+    def is_in_force(self) -> bool:
+        return True
+
+    def queues(self) -> frozenset[int]:
+        return frozenset()
+
+    def readings(self) -> list[list[str]]:
+        return [["iptables-save"]]
+
+    def faults(self) -> list[str]:
+        return []
+
+    def show(self, plan: Plan) -> str:
+        return ""
+
+
+def test_routes_are_there_before_the_rules_and_after_them(ip: Ip, tmp_path: Path) -> None:
+    firewall = Firewall(Rules(tmp_path), ())
+    firewall.apply(Plan(relay=RelayPlan()))
+    asked = ip.asked()
+    assert (asked[0], asked[-1]) == (SHOWN[2], "rules applied")
+    ip.prints(rules=RULE)
+    assert [command[0] for command in firewall.readings()] == ["iptables-save", "ip", "ip"]
+    for word in ("applied", "removed"):
+        if word == "applied":
+            firewall.apply(Plan())
+        else:
+            firewall.remove()
+        asked = ip.asked()
+        assert asked[0] == f"rules {word}"
+        assert "ip -4 rule del pref 5059 fwmark 0x10000000/0x30000000 lookup 5059" in asked
 
 
 def test_the_route_is_asked_for_while_the_setting_is_on(ip: Ip) -> None:

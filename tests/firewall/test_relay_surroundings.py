@@ -4,7 +4,7 @@ import pytest
 
 from sbc_filter.firewall.interception import RelayPlan
 from sbc_filter.firewall.plan import Plan
-from sbc_filter.firewall.relay_surroundings import closed_input, restricted_forward
+from sbc_filter.firewall.relay_surroundings import closed_input, restricted_forward, taken_from_relay
 from sbc_filter.firewall.rule_tables import IpFamily
 
 PLAN = Plan((5060, 5080), relay=RelayPlan())
@@ -52,3 +52,28 @@ def test_what_forward_refuses_does_not_apply_to_relayed_connections(listing: str
 )
 def test_an_input_that_is_closed(listing: str, is_named: bool) -> None:
     assert list(closed_input(IpFamily.V4, listing, PLAN)) == [INPUT] * is_named
+
+
+RULES = """\
+-A PREROUTING -p udp -j ACCEPT
+-A PREROUTING -p tcp -m tcp --dport 22 -j ACCEPT
+-A PREROUTING -p tcp -m multiport --ports 22,5080 -j ACCEPT
+-A PREROUTING -j other
+-A PREROUTING -p tcp -j SBC-FILTER-RELAY
+-A PREROUTING -j ACCEPT
+-A OUTPUT -j SBC-FILTER
+-A OUTPUT -o eth1 -j ACCEPT
+-A OUTPUT -p tcp -j SBC-FILTER-OUT
+-A INPUT -j ACCEPT
+-A other -s 192.0.2.7/32 -j ACCEPT
+-A SBC-FILTER -j ACCEPT
+"""
+
+
+def test_rules_that_accept_tcp_in_front_of_ours() -> None:
+    accepted = ["PREROUTING -p tcp -m multiport --ports 22,5080", "other -s 192.0.2.7/32", "OUTPUT -o eth1"]
+    assert list(taken_from_relay(IpFamily.V4, RULES, PLAN.ports)) == [
+        f"iptables: what the rule `-t mangle -A {rule} -j ACCEPT` accepts passes the relay: remove it, or narrow it"
+        for rule in accepted
+    ]
+    assert list(taken_from_relay(IpFamily.V4, "", PLAN.ports)) == []

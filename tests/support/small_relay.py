@@ -46,30 +46,44 @@ def copy(source: socket.socket, target: socket.socket) -> None:
             end.close()
 
 
+def connected(version: int, source: tuple[str, int], target: tuple[str, int]) -> socket.socket:
+    """A connection from this address, which may be that of another host."""
+    far = opened(version, OWN)
+    far.bind(source)
+    far.connect(target)
+    return far
+
+
 def relay(version: int, near: socket.socket, peer: tuple[str, int]) -> None:
     """Connect to where the peer wants to go, from its address."""
     target = near.getsockname()[:2]
     port = 0 if is_local(version, peer[0]) or is_local(version, target[0]) else peer[1]
-    far = opened(version, OWN)
-    far.bind((peer[0], port))
-    far.connect(target)
+    try:
+        far = connected(version, (peer[0], port), target)
+    except OSError:  # an earlier connection of the same ports is just being closed
+        far = connected(version, (peer[0], 0), target)
     print(peer, target, far.getsockname()[:2], flush=True)
     threading.Thread(target=copy, args=(far, near), daemon=True).start()
     copy(near, far)
 
 
-def listen(version: int, port: int) -> None:
-    """Accept connections for ever."""
+def listening(version: int, port: int) -> socket.socket:
+    """The listener for all addresses of a version."""
     listener = opened(version, OWN | LOCAL)
     listener.bind(("", port))
     listener.listen()
-    if version == 6:
-        print("ready", flush=True)
+    return listener
+
+
+def accept(version: int, listener: socket.socket) -> None:
+    """Accept connections for ever."""
     while True:
         near, peer = listener.accept()
         threading.Thread(target=relay, args=(version, near, peer[:2]), daemon=True).start()
 
 
 if __name__ == "__main__":
-    threading.Thread(target=listen, args=(4, int(sys.argv[1])), daemon=True).start()
-    listen(6, int(sys.argv[1]))
+    listeners = {version: listening(version, int(sys.argv[1])) for version in (4, 6)}
+    print("ready", flush=True)
+    threading.Thread(target=accept, args=(4, listeners[4]), daemon=True).start()
+    accept(6, listeners[6])
