@@ -5,7 +5,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from support.calls import CARRIER, LAB, NOW, SBC, identity, invite, make_engine
 from support.netns import LIVE, NO_INVITE, endpoint, eventually, nothing_else, running, settled
 from support.observed import ASKING, RULES, TRUNKS, from_sbc, to_redirect, to_sbc
-from support.runs import asked, processes, started
+from support.runs import asked, commanded, processes, started
 from support.tiny import TinySource
 from support.waiting import LONG
 
@@ -116,8 +115,8 @@ def configured(folder: Path, workers: int = 1, mode: str = "enforce") -> Path:
 
 
 def command(file: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    called = [sys.executable, "-P", "-m", "sbc_filter", *words, "--config", str(file)]
-    return subprocess.run(called, capture_output=True, text=True, check=False, timeout=LONG)
+    done = commanded(*words, "--config", str(file))
+    return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 class Calls:
