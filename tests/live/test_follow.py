@@ -15,7 +15,7 @@ import pytest
 from support import calls
 from support.netns import LIVE, endpoint, eventually
 from support.processes import heeding_signals, stop
-from support.runs import asked, processes, started
+from support.runs import asked, is_ready, processes, started
 from support.waiting import LONG
 
 from sbc_filter.daemon.control_socket import answers
@@ -188,7 +188,7 @@ def test_it_goes_on_over_a_reload_and_a_worker_that_dies_and_ends_with_the_filte
         assert refused(2) == "call-2@carrier.example"
         os.kill(processes(file)["worker 1"]["pid"], signal.SIGKILL)
         assert eventually(lambda: processes(file).get("worker 1", {}).get("restarts") == 1)
-        assert eventually(lambda: processes(file)["worker 1"]["ready"])
+        assert eventually(lambda: is_ready(file, "worker 1"))
         assert refused(3) == "call-3@carrier.example"
         process.terminate()
         said = "sbc-filter: the filter has read its files again\nsbc-filter: the filter has stopped\n"
@@ -213,7 +213,7 @@ def test_the_process_that_serves_them_is_replaced(lab: Lab, tmp_path: Path) -> N
         assert followed.end() == (3, "", "sbc-filter: the connection to the filter was lost: follow again\n")
         carrier.sendto(calls.invite(called=REFUSED), SBC)
         assert carrier.recv(70000).startswith(b"SIP/2.0 403 ")
-        assert eventually(lambda: processes(file).get("recent", {}).get("ready"))
+        assert eventually(lambda: is_ready(file, "recent", other_than=victim))
         assert asked(file)["counters"]["recent-restarts"] == 1
         with following(file) as another:
             carrier.sendto(calls.invite(called=REFUSED, number=2), SBC)

@@ -64,3 +64,9 @@ def asked(file: Path) -> dict[str, Any]:
 def processes(file: Path) -> dict[str, dict[str, Any]]:
     """Its processes, by name."""
     return {each["name"]: each for each in asked(file)["processes"]}
+
+
+def is_ready(file: Path, name: str, other_than: int = 0) -> bool:
+    """Whether the process of this name works, and is another one than this. One that is being replaced has no entry."""
+    found = processes(file).get(name)
+    return found is not None and found["ready"] and found["pid"] != other_than
