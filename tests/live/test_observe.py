@@ -12,7 +12,7 @@ import pytest
 from support.calls import CARRIER, LAB, NOW, SBC, identity, invite, make_engine
 from support.netns import LIVE, NO_INVITE, endpoint, eventually, nothing_else, running, settled
 from support.observed import ASKING, RULES, TRUNKS, from_sbc, to_redirect, to_sbc
-from support.runs import asked, commanded, is_ready, processes, started
+from support.runs import asked, commanded_text, is_ready, processes, started
 from support.tiny import TinySource
 from support.waiting import LONG
 
@@ -115,8 +115,7 @@ def configured(folder: Path, workers: int = 1, mode: str = "enforce") -> Path:
 
 
 def command(file: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    done = commanded(*words, "--config", str(file))
-    return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
+    return commanded_text(*words, "--config", str(file))
 
 
 class Calls:

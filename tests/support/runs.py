@@ -51,6 +51,12 @@ def commanded(*words: str) -> "subprocess.CompletedProcess[bytes]":
         return subprocess.CompletedProcess(words, code, out.getvalue(), error.getvalue())
 
 
+def commanded_text(*words: str) -> "subprocess.CompletedProcess[str]":
+    """The same, as text."""
+    done = commanded(*words)
+    return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
 def asked(file: Path) -> dict[str, Any]:
     """What a running filter says of itself, as `sbc-filter status --json` prints it. Asked here, and not by a process
     of its own, because most tests ask again and again. Returns when the filter has closed the connection."""
