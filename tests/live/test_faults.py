@@ -91,8 +91,8 @@ def test_workers_are_killed_and_drop_is_the_policy(lab: Lab, load: Load) -> None
         turn = iter(range(1000))
 
         def kill() -> None:
-            with contextlib.suppress(KeyError):
-                os.kill(processes(file)[f"worker {next(turn) % 2 + 1}"]["pid"], signal.SIGKILL)
+            assert eventually(lambda: all(is_ready(file, name) for name in ("worker 1", "worker 2")))
+            os.kill(processes(file)[f"worker {next(turn) % 2 + 1}"]["pid"], signal.SIGKILL)
 
         found = meanwhile(load, every=0.4, do=kill)
         assert log.read_text().count("ended with signal 9: restarting it") >= 5
