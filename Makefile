@@ -18,6 +18,8 @@ BIN := .venv/bin
 BY_FILE := --dist=loadfile --no-loadscope-reorder --max-worker-restart=0
 SIDE_BY_SIDE := -n 4 $(BY_FILE)
 COMPUTING := -n auto --maxprocesses=4 $(BY_FILE)
+# Tests start hundreds of processes of Python: without its cache each compiles the product again.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: demo test lint compiled bench deb deb-test deb-fresh pcaps numbering conformance fuzz clean
 
 demo:
