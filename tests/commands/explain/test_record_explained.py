@@ -93,15 +93,19 @@ def test_what_a_record_says(
 
 
 def test_a_journal_is_explained_record_by_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The summary of a replay is not a record. One call that failed makes the exit code 1."""
+    """The summary of a replay is not a record. One call that failed makes the exit code 1. Good ones are counted."""
     good = records(make_engine(), arriving(invite(identity())))[0]
     journal = tmp_path / "records.jsonl"
     journal.write_text(f'{good.to_json()}\n\n{SPOOFED.to_json()}\n{{"summary":{{}}}}\n')
     shown = lines(capsys, str(journal), code=1)
+    assert [shown[0], *shown[-2:]] == ["invalid.orig-mismatch", "", "1 good record not shown: --good shows them, too"]
+    shown = lines(capsys, str(journal), "--good", code=1)
     assert [shown[0], shown[shown.index("") + 1]] == ["passed", "invalid.orig-mismatch"]
     assert [json.loads(line)["good"] for line in lines(capsys, str(journal), "--json", code=1)] == [True, False]
     journal.write_text(good.to_json())
     assert lines(capsys, str(journal), code=0)[0] == "passed"
+    journal.write_text(f"{good.to_json()}\n" * 2)
+    assert lines(capsys, str(journal), code=0) == ["2 good records not shown: --good shows them, too"]
 
 
 @pytest.mark.parametrize(
