@@ -82,7 +82,7 @@ def test_a_capture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         "    The caller of the call is not that of the token.",
         "    sbc-filter explain my.pcap 2",
         "  unfetchable.fetch-refused: call 1",
-        "    No source has the certificate.",
+        "    The certificate is not on this host and was not fetched, so the signature was not checked.",
         "    sbc-filter explain my.pcap 1",
         "",
         "Nothing would change.",
