@@ -23,8 +23,8 @@ UNFETCHABLE: Mapping[Detail, Explanation] = {
         " certificate is not in the cache, because emergency calls never wait.",
         _FETCH,
         YOU,
-        "In a replay or with `explain`, give `--fetch`, or name a folder that has it with `--certificates`. Live, put it"
-        " into the folder, or set `fetch = true`. In a flood, do nothing: known signers continue.",
+        "In a replay or with `explain`, give `--fetch`, or name a folder that has it with `--certificates`. Live, put"
+        " it into the folder, or set `fetch = true`. In a flood, do nothing: known signers continue.",
     ),
     Detail.FETCH_TIMEOUT: Explanation(
         "The certificate did not arrive within `hold_ms`, or within the limit of the fetch, socket or command.",
