@@ -170,7 +170,9 @@ def test_the_commands_that_are_printed_give_the_same_result(capsys: pytest.Captu
     explained = capsys.readouterr().out
     assert "\ninvalid.orig-mismatch\nThe caller of the call is not that of the token.\n" in explained
     assert "\nCompared      token 12155550100, From 13125550123\n" in explained
-    assert "\nBy verify the filter would change the message, but only observes:\n" in explained
+    changed = explained.partition("\nBy verify the filter would change the message, but only observes:\n")[2]
+    mark = f"+P-Asserted-Identity: <sip:+{FORGED};verstat=TN-Validation-Failed@carrier.example>"
+    assert mark in changed.partition("\n\n")[0]
     assert f"no configuration: the SBC is taken to be {sbc} (--sbc)" in explained
     assert "signature   fits (read by PyJWT)" in explained
     assert main(["explain", "my.pcap", "1", "--sbc", "203.0.113.9"]) == 1
