@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fetch certificates from the network, of a capture only those of the call; never done otherwise",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    parser.add_argument("--good", action="store_true", help="of several records, show the good ones, too")
+    parser.add_argument(
+        "--all", action="store_true", help="of several records, show the good and the unexamined ones, too"
+    )
     parser.add_argument(
         "--bundle",
         type=Path,

@@ -16,7 +16,7 @@ from sbc_filter.commands.explain.material import NotExplained
 from sbc_filter.commands.explain.wrapping import labelled, width_of
 from sbc_filter.errors import UsageFault
 from sbc_filter.explanations.table import explanation_of, explanation_of_deviation
-from sbc_filter.outcomes import GOOD_OUTCOMES, result_name
+from sbc_filter.outcomes import GOOD_OUTCOMES, Outcome, result_name
 from sbc_filter.records.tally import numbered
 from sbc_filter.system.plain_console import PlainConsole
 from sbc_filter.system.plain_text import plain
@@ -56,14 +56,15 @@ class RecordExplained(NamedTuple):
         return json.dumps({"good": self.good, "kind": "record", **outcome, **said, "record": self.record})
 
 
-def explain_records(text: bytes, *, as_json: bool, good_ones: bool = False) -> int:
+def explain_records(text: bytes, *, as_json: bool, every: bool = False) -> int:
     """Explain each line; returns 0 if all are good, else 1. The summary of a replay among them is left out.
 
-    Of several records, the good ones are only counted, unless `good_ones`. With `as_json` all are printed.
+    Of several records, those that leave nothing to explain are only counted, unless `every`. With `as_json` all are
+    printed.
     """
     found = [explained(record) for record in _records(text)]
     console = PlainConsole()
-    shown = found if as_json or good_ones or len(found) == 1 else [each for each in found if not each.good]
+    shown = found if as_json or every or len(found) == 1 else [each for each in found if _is_notable(each)]
     for at, each in enumerate(shown):
         if as_json:
             print(each.to_json())
@@ -75,8 +76,16 @@ def explain_records(text: bytes, *, as_json: bool, good_ones: bool = False) -> i
     if len(shown) < len(found):
         if shown:
             console.print()
-        console.print(f"{numbered(len(found) - len(shown), 'good record')} not shown: --good shows them, too")
+        left = numbered(len(found) - len(shown), "record")
+        console.print(f"{left} not shown, good or of calls that passed without being examined: --all shows them, too")
     return 0 if all(each.good for each in found) else 1
+
+
+def _is_notable(found: RecordExplained) -> bool:
+    """Whether something failed, or was done to the call."""
+    record = found.record
+    passes = record["outcome"] == Outcome.NOT_EXAMINED and record["verdict"] == "accept" and not record.get("would")
+    return not found.good and not passes
 
 
 def explained(record: Mapping[str, Any]) -> RecordExplained:
