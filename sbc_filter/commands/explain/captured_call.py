@@ -33,9 +33,11 @@ from sbc_filter.errors import VerificationError
 from sbc_filter.pki.x5u import check_x5u, with_plain_scheme
 from sbc_filter.records.tally import numbered
 from sbc_filter.stir.passport import parse_jose
+from sbc_filter.stir.token import split_list
+from sbc_filter.stir.verification import MAX_IDENTITIES
 
 _SECRET = b"sbc-filter replay"  # our To tags are those of `replay`
-_INFO = re.compile(rb";[ \t]*info[ \t]*=[ \t]*<?([!-;=?-~]+)", re.IGNORECASE)
+_INFO = re.compile(rb";[ \t]*info[ \t]*=[ \t]*(?:<([!-=?-~]+)>|([!#-+./0-:=?-~-]+))", re.IGNORECASE)
 _NO_URLS = frozenset[str]()
 
 
@@ -167,15 +169,17 @@ def _count(text: str) -> int | None:
 
 def _urls(call: Call, source: NotedSource) -> set[str]:
     """Where the tokens of a call say that their certificates are, if they may be fetched from there."""
-    values = {value for message in call.messages for value in IDENTITY.findall(unfolded(message.received))}
+    found = [IDENTITY.findall(unfolded(message.received))[:MAX_IDENTITIES] for message in call.messages]
+    values = {value for each in found for value in each}
     return {url for value in values for url in _urls_of(value) if _may_be_fetched(url, source)}
 
 
 def _urls_of(value: bytes) -> Iterator[str]:
-    """The URLs of an Identity value: what its parameter says, and what each of its tokens says."""
-    for url in _INFO.findall(value):
-        yield with_plain_scheme(url.decode())
-    for part in value.split(b","):
+    """The URLs of an Identity value: what its parameter says, and what its token says; of each, if some are joined."""
+    for part in split_list([value])[:MAX_IDENTITIES]:
+        named = _INFO.search(part)
+        if named is not None:
+            yield with_plain_scheme((named[1] or named[2]).decode())
         try:
             yield parse_jose(b"".join(part.partition(b".")[0].split()).rstrip(b"=")).x5u
         except VerificationError:

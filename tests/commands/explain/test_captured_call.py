@@ -84,3 +84,25 @@ def test_only_the_certificates_of_the_call_are_fetched(
 
     assert fetched("2", code=1) == [False, False, False, False]
     assert fetched("#2", "--fetch", code=0) == [False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("value", "urls"),
+    [
+        (b"e30.e30.c2ln;info=<https://a.example/1.pem>;alg=ES256", {"https://a.example/1.pem"}),
+        (b"..c2ln ; info = HTTPS://a.example/1.pem;ppt=shaken", {"https://a.example/1.pem"}),
+        (b"a;info=<https://a.example/1,2;3>", {"https://a.example/1,2;3"}),
+        (b"a;info=<https://a.example/1>, b;info=<https://a.example/2>", {"https://a.example/1", "https://a.example/2"}),
+        (
+            identity(jose={"x5u": "https://a.example/1"}, parameters="").partition(" ")[2].encode(),
+            {"https://a.example/1"},
+        ),
+        (b",;info=<https://a.example/1>" * 5000, {"https://a.example/1"}),
+        (b";info=<>;info=\xff,.,eyJ9", set()),
+    ],
+)
+def test_what_an_identity_value_names(value: bytes, urls: set[str]) -> None:
+    """In its parameter or in its token, whole or compact; of a hostile one, at most sixteen."""
+    found = [*captured_call._urls_of(value)]
+    assert set(found) == urls
+    assert len(found) <= 16
