@@ -37,7 +37,7 @@ from sbc_filter.stir.token import split_list
 from sbc_filter.stir.verification import MAX_IDENTITIES
 
 _SECRET = b"sbc-filter replay"  # our To tags are those of `replay`
-_INFO = re.compile(rb";[ \t]*info[ \t]*=[ \t]*(?:<([!-=?-~]+)>|([!#-+./0-:=?-~-]+))", re.IGNORECASE)
+_INFO = re.compile(rb";[ \t]*+info[ \t]*+=[ \t]*+(?:<([!-;=?-~]{1,2048}+)>|([!#-+./0-:=?-~-]{1,2048}+))", re.IGNORECASE)
 _NO_URLS = frozenset[str]()
 
 
