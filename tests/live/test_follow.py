@@ -232,6 +232,14 @@ def test_the_process_that_serves_them_is_replaced(lab: Lab, tmp_path: Path) -> N
         assert last == "sbc-filter: the filter has stopped"
 
 
+def test_the_filter_is_killed(lab: Lab, tmp_path: Path) -> None:
+    """The process that serves followers outlives the supervisor for a moment, and says that it is over."""
+    file = configured(tmp_path)
+    with started(lab, file) as (process, _), following(file) as followed:
+        process.kill()
+        assert followed.end() == (0, "", "sbc-filter: the filter has stopped\n")
+
+
 def test_more_than_a_hundred_followers(lab: Lab, tmp_path: Path) -> None:
     """Some are served, the others are told why not; none of them disturbs a call."""
     file = configured(tmp_path)
