@@ -65,6 +65,18 @@ def test_a_call_after_more_than_are_listed(
     assert heading(capsys, capture, name) == named(9)
 
 
+@pytest.mark.parametrize(("name", "number"), [("2", 2), ("call", 2), ("#3", 3), ("#1", 1)])
+def test_of_several_calls_that_a_name_means(
+    name: str, number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The number comes first, then the first call with the Call-ID; a packet is of one call."""
+    ids = b"2", b"call", b"call"
+    invites = [
+        invite(number=at).replace(b"call-%d@carrier.example" % at, name) for at, name in enumerate(ids, 1)
+    ]  # each with a tag of its own
+    assert heading(capsys, captured(tmp_path, [*map(arriving, invites)]), name).startswith(f"Call {number}: ")
+
+
 def test_only_the_certificates_of_the_call_are_fetched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
