@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from support.processes import heeding_signals, stop
 from support.runs import asked, is_ready, processes, started
 from support.waiting import LONG
 
+from sbc_filter.commands.follow.lasting import AGAIN
 from sbc_filter.daemon.control_socket import answers
 from sbc_filter.lab.namespaces import Lab
 from sbc_filter.recent.recent_server import CLIENTS
@@ -207,19 +209,39 @@ def test_ctrl_c_ends_it_and_the_filter_forgets_it(lab: Lab, tmp_path: Path) -> N
 
 
 def test_the_process_that_serves_them_is_replaced(lab: Lab, tmp_path: Path) -> None:
-    """Its followers are told; calls go on meanwhile, and new followers are served."""
+    """Its followers say so and go on, each time; calls go on meanwhile, and the end of the filter is theirs."""
+    file, said = configured(tmp_path), tmp_path / "said"
+    with (
+        started(lab, file) as (process, _),
+        endpoint(lab, "carrier") as carrier,
+        following(file, said=said) as followed,
+    ):
+        for restarts in (1, 2):
+            victim = processes(file)["recent"]["pid"]
+            os.kill(victim, signal.SIGKILL)
+            carrier.sendto(calls.invite(called=REFUSED, number=10 * restarts), SBC)
+            assert carrier.recv(70000).startswith(b"SIP/2.0 403 ")
+            assert eventually(partial(is_ready, file, "recent", other_than=victim))
+            assert eventually(lambda: followers(file) == 1)
+            assert asked(file)["counters"]["recent-restarts"] == restarts
+            carrier.sendto(calls.invite(called=REFUSED, number=restarts), SBC)
+            assert carrier.recv(70000).startswith(b"SIP/2.0 403 ")
+            while f"call-{restarts}@carrier.example" not in followed.line():
+                pass  # that of the restart may be shown, too
+        process.terminate()
+        assert followed.process.wait(LONG) == 0
+        first, *again, last = said.read_text().splitlines()
+        assert first == f"sbc-filter: {AGAIN}"
+        assert again in ([], [first])
+        assert last == "sbc-filter: the filter has stopped"
+
+
+def test_the_filter_is_killed(lab: Lab, tmp_path: Path) -> None:
+    """The process that serves followers outlives the supervisor for a moment, and says that it is over."""
     file = configured(tmp_path)
-    with started(lab, file), endpoint(lab, "carrier") as carrier, following(file) as followed:
-        victim = processes(file)["recent"]["pid"]
-        os.kill(victim, signal.SIGKILL)
-        assert followed.end() == (3, "", "sbc-filter: the connection to the filter was lost: follow again\n")
-        carrier.sendto(calls.invite(called=REFUSED), SBC)
-        assert carrier.recv(70000).startswith(b"SIP/2.0 403 ")
-        assert eventually(lambda: is_ready(file, "recent", other_than=victim))
-        assert asked(file)["counters"]["recent-restarts"] == 1
-        with following(file) as another:
-            carrier.sendto(calls.invite(called=REFUSED, number=2), SBC)
-            assert "call-2@carrier.example" in another.line()
+    with started(lab, file) as (process, _), following(file) as followed:
+        process.kill()
+        assert followed.end() == (0, "", "sbc-filter: the filter has stopped\n")
 
 
 def test_more_than_a_hundred_followers(lab: Lab, tmp_path: Path) -> None:
