@@ -28,7 +28,7 @@ demo:
 
 test:
 	@.ci/bootstrap.sh test
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint compiled
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint compiled collected
 	$(BIN)/pytest $(SIDE_BY_SIDE)
 	PYTHONPATH=build/compiled $(BIN)/pytest -q $(COMPUTING) --compiled tests/packet tests/sip tests/stir tests/rules tests/engine tests/test_goldens.py
 
@@ -41,6 +41,12 @@ lint:
 compiled:
 	@rm -rf build/compiled
 	MYPY_CACHE_DIR=/dev/null $(BIN)/python -W ignore setup.py -q build --build-lib build/compiled
+
+# Fills the cache of what pytest makes of the tests, which otherwise each of its processes would make for itself.
+# What is wrong with a test, the run says that follows.
+.PHONY: collected
+collected:
+	@$(BIN)/pytest -q --collect-only >/dev/null || true
 
 bench:
 	@.ci/bootstrap.sh test
