@@ -1,4 +1,4 @@
-"""Full collections wait for a quiet moment. In a process of its own: what it changes holds for the whole interpreter."""
+"""Full collections wait for a quiet moment. In a process of its own, because it changes the whole interpreter."""
 
 import subprocess
 import sys
