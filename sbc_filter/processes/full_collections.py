@@ -2,29 +2,26 @@
 
 CPython stops a process while it searches the oldest generation of its objects for cycles. In a worker with thousands of
 calls that takes 50 to 100 ms. By default it happens when many objects have come to stay, so in the middle of a flood.
-A collection of the second generation takes 5 to 10 ms, several times a second. Done more often, each takes one or two.
 
 A call leaves no cycles, nor does the request for a certificate: tests assert that. What they need is freed at once,
 without a collection. Only rare things leave some, such as a reload. So a full collection may wait for a quiet moment.
 """
 
 import gc
-import sys
 import time
 from collections.abc import Callable
 
 _EVERY = 60.0  # seconds from one to the next, where there is a quiet moment
 _LATEST = 600.0  # seconds after which it no longer waits for one
 _PAUSE = 0.02  # seconds without an event that count as a quiet moment
-_MIDDLE = 2  # collections of the youngest generation before one of the second
 _NEVER = 2**31 - 1  # collections of the second generation before one of the oldest
 
 
 class FullCollections:
     """The full collections of this process, which from now on does none by itself.
 
-    Those of young objects go on, in small steps. Python 3.14 spreads full collections over those, whatever the last
-    threshold says; the second one then says how widely, so it stays as it is.
+    Those of young objects go on: they take less than a millisecond. Python 3.14 spreads full collections over those,
+    whatever the threshold says.
     """
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
@@ -33,7 +30,7 @@ class FullCollections:
         self._last = timer()
         gc.freeze()
         young, middle, _ = gc.get_threshold()
-        gc.set_threshold(young, _MIDDLE if sys.version_info < (3, 14) else middle, _NEVER)
+        gc.set_threshold(young, middle, _NEVER)
 
     def look(self, *, idle: bool) -> float:
         """Collect if it is time; returns for how many seconds to wait for events until the next look.
