@@ -1,7 +1,7 @@
 """Full garbage collections of a process that serves calls, at moments when no call waits for them.
 
 CPython stops a process while it searches the oldest generation of its objects for cycles. In a worker with thousands of
-calls that takes 50 to 100 ms. By default it happens when many objects have come to stay, so in the middle of a flood.
+calls that takes tens of milliseconds. By default it happens when many objects have come to stay, so in a flood.
 
 A call leaves no cycles, nor does the request for a certificate: tests assert that. What they need is freed at once,
 without a collection. Only rare things leave some, such as a reload. So a full collection may wait for a quiet moment.
