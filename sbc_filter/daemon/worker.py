@@ -32,6 +32,7 @@ from sbc_filter.live.full_socket import FullSocket
 from sbc_filter.live.queue_shell import QueueShell
 from sbc_filter.live.raw_send import Emitter
 from sbc_filter.processes.channel import Channel, Message
+from sbc_filter.processes.full_collections import FullCollections
 from sbc_filter.processes.messages import (
     Abort,
     Bypass,
@@ -115,6 +116,7 @@ class Worker:
         self._queues, self._full_socket = queues, FullSocket(queues)
         self._pass_on_errors()
         self._shell.attend(channel, self._listen)
+        self._collections = FullCollections()
 
     def run(self) -> None:
         """Filter until a stop order, or until the supervisor is gone."""
@@ -244,10 +246,13 @@ class Worker:
 
     # Periodic work.
 
-    def _tick(self) -> None:
+    def _tick(self, idle: bool) -> float:
         now = time.monotonic()
-        if now < self._next_heartbeat:
-            return
+        if now >= self._next_heartbeat:
+            self._each_second(now)
+        return self._collections.look(idle=idle)
+
+    def _each_second(self, now: float) -> None:
         self._next_heartbeat = now + HEARTBEAT
         self._heartbeat()
         for name in self._schedule.due():

@@ -117,6 +117,28 @@ def test_the_others_are_replaced_as_well(lab: Lab, tmp_path: Path, name: str) ->
         assert carrier.recv(70000).startswith(b"SIP/2.0 403 Forbidden\r\n")
 
 
+def test_a_worker_collects_fully_in_quiet_moments_alone(lab: Lab, tmp_path: Path) -> None:
+    """With half a second in place of a minute. The filter notes its full collections, and what would start one."""
+    file, notes = configured(tmp_path, 1), tmp_path / "notes"
+    program = (
+        "import gc, os, sys\n"
+        "from sbc_filter.cli import main\n"
+        "from sbc_filter.processes import full_collections\n"
+        "full_collections._EVERY = 0.5\n"
+        "def note(phase, about):\n"
+        "    if phase == 'stop' and about['generation'] == 2:\n"
+        f"        with open({str(notes)!r}, 'a') as file:\n"
+        "            file.write(f'{os.getpid()} {gc.get_threshold()[2]}\\n')\n"
+        "gc.callbacks.append(note)\n"
+        "sys.exit(main())\n"
+    )
+    with started(lab, file, (sys.executable, "-P", "-c", program, "run", "--firewall", "--config")):
+        worker = processes(file)["worker 1"]["pid"]
+        expected = f"{worker} {2**31 - 1}"
+        assert eventually(lambda: notes.exists() and notes.read_text().splitlines().count(expected) >= 2)
+        assert {line for line in notes.read_text().splitlines() if line.startswith(f"{worker} ")} == {expected}
+
+
 def test_workers_end_with_the_process_that_started_them(lab: Lab, tmp_path: Path) -> None:
     file = configured(tmp_path, 2)
     with started(lab, file) as (process, _):
